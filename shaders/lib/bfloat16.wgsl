@@ -1,0 +1,19 @@
+// Activations in bfloat16, four at a time, two in a u32, the lower half first. The twin of
+// float32.wgsl. By bit operations, so that every adapter can do it.
+alias Quad = vec2<u32>;
+
+fn unpack(quad: Quad) -> vec4<f32> {
+  return bitcast<vec4<f32>>(vec4<u32>(
+    quad.x << 16u, quad.x & 0xffff0000u, quad.y << 16u, quad.y & 0xffff0000u,
+  ));
+}
+
+// Round to nearest, ties to even. A NaN must not become an infinity when its low bits round away,
+// and a compiler may assume x == x, so it is told by its bits.
+fn pack(values: vec4<f32>) -> Quad {
+  let bits = bitcast<vec4<u32>>(values);
+  let rounded = bits + 0x7fffu + ((bits >> vec4<u32>(16u)) & vec4<u32>(1u));
+  let nan = (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+  let half = select(rounded, vec4<u32>(0x7fc00000u), nan) >> vec4<u32>(16u);
+  return vec2<u32>(half.x | (half.y << 16u), half.z | (half.w << 16u));
+}

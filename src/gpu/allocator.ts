@@ -1,0 +1,132 @@
+/**
+ * Allocation with exact accounting. The memory plan and the run share every line that decides what
+ * is allocated: the same code runs first against {@link PlanAllocator}, which only counts, and then
+ * against the device.
+ */
+import {
+  bytesOf,
+  columnsOf,
+  type DType,
+  OCTET,
+  padded,
+  type Purpose,
+  PURPOSES,
+  rowsOf,
+  type Tensor,
+} from "./tensor.ts";
+import { ShapeError } from "./errors.ts";
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly purpose: Purpose;
+  /** Elements of a quantisation group: needed for, and only for, `int8` and `int4`. */
+  readonly groupSize?: number;
+}
+
+export interface TextureSpec {
+  readonly name: string;
+  /** Texels of 128 bits; a texture is `rgba32float`. */
+  readonly width: number;
+  readonly height: number;
+  readonly purpose: Purpose;
+}
+
+/** A staging texture, or its place in a plan (`texture` null). */
+export interface TextureTensor extends TextureSpec {
+  readonly texture: GPUTexture | null;
+}
+
+export interface Allocator {
+  /** Allocates a tensor of zeros. */
+  tensor(spec: TensorSpec): Tensor;
+  texture(spec: TextureSpec): TextureTensor;
+}
+
+/** Bytes live now, at most, and by purpose. */
+export class MemoryAccount {
+  live = 0;
+  peak = 0;
+  readonly byPurpose: Record<Purpose, number> = Object.fromEntries(
+    PURPOSES.map((purpose) => [purpose, 0]),
+  ) as Record<Purpose, number>;
+
+  add(purpose: Purpose, bytes: number): void {
+    this.live += bytes;
+    this.byPurpose[purpose] += bytes;
+    this.peak = Math.max(this.peak, this.live);
+  }
+}
+
+/** Counts what the device would allocate, byte for byte, and allocates nothing. */
+export class PlanAllocator implements Allocator {
+  readonly account = new MemoryAccount();
+  readonly tensors: { name: string; bytes: number; purpose: Purpose }[] = [];
+
+  tensor(spec: TensorSpec): Tensor {
+    return layOut(spec, (name, bytes, purpose) => {
+      this.account.add(purpose, bytes);
+      this.tensors.push({ name, bytes, purpose });
+      return null;
+    });
+  }
+
+  texture(spec: TextureSpec): TextureTensor {
+    const bytes = textureBytes(spec);
+    this.account.add(spec.purpose, bytes);
+    this.tensors.push({ name: spec.name, bytes, purpose: spec.purpose });
+    return { ...spec, texture: null };
+  }
+}
+
+export function textureBytes(spec: TextureSpec): number {
+  return spec.width * spec.height * 16;
+}
+
+/** Lays out a tensor and the constants of its groups; `place` makes, or only counts, each buffer. */
+export function layOut(
+  spec: TensorSpec,
+  place: (name: string, bytes: number, purpose: Purpose) => GPUBuffer | null,
+): Tensor {
+  const { name, shape, dtype, purpose, groupSize } = spec;
+  if (shape.length === 0 || shape.some((size) => !Number.isInteger(size) || size < 1)) {
+    throw new ShapeError(`tensor ${name}: sizes must be positive, got (${shape.join(", ")})`);
+  }
+  const quantised = dtype === "int8" || dtype === "int4";
+  if (quantised && !(groupSize && groupSize % OCTET === 0)) {
+    throw new ShapeError(
+      `tensor ${name}: the group size of ${dtype} must be a multiple of ${OCTET}, got ${groupSize}`,
+    );
+  }
+  const stride = padded(columnsOf(shape));
+  const elements = rowsOf(shape) * stride;
+  const byteLength = bytesOf(dtype, elements);
+  const buffer = place(name, byteLength, purpose);
+  let constants: Tensor | undefined;
+  if (quantised) {
+    const groups = Math.ceil(elements / groupSize!);
+    // Pairs need no padding: this one tensor is laid out by hand.
+    const bytes = groups * 8;
+    constants = {
+      name: `${name}.constants`,
+      shape: [groups, 2],
+      dtype: "float32",
+      stride: 2,
+      byteOffset: 0,
+      byteLength: bytes,
+      buffer: place(`${name}.constants`, bytes, "quantisation_constants"),
+    };
+  }
+  return {
+    name,
+    shape,
+    dtype,
+    stride,
+    buffer,
+    byteOffset: 0,
+    byteLength,
+    constants,
+    groupSize: quantised ? groupSize : undefined,
+  };
+}

@@ -1,0 +1,259 @@
+/**
+ * The device: opened with the adapter's own limits, every byte of every buffer accounted for.
+ *
+ * @module
+ */
+import {
+  type Allocator,
+  layOut,
+  MemoryAccount,
+  textureBytes,
+  type TextureSpec,
+  type TextureTensor,
+} from "./allocator.ts";
+import type { TensorSpec } from "./allocator.ts";
+import { GpuError, OutOfMemoryError } from "./errors.ts";
+import { PipelineCache } from "./pipelines.ts";
+import type { Purpose, Tensor } from "./tensor.ts";
+
+export interface AdapterDescription {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  /** True where the "GPU" is the processor (Mesa's llvmpipe, SwiftShader): right, but slow. */
+  readonly software: boolean;
+  readonly features: readonly string[];
+}
+
+/** Bytes of the one read-back buffer; larger reads go through it piece by piece. */
+const READ_BACK_BYTES = 4 << 20;
+
+/** Limits worth asking for; every other stays at WebGPU's default. */
+const WANTED_LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxStorageTexturesPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupSizeZ",
+  "maxComputeWorkgroupsPerDimension",
+  "maxTextureDimension2D",
+  "minStorageBufferOffsetAlignment",
+  "minUniformBufferOffsetAlignment",
+] as const;
+
+export class Gpu implements Allocator {
+  readonly account = new MemoryAccount();
+  readonly pipelines: PipelineCache;
+  #pending: Promise<unknown>[] = [];
+  #failure: Error | null = null;
+  readonly #readBack: GPUBuffer;
+  #closed = false;
+
+  private constructor(readonly device: GPUDevice, readonly adapter: AdapterDescription) {
+    this.pipelines = new PipelineCache(this);
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.fail(new GpuError(`GPU: ${(event as GPUUncapturedErrorEvent).error.message}`));
+    });
+    device.lost.then((info) => {
+      if (!this.#closed) {
+        this.fail(
+          new GpuError(
+            `GPU: the device was lost (${info.reason ?? "unknown"}): ${info.message}`,
+            "a driver reset or an unplugged card; continue with --resume auto",
+          ),
+        );
+      }
+    });
+    this.#readBack = this.rawBuffer(
+      "read-back",
+      READ_BACK_BYTES,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
+  }
+
+  /** Opens the first adapter with all it allows. Throws {@link GpuError} where there is none. */
+  static async open(): Promise<Gpu> {
+    const adapter = await findAdapter();
+    if (!adapter) {
+      throw new GpuError(
+        "no WebGPU adapter was found",
+        "run `deno task setup`, which says what this system needs, or `deno run -A cli.ts doctor`",
+      );
+    }
+    const features = (["timestamp-query"] as const).filter((name) => adapter.features.has(name));
+    const requiredLimits = Object.fromEntries(
+      WANTED_LIMITS.map((name) => [name, adapter.limits[name]]),
+    );
+    const device = await adapter.requestDevice({
+      label: "trainer",
+      requiredFeatures: [...features],
+      requiredLimits,
+    });
+    return new Gpu(device, describeAdapter(adapter));
+  }
+
+  get limits(): GPUSupportedLimits {
+    return this.device.limits;
+  }
+
+  tensor(spec: TensorSpec): Tensor {
+    return layOut(spec, (name, bytes, purpose) => {
+      const limit = this.limits.maxBufferSize;
+      if (bytes > limit) {
+        throw new OutOfMemoryError(
+          `tensor ${name}: needs ${bytes} bytes in one buffer, this adapter allows ${limit}`,
+        );
+      }
+      this.account.add(purpose, bytes);
+      return this.rawBuffer(
+        name,
+        bytes,
+        GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+      );
+    });
+  }
+
+  texture(spec: TextureSpec): TextureTensor {
+    this.account.add(spec.purpose, textureBytes(spec));
+    const texture = this.#guard(
+      "out-of-memory",
+      `texture ${spec.name}`,
+      () =>
+        this.device.createTexture({
+          label: spec.name,
+          size: [spec.width, spec.height],
+          format: "rgba32float",
+          usage: GPUTextureUsage.STORAGE_BINDING,
+        }),
+    );
+    return { ...spec, texture };
+  }
+
+  /** Gives a tensor's memory back. It is free for others after the next submit. */
+  release(tensor: Tensor, purpose: Purpose): void {
+    tensor.buffer?.destroy();
+    this.account.add(purpose, -tensor.byteLength);
+    if (tensor.constants) this.release(tensor.constants, "quantisation_constants");
+  }
+
+  /** A buffer outside the account: parameters and read-back, a few fixed megabytes. */
+  rawBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    return this.#guard(
+      "out-of-memory",
+      `buffer ${label} of ${size} bytes`,
+      () => this.device.createBuffer({ label, size, usage }),
+    );
+  }
+
+  /** Writes bytes into a tensor, from `byteOffset` within it; a multiple of 4. */
+  write(tensor: Tensor, data: ArrayBufferView<ArrayBuffer>, byteOffset = 0): void {
+    if (byteOffset + data.byteLength > tensor.byteLength) {
+      throw new GpuError(
+        `write: ${data.byteLength} bytes at ${byteOffset} overrun ${tensor.name} of ${tensor.byteLength}`,
+      );
+    }
+    this.device.queue.writeBuffer(
+      tensor.buffer!,
+      tensor.byteOffset + byteOffset,
+      data.buffer,
+      data.byteOffset,
+      data.byteLength,
+    );
+  }
+
+  /** The bytes of a tensor, padding included (or `length` of them from `start`, multiples of 4). */
+  async read(tensor: Tensor, start = 0, length = tensor.byteLength - start): Promise<Uint8Array> {
+    const result = new Uint8Array(length);
+    for (let done = 0; done < length; done += READ_BACK_BYTES) {
+      const size = Math.min(READ_BACK_BYTES, length - done);
+      const encoder = this.device.createCommandEncoder({ label: `read ${tensor.name}` });
+      encoder.copyBufferToBuffer(
+        tensor.buffer!,
+        tensor.byteOffset + start + done,
+        this.#readBack,
+        0,
+        size,
+      );
+      this.device.queue.submit([encoder.finish()]);
+      await this.check();
+      try {
+        await this.#readBack.mapAsync(GPUMapMode.READ, 0, size);
+      } catch (error) {
+        await this.check();
+        throw new GpuError(`read ${tensor.name}: ${(error as Error).message}`);
+      }
+      result.set(new Uint8Array(this.#readBack.getMappedRange(0, size)), done);
+      this.#readBack.unmap();
+    }
+    await this.check();
+    return result;
+  }
+
+  /** Waits until the GPU has done all that was submitted. */
+  async settled(): Promise<void> {
+    await this.check();
+    await this.device.queue.onSubmittedWorkDone();
+    await this.check();
+  }
+
+  /** Throws the first error that the device reported, if any. */
+  async check(): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = [];
+    await Promise.all(pending);
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Runs `make` in an error scope; what it reports is thrown by the next {@link check}. */
+  validated<T>(what: string, make: () => T): T {
+    return this.#guard("validation", what, make);
+  }
+
+  fail(error: Error): void {
+    this.#failure ??= error;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.device.destroy();
+  }
+
+  #guard<T>(filter: GPUErrorFilter, what: string, make: () => T): T {
+    this.device.pushErrorScope(filter);
+    const made = make();
+    this.#pending.push(
+      this.device.popErrorScope().then((error) => {
+        if (!error) return;
+        this.fail(
+          filter === "out-of-memory"
+            ? new OutOfMemoryError(`${what}: the GPU is out of memory (${error.message})`)
+            : new GpuError(`${what}: ${error.message}`),
+        );
+      }),
+    );
+    return made;
+  }
+}
+
+export function findAdapter(): Promise<GPUAdapter | null> {
+  return navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ??
+    Promise.resolve(null);
+}
+
+export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
+  const { vendor, architecture, device, description } = adapter.info;
+  return {
+    vendor,
+    architecture,
+    device,
+    description,
+    software: /llvmpipe|lavapipe|swiftshader|basic render/i.test(`${device} ${description}`),
+    features: [...adapter.features].sort(),
+  };
+}

@@ -1,0 +1,202 @@
+/**
+ * Records dispatches and sends them in few submits.
+ *
+ * Ordering contract: what is recorded runs in the order it was recorded, each dispatch after the
+ * writes of those before it. Nothing runs before {@link KernelPass.submit}, which does not wait;
+ * {@link Gpu.read} sees the results of every pass submitted before it.
+ */
+import { GpuError } from "./errors.ts";
+import { type Kernel, packParameters } from "./kernel.ts";
+import type { Gpu } from "./gpu.ts";
+import type { Tensor } from "./tensor.ts";
+import type { TextureTensor } from "./allocator.ts";
+import type { Profiler } from "./profiler.ts";
+
+export type Operand = Tensor | TextureTensor;
+
+export interface Dispatch {
+  readonly kernel: Kernel;
+  /** Pipeline-overridable constants: geometry, flags (0 or 1). Few values make few pipelines. */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** By the name of the WGSL binding. */
+  readonly operands: Readonly<Record<string, Operand>>;
+  /** Fields of `struct Params`. */
+  readonly params?: Readonly<Record<string, number>>;
+  readonly workgroups: readonly [number, number?, number?];
+}
+
+/** Parameters of one dispatch: WebGPU's largest offset alignment, and room for 64 fields. */
+const SLOT_BYTES = 256;
+/** Dispatches of one submit; beyond it the pass submits by itself. */
+const SLOTS = 1024;
+
+/** What belongs to a device rather than to a pass: the parameter buffer and cached bind groups. */
+class Recording {
+  readonly parameters: GPUBuffer;
+  readonly parameterGroup: GPUBindGroup;
+  readonly #ids = new WeakMap<object, number>();
+  #nextId = 0;
+  readonly groups = new Map<string, GPUBindGroup>();
+
+  constructor(gpu: Gpu) {
+    this.parameters = gpu.rawBuffer(
+      "parameters",
+      SLOT_BYTES * SLOTS,
+      GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    );
+    this.parameterGroup = gpu.device.createBindGroup({
+      label: "parameters",
+      layout: gpu.pipelines.parameterLayout,
+      entries: [{ binding: 0, resource: { buffer: this.parameters, size: SLOT_BYTES } }],
+    });
+  }
+
+  id(object: object): number {
+    let id = this.#ids.get(object);
+    if (id === undefined) this.#ids.set(object, id = this.#nextId++);
+    return id;
+  }
+}
+
+const recordings = new WeakMap<Gpu, Recording>();
+
+export class KernelPass {
+  readonly #recording: Recording;
+  readonly #slots = new DataView(new ArrayBuffer(SLOT_BYTES * SLOTS));
+  #encoder: GPUCommandEncoder | null = null;
+  #pass: GPUComputePassEncoder | null = null;
+  #used = 0;
+
+  /** With a profiler, each dispatch gets a pass of its own between two timestamps. */
+  constructor(readonly gpu: Gpu, readonly profiler?: Profiler) {
+    let recording = recordings.get(gpu);
+    if (!recording) recordings.set(gpu, recording = new Recording(gpu));
+    this.#recording = recording;
+  }
+
+  dispatch(dispatch: Dispatch): void {
+    const { kernel, constants = {}, operands, params = {}, workgroups } = dispatch;
+    const { device } = this.gpu;
+    const limit = this.gpu.limits.maxComputeWorkgroupsPerDimension;
+    const [x, y = 1, z = 1] = workgroups;
+    if (![x, y, z].every((count) => Number.isInteger(count) && count >= 1 && count <= limit)) {
+      throw new GpuError(
+        `kernel ${kernel.name}: workgroups must be 1 to ${limit} a dimension, got ${x}, ${y}, ${z}`,
+      );
+    }
+    if (this.#used === SLOTS) this.submit();
+    const pipeline = this.gpu.pipelines.get(kernel, constants);
+    const group = this.#bind(kernel, pipeline.operands, operands);
+    const slot = this.#used++ * SLOT_BYTES;
+    if (kernel.parameters.length) packParameters(kernel, params, this.#slots, slot);
+
+    this.#encoder ??= device.createCommandEncoder({ label: "pass" });
+    const timestampWrites = this.profiler?.span(kernel.name);
+    if (timestampWrites) this.#endPass();
+    this.#pass ??= this.#encoder.beginComputePass({ label: kernel.name, timestampWrites });
+    this.#pass.setPipeline(pipeline.pipeline);
+    this.#pass.setBindGroup(0, group);
+    if (kernel.parameters.length) {
+      this.#pass.setBindGroup(1, this.#recording.parameterGroup, [slot]);
+    }
+    this.#pass.dispatchWorkgroups(x, y, z);
+    if (timestampWrites) this.#endPass();
+  }
+
+  /** Copies all of `source` over the start of `target`; padding travels along. */
+  copy(source: Tensor, target: Tensor): void {
+    if (source.byteLength > target.byteLength) {
+      throw new GpuError(
+        `copy: ${source.name} of ${source.byteLength} bytes overruns ${target.name} of ${target.byteLength}`,
+      );
+    }
+    this.#command().copyBufferToBuffer(
+      source.buffer!,
+      source.byteOffset,
+      target.buffer!,
+      target.byteOffset,
+      source.byteLength,
+    );
+  }
+
+  /** Sets every byte of a tensor to zero. */
+  clear(tensor: Tensor): void {
+    this.#command().clearBuffer(tensor.buffer!, tensor.byteOffset, tensor.byteLength);
+  }
+
+  /** Sends what was recorded; does not wait. The pass can be recorded into again. */
+  submit(): void {
+    if (!this.#encoder) return;
+    this.#endPass();
+    this.profiler?.resolve(this.#encoder);
+    const { queue } = this.gpu.device;
+    queue.writeBuffer(
+      this.#recording.parameters,
+      0,
+      this.#slots.buffer,
+      0,
+      this.#used * SLOT_BYTES,
+    );
+    queue.submit([this.#encoder.finish()]);
+    this.#encoder = null;
+    this.#used = 0;
+  }
+
+  #command(): GPUCommandEncoder {
+    this.#endPass();
+    return this.#encoder ??= this.gpu.device.createCommandEncoder({ label: "pass" });
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = null;
+  }
+
+  #bind(
+    kernel: Kernel,
+    layout: GPUBindGroupLayout,
+    operands: Readonly<Record<string, Operand>>,
+  ): GPUBindGroup {
+    let key = `${this.#recording.id(layout)}`;
+    const entries: GPUBindGroupEntry[] = [];
+    for (const { name, binding, access } of kernel.bindings) {
+      const operand = operands[name];
+      if (!operand) throw new GpuError(`kernel ${kernel.name}: operand ${name} is missing`);
+      if ("texture" in operand) {
+        if (!access.startsWith("texture")) {
+          throw new GpuError(`kernel ${kernel.name}: operand ${name} must be a tensor`);
+        }
+        key += `|t${this.#recording.id(operand.texture!)}`;
+        entries.push({ binding, resource: viewOf(operand.texture!) });
+        continue;
+      }
+      const { buffer, byteOffset: offset, byteLength: size } = operand;
+      const limit = this.gpu.limits.maxStorageBufferBindingSize;
+      if (size > limit) {
+        throw new GpuError(
+          `kernel ${kernel.name}: ${operand.name} binds ${size} bytes, this adapter allows ${limit}`,
+          "the launcher must bind it in row ranges",
+        );
+      }
+      key += `|${this.#recording.id(buffer!)},${offset},${size}`;
+      entries.push({ binding, resource: { buffer: buffer!, offset, size } });
+    }
+    let group = this.#recording.groups.get(key);
+    if (!group) {
+      group = this.gpu.validated(
+        `kernel ${kernel.name}`,
+        () => this.gpu.device.createBindGroup({ label: kernel.name, layout, entries }),
+      );
+      this.#recording.groups.set(key, group);
+    }
+    return group;
+  }
+}
+
+const views = new WeakMap<GPUTexture, GPUTextureView>();
+
+function viewOf(texture: GPUTexture): GPUTextureView {
+  let view = views.get(texture);
+  if (!view) views.set(texture, view = texture.createView({ label: texture.label }));
+  return view;
+}

@@ -1,0 +1,70 @@
+/** Times of dispatches on the GPU's own clock, where the adapter has timestamps. */
+import type { Gpu } from "./gpu.ts";
+
+export interface Span {
+  readonly name: string;
+  readonly milliseconds: number;
+}
+
+/** Spans of one submit at most; a profiled submit must stay below it. */
+const CAPACITY = 2048;
+
+export class Profiler {
+  readonly #names: string[] = [];
+  readonly #queries: GPUQuerySet;
+  readonly #resolved: GPUBuffer;
+  readonly #mapped: GPUBuffer;
+
+  private constructor(readonly gpu: Gpu) {
+    this.#queries = gpu.device.createQuerySet({ type: "timestamp", count: 2 * CAPACITY });
+    const bytes = 16 * CAPACITY;
+    this.#resolved = gpu.rawBuffer(
+      "timestamps",
+      bytes,
+      GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    );
+    this.#mapped = gpu.rawBuffer(
+      "timestamps",
+      bytes,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
+  }
+
+  /** Null where the adapter has no timestamps. */
+  static create(gpu: Gpu): Profiler | null {
+    return gpu.device.features.has("timestamp-query") ? new Profiler(gpu) : null;
+  }
+
+  /** Opens a span; undefined once the profiler is full. */
+  span(name: string): GPUComputePassTimestampWrites | undefined {
+    if (this.#names.length === CAPACITY) return undefined;
+    const index = 2 * this.#names.length;
+    this.#names.push(name);
+    return {
+      querySet: this.#queries,
+      beginningOfPassWriteIndex: index,
+      endOfPassWriteIndex: index + 1,
+    };
+  }
+
+  resolve(encoder: GPUCommandEncoder): void {
+    const count = this.#names.length;
+    if (!count) return;
+    encoder.resolveQuerySet(this.#queries, 0, 2 * count, this.#resolved, 0);
+    encoder.copyBufferToBuffer(this.#resolved, 0, this.#mapped, 0, 16 * count);
+  }
+
+  /** The spans recorded since the last call, in order; waits for the GPU. */
+  async take(): Promise<Span[]> {
+    const names = this.#names.splice(0);
+    if (!names.length) return [];
+    await this.gpu.check();
+    await this.#mapped.mapAsync(GPUMapMode.READ);
+    const times = new BigUint64Array(this.#mapped.getMappedRange().slice(0, 16 * names.length));
+    this.#mapped.unmap();
+    return names.map((name, index) => ({
+      name,
+      milliseconds: Number(times[2 * index + 1] - times[2 * index]) / 1e6,
+    }));
+  }
+}

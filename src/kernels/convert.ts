@@ -1,0 +1,68 @@
+/** Numbers between JavaScript arrays and the bytes of a tensor, row padding included. */
+import { bytesOf, columnsOf, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { ShapeError } from "../gpu/errors.ts";
+
+const one = new Float32Array(1);
+const bits = new Uint32Array(one.buffer);
+
+/** The bfloat16 nearest to a number (ties to even), as its 16 bits. */
+export function toBfloat16(value: number): number {
+  one[0] = value;
+  if (Number.isNaN(value)) return 0x7fc0;
+  return (bits[0] + 0x7fff + ((bits[0] >>> 16) & 1)) >>> 16;
+}
+
+export function fromBfloat16(half: number): number {
+  bits[0] = half << 16;
+  return one[0];
+}
+
+/** Packs a logical row-major array into the bytes of a float32, bfloat16, uint32 or uint8 tensor. */
+export function packTensor(tensor: Tensor, values: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+  const columns = columnsOf(tensor.shape), rows = rowsOf(tensor.shape);
+  if (values.length !== rows * columns) {
+    throw new ShapeError(
+      `packTensor: ${tensor.name} holds ${rows * columns} elements, got ${values.length}`,
+    );
+  }
+  const bytes = new ArrayBuffer(bytesOf(tensor.dtype, rows * tensor.stride));
+  const target = elementsView(tensor, bytes);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const value = values[row * columns + column];
+      target[row * tensor.stride + column] = tensor.dtype === "bfloat16"
+        ? toBfloat16(value)
+        : value;
+    }
+  }
+  return new Uint8Array(bytes);
+}
+
+/** The logical elements of a tensor's bytes, without the padding. */
+export function unpackTensor(tensor: Tensor, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  const columns = columnsOf(tensor.shape), rows = rowsOf(tensor.shape);
+  const source = elementsView(tensor, bytes.buffer as ArrayBuffer, bytes.byteOffset);
+  const values = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const value = source[row * tensor.stride + column];
+      values[row * columns + column] = tensor.dtype === "bfloat16" ? fromBfloat16(value) : value;
+    }
+  }
+  return values;
+}
+
+function elementsView(tensor: Tensor, buffer: ArrayBuffer, offset = 0) {
+  switch (tensor.dtype) {
+    case "float32":
+      return new Float32Array(buffer, offset);
+    case "uint32":
+      return new Uint32Array(buffer, offset);
+    case "bfloat16":
+      return new Uint16Array(buffer, offset);
+    case "uint8":
+      return new Uint8Array(buffer, offset);
+    default:
+      throw new ShapeError(`${tensor.name}: ${tensor.dtype} is unpacked by quant/group.ts`);
+  }
+}
