@@ -42,3 +42,16 @@ export function rowsPerBinding(pass: KernelPass, ...matrices: readonly Tensor[])
   const widest = Math.max(...matrices.map(({ dtype, stride }) => bytesOf(dtype, stride)));
   return Math.max(1, Math.floor(limit / widest / ALIGNMENT)) * ALIGNMENT;
 }
+
+/**
+ * Rows that one dispatch can bind, and cover with so many threads a row in workgroups of
+ * {@link FLAT_WORKGROUP_SIZE}; a multiple of 64.
+ */
+export function rowsPerDispatch(
+  pass: KernelPass,
+  threadsPerRow: number,
+  ...matrices: readonly Tensor[]
+): number {
+  const covered = Math.max(1, Math.floor(65_535 / threadsPerRow)) * FLAT_WORKGROUP_SIZE;
+  return Math.min(covered, rowsPerBinding(pass, ...matrices));
+}

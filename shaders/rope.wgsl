@@ -1,0 +1,39 @@
+// Rotary position embedding, in place                                   (Su et al. 2021, eq. 34)
+//   x (B·T, heads·D); each head's halves (x1, x2) turn by the angle of their position:
+//   x1 ← x1 · cos − x2 · sin,  x2 ← x2 · cos + x1 · sin
+// Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). The backward
+// pass is the same turn the other way round, so it needs nothing saved.
+override WORKGROUP_SIZE: u32;
+
+struct Params {
+  count: u32,       // threads of this range: rows · heads · parts of half a head
+  row: u32,         // first row of this range, in the whole tensor
+  length: u32,      // T
+  offset: u32,      // position of the first token of a sequence
+  row_halves: u32,  // parts of the half heads of a row; what follows them is padding
+  parts: u32,       // a row's stride, in parts
+  head_parts: u32,  // D, in parts
+  table_parts: u32, // a table row's stride, in parts
+  direction: f32,   // 1 forward, −1 backward
+}
+
+@group(0) @binding(0) var<storage, read_write> x: array<Part>;       // (B·T, heads·D)
+@group(0) @binding(1) var<storage, read> table: array<Values>;       // (Tmax, D): cosines, sines
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= params.count) { return; }
+  let half = params.head_parts / 2u;
+  let row = id.x / params.row_halves;
+  let in_row = id.x % params.row_halves;
+  let i = in_row % half;
+  let first = row * params.parts + (in_row / half) * params.head_parts + i;
+  let position = (params.row + row) % params.length + params.offset;
+  let cosine = table[position * params.table_parts + i];
+  let sine = table[position * params.table_parts + half + i] * params.direction;
+  let x1 = unpack_part(x[first]);
+  let x2 = unpack_part(x[first + half]);
+  x[first] = pack_part(x1 * cosine - x2 * sine);
+  x[first + half] = pack_part(x2 * cosine + x1 * sine);
+}

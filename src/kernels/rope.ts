@@ -1,0 +1,88 @@
+import partsOfFour from "../../shaders/lib/parts_of_four.wgsl" with { type: "text" };
+import partsOfTwoBfloat16 from "../../shaders/lib/parts_of_two_bfloat16.wgsl" with { type: "text" };
+import partsOfTwoFloat32 from "../../shaders/lib/parts_of_two_float32.wgsl" with { type: "text" };
+import code from "../../shaders/rope.wgsl" with { type: "text" };
+import { ShapeError } from "../gpu/errors.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import {
+  columnsOf,
+  expectDType,
+  expectShape,
+  rowRange,
+  rowsOf,
+  type Tensor,
+} from "../gpu/tensor.ts";
+import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
+import { FLAT_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+
+const inFours = kernelByFormat("rope", partsOfFour, code);
+/** For heads whose half is no multiple of four, such as 100 (OpenLLaMA 3B). */
+const inTwos: KernelByFormat = {
+  float32: kernelByFormat("rope_in_twos", partsOfTwoFloat32, code).float32,
+  bfloat16: kernelByFormat("rope_in_twos", partsOfTwoBfloat16, code).bfloat16,
+};
+
+export interface Rope {
+  /** (B·T, heads·D) float32 or bfloat16, turned in place. */
+  x: Tensor;
+  /** (Tmax, D) float32: for each position D/2 cosines, then D/2 sines. */
+  readonly table: Tensor;
+  /** D, a multiple of 4. */
+  readonly headSize: number;
+  /** T: row n holds the token at position n mod T, plus the offset. */
+  readonly length: number;
+  readonly positionOffset?: number;
+  /** The backward pass: turns the other way. */
+  readonly inverse?: boolean;
+}
+
+/**
+ * Rotary position embedding on the halves of each head: x·cos + rotate_half(x)·sin. Su et al. 2021,
+ * equation 34, in Hugging Face's order. Throws {@link ShapeError} on operands that do not match.
+ */
+export function rope(
+  pass: KernelPass,
+  { x, table, headSize, length, positionOffset = 0, inverse = false }: Rope,
+): void {
+  const rows = rowsOf(x.shape), columns = columnsOf(x.shape);
+  if (headSize % 4 !== 0 || columns % headSize !== 0) {
+    throw new ShapeError(
+      `rope: the head size must be a multiple of 4 that divides ${columns}, got ${headSize}`,
+    );
+  }
+  if (rows % length !== 0) {
+    throw new ShapeError(`rope: ${rows} rows are not a whole number of sequences of ${length}`);
+  }
+  expectDType("rope", "table", table, "float32");
+  const positions = rowsOf(table.shape);
+  expectShape("rope", "table", table, [positions, headSize]);
+  if (positionOffset + length > positions) {
+    throw new ShapeError(
+      `rope: the table has ${positions} positions, ${positionOffset + length} are needed`,
+      "was it made for a shorter context?",
+    );
+  }
+  const part = headSize % 8 === 0 ? 4 : 2;
+  const kernel = forFormat(part === 4 ? inFours : inTwos, "rope", x);
+  const threadsPerRow = columns / 2 / part;
+  for (const [start, end] of spans(rows, rowsPerDispatch(pass, threadsPerRow, x))) {
+    const count = (end - start) * threadsPerRow;
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE: FLAT_WORKGROUP_SIZE },
+      operands: { x: rowRange(x, start, end), table },
+      params: {
+        count,
+        row: start,
+        length,
+        offset: positionOffset,
+        row_halves: threadsPerRow,
+        parts: x.stride / part,
+        head_parts: headSize / part,
+        table_parts: table.stride / part,
+        direction: inverse ? -1 : 1,
+      },
+      workgroups: [Math.ceil(count / FLAT_WORKGROUP_SIZE)],
+    });
+  }
+}
