@@ -1,0 +1,49 @@
+/** Files that are either whole or not there: written beside, synced, renamed. */
+import { dirname } from "@std/path";
+
+/**
+ * Calls `write` with a temporary file in the folder of `path`, then syncs and renames it. When
+ * `write` throws, the temporary file is removed and what was at `path` before stays as it was.
+ */
+export async function writeAtomically(
+  path: string,
+  write: (file: Deno.FsFile) => Promise<void>,
+): Promise<void> {
+  const temporary = `${path}.${Deno.pid}.tmp`;
+  const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+  try {
+    try {
+      await write(file);
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+/** Makes a rename durable. Windows cannot open a folder, and its file system needs no such step. */
+async function syncFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  const folder = await Deno.open(path);
+  try {
+    await folder.sync();
+  } finally {
+    folder.close();
+  }
+}
+
+/** A JSON file with a final newline, written as above. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  const bytes = new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
+  await writeAtomically(path, (file) => writeAll(file, bytes));
+}
+
+export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) written += await file.write(bytes.subarray(written));
+}

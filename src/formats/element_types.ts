@@ -1,0 +1,75 @@
+/** The element types of safetensors, and their values as float32. */
+import { UserError } from "../gpu/errors.ts";
+
+/** Bytes an element; listed in the order in which the reference implementation lays tensors out. */
+export const ELEMENT_BYTES = {
+  U64: 8,
+  I64: 8,
+  F64: 8,
+  F32: 4,
+  U32: 4,
+  I32: 4,
+  BF16: 2,
+  F16: 2,
+  U16: 2,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+
+export type ElementType = keyof typeof ELEMENT_BYTES;
+
+export function isElementType(name: unknown): name is ElementType {
+  return typeof name === "string" && Object.hasOwn(ELEMENT_BYTES, name);
+}
+
+/**
+ * Little-endian elements as float32: exact for F32, F16, BF16, small integers and BOOL, rounded to
+ * nearest for the rest. The bytes may start at any address.
+ */
+export function toFloat32(type: ElementType, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  const size = ELEMENT_BYTES[type];
+  if (bytes.length % size !== 0) {
+    throw new UserError(`toFloat32: ${bytes.length} bytes are no whole number of ${type} elements`);
+  }
+  // A typed array wants an aligned address; a copy always has one.
+  const buffer = bytes.slice().buffer;
+  switch (type) {
+    case "F64":
+      return Float32Array.from(new Float64Array(buffer));
+    case "F32":
+      return new Float32Array(buffer);
+    case "F16":
+      return Float32Array.from(new Uint16Array(buffer), fromFloat16);
+    case "BF16": {
+      const words = Uint32Array.from(new Uint16Array(buffer), (half) => half << 16);
+      return new Float32Array(words.buffer);
+    }
+    case "I64":
+      return Float32Array.from(new BigInt64Array(buffer), Number);
+    case "U64":
+      return Float32Array.from(new BigUint64Array(buffer), Number);
+    case "I32":
+      return Float32Array.from(new Int32Array(buffer));
+    case "U32":
+      return Float32Array.from(new Uint32Array(buffer));
+    case "I16":
+      return Float32Array.from(new Int16Array(buffer));
+    case "U16":
+      return Float32Array.from(new Uint16Array(buffer));
+    case "I8":
+      return Float32Array.from(new Int8Array(buffer));
+    case "U8":
+    case "BOOL":
+      return Float32Array.from(new Uint8Array(buffer));
+  }
+}
+
+/** IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. */
+function fromFloat16(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1, exponent = (half >> 10) & 31, fraction = half & 0x3ff;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+}

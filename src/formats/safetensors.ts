@@ -1,0 +1,211 @@
+/** Safetensors files and sharded folders of them: read in ranges, written as a stream. */
+import { basename, dirname, join } from "@std/path";
+import { UserError } from "../gpu/errors.ts";
+import { writeAll, writeAtomically } from "./atomic.ts";
+import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
+import { FileRange } from "./file_range.ts";
+import { readHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors_header.ts";
+export type { ElementType, TensorInfo };
+export { ELEMENT_BYTES, toFloat32 };
+
+const INDEX = "model.safetensors.index.json";
+const SINGLE = "model.safetensors";
+
+/** An opened model: what it holds is known, none of its data has been read. */
+export class Safetensors {
+  private constructor(
+    readonly path: string,
+    /** By name, in the order of the files. */
+    readonly tensors: ReadonlyMap<string, TensorInfo>,
+    readonly metadata: Readonly<Record<string, string>>,
+    private readonly files: ReadonlyMap<string, FileRange>,
+  ) {}
+
+  /**
+   * Opens a `.safetensors` file, a `.index.json`, or a folder with `model.safetensors` or
+   * `model.safetensors.index.json`. Throws a {@link UserError} on anything but a sound file.
+   */
+  static async open(path: string): Promise<Safetensors> {
+    const files = new Map<string, FileRange>();
+    try {
+      const { tensors, metadata } = await openFiles(await locate(path), files);
+      return new Safetensors(path, new Map(tensors.map((t) => [t.name, t])), metadata, files);
+    } catch (error) {
+      for (const opened of files.values()) opened.close();
+      throw error;
+    }
+  }
+
+  /** What is known of a tensor; throws a {@link UserError} when there is none of that name. */
+  info(name: string): TensorInfo {
+    const info = this.tensors.get(name);
+    if (!info) {
+      const names = [...this.tensors.keys()];
+      throw new UserError(
+        `${this.path}: has no tensor ${name}`,
+        `it has ${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""}`,
+      );
+    }
+    return info;
+  }
+
+  /** Bytes [start, start + length) of a tensor, counted from its first; by default all of them. */
+  async read(name: string, start = 0, length?: number): Promise<Uint8Array<ArrayBuffer>> {
+    const info = this.info(name);
+    const end = start + (length ?? info.byteLength - start);
+    if (!(0 <= start && start <= end && end <= info.byteLength)) {
+      throw new UserError(
+        `${info.path}: tensor ${name}: bytes [${start}, ${end}) of ${info.byteLength} asked for`,
+      );
+    }
+    const bytes = await this.files.get(info.path)!.read(info.start + start, info.start + end);
+    if (bytes.length !== end - start) {
+      throw new UserError(`${info.path}: tensor ${name}: the file has shrunk since it was opened`);
+    }
+    return bytes;
+  }
+
+  /** Elements [start, start + count) as float32, flattened; by default all of them. */
+  async readFloat32(name: string, start = 0, count?: number): Promise<Float32Array<ArrayBuffer>> {
+    const { dtype } = this.info(name);
+    const size = ELEMENT_BYTES[dtype];
+    const length = count === undefined ? undefined : count * size;
+    return toFloat32(dtype, await this.read(name, start * size, length));
+  }
+
+  /** The bytes of a tensor in pieces of at most `chunkBytes`. */
+  async *chunks(name: string, chunkBytes = 1 << 22): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const { byteLength } = this.info(name);
+    for (let start = 0; start < byteLength; start += chunkBytes) {
+      yield await this.read(name, start, Math.min(chunkBytes, byteLength - start));
+    }
+  }
+
+  close(): void {
+    for (const file of this.files.values()) file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+async function locate(path: string): Promise<string> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch (error) {
+    throw new UserError(`${path}: cannot be opened: ${(error as Error).message}`);
+  }
+  if (!info.isDirectory) return path;
+  for (const name of [SINGLE, INDEX]) {
+    const found = await Deno.stat(join(path, name)).catch(() => null);
+    if (found?.isFile) return join(path, name);
+  }
+  throw new UserError(`${path}: holds neither ${SINGLE} nor ${INDEX}`);
+}
+
+async function openInto(files: Map<string, FileRange>, path: string): Promise<FileRange> {
+  try {
+    const file = await FileRange.open(path);
+    files.set(path, file);
+    return file;
+  } catch (error) {
+    throw new UserError(`${path}: cannot be opened: ${(error as Error).message}`);
+  }
+}
+
+/** Opens the file, or every shard that an index names, into `files`. */
+async function openFiles(path: string, files: Map<string, FileRange>): Promise<SafetensorsHeader> {
+  if (!path.endsWith(".json")) return await readHeader(await openInto(files, path));
+  return await openShards(path, files);
+}
+
+/** The index maps names of tensors to names of files beside it. */
+async function openShards(
+  index: string,
+  files: Map<string, FileRange>,
+): Promise<SafetensorsHeader> {
+  let shards: unknown;
+  try {
+    shards = JSON.parse(await Deno.readTextFile(index)).weight_map;
+  } catch (error) {
+    throw new UserError(`${index}: is no valid JSON: ${(error as Error).message}`);
+  }
+  if (typeof shards !== "object" || shards === null || Array.isArray(shards)) {
+    throw new UserError(`${index}: weight_map must map names of tensors to files`);
+  }
+  const entries = Object.entries(shards as Record<string, unknown>);
+  const tensors: TensorInfo[] = [], metadata: Record<string, string> = {};
+  for (const shard of [...new Set(entries.map(([, file]) => file))]) {
+    if (typeof shard !== "string" || basename(shard) !== shard || shard === "..") {
+      throw new UserError(`${index}: shard ${JSON.stringify(shard)} must be a file beside it`);
+    }
+    const header = await readHeader(await openInto(files, join(dirname(index), shard)));
+    const held = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
+    for (const [name] of entries.filter(([, file]) => file === shard)) {
+      const tensor = held.get(name);
+      if (!tensor) throw new UserError(`${index}: tensor ${name} is not in ${shard}`);
+      tensors.push(tensor);
+    }
+    Object.assign(metadata, header.metadata);
+  }
+  return { tensors, metadata };
+}
+
+/** Larger elements first, so that no tensor is misaligned. */
+const ORDER = Object.keys(ELEMENT_BYTES);
+
+export interface SafetensorsEntry {
+  readonly name: string;
+  readonly dtype: ElementType;
+  readonly shape: readonly number[];
+  /** Exactly the tensor's bytes, little-endian, in pieces of any size. Iterated once. */
+  readonly data: AsyncIterable<Uint8Array> | Uint8Array;
+}
+
+/**
+ * Writes a file in one pass, holding one piece of data at a time; a reader sees the old file or
+ * the whole new one. Entries are sorted as the reference implementation does it (largest elements
+ * first, then by name), so that every tensor is aligned: their data is asked for in that order.
+ */
+export async function writeSafetensors(
+  path: string,
+  entries: readonly SafetensorsEntry[],
+  metadata?: Readonly<Record<string, string>>,
+): Promise<void> {
+  const sorted = [...entries].sort((a, b) =>
+    ORDER.indexOf(a.dtype) - ORDER.indexOf(b.dtype) || (a.name < b.name ? -1 : 1)
+  );
+  const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
+  let end = 0;
+  for (const { name, dtype, shape } of sorted) {
+    if (Object.hasOwn(header, name)) throw new UserError(`${path}: two tensors are named ${name}`);
+    header[name] = { dtype, shape, data_offsets: [end, end += bytesOf(dtype, shape)] };
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const prefix = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
+  new DataView(prefix.buffer).setBigUint64(0, BigInt(prefix.length - 8), true);
+  prefix.set(json, 8);
+  await writeAtomically(path, async (file) => {
+    await writeAll(file, prefix);
+    for (const { name, dtype, shape, data } of sorted) {
+      const expected = bytesOf(dtype, shape);
+      let written = 0;
+      for await (const piece of data instanceof Uint8Array ? [data] : data) {
+        await writeAll(file, piece);
+        written += piece.length;
+      }
+      if (written !== expected) {
+        throw new UserError(
+          `${path}: tensor ${name}: ${dtype} [${shape.join(", ")}] takes ${expected} bytes, ` +
+            `the data has ${written}`,
+        );
+      }
+    }
+  });
+}
+
+function bytesOf(dtype: ElementType, shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
+}

@@ -1,0 +1,171 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { UserError } from "../../src/gpu/errors.ts";
+import {
+  Safetensors,
+  type SafetensorsEntry,
+  toFloat32,
+  writeSafetensors,
+} from "../../src/formats/safetensors.ts";
+
+const FIXTURES = new URL("../fixtures/formats/", import.meta.url).pathname;
+const ALL_TYPES = FIXTURES + "all_types.safetensors";
+
+Deno.test("safetensors: values of every type agree with the reference library", async () => {
+  const expected: Record<string, string[]> = JSON.parse(
+    await Deno.readTextFile(FIXTURES + "all_types.json"),
+  );
+  using file = await Safetensors.open(ALL_TYPES);
+  assertEquals(file.metadata, { "made by": "safetensors, ünïcode" });
+  assertEquals([...file.tensors.keys()].sort(), Object.keys(expected).sort());
+  const special: Record<string, number> = { inf: Infinity, "-inf": -Infinity, nan: NaN };
+  for (const [name, values] of Object.entries(expected)) {
+    const actual = await file.readFloat32(name);
+    assertEquals(actual, Float32Array.from(values, (v) => special[v] ?? Number(v)), name);
+  }
+  assertEquals(file.info("int16").shape, [2, 3]);
+  assertEquals(file.info("scalar").shape, []);
+});
+
+Deno.test("safetensors: a range of a tensor, and its pieces, are those of the whole", async () => {
+  using file = await Safetensors.open(ALL_TYPES);
+  const whole = await file.read("float64");
+  assertEquals(await file.read("float64", 8, 16), whole.slice(8, 24));
+  assertEquals(await file.readFloat32("float64", 2, 2), new Float32Array([1, -2.5]));
+  const pieces: number[] = [];
+  for await (const piece of file.chunks("float64", 7)) pieces.push(...piece);
+  assertEquals(new Uint8Array(pieces), whole);
+  const together = await Promise.all([0, 8, 16].map((at) => file.read("float64", at, 8)));
+  together.forEach((bytes, i) => assertEquals(bytes, whole.slice(i * 8, i * 8 + 8)));
+  await assertRejects(
+    () => file.read("float64", 8, 80),
+    UserError,
+    "tensor float64: bytes [8, 88) of 80 asked for",
+  );
+  await assertRejects(
+    () => file.read("lm_head.weight"),
+    UserError,
+    "has no tensor lm_head.weight",
+  );
+});
+
+Deno.test("safetensors: a sharded folder reads as one", async () => {
+  using file = await Safetensors.open(FIXTURES + "sharded");
+  assertEquals([...file.tensors.keys()], ["a", "b", "c"]);
+  assertEquals(await file.readFloat32("a"), new Float32Array([0, 1, 2, 3, 4, 5]));
+  assertEquals(await file.readFloat32("b"), new Float32Array([7, 8]));
+});
+
+Deno.test("safetensors: what was read is written again byte for byte", async () => {
+  await inFolder(async (folder) => {
+    using file = await Safetensors.open(ALL_TYPES);
+    const entries: SafetensorsEntry[] = [...file.tensors.values()].reverse().map((tensor) => ({
+      ...tensor,
+      data: file.chunks(tensor.name, 5),
+    }));
+    await writeSafetensors(join(folder, "copy.safetensors"), entries, file.metadata);
+    assertEquals(
+      await Deno.readFile(join(folder, "copy.safetensors")),
+      await Deno.readFile(ALL_TYPES),
+    );
+  });
+});
+
+Deno.test("safetensors: a write that fails leaves the file that was there", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "model.safetensors");
+    const entry = (data: Uint8Array) => [{ name: "w", dtype: "F32", shape: [2], data } as const];
+    await writeSafetensors(path, entry(new Uint8Array(8)));
+    await assertRejects(
+      () => writeSafetensors(path, entry(new Uint8Array(9))),
+      UserError,
+      "tensor w: F32 [2] takes 8 bytes, the data has 9",
+    );
+    await assertRejects(
+      () => writeSafetensors(path, [...entry(new Uint8Array(8)), ...entry(new Uint8Array(8))]),
+      UserError,
+      "two tensors are named w",
+    );
+    assertEquals([...Deno.readDirSync(folder)].map((file) => file.name), ["model.safetensors"]);
+    using file = await Safetensors.open(folder);
+    assertEquals(file.info("w").byteLength, 8);
+  });
+});
+
+const TENSOR = { dtype: "F32", shape: [2], data_offsets: [0, 8] };
+
+/** Name of the fault, the file's bytes, the message. */
+const BROKEN: [string, Uint8Array, string][] = [
+  ["empty", new Uint8Array(0), "at least 8 bytes, this one has 0"],
+  ["a header that is too long", bytesOf({ w: TENSOR }, 8, 1000), "header of 1000 bytes, but"],
+  ["an absurd header", bytesOf({ w: TENSOR }, 8, 2 ** 52), "at most 100000000 are allowed"],
+  ["no JSON", bytesOf('{"w": ', 8), "the header is no valid JSON"],
+  ["a list", bytesOf([], 8), "the header is no JSON object"],
+  ["metadata", bytesOf({ __metadata__: { a: 1 } }, 0), "must map strings to strings"],
+  ["an unknown type", bytesOf({ w: { ...TENSOR, dtype: "F8_E4M3" } }, 8), '"F8_E4M3" is not supp'],
+  ["a negative size", bytesOf({ w: { ...TENSOR, shape: [-2] } }, 8), "tensor w: shape must list"],
+  ["half an offset", bytesOf({ w: { ...TENSOR, data_offsets: [0] } }, 8), "data_offsets must be"],
+  [
+    "another size",
+    bytesOf({ w: { ...TENSOR, shape: [3] } }, 8),
+    "tensor w: F32 [3] takes 12 bytes, data_offsets [0, 8] span 8",
+  ],
+  ["truncated data", bytesOf({ w: TENSOR }, 5), "tensor w ends at byte"],
+  ["data left over", bytesOf({ w: TENSOR }, 9), "the data ends at byte"],
+  ["an overlap", bytesOf({ v: TENSOR, w: TENSOR }, 8), "and overlaps tensor v"],
+  [
+    "a gap",
+    bytesOf({ v: TENSOR, w: { ...TENSOR, data_offsets: [12, 20] } }, 20),
+    "a gap after tensor v",
+  ],
+];
+
+for (const [name, bytes, message] of BROKEN) {
+  Deno.test(`safetensors: refuses ${name}`, async () => {
+    await inFolder(async (folder) => {
+      const path = join(folder, "bad.safetensors");
+      await Deno.writeFile(path, bytes);
+      const error = await assertRejects(() => Safetensors.open(path), UserError, message);
+      if (!error.message.startsWith(path)) throw new Error(`names no file: ${error.message}`);
+    });
+  });
+}
+
+Deno.test("safetensors: refuses what is not there, and an index that lies", async () => {
+  await inFolder(async (folder) => {
+    await assertRejects(() => Safetensors.open(join(folder, "no")), UserError, "cannot be opened");
+    await assertRejects(() => Safetensors.open(folder), UserError, "holds neither model.safete");
+    const index = join(folder, "model.safetensors.index.json");
+    const withMap = (map: unknown) => Deno.writeTextFile(index, JSON.stringify(map));
+    await withMap({});
+    await assertRejects(() => Safetensors.open(folder), UserError, "weight_map must map names");
+    await withMap({ weight_map: { a: "../secret.safetensors" } });
+    await assertRejects(() => Safetensors.open(folder), UserError, "must be a file beside it");
+    await withMap({ weight_map: { a: "1.safetensors" } });
+    await assertRejects(() => Safetensors.open(folder), UserError, "1.safetensors: cannot be op");
+    await Deno.copyFile(ALL_TYPES, join(folder, "1.safetensors"));
+    await assertRejects(() => Safetensors.open(folder), UserError, "tensor a is not in 1.safe");
+  });
+});
+
+Deno.test("toFloat32: refuses half an element", () => {
+  assertThrows(() => toFloat32("F32", new Uint8Array(6)), UserError, "no whole number of F32");
+});
+
+/** A safetensors file as it stands: header, `dataBytes` of zeros, perhaps another length. */
+function bytesOf(header: unknown, dataBytes: number, length?: number): Uint8Array {
+  const json = typeof header === "string" ? header : JSON.stringify(header);
+  const bytes = new Uint8Array(8 + json.length + dataBytes);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length ?? json.length), true);
+  bytes.set(new TextEncoder().encode(json), 8);
+  return bytes;
+}
+
+async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await run(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
