@@ -1,0 +1,29 @@
+// target = std · N(0, 1), four elements a thread, by Box & Muller's transform of counter-based bits
+// (lib/rng.wgsl). The counter is the place in the padded matrix, so ranges of it can be drawn one
+// by one. The padding of a row stays zero.
+override WORKGROUP_SIZE: u32;
+
+// Rounding draws at steps from 0: initial values must not be made of the same bits.
+const INITIALISATION = 0xffffffffu;
+
+struct Params {
+  quads: u32,         // of this range
+  first_quad: u32,    // of this range, in the whole tensor
+  row_quads: u32,
+  columns: u32,
+  deviation: f32,
+  seed: u32,
+  tensor: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> target_values: array<Quad>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= params.quads) { return; }
+  let quad = params.first_quad + id.x;
+  let column = 4u * (quad % params.row_quads) + vec4<u32>(0u, 1u, 2u, 3u);
+  let values = params.deviation * random_normal(params.seed, INITIALISATION, params.tensor, quad);
+  target_values[id.x] = pack(select(vec4<f32>(0.0), values, column < vec4<u32>(params.columns)));
+}
