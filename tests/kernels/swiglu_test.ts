@@ -55,7 +55,7 @@ gpuTest("swiglu walks tensors that exceed one dispatch", async (gpu) => {
   runPass(gpu, (pass) => swiglu(pass, { gate, up, h }));
   const written = unpackTensor(part, await gpu.read(h, byteOffset));
   assertClose("h", written, oracle(gates, ups), { atol: 0, rtol: 2e-6 + OUTPUT_ROUNDING.bfloat16 });
-  for (const tensor of [gate, up, h]) gpu.release(tensor, "workspace");
+  for (const tensor of [gate, up, h]) gpu.release(tensor);
 });
 
 gpuTest("swiglu refuses operands of other shapes and mixed formats", async (gpu) => {

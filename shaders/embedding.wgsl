@@ -1,0 +1,28 @@
+// out[n] = weight[tokens[n]]
+//   out (N, C) is overwritten. The table may exceed one binding: each dispatch sees a range of its
+//   rows and writes only the tokens that lie there; together they write every row.
+override WORKGROUP_SIZE: u32;
+
+struct Params {
+  count: u32,        // threads of this range: rows of out · quads
+  quads: u32,        // a row's stride, in fours
+  row: u32,          // first row of out in this range
+  first_token: u32,  // first row of weight in this range
+  tokens: u32,       // rows of weight in this range
+}
+
+@group(0) @binding(0) var<storage, read> tokens: array<u32>;           // (N)
+@group(0) @binding(1) var<storage, read> weight: array<WeightQuad>;    // (V, C)
+@group(0) @binding(2) var<storage, read_write> out: array<Quad>;       // (N, C)
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= params.count) { return; }
+  let row = id.x / params.quads;
+  let quad = id.x % params.quads;
+  // Tokens before the range wrap round to large numbers, so that one comparison does.
+  let token = tokens[params.row + row] - params.first_token;
+  if (token >= params.tokens) { return; }
+  out[id.x] = pack(unpack_weight(weight[token * params.quads + quad]));
+}

@@ -1,0 +1,41 @@
+// forward: out[n] = weight[tokens[n]]
+//   dweight[v] += Σ dx[n] over the n with tokens[n] = v          added: the head may share the table
+// A gather, not a scatter: WGSL has no float atomics, and a fixed order keeps runs identical bit for
+// bit. Positions come sorted by token; the thread of the position that starts a run of equal tokens
+// walks the run and owns the row of dweight, the others have nothing to do.
+override WORKGROUP_SIZE: u32;
+
+struct Params {
+  count: u32,        // threads of this range: positions · quads
+  quads: u32,        // a row's stride, in fours
+  position: u32,     // first position of this range
+  positions: u32,    // N
+  first_row: u32,    // first row of dx in this range
+  rows: u32,         // rows of dx in this range
+  first_token: u32,  // first row of dweight in this range
+  tokens: u32,       // rows of dweight in this range
+}
+
+@group(0) @binding(0) var<storage, read> dx: array<Quad>;                     // (N, C)
+@group(0) @binding(1) var<storage, read> order: array<u32>;                   // (N)
+@group(0) @binding(2) var<storage, read> sorted_tokens: array<u32>;           // (N)
+@group(0) @binding(3) var<storage, read_write> dweight: array<vec4<f32>>;     // (V, C)
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= params.count) { return; }
+  let start = params.position + id.x / params.quads;
+  let quad = id.x % params.quads;
+  let token = sorted_tokens[start];
+  // What lies before a range wraps round to large numbers, so that one comparison does.
+  let target_row = token - params.first_token;
+  if (target_row >= params.tokens) { return; }
+  if (start > 0u && sorted_tokens[start - 1u] == token) { return; }
+  var sum = vec4<f32>(0.0);
+  for (var i = start; i < params.positions && sorted_tokens[i] == token; i++) {
+    let row = order[i] - params.first_row;
+    if (row < params.rows) { sum += unpack(dx[row * params.quads + quad]); }
+  }
+  dweight[target_row * params.quads + quad] += sum;
+}

@@ -1,0 +1,52 @@
+import weightBfloat16 from "../../shaders/lib/weight_bfloat16.wgsl" with { type: "text" };
+import weightFloat32 from "../../shaders/lib/weight_float32.wgsl" with { type: "text" };
+import code from "../../shaders/embedding.wgsl" with { type: "text" };
+import type { KernelPass } from "../gpu/pass.ts";
+import {
+  columnsOf,
+  expectDType,
+  expectShape,
+  rowRange,
+  rowsOf,
+  type Tensor,
+} from "../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
+import { FLAT_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch, spans } from "./ranges.ts";
+
+const byWeight = {
+  float32: kernelByFormat("embedding.float32_weight", weightFloat32, code),
+  bfloat16: kernelByFormat("embedding.bfloat16_weight", weightBfloat16, code),
+};
+
+export interface Embedding {
+  readonly tokens: Tensor; // (N) uint32, each below V
+  readonly weight: Tensor; // (V, C) float32 or bfloat16
+  readonly out: Tensor; // (N, C) float32 or bfloat16, overwritten
+}
+
+/**
+ * out[n] = weight[tokens[n]]. A row whose token is not below V is left as it was: token ids are
+ * checked where they enter. Throws {@link ShapeError} on operands that do not match.
+ */
+export function embedding(pass: KernelPass, { tokens, weight, out }: Embedding): void {
+  const vocabulary = rowsOf(weight.shape), columns = columnsOf(weight.shape);
+  expectDType("embedding", "tokens", tokens, "uint32");
+  expectDType("embedding", "weight", weight, "float32", "bfloat16");
+  const rows = columnsOf(tokens.shape);
+  expectShape("embedding", "tokens", tokens, [rows]);
+  expectShape("embedding", "out", out, [rows, columns]);
+  const kernel = forFormat(byWeight[weight.dtype as "float32" | "bfloat16"], "embedding", out);
+  const quads = out.stride / 4;
+  for (const [start, end] of spans(rows, rowsPerDispatch(pass, quads, out))) {
+    for (const [first, last] of spans(vocabulary, rowsPerBinding(pass, weight))) {
+      const count = (end - start) * quads;
+      pass.dispatch({
+        kernel,
+        constants: { WORKGROUP_SIZE: FLAT_WORKGROUP_SIZE },
+        operands: { tokens, weight: rowRange(weight, first, last), out: rowRange(out, start, end) },
+        params: { count, quads, row: start, first_token: first, tokens: last - first },
+        workgroups: [Math.ceil(count / FLAT_WORKGROUP_SIZE)],
+      });
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import code from "../../shaders/embedding_backward.wgsl" with { type: "text" };
+import type { KernelPass } from "../gpu/pass.ts";
+import {
+  columnsOf,
+  expectDType,
+  expectShape,
+  rowRange,
+  rowsOf,
+  type Tensor,
+} from "../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
+import { FLAT_WORKGROUP_SIZE, rowsPerBinding, spans } from "./ranges.ts";
+
+const kernels = kernelByFormat("embedding_backward", code);
+
+export interface EmbeddingBackward {
+  readonly dx: Tensor; // (N, C) float32 or bfloat16
+  readonly order: Tensor; // (N) uint32: positions sorted by their token
+  readonly sortedTokens: Tensor; // (N) uint32: the tokens of those positions, ascending
+  dweight: Tensor; // (V, C) float32, added to
+}
+
+/**
+ * Positions in ascending order of their token, equal tokens in their order in the text: what
+ * {@link embeddingBackward} walks. Sorted on the CPU, which holds the tokens anyway.
+ */
+export function sortTokens(
+  tokens: Uint32Array,
+): { order: Uint32Array<ArrayBuffer>; sortedTokens: Uint32Array<ArrayBuffer> } {
+  // Token and position in one float64 sort natively, without a comparison function.
+  const keys = Float64Array.from(tokens, (token, position) => token * tokens.length + position);
+  keys.sort();
+  const order = Uint32Array.from(keys, (key) => key % tokens.length);
+  return { order, sortedTokens: order.map((position) => tokens[position]) };
+}
+
+/**
+ * dweight[v] += Σ dx[n] over the n with tokens[n] = v, in the order of the text. Throws
+ * {@link ShapeError} on operands that do not match.
+ */
+export function embeddingBackward(
+  pass: KernelPass,
+  { dx, order, sortedTokens, dweight }: EmbeddingBackward,
+): void {
+  const positions = rowsOf(dx.shape), columns = columnsOf(dx.shape);
+  const vocabulary = rowsOf(dweight.shape);
+  expectDType("embeddingBackward", "order", order, "uint32");
+  expectShape("embeddingBackward", "order", order, [positions]);
+  expectDType("embeddingBackward", "sortedTokens", sortedTokens, "uint32");
+  expectShape("embeddingBackward", "sortedTokens", sortedTokens, [positions]);
+  expectDType("embeddingBackward", "dweight", dweight, "float32");
+  expectShape("embeddingBackward", "dweight", dweight, [vocabulary, columns]);
+  const kernel = forFormat(kernels, "embeddingBackward", dx);
+  const quads = dx.stride / 4;
+  const positionsPerDispatch = Math.max(1, Math.floor(65_535 / quads)) * FLAT_WORKGROUP_SIZE;
+  for (const [firstRow, lastRow] of spans(positions, rowsPerBinding(pass, dx))) {
+    for (const [firstToken, lastToken] of spans(vocabulary, rowsPerBinding(pass, dweight))) {
+      for (const [start, end] of spans(positions, positionsPerDispatch)) {
+        const count = (end - start) * quads;
+        pass.dispatch({
+          kernel,
+          constants: { WORKGROUP_SIZE: FLAT_WORKGROUP_SIZE },
+          operands: {
+            dx: rowRange(dx, firstRow, lastRow),
+            order,
+            sorted_tokens: sortedTokens,
+            dweight: rowRange(dweight, firstToken, lastToken),
+          },
+          params: {
+            count,
+            quads,
+            position: start,
+            positions,
+            first_row: firstRow,
+            rows: lastRow - firstRow,
+            first_token: firstToken,
+            tokens: lastToken - firstToken,
+          },
+          workgroups: [Math.ceil(count / FLAT_WORKGROUP_SIZE)],
+        });
+      }
+    }
+  }
+}
