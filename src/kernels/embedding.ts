@@ -11,7 +11,7 @@ import {
   type Tensor,
 } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { FLAT_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch, spans } from "./ranges.ts";
+import { ROW_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch, spans } from "./ranges.ts";
 
 const byWeight = {
   float32: kernelByFormat("embedding.float32_weight", weightFloat32, code),
@@ -42,10 +42,10 @@ export function embedding(pass: KernelPass, { tokens, weight, out }: Embedding):
       const count = (end - start) * quads;
       pass.dispatch({
         kernel,
-        constants: { WORKGROUP_SIZE: FLAT_WORKGROUP_SIZE },
+        constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
         operands: { tokens, weight: rowRange(weight, first, last), out: rowRange(out, start, end) },
         params: { count, quads, row: start, first_token: first, tokens: last - first },
-        workgroups: [Math.ceil(count / FLAT_WORKGROUP_SIZE)],
+        workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
       });
     }
   }

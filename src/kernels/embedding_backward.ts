@@ -9,7 +9,7 @@ import {
   type Tensor,
 } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { FLAT_WORKGROUP_SIZE, rowsPerBinding, spans } from "./ranges.ts";
+import { ROW_WORKGROUP_SIZE, rowsPerBinding, spans } from "./ranges.ts";
 
 const kernels = kernelByFormat("embedding_backward", code);
 
@@ -52,14 +52,14 @@ export function embeddingBackward(
   expectShape("embeddingBackward", "dweight", dweight, [vocabulary, columns]);
   const kernel = forFormat(kernels, "embeddingBackward", dx);
   const quads = dx.stride / 4;
-  const positionsPerDispatch = Math.max(1, Math.floor(65_535 / quads)) * FLAT_WORKGROUP_SIZE;
+  const positionsPerDispatch = Math.max(1, Math.floor(65_535 / quads)) * ROW_WORKGROUP_SIZE;
   for (const [firstRow, lastRow] of spans(positions, rowsPerBinding(pass, dx))) {
     for (const [firstToken, lastToken] of spans(vocabulary, rowsPerBinding(pass, dweight))) {
       for (const [start, end] of spans(positions, positionsPerDispatch)) {
         const count = (end - start) * quads;
         pass.dispatch({
           kernel,
-          constants: { WORKGROUP_SIZE: FLAT_WORKGROUP_SIZE },
+          constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
           operands: {
             dx: rowRange(dx, firstRow, lastRow),
             order,
@@ -76,7 +76,7 @@ export function embeddingBackward(
             first_token: firstToken,
             tokens: lastToken - firstToken,
           },
-          workgroups: [Math.ceil(count / FLAT_WORKGROUP_SIZE)],
+          workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
         });
       }
     }

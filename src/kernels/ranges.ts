@@ -1,39 +1,22 @@
 /**
- * Ranges of tensors that one dispatch can bind and cover. A binding holds 128 MiB on many adapters
- * and a grid has 65,535 workgroups a dimension, so launchers walk larger tensors range by range.
+ * Ranges of rows that one dispatch can bind and cover. A binding holds 128 MiB on many adapters and
+ * a grid has 65,535 workgroups a dimension, so launchers walk larger matrices range by range.
+ * Element-wise kernels, to which rows mean nothing, take theirs from flat.ts.
  */
 import type { KernelPass } from "../gpu/pass.ts";
-import { bytesOf, padded, type Tensor } from "../gpu/tensor.ts";
+import { bytesOf, type Tensor } from "../gpu/tensor.ts";
 
 /** Ranges start at multiples of this, which suits every adapter's storage alignment. */
 const ALIGNMENT = 64;
 
-/** Threads of a flat kernel's workgroup; each thread takes one quad of elements. */
-export const FLAT_WORKGROUP_SIZE = 64;
-
-/** Elements of one flat dispatch: 65,535 workgroups, 64 MiB of float32, well within a binding. */
-export const FLAT_ELEMENTS = 65_535 * FLAT_WORKGROUP_SIZE * 4;
+/** Threads of a workgroup of the kernels that give each quad of a row a thread of its own. */
+export const ROW_WORKGROUP_SIZE = 64;
 
 /** Splits [0, count) into [start, end) pieces of at most `most`. */
 export function* spans(count: number, most: number): Generator<[start: number, end: number]> {
   for (let start = 0; start < count; start += most) {
     yield [start, Math.min(start + most, count)];
   }
-}
-
-/**
- * A view of the stored elements [start, end) of a tensor, padding counted, as one row. The start
- * must be a multiple of 128 (64 where elements have 32 bits), or zero.
- */
-export function flatRange(tensor: Tensor, start: number, end: number): Tensor {
-  const size = end - start;
-  return {
-    ...tensor,
-    shape: [size],
-    stride: padded(size),
-    byteOffset: tensor.byteOffset + bytesOf(tensor.dtype, start),
-    byteLength: bytesOf(tensor.dtype, padded(size)),
-  };
 }
 
 /** Rows of which each of these matrices can bind a range at once, a multiple of 64. */
@@ -45,13 +28,13 @@ export function rowsPerBinding(pass: KernelPass, ...matrices: readonly Tensor[])
 
 /**
  * Rows that one dispatch can bind, and cover with so many threads a row in workgroups of
- * {@link FLAT_WORKGROUP_SIZE}; a multiple of 64.
+ * {@link ROW_WORKGROUP_SIZE}; a multiple of 64.
  */
 export function rowsPerDispatch(
   pass: KernelPass,
   threadsPerRow: number,
   ...matrices: readonly Tensor[]
 ): number {
-  const covered = Math.max(1, Math.floor(65_535 / threadsPerRow)) * FLAT_WORKGROUP_SIZE;
+  const covered = Math.max(1, Math.floor(65_535 / threadsPerRow)) * ROW_WORKGROUP_SIZE;
   return Math.min(covered, rowsPerBinding(pass, ...matrices));
 }

@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from "../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
-import { FLAT_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
 
 const inFours = kernelByFormat("rope", partsOfFour, code);
 /** For heads whose half is no multiple of four, such as 100 (OpenLLaMA 3B). */
@@ -69,7 +69,7 @@ export function rope(
     const count = (end - start) * threadsPerRow;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE: FLAT_WORKGROUP_SIZE },
+      constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
       operands: { x: rowRange(x, start, end), table },
       params: {
         count,
@@ -82,7 +82,7 @@ export function rope(
         table_parts: table.stride / part,
         direction: inverse ? -1 : 1,
       },
-      workgroups: [Math.ceil(count / FLAT_WORKGROUP_SIZE)],
+      workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
     });
   }
 }

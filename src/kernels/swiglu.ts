@@ -1,10 +1,12 @@
 import code from "../../shaders/swiglu.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectShape, storedElements, type Tensor } from "../gpu/tensor.ts";
+import { expectShape, type Tensor } from "../gpu/tensor.ts";
+import { flatRanges, flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { FLAT_ELEMENTS, FLAT_WORKGROUP_SIZE, flatRange, spans } from "./ranges.ts";
 
 const kernels = kernelByFormat("swiglu", code);
+
+const WORKGROUP_SIZE = 64;
 
 export interface SwiGLU {
   readonly gate: Tensor; // (N, F) float32 or bfloat16
@@ -20,18 +22,18 @@ export function swiglu(pass: KernelPass, { gate, up, h }: SwiGLU): void {
   expectShape("swiglu", "up", up, gate.shape);
   expectShape("swiglu", "h", h, gate.shape);
   const kernel = forFormat(kernels, "swiglu", gate, up, h);
-  for (const [start, end] of spans(storedElements(gate), FLAT_ELEMENTS)) {
-    const quads = (end - start) / 4;
+  for (const range of flatRanges(gate)) {
+    const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE: FLAT_WORKGROUP_SIZE },
+      constants: { WORKGROUP_SIZE },
       operands: {
-        gate: flatRange(gate, start, end),
-        up: flatRange(up, start, end),
-        h: flatRange(h, start, end),
+        gate: flatView(gate, range),
+        up: flatView(up, range),
+        h: flatView(h, range),
       },
       params: { quads },
-      workgroups: [Math.ceil(quads / FLAT_WORKGROUP_SIZE)],
+      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
     });
   }
 }

@@ -1,10 +1,12 @@
 import code from "../../shaders/swiglu_backward.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectShape, storedElements, type Tensor } from "../gpu/tensor.ts";
+import { expectShape, type Tensor } from "../gpu/tensor.ts";
+import { flatRanges, flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { FLAT_ELEMENTS, FLAT_WORKGROUP_SIZE, flatRange, spans } from "./ranges.ts";
 
 const kernels = kernelByFormat("swiglu_backward", code);
+
+const WORKGROUP_SIZE = 64;
 
 export interface SwiGLUBackward {
   gate: Tensor; // (N, F) becomes dgate
@@ -20,18 +22,18 @@ export function swigluBackward(pass: KernelPass, { gate, up, dh }: SwiGLUBackwar
   expectShape("swigluBackward", "up", up, gate.shape);
   expectShape("swigluBackward", "dh", dh, gate.shape);
   const kernel = forFormat(kernels, "swigluBackward", gate, up, dh);
-  for (const [start, end] of spans(storedElements(gate), FLAT_ELEMENTS)) {
-    const quads = (end - start) / 4;
+  for (const range of flatRanges(gate)) {
+    const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE: FLAT_WORKGROUP_SIZE },
+      constants: { WORKGROUP_SIZE },
       operands: {
-        gate: flatRange(gate, start, end),
-        up: flatRange(up, start, end),
-        dh: flatRange(dh, start, end),
+        gate: flatView(gate, range),
+        up: flatView(up, range),
+        dh: flatView(dh, range),
       },
       params: { quads },
-      workgroups: [Math.ceil(quads / FLAT_WORKGROUP_SIZE)],
+      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
     });
   }
 }
