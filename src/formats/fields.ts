@@ -1,0 +1,82 @@
+/** Reading an untrusted JSON object field by field, collecting every fault before complaining. */
+import { UserError } from "../gpu/errors.ts";
+
+type Json = Record<string, unknown>;
+
+export function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Reads fields of an object; a field at fault is noted and a stand-in returned. */
+export class Fields {
+  readonly faults: string[] = [];
+
+  constructor(readonly json: Json) {}
+
+  fault(message: string): void {
+    this.faults.push(message);
+  }
+
+  /** A positive integer; `fallback` when absent or null, a fault when there is none. */
+  count(name: string, fallback?: number): number {
+    return this.#number(name, fallback, "a positive integer", (n) => Number.isSafeInteger(n));
+  }
+
+  /** A positive number. */
+  positive(name: string, fallback?: number): number {
+    return this.#number(name, fallback, "a positive number", Number.isFinite);
+  }
+
+  flag(name: string, fallback: boolean): boolean {
+    const value = this.json[name] ?? fallback;
+    if (typeof value !== "boolean") this.fault(`${name} must be true or false, got ${show(value)}`);
+    return value === true;
+  }
+
+  /** A token id; undefined when null, `fallback` when absent. */
+  tokenId(name: string, fallback?: number): number | undefined {
+    const value = this.json[name] === undefined ? fallback : this.json[name];
+    if (value === null || value === undefined) return undefined;
+    // Some exports write -1 for "none".
+    if (value === -1) return undefined;
+    if (isId(value)) return value;
+    this.fault(`${name} must be a token id or null, got ${show(value)}`);
+  }
+
+  /** As {@link tokenId}, where a list is allowed too. */
+  tokenIds(name: string, fallback?: number): number | readonly number[] | undefined {
+    const value = this.json[name];
+    if (Array.isArray(value) && value.length > 0 && value.every(isId)) return value;
+    return this.tokenId(name, fallback);
+  }
+
+  /** Throws one {@link UserError} with all the faults, when there are any. */
+  finish(origin: string, hint?: string): void {
+    if (this.faults.length === 0) return;
+    throw new UserError(`${origin}: ${this.faults.join("\n  ")}`, hint);
+  }
+
+  #number(
+    name: string,
+    fallback: number | undefined,
+    rule: string,
+    holds: (value: number) => boolean,
+  ): number {
+    const value = this.json[name] ?? fallback;
+    if (typeof value === "number" && value > 0 && holds(value)) return value;
+    this.fault(
+      value === undefined
+        ? `${name} is missing (${rule})`
+        : `${name} must be ${rule}, got ${show(value)}`,
+    );
+    return NaN;
+  }
+}
+
+function isId(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value);
+}

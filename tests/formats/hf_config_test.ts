@@ -1,0 +1,150 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { UserError } from "../../src/gpu/errors.ts";
+import { parseLlamaConfig, readLlamaConfig, writeHfConfig } from "../../src/formats/hf_config.ts";
+import { type LlamaConfig, PRESETS } from "../../src/model/config.ts";
+
+const MODELS = new URL("../fixtures/models/", import.meta.url).pathname;
+
+const MHA: LlamaConfig = {
+  vocabSize: 256,
+  hiddenSize: 64,
+  intermediateSize: 172,
+  layers: 2,
+  heads: 4,
+  keyValueHeads: 4,
+  headSize: 16,
+  maxPositions: 128,
+  rmsNormEps: 1e-6,
+  ropeTheta: 10000,
+  tieWordEmbeddings: false,
+  initializerRange: 0.08,
+  bosTokenId: 1,
+  eosTokenId: 2,
+  padTokenId: undefined,
+};
+
+const LLAMA3 = {
+  type: "llama3",
+  factor: 8,
+  lowFreqFactor: 1,
+  highFreqFactor: 4,
+  originalMaxPositions: 16,
+} as const;
+
+Deno.test("hf_config: reads what transformers 5 wrote", async () => {
+  assertEquals(await readLlamaConfig(MODELS + "llama-mha"), MHA);
+  const tied = await readLlamaConfig(MODELS + "llama-gqa-tied/config.json");
+  assertEquals(tied.ropeTheta, 500000);
+  assertEquals(tied.ropeScaling, LLAMA3);
+  assertEquals([tied.heads, tied.keyValueHeads, tied.headSize], [6, 2, 16]);
+  assertEquals(tied.tieWordEmbeddings, true);
+});
+
+/** The least that a config must say. */
+const LEAST = {
+  model_type: "llama",
+  vocab_size: 32000,
+  hidden_size: 512,
+  intermediate_size: 1376,
+  num_hidden_layers: 8,
+  num_attention_heads: 8,
+};
+
+Deno.test("hf_config: reads the style of transformers 4, and its defaults", () => {
+  const config = parseLlamaConfig(LEAST);
+  assertEquals([config.keyValueHeads, config.headSize], [8, 64]);
+  assertEquals([config.maxPositions, config.rmsNormEps, config.ropeTheta], [2048, 1e-6, 10000]);
+  assertEquals([config.bosTokenId, config.eosTokenId], [1, 2]); // those of LlamaConfig
+  const rope_scaling = {
+    type: "llama3",
+    factor: 8,
+    low_freq_factor: 1,
+    high_freq_factor: 4,
+    original_max_position_embeddings: 16,
+  };
+  const scaled = parseLlamaConfig({ ...LEAST, rope_theta: 500000, rope_scaling });
+  assertEquals([scaled.ropeTheta, scaled.ropeScaling], [500000, LLAMA3]);
+  const linear = { ...LEAST, rope_scaling: { type: "linear", factor: 2 }, eos_token_id: [1, 3] };
+  assertEquals(parseLlamaConfig(linear).ropeScaling, { type: "linear", factor: 2 });
+  assertEquals(parseLlamaConfig(linear).eosTokenId, [1, 3]);
+});
+
+Deno.test("hf_config: reports all faults at once", () => {
+  const error = assertThrows(
+    () =>
+      parseLlamaConfig({
+        ...LEAST,
+        vocab_size: 0,
+        intermediate_size: undefined,
+        hidden_size: 513,
+        num_key_value_heads: 3,
+        attention_bias: true,
+        hidden_act: "gelu",
+        rope_scaling: { rope_type: "yarn", factor: 4 },
+        eos_token_id: "</s>",
+      }, "model/config.json"),
+    UserError,
+  );
+  assertEquals(error.message.split("\n").map((line: string) => line.trim()), [
+    "model/config.json: num_attention_heads must divide hidden_size, got 8 and 513",
+    "num_key_value_heads must divide num_attention_heads, got 3 and 8",
+    "attention_bias true is not supported",
+    'hidden_act "gelu" is not supported, only "silu" is',
+    "vocab_size must be a positive integer, got 0",
+    "intermediate_size is missing (a positive integer)",
+    'rope_scaling: rope_type "yarn" is not supported (default, linear, llama3 are)',
+    'eos_token_id must be a token id or null, got "</s>"',
+  ]);
+});
+
+const REFUSED: [unknown, string][] = [
+  [{ ...LEAST, model_type: "qwen3" }, 'model_type "qwen3" is not supported, only llama is'],
+  [{ ...LEAST, model_type: undefined }, "model_type is missing"],
+  [[], "must be a JSON object"],
+  [{ ...LEAST, head_dim: 6 }, "head_dim must be a multiple of 4, got 6"],
+  [{ ...LEAST, num_hidden_layers: -1 }, "num_hidden_layers must be a positive integer, got -1"],
+  [{ ...LEAST, vocab_size: "32000" }, 'vocab_size must be a positive integer, got "32000"'],
+  [{ ...LEAST, rms_norm_eps: 0 }, "rms_norm_eps must be a positive number, got 0"],
+  [{ ...LEAST, mlp_bias: true }, "mlp_bias true is not supported"],
+  [{ ...LEAST, attention_dropout: 0.1 }, "attention_dropout 0.1 is not supported"],
+  [{ ...LEAST, quantization_config: { quant_method: "gptq" } }, '("gptq") is not supported'],
+  [{ ...LEAST, rope_parameters: { rope_theta: -1 } }, "rope_parameters: rope_theta must be a posi"],
+  [{ ...LEAST, rope_scaling: { type: "llama3" } }, "rope_scaling: factor is missing"],
+];
+
+for (const [json, message] of REFUSED) {
+  Deno.test(`hf_config: refuses: ${message}`, () => {
+    assertThrows(() => parseLlamaConfig(json), UserError, message);
+  });
+}
+
+Deno.test("hf_config: what is written is read again", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const configs: LlamaConfig[] = [
+      MHA,
+      { ...MHA, ropeScaling: LLAMA3, ropeTheta: 500000, eosTokenId: [1, 2], padTokenId: 0 },
+      { ...MHA, ropeScaling: { type: "linear", factor: 2 }, keyValueHeads: 2, headSize: 32 },
+      ...Object.values(PRESETS),
+    ];
+    for (const config of configs) {
+      await writeHfConfig(folder, config, "float32");
+      const none = { bosTokenId: undefined, eosTokenId: undefined, padTokenId: undefined };
+      assertEquals(await readLlamaConfig(folder), { ...none, ...config });
+    }
+    await Deno.writeTextFile(join(folder, "config.json"), '{"model_type": ');
+    await assertRejects(
+      () => readLlamaConfig(folder),
+      UserError,
+      "config.json: is no valid JSON: Unexpected end of JSON input",
+    );
+    await assertRejects(
+      () => readLlamaConfig(join(folder, "none")),
+      UserError,
+      "none: cannot be read",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
