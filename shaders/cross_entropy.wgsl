@@ -1,0 +1,108 @@
+// loss[n] = logsumexp_v(logits[n]) − logits[n, label[n]]
+// dlogits = gradScale · (softmax(logits) − onehot(label)), written over the logits where asked for
+//   A row whose label is negative (−100, as in PyTorch) is ignored: its loss and gradient are zero.
+//   A label that is not below V is a fault of the data: its loss is NaN, which nobody overlooks.
+// LANES threads share a row. Each keeps a running maximum and the sum of exponentials relative to
+// it (Milakov & Gimelshein 2018), so that the row is read once for the loss and once more for the
+// gradient; every lane then folds all pairs, in the same order.
+override WORKGROUP_SIZE: u32;
+override LANES: u32;   // divides WORKGROUP_SIZE
+
+struct Params {
+  rows: u32,        // of this range
+  columns: u32,     // V
+  quads: u32,       // a row's stride, in fours
+  row: u32,         // first row of this range
+  gradients: u32,   // 0 leaves the logits as they are
+  grad_scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> logits: array<vec4<f32>>;   // (n, V)
+@group(0) @binding(1) var<storage, read> labels: array<i32>;               // (n)
+@group(0) @binding(2) var<storage, read_write> losses: array<f32>;         // (n)
+@group(1) @binding(0) var<uniform> params: Params;
+
+const LOWEST = -3.4e38;
+const BLOCK = 64u;
+
+var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
+var<workgroup> sums: array<f32, WORKGROUP_SIZE>;
+
+// Padding must not count: it becomes so low that its exponential is zero.
+fn load(start: u32, quad: u32) -> vec4<f32> {
+  let v = logits[start + quad];
+  if (4u * quad + 4u <= params.columns) { return v; }
+  let column = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
+  return select(vec4<f32>(LOWEST), v, column < vec4<u32>(params.columns));
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let lane = thread % LANES;
+  let n = group.x * (WORKGROUP_SIZE / LANES) + thread / LANES;
+  let inside = n < params.rows;
+  let start = n * params.quads;
+  var label = -1;
+  if (inside) { label = labels[params.row + n]; }
+  let counted = label >= 0;
+
+  // No early return: every thread must come to the barrier.
+  var maximum = LOWEST;
+  var sum = vec4<f32>(0.0);
+  let quads = select(0u, (params.columns + 3u) / 4u, counted);
+  // In blocks, whose sums are added up: adding tens of thousands of small terms to one large sum,
+  // each rounded alike, would cost three digits.
+  for (var block = lane; block < quads; block += BLOCK * LANES) {
+    var part = vec4<f32>(0.0);
+    for (var i = block; i < min(quads, block + BLOCK * LANES); i += LANES) {
+      let v = load(start, i);
+      let highest = max(max(v.x, v.y), max(v.z, v.w));
+      if (highest > maximum) {
+        let shrink = exp(maximum - highest);
+        sum *= shrink;
+        part *= shrink;
+        maximum = highest;
+      }
+      part += exp(v - maximum);
+    }
+    sum += part;
+  }
+  var total = sum.x + sum.y + sum.z + sum.w;
+  var at_label = 0.0;
+  if (counted) {
+    at_label = logits[start + u32(label) / 4u][u32(label) % 4u];
+  }
+
+  if (LANES > 1u) {
+    maxima[thread] = maximum;
+    sums[thread] = total;
+    workgroupBarrier();
+    let first = thread - lane;
+    for (var i = first; i < first + LANES; i++) { maximum = max(maximum, maxima[i]); }
+    total = 0.0;
+    for (var i = first; i < first + LANES; i++) {
+      total += sums[i] * exp(maxima[i] - maximum);
+    }
+  }
+  if (!inside) { return; }
+
+  let logsumexp = maximum + log(total);
+  if (lane == 0u) {
+    var loss = select(0.0, logsumexp - at_label, counted);
+    // Every bit pattern from 7fc00000 to 7fffffff is a NaN.
+    if (counted && u32(label) >= params.columns) { loss = bitcast<f32>(max(label, 0x7fc00000)); }
+    losses[params.row + n] = loss;
+  }
+  if (params.gradients == 0u) { return; }
+  for (var i = lane; i < params.quads; i += LANES) {
+    var d = vec4<f32>(0.0);
+    if (counted) {
+      d = exp(load(start, i) - logsumexp);
+      if (u32(label) / 4u == i) { d[u32(label) % 4u] -= 1.0; }
+    }
+    logits[start + i] = params.grad_scale * d;
+  }
+}

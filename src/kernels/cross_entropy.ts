@@ -1,0 +1,68 @@
+import code from "../../shaders/cross_entropy.wgsl" with { type: "text" };
+import { defineKernel } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import {
+  columnsOf,
+  expectDType,
+  expectShape,
+  rowRange,
+  rowsOf,
+  type Tensor,
+} from "../gpu/tensor.ts";
+import { lanesOf } from "./flat.ts";
+import { rowsPerBinding, spans } from "./ranges.ts";
+
+const kernel = defineKernel("cross_entropy", code);
+
+const WORKGROUP_SIZE = 64;
+
+/** Logits of one dispatch: a tenth of a second on a slow adapter. */
+const LOGITS_PER_DISPATCH = 1 << 23;
+
+export interface CrossEntropy {
+  /** (n, V) float32; where gradients are asked for, dlogits is written over them. */
+  logits: Tensor;
+  /** (n) uint32 holding int32 bits; negative labels, -100 by custom, are ignored. */
+  readonly labels: Tensor;
+  /** (n) float32, overwritten: -log p(label), 0 where the label is ignored, NaN where it is ≥ V. */
+  readonly losses: Tensor;
+  /** What dlogits is multiplied by: one over the number of targets. */
+  readonly gradScale: number;
+  readonly gradients: boolean;
+}
+
+/**
+ * Losses and, in place of the logits, gradScale · (softmax − onehot). Throws {@link ShapeError} on
+ * operands that do not match. `lanes` is the number of threads that share a row, a divisor of 64.
+ */
+export function crossEntropy(
+  pass: KernelPass,
+  { logits, labels, losses, gradScale, gradients }: CrossEntropy,
+  lanes: number = lanesOf(pass.gpu),
+): void {
+  const rows = rowsOf(logits.shape), columns = columnsOf(logits.shape);
+  expectDType("crossEntropy", "logits", logits, "float32");
+  expectDType("crossEntropy", "labels", labels, "uint32");
+  expectShape("crossEntropy", "labels", labels, [rows]);
+  expectDType("crossEntropy", "losses", losses, "float32");
+  expectShape("crossEntropy", "losses", losses, [rows]);
+  const rowsPerGroup = WORKGROUP_SIZE / lanes;
+  // Multiples of 64 rows: a range must start on the adapter's alignment.
+  const inTime = Math.max(1, Math.floor(LOGITS_PER_DISPATCH / logits.stride / 64)) * 64;
+  for (const [start, end] of spans(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE, LANES: lanes },
+      operands: { logits: rowRange(logits, start, end), labels, losses },
+      params: {
+        rows: end - start,
+        columns,
+        quads: logits.stride / 4,
+        row: start,
+        gradients: gradients ? 1 : 0,
+        grad_scale: gradScale,
+      },
+      workgroups: [Math.ceil((end - start) / rowsPerGroup)],
+    });
+  }
+}
