@@ -53,7 +53,7 @@ gpuTest(
       assert(Math.abs(mean(3)) < bound(15), `skewness ${mean(3)}`);
       assert(Math.abs(mean(4) - 3) < bound(96), `kurtosis ${mean(4)}`);
     }
-    gpu.release(target, "weights");
+    gpu.release(target);
   },
 );
 

@@ -1,0 +1,54 @@
+// codes, constants = quantise(source): for each group of consecutive elements of the padded matrix
+//   scale = max(high − low, 1e-5) / levels,  zero = round(−low / scale),
+//   code = round(source / scale) + zero, to the nearest or stochastically
+// as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads a group read
+// it twice: for its extent, then for its codes.
+struct Params {
+  octets: u32,          // of this range
+  first_octet: u32,     // of this range, in the whole tensor; the start of a group
+  group_octets: u32,
+  groups: u32,          // of this range
+  stochastic: u32,      // 0 or 1
+  seed: u32,
+  step: u32,
+  tensor: u32,
+}
+
+@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(2) var<storage, read_write> constants: array<vec2<f32>>;   // (groups, 2), all
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(global_invocation_id) id: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let group = id.x / LANES;
+  let lane = id.x % LANES;
+  // A thread beyond the last group has an empty run: it must still reach the barrier.
+  let start = group * params.group_octets;
+  let end = select(0u, min(start + params.group_octets, params.octets), group < params.groups);
+
+  var extent = Extent(0.0, 0.0);
+  for (var octet = start + lane; octet < end; octet += LANES) {
+    extent = extent_with(extent, Octet(source[2u * octet], source[2u * octet + 1u]));
+  }
+  extent = shared_extent(extent, local);
+  let pair = group_constants(extent);
+
+  for (var octet = start + lane; octet < end; octet += LANES) {
+    let values = Octet(source[2u * octet], source[2u * octet + 1u]);
+    if (params.stochastic == 1u) {
+      let draws = rounding_draws(
+        params.seed, params.step, params.tensor, params.first_octet + octet,
+      );
+      store_codes(octet, encode_stochastic(values, pair, draws));
+    } else {
+      store_codes(octet, encode_nearest(values, pair));
+    }
+  }
+  if (lane == 0u && group < params.groups) {
+    constants[params.first_octet / params.group_octets + group] = pair;
+  }
+}

@@ -1,0 +1,74 @@
+// Asymmetric group quantisation: value = (code − zero) · scale, one (scale, zero) for a group of
+// consecutive elements. Follows lib/group_int8.wgsl or lib/group_int4.wgsl, which give LEVELS,
+// load_codes and store_codes. The unit of work is an octet: eight elements, which never straddle
+// two groups.
+struct Octet {
+  low: vec4<f32>,    // elements 0 to 3
+  high: vec4<f32>,   // elements 4 to 7
+}
+
+// The least and the greatest value of a group. It begins as (0, 0): the range includes zero, so
+// that zero has an exact code. Q-GaLore's own code clamps the zero point of a group of one sign
+// instead, and saturates it.
+struct Extent {
+  low: f32,
+  high: f32,
+}
+
+fn extent_with(extent: Extent, octet: Octet) -> Extent {
+  let low = min(octet.low, octet.high);
+  let high = max(octet.low, octet.high);
+  return Extent(
+    min(extent.low, min(min(low.x, low.y), min(low.z, low.w))),
+    max(extent.high, max(max(high.x, high.y), max(high.z, high.w))),
+  );
+}
+
+// (scale, zero) of a group; the floor of the range is the reference's.
+fn group_constants(extent: Extent) -> vec2<f32> {
+  let scale = max(extent.high - extent.low, 1e-5) / LEVELS;
+  return vec2<f32>(scale, clamp(-round(extent.low / scale), 0.0, LEVELS));
+}
+
+fn decode(codes: Octet, constants: vec2<f32>) -> Octet {
+  return Octet(
+    (codes.low - constants.y) * constants.x,
+    (codes.high - constants.y) * constants.x,
+  );
+}
+
+fn encode_nearest(values: Octet, constants: vec2<f32>) -> Octet {
+  return clamped(Octet(
+    round(values.low / constants.x) + constants.y,
+    round(values.high / constants.x) + constants.y,
+  ));
+}
+
+// Rounds up with a probability equal to the fraction, so that the mean is the value itself and an
+// update smaller than a step is not lost (Q-GaLore, Zhang et al. 2024, section 3.4).
+fn encode_stochastic(values: Octet, constants: vec2<f32>, draws: Octet) -> Octet {
+  return clamped(Octet(
+    round_by(values.low / constants.x, draws.low) + constants.y,
+    round_by(values.high / constants.x, draws.high) + constants.y,
+  ));
+}
+
+fn round_by(values: vec4<f32>, draws: vec4<f32>) -> vec4<f32> {
+  let below = floor(values);
+  return below + select(vec4<f32>(0.0), vec4<f32>(1.0), draws < values - below);
+}
+
+fn clamped(codes: Octet) -> Octet {
+  return Octet(
+    clamp(codes.low, vec4<f32>(0.0), vec4<f32>(LEVELS)),
+    clamp(codes.high, vec4<f32>(0.0), vec4<f32>(LEVELS)),
+  );
+}
+
+// Eight uniform numbers for an octet, counted over the whole tensor.
+fn rounding_draws(seed: u32, step: u32, tensor: u32, octet: u32) -> Octet {
+  return Octet(
+    random_uniform(seed, step, tensor, 2u * octet),
+    random_uniform(seed, step, tensor, 2u * octet + 1u),
+  );
+}

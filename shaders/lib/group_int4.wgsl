@@ -1,0 +1,11 @@
+// Codes of 4 bits, eight to a u32, the lowest bits first: an octet is one word of `codes`, a
+// binding of the kernel. The twin of group_int8.wgsl.
+const LEVELS = 15.0;
+
+fn load_codes(octet: u32) -> Octet {
+  let word = vec4<u32>(codes[octet]);
+  return Octet(
+    vec4<f32>((word >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(0xfu)),
+    vec4<f32>((word >> vec4<u32>(16u, 20u, 24u, 28u)) & vec4<u32>(0xfu)),
+  );
+}

@@ -1,0 +1,11 @@
+// Codes of 8 bits, four to a u32, the lowest bits first: an octet is two words of `codes`, a
+// binding of the kernel. The twin of group_int4.wgsl.
+const LEVELS = 255.0;
+
+fn load_codes(octet: u32) -> Octet {
+  let shifts = vec4<u32>(0u, 8u, 16u, 24u);
+  return Octet(
+    vec4<f32>((vec4<u32>(codes[2u * octet]) >> shifts) & vec4<u32>(0xffu)),
+    vec4<f32>((vec4<u32>(codes[2u * octet + 1u]) >> shifts) & vec4<u32>(0xffu)),
+  );
+}

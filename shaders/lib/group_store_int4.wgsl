@@ -1,0 +1,6 @@
+// What group_int4.wgsl lacks for a kernel that writes codes.
+fn store_codes(octet: u32, values: Octet) {
+  let bits = (vec4<u32>(values.low) << vec4<u32>(0u, 4u, 8u, 12u)) |
+    (vec4<u32>(values.high) << vec4<u32>(16u, 20u, 24u, 28u));
+  codes[octet] = bits.x | bits.y | bits.z | bits.w;
+}

@@ -1,0 +1,10 @@
+// What group_int8.wgsl lacks for a kernel that writes codes.
+fn store_codes(octet: u32, values: Octet) {
+  codes[2u * octet] = word_of(values.low);
+  codes[2u * octet + 1u] = word_of(values.high);
+}
+
+fn word_of(values: vec4<f32>) -> u32 {
+  let bytes = vec4<u32>(values) << vec4<u32>(0u, 8u, 16u, 24u);
+  return bytes.x | bytes.y | bytes.z | bytes.w;
+}

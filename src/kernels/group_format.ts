@@ -1,0 +1,69 @@
+/** Kernels that come in an int8 and an int4 edition of the same source. */
+import group from "../../shaders/lib/group.wgsl" with { type: "text" };
+import int4 from "../../shaders/lib/group_int4.wgsl" with { type: "text" };
+import int8 from "../../shaders/lib/group_int8.wgsl" with { type: "text" };
+import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
+import storeInt4 from "../../shaders/lib/group_store_int4.wgsl" with { type: "text" };
+import storeInt8 from "../../shaders/lib/group_store_int8.wgsl" with { type: "text" };
+import { ShapeError } from "../gpu/errors.ts";
+import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import { elementOffset, storedElements, type Tensor } from "../gpu/tensor.ts";
+
+/** The number formats of group quantisation. */
+export type GroupType = "int8" | "int4";
+
+export type KernelByGroup = Record<GroupType, Kernel>;
+
+/**
+ * Key of a rounding: the same key draws the same bits, so a resumed run rounds as the uninterrupted
+ * one did. Numbers are taken modulo 2^32.
+ */
+export interface StochasticRounding {
+  readonly seed: number;
+  readonly step: number;
+  /** Number of the tensor in its model. */
+  readonly tensor: number;
+}
+
+const READ: Record<GroupType, string> = { int8, int4 };
+const WRITE: Record<GroupType, string> = { int8: storeInt8, int4: storeInt4 };
+
+/** The same WGSL, written with Octet, load_codes and (where it writes) store_codes, twice. */
+export function kernelByGroup(
+  name: string,
+  access: "reads" | "writes",
+  ...sources: string[]
+): KernelByGroup {
+  const edition = (format: GroupType) =>
+    defineKernel(
+      `${name}.${format}`,
+      rng,
+      READ[format],
+      ...(access === "writes" ? [WRITE[format]] : []),
+      group,
+      ...sources,
+    );
+  return { int8: edition("int8"), int4: edition("int4") };
+}
+
+/** The parameters of `encode_stochastic`; nearest where there is no key. */
+export function roundingParameters(rounding?: StochasticRounding) {
+  const { seed, step, tensor } = rounding ?? { seed: 0, step: 0, tensor: 0 };
+  return {
+    stochastic: rounding ? 1 : 0,
+    seed: seed >>> 0,
+    step: step >>> 0,
+    tensor: tensor >>> 0,
+  };
+}
+
+/** A kernel that writes constants owns whole groups, and a row range may end inside one. */
+export function expectWholeMatrix(operation: string, operand: string, tensor: Tensor): void {
+  const groups = Math.ceil(storedElements(tensor) / tensor.groupSize!);
+  if (elementOffset(tensor) !== 0 || groups !== tensor.constants!.shape[0]) {
+    throw new ShapeError(
+      `${operation}: ${operand} must be a whole matrix, got rows of ${tensor.name}`,
+      "quantise whole matrices: a row range may end inside a group",
+    );
+  }
+}

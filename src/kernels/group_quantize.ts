@@ -1,0 +1,62 @@
+import lanes from "../../shaders/lib/group_lanes.wgsl" with { type: "text" };
+import code from "../../shaders/group_quantize.wgsl" with { type: "text" };
+import type { KernelPass } from "../gpu/pass.ts";
+import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+import { flatRanges, flatView, lanesOf } from "./flat.ts";
+import {
+  expectWholeMatrix,
+  type GroupType,
+  kernelByGroup,
+  roundingParameters,
+  type StochasticRounding,
+} from "./group_format.ts";
+
+export type { StochasticRounding } from "./group_format.ts";
+
+const kernels = kernelByGroup("group_quantize", "writes", lanes, code);
+
+const WORKGROUP_SIZE = 64;
+
+export interface GroupQuantize {
+  readonly source: Tensor; // float32
+  readonly target: Tensor; // int8 or int4, the shape of source: codes and constants overwritten
+  /** Round stochastically; to the nearest where it is missing. */
+  readonly rounding?: StochasticRounding;
+  /** Threads a group, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/**
+ * Quantises a matrix by groups of `target.groupSize` consecutive elements of its padded rows:
+ * a scale and a zero point a group, a range that includes zero. Zhang et al. 2024 (Q-GaLore).
+ * Throws {@link ShapeError} on operands that do not match.
+ */
+export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
+  const { source, target, rounding, lanes = lanesOf(pass.gpu) } = io;
+  expectDType("groupQuantize", "source", source, "float32");
+  expectDType("groupQuantize", "target", target, "int8", "int4");
+  expectShape("groupQuantize", "target", target, source.shape);
+  expectWholeMatrix("groupQuantize", "target", target);
+  const groupSize = target.groupSize!, kernel = kernels[target.dtype as GroupType];
+  for (const range of flatRanges(source, groupSize)) {
+    const elements = range.end - range.start;
+    const groups = Math.ceil(elements / groupSize);
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE, LANES: lanes },
+      operands: {
+        source: flatView(source, range),
+        codes: flatView(target, range),
+        constants: target.constants!,
+      },
+      params: {
+        octets: elements / 8,
+        first_octet: range.start / 8,
+        group_octets: groupSize / 8,
+        groups,
+        ...roundingParameters(rounding),
+      },
+      workgroups: [Math.ceil((groups * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}

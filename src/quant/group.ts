@@ -1,0 +1,75 @@
+/**
+ * Group quantisation on the host: the bytes of int8 and int4 tensors as numbers, for files, for
+ * display and for tests. On the device it is kernels/group_quantize.ts and group_dequantize.ts.
+ *
+ * A group is `groupSize` consecutive elements of the padded, flattened matrix, and has a scale and a
+ * zero point: value = (code − zero) · scale. Codes are packed four (int8) or eight (int4) to 32
+ * bits, the lowest bits first.
+ */
+import { bytesOf, columnsOf, elementOffset, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { ShapeError } from "../gpu/errors.ts";
+
+/** Greatest code: 255 or 15. */
+export function levelsOf(tensor: Tensor): number {
+  if (tensor.dtype === "int8") return 255;
+  if (tensor.dtype === "int4") return 15;
+  throw new ShapeError(`${tensor.name}: ${tensor.dtype} has no quantisation groups`);
+}
+
+/** The logical codes of a tensor's bytes, row-major, without the padding. */
+export function unpackCodes(tensor: Tensor, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const wide = levelsOf(tensor) === 255;
+  return gather(tensor, (at) => wide ? bytes[at] : (bytes[at >> 1] >> (4 * (at & 1))) & 15);
+}
+
+/** The bytes of a tensor with these logical codes; padding gets the code of its group's zero. */
+export function packCodes(
+  tensor: Tensor,
+  codes: ArrayLike<number>,
+  constants: Float32Array,
+): Uint8Array<ArrayBuffer> {
+  const wide = levelsOf(tensor) === 255;
+  const rows = rowsOf(tensor.shape), columns = columnsOf(tensor.shape), { stride } = tensor;
+  const bytes = new Uint8Array(bytesOf(tensor.dtype, rows * stride));
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let column = 0; column < stride; column++, at++) {
+      const code = column < columns
+        ? codes[row * columns + column]
+        : constants[2 * Math.floor(at / tensor.groupSize!) + 1];
+      if (wide) bytes[at] = code;
+      else bytes[at >> 1] |= code << (4 * (at & 1));
+    }
+  }
+  return bytes;
+}
+
+/**
+ * The values of a tensor's bytes; `constants` are the (groups, 2) pairs of the whole matrix, also
+ * where the tensor is a row range of it.
+ */
+export function dequantize(
+  tensor: Tensor,
+  bytes: Uint8Array,
+  constants: Float32Array,
+): Float32Array<ArrayBuffer> {
+  const codes = unpackCodes(tensor, bytes);
+  const values = new Float32Array(codes.length);
+  const columns = columnsOf(tensor.shape), offset = elementOffset(tensor);
+  for (let i = 0; i < codes.length; i++) {
+    const at = offset + Math.floor(i / columns) * tensor.stride + (i % columns);
+    const group = Math.floor(at / tensor.groupSize!);
+    values[i] = Math.fround(codes[i] - constants[2 * group + 1]) * constants[2 * group];
+  }
+  return values;
+}
+
+function gather(tensor: Tensor, codeAt: (at: number) => number): Uint8Array<ArrayBuffer> {
+  const rows = rowsOf(tensor.shape), columns = columnsOf(tensor.shape);
+  const codes = new Uint8Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      codes[row * columns + column] = codeAt(row * tensor.stride + column);
+    }
+  }
+  return codes;
+}

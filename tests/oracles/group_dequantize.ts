@@ -1,0 +1,1 @@
+export { groupDequantize } from "./group_quantize.ts";
