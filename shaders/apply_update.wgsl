@@ -1,0 +1,36 @@
+// weight = decay · weight + update, four elements a thread, for weights in float32 or bfloat16.
+// A bfloat16 keeps 8 bits: most updates are smaller than half a step of their weight and vanish
+// when rounding to the nearest. Rounding stochastically keeps them in the mean.
+override WORKGROUP_SIZE: u32;
+
+struct Params {
+  quads: u32,         // of this range
+  first_quad: u32,    // of this range, in the whole tensor
+  decay: f32,
+  stochastic: u32,    // 0 or 1; 1 for bfloat16 only
+  seed: u32,
+  step: u32,
+  tensor: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> weight: array<Quad>;
+@group(0) @binding(1) var<storage, read> update: array<vec4<f32>>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+// Adds 16 random bits below the 16 that bfloat16 keeps, and cuts: what is left is the upper
+// neighbour with a probability equal to the fraction. pack() then has nothing to round. An
+// infinity or a NaN stays what it is.
+fn rounded(values: vec4<f32>, quad: u32) -> vec4<f32> {
+  let bits = bitcast<vec4<u32>>(values);
+  let draws = random_bits(params.seed, params.step, params.tensor, quad) >> vec4<u32>(16u);
+  let finite = (bits & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u);
+  return bitcast<vec4<f32>>(select(bits, (bits + draws) & vec4<u32>(0xffff0000u), finite));
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= params.quads) { return; }
+  var values = params.decay * unpack(weight[id.x]) + update[id.x];
+  if (params.stochastic == 1u) { values = rounded(values, params.first_quad + id.x); }
+  weight[id.x] = pack(values);
+}
