@@ -1,0 +1,31 @@
+// out[index] (+)= scale · Σ x
+// One workgroup: each thread strides over the elements, one thread folds their sums. The order is
+// fixed, so the same numbers give the same bits.
+override WORKGROUP_SIZE: u32;
+
+struct Params {
+  quads: u32,        // stored elements of this range, in fours; padding is zero
+  index: u32,
+  scale: f32,
+  accumulate: u32,   // 1 adds to out
+}
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;       // (n)
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+var<workgroup> sums: array<f32, WORKGROUP_SIZE>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(local_invocation_index) thread: u32) {
+  var sum = vec4<f32>(0.0);
+  for (var i = thread; i < params.quads; i += WORKGROUP_SIZE) { sum += x[i]; }
+  sums[thread] = sum.x + sum.y + sum.z + sum.w;
+  workgroupBarrier();
+  if (thread != 0u) { return; }
+  var total = 0.0;
+  for (var i = 0u; i < WORKGROUP_SIZE; i++) { total += sums[i]; }
+  total *= params.scale;
+  if (params.accumulate == 1u) { total += out[params.index]; }
+  out[params.index] = total;
+}

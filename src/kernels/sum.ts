@@ -1,0 +1,48 @@
+import code from "../../shaders/sum.wgsl" with { type: "text" };
+import { ShapeError } from "../gpu/errors.ts";
+import { defineKernel } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { elementsOf, expectDType, type Tensor } from "../gpu/tensor.ts";
+import { flatRanges, flatView } from "./flat.ts";
+
+const kernel = defineKernel("sum", code);
+
+const WORKGROUP_SIZE = 64;
+
+export interface Sum {
+  readonly x: Tensor; // float32 of any shape, its padding zero
+  readonly out: Tensor; // float32
+  /** Element of `out`, a vector, that receives the sum. */
+  readonly index: number;
+  readonly scale?: number;
+  /** Adds to what is there. */
+  readonly accumulate?: boolean;
+}
+
+/** out[index] (+)= scale · Σ x, in a fixed order. Throws {@link ShapeError} on a bad operand. */
+export function sum(
+  pass: KernelPass,
+  { x, out, index, scale = 1, accumulate = false }: Sum,
+): void {
+  expectDType("sum", "x", x, "float32");
+  expectDType("sum", "out", out, "float32");
+  if (out.shape.length !== 1 || !(index >= 0 && index < elementsOf(out))) {
+    throw new ShapeError(
+      `sum: out must be a vector with an element ${index}, got (${out.shape.join(", ")})`,
+    );
+  }
+  for (const range of flatRanges(x)) {
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE },
+      operands: { x: flatView(x, range), out },
+      params: {
+        quads: (range.end - range.start) / 4,
+        index,
+        scale,
+        accumulate: accumulate || range.start > 0 ? 1 : 0,
+      },
+      workgroups: [1],
+    });
+  }
+}

@@ -1,0 +1,31 @@
+import { assertThrows } from "@std/assert";
+import { ShapeError } from "../../src/gpu/errors.ts";
+import { KernelPass } from "../../src/gpu/pass.ts";
+import { sumRows } from "../../src/kernels/sum_rows.ts";
+import { sumRows as oracle } from "../oracles/sum_rows.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
+
+for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
+  gpuTest(`sum_rows (${rows}, ${columns}) overwrites or adds`, async (gpu) => {
+    const values = randomNormal(rows * columns, 1), before = randomNormal(columns, 2);
+    const x = upload(gpu, "x", [rows, columns], values);
+    const sums = oracle(values, columns);
+    for (const accumulate of [false, true]) {
+      const out = upload(gpu, "out", [columns], before);
+      runPass(gpu, (pass) => sumRows(pass, { x, out, accumulate }));
+      const expected = sums.map((value, c) => accumulate ? value + before[c] : value);
+      // Up to 64 terms of size 1 that may cancel, a float32 rounding each.
+      assertClose("out", await download(gpu, out), expected, { atol: 4e-6, rtol: 1e-6 });
+    }
+  });
+}
+
+gpuTest("sum_rows refuses an output of another width", async (gpu) => {
+  await Promise.resolve();
+  const x = upload(gpu, "x", [4, 16]), out = upload(gpu, "out", [8]);
+  assertThrows(
+    () => sumRows(new KernelPass(gpu), { x, out }),
+    ShapeError,
+    "sumRows: out must be (16), got (8)",
+  );
+});

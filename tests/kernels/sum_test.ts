@@ -1,0 +1,38 @@
+import { assertThrows } from "@std/assert";
+import { ShapeError } from "../../src/gpu/errors.ts";
+import { KernelPass } from "../../src/gpu/pass.ts";
+import { sum } from "../../src/kernels/sum.ts";
+import { sum as oracle } from "../oracles/sum.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
+
+for (const count of [1, 257, 5461]) {
+  gpuTest(`sum of ${count} scales, accumulates and leaves the other elements`, async (gpu) => {
+    const values = randomNormal(count, 1).map(Math.abs);
+    const x = upload(gpu, "x", [count], values), out = upload(gpu, "out", [3], [1, 2, 3]);
+    runPass(gpu, (pass) => sum(pass, { x, out, index: 1, scale: 0.5, accumulate: true }));
+    runPass(gpu, (pass) => sum(pass, { x, out, index: 2 }));
+    const expected = [1, 2 + oracle(values, 0.5), oracle(values)];
+    // Some 20 terms a thread, 64 threads: a float32 rounding each at most.
+    assertClose("out", await download(gpu, out), expected, { atol: 0, rtol: 2e-6 });
+  });
+}
+
+gpuTest("sum walks a tensor that exceeds one range", async (gpu) => {
+  const rows = (1 << 20) + 1; // ranges of 2^23 elements: the second holds one row of 8
+  const x = upload(gpu, "x", [rows, 8]), out = upload(gpu, "out", [1]);
+  gpu.write(x, Float32Array.of(1, 2, 3));
+  gpu.write(x, Float32Array.of(10, 20), x.byteLength - 8);
+  runPass(gpu, (pass) => sum(pass, { x, out, index: 0 }));
+  assertClose("out", await download(gpu, out), [36], { atol: 0, rtol: 1e-7 });
+  gpu.release(x);
+});
+
+gpuTest("sum refuses an index beyond its output", async (gpu) => {
+  await Promise.resolve();
+  const x = upload(gpu, "x", [4]), out = upload(gpu, "out", [3]);
+  assertThrows(
+    () => sum(new KernelPass(gpu), { x, out, index: 3 }),
+    ShapeError,
+    "sum: out must be a vector with an element 3, got (3)",
+  );
+});
