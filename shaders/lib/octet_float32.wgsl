@@ -1,0 +1,12 @@
+// Eight consecutive elements of a float32 matrix. Its siblings octet_bfloat16, octet_int8 and
+// octet_int4 offer the same function, so that a kernel that reads octets runs on every format.
+struct Octet {
+  low: vec4<f32>,
+  high: vec4<f32>,
+}
+
+@group(0) @binding(0) var<storage, read> source: array<Octet>;
+
+fn octet(index: u32) -> Octet {
+  return source[index];
+}

@@ -1,0 +1,69 @@
+/** Matmul of a few rows: decoding. Bound by reading the weight, which is read once, as it lies. */
+import code from "../../shaders/matmul_vector.wgsl" with { type: "text" };
+import store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
+import type { KernelPass } from "../gpu/pass.ts";
+import { OCTET, rowRange } from "../gpu/tensor.ts";
+import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
+import { length, type Problem, ranges, storing } from "./matmul_blocks.ts";
+import {
+  groupOctets,
+  type MatrixType,
+  octetLibrary,
+  octetOffset,
+  rowsPerBinding,
+} from "./octet.ts";
+
+const edition = (format: MatrixType) =>
+  kernelByFormat(`matmul_vector.${format}`, octetLibrary[format], store, code);
+const kernels: Record<MatrixType, KernelByFormat> = {
+  float32: edition("float32"),
+  bfloat16: edition("bfloat16"),
+  int8: edition("int8"),
+  int4: edition("int4"),
+};
+
+/** The most rows it takes; beyond, a tile is better used. */
+const MOST_ROWS = 4;
+/** Threads that share a row: a processor likes long walks, a card likes neighbours. */
+const LANES = { software: 1, card: 16 };
+const WORKGROUP_SIZE = { software: 8, card: 64 };
+
+export function isVector({ layout, m }: { layout: string; m: number }): boolean {
+  return layout === "NT" && m <= MOST_ROWS;
+}
+
+/** a (M ≤ 4, K) float32 or bfloat16, b (N, K) of any format. */
+export function matmulVector(pass: KernelPass, problem: Problem, software: boolean): void {
+  const { a, b, m, n, k } = problem;
+  const adapter = software ? "software" : "card";
+  const lanes = LANES[adapter], size = WORKGROUP_SIZE[adapter];
+  const limits = pass.gpu.limits;
+  const columnsPerGroup = 4 * size / lanes;
+  const step = Math.min(
+    rowsPerBinding(b, limits.maxStorageBufferBindingSize),
+    columnsPerGroup * limits.maxComputeWorkgroupsPerDimension,
+  );
+  for (const range of ranges(n, step)) {
+    const part = rowRange(b, range.start, range.end);
+    const whole = { start: 0, end: m };
+    const { operands, params } = storing(problem, { m: whole, n: range, k: { start: 0, end: k } });
+    pass.dispatch({
+      kernel: forFormat(kernels[b.dtype as MatrixType], "matmul", problem.c),
+      constants: {
+        LANES: lanes,
+        WORKGROUP_SIZE: size,
+        A_BFLOAT16: a.dtype === "bfloat16" ? 1 : 0,
+      },
+      operands: { source: part, constants: b.constants ?? part, a, ...operands },
+      params: {
+        ...params,
+        k,
+        a_row_octets: a.stride / OCTET,
+        row_octets: b.stride / OCTET,
+        first_octet: octetOffset(part),
+        group_octets: groupOctets(b),
+      },
+      workgroups: [Math.ceil(length(range) / columnsPerGroup)],
+    });
+  }
+}

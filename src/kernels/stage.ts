@@ -1,0 +1,82 @@
+/** Operands of a matmul, moved into a texture as float32: what a software adapter reads fastest. */
+import code from "../../shaders/stage.wgsl" with { type: "text" };
+import type { TextureTensor } from "../gpu/allocator.ts";
+import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { OCTET, padded, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import {
+  groupOctets,
+  type MatrixType,
+  octetLibrary,
+  octetOffset,
+  rowsPerBinding,
+} from "./octet.ts";
+
+const kernels: Record<MatrixType, Kernel> = {
+  float32: defineKernel("stage.float32", octetLibrary.float32, code),
+  bfloat16: defineKernel("stage.bfloat16", octetLibrary.bfloat16, code),
+  int8: defineKernel("stage.int8", octetLibrary.int8, code),
+  int4: defineKernel("stage.int4", octetLibrary.int4, code),
+};
+
+/** Threads of a workgroup in each direction, as in the WGSL. */
+const SIDE = 8;
+
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * A texture that holds rows of K numbers, four to a texel. Its rows have `columns` texels, a power
+ * of two; a longer K continues `band` rows further down.
+ */
+export interface StagingTexture {
+  readonly texture: TextureTensor;
+  readonly columns: number;
+}
+
+export interface Stage {
+  readonly source: Tensor; // (R, K), or (K, R) if transposed; float32, bfloat16, int8 or int4
+  readonly transposed: boolean;
+  /** The part of it: rows of op(source), and columns; both start at a multiple of 8. */
+  readonly rows: Range;
+  readonly k: Range;
+  readonly target: StagingTexture;
+  /** Rows of the texture from one band to the next. */
+  readonly band: number;
+}
+
+/** target[r][k] = op(source)[rows.start + r][k.start + k]; k is filled up with zeros to 8. */
+export function stage(pass: KernelPass, io: Stage): void {
+  const { source, transposed, target } = io;
+  const down = transposed ? io.k : io.rows, across = transposed ? io.rows : io.k;
+  const step = rowsPerBinding(source, pass.gpu.limits.maxStorageBufferBindingSize);
+  for (let start = down.start; start < down.end; start += step) {
+    const part = rowRange(source, start, Math.min(start + step, down.end));
+    const rows = rowsOf(part.shape), columns = across.end - across.start;
+    const height = transposed ? padded(rows) / 4 : rows;
+    pass.dispatch({
+      kernel: kernels[source.dtype as MatrixType],
+      constants: { TRANSPOSED: transposed ? 1 : 0 },
+      operands: {
+        source: part,
+        constants: source.constants ?? part,
+        target_texels: target.texture,
+      },
+      params: {
+        rows,
+        columns,
+        row_octets: source.stride / OCTET,
+        first_column_octet: across.start / OCTET,
+        first_octet: octetOffset(part),
+        group_octets: groupOctets(source),
+        target_row: transposed ? 0 : start - down.start,
+        target_texel: transposed ? (start - down.start) / 4 : 0,
+        shift: Math.log2(target.columns),
+        band: io.band,
+      },
+      workgroups: [Math.ceil(columns / (SIDE * OCTET)), Math.ceil(height / SIDE)],
+    });
+  }
+}

@@ -1,0 +1,69 @@
+/** Matrices of every format with known values, their row padding filled with what must not matter. */
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import { storedElements, type Tensor } from "../../src/gpu/tensor.ts";
+import { fromBfloat16, toBfloat16 } from "../../src/kernels/convert.ts";
+import type { MatrixType } from "../../src/kernels/octet.ts";
+import { randomStream } from "../support.ts";
+
+export interface KnownMatrix {
+  readonly tensor: Tensor;
+  /** What the tensor holds, logical, row-major. */
+  readonly values: Float64Array;
+}
+
+/**
+ * A random matrix. Groups of 24 straddle rows; scales and zero points differ from group to group.
+ * Values are of order 1.
+ */
+export function knownMatrix(
+  gpu: Gpu,
+  name: string,
+  [rows, columns]: readonly [number, number],
+  dtype: MatrixType,
+  seed: number,
+): KnownMatrix {
+  const next = randomStream(seed);
+  const groupSize = dtype === "int8" || dtype === "int4" ? 24 : undefined;
+  const tensor = gpu.tensor({
+    name,
+    shape: [rows, columns],
+    dtype,
+    purpose: "workspace",
+    groupSize,
+  });
+  const count = storedElements(tensor);
+  const bytes = new ArrayBuffer(tensor.byteLength);
+  let value: (index: number) => number;
+  if (dtype === "float32") {
+    const view = new Float32Array(bytes).map(() => 2 * next() - 1);
+    new Float32Array(bytes).set(view);
+    value = (index) => view[index];
+  } else if (dtype === "bfloat16") {
+    const view = new Uint16Array(bytes);
+    for (let i = 0; i < count; i++) view[i] = toBfloat16(2 * next() - 1);
+    value = (index) => fromBfloat16(view[index]);
+  } else {
+    const view = new Uint8Array(bytes);
+    for (let i = 0; i < view.length; i++) view[i] = Math.floor(256 * next());
+    const levels = dtype === "int8" ? 256 : 16;
+    const constants = new Float32Array(2 * tensor.constants!.shape[0]);
+    for (let i = 0; i < constants.length; i += 2) {
+      constants[i] = (1 + next()) / levels;
+      constants[i + 1] = Math.floor(levels * next());
+    }
+    gpu.write(tensor.constants!, constants);
+    value = (index) => {
+      const code = dtype === "int8" ? view[index] : (view[index >> 1] >> (4 * (index & 1))) & 15;
+      const group = 2 * Math.floor(index / groupSize!);
+      return (code - constants[group + 1]) * constants[group];
+    };
+  }
+  gpu.write(tensor, new Uint8Array(bytes));
+  const values = new Float64Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      values[row * columns + column] = value(row * tensor.stride + column);
+    }
+  }
+  return { tensor, values };
+}
