@@ -1,0 +1,76 @@
+/**
+ * Makes the machine able to run: finds an adapter, installs a driver on Debian as root, or says
+ * exactly what to install. Plain Deno, so that it runs before anything else has been downloaded.
+ *
+ * @module
+ */
+import {
+  DEBIAN_PACKAGES,
+  driverAdvice,
+  inspectSystem,
+  isDebian,
+  type System,
+} from "./src/cli/system.ts";
+
+/** The adapter's name, or null. */
+async function probe(): Promise<string | null> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  return adapter ? adapter.info.description || adapter.info.device || "unnamed" : null;
+}
+
+/** The same in a process of its own: the list of drivers is read once in a process. */
+async function probeAfresh(): Promise<string | null> {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", import.meta.url, "--probe"],
+    stderr: "null",
+  }).output();
+  return success ? new TextDecoder().decode(stdout).trim() : null;
+}
+
+async function aptGet(...args: string[]): Promise<boolean> {
+  console.error(`setup: apt-get ${args.join(" ")}`);
+  try {
+    const { success } = await new Deno.Command("apt-get", {
+      args,
+      env: { DEBIAN_FRONTEND: "noninteractive" },
+      // stdout stays ours; apt's chatter belongs with the rest of the log.
+      stdout: "null",
+      stderr: "inherit",
+    }).output();
+    return success;
+  } catch (error) {
+    console.error(`setup: ${(error as Error).message}`);
+    return false;
+  }
+}
+
+async function setup(system: System): Promise<number> {
+  const found = await probe();
+  if (found) {
+    console.error(`setup: found an adapter: ${found}`);
+    return 0;
+  }
+  console.error("setup: no WebGPU adapter");
+  if (system.root && isDebian(system)) {
+    const installed = await aptGet("update") &&
+      await aptGet("install", "-y", "--no-install-recommends", ...DEBIAN_PACKAGES);
+    const adapter = installed ? await probeAfresh() : null;
+    if (adapter) {
+      console.error(`setup: installed ${DEBIAN_PACKAGES.join(", ")}; found an adapter: ${adapter}`);
+      return 0;
+    }
+  }
+  console.error("setup: this machine needs a graphics driver:");
+  for (const line of driverAdvice(system)) console.error(`  ${line}`);
+  console.error("then run `deno task setup` again");
+  return 1;
+}
+
+if (import.meta.main) {
+  if (Deno.args[0] === "--probe") {
+    const adapter = await probe();
+    if (adapter) console.log(adapter);
+    Deno.exit(adapter ? 0 : 1);
+  }
+  Deno.exit(await setup(inspectSystem()));
+}

@@ -1,0 +1,151 @@
+/** From an adapter's figures to plain words. Pure, so that it can be tried on adapters we lack. */
+import { format as formatBytes } from "@std/fmt/bytes";
+import type { AdapterDescription } from "../gpu/gpu.ts";
+import { type LlamaConfig, PRESETS } from "../model/config.ts";
+import { driverAdvice, type System } from "./system.ts";
+
+export interface SelfTest {
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+export interface Findings {
+  readonly deno: string;
+  readonly architecture: string;
+  readonly system: System;
+  readonly adapter:
+    | AdapterDescription & { readonly limits: Readonly<Record<string, number>> }
+    | null;
+  readonly selfTest?: SelfTest;
+}
+
+/** What `doctor --json` prints. */
+export interface Diagnosis {
+  readonly healthy: boolean;
+  readonly deno: string;
+  readonly os: string;
+  readonly adapter:
+    | { readonly name: string; readonly vendor: string; readonly software: boolean }
+    | null;
+  readonly vulkan_drivers: readonly string[];
+  readonly features: readonly string[];
+  /** Those that decide what can run here. */
+  readonly limits: Readonly<Record<string, number>>;
+  readonly largest_preset: string | null;
+  readonly self_test: SelfTest | null;
+  readonly allows: readonly string[];
+  readonly missing: readonly string[];
+}
+
+const SHOWN_LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxStorageTexturesPerShaderStage",
+  "maxTextureDimension2D",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupsPerDimension",
+];
+
+/** PCI vendor ids, which is how drivers name makers. */
+const VENDORS: Readonly<Record<number, string>> = {
+  0x1002: "AMD",
+  0x10de: "NVIDIA",
+  0x8086: "Intel",
+  0x106b: "Apple",
+  0x13b5: "ARM",
+  0x5143: "Qualcomm",
+  0x1414: "Microsoft",
+  0x10005: "Mesa",
+};
+
+export function diagnose({ deno, architecture, system, adapter, selfTest }: Findings): Diagnosis {
+  const limits = Object.fromEntries(
+    SHOWN_LIMITS.flatMap((name) => adapter?.limits[name] ? [[name, adapter.limits[name]]] : []),
+  );
+  const largest = adapter ? largestPreset(adapter.limits.maxBufferSize) : null;
+  return {
+    healthy: adapter !== null && selfTest?.ok !== false,
+    deno,
+    os: `${system.os} ${architecture}`,
+    adapter: adapter && {
+      name: adapter.description || adapter.device || "unnamed",
+      vendor: vendorName(adapter.vendor),
+      software: adapter.software,
+    },
+    vulkan_drivers: system.vulkanDrivers,
+    features: adapter?.features ?? [],
+    limits,
+    largest_preset: largest,
+    self_test: selfTest ?? null,
+    allows: adapter ? allowed(adapter, largest) : [],
+    missing: missing(adapter, system, largest),
+  };
+}
+
+function allowed(adapter: NonNullable<Findings["adapter"]>, largest: string | null): string[] {
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  const lines = [
+    `one tensor may take ${bytes(maxBufferSize)}; a kernel sees ${
+      bytes(maxStorageBufferBindingSize)
+    } of it at once, larger ones are worked through in ranges`,
+  ];
+  if (largest) {
+    lines.push(
+      `every tensor of the presets up to ${largest} fits a buffer (its largest, the float32 ` +
+        `gradient of its embedding: ${bytes(largestTensorBytes(presets[largest]))})`,
+    );
+  }
+  lines.push(
+    "how much memory the card has is not for WebGPU to tell: `memory` prints what a run takes",
+  );
+  return lines;
+}
+
+function missing(
+  adapter: Findings["adapter"],
+  system: System,
+  largest: string | null,
+): string[] {
+  if (!adapter) return ["an adapter: nothing can run without one", ...driverAdvice(system)];
+  const lines: string[] = [];
+  if (adapter.software) {
+    lines.push(
+      "a real GPU: this adapter is the processor, right in every digit but slow (llama_nano is made " +
+        "for it)",
+      ...(system.graphicsDevice ? driverAdvice(system) : []),
+    );
+  }
+  if (!adapter.features.includes("timestamp-query")) {
+    lines.push(
+      "timestamp-query: kernels are timed by the processor's clock; some drivers offer it when updated",
+    );
+  }
+  if (!largest) {
+    lines.push("buffers large enough for any preset: give a smaller config.json with --model");
+  }
+  return lines;
+}
+
+const presets: Readonly<Record<string, LlamaConfig>> = PRESETS;
+
+/** The largest preset, by its largest tensor, that fits buffers of this size. */
+function largestPreset(maxBufferSize: number): string | null {
+  const fitting = Object.keys(presets)
+    .filter((name) => largestTensorBytes(presets[name]) <= maxBufferSize);
+  return fitting.at(-1) ?? null;
+}
+
+/** The float32 gradient of the embedding, or of a feed-forward matrix where that is larger. */
+function largestTensorBytes({ vocabSize, hiddenSize, intermediateSize }: LlamaConfig): number {
+  return 4 * hiddenSize * Math.max(vocabSize, intermediateSize);
+}
+
+function vendorName(vendor: string): string {
+  return VENDORS[Number(vendor)] ?? (vendor || "unknown maker");
+}
+
+function bytes(count: number): string {
+  return formatBytes(count, { binary: true });
+}

@@ -1,0 +1,85 @@
+/** `doctor`: what this machine's adapter is, what it allows, what is missing and how to get it. */
+import { describeAdapter, findAdapter, Gpu } from "../gpu/gpu.ts";
+import { defineOptions } from "../train/options_schema.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+import { diagnose, type Diagnosis, type SelfTest } from "./diagnosis.ts";
+import { selfTest } from "./self_test.ts";
+import { inspectSystem } from "./system.ts";
+
+const options = defineOptions({ fields: {} });
+
+export const doctor: Command = {
+  name: "doctor",
+  summary: "the adapter, what it allows and what is missing",
+  examples: ["doctor"],
+  options,
+  run,
+};
+
+async function run(_options: unknown, io: Io): Promise<number> {
+  const adapter = await findAdapter();
+  const diagnosis = diagnose({
+    deno: Deno.version.deno,
+    system: inspectSystem(),
+    architecture: Deno.build.arch,
+    adapter: adapter && {
+      ...describeAdapter(adapter),
+      limits: readLimits(adapter.limits),
+    },
+    selfTest: adapter ? await tryOut() : undefined,
+  });
+  io.result(diagnosis, render(diagnosis));
+  return diagnosis.healthy ? EXIT.done : EXIT.failed;
+}
+
+/** A device that opens is not yet one that computes: a kernel is run and its result checked. */
+async function tryOut(): Promise<SelfTest> {
+  try {
+    const gpu = await Gpu.open();
+    try {
+      return await selfTest(gpu);
+    } finally {
+      gpu.close();
+    }
+  } catch (error) {
+    return { ok: false, message: (error as Error).message };
+  }
+}
+
+/** Limits are getters of the prototype: a plain object can be printed. */
+function readLimits(limits: GPUSupportedLimits): Record<string, number> {
+  const plain: Record<string, number> = {};
+  for (const name in limits) {
+    const value = limits[name as keyof GPUSupportedLimits];
+    if (typeof value === "number") plain[name] = value;
+  }
+  return plain;
+}
+
+function render(diagnosis: Diagnosis): string {
+  const { deno, os, adapter, vulkan_drivers, features, limits, self_test } = diagnosis;
+  const lines = [`Deno ${deno} on ${os}`];
+  if (vulkan_drivers.length) lines.push(`Vulkan drivers installed: ${vulkan_drivers.join(", ")}`);
+  lines.push(
+    adapter
+      ? `Adapter: ${adapter.name} (${adapter.vendor}${adapter.software ? ", software" : ""})`
+      : "Adapter: none",
+  );
+  if (self_test) {
+    lines.push(`Self-test: ${self_test.ok ? "passed" : "FAILED"}: ${self_test.message}`);
+  }
+  if (features.length) lines.push("", "Features", `  ${features.join(", ")}`);
+  const entries = Object.entries(limits);
+  if (entries.length) {
+    lines.push("", "Limits", ...entries.map(([name, value]) => `  ${name.padEnd(36)}${value}`));
+  }
+  for (
+    const [title, points] of [
+      ["What that allows", diagnosis.allows],
+      ["What is missing", diagnosis.missing],
+    ] as const
+  ) {
+    if (points.length) lines.push("", title, ...points.map((point) => `  - ${point}`));
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,96 @@
+/** Help texts, made from the schemas that also check the options. */
+import type { Command } from "./command.ts";
+import { COMMON_FLAGS, flagOf } from "./flags.ts";
+import { type FieldInfo, fieldInfo } from "../train/options_schema.ts";
+
+const WIDTH = 100;
+const INDENT = 30;
+
+export const PROGRAM = "deno run -A cli.ts";
+
+/** The list of commands. */
+export function overview(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
+  return [
+    "Trains LLaMA-family language models on one GPU, through WebGPU.",
+    "",
+    `Usage: ${PROGRAM} <command> [options]`,
+    "",
+    "Commands",
+    ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`),
+    "",
+    `\`${PROGRAM} <command> --help\` lists the options of a command.`,
+    "Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted after saving.",
+  ].join("\n");
+}
+
+/** Everything about one command. */
+export function commandHelp(command: Command): string {
+  const infos = Object.entries(command.options.fields)
+    .map(([option, field]) => ({ option, info: fieldInfo(field) }));
+  const required = infos.filter(({ info }) => info.required)
+    .map(({ option, info }) => `${signature(option, info)} `).join("");
+  const lines = [
+    `Usage: ${PROGRAM} ${command.name} ${required}[options]`,
+    "",
+    ...wrap(`${capitalised(command.summary)}. ${command.details ?? ""}`.trimEnd(), 0),
+  ];
+  for (const title of new Set(infos.map(({ info }) => info.section))) {
+    lines.push("", title);
+    for (const { option, info } of infos) {
+      if (info.section === title) lines.push(...entry(signature(option, info), explanation(info)));
+    }
+  }
+  lines.push("", "Everywhere");
+  for (const [name, text] of Object.entries(COMMON_FLAGS)) {
+    lines.push(...entry(`--${name}`, text));
+  }
+  if (command.examples.length) {
+    lines.push("", "Examples", ...command.examples.map((line) => `  ${PROGRAM} ${line}`));
+  }
+  return lines.join("\n");
+}
+
+function capitalised(text: string): string {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+function signature(option: string, info: FieldInfo): string {
+  const flag = flagOf(option);
+  if (info.type === "boolean") {
+    // The form that changes something is the one to show.
+    return info.default === "false" ? flag : `--[no-]${flag.slice(2)}`;
+  }
+  return `${flag} <${info.value}>${info.type === "list" ? "…" : ""}`;
+}
+
+function explanation(info: FieldInfo): string {
+  const notes = [];
+  if (info.choices.length) notes.push(`presets: ${info.choices.join(", ")}`);
+  if (info.required) notes.push("required");
+  else if (info.default === "true") notes.push("default: on");
+  else if (info.default !== undefined && info.default !== "false") {
+    notes.push(`default: ${info.default}`);
+  }
+  return info.description + notes.map((note) => ` (${note})`).join("");
+}
+
+function entry(left: string, right: string): string[] {
+  const [first, ...rest] = wrap(right, INDENT);
+  const head = `  ${left}`;
+  return head.length < INDENT
+    ? [head.padEnd(INDENT) + first.trimStart(), ...rest]
+    : [head, first, ...rest];
+}
+
+/** Breaks at spaces so that no line is wider than the page, each indented. */
+function wrap(text: string, indent: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > WIDTH) {
+      lines.push(" ".repeat(indent) + word);
+    } else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}

@@ -1,0 +1,117 @@
+/** From a command line to an exit code: finds the command, checks its options, renders errors. */
+import { UserError } from "../gpu/errors.ts";
+import { nearestWord, OptionsError } from "../train/options_schema.ts";
+import { bench } from "./bench.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+import { doctor } from "./doctor.ts";
+import { dump } from "./dump.ts";
+import { evaluate } from "./eval.ts";
+import { type CommonFlags, parseFlags, readCommonFlags } from "./flags.ts";
+import { generate } from "./generate.ts";
+import { commandHelp, overview, PROGRAM } from "./help.ts";
+import { memory } from "./memory.ts";
+import { pretrain } from "./pretrain.ts";
+
+export const COMMANDS: readonly Command[] = [
+  pretrain,
+  evaluate,
+  generate,
+  memory,
+  dump,
+  doctor,
+  bench,
+];
+
+/** Where the lines go, and what interrupts. */
+export interface Terminal {
+  stdout(line: string): void;
+  /** To stdout as well, without a line break. */
+  write(text: string): void;
+  stderr(line: string): void;
+  readonly interactive: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Runs a command line and returns its exit code; throws nothing. */
+export async function main(
+  args: readonly string[],
+  terminal: Terminal,
+  commands: readonly Command[] = COMMANDS,
+): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") {
+    const asked = commands.find((command) => command.name === rest[0]);
+    const text = asked ? commandHelp(asked) : overview(commands);
+    if (name !== undefined) terminal.stdout(text);
+    else terminal.stderr(text);
+    return name === undefined ? EXIT.usage : EXIT.done;
+  }
+  const command = commands.find((command) => command.name === name);
+  if (!command) {
+    const nearest = nearestWord(name, commands.map((command) => command.name));
+    const hint = nearest ? ` (did you mean ${nearest}?)` : "";
+    terminal.stderr(`unknown command ${name}${hint}\n\`${PROGRAM} --help\` lists the commands`);
+    return EXIT.usage;
+  }
+  const flags = readCommonFlags(rest);
+  if (flags.help) {
+    terminal.stdout(commandHelp(command));
+    return EXIT.done;
+  }
+  return await runCommand(command, rest, flags, terminal);
+}
+
+async function runCommand(
+  command: Command,
+  args: readonly string[],
+  flags: CommonFlags,
+  terminal: Terminal,
+): Promise<number> {
+  const io = createIo(flags, terminal);
+  try {
+    const options = parseFlags(command.options, args);
+    const code = await command.run(options, io);
+    return terminal.signal.aborted ? EXIT.interrupted : code;
+  } catch (error) {
+    if (error instanceof OptionsError) {
+      const help = `\`${PROGRAM} ${command.name} --help\` lists the options`;
+      return report(error, EXIT.usage, `${error.message}\n${help}`, io);
+    }
+    if (terminal.signal.aborted && (error as Error)?.name === "AbortError") {
+      return EXIT.interrupted;
+    }
+    return report(error, EXIT.failed, explain(error, flags.verbose), io);
+  }
+}
+
+/** A fault of the user's is one message; anything else is a fault of ours and says so. */
+function explain(error: unknown, verbose: boolean): string {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (verbose) return stack ?? message;
+  if (error instanceof UserError) return message;
+  return `${(error as Error)?.name ?? "Error"}: ${message}\n  hint: --verbose shows where`;
+}
+
+/** With `--json` a stream of results ends with the error, so that it cannot pass for a whole one. */
+function report(error: unknown, code: number, text: string, io: Io): number {
+  io.event({ type: "error", error: error instanceof Error ? error.message : String(error) });
+  io.log(text);
+  return code;
+}
+
+function createIo({ json, verbose }: CommonFlags, terminal: Terminal): Io {
+  return {
+    json,
+    verbose,
+    interactive: terminal.interactive,
+    signal: terminal.signal,
+    log: (line) => terminal.stderr(line),
+    text: (piece) => {
+      if (!json) terminal.write(piece);
+    },
+    result: (value, text) => terminal.stdout(json ? JSON.stringify(value) : text),
+    event: (value) => {
+      if (json) terminal.stdout(JSON.stringify(value));
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/** The machine as far as drivers go, and what to install on it. Needs nothing but Deno. */
+
+export interface System {
+  readonly os: typeof Deno.build.os;
+  /** ID and ID_LIKE of /etc/os-release, such as `ubuntu debian`; empty elsewhere. */
+  readonly distribution: string;
+  readonly root: boolean;
+  readonly container: boolean;
+  /** Whether the kernel shows a graphics device at all (/dev/dri, /dev/nvidia*, WSL's /dev/dxg). */
+  readonly graphicsDevice: boolean;
+  /** Names of the Vulkan drivers that are installed (Linux). */
+  readonly vulkanDrivers: readonly string[];
+}
+
+/** Packages that give any Debian a Vulkan device: the loader, and Mesa's drivers with a software one. */
+export const DEBIAN_PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"] as const;
+
+export function inspectSystem(): System {
+  const release = Deno.build.os === "linux" ? readText("/etc/os-release") : "";
+  return {
+    os: Deno.build.os,
+    distribution: [...release.matchAll(/^ID(?:_LIKE)?="?([^"\n]*)"?$/gm)].map(([, id]) => id)
+      .join(" "),
+    root: Deno.build.os !== "windows" && Deno.uid() === 0,
+    container: exists("/.dockerenv") || exists("/run/.containerenv"),
+    graphicsDevice: ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some(exists),
+    vulkanDrivers: vulkanDrivers(),
+  };
+}
+
+export function isDebian(system: System): boolean {
+  return /\b(debian|ubuntu)\b/.test(system.distribution);
+}
+
+/** What to do on this system to get an adapter, a line a step. */
+export function driverAdvice(system: System): string[] {
+  if (system.os === "darwin") {
+    return [
+      "macOS has Metal built in: update to macOS 13 or newer; virtual machines often lack it",
+    ];
+  }
+  if (system.os === "windows") {
+    return [
+      "install the graphics driver of your card's maker (NVIDIA, AMD, Intel), then restart",
+      "over Remote Desktop, or without a card, Windows may offer no adapter",
+    ];
+  }
+  const lines = [linuxPackages(system)];
+  if (system.graphicsDevice) {
+    lines.push("for an NVIDIA card, install NVIDIA's driver: it brings its own Vulkan");
+  } else {
+    lines.push("no graphics device is visible: Mesa's software driver will work, but slowly");
+  }
+  if (system.container) {
+    lines.push(
+      "in a container, hand the card in: `--device /dev/dri` (AMD, Intel), or `--gpus all` with " +
+        "NVIDIA_DRIVER_CAPABILITIES=all (NVIDIA)",
+    );
+  }
+  return lines;
+}
+
+function linuxPackages({ distribution, root }: System): string {
+  const sudo = root ? "" : "sudo ";
+  if (/\b(debian|ubuntu)\b/.test(distribution)) {
+    const packages = DEBIAN_PACKAGES.join(" ");
+    return `${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends ${packages}`;
+  }
+  if (/\b(fedora|rhel|centos)\b/.test(distribution)) {
+    return `${sudo}dnf install -y mesa-vulkan-drivers vulkan-loader`;
+  }
+  if (/\barch\b/.test(distribution)) {
+    return `${sudo}pacman -S --needed vulkan-icd-loader vulkan-swrast` +
+      " (and vulkan-radeon or vulkan-intel for a card)";
+  }
+  if (/\balpine\b/.test(distribution)) {
+    return `${sudo}apk add vulkan-loader mesa-vulkan-swrast gcompat` +
+      " (Deno itself needs glibc: a Debian image is easier)";
+  }
+  if (/\b(opensuse|suse)\b/.test(distribution)) {
+    return `${sudo}zypper install libvulkan1 libvulkan_lvp`;
+  }
+  return "install the Vulkan loader (libvulkan.so.1) and Mesa's Vulkan drivers";
+}
+
+function vulkanDrivers(): string[] {
+  const named = Deno.env.get("VK_DRIVER_FILES") ?? Deno.env.get("VK_ICD_FILENAMES");
+  const files = named?.split(":").filter(exists) ??
+    ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"].flatMap(listing);
+  const names = files.map((file) =>
+    file.replace(/^.*\//, "").replace(/(_icd)?(\.\w+)?\.json$/, "")
+  );
+  return [...new Set(names)].sort();
+}
+
+function exists(path: string): boolean {
+  return tryTo(() => Deno.lstatSync(path)) !== undefined;
+}
+
+function listing(folder: string): string[] {
+  return tryTo(() => [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`)) ?? [];
+}
+
+function readText(path: string): string {
+  return tryTo(() => Deno.readTextFileSync(path)) ?? "";
+}
+
+/** A file that is absent or not ours to see tells us nothing, which is an answer here. */
+function tryTo<T>(run: () => T): T | undefined {
+  try {
+    return run();
+  } catch {
+    return undefined;
+  }
+}

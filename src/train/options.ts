@@ -1,0 +1,274 @@
+/**
+ * The options of a run, each declared once. Flags, `--help`, validation and the library's types are
+ * all read from these schemas: an option is added here and nowhere else.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type LlamaConfig, type PresetName, PRESETS } from "../model/config.ts";
+import { defineOptions, type Rule, section } from "./options_schema.ts";
+
+/** Canonical names, and the one that Hugging Face's Trainer spells differently. */
+export const OPTIMIZERS = [
+  "q_galore_adamw8bit",
+  "galore_adamw",
+  "galore_adamw8bit",
+  "adamw",
+  "adamw8bit",
+] as const;
+export type OptimizerName = typeof OPTIMIZERS[number];
+const OPTIMIZER_ALIASES: Readonly<Record<string, OptimizerName>> = {
+  galore_adamw_8bit: "galore_adamw8bit",
+};
+
+export const SCHEDULERS = ["cosine", "linear", "constant"] as const;
+export const DTYPES = ["bfloat16", "float32"] as const;
+export const WEIGHT_FORMATS = ["int8", "bfloat16", "float32"] as const;
+export const PACKINGS = ["packed", "padded"] as const;
+
+const presetNames = Object.keys(PRESETS) as PresetName[];
+
+const count = () => z.number().int().min(1);
+const orNever = () => z.number().int().min(0);
+const share = () => z.number().min(0).max(1);
+const paths = () => z.array(z.string().min(1)).min(1);
+
+const trainedModel = z.string().min(1).describe(
+  "a preset's name, or a config.json as Hugging Face writes it, or a folder that holds one",
+).meta({ value: "preset|config.json|dir", choices: presetNames });
+
+const dtype = z.enum(DTYPES).default("bfloat16").describe(
+  "format of activations and of weights that are not quantised; float32 is exact and twice as large",
+);
+
+const seqLen = count().default(256).describe("tokens of a sequence").meta({ value: "T" });
+const batchSize = count().default(16).describe("sequences that go through the model at once")
+  .meta({ value: "B" });
+
+const textField = z.string().min(1).default("text").describe(
+  "field of a JSON line or Parquet row that holds the text",
+).meta({ value: "name" });
+
+/** What decides the memory of a training run; `memory` takes these and no others. */
+export const memoryFields = {
+  ...section("Model", {
+    model: trainedModel,
+    dtype,
+    activationCheckpointing: z.boolean().default(false).describe(
+      "keep one activation a layer and recompute the rest: less memory, a third more arithmetic",
+    ),
+  }),
+  ...section("Batch", {
+    batchSize,
+    gradientAccumulation: count().default(1).describe(
+      "batches whose gradients are added up, in the low-rank space where there is one, for a step",
+    ).meta({ value: "A" }),
+    seqLen,
+  }),
+  ...section("Optimizer", {
+    optimizer: z.enum([...OPTIMIZERS, ...Object.keys(OPTIMIZER_ALIASES)]).default(OPTIMIZERS[0])
+      .transform((name) => (OPTIMIZER_ALIASES[name] ?? name) as OptimizerName)
+      .describe("which optimizer; GaLore's train in a low-rank space, Q-GaLore's in INT8 as well"),
+    rank: count().optional().describe("rank of the space that gradients are projected to")
+      .meta({ value: "R", derived: "a quarter of the model's width" }),
+    weightQuant: z.boolean().optional().describe(
+      "INT8 weights: of the attention and feed-forward projections",
+    ).meta({ derived: "on with q_galore_adamw8bit" }),
+    projQuant: z.boolean().optional().describe("INT4 projection matrices")
+      .meta({ derived: "on with q_galore_adamw8bit" }),
+    weightGroupSize: count().multipleOf(8).default(256).describe(
+      "weights that share a scale and a zero point",
+    ),
+    projGroupSize: count().multipleOf(8).default(256).describe(
+      "elements of a projection matrix that share a scale and a zero point",
+    ),
+  }),
+};
+
+const optimizerFields = section("Optimizer", {
+  galoreScale: z.number().positive().default(0.25).describe(
+    "factor of the low-rank update (alpha in the GaLore paper)",
+  ),
+  updateProjGap: count().default(200).describe(
+    "steps between two refreshes of a matrix's subspace, until it settles",
+  ),
+  cosThreshold: share().default(0.4).describe(
+    "mean similarity of successive subspaces from which on they count as settled",
+  ),
+  gammaProj: z.number().min(1).default(2).describe(
+    "a settled subspace is refreshed this many times less often; 1: at fixed intervals",
+  ),
+  queueSize: count().default(5).describe("similarities that the mean is taken over"),
+  stochasticRound: z.boolean().optional().describe(
+    "round updated INT8 weights stochastically, so that small updates count on average",
+  ).meta({ derived: "on with INT8 weights" }),
+  lr: z.number().positive().optional().describe("learning rate at its highest")
+    .meta({ derived: "0.01 with GaLore, 0.001 without" }),
+  beta1: share().max(0.9999999).default(0.9).describe("decay of Adam's first moment"),
+  beta2: share().max(0.9999999).default(0.999).describe("decay of Adam's second moment"),
+  adamEps: z.number().positive().default(1e-8).describe("added to Adam's denominator"),
+  weightDecay: z.number().min(0).default(0).describe("decoupled weight decay, times the rate"),
+});
+
+const scheduleFields = section("Schedule", {
+  steps: count().default(10_000).describe("optimizer steps of the whole run").meta({ value: "N" }),
+  warmupSteps: orNever().optional().describe("steps in which the rate rises from zero")
+    .meta({ derived: "a tenth of --steps" }),
+  scheduler: z.enum(SCHEDULERS).default("cosine").describe("how the rate falls after the warm-up"),
+  minLrRatio: share().default(0.1).describe("the rate at the end, as a share of --lr"),
+  seed: z.number().int().min(0).max(0xffffffff).default(42).describe(
+    "of initialisation, order of the data and stochastic rounding",
+  ),
+});
+
+const dataFields = section("Data", {
+  data: paths().describe("text to train on: .txt, .jsonl or .parquet files, folders of them, hf:…")
+    .meta({ value: "file|dir|hf:…" }),
+  evalData: paths().optional().describe("text to evaluate on; then nothing is held back")
+    .meta({ value: "file|dir|hf:…" }),
+  evalShare: z.number().min(0).max(0.5).default(0.01).describe(
+    "share of --data held back for evaluation where there is no --eval-data",
+  ),
+  tokenizer: z.string().min(1).default("bytes").describe(
+    "`bytes`, a tokenizer.json, a folder that holds one, or hf:…",
+  ).meta({ value: "bytes|dir|tokenizer.json|hf:…" }),
+  textField,
+  packing: z.enum(PACKINGS).default("packed").describe(
+    "packed: documents end to end, no token wasted; padded: one document a sequence",
+  ),
+  shuffleBuffer: orNever().default(1000).describe(
+    "documents that the next one is drawn from; 0 keeps the order of the files",
+  ),
+});
+
+const runFields = section("Run", {
+  output: z.string().min(1).describe("folder for metrics, checkpoints and the trained model")
+    .meta({ value: "dir" }),
+  evalEvery: orNever().default(1000).describe("steps between evaluations; 0: at the end only"),
+  saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: at the end only"),
+  keepCheckpoints: count().default(2).describe("checkpoints to keep, the newest"),
+  resume: z.string().min(1).optional().describe(
+    "continue from a checkpoint; `auto`: from the newest whole one of --output, if any",
+  ).meta({ value: "dir|auto" }),
+});
+
+const memoryRules: Rule[] = [
+  ({ model }) =>
+    typeof model === "string" && !looksLikePath(model) && !(model in PRESETS)
+      ? {
+        option: "model",
+        message: `unknown preset ${model}; a path is written with a slash or a dot: ./${model}`,
+        near: [model, presetNames],
+      }
+      : undefined,
+  ({ model, seqLen }) => {
+    const limit = presetOf(model)?.maxPositions ?? Infinity;
+    return (seqLen as number) > limit
+      ? { option: "seqLen", message: `must be at most ${limit} with ${model}, got ${seqLen}` }
+      : undefined;
+  },
+  ({ model, rank }) => {
+    const limit = presetOf(model)?.hiddenSize ?? Infinity;
+    return (rank as number) > limit
+      ? { option: "rank", message: `must be at most ${limit}, the width of ${model}, got ${rank}` }
+      : undefined;
+  },
+  onlyWith("weightQuant", ["q_galore_adamw8bit"], "INT8 weights need"),
+  onlyWith("projQuant", ["q_galore_adamw8bit"], "an INT4 projection needs"),
+  onlyWith("rank", OPTIMIZERS.filter(isLowRank), "a rank needs"),
+];
+
+const trainingRules: Rule[] = [
+  ...memoryRules,
+  ...(["galoreScale", "updateProjGap", "cosThreshold", "gammaProj", "queueSize"] as const)
+    .map((option) => onlyWith(option, OPTIMIZERS.filter(isLowRank), "it needs")),
+  onlyWith("stochasticRound", ["q_galore_adamw8bit"], "stochastic rounding needs"),
+  ({ stochasticRound, weightQuant }) =>
+    stochasticRound === true && weightQuant === false
+      ? { option: "stochasticRound", message: "rounds INT8 weights, which are switched off" }
+      : undefined,
+  ({ warmupSteps, steps }) =>
+    (warmupSteps as number) > (steps as number)
+      ? {
+        option: "warmupSteps",
+        message: `must be at most the run's ${steps} steps, got ${warmupSteps}`,
+      }
+      : undefined,
+];
+
+/** Options of `memory`: what a run would need, before there is one. */
+export const memoryOptions = defineOptions({
+  fields: memoryFields,
+  rules: memoryRules,
+  derive: quantisation,
+});
+export type MemoryOptions = ReturnType<typeof memoryOptions.parse>;
+
+/** Options of a pre-training run; the `Trainer` takes what `parse` returns. */
+export const pretrainOptions = defineOptions({
+  fields: { ...memoryFields, ...dataFields, ...optimizerFields, ...scheduleFields, ...runFields },
+  rules: trainingRules,
+  derive: (options) => {
+    const { weightQuant, projQuant } = quantisation(options);
+    return {
+      weightQuant,
+      projQuant,
+      stochasticRound: options.stochasticRound ?? weightQuant,
+      lr: options.lr ?? (isLowRank(options.optimizer) ? 0.01 : 0.001),
+      warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),
+    };
+  },
+});
+export type PretrainOptions = ReturnType<typeof pretrainOptions.parse>;
+
+/** Fields that commands working with a trained model share. */
+export const trainedFields = section("Model", {
+  model: z.string().min(1).describe("folder of a trained model, in Hugging Face's layout")
+    .meta({ value: "dir" }),
+  weights: z.enum(WEIGHT_FORMATS).default("bfloat16").describe("format to hold the weights in"),
+  dtype,
+});
+
+/** Fields of commands that read text; those of training have their own, stricter ones. */
+export const textFields = { textField, seqLen, batchSize };
+
+/** Whether the optimizer projects gradients to a low-rank space. */
+export function isLowRank(optimizer: OptimizerName): boolean {
+  return optimizer.includes("galore");
+}
+
+/** The rank of a run: as asked for, or a quarter of the model's width in whole octets. */
+export function rankOf(options: { readonly rank?: number }, config: LlamaConfig): number {
+  return options.rank ?? Math.max(8, Math.floor(config.hiddenSize / 32) * 8);
+}
+
+/** The preset of that name, if it is one. */
+export function presetOf(model: unknown): LlamaConfig | undefined {
+  return typeof model === "string" && Object.hasOwn(PRESETS, model)
+    ? PRESETS[model as PresetName]
+    : undefined;
+}
+
+/** A name with a dot or a slash is meant as a file or folder, any other as a preset. */
+function looksLikePath(model: string): boolean {
+  return /[./\\]/.test(model);
+}
+
+function quantisation(
+  options: { optimizer: OptimizerName; weightQuant?: boolean; projQuant?: boolean },
+): { weightQuant: boolean; projQuant: boolean } {
+  const quantised = options.optimizer === "q_galore_adamw8bit";
+  return {
+    weightQuant: options.weightQuant ?? quantised,
+    projQuant: options.projQuant ?? quantised,
+  };
+}
+
+/** Refuses an option that was given (and not switched off) to an optimizer that has no use of it. */
+function onlyWith(option: string, optimizers: readonly OptimizerName[], why: string): Rule {
+  return ({ optimizer }, given) =>
+    optimizer === undefined || given[option] === undefined || given[option] === false ||
+      optimizers.includes(optimizer as OptimizerName)
+      ? undefined
+      : { option, message: `${why} the optimizer ${optimizers.join(" or ")}, got ${optimizer}` };
+}

@@ -1,0 +1,180 @@
+/** What options are made of: fields of a zod schema, rules between them, and all faults at once. */
+import { closestString } from "@std/text/closest-string";
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
+import { z } from "zod";
+import { UserError } from "../gpu/errors.ts";
+
+/** One thing wrong with one option. */
+export interface Fault {
+  /** The option's name as the schema spells it (`batchSize`), or what was given instead of one. */
+  readonly option: string;
+  readonly message: string;
+  /** A word that is not known, and those that are: the nearest is suggested. */
+  readonly near?: readonly [string, readonly string[]];
+}
+
+/**
+ * A combination to refuse. `options` holds only those that are valid by themselves, with defaults;
+ * `given` what the user wrote, to tell a choice from a default.
+ */
+export type Rule = (
+  options: Readonly<Record<string, unknown>>,
+  given: Readonly<Record<string, unknown>>,
+) => Fault | undefined;
+
+/** All that is wrong with the options of a run, reported together and before anything is loaded. */
+export class OptionsError extends UserError {
+  override readonly name = "OptionsError";
+
+  constructor(readonly faults: readonly Fault[], spell = (option: string) => option) {
+    super(faults.map((fault) => describeFault(fault, spell)).join("\n"));
+  }
+}
+
+export interface Options<Fields extends z.ZodRawShape, Derived> {
+  readonly fields: Fields;
+  /** The schema alone, for documents that are made of it; `parse` checks the rules as well. */
+  readonly schema: z.ZodObject<Fields>;
+  /** Checks everything, fills in every default. Throws an {@link OptionsError} with all faults. */
+  parse(input: unknown): Omit<z.output<z.ZodObject<Fields>>, keyof Derived> & Derived;
+}
+
+/** `derive` gives the options whose default depends on others. */
+export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<never, never>>(
+  { fields, rules = [], derive }: {
+    readonly fields: Fields;
+    readonly rules?: readonly Rule[];
+    readonly derive?: (options: z.output<z.ZodObject<Fields>>) => Derived;
+  },
+): Options<Fields, Derived> {
+  type Parsed = z.output<z.ZodObject<Fields>>;
+  return {
+    fields,
+    schema: z.strictObject(fields) as unknown as z.ZodObject<Fields>,
+    parse(input) {
+      const given = { ...(input as Record<string, unknown>) };
+      const { options, faults } = parseFields(fields, given);
+      for (const rule of rules) {
+        const fault = rule(options, given);
+        if (fault) faults.push(fault);
+      }
+      if (faults.length) throw new OptionsError(faults);
+      return { ...options, ...derive?.(options as Parsed) } as
+        & Omit<Parsed, keyof Derived>
+        & Derived;
+    },
+  };
+}
+
+/**
+ * Field by field, because an object's schema stops before its refinements at the first bad field,
+ * and a user wants to hear of everything at once.
+ */
+function parseFields(fields: z.ZodRawShape, given: Readonly<Record<string, unknown>>) {
+  const options: Record<string, unknown> = {};
+  const faults: Fault[] = [];
+  for (const option of Object.keys(given)) {
+    if (!Object.hasOwn(fields, option)) {
+      faults.push({ option, message: "unknown option", near: [option, Object.keys(fields)] });
+    }
+  }
+  for (const [option, field] of Object.entries(fields)) {
+    const result = z.safeParse(field, given[option]);
+    if (result.success) {
+      if (result.data !== undefined) options[option] = result.data;
+      continue;
+    }
+    for (const issue of result.error.issues) {
+      faults.push(describeIssue(option, issue, given[option]));
+    }
+  }
+  return { options, faults };
+}
+
+function describeIssue(option: string, issue: z.core.$ZodIssue, value: unknown): Fault {
+  if (value === undefined) return { option, message: "is required" };
+  const got = `, got ${typeof value === "string" ? value : JSON.stringify(value)}`;
+  switch (issue.code) {
+    case "invalid_value": {
+      const known = issue.values.map(String);
+      const near: Fault["near"] = typeof value === "string" ? [value, known] : undefined;
+      return { option, message: `must be one of ${known.join(", ")}${got}`, near };
+    }
+    case "too_small": {
+      const bound = issue.inclusive ? "at least" : "greater than";
+      if (issue.origin === "string" || issue.origin === "array") {
+        return { option, message: "must not be empty" };
+      }
+      return { option, message: `must be ${bound} ${issue.minimum}${got}` };
+    }
+    case "too_big":
+      return { option, message: `must be at most ${issue.maximum}${got}` };
+    case "not_multiple_of":
+      return { option, message: `must be a multiple of ${issue.divisor}${got}` };
+    case "invalid_type":
+      return { option, message: `must be ${article(issue.expected)}${got}` };
+    default:
+      return { option, message: issue.message + got };
+  }
+}
+
+function article(type: string): string {
+  const names: Record<string, string> = { int: "a whole number", array: "a list" };
+  return names[type] ?? `a ${type}`;
+}
+
+function describeFault({ option, message, near }: Fault, spell: (option: string) => string) {
+  const nearest = near && nearestWord(...near);
+  const name = option && `${spell(option)}: `;
+  return `${name}${message}${nearest ? ` (did you mean ${nearest}?)` : ""}`;
+}
+
+/** The known word within a third of its letters of `word`, or that continues it. */
+export function nearestWord(word: string, known: readonly string[]): string | undefined {
+  const nearest = closestString(word, known);
+  const allowed = Math.ceil(nearest.length / 3);
+  if (levenshteinDistance(word.toLowerCase(), nearest.toLowerCase()) <= allowed) return nearest;
+  const continued = known.filter((candidate) => word && candidate.startsWith(word));
+  return continued.length === 1 ? continued[0] : undefined;
+}
+
+/** Marks fields with the heading they stand under in `--help`. */
+export function section<Fields extends z.ZodRawShape>(title: string, fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => {
+      const classic = field as z.ZodType;
+      return [name, classic.meta({ ...classic.meta(), section: title })];
+    }),
+  ) as unknown as Fields;
+}
+
+/** What `--help` and the command line need to know of a field, read from its schema. */
+export interface FieldInfo {
+  readonly type: "number" | "integer" | "boolean" | "string" | "list";
+  readonly description: string;
+  readonly section: string;
+  readonly choices: readonly string[];
+  readonly required: boolean;
+  /** The default as text, or how it is derived. */
+  readonly default?: string;
+  /** What stands for the value in help. */
+  readonly value: string;
+}
+
+const PLACEHOLDERS = { number: "x", integer: "n", boolean: "", string: "text", list: "…" };
+
+export function fieldInfo(field: z.core.$ZodType): FieldInfo {
+  const { $schema: _, ...json } = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
+  const type = (json.type === "array" ? "list" : json.type) as FieldInfo["type"];
+  const choices = ((json.enum ?? json.choices ?? []) as unknown[]).map(String);
+  const listed = json.enum ? choices.join("|") : undefined;
+  return {
+    type,
+    description: String(json.description ?? ""),
+    section: String(json.section ?? "Other"),
+    choices: json.enum ? [] : choices,
+    required: !z.safeParse(field, undefined).success,
+    default: json.default === undefined ? json.derived as string : String(json.default),
+    value: String(json.value ?? listed ?? PLACEHOLDERS[type]),
+  };
+}

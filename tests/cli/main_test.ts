@@ -1,0 +1,234 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { z } from "zod";
+import { UserError } from "../../src/gpu/errors.ts";
+import type { Command, Io } from "../../src/cli/command.ts";
+import { COMMANDS, main } from "../../src/cli/main.ts";
+import { defineOptions } from "../../src/train/options_schema.ts";
+
+/** A command that records what it was given, and then does as told. */
+function probe(act: (options: Record<string, unknown>, io: Io) => Promise<number> | number) {
+  const seen: Record<string, unknown>[] = [];
+  const command: Command = {
+    name: "probe",
+    summary: "a probe",
+    examples: ["probe --steps 1"],
+    options: defineOptions({
+      fields: {
+        steps: z.number().int().default(7).describe("how many"),
+        learningRate: z.number().optional(),
+        files: z.array(z.string()).optional(),
+        prompt: z.string().optional(),
+        shuffle: z.boolean().default(true),
+        colour: z.enum(["red", "green"]).default("red"),
+      },
+    }),
+    run: async (options, io) => {
+      seen.push(options);
+      return await act(options, io);
+    },
+  };
+  return { command, seen };
+}
+
+async function run(
+  args: readonly string[],
+  commands: readonly Command[] = COMMANDS,
+  signal = new AbortController().signal,
+) {
+  const out: string[] = [], err: string[] = [];
+  const code = await main(args, {
+    stdout: (line) => out.push(line),
+    write: (text) => out.push(text),
+    stderr: (line) => err.push(line),
+    interactive: false,
+    signal,
+  }, commands);
+  return { code, out: out.join("\n"), err: err.join("\n") };
+}
+
+const DEFAULTS = { steps: 7, shuffle: true, colour: "red" };
+
+for (
+  const [line, expected] of [
+    [[], {}],
+    [["--steps", "3", "--learning-rate", "1e-3"], { steps: 3, learningRate: 0.001 }],
+    [["--steps=3", "--learning-rate=-2"], { steps: 3, learningRate: -2 }],
+    [["--learning-rate", "-2"], { learningRate: -2 }],
+    [["--steps", "3", "--steps", "4"], { steps: 4 }],
+    [["--files", "a", "b", "--files", "c", "--steps", "1"], { steps: 1, files: ["a", "b", "c"] }],
+    [["--no-shuffle"], { shuffle: false }],
+    [["--shuffle=false"], { shuffle: false }],
+    [["--no-shuffle", "--shuffle"], { shuffle: true }],
+    [["--prompt", ""], { prompt: "" }],
+    [["--prompt", "- a\nb"], { prompt: "- a\nb" }],
+    [["--prompt", "42"], { prompt: "42" }],
+    [["--prompt=--steps"], { prompt: "--steps" }],
+    [["--colour", "green", "--json", "--verbose"], { colour: "green" }],
+  ] as const
+) {
+  Deno.test(`flags: ${JSON.stringify(line)}`, async () => {
+    const { command, seen } = probe(() => 0);
+    const { code, err } = await run(["probe", ...line], [command]);
+    assertEquals([code, err], [0, ""]);
+    assertEquals(seen, [{ ...DEFAULTS, ...expected }]);
+  });
+}
+
+for (
+  const [line, message] of [
+    [["--stesp", "3"], "--stesp: unknown flag (did you mean --steps?)"],
+    [["--zzzzzz"], "--zzzzzz: unknown flag"],
+    [["--no-steps"], "--no-steps: unknown flag (did you mean --steps?)"],
+    [["stray"], "stray stands without a flag"],
+    [["--steps"], "--steps: needs a value: --steps <n>"],
+    [["--prompt", "--steps", "3"], "--prompt: needs a value: --prompt <text>"],
+    [["--steps", ""], "--steps: must be a number, got "],
+    [["--steps", "1.5"], "--steps: must be a whole number, got 1.5"],
+    [["--steps", "Infinity"], "--steps: must be a number, got Infinity"],
+    [["--shuffle=maybe"], "--shuffle: takes no value, got maybe"],
+    [
+      ["--colour", "gren"],
+      "--colour: must be one of red, green, got gren (did you mean green?)",
+    ],
+  ] as const
+) {
+  Deno.test(`bad usage: ${JSON.stringify(line)}`, async () => {
+    const { command, seen } = probe(() => 0);
+    const { code, out, err } = await run(["probe", ...line], [command]);
+    assertEquals(code, 2);
+    assertEquals(err.split("\n")[0], message);
+    assertStringIncludes(err, "probe --help");
+    assertEquals([out, seen], ["", []]);
+  });
+}
+
+Deno.test("all that is wrong with a command line is told at once", async () => {
+  const { command } = probe(() => 0);
+  const { err } = await run(["probe", "--colr", "red", "--steps", "x", "--files"], [command]);
+  assertEquals(err.split("\n").slice(0, 3), [
+    "--colr: unknown flag (did you mean --colour?)",
+    "--files: needs a value: --files <…>",
+    "--steps: must be a number, got x",
+  ]);
+});
+
+Deno.test("unknown commands: exit 2 and the nearest", async () => {
+  const { code, err } = await run(["pretrian"]);
+  assertEquals(code, 2);
+  assertStringIncludes(err, "unknown command pretrian (did you mean pretrain?)");
+});
+
+Deno.test("no command: the list, on stderr, and exit 2; --help: on stdout, and exit 0", async () => {
+  const bare = await run([]), help = await run(["--help"]);
+  assertEquals([bare.code, bare.out], [2, ""]);
+  assertEquals([help.code, help.err], [0, ""]);
+  assertEquals(bare.err, help.out);
+  for (const { name, summary } of COMMANDS) assertStringIncludes(help.out, `${name} `, summary);
+});
+
+Deno.test("every command's help fits the page and tells defaults and choices", async () => {
+  for (const { name } of COMMANDS) {
+    const { code, out } = await run([name, "--help"]);
+    assertEquals(code, 0);
+    assertStringIncludes(out, `cli.ts ${name} `);
+    assertEquals(await run(["help", name]), { code, out, err: "" });
+    const body = out.slice(out.indexOf("\n\n"), out.indexOf("\nExamples"));
+    const wide = body.split("\n").filter((line) => line.length > 100);
+    assertEquals(wide, [], `${name}: lines wider than 100`);
+  }
+  const { out } = await run(["pretrain", "--help"]);
+  assertMatch(out, /--steps <N> .*\(default: 10000\)/);
+  assertMatch(out, /--scheduler <cosine\|linear\|constant>/);
+  assertStringIncludes(out, "--[no-]weight-quant");
+  assertStringIncludes(out, "llama_7b");
+});
+
+Deno.test("every example in the help is a valid command line", async () => {
+  for (const command of COMMANDS) {
+    for (const example of command.examples) {
+      const args = [...example.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) =>
+        quoted ?? bare
+      );
+      const stub = { ...command, run: () => Promise.resolve(0) };
+      const { code, err } = await run(args, [stub]);
+      assertEquals([code, err], [0, ""], example);
+    }
+  }
+});
+
+Deno.test("a user's error is one message, exit 1, and the stack only with --verbose", async () => {
+  const { command } = probe(() => {
+    throw new UserError("disk is full", "make room");
+  });
+  const plain = await run(["probe"], [command]);
+  assertEquals(plain, { code: 1, out: "", err: "disk is full\n  hint: make room" });
+  const verbose = await run(["probe", "--verbose"], [command]);
+  assertStringIncludes(verbose.err, "main_test.ts");
+});
+
+Deno.test("an error of ours says where to find the stack", async () => {
+  const { command } = probe(() => {
+    throw new TypeError("x is not a function");
+  });
+  const { code, err } = await run(["probe"], [command]);
+  assertEquals([code, err], [1, "TypeError: x is not a function\n  hint: --verbose shows where"]);
+});
+
+Deno.test("--json: objects on stdout, text on stderr, an error ends the stream", async () => {
+  const { command } = probe((_, io) => {
+    io.log("for people");
+    io.event({ type: "step", step: 1 });
+    io.text("piece");
+    io.result({ loss: 2 }, "loss 2");
+    throw new UserError("broken");
+  });
+  const json = await run(["probe", "--json"], [command]);
+  assertEquals(json.out.split("\n").map((line) => JSON.parse(line)), [
+    { type: "step", step: 1 },
+    { loss: 2 },
+    { type: "error", error: "broken" },
+  ]);
+  assertEquals(json.err, "for people\nbroken");
+  const text = await run(["probe"], [command]);
+  assertEquals([text.out, text.err], ["piece\nloss 2", "for people\nbroken"]);
+});
+
+Deno.test("--json reports bad usage as JSON too", async () => {
+  const { command } = probe(() => 0);
+  const { code, out } = await run(["probe", "--json", "--steps", "x"], [command]);
+  assertEquals(code, 2);
+  assertEquals(JSON.parse(out), { type: "error", error: "--steps: must be a number, got x" });
+});
+
+Deno.test("an interrupted command exits with 130, however it ends", async () => {
+  for (
+    const end of [
+      () => 0,
+      () => {
+        throw new DOMException("interrupted", "AbortError");
+      },
+    ]
+  ) {
+    const controller = new AbortController();
+    const { command } = probe((_, io) => {
+      controller.abort();
+      assert(io.signal.aborted);
+      return end();
+    });
+    assertEquals(await run(["probe"], [command], controller.signal), {
+      code: 130,
+      out: "",
+      err: "",
+    });
+  }
+});
+
+Deno.test("a command that fails while it saves after an interruption has failed", async () => {
+  const controller = new AbortController();
+  const { command } = probe(() => {
+    controller.abort();
+    throw new UserError("cannot save");
+  });
+  const { code, err } = await run(["probe"], [command], controller.signal);
+  assertEquals([code, err], [1, "cannot save"]);
+});

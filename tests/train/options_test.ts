@@ -1,0 +1,178 @@
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { PRESETS } from "../../src/model/config.ts";
+import {
+  memoryOptions,
+  type PretrainOptions,
+  pretrainOptions,
+  rankOf,
+} from "../../src/train/options.ts";
+import {
+  defineOptions,
+  fieldInfo,
+  nearestWord,
+  OptionsError,
+} from "../../src/train/options_schema.ts";
+
+const GIVEN = { model: "llama_60m", data: ["a.txt"], output: "run" };
+
+Deno.test("defaults are Q-GaLore's", () => {
+  const options: PretrainOptions = pretrainOptions.parse(GIVEN);
+  assertEquals(options, {
+    ...GIVEN,
+    dtype: "bfloat16",
+    activationCheckpointing: false,
+    batchSize: 16,
+    gradientAccumulation: 1,
+    seqLen: 256,
+    optimizer: "q_galore_adamw8bit",
+    weightQuant: true,
+    projQuant: true,
+    weightGroupSize: 256,
+    projGroupSize: 256,
+    evalShare: 0.01,
+    tokenizer: "bytes",
+    textField: "text",
+    packing: "packed",
+    shuffleBuffer: 1000,
+    galoreScale: 0.25,
+    updateProjGap: 200,
+    cosThreshold: 0.4,
+    gammaProj: 2,
+    queueSize: 5,
+    stochasticRound: true,
+    lr: 0.01,
+    beta1: 0.9,
+    beta2: 0.999,
+    adamEps: 1e-8,
+    weightDecay: 0,
+    steps: 10_000,
+    warmupSteps: 1000,
+    scheduler: "cosine",
+    minLrRatio: 0.1,
+    seed: 42,
+    evalEvery: 1000,
+    saveEvery: 1000,
+    keepCheckpoints: 2,
+  });
+});
+
+Deno.test("defaults that depend on other options follow them", () => {
+  const { lr, warmupSteps, weightQuant, projQuant, stochasticRound } = pretrainOptions.parse({
+    ...GIVEN,
+    optimizer: "adamw",
+    steps: 55,
+  });
+  assertEquals([lr, warmupSteps], [0.001, 6]);
+  assertEquals([weightQuant, projQuant, stochasticRound], [false, false, false]);
+  assertStrictEquals(
+    pretrainOptions.parse({ ...GIVEN, weightQuant: false }).stochasticRound,
+    false,
+  );
+  assertStrictEquals(pretrainOptions.parse({ ...GIVEN, lr: 0.5 }).lr, 0.5);
+});
+
+Deno.test("an optimizer's other name is its name", () => {
+  const { optimizer } = memoryOptions.parse({
+    model: "llama_7b",
+    optimizer: "galore_adamw_8bit",
+  });
+  assertStrictEquals(optimizer, "galore_adamw8bit");
+});
+
+Deno.test("the rank is a quarter of the width unless given", () => {
+  assertStrictEquals(rankOf({}, PRESETS.llama_nano), 32);
+  assertStrictEquals(rankOf({}, PRESETS.llama_60m), 128);
+  assertStrictEquals(rankOf({}, PRESETS.llama_7b), 1024);
+  assertStrictEquals(rankOf({ rank: 5 }, PRESETS.llama_7b), 5);
+  assertStrictEquals(rankOf({}, { ...PRESETS.llama_nano, hiddenSize: 12 }), 8);
+});
+
+Deno.test("all faults are reported at once", () => {
+  const error = assertThrows(
+    () =>
+      pretrainOptions.parse({
+        model: "llama_60",
+        batchSize: 0,
+        seqLen: 1.5,
+        lr: "fast",
+        weightGroupSize: 100,
+        optimizer: "galore_adam",
+        beta1: 1,
+        evalData: [],
+        steps: 10,
+        warmupSteps: 11,
+        colour: "red",
+        stepz: 4,
+      }),
+    OptionsError,
+  );
+  assertEquals(
+    error.message.split("\n"),
+    [
+      "colour: unknown option",
+      "stepz: unknown option (did you mean steps?)",
+      "batchSize: must be at least 1, got 0",
+      "seqLen: must be a whole number, got 1.5",
+      "optimizer: must be one of q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, " +
+      "adamw8bit, galore_adamw_8bit, got galore_adam (did you mean galore_adamw?)",
+      "weightGroupSize: must be a multiple of 8, got 100",
+      "data: is required",
+      "evalData: must not be empty",
+      "lr: must be a number, got fast",
+      "beta1: must be at most 0.9999999, got 1",
+      "output: is required",
+      "model: unknown preset llama_60; a path is written with a slash or a dot: ./llama_60 " +
+      "(did you mean llama_60m?)",
+      "warmupSteps: must be at most the run's 10 steps, got 11",
+    ].sort((a, b) => error.message.indexOf(a) - error.message.indexOf(b)),
+  );
+});
+
+for (
+  const [given, message] of [
+    [{ optimizer: "adamw", rank: 8 }, "rank: a rank needs the optimizer q_galore_adamw8bit or"],
+    [{ optimizer: "galore_adamw", weightQuant: true }, "weightQuant: INT8 weights need"],
+    [{ optimizer: "galore_adamw", projQuant: true }, "projQuant: an INT4 projection needs"],
+    [{ optimizer: "adamw8bit", galoreScale: 1 }, "galoreScale: it needs the optimizer"],
+    [{ optimizer: "adamw", stochasticRound: true }, "stochasticRound: stochastic rounding needs"],
+    [{ weightQuant: false, stochasticRound: true }, "stochasticRound: rounds INT8 weights"],
+    [{ rank: 513 }, "rank: must be at most 512, the width of llama_60m, got 513"],
+    [{ seqLen: 1025 }, "seqLen: must be at most 1024 with llama_60m, got 1025"],
+  ] as const
+) {
+  Deno.test(`refuses ${JSON.stringify(given)}`, () => {
+    assertThrows(() => pretrainOptions.parse({ ...GIVEN, ...given }), OptionsError, message);
+  });
+}
+
+Deno.test("switching off what is off already is no fault", () => {
+  const options = pretrainOptions.parse({ ...GIVEN, optimizer: "adamw", weightQuant: false });
+  assertStrictEquals(options.weightQuant, false);
+});
+
+Deno.test("a path is not looked up among the presets", () => {
+  for (const model of ["./llama", "configs/mine.json", "config.json"]) {
+    assertStrictEquals(pretrainOptions.parse({ ...GIVEN, model, rank: 9999 }).model, model);
+  }
+});
+
+Deno.test("every option of a run has a description, and a section", () => {
+  for (const [name, field] of Object.entries(pretrainOptions.fields)) {
+    const info = fieldInfo(field);
+    assert(info.description.length > 10, name);
+    assert(info.section !== "Other", name);
+  }
+});
+
+Deno.test("options without rules need none", () => {
+  assertEquals(defineOptions({ fields: {} }).parse(undefined), {});
+});
+
+Deno.test("the nearest word is near, or there is none", () => {
+  const known = ["pretrain", "eval", "lr"];
+  assertStrictEquals(nearestWord("pretrian", known), "pretrain");
+  assertStrictEquals(nearestWord("pre", known), "pretrain");
+  assertStrictEquals(nearestWord("Evl", known), "eval");
+  assertStrictEquals(nearestWord("xy", known), undefined);
+  assertStrictEquals(nearestWord("finetune", known), undefined);
+});
