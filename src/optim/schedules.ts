@@ -1,0 +1,34 @@
+/**
+ * Learning rates over a run: a linear warm-up from zero, then cosine, linear or constant. The
+ * formulas of GaLore's `get_cyclical_cosine_schedule_with_min_lr` (one cycle) and of transformers'
+ * `get_*_schedule_with_warmup`. The floor applies to `linear` as well, which there falls to zero.
+ */
+
+export type SchedulerName = "cosine" | "linear" | "constant";
+
+export interface Schedule {
+  readonly scheduler: SchedulerName;
+  /** The rate at its highest. */
+  readonly lr: number;
+  /** Steps of the run. */
+  readonly steps: number;
+  readonly warmupSteps: number;
+  /** The rate after the last step, as a share of `lr`; `constant` has no use of it. */
+  readonly minLrRatio: number;
+}
+
+/**
+ * The rate of the update that follows `done` finished ones, so the first has `done` = 0. As in both
+ * sources a warm-up begins at zero, and the first update of a run that has one changes nothing.
+ */
+export function learningRate(schedule: Schedule, done: number): number {
+  return schedule.lr * factor(schedule, done);
+}
+
+function factor({ scheduler, steps, warmupSteps, minLrRatio }: Schedule, done: number): number {
+  if (done < warmupSteps) return done / warmupSteps;
+  if (scheduler === "constant") return 1;
+  const progress = Math.min(1, (done - warmupSteps) / Math.max(1, steps - warmupSteps));
+  const decay = scheduler === "cosine" ? (1 + Math.cos(Math.PI * progress)) / 2 : 1 - progress;
+  return minLrRatio + (1 - minLrRatio) * decay;
+}

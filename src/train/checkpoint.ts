@@ -1,0 +1,285 @@
+/**
+ * Checkpoints: a folder that is either whole or not there. Everything is written beside it, synced
+ * and renamed; every entry has a checksum, so that a damaged disk is found out before it trains on.
+ *
+ * One process writes to an output folder at a time.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { join } from "@std/path";
+import { UserError } from "../gpu/errors.ts";
+import {
+  CheckpointError,
+  ENTRIES_FILE,
+  type EntryRecord,
+  FORMAT,
+  formatManifest,
+  type Manifest,
+  MANIFEST_FILE,
+  parseManifest,
+} from "./checkpoint_manifest.ts";
+
+export interface CheckpointEntry {
+  readonly name: string;
+  /** The bytes at once, or as they come from the device. */
+  readonly data: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+export interface CheckpointContent {
+  readonly step: number;
+  readonly entries: Iterable<CheckpointEntry> | AsyncIterable<CheckpointEntry>;
+  /** Anything JSON can hold. */
+  readonly state: unknown;
+}
+
+const CHUNK_BYTES = 4 << 20;
+const FOLDER = /^checkpoint-(\d+)$/;
+const LEFTOVER = /^checkpoint-\d+\.tmp$/;
+
+/**
+ * Writes `output`/checkpoint-<step> and returns its path. When it fails, earlier checkpoints are as
+ * they were and nothing else is left behind. Throws a {@link UserError} where the disk is full.
+ */
+export async function writeCheckpoint(output: string, content: CheckpointContent): Promise<string> {
+  const folder = join(output, `checkpoint-${content.step}`), temporary = `${folder}.tmp`;
+  await removeLeftovers(output);
+  try {
+    await Deno.mkdir(temporary, { recursive: true });
+    await writeEntries(temporary, content);
+    await syncFolder(temporary);
+    // A folder cannot be renamed over a full one: the old one, written twice, gives way.
+    await removeIfThere(folder);
+    await Deno.rename(temporary, folder);
+    await syncFolder(output);
+    return folder;
+  } catch (error) {
+    await removeIfThere(temporary).catch(() => {}); // the first error is the one to tell
+    throw explainWriteError(error, folder);
+  }
+}
+
+/** Opens a checkpoint after a look at its manifest and its length; contents are checked as read. */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const manifestPath = join(path, MANIFEST_FILE);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(manifestPath);
+  } catch (error) {
+    throw new CheckpointError(
+      `checkpoint: cannot read ${manifestPath}: ${(error as Error).message}`,
+      "give the folder checkpoint-<step> itself, or `auto`",
+    );
+  }
+  const manifest = parseManifest(text, manifestPath);
+  const file = join(path, ENTRIES_FILE);
+  const actual = await Deno.stat(file).then(({ size }) => size, () => undefined);
+  if (actual !== manifest.bytes) {
+    throw new CheckpointError(
+      `checkpoint: ${file} ${actual === undefined ? "is missing" : `has ${actual} bytes`}, ` +
+        `expected ${manifest.bytes}`,
+    );
+  }
+  return new Checkpoint(path, manifest);
+}
+
+/** A checkpoint that is there to be read. */
+export class Checkpoint {
+  readonly #entries: ReadonlyMap<string, EntryRecord>;
+
+  constructor(readonly path: string, readonly manifest: Manifest) {
+    this.#entries = new Map(manifest.entries.map((entry) => [entry.name, entry]));
+  }
+
+  get step(): number {
+    return this.manifest.step;
+  }
+
+  get state(): unknown {
+    return this.manifest.state;
+  }
+
+  get names(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
+  /** Bytes of an entry. */
+  bytes(name: string): number {
+    return this.#find(name).bytes;
+  }
+
+  /**
+   * The bytes of an entry, piece by piece. A wrong checksum throws a {@link CheckpointError} after
+   * the last piece: what came before must not be used then.
+   */
+  async *stream(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const { offset, bytes, sha256 } = this.#find(name);
+    const path = join(this.path, ENTRIES_FILE), hash = createHash("sha256");
+    using file = await Deno.open(path);
+    await file.seek(offset, Deno.SeekMode.Start);
+    for (let done = 0; done < bytes;) {
+      const piece = new Uint8Array(Math.min(CHUNK_BYTES, bytes - done));
+      const count = await file.read(piece);
+      if (count === null) {
+        throw new CheckpointError(
+          `checkpoint: ${path} ends after ${offset + done} bytes, expected ${this.manifest.bytes}`,
+        );
+      }
+      done += count;
+      hash.update(piece.subarray(0, count));
+      yield piece.subarray(0, count);
+    }
+    const actual = hash.digest("hex");
+    if (actual !== sha256) {
+      throw new CheckpointError(
+        `checkpoint: ${name} in ${path} has SHA-256 ${actual}, expected ${sha256}`,
+        "the file was damaged after it was written; --resume an earlier checkpoint",
+      );
+    }
+  }
+
+  /** All bytes of an entry, checked. */
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const all = new Uint8Array(this.bytes(name));
+    let offset = 0;
+    for await (const piece of this.stream(name)) {
+      all.set(piece, offset);
+      offset += piece.length;
+    }
+    return all;
+  }
+
+  /** Reads everything and throws where a checksum is wrong. */
+  async verify(): Promise<void> {
+    for (const name of this.names) {
+      for await (const _ of this.stream(name));
+    }
+  }
+
+  #find(name: string): EntryRecord {
+    const entry = this.#entries.get(name);
+    if (!entry) {
+      throw new CheckpointError(
+        `checkpoint: ${this.path} has no entry ${name}`,
+        "was it written with another model or another optimizer?",
+      );
+    }
+    return entry;
+  }
+}
+
+/**
+ * The checkpoint of that path, or for `auto` the newest one in `output` that is whole, read through
+ * once to be sure. `warn` hears of those that are not; undefined where there is none.
+ */
+export async function findCheckpoint(
+  output: string,
+  which: string,
+  warn: (message: string) => void = () => {},
+): Promise<Checkpoint | undefined> {
+  if (which !== "auto") return await readCheckpoint(which);
+  for (const step of (await listSteps(output)).reverse()) {
+    const path = join(output, `checkpoint-${step}`);
+    try {
+      const checkpoint = await readCheckpoint(path);
+      await checkpoint.verify();
+      return checkpoint;
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      warn(`${path} is passed over: ${error.message}`);
+    }
+  }
+  return undefined;
+}
+
+/** Removes all but the newest `keep` checkpoints and returns the paths that went. */
+export async function pruneCheckpoints(output: string, keep: number): Promise<string[]> {
+  const steps = await listSteps(output);
+  const removed = steps.slice(0, Math.max(0, steps.length - keep))
+    .map((step) => join(output, `checkpoint-${step}`));
+  for (const path of removed) await Deno.remove(path, { recursive: true });
+  return removed;
+}
+
+/** Steps that have a checkpoint in the folder, ascending. */
+async function listSteps(output: string): Promise<number[]> {
+  return (await listNames(output)).flatMap((name) => {
+    const found = name.match(FOLDER);
+    return found ? [Number(found[1])] : [];
+  }).sort((a, b) => a - b);
+}
+
+async function writeEntries(folder: string, { step, entries, state }: CheckpointContent) {
+  const records: EntryRecord[] = [];
+  let offset = 0;
+  using file = await Deno.create(join(folder, ENTRIES_FILE));
+  for await (const { name, data } of entries) {
+    const hash = createHash("sha256"), start = offset;
+    for await (const piece of data instanceof Uint8Array ? [data] : data) {
+      hash.update(piece);
+      await writeAll(file, piece);
+      offset += piece.length;
+    }
+    records.push({ name, offset: start, bytes: offset - start, sha256: hash.digest("hex") });
+  }
+  await file.sync();
+  const names = new Set(records.map(({ name }) => name));
+  if (names.size !== records.length) throw new Error("checkpoint: two entries have one name");
+  using manifest = await Deno.create(join(folder, MANIFEST_FILE));
+  // Through JSON first: what the checksum is taken of must be what a reader will parse.
+  const content: Manifest = JSON.parse(
+    JSON.stringify({ format: FORMAT, step, bytes: offset, entries: records, state }),
+  );
+  await writeAll(manifest, new TextEncoder().encode(formatManifest(content)));
+  await manifest.sync();
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+}
+
+/** A rename survives a power cut only once its folder is synced; Windows does it by itself. */
+async function syncFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(path);
+  await folder.sync();
+}
+
+/** What an earlier process left when it was killed while it saved. */
+async function removeLeftovers(output: string): Promise<void> {
+  for (const name of await listNames(output)) {
+    if (LEFTOVER.test(name)) await removeIfThere(join(output, name));
+  }
+}
+
+async function listNames(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Faults of the disk become one message; any other error, such as the GPU's, stays what it is. */
+function explainWriteError(error: unknown, folder: string): unknown {
+  const { code, message } = error as Error & { code?: string };
+  if (error instanceof UserError || code === undefined) return error;
+  const full = ["ENOSPC", "EDQUOT", "EFBIG"].includes(code);
+  return new UserError(
+    `checkpoint: cannot write ${folder}: ${message}; earlier checkpoints are untouched`,
+    full ? "free some space, or keep fewer with --keep-checkpoints; then --resume auto" : undefined,
+  );
+}

@@ -1,0 +1,62 @@
+/** What is written beside a checkpoint's bytes, and checked before and while they are read. */
+import { createHash } from "node:crypto";
+import { UserError } from "../gpu/errors.ts";
+
+/** Raised whenever a reader of the old layout would go wrong. */
+export const FORMAT = 1;
+export const MANIFEST_FILE = "manifest.json";
+export const ENTRIES_FILE = "entries.bin";
+
+/** A range of `entries.bin`. */
+export interface EntryRecord {
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface Manifest {
+  readonly format: number;
+  readonly step: number;
+  /** Bytes of `entries.bin`. */
+  readonly bytes: number;
+  readonly entries: readonly EntryRecord[];
+  /** The small part of a run's state: whatever its owner puts here. */
+  readonly state: unknown;
+}
+
+/** A checkpoint that is not whole, or not what it says. */
+export class CheckpointError extends UserError {
+  override readonly name = "CheckpointError";
+}
+
+/** The manifest as text, with a checksum of itself: a flipped bit in the state would pass as JSON. */
+export function formatManifest(manifest: Manifest): string {
+  return JSON.stringify({ ...manifest, sha256: digest(manifest) }, null, 1) + "\n";
+}
+
+/** Throws a {@link CheckpointError} that names the file and what is wrong with it. */
+export function parseManifest(text: string, path: string): Manifest {
+  let parsed: Manifest & { sha256: string };
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw new CheckpointError(`checkpoint: ${path} is not JSON: ${(error as Error).message}`);
+  }
+  const { sha256, ...manifest } = parsed;
+  if (manifest.format !== FORMAT) {
+    throw new CheckpointError(
+      `checkpoint: ${path} has format ${manifest.format}, expected ${FORMAT}`,
+      "it was written by another version of this program",
+    );
+  }
+  const actual = digest(manifest);
+  if (actual !== sha256) {
+    throw new CheckpointError(`checkpoint: ${path} has SHA-256 ${actual}, expected ${sha256}`);
+  }
+  return manifest;
+}
+
+function digest(manifest: Manifest): string {
+  return createHash("sha256").update(JSON.stringify(manifest)).digest("hex");
+}

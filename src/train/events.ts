@@ -1,0 +1,88 @@
+/** What a run tells while it runs: `Trainer.run` yields these, and ends with `done` or throws. */
+import type { Purpose } from "../gpu/tensor.ts";
+
+/** One line of metrics.jsonl; the names are the file's. */
+export interface StepMetrics {
+  /** From 1. */
+  readonly step: number;
+  /** Mean over the targets of the step, in nats. */
+  readonly loss: number;
+  readonly lr: number;
+  /** Tokens trained on since the start of the run, over all its sittings. */
+  readonly tokens: number;
+  readonly tokens_per_second: number;
+  readonly step_ms: number;
+  readonly gpu_bytes: number;
+  readonly gpu_peak_bytes: number;
+  /** Since the start of the run, over all matrices. */
+  readonly subspace_refreshes: number;
+  /** Where the model was evaluated after this step. */
+  readonly eval_loss?: number;
+  readonly eval_perplexity?: number;
+}
+
+/** summary.json. */
+export interface Summary {
+  readonly final_loss: number;
+  readonly eval_loss?: number;
+  readonly eval_perplexity?: number;
+  readonly tokens: number;
+  readonly tokens_per_second: number;
+  readonly planned_peak_bytes: number;
+  readonly gpu_peak_bytes: number;
+  readonly subspace_refreshes: number;
+  /** What refreshing every `update_proj_gap` steps would have come to. */
+  readonly subspace_refreshes_fixed_interval: number;
+  readonly adapter: string;
+}
+
+/** Before the first step: what the run will be and take. */
+export interface PlanEvent {
+  readonly type: "plan";
+  readonly parameters: number;
+  readonly steps: number;
+  /** The step of the checkpoint that the run goes on from; 0 at its start. */
+  readonly resumed_step: number;
+  readonly planned_peak_bytes: number;
+  readonly by_purpose: Readonly<Record<Purpose, number>>;
+  readonly adapter: string;
+}
+
+export interface StepEvent extends StepMetrics {
+  readonly type: "step";
+}
+
+export interface EvalEvent {
+  readonly type: "eval";
+  readonly step: number;
+  readonly eval_loss: number;
+  readonly eval_perplexity: number;
+  /** Targets that were evaluated. */
+  readonly tokens: number;
+}
+
+export interface CheckpointEvent {
+  readonly type: "checkpoint";
+  readonly step: number;
+  readonly path: string;
+}
+
+export interface WarningEvent {
+  readonly type: "warning";
+  readonly message: string;
+}
+
+/** The last event: all steps done, or stopped early and saved. */
+export interface DoneEvent {
+  readonly type: "done";
+  readonly interrupted: boolean;
+  readonly summary: Summary;
+}
+
+export type TrainingEvent =
+  | PlanEvent
+  | StepEvent
+  | EvalEvent
+  | CheckpointEvent
+  | WarningEvent
+  | DoneEvent;

@@ -1,0 +1,246 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { UserError } from "../../src/gpu/errors.ts";
+import {
+  type CheckpointEntry,
+  findCheckpoint,
+  pruneCheckpoints,
+  readCheckpoint,
+  writeCheckpoint,
+} from "../../src/train/checkpoint.ts";
+import { CheckpointError } from "../../src/train/checkpoint_manifest.ts";
+
+async function* inPieces(bytes: Uint8Array, size: number) {
+  for (let start = 0; start < bytes.length; start += size) {
+    await Promise.resolve();
+    yield bytes.subarray(start, start + size);
+  }
+}
+
+const WEIGHT = Uint8Array.from({ length: 1001 }, (_, index) => index * 7);
+// Longer than what is read at once, and not a multiple of it.
+const LONG = Uint8Array.from({ length: (4 << 20) + 5 }, (_, index) => index % 251);
+const STATE = { epoch: 3, cursor: [1, 2], note: "é", missing: undefined };
+
+const entries = (): CheckpointEntry[] => [
+  { name: "weight", data: WEIGHT },
+  { name: "long", data: inPieces(LONG, 999_983) },
+  { name: "empty", data: new Uint8Array(0) },
+];
+
+/** A test in a folder of its own. */
+function folderTest(name: string, run: (output: string) => Promise<void>) {
+  Deno.test(name, async () => {
+    const output = await Deno.makeTempDir();
+    try {
+      await run(join(output, "run"));
+    } finally {
+      await Deno.remove(output, { recursive: true });
+    }
+  });
+}
+
+const write = (output: string, step: number) =>
+  writeCheckpoint(output, { step, entries: entries(), state: STATE });
+
+const names = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+
+async function damage(path: string, change: (bytes: Uint8Array) => Uint8Array | void) {
+  const bytes = await Deno.readFile(path);
+  await Deno.writeFile(path, change(bytes) ?? bytes);
+}
+
+folderTest("a checkpoint reads back as it was written", async (output) => {
+  const path = await write(output, 40);
+  assertEquals(path, join(output, "checkpoint-40"));
+  assertEquals(names(output), ["checkpoint-40"]);
+  const checkpoint = await readCheckpoint(path);
+  assertEquals(checkpoint.step, 40);
+  assertEquals(checkpoint.state, { epoch: 3, cursor: [1, 2], note: "é" });
+  assertEquals(checkpoint.names, ["weight", "long", "empty"]);
+  assert(checkpoint.has("weight") && !checkpoint.has("bias"));
+  assertEquals(checkpoint.bytes("long"), LONG.length);
+  // In any order: entries are found by their offset.
+  assertEquals(await checkpoint.read("empty"), new Uint8Array(0));
+  const long = await checkpoint.read("long");
+  assert(long.every((value, index) => value === LONG[index]));
+  assertEquals(await checkpoint.read("weight"), WEIGHT);
+  await checkpoint.verify();
+});
+
+folderTest("a step saved twice is the later one", async (output) => {
+  await write(output, 1);
+  await writeCheckpoint(output, { step: 1, entries: [], state: "second" });
+  assertEquals((await readCheckpoint(join(output, "checkpoint-1"))).state, "second");
+  assertEquals(names(output), ["checkpoint-1"]);
+});
+
+folderTest("an unknown entry is named, with a hint", async (output) => {
+  const checkpoint = await readCheckpoint(await write(output, 1));
+  const error = await assertRejects(
+    () => checkpoint.read("bias"),
+    CheckpointError,
+    "no entry bias",
+  );
+  assertStringIncludes(error.message, "another optimizer");
+});
+
+folderTest("a shortened file is found before anything is read", async (output) => {
+  const path = await write(output, 1);
+  await damage(join(path, "entries.bin"), (bytes) => bytes.subarray(0, 500));
+  await assertRejects(
+    () => readCheckpoint(path),
+    CheckpointError,
+    `entries.bin has 500 bytes, expected ${WEIGHT.length + LONG.length}`,
+  );
+  await Deno.remove(join(path, "entries.bin"));
+  await assertRejects(() => readCheckpoint(path), CheckpointError, "entries.bin is missing");
+});
+
+folderTest("a flipped bit is found while reading, in its entry and no other", async (output) => {
+  const path = await write(output, 1);
+  await damage(join(path, "entries.bin"), (bytes) => {
+    bytes[WEIGHT.length + 12345] ^= 1;
+  });
+  const checkpoint = await readCheckpoint(path);
+  assertEquals(await checkpoint.read("weight"), WEIGHT);
+  const error = await assertRejects(() => checkpoint.read("long"), CheckpointError);
+  assert(
+    /long in .*entries\.bin has SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}/.test(error.message),
+  );
+  await assertRejects(() => checkpoint.verify(), CheckpointError, "long in");
+});
+
+folderTest("a changed or broken manifest is refused", async (output) => {
+  const path = await write(output, 7), manifest = join(path, "manifest.json");
+  const text = await Deno.readTextFile(manifest);
+  await Deno.writeTextFile(manifest, text.replace('"epoch": 3', '"epoch": 4'));
+  await assertRejects(() => readCheckpoint(path), CheckpointError, "manifest.json has SHA-256");
+  await Deno.writeTextFile(manifest, text.slice(0, 100));
+  await assertRejects(() => readCheckpoint(path), CheckpointError, "manifest.json is not JSON");
+  await Deno.writeTextFile(manifest, text.replace('"format": 1', '"format": 2'));
+  await assertRejects(() => readCheckpoint(path), CheckpointError, "has format 2, expected 1");
+  await Deno.remove(manifest);
+  await assertRejects(() => readCheckpoint(path), CheckpointError, "cannot read");
+});
+
+folderTest(
+  "auto takes the newest whole checkpoint and says why it passes others over",
+  async (output) => {
+    assertEquals(await findCheckpoint(output, "auto"), undefined);
+    for (const step of [9, 10, 100]) await write(output, step);
+    assertEquals((await findCheckpoint(output, "auto"))?.step, 100);
+    await damage(join(output, "checkpoint-100", "entries.bin"), (bytes) => {
+      bytes[3] ^= 128;
+    });
+    await Deno.remove(join(output, "checkpoint-10", "manifest.json"));
+    await Deno.mkdir(join(output, "checkpoint-200.tmp"));
+    const warnings: string[] = [];
+    const found = await findCheckpoint(output, "auto", (message) => warnings.push(message));
+    assertEquals(found?.step, 9);
+    assertEquals(warnings.length, 2);
+    assertStringIncludes(warnings[0], "checkpoint-100 is passed over: checkpoint: weight in");
+    assertStringIncludes(warnings[1], "checkpoint-10 is passed over: checkpoint: cannot read");
+  },
+);
+
+folderTest("a checkpoint given by its path is that one, or an error", async (output) => {
+  const path = await write(output, 5);
+  await write(output, 6);
+  assertEquals((await findCheckpoint(output, path))?.step, 5);
+  await assertRejects(() => findCheckpoint(output, output), CheckpointError, "cannot read");
+});
+
+folderTest("pruning keeps the newest by number, and touches nothing else", async (output) => {
+  assertEquals(await pruneCheckpoints(output, 2), []);
+  for (const step of [9, 10, 100]) await write(output, step);
+  await Deno.mkdir(join(output, "checkpoint-notes"));
+  await Deno.writeTextFile(join(output, "metrics.jsonl"), "");
+  assertEquals(await pruneCheckpoints(output, 2), [join(output, "checkpoint-9")]);
+  assertEquals(names(output), [
+    "checkpoint-10",
+    "checkpoint-100",
+    "checkpoint-notes",
+    "metrics.jsonl",
+  ]);
+});
+
+folderTest("what a killed process left behind goes with the next checkpoint", async (output) => {
+  await Deno.mkdir(join(output, "checkpoint-3.tmp"), { recursive: true });
+  await write(output, 4);
+  assertEquals(names(output), ["checkpoint-4"]);
+});
+
+folderTest(
+  "an entry that cannot be had leaves earlier checkpoints and no trace",
+  async (output) => {
+    await write(output, 1);
+    async function* failing() {
+      yield WEIGHT;
+      await Promise.resolve();
+      throw new UserError("the device was lost");
+    }
+    await assertRejects(
+      () =>
+        writeCheckpoint(output, {
+          step: 2,
+          entries: [{ name: "weight", data: failing() }],
+          state: {},
+        }),
+      UserError,
+      "the device was lost",
+    );
+    assertEquals(names(output), ["checkpoint-1"]);
+    await (await readCheckpoint(join(output, "checkpoint-1"))).verify();
+  },
+);
+
+folderTest("two entries of one name are refused", async (output) => {
+  const twice = [{ name: "a", data: WEIGHT }, { name: "a", data: WEIGHT }];
+  await assertRejects(
+    () => writeCheckpoint(output, { step: 1, entries: twice, state: {} }),
+    Error,
+    "two entries have one name",
+  );
+  assertEquals(names(output), []);
+});
+
+folderTest("a full disk is one clear message", async (output) => {
+  await write(output, 1);
+  // deno-lint-ignore require-yield
+  async function* full() {
+    await Promise.resolve();
+    throw Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
+  }
+  const error = await assertRejects(
+    () => writeCheckpoint(output, { step: 2, entries: [{ name: "a", data: full() }], state: {} }),
+    UserError,
+    "checkpoint-2: No space left on device (os error 28); earlier checkpoints are untouched",
+  );
+  assertStringIncludes(error.message, "hint: free some space");
+  assertEquals(names(output), ["checkpoint-1"]);
+});
+
+const quietly = (...[program, ...args]: string[]) =>
+  new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output()
+    .then(({ success }) => success, () => false);
+
+// Room for one checkpoint and a half. Needs the right to mount, which not every machine gives.
+const disk = await Deno.makeTempDir();
+const mounted = await quietly("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk);
+
+Deno.test({
+  name: "a disk that really is full: earlier checkpoints stay whole",
+  ignore: !mounted,
+  fn: async () => {
+    await write(disk, 1);
+    await assertRejects(() => write(disk, 2), UserError, "No space left on device");
+    assertEquals(names(disk), ["checkpoint-1"]);
+    await (await readCheckpoint(join(disk, "checkpoint-1"))).verify();
+  },
+});
+
+Deno.test.afterAll(async () => {
+  if (mounted) await quietly("umount", disk);
+  await Deno.remove(disk, { recursive: true });
+});
