@@ -1,0 +1,96 @@
+import code from "../../shaders/attention.wgsl" with { type: "text" };
+import { ShapeError } from "../gpu/errors.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
+import {
+  AttentionKernels,
+  attentionTile,
+  expectHeads,
+  sequencesPerBinding,
+  unitsPerDispatch,
+} from "./attention_tile.ts";
+import { forFormat } from "./format.ts";
+import { spans } from "./ranges.ts";
+
+const kernels = new AttentionKernels("attention", code);
+
+export interface Attention {
+  readonly q: Tensor; // (B·Tq, H·D) float32 or bfloat16
+  /** (B·S, K·D), as is v: S rows a sequence, of which the first `keyLength` are there. */
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly out: Tensor; // (B·Tq, H·D) overwritten
+  readonly logsumexp: Tensor; // (B·Tq, H) float32, overwritten: of the scaled scores
+  readonly batch: number; // B
+  readonly queryLength: number; // Tq
+  readonly keyLength: number;
+  readonly keyCapacity: number; // S
+  readonly heads: number; // H
+  readonly keyValueHeads: number; // K
+  readonly headSize: number; // D, a multiple of 4 up to 256
+}
+
+/**
+ * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. So
+ * in training Tq = keyLength = S, and in decoding Tq is what is new. Dao et al. 2022. Throws
+ * {@link ShapeError} on operands that do not match.
+ */
+export function attention(pass: KernelPass, io: Attention): void {
+  const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
+  const { heads, keyValueHeads, headSize } = io;
+  expectHeads("attention", io);
+  if (!(1 <= queryLength && queryLength <= keyLength && keyLength <= keyCapacity)) {
+    throw new ShapeError(
+      `attention: lengths must be 1 ≤ queries ≤ keys ≤ capacity, got ` +
+        `${queryLength}, ${keyLength}, ${keyCapacity}`,
+    );
+  }
+  const rows = batch * queryLength;
+  expectShape("attention", "q", q, [rows, heads * headSize]);
+  expectShape("attention", "k", k, [batch * keyCapacity, keyValueHeads * headSize]);
+  expectShape("attention", "v", v, k.shape);
+  expectShape("attention", "out", out, q.shape);
+  expectDType("attention", "logsumexp", logsumexp, "float32");
+  expectShape("attention", "logsumexp", logsumexp, [rows, heads]);
+
+  const tile = attentionTile(pass.gpu);
+  const kernel = forFormat(kernels.get(headSize, tile), "attention", q, k, v, out);
+  const blockRows = tile.rowLanes * tile.rowTile;
+  const blocks = Math.ceil(queryLength / blockRows);
+  const most = unitsPerDispatch(pass, 2 * blockRows * keyLength * headSize);
+  const sequences = sequencesPerBinding(pass, [
+    { tensor: q, rows: queryLength },
+    { tensor: k, rows: keyCapacity },
+  ]);
+  for (const [start, end] of spans(batch, sequences)) {
+    const queries = [start * queryLength, end * queryLength] as const;
+    const keys = [start * keyCapacity, end * keyCapacity] as const;
+    for (const [first, last] of spans((end - start) * heads * blocks, most)) {
+      pass.dispatch({
+        kernel,
+        operands: {
+          q: rowRange(q, ...queries),
+          k: rowRange(k, ...keys),
+          v: rowRange(v, ...keys),
+          out: rowRange(out, ...queries),
+          logsumexp,
+        },
+        params: {
+          first,
+          blocks,
+          heads,
+          group: heads / keyValueHeads,
+          query_length: queryLength,
+          key_length: keyLength,
+          key_capacity: keyCapacity,
+          q_quads: q.stride / 4,
+          k_quads: k.stride / 4,
+          sequence: start,
+          lse_stride: logsumexp.stride,
+          scale: 1 / Math.sqrt(headSize),
+        },
+        workgroups: [last - first],
+      });
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ShapeError } from "../../src/gpu/errors.ts";
+import { KernelPass } from "../../src/gpu/pass.ts";
+import { attention } from "../../src/kernels/attention.ts";
+import { attention as oracle, type AttentionShape } from "../oracles/attention.ts";
+import {
+  assertClose,
+  download,
+  gpuTest,
+  OUTPUT_ROUNDING,
+  randomNormal,
+  rounded,
+  runPass,
+  upload,
+} from "../support.ts";
+
+type Format = "float32" | "bfloat16";
+
+function training(
+  batch: number,
+  length: number,
+  heads: number,
+  keyValueHeads: number,
+  headSize: number,
+): AttentionShape {
+  return {
+    batch,
+    queryLength: length,
+    keyLength: length,
+    keyCapacity: length,
+    heads,
+    keyValueHeads,
+    headSize,
+  };
+}
+
+const CASES: [title: string, shape: AttentionShape, formats: Format[]][] = [
+  ["one token", training(1, 1, 4, 4, 8), ["float32"]],
+  ["short, shared keys", training(3, 7, 6, 2, 16), ["float32"]],
+  ["odd head, padded rows", training(2, 33, 3, 1, 20), ["float32"]],
+  ["two blocks", training(2, 64, 4, 4, 64), ["float32", "bfloat16"]],
+  ["ragged blocks, one key head", training(1, 130, 8, 1, 64), ["float32"]],
+  ["wide head", training(1, 33, 1, 1, 256), ["float32"]],
+  ["decoding", { ...training(1, 1, 4, 2, 64), keyLength: 50, keyCapacity: 80 }, ["float32"]],
+  ["a chunk after others", { ...training(2, 9, 4, 2, 64), keyLength: 70, keyCapacity: 72 }, [
+    "float32",
+    "bfloat16",
+  ]],
+];
+
+for (const [title, shape, formats] of CASES) {
+  gpuTest(`attention agrees with the oracle: ${title}`, async (gpu) => {
+    const { batch, queryLength, keyCapacity, heads, keyValueHeads, headSize } = shape;
+    const rows = batch * queryLength, width = heads * headSize;
+    const keyRows = batch * keyCapacity, keyWidth = keyValueHeads * headSize;
+    for (const dtype of formats) {
+      // Scores of standard deviation 3: neither flat nor one-hot.
+      const qs = rounded(randomNormal(rows * width, 1, 3), dtype);
+      const ks = rounded(randomNormal(keyRows * keyWidth, 2), dtype);
+      const vs = rounded(randomNormal(keyRows * keyWidth, 3), dtype);
+      const expected = oracle(qs, ks, vs, shape);
+      // What lies beyond the keys that are there must not be looked at.
+      for (let row = 0; row < keyRows; row++) {
+        if (row % keyCapacity < shape.keyLength) continue;
+        ks.fill(NaN, row * keyWidth, (row + 1) * keyWidth);
+        vs.fill(NaN, row * keyWidth, (row + 1) * keyWidth);
+      }
+      const q = upload(gpu, "q", [rows, width], qs, dtype);
+      const k = upload(gpu, "k", [keyRows, keyWidth], ks, dtype);
+      const v = upload(gpu, "v", [keyRows, keyWidth], vs, dtype);
+      const out = upload(gpu, "out", [rows, width], undefined, dtype);
+      const logsumexp = upload(gpu, "logsumexp", [rows, heads]);
+      runPass(gpu, (pass) => attention(pass, { q, k, v, out, logsumexp, ...shape }));
+      // Float32 scores of up to 12 are 1e-6 off, and a probability is off by as much, relatively.
+      const rtol = 3e-6 + OUTPUT_ROUNDING[dtype];
+      const outs = await download(gpu, out);
+      assertClose("out", outs, expected.out, { atol: 5e-6, rtol });
+      const statistics = await download(gpu, logsumexp);
+      assertClose("logsumexp", statistics, expected.logsumexp, { atol: 3e-6, rtol: 1e-6 });
+      runPass(gpu, (pass) => attention(pass, { q, k, v, out, logsumexp, ...shape }));
+      assertEquals(await download(gpu, out), outs, "the same bits twice");
+    }
+  });
+}
+
+gpuTest("attention survives scores in the thousands", async (gpu) => {
+  const shape = training(1, 40, 4, 4, 64), size = 40 * 256;
+  const [qs, ks, vs] = [
+    randomNormal(size, 1, 100),
+    randomNormal(size, 2, 100),
+    randomNormal(size, 3),
+  ];
+  const [q, k, v] = [qs, ks, vs].map((values) => upload(gpu, "x", [40, 256], values));
+  const out = upload(gpu, "out", [40, 256]), logsumexp = upload(gpu, "logsumexp", [40, 4]);
+  runPass(gpu, (pass) => attention(pass, { q, k, v, out, logsumexp, ...shape }));
+  // Scores of some 30,000 are 1e-2 off in float32; nearly all rows are one-hot all the same.
+  const expected = oracle(qs, ks, vs, shape);
+  assertClose("out", await download(gpu, out), expected.out, { atol: 0.05, rtol: 0 });
+});
+
+gpuTest("attention refuses impossible heads, lengths and shapes", async (gpu) => {
+  await Promise.resolve();
+  const x = upload(gpu, "x", [12, 32]), logsumexp = upload(gpu, "logsumexp", [12, 4]);
+  const shape = training(2, 6, 4, 4, 8);
+  const cases: [Partial<AttentionShape>, string][] = [
+    [{ headSize: 6 }, "attention: the head size must be a multiple of 4 from 4 to 256, got 6"],
+    [{ keyValueHeads: 3 }, "attention: 3 key/value heads must divide 4 heads evenly"],
+    [
+      { queryLength: 7 },
+      "attention: lengths must be 1 ≤ queries ≤ keys ≤ capacity, got 7, 6, 6",
+    ],
+    [{ batch: 1 }, "attention: q must be (6, 32), got (12, 32)"],
+    [{ keyValueHeads: 2 }, "attention: k must be (12, 16), got (12, 32)"],
+  ];
+  for (const [change, message] of cases) {
+    const io = { q: x, k: x, v: x, out: x, logsumexp, ...shape, ...change };
+    assertThrows(() => attention(new KernelPass(gpu), io), ShapeError, message);
+  }
+});
