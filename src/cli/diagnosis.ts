@@ -1,7 +1,7 @@
 /** From an adapter's figures to plain words. Pure, so that it can be tried on adapters we lack. */
-import { format as formatBytes } from "@std/fmt/bytes";
 import type { AdapterDescription } from "../gpu/gpu.ts";
 import { type LlamaConfig, PRESETS } from "../model/config.ts";
+import { formatBytes } from "./format.ts";
 import { driverAdvice, type System } from "./system.ts";
 
 export interface SelfTest {
@@ -87,14 +87,14 @@ export function diagnose({ deno, architecture, system, adapter, selfTest }: Find
 function allowed(adapter: NonNullable<Findings["adapter"]>, largest: string | null): string[] {
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
   const lines = [
-    `one tensor may take ${bytes(maxBufferSize)}; a kernel sees ${
-      bytes(maxStorageBufferBindingSize)
+    `one tensor may take ${formatBytes(maxBufferSize)}; a kernel sees ${
+      formatBytes(maxStorageBufferBindingSize)
     } of it at once, larger ones are worked through in ranges`,
   ];
   if (largest) {
     lines.push(
       `every tensor of the presets up to ${largest} fits a buffer (its largest, the float32 ` +
-        `gradient of its embedding: ${bytes(largestTensorBytes(presets[largest]))})`,
+        `gradient of its embedding: ${formatBytes(largestTensorBytes(presets[largest]))})`,
     );
   }
   lines.push(
@@ -144,8 +144,4 @@ function largestTensorBytes({ vocabSize, hiddenSize, intermediateSize }: LlamaCo
 
 function vendorName(vendor: string): string {
   return VENDORS[Number(vendor)] ?? (vendor || "unknown maker");
-}
-
-function bytes(count: number): string {
-  return formatBytes(count, { binary: true });
 }

@@ -9,18 +9,18 @@ const SUMMARY_FILE = "summary.json";
  * Appends to metrics.jsonl. No step is in it twice: a run that goes on from a checkpoint first cuts
  * off the lines after it, and a line that was torn when a process was killed.
  */
-export class MetricsFile {
+export class Metrics {
   private constructor(readonly path: string, readonly file: Deno.FsFile) {}
 
   /** `afterStep`: the step that the run goes on from, 0 for a new one. */
-  static async open(output: string, afterStep: number): Promise<MetricsFile> {
+  static async open(output: string, afterStep: number): Promise<Metrics> {
     await Deno.mkdir(output, { recursive: true });
     const path = join(output, METRICS_FILE);
     const file = await Deno.open(path, { read: true, write: true, create: true });
     const kept = await lengthUpTo(path, afterStep);
     await file.truncate(kept);
     await file.seek(kept, Deno.SeekMode.Start);
-    return new MetricsFile(path, file);
+    return new Metrics(path, file);
   }
 
   async append(metrics: StepMetrics): Promise<void> {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import type { StepMetrics, Summary } from "../../src/train/events.ts";
-import { MetricsFile, writeSummary } from "../../src/train/metrics.ts";
+import { Metrics, writeSummary } from "../../src/train/metrics.ts";
 
 const line = (step: number, loss = 1): StepMetrics => ({
   step,
@@ -28,7 +28,7 @@ function folderTest(name: string, run: (output: string, metrics: string) => Prom
 }
 
 async function append(output: string, afterStep: number, lines: StepMetrics[]) {
-  using metrics = await MetricsFile.open(output, afterStep);
+  using metrics = await Metrics.open(output, afterStep);
   for (const each of lines) await metrics.append(each);
 }
 

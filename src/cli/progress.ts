@@ -1,0 +1,154 @@
+/** How a run looks to people: a bar on a terminal, lines elsewhere; always on stderr. */
+import process from "node:process";
+import cliProgress from "cli-progress";
+import type { PlanEvent, StepEvent, TrainingEvent } from "../train/events.ts";
+import { formatBytes } from "./format.ts";
+
+export interface ProgressOutput {
+  readonly interactive: boolean;
+  log(line: string): void;
+}
+
+/** Where there is no bar to redraw, a line at most this often is enough for a log. */
+const LINE_INTERVAL_MS = 1000;
+
+/** Shows the events of a run; call `stop` when it ends, however it ends. */
+export class Progress {
+  readonly #show: { step(event: StepEvent): void; line(text: string): void; stop(): void };
+  #steps = 0;
+
+  /** `now` is the clock, in ms. */
+  constructor(output: ProgressOutput, now: () => number = () => performance.now()) {
+    const steps = () => this.#steps;
+    this.#show = output.interactive ? new Bar(steps) : new Lines(output, steps, now);
+  }
+
+  handle(event: TrainingEvent): void {
+    const line = (text: string) => this.#show.line(text);
+    switch (event.type) {
+      case "plan":
+        this.#steps = event.steps;
+        return line(describePlan(event));
+      case "step":
+        return this.#show.step(event);
+      case "eval":
+        return line(
+          `step ${event.step}: evaluation loss ${event.eval_loss.toFixed(4)}, perplexity ${
+            event.eval_perplexity.toFixed(2)
+          }`,
+        );
+      case "checkpoint":
+        return line(`step ${event.step}: saved ${event.path}`);
+      case "warning":
+        return line(`warning: ${event.message}`);
+      case "done": {
+        this.stop();
+        const { final_loss, tokens, tokens_per_second, gpu_peak_bytes } = event.summary;
+        return line(
+          `${event.interrupted ? "stopped" : "done"}: loss ${
+            final_loss.toFixed(4)
+          }, ${tokens} tokens at ${tokens_per_second.toFixed(0)} tokens/s, ${
+            formatBytes(gpu_peak_bytes)
+          } of GPU memory at most`,
+        );
+      }
+    }
+  }
+
+  stop(): void {
+    this.#show.stop();
+  }
+}
+
+class Lines {
+  #lastLine = -Infinity;
+
+  constructor(
+    readonly output: ProgressOutput,
+    readonly steps: () => number,
+    readonly now: () => number,
+  ) {}
+
+  step(event: StepEvent): void {
+    const last = event.step === this.steps();
+    if (!last && this.now() - this.#lastLine < LINE_INTERVAL_MS) return;
+    this.#lastLine = this.now();
+    const { loss, lr, speed, memory } = figures(event);
+    const left = (this.steps() - event.step) * event.step_ms / 1000;
+    this.line(
+      [
+        `step ${event.step}/${this.steps()}`,
+        `loss ${loss}`,
+        `lr ${lr}`,
+        `${speed} tokens/s`,
+        memory,
+        `ETA ${formatSeconds(left)}`,
+      ].join("  "),
+    );
+  }
+
+  line(text: string): void {
+    this.output.log(text);
+  }
+
+  stop(): void {}
+}
+
+class Bar {
+  readonly #bars = new cliProgress.MultiBar({
+    stream: process.stderr,
+    format: "{bar} {value}/{total}  loss {loss}  lr {lr}  {speed} tokens/s  {memory}  " +
+      "ETA {eta_formatted}",
+    barsize: 24,
+    hideCursor: true,
+    // A handful of steps must be enough to tell how long the rest will take.
+    etaBuffer: 20,
+    forceRedraw: true,
+  }, cliProgress.Presets.shades_classic);
+  #bar?: { update(value: number, payload: Record<string, string>): void };
+  #stopped = false;
+
+  constructor(readonly steps: () => number) {}
+
+  step(event: StepEvent): void {
+    if (this.#stopped) return;
+    // Not before the first step: the time to compile shaders says nothing about the rest.
+    const bar = this.#bar ??= this.#bars.create(this.steps(), event.step - 1, figures(event));
+    bar!.update(event.step, figures(event));
+  }
+
+  line(text: string): void {
+    if (this.#bar && !this.#stopped) this.#bars.log(`${text}\n`);
+    else console.error(text);
+  }
+
+  stop(): void {
+    if (!this.#stopped) this.#bars.stop();
+    this.#stopped = true;
+  }
+}
+
+/** The figures of a step as both kinds of display show them. */
+function figures(event: StepEvent) {
+  return {
+    loss: event.loss.toFixed(4),
+    lr: event.lr.toPrecision(3),
+    speed: event.tokens_per_second.toFixed(0),
+    memory: formatBytes(event.gpu_bytes),
+  };
+}
+
+function describePlan(plan: PlanEvent): string {
+  const from = plan.resumed_step ? `from step ${plan.resumed_step} on, ` : "";
+  return `${plan.parameters.toLocaleString("en-GB")} parameters, ${from}${plan.steps} steps, ` +
+    `${formatBytes(plan.planned_peak_bytes)} of GPU memory, on ${plan.adapter}`;
+}
+
+/** 3725 seconds: 1h02m. */
+function formatSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  const pad = (value: number) => String(value).padStart(2, "0");
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${pad(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${pad(Math.floor(whole / 60) % 60)}m`;
+}

@@ -1,0 +1,116 @@
+/** The rules of the house that a compiler does not check. */
+import { assertEquals } from "@std/assert";
+import { fromFileUrl, join, relative } from "@std/path";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+
+/** Lowest first: a file imports from its own layer and from those before it. */
+const LAYERS = [
+  ["gpu"],
+  ["kernels"],
+  ["quant", "model", "optim", "adapters"],
+  ["data", "formats"],
+  ["eval", "inference"],
+  ["train"],
+  ["cli", "server"],
+];
+
+/** Shaders whose test and oracle are another's: several ways to one result are tested as one. */
+const TESTED_AS: Record<string, string> = {
+  matmul_texture: "matmul",
+  matmul_tiled: "matmul",
+  matmul_vector: "matmul",
+  // A copy into a texture, made for matmul_texture: wrong bytes are a wrong product.
+  stage: "matmul",
+};
+
+function filesIn(folder: string, extension: string): string[] {
+  return [...Deno.readDirSync(join(ROOT, folder))].flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) return filesIn(path, extension);
+    return path.endsWith(extension) ? [path] : [];
+  }).sort();
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(join(ROOT, path)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+const read = (path: string) => Deno.readTextFileSync(join(ROOT, path));
+
+const shaders = filesIn("shaders", ".wgsl").filter((path) => !path.startsWith("shaders/lib/"));
+const shaderName = (path: string) => path.replace(/^shaders\/|\.wgsl$/g, "");
+
+/** Files under the root that a module imports, by path; `erased` imports of types alone as well. */
+function importsOf(path: string, erased = true): string[] {
+  const code = erased ? read(path) : read(path).replace(/^(import|export) type [^;]*;/gm, "");
+  return [...code.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)]
+    .map(([, specifier]) => relative(ROOT, join(ROOT, path, "..", specifier)));
+}
+
+Deno.test("a kernel is four files of one name", () => {
+  const missing = shaders.map(shaderName).flatMap((name) => {
+    const tested = TESTED_AS[name] ?? name;
+    return [
+      `src/kernels/${name}.ts`,
+      `tests/kernels/${tested}_test.ts`,
+      `tests/oracles/${tested}.ts`,
+    ].filter((path) => !exists(path));
+  });
+  assertEquals(missing, []);
+});
+
+Deno.test("no exception has outlived its shader", () => {
+  const names = new Set(shaders.map(shaderName));
+  assertEquals(Object.keys(TESTED_AS).filter((name) => !names.has(name)), []);
+});
+
+Deno.test("every shared snippet of WGSL is used", () => {
+  const used = new Set(filesIn("src", ".ts").flatMap(importsOf));
+  assertEquals(filesIn("shaders", ".wgsl").filter((path) => !used.has(path)), []);
+});
+
+const sources = filesIn("src", ".ts").filter((path) => !path.endsWith(".d.ts"));
+const layerOf = (path: string) =>
+  LAYERS.findIndex((folders) => folders.includes(path.split("/")[1]));
+
+Deno.test("every folder of src has its layer", () => {
+  assertEquals(sources.filter((path) => layerOf(path) < 0), []);
+});
+
+Deno.test("imports run downwards", () => {
+  const upwards = sources.flatMap((path) =>
+    importsOf(path)
+      .filter((imported) => imported.startsWith("src/") && layerOf(imported) > layerOf(path))
+      .map((imported) => `${path} imports ${imported}`)
+  );
+  assertEquals(upwards, []);
+});
+
+Deno.test("no imports in circles", () => {
+  const done = new Set<string>(), circles: string[] = [];
+  const visit = (path: string, trail: string[]) => {
+    const seen = trail.indexOf(path);
+    if (seen >= 0) circles.push([...trail.slice(seen), path].join(" → "));
+    if (seen >= 0 || done.has(path) || !path.startsWith("src/") || !exists(path)) return;
+    // Types are gone when the code runs: a class and its helper may name each other.
+    for (const imported of importsOf(path, false).filter((each) => each.endsWith(".ts"))) {
+      visit(imported, [...trail, path]);
+    }
+    done.add(path);
+  };
+  for (const path of sources) visit(path, []);
+  assertEquals(circles, []);
+});
+
+Deno.test("what can be imported is there", () => {
+  const modules = [...sources, "cli.ts", "mod.ts", "setup.ts"];
+  const missing = modules.flatMap((path) =>
+    importsOf(path).filter((imported) => !exists(imported)).map((it) => `${path} imports ${it}`)
+  );
+  assertEquals(missing, []);
+});
