@@ -1,0 +1,194 @@
+/** Batches of token ids for training and evaluation, from where a checkpoint left off. */
+import { UserError } from "../gpu/errors.ts";
+import { hashText, permutation, randomStream } from "./random.ts";
+import { type Packing, SequenceReader } from "./sequences.ts";
+import { ShuffledRows, type ShufflePlace } from "./shuffle.ts";
+import { Corpus, type Share } from "./sources.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** What a target says when there is nothing to predict; PyTorch's `ignore_index`. */
+export const IGNORED = -100;
+
+export interface Batch {
+  readonly inputs: Uint32Array<ArrayBuffer>; // (B, T)
+  /** The token after each input, or {@link IGNORED}. */
+  readonly targets: Int32Array<ArrayBuffer>; // (B, T)
+  /** Targets that are not ignored. */
+  readonly tokens: number;
+}
+
+export interface DataOptions {
+  /** Files and folders; see files.ts for the kinds. */
+  readonly data: readonly string[];
+  /** When given, nothing of `data` is held out. */
+  readonly evalData?: readonly string[];
+  readonly split: "train" | "eval";
+  readonly tokenizer: Tokenizer;
+  /** The model's; by default the tokenizer's. */
+  readonly vocabSize?: number;
+  readonly batchSize: number; // B
+  readonly seqLen: number; // T
+  /** Default `packed`. */
+  readonly packing?: Packing;
+  /** Rows that are mixed, and with them the order of the files; 0 keeps all in order. */
+  readonly shuffleBuffer?: number;
+  readonly seed?: number;
+  /** The field of a record that holds the text; default `text`. */
+  readonly textField?: string;
+  /** Share of `data` that `eval` gets and `train` goes without; default 0.05. */
+  readonly heldOutShare?: number;
+  /** Whether the stream begins again at its end; by default training does. */
+  readonly repeat?: boolean;
+  readonly position?: DataPosition;
+}
+
+/** Where a stream stands. JSON, of at most some kilobytes. */
+export interface DataPosition {
+  readonly version: 1;
+  /** What the stream depends on; a resume with anything else would give other batches. */
+  readonly of: Readonly<Record<string, string | number>>;
+  readonly place: ShufflePlace;
+}
+
+const DEFAULT_SHUFFLE = 512;
+
+/**
+ * A stream of batches. The same options give the same batches, and a stream opened at the
+ * {@link position} of another gives exactly those that the other would have given next. The batch
+ * size is not part of the position: it may change when a run is resumed.
+ *
+ * @example
+ * ```ts
+ * const stream = await BatchStream.open({
+ *   data: ["corpus.txt"], split: "train", tokenizer, batchSize: 8, seqLen: 256,
+ * });
+ * const batch = await stream.next();
+ * ```
+ */
+export class BatchStream implements AsyncIterable<Batch> {
+  private constructor(
+    readonly options: DataOptions,
+    private readonly rows: ShuffledRows,
+    private readonly reader: SequenceReader,
+    private readonly of: DataPosition["of"],
+  ) {}
+
+  /**
+   * Lists the files and reads the first rows, so that what is wrong with the data (no text, too
+   * little for a row, a broken line, a token the model lacks) is said before training starts.
+   */
+  static async open(options: DataOptions): Promise<BatchStream> {
+    assertCounts(options);
+    const { data, evalData, split, tokenizer, seqLen, packing = "packed", seed = 0 } = options;
+    const { heldOutShare = 0.05, textField = "text", repeat = split === "train" } = options;
+    const share: Share = evalData || (split === "train" && heldOutShare === 0) ? "all" : split;
+    const specs = split === "eval" ? evalData ?? data : data;
+    const corpus = await Corpus.open(specs, { textField, share, heldOutShare });
+    const size = split === "eval" ? 1 : Math.max(1, options.shuffleBuffer ?? DEFAULT_SHUFFLE);
+    const files = corpus.files.length;
+    const of = {
+      files,
+      bytes: corpus.files.reduce((sum, file) => sum + file.size, 0),
+      names: hashText(corpus.files.map(({ name }) => name).join("\n")),
+      share: share === "all" ? share : `${share} ${heldOutShare}`,
+      textField,
+      vocabulary: tokenizer.vocabSize,
+      seqLen,
+      packing,
+      shuffleBuffer: size,
+      seed,
+    };
+    if (options.position) assertSame(options.position, of);
+    const place = options.position?.place;
+    const vocabSize = options.vocabSize ?? tokenizer.vocabSize;
+    const inOrder = Array.from({ length: files }, (_, index) => index);
+    const fileOrder = (pass: number) =>
+      size === 1 ? inOrder : permutation(files, randomStream(seed, pass, 1));
+    const reader = await SequenceReader.open(
+      corpus,
+      { tokenizer, vocabSize, seqLen, packing, fileOrder },
+      place?.start,
+    );
+    try {
+      const rows = await ShuffledRows.open(reader, { size, seed, repeat }, place);
+      return new BatchStream(options, rows, reader, of);
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
+  }
+
+  /** The pass over the data that the next row belongs to, from 0. */
+  get pass(): number {
+    return this.rows.place().start.pass;
+  }
+
+  /**
+   * The next batch; null at the end of a stream that is not repeated. Its last batch is filled up
+   * with rows of ignored targets.
+   */
+  async next(): Promise<Batch | null> {
+    const { batchSize, seqLen, tokenizer } = this.options;
+    const inputs = new Uint32Array(batchSize * seqLen).fill(tokenizer.eosTokenId ?? 0);
+    const targets = new Int32Array(batchSize * seqLen).fill(IGNORED);
+    let tokens = 0;
+    for (let index = 0; index < batchSize; index++) {
+      const row = await this.rows.next();
+      if (!row) break;
+      inputs.set(row.subarray(0, row.length - 1), index * seqLen);
+      targets.set(row.subarray(1), index * seqLen);
+      tokens += row.length - 1;
+    }
+    return tokens > 0 ? { inputs, targets, tokens } : null;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Batch> {
+    for (let batch = await this.next(); batch; batch = await this.next()) yield batch;
+  }
+
+  /** Where the stream stands, after the last batch that {@link next} gave. */
+  position(): DataPosition {
+    return { version: 1, of: this.of, place: this.rows.place() };
+  }
+
+  /** Closes the file that is being read. */
+  async close(): Promise<void> {
+    await this.reader.close();
+  }
+}
+
+function assertCounts({ batchSize, seqLen, shuffleBuffer = 0, tokenizer, vocabSize }: DataOptions) {
+  const faults: string[] = [];
+  const check = (name: string, value: number, least: number) => {
+    if (!Number.isSafeInteger(value) || value < least) {
+      faults.push(`${name} must be an integer of at least ${least}, got ${value}`);
+    }
+  };
+  check("batchSize", batchSize, 1);
+  check("seqLen", seqLen, 1);
+  check("shuffleBuffer", shuffleBuffer, 0);
+  const { eosTokenId } = tokenizer;
+  if (eosTokenId !== null && vocabSize !== undefined && eosTokenId >= vocabSize) {
+    faults.push(
+      `the tokenizer ends texts with token ${eosTokenId}, ` +
+        `outside the model's vocabulary of ${vocabSize}`,
+    );
+  }
+  if (faults.length) throw new UserError(`data: ${faults.join("\n  ")}`);
+}
+
+/** A position belongs to the stream it was taken from. */
+function assertSame(position: DataPosition, of: DataPosition["of"]): void {
+  if (position.version !== 1) {
+    throw new UserError(`data position of version ${position.version}, only 1 is known`);
+  }
+  const changes = Object.keys({ ...position.of, ...of })
+    .filter((key) => position.of[key] !== of[key])
+    .map((key) => `${key} was ${position.of[key]}, is now ${of[key]}`);
+  if (changes.length) {
+    throw new UserError(
+      `cannot resume the data stream: ${changes.join("\n  ")}`,
+      "resume with the data and the options of the run",
+    );
+  }
+}

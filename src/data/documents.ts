@@ -1,0 +1,56 @@
+/** What the readers of the file formats share: pieces of documents, and where reading resumes. */
+import { UserError } from "../gpu/errors.ts";
+
+/** A part of a document: all of it, but for text files, which may be longer than memory. */
+export interface Piece {
+  readonly text: string;
+  /** Whether the document begins, and ends, with this piece. */
+  readonly first: boolean;
+  readonly last: boolean;
+  /** For messages: "corpus.jsonl:17". */
+  readonly where: string;
+  /** Reading from here gives this piece again. */
+  readonly place: Place;
+}
+
+/** A place in a file. */
+export interface Place {
+  /** Bytes from the start, in formats where a reader can jump; else 0. */
+  readonly offset: number;
+  /** Records (lines, rows) from the start. */
+  readonly record: number;
+}
+
+export const START: Place = { offset: 0, record: 0 };
+
+/** Reads a file from a place on; `path` is named in errors. */
+export type Reader = (path: string, from: Place, options: ReaderOptions) => AsyncIterable<Piece>;
+
+export interface ReaderOptions {
+  /** The field of a record that holds the text. */
+  readonly textField: string;
+  /** Text files only: the range of bytes to read, by default the whole file. */
+  readonly range?: readonly [start: number, end: number];
+}
+
+/** The text of a record; throws a {@link UserError} when the field is missing or is no string. */
+export function textOf(record: unknown, field: string, where: string): string {
+  if (typeof record !== "object" || record === null || Array.isArray(record)) {
+    throw new UserError(`${where}: must be a JSON object, got ${JSON.stringify(record)}`);
+  }
+  const value = (record as Record<string, unknown>)[field];
+  if (typeof value === "string") return value;
+  if (value === undefined || value === null) {
+    throw new UserError(
+      `${where}: has no field "${field}"${value === null ? " (it is null)" : ""}`,
+      `it has ${Object.keys(record).join(", ") || "no fields at all"}; see --text-field`,
+    );
+  }
+  throw new UserError(`${where}: field "${field}" must be a string, got ${typeof value}`);
+}
+
+/** An error of the system or of a decoder, as one that names the place. */
+export function unreadable(where: string, error: unknown): UserError {
+  if (error instanceof UserError) return error;
+  return new UserError(`${where}: cannot be read: ${(error as Error).message}`);
+}

@@ -1,0 +1,191 @@
+/** Documents to rows of T + 1 tokens: what a row predicts is its own tokens, one to the left. */
+import { UserError } from "../gpu/errors.ts";
+import { type Corpus, CORPUS_START, type CorpusPiece, type CorpusPlace } from "./sources.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** Between 2 and T + 1 token ids. */
+export type Row = Uint32Array<ArrayBuffer>;
+
+/**
+ * `packed`: documents follow one another, an end-of-text between them, and rows are cut from that
+ * stream; no token is lost, and rows overlap by one so that each token but the first is predicted.
+ * `padded`: a document is a row, cut at T + 1 tokens; the rest of it is not used (as in the
+ * published GaLore runs).
+ */
+export type Packing = "packed" | "padded";
+
+export interface SequenceOptions {
+  readonly tokenizer: Tokenizer;
+  /** The model's: larger ids are refused. */
+  readonly vocabSize: number;
+  readonly seqLen: number; // T
+  readonly packing: Packing;
+  /** The order of the files in a pass, as indices. */
+  readonly fileOrder: (pass: number) => readonly number[];
+}
+
+/** Everything that the rows to come depend on. JSON. */
+export interface SequencePlace {
+  readonly pass: number;
+  /** The piece of which `consumed` tokens are in rows already, or in `pending`. */
+  readonly at: CorpusPlace;
+  readonly consumed: number;
+  /** Tokens that wait for their row to fill: one after a whole row, up to T after a pass. */
+  readonly pending: readonly number[];
+}
+
+const BEGINNING: SequencePlace = { pass: 0, at: CORPUS_START, consumed: 0, pending: [] };
+
+function isStart({ at, consumed }: SequencePlace): boolean {
+  return at.file === 0 && at.record === 0 && consumed === 0;
+}
+
+export class SequenceReader {
+  #pass: number;
+  #at: CorpusPlace;
+  #ids: number[] = [];
+  #first = false; // whether #ids begin a document
+  #consumed = 0;
+  #pending: number[];
+  #pieces: AsyncGenerator<CorpusPiece>;
+  #rowsOfPass: number;
+  readonly #leading: readonly number[];
+
+  private constructor(
+    readonly corpus: Corpus,
+    readonly options: SequenceOptions,
+    place: SequencePlace,
+  ) {
+    this.#pass = place.pass;
+    this.#at = place.at;
+    this.#pending = [...place.pending];
+    // Of a pass that is entered in its middle it is known that it has rows.
+    this.#rowsOfPass = isStart(place) ? 0 : 1;
+    this.#pieces = corpus.pieces(options.fileOrder(place.pass), place.at);
+    const { tokenizer } = options;
+    const begins = tokenizer.encode("")[0] === tokenizer.bosTokenId;
+    this.#leading = begins && tokenizer.bosTokenId !== null ? [tokenizer.bosTokenId] : [];
+  }
+
+  /** Reads on from a place that {@link place} gave; throws when that place is not there. */
+  static async open(
+    corpus: Corpus,
+    options: SequenceOptions,
+    place: SequencePlace = BEGINNING,
+  ): Promise<SequenceReader> {
+    const reader = new SequenceReader(corpus, options, place);
+    if (place.consumed > 0) {
+      const found = await reader.#advance();
+      if (!found || reader.#ids.length < place.consumed) {
+        throw new UserError("cannot resume the data stream: the data is not what it was");
+      }
+      reader.#consumed = place.consumed;
+    }
+    return reader;
+  }
+
+  /** Where to go on after the last row. */
+  place(): SequencePlace {
+    return {
+      pass: this.#pass,
+      at: this.#at,
+      consumed: this.#consumed,
+      pending: [...this.#pending],
+    };
+  }
+
+  /** The next row, or null at the end of the pass. */
+  async next(): Promise<Row | null> {
+    const row = this.options.packing === "packed" ? await this.#packed() : await this.#padded();
+    if (row) this.#rowsOfPass++;
+    return row;
+  }
+
+  /** The tokens that were too few for a row, when nothing follows them. */
+  rest(): Row | null {
+    if (this.#pending.length < 2) return null;
+    const rest = Uint32Array.from(this.#pending);
+    this.#pending = [];
+    this.#rowsOfPass++;
+    return rest;
+  }
+
+  /** Begins the next pass, with the tokens that wait. Throws when this one had not a single row. */
+  startPass(): void {
+    this.assertRows();
+    this.#pass++;
+    [this.#at, this.#ids, this.#consumed] = [CORPUS_START, [], 0];
+    this.#rowsOfPass = 0;
+    this.#pieces = this.corpus.pieces(this.options.fileOrder(this.#pass));
+  }
+
+  /** Throws a {@link UserError} when the pass that has just ended had no row. */
+  assertRows(): void {
+    if (this.#rowsOfPass > 0) return;
+    const { share, heldOutShare } = this.corpus.options;
+    const what = { all: "the data", train: "the training data", eval: "the held-out data" }[share];
+    const { seqLen, packing } = this.options;
+    const few = this.#pending.length;
+    const reason = few <= 1
+      ? "has no text to predict"
+      : `has ${few} tokens, a row of ${seqLen} needs ${seqLen + 1}`;
+    const hint = share === "eval"
+      ? `${heldOutShare} of the data is held out; hold out more or give --eval-data`
+      : few > 1 && packing === "packed"
+      ? `--seq-len ${few - 1} or less, or --packing padded`
+      : "is this the right file, and the right --text-field?";
+    throw new UserError(`${what} (${this.corpus.files[0].path}…) ${reason}`, hint);
+  }
+
+  /** Closes the file that is being read. */
+  async close(): Promise<void> {
+    await this.#pieces.return(undefined);
+  }
+
+  async #packed(): Promise<Row | null> {
+    const length = this.options.seqLen + 1;
+    while (this.#pending.length < length) {
+      if (this.#consumed === this.#ids.length) {
+        if (!(await this.#advance())) return null;
+        continue;
+      }
+      const wanted = this.#consumed + length - this.#pending.length;
+      const end = Math.min(this.#ids.length, wanted);
+      for (; this.#consumed < end; this.#consumed++) this.#pending.push(this.#ids[this.#consumed]);
+    }
+    const row = Uint32Array.from(this.#pending);
+    this.#pending = [row[length - 1]];
+    return row;
+  }
+
+  async #padded(): Promise<Row | null> {
+    while (await this.#advance()) {
+      this.#consumed = this.#ids.length;
+      // A token alone predicts nothing, and the later pieces of a text are its rest.
+      if (this.#ids.length < 2 || !this.#first) continue;
+      return Uint32Array.from(this.#ids.slice(0, this.options.seqLen + 1));
+    }
+    return null;
+  }
+
+  /** Encodes the next piece; false at the end of the pass. */
+  async #advance(): Promise<boolean> {
+    const { done, value: piece } = await this.#pieces.next();
+    if (done) return false;
+    const { tokenizer, vocabSize } = this.options;
+    const ids = tokenizer.encode(piece.text, { addSpecialTokens: false });
+    if (piece.first) ids.unshift(...this.#leading);
+    if (piece.last && tokenizer.eosTokenId !== null) ids.push(tokenizer.eosTokenId);
+    const foreign = ids.find((id) => id >= vocabSize);
+    if (foreign !== undefined) {
+      throw new UserError(
+        `${piece.where}: token ${foreign} (${JSON.stringify(tokenizer.decode([foreign]))}) is ` +
+          `outside the model's vocabulary of ${vocabSize}`,
+        `the tokenizer has ${tokenizer.vocabSize} tokens: is it this model's?`,
+      );
+    }
+    this.#first = piece.first;
+    [this.#at, this.#ids, this.#consumed] = [piece.place, ids, 0];
+    return true;
+  }
+}

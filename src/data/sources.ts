@@ -1,0 +1,97 @@
+/** A corpus: documents of many files as one stream, of which a share can be held out. */
+import { UserError } from "../gpu/errors.ts";
+import { type Piece, type Place, START } from "./documents.ts";
+import { type DataFile, isText, listFiles } from "./files.ts";
+import { hashText } from "./random.ts";
+import { heldOutStart } from "./text_reader.ts";
+
+/** All documents, or those to train on, or those held out for evaluation. */
+export type Share = "all" | "train" | "eval";
+
+export interface CorpusOptions {
+  readonly textField: string;
+  readonly share: Share;
+  /** Between 0 and 1; what `eval` gets and `train` goes without. */
+  readonly heldOutShare: number;
+}
+
+/** A place in a pass over the corpus. */
+export interface CorpusPlace extends Place {
+  /** Position in the order of the pass. */
+  readonly file: number;
+}
+
+export interface CorpusPiece extends Piece {
+  readonly place: CorpusPlace;
+}
+
+export const CORPUS_START: CorpusPlace = { file: 0, ...START };
+
+/**
+ * With fewer text files than this, each gives its last share; with more, whole files are held out,
+ * as ends of short documents would be a poor sample.
+ */
+const MANY_TEXT_FILES = 100;
+
+export class Corpus {
+  readonly #manyTexts: boolean;
+
+  private constructor(readonly files: readonly DataFile[], readonly options: CorpusOptions) {
+    this.#manyTexts = files.filter(isText).length >= MANY_TEXT_FILES;
+  }
+
+  /** Lists the files; throws a {@link UserError} on what cannot be used. Nothing is read yet. */
+  static async open(specs: readonly string[], options: CorpusOptions): Promise<Corpus> {
+    const { heldOutShare } = options;
+    if (!(heldOutShare >= 0 && heldOutShare < 1)) {
+      throw new UserError(`held-out share must be at least 0 and below 1, got ${heldOutShare}`);
+    }
+    return new Corpus(await listFiles(specs), options);
+  }
+
+  /**
+   * The documents of one pass, from a place on. `order` lists indices into {@link files}: with the
+   * same order, reading from a piece's place gives that piece again and all that follow.
+   *
+   * Held out are: of a record (JSON Lines, parquet), those whose text hashes into the share, so
+   * that equal documents stay together; of a text file, its last share.
+   */
+  async *pieces(
+    order: readonly number[],
+    from: CorpusPlace = CORPUS_START,
+  ): AsyncGenerator<CorpusPiece> {
+    const { textField } = this.options;
+    for (let position = from.file; position < order.length; position++) {
+      const file = this.files[order[position]];
+      const start = position === from.file ? from : START;
+      const range = await this.#range(file);
+      if (range && range[0] >= range[1]) continue;
+      for await (const piece of file.read(file.path, start, { textField, range })) {
+        if (piece.text === "" || !this.#selects(file, piece)) continue;
+        yield { ...piece, place: { file: position, ...piece.place } };
+      }
+    }
+  }
+
+  /** The bytes of a text file that belong to this share; undefined for records. */
+  async #range(file: DataFile): Promise<[number, number] | undefined> {
+    if (!isText(file)) return undefined;
+    const { share, heldOutShare } = this.options;
+    if (share === "all") return [0, file.size];
+    if (this.#manyTexts) {
+      return [0, isHeldOut(file.name, heldOutShare) === (share === "eval") ? file.size : 0];
+    }
+    const cut = await heldOutStart(file.path, heldOutShare);
+    return share === "eval" ? [cut, file.size] : [0, cut];
+  }
+
+  #selects(file: DataFile, { text }: Piece): boolean {
+    const { share, heldOutShare } = this.options;
+    if (share === "all" || isText(file)) return true;
+    return isHeldOut(text, heldOutShare) === (share === "eval");
+  }
+}
+
+function isHeldOut(text: string, share: number): boolean {
+  return hashText(text) < share * 2 ** 32;
+}

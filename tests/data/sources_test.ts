@@ -1,0 +1,189 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { Corpus, type CorpusOptions, type CorpusPiece } from "../../src/data/sources.ts";
+import { PIECE_BYTES } from "../../src/data/text_reader.ts";
+import { UserError } from "../../src/gpu/errors.ts";
+import { c4Texts, DATA, jsonl, SHAKESPEARE, withFiles } from "./support.ts";
+
+const ALL: CorpusOptions = { textField: "text", share: "all", heldOutShare: 0.05 };
+
+async function piecesOf(
+  specs: string[],
+  options: Partial<CorpusOptions> = {},
+): Promise<CorpusPiece[]> {
+  const corpus = await Corpus.open(specs, { ...ALL, ...options });
+  return await Array.fromAsync(corpus.pieces(corpus.files.map((_, index) => index)));
+}
+
+const textsOf = (pieces: CorpusPiece[]) => pieces.map((piece) => piece.text);
+
+const FORMATS: [file: string, textField: string][] = [
+  ["c4.jsonl", "text"],
+  ["c4.jsonl.gz", "text"],
+  ["c4-snappy.parquet", "content"],
+  ["c4-zstd.parquet", "content"],
+  ["c4-gzip.parquet", "content"],
+];
+
+for (const [file, textField] of FORMATS) {
+  Deno.test(`${file}: gives the documents, and from any place those that follow`, async () => {
+    const expected = await c4Texts();
+    const corpus = await Corpus.open([DATA + file], { ...ALL, textField });
+    const pieces = await Array.fromAsync(corpus.pieces([0]));
+    assertEquals(textsOf(pieces), expected);
+    for (const at of [0, 1, 8, 9, 10, 23]) {
+      const rest = await Array.fromAsync(corpus.pieces([0], pieces[at].place));
+      assertEquals(rest, pieces.slice(at));
+    }
+  });
+}
+
+Deno.test("text: pieces of a book join to the book, cut at ends of lines", async () => {
+  const text = await Deno.readTextFile(SHAKESPEARE);
+  const corpus = await Corpus.open([SHAKESPEARE], ALL);
+  const pieces = await Array.fromAsync(corpus.pieces([0]));
+  assertEquals(textsOf(pieces).join(""), text);
+  assertEquals(pieces.length, Math.ceil(text.length / PIECE_BYTES));
+  assertEquals(pieces.map(({ first }) => first), pieces.map((_, index) => index === 0));
+  assertEquals(pieces.map(({ last }) => last), pieces.map((_, i) => i === pieces.length - 1));
+  for (const piece of pieces.slice(1)) {
+    assertEquals(/\S\n$/.test(text.slice(0, piece.place.offset)), true);
+    assertEquals(/^\S/.test(piece.text), true);
+  }
+  const rest = await Array.fromAsync(corpus.pieces([0], pieces[5].place));
+  assertEquals(rest, pieces.slice(5));
+});
+
+Deno.test("text: without newlines it is cut at spaces, and without those between characters", async () => {
+  const words = "abcdé ".repeat(30_000), solid = "漢é🙂".repeat(20_000);
+  await withFiles({ "a.txt": words, "b.txt": solid, "c.md": "\ufeffx" }, async (folder) => {
+    const pieces = await piecesOf([folder]);
+    const of = (file: number) => textsOf(pieces.filter(({ place }) => place.file === file));
+    assertEquals(of(0).join(""), words);
+    assertEquals(of(0).slice(1).every((text) => text.startsWith(" abcdé")), true);
+    assertEquals(of(1).join(""), solid);
+    assertEquals(of(2), ["x"]); // without its byte order mark
+  });
+});
+
+Deno.test("folders: sorted to the bottom, without what is hidden or of another kind", async () => {
+  const files = {
+    "b/2.txt": "two",
+    "a.jsonl": jsonl(["one", ""]) + "\n\n" + jsonl(["half"]).trimEnd(), // no newline at its end
+    "b/1.md": "three",
+    "b/c/.hidden.txt": "no",
+    "README.md": "no",
+    "image.png": "no",
+    "z.json": jsonl(["four"]),
+  };
+  await withFiles(files, async (folder) => {
+    const pieces = await piecesOf([folder]);
+    assertEquals(textsOf(pieces), ["one", "half", "three", "two", "four"]);
+    assertEquals(pieces[1].where, join(folder, "a.jsonl") + ":5");
+    const twice = await piecesOf([join(folder, "z.json"), join(folder, "b")]);
+    assertEquals(textsOf(twice), ["four", "three", "two"]);
+  });
+});
+
+Deno.test("held out: training and evaluation share no document and miss none", async () => {
+  const texts = Array.from({ length: 1000 }, (_, index) => `document ${index % 900}`);
+  await withFiles({ "a.jsonl": jsonl(texts) }, async (folder) => {
+    const train = textsOf(await piecesOf([folder], { share: "train" }));
+    const held = textsOf(await piecesOf([folder], { share: "eval" }));
+    assertEquals([...train, ...held].sort(), [...texts].sort());
+    // Equal documents stay together.
+    assertEquals(held.some((text) => train.includes(text)), false);
+    // 1000 draws of 5%: 50 expected, 6.9 the standard deviation.
+    assertEquals(Math.abs(held.length - 50) < 28, true, `${held.length} held out`);
+  });
+});
+
+Deno.test("held out: of a text, its last share from an end of line on", async () => {
+  const whole = await Deno.readTextFile(SHAKESPEARE);
+  const train = textsOf(await piecesOf([SHAKESPEARE], { share: "train" })).join("");
+  const held = textsOf(await piecesOf([SHAKESPEARE], { share: "eval" })).join("");
+  assertEquals(train + held, whole);
+  assertEquals(train.endsWith("\n"), true);
+  assertEquals(Math.abs(held.length / whole.length - 0.05) < 0.001, true);
+  for (const text of ["a few words only", "漢字漢字漢字漢字", "x"]) {
+    await withFiles({ "a.txt": text }, async (folder) => {
+      const parts = await Promise.all(
+        ["train" as const, "eval" as const].map(async (share) =>
+          textsOf(await piecesOf([folder], { share, heldOutShare: 0.3 })).join("")
+        ),
+      );
+      assertEquals(parts.join(""), text);
+    });
+  }
+});
+
+Deno.test("held out: of many texts, whole ones", async () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 200 }, (_, index) => [`${index}.txt`, `document ${index}`]),
+  );
+  await withFiles(files, async (folder) => {
+    const train = textsOf(await piecesOf([folder], { share: "train", heldOutShare: 0.1 }));
+    const held = textsOf(await piecesOf([folder], { share: "eval", heldOutShare: 0.1 }));
+    assertEquals([...train, ...held].sort(), Object.values(files).sort());
+    assertEquals(held.length > 5 && held.length < 40, true, `${held.length} held out`);
+  });
+});
+
+/** Name of the file, its content, the message. */
+const BROKEN: [string, string | Uint8Array, string][] = [
+  ["a.jsonl", '{"text": "x"}\n{"text": "y', "a.jsonl:2: is no valid JSON"],
+  ["a.jsonl", '{"text": "x"}\n{"text": "y', "this is the last line and it does not end"],
+  ["a.jsonl", '{"text": "x"}\n\n{"body": "y"}\n', 'a.jsonl:3: has no field "text"'],
+  ["a.jsonl", '{"body": "y", "id": 1}\n', "hint: it has body, id; see --text-field"],
+  ["a.jsonl", '{"text": null}\n', 'a.jsonl:1: has no field "text" (it is null)'],
+  ["a.jsonl", '{"text": 5}\n', 'a.jsonl:1: field "text" must be a string, got number'],
+  ["a.jsonl", '"x"\n', 'a.jsonl:1: must be a JSON object, got "x"'],
+  ["a.json", '[\n{"text": "x"}\n]', "begins a JSON array; one object a line is expected"],
+  ["a.jsonl", new Uint8Array([0x7b, 0xff, 0x7d]), "a.jsonl:1: is not UTF-8 text"],
+  ["a.txt", new Uint8Array([97, 0xe9, 98]), "a.txt: is not UTF-8 text, between bytes 0 and 3"],
+  ["a.parquet", "PAR1", "a.parquet: cannot be read"],
+  ["a.jsonl.gz", "no gzip", "a.jsonl.gz:1: cannot be read: incorrect header check"],
+];
+
+for (const [name, content, message] of BROKEN) {
+  Deno.test(`sources: ${name}: ${message}`, async () => {
+    await withFiles({ [name]: content }, async (folder) => {
+      await assertRejects(() => piecesOf([folder]), UserError, message);
+    });
+  });
+}
+
+Deno.test("sources: a gzip file or a parquet file that is cut off is named", async () => {
+  const gz = await Deno.readFile(DATA + "c4.jsonl.gz");
+  const parquet = await Deno.readFile(DATA + "c4-snappy.parquet");
+  const files = { "a.jsonl.gz": gz.slice(0, 20_000), "b.parquet": parquet.slice(0, 20_000) };
+  await withFiles(files, async (folder) => {
+    const refused = (file: string, message: string) =>
+      assertRejects(() => piecesOf([join(folder, file)]), UserError, message);
+    await refused("a.jsonl.gz", "cannot be read: unexpected end of file");
+    await refused("b.parquet", "b.parquet: cannot be read");
+  });
+  await assertRejects(
+    () => piecesOf([DATA + "c4-snappy.parquet"]),
+    UserError,
+    'c4-snappy.parquet: has no field "text"\n  hint: it has url, content; see --text-field',
+  );
+});
+
+Deno.test("sources: what cannot be data is refused, with what could be", async () => {
+  await withFiles({ "a.csv": "a,b" }, async (folder) => {
+    const refused = (spec: string, message: string) =>
+      assertRejects(() => piecesOf([spec]), UserError, message);
+    await refused(join(folder, "a.csv"), "a.csv: files of this kind are not known");
+    await refused(join(folder, "a.csv"), "known are .txt, .md, .jsonl");
+    await refused(folder, "has no data file");
+    await refused(join(folder, "none.txt"), "none.txt: cannot be read: No such file");
+    await refused("hf:org/set", "hub are not supported in this version");
+  });
+  await assertRejects(() => piecesOf([]), UserError, "no file was given");
+  await assertRejects(
+    () => piecesOf([SHAKESPEARE], { heldOutShare: 1 }),
+    UserError,
+    "held-out share must be at least 0 and below 1, got 1",
+  );
+});
