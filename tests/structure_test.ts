@@ -45,9 +45,17 @@ const read = (path: string) => Deno.readTextFileSync(join(ROOT, path));
 const shaders = filesIn("shaders", ".wgsl").filter((path) => !path.startsWith("shaders/lib/"));
 const shaderName = (path: string) => path.replace(/^shaders\/|\.wgsl$/g, "");
 
-/** Files under the root that a module imports, by path; `erased` imports of types alone as well. */
-function importsOf(path: string, erased = true): string[] {
-  const code = erased ? read(path) : read(path).replace(/^(import|export) type [^;]*;/gm, "");
+/** Files under the root that a module imports, by path. */
+function importsOf(path: string): string[] {
+  return importsIn(read(path), path);
+}
+
+/** Those that are still imported when the code runs: types are gone then. */
+function runtimeImportsOf(path: string): string[] {
+  return importsIn(read(path).replace(/^(import|export) type [^;]*;/gm, ""), path);
+}
+
+function importsIn(code: string, path: string): string[] {
   return [...code.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)]
     .map(([, specifier]) => relative(ROOT, join(ROOT, path, "..", specifier)));
 }
@@ -97,8 +105,8 @@ Deno.test("no imports in circles", () => {
     const seen = trail.indexOf(path);
     if (seen >= 0) circles.push([...trail.slice(seen), path].join(" → "));
     if (seen >= 0 || done.has(path) || !path.startsWith("src/") || !exists(path)) return;
-    // Types are gone when the code runs: a class and its helper may name each other.
-    for (const imported of importsOf(path, false).filter((each) => each.endsWith(".ts"))) {
+    // A class and its helper may name each other's types.
+    for (const imported of runtimeImportsOf(path).filter((each) => each.endsWith(".ts"))) {
       visit(imported, [...trail, path]);
     }
     done.add(path);
