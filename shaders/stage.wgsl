@@ -30,7 +30,8 @@ fn store(row: u32, texel: u32, values: vec4<f32>) {
 }
 
 fn keep(values: vec4<f32>, first: u32, end: u32) -> vec4<f32> {
-  return select(vec4<f32>(0.0), values, vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end));
+  let k = vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u);
+  return select(vec4<f32>(0.0), values, k < vec4<u32>(end));
 }
 
 fn row_octet(row: u32, column: u32) -> Octet {

@@ -1,6 +1,7 @@
 /** What the editions of matmul share: the problem, its blocks and the end of the kernel. */
+import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
-import { ROW_STEP, rowsPerBinding } from "./octet.ts";
+import { rowsPerBinding, spans } from "./ranges.ts";
 import type { Range } from "./stage.ts";
 
 /** op(a) and op(b): T means transposed. */
@@ -31,18 +32,17 @@ export interface Block {
   readonly k: Range;
 }
 
-/** [0, size) in ranges of `step`. */
+/** [0, size) in ranges of at most `step`. */
 export function ranges(size: number, step: number): Range[] {
-  const result: Range[] = [];
-  for (let start = 0; start < size; start += step) {
-    result.push({ start, end: Math.min(start + step, size) });
-  }
-  return result;
+  return Array.from(spans(size, step), ([start, end]) => ({ start, end }));
 }
 
 export function length(range: Range): number {
   return range.end - range.start;
 }
+
+/** Blocks of rows begin at multiples of this, so that a binding can begin with them. */
+export const ROW_STEP = 64;
 
 /** The largest multiple of ROW_STEP up to `size`, at least one. */
 export function stepDown(size: number): number {
@@ -53,14 +53,8 @@ export function stepDown(size: number): number {
  * Rows of c that one dispatch may compute: what its binding holds, and no more work than the
  * adapter does in about a quarter of a second.
  */
-export function rowsPerDispatch(
-  problem: Problem,
-  columns: number,
-  k: number,
-  bindingBytes: number,
-  flops: number,
-): number {
-  return Math.min(rowsPerBinding(problem.c, bindingBytes), stepDown(flops / (2 * columns * k)));
+export function rowsOfC(pass: KernelPass, c: Tensor, columns: number, k: number, flops: number) {
+  return Math.min(rowsPerBinding(pass, c), stepDown(flops / (2 * columns * k)));
 }
 
 /** Operands and parameters of lib/matmul_store.wgsl. */

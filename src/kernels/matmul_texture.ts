@@ -5,14 +5,14 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { padded } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { ROW_STEP } from "./octet.ts";
 import {
   type Block,
   length,
   type MatmulShape,
   type Problem,
   ranges,
-  rowsPerDispatch,
+  ROW_STEP,
+  rowsOfC,
   stepDown,
   storing,
 } from "./matmul_blocks.ts";
@@ -111,8 +111,7 @@ export function matmulTexture(
   const compute = (block: Block) => {
     stageA(block.m, block.k);
     stageB(block.n, block.k);
-    const limit = pass.gpu.limits.maxStorageBufferBindingSize;
-    const step = rowsPerDispatch(problem, length(block.n), length(block.k), limit, flops);
+    const step = rowsOfC(pass, problem.c, length(block.n), length(block.k), flops);
     for (const { start, end } of ranges(length(block.m), step)) {
       const rows = { start: block.m.start + start, end: block.m.start + end };
       const { operands, params } = storing(problem, { ...block, m: rows });

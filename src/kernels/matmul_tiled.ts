@@ -5,8 +5,9 @@ import store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { length, type Problem, ranges, rowsPerDispatch, storing } from "./matmul_blocks.ts";
-import { groupOctets, type MatrixType, octetOffset, rowsPerBinding } from "./octet.ts";
+import { length, type Problem, ranges, rowsOfC, storing } from "./matmul_blocks.ts";
+import { groupOctets, type MatrixType, octetOffset } from "./octet.ts";
+import { rowsPerBinding } from "./ranges.ts";
 import type { Range } from "./stage.ts";
 
 const kernels = kernelByFormat("matmul_tiled", octets, store, code);
@@ -19,14 +20,13 @@ const FORMATS: Record<MatrixType, number> = { float32: 0, bfloat16: 1, int8: 2, 
 /** Records the product, in blocks that the bindings and the time of a dispatch allow. */
 export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): void {
   const { layout, a, b, none } = problem;
-  const limit = pass.gpu.limits.maxStorageBufferBindingSize;
   const turnedA = layout === "TN", turnedB = layout !== "NT";
-  const rowsOfA = rowsPerBinding(a, limit), rowsOfB = rowsPerBinding(b, limit);
+  const rowsOfA = rowsPerBinding(pass, a), rowsOfB = rowsPerBinding(pass, b);
   const kStep = Math.min(turnedA ? rowsOfA : Infinity, turnedB ? rowsOfB : Infinity, problem.k);
   const nStep = Math.min(turnedB ? Infinity : rowsOfB, problem.n);
   const mStep = Math.min(
     turnedA ? Infinity : rowsOfA,
-    rowsPerDispatch(problem, nStep, kStep, limit, flops),
+    rowsOfC(pass, problem.c, nStep, kStep, flops),
   );
   for (const n of ranges(problem.n, nStep)) {
     for (const m of ranges(problem.m, mStep)) {

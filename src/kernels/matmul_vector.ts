@@ -5,13 +5,8 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, rowRange } from "../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
 import { length, type Problem, ranges, storing } from "./matmul_blocks.ts";
-import {
-  groupOctets,
-  type MatrixType,
-  octetLibrary,
-  octetOffset,
-  rowsPerBinding,
-} from "./octet.ts";
+import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "./octet.ts";
+import { rowsPerBinding } from "./ranges.ts";
 
 const edition = (format: MatrixType) =>
   kernelByFormat(`matmul_vector.${format}`, octetLibrary[format], store, code);
@@ -37,11 +32,10 @@ export function matmulVector(pass: KernelPass, problem: Problem, software: boole
   const { a, b, m, n, k } = problem;
   const adapter = software ? "software" : "card";
   const lanes = LANES[adapter], size = WORKGROUP_SIZE[adapter];
-  const limits = pass.gpu.limits;
   const columnsPerGroup = 4 * size / lanes;
   const step = Math.min(
-    rowsPerBinding(b, limits.maxStorageBufferBindingSize),
-    columnsPerGroup * limits.maxComputeWorkgroupsPerDimension,
+    rowsPerBinding(pass, b),
+    columnsPerGroup * pass.gpu.limits.maxComputeWorkgroupsPerDimension,
   );
   for (const range of ranges(n, step)) {
     const part = rowRange(b, range.start, range.end);

@@ -3,8 +3,7 @@ import bfloat16 from "../../shaders/lib/octet_bfloat16.wgsl" with { type: "text"
 import float32 from "../../shaders/lib/octet_float32.wgsl" with { type: "text" };
 import int4 from "../../shaders/lib/octet_int4.wgsl" with { type: "text" };
 import int8 from "../../shaders/lib/octet_int8.wgsl" with { type: "text" };
-import { bytesOf, elementOffset, OCTET, type Tensor } from "../gpu/tensor.ts";
-import { ShapeError } from "../gpu/errors.ts";
+import { elementOffset, OCTET, type Tensor } from "../gpu/tensor.ts";
 
 /** Formats a matrix of weights or activations may have. */
 export type MatrixType = "float32" | "bfloat16" | "int8" | "int4";
@@ -19,18 +18,4 @@ export function octetOffset(tensor: Tensor): number {
 
 export function groupOctets(tensor: Tensor): number {
   return (tensor.groupSize ?? OCTET) / OCTET;
-}
-
-/** Rows are bound in multiples of this, so that every range starts on a legal offset. */
-export const ROW_STEP = 64;
-
-/** The most rows of a matrix that one binding may hold, a multiple of {@link ROW_STEP}. */
-export function rowsPerBinding(tensor: Tensor, bytes: number): number {
-  const step = bytesOf(tensor.dtype, ROW_STEP * tensor.stride);
-  if (step > bytes) {
-    throw new ShapeError(
-      `${tensor.name}: ${ROW_STEP} rows take ${step} bytes, this adapter binds at most ${bytes}`,
-    );
-  }
-  return ROW_STEP * Math.floor(bytes / step);
 }

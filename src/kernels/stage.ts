@@ -4,13 +4,8 @@ import type { TextureTensor } from "../gpu/allocator.ts";
 import { defineKernel, type Kernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, padded, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
-import {
-  groupOctets,
-  type MatrixType,
-  octetLibrary,
-  octetOffset,
-  rowsPerBinding,
-} from "./octet.ts";
+import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "./octet.ts";
+import { rowsPerBinding, spans } from "./ranges.ts";
 
 const kernels: Record<MatrixType, Kernel> = {
   float32: defineKernel("stage.float32", octetLibrary.float32, code),
@@ -51,9 +46,8 @@ export interface Stage {
 export function stage(pass: KernelPass, io: Stage): void {
   const { source, transposed, target } = io;
   const down = transposed ? io.k : io.rows, across = transposed ? io.rows : io.k;
-  const step = rowsPerBinding(source, pass.gpu.limits.maxStorageBufferBindingSize);
-  for (let start = down.start; start < down.end; start += step) {
-    const part = rowRange(source, start, Math.min(start + step, down.end));
+  for (const [start, end] of spans(down.end - down.start, rowsPerBinding(pass, source))) {
+    const part = rowRange(source, down.start + start, down.start + end);
     const rows = rowsOf(part.shape), columns = across.end - across.start;
     const height = transposed ? padded(rows) / 4 : rows;
     pass.dispatch({
@@ -71,8 +65,8 @@ export function stage(pass: KernelPass, io: Stage): void {
         first_column_octet: across.start / OCTET,
         first_octet: octetOffset(part),
         group_octets: groupOctets(source),
-        target_row: transposed ? 0 : start - down.start,
-        target_texel: transposed ? (start - down.start) / 4 : 0,
+        target_row: transposed ? 0 : start,
+        target_texel: transposed ? start / 4 : 0,
         shift: Math.log2(target.columns),
         band: io.band,
       },

@@ -183,7 +183,7 @@ for (const variant of VARIANTS) {
   });
 }
 
-// 4,096 texels are 64 rows of 256 numbers: every dimension needs several blocks.
+// 1,024 texels are 64 rows of 64 numbers: every dimension needs several blocks.
 gpuTest("matmul in blocks agrees with the oracle", async (gpu) => {
   const texels = 1024;
   for (const layout of LAYOUTS) {
