@@ -34,8 +34,8 @@ fn main(
   for (var octet = start + lane; octet < end; octet += LANES) {
     extent = extent_with(extent, Octet(source[2u * octet], source[2u * octet + 1u]));
   }
-  extent = shared_extent(extent, local);
-  let pair = group_constants(extent);
+  let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
+  let pair = group_constants(Extent(0.0 - maxima.x, maxima.y));
 
   for (var octet = start + lane; octet < end; octet += LANES) {
     let values = Octet(source[2u * octet], source[2u * octet + 1u]);

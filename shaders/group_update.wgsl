@@ -45,8 +45,8 @@ fn main(
     extent = extent_with(extent, updated(octet, old));
   }
   // The barrier in it also keeps `old` of every lane before the write of `pair`.
-  extent = shared_extent(extent, local);
-  let pair = group_constants(extent);
+  let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
+  let pair = group_constants(Extent(0.0 - maxima.x, maxima.y));
 
   for (var octet = start + lane; octet < end; octet += LANES) {
     let values = updated(octet, old);

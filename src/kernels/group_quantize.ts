@@ -1,4 +1,4 @@
-import lanes from "../../shaders/lib/group_lanes.wgsl" with { type: "text" };
+import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import code from "../../shaders/group_quantize.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
@@ -13,7 +13,7 @@ import {
 
 export type { StochasticRounding } from "./group_format.ts";
 
-const kernels = kernelByGroup("group_quantize", "writes", lanes, code);
+const kernels = kernelByGroup("group_quantize", "writes", lanesCode, code);
 
 const WORKGROUP_SIZE = 64;
 

@@ -1,4 +1,4 @@
-import lanesCode from "../../shaders/lib/group_lanes.wgsl" with { type: "text" };
+import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import code from "../../shaders/group_update.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";

@@ -1,0 +1,33 @@
+// Adam's step with float32 moments, four elements a thread (Kingma & Ba 2015, algorithm 1):
+//   m = β1·m + (1 − β1)·g,   v = β2·v + (1 − β2)·g²
+//   g ← −lr · m̂ / (√v̂ + ε),   m̂ = m / (1 − β1^t),   v̂ = v / (1 − β2^t)
+// with the corrections of the bias folded into two factors, as bitsandbytes does it:
+//   g ← −step_size · m / (√v + eps),   step_size = lr·√(1 − β2^t) / (1 − β1^t),   eps = ε·√(1 − β2^t)
+// m, v and the gradient, which becomes the update, are overwritten.
+override WORKGROUP_SIZE: u32;
+
+struct Params {
+  quads: u32,
+  beta1: f32,
+  beta2: f32,
+  fresh1: f32,      // 1 − β1, and 1 − β2: taken on the host, before rounding to float32
+  fresh2: f32,
+  step_size: f32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> gradient: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= params.quads) { return; }
+  let g = gradient[id.x];
+  let first = params.beta1 * m[id.x] + params.fresh1 * g;
+  let second = params.beta2 * v[id.x] + params.fresh2 * g * g;
+  m[id.x] = first;
+  v[id.x] = second;
+  gradient[id.x] = -params.step_size * first / (sqrt(second) + params.eps);
+}
