@@ -1,0 +1,110 @@
+import keysCode from "../../shaders/attention_backward_keys.wgsl" with { type: "text" };
+import queriesCode from "../../shaders/attention_backward.wgsl" with { type: "text" };
+import type { KernelPass } from "../gpu/pass.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
+import {
+  AttentionKernels,
+  attentionTile,
+  expectHeads,
+  sequencesPerBinding,
+  unitsPerDispatch,
+} from "./attention_tile.ts";
+import { forFormat } from "./format.ts";
+import { spans } from "./ranges.ts";
+
+const queryKernels = new AttentionKernels("attention_backward", queriesCode);
+const keyKernels = new AttentionKernels("attention_backward_keys", keysCode);
+
+export interface AttentionBackward {
+  readonly q: Tensor; // (B·T, H·D) float32 or bfloat16
+  readonly k: Tensor; // (B·T, K·D)
+  readonly v: Tensor; // (B·T, K·D)
+  readonly out: Tensor; // (B·T, H·D)
+  readonly dout: Tensor; // (B·T, H·D)
+  readonly logsumexp: Tensor; // (B·T, H) float32, saved by attention
+  readonly dq: Tensor; // (B·T, H·D) overwritten
+  readonly dk: Tensor; // (B·T, K·D) overwritten
+  readonly dv: Tensor; // (B·T, K·D) overwritten
+  readonly delta: Tensor; // (B·T, H) float32, overwritten: rowsum(dout · out)
+  readonly batch: number; // B
+  readonly length: number; // T
+  readonly heads: number; // H
+  readonly keyValueHeads: number; // K
+  readonly headSize: number; // D, a multiple of 4 up to 256
+}
+
+/**
+ * The gradients of causal attention over whole sequences, from probabilities computed again: one
+ * kernel for dq (and delta), one for dk and dv. Dao 2023, algorithm 2. Throws {@link ShapeError} on
+ * operands that do not match.
+ */
+export function attentionBackward(pass: KernelPass, io: AttentionBackward): void {
+  expectOperands(io);
+  const { q, k, v, out, dout, logsumexp, dq, dk, dv, delta, batch, length } = io;
+  const { heads, keyValueHeads, headSize } = io;
+  const tile = attentionTile(pass.gpu);
+  const operation = "attentionBackward";
+  const queryKernel = forFormat(
+    queryKernels.get(headSize, tile),
+    operation,
+    ...[q, k, v, out, dout, dq],
+  );
+  const keyKernel = forFormat(keyKernels.get(headSize, tile), operation, q, k, v, dout, dk, dv);
+
+  const blockRows = tile.rowLanes * tile.rowTile;
+  const blocks = Math.ceil(length / blockRows);
+  const group = heads / keyValueHeads;
+  const pairs = blockRows * length * headSize;
+  const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
+  for (const [start, end] of spans(batch, sequencesPerBinding(pass, operands))) {
+    const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
+    const params = {
+      blocks,
+      heads,
+      group,
+      length,
+      q_quads: q.stride / 4,
+      k_quads: k.stride / 4,
+      sequence: start,
+      lse_stride: logsumexp.stride,
+      scale: 1 / Math.sqrt(headSize),
+    };
+    const bound = { q: range(q), k: range(k), v: range(v), dout: range(dout), logsumexp, delta };
+    const queryUnits = (end - start) * heads * blocks;
+    for (const [first, last] of spans(queryUnits, unitsPerDispatch(pass, 3 * pairs))) {
+      pass.dispatch({
+        kernel: queryKernel,
+        operands: { ...bound, out: range(out), dq: range(dq) },
+        params: { ...params, first },
+        workgroups: [last - first],
+      });
+    }
+    const keyUnits = (end - start) * keyValueHeads * blocks;
+    for (const [first, last] of spans(keyUnits, unitsPerDispatch(pass, 4 * group * pairs))) {
+      pass.dispatch({
+        kernel: keyKernel,
+        operands: { ...bound, dk: range(dk), dv: range(dv) },
+        params: { ...params, first },
+        workgroups: [last - first],
+      });
+    }
+  }
+}
+
+function expectOperands(io: AttentionBackward): void {
+  const operation = "attentionBackward";
+  expectHeads(operation, io);
+  const rows = io.batch * io.length;
+  const queryShape = [rows, io.heads * io.headSize];
+  const keyShape = [rows, io.keyValueHeads * io.headSize];
+  for (const name of ["q", "out", "dout", "dq"] as const) {
+    expectShape(operation, name, io[name], queryShape);
+  }
+  for (const name of ["k", "v", "dk", "dv"] as const) {
+    expectShape(operation, name, io[name], keyShape);
+  }
+  for (const name of ["logsumexp", "delta"] as const) {
+    expectDType(operation, name, io[name], "float32");
+    expectShape(operation, name, io[name], [rows, io.heads]);
+  }
+}
