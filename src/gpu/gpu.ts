@@ -49,6 +49,7 @@ const WANTED_LIMITS = [
 export class Gpu implements Allocator {
   readonly account = new MemoryAccount();
   readonly pipelines: PipelineCache;
+  readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
   #pending: Promise<unknown>[] = [];
   #failure: Error | null = null;
   readonly #readBack: GPUBuffer;
@@ -110,12 +111,11 @@ export class Gpu implements Allocator {
           `tensor ${name}: needs ${bytes} bytes in one buffer, this adapter allows ${limit}`,
         );
       }
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+      const buffer = this.rawBuffer(name, bytes, usage);
       this.account.add(purpose, bytes);
-      return this.rawBuffer(
-        name,
-        bytes,
-        GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
-      );
+      this.#purposes.set(buffer, purpose);
+      return buffer;
     });
   }
 
@@ -135,11 +135,21 @@ export class Gpu implements Allocator {
     return { ...spec, texture };
   }
 
-  /** Gives a tensor's memory back. It is free for others after the next submit. */
-  release(tensor: Tensor, purpose: Purpose): void {
-    tensor.buffer?.destroy();
-    this.account.add(purpose, -tensor.byteLength);
-    if (tensor.constants) this.release(tensor.constants, "quantisation_constants");
+  /** Gives memory back. It is free for others after the next submit. */
+  release(made: Tensor | TextureTensor): void {
+    if ("texture" in made) {
+      made.texture?.destroy();
+      this.account.add(made.purpose, -textureBytes(made));
+      return;
+    }
+    const { buffer } = made;
+    if (!buffer) return;
+    const purpose = this.#purposes.get(buffer);
+    if (!purpose) throw new GpuError(`release: ${made.name} was released before`);
+    this.#purposes.delete(buffer);
+    this.account.add(purpose, -buffer.size);
+    buffer.destroy();
+    if (made.constants) this.release(made.constants);
   }
 
   /** A buffer outside the account: parameters and read-back, a few fixed megabytes. */

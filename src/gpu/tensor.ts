@@ -131,6 +131,22 @@ export function reshaped(tensor: Tensor, shape: readonly number[]): Tensor {
   return { ...tensor, shape, stride };
 }
 
+/**
+ * Another shape over the start of the same memory: for scratch tensors that serve matrices of many
+ * sizes in turn. What the view holds at first is whatever was there.
+ */
+export function viewAs(scratch: Tensor, name: string, shape: readonly number[]): Tensor {
+  const stride = padded(columnsOf(shape));
+  const byteLength = bytesOf(scratch.dtype, rowsOf(shape) * stride);
+  if (byteLength > scratch.byteLength) {
+    throw new ShapeError(
+      `viewAs: ${name} (${shape.join(", ")}) needs ${byteLength} bytes, ` +
+        `${scratch.name} has ${scratch.byteLength}`,
+    );
+  }
+  return { ...scratch, name, shape, stride, byteLength };
+}
+
 export function describe(tensor: Tensor): string {
   return `${tensor.dtype} (${tensor.shape.join(", ")})`;
 }

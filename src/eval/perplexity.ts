@@ -1,0 +1,65 @@
+/** Cross-entropy and perplexity over a finite stream of batches. */
+import type { Gpu } from "../gpu/gpu.ts";
+import { UserError } from "../gpu/errors.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import type { Activations } from "../model/activations.ts";
+import { forward } from "../model/forward.ts";
+import { finalNorm, headLoss, type HeadWorkspace } from "../model/head.ts";
+import { uploadTargets, uploadTokens } from "../model/inputs.ts";
+import type { Llama } from "../model/llama.ts";
+
+export interface Evaluation {
+  /** Mean over the targets, in nats. */
+  readonly loss: number;
+  readonly perplexity: number;
+  /** Targets counted. */
+  readonly tokens: number;
+}
+
+/** A batch as the data pipeline makes it: (B·T) inputs and targets, -100 ignored. */
+export interface EvaluationBatch {
+  readonly inputs: Uint32Array;
+  readonly targets: Int32Array;
+  readonly tokens: number;
+}
+
+export interface EvaluationBuffers {
+  readonly activations: Activations;
+  readonly head: HeadWorkspace;
+  /** float32; element `index` collects the sum of losses. */
+  readonly losses: Tensor;
+  readonly index: number;
+}
+
+/** Batches between two reads of the sum: each read waits for the GPU, and float32 sums drift. */
+const READ_EVERY = 16;
+
+export async function evaluatePerplexity(
+  gpu: Gpu,
+  model: Llama,
+  { activations, head, losses, index }: EvaluationBuffers,
+  batches: AsyncIterable<EvaluationBatch>,
+): Promise<Evaluation> {
+  const pass = new KernelPass(gpu);
+  let total = 0, tokens = 0, unread = 0;
+  const read = async () => {
+    const bytes = await gpu.read(losses, 4 * index, 4);
+    total += new Float32Array(bytes.buffer)[0];
+    unread = 0;
+  };
+  for await (const batch of batches) {
+    uploadTokens(gpu, model.config, activations, batch.inputs);
+    uploadTargets(gpu, head, batch.targets);
+    forward(pass, model, activations);
+    finalNorm(pass, model, activations);
+    headLoss(pass, model, activations, head, { out: losses, index, accumulate: unread > 0 });
+    pass.submit();
+    tokens += batch.tokens;
+    if (++unread === READ_EVERY) await read();
+  }
+  if (unread) await read();
+  if (!tokens) throw new UserError("evaluation: the data holds no target token");
+  const loss = total / tokens;
+  return { loss, perplexity: Math.exp(loss), tokens };
+}

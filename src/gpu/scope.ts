@@ -1,0 +1,27 @@
+/** Allocations that end together. */
+import type { Allocator, TensorSpec, TextureSpec, TextureTensor } from "./allocator.ts";
+import type { Gpu } from "./gpu.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Remembers what was allocated through it, and releases all of that at once. */
+export class Scope implements Allocator {
+  readonly #made: (Tensor | TextureTensor)[] = [];
+
+  constructor(readonly gpu: Gpu) {}
+
+  tensor(spec: TensorSpec): Tensor {
+    const made = this.gpu.tensor(spec);
+    this.#made.push(made);
+    return made;
+  }
+
+  texture(spec: TextureSpec): TextureTensor {
+    const made = this.gpu.texture(spec);
+    this.#made.push(made);
+    return made;
+  }
+
+  release(): void {
+    for (const made of this.#made.splice(0)) this.gpu.release(made);
+  }
+}

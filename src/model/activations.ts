@@ -1,0 +1,137 @@
+/**
+ * The activations of one micro-batch, allocated once and used by every step.
+ */
+import type { Allocator } from "../gpu/allocator.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import type { ActivationType } from "../kernels/format.ts";
+import type { LlamaConfig } from "./config.ts";
+
+/**
+ * What the forward pass keeps:
+ * - `everything`: what the backward pass cannot cheaply recompute, for every layer;
+ * - `layer_inputs`: each layer's input; one set of the rest serves all layers, and the backward
+ *   pass runs a layer forward again before it goes back through it (activation checkpointing);
+ * - `nothing`: evaluation and generation.
+ */
+export type Keep = "everything" | "layer_inputs" | "nothing";
+
+export interface LayerActivations {
+  readonly inputRstd: Tensor; // (N)
+  readonly query: Tensor; // (N, H·D), rotated
+  readonly key: Tensor; // (N, K·D), rotated
+  readonly value: Tensor; // (N, K·D)
+  readonly logsumexp: Tensor; // (N, H)
+  readonly attention: Tensor; // (N, H·D)
+  readonly middle: Tensor; // (N, C), the residual stream between attention and MLP
+  readonly middleRstd: Tensor; // (N)
+  readonly gate: Tensor; // (N, F)
+  readonly up: Tensor; // (N, F)
+}
+
+export interface Activations {
+  readonly batch: number; // B
+  readonly length: number; // T
+  readonly keep: Keep;
+  /** Each layer's input, and the last layer's output: L + 1 of (N, C); two in turn if not kept. */
+  readonly residual: readonly Tensor[];
+  /** One a layer, or the same for all. */
+  readonly layers: readonly LayerActivations[];
+  readonly normed: Tensor; // (N, C)
+  readonly hidden: Tensor; // (N, F): silu(gate)·up going forward, its gradient going back
+  readonly finalRstd: Tensor; // (N)
+  readonly tokens: Tensor; // (N) uint32
+}
+
+/** What only the backward pass needs. */
+export interface BackwardActivations {
+  readonly dresidual: Tensor; // (N, C)
+  readonly dnormed: Tensor; // (N, C)
+  readonly dquery: Tensor; // (N, H·D)
+  readonly dkey: Tensor; // (N, K·D)
+  readonly dvalue: Tensor; // (N, K·D)
+  readonly dattention: Tensor; // (N, H·D)
+  readonly delta: Tensor; // (N, H)
+  readonly normPartial: Tensor; // (G, C)
+  readonly order: Tensor; // (N) uint32, positions sorted by token
+  readonly sortedTokens: Tensor; // (N) uint32
+}
+
+export interface ActivationOptions {
+  readonly batch: number;
+  readonly length: number;
+  readonly dtype: ActivationType;
+  readonly keep: Keep;
+}
+
+/** Rows of partial sums of a norm's weight gradient: enough workgroups, little to fold. */
+const NORM_PARTIALS = 64;
+
+export function createActivations(
+  allocator: Allocator,
+  config: LlamaConfig,
+  { batch, length, dtype, keep }: ActivationOptions,
+): Activations {
+  const { make, N, C, F, queries, keys } = maker(allocator, config, { batch, length, dtype });
+  const layer = (name: string): LayerActivations => ({
+    inputRstd: make(`${name}.input_rstd`, [N], "float32"),
+    query: make(`${name}.query`, [N, queries]),
+    key: make(`${name}.key`, [N, keys]),
+    value: make(`${name}.value`, [N, keys]),
+    logsumexp: make(`${name}.logsumexp`, [N, config.heads], "float32"),
+    attention: make(`${name}.attention`, [N, queries]),
+    middle: make(`${name}.middle`, [N, C]),
+    middleRstd: make(`${name}.middle_rstd`, [N], "float32"),
+    gate: make(`${name}.gate`, [N, F]),
+    up: make(`${name}.up`, [N, F]),
+  });
+  const shared = keep === "everything" ? undefined : layer("layers.shared");
+  const kept = keep === "nothing" ? 2 : config.layers + 1;
+  const residual = Array.from({ length: kept }, (_, i) => make(`residual.${i}`, [N, C]));
+  return {
+    batch,
+    length,
+    keep,
+    residual: Array.from({ length: config.layers + 1 }, (_, i) => residual[i % kept]),
+    layers: Array.from({ length: config.layers }, (_, i) => shared ?? layer(`layers.${i}`)),
+    normed: make("normed", [N, C]),
+    hidden: make("hidden", [N, F]),
+    finalRstd: make("final_rstd", [N], "float32"),
+    tokens: make("tokens", [N], "uint32"),
+  };
+}
+
+export function createBackwardActivations(
+  allocator: Allocator,
+  config: LlamaConfig,
+  options: ActivationOptions,
+): BackwardActivations {
+  const { make, N, C, queries, keys } = maker(allocator, config, options);
+  return {
+    dresidual: make("dresidual", [N, C]),
+    dnormed: make("dnormed", [N, C]),
+    dquery: make("dquery", [N, queries]),
+    dkey: make("dkey", [N, keys]),
+    dvalue: make("dvalue", [N, keys]),
+    dattention: make("dattention", [N, queries]),
+    delta: make("delta", [N, config.heads], "float32"),
+    normPartial: make("norm_partial", [Math.min(N, NORM_PARTIALS), C], "float32"),
+    order: make("order", [N], "uint32"),
+    sortedTokens: make("sorted_tokens", [N], "uint32"),
+  };
+}
+
+function maker(
+  allocator: Allocator,
+  config: LlamaConfig,
+  { batch, length, dtype }: Pick<ActivationOptions, "batch" | "length" | "dtype">,
+) {
+  return {
+    N: batch * length,
+    C: config.hiddenSize,
+    F: config.intermediateSize,
+    queries: config.heads * config.headSize,
+    keys: config.keyValueHeads * config.headSize,
+    make: (name: string, shape: readonly number[], format: Tensor["dtype"] = dtype) =>
+      allocator.tensor({ name, shape, dtype: format, purpose: "activations" }),
+  };
+}

@@ -1,0 +1,180 @@
+/**
+ * The head with its cross-entropy, a chunk of tokens at a time, so that the logits of a whole batch
+ * are never there at once:
+ *
+ *   x (N, C) → RMSNorm → logits (n, V) → losses (n)
+ *   dlogits (n, V) in the place of the logits → dnormed (n, C), dhead (V, C) summed over chunks
+ */
+import type { Allocator } from "../gpu/allocator.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { padded, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { crossEntropy } from "../kernels/cross_entropy.ts";
+import { matmul } from "../kernels/matmul.ts";
+import { rmsNorm } from "../kernels/rms_norm.ts";
+import { sum } from "../kernels/sum.ts";
+import type { Activations, BackwardActivations } from "./activations.ts";
+import type { LlamaConfig } from "./config.ts";
+import type { Llama } from "./llama.ts";
+import type { GradientSink } from "./gradients.ts";
+
+export interface HeadWorkspace {
+  /** Tokens of a chunk: a multiple of 64, or all. */
+  readonly chunk: number;
+  readonly logits: Tensor; // (chunk, V) float32
+  readonly labels: Tensor; // (N) int32 bits, -100 ignored
+  readonly losses: Tensor; // (N) float32
+}
+
+/** Bytes that the logits of a chunk may take; below 64 tokens the head's matmuls starve. */
+const LOGITS_BYTES = 32 << 20;
+
+export function createHeadWorkspace(
+  allocator: Allocator,
+  config: LlamaConfig,
+  tokens: number,
+): HeadWorkspace {
+  const chunk = headChunk(config, tokens);
+  return {
+    chunk,
+    logits: allocator.tensor({
+      name: "logits",
+      shape: [chunk, config.vocabSize],
+      dtype: "float32",
+      purpose: "activations",
+    }),
+    labels: allocator.tensor({
+      name: "labels",
+      shape: [tokens],
+      dtype: "uint32",
+      purpose: "activations",
+    }),
+    losses: allocator.tensor({
+      name: "losses",
+      shape: [tokens],
+      dtype: "float32",
+      purpose: "activations",
+    }),
+  };
+}
+
+export function headChunk(config: LlamaConfig, tokens: number): number {
+  const fitting = Math.floor(LOGITS_BYTES / (4 * padded(config.vocabSize)));
+  return Math.min(tokens, Math.max(64, fitting - fitting % 64));
+}
+
+/** Normalises the last residual into `activations.normed`: what the head multiplies. */
+export function finalNorm(pass: KernelPass, model: Llama, activations: Activations): void {
+  rmsNorm(pass, {
+    x: activations.residual[model.config.layers],
+    weight: model.parameters.finalNorm.weight,
+    y: activations.normed,
+    rstd: activations.finalRstd,
+    eps: model.config.rmsNormEps,
+  });
+}
+
+export interface LossOutput {
+  /** Receives the sum of the losses, in nats, at `index`. */
+  readonly out: Tensor;
+  readonly index: number;
+  /** Add to what is there: for micro-batches. */
+  readonly accumulate: boolean;
+}
+
+/** Loss alone. Expects {@link finalNorm} to have run. */
+export function headLoss(
+  pass: KernelPass,
+  model: Llama,
+  activations: Activations,
+  workspace: HeadWorkspace,
+  loss: LossOutput,
+): void {
+  forEachChunk(activations, workspace, (chunk) => {
+    chunkLogits(pass, model, chunk);
+    crossEntropy(pass, { ...chunk, gradScale: 0, gradients: false });
+  });
+  sum(pass, { x: workspace.losses, ...loss });
+}
+
+/**
+ * Loss, the gradient of the head (handed to the sink unless tied: then the embedding's backward
+ * pass adds its own share first) and, in `dnormed`, that of the normalised input. `gradScale` is
+ * one over the number of targets of the step.
+ */
+export function headLossAndGradients(
+  pass: KernelPass,
+  model: Llama,
+  activations: Activations,
+  backward: BackwardActivations,
+  workspace: HeadWorkspace,
+  sink: GradientSink,
+  loss: LossOutput,
+  gradScale: number,
+): void {
+  const { head } = model.parameters;
+  const { gradient, accumulate } = sink.target(head);
+  forEachChunk(activations, workspace, (chunk, start, end) => {
+    chunkLogits(pass, model, chunk);
+    crossEntropy(pass, { ...chunk, gradScale, gradients: true });
+    matmul(pass, model.matmul, {
+      layout: "NN",
+      a: chunk.logits,
+      b: head.weight,
+      c: rowRange(backward.dnormed, start, end),
+    });
+    matmul(pass, model.matmul, {
+      layout: "TN",
+      a: chunk.logits,
+      b: chunk.normed,
+      c: gradient,
+      accumulate: accumulate || start > 0,
+    });
+  });
+  sum(pass, { x: workspace.losses, ...loss });
+  if (!model.config.tieWordEmbeddings) sink.consume(pass, head, gradient);
+}
+
+interface Chunk {
+  readonly normed: Tensor; // (n, C)
+  readonly logits: Tensor; // (n, V)
+  readonly labels: Tensor; // (n)
+  readonly losses: Tensor; // (n)
+}
+
+function chunkLogits(pass: KernelPass, model: Llama, { normed, logits }: Chunk): void {
+  matmul(pass, model.matmul, {
+    layout: "NT",
+    a: normed,
+    b: model.parameters.head.weight,
+    c: logits,
+  });
+}
+
+function forEachChunk(
+  { normed, batch, length }: Activations,
+  workspace: HeadWorkspace,
+  run: (chunk: Chunk, start: number, end: number) => void,
+): void {
+  const tokens = batch * length;
+  const vocabulary = workspace.logits.shape[1];
+  for (let start = 0; start < tokens; start += workspace.chunk) {
+    const end = Math.min(tokens, start + workspace.chunk);
+    const chunk = {
+      normed: rowRange(normed, start, end),
+      logits: viewAs(workspace.logits, "logits", [end - start, vocabulary]),
+      labels: elementRange(workspace.labels, start, end),
+      losses: elementRange(workspace.losses, start, end),
+    };
+    run(chunk, start, end);
+  }
+}
+
+/** Elements [start, end) of a vector; start is a multiple of 64, so a binding may begin there. */
+function elementRange(vector: Tensor, start: number, end: number): Tensor {
+  return {
+    ...vector,
+    shape: [end - start],
+    byteOffset: vector.byteOffset + 4 * start,
+    byteLength: 4 * Math.ceil((end - start) / 8) * 8,
+  };
+}

@@ -1,0 +1,34 @@
+/** Weights at the start of a pre-training run, drawn on the device. */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { type Tensor, viewAs } from "../gpu/tensor.ts";
+import { packTensor } from "../kernels/convert.ts";
+import { groupQuantize } from "../kernels/group_quantize.ts";
+import { randomNormal } from "../kernels/random_normal.ts";
+import type { LlamaConfig } from "./config.ts";
+import type { LlamaParameters } from "./parameters.ts";
+
+/**
+ * Matrices from N(0, initializerRange²), norms at one, as transformers does. An INT8 matrix is drawn
+ * into `scratch` (float32, room for the largest) and quantised from there.
+ */
+export function initialize(
+  gpu: Gpu,
+  pass: KernelPass,
+  config: LlamaConfig,
+  parameters: LlamaParameters,
+  { seed, scratch }: { seed: number; scratch: Tensor },
+): void {
+  const std = config.initializerRange;
+  for (const { kind, name, shape, weight, index: tensor } of parameters.all) {
+    if (kind === "norm") {
+      gpu.write(weight, packTensor(weight, new Float32Array(shape[0]).fill(1)));
+    } else if (weight.dtype === "int8") {
+      const source = viewAs(scratch, name, shape);
+      randomNormal(pass, { target: source, std, seed, tensor });
+      groupQuantize(pass, { source, target: weight });
+    } else {
+      randomNormal(pass, { target: weight, std, seed, tensor });
+    }
+  }
+}

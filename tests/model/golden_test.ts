@@ -1,0 +1,36 @@
+/** Logits, loss and every gradient of real architectures against PyTorch's, in float32. */
+import { assertEquals } from "@std/assert";
+import { Safetensors } from "../../src/formats/safetensors.ts";
+import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
+import { assertClose, gpuTest } from "../support.ts";
+
+const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
+
+for (const name of ["llama-mha", "llama-gqa-tied"]) {
+  gpuTest(`${name}: logits, loss and every gradient are PyTorch's`, async (gpu) => {
+    const directory = `${FIXTURES}${name}`;
+    using expected = await Safetensors.open(`${directory}/expected.safetensors`);
+    const [batch, length] = expected.info("input_ids").shape;
+    const model = await LlamaForCausalLM.fromPretrained(directory, { gpu });
+    const actual = await model.lossAndGradients(
+      await expected.readFloat32("input_ids"),
+      await expected.readFloat32("labels"),
+      { batch, length },
+    );
+    // Both sides sum in float32 in their own order: 1e-4 of a tensor's largest value allows for it.
+    const compare = async (entry: string, values: Float32Array) => {
+      const reference = await expected.readFloat32(entry);
+      const largest = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      assertClose(entry, values, reference, { atol: 1e-4 * largest, rtol: 0 });
+    };
+    await compare("logits", actual.logits);
+    await compare("loss", Float32Array.of(actual.loss));
+    const gradients = [...expected.tensors.keys()].filter((entry) => entry.startsWith("grad."));
+    assertEquals(
+      gradients.map((entry) => entry.slice(5)).sort(),
+      [...actual.gradients.keys()].sort(),
+    );
+    for (const entry of gradients) await compare(entry, actual.gradients.get(entry.slice(5))!);
+    model.release();
+  });
+}
