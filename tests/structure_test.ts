@@ -20,8 +20,6 @@ const TESTED_AS: Record<string, string> = {
   matmul_texture: "matmul",
   matmul_tiled: "matmul",
   matmul_vector: "matmul",
-  // A copy into a texture, made for matmul_texture: wrong bytes are a wrong product.
-  stage: "matmul",
 };
 
 function filesIn(folder: string, extension: string): string[] {

@@ -1,0 +1,48 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+
+const SCRIPT = `
+  import { interruption } from "${new URL("../../src/cli/interruption.ts", import.meta.url)}";
+  const signal = interruption();
+  const alive = setInterval(() => {}, 1000);
+  console.log("ready");
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  console.log("saved");
+  if (Deno.args[0] === "hang") await new Promise(() => {});
+  clearInterval(alive);
+  Deno.exit(signal.aborted ? 130 : 0);
+`;
+
+/** Starts the script, sends a signal at each of these words of its output, and waits for its end. */
+async function interrupted(mode: string, signals: Record<string, Deno.Signal>) {
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(file, SCRIPT);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", file, mode],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let out = "";
+  const stderr = new Response(child.stderr).text();
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    out += text;
+    for (const [word, signal] of Object.entries(signals)) {
+      if (text.includes(word)) child.kill(signal);
+    }
+  }
+  const { code } = await child.status;
+  await Deno.remove(file);
+  return { code, out, err: await stderr };
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(`${signal} lets a command save, then exits with 130`, async () => {
+    const { code, out, err } = await interrupted("save", { ready: signal });
+    assertEquals([code, out], [130, "ready\nsaved\n"]);
+    assertStringIncludes(err, "interrupted: saving");
+  });
+}
+
+Deno.test("a second SIGINT does not wait", async () => {
+  const { code } = await interrupted("hang", { ready: "SIGINT", saved: "SIGINT" });
+  assertEquals(code, 130);
+});
