@@ -74,13 +74,17 @@ export class SequenceReader {
     place: SequencePlace = BEGINNING,
   ): Promise<SequenceReader> {
     const reader = new SequenceReader(corpus, options, place);
-    if (place.consumed > 0) {
+    if (place.consumed === 0) return reader;
+    try {
       const found = await reader.#advance();
       if (!found || reader.#ids.length < place.consumed) {
         throw new UserError("cannot resume the data stream: the data is not what it was");
       }
-      reader.#consumed = place.consumed;
+    } catch (error) {
+      await reader.close();
+      throw error;
     }
+    reader.#consumed = place.consumed;
     return reader;
   }
 
