@@ -15,11 +15,16 @@ const LAYERS = [
   ["cli", "server"],
 ];
 
-/** Shaders whose test and oracle are another's: several ways to one result are tested as one. */
+/**
+ * Shaders whose test and oracle, and maybe launcher, are another's: several ways to one result, or
+ * several dispatches of one operation, are tested as one.
+ */
 const TESTED_AS: Record<string, string> = {
   matmul_texture: "matmul",
   matmul_tiled: "matmul",
   matmul_vector: "matmul",
+  // dk and dv: the second dispatch of one backward pass.
+  attention_backward_keys: "attention_backward",
 };
 
 function filesIn(folder: string, extension: string): string[] {
@@ -61,8 +66,9 @@ function importsIn(code: string, path: string): string[] {
 Deno.test("a kernel is four files of one name", () => {
   const missing = shaders.map(shaderName).flatMap((name) => {
     const tested = TESTED_AS[name] ?? name;
+    const launcher = [name, tested].map((each) => `src/kernels/${each}.ts`).find(exists);
     return [
-      `src/kernels/${name}.ts`,
+      launcher ?? `src/kernels/${name}.ts`,
       `tests/kernels/${tested}_test.ts`,
       `tests/oracles/${tested}.ts`,
     ].filter((path) => !exists(path));
