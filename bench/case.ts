@@ -1,0 +1,86 @@
+/** What a benchmark is: operands of one shape, and what is recorded with them. */
+import type { Allocator } from "../src/gpu/allocator.ts";
+import type { Gpu } from "../src/gpu/gpu.ts";
+import type { KernelPass } from "../src/gpu/pass.ts";
+import type { DType, Tensor } from "../src/gpu/tensor.ts";
+
+export interface BenchCase {
+  readonly name: string;
+  readonly shape: string;
+  /** Allocates the operands; the case names what bounds it, arithmetic or memory. */
+  prepare(bench: Bench): Prepared;
+}
+
+export interface Prepared {
+  /** What is timed. */
+  readonly record: (pass: KernelPass) => void;
+  /** Operations, a multiply-add counted as two. */
+  readonly flops?: number;
+  /** Bytes that must be read and written, each once. */
+  readonly bytes?: number;
+}
+
+/** Sizes of a model and its batch: letters as everywhere. */
+export interface Sizes {
+  readonly B: number;
+  readonly T: number;
+  readonly C: number;
+  readonly H: number;
+  readonly D: number;
+  readonly F: number;
+  readonly V: number;
+  readonly R: number;
+}
+
+/** llama_60m on a processor, llama_1b on a card. */
+export function sizesFor(software: boolean): Sizes {
+  return software
+    ? { B: 4, T: 256, C: 512, H: 8, D: 64, F: 1376, V: 32000, R: 128 }
+    : { B: 8, T: 1024, C: 2048, H: 32, D: 64, F: 5461, V: 32000, R: 512 };
+}
+
+/** Makes operands, which end with their case. */
+export class Bench {
+  constructor(readonly gpu: Gpu, readonly allocator: Allocator) {}
+
+  /** Of bytes that are no special case in any format: small numbers, and codes all over. */
+  tensor(name: string, shape: readonly number[], dtype: DType = "float32"): Tensor {
+    const groupSize = dtype === "int8" || dtype === "int4" ? 256 : undefined;
+    const tensor = this.allocator.tensor({ name, shape, dtype, groupSize, purpose: "workspace" });
+    this.#fill(tensor, dtype === "float32" || dtype === "bfloat16");
+    if (tensor.constants) this.#fill(tensor.constants, true);
+    return tensor;
+  }
+
+  /** Whole numbers below `end`, scattered. */
+  integers(name: string, count: number, end: number): Tensor {
+    const tensor = this.allocator.tensor({
+      name,
+      shape: [count],
+      dtype: "uint32",
+      purpose: "workspace",
+    });
+    this.gpu.write(tensor, Uint32Array.from({ length: count }, (_, i) => scattered(i) % end));
+    return tensor;
+  }
+
+  #fill(tensor: Tensor, numbers: boolean): void {
+    const words = new Uint32Array(tensor.byteLength / 4).map((_, i) => scattered(i));
+    // 0x3c: both as float32 and as bfloat16, 0.007 to 0.03.
+    if (numbers) words.forEach((word, i) => words[i] = (word & 0x80ff80ff) | 0x3c003c00);
+    this.gpu.write(tensor, words);
+  }
+}
+
+/** The bits of a counter, mixed (the multiplier of Knuth's hash). */
+function scattered(index: number): number {
+  return (Math.imul(index + 1, 2654435761) ^ (index << 13)) >>> 0;
+}
+
+/** Bytes of tensors, their constants included. */
+export function bytesIn(...tensors: readonly Tensor[]): number {
+  return tensors.reduce(
+    (sum, tensor) => sum + tensor.byteLength + (tensor.constants?.byteLength ?? 0),
+    0,
+  );
+}

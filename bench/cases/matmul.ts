@@ -1,0 +1,62 @@
+/** The three products of training, each with the formats it has there, and decoding. */
+import {
+  createMatmulWorkspace,
+  type Layout,
+  matmul,
+  type MatmulVariant,
+  matmulVariant,
+} from "../../src/kernels/matmul.ts";
+import type { MatrixType } from "../../src/kernels/octet.ts";
+import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
+
+interface Product {
+  readonly layout: Layout;
+  readonly size: readonly [m: number, n: number, k: number];
+  readonly formats: readonly [a: MatrixType, b: MatrixType, c: "float32" | "bfloat16"];
+  readonly variant?: MatmulVariant;
+}
+
+function product({ layout, size: [m, n, k], formats, variant }: Product): BenchCase {
+  return {
+    name: ["matmul", layout, formats[0], formats[1], variant].filter(Boolean).join(" "),
+    shape: `M=${m} N=${n} K=${k}`,
+    prepare(bench) {
+      const workspace = createMatmulWorkspace(bench.allocator, {
+        variant: variant ?? matmulVariant(bench.gpu.adapter),
+        limits: bench.gpu.limits,
+        shapes: [{ layout, m, n, k }],
+      });
+      const a = bench.tensor("a", layout === "TN" ? [k, m] : [m, k], formats[0]);
+      const b = bench.tensor("b", layout === "NT" ? [n, k] : [k, n], formats[1]);
+      const c = bench.tensor("c", [m, n], formats[2]);
+      return {
+        record: (pass) => matmul(pass, workspace, { layout, a, b, c }),
+        // A few rows are bound by reading the weight.
+        ...(m < 8 ? { bytes: bytesIn(a, b, c) } : { flops: 2 * m * n * k }),
+      };
+    },
+  };
+}
+
+const FORMATS = {
+  NT: [["bfloat16", "int8", "bfloat16"], ["bfloat16", "bfloat16", "bfloat16"]],
+  NN: [["bfloat16", "int8", "bfloat16"], ["bfloat16", "bfloat16", "bfloat16"]],
+  TN: [["bfloat16", "bfloat16", "float32"], ["float32", "int4", "float32"]],
+} as const;
+const LAYOUTS = ["NT", "NN", "TN"] as const;
+
+export function matmulCases({ B, T, C, F, V }: Sizes): BenchCase[] {
+  const size = [512, 1024, 1024] as const;
+  return [
+    ...LAYOUTS.flatMap((layout) =>
+      FORMATS[layout].map((formats) => product({ layout, size, formats }))
+    ),
+    product({ layout: "NT", size, formats: ["float32", "float32", "float32"] }),
+    product({ layout: "NT", size, formats: FORMATS.NT[0], variant: "tiled" }),
+    product({ layout: "NT", size: [B * T, F, C], formats: FORMATS.NT[0] }),
+    product({ layout: "NN", size: [B * T, C, F], formats: FORMATS.NN[0] }),
+    product({ layout: "TN", size: [F, C, B * T], formats: FORMATS.TN[0] }),
+    product({ layout: "NT", size: [1, V, C], formats: ["bfloat16", "bfloat16", "float32"] }),
+    product({ layout: "NT", size: [1, F, C], formats: FORMATS.NT[0] }),
+  ];
+}

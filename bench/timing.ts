@@ -1,0 +1,69 @@
+/** How long recorded work takes, by the wall clock over batches that outweigh its grain. */
+import type { Gpu } from "../src/gpu/gpu.ts";
+import { KernelPass } from "../src/gpu/pass.ts";
+
+export interface Effort {
+  /** A batch lasts about so long. */
+  readonly batchMilliseconds: number;
+  /** Their median counts. */
+  readonly batches: number;
+}
+
+export const EFFORT: Record<"quick" | "full", Effort> = {
+  quick: { batchMilliseconds: 40, batches: 3 },
+  full: { batchMilliseconds: 150, batches: 5 },
+};
+
+export type Recorded = (pass: KernelPass) => void;
+
+/** Measures on one device. Waiting for it costs some 11 ms whatever it did, which is taken off. */
+export class Stopwatch {
+  private constructor(readonly gpu: Gpu, readonly effort: Effort, readonly waiting: number) {}
+
+  static async create(gpu: Gpu, effort: Effort): Promise<Stopwatch> {
+    const scratch = gpu.rawBuffer("stopwatch", 16, GPUBufferUsage.COPY_DST);
+    const times: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      const encoder = gpu.device.createCommandEncoder();
+      encoder.clearBuffer(scratch);
+      const start = performance.now();
+      gpu.device.queue.submit([encoder.finish()]);
+      await gpu.settled();
+      times.push(performance.now() - start);
+    }
+    scratch.destroy();
+    return new Stopwatch(gpu, effort, median(times));
+  }
+
+  /** Milliseconds of one `record`. It runs some times before that count, to compile and settle. */
+  async milliseconds(record: Recorded): Promise<number> {
+    await this.#batch(record, 1);
+    let count = 1, time = await this.#batch(record, count);
+    while (time < this.effort.batchMilliseconds / 2 && count < MOST) {
+      const wanted = count * this.effort.batchMilliseconds / Math.max(time, 0.1);
+      count = Math.min(MOST, 10 * count, Math.ceil(wanted));
+      time = await this.#batch(record, count);
+    }
+    const times = [time];
+    while (times.length < this.effort.batches) times.push(await this.#batch(record, count));
+    return median(times) / count;
+  }
+
+  async #batch(record: Recorded, count: number): Promise<number> {
+    const pass = new KernelPass(this.gpu);
+    for (let i = 0; i < count; i++) record(pass);
+    await this.gpu.settled();
+    const start = performance.now();
+    pass.submit();
+    await this.gpu.settled();
+    return Math.max(performance.now() - start - this.waiting, 1e-3);
+  }
+}
+
+/** Of a batch: so that it stays one submit, whose start is known. */
+const MOST = 250;
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((x, y) => x - y);
+  return sorted[sorted.length >> 1];
+}
