@@ -2,17 +2,19 @@ import code from "../../shaders/attention.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
-import {
-  AttentionKernels,
-  attentionTile,
-  expectHeads,
-  sequencesPerBinding,
-  unitsPerDispatch,
-} from "./attention_tile.ts";
+import { expectHeads, sequencesPerRange, unitsPerDispatch } from "./attention_heads.ts";
+import { attentionTexture, type AttentionWorkspace } from "./attention_texture.ts";
+import { BLOCK_ROWS, tileConstants, tiledKernels } from "./attention_tile.ts";
 import { forFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
-const kernels = new AttentionKernels("attention", code);
+export {
+  type AttentionWorkspace,
+  type AttentionWorkspaceOptions,
+  createAttentionWorkspace,
+} from "./attention_texture.ts";
+
+const kernels = tiledKernels("attention", code);
 
 export interface Attention {
   readonly q: Tensor; // (B·Tq, H·D) float32 or bfloat16
@@ -28,6 +30,8 @@ export interface Attention {
   readonly heads: number; // H
   readonly keyValueHeads: number; // K
   readonly headSize: number; // D, a multiple of 4 up to 256
+  /** Where {@link createAttentionWorkspace} made one. */
+  readonly workspace?: AttentionWorkspace;
 }
 
 /**
@@ -53,16 +57,18 @@ export function attention(pass: KernelPass, io: Attention): void {
   expectDType("attention", "logsumexp", logsumexp, "float32");
   expectShape("attention", "logsumexp", logsumexp, [rows, heads]);
 
-  const tile = attentionTile(pass.gpu);
-  const kernel = forFormat(kernels.get(headSize, tile), "attention", q, k, v, out);
-  const blockRows = tile.rowLanes * tile.rowTile;
-  const blocks = Math.ceil(queryLength / blockRows);
-  const most = unitsPerDispatch(pass, 2 * blockRows * keyLength * headSize);
-  const sequences = sequencesPerBinding(pass, [
-    { tensor: q, rows: queryLength },
-    { tensor: k, rows: keyCapacity },
-  ]);
-  for (const [start, end] of spans(batch, sequences)) {
+  if (io.workspace) attentionTexture(pass, io.workspace, io);
+  else attentionTiled(pass, io);
+}
+
+function attentionTiled(pass: KernelPass, io: Attention): void {
+  const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
+  const { heads, keyValueHeads, headSize } = io;
+  const kernel = forFormat(kernels.get(tileConstants(headSize)), "attention", q, k, v, out);
+  const blocks = Math.ceil(queryLength / BLOCK_ROWS);
+  const most = unitsPerDispatch(pass, 2 * BLOCK_ROWS * keyLength * headSize);
+  const operands = [{ tensor: q, rows: queryLength }, { tensor: k, rows: keyCapacity }];
+  for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands))) {
     const queries = [start * queryLength, end * queryLength] as const;
     const keys = [start * keyCapacity, end * keyCapacity] as const;
     for (const [first, last] of spans((end - start) * heads * blocks, most)) {

@@ -2,18 +2,15 @@ import keysCode from "../../shaders/attention_backward_keys.wgsl" with { type: "
 import queriesCode from "../../shaders/attention_backward.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
-import {
-  AttentionKernels,
-  attentionTile,
-  expectHeads,
-  sequencesPerBinding,
-  unitsPerDispatch,
-} from "./attention_tile.ts";
+import { attentionBackwardTexture } from "./attention_backward_texture.ts";
+import { expectHeads, sequencesPerRange, unitsPerDispatch } from "./attention_heads.ts";
+import type { AttentionWorkspace } from "./attention_texture.ts";
+import { BLOCK_ROWS, tileConstants, tiledKernels } from "./attention_tile.ts";
 import { forFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
-const queryKernels = new AttentionKernels("attention_backward", queriesCode);
-const keyKernels = new AttentionKernels("attention_backward_keys", keysCode);
+const queryKernels = tiledKernels("attention_backward", queriesCode);
+const keyKernels = tiledKernels("attention_backward_keys", keysCode);
 
 export interface AttentionBackward {
   readonly q: Tensor; // (B·T, H·D) float32 or bfloat16
@@ -31,6 +28,8 @@ export interface AttentionBackward {
   readonly heads: number; // H
   readonly keyValueHeads: number; // K
   readonly headSize: number; // D, a multiple of 4 up to 256
+  /** Where {@link createAttentionWorkspace} made one, for the backward pass too. */
+  readonly workspace?: AttentionWorkspace;
 }
 
 /**
@@ -40,23 +39,27 @@ export interface AttentionBackward {
  */
 export function attentionBackward(pass: KernelPass, io: AttentionBackward): void {
   expectOperands(io);
+  if (io.workspace) attentionBackwardTexture(pass, io.workspace, io);
+  else attentionBackwardTiled(pass, io);
+}
+
+function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
   const { q, k, v, out, dout, logsumexp, dq, dk, dv, delta, batch, length } = io;
   const { heads, keyValueHeads, headSize } = io;
-  const tile = attentionTile(pass.gpu);
   const operation = "attentionBackward";
+  const constants = tileConstants(headSize);
   const queryKernel = forFormat(
-    queryKernels.get(headSize, tile),
+    queryKernels.get(constants),
     operation,
     ...[q, k, v, out, dout, dq],
   );
-  const keyKernel = forFormat(keyKernels.get(headSize, tile), operation, q, k, v, dout, dk, dv);
+  const keyKernel = forFormat(keyKernels.get(constants), operation, q, k, v, dout, dk, dv);
 
-  const blockRows = tile.rowLanes * tile.rowTile;
-  const blocks = Math.ceil(length / blockRows);
+  const blocks = Math.ceil(length / BLOCK_ROWS);
   const group = heads / keyValueHeads;
-  const pairs = blockRows * length * headSize;
+  const pairs = BLOCK_ROWS * length * headSize;
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
-  for (const [start, end] of spans(batch, sequencesPerBinding(pass, operands))) {
+  for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands))) {
     const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
     const params = {
       blocks,

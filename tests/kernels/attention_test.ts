@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../src/gpu/errors.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { attention } from "../../src/kernels/attention.ts";
+import { attention, createAttentionWorkspace } from "../../src/kernels/attention.ts";
 import { attention as oracle, type AttentionShape } from "../oracles/attention.ts";
 import {
   assertClose,
@@ -40,6 +40,7 @@ const CASES: [title: string, shape: AttentionShape, formats: Format[]][] = [
   ["odd head, padded rows", training(2, 33, 3, 1, 20), ["float32"]],
   ["two blocks", training(2, 64, 4, 4, 64), ["float32", "bfloat16"]],
   ["ragged blocks, one key head", training(1, 130, 8, 1, 64), ["float32"]],
+  ["more work than a dispatch may do", training(1, 1024, 3, 1, 64), ["float32"]],
   ["wide head", training(1, 33, 1, 1, 256), ["float32"]],
   ["decoding", { ...training(1, 1, 4, 2, 64), keyLength: 50, keyCapacity: 80 }, ["float32"]],
   ["a chunk after others", { ...training(2, 9, 4, 2, 64), keyLength: 70, keyCapacity: 72 }, [
@@ -68,17 +69,26 @@ for (const [title, shape, formats] of CASES) {
       const q = upload(gpu, "q", [rows, width], qs, dtype);
       const k = upload(gpu, "k", [keyRows, keyWidth], ks, dtype);
       const v = upload(gpu, "v", [keyRows, keyWidth], vs, dtype);
-      const out = upload(gpu, "out", [rows, width], undefined, dtype);
-      const logsumexp = upload(gpu, "logsumexp", [rows, heads]);
-      runPass(gpu, (pass) => attention(pass, { q, k, v, out, logsumexp, ...shape }));
-      // Float32 scores of up to 12 are 1e-6 off, and a probability is off by as much, relatively.
-      const rtol = 3e-6 + OUTPUT_ROUNDING[dtype];
-      const outs = await download(gpu, out);
-      assertClose("out", outs, expected.out, { atol: 5e-6, rtol });
-      const statistics = await download(gpu, logsumexp);
-      assertClose("logsumexp", statistics, expected.logsumexp, { atol: 3e-6, rtol: 1e-6 });
-      runPass(gpu, (pass) => attention(pass, { q, k, v, out, logsumexp, ...shape }));
-      assertEquals(await download(gpu, out), outs, "the same bits twice");
+      for (const variant of ["tiled", "texture"] as const) {
+        const workspace = createAttentionWorkspace(gpu, {
+          ...shape,
+          variant,
+          length: shape.keyLength,
+          backward: false,
+        });
+        const out = upload(gpu, "out", [rows, width], undefined, dtype);
+        const logsumexp = upload(gpu, "logsumexp", [rows, heads]);
+        const io = { q, k, v, out, logsumexp, workspace, ...shape };
+        runPass(gpu, (pass) => attention(pass, io));
+        // Float32 scores of up to 12 are 1e-6 off, and a probability is off by as much, relatively.
+        const rtol = 3e-6 + OUTPUT_ROUNDING[dtype];
+        const outs = await download(gpu, out);
+        assertClose(`out ${variant}`, outs, expected.out, { atol: 5e-6, rtol });
+        const statistics = await download(gpu, logsumexp);
+        assertClose("logsumexp", statistics, expected.logsumexp, { atol: 3e-6, rtol: 1e-6 });
+        runPass(gpu, (pass) => attention(pass, io));
+        assertEquals(await download(gpu, out), outs, "the same bits twice");
+      }
     }
   });
 }
@@ -96,6 +106,21 @@ gpuTest("attention survives scores in the thousands", async (gpu) => {
   // Scores of some 30,000 are 1e-2 off in float32; nearly all rows are one-hot all the same.
   const expected = oracle(qs, ks, vs, shape);
   assertClose("out", await download(gpu, out), expected.out, { atol: 0.05, rtol: 0 });
+});
+
+gpuTest("attention refuses a workspace made for shorter sequences", async (gpu) => {
+  await Promise.resolve();
+  const x = upload(gpu, "x", [12, 32]), logsumexp = upload(gpu, "logsumexp", [12, 4]);
+  const shape = training(1, 12, 4, 4, 8);
+  const options = { ...shape, variant: "texture", length: 8, backward: false } as const;
+  const workspace = createAttentionWorkspace(gpu, options);
+  assertThrows(
+    () =>
+      attention(new KernelPass(gpu), { q: x, k: x, v: x, out: x, logsumexp, workspace, ...shape }),
+    ShapeError,
+    "attention: the workspace holds (8, 32) queries, (12, 32) are needed for 12 keys\n" +
+      "  hint: was it made for another model, or for shorter sequences?",
+  );
 });
 
 gpuTest("attention refuses impossible heads, lengths and shapes", async (gpu) => {

@@ -1,0 +1,73 @@
+// attention_backward.wgsl for software adapters: the same equations, operands and results. See
+// lib/attention_texture.wgsl for why it is written the other way round.
+
+struct Params {
+  count: u32,      // units of this dispatch and those before it
+  first: u32,      // first unit of this dispatch: (sequence, head, four queries)
+  blocks: u32,     // fours of queries in a sequence
+  heads: u32,      // H
+  group: u32,      // H / K
+  length: u32,     // T
+  q_quads: u32,    // stride of rows of out and dq, in fours
+  sequence: u32,   // first sequence of all operands but logsumexp and delta
+  lse_stride: u32,
+  scale: f32,      // 1 / sqrt(D)
+}
+
+@group(0) @binding(4) var<storage, read> out: array<Quad>;                // (B·T, H·D)
+@group(0) @binding(5) var<storage, read> logsumexp: array<f32>;           // (B·T, H)
+@group(0) @binding(6) var<storage, read_write> delta: array<f32>;         // (B·T, H)
+@group(0) @binding(7) var<storage, read_write> dq: array<Quad>;           // (B·T, H·D)
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let unit = params.first + id.x;
+  if (unit >= params.count) { return; }
+  let block = unit % params.blocks;
+  let head = (unit / params.blocks) % params.heads;
+  let base = (unit / (params.blocks * params.heads)) * params.length;
+
+  let last = params.length - 1u;
+  let query = four_rows(4u * block, last);
+  let q_y = base + query;
+  let q_x = head * HEAD_QUADS;
+  let k_x = (head / params.group) * HEAD_QUADS;
+  let rows = min(4u, params.length - 4u * block);
+  var lse = vec4<f32>(0.0);
+  var row_delta = vec4<f32>(0.0);
+  for (var r = 0u; r < 4u; r++) {
+    var dots = vec4<f32>(0.0);
+    for (var d = 0u; d < HEAD_QUADS; d++) {
+      dots += unpack(out[q_y[r] * params.q_quads + q_x + d]) *
+        textureLoad(dout, vec2<u32>(q_x + d, q_y[r]));
+    }
+    let at = (params.sequence * params.length + q_y[r]) * params.lse_stride + head;
+    row_delta[r] = dots.x + dots.y + dots.z + dots.w;
+    lse[r] = logsumexp[at];
+    if (r < rows) { delta[at] = row_delta[r]; }
+  }
+
+  var sums = Rows();
+  for (var first_key = 0u; first_key <= query.w; first_key += 4u) {
+    let key = vec4<u32>(first_key) + vec4<u32>(0u, 1u, 2u, 3u);
+    let k_y = base + four_rows(first_key, last);
+    var s = mat4x4<f32>();    // column r: row r with the four keys
+    var dp = mat4x4<f32>();
+    for (var d = 0u; d < HEAD_QUADS; d++) {
+      s += transpose(load_k(k_x + d, k_y)) * load_q(q_x + d, q_y);
+      dp += transpose(load_v(k_x + d, k_y)) * load_dout(q_x + d, q_y);
+    }
+    var ds = mat4x4<f32>();
+    for (var r = 0u; r < 4u; r++) {
+      let p = exp(s[r] * params.scale - lse[r]);
+      let seen = key <= vec4<u32>(query[r]);
+      ds[r] = select(vec4<f32>(0.0), p * (dp[r] - row_delta[r]) * params.scale, seen);
+    }
+    for (var d = 0u; d < HEAD_QUADS; d++) { sums[d] += load_k(k_x + d, k_y) * ds; }
+  }
+
+  for (var d = 0u; d < HEAD_QUADS; d++) {
+    for (var r = 0u; r < rows; r++) { dq[q_y[r] * params.q_quads + q_x + d] = pack(sums[d][r]); }
+  }
+}

@@ -1,0 +1,85 @@
+// attention.wgsl for software adapters: the same equations, operands and results. See
+// lib/attention_texture.wgsl for why it is written the other way round.
+
+struct Params {
+  count: u32,          // units of this dispatch and those before it
+  first: u32,          // first unit of this dispatch: (sequence, head, four queries)
+  blocks: u32,         // fours of queries in a sequence
+  heads: u32,          // H
+  group: u32,          // H / K
+  query_length: u32,   // Tq
+  key_length: u32,
+  q_quads: u32,        // stride of rows of out, in fours
+  sequence: u32,       // first sequence of the textures and of out
+  lse_stride: u32,
+  scale: f32,          // 1 / sqrt(D)
+}
+
+@group(0) @binding(3) var<storage, read_write> out: array<Quad>;          // (B·Tq, H·D)
+@group(0) @binding(4) var<storage, read_write> logsumexp: array<f32>;     // (B·Tq, H)
+@group(1) @binding(0) var<uniform> params: Params;
+
+fn highest(a: vec4<f32>) -> f32 {
+  return max(max(a.x, a.y), max(a.z, a.w));
+}
+
+fn masked(s: vec4<f32>, key: u32, visible: u32) -> vec4<f32> {
+  let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
+  return select(vec4<f32>(LOWEST), s * params.scale, keys <= vec4<u32>(visible));
+}
+
+const LOWEST = -3.4e38;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let unit = params.first + id.x;
+  if (unit >= params.count) { return; }
+  let block = unit % params.blocks;
+  let head = (unit / params.blocks) % params.heads;
+  let sequence = unit / (params.blocks * params.heads);
+
+  let query = four_rows(4u * block, params.query_length - 1u);
+  let q_y = sequence * params.query_length + query;
+  let q_x = head * HEAD_QUADS;
+  let k_x = (head / params.group) * HEAD_QUADS;
+  let visible = query + (params.key_length - params.query_length);   // the last key a row sees
+
+  var maximum = vec4<f32>(LOWEST);
+  var total = vec4<f32>(0.0);
+  var sums = Rows();
+  for (var key = 0u; key <= visible.w; key += 4u) {
+    let k_y = sequence * params.key_length + four_rows(key, params.key_length - 1u);
+    var s = mat4x4<f32>();   // column r: the scores of row r with the four keys
+    for (var d = 0u; d < HEAD_QUADS; d++) {
+      s += transpose(load_k(k_x + d, k_y)) * load_q(q_x + d, q_y);
+    }
+    s[0] = masked(s[0], key, visible.x);
+    s[1] = masked(s[1], key, visible.y);
+    s[2] = masked(s[2], key, visible.z);
+    s[3] = masked(s[3], key, visible.w);
+    let now = max(maximum, vec4<f32>(highest(s[0]), highest(s[1]), highest(s[2]), highest(s[3])));
+    let shrink = exp(maximum - now);
+    maximum = now;
+    let p = mat4x4<f32>(
+      exp(s[0] - now.x), exp(s[1] - now.y), exp(s[2] - now.z), exp(s[3] - now.w),
+    );
+    total = total * shrink + vec4<f32>(1.0) * p;
+    for (var d = 0u; d < HEAD_QUADS; d++) {
+      let old = sums[d];
+      sums[d] = mat4x4<f32>(
+        old[0] * shrink.x, old[1] * shrink.y, old[2] * shrink.z, old[3] * shrink.w,
+      ) + load_v(k_x + d, k_y) * p;
+    }
+  }
+
+  let rows = min(4u, params.query_length - 4u * block);
+  for (var r = 0u; r < rows; r++) {
+    let row = params.sequence * params.query_length + q_y[r];
+    logsumexp[row * params.lse_stride + head] = maximum[r] + log(total[r]);
+  }
+  for (var d = 0u; d < HEAD_QUADS; d++) {
+    for (var r = 0u; r < rows; r++) {
+      out[q_y[r] * params.q_quads + q_x + d] = pack(sums[d][r] / total[r]);
+    }
+  }
+}

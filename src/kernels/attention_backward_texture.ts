@@ -1,0 +1,94 @@
+/** The gradients of attention for software adapters; see attention_texture.ts. */
+import keysCode from "../../shaders/attention_backward_keys_texture.wgsl" with { type: "text" };
+import queriesCode from "../../shaders/attention_backward_texture.wgsl" with { type: "text" };
+import doutLibrary from "../../shaders/lib/attention_texture_dout.wgsl" with { type: "text" };
+import library from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
+import { ShapeError } from "../gpu/errors.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { rowRange, type Tensor } from "../gpu/tensor.ts";
+import type { AttentionBackward } from "./attention_backward.ts";
+import { AttentionKernels, sequencesPerRange, unitsPerDispatch } from "./attention_heads.ts";
+import { attentionStage } from "./attention_stage.ts";
+import {
+  type AttentionWorkspace,
+  sequencesPerStage,
+  THREAD_ROWS,
+  THREADS,
+} from "./attention_texture.ts";
+import { forFormat } from "./format.ts";
+import { spans } from "./ranges.ts";
+
+const queryKernels = new AttentionKernels(
+  "attention_backward_texture",
+  library,
+  doutLibrary,
+  queriesCode,
+);
+const keyKernels = new AttentionKernels(
+  "attention_backward_keys_texture",
+  library,
+  doutLibrary,
+  keysCode,
+);
+
+/** Records the staging of each range of sequences, then dq (with delta), then dk and dv. */
+export function attentionBackwardTexture(
+  pass: KernelPass,
+  workspace: AttentionWorkspace,
+  io: AttentionBackward,
+): void {
+  const { q, k, v, out, dout, logsumexp, dq, dk, dv, delta, batch, length } = io;
+  const { heads, keyValueHeads, headSize } = io;
+  const operation = "attentionBackward";
+  if (!workspace.dout) {
+    throw new ShapeError(
+      `${operation}: the workspace was made without room for gradients`,
+      "createAttentionWorkspace needs backward: true",
+    );
+  }
+  const textures = { q: workspace.q, k: workspace.k, v: workspace.v, dout: workspace.dout };
+  const constants = { HEAD_QUADS: headSize / 4 };
+  const queryKernel = forFormat(queryKernels.get(constants), operation, out, dq);
+  const keyKernel = forFormat(keyKernels.get(constants), operation, dk, dv);
+
+  const blocks = Math.ceil(length / THREAD_ROWS);
+  const group = heads / keyValueHeads;
+  const pairs = THREADS * THREAD_ROWS * length * headSize;
+  const held = sequencesPerStage(operation, workspace, io, length, length);
+  const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
+  for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands, held))) {
+    const sequences = end - start;
+    for (const [name, source] of Object.entries({ q, k, v, dout })) {
+      const target = textures[name as keyof typeof textures];
+      attentionStage(pass, { source, target, start, sequences, length, capacity: length });
+    }
+    const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
+    const params = {
+      blocks,
+      heads,
+      group,
+      length,
+      sequence: start,
+      lse_stride: logsumexp.stride,
+      scale: 1 / Math.sqrt(headSize),
+    };
+    const queryUnits = THREADS * unitsPerDispatch(pass, 3 * pairs);
+    for (const [first, count] of spans(sequences * heads * blocks, queryUnits)) {
+      pass.dispatch({
+        kernel: queryKernel,
+        operands: { ...textures, out: range(out), logsumexp, delta, dq: range(dq) },
+        params: { ...params, first, count, q_quads: q.stride / 4 },
+        workgroups: [Math.ceil((count - first) / THREADS)],
+      });
+    }
+    const keyUnits = THREADS * unitsPerDispatch(pass, 4 * group * pairs);
+    for (const [first, count] of spans(sequences * keyValueHeads * blocks, keyUnits)) {
+      pass.dispatch({
+        kernel: keyKernel,
+        operands: { ...textures, logsumexp, delta, dk: range(dk), dv: range(dv) },
+        params: { ...params, first, count, k_quads: k.stride / 4 },
+        workgroups: [Math.ceil((count - first) / THREADS)],
+      });
+    }
+  }
+}

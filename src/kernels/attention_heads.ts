@@ -1,0 +1,92 @@
+/** What all attention kernels share: editions by head size, and ranges of sequences and of work. */
+import { ShapeError } from "../gpu/errors.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { bytesOf, type Tensor } from "../gpu/tensor.ts";
+import { type KernelByFormat, kernelByFormat } from "./format.ts";
+
+/** Editions of a kernel, made when a head size is first met: it sizes arrays of registers. */
+export class AttentionKernels {
+  readonly #sources: readonly string[];
+  readonly #made = new Map<string, KernelByFormat>();
+
+  constructor(readonly name: string, ...sources: string[]) {
+    this.#sources = sources;
+  }
+
+  /** The editions with these `const`s, of type u32, before the source. */
+  get(constants: Readonly<Record<string, number>>): KernelByFormat {
+    const suffix = Object.values(constants).join("x");
+    let kernels = this.#made.get(suffix);
+    if (!kernels) {
+      const prelude = Object.entries(constants).map(([name, value]) =>
+        `const ${name} = ${value}u;`
+      );
+      kernels = kernelByFormat(`${this.name}.${suffix}`, prelude.join("\n"), ...this.#sources);
+      this.#made.set(suffix, kernels);
+    }
+    return kernels;
+  }
+}
+
+export interface HeadShape {
+  readonly heads: number; // H
+  readonly keyValueHeads: number; // K
+  readonly headSize: number; // D
+}
+
+export function expectHeads(
+  operation: string,
+  { heads, keyValueHeads, headSize }: HeadShape,
+): void {
+  if (headSize % 4 !== 0 || headSize < 4 || headSize > 256) {
+    throw new ShapeError(
+      `${operation}: the head size must be a multiple of 4 from 4 to 256, got ${headSize}`,
+    );
+  }
+  if (heads % keyValueHeads !== 0) {
+    throw new ShapeError(
+      `${operation}: ${keyValueHeads} key/value heads must divide ${heads} heads evenly`,
+    );
+  }
+}
+
+/** Sequences after which every tensor, with so many bytes a sequence, is aligned for binding. */
+export function alignedSequences(...bytes: number[]): number {
+  let step = 1;
+  while (bytes.some((size) => (size * step) % 256 !== 0)) step *= 2;
+  return step;
+}
+
+/**
+ * Sequences that one dispatch can bind of tensors with so many rows a sequence, `most` at most. A
+ * range must start on the adapter's alignment. Throws {@link ShapeError} where no range does.
+ */
+export function sequencesPerRange(
+  pass: KernelPass,
+  batch: number,
+  operands: readonly { readonly tensor: Tensor; readonly rows: number }[],
+  most = Infinity,
+): number {
+  const limit = pass.gpu.limits.maxStorageBufferBindingSize;
+  const bytes = operands.map(({ tensor, rows }) => rows * bytesOf(tensor.dtype, tensor.stride));
+  const fitting = Math.min(most, Math.floor(limit / Math.max(...bytes)));
+  if (fitting >= batch) return batch;
+  const step = alignedSequences(...bytes);
+  const range = Math.floor(fitting / step) * step;
+  if (range === 0) {
+    throw new ShapeError(
+      `attention: ${step} sequences must fit one binding, ${fitting} do`,
+      "a sequence length that is a multiple of 8 needs no more than one at a time",
+    );
+  }
+  return range;
+}
+
+/** Multiply-adds that a quarter of a second is surely enough for. */
+const BUDGET = { software: 2 ** 28, card: 2 ** 35 };
+
+/** Workgroups of one dispatch, when each does at most `work` multiply-adds. */
+export function unitsPerDispatch(pass: KernelPass, work: number): number {
+  const budget = pass.gpu.adapter.software ? BUDGET.software : BUDGET.card;
+  return Math.min(65_535, Math.max(1, Math.floor(budget / work)));
+}

@@ -1,0 +1,146 @@
+/** Attention for software adapters: operands staged in textures, four rows a thread. */
+import code from "../../shaders/attention_texture.wgsl" with { type: "text" };
+import library from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
+import type { Allocator, TextureTensor } from "../gpu/allocator.ts";
+import { ShapeError } from "../gpu/errors.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { rowRange } from "../gpu/tensor.ts";
+import type { Attention } from "./attention.ts";
+import {
+  alignedSequences,
+  AttentionKernels,
+  type HeadShape,
+  sequencesPerRange,
+  unitsPerDispatch,
+} from "./attention_heads.ts";
+import { attentionStage } from "./attention_stage.ts";
+import { forFormat } from "./format.ts";
+import { spans } from "./ranges.ts";
+
+const kernels = new AttentionKernels("attention_texture", library, code);
+
+/** What a workgroup does, as in the WGSL. */
+export const THREADS = 8, THREAD_ROWS = 4;
+
+/** WebGPU's default limit of a texture's sides. */
+const MOST_ROWS = 8192;
+/** Texels of a texture at most, where a single sequence does not need more: 16 MiB. */
+const TEXELS = 1 << 20;
+/** Beyond it the unrolled kernels take many seconds to compile. */
+const MOST_HEAD_SIZE = 128;
+
+/** Staging textures; undefined where attention reads its operands where they lie. */
+export interface AttentionWorkspace {
+  readonly q: TextureTensor;
+  readonly k: TextureTensor;
+  readonly v: TextureTensor;
+  /** For the backward pass. */
+  readonly dout?: TextureTensor;
+}
+
+export interface AttentionWorkspaceOptions extends HeadShape {
+  /** As for matmul: `texture` on software adapters. */
+  readonly variant: "texture" | "tiled";
+  readonly batch: number;
+  /** Most queries, and keys, of a sequence. */
+  readonly length: number;
+  readonly backward: boolean;
+}
+
+/** Scratch memory for attention of such sequences; one serves all layers, in turn. */
+export function createAttentionWorkspace(
+  allocator: Allocator,
+  { variant, batch, length, heads, keyValueHeads, headSize, backward }: AttentionWorkspaceOptions,
+): AttentionWorkspace | undefined {
+  const widths = [heads, keyValueHeads].map((count) => count * headSize / 4);
+  // Two bytes an element, whatever the format: what is aligned in bfloat16 is in float32.
+  const step = Math.min(batch, alignedSequences(...widths.map((quads) => quads * 8 * length)));
+  const fitting = Math.floor(Math.min(MOST_ROWS, TEXELS / widths[0]) / length);
+  const rows = Math.min(batch, Math.max(step, Math.floor(fitting / step) * step)) * length;
+  if (variant === "tiled" || rows > MOST_ROWS || headSize > MOST_HEAD_SIZE) return undefined;
+  const texture = (name: string, width: number): TextureTensor =>
+    allocator.texture({
+      name: `attention.${name}`,
+      // A cache line more: at a power of two all rows would compete for one cache set.
+      width: width + 4,
+      height: rows,
+      purpose: "workspace",
+    });
+  return {
+    q: texture("q", widths[0]),
+    k: texture("k", widths[1]),
+    v: texture("v", widths[1]),
+    dout: backward ? texture("dout", widths[0]) : undefined,
+  };
+}
+
+/** Sequences that the textures hold of operands this large; refuses those of another model. */
+export function sequencesPerStage(
+  operation: string,
+  { q, k }: AttentionWorkspace,
+  { heads, keyValueHeads, headSize }: HeadShape,
+  queryLength: number,
+  keyLength: number,
+): number {
+  const sequences = Math.floor(Math.min(q.height / queryLength, k.height / keyLength));
+  const fits = sequences >= 1 && q.width * 4 >= heads * headSize &&
+    k.width * 4 >= keyValueHeads * headSize;
+  if (!fits) {
+    throw new ShapeError(
+      `${operation}: the workspace holds (${q.height}, ${4 * (q.width - 4)}) queries, ` +
+        `(${queryLength}, ${heads * headSize}) are needed for ${keyLength} keys`,
+      "was it made for another model, or for shorter sequences?",
+    );
+  }
+  return sequences;
+}
+
+/** Records the staging of each range of sequences and their attention. */
+export function attentionTexture(
+  pass: KernelPass,
+  workspace: AttentionWorkspace,
+  io: Attention,
+): void {
+  const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
+  const { heads, keyValueHeads, headSize } = io;
+  const kernel = forFormat(kernels.get({ HEAD_QUADS: headSize / 4 }), "attention", q, k, v, out);
+  const blocks = Math.ceil(queryLength / THREAD_ROWS);
+  const work = 2 * THREADS * THREAD_ROWS * keyLength * headSize;
+  const unitsAtOnce = THREADS * unitsPerDispatch(pass, work);
+  const held = sequencesPerStage("attention", workspace, io, queryLength, keyLength);
+  const operands = [{ tensor: q, rows: queryLength }, { tensor: k, rows: keyCapacity }];
+  for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands, held))) {
+    const sequences = end - start;
+    const queries = { start, sequences, length: queryLength, capacity: queryLength };
+    const keys = { start, sequences, length: keyLength, capacity: keyCapacity };
+    attentionStage(pass, { source: q, target: workspace.q, ...queries });
+    attentionStage(pass, { source: k, target: workspace.k, ...keys });
+    attentionStage(pass, { source: v, target: workspace.v, ...keys });
+    for (const [first, count] of spans(sequences * heads * blocks, unitsAtOnce)) {
+      pass.dispatch({
+        kernel,
+        operands: {
+          q: workspace.q,
+          k: workspace.k,
+          v: workspace.v,
+          out: rowRange(out, start * queryLength, end * queryLength),
+          logsumexp,
+        },
+        params: {
+          first,
+          count,
+          blocks,
+          heads,
+          group: heads / keyValueHeads,
+          query_length: queryLength,
+          key_length: keyLength,
+          q_quads: out.stride / 4,
+          sequence: start,
+          lse_stride: logsumexp.stride,
+          scale: 1 / Math.sqrt(headSize),
+        },
+        workgroups: [Math.ceil((count - first) / THREADS)],
+      });
+    }
+  }
+}
