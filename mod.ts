@@ -1,1 +1,47 @@
-export {};
+/**
+ * Trains LLaMA-family language models on the GPU that is there, through WebGPU.
+ *
+ * @example
+ * ```ts
+ * import { Gpu, pretrainOptions, Trainer } from "./mod.ts";
+ *
+ * const gpu = await Gpu.open();
+ * const options = pretrainOptions.parse({
+ *   model: "llama_nano",
+ *   data: ["examples/data/tinyshakespeare.txt"],
+ *   output: "runs/nano",
+ *   steps: 200,
+ * });
+ * const trainer = await Trainer.create(gpu, options);
+ * for await (const event of trainer.run()) {
+ *   if (event.type === "step") console.log(event.step, event.loss);
+ * }
+ * ```
+ *
+ * @module
+ */
+export { GpuError, OutOfMemoryError, ShapeError, UserError } from "./src/gpu/errors.ts";
+export { type AdapterDescription, findAdapter, Gpu } from "./src/gpu/gpu.ts";
+export type { Purpose } from "./src/gpu/tensor.ts";
+export { type LlamaConfig, parameterCount, PRESETS } from "./src/model/config.ts";
+export { loadTokenizer, TextStream, type Tokenizer } from "./src/data/tokenizer.ts";
+export { type Batch, BatchStream, type DataOptions } from "./src/data/batches.ts";
+export { readLlamaConfig, writeHfConfig } from "./src/formats/hf_config.ts";
+export { Safetensors, writeSafetensors } from "./src/formats/safetensors.ts";
+export type { Evaluation } from "./src/eval/perplexity.ts";
+export {
+  type FromPretrainedOptions,
+  LlamaForCausalLM,
+  type LossAndGradients,
+} from "./src/inference/llama_for_causal_lm.ts";
+export type { GenerateOptions } from "./src/inference/generate.ts";
+export type * from "./src/train/events.ts";
+export { resolveConfig, trainingShape } from "./src/train/method.ts";
+export {
+  type MemoryOptions,
+  memoryOptions,
+  type PretrainOptions,
+  pretrainOptions,
+} from "./src/train/options.ts";
+export { fullAdamWShape, machineOf, type MemoryPlan, planMemory } from "./src/train/plan.ts";
+export { Trainer } from "./src/train/trainer.ts";

@@ -1,7 +1,9 @@
 /** `pretrain`: a model from scratch. */
-import { UserError } from "../gpu/errors.ts";
+import { Gpu } from "../gpu/gpu.ts";
 import { type PretrainOptions, pretrainOptions } from "../train/options.ts";
-import type { Command, Io } from "./command.ts";
+import { Trainer } from "../train/trainer.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+import { Progress } from "./progress.ts";
 
 export const pretrain: Command = {
   name: "pretrain",
@@ -16,6 +18,18 @@ export const pretrain: Command = {
   run,
 };
 
-function run(_options: PretrainOptions, _io: Io): Promise<number> {
-  throw new UserError("pretrain: not wired yet");
+async function run(options: PretrainOptions, io: Io): Promise<number> {
+  const gpu = await Gpu.open();
+  const progress = new Progress(io);
+  try {
+    const trainer = await Trainer.create(gpu, options);
+    for await (const event of trainer.run({ signal: io.signal })) {
+      progress.handle(event);
+      io.event(event);
+    }
+  } finally {
+    progress.stop();
+    gpu.close();
+  }
+  return io.signal.aborted ? EXIT.interrupted : EXIT.done;
 }

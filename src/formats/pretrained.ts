@@ -31,6 +31,12 @@ export async function loadWeights(
   }
 }
 
+/** The format on the device that holds a folder's weights exactly: half the size if bfloat16 does. */
+export async function savedFormat(directory: string): Promise<"bfloat16" | "float32"> {
+  using file = await Safetensors.open(directory);
+  return [...file.tensors.values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
+}
+
 function assertSameTensors(file: Safetensors, parameters: LlamaParameters): void {
   const faults: string[] = [];
   const expected = new Set(parameters.all.map(({ name }) => name));

@@ -2,6 +2,9 @@
 import type { Gpu } from "./gpu.ts";
 
 export interface Span {
+  /** See {@link KernelPass.inPhase}. */
+  readonly phase: string;
+  /** The kernel's. */
   readonly name: string;
   readonly milliseconds: number;
 }
@@ -10,7 +13,7 @@ export interface Span {
 const CAPACITY = 2048;
 
 export class Profiler {
-  readonly #names: string[] = [];
+  readonly #names: { phase: string; name: string }[] = [];
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
   readonly #mapped: GPUBuffer;
@@ -36,10 +39,10 @@ export class Profiler {
   }
 
   /** Opens a span; undefined once the profiler is full. */
-  span(name: string): GPUComputePassTimestampWrites | undefined {
+  span(phase: string, name: string): GPUComputePassTimestampWrites | undefined {
     if (this.#names.length === CAPACITY) return undefined;
     const index = 2 * this.#names.length;
-    this.#names.push(name);
+    this.#names.push({ phase, name });
     return {
       querySet: this.#queries,
       beginningOfPassWriteIndex: index,
@@ -62,8 +65,8 @@ export class Profiler {
     await this.#mapped.mapAsync(GPUMapMode.READ);
     const times = new BigUint64Array(this.#mapped.getMappedRange().slice(0, 16 * names.length));
     this.#mapped.unmap();
-    return names.map((name, index) => ({
-      name,
+    return names.map((label, index) => ({
+      ...label,
       milliseconds: Number(times[2 * index + 1] - times[2 * index]) / 1e6,
     }));
   }

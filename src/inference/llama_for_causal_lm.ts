@@ -16,7 +16,7 @@
  */
 import { evaluatePerplexity, type Evaluation, type EvaluationBatch } from "../eval/perplexity.ts";
 import { readLlamaConfig } from "../formats/hf_config.ts";
-import { loadWeights } from "../formats/pretrained.ts";
+import { loadWeights, savedFormat } from "../formats/pretrained.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
@@ -59,11 +59,11 @@ import { generate, type GenerateOptions } from "./generate.ts";
 
 export interface FromPretrainedOptions {
   readonly gpu: Gpu;
-  /** Format of the projection matrices on the device; default float32. */
+  /** Format of the weights on the device; by default that of the file, if the device has it. */
   readonly weights?: WeightType;
   /** Elements of an INT8 group; default 256. */
   readonly weightGroupSize?: number;
-  /** Format of activations, embedding and head; default float32, in which results are exact. */
+  /** Format of activations; default float32, in which results are exact. */
   readonly dtype?: ActivationType;
 }
 
@@ -88,14 +88,15 @@ export class LlamaForCausalLM {
   /** Loads a folder with config.json and safetensors. Faults are {@link UserError}s that name it. */
   static async fromPretrained(
     directory: string,
-    { gpu, weights = "float32", weightGroupSize = 256, dtype = "float32" }: FromPretrainedOptions,
+    { gpu, weights, weightGroupSize = 256, dtype = "float32" }: FromPretrainedOptions,
   ): Promise<LlamaForCausalLM> {
     const config = await readLlamaConfig(directory);
+    const saved = await savedFormat(directory);
     const scope = new Scope(gpu);
     const parameters = createParameters(scope, config, {
-      weights,
+      weights: weights ?? saved,
       groupSize: weightGroupSize,
-      embeddings: dtype,
+      embeddings: weights === "int8" ? saved : weights ?? saved,
     });
     await loadWeights(gpu, parameters, directory);
     return new LlamaForCausalLM(gpu, config, parameters, dtype, scope);

@@ -69,7 +69,9 @@ export const memoryFields = {
     optimizer: z.enum([...OPTIMIZERS, ...Object.keys(OPTIMIZER_ALIASES)]).default(OPTIMIZERS[0])
       .transform((name) => (OPTIMIZER_ALIASES[name] ?? name) as OptimizerName)
       .describe("which optimizer; GaLore's train in a low-rank space, Q-GaLore's in INT8 as well"),
-    rank: count().optional().describe("rank of the space that gradients are projected to")
+    rank: count().optional().describe(
+      "rank of the space that gradients are projected to; a smaller matrix gets less",
+    )
       .meta({ value: "R", derived: "a quarter of the model's width" }),
     weightQuant: z.boolean().optional().describe(
       "INT8 weights: of the attention and feed-forward projections",
@@ -110,15 +112,20 @@ const optimizerFields = section("Optimizer", {
   weightDecay: z.number().min(0).default(0).describe("decoupled weight decay, times the rate"),
 });
 
+const seed = z.number().int().min(0).max(0xffffffff).default(42).describe(
+  "of initialisation, order of the data and stochastic rounding",
+);
+
+/** What the optimizer does where nobody says otherwise. */
+export const OPTIMIZER_DEFAULTS = z.object({ ...optimizerFields, seed }).parse({});
+
 const scheduleFields = section("Schedule", {
   steps: count().default(10_000).describe("optimizer steps of the whole run").meta({ value: "N" }),
   warmupSteps: orNever().optional().describe("steps in which the rate rises from zero")
     .meta({ derived: "a tenth of --steps" }),
   scheduler: z.enum(SCHEDULERS).default("cosine").describe("how the rate falls after the warm-up"),
   minLrRatio: share().default(0.1).describe("the rate at the end, as a share of --lr"),
-  seed: z.number().int().min(0).max(0xffffffff).default(42).describe(
-    "of initialisation, order of the data and stochastic rounding",
-  ),
+  seed,
 });
 
 const dataFields = section("Data", {
@@ -147,6 +154,9 @@ const runFields = section("Run", {
   evalEvery: orNever().default(1000).describe("steps between evaluations; 0: at the end only"),
   saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: at the end only"),
   keepCheckpoints: count().default(2).describe("checkpoints to keep, the newest"),
+  gpuMemory: z.number().positive().optional().describe(
+    "GiB of GPU memory that the run may take; one that needs more is refused before it starts",
+  ).meta({ value: "GiB", derived: "free memory with a software adapter, else no limit" }),
   resume: z.string().min(1).optional().describe(
     "continue from a checkpoint; `auto`: from the newest whole one of --output, if any",
   ).meta({ value: "dir|auto" }),
@@ -161,27 +171,12 @@ const memoryRules: Rule[] = [
         near: [model, presetNames],
       }
       : undefined,
-  ({ model, seqLen }) => {
-    const limit = presetOf(model)?.maxPositions ?? Infinity;
-    return (seqLen as number) > limit
-      ? { option: "seqLen", message: `must be at most ${limit} with ${model}, got ${seqLen}` }
-      : undefined;
-  },
-  ({ model, rank }) => {
-    const limit = presetOf(model)?.hiddenSize ?? Infinity;
-    return (rank as number) > limit
-      ? { option: "rank", message: `must be at most ${limit}, the width of ${model}, got ${rank}` }
-      : undefined;
-  },
   onlyWith("weightQuant", ["q_galore_adamw8bit"], "INT8 weights need"),
   onlyWith("projQuant", ["q_galore_adamw8bit"], "an INT4 projection needs"),
-  onlyWith("rank", OPTIMIZERS.filter(isLowRank), "a rank needs"),
 ];
 
 const trainingRules: Rule[] = [
   ...memoryRules,
-  ...(["galoreScale", "updateProjGap", "cosThreshold", "gammaProj", "queueSize"] as const)
-    .map((option) => onlyWith(option, OPTIMIZERS.filter(isLowRank), "it needs")),
   onlyWith("stochasticRound", ["q_galore_adamw8bit"], "stochastic rounding needs"),
   ({ stochasticRound, weightQuant }) =>
     stochasticRound === true && weightQuant === false
@@ -225,8 +220,9 @@ export type PretrainOptions = ReturnType<typeof pretrainOptions.parse>;
 export const trainedFields = section("Model", {
   model: z.string().min(1).describe("folder of a trained model, in Hugging Face's layout")
     .meta({ value: "dir" }),
-  weights: z.enum(WEIGHT_FORMATS).default("bfloat16").describe("format to hold the weights in"),
-  dtype,
+  weights: z.enum(WEIGHT_FORMATS).optional().describe("format to hold the weights in")
+    .meta({ derived: "as the files have them" }),
+  dtype: z.enum(DTYPES).default("float32").describe("format of activations"),
 });
 
 /** Fields of commands that read text; those of training have their own, stricter ones. */

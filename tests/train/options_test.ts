@@ -130,14 +130,10 @@ Deno.test("all faults are reported at once", () => {
 
 for (
   const [given, message] of [
-    [{ optimizer: "adamw", rank: 8 }, "rank: a rank needs the optimizer q_galore_adamw8bit or"],
     [{ optimizer: "galore_adamw", weightQuant: true }, "weightQuant: INT8 weights need"],
     [{ optimizer: "galore_adamw", projQuant: true }, "projQuant: an INT4 projection needs"],
-    [{ optimizer: "adamw8bit", galoreScale: 1 }, "galoreScale: it needs the optimizer"],
     [{ optimizer: "adamw", stochasticRound: true }, "stochasticRound: stochastic rounding needs"],
     [{ weightQuant: false, stochasticRound: true }, "stochasticRound: rounds INT8 weights"],
-    [{ rank: 513 }, "rank: must be at most 512, the width of llama_60m, got 513"],
-    [{ seqLen: 1025 }, "seqLen: must be at most 1024 with llama_60m, got 1025"],
   ] as const
 ) {
   Deno.test(`refuses ${JSON.stringify(given)}`, () => {

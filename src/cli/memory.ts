@@ -1,0 +1,73 @@
+/** `memory`: the bytes that a training run would take, without running it. */
+import { findAdapter } from "../gpu/gpu.ts";
+import { Gpu } from "../gpu/gpu.ts";
+import { PURPOSES } from "../gpu/tensor.ts";
+import { type LlamaConfig, parameterCount } from "../model/config.ts";
+import { resolveConfig, shapeWarnings, trainingShape } from "../train/method.ts";
+import { type MemoryOptions, memoryOptions } from "../train/options.ts";
+import { fullAdamWShape, machineOf, type MemoryPlan, planMemory } from "../train/plan.ts";
+import { EXIT } from "./command.ts";
+import type { Command, Io } from "./command.ts";
+import { formatBytes, formatTable } from "./format.ts";
+
+export const memory: Command = {
+  name: "memory",
+  summary: "GPU memory that a training run would take",
+  details: "The plan is made by the code that allocates, so the run takes exactly these bytes.",
+  examples: ["memory --model llama_7b --rank 1024 --batch-size 1 --activation-checkpointing"],
+  options: memoryOptions,
+  run,
+};
+
+const GIB = 2 ** 30;
+const CARDS = [8, 12, 16, 24];
+/** What the driver and a display keep of a card. */
+const RESERVED = GIB / 2;
+
+async function run(options: MemoryOptions, io: Io): Promise<number> {
+  const config = await resolveConfig(options.model);
+  const shape = trainingShape(options, config);
+  // The kernels chosen for this machine decide a part of the workspace; without an adapter, a
+  // card's are assumed.
+  const gpu = await findAdapter() ? await Gpu.open() : null;
+  const machine = machineOf(gpu);
+  gpu?.close();
+  const plan = planMemory(config, shape, machine);
+  const full = planMemory(config, fullAdamWShape(shape), machine);
+  for (const warning of shapeWarnings(config, shape)) io.log(`warning: ${warning}`);
+  io.result(
+    { planned_peak_bytes: plan.plannedPeakBytes, by_purpose: plan.byPurpose },
+    describe(options, config, plan, full),
+  );
+  return EXIT.done;
+}
+
+function describe(
+  options: MemoryOptions,
+  config: LlamaConfig,
+  plan: MemoryPlan,
+  full: MemoryPlan,
+): string {
+  const parameters = parameterCount(config);
+  const rows = PURPOSES.map((purpose) => [
+    purpose.replace("_", " "),
+    formatBytes(plan.byPurpose[purpose]),
+    formatBytes(full.byPurpose[purpose]),
+  ]);
+  rows.push(["peak", formatBytes(plan.plannedPeakBytes), formatBytes(full.plannedPeakBytes)]);
+  const cards = CARDS.map((card) => {
+    const fits = plan.plannedPeakBytes <= card * GIB - RESERVED;
+    return `${card} GB ${fits ? "yes" : "no"}`;
+  });
+  const share = (100 * plan.plannedPeakBytes / full.plannedPeakBytes).toFixed(0);
+  return [
+    `${options.model}: ${(parameters / 1e6).toFixed(1)} million parameters, ` +
+    `batch ${options.batchSize} x ${options.seqLen} tokens`,
+    "",
+    formatTable(["", options.optimizer, "full adamw"], rows),
+    "",
+    `${share}% of full AdamW (${options.dtype} weights, float32 moments)`,
+    `fits a card of: ${cards.join(", ")} (0.5 GB left to driver and display)`,
+    `exactly: ${plan.plannedPeakBytes} bytes`,
+  ].join("\n");
+}

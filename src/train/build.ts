@@ -1,0 +1,101 @@
+/**
+ * Everything that training allocates, in one place and up front: run against a PlanAllocator this
+ * is the memory plan, run against the device it is the run. Nothing is allocated after it.
+ */
+import type { Allocator } from "../gpu/allocator.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import type { ActivationType } from "../kernels/format.ts";
+import { createMatmulWorkspace, type MatmulVariant } from "../kernels/matmul.ts";
+import {
+  type Activations,
+  type BackwardActivations,
+  createActivations,
+  createBackwardActivations,
+} from "../model/activations.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { createHeadWorkspace, headChunk, type HeadWorkspace } from "../model/head.ts";
+import { backwardMatmuls, createRope, forwardMatmuls, type Llama } from "../model/llama.ts";
+import { createParameters, type WeightType } from "../model/parameters.ts";
+import {
+  createParameterStates,
+  Optimizer,
+  optimizerMatmuls,
+  type OptimizerOptions,
+} from "../optim/optimizer.ts";
+
+/** What decides the size of a run. */
+export interface TrainingShape {
+  readonly batchSize: number; // B of a micro-batch
+  readonly seqLen: number; // T
+  readonly dtype: ActivationType;
+  readonly activationCheckpointing: boolean;
+  readonly weights: WeightType;
+  readonly weightGroupSize: number;
+  readonly optimizer: OptimizerOptions;
+}
+
+/** What of the machine decides allocations: its limits and the kernels chosen for it. */
+export interface Machine {
+  readonly matmulVariant: MatmulVariant;
+  readonly limits: GPUSupportedLimits;
+}
+
+/** Steps whose losses can wait on the device before one read fetches them all. */
+export const LOSS_RING = 16;
+
+export interface Training {
+  readonly model: Llama;
+  readonly activations: Activations;
+  readonly backward: BackwardActivations;
+  readonly head: HeadWorkspace;
+  readonly optimizer: Optimizer;
+  /** ({@link LOSS_RING} + 1) float32: sums of losses of the last steps, and of an evaluation. */
+  readonly losses: Tensor;
+}
+
+export function buildTraining(
+  allocator: Allocator,
+  config: LlamaConfig,
+  shape: TrainingShape,
+  machine: Machine,
+): Training {
+  const { batchSize: batch, seqLen: length, dtype } = shape;
+  const tokens = batch * length;
+  const parameters = createParameters(allocator, config, {
+    weights: shape.weights,
+    groupSize: shape.weightGroupSize,
+    embeddings: dtype,
+  });
+  const keep = shape.activationCheckpointing ? "layer_inputs" : "everything";
+  const options = { batch, length, dtype, keep } as const;
+  const activations = createActivations(allocator, config, options);
+  const backward = createBackwardActivations(allocator, config, options);
+  const head = createHeadWorkspace(allocator, config, tokens);
+  const states = createParameterStates(allocator, parameters, shape.optimizer);
+  const chunk = headChunk(config, tokens);
+  const matmul = createMatmulWorkspace(allocator, {
+    variant: machine.matmulVariant,
+    limits: machine.limits,
+    shapes: [
+      ...forwardMatmuls(config, tokens, chunk),
+      ...backwardMatmuls(config, tokens, chunk),
+      ...optimizerMatmuls(states),
+    ],
+  });
+  const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, matmul);
+  const rope = createRope(allocator, config, length);
+  const losses = allocator.tensor({
+    name: "losses",
+    shape: [LOSS_RING + 1],
+    dtype: "float32",
+    purpose: "workspace",
+  });
+  return {
+    model: { config, parameters, matmul, rope },
+    activations,
+    backward,
+    head,
+    optimizer,
+    losses,
+  };
+}

@@ -1,0 +1,107 @@
+/** From the options of a run to what the model and the optimizer are built of. */
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import type { WeightType } from "../model/parameters.ts";
+import { effectiveRank } from "../optim/optimizer.ts";
+import { readLlamaConfig } from "../formats/hf_config.ts";
+import type { TrainingShape } from "./build.ts";
+import {
+  isLowRank,
+  type MemoryOptions,
+  OPTIMIZER_DEFAULTS,
+  presetOf,
+  type PretrainOptions,
+  rankOf,
+} from "./options.ts";
+
+/** A preset, or a config.json. */
+export async function resolveConfig(model: string): Promise<LlamaConfig> {
+  return presetOf(model) ?? await readLlamaConfig(model);
+}
+
+/**
+ * The configuration of a run: the model's, with the tokenizer's special ids. A preset is a recipe,
+ * so its vocabulary and positions grow to what the run needs; a config.json is taken at its word.
+ */
+export async function resolveRunConfig(
+  { model, seqLen, tokenizer: spec }: PretrainOptions,
+  tokenizer: Pick<Tokenizer, "vocabSize" | "bosTokenId" | "eosTokenId">,
+): Promise<LlamaConfig> {
+  const config = await resolveConfig(model);
+  const ids = {
+    bosTokenId: tokenizer.bosTokenId ?? undefined,
+    eosTokenId: tokenizer.eosTokenId ?? undefined,
+  };
+  if (presetOf(model)) {
+    return {
+      ...config,
+      ...ids,
+      vocabSize: Math.max(config.vocabSize, tokenizer.vocabSize),
+      maxPositions: Math.max(config.maxPositions, seqLen),
+    };
+  }
+  if (tokenizer.vocabSize > config.vocabSize) {
+    throw new UserError(
+      `tokenizer ${spec} has ${tokenizer.vocabSize} ids, ${model} a vocab_size of ` +
+        `${config.vocabSize}`,
+      `set vocab_size to at least ${tokenizer.vocabSize}`,
+    );
+  }
+  if (seqLen > config.maxPositions) {
+    throw new UserError(
+      `--seq-len ${seqLen} exceeds max_position_embeddings ${config.maxPositions} of ${model}`,
+    );
+  }
+  return { ...ids, ...config };
+}
+
+/** Sizes and method of a run. */
+export function trainingShape(
+  options: MemoryOptions | PretrainOptions,
+  config: LlamaConfig,
+): TrainingShape {
+  const { optimizer, dtype } = options;
+  const weights: WeightType = options.weightQuant ? "int8" : dtype;
+  // A plan of memory is asked for without the options that it does not depend on.
+  const all = { ...OPTIMIZER_DEFAULTS, stochasticRound: options.weightQuant, ...options };
+  return {
+    batchSize: options.batchSize,
+    seqLen: options.seqLen,
+    dtype,
+    activationCheckpointing: options.activationCheckpointing,
+    weights,
+    weightGroupSize: options.weightGroupSize,
+    optimizer: {
+      galore: isLowRank(optimizer),
+      adamBits: optimizer.endsWith("8bit") ? 8 : 32,
+      rank: rankOf(options, config),
+      galoreScale: all.galoreScale,
+      updateProjGap: all.updateProjGap,
+      cosThreshold: all.cosThreshold,
+      gammaProj: all.gammaProj,
+      queueSize: all.queueSize,
+      projQuant: all.projQuant,
+      projGroupSize: all.projGroupSize,
+      stochasticRound: all.stochasticRound,
+      beta1: all.beta1,
+      beta2: all.beta2,
+      adamEps: all.adamEps,
+      weightDecay: all.weightDecay,
+      seed: all.seed,
+      gradientAccumulation: all.gradientAccumulation,
+    },
+  };
+}
+
+/** What a user should know before the run starts. */
+export function shapeWarnings(config: LlamaConfig, shape: TrainingShape): string[] {
+  const { galore, rank } = shape.optimizer;
+  const C = config.hiddenSize, keys = config.keyValueHeads * config.headSize;
+  const clamped = (what: string, allowed: number) =>
+    `rank ${rank} is larger than ${what} allows: ${allowed} is used there`;
+  if (!galore) return [];
+  if (rank > C) return [clamped("every projection", effectiveRank([keys, C], rank))];
+  if (rank > keys) return [clamped("a key or value projection", effectiveRank([keys, C], rank))];
+  return [];
+}

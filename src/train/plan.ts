@@ -1,0 +1,123 @@
+/** The memory plan: what a run will allocate, to the byte, before it allocates anything. */
+import { PlanAllocator } from "../gpu/allocator.ts";
+import { OutOfMemoryError } from "../gpu/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Purpose } from "../gpu/tensor.ts";
+import { matmulVariant } from "../kernels/matmul.ts";
+import { type LlamaConfig, parameterCount } from "../model/config.ts";
+import { buildTraining, type Machine, type TrainingShape } from "./build.ts";
+
+export interface MemoryPlan {
+  /** Bytes of GPU memory at the peak of the run. */
+  readonly plannedPeakBytes: number;
+  readonly byPurpose: Readonly<Record<Purpose, number>>;
+  /** The largest buffer: an adapter's `maxBufferSize` must allow it. */
+  readonly largest: { readonly name: string; readonly bytes: number };
+}
+
+/** WebGPU's default limits: what a plan assumes of a machine that is not here. */
+const A_CARD: Machine = {
+  matmulVariant: "tiled",
+  limits: {
+    maxBufferSize: 2 ** 32,
+    maxStorageBufferBindingSize: 2 ** 31,
+    maxTextureDimension2D: 8192,
+    maxComputeWorkgroupsPerDimension: 65535,
+    maxComputeWorkgroupStorageSize: 16384,
+  } as unknown as GPUSupportedLimits,
+};
+
+/** The machine behind a device; without one, a consumer card is assumed. */
+export function machineOf(gpu: Gpu | null): Machine {
+  return gpu ? { matmulVariant: matmulVariant(gpu.adapter), limits: gpu.limits } : A_CARD;
+}
+
+/** Plans a training run by running the allocating code against counters. */
+export function planMemory(
+  config: LlamaConfig,
+  shape: TrainingShape,
+  machine: Machine = A_CARD,
+): MemoryPlan {
+  const allocator = new PlanAllocator();
+  buildTraining(allocator, config, shape, machine);
+  const { account, tensors } = allocator;
+  return {
+    plannedPeakBytes: account.peak,
+    byPurpose: account.byPurpose,
+    largest: tensors.reduce((a, b) => (b.bytes > a.bytes ? b : a)),
+  };
+}
+
+/** Full-precision AdamW in mixed precision beside it: weights, gradients, two moments, in bytes. */
+export function fullAdamWShape(shape: TrainingShape): TrainingShape {
+  return {
+    ...shape,
+    weights: shape.dtype,
+    optimizer: { ...shape.optimizer, galore: false, adamBits: 32 },
+  };
+}
+
+/** Settings that need less memory, nearest first, each with what it would need. */
+export function smallerAlternatives(
+  config: LlamaConfig,
+  shape: TrainingShape,
+  machine: Machine,
+  limit: number,
+): { readonly change: string; readonly bytes: number }[] {
+  const candidates: { change: string; shape: TrainingShape }[] = [];
+  let current = shape;
+  const names: string[] = [];
+  const add = (change: string, next: TrainingShape) => {
+    current = next;
+    names.push(change);
+    candidates.push({ change: names.join(" "), shape: current });
+  };
+  if (!shape.activationCheckpointing) {
+    add("--activation-checkpointing", { ...current, activationCheckpointing: true });
+  }
+  for (let batch = shape.batchSize >> 1; batch >= 1; batch >>= 1) {
+    names.splice(0, names.length, ...names.filter((name) => !name.startsWith("--batch-size")));
+    add(`--batch-size ${batch}`, { ...current, batchSize: batch });
+  }
+  for (let rank = shape.optimizer.rank >> 1; shape.optimizer.galore && rank >= 8; rank >>= 1) {
+    names.splice(0, names.length, ...names.filter((name) => !name.startsWith("--rank")));
+    add(`--rank ${rank}`, { ...current, optimizer: { ...current.optimizer, rank } });
+  }
+  const fitting = [];
+  for (const { change, shape } of candidates) {
+    const bytes = planMemory(config, shape, machine).plannedPeakBytes;
+    if (bytes <= limit) fitting.push({ change, bytes });
+    if (fitting.length === 3) break;
+  }
+  return fitting;
+}
+
+/** Refuses a run that cannot fit, before its first allocation, and says what would. */
+export function assertFits(
+  config: LlamaConfig,
+  shape: TrainingShape,
+  machine: Machine,
+  limit: number,
+): MemoryPlan {
+  const plan = planMemory(config, shape, machine);
+  const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  const { maxBufferSize } = machine.limits;
+  if (plan.largest.bytes > maxBufferSize) {
+    throw new OutOfMemoryError(
+      `tensor ${plan.largest.name} needs one buffer of ${gigabytes(plan.largest.bytes)}, ` +
+        `this adapter allows ${gigabytes(maxBufferSize)}`,
+    );
+  }
+  if (plan.plannedPeakBytes > limit) {
+    const fitting = smallerAlternatives(config, shape, machine, limit)
+      .map(({ change, bytes }) => `${change} (${gigabytes(bytes)})`);
+    throw new OutOfMemoryError(
+      `this run needs ${gigabytes(plan.plannedPeakBytes)} of GPU memory, ` +
+        `${gigabytes(limit)} are there (${parameterCount(config)} parameters)`,
+      fitting.length
+        ? `what would fit: ${fitting.join("; ")}`
+        : "no smaller batch or rank would fit: choose a smaller model or a shorter --seq-len",
+    );
+  }
+  return plan;
+}

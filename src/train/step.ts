@@ -1,0 +1,58 @@
+/** One optimizer step: micro-batches forward and back, updates fused in. */
+import type { Gpu } from "../gpu/gpu.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import type { Profiler } from "../gpu/profiler.ts";
+import { backward } from "../model/backward.ts";
+import { forward } from "../model/forward.ts";
+import { finalNorm, headLossAndGradients } from "../model/head.ts";
+import { uploadTargets, uploadTokenOrder, uploadTokens } from "../model/inputs.ts";
+import type { Training } from "./build.ts";
+
+export interface MicroBatch {
+  readonly inputs: Uint32Array; // (B·T)
+  readonly targets: Int32Array; // (B·T), -100 ignored
+  readonly tokens: number;
+}
+
+export interface StepOptions {
+  /** From 1. */
+  readonly step: number;
+  readonly lr: number;
+  /** Element of `training.losses` that receives the sum of the losses, in nats. */
+  readonly lossIndex: number;
+  readonly profiler?: Profiler;
+}
+
+/** Submits a whole step and does not wait for it. Returns the number of targets. */
+export function trainStep(
+  gpu: Gpu,
+  training: Training,
+  batches: readonly MicroBatch[],
+  { step, lr, lossIndex, profiler }: StepOptions,
+): number {
+  const { model, activations, backward: gradients, head, optimizer, losses } = training;
+  const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0);
+  // One mean over all targets of the step, however the micro-batches divide them.
+  const gradScale = 1 / Math.max(1, tokens);
+  const pass = new KernelPass(gpu, profiler);
+  optimizer.beginStep(step, lr);
+  for (const [index, batch] of batches.entries()) {
+    optimizer.beginMicroBatch(index);
+    uploadTokens(gpu, model.config, activations, batch.inputs);
+    uploadTargets(gpu, head, batch.targets);
+    uploadTokenOrder(gpu, gradients, batch.inputs);
+    const loss = { out: losses, index: lossIndex, accumulate: index > 0 };
+    pass.inPhase("forward", () => {
+      forward(pass, model, activations);
+      finalNorm(pass, model, activations);
+    });
+    pass.inPhase(
+      "head",
+      () =>
+        headLossAndGradients(pass, model, activations, gradients, head, optimizer, loss, gradScale),
+    );
+    pass.inPhase("backward", () => backward(pass, model, activations, gradients, optimizer));
+    pass.submit();
+  }
+  return tokens;
+}

@@ -1,0 +1,47 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { OutOfMemoryError } from "../../src/gpu/errors.ts";
+import type { DoneEvent } from "../../src/train/events.ts";
+import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
+
+const SETTINGS: Record<string, Record<string, unknown>> = {
+  "Q-GaLore": {},
+  "Q-GaLore, checkpointing, two micro-batches": {
+    activationCheckpointing: true,
+    gradientAccumulation: 2,
+  },
+  "GaLore in float32": { optimizer: "galore_adamw", dtype: "float32", batchSize: 5, rank: 8 },
+  "full-rank AdamW, 8 bits": { optimizer: "adamw8bit", rank: undefined, seqLen: 33 },
+};
+
+for (const [name, change] of Object.entries(SETTINGS)) {
+  trainingTest(
+    `${name}: planned bytes are allocated bytes`,
+    () =>
+      withWorkshop(async ({ options }) => {
+        const { events, account } = await runTraining(options("run", { steps: 3, ...change }));
+        const plan = events.find((event) => event.type === "plan")!;
+        const { summary } = events.at(-1) as DoneEvent;
+        assertEquals(plan.planned_peak_bytes, account.peak);
+        assertEquals(account.live, account.peak, "nothing is allocated or freed after the start");
+        assertEquals(summary.gpu_peak_bytes, account.peak);
+        const total = Object.values(plan.by_purpose).reduce((sum, bytes) => sum + bytes, 0);
+        assertEquals(total, account.peak);
+      }, { ...TINY, tieWordEmbeddings: name === "GaLore in float32" }),
+  );
+}
+
+trainingTest(
+  "a run that cannot fit is refused before it allocates, with what would fit",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const error = await assertRejects(
+        () => runTraining(options("run", { batchSize: 64, gpuMemory: 4 / 1024 })),
+        OutOfMemoryError,
+        "GPU memory",
+      );
+      const [, batch] = error.message.match(/--activation-checkpointing --batch-size (\d+)/)!;
+      const smaller = { batchSize: Number(batch), activationCheckpointing: true };
+      const { account } = await runTraining(options("run", { ...smaller, steps: 1 }));
+      assertEquals(account.peak <= 4 * 2 ** 20, true, `${account.peak} bytes`);
+    }),
+);

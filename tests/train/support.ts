@@ -1,0 +1,92 @@
+/** A model and a text small enough to train in a test. */
+import { join } from "@std/path";
+import { writeHfConfig } from "../../src/formats/hf_config.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
+import type { LlamaConfig } from "../../src/model/config.ts";
+import type { TrainingEvent } from "../../src/train/events.ts";
+import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+
+/** Odd on purpose: grouped queries, a width of 5·8 and a feed-forward width that needs padding. */
+export const TINY: LlamaConfig = {
+  vocabSize: 257,
+  hiddenSize: 40,
+  intermediateSize: 109,
+  layers: 2,
+  heads: 4,
+  keyValueHeads: 2,
+  headSize: 12,
+  maxPositions: 64,
+  rmsNormEps: 1e-6,
+  ropeTheta: 10000,
+  tieWordEmbeddings: false,
+  initializerRange: 0.02,
+};
+
+const SHAKESPEARE = new URL("../../examples/data/tinyshakespeare.txt", import.meta.url).pathname;
+
+export interface Workshop {
+  readonly folder: string;
+  /** Options of a run of {@link TINY}, into `folder`/<name>. */
+  options(name: string, change?: Record<string, unknown>): PretrainOptions;
+}
+
+/** A temporary folder with the model's config and a text of some 40 kB, removed at the end. */
+export async function withWorkshop(
+  run: (workshop: Workshop) => Promise<void>,
+  config: LlamaConfig = TINY,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await writeHfConfig(folder, config, "float32");
+    const text = (await Deno.readTextFile(SHAKESPEARE)).slice(0, 40_000);
+    await Deno.writeTextFile(join(folder, "text.txt"), text);
+    await run({
+      folder,
+      options: (name, change = {}) =>
+        pretrainOptions.parse({
+          model: join(folder, "config.json"),
+          data: [join(folder, "text.txt")],
+          output: join(folder, name),
+          evalShare: 0.05,
+          steps: 6,
+          warmupSteps: 1,
+          batchSize: 3,
+          seqLen: 24,
+          rank: 16,
+          updateProjGap: 2,
+          weightGroupSize: 64,
+          saveEvery: 3,
+          ...change,
+        }),
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Runs to the end, or to the step that `until` names, on a device of its own. */
+export async function runTraining(
+  options: PretrainOptions,
+  { until }: { until?: number } = {},
+): Promise<{ events: TrainingEvent[]; account: { live: number; peak: number } }> {
+  const gpu = await Gpu.open();
+  const controller = new AbortController();
+  const events: TrainingEvent[] = [];
+  try {
+    const trainer = await Trainer.create(gpu, options);
+    if (until === 0) controller.abort();
+    for await (const event of trainer.run({ signal: controller.signal })) {
+      events.push(event);
+      if (event.type === "step" && event.step === until) controller.abort();
+    }
+    return { events, account: { live: gpu.account.live, peak: gpu.account.peak } };
+  } finally {
+    gpu.close();
+  }
+}
+
+/** A test whose device and files the runner need not watch. */
+export function trainingTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
+}
