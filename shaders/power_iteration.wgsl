@@ -1,0 +1,58 @@
+// The leading eigenvector of a symmetric matrix without negative eigenvalues, by power iteration
+// from `vector`: vector ← T·vector / max |T·vector|, `iterations` times (Golub & Van Loan, section
+// 8.2.1). One workgroup: the matrix is small, and an iteration waits for the one before. A thread
+// takes four rows at a time. A zero matrix gives a zero vector.
+override WORKGROUP_SIZE: u32;   // 128 at most
+
+var<workgroup> maxima: array<f32, 128>;
+
+struct Params {
+  size: u32,
+  row_quads: u32,
+  iterations: u32,   // even, to end where it began: in the first row
+}
+
+@group(0) @binding(0) var<storage, read> matrix: array<vec4<f32>>;               // (size, size)
+// (2, size): the vector, in the first row before and after, and scratch in the second.
+@group(0) @binding(1) var<storage, read_write> vectors: array<vec4<f32>>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+fn row_dot(row: u32, first: u32) -> f32 {
+  if (row >= params.size) { return 0.0; }
+  var sum = vec4<f32>(0.0);
+  for (var quad = 0u; quad < params.row_quads; quad++) {
+    sum += matrix[row * params.row_quads + quad] * vectors[first + quad];
+  }
+  return sum.x + sum.y + sum.z + sum.w;
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(local_invocation_index) local: u32) {
+  let quads = params.row_quads;
+  var scale = 1.0;
+  for (var i = 0u; i < params.iterations; i++) {
+    let current = select(quads, 0u, i % 2u == 0u);
+    var most = 0.0;
+    for (var quad = local; quad < quads; quad += WORKGROUP_SIZE) {
+      let values = scale * vec4<f32>(
+        row_dot(4u * quad, current),
+        row_dot(4u * quad + 1u, current),
+        row_dot(4u * quad + 2u, current),
+        row_dot(4u * quad + 3u, current),
+      );
+      vectors[quads - current + quad] = values;
+      let sizes = abs(values);
+      most = max(most, max(max(sizes.x, sizes.y), max(sizes.z, sizes.w)));
+    }
+    maxima[local] = most;
+    storageBarrier();
+    workgroupBarrier();
+    most = 0.0;
+    for (var thread = 0u; thread < WORKGROUP_SIZE; thread++) { most = max(most, maxima[thread]); }
+    scale = select(0.0, 1.0 / most, most > 0.0);
+    workgroupBarrier();
+  }
+  for (var quad = local; quad < quads; quad += WORKGROUP_SIZE) {
+    vectors[quad] *= scale;
+  }
+}

@@ -1,0 +1,40 @@
+import code from "../../shaders/leading_similarity.wgsl" with { type: "text" };
+import { ShapeError } from "../gpu/errors.ts";
+import { defineKernel } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { elementsOf, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+
+const kernel = defineKernel("leading_similarity", code);
+
+const WORKGROUP_SIZE = 64;
+
+export interface LeadingSimilarity {
+  readonly vector: Tensor; // (1, D) float32, of any length but zero
+  readonly leading: Tensor; // (D) float32, overwritten with the unit vector
+  readonly out: Tensor; // float32, one element overwritten
+  readonly index: number;
+}
+
+/**
+ * out[index] = |cos(vector, leading)|, −1 where one of them is zero; leading = vector / |vector|.
+ * Throws {@link ShapeError} on operands that do not match.
+ */
+export function leadingSimilarity(pass: KernelPass, io: LeadingSimilarity): void {
+  const { vector, leading, out, index } = io;
+  for (const [name, operand] of Object.entries({ vector, leading, out })) {
+    expectDType("leadingSimilarity", name, operand, "float32");
+  }
+  expectShape("leadingSimilarity", "vector", vector, [1, leading.shape[0]]);
+  if (!(index < elementsOf(out))) {
+    throw new ShapeError(
+      `leadingSimilarity: index must be below ${elementsOf(out)}, the size of out, got ${index}`,
+    );
+  }
+  pass.dispatch({
+    kernel,
+    constants: { WORKGROUP_SIZE },
+    operands: { vector, leading, out },
+    params: { quads: leading.stride / 4, index },
+    workgroups: [1],
+  });
+}

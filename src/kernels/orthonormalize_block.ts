@@ -1,0 +1,39 @@
+import code from "../../shaders/orthonormalize_block.wgsl" with { type: "text" };
+import { ShapeError } from "../gpu/errors.ts";
+import { defineKernel } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { describe, expectDType, rowsOf, type Tensor } from "../gpu/tensor.ts";
+
+const kernel = defineKernel("orthonormalize_block", code);
+
+/** Rows of a block, as in the WGSL. */
+export const BLOCK_ROWS = 16;
+
+export interface OrthonormalizeBlock {
+  readonly block: Tensor; // (rows, columns) float32, at most 16 rows, in place
+  /** A row that keeps this squared length or less becomes zero. */
+  readonly least: number;
+}
+
+/**
+ * Makes the rows of a block orthonormal, in their order, by modified Gram–Schmidt. Throws
+ * {@link ShapeError} on more than 16 rows.
+ */
+export function orthonormalizeBlock(pass: KernelPass, { block, least }: OrthonormalizeBlock): void {
+  expectDType("orthonormalizeBlock", "block", block, "float32");
+  const rows = rowsOf(block.shape);
+  if (rows > BLOCK_ROWS) {
+    throw new ShapeError(
+      `orthonormalizeBlock: block must have at most ${BLOCK_ROWS} rows, got ${describe(block)}`,
+    );
+  }
+  // A processor's threads are loops: few are enough.
+  const WORKGROUP_SIZE = pass.gpu.adapter.software ? 32 : 128;
+  pass.dispatch({
+    kernel,
+    constants: { WORKGROUP_SIZE },
+    operands: { block },
+    params: { rows, row_quads: block.stride / 4, least },
+    workgroups: [1],
+  });
+}

@@ -1,0 +1,31 @@
+import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
+import code from "../../shaders/scale_rows.wgsl" with { type: "text" };
+import { defineKernel } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { expectDType, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { lanesOf } from "./flat.ts";
+import { rowsPerBinding, spans } from "./ranges.ts";
+
+const kernel = defineKernel("scale_rows", lanesCode, code);
+
+const WORKGROUP_SIZE = 64;
+
+export interface ScaleRows {
+  readonly matrix: Tensor; // (rows, columns) float32, in place
+  /** Threads a row, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/** row /= max |row|, rows of zeros apart. Throws {@link ShapeError} on another format. */
+export function scaleRows(pass: KernelPass, { matrix, lanes = lanesOf(pass.gpu) }: ScaleRows) {
+  expectDType("scaleRows", "matrix", matrix, "float32");
+  for (const [start, end] of spans(rowsOf(matrix.shape), rowsPerBinding(pass, matrix))) {
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE, LANES: lanes },
+      operands: { matrix: rowRange(matrix, start, end) },
+      params: { rows: end - start, row_quads: matrix.stride / 4 },
+      workgroups: [Math.ceil(((end - start) * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,47 @@
+import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
+import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
+import rngNormal from "../../shaders/lib/rng_normal.wgsl" with { type: "text" };
+import code from "../../shaders/seed_rows.wgsl" with { type: "text" };
+import { defineKernel } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { columnsOf, expectDType, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { lanesOf } from "./flat.ts";
+import type { StochasticRounding } from "./group_format.ts";
+import { rowsPerBinding, spans } from "./ranges.ts";
+
+const kernel = defineKernel("seed_rows", rng, rngNormal, lanesCode, code);
+
+const WORKGROUP_SIZE = 64;
+
+export interface SeedRows {
+  readonly target: Tensor; // (rows, columns) float32
+  /** Rows from this one on are filled; of those before it, only rows of zeros. */
+  readonly first: number;
+  readonly key: StochasticRounding;
+  /** Threads a row, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/** Normal random numbers in rows that hold nothing. Throws {@link ShapeError} on another format. */
+export function seedRows(pass: KernelPass, io: SeedRows): void {
+  const { target, first, key, lanes = lanesOf(pass.gpu) } = io;
+  expectDType("seedRows", "target", target, "float32");
+  for (const [start, end] of spans(rowsOf(target.shape), rowsPerBinding(pass, target))) {
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE, LANES: lanes },
+      operands: { target_values: rowRange(target, start, end) },
+      params: {
+        rows: end - start,
+        first: Math.max(0, first - start),
+        first_quad: (start * target.stride) / 4,
+        row_quads: target.stride / 4,
+        columns: columnsOf(target.shape),
+        seed: key.seed >>> 0,
+        step: key.step >>> 0,
+        tensor: key.tensor >>> 0,
+      },
+      workgroups: [Math.ceil(((end - start) * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The projector of a weight matrix (GaLore, Zhao et al. 2024, algorithm 2): the smaller side of a
+ * gradient G (m, n) is projected to R dimensions by the orthonormal rows of P (R, D).
+ *
+ *   m ≥ n, "right":   P (R, n)   low rank = G·Pᵀ (m, R)   back = N·P  (m, n)
+ *   m < n, "left":    P (R, m)   low rank = P·G  (R, n)   back = Pᵀ·N (m, n)
+ *
+ * The reference stores the left P as (m, R); in rows, both sides are one code. P is int4, eight to
+ * a word, unless asked otherwise. optim/subspace.ts finds it.
+ */
+import type { Allocator } from "../gpu/allocator.ts";
+import { ShapeError } from "../gpu/errors.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { type Layout, matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";
+import { createLazyRefresh, type LazyRefresh } from "./lazy_refresh.ts";
+import { subspaceMatmuls } from "./subspace_shape.ts";
+
+export type Side = "right" | "left";
+
+export interface Projector {
+  readonly side: Side;
+  readonly shape: readonly [m: number, n: number];
+  readonly rank: number;
+  readonly basis: Tensor; // P (R, D), int4 or float32; zero until the first refresh
+  readonly leading: Tensor; // (D) float32: the leading singular vector at the last refresh
+  readonly lazy: LazyRefresh;
+  /** Of the low-rank gradient: (m, R) or (R, n). */
+  readonly lowRankShape: readonly [number, number];
+}
+
+export interface ProjectorOptions {
+  readonly name: string;
+  readonly shape: readonly [m: number, n: number];
+  /** At most the smaller side. */
+  readonly rank: number;
+  /** P in int4, or in float32. */
+  readonly quantised: boolean;
+  /** Elements of a quantisation group. */
+  readonly groupSize: number;
+  /** Steps to the second refresh. */
+  readonly interval: number;
+}
+
+export function createProjector(allocator: Allocator, options: ProjectorOptions): Projector {
+  const { name, shape, rank, quantised, groupSize, interval } = options;
+  const [m, n] = shape, side = m >= n ? "right" : "left", dimensions = Math.min(m, n);
+  if (!(Number.isInteger(rank) && rank >= 1 && rank <= dimensions)) {
+    throw new ShapeError(
+      `createProjector: rank of ${name} (${m}, ${n}) must be 1 to ${dimensions}, got ${rank}`,
+    );
+  }
+  const purpose = "projections";
+  return {
+    side,
+    shape,
+    rank,
+    basis: allocator.tensor({
+      name: `${name}.basis`,
+      shape: [rank, dimensions],
+      purpose,
+      ...(quantised ? { dtype: "int4", groupSize } : { dtype: "float32" }),
+    }),
+    leading: allocator.tensor({
+      name: `${name}.leading`,
+      shape: [dimensions],
+      dtype: "float32",
+      purpose,
+    }),
+    lazy: createLazyRefresh(interval),
+    lowRankShape: side === "right" ? [m, rank] : [rank, n],
+  };
+}
+
+/** low rank = G·Pᵀ or P·G, added to what is there if `accumulate`. */
+export function project(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  { side, basis }: Projector,
+  { gradient, lowRank: c, accumulate }: {
+    readonly gradient: Tensor; // (m, n)
+    readonly lowRank: Tensor; // lowRankShape, float32
+    readonly accumulate?: boolean;
+  },
+): void {
+  matmul(
+    pass,
+    matmuls,
+    side === "right"
+      ? { layout: "NT", a: gradient, b: basis, c, accumulate }
+      : { layout: "NN", a: basis, b: gradient, c, accumulate },
+  );
+}
+
+/** update = α·N·P or α·Pᵀ·N. */
+export function projectBack(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  { side, basis }: Projector,
+  { lowRank, update: c, alpha }: {
+    readonly lowRank: Tensor; // N, lowRankShape
+    readonly update: Tensor; // (m, n) float32, overwritten
+    readonly alpha: number;
+  },
+): void {
+  matmul(
+    pass,
+    matmuls,
+    side === "right"
+      ? { layout: "NN", a: lowRank, b: basis, c, alpha }
+      : { layout: "TN", a: basis, b: lowRank, c, alpha },
+  );
+}
+
+/** The products that projecting and refreshing take, for sizing the matmul workspace. */
+export function projectorMatmuls({ side, shape: [m, n], rank }: Projector): MatmulShape[] {
+  const product = (layout: Layout, m: number, n: number, k: number) => ({ layout, m, n, k });
+  const projecting = side === "right"
+    ? [product("NT", m, rank, n), product("NN", m, n, rank)]
+    : [product("NN", rank, n, m), product("TN", m, n, rank)];
+  return [...projecting, ...subspaceMatmuls([m, n], rank)];
+}

@@ -1,0 +1,199 @@
+/**
+ * The leading singular vectors of a gradient, by randomised subspace iteration (Halko, Martinsson &
+ * Tropp 2011, algorithm 4.4) on the device: no SVD, and no gradient leaves it.
+ *
+ *   Q (k, D)   rows: the last basis, then random ones; k = R + 8
+ *   repeat:    Z = Q·G̃ (k, O),  Y = Z·G̃ᵀ (k, D),  Q = orthonormalise(Y)      G̃ = G or Gᵀ
+ *   T = Z·Zᵀ (k, k) of the last Q; U (k, k) = its eigenvectors, about: orthogonal iteration
+ *   basis = the first R rows of U·Q;   leading vector = the first eigenvector of T, times Q
+ *
+ * A warm start makes a few rounds enough, because gradients' subspaces move slowly; it also keeps
+ * the signs and the order of the vectors, and so the meaning of Adam's moments from one basis to
+ * the next, where an SVD flips signs as it likes. The leading vector is taken from T and not from
+ * the first row, which leans to the past: the lazy rule would see more likeness than there is.
+ */
+import type { Allocator } from "../gpu/allocator.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { expectShape, padded, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { groupDequantize } from "../kernels/group_dequantize.ts";
+import { groupQuantize, type StochasticRounding } from "../kernels/group_quantize.ts";
+import { leadingSimilarity } from "../kernels/leading_similarity.ts";
+import { matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
+import { powerIteration } from "../kernels/power_iteration.ts";
+import { scaleRows } from "../kernels/scale_rows.ts";
+import { seedRows } from "../kernels/seed_rows.ts";
+import {
+  createOrthonormalizeWorkspace,
+  orthonormalize,
+  type OrthonormalizeWorkspace,
+} from "./orthonormalize.ts";
+import type { Projector } from "./projector.ts";
+import { subspaceShape } from "./subspace_shape.ts";
+
+/** Rounds from random vectors, and from the last basis. */
+const COLD_ROUNDS = 6, WARM_ROUNDS = 3;
+/** Rounds of orthogonal iteration on T: they sort the vectors, for the last 8 to be the least. */
+const SORTING_ROUNDS = 4;
+/** Even where the first two singular values differ by one per cent only, 87% of the error goes. */
+const POWER_ITERATIONS = 100;
+
+/** Scratch memory for one refresh at a time; views of it take the shapes of each matrix. */
+export interface SubspaceWorkspace {
+  readonly q: Tensor; // (k, D) float32, and so on
+  readonly y: Tensor;
+  readonly z: Tensor; // (k, O)
+  readonly t: Tensor; // (k, k)
+  readonly u: Tensor;
+  readonly w: Tensor;
+  readonly vectors: Tensor; // (2, k)
+  readonly leading: Tensor; // (1, D)
+  readonly orthonormalize: OrthonormalizeWorkspace;
+}
+
+/** For matrices of these shapes. */
+export function createSubspaceWorkspace(
+  allocator: Allocator,
+  shapes: readonly (readonly [m: number, n: number, rank: number])[],
+): SubspaceWorkspace {
+  const sizes = shapes.map(([m, n, rank]) => subspaceShape([m, n], rank));
+  const make = (name: string, elementsOf: (size: typeof sizes[number]) => number) =>
+    allocator.tensor({
+      name: `subspace.${name}`,
+      shape: [Math.max(8, ...sizes.map(elementsOf))],
+      dtype: "float32",
+      purpose: "workspace",
+    });
+  const rows = Math.max(1, ...sizes.map(({ vectors }) => vectors));
+  const columns = Math.max(1, ...sizes.map(({ dimensions }) => dimensions));
+  return {
+    q: make("q", ({ vectors, dimensions }) => vectors * padded(dimensions)),
+    y: make("y", ({ vectors, dimensions }) => vectors * padded(dimensions)),
+    z: make("z", ({ vectors, other }) => vectors * padded(other)),
+    t: make("t", ({ vectors }) => vectors * padded(vectors)),
+    u: make("u", ({ vectors }) => vectors * padded(vectors)),
+    w: make("w", ({ vectors }) => vectors * padded(vectors)),
+    vectors: make("vectors", ({ vectors }) => 2 * padded(vectors)),
+    leading: make("leading", ({ dimensions }) => padded(dimensions)),
+    orthonormalize: createOrthonormalizeWorkspace(allocator, [rows, columns]),
+  };
+}
+
+export interface RefreshSubspace {
+  readonly gradient: Tensor; // (m, n) float32
+  /** Key of the random vectors. */
+  readonly seed: number;
+  readonly step: number;
+  readonly tensor: number;
+  /** Takes |cos| of the new leading vector and the last, −1 at a first refresh. */
+  readonly similarity: { readonly out: Tensor; readonly index: number };
+}
+
+/**
+ * Finds the subspace of a gradient: overwrites the projector's basis and leading vector, and counts
+ * the refresh. A gradient of rank below R leaves rows of the basis zero.
+ */
+export function refreshSubspace(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  workspace: SubspaceWorkspace,
+  projector: Projector,
+  { gradient, similarity, ...key }: RefreshSubspace,
+): void {
+  expectShape("refreshSubspace", "gradient", gradient, projector.shape);
+  const views = viewsOf(workspace, projector);
+  const product = products(pass, matmuls, projector, gradient);
+  const { q, y, z } = views;
+
+  const warm = projector.lazy.refreshes > 0;
+  if (warm) loadBasis(pass, projector, rowRange(q, 0, projector.rank));
+  const rounds = warm ? WARM_ROUNDS : COLD_ROUNDS;
+  for (let round = 0; round < rounds; round++) {
+    const first = round > 0 ? views.count : warm ? projector.rank : 0;
+    seedRows(pass, { target: q, first, key: roundKey(key, round) });
+    product.out(q, z);
+    scaleRows(pass, { matrix: z });
+    product.back(z, y);
+    orthonormalize(pass, matmuls, workspace.orthonormalize, { source: y, target: q });
+  }
+  product.out(q, z);
+  sort(pass, matmuls, workspace.orthonormalize, views);
+  storeBasis(pass, projector, views.sorted);
+  projector.lazy.refreshes++;
+
+  pass.copy(rowRange(views.u, 0, 1), views.vectors);
+  powerIteration(pass, { matrix: views.t, vectors: views.vectors, iterations: POWER_ITERATIONS });
+  const vector = rowRange(views.vectors, 0, 1);
+  matmul(pass, matmuls, { layout: "NN", a: vector, b: q, c: views.leading });
+  leadingSimilarity(pass, { vector: views.leading, leading: projector.leading, ...similarity });
+}
+
+type Views = ReturnType<typeof viewsOf>;
+
+function viewsOf(workspace: SubspaceWorkspace, { shape, rank }: Projector) {
+  const { vectors: k, dimensions, other } = subspaceShape(shape, rank);
+  const view = (name: Exclude<keyof SubspaceWorkspace, "orthonormalize">, of: readonly number[]) =>
+    viewAs(workspace[name], `subspace.${name}`, of);
+  return {
+    count: k,
+    q: view("q", [k, dimensions]),
+    y: view("y", [k, dimensions]),
+    z: view("z", [k, other]),
+    t: view("t", [k, k]),
+    u: view("u", [k, k]),
+    w: view("w", [k, k]),
+    vectors: view("vectors", [2, k]),
+    leading: view("leading", [1, dimensions]),
+    sorted: view("y", [rank, dimensions]), // y has served
+  };
+}
+
+/** Rows of length D times the gradient, to rows of length O, and those times it, back to D. */
+function products(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  { side }: Projector,
+  gradient: Tensor,
+) {
+  const [out, back] = side === "right" ? ["NT", "NN"] as const : ["NN", "NT"] as const;
+  return {
+    out: (a: Tensor, c: Tensor) => matmul(pass, matmuls, { layout: out, a, b: gradient, c }),
+    back: (a: Tensor, c: Tensor) => matmul(pass, matmuls, { layout: back, a, b: gradient, c }),
+  };
+}
+
+/** sorted = the first R rows of U·Q, U the eigenvectors of T = Z·Zᵀ by orthogonal iteration. */
+function sort(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  workspace: OrthonormalizeWorkspace,
+  { z, t, u, w, q, sorted }: Views,
+): void {
+  matmul(pass, matmuls, { layout: "NT", a: z, b: z, c: t });
+  pass.copy(t, w); // T times the unit matrix
+  orthonormalize(pass, matmuls, workspace, { source: w, target: u });
+  for (let round = 1; round < SORTING_ROUNDS; round++) {
+    matmul(pass, matmuls, { layout: "NN", a: u, b: t, c: w });
+    orthonormalize(pass, matmuls, workspace, { source: w, target: u });
+  }
+  matmul(pass, matmuls, {
+    layout: "NN",
+    a: rowRange(u, 0, sorted.shape[0]),
+    b: q,
+    c: sorted,
+  });
+}
+
+function loadBasis(pass: KernelPass, { basis }: Projector, target: Tensor): void {
+  if (basis.constants) groupDequantize(pass, { source: basis, target });
+  else pass.copy(basis, target);
+}
+
+function storeBasis(pass: KernelPass, { basis }: Projector, source: Tensor): void {
+  if (basis.constants) groupQuantize(pass, { source, target: basis });
+  else pass.copy(source, basis);
+}
+
+/** A key of its own for each round, so that no round repeats the vectors of another. */
+function roundKey({ seed, step, tensor }: StochasticRounding, round: number): StochasticRounding {
+  return { seed: seed + Math.imul(round, 0x85ebca6b), step, tensor };
+}

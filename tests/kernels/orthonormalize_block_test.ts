@@ -1,0 +1,39 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { KernelPass } from "../../src/gpu/pass.ts";
+import { ShapeError } from "../../src/gpu/errors.ts";
+import { orthonormalizeBlock } from "../../src/kernels/orthonormalize_block.ts";
+import { orthonormalize as oracle } from "../oracles/orthonormalize_block.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
+
+for (const [rows, columns] of [[1, 8], [7, 257], [16, 48], [16, 5461]]) {
+  gpuTest(`orthonormalize_block (${rows}, ${columns}) agrees with the oracle`, async (gpu) => {
+    const values = randomNormal(rows * columns, 1, 0.1);
+    const block = upload(gpu, "block", [rows, columns], values);
+    runPass(gpu, (pass) => orthonormalizeBlock(pass, { block, least: 1e-30 }));
+    // Random rows are far from dependent: errors stay those of sums of some thousand products.
+    const expected = oracle(values, columns);
+    assertClose("block", await download(gpu, block), expected, { atol: 2e-6, rtol: 1e-5 });
+  });
+}
+
+gpuTest("orthonormalize_block turns rows of nothing, or nothing new, into zeros", async (gpu) => {
+  const columns = 40, values = randomNormal(4 * columns, 1);
+  values.fill(0, columns, 2 * columns); // the second row is zero, the fourth twice the first
+  values.set(values.slice(0, columns).map((value) => 2 * value), 3 * columns);
+  const block = upload(gpu, "block", [4, columns], values);
+  runPass(gpu, (pass) => orthonormalizeBlock(pass, { block, least: 1e-6 }));
+  const actual = await download(gpu, block);
+  assertEquals(actual.slice(columns, 2 * columns), new Float32Array(columns));
+  assertEquals(actual.slice(3 * columns), new Float32Array(columns));
+  const expected = oracle(values, columns);
+  assertClose("block", actual, expected, { atol: 1e-6, rtol: 1e-5 });
+});
+
+gpuTest("orthonormalize_block refuses more than 16 rows", async (gpu) => {
+  await Promise.resolve();
+  assertThrows(
+    () => orthonormalizeBlock(new KernelPass(gpu), { block: upload(gpu, "b", [17, 8]), least: 0 }),
+    ShapeError,
+    "orthonormalizeBlock: block must have at most 16 rows, got float32 (17, 8)",
+  );
+});
