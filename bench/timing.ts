@@ -35,10 +35,11 @@ export class Stopwatch {
     return new Stopwatch(gpu, effort, median(times));
   }
 
-  /** Milliseconds of one `record`. It runs some times before that count, to compile and settle. */
+  /** Milliseconds of one `record`. */
   async milliseconds(record: Recorded): Promise<number> {
-    await this.#batch(record, 1);
-    let count = 1, time = await this.#batch(record, count);
+    // The first ones compile; and one slow moment must not pass for a long kernel.
+    let count = 1, time = Infinity;
+    for (let i = 0; i < 4; i++) time = Math.min(time, await this.#batch(record, count));
     while (time < this.effort.batchMilliseconds / 2 && count < MOST) {
       const wanted = count * this.effort.batchMilliseconds / Math.max(time, 0.1);
       count = Math.min(MOST, 10 * count, Math.ceil(wanted));

@@ -44,6 +44,7 @@ export function matmulVector(pass: KernelPass, problem: Problem, software: boole
     pass.dispatch({
       kernel: forFormat(kernels[b.dtype as MatrixType], "matmul", problem.c),
       constants: {
+        ROWS: m,
         LANES: lanes,
         WORKGROUP_SIZE: size,
         A_BFLOAT16: a.dtype === "bfloat16" ? 1 : 0,
