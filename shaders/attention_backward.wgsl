@@ -30,115 +30,113 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> gradients: Block;
-var<workgroup> exchange: array<f32, BLOCK_ROWS * COLUMN_LANES>;
+var<workgroup> exchange: array<vec4<f32>, WORKGROUP_SIZE>;   // a number for each row of a thread
+
+// One quad of four rows: a column of the matrix is a row.
+fn load_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(q[at.x + d]), unpack(q[at.y + d]), unpack(q[at.z + d]), unpack(q[at.w + d]),
+  );
+}
+
+fn load_k(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(k[at.x + d]), unpack(k[at.y + d]), unpack(k[at.z + d]), unpack(k[at.w + d]),
+  );
+}
+
+fn load_v(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(v[at.x + d]), unpack(v[at.y + d]), unpack(v[at.z + d]), unpack(v[at.w + d]),
+  );
+}
+
+fn load_dout(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(dout[at.x + d]), unpack(dout[at.y + d]), unpack(dout[at.z + d]), unpack(dout[at.w + d]),
+  );
+}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let row_lane = thread / COLUMN_LANES;
-  let column_lane = thread % COLUMN_LANES;
+  let row_lane = thread / LANES;
+  let column_lane = thread % LANES;
   let unit = params.first + group.x;
   let block = unit % params.blocks;
   let head = (unit / params.blocks) % params.heads;
-  let sequence = unit / (params.blocks * params.heads);
+  let base = (unit / (params.blocks * params.heads)) * params.length;
 
-  let base = sequence * params.length;
-  let statistics = params.sequence * params.length;
-  let q_head = head * HEAD_QUADS;
+  let first_query = block * BLOCK;
+  let last = params.length - 1u;
+  // Beyond the last query the last is done again, and not stored.
+  let query = rows_of(first_query, row_lane, last);
+  let q_at = (base + query) * params.q_quads + head * HEAD_QUADS;
   let k_head = (head / params.group) * HEAD_QUADS;
-  // Query i of the block is row_lane + ROW_LANES · r; beyond the last, the last is done again.
-  let first_query = block * BLOCK_ROWS;
-  let last_query = params.length - 1u;
-  let keys = min(first_query + BLOCK_ROWS, params.length);
+  let keys = min(first_query + BLOCK, params.length);
 
-  var query: array<u32, ROW_TILE>;
-  var q_start: array<u32, ROW_TILE>;
-  var lse: array<f32, ROW_TILE>;
-  for (var r = 0u; r < ROW_TILE; r++) {
-    query[r] = min(first_query + row_lane + ROW_LANES * r, last_query);
-    q_start[r] = (base + query[r]) * params.q_quads + q_head;
-    lse[r] = logsumexp[(statistics + base + query[r]) * params.lse_stride + head];
-    var dots = vec4<f32>(0.0);
-    for (var d = column_lane; d < HEAD_QUADS; d += COLUMN_LANES) {
-      dots += unpack(out[q_start[r] + d]) * unpack(dout[q_start[r] + d]);
+  // delta, each thread adding up a part of its rows.
+  var part = vec4<f32>(0.0);
+  for (var d = column_lane; d < HEAD_QUADS; d += LANES) {
+    for (var r = 0u; r < 4u; r++) {
+      part[r] += dot(unpack(out[q_at[r] + d]), unpack(dout[q_at[r] + d]));
     }
-    exchange[(row_lane + ROW_LANES * r) * COLUMN_LANES + column_lane] =
-      dots.x + dots.y + dots.z + dots.w;
   }
+  exchange[thread] = part;
   workgroupBarrier();
-  var row_delta: array<f32, ROW_TILE>;
-  for (var r = 0u; r < ROW_TILE; r++) {
-    let row = row_lane + ROW_LANES * r;
-    var sum = 0.0;
-    for (var i = 0u; i < COLUMN_LANES; i++) { sum += exchange[row * COLUMN_LANES + i]; }
-    row_delta[r] = sum;
-    if (column_lane == 0u && first_query + row <= last_query) {
-      delta[(statistics + base + query[r]) * params.lse_stride + head] = sum;
+  var row_delta = vec4<f32>(0.0);
+  for (var i = 0u; i < LANES; i++) { row_delta += exchange[row_lane * LANES + i]; }
+  var lse = vec4<f32>(0.0);
+  for (var r = 0u; r < 4u; r++) {
+    let at = (params.sequence * params.length + base + query[r]) * params.lse_stride + head;
+    lse[r] = logsumexp[at];
+    if (column_lane == 0u && first_query + row_lane + LANES * r <= last) {
+      delta[at] = row_delta[r];
     }
   }
 
-  var sums: array<vec4<f32>, ROW_TILE * OUT_QUADS>;
-  for (var first_key = 0u; first_key < keys; first_key += BLOCK_COLUMNS) {
-    let column = first_key + column_lane * COLUMN_TILE;
-    var k_start: array<u32, COLUMN_TILE>;
-    for (var c = 0u; c < COLUMN_TILE; c++) {
-      k_start[c] = (base + min(column + c, last_query)) * params.k_quads + k_head;
-    }
-    var s = Tile();
-    var dp = Tile();
+  var sums = Rows();
+  for (var first_key = 0u; first_key < keys; first_key += BLOCK) {
+    let column = first_key + 4u * column_lane;
+    let k_at = (base + next_four(column, last)) * params.k_quads + k_head;
+    // Column r: row r with the four keys.
+    var s = mat4x4<f32>();
+    var dp = mat4x4<f32>();
     for (var d = 0u; d < HEAD_QUADS; d++) {
-      var a: array<vec4<f32>, ROW_TILE>;
-      var e: array<vec4<f32>, ROW_TILE>;
-      for (var r = 0u; r < ROW_TILE; r++) {
-        a[r] = unpack(q[q_start[r] + d]);
-        e[r] = unpack(dout[q_start[r] + d]);
-      }
-      for (var c = 0u; c < COLUMN_TILE; c++) {
-        let key = unpack(k[k_start[c] + d]);
-        let value = unpack(v[k_start[c] + d]);
-        for (var r = 0u; r < ROW_TILE; r++) {
-          s[r * COLUMN_QUADS + c / 4u][c % 4u] += dot(a[r], key);
-          dp[r * COLUMN_QUADS + c / 4u][c % 4u] += dot(e[r], value);
-        }
-      }
+      s += transpose(load_k(k_at, d)) * load_q(q_at, d);
+      dp += transpose(load_v(k_at, d)) * load_dout(q_at, d);
     }
 
     workgroupBarrier();   // the block before has been read by all
-    for (var r = 0u; r < ROW_TILE; r++) {
-      for (var c = 0u; c < COLUMN_QUADS; c++) {
-        let key = vec4<u32>(column + 4u * c) + vec4<u32>(0u, 1u, 2u, 3u);
-        let p = exp(s[r * COLUMN_QUADS + c] * params.scale - lse[r]);
-        let ds = p * (dp[r * COLUMN_QUADS + c] - row_delta[r]) * params.scale;
-        gradients[(row_lane + ROW_LANES * r) * BLOCK_STRIDE + column_lane * COLUMN_QUADS + c] =
-          select(vec4<f32>(0.0), ds, key <= vec4<u32>(query[r]));
-      }
+    let key = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u);
+    for (var r = 0u; r < 4u; r++) {
+      let p = exp(s[r] * params.scale - lse[r]);
+      let ds = p * (dp[r] - row_delta[r]) * params.scale;
+      gradients[(row_lane + LANES * r) * BLOCK_STRIDE + column_lane] =
+        select(vec4<f32>(0.0), ds, key <= vec4<u32>(query[r]));
     }
     workgroupBarrier();
 
     // sums += ds · k
-    for (var c = 0u; c < min(BLOCK_COLUMNS, keys - first_key); c += 4u) {
-      var ds: array<vec4<f32>, ROW_TILE>;
-      for (var r = 0u; r < ROW_TILE; r++) {
-        ds[r] = gradients[(row_lane + ROW_LANES * r) * BLOCK_STRIDE + c / 4u];
+    for (var c = 0u; c < min(LANES, (keys - first_key + 3u) / 4u); c++) {
+      var ds = mat4x4<f32>();
+      for (var r = 0u; r < 4u; r++) {
+        ds[r] = gradients[(row_lane + LANES * r) * BLOCK_STRIDE + c];
       }
+      let b_at = (base + next_four(first_key + 4u * c, last)) * params.k_quads + k_head;
       for (var i = 0u; i < OUT_QUADS; i++) {
-        let d = min(column_lane + COLUMN_LANES * i, HEAD_QUADS - 1u);
-        for (var j = 0u; j < 4u; j++) {
-          let key = min(first_key + c + j, last_query);
-          let b = unpack(k[(base + key) * params.k_quads + k_head + d]);
-          for (var r = 0u; r < ROW_TILE; r++) { sums[r * OUT_QUADS + i] += ds[r][j] * b; }
-        }
+        sums[i] += load_k(b_at, min(column_lane + LANES * i, HEAD_QUADS - 1u)) * ds;
       }
     }
   }
 
-  for (var r = 0u; r < ROW_TILE; r++) {
-    if (first_query + row_lane + ROW_LANES * r <= last_query) {
+  for (var r = 0u; r < 4u; r++) {
+    if (first_query + row_lane + LANES * r <= last) {
       for (var i = 0u; i < OUT_QUADS; i++) {
-        let d = column_lane + COLUMN_LANES * i;
-        if (d < HEAD_QUADS) { dq[q_start[r] + d] = pack(sums[r * OUT_QUADS + i]); }
+        let d = column_lane + LANES * i;
+        if (d < HEAD_QUADS) { dq[q_at[r] + d] = pack(sums[i][r]); }
       }
     }
   }

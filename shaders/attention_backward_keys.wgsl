@@ -1,10 +1,10 @@
 // The gradients of the keys and values                     (Dao 2023, "FlashAttention-2", alg. 2)
 // forward: p = exp(q · kᵀ / sqrt(D) − logsumexp), causal; out = p · v
-//   ds = p · (dout · vᵀ − delta) / sqrt(D),  delta = rowsum(dout · out) from attention_backward.wgsl
+//   ds = p · (dout · vᵀ − delta) / sqrt(D),  delta = rowsum(dout · out) from attention_backward
 //   dv = pᵀ · dout,  dk = dsᵀ · q        (B·T, K·D) overwritten
 // The roles of attention.wgsl are swapped: a workgroup owns a block of keys of one key/value head
-// and walks over the queries that see them, of all the heads that share it. So dk and dv are sums in
-// registers, in a fixed order: no atomics, and no pass over partial sums.
+// and walks over the queries that see them, of all the heads that share it. So dk and dv are sums
+// in registers, in a fixed order: no atomics, and no pass over partial sums.
 
 struct Params {
   first: u32,      // first unit of this dispatch: (sequence, key/value head, block of keys)
@@ -32,116 +32,108 @@ struct Params {
 var<workgroup> probabilities: Block;   // transposed: rows are keys
 var<workgroup> gradients: Block;       // ds, transposed
 
+// One quad of four rows: a column of the matrix is a row.
+fn load_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(q[at.x + d]), unpack(q[at.y + d]), unpack(q[at.z + d]), unpack(q[at.w + d]),
+  );
+}
+
+fn load_k(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(k[at.x + d]), unpack(k[at.y + d]), unpack(k[at.z + d]), unpack(k[at.w + d]),
+  );
+}
+
+fn load_v(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(v[at.x + d]), unpack(v[at.y + d]), unpack(v[at.z + d]), unpack(v[at.w + d]),
+  );
+}
+
+fn load_dout(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(dout[at.x + d]), unpack(dout[at.y + d]), unpack(dout[at.z + d]), unpack(dout[at.w + d]),
+  );
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let row_lane = thread / COLUMN_LANES;
-  let column_lane = thread % COLUMN_LANES;
+  let row_lane = thread / LANES;
+  let column_lane = thread % LANES;
   let unit = params.first + group.x;
   let block = unit % params.blocks;
   let key_heads = params.heads / params.group;
   let key_head = (unit / params.blocks) % key_heads;
-  let sequence = unit / (params.blocks * key_heads);
+  let base = (unit / (params.blocks * key_heads)) * params.length;
 
-  let base = sequence * params.length;
-  let statistics = params.sequence * params.length + base;
+  let first_key = block * BLOCK;
   let last = params.length - 1u;
-  // Key i of the block is row_lane + ROW_LANES · r; beyond the last, the last is done again.
-  let first_key = block * BLOCK_ROWS;
-  var key: array<u32, ROW_TILE>;
-  var k_start: array<u32, ROW_TILE>;
-  for (var r = 0u; r < ROW_TILE; r++) {
-    key[r] = min(first_key + row_lane + ROW_LANES * r, last);
-    k_start[r] = (base + key[r]) * params.k_quads + key_head * HEAD_QUADS;
-  }
-  var dk_sums: array<vec4<f32>, ROW_TILE * OUT_QUADS>;
-  var dv_sums: array<vec4<f32>, ROW_TILE * OUT_QUADS>;
+  // Beyond the last key the last is done again, and not stored.
+  let key = rows_of(first_key, row_lane, last);
+  let k_at = (base + key) * params.k_quads + key_head * HEAD_QUADS;
+  var dk_sums = Rows();
+  var dv_sums = Rows();
 
   for (var member = 0u; member < params.group; member++) {
     let head = key_head * params.group + member;
     // Queries before the first key see nothing of this block.
-    let from_query = first_key - first_key % BLOCK_COLUMNS;
-    for (var first_query = from_query; first_query <= last; first_query += BLOCK_COLUMNS) {
-      let column = first_query + column_lane * COLUMN_TILE;
-      var q_start: array<u32, COLUMN_TILE>;
-      for (var c = 0u; c < COLUMN_TILE; c++) {
-        q_start[c] = (base + min(column + c, last)) * params.q_quads + head * HEAD_QUADS;
-      }
-      var s = Tile();
-      var dp = Tile();
+    for (var first_query = first_key; first_query <= last; first_query += BLOCK) {
+      let column = first_query + 4u * column_lane;
+      let columns = base + next_four(column, last);
+      let q_at = columns * params.q_quads + head * HEAD_QUADS;
+      // Column r: key r with the four queries.
+      var s = mat4x4<f32>();
+      var dp = mat4x4<f32>();
       for (var d = 0u; d < HEAD_QUADS; d++) {
-        var a: array<vec4<f32>, ROW_TILE>;
-        var e: array<vec4<f32>, ROW_TILE>;
-        for (var r = 0u; r < ROW_TILE; r++) {
-          a[r] = unpack(k[k_start[r] + d]);
-          e[r] = unpack(v[k_start[r] + d]);
-        }
-        for (var c = 0u; c < COLUMN_TILE; c++) {
-          let query = unpack(q[q_start[c] + d]);
-          let gradient = unpack(dout[q_start[c] + d]);
-          for (var r = 0u; r < ROW_TILE; r++) {
-            s[r * COLUMN_QUADS + c / 4u][c % 4u] += dot(a[r], query);
-            dp[r * COLUMN_QUADS + c / 4u][c % 4u] += dot(e[r], gradient);
-          }
-        }
+        s += transpose(load_q(q_at, d)) * load_k(k_at, d);
+        dp += transpose(load_dout(q_at, d)) * load_v(k_at, d);
       }
 
       workgroupBarrier();   // the blocks before have been read by all
-      for (var c = 0u; c < COLUMN_QUADS; c++) {
-        let query = vec4<u32>(column + 4u * c) + vec4<u32>(0u, 1u, 2u, 3u);
-        let inside = query <= vec4<u32>(last);
-        let at = (statistics + min(query, vec4<u32>(last))) * params.lse_stride + head;
-        let lse = vec4<f32>(
-          logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w],
-        );
-        let row_delta = vec4<f32>(delta[at.x], delta[at.y], delta[at.z], delta[at.w]);
-        for (var r = 0u; r < ROW_TILE; r++) {
-          let seen = inside & (query >= vec4<u32>(key[r]));
-          let p = select(
-            vec4<f32>(0.0), exp(s[r * COLUMN_QUADS + c] * params.scale - lse), seen,
-          );
-          let at_block = (row_lane + ROW_LANES * r) * BLOCK_STRIDE + column_lane * COLUMN_QUADS + c;
-          probabilities[at_block] = p;
-          gradients[at_block] = p * (dp[r * COLUMN_QUADS + c] - row_delta) * params.scale;
-        }
+      let query = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u);
+      let at = (params.sequence * params.length + columns) * params.lse_stride + head;
+      let lse = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
+      let row_delta = vec4<f32>(delta[at.x], delta[at.y], delta[at.z], delta[at.w]);
+      for (var r = 0u; r < 4u; r++) {
+        let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last));
+        let p = select(vec4<f32>(0.0), exp(s[r] * params.scale - lse), seen);
+        let place = (row_lane + LANES * r) * BLOCK_STRIDE + column_lane;
+        probabilities[place] = p;
+        gradients[place] = p * (dp[r] - row_delta) * params.scale;
       }
       workgroupBarrier();
 
       // dv += pᵀ · dout, dk += dsᵀ · q
-      for (var c = 0u; c < min(BLOCK_COLUMNS, last + 1u - first_query); c += 4u) {
-        var p: array<vec4<f32>, ROW_TILE>;
-        var ds: array<vec4<f32>, ROW_TILE>;
-        for (var r = 0u; r < ROW_TILE; r++) {
-          let at = (row_lane + ROW_LANES * r) * BLOCK_STRIDE + c / 4u;
-          p[r] = probabilities[at];
-          ds[r] = gradients[at];
+      for (var c = 0u; c < min(LANES, (last - first_query) / 4u + 1u); c++) {
+        var p = mat4x4<f32>();
+        var ds = mat4x4<f32>();
+        for (var r = 0u; r < 4u; r++) {
+          let place = (row_lane + LANES * r) * BLOCK_STRIDE + c;
+          p[r] = probabilities[place];
+          ds[r] = gradients[place];
         }
+        let b_at = (base + next_four(first_query + 4u * c, last)) * params.q_quads +
+          head * HEAD_QUADS;
         for (var i = 0u; i < OUT_QUADS; i++) {
-          let d = min(column_lane + COLUMN_LANES * i, HEAD_QUADS - 1u);
-          for (var j = 0u; j < 4u; j++) {
-            let query = base + min(first_query + c + j, last);
-            let at = query * params.q_quads + head * HEAD_QUADS + d;
-            let gradient = unpack(dout[at]);
-            let vector = unpack(q[at]);
-            for (var r = 0u; r < ROW_TILE; r++) {
-              dv_sums[r * OUT_QUADS + i] += p[r][j] * gradient;
-              dk_sums[r * OUT_QUADS + i] += ds[r][j] * vector;
-            }
-          }
+          let d = min(column_lane + LANES * i, HEAD_QUADS - 1u);
+          dv_sums[i] += load_dout(b_at, d) * p;
+          dk_sums[i] += load_q(b_at, d) * ds;
         }
       }
     }
   }
 
-  for (var r = 0u; r < ROW_TILE; r++) {
-    if (first_key + row_lane + ROW_LANES * r <= last) {
+  for (var r = 0u; r < 4u; r++) {
+    if (first_key + row_lane + LANES * r <= last) {
       for (var i = 0u; i < OUT_QUADS; i++) {
-        let d = column_lane + COLUMN_LANES * i;
+        let d = column_lane + LANES * i;
         if (d < HEAD_QUADS) {
-          dk[k_start[r] + d] = pack(dk_sums[r * OUT_QUADS + i]);
-          dv[k_start[r] + d] = pack(dv_sums[r * OUT_QUADS + i]);
+          dk[k_at[r] + d] = pack(dk_sums[i][r]);
+          dv[k_at[r] + d] = pack(dv_sums[i][r]);
         }
       }
     }

@@ -1,8 +1,8 @@
 // forward: out[n] = weight[tokens[n]]
-//   dweight[v] += Σ dx[n] over the n with tokens[n] = v          added: the head may share the table
-// A gather, not a scatter: WGSL has no float atomics, and a fixed order keeps runs identical bit for
-// bit. Positions come sorted by token; the thread of the position that starts a run of equal tokens
-// walks the run and owns the row of dweight, the others have nothing to do.
+//   dweight[v] += Σ dx[n] over the n with tokens[n] = v         added: the head may share the table
+// A gather, not a scatter: WGSL has no float atomics, and a fixed order keeps runs identical bit
+// for bit. Positions come sorted by token; the thread of the position that starts a run of equal
+// tokens walks the run and owns the row of dweight, the others have nothing to do.
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -1,8 +1,8 @@
 // Rotary position embedding, in place                                   (Su et al. 2021, eq. 34)
 //   x (B·T, heads·D); each head's halves (x1, x2) turn by the angle of their position:
 //   x1 ← x1 · cos − x2 · sin,  x2 ← x2 · cos + x1 · sin
-// Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). The backward
-// pass is the same turn the other way round, so it needs nothing saved.
+// Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). Going back
+// is the same turn the other way round, so it needs nothing saved.
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -25,6 +25,10 @@ const TESTED_AS: Record<string, string> = {
   matmul_vector: "matmul",
   // dk and dv: the second dispatch of one backward pass.
   attention_backward_keys: "attention_backward",
+  attention_stage: "attention",
+  attention_texture: "attention",
+  attention_backward_texture: "attention_backward",
+  attention_backward_keys_texture: "attention_backward",
 };
 
 function filesIn(folder: string, extension: string): string[] {

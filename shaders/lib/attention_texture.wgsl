@@ -1,8 +1,8 @@
 // What the attention kernels for software adapters share. A thread owns four rows (queries, or keys
 // in the backward pass over keys) of one head and walks over columns four at a time: products are
-// 4 × 4 matrices in registers, nothing is shared, and there are no barriers. On a processor, where a
-// "register" is a place in its first cache, that beats tiles in workgroup memory five times; on a
-// card the sums of four rows would not fit. Operands are staged in textures (attention_stage.wgsl).
+// 4 × 4 matrices in registers, nothing is shared, and there are no barriers. On a processor, where
+// a "register" is a place in its first cache, that beats tiles in workgroup memory; on a card the
+// sums of four rows would not fit. Operands are staged in textures (attention_stage.wgsl).
 // Prepended by attention_texture.ts: HEAD_QUADS = D / 4.
 const WORKGROUP_SIZE = 8u;   // one vector of the processor
 

@@ -1,22 +1,28 @@
-// Geometry that the attention kernels share. A workgroup owns a block of rows (queries, or keys in
-// the backward pass over keys) and walks over blocks of columns. Its threads form a grid of
-// ROW_LANES × COLUMN_LANES; in a product over the head size a thread makes a tile of ROW_TILE rows
-// × COLUMN_TILE columns in registers, so that each element it loads serves several products; in a
-// product over columns it makes ROW_TILE rows × OUT_QUADS quads of the head.
-// Prepended by attention_tile.ts: HEAD_QUADS = D / 4, ROW_LANES, COLUMN_LANES, ROW_TILE,
-// COLUMN_QUADS.
-const COLUMN_TILE = 4u * COLUMN_QUADS;
-const BLOCK_ROWS = ROW_LANES * ROW_TILE;
-const BLOCK_COLUMNS = COLUMN_LANES * COLUMN_TILE;
-const OUT_QUADS = (HEAD_QUADS + COLUMN_LANES - 1u) / COLUMN_LANES;
-const WORKGROUP_SIZE = ROW_LANES * COLUMN_LANES;
+// What the attention kernels for cards share. A workgroup owns a block of 32 rows (queries, or keys
+// in the backward pass over keys) of one head and walks over blocks of 32 columns. Its 64 threads
+// form a grid of LANES × LANES. In a product over the head a thread makes a tile of 4 rows × 4
+// columns in registers, so that each element it loads serves four products; in a product over
+// columns it makes 4 rows × OUT_QUADS quads of the head. Small enough for registers at D = 128, for
+// 16 KiB of workgroup memory, and not to waste much of short sequences on the masked half.
+// Prepended by attention_tile.ts: HEAD_QUADS = D / 4, LANES.
+const BLOCK = 4u * LANES;
+const OUT_QUADS = (HEAD_QUADS + LANES - 1u) / LANES;
+const WORKGROUP_SIZE = LANES * LANES;
 
 // A block of probabilities, or of their gradients, that the threads hand to one another: rows of
-// BLOCK_COLUMNS in fours, and one four of padding against bank conflicts.
-const BLOCK_STRIDE = BLOCK_COLUMNS / 4u + 1u;
-alias Block = array<vec4<f32>, BLOCK_ROWS * BLOCK_STRIDE>;
+// BLOCK columns in fours, and one four of padding against bank conflicts.
+const BLOCK_STRIDE = LANES + 1u;
+alias Block = array<vec4<f32>, BLOCK * BLOCK_STRIDE>;
 
-// A thread's tile: ROW_TILE rows of COLUMN_QUADS fours.
-alias Tile = array<vec4<f32>, ROW_TILE * COLUMN_QUADS>;
+// A sum of four rows: matrix i, column r holds quad lane + LANES · i of row r's head.
+alias Rows = array<mat4x4<f32>, OUT_QUADS>;
 
-const LOWEST = -3.4e38;
+// A thread's four rows lie LANES apart, its four columns side by side; none is beyond the last.
+fn rows_of(first: u32, lane: u32, last: u32) -> vec4<u32> {
+  let apart = vec4<u32>(0u, LANES, 2u * LANES, 3u * LANES);
+  return min(vec4<u32>(first + lane) + apart, vec4<u32>(last));
+}
+
+fn next_four(first: u32, last: u32) -> vec4<u32> {
+  return min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+}
