@@ -23,6 +23,7 @@
 export { GpuError, OutOfMemoryError, ShapeError, UserError } from "./src/gpu/errors.ts";
 export { type AdapterDescription, findAdapter, Gpu } from "./src/gpu/gpu.ts";
 export type { Purpose } from "./src/gpu/tensor.ts";
+export { CONSUMER_CARD, type Machine, machineOf } from "./src/kernels/machine.ts";
 export { type LlamaConfig, parameterCount, PRESETS } from "./src/model/config.ts";
 export { loadTokenizer, TextStream, type Tokenizer } from "./src/data/tokenizer.ts";
 export { type Batch, BatchStream, type DataOptions } from "./src/data/batches.ts";
@@ -43,5 +44,5 @@ export {
   type PretrainOptions,
   pretrainOptions,
 } from "./src/train/options.ts";
-export { fullAdamWShape, machineOf, type MemoryPlan, planMemory } from "./src/train/plan.ts";
+export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
 export { Trainer } from "./src/train/trainer.ts";

@@ -2,13 +2,13 @@
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import { Profiler } from "../src/gpu/profiler.ts";
+import { machineOf } from "../src/kernels/machine.ts";
 import { type LlamaConfig, PRESETS } from "../src/model/config.ts";
 import { initialize } from "../src/model/initialize.ts";
 import { uploadRope } from "../src/model/llama.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
 import { trainingShape } from "../src/train/method.ts";
 import { memoryOptions } from "../src/train/options.ts";
-import { machineOf } from "../src/train/plan.ts";
 import { type MicroBatch, trainStep } from "../src/train/step.ts";
 
 export interface StepResult {
@@ -28,7 +28,7 @@ export async function benchStep(gpu: Gpu): Promise<StepResult> {
   const config: LlamaConfig = PRESETS.llama_nano;
   const options = memoryOptions.parse({ model: "llama_nano", batchSize, seqLen, rank: 32 });
   const training = buildTraining(gpu, config, trainingShape(options, config), machineOf(gpu));
-  uploadRope(gpu, config, training.model.rope);
+  uploadRope(gpu, training.model);
   const pass = new KernelPass(gpu);
   const { parameters } = training.model;
   initialize(gpu, pass, config, parameters, {

@@ -1,11 +1,15 @@
 /** `bench`: speed of the kernels on this adapter. */
 import { z } from "zod";
-import { UserError } from "../gpu/errors.ts";
+import { bench as measure, formatMeasurement, MEASUREMENT_HEAD } from "../../bench/bench.ts";
+import { benchStep, type StepResult } from "../../bench/step.ts";
+import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions, section } from "../train/options_schema.ts";
-import type { Command, Io } from "./command.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+import { formatTable } from "./format.ts";
 
 const options = defineOptions({
   fields: section("Selection", {
+    quick: z.boolean().default(false).describe("short batches: faster, and less steady"),
     filter: z.string().min(1).optional().describe("only benchmarks whose name contains this"),
   }),
 });
@@ -19,6 +23,31 @@ export const bench: Command = {
   run,
 };
 
-function run(_options: BenchOptions, _io: Io): Promise<number> {
-  throw new UserError("bench: not wired yet");
+async function run({ filter, quick }: BenchOptions, io: Io): Promise<number> {
+  const gpu = await Gpu.open();
+  try {
+    io.log(`adapter: ${gpu.adapter.description || gpu.adapter.device}`);
+    io.log(MEASUREMENT_HEAD);
+    for await (const measured of measure(gpu, { filter, quick, signal: io.signal })) {
+      io.result(measured, formatMeasurement(measured));
+    }
+    if (!io.signal.aborted && (!filter || "step".includes(filter))) {
+      const step = await benchStep(gpu);
+      io.result(step, formatStep(step));
+    }
+  } finally {
+    gpu.close();
+  }
+  return EXIT.done;
+}
+
+function formatStep({ shape, phases, step_ms, tokens_per_second }: StepResult): string {
+  const rows = Object.entries(phases).map(([phase, milliseconds]) => [
+    phase,
+    milliseconds.toFixed(1),
+    `${(100 * milliseconds / step_ms).toFixed(0)}%`,
+  ]);
+  return `\nstep of ${shape} tokens: ${step_ms.toFixed(0)} ms, ${
+    tokens_per_second.toFixed(0)
+  } tokens/s\n${formatTable(["phase", "ms", "of a step"], rows)}`;
 }

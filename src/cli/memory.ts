@@ -1,13 +1,12 @@
 /** `memory`: the bytes that a training run would take, without running it. */
-import { findAdapter } from "../gpu/gpu.ts";
-import { Gpu } from "../gpu/gpu.ts";
+import { findAdapter, Gpu } from "../gpu/gpu.ts";
 import { PURPOSES } from "../gpu/tensor.ts";
+import { CONSUMER_CARD, machineOf } from "../kernels/machine.ts";
 import { type LlamaConfig, parameterCount } from "../model/config.ts";
 import { resolveConfig, shapeWarnings, trainingShape } from "../train/method.ts";
 import { type MemoryOptions, memoryOptions } from "../train/options.ts";
-import { fullAdamWShape, machineOf, type MemoryPlan, planMemory } from "../train/plan.ts";
-import { EXIT } from "./command.ts";
-import type { Command, Io } from "./command.ts";
+import { fullAdamWShape, type MemoryPlan, planMemory } from "../train/plan.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
 import { formatBytes, formatTable } from "./format.ts";
 
 export const memory: Command = {
@@ -30,7 +29,7 @@ async function run(options: MemoryOptions, io: Io): Promise<number> {
   // The kernels chosen for this machine decide a part of the workspace; without an adapter, a
   // card's are assumed.
   const gpu = await findAdapter() ? await Gpu.open() : null;
-  const machine = machineOf(gpu);
+  const machine = gpu ? machineOf(gpu) : CONSUMER_CARD;
   gpu?.close();
   const plan = planMemory(config, shape, machine);
   const full = planMemory(config, fullAdamWShape(shape), machine);

@@ -6,13 +6,14 @@ import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import { createMatmulWorkspace, matmul, matmulVariant } from "../kernels/matmul.ts";
+import { machineOf } from "../kernels/machine.ts";
+import { matmul } from "../kernels/matmul.ts";
 import { createActivations } from "../model/activations.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
 import { finalNorm } from "../model/head.ts";
 import { uploadTokens } from "../model/inputs.ts";
-import { createRope, forwardMatmuls, type Llama, uploadRope } from "../model/llama.ts";
+import { createLlama, uploadRope } from "../model/llama.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import { randomStream, sampleToken, type SamplingOptions } from "./sampling.ts";
 
@@ -81,18 +82,15 @@ function createDecoder(
     scope.tensor({ name, shape, dtype: format, purpose: "activations" });
   const activationsOf = (length: number) =>
     createActivations(scope, config, { batch: 1, length, dtype, keep: "nothing" });
-  const rope = createRope(scope, config, capacity);
-  uploadRope(gpu, config, rope);
-  const model: Llama = {
-    config,
-    parameters,
-    rope,
-    matmul: createMatmulWorkspace(scope, {
-      variant: matmulVariant(gpu.adapter),
-      limits: gpu.limits,
-      shapes: forwardMatmuls(config, promptLength, 1),
-    }),
-  };
+  const model = createLlama(scope, config, parameters, {
+    machine: machineOf(gpu),
+    batch: 1,
+    length: promptLength,
+    positions: capacity,
+    headRows: 1,
+    backward: false,
+  });
+  uploadRope(gpu, model);
   const keys = config.keyValueHeads * config.headSize;
   const cache: KeyValueCache = {
     layers: parameters.layers.map((_, layer) => ({

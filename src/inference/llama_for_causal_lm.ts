@@ -23,7 +23,8 @@ import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import { createMatmulWorkspace, matmul, matmulVariant } from "../kernels/matmul.ts";
+import { machineOf } from "../kernels/machine.ts";
+import { matmul } from "../kernels/matmul.ts";
 import {
   type Activations,
   createActivations,
@@ -37,18 +38,11 @@ import type { GradientSink } from "../model/gradients.ts";
 import {
   createHeadWorkspace,
   finalNorm,
-  headChunk,
   headLossAndGradients,
   type HeadWorkspace,
 } from "../model/head.ts";
 import { uploadTargets, uploadTokenOrder, uploadTokens } from "../model/inputs.ts";
-import {
-  backwardMatmuls,
-  createRope,
-  forwardMatmuls,
-  type Llama,
-  uploadRope,
-} from "../model/llama.ts";
+import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
 import {
   createParameters,
   type LlamaParameters,
@@ -198,24 +192,19 @@ export class LlamaForCausalLM {
   } {
     const { gpu, config, parameters, dtype } = this;
     const tokens = batch * length;
-    const chunk = keep === "nothing" ? headChunk(config, tokens) : tokens;
-    const shapes = forwardMatmuls(config, tokens, chunk);
-    if (keep !== "nothing") shapes.push(...backwardMatmuls(config, tokens, chunk));
-    const rope = createRope(scope, config, length);
-    uploadRope(gpu, config, rope);
+    const head = createHeadWorkspace(scope, config, tokens);
+    const model = createLlama(scope, config, parameters, {
+      machine: machineOf(gpu),
+      batch,
+      length,
+      headRows: keep === "nothing" ? head.chunk : tokens,
+      backward: keep !== "nothing",
+    });
+    uploadRope(gpu, model);
     return {
-      model: {
-        config,
-        parameters,
-        rope,
-        matmul: createMatmulWorkspace(scope, {
-          variant: matmulVariant(gpu.adapter),
-          limits: gpu.limits,
-          shapes,
-        }),
-      },
+      model,
+      head,
       activations: createActivations(scope, config, { batch, length, dtype, keep }),
-      head: createHeadWorkspace(scope, config, tokens),
       losses: scope.tensor({ name: "losses", shape: [1], dtype: "float32", purpose: "workspace" }),
     };
   }

@@ -123,6 +123,7 @@ function attentionBlockBackward(
     heads: config.heads,
     keyValueHeads: config.keyValueHeads,
     headSize,
+    workspace: model.attention,
   });
   rope(pass, { x: dquery, table: model.rope, headSize, length, inverse: true });
   rope(pass, { x: dkey, table: model.rope, headSize, length, inverse: true });

@@ -98,7 +98,7 @@ export function forwardToGate(
 
 function attend(
   pass: KernelPass,
-  { config }: Llama,
+  { config, attention: workspace }: Llama,
   { batch, length }: Activations,
   saved: LayerActivations,
   layer: number,
@@ -127,6 +127,7 @@ function attend(
     heads: config.heads,
     keyValueHeads: config.keyValueHeads,
     headSize: config.headSize,
+    workspace,
   });
 }
 

@@ -2,8 +2,14 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { type AttentionWorkspace, createAttentionWorkspace } from "../kernels/attention.ts";
 import { packTensor } from "../kernels/convert.ts";
-import type { MatmulShape, MatmulWorkspace } from "../kernels/matmul.ts";
+import type { Machine } from "../kernels/machine.ts";
+import {
+  createMatmulWorkspace,
+  type MatmulShape,
+  type MatmulWorkspace,
+} from "../kernels/matmul.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { LlamaParameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
@@ -13,26 +19,64 @@ export interface Llama {
   readonly config: LlamaConfig;
   readonly parameters: LlamaParameters;
   readonly matmul: MatmulWorkspace;
+  readonly attention: AttentionWorkspace | undefined;
   /** (T, D): see {@link ropeTable}. */
   readonly rope: Tensor;
 }
 
-export function createRope(allocator: Allocator, config: LlamaConfig, length: number): Tensor {
-  return allocator.tensor({
-    name: "rope",
-    shape: [length, config.headSize],
-    dtype: "float32",
-    purpose: "workspace",
-  });
+/** What a model will be run on, which sizes its workspaces. */
+export interface LlamaUse {
+  readonly machine: Machine;
+  readonly batch: number; // B
+  /** Most tokens of a sequence that go through the model at once. */
+  readonly length: number;
+  /** Most positions, those of a KV cache included; `length` where there is none. */
+  readonly positions?: number;
+  /** Tokens whose logits are computed at once. */
+  readonly headRows: number;
+  readonly backward: boolean;
+  /** Products beside the model's own. */
+  readonly matmuls?: readonly MatmulShape[];
+}
+
+/** Adds to the parameters what running them takes. {@link uploadRope} must follow on a device. */
+export function createLlama(
+  allocator: Allocator,
+  config: LlamaConfig,
+  parameters: LlamaParameters,
+  { machine, batch, length, positions = length, headRows, backward, matmuls = [] }: LlamaUse,
+): Llama {
+  const { variant, limits } = machine;
+  const tokens = batch * length;
+  const shapes = [...forwardMatmuls(config, tokens, headRows), ...matmuls];
+  if (backward) shapes.push(...backwardMatmuls(config, tokens, headRows));
+  return {
+    config,
+    parameters,
+    matmul: createMatmulWorkspace(allocator, { variant, limits, shapes }),
+    attention: createAttentionWorkspace(allocator, {
+      ...config,
+      variant,
+      batch,
+      length: positions,
+      backward,
+    }),
+    rope: allocator.tensor({
+      name: "rope",
+      shape: [positions, config.headSize],
+      dtype: "float32",
+      purpose: "workspace",
+    }),
+  };
 }
 
 /** Fills the table; rows of a head size that is no multiple of 8 are padded. */
-export function uploadRope(gpu: Gpu, config: LlamaConfig, rope: Tensor): void {
+export function uploadRope(gpu: Gpu, { config, rope }: Llama): void {
   gpu.write(rope, packTensor(rope, ropeTable(config, rope.shape[0])));
 }
 
 /** Products of a forward pass over N tokens, with the head in chunks of n. */
-export function forwardMatmuls(config: LlamaConfig, N: number, n: number): MatmulShape[] {
+function forwardMatmuls(config: LlamaConfig, N: number, n: number): MatmulShape[] {
   const { hiddenSize: C, vocabSize: V } = config;
   return [
     ...projectionShapes(config).map(([out, inner]) => product("NT", N, out, inner)),
@@ -41,7 +85,7 @@ export function forwardMatmuls(config: LlamaConfig, N: number, n: number): Matmu
 }
 
 /** Products of a backward pass: gradients of inputs and of weights. */
-export function backwardMatmuls(config: LlamaConfig, N: number, n: number): MatmulShape[] {
+function backwardMatmuls(config: LlamaConfig, N: number, n: number): MatmulShape[] {
   const { hiddenSize: C, vocabSize: V } = config;
   return [
     ...projectionShapes(config).flatMap(([out, inner]) => [

@@ -5,7 +5,7 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import { createMatmulWorkspace, type MatmulVariant } from "../kernels/matmul.ts";
+import type { Machine } from "../kernels/machine.ts";
 import {
   type Activations,
   type BackwardActivations,
@@ -13,8 +13,8 @@ import {
   createBackwardActivations,
 } from "../model/activations.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import { createHeadWorkspace, headChunk, type HeadWorkspace } from "../model/head.ts";
-import { backwardMatmuls, createRope, forwardMatmuls, type Llama } from "../model/llama.ts";
+import { createHeadWorkspace, type HeadWorkspace } from "../model/head.ts";
+import { createLlama, type Llama } from "../model/llama.ts";
 import { createParameters, type WeightType } from "../model/parameters.ts";
 import {
   createParameterStates,
@@ -32,12 +32,6 @@ export interface TrainingShape {
   readonly weights: WeightType;
   readonly weightGroupSize: number;
   readonly optimizer: OptimizerOptions;
-}
-
-/** What of the machine decides allocations: its limits and the kernels chosen for it. */
-export interface Machine {
-  readonly matmulVariant: MatmulVariant;
-  readonly limits: GPUSupportedLimits;
 }
 
 /** Steps whose losses can wait on the device before one read fetches them all. */
@@ -72,18 +66,15 @@ export function buildTraining(
   const backward = createBackwardActivations(allocator, config, options);
   const head = createHeadWorkspace(allocator, config, tokens);
   const states = createParameterStates(allocator, parameters, shape.optimizer);
-  const chunk = headChunk(config, tokens);
-  const matmul = createMatmulWorkspace(allocator, {
-    variant: machine.matmulVariant,
-    limits: machine.limits,
-    shapes: [
-      ...forwardMatmuls(config, tokens, chunk),
-      ...backwardMatmuls(config, tokens, chunk),
-      ...optimizerMatmuls(states),
-    ],
+  const model = createLlama(allocator, config, parameters, {
+    machine,
+    batch,
+    length,
+    headRows: head.chunk,
+    backward: true,
+    matmuls: optimizerMatmuls(states),
   });
-  const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, matmul);
-  const rope = createRope(allocator, config, length);
+  const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, model.matmul);
   const losses = allocator.tensor({
     name: "losses",
     shape: [LOSS_RING + 1],
@@ -91,7 +82,7 @@ export function buildTraining(
     purpose: "workspace",
   });
   return {
-    model: { config, parameters, matmul, rope },
+    model,
     activations,
     backward,
     head,

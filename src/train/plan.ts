@@ -1,11 +1,10 @@
 /** The memory plan: what a run will allocate, to the byte, before it allocates anything. */
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
-import type { Gpu } from "../gpu/gpu.ts";
 import type { Purpose } from "../gpu/tensor.ts";
-import { matmulVariant } from "../kernels/matmul.ts";
+import { CONSUMER_CARD, type Machine } from "../kernels/machine.ts";
 import { type LlamaConfig, parameterCount } from "../model/config.ts";
-import { buildTraining, type Machine, type TrainingShape } from "./build.ts";
+import { buildTraining, type TrainingShape } from "./build.ts";
 
 export interface MemoryPlan {
   /** Bytes of GPU memory at the peak of the run. */
@@ -15,28 +14,11 @@ export interface MemoryPlan {
   readonly largest: { readonly name: string; readonly bytes: number };
 }
 
-/** WebGPU's default limits: what a plan assumes of a machine that is not here. */
-const A_CARD: Machine = {
-  matmulVariant: "tiled",
-  limits: {
-    maxBufferSize: 2 ** 32,
-    maxStorageBufferBindingSize: 2 ** 31,
-    maxTextureDimension2D: 8192,
-    maxComputeWorkgroupsPerDimension: 65535,
-    maxComputeWorkgroupStorageSize: 16384,
-  } as unknown as GPUSupportedLimits,
-};
-
-/** The machine behind a device; without one, a consumer card is assumed. */
-export function machineOf(gpu: Gpu | null): Machine {
-  return gpu ? { matmulVariant: matmulVariant(gpu.adapter), limits: gpu.limits } : A_CARD;
-}
-
 /** Plans a training run by running the allocating code against counters. */
 export function planMemory(
   config: LlamaConfig,
   shape: TrainingShape,
-  machine: Machine = A_CARD,
+  machine: Machine = CONSUMER_CARD,
 ): MemoryPlan {
   const allocator = new PlanAllocator();
   buildTraining(allocator, config, shape, machine);

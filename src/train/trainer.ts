@@ -27,6 +27,7 @@ import { saveWeights } from "../formats/pretrained.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
+import { machineOf } from "../kernels/machine.ts";
 import { type LlamaConfig, parameterCount } from "../model/config.ts";
 import { initialize } from "../model/initialize.ts";
 import { uploadRope } from "../model/llama.ts";
@@ -43,7 +44,7 @@ import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
 import { Metrics, writeSummary } from "./metrics.ts";
 import type { PretrainOptions } from "./options.ts";
-import { assertFits, machineOf, type MemoryPlan } from "./plan.ts";
+import { assertFits, type MemoryPlan } from "./plan.ts";
 import { assertSameRun, restoreTensors, type RunState, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
 
@@ -110,7 +111,7 @@ export class Trainer {
       training,
       data,
     );
-    uploadRope(gpu, config, training.model.rope);
+    uploadRope(gpu, training.model);
     if (checkpoint) await trainer.#restore(checkpoint, state!);
     else trainer.#initialize();
     await gpu.check();
