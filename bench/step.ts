@@ -1,87 +1,162 @@
-/** A training step by phases, and tokens a second. */
+/** A training step, whole and by phases, and tokens a second. */
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import { Profiler } from "../src/gpu/profiler.ts";
+import { type Tensor, viewAs } from "../src/gpu/tensor.ts";
+import { applyUpdate } from "../src/kernels/apply_update.ts";
 import { machineOf } from "../src/kernels/machine.ts";
-import { type LlamaConfig, PRESETS } from "../src/model/config.ts";
+import { backward } from "../src/model/backward.ts";
+import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";
+import { forward } from "../src/model/forward.ts";
+import type { GradientSink } from "../src/model/gradients.ts";
+import { finalNorm, headLossAndGradients } from "../src/model/head.ts";
 import { initialize } from "../src/model/initialize.ts";
 import { uploadRope } from "../src/model/llama.ts";
+import { adamStep } from "../src/optim/adam.ts";
+import type { Optimizer, ParameterState } from "../src/optim/optimizer.ts";
+import { project, projectBack, type Projector } from "../src/optim/projector.ts";
+import { refreshSubspace } from "../src/optim/subspace.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
 import { trainingShape } from "../src/train/method.ts";
 import { memoryOptions } from "../src/train/options.ts";
 import { type MicroBatch, trainStep } from "../src/train/step.ts";
+import type { Recorded, Stopwatch } from "./timing.ts";
 
 export interface StepResult {
   readonly name: string;
   readonly shape: string;
-  /** Milliseconds on the GPU's clock by phase; of the refresh, by the clock on the wall. */
-  readonly phases: Readonly<Record<string, number>>;
   readonly step_ms: number;
   readonly tokens_per_second: number;
+  /** Milliseconds of each phase on its own; `refresh` is that of every subspace at once. */
+  readonly phases: Readonly<Record<string, number>>;
+  /** Milliseconds of the step's kernels by the GPU's clock, where that tells the truth. */
+  readonly kernels?: Readonly<Record<string, number>>;
 }
 
-const REPETITIONS = 5;
-
-/** Steps of `llama_nano` with Q-GaLore at the demo's sizes. */
-export async function benchStep(gpu: Gpu): Promise<StepResult> {
-  const batchSize = 8, seqLen = 128;
-  const config: LlamaConfig = PRESETS.llama_nano;
-  const options = memoryOptions.parse({ model: "llama_nano", batchSize, seqLen, rank: 32 });
+/** A Q-GaLore step: the demo's model on a processor, a large batch of a larger one on a card. */
+export async function benchStep(watch: Stopwatch): Promise<StepResult> {
+  const { gpu } = watch;
+  const [model, batchSize, seqLen]: [PresetName, number, number] = gpu.adapter.software
+    ? ["llama_nano", 8, 128]
+    : ["llama_60m", 16, 256];
+  const config: LlamaConfig = PRESETS[model];
+  const options = memoryOptions.parse({ model, batchSize, seqLen });
   const training = buildTraining(gpu, config, trainingShape(options, config), machineOf(gpu));
-  uploadRope(gpu, training.model);
-  const pass = new KernelPass(gpu);
-  const { parameters } = training.model;
-  initialize(gpu, pass, config, parameters, {
-    seed: 1,
-    scratch: training.optimizer.scratch.gradient,
-  });
-  pass.submit();
-
+  prepare(gpu, training);
   const batch = someBatch(batchSize * seqLen, config.vocabSize);
-  const run = async (step: number, profiler?: Profiler) => {
-    const start = performance.now();
-    trainStep(gpu, training, [batch], { step, lr: 1e-4, lossIndex: 0, profiler });
-    await gpu.settled();
-    return performance.now() - start;
-  };
-  await run(1); // compiles, and refreshes every subspace
-  await noteRefreshes(gpu, training);
-  await run(2);
-  const plain: number[] = [];
-  for (let i = 0; i < REPETITIONS; i++) plain.push(await run(3 + i));
-  const step_ms = median(plain);
+  const step = (profiler?: Profiler) =>
+    trainStep(gpu, training, [batch], { step: 2, lr: 1e-4, lossIndex: 0, profiler });
 
-  const profiler = Profiler.create(gpu);
+  trainStep(gpu, training, [batch], { step: 1, lr: 1e-4, lossIndex: 0 }); // compiles and refreshes
+  const similarities = await gpu.read(training.optimizer.scratch.similarities);
+  training.optimizer.recordSimilarities(new Float32Array(similarities.buffer));
+  const step_ms = await watch.millisecondsOf(() => step());
   const phases: Record<string, number> = {};
-  if (profiler) {
-    await run(3 + REPETITIONS, profiler);
-    for (const { phase, milliseconds } of await profiler.take()) {
-      phases[phase] = (phases[phase] ?? 0) + milliseconds;
-    }
+  for (const [phase, record] of Object.entries(phasesOf(training))) {
+    phases[phase] = await watch.millisecondsOf(() => {
+      const pass = new KernelPass(gpu);
+      record(pass);
+      pass.submit();
+    });
   }
-  // The step that refreshes every matrix, less one that refreshes none.
-  const { updateProjGap } = training.optimizer.options;
-  phases.refresh = await run(updateProjGap + 1) - step_ms;
   return {
     name: "step",
-    shape: `llama_nano ${batchSize} x ${seqLen}`,
-    phases,
+    shape: `${model} ${batchSize} x ${seqLen}`,
     step_ms,
     tokens_per_second: (1000 * batchSize * seqLen) / step_ms,
+    phases,
+    kernels: gpu.adapter.software ? undefined : await kernelTimes(gpu, step),
   };
 }
 
-async function noteRefreshes(gpu: Gpu, { optimizer }: Training): Promise<void> {
-  const bytes = await gpu.read(optimizer.scratch.similarities);
-  optimizer.recordSimilarities(new Float32Array(bytes.buffer));
+function prepare(gpu: Gpu, { model, optimizer }: Training): void {
+  uploadRope(gpu, model);
+  const pass = new KernelPass(gpu);
+  const scratch = optimizer.scratch.gradient;
+  initialize(gpu, pass, model.config, model.parameters, { seed: 1, scratch });
+  pass.submit();
+}
+
+/** Each phase recorded on its own, over the whole model. */
+function phasesOf(training: Training): Record<string, Recorded> {
+  const { model, activations, backward: gradients, head, optimizer, losses } = training;
+  const discard: GradientSink = { target: (it) => optimizer.target(it), consume: () => {} };
+  const projected = optimizer.states.filter((state): state is Projected => !!state.projector);
+  const lowRank = ({ projector }: Projected) =>
+    viewAs(optimizer.scratch.lowRank!, "low_rank", projector.lowRankShape);
+  const gradient = ({ parameter }: ParameterState) => optimizer.target(parameter).gradient;
+  const { matmul } = optimizer;
+  return {
+    forward: (pass) => {
+      forward(pass, model, activations);
+      finalNorm(pass, model, activations);
+    },
+    "head and loss": (pass) =>
+      headLossAndGradients(
+        pass,
+        model,
+        activations,
+        gradients,
+        head,
+        discard,
+        { out: losses, index: 0, accumulate: false },
+        1e-3,
+      ),
+    backward: (pass) => backward(pass, model, activations, gradients, discard),
+    projection: (pass) => {
+      for (const state of projected) {
+        const low = lowRank(state), full = gradient(state);
+        project(pass, matmul, state.projector, { gradient: full, lowRank: low });
+        projectBack(pass, matmul, state.projector, { lowRank: low, update: full, alpha: 0.25 });
+      }
+    },
+    adam: (pass) => {
+      for (const state of optimizer.states) {
+        const own: Tensor = state.projector ? lowRank(state as Projected) : gradient(state);
+        const rates = { step: 2, lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+        adamStep(pass, { gradient: own, state: state.adam, ...rates });
+      }
+    },
+    requantise: (pass) => {
+      for (const state of optimizer.states) {
+        const { weight, index } = state.parameter;
+        const rounding = weight.dtype === "float32"
+          ? undefined
+          : { seed: 1, step: 2, tensor: index };
+        applyUpdate(pass, { weight, update: gradient(state), decay: 1, rounding });
+      }
+    },
+    refresh: (pass) => refreshAll(pass, optimizer, projected),
+  };
+}
+
+type Projected = ParameterState & { readonly projector: Projector };
+
+function refreshAll(pass: KernelPass, optimizer: Optimizer, projected: readonly Projected[]): void {
+  for (const [index, state] of projected.entries()) {
+    refreshSubspace(pass, optimizer.matmul, optimizer.subspace!, state.projector, {
+      gradient: optimizer.target(state.parameter).gradient,
+      seed: 1,
+      step: 2,
+      tensor: state.parameter.index,
+      similarity: { out: optimizer.scratch.similarities, index },
+    });
+  }
+}
+
+async function kernelTimes(gpu: Gpu, step: (profiler: Profiler) => void) {
+  const profiler = Profiler.create(gpu);
+  if (!profiler) return undefined;
+  step(profiler);
+  const times: Record<string, number> = {};
+  for (const { name, milliseconds } of await profiler.take()) {
+    times[name] = (times[name] ?? 0) + milliseconds;
+  }
+  return times;
 }
 
 function someBatch(tokens: number, vocabulary: number): MicroBatch {
   const inputs = Uint32Array.from({ length: tokens }, (_, i) => (i * i + 7 * i) % vocabulary);
   const targets = Int32Array.from(inputs, (_, i) => inputs[(i + 1) % tokens]);
   return { inputs, targets, tokens };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1];
 }

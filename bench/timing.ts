@@ -50,6 +50,19 @@ export class Stopwatch {
     return median(times) / count;
   }
 
+  /** Milliseconds of a `run` that submits by itself, in several submits perhaps; recording counts. */
+  async millisecondsOf(run: () => void): Promise<number> {
+    const times: number[] = [];
+    for (let i = -1; i < this.effort.batches; i++) {
+      await this.gpu.settled();
+      const start = performance.now();
+      run();
+      await this.gpu.settled();
+      if (i >= 0) times.push(performance.now() - start - this.waiting);
+    }
+    return Math.max(median(times), 1e-3);
+  }
+
   async #batch(record: Recorded, count: number): Promise<number> {
     const pass = new KernelPass(this.gpu);
     for (let i = 0; i < count; i++) record(pass);

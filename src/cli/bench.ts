@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { bench as measure, formatMeasurement, MEASUREMENT_HEAD } from "../../bench/bench.ts";
 import { benchStep, type StepResult } from "../../bench/step.ts";
+import { EFFORT, Stopwatch } from "../../bench/timing.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions, section } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
@@ -32,7 +33,8 @@ async function run({ filter, quick }: BenchOptions, io: Io): Promise<number> {
       io.result(measured, formatMeasurement(measured));
     }
     if (!io.signal.aborted && (!filter || "step".includes(filter))) {
-      const step = await benchStep(gpu);
+      const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
+      const step = await benchStep(watch);
       io.result(step, formatStep(step));
     }
   } finally {

@@ -66,7 +66,6 @@ export class KernelPass {
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   #used = 0;
-  #phase = "";
 
   /** With a profiler, each dispatch gets a pass of its own between two timestamps. */
   constructor(readonly gpu: Gpu, readonly profiler?: Profiler) {
@@ -92,7 +91,7 @@ export class KernelPass {
     if (kernel.parameters.length) packParameters(kernel, params, this.#slots, slot);
 
     this.#encoder ??= device.createCommandEncoder({ label: "pass" });
-    const timestampWrites = this.profiler?.span(this.#phase, kernel.name);
+    const timestampWrites = this.profiler?.span(kernel.name);
     if (timestampWrites) this.#endPass();
     this.#pass ??= this.#encoder.beginComputePass({ label: kernel.name, timestampWrites });
     this.#pass.setPipeline(pipeline.pipeline);
@@ -102,14 +101,6 @@ export class KernelPass {
     }
     this.#pass.dispatchWorkgroups(x, y, z);
     if (timestampWrites) this.#endPass();
-  }
-
-  /** Names what is recorded by `record`: the profiler's account of a step is kept by phase. */
-  inPhase(phase: string, record: () => void): void {
-    const outer = this.#phase;
-    this.#phase = phase;
-    record();
-    this.#phase = outer;
   }
 
   /** Copies all of `source` over the start of `target`; padding travels along. */

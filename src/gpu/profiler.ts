@@ -1,9 +1,10 @@
-/** Times of dispatches on the GPU's own clock, where the adapter has timestamps. */
+/**
+ * Times of dispatches on the GPU's own clock, where the adapter has timestamps. Those of Mesa's
+ * software Vulkan are taken when a dispatch is queued, not when it runs: there they say little.
+ */
 import type { Gpu } from "./gpu.ts";
 
 export interface Span {
-  /** See {@link KernelPass.inPhase}. */
-  readonly phase: string;
   /** The kernel's. */
   readonly name: string;
   readonly milliseconds: number;
@@ -13,7 +14,7 @@ export interface Span {
 const CAPACITY = 2048;
 
 export class Profiler {
-  readonly #names: { phase: string; name: string }[] = [];
+  readonly #names: string[] = [];
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
   readonly #mapped: GPUBuffer;
@@ -39,10 +40,10 @@ export class Profiler {
   }
 
   /** Opens a span; undefined once the profiler is full. */
-  span(phase: string, name: string): GPUComputePassTimestampWrites | undefined {
+  span(name: string): GPUComputePassTimestampWrites | undefined {
     if (this.#names.length === CAPACITY) return undefined;
     const index = 2 * this.#names.length;
-    this.#names.push({ phase, name });
+    this.#names.push(name);
     return {
       querySet: this.#queries,
       beginningOfPassWriteIndex: index,
@@ -65,8 +66,8 @@ export class Profiler {
     await this.#mapped.mapAsync(GPUMapMode.READ);
     const times = new BigUint64Array(this.#mapped.getMappedRange().slice(0, 16 * names.length));
     this.#mapped.unmap();
-    return names.map((label, index) => ({
-      ...label,
+    return names.map((name, index) => ({
+      name,
       milliseconds: Number(times[2 * index + 1] - times[2 * index]) / 1e6,
     }));
   }

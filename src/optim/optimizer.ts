@@ -161,10 +161,7 @@ export class Optimizer implements GradientSink {
     this.#adam(pass, state, lowRank);
     // The gradient has served: its place takes the update of the same shape.
     const update = gradient, alpha = this.options.galoreScale;
-    pass.inPhase(
-      "projection",
-      () => projectBack(pass, this.matmul, projector, { lowRank, update, alpha }),
-    );
+    projectBack(pass, this.matmul, projector, { lowRank, update, alpha });
     this.#update(pass, state, update);
   }
 
@@ -176,26 +173,18 @@ export class Optimizer implements GradientSink {
   ): Tensor {
     // A step's micro-batches must share one subspace: the first of them chooses it.
     if (this.#microBatch === 0 && this.#due.has(projector)) {
-      const similarity = {
-        out: this.scratch.similarities,
-        index: this.projectors.indexOf(projector),
-      };
-      const { seed } = this.options;
-      const key = { seed, step: this.#step, tensor: parameter.index };
-      pass.inPhase("refresh", () =>
-        refreshSubspace(pass, this.matmul, this.subspace!, projector, {
-          gradient,
-          similarity,
-          ...key,
-        }));
+      refreshSubspace(pass, this.matmul, this.subspace!, projector, {
+        gradient,
+        seed: this.options.seed,
+        step: this.#step,
+        tensor: parameter.index,
+        similarity: { out: this.scratch.similarities, index: this.projectors.indexOf(projector) },
+      });
     }
     const lowRank = accumulated ??
       viewAs(this.scratch.lowRank!, `${parameter.name}.low_rank`, projector.lowRankShape);
     const accumulate = this.#microBatch > 0;
-    pass.inPhase(
-      "projection",
-      () => project(pass, this.matmul, projector, { gradient, lowRank, accumulate }),
-    );
+    project(pass, this.matmul, projector, { gradient, lowRank, accumulate });
     return lowRank;
   }
 
@@ -203,7 +192,7 @@ export class Optimizer implements GradientSink {
   #adam(pass: KernelPass, { adam }: ParameterState, gradient: Tensor): void {
     const { beta1, beta2, adamEps: eps } = this.options;
     const rates = { step: this.#step, lr: this.#lr, beta1, beta2, eps };
-    pass.inPhase("adam", () => adamStep(pass, { gradient, state: adam, ...rates }));
+    adamStep(pass, { gradient, state: adam, ...rates });
   }
 
   #update(pass: KernelPass, { parameter }: ParameterState, update: Tensor): void {
@@ -213,10 +202,7 @@ export class Optimizer implements GradientSink {
     const rounding = stochasticRound && parameter.weight.dtype !== "float32"
       ? { seed, step: this.#step, tensor: parameter.index }
       : undefined;
-    pass.inPhase(
-      "requantise",
-      () => applyUpdate(pass, { weight: parameter.weight, update, decay, rounding }),
-    );
+    applyUpdate(pass, { weight: parameter.weight, update, decay, rounding });
   }
 
   /** The lazy rule's state by parameter name: a checkpoint's JSON. */

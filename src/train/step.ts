@@ -41,17 +41,11 @@ export function trainStep(
     uploadTokens(gpu, model.config, activations, batch.inputs);
     uploadTargets(gpu, head, batch.targets);
     uploadTokenOrder(gpu, gradients, batch.inputs);
+    forward(pass, model, activations);
+    finalNorm(pass, model, activations);
     const loss = { out: losses, index: lossIndex, accumulate: index > 0 };
-    pass.inPhase("forward", () => {
-      forward(pass, model, activations);
-      finalNorm(pass, model, activations);
-    });
-    pass.inPhase(
-      "head",
-      () =>
-        headLossAndGradients(pass, model, activations, gradients, head, optimizer, loss, gradScale),
-    );
-    pass.inPhase("backward", () => backward(pass, model, activations, gradients, optimizer));
+    headLossAndGradients(pass, model, activations, gradients, head, optimizer, loss, gradScale);
+    backward(pass, model, activations, gradients, optimizer);
     pass.submit();
   }
   return tokens;
