@@ -2,13 +2,13 @@
 // 5.2.6, on rows): for i = 0, 1, …
 //   b_i ← b_i / |b_i|,   b_j ← b_j − (b_j · b_i) b_i   for j > i
 // A row whose squared length is `least` or less, all of it taken by the rows before it, becomes
-// zero. One workgroup: 16 rows are little work, and what matters is that the dots of a row wait for
+// zero. One workgroup: 32 rows are little work, and what matters is that the dots of a row wait for
 // the rows before it. A thread owns the same columns in all rows, so only dots are exchanged.
 override WORKGROUP_SIZE: u32;
 
-const MOST_ROWS = 16u;
-// Sums of a thread, by row: 128 threads at most, for 8 KiB.
-var<workgroup> parts: array<array<f32, 128>, MOST_ROWS>;
+const MOST_ROWS = 32u;
+// Sums of a thread, by row: 64 threads at most, for 8 KiB of the 16 that there are.
+var<workgroup> parts: array<array<f32, 64>, MOST_ROWS>;
 var<workgroup> dots: array<f32, MOST_ROWS>;
 
 struct Params {

@@ -7,17 +7,17 @@ import { describe, expectDType, rowsOf, type Tensor } from "../gpu/tensor.ts";
 const kernel = defineKernel("orthonormalize_block", code);
 
 /** Rows of a block, as in the WGSL. */
-export const BLOCK_ROWS = 16;
+export const BLOCK_ROWS = 32;
 
 export interface OrthonormalizeBlock {
-  readonly block: Tensor; // (rows, columns) float32, at most 16 rows, in place
+  readonly block: Tensor; // (rows, columns) float32, at most 32 rows, in place
   /** A row that keeps this squared length or less becomes zero. */
   readonly least: number;
 }
 
 /**
  * Makes the rows of a block orthonormal, in their order, by modified Gram–Schmidt. Throws
- * {@link ShapeError} on more than 16 rows.
+ * {@link ShapeError} on more than 32 rows.
  */
 export function orthonormalizeBlock(pass: KernelPass, { block, least }: OrthonormalizeBlock): void {
   expectDType("orthonormalizeBlock", "block", block, "float32");
@@ -28,7 +28,7 @@ export function orthonormalizeBlock(pass: KernelPass, { block, least }: Orthonor
     );
   }
   // A processor's threads are loops: few are enough.
-  const WORKGROUP_SIZE = pass.gpu.adapter.software ? 32 : 128;
+  const WORKGROUP_SIZE = pass.gpu.adapter.software ? 32 : 64;
   pass.dispatch({
     kernel,
     constants: { WORKGROUP_SIZE },

@@ -43,22 +43,8 @@ export interface AdamStep extends AdamRates {
   readonly state: AdamState; // of the gradient's shape; overwritten
 }
 
-/**
- * Nothing: the kernel computes the numbers of the dynamic maps. Callers that still pass tables pass
- * this.
- */
-export type DynamicMaps = Readonly<Record<string, never>>;
-
-export function createDynamicMaps(_allocator: Allocator): DynamicMaps {
-  return {};
-}
-
 /** One step, in the format of the state. Throws {@link ShapeError} on another shape. */
-export function adamStep(
-  pass: KernelPass,
-  { state, ...io }: AdamStep,
-  _maps?: DynamicMaps,
-): void {
+export function adamStep(pass: KernelPass, { state, ...io }: AdamStep): void {
   const { m, v, absmaxM, absmaxV } = state;
   if (absmaxM && absmaxV) adam8bit(pass, { ...io, m, v, absmaxM, absmaxV });
   else adam(pass, { ...io, m, v });

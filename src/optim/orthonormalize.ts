@@ -15,8 +15,8 @@ import { spans } from "../kernels/ranges.ts";
 import { scaleRows } from "../kernels/scale_rows.ts";
 
 export interface OrthonormalizeWorkspace {
-  readonly block: Tensor; // (16, columns) float32
-  readonly coefficients: Tensor; // (16, rows) float32
+  readonly block: Tensor; // (32, columns) float32
+  readonly coefficients: Tensor; // (32, rows) float32
 }
 
 /** For matrices of up to so many rows and columns. */

@@ -234,6 +234,6 @@ Deno.test("the workspace is sized for the largest of its matrices, and counted",
   createSubspaceWorkspace(plan, [[64, 32, 8], [48, 200, 16]]);
   const [k, dimensions, other] = [24, 48, 200];
   const elements = 2 * k * dimensions + k * other + 3 * k * k + 2 * k + dimensions +
-    16 * dimensions + 16 * k;
+    32 * dimensions + 32 * k;
   assertEquals(plan.account.byPurpose.workspace, 4 * elements);
 });
