@@ -1,17 +1,19 @@
 /** Files that are either whole or not there: written beside, synced, renamed. */
 import { dirname } from "@std/path";
+import { UserError } from "../gpu/errors.ts";
 
 /**
  * Calls `write` with a temporary file in the folder of `path`, then syncs and renames it. When
- * `write` throws, the temporary file is removed and what was at `path` before stays as it was.
+ * `write` throws, the temporary file is removed and what was at `path` before stays as it was. A
+ * fault of the disk is a {@link UserError}.
  */
 export async function writeAtomically(
   path: string,
   write: (file: Deno.FsFile) => Promise<void>,
 ): Promise<void> {
   const temporary = `${path}.${Deno.pid}.tmp`;
-  const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
   try {
+    const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
     try {
       await write(file);
       await file.sync();
@@ -20,14 +22,25 @@ export async function writeAtomically(
     }
     await Deno.rename(temporary, path);
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
+    await Deno.remove(temporary).catch(() => {}); // the first error is the one to tell
+    throw explainWriteError(error, path);
   }
   await syncFolder(dirname(path));
 }
 
+/** Faults of the disk become one message; any other error, such as the GPU's, stays what it is. */
+export function explainWriteError(error: unknown, path: string, lost = ""): unknown {
+  const { code, message } = error as Error & { code?: string };
+  if (error instanceof UserError || code === undefined) return error;
+  const full = ["ENOSPC", "EDQUOT", "EFBIG"].includes(code);
+  return new UserError(
+    `cannot write ${path}: ${message}${lost}`,
+    full ? "free some space, or keep fewer with --keep-checkpoints; then --resume auto" : undefined,
+  );
+}
+
 /** Makes a rename durable. Windows cannot open a folder, and its file system needs no such step. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   const folder = await Deno.open(path);
   try {

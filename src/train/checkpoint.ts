@@ -8,7 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { explainWriteError, syncFolder, writeAll } from "../formats/atomic.ts";
 import {
   CheckpointError,
   ENTRIES_FILE,
@@ -55,7 +55,7 @@ export async function writeCheckpoint(output: string, content: CheckpointContent
     return folder;
   } catch (error) {
     await removeIfThere(temporary).catch(() => {}); // the first error is the one to tell
-    throw explainWriteError(error, folder);
+    throw explainWriteError(error, folder, "; earlier checkpoints are untouched");
   }
 }
 
@@ -238,17 +238,6 @@ async function writeEntries(folder: string, { step, entries, state }: Checkpoint
   await manifest.sync();
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-}
-
-/** A rename survives a power cut only once its folder is synced; Windows does it by itself. */
-async function syncFolder(path: string): Promise<void> {
-  if (Deno.build.os === "windows") return;
-  using folder = await Deno.open(path);
-  await folder.sync();
-}
-
 /** What an earlier process left when it was killed while it saved. */
 async function removeLeftovers(output: string): Promise<void> {
   for (const name of await listNames(output)) {
@@ -271,15 +260,4 @@ async function removeIfThere(path: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-}
-
-/** Faults of the disk become one message; any other error, such as the GPU's, stays what it is. */
-function explainWriteError(error: unknown, folder: string): unknown {
-  const { code, message } = error as Error & { code?: string };
-  if (error instanceof UserError || code === undefined) return error;
-  const full = ["ENOSPC", "EDQUOT", "EFBIG"].includes(code);
-  return new UserError(
-    `checkpoint: cannot write ${folder}: ${message}; earlier checkpoints are untouched`,
-    full ? "free some space, or keep fewer with --keep-checkpoints; then --resume auto" : undefined,
-  );
 }

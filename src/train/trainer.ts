@@ -96,6 +96,7 @@ export class Trainer {
       repeat: true,
       position: state?.data,
     });
+    await makeOutput(options.output);
     const machine = machineOf(gpu);
     const plan = assertFits(config, shape, machine, gpuMemoryLimit(gpu, options.gpuMemory));
     const training = buildTraining(gpu, config, shape, machine);
@@ -336,6 +337,18 @@ async function startingPoint(
     throw new UserError(
       `${output} already holds a run: ${found.path}`,
       "add --resume auto to go on with it, or choose another --output",
+    );
+  }
+}
+
+/** Before anything is computed that could then not be kept. */
+async function makeOutput(output: string): Promise<void> {
+  try {
+    await Deno.mkdir(output, { recursive: true });
+  } catch (error) {
+    throw new UserError(
+      `--output ${output}: cannot be made: ${(error as Error).message}`,
+      "choose a folder that can be written to",
     );
   }
 }
