@@ -2,9 +2,9 @@
 // from `vector`: vector ← T·vector / max |T·vector|, `iterations` times (Golub & Van Loan, section
 // 8.2.1). One workgroup: the matrix is small, and an iteration waits for the one before. A thread
 // takes four rows at a time. A zero matrix gives a zero vector.
-override WORKGROUP_SIZE: u32;   // 128 at most
+override WORKGROUP_SIZE: u32;
 
-var<workgroup> maxima: array<f32, 128>;
+var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
 
 struct Params {
   size: u32,
@@ -17,13 +17,22 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> vectors: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn row_dot(row: u32, first: u32) -> f32 {
-  if (row >= params.size) { return 0.0; }
-  var sum = vec4<f32>(0.0);
-  for (var quad = 0u; quad < params.row_quads; quad++) {
-    sum += matrix[row * params.row_quads + quad] * vectors[first + quad];
+// Four rows of the matrix times the vector that begins at quad `first`.
+fn products(row: u32, first: u32) -> vec4<f32> {
+  let quads = params.row_quads;
+  // Rows past the end are read as the last one, and left out.
+  let rows = min(row + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.size - 1u)) * quads;
+  var sums = mat4x4<f32>();
+  for (var quad = 0u; quad < quads; quad++) {
+    let values = vectors[first + quad];
+    sums[0] += matrix[rows.x + quad] * values;
+    sums[1] += matrix[rows.y + quad] * values;
+    sums[2] += matrix[rows.z + quad] * values;
+    sums[3] += matrix[rows.w + quad] * values;
   }
-  return sum.x + sum.y + sum.z + sum.w;
+  let inside = row + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.size);
+  // A row of ones times a matrix adds up its columns.
+  return select(vec4<f32>(0.0), vec4<f32>(1.0) * sums, inside);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -34,12 +43,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     let current = select(quads, 0u, i % 2u == 0u);
     var most = 0.0;
     for (var quad = local; quad < quads; quad += WORKGROUP_SIZE) {
-      let values = scale * vec4<f32>(
-        row_dot(4u * quad, current),
-        row_dot(4u * quad + 1u, current),
-        row_dot(4u * quad + 2u, current),
-        row_dot(4u * quad + 3u, current),
-      );
+      let values = scale * products(4u * quad, current);
       vectors[quads - current + quad] = values;
       let sizes = abs(values);
       most = max(most, max(max(sizes.x, sizes.y), max(sizes.z, sizes.w)));

@@ -9,6 +9,12 @@ const kernel = defineKernel("orthonormalize_block", code);
 /** Rows of a block, as in the WGSL. */
 export const BLOCK_ROWS = 32;
 
+/**
+ * Few, for a processor, whose threads are loops; and enough for 14,000 columns: beyond, Mesa's
+ * software adapters would end the loops of a thread, which they do after 65,535 rounds in total.
+ */
+const WORKGROUP_SIZE = 64;
+
 export interface OrthonormalizeBlock {
   readonly block: Tensor; // (rows, columns) float32, at most 32 rows, in place
   /** A row that keeps this squared length or less becomes zero. */
@@ -27,8 +33,6 @@ export function orthonormalizeBlock(pass: KernelPass, { block, least }: Orthonor
       `orthonormalizeBlock: block must have at most ${BLOCK_ROWS} rows, got ${describe(block)}`,
     );
   }
-  // A processor's threads are loops: few are enough.
-  const WORKGROUP_SIZE = pass.gpu.adapter.software ? 32 : 64;
   pass.dispatch({
     kernel,
     constants: { WORKGROUP_SIZE },

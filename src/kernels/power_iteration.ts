@@ -6,8 +6,13 @@ import { spans } from "./ranges.ts";
 
 const kernel = defineKernel("power_iteration", code);
 
-/** Products of fours in one dispatch: on a processor a tenth of a second, on a card a few ms. */
-const QUADS = 4_000_000;
+const WORKGROUP_SIZE = 64;
+
+/**
+ * Rounds of loops that a thread may make in one dispatch. Mesa's software adapters end all loops of
+ * a thread after 65,535 rounds in total, silently; a card works a few ms on this many.
+ */
+const ROUNDS = 60_000;
 
 export interface PowerIteration {
   readonly matrix: Tensor; // (size, size) float32, symmetric, no negative eigenvalue
@@ -26,12 +31,10 @@ export function powerIteration(pass: KernelPass, io: PowerIteration): void {
   expectShape("powerIteration", "matrix", matrix, [size, size]);
   expectDType("powerIteration", "vectors", vectors, "float32");
   expectShape("powerIteration", "vectors", vectors, [2, size]);
-  // A processor's threads are loops: few are enough.
-  const WORKGROUP_SIZE = pass.gpu.adapter.software ? 32 : 128;
   const row_quads = matrix.stride / 4;
-  const most = 2 * Math.max(1, Math.floor(QUADS / (2 * size * row_quads)));
-  const even = 2 * Math.ceil(iterations / 2);
-  for (const [start, end] of spans(even, most)) {
+  const rounds = Math.ceil(row_quads / WORKGROUP_SIZE) * (row_quads + 1) + WORKGROUP_SIZE + 1;
+  const most = 2 * Math.max(1, Math.floor(ROUNDS / (2 * rounds)));
+  for (const [start, end] of spans(2 * Math.ceil(iterations / 2), most)) {
     pass.dispatch({
       kernel,
       constants: { WORKGROUP_SIZE },

@@ -23,6 +23,22 @@ for (const size of [1, 9, 16, 61]) {
   });
 }
 
+gpuTest("power_iteration walks a large matrix in several dispatches", async (gpu) => {
+  // A thread makes some 550 rounds of loops an iteration. The matrix: v·vᵀ and a tenth of 1.
+  const size = 640, v = randomNormal(size, 4, size ** -0.5);
+  const values = Float32Array.from(
+    { length: size * size },
+    (_, i) => v[Math.floor(i / size)] * v[i % size] + (i % (size + 1) === 0 ? 0.1 : 0),
+  );
+  const matrix = upload(gpu, "matrix", [size, size], values);
+  const vectors = upload(gpu, "vectors", [2, size], randomNormal(2 * size, 3));
+  runPass(gpu, (pass) => powerIteration(pass, { matrix, vectors, iterations: 100 }));
+  const actual = (await download(gpu, vectors)).slice(0, size);
+  const scale = actual[0] / v[0];
+  assertClose("vector", actual, v.map((value) => scale * value), { atol: 1e-5, rtol: 1e-5 });
+  assertClose("largest", [Math.max(...actual.map(Math.abs))], [1], { atol: 1e-6, rtol: 0 });
+});
+
 gpuTest("power_iteration leaves a zero matrix without NaN", async (gpu) => {
   const matrix = upload(gpu, "matrix", [9, 9]);
   const vectors = upload(gpu, "vectors", [2, 9], randomNormal(18, 3));
