@@ -144,7 +144,7 @@ const dataFields = section("Data", {
     "packed: documents end to end, no token wasted; padded: one document a sequence",
   ),
   shuffleBuffer: orNever().default(1000).describe(
-    "documents that the next one is drawn from; 0 keeps the order of the files",
+    "sequences that are mixed at a time; 0 keeps the order of the files",
   ),
 });
 
