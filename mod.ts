@@ -21,7 +21,8 @@
  * @module
  */
 export { GpuError, OutOfMemoryError, ShapeError, UserError } from "./src/gpu/errors.ts";
-export { type AdapterDescription, findAdapter, Gpu } from "./src/gpu/gpu.ts";
+export { type AdapterDescription, findAdapter } from "./src/gpu/adapter.ts";
+export { Gpu } from "./src/gpu/gpu.ts";
 export type { Purpose } from "./src/gpu/tensor.ts";
 export { CONSUMER_CARD, type Machine, machineOf } from "./src/kernels/machine.ts";
 export { type LlamaConfig, parameterCount, PRESETS } from "./src/model/config.ts";

@@ -11,10 +11,11 @@ import {
   isDebian,
   type System,
 } from "./src/cli/system.ts";
+import { findAdapter } from "./src/gpu/adapter.ts";
 
 /** The adapter's name, or null. */
 async function probe(): Promise<string | null> {
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  const adapter = await findAdapter();
   return adapter ? adapter.info.description || adapter.info.device || "unnamed" : null;
 }
 

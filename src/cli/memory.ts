@@ -1,5 +1,6 @@
 /** `memory`: the bytes that a training run would take, without running it. */
-import { findAdapter, Gpu } from "../gpu/gpu.ts";
+import { findAdapter } from "../gpu/adapter.ts";
+import { Gpu } from "../gpu/gpu.ts";
 import { PURPOSES } from "../gpu/tensor.ts";
 import { CONSUMER_CARD, machineOf } from "../kernels/machine.ts";
 import { type LlamaConfig, parameterCount } from "../model/config.ts";

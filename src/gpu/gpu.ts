@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type AdapterDescription, describeAdapter, findAdapter } from "./adapter.ts";
 import {
   type Allocator,
   layOut,
@@ -15,16 +16,6 @@ import type { TensorSpec } from "./allocator.ts";
 import { GpuError, OutOfMemoryError } from "./errors.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
-
-export interface AdapterDescription {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  /** True where the "GPU" is the processor (Mesa's llvmpipe, SwiftShader): right, but slow. */
-  readonly software: boolean;
-  readonly features: readonly string[];
-}
 
 /** Bytes of the one read-back buffer; larger reads go through it piece by piece. */
 const READ_BACK_BYTES = 4 << 20;
@@ -249,21 +240,4 @@ export class Gpu implements Allocator {
     );
     return made;
   }
-}
-
-export function findAdapter(): Promise<GPUAdapter | null> {
-  return navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ??
-    Promise.resolve(null);
-}
-
-export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
-  const { vendor, architecture, device, description } = adapter.info;
-  return {
-    vendor,
-    architecture,
-    device,
-    description,
-    software: /llvmpipe|lavapipe|swiftshader|basic render/i.test(`${device} ${description}`),
-    features: [...adapter.features].sort(),
-  };
 }

@@ -9,7 +9,7 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import { ShapeError } from "../gpu/errors.ts";
-import type { AdapterDescription } from "../gpu/gpu.ts";
+import type { AdapterDescription } from "../gpu/adapter.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import {
   columnsOf,

@@ -15,7 +15,7 @@ const kernels: Record<MatrixType, Kernel> = {
 };
 
 /** Threads of a workgroup in each direction, as in the WGSL. */
-const SIDE = 8;
+const SIDE = 16;
 
 export interface Range {
   readonly start: number;

@@ -1,0 +1,40 @@
+/** The adapter: what WebGPU found to compute on. */
+
+export interface AdapterDescription {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  /** True where the "GPU" is the processor (Mesa's llvmpipe, SwiftShader): right, but slow. */
+  readonly software: boolean;
+  readonly features: readonly string[];
+}
+
+/**
+ * Every native interface but OpenGL. Its adapters lack what the kernels need, one hides that the
+ * Vulkan driver is missing, and probing for them loads libEGL, which crashes some processes as they
+ * exit (a double free in its destructor).
+ */
+const BACKENDS = "vulkan,metal,dx12";
+const BACKENDS_VARIABLE = "DENO_WEBGPU_BACKEND";
+
+/** The fastest adapter, or null. Needs --allow-env for the choice of interfaces to take effect. */
+export async function findAdapter(): Promise<GPUAdapter | null> {
+  const { state } = await Deno.permissions.query({ name: "env", variable: BACKENDS_VARIABLE });
+  if (state === "granted" && !Deno.env.has(BACKENDS_VARIABLE)) {
+    Deno.env.set(BACKENDS_VARIABLE, BACKENDS);
+  }
+  return await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
+}
+
+export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
+  const { vendor, architecture, device, description } = adapter.info;
+  return {
+    vendor,
+    architecture,
+    device,
+    description,
+    software: /llvmpipe|lavapipe|swiftshader|basic render/i.test(`${device} ${description}`),
+    features: [...adapter.features].sort(),
+  };
+}
