@@ -41,7 +41,7 @@ fn row_octet(row: u32, column: u32) -> Octet {
 
 // As it stands a thread moves an octet; transposed, four octets below each other, since a texel
 // takes four k. k is covered up to a multiple of 8 in both.
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(16, 16)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (8u * id.x >= params.columns) { return; }
   if (TRANSPOSED) {

@@ -21,7 +21,7 @@ import { type Range, stage, type StagingTexture } from "./stage.ts";
 const kernels = kernelByFormat("matmul_texture", store, code);
 
 /** What a workgroup computes, as in the WGSL. */
-const TILE_M = 8, TILE_N = 64;
+const TILE_M = 16, TILE_N = 64;
 /** Texels of a texture by default: 16 MiB each. */
 const TEXELS = 1 << 20;
 /** WebGPU's default limit. Software adapters that promise more have returned nonsense beyond it. */
