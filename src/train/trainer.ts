@@ -62,6 +62,7 @@ export class Trainer {
   #lastRead = 0;
   #lastLoss = NaN;
   #lastCheckpoint: string | undefined;
+  #savedStep = 0;
   #tokensHere = 0;
   #secondsHere = 0;
 
@@ -133,35 +134,20 @@ export class Trainer {
 
     while (this.#step < options.steps && !signal?.aborted) {
       await this.#submitStep();
-      const last = this.#step === options.steps || signal?.aborted;
+      const last = this.#step === options.steps;
       const evaluating = last || isMultiple(this.#step, options.evalEvery);
       const saving = last || isMultiple(this.#step, options.saveEvery);
       if (!evaluating && !saving && !this.#mustRead()) continue;
-
-      const done = await this.#readSteps();
-      // An interrupted run is to stop soon: it is saved and not evaluated.
-      evaluation = evaluating && !signal?.aborted ? await this.#evaluate() : undefined;
-      for (const step of done) {
-        const line = evaluation && step.step === this.#step
-          ? { ...step, eval_loss: evaluation.loss, eval_perplexity: evaluation.perplexity }
-          : step;
-        await metrics.append(line);
-        yield { type: "step", ...line };
-      }
-      if (evaluation) {
-        yield {
-          type: "eval",
-          step: this.#step,
-          eval_loss: evaluation.loss,
-          eval_perplexity: evaluation.perplexity,
-          tokens: evaluation.tokens,
-        };
-      }
-      if (saving) yield { type: "checkpoint", step: this.#step, path: await this.#save() };
+      evaluation = yield* this.#report(metrics, evaluating);
+      if (saving) yield* this.#save();
       this.#lastRead = performance.now();
     }
 
     const interrupted = this.#step < options.steps;
+    if (interrupted) {
+      yield* this.#report(metrics, false);
+      yield* this.#save();
+    }
     // A run resumed at its last step has not been through the loop.
     if (!interrupted) evaluation ??= await this.#evaluate();
     const summary = this.#summary(evaluation);
@@ -178,6 +164,27 @@ export class Trainer {
     await saveWeights(this.gpu, this.training.model.parameters, directory, this.shape.dtype);
     await this.tokenizer.save(directory);
     await writeHfConfig(directory, this.config, this.shape.dtype);
+  }
+
+  /** Waits for the submitted steps and tells of them, with an evaluation after the last if asked. */
+  async *#report(
+    metrics: Metrics,
+    evaluating: boolean,
+  ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
+    if (!this.#pending.length) return undefined;
+    const steps = await this.#readSteps();
+    const evaluation = evaluating ? await this.#evaluate() : undefined;
+    const figures = evaluation &&
+      { eval_loss: evaluation.loss, eval_perplexity: evaluation.perplexity };
+    for (const step of steps) {
+      const line = step.step === this.#step ? { ...step, ...figures } : step;
+      await metrics.append(line);
+      yield { type: "step", ...line };
+    }
+    if (evaluation) {
+      yield { type: "eval", step: this.#step, ...figures!, tokens: evaluation.tokens };
+    }
+    return evaluation;
   }
 
   async #submitStep(): Promise<void> {
@@ -260,8 +267,10 @@ export class Trainer {
     }, batches);
   }
 
-  async #save(): Promise<string> {
+  /** Writes a checkpoint of this step, unless the newest one is of it already. */
+  async *#save(): AsyncGenerator<TrainingEvent> {
     const { gpu, options, training } = this;
+    if (this.#step === this.#savedStep) return;
     const state: RunState = {
       step: this.#step,
       tokens: this.#tokens,
@@ -274,7 +283,9 @@ export class Trainer {
     const entries = stateEntries(gpu, training);
     const path = await writeCheckpoint(options.output, { step: this.#step, entries, state });
     await pruneCheckpoints(options.output, options.keepCheckpoints);
-    return this.#lastCheckpoint = path;
+    this.#lastCheckpoint = path;
+    this.#savedStep = this.#step;
+    yield { type: "checkpoint", step: this.#step, path };
   }
 
   async #restore(checkpoint: Checkpoint, state: RunState): Promise<void> {
@@ -284,6 +295,7 @@ export class Trainer {
     this.#tokens = state.tokens;
     this.#lastLoss = state.loss;
     this.#lastCheckpoint = checkpoint.path;
+    this.#savedStep = state.step;
   }
 
   #initialize(): void {

@@ -43,6 +43,10 @@ trainingTest(
       const broken = options("broken");
       const first = await runTraining(broken, { until: 4 });
       assert(events(first).interrupted);
+      assert(
+        (await Deno.stat(join(broken.output, "checkpoint-4"))).isDirectory,
+        "saved as it stopped",
+      );
       await runTraining({ ...broken, resume: "auto" });
       assertEquals(
         await Deno.readFile(join(broken.output, "model/model.safetensors")),
