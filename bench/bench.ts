@@ -12,7 +12,7 @@ import { attentionCases } from "./cases/attention.ts";
 import { matmulCases } from "./cases/matmul.ts";
 import { modelCases } from "./cases/model.ts";
 import { optimCases } from "./cases/optim.ts";
-import { measurePeak, type Peak } from "./peak.ts";
+import { createPeaks, type Peaks } from "./peak.ts";
 import { EFFORT, Stopwatch } from "./timing.ts";
 
 /** One line of `bench --json`. */
@@ -23,7 +23,7 @@ export interface Measurement {
   readonly ms?: number;
   readonly gflops?: number;
   readonly gbps?: number;
-  /** Of the peak measured in the same run. */
+  /** Of the adapter's peak, measured in turn with it. */
   readonly share_of_peak: number;
 }
 
@@ -46,47 +46,58 @@ export function benchCases(gpu: Gpu): BenchCase[] {
   ];
 }
 
-/** Measures the peak, then case by case. */
+/** Measures the peaks, then case by case. */
 export async function* bench(
   gpu: Gpu,
   { quick = false, filter = "", signal }: BenchOptions = {},
 ): AsyncGenerator<Measurement> {
   const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
-  const peak = await measurePeak(watch);
-  yield { name: "peak multiply-add", shape: "registers", ...speed(peak, { gflops: peak.gflops }) };
-  yield { name: "peak copy", shape: "read + write", ...speed(peak, { gbps: peak.gbps }) };
-  for (const each of benchCases(gpu).filter(({ name }) => name.includes(filter))) {
-    if (signal?.aborted) return;
-    yield await measure(each, watch, peak);
+  const peaks = createPeaks(gpu);
+  try {
+    const { arithmetic, copying } = peaks;
+    const gflops = arithmetic.amount / await watch.milliseconds(arithmetic.record) / 1e6;
+    yield measurement("peak multiply-add", "registers", { gflops }, 1);
+    const gbps = copying.amount / await watch.milliseconds(copying.record) / 1e6;
+    yield measurement("peak copy", "read + write", { gbps }, 1);
+    for (const each of benchCases(gpu).filter(({ name }) => name.includes(filter))) {
+      if (signal?.aborted) return;
+      yield await measure(each, watch, peaks);
+    }
+  } finally {
+    peaks.release();
   }
 }
 
-async function measure(each: BenchCase, watch: Stopwatch, peak: Peak): Promise<Measurement> {
+async function measure(each: BenchCase, watch: Stopwatch, peaks: Peaks): Promise<Measurement> {
   const { gpu } = watch;
   const scope = new Scope(gpu);
   try {
     const { record, flops, bytes } = each.prepare(new Bench(gpu, scope));
-    const ms = await watch.milliseconds(record);
-    return {
-      name: each.name,
-      shape: each.shape,
-      ms: rounded(ms),
-      ...speed(
-        peak,
-        flops === undefined ? { gbps: bytes! / ms / 1e6 } : { gflops: flops / ms / 1e6 },
-      ),
-    };
+    const peak = flops === undefined ? peaks.copying : peaks.arithmetic;
+    const [ms, peakMs] = await watch.paired(record, peak.record);
+    const rate = (flops ?? bytes!) / ms / 1e6;
+    const share = rate / (peak.amount / peakMs / 1e6);
+    const speed = flops === undefined ? { gbps: rate } : { gflops: rate };
+    return measurement(each.name, each.shape, speed, share, ms);
   } finally {
     scope.release();
   }
 }
 
-/** A rate and its share of the peak of its kind. */
-function speed(peak: Peak, rate: { gflops: number } | { gbps: number }) {
-  if ("gflops" in rate) {
-    return { gflops: rounded(rate.gflops), share_of_peak: rounded(rate.gflops / peak.gflops) };
-  }
-  return { gbps: rounded(rate.gbps), share_of_peak: rounded(rate.gbps / peak.gbps) };
+function measurement(
+  name: string,
+  shape: string,
+  speed: { gflops: number } | { gbps: number },
+  share: number,
+  ms?: number,
+): Measurement {
+  return {
+    name,
+    shape,
+    ...(ms !== undefined && { ms: rounded(ms) }),
+    ...("gflops" in speed ? { gflops: rounded(speed.gflops) } : { gbps: rounded(speed.gbps) }),
+    share_of_peak: rounded(share),
+  };
 }
 
 /** Four digits: more would be noise. */

@@ -37,7 +37,29 @@ export class Stopwatch {
 
   /** Milliseconds of one `record`. */
   async milliseconds(record: Recorded): Promise<number> {
-    // The first ones compile; and one slow moment must not pass for a long kernel.
+    const count = await this.#calibrated(record);
+    const times: number[] = [];
+    while (times.length < this.effort.batches) times.push(await this.#batch(record, count));
+    return median(times) / count;
+  }
+
+  /**
+   * Milliseconds of one `record` and of one `reference`, batch after batch in turn: what else the
+   * machine does slows both, and their ratio stays.
+   */
+  async paired(record: Recorded, reference: Recorded): Promise<[number, number]> {
+    const count = await this.#calibrated(record),
+      referenceCount = await this.#calibrated(reference);
+    const times: number[] = [], references: number[] = [];
+    while (times.length < this.effort.batches) {
+      times.push(await this.#batch(record, count) / count);
+      references.push(await this.#batch(reference, referenceCount) / referenceCount);
+    }
+    return [median(times), median(references)];
+  }
+
+  /** How many make a batch. The first compile; and one slow moment must not pass for a long one. */
+  async #calibrated(record: Recorded): Promise<number> {
     let count = 1, time = Infinity;
     for (let i = 0; i < 4; i++) time = Math.min(time, await this.#batch(record, count));
     while (time < this.effort.batchMilliseconds / 2 && count < MOST) {
@@ -45,9 +67,7 @@ export class Stopwatch {
       count = Math.min(MOST, 10 * count, Math.ceil(wanted));
       time = await this.#batch(record, count);
     }
-    const times = [time];
-    while (times.length < this.effort.batches) times.push(await this.#batch(record, count));
-    return median(times) / count;
+    return count;
   }
 
   /** Milliseconds of a `run` that submits by itself, in several submits perhaps; recording counts. */
