@@ -31,12 +31,17 @@ export const evaluate: Command = {
 };
 
 async function run(options: EvalOptions, io: Io): Promise<number> {
-  const { batchSize: batch, seqLen: length } = options;
   const gpu = await Gpu.open();
   const tokenizer = await loadTokenizer(options.tokenizer ?? options.model);
   const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
+  const { batchSize: batch } = options;
+  const length = Math.min(options.seqLen, model.config.maxPositions);
+  if (length < options.seqLen) {
+    io.log(`warning: the model has ${length} positions: --seq-len ${length}`);
+  }
   const stream = await BatchStream.open({
     ...options,
+    seqLen: length,
     evalData: options.data,
     split: "eval",
     tokenizer,
