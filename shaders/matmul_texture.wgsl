@@ -10,8 +10,6 @@ struct Params {
   row_quads: u32,
   first_quad: u32,
   alpha: f32,
-  accumulate: u32,
-  residual: u32,
   a_row: u32,       // where the rows of this dispatch start in the texture
   a_band: u32,      // rows of a band; see stage.wgsl
   b_band: u32,

@@ -12,8 +12,6 @@ struct Params {
   row_quads: u32,
   first_quad: u32,
   alpha: f32,
-  accumulate: u32,
-  residual: u32,
   k: u32,
   a_row_octets: u32,      // a row's stride
   a_column_octet: u32,    // where the block starts in a row of the binding

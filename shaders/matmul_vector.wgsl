@@ -16,8 +16,6 @@ struct Params {
   row_quads: u32,
   first_quad: u32,
   alpha: f32,
-  accumulate: u32,
-  residual: u32,
   k: u32,
   a_row_octets: u32,
   row_octets: u32,

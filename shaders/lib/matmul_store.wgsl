@@ -1,6 +1,10 @@
 // The end of every matmul: c = alpha · sum [+ c] [+ residual], a row's four columns at a time, in
 // the format of lib/float32.wgsl or lib/bfloat16.wgsl. The kernel's Params begin with these fields:
-//   rows, columns (of the block), row_quads (c's stride), first_quad, alpha, accumulate, residual
+//   rows, columns (of the block), row_quads (c's stride), first_quad, alpha
+// The choices are constants: a software adapter runs both sides of a branch and masks one.
+override ACCUMULATE: bool;
+override RESIDUAL: bool;
+
 @group(0) @binding(4) var<storage, read> residual: array<Quad>;       // (M, N)
 @group(0) @binding(5) var<storage, read_write> c: array<Quad>;        // (M, N)
 
@@ -10,8 +14,8 @@ fn store_quad(row: u32, quad: u32, sum: vec4<f32>) {
   if (row >= params.rows || 4u * quad >= (params.columns + 7u) / 8u * 8u) { return; }
   let index = row * params.row_quads + params.first_quad + quad;
   var values = params.alpha * sum;
-  if (params.accumulate != 0u) { values += unpack(c[index]); }
-  if (params.residual != 0u) { values += unpack(residual[index]); }
+  if (ACCUMULATE) { values += unpack(c[index]); }
+  if (RESIDUAL) { values += unpack(residual[index]); }
   let columns = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
   c[index] = pack(select(vec4<f32>(0.0), values, columns < vec4<u32>(params.columns)));
 }

@@ -57,10 +57,14 @@ export function rowsOfC(pass: KernelPass, c: Tensor, columns: number, k: number,
   return Math.min(rowsPerBinding(pass, c), stepDown(flops / (2 * columns * k)));
 }
 
-/** Operands and parameters of lib/matmul_store.wgsl. */
+/** Constants, operands and parameters of lib/matmul_store.wgsl. */
 export function storing({ c, residual, none, alpha, accumulate }: Problem, { m, n, k }: Block) {
   const first = k.start === 0;
   return {
+    constants: {
+      ACCUMULATE: accumulate || !first ? 1 : 0,
+      RESIDUAL: residual && first ? 1 : 0,
+    },
     operands: {
       c: rowRange(c, m.start, m.end),
       residual: residual && first ? rowRange(residual, m.start, m.end) : none,
@@ -71,8 +75,6 @@ export function storing({ c, residual, none, alpha, accumulate }: Problem, { m, 
       row_quads: c.stride / 4,
       first_quad: n.start / 4,
       alpha,
-      accumulate: accumulate || !first ? 1 : 0,
-      residual: residual && first ? 1 : 0,
     },
   };
 }

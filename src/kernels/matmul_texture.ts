@@ -114,9 +114,10 @@ export function matmulTexture(
     const step = rowsOfC(pass, problem.c, length(block.n), length(block.k), flops);
     for (const { start, end } of ranges(length(block.m), step)) {
       const rows = { start: block.m.start + start, end: block.m.start + end };
-      const { operands, params } = storing(problem, { ...block, m: rows });
+      const { constants, operands, params } = storing(problem, { ...block, m: rows });
       pass.dispatch({
         kernel: forFormat(kernels, "matmul", problem.c),
+        constants,
         operands: { a: a.texture, b: b.texture, ...operands },
         params: {
           ...params,

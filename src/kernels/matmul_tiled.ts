@@ -31,11 +31,12 @@ export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): 
   for (const n of ranges(problem.n, nStep)) {
     for (const m of ranges(problem.m, mStep)) {
       for (const k of ranges(problem.k, kStep)) {
-        const { operands, params } = storing(problem, { m, n, k });
+        const { constants, operands, params } = storing(problem, { m, n, k });
         const left = part(a, turnedA, m, k), right = part(b, turnedB, n, k);
         pass.dispatch({
           kernel: forFormat(kernels, "matmul", problem.c),
           constants: {
+            ...constants,
             A_FORMAT: FORMATS[a.dtype as MatrixType],
             B_FORMAT: FORMATS[b.dtype as MatrixType],
             A_TRANSPOSED: turnedA ? 1 : 0,

@@ -40,10 +40,15 @@ export function matmulVector(pass: KernelPass, problem: Problem, software: boole
   for (const range of ranges(n, step)) {
     const part = rowRange(b, range.start, range.end);
     const whole = { start: 0, end: m };
-    const { operands, params } = storing(problem, { m: whole, n: range, k: { start: 0, end: k } });
+    const { constants, operands, params } = storing(problem, {
+      m: whole,
+      n: range,
+      k: { start: 0, end: k },
+    });
     pass.dispatch({
       kernel: forFormat(kernels[b.dtype as MatrixType], "matmul", problem.c),
       constants: {
+        ...constants,
         ROWS: m,
         LANES: lanes,
         WORKGROUP_SIZE: size,

@@ -106,21 +106,12 @@ for (const variant of VARIANTS) {
   });
 
   gpuTest(`matmul ${variant} scales, accumulates and adds a residual`, async (gpu) => {
-    for (const c of ["float32", "bfloat16"] as const) {
-      const size = [21, 35, 40] as const;
-      await check(gpu, { variant, layout: "NT", size, c, alpha: -0.25 });
-      await check(gpu, { variant, layout: "NT", size, c, accumulate: true });
-      await check(gpu, { variant, layout: "NT", size, c, residual: true });
-      await check(gpu, {
-        variant,
-        layout: "NT",
-        size,
-        c,
-        alpha: 3,
-        accumulate: true,
-        residual: true,
-      });
-    }
+    const both = { alpha: 3, accumulate: true, residual: true }, size = [21, 35, 40] as const;
+    await check(gpu, { variant, layout: "NT", size, alpha: -0.25 });
+    await check(gpu, { variant, layout: "NT", size, accumulate: true });
+    await check(gpu, { variant, layout: "NT", size, residual: true });
+    await check(gpu, { variant, layout: "NT", size, ...both });
+    await check(gpu, { variant, layout: "NT", size, c: "bfloat16", ...both });
   });
 
   gpuTest(`matmul ${variant} of few rows reads the weight as it lies`, async (gpu) => {
