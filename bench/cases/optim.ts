@@ -5,8 +5,14 @@ import { applyUpdate } from "../../src/kernels/apply_update.ts";
 import { groupDequantize } from "../../src/kernels/group_dequantize.ts";
 import { groupQuantize } from "../../src/kernels/group_quantize.ts";
 import { randomNormal } from "../../src/kernels/random_normal.ts";
+import { BLOCK_ROWS, orthonormalizeBlock } from "../../src/kernels/orthonormalize_block.ts";
+import { powerIteration } from "../../src/kernels/power_iteration.ts";
+import { scaleRows } from "../../src/kernels/scale_rows.ts";
+import { sum } from "../../src/kernels/sum.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 
+/** As subspace.ts asks for. */
+const POWER_ITERATIONS = 100;
 const RATES = { step: 10, lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
 export function optimCases({ C, F, R }: Sizes): BenchCase[] {
@@ -75,6 +81,45 @@ export function optimCases({ C, F, R }: Sizes): BenchCase[] {
           record: (pass) => adam8bit(pass, { gradient, m, v, absmaxM, absmaxV, ...RATES }),
           bytes: 2 * bytesIn(gradient, m, v, absmaxM, absmaxV),
         };
+      },
+    },
+    {
+      name: "orthonormalize_block",
+      shape: `(${BLOCK_ROWS}, ${C})`,
+      prepare(bench) {
+        const block = bench.tensor("block", [BLOCK_ROWS, C]);
+        return {
+          record: (pass) => orthonormalizeBlock(pass, { block, least: 1e-12 }),
+          // A dot product and a subtraction for each pair of rows.
+          flops: 2 * 2 * C * BLOCK_ROWS * (BLOCK_ROWS - 1) / 2,
+        };
+      },
+    },
+    {
+      name: "power_iteration",
+      shape: `(${R}, ${R}) x ${POWER_ITERATIONS}`,
+      prepare(bench) {
+        const matrix = bench.tensor("matrix", [R, R]), vectors = bench.tensor("vectors", [2, R]);
+        return {
+          record: (pass) => powerIteration(pass, { matrix, vectors, iterations: POWER_ITERATIONS }),
+          flops: 2 * R * R * POWER_ITERATIONS,
+        };
+      },
+    },
+    {
+      name: "scale_rows",
+      shape: `(${R}, ${F})`,
+      prepare(bench) {
+        const matrix = bench.tensor("matrix", [R, F]);
+        return { record: (pass) => scaleRows(pass, { matrix }), bytes: 2 * bytesIn(matrix) };
+      },
+    },
+    {
+      name: "sum",
+      shape: `(${F}, ${C})`,
+      prepare(bench) {
+        const x = bench.tensor("x", [F, C]), out = bench.tensor("out", [8]);
+        return { record: (pass) => sum(pass, { x, out, index: 0 }), bytes: bytesIn(x) };
       },
     },
     {

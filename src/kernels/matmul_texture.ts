@@ -27,6 +27,8 @@ const TEXELS = 1 << 20;
 /** WebGPU's default limit. Software adapters that promise more have returned nonsense beyond it. */
 const MOST_ROWS = 8192;
 const MOST_COLUMNS = 1024;
+/** Four a round, and Mesa's software adapters end a thread's loops after 65,535 rounds. */
+const MOST_K = 1 << 17;
 /** A block of k is then a multiple of 64, like a block of rows. */
 const LEAST_COLUMNS = 16;
 
@@ -82,6 +84,7 @@ export function matmulTexture(
   // Without need k is not split: partial sums would pass through c, in its format.
   const kStep = Math.min(
     padded(k),
+    MOST_K,
     Math.floor(Math.min(a.texture.height, b.texture.height) / ROW_STEP) * a.columns * 4,
   );
   const bands = bandsOf(kStep, a.columns);
