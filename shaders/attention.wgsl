@@ -3,7 +3,8 @@
 //   query i sees the keys up to i + keyLength − Tq. Heads share keys in groups of H / K.
 //   saves logsumexp (B·Tq, H) of the scaled scores; out is overwritten.
 // A workgroup takes a block of queries of one head and walks over blocks of keys with a running
-// maximum and sum a row (online softmax), so no matrix of scores is ever in memory.
+// maximum and sum a row (online softmax), so no matrix of scores is ever in memory. A later
+// dispatch can go on where a walk ended: it finds out and logsumexp there, and adds its own.
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
@@ -13,6 +14,8 @@ struct Params {
   query_length: u32,   // Tq
   key_length: u32,
   key_capacity: u32,   // S
+  first_key: u32,      // keys of this dispatch; a multiple of BLOCK
+  end_key: u32,
   q_quads: u32,        // strides of rows, in fours
   k_quads: u32,
   sequence: u32,       // first sequence that q, k, v and out are bound from
@@ -82,12 +85,13 @@ fn main(
   let k_base = sequence * params.key_capacity;
   let k_head = (head / params.group) * HEAD_QUADS;
   let visible = query + shift;   // the last key that a row sees
-  let keys = min(first_query + BLOCK - 1u, last_query) + shift + 1u;
+  let keys = min(params.end_key, min(first_query + BLOCK - 1u, last_query) + shift + 1u);
+  if (params.first_key >= keys) { return; }
 
   var maximum = vec4<f32>(LOWEST);
   var total = vec4<f32>(0.0);   // of this thread's columns
   var sums = Rows();
-  for (var first_key = 0u; first_key < keys; first_key += BLOCK) {
+  for (var first_key = params.first_key; first_key < keys; first_key += BLOCK) {
     let column = first_key + 4u * column_lane;
     let k_at = (k_base + next_four(column, last_key)) * params.k_quads + k_head;
     // Column r of s: the scores of row r with the four keys.
@@ -139,15 +143,28 @@ fn main(
   workgroupBarrier();
   var sum = vec4<f32>(0.0);
   for (var i = 0u; i < LANES; i++) { sum += exchange[row_lane * LANES + i]; }
+  let at = ((params.sequence + sequence) * params.query_length + query) * params.lse_stride + head;
+  var shrink = vec4<f32>(1.0);
+  var before = vec4<f32>(0.0);   // what the keys before weigh
+  if (params.first_key > 0u) {
+    let old = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
+    let now = max(maximum, old);
+    shrink = exp(maximum - now);
+    before = exp(old - now);
+    maximum = now;
+    sum = sum * shrink + before;
+    storageBarrier();   // every thread has read what one is about to overwrite
+  }
   for (var r = 0u; r < 4u; r++) {
     if (first_query + row_lane + LANES * r <= last_query) {
-      if (column_lane == 0u) {
-        let row = (params.sequence + sequence) * params.query_length + query[r];
-        logsumexp[row * params.lse_stride + head] = maximum[r] + log(sum[r]);
-      }
+      if (column_lane == 0u) { logsumexp[at[r]] = maximum[r] + log(sum[r]); }
       for (var i = 0u; i < OUT_QUADS; i++) {
         let d = column_lane + LANES * i;
-        if (d < HEAD_QUADS) { out[q_at[r] + d] = pack(sums[i][r] / sum[r]); }
+        if (d < HEAD_QUADS) {
+          var values = sums[i][r] * shrink[r];
+          if (params.first_key > 0u) { values += unpack(out[q_at[r] + d]) * before[r]; }
+          out[q_at[r] + d] = pack(values / sum[r]);
+        }
       }
     }
   }

@@ -2,7 +2,7 @@
 // forward: p = exp(q · kᵀ / sqrt(D) − logsumexp), causal; out = p · v
 //   delta = rowsum(dout · out)           (B·T, H) overwritten: attention_backward_keys needs it
 //   ds    = p · (dout · vᵀ − delta) / sqrt(D)
-//   dq    = ds · k                       (B·T, H·D) overwritten
+//   dq    = ds · k                       (B·T, H·D) overwritten; added to after the first keys
 // The probabilities are computed again from the logsumexp: no matrix of them is ever in memory.
 // The walk is that of attention.wgsl: a block of queries of one head over blocks of keys.
 
@@ -12,6 +12,8 @@ struct Params {
   heads: u32,      // H
   group: u32,      // H / K
   length: u32,     // T
+  first_key: u32,  // keys of this dispatch; a multiple of BLOCK
+  end_key: u32,
   q_quads: u32,    // strides of rows, in fours
   k_quads: u32,
   sequence: u32,   // first sequence that the operands, but logsumexp and delta, are bound from
@@ -75,7 +77,8 @@ fn main(
   let query = rows_of(first_query, row_lane, last);
   let q_at = (base + query) * params.q_quads + head * HEAD_QUADS;
   let k_head = (head / params.group) * HEAD_QUADS;
-  let keys = min(first_query + BLOCK, params.length);
+  let keys = min(params.end_key, min(first_query + BLOCK, params.length));
+  if (params.first_key >= keys) { return; }
 
   // delta, each thread adding up a part of its rows.
   var part = vec4<f32>(0.0);
@@ -98,7 +101,7 @@ fn main(
   }
 
   var sums = Rows();
-  for (var first_key = 0u; first_key < keys; first_key += BLOCK) {
+  for (var first_key = params.first_key; first_key < keys; first_key += BLOCK) {
     let column = first_key + 4u * column_lane;
     let k_at = (base + next_four(column, last)) * params.k_quads + k_head;
     // Column r: row r with the four keys.
@@ -136,7 +139,11 @@ fn main(
     if (first_query + row_lane + LANES * r <= last) {
       for (var i = 0u; i < OUT_QUADS; i++) {
         let d = column_lane + LANES * i;
-        if (d < HEAD_QUADS) { dq[q_at[r] + d] = pack(sums[i][r]); }
+        if (d < HEAD_QUADS) {
+          var sum = sums[i][r];
+          if (params.first_key > 0u) { sum += unpack(dq[q_at[r] + d]); }
+          dq[q_at[r] + d] = pack(sum);
+        }
       }
     }
   }

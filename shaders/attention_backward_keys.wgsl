@@ -1,22 +1,27 @@
 // The gradients of the keys and values                     (Dao 2023, "FlashAttention-2", alg. 2)
 // forward: p = exp(q · kᵀ / sqrt(D) − logsumexp), causal; out = p · v
 //   ds = p · (dout · vᵀ − delta) / sqrt(D),  delta = rowsum(dout · out) from attention_backward
-//   dv = pᵀ · dout,  dk = dsᵀ · q        (B·T, K·D) overwritten
+//   dv = pᵀ · dout,  dk = dsᵀ · q        (B·T, K·D) overwritten, or added to
 // The roles of attention.wgsl are swapped: a workgroup owns a block of keys of one key/value head
 // and walks over the queries that see them, of all the heads that share it. So dk and dv are sums
 // in registers, in a fixed order: no atomics, and no pass over partial sums.
 
 struct Params {
-  first: u32,      // first unit of this dispatch: (sequence, key/value head, block of keys)
-  blocks: u32,     // blocks of keys in a sequence
-  heads: u32,      // H
-  group: u32,      // H / K
-  length: u32,     // T
-  q_quads: u32,    // strides of rows, in fours
+  first: u32,         // first unit of this dispatch: (sequence, key/value head, block of keys)
+  blocks: u32,        // blocks of keys in a sequence
+  heads: u32,         // H
+  group: u32,         // H / K
+  length: u32,        // T
+  first_member: u32,  // heads of a group that this dispatch walks over
+  end_member: u32,
+  first_query: u32,   // queries of each that it walks over; a multiple of BLOCK
+  end_query: u32,
+  accumulate: u32,    // 1 adds to dk and dv
+  q_quads: u32,       // strides of rows, in fours
   k_quads: u32,
-  sequence: u32,   // first sequence that the operands, but logsumexp and delta, are bound from
+  sequence: u32,      // first sequence that the operands, but logsumexp and delta, are bound from
   lse_stride: u32,
-  scale: f32,      // 1 / sqrt(D)
+  scale: f32,         // 1 / sqrt(D)
 }
 
 @group(0) @binding(0) var<storage, read> q: array<Quad>;                // (B·T, H·D)
@@ -71,6 +76,7 @@ fn main(
   let base = (unit / (params.blocks * key_heads)) * params.length;
 
   let first_key = block * BLOCK;
+  if (params.accumulate == 1u && params.end_query <= first_key) { return; }
   let last = params.length - 1u;
   // Beyond the last key the last is done again, and not stored.
   let key = rows_of(first_key, row_lane, last);
@@ -78,10 +84,11 @@ fn main(
   var dk_sums = Rows();
   var dv_sums = Rows();
 
-  for (var member = 0u; member < params.group; member++) {
+  // Queries before the first key see nothing of this block.
+  let start = max(params.first_query, first_key);
+  for (var member = params.first_member; member < params.end_member; member++) {
     let head = key_head * params.group + member;
-    // Queries before the first key see nothing of this block.
-    for (var first_query = first_key; first_query <= last; first_query += BLOCK) {
+    for (var first_query = start; first_query < params.end_query; first_query += BLOCK) {
       let column = first_query + 4u * column_lane;
       let columns = base + next_four(column, last);
       let q_at = columns * params.q_quads + head * HEAD_QUADS;
@@ -132,8 +139,14 @@ fn main(
       for (var i = 0u; i < OUT_QUADS; i++) {
         let d = column_lane + LANES * i;
         if (d < HEAD_QUADS) {
-          dk[k_at[r] + d] = pack(dk_sums[i][r]);
-          dv[k_at[r] + d] = pack(dv_sums[i][r]);
+          var dk_sum = dk_sums[i][r];
+          var dv_sum = dv_sums[i][r];
+          if (params.accumulate == 1u) {
+            dk_sum += unpack(dk[k_at[r] + d]);
+            dv_sum += unpack(dv[k_at[r] + d]);
+          }
+          dk[k_at[r] + d] = pack(dk_sum);
+          dv[k_at[r] + d] = pack(dv_sum);
         }
       }
     }

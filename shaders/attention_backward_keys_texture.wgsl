@@ -2,16 +2,21 @@
 // lib/attention_texture.wgsl for why it is written the other way round.
 
 struct Params {
-  count: u32,      // units of this dispatch and those before it
-  first: u32,      // first unit of this dispatch: (sequence, key/value head, four keys)
-  blocks: u32,     // fours of keys in a sequence
-  heads: u32,      // H
-  group: u32,      // H / K
-  length: u32,     // T
-  k_quads: u32,    // stride of rows of dk and dv, in fours
-  sequence: u32,   // first sequence of all operands but logsumexp and delta
+  count: u32,         // units of this dispatch and those before it
+  first: u32,         // first unit of this dispatch: (sequence, key/value head, four keys)
+  blocks: u32,        // fours of keys in a sequence
+  heads: u32,         // H
+  group: u32,         // H / K
+  length: u32,        // T
+  first_member: u32,  // heads of a group that this dispatch walks over
+  end_member: u32,
+  first_query: u32,   // queries of each that it walks over; a multiple of four
+  end_query: u32,
+  accumulate: u32,    // 1 adds to dk and dv
+  k_quads: u32,       // stride of rows of dk and dv, in fours
+  sequence: u32,      // first sequence of all operands but logsumexp and delta
   lse_stride: u32,
-  scale: f32,      // 1 / sqrt(D)
+  scale: f32,         // 1 / sqrt(D)
 }
 
 @group(0) @binding(4) var<storage, read> logsumexp: array<f32>;           // (B·T, H)
@@ -29,16 +34,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let key_head = (unit / params.blocks) % key_heads;
   let base = (unit / (params.blocks * key_heads)) * params.length;
 
+  if (params.accumulate == 1u && params.end_query <= 4u * block) { return; }
   let last = params.length - 1u;
   let key = four_rows(4u * block, last);
   let k_y = base + key;
   let k_x = key_head * HEAD_QUADS;
   var dk_sums = Rows();
   var dv_sums = Rows();
-  for (var member = 0u; member < params.group; member++) {
+  let start = max(params.first_query, 4u * block);
+  for (var member = params.first_member; member < params.end_member; member++) {
     let head = key_head * params.group + member;
     let q_x = head * HEAD_QUADS;
-    for (var first_query = 4u * block; first_query <= last; first_query += 4u) {
+    for (var first_query = start; first_query < params.end_query; first_query += 4u) {
       let query = vec4<u32>(first_query) + vec4<u32>(0u, 1u, 2u, 3u);
       let q_y = base + four_rows(first_query, last);
       var s = mat4x4<f32>();    // column r: key r with the four queries
@@ -67,8 +74,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let rows = min(4u, params.length - 4u * block);
   for (var d = 0u; d < HEAD_QUADS; d++) {
     for (var r = 0u; r < rows; r++) {
-      dk[k_y[r] * params.k_quads + k_x + d] = pack(dk_sums[d][r]);
-      dv[k_y[r] * params.k_quads + k_x + d] = pack(dv_sums[d][r]);
+      let place = k_y[r] * params.k_quads + k_x + d;
+      var dk_sum = dk_sums[d][r];
+      var dv_sum = dv_sums[d][r];
+      if (params.accumulate == 1u) {
+        dk_sum += unpack(dk[place]);
+        dv_sum += unpack(dv[place]);
+      }
+      dk[place] = pack(dk_sum);
+      dv[place] = pack(dv_sum);
     }
   }
 }

@@ -8,6 +8,8 @@ struct Params {
   heads: u32,      // H
   group: u32,      // H / K
   length: u32,     // T
+  first_key: u32,  // keys of this dispatch; a multiple of four
+  end_key: u32,
   q_quads: u32,    // stride of rows of out and dq, in fours
   sequence: u32,   // first sequence of all operands but logsumexp and delta
   lse_stride: u32,
@@ -30,6 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 
   let last = params.length - 1u;
   let query = four_rows(4u * block, last);
+  if (params.first_key > query.w) { return; }
   let q_y = base + query;
   let q_x = head * HEAD_QUADS;
   let k_x = (head / params.group) * HEAD_QUADS;
@@ -49,7 +52,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
 
   var sums = Rows();
-  for (var first_key = 0u; first_key <= query.w; first_key += 4u) {
+  let end = min(params.end_key, query.w + 1u);
+  for (var first_key = params.first_key; first_key < end; first_key += 4u) {
     let key = vec4<u32>(first_key) + vec4<u32>(0u, 1u, 2u, 3u);
     let k_y = base + four_rows(first_key, last);
     var s = mat4x4<f32>();    // column r: row r with the four keys
@@ -68,6 +72,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
 
   for (var d = 0u; d < HEAD_QUADS; d++) {
-    for (var r = 0u; r < rows; r++) { dq[q_y[r] * params.q_quads + q_x + d] = pack(sums[d][r]); }
+    for (var r = 0u; r < rows; r++) {
+      let place = q_y[r] * params.q_quads + q_x + d;
+      var sum = sums[d][r];
+      if (params.first_key > 0u) { sum += unpack(dq[place]); }
+      dq[place] = pack(sum);
+    }
   }
 }

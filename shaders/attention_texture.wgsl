@@ -9,6 +9,8 @@ struct Params {
   group: u32,          // H / K
   query_length: u32,   // Tq
   key_length: u32,
+  first_key: u32,      // keys of this dispatch; a multiple of four
+  end_key: u32,
   q_quads: u32,        // stride of rows of out, in fours
   sequence: u32,       // first sequence of the textures and of out
   lse_stride: u32,
@@ -43,11 +45,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let q_x = head * HEAD_QUADS;
   let k_x = (head / params.group) * HEAD_QUADS;
   let visible = query + (params.key_length - params.query_length);   // the last key a row sees
+  if (params.first_key > visible.w) { return; }
 
   var maximum = vec4<f32>(LOWEST);
   var total = vec4<f32>(0.0);
   var sums = Rows();
-  for (var key = 0u; key <= visible.w; key += 4u) {
+  for (var key = params.first_key; key < min(params.end_key, visible.w + 1u); key += 4u) {
     let k_y = sequence * params.key_length + four_rows(key, params.key_length - 1u);
     var s = mat4x4<f32>();   // column r: the scores of row r with the four keys
     for (var d = 0u; d < HEAD_QUADS; d++) {
@@ -72,14 +75,25 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
 
-  let rows = min(4u, params.query_length - 4u * block);
-  for (var r = 0u; r < rows; r++) {
-    let row = params.sequence * params.query_length + q_y[r];
-    logsumexp[row * params.lse_stride + head] = maximum[r] + log(total[r]);
+  let at = (params.sequence * params.query_length + q_y) * params.lse_stride + head;
+  var shrink = vec4<f32>(1.0);
+  var before = vec4<f32>(0.0);   // what the keys before weigh
+  if (params.first_key > 0u) {
+    let old = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
+    let now = max(maximum, old);
+    shrink = exp(maximum - now);
+    before = exp(old - now);
+    maximum = now;
+    total = total * shrink + before;
   }
+  let rows = min(4u, params.query_length - 4u * block);
+  for (var r = 0u; r < rows; r++) { logsumexp[at[r]] = maximum[r] + log(total[r]); }
   for (var d = 0u; d < HEAD_QUADS; d++) {
     for (var r = 0u; r < rows; r++) {
-      out[q_y[r] * params.q_quads + q_x + d] = pack(sums[d][r] / total[r]);
+      let place = q_y[r] * params.q_quads + q_x + d;
+      var sum = sums[d][r] * shrink[r];
+      if (params.first_key > 0u) { sum += unpack(out[place]) * before[r]; }
+      out[place] = pack(sum / total[r]);
     }
   }
 }

@@ -2,14 +2,15 @@
 //   dweight[v] += Σ dx[n] over the n with tokens[n] = v         added: the head may share the table
 // A gather, not a scatter: WGSL has no float atomics, and a fixed order keeps runs identical bit
 // for bit. Positions come sorted by token; the thread of the position that starts a run of equal
-// tokens walks the run and owns the row of dweight, the others have nothing to do.
+// tokens walks the run and owns the row of dweight, the others have nothing to do. A run ends where
+// the dispatch does; the next one adds the rest.
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   count: u32,        // threads of this range: positions · quads
   quads: u32,        // a row's stride, in fours
   position: u32,     // first position of this range
-  positions: u32,    // N
+  end: u32,          // and the one after its last
   first_row: u32,    // first row of dx in this range
   rows: u32,         // rows of dx in this range
   first_token: u32,  // first row of dweight in this range
@@ -31,9 +32,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   // What lies before a range wraps round to large numbers, so that one comparison does.
   let target_row = token - params.first_token;
   if (target_row >= params.tokens) { return; }
-  if (start > 0u && sorted_tokens[start - 1u] == token) { return; }
+  if (start > params.position && sorted_tokens[start - 1u] == token) { return; }
   var sum = vec4<f32>(0.0);
-  for (var i = start; i < params.positions && sorted_tokens[i] == token; i++) {
+  for (var i = start; i < params.end && sorted_tokens[i] == token; i++) {
     let row = order[i] - params.first_row;
     if (row < params.rows) { sum += unpack(dx[row * params.quads + quad]); }
   }

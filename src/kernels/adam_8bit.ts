@@ -34,7 +34,7 @@ export function adamBlocks(tensor: Tensor): number {
  * one of zeros. Dettmers et al. 2022. Throws {@link ShapeError} on operands that do not match.
  */
 export function adam8bit(pass: KernelPass, io: Adam8bit): void {
-  const { gradient, m, v, absmaxM, absmaxV, lanes = lanesOf(pass.gpu) } = io;
+  const { gradient, m, v, absmaxM, absmaxV, lanes = lanesOf(pass.gpu, ADAM_BLOCK / 2) } = io;
   expectDType("adam8bit", "gradient", gradient, "float32");
   for (const [name, operand] of Object.entries({ m, v })) {
     expectDType("adam8bit", name, operand, "uint8");

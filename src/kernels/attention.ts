@@ -2,9 +2,14 @@ import code from "../../shaders/attention.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
-import { expectHeads, sequencesPerRange, unitsPerDispatch } from "./attention_heads.ts";
+import {
+  expectHeads,
+  rowsPerWalk,
+  sequencesPerRange,
+  unitsPerDispatch,
+} from "./attention_heads.ts";
 import { attentionTexture, type AttentionWorkspace } from "./attention_texture.ts";
-import { BLOCK_ROWS, tileConstants, tiledKernels } from "./attention_tile.ts";
+import { BLOCK_ROWS, tileConstants, tiledKernels, tiledWalk } from "./attention_tile.ts";
 import { forFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
@@ -32,12 +37,15 @@ export interface Attention {
   readonly headSize: number; // D, a multiple of 4 up to 256
   /** Where {@link createAttentionWorkspace} made one. */
   readonly workspace?: AttentionWorkspace;
+  /** Rounds of loops that a thread may make in a dispatch; what suits the adapter unless given. */
+  readonly loopRounds?: number;
 }
 
 /**
  * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. So
- * in training Tq = keyLength = S, and in decoding Tq is what is new. Dao et al. 2022. Throws
- * {@link ShapeError} on operands that do not match.
+ * in training Tq = keyLength = S, and in decoding Tq is what is new. Dao et al. 2022. On software
+ * adapters some thousand keys are walked over in several dispatches, and `out` is rounded to its
+ * format after each. Throws {@link ShapeError} on operands that do not match.
  */
 export function attention(pass: KernelPass, io: Attention): void {
   const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
@@ -67,36 +75,41 @@ function attentionTiled(pass: KernelPass, io: Attention): void {
   const kernel = forFormat(kernels.get(tileConstants(headSize)), "attention", q, k, v, out);
   const blocks = Math.ceil(queryLength / BLOCK_ROWS);
   const most = unitsPerDispatch(pass, 2 * BLOCK_ROWS * keyLength * headSize);
+  const walked = rowsPerWalk(pass, tiledWalk(headSize), io.loopRounds);
   const operands = [{ tensor: q, rows: queryLength }, { tensor: k, rows: keyCapacity }];
   for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands))) {
     const queries = [start * queryLength, end * queryLength] as const;
     const keys = [start * keyCapacity, end * keyCapacity] as const;
-    for (const [first, last] of spans((end - start) * heads * blocks, most)) {
-      pass.dispatch({
-        kernel,
-        operands: {
-          q: rowRange(q, ...queries),
-          k: rowRange(k, ...keys),
-          v: rowRange(v, ...keys),
-          out: rowRange(out, ...queries),
-          logsumexp,
-        },
-        params: {
-          first,
-          blocks,
-          heads,
-          group: heads / keyValueHeads,
-          query_length: queryLength,
-          key_length: keyLength,
-          key_capacity: keyCapacity,
-          q_quads: q.stride / 4,
-          k_quads: k.stride / 4,
-          sequence: start,
-          lse_stride: logsumexp.stride,
-          scale: 1 / Math.sqrt(headSize),
-        },
-        workgroups: [last - first],
-      });
+    for (const [first_key, end_key] of spans(keyLength, walked)) {
+      for (const [first, last] of spans((end - start) * heads * blocks, most)) {
+        pass.dispatch({
+          kernel,
+          operands: {
+            q: rowRange(q, ...queries),
+            k: rowRange(k, ...keys),
+            v: rowRange(v, ...keys),
+            out: rowRange(out, ...queries),
+            logsumexp,
+          },
+          params: {
+            first,
+            blocks,
+            heads,
+            group: heads / keyValueHeads,
+            query_length: queryLength,
+            key_length: keyLength,
+            key_capacity: keyCapacity,
+            first_key,
+            end_key,
+            q_quads: q.stride / 4,
+            k_quads: k.stride / 4,
+            sequence: start,
+            lse_stride: logsumexp.stride,
+            scale: 1 / Math.sqrt(headSize),
+          },
+          workgroups: [last - first],
+        });
+      }
     }
   }
 }

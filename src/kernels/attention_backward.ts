@@ -3,9 +3,15 @@ import queriesCode from "../../shaders/attention_backward.wgsl" with { type: "te
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardTexture } from "./attention_backward_texture.ts";
-import { expectHeads, sequencesPerRange, unitsPerDispatch } from "./attention_heads.ts";
+import {
+  expectHeads,
+  groupWalks,
+  rowsPerWalk,
+  sequencesPerRange,
+  unitsPerDispatch,
+} from "./attention_heads.ts";
 import type { AttentionWorkspace } from "./attention_texture.ts";
-import { BLOCK_ROWS, tileConstants, tiledKernels } from "./attention_tile.ts";
+import { BLOCK_ROWS, tileConstants, tiledKernels, tiledWalk } from "./attention_tile.ts";
 import { forFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
@@ -30,12 +36,15 @@ export interface AttentionBackward {
   readonly headSize: number; // D, a multiple of 4 up to 256
   /** Where {@link createAttentionWorkspace} made one, for the backward pass too. */
   readonly workspace?: AttentionWorkspace;
+  /** Rounds of loops that a thread may make in a dispatch; what suits the adapter unless given. */
+  readonly loopRounds?: number;
 }
 
 /**
  * The gradients of causal attention over whole sequences, from probabilities computed again: one
- * kernel for dq (and delta), one for dk and dv. Dao 2023, algorithm 2. Throws {@link ShapeError} on
- * operands that do not match.
+ * kernel for dq (and delta), one for dk and dv. Dao 2023, algorithm 2. On software adapters long
+ * walks take several dispatches, and gradients are rounded to their format after each. Throws
+ * {@link ShapeError} on operands that do not match.
  */
 export function attentionBackward(pass: KernelPass, io: AttentionBackward): void {
   expectOperands(io);
@@ -58,6 +67,7 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
   const blocks = Math.ceil(length / BLOCK_ROWS);
   const group = heads / keyValueHeads;
   const pairs = BLOCK_ROWS * length * headSize;
+  const walk = tiledWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands))) {
     const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
@@ -74,22 +84,26 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
     };
     const bound = { q: range(q), k: range(k), v: range(v), dout: range(dout), logsumexp, delta };
     const queryUnits = (end - start) * heads * blocks;
-    for (const [first, last] of spans(queryUnits, unitsPerDispatch(pass, 3 * pairs))) {
-      pass.dispatch({
-        kernel: queryKernel,
-        operands: { ...bound, out: range(out), dq: range(dq) },
-        params: { ...params, first },
-        workgroups: [last - first],
-      });
+    for (const [first_key, end_key] of spans(length, walked)) {
+      for (const [first, last] of spans(queryUnits, unitsPerDispatch(pass, 3 * pairs))) {
+        pass.dispatch({
+          kernel: queryKernel,
+          operands: { ...bound, out: range(out), dq: range(dq) },
+          params: { ...params, first, first_key, end_key },
+          workgroups: [last - first],
+        });
+      }
     }
     const keyUnits = (end - start) * keyValueHeads * blocks;
-    for (const [first, last] of spans(keyUnits, unitsPerDispatch(pass, 4 * group * pairs))) {
-      pass.dispatch({
-        kernel: keyKernel,
-        operands: { ...bound, dk: range(dk), dv: range(dv) },
-        params: { ...params, first },
-        workgroups: [last - first],
-      });
+    for (const queries of groupWalks(group, length, walk, walked)) {
+      for (const [first, last] of spans(keyUnits, unitsPerDispatch(pass, 4 * group * pairs))) {
+        pass.dispatch({
+          kernel: keyKernel,
+          operands: { ...bound, dk: range(dk), dv: range(dv) },
+          params: { ...params, ...queries, first },
+          workgroups: [last - first],
+        });
+      }
     }
   }
 }

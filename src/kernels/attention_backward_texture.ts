@@ -7,11 +7,18 @@ import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import type { AttentionBackward } from "./attention_backward.ts";
-import { AttentionKernels, sequencesPerRange, unitsPerDispatch } from "./attention_heads.ts";
+import {
+  AttentionKernels,
+  groupWalks,
+  rowsPerWalk,
+  sequencesPerRange,
+  unitsPerDispatch,
+} from "./attention_heads.ts";
 import { attentionStage } from "./attention_stage.ts";
 import {
   type AttentionWorkspace,
   sequencesPerStage,
+  textureWalk,
   THREAD_ROWS,
   THREADS,
 } from "./attention_texture.ts";
@@ -54,6 +61,7 @@ export function attentionBackwardTexture(
   const blocks = Math.ceil(length / THREAD_ROWS);
   const group = heads / keyValueHeads;
   const pairs = THREADS * THREAD_ROWS * length * headSize;
+  const walk = textureWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
   const held = sequencesPerStage(operation, workspace, io, length, length);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands, held))) {
@@ -73,22 +81,26 @@ export function attentionBackwardTexture(
       scale: 1 / Math.sqrt(headSize),
     };
     const queryUnits = THREADS * unitsPerDispatch(pass, 3 * pairs);
-    for (const [first, count] of spans(sequences * heads * blocks, queryUnits)) {
-      pass.dispatch({
-        kernel: queryKernel,
-        operands: { ...textures, out: range(out), logsumexp, delta, dq: range(dq) },
-        params: { ...params, first, count, q_quads: q.stride / 4 },
-        workgroups: [Math.ceil((count - first) / THREADS)],
-      });
+    for (const [first_key, end_key] of spans(length, walked)) {
+      for (const [first, count] of spans(sequences * heads * blocks, queryUnits)) {
+        pass.dispatch({
+          kernel: queryKernel,
+          operands: { ...textures, out: range(out), logsumexp, delta, dq: range(dq) },
+          params: { ...params, first_key, end_key, first, count, q_quads: q.stride / 4 },
+          workgroups: [Math.ceil((count - first) / THREADS)],
+        });
+      }
     }
     const keyUnits = THREADS * unitsPerDispatch(pass, 4 * group * pairs);
-    for (const [first, count] of spans(sequences * keyValueHeads * blocks, keyUnits)) {
-      pass.dispatch({
-        kernel: keyKernel,
-        operands: { ...textures, logsumexp, delta, dk: range(dk), dv: range(dv) },
-        params: { ...params, first, count, k_quads: k.stride / 4 },
-        workgroups: [Math.ceil((count - first) / THREADS)],
-      });
+    for (const queries of groupWalks(group, length, walk, walked)) {
+      for (const [first, count] of spans(sequences * keyValueHeads * blocks, keyUnits)) {
+        pass.dispatch({
+          kernel: keyKernel,
+          operands: { ...textures, logsumexp, delta, dk: range(dk), dv: range(dv) },
+          params: { ...params, ...queries, first, count, k_quads: k.stride / 4 },
+          workgroups: [Math.ceil((count - first) / THREADS)],
+        });
+      }
     }
   }
 }

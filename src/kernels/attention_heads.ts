@@ -3,6 +3,7 @@ import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { bytesOf, type Tensor } from "../gpu/tensor.ts";
 import { type KernelByFormat, kernelByFormat } from "./format.ts";
+import { LOOP_ROUNDS, spans } from "./ranges.ts";
 
 /** Editions of a kernel, made when a head size is first met: it sizes arrays of registers. */
 export class AttentionKernels {
@@ -89,4 +90,32 @@ const BUDGET = { software: 2 ** 28, card: 2 ** 35 };
 export function unitsPerDispatch(pass: KernelPass, work: number): number {
   const budget = pass.gpu.adapter.software ? BUDGET.software : BUDGET.card;
   return Math.min(65_535, Math.max(1, Math.floor(budget / work)));
+}
+
+/** Where a walk may end, to go on in another dispatch. */
+export interface Walk {
+  /** Rows of a step. */
+  readonly step: number;
+  /** Rounds of loops that a step takes, at most. */
+  readonly rounds: number;
+}
+
+/** Rows that a thread may walk over in one dispatch; all of them on a card: see LOOP_ROUNDS. */
+export function rowsPerWalk(
+  pass: KernelPass,
+  { step, rounds }: Walk,
+  most = pass.gpu.adapter.software ? LOOP_ROUNDS : Infinity,
+): number {
+  return step * Math.max(1, Math.floor(most / rounds));
+}
+
+/** Walks over the queries of all the heads that share keys, of so many rows at most each. */
+export function* groupWalks(group: number, length: number, { step }: Walk, rows: number) {
+  const members = Math.floor(rows / (step * Math.ceil(length / step)));
+  for (const [first_member, end_member] of spans(group, Math.max(1, members))) {
+    for (const [first_query, end_query] of spans(length, rows)) {
+      const accumulate = first_member > 0 || first_query > 0 ? 1 : 0;
+      yield { first_member, end_member, first_query, end_query, accumulate };
+    }
+  }
 }

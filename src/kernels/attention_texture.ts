@@ -10,8 +10,10 @@ import {
   alignedSequences,
   AttentionKernels,
   type HeadShape,
+  rowsPerWalk,
   sequencesPerRange,
   unitsPerDispatch,
+  type Walk,
 } from "./attention_heads.ts";
 import { attentionStage } from "./attention_stage.ts";
 import { forFormat } from "./format.ts";
@@ -74,6 +76,12 @@ export function createAttentionWorkspace(
   };
 }
 
+/** Of the longest of the three kernels, as if the compiler unrolled no loop; 2 for a next head. */
+export function textureWalk(headSize: number): Walk {
+  const products = 2 * (headSize / 4 + 1), rows = THREAD_ROWS + 1;
+  return { step: THREAD_ROWS, rounds: 1 + products + rows + 2 };
+}
+
 /** Sequences that the textures hold of operands this large; refuses those of another model. */
 export function sequencesPerStage(
   operation: string,
@@ -107,6 +115,7 @@ export function attentionTexture(
   const blocks = Math.ceil(queryLength / THREAD_ROWS);
   const work = 2 * THREADS * THREAD_ROWS * keyLength * headSize;
   const unitsAtOnce = THREADS * unitsPerDispatch(pass, work);
+  const walked = rowsPerWalk(pass, textureWalk(headSize), io.loopRounds);
   const held = sequencesPerStage("attention", workspace, io, queryLength, keyLength);
   const operands = [{ tensor: q, rows: queryLength }, { tensor: k, rows: keyCapacity }];
   for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands, held))) {
@@ -116,31 +125,35 @@ export function attentionTexture(
     attentionStage(pass, { source: q, target: workspace.q, ...queries });
     attentionStage(pass, { source: k, target: workspace.k, ...keys });
     attentionStage(pass, { source: v, target: workspace.v, ...keys });
-    for (const [first, count] of spans(sequences * heads * blocks, unitsAtOnce)) {
-      pass.dispatch({
-        kernel,
-        operands: {
-          q: workspace.q,
-          k: workspace.k,
-          v: workspace.v,
-          out: rowRange(out, start * queryLength, end * queryLength),
-          logsumexp,
-        },
-        params: {
-          first,
-          count,
-          blocks,
-          heads,
-          group: heads / keyValueHeads,
-          query_length: queryLength,
-          key_length: keyLength,
-          q_quads: out.stride / 4,
-          sequence: start,
-          lse_stride: logsumexp.stride,
-          scale: 1 / Math.sqrt(headSize),
-        },
-        workgroups: [Math.ceil((count - first) / THREADS)],
-      });
+    for (const [first_key, end_key] of spans(keyLength, walked)) {
+      for (const [first, count] of spans(sequences * heads * blocks, unitsAtOnce)) {
+        pass.dispatch({
+          kernel,
+          operands: {
+            q: workspace.q,
+            k: workspace.k,
+            v: workspace.v,
+            out: rowRange(out, start * queryLength, end * queryLength),
+            logsumexp,
+          },
+          params: {
+            first,
+            count,
+            blocks,
+            heads,
+            group: heads / keyValueHeads,
+            query_length: queryLength,
+            key_length: keyLength,
+            first_key,
+            end_key,
+            q_quads: out.stride / 4,
+            sequence: start,
+            lse_stride: logsumexp.stride,
+            scale: 1 / Math.sqrt(headSize),
+          },
+          workgroups: [Math.ceil((count - first) / THREADS)],
+        });
+      }
     }
   }
 }

@@ -31,6 +31,11 @@ export interface CrossEntropy {
   readonly gradients: boolean;
 }
 
+/** Twice over its quads, the first time in blocks of 64. */
+function loopRounds(logits: Tensor): number {
+  return (logits.stride / 4) * (2 + 2 / 64);
+}
+
 /**
  * Losses and, in place of the logits, gradScale · (softmax − onehot). Throws {@link ShapeError} on
  * operands that do not match. `lanes` is the number of threads that share a row, a divisor of 64.
@@ -38,7 +43,7 @@ export interface CrossEntropy {
 export function crossEntropy(
   pass: KernelPass,
   { logits, labels, losses, gradScale, gradients }: CrossEntropy,
-  lanes: number = lanesOf(pass.gpu),
+  lanes: number = lanesOf(pass.gpu, loopRounds(logits)),
 ): void {
   const rows = rowsOf(logits.shape), columns = columnsOf(logits.shape);
   expectDType("crossEntropy", "logits", logits, "float32");

@@ -32,12 +32,13 @@ export interface GroupQuantize {
  * Throws {@link ShapeError} on operands that do not match.
  */
 export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
-  const { source, target, rounding, lanes = lanesOf(pass.gpu) } = io;
+  const { source, target, rounding } = io;
   expectDType("groupQuantize", "source", source, "float32");
   expectDType("groupQuantize", "target", target, "int8", "int4");
   expectShape("groupQuantize", "target", target, source.shape);
   expectWholeMatrix("groupQuantize", "target", target);
   const groupSize = target.groupSize!, kernel = kernels[target.dtype as GroupType];
+  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // twice over its octets
   for (const range of flatRanges(source, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);

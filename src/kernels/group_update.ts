@@ -31,12 +31,13 @@ export interface GroupUpdate {
  * that do not match.
  */
 export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
-  const { weight, update, decay, rounding, lanes = lanesOf(pass.gpu) } = io;
+  const { weight, update, decay, rounding } = io;
   expectDType("groupUpdate", "weight", weight, "int8", "int4");
   expectDType("groupUpdate", "update", update, "float32");
   expectShape("groupUpdate", "update", update, weight.shape);
   expectWholeMatrix("groupUpdate", "weight", weight);
   const groupSize = weight.groupSize!;
+  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // twice over its octets
   for (const range of flatRanges(weight, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);

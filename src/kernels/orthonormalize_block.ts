@@ -2,18 +2,29 @@ import code from "../../shaders/orthonormalize_block.wgsl" with { type: "text" }
 import { ShapeError } from "../gpu/errors.ts";
 import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { describe, expectDType, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { columnsOf, describe, expectDType, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { LOOP_ROUNDS } from "./ranges.ts";
 
 const kernel = defineKernel("orthonormalize_block", code);
 
-/** Rows of a block, as in the WGSL. */
+/** Rows of a block at most, as in the WGSL. */
 export const BLOCK_ROWS = 32;
 
-/**
- * Few, for a processor, whose threads are loops; and enough for 14,000 columns: beyond, Mesa's
- * software adapters would end the loops of a thread, which they do after 65,535 rounds in total.
- */
+/** Few, for a processor, whose threads are loops. */
 const WORKGROUP_SIZE = 64;
+
+/** Rows of a block of so many columns, 32 or, beyond 13,824 columns, fewer: see LOOP_ROUNDS. */
+export function blockRows(columns: number): number {
+  let rows = BLOCK_ROWS;
+  while (loopRounds(rows, columns) > LOOP_ROUNDS) rows /= 2;
+  return rows;
+}
+
+/** For each pair of rows a walk over the columns, twice; and the sums of all threads, row by row. */
+function loopRounds(rows: number, columns: number): number {
+  const walk = Math.ceil(columns / 4 / WORKGROUP_SIZE) + 2;
+  return rows * (rows + 1) * walk + rows * (WORKGROUP_SIZE + 5);
+}
 
 export interface OrthonormalizeBlock {
   readonly block: Tensor; // (rows, columns) float32, at most 32 rows, in place
@@ -23,14 +34,14 @@ export interface OrthonormalizeBlock {
 
 /**
  * Makes the rows of a block orthonormal, in their order, by modified Gram–Schmidt. Throws
- * {@link ShapeError} on more than 32 rows.
+ * {@link ShapeError} on more rows than {@link blockRows}.
  */
 export function orthonormalizeBlock(pass: KernelPass, { block, least }: OrthonormalizeBlock): void {
   expectDType("orthonormalizeBlock", "block", block, "float32");
-  const rows = rowsOf(block.shape);
-  if (rows > BLOCK_ROWS) {
+  const rows = rowsOf(block.shape), most = blockRows(columnsOf(block.shape));
+  if (rows > most) {
     throw new ShapeError(
-      `orthonormalizeBlock: block must have at most ${BLOCK_ROWS} rows, got ${describe(block)}`,
+      `orthonormalizeBlock: block must have at most ${most} rows, got ${describe(block)}`,
     );
   }
   pass.dispatch({

@@ -2,17 +2,11 @@ import code from "../../shaders/power_iteration.wgsl" with { type: "text" };
 import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowsOf, type Tensor } from "../gpu/tensor.ts";
-import { spans } from "./ranges.ts";
+import { LOOP_ROUNDS, spans } from "./ranges.ts";
 
 const kernel = defineKernel("power_iteration", code);
 
 const WORKGROUP_SIZE = 64;
-
-/**
- * Rounds of loops that a thread may make in one dispatch. Mesa's software adapters end all loops of
- * a thread after 65,535 rounds in total, silently; a card works a few ms on this many.
- */
-const ROUNDS = 60_000;
 
 export interface PowerIteration {
   readonly matrix: Tensor; // (size, size) float32, symmetric, no negative eigenvalue
@@ -33,7 +27,7 @@ export function powerIteration(pass: KernelPass, io: PowerIteration): void {
   expectShape("powerIteration", "vectors", vectors, [2, size]);
   const row_quads = matrix.stride / 4;
   const rounds = Math.ceil(row_quads / WORKGROUP_SIZE) * (row_quads + 1) + WORKGROUP_SIZE + 1;
-  const most = 2 * Math.max(1, Math.floor(ROUNDS / (2 * rounds)));
+  const most = 2 * Math.max(1, Math.floor(LOOP_ROUNDS / (2 * rounds)));
   for (const [start, end] of spans(2 * Math.ceil(iterations / 2), most)) {
     pass.dispatch({
       kernel,

@@ -9,6 +9,14 @@ import { bytesOf, type Tensor } from "../gpu/tensor.ts";
 /** Ranges start at multiples of this, which suits every adapter's storage alignment. */
 const ALIGNMENT = 64;
 
+/**
+ * Rounds of loops, over all its loops, that a thread may make in one dispatch. Mesa's software
+ * adapters end every loop of a thread once it has made 65,535 (LP_MAX_TGSI_LOOP_ITERATIONS), and say
+ * nothing: results are wrong. A multiple of 64; what is left is for a kernel's small loops. Cards
+ * have no such limit, but that is also about what a thread does in the time that a dispatch has.
+ */
+export const LOOP_ROUNDS = 61_440;
+
 /** Threads of a workgroup of the kernels that give each quad of a row a thread of its own. */
 export const ROW_WORKGROUP_SIZE = 64;
 

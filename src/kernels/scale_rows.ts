@@ -17,7 +17,8 @@ export interface ScaleRows {
 }
 
 /** row /= max |row|, rows of zeros apart. Throws {@link ShapeError} on another format. */
-export function scaleRows(pass: KernelPass, { matrix, lanes = lanesOf(pass.gpu) }: ScaleRows) {
+export function scaleRows(pass: KernelPass, io: ScaleRows): void {
+  const { matrix, lanes = lanesOf(pass.gpu, io.matrix.stride / 2) } = io; // twice over its quads
   expectDType("scaleRows", "matrix", matrix, "float32");
   for (const [start, end] of spans(rowsOf(matrix.shape), rowsPerBinding(pass, matrix))) {
     pass.dispatch({

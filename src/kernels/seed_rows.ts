@@ -24,7 +24,8 @@ export interface SeedRows {
 
 /** Normal random numbers in rows that hold nothing. Throws {@link ShapeError} on another format. */
 export function seedRows(pass: KernelPass, io: SeedRows): void {
-  const { target, first, key, lanes = lanesOf(pass.gpu) } = io;
+  const { target, first, key } = io;
+  const { lanes = lanesOf(pass.gpu, target.stride / 2) } = io; // twice over its quads
   expectDType("seedRows", "target", target, "float32");
   for (const [start, end] of spans(rowsOf(target.shape), rowsPerBinding(pass, target))) {
     pass.dispatch({

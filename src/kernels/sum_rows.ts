@@ -9,7 +9,7 @@ import {
   rowsOf,
   type Tensor,
 } from "../gpu/tensor.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
+import { LOOP_ROUNDS, rowsPerBinding, spans } from "./ranges.ts";
 
 const kernel = defineKernel("sum_rows", code);
 
@@ -28,7 +28,8 @@ export function sumRows(pass: KernelPass, { x, out, accumulate = false }: SumRow
   expectDType("sumRows", "out", out, "float32");
   expectShape("sumRows", "out", out, [columnsOf(x.shape)]);
   const quads = x.stride / 4;
-  for (const [start, end] of spans(rowsOf(x.shape), rowsPerBinding(pass, x))) {
+  const most = Math.min(rowsPerBinding(pass, x), LOOP_ROUNDS);
+  for (const [start, end] of spans(rowsOf(x.shape), most)) {
     pass.dispatch({
       kernel,
       constants: { WORKGROUP_SIZE },

@@ -10,7 +10,7 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, padded, rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";
-import { BLOCK_ROWS, orthonormalizeBlock } from "../kernels/orthonormalize_block.ts";
+import { BLOCK_ROWS, blockRows, orthonormalizeBlock } from "../kernels/orthonormalize_block.ts";
 import { spans } from "../kernels/ranges.ts";
 import { scaleRows } from "../kernels/scale_rows.ts";
 
@@ -67,7 +67,7 @@ export function orthonormalize(
 ): void {
   const rows = rowsOf(source.shape), columns = columnsOf(source.shape);
   scaleRows(pass, { matrix: source });
-  for (const [start, end] of spans(rows, BLOCK_ROWS)) {
+  for (const [start, end] of spans(rows, blockRows(columns))) {
     const block = viewAs(workspace.block, "orthonormalize.block", [end - start, columns]);
     pass.copy(rowRange(source, start, end), block);
     for (const least of [NOTHING, DEPENDENT]) {

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
 import { ShapeError } from "../../src/gpu/errors.ts";
 import type { KernelPass } from "../../src/gpu/pass.ts";
-import { sequencesPerRange } from "../../src/kernels/attention_heads.ts";
+import { groupWalks, sequencesPerRange } from "../../src/kernels/attention_heads.ts";
 import { createAttentionWorkspace } from "../../src/kernels/attention.ts";
 
 /** A pass over an adapter of which only its limit matters. */
@@ -56,4 +56,20 @@ Deno.test("createAttentionWorkspace: nothing for cards, long sequences and huge 
   for (const change of [{ variant: "tiled" }, { length: 8193 }, { headSize: 256 }]) {
     assertEquals(make(change), { workspace: undefined, bytes: 0 });
   }
+});
+
+Deno.test("groupWalks: whole heads where they fit, else ranges of the queries of one", () => {
+  const walks = (group: number, length: number, rows: number) =>
+    [...groupWalks(group, length, { step: 4, rounds: 1 }, rows)].map((
+      walk,
+    ) => [walk.first_member, walk.end_member, walk.first_query, walk.end_query, walk.accumulate]);
+  assertEquals(walks(3, 10, Infinity), [[0, 3, 0, 10, 0]]);
+  // Ten queries are three steps, of four.
+  assertEquals(walks(3, 10, 24), [[0, 2, 0, 10, 0], [2, 3, 0, 10, 1]]);
+  assertEquals(walks(2, 10, 8), [
+    [0, 1, 0, 8, 0],
+    [0, 1, 8, 10, 1],
+    [1, 2, 0, 8, 1],
+    [1, 2, 8, 10, 1],
+  ]);
 });

@@ -55,6 +55,23 @@ for (const [rows, columns] of [[1, 8], [3, 257], [70, 33], [65, 1], [5, 5461]]) 
   });
 }
 
+// Qwen2 and LLaMA 3: a thread alone would make more rounds of loops than software adapters let it.
+for (const columns of [151_936, 128_256]) {
+  gpuTest(`cross_entropy takes a vocabulary of ${columns}`, async (gpu) => {
+    const values = randomNormal(2 * columns, 1, 4), ids = [columns - 1, 7];
+    const logits = upload(gpu, "logits", [2, columns], values);
+    const labels = upload(gpu, "labels", [2], ids, "uint32"), losses = upload(gpu, "losses", [2]);
+    const io = { logits, labels, losses, gradScale: 1, gradients: true };
+    runPass(gpu, (pass) => crossEntropy(pass, io));
+    const expected = oracle(values, ids, 1);
+    // Sums of 64 times some thousand exponentials; gradients take over a logsumexp's error.
+    assertClose("losses", await download(gpu, losses), expected.losses, { atol: 4e-6, rtol: 2e-6 });
+    const close = { atol: 1e-6, rtol: 1e-5 };
+    assertClose("dlogits", await download(gpu, logits), expected.dlogits, close);
+    gpu.release(logits);
+  });
+}
+
 gpuTest("cross_entropy survives extreme logits", async (gpu) => {
   const values = [1e30, -1e30, 0, 3e4, 88, 89, -3e38, 0, -1e4, -1e4 - 1];
   const ids = [0, 0, 1, 0, 1];

@@ -86,6 +86,23 @@ gpuTest("embedding_backward walks a gradient that exceeds one binding", async (g
   gpu.release(dweight);
 });
 
+gpuTest("embedding_backward adds up runs longer than a dispatch", async (gpu) => {
+  // Small integers: sums are exact, whatever their order.
+  const rows = 130_000, ids = new Uint32Array(rows).fill(1);
+  [ids[3], ids[70_000], ids[rows - 1]] = [0, 2, 2];
+  const values = Float32Array.from({ length: rows * 8 }, (_, i) => i % 5 - 1);
+  const { order, sortedTokens } = sortTokens(ids);
+  const io = {
+    dx: upload(gpu, "dx", [rows, 8], values),
+    order: upload(gpu, "order", [rows], order, "uint32"),
+    sortedTokens: upload(gpu, "sorted", [rows], sortedTokens, "uint32"),
+    dweight: upload(gpu, "dweight", [4, 8], new Float32Array(32).fill(0.5)),
+  };
+  runPass(gpu, (pass) => embeddingBackward(pass, io));
+  const expected = oracle(ids, values, new Float64Array(32).fill(0.5));
+  assertEquals([...await download(gpu, io.dweight)], [...expected]);
+});
+
 gpuTest("embedding_backward refuses a gradient of another width", async (gpu) => {
   await Promise.resolve();
   const ids = upload(gpu, "ids", [4], undefined, "uint32");

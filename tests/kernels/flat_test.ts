@@ -4,7 +4,7 @@ import { storedElements, type Tensor } from "../../src/gpu/tensor.ts";
 import { adam8bit, adamBlocks } from "../../src/kernels/adam_8bit.ts";
 import { adam } from "../../src/kernels/adam.ts";
 import { applyUpdate } from "../../src/kernels/apply_update.ts";
-import { flatRanges } from "../../src/kernels/flat.ts";
+import { flatRanges, lanesOf } from "../../src/kernels/flat.ts";
 import { groupDequantize } from "../../src/kernels/group_dequantize.ts";
 import { groupQuantize } from "../../src/kernels/group_quantize.ts";
 import { gpuTest, randomNormal, runPass, upload } from "../support.ts";
@@ -44,6 +44,15 @@ Deno.test("ranges begin at whole groups and at aligned addresses, and cover all"
     });
     assertEquals(ranges.at(-1)!.end, storedElements(stored));
   }
+});
+
+Deno.test("threads share a row once it would take one alone too many rounds of loops", () => {
+  const lanes = (software: boolean) =>
+    [64, 61_440, 61_441, 130_000].map((rounds) =>
+      lanesOf({ adapter: { software } } as unknown as Gpu, rounds)
+    );
+  assertEquals(lanes(true), [1, 1, 2, 4]);
+  assertEquals(lanes(false), [32, 32, 32, 32]);
 });
 
 gpuTest("kernels give every range of a large tensor what is its own", async (gpu) => {

@@ -20,6 +20,14 @@ for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
   });
 }
 
+gpuTest("sum_rows adds up more rows than a thread may walk over in one dispatch", async (gpu) => {
+  const rows = 65_600, values = randomNormal(8 * rows, 1).map(Math.abs);
+  const x = upload(gpu, "x", [rows, 8], values), out = upload(gpu, "out", [8]);
+  runPass(gpu, (pass) => sumRows(pass, { x, out }));
+  // A float32 rounding a row: at random, some 256 halves of 2^-24.
+  assertClose("out", await download(gpu, out), oracle(values, 8), { atol: 0, rtol: 1e-4 });
+});
+
 gpuTest("sum_rows refuses an output of another width", async (gpu) => {
   await Promise.resolve();
   const x = upload(gpu, "x", [4, 16]), out = upload(gpu, "out", [8]);
