@@ -5,6 +5,7 @@
 // here. Concatenated with one of lib/octet_*.wgsl, which declares the source.
 // A texture holds 2^shift texels a row; a longer k continues in the next band of rows.
 override TRANSPOSED: bool;
+override SIDE: u32;   // threads of a workgroup in each direction
 
 struct Params {
   rows: u32,          // of the source, from the start of the binding
@@ -41,7 +42,7 @@ fn row_octet(row: u32, column: u32) -> Octet {
 
 // As it stands a thread moves an octet; transposed, four octets below each other, since a texel
 // takes four k. k is covered up to a multiple of 8 in both.
-@compute @workgroup_size(16, 16)
+@compute @workgroup_size(SIDE, SIDE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (8u * id.x >= params.columns) { return; }
   if (TRANSPOSED) {

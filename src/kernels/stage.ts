@@ -14,7 +14,7 @@ const kernels: Record<MatrixType, Kernel> = {
   int4: defineKernel("stage.int4", octetLibrary.int4, code),
 };
 
-/** Threads of a workgroup in each direction, as in the WGSL. */
+/** Threads of a workgroup in each direction. */
 const SIDE = 16;
 
 export interface Range {
@@ -52,7 +52,7 @@ export function stage(pass: KernelPass, io: Stage): void {
     const height = transposed ? padded(rows) / 4 : rows;
     pass.dispatch({
       kernel: kernels[source.dtype as MatrixType],
-      constants: { TRANSPOSED: transposed ? 1 : 0 },
+      constants: { TRANSPOSED: transposed ? 1 : 0, SIDE },
       operands: {
         source: part,
         constants: source.constants ?? part,
