@@ -33,18 +33,14 @@ import { initialize } from "../model/initialize.ts";
 import { uploadRope } from "../model/llama.ts";
 import { learningRate } from "../optim/schedules.ts";
 import { buildTraining, LOSS_RING, type Training, type TrainingShape } from "./build.ts";
-import {
-  type Checkpoint,
-  findCheckpoint,
-  pruneCheckpoints,
-  writeCheckpoint,
-} from "./checkpoint.ts";
+import { type Checkpoint, pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type { PlanEvent, StepMetrics, Summary, TrainingEvent } from "./events.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
 import { Metrics, writeSummary } from "./metrics.ts";
 import type { PretrainOptions } from "./options.ts";
 import { assertFits, type MemoryPlan } from "./plan.ts";
+import { dataOptions, makeOutput, startingPoint } from "./start.ts";
 import { assertSameRun, restoreTensors, type RunState, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
 
@@ -336,49 +332,6 @@ export class Trainer {
       adapter: this.gpu.adapter.description || this.gpu.adapter.device,
     };
   }
-}
-
-/** The checkpoint to go on from; refuses to start anew over one. */
-async function startingPoint(
-  { output, resume }: PretrainOptions,
-  warn: (message: string) => void,
-): Promise<Checkpoint | undefined> {
-  if (resume) return await findCheckpoint(output, resume, warn);
-  const found = await findCheckpoint(output, "auto", warn);
-  if (found) {
-    throw new UserError(
-      `${output} already holds a run: ${found.path}`,
-      "add --resume auto to go on with it, or choose another --output",
-    );
-  }
-}
-
-/** Before anything is computed that could then not be kept. */
-async function makeOutput(output: string): Promise<void> {
-  try {
-    await Deno.mkdir(output, { recursive: true });
-  } catch (error) {
-    throw new UserError(
-      `--output ${output}: cannot be made: ${(error as Error).message}`,
-      "choose a folder that can be written to",
-    );
-  }
-}
-
-function dataOptions(options: PretrainOptions, tokenizer: Tokenizer) {
-  const { data, evalData, batchSize, seqLen, packing, shuffleBuffer, seed, textField } = options;
-  return {
-    data,
-    evalData,
-    tokenizer,
-    batchSize,
-    seqLen,
-    packing,
-    shuffleBuffer,
-    seed,
-    textField,
-    heldOutShare: options.evalShare,
-  };
 }
 
 function isMultiple(step: number, every: number): boolean {

@@ -1,0 +1,49 @@
+/** What a run starts from: a checkpoint or nothing, a folder to write to, its data. */
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
+import { type Checkpoint, findCheckpoint } from "./checkpoint.ts";
+import type { PretrainOptions } from "./options.ts";
+
+/** The checkpoint to go on from; refuses to start anew over one. */
+export async function startingPoint(
+  { output, resume }: PretrainOptions,
+  warn: (message: string) => void,
+): Promise<Checkpoint | undefined> {
+  if (resume) return await findCheckpoint(output, resume, warn);
+  const found = await findCheckpoint(output, "auto", warn);
+  if (found) {
+    throw new UserError(
+      `${output} already holds a run: ${found.path}`,
+      "add --resume auto to go on with it, or choose another --output",
+    );
+  }
+}
+
+/** Before anything is computed that could then not be kept. */
+export async function makeOutput(output: string): Promise<void> {
+  try {
+    await Deno.mkdir(output, { recursive: true });
+  } catch (error) {
+    throw new UserError(
+      `--output ${output}: cannot be made: ${(error as Error).message}`,
+      "choose a folder that can be written to",
+    );
+  }
+}
+
+/** What the streams of training and of evaluation share. */
+export function dataOptions(options: PretrainOptions, tokenizer: Tokenizer) {
+  const { data, evalData, batchSize, seqLen, packing, shuffleBuffer, seed, textField } = options;
+  return {
+    data,
+    evalData,
+    tokenizer,
+    batchSize,
+    seqLen,
+    packing,
+    shuffleBuffer,
+    seed,
+    textField,
+    heldOutShare: options.evalShare,
+  };
+}
