@@ -5,7 +5,8 @@
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  rows: u32,
+  rows: u32,    // of this range
+  row: u32,     // its first, in rstd
   columns: u32,
   quads: u32,   // a row's stride, in fours
   eps: f32,
@@ -14,7 +15,7 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<Quad>;               // (N, C)
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;     // (C)
 @group(0) @binding(2) var<storage, read_write> y: array<Quad>;         // (N, C)
-@group(0) @binding(3) var<storage, read_write> rstd: array<f32>;       // (N)
+@group(0) @binding(3) var<storage, read_write> rstd: array<f32>;       // (N), all
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -30,7 +31,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let sum = squares.x + squares.y + squares.z + squares.w;
   let scale = inverseSqrt(sum / f32(params.columns) + params.eps);
-  rstd[row] = scale;
+  rstd[params.row + row] = scale;
   for (var i = 0u; i < params.quads; i++) {
     y[start + i] = pack(unpack(x[start + i]) * scale * weight[i]);
   }

@@ -1,12 +1,17 @@
 import code from "../../shaders/rms_norm.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { columnsOf, expectDType, expectShape, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import {
+  columnsOf,
+  expectDType,
+  expectShape,
+  rowRange,
+  rowsOf,
+  type Tensor,
+} from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
+import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
 
 const kernels = kernelByFormat("rms_norm", code);
-
-/** A thread a row; small, so that a few hundred rows still occupy every core. */
-const WORKGROUP_SIZE = 64;
 
 export interface RmsNorm {
   readonly x: Tensor; // (N, C) float32 or bfloat16
@@ -26,11 +31,14 @@ export function rmsNorm(pass: KernelPass, { x, weight, y, rstd, eps }: RmsNorm):
   expectShape("rmsNorm", "weight", weight, [columns]);
   expectShape("rmsNorm", "y", y, x.shape);
   expectShape("rmsNorm", "rstd", rstd, [rows]);
-  pass.dispatch({
-    kernel: forFormat(kernels, "rmsNorm", x, y),
-    constants: { WORKGROUP_SIZE },
-    operands: { x, weight, y, rstd },
-    params: { rows, columns, quads: x.stride / 4, eps },
-    workgroups: [Math.ceil(rows / WORKGROUP_SIZE)],
-  });
+  const kernel = forFormat(kernels, "rmsNorm", x, y);
+  for (const [start, end] of spans(rows, rowsPerDispatch(pass, 1, x))) {
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+      operands: { x: rowRange(x, start, end), weight, y: rowRange(y, start, end), rstd },
+      params: { rows: end - start, row: start, columns, quads: x.stride / 4, eps },
+      workgroups: [Math.ceil((end - start) / ROW_WORKGROUP_SIZE)],
+    });
+  }
 }
