@@ -7,13 +7,15 @@ import { OCTET, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { length, type Problem, ranges, rowsOfC, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetOffset } from "./octet.ts";
-import { rowsPerBinding } from "./ranges.ts";
+import { LOOP_ROUNDS, rowsPerBinding } from "./ranges.ts";
 import type { Range } from "./stage.ts";
 
 const kernels = kernelByFormat("matmul_tiled", octets, store, code);
 
 /** The side of the tile that a workgroup computes, as in the WGSL. */
 const TILE = 64;
+/** Of a dispatch on a software adapter: a thread makes 9 rounds of loops for every 8 k. */
+const MOST_K = 0.8 * LOOP_ROUNDS;
 /** As in lib/octet_any.wgsl. */
 const FORMATS: Record<MatrixType, number> = { float32: 0, bfloat16: 1, int8: 2, int4: 3 };
 
@@ -22,7 +24,12 @@ export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): 
   const { layout, a, b, none } = problem;
   const turnedA = layout === "TN", turnedB = layout !== "NT";
   const rowsOfA = rowsPerBinding(pass, a), rowsOfB = rowsPerBinding(pass, b);
-  const kStep = Math.min(turnedA ? rowsOfA : Infinity, turnedB ? rowsOfB : Infinity, problem.k);
+  const kStep = Math.min(
+    turnedA ? rowsOfA : Infinity,
+    turnedB ? rowsOfB : Infinity,
+    pass.gpu.adapter.software ? MOST_K : Infinity,
+    problem.k,
+  );
   const nStep = Math.min(turnedB ? Infinity : rowsOfB, problem.n);
   const mStep = Math.min(
     turnedA ? Infinity : rowsOfA,

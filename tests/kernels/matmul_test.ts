@@ -175,6 +175,28 @@ for (const variant of VARIANTS) {
 }
 
 // 1,024 texels are 64 rows of 64 numbers: every dimension needs several blocks.
+for (const variant of VARIANTS) {
+  gpuTest(`matmul ${variant} sums a k beyond what a thread's loops may do`, async (gpu) => {
+    const k = 70_000, m = 8, n = 9;
+    // Small whole numbers: their sums are exact in float32, and a lost block shows.
+    const values = (count: number) => Float32Array.from({ length: count }, (_, i) => (i % 7) - 2);
+    const a = upload(gpu, "a", [m, k], values(m * k)), b = upload(gpu, "b", [n, k], values(n * k));
+    const c = upload(gpu, "c", [m, n]);
+    const shapes = [{ layout: "NT", m, n, k }] as const;
+    const workspace = createMatmulWorkspace(gpu, { variant, limits: gpu.limits, shapes });
+    runPass(gpu, (pass) => matmul(pass, workspace, { layout: "NT", a, b, c }));
+    const expected = new Float64Array(m * n), x = values(m * k), y = values(n * k);
+    for (let row = 0; row < m; row++) {
+      for (let column = 0; column < n; column++) {
+        for (let i = 0; i < k; i++) {
+          expected[row * n + column] += x[row * k + i] * y[column * k + i];
+        }
+      }
+    }
+    assertEquals(Array.from(await download(gpu, c)), Array.from(expected));
+  });
+}
+
 gpuTest("matmul in blocks agrees with the oracle", async (gpu) => {
   const texels = 1024;
   for (const layout of LAYOUTS) {
