@@ -31,6 +31,11 @@ export interface OptimizerOptions {
   readonly galore: boolean;
   /** Format of the Adam states; small tensors are float32 in any case. */
   readonly adamBits: 8 | 32;
+  /**
+   * That of embedding and head. In 8 bits their second moments stop growing while most rows are
+   * rarely seen, and their updates stay too large: bitsandbytes and transformers keep 32 as well.
+   */
+  readonly embeddingAdamBits: 8 | 32;
   readonly rank: number;
   /** GaLore's α. */
   readonly galoreScale: number;
@@ -262,10 +267,12 @@ function createState(
     })
     : undefined;
   const stateShape = projector?.lowRankShape ?? shape;
+  const embedding = kind === "embedding" || kind === "head";
+  const bits = embedding ? options.embeddingAdamBits : options.adamBits;
   return {
     parameter,
     projector,
-    adam: createAdamState(allocator, name, stateShape, options.adamBits),
+    adam: createAdamState(allocator, name, stateShape, bits),
     accumulated: options.gradientAccumulation > 1
       ? allocator.tensor({
         name: `${name}.accumulated`,

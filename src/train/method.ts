@@ -65,6 +65,7 @@ export function trainingShape(
   const weights: WeightType = options.weightQuant ? "int8" : dtype;
   // A plan of memory is asked for without the options that it does not depend on.
   const all = { ...OPTIMIZER_DEFAULTS, stochasticRound: options.weightQuant, ...options };
+  const adamBits = optimizer.endsWith("8bit") ? 8 : 32;
   return {
     batchSize: options.batchSize,
     seqLen: options.seqLen,
@@ -74,7 +75,8 @@ export function trainingShape(
     weightGroupSize: options.weightGroupSize,
     optimizer: {
       galore: isLowRank(optimizer),
-      adamBits: optimizer.endsWith("8bit") ? 8 : 32,
+      adamBits,
+      embeddingAdamBits: options.embeddingAdam8bit ? adamBits : 32,
       rank: rankOf(options, config),
       galoreScale: all.galoreScale,
       updateProjGap: all.updateProjGap,

@@ -78,6 +78,10 @@ export const memoryFields = {
     ).meta({ derived: "on with q_galore_adamw8bit" }),
     projQuant: z.boolean().optional().describe("INT4 projection matrices")
       .meta({ derived: "on with q_galore_adamw8bit" }),
+    embeddingAdam8bit: z.boolean().default(false).describe(
+      "8-bit moments for embedding and head too: six bytes less for each of their weights, and a " +
+        "higher loss where the vocabulary is large",
+    ),
     weightGroupSize: count().multipleOf(8).default(256).describe(
       "weights that share a scale and a zero point",
     ),

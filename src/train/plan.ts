@@ -35,7 +35,7 @@ export function fullAdamWShape(shape: TrainingShape): TrainingShape {
   return {
     ...shape,
     weights: shape.dtype,
-    optimizer: { ...shape.optimizer, galore: false, adamBits: 32 },
+    optimizer: { ...shape.optimizer, galore: false, adamBits: 32, embeddingAdamBits: 32 },
   };
 }
 
@@ -56,6 +56,10 @@ export function smallerAlternatives(
   };
   if (!shape.activationCheckpointing) {
     add("--activation-checkpointing", { ...current, activationCheckpointing: true });
+  }
+  if (shape.optimizer.embeddingAdamBits > shape.optimizer.adamBits) {
+    const optimizer = { ...current.optimizer, embeddingAdamBits: shape.optimizer.adamBits };
+    add("--embedding-adam8bit", { ...current, optimizer });
   }
   for (let batch = shape.batchSize >> 1; batch >= 1; batch >>= 1) {
     names.splice(0, names.length, ...names.filter((name) => !name.startsWith("--batch-size")));

@@ -77,6 +77,7 @@ export function assertSameRun(
     optimizer: optimizer.galore ? "galore" : "full rank",
     rank: optimizer.rank,
     adamBits: optimizer.adamBits,
+    embeddingAdamBits: optimizer.embeddingAdamBits,
     projQuant: optimizer.projQuant,
     projGroupSize: optimizer.projGroupSize,
     seed: optimizer.seed,

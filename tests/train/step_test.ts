@@ -50,6 +50,7 @@ async function train(
       stochasticRound: false,
       galore,
       adamBits: 32,
+      embeddingAdamBits: 32,
       rank: 8,
       projQuant: false,
       projGroupSize: 256,
