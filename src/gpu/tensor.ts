@@ -118,19 +118,6 @@ export function elementOffset(tensor: Tensor): number {
   return (tensor.byteOffset * 8) / BITS[tensor.dtype];
 }
 
-/** The same elements under another shape; the columns must stay as they are or need no padding. */
-export function reshaped(tensor: Tensor, shape: readonly number[]): Tensor {
-  const stride = padded(columnsOf(shape));
-  if (rowsOf(shape) * stride !== storedElements(tensor)) {
-    throw new ShapeError(
-      `reshaped: ${tensor.name} has ${describe(tensor)}, which cannot be seen as (${
-        shape.join(", ")
-      })`,
-    );
-  }
-  return { ...tensor, shape, stride };
-}
-
 /**
  * Another shape over the start of the same memory: for scratch tensors that serve matrices of many
  * sizes in turn. What the view holds at first is whatever was there.
