@@ -1,7 +1,7 @@
 /** Hugging Face's config.json and generation_config.json of a LLaMA. */
 import { join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
-import type { LlamaConfig, RopeScaling } from "../model/config.ts";
+import { LLAMA_TRAITS, type LlamaConfig, type RopeScaling } from "../model/config.ts";
 import { writeJson } from "./atomic.ts";
 import { Fields, isObject } from "./fields.ts";
 
@@ -51,6 +51,7 @@ export function parseLlamaConfig(json: unknown, origin = CONFIG): LlamaConfig {
   }
   refuseUnsupported(fields);
   const config: LlamaConfig = {
+    ...LLAMA_TRAITS,
     vocabSize: fields.count("vocab_size"),
     hiddenSize,
     intermediateSize: fields.count("intermediate_size"),

@@ -28,6 +28,8 @@ export interface Attention {
   readonly v: Tensor;
   readonly out: Tensor; // (B·Tq, H·D) overwritten
   readonly logsumexp: Tensor; // (B·Tq, H) float32, overwritten: of the scaled scores
+  /** (B·Tq) uint32: the first of its sequence's keys that each query may see, never falling. */
+  readonly firstKeys?: Tensor;
   readonly batch: number; // B
   readonly queryLength: number; // Tq
   readonly keyLength: number;

@@ -29,6 +29,8 @@ export interface AttentionBackward {
   readonly dk: Tensor; // (B·T, K·D) overwritten
   readonly dv: Tensor; // (B·T, K·D) overwritten
   readonly delta: Tensor; // (B·T, H) float32, overwritten: rowsum(dout · out)
+  /** (B·Tq) uint32: the first of its sequence's keys that each query may see, never falling. */
+  readonly firstKeys?: Tensor;
   readonly batch: number; // B
   readonly length: number; // T
   readonly heads: number; // H

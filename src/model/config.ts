@@ -1,4 +1,11 @@
-/** The shape of a LLaMA: names as in Hugging Face's LlamaConfig, letters as in ARCHITECTURE.md. */
+/**
+ * The shape of a decoder of the LLaMA family: names as in Hugging Face's configurations, letters as
+ * in ARCHITECTURE.md. Architectures differ by what is said here and by nothing else.
+ */
+
+/** Hugging Face's `model_type`. */
+export const MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "gemma"] as const;
+export type ModelType = typeof MODEL_TYPES[number];
 
 /** How RoPE's frequencies are changed for contexts longer than those pre-trained on. */
 export type RopeScaling =
@@ -11,7 +18,34 @@ export type RopeScaling =
   }
   | { readonly type: "linear"; readonly factor: number };
 
-export interface LlamaConfig {
+/** Of the gate: SwiGLU, or GeGLU with the tanh approximation (Shazeer 2020). */
+export type GateActivation = "silu" | "gelu_tanh";
+
+/** What an architecture adds to LLaMA's decoder. */
+export interface Traits {
+  readonly modelType: ModelType;
+  readonly activation: GateActivation;
+  /** Biases of the query, key and value projections. */
+  readonly attentionBias: boolean;
+  /** Bias of the attention's output projection. */
+  readonly outputBias: boolean;
+  /** Biases of the gate, up and down projections. */
+  readonly mlpBias: boolean;
+  /** RMSNorm over each head's query and key, before RoPE (Qwen3). */
+  readonly qkNorm: boolean;
+  /** Norms multiply by their weight plus this (Gemma stores weight − 1). */
+  readonly normOffset: 0 | 1;
+  /** Embeddings are multiplied by it (Gemma: √C). */
+  readonly embeddingScale: number;
+}
+
+/** A query sees only the last `size` keys, itself included, in the layers that are marked. */
+export interface SlidingWindow {
+  readonly size: number;
+  readonly layers: readonly boolean[]; // L
+}
+
+export interface LlamaConfig extends Traits {
   readonly vocabSize: number; // V
   readonly hiddenSize: number; // C
   readonly intermediateSize: number; // F
@@ -23,6 +57,7 @@ export interface LlamaConfig {
   readonly rmsNormEps: number;
   readonly ropeTheta: number;
   readonly ropeScaling?: RopeScaling;
+  readonly slidingWindow?: SlidingWindow;
   readonly tieWordEmbeddings: boolean;
   /** Standard deviation of the weights at initialisation. */
   readonly initializerRange: number;
@@ -30,6 +65,18 @@ export interface LlamaConfig {
   readonly eosTokenId?: number | readonly number[];
   readonly padTokenId?: number;
 }
+
+/** LLaMA itself. */
+export const LLAMA_TRAITS: Traits = {
+  modelType: "llama",
+  activation: "silu",
+  attentionBias: false,
+  outputBias: false,
+  mlpBias: false,
+  qkNorm: false,
+  normOffset: 0,
+  embeddingScale: 1,
+};
 
 function preset(
   hiddenSize: number,
@@ -40,6 +87,7 @@ function preset(
   maxPositions = 1024,
 ): LlamaConfig {
   return {
+    ...LLAMA_TRAITS,
     vocabSize,
     hiddenSize,
     intermediateSize,
@@ -77,8 +125,12 @@ export type PresetName = keyof typeof PRESETS;
 
 /** Number of parameters, embedding and head included (once when tied). */
 export function parameterCount(config: LlamaConfig): number {
-  const { hiddenSize: C, intermediateSize: F, layers: L, vocabSize: V } = config;
-  const attention = 2 * C * config.headSize * (config.heads + config.keyValueHeads);
-  const embeddings = V * C * (config.tieWordEmbeddings ? 1 : 2);
-  return L * (attention + 3 * C * F + 2 * C) + embeddings + C;
+  const { hiddenSize: C, intermediateSize: F, headSize: D, layers: L, vocabSize: V } = config;
+  const queries = config.heads * D, keys = config.keyValueHeads * D;
+  let layer = 2 * C * (queries + keys) + 3 * C * F + 2 * C;
+  if (config.attentionBias) layer += queries + 2 * keys;
+  if (config.outputBias) layer += C;
+  if (config.mlpBias) layer += 2 * F + C;
+  if (config.qkNorm) layer += 2 * D;
+  return L * layer + V * C * (config.tieWordEmbeddings ? 1 : 2) + C;
 }

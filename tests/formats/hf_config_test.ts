@@ -2,11 +2,12 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { UserError } from "../../src/gpu/errors.ts";
 import { parseLlamaConfig, readLlamaConfig, writeHfConfig } from "../../src/formats/hf_config.ts";
-import { type LlamaConfig, PRESETS } from "../../src/model/config.ts";
+import { LLAMA_TRAITS, type LlamaConfig, PRESETS } from "../../src/model/config.ts";
 
 const MODELS = new URL("../fixtures/models/", import.meta.url).pathname;
 
 const MHA: LlamaConfig = {
+  ...LLAMA_TRAITS,
   vocabSize: 256,
   hiddenSize: 64,
   intermediateSize: 172,

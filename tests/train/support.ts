@@ -2,13 +2,14 @@
 import { join } from "@std/path";
 import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
-import type { LlamaConfig } from "../../src/model/config.ts";
+import { LLAMA_TRAITS, type LlamaConfig } from "../../src/model/config.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
 import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 
 /** Odd on purpose: grouped queries, a width of 5·8 and a feed-forward width that needs padding. */
 export const TINY: LlamaConfig = {
+  ...LLAMA_TRAITS,
   vocabSize: 257,
   hiddenSize: 40,
   intermediateSize: 109,
