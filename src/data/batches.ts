@@ -15,6 +15,20 @@ export interface Batch {
   readonly targets: Int32Array<ArrayBuffer>; // (B, T)
   /** Targets that are not ignored. */
   readonly tokens: number;
+  /**
+   * (B, T): the first key of its row that each position may attend to, which is where its own
+   * example begins when a row holds several. Absent: 0 everywhere, plain causal attention.
+   */
+  readonly firstKeys?: Uint32Array<ArrayBuffer>;
+}
+
+/** What a trainer reads from: {@link BatchStream}, or the stream of instruction data. */
+export interface BatchSource {
+  /** The next batch; null at the end of a source that does not repeat. */
+  next(): Promise<Batch | null>;
+  /** Where the source stands, as JSON; opened there again, it goes on with the same batches. */
+  position(): unknown;
+  close(): Promise<void>;
 }
 
 export interface DataOptions {
@@ -65,7 +79,7 @@ const DEFAULT_SHUFFLE = 512;
  * const batch = await stream.next();
  * ```
  */
-export class BatchStream implements AsyncIterable<Batch> {
+export class BatchStream implements BatchSource, AsyncIterable<Batch> {
   private constructor(
     readonly options: DataOptions,
     private readonly rows: ShuffledRows,
