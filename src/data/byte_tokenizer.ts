@@ -2,7 +2,7 @@
 import { join } from "@std/path";
 import { writeJson } from "../formats/atomic.ts";
 import { UserError } from "../gpu/errors.ts";
-import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
+import type { DecodeOptions, SpecialTokens, Tokenizer } from "./tokenizer.ts";
 
 export const END_OF_TEXT = "<|endoftext|>";
 const BYTES = 256;
@@ -15,6 +15,13 @@ export class ByteTokenizer implements Tokenizer {
   readonly vocabSize = BYTES + 1;
   readonly bosTokenId = null;
   readonly eosTokenId = BYTES;
+  readonly specialTokens: SpecialTokens = {
+    bosToken: null,
+    eosToken: END_OF_TEXT,
+    unkToken: null,
+    padToken: END_OF_TEXT,
+  };
+  readonly chatTemplate = null;
 
   /** The text `<|endoftext|>` is the one token, as in every tokenizer of Hugging Face's format. */
   encode(text: string): number[] {

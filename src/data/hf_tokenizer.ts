@@ -5,7 +5,7 @@ import { isObject } from "../formats/fields.ts";
 import { writeAll, writeAtomically, writeJson } from "../formats/atomic.ts";
 import { UserError } from "../gpu/errors.ts";
 import { ByteTokenizer, isByteTokenizer } from "./byte_tokenizer.ts";
-import type { DecodeOptions, EncodeOptions, Tokenizer } from "./tokenizer.ts";
+import type { DecodeOptions, EncodeOptions, SpecialTokens, Tokenizer } from "./tokenizer.ts";
 
 type Json = Record<string, unknown>;
 
@@ -27,22 +27,37 @@ const FILES = [
 const USUAL_EOS = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|im_end|>"];
 const USUAL_BOS = ["<s>", "<|begin_of_text|>", "<bos>"];
 
+/** A tokenizer's files by the names that Hugging Face gives them. */
+export type TokenizerFiles = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+
 /**
  * Opens a tokenizer.json, or that of a folder, with what lies beside it. Throws a
  * {@link UserError} that names the file and what is wrong with it.
  */
 export async function openHfTokenizer(path: string): Promise<Tokenizer> {
+  const { file, files } = await readTokenizerFiles(path);
+  return tokenizerFromFiles(file, files);
+}
+
+/** The files of a tokenizer.json, or of a folder that has one; `file` is the path of the former. */
+export async function readTokenizerFiles(
+  path: string,
+): Promise<{ file: string; files: TokenizerFiles }> {
   const info = await Deno.stat(path).catch(() => null);
   if (!info) throw new UserError(`tokenizer ${path}: there is no such file or folder`);
   const file = info.isDirectory ? join(path, TOKENIZER) : path;
-  const files = await readFiles(dirname(file), file);
-  const json = parse(file, files.get(TOKENIZER));
+  return { file, files: await readFiles(dirname(file), file) };
+}
+
+/** A tokenizer out of its files, wherever they come from; messages call tokenizer.json `origin`. */
+export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Tokenizer {
+  const json = parse(origin, files.get(TOKENIZER));
   if (isByteTokenizer(json)) return new ByteTokenizer();
   if (!isObject(json.model) || !json.model.vocab) {
-    throw new UserError(`${file}: is no tokenizer: model.vocab is missing`);
+    throw new UserError(`${origin}: is no tokenizer: model.vocab is missing`);
   }
   const optional = (name: string): Json =>
-    files.has(name) ? parse(join(dirname(file), name), files.get(name)) : {};
+    files.has(name) ? parse(join(dirname(origin), name), files.get(name)) : {};
   const config = optional(CONFIG), special = optional("special_tokens_map.json");
   let implementation: HfImplementation;
   try {
@@ -53,9 +68,9 @@ export async function openHfTokenizer(path: string): Promise<Tokenizer> {
       ...config,
     });
   } catch (error) {
-    throw new UserError(`${file}: is no tokenizer: ${(error as Error).message}`);
+    throw new UserError(`${origin}: is no tokenizer: ${(error as Error).message}`);
   }
-  return new HfTokenizer(file, implementation, files, { ...special, ...config });
+  return new HfTokenizer(origin, implementation, files, { ...special, ...config });
 }
 
 /** The tokenizer's files by name; `file` is tokenizer.json under whatever name it has. */
@@ -97,11 +112,13 @@ class HfTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly bosTokenId: number | null;
   readonly eosTokenId: number | null;
+  readonly specialTokens: SpecialTokens;
+  readonly chatTemplate: string | null;
 
   constructor(
     readonly path: string,
     private readonly implementation: HfImplementation,
-    private readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+    readonly files: TokenizerFiles,
     names: Json,
   ) {
     let largest = -1;
@@ -109,6 +126,15 @@ class HfTokenizer implements Tokenizer {
     this.vocabSize = largest + 1;
     this.bosTokenId = this.#special(names.bos_token, "bos_token", USUAL_BOS);
     this.eosTokenId = this.#special(names.eos_token, "eos_token", USUAL_EOS);
+    const named = (id: number | null) =>
+      id === null ? null : implementation.id_to_token(id) ?? null;
+    this.specialTokens = {
+      bosToken: named(this.bosTokenId),
+      eosToken: named(this.eosTokenId),
+      unkToken: contentOf(names.unk_token),
+      padToken: contentOf(names.pad_token),
+    };
+    this.chatTemplate = chatTemplateOf(files, names.chat_template);
   }
 
   encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
@@ -142,11 +168,10 @@ class HfTokenizer implements Tokenizer {
     }
     // transformers will not guess the class of a lone tokenizer.json.
     if (this.files.has(CONFIG)) return;
-    const named = (id: number | null) => id === null ? null : this.implementation.id_to_token(id);
     await writeJson(join(folder, CONFIG), {
       tokenizer_class: "PreTrainedTokenizerFast",
-      bos_token: named(this.bosTokenId),
-      eos_token: named(this.eosTokenId),
+      bos_token: this.specialTokens.bosToken,
+      eos_token: this.specialTokens.eosToken,
       clean_up_tokenization_spaces: false,
     });
   }
@@ -167,4 +192,20 @@ class HfTokenizer implements Tokenizer {
     }
     return id;
   }
+}
+
+/** A special token as tokenizer_config.json writes it: a string, or an object of its traits. */
+function contentOf(token: unknown): string | null {
+  const content = isObject(token) ? token.content : token;
+  return typeof content === "string" ? content : null;
+}
+
+/** transformers 5 keeps the template in a file, 4 kept one or several named ones in the config. */
+function chatTemplateOf(files: TokenizerFiles, configured: unknown): string | null {
+  const file = files.get("chat_template.jinja");
+  if (file) return new TextDecoder().decode(file);
+  if (typeof configured === "string") return configured;
+  if (!Array.isArray(configured)) return null;
+  const standard = configured.find((each) => isObject(each) && each.name === "default");
+  return typeof standard?.template === "string" ? standard.template : null;
 }

@@ -8,12 +8,24 @@ export interface Tokenizer {
   readonly vocabSize: number;
   readonly bosTokenId: number | null;
   readonly eosTokenId: number | null;
+  /** The special tokens as they are written: what a chat template is rendered with. */
+  readonly specialTokens: SpecialTokens;
+  /** The Jinja template that its model was tuned on, if one came with it. */
+  readonly chatTemplate: string | null;
   /** Token ids as transformers gives them: with the special tokens the model expects, if any. */
   encode(text: string, options?: EncodeOptions): number[];
   /** Bytes that are no UTF-8 become U+FFFD. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
   /** Writes what transformers' `AutoTokenizer.from_pretrained(folder)` reads. */
   save(folder: string): Promise<void>;
+}
+
+/** Null where the tokenizer has none. */
+export interface SpecialTokens {
+  readonly bosToken: string | null;
+  readonly eosToken: string | null;
+  readonly unkToken: string | null;
+  readonly padToken: string | null;
 }
 
 export interface EncodeOptions {

@@ -103,6 +103,31 @@ Deno.test("TextStream: bytes that are no text come out at the end, and are not h
   assertEquals((junk + stream.flush()).length, 40);
 });
 
+Deno.test("tokenizers: the chat template and the special tokens, wherever the folder keeps them", async () => {
+  await inFolder(async (folder) => {
+    const write = (name: string, text: string) => Deno.writeTextFile(join(folder, name), text);
+    const source = join(DATA, "tokenizer-gpt2", "tokenizer.json");
+    await Deno.copyFile(source, join(folder, "tokenizer.json"));
+    const template = async (config: unknown) => {
+      await write("tokenizer_config.json", JSON.stringify(config));
+      return (await loadTokenizer(folder)).chatTemplate;
+    };
+    assertEquals(await template({}), null);
+    assertEquals(await template({ chat_template: "{{ a }}" }), "{{ a }}");
+    const named = [{ name: "tool_use", template: "t" }, { name: "default", template: "d" }];
+    assertEquals(await template({ chat_template: named }), "d");
+    assertEquals(await template({ chat_template: named.slice(0, 1) }), null);
+    await write("chat_template.jinja", "{{ file }}");
+    assertEquals(await template({ chat_template: "{{ a }}" }), "{{ file }}");
+    const end = "<|endoftext|>";
+    await template({ bos_token: null, eos_token: { content: end }, pad_token: "!" });
+    const { specialTokens } = await loadTokenizer(folder);
+    assertEquals(specialTokens, { bosToken: null, eosToken: end, unkToken: null, padToken: "!" });
+  });
+  const bytes = await loadTokenizer("bytes");
+  assertEquals([bytes.chatTemplate, bytes.specialTokens.eosToken], [null, "<|endoftext|>"]);
+});
+
 Deno.test("tokenizers: a broken file is refused by name, with what is wrong", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "tokenizer.json");
