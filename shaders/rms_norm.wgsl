@@ -1,21 +1,22 @@
-// y = weight · x · rstd,  rstd = 1 / sqrt(mean_c(x²) + eps)       (Zhang & Sennrich 2019, eq. 4)
-//   saves rstd (N) for the backward pass; y (N, C) is overwritten.
+// y = (weight + offset) · x · rstd,  rstd = 1 / sqrt(mean_c(x²) + eps)
+//                                                                 (Zhang & Sennrich 2019, eq. 4)
+//   saves rstd (N) for the backward pass; y (N, C) is overwritten. Gemma stores weight − 1.
 // A thread a row: on the software adapter a thread per row is 15 times faster than a tree of
 // threads over a row, and with N in the thousands it fills a real card too.
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   rows: u32,    // of this range
-  row: u32,     // its first, in rstd
   columns: u32,
   quads: u32,   // a row's stride, in fours
   eps: f32,
+  offset: f32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Quad>;               // (N, C)
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;     // (C)
 @group(0) @binding(2) var<storage, read_write> y: array<Quad>;         // (N, C)
-@group(0) @binding(3) var<storage, read_write> rstd: array<f32>;       // (N), all
+@group(0) @binding(3) var<storage, read_write> rstd: array<f32>;       // (N)
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -31,8 +32,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let sum = squares.x + squares.y + squares.z + squares.w;
   let scale = inverseSqrt(sum / f32(params.columns) + params.eps);
-  rstd[params.row + row] = scale;
+  rstd[row] = scale;
   for (var i = 0u; i < params.quads; i++) {
-    y[start + i] = pack(unpack(x[start + i]) * scale * weight[i]);
+    y[start + i] = pack(unpack(x[start + i]) * scale * (weight[i] + params.offset));
   }
 }

@@ -1,42 +1,43 @@
-// forward: y = weight · x̂, x̂ = x · rstd                           (Zhang & Sennrich 2019, eq. 4)
-//   g   = weight · dy
-//   dx += rstd · (g − x̂ · mean_c(g · x̂))     added: the residual path has already written dx
+// forward: y = (weight + offset) · x̂, x̂ = x · rstd                (Zhang & Sennrich 2019, eq. 4)
+//   g   = (weight + offset) · dy
+//   dx (+)= rstd · (g − x̂ · mean_c(g · x̂))    added where the residual path has already written dx
 //   partial = sums of dy · x̂ over the rows of a workgroup; sum_rows folds (G, C) into dweight
 // Partial sums, not atomics: WGSL has no float atomics, and a fixed order keeps runs identical bit
-// for bit. A workgroup first takes its rows, a thread each, then its columns, a quad each; neither
-// half needs the other, so there is no barrier.
+// for bit. A workgroup first takes its columns, a quad a thread, then its rows, a thread each.
+// Neither half needs the other; only where dx is dy must the first have read what the second
+// overwrites. Follows lib/gradient_apart.wgsl or lib/gradient_in_place.wgsl.
 override WORKGROUP_SIZE: u32;
+override ACCUMULATE: bool;   // adds to dx
 
 struct Params {
   rows: u32,         // of this range
-  row: u32,          // first row of this range
   group_rows: u32,   // rows of a workgroup
   columns: u32,
   quads: u32,        // a row's stride, in fours
-  accumulate: u32,   // 1 adds to partial: a range after the first
+  offset: f32,
+  add_partial: u32,  // 1 adds to partial: a range after the first
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<Quad>;                  // (N, C)
 @group(0) @binding(1) var<storage, read> x: array<Quad>;                   // (N, C)
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;         // (C)
 @group(0) @binding(3) var<storage, read> rstd: array<f32>;                 // (N)
-@group(0) @binding(4) var<storage, read_write> dx: array<Quad>;            // (N, C)
 @group(0) @binding(5) var<storage, read_write> partial_sums: array<vec4<f32>>;  // (G, C)
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn row_gradient(row: u32) {
   let start = row * params.quads;
-  let scale = rstd[params.row + row];
+  let scale = rstd[row];
   var dots = vec4<f32>(0.0);
   for (var i = 0u; i < params.quads; i++) {
-    dots += weight[i] * unpack(dy[start + i]) * unpack(x[start + i]);
+    dots += (weight[i] + params.offset) * incoming(start + i) * unpack(x[start + i]);
   }
   let dot = dots.x + dots.y + dots.z + dots.w;
   let pull = dot * scale * scale / f32(params.columns);   // mean(g · x̂) · rstd
   for (var i = 0u; i < params.quads; i++) {
-    let g = weight[i] * unpack(dy[start + i]);
-    let d = scale * (g - pull * unpack(x[start + i]));
-    dx[start + i] = pack(unpack(dx[start + i]) + d);
+    let g = (weight[i] + params.offset) * incoming(start + i);
+    var d = scale * (g - pull * unpack(x[start + i]));
+    if (ACCUMULATE) { d += unpack(dx[start + i]); }
+    dx[start + i] = pack(d);
   }
 }
 
@@ -47,16 +48,17 @@ fn main(
 ) {
   let first = group.x * params.group_rows;
   let last = min(first + params.group_rows, params.rows);
-  for (var row = first + thread; row < last; row += WORKGROUP_SIZE) { row_gradient(row); }
-
   for (var quad = thread; quad < params.quads; quad += WORKGROUP_SIZE) {
     var sum = vec4<f32>(0.0);
     for (var row = first; row < last; row++) {
       let i = row * params.quads + quad;
-      sum += unpack(dy[i]) * unpack(x[i]) * rstd[params.row + row];
+      sum += incoming(i) * unpack(x[i]) * rstd[row];
     }
     let at = group.x * params.quads + quad;
-    if (params.accumulate == 1u) { sum += partial_sums[at]; }
+    if (params.add_partial == 1u) { sum += partial_sums[at]; }
     partial_sums[at] = sum;
   }
+
+  if (IN_PLACE) { storageBarrier(); }
+  for (var row = first + thread; row < last; row += WORKGROUP_SIZE) { row_gradient(row); }
 }

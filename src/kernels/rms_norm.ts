@@ -8,6 +8,7 @@ import {
   rowsOf,
   type Tensor,
 } from "../gpu/tensor.ts";
+import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
 
@@ -19,13 +20,16 @@ export interface RmsNorm {
   readonly y: Tensor; // (N, C) overwritten, the format of x
   readonly rstd: Tensor; // (N) float32, overwritten
   readonly eps: number;
+  /** Added to the weight: 1 where the checkpoint stores weight − 1, as Gemma's do. */
+  readonly offset?: 0 | 1;
 }
 
 /**
- * y = weight · x · rstd, with rstd = 1 / sqrt(mean(x²) + eps) saved for the backward pass.
+ * y = (weight + offset) · x · rstd, with rstd = 1 / sqrt(mean(x²) + eps) saved for the backward pass.
  * Zhang & Sennrich 2019, equation 4. Throws {@link ShapeError} on operands that do not match.
  */
-export function rmsNorm(pass: KernelPass, { x, weight, y, rstd, eps }: RmsNorm): void {
+export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
+  const { x, weight, y, rstd, eps, offset = 0 } = io;
   const rows = rowsOf(x.shape), columns = columnsOf(x.shape);
   expectDType("rmsNorm", "weight", weight, "float32");
   expectShape("rmsNorm", "weight", weight, [columns]);
@@ -36,8 +40,13 @@ export function rmsNorm(pass: KernelPass, { x, weight, y, rstd, eps }: RmsNorm):
     pass.dispatch({
       kernel,
       constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
-      operands: { x: rowRange(x, start, end), weight, y: rowRange(y, start, end), rstd },
-      params: { rows: end - start, row: start, columns, quads: x.stride / 4, eps },
+      operands: {
+        x: rowRange(x, start, end),
+        weight,
+        y: rowRange(y, start, end),
+        rstd: flatView(rstd, { start, end }),
+      },
+      params: { rows: end - start, columns, quads: x.stride / 4, eps, offset },
       workgroups: [Math.ceil((end - start) / ROW_WORKGROUP_SIZE)],
     });
   }

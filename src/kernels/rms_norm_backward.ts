@@ -1,4 +1,7 @@
+import apart from "../../shaders/lib/gradient_apart.wgsl" with { type: "text" };
+import inPlace from "../../shaders/lib/gradient_in_place.wgsl" with { type: "text" };
 import code from "../../shaders/rms_norm_backward.wgsl" with { type: "text" };
+import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import {
   columnsOf,
@@ -8,10 +11,12 @@ import {
   rowsOf,
   type Tensor,
 } from "../gpu/tensor.ts";
+import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
+import { LOOP_ROUNDS, rowsPerBinding, spans } from "./ranges.ts";
 
-const kernels = kernelByFormat("rms_norm_backward", code);
+const kernels = kernelByFormat("rms_norm_backward", apart, code);
+const kernelsInPlace = kernelByFormat("rms_norm_backward.in_place", inPlace, code);
 
 const WORKGROUP_SIZE = 64;
 
@@ -20,18 +25,21 @@ export interface RmsNormBackward {
   readonly x: Tensor; // (N, C)
   readonly weight: Tensor; // (C) float32
   readonly rstd: Tensor; // (N) float32, saved by rmsNorm
-  dx: Tensor; // (N, C) added to
+  dx: Tensor; // (N, C) added to; overwritten, and may then be dy, where `accumulate` is false
   partial: Tensor; // (G, C) float32, overwritten: sumRows makes it dweight
+  /** As the forward pass was given. */
+  readonly offset?: 0 | 1;
+  readonly accumulate?: boolean;
 }
 
 /**
  * Records one dispatch of G workgroups, G = `partial.shape[0]` (one a range of rows, where N rows
- * exceed a binding). Throws {@link ShapeError} on operands that do not match.
+ * exceed a binding or what G workgroups may do at once). A row is one thread's work, so 64 rows a
+ * workgroup keep a card busy; where rows are short and many, give them more workgroups. Throws
+ * {@link ShapeError} on operands that do not match.
  */
-export function rmsNormBackward(
-  pass: KernelPass,
-  { dy, x, weight, rstd, dx, partial }: RmsNormBackward,
-): void {
+export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
+  const { dy, x, weight, rstd, dx, partial, offset = 0, accumulate = true } = io;
   const rows = rowsOf(x.shape), columns = columnsOf(x.shape), groups = rowsOf(partial.shape);
   expectShape("rmsNormBackward", "dy", dy, x.shape);
   expectDType("rmsNormBackward", "weight", weight, "float32");
@@ -42,28 +50,45 @@ export function rmsNormBackward(
   expectShape("rmsNormBackward", "dx", dx, x.shape);
   expectDType("rmsNormBackward", "partial", partial, "float32");
   expectShape("rmsNormBackward", "partial", partial, [groups, columns]);
-  const kernel = forFormat(kernels, "rmsNormBackward", dy, x, dx);
-  for (const [start, end] of spans(rows, rowsPerBinding(pass, x))) {
+  const together = dx.buffer === dy.buffer && dx.byteOffset === dy.byteOffset;
+  if (together && accumulate) {
+    throw new ShapeError(
+      "rmsNormBackward: dx must be another tensor than dy, to be added to",
+      "`accumulate: false` overwrites dy",
+    );
+  }
+  const kernel = forFormat(together ? kernelsInPlace : kernels, "rmsNormBackward", dy, x, dx);
+  const quads = x.stride / 4;
+  for (const [start, end] of spans(rows, rowsAtOnce(pass, x, groups))) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
+      constants: { WORKGROUP_SIZE, ACCUMULATE: accumulate ? 1 : 0 },
       operands: {
         dy: rowRange(dy, start, end),
         x: rowRange(x, start, end),
         weight,
-        rstd,
+        rstd: flatView(rstd, { start, end }),
         dx: rowRange(dx, start, end),
         partial_sums: partial,
       },
       params: {
         rows: end - start,
-        row: start,
         group_rows: Math.ceil((end - start) / groups),
         columns,
-        quads: x.stride / 4,
-        accumulate: start > 0 ? 1 : 0,
+        quads,
+        offset,
+        add_partial: start > 0 ? 1 : 0,
       },
       workgroups: [groups],
     });
   }
+}
+
+/** Rows that can be bound at once and that keep each thread within {@link LOOP_ROUNDS}. */
+function rowsAtOnce(pass: KernelPass, x: Tensor, groups: number): number {
+  const quads = x.stride / 4;
+  // Of every 64 rows of a workgroup, a thread goes twice over one and once down some quads' columns.
+  const rounds = 2 * quads + 1 + Math.ceil(quads / WORKGROUP_SIZE) * (WORKGROUP_SIZE + 1);
+  const most = Math.max(1, Math.floor(LOOP_ROUNDS / rounds)) * WORKGROUP_SIZE * groups;
+  return Math.min(most, rowsPerBinding(pass, x));
 }

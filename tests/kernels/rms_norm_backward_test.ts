@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../src/gpu/errors.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
+import { viewAs } from "../../src/gpu/tensor.ts";
 import { rmsNormBackward } from "../../src/kernels/rms_norm_backward.ts";
 import { sumRows } from "../../src/kernels/sum_rows.ts";
 import { centralDifferences, inner } from "../oracles/central_differences.ts";
@@ -22,13 +23,15 @@ const EPS = 1e-6;
 Deno.test("the oracle of rms_norm_backward agrees with central differences", () => {
   const dy = randomNormal(15, 1);
   const x = Float64Array.from(randomNormal(15, 2)), weight = Float64Array.from(randomNormal(5, 3));
-  // The forward oracle reads float32 but computes in float64: any array of numbers will do.
-  const forward = (x: Float64Array, weight: Float64Array) =>
-    inner(dy, rmsNorm(x as unknown as Float32Array, weight as unknown as Float32Array, 3, EPS).y);
-  const { dx, dweight } = oracle(dy, x, weight, EPS);
-  const close = { atol: 1e-6, rtol: 1e-6 };
-  assertClose("dx", dx, centralDifferences(x, (moved) => forward(moved, weight)), close);
-  assertClose("dweight", dweight, centralDifferences(weight, (moved) => forward(x, moved)), close);
+  for (const offset of [0, 1]) {
+    const forward = (x: Float64Array, weight: Float64Array) =>
+      inner(dy, rmsNorm(x, weight, 3, EPS, offset).y);
+    const { dx, dweight } = oracle(dy, x, weight, EPS, offset);
+    const close = { atol: 1e-6, rtol: 1e-6 };
+    assertClose("dx", dx, centralDifferences(x, (moved) => forward(moved, weight)), close);
+    const bySteps = centralDifferences(weight, (moved) => forward(x, moved));
+    assertClose("dweight", dweight, bySteps, close);
+  }
 });
 
 for (const [rows, columns, groups] of [[1, 8, 1], [3, 257, 2], [70, 512, 64], [5, 5461, 4]]) {
@@ -65,6 +68,71 @@ for (const [rows, columns, groups] of [[1, 8, 1], [3, 257, 2], [70, 512, 64], [5
     }
   });
 }
+
+for (const [rows, columns, groups] of [[1, 8, 1], [70, 257, 3], [5, 5461, 4]]) {
+  gpuTest(`rms_norm_backward (${rows}, ${columns}) overwrites dx, or dy itself`, async (gpu) => {
+    const gains = randomNormal(columns, 3, 0.1);
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const [dys, xs, before] = [1, 2, 4].map((seed) =>
+        rounded(randomNormal(rows * columns, seed), dtype)
+      );
+      const statistics = Float32Array.from(rmsNorm(xs, gains, rows, EPS).rstd);
+      const x = upload(gpu, "x", [rows, columns], xs, dtype);
+      const weight = upload(gpu, "weight", [columns], gains);
+      const rstd = upload(gpu, "rstd", [rows], statistics);
+      const expected = oracle(dys, xs, gains, EPS, 1);
+      for (const inPlace of [false, true]) {
+        const dy = upload(gpu, "dy", [rows, columns], dys, dtype);
+        const dx = inPlace ? dy : upload(gpu, "dx", [rows, columns], before, dtype);
+        const partial = upload(gpu, "partial", [groups, columns]);
+        const dweight = upload(gpu, "dweight", [columns]);
+        runPass(gpu, (pass) => {
+          const options = { offset: 1, accumulate: false } as const;
+          rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial, ...options });
+          sumRows(pass, { x: partial, out: dweight });
+        });
+        const rtol = 3e-6 + OUTPUT_ROUNDING[dtype]; // as above
+        assertClose("dx", await download(gpu, dx), expected.dx, { atol: 3e-6, rtol });
+        const close = { atol: 6e-6, rtol: 3e-6 };
+        assertClose("dweight", await download(gpu, dweight), expected.dweight, close);
+      }
+    }
+  });
+}
+
+gpuTest("rms_norm_backward walks more heads than its workgroups may take at once", async (gpu) => {
+  // (N, H·D) seen as (N·H, D). Two workgroups may take some 112,000 rows of two quads.
+  const [positions, heads, size] = [2001, 64, 8], rows = positions * heads;
+  const [dys, xs] = [1, 2].map((seed) => randomNormal(rows * size, seed));
+  const gains = randomNormal(size, 3);
+  const statistics = Float32Array.from(rmsNorm(xs, gains, rows, EPS).rstd);
+  const [dq, q] = [dys, xs].map((values) => upload(gpu, "q", [positions, heads * size], values));
+  const dy = viewAs(dq, "dq.heads", [rows, size]), x = viewAs(q, "q.heads", [rows, size]);
+  const weight = upload(gpu, "weight", [size], gains);
+  const rstd = upload(gpu, "rstd", [rows], statistics), partial = upload(gpu, "partial", [2, size]);
+  runPass(
+    gpu,
+    (pass) => rmsNormBackward(pass, { dy, x, weight, rstd, dx: dy, partial, accumulate: false }),
+  );
+  const expected = oracle(dys, xs, gains, EPS);
+  assertClose("dx", await download(gpu, dy), expected.dx, { atol: 3e-6, rtol: 3e-6 });
+  const parts = await download(gpu, partial);
+  const dweight = expected.dweight.map((_, c) => parts[c] + parts[size + c]);
+  // Sums of 64,000 terms of size 1, which reach some hundreds; a float32 rounding each.
+  assertClose("dweight", dweight, expected.dweight, { atol: 5e-3, rtol: 1e-5 });
+});
+
+gpuTest("rms_norm_backward refuses to add to its own operand", async (gpu) => {
+  await Promise.resolve();
+  const [dy, x] = ["dy", "x"].map((name) => upload(gpu, name, [4, 16]));
+  const weight = upload(gpu, "weight", [16]), rstd = upload(gpu, "rstd", [4]);
+  assertThrows(
+    () => rmsNormBackward(new KernelPass(gpu), { dy, x, weight, rstd, dx: dy, partial: x }),
+    ShapeError,
+    "rmsNormBackward: dx must be another tensor than dy, to be added to\n" +
+      "  hint: `accumulate: false` overwrites dy",
+  );
+});
 
 gpuTest("rms_norm_backward refuses the statistics of another batch", async (gpu) => {
   await Promise.resolve();

@@ -1,6 +1,8 @@
 import { assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { ShapeError } from "../../src/gpu/errors.ts";
+import { viewAs } from "../../src/gpu/tensor.ts";
+import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { rmsNorm } from "../../src/kernels/rms_norm.ts";
 import { rmsNorm as oracle } from "../oracles/rms_norm.ts";
@@ -53,6 +55,46 @@ gpuTest("rms_norm walks a matrix larger than one binding", async (gpu) => {
     assertClose(`y of row ${row}`, new Float32Array(bytes.buffer), expected.y, tolerance);
     assertClose(`rstd of row ${row}`, [scales[row]], expected.rstd, tolerance);
   }
+  scope.release();
+});
+
+gpuTest("rms_norm adds an offset to the weight", async (gpu) => {
+  const [rows, columns] = [3, 257], gains = randomNormal(columns, 2, 0.1);
+  for (const dtype of ["float32", "bfloat16"] as const) {
+    const values = rounded(randomNormal(rows * columns, 1), dtype);
+    const expected = oracle(values, gains, rows, 1e-6, 1);
+    const x = upload(gpu, "x", [rows, columns], values, dtype);
+    const weight = upload(gpu, "weight", [columns], gains);
+    const y = upload(gpu, "y", [rows, columns], undefined, dtype);
+    const rstd = upload(gpu, "rstd", [rows]);
+    runPass(gpu, (pass) => rmsNorm(pass, { x, weight, y, rstd, eps: 1e-6, offset: 1 }));
+    const rtol = 3e-6 + OUTPUT_ROUNDING[dtype]; // as above
+    assertClose("y", await download(gpu, y), expected.y, { atol: 1e-6, rtol });
+  }
+});
+
+gpuTest("rms_norm of more heads than one dispatch has threads", async (gpu) => {
+  // (N, H·D) seen as (N·H, D): a dispatch takes 65,535 workgroups of 64 rows.
+  const [heads, size] = [64, 8], border = 65_535 * 64, positions = border / heads + 2;
+  const scope = new Scope(gpu), rows = positions * heads;
+  const make = (name: string, shape: readonly number[], dtype: "float32" | "bfloat16") =>
+    scope.tensor({ name, shape, dtype, purpose: "workspace" });
+  const q = make("q", [positions, heads * size], "bfloat16");
+  const x = viewAs(q, "q.heads", [rows, size]);
+  const y = make("y", [rows, size], "bfloat16"), rstd = make("rstd", [rows], "float32");
+  const gains = randomNormal(size, 2), weight = upload(gpu, "weight", [size], gains);
+  // The last heads of the first dispatch, and the second.
+  const first = border - 4, count = rows - first, byteOffset = first * size * 2;
+  const values = rounded(randomNormal(count * size, 1), "bfloat16");
+  const part = { ...x, shape: [count, size] };
+  gpu.write(q, packTensor(part, values), byteOffset);
+  runPass(gpu, (pass) => rmsNorm(pass, { x, weight, y, rstd, eps: 1e-6 }));
+  const expected = oracle(values, gains, count, 1e-6);
+  const written = unpackTensor(part, await gpu.read(y, byteOffset));
+  const rtol = 3e-6 + OUTPUT_ROUNDING.bfloat16; // as above
+  assertClose("y", written, expected.y, { atol: 1e-6, rtol });
+  const scales = new Float32Array((await gpu.read(rstd, 4 * first)).buffer).slice(0, count);
+  assertClose("rstd", scales, expected.rstd, { atol: 0, rtol: 3e-6 });
   scope.release();
 });
 

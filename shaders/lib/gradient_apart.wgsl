@@ -1,0 +1,9 @@
+// A row's gradients in and out are two tensors. Twin: gradient_in_place.wgsl.
+const IN_PLACE = false;
+
+@group(0) @binding(0) var<storage, read> dy: array<Quad>;          // (N, C)
+@group(0) @binding(4) var<storage, read_write> dx: array<Quad>;    // (N, C)
+
+fn incoming(i: u32) -> vec4<f32> {
+  return unpack(dy[i]);
+}

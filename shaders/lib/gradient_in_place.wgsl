@@ -1,0 +1,9 @@
+// A row's gradient is overwritten by the one before it: one binding, since WebGPU forbids a second
+// of memory that is written. Twin: gradient_apart.wgsl.
+const IN_PLACE = true;
+
+@group(0) @binding(4) var<storage, read_write> dx: array<Quad>;    // (N, C) dy at first
+
+fn incoming(i: u32) -> vec4<f32> {
+  return unpack(dx[i]);
+}
