@@ -1,4 +1,4 @@
-// out[n] = weight[tokens[n]]
+// out[n] = scale · weight[tokens[n]]
 //   out (N, C) is overwritten. The table may exceed one binding: each dispatch sees a range of its
 //   rows and writes only the tokens that lie there; together they write every row.
 override WORKGROUP_SIZE: u32;
@@ -9,6 +9,7 @@ struct Params {
   row: u32,          // first row of out in this range
   first_token: u32,  // first row of weight in this range
   tokens: u32,       // rows of weight in this range
+  scale: f32,
 }
 
 @group(0) @binding(0) var<storage, read> tokens: array<u32>;           // (N)
@@ -24,5 +25,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   // Tokens before the range wrap round to large numbers, so that one comparison does.
   let token = tokens[params.row + row] - params.first_token;
   if (token >= params.tokens) { return; }
-  out[id.x] = pack(unpack_weight(weight[token * params.quads + quad]));
+  out[id.x] = pack(params.scale * unpack_weight(weight[token * params.quads + quad]));
 }

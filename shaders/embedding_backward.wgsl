@@ -1,5 +1,5 @@
-// forward: out[n] = weight[tokens[n]]
-//   dweight[v] += Σ dx[n] over the n with tokens[n] = v         added: the head may share the table
+// forward: out[n] = scale · weight[tokens[n]]
+//   dweight[v] += scale · Σ dx[n] over the n with tokens[n] = v         added: the head may share the table
 // A gather, not a scatter: WGSL has no float atomics, and a fixed order keeps runs identical bit
 // for bit. Positions come sorted by token; the thread of the position that starts a run of equal
 // tokens walks the run and owns the row of dweight, the others have nothing to do. A run ends where
@@ -15,6 +15,7 @@ struct Params {
   rows: u32,         // rows of dx in this range
   first_token: u32,  // first row of dweight in this range
   tokens: u32,       // rows of dweight in this range
+  scale: f32,
 }
 
 @group(0) @binding(0) var<storage, read> dx: array<Quad>;                     // (N, C)
@@ -38,5 +39,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = order[i] - params.first_row;
     if (row < params.rows) { sum += unpack(dx[row * params.quads + quad]); }
   }
-  dweight[target_row * params.quads + quad] += sum;
+  dweight[target_row * params.quads + quad] += params.scale * sum;
 }

@@ -22,13 +22,16 @@ export interface Embedding {
   readonly tokens: Tensor; // (N) uint32, each below V
   readonly weight: Tensor; // (V, C) float32 or bfloat16
   readonly out: Tensor; // (N, C) float32 or bfloat16, overwritten
+  /** Gemma's √C; 1 unless given. */
+  readonly scale?: number;
 }
 
 /**
- * out[n] = weight[tokens[n]]. A row whose token is not below V is left as it was: token ids are
+ * out[n] = scale · weight[tokens[n]]. A row whose token is not below V is left as it was: token ids are
  * checked where they enter. Throws {@link ShapeError} on operands that do not match.
  */
-export function embedding(pass: KernelPass, { tokens, weight, out }: Embedding): void {
+export function embedding(pass: KernelPass, io: Embedding): void {
+  const { tokens, weight, out, scale = 1 } = io;
   const vocabulary = rowsOf(weight.shape), columns = columnsOf(weight.shape);
   expectDType("embedding", "tokens", tokens, "uint32");
   expectDType("embedding", "weight", weight, "float32", "bfloat16");
@@ -44,7 +47,7 @@ export function embedding(pass: KernelPass, { tokens, weight, out }: Embedding):
         kernel,
         constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
         operands: { tokens, weight: rowRange(weight, first, last), out: rowRange(out, start, end) },
-        params: { count, quads, row: start, first_token: first, tokens: last - first },
+        params: { count, quads, row: start, first_token: first, tokens: last - first, scale },
         workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
       });
     }

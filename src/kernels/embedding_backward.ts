@@ -18,6 +18,8 @@ export interface EmbeddingBackward {
   readonly order: Tensor; // (N) uint32: positions sorted by their token
   readonly sortedTokens: Tensor; // (N) uint32: the tokens of those positions, ascending
   dweight: Tensor; // (V, C) float32, added to
+  /** As the forward pass was given. */
+  readonly scale?: number;
 }
 
 /**
@@ -35,13 +37,11 @@ export function sortTokens(
 }
 
 /**
- * dweight[v] += Σ dx[n] over the n with tokens[n] = v, in the order of the text. Throws
+ * dweight[v] += scale · Σ dx[n] over the n with tokens[n] = v, in the order of the text. Throws
  * {@link ShapeError} on operands that do not match.
  */
-export function embeddingBackward(
-  pass: KernelPass,
-  { dx, order, sortedTokens, dweight }: EmbeddingBackward,
-): void {
+export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void {
+  const { dx, order, sortedTokens, dweight, scale = 1 } = io;
   const positions = rowsOf(dx.shape), columns = columnsOf(dx.shape);
   const vocabulary = rowsOf(dweight.shape);
   expectDType("embeddingBackward", "order", order, "uint32");
@@ -77,6 +77,7 @@ export function embeddingBackward(
             rows: lastRow - firstRow,
             first_token: firstToken,
             tokens: lastToken - firstToken,
+            scale,
           },
           workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
         });

@@ -21,9 +21,12 @@ Deno.test("the oracle of embedding_backward agrees with central differences", ()
   const ids = [2, 0, 2, 2],
     dx = randomNormal(12, 1),
     weight = Float64Array.from(randomNormal(9, 2));
-  const bySteps = centralDifferences(weight, (moved) => inner(dx, embedding(ids, moved, 3)));
-  const dweight = oracle(ids, dx, new Float64Array(9));
-  assertClose("dweight", dweight, bySteps, { atol: 1e-8, rtol: 1e-8 });
+  for (const scale of [1, 3]) {
+    const forward = (moved: Float64Array) => inner(dx, embedding(ids, moved, 3, scale));
+    const dweight = oracle(ids, dx, new Float64Array(9), scale);
+    const bySteps = centralDifferences(weight, forward);
+    assertClose("dweight", dweight, bySteps, { atol: 1e-8, rtol: 1e-8 });
+  }
 });
 
 Deno.test("sortTokens sorts positions by token and keeps their order within one", () => {
@@ -58,6 +61,21 @@ for (const [rows, vocabulary, columns] of [[1, 1, 8], [7, 11, 257], [300, 9, 64]
     },
   );
 }
+
+gpuTest("embedding_backward multiplies by the scale of the forward pass", async (gpu) => {
+  const [rows, vocabulary, columns] = [40, 9, 257], scale = Math.sqrt(columns);
+  const ids = Uint32Array.from({ length: rows }, (_, n) => (n * n) % vocabulary);
+  const sorted = sortTokens(ids), before = randomNormal(vocabulary * columns, 5);
+  const values = randomNormal(rows * columns, 6);
+  const dx = upload(gpu, "dx", [rows, columns], values);
+  const order = upload(gpu, "order", [rows], sorted.order, "uint32");
+  const sortedTokens = upload(gpu, "sorted", [rows], sorted.sortedTokens, "uint32");
+  const dweight = upload(gpu, "dweight", [vocabulary, columns], before);
+  runPass(gpu, (pass) => embeddingBackward(pass, { dx, order, sortedTokens, dweight, scale }));
+  // A float32 sum of up to some 15 terms of size 16 that may cancel.
+  const expected = oracle(ids, values, before, scale);
+  assertClose("dweight", await download(gpu, dweight), expected, { atol: 3e-5, rtol: 1e-6 });
+});
 
 gpuTest("embedding_backward walks a gradient that exceeds one binding", async (gpu) => {
   const columns = 4096;

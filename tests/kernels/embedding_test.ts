@@ -37,6 +37,21 @@ for (const [rows, vocabulary, columns] of [[1, 1, 8], [7, 11, 257], [130, 257, 6
   });
 }
 
+gpuTest("embedding multiplies by a scale", async (gpu) => {
+  const [rows, vocabulary, columns] = [7, 11, 257], scale = Math.sqrt(columns);
+  const ids = Uint32Array.from({ length: rows }, (_, n) => (n * 5) % vocabulary);
+  for (const dtype of ["float32", "bfloat16"] as const) {
+    const values = rounded(randomNormal(vocabulary * columns, 1), "bfloat16");
+    const tokens = upload(gpu, "tokens", [rows], ids, "uint32");
+    const weight = upload(gpu, "weight", [vocabulary, columns], values, "bfloat16");
+    const out = upload(gpu, "out", [rows, columns], undefined, dtype);
+    runPass(gpu, (pass) => embedding(pass, { tokens, weight, out, scale }));
+    const rtol = 2 ** -23 + OUTPUT_ROUNDING[dtype]; // the scale is rounded, and the product
+    const expected = oracle(ids, values, columns, scale);
+    assertClose("out", await download(gpu, out), expected, { atol: 1e-30, rtol });
+  }
+});
+
 gpuTest("embedding walks a table that exceeds one binding", async (gpu) => {
   const columns = 4096;
   const perBinding = gpu.limits.maxStorageBufferBindingSize / (columns * 2);
