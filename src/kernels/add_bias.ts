@@ -1,0 +1,37 @@
+import code from "../../shaders/add_bias.wgsl" with { type: "text" };
+import type { KernelPass } from "../gpu/pass.ts";
+import {
+  columnsOf,
+  expectDType,
+  expectShape,
+  rowRange,
+  rowsOf,
+  type Tensor,
+} from "../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
+import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+
+const kernels = kernelByFormat("add_bias", code);
+
+export interface AddBias {
+  y: Tensor; // (N, M) float32 or bfloat16, added to
+  readonly bias: Tensor; // (M) float32
+}
+
+/** y[n] += bias, for every row. Throws {@link ShapeError} on operands that do not match. */
+export function addBias(pass: KernelPass, { y, bias }: AddBias): void {
+  expectDType("addBias", "bias", bias, "float32");
+  expectShape("addBias", "bias", bias, [columnsOf(y.shape)]);
+  const kernel = forFormat(kernels, "addBias", y);
+  const quads = y.stride / 4;
+  for (const [start, end] of spans(rowsOf(y.shape), rowsPerDispatch(pass, quads, y))) {
+    const count = (end - start) * quads;
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+      operands: { y: rowRange(y, start, end), bias },
+      params: { count, quads },
+      workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+    });
+  }
+}
