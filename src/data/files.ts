@@ -2,8 +2,14 @@
 import { basename, join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
 import { type Reader, unreadable } from "./documents.ts";
-import { readJsonl, readJsonlGz } from "./jsonl_reader.ts";
-import { readParquet } from "./parquet_reader.ts";
+import {
+  jsonGzRecords,
+  jsonRecords,
+  readJsonl,
+  readJsonlGz,
+  type RecordReader,
+} from "./jsonl_reader.ts";
+import { parquetRecords, readParquet } from "./parquet_reader.ts";
 import { readText } from "./text_reader.ts";
 
 export interface DataFile {
@@ -11,22 +17,33 @@ export interface DataFile {
   /** The path below what was named: the same when a folder moves. */
   readonly name: string;
   readonly size: number;
+  /** Its documents. */
   readonly read: Reader;
+  /** Its records as they are; a text file has none. */
+  readonly records?: RecordReader;
 }
 
-/** By ending. A `.json` file is taken for JSON Lines, which is what most of them hold. */
-const READERS: Record<string, Reader> = {
-  ".txt": readText,
-  ".md": readText,
-  ".jsonl": readJsonl,
-  ".json": readJsonl,
-  ".jsonl.gz": readJsonlGz,
-  ".json.gz": readJsonlGz,
-  ".parquet": readParquet,
+type Kind = Pick<DataFile, "read" | "records">;
+
+const JSON_KIND: Kind = { read: readJsonl, records: jsonRecords };
+const JSON_GZ_KIND: Kind = { read: readJsonlGz, records: jsonGzRecords };
+
+/** By ending. Whether JSON is a record a line or an array of records, its first byte tells. */
+const KINDS: Record<string, Kind> = {
+  ".txt": { read: readText },
+  ".md": { read: readText },
+  ".jsonl": JSON_KIND,
+  ".json": JSON_KIND,
+  ".jsonl.gz": JSON_GZ_KIND,
+  ".json.gz": JSON_GZ_KIND,
+  ".parquet": { read: readParquet, records: parquetRecords },
 };
 
+/** What lies beside the data of a downloaded set and describes it. */
+const DESCRIPTIONS = ["readme.md", "dataset_info.json", "dataset_infos.json"];
+
 export function isText(file: DataFile): boolean {
-  return file.read === readText;
+  return file.records === undefined;
 }
 
 /**
@@ -55,30 +72,30 @@ export async function listFiles(specs: readonly string[]): Promise<DataFile[]> {
 }
 
 function dataFile(path: string, name: string, { size }: Deno.FileInfo): DataFile {
-  const read = readerOf(path);
-  if (read) return { path, name, size, read };
+  const kind = kindOf(path);
+  if (kind) return { path, name, size, ...kind };
   throw new UserError(
     `data ${path}: files of this kind are not known`,
-    `known are ${Object.keys(READERS).join(", ")}`,
+    `known are ${Object.keys(KINDS).join(", ")}`,
   );
 }
 
-function readerOf(path: string): Reader | undefined {
-  const ending = Object.keys(READERS).find((ending) => path.toLowerCase().endsWith(ending));
-  return ending === undefined ? undefined : READERS[ending];
+function kindOf(path: string): Kind | undefined {
+  const ending = Object.keys(KINDS).find((ending) => path.toLowerCase().endsWith(ending));
+  return ending === undefined ? undefined : KINDS[ending];
 }
 
-/** Files of known kinds, without hidden ones and without the README of a downloaded data set. */
+/** Files of known kinds, without hidden ones and without what describes a data set. */
 async function filesBelow(folder: string): Promise<DataFile[]> {
   const files: DataFile[] = [];
   const visit = async (below: string) => {
     for await (const { name } of Deno.readDir(join(folder, below))) {
-      if (name.startsWith(".") || name.toLowerCase() === "readme.md") continue;
+      if (name.startsWith(".") || DESCRIPTIONS.includes(name.toLowerCase())) continue;
       const relative = below ? `${below}/${name}` : name;
       const path = join(folder, relative);
       const info = await Deno.stat(path); // follows links
       if (info.isDirectory) await visit(relative);
-      else if (readerOf(name)) files.push(dataFile(path, relative, info));
+      else if (kindOf(name)) files.push(dataFile(path, relative, info));
     }
   };
   await visit("").catch((error) => {
@@ -87,7 +104,7 @@ async function filesBelow(folder: string): Promise<DataFile[]> {
   if (files.length === 0) {
     throw new UserError(
       `data ${folder}: has no data file`,
-      `known are ${Object.keys(READERS).join(", ")}`,
+      `known are ${Object.keys(KINDS).join(", ")}`,
     );
   }
   return files.sort((a, b) => a.name < b.name ? -1 : 1);

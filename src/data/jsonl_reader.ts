@@ -1,31 +1,69 @@
-/** JSON Lines, plain or gzipped: a line is a document. */
+/** JSON records, plain or gzipped: a line is a record (JSON Lines), or an element of one array. */
 import { createReadStream } from "node:fs";
 import { createGunzip } from "node:zlib";
 import { FileRange } from "../formats/file_range.ts";
 import { UserError } from "../gpu/errors.ts";
-import { type Piece, type Place, type ReaderOptions, textOf, unreadable } from "./documents.ts";
+import {
+  type Piece,
+  type Place,
+  type ReaderOptions,
+  START,
+  textOf,
+  unreadable,
+} from "./documents.ts";
+import { arrayElements, concat, isJsonSpace } from "./json_array.ts";
 
 const CHUNK_BYTES = 1 << 18;
 
-/** Documents of a file that can be entered at any line whose offset is known. */
+/** A parsed record of a file. */
+export interface DataRecord {
+  readonly value: unknown;
+  /** For messages: "corpus.jsonl:17". */
+  readonly where: string;
+  readonly place: Place;
+}
+
+/** Reads the records of a file, from a place on. */
+export type RecordReader = (path: string, from?: Place) => AsyncIterable<DataRecord>;
+
+/** Records of a file; one of lines can be entered at any line whose offset is known. */
+export function jsonRecords(path: string, from: Place = START): AsyncGenerator<DataRecord> {
+  return records(path, chunksOf(path, from.offset), from, from);
+}
+
+/** Records of a gzipped file: it has to be unpacked from the start, but not parsed. */
+export async function* jsonGzRecords(
+  path: string,
+  from: Place = START,
+): AsyncGenerator<DataRecord> {
+  for await (const record of records(path, unpacked(path), START, from)) {
+    yield { ...record, place: { offset: 0, record: record.place.record } };
+  }
+}
+
+/** The texts of {@link jsonRecords} as documents. */
 export async function* readJsonl(
   path: string,
   from: Place,
   options: ReaderOptions,
 ): AsyncGenerator<Piece> {
-  yield* documents(path, from, options, chunksOf(path, from.offset));
+  yield* documents(jsonRecords(path, from), options);
 }
 
-/** Documents of a gzipped file: it has to be unpacked from the start, but not parsed. */
 export async function* readJsonlGz(
   path: string,
   from: Place,
   options: ReaderOptions,
 ): AsyncGenerator<Piece> {
-  for await (
-    const piece of documents(path, { offset: 0, record: 0 }, options, unpacked(path), from)
-  ) {
-    yield { ...piece, place: { offset: 0, record: piece.place.record } };
+  yield* documents(jsonGzRecords(path, from), options);
+}
+
+async function* documents(
+  records: AsyncIterable<DataRecord>,
+  { textField }: ReaderOptions,
+): AsyncGenerator<Piece> {
+  for await (const { value, where, place } of records) {
+    yield { text: textOf(value, textField, where), first: true, last: true, where, place };
   }
 }
 
@@ -51,31 +89,87 @@ async function* unpacked(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Parses the lines of `chunks`, which start at `from`; those before `skipTo` are only counted. */
-async function* documents(
+/** Parses what `chunks` hold, which start at `from`; records before `skipTo` are only counted. */
+async function* records(
   path: string,
+  chunks: AsyncGenerator<Uint8Array>,
   from: Place,
-  { textField }: ReaderOptions,
-  chunks: AsyncIterable<Uint8Array>,
-  skipTo: Place = from,
-): AsyncGenerator<Piece> {
-  let { offset, record } = from;
-  const where = () => `${path}:${record + 1}`;
+  skipTo: Place,
+): AsyncGenerator<DataRecord> {
+  let where = `${path}:${from.record + 1}`;
   try {
-    for await (const { bytes, terminated } of linesOf(chunks)) {
-      const place = { offset, record };
-      if (record >= skipTo.record) {
-        const line = decode(bytes, where());
-        if (line.trim() !== "") {
-          const text = textOf(parse(line, terminated, where()), textField, where());
-          yield { text, first: true, last: true, where: where(), place };
-        }
-      }
-      offset += bytes.length + 1;
-      record++;
+    const opened = await peek(chunks);
+    // A place with an offset is one that a line gave.
+    const isArray = from.offset === 0 && opened.first === OPEN_ARRAY;
+    const found = isArray
+      ? elements(path, opened.chunks, skipTo)
+      : lines(path, opened.chunks, from, skipTo);
+    for await (const record of found) {
+      if ("value" in record) yield record;
+      where = record.where;
     }
   } catch (error) {
-    throw unreadable(where(), error);
+    throw unreadable(where, error);
+  } finally {
+    await chunks.return(undefined);
+  }
+}
+
+const OPEN_ARRAY = 0x5b;
+
+/** The first byte that is no white space decides between lines and an array. */
+async function peek(source: AsyncGenerator<Uint8Array>) {
+  const held: Uint8Array[] = [];
+  let first: number | undefined;
+  while (first === undefined) {
+    const { done, value } = await source.next();
+    if (done) break;
+    held.push(value);
+    first = value.find((byte) => !isJsonSpace(byte));
+  }
+  const chunks = async function* () {
+    yield* held;
+    yield* source;
+  };
+  return { first, chunks: chunks() };
+}
+
+type Read = DataRecord | { where: string };
+
+async function* lines(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  from: Place,
+  skipTo: Place,
+): AsyncGenerator<Read> {
+  let { offset, record } = from;
+  for await (const { bytes, terminated } of linesOf(chunks)) {
+    const place = { offset, record }, where = `${path}:${record + 1}`;
+    if (record >= skipTo.record) {
+      const line = decode(bytes, where);
+      if (line.trim() !== "") {
+        yield { value: parse(line, where, lineHint(line, terminated)), where, place };
+      }
+    }
+    offset += bytes.length + 1;
+    record++;
+    yield { where: `${path}:${record + 1}` };
+  }
+}
+
+/** Elements have no offset to jump to: their lines could not be counted from there. */
+async function* elements(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  skipTo: Place,
+): AsyncGenerator<Read> {
+  let record = 0;
+  for await (const { bytes, line } of arrayElements(path, chunks)) {
+    const where = `${path}:${line}`, place = { offset: 0, record };
+    if (record >= skipTo.record) {
+      yield { value: parse(decode(bytes, where), where), where, place };
+    } else yield { where };
+    record++;
   }
 }
 
@@ -84,24 +178,13 @@ async function* linesOf(chunks: AsyncIterable<Uint8Array>) {
   let held: Uint8Array[] = [];
   for await (let chunk of chunks) {
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a)) {
-      yield { bytes: joined([...held, chunk.subarray(0, end)]), terminated: true };
+      yield { bytes: concat([...held, chunk.subarray(0, end)]), terminated: true };
       held = [];
       chunk = chunk.subarray(end + 1);
     }
     if (chunk.length) held.push(chunk);
   }
-  if (held.length) yield { bytes: joined(held), terminated: false };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0];
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  if (held.length) yield { bytes: concat(held), terminated: false };
 }
 
 function decode(bytes: Uint8Array, where: string): string {
@@ -112,19 +195,16 @@ function decode(bytes: Uint8Array, where: string): string {
   }
 }
 
-function parse(line: string, terminated: boolean, where: string): unknown {
+function parse(json: string, where: string, hint?: string): unknown {
   try {
-    return JSON.parse(line);
+    return JSON.parse(json);
   } catch (error) {
-    if (line.trimStart().startsWith("[")) {
-      throw new UserError(
-        `${where}: begins a JSON array; one object a line is expected (JSON Lines)`,
-        "convert it, for example with jq -c '.[]' file.json > file.jsonl",
-      );
-    }
-    throw new UserError(
-      `${where}: is no valid JSON: ${(error as Error).message}`,
-      terminated ? undefined : "this is the last line and it does not end: was the file cut off?",
-    );
+    throw new UserError(`${where}: is no valid JSON: ${(error as Error).message}`, hint);
   }
+}
+
+function lineHint(line: string, terminated: boolean): string | undefined {
+  if (!terminated) return "this is the last line and it does not end: was the file cut off?";
+  if (line.trim() !== "{") return undefined;
+  return "a file is an array of records, or one record a line (JSON Lines)";
 }

@@ -1,15 +1,35 @@
-/** Parquet: a row is a document; one column of one row group is in memory at a time. */
+/** Parquet: a row is a record; one row group of the columns needed is in memory at a time. */
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { FileRange } from "../formats/file_range.ts";
 import { UserError } from "../gpu/errors.ts";
-import { type Piece, type Place, type ReaderOptions, textOf, unreadable } from "./documents.ts";
+import {
+  type Piece,
+  type Place,
+  type ReaderOptions,
+  START,
+  textOf,
+  unreadable,
+} from "./documents.ts";
+import type { DataRecord } from "./jsonl_reader.ts";
 
+/** The texts of {@link parquetRecords} as documents. */
 export async function* readParquet(
   path: string,
   from: Place,
   { textField }: ReaderOptions,
 ): AsyncGenerator<Piece> {
+  for await (const { value, where, place } of parquetRecords(path, from, [textField])) {
+    yield { text: textOf(value, textField, where), first: true, last: true, where, place };
+  }
+}
+
+/** Rows as objects, from a row on; `columns` are all by default. */
+export async function* parquetRecords(
+  path: string,
+  from: Place = START,
+  columns?: string[],
+): AsyncGenerator<DataRecord> {
   const opened = await FileRange.open(path).catch((error) => {
     throw unreadable(path, error);
   });
@@ -20,20 +40,17 @@ export async function* readParquet(
       slice: async (start: number, end = opened.size) => (await opened.read(start, end)).buffer,
     };
     const metadata = await parquetMetadataAsync(file);
-    assertColumn(metadata, textField, path);
+    for (const column of columns ?? []) assertColumn(metadata, column, path);
     let rowStart = 0;
     for (const group of metadata.row_groups) {
       const rowEnd = rowStart + Number(group.num_rows);
       if (rowEnd > from.record) {
         where = `${path}, rows ${rowStart + 1} to ${rowEnd}`;
-        const columns = [textField];
         const range = { rowStart: Math.max(rowStart, from.record), rowEnd };
         const rows = await parquetReadObjects({ file, metadata, columns, compressors, ...range });
-        for (const [index, row] of rows.entries()) {
+        for (const [index, value] of rows.entries()) {
           const record = range.rowStart + index;
-          const where = `${path}, row ${record + 1}`;
-          const text = textOf(row, textField, where);
-          yield { text, first: true, last: true, where, place: { offset: 0, record } };
+          yield { value, where: `${path}, row ${record + 1}`, place: { offset: 0, record } };
         }
       }
       rowStart = rowEnd;

@@ -38,6 +38,35 @@ for (const [file, textField] of FORMATS) {
   });
 }
 
+Deno.test("a JSON array, also gzipped, gives what JSON Lines give", async () => {
+  const texts = ["one", "t]w,o[", 'th"r{ee\\', "é漢🙂\n", "five"];
+  const records = texts.map((text, id) => ({ id: [id, { id }], text, last: "\\" }));
+  const gzip = async (text: string) => {
+    const packed = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+    return new Uint8Array(await new Response(packed).arrayBuffer());
+  };
+  const files = {
+    "a.json": JSON.stringify(records, null, 2),
+    "b.json": "\ufeff \n" + JSON.stringify(records) + "\n",
+    "c.json.gz": await gzip(JSON.stringify(records, null, 1)),
+    "d.json": "[ ]",
+    "dataset_info.json": "{}",
+  };
+  await withFiles(files, async (folder) => {
+    for (const name of ["a.json", "b.json", "c.json.gz"]) {
+      const corpus = await Corpus.open([join(folder, name)], ALL);
+      const pieces = await Array.fromAsync(corpus.pieces([0]));
+      assertEquals(textsOf(pieces), texts);
+      if (name === "a.json") assertEquals(pieces[1].where, join(folder, name) + ":12");
+      for (const at of [0, 1, 4]) {
+        const rest = await Array.fromAsync(corpus.pieces([0], pieces[at].place));
+        assertEquals(rest, pieces.slice(at));
+      }
+    }
+    assertEquals(textsOf(await piecesOf([folder])), [...texts, ...texts, ...texts]);
+  });
+});
+
 Deno.test("text: pieces of a book join to the book, cut at ends of lines", async () => {
   const text = await Deno.readTextFile(SHAKESPEARE);
   const corpus = await Corpus.open([SHAKESPEARE], ALL);
@@ -138,7 +167,16 @@ const BROKEN: [string, string | Uint8Array, string][] = [
   ["a.jsonl", '{"text": null}\n', 'a.jsonl:1: has no field "text" (it is null)'],
   ["a.jsonl", '{"text": 5}\n', 'a.jsonl:1: field "text" must be a string, got number'],
   ["a.jsonl", '"x"\n', 'a.jsonl:1: must be a JSON object, got "x"'],
-  ["a.json", '[\n{"text": "x"}\n]', "begins a JSON array; one object a line is expected"],
+  ["a.json", '[\n{"text": "x"},\n{"text": "y"', "a.json:3: the JSON array does not end"],
+  ["a.json", '[\n{"text": "x"},\n\n{"text": y}]', "a.json:4: is no valid JSON"],
+  ["a.json", '[\n{"text": "x"},\n]', "a.json:3: is no valid JSON"],
+  [
+    "a.jsonl",
+    '[{"text":"x"}]\n[{"text":"y"}]',
+    "a.jsonl:2: the JSON array has ended, but more follows",
+  ],
+  ["a.json", '[["x"]]', 'a.json:1: must be a JSON object, got ["x"]'],
+  ["a.json", '{\n"text": "x"\n}', "hint: a file is an array of records, or one record a line"],
   ["a.jsonl", new Uint8Array([0x7b, 0xff, 0x7d]), "a.jsonl:1: is not UTF-8 text"],
   ["a.txt", new Uint8Array([97, 0xe9, 98]), "a.txt: is not UTF-8 text, between bytes 0 and 3"],
   ["a.parquet", "PAR1", "a.parquet: cannot be read"],
