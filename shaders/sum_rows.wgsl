@@ -1,7 +1,8 @@
-// out[c] (+)= Σ_g x[g, c]
-// A thread a quad of columns, walking down the rows: neighbours read neighbours, and the order is
-// fixed. Meant for few rows, such as the partial sums that another kernel leaves.
-override WORKGROUP_SIZE: u32;
+// out[c] (+)= Σ_g x[g, c], in float32
+// LANES threads share a quad of columns: each walks down every LANES-th row, and the first adds up
+// what they found. Neighbours read neighbours, and the order is fixed.
+override WORKGROUP_SIZE: u32;   // a multiple of LANES
+override LANES: u32;
 
 struct Params {
   rows: u32,         // G, of this range
@@ -9,16 +10,33 @@ struct Params {
   accumulate: u32,   // 1 adds to out
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;            // (G, C)
+@group(0) @binding(0) var<storage, read> x: array<Quad>;                 // (G, C)
 @group(0) @binding(1) var<storage, read_write> out: array<vec4<f32>>;    // (C)
 @group(1) @binding(0) var<uniform> params: Params;
 
+var<workgroup> lane_sums: array<vec4<f32>, WORKGROUP_SIZE>;
+
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let quad = id.x;
-  if (quad >= params.quads) { return; }
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let group_quads = WORKGROUP_SIZE / LANES;
+  let lane = local / group_quads;
+  let quad = group.x * group_quads + local % group_quads;
   var sum = vec4<f32>(0.0);
-  for (var row = 0u; row < params.rows; row++) { sum += x[row * params.quads + quad]; }
+  // A thread beyond the last quad has no rows: it must still reach the barrier.
+  let rows = select(0u, params.rows, quad < params.quads);
+  for (var row = lane; row < rows; row += LANES) { sum += unpack(x[row * params.quads + quad]); }
+  // One lane has nothing to share, and no barrier, which a processor's threads pay for dearly.
+  if (LANES > 1u) {
+    lane_sums[local] = sum;
+    workgroupBarrier();
+    for (var other = 1u; other < LANES; other++) {
+      sum += lane_sums[(local + other * group_quads) % WORKGROUP_SIZE];
+    }
+  }
+  if (lane > 0u || quad >= params.quads) { return; }
   if (params.accumulate == 1u) { sum += out[quad]; }
   out[quad] = sum;
 }

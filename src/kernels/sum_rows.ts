@@ -1,5 +1,4 @@
 import code from "../../shaders/sum_rows.wgsl" with { type: "text" };
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import {
   columnsOf,
@@ -9,33 +8,44 @@ import {
   rowsOf,
   type Tensor,
 } from "../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
 import { LOOP_ROUNDS, rowsPerBinding, spans } from "./ranges.ts";
 
-const kernel = defineKernel("sum_rows", code);
+const kernels = kernelByFormat("sum_rows", code);
 
 const WORKGROUP_SIZE = 64;
 
+/** Threads that share a quad on a real card: eight quads, side by side, are a line of its cache. */
+const LANES = 8;
+
 export interface SumRows {
-  readonly x: Tensor; // (G, C) float32
+  readonly x: Tensor; // (G, C) float32 or bfloat16
   readonly out: Tensor; // (C) float32
   /** Adds to what is there. */
   readonly accumulate?: boolean;
+  /** Threads a quad of columns, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
 }
 
-/** out[c] (+)= Σ_g x[g, c], in order. Throws {@link ShapeError} on operands that do not match. */
-export function sumRows(pass: KernelPass, { x, out, accumulate = false }: SumRows): void {
-  expectDType("sumRows", "x", x, "float32");
+/**
+ * out[c] (+)= Σ_g x[g, c], in an order that is fixed. Throws {@link ShapeError} on operands that do
+ * not match.
+ */
+export function sumRows(pass: KernelPass, io: SumRows): void {
+  const { x, out, accumulate = false, lanes = pass.gpu.adapter.software ? 1 : LANES } = io;
+  expectDType("sumRows", "x", x, "float32", "bfloat16");
   expectDType("sumRows", "out", out, "float32");
   expectShape("sumRows", "out", out, [columnsOf(x.shape)]);
+  const kernel = forFormat(kernels, "sumRows", x);
   const quads = x.stride / 4;
   const most = Math.min(rowsPerBinding(pass, x), LOOP_ROUNDS);
   for (const [start, end] of spans(rowsOf(x.shape), most)) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
+      constants: { WORKGROUP_SIZE, LANES: lanes },
       operands: { x: rowRange(x, start, end), out },
       params: { rows: end - start, quads, accumulate: accumulate || start > 0 ? 1 : 0 },
-      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+      workgroups: [Math.ceil((quads * lanes) / WORKGROUP_SIZE)],
     });
   }
 }
