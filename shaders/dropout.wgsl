@@ -1,0 +1,38 @@
+// y (+)= x · mask / (1 − share), mask = 0 with a probability of `share`, else 1
+//                                           (Srivastava et al. 2014, scaled while training)
+//   x, y (N, C). The mask is not stored: it is drawn by place (lib/rng.wgsl), so that the backward
+//   pass, the same kernel over the gradients with the same key, draws it again.
+// The counter is the place in the padded matrix, so ranges of it can be done one by one. Zeros of
+// the padding stay zeros.
+override WORKGROUP_SIZE: u32;
+override ACCUMULATE: bool;
+
+// Rounding and the starts of subspaces (seed_rows.wgsl) draw by seed, step and tensor, too: masks
+// must not be made of the same bits.
+const SALT = 0x85ebca6bu;
+
+struct Params {
+  quads: u32,        // of this range
+  first_quad: u32,   // of this range, in the whole tensor
+  share: f32,
+  scale: f32,        // 1 / (1 − share)
+  seed: u32,
+  step: u32,
+  tensor: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Quad>;
+@group(0) @binding(1) var<storage, read_write> y: array<Quad>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let i = id.x;
+  if (i >= params.quads) { return; }
+  let draws =
+    random_uniform(params.seed ^ SALT, params.step, params.tensor, params.first_quad + i);
+  let kept = draws >= vec4<f32>(params.share);
+  var values = select(vec4<f32>(0.0), params.scale * unpack(x[i]), kept);
+  if (ACCUMULATE) { values += unpack(y[i]); }
+  y[i] = pack(values);
+}
