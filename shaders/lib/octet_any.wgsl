@@ -1,7 +1,8 @@
 // Eight consecutive elements of two matrices, each in a format that an override constant names, for
 // kernels that would otherwise need an edition for every pair of formats. The compiler folds the
 // branches. Words are read one by one, which suits cards that merge loads; where they do not,
-// lib/octet_<format>.wgsl reads a vector.
+// lib/octet_<format>.wgsl reads a vector. Follows dynamic_8bit.wgsl and nf4.wgsl; only b may be NF4,
+// which is a format of frozen weights.
 // The kernel's Params hold a_first_octet, a_group_octets and the same of b: see octet_int8.wgsl.
 override A_FORMAT: u32;
 override B_FORMAT: u32;
@@ -10,6 +11,7 @@ const FLOAT32 = 0u;
 const BFLOAT16 = 1u;
 const INT8 = 2u;
 const INT4 = 3u;
+const NF4 = 4u;
 
 struct Octet {
   low: vec4<f32>,
@@ -19,7 +21,7 @@ struct Octet {
 @group(0) @binding(0) var<storage, read> a: array<u32>;
 @group(0) @binding(1) var<storage, read> b: array<u32>;
 @group(0) @binding(2) var<storage, read> a_constants: array<vec2<f32>>;   // scale, zero point
-@group(0) @binding(3) var<storage, read> b_constants: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read> b_constants: array<u32>;         // the same, or see nf4.wgsl
 
 fn bfloat16_pairs(first: u32, second: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(
@@ -69,7 +71,15 @@ fn octet_b(index: u32) -> Octet {
     let w = 4u * index;
     return Octet(bfloat16_pairs(b[w], b[w + 1u]), bfloat16_pairs(b[w + 2u], b[w + 3u]));
   }
-  let group = b_constants[(params.b_first_octet + index) / params.b_group_octets];
+  if (B_FORMAT == NF4) {
+    let block = (params.b_first_octet + index) / NF4_BLOCK_OCTETS;
+    let absmax = nf4_absmax(
+      block, b_constants[0], b_constants[nf4_record(block)], b_constants[nf4_code_word(block)],
+    );
+    return Octet(absmax * nf4_levels(b[index]), absmax * nf4_levels(b[index] >> 16u));
+  }
+  let pair = 2u * ((params.b_first_octet + index) / params.b_group_octets);
+  let group = bitcast<vec2<f32>>(vec2<u32>(b_constants[pair], b_constants[pair + 1u]));
   if (B_FORMAT == INT8) {
     return Octet(
       (codes(b[2u * index], 8u) - group.y) * group.x,

@@ -7,6 +7,8 @@ import {
   bytesOf,
   columnsOf,
   type DType,
+  NF4_BLOCK,
+  nf4ConstantWords,
   OCTET,
   padded,
   type Purpose,
@@ -21,7 +23,7 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly purpose: Purpose;
-  /** Elements of a quantisation group: needed for, and only for, `int8` and `int4`. */
+  /** Elements of a quantisation group: needed for `int8` and `int4`; `nf4` always has 64. */
   readonly groupSize?: number;
 }
 
@@ -89,11 +91,17 @@ export function layOut(
   spec: TensorSpec,
   place: (name: string, bytes: number, purpose: Purpose) => GPUBuffer | null,
 ): Tensor {
-  const { name, shape, dtype, purpose, groupSize } = spec;
+  const { name, shape, dtype, purpose } = spec;
   if (shape.length === 0 || shape.some((size) => !Number.isInteger(size) || size < 1)) {
     throw new ShapeError(`tensor ${name}: sizes must be positive, got (${shape.join(", ")})`);
   }
-  const quantised = dtype === "int8" || dtype === "int4";
+  const nf4 = dtype === "nf4", quantised = nf4 || dtype === "int8" || dtype === "int4";
+  const groupSize = nf4 ? NF4_BLOCK : spec.groupSize;
+  if (nf4 && (spec.groupSize ?? NF4_BLOCK) !== NF4_BLOCK) {
+    throw new ShapeError(
+      `tensor ${name}: blocks of nf4 have ${NF4_BLOCK} elements, got a group size of ${spec.groupSize}`,
+    );
+  }
   if (quantised && !(groupSize && groupSize % OCTET === 0)) {
     throw new ShapeError(
       `tensor ${name}: the group size of ${dtype} must be a multiple of ${OCTET}, got ${groupSize}`,
@@ -105,14 +113,14 @@ export function layOut(
   const buffer = place(name, byteLength, purpose);
   let constants: Tensor | undefined;
   if (quantised) {
-    const groups = Math.ceil(elements / groupSize!);
-    // Pairs need no padding: this one tensor is laid out by hand.
-    const bytes = groups * 8;
+    const shape = nf4 ? [nf4ConstantWords(elements)] : [Math.ceil(elements / groupSize!), 2];
+    // Neither needs padding: this one tensor is laid out by hand.
+    const bytes = 4 * rowsOf(shape) * columnsOf(shape);
     constants = {
       name: `${name}.constants`,
-      shape: [groups, 2],
-      dtype: "float32",
-      stride: 2,
+      shape,
+      dtype: nf4 ? "uint32" : "float32",
+      stride: columnsOf(shape),
       byteOffset: 0,
       byteLength: bytes,
       buffer: place(`${name}.constants`, bytes, "quantisation_constants"),

@@ -10,9 +10,10 @@ import { ShapeError } from "./errors.ts";
 
 /**
  * Number formats. `int8` and `int4` are group-quantised (see quant/group.ts) and carry their
- * scales and zero points in {@link Tensor.constants}. `uint8` holds raw bytes (8-bit Adam codes).
+ * scales and zero points in {@link Tensor.constants}; so does `nf4` (see quant/nf4.ts) with its
+ * absolute maxima. `uint8` holds raw bytes (8-bit Adam codes).
  */
-export type DType = "float32" | "bfloat16" | "int8" | "int4" | "uint8" | "uint32";
+export type DType = "float32" | "bfloat16" | "int8" | "int4" | "nf4" | "uint8" | "uint32";
 
 /** What a buffer is for; the columns of the memory plan. */
 export type Purpose =
@@ -39,12 +40,16 @@ const BITS: Record<DType, number> = {
   bfloat16: 16,
   int8: 8,
   int4: 4,
+  nf4: 4,
   uint8: 8,
   uint32: 32,
 };
 
 /** Elements from one row to the next are a multiple of this. */
 export const OCTET = 8;
+
+/** Elements of an NF4 block, which share an absolute maximum, and such blocks that share a scale. */
+export const NF4_BLOCK = 64, NF4_SUPERBLOCK = 256;
 
 export interface Tensor {
   readonly name: string;
@@ -57,7 +62,10 @@ export interface Tensor {
   readonly buffer: GPUBuffer | null;
   readonly byteOffset: number;
   readonly byteLength: number;
-  /** (groups, 2) float32 pairs of scale and zero point, for `int8` and `int4`. */
+  /**
+   * (groups, 2) float32 pairs of scale and zero point, for `int8` and `int4`;
+   * ({@link nf4ConstantWords}) uint32, for `nf4`.
+   */
   readonly constants?: Tensor;
   /** Elements of a quantisation group, counted along the padded rows. */
   readonly groupSize?: number;
@@ -65,6 +73,15 @@ export interface Tensor {
 
 export function bytesOf(dtype: DType, elements: number): number {
   return Math.ceil((elements * BITS[dtype]) / 32) * 4;
+}
+
+/**
+ * Words of the constants of so many stored NF4 elements: the offset, then of each 256 blocks a scale
+ * and 256 codes of 8 bits (fewer of the last). 0.127 bits an element.
+ */
+export function nf4ConstantWords(elements: number): number {
+  const blocks = Math.ceil(elements / NF4_BLOCK);
+  return 1 + Math.ceil(blocks / NF4_SUPERBLOCK) + Math.ceil(blocks / 4);
 }
 
 export function padded(columns: number): number {

@@ -32,7 +32,7 @@ export type MatmulVariant = "texture" | "tiled";
 export interface Matmul {
   readonly layout: Layout;
   readonly a: Tensor; // NT, NN: (M, K); TN: (K, M); float32, bfloat16, int8 or int4
-  readonly b: Tensor; // NT: (N, K); NN, TN: (K, N); float32, bfloat16, int8 or int4
+  readonly b: Tensor; // NT: (N, K); NN, TN: (K, N); float32, bfloat16, int8, int4 or nf4
   readonly c: Tensor; // (M, N) float32 or bfloat16; in a buffer of its own
   readonly alpha?: number; // 1
   readonly accumulate?: boolean; // c is added to instead of overwritten
@@ -98,7 +98,7 @@ export function matmul(pass: KernelPass, workspace: MatmulWorkspace, io: Matmul)
 function checked(io: Matmul, none: Tensor): Problem {
   const { layout, a, b, c, residual, alpha = 1, accumulate = false } = io;
   expectDType("matmul", "a", a, "float32", "bfloat16", "int8", "int4");
-  expectDType("matmul", "b", b, "float32", "bfloat16", "int8", "int4");
+  expectDType("matmul", "b", b, "float32", "bfloat16", "int8", "int4", "nf4");
   expectDType("matmul", "c", c, "float32", "bfloat16");
   const [m, k] = layout === "TN" ? turned(a) : matrix(a);
   const [n, kOfB] = layout === "NT" ? matrix(b) : turned(b);

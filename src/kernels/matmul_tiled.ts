@@ -6,18 +6,24 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { length, type Problem, ranges, rowsOfC, storing } from "./matmul_blocks.ts";
-import { groupOctets, type MatrixType, octetOffset } from "./octet.ts";
+import { groupOctets, type MatrixType, nf4Library, octetOffset } from "./octet.ts";
 import { LOOP_ROUNDS, rowsPerBinding } from "./ranges.ts";
 import type { Range } from "./stage.ts";
 
-const kernels = kernelByFormat("matmul_tiled", octets, store, code);
+const kernels = kernelByFormat("matmul_tiled", nf4Library, octets, store, code);
 
 /** The side of the tile that a workgroup computes, as in the WGSL. */
 const TILE = 64;
 /** Of a dispatch on a software adapter: a thread makes 9 rounds of loops for every 8 k. */
 const MOST_K = 0.8 * LOOP_ROUNDS;
 /** As in lib/octet_any.wgsl. */
-const FORMATS: Record<MatrixType, number> = { float32: 0, bfloat16: 1, int8: 2, int4: 3 };
+const FORMATS: Record<MatrixType, number> = {
+  float32: 0,
+  bfloat16: 1,
+  int8: 2,
+  int4: 3,
+  nf4: 4,
+};
 
 /** Records the product, in blocks that the bindings and the time of a dispatch allow. */
 export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): void {

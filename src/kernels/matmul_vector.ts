@@ -15,6 +15,7 @@ const kernels: Record<MatrixType, KernelByFormat> = {
   bfloat16: edition("bfloat16"),
   int8: edition("int8"),
   int4: edition("int4"),
+  nf4: edition("nf4"),
 };
 
 /** The most rows it takes; beyond, a tile is better used. */

@@ -12,6 +12,7 @@ const kernels: Record<MatrixType, Kernel> = {
   bfloat16: defineKernel("stage.bfloat16", octetLibrary.bfloat16, code),
   int8: defineKernel("stage.int8", octetLibrary.int8, code),
   int4: defineKernel("stage.int4", octetLibrary.int4, code),
+  nf4: defineKernel("stage.nf4", octetLibrary.nf4, code),
 };
 
 /** Threads of a workgroup in each direction. */
@@ -32,7 +33,7 @@ export interface StagingTexture {
 }
 
 export interface Stage {
-  readonly source: Tensor; // (R, K), or (K, R) if transposed; float32, bfloat16, int8 or int4
+  readonly source: Tensor; // (R, K), or (K, R) if transposed; of any matrix format
   readonly transposed: boolean;
   /** The part of it: rows of op(source), and columns; both start at a multiple of 8. */
   readonly rows: Range;

@@ -78,6 +78,8 @@ async function check(gpu: Gpu, test: Case): Promise<Uint8Array> {
 const VARIANTS = ["texture", "tiled"] as const;
 const LAYOUTS = ["NT", "NN", "TN"] as const;
 const FORMATS = ["float32", "bfloat16", "int8", "int4"] as const;
+/** Of b: NF4 is for frozen weights. */
+const WEIGHT_FORMATS = [...FORMATS, "nf4"] as const;
 
 for (const variant of VARIANTS) {
   for (const layout of LAYOUTS) {
@@ -91,13 +93,13 @@ for (const variant of VARIANTS) {
 
   gpuTest(`matmul ${variant} reads every format on either side`, async (gpu) => {
     const size = [19, 37, 29] as const;
-    for (const format of FORMATS) {
+    for (const format of WEIGHT_FORMATS) {
       // A pipeline of the tiled variant is compiled for each pair, so the pairs take turns.
       for (const layout of LAYOUTS) {
-        if (variant === "texture" || layout === "NN") {
+        if (format !== "nf4" && (variant === "texture" || layout === "NN")) {
           await check(gpu, { variant, layout, size, a: format, b: "bfloat16" });
         }
-        if (variant === "texture" || layout !== "NN") {
+        if (variant === "texture" || layout !== "NN" || format === "nf4") {
           await check(gpu, { variant, layout, size, a: "bfloat16", b: format });
         }
       }
@@ -115,8 +117,8 @@ for (const variant of VARIANTS) {
   });
 
   gpuTest(`matmul ${variant} of few rows reads the weight as it lies`, async (gpu) => {
-    for (const m of [1, 2, 3, 4]) {
-      const b = FORMATS[m - 1];
+    for (const [index, b] of [...FORMATS.entries(), [0, "nf4"], [3, "nf4"]] as const) {
+      const m = index + 1;
       await check(gpu, { variant, layout: "NT", size: [m, 133, 301], b });
       await check(gpu, {
         variant,
@@ -145,7 +147,7 @@ for (const variant of VARIANTS) {
   });
 
   gpuTest(`matmul ${variant} of row ranges`, async (gpu) => {
-    for (const format of FORMATS) {
+    for (const format of WEIGHT_FORMATS) {
       const a = knownMatrix(gpu, "a", [192, 21], "bfloat16", 5);
       const b = knownMatrix(gpu, "b", [200, 21], format, 6);
       const c = upload(gpu, "c", [192, 72]);
@@ -200,7 +202,7 @@ for (const variant of VARIANTS) {
 gpuTest("matmul in blocks agrees with the oracle", async (gpu) => {
   const texels = 1024;
   for (const layout of LAYOUTS) {
-    for (const b of ["float32", "int8"] as const) {
+    for (const b of ["float32", "int8", "nf4"] as const) {
       await check(gpu, { variant: "texture", layout, size: [70, 140, 150], b, texels });
       await check(gpu, {
         variant: "texture",
@@ -296,5 +298,11 @@ gpuTest("matmul refuses operands that do not match", async (gpu) => {
     attempt({ layout: "NT", a: tensor("a", [4, 16], "uint32"), b, c }),
     ShapeError,
     "matmul: a must be float32 or bfloat16 or int8 or int4, got uint32",
+  );
+  const frozen = gpu.tensor({ name: "a", shape: [4, 16], dtype: "nf4", purpose: "workspace" });
+  assertThrows(
+    attempt({ layout: "NT", a: frozen, b: tensor("b", [8, 16]), c }),
+    ShapeError,
+    "matmul: a must be float32 or bfloat16 or int8 or int4, got nf4",
   );
 });

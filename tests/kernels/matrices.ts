@@ -3,6 +3,8 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { storedElements, type Tensor } from "../../src/gpu/tensor.ts";
 import { fromBfloat16, toBfloat16 } from "../../src/kernels/convert.ts";
 import type { MatrixType } from "../../src/kernels/octet.ts";
+import { dynamicMap } from "../oracles/adam_8bit.ts";
+import { LEVELS } from "../oracles/nf4_quantize.ts";
 import { randomStream } from "../support.ts";
 
 export interface KnownMatrix {
@@ -11,9 +13,11 @@ export interface KnownMatrix {
   readonly values: Float64Array;
 }
 
+const MAP = dynamicMap(true);
+
 /**
  * A random matrix. Groups of 24 straddle rows; scales and zero points differ from group to group.
- * Values are of order 1.
+ * NF4 has all codes of its absolute maxima. Values are of order 1.
  */
 export function knownMatrix(
   gpu: Gpu,
@@ -42,6 +46,20 @@ export function knownMatrix(
     const view = new Uint16Array(bytes);
     for (let i = 0; i < count; i++) view[i] = toBfloat16(2 * next() - 1);
     value = (index) => fromBfloat16(view[index]);
+  } else if (dtype === "nf4") {
+    const view = new Uint8Array(bytes).map(() => Math.floor(256 * next()));
+    new Uint8Array(bytes).set(view);
+    const words = new Uint32Array(tensor.constants!.shape[0]).map(() => 2 ** 32 * next());
+    const floats = new Float32Array(words.buffer), codes = new Uint8Array(words.buffer);
+    floats[0] = 0.7;
+    // Of each 256 blocks a scale, and their codes.
+    for (let at = 1; at < words.length; at += 65) floats[at] = 0.2 + 0.3 * next();
+    gpu.write(tensor.constants!, words);
+    value = (index) => {
+      const block = Math.floor(index / 64), record = 1 + 65 * Math.floor(block / 256);
+      const absmax = MAP[codes[4 * record + 4 + (block % 256)]] * floats[record] + floats[0];
+      return LEVELS[(view[index >> 1] >> (4 * (index & 1))) & 15] * absmax;
+    };
   } else {
     const view = new Uint8Array(bytes);
     for (let i = 0; i < view.length; i++) view[i] = Math.floor(256 * next());

@@ -1,0 +1,56 @@
+// absmaxes[block] = max |source|, codes = nearest NF4 level to source / absmax, for each block of 64
+// consecutive elements of the padded matrix: the first level of QLoRA's quantisation (Dettmers et
+// al. 2023), before the absolute maxima are quantised in turn (nf4_constants.wgsl).
+//   A block of zeros gets the code of zero, as bitsandbytes' PyTorch code has it; its CUDA kernel
+// divides by zero there, and NaN gets the code of −1. LANES threads a block read it twice.
+const BLOCK_QUADS = 16u;
+struct Params {
+  quads: u32,         // of this range
+  blocks: u32,        // of this range, and empty ones that pad `absmaxes`
+  first_block: u32,   // of this range, in the whole tensor
+}
+
+@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> codes: array<u32>;         // eight a word
+@group(0) @binding(2) var<storage, read_write> absmaxes: array<f32>;      // (blocks), all
+@group(1) @binding(0) var<uniform> params: Params;
+
+fn above(values: vec4<f32>, middle: f32) -> vec4<u32> {
+  return vec4<u32>(values > vec4<f32>(middle));
+}
+
+// A code is the number of middles between neighbouring levels that lie below: bitsandbytes' middles.
+fn nearest_levels(x: vec4<f32>) -> vec4<u32> {
+  return above(x, -0.8480964004993439) + above(x, -0.6106329262256622) +
+    above(x, -0.4599952697753906) + above(x, -0.33967943489551544) +
+    above(x, -0.23460740596055984) + above(x, -0.13791173323988914) +
+    above(x, -0.045525018125772476) + above(x, 0.03979014977812767) +
+    above(x, 0.1202552504837513) + above(x, 0.2035212516784668) +
+    above(x, 0.2920137718319893) + above(x, 0.3893125355243683) +
+    above(x, 0.5016634166240692) + above(x, 0.6427869200706482) + above(x, 0.8614784181118011);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(global_invocation_id) id: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let block = id.x / LANES;
+  let lane = id.x % LANES;
+  // A thread beyond the last block has an empty run: it must still reach the barrier.
+  let start = block * BLOCK_QUADS;
+  let end = select(start, min(start + BLOCK_QUADS, params.quads), start < params.quads);
+
+  var own = vec4<f32>(0.0);
+  for (var quad = start + lane; quad < end; quad += LANES) { own = max(own, abs(source[quad])); }
+  let absmax = lanes_max(vec2<f32>(max(max(own.x, own.y), max(own.z, own.w)), 0.0), local).x;
+
+  let scale = 1.0 / max(absmax, 1e-38);   // bitsandbytes multiplies by the inverse too
+  for (var octet = start / 2u + lane; octet < end / 2u; octet += LANES) {
+    let low = nearest_levels(source[2u * octet] * scale) << vec4<u32>(0u, 4u, 8u, 12u);
+    let high = nearest_levels(source[2u * octet + 1u] * scale) << vec4<u32>(16u, 20u, 24u, 28u);
+    let bits = low | high;
+    codes[octet] = bits.x | bits.y | bits.z | bits.w;
+  }
+  if (lane == 0u && block < params.blocks) { absmaxes[params.first_block + block] = absmax; }
+}

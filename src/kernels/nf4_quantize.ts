@@ -1,0 +1,117 @@
+import dynamicCode from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
+import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
+import nf4Code from "../../shaders/lib/nf4.wgsl" with { type: "text" };
+import constantsCode from "../../shaders/nf4_constants.wgsl" with { type: "text" };
+import code from "../../shaders/nf4_quantize.wgsl" with { type: "text" };
+import type { Allocator } from "../gpu/allocator.ts";
+import { ShapeError } from "../gpu/errors.ts";
+import { defineKernel } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import {
+  columnsOf,
+  elementOffset,
+  expectDType,
+  expectShape,
+  NF4_BLOCK,
+  NF4_SUPERBLOCK,
+  nf4ConstantWords,
+  padded,
+  rowsOf,
+  storedElements,
+  type Tensor,
+  viewAs,
+} from "../gpu/tensor.ts";
+import { flatRanges, flatView, lanesOf } from "./flat.ts";
+import { sum } from "./sum.ts";
+
+const kernel = defineKernel("nf4_quantize", lanesCode, code);
+const constantsKernel = defineKernel(
+  "nf4_constants",
+  dynamicCode,
+  nf4Code,
+  lanesCode,
+  constantsCode,
+);
+
+const WORKGROUP_SIZE = 64;
+/** Octets of a block: more threads would have nothing to do. */
+const MOST_LANES = 8;
+
+export interface Nf4Workspace {
+  /** The absolute maxima of the largest matrix, before they are quantised. */
+  readonly absmaxes: Tensor; // (blocks) float32
+}
+
+/** Scratch memory for matrices of these shapes, in turn: a 64th of the largest. */
+export function createNf4Workspace(
+  allocator: Allocator,
+  shapes: readonly (readonly number[])[],
+): Nf4Workspace {
+  const elements = Math.max(...shapes.map((shape) => rowsOf(shape) * padded(columnsOf(shape))));
+  const absmaxes = allocator.tensor({
+    name: "nf4.absmaxes",
+    shape: [blocksOf(elements)],
+    dtype: "float32",
+    purpose: "workspace",
+  });
+  return { absmaxes };
+}
+
+export interface Nf4Quantize {
+  readonly source: Tensor; // float32, its padding zero
+  readonly target: Tensor; // nf4, the shape of source: codes and constants overwritten
+  /** Threads a block and 256 blocks, a divisor of 8; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/**
+ * Quantises a matrix to NF4 with double quantisation, as bitsandbytes' `quantize_4bit` does with
+ * `blocksize=64, compress_statistics=True`, except that blocks run over padded rows: codes relative
+ * to the absolute maximum of each 64 elements, and those maxima, less their mean, to 8 bits.
+ * Dettmers et al. 2023 (QLoRA). Throws {@link ShapeError} on operands that do not match.
+ */
+export function nf4Quantize(pass: KernelPass, workspace: Nf4Workspace, io: Nf4Quantize): void {
+  const { source, target, lanes = Math.min(lanesOf(pass.gpu, NF4_BLOCK / 2), MOST_LANES) } = io;
+  expectDType("nf4Quantize", "source", source, "float32");
+  expectDType("nf4Quantize", "target", target, "nf4");
+  expectShape("nf4Quantize", "target", target, source.shape);
+  const elements = storedElements(source), blocks = blocksOf(elements);
+  const constants = target.constants!;
+  if (elementOffset(target) !== 0 || constants.shape[0] !== nf4ConstantWords(elements)) {
+    throw new ShapeError(
+      `nf4Quantize: target must be a whole matrix, got rows of ${target.name}`,
+      "quantise whole matrices: a row range may end inside a block",
+    );
+  }
+  const absmaxes = viewAs(workspace.absmaxes, "nf4.absmaxes", [blocks]);
+  for (const range of flatRanges(source, NF4_BLOCK)) {
+    const last = range.end === elements;
+    const first = range.start / NF4_BLOCK;
+    // The scratch holds what it held: its padding must be zero, to be summed.
+    const covered = (last ? absmaxes.stride : range.end / NF4_BLOCK) - first;
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE, LANES: lanes },
+      operands: { source: flatView(source, range), codes: flatView(target, range), absmaxes },
+      params: {
+        quads: (range.end - range.start) / 4,
+        blocks: covered,
+        first_block: first,
+      },
+      workgroups: [Math.ceil((covered * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+  const offset = { ...constants, dtype: "float32" } as const;
+  sum(pass, { x: absmaxes, out: offset, index: 0, scale: 1 / blocks });
+  pass.dispatch({
+    kernel: constantsKernel,
+    constants: { WORKGROUP_SIZE, LANES: lanes },
+    operands: { absmaxes, constants },
+    params: { blocks },
+    workgroups: [Math.ceil((Math.ceil(blocks / NF4_SUPERBLOCK) * lanes) / WORKGROUP_SIZE)],
+  });
+}
+
+function blocksOf(elements: number): number {
+  return Math.ceil(elements / NF4_BLOCK);
+}
