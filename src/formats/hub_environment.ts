@@ -1,0 +1,56 @@
+/** What the environment says of the Hugging Face hub: as its Python library reads it. */
+import { getHFHubCachePath, HUB_URL } from "@huggingface/hub";
+import { join } from "@std/path";
+import { UserError } from "../gpu/errors.ts";
+
+export interface HubEnvironment {
+  /** Without a slash at its end; HF_ENDPOINT names a mirror. */
+  readonly endpoint: string;
+  /** $HF_HUB_CACHE, $HF_HOME/hub or ~/.cache/huggingface/hub: shared with the Python libraries. */
+  readonly cacheFolder: string;
+  /** From HF_TOKEN or $HF_HOME/token; where it came from, for messages. */
+  readonly token?: { readonly value: string; readonly origin: string };
+  /** HF_HUB_OFFLINE: nothing but the cache may be used. */
+  readonly offline: boolean;
+  /** The hub's own transfer protocol, many requests at a time; HF_HUB_DISABLE_XET turns it off. */
+  readonly xet: boolean;
+}
+
+export async function readHubEnvironment(): Promise<HubEnvironment> {
+  const endpoint = (Deno.env.get("HF_ENDPOINT") || HUB_URL).replace(/\/+$/, "");
+  if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? "")) {
+    throw new UserError(
+      `HF_ENDPOINT: ${JSON.stringify(endpoint)} is no address`,
+      `it is the hub's or a mirror's, such as ${HUB_URL}`,
+    );
+  }
+  return {
+    endpoint,
+    cacheFolder: getHFHubCachePath(),
+    token: await readToken(),
+    offline: isTrue("HF_HUB_OFFLINE") || isTrue("TRANSFORMERS_OFFLINE"),
+    xet: !isTrue("HF_HUB_DISABLE_XET"),
+  };
+}
+
+async function readToken(): Promise<HubEnvironment["token"]> {
+  for (const origin of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
+    const value = Deno.env.get(origin)?.trim();
+    if (value) return { value, origin };
+  }
+  const path = Deno.env.get("HF_TOKEN_PATH") ?? join(homeFolder(), "token");
+  const value = (await Deno.readTextFile(path).catch(() => "")).trim();
+  return value ? { value, origin: path } : undefined;
+}
+
+/** Where the Python library keeps its token and, by default, its cache. */
+function homeFolder(): string {
+  const given = Deno.env.get("HF_HOME");
+  if (given) return given;
+  const user = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? ".";
+  return join(Deno.env.get("XDG_CACHE_HOME") ?? join(user, ".cache"), "huggingface");
+}
+
+function isTrue(name: string): boolean {
+  return ["1", "ON", "YES", "TRUE"].includes((Deno.env.get(name) ?? "").toUpperCase());
+}
