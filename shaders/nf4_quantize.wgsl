@@ -19,7 +19,7 @@ fn above(values: vec4<f32>, middle: f32) -> vec4<u32> {
   return vec4<u32>(values > vec4<f32>(middle));
 }
 
-// A code is the number of middles between neighbouring levels that lie below: bitsandbytes' middles.
+// A code is the number of middles between neighbouring levels (bitsandbytes') that lie below.
 fn nearest_levels(x: vec4<f32>) -> vec4<u32> {
   return above(x, -0.8480964004993439) + above(x, -0.6106329262256622) +
     above(x, -0.4599952697753906) + above(x, -0.33967943489551544) +

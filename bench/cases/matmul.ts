@@ -43,6 +43,8 @@ const FORMATS = {
   NN: [["bfloat16", "int8", "bfloat16"], ["bfloat16", "bfloat16", "bfloat16"]],
   TN: [["bfloat16", "bfloat16", "float32"], ["float32", "int4", "float32"]],
 } as const;
+/** Weights of 4 bits that are not trained: NF4, beside INT4 with its simpler code. */
+const FROZEN = [["bfloat16", "int4", "bfloat16"], ["bfloat16", "nf4", "bfloat16"]] as const;
 const LAYOUTS = ["NT", "NN", "TN"] as const;
 
 export function matmulCases({ B, T, C, F, V }: Sizes): BenchCase[] {
@@ -53,6 +55,12 @@ export function matmulCases({ B, T, C, F, V }: Sizes): BenchCase[] {
     ),
     product({ layout: "NT", size, formats: ["float32", "float32", "float32"] }),
     product({ layout: "NT", size, formats: FORMATS.NT[0], variant: "tiled" }),
+    ...FROZEN.flatMap((formats) => [
+      product({ layout: "NT", size, formats }),
+      product({ layout: "NN", size, formats }),
+      product({ layout: "NT", size, formats, variant: "tiled" }),
+      product({ layout: "NT", size: [1, F, C], formats }),
+    ]),
     product({ layout: "NT", size: [B * T, F, C], formats: FORMATS.NT[0] }),
     product({ layout: "NN", size: [B * T, C, F], formats: FORMATS.NN[0] }),
     product({ layout: "TN", size: [F, C, B * T], formats: FORMATS.TN[0] }),

@@ -27,7 +27,8 @@ fn nf4_pair(odd: vec4<bool>, even_level: f32, odd_level: f32) -> vec4<f32> {
 }
 
 // The levels of the codes in a word's lowest 16 bits: equally probable steps of a normal
-// distribution, and an exact zero. Chosen bit by bit: a lookup in a table costs more.
+// distribution, and an exact zero. Chosen bit by bit: with a lookup in a table, the product of one
+// row took a software adapter 14 times as long.
 fn nf4_levels(word: u32) -> vec4<f32> {
   let codes = vec4<u32>(word) >> vec4<u32>(0u, 4u, 8u, 12u);
   let bit0 = (codes & vec4<u32>(1u)) != vec4<u32>(0u);

@@ -1,8 +1,8 @@
 // Eight consecutive elements of two matrices, each in a format that an override constant names, for
 // kernels that would otherwise need an edition for every pair of formats. The compiler folds the
 // branches. Words are read one by one, which suits cards that merge loads; where they do not,
-// lib/octet_<format>.wgsl reads a vector. Follows dynamic_8bit.wgsl and nf4.wgsl; only b may be NF4,
-// which is a format of frozen weights.
+// lib/octet_<format>.wgsl reads a vector. Follows dynamic_8bit.wgsl and nf4.wgsl; only b may be
+// NF4, which is a format of frozen weights.
 // The kernel's Params hold a_first_octet, a_group_octets and the same of b: see octet_int8.wgsl.
 override A_FORMAT: u32;
 override B_FORMAT: u32;
@@ -21,7 +21,7 @@ struct Octet {
 @group(0) @binding(0) var<storage, read> a: array<u32>;
 @group(0) @binding(1) var<storage, read> b: array<u32>;
 @group(0) @binding(2) var<storage, read> a_constants: array<vec2<f32>>;   // scale, zero point
-@group(0) @binding(3) var<storage, read> b_constants: array<u32>;         // the same, or see nf4.wgsl
+@group(0) @binding(3) var<storage, read> b_constants: array<u32>;   // the same, or see nf4.wgsl
 
 fn bfloat16_pairs(first: u32, second: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(

@@ -4,8 +4,8 @@
     python tests/golden/make_nf4.py
 
 Of each matrix: the source, the codes (one a byte), and the constants of
-`quantize_4bit(A, blocksize=64, compress_statistics=True, quant_type="nf4")`: offset, scales (one for
-256 absolute maxima), absmax_codes; then what `dequantize_4bit` makes of them.
+`quantize_4bit(A, blocksize=64, compress_statistics=True, quant_type="nf4")`: offset, scales (one
+for 256 absolute maxima), absmax_codes; then what `dequantize_4bit` makes of them.
 
 The processor backend deviates from the CUDA kernels, which define the format:
 - Its 8-bit codes of the absolute maxima come from a coarse lookup, and some are not the nearest of
@@ -17,7 +17,7 @@ The processor backend deviates from the CUDA kernels, which define the format:
   code of -1, so that such a block becomes minus what 8 bits leave of its absolute maximum, zero.
   This is the one place where we follow the processor.
 
-Codes at ties: a value halfway between two levels has the lower code in both backends (`x > middle`).
+A value halfway between two levels has the lower code in both backends (`x > middle`).
 """
 
 from pathlib import Path
