@@ -1,10 +1,13 @@
-// out = softmax(q · kᵀ / sqrt(D) + causal mask) · v       (Dao et al. 2022, FlashAttention, alg. 1)
+// out = softmax(q · kᵀ / sqrt(D) + mask) · v             (Dao et al. 2022, FlashAttention, alg. 1)
 //   q (B·Tq, H·D), k and v (B·S, K·D) of which a sequence's first keyLength rows are there;
-//   query i sees the keys up to i + keyLength − Tq. Heads share keys in groups of H / K.
+//   query i sees the keys from its first one to i + keyLength − Tq (lib/attention_first_keys.wgsl).
+//   Heads share keys in groups of H / K.
 //   saves logsumexp (B·Tq, H) of the scaled scores; out is overwritten.
 // A workgroup takes a block of queries of one head and walks over blocks of keys with a running
 // maximum and sum a row (online softmax), so no matrix of scores is ever in memory. A later
 // dispatch can go on where a walk ended: it finds out and logsumexp there, and adds its own.
+// A row may see none of the first blocks that its neighbours see: its maximum is then LOWEST, and
+// whatever it summed shrinks to zero at the first key that it does see. Every row sees one: its own.
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
@@ -20,6 +23,7 @@ struct Params {
   k_quads: u32,
   sequence: u32,       // first sequence that q, k, v and out are bound from
   lse_stride: u32,
+  has_first_keys: u32, // 0 or 1
   scale: f32,          // 1 / sqrt(D)
 }
 
@@ -58,9 +62,11 @@ fn highest(a: vec4<f32>) -> f32 {
   return max(max(a.x, a.y), max(a.z, a.w));
 }
 
-fn masked(s: vec4<f32>, key: u32, visible: u32) -> vec4<f32> {
+// Scores with four keys from `key` on; only those from `first` to `last` are seen.
+fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
   let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
-  return select(vec4<f32>(LOWEST), s * params.scale, keys <= vec4<u32>(visible));
+  let seen = (keys >= vec4<u32>(first)) & (keys <= vec4<u32>(last));
+  return select(vec4<f32>(LOWEST), s * params.scale, seen);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -84,23 +90,28 @@ fn main(
   let q_at = (sequence * params.query_length + query) * params.q_quads + head * HEAD_QUADS;
   let k_base = sequence * params.key_capacity;
   let k_head = (head / params.group) * HEAD_QUADS;
-  let visible = query + shift;   // the last key that a row sees
+  let row_base = (params.sequence + sequence) * params.query_length;
+  let first = first_keys_of(row_base + query);   // the first and the last key that a row sees
+  let visible = query + shift;
+  let lowest = first_key_of(row_base + first_query) / BLOCK * BLOCK;
+  let start = max(params.first_key, lowest);
   let keys = min(params.end_key, min(first_query + BLOCK - 1u, last_query) + shift + 1u);
-  if (params.first_key >= keys) { return; }
+  if (start >= keys) { return; }
+  let continues = params.first_key > lowest;   // a dispatch before has walked over some keys
 
   var maximum = vec4<f32>(LOWEST);
   var total = vec4<f32>(0.0);   // of this thread's columns
   var sums = Rows();
-  for (var first_key = params.first_key; first_key < keys; first_key += BLOCK) {
+  for (var first_key = start; first_key < keys; first_key += BLOCK) {
     let column = first_key + 4u * column_lane;
     let k_at = (k_base + next_four(column, last_key)) * params.k_quads + k_head;
     // Column r of s: the scores of row r with the four keys.
     var s = mat4x4<f32>();
     for (var d = 0u; d < HEAD_QUADS; d++) { s += transpose(load_k(k_at, d)) * load_q(q_at, d); }
-    s[0] = masked(s[0], column, visible.x);
-    s[1] = masked(s[1], column, visible.y);
-    s[2] = masked(s[2], column, visible.z);
-    s[3] = masked(s[3], column, visible.w);
+    s[0] = masked(s[0], column, first.x, visible.x);
+    s[1] = masked(s[1], column, first.y, visible.y);
+    s[2] = masked(s[2], column, first.z, visible.z);
+    s[3] = masked(s[3], column, first.w, visible.w);
 
     // The new maximum of each row, agreed by all its threads; what was summed before shrinks.
     exchange[thread] = vec4<f32>(highest(s[0]), highest(s[1]), highest(s[2]), highest(s[3]));
@@ -143,10 +154,10 @@ fn main(
   workgroupBarrier();
   var sum = vec4<f32>(0.0);
   for (var i = 0u; i < LANES; i++) { sum += exchange[row_lane * LANES + i]; }
-  let at = ((params.sequence + sequence) * params.query_length + query) * params.lse_stride + head;
+  let at = (row_base + query) * params.lse_stride + head;
   var shrink = vec4<f32>(1.0);
   var before = vec4<f32>(0.0);   // what the keys before weigh
-  if (params.first_key > 0u) {
+  if (continues) {
     let old = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
     let now = max(maximum, old);
     shrink = exp(maximum - now);
@@ -162,7 +173,7 @@ fn main(
         let d = column_lane + LANES * i;
         if (d < HEAD_QUADS) {
           var values = sums[i][r] * shrink[r];
-          if (params.first_key > 0u) { values += unpack(out[q_at[r] + d]) * before[r]; }
+          if (continues) { values += unpack(out[q_at[r] + d]) * before[r]; }
           out[q_at[r] + d] = pack(values / sum[r]);
         }
       }

@@ -1,38 +1,35 @@
 // The gradient of the queries                              (Dao 2023, "FlashAttention-2", alg. 2)
-// forward: p = exp(q · kᵀ / sqrt(D) − logsumexp), causal; out = p · v
-//   delta = rowsum(dout · out)           (B·T, H) overwritten: attention_backward_keys needs it
-//   ds    = p · (dout · vᵀ − delta) / sqrt(D)
-//   dq    = ds · k                       (B·T, H·D) overwritten; added to after the first keys
+// forward: p = exp(q · kᵀ / sqrt(D) − logsumexp), masked; out = p · v
+//   ds = p · (dout · vᵀ − delta) / sqrt(D),  delta = rowsum(dout · out) from attention_delta
+//   dq = ds · k                          (B·T, H·D) overwritten; added to after the first keys
 // The probabilities are computed again from the logsumexp: no matrix of them is ever in memory.
 // The walk is that of attention.wgsl: a block of queries of one head over blocks of keys.
 
 struct Params {
-  first: u32,      // first unit of this dispatch: (sequence, head, block of queries)
-  blocks: u32,     // blocks of queries in a sequence
-  heads: u32,      // H
-  group: u32,      // H / K
-  length: u32,     // T
-  first_key: u32,  // keys of this dispatch; a multiple of BLOCK
+  first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
+  blocks: u32,         // blocks of queries in a sequence
+  heads: u32,          // H
+  group: u32,          // H / K
+  length: u32,         // T
+  first_key: u32,      // keys of this dispatch; a multiple of BLOCK
   end_key: u32,
-  q_quads: u32,    // strides of rows, in fours
+  q_quads: u32,        // strides of rows, in fours
   k_quads: u32,
-  sequence: u32,   // first sequence that the operands, but logsumexp and delta, are bound from
-  lse_stride: u32,
-  scale: f32,      // 1 / sqrt(D)
+  sequence: u32,       // first sequence that the operands, but delta and first_keys, are bound from
+  pair_stride: u32,    // of delta's rows, in pairs
+  has_first_keys: u32, // 0 or 1
+  scale: f32,          // 1 / sqrt(D)
 }
 
 @group(0) @binding(0) var<storage, read> q: array<Quad>;                // (B·T, H·D)
 @group(0) @binding(1) var<storage, read> k: array<Quad>;                // (B·T, K·D)
 @group(0) @binding(2) var<storage, read> v: array<Quad>;                // (B·T, K·D)
-@group(0) @binding(3) var<storage, read> out: array<Quad>;              // (B·T, H·D)
-@group(0) @binding(4) var<storage, read> dout: array<Quad>;             // (B·T, H·D)
-@group(0) @binding(5) var<storage, read> logsumexp: array<f32>;         // (B·T, H)
-@group(0) @binding(6) var<storage, read_write> delta: array<f32>;       // (B·T, H)
-@group(0) @binding(7) var<storage, read_write> dq: array<Quad>;         // (B·T, H·D)
+@group(0) @binding(3) var<storage, read> dout: array<Quad>;             // (B·T, H·D)
+@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) and logsumexp
+@group(0) @binding(5) var<storage, read_write> dq: array<Quad>;         // (B·T, H·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> gradients: Block;
-var<workgroup> exchange: array<vec4<f32>, WORKGROUP_SIZE>;   // a number for each row of a thread
 
 // One quad of four rows: a column of the matrix is a row.
 fn load_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
@@ -77,31 +74,23 @@ fn main(
   let query = rows_of(first_query, row_lane, last);
   let q_at = (base + query) * params.q_quads + head * HEAD_QUADS;
   let k_head = (head / params.group) * HEAD_QUADS;
+  let rows = params.sequence * params.length + base;
+  let first = first_keys_of(rows + query);
+  let lowest = first_key_of(rows + first_query) / BLOCK * BLOCK;
+  let start = max(params.first_key, lowest);
   let keys = min(params.end_key, min(first_query + BLOCK, params.length));
-  if (params.first_key >= keys) { return; }
+  if (start >= keys) { return; }
 
-  // delta, each thread adding up a part of its rows.
-  var part = vec4<f32>(0.0);
-  for (var d = column_lane; d < HEAD_QUADS; d += LANES) {
-    for (var r = 0u; r < 4u; r++) {
-      part[r] += dot(unpack(out[q_at[r] + d]), unpack(dout[q_at[r] + d]));
-    }
-  }
-  exchange[thread] = part;
-  workgroupBarrier();
-  var row_delta = vec4<f32>(0.0);
-  for (var i = 0u; i < LANES; i++) { row_delta += exchange[row_lane * LANES + i]; }
   var lse = vec4<f32>(0.0);
+  var row_delta = vec4<f32>(0.0);
   for (var r = 0u; r < 4u; r++) {
-    let at = (params.sequence * params.length + base + query[r]) * params.lse_stride + head;
-    lse[r] = logsumexp[at];
-    if (column_lane == 0u && first_query + row_lane + LANES * r <= last) {
-      delta[at] = row_delta[r];
-    }
+    let pair = delta[(rows + query[r]) * params.pair_stride + head];
+    row_delta[r] = pair.x;
+    lse[r] = pair.y;
   }
 
   var sums = Rows();
-  for (var first_key = params.first_key; first_key < keys; first_key += BLOCK) {
+  for (var first_key = start; first_key < keys; first_key += BLOCK) {
     let column = first_key + 4u * column_lane;
     let k_at = (base + next_four(column, last)) * params.k_quads + k_head;
     // Column r: row r with the four keys.
@@ -117,8 +106,9 @@ fn main(
     for (var r = 0u; r < 4u; r++) {
       let p = exp(s[r] * params.scale - lse[r]);
       let ds = p * (dp[r] - row_delta[r]) * params.scale;
+      let seen = (key >= vec4<u32>(first[r])) & (key <= vec4<u32>(query[r]));
       gradients[(row_lane + LANES * r) * BLOCK_STRIDE + column_lane] =
-        select(vec4<f32>(0.0), ds, key <= vec4<u32>(query[r]));
+        select(vec4<f32>(0.0), ds, seen);
     }
     workgroupBarrier();
 
@@ -141,7 +131,8 @@ fn main(
         let d = column_lane + LANES * i;
         if (d < HEAD_QUADS) {
           var sum = sums[i][r];
-          if (params.first_key > 0u) { sum += unpack(dq[q_at[r] + d]); }
+          // A dispatch before has walked over some keys.
+          if (params.first_key > lowest) { sum += unpack(dq[q_at[r] + d]); }
           dq[q_at[r] + d] = pack(sum);
         }
       }

@@ -1,37 +1,38 @@
 // The gradients of the keys and values                     (Dao 2023, "FlashAttention-2", alg. 2)
-// forward: p = exp(q · kᵀ / sqrt(D) − logsumexp), causal; out = p · v
-//   ds = p · (dout · vᵀ − delta) / sqrt(D),  delta = rowsum(dout · out) from attention_backward
+// forward: p = exp(q · kᵀ / sqrt(D) − logsumexp), masked; out = p · v
+//   ds = p · (dout · vᵀ − delta) / sqrt(D),  delta = rowsum(dout · out) from attention_delta
 //   dv = pᵀ · dout,  dk = dsᵀ · q        (B·T, K·D) overwritten, or added to
 // The roles of attention.wgsl are swapped: a workgroup owns a block of keys of one key/value head
 // and walks over the queries that see them, of all the heads that share it. So dk and dv are sums
-// in registers, in a fixed order: no atomics, and no pass over partial sums.
+// in registers, in a fixed order: no atomics, and no pass over partial sums. First keys never fall,
+// so the walk ends at the first block of queries that begins after the keys.
 
 struct Params {
-  first: u32,         // first unit of this dispatch: (sequence, key/value head, block of keys)
-  blocks: u32,        // blocks of keys in a sequence
-  heads: u32,         // H
-  group: u32,         // H / K
-  length: u32,        // T
-  first_member: u32,  // heads of a group that this dispatch walks over
+  first: u32,          // first unit of this dispatch: (sequence, key/value head, block of keys)
+  blocks: u32,         // blocks of keys in a sequence
+  heads: u32,          // H
+  group: u32,          // H / K
+  length: u32,         // T
+  first_member: u32,   // heads of a group that this dispatch walks over
   end_member: u32,
-  first_query: u32,   // queries of each that it walks over; a multiple of BLOCK
+  first_query: u32,    // queries of each that it walks over; a multiple of BLOCK
   end_query: u32,
-  accumulate: u32,    // 1 adds to dk and dv
-  q_quads: u32,       // strides of rows, in fours
+  accumulate: u32,     // 1 adds to dk and dv
+  q_quads: u32,        // strides of rows, in fours
   k_quads: u32,
-  sequence: u32,      // first sequence that the operands, but logsumexp and delta, are bound from
-  lse_stride: u32,
-  scale: f32,         // 1 / sqrt(D)
+  sequence: u32,       // first sequence that the operands, but delta and first_keys, are bound from
+  pair_stride: u32,    // of delta's rows, in pairs
+  has_first_keys: u32, // 0 or 1
+  scale: f32,          // 1 / sqrt(D)
 }
 
 @group(0) @binding(0) var<storage, read> q: array<Quad>;                // (B·T, H·D)
 @group(0) @binding(1) var<storage, read> k: array<Quad>;                // (B·T, K·D)
 @group(0) @binding(2) var<storage, read> v: array<Quad>;                // (B·T, K·D)
 @group(0) @binding(3) var<storage, read> dout: array<Quad>;             // (B·T, H·D)
-@group(0) @binding(4) var<storage, read> logsumexp: array<f32>;         // (B·T, H)
-@group(0) @binding(5) var<storage, read> delta: array<f32>;             // (B·T, H)
-@group(0) @binding(6) var<storage, read_write> dk: array<Quad>;         // (B·T, K·D)
-@group(0) @binding(7) var<storage, read_write> dv: array<Quad>;         // (B·T, K·D)
+@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) and logsumexp
+@group(0) @binding(5) var<storage, read_write> dk: array<Quad>;         // (B·T, K·D)
+@group(0) @binding(6) var<storage, read_write> dv: array<Quad>;         // (B·T, K·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> probabilities: Block;   // transposed: rows are keys
@@ -76,22 +77,28 @@ fn main(
   let base = (unit / (params.blocks * key_heads)) * params.length;
 
   let first_key = block * BLOCK;
-  if (params.accumulate == 1u && params.end_query <= first_key) { return; }
   let last = params.length - 1u;
+  let last_key = min(first_key + BLOCK - 1u, last);
+  // Queries before the first key see nothing of this block.
+  let start = max(params.first_query, first_key);
+  let rows = params.sequence * params.length + base;
+  if (params.accumulate == 1u) {
+    if (start >= params.end_query) { return; }
+    if (first_key_of(rows + start) > last_key) { return; }
+  }
   // Beyond the last key the last is done again, and not stored.
   let key = rows_of(first_key, row_lane, last);
   let k_at = (base + key) * params.k_quads + key_head * HEAD_QUADS;
   var dk_sums = Rows();
   var dv_sums = Rows();
 
-  // Queries before the first key see nothing of this block.
-  let start = max(params.first_query, first_key);
   for (var member = params.first_member; member < params.end_member; member++) {
     let head = key_head * params.group + member;
     for (var first_query = start; first_query < params.end_query; first_query += BLOCK) {
+      if (first_key_of(rows + first_query) > last_key) { break; }
       let column = first_query + 4u * column_lane;
-      let columns = base + next_four(column, last);
-      let q_at = columns * params.q_quads + head * HEAD_QUADS;
+      let columns = next_four(column, last);
+      let q_at = (base + columns) * params.q_quads + head * HEAD_QUADS;
       // Column r: key r with the four queries.
       var s = mat4x4<f32>();
       var dp = mat4x4<f32>();
@@ -102,15 +109,16 @@ fn main(
 
       workgroupBarrier();   // the blocks before have been read by all
       let query = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u);
-      let at = (params.sequence * params.length + columns) * params.lse_stride + head;
-      let lse = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
-      let row_delta = vec4<f32>(delta[at.x], delta[at.y], delta[at.z], delta[at.w]);
+      let first = first_keys_of(rows + columns);
+      let at = (rows + columns) * params.pair_stride + head;
+      let pairs = transpose(mat4x2<f32>(delta[at.x], delta[at.y], delta[at.z], delta[at.w]));
       for (var r = 0u; r < 4u; r++) {
-        let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last));
-        let p = select(vec4<f32>(0.0), exp(s[r] * params.scale - lse), seen);
+        let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last)) &
+          (first <= vec4<u32>(key[r]));
+        let p = select(vec4<f32>(0.0), exp(s[r] * params.scale - pairs[1]), seen);
         let place = (row_lane + LANES * r) * BLOCK_STRIDE + column_lane;
         probabilities[place] = p;
-        gradients[place] = p * (dp[r] - row_delta) * params.scale;
+        gradients[place] = p * (dp[r] - pairs[0]) * params.scale;
       }
       workgroupBarrier();
 

@@ -2,27 +2,27 @@
 // lib/attention_texture.wgsl for why it is written the other way round.
 
 struct Params {
-  count: u32,         // units of this dispatch and those before it
-  first: u32,         // first unit of this dispatch: (sequence, key/value head, four keys)
-  blocks: u32,        // fours of keys in a sequence
-  heads: u32,         // H
-  group: u32,         // H / K
-  length: u32,        // T
-  first_member: u32,  // heads of a group that this dispatch walks over
+  count: u32,          // units of this dispatch and those before it
+  first: u32,          // first unit of this dispatch: (sequence, key/value head, four keys)
+  blocks: u32,         // fours of keys in a sequence
+  heads: u32,          // H
+  group: u32,          // H / K
+  length: u32,         // T
+  first_member: u32,   // heads of a group that this dispatch walks over
   end_member: u32,
-  first_query: u32,   // queries of each that it walks over; a multiple of four
+  first_query: u32,    // queries of each that it walks over; a multiple of four
   end_query: u32,
-  accumulate: u32,    // 1 adds to dk and dv
-  k_quads: u32,       // stride of rows of dk and dv, in fours
-  sequence: u32,      // first sequence of all operands but logsumexp and delta
-  lse_stride: u32,
-  scale: f32,         // 1 / sqrt(D)
+  accumulate: u32,     // 1 adds to dk and dv
+  k_quads: u32,        // stride of rows of dk and dv, in fours
+  sequence: u32,       // first sequence of all operands but delta and first_keys
+  pair_stride: u32,    // of delta's rows, in pairs
+  has_first_keys: u32, // 0 or 1
+  scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(4) var<storage, read> logsumexp: array<f32>;           // (B·T, H)
-@group(0) @binding(5) var<storage, read> delta: array<f32>;               // (B·T, H)
-@group(0) @binding(6) var<storage, read_write> dk: array<Quad>;           // (B·T, K·D)
-@group(0) @binding(7) var<storage, read_write> dv: array<Quad>;           // (B·T, K·D)
+@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;         // (B·T, H) and logsumexp
+@group(0) @binding(5) var<storage, read_write> dk: array<Quad>;           // (B·T, K·D)
+@group(0) @binding(6) var<storage, read_write> dv: array<Quad>;           // (B·T, K·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -34,35 +34,42 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let key_head = (unit / params.blocks) % key_heads;
   let base = (unit / (params.blocks * key_heads)) * params.length;
 
-  if (params.accumulate == 1u && params.end_query <= 4u * block) { return; }
   let last = params.length - 1u;
   let key = four_rows(4u * block, last);
+  let start = max(params.first_query, 4u * block);
+  let rows_at = params.sequence * params.length + base;
+  if (params.accumulate == 1u) {
+    if (start >= params.end_query) { return; }
+    if (first_key_of(rows_at + start) > key.w) { return; }
+  }
   let k_y = base + key;
   let k_x = key_head * HEAD_QUADS;
   var dk_sums = Rows();
   var dv_sums = Rows();
-  let start = max(params.first_query, 4u * block);
   for (var member = params.first_member; member < params.end_member; member++) {
     let head = key_head * params.group + member;
     let q_x = head * HEAD_QUADS;
     for (var first_query = start; first_query < params.end_query; first_query += 4u) {
+      let columns = four_rows(first_query, last);
+      let first = first_keys_of(rows_at + columns);
+      if (first.x > key.w) { break; }
       let query = vec4<u32>(first_query) + vec4<u32>(0u, 1u, 2u, 3u);
-      let q_y = base + four_rows(first_query, last);
+      let q_y = base + columns;
       var s = mat4x4<f32>();    // column r: key r with the four queries
       var dp = mat4x4<f32>();
       for (var d = 0u; d < HEAD_QUADS; d++) {
         s += transpose(load_q(q_x + d, q_y)) * load_k(k_x + d, k_y);
         dp += transpose(load_dout(q_x + d, q_y)) * load_v(k_x + d, k_y);
       }
-      let at = (params.sequence * params.length + q_y) * params.lse_stride + head;
-      let lse = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
-      let row_delta = vec4<f32>(delta[at.x], delta[at.y], delta[at.z], delta[at.w]);
+      let at = (rows_at + columns) * params.pair_stride + head;
+      let pairs = transpose(mat4x2<f32>(delta[at.x], delta[at.y], delta[at.z], delta[at.w]));
       var p = mat4x4<f32>();
       var ds = mat4x4<f32>();
       for (var r = 0u; r < 4u; r++) {
-        let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last));
-        p[r] = select(vec4<f32>(0.0), exp(s[r] * params.scale - lse), seen);
-        ds[r] = p[r] * (dp[r] - row_delta) * params.scale;
+        let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last)) &
+          (first <= vec4<u32>(key[r]));
+        p[r] = select(vec4<f32>(0.0), exp(s[r] * params.scale - pairs[1]), seen);
+        ds[r] = p[r] * (dp[r] - pairs[0]) * params.scale;
       }
       for (var d = 0u; d < HEAD_QUADS; d++) {
         dv_sums[d] += load_dout(q_x + d, q_y) * p;

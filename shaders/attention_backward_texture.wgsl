@@ -2,24 +2,23 @@
 // lib/attention_texture.wgsl for why it is written the other way round.
 
 struct Params {
-  count: u32,      // units of this dispatch and those before it
-  first: u32,      // first unit of this dispatch: (sequence, head, four queries)
-  blocks: u32,     // fours of queries in a sequence
-  heads: u32,      // H
-  group: u32,      // H / K
-  length: u32,     // T
-  first_key: u32,  // keys of this dispatch; a multiple of four
+  count: u32,          // units of this dispatch and those before it
+  first: u32,          // first unit of this dispatch: (sequence, head, four queries)
+  blocks: u32,         // fours of queries in a sequence
+  heads: u32,          // H
+  group: u32,          // H / K
+  length: u32,         // T
+  first_key: u32,      // keys of this dispatch; a multiple of four
   end_key: u32,
-  q_quads: u32,    // stride of rows of out and dq, in fours
-  sequence: u32,   // first sequence of all operands but logsumexp and delta
-  lse_stride: u32,
-  scale: f32,      // 1 / sqrt(D)
+  q_quads: u32,        // stride of rows of dq, in fours
+  sequence: u32,       // first sequence of all operands but delta and first_keys
+  pair_stride: u32,    // of delta's rows, in pairs
+  has_first_keys: u32, // 0 or 1
+  scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(4) var<storage, read> out: array<Quad>;                // (B·T, H·D)
-@group(0) @binding(5) var<storage, read> logsumexp: array<f32>;           // (B·T, H)
-@group(0) @binding(6) var<storage, read_write> delta: array<f32>;         // (B·T, H)
-@group(0) @binding(7) var<storage, read_write> dq: array<Quad>;           // (B·T, H·D)
+@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;         // (B·T, H) and logsumexp
+@group(0) @binding(5) var<storage, read_write> dq: array<Quad>;           // (B·T, H·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -32,28 +31,26 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 
   let last = params.length - 1u;
   let query = four_rows(4u * block, last);
-  if (params.first_key > query.w) { return; }
   let q_y = base + query;
+  let rows_at = params.sequence * params.length + q_y;
+  let first = first_keys_of(rows_at);
+  let lowest = first.x / 4u * 4u;
+  let start = max(params.first_key, lowest);
+  let end = min(params.end_key, query.w + 1u);
+  if (start >= end) { return; }
   let q_x = head * HEAD_QUADS;
   let k_x = (head / params.group) * HEAD_QUADS;
   let rows = min(4u, params.length - 4u * block);
   var lse = vec4<f32>(0.0);
   var row_delta = vec4<f32>(0.0);
   for (var r = 0u; r < 4u; r++) {
-    var dots = vec4<f32>(0.0);
-    for (var d = 0u; d < HEAD_QUADS; d++) {
-      dots += unpack(out[q_y[r] * params.q_quads + q_x + d]) *
-        textureLoad(dout, vec2<u32>(q_x + d, q_y[r]));
-    }
-    let at = (params.sequence * params.length + q_y[r]) * params.lse_stride + head;
-    row_delta[r] = dots.x + dots.y + dots.z + dots.w;
-    lse[r] = logsumexp[at];
-    if (r < rows) { delta[at] = row_delta[r]; }
+    let pair = delta[rows_at[r] * params.pair_stride + head];
+    row_delta[r] = pair.x;
+    lse[r] = pair.y;
   }
 
   var sums = Rows();
-  let end = min(params.end_key, query.w + 1u);
-  for (var first_key = params.first_key; first_key < end; first_key += 4u) {
+  for (var first_key = start; first_key < end; first_key += 4u) {
     let key = vec4<u32>(first_key) + vec4<u32>(0u, 1u, 2u, 3u);
     let k_y = base + four_rows(first_key, last);
     var s = mat4x4<f32>();    // column r: row r with the four keys
@@ -65,7 +62,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var ds = mat4x4<f32>();
     for (var r = 0u; r < 4u; r++) {
       let p = exp(s[r] * params.scale - lse[r]);
-      let seen = key <= vec4<u32>(query[r]);
+      let seen = (key >= vec4<u32>(first[r])) & (key <= vec4<u32>(query[r]));
       ds[r] = select(vec4<f32>(0.0), p * (dp[r] - row_delta[r]) * params.scale, seen);
     }
     for (var d = 0u; d < HEAD_QUADS; d++) { sums[d] += load_k(k_x + d, k_y) * ds; }
@@ -75,7 +72,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var r = 0u; r < rows; r++) {
       let place = q_y[r] * params.q_quads + q_x + d;
       var sum = sums[d][r];
-      if (params.first_key > 0u) { sum += unpack(dq[place]); }
+      // A dispatch before has walked over some keys.
+      if (params.first_key > lowest) { sum += unpack(dq[place]); }
       dq[place] = pack(sum);
     }
   }

@@ -14,6 +14,7 @@ struct Params {
   q_quads: u32,        // stride of rows of out, in fours
   sequence: u32,       // first sequence of the textures and of out
   lse_stride: u32,
+  has_first_keys: u32, // 0 or 1
   scale: f32,          // 1 / sqrt(D)
 }
 
@@ -25,9 +26,11 @@ fn highest(a: vec4<f32>) -> f32 {
   return max(max(a.x, a.y), max(a.z, a.w));
 }
 
-fn masked(s: vec4<f32>, key: u32, visible: u32) -> vec4<f32> {
+// Scores with four keys from `key` on; only those from `first` to `last` are seen.
+fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
   let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
-  return select(vec4<f32>(LOWEST), s * params.scale, keys <= vec4<u32>(visible));
+  let seen = (keys >= vec4<u32>(first)) & (keys <= vec4<u32>(last));
+  return select(vec4<f32>(LOWEST), s * params.scale, seen);
 }
 
 const LOWEST = -3.4e38;
@@ -44,22 +47,28 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let q_y = sequence * params.query_length + query;
   let q_x = head * HEAD_QUADS;
   let k_x = (head / params.group) * HEAD_QUADS;
-  let visible = query + (params.key_length - params.query_length);   // the last key a row sees
-  if (params.first_key > visible.w) { return; }
+  let rows_at = params.sequence * params.query_length + q_y;
+  let first = first_keys_of(rows_at);   // the first and the last key that a row sees
+  let visible = query + (params.key_length - params.query_length);
+  let lowest = first.x / 4u * 4u;
+  let start = max(params.first_key, lowest);
+  let end = min(params.end_key, visible.w + 1u);
+  if (start >= end) { return; }
+  let continues = params.first_key > lowest;   // a dispatch before has walked over some keys
 
   var maximum = vec4<f32>(LOWEST);
   var total = vec4<f32>(0.0);
   var sums = Rows();
-  for (var key = params.first_key; key < min(params.end_key, visible.w + 1u); key += 4u) {
+  for (var key = start; key < end; key += 4u) {
     let k_y = sequence * params.key_length + four_rows(key, params.key_length - 1u);
     var s = mat4x4<f32>();   // column r: the scores of row r with the four keys
     for (var d = 0u; d < HEAD_QUADS; d++) {
       s += transpose(load_k(k_x + d, k_y)) * load_q(q_x + d, q_y);
     }
-    s[0] = masked(s[0], key, visible.x);
-    s[1] = masked(s[1], key, visible.y);
-    s[2] = masked(s[2], key, visible.z);
-    s[3] = masked(s[3], key, visible.w);
+    s[0] = masked(s[0], key, first.x, visible.x);
+    s[1] = masked(s[1], key, first.y, visible.y);
+    s[2] = masked(s[2], key, first.z, visible.z);
+    s[3] = masked(s[3], key, first.w, visible.w);
     let now = max(maximum, vec4<f32>(highest(s[0]), highest(s[1]), highest(s[2]), highest(s[3])));
     let shrink = exp(maximum - now);
     maximum = now;
@@ -75,10 +84,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
 
-  let at = (params.sequence * params.query_length + q_y) * params.lse_stride + head;
+  let at = rows_at * params.lse_stride + head;
   var shrink = vec4<f32>(1.0);
   var before = vec4<f32>(0.0);   // what the keys before weigh
-  if (params.first_key > 0u) {
+  if (continues) {
     let old = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
     let now = max(maximum, old);
     shrink = exp(maximum - now);
@@ -92,7 +101,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var r = 0u; r < rows; r++) {
       let place = q_y[r] * params.q_quads + q_x + d;
       var sum = sums[d][r] * shrink[r];
-      if (params.first_key > 0u) { sum += unpack(out[place]) * before[r]; }
+      if (continues) { sum += unpack(out[place]) * before[r]; }
       out[place] = pack(sum / total[r]);
     }
   }

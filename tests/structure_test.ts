@@ -23,12 +23,11 @@ const TESTED_AS: Record<string, string> = {
   matmul_texture: "matmul",
   matmul_tiled: "matmul",
   matmul_vector: "matmul",
-  // dk and dv: the second dispatch of one backward pass.
+  // Of one backward pass, the dispatch before dq and the one after: dk and dv.
+  attention_delta: "attention_backward",
   attention_backward_keys: "attention_backward",
   // The absolute maxima of NF4, quantised in turn.
   nf4_constants: "nf4_quantize",
-  // What both of them need: the first dispatch.
-  attention_delta: "attention_backward",
   attention_stage: "attention",
   attention_texture: "attention",
   attention_backward_texture: "attention_backward",

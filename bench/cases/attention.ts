@@ -43,7 +43,7 @@ export function attentionCases({ B, T, H, D }: Sizes): BenchCase[] {
           ["q", "k", "v", "out", "dout", "dq", "dk", "dv"],
         );
         const logsumexp = bench.tensor("logsumexp", [B * T, H]);
-        const delta = bench.tensor("delta", [B * T, H]);
+        const delta = bench.tensor("delta", [B * T, 2 * H]);
         const workspace = workspaceOf(bench, true);
         const gradients = { dout, dq, dk, dv, delta };
         const saved = { q, k, v, out, logsumexp };

@@ -3,7 +3,9 @@ import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import {
+  expectFirstKeys,
   expectHeads,
+  firstKeysOf,
   rowsPerWalk,
   sequencesPerRange,
   unitsPerDispatch,
@@ -28,7 +30,10 @@ export interface Attention {
   readonly v: Tensor;
   readonly out: Tensor; // (B·Tq, H·D) overwritten
   readonly logsumexp: Tensor; // (B·Tq, H) float32, overwritten: of the scaled scores
-  /** (B·Tq) uint32: the first of its sequence's keys that each query may see, never falling. */
+  /**
+   * (B·Tq) uint32: the first of its sequence's keys that each query sees, all without it. Within a
+   * sequence they never fall, and none is beyond the last key that its query sees.
+   */
   readonly firstKeys?: Tensor;
   readonly batch: number; // B
   readonly queryLength: number; // Tq
@@ -45,9 +50,10 @@ export interface Attention {
 
 /**
  * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. So
- * in training Tq = keyLength = S, and in decoding Tq is what is new. Dao et al. 2022. On software
- * adapters some thousand keys are walked over in several dispatches, and `out` is rounded to its
- * format after each. Throws {@link ShapeError} on operands that do not match.
+ * in training Tq = keyLength = S, and in decoding Tq is what is new. Dao et al. 2022. First keys
+ * make it a sliding window, or keep packed examples apart; blocks of keys that they hide cost
+ * nothing. On software adapters some thousand keys are walked over in several dispatches, and `out`
+ * is rounded to its format after each. Throws {@link ShapeError} on operands that do not match.
  */
 export function attention(pass: KernelPass, io: Attention): void {
   const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
@@ -66,6 +72,7 @@ export function attention(pass: KernelPass, io: Attention): void {
   expectShape("attention", "out", out, q.shape);
   expectDType("attention", "logsumexp", logsumexp, "float32");
   expectShape("attention", "logsumexp", logsumexp, [rows, heads]);
+  expectFirstKeys("attention", io.firstKeys, rows);
 
   if (io.workspace) attentionTexture(pass, io.workspace, io);
   else attentionTiled(pass, io);
@@ -82,16 +89,18 @@ function attentionTiled(pass: KernelPass, io: Attention): void {
   for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands))) {
     const queries = [start * queryLength, end * queryLength] as const;
     const keys = [start * keyCapacity, end * keyCapacity] as const;
+    const bound = rowRange(q, ...queries), firstKeys = firstKeysOf(io.firstKeys, bound);
     for (const [first_key, end_key] of spans(keyLength, walked)) {
       for (const [first, last] of spans((end - start) * heads * blocks, most)) {
         pass.dispatch({
           kernel,
           operands: {
-            q: rowRange(q, ...queries),
+            q: bound,
             k: rowRange(k, ...keys),
             v: rowRange(v, ...keys),
             out: rowRange(out, ...queries),
             logsumexp,
+            ...firstKeys.operands,
           },
           params: {
             first,
@@ -107,6 +116,7 @@ function attentionTiled(pass: KernelPass, io: Attention): void {
             k_quads: k.stride / 4,
             sequence: start,
             lse_stride: logsumexp.stride,
+            ...firstKeys.params,
             scale: 1 / Math.sqrt(headSize),
           },
           workgroups: [last - first],

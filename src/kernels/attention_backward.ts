@@ -3,8 +3,11 @@ import queriesCode from "../../shaders/attention_backward.wgsl" with { type: "te
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardTexture } from "./attention_backward_texture.ts";
+import { attentionDelta } from "./attention_delta.ts";
 import {
+  expectFirstKeys,
   expectHeads,
+  firstKeysOf,
   groupWalks,
   rowsPerWalk,
   sequencesPerRange,
@@ -28,8 +31,9 @@ export interface AttentionBackward {
   readonly dq: Tensor; // (B·T, H·D) overwritten
   readonly dk: Tensor; // (B·T, K·D) overwritten
   readonly dv: Tensor; // (B·T, K·D) overwritten
-  readonly delta: Tensor; // (B·T, H) float32, overwritten: rowsum(dout · out)
-  /** (B·Tq) uint32: the first of its sequence's keys that each query may see, never falling. */
+  /** (B·T, 2·H) float32, overwritten: of each head rowsum(dout · out), and its logsumexp. */
+  readonly delta: Tensor;
+  /** (B·T) uint32: the first of its sequence's keys that each query sees; as in the forward pass. */
   readonly firstKeys?: Tensor;
   readonly batch: number; // B
   readonly length: number; // T
@@ -44,26 +48,23 @@ export interface AttentionBackward {
 
 /**
  * The gradients of causal attention over whole sequences, from probabilities computed again: one
- * kernel for dq (and delta), one for dk and dv. Dao 2023, algorithm 2. On software adapters long
+ * kernel for delta, one for dq, one for dk and dv. Dao 2023, algorithm 2. On software adapters long
  * walks take several dispatches, and gradients are rounded to their format after each. Throws
  * {@link ShapeError} on operands that do not match.
  */
 export function attentionBackward(pass: KernelPass, io: AttentionBackward): void {
   expectOperands(io);
+  attentionDelta(pass, io);
   if (io.workspace) attentionBackwardTexture(pass, io.workspace, io);
   else attentionBackwardTiled(pass, io);
 }
 
 function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
-  const { q, k, v, out, dout, logsumexp, dq, dk, dv, delta, batch, length } = io;
+  const { q, k, v, dout, dq, dk, dv, delta, batch, length } = io;
   const { heads, keyValueHeads, headSize } = io;
   const operation = "attentionBackward";
   const constants = tileConstants(headSize);
-  const queryKernel = forFormat(
-    queryKernels.get(constants),
-    operation,
-    ...[q, k, v, out, dout, dq],
-  );
+  const queryKernel = forFormat(queryKernels.get(constants), operation, q, k, v, dout, dq);
   const keyKernel = forFormat(keyKernels.get(constants), operation, q, k, v, dout, dk, dv);
 
   const blocks = Math.ceil(length / BLOCK_ROWS);
@@ -73,6 +74,7 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands))) {
     const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
+    const firstKeys = firstKeysOf(io.firstKeys, range(q));
     const params = {
       blocks,
       heads,
@@ -81,16 +83,20 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
       q_quads: q.stride / 4,
       k_quads: k.stride / 4,
       sequence: start,
-      lse_stride: logsumexp.stride,
+      pair_stride: delta.stride / 2,
+      ...firstKeys.params,
       scale: 1 / Math.sqrt(headSize),
     };
-    const bound = { q: range(q), k: range(k), v: range(v), dout: range(dout), logsumexp, delta };
+    const bound = {
+      ...{ q: range(q), k: range(k), v: range(v), dout: range(dout), delta },
+      ...firstKeys.operands,
+    };
     const queryUnits = (end - start) * heads * blocks;
     for (const [first_key, end_key] of spans(length, walked)) {
       for (const [first, last] of spans(queryUnits, unitsPerDispatch(pass, 3 * pairs))) {
         pass.dispatch({
           kernel: queryKernel,
-          operands: { ...bound, out: range(out), dq: range(dq) },
+          operands: { ...bound, dq: range(dq) },
           params: { ...params, first, first_key, end_key },
           workgroups: [last - first],
         });
@@ -122,8 +128,9 @@ function expectOperands(io: AttentionBackward): void {
   for (const name of ["k", "v", "dk", "dv"] as const) {
     expectShape(operation, name, io[name], keyShape);
   }
-  for (const name of ["logsumexp", "delta"] as const) {
+  for (const [name, columns] of [["logsumexp", io.heads], ["delta", 2 * io.heads]] as const) {
     expectDType(operation, name, io[name], "float32");
-    expectShape(operation, name, io[name], [rows, io.heads]);
+    expectShape(operation, name, io[name], [rows, columns]);
   }
+  expectFirstKeys(operation, io.firstKeys, rows);
 }

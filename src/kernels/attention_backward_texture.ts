@@ -9,6 +9,7 @@ import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import type { AttentionBackward } from "./attention_backward.ts";
 import {
   AttentionKernels,
+  firstKeysOf,
   groupWalks,
   rowsPerWalk,
   sequencesPerRange,
@@ -38,13 +39,13 @@ const keyKernels = new AttentionKernels(
   keysCode,
 );
 
-/** Records the staging of each range of sequences, then dq (with delta), then dk and dv. */
+/** Records the staging of each range of sequences, then dq, then dk and dv; delta is there. */
 export function attentionBackwardTexture(
   pass: KernelPass,
   workspace: AttentionWorkspace,
   io: AttentionBackward,
 ): void {
-  const { q, k, v, out, dout, logsumexp, dq, dk, dv, delta, batch, length } = io;
+  const { q, k, v, dout, dq, dk, dv, delta, batch, length } = io;
   const { heads, keyValueHeads, headSize } = io;
   const operation = "attentionBackward";
   if (!workspace.dout) {
@@ -55,8 +56,8 @@ export function attentionBackwardTexture(
   }
   const textures = { q: workspace.q, k: workspace.k, v: workspace.v, dout: workspace.dout };
   const constants = { HEAD_QUADS: headSize / 4 };
-  const queryKernel = forFormat(queryKernels.get(constants), operation, out, dq);
-  const keyKernel = forFormat(keyKernels.get(constants), operation, dk, dv);
+  const queryKernel = forFormat(queryKernels.get(constants), operation, q, dq);
+  const keyKernel = forFormat(keyKernels.get(constants), operation, q, dk, dv);
 
   const blocks = Math.ceil(length / THREAD_ROWS);
   const group = heads / keyValueHeads;
@@ -71,13 +72,16 @@ export function attentionBackwardTexture(
       attentionStage(pass, { source, target, start, sequences, length, capacity: length });
     }
     const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
+    const firstKeys = firstKeysOf(io.firstKeys, range(q));
+    const bound = { ...textures, delta, ...firstKeys.operands };
     const params = {
       blocks,
       heads,
       group,
       length,
       sequence: start,
-      lse_stride: logsumexp.stride,
+      pair_stride: delta.stride / 2,
+      ...firstKeys.params,
       scale: 1 / Math.sqrt(headSize),
     };
     const queryUnits = THREADS * unitsPerDispatch(pass, 3 * pairs);
@@ -85,7 +89,7 @@ export function attentionBackwardTexture(
       for (const [first, count] of spans(sequences * heads * blocks, queryUnits)) {
         pass.dispatch({
           kernel: queryKernel,
-          operands: { ...textures, out: range(out), logsumexp, delta, dq: range(dq) },
+          operands: { ...bound, dq: range(dq) },
           params: { ...params, first_key, end_key, first, count, q_quads: q.stride / 4 },
           workgroups: [Math.ceil((count - first) / THREADS)],
         });
@@ -96,7 +100,7 @@ export function attentionBackwardTexture(
       for (const [first, count] of spans(sequences * keyValueHeads * blocks, keyUnits)) {
         pass.dispatch({
           kernel: keyKernel,
-          operands: { ...textures, logsumexp, delta, dk: range(dk), dv: range(dv) },
+          operands: { ...bound, dk: range(dk), dv: range(dv) },
           params: { ...params, ...queries, first, count, k_quads: k.stride / 4 },
           workgroups: [Math.ceil((count - first) / THREADS)],
         });

@@ -1,7 +1,8 @@
 /** What all attention kernels share: editions by head size, and ranges of sequences and of work. */
+import firstKeysLibrary from "../../shaders/lib/attention_first_keys.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { bytesOf, type Tensor } from "../gpu/tensor.ts";
+import { bytesOf, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { type KernelByFormat, kernelByFormat } from "./format.ts";
 import { LOOP_ROUNDS, spans } from "./ranges.ts";
 
@@ -22,7 +23,12 @@ export class AttentionKernels {
       const prelude = Object.entries(constants).map(([name, value]) =>
         `const ${name} = ${value}u;`
       );
-      kernels = kernelByFormat(`${this.name}.${suffix}`, prelude.join("\n"), ...this.#sources);
+      kernels = kernelByFormat(
+        `${this.name}.${suffix}`,
+        prelude.join("\n"),
+        firstKeysLibrary,
+        ...this.#sources,
+      );
       this.#made.set(suffix, kernels);
     }
     return kernels;
@@ -49,6 +55,24 @@ export function expectHeads(
       `${operation}: ${keyValueHeads} key/value heads must divide ${heads} heads evenly`,
     );
   }
+}
+
+/** Throws a {@link ShapeError} unless there is a first key for each of these rows, or none at all. */
+export function expectFirstKeys(operation: string, firstKeys: Tensor | undefined, rows: number) {
+  if (!firstKeys) return;
+  expectDType(operation, "firstKeys", firstKeys, "uint32");
+  expectShape(operation, "firstKeys", firstKeys, [rows]);
+}
+
+/**
+ * The operand and the parameter of shaders/lib/attention_first_keys.wgsl. The binding must be
+ * filled: without first keys by another operand that is only read, and then not even that.
+ */
+export function firstKeysOf(firstKeys: Tensor | undefined, other: Tensor) {
+  return {
+    operands: { first_keys: firstKeys ?? other },
+    params: { has_first_keys: firstKeys ? 1 : 0 },
+  };
 }
 
 /** Sequences after which every tensor, with so many bytes a sequence, is aligned for binding. */

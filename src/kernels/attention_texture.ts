@@ -9,6 +9,7 @@ import type { Attention } from "./attention.ts";
 import {
   alignedSequences,
   AttentionKernels,
+  firstKeysOf,
   type HeadShape,
   rowsPerWalk,
   sequencesPerRange,
@@ -122,6 +123,8 @@ export function attentionTexture(
     const sequences = end - start;
     const queries = { start, sequences, length: queryLength, capacity: queryLength };
     const keys = { start, sequences, length: keyLength, capacity: keyCapacity };
+    const bound = rowRange(q, start * queryLength, end * queryLength);
+    const firstKeys = firstKeysOf(io.firstKeys, bound);
     attentionStage(pass, { source: q, target: workspace.q, ...queries });
     attentionStage(pass, { source: k, target: workspace.k, ...keys });
     attentionStage(pass, { source: v, target: workspace.v, ...keys });
@@ -135,6 +138,7 @@ export function attentionTexture(
             v: workspace.v,
             out: rowRange(out, start * queryLength, end * queryLength),
             logsumexp,
+            ...firstKeys.operands,
           },
           params: {
             first,
@@ -149,6 +153,7 @@ export function attentionTexture(
             q_quads: out.stride / 4,
             sequence: start,
             lse_stride: logsumexp.stride,
+            ...firstKeys.params,
             scale: 1 / Math.sqrt(headSize),
           },
           workgroups: [Math.ceil((count - first) / THREADS)],

@@ -76,7 +76,7 @@ for (const shape of CASES) {
         dq: make("dq", width),
         dk: make("dk", keyWidth),
         dv: make("dv", keyWidth),
-        delta: upload(gpu, "delta", [rows, heads]),
+        delta: upload(gpu, "delta", [rows, 2 * heads]),
         ...shape,
       };
       const expected = oracle(qs, ks, vs, douts, shape);
@@ -147,7 +147,7 @@ gpuTest(
       ...{ q: make("q", qs), k: make("k", ks), v: make("v", vs), dout: make("dout", douts) },
       ...{ out: make("out"), dq: make("dq"), dk: make("dk"), dv: make("dv") },
       logsumexp: upload(gpu, "logsumexp", [length, 1]),
-      delta: upload(gpu, "delta", [length, 1]),
+      delta: upload(gpu, "delta", [length, 2]),
     };
     const options = { ...shape, variant: "texture", backward: true } as const;
     const workspace = createAttentionWorkspace(gpu, options)!;

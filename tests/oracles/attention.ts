@@ -8,19 +8,26 @@ export interface AttentionShape {
   readonly headSize: number;
 }
 
+export interface MaskedAttentionShape extends AttentionShape {
+  /** (B·Tq): the first key of its sequence that a query sees; 0 without. */
+  readonly firstKeys?: ArrayLike<number>;
+}
+
 /** Visits every query of every head with the keys it sees: offsets of their vectors. */
 export function forEachRow(
-  { batch, queryLength, keyLength, keyCapacity, heads, keyValueHeads, headSize }: AttentionShape,
+  shape: MaskedAttentionShape,
   visitRow: (row: { q: number; statistic: number }, keys: number[]) => void,
 ): void {
+  const { batch, queryLength, keyLength, keyCapacity, heads, keyValueHeads, headSize } = shape;
   for (let b = 0; b < batch; b++) {
     for (let i = 0; i < queryLength; i++) {
       for (let h = 0; h < heads; h++) {
         const row = b * queryLength + i;
         const keyHead = Math.floor(h / (heads / keyValueHeads));
+        const first = shape.firstKeys?.[row] ?? 0;
         const keys = Array.from(
-          { length: i + keyLength - queryLength + 1 },
-          (_, j) => ((b * keyCapacity + j) * keyValueHeads + keyHead) * headSize,
+          { length: i + keyLength - queryLength + 1 - first },
+          (_, j) => ((b * keyCapacity + first + j) * keyValueHeads + keyHead) * headSize,
         );
         visitRow({ q: (row * heads + h) * headSize, statistic: row * heads + h }, keys);
       }
@@ -33,7 +40,7 @@ export function attention(
   q: ArrayLike<number>,
   k: ArrayLike<number>,
   v: ArrayLike<number>,
-  shape: AttentionShape,
+  shape: MaskedAttentionShape,
 ) {
   const { headSize } = shape;
   const out = new Float64Array(q.length), logsumexp = new Float64Array(q.length / headSize);

@@ -1,4 +1,4 @@
-import { type AttentionShape, forEachRow } from "./attention.ts";
+import { forEachRow, type MaskedAttentionShape } from "./attention.ts";
 
 /** The gradients of attention by the chain rule through the softmax, in float64. */
 export function attentionBackward(
@@ -6,7 +6,7 @@ export function attentionBackward(
   k: ArrayLike<number>,
   v: ArrayLike<number>,
   dout: ArrayLike<number>,
-  shape: AttentionShape,
+  shape: MaskedAttentionShape,
 ) {
   const { headSize } = shape;
   const scale = 1 / Math.sqrt(headSize);

@@ -1,0 +1,17 @@
+// The first of its sequence's keys that a query may see: where a sliding window begins, or the
+// example that it is part of. Never falling within a sequence, so a block of queries needs no key
+// before its first query's. The kernel's Params say by has_first_keys whether there are any; where
+// not, another operand is bound in their place and never read.
+@group(0) @binding(8) var<storage, read> first_keys: array<u32>;   // (B·Tq)
+
+fn first_key_of(row: u32) -> u32 {
+  if (params.has_first_keys == 0u) { return 0u; }
+  return first_keys[row];
+}
+
+fn first_keys_of(rows: vec4<u32>) -> vec4<u32> {
+  if (params.has_first_keys == 0u) { return vec4<u32>(0u); }
+  return vec4<u32>(
+    first_keys[rows.x], first_keys[rows.y], first_keys[rows.z], first_keys[rows.w],
+  );
+}

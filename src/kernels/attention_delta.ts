@@ -1,0 +1,40 @@
+/** What all gradients of attention need first: rowsum(dout · out) of each query and head. */
+import code from "../../shaders/attention_delta.wgsl" with { type: "text" };
+import type { KernelPass } from "../gpu/pass.ts";
+import { rowRange, rowsOf } from "../gpu/tensor.ts";
+import type { AttentionBackward } from "./attention_backward.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
+import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+
+const kernels = kernelByFormat("attention_delta", code);
+
+/** Overwrites `delta` with pairs of rowsum(dout · out) and the logsumexp; shapes are checked. */
+export function attentionDelta(
+  pass: KernelPass,
+  { out, dout, logsumexp, delta, heads, headSize }: AttentionBackward,
+): void {
+  const kernel = forFormat(kernels, "attentionBackward", out, dout);
+  const rows = rowsOf(out.shape);
+  for (const [start, end] of spans(rows, rowsPerDispatch(pass, heads, out, delta))) {
+    const count = (end - start) * heads;
+    pass.dispatch({
+      kernel,
+      constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+      operands: {
+        out: rowRange(out, start, end),
+        dout: rowRange(dout, start, end),
+        logsumexp: rowRange(logsumexp, start, end),
+        delta: rowRange(delta, start, end),
+      },
+      params: {
+        count,
+        heads,
+        head_quads: headSize / 4,
+        quads: out.stride / 4,
+        lse_stride: logsumexp.stride,
+        pair_stride: delta.stride / 2,
+      },
+      workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+    });
+  }
+}
