@@ -1,6 +1,7 @@
 // The second level of QLoRA's quantisation (Dettmers et al. 2023): for each 256 absolute maxima
-//   scale = max |absmax − offset|,  codes = nearest of the signed dynamic map to (absmax − offset) /
-// scale. The offset, their mean over the matrix, is there already. LANES threads read 256 maxima
+//   scale = max |absmax − offset|
+//   codes = nearest of the signed dynamic map to (absmax − offset) / scale
+// The offset, their mean over the matrix, is there already. LANES threads read 256 maxima
 // twice. lib/nf4.wgsl has the layout of the constants.
 struct Params {
   blocks: u32,   // of the matrix

@@ -1,5 +1,5 @@
-// absmaxes[block] = max |source|, codes = nearest NF4 level to source / absmax, for each block of 64
-// consecutive elements of the padded matrix: the first level of QLoRA's quantisation (Dettmers et
+// absmaxes[block] = max |source|, codes = nearest NF4 level to source / absmax, for each block of
+// 64 consecutive elements of the padded matrix: the first level of QLoRA's quantisation (Dettmers et
 // al. 2023), before the absolute maxima are quantised in turn (nf4_constants.wgsl).
 //   A block of zeros gets the code of zero, as bitsandbytes' PyTorch code has it; its CUDA kernel
 // divides by zero there, and NaN gets the code of −1. LANES threads a block read it twice.

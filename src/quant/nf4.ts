@@ -1,11 +1,11 @@
 /**
- * NF4 with double quantisation on the host: the bytes of `nf4` tensors as numbers, for files and for
- * tests. On the device it is kernels/nf4_quantize.ts, and shaders/lib/nf4.wgsl reads it.
+ * NF4 with double quantisation on the host: the bytes of `nf4` tensors as numbers, for files and
+ * for tests. On the device it is kernels/nf4_quantize.ts, and shaders/lib/nf4.wgsl reads it.
  *
  * Blocks of 64 consecutive elements of the padded, flattened matrix share an absolute maximum:
  * value = level[code] · absmax. Codes are packed eight to 32 bits, the lowest bits first (those of
  * bitsandbytes: the highest first in each byte). The absolute maxima are themselves quantised, in
- * blocks of 256: absmax = map[code] · scale + offset, where map is the signed dynamic one of 8 bits.
+ * blocks of 256: absmax = map[code] · scale + offset, where map is the signed dynamic one.
  * All of a matrix's constants are words of one array, floats by their bits:
  *   [offset, scale of blocks 0 to 255, 64 words of their codes, scale of blocks 256 to 511, …]
  * Dettmers et al. 2023, "QLoRA: Efficient Finetuning of Quantized LLMs", section 3.
@@ -81,8 +81,8 @@ export function nf4Codes(tensor: Tensor, bytes: Uint8Array): Uint8Array<ArrayBuf
 }
 
 /**
- * The logical values of a tensor's bytes, row-major; `constants` are those of the whole matrix, also
- * where the tensor is a row range of it.
+ * The logical values of a tensor's bytes, row-major; `constants` are those of the whole matrix,
+ * also where the tensor is a row range of it.
  */
 export function nf4Dequantize(
   tensor: Tensor,
