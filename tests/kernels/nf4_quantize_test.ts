@@ -85,8 +85,8 @@ gpuTest(
         const target = nf4(gpu, [rows, columns]);
         runPass(gpu, (pass) => nf4Quantize(pass, workspace, { source, target, lanes }));
         const bytes = await gpu.read(target), constants = await constantsOf(gpu, target);
-        // WGSL allows the inverse of an absmax 2.5 units in the last place: only a value that near to
-        // a middle may go to its other side.
+        // WGSL allows the inverse of an absmax 2.5 units in the last place: only a value that
+        // near to a middle may go to its other side.
         const codes = nf4Codes(target, bytes), wanted = withoutPadding(expected.codes, columns);
         assert(moved(codes, wanted) <= 1e-4 * codes.length, `codes of (${rows}, ${columns})`);
         const actual = takenApart(constants, expected.absmaxCodes.length);

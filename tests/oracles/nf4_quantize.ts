@@ -1,6 +1,6 @@
 /**
- * NF4 with double quantisation in plain loops and tables (Dettmers et al. 2023). What decides a code
- * is rounded to float32, as the device does it.
+ * NF4 with double quantisation in plain loops and tables (Dettmers et al. 2023). What decides a
+ * code is rounded to float32, as the device does it.
  */
 import { dynamicMap, nearestCode } from "./adam_8bit.ts";
 
