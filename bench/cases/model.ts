@@ -6,8 +6,8 @@ import { rmsNorm } from "../../src/kernels/rms_norm.ts";
 import { rmsNormBackward } from "../../src/kernels/rms_norm_backward.ts";
 import { rope } from "../../src/kernels/rope.ts";
 import { sumRows } from "../../src/kernels/sum_rows.ts";
-import { swiglu } from "../../src/kernels/swiglu.ts";
-import { swigluBackward } from "../../src/kernels/swiglu_backward.ts";
+import { glu } from "../../src/kernels/glu.ts";
+import { gluBackward } from "../../src/kernels/glu_backward.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 
 /** Rows whose partial sums one workgroup adds up in rms_norm_backward. */
@@ -46,25 +46,25 @@ export function modelCases({ B, T, C, H, D, F, V }: Sizes): BenchCase[] {
       },
     },
     {
-      name: "swiglu",
+      name: "glu",
       shape: `N=${N} F=${F} ${dtype}`,
       prepare(bench) {
         const [gate, up, h] = ["gate", "up", "h"].map((name) => bench.tensor(name, [N, F], dtype));
         return {
-          record: (pass) => swiglu(pass, { gate, up, h }),
+          record: (pass) => glu(pass, { activation: "silu", gate, up, h }),
           bytes: bytesIn(gate, up, h),
         };
       },
     },
     {
-      name: "swiglu_backward",
+      name: "glu_backward",
       shape: `N=${N} F=${F} ${dtype}`,
       prepare(bench) {
         const [gate, up, dh] = ["gate", "up", "dh"].map((name) =>
           bench.tensor(name, [N, F], dtype)
         );
         return {
-          record: (pass) => swigluBackward(pass, { gate, up, dh }),
+          record: (pass) => gluBackward(pass, { activation: "silu", gate, up, dh }),
           bytes: 2 * bytesIn(gate, up, dh),
         };
       },

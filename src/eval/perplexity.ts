@@ -6,7 +6,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import type { Activations } from "../model/activations.ts";
 import { forward } from "../model/forward.ts";
 import { finalNorm, headLoss, type HeadWorkspace } from "../model/head.ts";
-import { uploadTargets, uploadTokens } from "../model/inputs.ts";
+import { uploadInputs, uploadTargets } from "../model/inputs.ts";
 import type { Llama } from "../model/llama.ts";
 
 export interface Evaluation {
@@ -20,6 +20,7 @@ export interface Evaluation {
 /** A batch as the data pipeline makes it: (B·T) inputs and targets, -100 ignored. */
 export interface EvaluationBatch {
   readonly inputs: Uint32Array;
+  readonly firstKeys?: Uint32Array;
   readonly targets: Int32Array;
   readonly tokens: number;
 }
@@ -49,7 +50,7 @@ export async function evaluatePerplexity(
     unread = 0;
   };
   for await (const batch of batches) {
-    uploadTokens(gpu, model.config, activations, batch.inputs);
+    uploadInputs(gpu, model.config, activations, batch);
     uploadTargets(gpu, head, batch.targets);
     forward(pass, model, activations);
     finalNorm(pass, model, activations);

@@ -1,7 +1,13 @@
-/** Hugging Face's config.json and generation_config.json of a LLaMA. */
+/** Hugging Face's config.json and generation_config.json of the supported architectures. */
 import { join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
-import { LLAMA_TRAITS, type LlamaConfig, type RopeScaling } from "../model/config.ts";
+import {
+  type LlamaConfig,
+  MODEL_TYPES,
+  type ModelType,
+  type RopeScaling,
+} from "../model/config.ts";
+import { type Architecture, ARCHITECTURES, traitsOf } from "./architectures.ts";
 import { writeJson } from "./atomic.ts";
 import { Fields, isObject } from "./fields.ts";
 
@@ -28,57 +34,77 @@ export async function readLlamaConfig(path: string): Promise<LlamaConfig> {
 
 /**
  * A configuration in the style of transformers 4 (`rope_theta`, `rope_scaling`) or 5
- * (`rope_parameters`). Absent fields have the defaults of transformers' LlamaConfig, except sizes,
- * which must be given. `origin` is named in the error.
+ * (`rope_parameters`). Absent fields have the defaults of the architecture's class in transformers,
+ * except sizes, which must be given. `origin` is named in the error.
  */
 export function parseLlamaConfig(json: unknown, origin = CONFIG): LlamaConfig {
   if (!isObject(json)) throw new UserError(`${origin}: must be a JSON object`);
   const fields = new Fields(json);
-  if (json.model_type !== "llama") {
-    throw new UserError(
-      `${origin}: model_type ${JSON.stringify(json.model_type) ?? "is missing and"} is not ` +
-        "supported, only llama is",
-    );
-  }
+  const modelType = modelTypeOf(json.model_type, origin);
+  const architecture = ARCHITECTURES[modelType];
+  const { defaults } = architecture;
   const hiddenSize = fields.count("hidden_size");
   const heads = fields.count("num_attention_heads");
-  const keyValueHeads = fields.count("num_key_value_heads", heads);
-  const headSize = headSizeOf(fields, hiddenSize, heads);
+  const keyValueHeads = fields.count("num_key_value_heads", defaults.keyValueHeads ?? heads);
+  const headSize = headSizeOf(fields, architecture, hiddenSize, heads);
   if (heads % keyValueHeads !== 0 && heads > 0 && keyValueHeads > 0) {
     fields.fault(
       `num_key_value_heads must divide num_attention_heads, got ${keyValueHeads} and ${heads}`,
     );
   }
   refuseUnsupported(fields);
+  const layers = fields.count("num_hidden_layers");
+  const traits = traitsOf(modelType, architecture, fields, hiddenSize);
+  if (traits.qkNorm && headSize > 0 && headSize % 8 !== 0) {
+    fields.fault(`head_dim must be a multiple of 8 in ${modelType}, got ${headSize}`);
+  }
+  const slidingWindow = architecture.window?.(fields, layers > 0 ? layers : 0);
   const config: LlamaConfig = {
-    ...LLAMA_TRAITS,
+    ...traits,
     vocabSize: fields.count("vocab_size"),
     hiddenSize,
     intermediateSize: fields.count("intermediate_size"),
-    layers: fields.count("num_hidden_layers"),
+    layers,
     heads,
     keyValueHeads,
     headSize,
-    maxPositions: fields.count("max_position_embeddings", 2048),
+    maxPositions: fields.count("max_position_embeddings", defaults.maxPositions),
     rmsNormEps: fields.positive("rms_norm_eps", 1e-6),
     ...ropeOf(fields),
-    tieWordEmbeddings: fields.flag("tie_word_embeddings", false),
+    ...(slidingWindow?.layers.some(Boolean) ? { slidingWindow } : {}),
+    tieWordEmbeddings: fields.flag("tie_word_embeddings", defaults.tieWordEmbeddings),
     initializerRange: fields.positive("initializer_range", 0.02),
-    bosTokenId: fields.tokenId("bos_token_id", 1),
-    eosTokenId: fields.tokenIds("eos_token_id", 2),
-    padTokenId: fields.tokenId("pad_token_id"),
+    bosTokenId: fields.tokenId("bos_token_id", defaults.bosTokenId),
+    eosTokenId: fields.tokenIds("eos_token_id", defaults.eosTokenId),
+    padTokenId: fields.tokenId("pad_token_id", defaults.padTokenId),
   };
   fields.finish(origin);
   return config;
 }
 
-function headSizeOf(fields: Fields, hiddenSize: number, heads: number): number {
-  const given = fields.json.head_dim ?? undefined;
+function modelTypeOf(given: unknown, origin: string): ModelType {
+  const known = MODEL_TYPES.find((type) => type === given);
+  if (known) return known;
+  throw new UserError(
+    `${origin}: model_type ${JSON.stringify(given) ?? "is missing and"} is not supported`,
+    `supported are ${MODEL_TYPES.join(", ")}`,
+  );
+}
+
+function headSizeOf(
+  fields: Fields,
+  { defaults }: Architecture,
+  hiddenSize: number,
+  heads: number,
+): number {
+  const given = fields.json.head_dim ?? defaults.headSize;
   if (given === undefined && hiddenSize % heads !== 0 && hiddenSize > 0 && heads > 0) {
     fields.fault(`num_attention_heads must divide hidden_size, got ${heads} and ${hiddenSize}`);
     return NaN;
   }
-  const headSize = given === undefined ? hiddenSize / heads : fields.count("head_dim");
+  const headSize = given === undefined
+    ? hiddenSize / heads
+    : fields.count("head_dim", given as number);
   // Rotary embedding works on pairs and attention on vectors of four.
   if (headSize > 0 && headSize % 4 !== 0) {
     fields.fault(`head_dim must be a multiple of 4, got ${headSize}`);
@@ -86,15 +112,11 @@ function headSizeOf(fields: Fields, hiddenSize: number, heads: number): number {
   return headSize;
 }
 
-/** What LlamaConfig can ask for and this trainer does not compute. */
+/** What a configuration can ask for and this trainer does not compute. */
 function refuseUnsupported(fields: Fields): void {
   const { json } = fields;
-  for (const name of ["attention_bias", "mlp_bias"]) {
-    if (fields.flag(name, false)) fields.fault(`${name} true is not supported`);
-  }
-  const activation = json.hidden_act ?? "silu";
-  if (activation !== "silu") {
-    fields.fault(`hidden_act ${JSON.stringify(activation)} is not supported, only "silu" is`);
+  if (json.use_bidirectional_attention) {
+    fields.fault("use_bidirectional_attention is not supported");
   }
   const dropout = json.attention_dropout ?? 0;
   if (dropout !== 0) fields.fault(`attention_dropout ${JSON.stringify(dropout)} is not supported`);
@@ -146,13 +168,17 @@ function scalingOf(rope: Fields): RopeScaling | undefined {
 
 /**
  * Writes config.json and generation_config.json so that transformers 4 and 5 load them; rope is
- * given in both styles, and 5 takes `rope_parameters`.
+ * given in both styles, and 5 takes `rope_parameters`. Of a model that came with an `original`
+ * config.json, that one is written again, whatever it holds, with the dtype of the new weights.
  */
 export async function writeHfConfig(
   folder: string,
   config: LlamaConfig,
   dtype: "float32" | "bfloat16",
+  original?: Readonly<Record<string, unknown>>,
 ): Promise<void> {
+  const dtypes = { dtype, torch_dtype: dtype }; // torch_dtype: its name in transformers 4
+  if (original) return await writeJson(join(folder, CONFIG), { ...original, ...dtypes });
   // Null is written, never left out: transformers takes an absent id for LLaMA's 1 and 2.
   const ids = {
     bos_token_id: config.bosTokenId ?? null,
@@ -161,10 +187,9 @@ export async function writeHfConfig(
   };
   const scaling = scalingJson(config.ropeScaling);
   await writeJson(join(folder, CONFIG), {
-    architectures: ["LlamaForCausalLM"],
-    model_type: "llama",
-    dtype,
-    torch_dtype: dtype, // its name in transformers 4
+    architectures: [ARCHITECTURES[config.modelType].className],
+    model_type: config.modelType,
+    ...dtypes,
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,
@@ -172,14 +197,15 @@ export async function writeHfConfig(
     num_attention_heads: config.heads,
     num_key_value_heads: config.keyValueHeads,
     head_dim: config.headSize,
-    hidden_act: "silu",
+    ...activationJson(config),
     max_position_embeddings: config.maxPositions,
     rms_norm_eps: config.rmsNormEps,
     rope_theta: config.ropeTheta,
     rope_scaling: scaling,
     rope_parameters: { ...(scaling ?? { rope_type: "default" }), rope_theta: config.ropeTheta },
-    attention_bias: false,
-    mlp_bias: false,
+    ...windowJson(config),
+    attention_bias: config.outputBias,
+    mlp_bias: config.mlpBias,
     attention_dropout: 0,
     tie_word_embeddings: config.tieWordEmbeddings,
     initializer_range: config.initializerRange,
@@ -187,6 +213,28 @@ export async function writeHfConfig(
     ...ids,
   });
   await writeJson(join(folder, "generation_config.json"), ids);
+}
+
+function activationJson({ modelType, activation }: LlamaConfig) {
+  const name = activation === "silu" ? "silu" : "gelu_pytorch_tanh";
+  return modelType === "gemma"
+    ? { hidden_act: name, hidden_activation: name }
+    : { hidden_act: name };
+}
+
+/** A window as its architecture says it; Mistral takes an absent one for its default. */
+function windowJson({ modelType, slidingWindow, layers }: LlamaConfig) {
+  if (modelType === "mistral") return { sliding_window: slidingWindow?.size ?? null };
+  if (modelType !== "qwen2" && modelType !== "qwen3") return {};
+  if (!slidingWindow) return { use_sliding_window: false, sliding_window: null };
+  const type = (layer: number) =>
+    slidingWindow.layers[layer] ? "sliding_attention" : "full_attention";
+  return {
+    use_sliding_window: true,
+    sliding_window: slidingWindow.size,
+    max_window_layers: Math.max(0, slidingWindow.layers.indexOf(true)),
+    layer_types: Array.from({ length: layers }, (_, layer) => type(layer)),
+  };
 }
 
 function scalingJson(scaling: RopeScaling | undefined) {

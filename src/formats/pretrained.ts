@@ -4,46 +4,59 @@ import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
-import { bytesOf, columnsOf, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { bytesOf, columnsOf, rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor, toBfloat16, unpackTensor } from "../kernels/convert.ts";
 import { groupQuantize } from "../kernels/group_quantize.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../quant/group.ts";
-import { Safetensors, type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
+import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
+import type { WeightFile } from "./weight_file.ts";
 
 /** Host memory that a block of rows may take. */
 const BLOCK_BYTES = 8 << 20;
 
+export interface LoadOptions {
+  /** float32: matrices that are quantised pass through it; one is allocated unless given. */
+  readonly scratch?: Tensor;
+  /** Told after each tensor: the share of the parameters that is loaded. */
+  readonly onProgress?: (share: number) => void;
+}
+
 /**
- * Reads every parameter from a folder's safetensors. Missing, unexpected and misshapen tensors are
- * all reported at once, before anything is uploaded.
+ * Reads every parameter but the adapters. Missing, unexpected and misshapen tensors are all
+ * reported at once, before anything is uploaded. A block of rows at a time is in host memory, and
+ * quantisation happens on the device.
  */
 export async function loadWeights(
   gpu: Gpu,
   parameters: LlamaParameters,
-  directory: string,
+  file: WeightFile,
+  { scratch, onProgress }: LoadOptions = {},
 ): Promise<void> {
-  using file = await Safetensors.open(directory);
-  assertSameTensors(file, parameters);
-  for (const parameter of parameters.all) {
-    await loadParameter(gpu, file, parameter);
+  const base = parameters.all.filter(({ kind }) => kind !== "adapter");
+  assertSameTensors(file, base);
+  const elements = ({ shape }: Parameter) => shape.reduce((product, size) => product * size, 1);
+  const total = base.reduce((sum, parameter) => sum + elements(parameter), 0);
+  let loaded = 0;
+  for (const parameter of base) {
+    await loadParameter(gpu, file, parameter, scratch);
     await gpu.check();
+    onProgress?.((loaded += elements(parameter)) / total);
   }
 }
 
-/** The format on the device that holds a folder's weights exactly: half the size if bfloat16 does. */
-export async function savedFormat(directory: string): Promise<"bfloat16" | "float32"> {
-  using file = await Safetensors.open(directory);
-  return [...file.tensors.values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
+/** The format on the device that holds the weights exactly: half the size if bfloat16 does. */
+export function savedFormat({ tensors }: WeightFile): "bfloat16" | "float32" {
+  return [...tensors.values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
 }
 
-function assertSameTensors(file: Safetensors, parameters: LlamaParameters): void {
+function assertSameTensors(file: WeightFile, parameters: readonly Parameter[]): void {
   const faults: string[] = [];
-  const expected = new Set(parameters.all.map(({ name }) => name));
+  const expected = new Set(parameters.map(({ name }) => name));
   // Tied checkpoints may carry the head all the same, and old ones RoPE's frequencies.
   const ignored = (name: string) =>
     name === "lm_head.weight" || name.endsWith("rotary_emb.inv_freq");
-  for (const { name, shape } of parameters.all) {
+  for (const { name, shape } of parameters) {
     const found = file.tensors.get(name);
     if (!found) faults.push(`${name} is missing`);
     else if (String(found.shape) !== String(shape)) {
@@ -62,12 +75,18 @@ function assertSameTensors(file: Safetensors, parameters: LlamaParameters): void
   }
 }
 
-async function loadParameter(gpu: Gpu, file: Safetensors, parameter: Parameter): Promise<void> {
-  const { name, shape, weight } = parameter;
+async function loadParameter(
+  gpu: Gpu,
+  file: WeightFile,
+  { name, shape, weight }: Parameter,
+  scratch: Tensor | undefined,
+): Promise<void> {
   if (weight.dtype !== "int8") return await uploadRows(gpu, file, name, weight);
   // Groups straddle rows, so a matrix is quantised whole.
   const scope = new Scope(gpu);
-  const source = scope.tensor({ name, shape, dtype: "float32", purpose: "workspace" });
+  const source = scratch
+    ? viewAs(scratch, name, shape)
+    : scope.tensor({ name, shape, dtype: "float32", purpose: "workspace" });
   await uploadRows(gpu, file, name, source);
   const pass = new KernelPass(gpu);
   groupQuantize(pass, { source, target: weight });
@@ -77,7 +96,7 @@ async function loadParameter(gpu: Gpu, file: Safetensors, parameter: Parameter):
 
 async function uploadRows(
   gpu: Gpu,
-  file: Safetensors,
+  file: WeightFile,
   name: string,
   target: Tensor,
 ): Promise<void> {

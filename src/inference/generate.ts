@@ -12,7 +12,7 @@ import { createActivations } from "../model/activations.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
 import { finalNorm } from "../model/head.ts";
-import { uploadTokens } from "../model/inputs.ts";
+import { uploadInputs } from "../model/inputs.ts";
 import { createLlama, uploadRope } from "../model/llama.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import { randomStream, sampleToken, type SamplingOptions } from "./sampling.ts";
@@ -89,6 +89,7 @@ function createDecoder(
     positions: capacity,
     headRows: 1,
     backward: false,
+    dtype,
   });
   uploadRope(gpu, model);
   const keys = config.keyValueHeads * config.headSize;
@@ -107,7 +108,7 @@ function createDecoder(
   return {
     async next(tokens) {
       const activations = tokens.length === 1 ? single : prompt;
-      uploadTokens(gpu, config, activations, tokens);
+      uploadInputs(gpu, config, activations, { inputs: tokens, offset: cache.length });
       const pass = new KernelPass(gpu);
       forward(pass, model, activations, cache);
       finalNorm(pass, model, activations);

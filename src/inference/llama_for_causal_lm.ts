@@ -15,8 +15,8 @@
  * @module
  */
 import { evaluatePerplexity, type Evaluation, type EvaluationBatch } from "../eval/perplexity.ts";
-import { readLlamaConfig } from "../formats/hf_config.ts";
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";
+import { openPretrained } from "../formats/pretrained_model.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
@@ -41,7 +41,7 @@ import {
   headLossAndGradients,
   type HeadWorkspace,
 } from "../model/head.ts";
-import { uploadTargets, uploadTokenOrder, uploadTokens } from "../model/inputs.ts";
+import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
 import {
   createParameters,
@@ -84,15 +84,17 @@ export class LlamaForCausalLM {
     directory: string,
     { gpu, weights, weightGroupSize = 256, dtype = "float32" }: FromPretrainedOptions,
   ): Promise<LlamaForCausalLM> {
-    const config = await readLlamaConfig(directory);
-    const saved = await savedFormat(directory);
+    using source = await openPretrained(directory);
+    const { config } = source;
+    const saved = savedFormat(source.weights);
     const scope = new Scope(gpu);
     const parameters = createParameters(scope, config, {
       weights: weights ?? saved,
       groupSize: weightGroupSize,
-      embeddings: weights === "int8" ? saved : weights ?? saved,
+      embeddings: weights === "bfloat16" || weights === "float32" ? weights : saved,
+      trained: "all",
     });
-    await loadWeights(gpu, parameters, directory);
+    await loadWeights(gpu, parameters, source.weights);
     return new LlamaForCausalLM(gpu, config, parameters, dtype, scope);
   }
 
@@ -139,7 +141,7 @@ export class LlamaForCausalLM {
       const inputs = Uint32Array.from(inputIds);
       const targets = shiftLabels(labels, batch, length);
       const count = Math.max(1, targets.filter((target) => target !== -100).length);
-      uploadTokens(gpu, config, activations, inputs);
+      uploadInputs(gpu, config, activations, { inputs });
       uploadTargets(gpu, head, targets);
       uploadTokenOrder(gpu, gradients, inputs);
       const sink = collectGradients(scope, parameters);
@@ -199,6 +201,7 @@ export class LlamaForCausalLM {
       length,
       headRows: keep === "nothing" ? head.chunk : tokens,
       backward: keep !== "nothing",
+      dtype,
     });
     uploadRope(gpu, model);
     return {

@@ -19,6 +19,13 @@ export interface LayerActivations {
   readonly inputRstd: Tensor; // (N)
   readonly query: Tensor; // (N, H·D), rotated
   readonly key: Tensor; // (N, K·D), rotated
+  /** As projected, before the norms of the heads: only with `qkNorm`. */
+  readonly heads?: {
+    readonly query: Tensor; // (N, H·D)
+    readonly key: Tensor; // (N, K·D)
+    readonly queryRstd: Tensor; // (N·H)
+    readonly keyRstd: Tensor; // (N·K)
+  };
   readonly value: Tensor; // (N, K·D)
   readonly logsumexp: Tensor; // (N, H)
   readonly attention: Tensor; // (N, H·D)
@@ -37,9 +44,13 @@ export interface Activations {
   /** One a layer, or the same for all. */
   readonly layers: readonly LayerActivations[];
   readonly normed: Tensor; // (N, C)
-  readonly hidden: Tensor; // (N, F): silu(gate)·up going forward, its gradient going back
+  readonly hidden: Tensor; // (N, F): act(gate)·up going forward, its gradient going back
   readonly finalRstd: Tensor; // (N)
   readonly tokens: Tensor; // (N) uint32
+  /** (N) uint32: the first key of its sequence that each position may see. */
+  readonly firstKeys: Tensor;
+  /** The same in layers with a sliding window. */
+  readonly windowFirstKeys?: Tensor;
 }
 
 /** What only the backward pass needs. */
@@ -50,8 +61,9 @@ export interface BackwardActivations {
   readonly dkey: Tensor; // (N, K·D)
   readonly dvalue: Tensor; // (N, K·D)
   readonly dattention: Tensor; // (N, H·D)
-  readonly delta: Tensor; // (N, H)
+  readonly delta: Tensor; // (N, 2·H)
   readonly normPartial: Tensor; // (G, C)
+  readonly headPartial?: Tensor; // (G', D): of the norms of heads, whose rows are short and many
   readonly order: Tensor; // (N) uint32, positions sorted by token
   readonly sortedTokens: Tensor; // (N) uint32
 }
@@ -64,7 +76,7 @@ export interface ActivationOptions {
 }
 
 /** Rows of partial sums of a norm's weight gradient: enough workgroups, little to fold. */
-const NORM_PARTIALS = 64;
+const NORM_PARTIALS = 64, HEAD_PARTIALS = 1024;
 
 export function createActivations(
   allocator: Allocator,
@@ -76,6 +88,14 @@ export function createActivations(
     inputRstd: make(`${name}.input_rstd`, [N], "float32"),
     query: make(`${name}.query`, [N, queries]),
     key: make(`${name}.key`, [N, keys]),
+    heads: config.qkNorm
+      ? {
+        query: make(`${name}.query_heads`, [N, queries]),
+        key: make(`${name}.key_heads`, [N, keys]),
+        queryRstd: make(`${name}.query_rstd`, [N * config.heads], "float32"),
+        keyRstd: make(`${name}.key_rstd`, [N * config.keyValueHeads], "float32"),
+      }
+      : undefined,
     value: make(`${name}.value`, [N, keys]),
     logsumexp: make(`${name}.logsumexp`, [N, config.heads], "float32"),
     attention: make(`${name}.attention`, [N, queries]),
@@ -97,6 +117,8 @@ export function createActivations(
     hidden: make("hidden", [N, F]),
     finalRstd: make("final_rstd", [N], "float32"),
     tokens: make("tokens", [N], "uint32"),
+    firstKeys: make("first_keys", [N], "uint32"),
+    windowFirstKeys: config.slidingWindow ? make("window_first_keys", [N], "uint32") : undefined,
   };
 }
 
@@ -113,8 +135,15 @@ export function createBackwardActivations(
     dkey: make("dkey", [N, keys]),
     dvalue: make("dvalue", [N, keys]),
     dattention: make("dattention", [N, queries]),
-    delta: make("delta", [N, config.heads], "float32"),
+    delta: make("delta", [N, 2 * config.heads], "float32"),
     normPartial: make("norm_partial", [Math.min(N, NORM_PARTIALS), C], "float32"),
+    headPartial: config.qkNorm
+      ? make(
+        "head_partial",
+        [Math.min(N * config.heads, HEAD_PARTIALS), config.headSize],
+        "float32",
+      )
+      : undefined,
     order: make("order", [N], "uint32"),
     sortedTokens: make("sorted_tokens", [N], "uint32"),
   };

@@ -7,15 +7,14 @@ import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { attentionBackward } from "../kernels/attention_backward.ts";
 import { embeddingBackward } from "../kernels/embedding_backward.ts";
-import { matmul } from "../kernels/matmul.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
+import { gluBackward } from "../kernels/glu_backward.ts";
 import { rmsNormBackward } from "../kernels/rms_norm_backward.ts";
 import { rope } from "../kernels/rope.ts";
 import { sumRows } from "../kernels/sum_rows.ts";
-import { swigluBackward } from "../kernels/swiglu_backward.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
-import { forwardToGate } from "./forward.ts";
+import { byHead, firstKeysOf, forwardToGate, normalise } from "./forward.ts";
 import type { GradientSink } from "./gradients.ts";
+import { linearInputGradient, linearWeightGradients } from "./linear.ts";
 import type { Llama } from "./llama.ts";
 import type { Parameter } from "./parameters.ts";
 
@@ -29,7 +28,7 @@ export function backward(
 ): void {
   const { config, parameters } = model;
   pass.clear(gradients.dresidual);
-  normBackward(pass, gradients, sink, {
+  normBackward(pass, model, gradients, sink, {
     x: activations.residual[config.layers],
     norm: parameters.finalNorm,
     rstd: activations.finalRstd,
@@ -39,6 +38,7 @@ export function backward(
     mlpBackward(pass, model, activations, gradients, sink, layer);
     attentionBlockBackward(pass, model, activations, gradients, sink, layer);
   }
+  if (!parameters.embedding.trainable) return;
   const { gradient, accumulate } = sink.target(parameters.embedding);
   // When tied, the head has already written its share.
   if (!accumulate && !config.tieWordEmbeddings) pass.clear(gradient);
@@ -47,6 +47,7 @@ export function backward(
     order: gradients.order,
     sortedTokens: gradients.sortedTokens,
     dweight: gradient,
+    scale: config.embeddingScale,
   });
   sink.consume(pass, parameters.embedding, gradient);
 }
@@ -64,26 +65,19 @@ function mlpBackward(
   const { hidden, normed } = activations;
   const { dresidual, dnormed } = gradients;
 
-  inputGradient(pass, model, { dy: dresidual, weight: weights.down, dx: hidden });
+  linearInputGradient(pass, model, { linear: weights.down, dy: dresidual, dx: hidden });
   // From here gate and up hold their gradients, and hidden the activation itself.
-  swigluBackward(pass, { gate, up, dh: hidden });
-  weightGradient(pass, model, sink, { dy: dresidual, x: hidden, parameter: weights.down });
+  gluBackward(pass, { activation: model.config.activation, gate, up, dh: hidden });
+  linearWeightGradients(pass, model, sink, { linear: weights.down, dy: dresidual, x: hidden });
 
-  inputGradient(pass, model, { dy: gate, weight: weights.gate, dx: dnormed });
-  inputGradient(pass, model, { dy: up, weight: weights.up, dx: dnormed, accumulate: true });
-  renormalise(pass, model, {
-    x: middle,
-    norm: weights.postAttentionNorm,
-    y: normed,
-    rstd: middleRstd,
-  });
-  weightGradient(pass, model, sink, { dy: gate, x: normed, parameter: weights.gate });
-  weightGradient(pass, model, sink, { dy: up, x: normed, parameter: weights.up });
-  normBackward(pass, gradients, sink, {
-    x: middle,
-    norm: weights.postAttentionNorm,
-    rstd: middleRstd,
-  });
+  linearInputGradient(pass, model, { linear: weights.gate, dy: gate, dx: dnormed });
+  linearInputGradient(pass, model, { linear: weights.up, dy: up, dx: dnormed, accumulate: true });
+  // A normalised input is cheaper to compute again than to keep for each half of every layer.
+  const norm = { x: middle, norm: weights.postAttentionNorm, rstd: middleRstd };
+  normalise(pass, model, { ...norm, y: normed });
+  linearWeightGradients(pass, model, sink, { linear: weights.gate, dy: gate, x: normed });
+  linearWeightGradients(pass, model, sink, { linear: weights.up, dy: up, x: normed });
+  normBackward(pass, model, gradients, sink, norm);
 }
 
 function attentionBlockBackward(
@@ -101,12 +95,9 @@ function attentionBlockBackward(
   const { dresidual, dnormed, dquery, dkey, dvalue, dattention, delta } = gradients;
   const { headSize } = config;
 
-  inputGradient(pass, model, { dy: dresidual, weight: weights.output, dx: dattention });
-  weightGradient(pass, model, sink, {
-    dy: dresidual,
-    x: saved.attention,
-    parameter: weights.output,
-  });
+  const { query, key, value, output } = weights;
+  linearInputGradient(pass, model, { linear: output, dy: dresidual, dx: dattention });
+  linearWeightGradients(pass, model, sink, { linear: output, dy: dresidual, x: saved.attention });
   attentionBackward(pass, {
     q: saved.query,
     k: saved.key,
@@ -118,6 +109,7 @@ function attentionBlockBackward(
     dk: dkey,
     dv: dvalue,
     delta,
+    firstKeys: firstKeysOf(config, activations, layer),
     batch,
     length,
     heads: config.heads,
@@ -128,67 +120,56 @@ function attentionBlockBackward(
   rope(pass, { x: dquery, table: model.rope, headSize, length, inverse: true });
   rope(pass, { x: dkey, table: model.rope, headSize, length, inverse: true });
 
-  inputGradient(pass, model, { dy: dquery, weight: weights.query, dx: dnormed });
-  inputGradient(pass, model, { dy: dkey, weight: weights.key, dx: dnormed, accumulate: true });
-  inputGradient(pass, model, { dy: dvalue, weight: weights.value, dx: dnormed, accumulate: true });
-  const x = activations.residual[layer];
-  renormalise(pass, model, {
-    x,
+  if (saved.heads) headsBackward(pass, model, activations, gradients, sink, layer);
+
+  linearInputGradient(pass, model, { linear: query, dy: dquery, dx: dnormed });
+  linearInputGradient(pass, model, { linear: key, dy: dkey, dx: dnormed, accumulate: true });
+  linearInputGradient(pass, model, { linear: value, dy: dvalue, dx: dnormed, accumulate: true });
+  const norm = {
+    x: activations.residual[layer],
     norm: weights.inputNorm,
-    y: normed,
     rstd: saved.inputRstd,
-  });
-  weightGradient(pass, model, sink, { dy: dquery, x: normed, parameter: weights.query });
-  weightGradient(pass, model, sink, { dy: dkey, x: normed, parameter: weights.key });
-  weightGradient(pass, model, sink, { dy: dvalue, x: normed, parameter: weights.value });
-  normBackward(pass, gradients, sink, { x, norm: weights.inputNorm, rstd: saved.inputRstd });
+  };
+  normalise(pass, model, { ...norm, y: normed });
+  linearWeightGradients(pass, model, sink, { linear: query, dy: dquery, x: normed });
+  linearWeightGradients(pass, model, sink, { linear: key, dy: dkey, x: normed });
+  linearWeightGradients(pass, model, sink, { linear: value, dy: dvalue, x: normed });
+  normBackward(pass, model, gradients, sink, norm);
 }
 
-/** dx (+)= dy · weight */
-function inputGradient(
+/** Through the norms of q and k: dquery and dkey become gradients of what was projected. */
+function headsBackward(
   pass: KernelPass,
-  model: Llama,
-  io: { dy: Tensor; weight: Parameter; dx: Tensor; accumulate?: boolean },
-): void {
-  matmul(pass, model.matmul, {
-    layout: "NN",
-    a: io.dy,
-    b: io.weight.weight,
-    c: io.dx,
-    accumulate: io.accumulate,
-  });
-}
-
-/** dweight (+)= dyᵀ · x, handed to the sink. */
-function weightGradient(
-  pass: KernelPass,
-  model: Llama,
+  { config: { headSize }, parameters }: Llama,
+  activations: Activations,
+  { dquery, dkey, headPartial }: BackwardActivations,
   sink: GradientSink,
-  { dy, x, parameter }: { dy: Tensor; x: Tensor; parameter: Parameter },
+  layer: number,
 ): void {
-  const { gradient, accumulate } = sink.target(parameter);
-  matmul(pass, model.matmul, { layout: "TN", a: dy, b: x, c: gradient, accumulate });
-  sink.consume(pass, parameter, gradient);
-}
-
-/** Recomputes a normalised input: cheaper than keeping one for each half of every layer. */
-function renormalise(
-  pass: KernelPass,
-  model: Llama,
-  io: { x: Tensor; norm: Parameter; y: Tensor; rstd: Tensor },
-): void {
-  rmsNorm(pass, {
-    x: io.x,
-    weight: io.norm.weight,
-    y: io.y,
-    rstd: io.rstd,
-    eps: model.config.rmsNormEps,
-  });
+  const { queryNorm, keyNorm } = parameters.layers[layer];
+  const heads = activations.layers[layer].heads!;
+  const partial = headPartial!;
+  const back = (dy: Tensor, x: Tensor, rstd: Tensor, norm: Parameter) => {
+    const gradient = byHead(dy, headSize);
+    rmsNormBackward(pass, {
+      dy: gradient,
+      x: byHead(x, headSize),
+      weight: norm.weight,
+      rstd,
+      dx: gradient,
+      partial,
+      accumulate: false,
+    });
+    normGradient(pass, sink, norm, partial);
+  };
+  back(dquery, heads.query, heads.queryRstd, queryNorm!);
+  back(dkey, heads.key, heads.keyRstd, keyNorm!);
 }
 
 /** dresidual += gradient through the norm of `dnormed`; the norm's own gradient to the sink. */
 function normBackward(
   pass: KernelPass,
+  { config }: Llama,
   { dresidual, dnormed, normPartial }: BackwardActivations,
   sink: GradientSink,
   { x, norm, rstd }: { x: Tensor; norm: Parameter; rstd: Tensor },
@@ -200,8 +181,19 @@ function normBackward(
     rstd,
     dx: dresidual,
     partial: normPartial,
+    offset: config.normOffset,
   });
+  normGradient(pass, sink, norm, normPartial);
+}
+
+function normGradient(
+  pass: KernelPass,
+  sink: GradientSink,
+  norm: Parameter,
+  partial: Tensor,
+): void {
+  if (!norm.trainable) return;
   const { gradient, accumulate } = sink.target(norm);
-  sumRows(pass, { x: normPartial, out: gradient, accumulate });
+  sumRows(pass, { x: partial, out: gradient, accumulate });
   sink.consume(pass, norm, gradient);
 }

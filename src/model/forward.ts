@@ -1,19 +1,21 @@
 /**
- * The decoder, forward.
+ * The decoder, forward. What an architecture has beside is in its configuration: norms of q and k,
+ * biases, a window of attention, another activation.
  *
  *   x (N, C) → RMSNorm → q (N, H·D), k, v (N, K·D) → RoPE → attention (N, H·D) → + x → middle (N, C)
- *     → RMSNorm → gate, up (N, F) → silu(gate)·up → down (N, C) → + middle → next x
+ *     → RMSNorm → gate, up (N, F) → act(gate)·up → down (N, C) → + middle → next x
  */
 import type { KernelPass } from "../gpu/pass.ts";
-import { rowRange, type Tensor } from "../gpu/tensor.ts";
+import { rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { attention } from "../kernels/attention.ts";
 import { embedding } from "../kernels/embedding.ts";
-import { matmul } from "../kernels/matmul.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";
 import { rope } from "../kernels/rope.ts";
-import { swiglu } from "../kernels/swiglu.ts";
+import { glu } from "../kernels/glu.ts";
 import type { Activations, LayerActivations } from "./activations.ts";
+import { applyLinear } from "./linear.ts";
 import type { Llama } from "./llama.ts";
+import type { LlamaConfig } from "./config.ts";
 import type { Parameter } from "./parameters.ts";
 
 /** Keys and values of the tokens so far, a pair a layer: (capacity, K·D). Batch of one. */
@@ -35,14 +37,15 @@ export function forward(
     tokens: activations.tokens,
     weight: model.parameters.embedding.weight,
     out: activations.residual[0],
+    scale: model.config.embeddingScale,
   });
   for (let layer = 0; layer < model.config.layers; layer++) {
     forwardToGate(pass, model, activations, layer, cache);
     const { gate, up, middle } = activations.layers[layer];
-    swiglu(pass, { gate, up, h: activations.hidden });
-    project(pass, model, {
+    glu(pass, { activation: model.config.activation, gate, up, h: activations.hidden });
+    applyLinear(pass, model, {
       x: activations.hidden,
-      weight: model.parameters.layers[layer].down,
+      linear: model.parameters.layers[layer].down,
       out: activations.residual[layer + 1],
       residual: middle,
     });
@@ -65,45 +68,42 @@ export function forwardToGate(
   const { normed, length } = activations;
   const { headSize } = config;
 
-  rmsNorm(pass, {
-    x,
-    weight: weights.inputNorm.weight,
-    y: normed,
-    rstd: saved.inputRstd,
-    eps: config.rmsNormEps,
-  });
-  project(pass, model, { x: normed, weight: weights.query, out: saved.query });
-  project(pass, model, { x: normed, weight: weights.key, out: saved.key });
-  project(pass, model, { x: normed, weight: weights.value, out: saved.value });
+  const { query, key, value } = saved;
+  normalise(pass, model, { x, norm: weights.inputNorm, y: normed, rstd: saved.inputRstd });
+  const { heads } = saved;
+  applyLinear(pass, model, { x: normed, linear: weights.query, out: heads?.query ?? query });
+  applyLinear(pass, model, { x: normed, linear: weights.key, out: heads?.key ?? key });
+  applyLinear(pass, model, { x: normed, linear: weights.value, out: value });
+  if (heads) normaliseHeads(pass, model, saved, layer);
   const positionOffset = cache?.length ?? 0;
-  rope(pass, { x: saved.query, table: model.rope, headSize, length, positionOffset });
-  rope(pass, { x: saved.key, table: model.rope, headSize, length, positionOffset });
+  rope(pass, { x: query, table: model.rope, headSize, length, positionOffset });
+  rope(pass, { x: key, table: model.rope, headSize, length, positionOffset });
   attend(pass, model, activations, saved, layer, cache);
-  project(pass, model, {
+  applyLinear(pass, model, {
     x: saved.attention,
-    weight: weights.output,
+    linear: weights.output,
     out: saved.middle,
     residual: x,
   });
-  rmsNorm(pass, {
+  normalise(pass, model, {
     x: saved.middle,
-    weight: weights.postAttentionNorm.weight,
+    norm: weights.postAttentionNorm,
     y: normed,
     rstd: saved.middleRstd,
-    eps: config.rmsNormEps,
   });
-  project(pass, model, { x: normed, weight: weights.gate, out: saved.gate });
-  project(pass, model, { x: normed, weight: weights.up, out: saved.up });
+  applyLinear(pass, model, { x: normed, linear: weights.gate, out: saved.gate });
+  applyLinear(pass, model, { x: normed, linear: weights.up, out: saved.up });
 }
 
 function attend(
   pass: KernelPass,
   { config, attention: workspace }: Llama,
-  { batch, length }: Activations,
+  activations: Activations,
   saved: LayerActivations,
   layer: number,
   cache: KeyValueCache | undefined,
 ): void {
+  const { batch, length } = activations;
   let { key, value } = saved;
   let keyLength = length, keyCapacity = length;
   if (cache) {
@@ -120,6 +120,7 @@ function attend(
     v: value,
     out: saved.attention,
     logsumexp: saved.logsumexp,
+    firstKeys: firstKeysOf(config, activations, layer),
     batch,
     queryLength: length,
     keyLength,
@@ -131,17 +132,43 @@ function attend(
   });
 }
 
-/** out = x · weightᵀ (+ residual) */
-function project(
+/** Norms of q and k, head by head: from `heads` into query and key. */
+function normaliseHeads(
   pass: KernelPass,
-  model: Llama,
-  io: { x: Tensor; weight: Parameter; out: Tensor; residual?: Tensor },
+  { config, parameters }: Llama,
+  { heads, query, key }: LayerActivations,
+  layer: number,
 ): void {
-  matmul(pass, model.matmul, {
-    layout: "NT",
-    a: io.x,
-    b: io.weight.weight,
-    c: io.out,
-    residual: io.residual,
-  });
+  const { queryNorm, keyNorm } = parameters.layers[layer];
+  const norm = (x: Tensor, y: Tensor, rstd: Tensor, { weight }: Parameter) =>
+    rmsNorm(pass, {
+      x: byHead(x, config.headSize),
+      weight,
+      y: byHead(y, config.headSize),
+      rstd,
+      eps: config.rmsNormEps,
+    });
+  norm(heads!.query, query, heads!.queryRstd, queryNorm!);
+  norm(heads!.key, key, heads!.keyRstd, keyNorm!);
+}
+
+/** The first key that each position may see in this layer: (N) uint32. */
+export function firstKeysOf(config: LlamaConfig, activations: Activations, layer: number): Tensor {
+  const windowed = config.slidingWindow?.layers[layer];
+  return windowed ? activations.windowFirstKeys! : activations.firstKeys;
+}
+
+/** (N, H·D) as (N·H, D): a head a row. D is a multiple of 8 where heads are normalised. */
+export function byHead(x: Tensor, headSize: number): Tensor {
+  return viewAs(x, x.name, [rowsOf(x.shape) * (x.stride / headSize), headSize]);
+}
+
+/** y = RMSNorm(x): also what the backward pass runs again. */
+export function normalise(
+  pass: KernelPass,
+  { config }: Llama,
+  { norm, ...io }: { x: Tensor; norm: Parameter; y: Tensor; rstd: Tensor },
+): void {
+  const { rmsNormEps: eps, normOffset: offset } = config;
+  rmsNorm(pass, { ...io, weight: norm.weight, eps, offset });
 }

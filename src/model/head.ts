@@ -10,10 +10,10 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { padded, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { crossEntropy } from "../kernels/cross_entropy.ts";
 import { matmul } from "../kernels/matmul.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
 import { sum } from "../kernels/sum.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import type { LlamaConfig } from "./config.ts";
+import { normalise } from "./forward.ts";
 import type { Llama } from "./llama.ts";
 import type { GradientSink } from "./gradients.ts";
 
@@ -64,12 +64,11 @@ export function headChunk(config: LlamaConfig, tokens: number): number {
 
 /** Normalises the last residual into `activations.normed`: what the head multiplies. */
 export function finalNorm(pass: KernelPass, model: Llama, activations: Activations): void {
-  rmsNorm(pass, {
+  normalise(pass, model, {
     x: activations.residual[model.config.layers],
-    weight: model.parameters.finalNorm.weight,
+    norm: model.parameters.finalNorm,
     y: activations.normed,
     rstd: activations.finalRstd,
-    eps: model.config.rmsNormEps,
   });
 }
 
@@ -112,7 +111,7 @@ export function headLossAndGradients(
   gradScale: number,
 ): void {
   const { head } = model.parameters;
-  const { gradient, accumulate } = sink.target(head);
+  const target = head.trainable ? sink.target(head) : undefined;
   forEachChunk(activations, workspace, (chunk, start, end) => {
     chunkLogits(pass, model, chunk);
     crossEntropy(pass, { ...chunk, gradScale, gradients: true });
@@ -122,16 +121,17 @@ export function headLossAndGradients(
       b: head.weight,
       c: rowRange(backward.dnormed, start, end),
     });
+    if (!target) return;
     matmul(pass, model.matmul, {
       layout: "TN",
       a: chunk.logits,
       b: chunk.normed,
-      c: gradient,
-      accumulate: accumulate || start > 0,
+      c: target.gradient,
+      accumulate: target.accumulate || start > 0,
     });
   });
   sum(pass, { x: workspace.losses, ...loss });
-  if (!model.config.tieWordEmbeddings) sink.consume(pass, head, gradient);
+  if (target && !model.config.tieWordEmbeddings) sink.consume(pass, head, target.gradient);
 }
 
 interface Chunk {

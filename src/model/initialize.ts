@@ -9,7 +9,7 @@ import type { LlamaConfig } from "./config.ts";
 import type { LlamaParameters } from "./parameters.ts";
 
 /**
- * Matrices from N(0, initializerRange²), norms at one, as transformers does. An INT8 matrix is drawn
+ * Matrices from N(0, initializerRange²), norms at one, biases at zero, as transformers does. An INT8 matrix is drawn
  * into `scratch` (float32, room for the largest) and quantised from there.
  */
 export function initialize(
@@ -22,7 +22,10 @@ export function initialize(
   const std = config.initializerRange;
   for (const { kind, name, shape, weight, index: tensor } of parameters.all) {
     if (kind === "norm") {
-      gpu.write(weight, packTensor(weight, new Float32Array(shape[0]).fill(1)));
+      const one = 1 - config.normOffset;
+      gpu.write(weight, packTensor(weight, new Float32Array(shape[0]).fill(one)));
+    } else if (kind === "bias") {
+      gpu.write(weight, packTensor(weight, new Float32Array(shape[0])));
     } else if (weight.dtype === "int8") {
       const source = viewAs(scratch, name, shape);
       randomNormal(pass, { target: source, std, seed, tensor });

@@ -8,12 +8,24 @@ import type { Activations, BackwardActivations } from "./activations.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { HeadWorkspace } from "./head.ts";
 
-/** Writes the (B·T) input ids; throws on an id that the vocabulary does not have. */
-export function uploadTokens(
+/** The tokens of a pass. */
+export interface Inputs {
+  readonly inputs: Uint32Array; // (B·T) ids
+  /**
+   * (B·T): the first key of its sequence that each position may see, where several examples share
+   * a sequence; 0 where it is not given.
+   */
+  readonly firstKeys?: Uint32Array;
+  /** Tokens of the sequence that came before, in a KV cache. */
+  readonly offset?: number;
+}
+
+/** Writes ids and what each may see; throws on an id that the vocabulary does not have. */
+export function uploadInputs(
   gpu: Gpu,
   config: LlamaConfig,
   activations: Activations,
-  inputs: Uint32Array,
+  { inputs, firstKeys, offset = 0 }: Inputs,
 ): void {
   const bad = inputs.findIndex((id) => id >= config.vocabSize);
   if (bad >= 0) {
@@ -23,6 +35,13 @@ export function uploadTokens(
     );
   }
   gpu.write(activations.tokens, packTensor(activations.tokens, inputs));
+  const first = firstKeys ?? new Uint32Array(inputs.length);
+  gpu.write(activations.firstKeys, packTensor(activations.firstKeys, first));
+  const { windowFirstKeys, length } = activations;
+  if (!windowFirstKeys) return;
+  const { size } = config.slidingWindow!;
+  const windowed = first.map((key, n) => Math.max(key, offset + n % length - size + 1));
+  gpu.write(windowFirstKeys, packTensor(windowFirstKeys, windowed));
 }
 
 /** Writes the (B·T) targets: the id that each position should predict, or -100 for none. */

@@ -1,24 +1,22 @@
 /** A model ready to run, and the matrix products that running it takes. */
+import { createLoraWorkspace, loraMatmuls } from "../adapters/lora.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { type AttentionWorkspace, createAttentionWorkspace } from "../kernels/attention.ts";
 import { packTensor } from "../kernels/convert.ts";
 import type { Machine } from "../kernels/machine.ts";
-import {
-  createMatmulWorkspace,
-  type MatmulShape,
-  type MatmulWorkspace,
-} from "../kernels/matmul.ts";
+import type { ActivationType } from "../kernels/format.ts";
+import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul.ts";
 import type { LlamaConfig } from "./config.ts";
-import type { LlamaParameters } from "./parameters.ts";
+import type { LinearContext } from "./linear.ts";
+import { linearsOf, type LlamaParameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
 
 /** Parameters and what every pass through them shares. */
-export interface Llama {
+export interface Llama extends LinearContext {
   readonly config: LlamaConfig;
   readonly parameters: LlamaParameters;
-  readonly matmul: MatmulWorkspace;
   readonly attention: AttentionWorkspace | undefined;
   /** (T, D): see {@link ropeTable}. */
   readonly rope: Tensor;
@@ -35,6 +33,10 @@ export interface LlamaUse {
   /** Tokens whose logits are computed at once. */
   readonly headRows: number;
   readonly backward: boolean;
+  /** Format of activations. */
+  readonly dtype: ActivationType;
+  /** Share of the adapters' inputs that training leaves out; 0. */
+  readonly loraDropout?: number;
   /** Products beside the model's own. */
   readonly matmuls?: readonly MatmulShape[];
 }
@@ -44,16 +46,29 @@ export function createLlama(
   allocator: Allocator,
   config: LlamaConfig,
   parameters: LlamaParameters,
-  { machine, batch, length, positions = length, headRows, backward, matmuls = [] }: LlamaUse,
+  use: LlamaUse,
 ): Llama {
+  const { machine, batch, length, positions = length, headRows, backward, dtype } = use;
   const { variant, limits } = machine;
   const tokens = batch * length;
-  const shapes = [...forwardMatmuls(config, tokens, headRows), ...matmuls];
-  if (backward) shapes.push(...backwardMatmuls(config, tokens, headRows));
+  const adapters = parameters.layers.flatMap(linearsOf).flatMap(({ adapter }) => adapter ?? []);
+  const shapes = [
+    ...forwardMatmuls(config, tokens, headRows),
+    ...(backward ? backwardMatmuls(config, tokens, headRows) : []),
+    ...loraMatmuls(adapters, tokens, backward),
+    ...(use.matmuls ?? []),
+  ];
+  const matmul = createMatmulWorkspace(allocator, { variant, limits, shapes });
   return {
     config,
     parameters,
-    matmul: createMatmulWorkspace(allocator, { variant, limits, shapes }),
+    matmul,
+    lora: createLoraWorkspace(allocator, adapters, {
+      matmul,
+      tokens,
+      dtype,
+      dropout: use.loraDropout ?? 0,
+    }),
     attention: createAttentionWorkspace(allocator, {
       ...config,
       variant,

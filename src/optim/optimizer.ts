@@ -241,13 +241,14 @@ export function optimizerMatmuls(states: readonly ParameterState[]): MatmulShape
   return states.flatMap(({ projector }) => projector ? projectorMatmuls(projector) : []);
 }
 
-/** Optimizer state for each parameter, in their order. */
+/** Optimizer state for each parameter that is trained, in their order. */
 export function createParameterStates(
   allocator: Allocator,
   parameters: LlamaParameters,
   options: OptimizerOptions,
 ): ParameterState[] {
-  return parameters.all.map((parameter) => createState(allocator, parameter, options));
+  return parameters.all.filter(({ trainable }) => trainable)
+    .map((parameter) => createState(allocator, parameter, options));
 }
 
 function createState(

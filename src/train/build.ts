@@ -15,7 +15,12 @@ import {
 import type { LlamaConfig } from "../model/config.ts";
 import { createHeadWorkspace, type HeadWorkspace } from "../model/head.ts";
 import { createLlama, type Llama } from "../model/llama.ts";
-import { createParameters, type WeightType } from "../model/parameters.ts";
+import {
+  createParameters,
+  type LoraShape,
+  type Trained,
+  type WeightType,
+} from "../model/parameters.ts";
 import {
   createParameterStates,
   Optimizer,
@@ -31,6 +36,9 @@ export interface TrainingShape {
   readonly activationCheckpointing: boolean;
   readonly weights: WeightType;
   readonly weightGroupSize: number;
+  /** Which parameters are trained. */
+  readonly trained: Trained;
+  readonly lora?: LoraShape & { readonly dropout: number };
   readonly optimizer: OptimizerOptions;
 }
 
@@ -59,6 +67,8 @@ export function buildTraining(
     weights: shape.weights,
     groupSize: shape.weightGroupSize,
     embeddings: dtype,
+    trained: shape.trained,
+    lora: shape.lora,
   });
   const keep = shape.activationCheckpointing ? "layer_inputs" : "everything";
   const options = { batch, length, dtype, keep } as const;
@@ -72,6 +82,8 @@ export function buildTraining(
     length,
     headRows: head.chunk,
     backward: true,
+    dtype,
+    loraDropout: shape.lora?.dropout,
     matmuls: optimizerMatmuls(states),
   });
   const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, model.matmul);

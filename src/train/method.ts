@@ -2,11 +2,13 @@
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import type { WeightType } from "../model/parameters.ts";
+import { PROJECTIONS, type WeightType } from "../model/parameters.ts";
 import { effectiveRank } from "../optim/optimizer.ts";
 import { readLlamaConfig } from "../formats/hf_config.ts";
 import type { TrainingShape } from "./build.ts";
+import type { FinetuneOptions } from "./finetune_options.ts";
 import {
+  isAdapterMethod,
   isLowRank,
   type MemoryOptions,
   OPTIMIZER_DEFAULTS,
@@ -58,11 +60,11 @@ export async function resolveRunConfig(
 
 /** Sizes and method of a run. */
 export function trainingShape(
-  options: MemoryOptions | PretrainOptions,
+  options: MemoryOptions | PretrainOptions | FinetuneOptions,
   config: LlamaConfig,
 ): TrainingShape {
   const { optimizer, dtype } = options;
-  const weights: WeightType = options.weightQuant ? "int8" : dtype;
+  const weights: WeightType = optimizer === "qlora" ? "nf4" : options.weightQuant ? "int8" : dtype;
   // A plan of memory is asked for without the options that it does not depend on.
   const all = { ...OPTIMIZER_DEFAULTS, stochasticRound: options.weightQuant, ...options };
   const adamBits = optimizer.endsWith("8bit") ? 8 : 32;
@@ -73,11 +75,12 @@ export function trainingShape(
     activationCheckpointing: options.activationCheckpointing,
     weights,
     weightGroupSize: options.weightGroupSize,
+    ...trainedPart(options),
     optimizer: {
       galore: isLowRank(optimizer),
       adamBits,
       embeddingAdamBits: options.embeddingAdam8bit ? adamBits : 32,
-      rank: rankOf(options, config),
+      rank: rankOf(options.rank === "auto" ? {} : options as { rank?: number }, config),
       galoreScale: all.galoreScale,
       updateProjGap: all.updateProjGap,
       cosThreshold: all.cosThreshold,
@@ -94,6 +97,22 @@ export function trainingShape(
       gradientAccumulation: all.gradientAccumulation,
     },
   };
+}
+
+/** Which parameters a run trains: pre-training all of them. */
+function trainedPart(
+  options: MemoryOptions | PretrainOptions | FinetuneOptions,
+): Pick<TrainingShape, "trained" | "lora"> {
+  if ("loraRank" in options && isAdapterMethod(options.optimizer)) {
+    const { loraRank: rank, loraAlpha: alpha, loraDropout: dropout, loraTarget } = options;
+    const targets = PROJECTIONS.filter((name) =>
+      loraTarget.includes("all") || loraTarget.includes(name)
+    );
+    return { trained: "adapters", lora: { rank, alpha, targets, dropout } };
+  }
+  const finetuning = "finetune" in options ? options.finetune : "trainEmbeddings" in options;
+  const whole = !finetuning || ("trainEmbeddings" in options && options.trainEmbeddings);
+  return { trained: whole ? "all" : "body" };
 }
 
 /** What a user should know before the run starts. */

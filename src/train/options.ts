@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { type LlamaConfig, type PresetName, PRESETS } from "../model/config.ts";
+import { PROJECTIONS } from "../model/parameters.ts";
 import { defineOptions, type Rule, section } from "./options_schema.ts";
 
 /** Canonical names, and the one that Hugging Face's Trainer spells differently. */
@@ -16,7 +17,10 @@ export const OPTIMIZERS = [
   "adamw",
   "adamw8bit",
 ] as const;
-export type OptimizerName = typeof OPTIMIZERS[number];
+/** Methods that train adapters beside frozen weights: for fine-tuning only. */
+export const ADAPTER_METHODS = ["lora", "qlora"] as const;
+export const METHODS = [...OPTIMIZERS, ...ADAPTER_METHODS] as const;
+export type OptimizerName = typeof METHODS[number];
 const OPTIMIZER_ALIASES: Readonly<Record<string, OptimizerName>> = {
   galore_adamw_8bit: "galore_adamw8bit",
 };
@@ -28,10 +32,10 @@ export const PACKINGS = ["packed", "padded"] as const;
 
 const presetNames = Object.keys(PRESETS) as PresetName[];
 
-const count = () => z.number().int().min(1);
-const orNever = () => z.number().int().min(0);
-const share = () => z.number().min(0).max(1);
-const paths = () => z.array(z.string().min(1)).min(1);
+export const count = () => z.number().int().min(1);
+export const orNever = () => z.number().int().min(0);
+export const share = () => z.number().min(0).max(1);
+export const paths = () => z.array(z.string().min(1)).min(1);
 
 const trainedModel = z.string().min(1).describe(
   "a preset's name, or a config.json as Hugging Face writes it, or a folder that holds one",
@@ -41,11 +45,17 @@ const dtype = z.enum(DTYPES).default("bfloat16").describe(
   "format of activations and of weights that are not quantised; float32 is exact and twice as large",
 );
 
+/** An optimizer's field, over the names that a command takes. */
+export function optimizerField(names: readonly OptimizerName[], description: string) {
+  return z.enum([...names, ...Object.keys(OPTIMIZER_ALIASES)]).default(OPTIMIZERS[0])
+    .transform((name) => (OPTIMIZER_ALIASES[name] ?? name) as OptimizerName).describe(description);
+}
+
 const seqLen = count().default(256).describe("tokens of a sequence").meta({ value: "T" });
 const batchSize = count().default(16).describe("sequences that go through the model at once")
   .meta({ value: "B" });
 
-const textField = z.string().min(1).default("text").describe(
+export const textField = z.string().min(1).default("text").describe(
   "field of a JSON line or Parquet row that holds the text",
 ).meta({ value: "name" });
 
@@ -66,9 +76,10 @@ export const memoryFields = {
     seqLen,
   }),
   ...section("Optimizer", {
-    optimizer: z.enum([...OPTIMIZERS, ...Object.keys(OPTIMIZER_ALIASES)]).default(OPTIMIZERS[0])
-      .transform((name) => (OPTIMIZER_ALIASES[name] ?? name) as OptimizerName)
-      .describe("which optimizer; GaLore's train in a low-rank space, Q-GaLore's in INT8 as well"),
+    optimizer: optimizerField(
+      OPTIMIZERS,
+      "which optimizer; GaLore's train in a low-rank space, Q-GaLore's in INT8 as well",
+    ),
     rank: count().optional().describe(
       "rank of the space that gradients are projected to; a smaller matrix gets less",
     )
@@ -91,7 +102,7 @@ export const memoryFields = {
   }),
 };
 
-const optimizerFields = section("Optimizer", {
+export const optimizerFields = section("Optimizer", {
   galoreScale: z.number().positive().default(0.25).describe(
     "factor of the low-rank update (alpha in the GaLore paper)",
   ),
@@ -116,15 +127,18 @@ const optimizerFields = section("Optimizer", {
   weightDecay: z.number().min(0).default(0).describe("decoupled weight decay, times the rate"),
 });
 
-const seed = z.number().int().min(0).max(0xffffffff).default(42).describe(
+export const seed = z.number().int().min(0).max(0xffffffff).default(42).describe(
   "of initialisation, order of the data and stochastic rounding",
 );
 
 /** What the optimizer does where nobody says otherwise. */
 export const OPTIMIZER_DEFAULTS = z.object({ ...optimizerFields, seed }).parse({});
 
-const scheduleFields = section("Schedule", {
+const stepFields = section("Schedule", {
   steps: count().default(10_000).describe("optimizer steps of the whole run").meta({ value: "N" }),
+});
+
+export const scheduleFields = section("Schedule", {
   warmupSteps: orNever().optional().describe("steps in which the rate rises from zero")
     .meta({ derived: "a tenth of --steps" }),
   scheduler: z.enum(SCHEDULERS).default("cosine").describe("how the rate falls after the warm-up"),
@@ -152,7 +166,7 @@ const dataFields = section("Data", {
   ),
 });
 
-const runFields = section("Run", {
+export const runFields = section("Run", {
   output: z.string().min(1).describe("folder for metrics, checkpoints and the trained model")
     .meta({ value: "dir" }),
   evalEvery: orNever().default(1000).describe("steps between evaluations; 0: at the end only"),
@@ -166,46 +180,94 @@ const runFields = section("Run", {
   ).meta({ value: "dir|auto" }),
 });
 
-const memoryRules: Rule[] = [
-  ({ model }) =>
-    typeof model === "string" && !looksLikePath(model) && !(model in PRESETS)
-      ? {
-        option: "model",
-        message: `unknown preset ${model}; a path is written with a slash or a dot: ./${model}`,
-        near: [model, presetNames],
-      }
-      : undefined,
+const knownPreset: Rule = ({ model }) =>
+  typeof model === "string" && !looksLikePath(model) && !(model in PRESETS)
+    ? {
+      option: "model",
+      message: `unknown preset ${model}; a path is written with a slash or a dot: ./${model}`,
+      near: [model, presetNames],
+    }
+    : undefined;
+
+/** Between optimizer and quantisation, of every training run. */
+export const methodRules: Rule[] = [
   onlyWith("weightQuant", ["q_galore_adamw8bit"], "INT8 weights need"),
   onlyWith("projQuant", ["q_galore_adamw8bit"], "an INT4 projection needs"),
 ];
 
+/** A warm-up that is longer than the run. */
+export const warmupRule: Rule = ({ warmupSteps, steps }) =>
+  (warmupSteps as number) > (steps as number)
+    ? {
+      option: "warmupSteps",
+      message: `must be at most the run's ${steps} steps, got ${warmupSteps}`,
+    }
+    : undefined;
+
 const trainingRules: Rule[] = [
-  ...memoryRules,
+  knownPreset,
+  ...methodRules,
   onlyWith("stochasticRound", ["q_galore_adamw8bit"], "stochastic rounding needs"),
   ({ stochasticRound, weightQuant }) =>
     stochasticRound === true && weightQuant === false
       ? { option: "stochasticRound", message: "rounds INT8 weights, which are switched off" }
       : undefined,
-  ({ warmupSteps, steps }) =>
-    (warmupSteps as number) > (steps as number)
-      ? {
-        option: "warmupSteps",
-        message: `must be at most the run's ${steps} steps, got ${warmupSteps}`,
-      }
-      : undefined,
+  warmupRule,
 ];
+
+/** What the adapters of LoRA and QLoRA are; names and defaults are LLaMA-Factory's. */
+export const loraFields = section("LoRA", {
+  loraRank: count().default(8).describe("rank of the adapters").meta({ value: "r" }),
+  loraAlpha: z.number().positive().optional().describe("alpha: updates are scaled by alpha / rank")
+    .meta({ derived: "twice --lora-rank" }),
+  loraDropout: z.number().min(0).max(0.99).default(0).describe(
+    "share of the adapters' inputs that is left out at random",
+  ),
+  loraTarget: z.array(z.enum(["all", ...PROJECTIONS])).min(1).default(["all"]).describe(
+    `projections that get an adapter: all, or some of ${PROJECTIONS.join(", ")}`,
+  ).meta({ value: "name" }),
+});
+
+export const trainEmbeddings = z.boolean().default(false).describe(
+  "train embedding and head too: moments and a gradient for every row of the vocabulary",
+);
 
 /** Options of `memory`: what a run would need, before there is one. */
 export const memoryOptions = defineOptions({
-  fields: memoryFields,
-  rules: memoryRules,
-  derive: quantisation,
+  fields: {
+    ...memoryFields,
+    ...section("Model", {
+      model: trainedModel.describe("a preset, a config.json, or a model as `finetune` takes it"),
+    }),
+    ...section("Optimizer", {
+      optimizer: optimizerField(METHODS, "which optimizer, or lora or qlora"),
+    }),
+    ...section("Fine-tuning", {
+      finetune: z.boolean().optional().describe("plan `finetune` instead of `pretrain`")
+        .meta({ derived: "on with lora and qlora" }),
+      trainEmbeddings,
+    }),
+    ...loraFields,
+  },
+  rules: [knownPreset, ...methodRules],
+  derive: (options) => ({
+    ...quantisation(options),
+    finetune: options.finetune ?? isAdapterMethod(options.optimizer),
+    loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
+  }),
 });
 export type MemoryOptions = ReturnType<typeof memoryOptions.parse>;
 
 /** Options of a pre-training run; the `Trainer` takes what `parse` returns. */
 export const pretrainOptions = defineOptions({
-  fields: { ...memoryFields, ...dataFields, ...optimizerFields, ...scheduleFields, ...runFields },
+  fields: {
+    ...memoryFields,
+    ...dataFields,
+    ...optimizerFields,
+    ...stepFields,
+    ...scheduleFields,
+    ...runFields,
+  },
   rules: trainingRules,
   derive: (options) => {
     const { weightQuant, projQuant } = quantisation(options);
@@ -237,6 +299,11 @@ export function isLowRank(optimizer: OptimizerName): boolean {
   return optimizer.includes("galore");
 }
 
+/** Whether adapters are trained, and nothing else. */
+export function isAdapterMethod(optimizer: OptimizerName): boolean {
+  return (ADAPTER_METHODS as readonly string[]).includes(optimizer);
+}
+
 /** The rank of a run: as asked for, or a quarter of the model's width in whole octets. */
 export function rankOf(options: { readonly rank?: number }, config: LlamaConfig): number {
   return options.rank ?? Math.max(8, Math.floor(config.hiddenSize / 32) * 8);
@@ -254,7 +321,8 @@ function looksLikePath(model: string): boolean {
   return /[./\\]/.test(model);
 }
 
-function quantisation(
+/** INT8 weights and INT4 projections: on with Q-GaLore. */
+export function quantisation(
   options: { optimizer: OptimizerName; weightQuant?: boolean; projQuant?: boolean },
 ): { weightQuant: boolean; projQuant: boolean } {
   const quantised = options.optimizer === "q_galore_adamw8bit";
@@ -265,7 +333,7 @@ function quantisation(
 }
 
 /** Refuses an option that was given (and not switched off) to an optimizer that has no use of it. */
-function onlyWith(option: string, optimizers: readonly OptimizerName[], why: string): Rule {
+export function onlyWith(option: string, optimizers: readonly OptimizerName[], why: string): Rule {
   return ({ optimizer }, given) =>
     optimizer === undefined || given[option] === undefined || given[option] === false ||
       optimizers.includes(optimizer as OptimizerName)

@@ -165,7 +165,9 @@ const PLACEHOLDERS = { number: "x", integer: "n", boolean: "", string: "text", l
 
 export function fieldInfo(field: z.core.$ZodType): FieldInfo {
   const { $schema: _, ...json } = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
-  const type = (json.type === "array" ? "list" : json.type) as FieldInfo["type"];
+  // Of a union (a number or a word) the first type counts.
+  const named = json.type ?? (json.anyOf as { type: string }[])[0].type;
+  const type = (named === "array" ? "list" : named) as FieldInfo["type"];
   const choices = ((json.enum ?? json.choices ?? []) as unknown[]).map(String);
   const listed = json.enum ? choices.join("|") : undefined;
   return {

@@ -5,11 +5,12 @@ import type { Profiler } from "../gpu/profiler.ts";
 import { backward } from "../model/backward.ts";
 import { forward } from "../model/forward.ts";
 import { finalNorm, headLossAndGradients } from "../model/head.ts";
-import { uploadTargets, uploadTokenOrder, uploadTokens } from "../model/inputs.ts";
+import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
 import type { Training } from "./build.ts";
 
 export interface MicroBatch {
   readonly inputs: Uint32Array; // (B·T)
+  readonly firstKeys?: Uint32Array; // (B·T), see model/inputs.ts
   readonly targets: Int32Array; // (B·T), -100 ignored
   readonly tokens: number;
 }
@@ -38,7 +39,7 @@ export function trainStep(
   optimizer.beginStep(step, lr);
   for (const [index, batch] of batches.entries()) {
     optimizer.beginMicroBatch(index);
-    uploadTokens(gpu, model.config, activations, batch.inputs);
+    uploadInputs(gpu, model.config, activations, batch);
     uploadTargets(gpu, head, batch.targets);
     uploadTokenOrder(gpu, gradients, batch.inputs);
     forward(pass, model, activations);

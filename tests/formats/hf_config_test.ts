@@ -71,6 +71,33 @@ Deno.test("hf_config: reads the style of transformers 4, and its defaults", () =
   assertEquals(parseLlamaConfig(linear).eosTokenId, [1, 3]);
 });
 
+Deno.test("hf_config: architectures and the defaults of their classes", () => {
+  const parse = (model_type: string, more = {}) =>
+    parseLlamaConfig({ ...LEAST, num_key_value_heads: undefined, model_type, ...more });
+  const mistral = parse("mistral");
+  assertEquals(mistral.slidingWindow?.size, 4096);
+  assertEquals(mistral.keyValueHeads, 8);
+  assertEquals(parse("mistral", { sliding_window: null }).slidingWindow, undefined);
+  const qwen2 = parse("qwen2", { num_key_value_heads: 2 });
+  assertEquals([qwen2.attentionBias, qwen2.outputBias, qwen2.bosTokenId], [true, false, undefined]);
+  const windowed = parse("qwen2", {
+    num_key_value_heads: 2,
+    use_sliding_window: true,
+    sliding_window: 16,
+    max_window_layers: 1,
+  });
+  assertEquals(windowed.slidingWindow?.layers.slice(0, 2), [false, true]);
+  const qwen3 = parse("qwen3", { num_key_value_heads: 2 });
+  assertEquals([qwen3.qkNorm, qwen3.headSize], [true, 128]);
+  const gemma = parse("gemma", { num_key_value_heads: 1, hidden_act: "gelu" });
+  assertEquals(
+    [gemma.activation, gemma.normOffset, gemma.embeddingScale, gemma.tieWordEmbeddings],
+    ["gelu_tanh", 1, Math.sqrt(gemma.hiddenSize), true],
+  );
+  const biased = parse("llama", { attention_bias: true, mlp_bias: true });
+  assertEquals([biased.attentionBias, biased.outputBias, biased.mlpBias], [true, true, true]);
+});
+
 Deno.test("hf_config: reports all faults at once", () => {
   const error = assertThrows(
     () =>
@@ -80,8 +107,8 @@ Deno.test("hf_config: reports all faults at once", () => {
         intermediate_size: undefined,
         hidden_size: 513,
         num_key_value_heads: 3,
-        attention_bias: true,
-        hidden_act: "gelu",
+        attention_bias: "yes",
+        hidden_act: "relu",
         rope_scaling: { rope_type: "yarn", factor: 4 },
         eos_token_id: "</s>",
       }, "model/config.json"),
@@ -90,8 +117,8 @@ Deno.test("hf_config: reports all faults at once", () => {
   assertEquals(error.message.split("\n").map((line: string) => line.trim()), [
     "model/config.json: num_attention_heads must divide hidden_size, got 8 and 513",
     "num_key_value_heads must divide num_attention_heads, got 3 and 8",
-    "attention_bias true is not supported",
-    'hidden_act "gelu" is not supported, only "silu" is',
+    'hidden_act "relu" is not supported (silu, swish, gelu_pytorch_tanh are)',
+    'attention_bias must be true or false, got "yes"',
     "vocab_size must be a positive integer, got 0",
     "intermediate_size is missing (a positive integer)",
     'rope_scaling: rope_type "yarn" is not supported (default, linear, llama3 are)',
@@ -100,14 +127,16 @@ Deno.test("hf_config: reports all faults at once", () => {
 });
 
 const REFUSED: [unknown, string][] = [
-  [{ ...LEAST, model_type: "qwen3" }, 'model_type "qwen3" is not supported, only llama is'],
+  [{ ...LEAST, model_type: "mamba" }, 'model_type "mamba" is not supported'],
+  [{ ...LEAST, model_type: "qwen3", head_dim: 12 }, "head_dim must be a multiple of 8 in qwen3"],
+  [{ ...LEAST, model_type: "gemma", hidden_act: "silu" }, 'hidden_activation "silu" is not'],
+  [{ ...LEAST, model_type: "mistral", sliding_window: -1 }, "sliding_window must be a positive"],
   [{ ...LEAST, model_type: undefined }, "model_type is missing"],
   [[], "must be a JSON object"],
   [{ ...LEAST, head_dim: 6 }, "head_dim must be a multiple of 4, got 6"],
   [{ ...LEAST, num_hidden_layers: -1 }, "num_hidden_layers must be a positive integer, got -1"],
   [{ ...LEAST, vocab_size: "32000" }, 'vocab_size must be a positive integer, got "32000"'],
   [{ ...LEAST, rms_norm_eps: 0 }, "rms_norm_eps must be a positive number, got 0"],
-  [{ ...LEAST, mlp_bias: true }, "mlp_bias true is not supported"],
   [{ ...LEAST, attention_dropout: 0.1 }, "attention_dropout 0.1 is not supported"],
   [{ ...LEAST, quantization_config: { quant_method: "gptq" } }, '("gptq") is not supported'],
   [{ ...LEAST, rope_parameters: { rope_theta: -1 } }, "rope_parameters: rope_theta must be a posi"],
@@ -127,6 +156,11 @@ Deno.test("hf_config: what is written is read again", async () => {
       MHA,
       { ...MHA, ropeScaling: LLAMA3, ropeTheta: 500000, eosTokenId: [1, 2], padTokenId: 0 },
       { ...MHA, ropeScaling: { type: "linear", factor: 2 }, keyValueHeads: 2, headSize: 32 },
+      ...await Promise.all(
+        ["gemma-geglu", "mistral-window", "qwen2-bias", "qwen3-qknorm"].map((name) =>
+          readLlamaConfig(MODELS + name)
+        ),
+      ),
       ...Object.values(PRESETS),
     ];
     for (const config of configs) {

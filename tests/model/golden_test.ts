@@ -6,7 +6,16 @@ import { assertClose, gpuTest } from "../support.ts";
 
 const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
 
-for (const name of ["llama-mha", "llama-gqa-tied"]) {
+for (
+  const name of [
+    "llama-mha",
+    "llama-gqa-tied",
+    "mistral-window",
+    "qwen2-bias",
+    "qwen3-qknorm",
+    "gemma-geglu",
+  ]
+) {
   gpuTest(`${name}: logits, loss and every gradient are PyTorch's`, async (gpu) => {
     const directory = `${FIXTURES}${name}`;
     using expected = await Safetensors.open(`${directory}/expected.safetensors`);

@@ -1,0 +1,65 @@
+/** A projection with whatever it has: y = x·Wᵀ (+ bias) (+ an adapter's part), and its gradients. */
+import {
+  applyLora,
+  loraInputGradient,
+  loraWeightGradients,
+  type LoraWorkspace,
+} from "../adapters/lora.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { addBias } from "../kernels/add_bias.ts";
+import { matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
+import { sumRows } from "../kernels/sum_rows.ts";
+import type { GradientSink } from "./gradients.ts";
+import type { Linear } from "./parameters.ts";
+
+/** What applying projections takes. */
+export interface LinearContext {
+  readonly matmul: MatmulWorkspace;
+  /** Where there are adapters. */
+  readonly lora?: LoraWorkspace;
+}
+
+/** out (N, out) = x (N, in) through the projection (+ residual) */
+export function applyLinear(
+  pass: KernelPass,
+  { matmul: workspace, lora }: LinearContext,
+  { linear, x, out, residual }: { linear: Linear; x: Tensor; out: Tensor; residual?: Tensor },
+): void {
+  const { weight, bias, adapter } = linear;
+  matmul(pass, workspace, { layout: "NT", a: x, b: weight.weight, c: out, residual });
+  if (bias) addBias(pass, { y: out, bias: bias.weight });
+  if (adapter) applyLora(pass, lora!, { adapter, x, out });
+}
+
+/** dx (N, in) (+)= the gradient of the projection's input, from dy (N, out) */
+export function linearInputGradient(
+  pass: KernelPass,
+  { matmul: workspace, lora }: LinearContext,
+  { linear, dy, dx, accumulate }: { linear: Linear; dy: Tensor; dx: Tensor; accumulate?: boolean },
+): void {
+  const { weight, adapter } = linear;
+  matmul(pass, workspace, { layout: "NN", a: dy, b: weight.weight, c: dx, accumulate });
+  if (adapter) loraInputGradient(pass, lora!, { adapter, dy, dx });
+}
+
+/** Gradients of what the projection trains, to the sink; x (N, in) is its input, dy (N, out). */
+export function linearWeightGradients(
+  pass: KernelPass,
+  { matmul: workspace, lora }: LinearContext,
+  sink: GradientSink,
+  { linear, dy, x }: { linear: Linear; dy: Tensor; x: Tensor },
+): void {
+  const { weight, bias, adapter } = linear;
+  if (adapter) loraWeightGradients(pass, lora!, sink, { adapter, dy, x });
+  if (bias?.trainable) {
+    const { gradient, accumulate } = sink.target(bias);
+    sumRows(pass, { x: dy, out: gradient, accumulate });
+    sink.consume(pass, bias, gradient);
+  }
+  if (weight.trainable) {
+    const { gradient, accumulate } = sink.target(weight);
+    matmul(pass, workspace, { layout: "TN", a: dy, b: x, c: gradient, accumulate });
+    sink.consume(pass, weight, gradient);
+  }
+}

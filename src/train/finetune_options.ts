@@ -1,0 +1,174 @@
+/**
+ * The options of a fine-tuning run. As in options.ts, each is declared once.
+ *
+ * @module
+ */
+import { z } from "zod";
+import {
+  count,
+  isAdapterMethod,
+  isLowRank,
+  loraFields,
+  memoryFields,
+  methodRules,
+  METHODS,
+  onlyWith,
+  optimizerField,
+  optimizerFields,
+  paths,
+  quantisation,
+  runFields,
+  scheduleFields,
+  share,
+  textField,
+  trainEmbeddings,
+  warmupRule,
+} from "./options.ts";
+import { defineOptions, type Rule, section } from "./options_schema.ts";
+
+/** How the examples of a file are laid out; `auto` tells by the fields of the first. */
+export const DATA_FORMATS = [
+  "auto",
+  "alpaca",
+  "sharegpt",
+  "messages",
+  "prompt_completion",
+  "text",
+] as const;
+
+const modelFields = section("Model", {
+  model: z.string().min(1).describe(
+    "the model to start from: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
+  ).meta({ value: "dir|x.gguf|hf:org/name" }),
+});
+
+const batchFields = section("Batch", {
+  batchSize: count().default(4).describe("sequences that go through the model at once")
+    .meta({ value: "B" }),
+  seqLen: count().default(512).describe("tokens of a sequence; longer examples are cut")
+    .meta({ value: "T" }),
+});
+
+const dataFields = section("Data", {
+  data: paths().optional().describe(
+    "examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and " +
+      "completion), folders of them, hf:…; or .txt files, to continue pre-training on",
+  ).meta({ value: "file|dir|hf:…" }),
+  dataset: paths().optional().describe("data sets named in the dataset_info.json of --dataset-dir")
+    .meta({ value: "name" }),
+  datasetDir: z.string().min(1).default("data").describe("folder of the dataset_info.json")
+    .meta({ value: "dir" }),
+  evalData: paths().optional().describe("examples to evaluate on; then nothing is held back")
+    .meta({ value: "file|dir|hf:…" }),
+  evalShare: z.number().min(0).max(0.5).default(0.05).describe(
+    "share of the examples held back for evaluation where there is no --eval-data; 0: none",
+  ),
+  maxSamples: count().optional().describe("use no more than the first n examples"),
+  dataFormat: z.enum(DATA_FORMATS).default("auto").describe("layout of the examples"),
+  template: z.string().min(1).default("default").describe(
+    "chat template: the tokenizer's own, or one by name (chatml, llama3, mistral, gemma, …)",
+  ).meta({ value: "name" }),
+  trainOnPrompt: z.boolean().default(false).describe(
+    "train on all tokens instead of the assistant's alone",
+  ),
+  packing: z.boolean().default(true).describe(
+    "several examples a sequence; none attends to another",
+  ),
+  tokenizer: z.string().min(1).optional().describe("a tokenizer to use instead of the model's")
+    .meta({ value: "dir|tokenizer.json|hf:…" }),
+  textField,
+  preview: count().optional().describe(
+    "show the first n examples with their trained tokens marked, and stop",
+  ),
+});
+
+const methodFields = section("Optimizer", {
+  optimizer: optimizerField(
+    METHODS,
+    "how to train: all projections in a low-rank space (GaLore, Q-GaLore), in full, or adapters",
+  ),
+  rank: z.union([count(), z.literal("auto")], {
+    error: "must be a whole number of at least 1, or auto",
+  }).optional().describe(
+    "rank of the space that gradients are projected to; auto: of each matrix, the least that " +
+      "keeps --energy-share of its first gradients",
+  ).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
+  energyShare: share().default(0.9).describe("what --rank auto keeps of a gradient's energy"),
+  trainEmbeddings,
+});
+
+const finetuneSchedule = section("Schedule", {
+  epochs: z.number().positive().default(3).describe("passes over the examples"),
+  steps: count().optional().describe("optimizer steps, instead of --epochs").meta({ value: "N" }),
+  warmupRatio: share().default(0.03).describe("share of the steps in which the rate rises"),
+  warmupSteps: z.number().int().min(0).optional().describe("the same in steps")
+    .meta({ derived: "--warmup-ratio of the steps" }),
+});
+
+const finetuneRun = section("Run", {
+  evalEvery: z.number().int().min(0).default(0).describe(
+    "steps between evaluations; 0: before the first step and after the last only",
+  ),
+  saveEvery: z.number().int().min(0).default(500).describe(
+    "steps between checkpoints; 0: at the end only",
+  ),
+});
+
+const rules: Rule[] = [
+  ...methodRules,
+  warmupRule,
+  ({ data, dataset }) =>
+    !data && !dataset
+      ? { option: "data", message: "is required, or --dataset with a dataset_info.json" }
+      : undefined,
+  ...["rank", "galoreScale", "updateProjGap"].map((option) =>
+    onlyWith(option, METHODS.filter(isLowRank), "needs")
+  ),
+  ...Object.keys(loraFields).map((option) =>
+    onlyWith(option, METHODS.filter(isAdapterMethod), "needs")
+  ),
+  ({ optimizer, trainEmbeddings }) =>
+    trainEmbeddings === true && isAdapterMethod(optimizer as typeof METHODS[number])
+      ? { option: "trainEmbeddings", message: `${optimizer} trains adapters alone` }
+      : undefined,
+];
+
+/** Learning rates at which the methods usually fine-tune; see README.md. */
+const RATES = { galore: 1e-4, full: 2e-5, adapters: 2e-4 } as const;
+
+/** Options of a fine-tuning run; `Trainer.finetune` takes what `parse` returns. */
+export const finetuneOptions = defineOptions({
+  fields: {
+    ...memoryFields,
+    ...modelFields,
+    ...batchFields,
+    ...dataFields,
+    ...optimizerFields,
+    ...methodFields,
+    ...loraFields,
+    ...finetuneSchedule,
+    ...scheduleFields,
+    ...finetuneSchedule,
+    ...runFields,
+    ...finetuneRun,
+  },
+  rules,
+  derive: (options) => {
+    const { optimizer, dtype } = options;
+    const { weightQuant, projQuant } = quantisation(options);
+    const usual = isLowRank(optimizer)
+      ? "galore"
+      : isAdapterMethod(optimizer)
+      ? "adapters"
+      : "full";
+    return {
+      weightQuant,
+      projQuant,
+      // At these rates an update is below what bfloat16 or INT8 can tell apart.
+      stochasticRound: options.stochasticRound ?? (weightQuant || dtype === "bfloat16"),
+      lr: options.lr ?? RATES[usual],
+      loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
+    };
+  },
+});
+export type FinetuneOptions = ReturnType<typeof finetuneOptions.parse>;
