@@ -1,7 +1,9 @@
 /** Text to token ids and back: bytes, or a tokenizer of Hugging Face's format. */
+import { readGgufHeader } from "../formats/gguf/header.ts";
+import { readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
 import { UserError } from "../gpu/errors.ts";
 import { ByteTokenizer } from "./byte_tokenizer.ts";
-import { openHfTokenizer } from "./hf_tokenizer.ts";
+import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
 
 export interface Tokenizer {
   /** One more than the largest id. */
@@ -39,8 +41,8 @@ export interface DecodeOptions {
 }
 
 /**
- * `bytes`, or the path of a `tokenizer.json` or of a folder that has one. Throws a
- * {@link UserError} that says what is wrong with the file.
+ * `bytes`, or the path of a `tokenizer.json`, of a folder that has one, or of a GGUF file. Throws
+ * a {@link UserError} that says what is wrong with the file.
  *
  * @example
  * ```ts
@@ -55,6 +57,10 @@ export async function loadTokenizer(spec: string): Promise<Tokenizer> {
       `tokenizer ${spec}: the Hugging Face hub is not supported in this version`,
       "download its tokenizer.json and tokenizer_config.json and give their folder",
     );
+  }
+  if (spec.toLowerCase().endsWith(".gguf")) {
+    const { metadata } = await readGgufHeader(spec);
+    return tokenizerFromFiles(spec, readGgufTokenizer(metadata));
   }
   return await openHfTokenizer(spec);
 }

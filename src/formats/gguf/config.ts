@@ -1,0 +1,182 @@
+/** The shape of a model from the metadata of a GGUF file, and the metadata from the shape. */
+import { UserError } from "../../gpu/errors.ts";
+import { LLAMA_TRAITS, type LlamaConfig, type Traits } from "../../model/config.ts";
+import type { GgufTensor } from "./header.ts";
+import type { Metadata } from "./metadata.ts";
+import { type KeyValues, value } from "./values.ts";
+
+/** llama.cpp's names of the architectures; Mistral's models are "llama" too. */
+export const ARCHITECTURES = ["llama", "qwen2", "qwen3", "gemma"] as const;
+export type Architecture = typeof ARCHITECTURES[number];
+
+export function architectureOf(metadata: Metadata): Architecture {
+  const name = metadata.string("general.architecture");
+  const known = ARCHITECTURES.find((each) => each === name);
+  if (known) return known;
+  throw new UserError(
+    `${metadata.path}: architecture ${name} is not supported`,
+    `${ARCHITECTURES.join(", ")} are (Mistral's files say llama)`,
+  );
+}
+
+/** The config without what `rope_freqs.weight` says. Throws a {@link UserError} naming the key. */
+export function readGgufConfig(
+  metadata: Metadata,
+  tensors: ReadonlyMap<string, GgufTensor>,
+): LlamaConfig {
+  const architecture = architectureOf(metadata);
+  const key = (name: string) => `${architecture}.${name}`;
+  const count = (name: string, fallback?: number) => metadata.count(key(name), fallback);
+  const fault = (message: string) => new UserError(`${metadata.path}: ${message}`);
+  if (metadata.has(key("expert_count")) && count("expert_count") > 1) {
+    throw fault("mixtures of experts are not supported");
+  }
+  const hiddenSize = count("embedding_length"), heads = count("attention.head_count");
+  const keyValueHeads = count("attention.head_count_kv", heads), layers = count("block_count");
+  const headSize = count("attention.key_length", hiddenSize / heads);
+  for (const name of ["attention.value_length", "rope.dimension_count"]) {
+    const size = count(name, headSize);
+    if (size === headSize) continue;
+    throw fault(`${key(name)} ${size} other than the head's ${headSize} is not supported`);
+  }
+  if (heads % keyValueHeads !== 0) {
+    throw fault(`${keyValueHeads} key-value heads must divide ${heads} heads`);
+  }
+  const embedding = tensors.get("token_embd.weight");
+  if (!embedding) throw fault("has no tensor token_embd.weight");
+  const slidingWindow = slidingWindowOf(metadata, architecture, layers);
+  return {
+    ...traitsOf(architecture, hiddenSize, (name) => tensors.has(`blk.0.${name}`)),
+    // Nothing else tells Mistral from LLaMA.
+    ...(architecture === "llama" && slidingWindow ? { modelType: "mistral" } : {}),
+    vocabSize: embedding.shape[0],
+    hiddenSize,
+    intermediateSize: count("feed_forward_length"),
+    layers,
+    heads,
+    keyValueHeads,
+    headSize,
+    maxPositions: count("context_length"),
+    rmsNormEps: metadata.positive(key("attention.layer_norm_rms_epsilon")),
+    ropeTheta: metadata.positive(key("rope.freq_base"), 10000),
+    ...linearScaling(metadata, architecture),
+    ...(slidingWindow ? { slidingWindow } : {}),
+    tieWordEmbeddings: !tensors.has("output.weight"),
+    initializerRange: 0.02,
+    ...tokenIds(metadata),
+  };
+}
+
+function traitsOf(
+  architecture: Architecture,
+  hiddenSize: number,
+  has: (tensor: string) => boolean,
+): Traits {
+  return {
+    ...LLAMA_TRAITS,
+    modelType: architecture,
+    attentionBias: has("attn_q.bias"),
+    outputBias: has("attn_output.bias"),
+    mlpBias: has("ffn_up.bias"),
+    qkNorm: has("attn_q_norm.weight"),
+    ...(architecture === "gemma"
+      ? { activation: "gelu_tanh", normOffset: 1, embeddingScale: Math.sqrt(hiddenSize) }
+      : {}),
+  };
+}
+
+function linearScaling(
+  metadata: Metadata,
+  architecture: Architecture,
+): Pick<LlamaConfig, "ropeScaling"> {
+  const type = metadata.string(`${architecture}.rope.scaling.type`, "none");
+  if (type === "none") return {};
+  if (type !== "linear") {
+    throw new UserError(
+      `${metadata.path}: RoPE scaling ${type} is not supported`,
+      "none, linear and Llama 3.1's are",
+    );
+  }
+  return {
+    ropeScaling: { type, factor: metadata.positive(`${architecture}.rope.scaling.factor`) },
+  };
+}
+
+function slidingWindowOf(
+  metadata: Metadata,
+  architecture: Architecture,
+  layers: number,
+): LlamaConfig["slidingWindow"] {
+  const key = `${architecture}.attention.sliding_window`;
+  // Some converters write 0 for "none".
+  if (!metadata.has(key) || Number(metadata.values[key]) === 0) return undefined;
+  const pattern = metadata.has(`${key}_pattern`)
+    ? metadata.flags(`${key}_pattern`)
+    : Array<boolean>(layers).fill(true);
+  if (pattern.length !== layers) {
+    throw new UserError(
+      `${metadata.path}: ${key}_pattern lists ${pattern.length} layers of ${layers}`,
+    );
+  }
+  return { size: metadata.count(key), layers: pattern };
+}
+
+function tokenIds(
+  metadata: Metadata,
+): Pick<LlamaConfig, "bosTokenId" | "eosTokenId" | "padTokenId"> {
+  const id = (name: string) => metadata.tokenId(`tokenizer.ggml.${name}_token_id`);
+  const bosTokenId = id("bos"), eos = id("eos"), turn = id("eot"), padTokenId = id("padding");
+  const ends = [...new Set([eos, turn].filter((each) => each !== undefined))];
+  return {
+    ...(bosTokenId === undefined ? {} : { bosTokenId }),
+    ...(ends.length ? { eosTokenId: ends.length === 1 ? ends[0] : ends } : {}),
+    ...(padTokenId === undefined ? {} : { padTokenId }),
+  };
+}
+
+/** llama.cpp's architecture for a config; Mistral's models are LLaMA's with a window. */
+export function architectureFor(config: LlamaConfig): Architecture {
+  return config.modelType === "mistral" ? "llama" : config.modelType;
+}
+
+/** Whether the rows of query and key heads are interleaved in files of this architecture. */
+export function interleavesHeads(architecture: Architecture): boolean {
+  return architecture === "llama";
+}
+
+/** The metadata that {@link readGgufConfig} reads, without the token ids. */
+export function configMetadata(config: LlamaConfig): KeyValues {
+  const architecture = architectureFor(config);
+  const { ropeScaling, slidingWindow, headSize } = config;
+  const own: KeyValues = {
+    context_length: value.uint32(config.maxPositions),
+    block_count: value.uint32(config.layers),
+    embedding_length: value.uint32(config.hiddenSize),
+    feed_forward_length: value.uint32(config.intermediateSize),
+    "attention.head_count": value.uint32(config.heads),
+    "attention.head_count_kv": value.uint32(config.keyValueHeads),
+    "attention.key_length": value.uint32(headSize),
+    "attention.value_length": value.uint32(headSize),
+    "attention.layer_norm_rms_epsilon": value.float32(config.rmsNormEps),
+    "rope.dimension_count": value.uint32(headSize),
+    "rope.freq_base": value.float32(config.ropeTheta),
+    vocab_size: value.uint32(config.vocabSize),
+  };
+  if (ropeScaling?.type === "linear") {
+    own["rope.scaling.type"] = value.string("linear");
+    own["rope.scaling.factor"] = value.float32(ropeScaling.factor);
+  }
+  if (slidingWindow?.layers.some((windowed) => windowed)) {
+    own["attention.sliding_window"] = value.uint32(slidingWindow.size);
+    if (!slidingWindow.layers.every((windowed) => windowed)) {
+      own["attention.sliding_window_pattern"] = value.flags(slidingWindow.layers);
+    }
+  }
+  return {
+    "general.architecture": value.string(architecture),
+    "general.type": value.string("model"),
+    ...Object.fromEntries(
+      Object.entries(own).map(([name, each]) => [`${architecture}.${name}`, each]),
+    ),
+  };
+}

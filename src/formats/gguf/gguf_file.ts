@@ -1,0 +1,200 @@
+/**
+ * GGUF files of llama.cpp's, read as if they were Hugging Face's checkpoints: the names, the order
+ * of rows and the offset of norms are those of Hugging Face, the values are float32.
+ * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+ */
+import { UserError } from "../../gpu/errors.ts";
+import type { LlamaConfig } from "../../model/config.ts";
+import { FileRange } from "../file_range.ts";
+import type { WeightFile, WeightInfo } from "../weight_file.ts";
+import { BLOCK_TYPES, type BlockType, blockTypeName } from "./blocks.ts";
+import { architectureOf, interleavesHeads, readGgufConfig } from "./config.ts";
+import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
+import { isNorm, isQueryOrKey, toHfName } from "./names.ts";
+import { permuteHeads } from "./permute.ts";
+import { scalingFromFactors } from "./rope_factors.ts";
+import { readGgufTokenizer } from "./tokenizer_in.ts";
+
+const ROPE_FACTORS = "rope_freqs.weight";
+
+/** A tensor, where it lies and how it is stored. */
+interface Stored extends WeightInfo {
+  readonly start: number;
+  readonly type: BlockType;
+  /** Rows of its heads are interleaved. */
+  readonly interleaved: boolean;
+  /** Its values in the file are larger by this (Gemma's norms). */
+  readonly offset: number;
+}
+
+/** An opened GGUF file: its header is known, none of its weights has been read. */
+export class GgufFile implements WeightFile {
+  private constructor(
+    readonly path: string,
+    /** By Hugging Face's names, in the order of the file. */
+    readonly tensors: ReadonlyMap<string, Stored>,
+    readonly config: LlamaConfig,
+    private readonly header: GgufHeader,
+    private readonly file: FileRange,
+  ) {}
+
+  /**
+   * Opens a `.gguf` file. Throws a {@link UserError} that names what is not supported
+   * (architecture, type of a tensor) or what is wrong with the file.
+   */
+  static async open(path: string): Promise<GgufFile> {
+    const header = await readGgufHeader(path);
+    const named = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
+    const config = readGgufConfig(header.metadata, named);
+    const interleaved = interleavesHeads(architectureOf(header.metadata));
+    const tensors = new Map<string, Stored>();
+    const file = await FileRange.open(path);
+    try {
+      for (const tensor of header.tensors) {
+        const type = checkedType(tensor, file);
+        if (tensor.name === ROPE_FACTORS) continue;
+        // An unknown tensor keeps its name, for the loader to complain about.
+        const name = toHfName(tensor.name) ?? tensor.name;
+        if (isQueryOrKey(name) && tensor.shape[0] % config.headSize !== 0) {
+          throw new UserError(
+            `${path}: tensor ${tensor.name}: ${
+              tensor.shape[0]
+            } rows are no whole number of heads ` +
+              `of ${config.headSize}`,
+          );
+        }
+        tensors.set(name, {
+          name,
+          shape: tensor.shape,
+          dtype: type.name,
+          start: tensor.start,
+          type,
+          interleaved: interleaved && isQueryOrKey(name),
+          offset: isNorm(name) ? config.normOffset : 0,
+        });
+      }
+      const ropeScaling = await readRopeScaling(config, named.get(ROPE_FACTORS), file);
+      const scaled = ropeScaling ? { ...config, ropeScaling } : config;
+      return new GgufFile(path, tensors, scaled, header, file);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** What is known of a tensor; throws a {@link UserError} when there is none of that name. */
+  info(name: string): WeightInfo {
+    return this.#stored(name);
+  }
+
+  /** Elements [start, start + count) as float32, flattened; by default all of them. */
+  async readFloat32(name: string, start = 0, count?: number): Promise<Float32Array<ArrayBuffer>> {
+    const tensor = this.#stored(name);
+    const size = product(tensor.shape), end = start + (count ?? size - start);
+    if (!(0 <= start && start <= end && end <= size)) {
+      throw new UserError(
+        `${this.path}: tensor ${name}: elements [${start}, ${end}) of ${size} asked for`,
+      );
+    }
+    const values = tensor.interleaved
+      ? await this.#readHeads(tensor, start, end)
+      : await readElements(this.file, tensor, start, end);
+    return tensor.offset ? values.map((value) => value - tensor.offset) : values;
+  }
+
+  /** tokenizer.json and tokenizer_config.json as Hugging Face would have written them. */
+  tokenizerFiles(): Map<string, Uint8Array<ArrayBuffer>> {
+    return readGgufTokenizer(this.header.metadata);
+  }
+
+  /** Reads the whole heads that the range touches and puts their rows in order. */
+  async #readHeads(tensor: Stored, start: number, end: number): Promise<Float32Array<ArrayBuffer>> {
+    const { headSize } = this.config;
+    const columns = tensor.shape.length === 1 ? 1 : tensor.shape.at(-1)!;
+    const head = headSize * columns;
+    const first = Math.floor(start / head) * head, last = Math.ceil(end / head) * head;
+    const stored = await readElements(this.file, tensor, first, last);
+    return permuteHeads(stored, { headSize, columns, to: "hf" })
+      .subarray(start - first, end - first);
+  }
+
+  #stored(name: string): Stored {
+    const tensor = this.tensors.get(name);
+    if (!tensor) {
+      const names = [...this.tensors.keys()];
+      throw new UserError(
+        `${this.path}: has no tensor ${name}`,
+        `it has ${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""}`,
+      );
+    }
+    return tensor;
+  }
+
+  close(): void {
+    this.file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The type of a tensor that lies within the file. */
+function checkedType({ name, shape, type: id, start }: GgufTensor, file: FileRange): BlockType {
+  const type = BLOCK_TYPES.get(id);
+  if (!type) {
+    const supported = [...BLOCK_TYPES.values()].map((each) => each.name).join(", ");
+    throw new UserError(
+      `${file.path}: tensor ${name}: type ${blockTypeName(id)} is not supported`,
+      `${supported} are`,
+    );
+  }
+  const columns = shape.at(-1) ?? 0;
+  if (shape.length < 1 || shape.length > 2 || columns % type.elements !== 0) {
+    throw new UserError(
+      `${file.path}: tensor ${name}: must have one or two dimensions, the last a multiple of ` +
+        `${type.elements} for ${type.name}, got [${shape.join(", ")}]`,
+    );
+  }
+  const end = start + product(shape) / type.elements * type.bytes;
+  if (end > file.size) {
+    throw new UserError(
+      `${file.path}: tensor ${name} ends at byte ${end}, the file has ${file.size}`,
+      "was the download or the copy cut off?",
+    );
+  }
+  return type;
+}
+
+/** Elements [start, end) as they lie in the file; the blocks around them are read whole. */
+async function readElements(
+  file: FileRange,
+  { name, start: base, type }: { name: string; start: number; type: BlockType },
+  start: number,
+  end: number,
+): Promise<Float32Array<ArrayBuffer>> {
+  const first = Math.floor(start / type.elements), last = Math.ceil(end / type.elements);
+  const bytes = await file.read(base + first * type.bytes, base + last * type.bytes);
+  if (bytes.length !== (last - first) * type.bytes) {
+    throw new UserError(`${file.path}: tensor ${name}: the file has shrunk since it was opened`);
+  }
+  const values = type.decode(bytes), skipped = first * type.elements;
+  const whole = skipped === start && values.length === end - start;
+  return whole ? values : values.subarray(start - skipped, end - skipped);
+}
+
+/** Llama 3.1's scaling of RoPE, which is stored as a tensor. */
+async function readRopeScaling(
+  config: LlamaConfig,
+  factors: GgufTensor | undefined,
+  file: FileRange,
+): Promise<LlamaConfig["ropeScaling"]> {
+  if (!factors) return undefined;
+  const stored = { ...factors, type: BLOCK_TYPES.get(factors.type)! };
+  const values = await readElements(file, stored, 0, product(factors.shape));
+  return scalingFromFactors(config, values, file.path);
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

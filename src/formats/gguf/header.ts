@@ -1,0 +1,56 @@
+/** The header of a GGUF file: metadata and where its tensors lie, checked against the file's size. */
+import { gguf } from "@huggingface/gguf";
+import { UserError } from "../../gpu/errors.ts";
+import { Metadata } from "./metadata.ts";
+
+/** A tensor as the file has it. */
+export interface GgufTensor {
+  readonly name: string;
+  /** Row-major: ggml lists the fastest dimension first, this is the other way round. */
+  readonly shape: readonly number[];
+  /** ggml's id of its type. */
+  readonly type: number;
+  /** First byte, counted from the start of the file. */
+  readonly start: number;
+}
+
+export interface GgufHeader {
+  readonly metadata: Metadata;
+  readonly tensors: readonly GgufTensor[];
+}
+
+/** Reads the header alone. Throws a {@link UserError} on anything but a whole GGUF header. */
+export async function readGgufHeader(path: string): Promise<GgufHeader> {
+  const info = await Deno.stat(path).catch((error) => {
+    throw new UserError(`${path}: cannot be opened: ${(error as Error).message}`);
+  });
+  if (!info.isFile) throw new UserError(`${path}: is no file`);
+  let header: Awaited<ReturnType<typeof parse>>;
+  try {
+    header = await parse(path);
+  } catch (error) {
+    throw new UserError(`${path}: is no valid GGUF file: ${(error as Error).message}`, NOT_ONE);
+  }
+  // The parser takes what is beyond the end of a file for zeros.
+  if (header.tensorInfoByteRange[1] > info.size) {
+    throw new UserError(`${path}: the file ends within its header`, NOT_ONE);
+  }
+  if (!header.littleEndian) {
+    throw new UserError(`${path}: is big-endian, only little-endian GGUF is supported`);
+  }
+  const tensors = header.tensorInfos.map(({ name, shape, dtype, offset }) => ({
+    name,
+    shape: shape.map(Number).reverse(),
+    type: dtype as number,
+    start: Number(header.tensorDataOffset + offset),
+  }));
+  return { metadata: new Metadata(path, { ...header.metadata }), tensors };
+}
+
+const NOT_ONE = "is this a GGUF file, and whole?";
+
+function parse(path: string) {
+  // A path that looks like an address is still a path.
+  const local = /^https?:/.test(path) ? `./${path}` : path;
+  return gguf(local, { allowLocalFile: true });
+}

@@ -1,0 +1,57 @@
+/**
+ * ggml's "k" types: 256 elements a block, in groups of 32 (or 16) whose scales are quantised too.
+ * They are what most published GGUF files hold: Q4_K_M mixes Q4_K and Q6_K.
+ */
+
+/** Scale and minimum of the scales (float16), 8 pairs of 6 bits, 128 bytes of two codes. */
+export function decodeQ4K(view: DataView, at: number, out: Float32Array, to: number): void {
+  const scale = view.getFloat16(at, true), minimum = view.getFloat16(at + 2, true);
+  for (let group = 0; group < 8; group++) {
+    const d = scale * groupScale(view, at + 4, group), m = minimum * groupMin(view, at + 4, group);
+    // Two groups share 32 bytes: the even one has the low halves.
+    const codes = at + 16 + 32 * (group >> 1), shift = 4 * (group & 1);
+    for (let i = 0; i < 32; i++) {
+      out[to + 32 * group + i] = d * ((view.getUint8(codes + i) >> shift) & 15) - m;
+    }
+  }
+}
+
+/** As Q4_K, with 32 bytes of fifth bits before the codes: bit g of byte i is group g's. */
+export function decodeQ5K(view: DataView, at: number, out: Float32Array, to: number): void {
+  const scale = view.getFloat16(at, true), minimum = view.getFloat16(at + 2, true);
+  for (let group = 0; group < 8; group++) {
+    const d = scale * groupScale(view, at + 4, group), m = minimum * groupMin(view, at + 4, group);
+    const codes = at + 48 + 32 * (group >> 1), shift = 4 * (group & 1);
+    for (let i = 0; i < 32; i++) {
+      const low = (view.getUint8(codes + i) >> shift) & 15;
+      const high = (view.getUint8(at + 16 + i) >> group) & 1;
+      out[to + 32 * group + i] = d * (low | high << 4) - m;
+    }
+  }
+}
+
+/**
+ * The 8 scales and 8 minima of 6 bits in 12 bytes: the first four of each in the low 6 bits of
+ * bytes 0 to 3 and 4 to 7, whose two high bits, with half of bytes 8 to 11, make the others.
+ */
+function groupScale(view: DataView, at: number, group: number): number {
+  if (group < 4) return view.getUint8(at + group) & 63;
+  return (view.getUint8(at + 4 + group) & 15) | (view.getUint8(at + group - 4) >> 6) << 4;
+}
+
+function groupMin(view: DataView, at: number, group: number): number {
+  if (group < 4) return view.getUint8(at + 4 + group) & 63;
+  return (view.getUint8(at + 4 + group) >> 4) | (view.getUint8(at + group) >> 6) << 4;
+}
+
+/** 128 bytes of low halves, 64 of high pairs of bits, 16 signed scales, and their scale; minus 32. */
+export function decodeQ6K(view: DataView, at: number, out: Float32Array, to: number): void {
+  const scale = view.getFloat16(at + 208, true);
+  for (let i = 0; i < 256; i++) {
+    // Halves of 128: four runs of 32, which take turns in the low and high halves of 64 bytes.
+    const half = i >> 7, run = (i >> 5) & 3, place = i & 31;
+    const low = view.getUint8(at + 64 * half + 32 * (run & 1) + place) >> (4 * (run >> 1)) & 15;
+    const high = view.getUint8(at + 128 + 32 * half + place) >> (2 * run) & 3;
+    out[to + i] = scale * view.getInt8(at + 192 + (i >> 4)) * ((low | high << 4) - 32);
+  }
+}

@@ -1,0 +1,83 @@
+/** The key-value pairs of a GGUF file, checked as they are read. */
+import { UserError } from "../../gpu/errors.ts";
+
+/** Reads values by key; every fault is a {@link UserError} that names file, key and value. */
+export class Metadata {
+  constructor(readonly path: string, readonly values: Readonly<Record<string, unknown>>) {}
+
+  has(key: string): boolean {
+    return this.values[key] !== undefined;
+  }
+
+  string(key: string, fallback?: string): string {
+    return this.#read(key, fallback, "a string", (value) => typeof value === "string");
+  }
+
+  flag(key: string, fallback?: boolean): boolean {
+    return this.#read(key, fallback, "true or false", (value) => typeof value === "boolean");
+  }
+
+  /** A positive number. float32 in the file: rounded to the seven digits that such a number has. */
+  positive(key: string, fallback?: number): number {
+    const rule = (value: unknown) => typeof value === "number" && value > 0 && value < Infinity;
+    return Number(this.#read(key, fallback, "a positive number", rule).toPrecision(7));
+  }
+
+  /** A positive integer. */
+  count(key: string, fallback?: number): number {
+    const value = this.#integer(key, fallback, "a positive integer");
+    if (value === 0) throw this.#fault(key, "a positive integer");
+    return value;
+  }
+
+  /** A token id; undefined where there is none. */
+  tokenId(key: string): number | undefined {
+    return this.has(key) ? this.#integer(key, undefined, "a token id") : undefined;
+  }
+
+  strings(key: string): string[] {
+    return this.#list(key, "strings", (value) => typeof value === "string");
+  }
+
+  numbers(key: string): number[] {
+    return this.#list(key, "numbers", (value) => typeof value === "number");
+  }
+
+  flags(key: string): boolean[] {
+    return this.#list(key, "true or false", (value) => typeof value === "boolean");
+  }
+
+  #integer(key: string, fallback: number | undefined, rule: string): number {
+    const holds = (value: unknown) =>
+      ["number", "bigint"].includes(typeof value) && Number.isSafeInteger(Number(value)) &&
+      Number(value) >= 0;
+    return Number(this.#read<number | bigint>(key, fallback, rule, holds));
+  }
+
+  #list<T>(key: string, rule: string, holds: (value: unknown) => boolean): T[] {
+    const all = (value: unknown) => Array.isArray(value) && value.every(holds);
+    return this.#read<T[]>(key, undefined, `a list of ${rule}`, all);
+  }
+
+  #read<T>(
+    key: string,
+    fallback: T | undefined,
+    rule: string,
+    holds: (value: unknown) => boolean,
+  ): T {
+    const value = this.values[key] ?? fallback;
+    if (value === undefined) {
+      throw new UserError(`${this.path}: its metadata lacks ${key} (${rule})`);
+    }
+    if (!holds(value)) throw this.#fault(key, rule);
+    return value as T;
+  }
+
+  #fault(key: string, rule: string): UserError {
+    const value = this.values[key];
+    const shown = Array.isArray(value)
+      ? `a list of ${value.length}`
+      : JSON.stringify(String(value));
+    return new UserError(`${this.path}: ${key} must be ${rule}, got ${shown}`);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * How text is split before byte-level BPE. A GGUF file names the scheme (`tokenizer.ggml.pre`),
+ * Hugging Face's tokenizer.json spells it out. The patterns are those of the models' own
+ * tokenizer.json files, which are what the models were trained with.
+ */
+import { isObject } from "../fields.ts";
+
+export interface PreTokenizer {
+  /** llama.cpp's name, and others it has for the same. */
+  readonly names: readonly string[];
+  readonly normalizer: unknown;
+  readonly preTokenizer: unknown;
+  /** A piece that is a token is taken whole, whatever the merges say. */
+  readonly ignoreMerges: boolean;
+  /** Whether a text begins with BOS where the file does not say. */
+  readonly addBos: boolean;
+}
+
+const byteLevel = (useRegex: boolean) => ({
+  type: "ByteLevel",
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: useRegex,
+});
+const sequence = (...pretokenizers: unknown[]) => ({ type: "Sequence", pretokenizers });
+const isolate = (pattern: string) => ({
+  type: "Split",
+  pattern: { Regex: pattern },
+  behavior: "Isolated",
+  invert: false,
+});
+const split = (pattern: string) => sequence(isolate(pattern), byteLevel(false));
+/** What "Digits" of tokenizer.json splits off, in words that every implementation takes alike. */
+const DIGIT = isolate("\\p{N}");
+
+const LLAMA_3 =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" +
+  "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+const QWEN_2 =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" +
+  "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+const TEKKEN =
+  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" +
+  "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" +
+  "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+const plain = { normalizer: null, ignoreMerges: false, addBos: false };
+
+export const PRE_TOKENIZERS: readonly PreTokenizer[] = [
+  { ...plain, names: ["gpt-2", "default", "mpt", "olmo"], preTokenizer: byteLevel(true) },
+  {
+    ...plain,
+    names: ["smollm", "starcoder", "refact", "command-r"],
+    preTokenizer: sequence(DIGIT, byteLevel(true)),
+  },
+  {
+    ...plain,
+    names: ["llama-bpe", "llama3", "llama-v3"],
+    preTokenizer: split(LLAMA_3),
+    ignoreMerges: true,
+    addBos: true,
+  },
+  {
+    ...plain,
+    names: ["qwen2", "deepseek-r1-qwen"],
+    normalizer: { type: "NFC" },
+    preTokenizer: split(QWEN_2),
+  },
+  {
+    ...plain,
+    names: ["tekken"],
+    preTokenizer: split(TEKKEN),
+    ignoreMerges: true,
+    addBos: true,
+  },
+];
+
+/** The scheme of a pre_tokenizer of tokenizer.json, if llama.cpp has it. */
+export function findPreTokenizer(preTokenizer: unknown): PreTokenizer | undefined {
+  const wanted = signature(preTokenizer);
+  return PRE_TOKENIZERS.find((each) => signature(each.preTokenizer) === wanted);
+}
+
+/** What decides how text is split, without what only decides how offsets are counted. */
+function signature(preTokenizer: unknown): string {
+  if (!isObject(preTokenizer)) return "none";
+  const { type } = preTokenizer;
+  if (type === "Sequence" && Array.isArray(preTokenizer.pretokenizers)) {
+    return preTokenizer.pretokenizers.map(signature).join("; ");
+  }
+  if (type === "Digits" && preTokenizer.individual_digits === true) return signature(DIGIT);
+  const { pattern, behavior, add_prefix_space, use_regex = true } = preTokenizer;
+  return JSON.stringify(
+    type === "ByteLevel" ? { type, add_prefix_space, use_regex } : { type, pattern, behavior },
+  );
+}

@@ -1,0 +1,244 @@
+/** A tokenizer from a GGUF file's metadata, as the files that Hugging Face's tokenizers read. */
+import { UserError } from "../../gpu/errors.ts";
+import { type Merge, mergesFromScores } from "./merges.ts";
+import type { Metadata } from "./metadata.ts";
+import { PRE_TOKENIZERS, type PreTokenizer } from "./pre_tokenizers.ts";
+import { TOKEN_TYPE } from "./token_types.ts";
+
+const KEY = "tokenizer.ggml";
+/** SentencePiece's space. */
+const SPACE = "▁";
+
+/** What the file says of every token. */
+interface Vocabulary {
+  readonly tokens: readonly string[];
+  readonly types: readonly number[];
+}
+
+/**
+ * tokenizer.json and tokenizer_config.json. Byte-level BPE ("gpt2") and SentencePiece's BPE
+ * ("llama") are supported; others are refused by their name with a {@link UserError}.
+ */
+export function readGgufTokenizer(metadata: Metadata): Map<string, Uint8Array<ArrayBuffer>> {
+  const model = metadata.string(`${KEY}.model`);
+  const vocabulary = readVocabulary(metadata);
+  const special = specialTokens(metadata, vocabulary.tokens, model);
+  let json: Record<string, unknown>, addBos: boolean;
+  if (model === "gpt2") {
+    const scheme = preTokenizerOf(metadata);
+    [json, addBos] = [byteLevelJson(metadata, vocabulary, scheme), scheme.addBos];
+  } else if (model === "llama") {
+    [json, addBos] = [sentencePieceJson(metadata, vocabulary, special.unk_token), true];
+  } else {
+    throw new UserError(
+      `${metadata.path}: tokenizer ${model} is not supported`,
+      "gpt2 (byte-level BPE) and llama (SentencePiece BPE) are",
+    );
+  }
+  const add = {
+    bos: metadata.flag(`${KEY}.add_bos_token`, addBos) && special.bos_token !== null,
+    eos: metadata.flag(`${KEY}.add_eos_token`, false) && special.eos_token !== null,
+  };
+  const template = metadata.has("tokenizer.chat_template")
+    ? { chat_template: metadata.string("tokenizer.chat_template") }
+    : {};
+  const bytes = (value: unknown) =>
+    new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n") as Uint8Array<ArrayBuffer>;
+  return new Map([
+    [
+      "tokenizer.json",
+      bytes({
+        version: "1.0",
+        truncation: null,
+        padding: null,
+        added_tokens: addedTokens(vocabulary),
+        ...json,
+        post_processor: postProcessor(
+          add.bos ? special.bos_token : null,
+          add.eos ? special.eos_token : null,
+          vocabulary.tokens,
+        ),
+      }),
+    ],
+    [
+      "tokenizer_config.json",
+      bytes({
+        // The general class: a model's own class would build its tokenizer anew.
+        tokenizer_class: "PreTrainedTokenizerFast",
+        ...special,
+        add_bos_token: add.bos,
+        add_eos_token: add.eos,
+        clean_up_tokenization_spaces: false,
+        ...template,
+      }),
+    ],
+  ]);
+}
+
+function readVocabulary(metadata: Metadata): Vocabulary {
+  const tokens = metadata.strings(`${KEY}.tokens`), types = `${KEY}.token_type`;
+  const given = metadata.has(types)
+    ? metadata.numbers(types)
+    : tokens.map((): number => TOKEN_TYPE.normal);
+  if (given.length === tokens.length) return { tokens, types: given };
+  throw new UserError(
+    `${metadata.path}: ${types} lists ${given.length} tokens of ${tokens.length}`,
+  );
+}
+
+/** As tokenizer_config.json names them; llama.cpp's defaults where an older file does not. */
+function specialTokens(metadata: Metadata, tokens: readonly string[], model: string) {
+  const token = (name: string, sentencePiece?: number) => {
+    const key = `${KEY}.${name}_token_id`;
+    const id = metadata.tokenId(key) ?? (model === "llama" ? sentencePiece : undefined);
+    if (id === undefined) return null;
+    if (id < tokens.length) return tokens[id];
+    throw new UserError(`${metadata.path}: ${key} ${id} is not in the vocabulary`);
+  };
+  return {
+    bos_token: token("bos", 1),
+    eos_token: token("eos", 2),
+    unk_token: token("unknown", 0),
+    pad_token: token("padding"),
+  };
+}
+
+function preTokenizerOf(metadata: Metadata): PreTokenizer {
+  const name = metadata.string(`${KEY}.pre`, "default");
+  const found = PRE_TOKENIZERS.find(({ names }) => names.includes(name));
+  if (found) return found;
+  throw new UserError(
+    `${metadata.path}: pre-tokenizer ${name} is not supported`,
+    `${PRE_TOKENIZERS.flatMap(({ names }) => names).join(", ")} are`,
+  );
+}
+
+const BPE = {
+  type: "BPE",
+  dropout: null,
+  unk_token: null as string | null,
+  continuing_subword_prefix: null,
+  end_of_word_suffix: null,
+  fuse_unk: false,
+  byte_fallback: false,
+  ignore_merges: false,
+};
+
+function byteLevelJson(metadata: Metadata, vocabulary: Vocabulary, scheme: PreTokenizer) {
+  const decoder = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true };
+  return {
+    normalizer: scheme.normalizer,
+    pre_tokenizer: scheme.preTokenizer,
+    decoder: { ...decoder, use_regex: true },
+    model: {
+      ...BPE,
+      ignore_merges: scheme.ignoreMerges,
+      vocab: vocabOf(vocabulary),
+      merges: metadata.strings(`${KEY}.merges`).map(toMerge),
+    },
+  };
+}
+
+function sentencePieceJson(metadata: Metadata, vocabulary: Vocabulary, unknown: string | null) {
+  const { types } = vocabulary;
+  // Runs of spaces are stored as such when they are a user's tokens.
+  const tokens = vocabulary.tokens.map((token) => /^ +$/.test(token) ? toSpaces(token) : token);
+  const vocab = vocabOf({ tokens, types });
+  const prefixed = metadata.flag(`${KEY}.add_space_prefix`, true);
+  const replace = { type: "Replace", pattern: { String: " " }, content: SPACE };
+  return {
+    // llama.cpp, like the first LLaMA's tokenizer.json, puts a space before every piece of text,
+    // whether it begins with one or not.
+    normalizer: prefixed
+      ? { type: "Sequence", normalizers: [{ type: "Prepend", prepend: SPACE }, replace] }
+      : replace,
+    pre_tokenizer: null,
+    decoder: {
+      type: "Sequence",
+      decoders: [
+        { type: "Replace", pattern: { String: SPACE }, content: " " },
+        { type: "ByteFallback" },
+        { type: "Fuse" },
+        ...(prefixed ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : []),
+      ],
+    },
+    model: {
+      ...BPE,
+      unk_token: unknown,
+      fuse_unk: true,
+      byte_fallback: true,
+      vocab,
+      merges: metadata.has(`${KEY}.merges`)
+        ? metadata.strings(`${KEY}.merges`).map(toMerge)
+        : sentencePieceMerges(metadata, { tokens, types }),
+    },
+  };
+}
+
+function sentencePieceMerges(metadata: Metadata, { tokens, types }: Vocabulary): Merge[] {
+  const scores = metadata.numbers(`${KEY}.scores`);
+  // Converters give a user's tokens, such as Gemma's runs of spaces, a score far below the others;
+  // in Gemma's vocabulary the order of the tokens is that of the merges.
+  const ordered = metadata.string("general.architecture", "").startsWith("gemma");
+  const isPiece = (token: string, id: number) =>
+    types[id] === TOKEN_TYPE.normal || (types[id] === TOKEN_TYPE.userDefined && isSpaces(token));
+  const pieces = new Map(
+    tokens.map((token, id) => [token, id] as const)
+      .filter(([token, id]) => isPiece(token, id)),
+  );
+  return mergesFromScores(pieces, (id) => ordered ? -id : scores[id]);
+}
+
+const toSpaces = (token: string) => SPACE.repeat(token.length);
+const isSpaces = (token: string) => /^▁+$/.test(token);
+
+/** Ids that exist only to fill the embedding have no token in Hugging Face's files. */
+function isFiller(token: string, type: number): boolean {
+  return type === TOKEN_TYPE.unused && /^\[PAD\d+\]$/.test(token);
+}
+
+function vocabOf({ tokens, types }: Vocabulary): Record<string, number> {
+  const entries = tokens.map((token, id) => [token, id] as const);
+  return Object.fromEntries(entries.filter(([token, id]) => !isFiller(token, types[id])));
+}
+
+function toMerge(text: string): Merge {
+  const at = text.indexOf(" ", 1);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function addedTokens({ tokens, types }: Vocabulary) {
+  const special = (type: number) => type === TOKEN_TYPE.control || type === TOKEN_TYPE.unknown;
+  return tokens.map((content, id) => ({
+    id,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: special(types[id]),
+  })).filter(({ content, id, special }) =>
+    special || (types[id] === TOKEN_TYPE.userDefined && !/^ +$/.test(content))
+  );
+}
+
+/** What puts BOS before a text and EOS behind it. */
+function postProcessor(bos: string | null, eos: string | null, tokens: readonly string[]) {
+  if (bos === null && eos === null) return null;
+  const token = (name: string | null, sequence: number) =>
+    name === null ? [] : [{ SpecialToken: { id: name, type_id: sequence } }];
+  const text = (id: string, sequence: number) => [
+    ...token(bos, sequence),
+    { Sequence: { id, type_id: sequence } },
+    ...token(eos, sequence),
+  ];
+  const names = [...new Set([bos, eos].filter((name) => name !== null))];
+  return {
+    type: "TemplateProcessing",
+    single: text("A", 0),
+    pair: [...text("A", 0), ...text("B", 1)],
+    special_tokens: Object.fromEntries(
+      names.map((name) => [name, { id: name, ids: [tokens.indexOf(name)], tokens: [name] }]),
+    ),
+  };
+}

@@ -1,0 +1,30 @@
+/** Values of a GGUF file's metadata with their types, as `@huggingface/gguf` writes them. */
+import { GGUFValueType, type MetadataValue } from "@huggingface/gguf";
+
+export interface TypedValue {
+  readonly value: MetadataValue;
+  readonly type: GGUFValueType;
+  /** Of the elements, where the type is a list. */
+  readonly subType?: GGUFValueType;
+}
+
+export type KeyValues = Record<string, TypedValue>;
+
+const { STRING, UINT32, INT32, FLOAT32, BOOL, ARRAY } = GGUFValueType;
+const list = (values: readonly (string | number | boolean)[], subType: GGUFValueType) => ({
+  value: [...values],
+  type: ARRAY,
+  subType,
+});
+
+/** A value of each type that is written here. */
+export const value = {
+  string: (value: string): TypedValue => ({ value, type: STRING }),
+  uint32: (value: number): TypedValue => ({ value, type: UINT32 }),
+  float32: (value: number): TypedValue => ({ value, type: FLOAT32 }),
+  flag: (value: boolean): TypedValue => ({ value, type: BOOL }),
+  strings: (values: readonly string[]): TypedValue => list(values, STRING),
+  int32s: (values: readonly number[]): TypedValue => list(values, INT32),
+  float32s: (values: readonly number[]): TypedValue => list(values, FLOAT32),
+  flags: (values: readonly boolean[]): TypedValue => list(values, BOOL),
+} as const;

@@ -1,0 +1,21 @@
+/** What the loader asks of a file of weights, whatever its format. */
+
+/** A tensor of a {@link WeightFile}. */
+export interface WeightInfo {
+  readonly name: string;
+  /** Row-major, as Hugging Face's checkpoints have it: (out, in) for a matrix. */
+  readonly shape: readonly number[];
+  /** As the format calls it: BF16, F32, Q4_K and so on. */
+  readonly dtype: string;
+}
+
+/** An opened file or folder of weights; its data is read on demand, a range at a time. */
+export interface WeightFile {
+  readonly path: string;
+  /** By Hugging Face's names. */
+  readonly tensors: ReadonlyMap<string, WeightInfo>;
+  /** Elements [start, start + count) as float32, flattened; by default all of them. */
+  readFloat32(name: string, start?: number, count?: number): Promise<Float32Array<ArrayBuffer>>;
+  close(): void;
+  [Symbol.dispose](): void;
+}
