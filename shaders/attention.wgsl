@@ -7,7 +7,7 @@
 // maximum and sum a row (online softmax), so no matrix of scores is ever in memory. A later
 // dispatch can go on where a walk ended: it finds out and logsumexp there, and adds its own.
 // A row may see none of the first blocks that its neighbours see: its maximum is then LOWEST, and
-// whatever it summed shrinks to zero at the first key that it does see. Every row sees one: its own.
+// whatever it summed shrinks to zero at the first key that it does see. Each row sees one: its own.
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)

@@ -3,10 +3,18 @@ import { attentionBackward } from "../../src/kernels/attention_backward.ts";
 import { matmulVariant } from "../../src/kernels/matmul.ts";
 import type { Bench, BenchCase, Sizes } from "../case.ts";
 
+/** The causal half of B sequences, and one four times as long of which a sliding window is seen. */
 export function attentionCases({ B, T, H, D }: Sizes): BenchCase[] {
-  const shape = `B=${B} T=${T} H=${H} D=${D} bfloat16`;
-  // The causal half of two T x T x D products for every head; the backward pass makes five of them.
-  const product = B * H * T * T * D;
+  return [...casesOf(B, T, H, D), ...casesOf(1, 4 * T, H, D, T / 4)];
+}
+
+function casesOf(B: number, T: number, H: number, D: number, window = T): BenchCase[] {
+  const name = window < T ? "attention_window" : "attention";
+  const seen = window < T ? ` window=${window}` : "";
+  const shape = `B=${B} T=${T} H=${H} D=${D}${seen} bfloat16`;
+  // Forward two products of D for every query of a head and key that it sees; backward five.
+  const pairs = window < T ? T * window - window * window / 2 : T * T / 2;
+  const product = 2 * B * H * pairs * D;
   const operands = (bench: Bench, names: readonly string[]) =>
     names.map((name) => bench.tensor(name, [B * T, H * D], "bfloat16"));
   const heads = { heads: H, keyValueHeads: H, headSize: D };
@@ -18,16 +26,33 @@ export function attentionCases({ B, T, H, D }: Sizes): BenchCase[] {
       backward,
       ...heads,
     });
+  const firstKeysOf = (bench: Bench) => {
+    const firstKeys = bench.integers("first_keys", B * T, 1);
+    const first = (_: unknown, n: number) => Math.max(0, n % T - window + 1);
+    bench.gpu.write(firstKeys, Uint32Array.from({ length: B * T }, first));
+    return firstKeys;
+  };
   return [
     {
-      name: "attention",
+      name,
       shape,
       prepare(bench) {
         const [q, k, v, out] = operands(bench, ["q", "k", "v", "out"]);
         const logsumexp = bench.tensor("logsumexp", [B * T, H]);
-        const workspace = workspaceOf(bench, false);
+        const workspace = workspaceOf(bench, false), firstKeys = firstKeysOf(bench);
         const lengths = { queryLength: T, keyLength: T, keyCapacity: T };
-        const io = { q, k, v, out, logsumexp, batch: B, workspace, ...lengths, ...heads };
+        const io = {
+          q,
+          k,
+          v,
+          out,
+          logsumexp,
+          firstKeys,
+          batch: B,
+          workspace,
+          ...lengths,
+          ...heads,
+        };
         return {
           record: (pass) => attention(pass, io),
           flops: 2 * product,
@@ -35,7 +60,7 @@ export function attentionCases({ B, T, H, D }: Sizes): BenchCase[] {
       },
     },
     {
-      name: "attention_backward",
+      name: `${name}_backward`,
       shape,
       prepare(bench) {
         const [q, k, v, out, dout, dq, dk, dv] = operands(
@@ -44,9 +69,9 @@ export function attentionCases({ B, T, H, D }: Sizes): BenchCase[] {
         );
         const logsumexp = bench.tensor("logsumexp", [B * T, H]);
         const delta = bench.tensor("delta", [B * T, 2 * H]);
-        const workspace = workspaceOf(bench, true);
+        const workspace = workspaceOf(bench, true), firstKeys = firstKeysOf(bench);
         const gradients = { dout, dq, dk, dv, delta };
-        const saved = { q, k, v, out, logsumexp };
+        const saved = { q, k, v, out, logsumexp, firstKeys };
         const io = { ...saved, ...gradients, batch: B, length: T, workspace, ...heads };
         return {
           record: (pass) => attentionBackward(pass, io),

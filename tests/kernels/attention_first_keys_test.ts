@@ -82,7 +82,13 @@ const CASES: Record<string, Case> = {
     shape: training(EXAMPLES.map((each) => laterOf(each, windowed(137, 8))), 4, 4, 32),
     loopRounds: [undefined, 1],
   },
-  "four heads of 256 on one": { shape: training([windowed(70, 8)], 4, 1, 256) },
+  "four heads of 256 on one": {
+    shape: training([windowed(70, 8)], 4, 1, 256),
+    formats: ["float32", "bfloat16"],
+  },
+  "more sequences than the textures hold": {
+    shape: training(Array.from({ length: 70 }, (_, i) => packed(i + 1, 129 - i)), 1, 1, 8),
+  },
   "more work than a dispatch may do": { shape: training([windowed(1024, 64)], 3, 1, 32) },
 };
 
