@@ -191,8 +191,11 @@ function assertCounts({ batchSize, seqLen, shuffleBuffer = 0, tokenizer, vocabSi
   if (faults.length) throw new UserError(`data: ${faults.join("\n  ")}`);
 }
 
-/** A position belongs to the stream it was taken from. */
-function assertSame(position: DataPosition, of: DataPosition["of"]): void {
+/** A position belongs to the stream it was taken from; throws a {@link UserError} on another. */
+export function assertSame(
+  position: Pick<DataPosition, "version" | "of">,
+  of: DataPosition["of"],
+): void {
   if (position.version !== 1) {
     throw new UserError(`data position of version ${position.version}, only 1 is known`);
   }

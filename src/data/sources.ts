@@ -92,6 +92,7 @@ export class Corpus {
   }
 }
 
-function isHeldOut(text: string, share: number): boolean {
+/** Whether a document of that text belongs to the held-out share. */
+export function isHeldOut(text: string, share: number): boolean {
   return hashText(text) < share * 2 ** 32;
 }

@@ -1,0 +1,142 @@
+/**
+ * LLaMA-Factory's `dataset_info.json`: names for data sets, with where they lie and what their
+ * fields are called.
+ */
+import { join } from "@std/path";
+import { isObject } from "../../formats/fields.ts";
+import { UserError } from "../../gpu/errors.ts";
+import { unreadable } from "../documents.ts";
+import { type RecordFormat, recordFormat } from "./record_format.ts";
+import { DEFAULT_TAGS } from "./records.ts";
+import type { ExampleSource } from "./sources.ts";
+
+type Json = Record<string, unknown>;
+
+const FILE = "dataset_info.json";
+
+/** What an entry may say. `subset` and `split` speak of a hub's repository: a file has none. */
+const KEYS = ["file_name", "formatting", "columns", "tags", "num_samples", "ranking"];
+const IGNORED_KEYS = ["subset", "split"];
+const ALPACA_COLUMNS = ["prompt", "query", "response", "history", "system", "tools"];
+const SHAREGPT_COLUMNS = ["messages", "system", "tools"];
+
+/**
+ * The sources of the named data sets. Throws a {@link UserError} with all that is wrong: a name
+ * that is not there, a key that is not supported here. Nothing is silently left out.
+ */
+export async function datasetSources(
+  folder: string,
+  names: readonly string[],
+): Promise<ExampleSource[]> {
+  const path = join(folder, FILE);
+  const info = parse(
+    path,
+    await Deno.readTextFile(path).catch((error) => {
+      throw unreadable(path, error);
+    }),
+  );
+  const faults: string[] = [];
+  const sources = names.flatMap((name) => {
+    const entry = Object.hasOwn(info, name) ? info[name] : undefined;
+    if (!isObject(entry)) {
+      faults.push(`has no data set "${name}"; it has ${Object.keys(info).join(", ") || "none"}`);
+      return [];
+    }
+    return sourceOf(folder, name, entry, (message) => faults.push(`${name}: ${message}`));
+  });
+  if (faults.length) throw new UserError(`${path}: ${faults.join("\n  ")}`);
+  return sources;
+}
+
+function parse(path: string, text: string): Json {
+  try {
+    const json = JSON.parse(text);
+    if (isObject(json)) return json;
+  } catch (error) {
+    throw new UserError(`${path}: is no valid JSON: ${(error as Error).message}`);
+  }
+  throw new UserError(`${path}: must be a JSON object of data sets by name`);
+}
+
+function sourceOf(
+  folder: string,
+  name: string,
+  entry: Json,
+  fault: (message: string) => void,
+): ExampleSource[] {
+  for (const key of Object.keys(entry)) {
+    if (!KEYS.includes(key) && !IGNORED_KEYS.includes(key)) {
+      fault(`"${key}" is not supported here; known are ${KEYS.join(", ")}`);
+    }
+  }
+  if (entry.ranking === true) fault(`"ranking": preference data is not supported here`);
+  const { file_name: file, num_samples: limit, formatting = "alpaca" } = entry;
+  if (typeof file !== "string") {
+    fault(`"file_name" must name a file of the folder, got ${JSON.stringify(file)}`);
+  }
+  if (
+    limit !== undefined && limit !== null && !(Number.isSafeInteger(limit) && Number(limit) > 0)
+  ) {
+    fault(`"num_samples" must be a positive integer, got ${JSON.stringify(limit)}`);
+  }
+  if (formatting !== "alpaca" && formatting !== "sharegpt" && formatting !== "openai") {
+    fault(`"formatting" must be alpaca, sharegpt or openai, got ${JSON.stringify(formatting)}`);
+    return [];
+  }
+  const format = formatOf(formatting, entry, fault);
+  return [{ spec: join(folder, String(file)), name, format, limit: limit as number ?? undefined }];
+}
+
+function formatOf(
+  formatting: "alpaca" | "sharegpt" | "openai",
+  entry: Json,
+  fault: (message: string) => void,
+): RecordFormat {
+  const allowed = formatting === "alpaca" ? ALPACA_COLUMNS : SHAREGPT_COLUMNS;
+  const columns = stringsIn(entry, "columns", allowed, fault);
+  const tags = stringsIn(entry, "tags", Object.keys(DEFAULT_TAGS), fault);
+  if (formatting !== "alpaca") {
+    // Of the columns that are not named, only that of the messages has a default.
+    const named = columns
+      ? { system: columns.system ?? null, tools: columns.tools ?? null }
+      : { system: null, tools: null };
+    const format = recordFormat(formatting, {
+      ...named,
+      ...(columns?.messages ? { messages: columns.messages } : {}),
+    });
+    return tags ? { ...format, tags: { ...DEFAULT_TAGS, ...tags } } : format;
+  }
+  if (tags) fault(`"tags" belong to formatting sharegpt`);
+  if (!columns) return recordFormat("alpaca", { history: null, system: null, tools: null });
+  const { prompt, query = null, response, history = null, system = null, tools = null } = columns;
+  if (prompt === undefined) {
+    fault(`"columns" must say which field is the "prompt"`);
+    return recordFormat("alpaca");
+  }
+  // A prompt and nothing else is a text, as in the entries for continued pre-training.
+  if (response === undefined) return recordFormat("text", { prompt });
+  return recordFormat("alpaca", { prompt, query, response, history, system, tools });
+}
+
+/** The object `entry[key]`, of which every name must be allowed and every value a string. */
+function stringsIn(
+  entry: Json,
+  key: string,
+  allowed: readonly string[],
+  fault: (message: string) => void,
+): Record<string, string | undefined> | undefined {
+  const value = entry[key];
+  if (value === undefined || value === null) return undefined;
+  if (!isObject(value)) {
+    fault(`"${key}" must be an object, got ${JSON.stringify(value)}`);
+    return undefined;
+  }
+  for (const [name, each] of Object.entries(value)) {
+    if (!allowed.includes(name)) {
+      fault(`"${key}.${name}" is not supported here; known are ${allowed.join(", ")}`);
+    } else if (typeof each !== "string") {
+      fault(`"${key}.${name}" must be a string, got ${JSON.stringify(each)}`);
+    }
+  }
+  return value as Record<string, string>;
+}

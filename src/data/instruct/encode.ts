@@ -1,0 +1,77 @@
+/** An example to tokens, and which of them are learned. */
+import { UserError } from "../../gpu/errors.ts";
+import type { Tokenizer } from "../tokenizer.ts";
+import { assistantSpans } from "./assistant_spans.ts";
+import type { ChatTemplate, Span } from "./chat_template.ts";
+import type { Example } from "./example.ts";
+import { beginsWithBos } from "./templates.ts";
+import { tokensIn } from "./token_spans.ts";
+
+export interface EncodeExampleOptions {
+  readonly tokenizer: Tokenizer;
+  /** Made when the first dialogue needs it: other examples need none. */
+  readonly template: () => ChatTemplate;
+  /** The model's: larger ids are refused. */
+  readonly vocabSize: number;
+  /** Whether the prompts are learned too; default false. */
+  readonly trainOnPrompt?: boolean;
+}
+
+export interface EncodedExample {
+  readonly ids: readonly number[];
+  /** A one for each token that is learned. */
+  readonly trained: Uint8Array<ArrayBuffer>;
+  /** See {@link Dialogue}. */
+  readonly lost: number;
+}
+
+/** Throws a {@link UserError} with the example's place when it cannot be encoded. */
+export function encodeExample(example: Example, options: EncodeExampleOptions): EncodedExample {
+  const { tokenizer, trainOnPrompt = false } = options;
+  const { text, spans, lost } = written(example, options);
+  const ids = tokenizer.encode(text, { addSpecialTokens: false });
+  let trained = trainOnPrompt
+    ? new Uint8Array(ids.length).fill(1)
+    : tokensIn(tokenizer, text, ids, spans);
+  if (example.kind !== "chat") {
+    // No template says how these begin and end: as the tokenizer begins its texts, and with EOS.
+    const begin = beginsWithBos(tokenizer) ? [tokenizer.bosTokenId!] : [];
+    const end = tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId];
+    const whole = trainOnPrompt || example.kind === "text" ? 1 : 0;
+    trained = Uint8Array.from([...begin.map(() => whole), ...trained, ...end.map(() => 1)]);
+    ids.unshift(...begin);
+    ids.push(...end);
+  }
+  assertKnown(ids, example, options);
+  return { ids, trained, lost };
+}
+
+function written(
+  example: Example,
+  { template }: EncodeExampleOptions,
+): { text: string; spans: readonly Span[]; lost: number } {
+  switch (example.kind) {
+    case "chat":
+      return assistantSpans(template(), example);
+    case "completion": {
+      const text = example.prompt + example.completion;
+      return { text, spans: [[example.prompt.length, text.length]], lost: 0 };
+    }
+    case "text":
+      return { text: example.text, spans: [[0, example.text.length]], lost: 0 };
+  }
+}
+
+function assertKnown(
+  ids: readonly number[],
+  { where }: Example,
+  { tokenizer, vocabSize }: EncodeExampleOptions,
+): void {
+  const foreign = ids.find((id) => id >= vocabSize);
+  if (foreign === undefined) return;
+  throw new UserError(
+    `${where}: token ${foreign} (${JSON.stringify(tokenizer.decode([foreign]))}) is outside the ` +
+      `model's vocabulary of ${vocabSize}`,
+    `the tokenizer has ${tokenizer.vocabSize} tokens: is it this model's?`,
+  );
+}

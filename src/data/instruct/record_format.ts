@@ -1,0 +1,89 @@
+/** The formats of instruction data, and which of them a file has. */
+import { isObject } from "../../formats/fields.ts";
+import { UserError } from "../../gpu/errors.ts";
+
+export const FORMATS = ["alpaca", "sharegpt", "openai", "prompt_completion", "text"] as const;
+export type FormatName = (typeof FORMATS)[number];
+
+/** Where a record keeps what; names as in LLaMA-Factory's dataset_info.json. Null: nowhere. */
+export interface Columns {
+  readonly prompt: string;
+  readonly query: string | null;
+  readonly response: string;
+  readonly history: string | null;
+  readonly messages: string;
+  readonly system: string | null;
+  readonly tools: string | null;
+}
+
+/** What a message calls its fields and its roles; names as in dataset_info.json. */
+export interface Tags {
+  readonly role_tag: string;
+  readonly content_tag: string;
+  readonly user_tag: string;
+  readonly assistant_tag: string;
+  readonly observation_tag: string;
+  readonly function_tag: string;
+  readonly system_tag: string;
+}
+
+export interface RecordFormat {
+  readonly name: FormatName;
+  readonly columns: Columns;
+  /** When absent, a message may use ShareGPT's tags or OpenAI's. */
+  readonly tags?: Tags;
+}
+
+const ALPACA: Columns = {
+  prompt: "instruction",
+  query: "input",
+  response: "output",
+  history: "history",
+  messages: "",
+  system: "system",
+  tools: "tools",
+};
+
+const COLUMNS: Record<FormatName, Columns> = {
+  alpaca: ALPACA,
+  sharegpt: { ...ALPACA, messages: "conversations" },
+  openai: { ...ALPACA, messages: "messages", system: null },
+  prompt_completion: { ...ALPACA, prompt: "prompt", response: "completion" },
+  text: { ...ALPACA, prompt: "text" },
+};
+
+/** A format with its usual columns. */
+export function recordFormat(name: FormatName, columns: Partial<Columns> = {}): RecordFormat {
+  return { name, columns: { ...COLUMNS[name], ...columns } };
+}
+
+/** How a format is told from the others: the fields its first record must have. */
+const SIGNS: Record<FormatName, readonly string[]> = {
+  openai: ["messages"],
+  sharegpt: ["conversations"],
+  alpaca: ["instruction", "output"],
+  prompt_completion: ["prompt", "completion"],
+  text: ["text"],
+};
+
+/** The format of a file by its first record; throws a {@link UserError} when it has none. */
+export function detectFormat(record: unknown, where: string): RecordFormat {
+  if (!isObject(record)) {
+    throw new UserError(`${where}: a record must be a JSON object, got ${excerpt(record)}`);
+  }
+  const name = (Object.keys(SIGNS) as FormatName[])
+    .find((each) => SIGNS[each].every((field) => field in record));
+  if (name) return recordFormat(name);
+  const known = FORMATS.map((each) => `${each} (${SIGNS[each].join(", ")})`).join("; ");
+  throw new UserError(
+    `${where}: no format of instruction data has the fields ` +
+      (Object.keys(record).join(", ") || "of an empty object"),
+    `known are ${known}; other names are declared in a dataset_info.json`,
+  );
+}
+
+/** A value as a message shows it: not a book. */
+export function excerpt(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

@@ -1,0 +1,61 @@
+/** What became of the examples of a data set. */
+import { UserError } from "../../gpu/errors.ts";
+
+export interface InstructReport {
+  /** Examples that are trained (or evaluated) on. */
+  examples: number;
+  /** Examples that are not, by reason. */
+  readonly skipped: Record<SkipReason, number>;
+  /** Examples of which the end was cut off. */
+  truncated: number;
+  /** Tokens of all examples, and those that are predicted and learned. */
+  tokens: number;
+  trainedTokens: number;
+  /** Turns of the assistant that the template shows otherwise than they are generated. */
+  lostTurns: number;
+  /** What the user should know. */
+  readonly notes: string[];
+}
+
+export type SkipReason = "noAnswer" | "rewritten" | "nothingLearned" | "cutAway";
+
+const REASONS: Record<SkipReason, string> = {
+  noAnswer: "without a turn of the assistant",
+  rewritten: "whose answers the chat template rewrites",
+  nothingLearned: "with nothing to learn",
+  cutAway: "whose answers begin after the end of a row",
+};
+
+export function emptyReport(): InstructReport {
+  return {
+    examples: 0,
+    skipped: { noAnswer: 0, rewritten: 0, nothingLearned: 0, cutAway: 0 },
+    truncated: 0,
+    tokens: 0,
+    trainedTokens: 0,
+    lostTurns: 0,
+    notes: [],
+  };
+}
+
+/** "3 without a turn of the assistant, 1 with nothing to learn"; empty when none was skipped. */
+export function skippedText({ skipped }: InstructReport): string {
+  return (Object.keys(REASONS) as SkipReason[])
+    .filter((reason) => skipped[reason] > 0)
+    .map((reason) => `${skipped[reason]} ${REASONS[reason]}`)
+    .join(", ");
+}
+
+/** Throws a {@link UserError} that says why, when no example is left. */
+export function assertExamples(
+  report: InstructReport,
+  { what, seqLen, hint }: { what: string; seqLen: number; hint?: string },
+): void {
+  if (report.examples > 0) return;
+  const skipped = skippedText(report);
+  if (!skipped) throw new UserError(`${what} has no examples`, hint);
+  throw new UserError(
+    `${what} has no example to train on: ${skipped}`,
+    report.skipped.cutAway > 0 ? `rows are of ${seqLen} tokens: --seq-len sets more` : hint,
+  );
+}

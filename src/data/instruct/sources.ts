@@ -1,0 +1,80 @@
+/** From what a user names to examples, one after another. */
+import { UserError } from "../../gpu/errors.ts";
+import { type DataFile, isText, listFiles } from "../files.ts";
+import type { Example } from "./example.ts";
+import { detectFormat, type FormatName, type RecordFormat, recordFormat } from "./record_format.ts";
+import { toExample } from "./records.ts";
+
+/** A data set: a file or a folder. */
+export interface ExampleSource {
+  readonly spec: string;
+  /** For reports; by default the specification. */
+  readonly name?: string;
+  /** By default each file's first record tells. */
+  readonly format?: RecordFormat;
+  /** The first so many examples of it. */
+  readonly limit?: number;
+}
+
+export function sourcesOf(
+  specs: readonly string[],
+  { format, limit }: { format?: FormatName; limit?: number } = {},
+): ExampleSource[] {
+  return specs.map((spec) => ({ spec, format: format && recordFormat(format), limit }));
+}
+
+/**
+ * Whether the files are for instruction tuning, or plain texts (`.txt`, `.md`) to go on
+ * pre-training with, which {@link BatchStream} packs without regard to where a text ends. Records
+ * with a `text` are instruction data: each is an example of its own.
+ */
+export async function kindOfData(specs: readonly string[]): Promise<"instruct" | "text"> {
+  const files = await listFiles(specs);
+  const texts = files.filter(isText);
+  if (texts.length === 0) return "instruct";
+  if (texts.length === files.length) return "text";
+  throw new UserError(
+    `data: ${texts[0].path} is a text, ${files.find((file) => !isText(file))!.path} has records: ` +
+      "one run takes one kind",
+    'convert the texts to records: {"text": "…"}, one a line',
+  );
+}
+
+export interface SourceFiles {
+  readonly source: ExampleSource;
+  readonly files: readonly DataFile[];
+}
+
+/** Lists the files of the sources; throws a {@link UserError} on one that has no records. */
+export async function listSources(sources: readonly ExampleSource[]): Promise<SourceFiles[]> {
+  const listed: SourceFiles[] = [];
+  for (const source of sources) {
+    const files = await listFiles([source.spec]);
+    const text = files.find(isText);
+    if (text) {
+      throw new UserError(
+        `${text.path}: a text has no examples`,
+        'convert it to records, {"text": "…"} one a line, or train on texts alone',
+      );
+    }
+    listed.push({ source, files });
+  }
+  if (listed.length === 0) throw new UserError("data: no file was given");
+  return listed;
+}
+
+/** The examples of the listed files, in order. */
+export async function* examplesOf(listed: readonly SourceFiles[]): AsyncGenerator<Example> {
+  for (const { source, files } of listed) {
+    let left = source.limit ?? Infinity;
+    for (const file of files) {
+      if (left === 0) break;
+      let format = source.format;
+      for await (const { value, where } of file.records!(file.path)) {
+        format ??= detectFormat(value, where);
+        yield toExample(value, format, where);
+        if (--left === 0) break;
+      }
+    }
+  }
+}

@@ -1,0 +1,322 @@
+/** Batches of instruction data, from where a checkpoint left off. */
+import { UserError } from "../../gpu/errors.ts";
+import { assertSame, type Batch, type BatchSource, IGNORED } from "../batches.ts";
+import { hashText } from "../random.ts";
+import { isHeldOut, type Share } from "../sources.ts";
+import type { Tokenizer } from "../tokenizer.ts";
+import type { ChatTemplate } from "./chat_template.ts";
+import { encodeExample } from "./encode.ts";
+import { contentOf, type Example } from "./example.ts";
+import type { FormatName } from "./record_format.ts";
+import { assertExamples, emptyReport, type InstructReport } from "./report.ts";
+import { RowPlan } from "./row_plan.ts";
+import { examplesOf, type ExampleSource, listSources, sourcesOf } from "./sources.ts";
+import { ExampleStore } from "./store.ts";
+import { chatTemplate, spelledMarks } from "./templates.ts";
+
+export interface InstructOptions {
+  /** Files and folders, or what {@link datasetSources} gives for the names of data sets. */
+  readonly data: readonly (string | ExampleSource)[];
+  /** When given, nothing of `data` is held out. */
+  readonly evalData?: readonly (string | ExampleSource)[];
+  readonly split: "train" | "eval";
+  readonly tokenizer: Tokenizer;
+  /** The model's; by default the tokenizer's. */
+  readonly vocabSize?: number;
+  readonly batchSize: number; // B
+  /** Longer examples are cut at their end; LLaMA-Factory's `cutoff_len`. */
+  readonly seqLen: number; // T
+  /** By default each file's first record tells. */
+  readonly format?: FormatName;
+  /** A name of {@link TEMPLATE_NAMES}; by default the tokenizer's own. */
+  readonly template?: string;
+  /** Whether the prompts are learned too; default false: only what the assistant says. */
+  readonly trainOnPrompt?: boolean;
+  /** Several whole examples a row, none of which sees another; default true. */
+  readonly packing?: boolean;
+  readonly seed?: number;
+  /** Share of `data` that `eval` gets and `train` goes without; default 0.05. */
+  readonly heldOutShare?: number;
+  /** The first so many examples of each data set. */
+  readonly maxSamples?: number;
+  /** Whether the stream begins again at its end; by default training does. */
+  readonly repeat?: boolean;
+  readonly position?: InstructPosition;
+  /** Called now and then while the examples are encoded. */
+  readonly onProgress?: (done: { examples: number; tokens: number }) => void;
+  /** The day that templates which tell it are rendered with; default today. */
+  readonly now?: Date;
+}
+
+/** Where a stream stands. JSON. */
+export interface InstructPosition {
+  readonly version: 1;
+  /** What the stream depends on; a resume with anything else would give other batches. */
+  readonly of: Readonly<Record<string, string | number>>;
+  /** See {@link InstructOptions.now}; a resumed run goes on with the day it began on. */
+  readonly now: string;
+  /** Rows of the epoch that were given out. */
+  readonly place: { readonly epoch: number; readonly row: number };
+}
+
+const PROGRESS_EVERY = 500;
+
+/**
+ * A stream of batches of whole examples. The same options give the same batches, and a stream
+ * opened at the {@link position} of another gives exactly those that the other would have given
+ * next. The batch size is not part of the position.
+ *
+ * All examples are encoded when it is opened (about six bytes a token stay in memory: 50,000
+ * dialogues of 300 tokens take 90 MB), so that their faults are said before training starts and
+ * the number of rows is known.
+ *
+ * An example takes as many places of a row as it has tokens; the last predicts nothing. In a
+ * packed row, `firstKeys` says where each position's own example begins. Positions are not counted
+ * anew there: rotary embeddings tell only distances.
+ *
+ * @example
+ * ```ts
+ * const stream = await InstructStream.open({
+ *   data: ["alpaca.json"], split: "train", tokenizer, batchSize: 8, seqLen: 1024,
+ * });
+ * const steps = Math.ceil(3 * stream.rowsPerEpoch / 8); // three epochs
+ * ```
+ */
+export class InstructStream implements BatchSource, AsyncIterable<Batch> {
+  #epoch: number;
+  #row: number;
+  #rows: readonly (readonly number[])[];
+
+  private constructor(
+    readonly options: InstructOptions,
+    readonly examples: ExampleStore,
+    readonly report: InstructReport,
+    private readonly plan: RowPlan,
+    private readonly of: InstructPosition["of"],
+    private readonly now: Date,
+  ) {
+    const { epoch, row } = options.position?.place ?? { epoch: 0, row: 0 };
+    [this.#epoch, this.#row] = [epoch, row];
+    this.#rows = this.#order();
+  }
+
+  /** Throws a {@link UserError} when the data cannot be read, encoded or trained on. */
+  static async open(options: InstructOptions): Promise<InstructStream> {
+    assertCounts(options);
+    const { split, tokenizer, seqLen, position, packing = true, seed = 0 } = options;
+    const { trainOnPrompt = false, heldOutShare = 0.05, template: name = "default" } = options;
+    const now = position ? new Date(position.now) : options.now ?? new Date();
+    const share: Share = options.evalData || (split === "train" && heldOutShare === 0)
+      ? "all"
+      : split;
+    const specs = split === "eval" ? options.evalData ?? options.data : options.data;
+    const listed = await listSources(specs.map((each) => sourceOf(each, options)));
+    const files = listed.flatMap((source) => source.files);
+    const store = new ExampleStore(), report = emptyReport();
+    let made: ChatTemplate | undefined;
+    const template = () => made ??= chatTemplate(name, tokenizer, now);
+    const encoding = {
+      tokenizer,
+      template,
+      trainOnPrompt,
+      vocabSize: options.vocabSize ?? tokenizer.vocabSize,
+    };
+    let read = 0;
+    for await (const example of examplesOf(listed)) {
+      if (selects(example, share, heldOutShare)) {
+        add(example, encodeExample(example, encoding), seqLen, store, report);
+      }
+      if (++read % PROGRESS_EVERY === 0) options.onProgress?.(progressOf(report));
+    }
+    options.onProgress?.(progressOf(report));
+    assertExamples(report, {
+      what: `${share === "eval" ? "the held-out data" : "the data"} (${files[0].path}…)`,
+      seqLen,
+      hint: share === "eval"
+        ? `${heldOutShare} of the data is held out; hold out more or give --eval-data`
+        : undefined,
+    });
+    if (made) report.notes.push(...notesOn(made, tokenizer));
+    const of = {
+      files: files.length,
+      bytes: files.reduce((sum, file) => sum + file.size, 0),
+      names: hashText(files.map((file) => file.name).join("\n")),
+      share: share === "all" ? share : `${share} ${heldOutShare}`,
+      template: made ? name : "none",
+      trainOnPrompt: `${trainOnPrompt}`,
+      seqLen,
+      packing: packing ? "packed" : "padded",
+      seed,
+      examples: store.count,
+      tokens: store.tokens,
+      content: store.hash(),
+    };
+    if (position) assertSame(position, of);
+    const lengths = Array.from({ length: store.count }, (_, index) => store.length(index));
+    const plan = packing ? RowPlan.packed(lengths, seqLen) : RowPlan.single(lengths);
+    return new InstructStream(options, store, report, plan, of, now);
+  }
+
+  /** The same in every epoch. */
+  get rowsPerEpoch(): number {
+    return this.plan.rowCount;
+  }
+
+  /** The pass over the data that the next row belongs to, from 0. */
+  get epoch(): number {
+    return this.#row === this.rowsPerEpoch && this.#repeats ? this.#epoch + 1 : this.#epoch;
+  }
+
+  /**
+   * The next batch; null at the end of a stream that is not repeated. Its last batch is filled up
+   * with rows of ignored targets. A batch may take its last rows from the next epoch.
+   */
+  next(): Promise<Batch | null> {
+    const { batchSize, seqLen, tokenizer, packing = true } = this.options;
+    const inputs = new Uint32Array(batchSize * seqLen).fill(tokenizer.eosTokenId ?? 0);
+    const targets = new Int32Array(batchSize * seqLen).fill(IGNORED);
+    const firstKeys = packing ? new Uint32Array(batchSize * seqLen) : undefined;
+    let tokens = 0, rows = 0;
+    for (; rows < batchSize; rows++) {
+      const row = this.#nextRow();
+      if (!row) break;
+      const base = rows * seqLen;
+      let start = 0;
+      for (const index of row) {
+        const { ids, trained } = this.examples.at(index);
+        inputs.set(ids, base + start);
+        for (let i = 0; i + 1 < ids.length; i++) {
+          if (!trained[i + 1]) continue;
+          targets[base + start + i] = ids[i + 1];
+          tokens++;
+        }
+        firstKeys?.fill(start, base + start, base + start + ids.length);
+        start += ids.length;
+      }
+      // The padding is as an example of its own.
+      firstKeys?.fill(start, base + start, base + seqLen);
+    }
+    const batch = { inputs, targets, tokens, ...(firstKeys && { firstKeys }) };
+    return Promise.resolve(rows > 0 ? batch : null);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Batch> {
+    for (let batch = await this.next(); batch; batch = await this.next()) yield batch;
+  }
+
+  /** Where the stream stands, after the last batch that {@link next} gave. */
+  position(): InstructPosition {
+    const place = { epoch: this.#epoch, row: this.#row };
+    return { version: 1, of: this.of, now: this.now.toISOString(), place };
+  }
+
+  /** Nothing is open once the examples are encoded. */
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  get #repeats(): boolean {
+    return this.options.repeat ?? this.options.split === "train";
+  }
+
+  #order(): readonly (readonly number[])[] {
+    const { split, seed = 0 } = this.options;
+    return this.plan.epoch(this.#epoch, split === "train" ? seed : undefined);
+  }
+
+  #nextRow(): readonly number[] | null {
+    if (this.#row === this.#rows.length) {
+      if (!this.#repeats) return null;
+      this.#epoch++;
+      this.#row = 0;
+      this.#rows = this.#order();
+    }
+    return this.#rows[this.#row++];
+  }
+}
+
+function sourceOf(each: string | ExampleSource, options: InstructOptions): ExampleSource {
+  const { format, maxSamples } = options;
+  if (typeof each === "string") return sourcesOf([each], { format, limit: maxSamples })[0];
+  const limit = Math.min(each.limit ?? Infinity, maxSamples ?? Infinity);
+  return { ...each, limit: Number.isFinite(limit) ? limit : undefined };
+}
+
+/** By content, so that equal examples stay together. */
+function selects(example: Example, share: Share, heldOutShare: number): boolean {
+  return share === "all" ||
+    isHeldOut(contentOf(example), heldOutShare) === (share === "eval");
+}
+
+/** Keeps an example, cut to a row, or counts why not. */
+function add(
+  example: Example,
+  { ids, trained, lost }: ReturnType<typeof encodeExample>,
+  seqLen: number,
+  store: ExampleStore,
+  report: InstructReport,
+): void {
+  const { skipped } = report;
+  const learned = (end: number) => {
+    let count = 0;
+    for (let i = 1; i < end; i++) count += trained[i]; // the first is never predicted
+    return count;
+  };
+  report.lostTurns += lost;
+  if (example.kind === "chat" && !example.messages.some(({ role }) => role === "assistant")) {
+    skipped.noAnswer++;
+    return;
+  }
+  if (learned(ids.length) === 0) {
+    if (lost > 0) skipped.rewritten++;
+    else skipped.nothingLearned++;
+    return;
+  }
+  const length = Math.min(ids.length, seqLen), count = learned(length);
+  if (count === 0) {
+    skipped.cutAway++;
+    return;
+  }
+  if (length < ids.length) report.truncated++;
+  store.add(ids.slice(0, length), trained.subarray(0, length));
+  report.examples++;
+  report.tokens += length;
+  report.trainedTokens += count;
+}
+
+function notesOn(template: ChatTemplate, tokenizer: Tokenizer): string[] {
+  const spelled = spelledMarks(template, tokenizer);
+  if (spelled.length === 0) return [];
+  return [
+    `${template.options.name} marks turns with ${spelled.join(" ")}, for which the tokenizer has ` +
+    "no tokens of their own: they are spelled out, and generation does not stop at them",
+  ];
+}
+
+function progressOf({ examples, tokens }: InstructReport) {
+  return { examples, tokens };
+}
+
+function assertCounts(options: InstructOptions): void {
+  const { batchSize, seqLen, maxSamples, heldOutShare = 0, tokenizer, vocabSize } = options;
+  const faults: string[] = [];
+  const check = (name: string, value: number, least: number) => {
+    if (!Number.isSafeInteger(value) || value < least) {
+      faults.push(`${name} must be an integer of at least ${least}, got ${value}`);
+    }
+  };
+  check("batchSize", batchSize, 1);
+  check("seqLen", seqLen, 2);
+  if (maxSamples !== undefined) check("maxSamples", maxSamples, 1);
+  if (!(heldOutShare >= 0 && heldOutShare < 1)) {
+    faults.push(`heldOutShare must be at least 0 and below 1, got ${heldOutShare}`);
+  }
+  const { eosTokenId } = tokenizer;
+  if (eosTokenId !== null && vocabSize !== undefined && eosTokenId >= vocabSize) {
+    faults.push(
+      `the tokenizer ends texts with token ${eosTokenId}, ` +
+        `outside the model's vocabulary of ${vocabSize}`,
+    );
+  }
+  if (faults.length) throw new UserError(`data: ${faults.join("\n  ")}`);
+}

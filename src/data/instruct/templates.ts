@@ -1,0 +1,90 @@
+/**
+ * Chat templates by name, for tokenizers without one and to be chosen by `--template`; names as in
+ * LLaMA-Factory. Each is written from the format that its models were published with.
+ */
+import alpaca from "./templates/alpaca.jinja" with { type: "text" };
+import chatml from "./templates/chatml.jinja" with { type: "text" };
+import gemma from "./templates/gemma.jinja" with { type: "text" };
+import llama2 from "./templates/llama2.jinja" with { type: "text" };
+import llama3 from "./templates/llama3.jinja" with { type: "text" };
+import mistral from "./templates/mistral.jinja" with { type: "text" };
+import qwen from "./templates/qwen.jinja" with { type: "text" };
+import vicuna from "./templates/vicuna.jinja" with { type: "text" };
+import zephyr from "./templates/zephyr.jinja" with { type: "text" };
+import { UserError } from "../../gpu/errors.ts";
+import type { Tokenizer } from "../tokenizer.ts";
+import { ChatTemplate } from "./chat_template.ts";
+
+const BUILT_IN: Record<string, string> = {
+  alpaca,
+  chatml,
+  gemma,
+  llama2,
+  llama3,
+  mistral,
+  qwen,
+  vicuna,
+  zephyr,
+};
+
+/** What `--template` takes; `default` is the tokenizer's own. */
+export const TEMPLATE_NAMES: readonly string[] = ["default", ...Object.keys(BUILT_IN)];
+
+/** Plain text: they have a BOS only where the tokenizer begins its texts with one. */
+const PLAIN = ["alpaca", "vicuna"];
+
+/**
+ * The template of that name for that tokenizer; its `source` is standard Jinja and can be saved
+ * with the tokenizer. Throws a {@link UserError} when there is none.
+ */
+export function chatTemplate(
+  name: string,
+  tokenizer: Tokenizer,
+  now: Date = new Date(),
+): ChatTemplate {
+  const { specialTokens, chatTemplate: own } = tokenizer;
+  if (name === "default") {
+    if (own !== null) {
+      return new ChatTemplate(own, { name: "the tokenizer's chat template", specialTokens, now });
+    }
+    throw new UserError(
+      "the tokenizer has no chat template, and dialogues need one",
+      `choose the one that its model was trained with, or will be: --template ${
+        TEMPLATE_NAMES.slice(1).join("|")
+      }`,
+    );
+  }
+  if (!Object.hasOwn(BUILT_IN, name)) {
+    throw new UserError(
+      `template "${name}" is not known`,
+      `known are ${TEMPLATE_NAMES.join(", ")}`,
+    );
+  }
+  let source = BUILT_IN[name];
+  if (PLAIN.includes(name) && !beginsWithBos(tokenizer)) {
+    source = source.replace("{{- bos_token -}}\n", "");
+  }
+  if (source.includes("eos_token") && specialTokens.eosToken === null) {
+    throw new UserError(
+      `template ${name} ends what the assistant says with the end-of-text token, which this ` +
+        "tokenizer lacks",
+    );
+  }
+  return new ChatTemplate(source, { name: `template ${name}`, specialTokens, now });
+}
+
+/** Whether the tokenizer begins every text with BOS. */
+export function beginsWithBos(tokenizer: Tokenizer): boolean {
+  return tokenizer.bosTokenId !== null && tokenizer.encode("")[0] === tokenizer.bosTokenId;
+}
+
+/**
+ * Marks of a template, such as `<|im_end|>`, that are no single token of this tokenizer: a model
+ * tuned with them spells them out, and generates on after its answer unless told to stop there.
+ */
+export function spelledMarks(template: ChatTemplate, tokenizer: Tokenizer): string[] {
+  const marks = template.source.match(/<\|?[a-z_]+\|?>/g) ?? [];
+  return [...new Set(marks)].filter((mark) => {
+    return tokenizer.encode(mark, { addSpecialTokens: false }).length !== 1;
+  });
+}

@@ -1,0 +1,140 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  ChatTemplate,
+  type TemplateOptions,
+  withoutGenerationMarks,
+} from "../../../src/data/instruct/chat_template.ts";
+import { strftime } from "../../../src/data/instruct/strftime.ts";
+import {
+  chatTemplate,
+  spelledMarks,
+  TEMPLATE_NAMES,
+} from "../../../src/data/instruct/templates.ts";
+import { loadTokenizer } from "../../../src/data/tokenizer.ts";
+import { UserError } from "../../../src/gpu/errors.ts";
+import { DAY, golden, tokenizers } from "./support.ts";
+
+const HELLO = [{ role: "user", content: "hi" }, { role: "assistant", content: "yo" }];
+
+for (const name of TEMPLATE_NAMES.slice(1)) {
+  Deno.test(`template ${name}: the text that transformers renders`, () => {
+    const cases = golden.rendered.filter(({ template }) => template === name);
+    assertEquals(cases.length, 8);
+    for (const { tokenizer, dialogue, text, prompt } of cases) {
+      const template = chatTemplate(name, tokenizers[tokenizer]);
+      const messages = golden.dialogues[dialogue];
+      assertEquals(template.render(messages, "a.json:1").text, text);
+      const begun = template.render(messages.slice(0, -1), "", { addGenerationPrompt: true });
+      assertEquals(begun.text, prompt);
+      // What is saved with a model renders the same.
+      const bare = new ChatTemplate(withoutGenerationMarks(template.source), template.options);
+      assertEquals(bare.render(messages, ""), { text, generated: [] });
+    }
+  });
+}
+
+const OPTIONS: TemplateOptions = {
+  name: "own",
+  specialTokens: tokenizers.chat.specialTokens,
+  now: DAY,
+};
+
+for (const name of Object.keys(golden.templates)) {
+  Deno.test(`a template in the manner of published ones, ${name}: as transformers`, () => {
+    const template = new ChatTemplate(golden.templates[name], OPTIONS);
+    assertEquals(template.dated, name === "dated");
+    for (const { dialogue, tools, text } of golden.foreign.filter((c) => c.template === name)) {
+      assertEquals(template.render(golden.dialogues[dialogue], "", { tools }).text, text);
+    }
+  });
+}
+
+Deno.test("generation marks: white space as Jinja has it around any tag", () => {
+  const source = `{% for m in messages %}
+[{{ m.role }}]
+  {%- if m.role == 'assistant' %}
+    {% generation %}
+    {{ m.content }}!
+    {% endgeneration %}
+    {%- generation -%}  a  {%- endgeneration -%}  .
+  {% endif %}
+{% endfor %}`;
+  const { text, generated } = new ChatTemplate(source, OPTIONS).render(HELLO, "");
+  const without = new ChatTemplate(
+    source.replaceAll("endgeneration", "endif").replaceAll("generation", "if true"),
+    OPTIONS,
+  );
+  assertEquals(without.render(HELLO, ""), { text, generated: [] });
+  assertEquals(generated.map(([start, end]) => text.slice(start, end)), ["    yo!\n", "a"]);
+});
+
+Deno.test("templates that are wrong are refused with the line", () => {
+  const refused = (source: string, message: string) =>
+    assertThrows(() => new ChatTemplate(source, OPTIONS), UserError, message);
+  refused("a\nb\n{% if x %}\nc\n", "own, line 3: is no valid template");
+  refused("a\n{% frobnicate %}\nb", "own, line 2: is no valid template");
+  refused("{% if x %}\n{{ 'a\n", "own, line 2: is no valid template");
+  refused("{% if x %}\n\n\n{{ 1 + }}\n{% endif %}", "own, line 4: is no valid template");
+  refused("a\n{{ 'x' | }}", "hint: another can be given by name with --template");
+});
+
+Deno.test("a template that refuses the dialogue: its line, its words, the example", () => {
+  const source = "{% for m in messages %}\n{% if m.role != 'user' %}\n" +
+    "{{ raise_exception('no ' + m.role + '!') }}\n{% endif %}{% endfor %}";
+  assertThrows(
+    () => new ChatTemplate(source, OPTIONS).render(HELLO, "a.jsonl:7"),
+    UserError,
+    "a.jsonl:7: own, line 3: no assistant!\n  hint: the template refuses this dialogue",
+  );
+  assertThrows(
+    () => new ChatTemplate("{{ messages[0] | wat }}", OPTIONS).render(HELLO, "a.jsonl:7"),
+    UserError,
+    "a.jsonl:7: own: Unknown ObjectValue filter: wat",
+  );
+  const tool = [{ role: "tool", content: "" }];
+  for (const name of ["gemma", "llama2", "mistral", "alpaca", "vicuna"]) {
+    const template = chatTemplate(name, tokenizers.llama);
+    const message = `${name}: a message is by system (the first), user or assistant, not tool`;
+    assertThrows(() => template.render(tool, "a.json:2"), UserError, message);
+  }
+});
+
+Deno.test("templates by name: those that cannot be are refused", async () => {
+  const refused = (name: string, message: string) =>
+    assertThrows(() => chatTemplate(name, tokenizers.llama), UserError, message);
+  refused("default", "the tokenizer has no chat template, and dialogues need one");
+  refused("default", "--template alpaca|chatml|gemma");
+  refused("chatlm", 'template "chatlm" is not known\n  hint: known are default, alpaca, chatml');
+  const tokenizer = { ...tokenizers.llama, specialTokens: { ...OPTIONS.specialTokens } };
+  const endless = {
+    ...tokenizer,
+    encode: () => [],
+    specialTokens: { ...tokenizer.specialTokens, eosToken: null },
+  };
+  assertThrows(() => chatTemplate("zephyr", endless), UserError, "which this tokenizer lacks");
+  const own = { ...endless, chatTemplate: "{{ messages[0].content }}{{ eos_token }}" };
+  assertEquals(chatTemplate("default", own).render(HELLO, "").text, "hi");
+  const bytes = await loadTokenizer("bytes");
+  const text = chatTemplate("vicuna", bytes).render(HELLO, "").text;
+  assertEquals(text.endsWith("questions. USER: hi ASSISTANT: yo<|endoftext|>"), true);
+});
+
+Deno.test("marks that the tokenizer has no tokens for are named", () => {
+  const marks = (name: string, tokenizer: keyof typeof tokenizers) =>
+    spelledMarks(chatTemplate(name, tokenizers[tokenizer]), tokenizers[tokenizer]);
+  assertEquals(marks("chatml", "chat"), []);
+  assertEquals(marks("gemma", "chat"), []);
+  assertEquals(marks("llama3", "chat"), []);
+  assertEquals(marks("llama2", "llama"), []);
+  assertEquals(marks("chatml", "llama"), ["<|im_start|>", "<|im_end|>"]);
+});
+
+Deno.test("strftime: as Python's, and no guesses", () => {
+  const date = new Date(2024, 2, 5, 0, 7, 9);
+  const text = strftime(date, "%A %a %B %b %d %-d %F %H %-H %I %M %m %p %S %T %Y %y %%");
+  assertEquals(
+    text,
+    "Tuesday Tue March Mar 05 5 2024-03-05 00 0 12 07 03 AM 09 00:07:09 2024 24 %",
+  );
+  assertThrows(() => strftime(date, "%Q"), Error, "strftime_now: %Q is not known");
+});
