@@ -1,6 +1,6 @@
-"""Writes tests/fixtures/instruct: a small chat tokenizer, Alpaca data, and what transformers makes of them.
+"""Writes tests/fixtures/instruct: a small chat tokenizer, Alpaca data, what transformers makes of them.
 
-    python tests/golden/make_instruct.py [alpaca.json]        (tokenizers, transformers, jinja2, pyarrow)
+    python tests/golden/make_instruct.py [alpaca.json]        (transformers, jinja2, pyarrow)
 
 With a path, alpaca.json is made anew from the first 20 entries of that file.
 `rendered.json`: each of our templates over each dialogue, by transformers' own Jinja: the text, its
@@ -22,6 +22,8 @@ DATA = ROOT / "tests" / "fixtures" / "data"
 TEMPLATES = {path.stem: path.read_text()
              for path in sorted((ROOT / "src/data/instruct/templates").glob("*.jinja"))}
 PLAIN = ["alpaca", "vicuna"]  # with BOS only where the tokenizer begins its texts with it
+
+INSTRUCTED = [("chat", "chatml"), ("llama", "llama2"), ("llama", "alpaca")]
 
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>",
            "<|end_header_id|>", "<|eot_id|>", "<start_of_turn>", "<end_of_turn>"]
@@ -136,7 +138,8 @@ if len(sys.argv) > 1:
     entries = json.loads(Path(sys.argv[1]).read_text())[:20]
     (OUT / "alpaca.json").write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
 alpaca = json.loads((OUT / "alpaca.json").read_text())
-tokenizers = {"chat": chat_tokenizer(), "llama": AutoTokenizer.from_pretrained(DATA / "tokenizer-llama")}
+tokenizers = {"chat": chat_tokenizer(),
+              "llama": AutoTokenizer.from_pretrained(DATA / "tokenizer-llama")}
 
 rendered, instructed = [], []
 for name, tokenizer in tokenizers.items():
@@ -150,7 +153,7 @@ for name, tokenizer in tokenizers.items():
             rendered.append({"tokenizer": name, "template": template, "dialogue": index,
                              **apply(tokenizer, dialogue, source), "prompt": prompt})
         for index, entry in enumerate(alpaca):
-            if (name, template) not in (("chat", "chatml"), ("llama", "llama2"), ("llama", "alpaca")):
+            if (name, template) not in INSTRUCTED:
                 continue
             asked = entry["instruction"] + ("\n" + entry["input"] if entry["input"] else "")
             messages = [{"role": "user", "content": asked},
@@ -179,7 +182,8 @@ lines = lambda values: "[\n" + ",\n".join(map(dump, values)) + "\n]"
     f'"rendered": {lines(rendered)}', f'"foreign": {lines(foreign)}',
     f'"instructed": {lines(instructed)}']) + "}\n")
 
-shared = [{"conversations": [{"from": {"user": "human", "assistant": "gpt"}.get(m["role"], m["role"]),
-                              "value": m["content"]} for m in dialogue]} for dialogue in DIALOGUES]
+tags = {"user": "human", "assistant": "gpt", "system": "system"}
+shared = [{"conversations": [{"from": tags[m["role"]], "value": m["content"]} for m in dialogue]}
+          for dialogue in DIALOGUES]
 pq.write_table(pa.Table.from_pylist(shared), OUT / "sharegpt.parquet", row_group_size=3)
 (OUT / "sharegpt.jsonl").write_text("".join(dump(entry) + "\n" for entry in shared))

@@ -45,14 +45,11 @@ export function withoutGenerationMarks(source: string): string {
 export class ChatTemplate {
   /** Whether the template says itself what the assistant's words are. */
   readonly marksGeneration: boolean;
-  /** Whether what it renders depends on the date. */
-  readonly dated: boolean;
   readonly #program: ReturnType<typeof parse>;
 
   /** Throws a {@link UserError} with the line when the source is no template. */
   constructor(readonly source: string, readonly options: TemplateOptions) {
     this.marksGeneration = new RegExp(GENERATION).test(source);
-    this.dated = source.includes("strftime_now");
     const prepared = withLines(withMarks(source));
     try {
       this.#program = compile(prepared);

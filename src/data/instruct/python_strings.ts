@@ -21,7 +21,7 @@ export const STRIPS: Readonly<Record<string, unknown>> = {
   rstrip_of_: strip("right"),
 };
 
-/** In a parsed template, makes `text.strip(chars)` a call of our function: `strip_of_(text, chars)`. */
+/** In a parsed template, makes `text.strip(chars)` a call of ours: `strip_of_(text, chars)`. */
 export function replaceStrips(node: unknown): void {
   if (node instanceof Map) {
     for (const [key, value] of node) [key, value].forEach(replaceStrips);

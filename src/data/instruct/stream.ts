@@ -4,15 +4,14 @@ import { assertSame, type Batch, type BatchSource, IGNORED } from "../batches.ts
 import { hashText } from "../random.ts";
 import { isHeldOut, type Share } from "../sources.ts";
 import type { Tokenizer } from "../tokenizer.ts";
-import type { ChatTemplate } from "./chat_template.ts";
-import { encodeExample } from "./encode.ts";
 import { contentOf, type Example } from "./example.ts";
+import { loadExamples } from "./load.ts";
 import type { FormatName } from "./record_format.ts";
-import { assertExamples, emptyReport, type InstructReport } from "./report.ts";
+import { assertExamples, type InstructReport } from "./report.ts";
 import { RowPlan } from "./row_plan.ts";
-import { examplesOf, type ExampleSource, listSources, sourcesOf } from "./sources.ts";
-import { ExampleStore } from "./store.ts";
-import { chatTemplate, spelledMarks } from "./templates.ts";
+import { type ExampleSource, listSources, sourcesOf } from "./sources.ts";
+import type { ExampleStore } from "./store.ts";
+import { chatTemplate } from "./templates.ts";
 
 export interface InstructOptions {
   /** Files and folders, or what {@link datasetSources} gives for the names of data sets. */
@@ -59,16 +58,14 @@ export interface InstructPosition {
   readonly place: { readonly epoch: number; readonly row: number };
 }
 
-const PROGRESS_EVERY = 500;
-
 /**
  * A stream of batches of whole examples. The same options give the same batches, and a stream
  * opened at the {@link position} of another gives exactly those that the other would have given
  * next. The batch size is not part of the position.
  *
- * All examples are encoded when it is opened (about six bytes a token stay in memory: 50,000
- * dialogues of 300 tokens take 90 MB), so that their faults are said before training starts and
- * the number of rows is known.
+ * All examples are encoded when it is opened (five to ten bytes a token stay in memory: 50,000
+ * dialogues of 200 tokens take 100 MB at most), so that their faults are said before training
+ * starts and the number of rows is known.
  *
  * An example takes as many places of a row as it has tokens; the last predicts nothing. In a
  * packed row, `firstKeys` says where each position's own example begins. Positions are not counted
@@ -112,23 +109,15 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     const specs = split === "eval" ? options.evalData ?? options.data : options.data;
     const listed = await listSources(specs.map((each) => sourceOf(each, options)));
     const files = listed.flatMap((source) => source.files);
-    const store = new ExampleStore(), report = emptyReport();
-    let made: ChatTemplate | undefined;
-    const template = () => made ??= chatTemplate(name, tokenizer, now);
-    const encoding = {
+    const { store, report, template } = await loadExamples(listed, {
       tokenizer,
-      template,
+      template: () => chatTemplate(name, tokenizer, now),
       trainOnPrompt,
       vocabSize: options.vocabSize ?? tokenizer.vocabSize,
-    };
-    let read = 0;
-    for await (const example of examplesOf(listed)) {
-      if (selects(example, share, heldOutShare)) {
-        add(example, encodeExample(example, encoding), seqLen, store, report);
-      }
-      if (++read % PROGRESS_EVERY === 0) options.onProgress?.(progressOf(report));
-    }
-    options.onProgress?.(progressOf(report));
+      seqLen,
+      selects: (example) => selects(example, share, heldOutShare),
+      onProgress: options.onProgress,
+    });
     assertExamples(report, {
       what: `${share === "eval" ? "the held-out data" : "the data"} (${files[0].path}…)`,
       seqLen,
@@ -136,13 +125,12 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
         ? `${heldOutShare} of the data is held out; hold out more or give --eval-data`
         : undefined,
     });
-    if (made) report.notes.push(...notesOn(made, tokenizer));
     const of = {
       files: files.length,
       bytes: files.reduce((sum, file) => sum + file.size, 0),
       names: hashText(files.map((file) => file.name).join("\n")),
       share: share === "all" ? share : `${share} ${heldOutShare}`,
-      template: made ? name : "none",
+      template: template ? name : "none",
       trainOnPrompt: `${trainOnPrompt}`,
       seqLen,
       packing: packing ? "packed" : "padded",
@@ -246,55 +234,6 @@ function sourceOf(each: string | ExampleSource, options: InstructOptions): Examp
 function selects(example: Example, share: Share, heldOutShare: number): boolean {
   return share === "all" ||
     isHeldOut(contentOf(example), heldOutShare) === (share === "eval");
-}
-
-/** Keeps an example, cut to a row, or counts why not. */
-function add(
-  example: Example,
-  { ids, trained, lost }: ReturnType<typeof encodeExample>,
-  seqLen: number,
-  store: ExampleStore,
-  report: InstructReport,
-): void {
-  const { skipped } = report;
-  const learned = (end: number) => {
-    let count = 0;
-    for (let i = 1; i < end; i++) count += trained[i]; // the first is never predicted
-    return count;
-  };
-  report.lostTurns += lost;
-  if (example.kind === "chat" && !example.messages.some(({ role }) => role === "assistant")) {
-    skipped.noAnswer++;
-    return;
-  }
-  if (learned(ids.length) === 0) {
-    if (lost > 0) skipped.rewritten++;
-    else skipped.nothingLearned++;
-    return;
-  }
-  const length = Math.min(ids.length, seqLen), count = learned(length);
-  if (count === 0) {
-    skipped.cutAway++;
-    return;
-  }
-  if (length < ids.length) report.truncated++;
-  store.add(ids.slice(0, length), trained.subarray(0, length));
-  report.examples++;
-  report.tokens += length;
-  report.trainedTokens += count;
-}
-
-function notesOn(template: ChatTemplate, tokenizer: Tokenizer): string[] {
-  const spelled = spelledMarks(template, tokenizer);
-  if (spelled.length === 0) return [];
-  return [
-    `${template.options.name} marks turns with ${spelled.join(" ")}, for which the tokenizer has ` +
-    "no tokens of their own: they are spelled out, and generation does not stop at them",
-  ];
-}
-
-function progressOf({ examples, tokens }: InstructReport) {
-  return { examples, tokens };
 }
 
 function assertCounts(options: InstructOptions): void {

@@ -42,7 +42,6 @@ const OPTIONS: TemplateOptions = {
 for (const name of Object.keys(golden.templates)) {
   Deno.test(`a template in the manner of published ones, ${name}: as transformers`, () => {
     const template = new ChatTemplate(golden.templates[name], OPTIONS);
-    assertEquals(template.dated, name === "dated");
     for (const { dialogue, tools, text } of golden.foreign.filter((c) => c.template === name)) {
       assertEquals(template.render(golden.dialogues[dialogue], "", { tools }).text, text);
     }

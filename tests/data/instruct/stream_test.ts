@@ -111,7 +111,7 @@ Deno.test("packed: whole examples share rows, each epoch has all of them once", 
   });
 });
 
-Deno.test("a batch: tokens, targets and first keys of a packed row, element by element", async () => {
+Deno.test("a batch: tokens, targets and first keys of a packed row, one by one", async () => {
   await withFiles({ "a.jsonl": jsonl(["abc", "de"]) }, async (folder) => {
     const stream = await open({
       ...PLAIN,
