@@ -1,4 +1,4 @@
-"""Writes tests/fixtures/instruct: a small chat tokenizer, Alpaca data, what transformers makes of them.
+"""Writes tests/fixtures/instruct: a chat tokenizer, Alpaca data, what transformers makes of them.
 
     python tests/golden/make_instruct.py [alpaca.json]        (transformers, jinja2, pyarrow)
 
@@ -126,7 +126,8 @@ def apply(tokenizer, messages, template, **options):
     encoded = tokenizer.apply_chat_template(
         messages, chat_template=template, tokenize=True, return_dict=True,
         return_assistant_tokens_mask="generation %}" in template, **options)
-    text = tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, **options)
+    text = tokenizer.apply_chat_template(
+        messages, chat_template=template, tokenize=False, **options)
     case = {"text": text, "ids": encoded["input_ids"]}
     if "assistant_masks" in encoded:
         case["mask"] = "".join(map(str, encoded["assistant_masks"]))
