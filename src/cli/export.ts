@@ -1,0 +1,36 @@
+/** `export`: a trained model as a GGUF file, for llama.cpp and what is built on it. */
+import { z } from "zod";
+import { exportGguf } from "../formats/gguf/export.ts";
+import { GGUF_TYPES } from "../formats/gguf/write.ts";
+import { defineOptions, section } from "../train/options_schema.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+import { formatBytes } from "./format.ts";
+
+const options = defineOptions({
+  fields: section("Files", {
+    model: z.string().min(1).describe("folder of a model, in Hugging Face's layout")
+      .meta({ value: "dir" }),
+    output: z.string().min(1).describe("GGUF file to write; one that is there is replaced")
+      .meta({ value: "file" }),
+    type: z.enum(GGUF_TYPES).default("f16").describe("how matrices are stored"),
+  }),
+});
+export type ExportModelOptions = ReturnType<typeof options.parse>;
+
+export const exportModel: Command = {
+  name: "export",
+  summary: "a model as a GGUF file, for llama.cpp",
+  details: "q8_0 halves the size of f16 for a rounding of 1/254 of the largest of 32 weights. " +
+    "The tokenizer and the chat template go into the file too.",
+  examples: ["export --model runs/demo/model --output model.gguf --type q8_0"],
+  options,
+  run,
+};
+
+async function run(options: ExportModelOptions, io: Io): Promise<number> {
+  const { bytes, warnings } = await exportGguf(options);
+  for (const warning of warnings) io.log(`warning: ${warning}`);
+  const { output, type } = options;
+  io.result({ output, type, bytes }, `${output}: ${formatBytes(bytes)}, ${type}`);
+  return EXIT.done;
+}

@@ -1,0 +1,69 @@
+/** float32 values in the types that are written: F32, F16 and Q8_0. */
+import { GGMLQuantizationType } from "@huggingface/gguf";
+
+export interface Encoding {
+  readonly name: string;
+  /** ggml's id. */
+  readonly id: number;
+  /** Elements a block, and the bytes they take. */
+  readonly elements: number;
+  readonly bytes: number;
+  /** Whole blocks, little-endian. Values that the type cannot hold come out as infinities or NaN. */
+  readonly encode: (values: Float32Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
+  /** Magnitudes below it are finite in this type. */
+  readonly limit: number;
+}
+
+export const F32: Encoding = {
+  name: "F32",
+  id: GGMLQuantizationType.F32,
+  elements: 1,
+  bytes: 4,
+  encode: (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  limit: Infinity,
+};
+
+/** Half the way from float16's largest number, 65504, to the next power of two: it rounds down. */
+const FLOAT16_LIMIT = 65520;
+
+export const F16: Encoding = {
+  name: "F16",
+  id: GGMLQuantizationType.F16,
+  elements: 1,
+  bytes: 2,
+  encode: (values) => new Uint8Array(new Float16Array(values).buffer),
+  limit: FLOAT16_LIMIT,
+};
+
+const BLOCK = 32, BLOCK_BYTES = 2 + BLOCK;
+
+export const Q8_0: Encoding = {
+  name: "Q8_0",
+  id: GGMLQuantizationType.Q8_0,
+  elements: BLOCK,
+  bytes: BLOCK_BYTES,
+  encode: quantizeQ8,
+  limit: 127 * FLOAT16_LIMIT,
+};
+
+/**
+ * Blocks of 32: d = max|x| / 127 as float16, then round(x / d) as signed bytes. As ggml's reference
+ * (quantize_row_q8_0_ref), to the bit: codes are of the scale before its rounding to float16, 1/d
+ * and the product are float32, and halves are rounded away from zero.
+ */
+function quantizeQ8(values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const blocks = values.length / BLOCK;
+  const out = new Uint8Array(blocks * BLOCK_BYTES), view = new DataView(out.buffer);
+  for (let block = 0; block < blocks; block++) {
+    const from = block * BLOCK, at = block * BLOCK_BYTES;
+    let largest = 0;
+    for (let i = from; i < from + BLOCK; i++) largest = Math.max(largest, Math.abs(values[i]));
+    const scale = Math.fround(largest / 127), inverse = scale ? Math.fround(1 / scale) : 0;
+    view.setFloat16(at, scale, true);
+    for (let i = 0; i < BLOCK; i++) {
+      const scaled = Math.fround(values[from + i] * inverse);
+      view.setInt8(at + 2 + i, Math.sign(scaled) * Math.floor(Math.abs(scaled) + 0.5));
+    }
+  }
+  return out;
+}
