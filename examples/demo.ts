@@ -62,7 +62,7 @@ async function train(gpu: Gpu): Promise<Summary> {
   }
 }
 
-function report(gpu: Gpu, { config, shape }: Trainer, summary: Summary): void {
+function report(gpu: Gpu, { recipe: { config, shape } }: Trainer, summary: Summary): void {
   const full = planMemory(config, fullAdamWShape(shape), machineOf(gpu)).plannedPeakBytes;
   const { subspace_refreshes: done, subspace_refreshes_fixed_interval: fixed } = summary;
   console.log(formatTable(["", "Q-GaLore", "compare"], [

@@ -6,6 +6,8 @@ import { type Command, EXIT, type Io } from "./command.ts";
 import { doctor } from "./doctor.ts";
 import { dump } from "./dump.ts";
 import { evaluate } from "./eval.ts";
+import { exportModel } from "./export.ts";
+import { finetune } from "./finetune.ts";
 import { type CommonFlags, parseFlags, readCommonFlags } from "./flags.ts";
 import { generate } from "./generate.ts";
 import { commandHelp, overview, PROGRAM } from "./help.ts";
@@ -14,9 +16,11 @@ import { pretrain } from "./pretrain.ts";
 
 export const COMMANDS: readonly Command[] = [
   pretrain,
+  finetune,
   evaluate,
   generate,
   memory,
+  exportModel,
   dump,
   doctor,
   bench,

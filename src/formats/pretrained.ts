@@ -1,23 +1,63 @@
 /** Weights between a Hugging Face folder and the device, a block of rows at a time. */
 import { join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
+import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { bytesOf, columnsOf, rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor, toBfloat16, unpackTensor } from "../kernels/convert.ts";
 import { groupQuantize } from "../kernels/group_quantize.ts";
+import {
+  createNf4Workspace,
+  nf4QuantizeConstants,
+  nf4QuantizeRows,
+  type Nf4Workspace,
+} from "../kernels/nf4_quantize.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../quant/group.ts";
+import { nf4Dequantize } from "../quant/nf4.ts";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
 import type { WeightFile } from "./weight_file.ts";
 
 /** Host memory that a block of rows may take. */
 const BLOCK_BYTES = 8 << 20;
 
+/** What matrices pass through on their way to being quantised. */
+export interface LoadWorkspace {
+  /** float32: the largest INT8 matrix, whose groups straddle rows, or some rows of an NF4 one. */
+  readonly source: Tensor;
+  readonly nf4?: Nf4Workspace;
+}
+
+/** Undefined where nothing is quantised. `scratch` serves as the source if it has the size. */
+export function createLoadWorkspace(
+  allocator: Allocator,
+  { all }: LlamaParameters,
+  scratch?: Tensor,
+): LoadWorkspace | undefined {
+  const quantised = all.map(({ weight }) => weight)
+    .filter(({ dtype }) => dtype === "int8" || dtype === "nf4");
+  if (!quantised.length) return undefined;
+  const elements = Math.max(...quantised.map((weight) => {
+    const rows = rowsOf(weight.shape);
+    return weight.stride * (weight.dtype === "nf4" ? Math.min(rows, rowsOfBlock(weight)) : rows);
+  }));
+  const shapes = quantised.filter(({ dtype }) => dtype === "nf4").map(({ shape }) => shape);
+  const nf4 = shapes.length ? createNf4Workspace(allocator, shapes) : undefined;
+  if (scratch && scratch.byteLength >= 4 * elements) return { source: scratch, nf4 };
+  const source = allocator.tensor({
+    name: "load.source",
+    shape: [elements],
+    dtype: "float32",
+    purpose: "workspace",
+  });
+  return { source, nf4 };
+}
+
 export interface LoadOptions {
-  /** float32: matrices that are quantised pass through it; one is allocated unless given. */
-  readonly scratch?: Tensor;
+  /** Of {@link createLoadWorkspace}; made for the time of the call unless given. */
+  readonly workspace?: LoadWorkspace;
   /** Told after each tensor: the share of the parameters that is loaded. */
   readonly onProgress?: (share: number) => void;
 }
@@ -31,17 +71,23 @@ export async function loadWeights(
   gpu: Gpu,
   parameters: LlamaParameters,
   file: WeightFile,
-  { scratch, onProgress }: LoadOptions = {},
+  { workspace, onProgress }: LoadOptions = {},
 ): Promise<void> {
   const base = parameters.all.filter(({ kind }) => kind !== "adapter");
   assertSameTensors(file, base);
   const elements = ({ shape }: Parameter) => shape.reduce((product, size) => product * size, 1);
   const total = base.reduce((sum, parameter) => sum + elements(parameter), 0);
   let loaded = 0;
-  for (const parameter of base) {
-    await loadParameter(gpu, file, parameter, scratch);
-    await gpu.check();
-    onProgress?.((loaded += elements(parameter)) / total);
+  const scope = new Scope(gpu);
+  try {
+    const through = workspace ?? createLoadWorkspace(scope, parameters);
+    for (const parameter of base) {
+      await loadParameter(gpu, file, parameter, through);
+      await gpu.check();
+      onProgress?.((loaded += elements(parameter)) / total);
+    }
+  } finally {
+    scope.release();
   }
 }
 
@@ -79,19 +125,28 @@ async function loadParameter(
   gpu: Gpu,
   file: WeightFile,
   { name, shape, weight }: Parameter,
-  scratch: Tensor | undefined,
+  workspace: LoadWorkspace | undefined,
 ): Promise<void> {
-  if (weight.dtype !== "int8") return await uploadRows(gpu, file, name, weight);
-  // Groups straddle rows, so a matrix is quantised whole.
-  const scope = new Scope(gpu);
-  const source = scratch
-    ? viewAs(scratch, name, shape)
-    : scope.tensor({ name, shape, dtype: "float32", purpose: "workspace" });
-  await uploadRows(gpu, file, name, source);
   const pass = new KernelPass(gpu);
-  groupQuantize(pass, { source, target: weight });
-  pass.submit();
-  scope.release();
+  if (weight.dtype === "int8") {
+    const source = viewAs(workspace!.source, name, shape);
+    await uploadRows(gpu, file, name, source);
+    groupQuantize(pass, { source, target: weight });
+    pass.submit();
+  } else if (weight.dtype === "nf4") {
+    const nf4 = workspace!.nf4!, columns = columnsOf(shape);
+    for (const [start, end] of rowBlocks(weight)) {
+      const source = viewAs(workspace!.source, name, [end - start, columns]);
+      const values = await file.readFloat32(name, start * columns, (end - start) * columns);
+      gpu.write(source, packTensor(source, values));
+      nf4QuantizeRows(pass, nf4, { source, target: weight, row: start });
+      pass.submit();
+    }
+    nf4QuantizeConstants(pass, nf4, { target: weight });
+    pass.submit();
+  } else {
+    await uploadRows(gpu, file, name, weight);
+  }
 }
 
 async function uploadRows(
@@ -124,27 +179,45 @@ export async function saveWeights(
   await writeSafetensors(join(directory, "model.safetensors"), entries, { format: "pt" });
 }
 
+/** The values of a parameter as they lie in a file, a block of rows at a time. */
 async function* exported(
   gpu: Gpu,
   weight: Tensor,
   dtype: "bfloat16" | "float32",
 ): AsyncGenerator<Uint8Array> {
-  const constants = weight.constants && new Float32Array(
-    (await gpu.read(weight.constants)).buffer,
-  );
+  const unpack = await unpacker(gpu, weight);
   for (const [start, end] of rowBlocks(weight)) {
     const block = weight.shape.length === 1 ? weight : rowRange(weight, start, end);
-    const bytes = await gpu.read(block);
-    const values = constants ? dequantize(block, bytes, constants) : unpackTensor(block, bytes);
+    const values = unpack(block, await gpu.read(block));
     yield new Uint8Array(
       dtype === "float32" ? values.buffer : Uint16Array.from(values, toBfloat16).buffer,
     );
   }
 }
 
-/** Ranges of rows of at most {@link BLOCK_BYTES} in float32. */
+/** How the bytes of a row range become numbers. */
+async function unpacker(
+  gpu: Gpu,
+  { dtype, constants }: Tensor,
+): Promise<(block: Tensor, bytes: Uint8Array) => Float32Array<ArrayBuffer>> {
+  if (!constants) return unpackTensor;
+  const { buffer } = await gpu.read(constants);
+  return dtype === "nf4"
+    ? (block, bytes) => nf4Dequantize(block, bytes, new Uint32Array(buffer))
+    : (block, bytes) => dequantize(block, bytes, new Float32Array(buffer));
+}
+
+/** Ranges of rows of at most {@link BLOCK_BYTES} in float32, or {@link BLOCK_STEP} rows. */
 function* rowBlocks(tensor: Tensor): Generator<[number, number]> {
   const rows = tensor.shape.length === 1 ? 1 : rowsOf(tensor.shape);
-  const block = Math.max(1, Math.floor(BLOCK_BYTES / (4 * tensor.stride)));
+  const block = rowsOfBlock(tensor);
   for (let start = 0; start < rows; start += block) yield [start, Math.min(rows, start + block)];
+}
+
+/** At this many rows of any matrix a binding, and a block of NF4, may begin. */
+const BLOCK_STEP = 64;
+
+function rowsOfBlock({ stride }: Tensor): number {
+  const rows = Math.floor(BLOCK_BYTES / (4 * stride));
+  return Math.max(BLOCK_STEP, rows - rows % BLOCK_STEP);
 }

@@ -1,19 +1,52 @@
 /** A pre-trained model on disk, in any of the formats that are read. */
-import { type LlamaConfig } from "../model/config.ts";
-import { readLlamaConfig } from "./hf_config.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import type { LlamaParameters } from "../model/parameters.ts";
+import { GgufFile } from "./gguf/gguf_file.ts";
+import { readLlamaConfig, writeHfConfig } from "./hf_config.ts";
+import { resolveModel } from "./hub.ts";
+import { isGgufPath } from "./open_weights.ts";
+import { saveWeights } from "./pretrained.ts";
 import { Safetensors } from "./safetensors.ts";
 import type { WeightFile } from "./weight_file.ts";
 
 /** What it holds is known, no weight has been read. Closing it closes its files. */
 export interface PretrainedModel extends Disposable {
+  /** Where it lies on this machine. */
   readonly path: string;
   readonly config: LlamaConfig;
   readonly weights: WeightFile;
 }
 
-/** Opens a Hugging Face folder. Faults are {@link UserError}s that name file and values. */
-export async function openPretrained(path: string): Promise<PretrainedModel> {
+/**
+ * Opens a Hugging Face folder, a `.gguf` file, or what `hf:org/name` names, downloaded first where
+ * need be. Faults are {@link UserError}s that name file and values.
+ */
+export async function openPretrained(spec: string): Promise<PretrainedModel> {
+  const path = await resolveModel(spec);
+  if (isGgufPath(path)) {
+    const weights = await GgufFile.open(path);
+    return { path, config: weights.config, weights, [Symbol.dispose]: () => weights.close() };
+  }
   const config = await readLlamaConfig(path);
   const weights = await Safetensors.open(path);
   return { path, config, weights, [Symbol.dispose]: () => weights.close() };
+}
+
+export interface SavedModel {
+  readonly config: LlamaConfig;
+  readonly dtype: "bfloat16" | "float32";
+  /** The model that it was trained from: what lies there beside the weights is kept. */
+  readonly path: string;
+}
+
+/** Writes a trained model as a folder that transformers loads; the tokenizer is not part of it. */
+export async function savePretrained(
+  gpu: Gpu,
+  parameters: LlamaParameters,
+  folder: string,
+  { config, dtype, path }: SavedModel,
+): Promise<void> {
+  await saveWeights(gpu, parameters, folder, dtype);
+  await writeHfConfig(folder, config, dtype);
 }

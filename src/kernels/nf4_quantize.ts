@@ -16,6 +16,7 @@ import {
   NF4_SUPERBLOCK,
   nf4ConstantWords,
   padded,
+  rowRange,
   rowsOf,
   storedElements,
   type Tensor,
@@ -71,36 +72,71 @@ export interface Nf4Quantize {
  * Dettmers et al. 2023 (QLoRA). Throws {@link ShapeError} on operands that do not match.
  */
 export function nf4Quantize(pass: KernelPass, workspace: Nf4Workspace, io: Nf4Quantize): void {
-  const { source, target, lanes = Math.min(lanesOf(pass.gpu, NF4_BLOCK / 2), MOST_LANES) } = io;
+  expectShape("nf4Quantize", "target", io.target, io.source.shape);
+  nf4QuantizeRows(pass, workspace, { ...io, row: 0 });
+  nf4QuantizeConstants(pass, workspace, io);
+}
+
+/** Rows that a part of a matrix must begin at a multiple of, so that no block is cut. */
+export function nf4RowStep(target: Tensor): number {
+  let step = 1;
+  while ((step * target.stride) % NF4_BLOCK !== 0) step *= 2;
+  return step;
+}
+
+/**
+ * The same for a matrix that comes in parts: codes of rows [row, row + n), `source` being (n, C).
+ * The parts must begin at multiples of {@link nf4RowStep} and follow one another in one workspace;
+ * then {@link nf4QuantizeConstants} makes of their absolute maxima what the codes are relative to.
+ */
+export function nf4QuantizeRows(
+  pass: KernelPass,
+  workspace: Nf4Workspace,
+  { source, target, row, lanes = lanesFor(pass) }: Nf4Quantize & { readonly row: number },
+): void {
   expectDType("nf4Quantize", "source", source, "float32");
-  expectDType("nf4Quantize", "target", target, "nf4");
-  expectShape("nf4Quantize", "target", target, source.shape);
-  const elements = storedElements(source), blocks = blocksOf(elements);
-  const constants = target.constants!;
-  if (elementOffset(target) !== 0 || constants.shape[0] !== nf4ConstantWords(elements)) {
+  expectWhole(target);
+  const rows = rowsOf(source.shape);
+  expectShape("nf4Quantize", "source", source, [rows, columnsOf(target.shape)]);
+  const part = row === 0 && rows === rowsOf(target.shape)
+    ? target
+    : rowRange(target, row, row + rows);
+  const start = row * target.stride, elements = storedElements(target);
+  if (start % NF4_BLOCK !== 0) {
     throw new ShapeError(
-      `nf4Quantize: target must be a whole matrix, got rows of ${target.name}`,
-      "quantise whole matrices: a row range may end inside a block",
+      `nf4Quantize: rows of ${target.name} must begin at a multiple of ${nf4RowStep(target)}, ` +
+        `got ${row}`,
     );
   }
-  const absmaxes = viewAs(workspace.absmaxes, "nf4.absmaxes", [blocks]);
+  const absmaxes = absmaxesOf(workspace, target);
   for (const range of flatRanges(source, NF4_BLOCK)) {
-    const last = range.end === elements;
-    const first = range.start / NF4_BLOCK;
+    const last = start + range.end === elements;
+    const first = (start + range.start) / NF4_BLOCK;
     // The scratch holds what it held: its padding must be zero, to be summed.
-    const covered = (last ? absmaxes.stride : range.end / NF4_BLOCK) - first;
+    const end = last ? absmaxes.stride : Math.ceil((start + range.end) / NF4_BLOCK);
     pass.dispatch({
       kernel,
       constants: { WORKGROUP_SIZE, LANES: lanes },
-      operands: { source: flatView(source, range), codes: flatView(target, range), absmaxes },
+      operands: { source: flatView(source, range), codes: flatView(part, range), absmaxes },
       params: {
         quads: (range.end - range.start) / 4,
-        blocks: covered,
+        blocks: end - first,
         first_block: first,
       },
-      workgroups: [Math.ceil((covered * lanes) / WORKGROUP_SIZE)],
+      workgroups: [Math.ceil(((end - first) * lanes) / WORKGROUP_SIZE)],
     });
   }
+}
+
+/** The constants of a matrix whose rows have all been quantised in this workspace. */
+export function nf4QuantizeConstants(
+  pass: KernelPass,
+  workspace: Nf4Workspace,
+  { target, lanes = lanesFor(pass) }: Pick<Nf4Quantize, "target" | "lanes">,
+): void {
+  expectWhole(target);
+  const constants = target.constants!, absmaxes = absmaxesOf(workspace, target);
+  const blocks = columnsOf(absmaxes.shape);
   const offset = { ...constants, dtype: "float32" } as const;
   sum(pass, { x: absmaxes, out: offset, index: 0, scale: 1 / blocks });
   pass.dispatch({
@@ -110,6 +146,27 @@ export function nf4Quantize(pass: KernelPass, workspace: Nf4Workspace, io: Nf4Qu
     params: { blocks },
     workgroups: [Math.ceil((Math.ceil(blocks / NF4_SUPERBLOCK) * lanes) / WORKGROUP_SIZE)],
   });
+}
+
+function absmaxesOf({ absmaxes }: Nf4Workspace, target: Tensor): Tensor {
+  return viewAs(absmaxes, "nf4.absmaxes", [blocksOf(storedElements(target))]);
+}
+
+function lanesFor(pass: KernelPass): number {
+  return Math.min(lanesOf(pass.gpu, NF4_BLOCK / 2), MOST_LANES);
+}
+
+function expectWhole(target: Tensor): void {
+  expectDType("nf4Quantize", "target", target, "nf4");
+  if (
+    elementOffset(target) !== 0 ||
+    target.constants!.shape[0] !== nf4ConstantWords(storedElements(target))
+  ) {
+    throw new ShapeError(
+      `nf4Quantize: target must be a whole matrix, got rows of ${target.name}`,
+      "quantise whole matrices: a row range may end inside a block",
+    );
+  }
 }
 
 function blocksOf(elements: number): number {

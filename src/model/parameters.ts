@@ -95,9 +95,6 @@ export interface WeightFormat {
   readonly lora?: LoraShape;
 }
 
-/** Elements that share a scale in NF4 (Dettmers et al. 2023, section 3). */
-const NF4_BLOCK = 64;
-
 export function createParameters(
   allocator: Allocator,
   config: LlamaConfig,
@@ -110,7 +107,7 @@ export function createParameters(
 
   function add(kind: ParameterKind, name: string, shape: readonly number[]): Parameter {
     const dtype = dtypeOf(kind, format);
-    const groupSize = dtype === "int8" ? format.groupSize : dtype === "nf4" ? NF4_BLOCK : undefined;
+    const groupSize = dtype === "int8" ? format.groupSize : undefined;
     const weight = allocator.tensor({ name, shape, dtype, purpose: "weights", groupSize });
     const trainable = isTrained(kind, format.trained);
     const parameter = { name, kind, shape, weight, trainable, index: all.length };

@@ -2,6 +2,7 @@
  * Everything that training allocates, in one place and up front: run against a PlanAllocator this
  * is the memory plan, run against the device it is the run. Nothing is allocated after it.
  */
+import { createLoadWorkspace, type LoadWorkspace } from "../formats/pretrained.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
@@ -51,6 +52,8 @@ export interface Training {
   readonly backward: BackwardActivations;
   readonly head: HeadWorkspace;
   readonly optimizer: Optimizer;
+  /** For weights that come from a file. */
+  readonly load?: LoadWorkspace;
   /** ({@link LOSS_RING} + 1) float32: sums of losses of the last steps, and of an evaluation. */
   readonly losses: Tensor;
 }
@@ -87,6 +90,7 @@ export function buildTraining(
     matmuls: optimizerMatmuls(states),
   });
   const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, model.matmul);
+  const load = createLoadWorkspace(allocator, parameters, optimizer.scratch.gradient);
   const losses = allocator.tensor({
     name: "losses",
     shape: [LOSS_RING + 1],
@@ -99,6 +103,7 @@ export function buildTraining(
     backward,
     head,
     optimizer,
+    load,
     losses,
   };
 }

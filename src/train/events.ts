@@ -24,6 +24,8 @@ export interface StepMetrics {
 /** summary.json. */
 export interface Summary {
   readonly final_loss: number;
+  /** Before the first step, of a model that was there already. */
+  readonly first_eval_loss?: number;
   readonly eval_loss?: number;
   readonly eval_perplexity?: number;
   readonly tokens: number;
@@ -40,6 +42,8 @@ export interface Summary {
 export interface PlanEvent {
   readonly type: "plan";
   readonly parameters: number;
+  /** Of those, or of the adapters beside them, what is trained. */
+  readonly trained_parameters: number;
   readonly steps: number;
   /** The step of the checkpoint that the run goes on from; 0 at its start. */
   readonly resumed_step: number;

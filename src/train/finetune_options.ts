@@ -4,6 +4,8 @@
  * @module
  */
 import { z } from "zod";
+import { FORMATS } from "../data/instruct/record_format.ts";
+import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
   count,
   isAdapterMethod,
@@ -27,14 +29,7 @@ import {
 import { defineOptions, type Rule, section } from "./options_schema.ts";
 
 /** How the examples of a file are laid out; `auto` tells by the fields of the first. */
-export const DATA_FORMATS = [
-  "auto",
-  "alpaca",
-  "sharegpt",
-  "messages",
-  "prompt_completion",
-  "text",
-] as const;
+export const DATA_FORMATS = ["auto", ...FORMATS] as const;
 
 const modelFields = section("Model", {
   model: z.string().min(1).describe(
@@ -66,7 +61,7 @@ const dataFields = section("Data", {
   maxSamples: count().optional().describe("use no more than the first n examples"),
   dataFormat: z.enum(DATA_FORMATS).default("auto").describe("layout of the examples"),
   template: z.string().min(1).default("default").describe(
-    "chat template: the tokenizer's own, or one by name (chatml, llama3, mistral, gemma, …)",
+    `chat template: the tokenizer's own, or one of ${TEMPLATE_NAMES.slice(1).join(", ")}`,
   ).meta({ value: "name" }),
   trainOnPrompt: z.boolean().default(false).describe(
     "train on all tokens instead of the assistant's alone",

@@ -1,12 +1,11 @@
-/** What a run starts from: a checkpoint or nothing, a folder to write to, its data. */
-import type { Tokenizer } from "../data/tokenizer.ts";
+/** What a run starts from: a checkpoint or nothing, a folder to write to. */
 import { UserError } from "../gpu/errors.ts";
 import { type Checkpoint, findCheckpoint } from "./checkpoint.ts";
-import type { PretrainOptions } from "./options.ts";
+import type { RunOptions } from "./recipe.ts";
 
 /** The checkpoint to go on from; refuses to start anew over one. */
 export async function startingPoint(
-  { output, resume }: PretrainOptions,
+  { output, resume }: RunOptions,
   warn: (message: string) => void,
 ): Promise<Checkpoint | undefined> {
   if (resume) return await findCheckpoint(output, resume, warn);
@@ -29,21 +28,4 @@ export async function makeOutput(output: string): Promise<void> {
       "choose a folder that can be written to",
     );
   }
-}
-
-/** What the streams of training and of evaluation share. */
-export function dataOptions(options: PretrainOptions, tokenizer: Tokenizer) {
-  const { data, evalData, batchSize, seqLen, packing, shuffleBuffer, seed, textField } = options;
-  return {
-    data,
-    evalData,
-    tokenizer,
-    batchSize,
-    seqLen,
-    packing,
-    shuffleBuffer,
-    seed,
-    textField,
-    heldOutShare: options.evalShare,
-  };
 }

@@ -1,5 +1,4 @@
 /** The state of a run: every tensor that a resume needs, by name, and a record of the rest. */
-import type { DataPosition } from "../data/batches.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -15,10 +14,12 @@ export interface RunState {
   readonly tokens: number;
   /** Of the last step. */
   readonly loss: number;
+  /** On what is held out, before the first step, where it was evaluated. */
+  readonly first_eval_loss?: number;
   /** The lazy rule's records, by parameter. */
   readonly lazy: Readonly<Record<string, LazyRefresh>>;
   /** Where the next batch begins. */
-  readonly data: DataPosition;
+  readonly data: unknown;
   readonly config: LlamaConfig;
   readonly shape: TrainingShape;
 }

@@ -18,29 +18,25 @@
  *
  * @module
  */
-import { join } from "@std/path";
-import { BatchStream } from "../data/batches.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { evaluatePerplexity, type Evaluation } from "../eval/perplexity.ts";
-import { writeHfConfig } from "../formats/hf_config.ts";
-import { saveWeights } from "../formats/pretrained.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { KernelPass } from "../gpu/pass.ts";
 import { machineOf } from "../kernels/machine.ts";
-import { type LlamaConfig, parameterCount } from "../model/config.ts";
-import { initialize } from "../model/initialize.ts";
+import { parameterCount } from "../model/config.ts";
 import { uploadRope } from "../model/llama.ts";
 import { learningRate } from "../optim/schedules.ts";
-import { buildTraining, LOSS_RING, type Training, type TrainingShape } from "./build.ts";
+import { buildTraining, LOSS_RING, type Training } from "./build.ts";
 import { type Checkpoint, pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type { PlanEvent, StepMetrics, Summary, TrainingEvent } from "./events.ts";
+import { finetuneRecipe } from "./finetune_recipe.ts";
+import type { FinetuneOptions } from "./finetune_options.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
-import { resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
 import { Metrics, writeSummary } from "./metrics.ts";
 import type { PretrainOptions } from "./options.ts";
 import { assertFits, type MemoryPlan } from "./plan.ts";
-import { dataOptions, makeOutput, startingPoint } from "./start.ts";
+import { pretrainRecipe } from "./pretrain_recipe.ts";
+import type { Recipe, TrainingData } from "./recipe.ts";
+import { makeOutput, startingPoint } from "./start.ts";
 import { assertSameRun, restoreTensors, type RunState, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
 
@@ -57,6 +53,7 @@ export class Trainer {
   #pending: PendingStep[] = [];
   #lastRead = 0;
   #lastLoss = NaN;
+  #firstLoss: number | undefined;
   #lastCheckpoint: string | undefined;
   #savedStep = 0;
   #tokensHere = 0;
@@ -64,54 +61,43 @@ export class Trainer {
 
   private constructor(
     readonly gpu: Gpu,
-    readonly options: PretrainOptions,
-    readonly config: LlamaConfig,
-    readonly shape: TrainingShape,
-    readonly tokenizer: Tokenizer,
+    readonly recipe: Recipe,
     readonly plan: MemoryPlan,
     readonly warnings: readonly string[],
     private readonly training: Training,
-    private readonly data: BatchStream,
+    private readonly data: TrainingData,
   ) {}
 
   /**
-   * Reads and checks everything, plans the memory, refuses what cannot fit, then allocates and
-   * initialises, or restores a checkpoint. Faults are {@link UserError}s.
+   * A pre-training run. Reads and checks everything, plans the memory, refuses what cannot fit,
+   * then allocates and initialises, or restores a checkpoint. Faults are {@link UserError}s.
    */
   static async create(gpu: Gpu, options: PretrainOptions): Promise<Trainer> {
-    const warnings: string[] = [];
-    const tokenizer = await loadTokenizer(options.tokenizer);
-    const config = await resolveRunConfig(options, tokenizer);
-    const shape = trainingShape(options, config);
-    warnings.push(...shapeWarnings(config, shape));
+    return await Trainer.#prepare(gpu, await pretrainRecipe(options));
+  }
+
+  /** A fine-tuning run, as {@link create}; it starts from the weights of `options.model`. */
+  static async finetune(gpu: Gpu, options: FinetuneOptions): Promise<Trainer> {
+    return await Trainer.#prepare(gpu, await finetuneRecipe(options));
+  }
+
+  static async #prepare(gpu: Gpu, recipe: Recipe): Promise<Trainer> {
+    const { options, config, shape } = recipe;
+    const warnings = [...recipe.warnings];
     const checkpoint = await startingPoint(options, (message) => warnings.push(message));
     const state = checkpoint?.state as RunState | undefined;
     if (checkpoint) assertSameRun(checkpoint.path, state!, { config, shape });
-    const data = await BatchStream.open({
-      ...dataOptions(options, tokenizer),
-      split: "train",
-      repeat: true,
-      position: state?.data,
-    });
+    const data = await recipe.openData(state?.data);
+    warnings.push(...data.warnings);
     await makeOutput(options.output);
     const machine = machineOf(gpu);
     const plan = assertFits(config, shape, machine, gpuMemoryLimit(gpu, options.gpuMemory));
     const training = buildTraining(gpu, config, shape, machine);
     await gpu.check();
-    const trainer = new Trainer(
-      gpu,
-      options,
-      config,
-      shape,
-      tokenizer,
-      plan,
-      warnings,
-      training,
-      data,
-    );
+    const trainer = new Trainer(gpu, recipe, plan, warnings, training, data);
     uploadRope(gpu, training.model);
+    await recipe.start(gpu, training);
     if (checkpoint) await trainer.#restore(checkpoint, state!);
-    else trainer.#initialize();
     await gpu.check();
     return trainer;
   }
@@ -121,16 +107,17 @@ export class Trainer {
    * with a `done` event, or throws.
    */
   async *run({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainingEvent> {
-    const { options } = this;
+    const { recipe: { options }, data: { steps } } = this;
     yield this.#planEvent();
     for (const message of this.warnings) yield { type: "warning", message };
     using metrics = await Metrics.open(options.output, this.#step);
+    if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst();
     this.#lastRead = performance.now();
     let evaluation: Evaluation | undefined;
 
-    while (this.#step < options.steps && !signal?.aborted) {
+    while (this.#step < steps && !signal?.aborted) {
       await this.#submitStep();
-      const last = this.#step === options.steps;
+      const last = this.#step === steps;
       const evaluating = last || isMultiple(this.#step, options.evalEvery);
       const saving = last || isMultiple(this.#step, options.saveEvery);
       if (!evaluating && !saving && !this.#mustRead()) continue;
@@ -139,7 +126,7 @@ export class Trainer {
       this.#lastRead = performance.now();
     }
 
-    const interrupted = this.#step < options.steps;
+    const interrupted = this.#step < steps;
     if (interrupted) {
       yield* this.#report(metrics, false);
       yield* this.#save();
@@ -148,18 +135,19 @@ export class Trainer {
     if (!interrupted) evaluation ??= await this.#evaluate();
     const summary = this.#summary(evaluation);
     if (!interrupted) {
-      await this.saveModel(join(options.output, "model"));
+      await this.recipe.save(this.gpu, this.training);
       await writeSummary(options.output, summary);
     }
     yield { type: "done", interrupted, summary };
   }
 
-  /** Writes the model as it is now in Hugging Face's layout, tokenizer included. */
-  async saveModel(directory: string): Promise<void> {
-    await Deno.mkdir(directory, { recursive: true });
-    await saveWeights(this.gpu, this.training.model.parameters, directory, this.shape.dtype);
-    await this.tokenizer.save(directory);
-    await writeHfConfig(directory, this.config, this.shape.dtype);
+  /** What is held out, before anything was learned. */
+  async *#evaluateFirst(): AsyncGenerator<TrainingEvent> {
+    const evaluation = await this.#evaluate();
+    if (!evaluation) return;
+    const { loss, perplexity, tokens } = evaluation;
+    this.#firstLoss = loss;
+    yield { type: "eval", step: 0, eval_loss: loss, eval_perplexity: perplexity, tokens };
   }
 
   /** Waits for the submitted steps and tells of them, with an evaluation after the last if asked. */
@@ -184,13 +172,13 @@ export class Trainer {
   }
 
   async #submitStep(): Promise<void> {
-    const { options, training } = this;
+    const { recipe: { options }, training, data } = this;
     const batches = [];
     for (let i = 0; i < options.gradientAccumulation; i++) {
-      batches.push((await this.data.next())!); // a training stream repeats: it has no end
+      batches.push((await data.batches.next())!); // training data repeats: it has no end
     }
     const step = ++this.#step;
-    const lr = learningRate(options, step - 1);
+    const lr = learningRate({ ...options, ...data }, step - 1);
     const lossIndex = step % LOSS_RING;
     const targets = trainStep(this.gpu, training, batches, { step, lr, lossIndex });
     this.#tokens += targets;
@@ -248,14 +236,10 @@ export class Trainer {
     );
   }
 
-  async #evaluate(): Promise<Evaluation> {
-    const { gpu, options, training } = this;
-    const batches = await BatchStream.open({
-      ...dataOptions(options, this.tokenizer),
-      split: "eval",
-      repeat: false,
-    });
-    return await evaluatePerplexity(gpu, training.model, {
+  async #evaluate(): Promise<Evaluation | undefined> {
+    const { gpu, recipe, training } = this;
+    const batches = await recipe.openEvaluation();
+    return batches && await evaluatePerplexity(gpu, training.model, {
       activations: training.activations,
       head: training.head,
       losses: training.losses,
@@ -265,16 +249,17 @@ export class Trainer {
 
   /** Writes a checkpoint of this step, unless the newest one is of it already. */
   async *#save(): AsyncGenerator<TrainingEvent> {
-    const { gpu, options, training } = this;
+    const { gpu, recipe: { options, config, shape }, training } = this;
     if (this.#step === this.#savedStep) return;
     const state: RunState = {
       step: this.#step,
       tokens: this.#tokens,
       loss: this.#lastLoss,
       lazy: training.optimizer.lazyStates(),
-      data: this.data.position(),
-      config: this.config,
-      shape: this.shape,
+      first_eval_loss: this.#firstLoss,
+      data: this.data.batches.position(),
+      config,
+      shape,
     };
     const entries = stateEntries(gpu, training);
     const path = await writeCheckpoint(options.output, { step: this.#step, entries, state });
@@ -290,25 +275,17 @@ export class Trainer {
     this.#step = state.step;
     this.#tokens = state.tokens;
     this.#lastLoss = state.loss;
+    this.#firstLoss = state.first_eval_loss;
     this.#lastCheckpoint = checkpoint.path;
     this.#savedStep = state.step;
-  }
-
-  #initialize(): void {
-    const { gpu, config, training } = this;
-    const pass = new KernelPass(gpu);
-    initialize(gpu, pass, config, training.model.parameters, {
-      seed: this.options.seed,
-      scratch: training.optimizer.scratch.gradient,
-    });
-    pass.submit();
   }
 
   #planEvent(): PlanEvent {
     return {
       type: "plan",
-      parameters: parameterCount(this.config),
-      steps: this.options.steps,
+      parameters: parameterCount(this.recipe.config),
+      trained_parameters: trainedCount(this.training),
+      steps: this.data.steps,
       resumed_step: this.#step,
       planned_peak_bytes: this.plan.plannedPeakBytes,
       by_purpose: this.plan.byPurpose,
@@ -318,9 +295,10 @@ export class Trainer {
 
   #summary(evaluation: Evaluation | undefined): Summary {
     const { optimizer } = this.training;
-    const fixed = Math.ceil(this.#step / this.options.updateProjGap);
+    const fixed = Math.ceil(this.#step / this.recipe.options.updateProjGap);
     return {
       final_loss: this.#lastLoss,
+      first_eval_loss: this.#firstLoss,
       eval_loss: evaluation?.loss,
       eval_perplexity: evaluation?.perplexity,
       tokens: this.#tokens,
@@ -336,4 +314,11 @@ export class Trainer {
 
 function isMultiple(step: number, every: number): boolean {
   return every > 0 && step % every === 0;
+}
+
+function trainedCount({ optimizer }: Training): number {
+  return optimizer.states.reduce(
+    (sum, { parameter: { shape } }) => sum + shape.reduce((product, size) => product * size, 1),
+    0,
+  );
 }

@@ -5,6 +5,7 @@ import type { PlanEvent, StepEvent } from "../../src/train/events.ts";
 const PLAN: PlanEvent = {
   type: "plan",
   parameters: 1_234_567,
+  trained_parameters: 1_234_567,
   steps: 100,
   resumed_step: 0,
   planned_peak_bytes: 3 << 20,

@@ -1,0 +1,58 @@
+/** `finetune`: a pre-trained model on examples. */
+import { preview } from "../data/instruct/preview.ts";
+import { Gpu } from "../gpu/gpu.ts";
+import { openExamples, reportText } from "../train/finetune_data.ts";
+import { type FinetuneOptions, finetuneOptions } from "../train/finetune_options.ts";
+import { openBase } from "../train/finetune_recipe.ts";
+import { Trainer } from "../train/trainer.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+import { Progress } from "./progress.ts";
+
+export const finetune: Command = {
+  name: "finetune",
+  summary: "train a pre-trained model further, on examples",
+  details: "Writes metrics.jsonl, summary.json, checkpoints and a model in Hugging Face's layout " +
+    "(with lora and qlora: an adapter in peft's) to --output. Ctrl-C saves a checkpoint first; " +
+    "--resume auto goes on from there.",
+  examples: [
+    "finetune --model hf:HuggingFaceTB/SmolLM2-135M-Instruct --data alpaca.json --output runs/ft",
+    "finetune --model llama-3-8b/ --data chats.jsonl --optimizer qlora --output runs/qlora",
+  ],
+  options: finetuneOptions,
+  run,
+};
+
+async function run(options: FinetuneOptions, io: Io): Promise<number> {
+  if (options.preview) return await showPreview(options, io);
+  const gpu = await Gpu.open();
+  const progress = new Progress(io);
+  try {
+    const trainer = await Trainer.finetune(gpu, options);
+    for await (const event of trainer.run({ signal: io.signal })) {
+      progress.handle(event);
+      io.event(event);
+    }
+  } finally {
+    progress.stop();
+    gpu.close();
+  }
+  return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+}
+
+/** What the model would learn, without a GPU. */
+async function showPreview(options: FinetuneOptions, io: Io): Promise<number> {
+  const { tokenizer, config } = await openBase(options);
+  const { examples, report, rowsPerEpoch } = await openExamples(
+    options,
+    tokenizer,
+    config.vocabSize,
+  );
+  const text = preview(examples, options.preview!, { tokenizer, colour: io.interactive });
+  const summary = `${report.examples} examples, ${report.tokens} tokens, ${report.trainedTokens} ` +
+    `of them learned; ${rowsPerEpoch} sequences of ${options.seqLen} an epoch`;
+  io.result(
+    { ...report, rows_per_epoch: rowsPerEpoch },
+    [text, "", summary, ...reportText(report, options)].join("\n"),
+  );
+  return EXIT.done;
+}

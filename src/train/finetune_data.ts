@@ -1,0 +1,140 @@
+/** The data of a fine-tuning run: examples, or texts to go on pre-training with. */
+import { type Batch, BatchStream, type DataPosition } from "../data/batches.ts";
+import { datasetSources } from "../data/instruct/dataset_info.ts";
+import { type InstructReport, skippedText } from "../data/instruct/report.ts";
+import { kindOfData } from "../data/instruct/sources.ts";
+import { type InstructPosition, InstructStream } from "../data/instruct/stream.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import type { FinetuneOptions } from "./finetune_options.ts";
+import type { TrainingData } from "./recipe.ts";
+import { UserError } from "../gpu/errors.ts";
+
+export interface FinetuneData {
+  open(position?: unknown): Promise<TrainingData>;
+  openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
+}
+
+/** Looks at what kind of data it is; nothing is read yet. */
+export async function finetuneData(
+  options: FinetuneOptions,
+  tokenizer: Tokenizer,
+  vocabSize: number,
+): Promise<FinetuneData> {
+  const kind = options.dataset ? "instruct" : await kindOfData(options.data!);
+  return kind === "text"
+    ? textData(options, tokenizer, vocabSize)
+    : await instructData(options, tokenizer, vocabSize);
+}
+
+/** The examples of a run, encoded; for a preview as well. */
+export async function openExamples(
+  options: FinetuneOptions,
+  tokenizer: Tokenizer,
+  vocabSize: number,
+): Promise<InstructStream> {
+  return await InstructStream.open({
+    ...await instructOptions(options, tokenizer, vocabSize),
+    split: "train",
+  });
+}
+
+async function instructData(
+  options: FinetuneOptions,
+  tokenizer: Tokenizer,
+  vocabSize: number,
+): Promise<FinetuneData> {
+  const shared = await instructOptions(options, tokenizer, vocabSize);
+  return {
+    async open(position) {
+      const batches = await InstructStream.open({
+        ...shared,
+        split: "train",
+        repeat: true,
+        position: position as InstructPosition | undefined,
+      });
+      const rows = options.batchSize * options.gradientAccumulation;
+      const steps = options.steps ?? Math.ceil(options.epochs * batches.rowsPerEpoch / rows);
+      return { batches, ...stepsOf(options, steps), warnings: reportText(batches.report, options) };
+    },
+    async openEvaluation() {
+      if (!options.evalData && options.evalShare === 0) return undefined;
+      return await InstructStream.open({ ...shared, split: "eval", repeat: false });
+    },
+  };
+}
+
+async function instructOptions(
+  options: FinetuneOptions,
+  tokenizer: Tokenizer,
+  vocabSize: number,
+) {
+  const { data, dataset, datasetDir, evalData, dataFormat, evalShare } = options;
+  return {
+    ...options,
+    data: [...data ?? [], ...dataset ? await datasetSources(datasetDir, dataset) : []],
+    evalData,
+    tokenizer,
+    vocabSize,
+    format: dataFormat === "auto" ? undefined : dataFormat,
+    heldOutShare: evalShare,
+    position: undefined,
+  };
+}
+
+function textData(
+  options: FinetuneOptions,
+  tokenizer: Tokenizer,
+  vocabSize: number,
+): FinetuneData {
+  const { data, evalData, evalShare, batchSize, seqLen, seed, textField, steps } = options;
+  const shared = {
+    data: data!,
+    evalData,
+    tokenizer,
+    vocabSize,
+    batchSize,
+    seqLen,
+    seed,
+    textField,
+    heldOutShare: evalShare,
+  };
+  return {
+    async open(position) {
+      if (!steps) {
+        throw new UserError(
+          `--steps is needed to train on texts (${data![0]}…): they are read as they come, and ` +
+            "how many sequences they make is not known beforehand",
+        );
+      }
+      const batches = await BatchStream.open({
+        ...shared,
+        split: "train",
+        repeat: true,
+        position: position as DataPosition | undefined,
+      });
+      return { batches, ...stepsOf(options, steps), warnings: [] };
+    },
+    async openEvaluation() {
+      if (!evalData && evalShare === 0) return undefined;
+      return await BatchStream.open({ ...shared, split: "eval", repeat: false });
+    },
+  };
+}
+
+function stepsOf({ warmupSteps, warmupRatio }: FinetuneOptions, steps: number) {
+  return { steps, warmupSteps: warmupSteps ?? Math.round(warmupRatio * steps) };
+}
+
+/** What became of the examples, where it is not simply that all are used. */
+export function reportText(
+  report: InstructReport,
+  { seqLen }: Pick<FinetuneOptions, "seqLen">,
+): string[] {
+  const lines = [...report.notes];
+  const skipped = skippedText(report);
+  if (skipped) lines.push(`examples skipped: ${skipped}`);
+  if (report.truncated) {
+    lines.push(`${report.truncated} of ${report.examples} examples were cut to ${seqLen} tokens`);
+  }
+  return lines;
+}

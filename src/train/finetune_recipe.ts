@@ -1,0 +1,85 @@
+/** Fine-tuning: the weights of a checkpoint, trained on examples. */
+import { join } from "@std/path";
+
+import { chatTemplate } from "../data/instruct/templates.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { saveAdapter } from "../formats/peft.ts";
+import { loadWeights } from "../formats/pretrained.ts";
+import {
+  openPretrained,
+  type PretrainedModel,
+  savePretrained,
+} from "../formats/pretrained_model.ts";
+import { UserError } from "../gpu/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import type { Training } from "./build.ts";
+import { finetuneData } from "./finetune_data.ts";
+import type { FinetuneOptions } from "./finetune_options.ts";
+import { initializeAdapters } from "./initialize_adapters.ts";
+import { shapeWarnings, trainingShape } from "./method.ts";
+import type { Recipe } from "./recipe.ts";
+
+export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
+  const { config, tokenizer, path } = await openBase(options);
+  const shape = trainingShape(options, config);
+  const data = await finetuneData(options, tokenizer, config.vocabSize);
+  return {
+    options,
+    config,
+    shape,
+    tokenizer,
+    warnings: shapeWarnings(config, shape),
+    evaluateFirst: true,
+    openData: data.open,
+    openEvaluation: data.openEvaluation,
+    async start(gpu, { model, load }) {
+      using source = await openPretrained(path);
+      await loadWeights(gpu, model.parameters, source.weights, { workspace: load });
+      initializeAdapters(gpu, model.parameters, options.seed);
+    },
+    save: (gpu, training) => save(gpu, training, { options, config, tokenizer, path }),
+  };
+}
+
+/** The model that a run starts from, without its weights, and the tokenizer that fits it. */
+export async function openBase(
+  { model: spec, tokenizer: tokenizerSpec, seqLen }: FinetuneOptions,
+): Promise<Pick<PretrainedModel, "config" | "path"> & { tokenizer: Tokenizer }> {
+  using source = await openPretrained(spec);
+  const { config, path } = source;
+  if (seqLen > config.maxPositions) {
+    throw new UserError(
+      `--seq-len ${seqLen} exceeds the ${config.maxPositions} positions of ${spec}`,
+      `--seq-len ${config.maxPositions} or less`,
+    );
+  }
+  const tokenizer = await loadTokenizer(tokenizerSpec ?? path);
+  return { config, path, tokenizer };
+}
+
+/** A model in Hugging Face's layout, or the adapters alone in peft's. */
+async function save(
+  gpu: Gpu,
+  { model }: Training,
+  { options, config, tokenizer, path }: {
+    options: FinetuneOptions;
+    config: LlamaConfig;
+    tokenizer: Tokenizer;
+    path: string;
+  },
+): Promise<string> {
+  const { output, template } = options;
+  const adapters = model.parameters.all.some(({ kind }) => kind === "adapter");
+  const folder = join(output, adapters ? "adapter" : "model");
+  await Deno.mkdir(folder, { recursive: true });
+  if (adapters) await saveAdapter(gpu, model.parameters, folder, { ...options, base: path });
+  else await savePretrained(gpu, model.parameters, folder, { config, dtype: options.dtype, path });
+  await tokenizer.save(folder);
+  // Whoever talks to the model must speak as its training did.
+  if (template !== "default") {
+    const { source } = chatTemplate(template, tokenizer);
+    await Deno.writeTextFile(join(folder, "chat_template.jinja"), source);
+  }
+  return folder;
+}

@@ -1,0 +1,21 @@
+/** Adapters at the start of a run: they change nothing yet. */
+import { randomStream } from "../data/random.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { packTensor } from "../kernels/convert.ts";
+import type { LlamaParameters } from "../model/parameters.ts";
+
+/**
+ * A uniform in ±1/√in (Kaiming's with a = √5, as peft draws it), B zero. Drawn on the host: adapters
+ * are small.
+ */
+export function initializeAdapters(gpu: Gpu, { all }: LlamaParameters, seed: number): void {
+  for (const { kind, name, shape, weight, index } of all) {
+    if (kind !== "adapter") continue;
+    const values = new Float32Array(shape[0] * shape[1]);
+    if (name.endsWith(".lora_A.weight")) {
+      const bound = 1 / Math.sqrt(shape[1]), next = randomStream(seed, index);
+      for (let i = 0; i < values.length; i++) values[i] = bound * (2 * next() - 1);
+    }
+    gpu.write(weight, packTensor(weight, values));
+  }
+}

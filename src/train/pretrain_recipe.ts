@@ -1,0 +1,65 @@
+/** Pre-training: weights drawn at random, all of them trained, on text. */
+import { join } from "@std/path";
+import { BatchStream, type DataPosition } from "../data/batches.ts";
+import { loadTokenizer } from "../data/tokenizer.ts";
+import { writeHfConfig } from "../formats/hf_config.ts";
+import { saveWeights } from "../formats/pretrained.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import { initialize } from "../model/initialize.ts";
+import { resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
+import type { PretrainOptions } from "./options.ts";
+import type { Recipe } from "./recipe.ts";
+
+export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> {
+  const tokenizer = await loadTokenizer(options.tokenizer);
+  const config = await resolveRunConfig(options, tokenizer);
+  const shape = trainingShape(options, config);
+  const { data, evalData, evalShare, batchSize, seqLen, packing, shuffleBuffer, seed, textField } =
+    options;
+  const stream = {
+    data,
+    evalData,
+    tokenizer,
+    batchSize,
+    seqLen,
+    packing,
+    shuffleBuffer,
+    seed,
+    textField,
+    heldOutShare: evalShare,
+  };
+  return {
+    options,
+    config,
+    shape,
+    tokenizer,
+    warnings: shapeWarnings(config, shape),
+    evaluateFirst: false,
+    async openData(position) {
+      const batches = await BatchStream.open({
+        ...stream,
+        split: "train",
+        repeat: true,
+        position: position as DataPosition | undefined,
+      });
+      const { steps, warmupSteps } = options;
+      return { batches, steps, warmupSteps, warnings: [] };
+    },
+    openEvaluation: () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
+    start(gpu, { model, optimizer }) {
+      const pass = new KernelPass(gpu);
+      const scratch = optimizer.scratch.gradient;
+      initialize(gpu, pass, config, model.parameters, { seed, scratch });
+      pass.submit();
+      return Promise.resolve();
+    },
+    async save(gpu, { model }) {
+      const folder = join(options.output, "model");
+      await Deno.mkdir(folder, { recursive: true });
+      await saveWeights(gpu, model.parameters, folder, shape.dtype);
+      await tokenizer.save(folder);
+      await writeHfConfig(folder, config, shape.dtype);
+      return folder;
+    },
+  };
+}

@@ -1,0 +1,52 @@
+/** What distinguishes one kind of training run from another; the trainer does the rest. */
+import type { Batch, BatchSource } from "../data/batches.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import type { Training, TrainingShape } from "./build.ts";
+import type { FinetuneOptions } from "./finetune_options.ts";
+import type { PretrainOptions } from "./options.ts";
+
+/** Options that the trainer itself reads. */
+export type RunOptions = Pick<
+  PretrainOptions | FinetuneOptions,
+  | "model"
+  | "output"
+  | "resume"
+  | "evalEvery"
+  | "saveEvery"
+  | "keepCheckpoints"
+  | "gpuMemory"
+  | "gradientAccumulation"
+  | "lr"
+  | "scheduler"
+  | "minLrRatio"
+  | "updateProjGap"
+>;
+
+export interface TrainingData {
+  readonly batches: BatchSource;
+  /** Optimizer steps of the whole run, and those in which the rate rises. */
+  readonly steps: number;
+  readonly warmupSteps: number;
+  /** What the user should know of the data. */
+  readonly warnings: readonly string[];
+}
+
+export interface Recipe {
+  readonly options: RunOptions;
+  readonly config: LlamaConfig;
+  readonly shape: TrainingShape;
+  readonly tokenizer: Tokenizer;
+  readonly warnings: readonly string[];
+  /** Whether the model is worth an evaluation before its first step. */
+  readonly evaluateFirst: boolean;
+  /** Opens the training data, at the place that a checkpoint noted. */
+  openData(position?: unknown): Promise<TrainingData>;
+  /** One pass over what is held out; undefined when nothing is. */
+  openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
+  /** Writes the weights that a fresh run starts from. */
+  start(gpu: Gpu, training: Training): Promise<void>;
+  /** Writes the result below the output folder and returns where. */
+  save(gpu: Gpu, training: Training): Promise<string>;
+}
