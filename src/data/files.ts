@@ -1,5 +1,6 @@
 /** From what a user names (files, folders) to the files to read, in a fixed order. */
 import { basename, join } from "@std/path";
+import { type HubOptions, isHubSpec, resolveData } from "../formats/hub.ts";
 import { UserError } from "../gpu/errors.ts";
 import { type Reader, unreadable } from "./documents.ts";
 import {
@@ -47,17 +48,19 @@ export function isText(file: DataFile): boolean {
 }
 
 /**
- * The files that the specifications name; folders are searched to the bottom and sorted. Throws a
- * {@link UserError} on what is not there, is of an unknown kind or lies on a hub.
+ * The files that the specifications name; folders are searched to the bottom and sorted, data sets
+ * of the hub (`hf:…`) are downloaded. Throws a {@link UserError} on what is not there or is of an
+ * unknown kind.
  */
-export async function listFiles(specs: readonly string[]): Promise<DataFile[]> {
+export async function listFiles(
+  specs: readonly string[],
+  hub?: HubOptions,
+): Promise<DataFile[]> {
   const files: DataFile[] = [];
   for (const spec of specs) {
-    if (spec.startsWith("hf:")) {
-      throw new UserError(
-        `data ${spec}: data sets of the Hugging Face hub are not supported in this version`,
-        "download its parquet or JSON Lines files and give their folder",
-      );
+    if (isHubSpec(spec)) {
+      files.push(...await filesOfHub(spec, hub));
+      continue;
     }
     const info = await Deno.stat(spec).catch((error) => {
       throw unreadable(`data ${spec}`, error);
@@ -69,6 +72,16 @@ export async function listFiles(specs: readonly string[]): Promise<DataFile[]> {
   }
   if (files.length === 0) throw new UserError("data: no file was given");
   return files;
+}
+
+/** A hub's .md files are about the data. */
+async function filesOfHub(spec: string, hub?: HubOptions): Promise<DataFile[]> {
+  const isData = (path: string) => kindOf(path) !== undefined && !/\.md$/i.test(path);
+  const { folder, files } = await resolveData(spec, isData, hub);
+  return await Promise.all(files.map(async (name) => {
+    const path = join(folder, name);
+    return dataFile(path, name, await Deno.stat(path));
+  }));
 }
 
 function dataFile(path: string, name: string, { size }: Deno.FileInfo): DataFile {

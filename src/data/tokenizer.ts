@@ -1,7 +1,7 @@
 /** Text to token ids and back: bytes, or a tokenizer of Hugging Face's format. */
 import { readGgufHeader } from "../formats/gguf/header.ts";
 import { readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
-import { UserError } from "../gpu/errors.ts";
+import { type HubOptions, isHubSpec, resolveTokenizer } from "../formats/hub.ts";
 import { ByteTokenizer } from "./byte_tokenizer.ts";
 import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
 
@@ -41,8 +41,8 @@ export interface DecodeOptions {
 }
 
 /**
- * `bytes`, or the path of a `tokenizer.json`, of a folder that has one, or of a GGUF file. Throws
- * a {@link UserError} that says what is wrong with the file.
+ * `bytes`, or the path of a `tokenizer.json`, of a folder that has one, or of a GGUF file, or the
+ * `hf:org/name` of a model. Throws a UserError that says what is wrong with the file.
  *
  * @example
  * ```ts
@@ -50,14 +50,9 @@ export interface DecodeOptions {
  * tokenizer.encode("é"); // [195, 169]
  * ```
  */
-export async function loadTokenizer(spec: string): Promise<Tokenizer> {
+export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tokenizer> {
   if (spec === "bytes") return new ByteTokenizer();
-  if (spec.startsWith("hf:")) {
-    throw new UserError(
-      `tokenizer ${spec}: the Hugging Face hub is not supported in this version`,
-      "download its tokenizer.json and tokenizer_config.json and give their folder",
-    );
-  }
+  if (isHubSpec(spec)) return await loadTokenizer(await resolveTokenizer(spec, hub));
   if (spec.toLowerCase().endsWith(".gguf")) {
     const { metadata } = await readGgufHeader(spec);
     return tokenizerFromFiles(spec, readGgufTokenizer(metadata));

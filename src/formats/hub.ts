@@ -46,6 +46,16 @@ export interface HubOptions extends HubClientOptions {
   readonly environment?: HubEnvironment;
 }
 
+let defaults: HubOptions = {};
+
+/**
+ * What holds where a call gives no options: a program has one terminal to show downloads on and
+ * one signal to stop them by, and specs are resolved deep inside of it.
+ */
+export function setHubDefaults(options: HubOptions): void {
+  defaults = options;
+}
+
 /**
  * The folder of a model: what `hf:org/name[@revision]` names, downloaded unless it is in the cache,
  * or the one file that `hf:org/name/file.gguf` names. A path is returned as it is. Throws a
@@ -126,12 +136,13 @@ async function resolve<T>(
   options: HubOptions,
   select: (snapshot: Snapshot, hub: HubSpec) => Promise<T>,
 ): Promise<T> {
-  const environment = options.environment ?? await readHubEnvironment();
-  const client = new HubClient(environment, hub, options);
+  const all = { ...defaults, ...options };
+  const environment = all.environment ?? await readHubEnvironment();
+  const client = new HubClient(environment, hub, all);
   try {
-    return await select(await Snapshot.open(client, options), hub);
+    return await select(await Snapshot.open(client, all), hub);
   } catch (error) {
-    options.signal?.throwIfAborted();
+    all.signal?.throwIfAborted();
     throw explainHubError(error, hub, environment);
   }
 }
@@ -172,10 +183,11 @@ class Snapshot {
       );
     }
     try {
-      // A commit never changes: once listed, it needs no question.
+      // A commit never changes: once listed, it needs no question. The first question is not
+      // repeated for long: mostly there is no connection, and perhaps the cache will do.
       const commit = REGEX_COMMIT_HASH.test(spec.revision)
         ? spec.revision
-        : await client.retry(() => client.commit(), { attempts: known ? 1 : undefined });
+        : await client.retry(() => client.commit(), { attempts: known ? 1 : 3 });
       const listed = await cache.readTree(commit);
       const files = listed ?? await client.retry(() => client.files(commit));
       if (!listed) await cache.writeTree(commit, files);

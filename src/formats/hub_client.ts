@@ -150,10 +150,11 @@ export class HubClient {
   };
 }
 
-/** The innermost message: "error sending request" alone says nothing. */
+/** What is behind "error sending request for url (…)": the address is in the message already. */
 function causeOf(error: unknown): string {
   const { message, cause } = error as Error;
-  return cause instanceof Error ? causeOf(cause) : message;
+  if (cause instanceof Error) return causeOf(cause);
+  return message.replace(/^error sending request for url \(.*?\): /, "");
 }
 
 async function withinTime<T>(result: Promise<T>, signal?: AbortSignal): Promise<T> {

@@ -122,10 +122,13 @@ function filesMatching(data: readonly HubFile[], patterns: readonly string[]): H
   return data.filter(({ path }) => rules.some((rule: RegExp) => rule.test(path)));
 }
 
-/** Many data sets come in several formats; the one with the most files counts. */
+/** Many data sets come in several formats: the one with the most files counts, texts last. */
 function oneKind(data: readonly HubFile[]): HubFile[] {
   const kinds = Map.groupBy(data, ({ path }) => /\.[a-z]+(\.gz)?$/i.exec(path)?.[0].toLowerCase());
-  return [...kinds.values()].sort((a, b) => b.length - a.length)[0];
+  const isText = (kind: string | undefined) => Number(kind === ".txt"); // a licence, perhaps
+  return [...kinds].sort(([a, { length: as }], [b, { length: bs }]) =>
+    isText(a) - isText(b) || bs - as
+  )[0][1];
 }
 
 const TRAIN = splitNamed("train|training");

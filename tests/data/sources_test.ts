@@ -216,7 +216,7 @@ Deno.test("sources: what cannot be data is refused, with what could be", async (
     await refused(join(folder, "a.csv"), "known are .txt, .md, .jsonl");
     await refused(folder, "has no data file");
     await refused(join(folder, "none.txt"), "none.txt: cannot be read: No such file");
-    await refused("hf:org/set", "hub are not supported in this version");
+    await refused("hf:models/org/name", "names a model where a data set is needed");
   });
   await assertRejects(() => piecesOf([]), UserError, "no file was given");
   await assertRejects(

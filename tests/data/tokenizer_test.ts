@@ -157,7 +157,7 @@ Deno.test("tokenizers: a broken file is refused by name, with what is wrong", as
     await refused('eos_token "<end>" is not in the vocabulary', folder);
     await Deno.writeTextFile(join(folder, "tokenizer_config.json"), '{"eos_token":');
     await refused("tokenizer_config.json: is no valid JSON", folder);
-    await refused("hub is not supported in this version", "hf:org/name");
+    await refused("names a data set where a model is needed", "hf:datasets/org/name");
   });
 });
 
