@@ -41,9 +41,11 @@ export function toFloat32(type: ElementType, bytes: Uint8Array): Float32Array<Ar
     case "F32":
       return new Float32Array(buffer);
     case "F16":
-      return Float32Array.from(new Uint16Array(buffer), fromFloat16);
+      return new Float32Array(new Float16Array(buffer));
     case "BF16": {
-      const words = Uint32Array.from(new Uint16Array(buffer), (half) => half << 16);
+      // A loop: `from` with a function takes a hundred times as long, minutes for a large model.
+      const halves = new Uint16Array(buffer), words = new Uint32Array(halves.length);
+      for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
       return new Float32Array(words.buffer);
     }
     case "I64":
@@ -64,12 +66,4 @@ export function toFloat32(type: ElementType, bytes: Uint8Array): Float32Array<Ar
     case "BOOL":
       return Float32Array.from(new Uint8Array(buffer));
   }
-}
-
-/** IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits. */
-function fromFloat16(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1, exponent = (half >> 10) & 31, fraction = half & 0x3ff;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }

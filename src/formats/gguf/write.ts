@@ -230,7 +230,7 @@ async function* encoded(
   const offset = isNorm(name) ? normOffset : 0;
   for await (const piece of inWhole(data, unit)) {
     const values = interleaved ? permuteHeads(piece, { headSize, columns, to: "gguf" }) : piece;
-    const bad = values.find((each) => !(Math.abs(each) < encoding.limit));
+    const bad = firstBeyond(values, encoding.limit);
     if (bad !== undefined) {
       throw new UserError(
         `${path}: tensor ${name} has the value ${bad}, which ${encoding.name} cannot hold`,
@@ -238,6 +238,13 @@ async function* encoded(
       );
     }
     yield encoding.encode(offset ? values.map((each) => each + offset) : values);
+  }
+}
+
+/** The first value that is not finite or has that magnitude. */
+function firstBeyond(values: Float32Array, limit: number): number | undefined {
+  for (let i = 0; i < values.length; i++) {
+    if (!(Math.abs(values[i]) < limit)) return values[i];
   }
 }
 
