@@ -20,6 +20,11 @@ export const ELEMENT_BYTES = {
 
 export type ElementType = keyof typeof ELEMENT_BYTES;
 
+/** Whether weights may be stored so: integers are masks, indices or another scheme's codes. */
+export function isFloatType(name: string): boolean {
+  return ["F64", "F32", "F16", "BF16"].includes(name);
+}
+
 export function isElementType(name: unknown): name is ElementType {
   return typeof name === "string" && Object.hasOwn(ELEMENT_BYTES, name);
 }

@@ -102,7 +102,17 @@ async function locate(path: string): Promise<string> {
     const found = await Deno.stat(join(path, name)).catch(() => null);
     if (found?.isFile) return join(path, name);
   }
-  throw new UserError(`${path}: holds neither ${SINGLE} nor ${INDEX}`);
+  throw new UserError(`${path}: holds neither ${SINGLE} nor ${INDEX}`, await hintFor(path));
+}
+
+/** What a folder holds in the place of what is needed. */
+async function hintFor(folder: string): Promise<string | undefined> {
+  const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+  const of = (ending: RegExp) => names.filter((name) => ending.test(name)).slice(0, 4).join(", ");
+  const shards = of(/\.safetensors$/), ggufs = of(/\.gguf$/i), pickled = of(/\.(bin|pth|pt)$/);
+  if (shards) return `it has ${shards}: is the index missing?`;
+  if (ggufs) return `it has ${ggufs}: give the path of that file`;
+  if (pickled) return `it has ${pickled}: transformers' save_pretrained(folder) converts those`;
 }
 
 async function openInto(files: Map<string, FileRange>, path: string): Promise<FileRange> {
@@ -136,21 +146,50 @@ async function openShards(
     throw new UserError(`${index}: weight_map must map names of tensors to files`);
   }
   const entries = Object.entries(shards as Record<string, unknown>);
+  const names = [...new Set(entries.map(([, file]) => shardName(index, file)))];
+  await assertThere(index, names);
   const tensors: TensorInfo[] = [], metadata: Record<string, string> = {};
-  for (const shard of [...new Set(entries.map(([, file]) => file))]) {
-    if (typeof shard !== "string" || basename(shard) !== shard || shard === "..") {
-      throw new UserError(`${index}: shard ${JSON.stringify(shard)} must be a file beside it`);
-    }
+  for (const shard of names) {
     const header = await readHeader(await openInto(files, join(dirname(index), shard)));
     const held = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
-    for (const [name] of entries.filter(([, file]) => file === shard)) {
-      const tensor = held.get(name);
-      if (!tensor) throw new UserError(`${index}: tensor ${name} is not in ${shard}`);
-      tensors.push(tensor);
+    const wanted = entries.filter(([, file]) => file === shard).map(([name]) => name);
+    const absent = wanted.filter((name) => !held.has(name));
+    if (absent.length > 0) {
+      throw new UserError(
+        `${index}: tensor${plural(absent)} not in ${shard}`,
+        "are index and shards of the same model?",
+      );
     }
+    // What other shards hold of the same name is another save's: the index says which one counts.
+    tensors.push(...wanted.map((name) => held.get(name)!));
     Object.assign(metadata, header.metadata);
   }
   return { tensors, metadata };
+}
+
+function shardName(index: string, shard: unknown): string {
+  if (typeof shard === "string" && basename(shard) === shard && shard !== "..") return shard;
+  throw new UserError(`${index}: shard ${JSON.stringify(shard)} must be a file beside it`);
+}
+
+/** Names every shard that is missing, not the first one only. */
+async function assertThere(index: string, shards: readonly string[]): Promise<void> {
+  const found = await Promise.all(
+    shards.map((name) => Deno.stat(join(dirname(index), name)).catch(() => undefined)),
+  );
+  const missing = shards.filter((_, at) => !found[at]?.isFile);
+  if (missing.length === 0) return;
+  throw new UserError(
+    `${index}: of ${shards.length} shards, ${missing.length} missing: ${missing.join(", ")}`,
+    "was the download or the copy cut off?",
+  );
+}
+
+/** " a is", "s a, b are": the first few of many. */
+function plural(names: readonly string[]): string {
+  const more = names.length > 8 ? ` and ${names.length - 8} more` : "";
+  return `${names.length > 1 ? "s" : ""} ${names.slice(0, 8).join(", ")}${more} ` +
+    `${names.length > 1 ? "are" : "is"}`;
 }
 
 /** Larger elements first, so that no tensor is misaligned. */

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { UserError } from "../../src/gpu/errors.ts";
 import {
@@ -142,10 +142,121 @@ Deno.test("safetensors: refuses what is not there, and an index that lies", asyn
     await withMap({ weight_map: { a: "../secret.safetensors" } });
     await assertRejects(() => Safetensors.open(folder), UserError, "must be a file beside it");
     await withMap({ weight_map: { a: "1.safetensors" } });
-    await assertRejects(() => Safetensors.open(folder), UserError, "1.safetensors: cannot be op");
+    await assertRejects(
+      () => Safetensors.open(folder),
+      UserError,
+      "of 1 shards, 1 missing: 1.safetensors",
+    );
     await Deno.copyFile(ALL_TYPES, join(folder, "1.safetensors"));
     await assertRejects(() => Safetensors.open(folder), UserError, "tensor a is not in 1.safe");
+    await withMap({
+      weight_map: { a: "1.safetensors", bool: "1.safetensors", b: "1.safetensors" },
+    });
+    await assertRejects(() => Safetensors.open(folder), UserError, "tensors a, b are not in 1.s");
   });
+});
+
+Deno.test("safetensors: every missing shard is named, and a shard that was cut off", async () => {
+  await inFolder(async (folder) => {
+    for (const { name } of Deno.readDirSync(FIXTURES + "sharded")) {
+      await Deno.copyFile(join(FIXTURES, "sharded", name), join(folder, name));
+    }
+    const second = join(folder, "model-00002-of-00002.safetensors");
+    const bytes = await Deno.readFile(second);
+    await Deno.writeFile(second, bytes.subarray(0, bytes.length - 1));
+    const refused = (message: string) =>
+      assertRejects(() => Safetensors.open(folder), UserError, message);
+    await refused(`${second}: tensor`);
+    await refused(
+      `the file has ${bytes.length - 1}\n  hint: was the download or the copy cut off?`,
+    );
+    await Deno.remove(second);
+    await refused("of 2 shards, 1 missing: model-00002-of-00002.safetensors");
+    await Deno.remove(join(folder, "model-00001-of-00002.safetensors"));
+    await refused("2 missing: model-00001-of-00002.safetensors, model-00002-of-00002.safetensors");
+  });
+});
+
+Deno.test("safetensors: of a tensor that two shards hold, the index says which counts", async () => {
+  await inFolder(async (folder) => {
+    const entry = (value: number) =>
+      [{ name: "w", dtype: "U8", shape: [1], data: Uint8Array.of(value) }] as const;
+    await writeSafetensors(join(folder, "a.safetensors"), entry(1));
+    await writeSafetensors(join(folder, "b.safetensors"), entry(2));
+    await Deno.writeTextFile(
+      join(folder, "model.safetensors.index.json"),
+      JSON.stringify({ weight_map: { w: "b.safetensors" } }),
+    );
+    using file = await Safetensors.open(folder);
+    assertEquals(await file.readFloat32("w"), Float32Array.of(2));
+    assertEquals([...file.tensors.keys()], ["w"]);
+  });
+});
+
+for (
+  const [name, hint] of [
+    ["model-00001-of-00002.safetensors", "is the index missing?"],
+    ["tiny.gguf", "it has tiny.gguf: give the path of that file"],
+    ["pytorch_model.bin", "it has pytorch_model.bin: transformers' save_pretrained"],
+  ]
+) {
+  Deno.test(`safetensors: a folder with ${name} alone`, async () => {
+    await inFolder(async (folder) => {
+      await Deno.writeTextFile(join(folder, name), "");
+      const error = await assertRejects(
+        () => Safetensors.open(folder),
+        UserError,
+        "holds neither model.safetensors nor model.safetensors.index.json",
+      );
+      assertStringIncludes(error.message, hint);
+    });
+  });
+}
+
+Deno.test("safetensors: offsets beyond 4 GB are exact", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "model.safetensors"), large = 2 ** 32 + 2 ** 31 + 5;
+    const header = new TextEncoder().encode(JSON.stringify({
+      a: { dtype: "U8", shape: [large], data_offsets: [0, large] },
+      b: { dtype: "U8", shape: [3], data_offsets: [large, large + 3] },
+    }));
+    using file = await Deno.open(path, { write: true, create: true });
+    await file.write(new Uint8Array(new BigUint64Array([BigInt(header.length)]).buffer));
+    await file.write(header);
+    const start = 8 + header.length;
+    await file.truncate(start + large + 3); // a hole: it takes no space
+    const put = async (at: number, bytes: number[]) => {
+      await file.seek(start + at, Deno.SeekMode.Start);
+      await file.write(Uint8Array.from(bytes));
+    };
+    await put(2 ** 32 - 1, [7, 8, 9]); // either side of 4 GB
+    await put(large - 1, [1, 2, 3, 4]);
+    using opened = await Safetensors.open(path);
+    assertEquals([...await opened.read("a", 2 ** 32 - 2, 5)], [0, 7, 8, 9, 0]);
+    assertEquals([...await opened.read("a", large - 2)], [0, 1]);
+    assertEquals(await opened.readFloat32("b"), Float32Array.of(2, 3, 4));
+  });
+});
+
+Deno.test("toFloat32: every F16 and every BF16 is the number that it stands for", () => {
+  const halves = Uint16Array.from({ length: 1 << 16 }, (_, index) => index);
+  const view = new DataView(halves.buffer);
+  const float16 = toFloat32("F16", new Uint8Array(halves.buffer));
+  const bfloat16 = toFloat32("BF16", new Uint8Array(halves.buffer));
+  for (let half = 0; half < 1 << 16; half++) {
+    const sign = half & 0x8000 ? -1 : 1;
+    // By their definitions: 5 and 8 bits of exponent, 10 and 7 of fraction.
+    const value = (bits: number) => {
+      const bias = 2 ** (14 - bits) - 1, top = 2 ** (15 - bits) - 1;
+      const exponent = (half & 0x7fff) >> bits, fraction = half & (2 ** bits - 1);
+      if (exponent === top) return fraction ? NaN : sign * Infinity;
+      if (exponent === 0) return sign * fraction * 2 ** (1 - bias - bits);
+      return sign * (1 + fraction / 2 ** bits) * 2 ** (exponent - bias);
+    };
+    if (!Object.is(float16[half], value(10))) throw new Error(`F16 ${half}: ${float16[half]}`);
+    if (!Object.is(bfloat16[half], value(7))) throw new Error(`BF16 ${half}: ${bfloat16[half]}`);
+    if (!Object.is(view.getFloat16(2 * half, true), value(10))) throw new Error(`oracle ${half}`);
+  }
 });
 
 Deno.test("toFloat32: refuses half an element", () => {

@@ -36,7 +36,7 @@ with warnings.catch_warnings(record=True) as caught:
         ids = tokenizer(TEXT)["input_ids"]
         loaded |= {"text": TEXT, "ids": ids, "decoded": tokenizer.decode(ids),
                    "vocab_size": len(tokenizer), "eos": tokenizer.eos_token_id}
-    if (folder / "model.safetensors").exists():
+    if list(folder.glob("model*.safetensors")):
         _, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
         loaded["loading"] = {kind: sorted(map(str, names)) for kind, names in report.items()}
 complaints = Complaints.seen + [str(warning.message) for warning in caught]

@@ -1,0 +1,97 @@
+/** How a model wants to be sampled: generation_config.json of its folder. */
+import { join } from "@std/path";
+import { Fields } from "./fields.ts";
+import { readJsonObject } from "./json_file.ts";
+
+export interface GenerationConfig {
+  /** Generation ends at any of them; empty when the model names none. */
+  readonly eosTokenIds: readonly number[];
+  readonly bosTokenId?: number;
+  readonly padTokenId?: number;
+  /** Undefined where the model leaves it to whoever generates, as all that follow. */
+  readonly doSample?: boolean;
+  readonly temperature?: number;
+  /** In (0, 1]. */
+  readonly topP?: number;
+  /** 0: no limit. */
+  readonly topK?: number;
+  /** What is not followed here though the model asks for it, as `name value`. */
+  readonly ignored: readonly string[];
+}
+
+/** Values that say nothing; another one would change what is generated. */
+const NEUTRAL: Readonly<Record<string, unknown>> = {
+  repetition_penalty: 1,
+  no_repeat_ngram_size: 0,
+  encoder_no_repeat_ngram_size: 0,
+  min_p: 0,
+  typical_p: 1,
+  epsilon_cutoff: 0,
+  eta_cutoff: 0,
+  num_beams: 1,
+  penalty_alpha: 0,
+  length_penalty: 1,
+  guidance_scale: 1,
+  min_length: 0,
+  min_new_tokens: 0,
+  bad_words_ids: null,
+  suppress_tokens: null,
+  begin_suppress_tokens: null,
+  forced_bos_token_id: null,
+  forced_eos_token_id: null,
+};
+
+/**
+ * Reads generation_config.json; the ids that it does not name, or all of it where there is none,
+ * are those of config.json. Throws a {@link UserError} with all its faults.
+ */
+export async function readGenerationConfig(folder: string): Promise<GenerationConfig> {
+  const path = join(folder, "generation_config.json"), modelPath = join(folder, "config.json");
+  const json = await readJsonObject(path) ?? {};
+  const fields = new Fields(json);
+  const model = new Fields(await readJsonObject(modelPath) ?? {});
+  const eos = idsOf(fields) ?? idsOf(model) ?? [];
+  const config = {
+    eosTokenIds: eos,
+    bosTokenId: fields.tokenId("bos_token_id", model.tokenId("bos_token_id")),
+    padTokenId: fields.tokenId("pad_token_id", model.tokenId("pad_token_id")),
+    doSample: isGiven(json.do_sample) ? fields.flag("do_sample", false) : undefined,
+    temperature: atLeastZero(fields, "temperature"),
+    topP: share(fields, "top_p"),
+    topK: atLeastZero(fields, "top_k", Number.isSafeInteger),
+    ignored: ignoredOf(json),
+  };
+  fields.finish(path);
+  model.finish(modelPath);
+  return config;
+}
+
+function idsOf(fields: Fields): readonly number[] | undefined {
+  const ids = fields.tokenIds("eos_token_id");
+  return typeof ids === "number" ? [ids] : ids;
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+function atLeastZero(fields: Fields, name: string, holds = Number.isFinite): number | undefined {
+  const value = fields.json[name];
+  if (!isGiven(value)) return undefined;
+  if (typeof value === "number" && value >= 0 && holds(value)) return value;
+  const rule = holds === Number.isFinite ? "a number" : "an integer";
+  fields.fault(`${name} must be ${rule} of 0 or more, got ${JSON.stringify(value)}`);
+}
+
+function share(fields: Fields, name: string): number | undefined {
+  const value = fields.json[name];
+  if (!isGiven(value)) return undefined;
+  if (typeof value === "number" && value > 0 && value <= 1) return value;
+  fields.fault(`${name} must be above 0 and at most 1, got ${JSON.stringify(value)}`);
+}
+
+function ignoredOf(json: Record<string, unknown>): string[] {
+  return Object.entries(NEUTRAL)
+    .filter(([name, neutral]) => isGiven(json[name]) && json[name] !== neutral)
+    .map(([name]) => `${name} ${JSON.stringify(json[name])}`);
+}

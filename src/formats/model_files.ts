@@ -1,0 +1,39 @@
+/** What lies in a model's folder beside the weights, and is kept when the model is trained on. */
+import { join } from "@std/path";
+import { UserError } from "../gpu/errors.ts";
+import { writeAll, writeAtomically } from "./atomic.ts";
+import { readJsonObject } from "./json_file.ts";
+
+/** The tokenizer's own files are written by the tokenizer, config.json by `writeHfConfig`. */
+const KEPT = ["generation_config.json", "chat_template.jinja", "chat_template.json"];
+
+/**
+ * Copies byte by byte what a fine-tuned model takes over from its original; returns the names of
+ * what was there. A `.gguf` file as the original has nothing beside it.
+ */
+export async function copyModelFiles(from: string, to: string): Promise<string[]> {
+  const info = await Deno.stat(from).catch(() => undefined);
+  if (!info?.isDirectory || await Deno.realPath(from) === await Deno.realPath(to)) return [];
+  const copied: string[] = [];
+  for (const name of KEPT) {
+    const bytes = await Deno.readFile(join(from, name)).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw new UserError(`${join(from, name)}: cannot be read: ${error.message}`);
+    });
+    if (!bytes) continue;
+    await writeAtomically(join(to, name), (file) => writeAll(file, bytes));
+    copied.push(name);
+  }
+  return copied;
+}
+
+/** The config.json of a folder with all that it says, known here or not. */
+export async function readRawConfig(folder: string): Promise<Record<string, unknown>> {
+  const path = join(folder, "config.json");
+  const json = await readJsonObject(path);
+  if (json) return json;
+  throw new UserError(
+    `${path}: there is no such file`,
+    "a model's folder has a config.json, as transformers' save_pretrained writes it",
+  );
+}

@@ -1,0 +1,113 @@
+/** A model's weights as transformers saves them: one file, or shards and their index. */
+import { join } from "@std/path";
+import { UserError } from "../gpu/errors.ts";
+import { writeJson } from "./atomic.ts";
+import { ELEMENT_BYTES } from "./element_types.ts";
+import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
+
+const SINGLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+const SHARD = /^model-\d{5}-of-\d{5}\.safetensors$/;
+/** What is being written has this after its name, so that no reader takes it for the weights. */
+const UNFINISHED = ".unfinished";
+
+export interface ShardOptions {
+  /** Default 5 GB, as in the hub's libraries. A tensor larger than that has a shard of its own. */
+  readonly maxShardBytes?: number;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes `model.safetensors`, or shards and their index where it would be too large, holding one
+ * piece of data at a time. Entries fill the shards in the order in which they are given.
+ *
+ * An earlier save in the folder stays whole until the new one is complete, and its files are then
+ * removed. Only where old and new shards have the same names is there a moment without an index:
+ * a folder that is refused is better than one that mixes two models.
+ */
+export async function writeSafetensorsSharded(
+  folder: string,
+  entries: readonly SafetensorsEntry[],
+  { maxShardBytes = 5e9, metadata }: ShardOptions = {},
+): Promise<void> {
+  assertDistinct(folder, entries);
+  const shards = distribute(entries, maxShardBytes);
+  const name = (at: number) => `model-${number(at + 1)}-of-${number(shards.length)}.safetensors`;
+  const names = shards.length === 1 ? [SINGLE] : shards.map((_, at) => name(at));
+  await removeAll(folder, (each) => each.endsWith(UNFINISHED));
+  try {
+    for (const [at, shard] of shards.entries()) {
+      await writeSafetensors(join(folder, names[at] + UNFINISHED), shard, metadata);
+    }
+  } catch (error) {
+    await removeAll(folder, (each) => each.endsWith(UNFINISHED));
+    throw error;
+  }
+  const before = await namesIn(folder);
+  const collide = shards.length > 1 && names.some((each) => before.includes(each));
+  if (collide) await removeAll(folder, (each) => each === INDEX);
+  for (const each of names) await Deno.rename(join(folder, each + UNFINISHED), join(folder, each));
+  if (shards.length > 1) await writeJson(join(folder, INDEX), indexOf(shards, names));
+  // Readers prefer the one file, and the index to shards that it does not name.
+  const kept = shards.length > 1 ? [...names, INDEX] : names;
+  const ofModels = (each: string) => each === SINGLE || each === INDEX || SHARD.test(each);
+  await removeAll(folder, (each) => ofModels(each) && !kept.includes(each));
+}
+
+/** Across shards too, where one would hide the other. */
+function assertDistinct(folder: string, entries: readonly SafetensorsEntry[]): void {
+  const seen = new Set<string>();
+  for (const { name } of entries) {
+    if (seen.has(name)) throw new UserError(`${folder}: two tensors are named ${name}`);
+    seen.add(name);
+  }
+}
+
+/** In order: a shard ends before the tensor that would overfill it. */
+function distribute(
+  entries: readonly SafetensorsEntry[],
+  maxShardBytes: number,
+): SafetensorsEntry[][] {
+  const shards: SafetensorsEntry[][] = [[]];
+  let bytes = 0;
+  for (const entry of entries) {
+    if (shards.at(-1)!.length > 0 && bytes + bytesOf(entry) > maxShardBytes) {
+      shards.push([]);
+      bytes = 0;
+    }
+    shards.at(-1)!.push(entry);
+    bytes += bytesOf(entry);
+  }
+  return shards;
+}
+
+function indexOf(shards: readonly SafetensorsEntry[][], names: readonly string[]) {
+  const all = shards.flatMap((shard, at) => shard.map((entry) => ({ entry, file: names[at] })))
+    .sort((a, b) => a.entry.name < b.entry.name ? -1 : 1);
+  const sum = (of: (entry: SafetensorsEntry) => number) =>
+    all.reduce((total, { entry }) => total + of(entry), 0);
+  return {
+    metadata: { total_parameters: sum(elementsOf), total_size: sum(bytesOf) },
+    weight_map: Object.fromEntries(all.map(({ entry, file }) => [entry.name, file])),
+  };
+}
+
+function elementsOf({ shape }: SafetensorsEntry): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+function bytesOf(entry: SafetensorsEntry): number {
+  return elementsOf(entry) * ELEMENT_BYTES[entry.dtype];
+}
+
+function number(value: number): string {
+  return String(value).padStart(5, "0");
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+}
+
+async function removeAll(folder: string, chosen: (name: string) => boolean): Promise<void> {
+  for (const name of (await namesIn(folder)).filter(chosen)) await Deno.remove(join(folder, name));
+}
