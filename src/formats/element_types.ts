@@ -20,9 +20,9 @@ export const ELEMENT_BYTES = {
 
 export type ElementType = keyof typeof ELEMENT_BYTES;
 
-/** Whether weights may be stored so: integers are masks, indices or another scheme's codes. */
-export function isFloatType(name: string): boolean {
-  return ["F64", "F32", "F16", "BF16"].includes(name);
+/** Whether a type is no weights' own: integers are masks, indices or another scheme's codes. */
+export function isIntegerType(name: string): boolean {
+  return /^[IU]\d+$|^BOOL$/.test(name);
 }
 
 export function isElementType(name: unknown): name is ElementType {

@@ -17,6 +17,7 @@ import {
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../quant/group.ts";
 import { nf4Dequantize } from "../quant/nf4.ts";
+import { isIntegerType } from "./element_types.ts";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
 import type { WeightFile } from "./weight_file.ts";
 
@@ -107,6 +108,8 @@ function assertSameTensors(file: WeightFile, parameters: readonly Parameter[]): 
     if (!found) faults.push(`${name} is missing`);
     else if (String(found.shape) !== String(shape)) {
       faults.push(`${name} must be [${shape.join(", ")}], is [${found.shape.join(", ")}]`);
+    } else if (isIntegerType(found.dtype)) {
+      faults.push(`${name} must be of floating point, is ${found.dtype}`);
     }
   }
   for (const name of file.tensors.keys()) {
