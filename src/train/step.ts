@@ -36,9 +36,12 @@ export function trainStep(
   // One mean over all targets of the step, however the micro-batches divide them.
   const gradScale = 1 / Math.max(1, tokens);
   const pass = new KernelPass(gpu, profiler);
+  const { seed } = optimizer.options;
   optimizer.beginStep(step, lr);
   for (const [index, batch] of batches.entries()) {
     optimizer.beginMicroBatch(index);
+    // Every micro-batch leaves out others.
+    if (model.lora) model.lora.key = { seed, step: (step - 1) * batches.length + index };
     uploadInputs(gpu, model.config, activations, batch);
     uploadTargets(gpu, head, batch.targets);
     uploadTokenOrder(gpu, gradients, batch.inputs);
@@ -49,5 +52,6 @@ export function trainStep(
     backward(pass, model, activations, gradients, optimizer);
     pass.submit();
   }
+  if (model.lora) model.lora.key = undefined; // an evaluation leaves nothing out
   return tokens;
 }

@@ -5,6 +5,7 @@ import { Gpu } from "../../src/gpu/gpu.ts";
 import { LLAMA_TRAITS, type LlamaConfig } from "../../src/model/config.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
 import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
+import type { FinetuneOptions } from "../../src/train/finetune_options.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 
 /** Odd on purpose: grouped queries, a width of 5·8 and a feed-forward width that needs padding. */
@@ -66,16 +67,31 @@ export async function withWorkshop(
   }
 }
 
-/** Runs to the end, or to the step that `until` names, on a device of its own. */
-export async function runTraining(
-  options: PretrainOptions,
+/** What a run told, and what it took of the device. */
+export interface Ran {
+  readonly events: TrainingEvent[];
+  readonly account: { live: number; peak: number };
+}
+
+/** Pre-trains to the end, or to the step that `until` names, on a device of its own. */
+export function runTraining(options: PretrainOptions, limit?: { until?: number }): Promise<Ran> {
+  return runTrainer((gpu) => Trainer.create(gpu, options), limit);
+}
+
+/** The same for fine-tuning. */
+export function runFinetuning(options: FinetuneOptions, limit?: { until?: number }): Promise<Ran> {
+  return runTrainer((gpu) => Trainer.finetune(gpu, options), limit);
+}
+
+async function runTrainer(
+  create: (gpu: Gpu) => Promise<Trainer>,
   { until }: { until?: number } = {},
-): Promise<{ events: TrainingEvent[]; account: { live: number; peak: number } }> {
+): Promise<Ran> {
   const gpu = await Gpu.open();
   const controller = new AbortController();
   const events: TrainingEvent[] = [];
   try {
-    const trainer = await Trainer.create(gpu, options);
+    const trainer = await create(gpu);
     if (until === 0) controller.abort();
     for await (const event of trainer.run({ signal: controller.signal })) {
       events.push(event);

@@ -1,0 +1,165 @@
+/** Fine-tuning a checkpoint by every method: memory, what changes and what does not, resumption. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { Safetensors } from "../../src/formats/safetensors.ts";
+import { UserError } from "../../src/gpu/errors.ts";
+import type { DoneEvent, EvalEvent } from "../../src/train/events.ts";
+import { type FinetuneOptions, finetuneOptions } from "../../src/train/finetune_options.ts";
+import { assertClose } from "../support.ts";
+import { runFinetuning, trainingTest } from "./support.ts";
+
+/** A vocabulary of 320, of which the byte tokenizer uses 257. */
+const BASE = new URL("../fixtures/models/llama-gqa-tied", import.meta.url).pathname;
+
+const WORDS = ["red", "green", "blue", "black", "white", "brown"];
+
+interface Desk {
+  readonly folder: string;
+  options(name: string, change?: Record<string, unknown>): FinetuneOptions;
+}
+
+/** Examples in two files, one of them to evaluate on. */
+async function withDesk(run: (desk: Desk) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const examples = (first: number, count: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const word = WORDS[(first + i) % WORDS.length];
+      const times = 1 + (first + 3 * i) % 4;
+      const record = { prompt: `${times} x ${word}: `, completion: `${word} `.repeat(times) };
+      return JSON.stringify(record);
+    }).join("\n");
+  try {
+    await Deno.writeTextFile(join(folder, "train.jsonl"), examples(0, 40));
+    await Deno.writeTextFile(join(folder, "eval.jsonl"), examples(100, 10));
+    await run({
+      folder,
+      options: (name, change = {}) =>
+        finetuneOptions.parse({
+          model: BASE,
+          tokenizer: "bytes",
+          data: [join(folder, "train.jsonl")],
+          evalData: [join(folder, "eval.jsonl")],
+          output: join(folder, name),
+          batchSize: 2,
+          seqLen: 64,
+          steps: 6,
+          warmupSteps: 0,
+          lr: 3e-3,
+          ...change,
+        }),
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const METHODS: Record<string, Record<string, unknown>> = {
+  q_galore_adamw8bit: { rank: 16, galoreScale: 1, gradientAccumulation: 2 },
+  galore_adamw8bit: { rank: 16, galoreScale: 1, trainEmbeddings: true },
+  adamw: { activationCheckpointing: true, lr: 1e-3 },
+  lora: { loraDropout: 0.1, gradientAccumulation: 2 },
+  qlora: { loraTarget: ["q_proj", "v_proj", "down_proj"], activationCheckpointing: true },
+};
+
+for (const [optimizer, change] of Object.entries(METHODS)) {
+  trainingTest(
+    `${optimizer}: learns within the planned memory`,
+    () =>
+      withDesk(async ({ options }) => {
+        const { events, account } = await runFinetuning(options("run", { optimizer, ...change }));
+        const plan = events.find((event) => event.type === "plan")!;
+        assertEquals(account.peak, plan.planned_peak_bytes);
+        assertEquals(account.live, account.peak, "nothing is allocated or freed after the start");
+        const [before, after] = events.filter((event): event is EvalEvent => event.type === "eval");
+        assertEquals(before.step, 0);
+        assert(
+          after.eval_loss < before.eval_loss - 0.1,
+          `${before.eval_loss} → ${after.eval_loss}`,
+        );
+        const { summary } = events.at(-1) as DoneEvent;
+        assertEquals(summary.first_eval_loss, before.eval_loss);
+      }),
+  );
+}
+
+trainingTest(
+  "embedding and head stay as they were unless they are trained",
+  () =>
+    withDesk(async ({ options, folder }) => {
+      const changed = async (name: string, change: Record<string, unknown>) => {
+        await runFinetuning(options(name, { dtype: "float32", steps: 2, rank: 16, ...change }));
+        using before = await Safetensors.open(BASE);
+        using after = await Safetensors.open(join(folder, name, "model"));
+        const names = [...after.tensors.keys()];
+        assertEquals(names.sort(), [...before.tensors.keys()].sort());
+        const same = await Promise.all(names.map(async (tensor) => {
+          const [a, b] = [await before.readFloat32(tensor), await after.readFloat32(tensor)];
+          return a.every((value, i) => value === b[i]);
+        }));
+        return names.filter((_, i) => !same[i]);
+      };
+      const body = await changed("body", { optimizer: "galore_adamw" });
+      assert(!body.includes("model.embed_tokens.weight"));
+      assert(
+        body.includes("model.norm.weight") && body.includes("model.layers.2.mlp.up_proj.weight"),
+      );
+      const all = await changed("all", { optimizer: "galore_adamw", trainEmbeddings: true });
+      assert(all.includes("model.embed_tokens.weight"));
+    }),
+);
+
+for (const optimizer of ["q_galore_adamw8bit", "lora"]) {
+  trainingTest(
+    `${optimizer}: a resumed run ends in the bytes of the uninterrupted one`,
+    () =>
+      withDesk(async ({ options, folder }) => {
+        const own = optimizer === "lora" ? { loraDropout: 0.2 } : { rank: 16, updateProjGap: 2 };
+        const change = { optimizer, gradientAccumulation: 2, ...own };
+        await runFinetuning(options("whole", change));
+        await runFinetuning(options("parts", change), { until: 3 });
+        await runFinetuning(options("parts", { ...change, resume: "auto" }));
+        const [kind, file] = optimizer === "lora"
+          ? ["adapter", "adapter_model.safetensors"]
+          : ["model", "model.safetensors"];
+        const bytes = (name: string) => Deno.readFile(join(folder, name, kind, file));
+        assertEquals(await bytes("parts"), await bytes("whole"));
+      }),
+  );
+}
+
+trainingTest(
+  "packed examples do not see each other: the loss is that of one a row",
+  () =>
+    withDesk(async ({ options }) => {
+      const loss = async (name: string, packing: boolean) => {
+        const { events } = await runFinetuning(
+          options(name, { dtype: "float32", optimizer: "adamw", steps: 1, packing, batchSize: 3 }),
+        );
+        return (events.find((event) => event.type === "eval") as EvalEvent).eval_loss;
+      };
+      // Rotary positions go on within a row; they tell distances only, but round otherwise.
+      assertClose("loss", [await loss("packed", true)], [await loss("single", false)], {
+        atol: 0,
+        rtol: 1e-5,
+      });
+    }),
+);
+
+trainingTest(
+  "what cannot be trained is refused before anything starts",
+  () =>
+    withDesk(async ({ options, folder }) => {
+      const refused = (change: Record<string, unknown>, message: string) =>
+        assertRejects(() => runFinetuning(options("run", change)), UserError, message);
+      await refused({ seqLen: 512 }, "--seq-len 512 exceeds the 256 positions");
+      await Deno.writeTextFile(join(folder, "text.txt"), "some text\n".repeat(100));
+      await refused({ data: [join(folder, "text.txt")], steps: undefined }, "--steps is needed");
+      await refused({ model: join(folder, "none") }, "none");
+      assertEquals(
+        await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).then((names) =>
+          names.includes("run")
+        ),
+        false,
+      );
+    }),
+);
