@@ -55,7 +55,8 @@ export class GgufFile implements WeightFile {
         if (tensor.name === ROPE_FACTORS) continue;
         // An unknown tensor keeps its name, for the loader to complain about.
         const name = toHfName(tensor.name) ?? tensor.name;
-        if (isQueryOrKey(name) && tensor.shape[0] % config.headSize !== 0) {
+        const heads = interleaved && isQueryOrKey(name);
+        if (heads && tensor.shape[0] % config.headSize !== 0) {
           throw new UserError(
             `${path}: tensor ${tensor.name}: ${
               tensor.shape[0]
@@ -69,7 +70,7 @@ export class GgufFile implements WeightFile {
           dtype: type.name,
           start: tensor.start,
           type,
-          interleaved: interleaved && isQueryOrKey(name),
+          interleaved: heads,
           offset: isNorm(name) ? config.normOffset : 0,
         });
       }

@@ -140,10 +140,6 @@ function byteLevelJson(metadata: Metadata, vocabulary: Vocabulary, scheme: PreTo
 }
 
 function sentencePieceJson(metadata: Metadata, vocabulary: Vocabulary, unknown: string | null) {
-  const { types } = vocabulary;
-  // Runs of spaces are stored as such when they are a user's tokens.
-  const tokens = vocabulary.tokens.map((token) => /^ +$/.test(token) ? toSpaces(token) : token);
-  const vocab = vocabOf({ tokens, types });
   const prefixed = metadata.flag(`${KEY}.add_space_prefix`, true);
   const replace = { type: "Replace", pattern: { String: " " }, content: SPACE };
   return {
@@ -167,30 +163,28 @@ function sentencePieceJson(metadata: Metadata, vocabulary: Vocabulary, unknown: 
       unk_token: unknown,
       fuse_unk: true,
       byte_fallback: true,
-      vocab,
+      vocab: vocabOf(vocabulary),
       merges: metadata.has(`${KEY}.merges`)
         ? metadata.strings(`${KEY}.merges`).map(toMerge)
-        : sentencePieceMerges(metadata, { tokens, types }),
+        : sentencePieceMerges(metadata, vocabulary),
     },
   };
 }
 
+/** Only plain tokens are merged: a user's are matched whole before, the others never. */
 function sentencePieceMerges(metadata: Metadata, { tokens, types }: Vocabulary): Merge[] {
   const scores = metadata.numbers(`${KEY}.scores`);
-  // Converters give a user's tokens, such as Gemma's runs of spaces, a score far below the others;
-  // in Gemma's vocabulary the order of the tokens is that of the merges.
-  const ordered = metadata.string("general.architecture", "").startsWith("gemma");
-  const isPiece = (token: string, id: number) =>
-    types[id] === TOKEN_TYPE.normal || (types[id] === TOKEN_TYPE.userDefined && isSpaces(token));
+  if (scores.length !== tokens.length) {
+    throw new UserError(
+      `${metadata.path}: ${KEY}.scores lists ${scores.length} tokens of ${tokens.length}`,
+    );
+  }
   const pieces = new Map(
     tokens.map((token, id) => [token, id] as const)
-      .filter(([token, id]) => isPiece(token, id)),
+      .filter(([, id]) => types[id] === TOKEN_TYPE.normal),
   );
-  return mergesFromScores(pieces, (id) => ordered ? -id : scores[id]);
+  return mergesFromScores(pieces, (id) => scores[id]);
 }
-
-const toSpaces = (token: string) => SPACE.repeat(token.length);
-const isSpaces = (token: string) => /^▁+$/.test(token);
 
 /** Ids that exist only to fill the embedding have no token in Hugging Face's files. */
 function isFiller(token: string, type: number): boolean {
@@ -217,9 +211,7 @@ function addedTokens({ tokens, types }: Vocabulary) {
     rstrip: false,
     normalized: false,
     special: special(types[id]),
-  })).filter(({ content, id, special }) =>
-    special || (types[id] === TOKEN_TYPE.userDefined && !/^ +$/.test(content))
-  );
+  })).filter(({ id, special }) => special || types[id] === TOKEN_TYPE.userDefined);
 }
 
 /** What puts BOS before a text and EOS behind it. */
