@@ -18,38 +18,29 @@ import { evaluatePerplexity, type Evaluation, type EvaluationBatch } from "../ev
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";
 import { openPretrained } from "../formats/pretrained_model.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { unpackTensor } from "../kernels/convert.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import { machineOf } from "../kernels/machine.ts";
-import { matmul } from "../kernels/matmul.ts";
-import {
-  type Activations,
-  createActivations,
-  createBackwardActivations,
-  type Keep,
-} from "../model/activations.ts";
-import { backward } from "../model/backward.ts";
+import { type Activations, createActivations } from "../model/activations.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import { forward } from "../model/forward.ts";
-import type { GradientSink } from "../model/gradients.ts";
-import {
-  createHeadWorkspace,
-  finalNorm,
-  headLossAndGradients,
-  type HeadWorkspace,
-} from "../model/head.ts";
-import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
+import { createHeadWorkspace, type HeadWorkspace } from "../model/head.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
-import {
-  createParameters,
-  type LlamaParameters,
-  type Parameter,
-  type WeightType,
-} from "../model/parameters.ts";
+import { createParameters, type LlamaParameters, type WeightType } from "../model/parameters.ts";
 import { generate, type GenerateOptions } from "./generate.ts";
+import {
+  type LogLikelihood,
+  type LogLikelihoodOptions,
+  type LogLikelihoodRequest,
+  logLikelihoods,
+} from "./log_likelihood.ts";
+import {
+  type LossAndGradients,
+  lossAndGradients,
+  type LossAndGradientsOptions,
+} from "./loss_and_gradients.ts";
+
+export type { LossAndGradients };
 
 export interface FromPretrainedOptions {
   readonly gpu: Gpu;
@@ -59,15 +50,6 @@ export interface FromPretrainedOptions {
   readonly weightGroupSize?: number;
   /** Format of activations; default float32, in which results are exact. */
   readonly dtype?: ActivationType;
-}
-
-export interface LossAndGradients {
-  /** (B, T, V) */
-  readonly logits: Float32Array;
-  /** Mean over the labels that count, in nats. */
-  readonly loss: number;
-  /** Under the Hugging Face name of each parameter, in its shape; a tied head is in the embedding. */
-  readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
 export class LlamaForCausalLM {
@@ -110,7 +92,7 @@ export class LlamaForCausalLM {
   ): Promise<Evaluation> {
     const scope = new Scope(this.gpu);
     try {
-      const run = this.#prepare(scope, batch, length, "nothing");
+      const run = this.#prepare(scope, batch, length);
       return await evaluatePerplexity(this.gpu, run.model, { ...run, index: 0 }, batches);
     } finally {
       scope.release();
@@ -118,67 +100,24 @@ export class LlamaForCausalLM {
   }
 
   /**
-   * Logits, loss and every gradient of one batch, all of them read back: for checking a model, not
-   * for training one. `labels` are Hugging Face's: the label of a position is its own token, and
+   * Logits, loss and gradients of one batch, all of them read back: for checking a model, not for
+   * training one. `labels` are Hugging Face's: the label of a position is its own token, and
    * the shift by one happens here; -100 is ignored.
    */
-  async lossAndGradients(
+  lossAndGradients(
     inputIds: ArrayLike<number>,
     labels: ArrayLike<number>,
-    { batch, length }: { batch: number; length: number },
+    options: LossAndGradientsOptions,
   ): Promise<LossAndGradients> {
-    const { gpu, config, parameters } = this;
-    const scope = new Scope(gpu);
-    try {
-      const run = this.#prepare(scope, batch, length, "everything");
-      const { model, activations, head, losses } = run;
-      const gradients = createBackwardActivations(scope, config, {
-        batch,
-        length,
-        dtype: this.dtype,
-        keep: "everything",
-      });
-      const inputs = Uint32Array.from(inputIds);
-      const targets = shiftLabels(labels, batch, length);
-      const count = Math.max(1, targets.filter((target) => target !== -100).length);
-      uploadInputs(gpu, config, activations, { inputs });
-      uploadTargets(gpu, head, targets);
-      uploadTokenOrder(gpu, gradients, inputs);
-      const sink = collectGradients(scope, parameters);
-      const logits = scope.tensor({
-        name: "logits.all",
-        shape: [batch * length, config.vocabSize],
-        dtype: "float32",
-        purpose: "workspace",
-      });
+    return lossAndGradients(this, inputIds, labels, options);
+  }
 
-      const pass = new KernelPass(gpu);
-      forward(pass, model, activations);
-      finalNorm(pass, model, activations);
-      matmul(pass, model.matmul, {
-        layout: "NT",
-        a: activations.normed,
-        b: parameters.head.weight,
-        c: logits,
-      });
-      const loss = { out: losses, index: 0, accumulate: false };
-      headLossAndGradients(pass, model, activations, gradients, head, sink, loss, 1 / count);
-      backward(pass, model, activations, gradients, sink);
-      pass.submit();
-
-      const read = async (tensor: Tensor) => unpackTensor(tensor, await gpu.read(tensor));
-      const byName = new Map<string, Float32Array>();
-      for (const [parameter, gradient] of sink.gradients) {
-        byName.set(parameter.name, await read(gradient));
-      }
-      return {
-        logits: await read(logits),
-        loss: (await read(losses))[0] / count,
-        gradients: byName,
-      };
-    } finally {
-      scope.release();
-    }
+  /** Log-likelihoods of continuations after their contexts, in the order of the requests. */
+  logLikelihoods(
+    requests: readonly LogLikelihoodRequest[],
+    options: LogLikelihoodOptions,
+  ): Promise<LogLikelihood[]> {
+    return logLikelihoods(this, requests, options);
   }
 
   /** Gives the weights' memory back. */
@@ -186,7 +125,7 @@ export class LlamaForCausalLM {
     this.scope.release();
   }
 
-  #prepare(scope: Scope, batch: number, length: number, keep: Keep): {
+  #prepare(scope: Scope, batch: number, length: number): {
     model: Llama;
     activations: Activations;
     head: HeadWorkspace;
@@ -199,45 +138,16 @@ export class LlamaForCausalLM {
       machine: machineOf(gpu),
       batch,
       length,
-      headRows: keep === "nothing" ? head.chunk : tokens,
-      backward: keep !== "nothing",
+      headRows: head.chunk,
+      backward: false,
       dtype,
     });
     uploadRope(gpu, model);
     return {
       model,
       head,
-      activations: createActivations(scope, config, { batch, length, dtype, keep }),
+      activations: createActivations(scope, config, { batch, length, dtype, keep: "nothing" }),
       losses: scope.tensor({ name: "losses", shape: [1], dtype: "float32", purpose: "workspace" }),
     };
   }
-}
-
-/** Targets by position: the next token's label, none at the end of a sequence. */
-function shiftLabels(labels: ArrayLike<number>, batch: number, length: number): Int32Array {
-  return Int32Array.from(
-    { length: batch * length },
-    (_, n) => (n % length === length - 1 ? -100 : labels[n + 1]),
-  );
-}
-
-/** A sink that keeps every gradient. */
-function collectGradients(
-  scope: Scope,
-  parameters: LlamaParameters,
-): GradientSink & { readonly gradients: ReadonlyMap<Parameter, Tensor> } {
-  const gradients = new Map(parameters.all.map((parameter) => [
-    parameter,
-    scope.tensor({
-      name: `${parameter.name}.grad`,
-      shape: parameter.shape,
-      dtype: "float32",
-      purpose: "gradients",
-    }),
-  ]));
-  return {
-    gradients,
-    target: (parameter) => ({ gradient: gradients.get(parameter)!, accumulate: false }),
-    consume: () => {},
-  };
 }

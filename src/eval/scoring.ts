@@ -1,0 +1,60 @@
+/** Texts to be scored, as token ids. */
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
+import type { LogLikelihood, LogLikelihoodRequest } from "../inference/log_likelihood.ts";
+
+/** Log-likelihoods by request: a model's `logLikelihoods`, its options given. */
+export type Scorer = (requests: readonly LogLikelihoodRequest[]) => Promise<LogLikelihood[]>;
+
+/**
+ * A context with each of its continuations, split as lm-evaluation-harness' `_encode_pair` splits:
+ * the whole text is encoded, and what follows as many tokens as the context alone has is the
+ * continuation. So a token is never cut where the model would have seen one; blanks at the
+ * context's end belong to the continuation, because most tokenizers join them to the next word.
+ */
+export function encodePairs(
+  tokenizer: Tokenizer,
+  context: string,
+  continuations: readonly string[],
+): LogLikelihoodRequest[] {
+  const prefix = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
+  if (context === "") return continuations.map((text) => afterPrefix(tokenizer, prefix, text));
+  const head = context.trimEnd(), blanks = context.slice(head.length);
+  const encode = (text: string) => tokenizer.encode(text, encodeOptions(tokenizer, prefix, text));
+  const start = encode(head);
+  return continuations.map((text) => {
+    const continuation = encode(head + blanks + text).slice(start.length);
+    return { context: start, continuation: required(continuation, text) };
+  });
+}
+
+/** A text that is written with its BOS token must not get another. */
+function encodeOptions(tokenizer: Tokenizer, prefix: number | null, text: string) {
+  const written = prefix === null ? "" : tokenizer.decode([prefix]);
+  return written && text.startsWith(written) ? { addSpecialTokens: false } : undefined;
+}
+
+/** An empty context is one BOS, or else EOS, token; never two of them. */
+function afterPrefix(
+  tokenizer: Tokenizer,
+  prefix: number | null,
+  text: string,
+): LogLikelihoodRequest {
+  if (prefix === null) {
+    throw new UserError(
+      "evaluation: the context is empty, and the tokenizer has neither a BOS nor an EOS token",
+    );
+  }
+  const ids = required(tokenizer.encode(text, { addSpecialTokens: false }), text);
+  return ids[0] === prefix && ids.length > 1
+    ? { context: ids.slice(0, 1), continuation: ids.slice(1) }
+    : { context: [prefix], continuation: ids };
+}
+
+function required(ids: number[], text: string): number[] {
+  if (ids.length) return ids;
+  throw new UserError(
+    `evaluation: the answer ${JSON.stringify(text)} has no token of its own`,
+    "the tokenizer joins all of it to the end of the question",
+  );
+}

@@ -1,0 +1,90 @@
+/**
+ * MMLU (Hendrycks et al. 2021): questions with four answers, from the folders of its archive,
+ * `dev/<subject>_dev.csv`, `test/<subject>_test.csv`, `val/<subject>_val.csv`. Prompts are those of
+ * lm-evaluation-harness' `mmlu` (templates of version 1.0, the group of version 2), which are those
+ * of the original code but for the question's own blanks, which are trimmed.
+ */
+import { parse } from "@std/csv";
+import { join } from "@std/path";
+import { UserError } from "../../gpu/errors.ts";
+import type { Question, Task, TaskPart } from "../task.ts";
+import { isFolder, namesIn, readText, takeShots } from "./files.ts";
+import { MMLU_CATEGORIES } from "./mmlu_subjects.ts";
+
+export const MMLU_SHOTS = 5;
+
+const LETTERS = ["A", "B", "C", "D"] as const;
+const COLUMNS = ["question", ...LETTERS, "answer"] as const;
+
+export async function loadMmlu(folder: string, shots = MMLU_SHOTS): Promise<Task> {
+  const notes = [];
+  let split = "test";
+  if (!await isFolder(join(folder, split)) && await isFolder(join(folder, "val"))) {
+    split = "val";
+    notes.push(`${folder} has no folder test: these are the questions of val`);
+  }
+  const ending = `_${split}.csv`;
+  const subjects = (await namesIn("mmlu", join(folder, split)))
+    .filter((name) => name.endsWith(ending)).map((name) => name.slice(0, -ending.length));
+  if (!subjects.length) {
+    throw new UserError(`mmlu: ${join(folder, split)} has no <subject>${ending}`);
+  }
+  const parts = [];
+  for (const subject of subjects) {
+    const path = join(folder, split, subject + ending);
+    const dev = join(folder, "dev", `${subject}_dev.csv`);
+    parts.push({
+      name: subject,
+      category: MMLU_CATEGORIES.get(subject),
+      description: "The following are multiple choice questions (with answers) about " +
+        `${subject.replaceAll("_", " ")}.\n\n`,
+      shots: shots ? takeShots(await readQuestions(dev, WITHOUT_SHOTS), shots, dev) : [],
+      questions: await readQuestions(path),
+    });
+  }
+  const own = parts.filter(({ category }) => !category).map(({ name }) => name);
+  if (own.length) notes.push(`of no category, in the total alone: ${own.join(", ")}`);
+  return { name: "mmlu", metrics: ["acc"], parts: parts satisfies TaskPart[], notes };
+}
+
+const WITHOUT_SHOTS = "--shots 0 asks without examples";
+
+async function readQuestions(path: string, hint?: string): Promise<Question[]> {
+  const text = await readText("mmlu", path, hint);
+  let rows: string[][];
+  try {
+    rows = parse(text);
+  } catch (error) {
+    throw new UserError(`${path}: is no CSV: ${(error as Error).message}`);
+  }
+  const lines = lineNumbers(text, rows);
+  return rows.map((row, index) => toQuestion(row, `${path}:${lines[index]}`));
+}
+
+function toQuestion(row: readonly string[], where: string): Question {
+  if (row.length !== COLUMNS.length) {
+    throw new UserError(
+      `${where}: must have ${COLUMNS.length} columns (${COLUMNS.join(", ")}), got ${row.length}`,
+    );
+  }
+  const [question, ...rest] = row;
+  const options = rest.slice(0, LETTERS.length), letter = rest[LETTERS.length].trim();
+  const answer = LETTERS.findIndex((each) => each === letter);
+  if (answer < 0) {
+    throw new UserError(`${where}: the answer must be A, B, C or D, got ${JSON.stringify(letter)}`);
+  }
+  const lines = options.map((option, i) => `${LETTERS[i]}. ${option}\n`);
+  return { prompt: `${question.trim()}\n${lines.join("")}Answer:`, choices: LETTERS, answer };
+}
+
+/** The line that each row begins on: the parser leaves empty lines out, and fields may have some. */
+function lineNumbers(text: string, rows: readonly string[][]): number[] {
+  const lines = text.split("\n");
+  let line = 0;
+  return rows.map((row) => {
+    while (lines[line]?.replace(/\r$/, "") === "") line++;
+    const start = line + 1;
+    line += 1 + row.reduce((sum, field) => sum + field.split("\n").length - 1, 0);
+    return start;
+  });
+}

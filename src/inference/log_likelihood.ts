@@ -1,0 +1,191 @@
+/**
+ * How likely a model finds one text after another: the sum of the log-probabilities of a
+ * continuation's tokens, given its context.
+ *
+ * Defined as EleutherAI's lm-evaluation-harness does (`loglikelihood` of its `HFLM`): what does not
+ * fit loses its left end, an empty context becomes one prefix token, and requests whose inputs are
+ * the same, as those of four one-letter answers, share one pass through the model.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import { Scope } from "../gpu/scope.ts";
+import { rowRange, type Tensor } from "../gpu/tensor.ts";
+import type { ActivationType } from "../kernels/format.ts";
+import { machineOf } from "../kernels/machine.ts";
+import { type Activations, createActivations } from "../model/activations.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { forward } from "../model/forward.ts";
+import { createHeadWorkspace, finalNorm, headLoss, type HeadWorkspace } from "../model/head.ts";
+import { uploadInputs, uploadTargets } from "../model/inputs.ts";
+import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
+import type { LlamaParameters } from "../model/parameters.ts";
+import {
+  type LogLikelihoodRequest,
+  planRows,
+  planRuns,
+  type ScoredRow,
+  type ScoredRun,
+} from "./log_likelihood_plan.ts";
+
+export type { LogLikelihoodRequest };
+
+export interface LogLikelihood {
+  /** Of the continuation, in nats: the sum over its tokens. */
+  readonly logLikelihood: number;
+  /** Tokens that the left end of the context lost because all of it did not fit. */
+  readonly dropped: number;
+}
+
+export interface LogLikelihoodOptions {
+  /** Sequences that go through the model at once. */
+  readonly batch: number;
+  /** Most input tokens of a request; at most, and by default, the model's positions. */
+  readonly length?: number;
+  /** What stands for an empty context; by default the model's BOS, or else its EOS. */
+  readonly prefixToken?: number;
+  /** Told how many of all requests have been answered. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Stops between two batches; the promise is then rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a `LlamaForCausalLM` is made of. */
+export interface ScoredModel {
+  readonly gpu: Gpu;
+  readonly config: LlamaConfig;
+  readonly parameters: LlamaParameters;
+  readonly dtype: ActivationType;
+}
+
+/**
+ * Answers in the order of the requests. The buffers live only as long as the call. Throws a
+ * `UserError` where a continuation is empty or longer than `length`.
+ */
+export async function logLikelihoods(
+  model: ScoredModel,
+  requests: readonly LogLikelihoodRequest[],
+  options: LogLikelihoodOptions,
+): Promise<LogLikelihood[]> {
+  const { config, gpu } = model;
+  const rows = planRows(requests, {
+    length: Math.min(options.length ?? config.maxPositions, config.maxPositions),
+    vocabSize: config.vocabSize,
+    prefixToken: options.prefixToken ?? config.bosTokenId ?? [config.eosTokenId].flat()[0],
+  });
+  const answers: LogLikelihood[] = new Array(requests.length);
+  let done = 0;
+  for (const run of planRuns(rows, options.batch)) {
+    const scope = new Scope(gpu);
+    try {
+      const scorer = createScorer(scope, model, run);
+      for (let start = 0; start < run.batches.length; start += READ_EVERY) {
+        const batches = run.batches.slice(start, start + READ_EVERY);
+        options.signal?.throwIfAborted();
+        const losses = await scorer.losses(batches);
+        batches.forEach((batch, index) => {
+          let at = index * scorer.stride;
+          for (const { targets } of batch) {
+            for (const { request, count, dropped } of targets) {
+              let logLikelihood = 0;
+              for (let i = 0; i < count; i++) logLikelihood -= losses[at++];
+              answers[request] = { logLikelihood, dropped };
+              done++;
+            }
+          }
+        });
+        options.onProgress?.(done, requests.length);
+      }
+    } finally {
+      scope.release();
+    }
+  }
+  return answers;
+}
+
+/** Batches between two reads: each read waits for the GPU. */
+const READ_EVERY = 4;
+
+interface Scorer {
+  /** Elements of what {@link losses} returns that belong to one batch. */
+  readonly stride: number;
+  /** Loss by continuation token, in the order of rows and their targets, batch after batch. */
+  losses(batches: readonly (readonly ScoredRow[])[]): Promise<Float32Array>;
+}
+
+function createScorer(
+  scope: Scope,
+  { gpu, config, parameters, dtype }: ScoredModel,
+  { batch, length, targets }: ScoredRun,
+): Scorer {
+  const make = (name: string, shape: readonly number[], format: Tensor["dtype"]) =>
+    scope.tensor({ name, shape, dtype: format, purpose: "activations" });
+  // The head sees only the positions before continuation tokens: mostly one in hundreds.
+  const head = createHeadWorkspace(scope, config, targets);
+  const model = createLlama(scope, config, parameters, {
+    machine: machineOf(gpu),
+    batch,
+    length,
+    headRows: head.chunk,
+    backward: false,
+    dtype,
+  });
+  uploadRope(gpu, model);
+  const activations = createActivations(scope, config, { batch, length, dtype, keep: "nothing" });
+  const scored = make("scored", [targets, config.hiddenSize], dtype);
+  const collected = make("scored_losses", [READ_EVERY, targets], "float32");
+  const total = make("scored_total", [1], "float32");
+  const buffers = { activations, head, scored, total };
+  return {
+    stride: collected.stride,
+    async losses(batches) {
+      const pass = new KernelPass(gpu);
+      batches.forEach((rows, index) => {
+        recordBatch(pass, model, rows, buffers);
+        pass.copy(head.losses, rowRange(collected, index, index + 1));
+        // Before the next batch's inputs are written over these.
+        pass.submit();
+      });
+      const bytes = await gpu.read(collected, 0, 4 * collected.stride * batches.length);
+      return new Float32Array(bytes.buffer);
+    },
+  };
+}
+
+interface ScorerBuffers {
+  readonly activations: Activations;
+  readonly head: HeadWorkspace;
+  readonly scored: Tensor; // (targets, C)
+  readonly total: Tensor; // (1)
+}
+
+function recordBatch(
+  pass: KernelPass,
+  model: Llama,
+  rows: readonly ScoredRow[],
+  { activations, head, scored, total }: ScorerBuffers,
+): void {
+  const { batch, length } = activations;
+  // Token 0 to the right of each sequence, where causal attention keeps it from being seen.
+  const inputs = new Uint32Array(batch * length);
+  const labels = new Int32Array(head.labels.shape[0]).fill(-100);
+  const positions: number[] = [];
+  rows.forEach((row, index) => {
+    const start = index * length, end = start + row.inputs.length;
+    inputs.set(row.inputs, start);
+    for (const { tokens, count } of row.targets) {
+      for (let i = 0; i < count; i++) {
+        labels[positions.length] = tokens[tokens.length - count + i];
+        positions.push(end - count + i);
+      }
+    }
+  });
+  uploadInputs(pass.gpu, model.config, activations, { inputs });
+  uploadTargets(pass.gpu, head, labels);
+  forward(pass, model, activations);
+  finalNorm(pass, model, activations);
+  positions.forEach((position, row) => {
+    pass.copy(rowRange(activations.normed, position, position + 1), rowRange(scored, row, row + 1));
+  });
+  const seen = { ...activations, normed: scored, batch: 1, length: scored.shape[0] };
+  headLoss(pass, model, seen, head, { out: total, index: 0, accumulate: false });
+}

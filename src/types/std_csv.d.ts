@@ -1,0 +1,11 @@
+/** Types of what is used of `@std/csv`; see std_assert.d.ts. */
+declare module "@std/csv" {
+  export interface ParseOptions {
+    readonly separator?: string;
+    readonly trimLeadingSpace?: boolean;
+    readonly comment?: string;
+    readonly lazyQuotes?: boolean;
+  }
+  /** Rows of fields; empty lines are left out. Throws a `SyntaxError` on a stray quote. */
+  export function parse(input: string, options?: ParseOptions): string[][];
+}
