@@ -1,0 +1,140 @@
+/** One batch forward and back with everything read back: for checking a model, not for training. */
+import type { Gpu } from "../gpu/gpu.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import { Scope } from "../gpu/scope.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { unpackTensor } from "../kernels/convert.ts";
+import type { ActivationType } from "../kernels/format.ts";
+import { machineOf } from "../kernels/machine.ts";
+import { matmul } from "../kernels/matmul.ts";
+import { createActivations, createBackwardActivations, type Keep } from "../model/activations.ts";
+import { backward } from "../model/backward.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { forward } from "../model/forward.ts";
+import type { GradientSink } from "../model/gradients.ts";
+import { createHeadWorkspace, finalNorm, headLossAndGradients } from "../model/head.ts";
+import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
+import { createLlama, uploadRope } from "../model/llama.ts";
+import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+
+export interface LossAndGradients {
+  /** (B, T, V) */
+  readonly logits: Float32Array;
+  /** Mean over the labels that count, in nats. */
+  readonly loss: number;
+  /**
+   * Of what is trainable, under the Hugging Face name of each parameter and in its shape; a tied
+   * head is in the embedding.
+   */
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+}
+
+export interface LossAndGradientsOptions {
+  readonly batch: number; // B
+  readonly length: number; // T
+  /** What the forward pass keeps for the backward pass; default everything. */
+  readonly keep?: Exclude<Keep, "nothing">;
+  /** What adapters leave out of their inputs, as in training; default nothing. */
+  readonly dropout?: { readonly share: number; readonly seed: number; readonly step: number };
+}
+
+/** What a `LlamaForCausalLM` is made of. */
+export interface CheckedModel {
+  readonly gpu: Gpu;
+  readonly config: LlamaConfig;
+  readonly parameters: LlamaParameters;
+  readonly dtype: ActivationType;
+}
+
+/**
+ * Logits, loss and every gradient of one batch. `labels` are Hugging Face's: the label of a
+ * position is its own token, and the shift by one happens here; -100 is ignored.
+ */
+export async function lossAndGradients(
+  { gpu, config, parameters, dtype }: CheckedModel,
+  inputIds: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  { batch, length, keep = "everything", dropout }: LossAndGradientsOptions,
+): Promise<LossAndGradients> {
+  const scope = new Scope(gpu);
+  try {
+    const tokens = batch * length;
+    const head = createHeadWorkspace(scope, config, tokens);
+    const model = createLlama(scope, config, parameters, {
+      machine: machineOf(gpu),
+      batch,
+      length,
+      headRows: tokens,
+      backward: true,
+      dtype,
+      loraDropout: dropout?.share,
+    });
+    uploadRope(gpu, model);
+    if (model.lora) model.lora.key = dropout;
+    const use = { batch, length, dtype, keep };
+    const activations = createActivations(scope, config, use);
+    const gradients = createBackwardActivations(scope, config, use);
+    const scratch = (name: string, shape: readonly number[]) =>
+      scope.tensor({ name, shape, dtype: "float32", purpose: "workspace" });
+    const losses = scratch("losses", [1]);
+    const logits = scratch("logits.all", [tokens, config.vocabSize]);
+    const sink = collectGradients(scope, parameters);
+
+    const inputs = Uint32Array.from(inputIds);
+    const targets = shiftLabels(labels, batch, length);
+    const count = Math.max(1, targets.filter((target) => target !== -100).length);
+    uploadInputs(gpu, config, activations, { inputs });
+    uploadTargets(gpu, head, targets);
+    uploadTokenOrder(gpu, gradients, inputs);
+    const pass = new KernelPass(gpu);
+    forward(pass, model, activations);
+    finalNorm(pass, model, activations);
+    const weight = parameters.head.weight;
+    matmul(pass, model.matmul, { layout: "NT", a: activations.normed, b: weight, c: logits });
+    const loss = { out: losses, index: 0, accumulate: false };
+    headLossAndGradients(pass, model, activations, gradients, head, sink, loss, 1 / count);
+    backward(pass, model, activations, gradients, sink);
+    pass.submit();
+
+    const read = async (tensor: Tensor) => unpackTensor(tensor, await gpu.read(tensor));
+    const byName = new Map<string, Float32Array>();
+    for (const [{ name }, gradient] of sink.gradients) byName.set(name, await read(gradient));
+    return {
+      logits: await read(logits),
+      loss: (await read(losses))[0] / count,
+      gradients: byName,
+    };
+  } finally {
+    scope.release();
+  }
+}
+
+/** Targets by position: the next token's label, none at the end of a sequence. */
+function shiftLabels(labels: ArrayLike<number>, batch: number, length: number): Int32Array {
+  return Int32Array.from(
+    { length: batch * length },
+    (_, n) => (n % length === length - 1 ? -100 : labels[n + 1]),
+  );
+}
+
+/** A sink that keeps every gradient. */
+function collectGradients(
+  scope: Scope,
+  parameters: LlamaParameters,
+): GradientSink & { readonly gradients: ReadonlyMap<Parameter, Tensor> } {
+  const trainable = parameters.all.filter((parameter) => parameter.trainable);
+  const gradients = new Map(trainable.map((parameter) => [
+    parameter,
+    scope.tensor({
+      name: `${parameter.name}.grad`,
+      shape: parameter.shape,
+      dtype: "float32",
+      purpose: "gradients",
+    }),
+  ]));
+  return {
+    gradients,
+    target: (parameter) => ({ gradient: gradients.get(parameter)!, accumulate: false }),
+    consume: () => {},
+  };
+}
