@@ -72,6 +72,7 @@ Deno.test("gguf: the config, with Llama 3.1's RoPE found again from its factors"
     initializerRange: 0.02,
     bosTokenId: 0,
     eosTokenId: 0,
+    padTokenId: undefined,
   });
 });
 

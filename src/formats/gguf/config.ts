@@ -125,12 +125,11 @@ function tokenIds(
   metadata: Metadata,
 ): Pick<LlamaConfig, "bosTokenId" | "eosTokenId" | "padTokenId"> {
   const id = (name: string) => metadata.tokenId(`tokenizer.ggml.${name}_token_id`);
-  const bosTokenId = id("bos"), eos = id("eos"), turn = id("eot"), padTokenId = id("padding");
-  const ends = [...new Set([eos, turn].filter((each) => each !== undefined))];
+  const ends = [...new Set([id("eos"), id("eot")].filter((each) => each !== undefined))];
   return {
-    ...(bosTokenId === undefined ? {} : { bosTokenId }),
-    ...(ends.length ? { eosTokenId: ends.length === 1 ? ends[0] : ends } : {}),
-    ...(padTokenId === undefined ? {} : { padTokenId }),
+    bosTokenId: id("bos"),
+    eosTokenId: ends.length > 1 ? ends : ends[0],
+    padTokenId: id("padding"),
   };
 }
 
