@@ -5,6 +5,7 @@ import { writeAll, writeAtomically } from "./atomic.ts";
 import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
 import { FileRange } from "./file_range.ts";
 import { readHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors_header.ts";
+import type { WeightFile } from "./weight_file.ts";
 export type { ElementType, TensorInfo };
 export { ELEMENT_BYTES, toFloat32 };
 
@@ -12,7 +13,7 @@ const INDEX = "model.safetensors.index.json";
 const SINGLE = "model.safetensors";
 
 /** An opened model: what it holds is known, none of its data has been read. */
-export class Safetensors {
+export class Safetensors implements WeightFile {
   private constructor(
     readonly path: string,
     /** By name, in the order of the files. */
