@@ -31,12 +31,20 @@ export { type Batch, BatchStream, type DataOptions } from "./src/data/batches.ts
 export { readLlamaConfig, writeHfConfig } from "./src/formats/hf_config.ts";
 export { Safetensors, writeSafetensors } from "./src/formats/safetensors.ts";
 export type { Evaluation } from "./src/eval/perplexity.ts";
+export { evaluateTask, type TaskOptions, type TaskResult } from "./src/eval/evaluate_task.ts";
+export type { Task } from "./src/eval/task.ts";
+export { loadTask, parseTaskSpecs, TASK_NAMES, type TaskSpec } from "./src/eval/tasks.ts";
 export {
   type FromPretrainedOptions,
   LlamaForCausalLM,
   type LossAndGradients,
 } from "./src/inference/llama_for_causal_lm.ts";
 export type { GenerateOptions } from "./src/inference/generate.ts";
+export type {
+  LogLikelihood,
+  LogLikelihoodOptions,
+  LogLikelihoodRequest,
+} from "./src/inference/log_likelihood.ts";
 export type * from "./src/train/events.ts";
 export { resolveConfig, trainingShape } from "./src/train/method.ts";
 export {

@@ -1,56 +1,195 @@
-/** `eval`: loss and perplexity of a trained model on a text. */
+/** `eval`: loss and perplexity of a trained model on a text, and its scores on tasks. */
 import { z } from "zod";
 import { BatchStream } from "../data/batches.ts";
-import { loadTokenizer } from "../data/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { evaluateTask, type TaskResult } from "../eval/evaluate_task.ts";
+import type { Evaluation } from "../eval/perplexity.ts";
+import type { Task } from "../eval/task.ts";
+import { loadTask, parseTaskSpecs, TASK_NAMES } from "../eval/tasks.ts";
+import { UserError } from "../gpu/errors.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { textFields, trainedFields } from "../train/options.ts";
-import { defineOptions, section } from "../train/options_schema.ts";
+import { defineOptions, type Rule, section } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { evalTable } from "./eval_table.ts";
+
+const given = z.array(z.string().min(1)).min(1).optional();
+const defaultLength = textFields.seqLen.parse(undefined);
+
+const rules: Rule[] = [
+  ({ data, tasks }, given) =>
+    data || tasks || given.data || given.tasks ? undefined : {
+      option: "data",
+      message: "a text is needed, or --tasks (both will do)",
+    },
+  ({ tasks }) => {
+    try {
+      if (tasks) parseTaskSpecs((tasks as string[]).join(","));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      return { option: "tasks", message: error.message };
+    }
+  },
+  ...["shots", "limit"].map((option): Rule => (options, given) =>
+    options[option] !== undefined && !given.tasks
+      ? { option, message: "is about the questions of --tasks, which are not given" }
+      : undefined
+  ),
+];
 
 const options = defineOptions({
   fields: {
     ...trainedFields,
     ...section("Data", {
-      data: z.array(z.string().min(1)).min(1).describe("text to evaluate on")
-        .meta({ value: "file|dir|hf:…" }),
+      data: given.describe("text to evaluate on").meta({ value: "file|dir|hf:…" }),
       tokenizer: z.string().min(1).optional().describe("tokenizer to use instead of the model's")
         .meta({ value: "bytes|dir|tokenizer.json|hf:…" }),
       ...textFields,
+      seqLen: textFields.seqLen.unwrap().optional().describe(textFields.seqLen.description!)
+        .meta({
+          value: "T",
+          derived: `${defaultLength} for a text, the model's positions for tasks`,
+        }),
+    }),
+    ...section("Tasks", {
+      tasks: given.describe(
+        `questions to ask, by commas or blanks: ${
+          TASK_NAMES.join(", ")
+        }; a path is MMLU's folder ` +
+          "(dev, test), a folder of GLUE's TSV files, or a .jsonl of question, choices and answer",
+      ).meta({ value: "name:path" }),
+      shots: z.number().int().min(0).optional().describe("answered examples before each question")
+        .meta({ derived: "5 with mmlu, else 0" }),
+      limit: z.number().int().min(1).optional().describe(
+        "ask only the first questions of a task, and of each subject of mmlu",
+      ),
+      before: z.string().min(1).optional().describe(
+        "folder of the model as it was before training, to compare with",
+      ).meta({ value: "dir" }),
     }),
   },
+  rules,
+  derive: ({ tasks }) => ({ tasks: tasks ? parseTaskSpecs(tasks.join(",")) : [] }),
 });
 export type EvalOptions = ReturnType<typeof options.parse>;
 
 export const evaluate: Command = {
   name: "eval",
-  summary: "loss and perplexity of a trained model on a text",
-  examples: ["eval --model runs/nano/model --data held-out.txt"],
+  summary: "loss and perplexity of a trained model on a text, and its answers to questions",
+  details: "Tasks are scored by log-likelihood: the answer that the model finds likeliest after " +
+    "the question counts. Prompts and metrics are those of EleutherAI's lm-evaluation-harness.",
+  examples: [
+    "eval --model runs/nano/model --data held-out.txt",
+    "eval --model runs/tuned/model --before models/base --tasks mmlu:data/mmlu --batch-size 4",
+    "eval --model runs/tuned/model --tasks cola:glue/CoLA,choices:questions.jsonl --limit 200",
+  ],
   options,
   run,
 };
 
+/** What was measured of one model: of the text, of the tasks, or both. */
+export interface Measured extends Partial<Evaluation> {
+  readonly tasks?: readonly TaskResult[];
+}
+
 async function run(options: EvalOptions, io: Io): Promise<number> {
+  // Files at fault are found before anything is loaded.
+  const tasks: Task[] = [];
+  for (const spec of options.tasks) tasks.push(await loadTask(spec, options.shots));
   const gpu = await Gpu.open();
-  const tokenizer = await loadTokenizer(options.tokenizer ?? options.model);
-  const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
-  const { batchSize: batch } = options;
-  const length = Math.min(options.seqLen, model.config.maxPositions);
-  if (length < options.seqLen) {
-    io.log(`warning: the model has ${length} positions: --seq-len ${length}`);
+  try {
+    // One after the other: two models need not fit at once.
+    const before = options.before
+      ? await measure(gpu, options.before, tasks, options, io)
+      : undefined;
+    const after = await measure(gpu, options.model, tasks, options, io);
+    io.result(before ? { ...after, before } : after, describe(after, before));
+    return EXIT.done;
+  } finally {
+    gpu.close();
   }
+}
+
+async function measure(
+  gpu: Gpu,
+  directory: string,
+  tasks: readonly Task[],
+  options: EvalOptions,
+  io: Io,
+): Promise<Measured> {
+  const tokenizer = await loadTokenizer(options.tokenizer ?? directory);
+  const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options });
+  const { maxPositions } = model.config;
+  if (options.seqLen !== undefined && options.seqLen > maxPositions) {
+    io.log(`warning: the model has ${maxPositions} positions: --seq-len ${maxPositions}`);
+  }
+  try {
+    const length = (unless: number) => Math.min(options.seqLen ?? unless, maxPositions);
+    const text = options.data &&
+      await measureText(model, tokenizer, options.data, length(defaultLength), options);
+    if (!tasks.length) return { ...text };
+    const results = [];
+    for (const task of tasks) {
+      results.push(await ask(model, tokenizer, task, length(maxPositions), options, io));
+    }
+    return { ...text, tasks: results };
+  } finally {
+    model.release();
+  }
+}
+
+async function measureText(
+  model: LlamaForCausalLM,
+  tokenizer: Tokenizer,
+  data: readonly string[],
+  length: number,
+  options: EvalOptions,
+): Promise<Evaluation> {
+  const { batchSize: batch, textField } = options;
   const stream = await BatchStream.open({
-    ...options,
-    seqLen: length,
-    evalData: options.data,
+    data,
+    evalData: data,
     split: "eval",
     tokenizer,
+    textField,
+    batchSize: batch,
+    seqLen: length,
   });
-  const { loss, perplexity, tokens } = await model.evaluate(stream, { batch, length });
-  io.result(
-    { loss, perplexity, tokens },
-    `loss ${loss.toFixed(4)} nats a token, perplexity ${perplexity.toFixed(3)}, ${tokens} tokens`,
-  );
-  gpu.close();
-  return EXIT.done;
+  return await model.evaluate(stream, { batch, length });
+}
+
+/** Milliseconds between two lines about how far a task has come. */
+const REPORT_EVERY = 10_000;
+
+async function ask(
+  model: LlamaForCausalLM,
+  tokenizer: Tokenizer,
+  task: Task,
+  length: number,
+  { batchSize: batch, limit }: EvalOptions,
+  io: Io,
+): Promise<TaskResult> {
+  let reported = performance.now();
+  const result = await evaluateTask(task, {
+    tokenizer,
+    length,
+    limit,
+    score: (requests, onProgress) =>
+      model.logLikelihoods(requests, { batch, length, onProgress, signal: io.signal }),
+    onProgress: (done, total) => {
+      if (performance.now() - reported < REPORT_EVERY) return;
+      reported = performance.now();
+      io.log(`${task.name}: ${done} of ${total} questions`);
+    },
+  });
+  for (const note of result.notes) io.log(`note: ${task.name}: ${note}`);
+  return result;
+}
+
+function describe(after: Measured, before?: Measured): string {
+  const { loss, perplexity, tokens, tasks } = after;
+  if (tasks || before) return evalTable(after, before);
+  return `loss ${loss!.toFixed(4)} nats a token, perplexity ${perplexity!.toFixed(3)}, ` +
+    `${tokens} tokens`;
 }

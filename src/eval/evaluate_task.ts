@@ -68,13 +68,15 @@ export async function evaluateTask(task: Task, options: TaskOptions): Promise<Ta
   let done = 0;
   for (const { part, questions } of parts) {
     if (!questions.length) continue;
-    const answered = await ask(part, questions, options, cuts);
+    const answered = await ask(part, questions, options, cuts, (share) => {
+      options.onProgress?.(done + Math.floor(share * questions.length), total);
+    });
     results.push({
       part,
       size: questions.length,
       metrics: scoresOf(answered, task.metrics),
     });
-    options.onProgress?.(done += questions.length, total);
+    done += questions.length;
   }
   return {
     task: task.name,
@@ -97,6 +99,7 @@ async function ask(
   questions: readonly Question[],
   { tokenizer, score, length }: TaskOptions,
   cuts: Cuts,
+  onProgress: (share: number) => void,
 ): Promise<Answered[]> {
   const shots = part.shots.map(renderShot);
   const requests: LogLikelihoodRequest[] = [];
@@ -112,7 +115,7 @@ async function ask(
     if (!pairs.every((pair) => fits(pair, length))) cuts.leftEnds++;
     requests.push(...pairs);
   }
-  const answers = await score(requests);
+  const answers = await score(requests, (done, total) => onProgress(done / total));
   let at = 0;
   return questions.map((question) => ({
     question,

@@ -3,8 +3,11 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LogLikelihood, LogLikelihoodRequest } from "../inference/log_likelihood.ts";
 
-/** Log-likelihoods by request: a model's `logLikelihoods`, its options given. */
-export type Scorer = (requests: readonly LogLikelihoodRequest[]) => Promise<LogLikelihood[]>;
+/** Log-likelihoods by request: a model's `logLikelihoods`, its other options given. */
+export type Scorer = (
+  requests: readonly LogLikelihoodRequest[],
+  onProgress?: (done: number, total: number) => void,
+) => Promise<LogLikelihood[]>;
 
 /**
  * A context with each of its continuations, split as lm-evaluation-harness' `_encode_pair` splits:
