@@ -66,7 +66,7 @@ function signature(option: string, info: FieldInfo): string {
 
 function explanation(info: FieldInfo): string {
   const notes = [];
-  if (info.choices.length) notes.push(`presets: ${info.choices.join(", ")}`);
+  if (info.choices.length) notes.push(`${info.choiceName}: ${info.choices.join(", ")}`);
   if (info.required) notes.push("required");
   else if (info.default === "true") notes.push("default: on");
   else if (info.default !== undefined && info.default !== "false") {

@@ -1,8 +1,10 @@
 /** From a command line to an exit code: finds the command, checks its options, renders errors. */
+import { setHubDefaults } from "../formats/hub.ts";
 import { UserError } from "../gpu/errors.ts";
 import { nearestWord, OptionsError } from "../train/options_schema.ts";
 import { bench } from "./bench.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { DownloadProgress } from "./download_progress.ts";
 import { doctor } from "./doctor.ts";
 import { dump } from "./dump.ts";
 import { evaluate } from "./eval.ts";
@@ -72,6 +74,8 @@ async function runCommand(
   terminal: Terminal,
 ): Promise<number> {
   const io = createIo(flags, terminal);
+  const downloads = new DownloadProgress(io);
+  setHubDefaults({ signal: io.signal, onProgress: (event) => downloads.handle(event) });
   try {
     const options = parseFlags(command.options, args);
     const code = await command.run(options, io);
@@ -85,6 +89,8 @@ async function runCommand(
       return EXIT.interrupted;
     }
     return report(error, EXIT.failed, explain(error, flags.verbose), io);
+  } finally {
+    downloads.stop();
   }
 }
 

@@ -169,7 +169,7 @@ function scalingOf(rope: Fields): RopeScaling | undefined {
 /**
  * Writes config.json and generation_config.json so that transformers 4 and 5 load them; rope is
  * given in both styles, and 5 takes `rope_parameters`. Of a model that came with an `original`
- * config.json, that one is written again, whatever it holds, with the dtype of the new weights.
+ * config.json, that one alone is written again, whatever it holds, with the dtype of the new weights.
  */
 export async function writeHfConfig(
   folder: string,
@@ -179,12 +179,6 @@ export async function writeHfConfig(
 ): Promise<void> {
   const dtypes = { dtype, torch_dtype: dtype }; // torch_dtype: its name in transformers 4
   if (original) return await writeJson(join(folder, CONFIG), { ...original, ...dtypes });
-  // Null is written, never left out: transformers takes an absent id for LLaMA's 1 and 2.
-  const ids = {
-    bos_token_id: config.bosTokenId ?? null,
-    eos_token_id: config.eosTokenId ?? null,
-    pad_token_id: config.padTokenId ?? null,
-  };
   const scaling = scalingJson(config.ropeScaling);
   await writeJson(join(folder, CONFIG), {
     architectures: [ARCHITECTURES[config.modelType].className],
@@ -210,9 +204,23 @@ export async function writeHfConfig(
     tie_word_embeddings: config.tieWordEmbeddings,
     initializer_range: config.initializerRange,
     use_cache: true,
-    ...ids,
+    ...tokenIds(config),
   });
-  await writeJson(join(folder, "generation_config.json"), ids);
+  await writeGenerationConfig(folder, config);
+}
+
+/** Writes the generation_config.json of a model that came without one. */
+export async function writeGenerationConfig(folder: string, config: LlamaConfig): Promise<void> {
+  await writeJson(join(folder, "generation_config.json"), tokenIds(config));
+}
+
+/** Null is written, never left out: transformers takes an absent id for LLaMA's 1 and 2. */
+function tokenIds({ bosTokenId, eosTokenId, padTokenId }: LlamaConfig) {
+  return {
+    bos_token_id: bosTokenId ?? null,
+    eos_token_id: eosTokenId ?? null,
+    pad_token_id: padTokenId ?? null,
+  };
 }
 
 function activationJson({ modelType, activation }: LlamaConfig) {

@@ -1,5 +1,4 @@
 /** Weights between a Hugging Face folder and the device, a block of rows at a time. */
-import { join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -18,7 +17,8 @@ import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../quant/group.ts";
 import { nf4Dequantize } from "../quant/nf4.ts";
 import { isIntegerType } from "./element_types.ts";
-import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
+import type { SafetensorsEntry } from "./safetensors.ts";
+import { writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
 
 /** Host memory that a block of rows may take. */
@@ -166,7 +166,7 @@ async function uploadRows(
   }
 }
 
-/** Writes the parameters as `model.safetensors`, dequantised, in the order the file needs them. */
+/** Writes the parameters as safetensors, dequantised, in the order the file needs them. */
 export async function saveWeights(
   gpu: Gpu,
   parameters: LlamaParameters,
@@ -179,7 +179,7 @@ export async function saveWeights(
     dtype: dtype === "bfloat16" ? "BF16" : "F32",
     data: exported(gpu, weight, dtype),
   }));
-  await writeSafetensors(join(directory, "model.safetensors"), entries, { format: "pt" });
+  await writeSafetensorsSharded(directory, entries, { metadata: { format: "pt" } });
 }
 
 /** The values of a parameter as they lie in a file, a block of rows at a time. */

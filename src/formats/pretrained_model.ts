@@ -2,9 +2,11 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
+import { type GenerationConfig, readGenerationConfig } from "./generation_config.ts";
 import { GgufFile } from "./gguf/gguf_file.ts";
-import { readLlamaConfig, writeHfConfig } from "./hf_config.ts";
+import { readLlamaConfig, writeGenerationConfig, writeHfConfig } from "./hf_config.ts";
 import { resolveModel } from "./hub.ts";
+import { copyModelFiles, readRawConfig } from "./model_files.ts";
 import { isGgufPath } from "./open_weights.ts";
 import { saveWeights } from "./pretrained.ts";
 import { Safetensors } from "./safetensors.ts";
@@ -33,6 +35,13 @@ export async function openPretrained(spec: string): Promise<PretrainedModel> {
   return { path, config, weights, [Symbol.dispose]: () => weights.close() };
 }
 
+/** What generation_config.json says; a `.gguf` file tells only what ends a text. */
+export async function readGeneration({ path, config }: PretrainedModel): Promise<GenerationConfig> {
+  if (!isGgufPath(path)) return await readGenerationConfig(path);
+  const { eosTokenId = [], bosTokenId, padTokenId } = config;
+  return { eosTokenIds: [eosTokenId].flat(), bosTokenId, padTokenId, ignored: [] };
+}
+
 export interface SavedModel {
   readonly config: LlamaConfig;
   readonly dtype: "bfloat16" | "float32";
@@ -48,5 +57,8 @@ export async function savePretrained(
   { config, dtype, path }: SavedModel,
 ): Promise<void> {
   await saveWeights(gpu, parameters, folder, dtype);
-  await writeHfConfig(folder, config, dtype);
+  if (isGgufPath(path)) return await writeHfConfig(folder, config, dtype);
+  await writeHfConfig(folder, config, dtype, await readRawConfig(path));
+  const kept = await copyModelFiles(path, folder);
+  if (!kept.includes("generation_config.json")) await writeGenerationConfig(folder, config);
 }

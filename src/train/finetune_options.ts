@@ -88,6 +88,11 @@ const methodFields = section("Optimizer", {
     "rank of the space that gradients are projected to; auto: of each matrix, the least that " +
       "keeps --energy-share of its first gradients",
   ).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
+  lr: z.number().positive().optional().describe("learning rate at its highest")
+    .meta({ derived: "0.0001 with GaLore, 0.00002 with AdamW, 0.0002 with LoRA" }),
+  stochasticRound: z.boolean().optional().describe(
+    "round updated weights stochastically, so that small updates count on average",
+  ).meta({ derived: "on with INT8 or bfloat16 weights" }),
   energyShare: share().default(0.9).describe("what --rank auto keeps of a gradient's energy"),
   trainEmbeddings,
 });

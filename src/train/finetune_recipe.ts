@@ -1,6 +1,7 @@
 /** Fine-tuning: the weights of a checkpoint, trained on examples. */
 import { join } from "@std/path";
 
+import { checkTokenizer } from "../data/check_tokenizer.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { saveAdapter } from "../formats/peft.ts";
@@ -55,6 +56,7 @@ export async function openBase(
     );
   }
   const tokenizer = await loadTokenizer(tokenizerSpec ?? path);
+  checkTokenizer(tokenizer, config, { tokenizer: tokenizerSpec ?? spec, model: spec });
   return { config, path, tokenizer };
 }
 

@@ -153,7 +153,9 @@ export interface FieldInfo {
   readonly type: "number" | "integer" | "boolean" | "string" | "list";
   readonly description: string;
   readonly section: string;
+  /** Those that `value` does not list, and what they are. */
   readonly choices: readonly string[];
+  readonly choiceName: string;
   readonly required: boolean;
   /** The default as text, or how it is derived. */
   readonly default?: string;
@@ -163,20 +165,25 @@ export interface FieldInfo {
 
 const PLACEHOLDERS = { number: "x", integer: "n", boolean: "", string: "text", list: "…" };
 
+/** Letters up to which the choices themselves stand for the value. */
+const MOST_LISTED = 80;
+
 export function fieldInfo(field: z.core.$ZodType): FieldInfo {
   const { $schema: _, ...json } = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
   // Of a union (a number or a word) the first type counts.
   const named = json.type ?? (json.anyOf as { type: string }[])[0].type;
   const type = (named === "array" ? "list" : named) as FieldInfo["type"];
   const choices = ((json.enum ?? json.choices ?? []) as unknown[]).map(String);
-  const listed = json.enum ? choices.join("|") : undefined;
+  const joined = choices.join("|");
+  const listed = json.enum && joined.length <= MOST_LISTED ? joined : undefined;
   return {
     type,
     description: String(json.description ?? ""),
     section: String(json.section ?? "Other"),
-    choices: json.enum ? [] : choices,
+    choices: listed ? [] : choices,
+    choiceName: json.enum ? "one of" : "presets",
     required: !z.safeParse(field, undefined).success,
     default: json.default === undefined ? json.derived as string : String(json.default),
-    value: String(json.value ?? listed ?? PLACEHOLDERS[type]),
+    value: String(json.value ?? listed ?? (json.enum ? "name" : PLACEHOLDERS[type])),
   };
 }
