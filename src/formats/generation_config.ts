@@ -1,7 +1,9 @@
 /** How a model wants to be sampled: generation_config.json of its folder. */
 import { join } from "@std/path";
+import type { LlamaConfig } from "../model/config.ts";
 import { Fields } from "./fields.ts";
 import { readJsonObject } from "./json_file.ts";
+import { isGgufPath } from "./open_weights.ts";
 
 export interface GenerationConfig {
   /** Generation ends at any of them; empty when the model names none. */
@@ -15,13 +17,13 @@ export interface GenerationConfig {
   readonly topP?: number;
   /** 0: no limit. */
   readonly topK?: number;
+  readonly repetitionPenalty?: number;
   /** What is not followed here though the model asks for it, as `name value`. */
   readonly ignored: readonly string[];
 }
 
 /** Values that say nothing; another one would change what is generated. */
 const NEUTRAL: Readonly<Record<string, unknown>> = {
-  repetition_penalty: 1,
   no_repeat_ngram_size: 0,
   encoder_no_repeat_ngram_size: 0,
   min_p: 0,
@@ -59,11 +61,21 @@ export async function readGenerationConfig(folder: string): Promise<GenerationCo
     temperature: atLeastZero(fields, "temperature"),
     topP: share(fields, "top_p"),
     topK: atLeastZero(fields, "top_k", Number.isSafeInteger),
+    repetitionPenalty: isGiven(json.repetition_penalty)
+      ? fields.positive("repetition_penalty")
+      : undefined,
     ignored: ignoredOf(json),
   };
   fields.finish(path);
   model.finish(modelPath);
   return config;
+}
+
+/** The same of any model on disk; a `.gguf` file tells only what ends a text. */
+export async function readGeneration(path: string, config: LlamaConfig): Promise<GenerationConfig> {
+  if (!isGgufPath(path)) return await readGenerationConfig(path);
+  const { eosTokenId = [], bosTokenId, padTokenId } = config;
+  return { eosTokenIds: [eosTokenId].flat(), bosTokenId, padTokenId, ignored: [] };
 }
 
 function idsOf(fields: Fields): readonly number[] | undefined {

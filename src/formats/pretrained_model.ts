@@ -2,7 +2,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
-import { type GenerationConfig, readGenerationConfig } from "./generation_config.ts";
 import { GgufFile } from "./gguf/gguf_file.ts";
 import { readLlamaConfig, writeGenerationConfig, writeHfConfig } from "./hf_config.ts";
 import { resolveModel } from "./hub.ts";
@@ -33,13 +32,6 @@ export async function openPretrained(spec: string): Promise<PretrainedModel> {
   const config = await readLlamaConfig(path);
   const weights = await Safetensors.open(path);
   return { path, config, weights, [Symbol.dispose]: () => weights.close() };
-}
-
-/** What generation_config.json says; a `.gguf` file tells only what ends a text. */
-export async function readGeneration({ path, config }: PretrainedModel): Promise<GenerationConfig> {
-  if (!isGgufPath(path)) return await readGenerationConfig(path);
-  const { eosTokenId = [], bosTokenId, padTokenId } = config;
-  return { eosTokenIds: [eosTokenId].flat(), bosTokenId, padTokenId, ignored: [] };
 }
 
 export interface SavedModel {

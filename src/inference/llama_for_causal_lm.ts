@@ -15,6 +15,8 @@
  * @module
  */
 import { evaluatePerplexity, type Evaluation, type EvaluationBatch } from "../eval/perplexity.ts";
+import { type GenerationConfig, readGeneration } from "../formats/generation_config.ts";
+import { loadAdapter, readAdapterConfig } from "../formats/peft.ts";
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";
 import { openPretrained } from "../formats/pretrained_model.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -50,6 +52,8 @@ export interface FromPretrainedOptions {
   readonly weightGroupSize?: number;
   /** Format of activations; default float32, in which results are exact. */
   readonly dtype?: ActivationType;
+  /** Folder of a LoRA adapter, as peft saves one, to put on the model. */
+  readonly adapter?: string;
 }
 
 export class LlamaForCausalLM {
@@ -58,31 +62,45 @@ export class LlamaForCausalLM {
     readonly config: LlamaConfig,
     readonly parameters: LlamaParameters,
     readonly dtype: ActivationType,
+    /** How the model wants to be sampled, and what ends its texts. */
+    readonly generation: GenerationConfig,
     private readonly scope: Scope,
   ) {}
 
-  /** Loads a folder with config.json and safetensors. Faults are {@link UserError}s that name it. */
+  /**
+   * Loads a Hugging Face folder, a `.gguf` file or `hf:org/name`. Faults are {@link UserError}s that
+   * name file and value.
+   */
   static async fromPretrained(
     directory: string,
-    { gpu, weights, weightGroupSize = 256, dtype = "float32" }: FromPretrainedOptions,
+    { gpu, weights, weightGroupSize = 256, dtype = "float32", adapter }: FromPretrainedOptions,
   ): Promise<LlamaForCausalLM> {
     using source = await openPretrained(directory);
     const { config } = source;
     const saved = savedFormat(source.weights);
+    const lora = adapter === undefined ? undefined : await readAdapterConfig(adapter);
+    const generation = await readGeneration(source.path, config);
     const scope = new Scope(gpu);
     const parameters = createParameters(scope, config, {
       weights: weights ?? saved,
       groupSize: weightGroupSize,
       embeddings: weights === "bfloat16" || weights === "float32" ? weights : saved,
       trained: "all",
+      lora,
     });
-    await loadWeights(gpu, parameters, source.weights);
-    return new LlamaForCausalLM(gpu, config, parameters, dtype, scope);
+    try {
+      await loadWeights(gpu, parameters, source.weights);
+      if (adapter !== undefined) await loadAdapter(gpu, parameters, adapter);
+    } catch (error) {
+      scope.release();
+      throw error;
+    }
+    return new LlamaForCausalLM(gpu, config, parameters, dtype, generation, scope);
   }
 
   /** Yields new token ids one by one, after those of the prompt. */
   generate(prompt: ArrayLike<number>, options: GenerateOptions): AsyncGenerator<number> {
-    return generate(this.gpu, this.config, this.parameters, this.dtype, prompt, options);
+    return generate(this, prompt, options);
   }
 
   /** Loss and perplexity over batches of (batch, length) inputs and targets. */

@@ -7,6 +7,8 @@ export interface SamplingOptions {
   readonly topP?: number;
   /** Keep the k most likely tokens. */
   readonly topK?: number;
+  /** Above 1, tokens that are there already become less likely: see {@link penalise}. */
+  readonly repetitionPenalty?: number;
 }
 
 /**
@@ -19,22 +21,36 @@ export function sampleToken(
   random: () => number,
 ): number {
   if (temperature === 0) return argmax(logits);
-  const order = Uint32Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
-  const kept = topK > 0 ? Math.min(topK, order.length) : order.length;
+  // Values alone: sorted by the engine itself, a vocabulary takes milliseconds.
+  const sorted = Float32Array.from(logits).sort().reverse();
+  const kept = topK > 0 ? Math.min(topK, sorted.length) : sorted.length;
   const weights = new Float64Array(kept);
-  const largest = logits[order[0]];
   let total = 0;
   for (let i = 0; i < kept; i++) {
-    total += weights[i] = Math.exp((logits[order[i]] - largest) / temperature);
+    total += weights[i] = Math.exp((sorted[i] - sorted[0]) / temperature);
   }
   let nucleus = 0, sum = 0;
   while (nucleus < kept && (nucleus === 0 || sum < topP * total)) sum += weights[nucleus++];
-  let left = random() * sum;
-  for (let i = 0; i < nucleus; i++) {
-    left -= weights[i];
-    if (left < 0) return order[i];
-  }
-  return order[nucleus - 1];
+  let left = random() * sum, rank = 0;
+  while (rank < nucleus - 1 && (left -= weights[rank]) >= 0) rank++;
+  return idAt(logits, sorted, rank);
+}
+
+/** The id of that rank, the likeliest having 0; of equal ones the lower id comes first. */
+function idAt(logits: Float32Array, sorted: Float32Array, rank: number): number {
+  const value = sorted[rank];
+  let before = rank - sorted.indexOf(value), id = logits.indexOf(value);
+  while (before-- > 0) id = logits.indexOf(value, id + 1);
+  return id;
+}
+
+/**
+ * Divides the positive logits of these tokens by the penalty and multiplies the negative ones with
+ * it, in place, each token once (Keskar et al. 2019, as transformers has it).
+ */
+export function penalise(logits: Float32Array, tokens: Iterable<number>, penalty: number): void {
+  if (penalty === 1) return;
+  for (const id of new Set(tokens)) logits[id] *= logits[id] < 0 ? penalty : 1 / penalty;
 }
 
 function argmax(values: Float32Array): number {

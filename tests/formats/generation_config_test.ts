@@ -27,6 +27,7 @@ const NOTHING: GenerationConfig = {
   temperature: undefined,
   topP: undefined,
   topK: undefined,
+  repetitionPenalty: undefined,
   ignored: [],
 };
 
@@ -41,6 +42,7 @@ Deno.test("generation_config: what an instruct model says", async () => {
     top_k: 20,
     repetition_penalty: 1.1,
     num_beams: 1,
+    length_penalty: 2,
     transformers_version: "4.40.0",
   };
   assertEquals(await read({ generation_config, config: { eos_token_id: 5, pad_token_id: 7 } }), {
@@ -51,7 +53,8 @@ Deno.test("generation_config: what an instruct model says", async () => {
     temperature: 0.6,
     topP: 0.9,
     topK: 20,
-    ignored: ["repetition_penalty 1.1"],
+    repetitionPenalty: 1.1,
+    ignored: ["length_penalty 2"],
   });
 });
 
@@ -82,6 +85,7 @@ Deno.test("generation_config: all faults at once, with the file that has them", 
     temperature: -1,
     top_p: 1.5,
     top_k: 2.5,
+    repetition_penalty: 0,
   };
   const error = await assertRejects(() => read({ generation_config }), UserError);
   assertEquals(error.message.split("\n").map((line) => line.trim().replace(/^.*\//, "")), [
@@ -90,6 +94,7 @@ Deno.test("generation_config: all faults at once, with the file that has them", 
     "temperature must be a number of 0 or more, got -1",
     "top_p must be above 0 and at most 1, got 1.5",
     "top_k must be an integer of 0 or more, got 2.5",
+    "repetition_penalty must be a positive number, got 0",
   ]);
   const refused = (files: Record<string, unknown>, message: string) =>
     assertRejects(() => read(files), UserError, message);

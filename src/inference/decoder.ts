@@ -1,0 +1,188 @@
+/** A sequence on the device that grows: its keys and values are computed once (a KV cache). */
+import { UserError } from "../gpu/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import { Scope } from "../gpu/scope.ts";
+import { rowRange, type Tensor } from "../gpu/tensor.ts";
+import { unpackTensor } from "../kernels/convert.ts";
+import type { ActivationType } from "../kernels/format.ts";
+import { machineOf } from "../kernels/machine.ts";
+import { matmul } from "../kernels/matmul.ts";
+import { type Activations, createActivations } from "../model/activations.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { forward, type KeyValueCache } from "../model/forward.ts";
+import { finalNorm } from "../model/head.ts";
+import { uploadInputs } from "../model/inputs.ts";
+import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
+import type { LlamaParameters } from "../model/parameters.ts";
+import { activationRows } from "./activation_rows.ts";
+
+/** What running a model takes; a `LlamaForCausalLM` has it. */
+export interface DecodedModel {
+  readonly gpu: Gpu;
+  readonly config: LlamaConfig;
+  readonly parameters: LlamaParameters;
+  readonly dtype: ActivationType;
+}
+
+export interface DecoderOptions {
+  /** Tokens that there is room for at first: see {@link Decoder.reserve}. */
+  readonly positions: number;
+  /**
+   * Most tokens that go through the model at once. Activations are allocated for so many and no
+   * more, however long the prompt is; below some hundred, matrix products starve.
+   */
+  readonly chunk?: number;
+}
+
+const CHUNK = 512;
+
+export class Decoder {
+  readonly #chunk: number;
+  #buffers: Buffers;
+  /** What the cache holds. */
+  #tokens: number[] = [];
+
+  constructor(readonly model: DecodedModel, { positions, chunk = CHUNK }: DecoderOptions) {
+    this.#chunk = chunk;
+    this.#buffers = createBuffers(model, positions, chunk);
+  }
+
+  /** Tokens of the sequence that need not be run again. */
+  get cached(): number {
+    return this.#tokens.length;
+  }
+
+  /**
+   * Makes room for so many tokens. What is cached is kept; while it is copied, both caches are
+   * there. Throws a {@link UserError} beyond the model's positions.
+   */
+  reserve(positions: number): void {
+    const { gpu, config } = this.model;
+    if (positions > config.maxPositions) {
+      throw new UserError(
+        `${positions} tokens exceed the model's ${config.maxPositions} positions`,
+      );
+    }
+    const old = this.#buffers;
+    if (positions <= old.cache.capacity) return;
+    // A conversation grows at every turn, and each copy costs.
+    const capacity = Math.min(
+      config.maxPositions,
+      Math.max(positions, Math.ceil(1.5 * old.cache.capacity)),
+    );
+    const grown = this.#buffers = createBuffers(this.model, capacity, this.#chunk);
+    const pass = new KernelPass(gpu);
+    old.cache.layers.forEach(({ key, value }, layer) => {
+      pass.copy(key, grown.cache.layers[layer].key);
+      pass.copy(value, grown.cache.layers[layer].value);
+    });
+    pass.submit();
+    old.scope.release();
+  }
+
+  /**
+   * The logits (V) after the last of these tokens, one or more. Of a beginning that was given
+   * before nothing is run again. An abort takes effect between two chunks; what was run is cached.
+   */
+  async logits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
+    const { gpu } = this.model;
+    this.reserve(tokens.length);
+    const { cache, last, logits } = this.#buffers;
+    // The last one is always run: its logits are wanted.
+    let done = Math.min(commonLength(this.#tokens, tokens), tokens.length - 1);
+    this.#tokens.length = cache.length = done;
+    while (done < tokens.length) {
+      signal?.throwIfAborted();
+      const chunk = tokens.slice(done, done + this.#chunk);
+      done += chunk.length;
+      const pass = new KernelPass(gpu);
+      const normed = this.#run(pass, chunk);
+      if (done === tokens.length) {
+        pass.copy(rowRange(normed, chunk.length - 1, chunk.length), last);
+        const b = this.model.parameters.head.weight;
+        matmul(pass, this.#buffers.llama.matmul, { layout: "NT", a: last, b, c: logits });
+      }
+      pass.submit();
+      for (const token of chunk) this.#tokens.push(token);
+      // Otherwise all of a prompt would be under way before an abort could be heard of.
+      if (done < tokens.length) await gpu.settled();
+    }
+    return unpackTensor(logits, await gpu.read(logits));
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    this.#buffers.scope.release();
+  }
+
+  /** Records a pass over the next tokens; returns their normalised outputs (n, C). */
+  #run(pass: KernelPass, tokens: readonly number[]): Tensor {
+    const { gpu, config } = this.model;
+    const { llama, activations, single, cache } = this.#buffers;
+    const rows = tokens.length === 1 ? single : activationRows(activations, tokens.length);
+    uploadInputs(gpu, config, rows, { inputs: Uint32Array.from(tokens), offset: cache.length });
+    forward(pass, llama, rows, cache);
+    finalNorm(pass, llama, rows);
+    return rows.normed;
+  }
+}
+
+interface Buffers {
+  readonly scope: Scope;
+  readonly llama: Llama;
+  readonly cache: KeyValueCache;
+  readonly activations: Activations; // of a chunk
+  readonly single: Activations; // of one token, in the same memory
+  readonly last: Tensor; // (1, C)
+  readonly logits: Tensor; // (1, V)
+}
+
+function createBuffers(model: DecodedModel, capacity: number, most: number): Buffers {
+  const { gpu, config, parameters, dtype } = model;
+  const scope = new Scope(gpu);
+  const make = (name: string, shape: readonly number[], format: Tensor["dtype"] = dtype) =>
+    scope.tensor({ name, shape, dtype: format, purpose: "activations" });
+  const length = Math.min(most, capacity);
+  const llama = createLlama(scope, config, parameters, {
+    machine: machineOf(gpu),
+    batch: 1,
+    length,
+    positions: capacity,
+    headRows: 1,
+    backward: false,
+    dtype,
+  });
+  uploadRope(gpu, llama);
+  const keys = config.keyValueHeads * config.headSize;
+  const cache: KeyValueCache = {
+    layers: parameters.layers.map((_, layer) => ({
+      key: make(`cache.${layer}.key`, [capacity, keys]),
+      value: make(`cache.${layer}.value`, [capacity, keys]),
+    })),
+    capacity,
+    length: 0,
+  };
+  const activations = createActivations(scope, config, {
+    batch: 1,
+    length,
+    dtype,
+    keep: "nothing",
+  });
+  return {
+    scope,
+    llama,
+    cache,
+    activations,
+    single: activationRows(activations, 1),
+    last: make("last", [1, config.hiddenSize]),
+    logits: make("logits", [1, config.vocabSize], "float32"),
+  };
+}
+
+function commonLength(a: readonly number[], b: readonly number[]): number {
+  const limit = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < limit && a[length] === b[length]) length++;
+  return length;
+}
