@@ -1,65 +1,130 @@
-/** Logits, loss and every gradient of real architectures against PyTorch's, in float32. */
-import { assertEquals } from "@std/assert";
-import { Safetensors } from "../../src/formats/safetensors.ts";
+/**
+ * Logits, loss and every gradient of real architectures against PyTorch's, in float32, from files
+ * of every number format and from shards.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { type ElementType, Safetensors } from "../../src/formats/safetensors.ts";
+import { writeSafetensorsSharded } from "../../src/formats/safetensors_shards.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { LossAndGradients } from "../../src/inference/loss_and_gradients.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
+import { toBfloat16 } from "../../src/kernels/convert.ts";
 import { assertClose, gpuTest } from "../support.ts";
 
 const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
 
-for (
-  const name of [
-    "llama-mha",
-    "llama-gqa-tied",
-    "mistral-window",
-    "qwen2-bias",
-    "qwen3-qknorm",
-    "gemma-geglu",
-  ]
-) {
+const MODELS = [
+  "llama-mha",
+  "llama-gqa-tied",
+  "mistral-window",
+  "qwen2-bias",
+  "qwen3-qknorm",
+  "gemma-geglu",
+];
+
+/** What the model in a folder makes of the inputs of `expected`. */
+async function run(
+  gpu: Gpu,
+  folder: string,
+  expected: Safetensors,
+  weights?: "int8" | "nf4" | "bfloat16",
+): Promise<LossAndGradients> {
+  const [batch, length] = expected.info("input_ids").shape;
+  const model = await LlamaForCausalLM.fromPretrained(folder, { gpu, weights });
+  const result = await model.lossAndGradients(
+    await expected.readFloat32("input_ids"),
+    await expected.readFloat32("labels"),
+    { batch, length },
+  );
+  model.release();
+  return result;
+}
+
+/** Each tensor within `share` of the largest value of PyTorch's. */
+async function compare(actual: LossAndGradients, expected: Safetensors, share: number) {
+  const close = async (entry: string, values: Float32Array) => {
+    const reference = await expected.readFloat32(entry);
+    const largest = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    assertClose(entry, values, reference, { atol: share * largest, rtol: 0 });
+  };
+  await close("logits", actual.logits);
+  await close("loss", Float32Array.of(actual.loss));
+  const gradients = [...expected.tensors.keys()].filter((entry) => entry.startsWith("grad."));
+  assertEquals(
+    gradients.map((entry) => entry.slice(5)).sort(),
+    [...actual.gradients.keys()].sort(),
+  );
+  for (const entry of gradients) await close(entry, actual.gradients.get(entry.slice(5))!);
+}
+
+// Both sides sum in float32 in their own order: 1e-4 of a tensor's largest value allows for it.
+const ORDER = 1e-4;
+
+/**
+ * A weight rounded to p bits is off by 2^-(p+1) at most, half of that on average. Errors of
+ * different weights are independent, and the largest of thousands of results is several times what
+ * is usual: some tens of roundings.
+ */
+const FORMATS: Record<"BF16" | "F16", number> = { BF16: 32 * 2 ** -9, F16: 32 * 2 ** -12 };
+
+for (const name of MODELS) {
   gpuTest(`${name}: logits, loss and every gradient are PyTorch's`, async (gpu) => {
-    const directory = `${FIXTURES}${name}`;
-    using expected = await Safetensors.open(`${directory}/expected.safetensors`);
-    const [batch, length] = expected.info("input_ids").shape;
-    const model = await LlamaForCausalLM.fromPretrained(directory, { gpu });
-    const actual = await model.lossAndGradients(
-      await expected.readFloat32("input_ids"),
-      await expected.readFloat32("labels"),
-      { batch, length },
-    );
-    // Both sides sum in float32 in their own order: 1e-4 of a tensor's largest value allows for it.
-    const compare = async (entry: string, values: Float32Array) => {
-      const reference = await expected.readFloat32(entry);
-      const largest = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      assertClose(entry, values, reference, { atol: 1e-4 * largest, rtol: 0 });
-    };
-    await compare("logits", actual.logits);
-    await compare("loss", Float32Array.of(actual.loss));
-    const gradients = [...expected.tensors.keys()].filter((entry) => entry.startsWith("grad."));
-    assertEquals(
-      gradients.map((entry) => entry.slice(5)).sort(),
-      [...actual.gradients.keys()].sort(),
-    );
-    for (const entry of gradients) await compare(entry, actual.gradients.get(entry.slice(5))!);
-    model.release();
+    using expected = await Safetensors.open(`${FIXTURES}${name}/expected.safetensors`);
+    await compare(await run(gpu, FIXTURES + name, expected), expected, ORDER);
+  });
+
+  gpuTest(`${name}: and so from shards, from bfloat16 and from float16`, async (gpu) => {
+    using expected = await Safetensors.open(`${FIXTURES}${name}/expected.safetensors`);
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.copyFile(`${FIXTURES}${name}/config.json`, join(folder, "config.json"));
+      const save = (dtype: "F32" | "BF16" | "F16") => resave(FIXTURES + name, folder, dtype);
+      await save("F32");
+      const shards = await Array.fromAsync(Deno.readDir(folder));
+      assert(shards.length > 3, "several shards and an index");
+      await compare(await run(gpu, folder, expected), expected, ORDER);
+      for (const dtype of ["BF16", "F16"] as const) {
+        await save(dtype);
+        await compare(await run(gpu, folder, expected), expected, FORMATS[dtype]);
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   });
 }
 
-gpuTest("weights in INT8 and in bfloat16 give the loss within their rounding", async (gpu) => {
-  const directory = `${FIXTURES}llama-gqa-tied`;
-  using expected = await Safetensors.open(`${directory}/expected.safetensors`);
-  const [batch, length] = expected.info("input_ids").shape;
+/** Writes a model again in another format, in shards of some tensors each. */
+async function resave(from: string, to: string, dtype: ElementType): Promise<void> {
+  using file = await Safetensors.open(from);
+  const entries = [...file.tensors.values()].map(({ name, shape }) => ({
+    name,
+    shape,
+    dtype,
+    data: (async function* () {
+      const values = await file.readFloat32(name);
+      yield new Uint8Array(
+        dtype === "F32"
+          ? values.buffer
+          : dtype === "F16"
+          ? new Float16Array(values).buffer
+          : Uint16Array.from(values, toBfloat16).buffer,
+      );
+    })(),
+  }));
+  await writeSafetensorsSharded(to, entries, { maxShardBytes: 100_000 });
+}
+
+gpuTest("weights in INT8, NF4 and bfloat16 give the loss within their rounding", async (gpu) => {
+  using expected = await Safetensors.open(`${FIXTURES}llama-gqa-tied/expected.safetensors`);
   const [reference] = await expected.readFloat32("loss");
-  for (const weights of ["int8", "bfloat16"] as const) {
+  // INT8 and bfloat16 keep some 8 bits of a weight, NF4 four: errors of 0.4% and of 6% that are
+  // independent of each other.
+  const allowed = { int8: 4e-3, bfloat16: 4e-3, nf4: 3e-2 };
+  for (const weights of ["int8", "bfloat16", "nf4"] as const) {
     const before = gpu.account.live;
-    const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, weights });
-    const { loss } = await model.lossAndGradients(
-      await expected.readFloat32("input_ids"),
-      await expected.readFloat32("labels"),
-      { batch, length },
-    );
-    // Both keep some 8 bits of a weight: errors of 0.4% that are independent of each other.
-    assertClose(weights, [loss], [reference], { atol: 0, rtol: 4e-3 });
-    model.release();
+    const { loss } = await run(gpu, `${FIXTURES}llama-gqa-tied`, expected, weights);
+    assertClose(weights, [loss], [reference], { atol: 0, rtol: allowed[weights] });
     assertEquals(gpu.account.live, before);
   }
 });
