@@ -4,7 +4,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import { GgufFile } from "./gguf/gguf_file.ts";
 import { readLlamaConfig, writeGenerationConfig, writeHfConfig } from "./hf_config.ts";
-import { resolveModel } from "./hub.ts";
+import { isHubSpec, resolveModel, resolveTokenizer } from "./hub.ts";
 import { copyModelFiles, readRawConfig } from "./model_files.ts";
 import { isGgufPath } from "./open_weights.ts";
 import { saveWeights } from "./pretrained.ts";
@@ -32,6 +32,15 @@ export async function openPretrained(spec: string): Promise<PretrainedModel> {
   const config = await readLlamaConfig(path);
   const weights = await Safetensors.open(path);
   return { path, config, weights, [Symbol.dispose]: () => weights.close() };
+}
+
+/** The configuration of a model, or a config.json; of a hub's model no weights are downloaded. */
+export async function readModelConfig(spec: string): Promise<LlamaConfig> {
+  if (isGgufPath(spec)) {
+    using model = await openPretrained(spec);
+    return model.config;
+  }
+  return await readLlamaConfig(isHubSpec(spec) ? await resolveTokenizer(spec) : spec);
 }
 
 export interface SavedModel {

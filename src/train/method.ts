@@ -4,7 +4,7 @@ import { UserError } from "../gpu/errors.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { PROJECTIONS, type WeightType } from "../model/parameters.ts";
 import { effectiveRank } from "../optim/optimizer.ts";
-import { readLlamaConfig } from "../formats/hf_config.ts";
+import { readModelConfig } from "../formats/pretrained_model.ts";
 import type { TrainingShape } from "./build.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import {
@@ -17,9 +17,9 @@ import {
   rankOf,
 } from "./options.ts";
 
-/** A preset, or a config.json. */
+/** A preset, a config.json, or that of a model in any form; no weights are read. */
 export async function resolveConfig(model: string): Promise<LlamaConfig> {
-  return presetOf(model) ?? await readLlamaConfig(model);
+  return presetOf(model) ?? await readModelConfig(model);
 }
 
 /**

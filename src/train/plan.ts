@@ -30,11 +30,13 @@ export function planMemory(
   };
 }
 
-/** Full-precision AdamW in mixed precision beside it: weights, gradients, two moments, in bytes. */
+/** AdamW on every parameter in mixed precision: weights, gradients and two float32 moments. */
 export function fullAdamWShape(shape: TrainingShape): TrainingShape {
   return {
     ...shape,
     weights: shape.dtype,
+    trained: "all",
+    lora: undefined,
     optimizer: { ...shape.optimizer, galore: false, adamBits: 32, embeddingAdamBits: 32 },
   };
 }
