@@ -50,7 +50,9 @@ function idAt(logits: Float32Array, sorted: Float32Array, rank: number): number 
  */
 export function penalise(logits: Float32Array, tokens: Iterable<number>, penalty: number): void {
   if (penalty === 1) return;
-  for (const id of new Set(tokens)) logits[id] *= logits[id] < 0 ? penalty : 1 / penalty;
+  for (const id of new Set(tokens)) {
+    logits[id] = logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty;
+  }
 }
 
 function argmax(values: Float32Array): number {

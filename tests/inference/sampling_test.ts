@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { randomStream, sampleToken } from "../../src/inference/sampling.ts";
+import { penalise, randomStream, sampleToken } from "../../src/inference/sampling.ts";
 
 /** Probabilities 1/2, 1/4, 1/8, 1/8 at the ids 2, 0, 3, 1. */
 const LOGITS = Float32Array.of(Math.log(2), 0, Math.log(4), 0);
@@ -41,6 +41,25 @@ Deno.test("top-p keeps the fewest that reach p, and at least one", () => {
 Deno.test("temperature 0 takes the first of the likeliest", () => {
   assertEquals(sampleToken(LOGITS, { temperature: 0 }, () => 0.99), 2);
   assertEquals(sampleToken(Float32Array.of(1, 3, 3), { temperature: 0 }, () => 0.99), 1);
+});
+
+Deno.test("equal logits are told apart by their ids, among many", () => {
+  const logits = Float32Array.from({ length: 1000 }, (_, id) => id % 10);
+  const draw = (random: number) =>
+    sampleToken(logits, { temperature: 1, topK: 200, topP: 1 }, () => random);
+  const nine = Math.exp(9), eight = Math.exp(8), all = 100 * (nine + eight);
+  assertEquals(draw(0), 9);
+  assertEquals(draw(2.5 * nine / all), 29);
+  assertEquals(draw((100 * nine + 41.5 * eight) / all), 418);
+  assertEquals(draw(1 - 1e-9), 998);
+});
+
+Deno.test("a penalty makes what is there less likely, once, whatever its sign", () => {
+  const logits = Float32Array.of(3, -3, 0, 5);
+  penalise(logits, [0, 1, 0, 2], 1.5);
+  assertEquals([...logits], [2, -4.5, 0, 5]);
+  penalise(logits, [3], 1);
+  assertEquals(logits[3], 5);
 });
 
 Deno.test("the stream of random numbers is even, and its own for each seed", () => {

@@ -1,0 +1,174 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { UserError } from "../../src/gpu/errors.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import { Decoder, type DecoderOptions } from "../../src/inference/decoder.ts";
+import { continueTokens } from "../../src/inference/generate.ts";
+import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
+import { assertClose, gpuTest } from "../support.ts";
+
+const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
+const PROMPT = Array.from({ length: 51 }, (_, i) => (i * i * 7 + 3 * i + 11) % 200);
+
+// Sums of some hundred float32 products in another order: some units in the last place of the
+// largest logits, which are about 1.
+const ROUNDING = { atol: 2e-5, rtol: 2e-5 };
+
+async function withModel(
+  gpu: Gpu,
+  name: string,
+  run: (
+    model: LlamaForCausalLM,
+    decoder: (options: DecoderOptions) => Decoder,
+  ) => Promise<void>,
+): Promise<void> {
+  const model = await LlamaForCausalLM.fromPretrained(FIXTURES + name, { gpu });
+  const live = gpu.account.live, made: Decoder[] = [];
+  try {
+    await run(model, (options) => {
+      made.push(new Decoder(model, options));
+      return made.at(-1)!;
+    });
+  } finally {
+    made.forEach((decoder) => decoder.release());
+    assertEquals(gpu.account.live, live, "all is released");
+    model.release();
+  }
+}
+
+// A window that slides, grouped queries, normalised heads, embeddings with a scale.
+for (const name of ["mistral-window", "llama-gqa-tied", "qwen3-qknorm", "gemma-geglu"]) {
+  gpuTest(
+    `${name}: a prompt in chunks has the logits of the whole`,
+    (gpu) =>
+      withModel(gpu, name, async (model, decoder) => {
+        const options = { batch: 1, length: PROMPT.length };
+        const { logits } = await model.lossAndGradients(PROMPT, PROMPT, options);
+        const expected = logits.slice(-model.config.vocabSize);
+        for (const chunk of [512, 17, 7, 1]) {
+          const actual = await decoder({ positions: 60, chunk }).logits(PROMPT);
+          assertClose(`chunks of ${chunk}`, actual, expected, ROUNDING);
+        }
+      }),
+  );
+}
+
+gpuTest(
+  "a beginning that is known is not run again, and changes nothing",
+  (gpu) =>
+    withModel(gpu, "mistral-window", async (_, decoder) => {
+      const used = decoder({ positions: 60 });
+      await used.logits(PROMPT);
+      for (
+        const [tokens, known] of [
+          [PROMPT.slice(0, 30), 29], // back to a beginning
+          [[...PROMPT.slice(0, 30), 5, 6], 30], // goes on
+          [[...PROMPT.slice(0, 12), 1, 2, 3], 12], // goes another way
+          [[9, 8, 7], 0], // has nothing in common
+          [[9, 8, 7], 2], // the same again
+        ] as const
+      ) {
+        const uploaded = countTokens(used);
+        const actual = await used.logits(tokens);
+        assertEquals(uploaded(), tokens.length - known);
+        const fresh = await decoder({ positions: 60 }).logits(tokens);
+        assertClose(`${tokens.length} tokens`, actual, fresh, ROUNDING);
+      }
+    }),
+);
+
+/** Counts the tokens that a decoder runs until the count is asked for, by what it uploads. */
+function countTokens({ model: { gpu } }: Decoder) {
+  let count = 0;
+  const { write } = gpu;
+  gpu.write = (tensor, ...rest) => {
+    if (tensor.name === "tokens") count += tensor.shape[0];
+    write.call(gpu, tensor, ...rest);
+  };
+  return () => {
+    gpu.write = write;
+    return count;
+  };
+}
+
+gpuTest(
+  "the cache grows as the sequence does, and no further than the model",
+  (gpu) =>
+    withModel(gpu, "mistral-window", async (model, decoder) => {
+      const grown = decoder({ positions: 4 });
+      for (const length of [3, 9, 10, 40]) {
+        const actual = await grown.logits(PROMPT.slice(0, length));
+        assertEquals(grown.cached, length);
+        const fresh = await decoder({ positions: 60 }).logits(PROMPT.slice(0, length));
+        assertClose(`${length} tokens`, actual, fresh, ROUNDING);
+      }
+      const most = model.config.maxPositions;
+      grown.reserve(most);
+      assertEquals(grown.cached, 40);
+      const long = Array.from({ length: most + 1 }, () => 1);
+      const message = `${most + 1} tokens exceed the model's ${most} positions`;
+      await assertRejects(() => grown.logits(long), UserError, message);
+      await assertRejects(() => grown.logits([300]), UserError, "token id 300");
+      assertEquals((await grown.logits(PROMPT)).length, model.config.vocabSize);
+    }),
+);
+
+gpuTest(
+  "activations are those of a chunk, not of the prompt",
+  (gpu) =>
+    withModel(gpu, "llama-mha", (_, decoder) => {
+      const bytes = (options: DecoderOptions) => {
+        const before = gpu.account.live;
+        decoder(options);
+        return gpu.account.live - before;
+      };
+      const [short, long, whole] = [
+        bytes({ positions: 16, chunk: 16 }),
+        bytes({ positions: 128, chunk: 16 }),
+        bytes({ positions: 128, chunk: 128 }),
+      ];
+      // What remains to grow are keys and values, RoPE's table and the room for staging them.
+      assert(long - short < (whole - short) / 2, `${short}, ${long}, ${whole}`);
+      return Promise.resolve();
+    }),
+);
+
+gpuTest(
+  "a stopped prompt goes on where it was",
+  (gpu) =>
+    withModel(gpu, "llama-mha", async (_, decoder) => {
+      const controller = new AbortController();
+      const stopped = decoder({ positions: 60, chunk: 20 });
+      const { write } = gpu;
+      gpu.write = (...args) => {
+        controller.abort(new DOMException("enough", "AbortError"));
+        write.apply(gpu, args);
+      };
+      try {
+        await assertRejects(
+          () => stopped.logits(PROMPT, controller.signal),
+          DOMException,
+          "enough",
+        );
+      } finally {
+        gpu.write = write;
+      }
+      assertEquals(stopped.cached, 20);
+      const fresh = await decoder({ positions: 60 }).logits(PROMPT);
+      assertClose("afterwards", await stopped.logits(PROMPT), fresh, ROUNDING);
+    }),
+);
+
+gpuTest(
+  "generation with a used decoder is that with a fresh one",
+  (gpu) =>
+    withModel(gpu, "llama-gqa-tied", async (model, decoder) => {
+      const options = { maxNewTokens: 12, temperature: 0 };
+      const used = decoder({ positions: 20 });
+      const first = await Array.fromAsync(continueTokens(used, PROMPT.slice(0, 10), options));
+      const prompt = [...PROMPT.slice(0, 10), ...first, 4, 5, 6];
+      assertEquals(
+        await Array.fromAsync(continueTokens(used, prompt, options)),
+        await Array.fromAsync(model.generate(prompt, options)),
+      );
+    }),
+);
