@@ -1,4 +1,4 @@
-// out[index] (+)= scale · Σ x
+// out[index] (+)= scale · Σ x, or scale · Σ x²
 // One workgroup: each thread strides over the elements, one thread folds their sums. The order is
 // fixed, so the same numbers give the same bits.
 override WORKGROUP_SIZE: u32;
@@ -8,6 +8,7 @@ struct Params {
   index: u32,
   scale: f32,
   accumulate: u32,   // 1 adds to out
+  squared: u32,      // 1 sums squares
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;       // (n)
@@ -19,7 +20,10 @@ var<workgroup> sums: array<f32, WORKGROUP_SIZE>;
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(local_invocation_index) thread: u32) {
   var sum = vec4<f32>(0.0);
-  for (var i = thread; i < params.quads; i += WORKGROUP_SIZE) { sum += x[i]; }
+  for (var i = thread; i < params.quads; i += WORKGROUP_SIZE) {
+    let value = x[i];
+    sum += value * select(vec4<f32>(1.0), value, params.squared == 1u);
+  }
   sums[thread] = sum.x + sum.y + sum.z + sum.w;
   workgroupBarrier();
   if (thread != 0u) { return; }

@@ -15,14 +15,16 @@ export interface Sum {
   /** Element of `out`, a vector, that receives the sum. */
   readonly index: number;
   readonly scale?: number;
+  /** Sums squares. */
+  readonly squared?: boolean;
   /** Adds to what is there. */
   readonly accumulate?: boolean;
 }
 
-/** out[index] (+)= scale · Σ x, in a fixed order. Throws {@link ShapeError} on a bad operand. */
+/** out[index] (+)= scale · Σ x (or Σ x²), in a fixed order. Throws {@link ShapeError} on a bad operand. */
 export function sum(
   pass: KernelPass,
-  { x, out, index, scale = 1, accumulate = false }: Sum,
+  { x, out, index, scale = 1, squared = false, accumulate = false }: Sum,
 ): void {
   expectDType("sum", "x", x, "float32");
   expectDType("sum", "out", out, "float32");
@@ -42,6 +44,7 @@ export function sum(
         index,
         scale,
         accumulate: accumulate || range.start > 0 ? 1 : 0,
+        squared: squared ? 1 : 0,
       },
       workgroups: [1],
     });

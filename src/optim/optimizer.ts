@@ -37,6 +37,8 @@ export interface OptimizerOptions {
    */
   readonly embeddingAdamBits: 8 | 32;
   readonly rank: number;
+  /** Ranks of single matrices, by parameter name; those not named have `rank`. */
+  readonly ranks?: Readonly<Record<string, number>>;
   /** GaLore's α. */
   readonly galoreScale: number;
   readonly updateProjGap: number;
@@ -261,7 +263,7 @@ function createState(
     ? createProjector(allocator, {
       name,
       shape: [shape[0], shape[1]],
-      rank: effectiveRank(shape, options.rank),
+      rank: effectiveRank(shape, options.ranks?.[name] ?? options.rank),
       quantised: options.projQuant,
       groupSize: options.projGroupSize,
       interval: options.updateProjGap,

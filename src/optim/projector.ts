@@ -18,6 +18,11 @@ import { subspaceMatmuls } from "./subspace_shape.ts";
 
 export type Side = "right" | "left";
 
+/** Where the basis stands: the smaller side of a gradient is projected. */
+export function sideOf([m, n]: readonly [m: number, n: number]): Side {
+  return m >= n ? "right" : "left";
+}
+
 export interface Projector {
   readonly side: Side;
   readonly shape: readonly [m: number, n: number];
@@ -44,7 +49,7 @@ export interface ProjectorOptions {
 
 export function createProjector(allocator: Allocator, options: ProjectorOptions): Projector {
   const { name, shape, rank, quantised, groupSize, interval } = options;
-  const [m, n] = shape, side = m >= n ? "right" : "left", dimensions = Math.min(m, n);
+  const [m, n] = shape, side = sideOf(shape), dimensions = Math.min(m, n);
   if (!(Number.isInteger(rank) && rank >= 1 && rank <= dimensions)) {
     throw new ShapeError(
       `createProjector: rank of ${name} (${m}, ${n}) must be 1 to ${dimensions}, got ${rank}`,

@@ -27,7 +27,7 @@ import {
   orthonormalize,
   type OrthonormalizeWorkspace,
 } from "./orthonormalize.ts";
-import type { Projector } from "./projector.ts";
+import { type Projector, sideOf } from "./projector.ts";
 import { subspaceShape } from "./subspace_shape.ts";
 
 /** Rounds from random vectors, and from the last basis. */
@@ -102,20 +102,16 @@ export function refreshSubspace(
   expectShape("refreshSubspace", "gradient", gradient, projector.shape);
   const views = viewsOf(workspace, projector);
   const product = products(pass, matmuls, projector, gradient);
-  const { q, y, z } = views;
+  const { q } = views;
 
   const warm = projector.lazy.refreshes > 0;
   if (warm) loadBasis(pass, projector, rowRange(q, 0, projector.rank));
-  const rounds = warm ? WARM_ROUNDS : COLD_ROUNDS;
-  for (let round = 0; round < rounds; round++) {
-    const first = round > 0 ? views.count : warm ? projector.rank : 0;
-    seedRows(pass, { target: q, first, key: roundKey(key, round) });
-    product.out(q, z);
-    scaleRows(pass, { matrix: z });
-    product.back(z, y);
-    orthonormalize(pass, matmuls, workspace.orthonormalize, { source: y, target: q });
-  }
-  product.out(q, z);
+  iterate(pass, matmuls, workspace.orthonormalize, views, {
+    product,
+    rounds: warm ? WARM_ROUNDS : COLD_ROUNDS,
+    known: warm ? projector.rank : 0,
+    key,
+  });
   sort(pass, matmuls, workspace.orthonormalize, views);
   storeBasis(pass, projector, views.sorted);
   projector.lazy.refreshes++;
@@ -127,9 +123,58 @@ export function refreshSubspace(
   leadingSimilarity(pass, { vector: views.leading, leading: projector.leading, ...similarity });
 }
 
+/**
+ * The leading directions of a gradient, from random ones: orthonormal rows q (k, D) and z = q·G̃
+ * (k, O), k = `rank` + 8, both of the workspace. In no order.
+ */
+export function leadingDirections(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  workspace: SubspaceWorkspace,
+  { gradient, rank, key }: {
+    readonly gradient: Tensor; // (m, n) float32
+    readonly rank: number;
+    readonly key: StochasticRounding;
+  },
+): { readonly q: Tensor; readonly z: Tensor } {
+  const [m, n] = gradient.shape, shape = [m, n] as const;
+  const views = viewsOf(workspace, { shape, rank });
+  const product = products(pass, matmuls, { side: sideOf(shape) }, gradient);
+  const rounds = COLD_ROUNDS, known = 0;
+  iterate(pass, matmuls, workspace.orthonormalize, views, { product, rounds, known, key });
+  return views;
+}
+
+/** Overwrites q, of which the first `known` rows are a start, y, and z with the last q·G̃. */
+function iterate(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  workspace: OrthonormalizeWorkspace,
+  { count, q, y, z }: Views,
+  { product, rounds, known, key }: {
+    readonly product: ReturnType<typeof products>;
+    readonly rounds: number;
+    readonly known: number;
+    readonly key: StochasticRounding;
+  },
+): void {
+  for (let round = 0; round < rounds; round++) {
+    const first = round > 0 ? count : known;
+    seedRows(pass, { target: q, first, key: roundKey(key, round) });
+    product.out(q, z);
+    scaleRows(pass, { matrix: z });
+    product.back(z, y);
+    orthonormalize(pass, matmuls, workspace, { source: y, target: q });
+  }
+  product.out(q, z);
+}
+
 type Views = ReturnType<typeof viewsOf>;
 
-function viewsOf(workspace: SubspaceWorkspace, { shape, rank }: Projector) {
+function viewsOf(
+  workspace: SubspaceWorkspace,
+  { shape, rank }: Pick<Projector, "shape" | "rank">,
+) {
   const { vectors: k, dimensions, other } = subspaceShape(shape, rank);
   const view = (name: Exclude<keyof SubspaceWorkspace, "orthonormalize">, of: readonly number[]) =>
     viewAs(workspace[name], `subspace.${name}`, of);
@@ -151,7 +196,7 @@ function viewsOf(workspace: SubspaceWorkspace, { shape, rank }: Projector) {
 function products(
   pass: KernelPass,
   matmuls: MatmulWorkspace,
-  { side }: Projector,
+  { side }: Pick<Projector, "side">,
   gradient: Tensor,
 ) {
   const [out, back] = side === "right" ? ["NT", "NN"] as const : ["NN", "NT"] as const;

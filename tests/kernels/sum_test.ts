@@ -17,6 +17,17 @@ for (const count of [1, 257, 5461]) {
   });
 }
 
+for (const shape of [[1], [3, 257], [40, 5461]]) {
+  gpuTest(`sum of squares of (${shape}), of either sign`, async (gpu) => {
+    const values = randomNormal(shape.reduce((product, size) => product * size), 2, 1e-4);
+    const x = upload(gpu, "x", shape, values), out = upload(gpu, "out", [2], [1, 2]);
+    runPass(gpu, (pass) => sum(pass, { x, out, index: 1, squared: true, scale: 3 }));
+    const expected = [1, oracle(values, 3, true)];
+    // Up to some 900 terms a thread, all positive: roundings mostly cancel.
+    assertClose("out", await download(gpu, out), expected, { atol: 0, rtol: 1e-5 });
+  });
+}
+
 gpuTest("sum walks a tensor that exceeds one range", async (gpu) => {
   const rows = (1 << 20) + 1; // ranges of 2^23 elements: the second holds one row of 8
   const x = upload(gpu, "x", [rows, 8]), out = upload(gpu, "out", [1]);
