@@ -3,8 +3,14 @@ import { basename, join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { packTensor, unpackTensor } from "../kernels/convert.ts";
-import { type LlamaParameters, type LoraShape, PROJECTIONS } from "../model/parameters.ts";
+import {
+  type LlamaParameters,
+  type LoraShape,
+  type Parameter,
+  PROJECTIONS,
+} from "../model/parameters.ts";
 import { writeJson } from "./atomic.ts";
+import { isIntegerType } from "./element_types.ts";
 import { Fields, isObject } from "./fields.ts";
 import { Safetensors, writeSafetensors } from "./safetensors.ts";
 
@@ -77,7 +83,7 @@ export async function readAdapterConfig(folder: string): Promise<LoraShape & { b
   const fields = new Fields(json);
   refuseUnsupported(fields);
   const rank = fields.count("r");
-  const given = fields.positive("lora_alpha", rank);
+  const given = fields.positive("lora_alpha", 8); // peft's default
   // rsLoRA (Kalajdzievski 2023) divides by √r.
   const alpha = fields.flag("use_rslora", false) ? given * Math.sqrt(rank) : given;
   const targets = targetsOf(fields);
@@ -92,59 +98,107 @@ export async function loadAdapter(
   parameters: LlamaParameters,
   folder: string,
 ): Promise<void> {
-  using file = await Safetensors.open(join(folder, WEIGHTS));
-  const adapters = parameters.all.filter(({ kind }) => kind === "adapter");
-  const expected = new Set(adapters.map(({ name }) => name));
-  const faults = [...file.tensors.keys()].filter((name) => !expected.has(name))
-    .map((name) => `${name} belongs to no projection that the adapter targets`);
-  for (const { name, shape } of adapters) {
-    const found = file.tensors.get(name)?.shape;
-    if (!found) faults.push(`${name} is missing`);
-    else if (String(found) !== String(shape)) {
-      faults.push(`${name} must be [${shape.join(", ")}], is [${found.join(", ")}]`);
-    }
-  }
-  if (faults.length) {
-    throw new UserError(
-      `${file.path}: does not fit the model:\n  ${faults.slice(0, 8).join("\n  ")}` +
-        (faults.length > 8 ? `\n  and ${faults.length - 8} more` : ""),
-      `is ${basename(folder)} an adapter of this model?`,
-    );
-  }
-  for (const { name, weight } of adapters) {
+  using file = await openAdapter(parameters, folder);
+  for (const { kind, name, weight } of parameters.all) {
+    if (kind !== "adapter") continue;
     gpu.write(weight, packTensor(weight, await file.readFloat32(name)));
   }
   await gpu.check();
 }
 
-/** Features of peft that change what the adapter computes. */
+/** The file of an adapter that fits these parameters; else throws a {@link UserError}. */
+export async function openAdapter(
+  { all }: Pick<LlamaParameters, "all">,
+  folder: string,
+): Promise<Safetensors> {
+  const file = await Safetensors.open(join(folder, WEIGHTS));
+  const faults = faultsOf(file, all.filter(({ kind }) => kind === "adapter"));
+  if (!faults.length) return file;
+  file.close();
+  throw new UserError(
+    `${file.path}: does not fit the model:\n  ${faults.slice(0, 8).join("\n  ")}` +
+      (faults.length > 8 ? `\n  and ${faults.length - 8} more` : ""),
+    `is ${basename(folder)} an adapter of this model?`,
+  );
+}
+
+function faultsOf(file: Safetensors, adapters: readonly Parameter[]): string[] {
+  const expected = new Set(adapters.map(({ name }) => name));
+  const faults = [...file.tensors.keys()].filter((name) => !expected.has(name))
+    .map((name) => `${name} belongs to no projection that the adapter targets`);
+  for (const { name, shape } of adapters) {
+    const found = file.tensors.get(name);
+    if (!found) faults.push(`${name} is missing`);
+    else if (String(found.shape) !== String(shape)) {
+      faults.push(`${name} must be [${shape.join(", ")}], is [${found.shape.join(", ")}]`);
+    } else if (isIntegerType(found.dtype)) {
+      faults.push(`${name} must be of floating point, is ${found.dtype}`);
+    }
+  }
+  return faults;
+}
+
+/** Initialisations that leave the base as it is; others take what they put into A and B off it. */
+const HARMLESS: readonly unknown[] = [true, false, "gaussian", "eva", "orthogonal"];
+
+/** Fields of peft that change what the adapter computes; absent, null, false and empty are fine. */
+const UNSUPPORTED = [
+  "use_dora",
+  "use_qalora",
+  "use_bdlora",
+  "fan_in_fan_out",
+  "lora_bias",
+  "modules_to_save",
+  "rank_pattern",
+  "alpha_pattern",
+  "layers_to_transform",
+  "layer_replication",
+  "exclude_modules",
+  "trainable_token_indices",
+  "target_parameters",
+  "alora_invocation_tokens",
+  "arrow_config",
+  "kasa_config",
+  "monteclora_config",
+  "velora_config",
+];
+
 function refuseUnsupported(fields: Fields): void {
   const { json } = fields;
-  const { peft_type = "LORA", bias = "none" } = json;
-  if (peft_type !== "LORA") {
-    fields.fault(`peft_type ${JSON.stringify(peft_type)} is not supported (LORA is)`);
+  const refuse = (name: string, supported: string) =>
+    fields.fault(`${name} ${JSON.stringify(json[name])} is not supported (${supported})`);
+  if ((json.peft_type ?? "LORA") !== "LORA") refuse("peft_type", "LORA is");
+  if ((json.bias ?? "none") !== "none") refuse("bias", "none is");
+  if (!HARMLESS.includes(json.init_lora_weights ?? true)) {
+    refuse("init_lora_weights", "it changes the base; peft can save such an adapter as plain LoRA");
   }
-  if (bias !== "none") fields.fault(`bias ${JSON.stringify(bias)} is not supported (none is)`);
-  for (const name of ["use_dora", "fan_in_fan_out", "lora_bias"]) {
-    if (fields.flag(name, false)) fields.fault(`${name} is not supported`);
-  }
-  const whole = ["modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform"];
-  for (const name of [...whole, "trainable_token_indices", "target_parameters"]) {
-    const value = json[name] ?? {};
+  for (const name of UNSUPPORTED) {
+    const value = json[name] ?? false;
     const empty = typeof value === "object" && Object.keys(value as object).length === 0;
-    if (!empty) fields.fault(`${name} is not supported, got ${JSON.stringify(value)}`);
+    if (value !== false && !empty) {
+      fields.fault(`${name} is not supported, got ${JSON.stringify(value)}`);
+    }
   }
 }
 
+/**
+ * Modules are named by their last part, or by their whole path: so peft writes "all-linear". That
+ * the layers are all there shows when the weights are opened.
+ */
 function targetsOf(fields: Fields): LoraShape["targets"] {
   const { target_modules: given } = fields.json;
   if (given === "all-linear") return PROJECTIONS;
-  const names = Array.isArray(given) ? given.map(String) : [String(given)];
-  const unknown = names.filter((name) => !(PROJECTIONS as readonly string[]).includes(name));
+  const supported = `a list of ${PROJECTIONS.join(", ")}`;
+  if (!Array.isArray(given) || given.length === 0) {
+    const what = given === undefined || given === null ? "is missing" : "is not supported";
+    const got = given === undefined || given === null ? "" : `, got ${JSON.stringify(given)}`;
+    fields.fault(`target_modules ${what} (${supported}, or "all-linear", is)${got}`);
+    return [];
+  }
+  const names = given.map((module) => String(module).split(".").at(-1)!);
+  const unknown = given.filter((_, i) => !(PROJECTIONS as readonly string[]).includes(names[i]));
   if (unknown.length) {
-    fields.fault(
-      `target_modules ${JSON.stringify(unknown)} are not supported (${PROJECTIONS.join(", ")} are)`,
-    );
+    fields.fault(`target_modules ${JSON.stringify(unknown)} are not supported (${supported} is)`);
   }
   return PROJECTIONS.filter((name) => names.includes(name));
 }
