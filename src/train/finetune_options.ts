@@ -8,6 +8,7 @@ import { FORMATS } from "../data/instruct/record_format.ts";
 import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
   count,
+  energyShareRule,
   isAdapterMethod,
   isLowRank,
   loraFields,
@@ -19,6 +20,7 @@ import {
   optimizerFields,
   paths,
   quantisation,
+  rankFields,
   runFields,
   scheduleFields,
   share,
@@ -82,18 +84,12 @@ const methodFields = section("Optimizer", {
     METHODS,
     "how to train: all projections in a low-rank space (GaLore, Q-GaLore), in full, or adapters",
   ),
-  rank: z.union([count(), z.literal("auto")], {
-    error: "must be a whole number of at least 1, or auto",
-  }).optional().describe(
-    "rank of the space that gradients are projected to; auto: of each matrix, the least that " +
-      "keeps --energy-share of its first gradients",
-  ).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
   lr: z.number().positive().optional().describe("learning rate at its highest")
     .meta({ derived: "0.0001 with GaLore, 0.00002 with AdamW, 0.0002 with LoRA" }),
   stochasticRound: z.boolean().optional().describe(
     "round updated weights stochastically, so that small updates count on average",
   ).meta({ derived: "on with INT8 or bfloat16 weights" }),
-  energyShare: share().default(0.9).describe("what --rank auto keeps of a gradient's energy"),
+  ...rankFields,
   trainEmbeddings,
 });
 
@@ -116,6 +112,7 @@ const finetuneRun = section("Run", {
 
 const rules: Rule[] = [
   ...methodRules,
+  energyShareRule,
   warmupRule,
   ({ data, dataset }) =>
     !data && !dataset

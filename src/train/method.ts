@@ -80,7 +80,7 @@ export function trainingShape(
       galore: isLowRank(optimizer),
       adamBits,
       embeddingAdamBits: options.embeddingAdam8bit ? adamBits : 32,
-      rank: rankOf(options.rank === "auto" ? {} : options as { rank?: number }, config),
+      rank: rankOf(options, config),
       galoreScale: all.galoreScale,
       updateProjGap: all.updateProjGap,
       cosThreshold: all.cosThreshold,

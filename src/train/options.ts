@@ -27,7 +27,7 @@ const OPTIMIZER_ALIASES: Readonly<Record<string, OptimizerName>> = {
 
 export const SCHEDULERS = ["cosine", "linear", "constant"] as const;
 export const DTYPES = ["bfloat16", "float32"] as const;
-export const WEIGHT_FORMATS = ["int8", "bfloat16", "float32"] as const;
+export const WEIGHT_FORMATS = ["int8", "nf4", "bfloat16", "float32"] as const;
 export const PACKINGS = ["packed", "padded"] as const;
 
 const presetNames = Object.keys(PRESETS) as PresetName[];
@@ -59,6 +59,19 @@ export const textField = z.string().min(1).default("text").describe(
   "field of a JSON line or Parquet row that holds the text",
 ).meta({ value: "name" });
 
+const rankOrAuto = z.union([count(), z.literal("auto")], {
+  error: "must be a whole number of at least 1, or auto",
+}).optional();
+
+/** The rank of a run, which has data to look at. */
+export const rankFields = section("Optimizer", {
+  rank: rankOrAuto.describe(
+    "rank of the space that gradients are projected to; a smaller matrix gets less; auto: of " +
+      "each matrix, the least that keeps --energy-share of its first gradients",
+  ).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
+  energyShare: share().default(0.9).describe("what --rank auto keeps of a gradient's energy"),
+});
+
 /** What decides the memory of a training run; `memory` takes these and no others. */
 export const memoryFields = {
   ...section("Model", {
@@ -80,10 +93,9 @@ export const memoryFields = {
       OPTIMIZERS,
       "which optimizer; GaLore's train in a low-rank space, Q-GaLore's in INT8 as well",
     ),
-    rank: count().optional().describe(
+    rank: rankOrAuto.describe(
       "rank of the space that gradients are projected to; a smaller matrix gets less",
-    )
-      .meta({ value: "R", derived: "a quarter of the model's width" }),
+    ).meta({ value: "R", derived: "a quarter of the model's width" }),
     weightQuant: z.boolean().optional().describe(
       "INT8 weights: of the attention and feed-forward projections",
     ).meta({ derived: "on with q_galore_adamw8bit" }),
@@ -195,6 +207,12 @@ export const methodRules: Rule[] = [
   onlyWith("projQuant", ["q_galore_adamw8bit"], "an INT4 projection needs"),
 ];
 
+/** What is kept of the first gradients decides a rank, or nothing. */
+export const energyShareRule: Rule = ({ rank }, given) =>
+  given.energyShare !== undefined && rank !== "auto"
+    ? { option: "energyShare", message: "needs --rank auto" }
+    : undefined;
+
 /** A warm-up that is longer than the run. */
 export const warmupRule: Rule = ({ warmupSteps, steps }) =>
   (warmupSteps as number) > (steps as number)
@@ -212,6 +230,11 @@ const trainingRules: Rule[] = [
     stochasticRound === true && weightQuant === false
       ? { option: "stochasticRound", message: "rounds INT8 weights, which are switched off" }
       : undefined,
+  ({ rank, optimizer }) =>
+    rank === "auto" && optimizer !== undefined && !isLowRank(optimizer as OptimizerName)
+      ? { option: "rank", message: `auto is for GaLore's optimizers, got ${optimizer}` }
+      : undefined,
+  energyShareRule,
   warmupRule,
 ];
 
@@ -249,7 +272,14 @@ export const memoryOptions = defineOptions({
     }),
     ...loraFields,
   },
-  rules: [knownPreset, ...methodRules],
+  rules: [
+    knownPreset,
+    ...methodRules,
+    ({ rank }) =>
+      rank === "auto"
+        ? { option: "rank", message: "auto looks at the data of a run: give a number to plan with" }
+        : undefined,
+  ],
   derive: (options) => ({
     ...quantisation(options),
     finetune: options.finetune ?? isAdapterMethod(options.optimizer),
@@ -262,6 +292,7 @@ export type MemoryOptions = ReturnType<typeof memoryOptions.parse>;
 export const pretrainOptions = defineOptions({
   fields: {
     ...memoryFields,
+    ...rankFields,
     ...dataFields,
     ...optimizerFields,
     ...stepFields,
@@ -284,7 +315,10 @@ export type PretrainOptions = ReturnType<typeof pretrainOptions.parse>;
 
 /** Fields that commands working with a trained model share. */
 export const trainedFields = section("Model", {
-  model: z.string().min(1).describe("folder of a trained model, in Hugging Face's layout")
+  model: z.string().min(1).describe(
+    "a trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
+  ).meta({ value: "dir|x.gguf|hf:org/name" }),
+  adapter: z.string().min(1).optional().describe("adapter of peft's to put on the model")
     .meta({ value: "dir" }),
   weights: z.enum(WEIGHT_FORMATS).optional().describe("format to hold the weights in")
     .meta({ derived: "as the files have them" }),
@@ -304,9 +338,15 @@ export function isAdapterMethod(optimizer: OptimizerName): boolean {
   return (ADAPTER_METHODS as readonly string[]).includes(optimizer);
 }
 
-/** The rank of a run: as asked for, or a quarter of the model's width in whole octets. */
-export function rankOf(options: { readonly rank?: number }, config: LlamaConfig): number {
-  return options.rank ?? Math.max(8, Math.floor(config.hiddenSize / 32) * 8);
+/**
+ * The rank of a run: as asked for, or a quarter of the model's width in whole octets. With `auto`
+ * that is what the advice is compared with.
+ */
+export function rankOf(
+  { rank = "auto" }: { readonly rank?: number | "auto" },
+  config: LlamaConfig,
+): number {
+  return rank === "auto" ? Math.max(8, Math.floor(config.hiddenSize / 32) * 8) : rank;
 }
 
 /** The preset of that name, if it is one. */

@@ -35,6 +35,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     textField: "text",
     packing: "packed",
     shuffleBuffer: 1000,
+    energyShare: 0.9,
     galoreScale: 0.25,
     updateProjGap: 200,
     cosThreshold: 0.4,
@@ -85,6 +86,7 @@ Deno.test("the rank is a quarter of the width unless given", () => {
   assertStrictEquals(rankOf({}, PRESETS.llama_60m), 128);
   assertStrictEquals(rankOf({}, PRESETS.llama_7b), 1024);
   assertStrictEquals(rankOf({ rank: 5 }, PRESETS.llama_7b), 5);
+  assertStrictEquals(rankOf({ rank: "auto" }, PRESETS.llama_7b), 1024);
   assertStrictEquals(rankOf({}, { ...PRESETS.llama_nano, hiddenSize: 12 }), 8);
 });
 
@@ -135,12 +137,23 @@ for (
     [{ optimizer: "galore_adamw", projQuant: true }, "projQuant: an INT4 projection needs"],
     [{ optimizer: "adamw", stochasticRound: true }, "stochasticRound: stochastic rounding needs"],
     [{ weightQuant: false, stochasticRound: true }, "stochasticRound: rounds INT8 weights"],
+    [{ rank: "auto", optimizer: "adamw" }, "rank: auto is for GaLore's optimizers, got adamw"],
+    [{ rank: "some" }, "rank: must be a whole number of at least 1, or auto, got some"],
+    [{ rank: 8, energyShare: 0.5 }, "energyShare: needs --rank auto"],
   ] as const
 ) {
   Deno.test(`refuses ${JSON.stringify(given)}`, () => {
     assertThrows(() => pretrainOptions.parse({ ...GIVEN, ...given }), OptionsError, message);
   });
 }
+
+Deno.test("a plan of memory needs a rank in numbers", () => {
+  assertThrows(
+    () => memoryOptions.parse({ model: "llama_7b", rank: "auto" }),
+    OptionsError,
+    "rank: auto looks at the data of a run: give a number to plan with",
+  );
+});
 
 Deno.test("switching off what is off already is no fault", () => {
   const options = pretrainOptions.parse({ ...GIVEN, optimizer: "adamw", weightQuant: false });
