@@ -10,10 +10,12 @@ struct Params {
   first_token: u32,  // first row of weight in this range
   tokens: u32,       // rows of weight in this range
   scale: f32,
+  first_octet: u32,  // of this range of weight, in the matrix that its constants belong to
+  group_octets: u32,
 }
 
 @group(0) @binding(0) var<storage, read> tokens: array<u32>;           // (N)
-@group(0) @binding(1) var<storage, read> weight: array<WeightQuad>;    // (V, C)
+@group(0) @binding(1) var<storage, read> weight: array<WeightQuad>;    // (V, C); int8: and constants
 @group(0) @binding(2) var<storage, read_write> out: array<Quad>;       // (N, C)
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -25,5 +27,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   // Tokens before the range wrap round to large numbers, so that one comparison does.
   let token = tokens[params.row + row] - params.first_token;
   if (token >= params.tokens) { return; }
-  out[id.x] = pack(params.scale * unpack_weight(weight[token * params.quads + quad]));
+  out[id.x] = pack(params.scale * load_weight(token * params.quads + quad));
 }

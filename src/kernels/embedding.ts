@@ -1,5 +1,6 @@
 import weightBfloat16 from "../../shaders/lib/weight_bfloat16.wgsl" with { type: "text" };
 import weightFloat32 from "../../shaders/lib/weight_float32.wgsl" with { type: "text" };
+import weightInt8 from "../../shaders/lib/weight_int8.wgsl" with { type: "text" };
 import code from "../../shaders/embedding.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import {
@@ -11,43 +12,59 @@ import {
   type Tensor,
 } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
+import { groupOctets, octetOffset } from "./octet.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch, spans } from "./ranges.ts";
 
 const byWeight = {
   float32: kernelByFormat("embedding.float32_weight", weightFloat32, code),
   bfloat16: kernelByFormat("embedding.bfloat16_weight", weightBfloat16, code),
+  int8: kernelByFormat("embedding.int8_weight", weightInt8, code),
 };
 
 export interface Embedding {
   readonly tokens: Tensor; // (N) uint32, each below V
-  readonly weight: Tensor; // (V, C) float32 or bfloat16
+  readonly weight: Tensor; // (V, C) float32, bfloat16 or int8
   readonly out: Tensor; // (N, C) float32 or bfloat16, overwritten
   /** Gemma's √C; 1 unless given. */
   readonly scale?: number;
 }
 
 /**
- * out[n] = scale · weight[tokens[n]]. A row whose token is not below V is left as it was: token ids are
- * checked where they enter. Throws {@link ShapeError} on operands that do not match.
+ * out[n] = scale · weight[tokens[n]]. A row whose token is not below V is left as it was: token ids
+ * are checked where they enter. Throws {@link ShapeError} on operands that do not match.
  */
 export function embedding(pass: KernelPass, io: Embedding): void {
   const { tokens, weight, out, scale = 1 } = io;
   const vocabulary = rowsOf(weight.shape), columns = columnsOf(weight.shape);
   expectDType("embedding", "tokens", tokens, "uint32");
-  expectDType("embedding", "weight", weight, "float32", "bfloat16");
+  expectDType("embedding", "weight", weight, "float32", "bfloat16", "int8");
   const rows = columnsOf(tokens.shape);
   expectShape("embedding", "tokens", tokens, [rows]);
   expectShape("embedding", "out", out, [rows, columns]);
-  const kernel = forFormat(byWeight[weight.dtype as "float32" | "bfloat16"], "embedding", out);
+  const kernel = forFormat(byWeight[weight.dtype as keyof typeof byWeight], "embedding", out);
   const quads = out.stride / 4;
   for (const [start, end] of spans(rows, rowsPerDispatch(pass, quads, out))) {
     for (const [first, last] of spans(vocabulary, rowsPerBinding(pass, weight))) {
-      const count = (end - start) * quads;
+      const count = (end - start) * quads, table = rowRange(weight, first, last);
       pass.dispatch({
         kernel,
         constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
-        operands: { tokens, weight: rowRange(weight, first, last), out: rowRange(out, start, end) },
-        params: { count, quads, row: start, first_token: first, tokens: last - first, scale },
+        operands: {
+          tokens,
+          weight: table,
+          out: rowRange(out, start, end),
+          ...(weight.constants && { constants: weight.constants }),
+        },
+        params: {
+          count,
+          quads,
+          row: start,
+          first_token: first,
+          tokens: last - first,
+          scale,
+          first_octet: octetOffset(table),
+          group_octets: groupOctets(table),
+        },
         workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
       });
     }

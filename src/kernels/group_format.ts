@@ -57,6 +57,19 @@ export function roundingParameters(rounding?: StochasticRounding) {
   };
 }
 
+/** Refuses rows of a quantised matrix that begin or end inside a group. */
+export function expectWholeGroups(operation: string, operand: string, tensor: Tensor): void {
+  const { groupSize, constants } = tensor;
+  const start = elementOffset(tensor), end = start + storedElements(tensor);
+  const ends = end % groupSize! === 0 || Math.ceil(end / groupSize!) === constants!.shape[0];
+  if (start % groupSize! === 0 && ends) return;
+  throw new ShapeError(
+    `${operation}: ${operand} must be whole groups of ${groupSize}, ` +
+      `got elements ${start} to ${end} of ${tensor.name}`,
+    "take rows that begin and end where a group does",
+  );
+}
+
 /** A kernel that writes constants owns whole groups, and a row range may end inside one. */
 export function expectWholeMatrix(operation: string, operand: string, tensor: Tensor): void {
   const groups = Math.ceil(storedElements(tensor) / tensor.groupSize!);

@@ -1,10 +1,10 @@
 import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import code from "../../shaders/group_quantize.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+import { elementOffset, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView, lanesOf } from "./flat.ts";
 import {
-  expectWholeMatrix,
+  expectWholeGroups,
   type GroupType,
   kernelByGroup,
   roundingParameters,
@@ -19,7 +19,8 @@ const WORKGROUP_SIZE = 64;
 
 export interface GroupQuantize {
   readonly source: Tensor; // float32
-  readonly target: Tensor; // int8 or int4, the shape of source: codes and constants overwritten
+  /** int8 or int4, the shape of source: codes and constants overwritten. Rows of whole groups. */
+  readonly target: Tensor;
   /** Round stochastically; to the nearest where it is missing. */
   readonly rounding?: StochasticRounding;
   /** Threads a group, a divisor of 64; what suits the adapter unless given. */
@@ -36,7 +37,8 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
   expectDType("groupQuantize", "source", source, "float32");
   expectDType("groupQuantize", "target", target, "int8", "int4");
   expectShape("groupQuantize", "target", target, source.shape);
-  expectWholeMatrix("groupQuantize", "target", target);
+  expectWholeGroups("groupQuantize", "target", target);
+  const offset = elementOffset(target);
   const groupSize = target.groupSize!, kernel = kernels[target.dtype as GroupType];
   const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // twice over its octets
   for (const range of flatRanges(source, groupSize)) {
@@ -52,7 +54,7 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
       },
       params: {
         octets: elements / 8,
-        first_octet: range.start / 8,
+        first_octet: (offset + range.start) / 8,
         group_octets: groupSize / 8,
         groups,
         ...roundingParameters(rounding),

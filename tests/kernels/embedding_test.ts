@@ -3,6 +3,7 @@ import { ShapeError } from "../../src/gpu/errors.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { packTensor } from "../../src/kernels/convert.ts";
 import { embedding } from "../../src/kernels/embedding.ts";
+import { knownMatrix } from "./matrices.ts";
 import { embedding as oracle } from "../oracles/embedding.ts";
 import {
   assertClose,
@@ -36,6 +37,23 @@ for (const [rows, vocabulary, columns] of [[1, 1, 8], [7, 11, 257], [130, 257, 6
     }
   });
 }
+
+gpuTest("embedding of an int8 table whose groups straddle rows", async (gpu) => {
+  const [rows, vocabulary, columns] = [130, 77, 100];
+  const ids = Uint32Array.from({ length: rows }, (_, n) => (n * 5) % vocabulary);
+  const { tensor: weight, values } = knownMatrix(gpu, "weight", [vocabulary, columns], "int8", 4);
+  for (const dtype of ["float32", "bfloat16"] as const) {
+    const tokens = upload(gpu, "tokens", [rows], ids, "uint32");
+    const out = upload(gpu, "out", [rows, columns], undefined, dtype);
+    runPass(gpu, (pass) => embedding(pass, { tokens, weight, out }));
+    // A difference and a product of float32, then the format of the output.
+    const rtol = 2 ** -22 + OUTPUT_ROUNDING[dtype];
+    assertClose("out", await download(gpu, out), oracle(ids, values, columns), {
+      atol: 1e-6,
+      rtol,
+    });
+  }
+});
 
 gpuTest("embedding multiplies by a scale", async (gpu) => {
   const [rows, vocabulary, columns] = [7, 11, 257], scale = Math.sqrt(columns);
