@@ -55,3 +55,4 @@ export {
 } from "./src/train/options.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
 export { Trainer } from "./src/train/trainer.ts";
+export { readConfigFile } from "./src/cli/config_file.ts";

@@ -5,19 +5,24 @@
  */
 import { parseArgs } from "node:util";
 import type { z } from "zod";
-import {
-  type Fault,
-  type FieldInfo,
-  fieldInfo,
-  type Options,
-  OptionsError,
-} from "../train/options_schema.ts";
+import { memoryOptions } from "../train/options.ts";
+import { type Fault, type FieldInfo, fieldInfo, type Options } from "../train/options_schema.ts";
+import { checkOptions, loadConfig, takesConfig } from "./config_file.ts";
+import { loadConfigForMemory } from "./config_for_memory.ts";
 
 /** Flags that every command has. */
 export const COMMON_FLAGS = {
   json: "one JSON object a line on stdout, text for people on stderr",
   verbose: "show the stack of an error",
   help: "show this text",
+} as const;
+
+/** The flag of commands that read a file of options. */
+export const CONFIG_FLAG = {
+  name: "config",
+  value: "file",
+  description: "options from a YAML or JSON file, by their names here or LLaMA-Factory's keys; " +
+    "flags win over it, and paths in it are relative to the working directory",
 } as const;
 
 export interface CommonFlags {
@@ -28,8 +33,8 @@ export interface CommonFlags {
 
 /** `batchSize` as a flag is `--batch-size`. */
 export function flagOf(option: string): string {
-  // A fault may name what was typed, dashes and all, or no option.
-  if (option === "" || option.startsWith("-")) return option;
+  // A fault may name what was typed, dashes and all, a place in a file, or no option.
+  if (option === "" || option.startsWith("-") || option.includes(": ")) return option;
   return `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
@@ -40,22 +45,21 @@ interface Flag {
   readonly bare?: boolean;
 }
 
-/** Checks a whole command line at once. Throws an {@link OptionsError} with every fault in it. */
-export function parseFlags<Fields extends z.ZodRawShape, Derived>(
+/**
+ * Checks a whole command line at once, and the file that it names. Throws an {@link OptionsError}
+ * with every fault in it.
+ */
+export async function parseFlags<Fields extends z.ZodRawShape, Derived>(
   options: Options<Fields, Derived>,
   args: readonly string[],
-): ReturnType<Options<Fields, Derived>["parse"]> {
-  const { given, faults } = readFlags(options.fields, args);
-  const spelled = new Set(faults.map((fault) => fault.option));
-  try {
-    const parsed = options.parse(given);
-    if (!faults.length) return parsed;
-  } catch (error) {
-    if (!(error instanceof OptionsError)) throw error;
-    // An option whose flag was already faulted is missing for that reason.
-    faults.push(...error.faults.filter((fault) => !spelled.has(fault.option)));
-  }
-  throw new OptionsError(faults, flagOf);
+): Promise<ReturnType<Options<Fields, Derived>["parse"]>> {
+  const { fields } = options;
+  const { given, faults, config: path } = readFlags(fields, args);
+  const isMemory = (fields as z.ZodRawShape) === memoryOptions.fields;
+  const config = path === undefined
+    ? undefined
+    : await (isMemory ? loadConfigForMemory(path) : loadConfig(path, fields));
+  return checkOptions(options, { given, faults, config, spell: flagOf });
 }
 
 /** The common flags alone: they count even where the rest is wrong. */
@@ -73,6 +77,8 @@ function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
   const flags = flagsOf(fields);
   const given: Record<string, unknown> = {};
   const faults: Fault[] = [];
+  const configurable = takesConfig(fields);
+  let config: string | undefined;
   const { tokens } = parseArgs({
     args: [...args],
     strict: false,
@@ -87,9 +93,14 @@ function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
       ),
       ...Object.fromEntries(Object.keys(COMMON_FLAGS).map((name) => [name, { type: "boolean" }])),
       help: { type: "boolean", short: "h" },
+      ...configurable ? { [CONFIG_FLAG.name]: { type: "string" } } : {},
     },
   });
-  const known = [...flags.keys(), ...Object.keys(COMMON_FLAGS)].map((name) => `--${name}`);
+  const known = [
+    ...flags.keys(),
+    ...Object.keys(COMMON_FLAGS),
+    ...configurable ? [CONFIG_FLAG.name] : [],
+  ].map((name) => `--${name}`);
   // A list goes on until the next flag: `--data a b --steps 5`.
   let list: Flag | undefined;
   // The word after an unknown flag is most likely its value, and no fault of its own.
@@ -107,6 +118,13 @@ function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
     list = undefined;
     afterUnknown = false;
     if (token.name in COMMON_FLAGS) continue;
+    if (configurable && token.name === CONFIG_FLAG.name) {
+      if (!token.value || (!token.inlineValue && known.includes(token.value))) {
+        const { name, value } = CONFIG_FLAG;
+        faults.push({ option: `--${name}`, message: `needs a value: --${name} <${value}>` });
+      } else config = token.value;
+      continue;
+    }
     const flag = flags.get(token.name);
     if (!flag) {
       const { rawName } = token;
@@ -128,7 +146,7 @@ function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
       list = flag;
     } else given[option] = readValue(info, token.value);
   }
-  return { given, faults };
+  return { given, faults, config };
 }
 
 /** Every flag by name; a boolean has two, itself and its `no-`. */

@@ -1,6 +1,7 @@
 /** Help texts, made from the schemas that also check the options. */
 import type { Command } from "./command.ts";
-import { COMMON_FLAGS, flagOf } from "./flags.ts";
+import { takesConfig } from "./config_file.ts";
+import { COMMON_FLAGS, CONFIG_FLAG, flagOf } from "./flags.ts";
 import { type FieldInfo, fieldInfo } from "../train/options_schema.ts";
 
 const WIDTH = 100;
@@ -40,6 +41,10 @@ export function commandHelp(command: Command): string {
     for (const { option, info } of infos) {
       if (info.section === title) lines.push(...entry(signature(option, info), explanation(info)));
     }
+  }
+  if (takesConfig(command.options.fields)) {
+    const { name, value, description } = CONFIG_FLAG;
+    lines.push("", "File", ...entry(`--${name} <${value}>`, description));
   }
   lines.push("", "Everywhere");
   for (const [name, text] of Object.entries(COMMON_FLAGS)) {

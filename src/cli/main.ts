@@ -77,7 +77,7 @@ async function runCommand(
   const downloads = new DownloadProgress(io);
   setHubDefaults({ signal: io.signal, onProgress: (event) => downloads.handle(event) });
   try {
-    const options = parseFlags(command.options, args);
+    const options = await parseFlags(command.options, args);
     const code = await command.run(options, io);
     return terminal.signal.aborted ? EXIT.interrupted : code;
   } catch (error) {

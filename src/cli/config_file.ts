@@ -1,0 +1,203 @@
+/**
+ * A run's options from a YAML or JSON file: `finetune --config run.yaml`.
+ *
+ * ```yaml
+ * model: hf:HuggingFaceTB/SmolLM2-135M-Instruct
+ * data: alpaca.json
+ * batch_size: 4 # or batch-size, or batchSize
+ * output: runs/alpaca
+ * ```
+ *
+ * The keys are those of the command's schema, and LLaMA-Factory's where they mean something here
+ * (llama_factory_keys.ts); both may stand in one file. Flags win over the file, and what neither
+ * gives has its default. A path is relative to the working directory, as in LLaMA-Factory, not to
+ * the file. A key that is not known, or that would mean something else here, is a fault: none is
+ * dropped.
+ *
+ * @module
+ */
+import type { z } from "zod";
+import { isAdapterMethod, type OptimizerName } from "../train/options.ts";
+import { type Fault, fieldInfo, type Options, OptionsError } from "../train/options_schema.ts";
+import { IGNORED, ONLY, onlyFault, RENAMED } from "./llama_factory_keys.ts";
+import { METHOD_KEYS, readMethod } from "./llama_factory_method.ts";
+import { type KeyContext, listOf, type Meaning, READ } from "./llama_factory_values.ts";
+import { readYamlMapping } from "./yaml_mapping.ts";
+
+type Given = Record<string, unknown>;
+
+/** A file as read for one command; its values are not yet checked. */
+export interface ConfigFile {
+  readonly given: Given;
+  /** What keys bring along: it gives way to all that is said, in the file and by flags. */
+  readonly implied: Given;
+  /** The place of each option in messages: `run.yaml:12: cutoff_len`. */
+  readonly places: ReadonlyMap<string, string>;
+  /** Keys that are not known, not supported, or at odds with another. */
+  readonly faults: readonly Fault[];
+  /** Options that are missing since their key is at fault. */
+  readonly faulted: ReadonlySet<string>;
+}
+
+/**
+ * Options of which a file's gives way when a flag sets the other: without this `--epochs 1` would
+ * have no effect beside the file's `steps`.
+ */
+const ALTERNATIVES = [
+  ["steps", "epochs"],
+  ["warmupSteps", "warmupRatio"],
+  ["data", "dataset"],
+  ["evalData", "evalShare"],
+] as const;
+
+/**
+ * The options of a run from a file, complete and checked, as `options.parse` returns them;
+ * `overrides` win over the file. Throws an {@link OptionsError} with every fault and its line.
+ *
+ * @example
+ * ```ts
+ * const options = await readConfigFile("run.yaml", finetuneOptions, { output: "runs/2" });
+ * const trainer = await Trainer.finetune(gpu, options);
+ * ```
+ */
+export async function readConfigFile<Fields extends z.ZodRawShape, Derived>(
+  path: string,
+  options: Options<Fields, Derived>,
+  overrides: Readonly<Given> = {},
+): Promise<ReturnType<Options<Fields, Derived>["parse"]>> {
+  return checkOptions(options, {
+    given: overrides,
+    config: await loadConfig(path, options.fields),
+  });
+}
+
+/** Whether a command reads such files: those that train, or plan it, do. */
+export function takesConfig(fields: z.ZodRawShape): boolean {
+  return Object.hasOwn(fields, "optimizer");
+}
+
+/** Reads the file, for a command with these fields. Throws where no key can be read at all. */
+export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<ConfigFile> {
+  const mapping = await readYamlMapping(path);
+  const file: KeyContext = {
+    get: (key) => mapping.values.get(key) ?? undefined,
+    line: mapping.line,
+    has: (option) => Object.hasOwn(fields, option),
+  };
+  const given: Given = {}, implied: Given = {};
+  const places = new Map<string, string>(), keys = new Map<string, string>();
+  const faults: Fault[] = [], faulted = new Set<string>();
+  const method = readMethod(file);
+  for (const [key, value] of mapping.values) {
+    const place = mapping.place(key);
+    const isMethod = METHOD_KEYS.some((each) => each === key);
+    const meaning = isMethod ? method.get(key) ?? {} : meaningOf(key, value, fields, file);
+    if (meaning.fault) {
+      faults.push({ option: place, ...meaning.fault });
+      if (isMethod) faulted.add("optimizer");
+    }
+    for (const [option, each] of Object.entries(meaning.options ?? {})) {
+      if (!Object.hasOwn(fields, option)) {
+        faults.push({ option: place, message: `this command has no option ${snake(option)}` });
+      } else if (keys.has(option)) {
+        const other = mapping.line(keys.get(option)!);
+        faults.push({ option: place, message: `means the same as ${other}: keep one` });
+      } else {
+        given[option] = asOption(fields[option], each);
+        places.set(option, place);
+        keys.set(option, key);
+      }
+    }
+    for (const [option, each] of Object.entries(meaning.implied ?? {})) {
+      if (!Object.hasOwn(fields, option)) continue;
+      implied[option] = each;
+      if (!places.has(option)) places.set(option, place);
+    }
+  }
+  return { given, implied, places, faults, faulted };
+}
+
+/** Checks what flags and file give together: all faults at once, each named where it stands. */
+export function checkOptions<Fields extends z.ZodRawShape, Derived>(
+  options: Options<Fields, Derived>,
+  { given, faults = [], config, spell }: {
+    readonly given: Readonly<Given>;
+    /** Those found already, of flags. */
+    readonly faults?: readonly Fault[];
+    readonly config?: ConfigFile;
+    readonly spell?: (option: string) => string;
+  },
+): ReturnType<Options<Fields, Derived>["parse"]> {
+  const found = [...faults, ...config?.faults ?? []];
+  // An option that was already faulted is missing for that reason.
+  const faulted = new Set([...faults.map(({ option }) => option), ...config?.faulted ?? []]);
+  try {
+    const parsed = options.parse(config ? merge(config, given) : given);
+    if (!found.length) return parsed;
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    for (const fault of error.faults) {
+      const { option } = fault;
+      if (faulted.has(option)) continue;
+      const place = Object.hasOwn(given, option) ? undefined : config?.places.get(option);
+      found.push({ ...fault, option: place ?? option });
+    }
+  }
+  throw new OptionsError(found, spell);
+}
+
+function merge(config: ConfigFile, flags: Readonly<Given>): Given {
+  const file = { ...config.implied, ...config.given };
+  for (const [a, b] of ALTERNATIVES) {
+    if (Object.hasOwn(flags, a)) delete file[b];
+    if (Object.hasOwn(flags, b)) delete file[a];
+  }
+  const merged = { ...file, ...flags };
+  // No default in its place, against which other options would seem wrong.
+  if (config.faulted.has("optimizer")) merged.optimizer ??= null;
+  // Where a flag turns a file's training in full into adapters.
+  if (
+    isAdapterMethod(merged.optimizer as OptimizerName) && !("trainEmbeddings" in config.given) &&
+    !("trainEmbeddings" in flags)
+  ) delete merged.trainEmbeddings;
+  return merged;
+}
+
+function meaningOf(
+  key: string,
+  value: unknown,
+  fields: z.ZodRawShape,
+  file: KeyContext,
+): Meaning {
+  const option = optionOf(key);
+  const own = Object.hasOwn(fields, option);
+  const known = own || [READ, RENAMED, IGNORED, ONLY].some((table) => Object.hasOwn(table, key));
+  if (!known) return { fault: { message: "is not known", near: [key, knownKeys(fields)] } };
+  // As in LLaMA-Factory, null is as good as absent.
+  if (value === null) return {};
+  if (Object.hasOwn(READ, key)) return READ[key](value, file);
+  if (Object.hasOwn(RENAMED, key)) return { options: { [RENAMED[key]]: value } };
+  if (own) return { options: { [option]: value } };
+  return Object.hasOwn(ONLY, key) ? onlyFault(key, value) : {};
+}
+
+/** `batch_size`, `batch-size` and `batchSize` are one option. */
+function optionOf(key: string): string {
+  return key.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function snake(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function knownKeys(fields: z.ZodRawShape): string[] {
+  const tables = [READ, RENAMED, IGNORED, ONLY];
+  return [...Object.keys(fields).map(snake), ...METHOD_KEYS, ...tables.flatMap(Object.keys)];
+}
+
+/** One word is a list of it, and names may have commas between them; a path may have one in it. */
+function asOption(field: z.core.$ZodType, value: unknown): unknown {
+  const { type, value: kind } = fieldInfo(field);
+  if (type !== "list" || typeof value !== "string") return value;
+  return kind === "name" ? listOf(value) : [value];
+}

@@ -1,0 +1,34 @@
+/** The file of a run as `memory` reads it: the run's options, of which it takes its own. */
+import { finetuneOptions } from "../train/finetune_options.ts";
+import { memoryOptions, pretrainOptions } from "../train/options.ts";
+import { type ConfigFile, loadConfig } from "./config_file.ts";
+
+/**
+ * Sizes that the file leaves out are those of the command it is for: `finetune` if it has an option
+ * of that command alone. So the plan is that of the run.
+ */
+export async function loadConfigForMemory(path: string): Promise<ConfigFile> {
+  const { fields } = memoryOptions;
+  const runs = { ...pretrainOptions.fields, ...finetuneOptions.fields };
+  const config = await loadConfig(path, { ...runs, ...fields });
+  const isFinetuning = Object.keys({ ...config.given, ...config.implied }).some((option) =>
+    Object.hasOwn(finetuneOptions.fields, option) && !Object.hasOwn(pretrainOptions.fields, option)
+  );
+  const run = isFinetuning ? finetuneOptions.fields : pretrainOptions.fields;
+  const implied: Record<string, unknown> = isFinetuning ? { finetune: true } : {};
+  for (const [option, field] of Object.entries(run)) {
+    const usual = field.safeParse(undefined);
+    if (Object.hasOwn(fields, option) && usual.success) implied[option] = usual.data;
+  }
+  const known = (options: Record<string, unknown>) =>
+    Object.fromEntries(
+      Object.entries(options).filter(([option, value]) =>
+        Object.hasOwn(fields, option) && value !== undefined
+      ),
+    );
+  return {
+    ...config,
+    given: known(config.given),
+    implied: { ...known(implied), ...known(config.implied) },
+  };
+}

@@ -1,0 +1,16 @@
+/** Types of what is used of `@std/yaml`; see std_assert.d.ts. */
+declare module "@std/yaml" {
+  export interface ParseOptions {
+    /** `core`: null, booleans, numbers and strings; the default has dates and more. */
+    readonly schema?: "core" | "default" | "failsafe" | "json" | "extended";
+    readonly allowDuplicateKeys?: boolean;
+  }
+  /** The one document of the text, null if it has none. */
+  export function parse(content: string, options?: ParseOptions): unknown;
+  /** Its message ends with ` at line 3, column 1:` and the line. */
+  export class YamlSyntaxError extends SyntaxError {
+    readonly line?: number;
+    readonly column?: number;
+    readonly snippet?: string;
+  }
+}
