@@ -276,7 +276,7 @@ for (
   });
 }
 
-Deno.test("LLaMA-Factory: what its published examples have too, and is refused, is named", async () => {
+Deno.test("LLaMA-Factory: what published examples have and is refused, is named", async () => {
   const text = `${MODEL}${METHOD}finetuning_type: full
 deepspeed: examples/deepspeed/ds_z3_config.json
 ${COMMON}
@@ -497,7 +497,7 @@ for (
   });
 }
 
-Deno.test("a file that is not there: one message, exit 1; --config without a value: exit 2", async () => {
+Deno.test("a file that is not there: exit 1; --config without a value: exit 2", async () => {
   const error = await assertRejects(
     () => readConfigFile("/nowhere.yaml", finetuneOptions),
     UserError,
