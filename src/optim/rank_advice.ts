@@ -15,7 +15,7 @@ import type { Allocator } from "../gpu/allocator.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { padded, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { OCTET, padded, storedElements, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
 import type { StochasticRounding } from "../kernels/group_format.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
@@ -54,8 +54,8 @@ export interface SpectrumWorkspace {
   /** Directions that are looked at, unless the gradient has few more. */
   readonly limit: number;
   readonly subspace?: SubspaceWorkspace;
-  readonly grams: readonly Tensor[]; // T of the largest (k, k) float32 each
-  readonly energies: Tensor; // (grams) float32: ‖G‖²_F
+  /** (k · k + 8) float32 of the largest k: T, and behind it ‖G‖²_F, to be read in one go. */
+  readonly slots: readonly Tensor[];
 }
 
 /** For gradients of these shapes, `slots` of which can wait. */
@@ -69,20 +69,18 @@ export function createSpectrumWorkspace(
 ): SpectrumWorkspace {
   const iterated = shapes.filter((shape) => !spectrumShape(shape, limit).whole);
   const size = Math.max(1, ...shapes.map((shape) => spectrumShape(shape, limit).size));
-  const make = (name: string, elements: number) =>
-    allocator.tensor({
-      name: `spectrum.${name}`,
-      shape: [elements],
-      dtype: "float32",
-      purpose: "workspace",
-    });
   return {
     limit,
     subspace: iterated.length
       ? createSubspaceWorkspace(allocator, iterated.map((shape) => [...shape, limit]))
       : undefined,
-    grams: Array.from({ length: slots }, (_, slot) => make(`gram.${slot}`, size * padded(size))),
-    energies: make("energies", slots),
+    slots: Array.from({ length: slots }, (_, slot) =>
+      allocator.tensor({
+        name: `spectrum.${slot}`,
+        shape: [size * padded(size) + OCTET],
+        dtype: "float32",
+        purpose: "workspace",
+      })),
   };
 }
 
@@ -101,9 +99,9 @@ export function recordSpectrum(
   workspace: SpectrumWorkspace,
   { gradient, slot, key }: RecordSpectrum,
 ): void {
-  const { limit, energies } = workspace, shape = [gradient.shape[0], gradient.shape[1]] as const;
-  sum(pass, { x: gradient, out: energies, index: slot, squared: true });
+  const { limit, slots } = workspace, shape = [gradient.shape[0], gradient.shape[1]] as const;
   const { whole } = spectrumShape(shape, limit), c = gramOf(workspace, slot, shape);
+  sum(pass, { x: gradient, out: slots[slot], index: storedElements(c), squared: true });
   if (whole) {
     const layout = sideOf(shape) === "right" ? "TN" : "NT";
     return matmul(pass, matmuls, { layout, a: gradient, b: gradient, c });
@@ -123,9 +121,9 @@ export async function readEnergyCurve(
   workspace: SpectrumWorkspace,
   { name, shape, slot }: { readonly name: string; readonly shape: Shape; readonly slot: number },
 ): Promise<Float64Array | undefined> {
-  const gram = gramOf(workspace, slot, shape);
-  const values = unpackTensor(gram, await gpu.read(gram));
-  const energy = new Float32Array((await gpu.read(workspace.energies)).buffer)[slot];
+  const gram = gramOf(workspace, slot, shape), { byteLength } = gram;
+  const bytes = await gpu.read(workspace.slots[slot], 0, byteLength + 4);
+  const energy = new DataView(bytes.buffer).getFloat32(byteLength, true);
   if (!Number.isFinite(energy)) {
     throw new UserError(
       `the gradient of ${name} has energy ${energy}`,
@@ -133,7 +131,7 @@ export async function readEnergyCurve(
     );
   }
   if (energy === 0) return undefined;
-  const curve = energyCurve(values, energy);
+  const curve = energyCurve(unpackTensor(gram, bytes.subarray(0, byteLength)), energy);
   const { whole } = spectrumShape(shape, workspace.limit);
   return whole ? curve : curve.subarray(0, workspace.limit); // without the oversampling
 }
@@ -178,7 +176,7 @@ export function adviseRank(
   return { rank, energy: mean[Math.min(rank, mean.length) - 1] };
 }
 
-function gramOf({ grams, limit }: SpectrumWorkspace, slot: number, shape: Shape): Tensor {
+function gramOf({ slots, limit }: SpectrumWorkspace, slot: number, shape: Shape): Tensor {
   const { size } = spectrumShape(shape, limit);
-  return viewAs(grams[slot], "spectrum.gram", [size, size]);
+  return viewAs(slots[slot], "spectrum.gram", [size, size]);
 }

@@ -76,6 +76,22 @@ export interface WarningEvent {
   readonly message: string;
 }
 
+/** After the plan of a fresh run with `--rank auto`: what the ranks became. */
+export interface RankAdviceEvent {
+  readonly type: "rank_advice";
+  /** Of the energy of the first gradients, what each rank is to keep. */
+  readonly share: number;
+  readonly matrices: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly rank: number;
+    /** What it keeps; below `share` where no rank that was looked at keeps so much. */
+    readonly energy: number;
+  }[];
+  /** Optimizer state and projections with these ranks, and with the default rank for all. */
+  readonly bytes: { readonly advised: number; readonly default_rank: number };
+}
+
 /** The last event: all steps done, or stopped early and saved. */
 export interface DoneEvent {
   readonly type: "done";
@@ -85,6 +101,7 @@ export interface DoneEvent {
 
 export type TrainingEvent =
   | PlanEvent
+  | RankAdviceEvent
   | StepEvent
   | EvalEvent
   | CheckpointEvent

@@ -30,7 +30,7 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     config,
     shape,
     tokenizer,
-    warnings: shapeWarnings(config, shape),
+    warnings: options.rank === "auto" ? [] : shapeWarnings(config, shape),
     evaluateFirst: true,
     openData: data.open,
     openEvaluation: data.openEvaluation,

@@ -33,7 +33,7 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
     config,
     shape,
     tokenizer,
-    warnings: shapeWarnings(config, shape),
+    warnings: options.rank === "auto" ? [] : shapeWarnings(config, shape),
     evaluateFirst: false,
     async openData(position) {
       const batches = await BatchStream.open({

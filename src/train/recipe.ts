@@ -22,6 +22,8 @@ export type RunOptions = Pick<
   | "scheduler"
   | "minLrRatio"
   | "updateProjGap"
+  | "rank"
+  | "energyShare"
 >;
 
 export interface TrainingData {

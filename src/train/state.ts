@@ -70,13 +70,18 @@ export function assertSameRun(
   saved: Pick<RunState, "config" | "shape">,
   now: Pick<RunState, "config" | "shape">,
 ): void {
+  // Advised ranks are compared one by one where both runs have them.
+  const advised = saved.shape.optimizer.ranks && now.shape.optimizer.ranks;
   const flat = (
     { config, shape: { optimizer, ...shape } }: Pick<RunState, "config" | "shape">,
   ) => ({
     ...config,
     ...shape,
     optimizer: optimizer.galore ? "galore" : "full rank",
-    rank: optimizer.rank,
+    rank: optimizer.ranks ? "auto" : optimizer.rank,
+    ...Object.fromEntries(
+      Object.entries(advised ? optimizer.ranks! : {}).map(([name, r]) => [`rank of ${name}`, r]),
+    ),
     adamBits: optimizer.adamBits,
     embeddingAdamBits: optimizer.embeddingAdamBits,
     projQuant: optimizer.projQuant,

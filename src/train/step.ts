@@ -4,7 +4,8 @@ import { KernelPass } from "../gpu/pass.ts";
 import type { Profiler } from "../gpu/profiler.ts";
 import { backward } from "../model/backward.ts";
 import { forward } from "../model/forward.ts";
-import { finalNorm, headLossAndGradients } from "../model/head.ts";
+import type { GradientSink } from "../model/gradients.ts";
+import { finalNorm, headLossAndGradients, type LossOutput } from "../model/head.ts";
 import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
 import type { Training } from "./build.ts";
 
@@ -31,7 +32,7 @@ export function trainStep(
   batches: readonly MicroBatch[],
   { step, lr, lossIndex, profiler }: StepOptions,
 ): number {
-  const { model, activations, backward: gradients, head, optimizer, losses } = training;
+  const { model, optimizer, losses } = training;
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0);
   // One mean over all targets of the step, however the micro-batches divide them.
   const gradScale = 1 / Math.max(1, tokens);
@@ -42,16 +43,32 @@ export function trainStep(
     optimizer.beginMicroBatch(index);
     // Every micro-batch leaves out others.
     if (model.lora) model.lora.key = { seed, step: (step - 1) * batches.length + index };
-    uploadInputs(gpu, model.config, activations, batch);
-    uploadTargets(gpu, head, batch.targets);
-    uploadTokenOrder(gpu, gradients, batch.inputs);
-    forward(pass, model, activations);
-    finalNorm(pass, model, activations);
     const loss = { out: losses, index: lossIndex, accumulate: index > 0 };
-    headLossAndGradients(pass, model, activations, gradients, head, optimizer, loss, gradScale);
-    backward(pass, model, activations, gradients, optimizer);
-    pass.submit();
+    forwardAndBack(pass, training, batch, { sink: optimizer, loss, gradScale });
   }
   if (model.lora) model.lora.key = undefined; // an evaluation leaves nothing out
   return tokens;
+}
+
+/** Submits one micro-batch forward and back; its gradients go to the sink as they come. */
+export function forwardAndBack(
+  pass: KernelPass,
+  { model, activations, backward: gradients, head }: Training,
+  batch: MicroBatch,
+  { sink, loss, gradScale }: {
+    readonly sink: GradientSink;
+    readonly loss: LossOutput;
+    /** One over the number of targets of the step. */
+    readonly gradScale: number;
+  },
+): void {
+  const { gpu } = pass;
+  uploadInputs(gpu, model.config, activations, batch);
+  uploadTargets(gpu, head, batch.targets);
+  uploadTokenOrder(gpu, gradients, batch.inputs);
+  forward(pass, model, activations);
+  finalNorm(pass, model, activations);
+  headLossAndGradients(pass, model, activations, gradients, head, sink, loss, gradScale);
+  backward(pass, model, activations, gradients, sink);
+  pass.submit();
 }

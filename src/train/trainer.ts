@@ -27,7 +27,7 @@ import { uploadRope } from "../model/llama.ts";
 import { learningRate } from "../optim/schedules.ts";
 import { buildTraining, LOSS_RING, type Training } from "./build.ts";
 import { type Checkpoint, pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
-import type { PlanEvent, StepMetrics, Summary, TrainingEvent } from "./events.ts";
+import type { PlanEvent, RankAdviceEvent, StepMetrics, Summary, TrainingEvent } from "./events.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
@@ -35,6 +35,7 @@ import { Metrics, writeSummary } from "./metrics.ts";
 import type { PretrainOptions } from "./options.ts";
 import { assertFits, type MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
+import { adviseRanks, withRanks } from "./rank_advice.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
 import { makeOutput, startingPoint } from "./start.ts";
 import { assertSameRun, restoreTensors, type RunState, stateEntries } from "./state.ts";
@@ -64,6 +65,7 @@ export class Trainer {
     readonly recipe: Recipe,
     readonly plan: MemoryPlan,
     readonly warnings: readonly string[],
+    readonly rankAdvice: RankAdviceEvent | undefined,
     private readonly training: Training,
     private readonly data: TrainingData,
   ) {}
@@ -81,20 +83,29 @@ export class Trainer {
     return await Trainer.#prepare(gpu, await finetuneRecipe(options));
   }
 
-  static async #prepare(gpu: Gpu, recipe: Recipe): Promise<Trainer> {
-    const { options, config, shape } = recipe;
-    const warnings = [...recipe.warnings];
+  static async #prepare(gpu: Gpu, given: Recipe): Promise<Trainer> {
+    const { options, config } = given;
+    const warnings = [...given.warnings];
     const checkpoint = await startingPoint(options, (message) => warnings.push(message));
     const state = checkpoint?.state as RunState | undefined;
-    if (checkpoint) assertSameRun(checkpoint.path, state!, { config, shape });
+    const auto = options.rank === "auto";
+    let recipe = auto && state ? withRanks(given, state.shape.optimizer.ranks ?? {}) : given;
+    if (checkpoint) assertSameRun(checkpoint.path, state!, recipe);
     const data = await recipe.openData(state?.data);
     warnings.push(...data.warnings);
     await makeOutput(options.output);
     const machine = machineOf(gpu);
-    const plan = assertFits(config, shape, machine, gpuMemoryLimit(gpu, options.gpuMemory));
-    const training = buildTraining(gpu, config, shape, machine);
+    const limit = gpuMemoryLimit(gpu, options.gpuMemory);
+    const advice = auto && !checkpoint
+      ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit })
+      : undefined;
+    recipe = advice?.recipe ?? recipe;
+    const needed = assertFits(config, recipe.shape, machine, limit);
+    const plannedPeakBytes = Math.max(needed.plannedPeakBytes, advice?.plannedPeakBytes ?? 0);
+    const plan = { ...needed, plannedPeakBytes };
+    const training = buildTraining(gpu, config, recipe.shape, machine);
     await gpu.check();
-    const trainer = new Trainer(gpu, recipe, plan, warnings, training, data);
+    const trainer = new Trainer(gpu, recipe, plan, warnings, advice?.event, training, data);
     uploadRope(gpu, training.model);
     await recipe.start(gpu, training);
     if (checkpoint) await trainer.#restore(checkpoint, state!);
@@ -109,6 +120,7 @@ export class Trainer {
   async *run({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainingEvent> {
     const { recipe: { options }, data: { steps } } = this;
     yield this.#planEvent();
+    if (this.rankAdvice) yield this.rankAdvice;
     for (const message of this.warnings) yield { type: "warning", message };
     using metrics = await Metrics.open(options.output, this.#step);
     if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst();

@@ -164,7 +164,7 @@ Deno.test("the workspace counts a place for each that waits", () => {
     createSpectrumWorkspace(plan, { shapes: [[64, 32], [48, 200]], limit, slots });
     return plan.account.byPurpose.workspace;
   };
-  assertEquals(bytes(8, 64), 4 * (8 * 48 * 48 + 8)); // all directions of both
+  assertEquals(bytes(8, 64), 4 * 8 * (48 * 48 + 8)); // all directions of both
   // Of 24 vectors, 30 would be nearly all: both are iterated.
-  assertEquals(bytes(16, 16) - bytes(8, 16), 4 * (8 * 24 * 24 + 8));
+  assertEquals(bytes(16, 16) - bytes(8, 16), 4 * 8 * (24 * 24 + 8));
 });

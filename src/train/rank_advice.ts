@@ -1,0 +1,210 @@
+/**
+ * `--rank auto`: the rank of each projection matrix from the gradients of the first batches, before
+ * the run. The model is loaded as the run will load it, looks at its first batches, changes nothing
+ * and is freed again; the batches come from a stream of their own, so the run sees them again.
+ *
+ * Of each matrix the mean over batches of its energy curve (optim/rank_advice.ts) decides: that is
+ * the share that a rank keeps of a gradient as they come. A sum of the gradients would need all of
+ * them at once, and the largest of the batches' ranks would be that of the noisiest and grow with
+ * their number. A run's subspace, too, is found in the gradient of one batch.
+ */
+import { type Allocator, PlanAllocator } from "../gpu/allocator.ts";
+import { OutOfMemoryError } from "../gpu/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import { Scope } from "../gpu/scope.ts";
+import { type Machine, machineOf } from "../kernels/machine.ts";
+import { spans } from "../kernels/ranges.ts";
+import type { GradientSink } from "../model/gradients.ts";
+import { uploadRope } from "../model/llama.ts";
+import type { Parameter } from "../model/parameters.ts";
+import {
+  adviseRank,
+  createSpectrumWorkspace,
+  readEnergyCurve,
+  recordSpectrum,
+  type SpectrumWorkspace,
+} from "../optim/rank_advice.ts";
+import { buildTraining, type Training, type TrainingShape } from "./build.ts";
+import type { RankAdviceEvent } from "./events.ts";
+import { planMemory } from "./plan.ts";
+import type { Recipe } from "./recipe.ts";
+import { forwardAndBack } from "./step.ts";
+
+/** One gradient is mostly noise of its batch; more than a few change little and take their time. */
+const BATCHES = 4;
+/**
+ * Directions that are looked at, unless the default rank is larger: where the share is not reached
+ * within them, the advice is no less than the default. Of 512 the eigenvalues take the host a fifth
+ * of a second a matrix and batch, of 1024 (the default of a 7B model) a second and a half.
+ */
+const LEAST_DIRECTIONS = 512;
+
+export interface RankAdvice {
+  /** What became of the ranks. */
+  readonly event: RankAdviceEvent;
+  /** The recipe with these ranks. */
+  readonly recipe: Recipe;
+  /** GPU memory that finding out took at its peak. */
+  readonly plannedPeakBytes: number;
+}
+
+export interface AdviceOptions {
+  /** Of the energy, what a rank is to keep. */
+  readonly share: number;
+  /** Bytes of GPU memory that looking may take. */
+  readonly limit: number;
+  /** Batches that are looked at; 4. */
+  readonly batches?: number;
+  /** Directions that are looked at; 512, or the default rank if it is larger. */
+  readonly directions?: number;
+}
+
+/** A recipe with ranks of its matrices. */
+export function withRanks(recipe: Recipe, ranks: Readonly<Record<string, number>>): Recipe {
+  const { shape } = recipe;
+  return { ...recipe, shape: { ...shape, optimizer: { ...shape.optimizer, ranks } } };
+}
+
+/**
+ * Looks at the first batches of a run with `--rank auto`. Throws {@link OutOfMemoryError} where
+ * looking alone needs more than `limit` bytes. Everything it allocates is released at the end.
+ */
+export async function adviseRanks(
+  gpu: Gpu,
+  recipe: Recipe,
+  { share, limit, batches = BATCHES, directions = defaultDirections(recipe) }: AdviceOptions,
+): Promise<RankAdvice> {
+  const { config, shape } = recipe, machine = machineOf(gpu);
+  const build = (allocator: Allocator, slots: number) =>
+    buildProbe(allocator, recipe, machine, { slots, directions });
+  const run = planMemory(config, shape, machine).plannedPeakBytes;
+  const { slots, plannedPeakBytes } = planProbe(build, { run, limit });
+  const scope = new Scope(gpu);
+  try {
+    const probe = build(scope, slots);
+    await gpu.check();
+    uploadRope(gpu, probe.training.model);
+    await recipe.start(gpu, probe.training);
+    const curves = await firstCurves(gpu, recipe, probe, batches);
+    const matrices = probe.matrices.map(({ name, shape }) => ({
+      name,
+      shape,
+      ...adviseRank(sidesOf(shape), curves.get(name)!, share),
+    }));
+    const ranks = Object.fromEntries(matrices.map(({ name, rank }) => [name, rank]));
+    const stateBytes = (shape: TrainingShape) => {
+      const { optimizer_state, projections } = planMemory(config, shape, machine).byPurpose;
+      return optimizer_state + projections;
+    };
+    const advised = withRanks(recipe, ranks);
+    const bytes = { advised: stateBytes(advised.shape), default_rank: stateBytes(shape) };
+    const event = { type: "rank_advice", share, matrices, bytes } as const;
+    return { event, recipe: advised, plannedPeakBytes };
+  } finally {
+    scope.release();
+  }
+}
+
+function defaultDirections({ shape }: Recipe): number {
+  return Math.max(LEAST_DIRECTIONS, shape.optimizer.rank);
+}
+
+/** A model that can be trained, and what looking at its gradients takes. */
+interface Probe {
+  readonly training: Training;
+  readonly matrices: readonly Parameter[];
+  readonly spectrum: SpectrumWorkspace;
+}
+
+/** With places (`slots`) for the spectra of so many matrices of a pass. */
+function buildProbe(
+  allocator: Allocator,
+  { config, shape }: Recipe,
+  machine: Machine,
+  { slots, directions }: { readonly slots: number; readonly directions: number },
+): Probe {
+  // The run with nearly no optimizer: it has no steps to take.
+  const optimizer = { ...shape.optimizer, rank: 1, ranks: undefined, gradientAccumulation: 1 };
+  const training = buildTraining(allocator, config, { ...shape, optimizer }, machine);
+  const matrices = training.optimizer.states.flatMap(({ parameter, projector }) =>
+    projector ? [parameter] : []
+  );
+  const spectrum = createSpectrumWorkspace(allocator, {
+    shapes: matrices.map(({ shape }) => sidesOf(shape)),
+    limit: directions,
+    slots,
+  });
+  return { training, matrices, spectrum };
+}
+
+/**
+ * How many spectra may wait to be read. The fewer, the more often a batch goes through the model;
+ * as many as keep the peak below that of the run at the default rank, and at least one.
+ */
+function planProbe(
+  build: (allocator: Allocator, slots: number) => Probe,
+  { run, limit }: { readonly run: number; readonly limit: number },
+) {
+  const plan = (slots: number) => {
+    const allocator = new PlanAllocator();
+    const { matrices } = build(allocator, slots);
+    return { bytes: allocator.account.peak, matrices: matrices.length };
+  };
+  const least = plan(1), slot = plan(2).bytes - least.bytes;
+  if (least.bytes > limit) {
+    const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+    throw new OutOfMemoryError(
+      `--rank auto needs ${gigabytes(least.bytes)} of GPU memory to look at the first gradients, ` +
+        `${gigabytes(limit)} are there`,
+      "give a --rank, a smaller --batch-size or --activation-checkpointing",
+    );
+  }
+  const room = Math.min(run, limit) - least.bytes;
+  const slots = Math.min(Math.max(1, 1 + Math.floor(room / slot)), least.matrices);
+  return { slots, plannedPeakBytes: plan(slots).bytes };
+}
+
+/** Energy curves of each matrix, one a batch; none for a gradient of nothing. */
+async function firstCurves(
+  gpu: Gpu,
+  recipe: Recipe,
+  { training, matrices, spectrum }: Probe,
+  batches: number,
+): Promise<Map<string, Float64Array[]>> {
+  const { optimizer, losses, model } = training;
+  const curves = new Map<string, Float64Array[]>(matrices.map(({ name }) => [name, []]));
+  const data = (await recipe.openData()).batches;
+  try {
+    for (let step = 0; step < batches; step++) {
+      const batch = (await data.next())!; // training data repeats: it has no end
+      const gradScale = 1 / Math.max(1, batch.tokens);
+      for (const [start, end] of spans(matrices.length, spectrum.slots.length)) {
+        const group = matrices.slice(start, end);
+        const sink: GradientSink = {
+          target: (parameter) => optimizer.target(parameter),
+          consume(pass, parameter, gradient) {
+            const slot = group.indexOf(parameter);
+            if (slot < 0) return;
+            const key = { seed: optimizer.options.seed, step, tensor: parameter.index };
+            recordSpectrum(pass, model.matmul, spectrum, { gradient, slot, key });
+          },
+        };
+        const pass = new KernelPass(gpu), loss = { out: losses, index: 0, accumulate: false };
+        forwardAndBack(pass, training, batch, { sink, loss, gradScale });
+        for (const [slot, { name, shape }] of group.entries()) {
+          const place = { name, shape: sidesOf(shape), slot };
+          const curve = await readEnergyCurve(gpu, spectrum, place);
+          if (curve) curves.get(name)!.push(curve);
+        }
+      }
+    }
+  } finally {
+    await data.close();
+  }
+  return curves;
+}
+
+function sidesOf([m, n]: readonly number[]): [m: number, n: number] {
+  return [m, n];
+}
