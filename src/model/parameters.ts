@@ -3,7 +3,7 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LlamaConfig } from "./config.ts";
 
-/** Format of the projection matrices; embedding and head are never quantised. */
+/** Format of the projection matrices. */
 export type WeightType = "int8" | "nf4" | "bfloat16" | "float32";
 
 /**
@@ -89,8 +89,8 @@ export interface WeightFormat {
   readonly weights: WeightType;
   /** Elements of an INT8 group. */
   readonly groupSize: number;
-  /** Format of embedding and head. */
-  readonly embeddings: "bfloat16" | "float32";
+  /** Format of embedding and head; INT8 only where they are not trained. */
+  readonly embeddings: "int8" | "bfloat16" | "float32";
   readonly trained: Trained;
   readonly lora?: LoraShape;
 }

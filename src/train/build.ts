@@ -20,6 +20,7 @@ import {
   createParameters,
   type LoraShape,
   type Trained,
+  type WeightFormat,
   type WeightType,
 } from "../model/parameters.ts";
 import {
@@ -37,6 +38,8 @@ export interface TrainingShape {
   readonly activationCheckpointing: boolean;
   readonly weights: WeightType;
   readonly weightGroupSize: number;
+  /** Format of embedding and head. */
+  readonly embeddings: WeightFormat["embeddings"];
   /** Which parameters are trained. */
   readonly trained: Trained;
   readonly lora?: LoraShape & { readonly dropout: number };
@@ -69,7 +72,7 @@ export function buildTraining(
   const parameters = createParameters(allocator, config, {
     weights: shape.weights,
     groupSize: shape.weightGroupSize,
-    embeddings: dtype,
+    embeddings: shape.embeddings,
     trained: shape.trained,
     lora: shape.lora,
   });

@@ -8,6 +8,7 @@ import { FORMATS } from "../data/instruct/record_format.ts";
 import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
   count,
+  embeddingQuant,
   energyShareRule,
   isAdapterMethod,
   isLowRank,
@@ -20,6 +21,7 @@ import {
   optimizerFields,
   paths,
   quantisation,
+  quantisesEmbeddings,
   rankFields,
   runFields,
   scheduleFields,
@@ -91,6 +93,7 @@ const methodFields = section("Optimizer", {
   ).meta({ derived: "on with INT8 or bfloat16 weights" }),
   ...rankFields,
   trainEmbeddings,
+  embeddingQuant,
 });
 
 const finetuneSchedule = section("Schedule", {
@@ -124,6 +127,11 @@ const rules: Rule[] = [
   ...Object.keys(loraFields).map((option) =>
     onlyWith(option, METHODS.filter(isAdapterMethod), "needs")
   ),
+  onlyWith("embeddingQuant", ["q_galore_adamw8bit"], "INT8 embeddings need"),
+  ({ embeddingQuant, trainEmbeddings }) =>
+    trainEmbeddings === true && embeddingQuant === true
+      ? { option: "embeddingQuant", message: "is for an embedding that is not trained" }
+      : undefined,
   ({ optimizer, trainEmbeddings }) =>
     trainEmbeddings === true && isAdapterMethod(optimizer as typeof METHODS[number])
       ? { option: "trainEmbeddings", message: `${optimizer} trains adapters alone` }
@@ -161,6 +169,7 @@ export const finetuneOptions = defineOptions({
     return {
       weightQuant,
       projQuant,
+      embeddingQuant: quantisesEmbeddings(options),
       // At these rates an update is below what bfloat16 or INT8 can tell apart.
       stochasticRound: options.stochasticRound ?? (weightQuant || dtype === "bfloat16"),
       lr: options.lr ?? RATES[usual],

@@ -75,6 +75,7 @@ export function trainingShape(
     activationCheckpointing: options.activationCheckpointing,
     weights,
     weightGroupSize: options.weightGroupSize,
+    embeddings: "embeddingQuant" in options && options.embeddingQuant ? "int8" : dtype,
     ...trainedPart(options),
     optimizer: {
       galore: isLowRank(optimizer),

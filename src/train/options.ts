@@ -255,6 +255,23 @@ export const trainEmbeddings = z.boolean().default(false).describe(
   "train embedding and head too: moments and a gradient for every row of the vocabulary",
 );
 
+export const embeddingQuant = z.boolean().optional().describe(
+  "INT8 embedding and head, where they are not trained",
+).meta({ derived: "on with q_galore_adamw8bit" });
+
+/** Whether embedding and head are frozen, and held in INT8. */
+export function quantisesEmbeddings(
+  options: {
+    optimizer: OptimizerName;
+    weightQuant?: boolean;
+    trainEmbeddings: boolean;
+    embeddingQuant?: boolean;
+  },
+): boolean {
+  return options.embeddingQuant ??
+    (quantisation(options).weightQuant && !options.trainEmbeddings);
+}
+
 /** Options of `memory`: what a run would need, before there is one. */
 export const memoryOptions = defineOptions({
   fields: {
@@ -269,6 +286,7 @@ export const memoryOptions = defineOptions({
       finetune: z.boolean().optional().describe("plan `finetune` instead of `pretrain`")
         .meta({ derived: "on with lora and qlora" }),
       trainEmbeddings,
+      embeddingQuant,
     }),
     ...loraFields,
   },
@@ -283,6 +301,7 @@ export const memoryOptions = defineOptions({
   derive: (options) => ({
     ...quantisation(options),
     finetune: options.finetune ?? isAdapterMethod(options.optimizer),
+    embeddingQuant: options.finetune === true && quantisesEmbeddings(options),
     loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
   }),
 });

@@ -35,6 +35,7 @@ export function fullAdamWShape(shape: TrainingShape): TrainingShape {
   return {
     ...shape,
     weights: shape.dtype,
+    embeddings: shape.dtype,
     trained: "all",
     lora: undefined,
     optimizer: { ...shape.optimizer, galore: false, adamBits: 32, embeddingAdamBits: 32 },
@@ -69,7 +70,10 @@ export function smallerAlternatives(
   }
   for (let rank = shape.optimizer.rank >> 1; shape.optimizer.galore && rank >= 8; rank >>= 1) {
     names.splice(0, names.length, ...names.filter((name) => !name.startsWith("--rank")));
-    add(`--rank ${rank}`, { ...current, optimizer: { ...current.optimizer, rank } });
+    add(`--rank ${rank}`, {
+      ...current,
+      optimizer: { ...current.optimizer, rank, ranks: undefined },
+    });
   }
   const fitting = [];
   for (const { change, shape } of candidates) {

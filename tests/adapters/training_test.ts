@@ -60,6 +60,7 @@ async function train(
     activationCheckpointing: checkpointing,
     weights,
     weightGroupSize: 256,
+    embeddings: "float32",
     trained: "adapters",
     lora: { ...await readAdapterConfig(adapter), dropout: 0 },
     optimizer: {

@@ -55,15 +55,21 @@ async function withDesk(run: (desk: Desk) => Promise<void>): Promise<void> {
 
 const METHODS: Record<string, Record<string, unknown>> = {
   q_galore_adamw8bit: { rank: 16, galoreScale: 1, gradientAccumulation: 2 },
+  "q_galore_adamw8bit with embeddings": {
+    trainEmbeddings: true,
+    embeddingAdam8bit: true,
+    rank: 16,
+  },
   galore_adamw8bit: { rank: 16, galoreScale: 1, trainEmbeddings: true },
   adamw: { activationCheckpointing: true, lr: 1e-3 },
   lora: { loraDropout: 0.1, gradientAccumulation: 2 },
   qlora: { loraTarget: ["q_proj", "v_proj", "down_proj"], activationCheckpointing: true },
 };
 
-for (const [optimizer, change] of Object.entries(METHODS)) {
+for (const [name, change] of Object.entries(METHODS)) {
+  const [optimizer] = name.split(" ");
   trainingTest(
-    `${optimizer}: learns within the planned memory`,
+    `${name}: learns within the planned memory`,
     () =>
       withDesk(async ({ options }) => {
         const { events, account } = await runFinetuning(options("run", { optimizer, ...change }));
@@ -102,6 +108,11 @@ trainingTest(
       assert(!body.includes("model.embed_tokens.weight"));
       assert(
         body.includes("model.norm.weight") && body.includes("model.layers.2.mlp.up_proj.weight"),
+      );
+      const quantised = await changed("quantised", { optimizer: "q_galore_adamw8bit" });
+      assert(
+        !quantised.includes("model.embed_tokens.weight"),
+        "INT8 in the run, exact in the file",
       );
       const all = await changed("all", { optimizer: "galore_adamw", trainEmbeddings: true });
       assert(all.includes("model.embed_tokens.weight"));

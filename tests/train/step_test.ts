@@ -42,6 +42,7 @@ async function train(
     dtype: "float32",
     activationCheckpointing: false,
     weights: "float32",
+    embeddings: "float32",
     trained: "all",
     weightGroupSize: 256,
     optimizer: {
