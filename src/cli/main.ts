@@ -14,6 +14,7 @@ import { type CommonFlags, parseFlags, readCommonFlags } from "./flags.ts";
 import { generate } from "./generate.ts";
 import { commandHelp, overview, PROGRAM } from "./help.ts";
 import { memory } from "./memory.ts";
+import { merge } from "./merge.ts";
 import { pretrain } from "./pretrain.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   evaluate,
   generate,
   memory,
+  merge,
   exportModel,
   dump,
   doctor,

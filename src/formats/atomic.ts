@@ -30,8 +30,9 @@ export async function writeAtomically(
 
 /** Faults of the disk become one message; any other error, such as the GPU's, stays what it is. */
 export function explainWriteError(error: unknown, path: string, lost = ""): unknown {
-  const { code, message } = error as Error & { code?: string };
-  if (error instanceof UserError || code === undefined) return error;
+  const { code, message } = error as Error & { code?: unknown };
+  // Of an abort it is a number.
+  if (error instanceof UserError || typeof code !== "string") return error;
   const full = ["ENOSPC", "EDQUOT", "EFBIG"].includes(code);
   return new UserError(
     `cannot write ${path}: ${message}${lost}`,

@@ -29,6 +29,32 @@ export function isElementType(name: unknown): name is ElementType {
   return typeof name === "string" && Object.hasOwn(ELEMENT_BYTES, name);
 }
 
+/** Weights are written in these. */
+export type FloatType = "F32" | "F16" | "BF16";
+
+/** Numbers as little-endian elements, rounded to the nearest, of two the even one. */
+export function fromFloat32(
+  type: FloatType,
+  values: Float32Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  switch (type) {
+    case "F32":
+      return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    case "F16":
+      return new Uint8Array(new Float16Array(values).buffer);
+    case "BF16": {
+      // A loop over the bits, as below: minutes less for a large model.
+      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+      const halves = new Uint16Array(values.length);
+      for (let i = 0; i < halves.length; i++) {
+        const word = bits[i], nan = (word & 0x7fffffff) > 0x7f800000;
+        halves[i] = nan ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+      }
+      return new Uint8Array(halves.buffer);
+    }
+  }
+}
+
 /**
  * Little-endian elements as float32: exact for F32, F16, BF16, small integers and BOOL, rounded to
  * nearest for the rest. The bytes may start at any address.

@@ -166,6 +166,9 @@ function scalingOf(rope: Fields): RopeScaling | undefined {
   }
 }
 
+/** Formats of saved weights, as config.json calls them. */
+export type SavedDType = "float32" | "bfloat16" | "float16";
+
 /**
  * Writes config.json and generation_config.json so that transformers 4 and 5 load them; rope is
  * given in both styles, and 5 takes `rope_parameters`. Of a model that came with an `original`
@@ -174,7 +177,7 @@ function scalingOf(rope: Fields): RopeScaling | undefined {
 export async function writeHfConfig(
   folder: string,
   config: LlamaConfig,
-  dtype: "float32" | "bfloat16",
+  dtype: SavedDType,
   original?: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const dtypes = { dtype, torch_dtype: dtype }; // torch_dtype: its name in transformers 4

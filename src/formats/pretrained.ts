@@ -5,7 +5,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { bytesOf, columnsOf, rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
-import { packTensor, toBfloat16, unpackTensor } from "../kernels/convert.ts";
+import { packTensor, unpackTensor } from "../kernels/convert.ts";
 import { groupQuantize } from "../kernels/group_quantize.ts";
 import {
   createNf4Workspace,
@@ -16,7 +16,7 @@ import {
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../quant/group.ts";
 import { nf4Dequantize } from "../quant/nf4.ts";
-import { isIntegerType } from "./element_types.ts";
+import { fromFloat32, isIntegerType } from "./element_types.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
@@ -97,7 +97,8 @@ export function savedFormat({ tensors }: WeightFile): "bfloat16" | "float32" {
   return [...tensors.values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
 }
 
-function assertSameTensors(file: WeightFile, parameters: readonly Parameter[]): void {
+/** Throws a {@link UserError} with all that is missing, misshapen or left over. */
+export function assertSameTensors(file: WeightFile, parameters: readonly Parameter[]): void {
   const faults: string[] = [];
   const expected = new Set(parameters.map(({ name }) => name));
   // Tied checkpoints may carry the head all the same, and old ones RoPE's frequencies.
@@ -192,9 +193,7 @@ async function* exported(
   for (const [start, end] of rowBlocks(weight)) {
     const block = weight.shape.length === 1 ? weight : rowRange(weight, start, end);
     const values = unpack(block, await gpu.read(block));
-    yield new Uint8Array(
-      dtype === "float32" ? values.buffer : Uint16Array.from(values, toBfloat16).buffer,
-    );
+    yield fromFloat32(dtype === "float32" ? "F32" : "BF16", values);
   }
 }
 

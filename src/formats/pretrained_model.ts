@@ -3,7 +3,12 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import { GgufFile } from "./gguf/gguf_file.ts";
-import { readLlamaConfig, writeGenerationConfig, writeHfConfig } from "./hf_config.ts";
+import {
+  readLlamaConfig,
+  type SavedDType,
+  writeGenerationConfig,
+  writeHfConfig,
+} from "./hf_config.ts";
 import { isHubSpec, resolveModel, resolveTokenizer } from "./hub.ts";
 import { copyModelFiles, readRawConfig } from "./model_files.ts";
 import { isGgufPath } from "./open_weights.ts";
@@ -58,6 +63,14 @@ export async function savePretrained(
   { config, dtype, path }: SavedModel,
 ): Promise<void> {
   await saveWeights(gpu, parameters, folder, dtype);
+  await writeModelFiles(folder, { config, dtype, path });
+}
+
+/** What lies beside the weights of a model that comes from another one, but for the tokenizer. */
+export async function writeModelFiles(
+  folder: string,
+  { config, dtype, path }: Omit<SavedModel, "dtype"> & { readonly dtype: SavedDType },
+): Promise<void> {
   if (isGgufPath(path)) return await writeHfConfig(folder, config, dtype);
   await writeHfConfig(folder, config, dtype, await readRawConfig(path));
   const kept = await copyModelFiles(path, folder);

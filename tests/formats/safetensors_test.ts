@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
+import { fromFloat32 } from "../../src/formats/element_types.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import {
   Safetensors,
@@ -7,6 +8,7 @@ import {
   toFloat32,
   writeSafetensors,
 } from "../../src/formats/safetensors.ts";
+import { fromBfloat16, toBfloat16 } from "../../src/kernels/convert.ts";
 
 const FIXTURES = new URL("../fixtures/formats/", import.meta.url).pathname;
 const ALL_TYPES = FIXTURES + "all_types.safetensors";
@@ -261,6 +263,19 @@ Deno.test("toFloat32: every F16 and every BF16 is the number that it stands for"
 
 Deno.test("toFloat32: refuses half an element", () => {
   assertThrows(() => toFloat32("F32", new Uint8Array(6)), UserError, "no whole number of F32");
+});
+
+Deno.test("fromFloat32: the nearest number of each format, of two the even one", () => {
+  const values = Float32Array.of(0, -0, 1, -2.5, 1 / 3, 65504, 3e38, Infinity, -Infinity, NaN);
+  const middles = Float32Array.of(1 + 2 ** -8, 1 + 3 * 2 ** -8, 1 + 2 ** -11, 1 + 3 * 2 ** -11);
+  const all = Float32Array.of(...values, ...middles);
+  const after = (type: "F32" | "F16" | "BF16", given: Float32Array<ArrayBuffer>) =>
+    toFloat32(type, fromFloat32(type, given));
+  assertEquals(after("F32", all.subarray(1, 9)), all.slice(1, 9));
+  assertEquals(after("BF16", all), all.map((value) => fromBfloat16(toBfloat16(value))));
+  assertEquals([...after("BF16", middles)], [1, 1 + 2 ** -6, 1, 1]);
+  assertEquals([...after("F16", middles)].slice(2), [1, 1 + 2 ** -9]);
+  assertEquals([...after("F16", values)].slice(5), [65504, Infinity, Infinity, -Infinity, NaN]);
 });
 
 /** A safetensors file as it stands: header, `dataBytes` of zeros, perhaps another length. */

@@ -1,0 +1,54 @@
+/** `merge`: an adapter and its model made one model. */
+import { z } from "zod";
+import { mergeAdapter } from "../formats/merge.ts";
+import { Gpu } from "../gpu/gpu.ts";
+import { defineOptions, section } from "../train/options_schema.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+
+const options = defineOptions({
+  fields: section("Files", {
+    model: z.string().min(1).describe("model that the adapter was trained on")
+      .meta({ value: "dir|gguf|hf:…" }),
+    adapter: z.string().min(1).describe("folder of the adapter, in peft's layout")
+      .meta({ value: "dir" }),
+    output: z.string().min(1).describe("folder to write the merged model to")
+      .meta({ value: "dir" }),
+    dtype: z.enum(["keep", "bfloat16", "float32"]).default("keep")
+      .describe("format of the merged weights; keep: that of the model"),
+  }),
+});
+export type MergeModelOptions = ReturnType<typeof options.parse>;
+
+export const merge: Command = {
+  name: "merge",
+  summary: "an adapter merged into its model, in Hugging Face's layout",
+  details:
+    "Adds the low-rank updates of lora or qlora to the weights and writes a model that needs " +
+    "no adapter any more, for generate, export and transformers. An adapter of qlora is added to " +
+    "the weights before they were quantised.",
+  examples: ["merge --model llama-3-8b/ --adapter runs/qlora/adapter --output merged/"],
+  options,
+  run,
+};
+
+/** In a log, a large model says this often that it goes on. */
+const LINE_INTERVAL_MS = 10_000;
+
+async function run(options: MergeModelOptions, io: Io): Promise<number> {
+  const gpu = await Gpu.open();
+  let last = performance.now();
+  try {
+    const onProgress = (share: number) => {
+      if (performance.now() - last < LINE_INTERVAL_MS) return;
+      last = performance.now();
+      io.log(`merging: ${Math.floor(100 * share)}%`);
+    };
+    const result = await mergeAdapter(gpu, { ...options, onProgress, signal: io.signal });
+    const { merged, dtype, tokenizer } = result, { output } = options;
+    if (!tokenizer) io.log("warning: neither model nor adapter has a tokenizer.json: none written");
+    io.result({ output, ...result }, `${output}: ${merged} projections merged, ${dtype}`);
+  } finally {
+    gpu.close();
+  }
+  return EXIT.done;
+}
