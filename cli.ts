@@ -4,7 +4,8 @@
  * @module
  */
 import { main } from "./src/cli/main.ts";
-import { interruption } from "./src/cli/interruption.ts";
+import { terminalInput } from "./src/cli/input.ts";
+import { interruption, takeInterrupts } from "./src/cli/interruption.ts";
 
 /** All of it: a pipe may take a text in pieces. */
 function write(text: string): void {
@@ -21,6 +22,8 @@ if (import.meta.main) {
       stderr: (line) => console.error(line),
       interactive: Deno.stderr.isTerminal(),
       signal: interruption(),
+      input: terminalInput(),
+      takeInterrupts,
     }),
   );
 }

@@ -2,6 +2,27 @@
 import type { z } from "zod";
 import type { Options } from "../train/options_schema.ts";
 
+/** What someone typed, or did instead: Ctrl-C, or the end of it (Ctrl-D). */
+export type InputLine =
+  | { readonly type: "line"; readonly text: string }
+  | { readonly type: "interrupt" }
+  | { readonly type: "end" };
+
+export interface Input {
+  /** True where someone types. */
+  readonly interactive: boolean;
+  /** All there is, to its end. */
+  text(): Promise<string>;
+  /** The next line, asked for with `prompt`; an abort ends the input. */
+  line(prompt: string, signal: AbortSignal): Promise<InputLine>;
+}
+
+export const NO_INPUT: Input = {
+  interactive: false,
+  text: () => Promise.resolve(""),
+  line: () => Promise.resolve({ type: "end" }),
+};
+
 /** The outside world of a command; tests hand in their own. */
 export interface Io {
   /** True with `--json`: results and events go to stdout, an object a line. */
@@ -11,6 +32,9 @@ export interface Io {
   readonly interactive: boolean;
   /** Aborted by the first SIGINT or SIGTERM: finish the step, save, return. */
   readonly signal: AbortSignal;
+  readonly input: Input;
+  /** From now on calls this at a Ctrl-C, instead of aborting; returns what ends that. */
+  takeInterrupts(handle: () => void): () => void;
   /** A line for people, to stderr. */
   log(line: string): void;
   /** A piece of a result that grows, to stdout as it comes; nothing with `--json`. */

@@ -1,57 +1,175 @@
-/** `generate`: continues a text with a trained model. */
+/** `generate`: continues a text with a trained model, or talks to it. */
+import { join } from "@std/path";
 import { z } from "zod";
-import { loadTokenizer, TextStream } from "../data/tokenizer.ts";
+import { readMessages } from "../data/instruct/messages_file.ts";
+import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
+import { loadTokenizer, TextStream, type Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
 import { Gpu } from "../gpu/gpu.ts";
+import { Conversation, stopTokens } from "../inference/chat.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { trainedFields } from "../train/options.ts";
-import { defineOptions, section } from "../train/options_schema.ts";
+import { defineOptions, type Rule, section } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { converse } from "./repl.ts";
+
+const asked = (otherwise: string) => `${otherwise}; in a chat, what the model asks for`;
+
+const rules: Rule[] = [
+  ({ messages, prompt }) =>
+    messages !== undefined && prompt !== undefined
+      ? { option: "prompt", message: "cannot be given with --messages, which hold the question" }
+      : undefined,
+  ...["system", "template"].map((option): Rule => ({ chat, messages, prompt }, given) =>
+    given[option] !== undefined && prompt !== undefined && !chat && messages === undefined
+      ? { option, message: "needs --chat: a --prompt alone is continued as it is" }
+      : undefined
+  ),
+];
 
 const options = defineOptions({
   fields: {
     ...trainedFields,
     ...section("Text", {
-      prompt: z.string().describe("text to continue"),
-      maxNewTokens: z.number().int().min(1).default(128).describe("tokens to add at most"),
-      temperature: z.number().min(0).default(0).describe(
+      prompt: z.string().optional().describe("text to continue, or with --chat to answer")
+        .meta({ derived: "stdin; at a terminal, a conversation" }),
+      chat: z.boolean().default(false).describe(
+        "the prompt is what a user says: it is written out by the model's chat template",
+      ),
+      messages: z.string().min(1).optional().describe(
+        "a dialogue to answer, as JSON in OpenAI's layout",
+      ).meta({ value: "file" }),
+      system: z.string().optional().describe("what the model is told before a chat"),
+      template: z.string().min(1).default("default").describe(
+        `chat template: the tokenizer's own, or one of ${TEMPLATE_NAMES.slice(1).join(", ")}`,
+      ).meta({ value: "name" }),
+      maxNewTokens: z.number().int().min(1).optional().describe("tokens to add at most")
+        .meta({ derived: "128, in a chat 512" }),
+      temperature: z.number().min(0).optional().describe(
         "0 takes the likeliest token; higher values draw more freely",
-      ),
-      topP: z.number().gt(0).max(1).default(1).describe(
+      ).meta({ derived: asked("0") }),
+      topP: z.number().gt(0).max(1).optional().describe(
         "draw from the likeliest tokens that make up this share; 1: from all",
-      ),
-      topK: z.number().int().min(0).default(0).describe(
+      ).meta({ derived: asked("1") }),
+      topK: z.number().int().min(0).optional().describe(
         "draw from this many of the likeliest tokens; 0: from all",
-      ),
+      ).meta({ derived: asked("0") }),
+      repetitionPenalty: z.number().positive().optional().describe(
+        "above 1, tokens that are there already become less likely",
+      ).meta({ derived: asked("1") }),
       seed: z.number().int().min(0).max(0xffffffff).default(42).describe("of the draw"),
     }),
   },
+  rules,
 });
 export type GenerateOptions = ReturnType<typeof options.parse>;
 
 export const generate: Command = {
   name: "generate",
-  summary: "continue a text with a trained model",
-  examples: ['generate --model runs/nano/model --prompt "Once upon a time" --temperature 0.8'],
+  summary: "continue a text with a trained model, or talk to it",
+  details: "At a terminal and without --prompt it is a conversation: Ctrl-C stops an answer, " +
+    "twice or Ctrl-D leaves. With --json there is one object at the end (of each answer).",
+  examples: [
+    'generate --model runs/nano/model --prompt "Once upon a time" --temperature 0.8',
+    "generate --model hf:HuggingFaceTB/SmolLM2-135M-Instruct",
+    'generate --model model.gguf --adapter runs/ft/adapter --chat --prompt "Name a planet."',
+  ],
   options,
   run,
 };
 
 async function run(options: GenerateOptions, io: Io): Promise<number> {
+  const { messages: file, chat } = options;
+  // What can be wrong with the input is found out before the weights are loaded.
+  const dialogue = file === undefined ? undefined : await readMessages(file);
+  if (dialogue?.messages[0].role === "system" && options.system !== undefined) {
+    throw new UserError(`--system: ${file} has a system message of its own`);
+  }
+  const typed = !dialogue && options.prompt === undefined && io.input.interactive;
+  const prompt = dialogue || typed ? undefined : options.prompt ?? await readPrompt(io);
   const gpu = await Gpu.open();
-  const tokenizer = await loadTokenizer(options.model);
-  const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
-  const prompt = [...tokenizer.encode(options.prompt)];
-  const { eosTokenId = [] } = model.config;
+  try {
+    const tokenizer = await tokenizerOf(options);
+    const plain = prompt !== undefined && !chat;
+    // Before weights are loaded, and perhaps downloaded, for nothing.
+    if (!plain) chatTemplate(options.template, tokenizer);
+    if (typed) io.log(`loading ${options.model}`);
+    const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
+    if (plain) return await complete(model, tokenizer, prompt, options, io);
+    const conversation = new Conversation(model, tokenizer, { ...options, tools: dialogue?.tools });
+    if (typed) return await converse(conversation, io);
+    conversation.add(...dialogue?.messages ?? [{ role: "user", content: prompt! }]);
+    return await answer(conversation, io);
+  } finally {
+    gpu.close();
+  }
+}
+
+async function readPrompt(io: Io): Promise<string> {
+  // What ends a line of `echo` is not meant to be continued.
+  const text = (await io.input.text()).replace(/\r?\n$/, "");
+  if (text) return text;
+  throw new UserError(
+    "there is no prompt: stdin is empty",
+    "give a --prompt or --messages, or run it at a terminal to talk to the model",
+  );
+}
+
+/** An adapter is saved with the tokenizer and the chat template that it was trained with. */
+async function tokenizerOf({ model, adapter }: GenerateOptions): Promise<Tokenizer> {
+  const has = (folder: string) =>
+    Deno.stat(join(folder, "tokenizer.json")).then(() => true, () => false);
+  return await loadTokenizer(adapter !== undefined && await has(adapter) ? adapter : model);
+}
+
+/** Continues a text as it is. */
+async function complete(
+  model: LlamaForCausalLM,
+  tokenizer: Tokenizer,
+  prompt: string,
+  options: GenerateOptions,
+  io: Io,
+): Promise<number> {
+  const tokens = tokenizer.encode(prompt);
+  const { maxPositions } = model.config, wanted = options.maxNewTokens ?? 128;
+  const maxNewTokens = Math.min(wanted, Math.max(1, maxPositions - tokens.length));
+  if (maxNewTokens < wanted) {
+    io.log(`warning: the model has ${maxPositions} positions: --max-new-tokens ${maxNewTokens}`);
+  }
   const ids: number[] = [];
   const stream = new TextStream(tokenizer);
-  for await (
-    const id of model.generate(prompt, { ...options, stopTokens: [eosTokenId].flat() })
-  ) {
-    if (io.signal.aborted) break;
-    ids.push(id);
-    io.text(stream.push(id));
-  }
+  const generated = model.generate(tokens, {
+    ...options,
+    temperature: options.temperature ?? 0,
+    maxNewTokens,
+    stopTokens: stopTokens(model, tokenizer),
+    signal: io.signal,
+  });
+  await untilInterrupted(io, async () => {
+    for await (const id of generated) {
+      ids.push(id);
+      io.text(stream.push(id));
+    }
+  });
   io.result({ text: tokenizer.decode(ids), token_ids: ids }, stream.flush());
-  gpu.close();
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+}
+
+/** Answers a dialogue once. */
+async function answer(conversation: Conversation, io: Io): Promise<number> {
+  await untilInterrupted(io, async () => {
+    for await (const piece of conversation.reply(io.signal)) io.text(piece);
+  });
+  const { text = "", tokenIds = [] } = conversation.answer ?? {};
+  io.result({ text, token_ids: tokenIds }, "");
+  return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+}
+
+/** What was written before an interruption is still a result. */
+async function untilInterrupted(io: Io, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    if (!io.signal.aborted) throw error;
+  }
 }

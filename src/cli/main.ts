@@ -3,7 +3,7 @@ import { setHubDefaults } from "../formats/hub.ts";
 import { UserError } from "../gpu/errors.ts";
 import { nearestWord, OptionsError } from "../train/options_schema.ts";
 import { bench } from "./bench.ts";
-import { type Command, EXIT, type Io } from "./command.ts";
+import { type Command, EXIT, type Input, type Io, NO_INPUT } from "./command.ts";
 import { DownloadProgress } from "./download_progress.ts";
 import { doctor } from "./doctor.ts";
 import { dump } from "./dump.ts";
@@ -38,6 +38,10 @@ export interface Terminal {
   stderr(line: string): void;
   readonly interactive: boolean;
   readonly signal: AbortSignal;
+  /** Nothing unless given. */
+  readonly input?: Input;
+  /** See {@link Io.takeInterrupts}; without it there are none to take. */
+  readonly takeInterrupts?: Io["takeInterrupts"];
 }
 
 /** Runs a command line and returns its exit code; throws nothing. */
@@ -117,6 +121,8 @@ function createIo({ json, verbose }: CommonFlags, terminal: Terminal): Io {
     verbose,
     interactive: terminal.interactive,
     signal: terminal.signal,
+    input: terminal.input ?? NO_INPUT,
+    takeInterrupts: terminal.takeInterrupts ?? (() => () => {}),
     log: (line) => terminal.stderr(line),
     text: (piece) => {
       if (!json) terminal.write(piece);

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
+import { NO_INPUT } from "../../src/cli/command.ts";
 import { exportModel } from "../../src/cli/export.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { F16, Q8_0 } from "../../src/formats/gguf/encode.ts";
@@ -233,6 +234,8 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
       verbose: false,
       interactive: false,
       signal: new AbortController().signal,
+      input: NO_INPUT,
+      takeInterrupts: () => () => {},
       log: (line: string) => lines.push(line),
       text: () => {},
       event: () => {},

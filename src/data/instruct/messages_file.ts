@@ -1,0 +1,31 @@
+/** A dialogue in a file, as OpenAI's API takes it: a list of messages, or an object with one. */
+import { isObject } from "../../formats/fields.ts";
+import { UserError } from "../../gpu/errors.ts";
+import type { ChatExample } from "./example.ts";
+import { recordFormat } from "./record_format.ts";
+import { toExample } from "./records.ts";
+
+/** What a model is to answer. Throws a {@link UserError} that names the file and what is wrong. */
+export async function readMessages(path: string): Promise<Pick<ChatExample, "messages" | "tools">> {
+  let json: unknown;
+  try {
+    json = JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    const what = error instanceof SyntaxError ? "is no valid JSON" : "cannot be read";
+    throw new UserError(`${path}: ${what}: ${(error as Error).message}`);
+  }
+  const isRecord = isObject(json) && "messages" in json;
+  if (!isRecord && !Array.isArray(json)) {
+    throw new UserError(
+      `${path}: must be a list of messages, or an object that has one as "messages"`,
+      '[{ "role": "user", "content": "Hello" }]',
+    );
+  }
+  const record = isRecord ? json : { messages: json };
+  const { messages, tools } = toExample(record, recordFormat("openai"), path) as ChatExample;
+  if (!messages.length) throw new UserError(`${path}: has no message`);
+  if (messages.at(-1)!.role === "assistant") {
+    throw new UserError(`${path}: ends with the assistant's message: there is nothing to answer`);
+  }
+  return { messages, tools };
+}

@@ -1,0 +1,214 @@
+/** Dialogues with a model, written out by its chat template. */
+import type { ChatTemplate } from "../data/instruct/chat_template.ts";
+import type { Message } from "../data/instruct/example.ts";
+import { chatTemplate } from "../data/instruct/templates.ts";
+import { TextStream, type Tokenizer } from "../data/tokenizer.ts";
+import type { GenerationConfig } from "../formats/generation_config.ts";
+import { UserError } from "../gpu/errors.ts";
+import { type DecodedModel, Decoder } from "./decoder.ts";
+import { endOfTurn, TextUntil } from "./end_of_turn.ts";
+import { continueTokens } from "./generate.ts";
+import type { SamplingOptions } from "./sampling.ts";
+
+/** A model that can be talked to: a `LlamaForCausalLM` is one. */
+export interface ChatModel extends DecodedModel {
+  readonly generation: GenerationConfig;
+}
+
+/** What is not given of the sampling is as the model's generation_config.json has it. */
+export interface ChatOptions extends Partial<SamplingOptions> {
+  /** Of an answer, at most; default 512. */
+  readonly maxNewTokens?: number;
+  /** What the model is told before everything else. */
+  readonly system?: string;
+  /** The tokenizer's own by default, or one by name, as `finetune --template` takes it. */
+  readonly template?: string;
+  /** Descriptions of the functions that the model may call, for templates that know such. */
+  readonly tools?: readonly unknown[];
+  readonly seed?: number;
+  /** Stops the answer: the signal's reason is thrown. */
+  readonly signal?: AbortSignal;
+}
+
+/** An answer as far as it got. */
+export interface Answer {
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  /** The model came to an end, or to the limit of tokens, or was stopped by the signal or caller. */
+  readonly finishReason: "stop" | "length" | "aborted";
+}
+
+/**
+ * The answer to a dialogue, in pieces as it is made.
+ *
+ * @example
+ * ```ts
+ * const messages = [{ role: "user", content: "Name a planet." }];
+ * for await (const piece of chat(model, tokenizer, messages)) write(piece);
+ * ```
+ */
+export async function* chat(
+  model: ChatModel,
+  tokenizer: Tokenizer,
+  messages: readonly Message[],
+  options: ChatOptions = {},
+): AsyncGenerator<string> {
+  const conversation = new Conversation(model, tokenizer, options);
+  try {
+    conversation.add(...messages);
+    yield* conversation.reply(options.signal);
+  } finally {
+    conversation.release();
+  }
+}
+
+/**
+ * A dialogue that goes on: what the model has read and said stays on the device, and only what is
+ * new at a turn goes through it.
+ */
+export class Conversation {
+  readonly #template: ChatTemplate;
+  readonly #sampling: SamplingOptions;
+  readonly #stopTokens: readonly number[];
+  readonly #stopText: string | undefined;
+  /** Of the last `reply` or `send`, however it ended. */
+  answer: Answer | undefined;
+  #messages: Message[] = [];
+  #decoder: Decoder | undefined;
+  #replies = 0;
+
+  /** Throws a {@link UserError} where there is no template. */
+  constructor(
+    readonly model: ChatModel,
+    readonly tokenizer: Tokenizer,
+    readonly options: ChatOptions = {},
+  ) {
+    this.#template = chatTemplate(options.template ?? "default", tokenizer);
+    this.#sampling = chatSampling(options, model.generation);
+    const { token, text } = endOfTurn(this.#template, tokenizer);
+    this.#stopTokens = [...stopTokens(model, tokenizer), ...(token === undefined ? [] : [token])];
+    this.#stopText = text;
+    this.reset();
+  }
+
+  get messages(): readonly Message[] {
+    return this.#messages;
+  }
+
+  /** Messages that nobody has answered yet, or that were said elsewhere. */
+  add(...messages: readonly Message[]): void {
+    this.#messages.push(...messages);
+  }
+
+  /** Forgets all but the system's message. */
+  reset(): void {
+    const { system } = this.options;
+    this.#messages = system === undefined ? [] : [{ role: "system", content: system }];
+  }
+
+  /**
+   * Asks as the user, and yields the answer. When it is stopped, what was said counts as the
+   * answer; when nothing was, the question is forgotten too, since dialogues alternate.
+   */
+  async *send(content: string, signal?: AbortSignal): AsyncGenerator<string> {
+    const before = this.#messages.length;
+    this.add({ role: "user", content });
+    try {
+      yield* this.reply(signal);
+    } finally {
+      if (this.#messages.at(-1)!.role !== "assistant") this.#messages.length = before;
+    }
+  }
+
+  /**
+   * Yields the answer to the messages so far. Throws a {@link UserError} where the template refuses
+   * them or they fill the model's positions.
+   */
+  async *reply(signal?: AbortSignal): AsyncGenerator<string> {
+    this.answer = undefined;
+    const prompt = this.#prompt();
+    const limit = this.#limit(prompt.length);
+    const positions = prompt.length + limit;
+    this.#decoder ??= new Decoder(this.model, { positions });
+    this.#decoder.reserve(positions);
+    const ids: number[] = [];
+    let text = "", finishReason: Answer["finishReason"] = "aborted";
+    const stream = new TextStream(this.tokenizer, { skipSpecialTokens: true });
+    const until = new TextUntil(this.#stopText);
+    const options = {
+      ...this.#sampling,
+      maxNewTokens: limit,
+      stopTokens: this.#stopTokens,
+      // Other draws at each turn, and the same in a conversation that is repeated.
+      seed: (this.options.seed ?? 0) + this.#replies++,
+      signal,
+    };
+    try {
+      for await (const id of continueTokens(this.#decoder, prompt, options)) {
+        ids.push(id);
+        const piece = until.push(stream.push(id));
+        text += piece;
+        if (piece) yield piece;
+        if (until.ended) break;
+      }
+      const rest = until.push(stream.flush()) + until.flush();
+      finishReason = until.ended || ids.length < limit ? "stop" : "length";
+      text += rest;
+      if (rest) yield rest;
+    } finally {
+      this.answer = { text, tokenIds: ids, finishReason };
+      if (text || finishReason !== "aborted") this.add({ role: "assistant", content: text });
+    }
+  }
+
+  /** Gives the memory of the dialogue back; the conversation can go on, from its first token. */
+  release(): void {
+    this.#decoder?.release();
+    this.#decoder = undefined;
+  }
+
+  #prompt(): number[] {
+    const { text } = this.#template.render(this.#messages, "dialogue", {
+      addGenerationPrompt: true,
+      tools: this.options.tools,
+    });
+    // The template has written BOS and the like itself.
+    return this.tokenizer.encode(text, { addSpecialTokens: false });
+  }
+
+  #limit(promptLength: number): number {
+    const { maxPositions } = this.model.config;
+    if (promptLength < maxPositions) {
+      return Math.min(this.options.maxNewTokens ?? 512, maxPositions - promptLength);
+    }
+    throw new UserError(
+      `the dialogue has ${promptLength} tokens and leaves no room for an answer in the model's ` +
+        `${maxPositions} positions`,
+      "begin a new one, or shorten it",
+    );
+  }
+}
+
+/** Ids that end a text of this model, by whatever names them. */
+export function stopTokens(model: ChatModel, tokenizer: Tokenizer): number[] {
+  const { generation, config } = model;
+  const ids = [generation.eosTokenIds, config.eosTokenId ?? [], tokenizer.eosTokenId ?? []];
+  return [...new Set(ids.flat())];
+}
+
+/**
+ * Sampling as given, and otherwise as the model asks for. One that does not ask to be sampled gives
+ * its likeliest tokens. The defaults of one that does are transformers'.
+ */
+export function chatSampling(
+  given: Partial<SamplingOptions>,
+  { doSample, temperature = 1, topP, topK = 50, repetitionPenalty }: GenerationConfig,
+): SamplingOptions {
+  const own = doSample ? { temperature, topP, topK } : { temperature: 0 };
+  return {
+    temperature: given.temperature ?? own.temperature,
+    topP: given.topP ?? own.topP,
+    topK: given.topK ?? own.topK,
+    repetitionPenalty: given.repetitionPenalty ?? repetitionPenalty,
+  };
+}
