@@ -3,6 +3,7 @@ import process from "node:process";
 import cliProgress from "cli-progress";
 import type { PlanEvent, StepEvent, TrainingEvent } from "../train/events.ts";
 import { formatBytes } from "./format.ts";
+import { describeRanks } from "./rank_table.ts";
 
 export interface ProgressOutput {
   readonly interactive: boolean;
@@ -29,6 +30,8 @@ export class Progress {
       case "plan":
         this.#steps = event.steps;
         return line(describePlan(event));
+      case "rank_advice":
+        return line(describeRanks(event));
       case "step":
         return this.#show.step(event);
       case "eval":

@@ -77,6 +77,34 @@ Deno.test("without a terminal: a line for what happens", () => {
   ]);
 });
 
+Deno.test("advised ranks: a line for each kind of projection", () => {
+  const matrix = (name: string, rank: number, energy: number) => ({
+    name: `model.layers.${rank}.${name}.weight`,
+    shape: name.endsWith("k_proj") ? [192, 576] : [576, 1536],
+    rank,
+    energy,
+  });
+  const [table] = lines((progress) =>
+    progress.handle({
+      type: "rank_advice",
+      share: 0.9,
+      matrices: [
+        ...[24, 8, 128].map((rank) => matrix("self_attn.k_proj", rank, 0.9 + rank / 1e4)),
+        ...[512, 520, 40, 512].map((rank) => matrix("mlp.down_proj", rank, rank > 99 ? 0.7 : 1)),
+      ],
+      bytes: { advised: 3 << 20, default_rank: 5 << 20 },
+    })
+  );
+  assertEquals(table.split("\n"), [
+    "ranks that keep 90% of the energy of the first gradients, over the layers:",
+    "                shape  least  median  most  kept",
+    "k_proj      192 x 576      8      24   128   90%",
+    "down_proj  576 x 1536     40     512   520   70%",
+    "gradients of 3 matrices are too flat: they get the most looked at",
+    "optimizer state and projections: 3.00 MiB, with the default rank for all 5.00 MiB",
+  ]);
+});
+
 Deno.test("without a terminal: a line a second at most, and the last step in any case", () => {
   const logged = lines((progress, at) => {
     progress.handle({ ...PLAN, resumed_step: 90 });

@@ -1,0 +1,28 @@
+/** What became of `--rank auto`, a line for each kind of projection. */
+import type { RankAdviceEvent } from "../train/events.ts";
+import { formatBytes, formatTable } from "./format.ts";
+
+export function describeRanks({ share, matrices, bytes }: RankAdviceEvent): string {
+  const kinds = Map.groupBy(matrices, ({ name }) => name.split(".").at(-2)!);
+  const rows = [...kinds].map(([kind, matrices]) => {
+    const ranks = matrices.map(({ rank }) => rank).sort((a, b) => a - b);
+    const [least, median, most] = [0, ranks.length >> 1, ranks.length - 1].map((i) => ranks[i]);
+    const kept = Math.min(...matrices.map(({ energy }) => energy));
+    const shape = matrices[0].shape.join(" x ");
+    return [kind, shape, `${least}`, `${median}`, `${most}`, percent(kept)];
+  });
+  // Shares are sums of float32: the last digits do not count.
+  const flat = matrices.filter(({ energy }) => energy < share - 1e-4).length;
+  return [
+    `ranks that keep ${percent(share)} of the energy of the first gradients, over the layers:`,
+    formatTable(["", "shape", "least", "median", "most", "kept"], rows),
+    ...(flat ? [`gradients of ${flat} matrices are too flat: they get the most looked at`] : []),
+    `optimizer state and projections: ${formatBytes(bytes.advised)}, ` +
+    `with the default rank for all ${formatBytes(bytes.default_rank)}`,
+  ].join("\n");
+}
+
+function percent(share: number): string {
+  // Down, for 89.96% is not 90%; but a share may be a float32's rounding short of it.
+  return `${Math.floor(1000 * share + 0.01) / 10}%`;
+}
