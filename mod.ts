@@ -39,6 +39,14 @@ export {
   LlamaForCausalLM,
   type LossAndGradients,
 } from "./src/inference/llama_for_causal_lm.ts";
+export {
+  type Answer,
+  chat,
+  type ChatModel,
+  type ChatOptions,
+  Conversation,
+} from "./src/inference/chat.ts";
+export type { Message } from "./src/data/instruct/example.ts";
 export type { GenerateOptions } from "./src/inference/generate.ts";
 export type {
   LogLikelihood,

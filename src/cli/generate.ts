@@ -91,6 +91,9 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
   try {
     const tokenizer = await tokenizerOf(options);
     const plain = prompt !== undefined && !chat;
+    if (plain && (options.system !== undefined || options.template !== "default")) {
+      throw new UserError("--system and --template need --chat: stdin alone is continued as it is");
+    }
     // Before weights are loaded, and perhaps downloaded, for nothing.
     if (!plain) chatTemplate(options.template, tokenizer);
     if (typed) io.log(`loading ${options.model}`);

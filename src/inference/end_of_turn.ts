@@ -23,7 +23,8 @@ export function endOfTurn(template: ChatTemplate, tokenizer: Tokenizer): EndOfTu
   const end = at < 0 ? "" : text.slice(at + said.length).trim();
   if (!end) return {};
   const [first, ...more] = tokenizer.encode(end, { addSpecialTokens: false });
-  const special = tokenizer.decode([first], { skipSpecialTokens: true }) === "";
+  const special = tokenizer.decode([first]) !== "" &&
+    tokenizer.decode([first], { skipSpecialTokens: true }) === "";
   if (special || !more.length) return { token: first };
   return { text: end.split("\n")[0] };
 }
