@@ -24,10 +24,9 @@ import type { WeightFile } from "./weight_file.ts";
 /** Host memory that a block of rows may take. */
 const BLOCK_BYTES = 8 << 20;
 
-/** What matrices pass through on their way to being quantised. */
+/** What matrices pass through, some rows at a time, on their way to being quantised. */
 export interface LoadWorkspace {
-  /** float32: the largest INT8 matrix, whose groups straddle rows, or some rows of an NF4 one. */
-  readonly source: Tensor;
+  readonly source: Tensor; // float32
   readonly nf4?: Nf4Workspace;
 }
 
@@ -40,10 +39,11 @@ export function createLoadWorkspace(
   const quantised = all.map(({ weight }) => weight)
     .filter(({ dtype }) => dtype === "int8" || dtype === "nf4");
   if (!quantised.length) return undefined;
-  const elements = Math.max(...quantised.map((weight) => {
-    const rows = rowsOf(weight.shape);
-    return weight.stride * (weight.dtype === "nf4" ? Math.min(rows, rowsOfBlock(weight)) : rows);
-  }));
+  const elements = Math.max(
+    ...quantised.map((weight) =>
+      weight.stride * Math.min(rowsOf(weight.shape), rowsOfBlock(weight))
+    ),
+  );
   const shapes = quantised.filter(({ dtype }) => dtype === "nf4").map(({ shape }) => shape);
   const nf4 = shapes.length ? createNf4Workspace(allocator, shapes) : undefined;
   if (scratch && scratch.byteLength >= 4 * elements) return { source: scratch, nf4 };
@@ -131,26 +131,24 @@ async function loadParameter(
   { name, shape, weight }: Parameter,
   workspace: LoadWorkspace | undefined,
 ): Promise<void> {
-  const pass = new KernelPass(gpu);
-  if (weight.dtype === "int8") {
-    const source = viewAs(workspace!.source, name, shape);
-    await uploadRows(gpu, file, name, source);
-    groupQuantize(pass, { source, target: weight });
-    pass.submit();
-  } else if (weight.dtype === "nf4") {
-    const nf4 = workspace!.nf4!, columns = columnsOf(shape);
-    for (const [start, end] of rowBlocks(weight)) {
-      const source = viewAs(workspace!.source, name, [end - start, columns]);
-      const values = await file.readFloat32(name, start * columns, (end - start) * columns);
-      gpu.write(source, packTensor(source, values));
-      nf4QuantizeRows(pass, nf4, { source, target: weight, row: start });
-      pass.submit();
-    }
-    nf4QuantizeConstants(pass, nf4, { target: weight });
-    pass.submit();
-  } else {
-    await uploadRows(gpu, file, name, weight);
+  if (weight.dtype !== "int8" && weight.dtype !== "nf4") {
+    return await uploadRows(gpu, file, name, weight);
   }
+  const pass = new KernelPass(gpu), columns = columnsOf(shape);
+  const { source: scratch, nf4 } = workspace!;
+  for (const [start, end] of rowBlocks(weight)) {
+    const source = viewAs(scratch, name, [end - start, columns]);
+    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
+    gpu.write(source, packTensor(source, values));
+    if (weight.dtype === "int8") {
+      groupQuantize(pass, { source, target: rowRange(weight, start, end) });
+    } else {
+      nf4QuantizeRows(pass, nf4!, { source, target: weight, row: start });
+    }
+    pass.submit();
+  }
+  if (weight.dtype === "nf4") nf4QuantizeConstants(pass, nf4!, { target: weight });
+  pass.submit();
 }
 
 async function uploadRows(
@@ -167,20 +165,40 @@ async function uploadRows(
   }
 }
 
-/** Writes the parameters as safetensors, dequantised, in the order the file needs them. */
+/**
+ * Writes the parameters as safetensors, dequantised. What was not trained comes from the `original`
+ * where there is one: it has not lost what quantisation takes.
+ */
 export async function saveWeights(
   gpu: Gpu,
   parameters: LlamaParameters,
   directory: string,
   dtype: "bfloat16" | "float32",
+  original?: WeightFile,
 ): Promise<void> {
-  const entries = parameters.all.map(({ name, shape, weight }): SafetensorsEntry => ({
+  const entries = parameters.all.map(({ name, shape, weight, trainable }): SafetensorsEntry => ({
     name,
     shape,
     dtype: dtype === "bfloat16" ? "BF16" : "F32",
-    data: exported(gpu, weight, dtype),
+    data: trainable || !original
+      ? exported(gpu, weight, dtype)
+      : copied(original, name, weight, dtype),
   }));
   await writeSafetensorsSharded(directory, entries, { metadata: { format: "pt" } });
+}
+
+/** The same of a parameter in the file that it was read from. */
+async function* copied(
+  file: WeightFile,
+  name: string,
+  weight: Tensor,
+  dtype: "bfloat16" | "float32",
+): AsyncGenerator<Uint8Array> {
+  const columns = columnsOf(weight.shape);
+  for (const [start, end] of rowBlocks(weight)) {
+    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
+    yield fromFloat32(dtype === "float32" ? "F32" : "BF16", values);
+  }
 }
 
 /** The values of a parameter as they lie in a file, a block of rows at a time. */
@@ -209,7 +227,7 @@ async function unpacker(
     : (block, bytes) => dequantize(block, bytes, new Float32Array(buffer));
 }
 
-/** Ranges of rows of at most {@link BLOCK_BYTES} in float32, or {@link BLOCK_STEP} rows. */
+/** Ranges of rows of about {@link BLOCK_BYTES} in float32. */
 function* rowBlocks(tensor: Tensor): Generator<[number, number]> {
   const rows = tensor.shape.length === 1 ? 1 : rowsOf(tensor.shape);
   const block = rowsOfBlock(tensor);
@@ -219,7 +237,10 @@ function* rowBlocks(tensor: Tensor): Generator<[number, number]> {
 /** At this many rows of any matrix a binding, and a block of NF4, may begin. */
 const BLOCK_STEP = 64;
 
-function rowsOfBlock({ stride }: Tensor): number {
+/** Rows of a block: it must not end inside a group. */
+function rowsOfBlock({ stride, groupSize = 1 }: Tensor): number {
+  let step = BLOCK_STEP;
+  while ((step * stride) % groupSize !== 0) step += BLOCK_STEP;
   const rows = Math.floor(BLOCK_BYTES / (4 * stride));
-  return Math.max(BLOCK_STEP, rows - rows % BLOCK_STEP);
+  return Math.max(step, rows - rows % step);
 }

@@ -11,7 +11,7 @@ import {
 } from "./hf_config.ts";
 import { isHubSpec, resolveModel, resolveTokenizer } from "./hub.ts";
 import { copyModelFiles, readRawConfig } from "./model_files.ts";
-import { isGgufPath } from "./open_weights.ts";
+import { isGgufPath, openWeights } from "./open_weights.ts";
 import { saveWeights } from "./pretrained.ts";
 import { Safetensors } from "./safetensors.ts";
 import type { WeightFile } from "./weight_file.ts";
@@ -62,7 +62,8 @@ export async function savePretrained(
   folder: string,
   { config, dtype, path }: SavedModel,
 ): Promise<void> {
-  await saveWeights(gpu, parameters, folder, dtype);
+  using original = await openWeights(path);
+  await saveWeights(gpu, parameters, folder, dtype, original);
   await writeModelFiles(folder, { config, dtype, path });
 }
 
