@@ -47,7 +47,9 @@ export interface PlanEvent {
   readonly steps: number;
   /** The step of the checkpoint that the run goes on from; 0 at its start. */
   readonly resumed_step: number;
+  /** Of the run, or of the look at the first gradients before it (`--rank auto`) if that is more. */
   readonly planned_peak_bytes: number;
+  /** Of the run. */
   readonly by_purpose: Readonly<Record<Purpose, number>>;
   readonly adapter: string;
 }
