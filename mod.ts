@@ -1,7 +1,7 @@
 /**
  * Trains LLaMA-family language models on the GPU that is there, through WebGPU.
  *
- * @example
+ * @example Pre-train
  * ```ts
  * import { Gpu, pretrainOptions, Trainer } from "./mod.ts";
  *
@@ -18,6 +18,17 @@
  * }
  * ```
  *
+ * @example Fine-tune, and talk to the result
+ * ```ts
+ * const options = finetuneOptions.parse({
+ *   model: "hf:HuggingFaceTB/SmolLM2-135M-Instruct",
+ *   data: ["alpaca.json"],
+ *   output: "runs/alpaca",
+ * });
+ * for await (const event of (await Trainer.finetune(gpu, options)).run()) console.log(event);
+ * const model = await LlamaForCausalLM.fromPretrained("runs/alpaca/model", { gpu });
+ * ```
+ *
  * @module
  */
 export { GpuError, OutOfMemoryError, ShapeError, UserError } from "./src/gpu/errors.ts";
@@ -27,9 +38,23 @@ export type { Purpose } from "./src/gpu/tensor.ts";
 export { CONSUMER_CARD, type Machine, machineOf } from "./src/kernels/machine.ts";
 export { type LlamaConfig, parameterCount, PRESETS } from "./src/model/config.ts";
 export { loadTokenizer, TextStream, type Tokenizer } from "./src/data/tokenizer.ts";
-export { type Batch, BatchStream, type DataOptions } from "./src/data/batches.ts";
+export { type Batch, type BatchSource, BatchStream, type DataOptions } from "./src/data/batches.ts";
+export { type InstructOptions, InstructStream } from "./src/data/instruct/stream.ts";
+export { preview, type PreviewOptions } from "./src/data/instruct/preview.ts";
+export { chatTemplate, TEMPLATE_NAMES } from "./src/data/instruct/templates.ts";
+export { exportGguf, type ExportOptions } from "./src/formats/gguf/export.ts";
+export { GgufFile } from "./src/formats/gguf/gguf_file.ts";
 export { readLlamaConfig, writeHfConfig } from "./src/formats/hf_config.ts";
+export {
+  type DownloadEvent,
+  type HubOptions,
+  resolveModel,
+  setHubDefaults,
+} from "./src/formats/hub.ts";
+export { mergeAdapter, type MergeOptions, type MergeResult } from "./src/formats/merge.ts";
+export { openPretrained, type PretrainedModel } from "./src/formats/pretrained_model.ts";
 export { Safetensors, writeSafetensors } from "./src/formats/safetensors.ts";
+export type { WeightFile } from "./src/formats/weight_file.ts";
 export type { Evaluation } from "./src/eval/perplexity.ts";
 export { evaluateTask, type TaskOptions, type TaskResult } from "./src/eval/evaluate_task.ts";
 export type { Task } from "./src/eval/task.ts";
@@ -54,6 +79,9 @@ export type {
   LogLikelihoodRequest,
 } from "./src/inference/log_likelihood.ts";
 export type * from "./src/train/events.ts";
+export { openExamples } from "./src/train/finetune_data.ts";
+export { type FinetuneOptions, finetuneOptions } from "./src/train/finetune_options.ts";
+export { openBase } from "./src/train/finetune_recipe.ts";
 export { resolveConfig, trainingShape } from "./src/train/method.ts";
 export {
   type MemoryOptions,
