@@ -204,18 +204,21 @@ for (
       optimizer: "adamw",
       weightQuant: false,
       projQuant: false,
+      embeddingQuant: false,
       trainEmbeddings: true,
     }],
     ["llama3_full_sft in 8 bits", "finetuning_type: full\noptim: adamw_bnb_8bit\n", {
       optimizer: "adamw8bit",
       weightQuant: false,
       projQuant: false,
+      embeddingQuant: false,
       trainEmbeddings: true,
     }],
     ["llama3_lora_sft", "finetuning_type: lora\nlora_rank: 8\nlora_target: all\n", {
       optimizer: "lora",
       weightQuant: false,
       projQuant: false,
+      embeddingQuant: false,
     }],
     [
       "llama3_lora_sft of some",
@@ -225,6 +228,7 @@ for (
         optimizer: "lora",
         weightQuant: false,
         projQuant: false,
+        embeddingQuant: false,
         loraRank: 4,
         loraAlpha: 9,
         loraDropout: 0.1,
@@ -235,7 +239,7 @@ for (
       "llama3_qlora",
       "quantization_bit: 4\nquantization_method: bitsandbytes  # choices: [bitsandbytes, hqq]\n" +
       "quantization_type: nf4\ndouble_quantization: true\nfinetuning_type: lora\n",
-      { optimizer: "qlora", weightQuant: false, projQuant: false },
+      { optimizer: "qlora", weightQuant: false, projQuant: false, embeddingQuant: false },
     ],
     [
       "galore",
@@ -246,6 +250,7 @@ for (
         optimizer: "galore_adamw",
         weightQuant: false,
         projQuant: false,
+        embeddingQuant: false,
         rank: 128,
         galoreScale: 2,
         updateProjGap: 50,
@@ -256,6 +261,7 @@ for (
       optimizer: "galore_adamw8bit",
       weightQuant: false,
       projQuant: false,
+      embeddingQuant: false,
       trainEmbeddings: true,
     }],
     [
@@ -334,6 +340,7 @@ for (
       optimizer: "galore_adamw8bit",
       weightQuant: false,
       projQuant: false,
+      embeddingQuant: false,
     }],
   ] as const
 ) {
