@@ -1,12 +1,11 @@
 /** `finetune`: a pre-trained model on examples. */
 import { preview } from "../data/instruct/preview.ts";
-import { Gpu } from "../gpu/gpu.ts";
 import { openExamples, reportText } from "../train/finetune_data.ts";
 import { type FinetuneOptions, finetuneOptions } from "../train/finetune_options.ts";
 import { openBase } from "../train/finetune_recipe.ts";
 import { Trainer } from "../train/trainer.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { Progress } from "./progress.ts";
+import { runTraining } from "./training.ts";
 
 export const finetune: Command = {
   name: "finetune",
@@ -24,19 +23,7 @@ export const finetune: Command = {
 
 async function run(options: FinetuneOptions, io: Io): Promise<number> {
   if (options.preview) return await showPreview(options, io);
-  const gpu = await Gpu.open();
-  const progress = new Progress(io);
-  try {
-    const trainer = await Trainer.finetune(gpu, options);
-    for await (const event of trainer.run({ signal: io.signal })) {
-      progress.handle(event);
-      io.event(event);
-    }
-  } finally {
-    progress.stop();
-    gpu.close();
-  }
-  return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+  return await runTraining((gpu) => Trainer.finetune(gpu, options), io);
 }
 
 /** What the model would learn, without a GPU. */

@@ -1,9 +1,8 @@
 /** `pretrain`: a model from scratch. */
-import { Gpu } from "../gpu/gpu.ts";
 import { type PretrainOptions, pretrainOptions } from "../train/options.ts";
 import { Trainer } from "../train/trainer.ts";
-import { type Command, EXIT, type Io } from "./command.ts";
-import { Progress } from "./progress.ts";
+import type { Command, Io } from "./command.ts";
+import { runTraining } from "./training.ts";
 
 export const pretrain: Command = {
   name: "pretrain",
@@ -18,18 +17,6 @@ export const pretrain: Command = {
   run,
 };
 
-async function run(options: PretrainOptions, io: Io): Promise<number> {
-  const gpu = await Gpu.open();
-  const progress = new Progress(io);
-  try {
-    const trainer = await Trainer.create(gpu, options);
-    for await (const event of trainer.run({ signal: io.signal })) {
-      progress.handle(event);
-      io.event(event);
-    }
-  } finally {
-    progress.stop();
-    gpu.close();
-  }
-  return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+function run(options: PretrainOptions, io: Io): Promise<number> {
+  return runTraining((gpu) => Trainer.create(gpu, options), io);
 }
