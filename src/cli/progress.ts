@@ -142,8 +142,11 @@ function figures(event: StepEvent) {
 }
 
 function describePlan(plan: PlanEvent): string {
+  const count = (value: number) => value.toLocaleString("en-GB");
+  const { parameters, trained_parameters: trained } = plan;
+  const part = trained === parameters ? "" : `${count(trained)} trained, `;
   const from = plan.resumed_step ? `from step ${plan.resumed_step} on, ` : "";
-  return `${plan.parameters.toLocaleString("en-GB")} parameters, ${from}${plan.steps} steps, ` +
+  return `${count(parameters)} parameters, ${part}${from}${plan.steps} steps, ` +
     `${formatBytes(plan.planned_peak_bytes)} of GPU memory, on ${plan.adapter}`;
 }
 
