@@ -79,14 +79,14 @@ trainingTest(
 
       const file = join(model, "messages.json"), whole = join(model, "request.json");
       await Deno.writeTextFile(file, JSON.stringify(HELLO));
-      const system = { role: "system", content: "Be brief." };
+      const system = { role: "system", content: "Speak plainly." };
       await Deno.writeTextFile(whole, JSON.stringify({ messages: [system, ...HELLO] }));
       const json = async (...args: string[]) =>
         JSON.parse((await run([...base, "--json", ...args])).out);
       assertEquals(await json("--messages", file), answer);
       assertEquals(
         await json("--messages", whole),
-        await json("--chat", "--prompt", "Hello", "--system", "Be brief."),
+        await json("--chat", "--prompt", "Hello", "--system", "Speak plainly."),
       );
       assert((await json("--messages", file, "--template", "llama3")).text !== answer.text);
 

@@ -1,8 +1,17 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 
 const SCRIPT = `
-  import { interruption } from "${new URL("../../src/cli/interruption.ts", import.meta.url)}";
+  import { interruption, takeInterrupts } from "${new URL(
+  "../../src/cli/interruption.ts",
+  import.meta.url,
+)}";
   const signal = interruption();
+  if (Deno.args[0] === "take") {
+    await new Promise((resolve) => {
+      const giveBack = takeInterrupts(() => resolve(giveBack()));
+      console.log("taken");
+    });
+  }
   const alive = setInterval(() => {}, 1000);
   console.log("ready");
   await new Promise((resolve) => signal.addEventListener("abort", resolve));
@@ -45,4 +54,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 Deno.test("a second SIGINT does not wait", async () => {
   const { code } = await interrupted("hang", { ready: "SIGINT", saved: "SIGINT" });
   assertEquals(code, 130);
+});
+
+Deno.test("a command may take SIGINT for something else, and give it back", async () => {
+  const { code, out } = await interrupted("take", { taken: "SIGINT", ready: "SIGINT" });
+  assertEquals([code, out], [130, "taken\nready\nsaved\n"]);
 });

@@ -64,7 +64,7 @@ gpuTest(
   "at each turn only what is new is run, and the answers are those of fresh runs",
   (gpu) =>
     withChat(gpu, {}, async ({ model, tokenizer, passes }) => {
-      const options = { system: "Be brief.", maxNewTokens: 9 };
+      const options = { system: "Speak plainly.", maxNewTokens: 9 };
       const conversation = new Conversation(model, tokenizer, options);
       const questions = ["Who is there?", "Nay, answer me", "naïve 漢"];
       let known = 0;
@@ -86,7 +86,7 @@ gpuTest(
         known = whole;
       }
       conversation.reset();
-      assertEquals(conversation.messages, [{ role: "system", content: "Be brief." }]);
+      assertEquals(conversation.messages, [{ role: "system", content: "Speak plainly." }]);
       await all(conversation.send(questions[0]));
       conversation.release();
     }),
