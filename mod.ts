@@ -90,5 +90,5 @@ export {
   pretrainOptions,
 } from "./src/train/options.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
-export { Trainer } from "./src/train/trainer.ts";
+export { type Preparing, Trainer } from "./src/train/trainer.ts";
 export { readConfigFile } from "./src/cli/config_file.ts";

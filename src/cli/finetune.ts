@@ -23,7 +23,7 @@ export const finetune: Command = {
 
 async function run(options: FinetuneOptions, io: Io): Promise<number> {
   if (options.preview) return await showPreview(options, io);
-  return await runTraining((gpu) => Trainer.finetune(gpu, options), io);
+  return await runTraining((gpu, preparing) => Trainer.finetune(gpu, options, preparing), io);
 }
 
 /** What the model would learn, without a GPU. */

@@ -1,7 +1,7 @@
 /** How a run looks to people: a bar on a terminal, lines elsewhere; always on stderr. */
 import process from "node:process";
 import cliProgress from "cli-progress";
-import type { PlanEvent, StepEvent, TrainingEvent } from "../train/events.ts";
+import type { PlanEvent, PreparationEvent, StepEvent, TrainingEvent } from "../train/events.ts";
 import { formatBytes } from "./format.ts";
 import { describeRanks } from "./rank_table.ts";
 
@@ -13,20 +13,30 @@ export interface ProgressOutput {
 /** Where there is no bar to redraw, a line at most this often is enough for a log. */
 const LINE_INTERVAL_MS = 1000;
 
+/** Preparations that take longer than this are told of, and again as often. */
+const PREPARATION_INTERVAL_MS = 5000;
+
 /** Shows the events of a run; call `stop` when it ends, however it ends. */
 export class Progress {
   readonly #show: { step(event: StepEvent): void; line(text: string): void; stop(): void };
   #steps = 0;
+  #preparing: string | undefined;
+  #told = 0;
 
   /** `now` is the clock, in ms. */
-  constructor(output: ProgressOutput, now: () => number = () => performance.now()) {
+  constructor(
+    output: ProgressOutput,
+    private readonly now: () => number = () => performance.now(),
+  ) {
     const steps = () => this.#steps;
     this.#show = output.interactive ? new Bar(steps) : new Lines(output, steps, now);
   }
 
-  handle(event: TrainingEvent): void {
+  handle(event: TrainingEvent | PreparationEvent): void {
     const line = (text: string) => this.#show.line(text);
     switch (event.type) {
+      case "preparation":
+        return this.#prepare(event);
       case "plan":
         this.#steps = event.steps;
         return line(describePlan(event));
@@ -60,6 +70,15 @@ export class Progress {
 
   stop(): void {
     this.#show.stop();
+  }
+
+  /** What is quickly done is not worth a line. */
+  #prepare({ what, share, count }: PreparationEvent): void {
+    if (what !== this.#preparing) [this.#preparing, this.#told] = [what, this.now()];
+    if (this.now() - this.#told < PREPARATION_INTERVAL_MS) return;
+    this.#told = this.now();
+    const done = share === undefined ? `${count}` : `${Math.floor(100 * share)}%`;
+    this.#show.line(`${what}: ${done}`);
   }
 }
 

@@ -94,6 +94,19 @@ export interface RankAdviceEvent {
   readonly bytes: { readonly advised: number; readonly default_rank: number };
 }
 
+/** Before the run tells anything: what takes a while, and how much of it is done. */
+export interface PreparationEvent {
+  readonly type: "preparation";
+  readonly what: "encoding examples" | "loading weights" | "looking at first gradients";
+  /** 0 to 1, where the end is known. */
+  readonly share?: number;
+  /** Examples so far, where it is not. */
+  readonly count?: number;
+}
+
+/** Told of preparations as they go on. */
+export type OnPreparation = (event: PreparationEvent) => void;
+
 /** The last event: all steps done, or stopped early and saved. */
 export interface DoneEvent {
   readonly type: "done";

@@ -5,12 +5,13 @@ import { type InstructReport, skippedText } from "../data/instruct/report.ts";
 import { kindOfData } from "../data/instruct/sources.ts";
 import { type InstructPosition, InstructStream } from "../data/instruct/stream.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
+import type { OnPreparation } from "./events.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { TrainingData } from "./recipe.ts";
 import { UserError } from "../gpu/errors.ts";
 
 export interface FinetuneData {
-  open(position?: unknown): Promise<TrainingData>;
+  open(position?: unknown, onPreparation?: OnPreparation): Promise<TrainingData>;
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
 }
 
@@ -45,9 +46,11 @@ async function instructData(
 ): Promise<FinetuneData> {
   const shared = await instructOptions(options, tokenizer, vocabSize);
   return {
-    async open(position) {
+    async open(position, onPreparation) {
       const batches = await InstructStream.open({
         ...shared,
+        onProgress: ({ examples: count }) =>
+          onPreparation?.({ type: "preparation", what: "encoding examples", count }),
         split: "train",
         repeat: true,
         position: position as InstructPosition | undefined,

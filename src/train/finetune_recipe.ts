@@ -4,6 +4,7 @@ import { join } from "@std/path";
 import { checkTokenizer } from "../data/check_tokenizer.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { isHubSpec, parseHubSpec } from "../formats/hub_spec.ts";
 import { saveAdapter } from "../formats/peft.ts";
 import { loadWeights } from "../formats/pretrained.ts";
 import {
@@ -34,9 +35,13 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     evaluateFirst: true,
     openData: data.open,
     openEvaluation: data.openEvaluation,
-    async start(gpu, { model, load }) {
+    async start(gpu, { model, load }, onPreparation) {
       using source = await openPretrained(path);
-      await loadWeights(gpu, model.parameters, source.weights, { workspace: load });
+      await loadWeights(gpu, model.parameters, source.weights, {
+        workspace: load,
+        onProgress: (share) =>
+          onPreparation?.({ type: "preparation", what: "loading weights", share }),
+      });
       initializeAdapters(gpu, model.parameters, options.seed);
     },
     save: (gpu, training) => save(gpu, training, { options, config, tokenizer, path }),
@@ -75,8 +80,13 @@ async function save(
   const adapters = model.parameters.all.some(({ kind }) => kind === "adapter");
   const folder = join(output, adapters ? "adapter" : "model");
   await Deno.mkdir(folder, { recursive: true });
-  if (adapters) await saveAdapter(gpu, model.parameters, folder, { ...options, base: path });
-  else await savePretrained(gpu, model.parameters, folder, { config, dtype: options.dtype, path });
+  if (adapters) {
+    await saveAdapter(gpu, model.parameters, folder, { ...options, base: baseName(options, path) });
+  } else {await savePretrained(gpu, model.parameters, folder, {
+      config,
+      dtype: options.dtype,
+      path,
+    });}
   await tokenizer.save(folder);
   // Whoever talks to the model must speak as its training did.
   if (template !== "default") {
@@ -84,4 +94,10 @@ async function save(
     await Deno.writeTextFile(join(folder, "chat_template.jinja"), source);
   }
   return folder;
+}
+
+/** What peft is told of the base model: its name on the hub, or where it lies. */
+function baseName({ model }: FinetuneOptions, path: string): string {
+  if (!isHubSpec(model)) return path;
+  return parseHubSpec(model, "model").name;
 }

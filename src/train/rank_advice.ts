@@ -26,7 +26,7 @@ import {
   type SpectrumWorkspace,
 } from "../optim/rank_advice.ts";
 import { buildTraining, type Training, type TrainingShape } from "./build.ts";
-import type { RankAdviceEvent } from "./events.ts";
+import type { OnPreparation, RankAdviceEvent } from "./events.ts";
 import { planMemory } from "./plan.ts";
 import type { Recipe } from "./recipe.ts";
 import { forwardAndBack } from "./step.ts";
@@ -58,6 +58,7 @@ export interface AdviceOptions {
   readonly batches?: number;
   /** Directions that are looked at; 512, or the default rank if it is larger. */
   readonly directions?: number;
+  readonly onPreparation?: OnPreparation;
 }
 
 /** A recipe with ranks of its matrices. */
@@ -73,7 +74,8 @@ export function withRanks(recipe: Recipe, ranks: Readonly<Record<string, number>
 export async function adviseRanks(
   gpu: Gpu,
   recipe: Recipe,
-  { share, limit, batches = BATCHES, directions = defaultDirections(recipe) }: AdviceOptions,
+  { share, limit, batches = BATCHES, directions = defaultDirections(recipe), onPreparation }:
+    AdviceOptions,
 ): Promise<RankAdvice> {
   const { config, shape } = recipe, machine = machineOf(gpu);
   const build = (allocator: Allocator, slots: number) =>
@@ -85,8 +87,8 @@ export async function adviseRanks(
     const probe = build(scope, slots);
     await gpu.check();
     uploadRope(gpu, probe.training.model);
-    await recipe.start(gpu, probe.training);
-    const curves = await firstCurves(gpu, recipe, probe, batches);
+    await recipe.start(gpu, probe.training, onPreparation);
+    const curves = await firstCurves(gpu, recipe, probe, { batches, onPreparation });
     const matrices = probe.matrices.map(({ name, shape }) => ({
       name,
       shape,
@@ -170,7 +172,7 @@ async function firstCurves(
   gpu: Gpu,
   recipe: Recipe,
   { training, matrices, spectrum }: Probe,
-  batches: number,
+  { batches, onPreparation }: Pick<AdviceOptions, "onPreparation"> & { batches: number },
 ): Promise<Map<string, Float64Array[]>> {
   const { optimizer, losses, model } = training;
   const curves = new Map<string, Float64Array[]>(matrices.map(({ name }) => [name, []]));
@@ -196,6 +198,8 @@ async function firstCurves(
           const place = { name, shape: sidesOf(shape), slot };
           const curve = await readEnergyCurve(gpu, spectrum, place);
           if (curve) curves.get(name)!.push(curve);
+          const share = (step * matrices.length + start + slot + 1) / (batches * matrices.length);
+          onPreparation?.({ type: "preparation", what: "looking at first gradients", share });
         }
       }
     }

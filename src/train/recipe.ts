@@ -4,6 +4,7 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { Training, TrainingShape } from "./build.ts";
+import type { OnPreparation } from "./events.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { PretrainOptions } from "./options.ts";
 
@@ -44,11 +45,11 @@ export interface Recipe {
   /** Whether the model is worth an evaluation before its first step. */
   readonly evaluateFirst: boolean;
   /** Opens the training data, at the place that a checkpoint noted. */
-  openData(position?: unknown): Promise<TrainingData>;
+  openData(position?: unknown, onPreparation?: OnPreparation): Promise<TrainingData>;
   /** One pass over what is held out; undefined when nothing is. */
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
   /** Writes the weights that a fresh run starts from. */
-  start(gpu: Gpu, training: Training): Promise<void>;
+  start(gpu: Gpu, training: Training, onPreparation?: OnPreparation): Promise<void>;
   /** Writes the result below the output folder and returns where. */
   save(gpu: Gpu, training: Training): Promise<string>;
 }

@@ -27,7 +27,14 @@ import { uploadRope } from "../model/llama.ts";
 import { learningRate } from "../optim/schedules.ts";
 import { buildTraining, LOSS_RING, type Training } from "./build.ts";
 import { type Checkpoint, pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
-import type { PlanEvent, RankAdviceEvent, StepMetrics, Summary, TrainingEvent } from "./events.ts";
+import type {
+  OnPreparation,
+  PlanEvent,
+  RankAdviceEvent,
+  StepMetrics,
+  Summary,
+  TrainingEvent,
+} from "./events.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
@@ -46,6 +53,11 @@ interface PendingStep {
   readonly step: number;
   readonly lr: number;
   readonly targets: number;
+}
+
+export interface Preparing {
+  /** Told of what takes a while before the first event of {@link Trainer.run}. */
+  readonly onPreparation?: OnPreparation;
 }
 
 export class Trainer {
@@ -74,16 +86,28 @@ export class Trainer {
    * A pre-training run. Reads and checks everything, plans the memory, refuses what cannot fit,
    * then allocates and initialises, or restores a checkpoint. Faults are {@link UserError}s.
    */
-  static async create(gpu: Gpu, options: PretrainOptions): Promise<Trainer> {
-    return await Trainer.#prepare(gpu, await pretrainRecipe(options));
+  static async create(
+    gpu: Gpu,
+    options: PretrainOptions,
+    preparing: Preparing = {},
+  ): Promise<Trainer> {
+    return await Trainer.#prepare(gpu, await pretrainRecipe(options), preparing);
   }
 
   /** A fine-tuning run, as {@link create}; it starts from the weights of `options.model`. */
-  static async finetune(gpu: Gpu, options: FinetuneOptions): Promise<Trainer> {
-    return await Trainer.#prepare(gpu, await finetuneRecipe(options));
+  static async finetune(
+    gpu: Gpu,
+    options: FinetuneOptions,
+    preparing: Preparing = {},
+  ): Promise<Trainer> {
+    return await Trainer.#prepare(gpu, await finetuneRecipe(options), preparing);
   }
 
-  static async #prepare(gpu: Gpu, given: Recipe): Promise<Trainer> {
+  static async #prepare(
+    gpu: Gpu,
+    given: Recipe,
+    { onPreparation }: Preparing,
+  ): Promise<Trainer> {
     const { options, config } = given;
     const warnings = [...given.warnings];
     const checkpoint = await startingPoint(options, (message) => warnings.push(message));
@@ -91,13 +115,13 @@ export class Trainer {
     const auto = options.rank === "auto";
     let recipe = auto && state ? withRanks(given, state.shape.optimizer.ranks ?? {}) : given;
     if (checkpoint) assertSameRun(checkpoint.path, state!, recipe);
-    const data = await recipe.openData(state?.data);
+    const data = await recipe.openData(state?.data, onPreparation);
     warnings.push(...data.warnings);
     await makeOutput(options.output);
     const machine = machineOf(gpu);
     const limit = gpuMemoryLimit(gpu, options.gpuMemory);
     const advice = auto && !checkpoint
-      ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit })
+      ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })
       : undefined;
     recipe = advice?.recipe ?? recipe;
     const needed = assertFits(config, recipe.shape, machine, limit);
@@ -107,7 +131,7 @@ export class Trainer {
     await gpu.check();
     const trainer = new Trainer(gpu, recipe, plan, warnings, advice?.event, training, data);
     uploadRope(gpu, training.model);
-    await recipe.start(gpu, training);
+    await recipe.start(gpu, training, onPreparation);
     if (checkpoint) await trainer.#restore(checkpoint, state!);
     await gpu.check();
     return trainer;

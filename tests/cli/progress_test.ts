@@ -120,3 +120,18 @@ Deno.test("without a terminal: a line a second at most, and the last step in any
     "step 100/100",
   ]);
 });
+
+Deno.test("a preparation is told of when it takes long", () => {
+  let time = 0;
+  const lines: string[] = [];
+  const progress = new Progress(
+    { interactive: false, log: (line) => lines.push(line) },
+    () => time,
+  );
+  for (let second = 0; second <= 12; second++) {
+    time = 1000 * second;
+    progress.handle({ type: "preparation", what: "loading weights", share: second / 13 });
+  }
+  progress.handle({ type: "preparation", what: "encoding examples", count: 500 });
+  assertEquals(lines, ["loading weights: 38%", "loading weights: 76%"]);
+});
