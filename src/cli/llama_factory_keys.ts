@@ -25,6 +25,7 @@ export const RENAMED: Readonly<Record<string, string>> = {
   galore_update_interval: "updateProjGap",
   galore_scale: "galoreScale",
   output_dir: "output",
+  overwrite_output_dir: "overwriteOutput",
   save_total_limit: "keepCheckpoints",
   gradient_checkpointing: "activationCheckpointing",
 };
@@ -81,12 +82,6 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     predict_with_generate: [[false], "evaluation is by loss; `generate` writes answers"],
     adapter_name_or_path: [[], "merge the adapter into its model, and start from that"],
     create_new_adapter: [[false], "no adapter can be started from"],
-    eval_dataset: [[], "name the files of the examples: eval_data: [file.json]"],
-    overwrite_output_dir: [
-      [false],
-      "a folder that already holds a run is never overwritten: leave this out, and delete the " +
-      "folder, choose another, or go on with --resume auto",
-    ],
     fp16: [[false], "there is no training in float16: say bf16: true"],
     fp8: [[false], "there is no training in float8: say bf16: true"],
     upcast_layernorm: [[false], "norms have the format of dtype"],

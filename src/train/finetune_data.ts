@@ -60,7 +60,7 @@ async function instructData(
       return { batches, ...stepsOf(options, steps), warnings: reportText(batches.report, options) };
     },
     async openEvaluation() {
-      if (!options.evalData && options.evalShare === 0) return undefined;
+      if (!shared.evalData && options.evalShare === 0) return undefined;
       return await InstructStream.open({ ...shared, split: "eval", repeat: false });
     },
   };
@@ -71,11 +71,14 @@ async function instructOptions(
   tokenizer: Tokenizer,
   vocabSize: number,
 ) {
-  const { data, dataset, datasetDir, evalData, dataFormat, evalShare } = options;
+  const { data, dataset, datasetDir, evalData, evalDataset, dataFormat, evalShare } = options;
+  const named = async (names?: readonly string[]) =>
+    names ? await datasetSources(datasetDir, names) : [];
+  const evaluated = [...evalData ?? [], ...await named(evalDataset)];
   return {
     ...options,
-    data: [...data ?? [], ...dataset ? await datasetSources(datasetDir, dataset) : []],
-    evalData,
+    data: [...data ?? [], ...await named(dataset)],
+    evalData: evaluated.length ? evaluated : undefined,
     tokenizer,
     vocabSize,
     format: dataFormat === "auto" ? undefined : dataFormat,

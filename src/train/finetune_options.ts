@@ -19,6 +19,7 @@ import {
   onlyWith,
   optimizerField,
   optimizerFields,
+  overwriteRule,
   paths,
   quantisation,
   quantisesEmbeddings,
@@ -59,8 +60,10 @@ const dataFields = section("Data", {
     .meta({ value: "dir" }),
   evalData: paths().optional().describe("examples to evaluate on; then nothing is held back")
     .meta({ value: "file|dir|hf:…" }),
+  evalDataset: paths().optional().describe("the same by names of the dataset_info.json")
+    .meta({ value: "name" }),
   evalShare: z.number().min(0).max(0.5).default(0.05).describe(
-    "share of the examples held back for evaluation where there is no --eval-data; 0: none",
+    "share of the examples held back for evaluation where nothing is named to evaluate on; 0: none",
   ),
   maxSamples: count().optional().describe("use no more than the first n examples"),
   dataFormat: z.enum(DATA_FORMATS).default("auto").describe("layout of the examples"),
@@ -115,6 +118,7 @@ const finetuneRun = section("Run", {
 
 const rules: Rule[] = [
   ...methodRules,
+  overwriteRule,
   energyShareRule,
   warmupRule,
   ({ data, dataset }) =>

@@ -187,6 +187,9 @@ export const runFields = section("Run", {
   gpuMemory: z.number().positive().optional().describe(
     "GiB of GPU memory that the run may take; one that needs more is refused before it starts",
   ).meta({ value: "GiB", derived: "free memory with a software adapter, else no limit" }),
+  overwriteOutput: z.boolean().default(false).describe(
+    "where --output holds a run already, remove its checkpoints and start anew",
+  ),
   resume: z.string().min(1).optional().describe(
     "continue from a checkpoint; `auto`: from the newest whole one of --output, if any",
   ).meta({ value: "dir|auto" }),
@@ -222,7 +225,14 @@ export const warmupRule: Rule = ({ warmupSteps, steps }) =>
     }
     : undefined;
 
+/** To go on with a run and to remove it. */
+export const overwriteRule: Rule = ({ overwriteOutput, resume }) =>
+  overwriteOutput === true && resume !== undefined
+    ? { option: "overwriteOutput", message: `removes the run that --resume ${resume} goes on with` }
+    : undefined;
+
 const trainingRules: Rule[] = [
+  overwriteRule,
   knownPreset,
   ...methodRules,
   onlyWith("stochasticRound", ["q_galore_adamw8bit"], "stochastic rounding needs"),

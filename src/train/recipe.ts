@@ -14,6 +14,7 @@ export type RunOptions = Pick<
   | "model"
   | "output"
   | "resume"
+  | "overwriteOutput"
   | "evalEvery"
   | "saveEvery"
   | "keepCheckpoints"

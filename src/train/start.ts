@@ -5,15 +5,17 @@ import type { RunOptions } from "./recipe.ts";
 
 /** The checkpoint to go on from; refuses to start anew over one. */
 export async function startingPoint(
-  { output, resume }: RunOptions,
+  { output, resume, overwriteOutput }: RunOptions,
   warn: (message: string) => void,
 ): Promise<Checkpoint | undefined> {
   if (resume) return await findCheckpoint(output, resume, warn);
+  if (overwriteOutput) return undefined;
   const found = await findCheckpoint(output, "auto", warn);
   if (found) {
     throw new UserError(
       `${output} already holds a run: ${found.path}`,
-      "add --resume auto to go on with it, or choose another --output",
+      "add --resume auto to go on with it or --overwrite-output to remove it, or choose another " +
+        "--output",
     );
   }
 }

@@ -134,6 +134,8 @@ export class Trainer {
     await recipe.start(gpu, training, onPreparation);
     if (checkpoint) await trainer.#restore(checkpoint, state!);
     await gpu.check();
+    // Not before all that could fail has succeeded.
+    if (options.overwriteOutput) await pruneCheckpoints(options.output, 0);
     return trainer;
   }
 

@@ -286,18 +286,20 @@ Deno.test("LLaMA-Factory: what published examples have and is refused, is named"
   const text = `${MODEL}${METHOD}finetuning_type: full
 deepspeed: examples/deepspeed/ds_z3_config.json
 ${COMMON}
-overwrite_output_dir: true
+max_grad_norm: 1.0
 `;
   const faults = await faultsOf(text);
   assertEquals(faults.map((fault) => fault.split(": ").slice(0, 3).join(": ")), [
     "run.yaml:6: deepspeed: is not supported",
-    "run.yaml:42: overwrite_output_dir: must be false or left out, got true",
+    "run.yaml:42: max_grad_norm: must be 0 or left out, got 1",
   ]);
 });
 
 for (
   const [lines, expected] of [
     ["lr_scheduler_type: linear", { scheduler: "linear", minLrRatio: 0 }],
+    ["overwrite_output_dir: true", { overwriteOutput: true }],
+    ["eval_dataset: a, b", { evalDataset: ["a", "b"] }],
     ["lr_scheduler_type: cosine\nmin_lr_ratio: 0.2", { minLrRatio: 0.2 }],
     ["lr_scheduler_type: constant", { scheduler: "constant", warmupRatio: 0 }],
     ["lr_scheduler_type: constant_with_warmup\nwarmup_steps: 5", {
@@ -431,7 +433,6 @@ for (
     ["packing: false\nneat_packing: true", "true disagrees with packing on line 4"],
     ["dataset_dir: ONLINE", "dataset_dir: ONLINE is not supported"],
     ["adapter_name_or_path: a", "adapter_name_or_path: is not supported: merge"],
-    ["overwrite_output_dir: true", "overwrite_output_dir: must be false or left out, got true"],
     ["report_to: wandb", "report_to: must be none or left out, got wandb"],
     ["max_grad_norm: 1.0", "max_grad_norm: must be 0 or left out, got 1"],
     ["train_from_scratch: true", "train_from_scratch: must be false, got true"],

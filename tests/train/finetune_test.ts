@@ -174,3 +174,35 @@ trainingTest(
       );
     }),
 );
+
+trainingTest(
+  "a run is not begun over another unless that is asked for; data sets by name",
+  () =>
+    withDesk(async ({ options, folder }) => {
+      const columns = { prompt: "prompt", response: "completion" };
+      const entry = (file_name: string) => ({ file_name, formatting: "alpaca", columns });
+      const info = { colours: entry("train.jsonl"), others: entry("eval.jsonl") };
+      await Deno.writeTextFile(join(folder, "dataset_info.json"), JSON.stringify(info));
+      const named = { data: undefined, dataset: ["colours"], datasetDir: folder };
+      const change = {
+        ...named,
+        evalData: undefined,
+        evalDataset: ["others"],
+        template: "alpaca",
+        optimizer: "lora",
+        seqLen: 128,
+      };
+      const checkpoints = async () =>
+        (await Array.fromAsync(Deno.readDir(join(folder, "run")), ({ name }) => name))
+          .filter((name) => name.startsWith("checkpoint-"));
+      await runFinetuning(options("run", { ...change, steps: 3 }));
+      await assertRejects(
+        () => runFinetuning(options("run", { ...change, steps: 1 })),
+        UserError,
+        "already holds a run",
+      );
+      assertEquals(await checkpoints(), ["checkpoint-3"]);
+      await runFinetuning(options("run", { ...change, steps: 1, overwriteOutput: true }));
+      assertEquals(await checkpoints(), ["checkpoint-1"]);
+    }),
+);

@@ -55,6 +55,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     evalEvery: 1000,
     saveEvery: 1000,
     keepCheckpoints: 2,
+    overwriteOutput: false,
   });
 });
 
