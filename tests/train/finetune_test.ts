@@ -188,9 +188,9 @@ trainingTest(
         ...named,
         evalData: undefined,
         evalDataset: ["others"],
-        template: "alpaca",
+        template: "chatml",
         optimizer: "lora",
-        seqLen: 128,
+        seqLen: 160,
       };
       const checkpoints = async () =>
         (await Array.fromAsync(Deno.readDir(join(folder, "run")), ({ name }) => name))
