@@ -60,8 +60,9 @@ export function smallerAlternatives(
   if (!shape.activationCheckpointing) {
     add("--activation-checkpointing", { ...current, activationCheckpointing: true });
   }
-  if (shape.optimizer.embeddingAdamBits > shape.optimizer.adamBits) {
-    const optimizer = { ...current.optimizer, embeddingAdamBits: shape.optimizer.adamBits };
+  const { embeddingAdamBits, adamBits } = shape.optimizer;
+  if (shape.trained === "all" && embeddingAdamBits > adamBits) {
+    const optimizer = { ...current.optimizer, embeddingAdamBits: adamBits };
     add("--embedding-adam8bit", { ...current, optimizer });
   }
   for (let batch = shape.batchSize >> 1; batch >= 1; batch >>= 1) {
