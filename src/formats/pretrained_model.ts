@@ -1,4 +1,6 @@
 /** A pre-trained model on disk, in any of the formats that are read. */
+import { join } from "@std/path";
+import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
@@ -34,9 +36,21 @@ export async function openPretrained(spec: string): Promise<PretrainedModel> {
     const weights = await GgufFile.open(path);
     return { path, config: weights.config, weights, [Symbol.dispose]: () => weights.close() };
   }
+  await refuseAdapter(path);
   const config = await readLlamaConfig(path);
   const weights = await Safetensors.open(path);
   return { path, config, weights, [Symbol.dispose]: () => weights.close() };
+}
+
+/** An adapter's folder looks much like a model's. */
+async function refuseAdapter(path: string): Promise<void> {
+  const has = async (name: string) =>
+    (await Deno.stat(join(path, name)).catch(() => undefined))?.isFile;
+  if (!await has("adapter_config.json") || await has("config.json")) return;
+  throw new UserError(
+    `${path}: is an adapter, not a model`,
+    `give its model, and --adapter ${path}; or fold it in with \`merge\``,
+  );
 }
 
 /** The configuration of a model, or a config.json; of a hub's model no weights are downloaded. */

@@ -3,6 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { loadAdapter, readAdapterConfig, saveAdapter } from "../../src/formats/peft.ts";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
+import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import {
   Safetensors,
   type SafetensorsEntry,
@@ -45,6 +46,12 @@ async function read(change: Record<string, unknown>): Promise<LoraShape & { base
 async function refused(change: Record<string, unknown>, message: string): Promise<void> {
   await assertRejects(() => read(change), UserError, message);
 }
+
+Deno.test("an adapter given as a model is told from one", () =>
+  withFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, "adapter_config.json"), JSON.stringify(PLAIN));
+    await assertRejects(() => openPretrained(folder), UserError, "is an adapter, not a model");
+  }));
 
 Deno.test("rank, alpha and base of a configuration", async () => {
   const targets = ["q_proj", "v_proj"] as const;
