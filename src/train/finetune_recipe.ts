@@ -2,6 +2,7 @@
 import { join } from "@std/path";
 
 import { checkTokenizer } from "../data/check_tokenizer.ts";
+import { withoutGenerationMarks } from "../data/instruct/chat_template.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { isHubSpec, parseHubSpec } from "../formats/hub_spec.ts";
@@ -91,7 +92,9 @@ async function save(
   // Whoever talks to the model must speak as its training did.
   if (template !== "default") {
     const { source } = chatTemplate(template, tokenizer);
-    await Deno.writeTextFile(join(folder, "chat_template.jinja"), source);
+    // Readers other than transformers stop at its marks.
+    const plain = withoutGenerationMarks(source);
+    await Deno.writeTextFile(join(folder, "chat_template.jinja"), plain);
   }
   return folder;
 }

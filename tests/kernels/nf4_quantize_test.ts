@@ -5,7 +5,12 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { nf4ConstantWords, rowRange, type Tensor } from "../../src/gpu/tensor.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { createNf4Workspace, nf4Quantize } from "../../src/kernels/nf4_quantize.ts";
+import {
+  createNf4Workspace,
+  nf4Quantize,
+  nf4QuantizeConstants,
+  nf4QuantizeRows,
+} from "../../src/kernels/nf4_quantize.ts";
 import { nf4Codes, nf4Dequantize } from "../../src/quant/nf4.ts";
 import { withoutPadding, withPadding } from "../oracles/group_quantize.ts";
 import {
@@ -158,6 +163,28 @@ gpuTest("nf4_quantize walks ranges of 8,388,608 elements", async (gpu) => {
     rtol: 0,
   });
   [source, target, workspace.absmaxes].forEach((each) => gpu.release(each));
+});
+
+gpuTest("nf4_quantize: a matrix in parts has the bytes of the whole", async (gpu) => {
+  const shape = [200, 172], values = randomNormal(200 * 172, 6, 0.02);
+  const source = upload(gpu, "source", shape, values);
+  const whole = nf4(gpu, shape), parts = nf4(gpu, shape);
+  const workspace = createNf4Workspace(gpu, [shape]);
+  runPass(gpu, (pass) => {
+    nf4Quantize(pass, workspace, { source, target: whole });
+    for (const [row, end] of [[0, 64], [64, 192], [192, 200]]) {
+      nf4QuantizeRows(pass, workspace, { source: rowRange(source, row, end), target: parts, row });
+    }
+    nf4QuantizeConstants(pass, workspace, { target: parts });
+  });
+  assertEquals(await gpu.read(parts), await gpu.read(whole));
+  assertEquals(await constantsOf(gpu, parts), await constantsOf(gpu, whole));
+  const io = { source: rowRange(source, 0, 64), target: parts, row: 3 };
+  assertThrows(
+    () => nf4QuantizeRows(new KernelPass(gpu), workspace, io),
+    ShapeError,
+    "rows of nf4 must begin at a multiple of 4, got 3",
+  );
 });
 
 gpuTest("nf4: a row range of the values is that of the whole", async (gpu) => {

@@ -196,6 +196,8 @@ trainingTest(
         (await Array.fromAsync(Deno.readDir(join(folder, "run")), ({ name }) => name))
           .filter((name) => name.startsWith("checkpoint-"));
       await runFinetuning(options("run", { ...change, steps: 3 }));
+      const template = await Deno.readTextFile(join(folder, "run/adapter/chat_template.jinja"));
+      assert(template.includes("<|im_end|>") && !template.includes("generation %}"));
       await assertRejects(
         () => runFinetuning(options("run", { ...change, steps: 1 })),
         UserError,
