@@ -1,0 +1,44 @@
+/** Errors that a client is told, in the shape that OpenAI's clients read. */
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+
+export interface ApiErrorDetails {
+  /** What is wrong, with the value, and what would be right. */
+  readonly message: string;
+  /** The field of the request that is at fault. */
+  readonly param?: string;
+  /** For programs: `model_not_found`. */
+  readonly code?: string;
+  /** `invalid_request_error` unless given. */
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+
+  constructor(readonly status: ContentfulStatusCode, readonly details: ApiErrorDetails) {
+    super(details.message);
+  }
+
+  /** The body of the answer. */
+  toJSON() {
+    const { message, param, code, type } = this.details;
+    return {
+      error: {
+        message,
+        type: type ?? "invalid_request_error",
+        param: param ?? null,
+        code: code ?? null,
+      },
+    };
+  }
+
+  toResponse(): Response {
+    return Response.json(this, { status: this.status, headers: this.details.headers });
+  }
+}
+
+/** 404, as OpenAI words it. */
+export function notFound(what: string, id: string, param = "id"): ApiError {
+  return new ApiError(404, { message: `No such ${what}: ${id}`, param, code: "not_found" });
+}

@@ -1,0 +1,146 @@
+/**
+ * The parts of the server as its routes see them. `serve` makes the real ones; a test makes those
+ * that it needs.
+ *
+ * @module
+ */
+import type { Machine } from "../kernels/machine.ts";
+import type { MemoryPlan } from "../train/plan.ts";
+import type { ServerOptions } from "./options.ts";
+import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./records.ts";
+import type { Store } from "./store/store.ts";
+
+export interface Services {
+  readonly options: ServerOptions;
+  readonly device: Device;
+  readonly store: Store;
+  readonly log: EventLog;
+  readonly jobs: Jobs;
+  readonly models: Models;
+  readonly inference: Inference;
+  readonly storage: Storage;
+}
+
+/** The GPU as a probe found it, in a process of its own: the server never opens one. */
+export interface Device {
+  readonly name: string;
+  /** The "GPU" is the processor. */
+  readonly software: boolean;
+  readonly machine: Machine;
+}
+
+/** What is told of jobs: written first, then handed to whoever listens. */
+export interface EventLog {
+  /** Undefined where an event of that key was told of the job before. */
+  append(jobId: string, event: NewEvent): EventRecord | undefined;
+  /** Calls back after each event, until the returned function is called. */
+  subscribe(listener: (event: EventRecord) => void): () => void;
+}
+
+/** A run to be queued: checked, planned, and found to fit. */
+export type NewJob = Pick<
+  JobRecord,
+  "kind" | "model" | "request" | "options" | "trainingFiles" | "validationFiles" | "plan"
+>;
+
+/** What a job does before its first step. */
+export interface Preparation {
+  readonly what: string;
+  readonly share?: number;
+  readonly count?: number;
+}
+
+/** The queue: first in, first out, one job on the GPU at a time. */
+export interface Jobs {
+  /** Starts what can start: after a crash, what was running first. */
+  start(): void;
+  create(job: NewJob): JobRecord;
+  /**
+   * These answer at once; what is running stops within a step, and its events tell when. A job that
+   * the request is too late or too early for is an ApiError 400 that names its status.
+   */
+  cancel(id: string): JobRecord;
+  pause(id: string): JobRecord;
+  resume(id: string): JobRecord;
+  /** What the running job does before its first step. */
+  preparation(id: string): Preparation | undefined;
+  /** Ends the running job after a checkpoint, to go on when the server is back. */
+  stop(): Promise<void>;
+}
+
+export interface ModelRecord {
+  /** `llama3`, `ft:llama3:suffix:AbC123`, `ft:llama3:suffix:AbC123:ckpt-step-40`. */
+  readonly name: string;
+  readonly createdAt: number;
+  readonly kind: "base" | "result" | "checkpoint";
+  /** A folder in Hugging Face's layout or a .gguf file: what `fromPretrained` takes. */
+  readonly path: string;
+  /** Folder of an adapter of peft's to put on it. */
+  readonly adapter?: string;
+  /** Of which job it is. */
+  readonly jobId?: string;
+}
+
+export interface Models {
+  /** Base models of the models folder, and results of jobs. */
+  list(): Promise<ModelRecord[]>;
+  /** An ApiError 404, code `model_not_found`, where there is none of that name. */
+  get(name: string): Promise<ModelRecord>;
+  /** Removes a result. An ApiError for base models (403) and models in use (409). */
+  delete(name: string): Promise<void>;
+}
+
+/** What a model is asked to say. */
+export interface GenerationRequest {
+  readonly model: string;
+  /** A dialogue, or a text to continue. */
+  readonly prompt:
+    | { readonly messages: readonly { readonly role: string; readonly content: string }[] }
+    | { readonly text: string };
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
+}
+
+export type GenerationEvent =
+  | { readonly type: "text"; readonly text: string }
+  | {
+    readonly type: "done";
+    readonly finishReason: "stop" | "length";
+    readonly promptTokens: number;
+    readonly completionTokens: number;
+  };
+
+/** Finished models that answer, in a process of their own. */
+export interface Inference {
+  /** Ends with `done`; an abort stops it between two tokens. Faults are ApiErrors. */
+  generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>;
+  /** The model whose weights are on the GPU. */
+  readonly loaded: string | undefined;
+  /** Gives the GPU's memory back. */
+  unload(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The data folder. Paths are made of ids that the server gave, and of nothing else. */
+export interface Storage {
+  readonly database: string;
+  /** Where an uploaded file's bytes lie; `.jsonl`, `.txt` and the like by its name. */
+  filePath(file: Pick<FileRecord, "id" | "filename">): string;
+  /** The output folder of a job's run. */
+  jobFolder(id: string): string;
+  /** Bytes of everything in the data folder. */
+  used(): Promise<number>;
+  /** Bytes that may still be written, by the quota and by the disk. */
+  free(): Promise<number>;
+}
+
+/** Memory of a run before there is one, and whether it would fit. */
+export interface JobPlan {
+  readonly plan: MemoryPlan;
+  /** Bytes of the GPU; undefined where nobody said and it cannot be asked. */
+  readonly limit?: number;
+  readonly kind: JobKind;
+}
