@@ -1,0 +1,51 @@
+/** Lists come in pages, as OpenAI's do: after an id, so many, the newest or the oldest first. */
+import { z } from "@hono/zod-openapi";
+
+export interface PageLimits {
+  /** Items of a page when none are asked for. */
+  readonly fallback: number;
+  readonly max: number;
+}
+
+export const PAGE_LIMITS: PageLimits = { fallback: 20, max: 100 };
+
+/** Fields of a query; a schema takes more beside them: `z.object({ ...pageFields(), purpose })`. */
+export function pageFields({ fallback, max }: PageLimits = PAGE_LIMITS) {
+  return {
+    after: z.string().min(1).max(100).optional().openapi({
+      description: "Id of the last item of the page before",
+    }),
+    limit: z.coerce.number().int().min(1).max(max).default(fallback).openapi({
+      description: "Items a page",
+      example: fallback,
+    }),
+    order: z.enum(["asc", "desc"]).default("desc").openapi({
+      description: "By time of creation: the oldest or the newest first",
+    }),
+  };
+}
+
+export const pageQuery = z.object(pageFields());
+export type PageQuery = z.output<typeof pageQuery>;
+
+/** The schema of a page, to be named in the document: `pageSchema(jobSchema).openapi("JobPage")`. */
+export function pageSchema<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    object: z.literal("list"),
+    data: z.array(item),
+    has_more: z.boolean(),
+    first_id: z.string().nullable(),
+    last_id: z.string().nullable(),
+  });
+}
+
+/** The answer; `hasMore` when there are items after the last of these. */
+export function pageOf<Item extends { readonly id: string }>(data: Item[], hasMore: boolean) {
+  return {
+    object: "list" as const,
+    data,
+    has_more: hasMore,
+    first_id: data[0]?.id ?? null,
+    last_id: data.at(-1)?.id ?? null,
+  };
+}
