@@ -1,0 +1,124 @@
+/** A real server: its own process, a port that was free, and folders that go away afterwards. */
+import { fromFileUrl, join } from "@std/path";
+import OpenAI from "openai";
+
+const ROOT = fromFileUrl(new URL("../..", import.meta.url));
+
+/** Loading everything, and asking for the GPU in a process of its own, on a machine that is busy. */
+const START_MS = 120_000;
+
+export interface ServerSetup {
+  /** Flags of `serve` beyond those that are set here. */
+  readonly args?: readonly string[];
+  /** Name in the models folder, and the folder or file to copy there. */
+  readonly models?: Readonly<Record<string, string>>;
+  /** Permissions instead of `-A`. */
+  readonly permissions?: readonly string[];
+  /** What the client sends as its key. */
+  readonly apiKey?: string;
+}
+
+export interface TestServer {
+  /** Without a slash at its end. */
+  readonly url: string;
+  /** The data folder. */
+  readonly folder: string;
+  readonly modelsFolder: string;
+  readonly process: Deno.ChildProcess;
+  /** The official client, unmodified. */
+  readonly client: OpenAI;
+  /** What the server wrote to stderr so far. */
+  log(): string;
+  /** Sends a signal, SIGTERM unless given, and waits for the end. */
+  stop(signal?: Deno.Signal): Promise<Deno.CommandStatus>;
+}
+
+/** Starts a server on a temporary folder, hands it over, and ends it; its log is shown on failure. */
+export async function withServer(
+  setup: ServerSetup,
+  use: (server: TestServer) => Promise<void>,
+): Promise<void> {
+  const root = await Deno.makeTempDir({ prefix: "server-" });
+  try {
+    const folders = await makeFolders(root, setup.models);
+    const server = await startServer({ ...setup, ...folders });
+    try {
+      await use(server);
+    } catch (error) {
+      console.error(`--- log of the server ---\n${server.log()}--- end of the log ---`);
+      throw error;
+    } finally {
+      await server.stop("SIGKILL");
+    }
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+/** A data folder and a models folder with copies of these models, in `root`. */
+export async function makeFolders(root: string, models: ServerSetup["models"] = {}) {
+  const folder = join(root, "data"), modelsFolder = join(root, "models");
+  await Deno.mkdir(modelsFolder);
+  for (const [name, from] of Object.entries(models)) await copy(from, join(modelsFolder, name));
+  return { folder, modelsFolder };
+}
+
+/** Starts a server on given folders, as after a crash; throws with its log if it does not come up. */
+export async function startServer(
+  { args = [], permissions = ["-A"], apiKey = "none", folder, modelsFolder }:
+    & Omit<ServerSetup, "models">
+    & Pick<TestServer, "folder" | "modelsFolder">,
+): Promise<TestServer> {
+  // A flag that is given twice counts as the last says.
+  const flags = ["--port", "0", "--data-folder", folder, "--models-folder", modelsFolder, ...args];
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...permissions, join(ROOT, "cli.ts"), "serve", "--json", ...flags],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let log = "";
+  const logged = collect(process.stderr, (text) => log += text);
+  let told = "";
+  const listening = Promise.withResolvers<string>();
+  const ended = collect(process.stdout, (text) => {
+    told += text;
+    const line = told.split("\n").slice(0, -1).find((line) => line.includes('"listening"'));
+    if (line) listening.resolve(JSON.parse(line).url);
+  });
+  const stop = async (signal: Deno.Signal = "SIGTERM") => {
+    try {
+      process.kill(signal);
+    } catch {
+      // It has ended already.
+    }
+    await Promise.all([ended, logged]);
+    return await process.status;
+  };
+  const timer = setTimeout(() => {
+    listening.reject(new Error(`the server did not listen within ${START_MS / 1000} s`));
+  }, START_MS);
+  ended.then(() => listening.reject(new Error("the server ended before it listened")));
+  try {
+    const url = await listening.promise;
+    const client = new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
+    return { url, folder, modelsFolder, process, client, log: () => log, stop };
+  } catch (error) {
+    await stop("SIGKILL");
+    throw new Error(`${(error as Error).message}\n${told}${log}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function collect(stream: ReadableStream<Uint8Array>, add: (text: string) => void) {
+  const decoder = new TextDecoder();
+  for await (const bytes of stream) add(decoder.decode(bytes, { stream: true }));
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  if (!(await Deno.stat(from)).isDirectory) return await Deno.copyFile(from, to);
+  await Deno.mkdir(to);
+  for await (const { name } of Deno.readDir(from)) await copy(join(from, name), join(to, name));
+}
