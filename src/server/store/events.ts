@@ -1,0 +1,144 @@
+/** What was told of jobs, each event once and for good. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { notFound } from "../api_error.ts";
+import type { EventRecord, NewEvent } from "../records.ts";
+import type { Page, Row } from "./record_table.ts";
+
+/** A point of the curves of a job: `data` of its metrics event. */
+export interface MetricsPoint {
+  readonly seq: number;
+  readonly step: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** `ftevent-12`, the name of an event to clients. */
+export const eventId = (seq: number) => `ftevent-${seq}`;
+
+/** Undefined of what is no id of an event. */
+export function eventSeq(id: string): number | undefined {
+  const digits = /^ftevent-(\d{1,15})$/.exec(id)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+export class Events {
+  readonly #append: StatementSync;
+  readonly #list: StatementSync;
+  readonly #since: StatementSync;
+  readonly #sinceOf: StatementSync;
+  readonly #lastSeq: StatementSync;
+  readonly #metrics: StatementSync;
+  readonly #thinned: StatementSync;
+  readonly #lastStep: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#append = db.prepare(`
+      INSERT INTO events (job_id, key, created_at, level, type, message, data, step, notable)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_id, key) DO NOTHING`);
+    this.#list = db.prepare(
+      "SELECT * FROM events WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+    );
+    this.#since = db.prepare("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
+    this.#sinceOf = db.prepare(
+      "SELECT * FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+    );
+    this.#lastSeq = db.prepare("SELECT coalesce(max(seq), 0) AS seq FROM events");
+    this.#metrics = db.prepare(`
+      SELECT seq, step, data FROM events WHERE job_id = ? AND type = 'metrics' ORDER BY step, seq`);
+    // Each wanted step, or the next that was told: a look into the index, not a scan of the run.
+    this.#thinned = db.prepare(`
+      SELECT seq, step, data FROM events WHERE seq IN (
+        SELECT (SELECT seq FROM events
+                WHERE job_id = ?1 AND type = 'metrics' AND step >= value ORDER BY step LIMIT 1)
+        FROM json_each(?2)
+        UNION SELECT seq FROM events WHERE job_id = ?1 AND notable)
+      ORDER BY step, seq`);
+    this.#lastStep = db.prepare(`
+      SELECT coalesce(max(step), 0) AS step FROM events WHERE job_id = ? AND type = 'metrics'`);
+  }
+
+  /** Undefined where one of that key was told of the job before. `now` in unix seconds. */
+  append(jobId: string, event: NewEvent, now: number): EventRecord | undefined {
+    const { key, level, type, message, data } = event;
+    const metrics = type === "metrics";
+    const { changes, lastInsertRowid } = this.#append.run(
+      jobId,
+      key ?? null,
+      now,
+      level,
+      type,
+      message,
+      JSON.stringify(data),
+      metrics && typeof data.step === "number" ? data.step : null,
+      metrics && isNotable(data) ? 1 : 0,
+    );
+    if (!changes) return undefined;
+    return { seq: Number(lastInsertRowid), jobId, createdAt: now, level, type, message, data };
+  }
+
+  /** Newest first; `after` is an id as clients know it. */
+  list(
+    jobId: string,
+    { after, limit }: { readonly after?: string; readonly limit: number },
+  ): Page<EventRecord> {
+    const place = after === undefined ? Number.MAX_SAFE_INTEGER : eventSeq(after);
+    if (place === undefined) throw notFound("event", after!, "after");
+    const rows = this.#list.all(jobId, place, limit + 1);
+    return { data: rows.slice(0, limit).map(decode), hasMore: rows.length > limit };
+  }
+
+  /** In the order they were told, of one job or of all. */
+  since(
+    seq: number,
+    { jobId, limit }: { readonly jobId?: string; readonly limit: number },
+  ): EventRecord[] {
+    const rows = jobId === undefined
+      ? this.#since.all(seq, limit)
+      : this.#sinceOf.all(jobId, seq, limit);
+    return rows.map(decode);
+  }
+
+  /** 0 before the first event. */
+  lastSeq(): number {
+    return this.#lastSeq.get()!.seq as number;
+  }
+
+  /**
+   * The curves of a job, by step. With `maxPoints`, of a longer run that many at even distances,
+   * and beside them the last one, every evaluation and every refresh of a subspace.
+   */
+  metrics(jobId: string, { maxPoints }: { readonly maxPoints?: number } = {}): MetricsPoint[] {
+    const last = this.lastStep(jobId);
+    if (maxPoints === undefined || last < maxPoints) return this.#metrics.all(jobId).map(point);
+    const steps = Array.from(
+      { length: maxPoints },
+      (_, place) => Math.round(place * last / (maxPoints - 1 || 1)),
+    );
+    return this.#thinned.all(jobId, JSON.stringify([...steps, last])).map(point);
+  }
+
+  /** 0 before the first step. */
+  lastStep(jobId: string): number {
+    return this.#lastStep.get(jobId)!.step as number;
+  }
+}
+
+function isNotable({ valid_loss, refreshed }: NewEvent["data"]): boolean {
+  return valid_loss !== undefined || (Array.isArray(refreshed) && refreshed.length > 0);
+}
+
+function decode(row: Row): EventRecord {
+  const { seq, job_id, created_at, level, type, message, data } = row;
+  return {
+    seq,
+    jobId: job_id,
+    createdAt: created_at,
+    level,
+    type,
+    message,
+    data: JSON.parse(data as string),
+  } as EventRecord;
+}
+
+function point({ seq, step, data }: Row): MetricsPoint {
+  return { seq, step, data: JSON.parse(data as string) } as MetricsPoint;
+}

@@ -1,0 +1,70 @@
+/** Uploaded files and results: what is known of them; their bytes lie in the data folder. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { FileRecord } from "../records.ts";
+import { type Page, RecordTable } from "./record_table.ts";
+
+export interface FileQuery {
+  /** The last id of the page before. */
+  readonly after?: string;
+  readonly limit: number;
+  /** By time of upload. */
+  readonly order: "asc" | "desc";
+  readonly purpose?: string;
+}
+
+export class Files {
+  readonly #table: RecordTable<FileRecord>;
+  readonly #list: Readonly<Record<FileQuery["order"], StatementSync>>;
+  readonly #delete: StatementSync;
+  readonly #expired: StatementSync;
+  readonly #bytes: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#table = new RecordTable<FileRecord>(db, { table: "files", one: "file" }, {
+      id: "plain",
+      filename: "plain",
+      purpose: "plain",
+      bytes: "plain",
+      lines: "plain",
+      createdAt: "plain",
+      expiresAt: "plain",
+    });
+    const list = (beyond: string, order: string) =>
+      db.prepare(`
+        SELECT * FROM files WHERE seq ${beyond} ?1 AND (?2 IS NULL OR purpose = ?2)
+        ORDER BY seq ${order} LIMIT ?3`);
+    this.#list = { asc: list(">", "ASC"), desc: list("<", "DESC") };
+    this.#delete = db.prepare("DELETE FROM files WHERE id = ?");
+    this.#expired = db.prepare("SELECT * FROM files WHERE expires_at <= ? ORDER BY seq");
+    this.#bytes = db.prepare("SELECT coalesce(sum(bytes), 0) AS bytes FROM files");
+  }
+
+  insert(file: FileRecord): void {
+    if (!this.#table.insert(file)) throw new Error(`files.insert: ${file.id} is there already`);
+  }
+
+  get(id: string): FileRecord | undefined {
+    return this.#table.get(id);
+  }
+
+  list({ after, limit, order, purpose }: FileQuery): Page<FileRecord> {
+    const start = order === "asc" ? 0 : Number.MAX_SAFE_INTEGER;
+    const place = after === undefined ? start : this.#table.placeOf(after);
+    return this.#table.page(this.#list[order].all(place, purpose ?? null, limit + 1), limit);
+  }
+
+  /** False where there is none. */
+  delete(id: string): boolean {
+    return this.#delete.run(id).changes === 1;
+  }
+
+  /** Those whose time is over at `now`, in unix seconds. */
+  expired(now: number): FileRecord[] {
+    return this.#expired.all(now).map((row) => this.#table.decode(row));
+  }
+
+  /** Of all files together. */
+  bytes(): number {
+    return this.#bytes.get()!.bytes as number;
+  }
+}

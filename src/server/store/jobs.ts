@@ -1,0 +1,166 @@
+/** Jobs: what was asked for, and what became of it. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import {
+  FINAL_STATUSES,
+  JOB_KINDS,
+  JOB_STATUSES,
+  type JobKind,
+  type JobRecord,
+  type JobStatus,
+} from "../records.ts";
+import { type Page, RecordTable } from "./record_table.ts";
+
+export interface JobQuery {
+  readonly kind: JobKind;
+  /** The last id of the page before. */
+  readonly after?: string;
+  readonly limit: number;
+  /** Only those whose request has all of these. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** What changes of a job: undefined leaves a field as it is, null clears it. */
+export type JobPatch = { readonly [Field in keyof JobRecord]?: JobRecord[Field] | null };
+
+export class JobTable {
+  readonly #db: DatabaseSync;
+  readonly #table: RecordTable<JobRecord>;
+  readonly #updates = new Map<string, StatementSync>();
+  readonly #list: StatementSync;
+  readonly #status: StatementSync;
+  readonly #next: StatementSync;
+  readonly #withStatus: StatementSync;
+  readonly #counts: StatementSync;
+  readonly #usingFile: StatementSync;
+  readonly #nextTurn: StatementSync;
+  readonly #resultModels: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#table = new RecordTable<JobRecord>(db, { table: "jobs", one: "job" }, {
+      id: "plain",
+      kind: "plain",
+      status: "plain",
+      createdAt: "plain",
+      turn: "plain",
+      startedAt: "plain",
+      finishedAt: "plain",
+      estimatedFinish: "plain",
+      model: "plain",
+      request: "json",
+      options: "json",
+      trainingFiles: "json",
+      validationFiles: "json",
+      plan: "json",
+      trainedTokens: "plain",
+      resultModel: "plain",
+      resultFiles: "json",
+      error: "json",
+      reason: "plain",
+    });
+    // No wanted pair of the metadata without one like it in the request.
+    this.#list = db.prepare(`
+      SELECT * FROM jobs WHERE kind = ?1 AND seq < ?2 AND NOT EXISTS (
+        SELECT 1 FROM json_each(?3) AS wanted WHERE NOT EXISTS (
+          SELECT 1 FROM json_each(request, '$.metadata') AS has
+          WHERE has.key = wanted.key AND has.value = wanted.value))
+      ORDER BY seq DESC LIMIT ?4`);
+    this.#status = db.prepare("SELECT status FROM jobs WHERE id = ?");
+    this.#next = db.prepare(
+      "SELECT * FROM jobs WHERE status = 'queued' ORDER BY turn, seq LIMIT 1",
+    );
+    this.#withStatus = db.prepare(`
+      SELECT * FROM jobs WHERE status IN (SELECT value FROM json_each(?)) ORDER BY turn, seq`);
+    this.#counts = db.prepare(
+      "SELECT kind, status, count(*) AS count FROM jobs GROUP BY kind, status",
+    );
+    this.#usingFile = db.prepare(`
+      SELECT id FROM jobs WHERE status NOT IN (SELECT value FROM json_each(?2)) AND (
+        EXISTS (SELECT 1 FROM json_each(training_files) WHERE value = ?1) OR
+        EXISTS (SELECT 1 FROM json_each(validation_files) WHERE value = ?1))
+      ORDER BY seq`);
+    this.#nextTurn = db.prepare("SELECT coalesce(max(turn), 0) + 1 AS turn FROM jobs");
+    this.#resultModels = db.prepare(`
+      SELECT * FROM jobs WHERE status = 'succeeded' AND result_model IS NOT NULL ORDER BY seq`);
+  }
+
+  insert(job: JobRecord): void {
+    if (!this.#table.insert(job)) throw new Error(`jobs.insert: ${job.id} is there already`);
+  }
+
+  get(id: string): JobRecord | undefined {
+    return this.#table.get(id);
+  }
+
+  /** Cheaper than `get`, for those who ask often. */
+  status(id: string): JobStatus | undefined {
+    return this.#status.get(id)?.status as JobStatus | undefined;
+  }
+
+  /** The job as it is now. */
+  update(id: string, patch: JobPatch): JobRecord {
+    const fields = (Object.keys(patch) as (keyof JobRecord)[])
+      .filter((field) => patch[field] !== undefined);
+    const row = fields.length
+      ? this.#update(fields).get(...fields.map((each) => this.#table.encode(each, patch[each])), id)
+      : undefined;
+    const job = row ? this.#table.decode(row) : this.get(id);
+    if (!job) throw new Error(`jobs.update: there is no job ${id}`);
+    return job;
+  }
+
+  #update(fields: readonly (keyof JobRecord)[]): StatementSync {
+    const assignments = this.#table.assignments(fields);
+    const known = this.#updates.get(assignments);
+    if (known) return known;
+    const statement = this.#db.prepare(
+      `UPDATE jobs SET ${assignments} WHERE id = ? RETURNING *`,
+    );
+    this.#updates.set(assignments, statement);
+    return statement;
+  }
+
+  /** Newest first. */
+  list({ kind, after, limit, metadata = {} }: JobQuery): Page<JobRecord> {
+    const place = after === undefined ? Number.MAX_SAFE_INTEGER : this.#table.placeOf(after);
+    const rows = this.#list.all(kind, place, JSON.stringify(metadata), limit + 1);
+    return this.#table.page(rows, limit);
+  }
+
+  /** Of those queued, the one whose turn it is. */
+  next(): JobRecord | undefined {
+    const row = this.#next.get();
+    return row && this.#table.decode(row);
+  }
+
+  /** In the order of their turns. */
+  withStatus(...statuses: readonly JobStatus[]): JobRecord[] {
+    const rows = this.#withStatus.all(JSON.stringify(statuses));
+    return rows.map((row) => this.#table.decode(row));
+  }
+
+  counts(): Record<JobKind, Record<JobStatus, number>> {
+    const none = () => Object.fromEntries(JOB_STATUSES.map((status) => [status, 0]));
+    const counts = Object.fromEntries(JOB_KINDS.map((kind) => [kind, none()]));
+    for (const { kind, status, count } of this.#counts.all()) {
+      counts[kind as JobKind][status as JobStatus] = count as number;
+    }
+    return counts as Record<JobKind, Record<JobStatus, number>>;
+  }
+
+  /** Jobs that still need a file: those in no final state. */
+  usingFile(fileId: string): string[] {
+    const rows = this.#usingFile.all(fileId, JSON.stringify(FINAL_STATUSES));
+    return rows.map(({ id }) => id as string);
+  }
+
+  /** A place at the end of the queue. */
+  nextTurn(): number {
+    return this.#nextTurn.get()!.turn as number;
+  }
+
+  /** Jobs with a result among the models, oldest first. */
+  resultModels(): JobRecord[] {
+    return this.#resultModels.all().map((row) => this.#table.decode(row));
+  }
+}

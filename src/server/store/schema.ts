@@ -1,0 +1,106 @@
+/** The tables, as a list of what each version of this program added to them. */
+import type { DatabaseSync } from "node:sqlite";
+import { UserError } from "../../gpu/errors.ts";
+
+/**
+ * Entry N leads from version N to N + 1; the version is kept in `user_version`. What was published
+ * is never edited: a change is a new entry at the end.
+ *
+ * `seq` keeps the order of arrival, which times in whole seconds do not.
+ */
+const MIGRATIONS: readonly string[] = [`
+  CREATE TABLE files (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    lines INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER
+  ) STRICT;
+  CREATE INDEX files_expiring ON files (expires_at) WHERE expires_at IS NOT NULL;
+
+  CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    status TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    turn INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    estimated_finish INTEGER,
+    model TEXT NOT NULL,
+    request TEXT NOT NULL,
+    options TEXT NOT NULL,
+    training_files TEXT NOT NULL,
+    validation_files TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    trained_tokens INTEGER,
+    result_model TEXT,
+    result_files TEXT NOT NULL,
+    error TEXT,
+    reason TEXT
+  ) STRICT;
+  CREATE INDEX jobs_by_status ON jobs (status, turn);
+
+  CREATE TABLE checkpoints (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    job_id TEXT NOT NULL REFERENCES jobs (id),
+    step INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    metrics TEXT NOT NULL,
+    UNIQUE (job_id, step)
+  ) STRICT;
+
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id TEXT NOT NULL REFERENCES jobs (id),
+    key TEXT,
+    created_at INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    type TEXT NOT NULL,
+    message TEXT NOT NULL,
+    data TEXT NOT NULL,
+    step INTEGER, -- of metrics
+    notable INTEGER NOT NULL, -- metrics that a thinned curve keeps
+    UNIQUE (job_id, key)
+  ) STRICT;
+  CREATE INDEX events_by_job ON events (job_id, seq);
+  CREATE INDEX metrics_by_step ON events (job_id, step) WHERE type = 'metrics';
+  CREATE INDEX notable_metrics ON events (job_id, step) WHERE notable;
+
+  CREATE TABLE keys (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER,
+    revoked_at INTEGER,
+    hash BLOB NOT NULL
+  ) STRICT;
+`];
+
+/** Brings an older database, or an empty one, to this version; refuses a newer one. */
+export function migrate(db: DatabaseSync, path: string): void {
+  // Immediate: of two processes that open it at once, the second finds it done.
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    const { user_version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+    if (user_version > MIGRATIONS.length) {
+      throw new UserError(
+        `${path} is of version ${user_version}, and this program knows up to ` +
+          `${MIGRATIONS.length}`,
+        "a newer version of the program wrote it: use that one, or another data folder",
+      );
+    }
+    for (const statements of MIGRATIONS.slice(user_version)) db.exec(statements);
+    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    db.exec("COMMIT");
+  } catch (error) {
+    db.exec("ROLLBACK");
+    throw error;
+  }
+}
