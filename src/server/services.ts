@@ -135,6 +135,8 @@ export interface Storage {
   used(): Promise<number>;
   /** Bytes that may still be written, by the quota and by the disk. */
   free(): Promise<number>;
+  /** Counts bytes just written (removed: less than 0) until the folder is measured again. */
+  account(bytes: number): void;
 }
 
 /** Memory of a run before there is one, and whether it would fit. */
