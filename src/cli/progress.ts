@@ -50,6 +50,8 @@ export class Progress {
             event.eval_perplexity.toFixed(2)
           }`,
         );
+      case "sample":
+        return line(`step ${event.step}: ${event.prompt} → ${event.text.replaceAll("\n", "⏎")}`);
       case "checkpoint":
         return line(`step ${event.step}: saved ${event.path}`);
       case "warning":

@@ -36,11 +36,13 @@ export interface EvaluationBuffers {
 /** Batches between two reads of the sum: each read waits for the GPU, and float32 sums drift. */
 const READ_EVERY = 16;
 
+/** An abort of the signal takes effect between two batches: its reason is thrown. */
 export async function evaluatePerplexity(
   gpu: Gpu,
   model: Llama,
   { activations, head, losses, index }: EvaluationBuffers,
   batches: AsyncIterable<EvaluationBatch>,
+  signal?: AbortSignal,
 ): Promise<Evaluation> {
   const pass = new KernelPass(gpu);
   let total = 0, tokens = 0, unread = 0;
@@ -58,6 +60,7 @@ export async function evaluatePerplexity(
     pass.submit();
     tokens += batch.tokens;
     if (++unread === READ_EVERY) await read();
+    signal?.throwIfAborted();
   }
   if (unread) await read();
   if (!tokens) throw new UserError("evaluation: the data holds no target token");

@@ -1,4 +1,5 @@
 /** A sequence on the device that grows: its keys and values are computed once (a KV cache). */
+import type { Allocator } from "../gpu/allocator.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
@@ -6,7 +7,7 @@ import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import { machineOf } from "../kernels/machine.ts";
+import { type Machine, machineOf } from "../kernels/machine.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
 import type { LlamaConfig } from "../model/config.ts";
@@ -128,8 +129,7 @@ export class Decoder {
   }
 }
 
-interface Buffers {
-  readonly scope: Scope;
+interface DecoderBuffers {
   readonly llama: Llama;
   readonly cache: KeyValueCache;
   readonly activations: Activations; // of a chunk
@@ -138,14 +138,30 @@ interface Buffers {
   readonly logits: Tensor; // (1, V)
 }
 
-function createBuffers(model: DecodedModel, capacity: number, most: number): Buffers {
-  const { gpu, config, parameters, dtype } = model;
-  const scope = new Scope(gpu);
-  const make = (name: string, shape: readonly number[], format: Tensor["dtype"] = dtype) =>
-    scope.tensor({ name, shape, dtype: format, purpose: "activations" });
-  const length = Math.min(most, capacity);
-  const llama = createLlama(scope, config, parameters, {
+type Buffers = DecoderBuffers & { readonly scope: Scope };
+
+function createBuffers(model: DecodedModel, capacity: number, chunk: number): Buffers {
+  const { gpu } = model, scope = new Scope(gpu);
+  const buffers = createDecoderBuffers(scope, model, {
+    positions: capacity,
+    chunk,
     machine: machineOf(gpu),
+  });
+  uploadRope(gpu, buffers.llama);
+  return { ...buffers, scope };
+}
+
+/** All that a decoder allocates; against a PlanAllocator this is its plan. */
+export function createDecoderBuffers(
+  allocator: Allocator,
+  { config, parameters, dtype }: Omit<DecodedModel, "gpu">,
+  { positions: capacity, chunk = CHUNK, machine }: DecoderOptions & { readonly machine: Machine },
+): DecoderBuffers {
+  const make = (name: string, shape: readonly number[], format: Tensor["dtype"] = dtype) =>
+    allocator.tensor({ name, shape, dtype: format, purpose: "activations" });
+  const length = Math.min(chunk, capacity);
+  const llama = createLlama(allocator, config, parameters, {
+    machine,
     batch: 1,
     length,
     positions: capacity,
@@ -153,7 +169,6 @@ function createBuffers(model: DecodedModel, capacity: number, most: number): Buf
     backward: false,
     dtype,
   });
-  uploadRope(gpu, llama);
   const keys = config.keyValueHeads * config.headSize;
   const cache: KeyValueCache = {
     layers: parameters.layers.map((_, layer) => ({
@@ -163,14 +178,13 @@ function createBuffers(model: DecodedModel, capacity: number, most: number): Buf
     capacity,
     length: 0,
   };
-  const activations = createActivations(scope, config, {
+  const activations = createActivations(allocator, config, {
     batch: 1,
     length,
     dtype,
     keep: "nothing",
   });
   return {
-    scope,
     llama,
     cache,
     activations,

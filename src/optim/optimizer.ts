@@ -132,6 +132,13 @@ export class Optimizer implements GradientSink {
     return this.#due.size > 0;
   }
 
+  /** Parameters whose subspaces this step refreshes. */
+  get refreshed(): string[] {
+    return this.states.flatMap(({ parameter, projector }) =>
+      projector && this.#due.has(projector) ? [parameter.name] : []
+    );
+  }
+
   /** After a step with refreshes: its similarities, one a projector, in their order. */
   recordSimilarities(similarities: ArrayLike<number>): void {
     for (const [index, projector] of this.projectors.entries()) {

@@ -44,6 +44,8 @@ export interface TrainingShape {
   readonly trained: Trained;
   readonly lora?: LoraShape & { readonly dropout: number };
   readonly optimizer: OptimizerOptions;
+  /** Positions of the sequence that samples are written in, between two steps; see samples.ts. */
+  readonly samplePositions?: number;
 }
 
 /** Steps whose losses can wait on the device before one read fetches them all. */

@@ -16,6 +16,8 @@ export interface StepMetrics {
   readonly gpu_peak_bytes: number;
   /** Since the start of the run, over all matrices. */
   readonly subspace_refreshes: number;
+  /** Parameters whose subspaces this step refreshed, where there are any. */
+  readonly refreshed?: readonly string[];
   /** Where the model was evaluated after this step. */
   readonly eval_loss?: number;
   readonly eval_perplexity?: number;
@@ -65,6 +67,14 @@ export interface EvalEvent {
   readonly eval_perplexity: number;
   /** Targets that were evaluated. */
   readonly tokens: number;
+}
+
+/** What the model says to a prompt of `--sample-prompt`, its likeliest tokens. */
+export interface SampleEvent {
+  readonly type: "sample";
+  readonly step: number;
+  readonly prompt: string;
+  readonly text: string;
 }
 
 export interface CheckpointEvent {
@@ -119,6 +129,7 @@ export type TrainingEvent =
   | RankAdviceEvent
   | StepEvent
   | EvalEvent
+  | SampleEvent
   | CheckpointEvent
   | WarningEvent
   | DoneEvent;

@@ -11,6 +11,7 @@ import type { TrainingData } from "./recipe.ts";
 import { UserError } from "../gpu/errors.ts";
 
 export interface FinetuneData {
+  readonly kind: "instruct" | "text";
   open(position?: unknown, onPreparation?: OnPreparation): Promise<TrainingData>;
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
 }
@@ -46,6 +47,7 @@ async function instructData(
 ): Promise<FinetuneData> {
   const shared = await instructOptions(options, tokenizer, vocabSize);
   return {
+    kind: "instruct",
     async open(position, onPreparation) {
       const batches = await InstructStream.open({
         ...shared,
@@ -105,6 +107,7 @@ function textData(
     heldOutShare: evalShare,
   };
   return {
+    kind: "text",
     async open(position) {
       if (!steps) {
         throw new UserError(

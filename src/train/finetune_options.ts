@@ -20,13 +20,13 @@ import {
   optimizerField,
   optimizerFields,
   overwriteRule,
-  paths,
   quantisation,
   quantisesEmbeddings,
   rankFields,
   runFields,
   scheduleFields,
   share,
+  strings,
   textField,
   trainEmbeddings,
   warmupRule,
@@ -50,17 +50,19 @@ const batchFields = section("Batch", {
 });
 
 const dataFields = section("Data", {
-  data: paths().optional().describe(
+  data: strings().optional().describe(
     "examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and " +
       "completion), folders of them, hf:…; or .txt files, to continue pre-training on",
   ).meta({ value: "file|dir|hf:…" }),
-  dataset: paths().optional().describe("data sets named in the dataset_info.json of --dataset-dir")
+  dataset: strings().optional().describe(
+    "data sets named in the dataset_info.json of --dataset-dir",
+  )
     .meta({ value: "name" }),
   datasetDir: z.string().min(1).default("data").describe("folder of the dataset_info.json")
     .meta({ value: "dir" }),
-  evalData: paths().optional().describe("examples to evaluate on; then nothing is held back")
+  evalData: strings().optional().describe("examples to evaluate on; then nothing is held back")
     .meta({ value: "file|dir|hf:…" }),
-  evalDataset: paths().optional().describe("the same by names of the dataset_info.json")
+  evalDataset: strings().optional().describe("the same by names of the dataset_info.json")
     .meta({ value: "name" }),
   evalShare: z.number().min(0).max(0.5).default(0.05).describe(
     "share of the examples held back for evaluation where nothing is named to evaluate on; 0: none",

@@ -22,6 +22,7 @@ import type { FinetuneOptions } from "./finetune_options.ts";
 import { initializeAdapters } from "./initialize_adapters.ts";
 import { shapeWarnings, trainingShape } from "./method.ts";
 import type { Recipe } from "./recipe.ts";
+import { encodeQuestion, encodeText } from "./samples.ts";
 
 export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
   const { config, tokenizer, path } = await openBase(options);
@@ -36,6 +37,10 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     evaluateFirst: true,
     openData: data.open,
     openEvaluation: data.openEvaluation,
+    encodePrompt: (text) =>
+      data.kind === "instruct"
+        ? encodeQuestion(tokenizer, options.template, text)
+        : encodeText(tokenizer, text),
     async start(gpu, { model, load }, onPreparation) {
       using source = await openPretrained(path);
       await loadWeights(gpu, model.parameters, source.weights, {

@@ -77,6 +77,7 @@ export function trainingShape(
     weightGroupSize: options.weightGroupSize,
     embeddings: "embeddingQuant" in options && options.embeddingQuant ? "int8" : dtype,
     ...trainedPart(options),
+    samplePositions: samplePositions(options, config),
     optimizer: {
       galore: isLowRank(optimizer),
       adamBits,
@@ -98,6 +99,15 @@ export function trainingShape(
       gradientAccumulation: all.gradientAccumulation,
     },
   };
+}
+
+/** Room for a prompt of a training sequence's length, and for what is said after it. */
+function samplePositions(
+  options: MemoryOptions | PretrainOptions | FinetuneOptions,
+  { maxPositions }: LlamaConfig,
+): number | undefined {
+  if (!("samplePrompt" in options && options.samplePrompt)) return undefined;
+  return Math.min(maxPositions, options.seqLen + options.sampleTokens);
 }
 
 /** Which parameters a run trains: pre-training all of them. */

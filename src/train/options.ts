@@ -35,7 +35,7 @@ const presetNames = Object.keys(PRESETS) as PresetName[];
 export const count = () => z.number().int().min(1);
 export const orNever = () => z.number().int().min(0);
 export const share = () => z.number().min(0).max(1);
-export const paths = () => z.array(z.string().min(1)).min(1);
+export const strings = () => z.array(z.string().min(1)).min(1);
 
 const trainedModel = z.string().min(1).describe(
   "a preset's name, or a config.json as Hugging Face writes it, or a folder that holds one",
@@ -159,9 +159,11 @@ export const scheduleFields = section("Schedule", {
 });
 
 const dataFields = section("Data", {
-  data: paths().describe("text to train on: .txt, .jsonl or .parquet files, folders of them, hf:…")
+  data: strings().describe(
+    "text to train on: .txt, .jsonl or .parquet files, folders of them, hf:…",
+  )
     .meta({ value: "file|dir|hf:…" }),
-  evalData: paths().optional().describe("text to evaluate on; then nothing is held back")
+  evalData: strings().optional().describe("text to evaluate on; then nothing is held back")
     .meta({ value: "file|dir|hf:…" }),
   evalShare: z.number().min(0).max(0.5).default(0.01).describe(
     "share of --data held back for evaluation where there is no --eval-data",
@@ -183,6 +185,10 @@ export const runFields = section("Run", {
     .meta({ value: "dir" }),
   evalEvery: orNever().default(1000).describe("steps between evaluations; 0: at the end only"),
   saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: at the end only"),
+  samplePrompt: strings().optional().describe(
+    "a text for the model to go on with, or to answer, at each evaluation: how it learns to write",
+  ).meta({ value: "text" }),
+  sampleTokens: count().default(48).describe("tokens of such a sample, at most"),
   keepCheckpoints: count().default(2).describe("checkpoints to keep, the newest"),
   gpuMemory: z.number().positive().optional().describe(
     "GiB of GPU memory that the run may take; one that needs more is refused before it starts",

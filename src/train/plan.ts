@@ -2,6 +2,7 @@
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
 import type { Purpose } from "../gpu/tensor.ts";
+import { createDecoderBuffers } from "../inference/decoder.ts";
 import { CONSUMER_CARD, type Machine } from "../kernels/machine.ts";
 import { type LlamaConfig, parameterCount } from "../model/config.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
@@ -21,7 +22,11 @@ export function planMemory(
   machine: Machine = CONSUMER_CARD,
 ): MemoryPlan {
   const allocator = new PlanAllocator();
-  buildTraining(allocator, config, shape, machine);
+  const { model: { parameters } } = buildTraining(allocator, config, shape, machine);
+  const { dtype, samplePositions: positions } = shape;
+  if (positions) {
+    createDecoderBuffers(allocator, { config, parameters, dtype }, { positions, machine });
+  }
   const { account, tensors } = allocator;
   return {
     plannedPeakBytes: account.peak,

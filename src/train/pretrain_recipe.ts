@@ -9,6 +9,7 @@ import { initialize } from "../model/initialize.ts";
 import { resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
 import type { PretrainOptions } from "./options.ts";
 import type { Recipe } from "./recipe.ts";
+import { encodeText } from "./samples.ts";
 
 export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> {
   const tokenizer = await loadTokenizer(options.tokenizer);
@@ -46,6 +47,7 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
       return { batches, steps, warmupSteps, warnings: [] };
     },
     openEvaluation: () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
+    encodePrompt: (text) => encodeText(tokenizer, text),
     start(gpu, { model, optimizer }) {
       const pass = new KernelPass(gpu);
       const scratch = optimizer.scratch.gradient;

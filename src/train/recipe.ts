@@ -26,6 +26,8 @@ export type RunOptions = Pick<
   | "updateProjGap"
   | "rank"
   | "energyShare"
+  | "samplePrompt"
+  | "sampleTokens"
 >;
 
 export interface TrainingData {
@@ -35,6 +37,12 @@ export interface TrainingData {
   readonly warmupSteps: number;
   /** What the user should know of the data. */
   readonly warnings: readonly string[];
+}
+
+export interface EncodedPrompt {
+  readonly ids: readonly number[];
+  /** Ids that end what follows. */
+  readonly stop: readonly number[];
 }
 
 export interface Recipe {
@@ -49,6 +57,8 @@ export interface Recipe {
   openData(position?: unknown, onPreparation?: OnPreparation): Promise<TrainingData>;
   /** One pass over what is held out; undefined when nothing is. */
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
+  /** A prompt as the model is used to it: as a dialogue, where it learns to lead one. */
+  encodePrompt(text: string): EncodedPrompt;
   /** Writes the weights that a fresh run starts from. */
   start(gpu: Gpu, training: Training, onPreparation?: OnPreparation): Promise<void>;
   /** Writes the result below the output folder and returns where. */

@@ -28,6 +28,7 @@ import { learningRate } from "../optim/schedules.ts";
 import { buildTraining, LOSS_RING, type Training } from "./build.ts";
 import { type Checkpoint, pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type {
+  EvalEvent,
   OnPreparation,
   PlanEvent,
   RankAdviceEvent,
@@ -44,6 +45,7 @@ import { assertFits, type MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
 import { adviseRanks, withRanks } from "./rank_advice.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
+import { samplePrompts, writeSamples } from "./samples.ts";
 import { makeOutput, startingPoint } from "./start.ts";
 import { assertSameRun, restoreTensors, type RunState, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
@@ -80,6 +82,7 @@ export class Trainer {
     readonly rankAdvice: RankAdviceEvent | undefined,
     private readonly training: Training,
     private readonly data: TrainingData,
+    private readonly prompts: ReturnType<typeof samplePrompts>,
   ) {}
 
   /**
@@ -115,6 +118,7 @@ export class Trainer {
     const auto = options.rank === "auto";
     let recipe = auto && state ? withRanks(given, state.shape.optimizer.ranks ?? {}) : given;
     if (checkpoint) assertSameRun(checkpoint.path, state!, recipe);
+    const prompts = samplePrompts(recipe);
     const data = await recipe.openData(state?.data, onPreparation);
     warnings.push(...data.warnings);
     await makeOutput(options.output);
@@ -129,7 +133,16 @@ export class Trainer {
     const plan = { ...needed, plannedPeakBytes };
     const training = buildTraining(gpu, config, recipe.shape, machine);
     await gpu.check();
-    const trainer = new Trainer(gpu, recipe, plan, warnings, advice?.event, training, data);
+    const trainer = new Trainer(
+      gpu,
+      recipe,
+      plan,
+      warnings,
+      advice?.event,
+      training,
+      data,
+      prompts,
+    );
     uploadRope(gpu, training.model);
     await recipe.start(gpu, training, onPreparation);
     if (checkpoint) await trainer.#restore(checkpoint, state!);
@@ -149,7 +162,7 @@ export class Trainer {
     if (this.rankAdvice) yield this.rankAdvice;
     for (const message of this.warnings) yield { type: "warning", message };
     using metrics = await Metrics.open(options.output, this.#step);
-    if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst();
+    if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst(signal);
     this.#lastRead = performance.now();
     let evaluation: Evaluation | undefined;
 
@@ -159,18 +172,19 @@ export class Trainer {
       const evaluating = last || isMultiple(this.#step, options.evalEvery);
       const saving = last || isMultiple(this.#step, options.saveEvery);
       if (!evaluating && !saving && !this.#mustRead()) continue;
-      evaluation = yield* this.#report(metrics, evaluating);
+      evaluation = yield* this.#report(metrics, evaluating, signal);
       if (saving) yield* this.#save();
       this.#lastRead = performance.now();
     }
 
-    const interrupted = this.#step < steps;
+    // A run resumed at its last step has not been through the loop.
+    if (this.#step === steps) evaluation ??= yield* this.#tellEvaluation(signal);
+    // One that was stopped in its last evaluation makes up for that when it is resumed.
+    const interrupted = this.#step < steps || (!!signal?.aborted && !evaluation);
     if (interrupted) {
       yield* this.#report(metrics, false);
       yield* this.#save();
     }
-    // A run resumed at its last step has not been through the loop.
-    if (!interrupted) evaluation ??= await this.#evaluate();
     const summary = this.#summary(evaluation);
     if (!interrupted) {
       await this.recipe.save(this.gpu, this.training);
@@ -180,22 +194,33 @@ export class Trainer {
   }
 
   /** What is held out, before anything was learned. */
-  async *#evaluateFirst(): AsyncGenerator<TrainingEvent> {
-    const evaluation = await this.#evaluate();
-    if (!evaluation) return;
-    const { loss, perplexity, tokens } = evaluation;
-    this.#firstLoss = loss;
-    yield { type: "eval", step: 0, eval_loss: loss, eval_perplexity: perplexity, tokens };
+  async *#evaluateFirst(signal?: AbortSignal): AsyncGenerator<TrainingEvent> {
+    this.#firstLoss = (yield* this.#tellEvaluation(signal))?.loss;
+    yield* this.#samples(signal);
+  }
+
+  async *#tellEvaluation(
+    signal?: AbortSignal,
+  ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
+    const evaluation = await this.#evaluate(signal);
+    if (evaluation) yield evalEvent(this.#step, evaluation);
+    return evaluation;
+  }
+
+  #samples(signal?: AbortSignal): AsyncGenerator<TrainingEvent> {
+    const { gpu, recipe, training, prompts } = this;
+    return writeSamples(gpu, recipe, training, { prompts, step: this.#step, signal });
   }
 
   /** Waits for the submitted steps and tells of them, with an evaluation after the last if asked. */
   async *#report(
     metrics: Metrics,
     evaluating: boolean,
+    signal?: AbortSignal,
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
     if (!this.#pending.length) return undefined;
     const steps = await this.#readSteps();
-    const evaluation = evaluating ? await this.#evaluate() : undefined;
+    const evaluation = evaluating ? await this.#evaluate(signal) : undefined;
     const figures = evaluation &&
       { eval_loss: evaluation.loss, eval_perplexity: evaluation.perplexity };
     for (const step of steps) {
@@ -203,9 +228,8 @@ export class Trainer {
       await metrics.append(line);
       yield { type: "step", ...line };
     }
-    if (evaluation) {
-      yield { type: "eval", step: this.#step, ...figures!, tokens: evaluation.tokens };
-    }
+    if (evaluation) yield evalEvent(this.#step, evaluation);
+    if (evaluating) yield* this.#samples(signal);
     return evaluation;
   }
 
@@ -236,7 +260,9 @@ export class Trainer {
   async #readSteps(): Promise<StepMetrics[]> {
     const { gpu, training: { losses, optimizer } } = this;
     const sums = new Float32Array((await gpu.read(losses)).buffer);
-    if (optimizer.refreshes) {
+    // Steps with refreshes are read at once, so they are the last of those read.
+    const refreshed = optimizer.refreshes ? { refreshed: optimizer.refreshed } : undefined;
+    if (refreshed) {
       const bytes = await gpu.read(optimizer.scratch.similarities);
       optimizer.recordSimilarities(new Float32Array(bytes.buffer));
     }
@@ -261,6 +287,7 @@ export class Trainer {
         gpu_bytes: gpu.account.live,
         gpu_peak_bytes: gpu.account.peak,
         subspace_refreshes: optimizer.refreshCount,
+        ...(step === this.#step ? refreshed : undefined),
       };
     });
   }
@@ -274,15 +301,23 @@ export class Trainer {
     );
   }
 
-  async #evaluate(): Promise<Evaluation | undefined> {
-    const { gpu, recipe, training } = this;
+  /** Undefined where nothing is held out, or where the signal cut it short. */
+  async #evaluate(signal?: AbortSignal): Promise<Evaluation | undefined> {
+    const { gpu, recipe, training: { model, ...buffers } } = this;
     const batches = await recipe.openEvaluation();
-    return batches && await evaluatePerplexity(gpu, training.model, {
-      activations: training.activations,
-      head: training.head,
-      losses: training.losses,
-      index: LOSS_RING,
-    }, batches);
+    if (!batches) return undefined;
+    try {
+      return await evaluatePerplexity(
+        gpu,
+        model,
+        { ...buffers, index: LOSS_RING },
+        batches,
+        signal,
+      );
+    } catch (error) {
+      if (signal?.aborted) return undefined;
+      throw error;
+    }
   }
 
   /** Writes a checkpoint of this step, unless the newest one is of it already. */
@@ -348,6 +383,10 @@ export class Trainer {
       adapter: this.gpu.adapter.description || this.gpu.adapter.device,
     };
   }
+}
+
+function evalEvent(step: number, { loss, perplexity, tokens }: Evaluation): EvalEvent {
+  return { type: "eval", step, eval_loss: loss, eval_perplexity: perplexity, tokens };
 }
 
 function isMultiple(step: number, every: number): boolean {

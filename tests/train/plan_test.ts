@@ -36,6 +36,19 @@ for (const [name, change] of Object.entries(SETTINGS)) {
 }
 
 trainingTest(
+  "what samples take is in the plan, and is given back",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const change = { steps: 2, samplePrompt: ["First"], sampleTokens: 8, evalEvery: 1 };
+      const { events, account } = await runTraining(options("run", change));
+      const plain = await runTraining(options("plain", { steps: 2 }));
+      const plan = events.find((event) => event.type === "plan")!;
+      assertEquals(plan.planned_peak_bytes, account.peak);
+      assertEquals(account.live, plain.account.live);
+    }),
+);
+
+trainingTest(
   "a run that cannot fit is refused before it allocates, with what would fit",
   () =>
     withWorkshop(async ({ options }) => {

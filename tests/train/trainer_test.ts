@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { UserError } from "../../src/gpu/errors.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
 import type { StepEvent, TrainingEvent } from "../../src/train/events.ts";
+import type { PretrainOptions } from "../../src/train/options.ts";
+import { Trainer } from "../../src/train/trainer.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const steps = (events: TrainingEvent[]) =>
@@ -36,6 +39,26 @@ trainingTest(
 );
 
 trainingTest(
+  "an evaluation is cut short by a stop, and made up for after the resume",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const run = options("run", { steps: 2, saveEvery: 0 });
+      const first = await runUntilEvaluation(run);
+      assert(events({ events: first }).interrupted);
+      assertEquals(steps(first).map(({ step, eval_loss }) => [step, eval_loss]), [
+        [1, undefined],
+        [2, undefined],
+      ]);
+      const second = await runTraining({ ...run, resume: "auto" });
+      assertEquals(steps(second.events), []);
+      const evaluation = second.events.find((event) => event.type === "eval")!;
+      assertEquals(evaluation.step, 2);
+      const whole = await runTraining(options("whole", { steps: 2 }));
+      assertEquals(evaluation.eval_loss, steps(whole.events).at(-1)!.eval_loss);
+    }),
+);
+
+trainingTest(
   "a run that is stopped and resumed gives the bits of the undisturbed one",
   () =>
     withWorkshop(async ({ options }) => {
@@ -59,6 +82,25 @@ trainingTest(
       assertEquals(await losses("broken"), await losses("whole"));
     }),
 );
+
+/** Stops the run when the first batch of an evaluation has been read. */
+async function runUntilEvaluation(options: PretrainOptions): Promise<TrainingEvent[]> {
+  const gpu = await Gpu.open(), controller = new AbortController();
+  try {
+    const trainer = await Trainer.create(gpu, options), { recipe } = trainer;
+    const { openEvaluation } = recipe;
+    Object.assign(recipe, {
+      async openEvaluation() {
+        const batches = await openEvaluation();
+        controller.abort();
+        return batches;
+      },
+    });
+    return await Array.fromAsync(trainer.run({ signal: controller.signal }));
+  } finally {
+    gpu.close();
+  }
+}
 
 function events({ events }: { events: TrainingEvent[] }) {
   const done = events.at(-1)!;

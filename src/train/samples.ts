@@ -1,0 +1,81 @@
+/** Texts that a model in training writes, to see what it has learned. */
+import { chatTemplate } from "../data/instruct/templates.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { Decoder } from "../inference/decoder.ts";
+import { endOfTurn } from "../inference/end_of_turn.ts";
+import { continueTokens } from "../inference/generate.ts";
+import type { Training } from "./build.ts";
+import type { SampleEvent } from "./events.ts";
+import type { EncodedPrompt, Recipe } from "./recipe.ts";
+
+/** A text to go on with. */
+export function encodeText(tokenizer: Tokenizer, text: string): EncodedPrompt {
+  const { eosTokenId } = tokenizer;
+  return { ids: tokenizer.encode(text), stop: eosTokenId === null ? [] : [eosTokenId] };
+}
+
+/** A user's question, by the template that the run's examples are written with. */
+export function encodeQuestion(
+  tokenizer: Tokenizer,
+  templateName: string,
+  content: string,
+): EncodedPrompt {
+  const template = chatTemplate(templateName, tokenizer);
+  const { text } = template.render([{ role: "user", content }], "--sample-prompt", {
+    addGenerationPrompt: true,
+  });
+  const { token } = endOfTurn(template, tokenizer);
+  const { stop } = encodeText(tokenizer, "");
+  return {
+    ids: tokenizer.encode(text, { addSpecialTokens: false }),
+    stop: token === undefined ? stop : [...stop, token],
+  };
+}
+
+/** Encodes the prompts of a run, and refuses one that its samples have no room for. */
+export function samplePrompts(recipe: Recipe): { text: string; encoded: EncodedPrompt }[] {
+  const { options: { samplePrompt = [], sampleTokens }, shape: { samplePositions = 0 } } = recipe;
+  const most = samplePositions - sampleTokens;
+  return samplePrompt.map((text) => {
+    const encoded = recipe.encodePrompt(text);
+    if (encoded.ids.length >= 1 && encoded.ids.length <= most) return { text, encoded };
+    throw new UserError(
+      `--sample-prompt ${JSON.stringify(text.slice(0, 40))} has ${encoded.ids.length} tokens, ` +
+        `there is room for 1 to ${most}`,
+      "shorten it, or take a smaller --sample-tokens",
+    );
+  });
+}
+
+/** Writes one sample a prompt, between two steps; what it allocates is in the plan. */
+export async function* writeSamples(
+  gpu: Gpu,
+  { config, tokenizer, options: { sampleTokens }, shape }: Recipe,
+  { model: { parameters } }: Training,
+  { prompts, step, signal }: {
+    readonly prompts: ReturnType<typeof samplePrompts>;
+    readonly step: number;
+    readonly signal?: AbortSignal;
+  },
+): AsyncGenerator<SampleEvent> {
+  if (!prompts.length) return;
+  const decoder = new Decoder({ gpu, config, parameters, dtype: shape.dtype }, {
+    positions: shape.samplePositions!,
+  });
+  try {
+    for (const { text: prompt, encoded: { ids, stop } } of prompts) {
+      const made: number[] = [];
+      const options = { maxNewTokens: sampleTokens, temperature: 0, stopTokens: stop };
+      for await (const id of continueTokens(decoder, ids, options)) {
+        if (signal?.aborted) return;
+        made.push(id);
+      }
+      const text = tokenizer.decode(made, { skipSpecialTokens: true });
+      yield { type: "sample", step, prompt, text };
+    }
+  } finally {
+    decoder.release();
+  }
+}

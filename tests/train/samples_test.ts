@@ -1,0 +1,87 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { UserError } from "../../src/gpu/errors.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
+import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
+import type { SampleEvent, StepEvent } from "../../src/train/events.ts";
+import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+
+const PROMPTS = ["First Citizen:", "We are"];
+
+trainingTest(
+  "samples come with evaluations; the last are what the saved model writes",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const run = options("run", {
+        optimizer: "adamw",
+        dtype: "float32",
+        rank: undefined,
+        updateProjGap: 200,
+        steps: 6,
+        evalEvery: 3,
+        samplePrompt: PROMPTS,
+        sampleTokens: 12,
+      });
+      const { events } = await runTraining(run);
+      const samples = events.filter((event): event is SampleEvent => event.type === "sample");
+      assertEquals(samples.map(({ step, prompt }) => [step, prompt]), [
+        [3, PROMPTS[0]],
+        [3, PROMPTS[1]],
+        [6, PROMPTS[0]],
+        [6, PROMPTS[1]],
+      ]);
+      const folder = join(run.output, "model");
+      const gpu = await Gpu.open();
+      try {
+        const tokenizer = await loadTokenizer(folder);
+        const model = await LlamaForCausalLM.fromPretrained(folder, { gpu });
+        for (const { prompt, text } of samples.slice(2)) {
+          const ids = tokenizer.encode(prompt);
+          const options = { maxNewTokens: 12, temperature: 0 };
+          const written = await Array.fromAsync(model.generate(ids, options));
+          assertEquals(text, tokenizer.decode(written, { skipSpecialTokens: true }));
+        }
+      } finally {
+        gpu.close();
+      }
+    }),
+);
+
+trainingTest(
+  "a prompt without room is refused before anything is loaded",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const samplePrompt = ["a prompt that is longer than a training sequence"];
+      await assertRejects(
+        () => runTraining(options("run", { samplePrompt })),
+        UserError,
+        '--sample-prompt "a prompt that is longer than a training " has 48 tokens, there is room ' +
+          "for 1 to 16",
+      );
+    }),
+);
+
+trainingTest(
+  "steps name the parameters whose subspaces they refresh",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const { events } = await runTraining(options("run", { steps: 6, updateProjGap: 3 }));
+      const steps = events.filter((event): event is StepEvent => event.type === "step");
+      // Two layers of seven projections, at the first step and three steps later.
+      assertEquals(steps.map(({ refreshed }) => refreshed?.length), [
+        14,
+        undefined,
+        undefined,
+        14,
+        undefined,
+        undefined,
+      ]);
+      assert(steps[0].refreshed!.includes("model.layers.1.mlp.down_proj.weight"));
+      let counted = 0;
+      for (const { refreshed = [], subspace_refreshes } of steps) {
+        counted += refreshed.length;
+        assertEquals(subspace_refreshes, counted);
+      }
+    }),
+);
