@@ -71,6 +71,7 @@ export {
   type ChatOptions,
   Conversation,
 } from "./src/inference/chat.ts";
+export { complete, type CompleteOptions } from "./src/inference/complete.ts";
 export type { Message } from "./src/data/instruct/example.ts";
 export type { GenerateOptions } from "./src/inference/generate.ts";
 export type {

@@ -2,16 +2,18 @@
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
 import type { Message } from "../data/instruct/example.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
-import { TextStream, type Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
 import type { GenerationConfig } from "../formats/generation_config.ts";
-import { UserError } from "../gpu/errors.ts";
-import { type DecodedModel, Decoder } from "./decoder.ts";
-import { endOfTurn, TextUntil } from "./end_of_turn.ts";
-import { continueTokens } from "./generate.ts";
+import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
+import type { Decoder } from "./decoder.ts";
+import { endOfTurn } from "./end_of_turn.ts";
+import { createDecoder, type LimitedModel } from "./memory_limit.ts";
 import type { SamplingOptions } from "./sampling.ts";
 
+export type { Answer };
+
 /** A model that can be talked to: a `LlamaForCausalLM` is one. */
-export interface ChatModel extends DecodedModel {
+export interface ChatModel extends LimitedModel {
   readonly generation: GenerationConfig;
 }
 
@@ -25,17 +27,11 @@ export interface ChatOptions extends Partial<SamplingOptions> {
   readonly template?: string;
   /** Descriptions of the functions that the model may call, for templates that know such. */
   readonly tools?: readonly unknown[];
+  /** Texts that end the answer, beside the template's own end of a turn; no part of it. */
+  readonly stop?: readonly string[];
   readonly seed?: number;
   /** Stops the answer: the signal's reason is thrown. */
   readonly signal?: AbortSignal;
-}
-
-/** An answer as far as it got. */
-export interface Answer {
-  readonly text: string;
-  readonly tokenIds: readonly number[];
-  /** The model came to an end, or to the limit of tokens, or was stopped by the signal or caller. */
-  readonly finishReason: "stop" | "length" | "aborted";
 }
 
 /**
@@ -70,7 +66,7 @@ export class Conversation {
   readonly #template: ChatTemplate;
   readonly #sampling: SamplingOptions;
   readonly #stopTokens: readonly number[];
-  readonly #stopText: string | undefined;
+  readonly #stopTexts: readonly string[];
   /** Of the last `reply` or `send`, however it ended. */
   answer: Answer | undefined;
   #messages: Message[] = [];
@@ -87,7 +83,7 @@ export class Conversation {
     this.#sampling = chatSampling(options, model.generation);
     const { token, text } = endOfTurn(this.#template, tokenizer);
     this.#stopTokens = [...stopTokens(model, tokenizer), ...(token === undefined ? [] : [token])];
-    this.#stopText = text;
+    this.#stopTexts = [...options.stop ?? [], ...(text === undefined ? [] : [text])];
     this.reset();
   }
 
@@ -127,36 +123,24 @@ export class Conversation {
   async *reply(signal?: AbortSignal): AsyncGenerator<string> {
     this.answer = undefined;
     const prompt = this.#prompt();
-    const limit = this.#limit(prompt.length);
+    const wanted = this.options.maxNewTokens ?? 512;
+    const limit = tokenLimit(this.model, "the dialogue", prompt.length, wanted);
     const positions = prompt.length + limit;
-    this.#decoder ??= new Decoder(this.model, { positions });
+    this.#decoder ??= createDecoder(this.model, positions);
     this.#decoder.reserve(positions);
-    const ids: number[] = [];
-    let text = "", finishReason: Answer["finishReason"] = "aborted";
-    const stream = new TextStream(this.tokenizer, { skipSpecialTokens: true });
-    const until = new TextUntil(this.#stopText);
-    const options = {
+    const answer = this.answer = new Continuation(this.#decoder, this.tokenizer, prompt, {
       ...this.#sampling,
       maxNewTokens: limit,
       stopTokens: this.#stopTokens,
+      stopTexts: this.#stopTexts,
       // Other draws at each turn, and the same in a conversation that is repeated.
       seed: (this.options.seed ?? 0) + this.#replies++,
       signal,
-    };
+    });
     try {
-      for await (const id of continueTokens(this.#decoder, prompt, options)) {
-        ids.push(id);
-        const piece = until.push(stream.push(id));
-        text += piece;
-        if (piece) yield piece;
-        if (until.ended) break;
-      }
-      const rest = until.push(stream.flush()) + until.flush();
-      finishReason = until.ended || ids.length < limit ? "stop" : "length";
-      text += rest;
-      if (rest) yield rest;
+      yield* answer.pieces();
     } finally {
-      this.answer = { text, tokenIds: ids, finishReason };
+      const { text, finishReason } = answer;
       if (text || finishReason !== "aborted") this.add({ role: "assistant", content: text });
     }
   }
@@ -174,18 +158,6 @@ export class Conversation {
     });
     // The template has written BOS and the like itself.
     return this.tokenizer.encode(text, { addSpecialTokens: false });
-  }
-
-  #limit(promptLength: number): number {
-    const { maxPositions } = this.model.config;
-    if (promptLength < maxPositions) {
-      return Math.min(this.options.maxNewTokens ?? 512, maxPositions - promptLength);
-    }
-    throw new UserError(
-      `the dialogue has ${promptLength} tokens and leaves no room for an answer in the model's ` +
-        `${maxPositions} positions`,
-      "begin a new one, or shorten it",
-    );
   }
 }
 

@@ -29,24 +29,31 @@ export function endOfTurn(template: ChatTemplate, tokenizer: Tokenizer): EndOfTu
   return { text: end.split("\n")[0] };
 }
 
-/** Passes a stream of text on up to where `stop` begins; what may be its beginning is held back. */
+/**
+ * Passes a stream of text on up to where the first of the `stops` begins; what may be the beginning
+ * of one is held back.
+ */
 export class TextUntil {
   ended = false;
+  readonly #stops: readonly string[];
   #held = "";
 
-  constructor(readonly stop: string | undefined) {}
+  constructor(...stops: readonly string[]) {
+    this.#stops = stops.filter((stop) => stop !== "");
+  }
 
   push(piece: string): string {
-    if (!this.stop) return piece;
     if (this.ended) return "";
-    const text = this.#held + piece, at = text.indexOf(this.stop);
-    if (at >= 0) {
+    const text = this.#held + piece;
+    const places = this.#stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
+    if (places.length) {
       this.ended = true;
       this.#held = "";
-      return text.slice(0, at);
+      return text.slice(0, Math.min(...places));
     }
-    let shown = Math.max(0, text.length - this.stop.length + 1);
-    while (!this.stop.startsWith(text.slice(shown))) shown++;
+    const longest = Math.max(1, ...this.#stops.map(({ length }) => length));
+    let shown = Math.max(0, text.length - longest + 1);
+    while (shown < text.length && !this.#mayBegin(text.slice(shown))) shown++;
     this.#held = text.slice(shown);
     return text.slice(0, shown);
   }
@@ -56,5 +63,9 @@ export class TextUntil {
     const held = this.#held;
     this.#held = "";
     return held;
+  }
+
+  #mayBegin(text: string): boolean {
+    return this.#stops.some((stop) => stop.startsWith(text));
   }
 }

@@ -19,6 +19,7 @@ import { type GenerationConfig, readGeneration } from "../formats/generation_con
 import { loadAdapter, readAdapterConfig } from "../formats/peft.ts";
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";
 import { openPretrained } from "../formats/pretrained_model.ts";
+import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -28,7 +29,12 @@ import { type Activations, createActivations } from "../model/activations.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { createHeadWorkspace, type HeadWorkspace } from "../model/head.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
-import { createParameters, type LlamaParameters, type WeightType } from "../model/parameters.ts";
+import {
+  createParameters,
+  type LlamaParameters,
+  type WeightFormat,
+  type WeightType,
+} from "../model/parameters.ts";
 import { generate, type GenerateOptions } from "./generate.ts";
 import {
   type LogLikelihood,
@@ -41,6 +47,7 @@ import {
   lossAndGradients,
   type LossAndGradientsOptions,
 } from "./loss_and_gradients.ts";
+import { assertMemory } from "./memory_limit.ts";
 
 export type { LossAndGradients };
 
@@ -54,6 +61,11 @@ export interface FromPretrainedOptions {
   readonly dtype?: ActivationType;
   /** Folder of a LoRA adapter, as peft saves one, to put on the model. */
   readonly adapter?: string;
+  /**
+   * Bytes of GPU memory that it may take, with what it is asked to do; otherwise an
+   * {@link OutOfMemoryError} says what it would need, and nothing is allocated.
+   */
+  readonly memoryLimit?: number;
 }
 
 export class LlamaForCausalLM {
@@ -65,6 +77,8 @@ export class LlamaForCausalLM {
     /** How the model wants to be sampled, and what ends its texts. */
     readonly generation: GenerationConfig,
     private readonly scope: Scope,
+    /** As it was given: see {@link FromPretrainedOptions}. */
+    readonly memoryLimit: number | undefined,
   ) {}
 
   /**
@@ -73,21 +87,29 @@ export class LlamaForCausalLM {
    */
   static async fromPretrained(
     directory: string,
-    { gpu, weights, weightGroupSize = 256, dtype = "float32", adapter }: FromPretrainedOptions,
+    options: FromPretrainedOptions,
   ): Promise<LlamaForCausalLM> {
+    const { gpu, weights, weightGroupSize = 256, dtype = "float32", adapter } = options;
+    const { memoryLimit } = options;
     using source = await openPretrained(directory);
     const { config } = source;
     const saved = savedFormat(source.weights);
     const lora = adapter === undefined ? undefined : await readAdapterConfig(adapter);
     const generation = await readGeneration(source.path, config);
-    const scope = new Scope(gpu);
-    const parameters = createParameters(scope, config, {
+    const format: WeightFormat = {
       weights: weights ?? saved,
       groupSize: weightGroupSize,
       embeddings: weights === "bfloat16" || weights === "float32" ? weights : saved,
       trained: "all",
       lora,
-    });
+    };
+    if (memoryLimit !== undefined) {
+      const plan = new PlanAllocator();
+      createParameters(plan, config, format);
+      assertMemory("the model's weights", plan.account.peak, memoryLimit, gpu.account.live);
+    }
+    const scope = new Scope(gpu);
+    const parameters = createParameters(scope, config, format);
     try {
       await loadWeights(gpu, parameters, source.weights);
       if (adapter !== undefined) await loadAdapter(gpu, parameters, adapter);
@@ -95,7 +117,7 @@ export class LlamaForCausalLM {
       scope.release();
       throw error;
     }
-    return new LlamaForCausalLM(gpu, config, parameters, dtype, generation, scope);
+    return new LlamaForCausalLM(gpu, config, parameters, dtype, generation, scope, memoryLimit);
   }
 
   /** Yields new token ids one by one, after those of the prompt. */

@@ -43,3 +43,21 @@ for (
     assertEquals(until.ended, pieces.join("").includes("</s>"));
   });
 }
+
+for (
+  const [stops, pieces, expected] of [
+    [["END", "\n\n"], ["a\n", "b\n", "\nE"], ["a", "\nb", "", ""]],
+    [["END", "\n\n"], ["xE", "N", "D\n\n"], ["x", "", "", ""]],
+    // The one that begins first, whichever is named first.
+    [["cd", "bc"], ["abcd"], ["a", ""]],
+    [["stop", "top"], ["a s", "to"], ["a ", "", "sto"]],
+    [["", "x"], ["ab", "xc"], ["ab", "", ""]],
+    [[], ["ab", "c"], ["ab", "c", ""]],
+  ] as const
+) {
+  Deno.test(`text until one of ${JSON.stringify(stops)}: ${JSON.stringify(pieces)}`, () => {
+    const until = new TextUntil(...stops);
+    const shown: string[] = pieces.map((piece) => until.push(piece));
+    assertEquals<readonly string[]>([...shown, until.flush()], expected);
+  });
+}

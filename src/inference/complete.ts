@@ -1,0 +1,44 @@
+/** Texts that go on: no template, no dialogue. */
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
+import { type ChatModel, type ChatOptions, chatSampling, stopTokens } from "./chat.ts";
+import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
+import { createDecoder } from "./memory_limit.ts";
+
+/** What is not given of the sampling is as the model's generation_config.json has it. */
+export type CompleteOptions = Omit<ChatOptions, "system" | "template" | "tools">;
+
+/**
+ * Yields what the model adds to a text, in pieces, without special tokens; `ended` is told how it
+ * came out, however that was. Throws a {@link UserError} where the text fills the model's positions.
+ */
+export async function* complete(
+  model: ChatModel,
+  tokenizer: Tokenizer,
+  text: string,
+  options: CompleteOptions = {},
+  ended?: (answer: Answer) => void,
+): AsyncGenerator<string> {
+  const prompt = tokenizer.encode(text);
+  if (prompt.length === 0) {
+    throw new UserError(
+      "the prompt is empty, and this model's texts begin with no token of its own",
+    );
+  }
+  const limit = tokenLimit(model, "the prompt", prompt.length, options.maxNewTokens ?? 512);
+  const decoder = createDecoder(model, prompt.length + limit);
+  const answer = new Continuation(decoder, tokenizer, prompt, {
+    ...chatSampling(options, model.generation),
+    maxNewTokens: limit,
+    stopTokens: stopTokens(model, tokenizer),
+    stopTexts: options.stop,
+    seed: options.seed,
+    signal: options.signal,
+  });
+  try {
+    yield* answer.pieces();
+  } finally {
+    decoder.release();
+    ended?.(answer);
+  }
+}

@@ -1,0 +1,79 @@
+/** A text that a model adds to a prompt: in pieces as they are made, up to what ends it. */
+import { TextStream, type Tokenizer } from "../data/tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
+import type { ChatModel } from "./chat.ts";
+import type { Decoder } from "./decoder.ts";
+import { TextUntil } from "./end_of_turn.ts";
+import { continueTokens, type GenerateOptions } from "./generate.ts";
+
+/** What was added, as far as it got. */
+export interface Answer {
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  /** Tokens that the model was given to answer to. */
+  readonly promptTokens: number;
+  /** The model came to an end, or to the limit of tokens, or was stopped by the signal or caller. */
+  readonly finishReason: "stop" | "length" | "aborted";
+}
+
+export interface ContinuationOptions extends GenerateOptions {
+  /** Texts that end the answer; they are no part of it. */
+  readonly stopTexts?: readonly string[];
+}
+
+/** One answer: `aborted` until its last piece is out. */
+export class Continuation implements Answer {
+  text = "";
+  readonly tokenIds: number[] = [];
+  finishReason: Answer["finishReason"] = "aborted";
+
+  constructor(
+    readonly decoder: Decoder,
+    readonly tokenizer: Tokenizer,
+    readonly prompt: readonly number[],
+    readonly options: ContinuationOptions,
+  ) {}
+
+  get promptTokens(): number {
+    return this.prompt.length;
+  }
+
+  /** Yields the text without special tokens. To be called once. */
+  async *pieces(): AsyncGenerator<string> {
+    const { decoder, prompt, options, tokenIds } = this;
+    const stream = new TextStream(this.tokenizer, { skipSpecialTokens: true });
+    const until = new TextUntil(...options.stopTexts ?? []);
+    for await (const id of continueTokens(decoder, prompt, options)) {
+      tokenIds.push(id);
+      const piece = until.push(stream.push(id));
+      this.text += piece;
+      if (piece) yield piece;
+      if (until.ended) break;
+    }
+    const rest = until.push(stream.flush()) + until.flush();
+    const ended = until.ended || tokenIds.length < options.maxNewTokens;
+    this.finishReason = ended ? "stop" : "length";
+    this.text += rest;
+    if (rest) yield rest;
+  }
+}
+
+/**
+ * How many tokens may be added to a prompt: what was asked for, as far as the model has positions.
+ * Throws a {@link UserError} where there is not one left.
+ *
+ * @param what the prompt, for the message: "the dialogue"
+ */
+export function tokenLimit(
+  { config: { maxPositions } }: Pick<ChatModel, "config">,
+  what: string,
+  promptTokens: number,
+  wanted: number,
+): number {
+  if (promptTokens < maxPositions) return Math.min(wanted, maxPositions - promptTokens);
+  throw new UserError(
+    `${what} has ${promptTokens} tokens and leaves no room for an answer in the model's ` +
+      `${maxPositions} positions`,
+    "begin a new one, or shorten it",
+  );
+}
