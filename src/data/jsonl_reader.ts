@@ -115,10 +115,10 @@ async function* records(
   }
 }
 
-const OPEN_ARRAY = 0x5b;
+export const OPEN_ARRAY = 0x5b;
 
 /** The first byte that is no white space decides between lines and an array. */
-async function peek(source: AsyncGenerator<Uint8Array>) {
+export async function peek(source: AsyncGenerator<Uint8Array>) {
   const held: Uint8Array[] = [];
   let first: number | undefined;
   while (first === undefined) {
@@ -174,7 +174,7 @@ async function* elements(
 }
 
 /** Splits at newlines; the last line may lack its own. */
-async function* linesOf(chunks: AsyncIterable<Uint8Array>) {
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>) {
   let held: Uint8Array[] = [];
   for await (let chunk of chunks) {
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a)) {

@@ -20,6 +20,9 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".parquet": "application/octet-stream",
 };
 
+/** Behind the stored name of a file that is still being received. */
+export const UNFINISHED = ".part";
+
 /** The ending of a name in lower case, with its dot; empty where there is none. */
 export function endingOf(filename: string): string {
   return /\.[^.]*$/.exec(filename)?.[0].toLowerCase() ?? "";

@@ -1,0 +1,72 @@
+/** Whether a file is what its purpose needs: all of it, before it is kept. */
+import { FileRange } from "../../formats/file_range.ts";
+import { UserError } from "../../gpu/errors.ts";
+import { checkParquet } from "./check_parquet.ts";
+import { checkRecords } from "./check_records.ts";
+import { invalidFile, told } from "./faults.ts";
+import { endingOf, type Purpose } from "./kinds.ts";
+
+const CHUNK_BYTES = 1 << 16;
+
+export interface FileToCheck {
+  readonly path: string;
+  /** As the client calls it. */
+  readonly filename: string;
+  readonly purpose: Purpose;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Reads a file from its start to its end, a chunk at a time. Returns the number of its records (of
+ * a text: 0). Throws an ApiError 400 that names the first bad lines.
+ */
+export async function checkFile(
+  { path, filename, purpose, signal }: FileToCheck,
+): Promise<number> {
+  const file = await FileRange.open(path);
+  try {
+    if (file.size === 0) throw invalidFile("The file is empty");
+    const chunks = chunksOf(file, signal);
+    switch (endingOf(filename)) {
+      case ".parquet":
+        return await checkParquet(file, purpose);
+      case ".txt":
+        return await checkText(chunks);
+      default:
+        return await checkRecords(chunks, { filename, purpose });
+    }
+  } catch (error) {
+    throw error instanceof UserError ? invalidFile(told(error)) : error;
+  } finally {
+    file.close();
+  }
+}
+
+async function* chunksOf(file: FileRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < file.size; offset += CHUNK_BYTES) {
+    if (signal.aborted) throw invalidFile("The client left before the file was checked");
+    yield await file.read(offset, offset + CHUNK_BYTES);
+  }
+}
+
+async function checkText(chunks: AsyncIterable<Uint8Array>): Promise<0> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let offset = 0, blank = true;
+  const fault = (what: string) => invalidFile(`The file is not UTF-8 text, ${what}`);
+  for await (const chunk of chunks) {
+    try {
+      if (decoder.decode(chunk, { stream: true }).trim() !== "") blank = false;
+    } catch {
+      throw fault(`between bytes ${offset} and ${offset + chunk.length}`);
+    }
+    offset += chunk.length;
+  }
+  try {
+    decoder.decode();
+  } catch {
+    throw fault("at its end: was it cut off within a character?");
+  }
+  if (blank) throw invalidFile("The file has no text, only white space");
+  return 0;
+}

@@ -1,0 +1,51 @@
+/** Parquet: its marks, its table of contents, and whether it has the columns that are read. */
+import { type FileMetaData, parquetMetadataAsync } from "hyparquet";
+import { detectFormat } from "../../data/instruct/record_format.ts";
+import type { FileRange } from "../../formats/file_range.ts";
+import { UserError } from "../../gpu/errors.ts";
+import { invalidFile } from "./faults.ts";
+import type { Purpose } from "./kinds.ts";
+
+/** The table of contents is parsed at one go. */
+const MAX_FOOTER_BYTES = 2 * 2 ** 20;
+
+/** Returns the number of rows. Rows are not read: training says what is wrong with one. */
+export async function checkParquet(file: FileRange, purpose: Purpose): Promise<number> {
+  const tail = await file.read(Math.max(0, file.size - 8), file.size);
+  const head = await file.read(0, 4);
+  if (file.size < 12 || !isMark(head) || !isMark(tail.subarray(4))) {
+    throw invalidFile("The file is no parquet file, or it was cut off: PAR1 is not at both ends");
+  }
+  const footer = new DataView(tail.buffer).getUint32(0, true);
+  if (footer > MAX_FOOTER_BYTES) {
+    throw invalidFile(
+      `The file's table of contents has ${footer} bytes, more than ${MAX_FOOTER_BYTES}: ` +
+        "write it with larger row groups",
+    );
+  }
+  const metadata = await contentsOf(file);
+  const rows = Number(metadata.num_rows);
+  if (!(rows > 0)) throw invalidFile("The file has no row");
+  // The first element is the root of the others; those below a list or a group do no harm here.
+  const columns = metadata.schema.slice(1).map(({ name }) => [name, null]);
+  if (purpose === "fine-tune") detectFormat(Object.fromEntries(columns), "its columns");
+  else if (!columns.some(([name]) => name === "text")) {
+    throw invalidFile('The file has no column "text", which pre-training reads');
+  }
+  return rows;
+}
+
+async function contentsOf(file: FileRange): Promise<FileMetaData> {
+  try {
+    return await parquetMetadataAsync({
+      byteLength: file.size,
+      slice: async (start, end = file.size) => (await file.read(start, end)).buffer,
+    });
+  } catch (error) {
+    throw new UserError(`The file's table of contents cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function isMark(bytes: Uint8Array): boolean {
+  return new TextDecoder().decode(bytes) === "PAR1";
+}

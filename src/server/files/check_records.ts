@@ -1,0 +1,103 @@
+/** Records of JSON, a line each or in one array: each must be what training reads later. */
+import { arrayElements, isJsonSpace } from "../../data/json_array.ts";
+import { linesOf, OPEN_ARRAY, peek } from "../../data/jsonl_reader.ts";
+import { detectFormat, recordFormat } from "../../data/instruct/record_format.ts";
+import { toExample } from "../../data/instruct/records.ts";
+import { Faults, invalidFile } from "./faults.ts";
+import type { Purpose } from "./kinds.ts";
+import { Pace } from "./pace.ts";
+
+/**
+ * Of one record. A million tokens or so, more than any sequence that is trained on, while parsing
+ * it holds up other requests for some milliseconds only.
+ */
+export const MAX_RECORD_BYTES = 4 * 2 ** 20;
+
+/**
+ * Reads all records and returns their number. A file is of one layout, as its first good record
+ * has it. Throws an ApiError 400 with the first bad lines and how many there are.
+ */
+export async function checkRecords(
+  source: AsyncGenerator<Uint8Array>,
+  { filename, purpose }: { readonly filename: string; readonly purpose: Purpose },
+): Promise<number> {
+  const faults = new Faults(), pace = new Pace();
+  let format = purpose === "pretrain" ? recordFormat("text") : undefined;
+  let records = 0;
+  for await (const { bytes, line } of recordsOf(source, filename)) {
+    const where = `line ${line}`;
+    await pace.keep();
+    records++;
+    try {
+      const value = parse(bytes);
+      format ??= detectFormat(value, where);
+      toExample(value, format, where);
+    } catch (error) {
+      faults.add(error, namesPlace(error, where) ? undefined : where);
+    }
+  }
+  faults.finish(records);
+  if (records === 0) throw invalidFile("The file has no record, only white space");
+  return records;
+}
+
+interface FoundRecord {
+  readonly bytes: Uint8Array;
+  /** That it begins on, from 1. */
+  readonly line: number;
+}
+
+/** Whether lines or an array, its first byte tells, as it does when the file is trained on. */
+async function* recordsOf(
+  source: AsyncGenerator<Uint8Array>,
+  filename: string,
+): AsyncGenerator<FoundRecord> {
+  let held = 0, line = 1;
+  const limited = async function* () {
+    for await (const chunk of source) {
+      held += chunk.length;
+      yield chunk;
+      if (held > MAX_RECORD_BYTES) {
+        throw invalidFile(
+          `line ${line}: a record may have ${MAX_RECORD_BYTES / 2 ** 20} MiB at most; ` +
+            "is the file one record a line? (Long texts to pre-train on may come as .txt.)",
+        );
+      }
+    }
+  };
+  const { first, chunks } = await peek(limited());
+  const found = first === OPEN_ARRAY ? arrayElements(filename, chunks) : numbered(linesOf(chunks));
+  for await (const record of found) {
+    held = 0;
+    line = record.line;
+    yield record;
+  }
+}
+
+/** Lines that are not blank. */
+async function* numbered(
+  lines: AsyncIterable<{ readonly bytes: Uint8Array }>,
+): AsyncGenerator<FoundRecord> {
+  let line = 0;
+  for await (const { bytes } of lines) {
+    line++;
+    if (!bytes.every(isJsonSpace)) yield { bytes, line };
+  }
+}
+
+/** A byte order mark is dropped. */
+function parse(bytes: Uint8Array): unknown {
+  let text;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error("is not UTF-8 text");
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`is no valid JSON: ${(error as Error).message}`);
+  }
+}
+
+const namesPlace = (error: unknown, where: string) => (error as Error).message.startsWith(where);

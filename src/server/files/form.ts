@@ -1,0 +1,121 @@
+/** A form with one file, read as it comes: neither form nor file is ever whole in memory. */
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { Busboy, type BusboyFileStream } from "@fastify/busboy";
+import { ApiError } from "../api_error.ts";
+
+export interface FormFile {
+  /** As the client has it, without folders. */
+  readonly filename: string;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+export interface Form<Saved> {
+  readonly fields: ReadonlyMap<string, string>;
+  /** What `save` made of the file; undefined where the form has none. */
+  readonly saved?: Saved;
+}
+
+const LIMITS = { fields: 16, files: 1, parts: 17, fieldSize: 1024, headerSize: 16 * 1024 };
+
+/**
+ * Reads a request of `multipart/form-data`. The field `file` is handed to `save` while it comes;
+ * what `save` throws ends the reading at once. Throws an {@link ApiError} for a body that is no
+ * such form (415, 400), that ends early, or of which nothing comes for `stallMs` (408).
+ */
+export async function readForm<Saved>(
+  request: Request,
+  stallMs: number,
+  save: (file: FormFile) => Promise<Saved>,
+): Promise<Form<Saved>> {
+  const fields = new Map<string, string>();
+  let saving: Promise<Saved> | undefined, fault: unknown;
+  const parser = parserOf(request);
+  const fail = (error: unknown) => {
+    fault ??= error;
+    parser.destroy(fault as Error);
+  };
+  parser.on("field", (name: string, value: string, _: boolean, cut: boolean) => {
+    if (cut) fail(invalid(name, `is longer than ${LIMITS.fieldSize} bytes`));
+    else if (fields.has(name)) fail(invalid(name, "is there twice"));
+    else fields.set(name, value);
+  });
+  parser.on("file", (name: string, chunks: BusboyFileStream, filename: string) => {
+    chunks.on("error", () => {}); // of a body that ends early; who reads the chunks is told
+    if (name !== "file") return fail(invalid(name, "is a file; the file's field is named file"));
+    saving = save({ filename, chunks });
+    saving.catch(fail);
+  });
+  parser.on("filesLimit", () => fail(invalid("file", "is there twice: a form takes one file")));
+  for (const event of ["fieldsLimit", "partsLimit"]) {
+    parser.on(event, () => fail(invalid(undefined, "the form has too many fields")));
+  }
+  // The first fault is the one to tell: its end of the stream makes others.
+  parser.on("error", (error: Error) => fault ??= incomplete(error));
+  try {
+    await pipeline(Readable.from(chunksOf(request.body!, stallMs)), parser);
+    return { fields, saved: await saving };
+  } catch (error) {
+    await saving?.catch(() => {}); // it removes what it has written
+    throw fault ?? error;
+  }
+}
+
+function parserOf({ headers, body }: Request): InstanceType<typeof Busboy> {
+  const type = headers.get("content-type") ?? "";
+  if (!/^multipart\/form-data\s*(;|$)/i.test(type)) {
+    throw new ApiError(415, {
+      message: `Content-Type must be multipart/form-data, got ${type || "none"}`,
+      code: "unsupported_media_type",
+    });
+  }
+  if (!body) throw incomplete(new Error("it is empty"));
+  try {
+    return new Busboy({ headers: { "content-type": type }, limits: LIMITS });
+  } catch (error) {
+    throw incomplete(error as Error);
+  }
+}
+
+/** The chunks of a body. Someone who sends nothing must not hold a place for ever. */
+async function* chunksOf(body: ReadableStream<Uint8Array>, stallMs: number) {
+  const reader = body.getReader();
+  try {
+    while (true) {
+      const { done, value } = await within(stallMs, reader.read());
+      if (done) return;
+      yield value;
+    }
+  } catch (error) {
+    throw error instanceof ApiError ? error : incomplete(error as Error);
+  } finally {
+    reader.cancel().catch(() => {}); // it may have failed, which has been told
+  }
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const message = `Nothing came for ${ms / 1000} s: the upload was given up`;
+      reject(new ApiError(408, { message, code: "upload_stalled" }));
+    }, ms);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function incomplete({ message }: Error): ApiError {
+  return new ApiError(400, {
+    message: `The body is no complete multipart/form-data: ${message}`,
+    code: "invalid_form",
+  });
+}
+
+export function invalid(param: string | undefined, rule: string): ApiError {
+  const message = param === undefined ? rule : `${param} ${rule}`;
+  return new ApiError(400, { message, param, code: "invalid_value" });
+}

@@ -1,0 +1,176 @@
+/** From a request to a stored file: all of it or nothing. */
+import { dirname } from "@std/path";
+import { formatBytes } from "../../cli/format.ts";
+import { syncFolder } from "../../formats/atomic.ts";
+import { ApiError } from "../api_error.ts";
+import { newId } from "../ids.ts";
+import { EXPIRY } from "../protocol/file.ts";
+import type { FileRecord } from "../records.ts";
+import type { Services, Storage } from "../services.ts";
+import { checkFile } from "./check.ts";
+import { invalidFile } from "./faults.ts";
+import { type FormFile, invalid, readForm } from "./form.ts";
+import { cleanFilename, endingOf, ENDINGS, type Purpose, PURPOSES, UNFINISHED } from "./kinds.ts";
+import { isDiskFull, openSink, type Sink } from "./sink.ts";
+
+export type FileServices = Pick<Services, "options" | "store" | "storage">;
+
+export interface ReceiveOptions {
+  /** Of silence, before the client is given up. */
+  readonly stallMs?: number;
+  /** Makes a file that is not there yet; tests hand in disks with faults. */
+  readonly open?: (path: string) => Promise<Sink>;
+}
+
+/** What is around a file in a form, generously. */
+const FORM_BYTES = 64 * 1024;
+
+/**
+ * Stores the file of a form. Its bytes are on the disk under their last name before there is a
+ * record of them: what a crash leaves behind is a file without a record, which the next start
+ * removes. Throws an ApiError, and leaves nothing, for a request, a file or a disk that will not do.
+ */
+export async function receiveFile(
+  request: Request,
+  services: FileServices,
+  { stallMs = 60_000, open = openSink }: ReceiveOptions = {},
+): Promise<FileRecord> {
+  const { storage, store } = services;
+  await refuseTooLarge(request, services);
+  const id = newId("file");
+  const saved: Saved[] = []; // what to remove when anything fails
+  try {
+    const { fields } = await readForm(request, stallMs, async (file) => {
+      const filename = nameOf(file);
+      const path = storage.filePath({ id, filename });
+      const upload: Saved = { path, unfinished: path + UNFINISHED, filename, bytes: 0 };
+      saved.push(upload);
+      await save(file, upload, services, open);
+    });
+    const upload = saved.at(0);
+    const { purpose, lifetime } = readFields(fields, upload?.filename);
+    const { path, unfinished, filename, bytes } = upload!;
+    const lines = await checkFile({ path: unfinished, filename, purpose, signal: request.signal });
+    await Deno.rename(unfinished, path);
+    await syncFolder(dirname(path));
+    const createdAt = Math.floor(Date.now() / 1000);
+    const expiresAt = lifetime === undefined ? undefined : createdAt + lifetime;
+    const record = { id, filename, purpose, bytes, lines, createdAt, expiresAt };
+    store.files.insert(record);
+    await store.sync();
+    return record;
+  } catch (error) {
+    for (const upload of saved) await discard(upload, storage);
+    store.files.delete(id);
+    throw isDiskFull(error) ? await noRoom(storage) : error;
+  }
+}
+
+interface Saved {
+  readonly path: string;
+  /** Where it lies until it is whole and checked. */
+  readonly unfinished: string;
+  readonly filename: string;
+  bytes: number;
+}
+
+/** Before a byte of the body is read, by what the client says. */
+async function refuseTooLarge(request: Request, services: FileServices): Promise<void> {
+  const length = Number(request.headers.get("content-length") ?? 0);
+  const limit = uploadLimit(services);
+  if (length > limit + FORM_BYTES) throw tooLarge(limit);
+  if (length > await services.storage.free() + FORM_BYTES) throw await noRoom(services.storage);
+}
+
+async function save(
+  { chunks }: FormFile,
+  upload: Saved,
+  services: FileServices,
+  open: (path: string) => Promise<Sink>,
+): Promise<void> {
+  const { storage } = services;
+  const limit = uploadLimit(services);
+  const sink = await open(upload.unfinished);
+  try {
+    for await (const chunk of chunks) {
+      if (upload.bytes + chunk.length > limit) throw tooLarge(limit);
+      if (chunk.length > await storage.free()) throw await noRoom(storage);
+      upload.bytes += chunk.length;
+      storage.account(chunk.length);
+      await sink.write(chunk);
+    }
+    await sink.sync();
+  } finally {
+    sink.close();
+  }
+}
+
+async function discard({ path, unfinished, bytes }: Saved, storage: Storage): Promise<void> {
+  for (const each of [unfinished, path]) {
+    await Deno.remove(each).catch(() => {}); // one of them is not there; the cause is to be told
+  }
+  storage.account(-bytes);
+}
+
+function nameOf(file: FormFile): string {
+  const filename = cleanFilename(file.filename ?? "");
+  if (filename === "") throw invalid("file", "has no name, whose ending tells its format");
+  const known = [...new Set(Object.values(ENDINGS).flat())];
+  if (known.includes(endingOf(filename))) return filename;
+  throw invalidFile(`${filename}: files end in ${known.join(", ")}`);
+}
+
+/** The form's other fields, when it has been read. */
+function readFields(fields: ReadonlyMap<string, string>, filename: string | undefined) {
+  if (filename === undefined) throw invalid("file", "is missing: a part of the form with a name");
+  const purpose = PURPOSES.find((each) => each === fields.get("purpose"));
+  if (!purpose) {
+    const given = fields.get("purpose");
+    const got = given === undefined ? "is missing" : `is ${JSON.stringify(given)}`;
+    throw invalid("purpose", `${got}; it must be one of ${PURPOSES.join(", ")}`);
+  }
+  refuseEnding(filename, purpose);
+  return { purpose, lifetime: readLifetime(fields) };
+}
+
+function refuseEnding(filename: string, purpose: Purpose): void {
+  const endings = ENDINGS[purpose];
+  if (endings.includes(endingOf(filename))) return;
+  throw invalidFile(`${filename}: files for ${purpose} end in ${endings.join(", ")}`);
+}
+
+/** Seconds after which it expires. */
+function readLifetime(fields: ReadonlyMap<string, string>): number | undefined {
+  const [anchorField, secondsField] = ["expires_after[anchor]", "expires_after[seconds]"];
+  const anchor = fields.get(anchorField), given = fields.get(secondsField);
+  if (anchor === undefined && given === undefined) return undefined;
+  if (anchor !== "created_at") {
+    throw invalid(anchorField, `must be created_at, got ${anchor ?? "nothing"}`);
+  }
+  const seconds = given?.trim() ? Number(given) : NaN;
+  if (Number.isInteger(seconds) && seconds >= EXPIRY.min && seconds <= EXPIRY.max) return seconds;
+  const got = given ?? "nothing";
+  throw invalid(secondsField, `must be from ${EXPIRY.min} to ${EXPIRY.max}, got ${got}`);
+}
+
+function uploadLimit({ options }: FileServices): number {
+  return options.maxUpload * 2 ** 20;
+}
+
+function tooLarge(limit: number): ApiError {
+  return new ApiError(413, {
+    message: `The file is larger than ${formatBytes(limit)}, which --max-upload allows`,
+    param: "file",
+    code: "file_too_large",
+  });
+}
+
+async function noRoom(storage: Storage): Promise<ApiError> {
+  const [used, free] = await Promise.all([storage.used(), storage.free()]);
+  return new ApiError(413, {
+    message: `There is no room for the file: the data folder holds ${formatBytes(used)} and may ` +
+      `take ${formatBytes(free)} more. Delete files or models, or raise --disk-quota`,
+    param: "file",
+    code: "storage_quota_exceeded",
+  });
+}

@@ -1,0 +1,18 @@
+/** The end of a file. */
+import type { FileRecord } from "../records.ts";
+import type { Services } from "../services.ts";
+
+/** First its record, then its bytes: what a crash leaves between them, the next start removes. */
+export async function removeFile(
+  file: FileRecord,
+  { store, storage }: Pick<Services, "store" | "storage">,
+): Promise<void> {
+  if (!store.files.delete(file.id)) return;
+  const path = storage.filePath(file);
+  try {
+    await Deno.remove(path);
+    storage.account(-file.bytes);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

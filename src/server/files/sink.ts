@@ -1,0 +1,24 @@
+/** Where the bytes of an upload go. */
+import { writeAll } from "../../formats/atomic.ts";
+
+export interface Sink {
+  /** All of them. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Resolves when they would outlive a power cut. */
+  sync(): Promise<void>;
+  close(): void;
+}
+
+/** A new file that only the server's user may read. */
+export async function openSink(path: string): Promise<Sink> {
+  const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+  return {
+    write: (bytes) => writeAll(file, bytes),
+    sync: () => file.sync(),
+    close: () => file.close(),
+  };
+}
+
+export function isDiskFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes((error as { code?: string } | undefined)?.code ?? "");
+}
