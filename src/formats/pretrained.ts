@@ -239,8 +239,12 @@ const BLOCK_STEP = 64;
 
 /** Rows of a block: it must not end inside a group. */
 function rowsOfBlock({ stride, groupSize = 1 }: Tensor): number {
-  let step = BLOCK_STEP;
-  while ((step * stride) % groupSize !== 0) step += BLOCK_STEP;
+  const step = BLOCK_STEP * groupSize / greatestDivisor(groupSize, BLOCK_STEP * stride);
   const rows = Math.floor(BLOCK_BYTES / (4 * stride));
   return Math.max(step, rows - rows % step);
+}
+
+/** Greatest common divisor (Euclid). */
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
 }

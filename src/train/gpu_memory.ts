@@ -1,12 +1,14 @@
 /** How much memory the GPU may be asked for. */
-import type { Gpu } from "../gpu/gpu.ts";
 
 /**
  * Bytes: what the user said, in GiB; else, where the "GPU" is the processor, the free memory of the
  * machine. WebGPU tells nobody how much memory a card has: there, a run that was not given a limit
  * is refused by its first allocation that fails.
  */
-export function gpuMemoryLimit(gpu: Gpu, gibibytes: number | undefined): number {
+export function gpuMemoryLimit(
+  { adapter }: { readonly adapter: { readonly software: boolean } },
+  gibibytes: number | undefined,
+): number {
   if (gibibytes !== undefined) return gibibytes * 2 ** 30;
-  return gpu.adapter.software ? Deno.systemMemoryInfo().available : Infinity;
+  return adapter.software ? Deno.systemMemoryInfo().available : Infinity;
 }

@@ -1,0 +1,42 @@
+/** From the spelling of the library and of the command line to that of the API. */
+import { z } from "zod";
+
+/** `batchSize` is `batch_size`. */
+export function snakeCase(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Flags in a text become fields: `needs --rank auto` says `needs rank auto`. */
+export function inApiTerms(text: string): string {
+  return text.replace(
+    /(^|[\s(`"])--([a-z][a-z0-9-]*)/g,
+    (_, before, flag) => before + flag.replaceAll("-", "_"),
+  );
+}
+
+/** `--activation-checkpointing --batch-size 4` as fields with their values. */
+export function flagsAsFields(flags: string): Record<string, unknown> {
+  const fields = flags.split(/(?:^|\s+)--/).filter(Boolean).map((flag) => {
+    const [name, value] = flag.split(" ");
+    return [name.replaceAll("-", "_"), value === undefined ? true : JSON.parse(value)];
+  });
+  return Object.fromEntries(fields);
+}
+
+/** A JSON schema that describes itself. */
+export interface FieldSchema {
+  readonly description: string;
+  readonly default?: unknown;
+  /** Of a union. */
+  readonly anyOf?: object[];
+}
+
+/** A field's JSON schema, its description as a client of the API would have it. */
+export function documentField(field: z.core.$ZodType): FieldSchema {
+  const json = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
+  // What the command line's help alone has use of.
+  const { $schema: _, section: _section, value: _value, choices: _choices, derived, ...rest } =
+    json;
+  const text = [rest.description, derived && `default: ${derived}`].filter(Boolean).join("; ");
+  return { ...rest, description: inApiTerms(text) };
+}
