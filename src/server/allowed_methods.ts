@@ -1,0 +1,19 @@
+/** Which methods a path has: to tell a wrong method (405) from a path that is not there (404). */
+import type { Hono } from "hono";
+import { TrieRouter } from "hono/router/trie-router";
+import type { ServerEnv } from "./middleware/context.ts";
+
+export function allowedMethods(app: Pick<Hono<ServerEnv>, "routes">): (path: string) => string[] {
+  const router = new TrieRouter<string>();
+  const methods = new Set<string>();
+  for (const { method, path } of app.routes) {
+    // Middleware, which is there for every path.
+    if (method === "ALL") continue;
+    router.add(method, path, method);
+    methods.add(method);
+  }
+  return (path) => {
+    const allowed = [...methods].filter((method) => router.match(method, path)[0].length > 0);
+    return allowed.includes("GET") ? ["HEAD", ...allowed].sort() : allowed.sort();
+  };
+}

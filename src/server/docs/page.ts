@@ -1,0 +1,122 @@
+/** The API's document as a page: plain HTML that reads without a script. */
+import { html } from "hono/html";
+import type { OpenApiDocument, Operation, Schema } from "../openapi.ts";
+import { fieldTable, schemaType } from "./schema.ts";
+
+interface Endpoint {
+  readonly method: string;
+  readonly path: string;
+  readonly anchor: string;
+  readonly operation: Operation;
+}
+
+export function docsPage({ info, paths, components }: OpenApiDocument) {
+  const endpoints = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, operation]): Endpoint => ({
+      method: method.toUpperCase(),
+      path,
+      anchor: `${method}${path.replace(/[^\w]+/g, "-")}`,
+      operation,
+    }))
+  );
+  const groups = Map.groupBy(endpoints, ({ operation }) => operation.tags?.[0] ?? "Other");
+  const schemas = Object.entries(components.schemas ?? {});
+  return html`
+    <!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>${info.title}: API</title>
+        <link rel="stylesheet" href="/docs/style.css">
+      </head>
+      <body>
+        <header>
+          <h1>${info.title}: API</h1>
+          <p>${info.description}</p>
+          <p class="muted">Version ${info.version}. Also as <a href="/openapi.json">OpenAPI 3.1</a>.
+    <a href="/">Dashboard</a></p>
+        </header>
+        <nav aria-label="Contents">${[...groups].map(([name, members]) => contents(name, members))}
+    <h4><a href="#schemas">Schemas</a></h4></nav>
+        <main>
+    ${[...groups].map(([name, members]) => html`<h2>${name}</h2>${members.map(endpoint)}`)}
+    <h2 id="schemas">Schemas</h2>
+    ${schemas.map(([name, schema]) => component(name, schema))}
+        </main>
+      </body>
+    </html>
+  `;
+}
+
+function contents(name: string, endpoints: readonly Endpoint[]) {
+  return html`
+    <h4>${name}</h4>
+    <ul>${endpoints.map(({ anchor, method, path, operation }) =>
+      html`<li><a href="#${anchor}"><span class="method">${method}</span>${path}</a>
+<small>${operation.summary ?? ""}</small></li>`
+    )}</ul>
+  `;
+}
+
+function endpoint({ anchor, method, path, operation }: Endpoint) {
+  const { summary, description, parameters, requestBody, responses, security } = operation;
+  return html`<section aria-labelledby="${anchor}">
+<h3 id="${anchor}"><span class="method">${method}</span><code>${path}</code></h3>
+${summary ? html`<p>${summary}</p>` : ""}
+${description ? html`<p>${description}</p>` : ""}
+${security?.length === 0 ? html`<p class="muted">Needs no key.</p>` : ""}
+${parameters?.length ? html`<h4>Parameters</h4>${fieldTable(parameters.map(parameterField))}` : ""}
+${
+    Object.entries(requestBody?.content ?? {}).map(([type, { schema = {} }]) =>
+      html`<h4>Request body <small>${type}</small></h4>${shape(schema)}`
+    )
+  }
+<h4>Answers</h4>
+<ul>${
+    Object.entries(responses).map(([status, answer]) =>
+      html`<li><code>${status === "default" ? "4xx, 5xx" : status}</code> ${
+        answer.description ?? ""
+      }${
+        Object.entries(answer.content ?? {}).map(([type, { schema }]) =>
+          html`
+            <small>${type}</small> ${schema ? schemaType(schema) : ""}
+          `
+        )
+      }</li>`
+    )
+  }</ul>
+</section>`;
+}
+
+function parameterField({ name, in: place, required, description, schema }: {
+  readonly name: string;
+  readonly in: string;
+  readonly required?: boolean;
+  readonly description?: string;
+  readonly schema: Schema;
+}) {
+  return { name, required: required ?? false, schema, description, place };
+}
+
+function component(name: string, schema: Schema) {
+  return html`<section aria-labelledby="schema-${name}">
+<h3 id="schema-${name}">${name}</h3>
+${schema.description ? html`<p>${schema.description}</p>` : ""}
+${shape(schema)}
+</section>`;
+}
+
+/** An object's fields as a table; anything else in a line. */
+function shape(schema: Schema) {
+  const { properties, required = [] } = schema;
+  if (!properties) return html`<p>${schemaType(schema)}</p>`;
+  return fieldTable(
+    Object.entries(properties).map(([name, field]) => ({
+      name,
+      required: required.includes(name),
+      schema: field,
+      description: field.description,
+    })),
+  );
+}

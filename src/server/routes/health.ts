@@ -1,0 +1,20 @@
+/** `GET /health`: whether the server answers, for whoever watches over it. Needs no key. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createApp } from "../app_base.ts";
+
+const route = createRoute({
+  method: "get",
+  path: "/health",
+  tags: ["Server"],
+  summary: "Whether the server answers",
+  responses: {
+    200: {
+      description: "It does",
+      content: { "application/json": { schema: z.object({ status: z.literal("ok") }) } },
+    },
+  },
+});
+
+export function healthRoutes(): OpenAPIHono {
+  return createApp().openapi(route, (context) => context.json({ status: "ok" as const }, 200));
+}
