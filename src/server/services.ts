@@ -7,7 +7,9 @@
 import type { Machine } from "../kernels/machine.ts";
 import type { MemoryPlan } from "../train/plan.ts";
 import type { ServerOptions } from "./options.ts";
+import type { EventStreams } from "./event_stream.ts";
 import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./records.ts";
+import type { ServerMetrics } from "./prometheus.ts";
 import type { Store } from "./store/store.ts";
 
 export interface Services {
@@ -15,6 +17,8 @@ export interface Services {
   readonly device: Device;
   readonly store: Store;
   readonly log: EventLog;
+  readonly streams: EventStreams;
+  readonly metrics: ServerMetrics;
   readonly jobs: Jobs;
   readonly models: Models;
   readonly inference: Inference;

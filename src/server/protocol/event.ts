@@ -1,0 +1,43 @@
+/** Events of jobs as clients see them, in OpenAI's shape, and their metrics alone. */
+import { z } from "@hono/zod-openapi";
+import type { EventRecord } from "../records.ts";
+import { eventId } from "../store/events.ts";
+import { pageSchema } from "./page.ts";
+
+export const eventSchema = z.object({
+  object: z.literal("fine_tuning.job.event"),
+  id: z.string().openapi({ example: "ftevent-12" }),
+  job_id: z.string().openapi({ example: "ftjob-AbCdEfGhIjKlMnOpQrStUvWx" }),
+  created_at: z.int().openapi({ description: "Unix seconds" }),
+  level: z.enum(["info", "warn", "error"]),
+  message: z.string().openapi({ example: "Step 12/100: training loss=1.2345" }),
+  type: z.enum(["message", "metrics"]),
+  data: z.record(z.string(), z.unknown()).openapi({
+    description: "Of metrics: `step`, `total_steps`, `train_loss`, `lr`, `tokens`, " +
+      "`tokens_per_second`, `step_ms`, `gpu_bytes`, `gpu_peak_bytes`, `subspace_refreshes`, and " +
+      "where there is something to tell `refreshed`, `valid_loss` and `valid_perplexity`",
+  }),
+}).openapi("JobEvent");
+export const eventPageSchema = pageSchema(eventSchema).openapi("JobEventPage");
+
+export const metricsSchema = z.object({
+  object: z.literal("fine_tuning.job.metrics"),
+  job_id: z.string(),
+  last_event_id: z.string().openapi({
+    description: "Where the stream of metrics goes on from what is here, as its `after`",
+  }),
+  data: z.array(z.record(z.string(), z.unknown())).openapi({ description: "By step" }),
+}).openapi("JobMetrics");
+
+export function toEvent(event: EventRecord): z.output<typeof eventSchema> {
+  return {
+    object: "fine_tuning.job.event",
+    id: eventId(event.seq),
+    job_id: event.jobId,
+    created_at: event.createdAt,
+    level: event.level,
+    message: event.message,
+    type: event.type,
+    data: event.data,
+  };
+}
