@@ -7,6 +7,7 @@ export class Checkpoints {
   readonly #table: RecordTable<CheckpointRecord>;
   readonly #list: StatementSync;
   readonly #of: StatementSync;
+  readonly #all: StatementSync;
   readonly #deleteSteps: StatementSync;
 
   constructor(db: DatabaseSync) {
@@ -18,6 +19,7 @@ export class Checkpoints {
     this.#list = db.prepare(`
       SELECT * FROM checkpoints WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`);
     this.#of = db.prepare("SELECT * FROM checkpoints WHERE job_id = ? ORDER BY step");
+    this.#all = db.prepare("SELECT * FROM checkpoints ORDER BY seq");
     this.#deleteSteps = db.prepare(`
       DELETE FROM checkpoints WHERE job_id = ? AND step IN (SELECT value FROM json_each(?))`);
   }
@@ -43,6 +45,11 @@ export class Checkpoints {
   /** All of a job, by step. */
   of(jobId: string): CheckpointRecord[] {
     return this.#of.all(jobId).map((row) => this.#table.decode(row));
+  }
+
+  /** Of all jobs, oldest first. */
+  all(): CheckpointRecord[] {
+    return this.#all.all().map((row) => this.#table.decode(row));
   }
 
   deleteSteps(jobId: string, steps: readonly number[]): void {

@@ -29,6 +29,8 @@ export class Events {
   readonly #metrics: StatementSync;
   readonly #thinned: StatementSync;
   readonly #lastStep: StatementSync;
+  readonly #latest: StatementSync;
+  readonly #keyed: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#append = db.prepare(`
@@ -54,6 +56,15 @@ export class Events {
       ORDER BY step, seq`);
     this.#lastStep = db.prepare(`
       SELECT coalesce(max(step), 0) AS step FROM events WHERE job_id = ? AND type = 'metrics'`);
+    this.#latest = db.prepare(`
+      SELECT seq, step, data FROM events WHERE job_id = ? AND type = 'metrics'
+      ORDER BY step DESC LIMIT 1`);
+    // ';' follows ':'.
+    this.#keyed = db.prepare(`
+      SELECT * FROM (
+        SELECT * FROM events WHERE job_id = ?1 AND (key = ?2 OR key > ?2 || ':' AND key < ?2 || ';')
+        ORDER BY seq DESC LIMIT ?3)
+      ORDER BY seq`);
   }
 
   /** Undefined where one of that key was told of the job before. `now` in unix seconds. */
@@ -114,6 +125,17 @@ export class Events {
       (_, place) => Math.round(place * last / (maxPoints - 1 || 1)),
     );
     return this.#thinned.all(jobId, JSON.stringify([...steps, last])).map(point);
+  }
+
+  /** Metrics of the last step that was told. */
+  latest(jobId: string): MetricsPoint | undefined {
+    const row = this.#latest.get(jobId);
+    return row && point(row);
+  }
+
+  /** The newest events whose key is `kind` or begins with `kind:`, in the order they were told. */
+  keyed(jobId: string, kind: string, limit: number): EventRecord[] {
+    return this.#keyed.all(jobId, kind, limit).map(decode);
   }
 
   /** 0 before the first step. */

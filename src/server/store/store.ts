@@ -67,8 +67,9 @@ export class Store {
     return this.#wal.sync();
   }
 
+  /** Once more does nothing. */
   close(): void {
     this.#wal.close();
-    this.#db.close();
+    if (this.#db.isOpen) this.#db.close();
   }
 }

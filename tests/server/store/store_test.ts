@@ -1,0 +1,108 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { DatabaseSync } from "node:sqlite";
+import { UserError } from "../../../src/gpu/errors.ts";
+import { Store } from "../../../src/server/store/store.ts";
+import { file, job, message, withStore } from "./support.ts";
+
+Deno.test("a store is there again when it is opened again", () =>
+  withStore((store, path) => {
+    store.jobs.insert(job());
+    store.close();
+    const again = Store.open(path);
+    assertEquals(again.jobs.get("ftjob-1"), job());
+    again.close();
+  }));
+
+Deno.test("a store of a newer version is refused and left as it is", () =>
+  withStore((_, path) => {
+    const db = new DatabaseSync(path);
+    db.exec("PRAGMA user_version = 99");
+    const error = assertThrows(
+      () => Store.open(path),
+      UserError,
+      `${path} is of version 99, and this program knows up to 1`,
+    );
+    assert(error.message.includes("use that one, or another data folder"));
+    assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);
+    db.close();
+  }));
+
+Deno.test("a file that is no database is refused", async () => {
+  const path = await Deno.makeTempFile();
+  await Deno.writeTextFile(path, "these are not the bytes of a database".repeat(100));
+  assertThrows(() => Store.open(path), Error, "not a database");
+  await Deno.remove(path);
+});
+
+Deno.test("a transaction is all or nothing, and one within it a part of it", () =>
+  withStore((store) => {
+    assertThrows(
+      () =>
+        store.transaction(() => {
+          store.jobs.insert(job());
+          store.transaction(() => store.files.insert(file()));
+          throw new Error("no");
+        }),
+      Error,
+      "no",
+    );
+    assertEquals([store.jobs.get("ftjob-1"), store.files.get("file-1")], [undefined, undefined]);
+    assertEquals(store.transaction(() => store.transaction(() => 7)), 7);
+  }));
+
+Deno.test("another process's writes are seen: a key made beside a running server", () =>
+  withStore((server, path) => {
+    const command = Store.open(path);
+    const { secret } = command.keys.create("a");
+    command.close();
+    assertEquals(server.keys.verify(secret)?.name, "a");
+  }));
+
+Deno.test("sync: many at once, over the end of the store, and in memory", async () => {
+  await withStore(async (store) => {
+    store.jobs.insert(job());
+    for (let count = 0; count < 5; count++) {
+      store.events.append("ftjob-1", message("a"), 1);
+      await Promise.all([store.sync(), store.sync(), store.sync()]);
+    }
+    const last = store.sync();
+    store.close();
+    store.close();
+    await last;
+    await store.sync();
+  });
+  const memory = Store.open(":memory:");
+  await memory.sync();
+  memory.close();
+});
+
+Deno.test("kill -9 while it appends: what it was told of is there, and the store opens", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "store-" });
+  const path = join(folder, "server.sqlite");
+  const script = fromFileUrl(new URL("append_forever.ts", import.meta.url));
+  for (const lines of [1, 200, 2000]) {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", script, path],
+      stdout: "piped",
+    }).spawn();
+    let told = "";
+    const decoder = new TextDecoder();
+    for await (const bytes of child.stdout) {
+      told += decoder.decode(bytes);
+      if (told.split("\n").length <= lines) continue;
+      child.kill("SIGKILL");
+      break;
+    }
+    assertEquals((await child.status).signal, "SIGKILL");
+    const numbers = told.split("\n").slice(0, -1).map(Number);
+    assert(numbers.length >= lines);
+    const store = Store.open(path);
+    const kept = store.events.since(0, { limit: 1e6 }).map(({ seq }) => seq);
+    assertEquals(kept.slice(0, numbers.length), numbers);
+    assertEquals(store.events.append("ftjob-1", message("on"), 1)?.seq, kept.length + 1);
+    store.close();
+    for await (const { name } of Deno.readDir(folder)) await Deno.remove(join(folder, name));
+  }
+  await Deno.remove(folder, { recursive: true });
+});
