@@ -98,7 +98,8 @@ export class EventStreams {
       start: (controller) => {
         stream = { ...query, controller, after, greeted: false, done: false };
         this.#streams.add(stream);
-        this.#timer ??= this.#startBeating();
+        // One for all, while there are any.
+        this.#timer ??= setInterval(() => this.#beat(), this.#heartbeat);
         this.#update();
       },
       pull: () => this.#pull(stream),
@@ -187,15 +188,15 @@ export class EventStreams {
   #status(stream: Stream): Uint8Array | undefined {
     const { jobId } = stream;
     if (jobId === undefined) return;
-    const status = this.#store.jobs.status(jobId);
-    const final = status === undefined || FINAL_STATUSES.includes(status);
-    // Its last events may be written and not flushed yet.
-    if (final && this.#store.events.since(stream.after, { jobId, limit: 1 }).length) return;
+    // What is written and not flushed yet comes first.
+    const { events, jobs } = this.#store, unflushed = events.lastSeq() > this.#flushed;
+    if (unflushed && events.since(stream.after, { jobId, limit: 1 }).length) return;
+    const status = jobs.status(jobId);
     if (stream.content === "metrics" && status !== stream.status) {
       stream.status = status;
       return encode(`event: status\ndata: ${JSON.stringify({ job_id: jobId, status })}\n\n`);
     }
-    if (!final) return;
+    if (status && !FINAL_STATUSES.includes(status)) return;
     stream.done = true;
     return DONE;
   }
@@ -240,15 +241,10 @@ export class EventStreams {
     resolve();
   }
 
-  /** One timer for all, while there are any. It does not keep the process alive. */
-  #startBeating() {
-    const timer = setInterval(() => {
-      this.#beats++;
-      this.#update();
-      this.#wake();
-    }, this.#heartbeat);
-    Deno.unrefTimer(timer);
-    return timer;
+  #beat(): void {
+    this.#beats++;
+    this.#update();
+    this.#wake();
   }
 
   #forget(stream: Stream): void {
