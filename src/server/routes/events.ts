@@ -74,7 +74,7 @@ function metricsRoute(kind: JobKind) {
     request: {
       params,
       query: z.object({
-        max_points: z.coerce.number().int().min(2).max(5000).default(1000),
+        max_points: z.coerce.number().int().min(2).max(2000).default(500),
       }),
     },
     responses: {
