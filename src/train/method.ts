@@ -22,15 +22,25 @@ export async function resolveConfig(model: string): Promise<LlamaConfig> {
   return presetOf(model) ?? await readModelConfig(model);
 }
 
+/** Of a tokenizer, what a configuration depends on. */
+export type Vocabulary = Pick<Tokenizer, "vocabSize" | "bosTokenId" | "eosTokenId">;
+
+export async function resolveRunConfig(
+  options: PretrainOptions,
+  tokenizer: Vocabulary,
+): Promise<LlamaConfig> {
+  return runConfig(await resolveConfig(options.model), options, tokenizer);
+}
+
 /**
  * The configuration of a run: the model's, with the tokenizer's special ids. A preset is a recipe,
  * so its vocabulary and positions grow to what the run needs; a config.json is taken at its word.
  */
-export async function resolveRunConfig(
-  { model, seqLen, tokenizer: spec }: PretrainOptions,
-  tokenizer: Pick<Tokenizer, "vocabSize" | "bosTokenId" | "eosTokenId">,
-): Promise<LlamaConfig> {
-  const config = await resolveConfig(model);
+export function runConfig(
+  config: LlamaConfig,
+  { model, seqLen, tokenizer: spec }: Pick<PretrainOptions, "model" | "seqLen" | "tokenizer">,
+  tokenizer: Vocabulary,
+): LlamaConfig {
   const ids = {
     bosTokenId: tokenizer.bosTokenId ?? undefined,
     eosTokenId: tokenizer.eosTokenId ?? undefined,

@@ -1,20 +1,187 @@
 /** Jobs as clients see them: OpenAI's fine-tuning job, and the same for pre-training. */
-import type { JobRecord } from "../records.ts";
+import { z } from "@hono/zod-openapi";
+import { PURPOSES } from "../../gpu/tensor.ts";
+import { FINAL_STATUSES, JOB_STATUSES, type JobRecord } from "../records.ts";
+import type { Services } from "../services.ts";
+import { pageSchema } from "./page.ts";
+
+type Named = Pick<JobRecord, "id" | "kind" | "model" | "request">;
 
 /**
  * The name of a job's result among the models, as OpenAI builds it:
  * `ft:{base}:{suffix}:{last letters of the job's id}`; `pt:` of a pre-training run.
  */
-export function resultModelName(job: Pick<JobRecord, "id" | "kind" | "model" | "request">): string {
+export function resultModelName(job: Named): string {
   const prefix = job.kind === "fine_tuning" ? "ft" : "pt";
   const suffix = typeof job.request.suffix === "string" ? job.request.suffix : "";
   return [prefix, job.model, suffix, job.id.slice(-8)].join(":");
 }
 
 /** The name of the model that a checkpoint of the job holds. */
-export function checkpointModelName(
-  job: Pick<JobRecord, "id" | "kind" | "model" | "request">,
-  step: number,
-): string {
+export function checkpointModelName(job: Named, step: number): string {
   return `${resultModelName(job)}:ckpt-step-${step}`;
+}
+
+/** Bytes of GPU memory by what they are for. */
+export const byPurposeSchema = z.object(
+  Object.fromEntries(PURPOSES.map((purpose) => [purpose, z.number()])) as Record<
+    typeof PURPOSES[number],
+    z.ZodNumber
+  >,
+);
+
+const time = () => z.number().int().nullable().openapi({ description: "Unix seconds" });
+
+/** What jobs of every kind tell. */
+const common = {
+  id: z.string(),
+  created_at: z.number().int().openapi({ description: "Unix seconds" }),
+  finished_at: time(),
+  estimated_finish: time(),
+  status: z.enum(JOB_STATUSES),
+  error: z.object({ code: z.string(), message: z.string(), param: z.string().nullable() })
+    .nullable(),
+  organization_id: z.string(),
+  result_files: z.array(z.string()),
+  seed: z.number().int(),
+  trained_tokens: z.number().int().nullable(),
+  metadata: z.record(z.string(), z.string()).nullable(),
+  user_provided_suffix: z.string().nullable(),
+  plan: z.object({ planned_peak_bytes: z.number(), by_purpose: byPurposeSchema }).openapi({
+    description: "GPU memory that the run will take; beyond OpenAI's API, as what follows",
+  }),
+  progress: z.object({ step: z.number().int(), total_steps: z.number().int().nullable() })
+    .nullable().openapi({ description: "Null before the first step" }),
+  preparation: z.object({
+    what: z.string(),
+    share: z.number().optional(),
+    count: z.number().int().optional(),
+  }).nullable().openapi({ description: "What a running job does before its first step" }),
+  status_reason: z.string().nullable().openapi({
+    description: "Why it is paused, where nobody asked for that",
+  }),
+};
+
+const auto = (value: z.ZodType) => z.union([value, z.literal("auto")]);
+
+export const fineTuningJobSchema = z.object({
+  object: z.literal("fine_tuning.job"),
+  ...common,
+  model: z.string(),
+  fine_tuned_model: z.string().nullable().openapi({ description: "Null until it succeeded" }),
+  training_file: z.string(),
+  validation_file: z.string().nullable(),
+  hyperparameters: z.object({
+    n_epochs: auto(z.number()),
+    batch_size: auto(z.number()),
+    learning_rate_multiplier: auto(z.number()),
+  }),
+  integrations: z.array(z.unknown()),
+  method: z.object({
+    type: z.literal("supervised"),
+    supervised: z.object({ hyperparameters: z.record(z.string(), z.unknown()) }),
+  }).openapi({ description: "With the values that the run goes by" }),
+}).openapi("FineTuningJob");
+
+export const pretrainingJobSchema = z.object({
+  object: z.literal("pretraining.job"),
+  ...common,
+  model: z.union([z.string(), z.record(z.string(), z.unknown())]),
+  trained_model: z.string().nullable().openapi({ description: "Null until it succeeded" }),
+  training_files: z.array(z.string()),
+  validation_files: z.array(z.string()),
+  tokenizer: z.string(),
+  hyperparameters: z.record(z.string(), z.unknown()).openapi({
+    description: "With the values that the run goes by",
+  }),
+}).openapi("PretrainingJob");
+
+export const fineTuningJobPage = pageSchema(fineTuningJobSchema).openapi("FineTuningJobPage");
+export const pretrainingJobPage = pageSchema(pretrainingJobSchema).openapi("PretrainingJobPage");
+
+/** Where what is not in a job's record comes from. */
+export type JobSources = Pick<Services, "store" | "jobs">;
+
+type Shown = {
+  readonly seed: number;
+  readonly suffix: string | null;
+  readonly metadata: Record<string, string> | null;
+  readonly hyperparameters: Record<string, unknown>;
+};
+
+export function toFineTuningJob(
+  job: JobRecord,
+  sources: JobSources,
+): z.output<typeof fineTuningJobSchema> {
+  const { hyperparameters, learning_rate_multiplier } = job.request as Shown & {
+    learning_rate_multiplier: number;
+  };
+  const { steps, epochs, batch_size } = hyperparameters as Record<string, number>;
+  // A run of so many steps has no number of epochs.
+  const openai = {
+    n_epochs: steps === undefined ? epochs : "auto" as const,
+    batch_size,
+    learning_rate_multiplier,
+  };
+  return {
+    object: "fine_tuning.job",
+    ...commonFields(job, sources),
+    model: job.model,
+    fine_tuned_model: job.resultModel ?? null,
+    training_file: job.trainingFiles[0],
+    validation_file: job.validationFiles[0] ?? null,
+    hyperparameters: openai,
+    integrations: [],
+    method: {
+      type: "supervised",
+      supervised: { hyperparameters: { ...hyperparameters, ...openai } },
+    },
+  };
+}
+
+export function toPretrainingJob(
+  job: JobRecord,
+  sources: JobSources,
+): z.output<typeof pretrainingJobSchema> {
+  const { model, tokenizer, hyperparameters } = job.request as Shown & {
+    model: string | Record<string, unknown>;
+    tokenizer: string;
+  };
+  return {
+    object: "pretraining.job",
+    ...commonFields(job, sources),
+    model,
+    trained_model: job.resultModel ?? null,
+    training_files: [...job.trainingFiles],
+    validation_files: [...job.validationFiles],
+    tokenizer,
+    hyperparameters,
+  };
+}
+
+function commonFields(job: JobRecord, { store, jobs }: JobSources) {
+  const { seed, suffix, metadata } = job.request as Shown;
+  const { error, plan } = job;
+  const last = store.events.latest(job.id);
+  const finished = FINAL_STATUSES.includes(job.status);
+  return {
+    id: job.id,
+    created_at: job.createdAt,
+    finished_at: job.finishedAt ?? null,
+    estimated_finish: job.estimatedFinish ?? null,
+    status: job.status,
+    error: error ? { ...error, param: error.param ?? null } : null,
+    organization_id: "org-local",
+    result_files: [...job.resultFiles],
+    seed,
+    trained_tokens: job.trainedTokens ?? null,
+    metadata,
+    user_provided_suffix: suffix,
+    plan: { planned_peak_bytes: plan.plannedPeakBytes, by_purpose: { ...plan.byPurpose } },
+    progress: last
+      ? { step: last.step, total_steps: last.data.total_steps as number | undefined ?? null }
+      : null,
+    preparation: finished ? null : jobs.preparation(job.id) ?? null,
+    status_reason: job.reason ?? null,
+  };
 }

@@ -1,0 +1,23 @@
+/** Whether the files that a job names can be trained on. */
+import { ApiError, notFound } from "../api_error.ts";
+import type { Purpose } from "../files/kinds.ts";
+import type { Services } from "../services.ts";
+
+/** An ApiError that names the field: 404 of an unknown file, 400 of one for something else. */
+export function assertFiles(
+  { store }: Pick<Services, "store">,
+  ids: readonly string[],
+  { param, purpose }: { readonly param: string; readonly purpose: Purpose },
+): void {
+  for (const id of ids) {
+    const file = store.files.get(id);
+    if (!file) throw notFound("file", id, param);
+    if (file.purpose === purpose) continue;
+    throw new ApiError(400, {
+      message: `${param}: ${id} has the purpose "${file.purpose}", this job takes files of the ` +
+        `purpose "${purpose}"`,
+      param,
+      code: "invalid_purpose",
+    });
+  }
+}

@@ -1,0 +1,104 @@
+/** From a request for fine-tuning to a job that will run, or to what is wrong with it. */
+import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
+import { nearestWord } from "../../train/options_schema.ts";
+import { trainingShape } from "../../train/method.ts";
+import { ApiError } from "../api_error.ts";
+import { finetuneHyperparameters } from "../protocol/hyperparameters.ts";
+import type { FineTuningPlanRequest } from "../protocol/job_request.ts";
+import type { ModelRecord } from "../services.ts";
+import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
+import { assertFiles } from "./files.ts";
+import { modelFacts } from "./model_facts.ts";
+import { planJob } from "./plan.ts";
+
+/** Where the hyperparameters of a request stand. */
+const METHOD = "method.supervised.hyperparameters", DEPRECATED = "hyperparameters";
+
+/** Checks all but whether it fits; nothing is created. Faults are ApiErrors. */
+export async function admitFineTuning(
+  services: AdmissionServices,
+  request: FineTuningPlanRequest,
+): Promise<Admission> {
+  const { options, kept, rateMultiplier } = readHyperparameters(request);
+  const trainingFiles = listOf(request.training_file);
+  const validationFiles = listOf(request.validation_file);
+  const purpose = "fine-tune";
+  assertFiles(services, trainingFiles, { param: "training_file", purpose });
+  assertFiles(services, validationFiles, { param: "validation_file", purpose });
+  const model = await services.models.get(request.model);
+  refuseAdapter(model);
+  const { config } = await modelFacts(model);
+  const place = request.method ? METHOD : DEPRECATED;
+  if (options.seqLen > config.maxPositions) {
+    throw new ApiError(400, {
+      message: `${place}.seq_len: must be at most ${config.maxPositions}, the positions of ` +
+        `${model.name}, got ${options.seqLen}`,
+      param: `${place}.seq_len`,
+      code: "invalid_hyperparameters",
+    });
+  }
+  const shape = trainingShape(options, config);
+  const planned = planJob(services, { kind: "fine_tuning", config, shape });
+  const hyperparameters = finetuneHyperparameters.show(kept);
+  const { seed } = options;
+  return {
+    planned,
+    job: {
+      kind: "fine_tuning",
+      model: model.name,
+      request: {
+        ...keptRequest(request, { seed, shape, hyperparameters }),
+        learning_rate_multiplier: rateMultiplier,
+      },
+      options: { ...kept, seed },
+      trainingFiles,
+      validationFiles,
+      plan: planned.plan,
+    },
+  };
+}
+
+function readHyperparameters({ method, hyperparameters, ...request }: FineTuningPlanRequest) {
+  if (method && hyperparameters) {
+    throw new ApiError(400, {
+      message: "hyperparameters: are given in method as well; give method alone, the other is " +
+        "deprecated",
+      param: "hyperparameters",
+      code: "invalid_value",
+    });
+  }
+  const given = method ? method.supervised?.hyperparameters : hyperparameters;
+  const place = method ? METHOD : DEPRECATED;
+  const beside = {
+    model: request.model,
+    data: ["-"],
+    evalData: request.validation_file ? ["-"] : undefined,
+    seed: request.seed ?? undefined,
+  };
+  const read = finetuneHyperparameters.read(given ?? {}, beside, place);
+  assertTemplate(read.options.template, place);
+  return read;
+}
+
+function assertTemplate(template: string, place: string): void {
+  if (TEMPLATE_NAMES.includes(template)) return;
+  const nearest = nearestWord(template, TEMPLATE_NAMES);
+  throw new ApiError(400, {
+    message: `${place}.template: must be one of ${TEMPLATE_NAMES.join(", ")}, got ${template}` +
+      (nearest ? ` (did you mean ${nearest}?)` : ""),
+    param: `${place}.template`,
+    code: "invalid_hyperparameters",
+  });
+}
+
+function refuseAdapter({ name, adapter }: ModelRecord): void {
+  if (!adapter) return;
+  throw new ApiError(400, {
+    message: `model: ${name} is an adapter, and a job starts from a whole model: merge it with ` +
+      "its model first (`cli.ts merge`) and put the result into the models folder",
+    param: "model",
+    code: "unusable_model",
+  });
+}
+
+const listOf = (id: string | null | undefined) => id ? [id] : [];

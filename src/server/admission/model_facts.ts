@@ -1,0 +1,70 @@
+/** What a job's plan needs to know of a model, read from its files once. */
+import { join } from "@std/path";
+import { ByteTokenizer } from "../../data/byte_tokenizer.ts";
+import type { LlamaConfig } from "../../model/config.ts";
+import type { Vocabulary } from "../../train/method.ts";
+import { ApiError } from "../api_error.ts";
+import type { ModelRecord } from "../services.ts";
+import { inApiTerms } from "../protocol/spelling.ts";
+
+export interface ModelFacts {
+  readonly config: LlamaConfig;
+  readonly vocabulary: Vocabulary;
+}
+
+/** What the thread answers. */
+export type Inspection = { readonly facts: ModelFacts } | { readonly refused: string };
+
+/** Facts are small; models that were replaced leave theirs behind. */
+const MOST_KEPT = 256;
+
+/** By path and age: a model that is replaced is read again. */
+const known = new Map<string, Promise<Inspection>>();
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * The facts of a model whose tokenizer fits it. Read in a thread of their own: a vocabulary of
+ * 49,000 tokens takes the better part of a second, and the server answers others meanwhile. An
+ * ApiError 400 says what is wrong with the model.
+ */
+export async function modelFacts(model: ModelRecord, param = "model"): Promise<ModelFacts> {
+  const key = await ageOf(model.path);
+  let inspection = known.get(key);
+  if (!inspection) {
+    inspection = last.then(() => inspect(model));
+    // One after the other: each has a core to itself.
+    last = inspection.catch(() => known.delete(key));
+    known.set(key, inspection);
+    if (known.size > MOST_KEPT) known.delete(known.keys().next().value!);
+  }
+  const found = await inspection;
+  if ("facts" in found) return found.facts;
+  const message = inApiTerms(found.refused.replaceAll(model.path, model.name));
+  throw new ApiError(400, { message, param, code: "unusable_model" });
+}
+
+export const BYTES: Vocabulary = (({ vocabSize, bosTokenId, eosTokenId }) => ({
+  vocabSize,
+  bosTokenId,
+  eosTokenId,
+}))(new ByteTokenizer());
+
+async function ageOf(path: string): Promise<string> {
+  const files = [path, ...["config.json", "tokenizer.json"].map((name) => join(path, name))];
+  const infos = await Promise.all(files.map((file) => Deno.stat(file).catch(() => undefined)));
+  return JSON.stringify([path, ...infos.map((info) => info && [info.mtime, info.size])]);
+}
+
+function inspect({ path, name }: ModelRecord): Promise<Inspection> {
+  const thread = new Worker(new URL("./model_facts_worker.ts", import.meta.url), {
+    type: "module",
+  });
+  return new Promise<Inspection>((resolve, reject) => {
+    thread.onmessage = ({ data }) => resolve(data);
+    thread.onerror = (event) => {
+      event.preventDefault(); // it is told here, and must not end the server
+      reject(new Error(`model ${name}: ${event.message}`));
+    };
+    thread.postMessage({ path, name });
+  }).finally(() => thread.terminate());
+}

@@ -1,0 +1,122 @@
+/** Whether a job fits the GPU's memory and the disk, found out before it is accepted. */
+import type { LlamaConfig } from "../../model/config.ts";
+import type { TrainingShape } from "../../train/build.ts";
+import { type DiskPlan, planDisk } from "../../train/disk.ts";
+import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
+import { planMemory, smallerAlternatives } from "../../train/plan.ts";
+import { ApiError } from "../api_error.ts";
+import { flagsAsFields } from "../protocol/spelling.ts";
+import type { JobPlan, Services } from "../services.ts";
+
+/** Settings that would fit, and what they would need. */
+export interface Alternative {
+  readonly change: Readonly<Record<string, unknown>>;
+  readonly bytes: number;
+}
+
+export interface PlannedJob extends JobPlan {
+  readonly disk: DiskPlan;
+  /** The largest buffer that the adapter allows. */
+  readonly maxBufferSize: number;
+  readonly fits: boolean;
+  /** None where it fits as it is. */
+  readonly alternatives: readonly Alternative[];
+}
+
+type Planning = Pick<Services, "options" | "device" | "store">;
+
+/** Plans by the code that allocates: a few milliseconds for a model of 8 billion parameters. */
+export function planJob(
+  services: Planning,
+  { kind, config, shape }: {
+    readonly kind: JobPlan["kind"];
+    readonly config: LlamaConfig;
+    readonly shape: TrainingShape;
+  },
+): PlannedJob {
+  const { machine } = services.device, { maxBufferSize } = machine.limits;
+  const plan = planMemory(config, shape, machine);
+  const limit = memoryLimit(services);
+  const fits = plan.plannedPeakBytes <= (limit ?? Infinity) && plan.largest.bytes <= maxBufferSize;
+  return {
+    kind,
+    plan,
+    limit,
+    disk: planDisk(config, shape, machine),
+    maxBufferSize,
+    fits,
+    alternatives: fits || limit === undefined
+      ? []
+      : smallerAlternatives(config, shape, machine, limit)
+        .map(({ change, bytes }) => ({ change: flagsAsFields(change), bytes })),
+  };
+}
+
+/**
+ * Bytes that a job may take; undefined where nobody knows. Where the processor is the GPU, what the
+ * running job has taken will be free when the next one starts.
+ */
+function memoryLimit({ options, device, store }: Planning): number | undefined {
+  const limit = gpuMemoryLimit({ adapter: device }, options.gpuMemory);
+  if (limit === Infinity) return undefined;
+  if (options.gpuMemory !== undefined) return limit;
+  const running = store.jobs.withStatus("running")
+    .reduce((bytes, { plan }) => bytes + plan.plannedPeakBytes, 0);
+  return Math.min(limit + running, Deno.systemMemoryInfo().total);
+}
+
+/** An ApiError 400 with the plan, the limit, and what would fit. */
+export function assertFitsMemory({ plan, limit, maxBufferSize, fits, alternatives }: PlannedJob) {
+  if (fits) return;
+  const refuse = (message: string) => {
+    throw new ApiError(400, { message, code: "insufficient_gpu_memory" });
+  };
+  const { largest, plannedPeakBytes, byPurpose } = plan;
+  if (largest.bytes > maxBufferSize) {
+    refuse(
+      `tensor ${largest.name} needs one buffer of ${gibibytes(largest.bytes)}, this GPU allows ` +
+        gibibytes(maxBufferSize),
+    );
+  }
+  const parts = Object.entries(byPurpose).filter(([, bytes]) => bytes > 0)
+    .sort(([, a], [, b]) => b - a)
+    .map(([purpose, bytes]) => `${purpose.replaceAll("_", " ")} ${gibibytes(bytes)}`);
+  const changes = alternatives.map(({ change, bytes }) =>
+    `${describe(change)} (${gibibytes(bytes)})`
+  );
+  refuse(
+    `this job needs ${gibibytes(plannedPeakBytes)} of GPU memory (${parts.join(", ")}), ` +
+      `${gibibytes(limit!)} are there; ` +
+      (changes.length
+        ? `what would fit: ${changes.join("; ")}`
+        : "no smaller batch or rank would fit: choose a smaller model or a shorter seq_len"),
+  );
+}
+
+/**
+ * Checkpoints that are kept, the one that is written before the oldest goes, and the result must
+ * fit. An ApiError 400 with the numbers.
+ */
+export async function assertFitsDisk(
+  { disk: { checkpointBytes, resultBytes } }: PlannedJob,
+  { options: { keepCheckpoints }, storage }: Pick<Services, "options" | "storage">,
+): Promise<void> {
+  const needed = checkpointBytes * (keepCheckpoints + 1) + resultBytes;
+  const free = await storage.free();
+  if (needed <= free) return;
+  throw new ApiError(400, {
+    message: `this job needs ${gibibytes(needed)} of disk (${keepCheckpoints + 1} checkpoints of ` +
+      `${gibibytes(checkpointBytes)} and a result of ${gibibytes(resultBytes)}), ` +
+      `${gibibytes(free)} are free; delete files or models that are not needed`,
+    code: "insufficient_storage",
+  });
+}
+
+const describe = (change: Alternative["change"]) =>
+  Object.entries(change).map(([name, value]) => `${name}: ${value}`).join(", ");
+
+function gibibytes(bytes: number): string {
+  return bytes < 2 ** 30 / 100
+    ? `${(bytes / 2 ** 20).toFixed(2)} MiB`
+    : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}

@@ -1,0 +1,117 @@
+/** From a request for pre-training to a job that will run, or to what is wrong with it. */
+import { parseLlamaConfig } from "../../formats/hf_config.ts";
+import { UserError } from "../../gpu/errors.ts";
+import { type LlamaConfig, PRESETS } from "../../model/config.ts";
+import { runConfig, trainingShape, type Vocabulary } from "../../train/method.ts";
+import { presetOf } from "../../train/options.ts";
+import { nearestWord } from "../../train/options_schema.ts";
+import { ApiError } from "../api_error.ts";
+import { pretrainHyperparameters } from "../protocol/hyperparameters.ts";
+import type { PretrainingRequest } from "../protocol/job_request.ts";
+import { inApiTerms } from "../protocol/spelling.ts";
+import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
+import { assertFiles } from "./files.ts";
+import { BYTES, modelFacts } from "./model_facts.ts";
+import { planJob } from "./plan.ts";
+
+/** Twice what the deepest published model of this family has: a plan goes over every layer. */
+const MOST_LAYERS = 256;
+
+/** Checks all but whether it fits; nothing is created. Faults are ApiErrors. */
+export async function admitPretraining(
+  services: AdmissionServices,
+  request: PretrainingRequest,
+): Promise<Admission> {
+  const { model, tokenizer } = request;
+  const { name, config: asked } = configOf(model);
+  const validationFiles = request.validation_files ?? [];
+  const { options, kept } = pretrainHyperparameters.read(request.hyperparameters ?? {}, {
+    // An option that holds a path counts for its presence alone here.
+    model: typeof model === "string" ? model : "./config.json",
+    data: ["-"],
+    evalData: validationFiles.length ? ["-"] : undefined,
+    tokenizer,
+    seed: request.seed ?? undefined,
+  }, "hyperparameters");
+  const trainingFiles = trainingFilesOf(request);
+  const purpose = "pretrain";
+  assertFiles(services, trainingFiles, { param: "training_files", purpose });
+  assertFiles(services, validationFiles, { param: "validation_files", purpose });
+  const vocabulary = tokenizer === "bytes"
+    ? BYTES
+    : (await modelFacts(await services.models.get(tokenizer), "tokenizer")).vocabulary;
+  const config = fit(asked, { name, seqLen: options.seqLen, tokenizer, vocabulary });
+  const shape = trainingShape(options, config);
+  const planned = planJob(services, { kind: "pretraining", config, shape });
+  const hyperparameters = pretrainHyperparameters.show(kept);
+  const { seed } = options;
+  return {
+    planned,
+    job: {
+      kind: "pretraining",
+      model: name,
+      request: {
+        ...keptRequest(request, { seed, shape, hyperparameters }),
+        model,
+        tokenizer,
+      },
+      options: { ...kept, seed, model, tokenizer },
+      trainingFiles,
+      validationFiles,
+      plan: planned.plan,
+    },
+  };
+}
+
+/** The preset of that name, or the configuration that came with the request. */
+function configOf(model: PretrainingRequest["model"]): { name: string; config: LlamaConfig } {
+  if (typeof model !== "string") {
+    const config = told("model", () => parseLlamaConfig(model, "model"));
+    if (config.layers > MOST_LAYERS) {
+      throw invalid("model", `num_hidden_layers must be at most ${MOST_LAYERS}`);
+    }
+    return { name: config.modelType, config };
+  }
+  const config = presetOf(model);
+  if (config) return { name: model, config };
+  const names = Object.keys(PRESETS), nearest = nearestWord(model, names);
+  throw invalid(
+    "model",
+    `must be a configuration as in a config.json, or one of ${names.join(", ")}, got ${model}` +
+      (nearest ? ` (did you mean ${nearest}?)` : ""),
+  );
+}
+
+function fit(
+  config: LlamaConfig,
+  { name, seqLen, tokenizer, vocabulary }: {
+    readonly name: string;
+    readonly seqLen: number;
+    readonly tokenizer: string;
+    readonly vocabulary: Vocabulary;
+  },
+): LlamaConfig {
+  // Only a preset grows to what the run needs, and it is told by its name.
+  return told("model", () => runConfig(config, { model: name, seqLen, tokenizer }, vocabulary));
+}
+
+function trainingFilesOf({ training_file, training_files }: PretrainingRequest): string[] {
+  if (training_file && training_files?.length) {
+    throw invalid("training_file", "is one of training_files: give one of the two");
+  }
+  return training_file ? [training_file] : [...training_files ?? []];
+}
+
+/** What a user is told on the command line, in the words of the API. */
+function told<T>(param: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new ApiError(400, { message: inApiTerms(error.message), param, code: "invalid_value" });
+  }
+}
+
+function invalid(param: string, message: string): ApiError {
+  return new ApiError(400, { message: `${param}: ${message}`, param, code: "invalid_value" });
+}

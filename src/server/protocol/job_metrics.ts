@@ -1,0 +1,76 @@
+/** The curves of a job: what the charts of the dashboard draw. */
+import { z } from "@hono/zod-openapi";
+import type { Store } from "../store/store.ts";
+
+const step = z.number().int();
+
+export const jobMetricsSchema = z.object({
+  object: z.literal("job.metrics"),
+  steps: z.array(z.looseObject({
+    step,
+    total_steps: z.number().int().optional(),
+    train_loss: z.number(),
+    lr: z.number().optional(),
+    tokens: z.number().int().optional(),
+    tokens_per_second: z.number().optional(),
+    step_ms: z.number().optional(),
+    gpu_bytes: z.number().optional(),
+    gpu_peak_bytes: z.number().optional(),
+    subspace_refreshes: z.number().int().optional(),
+  })),
+  evaluations: z.array(
+    z.object({ step, valid_loss: z.number(), valid_perplexity: z.number().optional() }),
+  ),
+  refreshes: z.array(z.object({ step, parameters: z.array(z.string()) })).openapi({
+    description: "Steps at which subspaces were found anew, and of which parameters",
+  }),
+  samples: z.array(z.object({ step, prompt: z.string(), text: z.string() })),
+  plan: z.record(z.string(), z.unknown()).nullable().openapi({
+    description: "What the run told before its first step; null until then",
+  }),
+}).openapi("JobMetrics");
+export type JobMetrics = z.output<typeof jobMetricsSchema>;
+
+export const jobMetricsQuery = z.object({
+  max_points: z.coerce.number().int().min(2).max(5000).default(2000).openapi({
+    description: "Steps of a longer run are thinned to about so many; evaluations and refreshes " +
+      "are all there",
+  }),
+});
+
+/** The newest ones that are shown. */
+const MOST_SAMPLES = 200;
+
+/** Everything is read as it was told: fields that are not there were not measured. */
+export function jobMetrics(
+  { events }: Pick<Store, "events">,
+  jobId: string,
+  maxPoints: number,
+): JobMetrics {
+  const points = events.metrics(jobId, { maxPoints }).map(({ data }) => data);
+  return {
+    object: "job.metrics",
+    steps: points.filter(({ train_loss }) => train_loss !== undefined)
+      .map(({ refreshed: _, valid_loss: _loss, valid_perplexity: _perplexity, ...rest }) =>
+        rest as JobMetrics["steps"][number]
+      ),
+    evaluations: onePerStep(points.filter(({ valid_loss }) => valid_loss !== undefined))
+      .map(({ step, valid_loss, valid_perplexity }) =>
+        ({ step, valid_loss, valid_perplexity }) as JobMetrics["evaluations"][number]
+      ),
+    refreshes: points.filter(({ refreshed }) => (refreshed as string[] | undefined)?.length)
+      .map(({ step, refreshed }) =>
+        ({ step, parameters: refreshed }) as JobMetrics["refreshes"][number]
+      ),
+    samples: events.keyed(jobId, "sample", MOST_SAMPLES)
+      .map(({ data: { step, prompt, text } }) =>
+        ({ step, prompt, text }) as JobMetrics["samples"][number]
+      ),
+    plan: events.keyed(jobId, "plan", 1)[0]?.data ?? null,
+  };
+}
+
+/** An evaluation after a resume is told beside the one that its step knew. */
+function onePerStep(points: readonly Readonly<Record<string, unknown>>[]) {
+  return [...new Map(points.map((point) => [point.step, point])).values()];
+}

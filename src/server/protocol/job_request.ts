@@ -1,0 +1,99 @@
+/** What a request for a job may say. Hyperparameters are checked where their rules are known. */
+import { z } from "@hono/zod-openapi";
+import { PRESETS } from "../../model/config.ts";
+import { finetuneHyperparameters, pretrainHyperparameters } from "./hyperparameters.ts";
+
+const fileId = z.string().min(1).max(100);
+
+const common = {
+  suffix: z.string().max(64).regex(/^[A-Za-z0-9_-]+$/, {
+    error: "must be letters, digits, - and _",
+  }).nullish().openapi({ description: "A part of the result's name", example: "my-experiment" }),
+  seed: z.number().int().min(0).max(0xffffffff).nullish().openapi({
+    description: "Of the order of the data and of what is drawn at random; the same seed, the " +
+      "same run",
+    default: 42,
+  }),
+  metadata: z.record(z.string().max(64), z.string().max(512)).refine(
+    (pairs) => Object.keys(pairs).length <= 16,
+    { error: "must have at most 16 pairs" },
+  ).nullish().openapi({
+    description: "Up to 16 pairs to find the job by; keys of at most 64 letters, values of 512",
+    maxProperties: 16,
+  }),
+};
+export type CommonFields = Partial<
+  { readonly [Field in keyof typeof common]: z.output<typeof common[Field]> }
+>;
+
+const method = z.strictObject({
+  type: z.literal("supervised", {
+    error: ({ input }) =>
+      `must be "supervised", the only method here, got ${JSON.stringify(input)}`,
+  }),
+  supervised: z.strictObject({
+    hyperparameters: finetuneHyperparameters.schema.nullish(),
+  }).nullish(),
+});
+
+const fineTuning = {
+  model: z.string().min(1).max(500).openapi({
+    description: "A model of `GET /v1/models`, not an adapter",
+  }),
+  validation_file: fileId.nullish().openapi({
+    description: "A file to evaluate on; without one `eval_share` of the examples is held back",
+  }),
+  ...common,
+  method: method.nullish(),
+  hyperparameters: finetuneHyperparameters.schema.nullish().openapi({
+    description: "OpenAI's older place for them; now they are in `method`",
+    deprecated: true,
+  }),
+  integrations: z.array(z.unknown()).max(0, {
+    error: "must be empty: this server has no integrations; its metrics are at /metrics and in " +
+      "the events of a job",
+  }).nullish(),
+};
+
+export const fineTuningRequest = z.strictObject({
+  ...fineTuning,
+  training_file: fileId.openapi({ description: 'A file of the purpose "fine-tune"' }),
+}).openapi("CreateFineTuningJob");
+
+/** The same, before there is a file. */
+export const fineTuningPlanRequest = z.strictObject({
+  ...fineTuning,
+  training_file: fileId.nullish(),
+}).openapi("PlanFineTuningJob");
+export type FineTuningPlanRequest = z.output<typeof fineTuningPlanRequest>;
+
+const configuration = z.record(z.string(), z.unknown()).openapi({
+  description: "A configuration with the fields of a Hugging Face config.json",
+  example: { model_type: "llama", hidden_size: 256, num_hidden_layers: 4 },
+});
+
+const files = z.array(fileId).max(100);
+
+const pretraining = {
+  model: z.union([z.string().min(1).max(100), configuration], {
+    error: "must be the name of a preset, or a configuration as in a config.json",
+  }).openapi({ description: `A configuration, or one of ${Object.keys(PRESETS).join(", ")}` }),
+  training_file: fileId.nullish().openapi({ description: "For one file" }),
+  training_files: files.nullish().openapi({ description: 'Files of the purpose "pretrain"' }),
+  validation_files: files.nullish().openapi({
+    description: "Files to evaluate on; without them `eval_share` of the text is held back",
+  }),
+  tokenizer: z.string().min(1).max(500).default("bytes").openapi({
+    description: "`bytes`, or a model of `GET /v1/models` whose tokenizer is taken",
+  }),
+  ...common,
+  hyperparameters: pretrainHyperparameters.schema.nullish(),
+};
+
+export const pretrainingPlanRequest = z.strictObject(pretraining).openapi("PlanPretrainingJob");
+
+export const pretrainingRequest = z.strictObject(pretraining).refine(
+  ({ training_file, training_files }) => training_file || training_files?.length,
+  { path: ["training_files"], error: "is required: the ids of files to train on" },
+).openapi("CreatePretrainingJob");
+export type PretrainingRequest = z.output<typeof pretrainingPlanRequest>;
