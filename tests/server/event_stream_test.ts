@@ -229,7 +229,6 @@ Deno.test("a job that is not there, or of the other kind, is a 404", () =>
         "/v1/fine_tuning/jobs/ftjob-9/events",
         "/v1/fine_tuning/jobs/ptjob-1/events",
         "/v1/pretraining/jobs/ftjob-1/events?stream=true",
-        "/v1/fine_tuning/jobs/ftjob-9/metrics",
         "/v1/fine_tuning/jobs/ftjob-9/metrics/stream",
       ]
     ) {
@@ -383,18 +382,6 @@ Deno.test("all jobs: what is told from now on, or from an event on", () =>
     const { job_id, type } = JSON.parse(now.events[0].data);
     assertEquals([job_id, type], ["ptjob-1", "metrics"]);
     await Promise.all([now.cancel(), resumed.cancel()]);
-  }));
-
-Deno.test("the curves of a job, and where its stream goes on", () =>
-  withStreams(async ({ log, request }) => {
-    for (const number of range(1, 100)) log.append("ftjob-1", step(number));
-    const path = "/v1/fine_tuning/jobs/ftjob-1/metrics";
-    const all = await (await request(path)).json();
-    assertEquals(all.data, range(1, 100).map((number) => step(number).data));
-    assertEquals([all.job_id, all.last_event_id], ["ftjob-1", "ftevent-100"]);
-    const thinned = await (await request(`${path}?max_points=4`)).json();
-    assertEquals(thinned.data.map(({ step }: { step: number }) => step), [1, 33, 67, 100]);
-    assertEquals((await request(`${path}?max_points=1`)).status, 400);
   }));
 
 Deno.test("a client that goes away takes its stream with it, over a real connection", () =>

@@ -1,4 +1,4 @@
-/** Events of jobs as clients see them, in OpenAI's shape, and their metrics alone. */
+/** Events of jobs as clients see them, in OpenAI's shape. */
 import { z } from "@hono/zod-openapi";
 import type { EventRecord } from "../records.ts";
 import { eventId } from "../store/events.ts";
@@ -19,15 +19,6 @@ export const eventSchema = z.object({
   }),
 }).openapi("JobEvent");
 export const eventPageSchema = pageSchema(eventSchema).openapi("JobEventPage");
-
-export const metricsSchema = z.object({
-  object: z.literal("fine_tuning.job.metrics"),
-  job_id: z.string(),
-  last_event_id: z.string().openapi({
-    description: "Where the stream of metrics goes on from what is here, as its `after`",
-  }),
-  data: z.array(z.record(z.string(), z.unknown())).openapi({ description: "By step" }),
-}).openapi("JobMetrics");
 
 export function toEvent(event: EventRecord): z.output<typeof eventSchema> {
   return {

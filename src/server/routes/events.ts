@@ -1,14 +1,14 @@
-/** What is told of jobs: in pages, as it happens, and its figures alone. */
+/** What is told of jobs: in pages, and as it happens. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ApiError, notFound } from "../api_error.ts";
 import { createApp } from "../app_base.ts";
 import type { StreamQuery } from "../event_stream.ts";
-import { eventPageSchema, metricsSchema, toEvent } from "../protocol/event.ts";
+import { eventPageSchema, toEvent } from "../protocol/event.ts";
 import { pageFields, pageOf } from "../protocol/page.ts";
 import { JOB_KINDS, type JobKind } from "../records.ts";
 import type { Services } from "../services.ts";
-import { eventId, eventSeq } from "../store/events.ts";
+import { eventSeq } from "../store/events.ts";
 
 type EventServices = Pick<Services, "options" | "store" | "streams">;
 
@@ -65,27 +65,6 @@ function eventsRoute(kind: JobKind) {
   });
 }
 
-function metricsRoute(kind: JobKind) {
-  return createRoute({
-    method: "get",
-    path: `/v1/${kind}/jobs/{id}/metrics`,
-    tags: ["Metrics"],
-    summary: "The curves of a job; of a long one points at even distances, and every evaluation",
-    request: {
-      params,
-      query: z.object({
-        max_points: z.coerce.number().int().min(2).max(2000).default(500),
-      }),
-    },
-    responses: {
-      200: {
-        description: "Data of metrics events",
-        content: { "application/json": { schema: metricsSchema } },
-      },
-    },
-  });
-}
-
 function metricsStreamRoute(kind: JobKind) {
   return createRoute({
     method: "get",
@@ -137,17 +116,6 @@ function addJobRoutes(app: OpenAPIHono, services: EventServices, kind: JobKind):
     }
     const { data, hasMore } = events.list(id, query);
     return context.json(pageOf(data.map(toEvent), hasMore), 200);
-  });
-  app.openapi(metricsRoute(kind), (context) => {
-    const { id } = context.req.valid("param");
-    check(id);
-    const points = events.metrics(id, { maxPoints: context.req.valid("query").max_points });
-    return context.json({
-      object: "fine_tuning.job.metrics" as const,
-      job_id: id,
-      last_event_id: eventId(events.lastSeq()),
-      data: points.map(({ data }) => data),
-    }, 200);
   });
   app.openapi(metricsStreamRoute(kind), (context) => {
     const { id } = context.req.valid("param");
