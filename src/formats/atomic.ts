@@ -28,16 +28,29 @@ export async function writeAtomically(
   await syncFolder(dirname(path));
 }
 
+/** There is no room for what was to be written; what was there before is untouched. */
+export class DiskFullError extends UserError {
+  override readonly name = "DiskFullError";
+}
+
+/** Whether the system said that the disk, or what a user may take of it, is full. */
+export function isDiskFull(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return error instanceof DiskFullError || ["ENOSPC", "EDQUOT", "EFBIG"].includes(code as string);
+}
+
 /** Faults of the disk become one message; any other error, such as the GPU's, stays what it is. */
 export function explainWriteError(error: unknown, path: string, lost = ""): unknown {
   const { code, message } = error as Error & { code?: unknown };
   // Of an abort it is a number.
   if (error instanceof UserError || typeof code !== "string") return error;
-  const full = ["ENOSPC", "EDQUOT", "EFBIG"].includes(code);
-  return new UserError(
-    `cannot write ${path}: ${message}${lost}`,
-    full ? "free some space, or keep fewer with --keep-checkpoints; then --resume auto" : undefined,
-  );
+  const text = `cannot write ${path}: ${message}${lost}`;
+  return isDiskFull(error)
+    ? new DiskFullError(
+      text,
+      "free some space, or keep fewer with --keep-checkpoints; then --resume auto",
+    )
+    : new UserError(text);
 }
 
 /** Makes a rename durable. Windows cannot open a folder, and its file system needs no such step. */

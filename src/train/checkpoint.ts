@@ -182,7 +182,7 @@ export async function findCheckpoint(
   warn: (message: string) => void = () => {},
 ): Promise<Checkpoint | undefined> {
   if (which !== "auto") return await readCheckpoint(which);
-  for (const step of (await listSteps(output)).reverse()) {
+  for (const step of (await checkpointSteps(output)).reverse()) {
     const path = join(output, `checkpoint-${step}`);
     try {
       const checkpoint = await readCheckpoint(path);
@@ -198,7 +198,7 @@ export async function findCheckpoint(
 
 /** Removes all but the newest `keep` checkpoints and returns the paths that went. */
 export async function pruneCheckpoints(output: string, keep: number): Promise<string[]> {
-  const steps = await listSteps(output);
+  const steps = await checkpointSteps(output);
   const removed = steps.slice(0, Math.max(0, steps.length - keep))
     .map((step) => join(output, `checkpoint-${step}`));
   for (const path of removed) await Deno.remove(path, { recursive: true });
@@ -206,7 +206,7 @@ export async function pruneCheckpoints(output: string, keep: number): Promise<st
 }
 
 /** Steps that have a checkpoint in the folder, ascending. */
-async function listSteps(output: string): Promise<number[]> {
+export async function checkpointSteps(output: string): Promise<number[]> {
   return (await listNames(output)).flatMap((name) => {
     const found = name.match(FOLDER);
     return found ? [Number(found[1])] : [];

@@ -1,0 +1,92 @@
+/** What a run tells, as events of its job: in words for people, in data for charts. */
+import type { PlanEvent, StepEvent, TrainingEvent } from "../../train/events.ts";
+import type { NewEvent } from "../records.ts";
+
+const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
+/** A run reads its steps in groups, and one of a group knows its evaluation. */
+export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | undefined {
+  switch (event.type) {
+    case "plan":
+      return planEvent(event);
+    case "step":
+      return stepEvent(event, totalSteps);
+    case "eval":
+      // That of a step is told with the step, unless the step was told before it was resumed.
+      return metrics(
+        `eval:${event.step}`,
+        `Step ${event.step}/${totalSteps}: ${validation(event.eval_loss)}`,
+        {
+          step: event.step,
+          total_steps: totalSteps,
+          valid_loss: event.eval_loss,
+          valid_perplexity: event.eval_perplexity,
+        },
+      );
+    case "sample":
+      return {
+        ...message(`Sample at step ${event.step}: ${event.text}`, {
+          kind: "sample",
+          step: event.step,
+          prompt: event.prompt,
+          text: event.text,
+        }),
+        key: `sample:${event.step}:${event.prompt}`,
+      };
+    case "checkpoint":
+      return {
+        ...message(`Checkpoint created at step ${event.step}`, {
+          kind: "checkpoint",
+          step: event.step,
+        }),
+        key: `checkpoint:${event.step}`,
+      };
+    case "rank_advice":
+      return {
+        ...message(`Ranks chosen for ${event.matrices.length} matrices`, {
+          ...event,
+          kind: "ranks",
+        }),
+        key: "ranks",
+      };
+    case "warning":
+      return { ...message(event.message), level: "warn", key: `warning:${event.message}` };
+    case "done":
+      return undefined;
+  }
+}
+
+/** A message of the server itself about a job. */
+export function message(text: string, data: Readonly<Record<string, unknown>> = {}): NewEvent {
+  return { level: "info", type: "message", message: text, data };
+}
+
+function metrics(key: string, text: string, data: NewEvent["data"]): NewEvent {
+  return { key, level: "info", type: "metrics", message: text, data };
+}
+
+function planEvent({ type: _, ...plan }: PlanEvent): NewEvent {
+  const { trained_parameters, steps, planned_peak_bytes } = plan;
+  const text = `Training ${trained_parameters} parameters in ${steps} steps, ` +
+    `${gibibytes(planned_peak_bytes)} of GPU memory planned`;
+  return { ...message(text, { kind: "plan", ...plan }), key: "plan" };
+}
+
+function stepEvent(event: StepEvent, totalSteps: number): NewEvent {
+  const { type: _, loss, eval_loss, eval_perplexity, ...rest } = event;
+  const evaluated = eval_loss === undefined ? "" : `, ${validation(eval_loss)}`;
+  return metrics(
+    `step:${event.step}`,
+    `Step ${event.step}/${totalSteps}: training loss=${loss.toFixed(4)}${evaluated}`,
+    {
+      ...rest,
+      total_steps: totalSteps,
+      train_loss: loss,
+      ...(eval_loss === undefined
+        ? undefined
+        : { valid_loss: eval_loss, valid_perplexity: eval_perplexity }),
+    },
+  );
+}
+
+const validation = (loss: number) => `validation loss=${loss.toFixed(4)}`;

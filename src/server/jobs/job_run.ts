@@ -1,0 +1,174 @@
+/** One sitting of a job: its process from start to end, and all that it tells. */
+import type { PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
+import { ApiError } from "../api_error.ts";
+import { newId } from "../ids.ts";
+import type { JobRecord } from "../records.ts";
+import type { EventLog, Models, Storage } from "../services.ts";
+import type { ServerOptions } from "../options.ts";
+import type { Store } from "../store/store.ts";
+import type { FailureEvent, WorkerEvent } from "../worker/protocol.ts";
+import { checkpointSteps } from "../../train/checkpoint.ts";
+import { jobEvent } from "./job_events.ts";
+import { recoverJournal, untilFree } from "./recover_journal.ts";
+import { trainingTask } from "./run_options.ts";
+import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
+
+export interface QueueParts {
+  readonly store: Store;
+  readonly log: EventLog;
+  readonly storage: Storage;
+  readonly models: Pick<Models, "get">;
+  readonly options: ServerOptions;
+}
+
+/** Why a run is to end before its last step. */
+export type Intent = "pause" | "cancel" | "shutdown";
+
+export type Outcome =
+  | { readonly type: "succeeded"; readonly summary: Summary }
+  /** As it was asked to. */
+  | { readonly type: "stopped"; readonly intent: Intent }
+  | { readonly type: "failed"; readonly code: string; readonly message: string }
+  /** It ended without a word. */
+  | { readonly type: "crashed"; readonly exit: Exit };
+
+/** A figure that is only an estimate is not written down at every step. */
+const ESTIMATE_INTERVAL_MS = 5000;
+
+export class JobRun {
+  /** What it does before its first step. */
+  preparation: PreparationEvent | undefined;
+  #intent: Intent | undefined;
+  #process: TrainingProcess | undefined;
+  #totalSteps = 0;
+  #lastStep: StepEvent | undefined;
+  #estimated = 0;
+  #summary: Summary | undefined;
+  #failure: FailureEvent | undefined;
+
+  constructor(readonly job: JobRecord, readonly parts: QueueParts) {}
+
+  /** Takes effect within a step. Of several, the first that is final counts. */
+  end(intent: Intent): void {
+    if (this.#intent === "cancel") return;
+    this.#intent = intent;
+    // A run that has not begun has nothing to save, and one that is cancelled no use for it.
+    if (intent === "cancel" || !this.#totalSteps) this.#process?.kill();
+    else this.#process?.stop();
+  }
+
+  /** Runs to an end of any kind; never throws. */
+  async run(): Promise<Outcome> {
+    try {
+      return await this.#run();
+    } catch (error) {
+      this.#process?.kill();
+      const { message, stack } = error as Error;
+      if (!(error instanceof ApiError)) console.error(stack ?? error);
+      return { type: "failed", code: isFull(error) ? "disk_full" : "internal_error", message };
+    }
+  }
+
+  async #run(): Promise<Outcome> {
+    const { job, parts: { storage } } = this, folder = storage.jobFolder(job.id);
+    await Deno.mkdir(folder, { recursive: true });
+    await untilFree(folder, () => this.#intent !== undefined);
+    await recoverJournal(folder, (event) => this.#hear(event));
+    // What was recovered is over: whether this run ends well is for this run to say.
+    this.#totalSteps = 0;
+    this.#summary = this.#failure = undefined;
+    const task = await this.#task();
+    if (this.#intent) return { type: "stopped", intent: this.#intent };
+    this.#process = startTraining(task);
+    for await (const event of this.#process.events) await this.#hear(event);
+    const exit = await this.#process.exit;
+    return this.#outcome(exit);
+  }
+
+  #outcome(exit: Exit): Outcome {
+    if (this.#failure) return { ...this.#failure, type: "failed" };
+    if (this.#summary) return { type: "succeeded", summary: this.#summary };
+    if (this.#intent) return { type: "stopped", intent: this.#intent };
+    return { type: "crashed", exit };
+  }
+
+  #task() {
+    const { job, parts } = this;
+    return trainingTask(job, {
+      ...parts,
+      file(id) {
+        const file = parts.store.files.get(id);
+        if (file) return file;
+        throw new ApiError(400, { message: `The file ${id} is gone`, code: "file_not_found" });
+      },
+    });
+  }
+
+  async #hear(event: WorkerEvent): Promise<void> {
+    const { job, parts: { log } } = this;
+    switch (event.type) {
+      case "preparation":
+        this.preparation = event;
+        return;
+      case "failure":
+        this.#failure = event;
+        return;
+      case "done":
+        if (!event.interrupted) this.#summary = event.summary;
+        return;
+      case "plan":
+        this.#totalSteps = event.steps;
+        this.preparation = undefined;
+        break;
+      case "step":
+        this.#lastStep = event;
+        this.#estimate(event);
+        break;
+      case "eval":
+        // It came with its step already.
+        if (this.#lastStep?.step === event.step && this.#lastStep.eval_loss !== undefined) return;
+        break;
+      case "checkpoint":
+        await this.#recordCheckpoint(event.step);
+        break;
+    }
+    const told = jobEvent(event, this.#totalSteps);
+    if (told) log.append(job.id, told);
+  }
+
+  #estimate({ step, step_ms }: StepEvent): void {
+    if (performance.now() - this.#estimated < ESTIMATE_INTERVAL_MS) return;
+    this.#estimated = performance.now();
+    const left = (this.#totalSteps - step) * step_ms;
+    const estimatedFinish = Math.round((Date.now() + left) / 1000);
+    this.parts.store.jobs.update(this.job.id, { estimatedFinish });
+  }
+
+  /** Of its step, and takes those off the list that gave way to it. */
+  async #recordCheckpoint(step: number): Promise<void> {
+    const { job, parts: { store, storage } } = this, last = this.#lastStep;
+    store.checkpoints.insert({
+      id: newId("ftckpt"),
+      jobId: job.id,
+      step,
+      createdAt: Math.floor(Date.now() / 1000),
+      metrics: last?.step === step
+        ? {
+          train_loss: last.loss,
+          ...(last.eval_loss === undefined ? undefined : { valid_loss: last.eval_loss }),
+        }
+        : {},
+    });
+    const kept = new Set(await checkpointSteps(storage.jobFolder(job.id)));
+    const gone = store.checkpoints.of(job.id).map(({ step }) => step)
+      .filter((step) => !kept.has(step));
+    store.checkpoints.deleteSteps(job.id, gone);
+  }
+}
+
+/** Of the disk, or of SQLite about the disk. */
+function isFull(error: unknown): boolean {
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
+  const SQLITE_FULL = 13;
+  return code === "ENOSPC" || errcode === SQLITE_FULL;
+}

@@ -1,0 +1,41 @@
+/** What a run told while nobody listened: the end of a run whose server was killed. */
+import { join } from "@std/path";
+import { readJsonLines } from "../lines.ts";
+import { JOURNAL_FILE, LOCK_FILE, type WorkerEvent } from "../worker/protocol.ts";
+
+const POLL_MS = 100;
+/** Events between two looks at what else there is to do. */
+const BATCH = 200;
+
+/**
+ * Resolves when no process writes to the folder any more: one whose server was killed finishes its
+ * step and saves. Returns early when `stopped` says so.
+ */
+export async function untilFree(folder: string, stopped: () => boolean): Promise<void> {
+  using lock = await Deno.open(join(folder, LOCK_FILE), { write: true, create: true });
+  while (!stopped()) {
+    if (await lock.tryLock(true)) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Hands on every event that the folder's journal holds, and empties it. */
+export async function recoverJournal(
+  folder: string,
+  handle: (event: WorkerEvent) => Promise<void>,
+): Promise<void> {
+  const path = join(folder, JOURNAL_FILE);
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  let count = 0;
+  for await (const event of readJsonLines<WorkerEvent>(file.readable)) {
+    await handle(event);
+    if (++count % BATCH === 0) await new Promise((resolve) => setTimeout(resolve));
+  }
+  await Deno.remove(path);
+}

@@ -1,0 +1,61 @@
+/** The curves of a finished job as a file that spreadsheets read: OpenAI's `result_files`. */
+import type { Store } from "../store/store.ts";
+import { RESULTS_PURPOSE } from "../files/kinds.ts";
+import { newId } from "../ids.ts";
+import type { FileRecord, JobRecord } from "../records.ts";
+import type { Storage } from "../services.ts";
+import { writeAtomically } from "../../formats/atomic.ts";
+
+const COLUMNS = [
+  "step",
+  "train_loss",
+  "valid_loss",
+  "valid_perplexity",
+  "lr",
+  "tokens",
+  "tokens_per_second",
+  "step_ms",
+  "gpu_bytes",
+  "subspace_refreshes",
+] as const;
+
+/** Rows of text between two writes, and two looks at what else there is to do. */
+const BATCH = 500;
+
+/** Writes the file and records it. */
+export async function writeResultsFile(
+  job: Pick<JobRecord, "id">,
+  { store, storage }: { readonly store: Store; readonly storage: Storage },
+): Promise<FileRecord> {
+  const id = newId("file"), filename = `step_metrics_${job.id}.csv`;
+  const points = store.events.metrics(job.id);
+  const encoder = new TextEncoder();
+  let bytes = 0;
+  await writeAtomically(storage.filePath({ id, filename }), async (file) => {
+    const write = async (lines: readonly string[]) => {
+      let rest = encoder.encode(lines.join(""));
+      bytes += rest.length;
+      while (rest.length) rest = rest.subarray(await file.write(rest));
+    };
+    await write([COLUMNS.join(",") + "\n"]);
+    for (let start = 0; start < points.length; start += BATCH) {
+      await write(points.slice(start, start + BATCH).map(({ data }) => row(data)));
+    }
+  });
+  const record = {
+    id,
+    filename,
+    purpose: RESULTS_PURPOSE,
+    bytes,
+    lines: points.length + 1,
+    createdAt: Math.floor(Date.now() / 1000),
+  };
+  store.files.insert(record);
+  return record;
+}
+
+/** Only numbers: none needs a quote. */
+function row(data: Readonly<Record<string, unknown>>): string {
+  return COLUMNS.map((column) => typeof data[column] === "number" ? data[column] : "")
+    .join(",") + "\n";
+}

@@ -1,0 +1,63 @@
+/** From what was asked for to what the training process is given: names become paths. */
+import { join } from "@std/path";
+import type { JobRecord } from "../records.ts";
+import type { Models, Storage } from "../services.ts";
+import type { ServerOptions } from "../options.ts";
+import type { FileRecord } from "../records.ts";
+import type { TrainingTask } from "../worker/protocol.ts";
+
+export interface RunPlaces {
+  readonly storage: Pick<Storage, "filePath" | "jobFolder">;
+  readonly models: Pick<Models, "get">;
+  readonly options: Pick<ServerOptions, "gpuMemory" | "keepCheckpoints">;
+  /** The record of a file that the job needs. */
+  file(id: string): Pick<FileRecord, "id" | "filename">;
+}
+
+export interface Task extends TrainingTask {
+  /** What the process may read besides its own folder and code. */
+  readonly reads: readonly string[];
+}
+
+/** Throws an ApiError where a model or a file is gone meanwhile. */
+export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<Task> {
+  const { storage, options: { gpuMemory, keepCheckpoints } } = places;
+  const path = (id: string) => storage.filePath(places.file(id));
+  const data = job.trainingFiles.map(path), evalData = job.validationFiles.map(path);
+  const model = await modelOptions(job, places);
+  const options = {
+    ...job.options,
+    ...model,
+    data,
+    ...(evalData.length ? { evalData } : undefined),
+    output: storage.jobFolder(job.id),
+    resume: "auto",
+    keepCheckpoints,
+    gpuMemory,
+  };
+  const reads = [
+    ...data,
+    ...evalData,
+    ...Object.values(model).filter((path) => path.includes("/")),
+  ];
+  return { kind: job.kind, options, reads };
+}
+
+async function modelOptions(job: JobRecord, places: RunPlaces): Promise<Record<string, string>> {
+  if (job.kind === "fine_tuning") return { model: (await places.models.get(job.model)).path };
+  const { model, tokenizer } = job.options;
+  return {
+    model: typeof model === "string" ? model : await writeConfig(job, places),
+    tokenizer: tokenizer === undefined || tokenizer === "bytes"
+      ? "bytes"
+      : (await places.models.get(String(tokenizer))).path,
+  };
+}
+
+/** A configuration that came with the request, where the run looks for one. */
+async function writeConfig(job: JobRecord, { storage }: RunPlaces): Promise<string> {
+  const folder = join(storage.jobFolder(job.id), "config"), path = join(folder, "config.json");
+  await Deno.mkdir(folder, { recursive: true });
+  await Deno.writeTextFile(path, JSON.stringify(job.options.model));
+  return path;
+}

@@ -1,0 +1,25 @@
+/** What the server and its child processes say to each other: a JSON object a line. */
+import { TextLineStream } from "@std/streams/text-line-stream";
+
+/** The objects of a stream, as they come. A line that is none is passed over: it was torn. */
+export async function* readJsonLines<T>(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<T> {
+  const lines = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  for await (const line of lines) {
+    const value = parse<T>(line);
+    if (value !== undefined) yield value;
+  }
+}
+
+export function jsonLine(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(value) + "\n");
+}
+
+function parse<T>(line: string): T | undefined {
+  try {
+    return JSON.parse(line) as T;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The process that trains one job: a task on stdin, events on stdout, a JSON object a line each. It
+ * uses the GPU, so a driver that crashes takes this process along and nothing else.
+ *
+ * @module
+ */
+import { setPriority } from "node:os";
+import { join } from "@std/path";
+import {
+  finetuneOptions,
+  Gpu,
+  GpuError,
+  OutOfMemoryError,
+  pretrainOptions,
+  Trainer,
+  UserError,
+} from "../../../mod.ts";
+import { isDiskFull } from "../../formats/atomic.ts";
+import { jsonLine, readJsonLines } from "../lines.ts";
+import { Journal } from "./journal.ts";
+import {
+  type FailureCode,
+  type FailureEvent,
+  LOCK_FILE,
+  type StopCommand,
+  type TrainingTask,
+  type WorkerEvent,
+} from "./protocol.ts";
+
+/** Below the server, which must answer while every core computes. */
+const NICENESS = 10;
+
+async function train({ kind, options }: TrainingTask, signal: AbortSignal): Promise<void> {
+  const folder = String(options.output);
+  await Deno.mkdir(folder, { recursive: true });
+  using lock = await Deno.open(join(folder, LOCK_FILE), { write: true, create: true });
+  // The process before this one may still be saving.
+  await lock.lock(true);
+  using journal = new Journal(folder);
+  const tell = (event: WorkerEvent) => {
+    if (event.type !== "preparation") journal.append(event);
+    say(event);
+  };
+  const gpu = await Gpu.open();
+  try {
+    const preparing = { onPreparation: tell };
+    const trainer = kind === "fine_tuning"
+      ? await Trainer.finetune(gpu, finetuneOptions.parse(options), preparing)
+      : await Trainer.create(gpu, pretrainOptions.parse(options), preparing);
+    for await (const event of trainer.run({ signal })) tell(event);
+  } finally {
+    gpu.close();
+  }
+}
+
+/** To the server; where that is gone, the journal keeps it. */
+function say(event: WorkerEvent): void {
+  try {
+    for (let line = jsonLine(event); line.length;) {
+      line = line.subarray(Deno.stdout.writeSync(line));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+function failureOf(error: unknown): FailureEvent {
+  const { message, stack } = error as Error;
+  const code: FailureCode = isDiskFull(error)
+    ? "disk_full"
+    : error instanceof OutOfMemoryError
+    ? "insufficient_gpu_memory"
+    : error instanceof GpuError
+    ? "gpu_error"
+    : error instanceof UserError
+    ? "invalid_run"
+    : "internal_error";
+  if (code === "internal_error") console.error(stack ?? error);
+  return { type: "failure", code, message };
+}
+
+if (import.meta.main) {
+  setPriority(NICENESS);
+  // A Ctrl-C in the server's terminal reaches this process too: the server tells what to do.
+  Deno.addSignalListener("SIGINT", () => {});
+  const controller = new AbortController();
+  const lines = readJsonLines<TrainingTask & StopCommand>(Deno.stdin.readable);
+  const { value: task } = await lines.next();
+  if (!task) Deno.exit(2);
+  lines.next().then(() => controller.abort(), () => controller.abort());
+  try {
+    await train(task, controller.signal);
+  } catch (error) {
+    say(failureOf(error));
+    Deno.exit(1);
+  }
+  // Still reading stdin.
+  Deno.exit(0);
+}

@@ -1,0 +1,156 @@
+/** The queue, with real training processes on the adapter that is there. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { ApiError } from "../../../src/server/api_error.ts";
+import type { Bench } from "./support.ts";
+import { withQueue } from "./support.ts";
+
+function queueTest(name: string, use: (bench: Bench) => void | Promise<void>): void {
+  Deno.test({ name, fn: () => withQueue(use), sanitizeOps: false, sanitizeResources: false });
+}
+
+const steps = ({ store }: Bench, id: string) => store.events.metrics(id).map(({ step }) => step);
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
+
+function weights({ storage }: Bench, id: string): Promise<Uint8Array> {
+  return Deno.readFile(join(storage.jobFolder(id), "model/model.safetensors"));
+}
+
+queueTest("a job runs to its end, and leaves events, a result and its curves", async (bench) => {
+  const { queue, store, storage } = bench;
+  const { id, status } = queue.create(bench.job({ samplePrompt: ["We are"] }));
+  assertEquals(status, "validating_files");
+  const done = await bench.until(id, "succeeded");
+  assertEquals(done.resultModel, `pt:tiny::${id.slice(-8)}`);
+  assertEquals(done.trainedTokens, 12 * 3 * 24);
+  assertEquals(steps(bench, id), upTo(12));
+  const [first, second] = bench.told(id);
+  assertEquals(first, `Created pre-training job: ${id}`);
+  assert(second.startsWith("Validating files: file-"));
+  const points = store.events.metrics(id);
+  // What the run wrote into its own folder.
+  const lines = (await Deno.readTextFile(join(storage.jobFolder(id), "metrics.jsonl"))).trim()
+    .split("\n").map((line) => JSON.parse(line));
+  assertEquals(points.map(({ data }) => data.train_loss), lines.map(({ loss }) => loss));
+  assertEquals(points.map(({ data }) => data.valid_loss), lines.map((line) => line.eval_loss));
+  assertEquals(bench.told(id).filter((text) => text.startsWith("Sample at step")).length, 2);
+  assertEquals(bench.told(id).filter((text) => text.startsWith("Checkpoint")), [
+    "Checkpoint created at step 4",
+    "Checkpoint created at step 8",
+    "Checkpoint created at step 12",
+  ]);
+  // The two newest are kept.
+  assertEquals(store.checkpoints.of(id).map(({ step }) => step), [8, 12]);
+  const file = store.files.get(done.resultFiles[0])!;
+  const csv = (await Deno.readTextFile(storage.filePath(file))).trim().split("\n");
+  assertEquals(csv.length, 13);
+  assertEquals(csv[12].split(",").slice(0, 2), ["12", String(lines[11].loss)]);
+});
+
+queueTest("one job at a time, first in, first out", async (bench) => {
+  const { queue, store } = bench;
+  const [a, b, c] = [4, 4, 4].map((steps) => queue.create(bench.job({ steps })).id);
+  await bench.until(a, "running");
+  queue.cancel(b);
+  await bench.until(c, "succeeded");
+  assertEquals(store.jobs.get(b)!.status, "cancelled");
+  assertEquals(steps(bench, b), []);
+  const [first, last] = [a, c].map((id) => store.events.since(0, { jobId: id, limit: 100 }));
+  const started = last.find(({ message }) => message.endsWith("job started"))!;
+  assert(started.seq > first.at(-1)!.seq, "the second began when the first had ended");
+});
+
+queueTest("paused and resumed, the result is that of a job left alone", async (bench) => {
+  const { queue, store } = bench;
+  const whole = queue.create(bench.job()).id, broken = queue.create(bench.job()).id;
+  await bench.until(whole, "succeeded");
+  await bench.untilStep(broken, 5);
+  queue.pause(broken);
+  await bench.until(broken, "paused");
+  const saved = store.checkpoints.of(broken).at(-1)!.step;
+  assert(saved < 12, "it was paused before its end");
+  assertEquals(saved, store.events.lastStep(broken), "the last step told of is the one saved");
+  queue.resume(broken);
+  await bench.until(broken, "succeeded");
+  assertEquals(steps(bench, broken), upTo(12));
+  assertEquals(await weights(bench, broken), await weights(bench, whole));
+});
+
+queueTest("a process that is killed is started again from its checkpoint", async (bench) => {
+  const { queue } = bench;
+  const whole = queue.create(bench.job()).id, broken = queue.create(bench.job()).id;
+  await bench.until(whole, "succeeded");
+  await bench.untilStep(broken, 5);
+  await new Deno.Command("pkill", { args: ["-9", "-P", `${Deno.pid}`, "-f", "worker/train.ts"] })
+    .output();
+  await bench.until(broken, "succeeded");
+  assert(bench.told(broken).some((text) => text.includes("ended by signal SIGKILL; going on")));
+  assertEquals(steps(bench, broken), upTo(12));
+  assertEquals(await weights(bench, broken), await weights(bench, whole));
+});
+
+queueTest("a job that cannot run says why", async (bench) => {
+  const { queue, store } = bench;
+  const job = queue.create(bench.job({ lr: 1e30, optimizer: "adamw", rank: undefined }));
+  await bench.until(job.id, "failed");
+  const { error } = store.jobs.get(job.id)!;
+  assertEquals(error!.code, "invalid_run");
+  assert(error!.message.includes("the loss is"), error!.message);
+});
+
+queueTest("a file that has changed is found before the GPU is taken", async (bench) => {
+  const { queue, store, storage } = bench;
+  const job = bench.job(), file = store.files.get(job.trainingFiles[0])!;
+  await Deno.writeTextFile(storage.filePath(file), "short");
+  const { id } = queue.create(job);
+  const { error } = await bench.until(id, "failed");
+  assertEquals(error, {
+    code: "invalid_training_file",
+    message: `The file ${file.id} has 5 bytes in the data folder, expected ${file.bytes}`,
+  });
+});
+
+queueTest("what comes too late is refused with the job's status", (bench) => {
+  const { queue } = bench;
+  const { id } = queue.create(bench.job({ steps: 2 }));
+  assertThrows(
+    () => queue.resume(id),
+    ApiError,
+    `Job ${id} cannot be resumed: its status is validating_files`,
+  );
+  queue.cancel(id);
+  for (const action of ["cancel", "pause", "resume"] as const) {
+    assertThrows(() => queue[action](id), ApiError, "its status is cancelled");
+  }
+  assertThrows(() => queue.cancel("ftjob-x"), ApiError, "No such job: ftjob-x");
+});
+
+Deno.test({
+  name: "a server that stops leaves the job for the next, which goes on where it was",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const root = await Deno.makeTempDir();
+    try {
+      let id = "", before = 0;
+      await withQueue(async (bench) => {
+        id = bench.queue.create(bench.job()).id;
+        await bench.untilStep(id, 3);
+        await bench.queue.stop();
+        before = bench.store.events.lastStep(id);
+        assertEquals(bench.store.jobs.get(id)!.status, "running");
+      }, root);
+      assert(before < 12, "it was stopped before its end");
+      await withQueue(async (bench) => {
+        bench.queue.start();
+        await bench.until(id, "succeeded");
+        assertEquals(steps(bench, id), upTo(12));
+        const word =
+          `The server had stopped; the job goes on from the checkpoint of step ${before}`;
+        assert(bench.told(id).includes(word), bench.told(id).join("\n"));
+      }, root);
+    } finally {
+      await Deno.remove(root, { recursive: true });
+    }
+  },
+});

@@ -1,0 +1,105 @@
+/** A queue on a temporary data folder, with a model and a text that train in seconds. */
+import { join } from "@std/path";
+import { writeHfConfig } from "../../../src/formats/hf_config.ts";
+import { StoredEventLog } from "../../../src/server/event_log.ts";
+import { newId } from "../../../src/server/ids.ts";
+import { JobQueue } from "../../../src/server/jobs/queue.ts";
+import { serverOptions } from "../../../src/server/options.ts";
+import type { JobRecord, JobStatus } from "../../../src/server/records.ts";
+import type { NewJob } from "../../../src/server/services.ts";
+import { DataFolder } from "../../../src/server/storage.ts";
+import { Store } from "../../../src/server/store/store.ts";
+import { TINY } from "../../train/support.ts";
+
+const SHAKESPEARE = new URL("../../../examples/data/tinyshakespeare.txt", import.meta.url);
+
+export interface Bench {
+  readonly folder: string;
+  readonly storage: DataFolder;
+  readonly store: Store;
+  readonly queue: JobQueue;
+  /** A job of some steps. */
+  job(change?: Record<string, unknown>): NewJob;
+  /** Resolves when the job has come to one of these states. */
+  until(id: string, ...statuses: JobStatus[]): Promise<JobRecord>;
+  /** Messages of a job's events, oldest first. */
+  told(id: string): string[];
+  /** Resolves when the job has told of that step. */
+  untilStep(id: string, step: number): Promise<void>;
+}
+
+export async function withQueue(
+  use: (bench: Bench) => void | Promise<void>,
+  root?: string,
+): Promise<void> {
+  const folder = root ?? await Deno.makeTempDir();
+  try {
+    const storage = await DataFolder.open(join(folder, "data"));
+    const store = Store.open(storage.database);
+    const log = new StoredEventLog(store);
+    const options = serverOptions.parse({ dataFolder: join(folder, "data"), gpuMemory: 4 });
+    const models = { get: () => Promise.reject(new Error("no model is asked for")) };
+    const queue = new JobQueue({ store, log, storage, models, options });
+    try {
+      await writeHfConfig(folder, TINY, "float32");
+      await use(bench({ folder, storage, store, queue }));
+    } finally {
+      await queue.stop();
+      store.close();
+      storage.close();
+    }
+  } finally {
+    if (!root) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function bench(parts: Pick<Bench, "folder" | "storage" | "store" | "queue">): Bench {
+  const { store, storage } = parts;
+  const file = { id: newId("file"), filename: "text.txt" };
+  const text = Deno.readTextFileSync(SHAKESPEARE).slice(0, 40_000);
+  Deno.writeTextFileSync(storage.filePath(file), text);
+  const bytes = new TextEncoder().encode(text).length;
+  store.files.insert({ ...file, purpose: "pretrain", bytes, lines: 1, createdAt: 0 });
+  const all = (id: string) => store.events.since(0, { jobId: id, limit: 10_000 });
+  return {
+    ...parts,
+    job: (change) => ({
+      kind: "pretraining",
+      model: "tiny",
+      request: {},
+      options: {
+        model: JSON.parse(Deno.readTextFileSync(join(parts.folder, "config.json"))),
+        steps: 12,
+        warmupSteps: 1,
+        batchSize: 3,
+        seqLen: 24,
+        rank: 16,
+        updateProjGap: 3,
+        weightGroupSize: 64,
+        evalShare: 0.05,
+        evalEvery: 6,
+        saveEvery: 4,
+        ...change,
+      },
+      trainingFiles: [file.id],
+      validationFiles: [],
+      plan: { plannedPeakBytes: 1, byPurpose: {} as NewJob["plan"]["byPurpose"] },
+    }),
+    async until(id, ...statuses) {
+      for (;;) {
+        const job = store.jobs.get(id)!;
+        if (statuses.includes(job.status)) return job;
+        if (["failed", "cancelled", "succeeded"].includes(job.status)) {
+          throw new Error(`job is ${job.status}: ${JSON.stringify(job.error)}`);
+        }
+        await pause();
+      }
+    },
+    told: (id) => all(id).map(({ message }) => message),
+    async untilStep(id, step) {
+      while (store.events.lastStep(id) < step) await pause();
+    },
+  };
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
