@@ -65,6 +65,22 @@ Deno.test("events since one, of a job or of all", () =>
     assertEquals(events.lastSeq(), 3);
   }));
 
+Deno.test("events of a kind by their keys: the newest, in the order they were told", () =>
+  withJobs(({ events }) => {
+    for (
+      const key of ["plan", "planned:1", "sample:1:0", "sample:2:0", "samples:1", "sample:3:0"]
+    ) {
+      events.append("ftjob-1", message(key, key), NOW);
+      events.append("ftjob-2", message("another job's", key), NOW);
+    }
+    const keyed = (kind: string, limit: number) =>
+      events.keyed("ftjob-1", kind, limit).map(({ message }) => message);
+    assertEquals(keyed("sample", 9), ["sample:1:0", "sample:2:0", "sample:3:0"]);
+    assertEquals(keyed("sample", 2), ["sample:2:0", "sample:3:0"]);
+    assertEquals(keyed("plan", 9), ["plan"]);
+    assertEquals(keyed("step", 9), []);
+  }));
+
 Deno.test("curves: all points of a short run", () =>
   withJobs(({ events }) => {
     assertEquals(events.metrics("ftjob-1"), []);
