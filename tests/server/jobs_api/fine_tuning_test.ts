@@ -1,0 +1,243 @@
+/** Fine-tuning jobs by the official client, over the routes alone. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import OpenAI from "openai";
+import { finetuneOptions } from "../../../src/train/finetune_options.ts";
+import { resolveConfig, trainingShape } from "../../../src/train/method.ts";
+import { planMemory } from "../../../src/train/plan.ts";
+import { withJobsApi } from "./support.ts";
+
+/** The model has 256 positions, a quarter of its width of 32 is a rank of 8. */
+const SMALL = { seq_len: 64, batch_size: 2 };
+
+Deno.test("fine-tuning: created, retrieved and listed by the official client", async () => {
+  await withJobsApi({}, async ({ client, file, services }) => {
+    const training_file = file(), validation_file = file();
+    const job = await client.fineTuning.jobs.create({
+      model: "tiny",
+      training_file,
+      validation_file,
+      suffix: "mine-1",
+      seed: 7,
+      metadata: { project: "demo" },
+      method: {
+        type: "supervised",
+        supervised: {
+          hyperparameters: { ...SMALL, n_epochs: 2, learning_rate_multiplier: 3 },
+        },
+      },
+    });
+    assertEquals(job.object, "fine_tuning.job");
+    assert(/^ftjob-[A-Za-z0-9]{24}$/.test(job.id));
+    assertEquals(job.status, "queued");
+    assertEquals(job.model, "tiny");
+    assertEquals(job.training_file, training_file);
+    assertEquals(job.validation_file, validation_file);
+    assertEquals(job.hyperparameters, {
+      n_epochs: 2,
+      batch_size: 2,
+      learning_rate_multiplier: 3,
+    });
+    assertEquals(job.seed, 7);
+    assertEquals(job.metadata, { project: "demo" });
+    assertEquals(job.error, null);
+    assertEquals(job.fine_tuned_model, null);
+    assertEquals(job.finished_at, null);
+    assertEquals(job.trained_tokens, null);
+    assertEquals(job.result_files, []);
+    assertEquals(job.integrations, []);
+    const resolved = job.method!.supervised!.hyperparameters as Record<string, unknown>;
+    assertEquals(resolved.optimizer, "q_galore_adamw8bit");
+    assertEquals(resolved.rank, 8);
+    assertEquals(resolved.epochs, 2);
+    assertEquals(resolved.n_epochs, 2);
+    // Q-GaLore's rate of 1e-4, three times.
+    assertEquals((resolved.lr as number).toFixed(6), "0.000300");
+    assertEquals("lora_rank" in resolved, false);
+
+    assertEquals(await client.fineTuning.jobs.retrieve(job.id), job);
+
+    const stored = services.store.jobs.get(job.id)!;
+    assertEquals(stored.trainingFiles, [training_file]);
+    assertEquals(stored.validationFiles, [validation_file]);
+    assertEquals(stored.options.seqLen, 64);
+    assertEquals(stored.options.epochs, 2);
+    assertEquals(stored.options.seed, 7);
+    for (const path of ["model", "data", "evalData", "output", "tokenizer", "resume"]) {
+      assertEquals(path in stored.options, false);
+    }
+    // What is kept is what the run will accept.
+    const run = finetuneOptions.parse({ ...stored.options, model: "m", data: ["d"], output: "o" });
+    assertEquals(run.lr, resolved.lr);
+  });
+});
+
+Deno.test("fine-tuning: pages and the metadata filter of the official client", async () => {
+  await withJobsApi({}, async ({ client, file }) => {
+    const training_file = file(), ids: string[] = [];
+    for (const project of ["a", "b", "a", "a"]) {
+      const { id } = await client.fineTuning.jobs.create({
+        model: "tiny",
+        training_file,
+        metadata: { project },
+        hyperparameters: SMALL as OpenAI.FineTuning.JobCreateParams.Hyperparameters,
+      });
+      ids.unshift(id);
+    }
+    const all: string[] = [];
+    for await (const { id } of client.fineTuning.jobs.list({ limit: 3 })) all.push(id);
+    assertEquals(all, ids);
+    const page = await client.fineTuning.jobs.list({ limit: 2, metadata: { project: "a" } });
+    assertEquals(page.data.map(({ id }) => id), [ids[0], ids[1]]);
+    assertEquals(page.has_more, true);
+    const next = await page.getNextPage();
+    assertEquals(next.data.map(({ id }) => id), [ids[3]]);
+  });
+});
+
+Deno.test("fine-tuning: cancel, pause and resume; what is unknown is a 404", async () => {
+  await withJobsApi({}, async ({ client, file, post, get }) => {
+    const { id } = await client.fineTuning.jobs.create({
+      model: "tiny",
+      training_file: file(),
+      hyperparameters: SMALL as OpenAI.FineTuning.JobCreateParams.Hyperparameters,
+    });
+    assertEquals((await client.fineTuning.jobs.pause(id)).status as string, "paused");
+    assertEquals((await client.fineTuning.jobs.resume(id)).status, "queued");
+    assertEquals((await client.fineTuning.jobs.cancel(id)).status, "cancelled");
+    const gone = "ftjob-AAAAAAAAAAAAAAAAAAAAAAAA";
+    await assertRejects(() => client.fineTuning.jobs.retrieve(gone), OpenAI.NotFoundError);
+    for (const action of ["cancel", "pause", "resume"]) {
+      const { status, body } = await post(`/v1/fine_tuning/jobs/${gone}/${action}`, {});
+      assertEquals([status, body.error.message], [404, `No such fine-tuning job: ${gone}`]);
+    }
+    // A job has the routes of its kind alone.
+    for (const path of ["", "/checkpoints", "/metrics"]) {
+      const { status, body } = await get(`/v1/pretraining/jobs/${id}${path}`);
+      assertEquals([status, body.error.message], [404, `No such pre-training job: ${id}`]);
+    }
+  });
+});
+
+Deno.test("fine-tuning: progress, preparation, reason and error of a job", async () => {
+  await withJobsApi({}, async ({ client, file, services: { store }, get }) => {
+    const { id } = await client.fineTuning.jobs.create({
+      model: "tiny",
+      training_file: file(),
+      hyperparameters: SMALL as OpenAI.FineTuning.JobCreateParams.Hyperparameters,
+    });
+    const shown = async () => (await get(`/v1/fine_tuning/jobs/${id}`)).body;
+    assertEquals((await shown()).progress, null);
+    store.jobs.update(id, { status: "running" });
+    assertEquals((await shown()).preparation, { what: "loading weights", share: 0.5 });
+    const metrics = { step: 4, total_steps: 9, train_loss: 2 };
+    store.events.append(
+      id,
+      { key: "step:4", level: "info", type: "metrics", message: "", data: metrics },
+      1,
+    );
+    assertEquals((await shown()).progress, { step: 4, total_steps: 9 });
+    store.jobs.update(id, { status: "paused", reason: "the disk is full" });
+    assertEquals((await shown()).status_reason, "the disk is full");
+    const error = { code: "training_failed", message: "it broke" };
+    store.jobs.update(id, { status: "failed", error, finishedAt: 5 });
+    assertEquals((await shown()).error, { ...error, param: null });
+    assertEquals((await shown()).finished_at, 5);
+  });
+});
+
+Deno.test("fine-tuning: the plan is the command line's, and nothing is made", async () => {
+  await withJobsApi({}, async ({ post, services }) => {
+    const { body } = await post("/v1/fine_tuning/plan", {
+      model: "tiny",
+      method: {
+        type: "supervised",
+        supervised: { hyperparameters: { ...SMALL, optimizer: "lora", lora_rank: 16 } },
+      },
+    });
+    const { path } = await services.models.get("tiny");
+    const options = finetuneOptions.parse({
+      model: path,
+      data: ["-"],
+      output: "-",
+      seqLen: 64,
+      batchSize: 2,
+      optimizer: "lora",
+      loraRank: 16,
+    });
+    const config = await resolveConfig(path);
+    const plan = planMemory(config, trainingShape(options, config), services.device.machine);
+    assertEquals(body.object, "plan");
+    assertEquals(body.planned_peak_bytes, plan.plannedPeakBytes);
+    assertEquals(body.by_purpose, plan.byPurpose);
+    assertEquals(body.limit, 8 * 2 ** 30);
+    assertEquals(body.fits, true);
+    assertEquals(body.alternatives, []);
+    // Adapters and their two moments in float32.
+    assertEquals(body.checkpoint_bytes, 3 * body.result_bytes);
+    assertEquals(body.hyperparameters.lora_alpha, 32);
+    assertEquals(services.store.jobs.list({ kind: "fine_tuning", limit: 9 }).data, []);
+  });
+});
+
+Deno.test("fine-tuning: what does not fit is refused with the plan and what would fit", async () => {
+  const request = {
+    model: "tiny",
+    hyperparameters: { seq_len: 256, batch_size: 64, optimizer: "adamw" },
+  };
+  // 64 MiB
+  await withJobsApi({ options: { gpuMemory: 1 / 16 } }, async ({ post, file }) => {
+    const { body: plan } = await post("/v1/fine_tuning/plan", request);
+    assertEquals(plan.fits, false);
+    assert(plan.planned_peak_bytes > plan.limit);
+    const [first] = plan.alternatives;
+    assertEquals(first.change.activation_checkpointing, true);
+    assert(first.bytes <= plan.limit);
+    // Each is a request that fits, with the bytes that were promised.
+    const { body: smaller } = await post("/v1/fine_tuning/plan", {
+      ...request,
+      hyperparameters: { ...request.hyperparameters, ...first.change },
+    });
+    assertEquals([smaller.fits, smaller.planned_peak_bytes], [true, first.bytes]);
+
+    const refused = await post("/v1/fine_tuning/jobs", { ...request, training_file: file() });
+    assertEquals([refused.status, refused.body.error.code], [400, "insufficient_gpu_memory"]);
+    const { message } = refused.body.error;
+    assert(/^this job needs 0\.\d\d GiB of GPU memory \(.*activations /.test(message), message);
+    assert(message.includes("0.06 GiB are there; what would fit: activation_checkpointing: true"));
+  });
+  const buffer = { seq_len: 256, batch_size: 65_536, optimizer: "adamw" };
+  await withJobsApi({ options: {}, software: false }, async ({ post, file }) => {
+    const { body: { error } } = await post("/v1/fine_tuning/jobs", {
+      model: "tiny",
+      training_file: file(),
+      hyperparameters: buffer,
+    });
+    assertEquals(error.code, "insufficient_gpu_memory");
+    assert(/needs one buffer of .* GiB, this GPU allows 1\.00 GiB/.test(error.message));
+  });
+  await withJobsApi({ freeDisk: 1000 }, async ({ post, file }) => {
+    const { body: { error } } = await post("/v1/fine_tuning/jobs", {
+      model: "tiny",
+      training_file: file(),
+      hyperparameters: SMALL,
+    });
+    assertEquals(error.code, "insufficient_storage");
+    assert(
+      /needs .* of disk \(3 checkpoints of .* MiB and a result of .* are free/.test(
+        error.message,
+      ),
+      error.message,
+    );
+  });
+});
+
+Deno.test("fine-tuning: without a limit that is known everything is taken", async () => {
+  await withJobsApi({ options: { gpuMemory: undefined }, software: false }, async ({ post }) => {
+    const { body } = await post("/v1/fine_tuning/plan", { model: "tiny", hyperparameters: SMALL });
+    assertEquals([body.limit, body.fits], [null, true]);
+  });
+  await withJobsApi({ options: { gpuMemory: undefined }, software: true }, async ({ post }) => {
+    const { body } = await post("/v1/fine_tuning/plan", { model: "tiny", hyperparameters: SMALL });
+    assert(body.limit > 0 && body.limit <= Deno.systemMemoryInfo().total);
+  });
+});

@@ -1,0 +1,86 @@
+/** Pre-training jobs: from a preset, from a configuration, with a model's tokenizer. */
+import { assert, assertEquals } from "@std/assert";
+import { parseLlamaConfig } from "../../../src/formats/hf_config.ts";
+import { trainingShape } from "../../../src/train/method.ts";
+import { pretrainOptions } from "../../../src/train/options.ts";
+import { planMemory } from "../../../src/train/plan.ts";
+import { PRESETS } from "../../../src/model/config.ts";
+import { withJobsApi } from "./support.ts";
+
+Deno.test("pre-training: a preset, created, shown and listed", async () => {
+  await withJobsApi({}, async ({ file, post, get, services }) => {
+    const files = [file("pretrain"), file("pretrain")], held = file("pretrain");
+    const { status, body } = await post("/v1/pretraining/jobs", {
+      model: "llama_nano",
+      training_files: files,
+      validation_files: [held],
+      suffix: "first",
+      metadata: { a: "b" },
+      hyperparameters: { steps: 20, batch_size: 2, seq_len: 64, optimizer: "adamw" },
+    });
+    assertEquals(status, 200, JSON.stringify(body));
+    assertEquals(body.object, "pretraining.job");
+    assert(/^ptjob-/.test(body.id));
+    assertEquals(body.model, "llama_nano");
+    assertEquals(body.training_files, files);
+    assertEquals(body.validation_files, [held]);
+    assertEquals(body.tokenizer, "bytes");
+    assertEquals(body.user_provided_suffix, "first");
+    assertEquals(body.seed, 42);
+    assertEquals(body.hyperparameters.warmup_steps, 2);
+    assertEquals(body.hyperparameters.lr, 0.001);
+    assertEquals("rank" in body.hyperparameters, false);
+    assertEquals((await get(`/v1/pretraining/jobs/${body.id}`)).body, body);
+    assertEquals((await get("/v1/pretraining/jobs?metadata[a]=b")).body.data, [body]);
+    assertEquals((await get("/v1/pretraining/jobs?metadata[a]=c")).body.data, []);
+    assertEquals((await get("/v1/fine_tuning/jobs")).body.data, []);
+
+    const { options } = services.store.jobs.get(body.id)!;
+    assertEquals([options.model, options.tokenizer], ["llama_nano", "bytes"]);
+    const run = pretrainOptions.parse({ ...options, data: ["d"], output: "o" });
+    const plan = planMemory(
+      PRESETS.llama_nano,
+      trainingShape(run, PRESETS.llama_nano),
+      services.device.machine,
+    );
+    assertEquals(body.plan, {
+      planned_peak_bytes: plan.plannedPeakBytes,
+      by_purpose: plan.byPurpose,
+    });
+  });
+});
+
+Deno.test("pre-training: a configuration of one's own, and a model's tokenizer", async () => {
+  const model = {
+    model_type: "qwen3",
+    hidden_size: 64,
+    intermediate_size: 96,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 16,
+    num_hidden_layers: 2,
+    vocab_size: 512,
+    max_position_embeddings: 256,
+  };
+  await withJobsApi({}, async ({ file, post, services }) => {
+    const { body } = await post("/v1/pretraining/jobs", {
+      model,
+      training_file: file("pretrain"),
+      tokenizer: "tiny",
+    });
+    assertEquals(body.model, model);
+    assertEquals(body.tokenizer, "tiny");
+    const job = services.store.jobs.get(body.id)!;
+    assertEquals(job.model, "qwen3");
+    assertEquals(job.options.model, model);
+    const config = parseLlamaConfig(model), options = { ...job.options, model: "./c", data: ["d"] };
+    const shape = trainingShape(pretrainOptions.parse({ ...options, output: "o" }), config);
+    assertEquals(
+      body.plan.planned_peak_bytes,
+      planMemory(config, shape, services.device.machine).plannedPeakBytes,
+    );
+    // Of a plan no file is asked for, and it is the same.
+    const { body: plan } = await post("/v1/pretraining/plan", { model, tokenizer: "tiny" });
+    assertEquals(plan.planned_peak_bytes, body.plan.planned_peak_bytes);
+  });
+});
