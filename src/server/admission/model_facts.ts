@@ -12,20 +12,23 @@ export interface ModelFacts {
   readonly vocabulary: Vocabulary;
 }
 
-/** What the thread answers. */
+/** What the process prints. */
 export type Inspection = { readonly facts: ModelFacts } | { readonly refused: string };
 
 /** Facts are small; models that were replaced leave theirs behind. */
 const MOST_KEPT = 256;
+
+/** Milliseconds; the largest vocabulary takes a few seconds. */
+const TIMEOUT = 60_000;
 
 /** By path and age: a model that is replaced is read again. */
 const known = new Map<string, Promise<Inspection>>();
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * The facts of a model whose tokenizer fits it. Read in a thread of their own: a vocabulary of
- * 49,000 tokens takes the better part of a second, and the server answers others meanwhile. An
- * ApiError 400 says what is wrong with the model.
+ * The facts of a model whose tokenizer fits it. Read in a process of its own, which may read that
+ * model and nothing else: a vocabulary of 49,000 tokens takes the better part of a second, and the
+ * server answers others meanwhile. An ApiError 400 says what is wrong with the model.
  */
 export async function modelFacts(model: ModelRecord, param = "model"): Promise<ModelFacts> {
   const key = await ageOf(model.path);
@@ -55,16 +58,20 @@ async function ageOf(path: string): Promise<string> {
   return JSON.stringify([path, ...infos.map((info) => info && [info.mtime, info.size])]);
 }
 
-function inspect({ path, name }: ModelRecord): Promise<Inspection> {
-  const thread = new Worker(new URL("./model_facts_worker.ts", import.meta.url), {
-    type: "module",
-  });
-  return new Promise<Inspection>((resolve, reject) => {
-    thread.onmessage = ({ data }) => resolve(data);
-    thread.onerror = (event) => {
-      event.preventDefault(); // it is told here, and must not end the server
-      reject(new Error(`model ${name}: ${event.message}`));
-    };
-    thread.postMessage({ path, name });
-  }).finally(() => thread.terminate());
+async function inspect({ path, name }: ModelRecord): Promise<Inspection> {
+  const program = new URL("./model_facts_process.ts", import.meta.url).href;
+  // A comma separates paths; two are one in a path.
+  const permission = `--allow-read=${path.replaceAll(",", ",,")}`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "--cached-only", permission, program, path, name],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
+  const { success, stdout, stderr, code, signal } = await child.output();
+  clearTimeout(timer);
+  if (success) return JSON.parse(new TextDecoder().decode(stdout));
+  const said = new TextDecoder().decode(stderr).trim();
+  throw new Error(`the process that read the model ${name} ended by ${signal ?? code}: ${said}`);
 }

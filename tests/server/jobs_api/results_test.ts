@@ -96,7 +96,8 @@ Deno.test("metrics: steps, evaluations, refreshes, samples and the plan", async 
 });
 
 Deno.test("the document has every option that a request may set, described", async () => {
-  await withJobsApi({}, async ({ app }) => {
+  await withJobsApi({}, async ({ app, get }) => {
+    assertEquals((await get("/v1/fine_tuning/jobs")).status, 200);
     const { paths, components } = app.getOpenAPI31Document({
       openapi: "3.1.0",
       info: { title: "test", version: "1" },

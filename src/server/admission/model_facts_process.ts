@@ -1,20 +1,12 @@
-/** The thread that reads a model's configuration and vocabulary; no weights are read. */
+/** The process that reads a model's configuration and vocabulary; no weights are read. */
 import { checkTokenizer } from "../../data/check_tokenizer.ts";
 import { loadTokenizer } from "../../data/tokenizer.ts";
 import { openPretrained } from "../../formats/pretrained_model.ts";
 import { UserError } from "../../gpu/errors.ts";
 import type { Inspection } from "./model_facts.ts";
 
-interface Thread {
-  onmessage: (event: MessageEvent<{ readonly path: string; readonly name: string }>) => void;
-  postMessage(answer: Inspection): void;
-}
-
-const thread = self as unknown as Thread;
-
-thread.onmessage = async ({ data: { path, name } }) => {
-  thread.postMessage(await inspect(path, name));
-};
+const [path, name] = Deno.args;
+console.log(JSON.stringify(await inspect(path, name)));
 
 async function inspect(path: string, name: string): Promise<Inspection> {
   try {
