@@ -3,8 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { join } from "@std/path";
 import type { Input, InputLine } from "../../src/cli/command.ts";
 import { main } from "../../src/cli/main.ts";
-import { writeSafetensors } from "../../src/formats/safetensors.ts";
-import { withChatModel } from "../inference/support.ts";
+import { withChatModel, writeAdapter } from "../inference/support.ts";
 import { trainingTest } from "../train/support.ts";
 
 interface Run {
@@ -236,25 +235,6 @@ trainingTest(
       assertEquals(own.out, (await run(["--model", model, ...SHORT, "--prompt", "Hello"])).out);
     }),
 );
-
-/** Of rank 1, for the query projections, and without effect: B is zero. */
-async function writeAdapter(folder: string): Promise<void> {
-  await Deno.mkdir(folder);
-  const factor = (layer: number, which: string, shape: readonly number[], value: number) => ({
-    name: `base_model.model.model.layers.${layer}.self_attn.q_proj.lora_${which}.weight`,
-    shape,
-    dtype: "F32" as const,
-    data: (async function* () {
-      yield await Promise.resolve(new Uint8Array(new Float32Array(32).fill(value).buffer));
-    })(),
-  });
-  await writeSafetensors(
-    join(folder, "adapter_model.safetensors"),
-    [0, 1].flatMap((layer) => [factor(layer, "A", [1, 32], 1), factor(layer, "B", [32, 1], 0)]),
-  );
-  const config = { peft_type: "LORA", r: 1, lora_alpha: 1, target_modules: ["q_proj"] };
-  await Deno.writeTextFile(join(folder, "adapter_config.json"), JSON.stringify(config));
-}
 
 for (
   const [args, message] of [

@@ -81,3 +81,22 @@ export async function withChatModel(
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+/** Writes an adapter of the model: of rank 1, for the query projections, without effect if B is 0. */
+export async function writeAdapter(folder: string, b = 0): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  const factor = (layer: number, which: string, shape: readonly number[], value: number) => ({
+    name: `base_model.model.model.layers.${layer}.self_attn.q_proj.lora_${which}.weight`,
+    shape,
+    dtype: "F32" as const,
+    data: (async function* () {
+      yield await Promise.resolve(new Uint8Array(new Float32Array(32).fill(value).buffer));
+    })(),
+  });
+  await writeSafetensors(
+    join(folder, "adapter_model.safetensors"),
+    [0, 1].flatMap((layer) => [factor(layer, "A", [1, 32], 1), factor(layer, "B", [32, 1], b)]),
+  );
+  const config = { peft_type: "LORA", r: 1, lora_alpha: 1, target_modules: ["q_proj"] };
+  await Deno.writeTextFile(join(folder, "adapter_config.json"), JSON.stringify(config));
+}

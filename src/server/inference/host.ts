@@ -1,0 +1,126 @@
+/** Models that answer: at most one is on the GPU, in a process of its own. */
+import { ApiError } from "../api_error.ts";
+import type { ServerOptions } from "../options.ts";
+import type {
+  GenerationEvent,
+  GenerationRequest,
+  Inference,
+  ModelRecord,
+  Models,
+} from "../services.ts";
+import type { Store } from "../store/store.ts";
+import { ModelProcess } from "./model_process.ts";
+import { Turns } from "./turns.ts";
+
+/** Requests that wait for the one that is answered. */
+const ROOM = 32;
+/** After which a reader who takes nothing loses the turn, so that the others get theirs. */
+const STALL_MS = 60_000;
+/** What a timer can count to. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+export interface HostParts {
+  readonly options: Pick<ServerOptions, "modelIdle" | "gpuMemory">;
+  readonly models: Pick<Models, "get">;
+  readonly store: { readonly jobs: Pick<Store["jobs"], "withStatus"> };
+  /** Called before the model of a checkpoint is loaded, to make its folder. */
+  readonly materialize?: (model: ModelRecord) => Promise<void>;
+  /** For tests: requests that may wait, and the patience with slow readers. */
+  readonly room?: number;
+  readonly stallMs?: number;
+}
+
+export class InferenceHost implements Inference {
+  readonly #turns: Turns;
+  #process: ModelProcess | undefined;
+  #idle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly parts: HostParts) {
+    this.#turns = new Turns(parts.room ?? ROOM);
+  }
+
+  get loaded(): string | undefined {
+    return this.#process?.ready ? this.#process.model.name : undefined;
+  }
+
+  /** The id of the process that has the model. */
+  get pid(): number | undefined {
+    return this.#process?.ready ? this.#process.pid : undefined;
+  }
+
+  async *generate(
+    request: GenerationRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<GenerationEvent, void, void> {
+    // A model that there is not is told of at once.
+    await this.parts.models.get(request.model);
+    const end = await this.#turns.take(signal);
+    clearTimeout(this.#idle);
+    let events: ReadableStream<GenerationEvent>;
+    try {
+      signal.throwIfAborted();
+      const process = await this.#load(request.model);
+      signal.throwIfAborted();
+      const generation = process.generate(request, signal, this.parts.stallMs ?? STALL_MS);
+      events = generation.events;
+      generation.ended.then(() => this.#end(end));
+    } catch (error) {
+      this.#end(end);
+      throw error;
+    }
+    yield* events;
+  }
+
+  /** Waits for the answer that is being made, and for no other. */
+  async unload(): Promise<void> {
+    const end = await this.#turns.takeNext();
+    try {
+      await this.#process?.end();
+      this.#process = undefined;
+    } finally {
+      end();
+    }
+  }
+
+  /** Ends at once what is being made; who waits is told to come back later. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#idle);
+    this.#turns.close(
+      new ApiError(503, {
+        message: "the server is stopping: try again when it is back",
+        type: "server_error",
+        code: "server_stopping",
+      }),
+    );
+    await this.#process?.end();
+  }
+
+  async #load(name: string): Promise<ModelProcess> {
+    if (this.#process?.ready && this.#process.model.name === name) return this.#process;
+    await this.#process?.end();
+    this.#process = undefined;
+    // It may have been deleted since.
+    const model = await this.parts.models.get(name);
+    if (model.kind === "checkpoint") await this.parts.materialize?.(model);
+    this.#turns.check();
+    const process = this.#process = new ModelProcess(model);
+    await process.load(this.#gpuMemory());
+    return process;
+  }
+
+  /** GiB that jobs leave. */
+  #gpuMemory(): number | undefined {
+    const { options: { gpuMemory }, store } = this.parts;
+    if (gpuMemory === undefined) return undefined;
+    const taken = store.jobs.withStatus("running")
+      .reduce((sum, { plan }) => sum + plan.plannedPeakBytes, 0);
+    return Math.max(0, gpuMemory - taken / 2 ** 30);
+  }
+
+  #end(endTurn: () => void): void {
+    endTurn();
+    if (!this.#turns.idle) return;
+    const ms = Math.min(this.parts.options.modelIdle * 60_000, LONGEST_MS);
+    this.#idle = setTimeout(() => this.unload().catch(() => {}), ms);
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * The process of a model: it opens the GPU, loads one model, and answers one request at a time. It
+ * may read that model's files and nothing else. A fault of the device ends it: the server starts
+ * another.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import { loadTokenizer, type Tokenizer } from "../../data/tokenizer.ts";
+import { GpuError, OutOfMemoryError, ShapeError, UserError } from "../../gpu/errors.ts";
+import { Gpu } from "../../gpu/gpu.ts";
+import { type ChatOptions, Conversation } from "../../inference/chat.ts";
+import { complete } from "../../inference/complete.ts";
+import type { Answer } from "../../inference/continuation.ts";
+import { LlamaForCausalLM } from "../../inference/llama_for_causal_lm.ts";
+import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
+import { jsonLine, readJsonLines } from "../lines.ts";
+import type { GenerationRequest } from "../services.ts";
+import { type FaultKind, type Question, type Reply } from "./messages.ts";
+import { Permits } from "./permits.ts";
+
+interface Loaded {
+  readonly gpu: Gpu;
+  readonly model: LlamaForCausalLM;
+  readonly tokenizer: Tokenizer;
+}
+
+const stdout = Deno.stdout.writable.getWriter();
+const send = (reply: Reply) => stdout.write(jsonLine(reply));
+
+async function load({ path, adapter, gpuMemory }: Question & { type: "load" }): Promise<Loaded> {
+  const gpu = await Gpu.open();
+  const limit = gpuMemoryLimit(gpu, gpuMemory);
+  const memoryLimit = Number.isFinite(limit) ? limit : undefined;
+  const model = await LlamaForCausalLM.fromPretrained(path, { gpu, adapter, memoryLimit });
+  await gpu.settled();
+  return { gpu, model, tokenizer: await loadTokenizer(await tokenizerFolder(path, adapter)) };
+}
+
+/** An adapter is saved with the tokenizer and the chat template that it was trained with. */
+async function tokenizerFolder(path: string, adapter: string | undefined): Promise<string> {
+  if (adapter === undefined) return path;
+  const own = await Deno.stat(join(adapter, "tokenizer.json")).catch(() => undefined);
+  return own ? adapter : path;
+}
+
+/** Pieces of the answer; the returned function tells how it came out, when they have ended. */
+function answer(
+  { model, tokenizer }: Loaded,
+  { prompt, maxTokens, temperature, topP, seed, stop }: GenerationRequest,
+  signal: AbortSignal,
+): { readonly pieces: AsyncIterable<string>; readonly told: () => Answer } {
+  const options: ChatOptions = { maxNewTokens: maxTokens, temperature, topP, seed, stop, signal };
+  if ("text" in prompt) {
+    let told: Answer;
+    const pieces = complete(model, tokenizer, prompt.text, options, (answer) => told = answer);
+    return { pieces, told: () => told };
+  }
+  if (tokenizer.chatTemplate === null) {
+    throw new UserError(
+      "the model has no chat template, and a dialogue needs one: use /v1/completions, which " +
+        "continues a text as it is",
+    );
+  }
+  const conversation = new Conversation(model, tokenizer, options);
+  conversation.add(...prompt.messages);
+  const pieces = async function* () {
+    try {
+      yield* conversation.reply(signal);
+    } finally {
+      conversation.release();
+    }
+  };
+  return { pieces: pieces(), told: () => conversation.answer! };
+}
+
+/** A request under way. */
+class Task {
+  readonly permits = new Permits();
+  readonly #controller = new AbortController();
+
+  abort(): void {
+    this.#controller.abort();
+  }
+
+  async run(loaded: Loaded, request: GenerationRequest): Promise<void> {
+    const { signal } = this.#controller;
+    try {
+      const { pieces, told } = answer(loaded, request, signal);
+      for await (const text of pieces) {
+        await this.permits.take(signal);
+        await send({ type: "text", text });
+      }
+      await this.permits.take(signal);
+      const { finishReason, promptTokens, tokenIds } = told();
+      await send({
+        type: "done",
+        finishReason: finishReason === "length" ? "length" : "stop",
+        promptTokens,
+        completionTokens: tokenIds.length,
+      });
+    } catch (error) {
+      if (signal.aborted) return await send({ type: "aborted" });
+      await tell(error);
+      if (kindOf(error) !== "request") Deno.exit(1);
+    }
+  }
+}
+
+async function tell(error: unknown): Promise<void> {
+  const kind = kindOf(error);
+  if (kind === "internal") console.error(error);
+  // Hints are those of the command line.
+  const message = error instanceof UserError
+    ? error.message.split("\n  hint: ")[0]
+    : "an internal fault, which the server's log has";
+  await send({ type: "fault", kind, message });
+}
+
+function kindOf(error: unknown): FaultKind {
+  if (error instanceof OutOfMemoryError) return "memory";
+  const ours = error instanceof GpuError || error instanceof ShapeError;
+  return error instanceof UserError && !ours ? "request" : "internal";
+}
+
+let loaded: Loaded | undefined, task: Task | undefined;
+for await (const message of readJsonLines<Question>(Deno.stdin.readable)) {
+  if (message.type === "load") {
+    try {
+      loaded = await load(message);
+      await send({ type: "loaded" });
+    } catch (error) {
+      await tell(error);
+      Deno.exit(1);
+    }
+  } else if (message.type === "generate") {
+    task = new Task();
+    void task.run(loaded!, message.request);
+  } else if (message.type === "more") {
+    task?.permits.add();
+  } else {
+    task?.abort();
+  }
+}
+// The server has gone, however that came about.
+Deno.exit(0);

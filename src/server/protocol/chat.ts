@@ -1,0 +1,190 @@
+/** `/v1/chat/completions` in OpenAI's shapes. */
+import { z } from "@hono/zod-openapi";
+import type { GenerationRequest } from "../services.ts";
+import {
+  type AnswerHead,
+  checkStreaming,
+  type Done,
+  FINGERPRINT,
+  finishReasonSchema,
+  ignored,
+  only,
+  samplingFields,
+  toSampling,
+  toUsage,
+  usageSchema,
+} from "./sampling.ts";
+
+const ROLES = ["system", "developer", "user", "assistant"] as const;
+
+const textPart = z.strictObject({
+  type: z.literal("text", {
+    error: ({ input }) => `${JSON.stringify(input)} is not supported: models here read text alone`,
+  }),
+  text: z.string(),
+});
+
+/** A text, or parts of one. */
+const content = z.preprocess(
+  (value) => typeof value === "string" ? [{ type: "text", text: value }] : value,
+  z.array(textPart, 'must be a text, or a list of parts {type: "text", text}').min(1),
+).openapi({
+  anyOf: [
+    { type: "string" },
+    {
+      type: "array",
+      minItems: 1,
+      items: {
+        type: "object",
+        properties: { type: { type: "string", enum: ["text"] }, text: { type: "string" } },
+        required: ["type", "text"],
+      },
+    },
+  ],
+});
+
+const NO_TOOLS = "models here call no functions", NO_AUDIO = "models here write text alone";
+
+const messageSchema = z.strictObject({
+  role: z.enum(ROLES, {
+    error: ({ input }) =>
+      `${JSON.stringify(input)} is not supported: a role is one of ${ROLES.join(", ")}`,
+  }).openapi({ description: "`developer` is the same as `system`" }),
+  content,
+  name: ignored(),
+  // Of an answer that a client hands back as it came.
+  refusal: only([null], "there are no refusals"),
+  annotations: only([[]], "there are no annotations"),
+  audio: only([null], NO_AUDIO),
+  tool_calls: only([[]], NO_TOOLS),
+  function_call: only([null], NO_TOOLS),
+});
+
+const tokens = z.number().int().min(1).nullish();
+
+export const chatRequestSchema = z.strictObject({
+  ...samplingFields,
+  messages: z.array(messageSchema).min(1).openapi({
+    description: "The dialogue so far, written out by the model's chat template",
+  }),
+  max_completion_tokens: tokens.openapi({
+    description: "Tokens of the answer at most; 512 by default",
+  }),
+  max_tokens: tokens.openapi({ description: "The older name of max_completion_tokens" }),
+  response_format: only([{ type: "text" }], "answers are not held to a format"),
+  logprobs: only([false], "probabilities are not told"),
+  top_logprobs: only([0], "probabilities are not told"),
+  modalities: only([["text"]], NO_AUDIO),
+  audio: only([null], NO_AUDIO),
+  tools: only([[]], NO_TOOLS),
+  tool_choice: only(["none", "auto"], NO_TOOLS),
+  functions: only([[]], NO_TOOLS),
+  function_call: only(["none", "auto"], NO_TOOLS),
+  web_search_options: only([null], "nothing is looked up elsewhere"),
+  reasoning_effort: only(["none"], "models here do not reason apart from their answer"),
+  verbosity: only(["medium"], "answers are as long as the model makes them"),
+  parallel_tool_calls: ignored(),
+  prediction: ignored(),
+  metadata: ignored(),
+  store: ignored(),
+  service_tier: ignored(),
+  safety_identifier: ignored(),
+  prompt_cache_key: ignored(),
+  prompt_cache_retention: ignored(),
+}).superRefine(checkStreaming).openapi("CreateChatCompletionRequest");
+
+export function toChatGeneration(body: z.output<typeof chatRequestSchema>): GenerationRequest {
+  return {
+    ...toSampling(body),
+    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
+    prompt: {
+      messages: body.messages.map(({ role, content }) => ({
+        role: role === "developer" ? "system" : role,
+        content: content.map(({ text }) => text).join(""),
+      })),
+    },
+  };
+}
+
+const headFields = {
+  id: z.string().openapi({ example: "chatcmpl-AbCdEfGhIjKlMnOpQrStUvWx" }),
+  created: z.number().int().openapi({ description: "Unix seconds" }),
+  model: z.string(),
+  system_fingerprint: z.string(),
+};
+
+export const chatCompletionSchema = z.object({
+  ...headFields,
+  object: z.literal("chat.completion"),
+  choices: z.array(z.object({
+    index: z.literal(0),
+    message: z.object({
+      role: z.literal("assistant"),
+      content: z.string(),
+      refusal: z.null(),
+    }),
+    logprobs: z.null(),
+    finish_reason: finishReasonSchema,
+  })),
+  usage: usageSchema,
+}).openapi("ChatCompletion");
+
+export const chatChunkSchema = z.object({
+  ...headFields,
+  object: z.literal("chat.completion.chunk"),
+  choices: z.array(z.object({
+    index: z.literal(0),
+    delta: z.object({
+      role: z.literal("assistant").optional(),
+      content: z.string().optional(),
+      refusal: z.null().optional(),
+    }),
+    logprobs: z.null(),
+    finish_reason: finishReasonSchema.nullable(),
+  })).openapi({ description: "Empty in the chunk that tells the usage" }),
+  usage: usageSchema.nullish(),
+}).openapi("ChatCompletionChunk");
+
+export function toChatCompletion(
+  head: AnswerHead,
+  content: string,
+  done: Done,
+): z.output<typeof chatCompletionSchema> {
+  return {
+    ...head,
+    object: "chat.completion",
+    choices: [{
+      index: 0,
+      message: { role: "assistant", content, refusal: null },
+      logprobs: null,
+      finish_reason: done.finishReason,
+    }],
+    usage: toUsage(done),
+    system_fingerprint: FINGERPRINT,
+  };
+}
+
+/** Of the stream's beginning without anything else, of a piece of text, or of the end. */
+export function toChatChunk(
+  head: AnswerHead,
+  part: { readonly text?: string; readonly done?: Done },
+): z.output<typeof chatChunkSchema> {
+  const { text, done } = part;
+  const delta = done
+    ? {}
+    : text === undefined
+    ? { role: "assistant" as const, content: "", refusal: null }
+    : { content: text };
+  return {
+    ...chunk(head),
+    choices: [{ index: 0, delta, logprobs: null, finish_reason: done?.finishReason ?? null }],
+  };
+}
+
+export function toChatUsageChunk(head: AnswerHead, done: Done): z.output<typeof chatChunkSchema> {
+  return { ...chunk(head), choices: [], usage: toUsage(done) };
+}
+
+function chunk(head: AnswerHead) {
+  return { ...head, object: "chat.completion.chunk" as const, system_fingerprint: FINGERPRINT };
+}

@@ -1,0 +1,79 @@
+/** `/v1/completions` in OpenAI's shapes. */
+import { z } from "@hono/zod-openapi";
+import type { GenerationRequest } from "../services.ts";
+import {
+  type AnswerHead,
+  checkStreaming,
+  type Done,
+  FINGERPRINT,
+  finishReasonSchema,
+  only,
+  samplingFields,
+  toSampling,
+  toUsage,
+  usageSchema,
+} from "./sampling.ts";
+
+/** OpenAI's. */
+const DEFAULT_TOKENS = 16;
+
+const PROMPT = "must be a text, or a list with one: tokens, and several prompts, are not supported";
+
+export const completionRequestSchema = z.strictObject({
+  ...samplingFields,
+  prompt: z.union([z.string(), z.array(z.string()).length(1)], PROMPT).openapi({
+    description: "A text to continue as it is",
+  }),
+  max_tokens: z.number().int().min(1).nullish().openapi({
+    description: `Tokens to add at most; ${DEFAULT_TOKENS} by default`,
+  }),
+  echo: z.boolean().nullish().openapi({ description: "Begin the answer with the prompt" }),
+  best_of: only([1], "one answer a request"),
+  logprobs: only([null], "probabilities are not told"),
+  suffix: only([""], "texts are continued at their end"),
+}).superRefine(checkStreaming).openapi("CreateCompletionRequest");
+
+export type CompletionBody = z.output<typeof completionRequestSchema>;
+
+export function promptOf({ prompt }: CompletionBody): string {
+  return typeof prompt === "string" ? prompt : prompt[0];
+}
+
+export function toCompletionGeneration(body: CompletionBody): GenerationRequest {
+  return {
+    ...toSampling(body),
+    maxTokens: body.max_tokens ?? DEFAULT_TOKENS,
+    prompt: { text: promptOf(body) },
+  };
+}
+
+export const completionSchema = z.object({
+  id: z.string().openapi({ example: "cmpl-AbCdEfGhIjKlMnOpQrStUvWx" }),
+  object: z.literal("text_completion"),
+  created: z.number().int().openapi({ description: "Unix seconds" }),
+  model: z.string(),
+  choices: z.array(z.object({
+    text: z.string(),
+    index: z.literal(0),
+    logprobs: z.null(),
+    finish_reason: finishReasonSchema.nullable().openapi({ description: "null until the end" }),
+  })).openapi({ description: "Empty in the piece of a stream that tells the usage" }),
+  usage: usageSchema.nullish(),
+  system_fingerprint: z.string(),
+}).openapi("Completion");
+
+type Completion = z.output<typeof completionSchema>;
+
+/** All of an answer or a piece; `done` of the last one. */
+export function toCompletion(head: AnswerHead, text: string, done?: Done): Completion {
+  const finish_reason = done?.finishReason ?? null;
+  return { ...base(head), choices: [{ text, index: 0, logprobs: null, finish_reason }] };
+}
+
+export function toCompletionUsage(head: AnswerHead, done: Done): Completion {
+  return { ...base(head), choices: [], usage: toUsage(done) };
+}
+
+function base(head: AnswerHead) {
+  return { ...head, object: "text_completion" as const, system_fingerprint: FINGERPRINT };
+}

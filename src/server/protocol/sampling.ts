@@ -1,0 +1,116 @@
+/** What requests for an answer have in common: OpenAI's parameters, and those that change nothing. */
+import { z } from "@hono/zod-openapi";
+import project from "../../../deno.json" with { type: "json" };
+import type { GenerationEvent, GenerationRequest } from "../services.ts";
+
+/** Characters: a stop text is compared at every token. */
+const LONGEST_STOP = 256;
+
+/** OpenAI's parameters that this server knows in some values only: the first is the neutral one. */
+export function only(values: readonly unknown[], why: string) {
+  const known = values.map((value) => JSON.stringify(value));
+  return z.unknown().optional().refine(
+    (value) => value === undefined || value === null || known.includes(JSON.stringify(value)),
+    { error: ({ input }) => `${shortened(input)} is not supported: ${why}` },
+  ).openapi({ description: `Only ${known.join(" or ")}: ${why}` });
+}
+
+function shortened(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+/** Parameters of OpenAI's own bookkeeping; they change no answer. */
+export function ignored() {
+  return z.unknown().optional().openapi({ description: "Has no effect here" });
+}
+
+const stopText = z.string().min(1).max(LONGEST_STOP);
+
+export const samplingFields = {
+  model: z.string().min(1).max(512).openapi({
+    description: "Name of a model of GET /v1/models",
+    example: "ft:llama3:mine:AbCdEfGh",
+  }),
+  temperature: z.number().min(0).max(2).nullish().openapi({
+    description:
+      "0 takes the likeliest token; by default what the model's generation_config.json says",
+  }),
+  top_p: z.number().min(0).max(1).nullish().openapi({
+    description: "Draw from the likeliest tokens that make up this share",
+  }),
+  seed: z.number().int().nullish().openapi({
+    description: "The same seed gives the same answer; its low 32 bits count. By default by chance",
+  }),
+  stop: z.union([stopText, z.array(stopText).max(4)]).nullish().openapi({
+    description: "Up to 4 texts that end the answer; they are no part of it",
+  }),
+  stream: z.boolean().nullish().openapi({ description: "The answer as server-sent events" }),
+  stream_options: z.strictObject({
+    include_usage: z.boolean().nullish(),
+    include_obfuscation: z.boolean().nullish().openapi({ description: "Has no effect here" }),
+  }).nullish(),
+  n: only([1], "one answer a request"),
+  frequency_penalty: only([0], "there are no penalties"),
+  presence_penalty: only([0], "there are no penalties"),
+  logit_bias: only([{}], "tokens cannot be favoured"),
+  user: ignored(),
+};
+
+export type SamplingBody = z.output<z.ZodObject<typeof samplingFields>>;
+
+/** For `superRefine`: what holds between fields. */
+export function checkStreaming(
+  { stream, stream_options }: Pick<SamplingBody, "stream" | "stream_options">,
+  context: z.RefinementCtx,
+): void {
+  if (!stream_options || stream) return;
+  const message = "is for answers with stream: true";
+  context.addIssue({ code: "custom", path: ["stream_options"], message });
+}
+
+export function toSampling(body: SamplingBody): Omit<GenerationRequest, "prompt" | "maxTokens"> {
+  return {
+    model: body.model,
+    temperature: body.temperature ?? undefined,
+    topP: body.top_p ?? undefined,
+    seed: (body.seed ?? randomSeed()) >>> 0,
+    stop: body.stop == null ? undefined : [body.stop].flat(),
+  };
+}
+
+/** Two requests without a seed are not meant to be answered alike. */
+function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+export const finishReasonSchema = z.enum(["stop", "length"]).openapi({
+  description: "It came to its end or to a stop text, or to the limit of tokens",
+});
+
+export const usageSchema = z.object({
+  prompt_tokens: z.number().int(),
+  completion_tokens: z.number().int(),
+  total_tokens: z.number().int(),
+}).openapi("CompletionUsage");
+
+export type Done = Extract<GenerationEvent, { readonly type: "done" }>;
+
+export function toUsage({ promptTokens, completionTokens }: Done): z.output<typeof usageSchema> {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+  };
+}
+
+/** Of what makes the answers: the same seed may give another one with another version. */
+export const FINGERPRINT = `fp_${project.version}`;
+
+/** What all objects of an answer begin with. */
+export interface AnswerHead {
+  readonly id: string;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly model: string;
+}
