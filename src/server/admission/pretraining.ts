@@ -14,8 +14,8 @@ import { assertFiles } from "./files.ts";
 import { BYTES, modelFacts } from "./model_facts.ts";
 import { planJob } from "./plan.ts";
 
-/** Twice what the deepest published model of this family has: a plan goes over every layer. */
-const MOST_LAYERS = 256;
+/** The deepest published model of this family has 126: a plan goes over every layer. */
+const MOST_LAYERS = 128;
 
 /** Checks all but whether it fits; nothing is created. Faults are ApiErrors. */
 export async function admitPretraining(

@@ -179,7 +179,7 @@ Deno.test("pre-training: refused requests say which field", async () => {
       [{ model: "/etc/passwd" }, 400, "model", /one of llama_nano, .* got \/etc\/passwd/],
       [{ model: 4 }, 400, "model", /must be the name of a preset, or a configuration/],
       [{ model: config }, 400, "model", /num_attention_heads/],
-      [{ model: { ...whole, num_hidden_layers: 1e6 } }, 400, "model", /must be at most 256/],
+      [{ model: { ...whole, num_hidden_layers: 1e6 } }, 400, "model", /must be at most 128/],
       [{ model: { ...whole, vocab_size: 16 } }, 400, "model", /tokenizer bytes has 257 ids/],
       [
         { model: { ...whole, max_position_embeddings: 64 } },
