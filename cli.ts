@@ -3,27 +3,6 @@
  *
  * @module
  */
-import { main } from "./src/cli/main.ts";
-import { terminalInput } from "./src/cli/input.ts";
-import { interruption, takeInterrupts } from "./src/cli/interruption.ts";
+import { runProgram } from "./src/cli/program.ts";
 
-/** All of it: a pipe may take a text in pieces. */
-function write(text: string): void {
-  for (let bytes = new TextEncoder().encode(text); bytes.length;) {
-    bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
-  }
-}
-
-if (import.meta.main) {
-  Deno.exit(
-    await main(Deno.args, {
-      stdout: (line) => console.log(line),
-      write,
-      stderr: (line) => console.error(line),
-      interactive: Deno.stderr.isTerminal(),
-      signal: interruption(),
-      input: terminalInput(),
-      takeInterrupts,
-    }),
-  );
-}
+if (import.meta.main) await runProgram(Deno.args);

@@ -13,9 +13,11 @@ import { finetune } from "./finetune.ts";
 import { type CommonFlags, parseFlags, readCommonFlags } from "./flags.ts";
 import { generate } from "./generate.ts";
 import { commandHelp, overview, PROGRAM } from "./help.ts";
+import { key } from "./key.ts";
 import { memory } from "./memory.ts";
 import { merge } from "./merge.ts";
 import { pretrain } from "./pretrain.ts";
+import { serve } from "./serve.ts";
 
 export const COMMANDS: readonly Command[] = [
   pretrain,
@@ -28,6 +30,8 @@ export const COMMANDS: readonly Command[] = [
   dump,
   doctor,
   bench,
+  serve,
+  key,
 ];
 
 /** Where the lines go, and what interrupts. */

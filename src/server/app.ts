@@ -14,8 +14,18 @@ import { concurrencyLimit, rateLimit } from "./middleware/rate_limit.ts";
 import { requestLog } from "./middleware/request_log.ts";
 import { sameOrigin } from "./middleware/same_origin.ts";
 import { securityHeaders } from "./middleware/security_headers.ts";
+import { observeRequests } from "./prometheus.ts";
+import { chatRoutes } from "./routes/chat.ts";
+import { completionRoutes } from "./routes/completions.ts";
+import { dashboardRoutes } from "./routes/dashboard.ts";
 import { docsRoutes } from "./routes/docs.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { fileRoutes } from "./routes/files.ts";
+import { fineTuningRoutes } from "./routes/fine_tuning.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
+import { modelRoutes } from "./routes/models.ts";
+import { pretrainingRoutes } from "./routes/pretraining.ts";
 import type { Services } from "./services.ts";
 
 export interface ServerHooks {
@@ -47,6 +57,7 @@ export function createServer(services: Services, hooks: ServerHooks = {}): OpenA
   const app = createApp() as unknown as OpenAPIHono<ServerEnv>;
 
   app.use(requestLog(hooks.onRequest));
+  app.use(observeRequests(services.metrics));
   app.use(securityHeaders());
   app.use(concurrencyLimit(options.maxRequests));
   app.use(sameOrigin(options, open));
@@ -67,6 +78,15 @@ export function createServer(services: Services, hooks: ServerHooks = {}): OpenA
 }
 
 const ROUTES: readonly ((services: Services) => OpenAPIHono)[] = [
+  dashboardRoutes,
+  fileRoutes,
+  fineTuningRoutes,
+  pretrainingRoutes,
+  eventRoutes,
+  modelRoutes,
+  chatRoutes,
+  completionRoutes,
+  metricsRoutes,
   healthRoutes,
 ];
 

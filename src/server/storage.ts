@@ -35,23 +35,13 @@ export class DataFolder implements Storage {
    * or when another server has it.
    */
   static async open(folder: string, { quota = Infinity }: DataFolderOptions = {}) {
+    await makeDataFolder(folder);
     const path = resolve(folder);
-    try {
-      for (const each of ["", "files", "jobs"]) {
-        await Deno.mkdir(join(path, each), { recursive: true, mode: 0o700 });
-      }
-      const data = new DataFolder(path, quota, await takeLock(path));
-      // SQLite gives the files beside it the mode of this one.
-      (await Deno.open(data.database, { create: true, write: true, mode: 0o600 })).close();
-      return data;
-    } catch (error) {
-      if (error instanceof UserError) throw error;
-      throw new UserError(`data folder ${path}: ${(error as Error).message}`);
-    }
+    return new DataFolder(path, quota, await takeLock(path));
   }
 
   get database(): string {
-    return join(this.path, "server.db");
+    return databaseIn(this.path);
   }
 
   get filesFolder(): string {
@@ -92,7 +82,7 @@ export class DataFolder implements Storage {
       this.#measuredAt = performance.now();
       // What is accounted for while the walk goes on may be missing from it, and is kept.
       const seen = this.#accounted;
-      this.#measured = Promise.all([sizeOf(this.path), statfs(this.path)])
+      this.#measured = Promise.all([folderBytes(this.path), statfs(this.path)])
         .then(([used, { bavail, bsize }]) => {
           this.#accounted -= seen;
           return { used, diskLeft: bavail * bsize };
@@ -104,6 +94,27 @@ export class DataFolder implements Storage {
       this.#measured = undefined;
       throw error;
     }
+  }
+}
+
+/** Where the database of a data folder lies. */
+const databaseIn = (folder: string) => join(resolve(folder), "server.db");
+
+/**
+ * Makes the folder with an empty database where there is none, for nobody else to read; returns the
+ * database's path. Takes no lock: a key can be made while a server runs.
+ */
+export async function makeDataFolder(folder: string): Promise<string> {
+  const database = databaseIn(folder);
+  try {
+    for (const each of ["", "files", "jobs"]) {
+      await Deno.mkdir(join(resolve(folder), each), { recursive: true, mode: 0o700 });
+    }
+    // SQLite gives the files beside it the mode of this one.
+    (await Deno.open(database, { create: true, write: true, mode: 0o600 })).close();
+    return database;
+  } catch (error) {
+    throw new UserError(`data folder ${resolve(folder)}: ${(error as Error).message}`);
   }
 }
 
@@ -129,12 +140,12 @@ function checked(id: string, shape: RegExp): string {
 }
 
 /** Bytes of all files below; what goes away meanwhile counts nothing, links are not followed. */
-async function sizeOf(folder: string): Promise<number> {
+export async function folderBytes(folder: string): Promise<number> {
   let bytes = 0;
   try {
     for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
       const path = join(folder, name);
-      if (isDirectory) bytes += await sizeOf(path);
+      if (isDirectory) bytes += await folderBytes(path);
       else if (isFile) bytes += (await Deno.stat(path)).size;
     }
   } catch (error) {

@@ -145,7 +145,7 @@ Deno.test("the document lists every route, its errors and how to authenticate", 
     );
     const routes = app.routes.filter(({ method, path }) =>
       method !== "ALL" && !undocumented.test(path)
-    ).map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
+    ).map(({ method, path }) => `${method} ${path.replace(/:(\w+)(\{.+?\})?/g, "{$1}")}`);
     assertEquals([...described].sort(), [...new Set(routes)].sort());
     for (const operation of Object.values(document.paths).flatMap(Object.values)) {
       assert(operation.responses.default.content?.["application/json"]);

@@ -1,5 +1,11 @@
-/** Services for routes that are called without a server: a real store, and parts that do nothing. */
+/**
+ * Services for routes that are called without a server: a real store and its
+ * log, and parts that fail when they are asked for anything.
+ */
+import { StoredEventLog } from "../../src/server/event_log.ts";
+import { EventStreams } from "../../src/server/event_stream.ts";
 import { serverOptions } from "../../src/server/options.ts";
+import { ServerMetrics } from "../../src/server/prometheus.ts";
 import type { Services } from "../../src/server/services.ts";
 import { Store } from "../../src/server/store/store.ts";
 
@@ -19,6 +25,10 @@ export function testServices(
     & { readonly options?: Record<string, unknown> } = {},
 ): Services & { close(): void } {
   const store = parts.store ?? Store.open(":memory:");
+  const log = new StoredEventLog(store);
+  const streams = new EventStreams({ store, log });
+  const storage = { used: () => Promise.resolve(0), free: () => Promise.resolve(2 ** 40) };
+  const metrics = new ServerMetrics({ store, log, storage, streams });
   return {
     options: serverOptions.parse(options),
     device: {
@@ -29,15 +39,18 @@ export function testServices(
         limits: { maxBufferSize: 2 ** 30, maxTextureDimension2D: 8192 },
       },
     },
-    log: missing("log"),
-    streams: missing("streams"),
-    metrics: missing("metrics"),
+    log,
+    streams,
+    metrics,
     jobs: missing("jobs"),
     models: missing("models"),
     inference: missing("inference"),
     storage: missing("storage"),
     ...parts,
     store,
-    close: () => store.close(),
+    close: () => {
+      metrics.close();
+      store.close();
+    },
   };
 }

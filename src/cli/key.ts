@@ -1,0 +1,104 @@
+/** `key`: the API keys of a server, whether it runs or not. */
+import { z } from "zod";
+import { UserError } from "../gpu/errors.ts";
+import { serverOptions } from "../server/options.ts";
+import type { KeyRecord } from "../server/records.ts";
+import { makeDataFolder } from "../server/storage.ts";
+import type { Keys } from "../server/store/keys.ts";
+import { Store } from "../server/store/store.ts";
+import { defineOptions } from "../train/options_schema.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+import { formatTable } from "./format.ts";
+
+const ACTIONS = ["create", "list", "revoke"] as const;
+
+const options = defineOptions({
+  fields: {
+    create: z.string().trim().min(1).max(100).optional().describe(
+      "make a key of this name; its secret is printed once, and only its hash is kept",
+    ).meta({ value: "name" }),
+    list: z.boolean().default(false).describe("the keys there are, without their secrets"),
+    revoke: z.string().optional().describe("the key of this id is not accepted any more")
+      .meta({ value: "id" }),
+    dataFolder: serverOptions.fields.dataFolder,
+  },
+  rules: [
+    (_, given) =>
+      ACTIONS.filter((action) => given[action] !== undefined && given[action] !== false).length ===
+          1
+        ? undefined
+        : { option: "", message: "one of --create NAME, --list and --revoke ID is needed" },
+  ],
+});
+
+export const key: Command = {
+  name: "key",
+  summary: "makes, lists and revokes API keys of the server",
+  details: "Takes effect at once, also while the server runs. As soon as there is a key, every " +
+    "request needs one.",
+  examples: ["key --create laptop", "key --list", "key --revoke key-…"],
+  options,
+  run,
+};
+
+async function run(
+  { create, revoke, dataFolder }: ReturnType<typeof options.parse>,
+  io: Io,
+): Promise<number> {
+  const store = Store.open(await makeDataFolder(dataFolder));
+  try {
+    if (create !== undefined) createKey(store.keys, create, io);
+    else if (revoke !== undefined) revokeKey(store.keys, revoke, io);
+    else listKeys(store.keys, io);
+  } finally {
+    store.close();
+  }
+  return EXIT.done;
+}
+
+function createKey(keys: Keys, name: string, io: Io): void {
+  const { record: { id }, secret } = keys.create(name);
+  io.log(`key ${id} (${name}): keep it well, it is not shown again`);
+  io.result({ id, name, secret }, secret);
+}
+
+function revokeKey(keys: Keys, id: string, io: Io): void {
+  const known = keys.list().find((each) => each.id === id);
+  if (!known) {
+    throw new UserError(`--revoke ${id}: there is no such key`, "`key --list` shows them");
+  }
+  if (!keys.revoke(id)) throw new UserError(`--revoke ${id}: it was revoked before`);
+  if (!keys.anyActive()) {
+    io.log("no key is left: on this machine's own address the server now answers without one");
+  }
+  io.result({ id, name: known.name, revoked: true }, `revoked ${id} (${known.name})`);
+}
+
+function listKeys(keys: Keys, io: Io): void {
+  const records = keys.list();
+  const rows = records.map(({ id, name, createdAt, lastUsedAt, revokedAt }) => [
+    id,
+    name,
+    revokedAt ? "revoked" : "active",
+    date(createdAt),
+    lastUsedAt ? date(lastUsedAt) : "never",
+  ]);
+  const text = rows.length
+    ? formatTable(["id", "name", "state", "created", "last used"], rows)
+    : "no keys";
+  io.result(records.map(asJson), text);
+}
+
+function asJson({ id, name, createdAt, lastUsedAt, revokedAt }: KeyRecord) {
+  return {
+    id,
+    name,
+    created_at: createdAt,
+    last_used_at: lastUsedAt ?? null,
+    revoked_at: revokedAt ?? null,
+  };
+}
+
+function date(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+}

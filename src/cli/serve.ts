@@ -1,0 +1,31 @@
+/** `serve`: the training server. */
+import { type ServerOptions, serverOptions } from "../server/options.ts";
+import { serve as serveUntil } from "../server/serve.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+
+export const serve: Command = {
+  name: "serve",
+  summary: "a server that fine-tunes and answers: OpenAI's API, live metrics, a dashboard",
+  details: "Runs until it is interrupted: then the running job keeps a checkpoint, and goes on " +
+    "when the server is back.",
+  examples: [
+    "serve",
+    "serve --data-folder /srv/trainer --models-folder /srv/models --port 9000",
+    "serve --host 0.0.0.0   # after: key --create NAME",
+  ],
+  options: serverOptions,
+  run,
+};
+
+async function run(options: ServerOptions, io: Io): Promise<number> {
+  await serveUntil(options, {
+    signal: io.signal,
+    log: (line) => io.log(line),
+    verbose: io.verbose,
+    onListening: (url) => {
+      if (io.json) io.event({ type: "listening", url });
+      else io.log(`listening on ${url} · dashboard / · docs /docs`);
+    },
+  });
+  return EXIT.done;
+}

@@ -1,0 +1,84 @@
+/** The real parts of the server, put together; and taken apart in the order that loses nothing. */
+import { EventStreams } from "./event_stream.ts";
+import { StoredEventLog } from "./event_log.ts";
+import { saveCheckpoint } from "./jobs/checkpoint_models.ts";
+import { JobQueue } from "./jobs/queue.ts";
+import { InferenceHost } from "./inference/host.ts";
+import { checkExposure } from "./exposure.ts";
+import { ModelFolder } from "./models.ts";
+import type { ServerOptions } from "./options.ts";
+import { probeDevice } from "./probe.ts";
+import { ServerMetrics } from "./prometheus.ts";
+import { Retention } from "./retention.ts";
+import type { Services } from "./services.ts";
+import { DataFolder } from "./storage.ts";
+import { Store } from "./store/store.ts";
+
+const GIB = 2 ** 30;
+
+export interface Parts {
+  readonly services: Services;
+  /** Ends streams, the running job (after a checkpoint) and the model that answers. */
+  stop(): Promise<void>;
+  /** Closes the database and gives the folder back. Nothing may be asked of the services then. */
+  close(): Promise<void>;
+}
+
+/** Throws a `UserError` where something that they need is not there; what was opened is closed. */
+export async function openParts(
+  options: ServerOptions,
+  { log: tell }: { log(line: string): void },
+): Promise<Parts> {
+  await using stack = new AsyncDisposableStack();
+  const quota = options.diskQuota === undefined ? undefined : options.diskQuota * GIB;
+  const storage = stack.adopt(
+    await DataFolder.open(options.dataFolder, { quota }),
+    (folder) => folder.close(),
+  );
+  const store = stack.adopt(Store.open(storage.database), (store) => store.close());
+  checkExposure(options, store.keys.anyActive());
+  const device = await probeDevice();
+
+  const onFault = (error: unknown) => tell((error as Error)?.stack ?? String(error));
+  const log = new StoredEventLog(store, onFault);
+  const streams = new EventStreams({ store, log });
+  const metrics = stack.adopt(
+    new ServerMetrics({ store, log, storage, streams }),
+    (metrics) => metrics.close(),
+  );
+  const models = new ModelFolder({ options, store, storage, inference: () => inference });
+  const inference: InferenceHost = new InferenceHost({
+    options,
+    models,
+    store,
+    materialize: (model) => saveCheckpoint(model, { options, store, log, storage, models }),
+  });
+  const retention = new Retention({ options, store, storage }, { onFault: tell });
+  const jobs = new JobQueue({ options, store, log, storage, models }, {
+    // The memory of a model that answers is the job's to plan with.
+    onStart: () => inference.unload(),
+    onSuccess: (job) => retention.pruneFinished(job),
+  });
+  await retention.start();
+  stack.defer(() => retention.stop());
+
+  const kept = stack.move();
+  return {
+    services: {
+      options,
+      device,
+      store,
+      log,
+      streams,
+      metrics,
+      jobs,
+      models,
+      inference,
+      storage,
+    },
+    stop: async () => {
+      await Promise.all([streams.close(), jobs.stop(), inference.stop()]);
+    },
+    close: () => kept.disposeAsync(),
+  };
+}
