@@ -80,6 +80,7 @@ export type {
   LogLikelihoodRequest,
 } from "./src/inference/log_likelihood.ts";
 export type * from "./src/train/events.ts";
+export { saveCheckpointModel } from "./src/train/checkpoint_model.ts";
 export { openExamples } from "./src/train/finetune_data.ts";
 export { type FinetuneOptions, finetuneOptions } from "./src/train/finetune_options.ts";
 export { openBase } from "./src/train/finetune_recipe.ts";

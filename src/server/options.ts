@@ -39,8 +39,8 @@ export const serverOptions = defineOptions({
     }),
     ...section("Retention", {
       keepCheckpoints: count().default(2).describe("newest checkpoints kept of a job"),
-      keepFinishedCheckpoints: z.boolean().default(false).describe(
-        "keep checkpoints of jobs that succeeded; their result is kept in any case",
+      keepFinishedCheckpoints: z.boolean().default(true).describe(
+        "keep checkpoints of jobs that succeeded while there is room; the result stays anyway",
       ),
       keepFiles: z.number().min(0).default(0).describe(
         "days after which an uploaded file goes that no job needs; 0: never",

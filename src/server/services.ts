@@ -83,6 +83,8 @@ export interface ModelRecord {
   readonly adapter?: string;
   /** Of which job it is. */
   readonly jobId?: string;
+  /** Of which step, where it is a checkpoint. */
+  readonly step?: number;
 }
 
 export interface Models {

@@ -17,7 +17,7 @@ import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { Training } from "./build.ts";
-import { finetuneData } from "./finetune_data.ts";
+import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { initializeAdapters } from "./initialize_adapters.ts";
 import { shapeWarnings, trainingShape } from "./method.ts";
@@ -27,7 +27,9 @@ import { encodeQuestion, encodeText } from "./samples.ts";
 export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
   const { config, tokenizer, path } = await openBase(options);
   const shape = trainingShape(options, config);
-  const data = await finetuneData(options, tokenizer, config.vocabSize);
+  // Not before it is asked for: what a checkpoint holds can be saved when the data is long gone.
+  let opened: Promise<FinetuneData> | undefined;
+  const data = () => opened ??= finetuneData(options, tokenizer, config.vocabSize);
   return {
     options,
     config,
@@ -35,10 +37,10 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     tokenizer,
     warnings: options.rank === "auto" ? [] : shapeWarnings(config, shape),
     evaluateFirst: true,
-    openData: data.open,
-    openEvaluation: data.openEvaluation,
-    encodePrompt: (text) =>
-      data.kind === "instruct"
+    openData: async (...args) => await (await data()).open(...args),
+    openEvaluation: async () => await (await data()).openEvaluation(),
+    encodePrompt: async (text) =>
+      (await data()).kind === "instruct"
         ? encodeQuestion(tokenizer, options.template, text)
         : encodeText(tokenizer, text),
     async start(gpu, { model, load }, onPreparation) {

@@ -47,7 +47,7 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
       return { batches, steps, warmupSteps, warnings: [] };
     },
     openEvaluation: () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
-    encodePrompt: (text) => encodeText(tokenizer, text),
+    encodePrompt: (text) => Promise.resolve(encodeText(tokenizer, text)),
     start(gpu, { model, optimizer }) {
       const pass = new KernelPass(gpu);
       const scratch = optimizer.scratch.gradient;

@@ -58,7 +58,7 @@ export interface Recipe {
   /** One pass over what is held out; undefined when nothing is. */
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
   /** A prompt as the model is used to it: as a dialogue, where it learns to lead one. */
-  encodePrompt(text: string): EncodedPrompt;
+  encodePrompt(text: string): Promise<EncodedPrompt>;
   /** Writes the weights that a fresh run starts from. */
   start(gpu: Gpu, training: Training, onPreparation?: OnPreparation): Promise<void>;
   /** Writes the result below the output folder and returns where. */

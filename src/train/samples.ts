@@ -34,19 +34,24 @@ export function encodeQuestion(
   };
 }
 
+export interface SamplePrompt {
+  readonly text: string;
+  readonly encoded: EncodedPrompt;
+}
+
 /** Encodes the prompts of a run, and refuses one that its samples have no room for. */
-export function samplePrompts(recipe: Recipe): { text: string; encoded: EncodedPrompt }[] {
+export async function samplePrompts(recipe: Recipe): Promise<SamplePrompt[]> {
   const { options: { samplePrompt = [], sampleTokens }, shape: { samplePositions = 0 } } = recipe;
   const most = samplePositions - sampleTokens;
-  return samplePrompt.map((text) => {
-    const encoded = recipe.encodePrompt(text);
+  return await Promise.all(samplePrompt.map(async (text) => {
+    const encoded = await recipe.encodePrompt(text);
     if (encoded.ids.length >= 1 && encoded.ids.length <= most) return { text, encoded };
     throw new UserError(
       `--sample-prompt ${JSON.stringify(text.slice(0, 40))} has ${encoded.ids.length} tokens, ` +
         `there is room for 1 to ${most}`,
       "shorten it, or take a smaller --sample-tokens",
     );
-  });
+  }));
 }
 
 /** Writes one sample a prompt, between two steps; what it allocates is in the plan. */
@@ -55,7 +60,7 @@ export async function* writeSamples(
   { config, tokenizer, options: { sampleTokens }, shape }: Recipe,
   { model: { parameters } }: Training,
   { prompts, step, signal }: {
-    readonly prompts: ReturnType<typeof samplePrompts>;
+    readonly prompts: readonly SamplePrompt[];
     readonly step: number;
     readonly signal?: AbortSignal;
   },

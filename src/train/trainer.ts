@@ -45,7 +45,7 @@ import { assertFits, type MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
 import { adviseRanks, withRanks } from "./rank_advice.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
-import { samplePrompts, writeSamples } from "./samples.ts";
+import { type SamplePrompt, samplePrompts, writeSamples } from "./samples.ts";
 import { makeOutput, startingPoint } from "./start.ts";
 import { assertSameRun, restoreTensors, type RunState, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
@@ -82,7 +82,7 @@ export class Trainer {
     readonly rankAdvice: RankAdviceEvent | undefined,
     private readonly training: Training,
     private readonly data: TrainingData,
-    private readonly prompts: ReturnType<typeof samplePrompts>,
+    private readonly prompts: readonly SamplePrompt[],
   ) {}
 
   /**
@@ -118,7 +118,7 @@ export class Trainer {
     const auto = options.rank === "auto";
     let recipe = auto && state ? withRanks(given, state.shape.optimizer.ranks ?? {}) : given;
     if (checkpoint) assertSameRun(checkpoint.path, state!, recipe);
-    const prompts = samplePrompts(recipe);
+    const prompts = await samplePrompts(recipe);
     const data = await recipe.openData(state?.data, onPreparation);
     warnings.push(...data.warnings);
     await makeOutput(options.output);

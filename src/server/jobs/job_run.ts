@@ -7,10 +7,10 @@ import type { EventLog, Models, Storage } from "../services.ts";
 import type { ServerOptions } from "../options.ts";
 import type { Store } from "../store/store.ts";
 import type { FailureEvent, WorkerEvent } from "../worker/protocol.ts";
-import { checkpointSteps } from "../../train/checkpoint.ts";
+import { forgetCheckpoints } from "./checkpoint_models.ts";
 import { jobEvent } from "./job_events.ts";
 import { recoverJournal, untilFree } from "./recover_journal.ts";
-import { trainingTask } from "./run_options.ts";
+import { fileOf, trainingTask } from "./run_options.ts";
 import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
 
 export interface QueueParts {
@@ -70,14 +70,14 @@ export class JobRun {
   }
 
   async #run(): Promise<Outcome> {
-    const { job, parts: { storage } } = this, folder = storage.jobFolder(job.id);
+    const { job, parts } = this, folder = parts.storage.jobFolder(job.id);
     await Deno.mkdir(folder, { recursive: true });
     await untilFree(folder, () => this.#intent !== undefined);
     await recoverJournal(folder, (event) => this.#hear(event));
     // What was recovered is over: whether this run ends well is for this run to say.
     this.#totalSteps = 0;
     this.#summary = this.#failure = undefined;
-    const task = await this.#task();
+    const task = await trainingTask(job, { ...parts, file: (id) => fileOf(parts.store, id) });
     if (this.#intent) return { type: "stopped", intent: this.#intent };
     this.#process = startTraining(task);
     for await (const event of this.#process.events) await this.#hear(event);
@@ -90,18 +90,6 @@ export class JobRun {
     if (this.#summary) return { type: "succeeded", summary: this.#summary };
     if (this.#intent) return { type: "stopped", intent: this.#intent };
     return { type: "crashed", exit };
-  }
-
-  #task() {
-    const { job, parts } = this;
-    return trainingTask(job, {
-      ...parts,
-      file(id) {
-        const file = parts.store.files.get(id);
-        if (file) return file;
-        throw new ApiError(400, { message: `The file ${id} is gone`, code: "file_not_found" });
-      },
-    });
   }
 
   async #hear(event: WorkerEvent): Promise<void> {
@@ -144,10 +132,9 @@ export class JobRun {
     this.parts.store.jobs.update(this.job.id, { estimatedFinish });
   }
 
-  /** Of its step, and takes those off the list that gave way to it. */
   async #recordCheckpoint(step: number): Promise<void> {
-    const { job, parts: { store, storage } } = this, last = this.#lastStep;
-    store.checkpoints.insert({
+    const { job, parts } = this, last = this.#lastStep;
+    parts.store.checkpoints.insert({
       id: newId("ftckpt"),
       jobId: job.id,
       step,
@@ -159,10 +146,8 @@ export class JobRun {
         }
         : {},
     });
-    const kept = new Set(await checkpointSteps(storage.jobFolder(job.id)));
-    const gone = store.checkpoints.of(job.id).map(({ step }) => step)
-      .filter((step) => !kept.has(step));
-    store.checkpoints.deleteSteps(job.id, gone);
+    // An older one has given way to it.
+    await forgetCheckpoints(job.id, parts);
   }
 }
 

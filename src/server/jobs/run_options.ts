@@ -1,9 +1,10 @@
 /** From what was asked for to what the training process is given: names become paths. */
 import { join } from "@std/path";
-import type { JobRecord } from "../records.ts";
-import type { Models, Storage } from "../services.ts";
+import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
-import type { FileRecord } from "../records.ts";
+import type { FileRecord, JobRecord } from "../records.ts";
+import type { Models, Storage } from "../services.ts";
+import type { Store } from "../store/store.ts";
 import type { TrainingTask } from "../worker/protocol.ts";
 
 export interface RunPlaces {
@@ -41,6 +42,13 @@ export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<T
     ...Object.values(model).filter((path) => path.includes("/")),
   ];
   return { kind: job.kind, options, reads };
+}
+
+/** The record of a file, or an ApiError where it was removed meanwhile. */
+export function fileOf({ files }: Pick<Store, "files">, id: string): FileRecord {
+  const file = files.get(id);
+  if (file) return file;
+  throw new ApiError(400, { message: `The file ${id} is gone`, code: "file_not_found" });
 }
 
 async function modelOptions(job: JobRecord, places: RunPlaces): Promise<Record<string, string>> {

@@ -7,6 +7,8 @@ export interface TrainingTask {
   readonly kind: JobKind;
   /** What `finetuneOptions` or `pretrainOptions` parses; `output` is the job's folder. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Write the model of the checkpoint that `resume` names, and do not train. */
+  readonly saveCheckpoint?: boolean;
 }
 
 /** Any later line: finish the step, save, end. So does the end of stdin: the server is gone. */

@@ -12,6 +12,7 @@ import {
   GpuError,
   OutOfMemoryError,
   pretrainOptions,
+  saveCheckpointModel,
   Trainer,
   UserError,
 } from "../../../mod.ts";
@@ -29,6 +30,20 @@ import {
 
 /** Below the server, which must answer while every core computes. */
 const NICENESS = 10;
+
+async function saveCheckpoint({ kind, options }: TrainingTask): Promise<void> {
+  const gpu = await Gpu.open();
+  try {
+    await saveCheckpointModel(
+      gpu,
+      kind === "fine_tuning"
+        ? { finetune: finetuneOptions.parse(options) }
+        : { pretrain: pretrainOptions.parse(options) },
+    );
+  } finally {
+    gpu.close();
+  }
+}
 
 async function train({ kind, options }: TrainingTask, signal: AbortSignal): Promise<void> {
   const folder = String(options.output);
@@ -89,7 +104,8 @@ if (import.meta.main) {
   if (!task) Deno.exit(2);
   lines.next().then(() => controller.abort(), () => controller.abort());
   try {
-    await train(task, controller.signal);
+    if (task.saveCheckpoint) await saveCheckpoint(task);
+    else await train(task, controller.signal);
   } catch (error) {
     say(failureOf(error));
     Deno.exit(1);

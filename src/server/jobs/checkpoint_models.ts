@@ -1,0 +1,72 @@
+/** Models of checkpoints: written when somebody first wants to talk to one. */
+import { join } from "@std/path";
+import { checkpointSteps } from "../../train/checkpoint.ts";
+import { ApiError } from "../api_error.ts";
+import type { ModelRecord } from "../services.ts";
+import type { FailureEvent } from "../worker/protocol.ts";
+import type { QueueParts } from "./job_run.ts";
+import { trainingTask } from "./run_options.ts";
+import { startTraining } from "./training_process.ts";
+
+/** Where the model of a checkpoint lies: below the folder of its job, by step. */
+export function checkpointModelFolder(jobFolder: string, step: number): string {
+  return join(jobFolder, "checkpoint-models", `step-${step}`);
+}
+
+/** Writes the model's folder, in a process of its own, unless it is there. */
+export async function saveCheckpoint(
+  { name, jobId, step }: Pick<ModelRecord, "name" | "jobId" | "step">,
+  parts: QueueParts,
+): Promise<void> {
+  const { store, storage } = parts;
+  const job = store.jobs.get(jobId!)!, folder = storage.jobFolder(job.id);
+  const output = checkpointModelFolder(folder, step!), resume = join(folder, `checkpoint-${step}`);
+  if (await isThere(output)) return;
+  const { options, ...task } = await trainingTask(job, {
+    ...parts,
+    // It is not read any more, and may be gone.
+    file: (id) => store.files.get(id) ?? { id, filename: "" },
+  });
+  // A folder that is there is whole: an attempt that was cut off lies beside it.
+  const unfinished = `${output}.tmp`;
+  await remove(unfinished);
+  const process = startTraining({
+    ...task,
+    options: { ...options, resume, output: unfinished },
+    saveCheckpoint: true,
+    reads: [...task.reads, resume],
+  });
+  let failure: FailureEvent | undefined;
+  for await (const event of process.events) if (event.type === "failure") failure = event;
+  const { code } = await process.exit;
+  if (code !== 0) {
+    await remove(unfinished);
+    throw new ApiError(failure ? 400 : 503, {
+      message: `The model ${name} could not be made: ${failure?.message ?? "its process ended"}`,
+      code: failure?.code ?? "process_crashed",
+    });
+  }
+  await Deno.rename(unfinished, output);
+}
+
+/** Takes checkpoints off the list whose folders are gone, and their models with them. */
+export async function forgetCheckpoints(
+  jobId: string,
+  { store, storage }: Pick<QueueParts, "store" | "storage">,
+): Promise<void> {
+  const folder = storage.jobFolder(jobId);
+  const kept = new Set(await checkpointSteps(folder));
+  const gone = store.checkpoints.of(jobId).map(({ step }) => step).filter((each) =>
+    !kept.has(each)
+  );
+  store.checkpoints.deleteSteps(jobId, gone);
+  for (const step of gone) await remove(checkpointModelFolder(folder, step));
+}
+
+function isThere(path: string): Promise<boolean> {
+  return Deno.stat(path).then(() => true, () => false);
+}
+
+async function remove(path: string): Promise<void> {
+  if (await isThere(path)) await Deno.remove(path, { recursive: true });
+}

@@ -1,0 +1,49 @@
+/** The model that a checkpoint holds, in the form in which a run leaves its result. */
+import { UserError } from "../gpu/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { Scope } from "../gpu/scope.ts";
+import { machineOf } from "../kernels/machine.ts";
+import { buildTraining } from "./build.ts";
+import { readCheckpoint } from "./checkpoint.ts";
+import type { FinetuneOptions } from "./finetune_options.ts";
+import { finetuneRecipe } from "./finetune_recipe.ts";
+import { gpuMemoryLimit } from "./gpu_memory.ts";
+import type { PretrainOptions } from "./options.ts";
+import { assertFits } from "./plan.ts";
+import { pretrainRecipe } from "./pretrain_recipe.ts";
+import { withRanks } from "./rank_advice.ts";
+import { assertSameRun, restoreTensors, type RunState } from "./state.ts";
+
+/**
+ * Writes `model/` or `adapter/` into the folder that `output` names, from the checkpoint that
+ * `resume` names, and returns where. The other options are those of the run; its data is not
+ * needed. Takes the GPU memory of the run. Faults are {@link UserError}s.
+ */
+export async function saveCheckpointModel(
+  gpu: Gpu,
+  options: { readonly finetune: FinetuneOptions } | { readonly pretrain: PretrainOptions },
+): Promise<string> {
+  const given = "finetune" in options
+    ? await finetuneRecipe(options.finetune)
+    : await pretrainRecipe(options.pretrain);
+  const { resume, gpuMemory } = given.options;
+  if (!resume) throw new UserError("a checkpoint is needed: --resume <dir>");
+  const checkpoint = await readCheckpoint(resume), state = checkpoint.state as RunState;
+  const recipe = given.options.rank === "auto"
+    ? withRanks(given, state.shape.optimizer.ranks ?? {})
+    : given;
+  assertSameRun(resume, state, recipe);
+  const { config, shape } = recipe, machine = machineOf(gpu);
+  assertFits(config, shape, machine, gpuMemoryLimit(gpu, gpuMemory));
+  const scope = new Scope(gpu);
+  try {
+    const training = buildTraining(scope, config, shape, machine);
+    await gpu.check();
+    // What is not trained is in no checkpoint.
+    await recipe.start(gpu, training);
+    await restoreTensors(gpu, training, checkpoint);
+    return await recipe.save(gpu, training);
+  } finally {
+    scope.release();
+  }
+}

@@ -1,0 +1,37 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { UserError } from "../../src/gpu/errors.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
+import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
+import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+
+trainingTest(
+  "the model of the last checkpoint is the run's result, and the data is not needed",
+  () =>
+    withWorkshop(async ({ options, folder }) => {
+      const run = options("run");
+      const { account } = await runTraining(run);
+      await Deno.remove(join(folder, "text.txt"));
+      const gpu = await Gpu.open();
+      try {
+        const resume = join(run.output, "checkpoint-6"), output = join(folder, "saved");
+        const path = await saveCheckpointModel(gpu, { pretrain: { ...run, resume, output } });
+        assertEquals(path, join(output, "model"));
+        for (const name of ["model.safetensors", "config.json"]) {
+          assertEquals(
+            await Deno.readFile(join(path, name)),
+            await Deno.readFile(join(run.output, "model", name)),
+          );
+        }
+        assertEquals(gpu.account.live, 0);
+        assertEquals(gpu.account.peak <= account.peak, true);
+        await assertRejects(
+          () => saveCheckpointModel(gpu, { pretrain: { ...run, rank: 8, resume, output } }),
+          UserError,
+          "rank was 16, is 8",
+        );
+      } finally {
+        gpu.close();
+      }
+    }),
+);
