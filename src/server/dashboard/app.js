@@ -1,0 +1,98 @@
+/** The page: one stream of events, one view at a time. */
+import { onKeyNeeded } from "./api.js";
+import { createBanner } from "./banner.js";
+import { createChat } from "./chat.js";
+import { askForKey } from "./dialogs.js";
+import { h } from "./dom.js";
+import { createHome } from "./home.js";
+import { icon } from "./icons.js";
+import { createJobView } from "./job_view.js";
+import { allJobs, applyEvents, isFinished, loaded, loadJobs } from "./jobs.js";
+import { goLive, onEvents } from "./live.js";
+import { loadModels } from "./models.js";
+import { createNewJob } from "./new_job.js";
+import { parseRoute, redirect } from "./router.js";
+import { createSidebar, markCurrent } from "./sidebar.js";
+
+/** @typedef {{ element: HTMLElement, focusTarget: HTMLElement, select?(tab: string): void, destroy(): void }} View */
+
+const shell = /** @type {HTMLElement} */ (document.getElementById("shell"));
+const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+const sidebar = /** @type {HTMLElement} */ (document.getElementById("sidebar"));
+const narrow = matchMedia("(max-width: 859px)");
+
+/** @type {View | undefined} */
+let view;
+let shown = "";
+
+function showRoute() {
+  const route = parseRoute(location.hash);
+  markCurrent(sidebar);
+  if (route.view === "home" && !narrow.matches && allJobs().length) {
+    const jobs = allJobs();
+    const job = jobs.find(({ status }) => status === "running") ?? jobs.find((it) =>
+      !isFinished(it)
+    ) ?? jobs[0];
+    return redirect(`#/jobs/${encodeURIComponent(job.id)}`);
+  }
+  const key = `${route.view} ${route.id} ${route.query}`;
+  if (key !== shown) {
+    const first = shown === "";
+    view?.destroy();
+    view = createView(route);
+    shown = key;
+    shell.dataset.view = route.view;
+    main.replaceChildren(
+      h("a", { class: "back", href: "#/" }, icon("back"), "Jobs"),
+      view.element,
+    );
+    scrollTo(0, 0);
+    // After a move within the page the reader is where the new view begins; at the start, nowhere.
+    if (!first) view.focusTarget.focus({ preventScroll: true });
+  }
+  view?.select?.(route.tab);
+}
+
+/** @param {import("./router.js").Route} route @returns {View} */
+function createView(route) {
+  document.title = "Training server";
+  switch (route.view) {
+    case "job":
+      return createJobView(route.id);
+    case "new":
+      return createNewJob(route.query.get("from"));
+    case "chat":
+      return createChat(route.id);
+    case "home":
+      return createHome();
+  }
+}
+
+/** What was missed is told again by the stream; jobs that came or went meanwhile are not. */
+function refresh() {
+  const first = !loaded;
+  loadJobs().then(() => first && showRoute()).catch(() => {});
+  loadModels().catch(() => {});
+}
+
+onKeyNeeded(askForKey);
+createSidebar(sidebar);
+createBanner(/** @type {HTMLElement} */ (document.getElementById("banner")));
+globalThis.addEventListener("hashchange", showRoute);
+narrow.addEventListener("change", showRoute);
+onEvents((events) => {
+  applyEvents(events);
+  if (events.some(({ type }) => type !== "metrics")) scheduleModels();
+});
+showRoute();
+goLive({ signal: new AbortController().signal, onOpen: refresh });
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let modelsDue;
+/** A job that ended has made one. */
+function scheduleModels() {
+  modelsDue ??= setTimeout(() => {
+    modelsDue = undefined;
+    loadModels().catch(() => {});
+  }, 1000);
+}

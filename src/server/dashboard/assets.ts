@@ -1,0 +1,106 @@
+/** Everything that the dashboard is made of, by the name that it is served under. */
+import apiJs from "./api.js" with { type: "text" };
+import appJs from "./app.js" with { type: "text" };
+import bannerJs from "./banner.js" with { type: "text" };
+import baseCss from "./base.css" with { type: "text" };
+import chartJs from "./chart.js" with { type: "text" };
+import chartsJs from "./charts.js" with { type: "text" };
+import chatCss from "./chat.css" with { type: "text" };
+import chatJs from "./chat.js" with { type: "text" };
+import chatStreamJs from "./chat_stream.js" with { type: "text" };
+import controlsCss from "./controls.css" with { type: "text" };
+import copyJs from "./copy.js" with { type: "text" };
+import dialogsJs from "./dialogs.js" with { type: "text" };
+import domJs from "./dom.js" with { type: "text" };
+import eventSourceJs from "./event_source.js" with { type: "text" };
+import fileFieldJs from "./file_field.js" with { type: "text" };
+import formatJs from "./format.js" with { type: "text" };
+import heatmapJs from "./heatmap.js" with { type: "text" };
+import homeJs from "./home.js" with { type: "text" };
+import iconsJs from "./icons.js" with { type: "text" };
+import jobCss from "./job.css" with { type: "text" };
+import jobDetailsJs from "./job_details.js" with { type: "text" };
+import jobHeaderJs from "./job_header.js" with { type: "text" };
+import jobStatsJs from "./job_stats.js" with { type: "text" };
+import jobViewJs from "./job_view.js" with { type: "text" };
+import jobsJs from "./jobs.js" with { type: "text" };
+import layoutCss from "./layout.css" with { type: "text" };
+import liveJs from "./live.js" with { type: "text" };
+import logViewJs from "./log_view.js" with { type: "text" };
+import methodsJs from "./methods.js" with { type: "text" };
+import modelsJs from "./models.js" with { type: "text" };
+import newJobCss from "./new_job.css" with { type: "text" };
+import newJobJs from "./new_job.js" with { type: "text" };
+import openapiJs from "./openapi.js" with { type: "text" };
+import optionFieldJs from "./option_field.js" with { type: "text" };
+import planBarJs from "./plan_bar.js" with { type: "text" };
+import planPanelJs from "./plan_panel.js" with { type: "text" };
+import refreshMapJs from "./refresh_map.js" with { type: "text" };
+import routerJs from "./router.js" with { type: "text" };
+import runDataJs from "./run_data.js" with { type: "text" };
+import samplesViewJs from "./samples_view.js" with { type: "text" };
+import sidebarJs from "./sidebar.js" with { type: "text" };
+import statusJs from "./status.js" with { type: "text" };
+import tablesJs from "./tables.js" with { type: "text" };
+import tabsJs from "./tabs.js" with { type: "text" };
+import themeJs from "./theme.js" with { type: "text" };
+import uploadJs from "./upload.js" with { type: "text" };
+import page from "./index.html" with { type: "text" };
+import eventsourceParserJs from "eventsource-parser" with { type: "text" };
+import uplotCss from "uplot/dist/uPlot.min.css" with { type: "text" };
+import uplotJs from "uplot/dist/uPlot.esm.js" with { type: "text" };
+
+export const PAGE = page;
+
+export const ASSETS = {
+  "api.js": apiJs,
+  "app.js": appJs,
+  "banner.js": bannerJs,
+  "base.css": baseCss,
+  "chart.js": chartJs,
+  "charts.js": chartsJs,
+  "chat.css": chatCss,
+  "chat.js": chatJs,
+  "chat_stream.js": chatStreamJs,
+  "controls.css": controlsCss,
+  "copy.js": copyJs,
+  "dialogs.js": dialogsJs,
+  "dom.js": domJs,
+  "event_source.js": eventSourceJs,
+  "eventsource_parser.js": eventsourceParserJs,
+  "file_field.js": fileFieldJs,
+  "format.js": formatJs,
+  "heatmap.js": heatmapJs,
+  "home.js": homeJs,
+  "icons.js": iconsJs,
+  "job.css": jobCss,
+  "job_details.js": jobDetailsJs,
+  "job_header.js": jobHeaderJs,
+  "job_stats.js": jobStatsJs,
+  "job_view.js": jobViewJs,
+  "jobs.js": jobsJs,
+  "layout.css": layoutCss,
+  "live.js": liveJs,
+  "log_view.js": logViewJs,
+  "methods.js": methodsJs,
+  "models.js": modelsJs,
+  "new_job.css": newJobCss,
+  "new_job.js": newJobJs,
+  "openapi.js": openapiJs,
+  "option_field.js": optionFieldJs,
+  "plan_bar.js": planBarJs,
+  "plan_panel.js": planPanelJs,
+  "refresh_map.js": refreshMapJs,
+  "router.js": routerJs,
+  "run_data.js": runDataJs,
+  "samples_view.js": samplesViewJs,
+  "sidebar.js": sidebarJs,
+  "status.js": statusJs,
+  "tables.js": tablesJs,
+  "tabs.js": tabsJs,
+  "theme.js": themeJs,
+  "upload.js": uploadJs,
+  "uplot.css": uplotCss,
+  "uplot.js": uplotJs,
+} as const;
+export type AssetName = keyof typeof ASSETS;

@@ -1,0 +1,49 @@
+/** Tells when the line to the server is gone, and when it is tried again. */
+import { fill, h, setText } from "./dom.js";
+import { icon } from "./icons.js";
+import { connection, onConnectionChanged } from "./live.js";
+import { retryNow } from "./event_source.js";
+
+/** A blink of the network is nobody's business. */
+const PATIENCE = 1200;
+
+/** @param {HTMLElement} banner */
+export function createBanner(banner) {
+  const text = h("span");
+  const countdown = h("span", { class: "banner-countdown", "aria-hidden": "true" });
+  const retry = h(
+    "button",
+    { type: "button", class: "button small", on: { click: retryNow } },
+    "Try now",
+  );
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let showing;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let counting;
+
+  function show() {
+    if (banner.hidden) fill(banner, icon("warning"), text, countdown, retry);
+    banner.hidden = false;
+    setText(
+      text,
+      `${connection.message ?? "The connection was lost."} What you see may be out of date.`,
+    );
+  }
+
+  onConnectionChanged(() => {
+    clearTimeout(showing);
+    clearInterval(counting);
+    if (connection.state === "live") {
+      banner.hidden = true;
+      return;
+    }
+    if (banner.hidden) showing = setTimeout(show, PATIENCE);
+    else show();
+    const count = () => {
+      const seconds = Math.ceil(((connection.retryAt ?? 0) - Date.now()) / 1000);
+      setText(countdown, seconds > 0 ? `Trying again in ${seconds} s` : "Trying…");
+    };
+    count();
+    counting = setInterval(count, 1000);
+  });
+}

@@ -1,0 +1,30 @@
+/** Text to take along: a command, an id. */
+import { announce, fill, h } from "./dom.js";
+import { icon } from "./icons.js";
+
+/** @param {string | (() => string)} text @param {string} label what is copied, for its name */
+export function copyButton(text, label) {
+  const button = h("button", {
+    type: "button",
+    class: "icon-button",
+    "aria-label": `Copy ${label}`,
+    title: `Copy ${label}`,
+  }, icon("copy"));
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(typeof text === "string" ? text : text());
+    fill(button, icon("check"));
+    announce("Copied");
+    setTimeout(() => fill(button, icon("copy")), 1500);
+  });
+  return button;
+}
+
+/** Commands in a frame. @param {string} text @param {string} label */
+export function codeBlock(text, label) {
+  return h(
+    "div",
+    { class: "code" },
+    h("pre", { tabindex: 0, role: "region", "aria-label": label }, h("code", {}, text)),
+    copyButton(text, label),
+  );
+}

@@ -1,0 +1,147 @@
+/** A file: dropped, chosen, or one that was uploaded before. */
+import { announce, fill, h, setText, uniqueId } from "./dom.js";
+import { bytes, percent, whole } from "./format.js";
+import { icon } from "./icons.js";
+import { upload } from "./upload.js";
+
+/** @typedef {{ id: string, filename: string, bytes: number, lines?: number }} Uploaded */
+
+/**
+ * @param {object} options
+ * @param {string} options.name of the field in the request
+ * @param {string} options.label
+ * @param {string} options.hint
+ * @param {string} [options.none] what choosing nothing means, where that is allowed
+ * @param {() => void} options.onChange
+ * @param {(file: Uploaded) => void} options.onUploaded
+ */
+export function createFileField({ name, label, hint, none, onChange, onUploaded }) {
+  const id = uniqueId("file");
+  const input = h("input", {
+    type: "file",
+    id,
+    class: "visually-hidden",
+    accept: ".jsonl,.json,.txt,.parquet",
+    "aria-describedby": `${id}-hint ${id}-error`,
+  });
+  const select = h("select", { class: "select", "aria-label": `${label}: uploaded before` });
+  const drop = h(
+    "label",
+    { class: "drop", for: id },
+    icon("upload"),
+    h("span", {}, h("strong", {}, "Choose a file"), " or drop it here"),
+    h("span", { class: "hint", id: `${id}-hint` }, hint),
+  );
+  const fillBar = h("div", { class: "progress-fill" });
+  const progressName = h("span");
+  const cancel = h("button", { type: "button", class: "button small" }, "Stop");
+  const progress = h(
+    "div",
+    { class: "upload", hidden: true },
+    h("div", { class: "upload-line" }, progressName, cancel),
+    h("div", { class: "progress", "data-status": "running", "aria-hidden": "true" }, fillBar),
+  );
+  const error = h("p", { class: "field-error", role: "alert", id: `${id}-error`, hidden: true });
+  const element = h(
+    "div",
+    { class: "field file-field", "data-param": name },
+    h("span", { class: "label" }, label),
+    h("div", { class: "file-row" }, input, drop, progress),
+    h("div", { class: "file-earlier" }, select),
+    error,
+  );
+  /** @type {AbortController | undefined} */
+  let uploading;
+
+  /** @param {string} message */
+  function setError(message) {
+    error.hidden = !message;
+    setText(error, message);
+    input.toggleAttribute("aria-invalid", Boolean(message));
+  }
+
+  /** @param {File} file */
+  async function start(file) {
+    uploading?.abort();
+    uploading = new AbortController();
+    setError("");
+    drop.hidden = true;
+    progress.hidden = false;
+    setText(progressName, file.name);
+    try {
+      const done = await upload(file, "fine-tune", (share) => {
+        fillBar.parentElement?.style.setProperty("--share", String(share));
+        setText(
+          progressName,
+          share < 1
+            ? `${file.name} · ${percent(share)} of ${bytes(file.size)}`
+            : `${file.name} · checking its lines`,
+        );
+      }, uploading.signal);
+      announce(`${done.filename} uploaded`);
+      onUploaded(done);
+      select.value = done.id;
+      select.focus();
+      onChange();
+    } catch (fault) {
+      if (/** @type {Error} */ (fault).name !== "AbortError") {
+        setError(`${file.name}: ${/** @type {Error} */ (fault).message}`);
+      }
+    } finally {
+      progress.hidden = true;
+      drop.hidden = false;
+      input.value = "";
+    }
+  }
+
+  input.addEventListener("change", () => input.files?.[0] && start(input.files[0]));
+  cancel.addEventListener("click", () => uploading?.abort());
+  select.addEventListener("change", () => {
+    setError("");
+    onChange();
+  });
+  for (const type of ["dragenter", "dragover"]) {
+    drop.addEventListener(type, (event) => {
+      event.preventDefault();
+      drop.classList.add("is-over");
+    });
+  }
+  for (const type of ["dragleave", "drop"]) {
+    drop.addEventListener(type, () => drop.classList.remove("is-over"));
+  }
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    const file = event.dataTransfer?.files[0];
+    if (file) start(file);
+  });
+
+  return {
+    element,
+    input: select,
+    setError,
+    get value() {
+      return select.value;
+    },
+    /** @param {Uploaded[]} files @param {string} [chosen] */
+    setFiles(files, chosen = select.value) {
+      fill(
+        select,
+        h(
+          "option",
+          { value: "" },
+          none ?? (files.length ? "or one uploaded before…" : "Nothing uploaded yet"),
+        ),
+        files.map((file) =>
+          h(
+            "option",
+            { value: file.id },
+            `${file.filename} · ${file.lines ? `${whole(file.lines)} lines` : bytes(file.bytes)}`,
+          )
+        ),
+      );
+      select.disabled = files.length === 0;
+      select.value = files.some((file) => file.id === chosen) ? chosen : "";
+    },
+    destroy: () => uploading?.abort(),
+  };
+}

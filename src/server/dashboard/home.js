@@ -1,0 +1,94 @@
+/** What there is to do where nothing has been done yet. */
+import { fill, h } from "./dom.js";
+import { codeBlock } from "./copy.js";
+import { icon } from "./icons.js";
+import { baseModels, modelsLoaded, onModelsChanged } from "./models.js";
+
+export function createHome() {
+  const title = h("h1", { tabindex: -1 }, "Train your first model");
+  const steps = h("ol", { class: "first-steps" });
+  const element = h(
+    "section",
+    { class: "view home" },
+    title,
+    h(
+      "p",
+      { class: "lead" },
+      "Fine-tune a model on this machine's GPU, watch it learn, then talk to it.",
+    ),
+    steps,
+  );
+
+  function draw() {
+    if (!modelsLoaded) return;
+    const models = baseModels();
+    fill(
+      steps,
+      step(
+        "A model to start from",
+        models.length > 0,
+        models.length ? [h("p", {}, `In the models folder: ${names(models)}.`)] : howToAddModels(),
+      ),
+      step("Examples and a method", false, [
+        h(
+          "p",
+          {},
+          "A file of JSON lines, one example each: a dialogue, an instruction, or plain text. The form shows what memory the run will take before it starts.",
+        ),
+        h("a", { class: "button primary", href: "#/new" }, icon("plus"), "New job"),
+      ]),
+      step("Or from a program", false, [
+        h("p", {}, "The API is OpenAI's, so its clients work here as they are."),
+        codeBlock(CURL(models[0]?.id ?? "MODEL"), "Commands that start a job"),
+      ]),
+    );
+  }
+  const end = onModelsChanged(draw);
+  draw();
+  return { element, focusTarget: title, destroy: end };
+}
+
+/** @param {string} title @param {boolean} done @param {HTMLElement[]} content */
+function step(title, done, content) {
+  return h(
+    "li",
+    { class: done ? "is-done" : undefined },
+    h("h2", {}, title, done ? h("span", { class: "step-done" }, icon("check"), "Done") : null),
+    content,
+  );
+}
+
+/** @param {{ id: string }[]} models */
+function names(models) {
+  const shown = models.slice(0, 4).map(({ id }) => id).join(", ");
+  return models.length > 4 ? `${shown} and ${models.length - 4} more` : shown;
+}
+
+/** What to do where the models folder is empty. */
+export function howToAddModels() {
+  return [
+    h(
+      "p",
+      {},
+      "The models folder is empty. Put a model into it, a folder in Hugging Face's layout or a .gguf file, and it appears here: no restart.",
+    ),
+    codeBlock(
+      "hf download HuggingFaceTB/SmolLM2-135M-Instruct \\\n  --local-dir models/smollm2",
+      "Command that downloads a model",
+    ),
+    h(
+      "p",
+      { class: "muted" },
+      "“models” stands for the folder that the server was started with (--models-folder).",
+    ),
+  ];
+}
+
+/** @param {string} model */
+const CURL = (model) =>
+  `curl ${location.origin}/v1/files \\
+  -F purpose=fine-tune -F file=@examples.jsonl
+
+curl ${location.origin}/v1/fine_tuning/jobs \\
+  -H 'Content-Type: application/json' \\
+  -d '{"model": "${model}", "training_file": "file-…"}'`;

@@ -1,0 +1,175 @@
+/** A job: its header, and behind four tabs its charts, samples, events and options. */
+import { list, request } from "./api.js";
+import { createCharts } from "./charts.js";
+import { h } from "./dom.js";
+import { createHeatmap } from "./heatmap.js";
+import { createDetails, hyperparametersOf } from "./job_details.js";
+import { createJobHeader } from "./job_header.js";
+import { createStats } from "./job_stats.js";
+import { isFinished, jobOf, onJobsChanged, pathOf, reloadJob, titleOf } from "./jobs.js";
+import { onEvents } from "./live.js";
+import { createLog } from "./log_view.js";
+import { RunData } from "./run_data.js";
+import { createSamples } from "./samples_view.js";
+import { createCheckpoints, createEvaluations } from "./tables.js";
+import { createTabs } from "./tabs.js";
+
+/** What Q-GaLore does where nobody says otherwise. */
+const USUAL_GAP = 200;
+/** Milliseconds between two descriptions of the charts: they change slower than the charts do. */
+const DESCRIBE_EVERY = 1000;
+
+/** @param {string} id */
+export function createJobView(id) {
+  const data = new RunData();
+  const planned = () => jobOf(id)?.plan?.planned_peak_bytes ?? data.plan?.planned_peak_bytes;
+  const gap = () => {
+    const job = jobOf(id);
+    return Number(job && hyperparametersOf(job).update_proj_gap) || USUAL_GAP;
+  };
+  const header = createJobHeader(id);
+  const stats = createStats(data, planned);
+  const charts = createCharts(data, planned);
+  const heatmap = createHeatmap(data, gap);
+  const evaluations = createEvaluations(data);
+  const checkpoints = createCheckpoints();
+  const samples = createSamples(data);
+  const log = createLog(id);
+  const details = createDetails();
+  const waiting = h("p", { class: "chart-waiting", hidden: true });
+  const overview = h(
+    "div",
+    { class: "overview" },
+    stats.element,
+    waiting,
+    charts.loss,
+    h("div", { class: "chart-row" }, charts.others),
+    heatmap.element,
+    h("div", { class: "two-columns" }, evaluations.element, checkpoints.element),
+  );
+  const base = `#/jobs/${encodeURIComponent(id)}`;
+  const tabs = createTabs("Views of the job", [
+    { id: "overview", title: "Overview", href: base, panel: overview },
+    { id: "samples", title: "Samples", href: `${base}/samples`, panel: samples.element },
+    { id: "log", title: "Log", href: `${base}/log`, panel: log.element },
+    { id: "details", title: "Details", href: `${base}/details`, panel: details.element },
+  ]);
+  const missing = h("div", { class: "empty", hidden: true });
+  const element = h(
+    "article",
+    { class: "job view" },
+    header.element,
+    tabs.element,
+    overview,
+    samples.element,
+    log.element,
+    details.element,
+    missing,
+  );
+
+  let ready = false;
+  let drawn = -1;
+  let described = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let describing;
+  /** @type {import("./jobs.js").JobEvent[]} */
+  let early = [];
+
+  function drawJob() {
+    const job = jobOf(id);
+    if (!job) return;
+    header.update(job);
+    document.title = `${titleOf(job)} · Training server`;
+    waiting.hidden = data.steps.length > 0 || isFinished(job);
+    waiting.textContent = job.status === "queued"
+      ? "The charts begin with the first step. One job is on the GPU at a time; this one waits for its turn."
+      : "The charts begin with the first step.";
+    details.draw(job, data.plan);
+  }
+
+  function drawData() {
+    if (!ready || drawn === data.version) return;
+    drawn = data.version;
+    element.classList.toggle("has-steps", data.steps.length > 0);
+    stats.draw();
+    charts.draw();
+    heatmap.draw();
+    evaluations.draw();
+    samples.draw();
+    const wait = Math.max(0, described + DESCRIBE_EVERY - Date.now());
+    describing ??= setTimeout(() => {
+      describing = undefined;
+      described = Date.now();
+      charts.describe();
+    }, wait);
+  }
+
+  async function loadCheckpoints() {
+    checkpoints.draw(await list(`${pathOf(id)}/checkpoints`, 100));
+  }
+
+  const ends = [
+    onJobsChanged(drawJob),
+    onEvents((events) => {
+      const own = events.filter((event) => event.job_id === id);
+      if (!own.length) return;
+      log.append(own);
+      if (own.some(({ data }) => data?.kind === "checkpoint")) loadCheckpoints().catch(() => {});
+      if (!ready) return void early.push(...own);
+      for (const event of own) data.add(event);
+      drawData();
+      drawJob();
+    }),
+  ];
+
+  async function load() {
+    const [metrics, events] = await Promise.all([
+      request(`${pathOf(id)}/metrics?max_points=2000`),
+      log.load(),
+      reloadJob(id),
+      loadCheckpoints(),
+    ]);
+    log.append(events);
+    data.load(metrics);
+    // What came while the answer was on its way; what it already holds is known by its step.
+    for (const event of early) data.add(event);
+    early = [];
+    ready = true;
+    drawData();
+    drawJob();
+  }
+
+  drawJob();
+  load().catch((error) => {
+    missing.hidden = false;
+    for (const each of [tabs.element, overview, samples.element, log.element, details.element]) {
+      each.hidden = true;
+    }
+    header.element.hidden = jobOf(id) === undefined;
+    missing.replaceChildren(
+      h(
+        "h1",
+        { tabindex: -1 },
+        error.status === 404 ? "No such job" : "This job could not be loaded",
+      ),
+      h("p", {}, error.message),
+      h("a", { class: "button", href: "#/" }, "All jobs"),
+    );
+  });
+
+  return {
+    element,
+    focusTarget: header.title,
+    /** @param {string} tab */
+    select(tab) {
+      tabs.select(["samples", "log", "details"].includes(tab) ? tab : "overview");
+      if (tab === "log") log.scrollToEnd();
+    },
+    destroy() {
+      for (const end of ends) end();
+      clearTimeout(describing);
+      charts.destroy();
+      heatmap.destroy();
+    },
+  };
+}

@@ -1,0 +1,150 @@
+/** What the page knows of jobs: loaded once, then kept up to date by the stream of events. */
+import { list, post, request } from "./api.js";
+
+/**
+ * A job as the API tells it, in OpenAI's shape with our own extras.
+ * @typedef {Record<string, any> & { id: string, status: string, created_at: number }} Job
+ *
+ * What is told of a job.
+ * @typedef {object} JobEvent
+ * @property {string} id
+ * @property {string} job_id
+ * @property {number} created_at
+ * @property {string} level
+ * @property {string} type
+ * @property {string} message
+ * @property {Record<string, any>} data
+ */
+
+/** @type {Map<string, Job>} */
+const jobs = new Map();
+const changes = new EventTarget();
+export let loaded = false;
+
+/** Newest first. @returns {Job[]} */
+export function allJobs() {
+  return [...jobs.values()].sort((a, b) => b.created_at - a.created_at || (a.id < b.id ? 1 : -1));
+}
+
+/** @param {string} id */
+export function jobOf(id) {
+  return jobs.get(id);
+}
+
+/** @param {() => void} listener @returns {() => void} ends it */
+export function onJobsChanged(listener) {
+  changes.addEventListener("change", listener);
+  return () => changes.removeEventListener("change", listener);
+}
+
+let due = false;
+function changed() {
+  if (due) return;
+  due = true;
+  queueMicrotask(() => {
+    due = false;
+    changes.dispatchEvent(new Event("change"));
+  });
+}
+
+export async function loadJobs() {
+  const lists = await Promise.all([list("/v1/fine_tuning/jobs"), list("/v1/pretraining/jobs")]);
+  jobs.clear();
+  for (const job of lists.flat()) jobs.set(job.id, job);
+  loaded = true;
+  changed();
+}
+
+/** @param {string} id */
+export function pathOf(id) {
+  const kind = id.startsWith("ptjob-") ? "pretraining" : "fine_tuning";
+  return `/v1/${kind}/jobs/${encodeURIComponent(id)}`;
+}
+
+/** @param {string} id */
+export async function reloadJob(id) {
+  return keep(await request(pathOf(id)));
+}
+
+/** @param {Job} job */
+export function keep(job) {
+  jobs.set(job.id, job);
+  changed();
+  return job;
+}
+
+/** @param {string} id @param {"cancel" | "pause" | "resume"} action */
+export async function act(id, action) {
+  return keep(await post(`${pathOf(id)}/${action}`));
+}
+
+/** @type {Map<string, ReturnType<typeof setTimeout>>} */
+const reloads = new Map();
+
+/** Steps move the job on as they are; anything else may have changed its state, so it is asked. @param {JobEvent[]} events */
+export function applyEvents(events) {
+  for (const { job_id, type, data } of events) {
+    const job = jobs.get(job_id);
+    if (job && type === "metrics" && data.train_loss !== undefined) {
+      jobs.set(job_id, { ...job, ...movedOn(job, data) });
+      changed();
+      if (job.status === "running") continue;
+    } else if (type === "metrics") continue;
+    if (reloads.has(job_id)) continue;
+    // A few events at once are one question.
+    reloads.set(
+      job_id,
+      setTimeout(() => {
+        reloads.delete(job_id);
+        reloadJob(job_id).catch(() => {});
+      }, 150),
+    );
+  }
+}
+
+/** @param {Job} job @param {Record<string, any>} data of a step */
+function movedOn(job, data) {
+  const seconds = 0.9 * (job.step_seconds ?? data.step_ms / 1000) + 0.1 * data.step_ms / 1000;
+  return {
+    progress: { step: data.step, total_steps: data.total_steps },
+    preparation: null,
+    step_seconds: seconds,
+    seconds_left: (data.total_steps - data.step) * seconds,
+  };
+}
+
+/** Seconds until the end of a running job, by its latest steps. @param {Job} job */
+export function secondsLeft(job) {
+  if (job.status !== "running") return undefined;
+  if (job.seconds_left !== undefined) return job.seconds_left;
+  if (job.estimated_finish) return Math.max(0, job.estimated_finish - Date.now() / 1000);
+  return undefined;
+}
+
+/** 0 to 1; undefined before the first step. @param {Job} job */
+export function shareDone(job) {
+  if (job.status === "succeeded") return 1;
+  return job.progress?.total_steps ? job.progress.step / job.progress.total_steps : undefined;
+}
+
+/** What people call it: its suffix, or its model. @param {Job} job */
+export function titleOf(job) {
+  return job.user_provided_suffix || modelOf(job);
+}
+
+/** A pre-training run may have been given a configuration instead of a name. @param {Job} job */
+export function modelOf(job) {
+  return typeof job.model === "string" ? job.model : "custom model";
+}
+
+/** The name of what it made. @param {Job} job @returns {string | undefined} */
+export function resultOf(job) {
+  return job.fine_tuned_model ?? job.trained_model ?? undefined;
+}
+
+export const FINAL = ["succeeded", "failed", "cancelled"];
+
+/** @param {Job} job */
+export function isFinished(job) {
+  return FINAL.includes(job.status);
+}

@@ -1,0 +1,87 @@
+/** What the server's own document says of the options of a job. */
+import { request } from "./api.js";
+
+/**
+ * @typedef {object} OptionInfo
+ * @property {string} name
+ * @property {"number" | "integer" | "boolean" | "string" | "list"} type
+ * @property {boolean} orWord takes a word as well as a number
+ * @property {string[]} choices
+ * @property {string} description
+ * @property {string} fallback the default, or how it comes about
+ * @property {boolean} fixed the default is a value
+ * @property {string} section
+ */
+
+/** Those that say what another says as well, in the words of another program. */
+const TWICE = new Set(["epochs", "learning_rate_multiplier"]);
+
+/** @type {Promise<OptionInfo[]> | undefined} */
+let options;
+
+/** @returns {Promise<OptionInfo[]>} in the document's order */
+export function jobOptions() {
+  options ??= request("/openapi.json").then(readOptions).catch((error) => {
+    options = undefined;
+    throw error;
+  });
+  return options;
+}
+
+/** @param {Record<string, any>} document @returns {OptionInfo[]} */
+export function readOptions(document) {
+  const body = document.paths?.["/v1/fine_tuning/jobs"]?.post?.requestBody?.content;
+  let schema = body?.["application/json"]?.schema;
+  for (const name of ["method", "supervised", "hyperparameters"]) {
+    schema = propertiesOf(document, schema)[name];
+  }
+  return Object.entries(propertiesOf(document, schema))
+    .filter(([name]) => !TWICE.has(name))
+    .map(([name, field]) => infoOf(document, name, field));
+}
+
+/** @param {Record<string, any>} document @param {any} schema @returns {any} */
+function resolve(document, schema) {
+  const path = schema?.$ref?.replace("#/", "").split("/");
+  return path
+    ? resolve(
+      document,
+      path.reduce((/** @type {any} */ at, /** @type {string} */ key) => at?.[key], document),
+    )
+    : schema;
+}
+
+/** Of all that a schema is put together from. @param {Record<string, any>} document @param {any} schema @returns {Record<string, any>} */
+function propertiesOf(document, schema) {
+  const { properties, anyOf, oneOf, allOf } = resolve(document, schema) ?? {};
+  const parts = [...(allOf ?? []), ...(anyOf ?? []), ...(oneOf ?? [])];
+  return Object.assign({}, ...parts.map((part) => propertiesOf(document, part)), properties);
+}
+
+/** @param {Record<string, any>} document @param {string} name @param {any} field @returns {OptionInfo} */
+function infoOf(document, name, field) {
+  const schema = resolve(document, field);
+  const parts = (schema.anyOf ?? schema.oneOf ?? [schema]).map((/** @type {any} */ part) =>
+    resolve(document, part)
+  );
+  const types = parts.map((/** @type {any} */ { type }) => Array.isArray(type) ? type[0] : type);
+  const words = parts.flatMap((/** @type {any} */ part) =>
+    part.enum ?? (part.const === undefined ? [] : [part.const])
+  ).map(String);
+  const number = types.find((/** @type {string} */ type) =>
+    type === "integer" || type === "number"
+  );
+  // What a default is derived from is told in words.
+  const [description, derived] = String(schema.description ?? "").split("; default: ");
+  const type = number ?? (types[0] === "array" ? "list" : types[0]) ?? "string";
+  return {
+    name,
+    type,
+    orWord: Boolean(number) && types.includes("string"),
+    choices: number || type === "boolean" ? [] : words,
+    description,
+    fallback: String(schema.default ?? derived ?? ""),
+    fixed: schema.default !== undefined,
+    section: schema["x-section"] ?? "Options",
+  };
+}

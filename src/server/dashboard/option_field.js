@@ -1,0 +1,95 @@
+/** One option of a job as a field: left empty it is what the server makes of it. */
+import { h, setText, uniqueId } from "./dom.js";
+import { words } from "./format.js";
+import { capital } from "./status.js";
+
+/** @typedef {import("./openapi.js").OptionInfo} OptionInfo */
+
+/** @param {OptionInfo} info @param {{ label?: string, hint?: string }} [texts] */
+export function createOptionField(info, { label, hint } = {}) {
+  const id = uniqueId(`option-${info.name}`);
+  const control = controlOf(info, id);
+  const error = h("p", { class: "field-error", id: `${id}-error`, role: "alert", hidden: true });
+  const said = hint ?? info.description;
+  const element = h(
+    "div",
+    { class: "field", "data-param": info.name },
+    h("label", { class: "label", for: id }, label ?? capital(words(info.name))),
+    control,
+    said ? h("p", { class: "hint", id: `${id}-hint` }, capital(said)) : null,
+    error,
+  );
+  return {
+    name: info.name,
+    info,
+    element,
+    input: control,
+    /** Undefined where nothing was entered. */
+    get value() {
+      return parse(info, control.value.trim());
+    },
+    /** @param {unknown} value */
+    set(value) {
+      control.value = value === undefined || value === null
+        ? ""
+        : Array.isArray(value)
+        ? value.join(", ")
+        : String(value);
+    },
+    /** Shows what an empty field comes to. @param {unknown} value */
+    suggest(value) {
+      if (control instanceof HTMLInputElement) {
+        control.placeholder = String(value ?? info.fallback);
+      }
+    },
+    /** @param {string} message */
+    setError(message) {
+      error.hidden = !message;
+      setText(error, message);
+      if (message) control.setAttribute("aria-invalid", "true");
+      else control.removeAttribute("aria-invalid");
+    },
+  };
+}
+
+/** @param {OptionInfo} info @param {string} id @returns {HTMLInputElement | HTMLSelectElement} */
+function controlOf(info, id) {
+  const described = { id, "aria-describedby": `${id}-hint ${id}-error` };
+  if (info.type === "boolean" || info.choices.length) {
+    const choices = info.type === "boolean"
+      ? [["true", "On"], ["false", "Off"]]
+      : info.choices.map((it) => [it, it]);
+    const fallback = info.type === "boolean"
+      ? { true: "on", false: "off" }[info.fallback] ?? info.fallback
+      : info.fallback;
+    return h(
+      "select",
+      { class: "select", ...described },
+      h("option", { value: "" }, fallback ? `Default: ${fallback}` : "Default"),
+      choices.map(([value, text]) => h("option", { value }, text)),
+    );
+  }
+  return h("input", {
+    class: "input",
+    type: "text",
+    inputmode: info.orWord || info.type === "string" || info.type === "list"
+      ? undefined
+      : info.type === "integer"
+      ? "numeric"
+      : "decimal",
+    autocomplete: "off",
+    spellcheck: "false",
+    placeholder: info.fallback || (info.type === "list" ? "one, another" : ""),
+    ...described,
+  });
+}
+
+/** What is not a number is sent as it is: the server says best what is wrong with it. @param {OptionInfo} info @param {string} text */
+function parse({ type }, text) {
+  if (text === "") return undefined;
+  if (type === "boolean") return text === "true";
+  if (type === "list") return text.split(",").map((it) => it.trim()).filter(Boolean);
+  if (type === "string") return text;
+  const number = Number(text);
+  return Number.isNaN(number) ? text : number;
+}

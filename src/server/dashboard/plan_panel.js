@@ -1,0 +1,136 @@
+/** The memory that the job in the form would take, asked for as it changes. */
+import { post } from "./api.js";
+import { fill, h, setText } from "./dom.js";
+import { bytes, words } from "./format.js";
+import { icon } from "./icons.js";
+import { createPlanBar } from "./plan_bar.js";
+import { capital } from "./status.js";
+
+/** Milliseconds after the last key. */
+const DEBOUNCE = 250;
+
+/**
+ * @param {object} options
+ * @param {() => Record<string, any>} options.body of the request to create the job
+ * @param {(change: Record<string, unknown>) => void} options.apply takes an alternative
+ * @param {(error: import("./api.js").RequestError | undefined) => void} options.onError
+ * @param {(fits: boolean, hyperparameters: Record<string, unknown>) => void} options.onPlan the
+ *   values that the run would go by
+ */
+export function createPlanPanel({ body, apply, onError, onPlan }) {
+  const figure = h("p", { class: "plan-figure" });
+  const verdict = h("p", { class: "plan-verdict", role: "status" });
+  const bar = createPlanBar();
+  const disk = h("p", { class: "plan-disk", hidden: true });
+  const fixes = h("div", { class: "plan-fixes", hidden: true });
+  const element = h(
+    "section",
+    { class: "card plan-panel", "aria-label": "Memory plan" },
+    h("div", { class: "card-head" }, h("h2", {}, "Memory plan"), verdict),
+    figure,
+    bar.element,
+    disk,
+    fixes,
+  );
+  /** @type {AbortController | undefined} */
+  let asking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let waiting;
+
+  /** @param {string} text */
+  function rest(text) {
+    element.dataset.state = "resting";
+    setText(verdict, "");
+    setText(figure, text);
+    bar.element.hidden = true;
+    disk.hidden = true;
+    fixes.hidden = true;
+  }
+
+  /** @param {Record<string, any>} answer */
+  function show({ planned_peak_bytes, by_purpose, limit, fits, alternatives, ...rest }) {
+    element.dataset.state = fits === false ? "over" : "fits";
+    fill(
+      figure,
+      h("strong", {}, bytes(planned_peak_bytes)),
+      limit ? h("span", {}, ` of ${bytes(limit)}`) : null,
+    );
+    setText(verdict, fits === false ? "Does not fit" : limit ? "Fits" : "Limit unknown");
+    bar.element.hidden = false;
+    bar.show({ planned_peak_bytes, by_purpose }, limit);
+    disk.hidden = !rest.checkpoint_bytes;
+    setText(
+      disk,
+      `On disk: ${bytes(rest.checkpoint_bytes)} a checkpoint, ${
+        bytes(rest.result_bytes)
+      } the result`,
+    );
+    fixes.hidden = fits !== false;
+    if (fits === false) showFixes(alternatives ?? []);
+    onPlan(fits !== false, rest.hyperparameters ?? {});
+  }
+
+  /** @param {{ change: Record<string, unknown>, bytes: number }[]} alternatives */
+  function showFixes(alternatives) {
+    fill(
+      fixes,
+      h(
+        "p",
+        {},
+        alternatives.length
+          ? "This would fit:"
+          : "No smaller batch or rank would fit. Choose a smaller model or a shorter sequence.",
+      ),
+      alternatives.map(({ change, bytes: count }) => {
+        const text = Object.entries(change).map(([name, value]) =>
+          `${capital(words(name))} ${value}`
+        ).join(", ");
+        return h(
+          "button",
+          { type: "button", class: "fix", on: { click: () => apply(change) } },
+          icon("check"),
+          h("span", {}, text),
+          h("span", { class: "number" }, bytes(count)),
+        );
+      }),
+    );
+  }
+
+  async function ask() {
+    const job = body();
+    asking?.abort();
+    onError(undefined);
+    if (!job.model) return rest("Choose a model to see what the run would take.");
+    asking = new AbortController();
+    const { signal } = asking;
+    element.setAttribute("aria-busy", "true");
+    try {
+      show(await post("/v1/fine_tuning/plan", job, signal));
+    } catch (error) {
+      if (signal.aborted) return;
+      const { param, message } = /** @type {import("./api.js").RequestError} */ (error);
+      onPlan(true, {});
+      if (param === "training_file" && !job.training_file) {
+        rest("Choose a training file to see what the run would take.");
+      } else {
+        rest(param ? "There is no plan until the form is right." : message);
+        onError(/** @type {import("./api.js").RequestError} */ (error));
+      }
+    } finally {
+      if (!signal.aborted) element.removeAttribute("aria-busy");
+    }
+  }
+
+  rest("Choose a model to see what the run would take.");
+  return {
+    element,
+    update() {
+      clearTimeout(waiting);
+      waiting = setTimeout(ask, DEBOUNCE);
+    },
+    destroy() {
+      clearTimeout(waiting);
+      asking?.abort();
+    },
+  };
+}

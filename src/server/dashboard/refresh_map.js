@@ -1,0 +1,58 @@
+/** Subspace refreshes, binned by steps: which matrix, when, and how many were saved. */
+
+/**
+ * @typedef {object} RefreshMap
+ * @property {{ parameter: string, layer: string, projection: string, total: number }[]} rows
+ * @property {number[][]} counts refreshes by row and column
+ * @property {number} stepsPerColumn
+ * @property {number} columns
+ * @property {number} most in one cell
+ * @property {number} total
+ */
+
+/** `model.layers.3.self_attn.q_proj.weight` is `q_proj` of layer 3. @param {string} parameter */
+export function placeOf(parameter) {
+  const match = /layers\.(\d+)\.(?:.*\.)?([^.]+?)(?:\.weight)?$/.exec(parameter);
+  return match
+    ? { layer: match[1], projection: match[2] }
+    : { layer: "", projection: parameter.replace(/\.weight$/, "") };
+}
+
+const ORDER = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+/**
+ * @param {readonly import("./run_data.js").Refresh[]} refreshes
+ * @param {number} lastStep
+ * @param {number} mostColumns
+ * @returns {RefreshMap}
+ */
+export function refreshMap(refreshes, lastStep, mostColumns) {
+  const names = new Set(refreshes.flatMap(({ parameters }) => parameters));
+  const rows = [...names].map((parameter) => ({ parameter, ...placeOf(parameter), total: 0 }));
+  rows.sort((a, b) =>
+    Number(a.layer || Infinity) - Number(b.layer || Infinity) ||
+    ORDER.indexOf(a.projection) - ORDER.indexOf(b.projection) ||
+    a.parameter.localeCompare(b.parameter)
+  );
+  const stepsPerColumn = Math.max(1, Math.ceil(lastStep / Math.max(1, mostColumns)));
+  const columns = Math.max(1, Math.ceil(lastStep / stepsPerColumn));
+  const counts = rows.map(() => /** @type {number[]} */ (new Array(columns).fill(0)));
+  const rowOf = new Map(rows.map(({ parameter }, row) => [parameter, row]));
+  let most = 0;
+  let total = 0;
+  for (const { step, parameters } of refreshes) {
+    const column = Math.min(columns - 1, Math.floor((step - 1) / stepsPerColumn));
+    for (const parameter of parameters) {
+      const row = /** @type {number} */ (rowOf.get(parameter));
+      most = Math.max(most, ++counts[row][column]);
+      rows[row].total++;
+      total++;
+    }
+  }
+  return { rows, counts, stepsPerColumn, columns, most, total };
+}
+
+/** What refreshing every `gap` steps from the first on would have come to. @param {number} matrices @param {number} lastStep @param {number} gap */
+export function fixedInterval(matrices, lastStep, gap) {
+  return lastStep ? matrices * (Math.floor((lastStep - 1) / gap) + 1) : 0;
+}

@@ -1,0 +1,152 @@
+/** What was measured of one run, kept small however long it is. */
+
+/**
+ * @typedef {object} Step
+ * @property {number} step
+ * @property {number} [total_steps]
+ * @property {number} train_loss
+ * @property {number} lr
+ * @property {number} tokens
+ * @property {number} tokens_per_second
+ * @property {number} step_ms
+ * @property {number} gpu_bytes
+ * @property {number} gpu_peak_bytes
+ * @property {number} subspace_refreshes
+ *
+ * @typedef {{ step: number, valid_loss: number, valid_perplexity: number }} Evaluation
+ * @typedef {{ step: number, parameters: string[] }} Refresh
+ * @typedef {{ step: number, prompt: string, text: string }} Sample
+ */
+
+/** More points than that no chart here shows. */
+const MOST_POINTS = 4000;
+
+export class RunData {
+  /** @type {Step[]} some of them stand for several */
+  steps = [];
+  /** @type {Evaluation[]} */
+  evaluations = [];
+  /** @type {Refresh[]} */
+  refreshes = [];
+  /** @type {Sample[]} */
+  samples = [];
+  /** @type {Record<string, any> | undefined} */
+  plan;
+  /** Counts up with every change, so that a view knows what it has drawn. */
+  version = 0;
+
+  /** The answer of `/metrics`. @param {Record<string, any>} metrics */
+  load({ steps, evaluations, refreshes, samples, plan }) {
+    this.steps = steps ?? [];
+    this.evaluations = evaluations ?? [];
+    this.refreshes = refreshes ?? [];
+    this.samples = samples ?? [];
+    this.plan = plan ?? undefined;
+    this.#thin();
+    this.version++;
+  }
+
+  /** Takes what is new: an event that was told before changes nothing. @param {import("./jobs.js").JobEvent} event */
+  add({ type, data }) {
+    if (type === "metrics") this.#addMetrics(data);
+    else if (data?.kind === "plan") this.plan = data;
+    else if (data?.kind === "sample") this.#addSample(data);
+    else return;
+    this.version++;
+  }
+
+  get last() {
+    return this.steps.at(-1);
+  }
+
+  /** @param {Record<string, any>} data */
+  #addMetrics(data) {
+    const { step } = data;
+    if (data.train_loss !== undefined && step > (this.last?.step ?? 0)) {
+      this.steps.push(/** @type {Step} */ (data));
+      this.#thin();
+      if (data.refreshed?.length) this.refreshes.push({ step, parameters: data.refreshed });
+    }
+    if (data.valid_loss !== undefined && step > (this.evaluations.at(-1)?.step ?? -1)) {
+      const { valid_loss, valid_perplexity } = data;
+      this.evaluations.push({ step, valid_loss, valid_perplexity });
+    }
+  }
+
+  /** @param {Record<string, any>} data */
+  #addSample({ step, prompt, text }) {
+    const known = this.samples.some((it) => it.step === step && it.prompt === prompt);
+    if (!known) this.samples.push({ step, prompt, text });
+  }
+
+  /** Two neighbours become one; the newest stay as they are. */
+  #thin() {
+    while (this.steps.length > MOST_POINTS) {
+      const older = this.steps.length - MOST_POINTS / 4;
+      const halved = [];
+      for (let i = 0; i < older - 1; i += 2) halved.push(merge(this.steps[i], this.steps[i + 1]));
+      this.steps = [...halved, ...this.steps.slice(halved.length * 2)];
+    }
+  }
+}
+
+/** @param {Step} a @param {Step} b @returns {Step} */
+function merge(a, b) {
+  return {
+    ...b,
+    train_loss: (a.train_loss + b.train_loss) / 2,
+    tokens_per_second: (a.tokens_per_second + b.tokens_per_second) / 2,
+    step_ms: (a.step_ms + b.step_ms) / 2,
+    gpu_peak_bytes: Math.max(a.gpu_peak_bytes, b.gpu_peak_bytes),
+  };
+}
+
+/**
+ * Exponential mean, without the pull of its start (as in Adam). The more points, the longer it
+ * remembers: what looks calm at a hundred points is noise at four thousand.
+ *
+ * @param {readonly (number | null)[]} values
+ * @returns {(number | null)[]}
+ */
+export function smooth(values) {
+  const memory = 1 - 1 / Math.max(4, Math.min(60, values.length / 30));
+  let mean = 0;
+  let weight = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    mean = memory * mean + (1 - memory) * value;
+    weight = memory * weight + (1 - memory);
+    return mean / weight;
+  });
+}
+
+/**
+ * Training and evaluation over the same steps, as a chart takes them.
+ *
+ * @param {readonly Step[]} steps
+ * @param {readonly Evaluation[]} evaluations
+ */
+export function lossColumns(steps, evaluations) {
+  /** @type {number[]} */
+  const at = [];
+  /** @type {(number | null)[]} */
+  const train = [];
+  /** @type {(number | null)[]} */
+  const valid = [];
+  let next = 0;
+  /** @param {number} step @param {number | null} value */
+  const push = (step, value) => {
+    while (next < evaluations.length && evaluations[next].step < step) {
+      at.push(evaluations[next].step);
+      train.push(null);
+      valid.push(evaluations[next++].valid_loss);
+    }
+    if (value === null) return;
+    at.push(step);
+    train.push(value);
+    valid.push(evaluations[next]?.step === step ? evaluations[next++].valid_loss : null);
+  };
+  for (const { step, train_loss } of steps) push(step, train_loss);
+  push(Infinity, null);
+  return { at, train, valid };
+}

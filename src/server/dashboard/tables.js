@@ -1,0 +1,127 @@
+/** Evaluations and checkpoints of a run. */
+import { fill, h, setText } from "./dom.js";
+import { ago, dateTime, loss, perplexity, whole } from "./format.js";
+import { copyButton } from "./copy.js";
+
+/**
+ * @param {string} title
+ * @param {{ label: string, number?: boolean }[]} columns
+ * @param {string} empty
+ */
+function createTable(title, columns, empty) {
+  const body = h("tbody");
+  const note = h("p", { class: "card-note" });
+  const nothing = h("p", { class: "nothing" }, empty);
+  const table = h(
+    "div",
+    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": title },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map(({ label, number }) =>
+            h("th", { scope: "col", class: number ? "number" : undefined }, label)
+          ),
+        ),
+      ),
+      body,
+    ),
+  );
+  const element = h(
+    "section",
+    { class: "card table-card", "aria-label": title },
+    h("div", { class: "card-head" }, h("h3", {}, title), note),
+    nothing,
+    table,
+  );
+  return {
+    element,
+    /** @param {HTMLTableRowElement[]} rows @param {string} [said] */
+    show(rows, said = "") {
+      nothing.hidden = rows.length > 0;
+      table.hidden = rows.length === 0;
+      setText(note, said);
+      fill(body, rows);
+    },
+  };
+}
+
+/** @param {import("./run_data.js").RunData} data */
+export function createEvaluations(data) {
+  const table = createTable(
+    "Evaluations",
+    [
+      { label: "Step", number: true },
+      { label: "Validation loss", number: true },
+      { label: "Perplexity", number: true },
+      { label: "Change", number: true },
+    ],
+    "The model is evaluated on held-back examples before the first step, and as often as the job says.",
+  );
+  let drawn = -1;
+  return {
+    element: table.element,
+    draw() {
+      const { evaluations } = data;
+      if (evaluations.length === drawn) return;
+      drawn = evaluations.length;
+      const best = Math.min(...evaluations.map((it) => it.valid_loss));
+      const rows = evaluations.map(({ step, valid_loss, valid_perplexity }, i) => {
+        const change = i ? valid_loss - evaluations[i - 1].valid_loss : undefined;
+        const sign = change === undefined ? "" : change > 0 ? "+" : "−";
+        return h(
+          "tr",
+          {},
+          h("td", { class: "number" }, whole(step)),
+          h(
+            "td",
+            { class: "number" },
+            loss(valid_loss),
+            valid_loss === best && i ? h("span", { class: "tag" }, "best") : null,
+          ),
+          h("td", { class: "number" }, perplexity(valid_perplexity)),
+          h("td", {
+            class: `number ${change === undefined ? "" : change > 0 ? "worse" : "better"}`,
+          }, change === undefined ? "–" : sign + loss(Math.abs(change))),
+        );
+      }).reverse();
+      table.show(rows);
+    },
+  };
+}
+
+export function createCheckpoints() {
+  const table = createTable("Checkpoints", [
+    { label: "Step", number: true },
+    { label: "Training loss", number: true },
+    { label: "Saved" },
+    { label: "Model" },
+  ], "A checkpoint is kept when the job is paused or stopped, and as often as the job says.");
+  return {
+    element: table.element,
+    /** @param {Record<string, any>[]} checkpoints newest first */
+    draw(checkpoints) {
+      table.show(checkpoints.map(({ step_number, created_at, metrics, ...rest }) => {
+        const model = rest.fine_tuned_model_checkpoint ?? rest.trained_model_checkpoint;
+        return h(
+          "tr",
+          {},
+          h("td", { class: "number" }, whole(step_number)),
+          h("td", { class: "number" }, loss(metrics?.train_loss)),
+          h("td", { title: dateTime(created_at) }, ago(created_at)),
+          h(
+            "td",
+            { class: "cell-actions" },
+            h("a", { href: `#/chat/${encodeURIComponent(model)}` }, "Chat"),
+            copyButton(model, "the checkpoint's model name"),
+          ),
+        );
+      }));
+    },
+  };
+}

@@ -1,0 +1,329 @@
+/** Invented jobs in every state, one of them running. */
+import { type FakePlan, fakePlan } from "./fake_plan.ts";
+
+// deno-lint-ignore no-explicit-any
+type Job = Record<string, any> & { id: string; status: string };
+
+interface FakeEvent {
+  readonly id: string;
+  readonly object: string;
+  readonly job_id: string;
+  readonly created_at: number;
+  readonly level: string;
+  readonly type: string;
+  readonly message: string;
+  // deno-lint-ignore no-explicit-any
+  readonly data: Record<string, any>;
+}
+
+const LAYERS = 12;
+const MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+const GAP = 50;
+
+const now = () => Math.floor(Date.now() / 1000);
+/** The same noise every time. */
+const noise = (n: number) => {
+  const x = Math.sin(n * 12.9898) * 43758.5453;
+  return x - Math.floor(x) - 0.5;
+};
+
+/** Matrices whose subspace would be found anew at a step: rarer as they settle, deep ones last. */
+function refreshedAt(step: number): string[] {
+  return Array.from({ length: LAYERS }, (_, layer) =>
+    MATRICES.map((name, i) => {
+      const settles = 120 + 60 * layer + 25 * i;
+      const gap = step < settles ? GAP : step < 3 * settles ? 2 * GAP : 4 * GAP;
+      if ((step - 1) % gap) return "";
+      return `model.layers.${layer}.${i < 4 ? "self_attn" : "mlp"}.${name}.weight`;
+    })).flat().filter(Boolean);
+}
+
+export class FakeJobs {
+  readonly #jobs = new Map<string, Job>();
+  readonly #events: FakeEvent[] = [];
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  #wake = Promise.withResolvers<void>();
+  #stopped = false;
+
+  constructor(readonly options: { readonly pace: number; readonly empty: boolean }) {
+    if (options.empty) return;
+    const day = 86_400;
+    this.#add({
+      id: "ftjob-failed",
+      status: "failed",
+      suffix: "legal-summaries",
+      age: 6 * day,
+      error: {
+        code: "device_lost",
+        message:
+          "The GPU driver reset while step 212 ran. The job can be run again from its start; " +
+          "its checkpoint of step 200 is kept.",
+      },
+    });
+    this.#add({ id: "ftjob-cancelled", status: "cancelled", suffix: "first-try", age: 4 * day });
+    const done = this.#add({
+      id: "ftjob-done",
+      status: "succeeded",
+      suffix: "recipes",
+      age: 2 * day,
+    });
+    this.#run(done, 400, 400);
+    const paused = this.#add({
+      id: "ftjob-paused",
+      status: "paused",
+      suffix: "support-tickets",
+      age: 9000,
+    });
+    paused.status_reason = "The disk is full: 0.4 GiB are free, and a checkpoint takes 1.4 GiB.";
+    this.#run(paused, 180, 900);
+    this.#add({ id: "ftjob-queued", status: "queued", suffix: "", age: 300 });
+    const running = this.#add({
+      id: "ftjob-running",
+      status: "running",
+      suffix: "poems",
+      age: 1400,
+    });
+    this.#run(running, 612, 1200);
+    this.#keepRunning(running, 1200);
+  }
+
+  get lastSeq() {
+    return this.#events.length;
+  }
+
+  list(kind: string) {
+    const prefix = kind === "pretraining" ? "ptjob" : "ftjob";
+    return [...this.#jobs.values()].filter(({ id }) => id.startsWith(prefix)).reverse();
+  }
+
+  get(id: string) {
+    return this.#jobs.get(id);
+  }
+
+  models() {
+    if (this.options.empty) return [];
+    const bases = ["smollm2-135m", "qwen2.5-0.5b", "llama-3.2-1b"];
+    const results = [...this.#jobs.values()].map((job) => job.fine_tuned_model).filter(Boolean);
+    return [...bases, ...results].map((id, i) => ({
+      id,
+      object: "model",
+      created: 1_780_000_000 + i,
+      owned_by: "local",
+    }));
+  }
+
+  eventsOf(id: string) {
+    return this.#events.filter((event) => event.job_id === id);
+  }
+
+  metricsOf(id: string) {
+    const events = this.eventsOf(id);
+    const metrics = events.filter(({ type }) => type === "metrics").map(({ data }) => data);
+    return {
+      object: "job.metrics",
+      steps: metrics.filter((it) => it.train_loss !== undefined),
+      evaluations: metrics.filter((it) => it.valid_loss !== undefined),
+      refreshes: metrics.filter((it) => it.refreshed?.length)
+        .map(({ step, refreshed }) => ({ step, parameters: refreshed })),
+      samples: events.filter(({ data }) => data.kind === "sample").map(({ data }) => data),
+      plan: events.find(({ data }) => data.kind === "plan")?.data ?? null,
+    };
+  }
+
+  checkpointsOf(id: string) {
+    return this.eventsOf(id).filter(({ data }) => data.kind === "checkpoint").reverse().slice(0, 2)
+      .map(({ data, created_at }) => ({
+        id: `ftckpt-${id}-${data.step}`,
+        created_at,
+        step_number: data.step,
+        metrics: { step: data.step, train_loss: lossAt(data.step) },
+        fine_tuned_model_checkpoint: `ft:smollm2-135m:poems:Ab12Cd34:ckpt-step-${data.step}`,
+      }));
+  }
+
+  create(body: Record<string, unknown>, plan: FakePlan): Job {
+    const job = this.#add({
+      id: `ftjob-new${this.#jobs.size}`,
+      status: "running",
+      suffix: "",
+      age: 0,
+    });
+    Object.assign(job, { plan, user_provided_suffix: body.suffix ?? null, model: body.model });
+    this.#run(job, 0, 60);
+    this.#keepRunning(job, 60);
+    return job;
+  }
+
+  act(id: string, action: string): Job {
+    const job = this.#jobs.get(id)!;
+    job.status = action === "cancel" ? "cancelled" : action === "pause" ? "paused" : "running";
+    job.status_reason = null;
+    this.#tell(id, `Job ${job.status}`);
+    return job;
+  }
+
+  async *follow(seq: number, stream: { readonly aborted: boolean }) {
+    while (!this.#stopped && !stream.aborted) {
+      const { promise } = this.#wake;
+      yield* this.#events.slice(seq);
+      seq = this.#events.length;
+      await promise;
+    }
+  }
+
+  stop() {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#wake.resolve();
+  }
+
+  #add({ id, status, suffix, age, error }: {
+    id: string;
+    status: string;
+    suffix: string;
+    age: number;
+    error?: { code: string; message: string };
+  }): Job {
+    const plan = fakePlan({}) as FakePlan;
+    const final = ["succeeded", "failed", "cancelled"].includes(status);
+    const job: Job = {
+      object: "fine_tuning.job",
+      id,
+      status,
+      created_at: now() - age,
+      finished_at: final ? now() - age + 2400 : null,
+      estimated_finish: null,
+      model: "smollm2-135m",
+      fine_tuned_model: status === "succeeded" ? `ft:smollm2-135m:${suffix}:Ab12Cd34` : null,
+      user_provided_suffix: suffix || null,
+      training_file: "file-poems",
+      validation_file: null,
+      seed: 42,
+      trained_tokens: status === "succeeded" ? 2_457_600 : null,
+      error: error ?? null,
+      plan: { planned_peak_bytes: plan.planned_peak_bytes, by_purpose: plan.by_purpose },
+      progress: null,
+      preparation: null,
+      status_reason: null,
+      method: {
+        type: "supervised",
+        supervised: {
+          hyperparameters: {
+            optimizer: "q_galore_adamw8bit",
+            n_epochs: 3,
+            batch_size: 4,
+            lr: 1e-4,
+            seq_len: 512,
+            rank: 144,
+            update_proj_gap: GAP,
+            scheduler: "cosine",
+          },
+        },
+      },
+    };
+    this.#jobs.set(id, job);
+    this.#tell(id, "Created fine-tuning job");
+    return job;
+  }
+
+  #run(job: Job, steps: number, total: number) {
+    const { planned_peak_bytes, by_purpose } = job.plan;
+    this.#tell(job.id, "Training 134515008 parameters", {
+      kind: "plan",
+      parameters: 134_515_008,
+      trained_parameters: 134_515_008,
+      steps: total,
+      planned_peak_bytes,
+      by_purpose,
+      adapter: "an invented GPU",
+    });
+    this.#event(job.id, "metrics", `Step 0/${total}: validation loss=3.9120`, {
+      step: 0,
+      total_steps: total,
+      valid_loss: 3.912,
+      valid_perplexity: Math.exp(3.912),
+    });
+    for (let step = 1; step <= steps; step++) this.#step(job, step, total);
+  }
+
+  #keepRunning(job: Job, total: number) {
+    const timer = setInterval(() => {
+      const step = (job.progress?.step ?? 0) + 1;
+      if (job.status !== "running") return;
+      this.#step(job, step, total);
+      if (step < total) return;
+      job.status = "succeeded";
+      job.finished_at = now();
+      job.fine_tuned_model = `ft:${job.model}:${job.user_provided_suffix ?? ""}:Ef56Gh78`;
+      this.#tell(job.id, "The job has successfully completed");
+      clearInterval(timer);
+    }, this.options.pace);
+    this.#timers.push(timer);
+  }
+
+  #step(job: Job, step: number, total: number) {
+    job.progress = { step, total_steps: total };
+    const every = total <= 100 ? 20 : 100;
+    const evaluated = step % every === 0;
+    const valid_loss = lossAt(step, 0) + 0.06;
+    this.#event(
+      job.id,
+      "metrics",
+      `Step ${step}/${total}: training loss=${lossAt(step).toFixed(4)}`,
+      {
+        step,
+        total_steps: total,
+        train_loss: lossAt(step),
+        lr: 1e-4 * Math.min(1, step / 36) * (0.55 + 0.45 * Math.cos(Math.PI * step / total)),
+        tokens: step * 2048,
+        tokens_per_second: 4100 + 260 * noise(step + 7) - (evaluated ? 900 : 0),
+        step_ms: 490,
+        gpu_bytes: 2.1 * 2 ** 30,
+        gpu_peak_bytes: job.plan.planned_peak_bytes * (step < 4 ? 0.94 : 0.985),
+        subspace_refreshes: 84,
+        refreshed: refreshedAt(step),
+        ...(evaluated ? { valid_loss, valid_perplexity: Math.exp(valid_loss) } : undefined),
+      },
+    );
+    if (!evaluated) return;
+    this.#tell(job.id, `Checkpoint created at step ${step}`, { kind: "checkpoint", step });
+    for (const prompt of ["Write two lines about the sea.", "What is a gradient?"]) {
+      const text =
+        `(step ${step}) The tide comes in with all it knows,\nand leaves a little where it goes.`;
+      this.#tell(job.id, `Sample at step ${step}`, { kind: "sample", step, prompt, text });
+    }
+    if (step === 300) {
+      this.#event(
+        job.id,
+        "message",
+        "3 examples are longer than 512 tokens and were cut",
+        {},
+        "warn",
+      );
+    }
+  }
+
+  #tell(id: string, message: string, data = {}) {
+    this.#event(id, "message", message, data);
+  }
+
+  #event(job_id: string, type: string, message: string, data: object, level = "info") {
+    this.#events.push({
+      id: `ftevent-${this.#events.length + 1}`,
+      object: "fine_tuning.job.event",
+      job_id,
+      created_at: now(),
+      level,
+      type,
+      message,
+      data,
+    });
+    const { resolve } = this.#wake;
+    this.#wake = Promise.withResolvers();
+    resolve();
+  }
+}
+
+function lossAt(step: number, jitter = 0.32) {
+  return 1.42 + 2.5 * Math.exp(-step / 45) + 0.55 * Math.exp(-step / 420) + jitter * noise(step);
+}

@@ -1,0 +1,169 @@
+/**
+ * The API with invented jobs, to look at the dashboard and to test it without a GPU: a job that
+ * runs, others in every state, models that answer. `deno run -A` this file and open the address.
+ *
+ * @module
+ */
+import { Hono } from "hono";
+import { streamSSE } from "hono/streaming";
+import { securityHeaders } from "../../../src/server/middleware/security_headers.ts";
+import { dashboardRoutes } from "../../../src/server/routes/dashboard.ts";
+import { FakeJobs } from "./fake_jobs.ts";
+import { fakeDocument, fakePlan } from "./fake_plan.ts";
+
+export interface FakeOptions {
+  /** Milliseconds between two steps. */
+  readonly pace?: number;
+  /** Nothing there yet: no models, no jobs, no files. */
+  readonly empty?: boolean;
+  /** Requests need this key. */
+  readonly key?: string;
+}
+
+export interface FakeServer extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly jobs: FakeJobs;
+}
+
+const page = (data: readonly { id: string }[]) => ({
+  object: "list",
+  data,
+  has_more: false,
+  first_id: data[0]?.id ?? null,
+  last_id: data.at(-1)?.id ?? null,
+});
+
+function refusal(message: string, param: string | null = null, code = "invalid_value") {
+  return { error: { message, type: "invalid_request_error", param, code } };
+}
+
+export function fakeServer(
+  { pace = 120, empty = false, key, port = 0 }: FakeOptions & { port?: number } = {},
+): FakeServer {
+  const jobs = new FakeJobs({ pace, empty });
+  const files = empty ? [] : [{
+    id: "file-poems",
+    object: "file",
+    filename: "poems.jsonl",
+    bytes: 482_133,
+    purpose: "fine-tune",
+    created_at: 1_780_000_000,
+  }];
+  const app = new Hono();
+  app.use(securityHeaders());
+  app.use(async (context, next) => {
+    const open = context.req.path === "/" || context.req.path.startsWith("/assets/");
+    if (!open && key && context.req.header("authorization") !== `Bearer ${key}`) {
+      return context.json(refusal("Incorrect API key provided.", null, "invalid_api_key"), 401);
+    }
+    await next();
+  });
+  app.route("/", dashboardRoutes());
+  app.get("/openapi.json", (context) => context.json(fakeDocument()));
+  app.get("/v1/models", (context) => context.json(page(jobs.models())));
+  app.get("/v1/files", (context) => context.json(page(files)));
+  app.post("/v1/files", async (context) => {
+    const form = await context.req.formData();
+    const file = form.get("file") as File;
+    const lines = (await file.text()).trim().split("\n");
+    const bad = lines.findIndex((line) => {
+      try {
+        return typeof JSON.parse(line) !== "object";
+      } catch {
+        return true;
+      }
+    });
+    if (bad >= 0) return context.json(refusal(`line ${bad + 1}: is no JSON: ${lines[bad]}`), 400);
+    const record = {
+      ...files[0],
+      id: `file-${files.length}`,
+      object: "file",
+      filename: file.name,
+      bytes: file.size,
+      purpose: String(form.get("purpose")),
+    };
+    files.unshift(record);
+    return context.json(record);
+  });
+  app.post("/v1/fine_tuning/plan", async (context) => {
+    const answer = fakePlan(await context.req.json());
+    return "error" in answer ? context.json(answer, 400) : context.json(answer);
+  });
+  app.get("/v1/:kind/jobs", (context) => context.json(page(jobs.list(context.req.param("kind")))));
+  app.post("/v1/fine_tuning/jobs", async (context) => {
+    const body = await context.req.json();
+    if (!body.training_file) {
+      return context.json(refusal("training_file: is required", "training_file"), 400);
+    }
+    const plan = fakePlan(body);
+    if ("error" in plan) return context.json(plan, 400);
+    return context.json(jobs.create(body, plan));
+  });
+  app.get("/v1/:kind/jobs/:id", (context) => {
+    const job = jobs.get(context.req.param("id"));
+    return job ? context.json(job) : context.json(refusal("No such job", "id", "not_found"), 404);
+  });
+  app.get("/v1/:kind/jobs/:id/events", (context) => {
+    const after = context.req.query("after");
+    const events = jobs.eventsOf(context.req.param("id")).toReversed();
+    const first = after ? events.findIndex(({ id }) => id === after) + 1 : 0;
+    const data = events.slice(first, first + 100);
+    return context.json({ ...page(data), has_more: events.length > first + 100 });
+  });
+  app.get("/v1/:kind/jobs/:id/metrics", (context) => {
+    return context.json(jobs.metricsOf(context.req.param("id")));
+  });
+  app.get("/v1/:kind/jobs/:id/checkpoints", (context) => {
+    return context.json(page(jobs.checkpointsOf(context.req.param("id"))));
+  });
+  app.post("/v1/:kind/jobs/:id/:action", (context) => {
+    const { id, action } = context.req.param();
+    return context.json(jobs.act(id, action));
+  });
+  app.get("/metrics/stream", (context) =>
+    streamSSE(context, async (stream) => {
+      const last = Number(context.req.header("last-event-id") ?? jobs.lastSeq);
+      for await (const event of jobs.follow(last, stream)) {
+        await stream.writeSSE({
+          id: event.id.replace("ftevent-", ""),
+          data: JSON.stringify(event),
+        });
+      }
+    }));
+  app.post("/v1/chat/completions", async (context) => {
+    const { messages, max_tokens = 256 } = await context.req.json();
+    const said = messages.at(-1).content as string;
+    const words =
+      `You said “${said}”. A calm loss curve is a long walk downhill: steep at first, ` +
+      "then flat enough to talk. Ask me again in a hundred steps.\n\n<b>This</b> is no markup.";
+    const tokens = words.match(/\s*\S+/g)!.slice(0, max_tokens);
+    return streamSSE(context, async (stream) => {
+      for (const content of tokens) {
+        if (stream.aborted) return;
+        await stream.writeSSE({ data: JSON.stringify({ choices: [{ delta: { content } }] }) });
+        await stream.sleep(pace / 3);
+      }
+      const finish_reason = tokens.length === max_tokens ? "length" : "stop";
+      await stream.writeSSE({ data: JSON.stringify({ choices: [{ delta: {}, finish_reason }] }) });
+      const usage = { completion_tokens: tokens.length };
+      await stream.writeSSE({ data: JSON.stringify({ choices: [], usage }) });
+      await stream.writeSSE({ data: "[DONE]" });
+    });
+  });
+  const server = Deno.serve({ port, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    port: server.addr.port,
+    jobs,
+    async [Symbol.asyncDispose]() {
+      jobs.stop();
+      await server.shutdown();
+    },
+  };
+}
+
+if (import.meta.main) {
+  const [port = "8111", kind] = Deno.args;
+  console.log(fakeServer({ port: Number(port), empty: kind === "empty" }).url);
+}
