@@ -17,13 +17,7 @@ const PERMISSIONS = [
 
 /** Throws a {@link GpuError} with what to install where there is no adapter, or none that works. */
 export async function probeDevice(): Promise<Device> {
-  const program = new URL("./probe_process.ts", import.meta.url).href;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", ...PERMISSIONS, program],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const child = startProbe();
   const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
   const { stdout, stderr, code, signal } = await child.output();
   clearTimeout(timer);
@@ -38,6 +32,24 @@ export async function probeDevice(): Promise<Device> {
   }
   if ("device" in result) return result.device;
   throw new UserError(["no WebGPU adapter was found", ...result.advice].join("\n  "));
+}
+
+function startProbe(): Deno.ChildProcess {
+  const program = new URL("./probe_process.ts", import.meta.url).href;
+  try {
+    return new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", ...PERMISSIONS, program],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new UserError(
+      "the server runs the GPU's work in processes of its own, and has no permission to start them",
+      `give it --allow-run=${Deno.execPath()}, as \`deno task serve\` does`,
+    );
+  }
 }
 
 /** Undefined where the process ended before it had printed all of it. */
