@@ -105,7 +105,7 @@ const withModels = (run: (server: ModelServer) => Promise<void>) =>
 serverTest(
   "base models, results and checkpoints are listed and found by the client",
   () =>
-    withModels(async ({ client, models, path, jobFolder, url }) => {
+    withModels(async ({ client, store, models, path, jobFolder, url }) => {
       const listed = await Array.fromAsync(await client.models.list());
       assertEquals(listed.map(({ id, owned_by }) => [id, owned_by]), [
         ["base", "models-folder"],
@@ -129,9 +129,24 @@ serverTest(
         name: "ft:org/x::b-paused:ckpt-step-40",
         createdAt: 150,
         kind: "checkpoint",
-        path: join(jobFolder("ftjob-paused"), "checkpoint-models", "step-40"),
+        path: join(jobFolder("ftjob-paused"), "checkpoint-models", "step-40", "model"),
         jobId: "ftjob-paused",
+        step: 40,
       });
+      insertJob(store, "ftjob-part", { status: "paused", options: { optimizer: "lora" } });
+      store.checkpoints.insert({
+        id: "ftckpt-2",
+        jobId: "ftjob-part",
+        step: 5,
+        createdAt: 160,
+        metrics: {},
+      });
+      const part = await models.get("ft:base::job-part:ckpt-step-5");
+      assertEquals(part.path, path("base"));
+      assertEquals(
+        part.adapter,
+        join(jobFolder("ftjob-part"), "checkpoint-models", "step-5", "adapter"),
+      );
 
       for (
         const name of ["nothing", "ft:gone::oblost", "../models/base", "base/config.json", "%"]

@@ -1,6 +1,7 @@
 /** A process that has one model on the GPU, as the server sees it. */
 import { ApiError } from "../api_error.ts";
 import { jsonLine, readJsonLines } from "../lines.ts";
+import { pathList } from "../path_list.ts";
 import type { GenerationEvent, GenerationRequest, ModelRecord } from "../services.ts";
 import { type FaultKind, isLast, type Question, type Reply } from "./messages.ts";
 
@@ -173,15 +174,13 @@ function stalled(ms: number): ApiError {
 
 /** With no permission but to read the model, and what it takes to open the GPU. */
 function spawn({ path, adapter }: ModelRecord): Deno.ChildProcess {
-  // A comma separates paths; two are one in a path.
-  const readable = [path, adapter].flatMap((each) => each?.replaceAll(",", ",,") ?? []);
   return new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "--quiet",
       "--no-prompt",
       "--cached-only",
-      `--allow-read=${readable.join(",")}`,
+      `--allow-read=${pathList(adapter === undefined ? [path] : [path, adapter])}`,
       // The choice of graphics interfaces, and what the machine has left where it is the GPU.
       "--allow-env=DENO_WEBGPU_BACKEND",
       "--allow-sys=systemMemoryInfo",
