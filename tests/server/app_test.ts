@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { ApiError } from "../../src/server/api_error.ts";
 import { createServer, type ServerHooks } from "../../src/server/app.ts";
+import { docsPage } from "../../src/server/docs/page.ts";
 import type { ServerEnv } from "../../src/server/middleware/context.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import type { OpenApiDocument } from "../../src/server/openapi.ts";
@@ -152,6 +153,26 @@ Deno.test("the document lists every route, its errors and how to authenticate", 
     }
     assertEquals(document.paths["/health"].get.security, []);
   });
+});
+
+Deno.test("what the document says is text on the page, whatever it is", () => {
+  const nasty = '<img src=x onerror="alert(1)">';
+  const page = docsPage({
+    info: { title: nasty, version: nasty, description: nasty },
+    paths: {
+      [`/${nasty}`]: {
+        get: {
+          summary: `${nasty} and \`${nasty}\``,
+          tags: [nasty],
+          parameters: [{ name: nasty, in: "query", schema: { default: nasty } }],
+          responses: { 200: { description: nasty } },
+        },
+      },
+    },
+    components: { schemas: { Some: { properties: { [nasty]: { enum: [nasty] } } } } },
+  }).toString();
+  assert(!page.includes("<img"));
+  assertStringIncludes(page, "&lt;img src=x onerror=&quot;");
 });
 
 Deno.test("/docs is a page of it: every route with an anchor, text escaped, no script", async () => {

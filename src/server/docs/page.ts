@@ -1,7 +1,7 @@
 /** The API's document as a page: plain HTML that reads without a script. */
 import { html } from "hono/html";
 import type { OpenApiDocument, Operation, Schema } from "../openapi.ts";
-import { fieldTable, schemaType } from "./schema.ts";
+import { fieldTable, prose, schemaType } from "./schema.ts";
 
 interface Endpoint {
   readonly method: string;
@@ -28,6 +28,7 @@ export function docsPage({ info, paths, components }: OpenApiDocument) {
         <meta charset="utf-8">
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <title>${info.title}: API</title>
+        <link rel="icon" href="data:,">
         <link rel="stylesheet" href="/docs/style.css">
       </head>
       <body>
@@ -35,15 +36,15 @@ export function docsPage({ info, paths, components }: OpenApiDocument) {
           <h1>${info.title}: API</h1>
           <p>${info.description}</p>
           <p class="muted">Version ${info.version}. Also as <a href="/openapi.json">OpenAPI 3.1</a>.
-    <a href="/">Dashboard</a></p>
+        <a href="/">Dashboard</a></p>
         </header>
         <nav aria-label="Contents">${[...groups].map(([name, members]) => contents(name, members))}
-    <h4><a href="#schemas">Schemas</a></h4></nav>
+        <h4><a href="#schemas">Schemas</a></h4></nav>
         <main>
-    ${[...groups].map(([name, members]) => html`<h2>${name}</h2>${members.map(endpoint)}`)}
-    <h2 id="schemas">Schemas</h2>
-    ${schemas.map(([name, schema]) => component(name, schema))}
-        </main>
+        ${[...groups].map(([name, members]) => html`<h2>${name}</h2>${members.map(endpoint)}`)}
+        <h2 id="schemas">Schemas</h2>
+        ${schemas.map(([name, schema]) => component(name, schema))}
+            </main>
       </body>
     </html>
   `;
@@ -54,7 +55,7 @@ function contents(name: string, endpoints: readonly Endpoint[]) {
     <h4>${name}</h4>
     <ul>${endpoints.map(({ anchor, method, path, operation }) =>
       html`<li><a href="#${anchor}"><span class="method">${method}</span>${path}</a>
-<small>${operation.summary ?? ""}</small></li>`
+<small>${prose(operation.summary ?? "")}</small></li>`
     )}</ul>
   `;
 }
@@ -63,8 +64,8 @@ function endpoint({ anchor, method, path, operation }: Endpoint) {
   const { summary, description, parameters, requestBody, responses, security } = operation;
   return html`<section aria-labelledby="${anchor}">
 <h3 id="${anchor}"><span class="method">${method}</span><code>${path}</code></h3>
-${summary ? html`<p>${summary}</p>` : ""}
-${description ? html`<p>${description}</p>` : ""}
+${summary ? html`<p>${prose(summary)}</p>` : ""}
+${description ? html`<p>${prose(description)}</p>` : ""}
 ${security?.length === 0 ? html`<p class="muted">Needs no key.</p>` : ""}
 ${parameters?.length ? html`<h4>Parameters</h4>${fieldTable(parameters.map(parameterField))}` : ""}
 ${
@@ -102,7 +103,7 @@ function parameterField({ name, in: place, required, description, schema }: {
 function component(name: string, schema: Schema) {
   return html`<section aria-labelledby="schema-${name}">
 <h3 id="schema-${name}">${name}</h3>
-${schema.description ? html`<p>${schema.description}</p>` : ""}
+${schema.description ? html`<p>${prose(schema.description)}</p>` : ""}
 ${shape(schema)}
 </section>`;
 }

@@ -2,6 +2,13 @@
 import { html } from "hono/html";
 import type { Schema } from "../openapi.ts";
 
+/** Words between backticks are code. */
+export function prose(text: string): Html {
+  return html`${
+    text.split(/`([^`]+)`/).map((part, place) => place % 2 ? html`<code>${part}</code>` : part)
+  }`;
+}
+
 /** What may be nested in a table before it is only called an object. */
 const MOST_NESTED = 4;
 
@@ -48,7 +55,7 @@ function rows(field: Field, depth: number): Html[] {
           <small>in ${place}</small>
         `
         : ""}</td>
-      <td>${description ?? ""}${notes(schema)}</td>
+      <td>${prose(description ?? "")}${notes(schema)}</td>
     </tr>
   `;
   const inner = innerObject(schema);
@@ -98,7 +105,7 @@ export function schemaType(schema: Schema): Html | string {
   return [type ?? "anything"].flat().join(" | ");
 }
 
-function joined(parts: readonly (Html | string)[], between: string): Html {
+function joined(parts: readonly (Html | string)[], between: Html | string): Html {
   return html`${parts.flatMap((part, place) => place ? [between, part] : [part])}`;
 }
 
