@@ -53,16 +53,19 @@ async function* recordsOf(
   filename: string,
 ): AsyncGenerator<FoundRecord> {
   let held = 0, line = 1;
+  const limit = (bytes: number) => {
+    if (bytes <= MAX_RECORD_BYTES) return;
+    throw invalidFile(
+      `line ${line}: a record may have ${MAX_RECORD_BYTES / 2 ** 20} MiB at most; ` +
+        "is the file one record a line? (Long texts to pre-train on may come as .txt.)",
+    );
+  };
+  // What does not end is not waited for.
   const limited = async function* () {
     for await (const chunk of source) {
+      limit(held);
       held += chunk.length;
       yield chunk;
-      if (held > MAX_RECORD_BYTES) {
-        throw invalidFile(
-          `line ${line}: a record may have ${MAX_RECORD_BYTES / 2 ** 20} MiB at most; ` +
-            "is the file one record a line? (Long texts to pre-train on may come as .txt.)",
-        );
-      }
     }
   };
   const { first, chunks } = await peek(limited());
@@ -70,6 +73,7 @@ async function* recordsOf(
   for await (const record of found) {
     held = 0;
     line = record.line;
+    limit(record.bytes.length);
     yield record;
   }
 }

@@ -29,11 +29,14 @@ export async function readForm<Saved>(
   save: (file: FormFile) => Promise<Saved>,
 ): Promise<Form<Saved>> {
   const fields = new Map<string, string>();
-  let saving: Promise<Saved> | undefined, fault: unknown;
+  let saving: Promise<Saved> | undefined, file: BusboyFileStream | undefined, fault: unknown;
   const parser = parserOf(request);
+  const reader = request.body!.getReader();
   const fail = (error: unknown) => {
     fault ??= error;
     parser.destroy(fault as Error);
+    // The stream cannot end before a read that is under way, which may wait for a silent client.
+    reader.cancel().catch(() => {});
   };
   parser.on("field", (name: string, value: string, _: boolean, cut: boolean) => {
     if (cut) fail(invalid(name, `is longer than ${LIMITS.fieldSize} bytes`));
@@ -43,6 +46,7 @@ export async function readForm<Saved>(
   parser.on("file", (name: string, chunks: BusboyFileStream, filename: string) => {
     chunks.on("error", () => {}); // of a body that ends early; who reads the chunks is told
     if (name !== "file") return fail(invalid(name, "is a file; the file's field is named file"));
+    file = chunks;
     saving = save({ filename, chunks });
     saving.catch(fail);
   });
@@ -53,10 +57,11 @@ export async function readForm<Saved>(
   // The first fault is the one to tell: its end of the stream makes others.
   parser.on("error", (error: Error) => fault ??= incomplete(error));
   try {
-    await pipeline(Readable.from(chunksOf(request.body!, stallMs)), parser);
+    await pipeline(Readable.from(chunksOf(reader, stallMs)), parser);
     return { fields, saved: await saving };
   } catch (error) {
-    await saving?.catch(() => {}); // it removes what it has written
+    file?.destroy(error as Error); // the parser leaves it open
+    await saving?.catch(() => {}); // it may fail by this error too
     throw fault ?? error;
   }
 }
@@ -66,20 +71,19 @@ function parserOf({ headers, body }: Request): InstanceType<typeof Busboy> {
   if (!/^multipart\/form-data\s*(;|$)/i.test(type)) {
     throw new ApiError(415, {
       message: `Content-Type must be multipart/form-data, got ${type || "none"}`,
-      code: "unsupported_media_type",
+      code: "unsupported_content_type",
     });
   }
   if (!body) throw incomplete(new Error("it is empty"));
   try {
     return new Busboy({ headers: { "content-type": type }, limits: LIMITS });
   } catch (error) {
-    throw incomplete(error as Error);
+    throw incomplete(error);
   }
 }
 
 /** The chunks of a body. Someone who sends nothing must not hold a place for ever. */
-async function* chunksOf(body: ReadableStream<Uint8Array>, stallMs: number) {
-  const reader = body.getReader();
+async function* chunksOf(reader: ReadableStreamDefaultReader<Uint8Array>, stallMs: number) {
   try {
     while (true) {
       const { done, value } = await within(stallMs, reader.read());
@@ -87,18 +91,21 @@ async function* chunksOf(body: ReadableStream<Uint8Array>, stallMs: number) {
       yield value;
     }
   } catch (error) {
-    throw error instanceof ApiError ? error : incomplete(error as Error);
+    throw incomplete(error);
   } finally {
     reader.cancel().catch(() => {}); // it may have failed, which has been told
   }
 }
+
+/** To one who may go on to send: the rest of the body is not waited for. */
+export const LAST_ANSWER = { connection: "close" } as const;
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       const message = `Nothing came for ${ms / 1000} s: the upload was given up`;
-      reject(new ApiError(408, { message, code: "upload_stalled" }));
+      reject(new ApiError(408, { message, code: "request_timeout", headers: LAST_ANSWER }));
     }, ms);
   });
   try {
@@ -108,9 +115,10 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   }
 }
 
-function incomplete({ message }: Error): ApiError {
+function incomplete(cause: unknown): ApiError {
+  if (cause instanceof ApiError) return cause;
   return new ApiError(400, {
-    message: `The body is no complete multipart/form-data: ${message}`,
+    message: `The body is no complete multipart/form-data: ${(cause as Error).message}`,
     code: "invalid_form",
   });
 }

@@ -9,7 +9,7 @@ import type { FileRecord } from "../records.ts";
 import type { Services, Storage } from "../services.ts";
 import { checkFile } from "./check.ts";
 import { invalidFile } from "./faults.ts";
-import { type FormFile, invalid, readForm } from "./form.ts";
+import { type FormFile, invalid, LAST_ANSWER, readForm } from "./form.ts";
 import { cleanFilename, endingOf, ENDINGS, type Purpose, PURPOSES, UNFINISHED } from "./kinds.ts";
 import { isDiskFull, openSink, type Sink } from "./sink.ts";
 
@@ -50,7 +50,7 @@ export async function receiveFile(
     const upload = saved.at(0);
     const { purpose, lifetime } = readFields(fields, upload?.filename);
     const { path, unfinished, filename, bytes } = upload!;
-    const lines = await checkFile({ path: unfinished, filename, purpose, signal: request.signal });
+    const lines = await checkFile({ path: unfinished, filename, purpose });
     await Deno.rename(unfinished, path);
     await syncFolder(dirname(path));
     const createdAt = Math.floor(Date.now() / 1000);
@@ -162,6 +162,7 @@ function tooLarge(limit: number): ApiError {
     message: `The file is larger than ${formatBytes(limit)}, which --max-upload allows`,
     param: "file",
     code: "file_too_large",
+    headers: LAST_ANSWER,
   });
 }
 
@@ -172,5 +173,6 @@ async function noRoom(storage: Storage): Promise<ApiError> {
       `take ${formatBytes(free)} more. Delete files or models, or raise --disk-quota`,
     param: "file",
     code: "storage_quota_exceeded",
+    headers: LAST_ANSWER,
   });
 }

@@ -1,0 +1,146 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { ApiError } from "../../../src/server/api_error.ts";
+import { checkFile } from "../../../src/server/files/check.ts";
+import { MAX_RECORD_BYTES } from "../../../src/server/files/check_records.ts";
+import type { Purpose } from "../../../src/server/files/kinds.ts";
+import { GOOD_LINE, joinBytes } from "./support.ts";
+
+const FIXTURES = new URL("../../fixtures/", import.meta.url);
+
+async function check(
+  content: string | Uint8Array,
+  { filename = "data.jsonl", purpose = "fine-tune" as Purpose } = {},
+): Promise<number> {
+  const folder = await Deno.makeTempDir({ prefix: "check-" });
+  try {
+    const path = join(folder, "upload");
+    await Deno.writeFile(path, joinBytes(content));
+    return await checkFile({ path, filename, purpose });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function refused(...given: Parameters<typeof check>): Promise<string> {
+  const error = await assertRejects(() => check(...given), ApiError);
+  assertEquals([error.status, error.details.param], [400, "file"]);
+  assertEquals(error.details.code, "invalid_file");
+  return error.message;
+}
+
+const LAYOUTS = {
+  openai: GOOD_LINE,
+  sharegpt: '{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}',
+  alpaca: '{"instruction":"a","input":"b","output":"c"}',
+  completion: '{"prompt":"a","completion":"b"}',
+  text: '{"text":"a"}',
+};
+
+Deno.test("lines of each layout are fine, however lines end", async () => {
+  for (const line of Object.values(LAYOUTS)) {
+    assertEquals(await check(`${line}\n${line}\n`), 2, line);
+    assertEquals(await check(`\ufeff${line}\r\n\r\n  \n${line}`), 2, line);
+    assertEquals(await check(`[${line},\n${line}]\n`, { filename: "data.json" }), 2, line);
+  }
+});
+
+Deno.test("the first bad lines are named, and how many there are", async () => {
+  const bad = [
+    "{oops",
+    "[1]",
+    "null",
+    '{"a":1}',
+    '{"messages":"no"}',
+    '{"messages":[{"role":"x"}]}',
+  ];
+  const lines = [GOOD_LINE, ...bad, "", GOOD_LINE, ...Array(20).fill("{"), LAYOUTS.alpaca];
+  const message = await refused(lines.join("\n"));
+  assertStringIncludes(message, "27 of 29 records cannot be used; nothing was stored:\n");
+  assertStringIncludes(message, "\nline 2: is no valid JSON: ");
+  assertStringIncludes(message, "\nline 4: a record must be a JSON object, got null\n");
+  assertStringIncludes(message, '\nline 5: has no field "messages"; it has a\n');
+  assertStringIncludes(message, '\nline 6: field "messages" must be a list of messages');
+  assertStringIncludes(message, '\nline 7: messages[0].role is "x", no known role; known are ');
+  assertStringIncludes(message, "\nline 10: is no valid JSON");
+  assertEquals(message.split("\n").length, 12);
+  assert(message.endsWith("\nand 17 more"));
+});
+
+Deno.test("what is no UTF-8 is named by its line", async () => {
+  const message = await refused(joinBytes(`${GOOD_LINE}\n`, new Uint8Array([0x22, 0xff, 0x22])));
+  assertStringIncludes(message, "1 of 2 records cannot be used");
+  assertStringIncludes(message, "line 2: is not UTF-8 text");
+});
+
+Deno.test("files without a record are refused", async () => {
+  assertEquals(await refused(""), "The file is empty");
+  assertStringIncludes(await refused("\n \r\n\t\n"), "no record");
+  assertStringIncludes(await refused("[ ]", { filename: "a.json" }), "no record");
+  assertStringIncludes(
+    await refused("\ufeff \n", { filename: "a.txt", purpose: "pretrain" }),
+    "no text",
+  );
+});
+
+Deno.test("an array that is cut off or goes on is refused", async () => {
+  const given = { filename: "a.json" };
+  assertStringIncludes(await refused(`[${LAYOUTS.alpaca},`, given), "does not end");
+  assertStringIncludes(await refused(`[${LAYOUTS.alpaca}] 1`, given), "more follows");
+  assertStringIncludes(await refused(`[${LAYOUTS.alpaca},]`, given), "line 1: is no valid JSON");
+});
+
+Deno.test("texts to pre-train on need a text", async () => {
+  const purpose = "pretrain";
+  assertEquals(await check('{"text":"a"}\n{"text":"b","other":1}', { purpose }), 2);
+  assertStringIncludes(await refused(GOOD_LINE, { purpose }), 'line 1: has no field "text"');
+  assertStringIncludes(
+    await refused('{"text":1}', { purpose }),
+    'line 1: field "text" must be a string',
+  );
+  const txt = { filename: "a.txt", purpose } as const;
+  // A character that two chunks share.
+  assertEquals(await check("x".repeat(65_535) + "ü".repeat(9), txt), 0);
+  assertStringIncludes(await refused(joinBytes("a", new Uint8Array([0xff])), txt), "bytes 0 and 2");
+  assertStringIncludes(await refused(joinBytes("a", new Uint8Array([0xc3])), txt), "cut off");
+});
+
+Deno.test("a record that is too long ends the check at once", async () => {
+  const long = `{"text":"${"x".repeat(MAX_RECORD_BYTES)}"}`;
+  const message = await refused(`${LAYOUTS.text}\n\n${long}`);
+  assertStringIncludes(message, "a record may have 4 MiB at most");
+  await refused(`[${long}]`, { filename: "a.json" });
+  await refused(" ".repeat(MAX_RECORD_BYTES + 2 ** 17));
+  assertEquals(await check(`{"text":"${"x".repeat(MAX_RECORD_BYTES - 2 ** 17)}"}`), 1);
+});
+
+Deno.test("nesting that would end the stack is a bad line", async () => {
+  const depth = 200_000;
+  const message = await refused(`{"messages":${"[".repeat(depth)}${"]".repeat(depth)}}`);
+  assertStringIncludes(message, "line 1: ");
+});
+
+Deno.test("parquet needs its marks, its contents and the columns", async () => {
+  const given = { filename: "a.parquet" };
+  assertStringIncludes(await refused("PAR1", given), "no parquet file");
+  assertStringIncludes(await refused(`PAR1${"x".repeat(100)}`, given), "no parquet file");
+  assertStringIncludes(await refused(`PAR1${"\0".repeat(40)}PAR1`, given), "contents");
+  const footer = new Uint8Array([0xff, 0xff, 0xff, 0x7f]);
+  assertStringIncludes(await refused(joinBytes("PAR1", footer, "PAR1"), given), "row groups");
+  const text = await Deno.readFile(new URL("server/text.parquet", FIXTURES));
+  assertEquals(await check(text, { ...given, purpose: "pretrain" }), 2);
+  const chats = await Deno.readFile(new URL("instruct/sharegpt.parquet", FIXTURES));
+  assert(await check(chats, given) > 0);
+  assertStringIncludes(await refused(chats, { ...given, purpose: "pretrain" }), 'no column "text"');
+});
+
+Deno.test("others are answered while a file is checked", async () => {
+  // Bad lines cost most for their length.
+  const checked = refused("{\n".repeat(200_000));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await checked;
+  clearInterval(timer);
+  // However slow the machine: the work is cut into slices, each of which lets timers run.
+  assert(turns > 20, `${turns} turns`);
+});
