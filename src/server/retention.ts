@@ -16,7 +16,7 @@ export interface RetentionOptions {
   readonly intervalMs?: number;
   /** Unix seconds. */
   readonly now?: () => number;
-  /** Told what could not be removed; the next round tries again. */
+  /** Told what could not be removed; what has lost its record goes at the next start. */
   readonly onFault?: (line: string) => void;
 }
 

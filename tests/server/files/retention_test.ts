@@ -24,8 +24,8 @@ async function addFile(
   fields: Parameters<typeof file>[1],
 ): Promise<void> {
   const record = file(fileId(letter), fields);
-  store.files.insert(record);
   await Deno.writeTextFile(storage.filePath(record), "abc");
+  store.files.insert(record);
 }
 
 /** A job with two checkpoints of `bytes` each, and a result. */
@@ -149,10 +149,9 @@ Deno.test("it looks again and again until it is stopped, and tells what it canno
     await addFile(server, "a", { expiresAt: 1 });
     await until(() => server.names().length === 0);
     // A folder in a file's place.
-    server.services.store.files.insert(file(fileId("b"), { expiresAt: 1 }));
-    await Deno.mkdir(join(server.services.storage.filePath(file(fileId("b"))), "x"), {
-      recursive: true,
-    });
+    const blocked = file(fileId("b"), { expiresAt: 1 });
+    await Deno.mkdir(join(server.services.storage.filePath(blocked), "x"), { recursive: true });
+    server.services.store.files.insert(blocked);
     await until(() => faults.length > 0);
     await addFile(server, "c", { expiresAt: 1 });
     await until(() => server.names().length === 1);
