@@ -7,11 +7,11 @@ export const serve: Command = {
   name: "serve",
   summary: "a server that fine-tunes and answers: OpenAI's API, live metrics, a dashboard",
   details: "Runs until it is interrupted: then the running job keeps a checkpoint, and goes on " +
-    "when the server is back.",
+    "when the server is back. An address that others reach needs a key first: `key --create NAME`.",
   examples: [
     "serve",
     "serve --data-folder /srv/trainer --models-folder /srv/models --port 9000",
-    "serve --host 0.0.0.0   # after: key --create NAME",
+    "serve --host 0.0.0.0 --rate-limit 600",
   ],
   options: serverOptions,
   run,
