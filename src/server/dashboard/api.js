@@ -51,6 +51,7 @@ export async function renewKey() {
  */
 export async function send(path, { json, ...init } = {}) {
   const body = json === undefined ? init.body : JSON.stringify(json);
+  /** @type {Record<string, string>} */
   const type = json === undefined ? {} : { "Content-Type": "application/json" };
   for (;;) {
     const used = authorization();

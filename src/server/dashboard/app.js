@@ -28,6 +28,9 @@ let shown = "";
 function showRoute() {
   const route = parseRoute(location.hash);
   markCurrent(sidebar);
+  shell.dataset.view = route.view;
+  // Where to begin depends on what there is.
+  if (route.view === "home" && !loaded) return;
   if (route.view === "home" && !narrow.matches && allJobs().length) {
     const jobs = allJobs();
     const job = jobs.find(({ status }) => status === "running") ?? jobs.find((it) =>
@@ -41,7 +44,6 @@ function showRoute() {
     view?.destroy();
     view = createView(route);
     shown = key;
-    shell.dataset.view = route.view;
     main.replaceChildren(
       h("a", { class: "back", href: "#/" }, icon("back"), "Jobs"),
       view.element,

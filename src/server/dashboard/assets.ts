@@ -17,6 +17,7 @@ import fileFieldJs from "./file_field.js" with { type: "text" };
 import formatJs from "./format.js" with { type: "text" };
 import heatmapJs from "./heatmap.js" with { type: "text" };
 import homeJs from "./home.js" with { type: "text" };
+import hyperparameterFieldsJs from "./hyperparameter_fields.js" with { type: "text" };
 import iconsJs from "./icons.js" with { type: "text" };
 import jobCss from "./job.css" with { type: "text" };
 import jobDetailsJs from "./job_details.js" with { type: "text" };
@@ -43,6 +44,7 @@ import sidebarJs from "./sidebar.js" with { type: "text" };
 import statusJs from "./status.js" with { type: "text" };
 import tablesJs from "./tables.js" with { type: "text" };
 import tabsJs from "./tabs.js" with { type: "text" };
+import textFieldJs from "./text_field.js" with { type: "text" };
 import themeJs from "./theme.js" with { type: "text" };
 import uploadJs from "./upload.js" with { type: "text" };
 import page from "./index.html" with { type: "text" };
@@ -72,6 +74,7 @@ export const ASSETS = {
   "format.js": formatJs,
   "heatmap.js": heatmapJs,
   "home.js": homeJs,
+  "hyperparameter_fields.js": hyperparameterFieldsJs,
   "icons.js": iconsJs,
   "job.css": jobCss,
   "job_details.js": jobDetailsJs,
@@ -98,6 +101,7 @@ export const ASSETS = {
   "status.js": statusJs,
   "tables.js": tablesJs,
   "tabs.js": tabsJs,
+  "text_field.js": textFieldJs,
   "theme.js": themeJs,
   "upload.js": uploadJs,
   "uplot.css": uplotCss,

@@ -19,6 +19,7 @@ import uPlot from "./uplot.js";
  * @property {string} title
  * @property {Line[]} lines
  * @property {(value: number) => string} axis format of the vertical axis
+ * @property {number[]} [steps] that the vertical axis may be divided by
  * @property {number} height
  * @property {boolean} [log]
  * @property {(min: number, max: number) => [number, number]} [range] of the vertical axis
@@ -46,14 +47,14 @@ export function createChart(options) {
     h(
       "figcaption",
       { class: "chart-head" },
-      h("h3", { id: titleId }, options.title),
+      h("h2", { id: titleId }, options.title),
       readout,
       options.controls?.length ? h("div", { class: "chart-controls" }, options.controls) : null,
     ),
     plot,
     summary,
   );
-  /** @type {(number | null)[][]} */
+  /** @type {any} steps, then a column a line */
   let columns = [[], ...options.lines.map(() => [])];
   /** @type {any} */
   let chart;
@@ -132,8 +133,8 @@ export function createChart(options) {
   };
 }
 
-/** @param {ChartOptions} options @param {boolean} log @param {number} width @param {() => void} onCursor */
-function plotOptions({ lines, axis, height, range }, log, width, onCursor) {
+/** @param {ChartOptions} options @param {boolean} log @param {number} width @param {() => void} onCursor @returns {any} */
+function plotOptions({ lines, axis, steps, height, range }, log, width, onCursor) {
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const axisStyle = { stroke: colour("ink-3"), font, ticks: { show: false } };
   const grid = { stroke: colour("line"), width: 1 };
@@ -173,7 +174,7 @@ function plotOptions({ lines, axis, height, range }, log, width, onCursor) {
         border: { show: true, stroke: colour("line"), width: 1 },
         size: 28,
         gap: 6,
-        space: 70,
+        space: 58,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5],
         values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map(compactStep),
       },
@@ -183,6 +184,7 @@ function plotOptions({ lines, axis, height, range }, log, width, onCursor) {
         size: 56,
         gap: 8,
         space: 38,
+        ...(steps ? { incrs: steps } : undefined),
         values: (/** @type {any} */ _, /** @type {(number | null)[]} */ splits) =>
           splits.map((split) => split === null ? "" : axis(split)),
       },
@@ -193,7 +195,7 @@ function plotOptions({ lines, axis, height, range }, log, width, onCursor) {
         label: line.label,
         stroke: line.alpha ? tint(line.colour, line.alpha) : colour(line.colour),
         fill: line.area ? tint(line.colour, 0.1) : undefined,
-        width: line.alpha ? 1 : 1.75,
+        width: line.alpha ? 1 : line.points ? 1.25 : 1.75,
         dash: line.dashed ? [5, 4] : undefined,
         spanGaps: true,
         points: line.points

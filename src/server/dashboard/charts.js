@@ -19,6 +19,9 @@ function toggle(label, pressed, change) {
   return button;
 }
 
+/** Memory is not counted in tens. */
+const POWERS_OF_TWO = Array.from({ length: 44 }, (_, i) => 2 ** i);
+
 /** From zero, with air above. @param {number} _min @param {number} max @returns {[number, number]} */
 const fromZero = (_min, max) => [0, max > 0 ? max * 1.15 : 1];
 
@@ -64,6 +67,7 @@ export function createCharts(data, plannedBytes) {
   const memoryChart = createChart({
     title: "GPU memory",
     height: 150,
+    steps: POWERS_OF_TWO,
     axis: (value) => value === 0 ? "0" : bytes(value).replace(/\.00? /, " "),
     lines: [
       { label: "Peak", colour: "chart-memory", format: bytes, area: true },

@@ -11,7 +11,7 @@ import { upload } from "./upload.js";
  * @param {string} options.name of the field in the request
  * @param {string} options.label
  * @param {string} options.hint
- * @param {string} [options.none] what choosing nothing means, where that is allowed
+ * @param {string} options.none what choosing nothing means, where it is allowed
  * @param {() => void} options.onChange
  * @param {(file: Uploaded) => void} options.onUploaded
  */
@@ -57,7 +57,8 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
   function setError(message) {
     error.hidden = !message;
     setText(error, message);
-    input.toggleAttribute("aria-invalid", Boolean(message));
+    if (message) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
   }
 
   /** @param {File} file */
@@ -129,7 +130,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
         h(
           "option",
           { value: "" },
-          none ?? (files.length ? "or one uploaded before…" : "Nothing uploaded yet"),
+          none || (files.length ? "or one uploaded before…" : "Nothing uploaded yet"),
         ),
         files.map((file) =>
           h(

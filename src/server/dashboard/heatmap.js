@@ -47,7 +47,7 @@ export function createHeatmap(data, intervalOf) {
   const element = h(
     "section",
     { class: "card heatmap-card", hidden: true, "aria-label": "Subspace refreshes" },
-    h("div", { class: "card-head" }, h("h3", {}, "Subspace refreshes"), summary),
+    h("div", { class: "card-head" }, h("h2", {}, "Subspace refreshes"), summary),
     figure,
     table,
   );
@@ -64,19 +64,21 @@ export function createHeatmap(data, intervalOf) {
     const width = Math.floor(figure.getBoundingClientRect().width);
     if (width <= LABELS) return;
     map = refreshMap(data.refreshes, lastStep, Math.floor((width - LABELS) / COLUMN));
-    const state = `${width} ${map.total} ${map.columns} ${map.stepsPerColumn} ${colour("surface")}`;
+    describe(map, lastStep);
+    const { total, columns, stepsPerColumn } = map;
+    const state = [width, total, columns, stepsPerColumn, colour("surface")].join(" ");
     if (state === drawn) return;
     drawn = state;
     layout = layOut(map, width);
     paint(canvas, map, layout, width);
-    describe(map, lastStep);
+    if (table.open) fillTable(map);
   }
 
   /** @param {import("./refresh_map.js").RefreshMap} map @param {number} lastStep */
   function describe(map, lastStep) {
     const gap = intervalOf();
     const fixed = fixedInterval(map.rows.length, lastStep, gap);
-    const saved = fixed > map.total
+    const saved = fixed * 0.99 >= map.total
       ? `, ${percent(1 - map.total / fixed)} fewer than the ${whole(fixed)} of every ${
         whole(gap)
       } steps`
@@ -87,7 +89,6 @@ export function createHeatmap(data, intervalOf) {
         whole(map.rows.length)
       } matrices in ${whole(lastStep)} steps${saved}`,
     );
-    if (table.open) fillTable(map);
   }
 
   /** @param {import("./refresh_map.js").RefreshMap} map */
@@ -156,6 +157,7 @@ export function createHeatmap(data, intervalOf) {
 function layOut(map, width) {
   const count = map.rows.length;
   const rowHeight = count <= 40 ? 9 : count <= 90 ? 6 : count <= 180 ? 4 : 3;
+  /** @type {number[]} */
   const tops = [];
   let top = 0;
   map.rows.forEach(({ layer }, row) => {

@@ -1,6 +1,6 @@
 /** What the job was asked for, and what its memory was planned to be. */
 import { fill, h } from "./dom.js";
-import { dateTime, duration, whole, words } from "./format.js";
+import { dateTime, duration, whole } from "./format.js";
 import { modelOf, resultOf } from "./jobs.js";
 import { createPlanBar } from "./plan_bar.js";
 
@@ -24,44 +24,44 @@ export function createDetails() {
       const bar = createPlanBar();
       const memory = job.plan ?? plan;
       if (memory) bar.show(memory);
+      const facts = card("Job", [
+        ["Id", job.id],
+        ["Model", modelOf(job)],
+        ["Training file", filesOf(job.training_file ?? job.training_files)],
+        ["Validation file", filesOf(job.validation_file ?? job.validation_files)],
+        ["Result", resultOf(job)],
+        ["Seed", job.seed],
+        ["Trained tokens", job.trained_tokens ? whole(job.trained_tokens) : undefined],
+        ["Created", dateTime(job.created_at)],
+        ["Finished", job.finished_at ? dateTime(job.finished_at) : undefined],
+        ["Time until then", job.finished_at ? duration(job.finished_at - job.created_at) : ""],
+        ["Adapter", plan?.adapter],
+        ["Parameters", plan ? whole(plan.parameters) : undefined],
+        ["Trained parameters", plan ? whole(plan.trained_parameters) : undefined],
+      ]);
+      const options = Object.entries(hyperparametersOf(job)).map((
+        [name, value],
+      ) => /** @type {[string, unknown]} */ ([
+        name,
+        typeof value === "object" ? JSON.stringify(value) : value,
+      ]));
       fill(
         element,
-        card("Job", [
-          ["Id", job.id],
-          ["Model", modelOf(job)],
-          ["Training file", filesOf(job.training_file ?? job.training_files)],
-          ["Validation file", filesOf(job.validation_file ?? job.validation_files)],
-          ["Result", resultOf(job)],
-          ["Seed", job.seed],
-          ["Trained tokens", job.trained_tokens ? whole(job.trained_tokens) : undefined],
-          ["Created", dateTime(job.created_at)],
-          ["Finished", job.finished_at ? dateTime(job.finished_at) : undefined],
-          [
-            "From creation to end",
-            job.finished_at ? duration(job.finished_at - job.created_at) : undefined,
-          ],
-          ["Adapter", plan?.adapter],
-          ["Parameters", plan ? whole(plan.parameters) : undefined],
-          ["Trained parameters", plan ? whole(plan.trained_parameters) : undefined],
-        ]),
-        card(
-          "Options",
-          Object.entries(hyperparametersOf(job)).map(([name, value]) => [
-            words(name),
-            typeof value === "object" ? JSON.stringify(value) : String(value),
-          ]),
-        ),
-        memory
-          ? h(
-            "section",
-            { class: "card", "aria-label": "Memory plan" },
-            h("div", { class: "card-head" }, h("h3", {}, "Memory plan")),
-            bar.element,
-          )
-          : null,
+        h("div", {}, facts, memory ? planCard(bar.element) : null),
+        h("div", { class: "options-card" }, card("Options", options)),
       );
     },
   };
+}
+
+/** @param {HTMLElement} bar */
+function planCard(bar) {
+  return h(
+    "section",
+    { class: "card", "aria-label": "Memory plan" },
+    h("div", { class: "card-head" }, h("h2", {}, "Memory plan")),
+    bar,
+  );
 }
 
 /** @param {unknown} files */
@@ -75,7 +75,7 @@ function card(title, entries) {
   return h(
     "section",
     { class: "card", "aria-label": title },
-    h("div", { class: "card-head" }, h("h3", {}, title)),
+    h("div", { class: "card-head" }, h("h2", {}, title)),
     rows.length
       ? h(
         "dl",

@@ -80,6 +80,7 @@ export function createJobView(id) {
     if (!job) return;
     header.update(job);
     document.title = `${titleOf(job)} · Training server`;
+    element.classList.toggle("is-over", isFinished(job));
     waiting.hidden = data.steps.length > 0 || isFinished(job);
     waiting.textContent = job.status === "queued"
       ? "The charts begin with the first step. One job is on the GPU at a time; this one waits for its turn."

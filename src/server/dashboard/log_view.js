@@ -51,7 +51,7 @@ export function createLog(id) {
     h(
       "div",
       { class: "card-head" },
-      h("h3", {}, "Events"),
+      h("h2", {}, "Events"),
       h(
         "div",
         { class: "row" },

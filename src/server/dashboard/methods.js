@@ -69,7 +69,7 @@ export function createMethodField(onChange, chosen = METHODS[0].id) {
   const element = h(
     "fieldset",
     { class: "field method-field", "data-param": "optimizer" },
-    h("legend", { class: "label" }, "Method"),
+    h("legend", { class: "visually-hidden" }, "Method"),
     h("div", { class: "chips" }, radios.map(({ chip }) => chip)),
     about,
   );

@@ -27,7 +27,21 @@ export function baseModels() {
 
 /** Of jobs, the newest first. */
 export function resultModels() {
-  return models.filter(({ id }) => isResult(id)).sort((a, b) => b.created - a.created);
+  return newestFirst(models.filter(({ id }) => isResult(id) && !isCheckpoint(id)));
+}
+
+function checkpointModels() {
+  return newestFirst(models.filter(({ id }) => isCheckpoint(id)));
+}
+
+/** @param {Model[]} some */
+function newestFirst(some) {
+  return some.sort((a, b) => b.created - a.created);
+}
+
+/** @param {string} id */
+function isCheckpoint(id) {
+  return isResult(id) && id.includes(":ckpt-step-");
 }
 
 /** @param {string} id */
@@ -45,7 +59,11 @@ export function shortName(id) {
 /** A list to choose from, results apart. @param {HTMLSelectElement} select @param {string} chosen */
 export function fillModelSelect(select, chosen) {
   select.textContent = "";
-  const groups = [["Results of jobs", resultModels()], ["Base models", baseModels()]];
+  const groups = [
+    ["Results of jobs", resultModels()],
+    ["Base models", baseModels()],
+    ["Checkpoints", checkpointModels()],
+  ];
   for (const [label, items] of /** @type {[string, Model[]][]} */ (groups)) {
     if (!items.length) continue;
     const group = document.createElement("optgroup");

@@ -3,144 +3,127 @@ import { list, post } from "./api.js";
 import { fill, h, setText, uniqueId } from "./dom.js";
 import { createFileField } from "./file_field.js";
 import { howToAddModels } from "./home.js";
+import { createHyperparameterFields } from "./hyperparameter_fields.js";
 import { hyperparametersOf } from "./job_details.js";
 import { keep, reloadJob } from "./jobs.js";
 import { createMethodField } from "./methods.js";
 import { baseModels, fillModelSelect, loadModels, resultModels } from "./models.js";
-import { jobOptions } from "./openapi.js";
-import { createOptionField } from "./option_field.js";
 import { createPlanPanel } from "./plan_panel.js";
 import { go } from "./router.js";
+import { createField } from "./text_field.js";
 
-/** The numbers that matter, in the words of the form. @type {Record<string, string>} */
-const MAIN = {
-  n_epochs: "Epochs",
-  batch_size: "Batch size",
-  lr: "Learning rate",
-  seq_len: "Sequence length",
-  rank: "Rank",
-  lora_rank: "Rank of the adapters",
-};
+/** @typedef {import("./api.js").RequestError} RequestError */
 
 /** @param {string | null} from the job whose choices are taken over */
 export function createNewJob(from) {
-  const title = h("h1", { tabindex: -1 }, "New job");
   const id = uniqueId("new");
-  const model = h("select", {
-    class: "select",
-    id: `${id}-model`,
-    required: true,
-    "aria-describedby": `${id}-model-error`,
-  });
-  const modelError = fieldError(`${id}-model-error`);
-  const suffix = h("input", {
-    class: "input",
-    id: `${id}-suffix`,
-    autocomplete: "off",
-    maxlength: 64,
-    placeholder: "poems",
-    "aria-describedby": `${id}-suffix-hint ${id}-suffix-error`,
-  });
-  const suffixError = fieldError(`${id}-suffix-error`);
+  const title = h("h1", { tabindex: -1 }, "New job");
+  const model = createField("model", "Model", h("select", { class: "select", id: `${id}-model` }));
+  const suffix = createField(
+    "suffix",
+    "Name",
+    h("input", {
+      class: "input",
+      id: `${id}-suffix`,
+      autocomplete: "off",
+      maxlength: 64,
+      placeholder: "poems",
+    }),
+    { optional: true },
+  );
+  const seed = createField(
+    "seed",
+    "Seed",
+    h("input", { class: "input", id: `${id}-seed`, inputmode: "numeric", placeholder: "42" }),
+  );
   const noModels = h("div", { class: "notice-block", hidden: true });
-  const numbers = h("div", { class: "numbers" });
-  const more = h("div", { class: "more-options" });
   const problem = h("p", { class: "field-error", role: "alert", tabindex: -1, hidden: true });
   const submit = h("button", { type: "submit", class: "button primary large" }, "Start the job");
+  const options = createHyperparameterFields();
+  const changed = () => plan.update();
 
-  /** @type {Map<string, ReturnType<typeof createOptionField>>} */
-  const fields = new Map();
   /** @type {import("./file_field.js").Uploaded[]} */
   let files = [];
-
-  const changed = () => plan.update();
-  /** @param {import("./file_field.js").Uploaded} file */
-  const added = (file) => {
-    files = [file, ...files];
-    training.setFiles(files);
-    validation.setFiles(files);
-  };
-  const training = createFileField({
-    name: "training_file",
-    label: "Training file",
-    hint:
-      "JSON lines, one example each: messages, instruction and output, or prompt and completion",
-    onChange: changed,
-    onUploaded: added,
-  });
-  const validation = createFileField({
-    name: "validation_file",
-    label: "Validation file",
-    hint: "Examples to evaluate on, in the same layout",
-    none: "None: a share of the training file is held back",
-    onChange: changed,
-    onUploaded: added,
-  });
-  const method = createMethodField(() =>
-    queueMicrotask(() => {
-      showRank();
-      changed();
-    })
+  const fileField = (
+    /** @type {string} */ name,
+    /** @type {string} */ label,
+    /** @type {string} */ hint,
+    /** @type {string} */ none = "",
+  ) =>
+    createFileField({
+      name,
+      label,
+      hint,
+      none,
+      onChange: changed,
+      onUploaded(file) {
+        files = [file, ...files];
+        showFiles();
+      },
+    });
+  const training = fileField(
+    "training_file",
+    "Training file",
+    "JSON lines, one example each: messages, instruction and output, or prompt and completion",
   );
+  const validation = fileField(
+    "validation_file",
+    "Validation file",
+    "Examples to evaluate on, in the same layout",
+    "None: a share of the training file is held back",
+  );
+  const method = createMethodField((chosen) => {
+    options.useRank(chosen.rank);
+    // The first choice is made before there is a plan to change.
+    queueMicrotask(changed);
+  });
   const plan = createPlanPanel({
     body,
     apply,
-    onError: (error) => {
+    onError(error) {
       clearErrors();
       if (error?.param) showError(error);
     },
-    onPlan(fits, hyperparameters) {
+    onPlan(fits, values) {
       submit.disabled = !fits;
-      for (const name of Object.keys(MAIN)) fields.get(name)?.suggest(hyperparameters[name]);
+      options.suggest(values);
     },
   });
 
   const form = h(
     "form",
-    { class: "job-form", novalidate: true },
+    { class: "form-columns", novalidate: true },
     h(
-      "section",
-      { class: "form-section" },
-      h("h2", {}, "Model and data"),
-      noModels,
+      "div",
+      { class: "job-form" },
       h(
-        "div",
-        { class: "pair" },
+        "section",
+        { class: "form-section" },
+        h("h2", {}, "Model and data"),
+        noModels,
+        h("div", { class: "pair" }, model.element, suffix.element),
+        training.element,
         h(
-          "div",
-          { class: "field", "data-param": "model" },
-          h("label", { class: "label", for: `${id}-model` }, "Model"),
-          model,
-          modelError,
-        ),
-        h(
-          "div",
-          { class: "field", "data-param": "suffix" },
-          h(
-            "label",
-            { class: "label", for: `${id}-suffix` },
-            "Name ",
-            h("span", { class: "optional" }, "optional"),
-          ),
-          suffix,
-          suffixError,
+          "details",
+          { class: "quiet-details" },
+          h("summary", {}, "Validation file"),
+          validation.element,
         ),
       ),
-      training.element,
+      h("section", { class: "form-section" }, h("h2", {}, "Method"), method.element, options.main),
       h(
-        "details",
-        { class: "quiet-details" },
-        h("summary", {}, "Validation file"),
-        validation.element,
+        "section",
+        { class: "form-section" },
+        h(
+          "details",
+          { class: "quiet-details" },
+          h("summary", {}, "All options"),
+          options.others,
+          h("div", { class: "pair" }, seed.element),
+        ),
       ),
     ),
-    h("section", { class: "form-section" }, h("h2", {}, "Method"), method.element, numbers),
-    h(
-      "section",
-      { class: "form-section" },
-      h("details", { class: "quiet-details all-options" }, h("summary", {}, "All options"), more),
-    ),
-    h("div", { class: "form-foot" }, problem, submit),
+    h("div", { class: "form-side" }, plan.element, problem, submit),
   );
   const element = h(
     "section",
@@ -155,33 +138,24 @@ export function createNewJob(from) {
         "Jobs run one after the other. What is left empty takes the server's default.",
       ),
     ),
-    h("div", { class: "form-columns" }, form, h("aside", {}, plan.element)),
+    form,
   );
 
-  function showRank() {
-    for (const name of ["rank", "lora_rank"]) {
-      const field = fields.get(name);
-      if (field) field.element.hidden = method.value.rank !== name;
-    }
+  function showFiles() {
+    training.setFiles(files);
+    validation.setFiles(files);
   }
 
   /** The request: only what was chosen. */
   function body() {
-    /** @type {Record<string, unknown>} */
-    const hyperparameters = { optimizer: method.value.id };
-    for (const field of fields.values()) {
-      if (field.value !== undefined && !field.element.hidden) {
-        hyperparameters[field.name] = field.value;
-      }
-    }
-    const { seed, ...rest } = hyperparameters;
+    const hyperparameters = { optimizer: method.value.id, ...options.values() };
     return {
-      model: model.value,
+      model: model.input.value,
       training_file: training.value || undefined,
       validation_file: validation.value || undefined,
-      suffix: suffix.value.trim() || undefined,
-      seed,
-      method: { type: "supervised", supervised: { hyperparameters: rest } },
+      suffix: suffix.input.value.trim() || undefined,
+      seed: seed.input.value.trim() ? Number(seed.input.value) : undefined,
+      method: { type: "supervised", supervised: { hyperparameters } },
     };
   }
 
@@ -189,39 +163,40 @@ export function createNewJob(from) {
   function apply(change) {
     for (const [name, value] of Object.entries(change)) {
       if (name === "optimizer") method.choose(String(value));
-      else fields.get(name)?.set(value);
+      else options.get(name)?.set(value);
     }
     changed();
   }
 
   function clearErrors() {
-    for (const field of fields.values()) field.setError("");
-    for (const each of [modelError, suffixError, problem]) setFieldError(each, "");
-    training.setError("");
-    validation.setError("");
+    options.clearErrors();
+    for (const field of [model, suffix, seed, training, validation]) field.setError("");
+    problem.hidden = true;
   }
 
-  /** At the field that the server names; true where there is one. @param {import("./api.js").RequestError} error */
+  /** At the field that the server names, which is returned. @param {RequestError} error */
   function showError({ param = "", message }) {
     const name = param.split(".").at(-1) ?? "";
-    const said = message.startsWith(`${param}: `) ? message.slice(param.length + 2) : message;
-    /** @type {Record<string, { setError(message: string): void, input: HTMLElement }>} */
-    const named = {
-      training_file: training,
-      validation_file: validation,
-      model: { setError: (text) => setFieldError(modelError, text), input: model },
-      suffix: { setError: (text) => setFieldError(suffixError, text), input: suffix },
-    };
-    const field = named[name] ?? fields.get(name);
-    field?.setError(said);
-    const closed = field?.input.closest("details:not([open])");
-    if (closed) /** @type {HTMLDetailsElement} */ (closed).open = true;
+    const named = { model, suffix, seed, training_file: training, validation_file: validation };
+    const field = named[/** @type {keyof typeof named} */ (name)] ?? options.get(name);
+    field?.setError(message.startsWith(`${param}: `) ? message.slice(param.length + 2) : message);
+    const closed = /** @type {HTMLDetailsElement | null | undefined} */ (
+      field?.input.closest("details:not([open])")
+    );
+    if (closed) closed.open = true;
     return field?.input;
   }
 
-  form.addEventListener("input", (event) => {
-    const target = /** @type {HTMLElement} */ (event.target);
-    if (target !== suffix && /** @type {HTMLInputElement} */ (target).type !== "file") changed();
+  /** @param {string} message */
+  function showProblem(message) {
+    problem.hidden = false;
+    setText(problem, message);
+    return problem;
+  }
+
+  form.addEventListener("input", ({ target }) => {
+    const { type } = /** @type {HTMLInputElement} */ (target);
+    if (target !== suffix.input && type !== "file") changed();
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -232,77 +207,37 @@ export function createNewJob(from) {
       const job = keep(await post("/v1/fine_tuning/jobs", body()));
       go(`#/jobs/${encodeURIComponent(job.id)}`);
     } catch (error) {
-      const fault = /** @type {import("./api.js").RequestError} */ (error);
-      const input = showError(fault);
-      if (!input) setFieldError(problem, fault.message);
-      (input ?? problem).focus();
+      const fault = /** @type {RequestError} */ (error);
+      (showError(fault) ?? showProblem(fault.message)).focus();
     } finally {
       submit.disabled = false;
       setText(submit, "Start the job");
     }
   });
 
-  async function loadOptions() {
-    const options = await jobOptions();
-    const offered = options.filter(({ name }) => name !== "optimizer");
-    for (const info of offered) {
-      const label = MAIN[info.name];
-      fields.set(info.name, createOptionField(info, label ? { label, hint: "" } : {}));
-    }
-    fill(numbers, Object.keys(MAIN).flatMap((name) => fields.get(name)?.element ?? []));
-    const rest = offered.filter(({ name }) => !(name in MAIN));
-    const sections = [...new Set(rest.map(({ section }) => section))];
-    fill(
-      more,
-      sections.map((section) =>
-        h(
-          "fieldset",
-          { class: "option-group" },
-          h("legend", {}, section),
-          h(
-            "div",
-            { class: "option-grid" },
-            rest.filter((it) => it.section === section).flatMap(({ name }) =>
-              fields.get(name)?.element ?? []
-            ),
-          ),
-        )
-      ),
-    );
-    showRank();
-  }
-
   async function load() {
-    const [, uploaded] = await Promise.all([loadModels(), list("/v1/files"), loadOptions()]);
+    const [uploaded] = await Promise.all([list("/v1/files"), loadModels(), options.load()]);
     files = uploaded.filter(({ purpose }) => purpose === "fine-tune");
-    fillModelSelect(model, baseModels()[0]?.id ?? "");
-    const none = baseModels().length + resultModels().length === 0;
-    noModels.hidden = !none;
-    if (none) fill(noModels, howToAddModels());
-    training.setFiles(files);
-    validation.setFiles(files);
+    fillModelSelect(/** @type {HTMLSelectElement} */ (model.input), baseModels()[0]?.id ?? "");
+    noModels.hidden = baseModels().length + resultModels().length > 0;
+    if (!noModels.hidden) fill(noModels, howToAddModels());
+    showFiles();
     if (from) takeOver(await reloadJob(from));
     changed();
   }
 
   /** @param {import("./jobs.js").Job} job */
   function takeOver(job) {
-    model.value = String(job.model);
-    suffix.value = job.user_provided_suffix ?? "";
+    model.input.value = String(job.model);
+    suffix.input.value = job.user_provided_suffix ?? "";
     training.setFiles(files, job.training_file);
     validation.setFiles(files, job.validation_file ?? "");
-    const { optimizer, ...rest } = hyperparametersOf(job);
+    const { optimizer, ...values } = hyperparametersOf(job);
     if (optimizer) method.choose(String(optimizer));
-    for (const [name, value] of Object.entries(rest)) {
-      const field = fields.get(name);
-      // The answer has every value that the run went by; what nobody chose is left to the server.
-      if (field && (field.info.fixed ? String(value) !== field.info.fallback : name in MAIN)) {
-        field.set(value === "auto" ? undefined : value);
-      }
-    }
+    options.takeOver(values);
   }
 
-  load().catch((error) => setFieldError(problem, error.message));
+  load().catch((error) => showProblem(error.message));
   return {
     element,
     focusTarget: title,
@@ -312,15 +247,4 @@ export function createNewJob(from) {
       plan.destroy();
     },
   };
-}
-
-/** @param {string} id */
-function fieldError(id) {
-  return h("p", { class: "field-error", id, role: "alert", hidden: true });
-}
-
-/** @param {HTMLElement} element @param {string} message */
-function setFieldError(element, message) {
-  element.hidden = !message;
-  setText(element, message);
 }

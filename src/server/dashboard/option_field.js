@@ -1,6 +1,5 @@
 /** One option of a job as a field: left empty it is what the server makes of it. */
 import { h, setText, uniqueId } from "./dom.js";
-import { words } from "./format.js";
 import { capital } from "./status.js";
 
 /** @typedef {import("./openapi.js").OptionInfo} OptionInfo */
@@ -14,7 +13,7 @@ export function createOptionField(info, { label, hint } = {}) {
   const element = h(
     "div",
     { class: "field", "data-param": info.name },
-    h("label", { class: "label", for: id }, label ?? capital(words(info.name))),
+    h("label", { class: "label", for: id }, label ?? h("code", {}, info.name)),
     control,
     said ? h("p", { class: "hint", id: `${id}-hint` }, capital(said)) : null,
     error,
@@ -39,7 +38,7 @@ export function createOptionField(info, { label, hint } = {}) {
     /** Shows what an empty field comes to. @param {unknown} value */
     suggest(value) {
       if (control instanceof HTMLInputElement) {
-        control.placeholder = String(value ?? info.fallback);
+        control.placeholder = String(value);
       }
     },
     /** @param {string} message */

@@ -83,7 +83,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
       ),
       alternatives.map(({ change, bytes: count }) => {
         const text = Object.entries(change).map(([name, value]) =>
-          `${capital(words(name))} ${value}`
+          `${capital(words(name))} ${value === true ? "on" : value}`
         ).join(", ");
         return h(
           "button",

@@ -12,10 +12,9 @@
 
 /** `model.layers.3.self_attn.q_proj.weight` is `q_proj` of layer 3. @param {string} parameter */
 export function placeOf(parameter) {
-  const match = /layers\.(\d+)\.(?:.*\.)?([^.]+?)(?:\.weight)?$/.exec(parameter);
-  return match
-    ? { layer: match[1], projection: match[2] }
-    : { layer: "", projection: parameter.replace(/\.weight$/, "") };
+  const name = parameter.replace(/\.weight$/, "");
+  const match = /layers\.(\d+)\.(?:.*\.)?([^.]+)$/.exec(name);
+  return match ? { layer: match[1], projection: match[2] } : { layer: "", projection: name };
 }
 
 const ORDER = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];

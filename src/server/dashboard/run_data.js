@@ -102,14 +102,19 @@ function merge(a, b) {
 }
 
 /**
- * Exponential mean, without the pull of its start (as in Adam). The more points, the longer it
- * remembers: what looks calm at a hundred points is noise at four thousand.
+ * Exponential mean, forwards and then backwards, so that the curve does not lag behind its points.
+ * The more points, the longer it remembers: what looks calm at a hundred is noise at four thousand.
  *
  * @param {readonly (number | null)[]} values
  * @returns {(number | null)[]}
  */
 export function smooth(values) {
-  const memory = 1 - 1 / Math.max(4, Math.min(60, values.length / 30));
+  const memory = 1 - 1 / Math.max(2, Math.min(25, values.length / 80));
+  return pass(pass(values, memory).reverse(), memory).reverse();
+}
+
+/** Without the pull of its start (as in Adam). @param {readonly (number | null)[]} values @param {number} memory */
+function pass(values, memory) {
   let mean = 0;
   let weight = 0;
   return values.map((value) => {

@@ -17,7 +17,7 @@ export function createSamples(data) {
           h(
             "div",
             { class: "empty small" },
-            h("h3", {}, "No samples yet"),
+            h("h2", {}, "No samples yet"),
             h(
               "p",
               {},
@@ -34,7 +34,7 @@ export function createSamples(data) {
           h(
             "section",
             { class: "sample-step" },
-            h("h3", {}, `Step ${whole(step)}`),
+            h("h2", {}, `Step ${whole(step)}`),
             data.samples.filter((it) => it.step === step).map(({ prompt, text }) =>
               h(
                 "div",

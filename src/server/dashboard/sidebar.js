@@ -18,6 +18,7 @@ export function createSidebar(element) {
   const activeSection = section("Active", active);
   const finishedSection = section("Finished", finished);
   const modelsSection = section("Models", models);
+  const none = h("p", { class: "sidebar-none", hidden: true }, "Jobs will be listed here.");
   const live = h("span", { class: "live" });
   fill(
     element,
@@ -27,7 +28,7 @@ export function createSidebar(element) {
       h("a", { class: "brand", href: "#/" }, mark(), h("span", {}, "Training server")),
       h("a", { class: "button primary new-job", href: "#/new" }, icon("plus"), "New job"),
     ),
-    h("div", { class: "sidebar-body" }, activeSection, finishedSection, modelsSection),
+    h("div", { class: "sidebar-body" }, none, activeSection, finishedSection, modelsSection),
     h("div", { class: "sidebar-foot" }, live, h("a", { href: "/docs" }, "API")),
   );
   element.addEventListener("keydown", moveFocus);
@@ -43,6 +44,7 @@ export function createSidebar(element) {
     keyed(finished, past, ({ id }) => id, createItem, updateItem);
     activeSection.hidden = now.length === 0;
     finishedSection.hidden = past.length === 0;
+    none.hidden = !loaded || jobs.length > 0;
     element.dataset.empty = String(loaded && jobs.length === 0);
   }
 

@@ -35,7 +35,7 @@ function createTable(title, columns, empty) {
   const element = h(
     "section",
     { class: "card table-card", "aria-label": title },
-    h("div", { class: "card-head" }, h("h3", {}, title), note),
+    h("div", { class: "card-head" }, h("h2", {}, title), note),
     nothing,
     table,
   );

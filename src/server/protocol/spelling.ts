@@ -27,6 +27,8 @@ export function flagsAsFields(flags: string): Record<string, unknown> {
 export interface FieldSchema {
   readonly description: string;
   readonly default?: unknown;
+  /** The heading that it stands under. */
+  readonly "x-section"?: unknown;
   /** Of a union. */
   readonly anyOf?: object[];
 }
@@ -35,8 +37,8 @@ export interface FieldSchema {
 export function documentField(field: z.core.$ZodType): FieldSchema {
   const json = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
   // What the command line's help alone has use of.
-  const { $schema: _, section: _section, value: _value, choices: _choices, derived, ...rest } =
-    json;
+  const { $schema: _, value: _value, choices: _choices, section, derived, ...rest } = json;
   const text = [rest.description, derived && `default: ${derived}`].filter(Boolean).join("; ");
-  return { ...rest, description: inApiTerms(text) };
+  // Forms made of the document put together what belongs together.
+  return { ...rest, description: inApiTerms(text), "x-section": section };
 }

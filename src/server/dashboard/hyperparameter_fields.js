@@ -1,0 +1,98 @@
+/** The options of a job as fields: the few that matter, and all others by their section. */
+import { fill, h } from "./dom.js";
+import { jobOptions } from "./openapi.js";
+import { createOptionField } from "./option_field.js";
+
+/** The numbers that matter, in the words of the form. @type {Record<string, string>} */
+const MAIN = {
+  n_epochs: "Epochs",
+  batch_size: "Batch size",
+  lr: "Learning rate",
+  seq_len: "Sequence length",
+  rank: "Rank",
+  lora_rank: "Adapter rank",
+};
+
+/** The method is chosen elsewhere. */
+const ELSEWHERE = "optimizer";
+
+export function createHyperparameterFields() {
+  const main = h("div", { class: "numbers" });
+  const others = h("div", { class: "more-options" });
+  /** @type {Map<string, ReturnType<typeof createOptionField>>} */
+  const fields = new Map();
+  let rankName = "";
+
+  function showRank() {
+    for (const name of ["rank", "lora_rank"]) {
+      const field = fields.get(name);
+      if (field) field.element.hidden = name !== rankName;
+    }
+  }
+
+  return {
+    main,
+    others,
+    async load() {
+      const options = (await jobOptions()).filter(({ name }) => name !== ELSEWHERE);
+      for (const info of options) {
+        const label = MAIN[info.name];
+        const field = createOptionField(info, label ? { label, hint: "" } : {});
+        // A derived default is a sentence; the plan puts its number there.
+        if (label && !info.fixed) field.suggest("");
+        fields.set(info.name, field);
+      }
+      fill(main, Object.keys(MAIN).flatMap((name) => fields.get(name)?.element ?? []));
+      const rest = options.filter(({ name }) => !(name in MAIN));
+      const sections = Map.groupBy(rest, ({ section }) => section);
+      fill(others, [...sections].map(([section, infos]) => group(section, infos)));
+      showRank();
+    },
+    /** Of the method's two ranks only its own is asked for. @param {string} [name] */
+    useRank(name = "") {
+      rankName = name;
+      showRank();
+    },
+    /** What was chosen. @returns {Record<string, unknown>} */
+    values() {
+      const shown = [...fields.values()].filter(({ element }) => !element.hidden);
+      return Object.fromEntries(
+        shown.map((field) => [field.name, field.value]).filter(([, value]) => value !== undefined),
+      );
+    },
+    /** @param {string} name */
+    get: (name) => fields.get(name),
+    /** What empty fields come to. @param {Record<string, unknown>} values */
+    suggest(values) {
+      for (const name of Object.keys(MAIN)) {
+        if (values[name] !== undefined) fields.get(name)?.suggest(values[name]);
+      }
+    },
+    /** The choices of a job; its answer has every value, and what nobody chose is left open. @param {Record<string, unknown>} values */
+    takeOver(values) {
+      for (const [name, value] of Object.entries(values)) {
+        const field = fields.get(name);
+        if (!field) continue;
+        const chosen = field.info.fixed ? String(value) !== field.info.fallback : name in MAIN;
+        if (chosen) field.set(value === "auto" ? undefined : value);
+      }
+    },
+    clearErrors() {
+      for (const field of fields.values()) field.setError("");
+    },
+  };
+
+  /** @param {string} section @param {import("./openapi.js").OptionInfo[]} infos */
+  function group(section, infos) {
+    return h(
+      "fieldset",
+      { class: "option-group" },
+      h("legend", {}, section),
+      h(
+        "div",
+        { class: "option-grid" },
+        infos.flatMap(({ name }) => fields.get(name)?.element ?? []),
+      ),
+    );
+  }
+}

@@ -1,0 +1,105 @@
+/** A real browser, and what every page of it is checked for. */
+import { type Browser, chromium, type Page } from "playwright-core";
+
+const PLACES = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+];
+
+/** Undefined where there is none: tests that need one are left out. */
+export const CHROMIUM = PLACES.find((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+
+const ARGUMENTS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export interface Visit {
+  readonly page: Page;
+  /** What went wrong: errors of scripts and of the content security policy, requests elsewhere. */
+  readonly faults: string[];
+}
+
+export interface Looks {
+  readonly width?: number;
+  readonly height?: number;
+  readonly dark?: boolean;
+  readonly reducedMotion?: boolean;
+}
+
+/** A fresh profile on a page of the server; fails when anything went wrong in it. */
+export async function visit(
+  url: string,
+  { width = 1280, height = 900, dark = false, reducedMotion = false }: Looks,
+  use: (visit: Visit) => Promise<void>,
+): Promise<void> {
+  const browser: Browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+  try {
+    const context = await browser.newContext({
+      viewport: { width, height },
+      colorScheme: dark ? "dark" : "light",
+      reducedMotion: reducedMotion ? "reduce" : "no-preference",
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    const faults: string[] = [];
+    const { origin } = new URL(url);
+    page.on("request", (request) => {
+      if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== origin) {
+        faults.push(`a request to ${request.url()}`);
+      }
+    });
+    page.on("pageerror", (error) => faults.push(error.stack ?? error.message));
+    page.on("console", (message) => {
+      // The browser's own note of an answer such as 400, which the page shows to the user.
+      if (message.type() === "error" && !/^Failed to load resource/.test(message.text())) {
+        faults.push(message.text());
+      }
+    });
+    await page.goto(url);
+    await use({ page, faults });
+    if (faults.length) throw new Error(`in the browser: ${faults.join("\n")}`);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Pixels of a canvas that are painted in something but grey. */
+export async function inkOf(page: Page, selector: string): Promise<number> {
+  return await page.evaluate(`(() => {
+    const canvas = document.querySelector(${JSON.stringify(selector)});
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] > 100 && Math.abs(data[i] - data[i + 2]) > 60) count++;
+    }
+    return count;
+  })()`);
+}
+
+/**
+ * Waits until an expression holds in the page. Playwright's own way does so by `eval` in the page,
+ * which its content security policy forbids.
+ */
+export async function until(page: Page, expression: string, milliseconds = 20_000): Promise<void> {
+  for (const start = Date.now(); Date.now() < start + milliseconds;) {
+    if (await page.evaluate(expression)) return;
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`not within ${milliseconds} ms: ${expression}`);
+}
