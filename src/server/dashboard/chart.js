@@ -27,7 +27,10 @@ import uPlot from "./uplot.js";
  * @property {Node[]} [controls]
  */
 
-export const CURSOR_SYNC = "steps";
+/** Points of a line that are marked one by one. */
+const MOST_MARKS = 60;
+
+const CURSOR_SYNC = "steps";
 
 /** @param {ChartOptions} options */
 export function createChart(options) {
@@ -200,7 +203,9 @@ function plotOptions({ lines, axis, steps, height, range }, log, width, onCursor
         spanGaps: true,
         points: line.points
           ? {
-            show: true,
+            // Where they would hide the line, the line is enough.
+            show: (/** @type {any} */ self, /** @type {number} */ index) =>
+              countOf(self.data[index]) <= MOST_MARKS,
             size: 7,
             width: 1.75,
             fill: colour("surface"),
@@ -254,4 +259,9 @@ function nearest(column, index, reach) {
     if (column[i] !== null && column[i] !== undefined) return column[i];
   }
   return undefined;
+}
+
+/** @param {readonly (number | null)[]} column */
+function countOf(column) {
+  return column.reduce((/** @type {number} */ count, value) => count + (value === null ? 0 : 1), 0);
 }

@@ -31,7 +31,7 @@ export function createCharts(data, plannedBytes) {
   const lossChart = createChart({
     title: "Loss",
     height: 264,
-    axis: (value) => loss(value, value >= 10 ? 0 : value < 0.1 ? 3 : 2),
+    axis: (value) => value === 0 ? "0" : loss(value, value >= 10 ? 0 : value < 0.1 ? 3 : 2),
     lines: [
       { label: "Training", colour: "chart-train", alpha: 0.35, quiet: true },
       { label: "Training", colour: "chart-train", format: loss },

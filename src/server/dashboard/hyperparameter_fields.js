@@ -73,7 +73,8 @@ export function createHyperparameterFields() {
       for (const [name, value] of Object.entries(values)) {
         const field = fields.get(name);
         if (!field) continue;
-        const chosen = field.info.fixed ? String(value) !== field.info.fallback : name in MAIN;
+        const { fixed, fallback } = field.info;
+        const chosen = fixed ? String(value) !== fallback : name in MAIN || !fallback;
         if (chosen) field.set(value === "auto" ? undefined : value);
       }
     },

@@ -18,6 +18,8 @@ import { createTabs } from "./tabs.js";
 const USUAL_GAP = 200;
 /** Milliseconds between two descriptions of the charts: they change slower than the charts do. */
 const DESCRIBE_EVERY = 1000;
+/** Between two looks at a job that has no steps yet: what it prepares is told in no event. */
+const PREPARING_EVERY = 2000;
 
 /** @param {string} id */
 export function createJobView(id) {
@@ -140,6 +142,11 @@ export function createJobView(id) {
     drawJob();
   }
 
+  const looking = setInterval(() => {
+    const preparing = jobOf(id)?.status === "running" && !data.steps.length && !document.hidden;
+    if (preparing) reloadJob(id).catch(() => {});
+  }, PREPARING_EVERY);
+
   drawJob();
   load().catch((error) => {
     missing.hidden = false;
@@ -169,6 +176,7 @@ export function createJobView(id) {
     destroy() {
       for (const end of ends) end();
       clearTimeout(describing);
+      clearInterval(looking);
       charts.destroy();
       heatmap.destroy();
     },

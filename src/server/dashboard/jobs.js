@@ -68,7 +68,9 @@ export async function reloadJob(id) {
 
 /** @param {Job} job */
 export function keep(job) {
-  jobs.set(job.id, job);
+  // What was measured here of its pace.
+  const { step_seconds, seconds_left } = jobs.get(job.id) ?? {};
+  jobs.set(job.id, { ...job, step_seconds, seconds_left });
   changed();
   return job;
 }

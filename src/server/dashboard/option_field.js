@@ -32,7 +32,7 @@ export function createOptionField(info, { label, hint } = {}) {
       control.value = value === undefined || value === null
         ? ""
         : Array.isArray(value)
-        ? value.join(", ")
+        ? value.join("\n")
         : String(value);
     },
     /** Shows what an empty field comes to. @param {unknown} value */
@@ -51,7 +51,7 @@ export function createOptionField(info, { label, hint } = {}) {
   };
 }
 
-/** @param {OptionInfo} info @param {string} id @returns {HTMLInputElement | HTMLSelectElement} */
+/** @param {OptionInfo} info @param {string} id @returns {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} */
 function controlOf(info, id) {
   const described = { id, "aria-describedby": `${id}-hint ${id}-error` };
   if (info.type === "boolean" || info.choices.length) {
@@ -68,17 +68,21 @@ function controlOf(info, id) {
       choices.map(([value, text]) => h("option", { value }, text)),
     );
   }
+  if (info.type === "list") {
+    // An item a line: a prompt may have commas.
+    return h("textarea", { class: "input", rows: 2, placeholder: info.fallback, ...described });
+  }
   return h("input", {
     class: "input",
     type: "text",
-    inputmode: info.orWord || info.type === "string" || info.type === "list"
+    inputmode: info.orWord || info.type === "string"
       ? undefined
       : info.type === "integer"
       ? "numeric"
       : "decimal",
     autocomplete: "off",
     spellcheck: "false",
-    placeholder: info.fallback || (info.type === "list" ? "one, another" : ""),
+    placeholder: info.fallback,
     ...described,
   });
 }
@@ -87,7 +91,7 @@ function controlOf(info, id) {
 function parse({ type }, text) {
   if (text === "") return undefined;
   if (type === "boolean") return text === "true";
-  if (type === "list") return text.split(",").map((it) => it.trim()).filter(Boolean);
+  if (type === "list") return text.split("\n").map((it) => it.trim()).filter(Boolean);
   if (type === "string") return text;
   const number = Number(text);
   return Number.isNaN(number) ? text : number;

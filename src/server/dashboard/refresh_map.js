@@ -21,11 +21,11 @@ const ORDER = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 
 /**
  * @param {readonly import("./run_data.js").Refresh[]} refreshes
- * @param {number} lastStep
- * @param {number} mostColumns
+ * @param {number} columns
+ * @param {number} stepsPerColumn
  * @returns {RefreshMap}
  */
-export function refreshMap(refreshes, lastStep, mostColumns) {
+export function refreshMap(refreshes, columns, stepsPerColumn) {
   const names = new Set(refreshes.flatMap(({ parameters }) => parameters));
   const rows = [...names].map((parameter) => ({ parameter, ...placeOf(parameter), total: 0 }));
   rows.sort((a, b) =>
@@ -33,8 +33,6 @@ export function refreshMap(refreshes, lastStep, mostColumns) {
     ORDER.indexOf(a.projection) - ORDER.indexOf(b.projection) ||
     a.parameter.localeCompare(b.parameter)
   );
-  const stepsPerColumn = Math.max(1, Math.ceil(lastStep / Math.max(1, mostColumns)));
-  const columns = Math.max(1, Math.ceil(lastStep / stepsPerColumn));
   const counts = rows.map(() => /** @type {number[]} */ (new Array(columns).fill(0)));
   const rowOf = new Map(rows.map(({ parameter }, row) => [parameter, row]));
   let most = 0;

@@ -22,7 +22,7 @@
 const MOST_POINTS = 4000;
 
 export class RunData {
-  /** @type {Step[]} some of them stand for several */
+  /** @type {Step[]} of a long run one in several */
   steps = [];
   /** @type {Evaluation[]} */
   evaluations = [];
@@ -34,6 +34,8 @@ export class RunData {
   plan;
   /** Counts up with every change, so that a view knows what it has drawn. */
   version = 0;
+  /** Steps from one of the older points to the next. */
+  #distance = 1;
 
   /** The answer of `/metrics`. @param {Record<string, any>} metrics */
   load({ steps, evaluations, refreshes, samples, plan }) {
@@ -79,26 +81,25 @@ export class RunData {
     if (!known) this.samples.push({ step, prompt, text });
   }
 
-  /** Two neighbours become one; the newest stay as they are. */
+  /**
+   * Of older points one in so many is kept, as the server does with those that it sends; the newest
+   * all stay. A mean would be calmer than a step is, and the curve look wilder where it is new.
+   */
   #thin() {
-    while (this.steps.length > MOST_POINTS) {
-      const older = this.steps.length - MOST_POINTS / 4;
-      const halved = [];
-      for (let i = 0; i < older - 1; i += 2) halved.push(merge(this.steps[i], this.steps[i + 1]));
-      this.steps = [...halved, ...this.steps.slice(halved.length * 2)];
+    if (this.steps.length <= MOST_POINTS) return;
+    const newest = this.steps.slice(-MOST_POINTS / 4);
+    const older = this.steps.slice(0, -MOST_POINTS / 4);
+    for (;;) {
+      const place = (/** @type {Step} */ { step }) => Math.floor((step - 1) / this.#distance);
+      const kept = older.filter((it, i) => i === 0 || place(it) !== place(older[i - 1]));
+      // With room for some time to come.
+      if (kept.length <= MOST_POINTS / 2) {
+        this.steps = [...kept, ...newest];
+        return;
+      }
+      this.#distance *= 2;
     }
   }
-}
-
-/** @param {Step} a @param {Step} b @returns {Step} */
-function merge(a, b) {
-  return {
-    ...b,
-    train_loss: (a.train_loss + b.train_loss) / 2,
-    tokens_per_second: (a.tokens_per_second + b.tokens_per_second) / 2,
-    step_ms: (a.step_ms + b.step_ms) / 2,
-    gpu_peak_bytes: Math.max(a.gpu_peak_bytes, b.gpu_peak_bytes),
-  };
 }
 
 /**

@@ -87,7 +87,7 @@ export function createEvaluations(data) {
           h("td", { class: "number" }, perplexity(valid_perplexity)),
           h("td", {
             class: `number ${change === undefined ? "" : change > 0 ? "worse" : "better"}`,
-          }, change === undefined ? "–" : sign + loss(Math.abs(change))),
+          }, change === undefined ? "–" : sign + Math.abs(change).toFixed(4)),
         );
       }).reverse();
       table.show(rows);

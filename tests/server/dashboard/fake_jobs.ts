@@ -45,7 +45,13 @@ export class FakeJobs {
   #wake = Promise.withResolvers<void>();
   #stopped = false;
 
-  constructor(readonly options: { readonly pace: number; readonly empty: boolean }) {
+  constructor(
+    readonly options: {
+      readonly pace: number;
+      readonly steps: number;
+      readonly empty: boolean;
+    },
+  ) {
     if (options.empty) return;
     const day = 86_400;
     this.#add({
@@ -83,8 +89,8 @@ export class FakeJobs {
       suffix: "poems",
       age: 1400,
     });
-    this.#run(running, 612, 1200);
-    this.#keepRunning(running, 1200);
+    this.#run(running, options.steps, 2 * options.steps);
+    this.#keepRunning(running, 2 * options.steps);
   }
 
   get lastSeq() {

@@ -14,6 +14,8 @@ import { fakeDocument, fakePlan } from "./fake_plan.ts";
 export interface FakeOptions {
   /** Milliseconds between two steps. */
   readonly pace?: number;
+  /** Steps that the running job has done, of twice as many. */
+  readonly steps?: number;
   /** Nothing there yet: no models, no jobs, no files. */
   readonly empty?: boolean;
   /** Requests need this key. */
@@ -39,9 +41,9 @@ function refusal(message: string, param: string | null = null, code = "invalid_v
 }
 
 export function fakeServer(
-  { pace = 120, empty = false, key, port = 0 }: FakeOptions & { port?: number } = {},
+  { pace = 120, steps = 612, empty = false, key, port = 0 }: FakeOptions & { port?: number } = {},
 ): FakeServer {
-  const jobs = new FakeJobs({ pace, empty });
+  const jobs = new FakeJobs({ pace, steps, empty });
   const files = empty ? [] : [{
     id: "file-poems",
     object: "file",

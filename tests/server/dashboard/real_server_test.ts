@@ -121,9 +121,12 @@ async function talk(page: Page): Promise<void> {
   await page.locator(".job-actions").getByRole("link", { name: "Chat" }).click();
   await page.getByText("Settings").click();
   await page.getByLabel("Most tokens").fill("12");
+  await page.getByLabel("Temperature").fill("0");
   await page.getByLabel("Message").fill("Which planet is red?");
   await page.keyboard.press("Enter");
   await page.getByText(/^\d+ tokens · /).waitFor();
+  const said = await page.locator(".bubble[data-role=assistant] .bubble-text").textContent();
+  assertEquals(said, "Mars is.");
   const shown = await page.getByLabel("Model", { exact: true }).inputValue();
   assert(/^ft:tiny:planets:\w{8}$/.test(shown), shown);
 }

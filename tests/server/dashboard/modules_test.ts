@@ -1,0 +1,133 @@
+/** What the dashboard computes, without a browser. */
+import { assert, assertEquals } from "@std/assert";
+import * as format from "../../../src/server/dashboard/format.js";
+import { readOptions } from "../../../src/server/dashboard/openapi.js";
+import { fixedInterval, placeOf, refreshMap } from "../../../src/server/dashboard/refresh_map.js";
+import { parseRoute } from "../../../src/server/dashboard/router.js";
+import { lossColumns, RunData, smooth } from "../../../src/server/dashboard/run_data.js";
+import { fakeDocument } from "./fake_plan.ts";
+
+const step = (step: number, more = {}) => ({
+  id: `ftevent-${step}`,
+  job_id: "ftjob-1",
+  created_at: 0,
+  level: "info",
+  message: "",
+  type: "metrics",
+  data: {
+    step,
+    train_loss: step,
+    lr: 1,
+    tokens: step,
+    tokens_per_second: 1,
+    step_ms: 1,
+    gpu_bytes: 1,
+    gpu_peak_bytes: step,
+    subspace_refreshes: 0,
+    ...more,
+  },
+});
+
+Deno.test("numbers as people read them", () => {
+  assertEquals(
+    [0, 1023, 1536, 1.234 * 2 ** 30, 300 * 2 ** 20, undefined].map(format.bytes),
+    ["0 B", "1023 B", "1.50 KiB", "1.23 GiB", "300 MiB", "–"],
+  );
+  assertEquals([0.4, 12, 130, 3600, 93_784].map(format.duration), [
+    "<1 s",
+    "12 s",
+    "2 min 10 s",
+    "1 h",
+    "1 d 2 h",
+  ]);
+  assertEquals([7, 12_345, 1_234_567, 3.25].map(format.compact), ["7", "12.3k", "1.2M", "3.3"]);
+  assertEquals([1.5, 0.00001, Number.NaN].map((it) => format.loss(it)), ["1.5000", "1.00e-5", "–"]);
+  assertEquals(format.ago(100, 100 + 7200), "2 h ago");
+});
+
+Deno.test("a run of 50,000 steps is kept in a few thousand points, its end exactly", () => {
+  const data = new RunData();
+  for (let i = 1; i <= 50_000; i++) data.add(step(i));
+  assert(data.steps.length <= 4000, `${data.steps.length} points`);
+  const last = data.steps.slice(-500);
+  assertEquals(last.map((it) => it.step), Array.from({ length: 500 }, (_, i) => 49_501 + i));
+  assert(data.steps.every((it, i) => i === 0 || it.step > data.steps[i - 1].step));
+  // The early ones stand as close as the later ones.
+  const older = data.steps.slice(1, 1000);
+  const distances = new Set(older.map((it, i) => it.step - data.steps[i].step));
+  assertEquals([...distances], [32]);
+  assertEquals(data.steps[0].step, 1);
+});
+
+Deno.test("what was told before changes nothing", () => {
+  const data = new RunData();
+  const events = [1, 2, 3].map((i) =>
+    step(i, { valid_loss: i, valid_perplexity: i, refreshed: ["a"] })
+  );
+  for (const event of [...events, ...events]) data.add(event);
+  assertEquals([data.steps.length, data.evaluations.length, data.refreshes.length], [3, 3, 3]);
+});
+
+Deno.test("evaluations stand between the steps, before the first and at those thinned away", () => {
+  const steps = [2, 5].map((it) => step(it).data);
+  const evaluations = [0, 3, 5, 9].map((it) => ({
+    step: it,
+    valid_loss: it,
+    valid_perplexity: 1,
+  }));
+  assertEquals(lossColumns(steps, evaluations), {
+    at: [0, 2, 3, 5, 9],
+    train: [null, 2, null, 5, null],
+    valid: [0, null, 3, 5, 9],
+  });
+});
+
+Deno.test("smoothing keeps a constant, and does not lag behind a slope", () => {
+  assertEquals(smooth(new Array(50).fill(2)), new Array(50).fill(2));
+  const slope = smooth(Array.from({ length: 1000 }, (_, i) => i)) as number[];
+  assert(Math.abs(slope[500] - 500) < 1e-6, `${slope[500]}`);
+  assertEquals(smooth([null, 1, null]), [null, 1, null]);
+});
+
+Deno.test("refreshes by layer and step", () => {
+  const layer = (i: number, name: string) => `model.layers.${i}.self_attn.${name}.weight`;
+  const refreshes = [
+    { step: 1, parameters: [layer(10, "q_proj"), layer(2, "v_proj"), layer(2, "q_proj")] },
+    { step: 7, parameters: [layer(2, "q_proj")] },
+  ];
+  const map = refreshMap(refreshes, 4, 2);
+  assertEquals(map.rows.map(({ layer, projection, total }) => `${layer} ${projection} ${total}`), [
+    "2 q_proj 2",
+    "2 v_proj 1",
+    "10 q_proj 1",
+  ]);
+  assertEquals(map.counts, [[1, 0, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0]]);
+  assertEquals([map.total, map.most], [4, 1]);
+  assertEquals(placeOf("lm_head.weight"), { layer: "", projection: "lm_head" });
+  // At steps 1, 201 and 401.
+  assertEquals([0, 1, 200, 201, 401].map((it) => fixedInterval(3, it, 200)), [0, 3, 3, 6, 9]);
+});
+
+Deno.test("addresses within the page", () => {
+  const place = (hash: string) => {
+    const { view, id, tab } = parseRoute(hash);
+    return [view, id, tab];
+  };
+  assertEquals(place(""), ["home", "", ""]);
+  assertEquals(place("#/jobs/ftjob-1/log"), ["job", "ftjob-1", "log"]);
+  assertEquals(place("#/chat/ft%3Aorg%2Fllama%3Ax"), ["chat", "ft:org/llama:x", ""]);
+  assertEquals(place("#/chat/%E0%A4%A"), ["chat", "%E0%A4%A", ""]);
+  assertEquals(parseRoute("#/new?from=ftjob-1").query.get("from"), "ftjob-1");
+});
+
+Deno.test("options are read from the document", () => {
+  const options = new Map(readOptions(fakeDocument()).map((info) => [info.name, info]));
+  assert(!options.has("epochs"), "n_epochs says the same");
+  assertEquals(options.get("batch_size")!.type, "integer");
+  assertEquals(options.get("batch_size")!.fallback, "4");
+  assertEquals(options.get("rank")!.orWord, true);
+  assertEquals(options.get("rank")!.fallback, "a quarter of the model's width");
+  assertEquals(options.get("sample_prompt")!.type, "list");
+  assertEquals(options.get("scheduler")!.choices, ["cosine", "linear", "constant"]);
+  assertEquals(options.get("beta1")!.section, "Optimizer");
+});
