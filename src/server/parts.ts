@@ -51,10 +51,11 @@ export async function openParts(
     options,
     models,
     store,
-    materialize: (model) => saveCheckpoint(model, { options, store, log, storage, models }),
+    materialize: (model) =>
+      saveCheckpoint(model, { options, store, log, storage, models, room: retention }),
   });
   const retention = new Retention({ options, store, storage }, { onFault: tell });
-  const jobs = new JobQueue({ options, store, log, storage, models }, {
+  const jobs = new JobQueue({ options, store, log, storage, models, room: retention }, {
     // The memory of a model that answers is the job's to plan with.
     onStart: () => inference.unload(),
     onSuccess: (job) => retention.pruneFinished(job),
@@ -75,6 +76,7 @@ export async function openParts(
       models,
       inference,
       storage,
+      room: retention,
     },
     stop: async () => {
       await Promise.all([streams.close(), jobs.stop(), inference.stop()]);

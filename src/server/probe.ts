@@ -1,5 +1,6 @@
 /** Asks for the GPU in a process of its own: a driver that crashes takes no server with it. */
 import { GpuError, UserError } from "../gpu/errors.ts";
+import { denoProcess, GPU_ENVIRONMENT, type Leave } from "./deno_process.ts";
 import type { Device } from "./services.ts";
 
 /** What the process prints. */
@@ -8,12 +9,14 @@ export type ProbeResult = { readonly device: Device } | { readonly advice: reado
 /** Drivers that have not answered by then never will. */
 const TIMEOUT = 60_000;
 
-const PERMISSIONS = [
-  "--allow-env=DENO_WEBGPU_BACKEND,VK_DRIVER_FILES,VK_ICD_FILENAMES",
-  "--allow-sys=uid",
+const PROGRAM = new URL("./probe_process.ts", import.meta.url).href;
+
+const LEAVE: Leave = {
+  env: [...GPU_ENVIRONMENT, "VK_DRIVER_FILES", "VK_ICD_FILENAMES"],
+  sys: ["uid"],
   // What is installed, where there is no adapter and advice is wanted.
-  "--allow-read=/etc,/usr/share/vulkan,/.dockerenv,/run/.containerenv",
-];
+  read: ["/etc", "/usr/share/vulkan", "/.dockerenv", "/run/.containerenv"],
+};
 
 /** Throws a {@link GpuError} with what to install where there is no adapter, or none that works. */
 export async function probeDevice(): Promise<Device> {
@@ -35,14 +38,8 @@ export async function probeDevice(): Promise<Device> {
 }
 
 function startProbe(): Deno.ChildProcess {
-  const program = new URL("./probe_process.ts", import.meta.url).href;
   try {
-    return new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-prompt", ...PERMISSIONS, program],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    return denoProcess(PROGRAM, LEAVE).spawn();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
     throw new UserError(

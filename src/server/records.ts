@@ -57,8 +57,11 @@ export interface JobRecord {
   readonly options: Readonly<Record<string, unknown>>;
   readonly trainingFiles: readonly string[];
   readonly validationFiles: readonly string[];
-  /** Of the GPU's memory, as it was planned before the job was accepted. */
-  readonly plan: Pick<MemoryPlan, "plannedPeakBytes" | "byPurpose">;
+  /** As it was planned before the job was accepted. */
+  readonly plan: Pick<MemoryPlan, "plannedPeakBytes" | "byPurpose"> & {
+    /** Of the data folder, at most: checkpoints and the result. */
+    readonly diskBytes: number;
+  };
   readonly trainedTokens?: number;
   /** Name of the result among the models. */
   readonly resultModel?: string;

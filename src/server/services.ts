@@ -23,6 +23,7 @@ export interface Services {
   readonly models: Models;
   readonly inference: Inference;
   readonly storage: Storage;
+  readonly room: Room;
 }
 
 /** The GPU as a probe found it, in a process of its own: the server never opens one. */
@@ -130,8 +131,18 @@ export interface Inference {
   stop(): Promise<void>;
 }
 
+/** What keeps the data folder below its quota. */
+export interface Room {
+  /**
+   * Removes checkpoints of jobs that have ended, the oldest first, until so many bytes may be
+   * written. False where that is not enough.
+   */
+  makeRoom(bytes: number): Promise<boolean>;
+}
+
 /** The data folder. Paths are made of ids that the server gave, and of nothing else. */
 export interface Storage {
+  readonly path: string;
   readonly database: string;
   /** Where an uploaded file's bytes lie; `.jsonl`, `.txt` and the like by its name. */
   filePath(file: Pick<FileRecord, "id" | "filename">): string;
@@ -143,6 +154,8 @@ export interface Storage {
   free(): Promise<number>;
   /** Counts bytes just written (removed: less than 0) until the folder is measured again. */
   account(bytes: number): void;
+  /** Forgets what was measured: a process has written much. */
+  remeasure(): void;
 }
 
 /** Memory of a run before there is one, and whether it would fit. */

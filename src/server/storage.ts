@@ -20,7 +20,8 @@ export interface DataFolderOptions {
 }
 
 export class DataFolder implements Storage {
-  #measured?: Promise<{ readonly used: number; readonly diskLeft: number }>;
+  #walk: Promise<Measured> | undefined;
+  #measured: Measured | undefined;
   #measuredAt = 0;
   #accounted = 0;
 
@@ -71,30 +72,35 @@ export class DataFolder implements Storage {
     this.#accounted += bytes;
   }
 
+  remeasure(): void {
+    this.#measured = undefined;
+  }
+
   /** Gives the folder to the next server; the system does the same when this process ends. */
   close(): void {
     this.lock.close();
   }
 
   /** Those who ask while the folder is walked wait for the same walk. */
-  async #measure() {
-    if (!this.#measured || performance.now() - this.#measuredAt > FRESH_MS) {
-      this.#measuredAt = performance.now();
-      // What is accounted for while the walk goes on may be missing from it, and is kept.
-      const seen = this.#accounted;
-      this.#measured = Promise.all([folderBytes(this.path), statfs(this.path)])
-        .then(([used, { bavail, bsize }]) => {
-          this.#accounted -= seen;
-          return { used, diskLeft: bavail * bsize };
-        });
-    }
-    try {
-      return await this.#measured;
-    } catch (error) {
-      this.#measured = undefined;
-      throw error;
-    }
+  async #measure(): Promise<Measured> {
+    if (this.#walk) return await this.#walk;
+    if (this.#measured && performance.now() - this.#measuredAt < FRESH_MS) return this.#measured;
+    this.#measuredAt = performance.now();
+    // What is accounted for while the walk goes on may be missing from it, and is kept.
+    const seen = this.#accounted;
+    this.#walk = Promise.all([folderBytes(this.path), statfs(this.path)])
+      .then(([used, { bavail, bsize }]) => {
+        this.#accounted -= seen;
+        return this.#measured = { used, diskLeft: bavail * bsize };
+      })
+      .finally(() => this.#walk = undefined);
+    return await this.#walk;
   }
+}
+
+interface Measured {
+  readonly used: number;
+  readonly diskLeft: number;
 }
 
 /** Where the database of a data folder lies. */

@@ -133,7 +133,7 @@ serverTest(
         options: { optimizer: "lora" },
         trainingFiles: [],
         validationFiles: [],
-        plan: { plannedPeakBytes: 0, byPurpose: {} as never },
+        plan: { plannedPeakBytes: 0, byPurpose: {} as never, diskBytes: 0 },
         resultModel: "ft:tiny::1",
         resultFiles: [],
       });
@@ -189,7 +189,7 @@ serverTest(
         options: {},
         trainingFiles: [],
         validationFiles: [],
-        plan: { plannedPeakBytes: 1.2e6, byPurpose: {} as never },
+        plan: { plannedPeakBytes: 1.2e6, byPurpose: {} as never, diskBytes: 0 },
         resultFiles: [],
       });
       const full = await assertRejects(() => say(server), OpenAI.InternalServerError);

@@ -30,7 +30,7 @@ function insertJob(store: Store, id: string, change: Partial<JobRecord>): void {
     options: { optimizer: "q_galore_adamw8bit" },
     trainingFiles: [],
     validationFiles: [],
-    plan: { plannedPeakBytes: 0, byPurpose: {} as never },
+    plan: { plannedPeakBytes: 0, byPurpose: {} as never, diskBytes: 0 },
     resultFiles: [],
     ...change,
   });

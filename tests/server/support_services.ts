@@ -46,6 +46,9 @@ export function testServices(
     models: missing("models"),
     inference: missing("inference"),
     storage: missing("storage"),
+    room: {
+      makeRoom: async (bytes) => bytes <= await (parts.storage ?? storage).free(),
+    },
     ...parts,
     store,
     close: () => {

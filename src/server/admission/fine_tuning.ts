@@ -9,7 +9,7 @@ import type { ModelRecord } from "../services.ts";
 import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
 import { assertFiles } from "./files.ts";
 import { modelFacts } from "./model_facts.ts";
-import { planJob } from "./plan.ts";
+import { diskBytes, planJob } from "./plan.ts";
 
 /** Where the hyperparameters of a request stand. */
 const METHOD = "method.supervised.hyperparameters", DEPRECATED = "hyperparameters";
@@ -53,7 +53,10 @@ export async function admitFineTuning(
       options: { ...kept, seed },
       trainingFiles,
       validationFiles,
-      plan: planned.plan,
+      plan: {
+        ...planned.plan,
+        diskBytes: diskBytes(planned.disk, services.options.keepCheckpoints),
+      },
     },
   };
 }

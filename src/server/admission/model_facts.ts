@@ -1,6 +1,7 @@
 /** What a job's plan needs to know of a model, read from its files once. */
 import { join } from "@std/path";
 import { ByteTokenizer } from "../../data/byte_tokenizer.ts";
+import { denoProcess } from "../deno_process.ts";
 import type { LlamaConfig } from "../../model/config.ts";
 import type { Vocabulary } from "../../train/method.ts";
 import { ApiError } from "../api_error.ts";
@@ -58,16 +59,10 @@ async function ageOf(path: string): Promise<string> {
   return JSON.stringify([path, ...infos.map((info) => info && [info.mtime, info.size])]);
 }
 
+const PROGRAM = new URL("./model_facts_process.ts", import.meta.url).href;
+
 async function inspect({ path, name }: ModelRecord): Promise<Inspection> {
-  const program = new URL("./model_facts_process.ts", import.meta.url).href;
-  // A comma separates paths; two are one in a path.
-  const permission = `--allow-read=${path.replaceAll(",", ",,")}`;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "--cached-only", permission, program, path, name],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const child = denoProcess(PROGRAM, { read: [path] }, { args: [path, name] }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
   const { success, stdout, stderr, code, signal } = await child.output();
   clearTimeout(timer);

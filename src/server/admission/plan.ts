@@ -98,18 +98,26 @@ export function assertFitsMemory({ plan, limit, maxBufferSize, fits, alternative
  * fit. An ApiError 400 with the numbers.
  */
 export async function assertFitsDisk(
-  { disk: { checkpointBytes, resultBytes } }: PlannedJob,
-  { options: { keepCheckpoints }, storage }: Pick<Services, "options" | "storage">,
+  { disk }: PlannedJob,
+  { options: { keepCheckpoints }, storage, room }: Pick<Services, "options" | "storage" | "room">,
 ): Promise<void> {
-  const needed = checkpointBytes * (keepCheckpoints + 1) + resultBytes;
+  const { checkpointBytes, resultBytes } = disk, needed = diskBytes(disk, keepCheckpoints);
+  if (await room.makeRoom(needed)) return;
   const free = await storage.free();
-  if (needed <= free) return;
   throw new ApiError(400, {
     message: `this job needs ${gibibytes(needed)} of disk (${keepCheckpoints + 1} checkpoints of ` +
       `${gibibytes(checkpointBytes)} and a result of ${gibibytes(resultBytes)}), ` +
       `${gibibytes(free)} are free; delete files or models that are not needed`,
     code: "insufficient_storage",
   });
+}
+
+/** While a checkpoint is written, the oldest of those that are kept is still there. */
+export function diskBytes(
+  { checkpointBytes, resultBytes }: DiskPlan,
+  keepCheckpoints: number,
+): number {
+  return checkpointBytes * (keepCheckpoints + 1) + resultBytes;
 }
 
 const describe = (change: Alternative["change"]) =>

@@ -12,7 +12,7 @@ import { inApiTerms } from "../protocol/spelling.ts";
 import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
 import { assertFiles } from "./files.ts";
 import { BYTES, modelFacts } from "./model_facts.ts";
-import { planJob } from "./plan.ts";
+import { diskBytes, planJob } from "./plan.ts";
 
 /** The deepest published model of this family has 126: a plan goes over every layer. */
 const MOST_LAYERS = 128;
@@ -58,7 +58,10 @@ export async function admitPretraining(
       options: { ...kept, seed, model, tokenizer },
       trainingFiles,
       validationFiles,
-      plan: planned.plan,
+      plan: {
+        ...planned.plan,
+        diskBytes: diskBytes(planned.disk, services.options.keepCheckpoints),
+      },
     },
   };
 }

@@ -13,7 +13,7 @@ import { type FormFile, invalid, LAST_ANSWER, readForm } from "./form.ts";
 import { cleanFilename, endingOf, ENDINGS, type Purpose, PURPOSES, UNFINISHED } from "./kinds.ts";
 import { isDiskFull, openSink, type Sink } from "./sink.ts";
 
-export type FileServices = Pick<Services, "options" | "store" | "storage">;
+export type FileServices = Pick<Services, "options" | "store" | "storage" | "room">;
 
 export interface ReceiveOptions {
   /** Of silence, before the client is given up. */
@@ -79,7 +79,7 @@ async function refuseTooLarge(request: Request, services: FileServices): Promise
   const length = Number(request.headers.get("content-length") ?? 0);
   const limit = uploadLimit(services);
   if (length > limit + FORM_BYTES) throw tooLarge(limit);
-  if (length > await services.storage.free() + FORM_BYTES) throw await noRoom(services.storage);
+  if (!await services.room.makeRoom(length - FORM_BYTES)) throw await noRoom(services.storage);
 }
 
 async function save(

@@ -1,7 +1,7 @@
 /** A process that has one model on the GPU, as the server sees it. */
 import { ApiError } from "../api_error.ts";
 import { jsonLine, readJsonLines } from "../lines.ts";
-import { pathList } from "../path_list.ts";
+import { denoProcess, GPU_ENVIRONMENT } from "../deno_process.ts";
 import type { GenerationEvent, GenerationRequest, ModelRecord } from "../services.ts";
 import { type FaultKind, isLast, type Question, type Reply } from "./messages.ts";
 
@@ -172,22 +172,14 @@ function stalled(ms: number): ApiError {
   });
 }
 
+const PROGRAM = new URL("./worker.ts", import.meta.url).href;
+
 /** With no permission but to read the model, and what it takes to open the GPU. */
 function spawn({ path, adapter }: ModelRecord): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      "--cached-only",
-      `--allow-read=${pathList(adapter === undefined ? [path] : [path, adapter])}`,
-      // The choice of graphics interfaces, and what the machine has left where it is the GPU.
-      "--allow-env=DENO_WEBGPU_BACKEND",
-      "--allow-sys=systemMemoryInfo",
-      new URL("./worker.ts", import.meta.url).href,
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
+  return denoProcess(PROGRAM, {
+    read: adapter === undefined ? [path] : [path, adapter],
+    env: GPU_ENVIRONMENT,
+    // What the machine has left, where it is the GPU.
+    sys: ["systemMemoryInfo"],
+  }, { stdin: "piped", stderr: "inherit" }).spawn();
 }

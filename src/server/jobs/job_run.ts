@@ -3,8 +3,9 @@ import type { PreparationEvent, StepEvent, Summary } from "../../train/events.ts
 import { ApiError } from "../api_error.ts";
 import { newId } from "../ids.ts";
 import type { JobRecord } from "../records.ts";
-import type { EventLog, Models, Storage } from "../services.ts";
+import type { EventLog, Models, Room, Storage } from "../services.ts";
 import type { ServerOptions } from "../options.ts";
+import { folderBytes } from "../storage.ts";
 import type { Store } from "../store/store.ts";
 import type { FailureEvent, WorkerEvent } from "../worker/protocol.ts";
 import { forgetCheckpoints } from "./checkpoint_models.ts";
@@ -19,6 +20,7 @@ export interface QueueParts {
   readonly storage: Storage;
   readonly models: Pick<Models, "get">;
   readonly options: ServerOptions;
+  readonly room: Room;
 }
 
 /** Why a run is to end before its last step. */
@@ -31,6 +33,8 @@ export type Outcome =
   | { readonly type: "failed"; readonly code: string; readonly message: string }
   /** It ended without a word. */
   | { readonly type: "crashed"; readonly exit: Exit };
+
+type Refusal = Outcome & { readonly type: "failed" };
 
 /** A figure that is only an estimate is not written down at every step. */
 const ESTIMATE_INTERVAL_MS = 5000;
@@ -45,6 +49,7 @@ export class JobRun {
   #estimated = 0;
   #summary: Summary | undefined;
   #failure: FailureEvent | undefined;
+  #refusal: Refusal | undefined;
 
   constructor(readonly job: JobRecord, readonly parts: QueueParts) {}
 
@@ -79,13 +84,22 @@ export class JobRun {
     this.#summary = this.#failure = undefined;
     const task = await trainingTask(job, { ...parts, file: (id) => fileOf(parts.store, id) });
     if (this.#intent) return { type: "stopped", intent: this.#intent };
+    const missing = job.plan.diskBytes - await folderBytes(folder);
+    if (!await parts.room.makeRoom(missing)) return noRoom(missing, await parts.storage.free());
     this.#process = startTraining(task);
     for await (const event of this.#process.events) await this.#hear(event);
     const exit = await this.#process.exit;
     return this.#outcome(exit);
   }
 
+  /** Ends the run, for a reason of the server's own. */
+  #refuse(refusal: Refusal): void {
+    this.#refusal = refusal;
+    this.#process?.stop();
+  }
+
   #outcome(exit: Exit): Outcome {
+    if (this.#refusal && !this.#summary && this.#intent !== "cancel") return this.#refusal;
     if (this.#failure) return { ...this.#failure, type: "failed" };
     if (this.#summary) return { type: "succeeded", summary: this.#summary };
     if (this.#intent) return { type: "stopped", intent: this.#intent };
@@ -148,7 +162,16 @@ export class JobRun {
     });
     // An older one has given way to it.
     await forgetCheckpoints(job.id, parts);
+    parts.storage.remeasure();
+    if (!await parts.room.makeRoom(1)) this.#refuse(noRoom(1, 0));
   }
+}
+
+function noRoom(needed: number, free: number): Refusal {
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const message = `the data folder may take ${mebibytes(free)} more, the job needs ` +
+    `${mebibytes(needed)}: delete files or models, or raise --disk-quota, then resume the job`;
+  return { type: "failed", code: "disk_full", message };
 }
 
 /** Of the disk, or of SQLite about the disk. */

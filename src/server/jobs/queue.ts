@@ -8,6 +8,7 @@ import type { PreparationEvent } from "../../train/events.ts";
 import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../ids.ts";
 import { resultModelName } from "../protocol/job.ts";
+import { inApiTerms } from "../protocol/spelling.ts";
 import {
   type EventLevel,
   FINAL_STATUSES,
@@ -183,8 +184,8 @@ export class JobQueue implements Jobs {
       case "stopped":
         return this.#stopped(job, outcome.intent);
       case "failed":
-        if (outcome.code !== "disk_full") return this.#fail(job, outcome.code, outcome.message);
-        return this.#pauseFor(job, outcome.message);
+        if (outcome.code === "disk_full") return this.#pauseFor(job, this.#word(outcome.message));
+        return this.#fail(job, outcome.code, this.#word(outcome.message));
       case "crashed":
         return this.#crashed(job, outcome);
     }
@@ -238,6 +239,14 @@ export class JobQueue implements Jobs {
   #fail(job: JobRecord, code: string, text: string): void {
     const error = { code, message: text };
     this.#become(job, "failed", { error, finishedAt: now(), estimatedFinish: null }, text, "error");
+  }
+
+  /** A message of the library's as the API's clients know things: by ids and fields. */
+  #word(text: string): string {
+    const { storage } = this.parts;
+    return inApiTerms(
+      text.replaceAll(storage.path, "").replace(/\/(?:files|jobs)\/([\w-]+)/g, "$1"),
+    );
   }
 
   /** The state and the word of it are written together: who follows the job sees both or none. */

@@ -1,6 +1,5 @@
 /** A process that trains one job, as the server sees it. */
-import { fromFileUrl } from "@std/path";
-import { UserError } from "../../gpu/errors.ts";
+import { denoProcess, GPU_ENVIRONMENT } from "../deno_process.ts";
 import { jsonLine, readJsonLines } from "../lines.ts";
 import type { WorkerEvent } from "../worker/protocol.ts";
 import type { Task } from "./run_options.ts";
@@ -24,27 +23,19 @@ export interface TrainingProcess {
 
 export type StartTraining = (task: Task) => TrainingProcess;
 
-const PROGRAM = new URL("../worker/train.ts", import.meta.url);
+const PROGRAM = new URL("../worker/train.ts", import.meta.url).href;
 /** Of stderr, what is kept to explain a crash. */
 const LOG_CHARACTERS = 4000;
 
 /** Starts the process with leave to read what the task names and to write to its folder only. */
 export const startTraining: StartTraining = ({ reads, ...task }) => {
   const folder = String(task.options.output);
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-prompt",
-      "--cached-only",
-      `--allow-read=${pathList([folder, ...reads])}`,
-      `--allow-write=${pathList([folder])}`,
-      "--allow-sys=setPriority,systemMemoryInfo",
-      program(),
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const child = denoProcess(PROGRAM, {
+    read: [folder, ...reads],
+    write: [folder],
+    env: GPU_ENVIRONMENT,
+    sys: ["setPriority", "systemMemoryInfo"],
+  }, { stdin: "piped" }).spawn();
   const writer = child.stdin.getWriter();
   // A process that has ended hears nothing any more: its exit is what counts.
   const say = (value: unknown) => void writer.write(jsonLine(value)).catch(() => {});
@@ -66,18 +57,6 @@ export const startTraining: StartTraining = ({ reads, ...task }) => {
     },
   };
 };
-
-/** Where the code came from the network, Deno runs it from there. */
-function program(): string {
-  return PROGRAM.protocol === "file:" ? fromFileUrl(PROGRAM) : PROGRAM.href;
-}
-
-/** Deno parts paths by commas and knows no way to write one in a path. */
-function pathList(paths: readonly string[]): string {
-  const bad = paths.find((path) => path.includes(","));
-  if (bad) throw new UserError(`${bad}: a path with a comma cannot be allowed to a process`);
-  return paths.join(",");
-}
 
 async function lastOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";

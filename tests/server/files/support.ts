@@ -130,7 +130,7 @@ export function job(id: string, fields: Partial<JobRecord> = {}): JobRecord {
     options: {},
     trainingFiles: [],
     validationFiles: [],
-    plan: { plannedPeakBytes: 0, byPurpose: {} as JobRecord["plan"]["byPurpose"] },
+    plan: { plannedPeakBytes: 0, byPurpose: {} as JobRecord["plan"]["byPurpose"], diskBytes: 0 },
     resultFiles: [],
     ...fields,
   };

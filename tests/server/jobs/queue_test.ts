@@ -1,5 +1,5 @@
 /** The queue, with real training processes on the adapter that is there. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { ApiError } from "../../../src/server/api_error.ts";
 import type { Bench } from "./support.ts";
@@ -110,6 +110,28 @@ queueTest("a file that has changed is found before the GPU is taken", async (ben
   });
 });
 
+Deno.test({
+  name: "a job that the data folder has no room for waits for it, and says so",
+  fn: () =>
+    withQueue(async (bench) => {
+      const { queue, store } = bench;
+      const { id } = queue.create(bench.job());
+      const { reason } = await bench.until(id, "paused");
+      assertMatch(
+        reason!,
+        /^the data folder may take 0\.\d MiB more, the job needs 1\.0 MiB: delete/,
+      );
+      assertEquals(steps(bench, id), []);
+      const other = queue.create({ ...bench.job(), plan: { ...bench.job().plan, diskBytes: 1 } });
+      await bench.until(other.id, "paused");
+      // A checkpoint took the last of it: the job will go on from there.
+      assert(store.checkpoints.of(other.id).at(-1)!.step < 12, "it was paused before its end");
+      assertMatch(store.jobs.get(other.id)!.reason!, /^the data folder may take 0\.0 MiB more/);
+    }, { quota: 800_000 }),
+  sanitizeOps: false,
+  sanitizeResources: false,
+});
+
 queueTest("what comes too late is refused with the job's status", (bench) => {
   const { queue } = bench;
   const { id } = queue.create(bench.job({ steps: 2 }));
@@ -139,7 +161,7 @@ Deno.test({
         await bench.queue.stop();
         before = bench.store.events.lastStep(id);
         assertEquals(bench.store.jobs.get(id)!.status, "running");
-      }, root);
+      }, { root });
       assert(before < 12, "it was stopped before its end");
       await withQueue(async (bench) => {
         bench.queue.start();
@@ -148,7 +170,7 @@ Deno.test({
         const word =
           `The server had stopped; the job goes on from the checkpoint of step ${before}`;
         assert(bench.told(id).includes(word), bench.told(id).join("\n"));
-      }, root);
+      }, { root });
     } finally {
       await Deno.remove(root, { recursive: true });
     }

@@ -7,6 +7,7 @@ import { JobQueue } from "../../../src/server/jobs/queue.ts";
 import { serverOptions } from "../../../src/server/options.ts";
 import type { JobRecord, JobStatus } from "../../../src/server/records.ts";
 import type { NewJob } from "../../../src/server/services.ts";
+import { Retention } from "../../../src/server/retention.ts";
 import { DataFolder } from "../../../src/server/storage.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { TINY } from "../../train/support.ts";
@@ -30,16 +31,17 @@ export interface Bench {
 
 export async function withQueue(
   use: (bench: Bench) => void | Promise<void>,
-  root?: string,
+  { root, quota }: { readonly root?: string; readonly quota?: number } = {},
 ): Promise<void> {
   const folder = root ?? await Deno.makeTempDir();
   try {
-    const storage = await DataFolder.open(join(folder, "data"));
+    const storage = await DataFolder.open(join(folder, "data"), { quota });
     const store = Store.open(storage.database);
     const log = new StoredEventLog(store);
     const options = serverOptions.parse({ dataFolder: join(folder, "data"), gpuMemory: 4 });
     const models = { get: () => Promise.reject(new Error("no model is asked for")) };
-    const queue = new JobQueue({ store, log, storage, models, options });
+    const room = new Retention({ options, store, storage });
+    const queue = new JobQueue({ store, log, storage, models, options, room });
     try {
       await writeHfConfig(folder, TINY, "float32");
       await use(bench({ folder, storage, store, queue }));
@@ -83,7 +85,11 @@ function bench(parts: Pick<Bench, "folder" | "storage" | "store" | "queue">): Be
       },
       trainingFiles: [file.id],
       validationFiles: [],
-      plan: { plannedPeakBytes: 1, byPurpose: {} as NewJob["plan"]["byPurpose"] },
+      plan: {
+        plannedPeakBytes: 1,
+        byPurpose: {} as NewJob["plan"]["byPurpose"],
+        diskBytes: 2 ** 20,
+      },
     }),
     async until(id, ...statuses) {
       for (;;) {

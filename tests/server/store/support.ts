@@ -28,7 +28,7 @@ export function job(given: Partial<JobRecord> = {}): JobRecord {
     options: { steps: 10, lr: 1e-4 },
     trainingFiles: ["file-1"],
     validationFiles: [],
-    plan: { plannedPeakBytes: 1000, byPurpose: {} as JobRecord["plan"]["byPurpose"] },
+    plan: { plannedPeakBytes: 1000, byPurpose: {} as JobRecord["plan"]["byPurpose"], diskBytes: 0 },
     resultFiles: [],
     ...given,
   };
