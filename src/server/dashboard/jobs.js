@@ -69,7 +69,7 @@ export async function reloadJob(id) {
 /** @param {Job} job */
 export function keep(job) {
   // What was measured here of its pace.
-  const { step_seconds, seconds_left } = jobs.get(job.id) ?? {};
+  const { step_seconds, seconds_left } = jobs.get(job.id) ?? job;
   jobs.set(job.id, { ...job, step_seconds, seconds_left });
   changed();
   return job;

@@ -195,6 +195,7 @@ browserTest("everything with the keyboard alone", async () => {
     assert(page.url().endsWith("#/jobs/ftjob-paused/log"));
     await page.keyboard.press("Home");
     // Values of a chart are read by arrow keys.
+    await page.locator(".chart canvas").first().waitFor();
     await page.locator(".plot").first().focus();
     await page.keyboard.press("Home");
     await page.keyboard.press("ArrowRight");
@@ -204,7 +205,7 @@ browserTest("everything with the keyboard alone", async () => {
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").waitFor();
     await page.keyboard.press("Escape");
-    assertEquals(await page.getByRole("dialog").count(), 0);
+    await page.getByRole("dialog").waitFor({ state: "detached" });
     assertEquals(await focused(), "Cancel");
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Cancel the job" }).press("Enter");
