@@ -1,0 +1,30 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { withChatModel } from "../inference/support.ts";
+import { documented, PLANETS, run } from "./support.ts";
+
+const EXAMPLE = "examples/finetune_library.ts";
+
+Deno.test("examples: the library fine-tunes and talks", async () => {
+  await withChatModel({}, async (model) => {
+    const output = `${model}/run`;
+    const { code, out, err } = await run(await documented(EXAMPLE, [model, PLANETS, output]));
+    assertEquals(code, 0, out + err);
+    assertMatch(out, /^\d+ steps, \d+ MiB on /);
+    assertMatch(out, /^step 10: loss \d/m);
+    const [before, after] = [...out.matchAll(/^held out, step \d+: (.+)$/gm)].map(([, x]) => +x);
+    assert(after < before, out);
+    assertMatch(out, /\d+ tokens seen\nWhich planet is closest to the Sun\?\n./);
+  });
+});
+
+Deno.test("examples: what is wrong is said in a line", async () => {
+  const none = await run(await documented(EXAMPLE, []));
+  assertEquals(none.code, 2);
+  assertStringIncludes(none.err, "usage: ");
+  const folder = await Deno.makeTempDir();
+  const wrong = await run(await documented(EXAMPLE, [folder, PLANETS, `${folder}/run`]));
+  await Deno.remove(folder, { recursive: true });
+  assertEquals(wrong.code, 1);
+  assertStringIncludes(wrong.err, folder);
+  assert(!wrong.err.includes("    at "), wrong.err);
+});
