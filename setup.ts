@@ -1,6 +1,8 @@
 /**
  * Makes the machine able to run: finds an adapter, installs a driver on Debian as root, or says
- * exactly what to install. Plain Deno, so that it runs before anything else has been downloaded.
+ * exactly what to install. With `--browser` the same for the browser that the dashboard's tests
+ * drive, without which they are skipped. Plain Deno, so that it runs before anything else has been
+ * downloaded.
  *
  * @module
  */
@@ -12,6 +14,7 @@ import {
   type System,
 } from "./src/cli/system.ts";
 import { findAdapter } from "./src/gpu/adapter.ts";
+import { findBrowser } from "./tests/server/dashboard/find_browser.ts";
 
 /** The adapter's name, or null. */
 async function probe(): Promise<string | null> {
@@ -45,6 +48,12 @@ async function aptGet(...args: string[]): Promise<boolean> {
   }
 }
 
+/** False where it cannot be done here, or did not succeed. */
+async function install(system: System, packages: readonly string[]): Promise<boolean> {
+  return system.root && isDebian(system) && await aptGet("update") &&
+    await aptGet("install", "-y", "--no-install-recommends", ...packages);
+}
+
 async function setup(system: System): Promise<number> {
   const found = await probe();
   if (found) {
@@ -52,14 +61,10 @@ async function setup(system: System): Promise<number> {
     return 0;
   }
   console.error("setup: no WebGPU adapter");
-  if (system.root && isDebian(system)) {
-    const installed = await aptGet("update") &&
-      await aptGet("install", "-y", "--no-install-recommends", ...DEBIAN_PACKAGES);
-    const adapter = installed ? await probeAfresh() : null;
-    if (adapter) {
-      console.error(`setup: installed ${DEBIAN_PACKAGES.join(", ")}; found an adapter: ${adapter}`);
-      return 0;
-    }
+  const adapter = await install(system, DEBIAN_PACKAGES) ? await probeAfresh() : null;
+  if (adapter) {
+    console.error(`setup: installed ${DEBIAN_PACKAGES.join(", ")}; found an adapter: ${adapter}`);
+    return 0;
   }
   console.error("setup: this machine needs a graphics driver:");
   for (const line of driverAdvice(system)) console.error(`  ${line}`);
@@ -67,7 +72,23 @@ async function setup(system: System): Promise<number> {
   return 1;
 }
 
+/** `root` is where to look for it, for the test of this. */
+async function setupBrowser(system: System, root: string | undefined): Promise<void> {
+  let found = findBrowser(root);
+  if (!found && await install(system, ["chromium"])) found = findBrowser(root);
+  console.error(
+    found
+      ? `setup: found a browser: ${found}`
+      : "setup: no browser: the tests that need one will be skipped; install Chromium or Chrome " +
+        "to have them run (on Debian: apt-get install chromium)",
+  );
+}
+
 if (import.meta.main) {
+  if (Deno.args[0] === "--browser") {
+    await setupBrowser(inspectSystem(), Deno.args[1]);
+    Deno.exit(0);
+  }
   if (Deno.args[0] === "--probe") {
     const adapter = await probe();
     if (adapter) console.log(adapter);

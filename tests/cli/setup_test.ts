@@ -3,13 +3,38 @@ import { driverAdvice, inspectSystem, isDebian } from "../../src/cli/system.ts";
 
 const SETUP = new URL("../../setup.ts", import.meta.url);
 
-async function setup(env: Record<string, string>) {
+async function setup(env: Record<string, string>, ...args: string[]) {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", SETUP.href],
+    args: ["run", "-A", SETUP.href, ...args],
     env: { NO_COLOR: "1", XDG_RUNTIME_DIR: "/tmp", ...env },
   }).output();
   return { code, log: new TextDecoder().decode(stderr) };
 }
+
+/**
+ * Runs with a command in the place of `apt-get` that records its calls, and then does what is asked
+ * of it; returns the calls.
+ */
+async function withAptGet(
+  script: string,
+  use: (path: string, root: string) => Promise<void>,
+): Promise<string> {
+  const root = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${root}/calls`, "");
+    const text = `#!/bin/sh\necho "$@" >> ${root}/calls\n${script.replaceAll("$ROOT", root)}\n`;
+    await Deno.writeTextFile(`${root}/apt-get`, text, { mode: 0o755 });
+    await use(`${root}:${Deno.env.get("PATH")}`, root);
+    return await Deno.readTextFile(`${root}/calls`);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+/** Only there can the drivers be hidden by the environment, and something be installed. */
+const ignore = Deno.build.os !== "linux";
+const system = inspectSystem();
+const installs = system.root && isDebian(system);
 
 Deno.test("setup is content with the adapter there is", async () => {
   const { code, log } = await setup({});
@@ -19,31 +44,54 @@ Deno.test("setup is content with the adapter there is", async () => {
 
 Deno.test({
   name: "setup without an adapter installs on Debian as root, and says what to do elsewhere",
-  // Only there can the drivers be hidden by the environment.
-  ignore: Deno.build.os !== "linux",
+  ignore,
   fn: async () => {
-    const bin = await Deno.makeTempDir();
-    // In the place of the real one: records its calls and installs nothing.
-    await Deno.writeTextFile(`${bin}/apt-get`, `#!/bin/sh\necho "$@" >> ${bin}/calls\n`, {
-      mode: 0o755,
+    const calls = await withAptGet("", async (PATH) => {
+      const { code, log } = await setup({
+        DENO_WEBGPU_BACKEND: "vulkan",
+        VK_ICD_FILENAMES: "/nonexistent",
+        VK_DRIVER_FILES: "/nonexistent",
+        PATH,
+      });
+      for (const line of driverAdvice(system)) assertStringIncludes(log, line);
+      assertEquals(code, 1);
     });
-    await Deno.writeTextFile(`${bin}/calls`, "");
-    const { code, log } = await setup({
-      DENO_WEBGPU_BACKEND: "vulkan",
-      VK_ICD_FILENAMES: "/nonexistent",
-      VK_DRIVER_FILES: "/nonexistent",
-      PATH: `${bin}:${Deno.env.get("PATH")}`,
-    });
-    const calls = await Deno.readTextFile(`${bin}/calls`);
-    await Deno.remove(bin, { recursive: true });
-    const system = inspectSystem();
     assertEquals(
       calls,
-      system.root && isDebian(system)
-        ? "update\ninstall -y --no-install-recommends mesa-vulkan-drivers libvulkan1\n"
-        : "",
+      installs ? "update\ninstall -y --no-install-recommends mesa-vulkan-drivers libvulkan1\n" : "",
     );
-    for (const line of driverAdvice(system)) assertStringIncludes(log, line);
-    assertEquals(code, 1);
+  },
+});
+
+Deno.test({
+  name: "setup for a browser finds one, installs one, or says that its tests are skipped",
+  ignore,
+  fn: async () => {
+    const calls = installs ? "update\ninstall -y --no-install-recommends chromium\n" : "";
+    const skipped = "setup: no browser: the tests that need one will be skipped";
+    // There is nothing in the folder where it looks, and nothing comes.
+    const failed = await withAptGet("exit 0", async (PATH, root) => {
+      const { code, log } = await setup({ PATH }, "--browser", root);
+      assertStringIncludes(log, skipped);
+      assertEquals(code, 0);
+    });
+    assertEquals(failed, calls);
+    const broken = await withAptGet("exit 100", async (PATH, root) => {
+      const { code, log } = await setup({ PATH }, "--browser", root);
+      assertStringIncludes(log, skipped);
+      assertEquals(code, 0);
+    });
+    assertEquals(broken, calls.split(/(?<=\n)/)[0]);
+    const script = "mkdir -p $ROOT/usr/bin && touch $ROOT/usr/bin/chromium";
+    const installed = await withAptGet(script, async (PATH, root) => {
+      if (!installs) await Deno.mkdir(`${root}/usr/bin`, { recursive: true });
+      if (!installs) await Deno.writeTextFile(`${root}/usr/bin/chromium`, "");
+      for (let time = 0; time < 2; time++) {
+        const { code, log } = await setup({ PATH }, "--browser", root);
+        assertStringIncludes(log, `setup: found a browser: ${root}/usr/bin/chromium\n`);
+        assertEquals(code, 0);
+      }
+    });
+    assertEquals(installed, calls, "once");
   },
 });

@@ -1,22 +1,9 @@
 /** A real browser, and what every page of it is checked for. */
 import { type Browser, chromium, type Page } from "playwright-core";
-
-const PLACES = [
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-  "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
-];
+import { findBrowser } from "./find_browser.ts";
 
 /** Undefined where there is none: tests that need one are left out. */
-export const CHROMIUM = PLACES.find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
+export const CHROMIUM = findBrowser();
 
 const ARGUMENTS = [
   "--headless",
