@@ -46,6 +46,8 @@ async function instructData(
   vocabSize: number,
 ): Promise<FinetuneData> {
   const shared = await instructOptions(options, tokenizer, vocabSize);
+  // Which examples are held out is drawn: of a handful it may be none.
+  let noneHeldOut = options.evalShare === 0;
   return {
     kind: "instruct",
     async open(position, onPreparation) {
@@ -59,10 +61,19 @@ async function instructData(
       });
       const rows = options.batchSize * options.gradientAccumulation;
       const steps = options.steps ?? Math.ceil(options.epochs * batches.rowsPerEpoch / rows);
-      return { batches, ...stepsOf(options, steps), warnings: reportText(batches.report, options) };
+      const warnings = reportText(batches.report, options);
+      if (!shared.evalData && !noneHeldOut && batches.report.others === 0) {
+        noneHeldOut = true;
+        warnings.push(
+          `none of the ${batches.report.examples} examples fell into the share of ` +
+            `${options.evalShare} that is held out: nothing is evaluated (--eval-share holds out ` +
+            "more, --eval-data names others)",
+        );
+      }
+      return { batches, ...stepsOf(options, steps), warnings };
     },
     async openEvaluation() {
-      if (!shared.evalData && options.evalShare === 0) return undefined;
+      if (!shared.evalData && noneHeldOut) return undefined;
       return await InstructStream.open({ ...shared, split: "eval", repeat: false });
     },
   };

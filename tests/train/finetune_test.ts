@@ -157,6 +157,21 @@ trainingTest(
 );
 
 trainingTest(
+  "of a handful of examples none may be held out: that is said, and the run goes on",
+  () =>
+    withDesk(async ({ options }) => {
+      const change = { evalData: undefined, evalShare: 1e-6, steps: 2, optimizer: "adamw" };
+      const { events } = await runFinetuning(options("run", change));
+      const warnings = events.filter((event) => event.type === "warning");
+      assertEquals(warnings.map(({ message }) => message.split(":")[0]), [
+        "none of the 40 examples fell into the share of 0.000001 that is held out",
+      ]);
+      assertEquals(events.filter((event) => event.type === "eval"), []);
+      assertEquals((events.at(-1) as DoneEvent).interrupted, false);
+    }),
+);
+
+trainingTest(
   "what cannot be trained is refused before anything starts",
   () =>
     withDesk(async ({ options, folder }) => {

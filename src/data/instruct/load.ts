@@ -38,6 +38,8 @@ export async function loadExamples(
   for await (const example of examplesOf(listed)) {
     if (selects(example)) {
       keep(example, encodeExample(example, encoding), seqLen, store, report);
+    } else {
+      report.others++;
     }
     if (++read % PROGRESS_EVERY === 0) onProgress?.(progressOf(report));
   }

@@ -4,6 +4,8 @@ import { UserError } from "../../gpu/errors.ts";
 export interface InstructReport {
   /** Examples that are trained (or evaluated) on. */
   examples: number;
+  /** Examples of the other share: held out, or trained on where this is what is held out. */
+  others: number;
   /** Examples that are not, by reason. */
   readonly skipped: Record<SkipReason, number>;
   /** Examples of which the end was cut off. */
@@ -29,6 +31,7 @@ const REASONS: Record<SkipReason, string> = {
 export function emptyReport(): InstructReport {
   return {
     examples: 0,
+    others: 0,
     skipped: { noAnswer: 0, rewritten: 0, nothingLearned: 0, cutAway: 0 },
     truncated: 0,
     tokens: 0,

@@ -12,6 +12,7 @@ import { forgetCheckpoints } from "./checkpoint_models.ts";
 import { jobEvent } from "./job_events.ts";
 import { recoverJournal, untilFree } from "./recover_journal.ts";
 import { fileOf, trainingTask } from "./run_options.ts";
+import { inClientTerms } from "./wording.ts";
 import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
 
 export interface QueueParts {
@@ -84,6 +85,7 @@ export class JobRun {
     this.#summary = this.#failure = undefined;
     const task = await trainingTask(job, { ...parts, file: (id) => fileOf(parts.store, id) });
     if (this.#intent) return { type: "stopped", intent: this.#intent };
+    parts.storage.remeasure();
     const missing = job.plan.diskBytes - await folderBytes(folder);
     if (!await parts.room.makeRoom(missing)) return noRoom(missing, await parts.storage.free());
     this.#process = startTraining(task);
@@ -107,7 +109,7 @@ export class JobRun {
   }
 
   async #hear(event: WorkerEvent): Promise<void> {
-    const { job, parts: { log } } = this;
+    const { job, parts: { log, storage } } = this;
     switch (event.type) {
       case "preparation":
         this.preparation = event;
@@ -129,6 +131,9 @@ export class JobRun {
       case "eval":
         // It came with its step already.
         if (this.#lastStep?.step === event.step && this.#lastStep.eval_loss !== undefined) return;
+        break;
+      case "warning":
+        event = { ...event, message: inClientTerms(event.message, storage.path) };
         break;
       case "checkpoint":
         await this.#recordCheckpoint(event.step);
@@ -170,7 +175,7 @@ export class JobRun {
 function noRoom(needed: number, free: number): Refusal {
   const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   const message = `the data folder may take ${mebibytes(free)} more, the job needs ` +
-    `${mebibytes(needed)}: delete files or models, or raise --disk-quota, then resume the job`;
+    `${mebibytes(needed)}: delete files or models, or raise the quota, then resume the job`;
   return { type: "failed", code: "disk_full", message };
 }
 

@@ -8,7 +8,6 @@ import type { PreparationEvent } from "../../train/events.ts";
 import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../ids.ts";
 import { resultModelName } from "../protocol/job.ts";
-import { inApiTerms } from "../protocol/spelling.ts";
 import {
   type EventLevel,
   FINAL_STATUSES,
@@ -21,6 +20,7 @@ import type { JobPatch } from "../store/jobs.ts";
 import { type Intent, JobRun, type Outcome, type QueueParts } from "./job_run.ts";
 import { message } from "./job_events.ts";
 import { writeResultsFile } from "./results_file.ts";
+import { inClientTerms } from "./wording.ts";
 
 /** Sittings in a row that a job may crash in without a new checkpoint. */
 const FRUITLESS_CRASHES = 3;
@@ -178,14 +178,18 @@ export class JobQueue implements Jobs {
   }
 
   async #conclude(job: JobRecord, outcome: Outcome): Promise<void> {
+    const dataFolder = this.parts.storage.path;
     switch (outcome.type) {
       case "succeeded":
         return await this.#succeed(job, outcome.summary.tokens);
       case "stopped":
         return this.#stopped(job, outcome.intent);
       case "failed":
-        if (outcome.code === "disk_full") return this.#pauseFor(job, this.#word(outcome.message));
-        return this.#fail(job, outcome.code, this.#word(outcome.message));
+        if (outcome.code === "disk_full") {
+          // The hint below the message is for those who started the run themselves.
+          return this.#pauseFor(job, inClientTerms(outcome.message.split("\n")[0], dataFolder));
+        }
+        return this.#fail(job, outcome.code, inClientTerms(outcome.message, dataFolder));
       case "crashed":
         return this.#crashed(job, outcome);
     }
@@ -239,14 +243,6 @@ export class JobQueue implements Jobs {
   #fail(job: JobRecord, code: string, text: string): void {
     const error = { code, message: text };
     this.#become(job, "failed", { error, finishedAt: now(), estimatedFinish: null }, text, "error");
-  }
-
-  /** A message of the library's as the API's clients know things: by ids and fields. */
-  #word(text: string): string {
-    const { storage } = this.parts;
-    return inApiTerms(
-      text.replaceAll(storage.path, "").replace(/\/(?:files|jobs)\/([\w-]+)/g, "$1"),
-    );
   }
 
   /** The state and the word of it are written together: who follows the job sees both or none. */
