@@ -46,9 +46,11 @@ const BATCH_EVENTS = 200;
 const BATCH_BYTES = 64 * 1024;
 
 const encode = (text: string) => new TextEncoder().encode(text);
+// Neither ends with an empty line: some clients, OpenAI's for Python among them, take what comes
+// before one for an event even where it has no data.
 /** Clients that come back by themselves wait for so many milliseconds. */
-const GREETING = encode("retry: 2000\n\n");
-const HEARTBEAT = encode(": heartbeat\n\n");
+const GREETING = encode("retry: 2000\n");
+const HEARTBEAT = encode(": heartbeat\n");
 const DONE = encode("data: [DONE]\n\n");
 
 export class EventStreams {

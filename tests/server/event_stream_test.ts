@@ -1,5 +1,5 @@
 /** Live events: read by the official client, by a reader that sleeps, and by a hundred at once. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import OpenAI from "openai";
 import { createApp } from "../../src/server/app_base.ts";
@@ -322,6 +322,19 @@ Deno.test("silence is filled with heartbeats, which no client takes for events",
     setup.store.jobs.update("ftjob-1", { status: "failed" });
     await reader.toEnd();
     assertEquals(reader.ids, [1, undefined]);
+  }, { heartbeat: 10 }));
+
+Deno.test("no empty line but after data: to some clients anything before one is an event", () =>
+  withStreams(async ({ log, streams, store }) => {
+    const text = new Response(streams.open({ jobId: "ftjob-1", content: "metrics" })).text();
+    for (let seen = 1; seen <= 3; seen++) {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      log.append("ftjob-1", step(seen));
+    }
+    store.jobs.update("ftjob-1", { status: "failed" });
+    const blocks = (await text).trimEnd().split("\n\n");
+    assert(blocks.length >= 5 && blocks.join().includes(": heartbeat"), blocks.join("|"));
+    for (const block of blocks) assertMatch(block, /^data: ./m);
   }, { heartbeat: 10 }));
 
 Deno.test("when the server stops, streams end without [DONE]", () =>
