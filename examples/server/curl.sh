@@ -35,7 +35,7 @@ answer=$(api "$url/fine_tuning/jobs" --json @- <<JSON
 {
   "model": "$model",
   "training_file": "$file_id",
-  "hyperparameters": {"n_epochs": 1, "optimizer": "lora", "seq_len": 256, "eval_share": 0}
+  "hyperparameters": {"n_epochs": 1, "optimizer": "lora", "seq_len": 256}
 }
 JSON
 ) || { echo "$answer"; exit 1; }
