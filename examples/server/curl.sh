@@ -27,7 +27,8 @@ field() {
   printf '%b\n' "$text"
 }
 
-answer=$(api "$url/files" --form purpose=fine-tune --form "file=@$file") || { echo "$answer"; exit 1; }
+answer=$(api "$url/files" --form purpose=fine-tune --form "file=@$file") ||
+  { echo "$answer"; exit 1; }
 file_id=$(field id "$answer")
 echo "uploaded $file as $file_id"
 
@@ -35,7 +36,7 @@ answer=$(api "$url/fine_tuning/jobs" --json @- <<JSON
 {
   "model": "$model",
   "training_file": "$file_id",
-  "hyperparameters": {"n_epochs": 1, "optimizer": "lora", "seq_len": 256}
+  "hyperparameters": {"n_epochs": 3, "batch_size": 1, "optimizer": "lora", "seq_len": 256}
 }
 JSON
 ) || { echo "$answer"; exit 1; }

@@ -20,7 +20,7 @@ client = OpenAI(base_url=url, api_key=os.environ.get("OPENAI_API_KEY") or "none"
 with open(path, "rb") as data:
     file = client.files.create(file=data, purpose="fine-tune")
 # Beside OpenAI's own, every option of `finetune`, in snake case.
-hyperparameters = {"n_epochs": 1, "optimizer": "lora", "seq_len": 256}
+hyperparameters = {"n_epochs": 3, "batch_size": 1, "optimizer": "lora", "seq_len": 256}
 job = client.fine_tuning.jobs.create(
     model=model,
     training_file=file.id,
