@@ -44,6 +44,8 @@ interface Entry {
 /** Events read at a time, and bytes handed over at a time. */
 const BATCH_EVENTS = 200;
 const BATCH_BYTES = 64 * 1024;
+/** Between two rounds of writes to all streams: a hundred hear twice a second, a few at once. */
+const REST_PER_STREAM_MS = 5, LONGEST_REST_MS = 500;
 
 const encode = (text: string) => new TextEncoder().encode(text);
 // Neither ends with an empty line: some clients, OpenAI's for Python among them, take what comes
@@ -69,6 +71,7 @@ export class EventStreams {
   #timer: ReturnType<typeof setInterval> | undefined;
   #updating: Promise<void> | undefined;
   #stale = false;
+  readonly #ending = Promise.withResolvers<void>();
   #closed = false;
 
   constructor({ store, log, heartbeat = 15_000, recent = 1000 }: {
@@ -112,6 +115,7 @@ export class EventStreams {
   /** Ends every stream where it is: its client comes back for the rest. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ending.resolve();
     this.#unsubscribe();
     for (const stream of this.#streams) {
       this.#forget(stream);
@@ -221,7 +225,17 @@ export class EventStreams {
       if (this.#closed) return;
       this.#readRecent(last);
       this.#wake();
+      // Every write to a client takes time from training: the more there are, the more each holds.
+      await this.#rest(Math.min(LONGEST_REST_MS, REST_PER_STREAM_MS * this.#streams.size));
     }
+  }
+
+  /** Ends early when the streams are closed. */
+  async #rest(ms: number): Promise<void> {
+    const rested = Promise.withResolvers<void>();
+    const timer = setTimeout(rested.resolve, ms);
+    await Promise.race([rested.promise, this.#ending.promise]);
+    clearTimeout(timer);
   }
 
   #readRecent(last: number): void {

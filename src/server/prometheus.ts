@@ -25,7 +25,7 @@ const JOB_GAUGES = {
   gpu_peak_bytes: ["gpu_peak_bytes", "Most bytes of GPU memory that were allocated"],
 } as const;
 
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const SECONDS = [0.005, 0.025, 0.1, 0.25, 1, 5];
 
 /**
  * Series are bounded: jobs are told of while they run, requests by the pattern of their route.

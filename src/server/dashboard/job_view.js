@@ -127,7 +127,7 @@ export function createJobView(id) {
 
   async function load() {
     const [metrics, events] = await Promise.all([
-      request(`${pathOf(id)}/metrics?max_points=2000`),
+      request(`${pathOf(id)}/metrics?max_points=1000`),
       log.load(),
       reloadJob(id),
       loadCheckpoints(),

@@ -79,7 +79,7 @@ export class JobRun {
     const { job, parts } = this, folder = parts.storage.jobFolder(job.id);
     await Deno.mkdir(folder, { recursive: true });
     await untilFree(folder, () => this.#intent !== undefined);
-    await recoverJournal(folder, (event) => this.#hear(event));
+    await recoverJournal(folder, (event) => this.#hear(event), () => parts.store.sync());
     // What was recovered is over: whether this run ends well is for this run to say.
     this.#totalSteps = 0;
     this.#summary = this.#failure = undefined;

@@ -19,10 +19,14 @@ export async function untilFree(folder: string, stopped: () => boolean): Promise
   }
 }
 
-/** Hands on every event that the folder's journal holds, and empties it. */
+/**
+ * Hands on every event that the folder's journal holds, and empties it once `kept` resolves: a power
+ * cut takes neither.
+ */
 export async function recoverJournal(
   folder: string,
   handle: (event: WorkerEvent) => Promise<void>,
+  kept: () => Promise<void>,
 ): Promise<void> {
   const path = join(folder, JOURNAL_FILE);
   let file: Deno.FsFile;
@@ -37,5 +41,6 @@ export async function recoverJournal(
     await handle(event);
     if (++count % BATCH === 0) await new Promise((resolve) => setTimeout(resolve));
   }
+  await kept();
   await Deno.remove(path);
 }

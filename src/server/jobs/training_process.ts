@@ -34,7 +34,7 @@ export const startTraining: StartTraining = ({ reads, ...task }) => {
     read: [folder, ...reads],
     write: [folder],
     env: GPU_ENVIRONMENT,
-    sys: ["setPriority", "systemMemoryInfo"],
+    sys: ["systemMemoryInfo"],
   }, { stdin: "piped" }).spawn();
   const writer = child.stdin.getWriter();
   // A process that has ended hears nothing any more: its exit is what counts.

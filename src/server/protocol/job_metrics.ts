@@ -32,7 +32,7 @@ export const jobMetricsSchema = z.object({
 export type JobMetrics = z.output<typeof jobMetricsSchema>;
 
 export const jobMetricsQuery = z.object({
-  max_points: z.coerce.number().int().min(2).max(5000).default(2000).openapi({
+  max_points: z.coerce.number().int().min(2).max(5000).default(500).openapi({
     description: "Steps of a longer run are thinned to about so many; evaluations and refreshes " +
       "are all there",
   }),

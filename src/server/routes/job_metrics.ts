@@ -5,9 +5,28 @@ import { jobMetrics, jobMetricsQuery, jobMetricsSchema } from "../protocol/job_m
 import type { Services } from "../services.ts";
 import { answer, findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
 
+/** Answers that are kept: of jobs that somebody looks at. */
+const KEPT = 16;
+
+/** Texts that hold until something new is told: many look at the same curves. */
+class LatestTexts {
+  readonly #texts = new Map<string, { readonly seq: number; readonly text: string }>();
+
+  get(key: string, seq: number, make: () => string): string {
+    const known = this.#texts.get(key);
+    if (known?.seq === seq) return known.text;
+    const text = make();
+    this.#texts.delete(key);
+    this.#texts.set(key, { seq, text });
+    // The first is the one that was made the longest ago.
+    if (this.#texts.size > KEPT) this.#texts.delete(this.#texts.keys().next().value!);
+    return text;
+  }
+}
+
 export function jobMetricsRoutes(services: Services, of: JobKindRoutes): OpenAPIHono {
   const { path, tag, operation } = of;
-  const app = createApp();
+  const app = createApp(), cache = new LatestTexts();
   app.openapi(
     createRoute({
       method: "get",
@@ -21,7 +40,13 @@ export function jobMetricsRoutes(services: Services, of: JobKindRoutes): OpenAPI
     (context) => {
       const { id } = findJob(services, of, context.req.valid("param").id);
       const { max_points } = context.req.valid("query");
-      return context.json(jobMetrics(services.store, id, max_points), 200);
+      const { store } = services;
+      const body = cache.get(
+        `${id} ${max_points}`,
+        store.events.lastSeq(),
+        () => JSON.stringify(jobMetrics(store, id, max_points)),
+      );
+      return context.body(body, 200, { "content-type": "application/json" }) as never;
     },
   );
   return app;

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { setPriority } from "node:os";
 import { join } from "@std/path";
 import {
   finetuneOptions,
@@ -27,9 +26,6 @@ import {
   type TrainingTask,
   type WorkerEvent,
 } from "./protocol.ts";
-
-/** Below the server, which must answer while every core computes. */
-const NICENESS = 10;
 
 async function saveCheckpoint({ kind, options }: TrainingTask): Promise<void> {
   const gpu = await Gpu.open();
@@ -95,7 +91,6 @@ function failureOf(error: unknown): FailureEvent {
 }
 
 if (import.meta.main) {
-  setPriority(NICENESS);
   // A Ctrl-C in the server's terminal reaches this process too: the server tells what to do.
   Deno.addSignalListener("SIGINT", () => {});
   const controller = new AbortController();
