@@ -16,6 +16,8 @@ export interface RunState {
   readonly loss: number;
   /** On what is held out, before the first step, where it was evaluated. */
   readonly first_eval_loss?: number;
+  /** What a stop cut short after this step: the evaluation and the samples, or these alone. */
+  readonly due?: "evaluation" | "samples";
   /** The lazy rule's records, by parameter. */
   readonly lazy: Readonly<Record<string, LazyRefresh>>;
   /** Where the next batch begins. */

@@ -71,6 +71,7 @@ export class Trainer {
   #firstLoss: number | undefined;
   #lastCheckpoint: string | undefined;
   #savedStep = 0;
+  #due: RunState["due"];
   #tokensHere = 0;
   #secondsHere = 0;
 
@@ -163,8 +164,8 @@ export class Trainer {
     for (const message of this.warnings) yield { type: "warning", message };
     using metrics = await Metrics.open(options.output, this.#step);
     if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst(signal);
+    let evaluation = yield* this.#makeUp(signal);
     this.#lastRead = performance.now();
-    let evaluation: Evaluation | undefined;
 
     while (this.#step < steps && !signal?.aborted) {
       await this.#submitStep();
@@ -179,8 +180,7 @@ export class Trainer {
 
     // A run resumed at its last step has not been through the loop.
     if (this.#step === steps) evaluation ??= yield* this.#tellEvaluation(signal);
-    // One that was stopped in its last evaluation makes up for that when it is resumed.
-    const interrupted = this.#step < steps || (!!signal?.aborted && !evaluation);
+    const interrupted = this.#step < steps || this.#due !== undefined;
     if (interrupted) {
       yield* this.#report(metrics, false);
       yield* this.#save();
@@ -207,9 +207,25 @@ export class Trainer {
     return evaluation;
   }
 
-  #samples(signal?: AbortSignal): AsyncGenerator<TrainingEvent> {
+  async *#samples(signal?: AbortSignal): AsyncGenerator<TrainingEvent> {
     const { gpu, recipe, training, prompts } = this;
-    return writeSamples(gpu, recipe, training, { prompts, step: this.#step, signal });
+    let written = 0;
+    for await (
+      const sample of writeSamples(gpu, recipe, training, { prompts, step: this.#step, signal })
+    ) {
+      written++;
+      yield sample;
+    }
+    if (written < prompts.length) this.#due ??= "samples";
+  }
+
+  /** What a stop cut short before the checkpoint that the run goes on from. */
+  async *#makeUp(signal?: AbortSignal): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
+    const due = this.#due;
+    this.#due = undefined;
+    const evaluation = due === "evaluation" ? yield* this.#tellEvaluation(signal) : undefined;
+    if (due) yield* this.#samples(signal);
+    return evaluation;
   }
 
   /** Waits for the submitted steps and tells of them, with an evaluation after the last if asked. */
@@ -315,8 +331,9 @@ export class Trainer {
         signal,
       );
     } catch (error) {
-      if (signal?.aborted) return undefined;
-      throw error;
+      if (!signal?.aborted) throw error;
+      this.#due = "evaluation";
+      return undefined;
     }
   }
 
@@ -330,6 +347,7 @@ export class Trainer {
       loss: this.#lastLoss,
       lazy: training.optimizer.lazyStates(),
       first_eval_loss: this.#firstLoss,
+      due: this.#due,
       data: this.data.batches.position(),
       config,
       shape,
@@ -349,6 +367,7 @@ export class Trainer {
     this.#tokens = state.tokens;
     this.#lastLoss = state.loss;
     this.#firstLoss = state.first_eval_loss;
+    this.#due = state.due;
     this.#lastCheckpoint = checkpoint.path;
     this.#savedStep = state.step;
   }

@@ -17,7 +17,12 @@ interface Told {
   readonly id: string;
   readonly type: string;
   readonly message: string;
-  readonly data: { readonly step?: number; readonly train_loss?: number; readonly kind?: string };
+  readonly data: {
+    readonly step?: number;
+    readonly train_loss?: number;
+    readonly valid_loss?: number;
+    readonly kind?: string;
+  };
 }
 
 /** What a client that follows the job and reconnects has seen, over all lives of the server. */
@@ -136,6 +141,8 @@ Deno.test({
           .map(({ data }) => data.step!);
       const every = (gap: number) => Array.from({ length: STEPS / gap }, (_, i) => gap * (i + 1));
       assertEquals(of("sample"), every(10));
+      const evaluated = seen.filter(({ data }) => data.valid_loss !== undefined);
+      assertEquals(evaluated.map(({ data }) => data.step), every(10));
       // Those of a server's end are beside them.
       assertEquals(of("checkpoint").filter((step) => step % 5 === 0), every(5));
       const restarts = seen.filter(({ message }) => message.startsWith("The server had stopped"));

@@ -4,7 +4,7 @@ import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
-import type { SampleEvent, StepEvent } from "../../src/train/events.ts";
+import type { DoneEvent, SampleEvent, StepEvent, TrainingEvent } from "../../src/train/events.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const PROMPTS = ["First Citizen:", "We are"];
@@ -45,6 +45,27 @@ trainingTest(
       } finally {
         gpu.close();
       }
+    }),
+);
+
+trainingTest(
+  "samples that a stop cut short are written after the resume, and the run ends then",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const run = options("run", {
+        steps: 4,
+        evalEvery: 2,
+        samplePrompt: PROMPTS,
+        sampleTokens: 4,
+      });
+      const told = (all: readonly TrainingEvent[]) =>
+        all.flatMap((event) => event.type === "sample" ? [[event.step, event.prompt]] : []);
+      const first = await runTraining(run, { untilSample: 3 });
+      assertEquals(told(first.events), [[2, PROMPTS[0]], [2, PROMPTS[1]], [4, PROMPTS[0]]]);
+      assertEquals((first.events.at(-1) as DoneEvent).interrupted, true);
+      const second = await runTraining({ ...run, resume: "auto" });
+      assertEquals(told(second.events), [[4, PROMPTS[0]], [4, PROMPTS[1]]]);
+      assertEquals((second.events.at(-1) as DoneEvent).interrupted, false);
     }),
 );
 

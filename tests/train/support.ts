@@ -73,19 +73,25 @@ export interface Ran {
   readonly account: { live: number; peak: number };
 }
 
-/** Pre-trains to the end, or to the step that `until` names, on a device of its own. */
-export function runTraining(options: PretrainOptions, limit?: { until?: number }): Promise<Ran> {
+/** Where a run is stopped: at a step, or at a sample by its number. */
+interface Limit {
+  readonly until?: number;
+  readonly untilSample?: number;
+}
+
+/** Pre-trains to the end, or to the limit, on a device of its own. */
+export function runTraining(options: PretrainOptions, limit?: Limit): Promise<Ran> {
   return runTrainer((gpu) => Trainer.create(gpu, options), limit);
 }
 
 /** The same for fine-tuning. */
-export function runFinetuning(options: FinetuneOptions, limit?: { until?: number }): Promise<Ran> {
+export function runFinetuning(options: FinetuneOptions, limit?: Limit): Promise<Ran> {
   return runTrainer((gpu) => Trainer.finetune(gpu, options), limit);
 }
 
 async function runTrainer(
   create: (gpu: Gpu) => Promise<Trainer>,
-  { until }: { until?: number } = {},
+  { until, untilSample }: Limit = {},
 ): Promise<Ran> {
   const gpu = await Gpu.open();
   const controller = new AbortController();
@@ -96,6 +102,8 @@ async function runTrainer(
     for await (const event of trainer.run({ signal: controller.signal })) {
       events.push(event);
       if (event.type === "step" && event.step === until) controller.abort();
+      const samples = events.filter(({ type }) => type === "sample").length;
+      if (samples === untilSample) controller.abort();
     }
     return { events, account: { live: gpu.account.live, peak: gpu.account.peak } };
   } finally {

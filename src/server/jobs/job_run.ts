@@ -129,8 +129,7 @@ export class JobRun {
         this.#estimate(event);
         break;
       case "eval":
-        // It came with its step already.
-        if (this.#lastStep?.step === event.step && this.#lastStep.eval_loss !== undefined) return;
+        if (this.#hasEvaluation(event.step)) return;
         break;
       case "warning":
         event = { ...event, message: inClientTerms(event.message, storage.path) };
@@ -141,6 +140,12 @@ export class JobRun {
     }
     const told = jobEvent(event, this.#totalSteps);
     if (told) log.append(job.id, told);
+  }
+
+  /** It comes with its step, unless that was told before a stop cut the evaluation short. */
+  #hasEvaluation(step: number): boolean {
+    const latest = this.parts.store.events.latest(this.job.id);
+    return latest?.step === step && latest.data.valid_loss !== undefined;
   }
 
   #estimate({ step, step_ms }: StepEvent): void {
