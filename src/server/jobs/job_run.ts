@@ -84,10 +84,11 @@ export class JobRun {
     this.#totalSteps = 0;
     this.#summary = this.#failure = undefined;
     const task = await trainingTask(job, { ...parts, file: (id) => fileOf(parts.store, id) });
-    if (this.#intent) return { type: "stopped", intent: this.#intent };
     parts.storage.remeasure();
     const missing = job.plan.diskBytes - await folderBytes(folder);
     if (!await parts.room.makeRoom(missing)) return noRoom(missing, await parts.storage.free());
+    // Nothing is awaited between this look and the process that the intent would be told to.
+    if (this.#intent) return { type: "stopped", intent: this.#intent };
     this.#process = startTraining(task);
     for await (const event of this.#process.events) await this.#hear(event);
     const exit = await this.#process.exit;
