@@ -8,7 +8,7 @@ import OpenAI, { toFile } from "openai";
 import { randomStream } from "../../src/inference/sampling.ts";
 import { makeFolders, startServer, type TestServer } from "./support.ts";
 
-const KILLS = Number(Deno.env.get("KILLS") ?? 3);
+const KILLS = Number(Deno.env.get("KILLS") ?? 2);
 const SEED = Number(Deno.env.get("SEED") ?? 1);
 const STEPS = 20 + 10 * KILLS;
 const TEXT = new URL("../../examples/data/tinyshakespeare.txt", import.meta.url);

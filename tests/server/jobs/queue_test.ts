@@ -9,7 +9,10 @@ function queueTest(name: string, use: (bench: Bench) => void | Promise<void>): v
   Deno.test({ name, fn: () => withQueue(use), sanitizeOps: false, sanitizeResources: false });
 }
 
-const steps = ({ store }: Bench, id: string) => store.events.metrics(id).map(({ step }) => step);
+/** Not of evaluations that a pause cut short, which are told by themselves. */
+const steps = ({ store }: Bench, id: string) =>
+  store.events.metrics(id).filter(({ data }) => data.train_loss !== undefined)
+    .map(({ step }) => step);
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
 
 function weights({ storage }: Bench, id: string): Promise<Uint8Array> {
