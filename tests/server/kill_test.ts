@@ -10,7 +10,7 @@ import { makeFolders, startServer, type TestServer } from "./support.ts";
 
 const KILLS = Number(Deno.env.get("KILLS") ?? 2);
 const SEED = Number(Deno.env.get("SEED") ?? 1);
-const STEPS = 20 + 10 * KILLS;
+const STEPS = 10 + 10 * KILLS;
 const TEXT = new URL("../../examples/data/tinyshakespeare.txt", import.meta.url);
 
 interface Told {
@@ -59,7 +59,7 @@ async function createJob({ client }: TestServer): Promise<string> {
         update_proj_gap: 7,
         save_every: 5,
         eval_every: 10,
-        eval_share: 0.02,
+        eval_share: 0.005,
         sample_prompt: ["We are"],
         sample_tokens: 8,
       },
