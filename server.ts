@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { createServer } from "./src/server/app.ts";
+export { createServer } from "./src/server/http/app.ts";
 export { type ServerOptions, serverOptions } from "./src/server/options.ts";
 export { serve } from "./src/server/serve.ts";
 

@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { UserError } from "../gpu/errors.ts";
 import { serverOptions } from "../server/options.ts";
-import type { KeyRecord } from "../server/records.ts";
-import { makeDataFolder } from "../server/storage.ts";
+import type { KeyRecord } from "../server/store/records.ts";
+import { makeDataFolder } from "../server/storage/data_folder.ts";
 import type { Keys } from "../server/store/keys.ts";
 import { Store } from "../server/store/store.ts";
 import { defineOptions } from "../train/options_schema.ts";

@@ -1,17 +1,17 @@
 /** The real parts of the server, put together; and taken apart in the order that loses nothing. */
-import { EventStreams } from "./event_stream.ts";
-import { StoredEventLog } from "./event_log.ts";
+import { EventStreams } from "./events/event_stream.ts";
+import { StoredEventLog } from "./events/event_log.ts";
 import { saveCheckpoint } from "./jobs/checkpoint_models.ts";
 import { JobQueue } from "./jobs/queue.ts";
 import { InferenceHost } from "./inference/host.ts";
-import { checkExposure } from "./exposure.ts";
-import { ModelFolder } from "./models.ts";
+import { checkExposure } from "./http/exposure.ts";
+import { ModelFolder } from "./models/model_folder.ts";
 import type { ServerOptions } from "./options.ts";
-import { probeDevice } from "./probe.ts";
-import { ServerMetrics } from "./prometheus.ts";
-import { Retention } from "./retention.ts";
+import { probeDevice } from "./processes/probe.ts";
+import { ServerMetrics } from "./http/prometheus.ts";
+import { Retention } from "./storage/retention.ts";
 import type { Services } from "./services.ts";
-import { DataFolder } from "./storage.ts";
+import { DataFolder } from "./storage/data_folder.ts";
 import { Store } from "./store/store.ts";
 
 const GIB = 2 ** 30;

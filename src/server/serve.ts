@@ -1,7 +1,7 @@
 /** The server from its start to its end: folders, parts, a port, and all of it back again. */
 import { UserError } from "../gpu/errors.ts";
-import { createServer } from "./app.ts";
-import { checkOrigins } from "./exposure.ts";
+import { createServer } from "./http/app.ts";
+import { checkOrigins } from "./http/exposure.ts";
 import type { ServerOptions } from "./options.ts";
 import { openParts } from "./parts.ts";
 

@@ -7,9 +7,9 @@
 import type { Machine } from "../kernels/machine.ts";
 import type { MemoryPlan } from "../train/plan.ts";
 import type { ServerOptions } from "./options.ts";
-import type { EventStreams } from "./event_stream.ts";
-import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./records.ts";
-import type { ServerMetrics } from "./prometheus.ts";
+import type { EventStreams } from "./events/event_stream.ts";
+import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./store/records.ts";
+import type { ServerMetrics } from "./http/prometheus.ts";
 import type { Store } from "./store/store.ts";
 
 export interface Services {

@@ -2,10 +2,10 @@
  * Services for routes that are called without a server: a real store and its
  * log, and parts that fail when they are asked for anything.
  */
-import { StoredEventLog } from "../../src/server/event_log.ts";
-import { EventStreams } from "../../src/server/event_stream.ts";
+import { StoredEventLog } from "../../src/server/events/event_log.ts";
+import { EventStreams } from "../../src/server/events/event_stream.ts";
 import { serverOptions } from "../../src/server/options.ts";
-import { ServerMetrics } from "../../src/server/prometheus.ts";
+import { ServerMetrics } from "../../src/server/http/prometheus.ts";
 import type { Services } from "../../src/server/services.ts";
 import { Store } from "../../src/server/store/store.ts";
 

@@ -1,5 +1,5 @@
 /** Whether the files that a job names can be trained on. */
-import { ApiError, notFound } from "../api_error.ts";
+import { ApiError, notFound } from "../protocol/api_error.ts";
 import type { Purpose } from "../files/kinds.ts";
 import type { Services } from "../services.ts";
 

@@ -1,10 +1,10 @@
 /** What a job's plan needs to know of a model, read from its files once. */
 import { join } from "@std/path";
 import { ByteTokenizer } from "../../data/byte_tokenizer.ts";
-import { denoProcess } from "../deno_process.ts";
+import { denoProcess } from "../processes/deno_process.ts";
 import type { LlamaConfig } from "../../model/config.ts";
 import type { Vocabulary } from "../../train/method.ts";
-import { ApiError } from "../api_error.ts";
+import { ApiError } from "../protocol/api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import { inApiTerms } from "../protocol/spelling.ts";
 

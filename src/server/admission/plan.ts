@@ -4,7 +4,7 @@ import type { TrainingShape } from "../../train/build.ts";
 import { type DiskPlan, planDisk } from "../../train/disk.ts";
 import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
 import { planMemory, smallerAlternatives } from "../../train/plan.ts";
-import { ApiError } from "../api_error.ts";
+import { ApiError } from "../protocol/api_error.ts";
 import { flagsAsFields } from "../protocol/spelling.ts";
 import type { JobPlan, Services } from "../services.ts";
 

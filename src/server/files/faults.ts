@@ -1,6 +1,6 @@
 /** What is wrong with a file, told together: the first places, and how many there are. */
 import { UserError } from "../../gpu/errors.ts";
-import { ApiError } from "../api_error.ts";
+import { ApiError } from "../protocol/api_error.ts";
 
 const SHOWN = 10;
 

@@ -2,10 +2,10 @@
 import { dirname } from "@std/path";
 import { formatBytes } from "../../cli/format.ts";
 import { syncFolder } from "../../formats/atomic.ts";
-import { ApiError } from "../api_error.ts";
-import { newId } from "../ids.ts";
+import { ApiError } from "../protocol/api_error.ts";
+import { newId } from "../store/ids.ts";
 import { EXPIRY } from "../protocol/file.ts";
-import type { FileRecord } from "../records.ts";
+import type { FileRecord } from "../store/records.ts";
 import type { Services, Storage } from "../services.ts";
 import { checkFile } from "./check.ts";
 import { invalidFile } from "./faults.ts";

@@ -1,5 +1,5 @@
 /** The end of a file. */
-import type { FileRecord } from "../records.ts";
+import type { FileRecord } from "../store/records.ts";
 import type { Services } from "../services.ts";
 
 /** First its record, then its bytes: what a crash leaves between them, the next start removes. */

@@ -1,7 +1,7 @@
 /** A process that has one model on the GPU, as the server sees it. */
-import { ApiError } from "../api_error.ts";
-import { jsonLine, readJsonLines } from "../lines.ts";
-import { denoProcess, GPU_ENVIRONMENT } from "../deno_process.ts";
+import { ApiError } from "../protocol/api_error.ts";
+import { jsonLine, readJsonLines } from "../processes/lines.ts";
+import { denoProcess, GPU_ENVIRONMENT } from "../processes/deno_process.ts";
 import type { GenerationEvent, GenerationRequest, ModelRecord } from "../services.ts";
 import { type FaultKind, isLast, type Question, type Reply } from "./messages.ts";
 

@@ -14,7 +14,7 @@ import { complete } from "../../inference/complete.ts";
 import type { Answer } from "../../inference/continuation.ts";
 import { LlamaForCausalLM } from "../../inference/llama_for_causal_lm.ts";
 import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
-import { jsonLine, readJsonLines } from "../lines.ts";
+import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import type { GenerationRequest } from "../services.ts";
 import { type FaultKind, type Question, type Reply } from "./messages.ts";
 import { Permits } from "./permits.ts";

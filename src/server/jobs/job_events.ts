@@ -1,6 +1,6 @@
 /** What a run tells, as events of its job: in words for people, in data for charts. */
 import type { PlanEvent, StepEvent, TrainingEvent } from "../../train/events.ts";
-import type { NewEvent } from "../records.ts";
+import type { NewEvent } from "../store/records.ts";
 
 const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 

@@ -1,11 +1,11 @@
 /** One sitting of a job: its process from start to end, and all that it tells. */
 import type { PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
-import { ApiError } from "../api_error.ts";
-import { newId } from "../ids.ts";
-import type { JobRecord } from "../records.ts";
+import { ApiError } from "../protocol/api_error.ts";
+import { newId } from "../store/ids.ts";
+import type { JobRecord } from "../store/records.ts";
 import type { EventLog, Models, Room, Storage } from "../services.ts";
 import type { ServerOptions } from "../options.ts";
-import { folderBytes } from "../storage.ts";
+import { folderBytes } from "../storage/data_folder.ts";
 import type { Store } from "../store/store.ts";
 import type { FailureEvent, WorkerEvent } from "../worker/protocol.ts";
 import { forgetCheckpoints } from "./checkpoint_models.ts";

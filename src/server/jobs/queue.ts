@@ -5,8 +5,8 @@
  * @module
  */
 import type { PreparationEvent } from "../../train/events.ts";
-import { ApiError, notFound } from "../api_error.ts";
-import { newId } from "../ids.ts";
+import { ApiError, notFound } from "../protocol/api_error.ts";
+import { newId } from "../store/ids.ts";
 import { resultModelName } from "../protocol/job.ts";
 import {
   type EventLevel,
@@ -14,7 +14,7 @@ import {
   type JobRecord,
   type JobStatus,
   type NewEvent,
-} from "../records.ts";
+} from "../store/records.ts";
 import type { Jobs, NewJob } from "../services.ts";
 import type { JobPatch } from "../store/jobs.ts";
 import { type Intent, JobRun, type Outcome, type QueueParts } from "./job_run.ts";

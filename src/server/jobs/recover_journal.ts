@@ -1,6 +1,6 @@
 /** What a run told while nobody listened: the end of a run whose server was killed. */
 import { join } from "@std/path";
-import { readJsonLines } from "../lines.ts";
+import { readJsonLines } from "../processes/lines.ts";
 import { JOURNAL_FILE, LOCK_FILE, type WorkerEvent } from "../worker/protocol.ts";
 
 const POLL_MS = 100;

@@ -1,8 +1,8 @@
 /** The curves of a finished job as a file that spreadsheets read: OpenAI's `result_files`. */
 import type { Store } from "../store/store.ts";
 import { RESULTS_PURPOSE } from "../files/kinds.ts";
-import { newId } from "../ids.ts";
-import type { FileRecord, JobRecord } from "../records.ts";
+import { newId } from "../store/ids.ts";
+import type { FileRecord, JobRecord } from "../store/records.ts";
 import type { Storage } from "../services.ts";
 import { writeAtomically } from "../../formats/atomic.ts";
 

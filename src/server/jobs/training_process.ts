@@ -1,6 +1,6 @@
 /** A process that trains one job, as the server sees it. */
-import { denoProcess, GPU_ENVIRONMENT } from "../deno_process.ts";
-import { jsonLine, readJsonLines } from "../lines.ts";
+import { denoProcess, GPU_ENVIRONMENT } from "../processes/deno_process.ts";
+import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import type { WorkerEvent } from "../worker/protocol.ts";
 import type { Task } from "./run_options.ts";
 

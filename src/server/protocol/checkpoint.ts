@@ -1,6 +1,6 @@
 /** Checkpoints of a job as OpenAI's API shows them. */
 import { z } from "@hono/zod-openapi";
-import type { CheckpointRecord, JobRecord } from "../records.ts";
+import type { CheckpointRecord, JobRecord } from "../store/records.ts";
 import { checkpointModelName } from "./job.ts";
 import { pageSchema } from "./page.ts";
 

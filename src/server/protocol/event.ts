@@ -1,6 +1,6 @@
 /** Events of jobs as clients see them, in OpenAI's shape. */
 import { z } from "@hono/zod-openapi";
-import type { EventRecord } from "../records.ts";
+import type { EventRecord } from "../store/records.ts";
 import { eventId } from "../store/events.ts";
 import { pageSchema } from "./page.ts";
 

@@ -1,7 +1,7 @@
 /** Files as OpenAI's API shows them. */
 import { z } from "@hono/zod-openapi";
 import { ENDINGS, PURPOSES } from "../files/kinds.ts";
-import type { FileRecord } from "../records.ts";
+import type { FileRecord } from "../store/records.ts";
 import { pageFields, pageSchema } from "./page.ts";
 
 export const fileSchema = z.object({

@@ -9,7 +9,7 @@ import { z } from "@hono/zod-openapi";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
 import { type Fault, OptionsError } from "../../train/options_schema.ts";
-import { ApiError } from "../api_error.ts";
+import { ApiError } from "./api_error.ts";
 import { documentField, type FieldSchema, inApiTerms, snakeCase } from "./spelling.ts";
 
 /** Where data lies, where results go and what the machine has is not for a request to say. */

@@ -1,6 +1,6 @@
 /** Checkpoints of jobs that can be used as models; their weights lie in the job's folder. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { CheckpointRecord } from "../records.ts";
+import type { CheckpointRecord } from "./records.ts";
 import { type Page, RecordTable } from "./record_table.ts";
 
 export class Checkpoints {

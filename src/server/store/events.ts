@@ -1,7 +1,7 @@
 /** What was told of jobs, each event once and for good. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { notFound } from "../api_error.ts";
-import type { EventRecord, NewEvent } from "../records.ts";
+import { notFound } from "../protocol/api_error.ts";
+import type { EventRecord, NewEvent } from "./records.ts";
 import type { Page, Row } from "./record_table.ts";
 
 /** A point of the curves of a job: `data` of its metrics event. */

@@ -1,6 +1,6 @@
 /** Uploaded files and results: what is known of them; their bytes lie in the data folder. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { FileRecord } from "../records.ts";
+import type { FileRecord } from "./records.ts";
 import { type Page, RecordTable } from "./record_table.ts";
 
 export interface FileQuery {

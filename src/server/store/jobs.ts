@@ -7,7 +7,7 @@ import {
   type JobKind,
   type JobRecord,
   type JobStatus,
-} from "../records.ts";
+} from "./records.ts";
 import { type Page, RecordTable } from "./record_table.ts";
 
 export interface JobQuery {

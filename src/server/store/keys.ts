@@ -1,8 +1,8 @@
 /** API keys. A secret is shown once, when it is made; what is kept is its hash. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { newId } from "../ids.ts";
-import type { KeyRecord } from "../records.ts";
+import { newId } from "./ids.ts";
+import type { KeyRecord } from "./records.ts";
 import { RecordTable } from "./record_table.ts";
 
 /** Seconds between two notes of when a key was used: not a write with every request. */

@@ -3,7 +3,7 @@
  * moment reads the rest of it here.
  */
 import { join } from "@std/path";
-import { jsonLine } from "../lines.ts";
+import { jsonLine } from "../processes/lines.ts";
 import { JOURNAL_FILE, type WorkerEvent } from "./protocol.ts";
 
 /** Between two waits for the disk; what a power cut takes is no more than this. */

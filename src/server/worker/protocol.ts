@@ -1,6 +1,6 @@
 /** What the server and the process that trains tell each other. */
 import type { PreparationEvent, TrainingEvent } from "../../train/events.ts";
-import type { JobKind } from "../records.ts";
+import type { JobKind } from "../store/records.ts";
 
 /** The first line on the process's stdin. */
 export interface TrainingTask {

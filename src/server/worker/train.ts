@@ -16,7 +16,7 @@ import {
   UserError,
 } from "../../../mod.ts";
 import { isDiskFull } from "../../formats/atomic.ts";
-import { jsonLine, readJsonLines } from "../lines.ts";
+import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { Journal } from "./journal.ts";
 import {
   type FailureCode,

@@ -6,8 +6,8 @@
  */
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
-import { securityHeaders } from "../../../src/server/middleware/security_headers.ts";
-import { dashboardRoutes } from "../../../src/server/routes/dashboard.ts";
+import { securityHeaders } from "../../../src/server/http/middleware/security_headers.ts";
+import { dashboardRoutes } from "../../../src/server/http/routes/dashboard.ts";
 import { FakeJobs } from "./fake_jobs.ts";
 import { fakeDocument, fakePlan } from "./fake_plan.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { Retention } from "../../../src/server/retention.ts";
-import type { JobRecord } from "../../../src/server/records.ts";
+import { Retention } from "../../../src/server/storage/retention.ts";
+import type { JobRecord } from "../../../src/server/store/records.ts";
 import { file, type FilesServer, job, type Setup, withFilesServer } from "./support.ts";
 
 const DAY = 24 * 3600;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import OpenAI, { APIError } from "openai";
-import { fileRoutes } from "../../../src/server/routes/files.ts";
+import { fileRoutes } from "../../../src/server/http/routes/files.ts";
 import { file, GOOD_LINE, job, postForm, uploadOf, withFilesServer } from "./support.ts";
 
 async function fault(call: PromiseLike<unknown>): Promise<APIError> {

@@ -1,12 +1,12 @@
 /** The routes of files over a real data folder and a real socket, and forms made by hand. */
 import { join } from "@std/path";
 import OpenAI from "openai";
-import { ApiError } from "../../../src/server/api_error.ts";
+import { ApiError } from "../../../src/server/protocol/api_error.ts";
 import type { ReceiveOptions } from "../../../src/server/files/receive.ts";
-import type { FileRecord, JobRecord } from "../../../src/server/records.ts";
-import { fileRoutes } from "../../../src/server/routes/files.ts";
+import type { FileRecord, JobRecord } from "../../../src/server/store/records.ts";
+import { fileRoutes } from "../../../src/server/http/routes/files.ts";
 import type { Services } from "../../../src/server/services.ts";
-import { DataFolder } from "../../../src/server/storage.ts";
+import { DataFolder } from "../../../src/server/storage/data_folder.ts";
 import { testServices } from "../support_services.ts";
 
 export interface Setup extends ReceiveOptions {

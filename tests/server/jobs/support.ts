@@ -1,14 +1,14 @@
 /** A queue on a temporary data folder, with a model and a text that train in seconds. */
 import { join } from "@std/path";
 import { writeHfConfig } from "../../../src/formats/hf_config.ts";
-import { StoredEventLog } from "../../../src/server/event_log.ts";
-import { newId } from "../../../src/server/ids.ts";
+import { StoredEventLog } from "../../../src/server/events/event_log.ts";
+import { newId } from "../../../src/server/store/ids.ts";
 import { JobQueue } from "../../../src/server/jobs/queue.ts";
 import { serverOptions } from "../../../src/server/options.ts";
-import type { JobRecord, JobStatus } from "../../../src/server/records.ts";
+import type { JobRecord, JobStatus } from "../../../src/server/store/records.ts";
 import type { NewJob } from "../../../src/server/services.ts";
-import { Retention } from "../../../src/server/retention.ts";
-import { DataFolder } from "../../../src/server/storage.ts";
+import { Retention } from "../../../src/server/storage/retention.ts";
+import { DataFolder } from "../../../src/server/storage/data_folder.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { TINY } from "../../train/support.ts";
 

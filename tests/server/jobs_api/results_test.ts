@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";
 import { pretrainOptions } from "../../../src/train/options.ts";
 import { checkpointModelName, resultModelName } from "../../../src/server/protocol/job.ts";
-import type { NewEvent } from "../../../src/server/records.ts";
+import type { NewEvent } from "../../../src/server/store/records.ts";
 import { type JobsApi, withJobsApi } from "./support.ts";
 
 async function newJob({ post, file }: JobsApi): Promise<string> {

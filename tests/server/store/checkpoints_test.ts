@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { CheckpointRecord } from "../../../src/server/records.ts";
+import type { CheckpointRecord } from "../../../src/server/store/records.ts";
 import { job, withStore } from "./support.ts";
 
 const checkpoint = (step: number, jobId = "ftjob-1"): CheckpointRecord => ({

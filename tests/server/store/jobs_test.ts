@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { JOB_STATUSES } from "../../../src/server/records.ts";
+import { JOB_STATUSES } from "../../../src/server/store/records.ts";
 import { job, withStore } from "./support.ts";
 
 Deno.test("a job comes back as it was put in", () =>

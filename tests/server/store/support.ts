@@ -1,6 +1,6 @@
 /** Records to put into a store, and a store that goes away. */
 import { join } from "@std/path";
-import type { FileRecord, JobRecord, NewEvent } from "../../../src/server/records.ts";
+import type { FileRecord, JobRecord, NewEvent } from "../../../src/server/store/records.ts";
 import { Store } from "../../../src/server/store/store.ts";
 
 /** A store on the disk, as the server's: closed and removed afterwards. */

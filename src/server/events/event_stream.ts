@@ -1,0 +1,302 @@
+/**
+ * Server-sent events that cost what is read of them.
+ *
+ * A stream is no queue but a place in the log: when its reader asks for more, it takes what comes
+ * after that place, and waits where there is nothing. A client that reads slowly holds no memory
+ * and delays nobody; one that is fast shares its bytes with the others, because the latest events
+ * are kept as they are sent.
+ *
+ * What is sent has been flushed to the disk before: no client knows an event, or its number, that
+ * a power cut could take back.
+ *
+ * @module
+ */
+import { toEvent } from "../protocol/event.ts";
+import { type EventRecord, FINAL_STATUSES, type JobStatus } from "../store/records.ts";
+import type { EventLog } from "../services.ts";
+import type { Store } from "../store/store.ts";
+
+export interface StreamQuery {
+  /** All jobs, and without an end, unless given. */
+  readonly jobId?: string;
+  /** The last event that is known: a job's first unless given, and of all jobs what comes now. */
+  readonly after?: number;
+  /** Everything as event objects, or only the metrics' data, and changes of the job's status. */
+  readonly content: "events" | "metrics";
+}
+
+interface Stream extends StreamQuery {
+  controller: ReadableStreamDefaultController<Uint8Array>;
+  after: number;
+  greeted: boolean;
+  /** As it was told last. */
+  status?: JobStatus;
+  /** Everything was told. */
+  done: boolean;
+}
+
+/** An event and its bytes in either form, made when first asked for; null where it has none. */
+interface Entry {
+  readonly event: EventRecord;
+  readonly frames: { [Content in StreamQuery["content"]]?: Uint8Array | null };
+}
+
+/** Events read at a time, and bytes handed over at a time. */
+const BATCH_EVENTS = 200;
+const BATCH_BYTES = 64 * 1024;
+/** Between two rounds of writes to all streams: a hundred hear twice a second, a few at once. */
+const REST_PER_STREAM_MS = 5, LONGEST_REST_MS = 500;
+
+const encode = (text: string) => new TextEncoder().encode(text);
+// Neither ends with an empty line: some clients, OpenAI's for Python among them, take what comes
+// before one for an event even where it has no data.
+/** Clients that come back by themselves wait for so many milliseconds. */
+const GREETING = encode("retry: 2000\n");
+const HEARTBEAT = encode(": heartbeat\n");
+const DONE = encode("data: [DONE]\n\n");
+
+export class EventStreams {
+  readonly #store: Store;
+  readonly #heartbeat: number;
+  readonly #keep: number;
+  readonly #streams = new Set<Stream>();
+  readonly #unsubscribe: () => void;
+  /** The latest events: all from after `#recentStart` up to `#flushed`. */
+  #recent: Entry[] = [];
+  #recentStart = 0;
+  #flushed = 0;
+  /** Resolved, and replaced, when there may be something new. */
+  #news = Promise.withResolvers<void>();
+  #beats = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #updating: Promise<void> | undefined;
+  #stale = false;
+  readonly #ending = Promise.withResolvers<void>();
+  #closed = false;
+
+  constructor({ store, log, heartbeat = 15_000, recent = 1000 }: {
+    readonly store: Store;
+    readonly log: Pick<EventLog, "subscribe">;
+    /** Milliseconds of silence after which a stream sends a comment. */
+    readonly heartbeat?: number;
+    /** Events that are kept as bytes. */
+    readonly recent?: number;
+  }) {
+    this.#store = store;
+    this.#heartbeat = heartbeat;
+    this.#keep = recent;
+    this.#unsubscribe = log.subscribe(() => this.#update());
+  }
+
+  /** Streams that are held now. */
+  get count(): number {
+    return this.#streams.size;
+  }
+
+  /** Ends with `data: [DONE]` when the job has ended and all of its events were sent. */
+  open(query: StreamQuery): ReadableStream<Uint8Array> {
+    if (this.#closed) throw new Error("EventStreams.open: the streams are closed");
+    const last = this.#store.events.lastSeq();
+    const after = Math.min(query.after ?? (query.jobId === undefined ? last : 0), last);
+    let stream: Stream;
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        stream = { ...query, controller, after, greeted: false, done: false };
+        this.#streams.add(stream);
+        // One for all, while there are any.
+        this.#timer ??= setInterval(() => this.#beat(), this.#heartbeat);
+        this.#update();
+      },
+      pull: () => this.#pull(stream),
+      cancel: () => this.#forget(stream),
+    }, { highWaterMark: 0 }); // nothing is fetched before it is asked for
+  }
+
+  /** Ends every stream where it is: its client comes back for the rest. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#ending.resolve();
+    this.#unsubscribe();
+    for (const stream of this.#streams) {
+      this.#forget(stream);
+      stream.controller.close();
+    }
+    this.#wake();
+    await this.#updating;
+  }
+
+  async #pull(stream: Stream): Promise<void> {
+    try {
+      const bytes = await this.#next(stream);
+      // Cancelled meanwhile.
+      if (!this.#streams.has(stream)) return;
+      stream.controller.enqueue(bytes);
+      if (!stream.done) return;
+      this.#forget(stream);
+      stream.controller.close();
+    } catch (error) {
+      this.#forget(stream);
+      throw error;
+    }
+  }
+
+  async #next(stream: Stream): Promise<Uint8Array> {
+    if (!stream.greeted) {
+      stream.greeted = true;
+      return GREETING;
+    }
+    const beats = this.#beats;
+    for (;;) {
+      // Taken before the look, so that nothing falls between the two.
+      const news = this.#news.promise;
+      const bytes = this.#events(stream) ?? this.#status(stream);
+      if (bytes) return bytes;
+      if (beats !== this.#beats || !this.#streams.has(stream)) return HEARTBEAT;
+      await news;
+    }
+  }
+
+  /** The next events of the stream; undefined where it has had them all. */
+  #events(stream: Stream): Uint8Array | undefined {
+    while (stream.after < this.#flushed) {
+      const { entries, upTo } = this.#read(stream);
+      const frames: Uint8Array[] = [];
+      let bytes = 0;
+      for (const entry of entries) {
+        stream.after = entry.event.seq;
+        const frame = frameOf(entry, stream.content);
+        if (!frame) continue;
+        frames.push(frame);
+        bytes += frame.length;
+        if (bytes >= BATCH_BYTES) return concat(frames, bytes);
+      }
+      stream.after = upTo;
+      if (frames.length) return concat(frames, bytes);
+    }
+  }
+
+  /** Some events after the stream's place, and up to where there are no others for it. */
+  #read({ after, jobId }: Stream): { readonly entries: Entry[]; readonly upTo: number } {
+    if (after >= this.#recentStart) {
+      let first = this.#recent.length;
+      while (first > 0 && this.#recent[first - 1].event.seq > after) first--;
+      const entries = this.#recent.slice(first)
+        .filter(({ event }) => jobId === undefined || event.jobId === jobId);
+      return { entries, upTo: this.#flushed };
+    }
+    const events = this.#store.events.since(after, { jobId, limit: BATCH_EVENTS });
+    const entries = events.filter(({ seq }) => seq <= this.#flushed).map(entryOf);
+    const more = events.length === BATCH_EVENTS && entries.length === events.length;
+    return { entries, upTo: more ? entries.at(-1)!.event.seq : this.#flushed };
+  }
+
+  /** For a stream that has had its events: that the status is another, or that this was all. */
+  #status(stream: Stream): Uint8Array | undefined {
+    const { jobId } = stream;
+    if (jobId === undefined) return;
+    // What is written and not flushed yet comes first.
+    const { events, jobs } = this.#store, unflushed = events.lastSeq() > this.#flushed;
+    if (unflushed && events.since(stream.after, { jobId, limit: 1 }).length) return;
+    const status = jobs.status(jobId);
+    if (stream.content === "metrics" && status !== stream.status) {
+      stream.status = status;
+      return encode(`event: status\ndata: ${JSON.stringify({ job_id: jobId, status })}\n\n`);
+    }
+    if (status && !FINAL_STATUSES.includes(status)) return;
+    stream.done = true;
+    return DONE;
+  }
+
+  /** Makes what was written known to the streams, once it is flushed: one flush for all of it. */
+  #update(): void {
+    this.#stale = true;
+    if (!this.#streams.size || this.#updating) return;
+    this.#updating = this.#updateAll().finally(() => this.#updating = undefined);
+  }
+
+  async #updateAll(): Promise<void> {
+    while (this.#stale && !this.#closed) {
+      this.#stale = false;
+      // Whoever tells of several things at once has done so after this.
+      await Promise.resolve();
+      const last = this.#store.events.lastSeq();
+      // A disk that fails is told of by the write that fails; watching goes on as long as it can.
+      await this.#store.sync().catch(() => {});
+      if (this.#closed) return;
+      this.#readRecent(last);
+      this.#wake();
+      // Every write to a client takes time from training: the more there are, the more each holds.
+      await this.#rest(Math.min(LONGEST_REST_MS, REST_PER_STREAM_MS * this.#streams.size));
+    }
+  }
+
+  /** Ends early when the streams are closed. */
+  async #rest(ms: number): Promise<void> {
+    const rested = Promise.withResolvers<void>();
+    const timer = setTimeout(rested.resolve, ms);
+    await Promise.race([rested.promise, this.#ending.promise]);
+    clearTimeout(timer);
+  }
+
+  #readRecent(last: number): void {
+    if (last - this.#flushed > this.#keep) {
+      this.#recent = [];
+      this.#recentStart = this.#flushed = last - this.#keep;
+    }
+    const limit = last - this.#flushed;
+    const events = limit > 0 ? this.#store.events.since(this.#flushed, { limit }) : [];
+    this.#recent.push(...events.filter(({ seq }) => seq <= last).map(entryOf));
+    const dropped = this.#recent.splice(0, Math.max(0, this.#recent.length - this.#keep));
+    this.#recentStart = dropped.at(-1)?.event.seq ?? this.#recentStart;
+    this.#flushed = last;
+  }
+
+  #wake(): void {
+    const { resolve } = this.#news;
+    this.#news = Promise.withResolvers();
+    resolve();
+  }
+
+  #beat(): void {
+    this.#beats++;
+    this.#update();
+    this.#wake();
+  }
+
+  #forget(stream: Stream): void {
+    this.#streams.delete(stream);
+    if (this.#streams.size) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    // The next stream reads what it needs.
+    this.#recent = [];
+    this.#recentStart = this.#flushed;
+  }
+}
+
+const entryOf = (event: EventRecord): Entry => ({ event, frames: {} });
+
+function frameOf({ event, frames }: Entry, content: StreamQuery["content"]): Uint8Array | null {
+  const known = frames[content];
+  if (known !== undefined) return known;
+  const shown = content === "events"
+    ? toEvent(event)
+    : event.type === "metrics"
+    ? event.data
+    : undefined;
+  return frames[content] = shown
+    ? encode(`id: ${event.seq}\ndata: ${JSON.stringify(shown)}\n\n`)
+    : null;
+}
+
+/** The bytes themselves where there is one piece: those are shared. */
+function concat(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+  if (pieces.length === 1) return pieces[0];
+  const all = new Uint8Array(bytes);
+  let place = 0;
+  for (const piece of pieces) {
+    all.set(piece, place);
+    place += piece.length;
+  }
+  return all;
+}

@@ -1,0 +1,124 @@
+/** The server's routes behind what guards them. Knows nothing of processes, ports and signals. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { cors } from "hono/cors";
+import { HTTPException } from "hono/http-exception";
+import type { Context } from "hono";
+import { UserError } from "../../gpu/errors.ts";
+import { allowedMethods } from "./allowed_methods.ts";
+import { ApiError } from "../protocol/api_error.ts";
+import { createApp } from "./app_base.ts";
+import { authenticate } from "./middleware/authenticate.ts";
+import { limitBody } from "./middleware/body.ts";
+import { isLoopback, type ServerEnv } from "./middleware/context.ts";
+import { concurrencyLimit, rateLimit } from "./middleware/rate_limit.ts";
+import { requestLog } from "./middleware/request_log.ts";
+import { sameOrigin } from "./middleware/same_origin.ts";
+import { securityHeaders } from "./middleware/security_headers.ts";
+import { observeRequests } from "./prometheus.ts";
+import { chatRoutes } from "./routes/chat.ts";
+import { completionRoutes } from "./routes/completions.ts";
+import { dashboardRoutes } from "./routes/dashboard.ts";
+import { docsRoutes } from "./routes/docs.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { fileRoutes } from "./routes/files.ts";
+import { fineTuningRoutes } from "./routes/fine_tuning.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
+import { modelRoutes } from "./routes/models.ts";
+import { pretrainingRoutes } from "./routes/pretraining.ts";
+import type { Services } from "../services.ts";
+
+export interface ServerHooks {
+  /** Told of faults of ours, with their stack. */
+  readonly onFault?: (line: string) => void;
+  /** Told of each request. */
+  readonly onRequest?: (line: string) => void;
+}
+
+/** Milliseconds within which a body of JSON must arrive. */
+const BODY_TIMEOUT = 30_000;
+
+/** Requests a minute of a key or an address, on a server that others can reach. */
+const PUBLIC_RATE = 6000;
+
+const PUBLIC_PATHS = new Set(["/", "/health", "/docs", "/docs/style.css", "/openapi.json"]);
+
+/** What tells nothing of anyone: pages that ask the API, with a key, for what they show. */
+const isPublic = (path: string) => PUBLIC_PATHS.has(path) || /^\/assets\/[^/]+$/.test(path);
+
+/** The only route that takes more than JSON. */
+const isUpload = (path: string) => path === "/v1/files";
+
+export function createServer(services: Services, hooks: ServerHooks = {}): OpenAPIHono<ServerEnv> {
+  const { options, store } = services;
+  const local = isLoopback(options.host);
+  // Beyond this machine there is no server without a key, whatever becomes of the last one.
+  const open = () => local && !store.keys.anyActive();
+  const app = createApp() as unknown as OpenAPIHono<ServerEnv>;
+
+  app.use(requestLog(hooks.onRequest));
+  app.use(observeRequests(services.metrics));
+  app.use(securityHeaders());
+  app.use(concurrencyLimit(options.maxRequests));
+  app.use(sameOrigin(options, open));
+  if (options.corsOrigin) {
+    app.use(cors({ origin: options.corsOrigin, exposeHeaders: ["x-request-id", "retry-after"] }));
+  }
+  app.use(authenticate({ keys: store.keys, open, isPublic }));
+  app.use(rateLimit(options.rateLimit ?? (local ? undefined : PUBLIC_RATE)));
+  app.use(limitBody({ maxBytes: options.maxBody * 1024, timeoutMs: BODY_TIMEOUT, isUpload }));
+
+  for (const routes of ROUTES) app.route("/", routes(services));
+  app.route("/", docsRoutes(app as unknown as OpenAPIHono, isPublic));
+
+  const methodsOf = allowedMethods(app);
+  app.notFound((context) => unknownRoute(context, methodsOf(context.req.path)).toResponse());
+  app.onError((error, context) => answerTo(error, context, hooks).toResponse());
+  return app;
+}
+
+const ROUTES: readonly ((services: Services) => OpenAPIHono)[] = [
+  dashboardRoutes,
+  fileRoutes,
+  fineTuningRoutes,
+  pretrainingRoutes,
+  eventRoutes,
+  modelRoutes,
+  chatRoutes,
+  completionRoutes,
+  metricsRoutes,
+  healthRoutes,
+];
+
+function unknownRoute({ req: { method, path } }: Context<ServerEnv>, methods: string[]): ApiError {
+  if (!methods.length) {
+    return new ApiError(404, {
+      message: `Unknown request URL: ${method} ${path}. /docs lists what there is.`,
+      code: "unknown_url",
+    });
+  }
+  return new ApiError(405, {
+    message: `${method} is not allowed here: ${path} has ${methods.join(", ")}`,
+    code: "method_not_allowed",
+    headers: { allow: methods.join(", ") },
+  });
+}
+
+function answerTo(error: Error, context: Context<ServerEnv>, { onFault }: ServerHooks): ApiError {
+  if (error instanceof ApiError) return error;
+  // Hono's own, of a body that is no JSON or not what the route takes.
+  if (error instanceof HTTPException && error.status < 500) {
+    const code = error.status === 415 ? "unsupported_content_type" : "invalid_json";
+    return new ApiError(error.status, { message: error.message, code });
+  }
+  if (error instanceof UserError) {
+    return new ApiError(400, { message: error.message, code: "invalid_value" });
+  }
+  const id = context.get("requestId");
+  onFault?.(`${id}: ${error.stack ?? error}`);
+  return new ApiError(500, {
+    message: `The server had an error while answering. The request's id is ${id}.`,
+    type: "server_error",
+    code: "internal_error",
+  });
+}

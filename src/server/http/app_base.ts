@@ -1,0 +1,22 @@
+/** What every part of the API is built on: requests are checked by schema, faults told in one shape. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { z } from "zod";
+import { ApiError } from "../protocol/api_error.ts";
+
+export function createApp(): OpenAPIHono {
+  return new OpenAPIHono({
+    defaultHook: (result) => {
+      if (!result.success) throw invalidRequest(result.error);
+    },
+  });
+}
+
+/** 400 with the first fault's place as `param`, and all of them in the message. */
+export function invalidRequest(error: Pick<z.ZodError, "issues">): ApiError {
+  const faults = error.issues.map(({ path, message }) => {
+    const place = path.join(".");
+    return place ? `${place}: ${message}` : message;
+  });
+  const param = error.issues[0]?.path.join(".") || undefined;
+  return new ApiError(400, { message: faults.join("; "), param, code: "invalid_value" });
+}

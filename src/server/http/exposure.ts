@@ -1,0 +1,27 @@
+/** Who can reach the server, and whether that may be. */
+import { UserError } from "../../gpu/errors.ts";
+import { isLoopback } from "./middleware/context.ts";
+import type { ServerOptions } from "../options.ts";
+
+/** Refuses to be reachable from elsewhere without a key. */
+export function checkExposure(
+  { host, dataFolder }: Pick<ServerOptions, "host" | "dataFolder">,
+  anyKey: boolean,
+): void {
+  if (anyKey || isLoopback(host)) return;
+  throw new UserError(
+    `--host ${host}: others can reach this address, and the server has no API key`,
+    `make one: deno run -A cli.ts key --create NAME --data-folder ${dataFolder}`,
+  );
+}
+
+/** Pages that may use the API are named as browsers name them. */
+export function checkOrigins({ corsOrigin = [] }: Pick<ServerOptions, "corsOrigin">): void {
+  for (const origin of corsOrigin) {
+    if (URL.canParse(origin) && new URL(origin).origin === origin) continue;
+    throw new UserError(
+      `--cors-origin ${origin}: must be the origin of a page`,
+      "scheme, host and port, without a path: https://app.example.com",
+    );
+  }
+}

@@ -1,0 +1,59 @@
+/** API keys, sent as `Authorization: Bearer …`. */
+import { createMiddleware } from "hono/factory";
+import { RateLimiterMemory } from "rate-limiter-flexible";
+import { ApiError } from "../../protocol/api_error.ts";
+import { addressOf, type ServerEnv } from "./context.ts";
+import { tooMany } from "./rate_limit.ts";
+import type { KeyRecord } from "../../store/records.ts";
+
+/** Wrong keys of an address in a minute, beyond which it hears 429. */
+const MOST_FAILURES = 30;
+
+export interface Keys {
+  /** The key of this secret, if it is one and not revoked. */
+  verify(secret: string): KeyRecord | undefined;
+}
+
+/**
+ * What is no `open` server and no public path needs a key. A right key passes whatever else comes
+ * from its address: that may be a proxy's, or that of a whole office, and keys of 142 random bits
+ * are not found by trying.
+ */
+export function authenticate(
+  { keys, open, isPublic }: {
+    readonly keys: Keys;
+    readonly open: () => boolean;
+    readonly isPublic: (path: string) => boolean;
+  },
+) {
+  const failures = new RateLimiterMemory({ points: MOST_FAILURES, duration: 60 });
+  return createMiddleware<ServerEnv>(async (context, next) => {
+    const secret = bearer(context.req.header("authorization"));
+    if (!open() && !isPublic(context.req.path)) {
+      // A missing key is looked up like any other, so that both take the same time.
+      const key = keys.verify(secret ?? "");
+      if (!key) {
+        await failures.consume(addressOf(context)).catch((limit) => {
+          throw tooMany("too many requests with a wrong API key", limit);
+        });
+        throw unauthorized(secret !== undefined);
+      }
+      context.set("key", key);
+    }
+    await next();
+  });
+}
+
+function bearer(header: string | undefined): string | undefined {
+  return header?.match(/^Bearer +(\S+) *$/i)?.[1];
+}
+
+function unauthorized(given: boolean): ApiError {
+  return new ApiError(401, {
+    message: given
+      ? "Incorrect API key provided. `key --list` on the server's machine shows which there are."
+      : "You didn't provide an API key. Send one as `Authorization: Bearer YOUR_KEY`.",
+    code: "invalid_api_key",
+    headers: { "www-authenticate": "Bearer" },
+  });
+}

@@ -1,0 +1,59 @@
+/**
+ * A server without keys trusts everyone on its machine, but not the web pages that they look at:
+ * a page elsewhere could send requests here (cross-site), or have its own name point here (DNS
+ * rebinding). Browsers say which page asks, and under which name they reached the server.
+ *
+ * @module
+ */
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import { ApiError } from "../../protocol/api_error.ts";
+import type { ServerOptions } from "../../options.ts";
+import { isLoopback, type ServerEnv } from "./context.ts";
+
+type Allowed = Pick<ServerOptions, "host" | "corsOrigin">;
+
+/** `open` tells whether requests are answered without a key; where not, the key protects. */
+export function sameOrigin({ host, corsOrigin = [] }: Allowed, open: () => boolean) {
+  return createMiddleware<ServerEnv>(async (context, next) => {
+    if (open()) {
+      const authority = context.req.header("host") ?? new URL(context.req.url).host;
+      checkHost(authority, host);
+      const origin = context.req.header("origin");
+      if (origin === undefined) checkSite(context);
+      else if (hostOf(origin) !== authority.toLowerCase() && !corsOrigin.includes(origin)) {
+        throw new ApiError(403, {
+          message: `requests of pages of ${origin} are refused: --cors-origin names those allowed`,
+          code: "origin_not_allowed",
+        });
+      }
+    }
+    await next();
+  });
+}
+
+function checkHost(authority: string, own: string): void {
+  const name = authority.toLowerCase().replace(/:\d*$/, "");
+  if (isLoopback(name) || name === own.toLowerCase() || name === `[${own.toLowerCase()}]`) return;
+  throw new ApiError(403, {
+    message: `this server is not ${authority}: without an API key it answers to localhost, ` +
+      `127.0.0.1 and [::1] only (\`key --create NAME\` makes a key)`,
+    code: "host_not_allowed",
+  });
+}
+
+/** Images and scripts of a page elsewhere are asked for without an Origin; links may be followed. */
+function checkSite({ req }: Context<ServerEnv>): void {
+  const site = req.header("sec-fetch-site");
+  if (site !== "cross-site" && site !== "same-site") return;
+  if (req.method === "GET" && req.header("sec-fetch-mode") === "navigate") return;
+  throw new ApiError(403, {
+    message: "requests of pages of other sites are refused: --cors-origin names those allowed",
+    code: "origin_not_allowed",
+  });
+}
+
+/** Of the scheme nothing is asked: behind a proxy a page is https and the server is not. */
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
+}

@@ -1,0 +1,180 @@
+/** What a Prometheus server is told when it asks. */
+import { createMiddleware } from "hono/factory";
+import { routePath } from "hono/route";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { JobRecord } from "../store/records.ts";
+import type { EventLog, Storage } from "../services.ts";
+import type { Store } from "../store/store.ts";
+
+export interface MetricsSources {
+  readonly store: Store;
+  readonly log: Pick<EventLog, "subscribe">;
+  readonly storage: Pick<Storage, "used" | "free">;
+  readonly streams: { readonly count: number };
+}
+
+/** Of the running job, from `data` of its metrics events. */
+const JOB_GAUGES = {
+  step: ["step", "Steps done"],
+  total_steps: ["total_steps", "Steps to do"],
+  train_loss: ["loss", "Training loss of the last step, in nats"],
+  valid_loss: ["eval_loss", "Loss of the last evaluation, in nats"],
+  lr: ["learning_rate", "Learning rate of the last step"],
+  tokens_per_second: ["tokens_per_second", "Tokens trained on a second"],
+  gpu_bytes: ["gpu_bytes", "Bytes of GPU memory that are allocated"],
+  gpu_peak_bytes: ["gpu_peak_bytes", "Most bytes of GPU memory that were allocated"],
+} as const;
+
+const SECONDS = [0.005, 0.025, 0.1, 0.25, 1, 5];
+
+/**
+ * Series are bounded: jobs are told of while they run, requests by the pattern of their route.
+ * Most values are asked for when they are, so that nothing is counted twice.
+ */
+export class ServerMetrics {
+  readonly #registry = new Registry();
+  readonly #store: Store;
+  readonly #requests: Counter<"method" | "route" | "status">;
+  readonly #durations: Histogram<"method" | "route">;
+  /** The latest values of each kind, of the job that told last. */
+  #latest: { readonly jobId: string; readonly data: Readonly<Record<string, unknown>> } | undefined;
+  readonly #unsubscribe: () => void;
+
+  constructor({ store, log, storage, streams }: MetricsSources) {
+    this.#store = store;
+    this.#unsubscribe = log.subscribe(({ jobId, type, data }) => {
+      if (type !== "metrics") return;
+      const before = this.#latest?.jobId === jobId ? this.#latest.data : {};
+      this.#latest = { jobId, data: { ...before, ...data } };
+    });
+    this.#addJob();
+    this.#addJobs();
+    this.#addGauge("disk_used_bytes", "Bytes of the data folder", () => storage.used());
+    this.#addGauge("disk_free_bytes", "Bytes that may still be written", () => storage.free());
+    this.#addGauge("event_streams", "Event streams that are held", () => streams.count);
+    this.#addGauge(
+      "server_resident_bytes",
+      "Memory of the server's process; training has its own",
+      () => Deno.memoryUsage().rss,
+    );
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: "qgalore_http_requests_total",
+      help: "Requests that were answered",
+      labelNames: ["method", "route", "status"],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: "qgalore_http_request_duration_seconds",
+      help: "Until the answer began",
+      labelNames: ["method", "route"],
+      buckets: SECONDS,
+      registers,
+    });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** In the text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Counts a request; `route` is the pattern that it matched. */
+  observe(
+    { method, route, status, seconds }: {
+      readonly method: string;
+      readonly route: string;
+      readonly status: number;
+      readonly seconds: number;
+    },
+  ): void {
+    this.#requests.inc({ method, route, status: String(status) });
+    this.#durations.observe({ method, route }, seconds);
+  }
+
+  close(): void {
+    this.#unsubscribe();
+  }
+
+  #addJob(): void {
+    const shared = { labelNames: ["job", "kind"] as const, registers: [this.#registry] };
+    const running = () => this.#store.jobs.withStatus("running")[0];
+    const latest = (job: JobRecord) => this.#latest?.jobId === job.id ? this.#latest.data : {};
+    const add = (name: string, help: string, value: (job: JobRecord) => unknown) =>
+      new Gauge({
+        ...shared,
+        name: `qgalore_${name}`,
+        help: `${help}; of the running job`,
+        collect() {
+          this.reset();
+          const job = running(), number = job && value(job);
+          if (typeof number === "number") this.set({ job: job.id, kind: job.kind }, number);
+        },
+      });
+    for (const [field, [name, help]] of Object.entries(JOB_GAUGES)) {
+      add(name, help, (job) => latest(job)[field]);
+    }
+    const planned = "Most bytes of GPU memory that the plan allows";
+    add("gpu_planned_bytes", planned, (job) => job.plan.plannedPeakBytes);
+    new Counter({
+      ...shared,
+      name: "qgalore_tokens_total",
+      help: "Tokens trained on since the start of the running job",
+      // The job counts, over all of its sittings: what it said last is the value.
+      collect() {
+        this.reset();
+        const job = running(), count = job && latest(job).tokens;
+        if (typeof count === "number") this.inc({ job: job.id, kind: job.kind }, count);
+      },
+    });
+  }
+
+  #addJobs(): void {
+    const { jobs } = this.#store;
+    new Gauge({
+      name: "qgalore_jobs",
+      help: "Jobs by kind and status",
+      labelNames: ["kind", "status"],
+      registers: [this.#registry],
+      collect() {
+        for (const [kind, statuses] of Object.entries(jobs.counts())) {
+          for (const [status, count] of Object.entries(statuses)) this.set({ kind, status }, count);
+        }
+      },
+    });
+    this.#addGauge("queue_length", "Jobs that wait for their turn", () => {
+      const counts = Object.values(jobs.counts());
+      return counts.reduce((sum, { queued }) => sum + queued, 0);
+    });
+  }
+
+  #addGauge(name: string, help: string, value: () => number | Promise<number>): void {
+    new Gauge({
+      name: `qgalore_${name}`,
+      help,
+      registers: [this.#registry],
+      async collect() {
+        this.set(await value());
+      },
+    });
+  }
+}
+
+/** Counts every request, by the route that it matched and never by what it asked for. */
+export function observeRequests(metrics: Pick<ServerMetrics, "observe">) {
+  return createMiddleware(async (context, next) => {
+    const start = performance.now();
+    await next();
+    const route = routePath(context, -1);
+    metrics.observe({
+      // A route names its methods; where none matched, anyone could invent new ones.
+      method: route.endsWith("*") ? "other" : context.req.method,
+      route,
+      status: context.res.status,
+      seconds: (performance.now() - start) / 1000,
+    });
+  });
+}

@@ -1,0 +1,58 @@
+/** `POST /v1/chat/completions`. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createApp } from "../app_base.ts";
+import {
+  chatChunkSchema,
+  chatCompletionSchema,
+  chatRequestSchema,
+  toChatChunk,
+  toChatCompletion,
+  toChatGeneration,
+  toChatUsageChunk,
+} from "../../protocol/chat.ts";
+import type { Services } from "../../services.ts";
+import { respond, type Shape } from "./generation.ts";
+
+const route = createRoute({
+  method: "post",
+  path: "/v1/chat/completions",
+  operationId: "createChatCompletion",
+  tags: ["Models"],
+  summary: "What a model answers to a dialogue",
+  request: {
+    body: { required: true, content: { "application/json": { schema: chatRequestSchema } } },
+  },
+  responses: {
+    200: {
+      description: "The answer; with `stream: true` events of its pieces, to `data: [DONE]`",
+      content: {
+        "application/json": { schema: chatCompletionSchema },
+        "text/event-stream": { schema: z.array(chatChunkSchema) },
+      },
+    },
+  },
+});
+
+const SHAPE: Shape = {
+  whole: toChatCompletion,
+  first: (head) => toChatChunk(head, {}),
+  piece: (head, text) => toChatChunk(head, { text }),
+  last: (head, done) => toChatChunk(head, { done }),
+  usage: toChatUsageChunk,
+};
+
+export function chatRoutes({ inference }: Pick<Services, "inference">): OpenAPIHono {
+  const app = createApp();
+  app.openapi(route, async (context) => {
+    const body = context.req.valid("json");
+    return await respond(inference, {
+      generation: toChatGeneration(body),
+      prefix: "chatcmpl",
+      stream: body.stream === true,
+      includeUsage: body.stream_options?.include_usage === true,
+      signal: context.req.raw.signal,
+      shape: SHAPE,
+    });
+  });
+  return app;
+}

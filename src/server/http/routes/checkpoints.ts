@@ -1,0 +1,34 @@
+/** `/v1/…/jobs/{id}/checkpoints` */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createApp } from "../app_base.ts";
+import { checkpointPages, toCheckpoint } from "../../protocol/checkpoint.ts";
+import { pageFields, pageOf } from "../../protocol/page.ts";
+import type { Services } from "../../services.ts";
+import { answer, findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
+
+/** As many as OpenAI gives. */
+const { after, limit } = pageFields({ fallback: 10, max: 100 });
+
+export function checkpointRoutes(services: Services, of: JobKindRoutes): OpenAPIHono {
+  const { kind, path, tag, operation } = of;
+  const app = createApp();
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: `${path}/jobs/{id}/checkpoints`,
+      operationId: `list${operation}Checkpoints`,
+      tags: [tag],
+      summary: "List the checkpoints that are kept, the newest first; each is a model by its name",
+      request: { params: jobParams, query: z.object({ after, limit }) },
+      responses: answer("A page of checkpoints", checkpointPages[kind]),
+    }),
+    (context) => {
+      const job = findJob(services, of, context.req.valid("param").id);
+      const query = context.req.valid("query");
+      const { data, hasMore } = services.store.checkpoints.list(job.id, query);
+      const shown = data.map((checkpoint) => toCheckpoint(checkpoint, job));
+      return context.json(pageOf(shown, hasMore) as never, 200);
+    },
+  );
+  return app;
+}

@@ -1,0 +1,64 @@
+/** `POST /v1/completions`. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createApp } from "../app_base.ts";
+import {
+  completionRequestSchema,
+  completionSchema,
+  promptOf,
+  toCompletion,
+  toCompletionGeneration,
+  toCompletionUsage,
+} from "../../protocol/completion.ts";
+import { toUsage } from "../../protocol/sampling.ts";
+import type { Services } from "../../services.ts";
+import { respond, type Shape } from "./generation.ts";
+
+const route = createRoute({
+  method: "post",
+  path: "/v1/completions",
+  operationId: "createCompletion",
+  tags: ["Models"],
+  summary: "How a model continues a text",
+  request: {
+    body: { required: true, content: { "application/json": { schema: completionRequestSchema } } },
+  },
+  responses: {
+    200: {
+      description: "The answer; with `stream: true` events of its pieces, to `data: [DONE]`",
+      content: {
+        "application/json": { schema: completionSchema },
+        "text/event-stream": { schema: z.array(completionSchema) },
+      },
+    },
+  },
+});
+
+export function completionRoutes({ inference }: Pick<Services, "inference">): OpenAPIHono {
+  const app = createApp();
+  app.openapi(route, async (context) => {
+    const body = context.req.valid("json");
+    return await respond(inference, {
+      generation: toCompletionGeneration(body),
+      prefix: "cmpl",
+      stream: body.stream === true,
+      includeUsage: body.stream_options?.include_usage === true,
+      signal: context.req.raw.signal,
+      shape: shapeOf(body.echo ? promptOf(body) : ""),
+    });
+  });
+  return app;
+}
+
+/** @param echoed what the answer begins with */
+function shapeOf(echoed: string): Shape {
+  return {
+    whole: (head, text, done) => ({
+      ...toCompletion(head, echoed + text, done),
+      usage: toUsage(done),
+    }),
+    first: (head) => echoed ? toCompletion(head, echoed) : undefined,
+    piece: toCompletion,
+    last: (head, done) => toCompletion(head, "", done),
+    usage: toCompletionUsage,
+  };
+}

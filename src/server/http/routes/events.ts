@@ -1,0 +1,168 @@
+/** What is told of jobs: in pages, and as it happens. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { ApiError, notFound } from "../../protocol/api_error.ts";
+import { createApp } from "../app_base.ts";
+import type { StreamQuery } from "../../events/event_stream.ts";
+import { eventPageSchema, toEvent } from "../../protocol/event.ts";
+import { pageFields, pageOf } from "../../protocol/page.ts";
+import { JOB_KINDS, type JobKind } from "../../store/records.ts";
+import type { Services } from "../../services.ts";
+import { eventSeq } from "../../store/events.ts";
+
+type EventServices = Pick<Services, "options" | "store" | "streams">;
+
+/** Seconds after which a client that was one too many may ask again. */
+const RETRY_AFTER = 5;
+
+const EVENT_STREAM = "text/event-stream";
+
+const params = z.object({
+  id: z.string().openapi({ example: "ftjob-AbCdEfGhIjKlMnOpQrStUvWx" }),
+});
+
+const { after, limit } = pageFields();
+
+const resumeFields = {
+  last_event_id: z.string().optional().openapi({
+    description: "As the header of that name, for clients that cannot set one",
+  }),
+};
+
+const resumeHeaders = z.object({
+  "last-event-id": z.string().optional().openapi({
+    description: "The last event that is known: the stream goes on after it",
+    example: "12",
+  }),
+});
+
+const streamContent = { [EVENT_STREAM]: { schema: z.string() } };
+
+function eventsRoute(kind: JobKind) {
+  return createRoute({
+    method: "get",
+    path: `/v1/${kind}/jobs/{id}/events`,
+    tags: ["Jobs"],
+    summary: "What was told of a job, newest first; as a stream from the first on",
+    request: {
+      params,
+      query: z.object({
+        after,
+        limit,
+        stream: z.enum(["true", "false"]).optional().openapi({
+          description: "Server-sent events, to `data: [DONE]` after the job's last",
+        }),
+        ...resumeFields,
+      }),
+      headers: resumeHeaders,
+    },
+    responses: {
+      200: {
+        description: "Events",
+        content: { "application/json": { schema: eventPageSchema }, ...streamContent },
+      },
+    },
+  });
+}
+
+function metricsStreamRoute(kind: JobKind) {
+  return createRoute({
+    method: "get",
+    path: `/v1/${kind}/jobs/{id}/metrics/stream`,
+    tags: ["Metrics"],
+    summary: "Data of the job's metrics events as they come, and `event: status` when it changes",
+    request: {
+      params,
+      query: z.object({ after, ...resumeFields }),
+      headers: resumeHeaders,
+    },
+    responses: { 200: { description: "Server-sent events", content: streamContent } },
+  });
+}
+
+const allStreamRoute = createRoute({
+  method: "get",
+  path: "/metrics/stream",
+  tags: ["Metrics"],
+  summary: "Every event of every job as it comes",
+  request: {
+    query: z.object({ after, ...resumeFields }),
+    headers: resumeHeaders,
+  },
+  responses: { 200: { description: "Server-sent events", content: streamContent } },
+});
+
+export function eventRoutes(services: EventServices): OpenAPIHono {
+  const app = createApp();
+  for (const kind of JOB_KINDS) addJobRoutes(app, services, kind);
+  app.openapi(allStreamRoute, (context) => {
+    const after = placeOf({ ...context.req.valid("header"), ...context.req.valid("query") });
+    return stream(context, services, { content: "events", after });
+  });
+  return app;
+}
+
+function addJobRoutes(app: OpenAPIHono, services: EventServices, kind: JobKind): void {
+  const { events, jobs } = services.store;
+  const check = (id: string) => {
+    if (jobs.get(id)?.kind !== kind) throw notFound("job", id);
+  };
+  app.openapi(eventsRoute(kind), (context) => {
+    const { id } = context.req.valid("param"), query = context.req.valid("query");
+    check(id);
+    if (query.stream === "true") {
+      const after = placeOf({ ...context.req.valid("header"), ...query });
+      return stream(context, services, { jobId: id, content: "events", after });
+    }
+    const { data, hasMore } = events.list(id, query);
+    return context.json(pageOf(data.map(toEvent), hasMore), 200);
+  });
+  app.openapi(metricsStreamRoute(kind), (context) => {
+    const { id } = context.req.valid("param");
+    check(id);
+    const after = placeOf({ ...context.req.valid("header"), ...context.req.valid("query") });
+    return stream(context, services, { jobId: id, content: "metrics", after });
+  });
+}
+
+/** Where to go on: what the client's own memory says, before what its URL said when it began. */
+function placeOf(
+  given: {
+    readonly "last-event-id"?: string;
+    readonly last_event_id?: string;
+    readonly after?: string;
+  },
+): number | undefined {
+  for (const name of ["last-event-id", "last_event_id", "after"] as const) {
+    const id = given[name];
+    if (id === undefined) continue;
+    const seq = /^\d{1,15}$/.test(id) ? Number(id) : eventSeq(id);
+    if (seq !== undefined) return seq;
+    throw new ApiError(400, {
+      message: `${name}: must be the id of an event, as 12 or ftevent-12, got ${id}`,
+      param: name,
+      code: "invalid_value",
+    });
+  }
+}
+
+function stream(context: Context, { options, streams }: EventServices, query: StreamQuery) {
+  if (streams.count >= options.maxStreams) {
+    throw new ApiError(429, {
+      message: `${streams.count} event streams are open, as many as are allowed (--max-streams)`,
+      type: "requests",
+      code: "too_many_streams",
+      headers: { "retry-after": String(RETRY_AFTER) },
+    });
+  }
+  // A HEAD request reads no body, and would leave a stream that nobody ends.
+  const body = context.req.method === "HEAD" ? null : streams.open(query);
+  return new Response(body, {
+    headers: {
+      "content-type": EVENT_STREAM,
+      // No copy is kept, and no proxy, nor the server itself, waits for a block to compress.
+      "cache-control": "no-store, no-transform",
+      "x-accel-buffering": "no",
+    },
+  });
+}

@@ -1,0 +1,141 @@
+/** `/v1/files`: data to train on, and what jobs leave. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { ApiError, notFound } from "../../protocol/api_error.ts";
+import { createApp } from "../app_base.ts";
+import { contentType } from "../../files/kinds.ts";
+import { type FileServices, receiveFile, type ReceiveOptions } from "../../files/receive.ts";
+import { removeFile } from "../../files/remove.ts";
+import {
+  deletedFileSchema,
+  filePageSchema,
+  fileQuery,
+  fileSchema,
+  toFile,
+  uploadSchema,
+} from "../../protocol/file.ts";
+import { pageOf } from "../../protocol/page.ts";
+import type { FileRecord } from "../../store/records.ts";
+
+const params = z.object({ id: z.string() });
+
+const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  200: { description, content: { "application/json": { schema } } },
+});
+
+const upload = createRoute({
+  method: "post",
+  path: "/v1/files",
+  operationId: "createFile",
+  tags: ["Files"],
+  summary: "Upload a file; every record of it is checked before it is kept",
+  request: {
+    body: { required: true, content: { "multipart/form-data": { schema: uploadSchema } } },
+  },
+  responses: json("The file", fileSchema),
+});
+
+const list = createRoute({
+  method: "get",
+  path: "/v1/files",
+  operationId: "listFiles",
+  tags: ["Files"],
+  summary: "List files",
+  request: { query: fileQuery },
+  responses: json("A page of files", filePageSchema),
+});
+
+const retrieve = createRoute({
+  method: "get",
+  path: "/v1/files/{id}",
+  operationId: "retrieveFile",
+  tags: ["Files"],
+  summary: "What is known of a file",
+  request: { params },
+  responses: json("The file", fileSchema),
+});
+
+const content = createRoute({
+  method: "get",
+  path: "/v1/files/{id}/content",
+  operationId: "downloadFile",
+  tags: ["Files"],
+  summary: "The bytes of a file",
+  request: { params },
+  responses: {
+    200: {
+      description: "Its bytes, as they were uploaded",
+      content: { "application/octet-stream": { schema: { type: "string", format: "binary" } } },
+    },
+  },
+});
+
+const remove = createRoute({
+  method: "delete",
+  path: "/v1/files/{id}",
+  operationId: "deleteFile",
+  tags: ["Files"],
+  summary: "Delete a file that no unfinished job needs",
+  request: { params },
+  responses: json("It is gone", deletedFileSchema),
+});
+
+export function fileRoutes(services: FileServices, receiving: ReceiveOptions = {}): OpenAPIHono {
+  const { store, storage } = services;
+  const found = (id: string): FileRecord => {
+    const file = store.files.get(id);
+    if (!file) throw notFound("file", id);
+    return file;
+  };
+  const app = createApp();
+
+  app.openapi(
+    upload,
+    async (c) => c.json(toFile(await receiveFile(c.req.raw, services, receiving))),
+  );
+
+  app.openapi(list, (c) => {
+    const { data, hasMore } = store.files.list(c.req.valid("query"));
+    return c.json(pageOf(data.map(toFile), hasMore), 200);
+  });
+
+  app.openapi(retrieve, (c) => c.json(toFile(found(c.req.valid("param").id)), 200));
+
+  app.openapi(content, async (c) => {
+    const record = found(c.req.valid("param").id);
+    const file = await Deno.open(storage.filePath(record)).catch((error) => {
+      throw error instanceof Deno.errors.NotFound ? notFound("file", record.id) : error;
+    });
+    return new Response(file.readable, {
+      headers: {
+        "Content-Type": contentType(record.filename),
+        "Content-Length": String(record.bytes),
+        "Content-Disposition": attachment(record.filename),
+        "X-Content-Type-Options": "nosniff",
+      },
+    });
+  });
+
+  app.openapi(remove, async (c) => {
+    const { id } = found(c.req.valid("param").id);
+    const jobs = store.jobs.usingFile(id);
+    if (jobs.length > 0) {
+      throw new ApiError(409, {
+        message: `File ${id} is needed by ${jobs.join(", ")}: cancel it or wait for its end`,
+        param: "id",
+        code: "file_in_use",
+      });
+    }
+    await removeFile(found(id), services);
+    return c.json({ id, object: "file" as const, deleted: true as const }, 200);
+  });
+
+  return app;
+}
+
+/** RFC 6266: a name in ASCII for all, and as it is for those who know how to read it. */
+function attachment(filename: string): string {
+  const plain = filename.replace(/[^\x20-\x7e]|["\\%]/g, "_");
+  const encoded = encodeURIComponent(filename)
+    .replace(/['()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
+  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
+}

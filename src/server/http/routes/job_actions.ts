@@ -1,0 +1,94 @@
+/** Routes that jobs of every kind have: list, look at, cancel, pause, resume. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createApp } from "../app_base.ts";
+import { pageFields, pageOf } from "../../protocol/page.ts";
+import type { Services } from "../../services.ts";
+import { answer, findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
+
+const { after, limit } = pageFields();
+const listQuery = z.object({
+  after,
+  limit,
+  metadata: z.never().optional().openapi({
+    type: "object",
+    additionalProperties: { type: "string" },
+    description: "Only jobs with these pairs: `metadata[project]=demo`",
+    param: { style: "deepObject", explode: true },
+  }),
+});
+
+const ACTIONS = {
+  cancel: "Stop the job for good; takes effect within a step",
+  pause: "Stop the job after a checkpoint, to be resumed; takes effect within a step",
+  resume: "Put a paused job back into the queue",
+} as const;
+
+export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIHono {
+  const { store, jobs } = services;
+  const { kind, path, tag, operation, schema, page, show } = of;
+  const app = createApp();
+
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: `${path}/jobs`,
+      operationId: `list${operation}s`,
+      tags: [tag],
+      summary: "List jobs, the newest first",
+      request: { query: listQuery },
+      responses: answer("A page of jobs", page),
+    }),
+    (context) => {
+      const { after, limit } = context.req.valid("query");
+      const metadata = metadataOf(context.req.query());
+      const { data, hasMore } = store.jobs.list({ kind, after, limit, metadata });
+      return context.json(pageOf(data.map((job) => show(job, services)), hasMore) as never, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: `${path}/jobs/{id}`,
+      operationId: `retrieve${operation}`,
+      tags: [tag],
+      summary: "What is known of a job",
+      request: { params: jobParams },
+      responses: answer("The job", schema),
+    }),
+    (context) => {
+      const job = findJob(services, of, context.req.valid("param").id);
+      return context.json(show(job, services), 200);
+    },
+  );
+
+  for (const [action, summary] of Object.entries(ACTIONS)) {
+    app.openapi(
+      createRoute({
+        method: "post",
+        path: `${path}/jobs/{id}/${action}`,
+        operationId: `${action}${operation}`,
+        tags: [tag],
+        summary,
+        request: { params: jobParams },
+        responses: answer("The job", schema),
+      }),
+      async (context) => {
+        const { id } = findJob(services, of, context.req.valid("param").id);
+        const job = jobs[action as keyof typeof ACTIONS](id);
+        await store.sync();
+        return context.json(show(job, services), 200);
+      },
+    );
+  }
+  return app;
+}
+
+/** `metadata[key]=value`, as OpenAI's clients write it. */
+function metadataOf(query: Readonly<Record<string, string>>): Record<string, string> {
+  const pairs = Object.entries(query).flatMap(([name, value]) => {
+    const key = /^metadata\[(.+)\]$/.exec(name)?.[1];
+    return key === undefined ? [] : [[key, value] as const];
+  });
+  return Object.fromEntries(pairs);
+}

@@ -1,0 +1,72 @@
+/** Routes that make jobs of any kind: one queues them where they fit, one only plans. */
+import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
+import type { Admission } from "../../admission/admission.ts";
+import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
+import { createApp } from "../app_base.ts";
+import { planSchema, toPlan } from "../../protocol/plan.ts";
+import type { JobRecord } from "../../store/records.ts";
+import type { Services } from "../../services.ts";
+import { answer, type JobKindRoutes } from "./job_kinds.ts";
+
+export interface JobCreation<Request> {
+  readonly summary: string;
+  readonly description: string;
+  readonly request: z.ZodType<Request>;
+  readonly planRequest: z.ZodType<Request>;
+  /** Checks all but whether it fits. Faults are ApiErrors. */
+  admit(services: Services, request: Request): Promise<Admission>;
+}
+
+export function jobCreationRoutes<Request>(
+  services: Services,
+  { path, tag, operation, schema, show }: JobKindRoutes,
+  { summary, description, request, planRequest, admit }: JobCreation<Request>,
+): OpenAPIHono {
+  const app = createApp();
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: `${path}/jobs`,
+      operationId: `create${operation}`,
+      tags: [tag],
+      summary,
+      description,
+      request: jsonBody(request),
+      responses: answer("The job, queued", schema),
+    }),
+    async (context) => {
+      const admission = await admit(services, context.req.valid("json") as Request);
+      return context.json(show(await createJob(services, admission), services), 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: `${path}/plan`,
+      operationId: `plan${operation}`,
+      tags: [tag],
+      summary: "Memory and disk that a job would take, without making one",
+      request: jsonBody(planRequest),
+      responses: answer("The plan", planSchema),
+    }),
+    async (context) => {
+      const { job, planned } = await admit(services, context.req.valid("json") as Request);
+      const hyperparameters = job.request.hyperparameters as Record<string, unknown>;
+      return context.json(toPlan(planned, hyperparameters), 200);
+    },
+  );
+  return app;
+}
+
+/** Resolves when the job would outlive a power cut. Throws an ApiError 400 where it does not fit. */
+async function createJob(services: Services, { job, planned }: Admission): Promise<JobRecord> {
+  assertFitsMemory(planned);
+  await assertFitsDisk(planned, services);
+  const created = services.jobs.create(job);
+  await services.store.sync();
+  return created;
+}
+
+const jsonBody = <Schema extends z.ZodType>(schema: Schema) => ({
+  body: { required: true, content: { "application/json": { schema } } },
+});

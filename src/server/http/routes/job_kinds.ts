@@ -1,0 +1,68 @@
+/** What tells the routes of fine-tuning jobs from those of pre-training. */
+import { z } from "@hono/zod-openapi";
+import { notFound } from "../../protocol/api_error.ts";
+import {
+  fineTuningJobPage,
+  fineTuningJobSchema,
+  type JobSources,
+  pretrainingJobPage,
+  pretrainingJobSchema,
+  toFineTuningJob,
+  toPretrainingJob,
+} from "../../protocol/job.ts";
+import type { JobKind, JobRecord } from "../../store/records.ts";
+import type { Services } from "../../services.ts";
+
+export interface JobKindRoutes {
+  readonly kind: JobKind;
+  /** `/v1/fine_tuning`; its jobs lie below. */
+  readonly path: string;
+  readonly tag: string;
+  /** In messages: `No such fine-tuning job`. */
+  readonly what: string;
+  /** What names of operations end in: `cancelFineTuningJob`. */
+  readonly operation: string;
+  readonly schema: typeof fineTuningJobSchema | typeof pretrainingJobSchema;
+  readonly page: typeof fineTuningJobPage | typeof pretrainingJobPage;
+  show(job: JobRecord, sources: JobSources): z.output<JobKindRoutes["schema"]>;
+}
+
+export const FINE_TUNING: JobKindRoutes = {
+  kind: "fine_tuning",
+  path: "/v1/fine_tuning",
+  tag: "Fine-tuning",
+  what: "fine-tuning job",
+  operation: "FineTuningJob",
+  schema: fineTuningJobSchema,
+  page: fineTuningJobPage,
+  show: toFineTuningJob,
+};
+
+export const PRETRAINING: JobKindRoutes = {
+  kind: "pretraining",
+  path: "/v1/pretraining",
+  tag: "Pre-training",
+  what: "pre-training job",
+  operation: "PretrainingJob",
+  schema: pretrainingJobSchema,
+  page: pretrainingJobPage,
+  show: toPretrainingJob,
+};
+
+export const jobParams = z.object({ id: z.string().min(1).max(100) });
+
+/** The job of that id, if it is of this kind. An ApiError 404 otherwise. */
+export function findJob(
+  { store }: Pick<Services, "store">,
+  { kind, what }: Pick<JobKindRoutes, "kind" | "what">,
+  id: string,
+): JobRecord {
+  const job = store.jobs.get(id);
+  if (job?.kind !== kind) throw notFound(what, id);
+  return job;
+}
+
+/** 200 with JSON, for a route's description. */
+export const answer = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  200: { description, content: { "application/json": { schema } } },
+});

@@ -1,0 +1,23 @@
+/** `GET /metrics`: what a Prometheus server asks for. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createApp } from "../app_base.ts";
+import type { Services } from "../../services.ts";
+
+const metricsRoute = createRoute({
+  method: "get",
+  path: "/metrics",
+  tags: ["Metrics"],
+  summary: "Figures of the server and of the running job, in Prometheus's text format",
+  responses: {
+    200: { description: "The figures", content: { "text/plain": { schema: z.string() } } },
+  },
+});
+
+export function metricsRoutes({ metrics }: Pick<Services, "metrics">): OpenAPIHono {
+  const app = createApp();
+  app.openapi(metricsRoute, async (context) => {
+    const headers = { "content-type": metrics.contentType };
+    return context.text(await metrics.text(), 200, headers);
+  });
+  return app;
+}

@@ -1,0 +1,68 @@
+/** `/v1/models`: what can be trained on and talked to. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createApp } from "../app_base.ts";
+import { deletedModelSchema, modelListSchema, modelSchema, toModel } from "../../protocol/model.ts";
+import type { Services } from "../../services.ts";
+
+const params = z.object({
+  model: z.string().openapi({ description: "A name, with slashes as they are or as %2F" }),
+});
+
+const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  200: { description, content: { "application/json": { schema } } },
+});
+
+const list = createRoute({
+  method: "get",
+  path: "/v1/models",
+  operationId: "listModels",
+  tags: ["Models"],
+  summary: "Base models, results of jobs and their checkpoints",
+  responses: json("All of them", modelListSchema),
+});
+
+const retrieve = createRoute({
+  method: "get",
+  path: "/v1/models/{model}",
+  operationId: "retrieveModel",
+  tags: ["Models"],
+  summary: "What is known of a model",
+  request: { params },
+  responses: json("The model", modelSchema),
+});
+
+const remove = createRoute({
+  method: "delete",
+  path: "/v1/models/{model}",
+  operationId: "deleteModel",
+  tags: ["Models"],
+  summary: "Delete the result of a job that nothing needs",
+  request: { params },
+  responses: json("It is gone", deletedModelSchema),
+});
+
+/** Names have slashes in them (`org/name`), which not every client encodes. */
+const ONE_MODEL = "/v1/models/:model{.+}";
+
+export function modelRoutes({ models }: Pick<Services, "models">): OpenAPIHono {
+  const app = createApp();
+
+  app.openapi(list, async (context) => {
+    return context.json({ object: "list" as const, data: (await models.list()).map(toModel) }, 200);
+  });
+
+  // A path of OpenAPI's cannot say that a parameter has slashes: these are documented apart.
+  app.openAPIRegistry.registerPath(retrieve);
+  app.get(ONE_MODEL, async (context) => {
+    return context.json(toModel(await models.get(context.req.param("model"))));
+  });
+
+  app.openAPIRegistry.registerPath(remove);
+  app.delete(ONE_MODEL, async (context) => {
+    const id = context.req.param("model");
+    await models.delete(id);
+    return context.json({ id, object: "model" as const, deleted: true as const });
+  });
+
+  return app;
+}

@@ -1,0 +1,158 @@
+/** The models that there are: those of the models folder, and what jobs have made. */
+import { join } from "@std/path";
+import { isAdapterMethod } from "../../train/options.ts";
+import { ApiError } from "../protocol/api_error.ts";
+import { checkpointModelFolder } from "../jobs/checkpoint_models.ts";
+import { type FoundModel, scanModels } from "./scan.ts";
+import { checkpointModelName } from "../protocol/job.ts";
+import { FINAL_STATUSES, JOB_STATUSES, type JobRecord } from "../store/records.ts";
+import type { Inference, ModelRecord, Models, Services } from "../services.ts";
+
+/** Milliseconds for which a look at the models folder counts: many requests come at once. */
+const FRESH_MS = 1000;
+
+const UNFINISHED = JOB_STATUSES.filter((status) => !FINAL_STATUSES.includes(status));
+
+export interface ModelParts extends Pick<Services, "store" | "storage"> {
+  readonly options: Pick<Services["options"], "modelsFolder">;
+  /** Asked for late: it is built upon the models. */
+  readonly inference: () => Pick<Inference, "loaded" | "unload">;
+}
+
+export class ModelFolder implements Models {
+  #scanned: { readonly at: number; readonly models: Promise<FoundModel[]> } | undefined;
+
+  constructor(readonly parts: ModelParts) {}
+
+  async list(): Promise<ModelRecord[]> {
+    const records = new Map<string, ModelRecord>();
+    for (const { name, path, createdAt } of await this.#scan()) {
+      records.set(name, { name, path, createdAt, kind: "base" });
+    }
+    // Oldest first: what a result was made of is there before it.
+    for (const job of this.parts.store.jobs.resultModels()) {
+      const record = this.#resultOf(job, records);
+      if (record) records.set(record.name, record);
+    }
+    return [...records.values(), ...this.#checkpoints(records)];
+  }
+
+  async get(name: string): Promise<ModelRecord> {
+    const model = (await this.list()).find((each) => each.name === name);
+    if (model) return model;
+    throw new ApiError(404, {
+      message: `The model '${name}' does not exist: GET /v1/models lists those that do`,
+      param: "model",
+      code: "model_not_found",
+    });
+  }
+
+  async delete(name: string): Promise<void> {
+    const { store, inference } = this.parts;
+    const { kind, jobId } = await this.get(name);
+    if (kind !== "result") throw notDeletable(name, kind);
+    this.#refuseIfNeeded(name);
+    // First the name: a folder that a crash leaves does no harm, a name without a folder would.
+    store.jobs.update(jobId!, { resultModel: null });
+    await store.sync();
+    if (inference().loaded === name) await inference().unload();
+    await this.#remove(resultFolder(store.jobs.get(jobId!)!, this.parts.storage));
+  }
+
+  #scan(): Promise<FoundModel[]> {
+    const now = performance.now();
+    if (!this.#scanned || now - this.#scanned.at > FRESH_MS) {
+      this.#scanned = { at: now, models: scanModels(this.parts.options.modelsFolder) };
+    }
+    return this.#scanned.models;
+  }
+
+  /** Undefined where the model that an adapter belongs to is gone. */
+  #resultOf(
+    job: JobRecord,
+    known: ReadonlyMap<string, ModelRecord>,
+  ): ModelRecord | undefined {
+    const base = {
+      name: job.resultModel!,
+      createdAt: job.finishedAt ?? job.createdAt,
+      kind: "result" as const,
+      jobId: job.id,
+    };
+    const folder = resultFolder(job, this.parts.storage);
+    if (!hasAdapter(job)) return { ...base, path: folder };
+    const model = known.get(job.model);
+    return model && { ...base, path: model.path, adapter: folder };
+  }
+
+  #checkpoints(known: ReadonlyMap<string, ModelRecord>): ModelRecord[] {
+    const { store, storage } = this.parts;
+    const jobs = new Map<string, JobRecord>();
+    return store.checkpoints.all().flatMap(({ jobId, step, createdAt }) => {
+      const job = jobs.get(jobId) ?? store.jobs.get(jobId)!;
+      jobs.set(jobId, job);
+      const folder = checkpointModelFolder(storage.jobFolder(jobId), step);
+      const places = hasAdapter(job)
+        ? { path: known.get(job.model)?.path, adapter: join(folder, "adapter") }
+        : { path: join(folder, "model") };
+      if (!places.path) return [];
+      const name = checkpointModelName(job, step);
+      return [{ ...places, path: places.path, name, createdAt, kind: "checkpoint", jobId, step }];
+    });
+  }
+
+  #refuseIfNeeded(name: string): void {
+    const { jobs } = this.parts.store;
+    const training = jobs.withStatus(...UNFINISHED)
+      .filter(({ model, options }) => model === name || options.tokenizer === name);
+    if (training.length) {
+      const ids = training.map(({ id }) => id).join(", ");
+      throw inUse(name, `${ids} trains it: cancel it or wait for its end`);
+    }
+    const upon = jobs.resultModels().filter((job) => job.model === name && hasAdapter(job));
+    if (upon.length) {
+      const names = upon.map(({ resultModel }) => resultModel).join(", ");
+      throw inUse(name, `${names} is an adapter of it: delete that first`);
+    }
+  }
+
+  async #remove(folder: string): Promise<void> {
+    let bytes = 0;
+    try {
+      for await (const { name, isFile } of Deno.readDir(folder)) {
+        if (isFile) bytes += (await Deno.stat(join(folder, name))).size;
+      }
+      await Deno.remove(folder, { recursive: true });
+      this.parts.storage.account(-bytes);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+/** Its result is an adapter of the model that it started from. */
+function hasAdapter({ options }: Pick<JobRecord, "options">): boolean {
+  return isAdapterMethod(options.optimizer as Parameters<typeof isAdapterMethod>[0]);
+}
+
+function resultFolder(job: JobRecord, storage: Services["storage"]): string {
+  return join(storage.jobFolder(job.id), hasAdapter(job) ? "adapter" : "model");
+}
+
+function notDeletable(name: string, kind: ModelRecord["kind"]): ApiError {
+  const why = kind === "base"
+    ? "it lies in the models folder, which the server only reads"
+    : "it is a checkpoint, and goes with its job's checkpoints";
+  return new ApiError(403, {
+    message: `The model '${name}' cannot be deleted: ${why}`,
+    param: "model",
+    code: "model_not_deletable",
+  });
+}
+
+function inUse(name: string, why: string): ApiError {
+  return new ApiError(409, {
+    message: `The model '${name}' is needed: ${why}`,
+    param: "model",
+    code: "model_in_use",
+  });
+}

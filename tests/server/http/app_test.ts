@@ -1,0 +1,193 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { createServer, type ServerHooks } from "../../../src/server/http/app.ts";
+import { docsPage } from "../../../src/server/http/docs/page.ts";
+import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";
+import { UserError } from "../../../src/gpu/errors.ts";
+import type { OpenApiDocument } from "../../../src/server/http/openapi.ts";
+import { testServices } from "../support_services.ts";
+
+type App = OpenAPIHono<ServerEnv>;
+
+async function withApp(
+  { options, hooks }: {
+    readonly options?: Record<string, unknown>;
+    readonly hooks?: ServerHooks;
+  },
+  use: (app: App) => Promise<void>,
+) {
+  const services = testServices({ options });
+  try {
+    await use(createServer(services, hooks));
+  } finally {
+    services.close();
+  }
+}
+
+/** A route that fails in a certain way. */
+function failing(app: App, error: () => Error): void {
+  app.get("/fails", () => {
+    throw error();
+  });
+}
+
+Deno.test("an unknown path is 404, and says what was asked for", async () => {
+  await withApp({}, async (app) => {
+    const answer = await app.request("/v1/nothing");
+    assertEquals(answer.status, 404);
+    assertEquals(await answer.json(), {
+      error: {
+        message: "Unknown request URL: GET /v1/nothing. /docs lists what there is.",
+        type: "invalid_request_error",
+        param: null,
+        code: "unknown_url",
+      },
+    });
+  });
+});
+
+Deno.test("a path with other methods is 405, and names them", async () => {
+  await withApp({}, async (app) => {
+    const answer = await app.request("/health", { method: "DELETE" });
+    assertEquals([answer.status, answer.headers.get("allow")], [405, "GET, HEAD"]);
+    const { error } = await answer.json();
+    assertEquals(error.code, "method_not_allowed");
+    assertEquals(error.message, "DELETE is not allowed here: /health has GET, HEAD");
+  });
+});
+
+Deno.test("a fault that the user can mend is 400", async () => {
+  await withApp({}, async (app) => {
+    failing(app, () => new UserError("--rank must be at least 1, got 0"));
+    const answer = await app.request("/fails");
+    assertEquals(answer.status, 400);
+    assertEquals((await answer.json()).error.message, "--rank must be at least 1, got 0");
+  });
+});
+
+Deno.test("an ApiError is its own answer, headers and all", async () => {
+  await withApp({}, async (app) => {
+    const details = { message: "later", code: "busy", headers: { "retry-after": "7" } };
+    failing(app, () => new ApiError(429, details));
+    const answer = await app.request("/fails");
+    assertEquals([answer.status, answer.headers.get("retry-after")], [429, "7"]);
+    assertEquals((await answer.json()).error.code, "busy");
+  });
+});
+
+Deno.test("a fault of ours is 500 with the request's id; the stack goes to the log alone", async () => {
+  const faults: string[] = [];
+  await withApp({ hooks: { onFault: (line) => faults.push(line) } }, async (app) => {
+    failing(app, () => new Error("a secret of the machine"));
+    const answer = await app.request("/fails");
+    assertEquals(answer.status, 500);
+    const id = answer.headers.get("x-request-id")!;
+    const { error } = await answer.json();
+    assertEquals([error.type, error.code], ["server_error", "internal_error"]);
+    assertStringIncludes(error.message, id);
+    assert(!error.message.includes("secret"));
+    assertEquals(faults.length, 1);
+    assertStringIncludes(faults[0], id);
+    assertMatch(faults[0], /a secret of the machine\n +at /);
+  });
+});
+
+Deno.test("every answer has an id of its own and the headers that keep browsers careful", async () => {
+  await withApp({}, async (app) => {
+    const ids = new Set<string>();
+    for (const path of ["/health", "/v1/nothing", "/docs", "/openapi.json"]) {
+      const { headers } = await app.request(path);
+      ids.add(headers.get("x-request-id")!);
+      assertMatch(headers.get("x-request-id")!, /^req_\w{20}$/);
+      assertEquals(headers.get("x-content-type-options"), "nosniff");
+      assertEquals(headers.get("referrer-policy"), "no-referrer");
+      assertEquals(headers.get("cross-origin-opener-policy"), "same-origin");
+      assertEquals(headers.get("cross-origin-resource-policy"), "same-origin");
+      assertStringIncludes(headers.get("content-security-policy")!, "default-src 'none'");
+      assertStringIncludes(headers.get("content-security-policy")!, "script-src 'self'");
+      assertStringIncludes(headers.get("permissions-policy")!, "camera=()");
+      assertEquals(headers.get("strict-transport-security"), null);
+    }
+    assertEquals(ids.size, 4);
+    assertEquals((await app.request("/health")).headers.get("cache-control"), "no-store");
+  });
+});
+
+Deno.test("the log has a line a request: its route, and nothing that was sent", async () => {
+  const lines: string[] = [];
+  const hooks = { onRequest: (line: string) => lines.push(line) };
+  await withApp({ hooks }, async (app) => {
+    app.get("/v1/things/:id", (context) => context.text("here"));
+    await app.request("/v1/things/thing-secret1?token=secret2", {
+      headers: { authorization: "Bearer secret3" },
+    });
+    await app.request("/secret4");
+  });
+  assertEquals(lines.length, 2);
+  assertMatch(lines[0], /^GET \/v1\/things\/:id 200 [\d.]+ms - req_\w{20}$/);
+  assertMatch(lines[1], /^GET \S+ 404 [\d.]+ms - req_\w{20}$/);
+  assert(!lines.join().includes("secret"));
+});
+
+Deno.test("the document lists every route, its errors and how to authenticate", async () => {
+  await withApp({}, async (app) => {
+    const answer = await app.request("/openapi.json");
+    assertEquals(answer.headers.get("content-type"), "application/json");
+    const document: OpenApiDocument & Record<string, unknown> = await answer.json();
+    assertEquals(document.openapi, "3.1.0");
+    assertEquals(document.security, [{ bearer: [] }]);
+    // Pages and their parts are not the API's.
+    const undocumented = /^(\/|\/assets\/.*|\/docs.*|\/openapi\.json)$/;
+    const described = new Set(
+      Object.entries(document.paths).flatMap(([path, operations]) =>
+        Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
+      ),
+    );
+    const routes = app.routes.filter(({ method, path }) =>
+      method !== "ALL" && !undocumented.test(path)
+    ).map(({ method, path }) => `${method} ${path.replace(/:(\w+)(\{.+?\})?/g, "{$1}")}`);
+    assertEquals([...described].sort(), [...new Set(routes)].sort());
+    for (const operation of Object.values(document.paths).flatMap(Object.values)) {
+      assert(operation.responses.default.content?.["application/json"]);
+    }
+    assertEquals(document.paths["/health"].get.security, []);
+  });
+});
+
+Deno.test("what the document says is text on the page, whatever it is", () => {
+  const nasty = '<img src=x onerror="alert(1)">';
+  const page = docsPage({
+    info: { title: nasty, version: nasty, description: nasty },
+    paths: {
+      [`/${nasty}`]: {
+        get: {
+          summary: `${nasty} and \`${nasty}\``,
+          tags: [nasty],
+          parameters: [{ name: nasty, in: "query", schema: { default: nasty } }],
+          responses: { 200: { description: nasty } },
+        },
+      },
+    },
+    components: { schemas: { Some: { properties: { [nasty]: { enum: [nasty] } } } } },
+  }).toString();
+  assert(!page.includes("<img"));
+  assertStringIncludes(page, "&lt;img src=x onerror=&quot;");
+});
+
+Deno.test("/docs is a page of it: every route with an anchor, text escaped, no script", async () => {
+  await withApp({}, async (app) => {
+    const page = await (await app.request("/docs")).text();
+    const { paths } = await (await app.request("/openapi.json")).json() as OpenApiDocument;
+    for (const path of Object.keys(paths)) assertStringIncludes(page, path);
+    assertStringIncludes(page, '<h3 id="get-health">');
+    assertStringIncludes(page, '<h3 id="schema-Error">');
+    assert(!/<script|style=|javascript:|\[object/.test(page));
+    // Links within the page lead somewhere.
+    const anchors = new Set([...page.matchAll(/id="([^"]+)"/g)].map(([, id]) => id));
+    const dangling = [...page.matchAll(/href="#([^"]+)"/g)].filter(([, id]) => !anchors.has(id));
+    assertEquals(dangling, []);
+    const style = await app.request("/docs/style.css");
+    assertStringIncludes(style.headers.get("content-type")!, "text/css");
+  });
+});

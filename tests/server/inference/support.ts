@@ -1,0 +1,102 @@
+/** A server of models alone, on a real port: real processes, and the official client. */
+import { join } from "@std/path";
+import OpenAI from "openai";
+import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { createApp } from "../../../src/server/http/app_base.ts";
+import { type HostParts, InferenceHost } from "../../../src/server/inference/host.ts";
+import { limitBody } from "../../../src/server/http/middleware/body.ts";
+import { ModelFolder } from "../../../src/server/models/model_folder.ts";
+import { chatRoutes } from "../../../src/server/http/routes/chat.ts";
+import { completionRoutes } from "../../../src/server/http/routes/completions.ts";
+import { modelRoutes } from "../../../src/server/http/routes/models.ts";
+import type { Services, Storage } from "../../../src/server/services.ts";
+import { Store } from "../../../src/server/store/store.ts";
+import { type ChatFolder, writeChatModel } from "../../inference/support.ts";
+
+export interface ModelServer {
+  readonly host: InferenceHost;
+  readonly models: ModelFolder;
+  readonly store: Store;
+  /** What `storage` was told of bytes. */
+  readonly accounted: number[];
+  readonly client: OpenAI;
+  readonly url: string;
+  /** The path of a model in the models folder. */
+  path(name: string): string;
+  /** The folder of a job in the data folder. */
+  jobFolder(id: string): string;
+}
+
+export interface ModelServerSetup extends Partial<HostParts> {
+  /** Chat models to write into the models folder. */
+  readonly write?: Readonly<Record<string, ChatFolder>>;
+}
+
+/** The routes with what the whole server puts around them, as far as answers depend on it. */
+export function modelApp(services: Pick<Services, "models" | "inference">) {
+  const app = createApp();
+  app.use(limitBody({ maxBytes: 2 ** 20, timeoutMs: 5000, isUpload: () => false }) as never);
+  for (const routes of [modelRoutes, chatRoutes, completionRoutes]) {
+    app.route("/", routes(services));
+  }
+  app.onError((error) => {
+    if (!(error instanceof ApiError)) throw error;
+    return error.toResponse();
+  });
+  return app;
+}
+
+export async function withModelServer(
+  { write = {}, ...parts }: ModelServerSetup,
+  run: (server: ModelServer) => Promise<void>,
+): Promise<void> {
+  const root = await Deno.realPath(await Deno.makeTempDir());
+  const modelsFolder = join(root, "models"), store = Store.open(join(root, "server.sqlite"));
+  const accounted: number[] = [];
+  const jobFolder = (id: string) => join(root, "jobs", id);
+  const storage = {
+    jobFolder,
+    account: (bytes: number) => accounted.push(bytes),
+  } as Partial<Storage> as Storage;
+  const models = new ModelFolder({
+    options: { modelsFolder },
+    store,
+    storage,
+    inference: () => host,
+  });
+  const host: InferenceHost = new InferenceHost({
+    options: { modelIdle: 10, gpuMemory: undefined },
+    models,
+    store,
+    ...parts,
+  });
+  const app = modelApp({ models, inference: host });
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  try {
+    for (const [name, options] of Object.entries(write)) {
+      await writeChatModel(join(modelsFolder, name), options);
+    }
+    const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+    const path = (name: string) => join(modelsFolder, name);
+    await run({ host, models, store, accounted, client, url, path, jobFolder });
+  } finally {
+    await host.stop();
+    await server.shutdown();
+    store.close();
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+/** A test with processes and a server, which the runner need not watch. */
+export function serverTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
+}
+
+/** Waits until it is so. */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let waited = 0; !holds(); waited += 10) {
+    if (waited > 20_000) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
