@@ -1,11 +1,15 @@
 /** The rules of the house that a compiler does not check. */
 import { assertEquals } from "@std/assert";
 import { fromFileUrl, join, relative } from "@std/path";
+import { PRODUCT as DASHBOARD_PRODUCT } from "../src/server/dashboard/product.js";
+import { PRODUCT, VERSION } from "../src/product.ts";
+import { project } from "./support_project.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
 /** Lowest first: a file imports from its own layer and from those before it. */
 const LAYERS = [
+  ["product.ts"],
   ["gpu"],
   ["kernels"],
   ["quant", "model", "optim", "adapters"],
@@ -132,4 +136,11 @@ Deno.test("what can be imported is there", () => {
     importsOf(path).filter((imported) => !exists(imported)).map((it) => `${path} imports ${it}`)
   );
   assertEquals(missing, []);
+});
+
+Deno.test("one name and one version, wherever they stand", () => {
+  assertEquals(project.version, VERSION);
+  assertEquals(DASHBOARD_PRODUCT, PRODUCT);
+  assertEquals(read("src/server/dashboard/index.html").match(/<title>(.*)<\/title>/)?.[1], PRODUCT);
+  assertEquals(read("README.md").split("\n")[0], `# ${PRODUCT}`);
 });

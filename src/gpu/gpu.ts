@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { PRODUCT } from "../product.ts";
 import { type AdapterDescription, describeAdapter, findAdapter } from "./adapter.ts";
 import {
   type Allocator,
@@ -83,7 +84,7 @@ export class Gpu implements Allocator {
       WANTED_LIMITS.map((name) => [name, adapter.limits[name]]),
     );
     const device = await adapter.requestDevice({
-      label: "trainer",
+      label: PRODUCT,
       requiredFeatures: [...features],
       requiredLimits,
     });

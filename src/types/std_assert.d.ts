@@ -1,6 +1,6 @@
 /**
  * Types of `@std/assert`: the npm copy of Deno's standard library carries none. The day the map in
- * deno.json points at JSR, this file goes.
+ * deno.jsonc points at JSR, this file goes.
  */
 declare module "@std/assert" {
   export class AssertionError extends Error {}

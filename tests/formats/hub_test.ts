@@ -420,7 +420,7 @@ Deno.test("hub: two at once download a file once", async () => {
 
 Deno.test("hub: a path is itself, if it is there", async () => {
   assertEquals(await resolveModel("tests"), "tests");
-  assertEquals(await resolveTokenizer("deno.json"), "deno.json");
+  assertEquals(await resolveTokenizer("deno.jsonc"), "deno.jsonc");
   await assertRejects(() => resolveModel("nowhere/x"), UserError, "model nowhere/x: cannot be op");
 });
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import project from "../../deno.json" with { type: "json" };
 import { main } from "../../src/cli/main.ts";
 import { urlOf } from "../../src/server/serve.ts";
 import { writeChatModel } from "../inference/support.ts";
+import { project } from "../support_project.ts";
 import { makeFolders, startServer, withServer } from "./support.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));

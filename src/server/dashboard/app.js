@@ -11,6 +11,7 @@ import { allJobs, applyEvents, isFinished, loaded, loadJobs } from "./jobs.js";
 import { goLive, onEvents } from "./live.js";
 import { loadModels } from "./models.js";
 import { createNewJob } from "./new_job.js";
+import { PRODUCT } from "./product.js";
 import { parseRoute, redirect } from "./router.js";
 import { createSidebar, markCurrent } from "./sidebar.js";
 
@@ -57,7 +58,7 @@ function showRoute() {
 
 /** @param {import("./router.js").Route} route @returns {View} */
 function createView(route) {
-  document.title = "Training server";
+  document.title = PRODUCT;
   switch (route.view) {
     case "job":
       return createJobView(route.id);

@@ -36,6 +36,7 @@ import openapiJs from "./openapi.js" with { type: "text" };
 import optionFieldJs from "./option_field.js" with { type: "text" };
 import planBarJs from "./plan_bar.js" with { type: "text" };
 import planPanelJs from "./plan_panel.js" with { type: "text" };
+import productJs from "./product.js" with { type: "text" };
 import refreshMapJs from "./refresh_map.js" with { type: "text" };
 import routerJs from "./router.js" with { type: "text" };
 import runDataJs from "./run_data.js" with { type: "text" };
@@ -93,6 +94,7 @@ export const ASSETS = {
   "option_field.js": optionFieldJs,
   "plan_bar.js": planBarJs,
   "plan_panel.js": planPanelJs,
+  "product.js": productJs,
   "refresh_map.js": refreshMapJs,
   "router.js": routerJs,
   "run_data.js": runDataJs,

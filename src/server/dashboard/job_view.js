@@ -9,6 +9,7 @@ import { createStats } from "./job_stats.js";
 import { isFinished, jobOf, onJobsChanged, pathOf, reloadJob, titleOf } from "./jobs.js";
 import { onEvents } from "./live.js";
 import { createLog } from "./log_view.js";
+import { PRODUCT } from "./product.js";
 import { RunData } from "./run_data.js";
 import { createSamples } from "./samples_view.js";
 import { createCheckpoints, createEvaluations } from "./tables.js";
@@ -81,7 +82,7 @@ export function createJobView(id) {
     const job = jobOf(id);
     if (!job) return;
     header.update(job);
-    document.title = `${titleOf(job)} · Training server`;
+    document.title = `${titleOf(job)} · ${PRODUCT}`;
     element.classList.toggle("is-over", isFinished(job));
     waiting.hidden = data.steps.length > 0 || isFinished(job);
     waiting.textContent = job.status === "queued"

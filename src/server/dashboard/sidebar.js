@@ -5,6 +5,7 @@ import { icon, mark } from "./icons.js";
 import { allJobs, isFinished, loaded, modelOf, onJobsChanged, titleOf } from "./jobs.js";
 import { connection, onConnectionChanged } from "./live.js";
 import { baseModels, onModelsChanged, resultModels, shortName } from "./models.js";
+import { PRODUCT } from "./product.js";
 import { createProgress, progressText, statusLabel } from "./status.js";
 
 /** Results that are listed; the rest are in the chat's own list. */
@@ -25,7 +26,7 @@ export function createSidebar(element) {
     h(
       "div",
       { class: "sidebar-head" },
-      h("a", { class: "brand", href: "#/" }, mark(), h("span", {}, "Training server")),
+      h("a", { class: "brand", href: "#/" }, mark(), h("span", {}, PRODUCT)),
       h("a", { class: "button primary new-job", href: "#/new" }, icon("plus"), "New job"),
     ),
     h("div", { class: "sidebar-body" }, none, activeSection, finishedSection, modelsSection),

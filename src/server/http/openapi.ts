@@ -1,7 +1,7 @@
 /** The document of the whole API: what the routes say of themselves, and what holds for all. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
-import project from "../../../deno.json" with { type: "json" };
+import { PRODUCT, VERSION } from "../../product.ts";
 
 /** What is read of the document here: it has more. */
 export interface OpenApiDocument {
@@ -87,7 +87,7 @@ export function openApiDocument(
   app.openAPIRegistry.register("Error", errorSchema);
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
-    info: { title: "Training server", version: project.version, description: DESCRIPTION },
+    info: { title: PRODUCT, version: VERSION, description: DESCRIPTION },
     security: [{ bearer: [] }],
   }) as unknown as OpenApiDocument;
   for (const [path, operations] of Object.entries(document.paths)) {

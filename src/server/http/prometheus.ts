@@ -13,6 +13,12 @@ export interface MetricsSources {
   readonly streams: { readonly count: number };
 }
 
+/**
+ * Of every name. Dashboards and alerts outside this project rely on the names, so they keep the
+ * prefix of the first release, whatever the product is called (`src/product.ts`).
+ */
+const PREFIX = "qgalore_";
+
 /** Of the running job, from `data` of its metrics events. */
 const JOB_GAUGES = {
   step: ["step", "Steps done"],
@@ -59,13 +65,13 @@ export class ServerMetrics {
     );
     const registers = [this.#registry];
     this.#requests = new Counter({
-      name: "qgalore_http_requests_total",
+      name: `${PREFIX}http_requests_total`,
       help: "Requests that were answered",
       labelNames: ["method", "route", "status"],
       registers,
     });
     this.#durations = new Histogram({
-      name: "qgalore_http_request_duration_seconds",
+      name: `${PREFIX}http_request_duration_seconds`,
       help: "Until the answer began",
       labelNames: ["method", "route"],
       buckets: SECONDS,
@@ -106,7 +112,7 @@ export class ServerMetrics {
     const add = (name: string, help: string, value: (job: JobRecord) => unknown) =>
       new Gauge({
         ...shared,
-        name: `qgalore_${name}`,
+        name: `${PREFIX}${name}`,
         help: `${help}; of the running job`,
         collect() {
           this.reset();
@@ -121,7 +127,7 @@ export class ServerMetrics {
     add("gpu_planned_bytes", planned, (job) => job.plan.plannedPeakBytes);
     new Counter({
       ...shared,
-      name: "qgalore_tokens_total",
+      name: `${PREFIX}tokens_total`,
       help: "Tokens trained on since the start of the running job",
       // The job counts, over all of its sittings: what it said last is the value.
       collect() {
@@ -135,7 +141,7 @@ export class ServerMetrics {
   #addJobs(): void {
     const { jobs } = this.#store;
     new Gauge({
-      name: "qgalore_jobs",
+      name: `${PREFIX}jobs`,
       help: "Jobs by kind and status",
       labelNames: ["kind", "status"],
       registers: [this.#registry],
@@ -153,7 +159,7 @@ export class ServerMetrics {
 
   #addGauge(name: string, help: string, value: () => number | Promise<number>): void {
     new Gauge({
-      name: `qgalore_${name}`,
+      name: `${PREFIX}${name}`,
       help,
       registers: [this.#registry],
       async collect() {

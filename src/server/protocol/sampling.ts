@@ -1,6 +1,6 @@
 /** What requests for an answer have in common: OpenAI's parameters, and those that change nothing. */
 import { z } from "@hono/zod-openapi";
-import project from "../../../deno.json" with { type: "json" };
+import { VERSION } from "../../product.ts";
 import type { GenerationEvent, GenerationRequest } from "../services.ts";
 
 /** Characters: a stop text is compared at every token. */
@@ -105,7 +105,7 @@ export function toUsage({ promptTokens, completionTokens }: Done): z.output<type
 }
 
 /** Of what makes the answers: the same seed may give another one with another version. */
-export const FINGERPRINT = `fp_${project.version}`;
+export const FINGERPRINT = `fp_${VERSION}`;
 
 /** What all objects of an answer begin with. */
 export interface AnswerHead {

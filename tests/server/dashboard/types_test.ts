@@ -1,14 +1,14 @@
 /** The JSDoc types of the dashboard's modules, which run in a browser and not in Deno. */
 import { assert } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import config from "../../../deno.json" with { type: "json" };
+import { project } from "../../support_project.ts";
 
 const FOLDER = fromFileUrl(new URL("../../../src/server/dashboard", import.meta.url));
 
 Deno.test("the types of the dashboard's modules hold", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const { "uplot/": uplot, "eventsource-parser": parser } = config.imports;
+    const { "uplot/": uplot, "eventsource-parser": parser } = project.imports;
     const browser = {
       imports: { "uplot/": uplot, "eventsource-parser": parser },
       compilerOptions: {

@@ -3,6 +3,7 @@ import { fromFileUrl, join } from "@std/path";
 import { UserError } from "../../../src/gpu/errors.ts";
 import { newId } from "../../../src/server/store/ids.ts";
 import { DataFolder } from "../../../src/server/storage/data_folder.ts";
+import { PROJECT_FILE } from "../../support_project.ts";
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "storage-" });
@@ -49,7 +50,7 @@ Deno.test("a folder is one server's, until it closes or is killed", async () => 
       console.log("open");
       setInterval(() => {}, 1000);`;
     const other = new Deno.Command(Deno.execPath(), {
-      args: ["eval", "--config", fromFileUrl(new URL("../../../deno.json", import.meta.url)), code],
+      args: ["eval", "--config", fromFileUrl(PROJECT_FILE), code],
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
