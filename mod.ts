@@ -37,12 +37,12 @@ export { Gpu } from "./src/gpu/gpu.ts";
 export type { Purpose } from "./src/gpu/tensor.ts";
 export { CONSUMER_CARD, type Machine, machineOf } from "./src/kernels/machine.ts";
 export { type LlamaConfig, parameterCount, PRESETS } from "./src/model/config.ts";
-export { loadTokenizer, TextStream, type Tokenizer } from "./src/data/tokenizer.ts";
+export { loadTokenizer, TextStream, type Tokenizer } from "./src/tokenizers/tokenizer.ts";
 export { type Batch, type BatchSource, BatchStream, type DataOptions } from "./src/data/batches.ts";
 export { type InstructOptions, InstructStream } from "./src/data/instruct/stream.ts";
 export { preview, type PreviewOptions } from "./src/data/instruct/preview.ts";
 export { chatTemplate, TEMPLATE_NAMES } from "./src/data/instruct/templates.ts";
-export { exportGguf, type ExportOptions } from "./src/formats/gguf/export.ts";
+export { exportGguf, type ExportOptions } from "./src/export/gguf.ts";
 export { GgufFile } from "./src/formats/gguf/gguf_file.ts";
 export { readLlamaConfig, writeHfConfig } from "./src/formats/hf_config.ts";
 export {
@@ -50,12 +50,12 @@ export {
   type HubOptions,
   resolveModel,
   setHubDefaults,
-} from "./src/formats/hub.ts";
-export { mergeAdapter, type MergeOptions, type MergeResult } from "./src/formats/merge.ts";
+} from "./src/hub/hub.ts";
+export { mergeAdapter, type MergeOptions, type MergeResult } from "./src/export/merge.ts";
 export { openPretrained, type PretrainedModel } from "./src/formats/pretrained_model.ts";
 export { Safetensors, writeSafetensors } from "./src/formats/safetensors.ts";
 export type { WeightFile } from "./src/formats/weight_file.ts";
-export type { Evaluation } from "./src/eval/perplexity.ts";
+export type { Evaluation } from "./src/inference/perplexity.ts";
 export { evaluateTask, type TaskOptions, type TaskResult } from "./src/eval/evaluate_task.ts";
 export type { Task } from "./src/eval/task.ts";
 export { loadTask, parseTaskSpecs, TASK_NAMES, type TaskSpec } from "./src/eval/tasks.ts";
@@ -93,4 +93,4 @@ export {
 } from "./src/train/options.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
 export { type Preparing, Trainer } from "./src/train/trainer.ts";
-export { readConfigFile } from "./src/cli/config_file.ts";
+export { readConfigFile } from "./src/config/config_file.ts";

@@ -12,9 +12,9 @@ import {
   inspectSystem,
   isDebian,
   type System,
-} from "./src/cli/system.ts";
+} from "./src/host/system.ts";
 import { findAdapter } from "./src/gpu/adapter.ts";
-import { findBrowser } from "./tests/server/dashboard/find_browser.ts";
+import { findBrowser } from "./src/host/find_browser.ts";
 
 /** The adapter's name, or null. */
 async function probe(): Promise<string | null> {

@@ -19,7 +19,7 @@ import {
   Trainer,
   UserError,
 } from "../mod.ts";
-import { formatBytes, formatTable } from "../src/cli/format.ts";
+import { formatBytes, formatTable } from "../src/text.ts";
 import { Progress } from "../src/cli/progress.ts";
 
 const OUTPUT = "runs/demo";

@@ -10,13 +10,25 @@ const ROOT = fromFileUrl(new URL("..", import.meta.url));
 /** Lowest first: a file imports from its own layer and from those before it. */
 const LAYERS = [
   ["product.ts"],
+  ["text.ts"],
+  ["host"],
   ["gpu"],
+  ["quant"],
   ["kernels"],
-  ["quant", "model", "optim", "adapters"],
-  ["data", "formats"],
-  ["eval", "inference"],
+  ["model"],
+  ["optim"],
+  ["files"],
+  ["hub"],
+  ["formats"],
+  ["tokenizers"],
+  ["data"],
+  ["export"],
+  ["inference"],
+  ["eval"],
   ["train"],
-  ["cli", "server"],
+  ["config"],
+  ["server"],
+  ["cli"],
 ];
 
 /**

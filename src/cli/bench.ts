@@ -6,7 +6,7 @@ import { EFFORT, Stopwatch } from "../../bench/timing.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions, section } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { formatTable } from "./format.ts";
+import { formatTable } from "../text.ts";
 
 const options = defineOptions({
   fields: section("Selection", {

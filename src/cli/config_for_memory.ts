@@ -1,7 +1,7 @@
 /** The file of a run as `memory` reads it: the run's options, of which it takes its own. */
 import { finetuneOptions } from "../train/finetune_options.ts";
 import { memoryOptions, pretrainOptions } from "../train/options.ts";
-import { type ConfigFile, loadConfig } from "./config_file.ts";
+import { type ConfigFile, loadConfig } from "../config/config_file.ts";
 
 /**
  * Sizes that the file leaves out are those of the command it is for: `finetune` if it has an option

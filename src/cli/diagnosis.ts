@@ -1,8 +1,8 @@
 /** From an adapter's figures to plain words. Pure, so that it can be tried on adapters we lack. */
 import type { AdapterDescription } from "../gpu/adapter.ts";
 import { type LlamaConfig, PRESETS } from "../model/config.ts";
-import { formatBytes } from "./format.ts";
-import { driverAdvice, type System } from "./system.ts";
+import { formatBytes } from "../text.ts";
+import { driverAdvice, type System } from "../host/system.ts";
 
 export interface SelfTest {
   readonly ok: boolean;

@@ -5,7 +5,7 @@ import { defineOptions } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { diagnose, type Diagnosis, type SelfTest } from "./diagnosis.ts";
 import { selfTest } from "./self_test.ts";
-import { inspectSystem } from "./system.ts";
+import { inspectSystem } from "../host/system.ts";
 
 const options = defineOptions({ fields: {} });
 

@@ -1,8 +1,8 @@
 /** How downloads look to people: a bar on a terminal, lines elsewhere; always on stderr. */
 import process from "node:process";
 import cliProgress from "cli-progress";
-import type { DownloadEvent, DownloadProgressEvent } from "../formats/hub.ts";
-import { formatBytes } from "./format.ts";
+import type { DownloadEvent, DownloadProgressEvent } from "../hub/hub.ts";
+import { formatBytes } from "../text.ts";
 import type { ProgressOutput } from "./progress.ts";
 
 /** In a log, a large download says this often that it goes on. */

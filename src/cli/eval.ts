@@ -1,9 +1,9 @@
 /** `eval`: loss and perplexity of a trained model on a text, and its scores on tasks. */
 import { z } from "zod";
 import { BatchStream } from "../data/batches.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { evaluateTask, type TaskResult } from "../eval/evaluate_task.ts";
-import type { Evaluation } from "../eval/perplexity.ts";
+import type { Evaluation } from "../inference/perplexity.ts";
 import type { Task } from "../eval/task.ts";
 import { loadTask, parseTaskSpecs, TASK_NAMES } from "../eval/tasks.ts";
 import { UserError } from "../gpu/errors.ts";

@@ -1,10 +1,10 @@
 /** `export`: a trained model as a GGUF file, for llama.cpp and what is built on it. */
 import { z } from "zod";
-import { exportGguf } from "../formats/gguf/export.ts";
-import { GGUF_TYPES } from "../formats/gguf/write.ts";
+import { exportGguf } from "../export/gguf.ts";
+import { GGUF_TYPES } from "../export/write_gguf.ts";
 import { defineOptions, section } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { formatBytes } from "./format.ts";
+import { formatBytes } from "../text.ts";
 
 const options = defineOptions({
   fields: section("Files", {

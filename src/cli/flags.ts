@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import type { z } from "zod";
 import { memoryOptions } from "../train/options.ts";
 import { type Fault, type FieldInfo, fieldInfo, type Options } from "../train/options_schema.ts";
-import { checkOptions, loadConfig, takesConfig } from "./config_file.ts";
+import { checkOptions, loadConfig, takesConfig } from "../config/config_file.ts";
 import { loadConfigForMemory } from "./config_for_memory.ts";
 
 /** Flags that every command has. */

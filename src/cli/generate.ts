@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { z } from "zod";
 import { readMessages } from "../data/instruct/messages_file.ts";
 import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
-import { loadTokenizer, TextStream, type Tokenizer } from "../data/tokenizer.ts";
+import { loadTokenizer, TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { Conversation, stopTokens } from "../inference/chat.ts";

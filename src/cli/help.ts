@@ -1,6 +1,6 @@
 /** Help texts, made from the schemas that also check the options. */
 import type { Command } from "./command.ts";
-import { takesConfig } from "./config_file.ts";
+import { takesConfig } from "../config/config_file.ts";
 import { COMMON_FLAGS, CONFIG_FLAG, flagOf } from "./flags.ts";
 import { type FieldInfo, fieldInfo } from "../train/options_schema.ts";
 

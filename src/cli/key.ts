@@ -8,7 +8,7 @@ import type { Keys } from "../server/store/keys.ts";
 import { Store } from "../server/store/store.ts";
 import { defineOptions } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { formatTable } from "./format.ts";
+import { formatTable } from "../text.ts";
 
 const ACTIONS = ["create", "list", "revoke"] as const;
 

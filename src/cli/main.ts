@@ -1,5 +1,5 @@
 /** From a command line to an exit code: finds the command, checks its options, renders errors. */
-import { setHubDefaults } from "../formats/hub.ts";
+import { setHubDefaults } from "../hub/hub.ts";
 import { UserError } from "../gpu/errors.ts";
 import { nearestWord, OptionsError } from "../train/options_schema.ts";
 import { bench } from "./bench.ts";

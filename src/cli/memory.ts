@@ -8,7 +8,7 @@ import { resolveConfig, shapeWarnings, trainingShape } from "../train/method.ts"
 import { type MemoryOptions, memoryOptions } from "../train/options.ts";
 import { fullAdamWShape, type MemoryPlan, planMemory } from "../train/plan.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { formatBytes, formatTable } from "./format.ts";
+import { formatBytes, formatTable } from "../text.ts";
 
 export const memory: Command = {
   name: "memory",

@@ -1,6 +1,6 @@
 /** `merge`: an adapter and its model made one model. */
 import { z } from "zod";
-import { mergeAdapter } from "../formats/merge.ts";
+import { mergeAdapter } from "../export/merge.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions, section } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";

@@ -2,7 +2,7 @@
 import process from "node:process";
 import cliProgress from "cli-progress";
 import type { PlanEvent, PreparationEvent, StepEvent, TrainingEvent } from "../train/events.ts";
-import { formatBytes } from "./format.ts";
+import { formatBytes } from "../text.ts";
 import { describeRanks } from "./rank_table.ts";
 
 export interface ProgressOutput {

@@ -4,7 +4,7 @@ import { hashText, permutation, randomStream } from "./random.ts";
 import { type Packing, SequenceReader } from "./sequences.ts";
 import { ShuffledRows, type ShufflePlace } from "./shuffle.ts";
 import { Corpus, type Share } from "./sources.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /** What a target says when there is nothing to predict; PyTorch's `ignore_index`. */
 export const IGNORED = -100;

@@ -1,6 +1,6 @@
 /** From what a user names (files, folders) to the files to read, in a fixed order. */
 import { basename, join } from "@std/path";
-import { type HubOptions, isHubSpec, resolveData } from "../formats/hub.ts";
+import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
 import { UserError } from "../gpu/errors.ts";
 import { type Reader, unreadable } from "./documents.ts";
 import {

@@ -1,7 +1,7 @@
 /** JSON records, plain or gzipped: a line is a record (JSON Lines), or an element of one array. */
 import { createReadStream } from "node:fs";
 import { createGunzip } from "node:zlib";
-import { FileRange } from "../formats/file_range.ts";
+import { FileRange } from "../files/file_range.ts";
 import { UserError } from "../gpu/errors.ts";
 import {
   type Piece,

@@ -1,7 +1,7 @@
 /** Parquet: a row is a record; one row group of the columns needed is in memory at a time. */
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { FileRange } from "../formats/file_range.ts";
+import { FileRange } from "../files/file_range.ts";
 import { UserError } from "../gpu/errors.ts";
 import {
   type Piece,

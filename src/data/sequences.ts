@@ -1,7 +1,7 @@
 /** Documents to rows of T + 1 tokens: what a row predicts is its own tokens, one to the left. */
 import { UserError } from "../gpu/errors.ts";
 import { type Corpus, CORPUS_START, type CorpusPiece, type CorpusPlace } from "./sources.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /** Between 2 and T + 1 token ids. */
 export type Row = Uint32Array<ArrayBuffer>;

@@ -1,5 +1,5 @@
 /** Plain text: a file is a document, read in pieces so that a book need not fit in memory. */
-import { FileRange } from "../formats/file_range.ts";
+import { FileRange } from "../files/file_range.ts";
 import { UserError } from "../gpu/errors.ts";
 import { type Piece, type Place, type ReaderOptions, unreadable } from "./documents.ts";
 

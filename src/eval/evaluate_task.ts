@@ -1,5 +1,5 @@
 /** Runs a task: prompts to requests, log-likelihoods to scores. */
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LogLikelihoodRequest } from "../inference/log_likelihood.ts";
 import { binaryScore, f1, matthews, meanScore, pooledScore, type Score } from "./metrics.ts";

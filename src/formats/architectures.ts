@@ -9,7 +9,7 @@ import {
   type SlidingWindow,
   type Traits,
 } from "../model/config.ts";
-import type { Fields } from "./fields.ts";
+import type { Fields } from "../files/fields.ts";
 
 interface Defaults {
   readonly maxPositions: number;

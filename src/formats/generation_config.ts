@@ -1,8 +1,8 @@
 /** How a model wants to be sampled: generation_config.json of its folder. */
 import { join } from "@std/path";
 import type { LlamaConfig } from "../model/config.ts";
-import { Fields } from "./fields.ts";
-import { readJsonObject } from "./json_file.ts";
+import { Fields } from "../files/fields.ts";
+import { readJsonObject } from "../files/json_file.ts";
 import { isGgufPath } from "./open_weights.ts";
 
 export interface GenerationConfig {

@@ -8,8 +8,8 @@ import {
   type RopeScaling,
 } from "../model/config.ts";
 import { type Architecture, ARCHITECTURES, traitsOf } from "./architectures.ts";
-import { writeJson } from "./atomic.ts";
-import { Fields, isObject } from "./fields.ts";
+import { writeJson } from "../files/atomic.ts";
+import { Fields, isObject } from "../files/fields.ts";
 
 const CONFIG = "config.json";
 

@@ -1,8 +1,8 @@
 /** What lies in a model's folder beside the weights, and is kept when the model is trained on. */
 import { join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
-import { writeAll, writeAtomically } from "./atomic.ts";
-import { readJsonObject } from "./json_file.ts";
+import { writeAll, writeAtomically } from "../files/atomic.ts";
+import { readJsonObject } from "../files/json_file.ts";
 
 /** The tokenizer's own files are written by the tokenizer, config.json by `writeHfConfig`. */
 const KEPT = ["generation_config.json", "chat_template.jinja", "chat_template.json"];

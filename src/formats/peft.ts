@@ -9,9 +9,9 @@ import {
   type Parameter,
   PROJECTIONS,
 } from "../model/parameters.ts";
-import { writeJson } from "./atomic.ts";
+import { writeJson } from "../files/atomic.ts";
 import { isIntegerType } from "./element_types.ts";
-import { Fields, isObject } from "./fields.ts";
+import { Fields, isObject } from "../files/fields.ts";
 import { Safetensors, writeSafetensors } from "./safetensors.ts";
 
 const CONFIG = "adapter_config.json", WEIGHTS = "adapter_model.safetensors";

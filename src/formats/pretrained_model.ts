@@ -11,7 +11,7 @@ import {
   writeGenerationConfig,
   writeHfConfig,
 } from "./hf_config.ts";
-import { isHubSpec, resolveModel, resolveTokenizer } from "./hub.ts";
+import { isHubSpec, resolveModel, resolveTokenizer } from "../hub/hub.ts";
 import { copyModelFiles, readRawConfig } from "./model_files.ts";
 import { isGgufPath, openWeights } from "./open_weights.ts";
 import { saveWeights } from "./pretrained.ts";

@@ -1,9 +1,9 @@
 /** Safetensors files and sharded folders of them: read in ranges, written as a stream. */
 import { basename, dirname, join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
-import { writeAll, writeAtomically } from "./atomic.ts";
+import { writeAll, writeAtomically } from "../files/atomic.ts";
 import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
-import { FileRange } from "./file_range.ts";
+import { FileRange } from "../files/file_range.ts";
 import { readHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors_header.ts";
 import type { WeightFile } from "./weight_file.ts";
 export type { ElementType, TensorInfo };

@@ -6,7 +6,7 @@
  */
 import { UserError } from "../gpu/errors.ts";
 import { ELEMENT_BYTES, type ElementType, isElementType } from "./element_types.ts";
-import type { FileRange } from "./file_range.ts";
+import type { FileRange } from "../files/file_range.ts";
 
 export interface TensorInfo {
   readonly name: string;

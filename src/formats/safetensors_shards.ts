@@ -1,7 +1,7 @@
 /** A model's weights as transformers saves them: one file, or shards and their index. */
 import { join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
-import { writeJson } from "./atomic.ts";
+import { writeJson } from "../files/atomic.ts";
 import { ELEMENT_BYTES } from "./element_types.ts";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
 

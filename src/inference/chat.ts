@@ -2,7 +2,7 @@
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
 import type { Message } from "../data/instruct/example.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { GenerationConfig } from "../formats/generation_config.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
 import type { Decoder } from "./decoder.ts";

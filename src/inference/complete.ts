@@ -1,5 +1,5 @@
 /** Texts that go on: no template, no dialogue. */
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import { type ChatModel, type ChatOptions, chatSampling, stopTokens } from "./chat.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";

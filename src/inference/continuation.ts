@@ -1,5 +1,5 @@
 /** A text that a model adds to a prompt: in pieces as they are made, up to what ends it. */
-import { TextStream, type Tokenizer } from "../data/tokenizer.ts";
+import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { ChatModel } from "./chat.ts";
 import type { Decoder } from "./decoder.ts";

@@ -1,6 +1,6 @@
 /** Where an answer ends. */
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /** What a template writes after the assistant's words; neither where it writes nothing. */
 export interface EndOfTurn {

@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { evaluatePerplexity, type Evaluation, type EvaluationBatch } from "../eval/perplexity.ts";
+import { evaluatePerplexity, type Evaluation, type EvaluationBatch } from "./perplexity.ts";
 import { type GenerationConfig, readGeneration } from "../formats/generation_config.ts";
 import { loadAdapter, readAdapterConfig } from "../formats/peft.ts";
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";

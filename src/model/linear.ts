@@ -1,10 +1,5 @@
 /** A projection with whatever it has: y = x·Wᵀ (+ bias) (+ an adapter's part), and its gradients. */
-import {
-  applyLora,
-  loraInputGradient,
-  loraWeightGradients,
-  type LoraWorkspace,
-} from "../adapters/lora.ts";
+import { applyLora, loraInputGradient, loraWeightGradients, type LoraWorkspace } from "./lora.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { addBias } from "../kernels/add_bias.ts";

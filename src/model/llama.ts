@@ -1,5 +1,5 @@
 /** A model ready to run, and the matrix products that running it takes. */
-import { createLoraWorkspace, loraMatmuls } from "../adapters/lora.ts";
+import { createLoraWorkspace, loraMatmuls } from "./lora.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";

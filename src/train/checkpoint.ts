@@ -8,7 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
-import { explainWriteError, syncFolder, writeAll } from "../formats/atomic.ts";
+import { explainWriteError, syncFolder, writeAll } from "../files/atomic.ts";
 import {
   CheckpointError,
   ENTRIES_FILE,

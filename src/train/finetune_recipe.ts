@@ -1,11 +1,11 @@
 /** Fine-tuning: the weights of a checkpoint, trained on examples. */
 import { join } from "@std/path";
 
-import { checkTokenizer } from "../data/check_tokenizer.ts";
+import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
 import { withoutGenerationMarks } from "../data/instruct/chat_template.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
-import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
-import { isHubSpec, parseHubSpec } from "../formats/hub_spec.ts";
+import { loadTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
+import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
 import { saveAdapter } from "../formats/peft.ts";
 import { loadWeights } from "../formats/pretrained.ts";
 import {

@@ -1,5 +1,5 @@
 /** From the options of a run to what the model and the optimizer are built of. */
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { PROJECTIONS, type WeightType } from "../model/parameters.ts";

@@ -1,6 +1,6 @@
 /** What distinguishes one kind of training run from another; the trainer does the rest. */
 import type { Batch, BatchSource } from "../data/batches.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { Training, TrainingShape } from "./build.ts";

@@ -1,6 +1,6 @@
 /** Texts that a model in training writes, to see what it has learned. */
 import { chatTemplate } from "../data/instruct/templates.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Decoder } from "../inference/decoder.ts";

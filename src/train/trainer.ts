@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { evaluatePerplexity, type Evaluation } from "../eval/perplexity.ts";
+import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { machineOf } from "../kernels/machine.ts";

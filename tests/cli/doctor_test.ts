@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { diagnose, type Findings } from "../../src/cli/diagnosis.ts";
 import { main } from "../../src/cli/main.ts";
-import { driverAdvice, inspectSystem, type System } from "../../src/cli/system.ts";
+import { driverAdvice, inspectSystem, type System } from "../../src/host/system.ts";
 
 const SYSTEM: System = {
   os: "linux",

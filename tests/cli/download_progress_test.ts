@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { DownloadProgress } from "../../src/cli/download_progress.ts";
-import type { DownloadEvent } from "../../src/formats/hub.ts";
+import type { DownloadEvent } from "../../src/hub/hub.ts";
 
 const SPEC = "hf:org/name";
 

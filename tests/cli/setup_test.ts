@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { driverAdvice, inspectSystem, isDebian } from "../../src/cli/system.ts";
+import { driverAdvice, inspectSystem, isDebian } from "../../src/host/system.ts";
 
 const SETUP = new URL("../../setup.ts", import.meta.url);
 

@@ -1,10 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { listFiles } from "../../src/data/files.ts";
 import { Corpus } from "../../src/data/sources.ts";
-import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { setHubDefaults } from "../../src/formats/hub.ts";
+import { loadTokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { setHubDefaults } from "../../src/hub/hub.ts";
 import { UserError } from "../../src/gpu/errors.ts";
-import { type HubRepo, HubServer } from "../formats/hub_server.ts";
+import { type HubRepo, HubServer } from "../hub/hub_server.ts";
 import { DATA, jsonl } from "./support.ts";
 
 const SET: HubRepo = {

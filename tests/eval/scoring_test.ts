@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { loadTokenizer, type Tokenizer } from "../../src/data/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { encodePairs } from "../../src/eval/scoring.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 

@@ -13,7 +13,7 @@ import { UserError } from "../../src/gpu/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { createParameters, type LoraShape, PROJECTIONS } from "../../src/model/parameters.ts";
-import { adapterCase } from "../adapters/support.ts";
+import { adapterCase } from "../model/lora_support.ts";
 import { gpuTest } from "../support.ts";
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {

@@ -3,7 +3,7 @@
  *
  *     deno run -A tests/interop/write_gguf.ts <folder> <output.gguf> <f16|q8_0>
  */
-import { writeGguf } from "../../src/formats/gguf/write.ts";
+import { writeGguf } from "../../src/export/write_gguf.ts";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 

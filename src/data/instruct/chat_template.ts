@@ -1,7 +1,7 @@
 /** Chat templates: Jinja as transformers renders it, by the `@huggingface/jinja` package. */
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { UserError } from "../../gpu/errors.ts";
-import type { SpecialTokens } from "../tokenizer.ts";
+import type { SpecialTokens } from "../../tokenizers/tokenizer.ts";
 import type { Message } from "./example.ts";
 import { replaceStrips, STRIPS } from "./python_strings.ts";
 import { strftime } from "./strftime.ts";

@@ -3,7 +3,7 @@
  * fields are called.
  */
 import { join } from "@std/path";
-import { isObject } from "../../formats/fields.ts";
+import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../gpu/errors.ts";
 import { unreadable } from "../documents.ts";
 import { type RecordFormat, recordFormat } from "./record_format.ts";

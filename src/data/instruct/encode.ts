@@ -1,6 +1,6 @@
 /** An example to tokens, and which of them are learned. */
 import { UserError } from "../../gpu/errors.ts";
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { assistantSpans } from "./assistant_spans.ts";
 import type { ChatTemplate, Span } from "./chat_template.ts";
 import type { Example } from "./example.ts";

@@ -1,5 +1,5 @@
 /** All examples of a data set to tokens, and what became of each. */
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { ChatTemplate } from "./chat_template.ts";
 import { encodeExample, type EncodeExampleOptions } from "./encode.ts";
 import type { Example } from "./example.ts";

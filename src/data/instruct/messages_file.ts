@@ -1,5 +1,5 @@
 /** A dialogue in a file, as OpenAI's API takes it: a list of messages, or an object with one. */
-import { isObject } from "../../formats/fields.ts";
+import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../gpu/errors.ts";
 import type { ChatExample } from "./example.ts";
 import { recordFormat } from "./record_format.ts";

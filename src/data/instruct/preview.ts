@@ -1,5 +1,5 @@
 /** What a model is about to learn, for people to look at. */
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { ExampleStore, StoredExample } from "./store.ts";
 
 export interface PreviewOptions {

@@ -1,5 +1,5 @@
 /** The formats of instruction data, and which of them a file has. */
-import { isObject } from "../../formats/fields.ts";
+import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../gpu/errors.ts";
 
 export const FORMATS = ["alpaca", "sharegpt", "openai", "prompt_completion", "text"] as const;

@@ -1,5 +1,5 @@
 /** A record of a file, in one of the formats, as an {@link Example}. */
-import { isObject } from "../../formats/fields.ts";
+import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../gpu/errors.ts";
 import type { ChatExample, Example, Message } from "./example.ts";
 import { excerpt, type RecordFormat, type Tags } from "./record_format.ts";

@@ -3,7 +3,7 @@ import { UserError } from "../../gpu/errors.ts";
 import { assertSame, type Batch, type BatchSource, IGNORED } from "../batches.ts";
 import { hashText } from "../random.ts";
 import { isHeldOut, type Share } from "../sources.ts";
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { contentOf, type Example } from "./example.ts";
 import { loadExamples } from "./load.ts";
 import type { FormatName } from "./record_format.ts";

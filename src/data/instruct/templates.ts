@@ -12,7 +12,7 @@ import qwen from "./templates/qwen.jinja" with { type: "text" };
 import vicuna from "./templates/vicuna.jinja" with { type: "text" };
 import zephyr from "./templates/zephyr.jinja" with { type: "text" };
 import { UserError } from "../../gpu/errors.ts";
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { ChatTemplate } from "./chat_template.ts";
 
 const BUILT_IN: Record<string, string> = {

@@ -1,5 +1,5 @@
 /** From spans of characters to the tokens of a text that was encoded as a whole. */
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Span } from "./chat_template.ts";
 
 /**

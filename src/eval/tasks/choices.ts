@@ -4,7 +4,7 @@
  */
 import { basename, dirname, extname, join } from "@std/path";
 import { jsonRecords } from "../../data/jsonl_reader.ts";
-import { isObject } from "../../formats/fields.ts";
+import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../gpu/errors.ts";
 import type { Question, Task } from "../task.ts";
 import { isFile, takeShots } from "./files.ts";

@@ -5,7 +5,7 @@
  */
 import { UserError } from "../../gpu/errors.ts";
 import type { LlamaConfig } from "../../model/config.ts";
-import { FileRange } from "../file_range.ts";
+import { FileRange } from "../../files/file_range.ts";
 import type { WeightFile, WeightInfo } from "../weight_file.ts";
 import { BLOCK_TYPES, type BlockType, blockTypeName } from "./blocks.ts";
 import { architectureOf, interleavesHeads, readGgufConfig } from "./config.ts";

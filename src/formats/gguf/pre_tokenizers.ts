@@ -3,7 +3,7 @@
  * Hugging Face's tokenizer.json spells it out. The patterns are those of the models' own
  * tokenizer.json files, which are what the models were trained with.
  */
-import { isObject } from "../fields.ts";
+import { isObject } from "../../files/fields.ts";
 
 export interface PreTokenizer {
   /** llama.cpp's name, and others it has for the same. */

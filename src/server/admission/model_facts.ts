@@ -1,6 +1,6 @@
 /** What a job's plan needs to know of a model, read from its files once. */
 import { join } from "@std/path";
-import { ByteTokenizer } from "../../data/byte_tokenizer.ts";
+import { ByteTokenizer } from "../../tokenizers/byte_tokenizer.ts";
 import { denoProcess } from "../processes/deno_process.ts";
 import type { LlamaConfig } from "../../model/config.ts";
 import type { Vocabulary } from "../../train/method.ts";

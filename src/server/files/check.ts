@@ -1,5 +1,5 @@
 /** Whether a file is what its purpose needs: all of it, before it is kept. */
-import { FileRange } from "../../formats/file_range.ts";
+import { FileRange } from "../../files/file_range.ts";
 import { UserError } from "../../gpu/errors.ts";
 import { checkParquet } from "./check_parquet.ts";
 import { checkRecords } from "./check_records.ts";

@@ -1,7 +1,7 @@
 /** Parquet: its marks, its table of contents, and whether it has the columns that are read. */
 import { type FileMetaData, parquetMetadataAsync } from "hyparquet";
 import { detectFormat } from "../../data/instruct/record_format.ts";
-import type { FileRange } from "../../formats/file_range.ts";
+import type { FileRange } from "../../files/file_range.ts";
 import { UserError } from "../../gpu/errors.ts";
 import { invalidFile } from "./faults.ts";
 import type { Purpose } from "./kinds.ts";

@@ -1,7 +1,7 @@
 /** From a request to a stored file: all of it or nothing. */
 import { dirname } from "@std/path";
-import { formatBytes } from "../../cli/format.ts";
-import { syncFolder } from "../../formats/atomic.ts";
+import { formatBytes } from "../../text.ts";
+import { syncFolder } from "../../files/atomic.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import { newId } from "../store/ids.ts";
 import { EXPIRY } from "../protocol/file.ts";

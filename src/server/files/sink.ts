@@ -1,5 +1,5 @@
 /** Where the bytes of an upload go. */
-import { writeAll } from "../../formats/atomic.ts";
+import { writeAll } from "../../files/atomic.ts";
 
 export interface Sink {
   /** All of them. */

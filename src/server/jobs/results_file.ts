@@ -4,7 +4,7 @@ import { RESULTS_PURPOSE } from "../files/kinds.ts";
 import { newId } from "../store/ids.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
 import type { Storage } from "../services.ts";
-import { writeAtomically } from "../../formats/atomic.ts";
+import { writeAtomically } from "../../files/atomic.ts";
 
 const COLUMNS = [
   "step",

@@ -1,5 +1,5 @@
 /** A process of its own: opens the GPU, prints what it is as JSON, and ends. See `probe.ts`. */
-import { driverAdvice, inspectSystem } from "../../cli/system.ts";
+import { driverAdvice, inspectSystem } from "../../host/system.ts";
 import { findAdapter } from "../../gpu/adapter.ts";
 import { Gpu } from "../../gpu/gpu.ts";
 import { machineOf } from "../../kernels/machine.ts";

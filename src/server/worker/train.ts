@@ -15,7 +15,7 @@ import {
   Trainer,
   UserError,
 } from "../../../mod.ts";
-import { isDiskFull } from "../../formats/atomic.ts";
+import { isDiskFull } from "../../files/atomic.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { Journal } from "./journal.ts";
 import {

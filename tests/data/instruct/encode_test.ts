@@ -5,7 +5,7 @@ import { encodeExample } from "../../../src/data/instruct/encode.ts";
 import type { ChatExample, Example, Message } from "../../../src/data/instruct/example.ts";
 import { chatTemplate, TEMPLATE_NAMES } from "../../../src/data/instruct/templates.ts";
 import { tokensIn } from "../../../src/data/instruct/token_spans.ts";
-import type { Tokenizer } from "../../../src/data/tokenizer.ts";
+import type { Tokenizer } from "../../../src/tokenizers/tokenizer.ts";
 import { UserError } from "../../../src/gpu/errors.ts";
 import { DAY, golden, INSTRUCT, tokenizers } from "./support.ts";
 

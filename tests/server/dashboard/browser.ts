@@ -1,6 +1,6 @@
 /** A real browser, and what every page of it is checked for. */
 import { type Browser, chromium, type Page } from "playwright-core";
-import { findBrowser } from "./find_browser.ts";
+import { findBrowser } from "../../../src/host/find_browser.ts";
 
 /** Undefined where there is none: tests that need one are left out. */
 export const CHROMIUM = findBrowser();

@@ -1,0 +1,210 @@
+/** Keys of LLaMA-Factory whose value has to be looked at; see llama_factory_keys.ts. */
+import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
+import { isHubSpec } from "../hub/spec.ts";
+import type { Fault } from "../train/options_schema.ts";
+
+/** The file that a key stands in, and the command that it is read for. */
+export interface KeyContext {
+  /** The value of another key; undefined where it is absent or null. */
+  get(key: string): unknown;
+  /** `warmup_ratio on line 12` */
+  line(key: string): string;
+  /** Whether the command has this option. */
+  has(option: string): boolean;
+}
+
+/** What a key comes to. */
+export interface Meaning {
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** What it brings along there, unless the file or a flag says otherwise. */
+  readonly implied?: Readonly<Record<string, unknown>>;
+  readonly fault?: Pick<Fault, "message" | "near">;
+}
+type Reader = (value: unknown, file: KeyContext) => Meaning;
+
+/** Keys whose value has to be looked at. */
+export const READ: Readonly<Record<string, Reader>> = {
+  stage: (value, { has }) => {
+    if (value === "pt" || (value === "sft" && has("template"))) return {};
+    const known = has("template") ? "sft or pt" : "pt: `finetune` trains on instructions";
+    return fault(`must be ${known}, got ${show(value)}`);
+  },
+  train_from_scratch: (value, { has }) => {
+    const expected = !has("template");
+    if (value === expected) return {};
+    return fault(
+      `must be ${expected}, got ${show(value)}: \`pretrain\` starts from random weights`,
+    );
+  },
+  model_name_or_path: (model) => ({
+    options: { model: typeof model === "string" ? hubOrPath(model) : model },
+  }),
+  dataset_dir: (value) =>
+    typeof value === "string" && /^(ONLINE|REMOTE:)/.test(value)
+      ? fault(`${value} is not supported: name data sets of the hub by data: [hf:org/name]`)
+      : { options: { datasetDir: value } },
+  template: (value) =>
+    typeof value === "string" && !TEMPLATE_NAMES.includes(value)
+      ? {
+        fault: {
+          message: `must be one of ${TEMPLATE_NAMES.join(", ")}, got ${value}`,
+          near: [value, TEMPLATE_NAMES],
+        },
+      }
+      : { options: { template: value } },
+  val_size: (value) =>
+    typeof value === "number" && value >= 0 && value < 1
+      ? { options: { evalShare: value } }
+      : fault(`must be a share below 1, not a number of examples, got ${show(value)}`),
+  // Pre-training has a choice where fine-tuning has a switch.
+  packing: (value, { has }) => ({
+    options: {
+      packing: typeof value === "boolean" && !has("template") ? value ? "packed" : "padded" : value,
+    },
+  }),
+  neat_packing: (value, file) => {
+    if (typeof value !== "boolean") return fault(`must be true or false, got ${show(value)}`);
+    const packing = file.get("packing");
+    if (packing === undefined) return { options: { packing: value } };
+    if (packing === value) return {};
+    return value ? fault(`true disagrees with ${file.line("packing")}: false`) : fault(
+      `false is not supported with ${file.line("packing")}: packed examples are kept apart`,
+    );
+  },
+  max_steps: (value) => value === -1 ? {} : { options: { steps: value } },
+  lr_scheduler_type: (value, { has }) => {
+    switch (value) {
+      case "cosine":
+      case "linear":
+        // There the rate falls to nothing.
+        return { options: { scheduler: value }, implied: { minLrRatio: 0 } };
+      case "constant":
+        return {
+          options: { scheduler: value },
+          implied: has("warmupRatio") ? { warmupRatio: 0 } : { warmupSteps: 0 },
+        };
+      case "constant_with_warmup":
+        return { options: { scheduler: "constant" } };
+    }
+    const known = ["cosine", "linear", "constant", "constant_with_warmup"];
+    return {
+      fault: {
+        message: `must be one of ${known.join(", ")}, got ${show(value)}`,
+        near: [String(value), known],
+      },
+    };
+  },
+  warmup_ratio: (value, file) => withoutWarmup(value, file) ?? { options: { warmupRatio: value } },
+  warmup_steps: (value, file) => {
+    // Of transformers' two, steps count if there are any; below 1 they are a share.
+    if (value === 0 && file.get("warmup_ratio") !== undefined) return {};
+    const isShare = typeof value === "number" && value > 0 && value < 1;
+    return withoutWarmup(value, file) ??
+      { options: isShare ? { warmupRatio: value } : { warmupSteps: value } };
+  },
+  bf16: (value, file) => {
+    if (typeof value !== "boolean") return fault(`must be true or false, got ${show(value)}`);
+    if (file.get("pure_bf16") === true) return {};
+    return { options: { dtype: value ? "bfloat16" : "float32" } };
+  },
+  pure_bf16: (value) => {
+    if (typeof value !== "boolean") return fault(`must be true or false, got ${show(value)}`);
+    return value ? { options: { dtype: "bfloat16" } } : {};
+  },
+  disable_gradient_checkpointing: (value, file) => {
+    if (typeof value !== "boolean") return fault(`must be true or false, got ${show(value)}`);
+    const other = file.get("gradient_checkpointing");
+    if (other === !value) return {};
+    return { options: { activationCheckpointing: !value } };
+  },
+  save_strategy: (value, file) => {
+    if (value === "steps") return {};
+    // A file whose loader reads `no` as false has to work as well.
+    if (value === "no" || value === false) return { options: { saveEvery: 0 } };
+    return fault(`must be steps or no, got ${show(value)}${perEpoch("save_steps", value, file)}`);
+  },
+  save_steps: (value, file) =>
+    isNo(file.get("save_strategy")) ? {} : { options: { saveEvery: value } },
+  eval_strategy: evalStrategy,
+  // Its name before transformers 4.46.
+  evaluation_strategy: evalStrategy,
+  eval_steps: (value, file) =>
+    isNo(file.get("eval_strategy") ?? file.get("evaluation_strategy"))
+      ? {}
+      : { options: { evalEvery: value } },
+  resume_from_checkpoint: (value) =>
+    value === false ? {} : { options: { resume: value === true ? "auto" : value } },
+  galore_target: (value) =>
+    isEveryProjection(value)
+      ? {}
+      : fault(`must be all: every projection is trained in a low-rank space, got ${show(value)}`),
+};
+
+/** `meta-llama/Meta-Llama-3-8B` is a folder if there is one, else a name on the hub. */
+function hubOrPath(model: string): string {
+  if (isHubSpec(model) || !/^[\w-][\w.-]*\/[\w.-]+$/.test(model) || model.endsWith(".gguf")) {
+    return model;
+  }
+  try {
+    Deno.statSync(model);
+    return model;
+  } catch {
+    return `hf:${model}`;
+  }
+}
+
+function evalStrategy(value: unknown, file: KeyContext): Meaning {
+  // Then nothing is held back either, unless `val_size` says so.
+  if (isNo(value)) return { options: { evalEvery: 0 }, implied: { evalShare: 0 } };
+  if (value !== "steps") {
+    return fault(`must be steps or no, got ${show(value)}${perEpoch("eval_steps", value, file)}`);
+  }
+  if (file.get("eval_steps") !== undefined) return {};
+  // As in transformers: at every line of the log.
+  return { options: { evalEvery: file.get("logging_steps") ?? 500 } };
+}
+
+function perEpoch(key: string, value: unknown, file: KeyContext): string {
+  return value === "epoch" && file.get(key) === undefined ? `: say steps, and ${key}` : "";
+}
+
+function isNo(value: unknown): boolean {
+  return value === "no" || value === false;
+}
+
+/** transformers' `constant` has no warm-up, whatever else is said. */
+function withoutWarmup(value: unknown, file: KeyContext): Meaning | undefined {
+  if (file.get("lr_scheduler_type") !== "constant") return undefined;
+  if (value === 0) return {};
+  return fault(
+    `${show(value)} has no effect with ${file.line("lr_scheduler_type")}: constant has no ` +
+      "warm-up, constant_with_warmup has",
+  );
+}
+
+/** `all`, or a list of parts of names that all projections have one of. */
+function isEveryProjection(value: unknown): boolean {
+  const parts = listOf(value);
+  const blocks = [
+    ["self_attn", "q_proj", "k_proj", "v_proj", "o_proj"],
+    ["mlp", "gate_proj", "up_proj", "down_proj"],
+  ];
+  return parts.includes("all") ||
+    blocks.every(([block, ...names]) =>
+      parts.includes(block) || names.every((name) => parts.includes(name))
+    );
+}
+
+/** LLaMA-Factory's lists are YAML's, or words with commas between. */
+export function listOf(value: unknown): unknown[] {
+  if (typeof value !== "string") return Array.isArray(value) ? value : [value];
+  return value.split(",").map((word) => word.trim()).filter(Boolean);
+}
+
+export function fault(message: string): Meaning {
+  return { fault: { message } };
+}
+
+export function show(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

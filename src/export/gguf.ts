@@ -1,0 +1,79 @@
+/** From a folder in Hugging Face's layout to a GGUF file. */
+import { readTokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
+import { readLlamaConfig } from "../formats/hf_config.ts";
+import { Safetensors } from "../formats/safetensors.ts";
+import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
+import { expectedNames } from "../formats/gguf/names.ts";
+import { type GgufEntry, type GgufType, writeGguf } from "./write_gguf.ts";
+
+/** Host memory that a block of rows may take. */
+const BLOCK_BYTES = 8 << 20;
+
+export interface ExportOptions {
+  /** Folder of a model: config.json, safetensors, tokenizer files. */
+  readonly model: string;
+  /** The file to write. */
+  readonly output: string;
+  readonly type: GgufType;
+}
+
+export interface ExportResult {
+  readonly bytes: number;
+  /** What the file says and llama.cpp does not do. */
+  readonly warnings: readonly string[];
+}
+
+/** Writes the model of a folder as GGUF, tokenizer included; what is at `output` is replaced. */
+export async function exportGguf(
+  { model, output, type }: ExportOptions,
+): Promise<ExportResult> {
+  await refuseFolder(output);
+  const config = await readLlamaConfig(model);
+  const { files } = await readTokenizerFiles(model);
+
+  using weights = await Safetensors.open(model);
+  const names = expectedNames(config);
+  // Tied checkpoints may carry the head all the same, and old ones RoPE's frequencies.
+  const missing = names.filter((name) => !weights.tensors.has(name));
+  if (missing.length) {
+    throw new UserError(`${model}: has no tensor ${missing.slice(0, 4).join(", ")}`);
+  }
+  await writeGguf(output, {
+    config,
+    tensors: names.map((name) => entryOf(weights, weights.info(name))),
+    tokenizerFiles: files,
+    type,
+  });
+  const { slidingWindow } = config;
+  return {
+    bytes: (await Deno.stat(output)).size,
+    warnings: slidingWindow?.layers.some((windowed) => windowed)
+      ? [
+        `llama.cpp knows no sliding window for this architecture: beyond ${slidingWindow.size} ` +
+        "tokens its results differ",
+      ]
+      : [],
+  };
+}
+
+/** A folder cannot be replaced by a file. */
+async function refuseFolder(output: string): Promise<void> {
+  const info = await Deno.stat(output).catch(() => null);
+  if (info?.isDirectory) throw new UserError(`${output} is a folder`, "name a .gguf file in it");
+}
+
+function entryOf(weights: WeightFile, { name, shape }: WeightInfo): GgufEntry {
+  return { name, shape, data: inBlocks(weights, name, shape) };
+}
+
+async function* inBlocks(
+  weights: WeightFile,
+  name: string,
+  shape: readonly number[],
+): AsyncGenerator<Float32Array<ArrayBuffer>> {
+  const size = shape.reduce((product, each) => product * each, 1), block = BLOCK_BYTES / 4;
+  for (let start = 0; start < size; start += block) {
+    yield await weights.readFloat32(name, start, Math.min(block, size - start));
+  }
+}

@@ -1,0 +1,161 @@
+/** The metadata that tells llama.cpp a tokenizer, from the files of Hugging Face's format. */
+import { type TokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { UserError } from "../gpu/errors.ts";
+import { isObject } from "../files/fields.ts";
+import { type Merge, scoresFromMerges } from "../formats/gguf/merges.ts";
+import { findPreTokenizer, PRE_TOKENIZERS } from "../formats/gguf/pre_tokenizers.ts";
+import { TOKEN_TYPE } from "../formats/gguf/token_types.ts";
+import { type KeyValues, value } from "../formats/gguf/values.ts";
+
+type Json = Record<string, unknown>;
+
+/** What of a tokenizer.json is needed here. */
+interface Source {
+  readonly origin: string;
+  readonly json: Json;
+  readonly model: Json;
+  /** By id; undefined where no token has the id. */
+  readonly tokens: readonly (string | undefined)[];
+  readonly merges: readonly Merge[];
+  /** Whether an added token is special, by id. */
+  readonly added: ReadonlyMap<number, boolean>;
+}
+
+/**
+ * Byte-level BPE and SentencePiece's BPE; anything else is refused with a {@link UserError} that
+ * says what it is. Ids without a token are filled up to `vocabSize`, as llama.cpp wants one a row.
+ */
+export function tokenizerMetadata(
+  origin: string,
+  files: TokenizerFiles,
+  vocabSize: number,
+): KeyValues {
+  const tokenizer = tokenizerFromFiles(origin, files);
+  if (tokenizer.vocabSize > vocabSize) {
+    throw new UserError(
+      `${origin}: has ${tokenizer.vocabSize} tokens, the model's embedding only ${vocabSize}`,
+    );
+  }
+  const source = readSource(origin, files, vocabSize);
+  const own = source.model.byte_fallback === true ? sentencePiece(source) : byteLevel(source);
+  return { ...own, ...specialTokens(tokenizer, source.tokens) };
+}
+
+function readSource(origin: string, files: TokenizerFiles, vocabSize: number): Source {
+  const json = JSON.parse(new TextDecoder().decode(files.get("tokenizer.json"))) as Json;
+  const model = json.model as Json;
+  if (model.type !== "BPE") {
+    throw new UserError(
+      `${origin}: a model of type ${JSON.stringify(model.type)} cannot be written as GGUF`,
+      "BPE can, byte-level or with byte fallback",
+    );
+  }
+  const tokens = Array<string | undefined>(vocabSize).fill(undefined);
+  for (const [token, id] of Object.entries(model.vocab as Record<string, number>)) {
+    tokens[id] = token;
+  }
+  const added = new Map<number, boolean>();
+  const addedTokens = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
+  for (const { id, content, special } of addedTokens) {
+    tokens[id as number] = String(content);
+    added.set(id as number, special === true);
+  }
+  const merges = Array.isArray(model.merges) ? model.merges.map(toMerge) : [];
+  return { origin, json, model, tokens, merges, added };
+}
+
+/** A pair, or in older files its two parts with a space between them. */
+function toMerge(merge: string | Merge): Merge {
+  if (typeof merge !== "string") return merge;
+  const at = merge.indexOf(" ", 1);
+  return [merge.slice(0, at), merge.slice(at + 1)];
+}
+
+function byteLevel({ origin, json, tokens, merges, added }: Source): KeyValues {
+  const scheme = findPreTokenizer(json.pre_tokenizer) ??
+    // Without merges every byte is a token, however text is split.
+    (merges.length === 0 ? PRE_TOKENIZERS[0] : undefined);
+  if (!scheme) {
+    throw new UserError(
+      `${origin}: its pre_tokenizer cannot be written as GGUF: ` +
+        JSON.stringify(json.pre_tokenizer),
+      `those of ${PRE_TOKENIZERS.map(({ names }) => names[0]).join(", ")} can`,
+    );
+  }
+  const types = tokens.map((token, id) => addedType(token, added.get(id)) ?? TOKEN_TYPE.normal);
+  return {
+    "tokenizer.ggml.model": value.string("gpt2"),
+    "tokenizer.ggml.pre": value.string(scheme.names[0]),
+    "tokenizer.ggml.tokens": value.strings(tokens.map(filled)),
+    "tokenizer.ggml.token_type": value.int32s(types),
+    "tokenizer.ggml.merges": value.strings(merges.map((merge) => merge.join(" "))),
+  };
+}
+
+function sentencePiece({ json, model, tokens, merges, added }: Source): KeyValues {
+  const types = tokens.map((token, id) => {
+    if (token !== undefined && token === model.unk_token) return TOKEN_TYPE.unknown;
+    const type = addedType(token, added.get(id));
+    return type ?? (/^<0x[0-9A-F]{2}>$/.test(token!) ? TOKEN_TYPE.byte : TOKEN_TYPE.normal);
+  });
+  const texts = tokens.map((token, id) =>
+    types[id] === TOKEN_TYPE.userDefined ? token!.replaceAll("▁", " ") : filled(token, id)
+  );
+  return {
+    "tokenizer.ggml.model": value.string("llama"),
+    "tokenizer.ggml.pre": value.string("default"),
+    "tokenizer.ggml.tokens": value.strings(texts),
+    "tokenizer.ggml.scores": value.float32s(scoresFromMerges(tokens.map(filled), merges)),
+    "tokenizer.ggml.token_type": value.int32s(types),
+    "tokenizer.ggml.add_space_prefix": value.flag(prependsSpace(json)),
+  };
+}
+
+/** The type of what is no plain token of the model. */
+function addedType(token: string | undefined, special: boolean | undefined): number | undefined {
+  if (token === undefined) return TOKEN_TYPE.unused;
+  if (special === undefined) return undefined;
+  return special ? TOKEN_TYPE.control : TOKEN_TYPE.userDefined;
+}
+
+/** The name that llama.cpp's converter gives to an id without a token. */
+function filled(token: string | undefined, id: number): string {
+  return token ?? `[PAD${id}]`;
+}
+
+/** By a normalizer (LLaMA's) or by a pre-tokenizer (later ones). */
+function prependsSpace({ normalizer, pre_tokenizer }: Json): boolean {
+  const steps = (step: unknown): Json[] =>
+    !isObject(step)
+      ? []
+      : [step.normalizers, step.pretokenizers].flat().filter(isObject).flatMap(steps).concat(step);
+  return [...steps(normalizer), ...steps(pre_tokenizer)].some(({ type, prepend_scheme }) =>
+    type === "Prepend" || (type === "Metaspace" && prepend_scheme !== "never")
+  );
+}
+
+function specialTokens(
+  tokenizer: Tokenizer,
+  tokens: readonly (string | undefined)[],
+): KeyValues {
+  const { bosTokenId: bos, eosTokenId: eos, specialTokens: { unkToken, padToken } } = tokenizer;
+  const ids: Record<string, number | null> = {
+    bos,
+    eos,
+    unknown: unkToken === null ? null : tokens.indexOf(unkToken),
+    padding: padToken === null ? null : tokens.indexOf(padToken),
+  };
+  // What the tokenizer does, not what its files say: several places say it.
+  const sample = tokenizer.encode("a");
+  const template = tokenizer.chatTemplate;
+  return {
+    ...Object.fromEntries(
+      Object.entries(ids).filter(([, id]) => id !== null && id >= 0)
+        .map(([name, id]) => [`tokenizer.ggml.${name}_token_id`, value.uint32(id!)]),
+    ),
+    "tokenizer.ggml.add_bos_token": value.flag(bos !== null && sample[0] === bos),
+    "tokenizer.ggml.add_eos_token": value.flag(eos !== null && sample.at(-1) === eos),
+    ...(template === null ? {} : { "tokenizer.chat_template": value.string(template) }),
+  };
+}

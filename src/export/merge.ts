@@ -1,0 +1,236 @@
+/**
+ * A LoRA adapter merged into its model: W + α/r · B·A for every projection that it targets, computed
+ * on the device in float32, a block of rows at a time; all else is copied. Neither the model nor the
+ * result is ever in memory as a whole.
+ *
+ * An adapter of QLoRA is merged into the weights that were quantised for its training, not into what
+ * quantisation left of them.
+ */
+import { join } from "@std/path";
+import {
+  createMergeWorkspace,
+  mergeRows,
+  type MergeWorkspace,
+  uploadFactors,
+} from "../model/merge_lora.ts";
+import { loadTokenizer } from "../tokenizers/tokenizer.ts";
+import { PlanAllocator } from "../gpu/allocator.ts";
+import { UserError } from "../gpu/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { Scope } from "../gpu/scope.ts";
+import { columnsOf } from "../gpu/tensor.ts";
+import { machineOf } from "../kernels/machine.ts";
+import {
+  type Adapter,
+  createParameters,
+  linearsOf,
+  type LlamaParameters,
+  type Parameter,
+} from "../model/parameters.ts";
+import { type FloatType, fromFloat32 } from "../formats/element_types.ts";
+import type { SavedDType } from "../formats/hf_config.ts";
+import { copyModelFiles } from "../formats/model_files.ts";
+import { isGgufPath } from "../formats/open_weights.ts";
+import { openAdapter, readAdapterConfig } from "../formats/peft.ts";
+import { assertSameTensors } from "../formats/pretrained.ts";
+import { openPretrained, writeModelFiles } from "../formats/pretrained_model.ts";
+import type { Safetensors, SafetensorsEntry } from "../formats/safetensors.ts";
+import { writeSafetensorsSharded } from "../formats/safetensors_shards.ts";
+import type { WeightFile } from "../formats/weight_file.ts";
+
+export interface MergeOptions {
+  /** A Hugging Face folder, a `.gguf` file or `hf:org/name`. */
+  readonly model: string;
+  /** Folder of the adapter, as peft saves one. */
+  readonly adapter: string;
+  /** Folder to write; it must not hold a model yet. */
+  readonly output: string;
+  /** `keep`: each tensor's own format, or bfloat16 where safetensors have no such format. */
+  readonly dtype: "keep" | "bfloat16" | "float32";
+  /** Told the share of the weights that is written. */
+  readonly onProgress?: (share: number) => void;
+  /** Stops between two blocks; no weights are left in the folder then. */
+  readonly signal?: AbortSignal;
+}
+
+export interface MergeResult {
+  /** Projections that were changed. */
+  readonly merged: number;
+  /** Format of the projections. */
+  readonly dtype: SavedDType;
+  /** Whether there was a tokenizer, in the adapter's folder or with the model. */
+  readonly tokenizer: boolean;
+}
+
+/**
+ * Writes the merged model as transformers would save it, with the tokenizer and the chat template
+ * that came with the adapter, or else the model's. Throws a {@link UserError} where the adapter does
+ * not fit the model, or `output` holds one already.
+ */
+export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<MergeResult> {
+  const { adapter, output } = options;
+  const lora = await readAdapterConfig(adapter);
+  using source = await openPretrained(options.model);
+  const { config, path, weights } = source;
+  // Names and shapes alone: nothing is allocated.
+  const parameters = createParameters(new PlanAllocator(), config, {
+    weights: "float32",
+    groupSize: 256,
+    embeddings: "float32",
+    trained: "adapters",
+    lora,
+  });
+  const base = parameters.all.filter(({ kind }) => kind !== "adapter");
+  assertSameTensors(weights, base);
+  using factors = await openAdapter(parameters, adapter);
+  await makeFolder(output);
+
+  const adapters = adaptersOf(parameters);
+  const typeOf = ({ name }: Parameter) => savedType(weights, name, options.dtype);
+  const scope = new Scope(gpu);
+  try {
+    const workspace = createMergeWorkspace(
+      scope,
+      machineOf(gpu),
+      [...adapters.values()],
+      rowsOfBlock,
+    );
+    const written = progress(base, options);
+    const merge = { gpu, weights, factors, workspace, written };
+    const entries = base.map((parameter): SafetensorsEntry => {
+      const { name, shape } = parameter, dtype = typeOf(parameter);
+      const data = mergedData(merge, { parameter, adapter: adapters.get(parameter), dtype });
+      return { name, shape, dtype, data };
+    });
+    await writeSafetensorsSharded(output, entries, { metadata: { format: "pt" } });
+  } finally {
+    scope.release();
+  }
+  const dtype = DTYPES[typeOf(parameters.layers[0].query.weight)];
+  const tokenizer = await copyTokenizer([adapter, path], output);
+  await writeModelFiles(output, { config, dtype, path });
+  // Whoever talks to the model must speak as its adapter's training did.
+  await copyModelFiles(adapter, output);
+  return { merged: adapters.size, dtype, tokenizer };
+}
+
+/** Refuses a folder with a model, or an adapter, in it: they would be mixed. */
+async function makeFolder(output: string): Promise<void> {
+  try {
+    await Deno.mkdir(output, { recursive: true });
+  } catch (error) {
+    throw new UserError(`${output}: cannot be made: ${(error as Error).message}`);
+  }
+  const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
+  const held = names.filter((name) =>
+    name === "config.json" || /\.safetensors(\.index\.json)?$/.test(name)
+  );
+  if (held.length === 0) return;
+  throw new UserError(
+    `${output} already holds ${held.sort().slice(0, 3).join(", ")}`,
+    "a merged model gets a folder of its own: choose another one",
+  );
+}
+
+function adaptersOf({ layers }: LlamaParameters): Map<Parameter, Adapter> {
+  return new Map(
+    layers.flatMap(linearsOf).flatMap(({ weight, adapter }) => adapter ? [[weight, adapter]] : []),
+  );
+}
+
+const DTYPES: Record<FloatType, SavedDType> = {
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+};
+
+function savedType(weights: WeightFile, name: string, dtype: MergeOptions["dtype"]): FloatType {
+  if (dtype !== "keep") return dtype === "float32" ? "F32" : "BF16";
+  const held = weights.tensors.get(name)!.dtype;
+  return held === "F32" || held === "F16" ? held : "BF16";
+}
+
+interface Merge {
+  readonly gpu: Gpu;
+  readonly weights: WeightFile;
+  readonly factors: Safetensors;
+  readonly workspace: MergeWorkspace;
+  /** Told after each block: its elements. */
+  readonly written: (elements: number) => void;
+}
+
+/** The bytes of a parameter, a block of rows at a time. */
+async function* mergedData(
+  { gpu, weights, factors, workspace, written }: Merge,
+  { parameter: { name, shape }, adapter, dtype }: {
+    parameter: Parameter;
+    adapter: Adapter | undefined;
+    dtype: FloatType;
+  },
+): AsyncGenerator<Uint8Array> {
+  if (adapter) {
+    const a = await factors.readFloat32(adapter.a.name);
+    const b = await factors.readFloat32(adapter.b.name);
+    uploadFactors(gpu, workspace, { adapter, a, b });
+  }
+  const columns = columnsOf(shape), total = elementsOf(shape);
+  const block = rowsOfBlock(columns) * columns;
+  for (let from = 0; from < total; from += block) {
+    const values = await weights.readFloat32(name, from, Math.min(block, total - from));
+    const start = from / columns;
+    const merged = adapter ? await mergeRows(gpu, workspace, { adapter, start, values }) : values;
+    if (dtype === "F16") assertFits(name, merged);
+    yield fromFloat32(dtype, merged);
+    written(merged.length);
+  }
+}
+
+/** Host memory that a block of rows may take, in float32. */
+const BLOCK_BYTES = 8 << 20;
+
+/** A multiple of 64: at such rows of any matrix a binding may begin. */
+function rowsOfBlock(columns: number): number {
+  const rows = Math.floor(BLOCK_BYTES / (4 * columns));
+  return Math.max(64, rows - rows % 64);
+}
+
+/** From here on, float16 rounds to infinity. */
+const FLOAT16_LIMIT = 65520;
+
+function assertFits(name: string, values: Float32Array): void {
+  const beyond = values.find((value) => Math.abs(value) >= FLOAT16_LIMIT);
+  if (beyond === undefined) return;
+  throw new UserError(
+    `${name}: ${beyond} is beyond float16, the model's format`,
+    "--dtype bfloat16 or float32",
+  );
+}
+
+/** Of the first folder that has one; a `.gguf` file always does. */
+async function copyTokenizer(paths: readonly string[], output: string): Promise<boolean> {
+  for (const path of paths) {
+    const found = isGgufPath(path) ||
+      await Deno.stat(join(path, "tokenizer.json")).catch(() => undefined);
+    if (!found) continue;
+    const tokenizer = await loadTokenizer(path);
+    await tokenizer.save(output);
+    return true;
+  }
+  return false;
+}
+
+function progress(
+  parameters: readonly Parameter[],
+  { onProgress, signal }: MergeOptions,
+): (elements: number) => void {
+  const total = parameters.reduce((sum, { shape }) => sum + elementsOf(shape), 0);
+  let done = 0;
+  return (elements) => {
+    signal?.throwIfAborted();
+    onProgress?.((done += elements) / total);
+  };
+}
+
+function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

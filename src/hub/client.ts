@@ -1,0 +1,190 @@
+/** The hub's HTTP interface, by the `@huggingface/hub` package, with what a bad network needs. */
+import {
+  datasetInfo,
+  downloadFile,
+  fileDownloadInfo,
+  listFiles,
+  modelInfo,
+} from "@huggingface/hub";
+import { UserError } from "../gpu/errors.ts";
+import { type HubFile, isHash } from "./cache.ts";
+import type { HubEnvironment } from "./environment.ts";
+import { HubUnreachable, isPassing } from "./errors.ts";
+import { type HubSpec, isSafePath } from "./spec.ts";
+
+/** An answer must begin, and go on, within this time. */
+const SILENCE_MS = 30_000;
+const ATTEMPTS = 5;
+const RETRY_DELAY_MS = 500;
+
+export interface HubClientOptions {
+  readonly signal?: AbortSignal;
+  /** Before the first repetition; doubled before each further one. */
+  readonly retryDelayMs?: number;
+}
+
+interface RetryOptions {
+  readonly attempts?: number;
+  readonly advanced?: () => boolean;
+}
+
+export class HubClient {
+  readonly #shared: { hubUrl: string; fetch: typeof fetch };
+
+  constructor(
+    readonly environment: HubEnvironment,
+    readonly spec: HubSpec,
+    readonly options: HubClientOptions,
+  ) {
+    this.#shared = { hubUrl: environment.endpoint, fetch: this.#fetch };
+  }
+
+  /** The commit that the spec's revision stands at. */
+  async commit(): Promise<string> {
+    const { name, revision, type } = this.spec;
+    const params = { name, revision, additionalFields: ["sha" as const], ...this.#shared };
+    const { sha } = type === "model" ? await modelInfo(params) : await datasetInfo(params);
+    if (!isHash(sha)) throw new UserError(`${this.spec.spec}: the hub names no commit (${sha})`);
+    return sha;
+  }
+
+  /** All files of a commit. */
+  async files(commit: string): Promise<HubFile[]> {
+    const files: HubFile[] = [];
+    const entries = listFiles({
+      repo: this.spec,
+      revision: commit,
+      recursive: true,
+      ...this.#shared,
+    });
+    for await (const { type, path, size, oid, lfs, xetHash } of entries) {
+      if (type !== "file") continue;
+      const sha256 = lfs?.oid;
+      if (!isSafePath(path) || !isHash(sha256 ?? oid)) {
+        throw new UserError(`${this.spec.spec}: the hub lists ${JSON.stringify(path)}, no file`);
+      }
+      files.push({
+        path,
+        size,
+        oid: oid ?? "",
+        ...(sha256 && { sha256 }),
+        ...(xetHash && { xetHash }),
+      });
+    }
+    return files;
+  }
+
+  /** The bytes of a file from `start` on. Plain HTTP when `xet` is false. */
+  async *read(
+    commit: string,
+    { path }: HubFile,
+    start: number,
+    xet: boolean,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const named = { repo: this.spec, path, revision: commit, ...this.#shared };
+    const downloadInfo = await fileDownloadInfo(named) ?? undefined;
+    const blob = downloadInfo && await downloadFile({ ...named, downloadInfo, xet });
+    if (!blob) throw new UserError(`${this.spec.spec}: the hub lists ${path} but has it no more`);
+    const reader = (start > 0 ? blob.slice(start) : blob).stream().getReader();
+    try {
+      while (true) {
+        const { done, value } = await withinTime(reader.read(), this.options.signal);
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      // Not awaited: the stream may be the very thing that does not answer.
+      reader.cancel().catch(() => {});
+    }
+  }
+
+  /**
+   * Repeats what fails for a passing reason, waiting longer each time. `advanced` may say that
+   * an attempt got further, which starts the count anew.
+   */
+  async retry<T>(
+    attempt: () => Promise<T>,
+    { attempts = ATTEMPTS, advanced = () => false }: RetryOptions = {},
+  ): Promise<T> {
+    const { signal, retryDelayMs = RETRY_DELAY_MS } = this.options;
+    for (let failures = 0;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        signal?.throwIfAborted();
+        failures = advanced() ? 1 : failures + 1;
+        if (failures >= attempts || !isPassing(error)) throw error;
+        await sleep(retryDelayMs * 2 ** (failures - 1), signal);
+      }
+    }
+  }
+
+  /** Adds the token for the hub itself, and for no other host; gives up on a host that is silent. */
+  #fetch: typeof fetch = async (input, init) => {
+    const { environment: { endpoint, token }, options: { signal } } = this;
+    const url = new URL(input instanceof Request ? input.url : input);
+    const headers = new Headers(init?.headers);
+    if (token && url.origin === new URL(endpoint).origin && !headers.has("Authorization")) {
+      headers.set("Authorization", `Bearer ${token.value}`);
+    }
+    signal?.throwIfAborted();
+    // Ends with the answer's first bytes: a body may take as long as it needs.
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    const signals = [silence.signal, ...(signal ? [signal] : [])];
+    try {
+      const answer = await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) });
+      // The package looks at the headers of this probe only, and leaves the connection open.
+      if (answer.ok && headers.get("Range") === "bytes=0-0") await answer.body?.cancel();
+      return answer;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new HubUnreachable(
+        silence.signal.aborted
+          ? `${url.host}: no answer in ${SILENCE_MS / 1000} s`
+          : causeOf(error),
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+/** What is behind "error sending request for url (…)": the address is in the message already. */
+function causeOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  if (cause instanceof Error) return causeOf(cause);
+  return message.replace(/^error sending request for url \(.*?\): /, "");
+}
+
+async function withinTime<T>(result: Promise<T>, signal?: AbortSignal): Promise<T> {
+  signal?.throwIfAborted();
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal!.reason);
+  signal?.addEventListener("abort", abort);
+  const timer = setTimeout(
+    () => reject(new HubUnreachable(`no data for ${SILENCE_MS / 1000} s`)),
+    SILENCE_MS,
+  );
+  result.catch(() => {}); // when it fails after the time is up, nobody listens
+  try {
+    return await Promise.race([result, stopped]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const abort = () => reject(signal!.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,159 @@
+/** Which files of a data set on the hub are meant: by its configurations, splits and formats. */
+import { globToRegExp } from "@std/path";
+import { parse as parseYaml } from "@std/yaml";
+import { UserError } from "../gpu/errors.ts";
+import { isObject } from "../files/fields.ts";
+import type { HubFile } from "./cache.ts";
+import { listOf } from "./selection.ts";
+import type { HubSpec } from "./spec.ts";
+
+/** Written by libraries beside the data. */
+const DATA_NOTES = /(^|\/)(\.|dataset_infos?\.json$|dataset_dict\.json$|state\.json$|readme\.md$)/i;
+
+const README = "README.md";
+
+/**
+ * The data files of a data set, in order: those below the path, which may be a file, a folder, a
+ * pattern such as `data/train-*` or the name of a configuration; without a path, those of the
+ * default configuration. Of several splits, the one called train.
+ */
+export function selectData(
+  listed: readonly HubFile[],
+  spec: HubSpec,
+  isData: (path: string) => boolean,
+  readme: string | undefined,
+): HubFile[] {
+  const data = listed.filter(({ path }) => isData(path) && !DATA_NOTES.test(path))
+    .sort((a, b) => a.path < b.path ? -1 : 1);
+  if (data.length === 0) throw noData(listed, spec);
+  const configurations = configurationsOf(readme);
+  if (!spec.path) {
+    const chosen = defaultOf(configurations, spec);
+    return chosen ? matchesOf(data, chosen, spec) : trainOf(oneKind(data));
+  }
+  const file = listed.find(({ path }) => path === spec.path);
+  if (file) return [file];
+  const below = data.filter(({ path }) => path.startsWith(spec.path + "/"));
+  if (below.length) return trainOf(oneKind(below));
+  const matching = filesMatching(data, [spec.path]);
+  if (matching.length) return matching;
+  const named = configurations.find(({ name }) => name === spec.path);
+  if (named) return matchesOf(data, named, spec);
+  throw new UserError(
+    `${spec.spec}: has no data file, folder, pattern or configuration ${spec.path}`,
+    `it has ${listOf(configurations.map(({ name }) => name).concat(data.map(({ path }) => path)))}`,
+  );
+}
+
+/** The file that says how a data set is divided, if it has one. */
+export function readmeOf(listed: readonly HubFile[]): HubFile | undefined {
+  return listed.find(({ path }) => path === README);
+}
+
+interface Configuration {
+  readonly name: string;
+  readonly isDefault: boolean;
+  /** Patterns of each split's files. */
+  readonly splits: ReadonlyMap<string, readonly string[]>;
+}
+
+/** `configs` of the YAML at the head of a README: https://huggingface.co/docs/hub/datasets-manual-configuration */
+function configurationsOf(readme: string | undefined): Configuration[] {
+  const yaml = /^---\r?\n([\s\S]*?)\r?\n---/.exec(readme ?? "")?.[1];
+  if (!yaml) return [];
+  let json: unknown;
+  try {
+    json = parseYaml(yaml);
+  } catch {
+    return []; // a README is for people first
+  }
+  const configs = isObject(json) && Array.isArray(json.configs) ? json.configs : [];
+  return configs.filter(isObject).map((config) => {
+    const folder = typeof config.data_dir === "string" ? `${config.data_dir}/` : "";
+    const files = config.data_files ?? "**";
+    const splits = new Map<string, string[]>();
+    const add = (split: unknown, patterns: unknown) => {
+      const list = (Array.isArray(patterns) ? patterns : [patterns]).map((it) => `${folder}${it}`);
+      splits.set(String(split), [...splits.get(String(split)) ?? [], ...list]);
+    };
+    for (const each of Array.isArray(files) ? files : [files]) {
+      if (isObject(each) && "path" in each) add(each.split ?? "train", each.path);
+      else if (isObject(each)) Object.entries(each).forEach(([split, path]) => add(split, path));
+      else add("train", each);
+    }
+    const name = String(config.config_name ?? "default");
+    return { name, isDefault: config.default === true, splits };
+  });
+}
+
+function defaultOf(all: readonly Configuration[], spec: HubSpec): Configuration | undefined {
+  if (all.length < 2) return all[0];
+  const chosen = all.find(({ isDefault }) => isDefault) ??
+    all.find(({ name }) => name === "default");
+  if (chosen) return chosen;
+  throw new UserError(
+    `${spec.spec}: has several configurations and no default`,
+    `name one: ${listOf(all.map(({ name }) => `${spec.spec}/${name}`))}`,
+  );
+}
+
+/** A configuration's files for training. */
+function matchesOf(data: readonly HubFile[], { splits, name }: Configuration, spec: HubSpec) {
+  const only = splits.size === 1 ? [...splits.values()][0] : undefined;
+  const patterns = splits.get("train") ?? only;
+  if (!patterns) {
+    const ways = [...splits].map(([split, [pattern]]) => `${spec.spec}/${pattern} (${split})`);
+    throw new UserError(
+      `${spec.spec}: has no split train but ${[...splits.keys()].join(", ")}`,
+      `name the files: ${listOf(spec.path ? [...splits.values()].flat() : ways)}`,
+    );
+  }
+  const files = filesMatching(data, patterns);
+  if (files.length) return files;
+  throw new UserError(
+    `${spec.spec}: configuration ${name}: no data file matches ${patterns.join(", ")}`,
+    `it has ${listOf(data.map(({ path }) => path))}`,
+  );
+}
+
+function filesMatching(data: readonly HubFile[], patterns: readonly string[]): HubFile[] {
+  // A pattern that names a folder means all below.
+  const rules = patterns.flatMap((it) => [globToRegExp(it), globToRegExp(`${it}/**`)]);
+  return data.filter(({ path }) => rules.some((rule: RegExp) => rule.test(path)));
+}
+
+/** Many data sets come in several formats: the one with the most files counts, texts last. */
+function oneKind(data: readonly HubFile[]): HubFile[] {
+  const kinds = Map.groupBy(data, ({ path }) => /\.[a-z]+(\.gz)?$/i.exec(path)?.[0].toLowerCase());
+  const isText = (kind: string | undefined) => Number(kind === ".txt"); // a licence, perhaps
+  return [...kinds].sort(([a, { length: as }], [b, { length: bs }]) =>
+    isText(a) - isText(b) || bs - as
+  )[0][1];
+}
+
+const TRAIN = splitNamed("train|training");
+const OTHERS = splitNamed("test|testing|eval|evaluation|validation|valid|val|dev");
+
+/** A word of a path, between the marks that the hub takes for the ends of one. */
+function splitNamed(words: string): RegExp {
+  return new RegExp(`(^|[-._ 0-9/])(${words})([-._ 0-9/]|$)`, "i");
+}
+
+/** By the hub's rule for data sets that say nothing: splits are told by words in the paths. */
+function trainOf(data: readonly HubFile[]): HubFile[] {
+  const train = data.filter(({ path }) => TRAIN.test(path));
+  if (train.length) return train;
+  const rest = data.filter(({ path }) => !OTHERS.test(path));
+  return rest.length ? rest : [...data];
+}
+
+function noData(listed: readonly HubFile[], spec: HubSpec): UserError {
+  const scripted = listed.some(({ path }) => path.endsWith(".py"));
+  return new UserError(
+    `${spec.spec}: has no data file`,
+    scripted
+      ? "it is made by a script; the hub keeps most of those as parquet too: " +
+        `hf:datasets/${spec.name}@refs/convert/parquet/<configuration>/train`
+      : `it has ${listOf(listed.map(({ path }) => path)) || "no files"}`,
+  );
+}

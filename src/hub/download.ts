@@ -1,0 +1,145 @@
+/** One file of the hub into the cache: resumed where it stopped, checked before it has its name. */
+import { statfs } from "node:fs/promises";
+import { createHash, type Hash } from "node:crypto";
+import { dirname } from "@std/path";
+import { UserError } from "../gpu/errors.ts";
+import { writeAll } from "../files/atomic.ts";
+import type { HubCache, HubFile } from "./cache.ts";
+import { type HubClient, sleep } from "./client.ts";
+
+const LOCK_POLL_MS = 200;
+const CHUNK_BYTES = 1 << 20;
+
+/** A file that was received whole and is not what the hub says it is. */
+class Damaged extends Error {}
+
+/**
+ * Brings a file into a snapshot. The bytes go to `<blob>.incomplete`, which a later call goes on
+ * from, and get the blob's name once their hash is right: a half file is never taken for a whole
+ * one. `onBytes` hears how many bytes of the file there are.
+ */
+export async function downloadBlob(
+  client: HubClient,
+  cache: HubCache,
+  commit: string,
+  file: HubFile,
+  onBytes: (received: number) => void,
+): Promise<void> {
+  const blob = cache.blob(file), { signal } = client.options;
+  await Deno.mkdir(dirname(blob), { recursive: true });
+  // Other processes, Python's too, wait for the one that is already at it.
+  using _lock = await takeLock(cache.lock(file), signal);
+  const there = await Deno.stat(blob).catch(() => undefined);
+  if (there?.size !== file.size) await receiveWhole(client, commit, file, blob, onBytes);
+  await cache.link(commit, file);
+  onBytes(file.size);
+}
+
+/** Tries until the file is there and right, or nothing helps any more. */
+async function receiveWhole(
+  client: HubClient,
+  commit: string,
+  file: HubFile,
+  blob: string,
+  onBytes: (received: number) => void,
+): Promise<void> {
+  let received = 0, best = -1, damaged = 0, { xet } = client.environment;
+  const heard = (bytes: number) => onBytes(received = bytes);
+  await client.retry(async () => {
+    try {
+      await receive(client, commit, file, blob, xet, heard);
+    } catch (error) {
+      if (error instanceof Damaged && ++damaged > 1) throw new UserError(error.message);
+      throw error;
+    }
+  }, {
+    advanced: () => {
+      const advanced = received > best && received < file.size;
+      best = Math.max(best, received);
+      // Where the hub's own protocol gets nowhere, plain HTTP may.
+      if (!advanced) xet = false;
+      return advanced;
+    },
+  });
+}
+
+async function receive(
+  client: HubClient,
+  commit: string,
+  file: HubFile,
+  blob: string,
+  xet: boolean,
+  onBytes: (received: number) => void,
+): Promise<void> {
+  const incomplete = `${blob}.incomplete`;
+  const output = await Deno.open(incomplete, { read: true, write: true, create: true });
+  try {
+    if ((await output.stat()).size > file.size) await output.truncate(0);
+    const hash = hashOf(file);
+    let received = await hashStart(output, hash);
+    onBytes(received);
+    if (received < file.size) {
+      for await (const bytes of client.read(commit, file, received, xet)) {
+        received += bytes.length;
+        if (received > file.size) break;
+        hash?.update(bytes);
+        await writeAll(output, bytes);
+        onBytes(received);
+      }
+    }
+    if (received < file.size) {
+      throw new Error(`${file.path}: cut off after ${received} of ${file.size} bytes`);
+    }
+    if (received > file.size || (hash && hash.digest("hex") !== (file.sha256 ?? file.oid))) {
+      await output.truncate(0); // what is wrong is not gone on from
+      throw new Damaged(`${file.path}: what arrived is not what the hub lists: its hash differs`);
+    }
+    await output.sync();
+  } finally {
+    output.close();
+  }
+  await Deno.rename(incomplete, blob);
+}
+
+/** Large files are listed with their SHA-256, small ones with git's hash. */
+function hashOf({ sha256, xetHash, oid, size }: HubFile): Hash | undefined {
+  if (sha256) return createHash("sha256");
+  // Of a file that git holds as a pointer, its hash is the pointer's.
+  if (xetHash || oid.length !== 40) return undefined;
+  return createHash("sha1").update(`blob ${size}\0`);
+}
+
+/** Hashes what an earlier attempt left; returns its length. */
+async function hashStart(file: Deno.FsFile, hash: Hash | undefined): Promise<number> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  let length = 0;
+  for (let count; (count = await file.read(buffer)) !== null; length += count) {
+    hash?.update(buffer.subarray(0, count));
+  }
+  return length;
+}
+
+async function takeLock(path: string, signal?: AbortSignal): Promise<Disposable> {
+  await Deno.mkdir(dirname(path), { recursive: true });
+  const file = await Deno.open(path, { write: true, create: true });
+  try {
+    while (!(await file.tryLock(true))) await sleep(LOCK_POLL_MS, signal);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  return { [Symbol.dispose]: () => file.close() }; // which unlocks it
+}
+
+/** Refuses a download that cannot fit, before its first byte. */
+export async function assertSpace(folder: string, bytes: number, what: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  const disk = await statfs(folder).catch(() => undefined); // not every system tells
+  const free = disk && disk.bavail * disk.bsize;
+  if (free === undefined || bytes <= free) return;
+  const gigabytes = (count: number) => `${(count / 1e9).toFixed(1)} GB`;
+  throw new UserError(
+    `${what}: ${gigabytes(bytes)} to download, ${gigabytes(free)} free at ${folder}`,
+    "free some space, or let HF_HOME name another place",
+  );
+}

@@ -1,0 +1,106 @@
+/** Which files of a model on the hub are needed: the rest stays there. */
+import { UserError } from "../gpu/errors.ts";
+import { isObject } from "../files/fields.ts";
+import type { HubFile } from "./cache.ts";
+import type { HubSpec } from "./spec.ts";
+
+const SMALL_FILES = ["config.json", "generation_config.json", "adapter_config.json"];
+
+/** What belongs to a tokenizer. */
+const TOKENIZER_FILES = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "tokenizer.model",
+  "vocab.json",
+  "merges.txt",
+  "chat_template.jinja",
+];
+
+const SINGLES = ["model.safetensors", "adapter_model.safetensors"];
+const INDEX = "model.safetensors.index.json";
+
+export interface ModelSelection {
+  readonly files: readonly HubFile[];
+  /** The list of the shards that have to be fetched, too. */
+  readonly index?: HubFile;
+}
+
+/** The files of a model without its weights: those right in the folder that the spec names. */
+export function selectTokenizer(listed: readonly HubFile[], spec: HubSpec): HubFile[] {
+  const names = [...SMALL_FILES, ...TOKENIZER_FILES];
+  return filesIn(listed, spec.path).filter(({ path }) => names.includes(baseName(path)));
+}
+
+/** A model's files; its shards are named in the index. Weights in other formats are left alone. */
+export function selectModel(listed: readonly HubFile[], spec: HubSpec): ModelSelection {
+  const folder = filesIn(listed, spec.path);
+  const find = (name: string) => folder.find(({ path }) => baseName(path) === name);
+  const small = selectTokenizer(listed, spec);
+  // One file that has all goes before an index, as readers of such folders have it.
+  const single = SINGLES.map(find).find((file) => file !== undefined);
+  if (single) return { files: [...small, single] };
+  const index = find(INDEX);
+  if (index) return { files: [...small, index], index };
+  throw noWeights(listed, folder, spec);
+}
+
+/** The shards that an index names. */
+export function selectShards(
+  listed: readonly HubFile[],
+  index: HubFile,
+  json: string,
+  spec: HubSpec,
+): HubFile[] {
+  let map: unknown;
+  try {
+    map = JSON.parse(json).weight_map;
+  } catch {
+    // reported below, as anything else that is no map
+  }
+  if (!isObject(map)) throw new UserError(`${spec.spec}: ${index.path}: has no weight_map`);
+  const folder = index.path.slice(0, -INDEX.length);
+  const names = [...new Set(Object.values(map))].map((name) => `${folder}${name}`).sort();
+  const found = names.map((name) => listed.find(({ path }) => path === name));
+  const missing = names.filter((_, at) => !found[at]);
+  if (missing.length) {
+    throw new UserError(
+      `${spec.spec}: ${index.path} names ${listOf(missing)}, which ` +
+        `${missing.length > 1 ? "are" : "is"} not there`,
+    );
+  }
+  return found as HubFile[];
+}
+
+function noWeights(listed: readonly HubFile[], folder: readonly HubFile[], spec: HubSpec) {
+  const message = `${spec.spec}: has no model.safetensors${spec.path && ` in ${spec.path}`}`;
+  const ggufs = listed.filter(({ path }) => path.toLowerCase().endsWith(".gguf"));
+  if (ggufs.length) {
+    const at = spec.revision === "main" ? "" : `@${spec.revision}`;
+    const names = ggufs.map(({ path }) => `hf:${spec.name}${at}/${path}`);
+    return new UserError(message, `it has GGUF files; name one: ${listOf(names)}`);
+  }
+  if (folder.some(({ path }) => /\.(bin|pth|pt)$/.test(path))) {
+    return new UserError(
+      message,
+      "its weights are in PyTorch's own format; look for a converted copy, or save it anew by " +
+        "transformers' save_pretrained(folder) and give that folder",
+    );
+  }
+  return new UserError(message, `it has ${listOf(listed.map(({ path }) => path)) || "no files"}`);
+}
+
+function filesIn(listed: readonly HubFile[], folder: string): HubFile[] {
+  const prefix = folder && `${folder}/`;
+  return listed.filter(({ path }) => path === prefix + baseName(path));
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** Some names, and how many more there are. */
+export function listOf(names: readonly string[]): string {
+  return names.slice(0, 8).join(", ") + (names.length > 8 ? `, and ${names.length - 8} more` : "");
+}

@@ -1,0 +1,169 @@
+/**
+ * LoRA (Hu et al. 2021, section 4.1): beside a frozen projection W (out, in) a low-rank update
+ *
+ *   y += α/r · drop(x)·Aᵀ·Bᵀ        A (r, in), B (out, r)
+ *
+ * of which the backward pass recomputes drop(x)·Aᵀ: it is cheap, and kept it would cost (N, r) for
+ * every projection.
+ */
+import type { Allocator } from "../gpu/allocator.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { dropout } from "../kernels/dropout.ts";
+import type { ActivationType } from "../kernels/format.ts";
+import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";
+import type { GradientSink } from "./gradients.ts";
+import type { Adapter, Parameter } from "./parameters.ts";
+
+/** Scratch memory that all adapters use in turn. */
+export interface LoraWorkspace {
+  readonly matmul: MatmulWorkspace;
+  readonly low: Tensor; // (N, r) float32: drop(x)·Aᵀ
+  readonly dlow: Tensor; // (N, r) float32
+  readonly dropped?: Tensor; // (N, widest input), where there is dropout
+  /** Share of an adapter's inputs that is left out while training. */
+  readonly share: number;
+  /** Keys the masks of a micro-batch; undefined while nothing is left out. */
+  key: { readonly seed: number; readonly step: number } | undefined;
+}
+
+export interface LoraWorkspaceOptions {
+  readonly matmul: MatmulWorkspace;
+  readonly tokens: number; // N
+  readonly dtype: ActivationType;
+  readonly dropout: number;
+}
+
+/** Undefined where there are no adapters. */
+export function createLoraWorkspace(
+  allocator: Allocator,
+  adapters: readonly Adapter[],
+  { matmul, tokens, dtype, dropout }: LoraWorkspaceOptions,
+): LoraWorkspace | undefined {
+  if (!adapters.length) return undefined;
+  const rank = Math.max(...adapters.map(({ a }) => a.shape[0]));
+  const widest = Math.max(...adapters.map(({ a }) => a.shape[1]));
+  const scratch = (name: string, columns: number, format: ActivationType) =>
+    allocator.tensor({ name, shape: [tokens, columns], dtype: format, purpose: "activations" });
+  return {
+    matmul,
+    low: scratch("lora.low", rank, "float32"),
+    dlow: scratch("lora.low_gradient", rank, "float32"),
+    dropped: dropout > 0 ? scratch("lora.dropped", widest, dtype) : undefined,
+    share: dropout,
+    key: undefined,
+  };
+}
+
+/** Products that adapters take in a forward (and backward) pass over N tokens. */
+export function loraMatmuls(
+  adapters: readonly Adapter[],
+  tokens: number,
+  backward: boolean,
+): MatmulShape[] {
+  return adapters.flatMap(({ a, b }): MatmulShape[] => {
+    const [rank, inner] = a.shape, out = b.shape[0];
+    const forward: MatmulShape[] = [
+      { layout: "NT", m: tokens, n: rank, k: inner },
+      { layout: "NT", m: tokens, n: out, k: rank },
+    ];
+    if (!backward) return forward;
+    return [
+      ...forward,
+      { layout: "NN", m: tokens, n: rank, k: out },
+      { layout: "NN", m: tokens, n: inner, k: rank },
+      { layout: "TN", m: out, n: rank, k: tokens },
+      { layout: "TN", m: rank, n: inner, k: tokens },
+    ];
+  });
+}
+
+/** out (N, out) += the adapter's part of x (N, in) */
+export function applyLora(
+  pass: KernelPass,
+  workspace: LoraWorkspace,
+  { adapter, x, out }: { adapter: Adapter; x: Tensor; out: Tensor },
+): void {
+  const low = lowRank(pass, workspace, adapter, x);
+  matmul(pass, workspace.matmul, {
+    layout: "NT",
+    a: low,
+    b: adapter.b.weight,
+    c: out,
+    alpha: adapter.scale,
+    accumulate: true,
+  });
+}
+
+/** dx (N, in) += the gradient through the adapter, of dy (N, out) */
+export function loraInputGradient(
+  pass: KernelPass,
+  workspace: LoraWorkspace,
+  { adapter, dy, dx }: { adapter: Adapter; dy: Tensor; dx: Tensor },
+): void {
+  const dlow = lowRankGradient(pass, workspace, adapter, dy);
+  const dropped = droppedView(workspace, dx);
+  matmul(pass, workspace.matmul, {
+    layout: "NN",
+    a: dlow,
+    b: adapter.a.weight,
+    c: dropped ?? dx,
+    accumulate: !dropped,
+  });
+  if (dropped) drop(pass, workspace, adapter.a, { x: dropped, y: dx, accumulate: true });
+}
+
+/** Gradients of A and B to the sink; x (N, in) is the projection's input, dy (N, out). */
+export function loraWeightGradients(
+  pass: KernelPass,
+  workspace: LoraWorkspace,
+  sink: GradientSink,
+  { adapter, dy, x }: { adapter: Adapter; dy: Tensor; x: Tensor },
+): void {
+  const low = lowRank(pass, workspace, adapter, x);
+  const dlow = lowRankGradient(pass, workspace, adapter, dy);
+  const product = (parameter: Parameter, a: Tensor, b: Tensor, alpha?: number) => {
+    const { gradient, accumulate } = sink.target(parameter);
+    matmul(pass, workspace.matmul, { layout: "TN", a, b, c: gradient, alpha, accumulate });
+    sink.consume(pass, parameter, gradient);
+  };
+  product(adapter.b, dy, low, adapter.scale);
+  // `lowRank` has left drop(x) there.
+  product(adapter.a, dlow, droppedView(workspace, x) ?? x);
+}
+
+/** drop(x)·Aᵀ (N, r) */
+function lowRank(pass: KernelPass, workspace: LoraWorkspace, { a }: Adapter, x: Tensor): Tensor {
+  const low = rowRange(workspace.low, 0, rowsOf(x.shape));
+  const dropped = droppedView(workspace, x);
+  if (dropped) drop(pass, workspace, a, { x, y: dropped, accumulate: false });
+  matmul(pass, workspace.matmul, { layout: "NT", a: dropped ?? x, b: a.weight, c: low });
+  return low;
+}
+
+/** α/r · dy·B (N, r) */
+function lowRankGradient(
+  pass: KernelPass,
+  workspace: LoraWorkspace,
+  { b, scale: alpha }: Adapter,
+  dy: Tensor,
+): Tensor {
+  const dlow = rowRange(workspace.dlow, 0, rowsOf(dy.shape));
+  matmul(pass, workspace.matmul, { layout: "NN", a: dy, b: b.weight, c: dlow, alpha });
+  return dlow;
+}
+
+/** Room for what dropout makes of `x`, where this pass leaves something out. */
+function droppedView({ dropped, key }: LoraWorkspace, x: Tensor): Tensor | undefined {
+  return dropped && key && viewAs(dropped, "lora.dropped", x.shape);
+}
+
+/** The mask is keyed by the adapter: going back meets the one of going forward. */
+function drop(
+  pass: KernelPass,
+  { share, key }: LoraWorkspace,
+  { index: tensor }: Parameter,
+  io: { x: Tensor; y: Tensor; accumulate: boolean },
+): void {
+  dropout(pass, { ...io, ...key!, share, tensor });
+}

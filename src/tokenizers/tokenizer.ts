@@ -1,0 +1,94 @@
+/** Text to token ids and back: bytes, or a tokenizer of Hugging Face's format. */
+import { readGgufHeader } from "../formats/gguf/header.ts";
+import { readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
+import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
+import { ByteTokenizer } from "./byte_tokenizer.ts";
+import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
+
+export interface Tokenizer {
+  /** One more than the largest id. */
+  readonly vocabSize: number;
+  readonly bosTokenId: number | null;
+  readonly eosTokenId: number | null;
+  /** The special tokens as they are written: what a chat template is rendered with. */
+  readonly specialTokens: SpecialTokens;
+  /** The Jinja template that its model was tuned on, if one came with it. */
+  readonly chatTemplate: string | null;
+  /** Token ids as transformers gives them: with the special tokens the model expects, if any. */
+  encode(text: string, options?: EncodeOptions): number[];
+  /** Bytes that are no UTF-8 become U+FFFD. */
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
+  /** Writes what transformers' `AutoTokenizer.from_pretrained(folder)` reads. */
+  save(folder: string): Promise<void>;
+}
+
+/** Null where the tokenizer has none. */
+export interface SpecialTokens {
+  readonly bosToken: string | null;
+  readonly eosToken: string | null;
+  readonly unkToken: string | null;
+  readonly padToken: string | null;
+}
+
+export interface EncodeOptions {
+  /** Default true. Some tokenizers then begin a text with BOS, a few end it with EOS. */
+  readonly addSpecialTokens?: boolean;
+}
+
+export interface DecodeOptions {
+  /** Default false: special tokens appear as they are written. */
+  readonly skipSpecialTokens?: boolean;
+}
+
+/**
+ * `bytes`, or the path of a `tokenizer.json`, of a folder that has one, or of a GGUF file, or the
+ * `hf:org/name` of a model. Throws a UserError that says what is wrong with the file.
+ *
+ * @example
+ * ```ts
+ * const tokenizer = await loadTokenizer("bytes");
+ * tokenizer.encode("é"); // [195, 169]
+ * ```
+ */
+export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tokenizer> {
+  if (spec === "bytes") return new ByteTokenizer();
+  if (isHubSpec(spec)) return await loadTokenizer(await resolveTokenizer(spec, hub));
+  if (spec.toLowerCase().endsWith(".gguf")) {
+    const { metadata } = await readGgufHeader(spec);
+    return tokenizerFromFiles(spec, readGgufTokenizer(metadata));
+  }
+  return await openHfTokenizer(spec);
+}
+
+/**
+ * Text as its tokens arrive, never half a character: a character whose bytes are spread over
+ * tokens is held back until it is whole.
+ */
+export class TextStream {
+  #held: number[] = [];
+  #shown = "";
+
+  constructor(readonly tokenizer: Tokenizer, readonly options?: DecodeOptions) {}
+
+  /** The text that this token completes, perhaps none. */
+  push(id: number): string {
+    this.#held.push(id);
+    const text = this.tokenizer.decode(this.#held, this.options);
+    if (text.endsWith("\ufffd") && this.#held.length < MAX_HELD) return "";
+    const fresh = text.slice(this.#shown.length);
+    // One token stays: decoders treat the first of a text differently (a leading space).
+    this.#held = [id];
+    this.#shown = this.tokenizer.decode(this.#held, this.options);
+    return fresh;
+  }
+
+  /** What is still held back, with U+FFFD for what never became whole. */
+  flush(): string {
+    const rest = this.tokenizer.decode(this.#held, this.options).slice(this.#shown.length);
+    [this.#held, this.#shown] = [[], ""];
+    return rest;
+  }
+}
+
+/** Bytes that are no UTF-8 at all must not be held back for ever. */
+const MAX_HELD = 16;

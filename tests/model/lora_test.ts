@@ -1,0 +1,218 @@
+/** LoRA and QLoRA against peft, and what training does with adapters. */
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { applyLora, createLoraWorkspace, loraInputGradient } from "../../src/model/lora.ts";
+import { Safetensors } from "../../src/formats/safetensors.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import { lossAndGradients } from "../../src/inference/loss_and_gradients.ts";
+import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
+import { machineOf } from "../../src/kernels/machine.ts";
+import { createMatmulWorkspace } from "../../src/kernels/matmul.ts";
+import type { Adapter, Parameter } from "../../src/model/parameters.ts";
+import { nf4Dequantize } from "../../src/quant/nf4.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
+import {
+  type AdaptedModel,
+  adapterCase,
+  assertCloseToLargest,
+  loadAdapted,
+  readBatch,
+} from "./lora_support.ts";
+
+/** The names of the trainable parameters: A and B of every adapted projection, nothing else. */
+function factorsOf({ parameters }: AdaptedModel): string[] {
+  return parameters.all.filter(({ trainable }) => trainable).map(({ name }) => name);
+}
+
+for (
+  const [name, weights] of [
+    ["llama-all-r4", "float32"],
+    ["llama-qv-r8", "float32"],
+    ["qwen2-all-r8", "float32"], // on projections with biases
+    ["qwen2-qv-r4-rslora", "float32"],
+    ["odd-all-r5", "float32"], // a width of 109
+    ["wide-nf4", "nf4"], // bitsandbytes' QLoRA
+  ] as const
+) {
+  gpuTest(`${name}: logits, loss and the gradient of every factor are peft's`, async (gpu) => {
+    const fixture = await adapterCase(name);
+    using expected = await Safetensors.open(`${fixture.adapter}/expected.safetensors`);
+    const { inputIds, labels, shape } = await readBatch(expected);
+    const model = await loadAdapted(gpu, fixture, { weights });
+    const actual = await lossAndGradients(model, inputIds, labels, shape);
+    // Both sides sum in float32 in their own order: 1e-4 of a tensor's largest value allows for it.
+    const compare = async (entry: string, values: ArrayLike<number>) =>
+      assertCloseToLargest(entry, values, await expected.readFloat32(entry), 1e-4);
+    await compare("logits", actual.logits);
+    await compare("loss", [actual.loss]);
+    const gradients = [...expected.tensors.keys()].filter((entry) => entry.startsWith("grad."));
+    assertEquals([...actual.gradients.keys()], factorsOf(model));
+    assertEquals(gradients.map((entry) => entry.slice(5)).sort(), factorsOf(model).sort());
+    for (const entry of gradients) await compare(entry, actual.gradients.get(entry.slice(5))!);
+    model.release();
+  });
+}
+
+/** What an NF4 matrix stands for, put into a float32 one. */
+async function copyDequantised(gpu: Gpu, from: Parameter, to: Parameter): Promise<void> {
+  const bytes = await gpu.read(from.weight);
+  const { constants } = from.weight;
+  const values = constants
+    ? nf4Dequantize(from.weight, bytes, new Uint32Array((await gpu.read(constants)).buffer))
+    : unpackTensor(from.weight, bytes);
+  gpu.write(to.weight, packTensor(to.weight, values));
+}
+
+for (const name of ["odd-all-r5", "qwen2-all-r8"]) {
+  gpuTest(`${name}: QLoRA is LoRA on the dequantised weights`, async (gpu) => {
+    const fixture = await adapterCase(name);
+    using expected = await Safetensors.open(`${fixture.adapter}/expected.safetensors`);
+    const { inputIds, labels, shape } = await readBatch(expected);
+    const quantised = await loadAdapted(gpu, fixture, { weights: "nf4" });
+    const plain = await loadAdapted(gpu, fixture);
+    for (const [index, parameter] of quantised.parameters.all.entries()) {
+      await copyDequantised(gpu, parameter, plain.parameters.all[index]);
+    }
+    const actual = await lossAndGradients(quantised, inputIds, labels, shape);
+    const reference = await lossAndGradients(plain, inputIds, labels, shape);
+    // The values are the same; products with either format may sum them in another order.
+    assertClose("loss", [actual.loss], [reference.loss], { atol: 0, rtol: 1e-5 });
+    assertNotEquals(actual.loss, (await expected.readFloat32("loss"))[0]);
+    for (const [name, gradient] of reference.gradients) {
+      assertCloseToLargest(name, actual.gradients.get(name)!, gradient, 2e-5);
+    }
+    quantised.release();
+    plain.release();
+  });
+}
+
+gpuTest("activation checkpointing gives the same gradients, with dropout as well", async (gpu) => {
+  const fixture = await adapterCase("odd-all-r5");
+  using expected = await Safetensors.open(`${fixture.adapter}/expected.safetensors`);
+  const { inputIds, labels, shape } = await readBatch(expected);
+  const model = await loadAdapted(gpu, fixture);
+  const dropout = { share: 0.3, seed: 4, step: 7 };
+  const run = (keep: "everything" | "layer_inputs") =>
+    lossAndGradients(model, inputIds, labels, { ...shape, keep, dropout });
+  const [kept, recomputed] = [await run("everything"), await run("layer_inputs")];
+  assertEquals(recomputed, kept);
+  assert(Math.abs(kept.loss - (await expected.readFloat32("loss"))[0]) > 1e-3, "nothing dropped");
+  model.release();
+});
+
+gpuTest("gradients through dropout are those of central differences", async (gpu) => {
+  const fixture = await adapterCase("odd-all-r5");
+  using expected = await Safetensors.open(`${fixture.adapter}/expected.safetensors`);
+  const { inputIds, labels, shape } = await readBatch(expected);
+  const model = await loadAdapted(gpu, fixture);
+  const dropout = { share: 0.4, seed: 1, step: 2 };
+  const run = () => lossAndGradients(model, inputIds, labels, { ...shape, dropout });
+  const { gradients } = await run();
+  const factors = model.parameters.all.filter(({ kind }) => kind === "adapter");
+  const start: Float32Array[] = [];
+  for (const { weight } of factors) start.push(await download(gpu, weight));
+
+  for (const which of ["lora_A", "lora_B"]) {
+    // Of one direction the difference is exact enough in float32: uphill, but not straight uphill.
+    const directions = factors.map(({ name }, index) => {
+      const noise = randomNormal(start[index].length, 100 + index);
+      return gradients.get(name)!.map((g, i) => name.includes(which) ? g * (1 + noise[i]) : 0);
+    });
+    const norm = Math.hypot(...directions.flatMap((direction) => [...direction]));
+    const step = 0.004 / norm;
+    const lossAt = async (sign: number) => {
+      for (const [index, { weight }] of factors.entries()) {
+        const moved = start[index].map((value, i) => value + sign * step * directions[index][i]);
+        gpu.write(weight, packTensor(weight, moved));
+      }
+      return (await run()).loss;
+    };
+    const slope = (await lossAt(1) - await lossAt(-1)) / (2 * step);
+    const along = factors.reduce(
+      (sum, { name }, index) =>
+        gradients.get(name)!.reduce((inner, g, i) => inner + g * directions[index][i], sum),
+      0,
+    );
+    // The loss, some 4, moves by some 0.015 and is rounded to 5e-7; the rest is its curvature.
+    assertClose(which, [slope], [along], { atol: 0, rtol: 2e-3 });
+  }
+  model.release();
+});
+
+/** An adapter of random factors, alone. */
+function randomAdapter(
+  gpu: Gpu,
+  { rank, inner, out, index }: { rank: number; inner: number; out: number; index: number },
+) {
+  const factor = (name: string, shape: [number, number], position: number) => {
+    const values = randomNormal(shape[0] * shape[1], 10 + position);
+    const weight = upload(gpu, name, shape, values);
+    const parameter = { name, kind: "adapter", shape, weight, trainable: true, index: position };
+    return [parameter as Parameter, values] as const;
+  };
+  const [a, aValues] = factor("lora_A", [rank, inner], index);
+  const [b, bValues] = factor("lora_B", [out, rank], index + 1);
+  const adapter: Adapter = { a, b, scale: 2 };
+  // scale · B·A, in float64
+  const product = Array.from(
+    { length: out },
+    (_, row) =>
+      Array.from({ length: inner }, (_, column) => {
+        let sum = 0;
+        for (let i = 0; i < rank; i++) sum += bValues[row * rank + i] * aValues[i * inner + column];
+        return 2 * sum;
+      }),
+  );
+  return { adapter, product };
+}
+
+gpuTest("dropout changes nothing on average, forward and back", async (gpu) => {
+  const [tokens, rank, inner, out] = [6, 5, 109, 21], share = 0.25, keys = 400;
+  const { adapter, product } = randomAdapter(gpu, { rank, inner, out, index: 3 });
+  const { variant, limits } = machineOf(gpu);
+  const workspace = createLoraWorkspace(gpu, [adapter], {
+    matmul: createMatmulWorkspace(gpu, { variant, limits, shapes: [] }),
+    tokens,
+    dtype: "float32",
+    dropout: share,
+  })!;
+  const xs = randomNormal(tokens * inner, 1), dys = randomNormal(tokens * out, 2);
+  const x = upload(gpu, "x", [tokens, inner], xs), dy = upload(gpu, "dy", [tokens, out], dys);
+  const sums = upload(gpu, "sums", [tokens, out]), dsums = upload(gpu, "dsums", [tokens, inner]);
+  runPass(gpu, (pass) => {
+    for (let step = 0; step < keys; step++) {
+      workspace.key = { seed: 9, step };
+      applyLora(pass, workspace, { adapter, x, out: sums }); // both add to what is there
+      loraInputGradient(pass, workspace, { adapter, dy, dx: dsums });
+    }
+  });
+  const means = (await download(gpu, sums)).map((sum) => sum / keys);
+  const dmeans = (await download(gpu, dsums)).map((sum) => sum / keys);
+  // A term is left out or divided by 1 − share: its variance is share / (1 − share) of its square.
+  // Five standard deviations of the mean: one of 800 values is beyond them once in 2,000 draws.
+  const allowed = (squares: number) => 5 * Math.sqrt((share / (1 - share)) * squares / keys);
+  for (let n = 0; n < tokens; n++) {
+    for (let row = 0; row < out; row++) {
+      const terms = product[row].map((w, c) => w * xs[n * inner + c]);
+      const squares = terms.reduce((sum, term) => sum + term * term, 0);
+      const expected = terms.reduce((sum, term) => sum + term, 0);
+      assertClose("y", [means[n * out + row]], [expected], { atol: allowed(squares), rtol: 0 });
+    }
+    for (let column = 0; column < inner; column++) {
+      let expected = 0;
+      for (let row = 0; row < out; row++) expected += product[row][column] * dys[n * out + row];
+      const atol = allowed(expected * expected);
+      assertClose("dx", [dmeans[n * inner + column]], [expected], { atol, rtol: 1e-4 });
+    }
+  }
+});
+
+gpuTest("activations in bfloat16 give the loss within their rounding", async (gpu) => {
+  const fixture = await adapterCase("llama-all-r4");
+  using expected = await Safetensors.open(`${fixture.adapter}/expected.safetensors`);
+  const { inputIds, labels, shape } = await readBatch(expected);
+  const model = await loadAdapted(gpu, fixture, { dtype: "bfloat16" });
+  const { loss } = await lossAndGradients(model, inputIds, labels, shape);
+  // 8 bits an activation: errors of 0.4% that are independent of each other.
+  assertClose("loss", [loss], await expected.readFloat32("loss"), { atol: 0, rtol: 4e-3 });
+  model.release();
+});

@@ -1,0 +1,47 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { checkTokenizer } from "../../src/tokenizers/check_tokenizer.ts";
+import { ByteTokenizer } from "../../src/tokenizers/byte_tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { UserError } from "../../src/gpu/errors.ts";
+import { DATA } from "../data/support.ts";
+
+const NAMES = { tokenizer: "a/tokenizer.json", model: "b" };
+const IDS = { bosTokenId: 1, eosTokenId: 2, padTokenId: undefined };
+
+Deno.test("checkTokenizer: as many ids as embeddings, or fewer", async () => {
+  const tokenizer = await loadTokenizer(DATA + "tokenizer-llama");
+  for (const vocabSize of [tokenizer.vocabSize, tokenizer.vocabSize + 63, 128256]) {
+    checkTokenizer(tokenizer, { ...IDS, vocabSize }, NAMES);
+  }
+  const bytes = new ByteTokenizer();
+  checkTokenizer(bytes, { ...IDS, vocabSize: bytes.vocabSize }, NAMES);
+});
+
+Deno.test("checkTokenizer: ids without an embedding are refused, with both numbers", async () => {
+  const tokenizer = await loadTokenizer(DATA + "tokenizer-llama");
+  const { vocabSize } = tokenizer, first = tokenizer.decode([vocabSize - 1]);
+  const error = assertThrows(
+    () => checkTokenizer(tokenizer, { ...IDS, vocabSize: vocabSize - 1 }, NAMES),
+    UserError,
+  );
+  assertEquals(
+    error.message,
+    `tokenizer a/tokenizer.json has ${vocabSize} ids, model b a vocab_size of ${vocabSize - 1}: ` +
+      `there is no embedding for ${vocabSize - 1} (${JSON.stringify(first)})\n` +
+      "  hint: a model works with the tokenizer that it was trained with; it lies in the model's " +
+      "folder",
+  );
+  const few = { vocabSize: 2, bosTokenId: undefined, eosTokenId: undefined, padTokenId: undefined };
+  assertThrows(() => checkTokenizer(tokenizer, few, NAMES), UserError, ", …");
+});
+
+Deno.test("checkTokenizer: special tokens outside the vocabulary are refused, all at once", () => {
+  const tokenizer = { vocabSize: 4, bosTokenId: 4, eosTokenId: null, decode: () => "" };
+  const config = { vocabSize: 4, bosTokenId: 1, eosTokenId: [2, 4, 9], padTokenId: undefined };
+  const error = assertThrows(() => checkTokenizer(tokenizer, config, NAMES), UserError);
+  assertEquals(error.message.split("\n").slice(0, -1).map((line) => line.trim()), [
+    "tokenizer a/tokenizer.json: bos token 4 is outside the model's vocab_size of 4",
+    "model b: eos_token_id 4 is outside the model's vocab_size of 4",
+    "model b: eos_token_id 9 is outside the model's vocab_size of 4",
+  ]);
+});
