@@ -1,7 +1,8 @@
 /** `eval`: loss and perplexity of a trained model on a text, and its scores on tasks. */
 import { z } from "zod";
 import { BatchStream } from "../data/batches.ts";
-import { loadTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { evaluateTask, type TaskResult } from "../eval/evaluate_task.ts";
 import type { Evaluation } from "../inference/perplexity.ts";
 import type { Task } from "../eval/task.ts";
@@ -12,7 +13,7 @@ import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { textFields, trainedFields } from "../train/options.ts";
 import { defineOptions, type Rule, section } from "../train/options_schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { evalTable } from "./eval_table.ts";
+import { evalTable, type Measured } from "./eval_table.ts";
 
 const given = z.array(z.string().min(1)).min(1).optional();
 const defaultLength = textFields.seqLen.parse(undefined);
@@ -87,11 +88,6 @@ export const evaluate: Command = {
   options,
   run,
 };
-
-/** What was measured of one model: of the text, of the tasks, or both. */
-export interface Measured extends Partial<Evaluation> {
-  readonly tasks?: readonly TaskResult[];
-}
 
 async function run(options: EvalOptions, io: Io): Promise<number> {
   // Files at fault are found before anything is loaded.

@@ -1,6 +1,11 @@
 /** Results of `eval` for people: a line a metric. */
 import type { Scores, TaskResult } from "../eval/evaluate_task.ts";
-import type { Measured } from "./eval.ts";
+import type { Evaluation } from "../inference/perplexity.ts";
+
+/** What was measured of one model: of the text, of the tasks, or both. */
+export interface Measured extends Partial<Evaluation> {
+  readonly tasks?: readonly TaskResult[];
+}
 
 interface Line {
   readonly name: string;

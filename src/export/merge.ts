@@ -13,7 +13,7 @@ import {
   type MergeWorkspace,
   uploadFactors,
 } from "../model/merge_lora.ts";
-import { loadTokenizer } from "../tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";

@@ -1,7 +1,7 @@
 /** A text that a model adds to a prompt: in pieces as they are made, up to what ends it. */
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
-import type { ChatModel } from "./chat.ts";
+import type { LlamaConfig } from "../model/config.ts";
 import type { Decoder } from "./decoder.ts";
 import { TextUntil } from "./end_of_turn.ts";
 import { continueTokens, type GenerateOptions } from "./generate.ts";
@@ -65,7 +65,7 @@ export class Continuation implements Answer {
  * @param what the prompt, for the message: "the dialogue"
  */
 export function tokenLimit(
-  { config: { maxPositions } }: Pick<ChatModel, "config">,
+  { config: { maxPositions } }: { readonly config: Pick<LlamaConfig, "maxPositions"> },
   what: string,
   promptTokens: number,
   wanted: number,

@@ -7,9 +7,7 @@
 import type { Machine } from "../kernels/machine.ts";
 import type { MemoryPlan } from "../train/plan.ts";
 import type { ServerOptions } from "./options.ts";
-import type { EventStreams } from "./events/event_stream.ts";
 import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./store/records.ts";
-import type { ServerMetrics } from "./http/prometheus.ts";
 import type { Store } from "./store/store.ts";
 
 export interface Services {
@@ -17,8 +15,8 @@ export interface Services {
   readonly device: Device;
   readonly store: Store;
   readonly log: EventLog;
-  readonly streams: EventStreams;
-  readonly metrics: ServerMetrics;
+  readonly streams: Streams;
+  readonly metrics: Metrics;
   readonly jobs: Jobs;
   readonly models: Models;
   readonly inference: Inference;
@@ -40,6 +38,42 @@ export interface EventLog {
   append(jobId: string, event: NewEvent): EventRecord | undefined;
   /** Calls back after each event, until the returned function is called. */
   subscribe(listener: (event: EventRecord) => void): () => void;
+}
+
+export interface StreamQuery {
+  /** All jobs, and without an end, unless given. */
+  readonly jobId?: string;
+  /** The last event that is known: a job's first unless given, and of all jobs what comes now. */
+  readonly after?: number;
+  /** Everything as event objects, or only the metrics' data, and changes of the job's status. */
+  readonly content: "events" | "metrics";
+}
+
+/** Server-sent events of jobs, for any number of readers. */
+export interface Streams {
+  /** Streams that are held now. */
+  readonly count: number;
+  /** Ends with `data: [DONE]` when the job has ended and all of its events were sent. */
+  open(query: StreamQuery): ReadableStream<Uint8Array>;
+}
+
+/** One answered request. */
+export interface RequestSample {
+  readonly method: string;
+  /** The pattern that it matched. */
+  readonly route: string;
+  readonly status: number;
+  /** Until the answer began. */
+  readonly seconds: number;
+}
+
+/** What a Prometheus server reads. */
+export interface Metrics {
+  readonly contentType: string;
+  /** In the text format. */
+  text(): Promise<string>;
+  /** Counts a request. */
+  observe(request: RequestSample): void;
 }
 
 /** A run to be queued: checked, planned, and found to fit. */

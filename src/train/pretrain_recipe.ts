@@ -1,7 +1,7 @@
 /** Pre-training: weights drawn at random, all of them trained, on text. */
 import { join } from "@std/path";
 import { BatchStream, type DataPosition } from "../data/batches.ts";
-import { loadTokenizer } from "../tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { writeHfConfig } from "../formats/hf_config.ts";
 import { saveWeights } from "../formats/pretrained.ts";
 import { KernelPass } from "../gpu/pass.ts";

@@ -7,7 +7,8 @@ import {
   type DataPosition,
   IGNORED,
 } from "../../src/data/batches.ts";
-import { loadTokenizer, type Tokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { c4Texts, DATA, jsonl, SHAKESPEARE, withFiles } from "./support.ts";
 

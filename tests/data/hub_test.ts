@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { listFiles } from "../../src/data/files.ts";
 import { Corpus } from "../../src/data/sources.ts";
-import { loadTokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { setHubDefaults } from "../../src/hub/hub.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { type HubRepo, HubServer } from "../hub/hub_server.ts";

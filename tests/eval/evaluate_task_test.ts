@@ -1,6 +1,6 @@
 /** Whole tasks: log-likelihoods and metrics against lm-evaluation-harness', limits and cuts. */
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { loadTokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { evaluateTask, type Scores } from "../../src/eval/evaluate_task.ts";
 import type { Scorer } from "../../src/eval/scoring.ts";
 import type { Task } from "../../src/eval/task.ts";

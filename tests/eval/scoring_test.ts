@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { loadTokenizer, type Tokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { encodePairs } from "../../src/eval/scoring.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 

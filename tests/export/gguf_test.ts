@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { NO_INPUT } from "../../src/cli/command.ts";
 import { exportModel } from "../../src/cli/export.ts";
-import { loadTokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { F16, Q8_0 } from "../../src/formats/gguf/encode.ts";
 import { exportGguf } from "../../src/export/gguf.ts";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";

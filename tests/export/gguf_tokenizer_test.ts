@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { tokenizerFromFiles } from "../../src/tokenizers/hf_tokenizer.ts";
-import { loadTokenizer, type Tokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { readGgufHeader } from "../../src/formats/gguf/header.ts";
 import { Metadata } from "../../src/formats/gguf/metadata.ts";
 import { readGgufTokenizer } from "../../src/formats/gguf/tokenizer_in.ts";

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { loadTokenizer, type Tokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { chat, chatSampling, Conversation, stopTokens } from "../../src/inference/chat.ts";

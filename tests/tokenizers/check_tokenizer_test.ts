@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { checkTokenizer } from "../../src/tokenizers/check_tokenizer.ts";
 import { ByteTokenizer } from "../../src/tokenizers/byte_tokenizer.ts";
-import { loadTokenizer } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { DATA } from "../data/support.ts";
 

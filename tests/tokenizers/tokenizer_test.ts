@@ -2,7 +2,8 @@ import { Tokenizer as HfImplementation } from "@huggingface/tokenizers";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { UserError } from "../../src/gpu/errors.ts";
-import { loadTokenizer, TextStream } from "../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
+import { TextStream } from "../../src/tokenizers/tokenizer.ts";
 
 const DATA = new URL("../fixtures/data/", import.meta.url).pathname;
 

@@ -1,6 +1,6 @@
 /** The process that reads a model's configuration and vocabulary; no weights are read. */
 import { checkTokenizer } from "../../tokenizers/check_tokenizer.ts";
-import { loadTokenizer } from "../../tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../tokenizers/load_tokenizer.ts";
 import { openPretrained } from "../../formats/pretrained_model.ts";
 import { UserError } from "../../gpu/errors.ts";
 import type { Inspection } from "./model_facts.ts";

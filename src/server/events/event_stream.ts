@@ -13,17 +13,8 @@
  */
 import { toEvent } from "../protocol/event.ts";
 import { type EventRecord, FINAL_STATUSES, type JobStatus } from "../store/records.ts";
-import type { EventLog } from "../services.ts";
+import type { EventLog, StreamQuery, Streams } from "../services.ts";
 import type { Store } from "../store/store.ts";
-
-export interface StreamQuery {
-  /** All jobs, and without an end, unless given. */
-  readonly jobId?: string;
-  /** The last event that is known: a job's first unless given, and of all jobs what comes now. */
-  readonly after?: number;
-  /** Everything as event objects, or only the metrics' data, and changes of the job's status. */
-  readonly content: "events" | "metrics";
-}
 
 interface Stream extends StreamQuery {
   controller: ReadableStreamDefaultController<Uint8Array>;
@@ -55,7 +46,7 @@ const GREETING = encode("retry: 2000\n");
 const HEARTBEAT = encode(": heartbeat\n");
 const DONE = encode("data: [DONE]\n\n");
 
-export class EventStreams {
+export class EventStreams implements Streams {
   readonly #store: Store;
   readonly #heartbeat: number;
   readonly #keep: number;
@@ -88,12 +79,10 @@ export class EventStreams {
     this.#unsubscribe = log.subscribe(() => this.#update());
   }
 
-  /** Streams that are held now. */
   get count(): number {
     return this.#streams.size;
   }
 
-  /** Ends with `data: [DONE]` when the job has ended and all of its events were sent. */
   open(query: StreamQuery): ReadableStream<Uint8Array> {
     if (this.#closed) throw new Error("EventStreams.open: the streams are closed");
     const last = this.#store.events.lastSeq();

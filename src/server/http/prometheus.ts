@@ -3,7 +3,7 @@ import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { JobRecord } from "../store/records.ts";
-import type { EventLog, Storage } from "../services.ts";
+import type { EventLog, Metrics, RequestSample, Storage } from "../services.ts";
 import type { Store } from "../store/store.ts";
 
 export interface MetricsSources {
@@ -37,7 +37,7 @@ const SECONDS = [0.005, 0.025, 0.1, 0.25, 1, 5];
  * Series are bounded: jobs are told of while they run, requests by the pattern of their route.
  * Most values are asked for when they are, so that nothing is counted twice.
  */
-export class ServerMetrics {
+export class ServerMetrics implements Metrics {
   readonly #registry = new Registry();
   readonly #store: Store;
   readonly #requests: Counter<"method" | "route" | "status">;
@@ -83,20 +83,11 @@ export class ServerMetrics {
     return this.#registry.contentType;
   }
 
-  /** In the text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
 
-  /** Counts a request; `route` is the pattern that it matched. */
-  observe(
-    { method, route, status, seconds }: {
-      readonly method: string;
-      readonly route: string;
-      readonly status: number;
-      readonly seconds: number;
-    },
-  ): void {
+  observe({ method, route, status, seconds }: RequestSample): void {
     this.#requests.inc({ method, route, status: String(status) });
     this.#durations.observe({ method, route }, seconds);
   }
@@ -170,7 +161,7 @@ export class ServerMetrics {
 }
 
 /** Counts every request, by the route that it matched and never by what it asked for. */
-export function observeRequests(metrics: Pick<ServerMetrics, "observe">) {
+export function observeRequests(metrics: Pick<Metrics, "observe">) {
   return createMiddleware(async (context, next) => {
     const start = performance.now();
     await next();

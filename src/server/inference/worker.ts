@@ -6,7 +6,8 @@
  * @module
  */
 import { join } from "@std/path";
-import { loadTokenizer, type Tokenizer } from "../../tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { GpuError, OutOfMemoryError, ShapeError, UserError } from "../../gpu/errors.ts";
 import { Gpu } from "../../gpu/gpu.ts";
 import { type ChatOptions, Conversation } from "../../inference/chat.ts";

@@ -4,7 +4,7 @@ import { checkpointSteps } from "../../train/checkpoint.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import type { FailureEvent } from "../worker/protocol.ts";
-import type { QueueParts } from "./job_run.ts";
+import type { QueueParts } from "./queue_parts.ts";
 import { trainingTask } from "./run_options.ts";
 import { startTraining } from "./training_process.ts";
 

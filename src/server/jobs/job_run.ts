@@ -3,26 +3,15 @@ import type { PreparationEvent, StepEvent, Summary } from "../../train/events.ts
 import { ApiError } from "../protocol/api_error.ts";
 import { newId } from "../store/ids.ts";
 import type { JobRecord } from "../store/records.ts";
-import type { EventLog, Models, Room, Storage } from "../services.ts";
-import type { ServerOptions } from "../options.ts";
 import { folderBytes } from "../storage/data_folder.ts";
-import type { Store } from "../store/store.ts";
 import type { FailureEvent, WorkerEvent } from "../worker/protocol.ts";
 import { forgetCheckpoints } from "./checkpoint_models.ts";
 import { jobEvent } from "./job_events.ts";
+import type { QueueParts } from "./queue_parts.ts";
 import { recoverJournal, untilFree } from "./recover_journal.ts";
 import { fileOf, trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";
 import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
-
-export interface QueueParts {
-  readonly store: Store;
-  readonly log: EventLog;
-  readonly storage: Storage;
-  readonly models: Pick<Models, "get">;
-  readonly options: ServerOptions;
-  readonly room: Room;
-}
 
 /** Why a run is to end before its last step. */
 export type Intent = "pause" | "cancel" | "shutdown";

@@ -17,7 +17,8 @@ import {
 } from "../store/records.ts";
 import type { Jobs, NewJob } from "../services.ts";
 import type { JobPatch } from "../store/jobs.ts";
-import { type Intent, JobRun, type Outcome, type QueueParts } from "./job_run.ts";
+import { type Intent, JobRun, type Outcome } from "./job_run.ts";
+import type { QueueParts } from "./queue_parts.ts";
 import { message } from "./job_events.ts";
 import { writeResultsFile } from "./results_file.ts";
 import { inClientTerms } from "./wording.ts";

@@ -5,17 +5,13 @@
  * @module
  */
 import { join } from "@std/path";
-import {
-  finetuneOptions,
-  Gpu,
-  GpuError,
-  OutOfMemoryError,
-  pretrainOptions,
-  saveCheckpointModel,
-  Trainer,
-  UserError,
-} from "../../../mod.ts";
 import { isDiskFull } from "../../files/atomic.ts";
+import { GpuError, OutOfMemoryError, UserError } from "../../gpu/errors.ts";
+import { Gpu } from "../../gpu/gpu.ts";
+import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
+import { finetuneOptions } from "../../train/finetune_options.ts";
+import { pretrainOptions } from "../../train/options.ts";
+import { Trainer } from "../../train/trainer.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { Journal } from "./journal.ts";
 import {

@@ -10,7 +10,7 @@ import {
   spelledMarks,
   TEMPLATE_NAMES,
 } from "../../../src/data/instruct/templates.ts";
-import { loadTokenizer } from "../../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
 import { UserError } from "../../../src/gpu/errors.ts";
 import { DAY, golden, tokenizers } from "./support.ts";
 

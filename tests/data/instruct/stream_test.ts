@@ -10,7 +10,7 @@ import {
   type InstructPosition,
   InstructStream,
 } from "../../../src/data/instruct/stream.ts";
-import { loadTokenizer } from "../../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
 import { UserError } from "../../../src/gpu/errors.ts";
 import { jsonl, withFiles } from "../support.ts";
 import { DAY, golden, INSTRUCT, tokenizers } from "./support.ts";

@@ -1,7 +1,7 @@
 /** What the tests of instruction data share. */
 import { fromFileUrl } from "@std/path";
 import type { Message } from "../../../src/data/instruct/example.ts";
-import { loadTokenizer } from "../../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
 import { DATA } from "../support.ts";
 
 export const INSTRUCT = fromFileUrl(new URL("../../fixtures/instruct/", import.meta.url));

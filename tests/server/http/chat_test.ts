@@ -7,7 +7,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import OpenAI from "openai";
-import { loadTokenizer } from "../../../src/tokenizers/tokenizer.ts";
+import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
 import { chat } from "../../../src/inference/chat.ts";
 import { complete } from "../../../src/inference/complete.ts";
 import { LlamaForCausalLM } from "../../../src/inference/llama_for_causal_lm.ts";

@@ -3,7 +3,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ApiError, notFound } from "../../protocol/api_error.ts";
 import { createApp } from "../app_base.ts";
-import type { StreamQuery } from "../../events/event_stream.ts";
+import type { StreamQuery } from "../../services.ts";
 import { eventPageSchema, toEvent } from "../../protocol/event.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import { JOB_KINDS, type JobKind } from "../../store/records.ts";

@@ -2,13 +2,13 @@
  * The server under load while it trains, on this machine: event streams held, reads at a steady
  * rate, and what both cost the training. Prints one JSON object.
  *
- *     deno run -A bench/server_load.ts [--streams 100] [--rate 100] [--seconds 60] [--idle]
+ *     deno run -A tests/server/load.ts [--streams 100] [--rate 100] [--seconds 60] [--idle]
  *
  * With `--idle` no job runs, and the reads come at 1,000 a second unless `--rate` says otherwise.
  */
 import { parseArgs } from "node:util";
 import { toFile } from "openai";
-import { type TestServer, withServer } from "../tests/server/support.ts";
+import { type TestServer, withServer } from "./support.ts";
 
 const { values } = parseArgs({
   args: Deno.args,
@@ -22,7 +22,7 @@ const { values } = parseArgs({
 const { idle } = values;
 const streams = Number(values.streams), seconds = Number(values.seconds);
 const rate = Number(values.rate ?? (idle ? 1000 : 100));
-const TEXT = new URL("../examples/data/tinyshakespeare.txt", import.meta.url);
+const TEXT = new URL("../../examples/data/tinyshakespeare.txt", import.meta.url);
 
 /** Some steps a second on the software adapter. */
 async function createJob({ client }: TestServer): Promise<string> {

@@ -1,0 +1,13 @@
+/** The parts of the server that jobs are run with. */
+import type { ServerOptions } from "../options.ts";
+import type { EventLog, Models, Room, Storage } from "../services.ts";
+import type { Store } from "../store/store.ts";
+
+export interface QueueParts {
+  readonly store: Store;
+  readonly log: EventLog;
+  readonly storage: Storage;
+  readonly models: Pick<Models, "get">;
+  readonly options: ServerOptions;
+  readonly room: Room;
+}

@@ -1,0 +1,27 @@
+/** A tokenizer by what names it: bytes, or one of Hugging Face's format. */
+import { readGgufHeader } from "../formats/gguf/header.ts";
+import { readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
+import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
+import { ByteTokenizer } from "./byte_tokenizer.ts";
+import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/**
+ * `bytes`, or the path of a `tokenizer.json`, of a folder that has one, or of a GGUF file, or the
+ * `hf:org/name` of a model. Throws a UserError that says what is wrong with the file.
+ *
+ * @example
+ * ```ts
+ * const tokenizer = await loadTokenizer("bytes");
+ * tokenizer.encode("é"); // [195, 169]
+ * ```
+ */
+export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tokenizer> {
+  if (spec === "bytes") return new ByteTokenizer();
+  if (isHubSpec(spec)) return await loadTokenizer(await resolveTokenizer(spec, hub));
+  if (spec.toLowerCase().endsWith(".gguf")) {
+    const { metadata } = await readGgufHeader(spec);
+    return tokenizerFromFiles(spec, readGgufTokenizer(metadata));
+  }
+  return await openHfTokenizer(spec);
+}
