@@ -17,10 +17,9 @@ import {
   type Summary,
   TextStream,
   Trainer,
+  type TrainingEvent,
   UserError,
 } from "../mod.ts";
-import { formatBytes, formatTable } from "../src/text.ts";
-import { Progress } from "../src/cli/progress.ts";
 
 const OUTPUT = "runs/demo";
 
@@ -43,35 +42,50 @@ const options = pretrainOptions.parse({
 });
 
 async function train(gpu: Gpu): Promise<Summary> {
-  const progress = new Progress({
-    interactive: Deno.stderr.isTerminal(),
-    log: (line) => console.error(line),
-  });
-  try {
-    const trainer = await Trainer.create(gpu, options);
-    for await (const event of trainer.run()) {
-      progress.handle(event);
-      if (event.type === "done") {
-        report(gpu, trainer, event.summary);
-        return event.summary;
-      }
+  const trainer = await Trainer.create(gpu, options);
+  for await (const event of trainer.run()) {
+    tell(event);
+    if (event.type === "done") {
+      report(gpu, trainer, event.summary);
+      return event.summary;
     }
-    throw new Error("the run ended without a summary");
-  } finally {
-    progress.stop();
+  }
+  throw new Error("the run ended without a summary");
+}
+
+function tell(event: TrainingEvent): void {
+  switch (event.type) {
+    case "plan":
+      return console.error(`${event.parameters} parameters, ${event.steps} steps`);
+    case "step": {
+      const { step, loss, tokens_per_second: speed } = event;
+      if (step % 10 > 0) return;
+      return console.error(`step ${step}: loss ${loss.toFixed(3)}, ${speed.toFixed(0)} tokens/s`);
+    }
+    case "eval":
+      return console.error(`step ${event.step}: held-out loss ${event.eval_loss.toFixed(3)}`);
+    case "checkpoint":
+      return console.error(`step ${event.step}: saved ${event.path}`);
+    case "warning":
+      return console.error(`warning: ${event.message}`);
   }
 }
 
 function report(gpu: Gpu, { recipe: { config, shape } }: Trainer, summary: Summary): void {
   const full = planMemory(config, fullAdamWShape(shape), machineOf(gpu)).plannedPeakBytes;
   const { subspace_refreshes: done, subspace_refreshes_fixed_interval: fixed } = summary;
-  console.log(formatTable(["", "Q-GaLore", "compare"], [
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const rows = [
+    ["", "Q-GaLore", "compare"],
     ["held-out loss, nats a byte", summary.eval_loss!.toFixed(3), "5.545 untrained"],
     ["held-out perplexity", summary.eval_perplexity!.toFixed(2), "256 untrained"],
-    ["GPU memory", formatBytes(summary.gpu_peak_bytes), `${formatBytes(full)} full AdamW`],
+    ["GPU memory", mebibytes(summary.gpu_peak_bytes), `${mebibytes(full)} full AdamW`],
     ["subspace refreshes", String(done), `${fixed} at fixed intervals`],
     ["tokens/s", summary.tokens_per_second.toFixed(0), `on ${summary.adapter}`],
-  ]));
+  ];
+  for (const [name, own, other] of rows) {
+    console.log(`${name.padEnd(28)}${own.padEnd(12)}${other}`.trimEnd());
+  }
 }
 
 async function sample(gpu: Gpu): Promise<void> {

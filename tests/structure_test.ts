@@ -7,28 +7,36 @@ import { project } from "./support_project.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
-/** Lowest first: a file imports from its own layer and from those before it. */
-const LAYERS = [
-  ["product.ts"],
-  ["text.ts"],
-  ["host"],
-  ["gpu"],
-  ["quant"],
-  ["kernels"],
-  ["model"],
-  ["optim"],
-  ["files"],
-  ["hub"],
-  ["formats"],
-  ["tokenizers"],
-  ["data"],
-  ["export"],
-  ["inference"],
-  ["eval"],
-  ["train"],
-  ["config"],
-  ["server"],
-  ["cli"],
+/** Lowest first, one folder or file a rung: a file imports from its own rung and from those below. */
+const RUNGS = [
+  "shaders",
+  "src/product.ts",
+  "src/text.ts",
+  "src/host",
+  "src/gpu",
+  "src/quant",
+  "src/kernels",
+  "src/model",
+  "src/optim",
+  "src/files",
+  "src/hub",
+  "src/formats",
+  "src/tokenizers",
+  "src/data",
+  "src/export",
+  "src/inference",
+  "src/eval",
+  "src/train",
+  "src/config",
+  "mod.ts",
+  "src/server",
+  "bench",
+  "src/cli",
+  "server.ts",
+  "cli.ts",
+  "setup.ts",
+  "examples",
+  "tests",
 ];
 
 /**
@@ -71,19 +79,10 @@ const read = (path: string) => Deno.readTextFileSync(join(ROOT, path));
 const shaders = filesIn("shaders", ".wgsl").filter((path) => !path.startsWith("shaders/lib/"));
 const shaderName = (path: string) => path.replace(/^shaders\/|\.wgsl$/g, "");
 
-/** Files under the root that a module imports, by path. */
+/** Files of the project that a module imports, its types included, by path. */
 function importsOf(path: string): string[] {
-  return importsIn(read(path), path);
-}
-
-/** Those that are still imported when the code runs: types are gone then. */
-function runtimeImportsOf(path: string): string[] {
-  return importsIn(read(path).replace(/^(import|export) type [^;]*;/gm, ""), path);
-}
-
-function importsIn(code: string, path: string): string[] {
-  return [...code.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)]
-    .map(([, specifier]) => relative(ROOT, join(ROOT, path, "..", specifier)));
+  return [...read(path).matchAll(/^(?:import|export|\}).*? from "(\.[^"]+)"|import\("(\.[^"]+)"/gm)]
+    .map(([, specifier, dynamic]) => relative(ROOT, join(ROOT, path, "..", specifier ?? dynamic)));
 }
 
 Deno.test("a kernel is four files of one name", () => {
@@ -109,41 +108,55 @@ Deno.test("every shared snippet of WGSL is used", () => {
   assertEquals(filesIn("shaders", ".wgsl").filter((path) => !used.has(path)), []);
 });
 
-const sources = filesIn("src", ".ts").filter((path) => !path.endsWith(".d.ts"));
-const layerOf = (path: string) =>
-  LAYERS.findIndex((folders) => folders.includes(path.split("/")[1]));
+/** Every module of the project: sources, entry points, examples, benchmarks and tests. */
+const modules = RUNGS.flatMap((rung) => rung.endsWith(".ts") ? [rung] : filesIn(rung, ".ts"))
+  .filter((path) => !path.endsWith(".d.ts") && !path.startsWith("tests/fixtures/"));
 
-Deno.test("every folder of src has its layer", () => {
-  assertEquals(sources.filter((path) => layerOf(path) < 0), []);
+/** -1 where it has none. */
+const rungOf = (path: string) =>
+  RUNGS.findIndex((rung) => path === rung || path.startsWith(`${rung}/`));
+
+Deno.test("every module has its rung", () => {
+  const entries = [...Deno.readDirSync(ROOT)].map(({ name }) => name);
+  const all = [...filesIn("src", ".ts"), ...entries.filter((name) => name.endsWith(".ts"))];
+  const declarations = /\.d\.ts$/;
+  assertEquals(all.filter((path) => rungOf(path) < 0 && !declarations.test(path)), []);
 });
 
 Deno.test("imports run downwards", () => {
-  const upwards = sources.flatMap((path) =>
+  const upwards = modules.flatMap((path) =>
     importsOf(path)
-      .filter((imported) => imported.startsWith("src/") && layerOf(imported) > layerOf(path))
+      .filter((imported) => rungOf(imported) < 0 || rungOf(imported) > rungOf(path))
       .map((imported) => `${path} imports ${imported}`)
   );
   assertEquals(upwards, []);
 });
 
-Deno.test("no imports in circles", () => {
+Deno.test("examples use what is exported, and nothing else", () => {
+  const entryPoints = ["mod.ts", "server.ts"];
+  const behind = filesIn("examples", ".ts").flatMap((path) =>
+    importsOf(path).filter((imported) => !entryPoints.includes(imported))
+      .map((imported) => `${path} imports ${imported}`)
+  );
+  assertEquals(behind, []);
+});
+
+Deno.test("no imports in circles, types included", () => {
   const done = new Set<string>(), circles: string[] = [];
   const visit = (path: string, trail: string[]) => {
     const seen = trail.indexOf(path);
     if (seen >= 0) circles.push([...trail.slice(seen), path].join(" → "));
-    if (seen >= 0 || done.has(path) || !path.startsWith("src/") || !exists(path)) return;
-    // A class and its helper may name each other's types.
-    for (const imported of runtimeImportsOf(path).filter((each) => each.endsWith(".ts"))) {
+    if (seen >= 0 || done.has(path)) return;
+    for (const imported of importsOf(path).filter((each) => each.endsWith(".ts"))) {
       visit(imported, [...trail, path]);
     }
     done.add(path);
   };
-  for (const path of sources) visit(path, []);
+  for (const path of modules) visit(path, []);
   assertEquals(circles, []);
 });
 
 Deno.test("what can be imported is there", () => {
-  const modules = [...sources, "cli.ts", "mod.ts", "setup.ts"];
   const missing = modules.flatMap((path) =>
     importsOf(path).filter((imported) => !exists(imported)).map((it) => `${path} imports ${it}`)
   );

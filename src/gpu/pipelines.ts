@@ -1,6 +1,5 @@
 /** Compiled pipelines, kept by kernel and constants: few and small ones make a quick start. */
 import type { Kernel } from "./kernel.ts";
-import type { Gpu } from "./gpu.ts";
 
 export type Constants = Readonly<Record<string, number>>;
 
@@ -9,12 +8,19 @@ export interface Pipeline {
   readonly operands: GPUBindGroupLayout;
 }
 
+/** What compiles: a `Gpu`. */
+export interface Compiler {
+  readonly device: GPUDevice;
+  /** Runs `make`, and keeps what validation finds wrong with it. */
+  validated<T>(what: string, make: () => T): T;
+}
+
 export class PipelineCache {
   readonly #pipelines = new Map<string, Pipeline>();
   readonly #modules = new Map<Kernel, GPUShaderModule>();
   #parameters: GPUBindGroupLayout | undefined;
 
-  constructor(readonly gpu: Gpu) {}
+  constructor(readonly gpu: Compiler) {}
 
   /** Layout of group 1: the parameter struct, at a dynamic offset. */
   get parameterLayout(): GPUBindGroupLayout {

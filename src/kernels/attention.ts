@@ -1,7 +1,7 @@
 import code from "../../shaders/attention.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
+import { expectDType, expectShape, rowRange } from "../gpu/tensor.ts";
 import {
   expectFirstKeys,
   expectHeads,
@@ -10,43 +10,16 @@ import {
   sequencesPerRange,
   unitsPerDispatch,
 } from "./attention_heads.ts";
-import { attentionTexture, type AttentionWorkspace } from "./attention_texture.ts";
+import type { Attention } from "./attention_operands.ts";
+import { attentionTexture } from "./attention_texture.ts";
 import { BLOCK_ROWS, tileConstants, tiledKernels, tiledWalk } from "./attention_tile.ts";
 import { forFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
-export {
-  type AttentionWorkspace,
-  type AttentionWorkspaceOptions,
-  createAttentionWorkspace,
-} from "./attention_texture.ts";
+export type { Attention, AttentionWorkspace } from "./attention_operands.ts";
+export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./attention_texture.ts";
 
 const kernels = tiledKernels("attention", code);
-
-export interface Attention {
-  readonly q: Tensor; // (B·Tq, H·D) float32 or bfloat16
-  /** (B·S, K·D), as is v: S rows a sequence, of which the first `keyLength` are there. */
-  readonly k: Tensor;
-  readonly v: Tensor;
-  readonly out: Tensor; // (B·Tq, H·D) overwritten
-  readonly logsumexp: Tensor; // (B·Tq, H) float32, overwritten: of the scaled scores
-  /**
-   * (B·Tq) uint32: the first of its sequence's keys that each query sees, all without it. Within a
-   * sequence they never fall, and none is beyond the last key that its query sees.
-   */
-  readonly firstKeys?: Tensor;
-  readonly batch: number; // B
-  readonly queryLength: number; // Tq
-  readonly keyLength: number;
-  readonly keyCapacity: number; // S
-  readonly heads: number; // H
-  readonly keyValueHeads: number; // K
-  readonly headSize: number; // D, a multiple of 4 up to 256
-  /** Where {@link createAttentionWorkspace} made one. */
-  readonly workspace?: AttentionWorkspace;
-  /** Rounds of loops that a thread may make in a dispatch; what suits the adapter unless given. */
-  readonly loopRounds?: number;
-}
 
 /**
  * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. So

@@ -13,38 +13,15 @@ import {
   sequencesPerRange,
   unitsPerDispatch,
 } from "./attention_heads.ts";
-import type { AttentionWorkspace } from "./attention_texture.ts";
+import type { AttentionBackward } from "./attention_operands.ts";
 import { BLOCK_ROWS, tileConstants, tiledKernels, tiledWalk } from "./attention_tile.ts";
 import { forFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
+export type { AttentionBackward } from "./attention_operands.ts";
+
 const queryKernels = tiledKernels("attention_backward", queriesCode);
 const keyKernels = tiledKernels("attention_backward_keys", keysCode);
-
-export interface AttentionBackward {
-  readonly q: Tensor; // (B·T, H·D) float32 or bfloat16
-  readonly k: Tensor; // (B·T, K·D)
-  readonly v: Tensor; // (B·T, K·D)
-  readonly out: Tensor; // (B·T, H·D)
-  readonly dout: Tensor; // (B·T, H·D)
-  readonly logsumexp: Tensor; // (B·T, H) float32, saved by attention
-  readonly dq: Tensor; // (B·T, H·D) overwritten
-  readonly dk: Tensor; // (B·T, K·D) overwritten
-  readonly dv: Tensor; // (B·T, K·D) overwritten
-  /** (B·T, 2·H) float32, overwritten: of each head rowsum(dout · out), and its logsumexp. */
-  readonly delta: Tensor;
-  /** (B·T) uint32: the first of its sequence's keys that each query sees; as in the forward pass. */
-  readonly firstKeys?: Tensor;
-  readonly batch: number; // B
-  readonly length: number; // T
-  readonly heads: number; // H
-  readonly keyValueHeads: number; // K
-  readonly headSize: number; // D, a multiple of 4 up to 256
-  /** Where {@link createAttentionWorkspace} made one, for the backward pass too. */
-  readonly workspace?: AttentionWorkspace;
-  /** Rounds of loops that a thread may make in a dispatch; what suits the adapter unless given. */
-  readonly loopRounds?: number;
-}
 
 /**
  * The gradients of causal attention over whole sequences, from probabilities computed again: one

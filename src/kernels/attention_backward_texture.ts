@@ -6,7 +6,7 @@ import library from "../../shaders/lib/attention_texture.wgsl" with { type: "tex
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
-import type { AttentionBackward } from "./attention_backward.ts";
+import type { AttentionBackward, AttentionWorkspace } from "./attention_operands.ts";
 import {
   AttentionKernels,
   firstKeysOf,
@@ -16,13 +16,7 @@ import {
   unitsPerDispatch,
 } from "./attention_heads.ts";
 import { attentionStage } from "./attention_stage.ts";
-import {
-  type AttentionWorkspace,
-  sequencesPerStage,
-  textureWalk,
-  THREAD_ROWS,
-  THREADS,
-} from "./attention_texture.ts";
+import { sequencesPerStage, textureWalk, THREAD_ROWS, THREADS } from "./attention_texture.ts";
 import { forFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 

@@ -2,7 +2,7 @@
 import code from "../../shaders/attention_delta.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, rowsOf } from "../gpu/tensor.ts";
-import type { AttentionBackward } from "./attention_backward.ts";
+import type { AttentionBackward } from "./attention_operands.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
 

@@ -5,7 +5,7 @@ import type { Allocator, TextureTensor } from "../gpu/allocator.ts";
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange } from "../gpu/tensor.ts";
-import type { Attention } from "./attention.ts";
+import type { Attention, AttentionWorkspace } from "./attention_operands.ts";
 import {
   alignedSequences,
   AttentionKernels,
@@ -31,15 +31,6 @@ const MOST_ROWS = 8192;
 const TEXELS = 1 << 20;
 /** Beyond it the unrolled kernels take many seconds to compile. */
 const MOST_HEAD_SIZE = 128;
-
-/** Staging textures; undefined where attention reads its operands where they lie. */
-export interface AttentionWorkspace {
-  readonly q: TextureTensor;
-  readonly k: TextureTensor;
-  readonly v: TextureTensor;
-  /** For the backward pass. */
-  readonly dout?: TextureTensor;
-}
 
 export interface AttentionWorkspaceOptions extends HeadShape {
   /** As for matmul: `texture` on software adapters. */
