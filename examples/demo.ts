@@ -104,10 +104,9 @@ async function sample(gpu: Gpu): Promise<void> {
 try {
   // A demo starts afresh each time.
   await Deno.remove(OUTPUT, { recursive: true }).catch(() => {});
-  const gpu = await Gpu.open();
+  using gpu = await Gpu.open();
   await train(gpu);
   await sample(gpu);
-  gpu.close();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
   console.error(error.message);

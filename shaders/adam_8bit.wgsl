@@ -59,12 +59,14 @@ fn main(
   }
   // The barrier in it also keeps the old maxima of every lane before the write of the new.
   let absmax = lanes_max(own, local);
+  // Moments of a block without a maximum are zeros, whatever they are divided by.
+  let divisor = select(vec2<f32>(1.0), absmax, absmax > vec2<f32>(0.0));
 
   for (var quad = start + lane; quad < end; quad += LANES) {
     let first = first_moment(quad, old.x);
     let second = second_moment(quad, old.y);
-    m[quad] = encode_signed(select(vec4<f32>(0.0), first / absmax.x, absmax.x > 0.0));
-    v[quad] = encode_unsigned(select(vec4<f32>(0.0), second / absmax.y, absmax.y > 0.0));
+    m[quad] = encode_signed(first / divisor.x);
+    v[quad] = encode_unsigned(second / divisor.y);
     gradient[quad] = -params.step_size * first / (sqrt(second) + params.eps);
   }
   if (lane == 0u && block < params.blocks) {

@@ -34,7 +34,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> logsumexp: array<f32>;      // (B·Tq, H)
 @group(1) @binding(0) var<uniform> params: Params;
 
-const LOWEST = -3.4e38;
+// Low enough that its exponential is zero, and far enough from infinity to subtract from.
+const LOWEST = -3e38;
 
 var<workgroup> probabilities: Block;
 var<workgroup> exchange: array<vec4<f32>, WORKGROUP_SIZE>;   // a number for each row of a thread

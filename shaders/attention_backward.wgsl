@@ -104,9 +104,10 @@ fn main(
     workgroupBarrier();   // the block before has been read by all
     let key = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u);
     for (var r = 0u; r < 4u; r++) {
-      let p = exp(s[r] * params.scale - lse[r]);
-      let ds = p * (dp[r] - row_delta[r]) * params.scale;
       let seen = (key >= vec4<u32>(first[r])) & (key <= vec4<u32>(query[r]));
+      // A key that is not seen may score beyond the logsumexp, and its exponential overflow.
+      let p = exp(select(vec4<f32>(0.0), s[r] * params.scale - lse[r], seen));
+      let ds = p * (dp[r] - row_delta[r]) * params.scale;
       gradients[(row_lane + LANES * r) * BLOCK_STRIDE + column_lane] =
         select(vec4<f32>(0.0), ds, seen);
     }

@@ -115,7 +115,9 @@ fn main(
       for (var r = 0u; r < 4u; r++) {
         let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last)) &
           (first <= vec4<u32>(key[r]));
-        let p = select(vec4<f32>(0.0), exp(s[r] * params.scale - pairs[1]), seen);
+        // A query that does not see the key may score beyond its logsumexp, and exp overflow.
+        let score = select(vec4<f32>(0.0), s[r] * params.scale - pairs[1], seen);
+        let p = select(vec4<f32>(0.0), exp(score), seen);
         let place = (row_lane + LANES * r) * BLOCK_STRIDE + column_lane;
         probabilities[place] = p;
         gradients[place] = p * (dp[r] - pairs[0]) * params.scale;

@@ -68,7 +68,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       for (var r = 0u; r < 4u; r++) {
         let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last)) &
           (first <= vec4<u32>(key[r]));
-        p[r] = select(vec4<f32>(0.0), exp(s[r] * params.scale - pairs[1]), seen);
+        // A query that does not see the key may score beyond its logsumexp, and exp overflow.
+        let score = select(vec4<f32>(0.0), s[r] * params.scale - pairs[1], seen);
+        p[r] = select(vec4<f32>(0.0), exp(score), seen);
         ds[r] = p[r] * (dp[r] - pairs[0]) * params.scale;
       }
       for (var d = 0u; d < HEAD_QUADS; d++) {

@@ -61,8 +61,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var ds = mat4x4<f32>();
     for (var r = 0u; r < 4u; r++) {
-      let p = exp(s[r] * params.scale - lse[r]);
       let seen = (key >= vec4<u32>(first[r])) & (key <= vec4<u32>(query[r]));
+      // A key that is not seen may score beyond the logsumexp, and its exponential overflow.
+      let p = exp(select(vec4<f32>(0.0), s[r] * params.scale - lse[r], seen));
       ds[r] = select(vec4<f32>(0.0), p * (dp[r] - row_delta[r]) * params.scale, seen);
     }
     for (var d = 0u; d < HEAD_QUADS; d++) { sums[d] += load_k(k_x + d, k_y) * ds; }

@@ -33,7 +33,8 @@ fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
   return select(vec4<f32>(LOWEST), s * params.scale, seen);
 }
 
-const LOWEST = -3.4e38;
+// Low enough that its exponential is zero, and far enough from infinity to subtract from.
+const LOWEST = -3e38;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

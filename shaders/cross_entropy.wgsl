@@ -22,7 +22,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> losses: array<f32>;         // (n)
 @group(1) @binding(0) var<uniform> params: Params;
 
-const LOWEST = -3.4e38;
+// Low enough that its exponential is zero, and far enough from infinity to subtract from.
+const LOWEST = -3e38;
 const BLOCK = 64u;
 
 var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
@@ -89,7 +90,7 @@ fn main(
   }
   if (!inside) { return; }
 
-  let logsumexp = maximum + log(total);
+  let logsumexp = maximum + log(select(1.0, total, counted));   // of an ignored row, any number
   if (lane == 0u) {
     var loss = select(0.0, logsumexp - at_label, counted);
     // Every bit pattern from 7fc00000 to 7fffffff is a NaN.

@@ -27,12 +27,13 @@ fn main(@builtin(local_invocation_index) local: u32) {
   workgroupBarrier();
   sums = vec3<f32>(0.0);
   for (var thread = 0u; thread < WORKGROUP_SIZE; thread++) { sums += parts[thread]; }
-  let scale = select(0.0, inverseSqrt(sums.x), sums.x > 0.0);
+  // Of a vector of zeros any number is the inverse length.
+  let inverse = inverseSqrt(select(vec3<f32>(1.0), sums, sums > vec3<f32>(0.0)));
   for (var quad = local; quad < params.quads; quad += WORKGROUP_SIZE) {
-    leading[quad] = scale * vector[quad];
+    leading[quad] = inverse.x * vector[quad];
   }
   if (local == 0u) {
     let both = sums.x > 0.0 && sums.z > 0.0;
-    out[params.index] = select(-1.0, abs(sums.y) * scale * inverseSqrt(sums.z), both);
+    out[params.index] = select(-1.0, abs(sums.y) * inverse.x * inverse.z, both);
   }
 }

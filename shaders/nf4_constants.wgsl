@@ -34,7 +34,7 @@ fn main(
   }
   let scale = lanes_max(vec2<f32>(max(max(own.x, own.y), max(own.z, own.w)), 0.0), local).x;
 
-  let inverse = 1.0 / max(scale, 1e-38);
+  let inverse = 1.0 / max(scale, 0x1p-126f);   // see nf4_quantize.wgsl
   for (var quad = start + lane; quad < end; quad += LANES) {
     constants[nf4_code_word(4u * quad)] = encode_signed(centred(quad, offset) * inverse);
   }

@@ -45,7 +45,9 @@ fn main(
   for (var quad = start + lane; quad < end; quad += LANES) { own = max(own, abs(source[quad])); }
   let absmax = lanes_max(vec2<f32>(max(max(own.x, own.y), max(own.z, own.w)), 0.0), local).x;
 
-  let scale = 1.0 / max(absmax, 1e-38);   // bitsandbytes multiplies by the inverse too
+  // bitsandbytes multiplies by the inverse too. The floor is the least float that is not subnormal:
+  // cards take a smaller one for zero, and its inverse times zero is NaN.
+  let scale = 1.0 / max(absmax, 0x1p-126f);
   for (var octet = start / 2u + lane; octet < end / 2u; octet += LANES) {
     let low = nearest_levels(source[2u * octet] * scale) << vec4<u32>(0u, 4u, 8u, 12u);
     let high = nearest_levels(source[2u * octet + 1u] * scale) << vec4<u32>(16u, 20u, 24u, 28u);

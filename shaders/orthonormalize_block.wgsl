@@ -38,7 +38,8 @@ fn main(@builtin(local_invocation_index) local: u32) {
       dots[j] = sum;
     }
     workgroupBarrier();
-    let scale = select(0.0, inverseSqrt(dots[i]), dots[i] > params.least);
+    let independent = dots[i] > params.least;
+    let scale = select(0.0, inverseSqrt(select(1.0, dots[i], independent)), independent);
     for (var j = i + 1u; j < params.rows; j++) {
       let factor = dots[j] * scale * scale;
       for (var quad = local; quad < quads; quad += WORKGROUP_SIZE) {

@@ -53,7 +53,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     workgroupBarrier();
     most = 0.0;
     for (var thread = 0u; thread < WORKGROUP_SIZE; thread++) { most = max(most, maxima[thread]); }
-    scale = select(0.0, 1.0 / most, most > 0.0);
+    scale = 1.0 / select(1.0, most, most > 0.0);   // zeros stay zeros
     workgroupBarrier();
   }
   for (var quad = local; quad < quads; quad += WORKGROUP_SIZE) {

@@ -5,9 +5,17 @@ import { type DType, type Tensor } from "../src/gpu/tensor.ts";
 import { fromBfloat16, packTensor, toBfloat16, unpackTensor } from "../src/kernels/convert.ts";
 
 let opened: Promise<Gpu> | undefined;
+let registered = false;
 
-/** A test on the device, which a file's tests share; the runner would call that a leak. */
+/**
+ * A test on the device, which a file's tests share; the runner would call that a leak. The device
+ * is closed after the last: one process runs all files, and a driver allows it some dozens.
+ */
 export function gpuTest(name: string, run: (gpu: Gpu) => Promise<void>): void {
+  if (!registered) {
+    registered = true;
+    Deno.test.afterAll(async () => (await opened?.catch(() => undefined))?.close());
+  }
   Deno.test({
     name,
     sanitizeOps: false,

@@ -30,7 +30,7 @@ export const dump: Command = {
 
 async function run(options: DumpOptions, io: Io): Promise<number> {
   const { inputIds, labels, batch, length } = await readInputs(options.inputs);
-  const gpu = await Gpu.open();
+  using gpu = await Gpu.open();
   const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu });
   const { logits, loss, gradients } = await model.lossAndGradients(inputIds, labels, {
     batch,
@@ -55,7 +55,6 @@ async function run(options: DumpOptions, io: Io): Promise<number> {
     { loss, output: options.output },
     `loss ${loss.toFixed(6)}, written to ${options.output}`,
   );
-  gpu.close();
   return EXIT.done;
 }
 

@@ -226,6 +226,10 @@ export class Gpu implements Allocator {
     this.device.destroy();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   #guard<T>(filter: GPUErrorFilter, what: string, make: () => T): T {
     this.device.pushErrorScope(filter);
     const made = make();

@@ -7,11 +7,13 @@ import type { Gpu } from "./gpu.ts";
 export interface Span {
   /** The kernel's. */
   readonly name: string;
+  /** When it began, in milliseconds of a clock whose zero means nothing. */
+  readonly start: number;
   readonly milliseconds: number;
 }
 
 /** Spans of one submit at most; a profiled submit must stay below it. */
-const CAPACITY = 2048;
+export const MOST_SPANS = 2048;
 
 export class Profiler {
   readonly #names: string[] = [];
@@ -20,8 +22,8 @@ export class Profiler {
   readonly #mapped: GPUBuffer;
 
   private constructor(readonly gpu: Gpu) {
-    this.#queries = gpu.device.createQuerySet({ type: "timestamp", count: 2 * CAPACITY });
-    const bytes = 16 * CAPACITY;
+    this.#queries = gpu.device.createQuerySet({ type: "timestamp", count: 2 * MOST_SPANS });
+    const bytes = 16 * MOST_SPANS;
     this.#resolved = gpu.rawBuffer(
       "timestamps",
       bytes,
@@ -41,7 +43,7 @@ export class Profiler {
 
   /** Opens a span; undefined once the profiler is full. */
   span(name: string): GPUComputePassTimestampWrites | undefined {
-    if (this.#names.length === CAPACITY) return undefined;
+    if (this.#names.length === MOST_SPANS) return undefined;
     const index = 2 * this.#names.length;
     this.#names.push(name);
     return {
@@ -68,6 +70,7 @@ export class Profiler {
     this.#mapped.unmap();
     return names.map((name, index) => ({
       name,
+      start: Number(times[2 * index]) / 1e6,
       milliseconds: Number(times[2 * index + 1] - times[2 * index]) / 1e6,
     }));
   }
