@@ -12,13 +12,13 @@ import type { GradientSink } from "../src/model/gradients.ts";
 import { finalNorm, headLossAndGradients } from "../src/model/head.ts";
 import { initialize } from "../src/model/initialize.ts";
 import { uploadRope } from "../src/model/llama.ts";
-import { adamStep } from "../src/optim/adam.ts";
-import type { Optimizer, ParameterState } from "../src/optim/optimizer.ts";
+import type { Optimizer, OptimizerStep } from "../src/optim/optimizer.ts";
+import type { ParameterState } from "../src/optim/optimizer_state.ts";
 import { project, projectBack, type Projector } from "../src/optim/projector.ts";
 import { refreshSubspace } from "../src/optim/subspace.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
-import { trainingShape } from "../src/train/method.ts";
-import { memoryOptions } from "../src/train/options.ts";
+import { optimizerRates, trainingShape } from "../src/train/method.ts";
+import { memoryOptions, pretrainOptions } from "../src/train/options.ts";
 import { type MicroBatch, trainStep } from "../src/train/step.ts";
 import type { Recorded, Stopwatch } from "./timing.ts";
 
@@ -33,6 +33,11 @@ export interface StepResult {
   readonly kernels?: Readonly<Record<string, number>>;
 }
 
+const STEP: Omit<OptimizerStep, "step"> = {
+  lr: 1e-4,
+  rates: optimizerRates(pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" })),
+};
+
 /** A Q-GaLore step: the demo's model on a processor, a large batch of a larger one on a card. */
 export async function benchStep(watch: Stopwatch): Promise<StepResult> {
   const { gpu } = watch;
@@ -45,9 +50,9 @@ export async function benchStep(watch: Stopwatch): Promise<StepResult> {
   prepare(gpu, training);
   const batch = someBatch(batchSize * seqLen, config.vocabSize);
   const step = (profiler?: Profiler) =>
-    trainStep(gpu, training, [batch], { step: 2, lr: 1e-4, lossIndex: 0, profiler });
+    trainStep(gpu, training, [batch], { ...STEP, step: 2, lossIndex: 0, profiler });
 
-  trainStep(gpu, training, [batch], { step: 1, lr: 1e-4, lossIndex: 0 }); // compiles and refreshes
+  trainStep(gpu, training, [batch], { ...STEP, step: 1, lossIndex: 0 }); // compiles and refreshes
   const similarities = await gpu.read(training.optimizer.scratch.similarities);
   training.optimizer.recordSimilarities(new Float32Array(similarities.buffer));
   const step_ms = await watch.millisecondsOf(() => step());
@@ -113,8 +118,9 @@ function phasesOf(training: Training): Record<string, Recorded> {
     adam: (pass) => {
       for (const state of optimizer.states) {
         const own: Tensor = state.projector ? lowRank(state as Projected) : gradient(state);
-        const rates = { step: 2, lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
-        adamStep(pass, { gradient: own, state: state.adam, ...rates });
+        const workspace = optimizer.scratch.rules.get(state.rule);
+        const io = { ...STEP, step: 2, gradient: own, state: state.state, workspace, matmul };
+        state.rule.record(pass, io);
       }
     },
     requantise: (pass) => {
@@ -134,7 +140,7 @@ type Projected = ParameterState & { readonly projector: Projector };
 
 function refreshAll(pass: KernelPass, optimizer: Optimizer, projected: readonly Projected[]): void {
   for (const [index, state] of projected.entries()) {
-    refreshSubspace(pass, optimizer.matmul, optimizer.subspace!, state.projector, {
+    refreshSubspace(pass, optimizer.matmul, optimizer.scratch.subspace!, state.projector, {
       gradient: optimizer.target(state.parameter).gradient,
       seed: 1,
       step: 2,

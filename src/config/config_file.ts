@@ -17,7 +17,8 @@
  * @module
  */
 import type { z } from "zod";
-import { isAdapterMethod, type OptimizerName } from "../train/options.ts";
+import { trainsAdapters } from "../train/method_fields.ts";
+import { methodNamed, methodOf } from "../train/methods.ts";
 import { type Fault, fieldInfo, type Options, OptionsError } from "../train/options_schema.ts";
 import { IGNORED, ONLY, onlyFault, RENAMED } from "./llama_factory_keys.ts";
 import { METHOD_KEYS, readMethod } from "./llama_factory_method.ts";
@@ -156,10 +157,9 @@ function merge(config: ConfigFile, flags: Readonly<Given>): Given {
   // No default in its place, against which other options would seem wrong.
   if (config.faulted.has("optimizer")) merged.optimizer ??= null;
   // Where a flag turns a file's training in full into adapters.
-  if (
-    isAdapterMethod(merged.optimizer as OptimizerName) && !("trainEmbeddings" in config.given) &&
-    !("trainEmbeddings" in flags)
-  ) delete merged.trainEmbeddings;
+  const method = methodNamed(merged.optimizer);
+  const said = "trainEmbeddings" in config.given || "trainEmbeddings" in flags;
+  if (method && trainsAdapters(methodOf(method)) && !said) delete merged.trainEmbeddings;
   return merged;
 }
 

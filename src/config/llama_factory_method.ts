@@ -11,26 +11,31 @@
  * | lora | | adamw_torch, or none | | lora |
  * | lora | | adamw_torch, or none | 4 | qlora |
  */
-import { isAdapterMethod, isLowRank, type OptimizerName } from "../train/options.ts";
+import {
+  hasNarrowMoments,
+  type Method,
+  METHOD_NAMES,
+  type MethodName,
+  methodNamed,
+  methodOf,
+} from "../train/methods.ts";
 import { fault, type KeyContext, type Meaning, show } from "./llama_factory_values.ts";
 
-/** transformers' names. Paging and fusing change where moments lie, not what they are. */
-const OPTIMS: Readonly<Record<string, OptimizerName>> = {
-  adamw_torch: "adamw",
-  adamw_torch_fused: "adamw",
-  adamw_hf: "adamw",
-  paged_adamw: "adamw",
-  paged_adamw_32bit: "adamw",
-  adamw_8bit: "adamw8bit",
-  adamw_bnb_8bit: "adamw8bit",
-  paged_adamw_8bit: "adamw8bit",
-  galore_adamw: "galore_adamw",
-  galore_adamw_layerwise: "galore_adamw",
-  galore_adamw_8bit: "galore_adamw8bit",
-  galore_adamw_8bit_layerwise: "galore_adamw8bit",
-};
-
-export const METHOD_KEYS = ["finetuning_type", "use_galore", "optim", "quantization_bit"] as const;
+/** Keys that name a method when they are true. */
+const SWITCHES = [
+  ...new Set(
+    METHOD_NAMES.flatMap((name) => {
+      const { switch: key } = methodOf(name).llamaFactory;
+      return key ? [key] : [];
+    }),
+  ),
+];
+export const METHOD_KEYS = [
+  "finetuning_type",
+  ...SWITCHES,
+  "optim",
+  "quantization_bit",
+] as const;
 type MethodKey = typeof METHOD_KEYS[number];
 type Faults = Partial<Record<MethodKey, Meaning>>;
 
@@ -56,16 +61,19 @@ export function readMethod(file: KeyContext): Map<string, Meaning> {
 /** Each key by itself. */
 function valueFaults(file: KeyContext): Faults {
   const faults: Faults = {};
-  const type = file.get("finetuning_type"), galore = file.get("use_galore");
-  const optim = file.get("optim"), bits = file.get("quantization_bit");
+  const type = file.get("finetuning_type"), bits = file.get("quantization_bit");
+  const optim = file.get("optim");
   if (type !== undefined && type !== "full" && type !== "lora") {
     faults.finetuning_type = fault(`must be full or lora, got ${show(type)}`);
   }
-  if (galore !== undefined && typeof galore !== "boolean") {
-    faults.use_galore = fault(`must be true or false, got ${show(galore)}`);
+  for (const key of SWITCHES) {
+    const value = file.get(key);
+    if (value !== undefined && typeof value !== "boolean") {
+      faults[key] = fault(`must be true or false, got ${show(value)}`);
+    }
   }
-  if (optim !== undefined && !Object.hasOwn(OPTIMS, String(optim))) {
-    const known = Object.keys(OPTIMS);
+  if (optim !== undefined && !optimOf(file)) {
+    const known = METHOD_NAMES.flatMap((name) => methodOf(name).optim);
     faults.optim = {
       fault: {
         message: `must be one of ${known.join(", ")}, got ${show(optim)}`,
@@ -82,62 +90,84 @@ function valueFaults(file: KeyContext): Faults {
 /** Of keys that are right by themselves. */
 function combinationFaults(file: KeyContext): Faults {
   const faults: Faults = {};
-  const type = file.get("finetuning_type"), galore = file.get("use_galore");
-  const optim = optimOf(file), bits = file.get("quantization_bit");
-  const against = (value: unknown, key: string) =>
-    fault(`${show(value)} disagrees with ${file.line(key)}: ${show(file.get(key))}`);
-  if (type === "lora" && galore === true) faults.use_galore = against(galore, "finetuning_type");
-  if (type === "full" && bits) faults.quantization_bit = against(bits, "finetuning_type");
-  if (type !== "lora" && galore === true && bits) {
-    faults.quantization_bit = against(bits, "use_galore");
+  const type = file.get("finetuning_type"), bits = file.get("quantization_bit");
+  const optim = optimOf(file), plain = optim && !optim.llamaFactory.switch;
+  const [on, ...more] = SWITCHES.filter((key) => file.get(key) === true);
+  const against = (key: MethodKey, other: MethodKey) =>
+    fault(`${show(file.get(key))} disagrees with ${file.line(other)}: ${show(file.get(other))}`);
+  for (const key of more) faults[key] = against(key, on);
+  if (type === "lora" && on) faults[on] = against(on, "finetuning_type");
+  if (type === "full" && bits) {
+    faults.quantization_bit = against("quantization_bit", "finetuning_type");
   }
-  if (optim && galore === false && isLowRank(optim)) {
-    faults.optim = against(file.get("optim"), "use_galore");
-  }
-  if (optim && optim !== "adamw" && (type === "lora" || (type === undefined && bits))) {
+  if (type !== "lora" && on && bits) faults.quantization_bit = against("quantization_bit", on);
+  const own = optim?.llamaFactory.switch;
+  if (own && file.get(own) === false) faults.optim = against("optim", own);
+  if (own && on && on !== own) faults.optim = against("optim", on);
+  if (optim && (type === "lora" || (type === undefined && bits)) && !hasAdaptersMoments(optim)) {
     faults.optim = fault(
       `${file.get("optim")} is not supported for adapters: their moments are float32, adamw_torch`,
     );
   }
-  if (optim === "adamw" || optim === "adamw8bit") {
-    const told = type !== undefined || galore === true || bits || file.get("optimizer");
+  if (plain) {
+    const told = type !== undefined || on || bits || file.get("optimizer");
     if (!told) faults.optim = fault("needs finetuning_type beside it: full or lora");
   }
   return faults;
 }
 
+/** Adapters have AdamW's float32 moments. */
+function hasAdaptersMoments(optim: Method): boolean {
+  return !optim.llamaFactory.switch && !hasNarrowMoments(optim);
+}
+
 function disagreements(file: KeyContext, own: string, known: Faults): Faults {
-  const faults: Faults = {};
-  const optimizer = own.replace("adamw_8bit", "adamw8bit") as OptimizerName;
-  const adapters = isAdapterMethod(optimizer), lowRank = isLowRank(optimizer);
+  const faults: Faults = {}, name = methodNamed(own);
+  // A name that is not known is refused where it stands.
+  if (!name) return faults;
+  const method = methodOf(name), { switch: onKey } = method.llamaFactory;
   const optim = optimOf(file);
-  const agree: Record<MethodKey, boolean> = {
-    finetuning_type: adapters === (file.get("finetuning_type") === "lora"),
-    use_galore: lowRank === file.get("use_galore"),
-    // A plain AdamW there may be GaLore's by `use_galore`, and Q-GaLore's has 8-bit moments.
-    optim: !!optim && optimizer.endsWith("8bit") === optim.endsWith("8bit") &&
-      (!isLowRank(optim) || lowRank),
-    quantization_bit: optimizer === "qlora",
+  const agrees = (key: MethodKey): boolean => {
+    switch (key) {
+      case "finetuning_type":
+        return method.llamaFactory.finetuning_type === file.get(key);
+      case "optim":
+        // A plain AdamW there may be GaLore's by `use_galore`.
+        return !!optim && hasNarrowMoments(method) === hasNarrowMoments(optim) &&
+          (!optim.llamaFactory.switch || optim.llamaFactory.switch === onKey);
+      case "quantization_bit":
+        return method.llamaFactory.quantization_bit === file.get(key);
+      default:
+        return (key === onKey) === file.get(key);
+    }
   };
   for (const key of METHOD_KEYS) {
-    if (file.get(key) === undefined || agree[key] || known[key]) continue;
+    if (file.get(key) === undefined || agrees(key) || known[key]) continue;
     faults[key] = fault(`${show(file.get(key))} disagrees with ${file.line("optimizer")}: ${own}`);
   }
   return faults;
 }
 
-function optimOf(file: KeyContext): OptimizerName | undefined {
-  return OPTIMS[String(file.get("optim"))];
+/** The method that `optim` names by itself. */
+function optimOf(file: KeyContext): Method | undefined {
+  const optim = String(file.get("optim"));
+  const name = METHOD_NAMES.find((each) => methodOf(each).optim.includes(optim));
+  return name && methodOf(name);
 }
 
-function optimizerOf(file: KeyContext): OptimizerName | undefined {
+function optimizerOf(file: KeyContext): MethodName | undefined {
   const type = file.get("finetuning_type"), bits = file.get("quantization_bit");
   const optim = optimOf(file);
-  if (type === "lora" || (type === undefined && bits)) return bits ? "qlora" : "lora";
-  const eight = optim?.endsWith("8bit");
-  if (file.get("use_galore") || (optim && isLowRank(optim))) {
-    return eight ? "galore_adamw8bit" : "galore_adamw";
-  }
-  if (type === undefined && !optim) return undefined;
-  return eight ? "adamw8bit" : "adamw";
+  const on = SWITCHES.find((key) => file.get(key) === true) ?? optim?.llamaFactory.switch;
+  if (type === undefined && !bits && !on && !optim) return undefined;
+  const wanted = type ?? (bits ? "lora" : "full");
+  return METHOD_NAMES.find((name) => {
+    const method = methodOf(name), keys = method.llamaFactory;
+    return !keys.byOwnName && keys.finetuning_type === wanted && keys.switch === on &&
+      keys.quantization_bit === bits && hasNarrowMoments(method) === narrow(optim);
+  });
+}
+
+function narrow(optim: Method | undefined): boolean {
+  return !!optim && hasNarrowMoments(optim);
 }

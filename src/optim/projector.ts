@@ -43,12 +43,10 @@ export interface ProjectorOptions {
   readonly quantised: boolean;
   /** Elements of a quantisation group. */
   readonly groupSize: number;
-  /** Steps to the second refresh. */
-  readonly interval: number;
 }
 
 export function createProjector(allocator: Allocator, options: ProjectorOptions): Projector {
-  const { name, shape, rank, quantised, groupSize, interval } = options;
+  const { name, shape, rank, quantised, groupSize } = options;
   const [m, n] = shape, side = sideOf(shape), dimensions = Math.min(m, n);
   if (!(Number.isInteger(rank) && rank >= 1 && rank <= dimensions)) {
     throw new ShapeError(
@@ -72,7 +70,7 @@ export function createProjector(allocator: Allocator, options: ProjectorOptions)
       dtype: "float32",
       purpose,
     }),
-    lazy: createLazyRefresh(interval),
+    lazy: createLazyRefresh(0), // a step's rates bring the interval
     lowRankShape: side === "right" ? [m, rank] : [rank, n],
   };
 }

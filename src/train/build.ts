@@ -23,12 +23,12 @@ import {
   type WeightFormat,
   type WeightType,
 } from "../model/parameters.ts";
+import { Optimizer } from "../optim/optimizer.ts";
 import {
   createParameterStates,
-  Optimizer,
   optimizerMatmuls,
-  type OptimizerOptions,
-} from "../optim/optimizer.ts";
+  type OptimizerShape,
+} from "../optim/optimizer_state.ts";
 
 /** What decides the size of a run. */
 export interface TrainingShape {
@@ -43,7 +43,7 @@ export interface TrainingShape {
   /** Which parameters are trained. */
   readonly trained: Trained;
   readonly lora?: LoraShape & { readonly dropout: number };
-  readonly optimizer: OptimizerOptions;
+  readonly optimizer: OptimizerShape;
   /** Positions of the sequence that samples are written in, between two steps; see samples.ts. */
   readonly samplePositions?: number;
 }

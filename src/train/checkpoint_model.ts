@@ -12,7 +12,8 @@ import type { PretrainOptions } from "./options.ts";
 import { assertFits } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
 import { withRanks } from "./rank_advice.ts";
-import { assertSameRun, restoreTensors, type RunState } from "./state.ts";
+import { assertSameRun, readRunState } from "./run_state.ts";
+import { restoreTensors } from "./state.ts";
 
 /**
  * Writes `model/` or `adapter/` into the folder that `output` names, from the checkpoint that
@@ -28,9 +29,9 @@ export async function saveCheckpointModel(
     : await pretrainRecipe(options.pretrain);
   const { resume, gpuMemory } = given.options;
   if (!resume) throw new UserError("a checkpoint is needed: --resume <dir>");
-  const checkpoint = await readCheckpoint(resume), state = checkpoint.state as RunState;
+  const checkpoint = await readCheckpoint(resume), state = readRunState(checkpoint);
   const recipe = given.options.rank === "auto"
-    ? withRanks(given, state.shape.optimizer.ranks ?? {})
+    ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
     : given;
   assertSameRun(resume, state, recipe);
   const { config, shape } = recipe, machine = machineOf(gpu);

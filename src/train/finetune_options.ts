@@ -7,21 +7,25 @@ import { z } from "zod";
 import { FORMATS } from "../data/instruct/record_format.ts";
 import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
-  count,
   embeddingQuant,
-  energyShareRule,
-  isAdapterMethod,
+  hasInt8Weights,
   isLowRank,
-  loraFields,
-  memoryFields,
   methodRules,
-  METHODS,
   onlyWith,
   optimizerField,
-  optimizerFields,
-  overwriteRule,
   quantisation,
   quantisesEmbeddings,
+  ratesText,
+  trainsAdapters,
+} from "./method_fields.ts";
+import { METHOD_NAMES, type MethodName, methodOf } from "./methods.ts";
+import {
+  count,
+  energyShareRule,
+  loraFields,
+  memoryFields,
+  optimizerFields,
+  overwriteRule,
   rankFields,
   runFields,
   scheduleFields,
@@ -88,11 +92,11 @@ const dataFields = section("Data", {
 
 const methodFields = section("Optimizer", {
   optimizer: optimizerField(
-    METHODS,
+    METHOD_NAMES,
     "how to train: all projections in a low-rank space (GaLore, Q-GaLore), in full, or adapters",
   ),
   lr: z.number().positive().optional().describe("learning rate at its highest")
-    .meta({ derived: "0.0001 with GaLore, 0.00002 with AdamW, 0.0002 with LoRA" }),
+    .meta({ derived: ratesText("finetune") }),
   stochasticRound: z.boolean().optional().describe(
     "round updated weights stochastically, so that small updates count on average",
   ).meta({ derived: "on with INT8 or bfloat16 weights" }),
@@ -127,25 +131,19 @@ const rules: Rule[] = [
     !data && !dataset
       ? { option: "data", message: "is required, or --dataset with a dataset_info.json" }
       : undefined,
-  ...["rank", "galoreScale", "updateProjGap"].map((option) =>
-    onlyWith(option, METHODS.filter(isLowRank), "needs")
-  ),
-  ...Object.keys(loraFields).map((option) =>
-    onlyWith(option, METHODS.filter(isAdapterMethod), "needs")
-  ),
-  onlyWith("embeddingQuant", ["q_galore_adamw8bit"], "INT8 embeddings need"),
+  ...["rank", "galoreScale", "updateProjGap"].map((option) => onlyWith(option, isLowRank, "needs")),
+  ...Object.keys(loraFields).map((option) => onlyWith(option, trainsAdapters, "needs")),
+  onlyWith("embeddingQuant", hasInt8Weights, "INT8 embeddings need"),
   ({ embeddingQuant, trainEmbeddings }) =>
     trainEmbeddings === true && embeddingQuant === true
       ? { option: "embeddingQuant", message: "is for an embedding that is not trained" }
       : undefined,
   ({ optimizer, trainEmbeddings }) =>
-    trainEmbeddings === true && isAdapterMethod(optimizer as typeof METHODS[number])
+    trainEmbeddings === true && optimizer !== undefined &&
+      trainsAdapters(methodOf(optimizer as MethodName))
       ? { option: "trainEmbeddings", message: `${optimizer} trains adapters alone` }
       : undefined,
 ];
-
-/** Learning rates at which the methods usually fine-tune; see README.md. */
-const RATES = { galore: 1e-4, full: 2e-5, adapters: 2e-4 } as const;
 
 /** Options of a fine-tuning run; `Trainer.finetune` takes what `parse` returns. */
 export const finetuneOptions = defineOptions({
@@ -167,18 +165,13 @@ export const finetuneOptions = defineOptions({
   derive: (options) => {
     const { optimizer, dtype } = options;
     const { weightQuant, projQuant } = quantisation(options);
-    const usual = isLowRank(optimizer)
-      ? "galore"
-      : isAdapterMethod(optimizer)
-      ? "adapters"
-      : "full";
     return {
       weightQuant,
       projQuant,
       embeddingQuant: quantisesEmbeddings(options),
       // At these rates an update is below what bfloat16 or INT8 can tell apart.
       stochasticRound: options.stochasticRound ?? (weightQuant || dtype === "bfloat16"),
-      lr: options.lr ?? RATES[usual],
+      lr: options.lr ?? methodOf(optimizer).lr.finetune,
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
     };
   },

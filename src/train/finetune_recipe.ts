@@ -21,7 +21,7 @@ import type { Training } from "./build.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { initializeAdapters } from "./initialize_adapters.ts";
-import { shapeWarnings, trainingShape } from "./method.ts";
+import { optimizerRates, shapeWarnings, trainingShape } from "./method.ts";
 import type { Recipe } from "./recipe.ts";
 import { encodeQuestion, encodeText } from "./samples.ts";
 
@@ -35,6 +35,7 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     options,
     config,
     shape,
+    rates: optimizerRates(options),
     tokenizer,
     warnings: options.rank === "auto" ? [] : shapeWarnings(config, shape),
     evaluateFirst: true,

@@ -3,19 +3,14 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { PROJECTIONS, type WeightType } from "../model/parameters.ts";
-import { effectiveRank } from "../optim/optimizer.ts";
+import { effectiveRank } from "../optim/optimizer_state.ts";
+import type { OptimizerRates } from "../optim/rates.ts";
 import { readModelConfig } from "../formats/pretrained_model.ts";
 import type { TrainingShape } from "./build.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
-import {
-  isAdapterMethod,
-  isLowRank,
-  type MemoryOptions,
-  OPTIMIZER_DEFAULTS,
-  presetOf,
-  type PretrainOptions,
-  rankOf,
-} from "./options.ts";
+import { trainsAdapters } from "./method_fields.ts";
+import { type Method, methodOf } from "./methods.ts";
+import { type MemoryOptions, presetOf, type PretrainOptions, rankOf } from "./options.ts";
 
 /** A preset, a config.json, or that of a model in any form; no weights are read. */
 export async function resolveConfig(model: string): Promise<LlamaConfig> {
@@ -68,46 +63,61 @@ export function runConfig(
   return { ...ids, ...config };
 }
 
-/** Sizes and method of a run. */
+/** Sizes of a run, and what its method makes of them. */
 export function trainingShape(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
   config: LlamaConfig,
 ): TrainingShape {
-  const { optimizer, dtype } = options;
-  const weights: WeightType = optimizer === "qlora" ? "nf4" : options.weightQuant ? "int8" : dtype;
-  // A plan of memory is asked for without the options that it does not depend on.
-  const all = { ...OPTIMIZER_DEFAULTS, stochasticRound: options.weightQuant, ...options };
-  const adamBits = optimizer.endsWith("8bit") ? 8 : 32;
+  const { dtype, gradientAccumulation } = options, method = methodOf(options.optimizer);
   return {
     batchSize: options.batchSize,
     seqLen: options.seqLen,
     dtype,
     activationCheckpointing: options.activationCheckpointing,
-    weights,
+    weights: weightType(method, options),
     weightGroupSize: options.weightGroupSize,
     embeddings: "embeddingQuant" in options && options.embeddingQuant ? "int8" : dtype,
     ...trainedPart(options),
     samplePositions: samplePositions(options, config),
     optimizer: {
-      galore: isLowRank(optimizer),
-      adamBits,
-      embeddingAdamBits: options.embeddingAdam8bit ? adamBits : 32,
-      rank: rankOf(options, config),
-      galoreScale: all.galoreScale,
-      updateProjGap: all.updateProjGap,
-      cosThreshold: all.cosThreshold,
-      gammaProj: all.gammaProj,
-      queueSize: all.queueSize,
-      projQuant: all.projQuant,
-      projGroupSize: all.projGroupSize,
-      stochasticRound: all.stochasticRound,
-      beta1: all.beta1,
-      beta2: all.beta2,
-      adamEps: all.adamEps,
-      weightDecay: all.weightDecay,
-      seed: all.seed,
-      gradientAccumulation: all.gradientAccumulation,
+      rules: options.embeddingAdam8bit
+        ? { ...method.rules, embeddings: method.rules.others }
+        : method.rules,
+      projection: method.projection && {
+        rank: rankOf(options, config),
+        quantised: options.projQuant,
+        groupSize: options.projGroupSize,
+      },
+      gradientAccumulation,
     },
+  };
+}
+
+/** Quantised as the method is, unless switched off, and else in the format of activations. */
+function weightType(
+  { weights }: Method,
+  { weightQuant, dtype }: Pick<MemoryOptions, "weightQuant" | "dtype">,
+): WeightType {
+  if (weights === "nf4") return weights;
+  return weightQuant ? "int8" : dtype;
+}
+
+/** What the steps of a run go by. */
+export function optimizerRates(options: PretrainOptions | FinetuneOptions): OptimizerRates {
+  const { beta1, beta2, adamEps, weightDecay, galoreScale, stochasticRound, seed } = options;
+  const { updateProjGap, queueSize, cosThreshold, gammaProj } = options;
+  return {
+    beta1,
+    beta2,
+    adamEps,
+    weightDecay,
+    galoreScale,
+    stochasticRound,
+    seed,
+    updateProjGap,
+    queueSize,
+    cosThreshold,
+    gammaProj,
   };
 }
 
@@ -124,7 +134,7 @@ function samplePositions(
 function trainedPart(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
 ): Pick<TrainingShape, "trained" | "lora"> {
-  if ("loraRank" in options && isAdapterMethod(options.optimizer)) {
+  if ("loraRank" in options && trainsAdapters(methodOf(options.optimizer))) {
     const { loraRank: rank, loraAlpha: alpha, loraDropout: dropout, loraTarget } = options;
     const targets = PROJECTIONS.filter((name) =>
       loraTarget.includes("all") || loraTarget.includes(name)
@@ -138,11 +148,12 @@ function trainedPart(
 
 /** What a user should know before the run starts. */
 export function shapeWarnings(config: LlamaConfig, shape: TrainingShape): string[] {
-  const { galore, rank } = shape.optimizer;
+  const { projection } = shape.optimizer;
+  if (!projection) return [];
+  const { rank } = projection;
   const C = config.hiddenSize, keys = config.keyValueHeads * config.headSize;
   const clamped = (what: string, allowed: number) =>
     `rank ${rank} is larger than ${what} allows: ${allowed} is used there`;
-  if (!galore) return [];
   if (rank > C) return [clamped("every projection", effectiveRank([keys, C], rank))];
   if (rank > keys) return [clamped("a key or value projection", effectiveRank([keys, C], rank))];
   return [];

@@ -7,23 +7,23 @@
 import { z } from "zod";
 import { type LlamaConfig, type PresetName, PRESETS } from "../model/config.ts";
 import { PROJECTIONS } from "../model/parameters.ts";
+import {
+  autoRankRule,
+  embeddingQuant,
+  hasInt4Projection,
+  hasInt8Weights,
+  methodRules,
+  onlyWith,
+  onWith,
+  optimizerField,
+  quantisation,
+  quantisesEmbeddings,
+  ratesText,
+  trainsAdapters,
+  WEIGHT_METHODS,
+} from "./method_fields.ts";
+import { METHOD_NAMES, methodOf } from "./methods.ts";
 import { defineOptions, type Rule, section } from "./options_schema.ts";
-
-/** Canonical names, and the one that Hugging Face's Trainer spells differently. */
-export const OPTIMIZERS = [
-  "q_galore_adamw8bit",
-  "galore_adamw",
-  "galore_adamw8bit",
-  "adamw",
-  "adamw8bit",
-] as const;
-/** Methods that train adapters beside frozen weights: for fine-tuning only. */
-export const ADAPTER_METHODS = ["lora", "qlora"] as const;
-export const METHODS = [...OPTIMIZERS, ...ADAPTER_METHODS] as const;
-export type OptimizerName = typeof METHODS[number];
-const OPTIMIZER_ALIASES: Readonly<Record<string, OptimizerName>> = {
-  galore_adamw_8bit: "galore_adamw8bit",
-};
 
 export const SCHEDULERS = ["cosine", "linear", "constant"] as const;
 export const DTYPES = ["bfloat16", "float32"] as const;
@@ -44,12 +44,6 @@ const trainedModel = z.string().min(1).describe(
 const dtype = z.enum(DTYPES).default("bfloat16").describe(
   "format of activations and of weights that are not quantised; float32 is exact and twice as large",
 );
-
-/** An optimizer's field, over the names that a command takes. */
-export function optimizerField(names: readonly OptimizerName[], description: string) {
-  return z.enum([...names, ...Object.keys(OPTIMIZER_ALIASES)]).default(OPTIMIZERS[0])
-    .transform((name) => (OPTIMIZER_ALIASES[name] ?? name) as OptimizerName).describe(description);
-}
 
 const seqLen = count().default(256).describe("tokens of a sequence").meta({ value: "T" });
 const batchSize = count().default(16).describe("sequences that go through the model at once")
@@ -90,7 +84,7 @@ export const memoryFields = {
   }),
   ...section("Optimizer", {
     optimizer: optimizerField(
-      OPTIMIZERS,
+      WEIGHT_METHODS,
       "which optimizer; GaLore's train in a low-rank space, Q-GaLore's in INT8 as well",
     ),
     rank: rankOrAuto.describe(
@@ -98,9 +92,9 @@ export const memoryFields = {
     ).meta({ value: "R", derived: "a quarter of the model's width" }),
     weightQuant: z.boolean().optional().describe(
       "INT8 weights: of the attention and feed-forward projections",
-    ).meta({ derived: "on with q_galore_adamw8bit" }),
+    ).meta({ derived: onWith(hasInt8Weights) }),
     projQuant: z.boolean().optional().describe("INT4 projection matrices")
-      .meta({ derived: "on with q_galore_adamw8bit" }),
+      .meta({ derived: onWith(hasInt4Projection) }),
     embeddingAdam8bit: z.boolean().default(false).describe(
       "8-bit moments for embedding and head too: six bytes less for each of their weights, and a " +
         "higher loss where the vocabulary is large",
@@ -132,7 +126,7 @@ export const optimizerFields = section("Optimizer", {
     "round updated INT8 weights stochastically, so that small updates count on average",
   ).meta({ derived: "on with INT8 weights" }),
   lr: z.number().positive().optional().describe("learning rate at its highest")
-    .meta({ derived: "0.01 with GaLore, 0.001 without" }),
+    .meta({ derived: ratesText("pretrain") }),
   beta1: share().max(0.9999999).default(0.9).describe("decay of Adam's first moment"),
   beta2: share().max(0.9999999).default(0.999).describe("decay of Adam's second moment"),
   adamEps: z.number().positive().default(1e-8).describe("added to Adam's denominator"),
@@ -142,9 +136,6 @@ export const optimizerFields = section("Optimizer", {
 export const seed = z.number().int().min(0).max(0xffffffff).default(42).describe(
   "of initialisation, order of the data and stochastic rounding",
 );
-
-/** What the optimizer does where nobody says otherwise. */
-export const OPTIMIZER_DEFAULTS = z.object({ ...optimizerFields, seed }).parse({});
 
 const stepFields = section("Schedule", {
   steps: count().default(10_000).describe("optimizer steps of the whole run").meta({ value: "N" }),
@@ -210,12 +201,6 @@ const knownPreset: Rule = ({ model }) =>
     }
     : undefined;
 
-/** Between optimizer and quantisation, of every training run. */
-export const methodRules: Rule[] = [
-  onlyWith("weightQuant", ["q_galore_adamw8bit"], "INT8 weights need"),
-  onlyWith("projQuant", ["q_galore_adamw8bit"], "an INT4 projection needs"),
-];
-
 /** What is kept of the first gradients decides a rank, or nothing. */
 export const energyShareRule: Rule = ({ rank }, given) =>
   given.energyShare !== undefined && rank !== "auto"
@@ -241,15 +226,12 @@ const trainingRules: Rule[] = [
   overwriteRule,
   knownPreset,
   ...methodRules,
-  onlyWith("stochasticRound", ["q_galore_adamw8bit"], "stochastic rounding needs"),
+  onlyWith("stochasticRound", hasInt8Weights, "stochastic rounding needs"),
   ({ stochasticRound, weightQuant }) =>
     stochasticRound === true && weightQuant === false
       ? { option: "stochasticRound", message: "rounds INT8 weights, which are switched off" }
       : undefined,
-  ({ rank, optimizer }) =>
-    rank === "auto" && optimizer !== undefined && !isLowRank(optimizer as OptimizerName)
-      ? { option: "rank", message: `auto is for GaLore's optimizers, got ${optimizer}` }
-      : undefined,
+  autoRankRule,
   energyShareRule,
   warmupRule,
 ];
@@ -271,23 +253,6 @@ export const trainEmbeddings = z.boolean().default(false).describe(
   "train embedding and head too: moments and a gradient for every row of the vocabulary",
 );
 
-export const embeddingQuant = z.boolean().optional().describe(
-  "INT8 embedding and head, where they are not trained",
-).meta({ derived: "on with q_galore_adamw8bit" });
-
-/** Whether embedding and head are frozen, and held in INT8. */
-export function quantisesEmbeddings(
-  options: {
-    optimizer: OptimizerName;
-    weightQuant?: boolean;
-    trainEmbeddings: boolean;
-    embeddingQuant?: boolean;
-  },
-): boolean {
-  return options.embeddingQuant ??
-    (quantisation(options).weightQuant && !options.trainEmbeddings);
-}
-
 /** Options of `memory`: what a run would need, before there is one. */
 export const memoryOptions = defineOptions({
   fields: {
@@ -296,7 +261,7 @@ export const memoryOptions = defineOptions({
       model: trainedModel.describe("a preset, a config.json, or a model as `finetune` takes it"),
     }),
     ...section("Optimizer", {
-      optimizer: optimizerField(METHODS, "which optimizer, or lora or qlora"),
+      optimizer: optimizerField(METHOD_NAMES, "which optimizer, or lora or qlora"),
     }),
     ...section("Fine-tuning", {
       finetune: z.boolean().optional().describe("plan `finetune` instead of `pretrain`")
@@ -316,7 +281,7 @@ export const memoryOptions = defineOptions({
   ],
   derive: (options) => ({
     ...quantisation(options),
-    finetune: options.finetune ?? isAdapterMethod(options.optimizer),
+    finetune: options.finetune ?? trainsAdapters(methodOf(options.optimizer)),
     embeddingQuant: options.finetune === true && quantisesEmbeddings(options),
     loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
   }),
@@ -341,7 +306,7 @@ export const pretrainOptions = defineOptions({
       weightQuant,
       projQuant,
       stochasticRound: options.stochasticRound ?? weightQuant,
-      lr: options.lr ?? (isLowRank(options.optimizer) ? 0.01 : 0.001),
+      lr: options.lr ?? methodOf(options.optimizer).lr.pretrain!,
       warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),
     };
   },
@@ -362,16 +327,6 @@ export const trainedFields = section("Model", {
 
 /** Fields of commands that read text; those of training have their own, stricter ones. */
 export const textFields = { textField, seqLen, batchSize };
-
-/** Whether the optimizer projects gradients to a low-rank space. */
-export function isLowRank(optimizer: OptimizerName): boolean {
-  return optimizer.includes("galore");
-}
-
-/** Whether adapters are trained, and nothing else. */
-export function isAdapterMethod(optimizer: OptimizerName): boolean {
-  return (ADAPTER_METHODS as readonly string[]).includes(optimizer);
-}
 
 /**
  * The rank of a run: as asked for, or a quarter of the model's width in whole octets. With `auto`
@@ -394,24 +349,4 @@ export function presetOf(model: unknown): LlamaConfig | undefined {
 /** A name with a dot or a slash is meant as a file or folder, any other as a preset. */
 function looksLikePath(model: string): boolean {
   return /[./\\]/.test(model);
-}
-
-/** INT8 weights and INT4 projections: on with Q-GaLore. */
-export function quantisation(
-  options: { optimizer: OptimizerName; weightQuant?: boolean; projQuant?: boolean },
-): { weightQuant: boolean; projQuant: boolean } {
-  const quantised = options.optimizer === "q_galore_adamw8bit";
-  return {
-    weightQuant: options.weightQuant ?? quantised,
-    projQuant: options.projQuant ?? quantised,
-  };
-}
-
-/** Refuses an option that was given (and not switched off) to an optimizer that has no use of it. */
-export function onlyWith(option: string, optimizers: readonly OptimizerName[], why: string): Rule {
-  return ({ optimizer }, given) =>
-    optimizer === undefined || given[option] === undefined || given[option] === false ||
-      optimizers.includes(optimizer as OptimizerName)
-      ? undefined
-      : { option, message: `${why} the optimizer ${optimizers.join(" or ")}, got ${optimizer}` };
 }

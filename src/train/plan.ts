@@ -6,6 +6,7 @@ import { createDecoderBuffers } from "../inference/decoder.ts";
 import { CONSUMER_CARD, type Machine } from "../kernels/machine.ts";
 import { type LlamaConfig, parameterCount } from "../model/config.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
+import { METHODS } from "./methods.ts";
 
 export interface MemoryPlan {
   /** Bytes of GPU memory at the peak of the run. */
@@ -43,7 +44,7 @@ export function fullAdamWShape(shape: TrainingShape): TrainingShape {
     embeddings: shape.dtype,
     trained: "all",
     lora: undefined,
-    optimizer: { ...shape.optimizer, galore: false, adamBits: 32, embeddingAdamBits: 32 },
+    optimizer: { ...shape.optimizer, rules: METHODS.adamw.rules, projection: undefined },
   };
 }
 
@@ -65,20 +66,23 @@ export function smallerAlternatives(
   if (!shape.activationCheckpointing) {
     add("--activation-checkpointing", { ...current, activationCheckpointing: true });
   }
-  const { embeddingAdamBits, adamBits } = shape.optimizer;
-  if (shape.trained === "all" && embeddingAdamBits > adamBits) {
-    const optimizer = { ...current.optimizer, embeddingAdamBits: adamBits };
+  const { rules, projection } = shape.optimizer;
+  if (shape.trained === "all" && rules.embeddings !== rules.others) {
+    const optimizer = { ...current.optimizer, rules: { ...rules, embeddings: rules.others } };
     add("--embedding-adam8bit", { ...current, optimizer });
   }
   for (let batch = shape.batchSize >> 1; batch >= 1; batch >>= 1) {
     names.splice(0, names.length, ...names.filter((name) => !name.startsWith("--batch-size")));
     add(`--batch-size ${batch}`, { ...current, batchSize: batch });
   }
-  for (let rank = shape.optimizer.rank >> 1; shape.optimizer.galore && rank >= 8; rank >>= 1) {
+  for (let rank = (projection?.rank ?? 0) >> 1; projection && rank >= 8; rank >>= 1) {
     names.splice(0, names.length, ...names.filter((name) => !name.startsWith("--rank")));
     add(`--rank ${rank}`, {
       ...current,
-      optimizer: { ...current.optimizer, rank, ranks: undefined },
+      optimizer: {
+        ...current.optimizer,
+        projection: { ...projection, rank, ranks: undefined },
+      },
     });
   }
   const fitting = [];

@@ -6,7 +6,7 @@ import { writeHfConfig } from "../formats/hf_config.ts";
 import { saveWeights } from "../formats/pretrained.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { initialize } from "../model/initialize.ts";
-import { resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
+import { optimizerRates, resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
 import type { PretrainOptions } from "./options.ts";
 import type { Recipe } from "./recipe.ts";
 import { encodeText } from "./samples.ts";
@@ -33,6 +33,7 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
     options,
     config,
     shape,
+    rates: optimizerRates(options),
     tokenizer,
     warnings: options.rank === "auto" ? [] : shapeWarnings(config, shape),
     evaluateFirst: false,

@@ -18,6 +18,7 @@ import { spans } from "../kernels/ranges.ts";
 import type { GradientSink } from "../model/gradients.ts";
 import { uploadRope } from "../model/llama.ts";
 import type { Parameter } from "../model/parameters.ts";
+import type { ProjectionShape } from "../optim/optimizer_state.ts";
 import {
   adviseRank,
   createSpectrumWorkspace,
@@ -61,10 +62,16 @@ export interface AdviceOptions {
   readonly onPreparation?: OnPreparation;
 }
 
+/** A shape whose low-rank space, where it has one, is changed. */
+function withProjection(shape: TrainingShape, change: Partial<ProjectionShape>): TrainingShape {
+  const { optimizer } = shape, { projection } = optimizer;
+  if (!projection) return shape;
+  return { ...shape, optimizer: { ...optimizer, projection: { ...projection, ...change } } };
+}
+
 /** A recipe with ranks of its matrices. */
 export function withRanks(recipe: Recipe, ranks: Readonly<Record<string, number>>): Recipe {
-  const { shape } = recipe;
-  return { ...recipe, shape: { ...shape, optimizer: { ...shape.optimizer, ranks } } };
+  return { ...recipe, shape: withProjection(recipe.shape, { ranks }) };
 }
 
 /**
@@ -109,7 +116,7 @@ export async function adviseRanks(
 }
 
 function defaultDirections({ shape }: Recipe): number {
-  return Math.max(LEAST_DIRECTIONS, shape.optimizer.rank);
+  return Math.max(LEAST_DIRECTIONS, shape.optimizer.projection!.rank);
 }
 
 /** A model that can be trained, and what looking at its gradients takes. */
@@ -127,8 +134,9 @@ function buildProbe(
   { slots, directions }: { readonly slots: number; readonly directions: number },
 ): Probe {
   // The run with nearly no optimizer: it has no steps to take.
-  const optimizer = { ...shape.optimizer, rank: 1, ranks: undefined, gradientAccumulation: 1 };
-  const training = buildTraining(allocator, config, { ...shape, optimizer }, machine);
+  const least = withProjection(shape, { rank: 1, ranks: undefined });
+  const optimizer = { ...least.optimizer, gradientAccumulation: 1 };
+  const training = buildTraining(allocator, config, { ...least, optimizer }, machine);
   const matrices = training.optimizer.states.flatMap(({ parameter, projector }) =>
     projector ? [parameter] : []
   );
@@ -188,7 +196,7 @@ async function firstCurves(
           consume(pass, parameter, gradient) {
             const slot = group.indexOf(parameter);
             if (slot < 0) return;
-            const key = { seed: optimizer.options.seed, step, tensor: parameter.index };
+            const key = { seed: recipe.rates.seed, step, tensor: parameter.index };
             recordSpectrum(pass, model.matmul, spectrum, { gradient, slot, key });
           },
         };

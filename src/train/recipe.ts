@@ -3,6 +3,7 @@ import type { Batch, BatchSource } from "../data/batches.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import type { OptimizerRates } from "../optim/rates.ts";
 import type { Training, TrainingShape } from "./build.ts";
 import type { OnPreparation } from "./events.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -49,6 +50,8 @@ export interface Recipe {
   readonly options: RunOptions;
   readonly config: LlamaConfig;
   readonly shape: TrainingShape;
+  /** What the steps go by; the learning rate follows its schedule. */
+  readonly rates: OptimizerRates;
   readonly tokenizer: Tokenizer;
   readonly warnings: readonly string[];
   /** Whether the model is worth an evaluation before its first step. */

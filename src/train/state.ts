@@ -1,30 +1,9 @@
-/** The state of a run: every tensor that a resume needs, by name, and a record of the rest. */
+/** Every tensor that a resume needs, by name: from the device to a checkpoint and back. */
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import type { LlamaConfig } from "../model/config.ts";
-import type { LazyRefresh } from "../optim/lazy_refresh.ts";
-import type { Training, TrainingShape } from "./build.ts";
+import type { Training } from "./build.ts";
 import type { Checkpoint, CheckpointEntry } from "./checkpoint.ts";
-
-/** What a checkpoint holds beside tensors. */
-export interface RunState {
-  readonly step: number;
-  /** Targets trained on so far. */
-  readonly tokens: number;
-  /** Of the last step. */
-  readonly loss: number;
-  /** On what is held out, before the first step, where it was evaluated. */
-  readonly first_eval_loss?: number;
-  /** What a stop cut short after this step: the evaluation and the samples, or these alone. */
-  readonly due?: "evaluation" | "samples";
-  /** The lazy rule's records, by parameter. */
-  readonly lazy: Readonly<Record<string, LazyRefresh>>;
-  /** Where the next batch begins. */
-  readonly data: unknown;
-  readonly config: LlamaConfig;
-  readonly shape: TrainingShape;
-}
 
 /** Bytes read from the device at a time. */
 const CHUNK_BYTES = 4 << 20;
@@ -66,44 +45,7 @@ export async function restoreTensors(
   }
 }
 
-/** Refuses to go on with options that would make it another run; learning rates may change. */
-export function assertSameRun(
-  path: string,
-  saved: Pick<RunState, "config" | "shape">,
-  now: Pick<RunState, "config" | "shape">,
-): void {
-  // Advised ranks are compared one by one where both runs have them.
-  const advised = saved.shape.optimizer.ranks && now.shape.optimizer.ranks;
-  const flat = (
-    { config, shape: { optimizer, ...shape } }: Pick<RunState, "config" | "shape">,
-  ) => ({
-    ...config,
-    ...shape,
-    optimizer: optimizer.galore ? "galore" : "full rank",
-    rank: optimizer.ranks ? "auto" : optimizer.rank,
-    ...Object.fromEntries(
-      Object.entries(advised ? optimizer.ranks! : {}).map(([name, r]) => [`rank of ${name}`, r]),
-    ),
-    adamBits: optimizer.adamBits,
-    embeddingAdamBits: optimizer.embeddingAdamBits,
-    projQuant: optimizer.projQuant,
-    projGroupSize: optimizer.projGroupSize,
-    seed: optimizer.seed,
-  });
-  const before = flat(saved) as Record<string, unknown>, after = flat(now) as typeof before;
-  const free = ["activationCheckpointing", "samplePositions"];
-  const changed = Object.keys({ ...before, ...after }).filter((key) =>
-    !free.includes(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key])
-  ).map((key) => `${key} was ${JSON.stringify(before[key])}, is ${JSON.stringify(after[key])}`);
-  if (changed.length) {
-    throw new UserError(
-      `checkpoint ${path} is of another run: ${changed.join("; ")}`,
-      "resume with the options it was written with, or start anew in another --output",
-    );
-  }
-}
-
-/** Weights, Adam states, projections and leading vectors: raw, as the device holds them. */
+/** Weights, states of the rules, projections and leading vectors: raw, as the device holds them. */
 export function stateTensors({ optimizer }: Training): { name: string; tensor: Tensor }[] {
   const found: { name: string; tensor: Tensor }[] = [];
   const add = (name: string, tensor: Tensor | undefined) => {
@@ -111,13 +53,10 @@ export function stateTensors({ optimizer }: Training): { name: string; tensor: T
     found.push({ name, tensor });
     add(`${name}.constants`, tensor.constants);
   };
-  for (const { parameter, adam, projector } of optimizer.states) {
+  for (const { parameter, rule, state, projector } of optimizer.states) {
     const { name } = parameter;
     add(name, parameter.weight);
-    add(`${name}.adam.m`, adam.m);
-    add(`${name}.adam.v`, adam.v);
-    add(`${name}.adam.absmax_m`, adam.absmaxM);
-    add(`${name}.adam.absmax_v`, adam.absmaxV);
+    for (const [key, tensor] of Object.entries(state)) add(`${name}.${rule.label}.${key}`, tensor);
     add(`${name}.projection`, projector?.basis);
     add(`${name}.leading`, projector?.leading);
   }

@@ -7,6 +7,7 @@ import { forward } from "../model/forward.ts";
 import type { GradientSink } from "../model/gradients.ts";
 import { finalNorm, headLossAndGradients, type LossOutput } from "../model/head.ts";
 import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
+import type { OptimizerRates } from "../optim/rates.ts";
 import type { Training } from "./build.ts";
 
 export interface MicroBatch {
@@ -20,6 +21,7 @@ export interface StepOptions {
   /** From 1. */
   readonly step: number;
   readonly lr: number;
+  readonly rates: OptimizerRates;
   /** Element of `training.losses` that receives the sum of the losses, in nats. */
   readonly lossIndex: number;
   readonly profiler?: Profiler;
@@ -30,15 +32,15 @@ export function trainStep(
   gpu: Gpu,
   training: Training,
   batches: readonly MicroBatch[],
-  { step, lr, lossIndex, profiler }: StepOptions,
+  { step, lr, rates, lossIndex, profiler }: StepOptions,
 ): number {
   const { model, optimizer, losses } = training;
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0);
   // One mean over all targets of the step, however the micro-batches divide them.
   const gradScale = 1 / Math.max(1, tokens);
   const pass = new KernelPass(gpu, profiler);
-  const { seed } = optimizer.options;
-  optimizer.beginStep(step, lr);
+  const { seed } = rates;
+  optimizer.beginStep({ step, lr, rates });
   for (const [index, batch] of batches.entries()) {
     optimizer.beginMicroBatch(index);
     // Every micro-batch leaves out others.

@@ -47,7 +47,8 @@ import { adviseRanks, withRanks } from "./rank_advice.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
 import { type SamplePrompt, samplePrompts, writeSamples } from "./samples.ts";
 import { makeOutput, startingPoint } from "./start.ts";
-import { assertSameRun, restoreTensors, type RunState, stateEntries } from "./state.ts";
+import { assertSameRun, readRunState, type RunState } from "./run_state.ts";
+import { restoreTensors, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
 
 /** A step that was submitted and whose loss has not been read. */
@@ -115,9 +116,11 @@ export class Trainer {
     const { options, config } = given;
     const warnings = [...given.warnings];
     const checkpoint = await startingPoint(options, (message) => warnings.push(message));
-    const state = checkpoint?.state as RunState | undefined;
+    const state = checkpoint && readRunState(checkpoint);
     const auto = options.rank === "auto";
-    let recipe = auto && state ? withRanks(given, state.shape.optimizer.ranks ?? {}) : given;
+    let recipe = auto && state
+      ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
+      : given;
     if (checkpoint) assertSameRun(checkpoint.path, state!, recipe);
     const prompts = await samplePrompts(recipe);
     const data = await recipe.openData(state?.data, onPreparation);
@@ -250,7 +253,7 @@ export class Trainer {
   }
 
   async #submitStep(): Promise<void> {
-    const { recipe: { options }, training, data } = this;
+    const { recipe: { options, rates }, training, data } = this;
     const batches = [];
     for (let i = 0; i < options.gradientAccumulation; i++) {
       batches.push((await data.batches.next())!); // training data repeats: it has no end
@@ -258,7 +261,7 @@ export class Trainer {
     const step = ++this.#step;
     const lr = learningRate({ ...options, ...data }, step - 1);
     const lossIndex = step % LOSS_RING;
-    const targets = trainStep(this.gpu, training, batches, { step, lr, lossIndex });
+    const targets = trainStep(this.gpu, training, batches, { step, lr, rates, lossIndex });
     this.#tokens += targets;
     this.#pending.push({ step, lr, targets });
   }
@@ -339,7 +342,7 @@ export class Trainer {
 
   /** Writes a checkpoint of this step, unless the newest one is of it already. */
   async *#save(): AsyncGenerator<TrainingEvent> {
-    const { gpu, recipe: { options, config, shape }, training } = this;
+    const { gpu, recipe: { options, config, shape, rates }, training } = this;
     if (this.#step === this.#savedStep) return;
     const state: RunState = {
       step: this.#step,
@@ -351,6 +354,7 @@ export class Trainer {
       data: this.data.batches.position(),
       config,
       shape,
+      rates,
     };
     const entries = stateEntries(gpu, training);
     const path = await writeCheckpoint(options.output, { step: this.#step, entries, state });

@@ -30,7 +30,6 @@ for (const [name, { shape: [m, n] }] of gradients.tensors) {
     rank: Math.min(Number(rank), m, n),
     quantised: false,
     groupSize: 256,
-    interval: 200,
   });
   const matmuls = createMatmulWorkspace(scope, {
     ...machineOf(gpu),

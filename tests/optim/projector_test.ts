@@ -13,7 +13,7 @@ import { timesTransposed, transposed } from "../oracles/svd.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
 import { basisValues, matmulWorkspace } from "./support.ts";
 
-const OPTIONS = { name: "w", groupSize: 64, interval: 200 };
+const OPTIONS = { name: "w", groupSize: 64 };
 
 for (const [m, n, rank] of [[70, 33, 12], [33, 70, 12], [16, 16, 16], [9, 5, 1]]) {
   for (const quantised of [true, false]) {

@@ -20,8 +20,9 @@ type Shape = readonly [m: number, n: number];
 
 /** A projector with all that its refreshes need. */
 function bench(gpu: Gpu, shape: Shape, rank: number, quantised = false, interval = 2) {
-  const options = { name: "w", shape, rank, quantised, groupSize: 256, interval };
+  const options = { name: "w", shape, rank, quantised, groupSize: 256 };
   const projector = createProjector(gpu, options);
+  projector.lazy.interval = interval;
   const matmuls = matmulWorkspace(gpu, projectorMatmuls(projector));
   const workspace = createSubspaceWorkspace(gpu, [[...shape, rank]]);
   const out = upload(gpu, "similarities", [1]);

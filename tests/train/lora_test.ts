@@ -9,9 +9,10 @@ import { machineOf } from "../../src/kernels/machine.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import type { WeightType } from "../../src/model/parameters.ts";
 import { buildTraining } from "../../src/train/build.ts";
-import { OPTIMIZER_DEFAULTS } from "../../src/train/options.ts";
+import { METHODS } from "../../src/train/methods.ts";
 import { type MicroBatch, trainStep } from "../../src/train/step.ts";
 import { assertClose, download, gpuTest, randomStream } from "../support.ts";
+import { RATES } from "../optim/rates.ts";
 import { adapterCase } from "../model/lora_support.ts";
 
 const LENGTH = 16, VOCABULARY = 61;
@@ -63,19 +64,7 @@ async function train(
     embeddings: "float32",
     trained: "adapters",
     lora: { ...await readAdapterConfig(adapter), dropout: 0 },
-    optimizer: {
-      ...OPTIMIZER_DEFAULTS,
-      // An update that is not yet rounding: with the usual ε, tiny gradients become steps of ±lr.
-      adamEps: 1e-3,
-      stochasticRound: false,
-      galore: false,
-      adamBits: 32,
-      embeddingAdamBits: 32,
-      rank: 8,
-      projQuant: false,
-      projGroupSize: 256,
-      gradientAccumulation: steps[0].length,
-    },
+    optimizer: { rules: METHODS.lora.rules, gradientAccumulation: steps[0].length },
   }, machineOf(gpu));
   const { model, load } = training, { all } = model.parameters;
   uploadRope(gpu, model);
@@ -86,7 +75,7 @@ async function train(
   for (const { name, weight } of base0) before.set(name, await gpu.read(weight));
 
   for (const [index, batches] of steps.entries()) {
-    trainStep(gpu, training, batches, { step: index + 1, lr: 0.01, lossIndex: 0 });
+    trainStep(gpu, training, batches, { step: index + 1, lr: 0.01, rates: RATES, lossIndex: 0 });
   }
   const adapters = new Map<string, Float32Array>();
   for (const { kind, name, weight } of all) {

@@ -6,9 +6,10 @@ import { machineOf } from "../../src/kernels/machine.ts";
 import { initialize } from "../../src/model/initialize.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
-import { OPTIMIZER_DEFAULTS } from "../../src/train/options.ts";
+import { METHODS } from "../../src/train/methods.ts";
 import { type MicroBatch, trainStep } from "../../src/train/step.ts";
 import { assertClose, download, gpuTest, randomStream } from "../support.ts";
+import { RATES } from "../optim/rates.ts";
 import { TINY } from "./support.ts";
 
 const LENGTH = 16;
@@ -46,16 +47,8 @@ async function train(
     trained: "all",
     weightGroupSize: 256,
     optimizer: {
-      ...OPTIMIZER_DEFAULTS,
-      // An update that is not yet rounding: with the usual ε, tiny gradients become steps of ±lr.
-      adamEps: 1e-3,
-      stochasticRound: false,
-      galore,
-      adamBits: 32,
-      embeddingAdamBits: 32,
-      rank: 8,
-      projQuant: false,
-      projGroupSize: 256,
+      rules: METHODS.adamw.rules,
+      projection: galore ? { rank: 8, quantised: false, groupSize: 256 } : undefined,
       gradientAccumulation: steps[0].length,
     },
   };
@@ -68,7 +61,7 @@ async function train(
   initialize(gpu, pass, config, model.parameters, { seed: 3, scratch });
   pass.submit();
   for (const [index, batches] of steps.entries()) {
-    trainStep(gpu, training, batches, { step: index + 1, lr: 0.01, lossIndex: 0 });
+    trainStep(gpu, training, batches, { step: index + 1, lr: 0.01, rates: RATES, lossIndex: 0 });
     if (optimizer.refreshes) {
       optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
     }

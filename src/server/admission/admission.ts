@@ -20,12 +20,12 @@ export function keptRequest(
     readonly hyperparameters: Readonly<Record<string, unknown>>;
   },
 ) {
-  const { galore, rank } = shape.optimizer;
+  const rank = shape.optimizer.projection?.rank;
   return {
     suffix: suffix ?? null,
     metadata: metadata ?? null,
     seed,
     // The rank that a run would take, where none was asked for.
-    hyperparameters: { ...(galore ? { rank } : undefined), ...hyperparameters },
+    hyperparameters: { ...(rank ? { rank } : undefined), ...hyperparameters },
   };
 }

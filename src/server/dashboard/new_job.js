@@ -73,9 +73,8 @@ export function createNewJob(from) {
     "None: a share of the training file is held back",
   );
   const method = createMethodField((chosen) => {
-    options.useRank(chosen.rank);
-    // The first choice is made before there is a plan to change.
-    queueMicrotask(changed);
+    options.useRank(chosen.rank_option);
+    changed();
   });
   const plan = createPlanPanel({
     body,
@@ -148,7 +147,7 @@ export function createNewJob(from) {
 
   /** The request: only what was chosen. */
   function body() {
-    const hyperparameters = { optimizer: method.value.id, ...options.values() };
+    const hyperparameters = { optimizer: method.value, ...options.values() };
     return {
       model: model.input.value,
       training_file: training.value || undefined,
@@ -216,7 +215,12 @@ export function createNewJob(from) {
   });
 
   async function load() {
-    const [uploaded] = await Promise.all([list("/v1/files"), loadModels(), options.load()]);
+    const [uploaded] = await Promise.all([
+      list("/v1/files"),
+      loadModels(),
+      options.load(),
+      method.load(),
+    ]);
     files = uploaded.filter(({ purpose }) => purpose === "fine-tune");
     fillModelSelect(/** @type {HTMLSelectElement} */ (model.input), baseModels()[0]?.id ?? "");
     noModels.hidden = baseModels().length + resultModels().length > 0;

@@ -11,6 +11,13 @@ import { request } from "./api.js";
  * @property {string} fallback the default, or how it comes about
  * @property {boolean} fixed the default is a value
  * @property {string} section
+ * @property {Method[]} methods of the field that chooses a method: what each of them is
+ *
+ * @typedef {object} Method
+ * @property {string} name value of the option `optimizer`
+ * @property {string} title
+ * @property {string} description
+ * @property {string} [rank_option] the option that sets its rank
  */
 
 /** Those that say what another says as well, in the words of another program. */
@@ -83,5 +90,6 @@ function infoOf(document, name, field) {
     fallback: String(schema.default ?? derived ?? ""),
     fixed: schema.default !== undefined,
     section: schema["x-section"] ?? "Options",
+    methods: schema["x-methods"] ?? [],
   };
 }

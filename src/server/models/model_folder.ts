@@ -1,6 +1,7 @@
 /** The models that there are: those of the models folder, and what jobs have made. */
 import { join } from "@std/path";
-import { isAdapterMethod } from "../../train/options.ts";
+import { trainsAdapters } from "../../train/method_fields.ts";
+import { methodNamed, methodOf } from "../../train/methods.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import { checkpointModelFolder } from "../jobs/checkpoint_models.ts";
 import { type FoundModel, scanModels } from "./scan.ts";
@@ -131,7 +132,8 @@ export class ModelFolder implements Models {
 
 /** Its result is an adapter of the model that it started from. */
 function hasAdapter({ options }: Pick<JobRecord, "options">): boolean {
-  return isAdapterMethod(options.optimizer as Parameters<typeof isAdapterMethod>[0]);
+  const method = methodNamed(options.optimizer);
+  return !!method && trainsAdapters(methodOf(method));
 }
 
 function resultFolder(job: JobRecord, storage: Services["storage"]): string {

@@ -1,5 +1,6 @@
 /** From the spelling of the library and of the command line to that of the API. */
 import { z } from "zod";
+import type { DescribedMethod } from "../../train/method_fields.ts";
 
 /** `batchSize` is `batch_size`. */
 export function snakeCase(option: string): string {
@@ -29,6 +30,8 @@ export interface FieldSchema {
   readonly default?: unknown;
   /** The heading that it stands under. */
   readonly "x-section"?: unknown;
+  /** Of the field that chooses a method: what each of them is. */
+  readonly "x-methods"?: unknown;
   /** Of a union. */
   readonly anyOf?: object[];
 }
@@ -37,8 +40,25 @@ export interface FieldSchema {
 export function documentField(field: z.core.$ZodType): FieldSchema {
   const json = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
   // What the command line's help alone has use of.
-  const { $schema: _, value: _value, choices: _choices, section, derived, ...rest } = json;
+  const { $schema: _, value: _value, choices: _choices, section, derived, methods, ...rest } = json;
   const text = [rest.description, derived && `default: ${derived}`].filter(Boolean).join("; ");
   // Forms made of the document put together what belongs together.
-  return { ...rest, description: inApiTerms(text), "x-section": section };
+  return {
+    ...rest,
+    description: inApiTerms(text),
+    "x-section": section,
+    ...(methods ? { "x-methods": documentMethods(methods as Methods) } : undefined),
+  };
+}
+
+type Methods = Readonly<Record<string, DescribedMethod>>;
+
+/** The rows of the table of methods that a client may show beside the choice. */
+function documentMethods(methods: Methods) {
+  return Object.entries(methods).map(([name, { title, description, rankOption }]) => ({
+    name,
+    title,
+    description,
+    ...(rankOption ? { rank_option: snakeCase(rankOption) } : undefined),
+  }));
 }

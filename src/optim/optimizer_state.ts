@@ -1,0 +1,186 @@
+/** What the optimizer allocates: state by parameter, and scratch that all of them use in turn. */
+import type { Allocator } from "../gpu/allocator.ts";
+import { padded, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import type { MatmulShape } from "../kernels/matmul.ts";
+import type { LlamaParameters, Parameter, ParameterKind } from "../model/parameters.ts";
+import { createProjector, type Projector, projectorMatmuls } from "./projector.ts";
+import type { RuleState, RuleWorkspace, UpdateRule } from "./rules/rule.ts";
+import { type RuleName, RULES } from "./rules/rules.ts";
+import { createSubspaceWorkspace, type SubspaceWorkspace } from "./subspace.ts";
+
+/** Which rule updates which parameters. */
+export interface RulesByKind {
+  /** The projections of attention and feed-forward, projected to a low rank or not. */
+  readonly matrices: RuleName;
+  /** Embedding and head. */
+  readonly embeddings: RuleName;
+  /** Norms, biases and adapters. */
+  readonly others: RuleName;
+}
+
+/** GaLore's low-rank space of the matrices. */
+export interface ProjectionShape {
+  readonly rank: number;
+  /** Ranks of single matrices, by parameter name; those not named have `rank`. */
+  readonly ranks?: Readonly<Record<string, number>>;
+  /** P in int4, or in float32. */
+  readonly quantised: boolean;
+  /** Elements of a quantisation group of P. */
+  readonly groupSize: number;
+}
+
+/** What decides the size of an optimizer. */
+export interface OptimizerShape {
+  readonly rules: RulesByKind;
+  readonly projection?: ProjectionShape;
+  /** Micro-batches of a step. */
+  readonly gradientAccumulation: number;
+  /** Keep the gradients of a step until they are applied together, so that processes can sum them. */
+  readonly exchange?: boolean;
+}
+
+/** A parameter with its optimizer state: what a checkpoint writes. */
+export interface ParameterState {
+  readonly parameter: Parameter;
+  readonly rule: UpdateRule;
+  readonly state: RuleState;
+  readonly projector?: Projector;
+  /** Sum over micro-batches: low-rank (R-sized) where projected, else of the parameter's shape. */
+  readonly accumulated?: Tensor;
+}
+
+export interface OptimizerScratch {
+  readonly gradient: Tensor; // float32, room for the largest gradient that is not accumulated
+  readonly embeddingGradient?: Tensor; // (V, C) of its own when tied: it lives through the pass
+  readonly lowRank?: Tensor; // float32, room for the largest low-rank gradient
+  readonly similarities: Tensor; // (projectors) float32
+  readonly subspace?: SubspaceWorkspace;
+  readonly rules: ReadonlyMap<UpdateRule, RuleWorkspace>;
+}
+
+/** The rank that a matrix gets: never more than its smaller side. */
+export function effectiveRank(shape: readonly number[], rank: number): number {
+  return Math.min(rank, ...shape);
+}
+
+/** Optimizer state for each parameter that is trained, in their order. */
+export function createParameterStates(
+  allocator: Allocator,
+  parameters: LlamaParameters,
+  shape: OptimizerShape,
+): ParameterState[] {
+  return parameters.all.filter(({ trainable }) => trainable)
+    .map((parameter) => createState(allocator, parameter, shape));
+}
+
+/** Matrix products that optimising these parameters takes, for sizing the matmul workspace. */
+export function optimizerMatmuls(states: readonly ParameterState[]): MatmulShape[] {
+  return states.flatMap((state) => [
+    ...(state.projector ? projectorMatmuls(state.projector) : []),
+    ...state.rule.matmuls(reducedShape(state)),
+  ]);
+}
+
+/** Shape of the gradient that a rule sees. */
+function reducedShape(
+  { parameter, projector }: Pick<ParameterState, "parameter" | "projector">,
+): readonly number[] {
+  return projector?.lowRankShape ?? parameter.shape;
+}
+
+function ruleOf(kind: ParameterKind, { matrices, embeddings, others }: RulesByKind): UpdateRule {
+  switch (kind) {
+    case "projection":
+      return RULES[matrices];
+    case "embedding":
+    case "head":
+      return RULES[embeddings];
+    default:
+      return RULES[others];
+  }
+}
+
+function createState(
+  allocator: Allocator,
+  parameter: Parameter,
+  { rules, projection, gradientAccumulation, exchange }: OptimizerShape,
+): ParameterState {
+  const { name, shape, kind } = parameter;
+  const projector = kind === "projection" && projection
+    ? createProjector(allocator, {
+      name,
+      shape: [shape[0], shape[1]],
+      rank: effectiveRank(shape, projection.ranks?.[name] ?? projection.rank),
+      quantised: projection.quantised,
+      groupSize: projection.groupSize,
+    })
+    : undefined;
+  const reduced = reducedShape({ parameter, projector });
+  const rule = ruleOf(kind, rules);
+  return {
+    parameter,
+    projector,
+    rule,
+    state: rule.createState(allocator, name, reduced),
+    accumulated: gradientAccumulation > 1 || exchange
+      ? allocator.tensor({
+        name: `${name}.accumulated`,
+        shape: reduced,
+        dtype: "float32",
+        purpose: "gradients",
+      })
+      : undefined,
+  };
+}
+
+export function createOptimizerScratch(
+  allocator: Allocator,
+  parameters: LlamaParameters,
+  states: readonly ParameterState[],
+): OptimizerScratch {
+  const tied = parameters.head === parameters.embedding;
+  const stored = (shape: readonly number[]) => rowsOf(shape) * padded(shape[shape.length - 1]);
+  let gradient = 8, lowRank = 0, embedding = 0;
+  for (const { parameter, projector, accumulated } of states) {
+    const size = stored(parameter.shape);
+    if (projector) lowRank = Math.max(lowRank, accumulated ? 0 : stored(projector.lowRankShape));
+    else if (accumulated) continue;
+    if (tied && parameter.kind === "embedding") embedding = size;
+    else gradient = Math.max(gradient, size);
+  }
+  const scratch = (name: string, size: number) =>
+    allocator.tensor({ name, shape: [size], dtype: "float32", purpose: "gradients" });
+  const projectors = states.flatMap(({ projector }) => projector ? [projector] : []);
+  return {
+    gradient: scratch("gradient", gradient),
+    embeddingGradient: embedding ? scratch("embedding_gradient", embedding) : undefined,
+    lowRank: lowRank ? scratch("low_rank_gradient", lowRank) : undefined,
+    similarities: allocator.tensor({
+      name: "similarities",
+      shape: [Math.max(1, projectors.length)],
+      dtype: "float32",
+      purpose: "workspace",
+    }),
+    subspace: projectors.length
+      ? createSubspaceWorkspace(
+        allocator,
+        projectors.map((projector) => [...projector.shape, projector.rank]),
+      )
+      : undefined,
+    rules: createRuleWorkspaces(allocator, states),
+  };
+}
+
+function createRuleWorkspaces(
+  allocator: Allocator,
+  states: readonly ParameterState[],
+): Map<UpdateRule, RuleWorkspace> {
+  const shapes = new Map<UpdateRule, (readonly number[])[]>();
+  for (const state of states) {
+    shapes.set(state.rule, [...shapes.get(state.rule) ?? [], reducedShape(state)]);
+  }
+  return new Map([...shapes].flatMap(([rule, shapes]) => {
+    const workspace = rule.createWorkspace?.(allocator, shapes);
+    return workspace ? [[rule, workspace]] : [];
+  }));
+}

@@ -1,0 +1,10 @@
+/** The update rules by name; train/methods.ts says which method uses which. */
+import { adam32, adam8 } from "./adam.ts";
+import type { UpdateRule } from "./rule.ts";
+
+export const RULES = {
+  adam: adam32,
+  adam8bit: adam8,
+} as const satisfies Record<string, UpdateRule>;
+
+export type RuleName = keyof typeof RULES;

@@ -1,0 +1,113 @@
+/** What the table of methods means for options: their fields, defaults and the rules between them. */
+import { z } from "zod";
+import {
+  DEFAULT_METHOD,
+  type Method,
+  METHOD_NAMES,
+  type MethodName,
+  methodNamed,
+  methodOf,
+  methodsWith,
+  rankOptionOf,
+} from "./methods.ts";
+import type { Rule } from "./options_schema.ts";
+
+/** Methods that train weights: pre-training has no others. */
+export const WEIGHT_METHODS = methodsWith(({ trains }) => trains === "weights");
+
+/** A method as the documents of the schema show it: OpenAPI's, and what is made of that. */
+export interface DescribedMethod {
+  readonly title: string;
+  readonly description: string;
+  /** The option that sets its rank, where it has one. */
+  readonly rankOption?: string;
+}
+
+/**
+ * The field that chooses a method, over the names that a command takes. Its schema carries the rows
+ * of the table, so that what is made of it needs no list of its own.
+ */
+export function optimizerField(names: readonly MethodName[], description: string) {
+  const methods = Object.fromEntries(names.map((name): [string, DescribedMethod] => {
+    const method = methodOf(name), { title, about } = method;
+    return [name, { title, description: about, rankOption: rankOptionOf(method) }];
+  }));
+  return z.enum([...names, ...names.flatMap((name) => methodOf(name).aliases)])
+    .default(DEFAULT_METHOD).transform((name) => methodNamed(name)!)
+    .describe(description).meta({ methods });
+}
+
+/** `on with q_galore_adamw8bit`: a default that holds with some methods. */
+export function onWith(holds: (method: Method) => unknown): string {
+  return `on with ${methodsWith(holds).join(", ")}`;
+}
+
+/** `0.01 with q_galore_adamw8bit, …; 0.001 with adamw, …`: the default rates of a kind of run. */
+export function ratesText(run: keyof Method["lr"]): string {
+  const names = new Map<number, MethodName[]>();
+  for (const name of METHOD_NAMES) {
+    const rate = methodOf(name).lr[run];
+    if (rate !== undefined) names.set(rate, [...names.get(rate) ?? [], name]);
+  }
+  return [...names].map(([rate, with_]) => `${rate} with ${with_.join(", ")}`).join("; ");
+}
+
+/** INT8 weights, embeddings and INT4 projections: on with the methods that are made of them. */
+export const hasInt8Weights = ({ weights }: Method) => weights === "int8";
+export const hasInt4Projection = ({ projection }: Method) => projection === "int4";
+export const isLowRank = ({ projection }: Method) => projection !== undefined;
+export const trainsAdapters = ({ trains }: Method) => trains === "adapters";
+
+/** Whether weights and projections are quantised: as asked for, or as the method is made. */
+export function quantisation(
+  { optimizer, weightQuant, projQuant }: {
+    optimizer: MethodName;
+    weightQuant?: boolean;
+    projQuant?: boolean;
+  },
+): { weightQuant: boolean; projQuant: boolean } {
+  const method = methodOf(optimizer);
+  return {
+    weightQuant: weightQuant ?? hasInt8Weights(method),
+    projQuant: projQuant ?? hasInt4Projection(method),
+  };
+}
+
+/** Whether embedding and head are frozen, and held in INT8. */
+export function quantisesEmbeddings(
+  options: {
+    optimizer: MethodName;
+    weightQuant?: boolean;
+    trainEmbeddings: boolean;
+    embeddingQuant?: boolean;
+  },
+): boolean {
+  return options.embeddingQuant ??
+    (quantisation(options).weightQuant && !options.trainEmbeddings);
+}
+
+/** Refuses an option that was given (and not switched off) to a method that has no use of it. */
+export function onlyWith(option: string, holds: (method: Method) => unknown, why: string): Rule {
+  const names = methodsWith(holds);
+  return ({ optimizer }, given) =>
+    optimizer === undefined || given[option] === undefined || given[option] === false ||
+      names.includes(optimizer as MethodName)
+      ? undefined
+      : { option, message: `${why} the optimizer ${names.join(" or ")}, got ${optimizer}` };
+}
+
+/** Between method and quantisation, of every training run. */
+export const methodRules: Rule[] = [
+  onlyWith("weightQuant", hasInt8Weights, "INT8 weights need"),
+  onlyWith("projQuant", hasInt4Projection, "an INT4 projection needs"),
+];
+
+/** `rank: auto` chooses ranks of projections. */
+export const autoRankRule: Rule = ({ rank, optimizer }) =>
+  rank === "auto" && optimizer !== undefined && !isLowRank(methodOf(optimizer as MethodName))
+    ? { option: "rank", message: `auto is for GaLore's optimizers, got ${optimizer}` }
+    : undefined;
+
+export const embeddingQuant = z.boolean().optional().describe(
+  "INT8 embedding and head, where they are not trained",
+).meta({ derived: onWith(hasInt8Weights) });

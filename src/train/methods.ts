@@ -1,0 +1,166 @@
+/**
+ * The methods of training, one row each. Whatever depends on the method reads its row: options and
+ * their help, config files, memory plans, the server, its OpenAPI document and the dashboard.
+ *
+ * @module
+ */
+import type { RulesByKind } from "../optim/optimizer_state.ts";
+
+/** What a method of training is. */
+export interface Method {
+  /** For people. */
+  readonly title: string;
+  /** What it does, in a sentence or two. */
+  readonly about: string;
+  /** All of the weights, or small adapters beside frozen ones: those fine-tune only. */
+  readonly trains: "weights" | "adapters";
+  /** Format of the projection matrices; `dtype` is that of the activations. */
+  readonly weights: "dtype" | "int8" | "nf4";
+  /** GaLore's low-rank space: the format of its projection matrices. None: full-rank gradients. */
+  readonly projection?: "int4" | "float32";
+  /** What updates which parameters. */
+  readonly rules: RulesByKind;
+  /** Learning rates where none is given. Adapters are for fine-tuning. */
+  readonly lr: { readonly pretrain?: number; readonly finetune: number };
+  /** Other names under which `optimizer` takes it. */
+  readonly aliases: readonly string[];
+  /** transformers' `optim` values that name it. */
+  readonly optim: readonly string[];
+  /** The keys that name it in a file of LLaMA-Factory's, together with `optim`. */
+  readonly llamaFactory: LlamaFactoryKeys;
+}
+
+export interface LlamaFactoryKeys {
+  readonly finetuning_type: "full" | "lora";
+  /** The key that is true in its files, where it has one. */
+  readonly switch?: "use_galore";
+  readonly quantization_bit?: 4;
+  /** No file there means it: the keys must agree, and our own `optimizer` names it. */
+  readonly byOwnName?: true;
+}
+
+/**
+ * In 8 bits the second moments of an embedding stop growing while most rows are rarely seen, and
+ * their updates stay too large: bitsandbytes and transformers keep 32 as well.
+ */
+const ADAM_8BIT = { matrices: "adam8bit", embeddings: "adam", others: "adam8bit" } as const;
+const ADAM = { matrices: "adam", embeddings: "adam", others: "adam" } as const;
+
+export const METHODS = {
+  q_galore_adamw8bit: {
+    title: "Q-GaLore",
+    about: "Trains every weight, in INT8, through a low-rank view of the gradients. The least " +
+      "memory of the methods that change the whole model.",
+    trains: "weights",
+    weights: "int8",
+    projection: "int4",
+    rules: ADAM_8BIT,
+    lr: { pretrain: 0.01, finetune: 1e-4 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "full", switch: "use_galore", byOwnName: true },
+  },
+  galore_adamw: {
+    title: "GaLore",
+    about: "Trains every weight in bfloat16 through a low-rank view of the gradients.",
+    trains: "weights",
+    weights: "dtype",
+    projection: "float32",
+    rules: ADAM,
+    lr: { pretrain: 0.01, finetune: 1e-4 },
+    aliases: [],
+    optim: ["galore_adamw", "galore_adamw_layerwise"],
+    llamaFactory: { finetuning_type: "full", switch: "use_galore" },
+  },
+  galore_adamw8bit: {
+    title: "GaLore 8-bit",
+    about: "Trains every weight in bfloat16 through a low-rank view of the gradients, with 8-bit " +
+      "moments.",
+    trains: "weights",
+    weights: "dtype",
+    projection: "float32",
+    rules: ADAM_8BIT,
+    lr: { pretrain: 0.01, finetune: 1e-4 },
+    aliases: ["galore_adamw_8bit"],
+    optim: ["galore_adamw_8bit", "galore_adamw_8bit_layerwise"],
+    llamaFactory: { finetuning_type: "full", switch: "use_galore" },
+  },
+  adamw: {
+    title: "AdamW",
+    about: "Trains every weight in full. The most memory.",
+    trains: "weights",
+    weights: "dtype",
+    rules: ADAM,
+    lr: { pretrain: 0.001, finetune: 2e-5 },
+    aliases: [],
+    // Paging and fusing change where moments lie, not what they are.
+    optim: ["adamw_torch", "adamw_torch_fused", "adamw_hf", "paged_adamw", "paged_adamw_32bit"],
+    llamaFactory: { finetuning_type: "full" },
+  },
+  adamw8bit: {
+    title: "AdamW 8-bit",
+    about: "Trains every weight in full, with 8-bit moments.",
+    trains: "weights",
+    weights: "dtype",
+    rules: ADAM_8BIT,
+    lr: { pretrain: 0.001, finetune: 2e-5 },
+    aliases: [],
+    optim: ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"],
+    llamaFactory: { finetuning_type: "full" },
+  },
+  lora: {
+    title: "LoRA",
+    about: "Trains small adapters beside frozen weights. The result is an adapter.",
+    trains: "adapters",
+    weights: "dtype",
+    rules: ADAM,
+    lr: { finetune: 2e-4 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "lora" },
+  },
+  qlora: {
+    title: "QLoRA",
+    about: "Trains small adapters beside weights frozen in 4 bits. The least memory of all; the " +
+      "result is an adapter.",
+    trains: "adapters",
+    weights: "nf4",
+    rules: ADAM,
+    lr: { finetune: 2e-4 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "lora", quantization_bit: 4 },
+  },
+} as const satisfies Record<string, Method>;
+
+export type MethodName = keyof typeof METHODS;
+
+/** In the order of the table; the first is the default. */
+export const METHOD_NAMES = Object.keys(METHODS) as MethodName[];
+export const DEFAULT_METHOD: MethodName = METHOD_NAMES[0];
+
+/** The row of a method. */
+export function methodOf(name: MethodName): Method {
+  return METHODS[name];
+}
+
+/** Names of the methods for which this holds, in the order of the table. */
+export function methodsWith(holds: (method: Method) => unknown): MethodName[] {
+  return METHOD_NAMES.filter((name) => holds(METHODS[name]));
+}
+
+/** The method that a name or an alias stands for. */
+export function methodNamed(name: unknown): MethodName | undefined {
+  return METHOD_NAMES.find((each) => each === name || methodOf(each).aliases.includes(`${name}`));
+}
+
+/** Whether its moments have 8 bits, but for embedding and head. */
+export function hasNarrowMoments({ rules }: Method): boolean {
+  return rules.others === "adam8bit";
+}
+
+/** The option that sets a method's rank, where it has one. */
+export function rankOptionOf(method: Method): "rank" | "loraRank" | undefined {
+  if (method.trains === "adapters") return "loraRank";
+  return method.projection && "rank";
+}

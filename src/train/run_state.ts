@@ -1,0 +1,140 @@
+/** What a checkpoint holds beside tensors: where the run stands, and which run it is. */
+import { z } from "zod";
+import { UserError } from "../gpu/errors.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import type { LazyRefresh } from "../optim/lazy_refresh.ts";
+import type { OptimizerShape } from "../optim/optimizer_state.ts";
+import type { OptimizerRates } from "../optim/rates.ts";
+import type { TrainingShape } from "./build.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+
+/** Which run a checkpoint is of. Rates may change in a resume, their seed may not. */
+export interface RunIdentity {
+  readonly config: LlamaConfig;
+  readonly shape: TrainingShape;
+  readonly rates: Pick<OptimizerRates, "seed">;
+}
+
+export interface RunState extends RunIdentity {
+  readonly step: number;
+  /** Targets trained on so far. */
+  readonly tokens: number;
+  /** Of the last step. */
+  readonly loss: number;
+  /** On what is held out, before the first step, where it was evaluated. */
+  readonly first_eval_loss?: number;
+  /** What a stop cut short after this step: the evaluation and the samples, or these alone. */
+  readonly due?: "evaluation" | "samples";
+  /** The lazy rule's records, by parameter. */
+  readonly lazy: Readonly<Record<string, LazyRefresh>>;
+  /** Where the next batch begins. */
+  readonly data: unknown;
+}
+
+const count = z.number().int().min(0);
+const shape = z.looseObject({ optimizer: z.looseObject({}) });
+const schema = z.looseObject({
+  step: count,
+  tokens: count,
+  loss: z.number().nullable(), // NaN in JSON
+  first_eval_loss: z.number().nullable().optional(),
+  due: z.enum(["evaluation", "samples"]).optional(),
+  lazy: z.record(
+    z.string(),
+    z.object({ interval: count, queue: z.array(z.number()), refreshes: count }),
+  ),
+  config: z.looseObject({}),
+  shape,
+  rates: z.looseObject({ seed: count }).optional(),
+});
+
+/** The state in a checkpoint, of this version or an older one. Throws where it is none. */
+export function readRunState({ path, state }: Pick<Checkpoint, "path" | "state">): RunState {
+  const { success, data, error } = schema.safeParse(state);
+  if (!success) {
+    const [{ path: place, message }] = error.issues;
+    throw new UserError(
+      `checkpoint ${path}: its state is not of a run: ${place.join(".")}: ${message}`,
+    );
+  }
+  if (data.rates) return data as unknown as RunState;
+  const { optimizer, ...sizes } = data.shape, old = optimizer as unknown as FirstOptimizer;
+  return {
+    ...data as unknown as RunState,
+    shape: { ...sizes as unknown as TrainingShape, optimizer: upgraded(old) },
+    rates: { seed: old.seed },
+  };
+}
+
+/** The optimizer of the first version's checkpoints: sizes and rates in one, rules as bits. */
+interface FirstOptimizer {
+  readonly galore: boolean;
+  readonly adamBits: 8 | 32;
+  readonly embeddingAdamBits: 8 | 32;
+  readonly rank: number;
+  readonly ranks?: Readonly<Record<string, number>>;
+  readonly projQuant: boolean;
+  readonly projGroupSize: number;
+  readonly gradientAccumulation: number;
+  readonly seed: number;
+}
+
+function upgraded(old: FirstOptimizer): OptimizerShape {
+  const adam = (bits: 8 | 32) => bits === 8 ? "adam8bit" as const : "adam" as const;
+  const own = adam(old.adamBits);
+  const { rank, ranks, projQuant: quantised, projGroupSize: groupSize } = old;
+  return {
+    rules: { matrices: own, embeddings: adam(old.embeddingAdamBits), others: own },
+    projection: old.galore ? { rank, ranks, quantised, groupSize } : undefined,
+    gradientAccumulation: old.gradientAccumulation,
+  };
+}
+
+/** What a resume may change: memory and speed, and not what is trained. */
+const FREE = [
+  "shape.activationCheckpointing",
+  "shape.samplePositions",
+  "shape.optimizer.gradientAccumulation",
+];
+
+/** Refuses to go on with options that would make it another run; rates may change. */
+export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity): void {
+  const before = identity(saved, now), after = identity(now, saved);
+  const changed = Object.keys({ ...before, ...after })
+    .filter((key) => !FREE.includes(key) && before[key] !== after[key])
+    .map((key) => {
+      const name = key.replace(/^(config|shape)\./, "");
+      return `${name} was ${before[key] ?? "not set"}, is ${after[key] ?? "not set"}`;
+    });
+  if (changed.length) {
+    throw new UserError(
+      `checkpoint ${path} is of another run: ${changed.join("; ")}`,
+      "resume with the options it was written with, or start anew in another --output",
+    );
+  }
+}
+
+/** Every number and word by its path, as JSON. Advised ranks count where both runs have them. */
+function identity({ config, shape, rates }: RunIdentity, other: RunIdentity) {
+  const { optimizer } = shape, { projection } = optimizer;
+  const { ranks, rank } = projection ?? {};
+  const compared = projection && {
+    ...projection,
+    rank: ranks ? "auto" : rank,
+    ranks: other.shape.optimizer.projection?.ranks && ranks,
+  };
+  const leaves: Record<string, string> = {};
+  const walk = (value: unknown, path: string) => {
+    if (value === null || typeof value !== "object") {
+      if (value !== undefined) leaves[path] = JSON.stringify(value);
+      return;
+    }
+    for (const [key, each] of Object.entries(value)) walk(each, path ? `${path}.${key}` : key);
+  };
+  walk({
+    config,
+    shape: { ...shape, optimizer: { ...optimizer, projection: compared } },
+    seed: rates.seed,
+  }, "");
+  return leaves;
+}

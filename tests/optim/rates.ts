@@ -1,0 +1,17 @@
+/** Rates of steps in which an update is not yet rounding. */
+import type { OptimizerRates } from "../../src/optim/rates.ts";
+
+export const RATES: OptimizerRates = {
+  beta1: 0.9,
+  beta2: 0.999,
+  // With the usual ε, tiny gradients become steps of ±lr.
+  adamEps: 1e-3,
+  weightDecay: 0,
+  galoreScale: 0.25,
+  updateProjGap: 200,
+  queueSize: 5,
+  cosThreshold: 0.4,
+  gammaProj: 2,
+  stochasticRound: false,
+  seed: 42,
+};
