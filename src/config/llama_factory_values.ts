@@ -1,6 +1,7 @@
 /** Keys of LLaMA-Factory whose value has to be looked at; see llama_factory_keys.ts. */
 import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import { isHubSpec } from "../hub/spec.ts";
+import { LAYER_MODULES, PROJECTION_PARTS } from "../model/description.ts";
 import type { Fault } from "../train/options_schema.ts";
 
 /** The file that a key stands in, and the command that it is read for. */
@@ -184,14 +185,10 @@ function withoutWarmup(value: unknown, file: KeyContext): Meaning | undefined {
 
 /** `all`, or a list of parts of names that all projections have one of. */
 function isEveryProjection(value: unknown): boolean {
-  const parts = listOf(value);
-  const blocks = [
-    ["self_attn", "q_proj", "k_proj", "v_proj", "o_proj"],
-    ["mlp", "gate_proj", "up_proj", "down_proj"],
-  ];
-  return parts.includes("all") ||
-    blocks.every(([block, ...names]) =>
-      parts.includes(block) || names.every((name) => parts.includes(name))
+  const given = listOf(value);
+  return given.includes("all") ||
+    PROJECTION_PARTS.every((part) =>
+      LAYER_MODULES[part].split(".").some((name) => given.includes(name))
     );
 }
 

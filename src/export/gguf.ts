@@ -4,8 +4,9 @@ import { UserError } from "../gpu/errors.ts";
 import { readLlamaConfig } from "../formats/hf_config.ts";
 import { Safetensors } from "../formats/safetensors.ts";
 import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
-import { expectedNames } from "../formats/gguf/names.ts";
+import { describeParameters } from "../model/description.ts";
 import { type GgufEntry, type GgufType, writeGguf } from "./write_gguf.ts";
+import { elementsOf } from "../gpu/tensor.ts";
 
 /** Host memory that a block of rows may take. */
 const BLOCK_BYTES = 8 << 20;
@@ -33,7 +34,7 @@ export async function exportGguf(
   const { files } = await readTokenizerFiles(model);
 
   using weights = await Safetensors.open(model);
-  const names = expectedNames(config);
+  const names = describeParameters(config).map(({ name }) => name);
   // Tied checkpoints may carry the head all the same, and old ones RoPE's frequencies.
   const missing = names.filter((name) => !weights.tensors.has(name));
   if (missing.length) {
@@ -72,7 +73,7 @@ async function* inBlocks(
   name: string,
   shape: readonly number[],
 ): AsyncGenerator<Float32Array<ArrayBuffer>> {
-  const size = shape.reduce((product, each) => product * each, 1), block = BLOCK_BYTES / 4;
+  const size = elementsOf({ shape }), block = BLOCK_BYTES / 4;
   for (let start = 0; start < size; start += block) {
     yield await weights.readFloat32(name, start, Math.min(block, size - start));
   }

@@ -18,7 +18,7 @@ import { PlanAllocator } from "../gpu/allocator.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
-import { columnsOf } from "../gpu/tensor.ts";
+import { columnsOf, elementsOf } from "../gpu/tensor.ts";
 import { machineOf } from "../kernels/machine.ts";
 import {
   type Adapter,
@@ -173,7 +173,7 @@ async function* mergedData(
     const b = await factors.readFloat32(adapter.b.name);
     uploadFactors(gpu, workspace, { adapter, a, b });
   }
-  const columns = columnsOf(shape), total = elementsOf(shape);
+  const columns = columnsOf(shape), total = elementsOf({ shape });
   const block = rowsOfBlock(columns) * columns;
   for (let from = 0; from < total; from += block) {
     const values = await weights.readFloat32(name, from, Math.min(block, total - from));
@@ -223,14 +223,10 @@ function progress(
   parameters: readonly Parameter[],
   { onProgress, signal }: MergeOptions,
 ): (elements: number) => void {
-  const total = parameters.reduce((sum, { shape }) => sum + elementsOf(shape), 0);
+  const total = parameters.reduce((sum, parameter) => sum + elementsOf(parameter), 0);
   let done = 0;
   return (elements) => {
     signal?.throwIfAborted();
     onProgress?.((done += elements) / total);
   };
-}
-
-function elementsOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

@@ -3,14 +3,16 @@ import { buildGgufHeader, type GGUFTypedMetadata } from "@huggingface/gguf";
 import type { TokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import { describeParameters } from "../model/description.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
 import { architectureFor, configMetadata, interleavesHeads } from "../formats/gguf/config.ts";
 import { type Encoding, F16, F32, Q8_0 } from "../formats/gguf/encode.ts";
-import { expectedNames, isNorm, isQueryOrKey, toGgufName } from "../formats/gguf/names.ts";
+import { isNorm, isQueryOrKey, toGgufName } from "../formats/gguf/names.ts";
 import { permuteHeads } from "../formats/gguf/permute.ts";
 import { ropeFactors } from "../formats/gguf/rope_factors.ts";
 import { tokenizerMetadata } from "./gguf_tokenizer.ts";
 import { type KeyValues, value } from "../formats/gguf/values.ts";
+import { elementsOf } from "../gpu/tensor.ts";
 
 /** How matrices are stored: half precision, or 8 bits and a scale for every 32. */
 export const GGUF_TYPES = ["f16", "q8_0"] as const;
@@ -84,7 +86,8 @@ export async function writeGguf(path: string, model: GgufModel): Promise<void> {
 }
 
 function checkNames(path: string, { config, tensors }: GgufModel): void {
-  const expected = expectedNames(config), given = new Set(tensors.map(({ name }) => name));
+  const expected = describeParameters(config).map(({ name }) => name);
+  const given = new Set(tensors.map(({ name }) => name));
   const missing = expected.filter((name) => !given.has(name));
   const foreign = [...given].filter((name) => !expected.includes(name));
   const list = (names: readonly string[]) => names.slice(0, 4).join(", ");
@@ -139,7 +142,7 @@ function ropeEntry(path: string, config: LlamaConfig): GgufEntry[] {
 function plan(entry: GgufEntry, type: GgufType): Planned {
   const { shape } = entry;
   const encoding = encodingOf(shape, type);
-  const blocks = shape.reduce((product, size) => product * size, 1) / encoding.elements;
+  const blocks = elementsOf(entry) / encoding.elements;
   return {
     entry,
     name: toGgufName(entry.name) ?? entry.name,

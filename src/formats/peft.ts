@@ -3,12 +3,8 @@ import { basename, join } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { packTensor, unpackTensor } from "../kernels/convert.ts";
-import {
-  type LlamaParameters,
-  type LoraShape,
-  type Parameter,
-  PROJECTIONS,
-} from "../model/parameters.ts";
+import { PROJECTIONS } from "../model/description.ts";
+import type { LlamaParameters, LoraShape, Parameter } from "../model/parameters.ts";
 import { writeJson } from "../files/atomic.ts";
 import { isIntegerType } from "./element_types.ts";
 import { Fields, isObject } from "../files/fields.ts";

@@ -4,7 +4,15 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
-import { bytesOf, columnsOf, rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
+import {
+  bytesOf,
+  columnsOf,
+  elementsOf,
+  rowRange,
+  rowsOf,
+  type Tensor,
+  viewAs,
+} from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../kernels/convert.ts";
 import { groupQuantize } from "../kernels/group_quantize.ts";
 import {
@@ -76,8 +84,7 @@ export async function loadWeights(
 ): Promise<void> {
   const base = parameters.all.filter(({ kind }) => kind !== "adapter");
   assertSameTensors(file, base);
-  const elements = ({ shape }: Parameter) => shape.reduce((product, size) => product * size, 1);
-  const total = base.reduce((sum, parameter) => sum + elements(parameter), 0);
+  const total = base.reduce((sum, parameter) => sum + elementsOf(parameter), 0);
   let loaded = 0;
   const scope = new Scope(gpu);
   try {
@@ -85,7 +92,7 @@ export async function loadWeights(
     for (const parameter of base) {
       await loadParameter(gpu, file, parameter, through);
       await gpu.check();
-      onProgress?.((loaded += elements(parameter)) / total);
+      onProgress?.((loaded += elementsOf(parameter)) / total);
     }
   } finally {
     scope.release();

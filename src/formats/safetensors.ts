@@ -6,6 +6,7 @@ import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
 import { FileRange } from "../files/file_range.ts";
 import { readHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors_header.ts";
 import type { WeightFile } from "./weight_file.ts";
+import { elementsOf } from "../gpu/tensor.ts";
 export type { ElementType, TensorInfo };
 export { ELEMENT_BYTES, toFloat32 };
 
@@ -247,5 +248,5 @@ export async function writeSafetensors(
 }
 
 function bytesOf(dtype: ElementType, shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
+  return elementsOf({ shape }) * ELEMENT_BYTES[dtype];
 }

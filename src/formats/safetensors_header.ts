@@ -7,6 +7,7 @@
 import { UserError } from "../gpu/errors.ts";
 import { ELEMENT_BYTES, type ElementType, isElementType } from "./element_types.ts";
 import type { FileRange } from "../files/file_range.ts";
+import { elementsOf } from "../gpu/tensor.ts";
 
 export interface TensorInfo {
   readonly name: string;
@@ -95,7 +96,7 @@ function tensorInfo(name: string, entry: unknown, path: string, dataStart: numbe
     throw fault(`data_offsets must be [start, end], got ${JSON.stringify(offsets)}`);
   }
   const [start, end] = offsets as number[];
-  const expected = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
+  const expected = elementsOf({ shape }) * ELEMENT_BYTES[dtype];
   if (end - start !== expected) {
     throw fault(
       `${dtype} [${shape.join(", ")}] takes ${expected} bytes, ` +

@@ -4,6 +4,7 @@ import { UserError } from "../gpu/errors.ts";
 import { writeJson } from "../files/atomic.ts";
 import { ELEMENT_BYTES } from "./element_types.ts";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
+import { elementsOf } from "../gpu/tensor.ts";
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
@@ -90,10 +91,6 @@ function indexOf(shards: readonly SafetensorsEntry[][], names: readonly string[]
     metadata: { total_parameters: sum(elementsOf), total_size: sum(bytesOf) },
     weight_map: Object.fromEntries(all.map(({ entry, file }) => [entry.name, file])),
   };
-}
-
-function elementsOf({ shape }: SafetensorsEntry): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 function bytesOf(entry: SafetensorsEntry): number {

@@ -104,8 +104,8 @@ export function storedElements(tensor: Tensor): number {
 }
 
 /** Elements of the logical shape. */
-export function elementsOf(tensor: Tensor): number {
-  return tensor.shape.reduce((product, size) => product * size, 1);
+export function elementsOf({ shape }: Pick<Tensor, "shape">): number {
+  return shape.reduce((product, size) => product * size, 1);
 }
 
 /**

@@ -122,15 +122,3 @@ export const PRESETS = {
 } as const satisfies Record<string, LlamaConfig>;
 
 export type PresetName = keyof typeof PRESETS;
-
-/** Number of parameters, embedding and head included (once when tied). */
-export function parameterCount(config: LlamaConfig): number {
-  const { hiddenSize: C, intermediateSize: F, headSize: D, layers: L, vocabSize: V } = config;
-  const queries = config.heads * D, keys = config.keyValueHeads * D;
-  let layer = 2 * C * (queries + keys) + 3 * C * F + 2 * C;
-  if (config.attentionBias) layer += queries + 2 * keys;
-  if (config.outputBias) layer += C;
-  if (config.mlpBias) layer += 2 * F + C;
-  if (config.qkNorm) layer += 2 * D;
-  return L * layer + V * C * (config.tieWordEmbeddings ? 1 : 2) + C;
-}

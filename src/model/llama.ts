@@ -9,6 +9,7 @@ import type { Machine } from "../kernels/machine.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul.ts";
 import type { LlamaConfig } from "./config.ts";
+import { projectionShapes } from "./description.ts";
 import type { LinearContext } from "./linear.ts";
 import { linearsOf, type LlamaParameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
@@ -110,13 +111,6 @@ function backwardMatmuls(config: LlamaConfig, N: number, n: number): MatmulShape
     product("NN", n, C, V),
     product("TN", V, C, n),
   ];
-}
-
-/** (out, in) of each distinct projection matrix. */
-function projectionShapes(config: LlamaConfig): [number, number][] {
-  const { hiddenSize: C, intermediateSize: F, headSize: D } = config;
-  const queries = config.heads * D, keys = config.keyValueHeads * D;
-  return [[queries, C], [keys, C], [C, queries], [F, C], [C, F]];
 }
 
 function product(layout: MatmulShape["layout"], m: number, n: number, k: number): MatmulShape {

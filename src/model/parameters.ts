@@ -1,22 +1,22 @@
 /** The parameters of a decoder on the device, under their Hugging Face names. */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import type { LlamaConfig } from "./config.ts";
+import {
+  type DecoderShape,
+  describeDecoder,
+  type LayerPart,
+  type ParameterDescription,
+  type ParameterKind,
+  PROJECTION_PARTS,
+  type ProjectionName,
+  type ProjectionPart,
+} from "./description.ts";
 
 /** Format of the projection matrices. */
 export type WeightType = "int8" | "nf4" | "bfloat16" | "float32";
 
-/**
- * What a parameter is, which decides how it is optimised: only a `projection` is quantised and has
- * its gradient projected. An `adapter` is a factor of a low-rank update (LoRA).
- */
-export type ParameterKind = "projection" | "embedding" | "head" | "norm" | "bias" | "adapter";
-
-export interface Parameter {
-  /** As in a Hugging Face checkpoint; an adapter's as in one of peft. */
-  readonly name: string;
-  readonly kind: ParameterKind;
-  readonly shape: readonly number[];
+/** An adapter has the name that peft gives it. */
+export interface Parameter extends ParameterDescription {
   readonly weight: Tensor;
   /** Whether it gets a gradient. */
   readonly trainable: boolean;
@@ -63,18 +63,6 @@ export interface LlamaParameters {
   readonly all: readonly Parameter[];
 }
 
-/** Projections by the last part of their module's name. */
-export const PROJECTIONS = [
-  "q_proj",
-  "k_proj",
-  "v_proj",
-  "o_proj",
-  "gate_proj",
-  "up_proj",
-  "down_proj",
-] as const;
-export type ProjectionName = typeof PROJECTIONS[number];
-
 /** LoRA's shape, under peft's names. */
 export interface LoraShape {
   readonly rank: number; // r
@@ -97,15 +85,12 @@ export interface WeightFormat {
 
 export function createParameters(
   allocator: Allocator,
-  config: LlamaConfig,
+  config: DecoderShape,
   format: WeightFormat,
 ): LlamaParameters {
-  const { vocabSize: V, hiddenSize: C, intermediateSize: F, headSize: D } = config;
-  const queries = config.heads * D, keys = config.keyValueHeads * D;
   const all: Parameter[] = [];
-  const targets: Linear[] = [];
 
-  function add(kind: ParameterKind, name: string, shape: readonly number[]): Parameter {
+  function add({ name, kind, shape }: ParameterDescription): Parameter {
     const dtype = dtypeOf(kind, format);
     const groupSize = dtype === "int8" ? format.groupSize : undefined;
     const weight = allocator.tensor({ name, shape, dtype, purpose: "weights", groupSize });
@@ -115,36 +100,18 @@ export function createParameters(
     return parameter;
   }
 
-  function linear(module: string, shape: readonly [number, number], hasBias: boolean): Linear {
-    const target: Linear = {
-      weight: add("projection", `${module}.weight`, shape),
-      bias: hasBias ? add("bias", `${module}.bias`, [shape[0]]) : undefined,
-    };
-    targets.push(target);
-    return target;
-  }
-
-  const embedding = add("embedding", "model.embed_tokens.weight", [V, C]);
-  const layers = Array.from({ length: config.layers }, (_, layer): LayerParameters => {
-    const prefix = `model.layers.${layer}`;
-    const norm = (name: string, size: number) => add("norm", `${prefix}.${name}.weight`, [size]);
-    const { attentionBias, outputBias, mlpBias, qkNorm } = config;
-    return {
-      inputNorm: norm("input_layernorm", C),
-      query: linear(`${prefix}.self_attn.q_proj`, [queries, C], attentionBias),
-      key: linear(`${prefix}.self_attn.k_proj`, [keys, C], attentionBias),
-      value: linear(`${prefix}.self_attn.v_proj`, [keys, C], attentionBias),
-      output: linear(`${prefix}.self_attn.o_proj`, [C, queries], outputBias),
-      queryNorm: qkNorm ? norm("self_attn.q_norm", D) : undefined,
-      keyNorm: qkNorm ? norm("self_attn.k_norm", D) : undefined,
-      postAttentionNorm: norm("post_attention_layernorm", C),
-      gate: linear(`${prefix}.mlp.gate_proj`, [F, C], mlpBias),
-      up: linear(`${prefix}.mlp.up_proj`, [F, C], mlpBias),
-      down: linear(`${prefix}.mlp.down_proj`, [C, F], mlpBias),
-    };
-  });
-  const finalNorm = add("norm", "model.norm.weight", [C]);
-  const head = config.tieWordEmbeddings ? embedding : add("head", "lm_head.weight", [V, C]);
+  const described = describeDecoder(config);
+  const embedding = add(described.embedding);
+  const layers = described.layers.map((modules) =>
+    layerOf(modules.map(({ part, weight, bias }) => [
+      part,
+      weight.kind === "norm"
+        ? add(weight)
+        : { weight: add(weight), bias: bias ? add(bias) : undefined },
+    ]))
+  );
+  const finalNorm = add(described.finalNorm);
+  const head = described.head ? add(described.head) : embedding;
   const { lora } = format;
   if (!lora) return { embedding, layers, finalNorm, head, all };
 
@@ -154,7 +121,7 @@ export function createParameters(
     if (!lora.targets.some((target) => module.endsWith(target))) return linear;
     const rank = lora.rank;
     const factor = (which: string, shape: readonly number[]) =>
-      add("adapter", `base_model.model.${module}.lora_${which}.weight`, shape);
+      add({ name: `base_model.model.${module}.lora_${which}.weight`, kind: "adapter", shape });
     const a = factor("A", [rank, inner]), b = factor("B", [out, rank]);
     return { ...linear, adapter: { a, b, scale: lora.alpha / rank } };
   };
@@ -167,23 +134,19 @@ export function createParameters(
   };
 }
 
+/** The description has every part that the interface has, and no other. */
+function layerOf(parts: (readonly [LayerPart, Parameter | Linear])[]): LayerParameters {
+  return Object.fromEntries(parts) as unknown as LayerParameters;
+}
+
 /** The projections of a layer, in the order in which they run. */
 export function linearsOf(layer: LayerParameters): Linear[] {
-  const { query, key, value, output, gate, up, down } = layer;
-  return [query, key, value, output, gate, up, down];
+  return PROJECTION_PARTS.map((part) => layer[part]);
 }
 
 function mapLinears(layer: LayerParameters, map: (linear: Linear) => Linear): LayerParameters {
-  return {
-    ...layer,
-    query: map(layer.query),
-    key: map(layer.key),
-    value: map(layer.value),
-    output: map(layer.output),
-    gate: map(layer.gate),
-    up: map(layer.up),
-    down: map(layer.down),
-  };
+  const mapped = PROJECTION_PARTS.map((part) => [part, map(layer[part])]);
+  return { ...layer, ...Object.fromEntries(mapped) as Record<ProjectionPart, Linear> };
 }
 
 function dtypeOf(kind: ParameterKind, { weights, embeddings }: WeightFormat): Tensor["dtype"] {

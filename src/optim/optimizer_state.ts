@@ -2,7 +2,8 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import { padded, rowsOf, type Tensor } from "../gpu/tensor.ts";
 import type { MatmulShape } from "../kernels/matmul.ts";
-import type { LlamaParameters, Parameter, ParameterKind } from "../model/parameters.ts";
+import type { ParameterKind } from "../model/description.ts";
+import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { createProjector, type Projector, projectorMatmuls } from "./projector.ts";
 import type { RuleState, RuleWorkspace, UpdateRule } from "./rules/rule.ts";
 import { type RuleName, RULES } from "./rules/rules.ts";

@@ -2,7 +2,8 @@
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import { PROJECTIONS, type WeightType } from "../model/parameters.ts";
+import { PROJECTIONS } from "../model/description.ts";
+import type { WeightType } from "../model/parameters.ts";
 import { effectiveRank } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { readModelConfig } from "../formats/pretrained_model.ts";

@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import { type LlamaConfig, type PresetName, PRESETS } from "../model/config.ts";
-import { PROJECTIONS } from "../model/parameters.ts";
+import { PROJECTIONS } from "../model/description.ts";
 import {
   autoRankRule,
   embeddingQuant,

@@ -4,7 +4,8 @@ import { OutOfMemoryError } from "../gpu/errors.ts";
 import type { Purpose } from "../gpu/tensor.ts";
 import { createDecoderBuffers } from "../inference/decoder.ts";
 import { CONSUMER_CARD, type Machine } from "../kernels/machine.ts";
-import { type LlamaConfig, parameterCount } from "../model/config.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { parameterCount } from "../model/description.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { METHODS } from "./methods.ts";
 

@@ -22,7 +22,7 @@ import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts"
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { machineOf } from "../kernels/machine.ts";
-import { parameterCount } from "../model/config.ts";
+import { parameterCount } from "../model/description.ts";
 import { uploadRope } from "../model/llama.ts";
 import { learningRate } from "../optim/schedules.ts";
 import { buildTraining, LOSS_RING, type Training } from "./build.ts";

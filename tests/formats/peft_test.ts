@@ -12,7 +12,8 @@ import {
 import { UserError } from "../../src/gpu/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
-import { createParameters, type LoraShape, PROJECTIONS } from "../../src/model/parameters.ts";
+import { PROJECTIONS } from "../../src/model/description.ts";
+import { createParameters, type LoraShape } from "../../src/model/parameters.ts";
 import { adapterCase } from "../model/lora_support.ts";
 import { gpuTest } from "../support.ts";
 

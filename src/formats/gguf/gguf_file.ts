@@ -14,6 +14,7 @@ import { isNorm, isQueryOrKey, toHfName } from "./names.ts";
 import { permuteHeads } from "./permute.ts";
 import { scalingFromFactors } from "./rope_factors.ts";
 import { readGgufTokenizer } from "./tokenizer_in.ts";
+import { elementsOf } from "../../gpu/tensor.ts";
 
 const ROPE_FACTORS = "rope_freqs.weight";
 
@@ -91,7 +92,7 @@ export class GgufFile implements WeightFile {
   /** Elements [start, start + count) as float32, flattened; by default all of them. */
   async readFloat32(name: string, start = 0, count?: number): Promise<Float32Array<ArrayBuffer>> {
     const tensor = this.#stored(name);
-    const size = product(tensor.shape), end = start + (count ?? size - start);
+    const size = elementsOf(tensor), end = start + (count ?? size - start);
     if (!(0 <= start && start <= end && end <= size)) {
       throw new UserError(
         `${this.path}: tensor ${name}: elements [${start}, ${end}) of ${size} asked for`,
@@ -157,7 +158,7 @@ function checkedType({ name, shape, type: id, start }: GgufTensor, file: FileRan
         `${type.elements} for ${type.name}, got [${shape.join(", ")}]`,
     );
   }
-  const end = start + product(shape) / type.elements * type.bytes;
+  const end = start + elementsOf({ shape }) / type.elements * type.bytes;
   if (end > file.size) {
     throw new UserError(
       `${file.path}: tensor ${name} ends at byte ${end}, the file has ${file.size}`,
@@ -192,10 +193,6 @@ async function readRopeScaling(
 ): Promise<LlamaConfig["ropeScaling"]> {
   if (!factors) return undefined;
   const stored = { ...factors, type: BLOCK_TYPES.get(factors.type)! };
-  const values = await readElements(file, stored, 0, product(factors.shape));
+  const values = await readElements(file, stored, 0, elementsOf(factors));
   return scalingFromFactors(config, values, file.path);
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
