@@ -6,16 +6,16 @@ import type { Metadata } from "./metadata.ts";
 import { type KeyValues, value } from "./values.ts";
 
 /** llama.cpp's names of the architectures; Mistral's models are "llama" too. */
-export const ARCHITECTURES = ["llama", "qwen2", "qwen3", "gemma"] as const;
-export type Architecture = typeof ARCHITECTURES[number];
+export const GGUF_ARCHITECTURES = ["llama", "qwen2", "qwen3", "gemma"] as const;
+export type GgufArchitecture = typeof GGUF_ARCHITECTURES[number];
 
-export function architectureOf(metadata: Metadata): Architecture {
+export function architectureOf(metadata: Metadata): GgufArchitecture {
   const name = metadata.string("general.architecture");
-  const known = ARCHITECTURES.find((each) => each === name);
+  const known = GGUF_ARCHITECTURES.find((each) => each === name);
   if (known) return known;
   throw new UserError(
     `${metadata.path}: architecture ${name} is not supported`,
-    `${ARCHITECTURES.join(", ")} are (Mistral's files say llama)`,
+    `${GGUF_ARCHITECTURES.join(", ")} are (Mistral's files say llama)`,
   );
 }
 
@@ -46,7 +46,7 @@ export function readGgufConfig(
   if (!embedding) throw fault("has no tensor token_embd.weight");
   const slidingWindow = slidingWindowOf(metadata, architecture, layers);
   return {
-    ...traitsOf(architecture, hiddenSize, (name) => tensors.has(`blk.0.${name}`)),
+    ...traitsFromGguf(architecture, hiddenSize, (name) => tensors.has(`blk.0.${name}`)),
     // Nothing else tells Mistral from LLaMA.
     ...(architecture === "llama" && slidingWindow ? { modelType: "mistral" } : {}),
     vocabSize: embedding.shape[0],
@@ -67,8 +67,8 @@ export function readGgufConfig(
   };
 }
 
-function traitsOf(
-  architecture: Architecture,
+function traitsFromGguf(
+  architecture: GgufArchitecture,
   hiddenSize: number,
   has: (tensor: string) => boolean,
 ): Traits {
@@ -87,7 +87,7 @@ function traitsOf(
 
 function linearScaling(
   metadata: Metadata,
-  architecture: Architecture,
+  architecture: GgufArchitecture,
 ): Pick<LlamaConfig, "ropeScaling"> {
   const type = metadata.string(`${architecture}.rope.scaling.type`, "none");
   if (type === "none") return {};
@@ -104,7 +104,7 @@ function linearScaling(
 
 function slidingWindowOf(
   metadata: Metadata,
-  architecture: Architecture,
+  architecture: GgufArchitecture,
   layers: number,
 ): LlamaConfig["slidingWindow"] {
   const key = `${architecture}.attention.sliding_window`;
@@ -134,12 +134,12 @@ function tokenIds(
 }
 
 /** llama.cpp's architecture for a config; Mistral's models are LLaMA's with a window. */
-export function architectureFor(config: LlamaConfig): Architecture {
+export function architectureFor(config: LlamaConfig): GgufArchitecture {
   return config.modelType === "mistral" ? "llama" : config.modelType;
 }
 
 /** Whether the rows of query and key heads are interleaved in files of this architecture. */
-export function interleavesHeads(architecture: Architecture): boolean {
+export function interleavesHeads(architecture: GgufArchitecture): boolean {
   return architecture === "llama";
 }
 
