@@ -5,15 +5,16 @@ import { chatTemplate } from "../data/instruct/templates.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { GenerationConfig } from "../formats/generation_config.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
-import type { Decoder } from "./decoder.ts";
+import type { CachedSequence } from "./cached_sequence.ts";
 import { endOfTurn } from "./end_of_turn.ts";
-import { createDecoder, type LimitedModel } from "./memory_limit.ts";
+import { createSequence } from "./memory_limit.ts";
 import type { SamplingOptions } from "./sampling.ts";
+import type { RunnableModel } from "./runnable_model.ts";
 
 export type { Answer };
 
 /** A model that can be talked to: a `LlamaForCausalLM` is one. */
-export interface ChatModel extends LimitedModel {
+export interface ChatModel extends RunnableModel {
   readonly generation: GenerationConfig;
 }
 
@@ -70,7 +71,7 @@ export class Conversation {
   /** Of the last `reply` or `send`, however it ended. */
   answer: Answer | undefined;
   #messages: Message[] = [];
-  #decoder: Decoder | undefined;
+  #sequence: CachedSequence | undefined;
   #replies = 0;
 
   /** Throws a {@link UserError} where there is no template. */
@@ -126,9 +127,9 @@ export class Conversation {
     const wanted = this.options.maxNewTokens ?? 512;
     const limit = tokenLimit(this.model, "the dialogue", prompt.length, wanted);
     const positions = prompt.length + limit;
-    this.#decoder ??= createDecoder(this.model, positions);
-    this.#decoder.reserve(positions);
-    const answer = this.answer = new Continuation(this.#decoder, this.tokenizer, prompt, {
+    this.#sequence ??= createSequence(this.model, positions);
+    this.#sequence.reserve(positions);
+    const answer = this.answer = new Continuation(this.#sequence, this.tokenizer, prompt, {
       ...this.#sampling,
       maxNewTokens: limit,
       stopTokens: this.#stopTokens,
@@ -147,8 +148,8 @@ export class Conversation {
 
   /** Gives the memory of the dialogue back; the conversation can go on, from its first token. */
   release(): void {
-    this.#decoder?.release();
-    this.#decoder = undefined;
+    this.#sequence?.release();
+    this.#sequence = undefined;
   }
 
   #prompt(): number[] {

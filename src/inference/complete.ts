@@ -3,7 +3,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import { type ChatModel, type ChatOptions, chatSampling, stopTokens } from "./chat.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
-import { createDecoder } from "./memory_limit.ts";
+import { createSequence } from "./memory_limit.ts";
 
 /** What is not given of the sampling is as the model's generation_config.json has it. */
 export type CompleteOptions = Omit<ChatOptions, "system" | "template" | "tools">;
@@ -26,8 +26,8 @@ export async function* complete(
     );
   }
   const limit = tokenLimit(model, "the prompt", prompt.length, options.maxNewTokens ?? 512);
-  const decoder = createDecoder(model, prompt.length + limit);
-  const answer = new Continuation(decoder, tokenizer, prompt, {
+  const sequence = createSequence(model, prompt.length + limit);
+  const answer = new Continuation(sequence, tokenizer, prompt, {
     ...chatSampling(options, model.generation),
     maxNewTokens: limit,
     stopTokens: stopTokens(model, tokenizer),
@@ -38,7 +38,7 @@ export async function* complete(
   try {
     yield* answer.pieces();
   } finally {
-    decoder.release();
+    sequence.release();
     ended?.(answer);
   }
 }

@@ -2,7 +2,7 @@
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import type { Decoder } from "./decoder.ts";
+import type { CachedSequence } from "./cached_sequence.ts";
 import { TextUntil } from "./end_of_turn.ts";
 import { continueTokens, type GenerateOptions } from "./generate.ts";
 
@@ -28,7 +28,7 @@ export class Continuation implements Answer {
   finishReason: Answer["finishReason"] = "aborted";
 
   constructor(
-    readonly decoder: Decoder,
+    readonly sequence: CachedSequence,
     readonly tokenizer: Tokenizer,
     readonly prompt: readonly number[],
     readonly options: ContinuationOptions,
@@ -40,10 +40,10 @@ export class Continuation implements Answer {
 
   /** Yields the text without special tokens. To be called once. */
   async *pieces(): AsyncGenerator<string> {
-    const { decoder, prompt, options, tokenIds } = this;
+    const { sequence, prompt, options, tokenIds } = this;
     const stream = new TextStream(this.tokenizer, { skipSpecialTokens: true });
     const until = new TextUntil(...options.stopTexts ?? []);
-    for await (const id of continueTokens(decoder, prompt, options)) {
+    for await (const id of continueTokens(sequence, prompt, options)) {
       tokenIds.push(id);
       const piece = until.push(stream.push(id));
       this.text += piece;

@@ -1,7 +1,8 @@
 /** Autoregressive decoding. */
 import { UserError } from "../gpu/errors.ts";
-import { type DecodedModel, Decoder } from "./decoder.ts";
+import { CachedSequence } from "./cached_sequence.ts";
 import { penalise, randomStream, sampleToken, type SamplingOptions } from "./sampling.ts";
+import type { RunnableModel } from "./runnable_model.ts";
 
 export interface GenerateOptions extends SamplingOptions {
   readonly maxNewTokens: number;
@@ -14,7 +15,7 @@ export interface GenerateOptions extends SamplingOptions {
 
 /** Yields token ids as they are drawn. The cache and the buffers are freed at the end. */
 export async function* generate(
-  model: DecodedModel,
+  model: RunnableModel,
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number> {
@@ -33,17 +34,17 @@ export async function* generate(
       "shorten the prompt or lower --max-new-tokens",
     );
   }
-  const decoder = new Decoder(model, { positions });
+  const sequence = new CachedSequence(model, { positions });
   try {
-    yield* continueTokens(decoder, prompt, options);
+    yield* continueTokens(sequence, prompt, options);
   } finally {
-    decoder.release();
+    sequence.release();
   }
 }
 
-/** The same with a decoder, which may know the prompt's beginning, and goes on knowing the rest. */
+/** The same in a sequence, which may hold the prompt's beginning already, and keeps the rest. */
 export async function* continueTokens(
-  decoder: Decoder,
+  sequence: CachedSequence,
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number> {
@@ -51,7 +52,7 @@ export async function* continueTokens(
   const random = randomStream(seed);
   const tokens = Array.from(prompt);
   for (let made = 0; made < maxNewTokens; made++) {
-    const logits = await decoder.logits(tokens, signal);
+    const logits = await sequence.logits(tokens, signal);
     penalise(logits, tokens, repetitionPenalty);
     const token = sampleToken(logits, options, random);
     if (stopTokens.includes(token)) return;

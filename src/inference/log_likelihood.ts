@@ -6,19 +6,15 @@
  * fit loses its left end, an empty context becomes one prefix token, and requests whose inputs are
  * the same, as those of four one-letter answers, share one pass through the model.
  */
-import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
-import type { ActivationType } from "../kernels/format.ts";
 import { machineOf } from "../kernels/machine.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
-import type { LlamaConfig } from "../model/config.ts";
 import { forward } from "../model/forward.ts";
 import { createHeadWorkspace, finalNorm, headLoss, type HeadWorkspace } from "../model/head.ts";
 import { uploadInputs, uploadTargets } from "../model/inputs.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
-import type { LlamaParameters } from "../model/parameters.ts";
 import {
   type LogLikelihoodRequest,
   planRows,
@@ -26,6 +22,7 @@ import {
   type ScoredRow,
   type ScoredRun,
 } from "./log_likelihood_plan.ts";
+import type { RunnableModel } from "./runnable_model.ts";
 
 export type { LogLikelihoodRequest };
 
@@ -49,20 +46,12 @@ export interface LogLikelihoodOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a `LlamaForCausalLM` is made of. */
-export interface ScoredModel {
-  readonly gpu: Gpu;
-  readonly config: LlamaConfig;
-  readonly parameters: LlamaParameters;
-  readonly dtype: ActivationType;
-}
-
 /**
  * Answers in the order of the requests. The buffers live only as long as the call. Throws a
  * `UserError` where a continuation is empty or longer than `length`.
  */
 export async function logLikelihoods(
-  model: ScoredModel,
+  model: RunnableModel,
   requests: readonly LogLikelihoodRequest[],
   options: LogLikelihoodOptions,
 ): Promise<LogLikelihood[]> {
@@ -114,7 +103,7 @@ interface Scorer {
 
 function createScorer(
   scope: Scope,
-  { gpu, config, parameters, dtype }: ScoredModel,
+  { gpu, config, parameters, dtype }: RunnableModel,
   { batch, length, targets }: ScoredRun,
 ): Scorer {
   const make = (name: string, shape: readonly number[], format: Tensor["dtype"]) =>

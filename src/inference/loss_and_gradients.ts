@@ -1,21 +1,19 @@
 /** One batch forward and back with everything read back: for checking a model, not for training. */
-import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
-import type { ActivationType } from "../kernels/format.ts";
 import { machineOf } from "../kernels/machine.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { createActivations, createBackwardActivations, type Keep } from "../model/activations.ts";
 import { backward } from "../model/backward.ts";
-import type { LlamaConfig } from "../model/config.ts";
 import { forward } from "../model/forward.ts";
 import type { GradientSink } from "../model/gradients.ts";
 import { createHeadWorkspace, finalNorm, headLossAndGradients } from "../model/head.ts";
 import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
 import { createLlama, uploadRope } from "../model/llama.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import type { RunnableModel } from "./runnable_model.ts";
 
 export interface LossAndGradients {
   /** (B, T, V) */
@@ -38,20 +36,12 @@ export interface LossAndGradientsOptions {
   readonly dropout?: { readonly share: number; readonly seed: number; readonly step: number };
 }
 
-/** What a `LlamaForCausalLM` is made of. */
-export interface CheckedModel {
-  readonly gpu: Gpu;
-  readonly config: LlamaConfig;
-  readonly parameters: LlamaParameters;
-  readonly dtype: ActivationType;
-}
-
 /**
  * Logits, loss and every gradient of one batch. `labels` are Hugging Face's: the label of a
  * position is its own token, and the shift by one happens here; -100 is ignored.
  */
 export async function lossAndGradients(
-  { gpu, config, parameters, dtype }: CheckedModel,
+  { gpu, config, parameters, dtype }: RunnableModel,
   inputIds: ArrayLike<number>,
   labels: ArrayLike<number>,
   { batch, length, keep = "everything", dropout }: LossAndGradientsOptions,

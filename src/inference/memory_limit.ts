@@ -2,7 +2,8 @@
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
 import { machineOf } from "../kernels/machine.ts";
-import { createDecoderBuffers, type DecodedModel, Decoder } from "./decoder.ts";
+import { CachedSequence, createSequenceBuffers } from "./cached_sequence.ts";
+import type { RunnableModel } from "./runnable_model.ts";
 
 const amount = (bytes: number) =>
   bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(2)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
@@ -28,19 +29,14 @@ export function assertMemory(
   );
 }
 
-/** A decoder, unless its cache and its activations are more than the model's limit leaves. */
-export function createDecoder(model: LimitedModel, positions: number): Decoder {
+/** An empty sequence, unless its cache and activations are more than the model's limit leaves. */
+export function createSequence(model: RunnableModel, positions: number): CachedSequence {
   const { gpu, memoryLimit } = model;
   if (memoryLimit !== undefined) {
     const plan = new PlanAllocator();
-    createDecoderBuffers(plan, model, { positions, machine: machineOf(gpu) });
+    createSequenceBuffers(plan, model, { positions, machine: machineOf(gpu) });
     const what = `${positions} tokens of prompt and answer`;
     assertMemory(what, plan.account.peak, memoryLimit, gpu.account.live);
   }
-  return new Decoder(model, { positions });
-}
-
-export interface LimitedModel extends DecodedModel {
-  /** Bytes that the model and what it is doing may take together; undefined: nobody knows. */
-  readonly memoryLimit?: number;
+  return new CachedSequence(model, { positions });
 }

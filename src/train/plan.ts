@@ -2,7 +2,7 @@
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
 import type { Purpose } from "../gpu/tensor.ts";
-import { createDecoderBuffers } from "../inference/decoder.ts";
+import { createSequenceBuffers } from "../inference/cached_sequence.ts";
 import { CONSUMER_CARD, type Machine } from "../kernels/machine.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
@@ -27,7 +27,7 @@ export function planMemory(
   const { model: { parameters } } = buildTraining(allocator, config, shape, machine);
   const { dtype, samplePositions: positions } = shape;
   if (positions) {
-    createDecoderBuffers(allocator, { config, parameters, dtype }, { positions, machine });
+    createSequenceBuffers(allocator, { config, parameters, dtype }, { positions, machine });
   }
   const { account, tensors } = allocator;
   return {

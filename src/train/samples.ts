@@ -3,7 +3,7 @@ import { chatTemplate } from "../data/instruct/templates.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { Decoder } from "../inference/decoder.ts";
+import { CachedSequence } from "../inference/cached_sequence.ts";
 import { endOfTurn } from "../inference/end_of_turn.ts";
 import { continueTokens } from "../inference/generate.ts";
 import type { Training } from "./build.ts";
@@ -66,14 +66,14 @@ export async function* writeSamples(
   },
 ): AsyncGenerator<SampleEvent> {
   if (!prompts.length) return;
-  const decoder = new Decoder({ gpu, config, parameters, dtype: shape.dtype }, {
+  const sequence = new CachedSequence({ gpu, config, parameters, dtype: shape.dtype }, {
     positions: shape.samplePositions!,
   });
   try {
     for (const { text: prompt, encoded: { ids, stop } } of prompts) {
       const made: number[] = [];
       const options = { maxNewTokens: sampleTokens, temperature: 0, stopTokens: stop };
-      for await (const id of continueTokens(decoder, ids, options)) {
+      for await (const id of continueTokens(sequence, ids, options)) {
         if (signal?.aborted) return;
         made.push(id);
       }
@@ -81,6 +81,6 @@ export async function* writeSamples(
       yield { type: "sample", step, prompt, text };
     }
   } finally {
-    decoder.release();
+    sequence.release();
   }
 }

@@ -6,7 +6,7 @@ import { Safetensors } from "../../src/formats/safetensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import type { ActivationType } from "../../src/kernels/format.ts";
-import type { CheckedModel } from "../../src/inference/loss_and_gradients.ts";
+import type { RunnableModel } from "../../src/inference/runnable_model.ts";
 import { createParameters, type WeightType } from "../../src/model/parameters.ts";
 import { assertClose } from "../support.ts";
 
@@ -25,7 +25,7 @@ export async function adapterCase(name: string): Promise<AdapterCase> {
   return { adapter, base: `${FIXTURES}${made ? "lora" : "models"}/${base}` };
 }
 
-export interface AdaptedModel extends CheckedModel {
+export interface AdaptedModel extends RunnableModel {
   release(): void;
 }
 

@@ -1,33 +1,22 @@
 /** A sequence on the device that grows: its keys and values are computed once (a KV cache). */
 import type { Allocator } from "../gpu/allocator.ts";
 import { UserError } from "../gpu/errors.ts";
-import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
-import type { ActivationType } from "../kernels/format.ts";
 import { type Machine, machineOf } from "../kernels/machine.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
-import type { LlamaConfig } from "../model/config.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
 import { finalNorm } from "../model/head.ts";
 import { uploadInputs } from "../model/inputs.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
-import type { LlamaParameters } from "../model/parameters.ts";
 import { activationRows } from "./activation_rows.ts";
+import type { RunnableModel } from "./runnable_model.ts";
 
-/** What running a model takes; a `LlamaForCausalLM` has it. */
-export interface DecodedModel {
-  readonly gpu: Gpu;
-  readonly config: LlamaConfig;
-  readonly parameters: LlamaParameters;
-  readonly dtype: ActivationType;
-}
-
-export interface DecoderOptions {
-  /** Tokens that there is room for at first: see {@link Decoder.reserve}. */
+export interface CachedSequenceOptions {
+  /** Tokens that there is room for at first: see {@link CachedSequence.reserve}. */
   readonly positions: number;
   /**
    * Most tokens that go through the model at once. Activations are allocated for so many and no
@@ -38,13 +27,13 @@ export interface DecoderOptions {
 
 const CHUNK = 512;
 
-export class Decoder {
+export class CachedSequence {
   readonly #chunk: number;
   #buffers: Buffers;
   /** What the cache holds. */
   #tokens: number[] = [];
 
-  constructor(readonly model: DecodedModel, { positions, chunk = CHUNK }: DecoderOptions) {
+  constructor(readonly model: RunnableModel, { positions, chunk = CHUNK }: CachedSequenceOptions) {
     this.#chunk = chunk;
     this.#buffers = createBuffers(model, positions, chunk);
   }
@@ -129,7 +118,7 @@ export class Decoder {
   }
 }
 
-interface DecoderBuffers {
+interface SequenceBuffers {
   readonly llama: Llama;
   readonly cache: KeyValueCache;
   readonly activations: Activations; // of a chunk
@@ -138,11 +127,11 @@ interface DecoderBuffers {
   readonly logits: Tensor; // (1, V)
 }
 
-type Buffers = DecoderBuffers & { readonly scope: Scope };
+type Buffers = SequenceBuffers & { readonly scope: Scope };
 
-function createBuffers(model: DecodedModel, capacity: number, chunk: number): Buffers {
+function createBuffers(model: RunnableModel, capacity: number, chunk: number): Buffers {
   const { gpu } = model, scope = new Scope(gpu);
-  const buffers = createDecoderBuffers(scope, model, {
+  const buffers = createSequenceBuffers(scope, model, {
     positions: capacity,
     chunk,
     machine: machineOf(gpu),
@@ -151,12 +140,14 @@ function createBuffers(model: DecodedModel, capacity: number, chunk: number): Bu
   return { ...buffers, scope };
 }
 
-/** All that a decoder allocates; against a PlanAllocator this is its plan. */
-export function createDecoderBuffers(
+/** All that a cached sequence allocates; against a PlanAllocator this is its plan. */
+export function createSequenceBuffers(
   allocator: Allocator,
-  { config, parameters, dtype }: Omit<DecodedModel, "gpu">,
-  { positions: capacity, chunk = CHUNK, machine }: DecoderOptions & { readonly machine: Machine },
-): DecoderBuffers {
+  { config, parameters, dtype }: Omit<RunnableModel, "gpu">,
+  { positions: capacity, chunk = CHUNK, machine }: CachedSequenceOptions & {
+    readonly machine: Machine;
+  },
+): SequenceBuffers {
   const make = (name: string, shape: readonly number[], format: Tensor["dtype"] = dtype) =>
     allocator.tensor({ name, shape, dtype: format, purpose: "activations" });
   const length = Math.min(chunk, capacity);

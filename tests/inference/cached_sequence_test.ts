@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../src/gpu/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { Decoder, type DecoderOptions } from "../../src/inference/decoder.ts";
+import { CachedSequence, type CachedSequenceOptions } from "../../src/inference/cached_sequence.ts";
 import { continueTokens } from "../../src/inference/generate.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { assertClose, gpuTest } from "../support.ts";
@@ -18,18 +18,18 @@ async function withModel(
   name: string,
   run: (
     model: LlamaForCausalLM,
-    decoder: (options: DecoderOptions) => Decoder,
+    sequence: (options: CachedSequenceOptions) => CachedSequence,
   ) => Promise<void>,
 ): Promise<void> {
   const model = await LlamaForCausalLM.fromPretrained(FIXTURES + name, { gpu });
-  const live = gpu.account.live, made: Decoder[] = [];
+  const live = gpu.account.live, made: CachedSequence[] = [];
   try {
     await run(model, (options) => {
-      made.push(new Decoder(model, options));
+      made.push(new CachedSequence(model, options));
       return made.at(-1)!;
     });
   } finally {
-    made.forEach((decoder) => decoder.release());
+    made.forEach((sequence) => sequence.release());
     assertEquals(gpu.account.live, live, "all is released");
     model.release();
   }
@@ -40,12 +40,12 @@ for (const name of ["mistral-window", "llama-gqa-tied", "qwen3-qknorm", "gemma-g
   gpuTest(
     `${name}: a prompt in chunks has the logits of the whole`,
     (gpu) =>
-      withModel(gpu, name, async (model, decoder) => {
+      withModel(gpu, name, async (model, sequence) => {
         const options = { batch: 1, length: PROMPT.length };
         const { logits } = await model.lossAndGradients(PROMPT, PROMPT, options);
         const expected = logits.slice(-model.config.vocabSize);
         for (const chunk of [512, 17, 7, 1]) {
-          const actual = await decoder({ positions: 60, chunk }).logits(PROMPT);
+          const actual = await sequence({ positions: 60, chunk }).logits(PROMPT);
           assertClose(`chunks of ${chunk}`, actual, expected, ROUNDING);
         }
       }),
@@ -55,8 +55,8 @@ for (const name of ["mistral-window", "llama-gqa-tied", "qwen3-qknorm", "gemma-g
 gpuTest(
   "a beginning that is known is not run again, and changes nothing",
   (gpu) =>
-    withModel(gpu, "mistral-window", async (_, decoder) => {
-      const used = decoder({ positions: 60 });
+    withModel(gpu, "mistral-window", async (_, sequence) => {
+      const used = sequence({ positions: 60 });
       await used.logits(PROMPT);
       for (
         const [tokens, known] of [
@@ -70,14 +70,14 @@ gpuTest(
         const uploaded = countTokens(used);
         const actual = await used.logits(tokens);
         assertEquals(uploaded(), tokens.length - known);
-        const fresh = await decoder({ positions: 60 }).logits(tokens);
+        const fresh = await sequence({ positions: 60 }).logits(tokens);
         assertClose(`${tokens.length} tokens`, actual, fresh, ROUNDING);
       }
     }),
 );
 
-/** Counts the tokens that a decoder runs until the count is asked for, by what it uploads. */
-function countTokens({ model: { gpu } }: Decoder) {
+/** Counts the tokens that a sequence runs until the count is asked for, by what it uploads. */
+function countTokens({ model: { gpu } }: CachedSequence) {
   let count = 0;
   const { write } = gpu;
   gpu.write = (tensor, ...rest) => {
@@ -93,12 +93,12 @@ function countTokens({ model: { gpu } }: Decoder) {
 gpuTest(
   "the cache grows as the sequence does, and no further than the model",
   (gpu) =>
-    withModel(gpu, "mistral-window", async (model, decoder) => {
-      const grown = decoder({ positions: 4 });
+    withModel(gpu, "mistral-window", async (model, sequence) => {
+      const grown = sequence({ positions: 4 });
       for (const length of [3, 9, 10, 40]) {
         const actual = await grown.logits(PROMPT.slice(0, length));
         assertEquals(grown.cached, length);
-        const fresh = await decoder({ positions: 60 }).logits(PROMPT.slice(0, length));
+        const fresh = await sequence({ positions: 60 }).logits(PROMPT.slice(0, length));
         assertClose(`${length} tokens`, actual, fresh, ROUNDING);
       }
       const most = model.config.maxPositions;
@@ -115,10 +115,10 @@ gpuTest(
 gpuTest(
   "activations are those of a chunk, not of the prompt",
   (gpu) =>
-    withModel(gpu, "llama-mha", (_, decoder) => {
-      const bytes = (options: DecoderOptions) => {
+    withModel(gpu, "llama-mha", (_, sequence) => {
+      const bytes = (options: CachedSequenceOptions) => {
         const before = gpu.account.live;
-        decoder(options);
+        sequence(options);
         return gpu.account.live - before;
       };
       const [short, long, whole] = [
@@ -135,9 +135,9 @@ gpuTest(
 gpuTest(
   "a stopped prompt goes on where it was",
   (gpu) =>
-    withModel(gpu, "llama-mha", async (_, decoder) => {
+    withModel(gpu, "llama-mha", async (_, sequence) => {
       const controller = new AbortController();
-      const stopped = decoder({ positions: 60, chunk: 20 });
+      const stopped = sequence({ positions: 60, chunk: 20 });
       const { write } = gpu;
       gpu.write = (...args) => {
         controller.abort(new DOMException("enough", "AbortError"));
@@ -153,17 +153,17 @@ gpuTest(
         gpu.write = write;
       }
       assertEquals(stopped.cached, 20);
-      const fresh = await decoder({ positions: 60 }).logits(PROMPT);
+      const fresh = await sequence({ positions: 60 }).logits(PROMPT);
       assertClose("afterwards", await stopped.logits(PROMPT), fresh, ROUNDING);
     }),
 );
 
 gpuTest(
-  "generation with a used decoder is that with a fresh one",
+  "generation with a used sequence is that with a fresh one",
   (gpu) =>
-    withModel(gpu, "llama-gqa-tied", async (model, decoder) => {
+    withModel(gpu, "llama-gqa-tied", async (model, sequence) => {
       const options = { maxNewTokens: 12, temperature: 0 };
-      const used = decoder({ positions: 20 });
+      const used = sequence({ positions: 20 });
       const first = await Array.fromAsync(continueTokens(used, PROMPT.slice(0, 10), options));
       const prompt = [...PROMPT.slice(0, 10), ...first, 4, 5, 6];
       assertEquals(
