@@ -35,7 +35,12 @@ export { GpuError, OutOfMemoryError, ShapeError, UserError } from "./src/gpu/err
 export { type AdapterDescription, findAdapter } from "./src/gpu/adapter.ts";
 export { Gpu } from "./src/gpu/gpu.ts";
 export type { Purpose } from "./src/gpu/tensor.ts";
-export { CONSUMER_CARD, type Machine, machineOf } from "./src/kernels/machine.ts";
+export {
+  type Capabilities,
+  CONSUMER_CARD,
+  type Feature,
+  type Limits,
+} from "./src/gpu/capabilities.ts";
 export { type LlamaConfig, PRESETS } from "./src/model/config.ts";
 export { parameterCount } from "./src/model/description.ts";
 export { loadTokenizer } from "./src/tokenizers/load_tokenizer.ts";

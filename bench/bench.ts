@@ -37,7 +37,7 @@ export interface BenchOptions {
 
 /** The cases for an adapter, by family. */
 export function benchCases(gpu: Gpu): BenchCase[] {
-  const sizes = sizesFor(gpu.adapter.software);
+  const sizes = sizesFor(gpu.capabilities.software);
   return [
     ...matmulCases(sizes),
     ...attentionCases(sizes),

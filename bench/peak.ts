@@ -32,13 +32,13 @@ const COPY_BYTES = 256 * 4 * 16;
 export function createPeaks(gpu: Gpu): Peaks {
   const scope = new Scope(gpu);
   // A card needs thousands of workgroups to be busy, a processor a few.
-  const [groups, iterations] = gpu.adapter.software ? [32, 4000] : [8192, 4000];
+  const [groups, iterations] = gpu.capabilities.software ? [32, 4000] : [8192, 4000];
   const tensor = (name: string, shape: number[]) =>
     scope.tensor({ name, shape, dtype: "float32", purpose: "workspace" });
   const out = tensor("out", [groups * WORKGROUP_SIZE, 8]);
   // More than any cache holds, and random: what a card can compress it moves faster than its memory
   // is. A kernel copies faster than a card's own copy command, and slower than a processor's.
-  const megabytes = gpu.adapter.software
+  const megabytes = gpu.capabilities.software
     ? 32
     : Math.min(512, gpu.limits.maxStorageBufferBindingSize >> 20);
   const [source, target] = ["source", "target"].map((name) => tensor(name, [megabytes, 1 << 18]));
@@ -57,12 +57,14 @@ export function createPeaks(gpu: Gpu): Peaks {
       amount: groups * WORKGROUP_SIZE * iterations * OPERATIONS,
     },
     copying: {
-      record: gpu.adapter.software ? (pass) => pass.copy(source, target) : (pass) =>
-        pass.dispatch({
-          kernel: copyKernel,
-          operands: { source, copied: target },
-          workgroups: [source.byteLength / COPY_BYTES],
-        }),
+      record: gpu.capabilities.software
+        ? (pass) => pass.copy(source, target)
+        : (pass) =>
+          pass.dispatch({
+            kernel: copyKernel,
+            operands: { source, copied: target },
+            workgroups: [source.byteLength / COPY_BYTES],
+          }),
       amount: 2 * source.byteLength,
     },
     release: () => scope.release(),

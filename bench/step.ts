@@ -4,7 +4,6 @@ import { KernelPass } from "../src/gpu/pass.ts";
 import { Profiler } from "../src/gpu/profiler.ts";
 import { type Tensor, viewAs } from "../src/gpu/tensor.ts";
 import { applyUpdate } from "../src/kernels/apply_update.ts";
-import { machineOf } from "../src/kernels/machine.ts";
 import { backward } from "../src/model/backward.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";
 import { forward } from "../src/model/forward.ts";
@@ -41,12 +40,12 @@ const STEP: Omit<OptimizerStep, "step"> = {
 /** A Q-GaLore step: the demo's model on a processor, a large batch of a larger one on a card. */
 export async function benchStep(watch: Stopwatch): Promise<StepResult> {
   const { gpu } = watch;
-  const [model, batchSize, seqLen]: [PresetName, number, number] = gpu.adapter.software
+  const [model, batchSize, seqLen]: [PresetName, number, number] = gpu.capabilities.software
     ? ["llama_nano", 8, 128]
     : ["llama_60m", 16, 256];
   const config: LlamaConfig = PRESETS[model];
   const options = memoryOptions.parse({ model, batchSize, seqLen });
-  const training = buildTraining(gpu, config, trainingShape(options, config), machineOf(gpu));
+  const training = buildTraining(gpu, config, trainingShape(options, config), gpu.capabilities);
   prepare(gpu, training);
   const batch = someBatch(batchSize * seqLen, config.vocabSize);
   const step = (profiler?: Profiler) =>
@@ -70,7 +69,7 @@ export async function benchStep(watch: Stopwatch): Promise<StepResult> {
     step_ms,
     tokens_per_second: (1000 * batchSize * seqLen) / step_ms,
     phases,
-    kernels: gpu.adapter.software ? undefined : await kernelTimes(gpu, step),
+    kernels: gpu.capabilities.software ? undefined : await kernelTimes(gpu, step),
   };
 }
 

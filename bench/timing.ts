@@ -26,7 +26,7 @@ export class Stopwatch {
   readonly #profiler: Profiler | null;
 
   private constructor(readonly gpu: Gpu, readonly effort: Effort, readonly waiting: number) {
-    this.#profiler = gpu.adapter.software ? null : Profiler.create(gpu);
+    this.#profiler = gpu.capabilities.software ? null : Profiler.create(gpu);
   }
 
   static async create(gpu: Gpu, effort: Effort): Promise<Stopwatch> {

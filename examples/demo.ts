@@ -11,7 +11,6 @@ import {
   Gpu,
   LlamaForCausalLM,
   loadTokenizer,
-  machineOf,
   planMemory,
   pretrainOptions,
   type Summary,
@@ -72,7 +71,7 @@ function tell(event: TrainingEvent): void {
 }
 
 function report(gpu: Gpu, { recipe: { config, shape } }: Trainer, summary: Summary): void {
-  const full = planMemory(config, fullAdamWShape(shape), machineOf(gpu)).plannedPeakBytes;
+  const full = planMemory(config, fullAdamWShape(shape), gpu.capabilities).plannedPeakBytes;
   const { subspace_refreshes: done, subspace_refreshes_fixed_interval: fixed } = summary;
   const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   const rows = [

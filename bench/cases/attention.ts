@@ -1,6 +1,6 @@
 import { attention, createAttentionWorkspace } from "../../src/kernels/attention.ts";
 import { attentionBackward } from "../../src/kernels/attention_backward.ts";
-import { matmulVariant } from "../../src/kernels/matmul.ts";
+import { strategyFor } from "../../src/kernels/strategy.ts";
 import type { Bench, BenchCase, Sizes } from "../case.ts";
 
 /** The causal half of B sequences, and one four times as long of which a sliding window is seen. */
@@ -20,7 +20,7 @@ function casesOf(B: number, T: number, H: number, D: number, window = T): BenchC
   const heads = { heads: H, keyValueHeads: H, headSize: D };
   const workspaceOf = (bench: Bench, backward: boolean) =>
     createAttentionWorkspace(bench.allocator, {
-      variant: matmulVariant(bench.gpu.adapter),
+      variant: strategyFor(bench.gpu.capabilities).attention,
       batch: B,
       length: T,
       backward,

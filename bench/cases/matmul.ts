@@ -4,10 +4,10 @@ import {
   type Layout,
   matmul,
   type MatmulVariant,
-  matmulVariant,
 } from "../../src/kernels/matmul.ts";
 import type { MatrixType } from "../../src/kernels/octet.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
+import { strategyFor } from "../../src/kernels/strategy.ts";
 
 interface Product {
   readonly layout: Layout;
@@ -22,7 +22,7 @@ function product({ layout, size: [m, n, k], formats, variant }: Product): BenchC
     shape: `M=${m} N=${n} K=${k}`,
     prepare(bench) {
       const workspace = createMatmulWorkspace(bench.allocator, {
-        variant: variant ?? matmulVariant(bench.gpu.adapter),
+        variant: variant ?? strategyFor(bench.gpu.capabilities).matmul,
         limits: bench.gpu.limits,
         shapes: [{ layout, m, n, k }],
       });

@@ -2,7 +2,7 @@
 import { findAdapter } from "../gpu/adapter.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { PURPOSES } from "../gpu/tensor.ts";
-import { CONSUMER_CARD, machineOf } from "../kernels/machine.ts";
+import { CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
 import { resolveConfig, shapeWarnings, trainingShape } from "../train/method.ts";
@@ -31,10 +31,10 @@ async function run(options: MemoryOptions, io: Io): Promise<number> {
   // The kernels chosen for this machine decide a part of the workspace; without an adapter, a
   // card's are assumed.
   const gpu = await findAdapter() ? await Gpu.open() : null;
-  const machine = gpu ? machineOf(gpu) : CONSUMER_CARD;
+  const capabilities = gpu?.capabilities ?? CONSUMER_CARD;
   gpu?.close();
-  const plan = planMemory(config, shape, machine);
-  const full = planMemory(config, fullAdamWShape(shape), machine);
+  const plan = planMemory(config, shape, capabilities);
+  const full = planMemory(config, fullAdamWShape(shape), capabilities);
   for (const warning of shapeWarnings(config, shape)) io.log(`warning: ${warning}`);
   io.result(
     { planned_peak_bytes: plan.plannedPeakBytes, by_purpose: plan.byPurpose },

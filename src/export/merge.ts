@@ -19,7 +19,6 @@ import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import { columnsOf, elementsOf } from "../gpu/tensor.ts";
-import { machineOf } from "../kernels/machine.ts";
 import {
   type Adapter,
   createParameters,
@@ -91,7 +90,7 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   try {
     const workspace = createMergeWorkspace(
       scope,
-      machineOf(gpu),
+      gpu.capabilities,
       [...adapters.values()],
       rowsOfBlock,
     );

@@ -3,40 +3,23 @@
  *
  * @module
  */
-import { PRODUCT } from "../product.ts";
 import { type AdapterDescription, describeAdapter, findAdapter } from "./adapter.ts";
 import {
   type Allocator,
   layOut,
   MemoryAccount,
+  type TensorSpec,
   textureBytes,
   type TextureSpec,
   type TextureTensor,
 } from "./allocator.ts";
-import type { TensorSpec } from "./allocator.ts";
+import { type Capabilities, type Limits, openDevice } from "./capabilities.ts";
 import { GpuError, OutOfMemoryError } from "./errors.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
 
 /** Bytes of the one read-back buffer; larger reads go through it piece by piece. */
 const READ_BACK_BYTES = 4 << 20;
-
-/** Limits worth asking for; every other stays at WebGPU's default. */
-const WANTED_LIMITS = [
-  "maxBufferSize",
-  "maxStorageBufferBindingSize",
-  "maxStorageBuffersPerShaderStage",
-  "maxStorageTexturesPerShaderStage",
-  "maxComputeWorkgroupStorageSize",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupSizeX",
-  "maxComputeWorkgroupSizeY",
-  "maxComputeWorkgroupSizeZ",
-  "maxComputeWorkgroupsPerDimension",
-  "maxTextureDimension2D",
-  "minStorageBufferOffsetAlignment",
-  "minUniformBufferOffsetAlignment",
-] as const;
 
 export class Gpu implements Allocator {
   readonly account = new MemoryAccount();
@@ -47,7 +30,11 @@ export class Gpu implements Allocator {
   readonly #readBack: GPUBuffer;
   #closed = false;
 
-  private constructor(readonly device: GPUDevice, readonly adapter: AdapterDescription) {
+  private constructor(
+    readonly device: GPUDevice,
+    readonly adapter: AdapterDescription,
+    readonly capabilities: Capabilities,
+  ) {
     this.pipelines = new PipelineCache(this);
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
@@ -79,20 +66,12 @@ export class Gpu implements Allocator {
         "run `deno task setup`, which says what this system needs, or `deno run -A cli.ts doctor`",
       );
     }
-    const features = (["timestamp-query"] as const).filter((name) => adapter.features.has(name));
-    const requiredLimits = Object.fromEntries(
-      WANTED_LIMITS.map((name) => [name, adapter.limits[name]]),
-    );
-    const device = await adapter.requestDevice({
-      label: PRODUCT,
-      requiredFeatures: [...features],
-      requiredLimits,
-    });
-    return new Gpu(device, describeAdapter(adapter));
+    const { device, capabilities } = await openDevice(adapter);
+    return new Gpu(device, describeAdapter(adapter), capabilities);
   }
 
-  get limits(): GPUSupportedLimits {
-    return this.device.limits;
+  get limits(): Limits {
+    return this.capabilities.limits;
   }
 
   tensor(spec: TensorSpec): Tensor {

@@ -38,7 +38,7 @@ export class Profiler {
 
   /** Null where the adapter has no timestamps. */
   static create(gpu: Gpu): Profiler | null {
-    return gpu.device.features.has("timestamp-query") ? new Profiler(gpu) : null;
+    return gpu.capabilities.features.includes("timestamp-query") ? new Profiler(gpu) : null;
   }
 
   /** Opens a span; undefined once the profiler is full. */

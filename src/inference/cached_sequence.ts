@@ -5,7 +5,7 @@ import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
-import { type Machine, machineOf } from "../kernels/machine.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
@@ -134,7 +134,7 @@ function createBuffers(model: RunnableModel, capacity: number, chunk: number): B
   const buffers = createSequenceBuffers(scope, model, {
     positions: capacity,
     chunk,
-    machine: machineOf(gpu),
+    capabilities: gpu.capabilities,
   });
   uploadRope(gpu, buffers.llama);
   return { ...buffers, scope };
@@ -144,15 +144,15 @@ function createBuffers(model: RunnableModel, capacity: number, chunk: number): B
 export function createSequenceBuffers(
   allocator: Allocator,
   { config, parameters, dtype }: Omit<RunnableModel, "gpu">,
-  { positions: capacity, chunk = CHUNK, machine }: CachedSequenceOptions & {
-    readonly machine: Machine;
+  { positions: capacity, chunk = CHUNK, capabilities }: CachedSequenceOptions & {
+    readonly capabilities: Capabilities;
   },
 ): SequenceBuffers {
   const make = (name: string, shape: readonly number[], format: Tensor["dtype"] = dtype) =>
     allocator.tensor({ name, shape, dtype: format, purpose: "activations" });
   const length = Math.min(chunk, capacity);
   const llama = createLlama(allocator, config, parameters, {
-    machine,
+    capabilities,
     batch: 1,
     length,
     positions: capacity,

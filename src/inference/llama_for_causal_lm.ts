@@ -24,7 +24,6 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import { machineOf } from "../kernels/machine.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { createHeadWorkspace, type HeadWorkspace } from "../model/head.ts";
@@ -175,7 +174,7 @@ export class LlamaForCausalLM {
     const tokens = batch * length;
     const head = createHeadWorkspace(scope, config, tokens);
     const model = createLlama(scope, config, parameters, {
-      machine: machineOf(gpu),
+      capabilities: gpu.capabilities,
       batch,
       length,
       headRows: head.chunk,

@@ -9,7 +9,6 @@
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
-import { machineOf } from "../kernels/machine.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
 import { forward } from "../model/forward.ts";
 import { createHeadWorkspace, finalNorm, headLoss, type HeadWorkspace } from "../model/head.ts";
@@ -111,7 +110,7 @@ function createScorer(
   // The head sees only the positions before continuation tokens: mostly one in hundreds.
   const head = createHeadWorkspace(scope, config, targets);
   const model = createLlama(scope, config, parameters, {
-    machine: machineOf(gpu),
+    capabilities: gpu.capabilities,
     batch,
     length,
     headRows: head.chunk,

@@ -3,7 +3,6 @@ import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
-import { machineOf } from "../kernels/machine.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { createActivations, createBackwardActivations, type Keep } from "../model/activations.ts";
 import { backward } from "../model/backward.ts";
@@ -51,7 +50,7 @@ export async function lossAndGradients(
     const tokens = batch * length;
     const head = createHeadWorkspace(scope, config, tokens);
     const model = createLlama(scope, config, parameters, {
-      machine: machineOf(gpu),
+      capabilities: gpu.capabilities,
       batch,
       length,
       headRows: tokens,

@@ -1,7 +1,6 @@
 /** What does not fit is refused before its first byte is allocated, with the numbers. */
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
-import { machineOf } from "../kernels/machine.ts";
 import { CachedSequence, createSequenceBuffers } from "./cached_sequence.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
@@ -34,7 +33,7 @@ export function createSequence(model: RunnableModel, positions: number): CachedS
   const { gpu, memoryLimit } = model;
   if (memoryLimit !== undefined) {
     const plan = new PlanAllocator();
-    createSequenceBuffers(plan, model, { positions, machine: machineOf(gpu) });
+    createSequenceBuffers(plan, model, { positions, capabilities: gpu.capabilities });
     const what = `${positions} tokens of prompt and answer`;
     assertMemory(what, plan.account.peak, memoryLimit, gpu.account.live);
   }

@@ -4,7 +4,8 @@ import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { bytesOf, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { type KernelByFormat, kernelByFormat } from "./format.ts";
-import { LOOP_ROUNDS, spans } from "./ranges.ts";
+import { spans } from "./ranges.ts";
+import { strategyFor } from "./strategy.ts";
 
 /** Editions of a kernel, made when a head size is first met: it sizes arrays of registers. */
 export class AttentionKernels {
@@ -107,13 +108,11 @@ export function sequencesPerRange(
   return range;
 }
 
-/** Multiply-adds that a quarter of a second is surely enough for. */
-const BUDGET = { software: 2 ** 28, card: 2 ** 35 };
-
 /** Workgroups of one dispatch, when each does at most `work` multiply-adds. */
 export function unitsPerDispatch(pass: KernelPass, work: number): number {
-  const budget = pass.gpu.adapter.software ? BUDGET.software : BUDGET.card;
-  return Math.min(65_535, Math.max(1, Math.floor(budget / work)));
+  const { limits: { maxComputeWorkgroupsPerDimension }, capabilities } = pass.gpu;
+  const inTime = Math.max(1, Math.floor(strategyFor(capabilities).attentionWork / work));
+  return Math.min(maxComputeWorkgroupsPerDimension, inTime);
 }
 
 /** Where a walk may end, to go on in another dispatch. */
@@ -124,11 +123,11 @@ export interface Walk {
   readonly rounds: number;
 }
 
-/** Rows that a thread may walk over in one dispatch; all of them on a card: see LOOP_ROUNDS. */
+/** Rows that a thread may walk over in one dispatch. */
 export function rowsPerWalk(
   pass: KernelPass,
   { step, rounds }: Walk,
-  most = pass.gpu.adapter.software ? LOOP_ROUNDS : Infinity,
+  most = strategyFor(pass.gpu.capabilities).loopRounds,
 ): number {
   return step * Math.max(1, Math.floor(most / rounds));
 }

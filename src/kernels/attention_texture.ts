@@ -19,6 +19,7 @@ import {
 import { attentionStage } from "./attention_stage.ts";
 import { forFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
+import type { AttentionVariant } from "./strategy.ts";
 
 const kernels = new AttentionKernels("attention_texture", library, code);
 
@@ -33,8 +34,7 @@ const TEXELS = 1 << 20;
 const MOST_HEAD_SIZE = 128;
 
 export interface AttentionWorkspaceOptions extends HeadShape {
-  /** As for matmul: `texture` on software adapters. */
-  readonly variant: "texture" | "tiled";
+  readonly variant: AttentionVariant;
   readonly batch: number;
   /** Most queries, and keys, of a sequence. */
   readonly length: number;
@@ -51,7 +51,7 @@ export function createAttentionWorkspace(
   const step = Math.min(batch, alignedSequences(...widths.map((quads) => quads * 8 * length)));
   const fitting = Math.floor(Math.min(MOST_ROWS, TEXELS / widths[0]) / length);
   const rows = Math.min(batch, Math.max(step, Math.floor(fitting / step) * step)) * length;
-  if (variant === "tiled" || rows > MOST_ROWS || headSize > MOST_HEAD_SIZE) return undefined;
+  if (variant !== "texture" || rows > MOST_ROWS || headSize > MOST_HEAD_SIZE) return undefined;
   const texture = (name: string, width: number): TextureTensor =>
     allocator.texture({
       name: `attention.${name}`,

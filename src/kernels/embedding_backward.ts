@@ -9,7 +9,8 @@ import {
   type Tensor,
 } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { LOOP_ROUNDS, ROW_WORKGROUP_SIZE, rowsPerBinding, spans } from "./ranges.ts";
+import { ROW_WORKGROUP_SIZE, rowsCovered, rowsPerBinding, spans } from "./ranges.ts";
+import { LOOP_ROUNDS } from "./strategy.ts";
 
 const kernels = kernelByFormat("embedding_backward", code);
 
@@ -52,9 +53,8 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
   expectShape("embeddingBackward", "dweight", dweight, [vocabulary, columns]);
   const kernel = forFormat(kernels, "embeddingBackward", dx);
   const quads = dx.stride / 4;
-  const covered = Math.max(1, Math.floor(65_535 / quads)) * ROW_WORKGROUP_SIZE;
   // One thread may have to walk over all of them.
-  const positionsPerDispatch = Math.min(covered, LOOP_ROUNDS);
+  const positionsPerDispatch = Math.min(rowsCovered(pass, quads), LOOP_ROUNDS);
   for (const [firstRow, lastRow] of spans(positions, rowsPerBinding(pass, dx))) {
     for (const [firstToken, lastToken] of spans(vocabulary, rowsPerBinding(pass, dweight))) {
       for (const [start, end] of spans(positions, positionsPerDispatch)) {

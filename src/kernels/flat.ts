@@ -5,7 +5,7 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { bytesOf, storedElements, type Tensor } from "../gpu/tensor.ts";
-import { LOOP_ROUNDS } from "./ranges.ts";
+import { strategyFor } from "./strategy.ts";
 
 const RANGE_ELEMENTS = 1 << 23;
 
@@ -39,15 +39,13 @@ export function flatView(tensor: Tensor, { start, end }: FlatRange): Tensor {
 }
 
 /**
- * Threads that share a row or a quantisation group, for which one alone would take so many rounds of
- * loops. One where the "GPU" is a processor, whose threads are loops and whose barriers are dear,
- * unless that is beyond LOOP_ROUNDS; on a real card 32, so that neighbouring threads read
- * neighbouring addresses.
+ * Threads that share a row or a quantisation group, for which one alone would take `rounds` of
+ * loops: as many as suit the adapter, and more where those would take too many rounds each.
  */
-export function lanesOf(gpu: Gpu, rounds: number): number {
-  if (!gpu.adapter.software) return 32;
-  let lanes = 1;
-  while (rounds / lanes > LOOP_ROUNDS) lanes *= 2;
+export function lanesOf({ capabilities }: Pick<Gpu, "capabilities">, rounds: number): number {
+  const { rowLanes, loopRounds } = strategyFor(capabilities);
+  let lanes = rowLanes;
+  while (rounds / lanes > loopRounds) lanes *= 2;
   return lanes;
 }
 

@@ -9,7 +9,6 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import { ShapeError } from "../gpu/errors.ts";
-import type { AdapterDescription } from "../gpu/adapter.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import {
   columnsOf,
@@ -23,11 +22,10 @@ import type { Layout, MatmulShape, Problem } from "./matmul_blocks.ts";
 import { createTextureWorkspace, matmulTexture, type TextureWorkspace } from "./matmul_texture.ts";
 import { matmulTiled } from "./matmul_tiled.ts";
 import { isVector, matmulVector } from "./matmul_vector.ts";
+import type { MatmulVariant } from "./strategy.ts";
 
 export type { Layout, MatmulShape } from "./matmul_blocks.ts";
-
-/** How: operands staged in textures (software adapters), or read where they lie (cards). */
-export type MatmulVariant = "texture" | "tiled";
+export type { MatmulVariant } from "./strategy.ts";
 
 export interface Matmul {
   readonly layout: Layout;
@@ -39,12 +37,15 @@ export interface Matmul {
   readonly residual?: Tensor; // (M, N), the format of c
 }
 
-export interface MatmulWorkspace {
-  readonly variant: MatmulVariant;
-  readonly textures?: TextureWorkspace;
-  /** Stands where a binding is not used. */
-  readonly none: Tensor;
-}
+export type MatmulWorkspace =
+  & {
+    /** Stands where a binding is not used. */
+    readonly none: Tensor;
+  }
+  & (
+    | { readonly variant: "tiled" }
+    | { readonly variant: "texture"; readonly textures: TextureWorkspace }
+  );
 
 export interface MatmulWorkspaceOptions {
   readonly variant: MatmulVariant;
@@ -58,10 +59,6 @@ export interface MatmulWorkspaceOptions {
 /** Work of one dispatch: well below a quarter of a second on the slowest adapter of its kind. */
 const FLOPS: Record<MatmulVariant, number> = { texture: 4e9, tiled: 1e11 };
 
-export function matmulVariant(adapter: Pick<AdapterDescription, "software">): MatmulVariant {
-  return adapter.software ? "texture" : "tiled";
-}
-
 /** Scratch memory for products of these shapes; one serves all products of a device, in turn. */
 export function createMatmulWorkspace(
   allocator: Allocator,
@@ -73,10 +70,15 @@ export function createMatmulWorkspace(
     dtype: "float32",
     purpose: "workspace",
   });
-  if (variant === "tiled") return { variant, none };
-  const staged = shapes.filter((shape) => !isVector(shape));
-  const textures = createTextureWorkspace(allocator, staged, limits.maxTextureDimension2D, texels);
-  return { variant, none, textures };
+  switch (variant) {
+    case "tiled":
+      return { variant, none };
+    case "texture": {
+      const staged = shapes.filter((shape) => !isVector(shape)),
+        side = limits.maxTextureDimension2D;
+      return { variant, none, textures: createTextureWorkspace(allocator, staged, side, texels) };
+    }
+  }
 }
 
 /**
@@ -87,11 +89,13 @@ export function createMatmulWorkspace(
 export function matmul(pass: KernelPass, workspace: MatmulWorkspace, io: Matmul): void {
   const problem = checked(io, workspace.none);
   if (isVector(problem) && !problem.a.constants) {
-    matmulVector(pass, problem, workspace.variant === "texture");
-  } else if (workspace.textures) {
-    matmulTexture(pass, workspace.textures, problem, FLOPS.texture);
-  } else {
-    matmulTiled(pass, problem, FLOPS.tiled);
+    return matmulVector(pass, problem, workspace.variant);
+  }
+  switch (workspace.variant) {
+    case "tiled":
+      return matmulTiled(pass, problem, FLOPS.tiled);
+    case "texture":
+      return matmulTexture(pass, workspace.textures, problem, FLOPS.texture);
   }
 }
 

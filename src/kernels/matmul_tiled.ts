@@ -7,15 +7,16 @@ import { OCTET, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { length, type Problem, ranges, rowsOfC, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, nf4Library, octetOffset } from "./octet.ts";
-import { LOOP_ROUNDS, rowsPerBinding } from "./ranges.ts";
+import { rowsPerBinding } from "./ranges.ts";
+import { strategyFor } from "./strategy.ts";
 import type { Range } from "./stage.ts";
 
 const kernels = kernelByFormat("matmul_tiled", nf4Library, octets, store, code);
 
 /** The side of the tile that a workgroup computes, as in the WGSL. */
 const TILE = 64;
-/** Of a dispatch on a software adapter: a thread makes 9 rounds of loops for every 8 k. */
-const MOST_K = 0.8 * LOOP_ROUNDS;
+/** A thread makes 9 rounds of loops for every 8 k, and some. */
+const ROUNDS_PER_K = 1.25;
 /** As in lib/octet_any.wgsl. */
 const FORMATS: Record<MatrixType, number> = {
   float32: 0,
@@ -33,7 +34,7 @@ export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): 
   const kStep = Math.min(
     turnedA ? rowsOfA : Infinity,
     turnedB ? rowsOfB : Infinity,
-    pass.gpu.adapter.software ? MOST_K : Infinity,
+    strategyFor(pass.gpu.capabilities).loopRounds / ROUNDS_PER_K,
     problem.k,
   );
   const nStep = Math.min(turnedB ? Infinity : rowsOfB, problem.n);

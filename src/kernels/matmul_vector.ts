@@ -7,6 +7,7 @@ import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
 import { length, type Problem, ranges, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "./octet.ts";
 import { rowsPerBinding } from "./ranges.ts";
+import type { MatmulVariant } from "./strategy.ts";
 
 const edition = (format: MatrixType) =>
   kernelByFormat(`matmul_vector.${format}`, octetLibrary[format], store, code);
@@ -21,18 +22,17 @@ const kernels: Record<MatrixType, KernelByFormat> = {
 /** The most rows it takes; beyond, a tile is better used. */
 const MOST_ROWS = 4;
 /** Threads that share a row: a processor likes long walks, a card likes neighbours. */
-const LANES = { software: 1, card: 16 };
-const WORKGROUP_SIZE = { software: 8, card: 64 };
+const LANES: Record<MatmulVariant, number> = { texture: 1, tiled: 16 };
+const WORKGROUP_SIZE: Record<MatmulVariant, number> = { texture: 8, tiled: 64 };
 
 export function isVector({ layout, m }: { layout: string; m: number }): boolean {
   return layout === "NT" && m <= MOST_ROWS;
 }
 
 /** a (M ≤ 4, K) float32 or bfloat16, b (N, K) of any format. */
-export function matmulVector(pass: KernelPass, problem: Problem, software: boolean): void {
+export function matmulVector(pass: KernelPass, problem: Problem, variant: MatmulVariant): void {
   const { a, b, m, n, k } = problem;
-  const adapter = software ? "software" : "card";
-  const lanes = LANES[adapter], size = WORKGROUP_SIZE[adapter];
+  const lanes = LANES[variant], size = WORKGROUP_SIZE[variant];
   const columnsPerGroup = 4 * size / lanes;
   const step = Math.min(
     rowsPerBinding(pass, b),

@@ -3,7 +3,7 @@ import { ShapeError } from "../gpu/errors.ts";
 import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, describe, expectDType, rowsOf, type Tensor } from "../gpu/tensor.ts";
-import { LOOP_ROUNDS } from "./ranges.ts";
+import { LOOP_ROUNDS } from "./strategy.ts";
 
 const kernel = defineKernel("orthonormalize_block", code);
 

@@ -2,7 +2,8 @@ import code from "../../shaders/power_iteration.wgsl" with { type: "text" };
 import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowsOf, type Tensor } from "../gpu/tensor.ts";
-import { LOOP_ROUNDS, spans } from "./ranges.ts";
+import { spans } from "./ranges.ts";
+import { LOOP_ROUNDS } from "./strategy.ts";
 
 const kernel = defineKernel("power_iteration", code);
 

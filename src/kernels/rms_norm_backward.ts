@@ -13,7 +13,8 @@ import {
 } from "../gpu/tensor.ts";
 import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { LOOP_ROUNDS, rowsPerBinding, spans } from "./ranges.ts";
+import { rowsPerBinding, spans } from "./ranges.ts";
+import { LOOP_ROUNDS } from "./strategy.ts";
 
 const kernels = kernelByFormat("rms_norm_backward", apart, code);
 const kernelsInPlace = kernelByFormat("rms_norm_backward.in_place", inPlace, code);

@@ -33,7 +33,7 @@ export function sum(
       `sum: out must be a vector with an element ${index}, got (${out.shape.join(", ")})`,
     );
   }
-  // Of a range's 2^23 elements a thread adds up 32,768 fours: within LOOP_ROUNDS of ranges.ts.
+  // Of a range's 2^23 elements a thread adds up 32,768 fours: within LOOP_ROUNDS of strategy.ts.
   for (const range of flatRanges(x)) {
     pass.dispatch({
       kernel,

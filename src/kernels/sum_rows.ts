@@ -9,14 +9,12 @@ import {
   type Tensor,
 } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { LOOP_ROUNDS, rowsPerBinding, spans } from "./ranges.ts";
+import { rowsPerBinding, spans } from "./ranges.ts";
+import { LOOP_ROUNDS, strategyFor } from "./strategy.ts";
 
 const kernels = kernelByFormat("sum_rows", code);
 
 const WORKGROUP_SIZE = 64;
-
-/** Threads that share a quad on a real card: eight quads, side by side, are a line of its cache. */
-const LANES = 8;
 
 export interface SumRows {
   readonly x: Tensor; // (G, C) float32 or bfloat16
@@ -32,7 +30,8 @@ export interface SumRows {
  * not match.
  */
 export function sumRows(pass: KernelPass, io: SumRows): void {
-  const { x, out, accumulate = false, lanes = pass.gpu.adapter.software ? 1 : LANES } = io;
+  const { x, out, accumulate = false } = io;
+  const { lanes = strategyFor(pass.gpu.capabilities).columnLanes } = io;
   expectDType("sumRows", "x", x, "float32", "bfloat16");
   expectDType("sumRows", "out", out, "float32");
   expectShape("sumRows", "out", out, [columnsOf(x.shape)]);

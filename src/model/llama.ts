@@ -5,7 +5,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { type AttentionWorkspace, createAttentionWorkspace } from "../kernels/attention.ts";
 import { packTensor } from "../kernels/convert.ts";
-import type { Machine } from "../kernels/machine.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul.ts";
 import type { LlamaConfig } from "./config.ts";
@@ -13,6 +13,7 @@ import { projectionShapes } from "./description.ts";
 import type { LinearContext } from "./linear.ts";
 import { linearsOf, type LlamaParameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
+import { strategyFor } from "../kernels/strategy.ts";
 
 /** Parameters and what every pass through them shares. */
 export interface Llama extends LinearContext {
@@ -25,7 +26,7 @@ export interface Llama extends LinearContext {
 
 /** What a model will be run on, which sizes its workspaces. */
 export interface LlamaUse {
-  readonly machine: Machine;
+  readonly capabilities: Capabilities;
   readonly batch: number; // B
   /** Most tokens of a sequence that go through the model at once. */
   readonly length: number;
@@ -49,8 +50,8 @@ export function createLlama(
   parameters: LlamaParameters,
   use: LlamaUse,
 ): Llama {
-  const { machine, batch, length, positions = length, headRows, backward, dtype } = use;
-  const { variant, limits } = machine;
+  const { capabilities, batch, length, positions = length, headRows, backward, dtype } = use;
+  const { limits } = capabilities, strategy = strategyFor(capabilities);
   const tokens = batch * length;
   const adapters = parameters.layers.flatMap(linearsOf).flatMap(({ adapter }) => adapter ?? []);
   const shapes = [
@@ -59,7 +60,7 @@ export function createLlama(
     ...loraMatmuls(adapters, tokens, backward),
     ...(use.matmuls ?? []),
   ];
-  const matmul = createMatmulWorkspace(allocator, { variant, limits, shapes });
+  const matmul = createMatmulWorkspace(allocator, { variant: strategy.matmul, limits, shapes });
   return {
     config,
     parameters,
@@ -72,7 +73,7 @@ export function createLlama(
     }),
     attention: createAttentionWorkspace(allocator, {
       ...config,
-      variant,
+      variant: strategy.attention,
       batch,
       length: positions,
       backward,

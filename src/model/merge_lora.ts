@@ -4,9 +4,10 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { padded, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../kernels/convert.ts";
-import type { Machine } from "../kernels/machine.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { createMatmulWorkspace, matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
 import type { Adapter } from "./parameters.ts";
+import { strategyFor } from "../kernels/strategy.ts";
 
 /** Memory on the device that one projection after the other is merged in. */
 export interface MergeWorkspace {
@@ -19,7 +20,7 @@ export interface MergeWorkspace {
 /** For blocks of at most `rows` rows. */
 export function createMergeWorkspace(
   allocator: Allocator,
-  { variant, limits }: Machine,
+  capabilities: Capabilities,
   adapters: readonly Adapter[],
   rows: (inner: number) => number,
 ): MergeWorkspace {
@@ -35,7 +36,11 @@ export function createMergeWorkspace(
     { layout: "NN" as const, m: Math.min(out, rows(n)), n, k }
   ));
   return {
-    matmul: createMatmulWorkspace(allocator, { variant, limits, shapes }),
+    matmul: createMatmulWorkspace(allocator, {
+      variant: strategyFor(capabilities).matmul,
+      limits: capabilities.limits,
+      shapes,
+    }),
     rows: scratch("rows", Math.max(...shapes.map(({ m, n }) => m * padded(n)))),
     a: scratch("a", most(({ a: { shape: [rank, inner] } }) => rank * padded(inner))),
     b: scratch("b", most(({ b: { shape: [out, rank] } }) => out * padded(rank))),

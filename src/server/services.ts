@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Machine } from "../kernels/machine.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import type { MemoryPlan } from "../train/plan.ts";
 import type { ServerOptions } from "./options.ts";
 import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./store/records.ts";
@@ -27,9 +27,7 @@ export interface Services {
 /** The GPU as a probe found it, in a process of its own: the server never opens one. */
 export interface Device {
   readonly name: string;
-  /** The "GPU" is the processor. */
-  readonly software: boolean;
-  readonly machine: Machine;
+  readonly capabilities: Capabilities;
 }
 
 /** What is told of jobs: written first, then handed to whoever listens. */

@@ -6,7 +6,7 @@ import { createLoadWorkspace, type LoadWorkspace } from "../formats/pretrained.t
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import type { Machine } from "../kernels/machine.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import {
   type Activations,
   type BackwardActivations,
@@ -67,7 +67,7 @@ export function buildTraining(
   allocator: Allocator,
   config: LlamaConfig,
   shape: TrainingShape,
-  machine: Machine,
+  capabilities: Capabilities,
 ): Training {
   const { batchSize: batch, seqLen: length, dtype } = shape;
   const tokens = batch * length;
@@ -85,7 +85,7 @@ export function buildTraining(
   const head = createHeadWorkspace(allocator, config, tokens);
   const states = createParameterStates(allocator, parameters, shape.optimizer);
   const model = createLlama(allocator, config, parameters, {
-    machine,
+    capabilities,
     batch,
     length,
     headRows: head.chunk,

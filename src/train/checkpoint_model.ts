@@ -2,7 +2,6 @@
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
-import { machineOf } from "../kernels/machine.ts";
 import { buildTraining } from "./build.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -34,11 +33,11 @@ export async function saveCheckpointModel(
     ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
     : given;
   assertSameRun(resume, state, recipe);
-  const { config, shape } = recipe, machine = machineOf(gpu);
-  assertFits(config, shape, machine, gpuMemoryLimit(gpu, gpuMemory));
+  const { config, shape } = recipe, { capabilities } = gpu;
+  assertFits(config, shape, capabilities, gpuMemoryLimit(gpu, gpuMemory));
   const scope = new Scope(gpu);
   try {
-    const training = buildTraining(scope, config, shape, machine);
+    const training = buildTraining(scope, config, shape, capabilities);
     await gpu.check();
     // What is not trained is in no checkpoint.
     await recipe.start(gpu, training);

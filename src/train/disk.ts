@@ -1,6 +1,6 @@
 /** What a run will write, before there is one. */
 import { PlanAllocator } from "../gpu/allocator.ts";
-import type { Machine } from "../kernels/machine.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { stateTensors } from "./state.ts";
@@ -13,8 +13,12 @@ export interface DiskPlan {
 }
 
 /** Plans by the tensors that a checkpoint writes; manifests and tokenizers are small beside them. */
-export function planDisk(config: LlamaConfig, shape: TrainingShape, machine: Machine): DiskPlan {
-  const training = buildTraining(new PlanAllocator(), config, shape, machine);
+export function planDisk(
+  config: LlamaConfig,
+  shape: TrainingShape,
+  capabilities: Capabilities,
+): DiskPlan {
+  const training = buildTraining(new PlanAllocator(), config, shape, capabilities);
   const { all } = training.model.parameters;
   const adapters = all.filter(({ kind }) => kind === "adapter");
   const saved = adapters.length ? adapters : all;

@@ -1,4 +1,5 @@
 /** How much memory the GPU may be asked for. */
+import type { Capabilities } from "../gpu/capabilities.ts";
 
 /**
  * Bytes: what the user said, in GiB; else, where the "GPU" is the processor, the free memory of the
@@ -6,9 +7,9 @@
  * is refused by its first allocation that fails.
  */
 export function gpuMemoryLimit(
-  { adapter }: { readonly adapter: { readonly software: boolean } },
+  { capabilities }: { readonly capabilities: Pick<Capabilities, "software"> },
   gibibytes: number | undefined,
 ): number {
   if (gibibytes !== undefined) return gibibytes * 2 ** 30;
-  return adapter.software ? Deno.systemMemoryInfo().available : Infinity;
+  return capabilities.software ? Deno.systemMemoryInfo().available : Infinity;
 }

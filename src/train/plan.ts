@@ -3,7 +3,7 @@ import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
 import type { Purpose } from "../gpu/tensor.ts";
 import { createSequenceBuffers } from "../inference/cached_sequence.ts";
-import { CONSUMER_CARD, type Machine } from "../kernels/machine.ts";
+import { type Capabilities, CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
@@ -21,13 +21,13 @@ export interface MemoryPlan {
 export function planMemory(
   config: LlamaConfig,
   shape: TrainingShape,
-  machine: Machine = CONSUMER_CARD,
+  capabilities: Capabilities = CONSUMER_CARD,
 ): MemoryPlan {
   const allocator = new PlanAllocator();
-  const { model: { parameters } } = buildTraining(allocator, config, shape, machine);
+  const { model: { parameters } } = buildTraining(allocator, config, shape, capabilities);
   const { dtype, samplePositions: positions } = shape;
   if (positions) {
-    createSequenceBuffers(allocator, { config, parameters, dtype }, { positions, machine });
+    createSequenceBuffers(allocator, { config, parameters, dtype }, { positions, capabilities });
   }
   const { account, tensors } = allocator;
   return {
@@ -53,7 +53,7 @@ export function fullAdamWShape(shape: TrainingShape): TrainingShape {
 export function smallerAlternatives(
   config: LlamaConfig,
   shape: TrainingShape,
-  machine: Machine,
+  capabilities: Capabilities,
   limit: number,
 ): { readonly change: string; readonly bytes: number }[] {
   const candidates: { change: string; shape: TrainingShape }[] = [];
@@ -88,7 +88,7 @@ export function smallerAlternatives(
   }
   const fitting = [];
   for (const { change, shape } of candidates) {
-    const bytes = planMemory(config, shape, machine).plannedPeakBytes;
+    const bytes = planMemory(config, shape, capabilities).plannedPeakBytes;
     if (bytes <= limit) fitting.push({ change, bytes });
     if (fitting.length === 3) break;
   }
@@ -99,12 +99,12 @@ export function smallerAlternatives(
 export function assertFits(
   config: LlamaConfig,
   shape: TrainingShape,
-  machine: Machine,
+  capabilities: Capabilities,
   limit: number,
 ): MemoryPlan {
-  const plan = planMemory(config, shape, machine);
+  const plan = planMemory(config, shape, capabilities);
   const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-  const { maxBufferSize } = machine.limits;
+  const { maxBufferSize } = capabilities.limits;
   if (plan.largest.bytes > maxBufferSize) {
     throw new OutOfMemoryError(
       `tensor ${plan.largest.name} needs one buffer of ${gigabytes(plan.largest.bytes)}, ` +
@@ -112,7 +112,7 @@ export function assertFits(
     );
   }
   if (plan.plannedPeakBytes > limit) {
-    const fitting = smallerAlternatives(config, shape, machine, limit)
+    const fitting = smallerAlternatives(config, shape, capabilities, limit)
       .map(({ change, bytes }) => `${change} (${gigabytes(bytes)})`);
     throw new OutOfMemoryError(
       `this run needs ${gigabytes(plan.plannedPeakBytes)} of GPU memory, ` +

@@ -13,7 +13,7 @@ import { OutOfMemoryError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
-import { type Machine, machineOf } from "../kernels/machine.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import { spans } from "../kernels/ranges.ts";
 import type { GradientSink } from "../model/gradients.ts";
 import { uploadRope } from "../model/llama.ts";
@@ -84,10 +84,10 @@ export async function adviseRanks(
   { share, limit, batches = BATCHES, directions = defaultDirections(recipe), onPreparation }:
     AdviceOptions,
 ): Promise<RankAdvice> {
-  const { config, shape } = recipe, machine = machineOf(gpu);
+  const { config, shape } = recipe, { capabilities } = gpu;
   const build = (allocator: Allocator, slots: number) =>
-    buildProbe(allocator, recipe, machine, { slots, directions });
-  const run = planMemory(config, shape, machine).plannedPeakBytes;
+    buildProbe(allocator, recipe, capabilities, { slots, directions });
+  const run = planMemory(config, shape, capabilities).plannedPeakBytes;
   const { slots, plannedPeakBytes } = planProbe(build, { run, limit });
   const scope = new Scope(gpu);
   try {
@@ -103,7 +103,7 @@ export async function adviseRanks(
     }));
     const ranks = Object.fromEntries(matrices.map(({ name, rank }) => [name, rank]));
     const stateBytes = (shape: TrainingShape) => {
-      const { optimizer_state, projections } = planMemory(config, shape, machine).byPurpose;
+      const { optimizer_state, projections } = planMemory(config, shape, capabilities).byPurpose;
       return optimizer_state + projections;
     };
     const advised = withRanks(recipe, ranks);
@@ -130,13 +130,13 @@ interface Probe {
 function buildProbe(
   allocator: Allocator,
   { config, shape }: Recipe,
-  machine: Machine,
+  capabilities: Capabilities,
   { slots, directions }: { readonly slots: number; readonly directions: number },
 ): Probe {
   // The run with nearly no optimizer: it has no steps to take.
   const least = withProjection(shape, { rank: 1, ranks: undefined });
   const optimizer = { ...least.optimizer, gradientAccumulation: 1 };
-  const training = buildTraining(allocator, config, { ...least, optimizer }, machine);
+  const training = buildTraining(allocator, config, { ...least, optimizer }, capabilities);
   const matrices = training.optimizer.states.flatMap(({ parameter, projector }) =>
     projector ? [parameter] : []
   );

@@ -21,7 +21,6 @@
 import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { machineOf } from "../kernels/machine.ts";
 import { parameterCount } from "../model/description.ts";
 import { uploadRope } from "../model/llama.ts";
 import { learningRate } from "../optim/schedules.ts";
@@ -126,16 +125,16 @@ export class Trainer {
     const data = await recipe.openData(state?.data, onPreparation);
     warnings.push(...data.warnings);
     await makeOutput(options.output);
-    const machine = machineOf(gpu);
+    const { capabilities } = gpu;
     const limit = gpuMemoryLimit(gpu, options.gpuMemory);
     const advice = auto && !checkpoint
       ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })
       : undefined;
     recipe = advice?.recipe ?? recipe;
-    const needed = assertFits(config, recipe.shape, machine, limit);
+    const needed = assertFits(config, recipe.shape, capabilities, limit);
     const plannedPeakBytes = Math.max(needed.plannedPeakBytes, advice?.plannedPeakBytes ?? 0);
     const plan = { ...needed, plannedPeakBytes };
-    const training = buildTraining(gpu, config, recipe.shape, machine);
+    const training = buildTraining(gpu, config, recipe.shape, capabilities);
     await gpu.check();
     const trainer = new Trainer(
       gpu,

@@ -11,7 +11,6 @@ import { UserError } from "../../src/gpu/errors.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { packTensor } from "../../src/kernels/convert.ts";
-import { machineOf } from "../../src/kernels/machine.ts";
 import { type Adapter, createParameters, linearsOf } from "../../src/model/parameters.ts";
 import { adapterCase, assertCloseToLargest, readBatch } from "../model/lora_support.ts";
 import { assertClose, gpuTest, randomNormal, rounded } from "../support.ts";
@@ -237,7 +236,7 @@ gpuTest("rows from the middle of a matrix, of a rank that needs padding", async 
     lora: await readAdapterConfig(`${FIXTURES}lora/odd-all-r5`),
   });
   const adapters = linearsOf(layers[0]).map(({ adapter }) => adapter!);
-  const workspace = createMergeWorkspace(scope, machineOf(gpu), adapters, () => 64);
+  const workspace = createMergeWorkspace(scope, gpu.capabilities, adapters, () => 64);
   // up_proj: 109 rows of 40, in blocks of 64 and 45
   const adapter: Adapter = adapters[5], [rank, inner] = adapter.a.shape;
   const out = adapter.b.shape[0];

@@ -11,11 +11,11 @@ import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts"
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
-import { machineOf } from "../../src/kernels/machine.ts";
 import { createMatmulWorkspace } from "../../src/kernels/matmul.ts";
 import { createProjector, projectorMatmuls } from "../../src/optim/projector.ts";
 import { createSubspaceWorkspace, refreshSubspace } from "../../src/optim/subspace.ts";
 import { Scope } from "../../src/gpu/scope.ts";
+import { strategyFor } from "../../src/kernels/strategy.ts";
 
 const [input, output, rank] = Deno.args;
 const gpu = await Gpu.open();
@@ -32,7 +32,8 @@ for (const [name, { shape: [m, n] }] of gradients.tensors) {
     groupSize: 256,
   });
   const matmuls = createMatmulWorkspace(scope, {
-    ...machineOf(gpu),
+    variant: strategyFor(gpu.capabilities).matmul,
+    limits: gpu.limits,
     shapes: projectorMatmuls(projector),
   });
   const workspace = createSubspaceWorkspace(scope, [[m, n, projector.rank]]);

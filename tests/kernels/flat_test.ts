@@ -8,6 +8,7 @@ import { flatRanges, lanesOf } from "../../src/kernels/flat.ts";
 import { groupDequantize } from "../../src/kernels/group_dequantize.ts";
 import { groupQuantize } from "../../src/kernels/group_quantize.ts";
 import { gpuTest, randomNormal, runPass, upload } from "../support.ts";
+import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 
 // More than the 8,388,608 elements of a range, and a piece of a block at the end.
 const SHAPE = [2051, 4104] as const;
@@ -49,7 +50,7 @@ Deno.test("ranges begin at whole groups and at aligned addresses, and cover all"
 Deno.test("threads share a row once it would take one alone too many rounds of loops", () => {
   const lanes = (software: boolean) =>
     [64, 61_440, 61_441, 130_000].map((rounds) =>
-      lanesOf({ adapter: { software } } as unknown as Gpu, rounds)
+      lanesOf({ capabilities: { ...CONSUMER_CARD, software } }, rounds)
     );
   assertEquals(lanes(true), [1, 1, 2, 4]);
   assertEquals(lanes(false), [32, 32, 32, 32]);

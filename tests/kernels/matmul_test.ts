@@ -9,7 +9,6 @@ import {
   type Layout,
   matmul,
   type MatmulVariant,
-  matmulVariant,
 } from "../../src/kernels/matmul.ts";
 import type { MatrixType } from "../../src/kernels/octet.ts";
 import { matmul as oracle } from "../oracles/matmul.ts";
@@ -24,6 +23,7 @@ import {
   runPass,
   upload,
 } from "../support.ts";
+import { strategyFor } from "../../src/kernels/strategy.ts";
 
 type Size = readonly [m: number, n: number, k: number];
 
@@ -258,8 +258,8 @@ gpuTest("matmul workspace: planned as allocated, within its texels", async (gpu)
     assertEquals(plan.account.live, gpu.account.live - before);
     assert(plan.account.live <= 2 * (1 << 16) * 16 * 1.01 + 32);
   }
-  assertEquals(matmulVariant({ software: true }), "texture");
-  assertEquals(matmulVariant({ software: false }), "tiled");
+  assertEquals(strategyFor({ software: true }).matmul, "texture");
+  assertEquals(strategyFor({ software: false }).matmul, "tiled");
 });
 
 gpuTest("matmul refuses operands that do not match", async (gpu) => {

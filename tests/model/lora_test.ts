@@ -5,8 +5,6 @@ import { Safetensors } from "../../src/formats/safetensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { lossAndGradients } from "../../src/inference/loss_and_gradients.ts";
 import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
-import { machineOf } from "../../src/kernels/machine.ts";
-import { createMatmulWorkspace } from "../../src/kernels/matmul.ts";
 import type { Adapter, Parameter } from "../../src/model/parameters.ts";
 import { nf4Dequantize } from "../../src/quant/nf4.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
@@ -17,6 +15,7 @@ import {
   loadAdapted,
   readBatch,
 } from "./lora_support.ts";
+import { matmulWorkspace } from "../optim/support.ts";
 
 /** The names of the trainable parameters: A and B of every adapted projection, nothing else. */
 function factorsOf({ parameters }: AdaptedModel): string[] {
@@ -168,9 +167,8 @@ function randomAdapter(
 gpuTest("dropout changes nothing on average, forward and back", async (gpu) => {
   const [tokens, rank, inner, out] = [6, 5, 109, 21], share = 0.25, keys = 400;
   const { adapter, product } = randomAdapter(gpu, { rank, inner, out, index: 3 });
-  const { variant, limits } = machineOf(gpu);
   const workspace = createLoraWorkspace(gpu, [adapter], {
-    matmul: createMatmulWorkspace(gpu, { variant, limits, shapes: [] }),
+    matmul: matmulWorkspace(gpu, []),
     tokens,
     dtype: "float32",
     dropout: share,

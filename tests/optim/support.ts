@@ -1,18 +1,15 @@
 /** What the tests of projectors and subspaces share. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
-import {
-  createMatmulWorkspace,
-  type MatmulShape,
-  matmulVariant,
-} from "../../src/kernels/matmul.ts";
+import { createMatmulWorkspace, type MatmulShape } from "../../src/kernels/matmul.ts";
 import { dequantize } from "../../src/quant/group.ts";
 import { dot } from "../oracles/svd.ts";
 import { download, randomNormal } from "../support.ts";
+import { strategyFor } from "../../src/kernels/strategy.ts";
 
 export function matmulWorkspace(gpu: Gpu, shapes: readonly MatmulShape[]) {
   return createMatmulWorkspace(gpu, {
-    variant: matmulVariant(gpu.adapter),
+    variant: strategyFor(gpu.capabilities).matmul,
     limits: gpu.limits,
     shapes,
   });

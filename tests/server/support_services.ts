@@ -8,6 +8,7 @@ import { serverOptions } from "../../src/server/options.ts";
 import { ServerMetrics } from "../../src/server/http/prometheus.ts";
 import type { Services } from "../../src/server/services.ts";
 import { Store } from "../../src/server/store/store.ts";
+import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 
 /** A part that fails whatever is asked of it, and says which it was. */
 function missing<Part extends object>(name: string): Part {
@@ -33,10 +34,10 @@ export function testServices(
     options: serverOptions.parse(options),
     device: {
       name: "test adapter",
-      software: true,
-      machine: {
-        variant: "texture",
-        limits: { maxBufferSize: 2 ** 30, maxTextureDimension2D: 8192 },
+      capabilities: {
+        ...CONSUMER_CARD,
+        software: true,
+        limits: { ...CONSUMER_CARD.limits, maxBufferSize: 2 ** 30 },
       },
     },
     log,

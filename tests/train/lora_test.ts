@@ -5,7 +5,6 @@ import { loadWeights } from "../../src/formats/pretrained.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
-import { machineOf } from "../../src/kernels/machine.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import type { WeightType } from "../../src/model/parameters.ts";
 import { buildTraining } from "../../src/train/build.ts";
@@ -65,7 +64,7 @@ async function train(
     trained: "adapters",
     lora: { ...await readAdapterConfig(adapter), dropout: 0 },
     optimizer: { rules: METHODS.lora.rules, gradientAccumulation: steps[0].length },
-  }, machineOf(gpu));
+  }, gpu.capabilities);
   const { model, load } = training, { all } = model.parameters;
   uploadRope(gpu, model);
   await loadWeights(gpu, model.parameters, source.weights, { workspace: load });

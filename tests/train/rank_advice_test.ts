@@ -5,7 +5,6 @@ import { OutOfMemoryError, UserError } from "../../src/gpu/errors.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
-import { machineOf } from "../../src/kernels/machine.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import type { Parameter } from "../../src/model/parameters.ts";
 import { buildTraining } from "../../src/train/build.ts";
@@ -38,7 +37,7 @@ async function withGpu<T>(run: (gpu: Gpu) => Promise<T>): Promise<T> {
 
 /** What the gradients of one batch after the other look like to an SVD: energy curves by name. */
 async function exactCurves(gpu: Gpu, recipe: Recipe, count: number) {
-  const training = buildTraining(gpu, recipe.config, recipe.shape, machineOf(gpu));
+  const training = buildTraining(gpu, recipe.config, recipe.shape, gpu.capabilities);
   uploadRope(gpu, training.model);
   await recipe.start(gpu, training);
   const kept = new Map<Parameter, Tensor>();
@@ -115,7 +114,7 @@ trainingTest(
         };
         const { event, plannedPeakBytes } = await advise();
         assertEquals((await advise()).event, event);
-        const run = planMemory(recipe.config, recipe.shape, machineOf(gpu)).plannedPeakBytes;
+        const run = planMemory(recipe.config, recipe.shape, gpu.capabilities).plannedPeakBytes;
         assert(plannedPeakBytes <= run, `${plannedPeakBytes} bytes, the run ${run}`);
 
         // With less memory fewer spectra wait at a time, and batches go through the model more often.

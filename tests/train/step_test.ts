@@ -2,7 +2,6 @@
 import { assert } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { machineOf } from "../../src/kernels/machine.ts";
 import { initialize } from "../../src/model/initialize.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
@@ -53,7 +52,7 @@ async function train(
     },
   };
   const config = { ...TINY, tieWordEmbeddings: tied };
-  const training = buildTraining(gpu, config, shape, machineOf(gpu));
+  const training = buildTraining(gpu, config, shape, gpu.capabilities);
   const { model, optimizer } = training;
   uploadRope(gpu, model);
   const pass = new KernelPass(gpu);

@@ -34,20 +34,20 @@ export function planJob(
     readonly shape: TrainingShape;
   },
 ): PlannedJob {
-  const { machine } = services.device, { maxBufferSize } = machine.limits;
-  const plan = planMemory(config, shape, machine);
+  const { capabilities } = services.device, { maxBufferSize } = capabilities.limits;
+  const plan = planMemory(config, shape, capabilities);
   const limit = memoryLimit(services);
   const fits = plan.plannedPeakBytes <= (limit ?? Infinity) && plan.largest.bytes <= maxBufferSize;
   return {
     kind,
     plan,
     limit,
-    disk: planDisk(config, shape, machine),
+    disk: planDisk(config, shape, capabilities),
     maxBufferSize,
     fits,
     alternatives: fits || limit === undefined
       ? []
-      : smallerAlternatives(config, shape, machine, limit)
+      : smallerAlternatives(config, shape, capabilities, limit)
         .map(({ change, bytes }) => ({ change: flagsAsFields(change), bytes })),
   };
 }
@@ -57,7 +57,7 @@ export function planJob(
  * running job has taken will be free when the next one starts.
  */
 function memoryLimit({ options, device, store }: Planning): number | undefined {
-  const limit = gpuMemoryLimit({ adapter: device }, options.gpuMemory);
+  const limit = gpuMemoryLimit(device, options.gpuMemory);
   if (limit === Infinity) return undefined;
   if (options.gpuMemory !== undefined) return limit;
   const running = store.jobs.withStatus("running")

@@ -2,17 +2,13 @@
 import { driverAdvice, inspectSystem } from "../../host/system.ts";
 import { findAdapter } from "../../gpu/adapter.ts";
 import { Gpu } from "../../gpu/gpu.ts";
-import { machineOf } from "../../kernels/machine.ts";
 import type { ProbeResult } from "./probe.ts";
 
 async function probe(): Promise<ProbeResult> {
   if (!await findAdapter()) return { advice: driverAdvice(inspectSystem()) };
   const gpu = await Gpu.open();
-  const { adapter: { description, device, software } } = gpu;
-  const { variant, limits: { maxBufferSize, maxTextureDimension2D } } = machineOf(gpu);
-  // Limits are getters: JSON sees them only as fields.
-  const machine = { variant, limits: { maxBufferSize, maxTextureDimension2D } };
-  return { device: { name: description || device || "unnamed", software, machine } };
+  const { adapter: { description, device }, capabilities } = gpu;
+  return { device: { name: description || device || "unnamed", capabilities } };
 }
 
 if (import.meta.main) {

@@ -165,7 +165,7 @@ Deno.test("fine-tuning: the plan is the command line's, and nothing is made", as
       loraRank: 16,
     });
     const config = await resolveConfig(path);
-    const plan = planMemory(config, trainingShape(options, config), services.device.machine);
+    const plan = planMemory(config, trainingShape(options, config), services.device.capabilities);
     assertEquals(body.object, "plan");
     assertEquals(body.planned_peak_bytes, plan.plannedPeakBytes);
     assertEquals(body.by_purpose, plan.byPurpose);

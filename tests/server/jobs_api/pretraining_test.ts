@@ -41,7 +41,7 @@ Deno.test("pre-training: a preset, created, shown and listed", async () => {
     const plan = planMemory(
       PRESETS.llama_nano,
       trainingShape(run, PRESETS.llama_nano),
-      services.device.machine,
+      services.device.capabilities,
     );
     assertEquals(body.plan, {
       planned_peak_bytes: plan.plannedPeakBytes,
@@ -77,7 +77,7 @@ Deno.test("pre-training: a configuration of one's own, and a model's tokenizer",
     const shape = trainingShape(pretrainOptions.parse({ ...options, output: "o" }), config);
     assertEquals(
       body.plan.planned_peak_bytes,
-      planMemory(config, shape, services.device.machine).plannedPeakBytes,
+      planMemory(config, shape, services.device.capabilities).plannedPeakBytes,
     );
     // Of a plan no file is asked for, and it is the same.
     const { body: plan } = await post("/v1/pretraining/plan", { model, tokenizer: "tiny" });

@@ -18,6 +18,7 @@ import type {
 import { Store } from "../../../src/server/store/store.ts";
 import { writeChatModel } from "../../inference/support.ts";
 import { testServices } from "../support_services.ts";
+import { CONSUMER_CARD } from "../../../src/gpu/capabilities.ts";
 
 export interface JobsApi {
   readonly app: OpenAPIHono;
@@ -73,10 +74,10 @@ export async function withJobsApi(
     ...(setup.software === undefined ? {} : {
       device: {
         name: "test adapter",
-        software: setup.software,
-        machine: {
-          variant: "texture",
-          limits: { maxBufferSize: 2 ** 30, maxTextureDimension2D: 8192 },
+        capabilities: {
+          ...CONSUMER_CARD,
+          software: setup.software,
+          limits: { ...CONSUMER_CARD.limits, maxBufferSize: 2 ** 30 },
         },
       },
     }),
