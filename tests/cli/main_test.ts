@@ -59,6 +59,8 @@ for (
     [["--no-shuffle"], { shuffle: false }],
     [["--shuffle=false"], { shuffle: false }],
     [["--no-shuffle", "--shuffle"], { shuffle: true }],
+    [["--no-shuffle=false"], { shuffle: true }],
+    [["--files", "a", "--", "-b", "--steps"], { files: ["a", "-b", "--steps"] }],
     [["--prompt", ""], { prompt: "" }],
     [["--prompt", "- a\nb"], { prompt: "- a\nb" }],
     [["--prompt", "42"], { prompt: "42" }],
@@ -108,6 +110,16 @@ Deno.test("all that is wrong with a command line is told at once", async () => {
   assertEquals(err.split("\n").slice(0, 3), [
     "--colr: unknown flag (did you mean --colour?)",
     "--files: needs a value: --files <…>",
+    "--steps: must be a number, got x",
+  ]);
+});
+
+Deno.test("a flag that is taken for no value counts as the flag that it is", async () => {
+  const { command } = probe(() => 0);
+  const { err } = await run(["probe", "--prompt", "--steps", "x", "y"], [command]);
+  assertEquals(err.split("\n").slice(0, 3), [
+    "--prompt: needs a value: --prompt <text>",
+    "y stands without a flag",
     "--steps: must be a number, got x",
   ]);
 });
