@@ -1,9 +1,8 @@
 /** `generate`: continues a text with a trained model, or talks to it. */
-import { join } from "@std/path";
 import { z } from "zod";
 import { readMessages } from "../data/instruct/messages_file.ts";
 import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
-import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
+import { loadModelTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import { Gpu } from "../gpu/gpu.ts";
@@ -90,7 +89,7 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
   const prompt = dialogue || typed ? undefined : options.prompt ?? await readPrompt(io);
   const gpu = await Gpu.open();
   try {
-    const tokenizer = await tokenizerOf(options);
+    const tokenizer = await loadModelTokenizer(options.model, options.adapter);
     const plain = prompt !== undefined && !chat;
     if (plain && (options.system !== undefined || options.template !== "default")) {
       throw new UserError("--system and --template need --chat: stdin alone is continued as it is");
@@ -117,13 +116,6 @@ async function readPrompt(io: Io): Promise<string> {
     "there is no prompt: stdin is empty",
     "give a --prompt or --messages, or run it at a terminal to talk to the model",
   );
-}
-
-/** An adapter is saved with the tokenizer and the chat template that it was trained with. */
-async function tokenizerOf({ model, adapter }: GenerateOptions): Promise<Tokenizer> {
-  const has = (folder: string) =>
-    Deno.stat(join(folder, "tokenizer.json")).then(() => true, () => false);
-  return await loadTokenizer(adapter !== undefined && await has(adapter) ? adapter : model);
 }
 
 /** Continues a text as it is. */

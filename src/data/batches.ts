@@ -5,6 +5,7 @@ import { type Packing, SequenceReader } from "./sequences.ts";
 import { ShuffledRows, type ShufflePlace } from "./shuffle.ts";
 import { Corpus, type Share } from "./sources.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { assertNoFaults, countFaults, endFaults } from "./counts.ts";
 
 /** What a target says when there is nothing to predict; PyTorch's `ignore_index`. */
 export const IGNORED = -100;
@@ -92,7 +93,7 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
    * little for a row, a broken line, a token the model lacks) is said before training starts.
    */
   static async open(options: DataOptions): Promise<BatchStream> {
-    assertCounts(options);
+    assertOptions(options);
     const { data, evalData, split, tokenizer, seqLen, packing = "packed", seed = 0 } = options;
     const { heldOutShare = 0.05, textField = "text", repeat = split === "train" } = options;
     const share: Share = evalData || (split === "train" && heldOutShare === 0) ? "all" : split;
@@ -132,8 +133,8 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     }
   }
 
-  /** The pass over the data that the next row belongs to, from 0. */
-  get pass(): number {
+  /** The one that the next row belongs to, from 0. */
+  get epoch(): number {
     return this.rows.place().start.pass;
   }
 
@@ -171,24 +172,16 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
   }
 }
 
-function assertCounts({ batchSize, seqLen, shuffleBuffer = 0, tokenizer, vocabSize }: DataOptions) {
-  const faults: string[] = [];
-  const check = (name: string, value: number, least: number) => {
-    if (!Number.isSafeInteger(value) || value < least) {
-      faults.push(`${name} must be an integer of at least ${least}, got ${value}`);
-    }
-  };
-  check("batchSize", batchSize, 1);
-  check("seqLen", seqLen, 1);
-  check("shuffleBuffer", shuffleBuffer, 0);
-  const { eosTokenId } = tokenizer;
-  if (eosTokenId !== null && vocabSize !== undefined && eosTokenId >= vocabSize) {
-    faults.push(
-      `the tokenizer ends texts with token ${eosTokenId}, ` +
-        `outside the model's vocabulary of ${vocabSize}`,
-    );
-  }
-  if (faults.length) throw new UserError(`data: ${faults.join("\n  ")}`);
+function assertOptions(options: DataOptions): void {
+  const { batchSize, seqLen, shuffleBuffer, tokenizer, vocabSize } = options;
+  assertNoFaults([
+    ...countFaults({
+      batchSize: [batchSize, 1],
+      seqLen: [seqLen, 1],
+      shuffleBuffer: [shuffleBuffer, 0],
+    }),
+    ...endFaults(tokenizer, vocabSize),
+  ]);
 }
 
 /** A position belongs to the stream it was taken from; throws a {@link UserError} on another. */

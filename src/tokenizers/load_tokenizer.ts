@@ -1,4 +1,5 @@
 /** A tokenizer by what names it: bytes, or one of Hugging Face's format. */
+import { join } from "@std/path";
 import { readGgufHeader } from "../formats/gguf/header.ts";
 import { readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
 import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
@@ -24,4 +25,14 @@ export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tok
     return tokenizerFromFiles(spec, readGgufTokenizer(metadata));
   }
   return await openHfTokenizer(spec);
+}
+
+/**
+ * The tokenizer of a model, or of the adapter on it where that has one: adapters are saved with the
+ * tokenizer and the chat template that they were trained with.
+ */
+export async function loadModelTokenizer(model: string, adapter?: string): Promise<Tokenizer> {
+  const own = adapter !== undefined &&
+    await Deno.stat(join(adapter, "tokenizer.json")).then(() => true, () => false);
+  return await loadTokenizer(own ? adapter : model);
 }

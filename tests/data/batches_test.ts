@@ -106,7 +106,7 @@ Deno.test("shuffled: every pass has the rows of the text, in an order of its own
       const seen: string[] = [];
       for (let i = 0; i < 200; i++) {
         seen.push(tokenizer.decode((await stream.next())!.inputs));
-        assertEquals(stream.pass, pass);
+        assertEquals(stream.epoch, pass);
       }
       assertEquals([...seen].sort(), texts);
       passes.push(seen);
@@ -152,14 +152,14 @@ for (const [name, common, data] of RESUMED) {
       const stream = await BatchStream.open(options);
       const batches: Batch[] = [], positions: string[] = [JSON.stringify(stream.position())];
       // Three passes and more, except of a stream that ends.
-      while (batches.length < 500 && stream.pass < 3) {
+      while (batches.length < 500 && stream.epoch < 3) {
         const batch = await stream.next();
         if (!batch) break;
         batches.push(batch);
         positions.push(JSON.stringify(stream.position()));
       }
       await stream.close();
-      if (options.repeat) assertEquals(stream.pass, 3);
+      if (options.repeat) assertEquals(stream.epoch, 3);
       const stride = Math.ceil(batches.length / 40); // forty places are enough
       for (let killed = 0; killed < batches.length; killed += stride) {
         const position: DataPosition = JSON.parse(positions[killed]);

@@ -1,5 +1,4 @@
 /** Batches of instruction data, from where a checkpoint left off. */
-import { UserError } from "../../gpu/errors.ts";
 import { assertSame, type Batch, type BatchSource, IGNORED } from "../batches.ts";
 import { hashText } from "../random.ts";
 import { isHeldOut, type Share } from "../sources.ts";
@@ -12,6 +11,7 @@ import { RowPlan } from "./row_plan.ts";
 import { type ExampleSource, listSources, sourcesOf } from "./sources.ts";
 import type { ExampleStore } from "./store.ts";
 import { chatTemplate } from "./templates.ts";
+import { assertNoFaults, countFaults, endFaults } from "../counts.ts";
 
 export interface InstructOptions {
   /** Files and folders, or what {@link datasetSources} gives for the names of data sets. */
@@ -99,7 +99,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
 
   /** Throws a {@link UserError} when the data cannot be read, encoded or trained on. */
   static async open(options: InstructOptions): Promise<InstructStream> {
-    assertCounts(options);
+    assertOptions(options);
     const { split, tokenizer, seqLen, position, packing = true, seed = 0 } = options;
     const { trainOnPrompt = false, heldOutShare = 0.05, template: name = "default" } = options;
     const now = position ? new Date(position.now) : options.now ?? new Date();
@@ -236,26 +236,12 @@ function selects(example: Example, share: Share, heldOutShare: number): boolean 
     isHeldOut(contentOf(example), heldOutShare) === (share === "eval");
 }
 
-function assertCounts(options: InstructOptions): void {
+function assertOptions(options: InstructOptions): void {
   const { batchSize, seqLen, maxSamples, heldOutShare = 0, tokenizer, vocabSize } = options;
-  const faults: string[] = [];
-  const check = (name: string, value: number, least: number) => {
-    if (!Number.isSafeInteger(value) || value < least) {
-      faults.push(`${name} must be an integer of at least ${least}, got ${value}`);
-    }
-  };
-  check("batchSize", batchSize, 1);
-  check("seqLen", seqLen, 2);
-  if (maxSamples !== undefined) check("maxSamples", maxSamples, 1);
-  if (!(heldOutShare >= 0 && heldOutShare < 1)) {
-    faults.push(`heldOutShare must be at least 0 and below 1, got ${heldOutShare}`);
-  }
-  const { eosTokenId } = tokenizer;
-  if (eosTokenId !== null && vocabSize !== undefined && eosTokenId >= vocabSize) {
-    faults.push(
-      `the tokenizer ends texts with token ${eosTokenId}, ` +
-        `outside the model's vocabulary of ${vocabSize}`,
-    );
-  }
-  if (faults.length) throw new UserError(`data: ${faults.join("\n  ")}`);
+  const share = heldOutShare >= 0 && heldOutShare < 1;
+  assertNoFaults([
+    ...countFaults({ batchSize: [batchSize, 1], seqLen: [seqLen, 2], maxSamples: [maxSamples, 1] }),
+    ...(share ? [] : [`heldOutShare must be at least 0 and below 1, got ${heldOutShare}`]),
+    ...endFaults(tokenizer, vocabSize),
+  ]);
 }

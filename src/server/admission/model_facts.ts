@@ -7,6 +7,7 @@ import type { Vocabulary } from "../../train/method.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import { inApiTerms } from "../protocol/spelling.ts";
+import { ask } from "../processes/ask.ts";
 
 export interface ModelFacts {
   readonly config: LlamaConfig;
@@ -63,10 +64,8 @@ const PROGRAM = new URL("./model_facts_process.ts", import.meta.url).href;
 
 async function inspect({ path, name }: ModelRecord): Promise<Inspection> {
   const child = denoProcess(PROGRAM, { read: [path] }, { args: [path, name] }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
-  const { success, stdout, stderr, code, signal } = await child.output();
-  clearTimeout(timer);
-  if (success) return JSON.parse(new TextDecoder().decode(stdout));
-  const said = new TextDecoder().decode(stderr).trim();
-  throw new Error(`the process that read the model ${name} ended by ${signal ?? code}: ${said}`);
+  const asked = await ask<Inspection>(child, TIMEOUT);
+  if ("answer" in asked) return asked.answer;
+  const { end, said } = asked.failure;
+  throw new Error(`the process that read the model ${name} ${end}: ${said}`);
 }

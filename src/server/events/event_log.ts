@@ -2,6 +2,7 @@
 import type { EventRecord, NewEvent } from "../store/records.ts";
 import type { EventLog } from "../services.ts";
 import type { Store } from "../store/store.ts";
+import { unixSeconds } from "../store/unix_seconds.ts";
 
 export class StoredEventLog implements EventLog {
   readonly #store: Store;
@@ -15,7 +16,7 @@ export class StoredEventLog implements EventLog {
   }
 
   append(jobId: string, event: NewEvent): EventRecord | undefined {
-    const record = this.#store.events.append(jobId, event, Math.floor(Date.now() / 1000));
+    const record = this.#store.events.append(jobId, event, unixSeconds());
     if (!record) return undefined;
     for (const listener of this.#listeners) {
       try {

@@ -12,6 +12,7 @@ import { invalidFile } from "./faults.ts";
 import { type FormFile, invalid, LAST_ANSWER, readForm } from "./form.ts";
 import { cleanFilename, endingOf, ENDINGS, type Purpose, PURPOSES, UNFINISHED } from "./kinds.ts";
 import { isDiskFull, openSink, type Sink } from "./sink.ts";
+import { unixSeconds } from "../store/unix_seconds.ts";
 
 export type FileServices = Pick<Services, "options" | "store" | "storage" | "room">;
 
@@ -53,7 +54,7 @@ export async function receiveFile(
     const lines = await checkFile({ path: unfinished, filename, purpose });
     await Deno.rename(unfinished, path);
     await syncFolder(dirname(path));
-    const createdAt = Math.floor(Date.now() / 1000);
+    const createdAt = unixSeconds();
     const expiresAt = lifetime === undefined ? undefined : createdAt + lifetime;
     const record = { id, filename, purpose, bytes, lines, createdAt, expiresAt };
     store.files.insert(record);

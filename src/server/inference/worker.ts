@@ -5,8 +5,7 @@
  *
  * @module
  */
-import { join } from "@std/path";
-import { loadTokenizer } from "../../tokenizers/load_tokenizer.ts";
+import { loadModelTokenizer } from "../../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { GpuError, OutOfMemoryError, ShapeError, UserError } from "../../gpu/errors.ts";
 import { Gpu } from "../../gpu/gpu.ts";
@@ -35,14 +34,7 @@ async function load({ path, adapter, gpuMemory }: Question & { type: "load" }): 
   const memoryLimit = Number.isFinite(limit) ? limit : undefined;
   const model = await LlamaForCausalLM.fromPretrained(path, { gpu, adapter, memoryLimit });
   await gpu.settled();
-  return { gpu, model, tokenizer: await loadTokenizer(await tokenizerFolder(path, adapter)) };
-}
-
-/** An adapter is saved with the tokenizer and the chat template that it was trained with. */
-async function tokenizerFolder(path: string, adapter: string | undefined): Promise<string> {
-  if (adapter === undefined) return path;
-  const own = await Deno.stat(join(adapter, "tokenizer.json")).catch(() => undefined);
-  return own ? adapter : path;
+  return { gpu, model, tokenizer: await loadModelTokenizer(path, adapter) };
 }
 
 /** Pieces of the answer; the returned function tells how it came out, when they have ended. */

@@ -12,6 +12,7 @@ import { recoverJournal, untilFree } from "./recover_journal.ts";
 import { fileOf, trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";
 import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
+import { unixSeconds } from "../store/unix_seconds.ts";
 
 /** Why a run is to end before its last step. */
 export type Intent = "pause" | "cancel" | "shutdown";
@@ -152,7 +153,7 @@ export class JobRun {
       id: newId("ftckpt"),
       jobId: job.id,
       step,
-      createdAt: Math.floor(Date.now() / 1000),
+      createdAt: unixSeconds(),
       metrics: last?.step === step
         ? {
           train_loss: last.loss,

@@ -22,6 +22,7 @@ import type { QueueParts } from "./queue_parts.ts";
 import { message } from "./job_events.ts";
 import { writeResultsFile } from "./results_file.ts";
 import { inClientTerms } from "./wording.ts";
+import { unixSeconds } from "../store/unix_seconds.ts";
 
 /** Sittings in a row that a job may crash in without a new checkpoint. */
 const FRUITLESS_CRASHES = 3;
@@ -61,7 +62,7 @@ export class JobQueue implements Jobs {
       ...job,
       id: newId(job.kind === "fine_tuning" ? "ftjob" : "ptjob"),
       status: "validating_files",
-      createdAt: now(),
+      createdAt: unixSeconds(),
       turn: store.jobs.nextTurn(),
       resultFiles: [],
     };
@@ -79,7 +80,12 @@ export class JobQueue implements Jobs {
     const job = this.#find(id);
     if (FINAL_STATUSES.includes(job.status)) throw tooLate("cancelled", job);
     if (this.#run?.job.id === id) return this.#end(job, "cancel");
-    return this.#become(job, "cancelled", { finishedAt: now() }, `${title(job)} job cancelled`);
+    return this.#become(
+      job,
+      "cancelled",
+      { finishedAt: unixSeconds() },
+      `${title(job)} job cancelled`,
+    );
   }
 
   pause(id: string): JobRecord {
@@ -157,7 +163,7 @@ export class JobQueue implements Jobs {
     if (this.#run || this.#stopping) return;
     const job = this.parts.store.jobs.next();
     if (!job) return;
-    const begun = { startedAt: job.startedAt ?? now() };
+    const begun = { startedAt: job.startedAt ?? unixSeconds() };
     const running = this.#become(job, "running", begun, `${title(job)} job started`);
     const run = this.#run = new JobRun(running, this.parts);
     this.#ended = this.#sit(run).finally(() => {
@@ -204,7 +210,7 @@ export class JobQueue implements Jobs {
       trainedTokens,
       resultModel,
       resultFiles: [results.id],
-      finishedAt: now(),
+      finishedAt: unixSeconds(),
       estimatedFinish: null,
     }, "The job has successfully completed");
     await this.hooks.onSuccess?.(succeeded);
@@ -212,7 +218,7 @@ export class JobQueue implements Jobs {
 
   #stopped(job: JobRecord, intent: Intent): void {
     if (intent === "cancel") {
-      const ended = { finishedAt: now(), estimatedFinish: null };
+      const ended = { finishedAt: unixSeconds(), estimatedFinish: null };
       this.#become(job, "cancelled", ended, `${title(job)} job cancelled`);
     } else if (intent === "pause") {
       this.#become(job, "paused", { estimatedFinish: null }, `${title(job)} job paused`);
@@ -243,7 +249,13 @@ export class JobQueue implements Jobs {
 
   #fail(job: JobRecord, code: string, text: string): void {
     const error = { code, message: text };
-    this.#become(job, "failed", { error, finishedAt: now(), estimatedFinish: null }, text, "error");
+    this.#become(
+      job,
+      "failed",
+      { error, finishedAt: unixSeconds(), estimatedFinish: null },
+      text,
+      "error",
+    );
   }
 
   /** The state and the word of it are written together: who follows the job sees both or none. */
@@ -264,7 +276,6 @@ export class JobQueue implements Jobs {
   }
 }
 
-const now = () => Math.floor(Date.now() / 1000);
 const noun = ({ kind }: JobRecord) => kind === "fine_tuning" ? "fine-tuning" : "pre-training";
 const title = ({ kind }: JobRecord) => kind === "fine_tuning" ? "Fine-tuning" : "Pre-training";
 

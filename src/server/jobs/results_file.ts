@@ -5,6 +5,7 @@ import { newId } from "../store/ids.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
 import type { Storage } from "../services.ts";
 import { writeAtomically } from "../../files/atomic.ts";
+import { unixSeconds } from "../store/unix_seconds.ts";
 
 const COLUMNS = [
   "step",
@@ -48,7 +49,7 @@ export async function writeResultsFile(
     purpose: RESULTS_PURPOSE,
     bytes,
     lines: points.length + 1,
-    createdAt: Math.floor(Date.now() / 1000),
+    createdAt: unixSeconds(),
   };
   store.files.insert(record);
   return record;

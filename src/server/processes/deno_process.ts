@@ -1,7 +1,7 @@
-/** Programs of the server's own that run in a process of their own, with no leave but what they need. */
+/** Programs of the server's own, each in its process and with the permissions that it needs. */
 import { UserError } from "../../gpu/errors.ts";
 
-export interface Leave {
+export interface Permissions {
   /** Files and folders; of folders all that is in them. */
   readonly read?: readonly string[];
   readonly write?: readonly string[];
@@ -20,7 +20,7 @@ export const GPU_ENVIRONMENT: readonly string[] = ["DENO_WEBGPU_BACKEND"];
  */
 export function denoProcess(
   program: string,
-  { read, write, env, sys }: Leave,
+  { read, write, env, sys }: Permissions,
   { args = [], stdin = "null", stderr = "piped" }:
     & { readonly args?: readonly string[] }
     & Pick<Deno.CommandOptions, "stdin" | "stderr"> = {},
@@ -53,7 +53,7 @@ function flag(kind: string, list: readonly string[] = []): string[] {
 function permitted(path: string): string {
   if (!path.includes(",")) return path;
   throw new UserError(
-    `${path}: has a comma in its path, and no process can be given leave to read such a one`,
+    `${path}: has a comma in its path, and no process can be given permission to read it`,
     "rename it, or the folder that it lies in",
   );
 }

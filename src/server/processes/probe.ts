@@ -1,7 +1,8 @@
 /** Asks for the GPU in a process of its own: a driver that crashes takes no server with it. */
 import { GpuError, UserError } from "../../gpu/errors.ts";
-import { denoProcess, GPU_ENVIRONMENT, type Leave } from "./deno_process.ts";
+import { denoProcess, GPU_ENVIRONMENT, type Permissions } from "./deno_process.ts";
 import type { Device } from "../services.ts";
+import { ask } from "./ask.ts";
 
 /** What the process prints. */
 export type ProbeResult = { readonly device: Device } | { readonly advice: readonly string[] };
@@ -11,7 +12,7 @@ const TIMEOUT = 60_000;
 
 const PROGRAM = new URL("./probe_process.ts", import.meta.url).href;
 
-const LEAVE: Leave = {
+const PERMISSIONS: Permissions = {
   env: [...GPU_ENVIRONMENT, "VK_DRIVER_FILES", "VK_ICD_FILENAMES"],
   sys: ["uid"],
   // What is installed, where there is no adapter and advice is wanted.
@@ -20,40 +21,27 @@ const LEAVE: Leave = {
 
 /** Throws a {@link GpuError} with what to install where there is no adapter, or none that works. */
 export async function probeDevice(): Promise<Device> {
-  const child = startProbe();
-  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT);
-  const { stdout, stderr, code, signal } = await child.output();
-  clearTimeout(timer);
-  const result = parse(new TextDecoder().decode(stdout));
-  if (!result) {
-    const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-    const end = signal ? `was ended by ${signal}` : `ended with code ${code}`;
+  const asked = await ask<ProbeResult>(startProbe(), TIMEOUT);
+  if ("failure" in asked) {
+    const { end, said } = asked.failure, last = said.split("\n").at(-1);
     throw new GpuError(
-      `the process that looked for a GPU ${end}${said ? `: ${said}` : ""}`,
+      `the process that looked for a GPU ${end}${last ? `: ${last}` : ""}`,
       "`deno run -A cli.ts doctor` tells more",
     );
   }
+  const result = asked.answer;
   if ("device" in result) return result.device;
   throw new UserError(["no WebGPU adapter was found", ...result.advice].join("\n  "));
 }
 
 function startProbe(): Deno.ChildProcess {
   try {
-    return denoProcess(PROGRAM, LEAVE).spawn();
+    return denoProcess(PROGRAM, PERMISSIONS).spawn();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
     throw new UserError(
       "the server runs the GPU's work in processes of its own, and has no permission to start them",
       `give it --allow-run=${Deno.execPath()}, as \`deno task serve\` does`,
     );
-  }
-}
-
-/** Undefined where the process ended before it had printed all of it. */
-function parse(text: string): ProbeResult | undefined {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

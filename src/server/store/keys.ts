@@ -4,11 +4,10 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { newId } from "./ids.ts";
 import type { KeyRecord } from "./records.ts";
 import { RecordTable } from "./record_table.ts";
+import { unixSeconds } from "./unix_seconds.ts";
 
 /** Seconds between two notes of when a key was used: not a write with every request. */
 const USE_NOTED_EVERY = 60;
-
-const unixSeconds = () => Math.floor(Date.now() / 1000);
 
 // 256 random bits cannot be guessed: no salt and no slow hash, which guard words that people think of.
 const hashOf = (secret: string) => createHash("sha256").update(secret).digest();

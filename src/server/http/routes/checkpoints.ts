@@ -4,7 +4,8 @@ import { createApp } from "../app_base.ts";
 import { checkpointPages, toCheckpoint } from "../../protocol/checkpoint.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import type { Services } from "../../services.ts";
-import { answer, findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
+import { findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
+import { answer } from "../answer.ts";
 
 /** As many as OpenAI gives. */
 const { after, limit } = pageFields({ fallback: 10, max: 100 });

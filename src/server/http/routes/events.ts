@@ -1,14 +1,14 @@
 /** What is told of jobs: in pages, and as it happens. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { ApiError, notFound } from "../../protocol/api_error.ts";
+import { ApiError } from "../../protocol/api_error.ts";
 import { createApp } from "../app_base.ts";
-import type { StreamQuery } from "../../services.ts";
 import { eventPageSchema, toEvent } from "../../protocol/event.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import { JOB_KINDS, type JobKind } from "../../store/records.ts";
-import type { Services } from "../../services.ts";
+import type { Services, StreamQuery } from "../../services.ts";
 import { eventSeq } from "../../store/events.ts";
+import { findJob } from "./job_kinds.ts";
 
 type EventServices = Pick<Services, "options" | "store" | "streams">;
 
@@ -103,13 +103,10 @@ export function eventRoutes(services: EventServices): OpenAPIHono {
 }
 
 function addJobRoutes(app: OpenAPIHono, services: EventServices, kind: JobKind): void {
-  const { events, jobs } = services.store;
-  const check = (id: string) => {
-    if (jobs.get(id)?.kind !== kind) throw notFound("job", id);
-  };
+  const { events } = services.store, of = { kind, what: "job" };
   app.openapi(eventsRoute(kind), (context) => {
     const { id } = context.req.valid("param"), query = context.req.valid("query");
-    check(id);
+    findJob(services, of, id);
     if (query.stream === "true") {
       const after = placeOf({ ...context.req.valid("header"), ...query });
       return stream(context, services, { jobId: id, content: "events", after });
@@ -119,7 +116,7 @@ function addJobRoutes(app: OpenAPIHono, services: EventServices, kind: JobKind):
   });
   app.openapi(metricsStreamRoute(kind), (context) => {
     const { id } = context.req.valid("param");
-    check(id);
+    findJob(services, of, id);
     const after = placeOf({ ...context.req.valid("header"), ...context.req.valid("query") });
     return stream(context, services, { jobId: id, content: "metrics", after });
   });

@@ -3,6 +3,7 @@ import { ApiError } from "../../protocol/api_error.ts";
 import { newId } from "../../store/ids.ts";
 import type { AnswerHead, Done } from "../../protocol/sampling.ts";
 import type { GenerationEvent, GenerationRequest, Inference } from "../../services.ts";
+import { unixSeconds } from "../../store/unix_seconds.ts";
 
 export interface Asked {
   readonly generation: GenerationRequest;
@@ -32,7 +33,7 @@ export async function respond(inference: Inference, asked: Asked): Promise<Respo
   const { generation, prefix, signal } = asked;
   const head = {
     id: newId(prefix),
-    created: Math.floor(Date.now() / 1000),
+    created: unixSeconds(),
     model: generation.model,
   };
   try {

@@ -3,7 +3,8 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import type { Services } from "../../services.ts";
-import { answer, findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
+import { findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
+import { answer } from "../answer.ts";
 
 const { after, limit } = pageFields();
 const listQuery = z.object({

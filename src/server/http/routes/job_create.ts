@@ -6,7 +6,8 @@ import { createApp } from "../app_base.ts";
 import { planSchema, toPlan } from "../../protocol/plan.ts";
 import type { JobRecord } from "../../store/records.ts";
 import type { Services } from "../../services.ts";
-import { answer, type JobKindRoutes } from "./job_kinds.ts";
+import { answer } from "../answer.ts";
+import type { JobKindRoutes } from "./job_kinds.ts";
 
 export interface JobCreation<Request> {
   readonly summary: string;

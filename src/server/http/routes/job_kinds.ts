@@ -61,8 +61,3 @@ export function findJob(
   if (job?.kind !== kind) throw notFound(what, id);
   return job;
 }
-
-/** 200 with JSON, for a route's description. */
-export const answer = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  200: { description, content: { "application/json": { schema } } },
-});

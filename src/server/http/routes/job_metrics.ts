@@ -3,7 +3,8 @@ import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 import { jobMetrics, jobMetricsQuery, jobMetricsSchema } from "../../protocol/job_metrics.ts";
 import type { Services } from "../../services.ts";
-import { answer, findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
+import { findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
+import { answer } from "../answer.ts";
 
 /** Answers that are kept: of jobs that somebody looks at. */
 const KEPT = 16;

@@ -3,13 +3,10 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 import { deletedModelSchema, modelListSchema, modelSchema, toModel } from "../../protocol/model.ts";
 import type { Services } from "../../services.ts";
+import { answer } from "../answer.ts";
 
 const params = z.object({
   model: z.string().openapi({ description: "A name, with slashes as they are or as %2F" }),
-});
-
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  200: { description, content: { "application/json": { schema } } },
 });
 
 const list = createRoute({
@@ -18,7 +15,7 @@ const list = createRoute({
   operationId: "listModels",
   tags: ["Models"],
   summary: "Base models, results of jobs and their checkpoints",
-  responses: json("All of them", modelListSchema),
+  responses: answer("All of them", modelListSchema),
 });
 
 const retrieve = createRoute({
@@ -28,7 +25,7 @@ const retrieve = createRoute({
   tags: ["Models"],
   summary: "What is known of a model",
   request: { params },
-  responses: json("The model", modelSchema),
+  responses: answer("The model", modelSchema),
 });
 
 const remove = createRoute({
@@ -38,7 +35,7 @@ const remove = createRoute({
   tags: ["Models"],
   summary: "Delete the result of a job that nothing needs",
   request: { params },
-  responses: json("It is gone", deletedModelSchema),
+  responses: answer("It is gone", deletedModelSchema),
 });
 
 /** Names have slashes in them (`org/name`), which not every client encodes. */

@@ -1,0 +1,7 @@
+/** What most routes answer. */
+import type { z } from "zod";
+
+/** 200 with JSON, for a route's description. */
+export const answer = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  200: { description, content: { "application/json": { schema } } },
+});
