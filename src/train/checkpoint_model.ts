@@ -10,7 +10,7 @@ import { gpuMemoryLimit } from "./gpu_memory.ts";
 import type { PretrainOptions } from "./options.ts";
 import { assertFits } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
-import { withRanks } from "./rank_advice.ts";
+import { withRanks } from "./choose_ranks.ts";
 import { assertSameRun, readRunState } from "./run_state.ts";
 import { restoreTensors } from "./state.ts";
 

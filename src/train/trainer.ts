@@ -42,7 +42,7 @@ import { Metrics, writeSummary } from "./metrics.ts";
 import type { PretrainOptions } from "./options.ts";
 import { assertFits, type MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
-import { adviseRanks, withRanks } from "./rank_advice.ts";
+import { adviseRanks, withRanks } from "./choose_ranks.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
 import { type SamplePrompt, samplePrompts, writeSamples } from "./samples.ts";
 import { makeOutput, startingPoint } from "./start.ts";

@@ -13,7 +13,7 @@ import type { RankAdviceEvent, StepEvent, TrainingEvent } from "../../src/train/
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { planMemory } from "../../src/train/plan.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
-import { type AdviceOptions, adviseRanks } from "../../src/train/rank_advice.ts";
+import { type AdviceOptions, adviseRanks } from "../../src/train/choose_ranks.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
 import { forwardAndBack } from "../../src/train/step.ts";
 import { svd } from "../oracles/svd.ts";

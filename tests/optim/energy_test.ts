@@ -8,7 +8,7 @@ import {
   energyCurve,
   readEnergyCurve,
   recordSpectrum,
-} from "../../src/optim/rank_advice.ts";
+} from "../../src/optim/energy.ts";
 import { subspaceMatmuls } from "../../src/optim/subspace_shape.ts";
 import { svd } from "../oracles/svd.ts";
 import { assertClose, download, gpuTest, runPass, upload } from "../support.ts";

@@ -3,7 +3,7 @@
  * the run. The model is loaded as the run will load it, looks at its first batches, changes nothing
  * and is freed again; the batches come from a stream of their own, so the run sees them again.
  *
- * Of each matrix the mean over batches of its energy curve (optim/rank_advice.ts) decides: that is
+ * Of each matrix the mean over batches of its energy curve (optim/energy.ts) decides: that is
  * the share that a rank keeps of a gradient as they come. A sum of the gradients would need all of
  * them at once, and the largest of the batches' ranks would be that of the noisiest and grow with
  * their number. A run's subspace, too, is found in the gradient of one batch.
@@ -25,7 +25,7 @@ import {
   readEnergyCurve,
   recordSpectrum,
   type SpectrumWorkspace,
-} from "../optim/rank_advice.ts";
+} from "../optim/energy.ts";
 import { buildTraining, type Training, type TrainingShape } from "./build.ts";
 import type { OnPreparation, RankAdviceEvent } from "./events.ts";
 import { planMemory } from "./plan.ts";
