@@ -48,9 +48,15 @@ async function aptGet(...args: string[]): Promise<boolean> {
   }
 }
 
-/** False where it cannot be done here, or did not succeed. */
-async function install(system: System, packages: readonly string[]): Promise<boolean> {
-  return system.root && isDebian(system) && await aptGet("update") &&
+/** Says what is about to be installed; false where that cannot be done here, or did not succeed. */
+async function install(
+  system: System,
+  packages: readonly string[],
+  purpose: string,
+): Promise<boolean> {
+  if (!system.root || !isDebian(system)) return false;
+  console.error(`setup: will install ${packages.join(", ")} with apt-get: ${purpose}`);
+  return await aptGet("update") &&
     await aptGet("install", "-y", "--no-install-recommends", ...packages);
 }
 
@@ -61,7 +67,8 @@ async function setup(system: System): Promise<number> {
     return 0;
   }
   console.error("setup: no WebGPU adapter");
-  const adapter = await install(system, DEBIAN_PACKAGES) ? await probeAfresh() : null;
+  const purpose = "Vulkan, with Mesa's drivers, the software driver among them";
+  const adapter = await install(system, DEBIAN_PACKAGES, purpose) ? await probeAfresh() : null;
   if (adapter) {
     console.error(`setup: installed ${DEBIAN_PACKAGES.join(", ")}; found an adapter: ${adapter}`);
     return 0;
@@ -75,7 +82,8 @@ async function setup(system: System): Promise<number> {
 /** `root` is where to look for it, for the test of this. */
 async function setupBrowser(system: System, root: string | undefined): Promise<void> {
   let found = findBrowser(root);
-  if (!found && await install(system, ["chromium"])) found = findBrowser(root);
+  const purpose = "the browser for the dashboard's tests";
+  if (!found && await install(system, ["chromium"], purpose)) found = findBrowser(root);
   console.error(
     found
       ? `setup: found a browser: ${found}`

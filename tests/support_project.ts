@@ -5,7 +5,9 @@ import { parse } from "@std/jsonc";
 export interface Project {
   readonly name: string;
   readonly version: string;
-  readonly tasks: Readonly<Record<string, { readonly command: string }>>;
+  readonly tasks: Readonly<
+    Record<string, { readonly command: string; readonly dependencies?: readonly string[] }>
+  >;
   readonly imports: Readonly<Record<string, string>>;
 }
 

@@ -46,7 +46,7 @@ Deno.test({
   name: "setup without an adapter installs on Debian as root, and says what to do elsewhere",
   ignore,
   fn: async () => {
-    const calls = await withAptGet("", async (PATH) => {
+    const calls = await withAptGet('echo "apt-get ran" >&2', async (PATH) => {
       const { code, log } = await setup({
         DENO_WEBGPU_BACKEND: "vulkan",
         VK_ICD_FILENAMES: "/nonexistent",
@@ -54,7 +54,10 @@ Deno.test({
         PATH,
       });
       for (const line of driverAdvice(system)) assertStringIncludes(log, line);
-      assertEquals(code, 1);
+      // What is going to be installed stands in the log before anything is.
+      const [before] = log.split("apt-get ran");
+      const announced = before.includes("setup: will install mesa-vulkan-drivers, libvulkan1");
+      assertEquals([code, announced], [1, installs]);
     });
     assertEquals(
       calls,

@@ -96,7 +96,8 @@ Deno.test("event streams end when the server stops", async () => {
 });
 
 Deno.test("the permissions of `deno task serve` are enough to upload, train and talk", async () => {
-  const command = project.tasks.serve.command.replace(/\$\(.*'\)/, Deno.execPath());
+  const quoted = /"(--allow-run=)\$\(.*'\)"/;
+  const command = project.tasks.serve.command.replace(quoted, `$1${Deno.execPath()}`);
   const permissions = command.split(" ").filter((word) => word.startsWith("--allow"));
   assertEquals(permissions.map((each) => each.split("=")[0]), [
     "--allow-net",
@@ -145,6 +146,25 @@ Deno.test("the permissions of `deno task serve` are enough to upload, train and 
     } finally {
       await server.stop("SIGKILL");
     }
+  });
+});
+
+Deno.test("`deno task serve` installs nothing, and works where Deno's path has a space", async () => {
+  const { command, dependencies } = project.tasks.serve;
+  assertEquals(dependencies, undefined);
+  await withFolder(async (root) => {
+    const deno = join(root, "a b", "deno");
+    await Deno.mkdir(join(root, "a b"));
+    await Deno.copyFile(Deno.execPath(), deno);
+    const probe = `console.log((await new Deno.Command(Deno.execPath(), {
+      args: ["--version"],
+    }).output()).success);`;
+    await Deno.writeTextFile(join(root, "probe.ts"), probe);
+    const tasks = { serve: command.replace("cli.ts serve", "probe.ts") };
+    await Deno.writeTextFile(join(root, "deno.json"), JSON.stringify({ tasks }));
+    const { stdout } = await new Deno.Command(deno, { args: ["task", "serve"], cwd: root })
+      .output();
+    assertEquals(new TextDecoder().decode(stdout), "true\n");
   });
 });
 
@@ -246,7 +266,7 @@ Deno.test("what keeps a server from starting is told in a line, with what to do"
     await fails(
       "no GPU",
       data,
-      ["no WebGPU adapter was found", "vulkan"],
+      ["no WebGPU adapter was found", "vulkan", "`deno task setup`"],
       { VK_DRIVER_FILES: file, VK_ICD_FILENAMES: file },
     );
     using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -26,12 +26,15 @@ export async function probeDevice(): Promise<Device> {
     const { end, said } = asked.failure, last = said.split("\n").at(-1);
     throw new GpuError(
       `the process that looked for a GPU ${end}${last ? `: ${last}` : ""}`,
-      "`deno run -A cli.ts doctor` tells more",
+      "`deno task doctor` says more",
     );
   }
   const result = asked.answer;
   if ("device" in result) return result.device;
-  throw new UserError(["no WebGPU adapter was found", ...result.advice].join("\n  "));
+  throw new UserError(
+    ["no WebGPU adapter was found", ...result.advice].join("\n  "),
+    "`deno task setup` installs what it can (on Debian, as root); `deno task doctor` says more",
+  );
 }
 
 function startProbe(): Deno.ChildProcess {
