@@ -31,7 +31,22 @@
  *
  * @module
  */
-export { GpuError, OutOfMemoryError, ShapeError, UserError } from "./src/gpu/errors.ts";
+export {
+  DeviceLostError,
+  GpuError,
+  NoAdapterError,
+  OutOfMemoryError,
+  ShapeError,
+} from "./src/gpu/errors.ts";
+export { type Fault, OptionsError } from "./src/options/faults.ts";
+export {
+  type OptionReference,
+  type Phrase,
+  type Settings,
+  spell,
+  type Spelling,
+} from "./src/options/phrase.ts";
+export { explain, type Explanation, UserError } from "./src/options/user_error.ts";
 export { type AdapterDescription, findAdapter } from "./src/gpu/adapter.ts";
 export { Gpu } from "./src/gpu/gpu.ts";
 export type { Purpose } from "./src/gpu/tensor.ts";
@@ -98,6 +113,12 @@ export {
   type PretrainOptions,
   pretrainOptions,
 } from "./src/train/options.ts";
-export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
+export {
+  type Alternative,
+  DoesNotFitError,
+  fullAdamWShape,
+  type MemoryPlan,
+  planMemory,
+} from "./src/train/plan.ts";
 export { type Preparing, Trainer } from "./src/train/trainer.ts";
 export { readConfigFile } from "./src/config/config_file.ts";

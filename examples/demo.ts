@@ -7,6 +7,7 @@
  * @module
  */
 import {
+  explain,
   fullAdamWShape,
   Gpu,
   LlamaForCausalLM,
@@ -108,6 +109,6 @@ try {
   await sample(gpu);
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
-  console.error(error.message);
+  console.error(explain(error));
   Deno.exit(1);
 }

@@ -10,6 +10,7 @@
  */
 import {
   chat,
+  explain,
   finetuneOptions,
   Gpu,
   LlamaForCausalLM,
@@ -77,7 +78,7 @@ if (import.meta.main) {
   } catch (error) {
     // What a user can put right says so itself; anything else is a fault of the program.
     if (!(error instanceof UserError)) throw error;
-    console.error(error.message);
+    console.error(explain(error));
     Deno.exitCode = 1;
   } finally {
     gpu.close();

@@ -1,14 +1,14 @@
-/** Numbers and tables for people. */
+/** Numbers, tables and names as text. */
 
-/** Bytes in binary units, three digits: 13.4 MiB. */
-export function formatBytes(bytes: number): string {
+/** Bytes in binary units: 13.4 MiB. Between 1,000 and 1,023 of a unit it is the next one. */
+export function formatBytes(bytes: number, digits = 3): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let unit = 0, value = bytes;
   while (value >= 1000 && unit < units.length - 1) {
     value /= 1024;
     unit++;
   }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+  return `${unit === 0 ? value : value.toPrecision(digits)} ${units[unit]}`;
 }
 
 /** Columns aligned, the first to the left and the others to the right. */
@@ -19,4 +19,19 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
     row.map((cell, column) => column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))
       .join("  ").trimEnd();
   return all.map(line).join("\n");
+}
+
+/** `batchSize` is `batch_size`. */
+export function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** `batchSize` is `batch-size`. */
+export function kebabCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `batch_size` and `batch-size` are `batchSize`. */
+export function camelCase(name: string): string {
+  return name.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

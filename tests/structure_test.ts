@@ -12,6 +12,7 @@ const RUNGS = [
   "shaders",
   "src/product.ts",
   "src/text.ts",
+  "src/options",
   "src/host",
   "src/gpu",
   "src/quant",

@@ -5,11 +5,12 @@
  * out in that form first.
  */
 import { parseArgs } from "@std/cli/parse-args";
-import type { Fault, FieldInfo } from "../train/options_schema.ts";
+import type { Fault } from "../options/faults.ts";
+import type { FieldInfo } from "../options/schema.ts";
 
 /** What a flag is; its name is without dashes, `batch-size`. */
 export interface Flag {
-  /** What its faults name: an option, or the flag itself. */
+  /** The option that its faults name; of a flag that is none, its name. */
   readonly option: string;
   readonly type: FieldInfo["type"];
   /** What `--help` calls its value. */
@@ -50,10 +51,10 @@ export function parseArguments(flags: Flags, args: readonly string[]): Arguments
     unknown: (word, key) => {
       // No flag: kept among the stray words.
       if (key === undefined) return true;
-      const [option] = word.split("=");
+      const [place] = word.split("=");
       // Letters behind one dash are flags of their own, but one fault.
       if (faulty.at(-1)?.word !== word) {
-        faulty.push({ word, option, message: "unknown flag", near: [option, known] });
+        faulty.push({ word, option: place, place, message: "unknown flag", near: [place, known] });
       }
       return false;
     },

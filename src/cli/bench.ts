@@ -4,7 +4,7 @@ import { bench as measure, formatMeasurement, MEASUREMENT_HEAD } from "../../ben
 import { benchStep, type StepResult } from "../../bench/step.ts";
 import { EFFORT, Stopwatch } from "../../bench/timing.ts";
 import { Gpu } from "../gpu/gpu.ts";
-import { defineOptions, section } from "../train/options_schema.ts";
+import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { formatTable } from "../text.ts";
 

@@ -1,6 +1,6 @@
 /** What a subcommand is, and what it is given to speak through. */
 import type { z } from "zod";
-import type { Options } from "../train/options_schema.ts";
+import type { Options } from "../options/schema.ts";
 
 /** What someone typed, or did instead: Ctrl-C, or the end of it (Ctrl-D). */
 export type InputLine =

@@ -1,7 +1,7 @@
 /** `doctor`: what this machine's adapter is, what it allows, what is missing and how to get it. */
 import { describeAdapter, findAdapter } from "../gpu/adapter.ts";
 import { Gpu } from "../gpu/gpu.ts";
-import { defineOptions } from "../train/options_schema.ts";
+import { defineOptions } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { diagnose, type Diagnosis, type SelfTest } from "./diagnosis.ts";
 import { selfTest } from "./self_test.ts";

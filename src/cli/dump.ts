@@ -4,7 +4,7 @@ import { Safetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { UserError } from "../gpu/errors.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
-import { defineOptions, section } from "../train/options_schema.ts";
+import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 
 const options = defineOptions({

@@ -11,7 +11,7 @@ import { UserError } from "../gpu/errors.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { textFields, trainedFields } from "../train/options.ts";
-import { defineOptions, type Rule, section } from "../train/options_schema.ts";
+import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { evalTable, type Measured } from "./eval_table.ts";
 
@@ -29,7 +29,7 @@ const rules: Rule[] = [
       if (tasks) parseTaskSpecs((tasks as string[]).join(","));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      return { option: "tasks", message: error.message };
+      return { option: "tasks", message: error.explanation.message };
     }
   },
   ...["shots", "limit"].map((option): Rule => (options, given) =>

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { exportGguf } from "../export/gguf.ts";
 import { GGUF_TYPES } from "../export/write_gguf.ts";
-import { defineOptions, section } from "../train/options_schema.ts";
+import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { formatBytes } from "../text.ts";
 

@@ -1,7 +1,8 @@
 /** Flags to options and back: what the flags are is read from the schema. */
 import type { z } from "zod";
+import { kebabCase } from "../text.ts";
 import { memoryOptions } from "../train/options.ts";
-import { type FieldInfo, fieldInfo, type Options } from "../train/options_schema.ts";
+import { type FieldInfo, fieldInfo, type Options } from "../options/schema.ts";
 import { checkOptions, loadConfig, takesConfig } from "../config/config_file.ts";
 import { type Flag, parseArguments } from "./arguments.ts";
 import { loadConfigForMemory } from "./config_for_memory.ts";
@@ -27,13 +28,6 @@ export interface CommonFlags {
   readonly help: boolean;
 }
 
-/** `batchSize` as a flag is `--batch-size`. */
-export function flagOf(option: string): string {
-  // A fault may name what was typed, dashes and all, a place in a file, or no option.
-  if (option === "" || option.startsWith("-") || option.includes(": ")) return option;
-  return `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
 /**
  * Checks a whole command line at once, and the file that it names. Throws an {@link OptionsError}
  * with every fault in it.
@@ -48,7 +42,7 @@ export async function parseFlags<Fields extends z.ZodRawShape, Derived>(
   const config = path === undefined
     ? undefined
     : await (isMemory ? loadConfigForMemory(path) : loadConfig(path, fields));
-  return checkOptions(options, { given, faults, config, spell: flagOf });
+  return checkOptions(options, { given, faults, config });
 }
 
 /** The common flags alone: they count even where the rest is wrong. */
@@ -66,27 +60,27 @@ function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
   const infos = Object.entries(fields).map(([option, field]) => ({ option, ...fieldInfo(field) }));
   const flags = new Map<string, Flag>(
     infos.map((info) => [
-      flagOf(info.option).slice(2),
+      kebabCase(info.option),
       { ...info, negatable: info.type === "boolean" },
     ]),
   );
   for (const name of Object.keys(COMMON_FLAGS)) {
-    flags.set(name, { option: `--${name}`, type: "boolean", value: "", negatable: false });
+    flags.set(name, { option: name, type: "boolean", value: "", negatable: false });
   }
   if (takesConfig(fields)) {
     const { name, value } = CONFIG_FLAG;
-    flags.set(name, { option: `--${name}`, type: "string", value, negatable: false });
+    flags.set(name, { option: name, type: "string", value, negatable: false });
   }
   const { values, faults } = parseArguments(flags, args);
   const given: Record<string, unknown> = {};
   for (const { option, type } of infos) {
-    const value = values.get(flagOf(option).slice(2));
+    const value = values.get(kebabCase(option));
     if (value !== undefined) given[option] = readValue(type, value);
   }
   const config = values.get(CONFIG_FLAG.name) as string | undefined;
   if (config !== "") return { given, faults, config };
   const { name, value } = CONFIG_FLAG;
-  const fault = { option: `--${name}`, message: `needs a value: --${name} <${value}>` };
+  const fault = { option: name, message: `needs a value: --${name} <${value}>` };
   return { given, faults: [...faults, fault] };
 }
 

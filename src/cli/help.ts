@@ -1,8 +1,10 @@
 /** Help texts, made from the schemas that also check the options. */
+import { spell } from "../options/phrase.ts";
+import { FLAGS } from "../options/spelling.ts";
 import type { Command } from "./command.ts";
 import { takesConfig } from "../config/config_file.ts";
-import { COMMON_FLAGS, CONFIG_FLAG, flagOf } from "./flags.ts";
-import { type FieldInfo, fieldInfo } from "../train/options_schema.ts";
+import { COMMON_FLAGS, CONFIG_FLAG } from "./flags.ts";
+import { type FieldInfo, fieldInfo } from "../options/schema.ts";
 
 const WIDTH = 100;
 const INDENT = 30;
@@ -61,7 +63,7 @@ function capitalised(text: string): string {
 }
 
 function signature(option: string, info: FieldInfo): string {
-  const flag = flagOf(option);
+  const flag = FLAGS.one({ option });
   if (info.type === "boolean") {
     // The form that changes something is the one to show.
     return info.default === "false" ? flag : `--[no-]${flag.slice(2)}`;
@@ -75,9 +77,9 @@ function explanation(info: FieldInfo): string {
   if (info.required) notes.push("required");
   else if (info.default === "true") notes.push("default: on");
   else if (info.default !== undefined && info.default !== "false") {
-    notes.push(`default: ${info.default}`);
+    notes.push(`default: ${spell(info.default, FLAGS)}`);
   }
-  return info.description + notes.map((note) => ` (${note})`).join("");
+  return spell(info.description, FLAGS) + notes.map((note) => ` (${note})`).join("");
 }
 
 function entry(left: string, right: string): string[] {

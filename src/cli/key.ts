@@ -6,7 +6,7 @@ import type { KeyRecord } from "../server/store/records.ts";
 import { makeDataFolder } from "../server/storage/data_folder.ts";
 import type { Keys } from "../server/store/keys.ts";
 import { Store } from "../server/store/store.ts";
-import { defineOptions } from "../train/options_schema.ts";
+import { defineOptions } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { formatTable } from "../text.ts";
 

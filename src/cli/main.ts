@@ -1,7 +1,10 @@
 /** From a command line to an exit code: finds the command, checks its options, renders errors. */
 import { setHubDefaults } from "../hub/hub.ts";
 import { UserError } from "../gpu/errors.ts";
-import { nearestWord, OptionsError } from "../train/options_schema.ts";
+import { nearestWord, OptionsError } from "../options/faults.ts";
+import { FLAGS } from "../options/spelling.ts";
+import { explain } from "../options/user_error.ts";
+import { advise } from "./advice.ts";
 import { bench } from "./bench.ts";
 import { type Command, EXIT, type Input, type Io, NO_INPUT } from "./command.ts";
 import { DownloadProgress } from "./download_progress.ts";
@@ -93,28 +96,32 @@ async function runCommand(
   } catch (error) {
     if (error instanceof OptionsError) {
       const help = `\`${PROGRAM} ${command.name} --help\` lists the options`;
-      return report(error, EXIT.usage, `${error.message}\n${help}`, io);
+      return report(error, EXIT.usage, `${explain(error, FLAGS)}\n${help}`, io);
     }
     if (terminal.signal.aborted && (error as Error)?.name === "AbortError") {
       return EXIT.interrupted;
     }
-    return report(error, EXIT.failed, explain(error, flags.verbose), io);
+    return report(error, EXIT.failed, describe(error, flags.verbose), io);
   } finally {
     downloads.stop();
   }
 }
 
 /** A fault of the user's is one message; anything else is a fault of ours and says so. */
-function explain(error: unknown, verbose: boolean): string {
+function describe(error: unknown, verbose: boolean): string {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (error instanceof UserError) {
+    const text = advise(error);
+    return verbose && stack ? `${text}\n${stack}` : text;
+  }
   if (verbose) return stack ?? message;
-  if (error instanceof UserError) return message;
   return `${(error as Error)?.name ?? "Error"}: ${message}\n  hint: --verbose shows where`;
 }
 
 /** With `--json` a stream of results ends with the error, so that it cannot pass for a whole one. */
 function report(error: unknown, code: number, text: string, io: Io): number {
-  io.event({ type: "error", error: error instanceof Error ? error.message : String(error) });
+  const message = error instanceof UserError ? advise(error) : (error as Error)?.message;
+  io.event({ type: "error", error: message ?? String(error) });
   io.log(text);
   return code;
 }

@@ -5,11 +5,11 @@ import { PURPOSES } from "../gpu/tensor.ts";
 import { CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
+import { formatBytes, formatTable } from "../text.ts";
 import { resolveConfig, shapeWarnings, trainingShape } from "../train/method.ts";
 import { type MemoryOptions, memoryOptions } from "../train/options.ts";
 import { fullAdamWShape, type MemoryPlan, planMemory } from "../train/plan.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { formatBytes, formatTable } from "../text.ts";
 
 export const memory: Command = {
   name: "memory",

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { mergeAdapter } from "../export/merge.ts";
 import { Gpu } from "../gpu/gpu.ts";
-import { defineOptions, section } from "../train/options_schema.ts";
+import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 
 const options = defineOptions({

@@ -1,6 +1,6 @@
 /** What became of `--rank auto`, a line for each kind of projection. */
-import type { RankAdviceEvent } from "../train/events.ts";
 import { formatBytes, formatTable } from "../text.ts";
+import type { RankAdviceEvent } from "../train/events.ts";
 
 export function describeRanks({ share, matrices, bytes }: RankAdviceEvent): string {
   const kinds = Map.groupBy(matrices, ({ name }) => name.split(".").at(-2)!);

@@ -1,6 +1,7 @@
 /** Talking to a model at a terminal. */
 import type { Conversation } from "../inference/chat.ts";
 import { UserError } from "../gpu/errors.ts";
+import { advise } from "./advice.ts";
 import { EXIT, type Io } from "./command.ts";
 
 const COMMANDS = "/reset begins anew, /exit leaves";
@@ -54,7 +55,7 @@ async function answer(
     if (!signal.aborted) {
       // A dialogue that has become too long, or that the template refuses, can be begun anew.
       if (!(error instanceof UserError) || conversation.answer) throw error;
-      io.log(error.message);
+      io.log(advise(error));
       return;
     }
   }

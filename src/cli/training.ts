@@ -1,6 +1,8 @@
 /** What the commands that train share: a device, a trainer, its events shown as they come. */
 import { Gpu } from "../gpu/gpu.ts";
-import type { PreparationEvent, TrainingEvent } from "../train/events.ts";
+import { spell } from "../options/phrase.ts";
+import { FLAGS } from "../options/spelling.ts";
+import type { PreparationEvent, TrainingEvent, WarningEvent } from "../train/events.ts";
 import type { Preparing, Trainer } from "../train/trainer.ts";
 import { EXIT, type Io } from "./command.ts";
 import { Progress } from "./progress.ts";
@@ -13,8 +15,9 @@ export async function runTraining(
   const gpu = await Gpu.open();
   const progress = new Progress(io);
   const tell = (event: TrainingEvent | PreparationEvent) => {
-    progress.handle(event);
-    io.event(event);
+    const shown = event.type === "warning" ? inFlags(event) : event;
+    progress.handle(shown);
+    io.event(shown);
   };
   try {
     const trainer = await create(gpu, { onPreparation: tell });
@@ -24,4 +27,9 @@ export async function runTraining(
     gpu.close();
   }
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+}
+
+/** A warning that names options, as it is read on the command line. */
+function inFlags({ type, message, phrase = message }: WarningEvent): WarningEvent {
+  return { type, message: spell(phrase, FLAGS) };
 }

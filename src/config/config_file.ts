@@ -17,9 +17,11 @@
  * @module
  */
 import type { z } from "zod";
+import { camelCase, snakeCase } from "../text.ts";
 import { trainsAdapters } from "../train/method_fields.ts";
 import { methodNamed, methodOf } from "../train/methods.ts";
-import { type Fault, fieldInfo, type Options, OptionsError } from "../train/options_schema.ts";
+import { type Fault, OptionsError } from "../options/faults.ts";
+import { fieldInfo, type Options } from "../options/schema.ts";
 import { IGNORED, ONLY, onlyFault, RENAMED } from "./llama_factory_keys.ts";
 import { METHOD_KEYS, readMethod } from "./llama_factory_method.ts";
 import { type KeyContext, listOf, type Meaning, READ } from "./llama_factory_values.ts";
@@ -94,15 +96,19 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
     const isMethod = METHOD_KEYS.some((each) => each === key);
     const meaning = isMethod ? method.get(key) ?? {} : meaningOf(key, value, fields, file);
     if (meaning.fault) {
-      faults.push({ option: place, ...meaning.fault });
+      faults.push({ option: key, place, ...meaning.fault });
       if (isMethod) faulted.add("optimizer");
     }
     for (const [option, each] of Object.entries(meaning.options ?? {})) {
       if (!Object.hasOwn(fields, option)) {
-        faults.push({ option: place, message: `this command has no option ${snake(option)}` });
+        faults.push({
+          option,
+          place,
+          message: `this command has no option ${snakeCase(option)}`,
+        });
       } else if (keys.has(option)) {
         const other = mapping.line(keys.get(option)!);
-        faults.push({ option: place, message: `means the same as ${other}: keep one` });
+        faults.push({ option, place, message: `means the same as ${other}: keep one` });
       } else {
         given[option] = asOption(fields[option], each);
         places.set(option, place);
@@ -121,12 +127,11 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
 /** Checks what flags and file give together: all faults at once, each named where it stands. */
 export function checkOptions<Fields extends z.ZodRawShape, Derived>(
   options: Options<Fields, Derived>,
-  { given, faults = [], config, spell }: {
+  { given, faults = [], config }: {
     readonly given: Readonly<Given>;
     /** Those found already, of flags. */
     readonly faults?: readonly Fault[];
     readonly config?: ConfigFile;
-    readonly spell?: (option: string) => string;
   },
 ): ReturnType<Options<Fields, Derived>["parse"]> {
   const found = [...faults, ...config?.faults ?? []];
@@ -141,10 +146,10 @@ export function checkOptions<Fields extends z.ZodRawShape, Derived>(
       const { option } = fault;
       if (faulted.has(option)) continue;
       const place = Object.hasOwn(given, option) ? undefined : config?.places.get(option);
-      found.push({ ...fault, option: place ?? option });
+      found.push({ place, ...fault });
     }
   }
-  throw new OptionsError(found, spell);
+  throw new OptionsError(found);
 }
 
 function merge(config: ConfigFile, flags: Readonly<Given>): Given {
@@ -169,7 +174,8 @@ function meaningOf(
   fields: z.ZodRawShape,
   file: KeyContext,
 ): Meaning {
-  const option = optionOf(key);
+  // `batch_size`, `batch-size` and `batchSize` are one option.
+  const option = camelCase(key);
   const own = Object.hasOwn(fields, option);
   const known = own || [READ, RENAMED, IGNORED, ONLY].some((table) => Object.hasOwn(table, key));
   if (!known) return { fault: { message: "is not known", near: [key, knownKeys(fields)] } };
@@ -181,18 +187,9 @@ function meaningOf(
   return Object.hasOwn(ONLY, key) ? onlyFault(key, value) : {};
 }
 
-/** `batch_size`, `batch-size` and `batchSize` are one option. */
-function optionOf(key: string): string {
-  return key.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-function snake(option: string): string {
-  return option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
 function knownKeys(fields: z.ZodRawShape): string[] {
   const tables = [READ, RENAMED, IGNORED, ONLY];
-  return [...Object.keys(fields).map(snake), ...METHOD_KEYS, ...tables.flatMap(Object.keys)];
+  return [...Object.keys(fields).map(snakeCase), ...METHOD_KEYS, ...tables.flatMap(Object.keys)];
 }
 
 /** One word is a list of it, and names may have commas between them; a path may have one in it. */

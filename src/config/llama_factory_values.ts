@@ -2,7 +2,7 @@
 import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import { isHubSpec } from "../hub/spec.ts";
 import { LAYER_MODULES, PROJECTION_PARTS } from "../model/description.ts";
-import type { Fault } from "../train/options_schema.ts";
+import type { Fault } from "../options/faults.ts";
 
 /** The file that a key stands in, and the command that it is read for. */
 export interface KeyContext {

@@ -1,7 +1,7 @@
 /** The keys of a YAML or JSON file, each with its line; JSON is read as the YAML that it is. */
 import { parse, YamlSyntaxError } from "@std/yaml";
 import { unreadable } from "../data/documents.ts";
-import { type Fault, OptionsError } from "../train/options_schema.ts";
+import { OptionsError } from "../options/faults.ts";
 
 export interface YamlMapping {
   readonly path: string;
@@ -47,7 +47,8 @@ function parseYaml(path: string, text: string, lines: ReadonlyMap<string, number
     if (message.includes("duplicated key")) {
       const twice = [...lines].filter(([, places]) => places.length > 1);
       const faults = twice.map(([key, places]) => ({
-        option: `${path}:${places.at(-1)}: ${key}`,
+        option: key,
+        place: `${path}:${places.at(-1)}: ${key}`,
         message: `is already on line ${places[0]}: keep one`,
       }));
       if (faults.length) throw new OptionsError(faults);
@@ -56,8 +57,8 @@ function parseYaml(path: string, text: string, lines: ReadonlyMap<string, number
   }
 }
 
-function fault(option: string, message: string): OptionsError {
-  return new OptionsError([{ option, message } satisfies Fault]);
+function fault(place: string, message: string): OptionsError {
+  return new OptionsError([{ option: "", place, message }]);
 }
 
 /**

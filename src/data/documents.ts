@@ -1,5 +1,6 @@
 /** What the readers of the file formats share: pieces of documents, and where reading resumes. */
 import { UserError } from "../gpu/errors.ts";
+import { option, phrase } from "../options/phrase.ts";
 
 /** A part of a document: all of it, but for text files, which may be longer than memory. */
 export interface Piece {
@@ -43,7 +44,8 @@ export function textOf(record: unknown, field: string, where: string): string {
   if (value === undefined || value === null) {
     throw new UserError(
       `${where}: has no field "${field}"${value === null ? " (it is null)" : ""}`,
-      `it has ${Object.keys(record).join(", ") || "no fields at all"}; see --text-field`,
+      phrase`it has ${Object.keys(record).join(", ") || "no fields at all"}; see
+        ${option("textField")}`,
     );
   }
   throw new UserError(`${where}: field "${field}" must be a string, got ${typeof value}`);

@@ -3,6 +3,7 @@ import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyp
 import { compressors } from "hyparquet-compressors";
 import { FileRange } from "../files/file_range.ts";
 import { UserError } from "../gpu/errors.ts";
+import { option, phrase } from "../options/phrase.ts";
 import {
   type Piece,
   type Place,
@@ -68,6 +69,6 @@ function assertColumn({ schema }: FileMetaData, name: string, path: string): voi
   if (columns.includes(name)) return;
   throw new UserError(
     `${path}: has no field "${name}"`,
-    `it has ${columns.join(", ")}; see --text-field`,
+    phrase`it has ${columns.join(", ")}; see ${option("textField")}`,
   );
 }

@@ -1,5 +1,6 @@
 /** Documents to rows of T + 1 tokens: what a row predicts is its own tokens, one to the left. */
 import { UserError } from "../gpu/errors.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { type Corpus, CORPUS_START, type CorpusPiece, type CorpusPlace } from "./sources.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
@@ -134,10 +135,10 @@ export class SequenceReader {
       ? "has no text to predict"
       : `has ${few} tokens, a row of ${seqLen} needs ${seqLen + 1}`;
     const hint = share === "eval"
-      ? `${heldOutShare} of the data is held out; hold out more or give --eval-data`
+      ? phrase`${heldOutShare} of the data is held out; hold out more or give ${option("evalData")}`
       : few > 1 && packing === "packed"
-      ? `--seq-len ${few - 1} or less, or --packing padded`
-      : "is this the right file, and the right --text-field?";
+      ? phrase`${option("seqLen", few - 1)} or less, or ${option("packing", "padded")}`
+      : phrase`is this the right file, and the right ${option("textField")}?`;
     throw new UserError(`${what} (${this.corpus.files[0].path}…) ${reason}`, hint);
   }
 

@@ -13,6 +13,7 @@ import {
   type MergeWorkspace,
   uploadFactors,
 } from "../model/merge_lora.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { UserError } from "../gpu/errors.ts";
@@ -201,7 +202,7 @@ function assertFits(name: string, values: Float32Array): void {
   if (beyond === undefined) return;
   throw new UserError(
     `${name}: ${beyond} is beyond float16, the model's format`,
-    "--dtype bfloat16 or float32",
+    phrase`${option("dtype", "bfloat16")} or float32`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** Files that are either whole or not there: written beside, synced, renamed. */
 import { dirname } from "@std/path";
 import { UserError } from "../gpu/errors.ts";
+import type { Phrase } from "../options/phrase.ts";
 
 /**
  * Calls `write` with a temporary file in the folder of `path`, then syncs and renames it. When
@@ -40,17 +41,16 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /** Faults of the disk become one message; any other error, such as the GPU's, stays what it is. */
-export function explainWriteError(error: unknown, path: string, lost = ""): unknown {
+export function explainWriteError(
+  error: unknown,
+  path: string,
+  { lost = "", hint = "free some space" }: { readonly lost?: string; readonly hint?: Phrase } = {},
+): unknown {
   const { code, message } = error as Error & { code?: unknown };
   // Of an abort it is a number.
   if (error instanceof UserError || typeof code !== "string") return error;
   const text = `cannot write ${path}: ${message}${lost}`;
-  return isDiskFull(error)
-    ? new DiskFullError(
-      text,
-      "free some space, or keep fewer with --keep-checkpoints; then --resume auto",
-    )
-    : new UserError(text);
+  return isDiskFull(error) ? new DiskFullError(text, hint) : new UserError(text);
 }
 
 /** Makes a rename durable. Windows cannot open a folder, and its file system needs no such step. */

@@ -4,6 +4,7 @@ import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { GgufFile } from "./gguf/gguf_file.ts";
 import {
   readLlamaConfig,
@@ -49,7 +50,7 @@ async function refuseAdapter(path: string): Promise<void> {
   if (!await has("adapter_config.json") || await has("config.json")) return;
   throw new UserError(
     `${path}: is an adapter, not a model`,
-    `give its model, and --adapter ${path}; or fold it in with \`merge\``,
+    phrase`give its model, and ${option("adapter", path)}; or merge the two`,
   );
 }
 

@@ -1,19 +1,21 @@
-/** The errors a user meets. Each names the operation, the rule, the value and a hint. */
+/** The errors of the device. Each names the operation, the rule, the value and a hint. */
+import { UserError } from "../options/user_error.ts";
 
-/** A fault the user can mend: shown as one message, without a stack trace. */
-export class UserError extends Error {
-  override readonly name: string = "UserError";
-  readonly hint?: string;
+export { UserError };
 
-  constructor(message: string, hint?: string) {
-    super(hint ? `${message}\n  hint: ${hint}` : message);
-    this.hint = hint;
-  }
+/** A refused allocation, a lost device or a kernel that failed validation. */
+export class GpuError extends UserError {
+  override readonly name: string = "GpuError";
 }
 
-/** No adapter, a refused allocation, a lost device or a kernel that failed validation. */
-export class GpuError extends UserError {
-  override readonly name = "GpuError";
+/** This system has no adapter that WebGPU could use: its driver is missing. */
+export class NoAdapterError extends GpuError {
+  override readonly name = "NoAdapterError";
+}
+
+/** The device is gone, as after a reset of the driver: what it held is lost. */
+export class DeviceLostError extends GpuError {
+  override readonly name = "DeviceLostError";
 }
 
 /** An operand whose shape or number format does not suit the operation. */
@@ -23,5 +25,5 @@ export class ShapeError extends UserError {
 
 /** What does not fit is refused before the first allocation. */
 export class OutOfMemoryError extends UserError {
-  override readonly name = "OutOfMemoryError";
+  override readonly name: string = "OutOfMemoryError";
 }

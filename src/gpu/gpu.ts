@@ -14,7 +14,7 @@ import {
   type TextureTensor,
 } from "./allocator.ts";
 import { type Capabilities, type Limits, openDevice } from "./capabilities.ts";
-import { GpuError, OutOfMemoryError } from "./errors.ts";
+import { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./errors.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
 
@@ -43,9 +43,9 @@ export class Gpu implements Allocator {
     device.lost.then((info) => {
       if (!this.#closed) {
         this.fail(
-          new GpuError(
+          new DeviceLostError(
             `GPU: the device was lost (${info.reason ?? "unknown"}): ${info.message}`,
-            "a driver reset or an unplugged card; continue with --resume auto",
+            "was the driver reset, or the card unplugged?",
           ),
         );
       }
@@ -57,14 +57,11 @@ export class Gpu implements Allocator {
     );
   }
 
-  /** Opens the first adapter with all it allows. Throws {@link GpuError} where there is none. */
+  /** Opens the first adapter with all it allows. Throws {@link NoAdapterError} where there is none. */
   static async open(): Promise<Gpu> {
     const adapter = await findAdapter();
     if (!adapter) {
-      throw new GpuError(
-        "no WebGPU adapter was found",
-        "run `deno task setup`, which says what this system needs, or `deno run -A cli.ts doctor`",
-      );
+      throw new NoAdapterError("no WebGPU adapter was found", "is its driver installed?");
     }
     const { device, capabilities } = await openDevice(adapter);
     return new Gpu(device, describeAdapter(adapter), capabilities);

@@ -1,5 +1,6 @@
 /** Autoregressive decoding. */
 import { UserError } from "../gpu/errors.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { CachedSequence } from "./cached_sequence.ts";
 import { penalise, randomStream, sampleToken, type SamplingOptions } from "./sampling.ts";
 import type { RunnableModel } from "./runnable_model.ts";
@@ -24,14 +25,14 @@ export async function* generate(
   if (prompt.length === 0) {
     throw new UserError(
       "generate: the prompt has no token",
-      "give a --prompt of one token or more",
+      phrase`give a ${option("prompt")} of one token or more`,
     );
   }
   if (positions > maxPositions) {
     throw new UserError(
       `generate: ${prompt.length} prompt tokens and ${maxNewTokens} new ones exceed the model's ` +
         `${maxPositions} positions`,
-      "shorten the prompt or lower --max-new-tokens",
+      phrase`shorten the prompt or lower ${option("maxNewTokens")}`,
     );
   }
   const sequence = new CachedSequence(model, { positions });

@@ -1,11 +1,12 @@
 /** What does not fit is refused before its first byte is allocated, with the numbers. */
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
+import { formatBytes } from "../text.ts";
 import { CachedSequence, createSequenceBuffers } from "./cached_sequence.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
-const amount = (bytes: number) =>
-  bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(2)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+/** Four digits: what is needed and what is left are often close. */
+const amount = (bytes: number) => formatBytes(bytes, 4);
 
 /**
  * Throws an {@link OutOfMemoryError} where `bytes` more are too many.
@@ -23,8 +24,8 @@ export function assertMemory(
   if (limit === undefined || live + bytes <= limit) return;
   const left = Math.max(0, limit - live);
   throw new OutOfMemoryError(
-    `${what} need ${amount(bytes)} of GPU memory, ${amount(left)} are left of ` +
-      amount(limit),
+    `${what} need ${amount(bytes)} of GPU memory, ${amount(left)} of ` +
+      `${amount(limit)} available`,
   );
 }
 

@@ -20,6 +20,7 @@ import { unpackTensor } from "../kernels/convert.ts";
 import type { StochasticRounding } from "../kernels/group_format.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
 import { sum } from "../kernels/sum.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { sideOf } from "./projector.ts";
 import { createSubspaceWorkspace, leadingDirections, type SubspaceWorkspace } from "./subspace.ts";
 import { subspaceShape } from "./subspace_shape.ts";
@@ -127,7 +128,8 @@ export async function readEnergyCurve(
   if (!Number.isFinite(energy)) {
     throw new UserError(
       `the gradient of ${name} has energy ${energy}`,
-      "try --dtype float32, or give a --rank to find out in which step",
+      phrase`try ${option("dtype", "float32")}, or give a ${option("rank")} to find out in which
+        step`,
     );
   }
   if (energy === 0) return undefined;

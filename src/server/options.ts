@@ -1,7 +1,7 @@
 /** The options of the server, each declared once: flags, `--help` and this document's defaults. */
 import { z } from "zod";
 import { count } from "../train/options.ts";
-import { defineOptions, section } from "../train/options_schema.ts";
+import { defineOptions, section } from "../options/schema.ts";
 
 const folder = () => z.string().min(1);
 

@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { explainWriteError, syncFolder, writeAll } from "../files/atomic.ts";
+import { option, phrase } from "../options/phrase.ts";
 import {
   CheckpointError,
   ENTRIES_FILE,
@@ -55,7 +56,11 @@ export async function writeCheckpoint(output: string, content: CheckpointContent
     return folder;
   } catch (error) {
     await removeIfThere(temporary).catch(() => {}); // the first error is the one to tell
-    throw explainWriteError(error, folder, "; earlier checkpoints are untouched");
+    throw explainWriteError(error, folder, {
+      lost: "; earlier checkpoints are untouched",
+      hint: phrase`free some space, or keep fewer with ${option("keepCheckpoints")}; then go on from
+        the last with ${option("resume", "auto")}`,
+    });
   }
 }
 
@@ -137,7 +142,7 @@ export class Checkpoint {
     if (actual !== sha256) {
       throw new CheckpointError(
         `checkpoint: ${name} in ${path} has SHA-256 ${actual}, expected ${sha256}`,
-        "the file was damaged after it was written; --resume an earlier checkpoint",
+        "the file was damaged after it was written; resume from an earlier checkpoint",
       );
     }
   }

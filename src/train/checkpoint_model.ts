@@ -2,6 +2,7 @@
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { buildTraining } from "./build.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -27,7 +28,7 @@ export async function saveCheckpointModel(
     ? await finetuneRecipe(options.finetune)
     : await pretrainRecipe(options.pretrain);
   const { resume, gpuMemory } = given.options;
-  if (!resume) throw new UserError("a checkpoint is needed: --resume <dir>");
+  if (!resume) throw new UserError(phrase`a checkpoint is needed: ${option("resume")} names it`);
   const checkpoint = await readCheckpoint(resume), state = readRunState(checkpoint);
   const recipe = given.options.rank === "auto"
     ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})

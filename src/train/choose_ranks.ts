@@ -26,6 +26,8 @@ import {
   recordSpectrum,
   type SpectrumWorkspace,
 } from "../optim/energy.ts";
+import { option, phrase } from "../options/phrase.ts";
+import { formatBytes } from "../text.ts";
 import { buildTraining, type Training, type TrainingShape } from "./build.ts";
 import type { OnPreparation, RankAdviceEvent } from "./events.ts";
 import { planMemory } from "./plan.ts";
@@ -163,11 +165,11 @@ function planProbe(
   };
   const least = plan(1), slot = plan(2).bytes - least.bytes;
   if (least.bytes > limit) {
-    const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
     throw new OutOfMemoryError(
-      `--rank auto needs ${gigabytes(least.bytes)} of GPU memory to look at the first gradients, ` +
-        `${gigabytes(limit)} are there`,
-      "give a --rank, a smaller --batch-size or --activation-checkpointing",
+      phrase`${option("rank", "auto")} needs ${formatBytes(least.bytes, 4)} of GPU memory to look at
+        the first gradients, ${formatBytes(limit, 4)} available`,
+      phrase`give a ${option("rank")}, a smaller ${option("batchSize")} or
+        ${option("activationCheckpointing", true)}`,
     );
   }
   const room = Math.min(run, limit) - least.bytes;

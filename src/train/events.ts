@@ -1,5 +1,6 @@
 /** What a run tells while it runs: `Trainer.run` yields these, and ends with `done` or throws. */
 import type { Purpose } from "../gpu/tensor.ts";
+import type { Phrase } from "../options/phrase.ts";
 
 /** One line of metrics.jsonl; the names are the file's. */
 export interface StepMetrics {
@@ -49,7 +50,7 @@ export interface PlanEvent {
   readonly steps: number;
   /** The step of the checkpoint that the run goes on from; 0 at its start. */
   readonly resumed_step: number;
-  /** Of the run, or of the look at the first gradients before it (`--rank auto`) if that is more. */
+  /** Of the run, or of the look at the first gradients before it (`rank: "auto"`) if that is more. */
   readonly planned_peak_bytes: number;
   /** Of the run. */
   readonly by_purpose: Readonly<Record<Purpose, number>>;
@@ -69,7 +70,7 @@ export interface EvalEvent {
   readonly tokens: number;
 }
 
-/** What the model says to a prompt of `--sample-prompt`, its likeliest tokens. */
+/** What the model says to a prompt of `samplePrompt`, its likeliest tokens. */
 export interface SampleEvent {
   readonly type: "sample";
   readonly step: number;
@@ -86,9 +87,11 @@ export interface CheckpointEvent {
 export interface WarningEvent {
   readonly type: "warning";
   readonly message: string;
+  /** The same where it names options, for front ends that spell them their own way. */
+  readonly phrase?: Phrase;
 }
 
-/** After the plan of a fresh run with `--rank auto`: what the ranks became. */
+/** After the plan of a fresh run with `rank: "auto"`: what the ranks became. */
 export interface RankAdviceEvent {
   readonly type: "rank_advice";
   /** Of the energy of the first gradients, what each rank is to keep. */

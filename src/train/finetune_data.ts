@@ -4,6 +4,7 @@ import { datasetSources } from "../data/instruct/dataset_info.ts";
 import { type InstructReport, skippedText } from "../data/instruct/report.ts";
 import { kindOfData } from "../data/instruct/sources.ts";
 import { type InstructPosition, InstructStream } from "../data/instruct/stream.ts";
+import { option, type Phrase, phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { OnPreparation } from "./events.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -61,13 +62,13 @@ async function instructData(
       });
       const rows = options.batchSize * options.gradientAccumulation;
       const steps = options.steps ?? Math.ceil(options.epochs * batches.rowsPerEpoch / rows);
-      const warnings = reportText(batches.report, options);
+      const warnings: Phrase[] = reportText(batches.report, options);
       if (!shared.evalData && !noneHeldOut && batches.report.others === 0) {
         noneHeldOut = true;
         warnings.push(
-          `none of the ${batches.report.examples} examples fell into the share of ` +
-            `${options.evalShare} that is held out: nothing is evaluated (--eval-share holds out ` +
-            "more, --eval-data names others)",
+          phrase`none of the ${batches.report.examples} examples fell into the share of
+            ${options.evalShare} that is held out: nothing is evaluated (${option("evalShare")}
+            holds out more, ${option("evalData")} names others)`,
         );
       }
       return { batches, ...stepsOf(options, steps), warnings };
@@ -122,8 +123,8 @@ function textData(
     async open(position) {
       if (!steps) {
         throw new UserError(
-          `--steps is needed to train on texts (${data![0]}…): they are read as they come, and ` +
-            "how many sequences they make is not known beforehand",
+          phrase`${option("steps")} is needed to train on texts (${data![0]}…): they are read as
+            they come, and how many sequences they make is not known beforehand`,
         );
       }
       const batches = await BatchStream.open({

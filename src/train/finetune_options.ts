@@ -35,7 +35,8 @@ import {
   trainEmbeddings,
   warmupRule,
 } from "./options.ts";
-import { defineOptions, type Rule, section } from "./options_schema.ts";
+import { option, phrase } from "../options/phrase.ts";
+import { defineOptions, described, type Rule, section } from "../options/schema.ts";
 
 /** How the examples of a file are laid out; `auto` tells by the fields of the first. */
 export const DATA_FORMATS = ["auto", ...FORMATS] as const;
@@ -58,10 +59,9 @@ const dataFields = section("Data", {
     "examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and " +
       "completion), folders of them, hf:…; or .txt files, to continue pre-training on",
   ).meta({ value: "file|dir|hf:…" }),
-  dataset: strings().optional().describe(
-    "data sets named in the dataset_info.json of --dataset-dir",
-  )
-    .meta({ value: "name" }),
+  dataset: strings().optional().meta(described(
+    phrase`data sets named in the dataset_info.json of ${option("datasetDir")}`,
+  )).meta({ value: "name" }),
   datasetDir: z.string().min(1).default("data").describe("folder of the dataset_info.json")
     .meta({ value: "dir" }),
   evalData: strings().optional().describe("examples to evaluate on; then nothing is held back")
@@ -107,10 +107,12 @@ const methodFields = section("Optimizer", {
 
 const finetuneSchedule = section("Schedule", {
   epochs: z.number().positive().default(3).describe("passes over the examples"),
-  steps: count().optional().describe("optimizer steps, instead of --epochs").meta({ value: "N" }),
+  steps: count().optional().meta(described(
+    phrase`optimizer steps, instead of ${option("epochs")}`,
+  )).meta({ value: "N" }),
   warmupRatio: share().default(0.03).describe("share of the steps in which the rate rises"),
   warmupSteps: z.number().int().min(0).optional().describe("the same in steps")
-    .meta({ derived: "--warmup-ratio of the steps" }),
+    .meta({ derived: phrase`${option("warmupRatio")} of the steps` }),
 });
 
 const finetuneRun = section("Run", {
@@ -129,7 +131,10 @@ const rules: Rule[] = [
   warmupRule,
   ({ data, dataset }) =>
     !data && !dataset
-      ? { option: "data", message: "is required, or --dataset with a dataset_info.json" }
+      ? {
+        option: "data",
+        message: phrase`is required, or ${option("dataset")} with a dataset_info.json`,
+      }
       : undefined,
   ...["rank", "galoreScale", "updateProjGap"].map((option) => onlyWith(option, isLowRank, "needs")),
   ...Object.keys(loraFields).map((option) => onlyWith(option, trainsAdapters, "needs")),

@@ -17,6 +17,7 @@ import {
 import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import { option, phrase } from "../options/phrase.ts";
 import type { Training } from "./build.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -66,8 +67,8 @@ export async function openBase(
   const { config, path } = source;
   if (seqLen > config.maxPositions) {
     throw new UserError(
-      `--seq-len ${seqLen} exceeds the ${config.maxPositions} positions of ${spec}`,
-      `--seq-len ${config.maxPositions} or less`,
+      phrase`${option("seqLen", seqLen)} exceeds the ${config.maxPositions} positions of ${spec}`,
+      phrase`${option("seqLen", config.maxPositions)} or less`,
     );
   }
   const tokenizer = await loadTokenizer(tokenizerSpec ?? path);

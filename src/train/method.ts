@@ -1,4 +1,5 @@
 /** From the options of a run to what the model and the optimizer are built of. */
+import { option, phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../gpu/errors.ts";
 import type { LlamaConfig } from "../model/config.ts";
@@ -58,7 +59,8 @@ export function runConfig(
   }
   if (seqLen > config.maxPositions) {
     throw new UserError(
-      `--seq-len ${seqLen} exceeds max_position_embeddings ${config.maxPositions} of ${model}`,
+      phrase`${option("seqLen", seqLen)} exceeds max_position_embeddings ${config.maxPositions}
+        of ${model}`,
     );
   }
   return { ...ids, ...config };

@@ -10,7 +10,7 @@ import {
   methodsWith,
   rankOptionOf,
 } from "./methods.ts";
-import type { Rule } from "./options_schema.ts";
+import type { Rule } from "../options/schema.ts";
 
 /** Methods that train weights: pre-training has no others. */
 export const WEIGHT_METHODS = methodsWith(({ trains }) => trains === "weights");

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { type LlamaConfig, type PresetName, PRESETS } from "../model/config.ts";
 import { PROJECTIONS } from "../model/description.ts";
+import { option, phrase } from "../options/phrase.ts";
 import {
   autoRankRule,
   embeddingQuant,
@@ -23,7 +24,7 @@ import {
   WEIGHT_METHODS,
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
-import { defineOptions, type Rule, section } from "./options_schema.ts";
+import { defineOptions, described, type Rule, section } from "../options/schema.ts";
 
 export const SCHEDULERS = ["cosine", "linear", "constant"] as const;
 export const DTYPES = ["bfloat16", "float32"] as const;
@@ -59,11 +60,13 @@ const rankOrAuto = z.union([count(), z.literal("auto")], {
 
 /** The rank of a run, which has data to look at. */
 export const rankFields = section("Optimizer", {
-  rank: rankOrAuto.describe(
-    "rank of the space that gradients are projected to; a smaller matrix gets less; auto: of " +
-      "each matrix, the least that keeps --energy-share of its first gradients",
-  ).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
-  energyShare: share().default(0.9).describe("what --rank auto keeps of a gradient's energy"),
+  rank: rankOrAuto.meta(described(
+    phrase`rank of the space that gradients are projected to; a smaller matrix gets less; auto: of
+      each matrix, the least that keeps ${option("energyShare")} of its first gradients`,
+  )).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
+  energyShare: share().default(0.9).meta(described(
+    phrase`what ${option("rank", "auto")} keeps of a gradient's energy`,
+  )),
 });
 
 /** What decides the memory of a training run; `memory` takes these and no others. */
@@ -143,9 +146,11 @@ const stepFields = section("Schedule", {
 
 export const scheduleFields = section("Schedule", {
   warmupSteps: orNever().optional().describe("steps in which the rate rises from zero")
-    .meta({ derived: "a tenth of --steps" }),
+    .meta({ derived: phrase`a tenth of ${option("steps")}` }),
   scheduler: z.enum(SCHEDULERS).default("cosine").describe("how the rate falls after the warm-up"),
-  minLrRatio: share().default(0.1).describe("the rate at the end, as a share of --lr"),
+  minLrRatio: share().default(0.1).meta(described(
+    phrase`the rate at the end, as a share of ${option("lr")}`,
+  )),
   seed,
 });
 
@@ -156,9 +161,10 @@ const dataFields = section("Data", {
     .meta({ value: "file|dir|hf:…" }),
   evalData: strings().optional().describe("text to evaluate on; then nothing is held back")
     .meta({ value: "file|dir|hf:…" }),
-  evalShare: z.number().min(0).max(0.5).default(0.01).describe(
-    "share of --data held back for evaluation where there is no --eval-data",
-  ),
+  evalShare: z.number().min(0).max(0.5).default(0.01).meta(described(
+    phrase`share of ${option("data")} held back for evaluation where there is no
+      ${option("evalData")}`,
+  )),
   tokenizer: z.string().min(1).default("bytes").describe(
     "`bytes`, a tokenizer.json, a folder that holds one, or hf:…",
   ).meta({ value: "bytes|dir|tokenizer.json|hf:…" }),
@@ -184,12 +190,13 @@ export const runFields = section("Run", {
   gpuMemory: z.number().positive().optional().describe(
     "GiB of GPU memory that the run may take; one that needs more is refused before it starts",
   ).meta({ value: "GiB", derived: "free memory with a software adapter, else no limit" }),
-  overwriteOutput: z.boolean().default(false).describe(
-    "where --output holds a run already, remove its checkpoints and start anew",
-  ),
-  resume: z.string().min(1).optional().describe(
-    "continue from a checkpoint; `auto`: from the newest whole one of --output, if any",
-  ).meta({ value: "dir|auto" }),
+  overwriteOutput: z.boolean().default(false).meta(described(
+    phrase`where ${option("output")} holds a run already, remove its checkpoints and start anew`,
+  )),
+  resume: z.string().min(1).optional().meta(described(
+    phrase`continue from a checkpoint; \`auto\`: from the newest whole one of ${option("output")},
+      if any`,
+  )).meta({ value: "dir|auto" }),
 });
 
 const knownPreset: Rule = ({ model }) =>
@@ -204,7 +211,7 @@ const knownPreset: Rule = ({ model }) =>
 /** What is kept of the first gradients decides a rank, or nothing. */
 export const energyShareRule: Rule = ({ rank }, given) =>
   given.energyShare !== undefined && rank !== "auto"
-    ? { option: "energyShare", message: "needs --rank auto" }
+    ? { option: "energyShare", message: phrase`needs ${option("rank", "auto")}` }
     : undefined;
 
 /** A warm-up that is longer than the run. */
@@ -219,7 +226,10 @@ export const warmupRule: Rule = ({ warmupSteps, steps }) =>
 /** To go on with a run and to remove it. */
 export const overwriteRule: Rule = ({ overwriteOutput, resume }) =>
   overwriteOutput === true && resume !== undefined
-    ? { option: "overwriteOutput", message: `removes the run that --resume ${resume} goes on with` }
+    ? {
+      option: "overwriteOutput",
+      message: phrase`removes the run that ${option("resume", resume)} goes on with`,
+    }
     : undefined;
 
 const trainingRules: Rule[] = [
@@ -240,7 +250,7 @@ const trainingRules: Rule[] = [
 export const loraFields = section("LoRA", {
   loraRank: count().default(8).describe("rank of the adapters").meta({ value: "r" }),
   loraAlpha: z.number().positive().optional().describe("alpha: updates are scaled by alpha / rank")
-    .meta({ derived: "twice --lora-rank" }),
+    .meta({ derived: phrase`twice ${option("loraRank")}` }),
   loraDropout: z.number().min(0).max(0.99).default(0).describe(
     "share of the adapters' inputs that is left out at random",
   ),

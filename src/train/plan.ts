@@ -6,6 +6,8 @@ import { createSequenceBuffers } from "../inference/cached_sequence.ts";
 import { type Capabilities, CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
+import { joinPhrases, option, type Phrase, phrase, settings } from "../options/phrase.ts";
+import { formatBytes } from "../text.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { METHODS } from "./methods.ts";
 
@@ -49,47 +51,70 @@ export function fullAdamWShape(shape: TrainingShape): TrainingShape {
   };
 }
 
-/** Settings that need less memory, nearest first, each with what it would need. */
+/** Options that would make a run fit, and what it would need with them. */
+export interface Alternative {
+  /** To be given instead of what they are now. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly bytes: number;
+}
+
+/** A run that needs more GPU memory than there is. */
+export class DoesNotFitError extends OutOfMemoryError {
+  override readonly name = "DoesNotFitError";
+
+  /** `alternatives`: what would fit, nearest first. */
+  constructor(message: string, readonly alternatives: readonly Alternative[]) {
+    super(message, describeAlternatives(alternatives));
+  }
+}
+
+/** What would fit, each with its bytes; or what else could be done. */
+export function describeAlternatives(alternatives: readonly Alternative[]): Phrase {
+  if (!alternatives.length) {
+    return phrase`no smaller batch or rank would fit: choose a smaller model or a shorter
+      ${option("seqLen")}`;
+  }
+  const described = alternatives.map(({ options, bytes }) =>
+    phrase`${settings(options)} (${formatBytes(bytes, 4)})`
+  );
+  return phrase`what would fit: ${joinPhrases(described, "; ")}`;
+}
+
+/** Settings that need less memory, nearest first. */
 export function smallerAlternatives(
   config: LlamaConfig,
   shape: TrainingShape,
   capabilities: Capabilities,
   limit: number,
-): { readonly change: string; readonly bytes: number }[] {
-  const candidates: { change: string; shape: TrainingShape }[] = [];
-  let current = shape;
-  const names: string[] = [];
-  const add = (change: string, next: TrainingShape) => {
-    current = next;
-    names.push(change);
-    candidates.push({ change: names.join(" "), shape: current });
+): Alternative[] {
+  const candidates: { options: Alternative["options"]; shape: TrainingShape }[] = [];
+  let last = { options: {}, shape };
+  const add = (options: Alternative["options"], change: Partial<TrainingShape>) => {
+    last = { options: { ...last.options, ...options }, shape: { ...last.shape, ...change } };
+    candidates.push(last);
   };
   if (!shape.activationCheckpointing) {
-    add("--activation-checkpointing", { ...current, activationCheckpointing: true });
+    add({ activationCheckpointing: true }, { activationCheckpointing: true });
   }
   const { rules, projection } = shape.optimizer;
   if (shape.trained === "all" && rules.embeddings !== rules.others) {
-    const optimizer = { ...current.optimizer, rules: { ...rules, embeddings: rules.others } };
-    add("--embedding-adam8bit", { ...current, optimizer });
+    const optimizer = { ...last.shape.optimizer, rules: { ...rules, embeddings: rules.others } };
+    add({ embeddingAdam8bit: true }, { optimizer });
   }
-  for (let batch = shape.batchSize >> 1; batch >= 1; batch >>= 1) {
-    names.splice(0, names.length, ...names.filter((name) => !name.startsWith("--batch-size")));
-    add(`--batch-size ${batch}`, { ...current, batchSize: batch });
+  for (let batchSize = shape.batchSize >> 1; batchSize >= 1; batchSize >>= 1) {
+    add({ batchSize }, { batchSize });
   }
   for (let rank = (projection?.rank ?? 0) >> 1; projection && rank >= 8; rank >>= 1) {
-    names.splice(0, names.length, ...names.filter((name) => !name.startsWith("--rank")));
-    add(`--rank ${rank}`, {
-      ...current,
-      optimizer: {
-        ...current.optimizer,
-        projection: { ...projection, rank, ranks: undefined },
-      },
-    });
+    const optimizer = {
+      ...last.shape.optimizer,
+      projection: { ...projection, rank, ranks: undefined },
+    };
+    add({ rank }, { optimizer });
   }
-  const fitting = [];
-  for (const { change, shape } of candidates) {
+  const fitting: Alternative[] = [];
+  for (const { options, shape } of candidates) {
     const bytes = planMemory(config, shape, capabilities).plannedPeakBytes;
-    if (bytes <= limit) fitting.push({ change, bytes });
+    if (bytes <= limit) fitting.push({ options, bytes });
     if (fitting.length === 3) break;
   }
   return fitting;
@@ -103,23 +128,18 @@ export function assertFits(
   limit: number,
 ): MemoryPlan {
   const plan = planMemory(config, shape, capabilities);
-  const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
   const { maxBufferSize } = capabilities.limits;
   if (plan.largest.bytes > maxBufferSize) {
     throw new OutOfMemoryError(
-      `tensor ${plan.largest.name} needs one buffer of ${gigabytes(plan.largest.bytes)}, ` +
-        `this adapter allows ${gigabytes(maxBufferSize)}`,
+      `tensor ${plan.largest.name} needs one buffer of ${formatBytes(plan.largest.bytes, 4)}, ` +
+        `this adapter allows ${formatBytes(maxBufferSize, 4)}`,
     );
   }
   if (plan.plannedPeakBytes > limit) {
-    const fitting = smallerAlternatives(config, shape, capabilities, limit)
-      .map(({ change, bytes }) => `${change} (${gigabytes(bytes)})`);
-    throw new OutOfMemoryError(
-      `this run needs ${gigabytes(plan.plannedPeakBytes)} of GPU memory, ` +
-        `${gigabytes(limit)} are there (${parameterCount(config)} parameters)`,
-      fitting.length
-        ? `what would fit: ${fitting.join("; ")}`
-        : "no smaller batch or rank would fit: choose a smaller model or a shorter --seq-len",
+    throw new DoesNotFitError(
+      `this run needs ${formatBytes(plan.plannedPeakBytes, 4)} of GPU memory, ` +
+        `${formatBytes(limit, 4)} available (${parameterCount(config)} parameters)`,
+      smallerAlternatives(config, shape, capabilities, limit),
     );
   }
   return plan;

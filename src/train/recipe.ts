@@ -1,5 +1,6 @@
 /** What distinguishes one kind of training run from another; the trainer does the rest. */
 import type { Batch, BatchSource } from "../data/batches.ts";
+import type { Phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
@@ -37,7 +38,7 @@ export interface TrainingData {
   readonly steps: number;
   readonly warmupSteps: number;
   /** What the user should know of the data. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Phrase[];
 }
 
 export interface EncodedPrompt {
@@ -53,7 +54,7 @@ export interface Recipe {
   /** What the steps go by; the learning rate follows its schedule. */
   readonly rates: OptimizerRates;
   readonly tokenizer: Tokenizer;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Phrase[];
   /** Whether the model is worth an evaluation before its first step. */
   readonly evaluateFirst: boolean;
   /** Opens the training data, at the place that a checkpoint noted. */

@@ -5,6 +5,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import type { LazyRefresh } from "../optim/lazy_refresh.ts";
 import type { OptimizerShape } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
+import { option, phrase } from "../options/phrase.ts";
 import type { TrainingShape } from "./build.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 
@@ -109,7 +110,8 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
   if (changed.length) {
     throw new UserError(
       `checkpoint ${path} is of another run: ${changed.join("; ")}`,
-      "resume with the options it was written with, or start anew in another --output",
+      phrase`resume with the options it was written with, or start anew in another
+        ${option("output")}`,
     );
   }
 }

@@ -6,6 +6,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { CachedSequence } from "../inference/cached_sequence.ts";
 import { endOfTurn } from "../inference/end_of_turn.ts";
 import { continueTokens } from "../inference/generate.ts";
+import { option, phrase } from "../options/phrase.ts";
 import type { Training } from "./build.ts";
 import type { SampleEvent } from "./events.ts";
 import type { EncodedPrompt, Recipe } from "./recipe.ts";
@@ -23,7 +24,7 @@ export function encodeQuestion(
   content: string,
 ): EncodedPrompt {
   const template = chatTemplate(templateName, tokenizer);
-  const { text } = template.render([{ role: "user", content }], "--sample-prompt", {
+  const { text } = template.render([{ role: "user", content }], option("samplePrompt"), {
     addGenerationPrompt: true,
   });
   const { token } = endOfTurn(template, tokenizer);
@@ -47,9 +48,9 @@ export async function samplePrompts(recipe: Recipe): Promise<SamplePrompt[]> {
     const encoded = await recipe.encodePrompt(text);
     if (encoded.ids.length >= 1 && encoded.ids.length <= most) return { text, encoded };
     throw new UserError(
-      `--sample-prompt ${JSON.stringify(text.slice(0, 40))} has ${encoded.ids.length} tokens, ` +
-        `there is room for 1 to ${most}`,
-      "shorten it, or take a smaller --sample-tokens",
+      phrase`${option("samplePrompt", text.slice(0, 40))} has ${encoded.ids.length} tokens,
+        there is room for 1 to ${most}`,
+      phrase`shorten it, or take a smaller ${option("sampleTokens")}`,
     );
   }));
 }

@@ -1,5 +1,6 @@
 /** What a run starts from: a checkpoint or nothing, a folder to write to. */
 import { UserError } from "../gpu/errors.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { type Checkpoint, findCheckpoint } from "./checkpoint.ts";
 import type { RunOptions } from "./recipe.ts";
 
@@ -14,8 +15,8 @@ export async function startingPoint(
   if (found) {
     throw new UserError(
       `${output} already holds a run: ${found.path}`,
-      "add --resume auto to go on with it or --overwrite-output to remove it, or choose another " +
-        "--output",
+      phrase`add ${option("resume", "auto")} to go on with it or ${option("overwriteOutput", true)}
+        to remove it, or choose another ${option("output")}`,
     );
   }
 }
@@ -26,7 +27,7 @@ export async function makeOutput(output: string): Promise<void> {
     await Deno.mkdir(output, { recursive: true });
   } catch (error) {
     throw new UserError(
-      `--output ${output}: cannot be made: ${(error as Error).message}`,
+      phrase`${option("output", output)}: cannot be made: ${(error as Error).message}`,
       "choose a folder that can be written to",
     );
   }

@@ -24,6 +24,8 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { parameterCount } from "../model/description.ts";
 import { uploadRope } from "../model/llama.ts";
 import { learningRate } from "../optim/schedules.ts";
+import { option, type Phrase, phrase, spell } from "../options/phrase.ts";
+import { PROPERTIES } from "../options/spelling.ts";
 import { buildTraining, LOSS_RING, type Training } from "./build.ts";
 import { type Checkpoint, pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type {
@@ -34,6 +36,7 @@ import type {
   StepMetrics,
   Summary,
   TrainingEvent,
+  WarningEvent,
 } from "./events.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -79,7 +82,7 @@ export class Trainer {
     readonly gpu: Gpu,
     readonly recipe: Recipe,
     readonly plan: MemoryPlan,
-    readonly warnings: readonly string[],
+    readonly warnings: readonly Phrase[],
     readonly rankAdvice: RankAdviceEvent | undefined,
     private readonly training: Training,
     private readonly data: TrainingData,
@@ -163,7 +166,7 @@ export class Trainer {
     const { recipe: { options }, data: { steps } } = this;
     yield this.#planEvent();
     if (this.rankAdvice) yield this.rankAdvice;
-    for (const message of this.warnings) yield { type: "warning", message };
+    for (const warning of this.warnings) yield warningEvent(warning);
     using metrics = await Metrics.open(options.output, this.#step);
     if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst(signal);
     let evaluation = yield* this.#makeUp(signal);
@@ -315,7 +318,8 @@ export class Trainer {
     throw new UserError(
       `step ${step}: the loss is ${loss}; ` +
         (good ? `the last good checkpoint is ${good}` : "there is no checkpoint yet"),
-      "lower --lr, lengthen --warmup-steps, or try --dtype float32; nothing was written over",
+      phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
+        ${option("dtype", "float32")}; nothing was written over`,
     );
   }
 
@@ -409,6 +413,11 @@ export class Trainer {
 
 function evalEvent(step: number, { loss, perplexity, tokens }: Evaluation): EvalEvent {
   return { type: "eval", step, eval_loss: loss, eval_perplexity: perplexity, tokens };
+}
+
+function warningEvent(warning: Phrase): WarningEvent {
+  const message = spell(warning, PROPERTIES);
+  return { type: "warning", message, ...(message === warning ? undefined : { phrase: warning }) };
 }
 
 function isMultiple(step: number, every: number): boolean {

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { UserError } from "../../src/gpu/errors.ts";
 import type { Command, Io } from "../../src/cli/command.ts";
 import { COMMANDS, main } from "../../src/cli/main.ts";
-import { defineOptions } from "../../src/train/options_schema.ts";
+import { defineOptions } from "../../src/options/schema.ts";
 
 /** A command that records what it was given, and then does as told. */
 function probe(act: (options: Record<string, unknown>, io: Io) => Promise<number> | number) {

@@ -8,7 +8,8 @@ import { READ } from "../../src/config/llama_factory_values.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { memoryOptions, pretrainOptions } from "../../src/train/options.ts";
-import { type Options, OptionsError } from "../../src/train/options_schema.ts";
+import { OptionsError } from "../../src/options/faults.ts";
+import type { Options } from "../../src/options/schema.ts";
 
 type Values = Record<string, unknown>;
 

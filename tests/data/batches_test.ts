@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import {
   type Batch,
@@ -11,6 +11,7 @@ import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { c4Texts, DATA, jsonl, SHAKESPEARE, withFiles } from "./support.ts";
+import { assertRefusesAsync } from "../support_errors.ts";
 
 const tokenizer = await loadTokenizer("bytes");
 const llama = await loadTokenizer(DATA + "tokenizer-llama");
@@ -184,14 +185,14 @@ Deno.test("resume: the batch size may change, the stream may not", async () => {
     const narrow = await batchesOf({ ...options, batchSize: 1, position }, 4);
     assertEquals(rowsOf(narrow, 16), expected);
     const changed = { ...options, position, seqLen: 8, seed: 1, textField: "body" };
-    await assertRejects(
+    await assertRefusesAsync(
       () => BatchStream.open(changed),
       UserError,
       "cannot resume the data stream: textField was text, is now body\n" +
         "  seqLen was 16, is now 8\n  seed was 0, is now 1",
     );
     await Deno.writeTextFile(join(folder, "a.txt"), "more", { append: true });
-    await assertRejects(
+    await assertRefusesAsync(
       () => BatchStream.open({ ...options, position }),
       UserError,
       "bytes was 1100, is now 1104",
@@ -224,14 +225,14 @@ Deno.test("data that cannot be trained on is refused at once", async () => {
   await withFiles(files, async (folder) => {
     const refused = (file: string, options: Partial<DataOptions>, message: string) => {
       const data = [join(folder, file)];
-      return assertRejects(
+      return assertRefusesAsync(
         () => BatchStream.open({ ...PLAIN, repeat: true, data, ...options }),
         UserError,
         message,
       );
     };
     await refused("a.jsonl", { seqLen: 64 }, "has 55 tokens, a row of 64 needs 65");
-    await refused("a.jsonl", { seqLen: 64 }, "hint: --seq-len 54 or less, or --packing padded");
+    await refused("a.jsonl", { seqLen: 64 }, 'hint: seqLen: 54 or less, or packing: "padded"');
     await refused("empty.txt", {}, "empty.txt…) has no text to predict");
     await refused("blank.jsonl", { repeat: false }, "has no text to predict");
     await refused("empty.txt", { packing: "padded" }, "has no text to predict");

@@ -1,9 +1,10 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { Corpus, type CorpusOptions, type CorpusPiece } from "../../src/data/sources.ts";
 import { PIECE_BYTES } from "../../src/data/text_reader.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { c4Texts, DATA, jsonl, SHAKESPEARE, withFiles } from "./support.ts";
+import { assertRefusesAsync } from "../support_errors.ts";
 
 const ALL: CorpusOptions = { textField: "text", share: "all", heldOutShare: 0.05 };
 
@@ -163,7 +164,7 @@ const BROKEN: [string, string | Uint8Array, string][] = [
   ["a.jsonl", '{"text": "x"}\n{"text": "y', "a.jsonl:2: is no valid JSON"],
   ["a.jsonl", '{"text": "x"}\n{"text": "y', "this is the last line and it does not end"],
   ["a.jsonl", '{"text": "x"}\n\n{"body": "y"}\n', 'a.jsonl:3: has no field "text"'],
-  ["a.jsonl", '{"body": "y", "id": 1}\n', "hint: it has body, id; see --text-field"],
+  ["a.jsonl", '{"body": "y", "id": 1}\n', "hint: it has body, id; see textField"],
   ["a.jsonl", '{"text": null}\n', 'a.jsonl:1: has no field "text" (it is null)'],
   ["a.jsonl", '{"text": 5}\n', 'a.jsonl:1: field "text" must be a string, got number'],
   ["a.jsonl", '"x"\n', 'a.jsonl:1: must be a JSON object, got "x"'],
@@ -186,7 +187,7 @@ const BROKEN: [string, string | Uint8Array, string][] = [
 for (const [name, content, message] of BROKEN) {
   Deno.test(`sources: ${name}: ${message}`, async () => {
     await withFiles({ [name]: content }, async (folder) => {
-      await assertRejects(() => piecesOf([folder]), UserError, message);
+      await assertRefusesAsync(() => piecesOf([folder]), UserError, message);
     });
   });
 }
@@ -197,29 +198,29 @@ Deno.test("sources: a gzip file or a parquet file that is cut off is named", asy
   const files = { "a.jsonl.gz": gz.slice(0, 20_000), "b.parquet": parquet.slice(0, 20_000) };
   await withFiles(files, async (folder) => {
     const refused = (file: string, message: string) =>
-      assertRejects(() => piecesOf([join(folder, file)]), UserError, message);
+      assertRefusesAsync(() => piecesOf([join(folder, file)]), UserError, message);
     await refused("a.jsonl.gz", "cannot be read: unexpected end of file");
     await refused("b.parquet", "b.parquet: cannot be read");
   });
-  await assertRejects(
+  await assertRefusesAsync(
     () => piecesOf([DATA + "c4-snappy.parquet"]),
     UserError,
-    'c4-snappy.parquet: has no field "text"\n  hint: it has url, content; see --text-field',
+    'c4-snappy.parquet: has no field "text"\n  hint: it has url, content; see textField',
   );
 });
 
 Deno.test("sources: what cannot be data is refused, with what could be", async () => {
   await withFiles({ "a.csv": "a,b" }, async (folder) => {
     const refused = (spec: string, message: string) =>
-      assertRejects(() => piecesOf([spec]), UserError, message);
+      assertRefusesAsync(() => piecesOf([spec]), UserError, message);
     await refused(join(folder, "a.csv"), "a.csv: files of this kind are not known");
     await refused(join(folder, "a.csv"), "known are .txt, .md, .jsonl");
     await refused(folder, "has no data file");
     await refused(join(folder, "none.txt"), "none.txt: cannot be read: No such file");
     await refused("hf:models/org/name", "names a model where a data set is needed");
   });
-  await assertRejects(() => piecesOf([]), UserError, "no file was given");
-  await assertRejects(
+  await assertRefusesAsync(() => piecesOf([]), UserError, "no file was given");
+  await assertRefusesAsync(
     () => piecesOf([SHAKESPEARE], { heldOutShare: 1 }),
     UserError,
     "held-out share must be at least 0 and below 1, got 1",

@@ -97,7 +97,7 @@ Deno.test("mmlu: what is missing or wrong is named by file and line", async () =
   await refuses(loadTask({ name: "mmlu", path: "/nowhere" }), "mmlu: there is no folder /nowhere");
   await refuses(
     loadTask({ name: "mmlu", path: pathOf("mmlu") }),
-    "abstract_algebra_dev.csv: has 3 examples to show, --shots asks for 5",
+    "abstract_algebra_dev.csv: has 3 examples to show, shots asks for 5",
   );
   const own = await load(good);
   assertEquals(own.parts[0].category, undefined);
@@ -146,7 +146,7 @@ Deno.test("choices: examples come from dev.jsonl beside the file", async () => {
   assertEquals(prompts(task), ["Question: shown?\nAnswer: y\n\nQuestion: asked?\nAnswer:"]);
   await refuses(
     loadFrom("choices", files, { path: "q.jsonl", shots: 2 }),
-    "dev.jsonl: has 1 examples to show, --shots asks for 2",
+    "dev.jsonl: has 1 examples to show, shots asks for 2",
   );
   await refuses(
     loadFrom("choices", files, { path: "dev.jsonl", shots: 1 }),

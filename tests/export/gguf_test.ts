@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { NO_INPUT } from "../../src/cli/command.ts";
 import { exportModel } from "../../src/cli/export.ts";
@@ -13,6 +13,7 @@ import { Safetensors } from "../../src/formats/safetensors.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { type LlamaConfig, PRESETS } from "../../src/model/config.ts";
 import { ropeFrequencies } from "../../src/model/rope.ts";
+import { assertRefusesAsync } from "../support_errors.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
 const MODELS = FIXTURES + "models/";
@@ -132,7 +133,7 @@ Deno.test("gguf: a write that fails says why and leaves the file that was there"
     using weights = await Safetensors.open(MODELS + "llama-mha");
     const entries = entriesOf(weights, config);
     const refused = async (changed: GgufEntry[], message: string, other = config) => {
-      await assertRejects(
+      await assertRefusesAsync(
         () => writeGguf(path, { config: other, type: "f16", tensors: changed }),
         UserError,
         message,
@@ -217,7 +218,7 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
     for (const name of ["config.json", "model.safetensors"]) {
       await Deno.copyFile(join(MODELS, "mistral-window", name), join(model, name));
     }
-    await assertRejects(
+    await assertRefusesAsync(
       () => exportGguf({ model, output, type: "f16" }),
       UserError,
       "a tokenizer.json is needed",
@@ -255,7 +256,7 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
     assertEquals(file.config.slidingWindow, { size: 8, layers: [true, true] });
     assertEquals(file.info("model.embed_tokens.weight").dtype, "Q8_0");
     assertEquals([...file.tokenizerFiles().keys()], ["tokenizer.json", "tokenizer_config.json"]);
-    await assertRejects(
+    await assertRefusesAsync(
       () => exportGguf({ model, output: folder, type: "f16" }),
       UserError,
       "is a folder\n  hint: name a .gguf file in it",

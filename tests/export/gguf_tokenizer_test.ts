@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { tokenizerFromFiles } from "../../src/tokenizers/hf_tokenizer.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
@@ -7,6 +7,7 @@ import { Metadata } from "../../src/formats/gguf/metadata.ts";
 import { readGgufTokenizer } from "../../src/formats/gguf/tokenizer_in.ts";
 import { tokenizerMetadata } from "../../src/export/gguf_tokenizer.ts";
 import { UserError } from "../../src/gpu/errors.ts";
+import { assertRefuses } from "../support_errors.ts";
 
 const FIXTURES = new URL("../fixtures/gguf/", import.meta.url).pathname;
 const DATA = new URL("../fixtures/data/", import.meta.url).pathname;
@@ -109,7 +110,7 @@ function writtenAndRead(
 Deno.test("gguf tokenizer: what is not supported is refused by name", async () => {
   const refused = async (changes: Record<string, unknown>, message: string) => {
     const metadata = await byteLevel(changes);
-    assertThrows(() => readGgufTokenizer(metadata), UserError, message);
+    assertRefuses(() => readGgufTokenizer(metadata), UserError, message);
   };
   await refused({ "tokenizer.ggml.pre": "viking" }, "pre-tokenizer viking is not supported");
   await refused({ "tokenizer.ggml.model": "bert" }, "tokenizer bert is not supported");
@@ -119,7 +120,7 @@ Deno.test("gguf tokenizer: what is not supported is refused by name", async () =
   const files = (await loadTokenizer(DATA + "tokenizer-gpt2") as Tokenizer & {
     files: Map<string, Uint8Array<ArrayBuffer>>;
   }).files;
-  assertThrows(
+  assertRefuses(
     () => tokenizerMetadata("x", files, 399),
     UserError,
     "x: has 400 tokens, the model's embedding only 399",
@@ -130,7 +131,7 @@ Deno.test("gguf tokenizer: what is not supported is refused by name", async () =
     return new Map([...files, ["tokenizer.json", bytes]]);
   };
   const preTokenizer = { type: "Split", pattern: { Regex: "x" }, behavior: "Isolated" };
-  assertThrows(
+  assertRefuses(
     () => tokenizerMetadata("x", edited({ pre_tokenizer: preTokenizer }), 400),
     UserError,
     "those of gpt-2, smollm, llama-bpe, qwen2, tekken can",

@@ -1,10 +1,11 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
 import { openWeights } from "../../src/formats/open_weights.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { UserError } from "../../src/gpu/errors.ts";
 import { LLAMA_TRAITS } from "../../src/model/config.ts";
+import { assertRefusesAsync } from "../support_errors.ts";
 
 const FIXTURES = new URL("../fixtures/gguf/", import.meta.url).pathname;
 
@@ -79,7 +80,11 @@ Deno.test("gguf: the config, with Llama 3.1's RoPE found again from its factors"
 Deno.test("gguf: a folder or a file of safetensors opens by the same call", async () => {
   using file = await openWeights(FIXTURES + "llama.safetensors");
   assertEquals(file instanceof Safetensors, true);
-  await assertRejects(() => openWeights(FIXTURES), UserError, "holds neither model.safetensors");
+  await assertRefusesAsync(
+    () => openWeights(FIXTURES),
+    UserError,
+    "holds neither model.safetensors",
+  );
 });
 
 Deno.test("gguf: a tensor beyond 4 GB is found, and nothing before it is read", async () => {
@@ -115,7 +120,7 @@ Deno.test("gguf: what is broken or not supported is refused by name", async () =
     const whole = await Deno.readFile(FIXTURES + "llama.gguf");
     const refused = async (bytes: Uint8Array, message: string) => {
       await Deno.writeFile(path, bytes);
-      await assertRejects(() => GgufFile.open(path), UserError, message);
+      await assertRefusesAsync(() => GgufFile.open(path), UserError, message);
     };
     await refused(
       whole.slice(0, -4000),
@@ -148,18 +153,22 @@ Deno.test("gguf: what is broken or not supported is refused by name", async () =
       patched(whole, "llama.rope.freq_base", (after) => after.fill(0x43, 20 + 4, 20 + 8)),
       "rope_freqs.weight is not Llama 3.1's scaling",
     );
-    await assertRejects(() => GgufFile.open(folder), UserError, "is no file");
-    await assertRejects(() => GgufFile.open(path + "x"), UserError, "cannot be opened");
+    await assertRefusesAsync(() => GgufFile.open(folder), UserError, "is no file");
+    await assertRefusesAsync(() => GgufFile.open(path + "x"), UserError, "cannot be opened");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
   using file = await GgufFile.open(FIXTURES + "llama.gguf");
-  await assertRejects(
+  await assertRefusesAsync(
     () => file.readFloat32("model.norm.weight", 60, 5),
     UserError,
     "tensor model.norm.weight: elements [60, 65) of 64 asked for",
   );
-  await assertRejects(() => file.readFloat32("lm_head.weight"), UserError, "has no tensor lm_head");
+  await assertRefusesAsync(
+    () => file.readFloat32("lm_head.weight"),
+    UserError,
+    "has no tensor lm_head",
+  );
 });
 
 /** A copy, edited from the first occurrence of some text on. */

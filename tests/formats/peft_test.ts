@@ -14,8 +14,10 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { PROJECTIONS } from "../../src/model/description.ts";
 import { createParameters, type LoraShape } from "../../src/model/parameters.ts";
+import { explain } from "../../src/options/user_error.ts";
 import { adapterCase } from "../model/lora_support.ts";
 import { gpuTest } from "../support.ts";
+import { assertRefusesAsync } from "../support_errors.ts";
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -45,13 +47,13 @@ async function read(change: Record<string, unknown>): Promise<LoraShape & { base
 }
 
 async function refused(change: Record<string, unknown>, message: string): Promise<void> {
-  await assertRejects(() => read(change), UserError, message);
+  await assertRefusesAsync(() => read(change), UserError, message);
 }
 
 Deno.test("an adapter given as a model is told from one", () =>
   withFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "adapter_config.json"), JSON.stringify(PLAIN));
-    await assertRejects(() => openPretrained(folder), UserError, "is an adapter, not a model");
+    await assertRefusesAsync(() => openPretrained(folder), UserError, "is an adapter, not a model");
   }));
 
 Deno.test("rank, alpha and base of a configuration", async () => {
@@ -124,9 +126,13 @@ Deno.test("everything that would compute something else is refused, all of it at
 
 Deno.test("a folder without an adapter", async () => {
   await withFolder(async (folder) => {
-    await assertRejects(() => readAdapterConfig(folder), UserError, "an adapter is a folder with");
+    await assertRefusesAsync(
+      () => readAdapterConfig(folder),
+      UserError,
+      "an adapter is a folder with",
+    );
     await Deno.writeTextFile(join(folder, "adapter_config.json"), "[]");
-    await assertRejects(() => readAdapterConfig(folder), UserError, "must be a JSON object");
+    await assertRefusesAsync(() => readAdapterConfig(folder), UserError, "must be a JSON object");
   });
 });
 
@@ -147,7 +153,7 @@ async function refusal(gpu: Gpu, base: string, lora: LoraShape, folder: string):
   const parameters = await parametersOf(scope, base, lora);
   const error = await assertRejects(() => loadAdapter(gpu, parameters, folder), UserError);
   scope.release();
-  return error.message;
+  return explain(error);
 }
 
 gpuTest("an adapter of another model, or of other layers, is refused", async (gpu) => {

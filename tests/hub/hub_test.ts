@@ -8,7 +8,9 @@ import {
   resolveModel,
   resolveTokenizer,
 } from "../../src/hub/hub.ts";
+import { explain } from "../../src/options/user_error.ts";
 import { commitOf, cutOff, type HubRepo, HubServer, refusal, sha256 } from "./hub_server.ts";
+import { assertRefusesAsync } from "../support_errors.ts";
 
 const WEIGHTS = Uint8Array.from({ length: 300_000 }, (_, index) => (index * 31) >> 3);
 const NAME = "org/tiny";
@@ -151,7 +153,7 @@ Deno.test("hub: what Python left is used, and a part of it told from the whole",
     await Deno.symlink("../../blobs/aa", join(folder, "config.json"));
     const offline = without(options, { offline: true });
     const refused = (message: string) =>
-      assertRejects(() => resolveModel(`hf:${NAME}`, offline), UserError, message);
+      assertRefusesAsync(() => resolveModel(`hf:${NAME}`, offline), UserError, message);
     await refused("has no model.safetensors\n  hint: it has config.json");
     const map = { weight_map: { a: "model-1.safetensors", b: "model-2.safetensors" } };
     const index = join(folder, "model.safetensors.index.json");
@@ -173,12 +175,12 @@ Deno.test("hub: revisions, folders, single files", async () => {
     const gguf = await resolveModel(`hf://${NAME}/tiny.Q4_1.gguf`, options);
     assertEquals(gguf, join(folder, "tiny.Q4_1.gguf"));
     assertEquals(await Deno.readTextFile(gguf), "a gguf");
-    await assertRejects(
+    await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}/other.gguf`, options),
       UserError,
       "hf:org/tiny/other.gguf: the model has no other.gguf at main\n  hint: it has tiny.Q4_1.gguf",
     );
-    await assertRejects(
+    await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}@v2`, options),
       UserError,
       "hf:org/tiny@v2: 127.0.0.1",
@@ -218,7 +220,7 @@ Deno.test("hub: of a sharded model, the shards that its index names", async () =
   });
   const { "model-00002-of-00002.safetensors": _, ...files } = SHARDED.files;
   await withHub([{ ...SHARDED, files }], async ({ options, server }) => {
-    await assertRejects(
+    await assertRefusesAsync(
       () => resolveModel("hf:org/sharded", options),
       UserError,
       "index.json names model-00002-of-00002.safetensors, which is not there",
@@ -261,7 +263,7 @@ Deno.test("hub: an interrupted download leaves no file under its name, and is go
     assertEquals((await filesBelow(blobs)).filter((name) => name.includes("incom")), [partial]);
     assertEquals((await Deno.stat(join(blobs, partial))).size, 150_000);
     const offline = without(options, { offline: true });
-    await assertRejects(
+    await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}`, offline),
       UserError,
       "the cache has only part of it, without model.safetensors (HF_HUB_OFFLINE forbids",
@@ -291,7 +293,7 @@ Deno.test("hub: bytes that are not the right ones are thrown away", async () => 
     await Deno.remove(join(blobs, sha256(WEIGHTS)));
     server.fault = ({ kind, range }) =>
       kind === "cdn" && range === null ? new Response(new Uint8Array(WEIGHTS.length)) : undefined;
-    await assertRejects(
+    await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}`, options),
       UserError,
       "model.safetensors: what arrived is not what the hub lists: its hash differs",
@@ -310,10 +312,14 @@ Deno.test("hub: a server in trouble is asked again, and reported when it stays s
   await withHub([MODEL], async ({ server, options }) => {
     server.fault = () => Response.json({ error: "Internal Error" }, { status: 500 });
     const error = await assertRejects(() => resolveModel(`hf:${NAME}`, options), UserError);
-    assertStringIncludes(error.message, "answers with status 500: Internal Error\n  hint: try ag");
+    assertStringIncludes(explain(error), "answers with status 500: Internal Error\n  hint: try ag");
     assertEquals(server.requests.length, 3);
     server.fault = () => new Response("", { status: 429 });
-    await assertRejects(() => resolveModel(`hf:${NAME}`, options), UserError, "too many requests");
+    await assertRefusesAsync(
+      () => resolveModel(`hf:${NAME}`, options),
+      UserError,
+      "too many requests",
+    );
   });
 });
 
@@ -347,7 +353,7 @@ Deno.test("hub: refusals name the spec, the hub's words and what to do", async (
   await withHub([MODEL], async ({ server, options }) => {
     const refused = async (spec: string, ...messages: string[]) => {
       const error = await assertRejects(() => resolveModel(spec, options), UserError);
-      for (const message of messages) assertStringIncludes(error.message, message);
+      for (const message of messages) assertStringIncludes(explain(error), message);
     };
     await refused(
       "hf:org/none@v1",
@@ -367,12 +373,12 @@ Deno.test("hub: refusals name the spec, the hub's words and what to do", async (
     assertEquals(server.requests.length, asked + 1); // a refusal is not asked again
     server.fault = ({ kind }) => kind === "resolve" ? refusal(403, "GatedRepo", gate) : undefined;
     const token = { value: "hf_x", origin: "/home/me/token" };
-    const error = await assertRejects(
+    const error = await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}`, without(options, { token })),
       UserError,
       `refuses access (403: ${gate})`,
     );
-    assertStringIncludes(error.message, "the token of /home/me/token may not read it");
+    assertStringIncludes(error.hint!, "the token of /home/me/token may not read it");
   });
 });
 
@@ -384,8 +390,8 @@ Deno.test("hub: offline, and a host that cannot be reached", async () => {
       error.message,
       `hf:${NAME}: cannot reach ${new URL(NOBODY).host}: client error`,
     );
-    assertStringIncludes(error.message, "is this machine offline?");
-    await assertRejects(
+    assertStringIncludes(explain(error), "is this machine offline?");
+    await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}`, without(options, { offline: true })),
       UserError,
       "is not in the cache",
@@ -421,7 +427,11 @@ Deno.test("hub: two at once download a file once", async () => {
 Deno.test("hub: a path is itself, if it is there", async () => {
   assertEquals(await resolveModel("tests"), "tests");
   assertEquals(await resolveTokenizer("deno.jsonc"), "deno.jsonc");
-  await assertRejects(() => resolveModel("nowhere/x"), UserError, "model nowhere/x: cannot be op");
+  await assertRefusesAsync(
+    () => resolveModel("nowhere/x"),
+    UserError,
+    "model nowhere/x: cannot be op",
+  );
 });
 
 for (
@@ -436,8 +446,12 @@ for (
   ]
 ) {
   Deno.test(`hub: refuses ${spec}`, async () => {
-    const error = await assertRejects(() => resolveModel(spec), UserError, `${spec}: ${message}`);
-    assertStringIncludes(error.message, "as in hf:org/name");
+    const error = await assertRefusesAsync(
+      () => resolveModel(spec),
+      UserError,
+      `${spec}: ${message}`,
+    );
+    assertStringIncludes(explain(error), "as in hf:org/name");
   });
 }
 
@@ -454,7 +468,7 @@ Deno.test("hub: weights in other formats are not taken, and what there is is sai
     ] as const
   ) {
     await withHub([repo([...files])], async ({ options }) => {
-      await assertRejects(() => resolveModel(`hf:${NAME}`, options), UserError, message);
+      await assertRefusesAsync(() => resolveModel(`hf:${NAME}`, options), UserError, message);
     });
   }
 });
@@ -467,7 +481,7 @@ Deno.test("hub: a file that is larger than the disk is refused before its first 
           { type: "file", path: "model.safetensors", size: 2 ** 50, oid: "0".repeat(40) },
         ])
         : undefined;
-    await assertRejects(
+    await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}`, options),
       UserError,
       "hf:org/tiny: 1125899.9 GB to download, ",
@@ -478,7 +492,11 @@ Deno.test("hub: a file that is larger than the disk is refused before its first 
         : undefined;
     const other = `hf:${NAME}@v1`;
     await Deno.remove(options.environment!.cacheFolder, { recursive: true });
-    await assertRejects(() => resolveModel(other, options), UserError, 'lists "../evil", no file');
+    await assertRefusesAsync(
+      () => resolveModel(other, options),
+      UserError,
+      'lists "../evil", no file',
+    );
     await Deno.mkdir(options.environment!.cacheFolder, { recursive: true });
   });
 });
@@ -545,7 +563,7 @@ for (const [index, [files, yaml, path, expected]] of DATA.entries()) {
     await withHub([repo], async ({ cache, options }) => {
       const resolve = (spec: string) => resolveData(spec + path, isData, options);
       if (typeof expected === "string") {
-        await assertRejects(() => resolve("hf:org/set"), UserError, expected);
+        await assertRefusesAsync(() => resolve("hf:org/set"), UserError, expected);
         return;
       }
       const resolved = await resolve("hf:org/set");

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { UserError } from "../../src/gpu/errors.ts";
@@ -8,6 +8,7 @@ import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { golden } from "../data/instruct/support.ts";
 import { gpuTest } from "../support.ts";
 import { type ChatFolder, withChatModel } from "./support.ts";
+import { assertRefuses, assertRefusesAsync } from "../support_errors.ts";
 
 interface Chat {
   readonly model: LlamaForCausalLM;
@@ -215,7 +216,7 @@ gpuTest(
       assertEquals(conversation.answer!.finishReason, "length");
       const { length } = conversation.answer!.tokenIds;
       assert(length > 0 && length < 40, `${length}`);
-      await assertRejects(
+      await assertRefusesAsync(
         () => all(conversation.send("And then?")),
         UserError,
         "leaves no room for an answer in the model's 48 positions",
@@ -230,10 +231,10 @@ gpuTest(
   (gpu) =>
     withChat(gpu, { files: { "chat_template.jinja": "" } }, async ({ model, tokenizer }) => {
       const bare = { ...bound(tokenizer), chatTemplate: null };
-      assertThrows(() => new Conversation(model, bare), UserError, "--template alpaca|chatml");
+      assertRefuses(() => new Conversation(model, bare), UserError, 'template: "alpaca|chatml');
       const chatTemplate = "a\n{{ raise_exception('not with me') }}";
       const refused = () => all(chat(model, { ...bare, chatTemplate }, HELLO));
-      await assertRejects(refused, UserError, "chat template, line 2: not with me");
+      await assertRefusesAsync(refused, UserError, "chat template, line 2: not with me");
     }),
 );
 

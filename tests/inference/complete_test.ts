@@ -92,7 +92,7 @@ gpuTest("what does not fit is refused with the numbers, before it is allocated",
       () => LlamaForCausalLM.fromPretrained(folder, { gpu, memoryLimit: 2 ** 16 }),
       OutOfMemoryError,
       // Embedding and head 2·408·32, layers 2·(32·(2·32 + 2·16) + 3·32·48 + 2·32), norm 32 floats.
-      "the model's weights need 0.16 MiB of GPU memory, 0.06 MiB are left of 0.06 MiB",
+      "the model's weights need 162.6 KiB of GPU memory, 64.00 KiB of 64.00 KiB available",
     );
   });
   assertEquals(gpu.account.live, live);

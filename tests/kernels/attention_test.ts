@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { ShapeError } from "../../src/gpu/errors.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { attention, createAttentionWorkspace } from "../../src/kernels/attention.ts";
@@ -13,6 +13,7 @@ import {
   runPass,
   upload,
 } from "../support.ts";
+import { assertRefuses } from "../support_errors.ts";
 
 type Format = "float32" | "bfloat16";
 
@@ -172,7 +173,7 @@ gpuTest("attention refuses a workspace made for shorter sequences", async (gpu) 
   const shape = training(1, 12, 4, 4, 8);
   const options = { ...shape, variant: "texture", length: 8, backward: false } as const;
   const workspace = createAttentionWorkspace(gpu, options);
-  assertThrows(
+  assertRefuses(
     () =>
       attention(new KernelPass(gpu), { q: x, k: x, v: x, out: x, logsumexp, workspace, ...shape }),
     ShapeError,
@@ -197,6 +198,6 @@ gpuTest("attention refuses impossible heads, lengths and shapes", async (gpu) =>
   ];
   for (const [change, message] of cases) {
     const io = { q: x, k: x, v: x, out: x, logsumexp, ...shape, ...change };
-    assertThrows(() => attention(new KernelPass(gpu), io), ShapeError, message);
+    assertRefuses(() => attention(new KernelPass(gpu), io), ShapeError, message);
   }
 });

@@ -1,4 +1,3 @@
-import { assertThrows } from "@std/assert";
 import { ShapeError } from "../../src/gpu/errors.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { rope } from "../../src/kernels/rope.ts";
@@ -13,6 +12,7 @@ import {
   runPass,
   upload,
 } from "../support.ts";
+import { assertRefuses } from "../support_errors.ts";
 
 // Heads of 20 and 100 have halves that are no multiple of four; 3 heads of 20 leave row padding.
 const SHAPES = [
@@ -65,6 +65,6 @@ gpuTest("rope refuses odd heads, broken sequences and positions beyond the table
     ],
   ] as const;
   for (const [io, message] of cases) {
-    assertThrows(() => rope(new KernelPass(gpu), { x, table, ...io }), ShapeError, message);
+    assertRefuses(() => rope(new KernelPass(gpu), { x, table, ...io }), ShapeError, message);
   }
 });

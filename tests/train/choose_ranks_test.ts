@@ -7,6 +7,7 @@ import { KernelPass } from "../../src/gpu/pass.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import type { Parameter } from "../../src/model/parameters.ts";
+import { formatBytes } from "../../src/text.ts";
 import { buildTraining } from "../../src/train/build.ts";
 import { findCheckpoint } from "../../src/train/checkpoint.ts";
 import type { RankAdviceEvent, StepEvent, TrainingEvent } from "../../src/train/events.ts";
@@ -125,7 +126,9 @@ trainingTest(
         await assertRejects(
           () => advise({ limit: least - 1 }),
           OutOfMemoryError,
-          "--rank auto needs 0.00 GiB of GPU memory to look at the first gradients",
+          `rank: "auto" needs ${
+            formatBytes(least, 4)
+          } of GPU memory to look at the first gradients`,
         );
 
         // Not all directions, but the leading sixteen of forty: what the share needs is among them.

@@ -177,9 +177,9 @@ trainingTest(
     withDesk(async ({ options, folder }) => {
       const refused = (change: Record<string, unknown>, message: string) =>
         assertRejects(() => runFinetuning(options("run", change)), UserError, message);
-      await refused({ seqLen: 512 }, "--seq-len 512 exceeds the 256 positions");
+      await refused({ seqLen: 512 }, "seqLen: 512 exceeds the 256 positions");
       await Deno.writeTextFile(join(folder, "text.txt"), "some text\n".repeat(100));
-      await refused({ data: [join(folder, "text.txt")], steps: undefined }, "--steps is needed");
+      await refused({ data: [join(folder, "text.txt")], steps: undefined }, "steps is needed");
       await refused({ model: join(folder, "none") }, "none");
       assertEquals(
         await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).then((names) =>

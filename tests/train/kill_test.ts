@@ -1,7 +1,7 @@
 /** The command line, killed and resumed: nothing is lost, and the bits are the same. */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { flagOf } from "../../src/cli/flags.ts";
+import { FLAGS } from "../../src/options/spelling.ts";
 import { trainingTest, withWorkshop, type Workshop } from "./support.ts";
 
 const CLI = new URL("../../cli.ts", import.meta.url).pathname;
@@ -16,7 +16,7 @@ async function pretrain(
   const given = { model, data: data[0], output, steps: 12, saveEvery: 2, evalEvery: 0, rank: 16 };
   const sizes = { batchSize: 3, seqLen: 24, updateProjGap: 3, warmupSteps: 1, evalShare: 0.05 };
   const flags = Object.entries({ ...given, ...sizes, ...(resume ? { resume } : {}) })
-    .flatMap(([option, value]) => [flagOf(option), String(value)]);
+    .flatMap(([option, value]) => [FLAGS.one({ option }), String(value)]);
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", CLI, "pretrain", "--json", ...flags],
     stdout: "piped",

@@ -1,17 +1,15 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { PRESETS } from "../../src/model/config.ts";
+import { spell } from "../../src/options/phrase.ts";
+import { PROPERTIES } from "../../src/options/spelling.ts";
 import {
   memoryOptions,
   type PretrainOptions,
   pretrainOptions,
   rankOf,
 } from "../../src/train/options.ts";
-import {
-  defineOptions,
-  fieldInfo,
-  nearestWord,
-  OptionsError,
-} from "../../src/train/options_schema.ts";
+import { nearestWord, OptionsError } from "../../src/options/faults.ts";
+import { defineOptions, fieldInfo } from "../../src/options/schema.ts";
 
 const GIVEN = { model: "llama_60m", data: ["a.txt"], output: "run" };
 
@@ -141,7 +139,7 @@ for (
     [{ weightQuant: false, stochasticRound: true }, "stochasticRound: rounds INT8 weights"],
     [{ rank: "auto", optimizer: "adamw" }, "rank: auto is for GaLore's optimizers, got adamw"],
     [{ rank: "some" }, "rank: must be a whole number of at least 1, or auto, got some"],
-    [{ rank: 8, energyShare: 0.5 }, "energyShare: needs --rank auto"],
+    [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],
   ] as const
 ) {
   Deno.test(`refuses ${JSON.stringify(given)}`, () => {
@@ -171,7 +169,7 @@ Deno.test("a path is not looked up among the presets", () => {
 Deno.test("every option of a run has a description, and a section", () => {
   for (const [name, field] of Object.entries(pretrainOptions.fields)) {
     const info = fieldInfo(field);
-    assert(info.description.length > 10, name);
+    assert(spell(info.description, PROPERTIES).length > 10, name);
     assert(info.section !== "Other", name);
   }
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { OutOfMemoryError } from "../../src/gpu/errors.ts";
 import type { DoneEvent } from "../../src/train/events.ts";
+import { DoesNotFitError } from "../../src/train/plan.ts";
 import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const SETTINGS: Record<string, Record<string, unknown>> = {
@@ -54,16 +54,17 @@ trainingTest(
     withWorkshop(async ({ options }) => {
       const error = await assertRejects(
         () => runTraining(options("run", { batchSize: 64, gpuMemory: 4 / 1024 })),
-        OutOfMemoryError,
+        DoesNotFitError,
         "GPU memory",
       );
-      const [, batch] = error.message.match(/--batch-size (\d+)/)!;
-      const smaller = {
-        batchSize: Number(batch),
-        activationCheckpointing: true,
-        embeddingAdam8bit: true,
-      };
+      const [{ options: smaller, bytes }] = error.alternatives;
+      assertEquals(Object.keys(smaller), [
+        "activationCheckpointing",
+        "embeddingAdam8bit",
+        "batchSize",
+      ]);
       const { account } = await runTraining(options("run", { ...smaller, steps: 1 }));
+      assertEquals(account.peak, bytes);
       assertEquals(account.peak <= 4 * 2 ** 20, true, `${account.peak} bytes`);
     }),
 );

@@ -77,7 +77,7 @@ trainingTest(
       await assertRejects(
         () => runTraining(options("run", { samplePrompt })),
         UserError,
-        '--sample-prompt "a prompt that is longer than a training " has 48 tokens, there is room ' +
+        'samplePrompt: "a prompt that is longer than a training " has 48 tokens, there is room ' +
           "for 1 to 16",
       );
     }),

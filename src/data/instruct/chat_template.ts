@@ -1,6 +1,7 @@
 /** Chat templates: Jinja as transformers renders it, by the `@huggingface/jinja` package. */
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { UserError } from "../../gpu/errors.ts";
+import { option, type OptionReference, type Phrase, phrase } from "../../options/phrase.ts";
 import type { SpecialTokens } from "../../tokenizers/tokenizer.ts";
 import type { Message } from "./example.ts";
 import { replaceStrips, STRIPS } from "./python_strings.ts";
@@ -57,20 +58,24 @@ export class ChatTemplate {
       const line = faultyLine(prepared, (error as Error).message);
       throw new UserError(
         `${options.name}, line ${line}: is no valid template: ${(error as Error).message}`,
-        "another can be given by name with --template",
+        phrase`another can be given by name with ${option("template")}`,
       );
     }
   }
 
   /** Throws a {@link UserError} with `where` when the template fails or refuses the messages. */
-  render(messages: readonly Message[], where: string, options: RenderOptions = {}): Rendered {
+  render(
+    messages: readonly Message[],
+    where: Phrase | OptionReference,
+    options: RenderOptions = {},
+  ): Rendered {
     try {
       const output = new Interpreter(this.#environment(messages, options)).run(this.#program);
       return takeMarks(String(output.value));
     } catch (error) {
       const line = error instanceof Raised ? `, line ${error.line}` : "";
       throw new UserError(
-        `${where}: ${this.options.name}${line}: ${(error as Error).message}`,
+        phrase`${where}: ${this.options.name}${line}: ${(error as Error).message}`,
         error instanceof Raised ? "the template refuses this dialogue" : undefined,
       );
     }

@@ -1,5 +1,6 @@
 /** What became of the examples of a data set. */
 import { UserError } from "../../gpu/errors.ts";
+import { option, type Phrase, phrase } from "../../options/phrase.ts";
 
 export interface InstructReport {
   /** Examples that are trained (or evaluated) on. */
@@ -52,13 +53,15 @@ export function skippedText({ skipped }: InstructReport): string {
 /** Throws a {@link UserError} that says why, when no example is left. */
 export function assertExamples(
   report: InstructReport,
-  { what, seqLen, hint }: { what: string; seqLen: number; hint?: string },
+  { what, seqLen, hint }: { what: string; seqLen: number; hint?: Phrase },
 ): void {
   if (report.examples > 0) return;
   const skipped = skippedText(report);
   if (!skipped) throw new UserError(`${what} has no examples`, hint);
   throw new UserError(
     `${what} has no example to train on: ${skipped}`,
-    report.skipped.cutAway > 0 ? `rows are of ${seqLen} tokens: --seq-len sets more` : hint,
+    report.skipped.cutAway > 0
+      ? phrase`rows are of ${seqLen} tokens: ${option("seqLen")} sets more`
+      : hint,
   );
 }

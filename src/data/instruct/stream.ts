@@ -1,4 +1,5 @@
 /** Batches of instruction data, from where a checkpoint left off. */
+import { option, phrase } from "../../options/phrase.ts";
 import { assertSame, type Batch, type BatchSource, IGNORED } from "../batches.ts";
 import { hashText } from "../random.ts";
 import { isHeldOut, type Share } from "../sources.ts";
@@ -122,7 +123,8 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
       what: `${share === "eval" ? "the held-out data" : "the data"} (${files[0].path}…)`,
       seqLen,
       hint: share === "eval"
-        ? `${heldOutShare} of the data is held out; hold out more or give --eval-data`
+        ? phrase`${heldOutShare} of the data is held out; hold out more or give
+          ${option("evalData")}`
         : undefined,
     });
     const of = {

@@ -1,7 +1,8 @@
 /**
- * Chat templates by name, for tokenizers without one and to be chosen by `--template`; names as in
- * LLaMA-Factory. Each is written from the format that its models were published with.
+ * Chat templates by name, for tokenizers without one and to be chosen by the option `template`;
+ * names as in LLaMA-Factory. Each is written from the format that its models were published with.
  */
+import { option, phrase } from "../../options/phrase.ts";
 import alpaca from "./templates/alpaca.jinja" with { type: "text" };
 import chatml from "./templates/chatml.jinja" with { type: "text" };
 import gemma from "./templates/gemma.jinja" with { type: "text" };
@@ -27,7 +28,7 @@ const BUILT_IN: Record<string, string> = {
   zephyr,
 };
 
-/** What `--template` takes; `default` is the tokenizer's own. */
+/** What the option `template` takes; `default` is the tokenizer's own. */
 export const TEMPLATE_NAMES: readonly string[] = ["default", ...Object.keys(BUILT_IN)];
 
 /** Plain text: they have a BOS only where the tokenizer begins its texts with one. */
@@ -49,9 +50,8 @@ export function chatTemplate(
     }
     throw new UserError(
       "the tokenizer has no chat template, and dialogues need one",
-      `choose the one that its model was trained with, or will be: --template ${
-        TEMPLATE_NAMES.slice(1).join("|")
-      }`,
+      phrase`choose the one that its model was trained with, or will be:
+        ${option("template", TEMPLATE_NAMES.slice(1).join("|"))}`,
     );
   }
   if (!Object.hasOwn(BUILT_IN, name)) {

@@ -6,6 +6,7 @@ import { basename, dirname, extname, join } from "@std/path";
 import { jsonRecords } from "../../data/jsonl_reader.ts";
 import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../gpu/errors.ts";
+import { option, phrase } from "../../options/phrase.ts";
 import type { Question, Task } from "../task.ts";
 import { isFile, takeShots } from "./files.ts";
 
@@ -36,8 +37,8 @@ async function readShots(path: string, shots: number): Promise<Question[]> {
     }
   }
   throw new UserError(
-    `choices: --shots ${shots} needs examples, and there is no ${SHOT_FILES.join(" or ")} ` +
-      `beside ${path}`,
+    phrase`choices: ${option("shots", shots)} needs examples, and there is no
+      ${SHOT_FILES.join(" or ")} beside ${path}`,
   );
 }
 

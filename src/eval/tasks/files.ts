@@ -1,5 +1,6 @@
 /** Files of tasks, with errors that name the task. */
 import { UserError } from "../../gpu/errors.ts";
+import { option, type Phrase, phrase } from "../../options/phrase.ts";
 
 /** Names in a folder, sorted. */
 export async function namesIn(task: string, folder: string): Promise<string[]> {
@@ -12,7 +13,7 @@ export async function namesIn(task: string, folder: string): Promise<string[]> {
   }
 }
 
-export async function readText(task: string, path: string, hint?: string): Promise<string> {
+export async function readText(task: string, path: string, hint?: Phrase): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path));
   } catch (error) {
@@ -29,7 +30,7 @@ export async function isFile(path: string): Promise<boolean> {
   return (await Deno.stat(path).catch(() => null))?.isFile ?? false;
 }
 
-function unreadable(task: string, path: string, kind: string, error: unknown, hint?: string) {
+function unreadable(task: string, path: string, kind: string, error: unknown, hint?: Phrase) {
   return error instanceof Deno.errors.NotFound
     ? new UserError(`${task}: there is no ${kind} ${path}`, hint)
     : new UserError(`${task}: ${path} cannot be read: ${(error as Error).message}`, hint);
@@ -39,6 +40,6 @@ function unreadable(task: string, path: string, kind: string, error: unknown, hi
 export function takeShots<T>(examples: readonly T[], shots: number, where: string): T[] {
   if (examples.length >= shots) return examples.slice(0, shots);
   throw new UserError(
-    `${where}: has ${examples.length} examples to show, --shots asks for ${shots}`,
+    phrase`${where}: has ${examples.length} examples to show, ${option("shots")} asks for ${shots}`,
   );
 }

@@ -7,6 +7,7 @@
 import { parse } from "@std/csv";
 import { join } from "@std/path";
 import { UserError } from "../../gpu/errors.ts";
+import { option, type Phrase, phrase } from "../../options/phrase.ts";
 import type { Question, Task, TaskPart } from "../task.ts";
 import { isFolder, namesIn, readText, takeShots } from "./files.ts";
 import { MMLU_CATEGORIES } from "./mmlu_subjects.ts";
@@ -47,9 +48,9 @@ export async function loadMmlu(folder: string, shots = MMLU_SHOTS): Promise<Task
   return { name: "mmlu", metrics: ["acc"], parts: parts satisfies TaskPart[], notes };
 }
 
-const WITHOUT_SHOTS = "--shots 0 asks without examples";
+const WITHOUT_SHOTS = phrase`${option("shots", 0)} asks without examples`;
 
-async function readQuestions(path: string, hint?: string): Promise<Question[]> {
+async function readQuestions(path: string, hint?: Phrase): Promise<Question[]> {
   const text = await readText("mmlu", path, hint);
   let rows: string[][];
   try {

@@ -1,6 +1,6 @@
 /** From a request for fine-tuning to a job that will run, or to what is wrong with it. */
 import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
-import { nearestWord } from "../../train/options_schema.ts";
+import { nearestWord } from "../../options/faults.ts";
 import { trainingShape } from "../../train/method.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import { finetuneHyperparameters } from "../protocol/hyperparameters.ts";

@@ -3,10 +3,11 @@ import { join } from "@std/path";
 import { ByteTokenizer } from "../../tokenizers/byte_tokenizer.ts";
 import { denoProcess } from "../processes/deno_process.ts";
 import type { LlamaConfig } from "../../model/config.ts";
+import { explain, type Explanation } from "../../options/user_error.ts";
 import type { Vocabulary } from "../../train/method.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import type { ModelRecord } from "../services.ts";
-import { inApiTerms } from "../protocol/spelling.ts";
+import { REQUEST } from "../protocol/spelling.ts";
 import { ask } from "../processes/ask.ts";
 
 export interface ModelFacts {
@@ -15,7 +16,7 @@ export interface ModelFacts {
 }
 
 /** What the process prints. */
-export type Inspection = { readonly facts: ModelFacts } | { readonly refused: string };
+export type Inspection = { readonly facts: ModelFacts } | { readonly refused: Explanation };
 
 /** Facts are small; models that were replaced leave theirs behind. */
 const MOST_KEPT = 256;
@@ -44,7 +45,7 @@ export async function modelFacts(model: ModelRecord, param = "model"): Promise<M
   }
   const found = await inspection;
   if ("facts" in found) return found.facts;
-  const message = inApiTerms(found.refused.replaceAll(model.path, model.name));
+  const message = explain(found.refused, REQUEST).replaceAll(model.path, model.name);
   throw new ApiError(400, { message, param, code: "unusable_model" });
 }
 

@@ -17,7 +17,7 @@ async function inspect(path: string, name: string): Promise<Inspection> {
     const { vocabSize, bosTokenId, eosTokenId } = tokenizer;
     return { facts: { config, vocabulary: { vocabSize, bosTokenId, eosTokenId } } };
   } catch (error) {
-    if (error instanceof UserError) return { refused: error.message };
+    if (error instanceof UserError) return { refused: error.explanation };
     throw error;
   }
 }

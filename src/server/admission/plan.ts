@@ -1,18 +1,19 @@
 /** Whether a job fits the GPU's memory and the disk, found out before it is accepted. */
 import type { LlamaConfig } from "../../model/config.ts";
+import { spell } from "../../options/phrase.ts";
+import { formatBytes } from "../../text.ts";
 import type { TrainingShape } from "../../train/build.ts";
 import { type DiskPlan, planDisk } from "../../train/disk.ts";
 import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
-import { planMemory, smallerAlternatives } from "../../train/plan.ts";
+import {
+  type Alternative,
+  describeAlternatives,
+  planMemory,
+  smallerAlternatives,
+} from "../../train/plan.ts";
 import { ApiError } from "../protocol/api_error.ts";
-import { flagsAsFields } from "../protocol/spelling.ts";
+import { REQUEST } from "../protocol/spelling.ts";
 import type { JobPlan, Services } from "../services.ts";
-
-/** Settings that would fit, and what they would need. */
-export interface Alternative {
-  readonly change: Readonly<Record<string, unknown>>;
-  readonly bytes: number;
-}
 
 export interface PlannedJob extends JobPlan {
   readonly disk: DiskPlan;
@@ -47,8 +48,7 @@ export function planJob(
     fits,
     alternatives: fits || limit === undefined
       ? []
-      : smallerAlternatives(config, shape, capabilities, limit)
-        .map(({ change, bytes }) => ({ change: flagsAsFields(change), bytes })),
+      : smallerAlternatives(config, shape, capabilities, limit),
   };
 }
 
@@ -74,22 +74,16 @@ export function assertFitsMemory({ plan, limit, maxBufferSize, fits, alternative
   const { largest, plannedPeakBytes, byPurpose } = plan;
   if (largest.bytes > maxBufferSize) {
     refuse(
-      `tensor ${largest.name} needs one buffer of ${gibibytes(largest.bytes)}, this GPU allows ` +
-        gibibytes(maxBufferSize),
+      `tensor ${largest.name} needs one buffer of ${amount(largest.bytes)}, this GPU allows ` +
+        amount(maxBufferSize),
     );
   }
   const parts = Object.entries(byPurpose).filter(([, bytes]) => bytes > 0)
     .sort(([, a], [, b]) => b - a)
-    .map(([purpose, bytes]) => `${purpose.replaceAll("_", " ")} ${gibibytes(bytes)}`);
-  const changes = alternatives.map(({ change, bytes }) =>
-    `${describe(change)} (${gibibytes(bytes)})`
-  );
+    .map(([purpose, bytes]) => `${purpose.replaceAll("_", " ")} ${amount(bytes)}`);
   refuse(
-    `this job needs ${gibibytes(plannedPeakBytes)} of GPU memory (${parts.join(", ")}), ` +
-      `${gibibytes(limit!)} are there; ` +
-      (changes.length
-        ? `what would fit: ${changes.join("; ")}`
-        : "no smaller batch or rank would fit: choose a smaller model or a shorter seq_len"),
+    `this job needs ${amount(plannedPeakBytes)} of GPU memory (${parts.join(", ")}), ` +
+      `${amount(limit!)} available; ${spell(describeAlternatives(alternatives), REQUEST)}`,
   );
 }
 
@@ -105,9 +99,9 @@ export async function assertFitsDisk(
   if (await room.makeRoom(needed)) return;
   const free = await storage.free();
   throw new ApiError(400, {
-    message: `this job needs ${gibibytes(needed)} of disk (${keepCheckpoints + 1} checkpoints of ` +
-      `${gibibytes(checkpointBytes)} and a result of ${gibibytes(resultBytes)}), ` +
-      `${gibibytes(free)} are free; delete files or models that are not needed`,
+    message: `this job needs ${amount(needed)} of disk (${keepCheckpoints + 1} checkpoints of ` +
+      `${amount(checkpointBytes)} and a result of ${amount(resultBytes)}), ` +
+      `${amount(free)} are free; delete files or models that are not needed`,
     code: "insufficient_storage",
   });
 }
@@ -120,11 +114,5 @@ export function diskBytes(
   return checkpointBytes * (keepCheckpoints + 1) + resultBytes;
 }
 
-const describe = (change: Alternative["change"]) =>
-  Object.entries(change).map(([name, value]) => `${name}: ${value}`).join(", ");
-
-function gibibytes(bytes: number): string {
-  return bytes < 2 ** 30 / 100
-    ? `${(bytes / 2 ** 20).toFixed(2)} MiB`
-    : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-}
+/** Four digits: what is needed and what there is are often close. */
+const amount = (bytes: number) => formatBytes(bytes, 4);

@@ -2,13 +2,14 @@
 import { parseLlamaConfig } from "../../formats/hf_config.ts";
 import { UserError } from "../../gpu/errors.ts";
 import { type LlamaConfig, PRESETS } from "../../model/config.ts";
+import { explain } from "../../options/user_error.ts";
 import { runConfig, trainingShape, type Vocabulary } from "../../train/method.ts";
 import { presetOf } from "../../train/options.ts";
-import { nearestWord } from "../../train/options_schema.ts";
+import { nearestWord } from "../../options/faults.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import { pretrainHyperparameters } from "../protocol/hyperparameters.ts";
 import type { PretrainingRequest } from "../protocol/job_request.ts";
-import { inApiTerms } from "../protocol/spelling.ts";
+import { REQUEST } from "../protocol/spelling.ts";
 import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
 import { assertFiles } from "./files.ts";
 import { BYTES, modelFacts } from "./model_facts.ts";
@@ -111,7 +112,7 @@ function told<T>(param: string, run: () => T): T {
     return run();
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw new ApiError(400, { message: inApiTerms(error.message), param, code: "invalid_value" });
+    throw new ApiError(400, { message: explain(error, REQUEST), param, code: "invalid_value" });
   }
 }
 

@@ -1,6 +1,9 @@
 /** What is wrong with a file, told together: the first places, and how many there are. */
 import { UserError } from "../../gpu/errors.ts";
+import { phrase, spell } from "../../options/phrase.ts";
+import type { Explanation } from "../../options/user_error.ts";
 import { ApiError } from "../protocol/api_error.ts";
+import { REQUEST } from "../protocol/spelling.ts";
 
 const SHOWN = 10;
 
@@ -33,7 +36,9 @@ export function invalidFile(message: string): ApiError {
 
 /** On one line: the hint behind what it is a hint to. */
 export function told(error: unknown, where?: string): string {
-  const { message } = error as Error;
-  const line = error instanceof UserError ? message.replace(/\n\s*hint: /, "; ") : message;
+  const { message, hint }: Explanation = error instanceof UserError
+    ? error.explanation
+    : error as Error;
+  const line = spell(hint === undefined ? message : phrase`${message}; ${hint}`, REQUEST);
   return where === undefined ? line : `${where}: ${line}`;
 }

@@ -4,8 +4,10 @@ import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import type { Context } from "hono";
 import { UserError } from "../../gpu/errors.ts";
+import { explain } from "../../options/user_error.ts";
 import { allowedMethods } from "./allowed_methods.ts";
 import { ApiError } from "../protocol/api_error.ts";
+import { REQUEST } from "../protocol/spelling.ts";
 import { createApp } from "./app_base.ts";
 import { authenticate } from "./middleware/authenticate.ts";
 import { limitBody } from "./middleware/body.ts";
@@ -112,7 +114,7 @@ function answerTo(error: Error, context: Context<ServerEnv>, { onFault }: Server
     return new ApiError(error.status, { message: error.message, code });
   }
   if (error instanceof UserError) {
-    return new ApiError(400, { message: error.message, code: "invalid_value" });
+    return new ApiError(400, { message: explain(error, REQUEST), code: "invalid_value" });
   }
   const id = context.get("requestId");
   onFault?.(`${id}: ${error.stack ?? error}`);

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { spell } from "../../options/phrase.ts";
 import { loadModelTokenizer } from "../../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { GpuError, OutOfMemoryError, ShapeError, UserError } from "../../gpu/errors.ts";
@@ -15,6 +16,7 @@ import type { Answer } from "../../inference/continuation.ts";
 import { LlamaForCausalLM } from "../../inference/llama_for_causal_lm.ts";
 import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
+import { REQUEST } from "../protocol/spelling.ts";
 import type { GenerationRequest } from "../services.ts";
 import { type FaultKind, type Question, type Reply } from "./messages.ts";
 import { Permits } from "./permits.ts";
@@ -103,9 +105,8 @@ class Task {
 async function tell(error: unknown): Promise<void> {
   const kind = kindOf(error);
   if (kind === "internal") console.error(error);
-  // Hints are those of the command line.
   const message = error instanceof UserError
-    ? error.message.split("\n  hint: ")[0]
+    ? spell(error.explanation.message, REQUEST)
     : "an internal fault, which the server's log has";
   await send({ type: "fault", kind, message });
 }

@@ -6,6 +6,7 @@ import type { ModelRecord } from "../services.ts";
 import type { FailureEvent } from "../worker/protocol.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { trainingTask } from "./run_options.ts";
+import { inClientTerms } from "./wording.ts";
 import { startTraining } from "./training_process.ts";
 
 /** Where the model of a checkpoint lies: below the folder of its job, by step. */
@@ -42,7 +43,8 @@ export async function saveCheckpoint(
   if (code !== 0) {
     await remove(unfinished);
     throw new ApiError(failure ? 400 : 503, {
-      message: `The model ${name} could not be made: ${failure?.message ?? "its process ended"}`,
+      message: `The model ${name} could not be made: ` +
+        (failure ? inClientTerms(failure, storage.path) : "its process ended"),
       code: failure?.code ?? "process_crashed",
     });
   }

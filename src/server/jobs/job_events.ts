@@ -1,8 +1,7 @@
 /** What a run tells, as events of its job: in words for people, in data for charts. */
+import { formatBytes } from "../../text.ts";
 import type { PlanEvent, StepEvent, TrainingEvent } from "../../train/events.ts";
 import type { NewEvent } from "../store/records.ts";
-
-const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 
 /** A run reads its steps in groups, and one of a group knows its evaluation. */
 export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | undefined {
@@ -68,7 +67,7 @@ function metrics(key: string, text: string, data: NewEvent["data"]): NewEvent {
 function planEvent({ type: _, ...plan }: PlanEvent): NewEvent {
   const { trained_parameters, steps, planned_peak_bytes } = plan;
   const text = `Training ${trained_parameters} parameters in ${steps} steps, ` +
-    `${gibibytes(planned_peak_bytes)} of GPU memory planned`;
+    `${formatBytes(planned_peak_bytes)} of GPU memory planned`;
   return { ...message(text, { kind: "plan", ...plan }), key: "plan" };
 }
 

@@ -1,5 +1,7 @@
 /** One sitting of a job: its process from start to end, and all that it tells. */
 import type { PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
+import type { Explanation } from "../../options/user_error.ts";
+import { formatBytes } from "../../text.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import { newId } from "../store/ids.ts";
 import type { JobRecord } from "../store/records.ts";
@@ -21,7 +23,7 @@ export type Outcome =
   | { readonly type: "succeeded"; readonly summary: Summary }
   /** As it was asked to. */
   | { readonly type: "stopped"; readonly intent: Intent }
-  | { readonly type: "failed"; readonly code: string; readonly message: string }
+  | Explanation & { readonly type: "failed"; readonly code: string }
   /** It ended without a word. */
   | { readonly type: "crashed"; readonly exit: Exit };
 
@@ -123,7 +125,10 @@ export class JobRun {
         if (this.#hasEvaluation(event.step)) return;
         break;
       case "warning":
-        event = { ...event, message: inClientTerms(event.message, storage.path) };
+        event = {
+          type: event.type,
+          message: inClientTerms({ message: event.phrase ?? event.message }, storage.path),
+        };
         break;
       case "checkpoint":
         await this.#recordCheckpoint(event.step);
@@ -169,9 +174,8 @@ export class JobRun {
 }
 
 function noRoom(needed: number, free: number): Refusal {
-  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  const message = `the data folder may take ${mebibytes(free)} more, the job needs ` +
-    `${mebibytes(needed)}: delete files or models, or raise the quota, then resume the job`;
+  const message = `the data folder may take ${formatBytes(free)} more, the job needs ` +
+    `${formatBytes(needed)}: delete files or models, or raise the quota, then resume the job`;
   return { type: "failed", code: "disk_full", message };
 }
 

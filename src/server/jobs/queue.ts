@@ -193,10 +193,10 @@ export class JobQueue implements Jobs {
         return this.#stopped(job, outcome.intent);
       case "failed":
         if (outcome.code === "disk_full") {
-          // The hint below the message is for those who started the run themselves.
-          return this.#pauseFor(job, inClientTerms(outcome.message.split("\n")[0], dataFolder));
+          // The hint is for those who started the run themselves.
+          return this.#pauseFor(job, inClientTerms({ message: outcome.message }, dataFolder));
         }
-        return this.#fail(job, outcome.code, inClientTerms(outcome.message, dataFolder));
+        return this.#fail(job, outcome.code, inClientTerms(outcome, dataFolder));
       case "crashed":
         return this.#crashed(job, outcome);
     }

@@ -6,11 +6,13 @@
  * @module
  */
 import { z } from "@hono/zod-openapi";
+import { joinPhrases, spell } from "../../options/phrase.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
-import { type Fault, OptionsError } from "../../train/options_schema.ts";
+import { describeFault, type Fault, OptionsError } from "../../options/faults.ts";
 import { ApiError } from "./api_error.ts";
-import { documentField, type FieldSchema, inApiTerms, snakeCase } from "./spelling.ts";
+import { snakeCase } from "../../text.ts";
+import { documentField, type FieldSchema, REQUEST } from "./spelling.ts";
 
 /** Where data lies, where results go and what the machine has is not for a request to say. */
 const SERVER_DECIDES = new Set([
@@ -205,11 +207,11 @@ export class Hyperparameters<Parsed extends { lr: number }> {
 /** 400 with every fault, its `param` the first. */
 function refusal(faults: readonly Fault[], place: string): ApiError {
   // What stands beside the hyperparameters is named as it stands there.
-  const spell = (name: string) => BESIDE.has(name) ? name : `${place}.${name}`;
-  const { message } = new OptionsError(faults, spell);
+  const placeOf = ({ option }: Fault) => BESIDE.has(option) ? option : `${place}.${option}`;
+  const described = faults.map((fault) => describeFault({ ...fault, place: placeOf(fault) }));
   return new ApiError(400, {
-    message: inApiTerms(message.replaceAll("\n", "; ")),
-    param: spell(faults[0].option),
+    message: spell(joinPhrases(described, "; "), REQUEST),
+    param: placeOf(faults[0]),
     code: "invalid_hyperparameters",
   });
 }

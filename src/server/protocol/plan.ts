@@ -1,5 +1,6 @@
 /** A job's plan before there is a job: what the form of the dashboard shows. */
 import { z } from "@hono/zod-openapi";
+import { snakeCase } from "../../text.ts";
 import type { PlannedJob } from "../admission/plan.ts";
 import { byPurposeSchema } from "./job.ts";
 
@@ -35,9 +36,16 @@ export function toPlan(
     by_purpose: { ...plan.byPurpose },
     limit: limit ?? null,
     fits,
-    alternatives: alternatives.map(({ change, bytes }) => ({ change: { ...change }, bytes })),
+    alternatives: alternatives.map(({ options, bytes }) => ({ change: asFields(options), bytes })),
     checkpoint_bytes: disk.checkpointBytes,
     result_bytes: disk.resultBytes,
     hyperparameters,
   };
+}
+
+/** Options as a request gives them. */
+function asFields(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(options).map(([option, value]) => [snakeCase(option), value]),
+  );
 }

@@ -1,28 +1,21 @@
-/** From the spelling of the library and of the command line to that of the API. */
+/** Options as requests name them. */
 import { z } from "zod";
+import { joinPhrases, type Phrase, phrase, spell, type Spelling } from "../../options/phrase.ts";
+import { FIELDS } from "../../options/spelling.ts";
+import { snakeCase } from "../../text.ts";
 import type { DescribedMethod } from "../../train/method_fields.ts";
 
-/** `batchSize` is `batch_size`. */
-export function snakeCase(option: string): string {
-  return option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
+/** What is a file's id here and a path elsewhere. */
+const RENAMED: Readonly<Record<string, string>> = {
+  data: "training_file",
+  evalData: "validation_file",
+};
 
-/** Flags in a text become fields: `needs --rank auto` says `needs rank auto`. */
-export function inApiTerms(text: string): string {
-  return text.replace(
-    /(^|[\s(`"])--([a-z][a-z0-9-]*)/g,
-    (_, before, flag) => before + flag.replaceAll("-", "_"),
-  );
-}
-
-/** `--activation-checkpointing --batch-size 4` as fields with their values. */
-export function flagsAsFields(flags: string): Record<string, unknown> {
-  const fields = flags.split(/(?:^|\s+)--/).filter(Boolean).map((flag) => {
-    const [name, value] = flag.split(" ");
-    return [name.replaceAll("-", "_"), value === undefined ? true : JSON.parse(value)];
-  });
-  return Object.fromEntries(fields);
-}
+/** As {@link FIELDS}, with the fields of a request that have a name of their own. */
+export const REQUEST: Spelling = {
+  ...FIELDS,
+  one: ({ option, value }) => FIELDS.one({ option: RENAMED[option] ?? option, value }),
+};
 
 /** A JSON schema that describes itself. */
 export interface FieldSchema {
@@ -40,12 +33,14 @@ export interface FieldSchema {
 export function documentField(field: z.core.$ZodType): FieldSchema {
   const json = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
   // What the command line's help alone has use of.
-  const { $schema: _, value: _value, choices: _choices, section, derived, methods, ...rest } = json;
-  const text = [rest.description, derived && `default: ${derived}`].filter(Boolean).join("; ");
+  const { $schema: _, value: _value, choices: _choices, ...shown } = json;
+  const { section, phrase: named, derived, methods, ...rest } = shown;
+  const texts = [named ?? rest.description, derived && phrase`default: ${derived as Phrase}`];
+  const description = spell(joinPhrases(texts.filter(Boolean) as Phrase[], "; "), REQUEST);
   // Forms made of the document put together what belongs together.
   return {
     ...rest,
-    description: inApiTerms(text),
+    description,
     "x-section": section,
     ...(methods ? { "x-methods": documentMethods(methods as Methods) } : undefined),
   };

@@ -1,5 +1,6 @@
 /** Records in a table of SQLite: a column a field, `camelCase` there and `snake_case` here. */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { snakeCase } from "../../text.ts";
 import { notFound } from "../protocol/api_error.ts";
 
 /** How each field is kept: as it is, or as JSON. */
@@ -12,8 +13,6 @@ export interface Page<R> {
   readonly data: R[];
   readonly hasMore: boolean;
 }
-
-const columnOf = (field: string) => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 export class RecordTable<R extends { readonly id: string }> {
   readonly #fields: readonly (keyof R & string)[];
@@ -29,7 +28,7 @@ export class RecordTable<R extends { readonly id: string }> {
   ) {
     const { table } = names;
     this.#fields = Object.keys(columns) as (keyof R & string)[];
-    const list = this.#fields.map(columnOf).join(", ");
+    const list = this.#fields.map(snakeCase).join(", ");
     const places = this.#fields.map(() => "?").join(", ");
     this.#insert = db.prepare(
       `INSERT INTO ${table} (${list}) VALUES (${places}) ON CONFLICT DO NOTHING`,
@@ -71,7 +70,7 @@ export class RecordTable<R extends { readonly id: string }> {
   decode(row: Row): R {
     const record: Row = {};
     for (const field of this.#fields) {
-      const value = row[columnOf(field)];
+      const value = row[snakeCase(field)];
       if (value === null || value === undefined) continue;
       record[field] = this.columns[field] === "json" ? JSON.parse(value as string) : value;
     }
@@ -80,6 +79,6 @@ export class RecordTable<R extends { readonly id: string }> {
 
   /** `a = ?, b = ?` of these fields. */
   assignments(fields: readonly (keyof R & string)[]): string {
-    return fields.map((field) => `${columnOf(field)} = ?`).join(", ");
+    return fields.map((field) => `${snakeCase(field)} = ?`).join(", ");
   }
 }

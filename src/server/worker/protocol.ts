@@ -1,4 +1,5 @@
 /** What the server and the process that trains tell each other. */
+import type { Explanation } from "../../options/user_error.ts";
 import type { PreparationEvent, TrainingEvent } from "../../train/events.ts";
 import type { JobKind } from "../store/records.ts";
 
@@ -24,10 +25,9 @@ export type FailureCode =
   | "internal_error";
 
 /** The last line on stdout, where the run did not end with `done`. */
-export interface FailureEvent {
+export interface FailureEvent extends Explanation {
   readonly type: "failure";
   readonly code: FailureCode;
-  readonly message: string;
 }
 
 export type WorkerEvent = TrainingEvent | PreparationEvent | FailureEvent;

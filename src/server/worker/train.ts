@@ -83,7 +83,11 @@ function failureOf(error: unknown): FailureEvent {
     ? "invalid_run"
     : "internal_error";
   if (code === "internal_error") console.error(stack ?? error);
-  return { type: "failure", code, message };
+  return {
+    type: "failure",
+    code,
+    ...(error instanceof UserError ? error.explanation : { message }),
+  };
 }
 
 if (import.meta.main) {

@@ -13,6 +13,7 @@ import {
 import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
 import { UserError } from "../../../src/gpu/errors.ts";
 import { DAY, golden, tokenizers } from "./support.ts";
+import { assertRefuses } from "../../support_errors.ts";
 
 const HELLO = [{ role: "user", content: "hi" }, { role: "assistant", content: "yo" }];
 
@@ -69,23 +70,23 @@ Deno.test("generation marks: white space as Jinja has it around any tag", () => 
 
 Deno.test("templates that are wrong are refused with the line", () => {
   const refused = (source: string, message: string) =>
-    assertThrows(() => new ChatTemplate(source, OPTIONS), UserError, message);
+    assertRefuses(() => new ChatTemplate(source, OPTIONS), UserError, message);
   refused("a\nb\n{% if x %}\nc\n", "own, line 3: is no valid template");
   refused("a\n{% frobnicate %}\nb", "own, line 2: is no valid template");
   refused("{% if x %}\n{{ 'a\n", "own, line 2: is no valid template");
   refused("{% if x %}\n\n\n{{ 1 + }}\n{% endif %}", "own, line 4: is no valid template");
-  refused("a\n{{ 'x' | }}", "hint: another can be given by name with --template");
+  refused("a\n{{ 'x' | }}", "hint: another can be given by name with template");
 });
 
 Deno.test("a template that refuses the dialogue: its line, its words, the example", () => {
   const source = "{% for m in messages %}\n{% if m.role != 'user' %}\n" +
     "{{ raise_exception('no ' + m.role + '!') }}\n{% endif %}{% endfor %}";
-  assertThrows(
+  assertRefuses(
     () => new ChatTemplate(source, OPTIONS).render(HELLO, "a.jsonl:7"),
     UserError,
     "a.jsonl:7: own, line 3: no assistant!\n  hint: the template refuses this dialogue",
   );
-  assertThrows(
+  assertRefuses(
     () => new ChatTemplate("{{ messages[0] | wat }}", OPTIONS).render(HELLO, "a.jsonl:7"),
     UserError,
     "a.jsonl:7: own: Unknown ObjectValue filter: wat",
@@ -94,15 +95,15 @@ Deno.test("a template that refuses the dialogue: its line, its words, the exampl
   for (const name of ["gemma", "llama2", "mistral", "alpaca", "vicuna"]) {
     const template = chatTemplate(name, tokenizers.llama);
     const message = `${name}: a message is by system (the first), user or assistant, not tool`;
-    assertThrows(() => template.render(tool, "a.json:2"), UserError, message);
+    assertRefuses(() => template.render(tool, "a.json:2"), UserError, message);
   }
 });
 
 Deno.test("templates by name: those that cannot be are refused", async () => {
   const refused = (name: string, message: string) =>
-    assertThrows(() => chatTemplate(name, tokenizers.llama), UserError, message);
+    assertRefuses(() => chatTemplate(name, tokenizers.llama), UserError, message);
   refused("default", "the tokenizer has no chat template, and dialogues need one");
-  refused("default", "--template alpaca|chatml|gemma");
+  refused("default", 'template: "alpaca|chatml|gemma');
   refused("chatlm", 'template "chatlm" is not known\n  hint: known are default, alpaca, chatml');
   const tokenizer = { ...tokenizers.llama, specialTokens: { ...OPTIONS.specialTokens } };
   const endless = {
@@ -110,7 +111,7 @@ Deno.test("templates by name: those that cannot be are refused", async () => {
     encode: () => [],
     specialTokens: { ...tokenizer.specialTokens, eosToken: null },
   };
-  assertThrows(() => chatTemplate("zephyr", endless), UserError, "which this tokenizer lacks");
+  assertRefuses(() => chatTemplate("zephyr", endless), UserError, "which this tokenizer lacks");
   const own = { ...endless, chatTemplate: "{{ messages[0].content }}{{ eos_token }}" };
   assertEquals(chatTemplate("default", own).render(HELLO, "").text, "hi");
   const bytes = await loadTokenizer("bytes");

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { assistantSpans } from "../../../src/data/instruct/assistant_spans.ts";
 import { ChatTemplate, withoutGenerationMarks } from "../../../src/data/instruct/chat_template.ts";
 import { encodeExample } from "../../../src/data/instruct/encode.ts";
@@ -8,6 +8,7 @@ import { tokensIn } from "../../../src/data/instruct/token_spans.ts";
 import type { Tokenizer } from "../../../src/tokenizers/tokenizer.ts";
 import { UserError } from "../../../src/gpu/errors.ts";
 import { DAY, golden, INSTRUCT, tokenizers } from "./support.ts";
+import { assertRefuses } from "../../support_errors.ts";
 
 const chat = (messages: readonly Message[]): ChatExample => ({
   kind: "chat",
@@ -180,7 +181,7 @@ Deno.test("tokens across a border count as inside", () => {
 Deno.test("a token outside the model's vocabulary is refused, with the example", () => {
   const { llama } = tokenizers, template = chatTemplate("llama2", llama);
   const example = chat(golden.dialogues[0]);
-  assertThrows(
+  assertRefuses(
     () => encodeExample(example, { tokenizer: llama, template: () => template, vocabSize: 300 }),
     UserError,
     "is outside the model's vocabulary of 300\n  hint: the tokenizer has 500 tokens",

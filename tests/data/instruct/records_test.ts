@@ -13,6 +13,7 @@ import {
 import { UserError } from "../../../src/gpu/errors.ts";
 import { withFiles } from "../support.ts";
 import { golden, INSTRUCT } from "./support.ts";
+import { assertRefusesAsync } from "../../support_errors.ts";
 
 async function examplesIn(sources: readonly ExampleSource[]): Promise<Example[]> {
   return await Array.fromAsync(examplesOf(await listSources(sources)));
@@ -200,7 +201,7 @@ const BROKEN: [unknown, FormatName | undefined, string][] = [
 
 for (const [record, format, message] of BROKEN) {
   Deno.test(`records: ${message}`, async () => {
-    const error = await assertRejects(() => read(record, format), UserError, message);
+    const error = await assertRefusesAsync(() => read(record, format), UserError, message);
     assertEquals(error.message.includes("a.json:1"), true, error.message);
   });
 }
@@ -213,19 +214,19 @@ Deno.test("records: a broken line is named, and an array that does not end", asy
   };
   await withFiles(files, async (folder) => {
     const refused = (file: string, message: string) =>
-      assertRejects(() => examplesIn(sourcesOf([join(folder, file)])), UserError, message);
+      assertRefusesAsync(() => examplesIn(sourcesOf([join(folder, file)])), UserError, message);
     await refused("a.jsonl", "a.jsonl:3: is no valid JSON");
     await refused("b.json", "b.json:3: the JSON array does not end: the file stops inside");
     await refused("c.txt", "c.txt: a text has no examples");
   });
-  await assertRejects(() => listSources([]), UserError, "no file was given");
+  await assertRefusesAsync(() => listSources([]), UserError, "no file was given");
 });
 
 Deno.test("the kind of the data: texts, or records, not both", async () => {
   await withFiles({ "t/a.txt": "a", "t/b.md": "b", "c.jsonl": "{}" }, async (folder) => {
     assertEquals(await kindOfData([join(folder, "t")]), "text");
     assertEquals(await kindOfData([join(folder, "c.jsonl")]), "instruct");
-    await assertRejects(() => kindOfData([folder]), UserError, "one run takes one kind");
+    await assertRefusesAsync(() => kindOfData([folder]), UserError, "one run takes one kind");
   });
 });
 
@@ -300,7 +301,7 @@ Deno.test("dataset_info.json: what is not supported is named, all at once", asyn
       ]
     ) assertEquals(error.message.includes(part), true, `${part}\nnot in\n${error.message}`);
   });
-  await assertRejects(
+  await assertRefusesAsync(
     () => datasetSources("/nowhere", ["a"]),
     UserError,
     "/nowhere/dataset_info.json: cannot be read",
@@ -308,7 +309,7 @@ Deno.test("dataset_info.json: what is not supported is named, all at once", asyn
   const files = (info: unknown) => ({ "dataset_info.json": JSON.stringify(info) });
   const refused = (entry: unknown, message: string) =>
     withFiles(files({ a: entry }), async (folder) => {
-      await assertRejects(() => datasetSources(folder, ["a"]), UserError, message);
+      await assertRefusesAsync(() => datasetSources(folder, ["a"]), UserError, message);
     });
   await refused({ file_name: "x", formatting: "csv" }, "must be alpaca, sharegpt or openai");
   await refused({ file_name: "x", num_samples: 0 }, '"num_samples" must be a positive integer');

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { type Batch, type BatchSource, IGNORED } from "../../../src/data/batches.ts";
 import { preview } from "../../../src/data/instruct/preview.ts";
@@ -14,6 +14,7 @@ import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
 import { UserError } from "../../../src/gpu/errors.ts";
 import { jsonl, withFiles } from "../support.ts";
 import { DAY, golden, INSTRUCT, tokenizers } from "./support.ts";
+import { assertRefusesAsync } from "../../support_errors.ts";
 
 const bytes = await loadTokenizer("bytes");
 
@@ -193,13 +194,13 @@ Deno.test("resume: with other data or options it is refused, the day is kept", a
   const stream = await open({ ...ALPACA, now: DAY });
   await stream.next();
   const position = stream.position();
-  await assertRejects(
+  await assertRefusesAsync(
     () => open({ ...ALPACA, position, seqLen: 900, trainOnPrompt: true }),
     UserError,
     "cannot resume the data stream: trainOnPrompt was false, is now true\n" +
       "  seqLen was 1500, is now 900",
   );
-  await assertRejects(
+  await assertRefusesAsync(
     () => open({ ...ALPACA, position, template: "gemma" }),
     UserError,
     "template was chatml, is now gemma",
@@ -234,22 +235,30 @@ Deno.test("examples that cannot be used are counted by reason", async () => {
       "2 without a turn of the assistant, 1 with nothing to learn, " +
         "1 whose answers begin after the end of a row",
     );
-    await assertRejects(
+    await assertRefusesAsync(
       () => open(options),
       UserError,
       "has no example to train on: 2 without a turn of the assistant, 1 with nothing to learn, " +
         "3 whose answers begin after the end of a row\n  hint: rows are of 40 tokens",
     );
     const first = { ...options, maxSamples: 2 };
-    await assertRejects(() => open(first), UserError, "to train on: 2 without a turn of the assis");
-    await assertRejects(
+    await assertRefusesAsync(
+      () => open(first),
+      UserError,
+      "to train on: 2 without a turn of the assis",
+    );
+    await assertRefusesAsync(
       () => open({ ...options, data: [INSTRUCT + "alpaca.json"], seqLen: 1000, vocabSize: 100 }),
       UserError,
       "the tokenizer ends texts with token 256, outside the model's vocabulary of 100",
     );
   });
   await withFiles({ "empty.json": "[]" }, async (folder) => {
-    await assertRejects(() => open({ ...ALPACA, data: [folder] }), UserError, "has no examples");
+    await assertRefusesAsync(
+      () => open({ ...ALPACA, data: [folder] }),
+      UserError,
+      "has no examples",
+    );
   });
 });
 
@@ -269,7 +278,7 @@ Deno.test("held out: training and evaluation share no example and miss none", as
     assertEquals((await open({ ...options, evalData })).report.examples, 1000);
     assertEquals((await open({ ...options, evalData, split: "eval" })).report.examples, 1);
     const few = { ...options, data: evalData, split: "eval", heldOutShare: 0.001 } as const;
-    await assertRejects(() => open(few), UserError, "0.001 of the data is held out; hold out");
+    await assertRefusesAsync(() => open(few), UserError, "0.001 of the data is held out; hold out");
   });
 });
 
@@ -281,7 +290,11 @@ Deno.test("progress is told, faults of the options all at once", async () => {
     assertEquals(told, [500, 1000, 1200]);
   });
   const wrong = { ...ALPACA, batchSize: 0, seqLen: 1, heldOutShare: 1, maxSamples: 0.5 };
-  const error = await assertRejects(() => open(wrong), UserError, "batchSize must be an integer");
+  const error = await assertRefusesAsync(
+    () => open(wrong),
+    UserError,
+    "batchSize must be an integer",
+  );
   for (const part of ["seqLen must be an integer of at least 2", "maxSamples", "heldOutShare"]) {
     assertEquals(error.message.includes(part), true);
   }

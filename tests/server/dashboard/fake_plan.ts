@@ -1,5 +1,6 @@
 /** Plans and the document of the API, near enough to the real ones to draw them. */
-import { documentField, snakeCase } from "../../../src/server/protocol/spelling.ts";
+import { documentField } from "../../../src/server/protocol/spelling.ts";
+import { snakeCase } from "../../../src/text.ts";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";
 
 const GIB = 2 ** 30;

@@ -64,7 +64,7 @@ Deno.test("fine-tuning: refused hyperparameters are named as the request names t
       [
         method({ energy_share: 0.5 }),
         `${DEEP}.energy_share`,
-        `${DEEP}.energy_share: needs rank auto`,
+        `${DEEP}.energy_share: needs rank: "auto"`,
       ],
       [
         method({ output: "/etc", model: "/etc/passwd" }),
@@ -185,7 +185,7 @@ Deno.test("pre-training: refused requests say which field", async () => {
         { model: { ...whole, max_position_embeddings: 64 } },
         400,
         "model",
-        /seq_len 256 exceeds max_position_embeddings 64/,
+        /seq_len: 256 exceeds max_position_embeddings 64/,
       ],
       [{ training_files: undefined }, 400, "training_files", /is required/],
       [{ training_files: [] }, 400, "training_files", /is required/],

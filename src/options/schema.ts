@@ -1,17 +1,8 @@
 /** What options are made of: fields of a zod schema, rules between them, and all faults at once. */
-import { closestString } from "@std/text/closest-string";
-import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { z } from "zod";
-import { UserError } from "../gpu/errors.ts";
-
-/** One thing wrong with one option. */
-export interface Fault {
-  /** The option's name as the schema spells it (`batchSize`), or what was given instead of one. */
-  readonly option: string;
-  readonly message: string;
-  /** A word that is not known, and those that are: the nearest is suggested. */
-  readonly near?: readonly [string, readonly string[]];
-}
+import { type Fault, OptionsError } from "./faults.ts";
+import { type Phrase, spell } from "./phrase.ts";
+import { PROPERTIES } from "./spelling.ts";
 
 /**
  * A combination to refuse. `options` holds only those that are valid by themselves, with defaults;
@@ -21,15 +12,6 @@ export type Rule = (
   options: Readonly<Record<string, unknown>>,
   given: Readonly<Record<string, unknown>>,
 ) => Fault | undefined;
-
-/** All that is wrong with the options of a run, reported together and before anything is loaded. */
-export class OptionsError extends UserError {
-  override readonly name = "OptionsError";
-
-  constructor(readonly faults: readonly Fault[], spell = (option: string) => option) {
-    super(faults.map((fault) => describeFault(fault, spell)).join("\n"));
-  }
-}
 
 export interface Options<Fields extends z.ZodRawShape, Derived> {
   readonly fields: Fields;
@@ -123,21 +105,6 @@ function article(type: string): string {
   return names[type] ?? `a ${type}`;
 }
 
-function describeFault({ option, message, near }: Fault, spell: (option: string) => string) {
-  const nearest = near && nearestWord(...near);
-  const name = option && `${spell(option)}: `;
-  return `${name}${message}${nearest ? ` (did you mean ${nearest}?)` : ""}`;
-}
-
-/** The known word within a third of its letters of `word`, or that continues it. */
-export function nearestWord(word: string, known: readonly string[]): string | undefined {
-  const nearest = closestString(word, known);
-  const allowed = Math.ceil(nearest.length / 3);
-  if (levenshteinDistance(word.toLowerCase(), nearest.toLowerCase()) <= allowed) return nearest;
-  const continued = known.filter((candidate) => word && candidate.startsWith(word));
-  return continued.length === 1 ? continued[0] : undefined;
-}
-
 /** Marks fields with the heading they stand under in `--help`. */
 export function section<Fields extends z.ZodRawShape>(title: string, fields: Fields): Fields {
   return Object.fromEntries(
@@ -148,17 +115,22 @@ export function section<Fields extends z.ZodRawShape>(title: string, fields: Fie
   ) as unknown as Fields;
 }
 
-/** What `--help` and the command line need to know of a field, read from its schema. */
+/** `field.meta(described(phrase`…`))`: a description that names other options. */
+export function described(phrase: Phrase): { description: string; phrase: Phrase } {
+  return { description: spell(phrase, PROPERTIES), phrase };
+}
+
+/** What help texts and the command line need to know of a field, read from its schema. */
 export interface FieldInfo {
   readonly type: "number" | "integer" | "boolean" | "string" | "list";
-  readonly description: string;
+  readonly description: Phrase;
   readonly section: string;
   /** Those that `value` does not list, and what they are. */
   readonly choices: readonly string[];
   readonly choiceName: string;
   readonly required: boolean;
   /** The default as text, or how it is derived. */
-  readonly default?: string;
+  readonly default?: Phrase;
   /** What stands for the value in help. */
   readonly value: string;
 }
@@ -178,12 +150,12 @@ export function fieldInfo(field: z.core.$ZodType): FieldInfo {
   const listed = json.enum && joined.length <= MOST_LISTED ? joined : undefined;
   return {
     type,
-    description: String(json.description ?? ""),
+    description: (json.phrase ?? json.description ?? "") as Phrase,
     section: String(json.section ?? "Other"),
     choices: listed ? [] : choices,
     choiceName: json.enum ? "one of" : "presets",
     required: !z.safeParse(field, undefined).success,
-    default: json.default === undefined ? json.derived as string : String(json.default),
+    default: json.default === undefined ? json.derived as Phrase : String(json.default),
     value: String(json.value ?? listed ?? (json.enum ? "name" : PLACEHOLDERS[type])),
   };
 }

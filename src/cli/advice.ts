@@ -1,0 +1,20 @@
+/** What to do about a fault, where the answer is a command of this program or of its tasks. */
+import { DeviceLostError, NoAdapterError } from "../gpu/errors.ts";
+import { option, type Phrase, phrase } from "../options/phrase.ts";
+import { FLAGS } from "../options/spelling.ts";
+import { explain, type UserError } from "../options/user_error.ts";
+
+/** An error as the command line shows it: message and hint, options as flags. */
+export function advise(error: UserError): string {
+  const { message, hint } = error.explanation;
+  return explain({ message, hint: adviceFor(error) ?? hint }, FLAGS);
+}
+
+function adviceFor(error: UserError): Phrase | undefined {
+  if (error instanceof NoAdapterError) {
+    return "run `deno task setup`, which says what this system needs, or `deno run -A cli.ts doctor`";
+  }
+  if (error instanceof DeviceLostError) {
+    return phrase`a driver reset or an unplugged card; continue with ${option("resume", "auto")}`;
+  }
+}

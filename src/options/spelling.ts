@@ -1,0 +1,32 @@
+/** How each front end writes an option: the one place that knows. */
+import { kebabCase, snakeCase } from "../text.ts";
+import type { OptionReference, Spelling } from "./phrase.ts";
+
+/** The library: `seqLen`, `seqLen: 512`. */
+export const PROPERTIES: Spelling = {
+  one: ({ option, value }) => value === undefined ? option : `${option}: ${JSON.stringify(value)}`,
+  between: ", ",
+};
+
+/** The server's requests: `seq_len`, `seq_len: 512`. */
+export const FIELDS: Spelling = {
+  one: ({ option, value }) => PROPERTIES.one({ option: snakeCase(option), value }),
+  between: ", ",
+};
+
+/** The command line: `--seq-len`, `--seq-len 512`, `--no-packing`. */
+export const FLAGS: Spelling = {
+  one({ option, value }: OptionReference): string {
+    const name = kebabCase(option);
+    if (value === undefined || value === true) return `--${name}`;
+    if (value === false) return `--no-${name}`;
+    return [`--${name}`, ...[value].flat().map(shellWord)].join(" ");
+  },
+  between: " ",
+};
+
+/** In quotes where a shell would take it for more than one word. */
+function shellWord(value: unknown): string {
+  const word = String(value);
+  return /^[^\s"'\\$]+$/.test(word) ? word : JSON.stringify(word);
+}
