@@ -60,7 +60,13 @@ export { type LlamaConfig, PRESETS } from "./src/model/config.ts";
 export { parameterCount } from "./src/model/description.ts";
 export { loadTokenizer } from "./src/tokenizers/load_tokenizer.ts";
 export { TextStream, type Tokenizer } from "./src/tokenizers/tokenizer.ts";
-export { type Batch, type BatchSource, BatchStream, type DataOptions } from "./src/data/batches.ts";
+export {
+  type Batch,
+  type BatchSource,
+  BatchStream,
+  type DataOptions,
+  type StreamOptions,
+} from "./src/data/batches.ts";
 export { type InstructOptions, InstructStream } from "./src/data/instruct/stream.ts";
 export { preview, type PreviewOptions } from "./src/data/instruct/preview.ts";
 export { chatTemplate, TEMPLATE_NAMES } from "./src/data/instruct/templates.ts";

@@ -32,28 +32,32 @@ export interface BatchSource {
   close(): Promise<void>;
 }
 
-export interface DataOptions {
+/** What every stream of batches is opened with; `Source` names what it reads. */
+export interface StreamOptions<Source> {
   /** Files and folders; see files.ts for the kinds. */
-  readonly data: readonly string[];
+  readonly data: readonly Source[];
   /** When given, nothing of `data` is held out. */
-  readonly evalData?: readonly string[];
+  readonly evalData?: readonly Source[];
   readonly split: "train" | "eval";
   readonly tokenizer: Tokenizer;
   /** The model's; by default the tokenizer's. */
   readonly vocabSize?: number;
   readonly batchSize: number; // B
   readonly seqLen: number; // T
-  /** Default `packed`. */
-  readonly packing?: Packing;
-  /** Rows that are mixed, and with them the order of the files; 0 keeps all in order. */
-  readonly shuffleBuffer?: number;
   readonly seed?: number;
-  /** The field of a record that holds the text; default `text`. */
-  readonly textField?: string;
   /** Share of `data` that `eval` gets and `train` goes without; default 0.05. */
   readonly heldOutShare?: number;
   /** Whether the stream begins again at its end; by default training does. */
   readonly repeat?: boolean;
+}
+
+export interface DataOptions extends StreamOptions<string> {
+  /** Default `packed`. */
+  readonly packing?: Packing;
+  /** Rows that are mixed, and with them the order of the files; 0 keeps all in order. */
+  readonly shuffleBuffer?: number;
+  /** The field of a record that holds the text; default `text`. */
+  readonly textField?: string;
   readonly position?: DataPosition;
 }
 

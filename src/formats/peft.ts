@@ -4,11 +4,11 @@ import { UserError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { packTensor, unpackTensor } from "../kernels/convert.ts";
 import { PROJECTIONS } from "../model/description.ts";
-import type { LlamaParameters, LoraShape, Parameter } from "../model/parameters.ts";
+import type { LlamaParameters, LoraShape } from "../model/parameters.ts";
 import { writeJson } from "../files/atomic.ts";
-import { isIntegerType } from "./element_types.ts";
 import { Fields, isObject } from "../files/fields.ts";
 import { Safetensors, writeSafetensors } from "./safetensors.ts";
+import { listFaults, parameterFaults, strangers } from "./tensor_faults.ts";
 
 const CONFIG = "adapter_config.json", WEIGHTS = "adapter_model.safetensors";
 
@@ -108,30 +108,19 @@ export async function openAdapter(
   folder: string,
 ): Promise<Safetensors> {
   const file = await Safetensors.open(join(folder, WEIGHTS));
-  const faults = faultsOf(file, all.filter(({ kind }) => kind === "adapter"));
+  const adapters = all.filter(({ kind }) => kind === "adapter");
+  const faults = [
+    ...strangers(file, adapters).map((name) =>
+      `${name} belongs to no projection that the adapter targets`
+    ),
+    ...parameterFaults(file, adapters),
+  ];
   if (!faults.length) return file;
   file.close();
   throw new UserError(
-    `${file.path}: does not fit the model:\n  ${faults.slice(0, 8).join("\n  ")}` +
-      (faults.length > 8 ? `\n  and ${faults.length - 8} more` : ""),
+    listFaults(`${file.path}: does not fit the model:`, faults),
     `is ${basename(folder)} an adapter of this model?`,
   );
-}
-
-function faultsOf(file: Safetensors, adapters: readonly Parameter[]): string[] {
-  const expected = new Set(adapters.map(({ name }) => name));
-  const faults = [...file.tensors.keys()].filter((name) => !expected.has(name))
-    .map((name) => `${name} belongs to no projection that the adapter targets`);
-  for (const { name, shape } of adapters) {
-    const found = file.tensors.get(name);
-    if (!found) faults.push(`${name} is missing`);
-    else if (String(found.shape) !== String(shape)) {
-      faults.push(`${name} must be [${shape.join(", ")}], is [${found.shape.join(", ")}]`);
-    } else if (isIntegerType(found.dtype)) {
-      faults.push(`${name} must be of floating point, is ${found.dtype}`);
-    }
-  }
-  return faults;
 }
 
 /** Initialisations that leave the base as it is; others take what they put into A and B off it. */

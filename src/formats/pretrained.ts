@@ -24,10 +24,11 @@ import {
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../quant/group.ts";
 import { nf4Dequantize } from "../quant/nf4.ts";
-import { fromFloat32, isIntegerType } from "./element_types.ts";
+import { fromFloat32 } from "./element_types.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
+import { listFaults, parameterFaults, strangers } from "./tensor_faults.ts";
 
 /** Host memory that a block of rows may take. */
 const BLOCK_BYTES = 8 << 20;
@@ -106,30 +107,16 @@ export function savedFormat({ tensors }: WeightFile): "bfloat16" | "float32" {
 
 /** Throws a {@link UserError} with all that is missing, misshapen or left over. */
 export function assertSameTensors(file: WeightFile, parameters: readonly Parameter[]): void {
-  const faults: string[] = [];
-  const expected = new Set(parameters.map(({ name }) => name));
   // Tied checkpoints may carry the head all the same, and old ones RoPE's frequencies.
   const ignored = (name: string) =>
     name === "lm_head.weight" || name.endsWith("rotary_emb.inv_freq");
-  for (const { name, shape } of parameters) {
-    const found = file.tensors.get(name);
-    if (!found) faults.push(`${name} is missing`);
-    else if (String(found.shape) !== String(shape)) {
-      faults.push(`${name} must be [${shape.join(", ")}], is [${found.shape.join(", ")}]`);
-    } else if (isIntegerType(found.dtype)) {
-      faults.push(`${name} must be of floating point, is ${found.dtype}`);
-    }
-  }
-  for (const name of file.tensors.keys()) {
-    if (!expected.has(name) && !ignored(name)) faults.push(`${name} belongs to no parameter`);
-  }
-  if (faults.length) {
-    const shown = faults.slice(0, 8).join("\n  ");
-    throw new UserError(
-      `${file.path}: does not match its config.json:\n  ${shown}` +
-        (faults.length > 8 ? `\n  and ${faults.length - 8} more` : ""),
-    );
-  }
+  const faults = [
+    ...parameterFaults(file, parameters),
+    ...strangers(file, parameters).filter((name) => !ignored(name))
+      .map((name) => `${name} belongs to no parameter`),
+  ];
+  if (!faults.length) return;
+  throw new UserError(listFaults(`${file.path}: does not match its config.json:`, faults));
 }
 
 async function loadParameter(

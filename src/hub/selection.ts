@@ -3,20 +3,9 @@ import { UserError } from "../gpu/errors.ts";
 import { isObject } from "../files/fields.ts";
 import type { HubFile } from "./cache.ts";
 import type { HubSpec } from "./spec.ts";
+import { TOKENIZER_FILES } from "../files/tokenizer_files.ts";
 
 const SMALL_FILES = ["config.json", "generation_config.json", "adapter_config.json"];
-
-/** What belongs to a tokenizer. */
-const TOKENIZER_FILES = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "tokenizer.model",
-  "vocab.json",
-  "merges.txt",
-  "chat_template.jinja",
-];
 
 const SINGLES = ["model.safetensors", "adapter_model.safetensors"];
 const INDEX = "model.safetensors.index.json";

@@ -6,22 +6,9 @@ import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { UserError } from "../gpu/errors.ts";
 import { ByteTokenizer, isByteTokenizer } from "./byte_tokenizer.ts";
 import type { DecodeOptions, EncodeOptions, SpecialTokens, Tokenizer } from "./tokenizer.ts";
+import { TOKENIZER_CONFIG, TOKENIZER_FILES, TOKENIZER_JSON } from "../files/tokenizer_files.ts";
 
 type Json = Record<string, unknown>;
-
-const TOKENIZER = "tokenizer.json", CONFIG = "tokenizer_config.json";
-
-/** Everything that may belong to a tokenizer in a model's folder; copied as it is. */
-const FILES = [
-  TOKENIZER,
-  CONFIG,
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "tokenizer.model",
-  "vocab.json",
-  "merges.txt",
-  "chat_template.jinja",
-];
 
 /** Names of end-of-text, for a tokenizer.json that comes without its tokenizer_config.json. */
 const USUAL_EOS = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|im_end|>"];
@@ -45,20 +32,20 @@ export async function readTokenizerFiles(
 ): Promise<{ file: string; files: TokenizerFiles }> {
   const info = await Deno.stat(path).catch(() => null);
   if (!info) throw new UserError(`tokenizer ${path}: there is no such file or folder`);
-  const file = info.isDirectory ? join(path, TOKENIZER) : path;
+  const file = info.isDirectory ? join(path, TOKENIZER_JSON) : path;
   return { file, files: await readFiles(dirname(file), file) };
 }
 
 /** A tokenizer out of its files, wherever they come from; messages call tokenizer.json `origin`. */
 export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Tokenizer {
-  const json = parse(origin, files.get(TOKENIZER));
+  const json = parse(origin, files.get(TOKENIZER_JSON));
   if (isByteTokenizer(json)) return new ByteTokenizer();
   if (!isObject(json.model) || !json.model.vocab) {
     throw new UserError(`${origin}: is no tokenizer: model.vocab is missing`);
   }
   const optional = (name: string): Json =>
     files.has(name) ? parse(join(dirname(origin), name), files.get(name)) : {};
-  const config = optional(CONFIG), special = optional("special_tokens_map.json");
+  const config = optional(TOKENIZER_CONFIG), special = optional("special_tokens_map.json");
   let implementation: HfImplementation;
   try {
     // Both are false in today's transformers and true in what the package assumes.
@@ -79,11 +66,11 @@ async function readFiles(
   file: string,
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  for (const name of FILES) {
+  for (const name of TOKENIZER_FILES) {
     try {
-      files.set(name, await Deno.readFile(name === TOKENIZER ? file : join(folder, name)));
+      files.set(name, await Deno.readFile(name === TOKENIZER_JSON ? file : join(folder, name)));
     } catch (error) {
-      if (name !== TOKENIZER && error instanceof Deno.errors.NotFound) continue;
+      if (name !== TOKENIZER_JSON && error instanceof Deno.errors.NotFound) continue;
       throw new UserError(
         `tokenizer ${file}: cannot be read: ${(error as Error).message}`,
         "a tokenizer.json is needed; transformers writes one with " +
@@ -167,8 +154,8 @@ class HfTokenizer implements Tokenizer {
       await writeAtomically(join(folder, name), (file) => writeAll(file, bytes));
     }
     // transformers will not guess the class of a lone tokenizer.json.
-    if (this.files.has(CONFIG)) return;
-    await writeJson(join(folder, CONFIG), {
+    if (this.files.has(TOKENIZER_CONFIG)) return;
+    await writeJson(join(folder, TOKENIZER_CONFIG), {
       tokenizer_class: "PreTrainedTokenizerFast",
       bos_token: this.specialTokens.bosToken,
       eos_token: this.specialTokens.eosToken,

@@ -1,9 +1,14 @@
 /** Batches of instruction data, from where a checkpoint left off. */
 import { option, phrase } from "../../options/phrase.ts";
-import { assertSame, type Batch, type BatchSource, IGNORED } from "../batches.ts";
+import {
+  assertSame,
+  type Batch,
+  type BatchSource,
+  IGNORED,
+  type StreamOptions,
+} from "../batches.ts";
 import { hashText } from "../random.ts";
 import { isHeldOut, type Share } from "../sources.ts";
-import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { contentOf, type Example } from "./example.ts";
 import { loadExamples } from "./load.ts";
 import type { FormatName } from "./record_format.ts";
@@ -14,18 +19,11 @@ import type { ExampleStore } from "./store.ts";
 import { chatTemplate } from "./templates.ts";
 import { assertNoFaults, countFaults, endFaults } from "../counts.ts";
 
-export interface InstructOptions {
-  /** Files and folders, or what {@link datasetSources} gives for the names of data sets. */
-  readonly data: readonly (string | ExampleSource)[];
-  /** When given, nothing of `data` is held out. */
-  readonly evalData?: readonly (string | ExampleSource)[];
-  readonly split: "train" | "eval";
-  readonly tokenizer: Tokenizer;
-  /** The model's; by default the tokenizer's. */
-  readonly vocabSize?: number;
-  readonly batchSize: number; // B
-  /** Longer examples are cut at their end; LLaMA-Factory's `cutoff_len`. */
-  readonly seqLen: number; // T
+/**
+ * `data` are files and folders, or what {@link datasetSources} gives for the names of data sets.
+ * Examples longer than `seqLen` are cut at the end: LLaMA-Factory's `cutoff_len`.
+ */
+export interface InstructOptions extends StreamOptions<string | ExampleSource> {
   /** By default each file's first record tells. */
   readonly format?: FormatName;
   /** A name of {@link TEMPLATE_NAMES}; by default the tokenizer's own. */
@@ -34,13 +32,8 @@ export interface InstructOptions {
   readonly trainOnPrompt?: boolean;
   /** Several whole examples a row, none of which sees another; default true. */
   readonly packing?: boolean;
-  readonly seed?: number;
-  /** Share of `data` that `eval` gets and `train` goes without; default 0.05. */
-  readonly heldOutShare?: number;
   /** The first so many examples of each data set. */
   readonly maxSamples?: number;
-  /** Whether the stream begins again at its end; by default training does. */
-  readonly repeat?: boolean;
   readonly position?: InstructPosition;
   /** Called now and then while the examples are encoded. */
   readonly onProgress?: (done: { examples: number; tokens: number }) => void;

@@ -1,0 +1,14 @@
+/** Names of Hugging Face's files of a tokenizer. */
+export const TOKENIZER_JSON = "tokenizer.json", TOKENIZER_CONFIG = "tokenizer_config.json";
+
+/** Everything that may belong to a tokenizer in a model's folder. */
+export const TOKENIZER_FILES: readonly string[] = [
+  TOKENIZER_JSON,
+  TOKENIZER_CONFIG,
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "tokenizer.model",
+  "vocab.json",
+  "merges.txt",
+  "chat_template.jinja",
+];
