@@ -1,7 +1,7 @@
 /** `dump`: logits, loss and gradients of a model on given tokens, to compare with another program. */
 import { z } from "zod";
 import { Safetensors, writeSafetensors } from "../formats/safetensors.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { defineOptions, section } from "../options/schema.ts";

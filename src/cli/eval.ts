@@ -7,7 +7,7 @@ import { evaluateTask, type TaskResult } from "../eval/evaluate_task.ts";
 import type { Evaluation } from "../inference/perplexity.ts";
 import type { Task } from "../eval/task.ts";
 import { loadTask, parseTaskSpecs, TASK_NAMES } from "../eval/tasks.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { textFields, trainedFields } from "../train/options.ts";

@@ -4,7 +4,7 @@ import { readMessages } from "../data/instruct/messages_file.ts";
 import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import { loadModelTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { Conversation, stopTokens } from "../inference/chat.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";

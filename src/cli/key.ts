@@ -1,6 +1,6 @@
 /** `key`: the API keys of a server, whether it runs or not. */
 import { z } from "zod";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { serverOptions } from "../server/options.ts";
 import type { KeyRecord } from "../server/store/records.ts";
 import { makeDataFolder } from "../server/storage/data_folder.ts";

@@ -1,9 +1,8 @@
 /** From a command line to an exit code: finds the command, checks its options, renders errors. */
 import { setHubDefaults } from "../hub/hub.ts";
-import { UserError } from "../gpu/errors.ts";
+import { explain, UserError } from "../options/user_error.ts";
 import { nearestWord, OptionsError } from "../options/faults.ts";
 import { FLAGS } from "../options/spelling.ts";
-import { explain } from "../options/user_error.ts";
 import { advise } from "./advice.ts";
 import { bench } from "./bench.ts";
 import { type Command, EXIT, type Input, type Io, NO_INPUT } from "./command.ts";

@@ -1,6 +1,6 @@
 /** Talking to a model at a terminal. */
 import type { Conversation } from "../inference/chat.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { advise } from "./advice.ts";
 import { EXIT, type Io } from "./command.ts";
 

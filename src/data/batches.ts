@@ -1,5 +1,5 @@
 /** Batches of token ids for training and evaluation, from where a checkpoint left off. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { hashText, permutation, randomStream } from "./random.ts";
 import { type Packing, SequenceReader } from "./sequences.ts";
 import { ShuffledRows, type ShufflePlace } from "./shuffle.ts";

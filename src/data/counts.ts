@@ -1,5 +1,5 @@
 /** Whether the numbers of a stream of batches make sense, all that do not told at once. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /**

@@ -1,5 +1,5 @@
 /** What the readers of the file formats share: pieces of documents, and where reading resumes. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 
 /** A part of a document: all of it, but for text files, which may be longer than memory. */

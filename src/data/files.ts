@@ -1,7 +1,7 @@
 /** From what a user names (files, folders) to the files to read, in a fixed order. */
 import { basename, join } from "@std/path";
 import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { type Reader, unreadable } from "./documents.ts";
 import {
   jsonGzRecords,

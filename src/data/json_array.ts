@@ -1,5 +1,5 @@
 /** A JSON array of records: cut into its elements as it is read, never parsed as a whole. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 
 export interface ArrayElement {
   /** Its text, with the white space around it. */

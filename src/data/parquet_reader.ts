@@ -2,7 +2,7 @@
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { FileRange } from "../files/file_range.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import {
   type Piece,

@@ -1,5 +1,5 @@
 /** Documents to rows of T + 1 tokens: what a row predicts is its own tokens, one to the left. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { type Corpus, CORPUS_START, type CorpusPiece, type CorpusPlace } from "./sources.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";

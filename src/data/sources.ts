@@ -1,5 +1,5 @@
 /** A corpus: documents of many files as one stream, of which a share can be held out. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { type Piece, type Place, START } from "./documents.ts";
 import { type DataFile, isText, listFiles } from "./files.ts";
 import { hashText } from "./random.ts";

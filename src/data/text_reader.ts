@@ -1,6 +1,6 @@
 /** Plain text: a file is a document, read in pieces so that a book need not fit in memory. */
 import { FileRange } from "../files/file_range.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { type Piece, type Place, type ReaderOptions, unreadable } from "./documents.ts";
 
 /** Large enough that the seams between pieces do not matter, small enough to shuffle and resume. */

@@ -1,6 +1,6 @@
 /** Runs a task: prompts to requests, log-likelihoods to scores. */
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { LogLikelihoodRequest } from "../inference/log_likelihood.ts";
 import { binaryScore, f1, matthews, meanScore, pooledScore, type Score } from "./metrics.ts";
 import { encodePairs, type Scorer } from "./scoring.ts";

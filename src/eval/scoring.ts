@@ -1,6 +1,6 @@
 /** Texts to be scored, as token ids. */
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { LogLikelihood, LogLikelihoodRequest } from "../inference/log_likelihood.ts";
 
 /** Log-likelihoods by request: a model's `logLikelihoods`, its other options given. */

@@ -1,5 +1,5 @@
 /** The tasks by name, and how they are asked for: `mmlu:<folder>,choices:<file>`. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Task } from "./task.ts";
 import { loadChoices } from "./tasks/choices.ts";
 import { GLUE_TASKS, loadGlue } from "./tasks/glue.ts";

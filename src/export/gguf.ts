@@ -1,6 +1,6 @@
 /** From a folder in Hugging Face's layout to a GGUF file. */
 import { readTokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { readLlamaConfig } from "../formats/hf_config.ts";
 import { Safetensors } from "../formats/safetensors.ts";
 import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";

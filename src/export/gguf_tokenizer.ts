@@ -1,7 +1,7 @@
 /** The metadata that tells llama.cpp a tokenizer, from the files of Hugging Face's format. */
 import { type TokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { isObject } from "../files/fields.ts";
 import { type Merge, scoresFromMerges } from "../formats/gguf/merges.ts";
 import { findPreTokenizer, PRE_TOKENIZERS } from "../formats/gguf/pre_tokenizers.ts";

@@ -16,7 +16,7 @@ import {
 import { option, phrase } from "../options/phrase.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import { columnsOf, elementsOf } from "../gpu/tensor.ts";

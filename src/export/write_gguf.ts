@@ -1,7 +1,7 @@
 /** GGUF files that llama.cpp loads, written in one pass. */
 import { buildGgufHeader, type GGUFTypedMetadata } from "@huggingface/gguf";
 import type { TokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { describeParameters } from "../model/description.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";

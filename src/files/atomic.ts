@@ -1,6 +1,6 @@
 /** Files that are either whole or not there: written beside, synced, renamed. */
 import { dirname } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Phrase } from "../options/phrase.ts";
 
 /**

@@ -1,5 +1,5 @@
 /** Reading an untrusted JSON object field by field, collecting every fault before complaining. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 
 type Json = Record<string, unknown>;
 

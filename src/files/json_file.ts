@@ -1,5 +1,5 @@
 /** JSON files of a model's folder, read with errors that name them. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { isObject } from "./fields.ts";
 
 /** An object, or undefined where there is no such file. Throws a {@link UserError} otherwise. */

@@ -1,5 +1,5 @@
 /** The element types of safetensors, and their values as float32. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 
 /** Bytes an element; listed in the order in which the reference implementation lays tensors out. */
 export const ELEMENT_BYTES = {

@@ -1,6 +1,6 @@
 /** Hugging Face's config.json and generation_config.json of the supported architectures. */
 import { join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import {
   type LlamaConfig,
   MODEL_TYPES,

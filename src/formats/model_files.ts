@@ -1,6 +1,6 @@
 /** What lies in a model's folder beside the weights, and is kept when the model is trained on. */
 import { join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
 import { readJsonObject } from "../files/json_file.ts";
 

@@ -1,6 +1,6 @@
 /** LoRA adapters as peft's folders: adapter_config.json and adapter_model.safetensors. */
 import { basename, join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { packTensor, unpackTensor } from "../kernels/convert.ts";
 import { PROJECTIONS } from "../model/description.ts";

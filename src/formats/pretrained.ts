@@ -1,5 +1,5 @@
 /** Weights between a Hugging Face folder and the device, a block of rows at a time. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";

@@ -1,6 +1,6 @@
 /** A pre-trained model on disk, in any of the formats that are read. */
 import { join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";

@@ -1,6 +1,6 @@
 /** Safetensors files and sharded folders of them: read in ranges, written as a stream. */
 import { basename, dirname, join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
 import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
 import { FileRange } from "../files/file_range.ts";

@@ -4,7 +4,7 @@
  *
  * A file from elsewhere is not trusted: every offset is checked before a byte of data is read.
  */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { ELEMENT_BYTES, type ElementType, isElementType } from "./element_types.ts";
 import type { FileRange } from "../files/file_range.ts";
 import { elementsOf } from "../gpu/tensor.ts";

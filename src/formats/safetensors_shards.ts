@@ -1,6 +1,6 @@
 /** A model's weights as transformers saves them: one file, or shards and their index. */
 import { join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { writeJson } from "../files/atomic.ts";
 import { ELEMENT_BYTES } from "./element_types.ts";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";

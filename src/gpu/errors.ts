@@ -1,8 +1,6 @@
 /** The errors of the device. Each names the operation, the rule, the value and a hint. */
 import { UserError } from "../options/user_error.ts";
 
-export { UserError };
-
 /** A refused allocation, a lost device or a kernel that failed validation. */
 export class GpuError extends UserError {
   override readonly name: string = "GpuError";

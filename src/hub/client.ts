@@ -6,7 +6,7 @@ import {
   listFiles,
   modelInfo,
 } from "@huggingface/hub";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { type HubFile, isHash } from "./cache.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { HubUnreachable, isPassing } from "./errors.ts";

@@ -1,7 +1,7 @@
 /** Which files of a data set on the hub are meant: by its configurations, splits and formats. */
 import { globToRegExp } from "@std/path";
 import { parse as parseYaml } from "@std/yaml";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { isObject } from "../files/fields.ts";
 import type { HubFile } from "./cache.ts";
 import { listOf } from "./selection.ts";

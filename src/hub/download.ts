@@ -2,7 +2,7 @@
 import { statfs } from "node:fs/promises";
 import { createHash, type Hash } from "node:crypto";
 import { dirname } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { writeAll } from "../files/atomic.ts";
 import type { HubCache, HubFile } from "./cache.ts";
 import { type HubClient, sleep } from "./client.ts";

@@ -1,7 +1,7 @@
 /** What the environment says of the Hugging Face hub: as its Python library reads it. */
 import { getHFHubCachePath, HUB_URL } from "@huggingface/hub";
 import { join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 
 export interface HubEnvironment {
   /** Without a slash at its end; HF_ENDPOINT names a mirror. */

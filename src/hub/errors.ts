@@ -1,6 +1,6 @@
 /** What can go wrong between here and the Hugging Face hub, said so that it can be mended. */
 import { HubApiError } from "@huggingface/hub";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { type HubSpec, NAMES } from "./spec.ts";
 

@@ -10,7 +10,7 @@
  */
 import { REGEX_COMMIT_HASH } from "@huggingface/hub";
 import { join } from "@std/path";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { HubCache, type HubFile } from "./cache.ts";
 import { HubClient, type HubClientOptions } from "./client.ts";
 import { readmeOf, selectData } from "./data_selection.ts";

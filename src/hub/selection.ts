@@ -1,5 +1,5 @@
 /** Which files of a model on the hub are needed: the rest stays there. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { isObject } from "../files/fields.ts";
 import type { HubFile } from "./cache.ts";
 import type { HubSpec } from "./spec.ts";

@@ -1,5 +1,5 @@
 /** What `hf:…` names: a model or a data set of the Hugging Face hub. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 
 export type RepoType = "model" | "dataset";
 

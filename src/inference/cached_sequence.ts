@@ -1,6 +1,6 @@
 /** A sequence on the device that grows: its keys and values are computed once (a KV cache). */
 import type { Allocator } from "../gpu/allocator.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";

@@ -1,6 +1,6 @@
 /** Texts that go on: no template, no dialogue. */
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { type ChatModel, type ChatOptions, chatSampling, stopTokens } from "./chat.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
 import { createSequence } from "./memory_limit.ts";

@@ -1,6 +1,6 @@
 /** A text that a model adds to a prompt: in pieces as they are made, up to what ends it. */
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
 import { TextUntil } from "./end_of_turn.ts";

@@ -1,5 +1,5 @@
 /** Autoregressive decoding. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { CachedSequence } from "./cached_sequence.ts";
 import { penalise, randomStream, sampleToken, type SamplingOptions } from "./sampling.ts";

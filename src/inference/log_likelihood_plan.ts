@@ -1,5 +1,6 @@
 /** Requests for log-likelihoods, arranged into few sequences of like length. */
-import { ShapeError, UserError } from "../gpu/errors.ts";
+import { ShapeError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 
 /** Token ids. */
 export interface LogLikelihoodRequest {

@@ -1,6 +1,6 @@
 /** Cross-entropy and perplexity over a finite stream of batches. */
 import type { Gpu } from "../gpu/gpu.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Activations } from "../model/activations.ts";

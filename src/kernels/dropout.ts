@@ -1,6 +1,7 @@
 import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
 import code from "../../shaders/dropout.wgsl" with { type: "text" };
-import { ShapeError, UserError } from "../gpu/errors.ts";
+import { ShapeError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectShape, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView } from "./flat.ts";

@@ -12,7 +12,7 @@
  */
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import type { Allocator } from "../gpu/allocator.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, padded, storedElements, type Tensor, viewAs } from "../gpu/tensor.ts";

@@ -1,5 +1,5 @@
 /** The server from its start to its end: folders, parts, a port, and all of it back again. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { createServer } from "./http/app.ts";
 import { checkOrigins } from "./http/exposure.ts";
 import type { ServerOptions } from "./options.ts";

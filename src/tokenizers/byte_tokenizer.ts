@@ -1,7 +1,7 @@
 /** A token a byte: no vocabulary to train or to download, and every text can be written in it. */
 import { join } from "@std/path";
 import { writeJson } from "../files/atomic.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { DecodeOptions, SpecialTokens, Tokenizer } from "./tokenizer.ts";
 
 export const END_OF_TEXT = "<|endoftext|>";

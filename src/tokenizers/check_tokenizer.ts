@@ -1,5 +1,5 @@
 /** Whether a tokenizer and a model belong together. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 

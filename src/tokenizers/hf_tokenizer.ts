@@ -3,7 +3,7 @@ import { Tokenizer as HfImplementation } from "@huggingface/tokenizers";
 import { dirname, join } from "@std/path";
 import { isObject } from "../files/fields.ts";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { ByteTokenizer, isByteTokenizer } from "./byte_tokenizer.ts";
 import type { DecodeOptions, EncodeOptions, SpecialTokens, Tokenizer } from "./tokenizer.ts";
 import { TOKENIZER_CONFIG, TOKENIZER_FILES, TOKENIZER_JSON } from "../files/tokenizer_files.ts";

@@ -1,6 +1,6 @@
 /** What is written beside a checkpoint's bytes, and checked before and while they are read. */
 import { createHash } from "node:crypto";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 
 /** Raised whenever a reader of the old layout would go wrong. */
 export const FORMAT = 1;

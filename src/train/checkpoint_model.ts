@@ -1,5 +1,5 @@
 /** The model that a checkpoint holds, in the form in which a run leaves its result. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import { option, phrase } from "../options/phrase.ts";

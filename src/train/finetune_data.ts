@@ -9,7 +9,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { OnPreparation } from "./events.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { TrainingData } from "./recipe.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 
 export interface FinetuneData {
   readonly kind: "instruct" | "text";

@@ -14,7 +14,7 @@ import {
   type PretrainedModel,
   savePretrained,
 } from "../formats/pretrained_model.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";

@@ -1,7 +1,7 @@
 /** From the options of a run to what the model and the optimizer are built of. */
 import { option, phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { PROJECTIONS } from "../model/description.ts";
 import type { WeightType } from "../model/parameters.ts";

@@ -1,6 +1,6 @@
 /** What a checkpoint holds beside tensors: where the run stands, and which run it is. */
 import { z } from "zod";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LazyRefresh } from "../optim/lazy_refresh.ts";
 import type { OptimizerShape } from "../optim/optimizer_state.ts";

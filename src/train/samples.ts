@@ -1,7 +1,7 @@
 /** Texts that a model in training writes, to see what it has learned. */
 import { chatTemplate } from "../data/instruct/templates.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { CachedSequence } from "../inference/cached_sequence.ts";
 import { endOfTurn } from "../inference/end_of_turn.ts";

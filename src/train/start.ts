@@ -1,5 +1,5 @@
 /** What a run starts from: a checkpoint or nothing, a folder to write to. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { type Checkpoint, findCheckpoint } from "./checkpoint.ts";
 import type { RunOptions } from "./recipe.ts";

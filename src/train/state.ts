@@ -1,5 +1,5 @@
 /** Every tensor that a resume needs, by name: from the device to a checkpoint and back. */
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Training } from "./build.ts";

@@ -19,7 +19,7 @@
  * @module
  */
 import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts";
-import { UserError } from "../gpu/errors.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { parameterCount } from "../model/description.ts";
 import { uploadRope } from "../model/llama.ts";

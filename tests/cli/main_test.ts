@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { z } from "zod";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import type { Command, Io } from "../../src/cli/command.ts";
 import { COMMANDS, main } from "../../src/cli/main.ts";
 import { defineOptions } from "../../src/options/schema.ts";

@@ -9,7 +9,7 @@ import {
 } from "../../src/data/batches.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { c4Texts, DATA, jsonl, SHAKESPEARE, withFiles } from "./support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 

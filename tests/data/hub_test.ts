@@ -3,7 +3,7 @@ import { listFiles } from "../../src/data/files.ts";
 import { Corpus } from "../../src/data/sources.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { setHubDefaults } from "../../src/hub/hub.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { type HubRepo, HubServer } from "../hub/hub_server.ts";
 import { DATA, jsonl } from "./support.ts";
 

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { Corpus, type CorpusOptions, type CorpusPiece } from "../../src/data/sources.ts";
 import { PIECE_BYTES } from "../../src/data/text_reader.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { c4Texts, DATA, jsonl, SHAKESPEARE, withFiles } from "./support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 

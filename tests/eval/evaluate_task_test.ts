@@ -5,7 +5,7 @@ import { evaluateTask, type Scores } from "../../src/eval/evaluate_task.ts";
 import type { Scorer } from "../../src/eval/scoring.ts";
 import type { Task } from "../../src/eval/task.ts";
 import { loadTask } from "../../src/eval/tasks.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { assertClose, gpuTest } from "../support.ts";
 import { goldenTasks, type HarnessTask, pathOf } from "./support.ts";

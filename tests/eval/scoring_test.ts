@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { encodePairs } from "../../src/eval/scoring.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
 

@@ -4,7 +4,7 @@ import { dirname, join } from "@std/path";
 import { renderShot, type Task } from "../../src/eval/task.ts";
 import { loadTask, parseTaskSpecs } from "../../src/eval/tasks.ts";
 import { MMLU_CATEGORIES } from "../../src/eval/tasks/mmlu_subjects.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { EVAL_FIXTURES, goldenTasks, type HarnessTask, pathOf } from "./support.ts";
 
 /** Prompts as the model is given them. */

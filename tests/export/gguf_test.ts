@@ -10,7 +10,7 @@ import { ropeFactors, scalingFromFactors } from "../../src/formats/gguf/rope_fac
 import { type GgufEntry, type GgufType, writeGguf } from "../../src/export/write_gguf.ts";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { type LlamaConfig, PRESETS } from "../../src/model/config.ts";
 import { ropeFrequencies } from "../../src/model/rope.ts";
 import { assertRefusesAsync } from "../support_errors.ts";

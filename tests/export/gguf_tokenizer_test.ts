@@ -6,7 +6,7 @@ import { readGgufHeader } from "../../src/formats/gguf/header.ts";
 import { Metadata } from "../../src/formats/gguf/metadata.ts";
 import { readGgufTokenizer } from "../../src/formats/gguf/tokenizer_in.ts";
 import { tokenizerMetadata } from "../../src/export/gguf_tokenizer.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { assertRefuses } from "../support_errors.ts";
 
 const FIXTURES = new URL("../fixtures/gguf/", import.meta.url).pathname;

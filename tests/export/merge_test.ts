@@ -7,7 +7,7 @@ import { mergeAdapter, type MergeOptions } from "../../src/export/merge.ts";
 import { readAdapterConfig, saveAdapter } from "../../src/formats/peft.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { packTensor } from "../../src/kernels/convert.ts";

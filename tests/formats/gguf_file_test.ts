@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
 import { openWeights } from "../../src/formats/open_weights.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { LLAMA_TRAITS } from "../../src/model/config.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { parseLlamaConfig, readLlamaConfig, writeHfConfig } from "../../src/formats/hf_config.ts";
 import { LLAMA_TRAITS, type LlamaConfig, PRESETS } from "../../src/model/config.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { copyModelFiles, readRawConfig } from "../../src/formats/model_files.ts";
 
 async function withFolders(run: (from: string, to: string) => Promise<void>): Promise<void> {

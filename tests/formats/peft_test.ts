@@ -9,12 +9,11 @@ import {
   type SafetensorsEntry,
   writeSafetensors,
 } from "../../src/formats/safetensors.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { explain, UserError } from "../../src/options/user_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { PROJECTIONS } from "../../src/model/description.ts";
 import { createParameters, type LoraShape } from "../../src/model/parameters.ts";
-import { explain } from "../../src/options/user_error.ts";
 import { adapterCase } from "../model/lora_support.ts";
 import { gpuTest } from "../support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";

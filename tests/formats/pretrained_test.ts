@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { loadWeights } from "../../src/formats/pretrained.ts";
 import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import type { LlamaParameters } from "../../src/model/parameters.ts";
 
 /** What a model expects: float matrices of (2, 2). */

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { Safetensors, type SafetensorsEntry } from "../../src/formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../../src/formats/safetensors_shards.ts";
 

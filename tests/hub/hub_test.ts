@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/gpu/errors.ts";
+import { explain, UserError } from "../../src/options/user_error.ts";
 import {
   type DownloadEvent,
   type HubOptions,
@@ -8,7 +8,6 @@ import {
   resolveModel,
   resolveTokenizer,
 } from "../../src/hub/hub.ts";
-import { explain } from "../../src/options/user_error.ts";
 import { commitOf, cutOff, type HubRepo, HubServer, refusal, sha256 } from "./hub_server.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 

@@ -5,7 +5,7 @@ import {
   type SafetensorsEntry,
   writeSafetensors,
 } from "../../src/formats/safetensors.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { assertClose, gpuTest, randomNormal } from "../support.ts";
 

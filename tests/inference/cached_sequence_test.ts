@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { CachedSequence, type CachedSequenceOptions } from "../../src/inference/cached_sequence.ts";
 import { continueTokens } from "../../src/inference/generate.ts";

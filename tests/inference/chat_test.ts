@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { chat, chatSampling, Conversation, stopTokens } from "../../src/inference/chat.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
-import { OutOfMemoryError, UserError } from "../../src/gpu/errors.ts";
+import { OutOfMemoryError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { chat, Conversation } from "../../src/inference/chat.ts";
 import { complete } from "../../src/inference/complete.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { logLikelihoods } from "../../src/inference/log_likelihood.ts";
 import {
   type LogLikelihoodRequest,

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ShapeError, UserError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { fromBfloat16, toBfloat16, unpackTensor } from "../../src/kernels/convert.ts";
 import { dropout } from "../../src/kernels/dropout.ts";

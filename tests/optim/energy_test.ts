@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import {
   adviseRank,

@@ -1,9 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { explain } from "../../src/options/user_error.ts";
+import { explain, UserError } from "../../src/options/user_error.ts";
 import { checkTokenizer } from "../../src/tokenizers/check_tokenizer.ts";
 import { ByteTokenizer } from "../../src/tokenizers/byte_tokenizer.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
-import { UserError } from "../../src/gpu/errors.ts";
 import { DATA } from "../data/support.ts";
 import { assertRefuses } from "../support_errors.ts";
 

@@ -1,7 +1,7 @@
 import { Tokenizer as HfImplementation } from "@huggingface/tokenizers";
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { TextStream } from "../../src/tokenizers/tokenizer.ts";
 import { assertRefuses, assertRefusesAsync } from "../support_errors.ts";

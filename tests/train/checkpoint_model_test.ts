@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/gpu/errors.ts";
-import { explain } from "../../src/options/user_error.ts";
+import { explain, UserError } from "../../src/options/user_error.ts";
 import {
   type CheckpointEntry,
   findCheckpoint,

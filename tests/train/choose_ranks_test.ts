@@ -1,7 +1,8 @@
 /** `--rank auto`, from the first gradients to a run that is resumed. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { OutOfMemoryError, UserError } from "../../src/gpu/errors.ts";
+import { OutOfMemoryError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import type { DoneEvent, EvalEvent } from "../../src/train/events.ts";
 import { type FinetuneOptions, finetuneOptions } from "../../src/train/finetune_options.ts";
 import { assertClose } from "../support.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import type { DoneEvent, SampleEvent, StepEvent, TrainingEvent } from "../../src/train/events.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/gpu/errors.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import type { StepEvent, TrainingEvent } from "../../src/train/events.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";

@@ -1,6 +1,6 @@
 /** Chat templates: Jinja as transformers renders it, by the `@huggingface/jinja` package. */
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { option, type OptionReference, type Phrase, phrase } from "../../options/phrase.ts";
 import type { SpecialTokens } from "../../tokenizers/tokenizer.ts";
 import type { Message } from "./example.ts";

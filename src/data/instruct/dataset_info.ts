@@ -4,7 +4,7 @@
  */
 import { join } from "@std/path";
 import { isObject } from "../../files/fields.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { unreadable } from "../documents.ts";
 import { type RecordFormat, recordFormat } from "./record_format.ts";
 import { DEFAULT_TAGS } from "./records.ts";

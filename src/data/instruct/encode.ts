@@ -1,5 +1,5 @@
 /** An example to tokens, and which of them are learned. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { assistantSpans } from "./assistant_spans.ts";
 import type { ChatTemplate, Span } from "./chat_template.ts";

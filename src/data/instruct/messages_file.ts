@@ -1,6 +1,6 @@
 /** A dialogue in a file, as OpenAI's API takes it: a list of messages, or an object with one. */
 import { isObject } from "../../files/fields.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import type { ChatExample } from "./example.ts";
 import { recordFormat } from "./record_format.ts";
 import { toExample } from "./records.ts";

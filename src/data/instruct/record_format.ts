@@ -1,6 +1,6 @@
 /** The formats of instruction data, and which of them a file has. */
 import { isObject } from "../../files/fields.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 
 export const FORMATS = ["alpaca", "sharegpt", "openai", "prompt_completion", "text"] as const;
 export type FormatName = (typeof FORMATS)[number];

@@ -1,6 +1,6 @@
 /** A record of a file, in one of the formats, as an {@link Example}. */
 import { isObject } from "../../files/fields.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import type { ChatExample, Example, Message } from "./example.ts";
 import { excerpt, type RecordFormat, type Tags } from "./record_format.ts";
 

@@ -1,5 +1,5 @@
 /** What became of the examples of a data set. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { option, type Phrase, phrase } from "../../options/phrase.ts";
 
 export interface InstructReport {

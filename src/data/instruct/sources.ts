@@ -1,5 +1,5 @@
 /** From what a user names to examples, one after another. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { type DataFile, isText, listFiles } from "../files.ts";
 import type { Example } from "./example.ts";
 import { detectFormat, type FormatName, type RecordFormat, recordFormat } from "./record_format.ts";

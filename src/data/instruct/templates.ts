@@ -12,7 +12,7 @@ import mistral from "./templates/mistral.jinja" with { type: "text" };
 import qwen from "./templates/qwen.jinja" with { type: "text" };
 import vicuna from "./templates/vicuna.jinja" with { type: "text" };
 import zephyr from "./templates/zephyr.jinja" with { type: "text" };
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { ChatTemplate } from "./chat_template.ts";
 

@@ -5,7 +5,7 @@
 import { basename, dirname, extname, join } from "@std/path";
 import { jsonRecords } from "../../data/jsonl_reader.ts";
 import { isObject } from "../../files/fields.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { option, phrase } from "../../options/phrase.ts";
 import type { Question, Task } from "../task.ts";
 import { isFile, takeShots } from "./files.ts";

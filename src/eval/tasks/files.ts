@@ -1,5 +1,5 @@
 /** Files of tasks, with errors that name the task. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { option, type Phrase, phrase } from "../../options/phrase.ts";
 
 /** Names in a folder, sorted. */

@@ -4,7 +4,7 @@
  * of `dev.tsv`, because the labels of `test.tsv` are not public; examples come from `train.tsv`.
  */
 import { join } from "@std/path";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import type { Metric, Question, Task } from "../task.ts";
 import { readText, takeShots } from "./files.ts";
 

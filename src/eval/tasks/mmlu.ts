@@ -6,7 +6,7 @@
  */
 import { parse } from "@std/csv";
 import { join } from "@std/path";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { option, type Phrase, phrase } from "../../options/phrase.ts";
 import type { Question, Task, TaskPart } from "../task.ts";
 import { isFolder, namesIn, readText, takeShots } from "./files.ts";

@@ -1,5 +1,5 @@
 /** The shape of a model from the metadata of a GGUF file, and the metadata from the shape. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { LLAMA_TRAITS, type LlamaConfig, type Traits } from "../../model/config.ts";
 import type { GgufTensor } from "./header.ts";
 import type { Metadata } from "./metadata.ts";

@@ -3,7 +3,7 @@
  * of rows and the offset of norms are those of Hugging Face, the values are float32.
  * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import type { LlamaConfig } from "../../model/config.ts";
 import { FileRange } from "../../files/file_range.ts";
 import type { WeightFile, WeightInfo } from "../weight_file.ts";

@@ -1,6 +1,6 @@
 /** The header of a GGUF file: metadata and where its tensors lie, checked against the file's size. */
 import { gguf } from "@huggingface/gguf";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { Metadata } from "./metadata.ts";
 
 /** A tensor as the file has it. */

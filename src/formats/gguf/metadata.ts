@@ -1,5 +1,5 @@
 /** The key-value pairs of a GGUF file, checked as they are read. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 
 /** Reads values by key; every fault is a {@link UserError} that names file, key and value. */
 export class Metadata {

@@ -5,7 +5,7 @@
  */
 import { type LlamaConfig, type RopeScaling } from "../../model/config.ts";
 import { ropeFrequencies } from "../../model/rope.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 
 type Llama3 = Extract<RopeScaling, { type: "llama3" }>;
 

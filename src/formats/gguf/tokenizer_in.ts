@@ -1,5 +1,5 @@
 /** A tokenizer from a GGUF file's metadata, as the files that Hugging Face's tokenizers read. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { type Merge, mergesFromScores } from "./merges.ts";
 import type { Metadata } from "./metadata.ts";
 import { PRE_TOKENIZERS, type PreTokenizer } from "./pre_tokenizers.ts";

@@ -2,7 +2,7 @@
 import { checkTokenizer } from "../../tokenizers/check_tokenizer.ts";
 import { loadTokenizer } from "../../tokenizers/load_tokenizer.ts";
 import { openPretrained } from "../../formats/pretrained_model.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import type { Inspection } from "./model_facts.ts";
 
 const [path, name] = Deno.args;

@@ -1,8 +1,7 @@
 /** From a request for pre-training to a job that will run, or to what is wrong with it. */
 import { parseLlamaConfig } from "../../formats/hf_config.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { explain, UserError } from "../../options/user_error.ts";
 import { type LlamaConfig, PRESETS } from "../../model/config.ts";
-import { explain } from "../../options/user_error.ts";
 import { runConfig, trainingShape, type Vocabulary } from "../../train/method.ts";
 import { presetOf } from "../../train/options.ts";
 import { nearestWord } from "../../options/faults.ts";

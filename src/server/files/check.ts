@@ -1,6 +1,6 @@
 /** Whether a file is what its purpose needs: all of it, before it is kept. */
 import { FileRange } from "../../files/file_range.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { checkParquet } from "./check_parquet.ts";
 import { checkRecords } from "./check_records.ts";
 import { invalidFile, told } from "./faults.ts";

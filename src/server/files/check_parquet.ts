@@ -2,7 +2,7 @@
 import { type FileMetaData, parquetMetadataAsync } from "hyparquet";
 import { detectFormat } from "../../data/instruct/record_format.ts";
 import type { FileRange } from "../../files/file_range.ts";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { invalidFile } from "./faults.ts";
 import type { Purpose } from "./kinds.ts";
 

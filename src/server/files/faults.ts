@@ -1,5 +1,5 @@
 /** What is wrong with a file, told together: the first places, and how many there are. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { phrase, spell } from "../../options/phrase.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { ApiError } from "../protocol/api_error.ts";

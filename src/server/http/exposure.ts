@@ -1,5 +1,5 @@
 /** Who can reach the server, and whether that may be. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { isLoopback } from "./middleware/context.ts";
 import type { ServerOptions } from "../options.ts";
 

@@ -1,5 +1,5 @@
 /** Programs of the server's own, each in its process and with the permissions that it needs. */
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 
 export interface Permissions {
   /** Files and folders; of folders all that is in them. */

@@ -1,5 +1,6 @@
 /** Asks for the GPU in a process of its own: a driver that crashes takes no server with it. */
-import { GpuError, UserError } from "../../gpu/errors.ts";
+import { GpuError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { denoProcess, GPU_ENVIRONMENT, type Permissions } from "./deno_process.ts";
 import type { Device } from "../services.ts";
 import { ask } from "./ask.ts";

@@ -1,7 +1,7 @@
 /** The data folder: one server's at a time, private, and no larger than it may be. */
 import { statfs } from "node:fs/promises";
 import { join, resolve } from "@std/path";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { storedEnding } from "../files/kinds.ts";
 import type { FileRecord } from "../store/records.ts";
 import type { Storage } from "../services.ts";

@@ -1,6 +1,6 @@
 /** The tables, as a list of what each version of this program added to them. */
 import type { DatabaseSync } from "node:sqlite";
-import { UserError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 
 /**
  * Entry N leads from version N to N + 1; the version is kept in `user_version`. What was published

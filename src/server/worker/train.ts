@@ -6,7 +6,8 @@
  */
 import { join } from "@std/path";
 import { isDiskFull } from "../../files/atomic.ts";
-import { GpuError, OutOfMemoryError, UserError } from "../../gpu/errors.ts";
+import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
+import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
 import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";

@@ -11,7 +11,7 @@ import {
   TEMPLATE_NAMES,
 } from "../../../src/data/instruct/templates.ts";
 import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
-import { UserError } from "../../../src/gpu/errors.ts";
+import { UserError } from "../../../src/options/user_error.ts";
 import { DAY, golden, tokenizers } from "./support.ts";
 import { assertRefuses } from "../../support_errors.ts";
 

@@ -6,7 +6,7 @@ import type { ChatExample, Example, Message } from "../../../src/data/instruct/e
 import { chatTemplate, TEMPLATE_NAMES } from "../../../src/data/instruct/templates.ts";
 import { tokensIn } from "../../../src/data/instruct/token_spans.ts";
 import type { Tokenizer } from "../../../src/tokenizers/tokenizer.ts";
-import { UserError } from "../../../src/gpu/errors.ts";
+import { UserError } from "../../../src/options/user_error.ts";
 import { DAY, golden, INSTRUCT, tokenizers } from "./support.ts";
 import { assertRefuses } from "../../support_errors.ts";
 

@@ -10,7 +10,7 @@ import {
   listSources,
   sourcesOf,
 } from "../../../src/data/instruct/sources.ts";
-import { UserError } from "../../../src/gpu/errors.ts";
+import { UserError } from "../../../src/options/user_error.ts";
 import { withFiles } from "../support.ts";
 import { golden, INSTRUCT } from "./support.ts";
 import { assertRefusesAsync } from "../../support_errors.ts";

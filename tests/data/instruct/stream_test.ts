@@ -11,7 +11,7 @@ import {
   InstructStream,
 } from "../../../src/data/instruct/stream.ts";
 import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
-import { UserError } from "../../../src/gpu/errors.ts";
+import { UserError } from "../../../src/options/user_error.ts";
 import { jsonl, withFiles } from "../support.ts";
 import { DAY, golden, INSTRUCT, tokenizers } from "./support.ts";
 import { assertRefusesAsync } from "../../support_errors.ts";

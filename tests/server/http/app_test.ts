@@ -4,7 +4,7 @@ import { ApiError } from "../../../src/server/protocol/api_error.ts";
 import { createServer, type ServerHooks } from "../../../src/server/http/app.ts";
 import { docsPage } from "../../../src/server/http/docs/page.ts";
 import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";
-import { UserError } from "../../../src/gpu/errors.ts";
+import { UserError } from "../../../src/options/user_error.ts";
 import type { OpenApiDocument } from "../../../src/server/http/openapi.ts";
 import { testServices } from "../support_services.ts";
 

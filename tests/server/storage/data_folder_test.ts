@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { UserError } from "../../../src/gpu/errors.ts";
+import { UserError } from "../../../src/options/user_error.ts";
 import { newId } from "../../../src/server/store/ids.ts";
 import { DataFolder } from "../../../src/server/storage/data_folder.ts";
 import { PROJECT_FILE } from "../../support_project.ts";
