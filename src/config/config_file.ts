@@ -22,9 +22,9 @@ import { trainsAdapters } from "../train/method_fields.ts";
 import { methodNamed, methodOf } from "../train/methods.ts";
 import { type Fault, OptionsError } from "../options/faults.ts";
 import { fieldInfo, type Options } from "../options/schema.ts";
-import { IGNORED, ONLY, onlyFault, RENAMED } from "./llama_factory_keys.ts";
-import { METHOD_KEYS, readMethod } from "./llama_factory_method.ts";
-import { type KeyContext, listOf, type Meaning, READ } from "./llama_factory_values.ts";
+import { IGNORED, ONLY, onlyFault, RENAMED } from "./llama_factory/keys.ts";
+import { METHOD_KEYS, readMethod } from "./llama_factory/method.ts";
+import { type KeyContext, listOf, type Meaning, READ } from "./llama_factory/values.ts";
 import { readYamlMapping } from "./yaml_mapping.ts";
 
 type Given = Record<string, unknown>;

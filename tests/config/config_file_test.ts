@@ -3,8 +3,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import { readConfigFile } from "../../src/config/config_file.ts";
 import { COMMANDS, main } from "../../src/cli/main.ts";
-import { IGNORED, ONLY, RENAMED } from "../../src/config/llama_factory_keys.ts";
-import { READ } from "../../src/config/llama_factory_values.ts";
+import { IGNORED, ONLY, RENAMED } from "../../src/config/llama_factory/keys.ts";
+import { READ } from "../../src/config/llama_factory/values.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { memoryOptions, pretrainOptions } from "../../src/train/options.ts";

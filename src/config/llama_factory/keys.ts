@@ -2,14 +2,14 @@
  * What the keys of a LLaMA-Factory training file mean here. A key is renamed, read, accepted since
  * it changes no result, or refused with what to do instead: none is dropped. Names and defaults
  * are those of LLaMA-Factory's arguments and of transformers' `TrainingArguments`, which they
- * extend. Those that are read are in llama_factory_values.ts, and how a run trains
- * (`finetuning_type`, `use_galore`, `optim`, …) in llama_factory_method.ts.
+ * extend. Those that are read are in values.ts, and how a run trains
+ * (`finetuning_type`, `use_galore`, `optim`, …) in method.ts.
  *
  * What a file leaves out has this program's default, not LLaMA-Factory's.
  *
  * @module
  */
-import { fault, type Meaning, show } from "./llama_factory_values.ts";
+import { fault, type Meaning, show } from "./values.ts";
 
 /** Keys that mean an option by another name. Where the names agree nothing is to be said. */
 export const RENAMED: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
-/** Keys of LLaMA-Factory whose value has to be looked at; see llama_factory_keys.ts. */
-import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
-import { isHubSpec } from "../hub/spec.ts";
-import { LAYER_MODULES, PROJECTION_PARTS } from "../model/description.ts";
-import type { Fault } from "../options/faults.ts";
+/** Keys of LLaMA-Factory whose value has to be looked at; see keys.ts. */
+import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
+import { isHubSpec } from "../../hub/spec.ts";
+import { LAYER_MODULES, PROJECTION_PARTS } from "../../model/description.ts";
+import type { Fault } from "../../options/faults.ts";
 
 /** The file that a key stands in, and the command that it is read for. */
 export interface KeyContext {

@@ -18,8 +18,8 @@ import {
   type MethodName,
   methodNamed,
   methodOf,
-} from "../train/methods.ts";
-import { fault, type KeyContext, type Meaning, show } from "./llama_factory_values.ts";
+} from "../../train/methods.ts";
+import { fault, type KeyContext, type Meaning, show } from "./values.ts";
 
 /** Keys that name a method when they are true. */
 const SWITCHES = [
