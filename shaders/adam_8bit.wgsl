@@ -5,6 +5,8 @@
 //   A block whose maximum is zero is zero whatever its codes: a fresh state is all zero bytes.
 //   bitsandbytes' CUDA kernel, unlike its other backends, moves a small negative m that would
 // become zero to the smallest negative number instead; a positive one becomes zero. Not so here.
+// @use dynamic_8bit
+// @use lanes
 const BLOCK_QUADS = 64u;
 
 struct Params {

@@ -1,5 +1,6 @@
 // y[n] += bias, for every row
 //   y (N, M) in place. The padding of y and of the bias is zero, and so is its sum.
+// @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -1,6 +1,8 @@
 // weight = decay · weight + update, four elements a thread, for weights in float32 or bfloat16.
 // A bfloat16 keeps 8 bits: most updates are smaller than half a step of their weight and vanish
 // when rounding to the nearest. Rounding stochastically keeps them in the mean.
+// @use bfloat16 | float32
+// @use rng
 override WORKGROUP_SIZE: u32;
 
 struct Params {

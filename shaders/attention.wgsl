@@ -8,6 +8,9 @@
 // dispatch can go on where a walk ended: it finds out and logsumexp there, and adds its own.
 // A row may see none of the first blocks that its neighbours see: its maximum is then LOWEST, and
 // whatever it summed shrinks to zero at the first key that it does see. Each row sees one: its own.
+// @use bfloat16 | float32
+// @use attention_tile
+// @use attention_first_keys
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)

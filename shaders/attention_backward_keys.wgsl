@@ -6,6 +6,9 @@
 // and walks over the queries that see them, of all the heads that share it. So dk and dv are sums
 // in registers, in a fixed order: no atomics, and no pass over partial sums. First keys never fall,
 // so the walk ends at the first block of queries that begins after the keys.
+// @use bfloat16 | float32
+// @use attention_tile
+// @use attention_first_keys
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, key/value head, block of keys)

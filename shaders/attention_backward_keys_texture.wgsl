@@ -1,5 +1,9 @@
 // attention_backward_keys.wgsl for software adapters: the same equations, operands and results. See
 // lib/attention_texture.wgsl for why it is written the other way round.
+// @use bfloat16 | float32
+// @use attention_texture
+// @use attention_texture_dout
+// @use attention_first_keys
 
 struct Params {
   count: u32,          // units of this dispatch and those before it

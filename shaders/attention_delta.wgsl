@@ -2,6 +2,7 @@
 //                                                         (Dao 2023, "FlashAttention-2", alg. 2)
 // Overwrites pairs (delta, logsumexp) of every query and head: side by side one binding brings
 // both, and the tiled kernels keep to the eight storage buffers that every adapter allows.
+// @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
 struct Params {

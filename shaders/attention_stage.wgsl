@@ -1,6 +1,7 @@
 // target[s · length + t] = source[s · capacity + t] as float32, four elements to a texel
 // A software adapter reads a storage texture up to eight times faster than a buffer, and attention
 // reads each element many times.
+// @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -1,5 +1,8 @@
 // attention.wgsl for software adapters: the same equations, operands and results. See
 // lib/attention_texture.wgsl for why it is written the other way round.
+// @use bfloat16 | float32
+// @use attention_texture
+// @use attention_first_keys
 
 struct Params {
   count: u32,          // units of this dispatch and those before it

@@ -4,6 +4,8 @@
 //   pass, the same kernel over the gradients with the same key, draws it again.
 // The counter is the place in the padded matrix, so ranges of it can be done one by one. Zeros of
 // the padding stay zeros.
+// @use bfloat16 | float32
+// @use rng
 override WORKGROUP_SIZE: u32;
 override ACCUMULATE: bool;
 

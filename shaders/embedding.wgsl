@@ -1,6 +1,8 @@
 // out[n] = scale · weight[tokens[n]]
 //   out (N, C) is overwritten. The table may exceed one binding: each dispatch sees a range of its
 //   rows and writes only the tokens that lie there; together they write every row.
+// @use bfloat16 | float32
+// @use weight_float32 | weight_bfloat16 | weight_int8
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -4,6 +4,7 @@
 // for bit. Positions come sorted by token; the thread of the position that starts a run of equal
 // tokens walks the run and owns the row of dweight, the others have nothing to do. A run ends where
 // the dispatch does; the next one adds the rest.
+// @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
 struct Params {

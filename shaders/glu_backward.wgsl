@@ -3,7 +3,8 @@
 //   up   ← dup   = dh · act(gate)
 //   dh   ← h     recomputed here, so that the gradient of down_proj needs no stored copy
 // All three (N, F) are overwritten in place: one pass, no memory of its own.
-// Follows lib/gate_silu.wgsl or lib/gate_gelu_tanh.wgsl.
+// @use bfloat16 | float32
+// @use gate_silu | gate_gelu_tanh
 override WORKGROUP_SIZE: u32;
 
 struct Params {

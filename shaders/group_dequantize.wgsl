@@ -1,5 +1,6 @@
 // target = (code − zero) · scale, by groups of consecutive elements of the padded matrix; an octet
 // a thread. `codes` may be a row range of a matrix whose constants stay those of the whole.
+// @use group_int8 | group_int4
 override WORKGROUP_SIZE: u32;
 
 struct Params {

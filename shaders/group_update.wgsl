@@ -2,6 +2,9 @@
 // codes: no float copy of the weight exists (Q-GaLore, Zhang et al. 2024, algorithm 1). Each group
 // gets a new scale and zero point. LANES threads a group compute the new values twice: for their
 // extent, then for their codes.
+// @use group_store_int8 | group_store_int4
+// @use rng
+// @use lanes
 struct Params {
   octets: u32,          // of this range
   first_octet: u32,     // of this range, in the whole tensor; the start of a group

@@ -4,6 +4,8 @@
 // threads side by side in n. Of the tiles tried this one is near the best (about half of the
 // multiply-add peak; 8 x 8 and 16 x 16 a tenth slower) and compiles in 0.2 s, 16 x 16 in 0.5 s.
 // Workgroups run down m first: their 64 rows of B stay in the cache while A streams through.
+// @use bfloat16 | float32
+// @use matmul_store
 struct Params {
   rows: u32,
   columns: u32,

@@ -3,6 +3,9 @@
 // several workgroups share a core), 64 threads with 8 x 8 sums each: a multiply-add costs a quarter
 // of a 32-bit load from workgroup memory. Dequantisation happens on the way in.
 //   A as it stands is (M, K) and B is (N, K): the k-major case. Each flag turns its operand.
+// @use bfloat16 | float32
+// @use octet_any
+// @use matmul_store
 override A_TRANSPOSED: bool;   // A is (K, M)
 override B_TRANSPOSED: bool;   // B is (K, N)
 

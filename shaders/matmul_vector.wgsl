@@ -3,6 +3,9 @@
 // Nothing is used twice but A, so B is read straight from its buffer, once. LANES threads share
 // four rows of B (a quad of c) and split k among them; the first of them adds the parts in order.
 // On a software adapter one lane is best, on a card several, so that loads lie side by side.
+// @use bfloat16 | float32
+// @use octet_float32 | octet_bfloat16 | octet_int8 | octet_int4 | octet_nf4
+// @use matmul_store
 override LANES: u32;
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override A_BFLOAT16: bool;

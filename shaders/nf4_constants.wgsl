@@ -3,6 +3,9 @@
 //   codes = nearest of the signed dynamic map to (absmax − offset) / scale
 // The offset, their mean over the matrix, is there already. LANES threads read 256 maxima
 // twice. lib/nf4.wgsl has the layout of the constants.
+// @use dynamic_8bit
+// @use nf4
+// @use lanes
 struct Params {
   blocks: u32,   // of the matrix
 }

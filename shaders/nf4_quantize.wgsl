@@ -3,6 +3,7 @@
 // al. 2023), before the absolute maxima are quantised in turn (nf4_constants.wgsl).
 //   A block of zeros gets the code of zero, as bitsandbytes' PyTorch code has it; its CUDA kernel
 // divides by zero there, and NaN gets the code of −1. LANES threads a block read it twice.
+// @use lanes
 const BLOCK_QUADS = 16u;
 struct Params {
   quads: u32,         // of this range

@@ -1,6 +1,8 @@
 // target = std · N(0, 1), four elements a thread, by Box & Muller's transform of counter-based bits
 // (lib/rng.wgsl). The counter is the place in the padded matrix, so ranges of it can be drawn one
 // by one. The padding of a row stays zero.
+// @use bfloat16 | float32
+// @use rng_normal
 override WORKGROUP_SIZE: u32;
 
 // Rounding draws at steps from 0: initial values must not be made of the same bits.

@@ -3,6 +3,7 @@
 //   saves rstd (N) for the backward pass; y (N, C) is overwritten. Gemma stores weight − 1.
 // A thread a row: on the software adapter a thread per row is 15 times faster than a tree of
 // threads over a row, and with N in the thousands it fills a real card too.
+// @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -5,7 +5,9 @@
 // Partial sums, not atomics: WGSL has no float atomics, and a fixed order keeps runs identical bit
 // for bit. A workgroup first takes its columns, a quad a thread, then its rows, a thread each.
 // Neither half needs the other; only where dx is dy must the first have read what the second
-// overwrites. Follows lib/gradient_apart.wgsl or lib/gradient_in_place.wgsl.
+// overwrites.
+// @use bfloat16 | float32
+// @use gradient_apart | gradient_in_place
 override WORKGROUP_SIZE: u32;
 override ACCUMULATE: bool;   // adds to dx
 

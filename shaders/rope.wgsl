@@ -3,6 +3,7 @@
 //   x1 ← x1 · cos − x2 · sin,  x2 ← x2 · cos + x1 · sin
 // Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). Going back
 // is the same turn the other way round, so it needs nothing saved.
+// @use parts_of_four | parts_of_two_float32 | parts_of_two_bfloat16
 override WORKGROUP_SIZE: u32;
 
 struct Params {

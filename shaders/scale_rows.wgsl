@@ -1,5 +1,6 @@
 // row /= max |row|; a row of zeros stays one. Squares of gradients leave the range of float32, and
 // subspaces do not depend on the lengths of the vectors that span them. LANES threads a row.
+// @use lanes
 struct Params {
   rows: u32,
   row_quads: u32,

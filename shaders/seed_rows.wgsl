@@ -4,6 +4,8 @@
 //
 // Updates are rounded at the same steps with bits of the same tensors: a seed of its own keeps
 // directions and rounding apart.
+// @use rng_normal
+// @use lanes
 const SALT = 0x9e3779b9u;
 
 struct Params {

@@ -2,8 +2,9 @@
 //   op(source) = source, or its transpose: rows then run along the source's columns.
 // A software adapter reads a storage texture up to eight times faster than a buffer, and a matmul
 // reads each element many times: so both operands are dequantised, transposed and converted once,
-// here. Concatenated with one of lib/octet_*.wgsl, which declares the source.
+// here. The octet library declares the source.
 // A texture holds 2^shift texels a row; a longer k continues in the next band of rows.
+// @use octet_float32 | octet_bfloat16 | octet_int8 | octet_int4 | octet_nf4
 override TRANSPOSED: bool;
 override SIDE: u32;   // threads of a workgroup in each direction
 

@@ -1,6 +1,7 @@
 // out[c] (+)= Σ_g x[g, c], in float32
 // LANES threads share a quad of columns: each walks down every LANES-th row, and the first adds up
 // what they found. Neighbours read neighbours, and the order is fixed.
+// @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override LANES: u32;
 

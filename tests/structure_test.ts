@@ -50,12 +50,13 @@ const TESTED_AS: Record<string, string> = {
   matmul_vector: "matmul",
   // Of one backward pass, the dispatch before dq and the one after: dk and dv.
   attention_delta: "attention_backward",
+  attention_backward_queries: "attention_backward",
   attention_backward_keys: "attention_backward",
   // The absolute maxima of NF4, quantised in turn.
   nf4_constants: "nf4_quantize",
   attention_stage: "attention",
   attention_texture: "attention",
-  attention_backward_texture: "attention_backward",
+  attention_backward_queries_texture: "attention_backward",
   attention_backward_keys_texture: "attention_backward",
 };
 

@@ -3,7 +3,7 @@
 // 4 × 4 matrices in registers, nothing is shared, and there are no barriers. On a processor, where
 // a "register" is a place in its first cache, that beats tiles in workgroup memory; on a card the
 // sums of four rows would not fit. Operands are staged in textures (attention_stage.wgsl).
-// Prepended by attention_texture.ts: HEAD_QUADS = D / 4.
+// @const HEAD_QUADS   D / 4
 const WORKGROUP_SIZE = 8u;   // one vector of the processor
 
 // A sum of four rows over the head: matrix d, column r holds elements 4d to 4d + 3 of row r.

@@ -4,7 +4,8 @@
 // columns in registers, so that each element it loads serves four products; in a product over
 // columns it makes 4 rows × OUT_QUADS quads of the head. Small enough for registers at D = 128, for
 // 16 KiB of workgroup memory, and not to waste much of short sequences on the masked half.
-// Prepended by attention_tile.ts: HEAD_QUADS = D / 4, LANES.
+// @const HEAD_QUADS   D / 4
+const LANES = 8u;
 const BLOCK = 4u * LANES;
 const OUT_QUADS = (HEAD_QUADS + LANES - 1u) / LANES;
 const WORKGROUP_SIZE = LANES * LANES;

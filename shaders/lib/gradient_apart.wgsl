@@ -1,4 +1,5 @@
 // A row's gradients in and out are two tensors. Twin: gradient_in_place.wgsl.
+// @use bfloat16 | float32
 const IN_PLACE = false;
 
 @group(0) @binding(0) var<storage, read> dy: array<Quad>;          // (N, C)

@@ -1,5 +1,6 @@
 // A row's gradient is overwritten by the one before it: one binding, since WebGPU forbids a second
 // of memory that is written. Twin: gradient_apart.wgsl.
+// @use bfloat16 | float32
 const IN_PLACE = true;
 
 @group(0) @binding(4) var<storage, read_write> dx: array<Quad>;    // (N, C) dy at first

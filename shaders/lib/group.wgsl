@@ -2,6 +2,7 @@
 // consecutive elements. Follows lib/group_int8.wgsl or lib/group_int4.wgsl, which give LEVELS,
 // load_codes and store_codes. The unit of work is an octet: eight elements, which never straddle
 // two groups.
+// @use rng
 struct Octet {
   low: vec4<f32>,    // elements 0 to 3
   high: vec4<f32>,   // elements 4 to 7

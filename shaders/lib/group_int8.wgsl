@@ -1,5 +1,6 @@
 // Codes of 8 bits, four to a u32, the lowest bits first: an octet is two words of `codes`, a
 // binding of the kernel. The twin of group_int4.wgsl.
+// @use group
 const LEVELS = 255.0;
 
 fn load_codes(octet: u32) -> Octet {

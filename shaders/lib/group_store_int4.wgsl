@@ -1,4 +1,5 @@
 // What group_int4.wgsl lacks for a kernel that writes codes.
+// @use group_int4
 fn store_codes(octet: u32, values: Octet) {
   let bits = (vec4<u32>(values.low) << vec4<u32>(0u, 4u, 8u, 12u)) |
     (vec4<u32>(values.high) << vec4<u32>(16u, 20u, 24u, 28u));

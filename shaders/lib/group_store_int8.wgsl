@@ -1,4 +1,5 @@
 // What group_int8.wgsl lacks for a kernel that writes codes.
+// @use group_int8
 fn store_codes(octet: u32, values: Octet) {
   codes[2u * octet] = word_of(values.low);
   codes[2u * octet + 1u] = word_of(values.high);

@@ -2,6 +2,7 @@
 // the format of lib/float32.wgsl or lib/bfloat16.wgsl. The kernel's Params begin with these fields:
 //   rows, columns (of the block), row_quads (c's stride), first_quad, alpha
 // The choices are constants: a software adapter runs both sides of a branch and masks one.
+// @use bfloat16 | float32
 override ACCUMULATE: bool;
 override RESIDUAL: bool;
 

@@ -3,6 +3,7 @@
 // maxima, less their mean ("offset"), have 8-bit codes in blocks of 256 with a scale each.
 // A matrix has one array of constants, words of
 //   [offset, scale of blocks 0 to 255, 64 words of their codes, scale of blocks 256 to 511, …]
+// @use dynamic_8bit
 const NF4_BLOCK_OCTETS = 8u;
 const NF4_SUPERBLOCK = 256u;
 

@@ -4,6 +4,7 @@
 // lib/octet_<format>.wgsl reads a vector. Follows dynamic_8bit.wgsl and nf4.wgsl; only b may be
 // NF4, which is a format of frozen weights.
 // The kernel's Params hold a_first_octet, a_group_octets and the same of b: see octet_int8.wgsl.
+// @use nf4
 override A_FORMAT: u32;
 override B_FORMAT: u32;
 

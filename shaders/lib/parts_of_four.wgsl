@@ -1,4 +1,5 @@
 // A row in parts of four elements, in either format. See parts_of_two_*.wgsl for when it is not.
+// @use bfloat16 | float32
 alias Part = Quad;
 alias Values = vec4<f32>;
 

@@ -16,7 +16,7 @@ export type Operand = Tensor | TextureTensor;
 
 export interface Dispatch {
   readonly kernel: Kernel;
-  /** Pipeline-overridable constants: geometry, flags (0 or 1). Few values make few pipelines. */
+  /** Geometry and flags (0 or 1), where the kernel leaves a choice. Few values, few pipelines. */
   readonly constants?: Readonly<Record<string, number>>;
   /** By the name of the WGSL binding. */
   readonly operands: Readonly<Record<string, Operand>>;
@@ -159,11 +159,11 @@ export class KernelPass {
   ): GPUBindGroup {
     let key = `${this.#recording.id(layout)}`;
     const entries: GPUBindGroupEntry[] = [];
-    for (const { name, binding, access } of kernel.bindings) {
+    for (const { name, binding, texture } of kernel.bindings) {
       const operand = operands[name];
       if (!operand) throw new GpuError(`kernel ${kernel.name}: operand ${name} is missing`);
       if ("texture" in operand) {
-        if (!access.startsWith("texture")) {
+        if (!texture) {
           throw new GpuError(`kernel ${kernel.name}: operand ${name} must be a tensor`);
         }
         key += `|t${this.#recording.id(operand.texture!)}`;

@@ -1,5 +1,10 @@
-/** Compiled pipelines, kept by kernel and constants: few and small ones make a quick start. */
-import type { Kernel } from "./kernel.ts";
+/**
+ * Compiled pipelines, kept by kernel (itself, not its name) and constants: few and small ones make a
+ * quick start.
+ */
+import type { Capabilities } from "./capabilities.ts";
+import { GpuError } from "./errors.ts";
+import { constantValues, type Kernel, specialised } from "./kernel.ts";
 
 export type Constants = Readonly<Record<string, number>>;
 
@@ -11,13 +16,16 @@ export interface Pipeline {
 /** What compiles: a `Gpu`. */
 export interface Compiler {
   readonly device: GPUDevice;
+  readonly capabilities: Capabilities;
   /** Runs `make`, and keeps what validation finds wrong with it. */
   validated<T>(what: string, make: () => T): T;
 }
 
 export class PipelineCache {
-  readonly #pipelines = new Map<string, Pipeline>();
-  readonly #modules = new Map<Kernel, GPUShaderModule>();
+  readonly #kernels = new Map<
+    Kernel,
+    { readonly modules: Map<string, GPUShaderModule>; readonly pipelines: Map<string, Pipeline> }
+  >();
   #parameters: GPUBindGroupLayout | undefined;
 
   constructor(readonly gpu: Compiler) {}
@@ -34,40 +42,56 @@ export class PipelineCache {
     });
   }
 
-  get(kernel: Kernel, constants: Constants): Pipeline {
-    const names = Object.keys(constants).sort();
-    const key = kernel.name + names.map((name) => `,${name}=${constants[name]}`).join("");
-    let found = this.#pipelines.get(key);
+  /** Throws {@link GpuError} on constants that are not the kernel's. */
+  get(kernel: Kernel, given: Constants): Pipeline {
+    let variants = this.#kernels.get(kernel);
+    if (!variants) {
+      this.#kernels.set(kernel, variants = { modules: new Map(), pipelines: new Map() });
+    }
+    const key = kernel.constants.map(({ name }) => given[name]).join();
+    let found = variants.pipelines.get(key);
     if (!found) {
-      found = this.#compile(kernel, key, constants);
-      this.#pipelines.set(key, found);
+      const values = constantValues(kernel, given);
+      found = this.#compile(kernel, values, variants.modules);
+      variants.pipelines.set(key, found);
     }
     return found;
   }
 
-  #compile(kernel: Kernel, label: string, constants: Constants): Pipeline {
-    const { device } = this.gpu;
+  #compile(
+    kernel: Kernel,
+    values: readonly number[],
+    modules: Map<string, GPUShaderModule>,
+  ): Pipeline {
+    const { device, capabilities } = this.gpu;
+    const missing = kernel.features.filter((name) => !capabilities.features.includes(name));
+    if (missing.length) {
+      throw new GpuError(
+        `kernel ${kernel.name}: needs ${missing.join(" and ")}, which this adapter does not grant`,
+      );
+    }
+    const constants = (kind: "const" | "override") =>
+      Object.fromEntries(
+        kernel.constants.flatMap((each, i) => each.kind === kind ? [[each.name, values[i]]] : []),
+      );
+    const label = [kernel.name, ...kernel.constants.map(({ name }, i) => `${name}=${values[i]}`)]
+      .join();
     return this.gpu.validated(`kernel ${label}`, () => {
-      let module = this.#modules.get(kernel);
+      const code = specialised(kernel, constants("const"));
+      let module = modules.get(code);
       if (!module) {
-        module = device.createShaderModule({ label: kernel.name, code: kernel.code });
-        this.#modules.set(kernel, module);
+        module = device.createShaderModule({ label: kernel.name, code });
+        modules.set(code, module);
       }
       const operands = device.createBindGroupLayout({
         label,
-        entries: kernel.bindings.map(({ binding, access }) => {
-          const entry = { binding, visibility: GPUShaderStage.COMPUTE };
-          switch (access) {
-            case "read":
-              return { ...entry, buffer: { type: "read-only-storage" } };
-            case "write":
-              return { ...entry, buffer: { type: "storage" } };
-            case "texture_read":
-              return { ...entry, storageTexture: { access: "read-only", format: "rgba32float" } };
-            case "texture_write":
-              return { ...entry, storageTexture: { access: "write-only", format: "rgba32float" } };
-          }
-        }),
+        entries: kernel.bindings.map(({ binding, access, texture: format }) => ({
+          binding,
+          visibility: GPUShaderStage.COMPUTE,
+          ...(format
+            ? { storageTexture: { access: access === "read" ? "read-only" : "write-only", format } }
+            : { buffer: { type: access === "read" ? "read-only-storage" : "storage" } }),
+        })),
       });
       const layout = device.createPipelineLayout({
         label,
@@ -76,7 +100,7 @@ export class PipelineCache {
       const pipeline = device.createComputePipeline({
         label,
         layout,
-        compute: { module, entryPoint: "main", constants: { ...constants } },
+        compute: { module, entryPoint: "main", constants: constants("override") },
       });
       return { pipeline, operands };
     });

@@ -1,12 +1,12 @@
 import code from "../../shaders/adam.wgsl" with { type: "text" };
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView } from "./flat.ts";
-
-const kernel = defineKernel("adam", code);
+import { shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 256;
+
+const kernel = shader("adam", code, { constants: { WORKGROUP_SIZE } });
 
 /** What the two kernels of Adam's step share. */
 export interface AdamRates {
@@ -38,7 +38,6 @@ export function adam(pass: KernelPass, io: Adam): void {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
       operands: {
         gradient: flatView(gradient, range),
         m: flatView(m, range),

@@ -1,15 +1,13 @@
-import dynamic from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
-import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import code from "../../shaders/adam_8bit.wgsl" with { type: "text" };
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, storedElements, type Tensor } from "../gpu/tensor.ts";
 import { adamParameters, type AdamRates } from "./adam.ts";
 import { flatRanges, flatView, lanesOf } from "./flat.ts";
-
-const kernel = defineKernel("adam_8bit", dynamic, lanesCode, code);
+import { LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernel = shader("adam_8bit", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 /** Elements that share an absolute maximum, as in bitsandbytes. */
 export const ADAM_BLOCK = 256;
@@ -49,7 +47,7 @@ export function adam8bit(pass: KernelPass, io: Adam8bit): void {
     const blocks = Math.ceil(elements / ADAM_BLOCK);
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, LANES: lanes },
+      constants: { LANES: lanes },
       operands: {
         gradient: flatView(gradient, range),
         m: flatView(m, range),

@@ -11,7 +11,9 @@ import {
 import { forFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
 
-const kernels = kernelByFormat("add_bias", code);
+const kernels = kernelByFormat("add_bias", code, {
+  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+});
 
 export interface AddBias {
   y: Tensor; // (N, M) float32 or bfloat16, added to
@@ -28,7 +30,6 @@ export function addBias(pass: KernelPass, { y, bias }: AddBias): void {
     const count = (end - start) * quads;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
       operands: { y: rowRange(y, start, end), bias },
       params: { count, quads },
       workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],

@@ -1,4 +1,3 @@
-import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
 import code from "../../shaders/apply_update.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
@@ -7,9 +6,9 @@ import { forFormat, kernelByFormat } from "./format.ts";
 import { roundingParameters, type StochasticRounding } from "./group_format.ts";
 import { groupUpdate } from "./group_update.ts";
 
-const kernels = kernelByFormat("apply_update", rng, code);
-
 const WORKGROUP_SIZE = 256;
+
+const kernels = kernelByFormat("apply_update", code, { constants: { WORKGROUP_SIZE } });
 
 export interface ApplyUpdate {
   readonly weight: Tensor; // float32, bfloat16, int8 or int4; overwritten
@@ -36,7 +35,6 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
       operands: { weight: flatView(weight, range), update: flatView(update, range) },
       params: {
         quads,

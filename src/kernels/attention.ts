@@ -6,20 +6,21 @@ import {
   expectFirstKeys,
   expectHeads,
   firstKeysOf,
+  headConstants,
   rowsPerWalk,
   sequencesPerRange,
   unitsPerDispatch,
 } from "./attention_heads.ts";
 import type { Attention } from "./attention_operands.ts";
 import { attentionTexture } from "./attention_texture.ts";
-import { BLOCK_ROWS, tileConstants, tiledKernels, tiledWalk } from "./attention_tile.ts";
-import { forFormat } from "./format.ts";
+import { BLOCK_ROWS, tiledWalk } from "./attention_tile.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
 export type { Attention, AttentionWorkspace } from "./attention_operands.ts";
 export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./attention_texture.ts";
 
-const kernels = tiledKernels("attention", code);
+const kernels = kernelByFormat("attention", code, { constants: headConstants() });
 
 /**
  * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. So
@@ -54,7 +55,7 @@ export function attention(pass: KernelPass, io: Attention): void {
 function attentionTiled(pass: KernelPass, io: Attention): void {
   const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
   const { heads, keyValueHeads, headSize } = io;
-  const kernel = forFormat(kernels.get(tileConstants(headSize)), "attention", q, k, v, out);
+  const kernel = forFormat(kernels, "attention", q, k, v, out);
   const blocks = Math.ceil(queryLength / BLOCK_ROWS);
   const most = unitsPerDispatch(pass, 2 * BLOCK_ROWS * keyLength * headSize);
   const walked = rowsPerWalk(pass, tiledWalk(headSize), io.loopRounds);
@@ -67,6 +68,7 @@ function attentionTiled(pass: KernelPass, io: Attention): void {
       for (const [first, last] of spans((end - start) * heads * blocks, most)) {
         pass.dispatch({
           kernel,
+          constants: { HEAD_QUADS: headSize / 4 },
           operands: {
             q: bound,
             k: rowRange(k, ...keys),

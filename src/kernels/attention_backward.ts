@@ -1,5 +1,5 @@
 import keysCode from "../../shaders/attention_backward_keys.wgsl" with { type: "text" };
-import queriesCode from "../../shaders/attention_backward.wgsl" with { type: "text" };
+import queriesCode from "../../shaders/attention_backward_queries.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { attentionBackwardTexture } from "./attention_backward_texture.ts";
@@ -9,19 +9,24 @@ import {
   expectHeads,
   firstKeysOf,
   groupWalks,
+  headConstants,
   rowsPerWalk,
   sequencesPerRange,
   unitsPerDispatch,
 } from "./attention_heads.ts";
 import type { AttentionBackward } from "./attention_operands.ts";
-import { BLOCK_ROWS, tileConstants, tiledKernels, tiledWalk } from "./attention_tile.ts";
-import { forFormat } from "./format.ts";
+import { BLOCK_ROWS, tiledWalk } from "./attention_tile.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
 export type { AttentionBackward } from "./attention_operands.ts";
 
-const queryKernels = tiledKernels("attention_backward", queriesCode);
-const keyKernels = tiledKernels("attention_backward_keys", keysCode);
+const queryKernels = kernelByFormat("attention_backward_queries", queriesCode, {
+  constants: headConstants(),
+});
+const keyKernels = kernelByFormat("attention_backward_keys", keysCode, {
+  constants: headConstants(),
+});
 
 /**
  * The gradients of causal attention over whole sequences, from probabilities computed again: one
@@ -40,9 +45,9 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
   const { q, k, v, dout, dq, dk, dv, delta, batch, length } = io;
   const { heads, keyValueHeads, headSize } = io;
   const operation = "attentionBackward";
-  const constants = tileConstants(headSize);
-  const queryKernel = forFormat(queryKernels.get(constants), operation, q, k, v, dout, dq);
-  const keyKernel = forFormat(keyKernels.get(constants), operation, q, k, v, dout, dk, dv);
+  const constants = { HEAD_QUADS: headSize / 4 };
+  const queryKernel = forFormat(queryKernels, operation, q, k, v, dout, dq);
+  const keyKernel = forFormat(keyKernels, operation, q, k, v, dout, dk, dv);
 
   const blocks = Math.ceil(length / BLOCK_ROWS);
   const group = heads / keyValueHeads;
@@ -73,6 +78,7 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
       for (const [first, last] of spans(queryUnits, unitsPerDispatch(pass, 3 * pairs))) {
         pass.dispatch({
           kernel: queryKernel,
+          constants,
           operands: { ...bound, dq: range(dq) },
           params: { ...params, first, first_key, end_key },
           workgroups: [last - first],
@@ -84,6 +90,7 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
       for (const [first, last] of spans(keyUnits, unitsPerDispatch(pass, 4 * group * pairs))) {
         pass.dispatch({
           kernel: keyKernel,
+          constants,
           operands: { ...bound, dk: range(dk), dv: range(dv) },
           params: { ...params, ...queries, first },
           workgroups: [last - first],

@@ -1,14 +1,13 @@
 /** The gradients of attention for software adapters; see attention_texture.ts. */
 import keysCode from "../../shaders/attention_backward_keys_texture.wgsl" with { type: "text" };
-import queriesCode from "../../shaders/attention_backward_texture.wgsl" with { type: "text" };
-import doutLibrary from "../../shaders/lib/attention_texture_dout.wgsl" with { type: "text" };
-import library from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
+import queriesCode from "../../shaders/attention_backward_queries_texture.wgsl" with {
+  type: "text",
+};
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import type { AttentionBackward, AttentionWorkspace } from "./attention_operands.ts";
 import {
-  AttentionKernels,
   firstKeysOf,
   groupWalks,
   rowsPerWalk,
@@ -16,22 +15,22 @@ import {
   unitsPerDispatch,
 } from "./attention_heads.ts";
 import { attentionStage } from "./attention_stage.ts";
-import { sequencesPerStage, textureWalk, THREAD_ROWS, THREADS } from "./attention_texture.ts";
-import { forFormat } from "./format.ts";
+import {
+  sequencesPerStage,
+  TEXTURE_CONSTANTS,
+  textureWalk,
+  THREAD_ROWS,
+  THREADS,
+} from "./attention_texture.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 
-const queryKernels = new AttentionKernels(
-  "attention_backward_texture",
-  library,
-  doutLibrary,
-  queriesCode,
-);
-const keyKernels = new AttentionKernels(
-  "attention_backward_keys_texture",
-  library,
-  doutLibrary,
-  keysCode,
-);
+const queryKernels = kernelByFormat("attention_backward_queries_texture", queriesCode, {
+  constants: TEXTURE_CONSTANTS,
+});
+const keyKernels = kernelByFormat("attention_backward_keys_texture", keysCode, {
+  constants: TEXTURE_CONSTANTS,
+});
 
 /** Records the staging of each range of sequences, then dq, then dk and dv; delta is there. */
 export function attentionBackwardTexture(
@@ -50,8 +49,8 @@ export function attentionBackwardTexture(
   }
   const textures = { q: workspace.q, k: workspace.k, v: workspace.v, dout: workspace.dout };
   const constants = { HEAD_QUADS: headSize / 4 };
-  const queryKernel = forFormat(queryKernels.get(constants), operation, q, dq);
-  const keyKernel = forFormat(keyKernels.get(constants), operation, q, dk, dv);
+  const queryKernel = forFormat(queryKernels, operation, q, dq);
+  const keyKernel = forFormat(keyKernels, operation, q, dk, dv);
 
   const blocks = Math.ceil(length / THREAD_ROWS);
   const group = heads / keyValueHeads;
@@ -83,6 +82,7 @@ export function attentionBackwardTexture(
       for (const [first, count] of spans(sequences * heads * blocks, queryUnits)) {
         pass.dispatch({
           kernel: queryKernel,
+          constants,
           operands: { ...bound, dq: range(dq) },
           params: { ...params, first_key, end_key, first, count, q_quads: q.stride / 4 },
           workgroups: [Math.ceil((count - first) / THREADS)],
@@ -94,6 +94,7 @@ export function attentionBackwardTexture(
       for (const [first, count] of spans(sequences * keyValueHeads * blocks, keyUnits)) {
         pass.dispatch({
           kernel: keyKernel,
+          constants,
           operands: { ...bound, dk: range(dk), dv: range(dv) },
           params: { ...params, ...queries, first, count, k_quads: k.stride / 4 },
           workgroups: [Math.ceil((count - first) / THREADS)],

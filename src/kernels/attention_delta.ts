@@ -6,7 +6,9 @@ import type { AttentionBackward } from "./attention_operands.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
 
-const kernels = kernelByFormat("attention_delta", code);
+const kernels = kernelByFormat("attention_delta", code, {
+  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+});
 
 /** Overwrites `delta` with pairs of rowsum(dout · out) and the logsumexp; shapes are checked. */
 export function attentionDelta(
@@ -19,7 +21,6 @@ export function attentionDelta(
     const count = (end - start) * heads;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
       operands: {
         out: rowRange(out, start, end),
         dout: rowRange(dout, start, end),

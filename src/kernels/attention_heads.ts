@@ -1,39 +1,16 @@
-/** What all attention kernels share: editions by head size, and ranges of sequences and of work. */
-import firstKeysLibrary from "../../shaders/lib/attention_first_keys.wgsl" with { type: "text" };
+/** What all attention kernels share: head sizes, and ranges of sequences and of work. */
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { bytesOf, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
-import { type KernelByFormat, kernelByFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 import { strategyFor } from "./strategy.ts";
 
-/** Editions of a kernel, made when a head size is first met: it sizes arrays of registers. */
-export class AttentionKernels {
-  readonly #sources: readonly string[];
-  readonly #made = new Map<string, KernelByFormat>();
+/** Head sizes are multiples of 4 up to this. */
+const MOST_HEAD_SIZE = 256;
 
-  constructor(readonly name: string, ...sources: string[]) {
-    this.#sources = sources;
-  }
-
-  /** The editions with these `const`s, of type u32, before the source. */
-  get(constants: Readonly<Record<string, number>>): KernelByFormat {
-    const suffix = Object.values(constants).join("x");
-    let kernels = this.#made.get(suffix);
-    if (!kernels) {
-      const prelude = Object.entries(constants).map(([name, value]) =>
-        `const ${name} = ${value}u;`
-      );
-      kernels = kernelByFormat(
-        `${this.name}.${suffix}`,
-        prelude.join("\n"),
-        firstKeysLibrary,
-        ...this.#sources,
-      );
-      this.#made.set(suffix, kernels);
-    }
-    return kernels;
-  }
+/** The constant of a kernel for heads of up to `most`: it sizes arrays of registers. */
+export function headConstants(most = MOST_HEAD_SIZE): { readonly HEAD_QUADS: readonly number[] } {
+  return { HEAD_QUADS: Array.from({ length: most / 4 }, (_, i) => i + 1) };
 }
 
 export interface HeadShape {
@@ -46,9 +23,9 @@ export function expectHeads(
   operation: string,
   { heads, keyValueHeads, headSize }: HeadShape,
 ): void {
-  if (headSize % 4 !== 0 || headSize < 4 || headSize > 256) {
+  if (headSize % 4 !== 0 || headSize < 4 || headSize > MOST_HEAD_SIZE) {
     throw new ShapeError(
-      `${operation}: the head size must be a multiple of 4 from 4 to 256, got ${headSize}`,
+      `${operation}: the head size must be a multiple of 4 from 4 to ${MOST_HEAD_SIZE}, got ${headSize}`,
     );
   }
   if (heads % keyValueHeads !== 0) {

@@ -5,9 +5,9 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 
-const kernels = kernelByFormat("attention_stage", code);
-
 const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByFormat("attention_stage", code, { constants: { WORKGROUP_SIZE } });
 
 export interface AttentionStage {
   readonly source: Tensor; // (B·capacity, C) float32 or bfloat16, C a multiple of 4
@@ -30,7 +30,6 @@ export function attentionStage(
   const count = sequences * length * width;
   pass.dispatch({
     kernel: forFormat(kernels, "attention", source),
-    constants: { WORKGROUP_SIZE },
     operands: {
       source: rowRange(source, start * capacity, (start + sequences) * capacity),
       target_texels: target,

@@ -1,6 +1,5 @@
 /** Attention for software adapters: operands staged in textures, four rows a thread. */
 import code from "../../shaders/attention_texture.wgsl" with { type: "text" };
-import library from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
 import type { Allocator, TextureTensor } from "../gpu/allocator.ts";
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
@@ -8,8 +7,8 @@ import { rowRange } from "../gpu/tensor.ts";
 import type { Attention, AttentionWorkspace } from "./attention_operands.ts";
 import {
   alignedSequences,
-  AttentionKernels,
   firstKeysOf,
+  headConstants,
   type HeadShape,
   rowsPerWalk,
   sequencesPerRange,
@@ -17,11 +16,9 @@ import {
   type Walk,
 } from "./attention_heads.ts";
 import { attentionStage } from "./attention_stage.ts";
-import { forFormat } from "./format.ts";
+import { forFormat, kernelByFormat } from "./format.ts";
 import { spans } from "./ranges.ts";
 import type { AttentionVariant } from "./strategy.ts";
-
-const kernels = new AttentionKernels("attention_texture", library, code);
 
 /** What a workgroup does, as in the WGSL. */
 export const THREADS = 8, THREAD_ROWS = 4;
@@ -32,6 +29,11 @@ const MOST_ROWS = 8192;
 const TEXELS = 1 << 20;
 /** Beyond it the unrolled kernels take many seconds to compile. */
 const MOST_HEAD_SIZE = 128;
+
+/** The constants of the kernels that read textures. */
+export const TEXTURE_CONSTANTS = headConstants(MOST_HEAD_SIZE);
+
+const kernels = kernelByFormat("attention_texture", code, { constants: TEXTURE_CONSTANTS });
 
 export interface AttentionWorkspaceOptions extends HeadShape {
   readonly variant: AttentionVariant;
@@ -103,7 +105,7 @@ export function attentionTexture(
 ): void {
   const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
   const { heads, keyValueHeads, headSize } = io;
-  const kernel = forFormat(kernels.get({ HEAD_QUADS: headSize / 4 }), "attention", q, k, v, out);
+  const kernel = forFormat(kernels, "attention", q, k, v, out);
   const blocks = Math.ceil(queryLength / THREAD_ROWS);
   const work = 2 * THREADS * THREAD_ROWS * keyLength * headSize;
   const unitsAtOnce = THREADS * unitsPerDispatch(pass, work);
@@ -123,6 +125,7 @@ export function attentionTexture(
       for (const [first, count] of spans(sequences * heads * blocks, unitsAtOnce)) {
         pass.dispatch({
           kernel,
+          constants: { HEAD_QUADS: headSize / 4 },
           operands: {
             q: workspace.q,
             k: workspace.k,

@@ -1,25 +1,15 @@
 /** Attention kernels for cards: blocks of rows and columns by a grid of threads. */
-import tile from "../../shaders/lib/attention_tile.wgsl" with { type: "text" };
-import { AttentionKernels, type Walk } from "./attention_heads.ts";
+import type { Walk } from "./attention_heads.ts";
 
-/** Threads of a workgroup in each direction, of 4 × 4 each. */
+/** Threads of a workgroup in each direction, of 4 × 4 each, as in the WGSL. */
 const LANES = 8;
 
 /** Rows of a workgroup. */
 export const BLOCK_ROWS = 4 * LANES;
-
-/** The constants of shaders/lib/attention_tile.wgsl. */
-export function tileConstants(headSize: number): Record<string, number> {
-  return { HEAD_QUADS: headSize / 4, LANES };
-}
 
 /** Of the longest of the three kernels, as if the compiler unrolled no loop. */
 export function tiledWalk(headSize: number): Walk {
   const headQuads = headSize / 4, outQuads = Math.ceil(headQuads / LANES);
   const products = headQuads + 1, columns = LANES * (outQuads + 7), rest = LANES + outQuads + 10;
   return { step: BLOCK_ROWS, rounds: products + columns + rest };
-}
-
-export function tiledKernels(name: string, code: string): AttentionKernels {
-  return new AttentionKernels(name, tile, code);
 }

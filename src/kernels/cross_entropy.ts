@@ -1,5 +1,4 @@
 import code from "../../shaders/cross_entropy.wgsl" with { type: "text" };
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import {
   columnsOf,
@@ -11,10 +10,11 @@ import {
 } from "../gpu/tensor.ts";
 import { lanesOf } from "./flat.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
-
-const kernel = defineKernel("cross_entropy", code);
+import { LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernel = shader("cross_entropy", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 /** Logits of one dispatch: a tenth of a second on a slow adapter. */
 const LOGITS_PER_DISPATCH = 1 << 23;
@@ -57,7 +57,7 @@ export function crossEntropy(
   for (const [start, end] of spans(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, LANES: lanes },
+      constants: { LANES: lanes },
       operands: { logits: rowRange(logits, start, end), labels, losses },
       params: {
         rows: end - start,

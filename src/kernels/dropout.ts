@@ -1,4 +1,3 @@
-import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
 import code from "../../shaders/dropout.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
 import { UserError } from "../options/user_error.ts";
@@ -6,10 +5,13 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { expectShape, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-
-const kernels = kernelByFormat("dropout", rng, code);
+import { FLAG } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByFormat("dropout", code, {
+  constants: { WORKGROUP_SIZE, ACCUMULATE: FLAG },
+});
 
 export interface Dropout {
   readonly x: Tensor; // (N, C) float32 or bfloat16
@@ -42,7 +44,7 @@ export function dropout(pass: KernelPass, io: Dropout): void {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, ACCUMULATE: accumulate ? 1 : 0 },
+      constants: { ACCUMULATE: accumulate ? 1 : 0 },
       operands: { x: flatView(x, range), y: flatView(y, range) },
       params: {
         quads,

@@ -1,6 +1,3 @@
-import weightBfloat16 from "../../shaders/lib/weight_bfloat16.wgsl" with { type: "text" };
-import weightFloat32 from "../../shaders/lib/weight_float32.wgsl" with { type: "text" };
-import weightInt8 from "../../shaders/lib/weight_int8.wgsl" with { type: "text" };
 import code from "../../shaders/embedding.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import {
@@ -15,10 +12,15 @@ import { forFormat, kernelByFormat } from "./format.ts";
 import { groupOctets, octetOffset } from "./octet.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch, spans } from "./ranges.ts";
 
+const define = (weight: "float32" | "bfloat16" | "int8") =>
+  kernelByFormat(`embedding.${weight}_weight`, code, {
+    variants: [`weight_${weight}`],
+    constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+  });
 const byWeight = {
-  float32: kernelByFormat("embedding.float32_weight", weightFloat32, code),
-  bfloat16: kernelByFormat("embedding.bfloat16_weight", weightBfloat16, code),
-  int8: kernelByFormat("embedding.int8_weight", weightInt8, code),
+  float32: define("float32"),
+  bfloat16: define("bfloat16"),
+  int8: define("int8"),
 };
 
 export interface Embedding {
@@ -48,7 +50,6 @@ export function embedding(pass: KernelPass, io: Embedding): void {
       const count = (end - start) * quads, table = rowRange(weight, first, last);
       pass.dispatch({
         kernel,
-        constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
         operands: {
           tokens,
           weight: table,

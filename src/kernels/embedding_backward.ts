@@ -12,7 +12,9 @@ import { forFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsCovered, rowsPerBinding, spans } from "./ranges.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
 
-const kernels = kernelByFormat("embedding_backward", code);
+const kernels = kernelByFormat("embedding_backward", code, {
+  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+});
 
 export interface EmbeddingBackward {
   readonly dx: Tensor; // (N, C) float32 or bfloat16
@@ -61,7 +63,6 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
         const count = (end - start) * quads;
         pass.dispatch({
           kernel,
-          constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
           operands: {
             dx: rowRange(dx, firstRow, lastRow),
             order,

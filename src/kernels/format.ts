@@ -1,25 +1,29 @@
-/** Kernels that come in a float32 and a bfloat16 edition of the same source. */
-import bfloat16 from "../../shaders/lib/bfloat16.wgsl" with { type: "text" };
-import float32 from "../../shaders/lib/float32.wgsl" with { type: "text" };
+/** Kernels that come in a float32 and a bfloat16 variant of the same source. */
 import { ShapeError } from "../gpu/errors.ts";
-import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import type { Kernel, KernelOptions } from "../gpu/kernel.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { shader } from "./shader.ts";
 
 /** The format of activations and of their gradients. */
 export type ActivationType = "float32" | "bfloat16";
 
-const LIBRARIES: Record<ActivationType, string> = { float32, bfloat16 };
-
 export type KernelByFormat = Record<ActivationType, Kernel>;
 
 /** The same WGSL, written with Quad, unpack and pack, in both formats. */
-export function kernelByFormat(name: string, ...sources: string[]): KernelByFormat {
-  const edition = (format: ActivationType) =>
-    defineKernel(`${name}.${format}`, LIBRARIES[format], ...sources);
-  return { float32: edition("float32"), bfloat16: edition("bfloat16") };
+export function kernelByFormat(
+  name: string,
+  source: string,
+  options: Omit<KernelOptions, "libraries"> = {},
+): KernelByFormat {
+  const variant = (format: ActivationType) =>
+    shader(`${name}.${format}`, source, {
+      ...options,
+      variants: [format, ...options.variants ?? []],
+    });
+  return { float32: variant("float32"), bfloat16: variant("bfloat16") };
 }
 
-/** The edition for the format that all these tensors share. */
+/** The variant for the format that all these tensors share. */
 export function forFormat(
   kernels: KernelByFormat,
   operation: string,

@@ -1,5 +1,3 @@
-import geluTanh from "../../shaders/lib/gate_gelu_tanh.wgsl" with { type: "text" };
-import silu from "../../shaders/lib/gate_silu.wgsl" with { type: "text" };
 import code from "../../shaders/glu.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectShape, type Tensor } from "../gpu/tensor.ts";
@@ -9,12 +7,17 @@ import { forFormat, kernelByFormat } from "./format.ts";
 /** Of the gate: SwiGLU, or GEGLU with the tanh approximation. */
 export type GateActivation = "silu" | "gelu_tanh";
 
-const kernels = {
-  silu: kernelByFormat("glu.silu", silu, code),
-  gelu_tanh: kernelByFormat("glu.gelu_tanh", geluTanh, code),
-};
-
 const WORKGROUP_SIZE = 64;
+
+const define = (activation: GateActivation) =>
+  kernelByFormat(`glu.${activation}`, code, {
+    variants: [`gate_${activation}`],
+    constants: { WORKGROUP_SIZE },
+  });
+const kernels = {
+  silu: define("silu"),
+  gelu_tanh: define("gelu_tanh"),
+};
 
 export interface Glu {
   readonly activation: GateActivation;
@@ -35,7 +38,6 @@ export function glu(pass: KernelPass, { activation, gate, up, h }: Glu): void {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
       operands: {
         gate: flatView(gate, range),
         up: flatView(up, range),

@@ -1,5 +1,3 @@
-import geluTanh from "../../shaders/lib/gate_gelu_tanh.wgsl" with { type: "text" };
-import silu from "../../shaders/lib/gate_silu.wgsl" with { type: "text" };
 import code from "../../shaders/glu_backward.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectShape, type Tensor } from "../gpu/tensor.ts";
@@ -7,12 +5,17 @@ import { flatRanges, flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import type { GateActivation } from "./glu.ts";
 
-const kernels = {
-  silu: kernelByFormat("glu_backward.silu", silu, code),
-  gelu_tanh: kernelByFormat("glu_backward.gelu_tanh", geluTanh, code),
-};
-
 const WORKGROUP_SIZE = 64;
+
+const define = (activation: GateActivation) =>
+  kernelByFormat(`glu_backward.${activation}`, code, {
+    variants: [`gate_${activation}`],
+    constants: { WORKGROUP_SIZE },
+  });
+const kernels = {
+  silu: define("silu"),
+  gelu_tanh: define("gelu_tanh"),
+};
 
 export interface GluBackward {
   readonly activation: GateActivation;
@@ -33,7 +36,6 @@ export function gluBackward(pass: KernelPass, { activation, gate, up, dh }: GluB
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
       operands: {
         gate: flatView(gate, range),
         up: flatView(up, range),

@@ -4,9 +4,9 @@ import { elementOffset, expectDType, expectShape, type Tensor } from "../gpu/ten
 import { flatRanges, flatView } from "./flat.ts";
 import { type GroupType, kernelByGroup } from "./group_format.ts";
 
-const kernels = kernelByGroup("group_dequantize", "reads", code);
-
 const WORKGROUP_SIZE = 256;
+
+const kernels = kernelByGroup("group_dequantize", "reads", code, { constants: { WORKGROUP_SIZE } });
 
 export interface GroupDequantize {
   readonly source: Tensor; // int8 or int4; may be a row range
@@ -26,7 +26,6 @@ export function groupDequantize(pass: KernelPass, { source, target }: GroupDequa
     const octets = (range.end - range.start) / 8;
     pass.dispatch({
       kernel: kernels[source.dtype as GroupType],
-      constants: { WORKGROUP_SIZE },
       operands: {
         codes: flatView(source, range),
         constants: source.constants!,

@@ -1,13 +1,8 @@
-/** Kernels that come in an int8 and an int4 edition of the same source. */
-import group from "../../shaders/lib/group.wgsl" with { type: "text" };
-import int4 from "../../shaders/lib/group_int4.wgsl" with { type: "text" };
-import int8 from "../../shaders/lib/group_int8.wgsl" with { type: "text" };
-import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
-import storeInt4 from "../../shaders/lib/group_store_int4.wgsl" with { type: "text" };
-import storeInt8 from "../../shaders/lib/group_store_int8.wgsl" with { type: "text" };
+/** Kernels that come in an int8 and an int4 variant of the same source. */
 import { ShapeError } from "../gpu/errors.ts";
-import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import type { Kernel, KernelOptions } from "../gpu/kernel.ts";
 import { elementOffset, storedElements, type Tensor } from "../gpu/tensor.ts";
+import { shader } from "./shader.ts";
 
 /** The number formats of group quantisation. */
 export type GroupType = "int8" | "int4";
@@ -25,25 +20,17 @@ export interface StochasticRounding {
   readonly tensor: number;
 }
 
-const READ: Record<GroupType, string> = { int8, int4 };
-const WRITE: Record<GroupType, string> = { int8: storeInt8, int4: storeInt4 };
-
 /** The same WGSL, written with Octet, load_codes and (where it writes) store_codes, twice. */
 export function kernelByGroup(
   name: string,
   access: "reads" | "writes",
-  ...sources: string[]
+  source: string,
+  options: Omit<KernelOptions, "libraries" | "variants">,
 ): KernelByGroup {
-  const edition = (format: GroupType) =>
-    defineKernel(
-      `${name}.${format}`,
-      rng,
-      READ[format],
-      ...(access === "writes" ? [WRITE[format]] : []),
-      group,
-      ...sources,
-    );
-  return { int8: edition("int8"), int4: edition("int4") };
+  const library = access === "reads" ? "group" : "group_store";
+  const variant = (format: GroupType) =>
+    shader(`${name}.${format}`, source, { ...options, variants: [`${library}_${format}`] });
+  return { int8: variant("int8"), int4: variant("int4") };
 }
 
 /** The parameters of `encode_stochastic`; nearest where there is no key. */

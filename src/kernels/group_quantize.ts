@@ -1,4 +1,3 @@
-import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import code from "../../shaders/group_quantize.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { elementOffset, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
@@ -10,12 +9,15 @@ import {
   roundingParameters,
   type StochasticRounding,
 } from "./group_format.ts";
+import { LANES } from "./shader.ts";
 
 export type { StochasticRounding } from "./group_format.ts";
 
-const kernels = kernelByGroup("group_quantize", "writes", lanesCode, code);
-
 const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByGroup("group_quantize", "writes", code, {
+  constants: { WORKGROUP_SIZE, LANES },
+});
 
 export interface GroupQuantize {
   readonly source: Tensor; // float32
@@ -46,7 +48,7 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
     const groups = Math.ceil(elements / groupSize);
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, LANES: lanes },
+      constants: { LANES: lanes },
       operands: {
         source: flatView(source, range),
         codes: flatView(target, range),

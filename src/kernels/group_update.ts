@@ -1,4 +1,3 @@
-import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import code from "../../shaders/group_update.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
@@ -10,10 +9,13 @@ import {
   roundingParameters,
   type StochasticRounding,
 } from "./group_format.ts";
-
-const kernels = kernelByGroup("group_update", "writes", lanesCode, code);
+import { LANES } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByGroup("group_update", "writes", code, {
+  constants: { WORKGROUP_SIZE, LANES },
+});
 
 export interface GroupUpdate {
   readonly weight: Tensor; // int8 or int4: codes and constants overwritten
@@ -43,7 +45,7 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
     const groups = Math.ceil(elements / groupSize);
     pass.dispatch({
       kernel: kernels[weight.dtype as GroupType],
-      constants: { WORKGROUP_SIZE, LANES: lanes },
+      constants: { LANES: lanes },
       operands: {
         codes: flatView(weight, range),
         constants: weight.constants!,

@@ -1,12 +1,12 @@
 import code from "../../shaders/leading_similarity.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { elementsOf, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
-
-const kernel = defineKernel("leading_similarity", code);
+import { shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernel = shader("leading_similarity", code, { constants: { WORKGROUP_SIZE } });
 
 export interface LeadingSimilarity {
   readonly vector: Tensor; // (1, D) float32, of any length but zero
@@ -32,7 +32,6 @@ export function leadingSimilarity(pass: KernelPass, io: LeadingSimilarity): void
   }
   pass.dispatch({
     kernel,
-    constants: { WORKGROUP_SIZE },
     operands: { vector, leading, out },
     params: { quads: leading.stride / 4, index },
     workgroups: [1],

@@ -1,8 +1,9 @@
-/** What the editions of matmul share: the problem, its blocks and the end of the kernel. */
+/** What the variants of matmul share: the problem, its blocks and the end of the kernel. */
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
 import type { Range } from "./stage.ts";
+import { FLAG } from "./shader.ts";
 
 /** op(a) and op(b): T means transposed. */
 export type Layout = "NT" | "NN" | "TN";
@@ -56,6 +57,9 @@ export function stepDown(size: number): number {
 export function rowsOfC(pass: KernelPass, c: Tensor, columns: number, k: number, flops: number) {
   return Math.min(rowsPerBinding(pass, c), stepDown(flops / (2 * columns * k)));
 }
+
+/** The constants of lib/matmul_store.wgsl. */
+export const STORE_FLAGS = { ACCUMULATE: FLAG, RESIDUAL: FLAG };
 
 /** Constants, operands and parameters of lib/matmul_store.wgsl. */
 export function storing({ c, residual, none, alpha, accumulate }: Problem, { m, n, k }: Block) {

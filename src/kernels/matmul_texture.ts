@@ -1,6 +1,5 @@
 /** Matmul for software adapters: operands staged in textures, tiles in registers. */
 import code from "../../shaders/matmul_texture.wgsl" with { type: "text" };
-import store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { padded } from "../gpu/tensor.ts";
@@ -14,11 +13,12 @@ import {
   ROW_STEP,
   rowsOfC,
   stepDown,
+  STORE_FLAGS,
   storing,
 } from "./matmul_blocks.ts";
 import { type Range, stage, type StagingTexture } from "./stage.ts";
 
-const kernels = kernelByFormat("matmul_texture", store, code);
+const kernels = kernelByFormat("matmul_texture", code, { constants: STORE_FLAGS });
 
 /** What a workgroup computes, as in the WGSL. */
 const TILE_M = 16, TILE_N = 64;

@@ -1,17 +1,14 @@
 /** Matmul for graphics cards: operands read where they lie, tiles in workgroup memory. */
 import code from "../../shaders/matmul_tiled.wgsl" with { type: "text" };
-import octets from "../../shaders/lib/octet_any.wgsl" with { type: "text" };
-import store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { length, type Problem, ranges, rowsOfC, storing } from "./matmul_blocks.ts";
-import { groupOctets, type MatrixType, nf4Library, octetOffset } from "./octet.ts";
+import { length, type Problem, ranges, rowsOfC, STORE_FLAGS, storing } from "./matmul_blocks.ts";
+import { groupOctets, type MatrixType, octetOffset } from "./octet.ts";
 import { rowsPerBinding } from "./ranges.ts";
 import { strategyFor } from "./strategy.ts";
 import type { Range } from "./stage.ts";
-
-const kernels = kernelByFormat("matmul_tiled", nf4Library, octets, store, code);
+import { FLAG } from "./shader.ts";
 
 /** The side of the tile that a workgroup computes, as in the WGSL. */
 const TILE = 64;
@@ -25,6 +22,16 @@ const FORMATS: Record<MatrixType, number> = {
   int4: 3,
   nf4: 4,
 };
+
+const kernels = kernelByFormat("matmul_tiled", code, {
+  constants: {
+    ...STORE_FLAGS,
+    A_FORMAT: [0, 1, 2, 3],
+    B_FORMAT: Object.values(FORMATS),
+    A_TRANSPOSED: FLAG,
+    B_TRANSPOSED: FLAG,
+  },
+});
 
 /** Records the product, in blocks that the bindings and the time of a dispatch allow. */
 export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): void {

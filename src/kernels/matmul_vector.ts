@@ -1,29 +1,38 @@
 /** Matmul of a few rows: decoding. Bound by reading the weight, which is read once, as it lies. */
 import code from "../../shaders/matmul_vector.wgsl" with { type: "text" };
-import store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, rowRange } from "../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
-import { length, type Problem, ranges, storing } from "./matmul_blocks.ts";
+import { length, type Problem, ranges, STORE_FLAGS, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "./octet.ts";
 import { rowsPerBinding } from "./ranges.ts";
 import type { MatmulVariant } from "./strategy.ts";
-
-const edition = (format: MatrixType) =>
-  kernelByFormat(`matmul_vector.${format}`, octetLibrary[format], store, code);
-const kernels: Record<MatrixType, KernelByFormat> = {
-  float32: edition("float32"),
-  bfloat16: edition("bfloat16"),
-  int8: edition("int8"),
-  int4: edition("int4"),
-  nf4: edition("nf4"),
-};
+import { FLAG } from "./shader.ts";
 
 /** The most rows it takes; beyond, a tile is better used. */
 const MOST_ROWS = 4;
 /** Threads that share a row: a processor likes long walks, a card likes neighbours. */
 const LANES: Record<MatmulVariant, number> = { texture: 1, tiled: 16 };
 const WORKGROUP_SIZE: Record<MatmulVariant, number> = { texture: 8, tiled: 64 };
+
+const define = (format: MatrixType) =>
+  kernelByFormat(`matmul_vector.${format}`, code, {
+    variants: [octetLibrary(format)],
+    constants: {
+      ...STORE_FLAGS,
+      ROWS: Array.from({ length: MOST_ROWS }, (_, i) => i + 1),
+      LANES: Object.values(LANES),
+      WORKGROUP_SIZE: Object.values(WORKGROUP_SIZE),
+      A_BFLOAT16: FLAG,
+    },
+  });
+const kernels: Record<MatrixType, KernelByFormat> = {
+  float32: define("float32"),
+  bfloat16: define("bfloat16"),
+  int8: define("int8"),
+  int4: define("int4"),
+  nf4: define("nf4"),
+};
 
 export function isVector({ layout, m }: { layout: string; m: number }): boolean {
   return layout === "NT" && m <= MOST_ROWS;

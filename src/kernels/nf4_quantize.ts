@@ -1,11 +1,7 @@
-import dynamicCode from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
-import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
-import nf4Code from "../../shaders/lib/nf4.wgsl" with { type: "text" };
 import constantsCode from "../../shaders/nf4_constants.wgsl" with { type: "text" };
 import code from "../../shaders/nf4_quantize.wgsl" with { type: "text" };
 import type { Allocator } from "../gpu/allocator.ts";
 import { ShapeError } from "../gpu/errors.ts";
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import {
   columnsOf,
@@ -24,17 +20,14 @@ import {
 } from "../gpu/tensor.ts";
 import { flatRanges, flatView, lanesOf } from "./flat.ts";
 import { sum } from "./sum.ts";
-
-const kernel = defineKernel("nf4_quantize", lanesCode, code);
-const constantsKernel = defineKernel(
-  "nf4_constants",
-  dynamicCode,
-  nf4Code,
-  lanesCode,
-  constantsCode,
-);
+import { LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const constants = { WORKGROUP_SIZE, LANES };
+const kernel = shader("nf4_quantize", code, { constants });
+const constantsKernel = shader("nf4_constants", constantsCode, { constants });
+
 /** Octets of a block: more threads would have nothing to do. */
 const MOST_LANES = 8;
 
@@ -116,7 +109,7 @@ export function nf4QuantizeRows(
     const end = last ? absmaxes.stride : Math.ceil((start + range.end) / NF4_BLOCK);
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, LANES: lanes },
+      constants: { LANES: lanes },
       operands: { source: flatView(source, range), codes: flatView(part, range), absmaxes },
       params: {
         quads: (range.end - range.start) / 4,
@@ -141,7 +134,7 @@ export function nf4QuantizeConstants(
   sum(pass, { x: absmaxes, out: offset, index: 0, scale: 1 / blocks });
   pass.dispatch({
     kernel: constantsKernel,
-    constants: { WORKGROUP_SIZE, LANES: lanes },
+    constants: { LANES: lanes },
     operands: { absmaxes, constants },
     params: { blocks },
     workgroups: [Math.ceil((Math.ceil(blocks / NF4_SUPERBLOCK) * lanes) / WORKGROUP_SIZE)],

@@ -1,17 +1,17 @@
 import code from "../../shaders/orthonormalize_block.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, describe, expectDType, rowsOf, type Tensor } from "../gpu/tensor.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
-
-const kernel = defineKernel("orthonormalize_block", code);
-
-/** Rows of a block at most, as in the WGSL. */
-export const BLOCK_ROWS = 32;
+import { shader } from "./shader.ts";
 
 /** Few, for a processor, whose threads are loops. */
 const WORKGROUP_SIZE = 64;
+
+const kernel = shader("orthonormalize_block", code, { constants: { WORKGROUP_SIZE } });
+
+/** Rows of a block at most, as in the WGSL. */
+export const BLOCK_ROWS = 32;
 
 /** Rows of a block of so many columns, 32 or, beyond 13,824 columns, fewer: see LOOP_ROUNDS. */
 export function blockRows(columns: number): number {
@@ -46,7 +46,6 @@ export function orthonormalizeBlock(pass: KernelPass, { block, least }: Orthonor
   }
   pass.dispatch({
     kernel,
-    constants: { WORKGROUP_SIZE },
     operands: { block },
     params: { rows, row_quads: block.stride / 4, least },
     workgroups: [1],

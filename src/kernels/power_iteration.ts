@@ -1,13 +1,13 @@
 import code from "../../shaders/power_iteration.wgsl" with { type: "text" };
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowsOf, type Tensor } from "../gpu/tensor.ts";
 import { spans } from "./ranges.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
-
-const kernel = defineKernel("power_iteration", code);
+import { shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernel = shader("power_iteration", code, { constants: { WORKGROUP_SIZE } });
 
 export interface PowerIteration {
   readonly matrix: Tensor; // (size, size) float32, symmetric, no negative eigenvalue
@@ -32,7 +32,6 @@ export function powerIteration(pass: KernelPass, io: PowerIteration): void {
   for (const [start, end] of spans(2 * Math.ceil(iterations / 2), most)) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
       operands: { matrix, vectors },
       params: { size, row_quads, iterations: end - start },
       workgroups: [1],

@@ -1,14 +1,12 @@
-import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
-import rngNormal from "../../shaders/lib/rng_normal.wgsl" with { type: "text" };
 import code from "../../shaders/random_normal.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 
-const kernels = kernelByFormat("random_normal", rng, rngNormal, code);
-
 const WORKGROUP_SIZE = 256;
+
+const kernels = kernelByFormat("random_normal", code, { constants: { WORKGROUP_SIZE } });
 
 export interface RandomNormal {
   readonly target: Tensor; // float32 or bfloat16, overwritten; the padding stays zero
@@ -28,7 +26,6 @@ export function randomNormal(pass: KernelPass, { target, std, seed, tensor }: Ra
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
       operands: { target_values: flatView(target, range) },
       params: {
         quads,

@@ -12,7 +12,9 @@ import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
 
-const kernels = kernelByFormat("rms_norm", code);
+const kernels = kernelByFormat("rms_norm", code, {
+  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+});
 
 export interface RmsNorm {
   readonly x: Tensor; // (N, C) float32 or bfloat16
@@ -39,7 +41,6 @@ export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
   for (const [start, end] of spans(rows, rowsPerDispatch(pass, 1, x))) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
       operands: {
         x: rowRange(x, start, end),
         weight,

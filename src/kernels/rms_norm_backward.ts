@@ -1,5 +1,3 @@
-import apart from "../../shaders/lib/gradient_apart.wgsl" with { type: "text" };
-import inPlace from "../../shaders/lib/gradient_in_place.wgsl" with { type: "text" };
 import code from "../../shaders/rms_norm_backward.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
@@ -15,11 +13,19 @@ import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
-
-const kernels = kernelByFormat("rms_norm_backward", apart, code);
-const kernelsInPlace = kernelByFormat("rms_norm_backward.in_place", inPlace, code);
+import { FLAG } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const constants = { WORKGROUP_SIZE, ACCUMULATE: FLAG };
+const kernels = kernelByFormat("rms_norm_backward", code, {
+  variants: ["gradient_apart"],
+  constants,
+});
+const kernelsInPlace = kernelByFormat("rms_norm_backward.in_place", code, {
+  variants: ["gradient_in_place"],
+  constants,
+});
 
 export interface RmsNormBackward {
   readonly dy: Tensor; // (N, C) float32 or bfloat16
@@ -63,7 +69,7 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
   for (const [start, end] of spans(rows, rowsAtOnce(pass, x, groups))) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, ACCUMULATE: accumulate ? 1 : 0 },
+      constants: { ACCUMULATE: accumulate ? 1 : 0 },
       operands: {
         dy: rowRange(dy, start, end),
         x: rowRange(x, start, end),

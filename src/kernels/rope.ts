@@ -1,6 +1,3 @@
-import partsOfFour from "../../shaders/lib/parts_of_four.wgsl" with { type: "text" };
-import partsOfTwoBfloat16 from "../../shaders/lib/parts_of_two_bfloat16.wgsl" with { type: "text" };
-import partsOfTwoFloat32 from "../../shaders/lib/parts_of_two_float32.wgsl" with { type: "text" };
 import code from "../../shaders/rope.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
 import type { KernelPass } from "../gpu/pass.ts";
@@ -14,12 +11,20 @@ import {
 } from "../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+import { shader } from "./shader.ts";
 
-const inFours = kernelByFormat("rope", partsOfFour, code);
+const constants = { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE };
+const inFours = kernelByFormat("rope", code, { variants: ["parts_of_four"], constants });
 /** For heads whose half is no multiple of four, such as 100 (OpenLLaMA 3B). */
 const inTwos: KernelByFormat = {
-  float32: kernelByFormat("rope_in_twos", partsOfTwoFloat32, code).float32,
-  bfloat16: kernelByFormat("rope_in_twos", partsOfTwoBfloat16, code).bfloat16,
+  float32: shader("rope_in_twos.float32", code, {
+    variants: ["parts_of_two_float32"],
+    constants,
+  }),
+  bfloat16: shader("rope_in_twos.bfloat16", code, {
+    variants: ["parts_of_two_bfloat16"],
+    constants,
+  }),
 };
 
 export interface Rope {
@@ -69,7 +74,6 @@ export function rope(
     const count = (end - start) * threadsPerRow;
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
       operands: { x: rowRange(x, start, end), table },
       params: {
         count,

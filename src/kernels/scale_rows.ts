@@ -1,14 +1,13 @@
-import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import code from "../../shaders/scale_rows.wgsl" with { type: "text" };
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
 import { lanesOf } from "./flat.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
-
-const kernel = defineKernel("scale_rows", lanesCode, code);
+import { LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernel = shader("scale_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 export interface ScaleRows {
   readonly matrix: Tensor; // (rows, columns) float32, in place
@@ -23,7 +22,7 @@ export function scaleRows(pass: KernelPass, io: ScaleRows): void {
   for (const [start, end] of spans(rowsOf(matrix.shape), rowsPerBinding(pass, matrix))) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, LANES: lanes },
+      constants: { LANES: lanes },
       operands: { matrix: rowRange(matrix, start, end) },
       params: { rows: end - start, row_quads: matrix.stride / 4 },
       workgroups: [Math.ceil(((end - start) * lanes) / WORKGROUP_SIZE)],

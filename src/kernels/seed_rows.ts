@@ -1,17 +1,14 @@
-import lanesCode from "../../shaders/lib/lanes.wgsl" with { type: "text" };
-import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
-import rngNormal from "../../shaders/lib/rng_normal.wgsl" with { type: "text" };
 import code from "../../shaders/seed_rows.wgsl" with { type: "text" };
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, expectDType, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
 import { lanesOf } from "./flat.ts";
 import type { StochasticRounding } from "./group_format.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
-
-const kernel = defineKernel("seed_rows", rng, rngNormal, lanesCode, code);
+import { LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernel = shader("seed_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 export interface SeedRows {
   readonly target: Tensor; // (rows, columns) float32
@@ -30,7 +27,7 @@ export function seedRows(pass: KernelPass, io: SeedRows): void {
   for (const [start, end] of spans(rowsOf(target.shape), rowsPerBinding(pass, target))) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, LANES: lanes },
+      constants: { LANES: lanes },
       operands: { target_values: rowRange(target, start, end) },
       params: {
         rows: end - start,

@@ -1,22 +1,28 @@
 /** Operands of a matmul, moved into a texture as float32: what a software adapter reads fastest. */
 import code from "../../shaders/stage.wgsl" with { type: "text" };
 import type { TextureTensor } from "../gpu/allocator.ts";
-import { defineKernel, type Kernel } from "../gpu/kernel.ts";
+import type { Kernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, padded, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
 import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "./octet.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
-
-const kernels: Record<MatrixType, Kernel> = {
-  float32: defineKernel("stage.float32", octetLibrary.float32, code),
-  bfloat16: defineKernel("stage.bfloat16", octetLibrary.bfloat16, code),
-  int8: defineKernel("stage.int8", octetLibrary.int8, code),
-  int4: defineKernel("stage.int4", octetLibrary.int4, code),
-  nf4: defineKernel("stage.nf4", octetLibrary.nf4, code),
-};
+import { FLAG, shader } from "./shader.ts";
 
 /** Threads of a workgroup in each direction. */
 const SIDE = 16;
+
+const define = (format: MatrixType) =>
+  shader(`stage.${format}`, code, {
+    variants: [octetLibrary(format)],
+    constants: { TRANSPOSED: FLAG, SIDE },
+  });
+const kernels: Record<MatrixType, Kernel> = {
+  float32: define("float32"),
+  bfloat16: define("bfloat16"),
+  int8: define("int8"),
+  int4: define("int4"),
+  nf4: define("nf4"),
+};
 
 export interface Range {
   readonly start: number;
@@ -53,7 +59,7 @@ export function stage(pass: KernelPass, io: Stage): void {
     const height = transposed ? padded(rows) / 4 : rows;
     pass.dispatch({
       kernel: kernels[source.dtype as MatrixType],
-      constants: { TRANSPOSED: transposed ? 1 : 0, SIDE },
+      constants: { TRANSPOSED: transposed ? 1 : 0 },
       operands: {
         source: part,
         constants: source.constants ?? part,

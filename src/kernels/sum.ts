@@ -1,13 +1,13 @@
 import code from "../../shaders/sum.wgsl" with { type: "text" };
 import { ShapeError } from "../gpu/errors.ts";
-import { defineKernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { elementsOf, expectDType, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView } from "./flat.ts";
-
-const kernel = defineKernel("sum", code);
+import { shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernel = shader("sum", code, { constants: { WORKGROUP_SIZE } });
 
 export interface Sum {
   readonly x: Tensor; // float32 of any shape, its padding zero
@@ -37,7 +37,6 @@ export function sum(
   for (const range of flatRanges(x)) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE },
       operands: { x: flatView(x, range), out },
       params: {
         quads: (range.end - range.start) / 4,

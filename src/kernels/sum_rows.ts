@@ -11,10 +11,11 @@ import {
 import { forFormat, kernelByFormat } from "./format.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "./strategy.ts";
-
-const kernels = kernelByFormat("sum_rows", code);
+import { LANES } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByFormat("sum_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 export interface SumRows {
   readonly x: Tensor; // (G, C) float32 or bfloat16
@@ -41,7 +42,7 @@ export function sumRows(pass: KernelPass, io: SumRows): void {
   for (const [start, end] of spans(rowsOf(x.shape), most)) {
     pass.dispatch({
       kernel,
-      constants: { WORKGROUP_SIZE, LANES: lanes },
+      constants: { LANES: lanes },
       operands: { x: rowRange(x, start, end), out },
       params: { rows: end - start, quads, accumulate: accumulate || start > 0 ? 1 : 0 },
       workgroups: [Math.ceil((quads * lanes) / WORKGROUP_SIZE)],

@@ -3,6 +3,7 @@ import { GpuError, OutOfMemoryError } from "../../src/gpu/errors.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
+import { PipelineCache } from "../../src/gpu/pipelines.ts";
 import { Profiler } from "../../src/gpu/profiler.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { download, gpuTest, upload } from "../support.ts";
@@ -87,6 +88,38 @@ own("a shader that does not compile is an error that names the kernel", async (g
   const pass = new KernelPass(gpu);
   pass.dispatch({ kernel, operands: {}, workgroups: [1] });
   await assertRejects(() => gpu.check(), GpuError, "kernel broken");
+});
+
+own("pipelines belong to kernels, not to their names", async (gpu) => {
+  const write = (value: number) =>
+    defineKernel(
+      "write",
+      `@group(0) @binding(0) var<storage, read_write> y: array<u32>;
+      @compute @workgroup_size(1) fn main() { y[${value}] = ${value}u; }`,
+    );
+  const y = upload(gpu, "y", [8], undefined, "uint32"), pass = new KernelPass(gpu);
+  for (const kernel of [write(3), write(5)]) {
+    pass.dispatch({ kernel, operands: { y }, workgroups: [1] });
+  }
+  pass.submit();
+  assertEquals([...await download(gpu, y)], [0, 0, 0, 3, 0, 5, 0, 0]);
+});
+
+own("a kernel that needs what the adapter does not grant is refused", async (gpu) => {
+  await Promise.resolve();
+  const source = "enable f16;\n@compute @workgroup_size(1) fn main() { _ = 1.0h; }";
+  const kernel = defineKernel("halves", source);
+  const without = { ...gpu.capabilities, features: [] };
+  const pipelines = new PipelineCache({
+    device: gpu.device,
+    capabilities: without,
+    validated: (_, make) => make(),
+  });
+  assertThrows(
+    () => pipelines.get(kernel, {}),
+    GpuError,
+    "kernel halves: needs shader-f16, which this adapter does not grant",
+  );
 });
 
 own("operands and workgroups that do not fit are refused by name", async (gpu) => {

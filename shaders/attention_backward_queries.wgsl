@@ -4,6 +4,9 @@
 //   dq = ds · k                          (B·T, H·D) overwritten; added to after the first keys
 // The probabilities are computed again from the logsumexp: no matrix of them is ever in memory.
 // The walk is that of attention.wgsl: a block of queries of one head over blocks of keys.
+// @use bfloat16 | float32
+// @use attention_tile
+// @use attention_first_keys
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)

@@ -1,0 +1,94 @@
+/** Kernels from WGSL that uses the libraries in shaders/lib. */
+import attention_first_keys from "../../shaders/lib/attention_first_keys.wgsl" with {
+  type: "text",
+};
+import attention_texture from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
+import attention_texture_dout from "../../shaders/lib/attention_texture_dout.wgsl" with {
+  type: "text",
+};
+import attention_tile from "../../shaders/lib/attention_tile.wgsl" with { type: "text" };
+import bfloat16 from "../../shaders/lib/bfloat16.wgsl" with { type: "text" };
+import dynamic_8bit from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
+import float32 from "../../shaders/lib/float32.wgsl" with { type: "text" };
+import gate_gelu_tanh from "../../shaders/lib/gate_gelu_tanh.wgsl" with { type: "text" };
+import gate_silu from "../../shaders/lib/gate_silu.wgsl" with { type: "text" };
+import gradient_apart from "../../shaders/lib/gradient_apart.wgsl" with { type: "text" };
+import gradient_in_place from "../../shaders/lib/gradient_in_place.wgsl" with { type: "text" };
+import group from "../../shaders/lib/group.wgsl" with { type: "text" };
+import group_int4 from "../../shaders/lib/group_int4.wgsl" with { type: "text" };
+import group_int8 from "../../shaders/lib/group_int8.wgsl" with { type: "text" };
+import group_store_int4 from "../../shaders/lib/group_store_int4.wgsl" with { type: "text" };
+import group_store_int8 from "../../shaders/lib/group_store_int8.wgsl" with { type: "text" };
+import lanes from "../../shaders/lib/lanes.wgsl" with { type: "text" };
+import matmul_store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
+import nf4 from "../../shaders/lib/nf4.wgsl" with { type: "text" };
+import octet_any from "../../shaders/lib/octet_any.wgsl" with { type: "text" };
+import octet_bfloat16 from "../../shaders/lib/octet_bfloat16.wgsl" with { type: "text" };
+import octet_float32 from "../../shaders/lib/octet_float32.wgsl" with { type: "text" };
+import octet_int4 from "../../shaders/lib/octet_int4.wgsl" with { type: "text" };
+import octet_int8 from "../../shaders/lib/octet_int8.wgsl" with { type: "text" };
+import octet_nf4 from "../../shaders/lib/octet_nf4.wgsl" with { type: "text" };
+import parts_of_four from "../../shaders/lib/parts_of_four.wgsl" with { type: "text" };
+import parts_of_two_bfloat16 from "../../shaders/lib/parts_of_two_bfloat16.wgsl" with {
+  type: "text",
+};
+import parts_of_two_float32 from "../../shaders/lib/parts_of_two_float32.wgsl" with {
+  type: "text",
+};
+import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
+import rng_normal from "../../shaders/lib/rng_normal.wgsl" with { type: "text" };
+import weight_bfloat16 from "../../shaders/lib/weight_bfloat16.wgsl" with { type: "text" };
+import weight_float32 from "../../shaders/lib/weight_float32.wgsl" with { type: "text" };
+import weight_int8 from "../../shaders/lib/weight_int8.wgsl" with { type: "text" };
+import { defineKernel, type Kernel, type KernelOptions } from "../gpu/kernel.ts";
+
+const LIBRARIES = {
+  attention_first_keys,
+  attention_texture,
+  attention_texture_dout,
+  attention_tile,
+  bfloat16,
+  dynamic_8bit,
+  float32,
+  gate_gelu_tanh,
+  gate_silu,
+  gradient_apart,
+  gradient_in_place,
+  group,
+  group_int4,
+  group_int8,
+  group_store_int4,
+  group_store_int8,
+  lanes,
+  matmul_store,
+  nf4,
+  octet_any,
+  octet_bfloat16,
+  octet_float32,
+  octet_int4,
+  octet_int8,
+  octet_nf4,
+  parts_of_four,
+  parts_of_two_bfloat16,
+  parts_of_two_float32,
+  rng,
+  rng_normal,
+  weight_bfloat16,
+  weight_float32,
+  weight_int8,
+};
+
+/** {@link defineKernel}, with the libraries of this project. */
+export function shader(
+  name: string,
+  source: string,
+  options: Omit<KernelOptions, "libraries"> = {},
+): Kernel {
+  return defineKernel(name, source, { ...options, libraries: LIBRARIES });
+}
+
+/** Of a constant that is a flag. */
+export const FLAG = [0, 1];
+
+/** Threads that may share a row, a group or a block in a workgroup of 64. */
+export const LANES = [1, 2, 4, 8, 16, 32, 64];

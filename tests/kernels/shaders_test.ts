@@ -1,0 +1,95 @@
+/**
+ * Every kernel with the constants that its launchers use, as WGSL that the compiler inside Deno
+ * (naga, from wgpu) accepts, and translated for Vulkan, Metal and Direct3D. Needs no GPU: this is
+ * the `shaders` step of `deno task check`.
+ */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { NagaError, parseWgsl, validate, writeHlsl, writeMsl, writeSpirv } from "naga-wasm";
+import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
+import { defineKernel, type Kernel, KERNELS, specialised } from "../../src/gpu/kernel.ts";
+
+type Constants = Record<string, number>;
+
+const folder = new URL("../../src/kernels/", import.meta.url);
+for (const { name } of Deno.readDirSync(folder)) await import(new URL(name, folder).href);
+const kernels = [...KERNELS];
+
+/** The kernel's WGSL with its overrides as constants, which is what naga translates. */
+function resolved(kernel: Kernel, constants: Constants): string {
+  return specialised(kernel, constants).replace(
+    /\boverride\s+(\w+)\s*:\s*(\w+)\s*;/g,
+    (_, name, type) =>
+      `const ${name}: ${type} = ${type === "bool" ? constants[name] === 1 : constants[name]};`,
+  );
+}
+
+/** Throws naga's report, with the place in the source. */
+function check(kernel: Kernel, constants: Constants): void {
+  try {
+    using module = parseWgsl(resolved(kernel, constants));
+    using info = validate(module);
+    writeSpirv(module, info);
+    writeMsl(module, info);
+    writeHlsl(module, info);
+  } catch (error) {
+    if (!(error instanceof NagaError)) throw error;
+    const given = JSON.stringify(constants);
+    throw new Error(`kernel ${kernel.name} ${given}: ${error.formatted ?? error.message}`);
+  }
+}
+
+/** Each constant takes each of its values, the others their first. */
+function variants({ constants }: Kernel): Constants[] {
+  const first = Object.fromEntries(constants.map(({ name, values }) => [name, values[0]]));
+  const others = constants.flatMap(({ name, values }) =>
+    values.slice(1).map((value) => ({ ...first, [name]: value }))
+  );
+  return [first, ...others];
+}
+
+Deno.test("every kernel compiles in each of its variants, for every kind of GPU", () => {
+  for (const kernel of kernels) {
+    for (const constants of variants(kernel)) check(kernel, constants);
+  }
+});
+
+Deno.test("every shader is some kernel's", () => {
+  const shaders = new URL("../../shaders/", import.meta.url);
+  const names = [...Deno.readDirSync(shaders)].filter(({ isFile }) => isFile).map(({ name }) =>
+    name
+  );
+  const sources = names.map((name) => [name, Deno.readTextFileSync(new URL(name, shaders))]);
+  const unused = sources.filter(([, text]) => !kernels.some(({ code }) => code.includes(text)));
+  assertEquals(unused.map(([name]) => name), []);
+});
+
+Deno.test("kernels keep to what WebGPU promises of every adapter", () => {
+  const { maxStorageBuffersPerShaderStage, maxStorageTexturesPerShaderStage } =
+    CONSUMER_CARD.limits;
+  for (const { name, bindings, features } of kernels) {
+    const textures = bindings.filter(({ texture }) => texture).length;
+    assert(bindings.length - textures <= maxStorageBuffersPerShaderStage, name);
+    assert(textures <= maxStorageTexturesPerShaderStage, name);
+    assert(new Set(bindings.map(({ binding }) => binding)).size === bindings.length, name);
+    assertEquals(features, [], `${name} has a twin that needs no feature`);
+  }
+});
+
+Deno.test("what is broken is found, and what Deno takes is taken", () => {
+  const main = (body: string) => `
+    @group(0) @binding(0) var<storage, read> x: array<f32>;
+    @group(0) @binding(1) var<storage, read_write> y: array<f32>;
+    @compute @workgroup_size(64) fn main(@builtin(local_invocation_index) i: u32) { ${body} }`;
+  const attempt = (source: string) => () => check(defineKernel("sample", source), {});
+  const broken: [body: string, report: string][] = [
+    ["y[i] = i;", "cannot convert elements of `u32` to `f32`"],
+    ["y[i] = missing(i);", "no definition in scope for identifier: `missing`"],
+    ["x[i] = 1.0;", "writing to this location is not permitted"],
+    ["y[i] = 1.0h;", "`f16` enable extension is not enabled"],
+    ["let a: array<f32, 2> = array<f32, 2>(); y[i] = a[2];", "Accessing index 2 is out of"],
+    ["y[i] = x[i]", "expected"],
+  ];
+  for (const [body, report] of broken) assertThrows(attempt(main(body)), Error, report);
+  attempt(main("y[i] = subgroupAdd(x[i]);"))();
+  attempt(`enable f16;\n${main("y[i] = f32(f16(x[i]) * 2.0h);")}`)();
+});
