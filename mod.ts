@@ -12,7 +12,7 @@
  *   output: "runs/nano",
  *   steps: 200,
  * });
- * const trainer = await Trainer.create(gpu, options);
+ * const trainer = await Trainer.pretrain(gpu, options);
  * for await (const event of trainer.run()) {
  *   if (event.type === "step") console.log(event.step, event.loss);
  * }
@@ -60,8 +60,8 @@ export { type LlamaConfig, PRESETS } from "./src/model/config.ts";
 export { parameterCount } from "./src/model/description.ts";
 export { loadTokenizer } from "./src/tokenizers/load_tokenizer.ts";
 export { TextStream, type Tokenizer } from "./src/tokenizers/tokenizer.ts";
+export { type Batch, IGNORED } from "./src/model/batch.ts";
 export {
-  type Batch,
   type BatchSource,
   BatchStream,
   type DataOptions,
@@ -111,8 +111,18 @@ export type * from "./src/train/events.ts";
 export { saveCheckpointModel } from "./src/train/checkpoint_model.ts";
 export { openExamples } from "./src/train/finetune_data.ts";
 export { type FinetuneOptions, finetuneOptions } from "./src/train/finetune_options.ts";
-export { openBase } from "./src/train/finetune_recipe.ts";
-export { resolveConfig, trainingShape } from "./src/train/method.ts";
+export { finetuneRecipe, openBase } from "./src/train/finetune_recipe.ts";
+export { pretrainRecipe } from "./src/train/pretrain_recipe.ts";
+export type { Recipe } from "./src/train/recipe.ts";
+export {
+  crossEntropyObjective,
+  type LossOutputs,
+  type Objective,
+  type SubmitLoss,
+  weightedCrossEntropy,
+} from "./src/train/objective.ts";
+export { type Method, type MethodName, METHODS } from "./src/train/methods.ts";
+export { optimizerRates, resolveConfig, trainingShape } from "./src/train/method.ts";
 export {
   type MemoryOptions,
   memoryOptions,

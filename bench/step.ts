@@ -5,6 +5,7 @@ import { Profiler } from "../src/gpu/profiler.ts";
 import { type Tensor, viewAs } from "../src/gpu/tensor.ts";
 import { applyUpdate } from "../src/kernels/apply_update.ts";
 import { backward } from "../src/model/backward.ts";
+import type { Batch } from "../src/model/batch.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";
 import { forward } from "../src/model/forward.ts";
 import type { GradientSink } from "../src/model/gradients.ts";
@@ -18,7 +19,7 @@ import { refreshSubspace } from "../src/optim/subspace.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
 import { optimizerRates, trainingShape } from "../src/train/method.ts";
 import { memoryOptions, pretrainOptions } from "../src/train/options.ts";
-import { type MicroBatch, trainStep } from "../src/train/step.ts";
+import { trainStep } from "../src/train/step.ts";
 import type { Recorded, Stopwatch } from "./timing.ts";
 
 export interface StepResult {
@@ -96,16 +97,11 @@ function phasesOf(training: Training): Record<string, Recorded> {
       finalNorm(pass, model, activations);
     },
     "head and loss": (pass) =>
-      headLossAndGradients(
-        pass,
-        model,
-        activations,
-        gradients,
-        head,
-        discard,
-        { out: losses, index: 0, accumulate: false },
-        1e-3,
-      ),
+      headLossAndGradients(pass, model, activations, gradients, head, {
+        sink: discard,
+        loss: { out: losses, index: 0, accumulate: false },
+        gradScale: 1e-3,
+      }),
     backward: (pass) => backward(pass, model, activations, gradients, discard),
     projection: (pass) => {
       for (const state of projected) {
@@ -160,7 +156,7 @@ async function kernelTimes(gpu: Gpu, step: (profiler: Profiler) => void) {
   return times;
 }
 
-function someBatch(tokens: number, vocabulary: number): MicroBatch {
+function someBatch(tokens: number, vocabulary: number): Batch {
   const inputs = Uint32Array.from({ length: tokens }, (_, i) => (i * i + 7 * i) % vocabulary);
   const targets = Int32Array.from(inputs, (_, i) => inputs[(i + 1) % tokens]);
   return { inputs, targets, tokens };

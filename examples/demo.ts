@@ -42,7 +42,7 @@ const options = pretrainOptions.parse({
 });
 
 async function train(gpu: Gpu): Promise<Summary> {
-  const trainer = await Trainer.create(gpu, options);
+  const trainer = await Trainer.pretrain(gpu, options);
   for await (const event of trainer.run()) {
     tell(event);
     if (event.type === "done") {

@@ -1,12 +1,14 @@
-// loss[n] = logsumexp_v(logits[n]) − logits[n, label[n]]
-// dlogits = gradScale · (softmax(logits) − onehot(label)), written over the logits where asked for
+// loss[n] = w[n] · (logsumexp_v(logits[n]) − logits[n, label[n]])
+// dlogits = gradScale · w[n] · (softmax(logits) − onehot(label)), over the logits where asked for
+//   w is 1 unless WEIGHTED: an objective weighs the targets of a batch against each other.
 //   A row whose label is negative (−100, as in PyTorch) is ignored: its loss and gradient are zero.
 //   A label that is not below V is a fault of the data: its loss is NaN, which nobody overlooks.
 // LANES threads share a row. Each keeps a running maximum and the sum of exponentials relative to
 // it (Milakov & Gimelshein 2018), so that the row is read once for the loss and once more for the
 // gradient; every lane then folds all pairs, in the same order.
 override WORKGROUP_SIZE: u32;
-override LANES: u32;   // divides WORKGROUP_SIZE
+override LANES: u32;      // divides WORKGROUP_SIZE
+override WEIGHTED: u32;   // 0 or 1
 
 struct Params {
   rows: u32,        // of this range
@@ -20,6 +22,7 @@ struct Params {
 @group(0) @binding(0) var<storage, read_write> logits: array<vec4<f32>>;   // (n, V)
 @group(0) @binding(1) var<storage, read> labels: array<i32>;               // (n)
 @group(0) @binding(2) var<storage, read_write> losses: array<f32>;         // (n)
+@group(0) @binding(3) var<storage, read> weights: array<f32>;              // (n), if WEIGHTED
 @group(1) @binding(0) var<uniform> params: Params;
 
 // Low enough that its exponential is zero, and far enough from infinity to subtract from.
@@ -90,20 +93,23 @@ fn main(
   }
   if (!inside) { return; }
 
+  var weight = 1.0;
+  if (WEIGHTED == 1u) { weight = weights[params.row + n]; }
   let logsumexp = maximum + log(select(1.0, total, counted));   // of an ignored row, any number
   if (lane == 0u) {
-    var loss = select(0.0, logsumexp - at_label, counted);
+    var loss = select(0.0, weight * (logsumexp - at_label), counted);
     // Every bit pattern from 7fc00000 to 7fffffff is a NaN.
     if (counted && u32(label) >= params.columns) { loss = bitcast<f32>(max(label, 0x7fc00000)); }
     losses[params.row + n] = loss;
   }
   if (params.gradients == 0u) { return; }
+  let scale = params.grad_scale * weight;
   for (var i = lane; i < params.quads; i += LANES) {
     var d = vec4<f32>(0.0);
     if (counted) {
       d = exp(load(start, i) - logsumexp);
       if (u32(label) / 4u == i) { d[u32(label) % 4u] -= 1.0; }
     }
-    logits[start + i] = params.grad_scale * d;
+    logits[start + i] = scale * d;
   }
 }

@@ -18,5 +18,5 @@ export const pretrain: Command = {
 };
 
 function run(options: PretrainOptions, io: Io): Promise<number> {
-  return runTraining((gpu, preparing) => Trainer.create(gpu, options, preparing), io);
+  return runTraining((gpu, preparing) => Trainer.pretrain(gpu, options, preparing), io);
 }

@@ -1,4 +1,5 @@
 /** Batches of token ids for training and evaluation, from where a checkpoint left off. */
+import { type Batch, IGNORED } from "../model/batch.ts";
 import { UserError } from "../options/user_error.ts";
 import { hashText, permutation, randomStream } from "./random.ts";
 import { type Packing, SequenceReader } from "./sequences.ts";
@@ -6,22 +7,6 @@ import { ShuffledRows, type ShufflePlace } from "./shuffle.ts";
 import { Corpus, type Share } from "./sources.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { assertNoFaults, countFaults, endFaults } from "./counts.ts";
-
-/** What a target says when there is nothing to predict; PyTorch's `ignore_index`. */
-export const IGNORED = -100;
-
-export interface Batch {
-  readonly inputs: Uint32Array<ArrayBuffer>; // (B, T)
-  /** The token after each input, or {@link IGNORED}. */
-  readonly targets: Int32Array<ArrayBuffer>; // (B, T)
-  /** Targets that are not ignored. */
-  readonly tokens: number;
-  /**
-   * (B, T): the first key of its row that each position may attend to, which is where its own
-   * example begins when a row holds several. Absent: 0 everywhere, plain causal attention.
-   */
-  readonly firstKeys?: Uint32Array<ArrayBuffer>;
-}
 
 /** What a trainer reads from: {@link BatchStream}, or the stream of instruction data. */
 export interface BatchSource {

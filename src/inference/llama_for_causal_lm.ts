@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { evaluatePerplexity, type Evaluation, type EvaluationBatch } from "./perplexity.ts";
+import { evaluatePerplexity, type Evaluation } from "./perplexity.ts";
 import { type GenerationConfig, readGeneration } from "../formats/generation_config.ts";
 import { loadAdapter, readAdapterConfig } from "../formats/peft.ts";
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";
@@ -25,6 +25,7 @@ import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
+import type { Batch } from "../model/batch.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { createHeadWorkspace, type HeadWorkspace } from "../model/head.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
@@ -126,7 +127,7 @@ export class LlamaForCausalLM {
 
   /** Loss and perplexity over batches of (batch, length) inputs and targets. */
   async evaluate(
-    batches: AsyncIterable<EvaluationBatch>,
+    batches: AsyncIterable<Batch>,
     { batch, length }: { batch: number; length: number },
   ): Promise<Evaluation> {
     const scope = new Scope(this.gpu);

@@ -10,10 +10,10 @@ import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
-import { forward } from "../model/forward.ts";
-import { createHeadWorkspace, finalNorm, headLoss, type HeadWorkspace } from "../model/head.ts";
-import { uploadInputs, uploadTargets } from "../model/inputs.ts";
+import { IGNORED } from "../model/batch.ts";
+import { createHeadWorkspace, headLoss, type HeadWorkspace } from "../model/head.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
+import { begin } from "../model/pass.ts";
 import {
   type LogLikelihoodRequest,
   planRows,
@@ -155,7 +155,7 @@ function recordBatch(
   const { batch, length } = activations;
   // Token 0 to the right of each sequence, where causal attention keeps it from being seen.
   const inputs = new Uint32Array(batch * length);
-  const labels = new Int32Array(head.labels.shape[0]).fill(-100);
+  const labels = new Int32Array(head.labels.shape[0]).fill(IGNORED);
   const positions: number[] = [];
   rows.forEach((row, index) => {
     const start = index * length, end = start + row.inputs.length;
@@ -167,10 +167,7 @@ function recordBatch(
       }
     }
   });
-  uploadInputs(pass.gpu, model.config, activations, { inputs });
-  uploadTargets(pass.gpu, head, labels);
-  forward(pass, model, activations);
-  finalNorm(pass, model, activations);
+  begin(pass, { model, activations, head }, { inputs, targets: labels });
   positions.forEach((position, row) => {
     pass.copy(rowRange(activations.normed, position, position + 1), rowRange(scored, row, row + 1));
   });

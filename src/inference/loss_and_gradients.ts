@@ -5,13 +5,12 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../kernels/convert.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { createActivations, createBackwardActivations, type Keep } from "../model/activations.ts";
-import { backward } from "../model/backward.ts";
-import { forward } from "../model/forward.ts";
+import { IGNORED } from "../model/batch.ts";
 import type { GradientSink } from "../model/gradients.ts";
-import { createHeadWorkspace, finalNorm, headLossAndGradients } from "../model/head.ts";
-import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
+import { createHeadWorkspace } from "../model/head.ts";
 import { createLlama, uploadRope } from "../model/llama.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { begin, finish } from "../model/pass.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
 export interface LossAndGradients {
@@ -71,18 +70,13 @@ export async function lossAndGradients(
 
     const inputs = Uint32Array.from(inputIds);
     const targets = shiftLabels(labels, batch, length);
-    const count = Math.max(1, targets.filter((target) => target !== -100).length);
-    uploadInputs(gpu, config, activations, { inputs });
-    uploadTargets(gpu, head, targets);
-    uploadTokenOrder(gpu, gradients, inputs);
-    const pass = new KernelPass(gpu);
-    forward(pass, model, activations);
-    finalNorm(pass, model, activations);
+    const count = Math.max(1, targets.filter((target) => target !== IGNORED).length);
+    const pass = new KernelPass(gpu), buffers = { model, activations, head, backward: gradients };
+    begin(pass, buffers, { inputs, targets });
     const weight = parameters.head.weight;
     matmul(pass, model.matmul, { layout: "NT", a: activations.normed, b: weight, c: logits });
     const loss = { out: losses, index: 0, accumulate: false };
-    headLossAndGradients(pass, model, activations, gradients, head, sink, loss, 1 / count);
-    backward(pass, model, activations, gradients, sink);
+    finish(pass, buffers, { inputs }, { sink, loss, gradScale: 1 / count });
     pass.submit();
 
     const read = async (tensor: Tensor) => unpackTensor(tensor, await gpu.read(tensor));
@@ -102,7 +96,7 @@ export async function lossAndGradients(
 function shiftLabels(labels: ArrayLike<number>, batch: number, length: number): Int32Array {
   return Int32Array.from(
     { length: batch * length },
-    (_, n) => (n % length === length - 1 ? -100 : labels[n + 1]),
+    (_, n) => (n % length === length - 1 ? IGNORED : labels[n + 1]),
   );
 }
 

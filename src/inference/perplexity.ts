@@ -4,24 +4,16 @@ import { UserError } from "../options/user_error.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Activations } from "../model/activations.ts";
-import { forward } from "../model/forward.ts";
-import { finalNorm, headLoss, type HeadWorkspace } from "../model/head.ts";
-import { uploadInputs, uploadTargets } from "../model/inputs.ts";
+import type { Batch } from "../model/batch.ts";
+import { headLoss, type HeadWorkspace } from "../model/head.ts";
 import type { Llama } from "../model/llama.ts";
+import { begin } from "../model/pass.ts";
 
 export interface Evaluation {
   /** Mean over the targets, in nats. */
   readonly loss: number;
   readonly perplexity: number;
   /** Targets counted. */
-  readonly tokens: number;
-}
-
-/** A batch as the data pipeline makes it: (B·T) inputs and targets, -100 ignored. */
-export interface EvaluationBatch {
-  readonly inputs: Uint32Array;
-  readonly firstKeys?: Uint32Array;
-  readonly targets: Int32Array;
   readonly tokens: number;
 }
 
@@ -41,7 +33,7 @@ export async function evaluatePerplexity(
   gpu: Gpu,
   model: Llama,
   { activations, head, losses, index }: EvaluationBuffers,
-  batches: AsyncIterable<EvaluationBatch>,
+  batches: AsyncIterable<Batch>,
   signal?: AbortSignal,
 ): Promise<Evaluation> {
   const pass = new KernelPass(gpu);
@@ -52,10 +44,7 @@ export async function evaluatePerplexity(
     unread = 0;
   };
   for await (const batch of batches) {
-    uploadInputs(gpu, model.config, activations, batch);
-    uploadTargets(gpu, head, batch.targets);
-    forward(pass, model, activations);
-    finalNorm(pass, model, activations);
+    begin(pass, { model, activations, head }, batch);
     headLoss(pass, model, activations, head, { out: losses, index, accumulate: unread > 0 });
     pass.submit();
     tokens += batch.tokens;

@@ -24,8 +24,10 @@ export interface CrossEntropy {
   logits: Tensor;
   /** (n) uint32 holding int32 bits; negative labels, -100 by custom, are ignored. */
   readonly labels: Tensor;
-  /** (n) float32, overwritten: -log p(label), 0 where the label is ignored, NaN where it is ≥ V. */
+  /** (n) float32, overwritten: -weight · log p(label), 0 where the label is ignored, NaN if ≥ V. */
   readonly losses: Tensor;
+  /** (n) float32: what the loss of each row, and its gradient, is multiplied by; 1 if not given. */
+  readonly weights?: Tensor;
   /** What dlogits is multiplied by: one over the number of targets. */
   readonly gradScale: number;
   readonly gradients: boolean;
@@ -42,7 +44,7 @@ function loopRounds(logits: Tensor): number {
  */
 export function crossEntropy(
   pass: KernelPass,
-  { logits, labels, losses, gradScale, gradients }: CrossEntropy,
+  { logits, labels, losses, weights, gradScale, gradients }: CrossEntropy,
   lanes: number = lanesOf(pass.gpu, loopRounds(logits)),
 ): void {
   const rows = rowsOf(logits.shape), columns = columnsOf(logits.shape);
@@ -51,14 +53,24 @@ export function crossEntropy(
   expectShape("crossEntropy", "labels", labels, [rows]);
   expectDType("crossEntropy", "losses", losses, "float32");
   expectShape("crossEntropy", "losses", losses, [rows]);
+  if (weights) {
+    expectDType("crossEntropy", "weights", weights, "float32");
+    expectShape("crossEntropy", "weights", weights, [rows]);
+  }
   const rowsPerGroup = WORKGROUP_SIZE / lanes;
   // Multiples of 64 rows: a range must start on the adapter's alignment.
   const inTime = Math.max(1, Math.floor(LOGITS_PER_DISPATCH / logits.stride / 64)) * 64;
   for (const [start, end] of spans(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes },
-      operands: { logits: rowRange(logits, start, end), labels, losses },
+      constants: { LANES: lanes, WEIGHTED: weights ? 1 : 0 },
+      // Where there are none, their binding is there all the same.
+      operands: {
+        logits: rowRange(logits, start, end),
+        labels,
+        losses,
+        weights: weights ?? labels,
+      },
       params: {
         rows: end - start,
         columns,

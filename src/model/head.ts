@@ -80,46 +80,52 @@ export interface LossOutput {
   readonly accumulate: boolean;
 }
 
-/** Loss alone. Expects {@link finalNorm} to have run. */
+/** Loss alone. Expects {@link finalNorm} to have run. `weights`: (N) float32, 1 unless given. */
 export function headLoss(
   pass: KernelPass,
   model: Llama,
   activations: Activations,
   workspace: HeadWorkspace,
-  loss: LossOutput,
+  { weights, ...loss }: LossOutput & { readonly weights?: Tensor },
 ): void {
-  forEachChunk(activations, workspace, (chunk) => {
+  forEachChunk(activations, { ...workspace, weights }, (chunk) => {
     chunkLogits(pass, model, chunk);
     crossEntropy(pass, { ...chunk, gradScale: 0, gradients: false });
   });
   sum(pass, { x: workspace.losses, ...loss });
 }
 
+export interface HeadOutput {
+  readonly sink: GradientSink;
+  readonly loss: LossOutput;
+  /** What gradients are multiplied by: one over the number of targets of the step. */
+  readonly gradScale: number;
+  /** (N) float32: what the loss of each target is multiplied by; 1 unless given. */
+  readonly weights?: Tensor;
+}
+
 /**
  * Loss, the gradient of the head (handed to the sink unless tied: then the embedding's backward
- * pass adds its own share first) and, in `dnormed`, that of the normalised input. `gradScale` is
- * one over the number of targets of the step.
+ * pass adds its own share first) and, in `dnormed`, that of the normalised input.
  */
 export function headLossAndGradients(
   pass: KernelPass,
   model: Llama,
   activations: Activations,
-  backward: BackwardActivations,
+  { dnormed }: Pick<BackwardActivations, "dnormed">,
   workspace: HeadWorkspace,
-  sink: GradientSink,
-  loss: LossOutput,
-  gradScale: number,
+  { sink, loss, gradScale, weights }: HeadOutput,
 ): void {
   const { head } = model.parameters;
   const target = head.trainable ? sink.target(head) : undefined;
-  forEachChunk(activations, workspace, (chunk, start, end) => {
+  forEachChunk(activations, { ...workspace, weights }, (chunk, start, end) => {
     chunkLogits(pass, model, chunk);
     crossEntropy(pass, { ...chunk, gradScale, gradients: true });
     matmul(pass, model.matmul, {
       layout: "NN",
       a: chunk.logits,
       b: head.weight,
-      c: rowRange(backward.dnormed, start, end),
+      c: rowRange(dnormed, start, end),
     });
     if (!target) return;
     matmul(pass, model.matmul, {
@@ -139,6 +145,7 @@ interface Chunk {
   readonly logits: Tensor; // (n, V)
   readonly labels: Tensor; // (n)
   readonly losses: Tensor; // (n)
+  readonly weights?: Tensor; // (n)
 }
 
 function chunkLogits(pass: KernelPass, model: Llama, { normed, logits }: Chunk): void {
@@ -152,7 +159,7 @@ function chunkLogits(pass: KernelPass, model: Llama, { normed, logits }: Chunk):
 
 function forEachChunk(
   { normed, batch, length }: Activations,
-  workspace: HeadWorkspace,
+  workspace: HeadWorkspace & { readonly weights?: Tensor },
   run: (chunk: Chunk, start: number, end: number) => void,
 ): void {
   const tokens = batch * length;
@@ -164,6 +171,7 @@ function forEachChunk(
       logits: viewAs(workspace.logits, "logits", [end - start, vocabulary]),
       labels: elementRange(workspace.labels, start, end),
       losses: elementRange(workspace.losses, start, end),
+      weights: workspace.weights && elementRange(workspace.weights, start, end),
     };
     run(chunk, start, end);
   }

@@ -29,8 +29,9 @@ import {
   optimizerMatmuls,
   type OptimizerShape,
 } from "../optim/optimizer_state.ts";
+import { crossEntropyObjective, type Objective, type SubmitLoss } from "./objective.ts";
 
-/** What decides the size of a run. */
+/** What decides the size of a run, beside its objective. */
 export interface TrainingShape {
   readonly batchSize: number; // B of a micro-batch
   readonly seqLen: number; // T
@@ -57,6 +58,8 @@ export interface Training {
   readonly backward: BackwardActivations;
   readonly head: HeadWorkspace;
   readonly optimizer: Optimizer;
+  readonly objective: Objective;
+  readonly submit: SubmitLoss;
   /** For weights that come from a file. */
   readonly load?: LoadWorkspace;
   /** ({@link LOSS_RING} + 1) float32: sums of losses of the last steps, and of an evaluation. */
@@ -68,6 +71,7 @@ export function buildTraining(
   config: LlamaConfig,
   shape: TrainingShape,
   capabilities: Capabilities,
+  objective: Objective = crossEntropyObjective,
 ): Training {
   const { batchSize: batch, seqLen: length, dtype } = shape;
   const tokens = batch * length;
@@ -108,6 +112,8 @@ export function buildTraining(
     backward,
     head,
     optimizer,
+    objective,
+    submit: objective.build(allocator, { config, tokens }),
     load,
     losses,
   };

@@ -12,7 +12,7 @@ import type { PretrainOptions } from "./options.ts";
 import { assertFits } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
 import { withRanks } from "./choose_ranks.ts";
-import { assertSameRun, readRunState } from "./run_state.ts";
+import { assertSameRun, identityOf, readRunState } from "./run_state.ts";
 import { restoreTensors } from "./state.ts";
 
 /**
@@ -33,12 +33,12 @@ export async function saveCheckpointModel(
   const recipe = given.options.rank === "auto"
     ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
     : given;
-  assertSameRun(resume, state, recipe);
-  const { config, shape } = recipe, { capabilities } = gpu;
-  assertFits(config, shape, capabilities, gpuMemoryLimit(gpu, gpuMemory));
+  assertSameRun(resume, state, identityOf(recipe));
+  const { config, shape, objective } = recipe, { capabilities } = gpu;
+  assertFits(config, shape, capabilities, gpuMemoryLimit(gpu, gpuMemory), objective);
   const scope = new Scope(gpu);
   try {
-    const training = buildTraining(scope, config, shape, capabilities);
+    const training = buildTraining(scope, config, shape, capabilities, objective);
     await gpu.check();
     // What is not trained is in no checkpoint.
     await recipe.start(gpu, training);

@@ -32,7 +32,6 @@ import { buildTraining, type Training, type TrainingShape } from "./build.ts";
 import type { OnPreparation, RankAdviceEvent } from "./events.ts";
 import { planMemory } from "./plan.ts";
 import type { Recipe } from "./recipe.ts";
-import { forwardAndBack } from "./step.ts";
 
 /** One gradient is mostly noise of its batch; more than a few change little and take their time. */
 const BATCHES = 4;
@@ -86,10 +85,10 @@ export async function adviseRanks(
   { share, limit, batches = BATCHES, directions = defaultDirections(recipe), onPreparation }:
     AdviceOptions,
 ): Promise<RankAdvice> {
-  const { config, shape } = recipe, { capabilities } = gpu;
+  const { config, shape, objective } = recipe, { capabilities } = gpu;
   const build = (allocator: Allocator, slots: number) =>
     buildProbe(allocator, recipe, capabilities, { slots, directions });
-  const run = planMemory(config, shape, capabilities).plannedPeakBytes;
+  const run = planMemory(config, shape, capabilities, objective).plannedPeakBytes;
   const { slots, plannedPeakBytes } = planProbe(build, { run, limit });
   const scope = new Scope(gpu);
   try {
@@ -105,7 +104,8 @@ export async function adviseRanks(
     }));
     const ranks = Object.fromEntries(matrices.map(({ name, rank }) => [name, rank]));
     const stateBytes = (shape: TrainingShape) => {
-      const { optimizer_state, projections } = planMemory(config, shape, capabilities).byPurpose;
+      const { optimizer_state, projections } =
+        planMemory(config, shape, capabilities, objective).byPurpose;
       return optimizer_state + projections;
     };
     const advised = withRanks(recipe, ranks);
@@ -131,14 +131,20 @@ interface Probe {
 /** With places (`slots`) for the spectra of so many matrices of a pass. */
 function buildProbe(
   allocator: Allocator,
-  { config, shape }: Recipe,
+  { config, shape, objective }: Recipe,
   capabilities: Capabilities,
   { slots, directions }: { readonly slots: number; readonly directions: number },
 ): Probe {
   // The run with nearly no optimizer: it has no steps to take.
   const least = withProjection(shape, { rank: 1, ranks: undefined });
   const optimizer = { ...least.optimizer, gradientAccumulation: 1 };
-  const training = buildTraining(allocator, config, { ...least, optimizer }, capabilities);
+  const training = buildTraining(
+    allocator,
+    config,
+    { ...least, optimizer },
+    capabilities,
+    objective,
+  );
   const matrices = training.optimizer.states.flatMap(({ parameter, projector }) =>
     projector ? [parameter] : []
   );
@@ -184,13 +190,13 @@ async function firstCurves(
   { training, matrices, spectrum }: Probe,
   { batches, onPreparation }: Pick<AdviceOptions, "onPreparation"> & { batches: number },
 ): Promise<Map<string, Float64Array[]>> {
-  const { optimizer, losses, model } = training;
+  const { optimizer, losses, model, objective, submit } = training;
   const curves = new Map<string, Float64Array[]>(matrices.map(({ name }) => [name, []]));
   const data = (await recipe.openData()).batches;
   try {
     for (let step = 0; step < batches; step++) {
       const batch = (await data.next())!; // training data repeats: it has no end
-      const gradScale = 1 / Math.max(1, batch.tokens);
+      const gradScale = 1 / (objective.divisor?.(batch) || batch.tokens || 1);
       for (const [start, end] of spans(matrices.length, spectrum.slots.length)) {
         const group = matrices.slice(start, end);
         const sink: GradientSink = {
@@ -203,7 +209,7 @@ async function firstCurves(
           },
         };
         const pass = new KernelPass(gpu), loss = { out: losses, index: 0, accumulate: false };
-        forwardAndBack(pass, training, batch, { sink, loss, gradScale });
+        submit(pass, training, batch, { sink, loss, gradScale });
         for (const [slot, { name, shape }] of group.entries()) {
           const place = { name, shape: sidesOf(shape), slot };
           const curve = await readEnergyCurve(gpu, spectrum, place);

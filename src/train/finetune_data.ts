@@ -1,5 +1,6 @@
 /** The data of a fine-tuning run: examples, or texts to go on pre-training with. */
-import { type Batch, BatchStream, type DataPosition } from "../data/batches.ts";
+import { BatchStream, type DataPosition } from "../data/batches.ts";
+import type { Batch } from "../model/batch.ts";
 import { datasetSources } from "../data/instruct/dataset_info.ts";
 import { type InstructReport, skippedText } from "../data/instruct/report.ts";
 import { kindOfData } from "../data/instruct/sources.ts";

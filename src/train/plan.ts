@@ -10,6 +10,7 @@ import { joinPhrases, option, type Phrase, phrase, settings } from "../options/p
 import { formatBytes } from "../text.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { METHODS } from "./methods.ts";
+import type { Objective } from "./objective.ts";
 
 export interface MemoryPlan {
   /** Bytes of GPU memory at the peak of the run. */
@@ -24,9 +25,16 @@ export function planMemory(
   config: LlamaConfig,
   shape: TrainingShape,
   capabilities: Capabilities = CONSUMER_CARD,
+  objective?: Objective,
 ): MemoryPlan {
   const allocator = new PlanAllocator();
-  const { model: { parameters } } = buildTraining(allocator, config, shape, capabilities);
+  const { model: { parameters } } = buildTraining(
+    allocator,
+    config,
+    shape,
+    capabilities,
+    objective,
+  );
   const { dtype, samplePositions: positions } = shape;
   if (positions) {
     createSequenceBuffers(allocator, { config, parameters, dtype }, { positions, capabilities });
@@ -86,6 +94,7 @@ export function smallerAlternatives(
   shape: TrainingShape,
   capabilities: Capabilities,
   limit: number,
+  objective?: Objective,
 ): Alternative[] {
   const candidates: { options: Alternative["options"]; shape: TrainingShape }[] = [];
   let last = { options: {}, shape };
@@ -113,7 +122,7 @@ export function smallerAlternatives(
   }
   const fitting: Alternative[] = [];
   for (const { options, shape } of candidates) {
-    const bytes = planMemory(config, shape, capabilities).plannedPeakBytes;
+    const bytes = planMemory(config, shape, capabilities, objective).plannedPeakBytes;
     if (bytes <= limit) fitting.push({ options, bytes });
     if (fitting.length === 3) break;
   }
@@ -126,8 +135,9 @@ export function assertFits(
   shape: TrainingShape,
   capabilities: Capabilities,
   limit: number,
+  objective?: Objective,
 ): MemoryPlan {
-  const plan = planMemory(config, shape, capabilities);
+  const plan = planMemory(config, shape, capabilities, objective);
   const { maxBufferSize } = capabilities.limits;
   if (plan.largest.bytes > maxBufferSize) {
     throw new OutOfMemoryError(
@@ -139,7 +149,7 @@ export function assertFits(
     throw new DoesNotFitError(
       `this run needs ${formatBytes(plan.plannedPeakBytes, 4)} of GPU memory, ` +
         `${formatBytes(limit, 4)} available (${parameterCount(config)} parameters)`,
-      smallerAlternatives(config, shape, capabilities, limit),
+      smallerAlternatives(config, shape, capabilities, limit, objective),
     );
   }
   return plan;

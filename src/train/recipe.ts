@@ -1,5 +1,6 @@
 /** What distinguishes one kind of training run from another; the trainer does the rest. */
-import type { Batch, BatchSource } from "../data/batches.ts";
+import type { BatchSource } from "../data/batches.ts";
+import type { Batch } from "../model/batch.ts";
 import type { Phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -7,6 +8,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { Training, TrainingShape } from "./build.ts";
 import type { OnPreparation } from "./events.ts";
+import type { Objective } from "./objective.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { PretrainOptions } from "./options.ts";
 
@@ -53,6 +55,8 @@ export interface Recipe {
   readonly shape: TrainingShape;
   /** What the steps go by; the learning rate follows its schedule. */
   readonly rates: OptimizerRates;
+  /** What is minimised; cross-entropy unless given. */
+  readonly objective?: Objective;
   readonly tokenizer: Tokenizer;
   readonly warnings: readonly Phrase[];
   /** Whether the model is worth an evaluation before its first step. */

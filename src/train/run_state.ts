@@ -8,12 +8,16 @@ import type { OptimizerRates } from "../optim/rates.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { TrainingShape } from "./build.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { crossEntropyObjective } from "./objective.ts";
+import type { Recipe } from "./recipe.ts";
 
 /** Which run a checkpoint is of. Rates may change in a resume, their seed may not. */
 export interface RunIdentity {
   readonly config: LlamaConfig;
   readonly shape: TrainingShape;
   readonly rates: Pick<OptimizerRates, "seed">;
+  /** Name of what is minimised. */
+  readonly objective: string;
 }
 
 export interface RunState extends RunIdentity {
@@ -47,6 +51,7 @@ const schema = z.looseObject({
   config: z.looseObject({}),
   shape,
   rates: z.looseObject({ seed: count }).optional(),
+  objective: z.string().optional(),
 });
 
 /** The state in a checkpoint, of this version or an older one. Throws where it is none. */
@@ -64,6 +69,7 @@ export function readRunState({ path, state }: Pick<Checkpoint, "path" | "state">
     ...data as unknown as RunState,
     shape: { ...sizes as unknown as TrainingShape, optimizer: upgraded(old) },
     rates: { seed: old.seed },
+    objective: crossEntropyObjective.name,
   };
 }
 
@@ -89,6 +95,11 @@ function upgraded(old: FirstOptimizer): OptimizerShape {
     projection: old.galore ? { rank, ranks, quantised, groupSize } : undefined,
     gradientAccumulation: old.gradientAccumulation,
   };
+}
+
+/** Which run a recipe is. */
+export function identityOf({ config, shape, rates, objective }: Recipe): RunIdentity {
+  return { config, shape, rates, objective: (objective ?? crossEntropyObjective).name };
 }
 
 /** What a resume may change: memory and speed, and not what is trained. */
@@ -117,7 +128,7 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
 }
 
 /** Every number and word by its path, as JSON. Advised ranks count where both runs have them. */
-function identity({ config, shape, rates }: RunIdentity, other: RunIdentity) {
+function identity({ config, shape, rates, objective }: RunIdentity, other: RunIdentity) {
   const { optimizer } = shape, { projection } = optimizer;
   const { ranks, rank } = projection ?? {};
   const compared = projection && {
@@ -137,6 +148,7 @@ function identity({ config, shape, rates }: RunIdentity, other: RunIdentity) {
     config,
     shape: { ...shape, optimizer: { ...optimizer, projection: compared } },
     seed: rates.seed,
+    objective,
   }, "");
   return leaves;
 }

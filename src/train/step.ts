@@ -2,20 +2,9 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import type { Profiler } from "../gpu/profiler.ts";
-import { backward } from "../model/backward.ts";
-import { forward } from "../model/forward.ts";
-import type { GradientSink } from "../model/gradients.ts";
-import { finalNorm, headLossAndGradients, type LossOutput } from "../model/head.ts";
-import { uploadInputs, uploadTargets, uploadTokenOrder } from "../model/inputs.ts";
+import type { Batch } from "../model/batch.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { Training } from "./build.ts";
-
-export interface MicroBatch {
-  readonly inputs: Uint32Array; // (B·T)
-  readonly firstKeys?: Uint32Array; // (B·T), see model/inputs.ts
-  readonly targets: Int32Array; // (B·T), -100 ignored
-  readonly tokens: number;
-}
 
 export interface StepOptions {
   /** From 1. */
@@ -27,50 +16,57 @@ export interface StepOptions {
   readonly profiler?: Profiler;
 }
 
-/** Submits a whole step and does not wait for it. Returns the number of targets. */
+/** Submits a whole step and does not wait for it. Returns what the sum of its losses is divided by. */
 export function trainStep(
   gpu: Gpu,
   training: Training,
-  batches: readonly MicroBatch[],
+  batches: readonly Batch[],
+  options: StepOptions,
+): number {
+  const divisor = accumulateStep(gpu, training, batches, options);
+  if (training.optimizer.shape.exchange) applyStep(gpu, training, options);
+  return divisor;
+}
+
+/**
+ * Submits the micro-batches of a step. With `exchange` their gradients wait for {@link applyStep} in
+ * `optimizer.accumulated`; otherwise each is applied as it is complete.
+ */
+export function accumulateStep(
+  gpu: Gpu,
+  training: Training,
+  batches: readonly Batch[],
   { step, lr, rates, lossIndex, profiler }: StepOptions,
 ): number {
-  const { model, optimizer, losses } = training;
-  const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0);
+  const { model, optimizer, losses, objective, submit } = training;
   // One mean over all targets of the step, however the micro-batches divide them.
-  const gradScale = 1 / Math.max(1, tokens);
+  const divisor = batches.reduce(
+    (sum, batch) => sum + (objective.divisor?.(batch) ?? batch.tokens),
+    0,
+  );
+  const gradScale = divisor ? 1 / divisor : 1;
   const pass = new KernelPass(gpu, profiler);
-  const { seed } = rates;
   optimizer.beginStep({ step, lr, rates });
   for (const [index, batch] of batches.entries()) {
     optimizer.beginMicroBatch(index);
-    // Every micro-batch leaves out others.
-    if (model.lora) model.lora.key = { seed, step: (step - 1) * batches.length + index };
+    if (model.lora) {
+      // Each micro-batch gets its own dropout mask.
+      model.lora.key = { seed: rates.seed, step: (step - 1) * batches.length + index };
+    }
     const loss = { out: losses, index: lossIndex, accumulate: index > 0 };
-    forwardAndBack(pass, training, batch, { sink: optimizer, loss, gradScale });
+    submit(pass, training, batch, { sink: optimizer, loss, gradScale });
   }
-  if (model.lora) model.lora.key = undefined; // an evaluation leaves nothing out
-  return tokens;
+  if (model.lora) model.lora.key = undefined; // evaluations drop nothing
+  return divisor;
 }
 
-/** Submits one micro-batch forward and back; its gradients go to the sink as they come. */
-export function forwardAndBack(
-  pass: KernelPass,
-  { model, activations, backward: gradients, head }: Training,
-  batch: MicroBatch,
-  { sink, loss, gradScale }: {
-    readonly sink: GradientSink;
-    readonly loss: LossOutput;
-    /** One over the number of targets of the step. */
-    readonly gradScale: number;
-  },
+/** With `exchange`: submits the updates of a step, after its gradients were exchanged. */
+export function applyStep(
+  gpu: Gpu,
+  { optimizer }: Training,
+  { profiler }: Pick<StepOptions, "profiler"> = {},
 ): void {
-  const { gpu } = pass;
-  uploadInputs(gpu, model.config, activations, batch);
-  uploadTargets(gpu, head, batch.targets);
-  uploadTokenOrder(gpu, gradients, batch.inputs);
-  forward(pass, model, activations);
-  finalNorm(pass, model, activations);
-  headLossAndGradients(pass, model, activations, gradients, head, sink, loss, gradScale);
-  backward(pass, model, activations, gradients, sink);
+  const pass = new KernelPass(gpu, profiler);
+  optimizer.applyAll(pass);
   pass.submit();
 }

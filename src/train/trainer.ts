@@ -10,7 +10,7 @@
  *   output: "runs/nano",
  *   steps: 200,
  * });
- * const trainer = await Trainer.create(gpu, options);
+ * const trainer = await Trainer.pretrain(gpu, options);
  * for await (const event of trainer.run()) {
  *   if (event.type === "step") console.log(event.step, event.loss);
  * }
@@ -49,7 +49,7 @@ import { adviseRanks, withRanks } from "./choose_ranks.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
 import { type SamplePrompt, samplePrompts, writeSamples } from "./samples.ts";
 import { makeOutput, startingPoint } from "./start.ts";
-import { assertSameRun, readRunState, type RunState } from "./run_state.ts";
+import { assertSameRun, identityOf, readRunState, type RunState } from "./run_state.ts";
 import { restoreTensors, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
 
@@ -58,6 +58,8 @@ interface PendingStep {
   readonly step: number;
   readonly lr: number;
   readonly targets: number;
+  /** What the sum of its losses is divided by. */
+  readonly divisor: number;
 }
 
 export interface Preparing {
@@ -89,31 +91,33 @@ export class Trainer {
     private readonly prompts: readonly SamplePrompt[],
   ) {}
 
-  /**
-   * A pre-training run. Reads and checks everything, plans the memory, refuses what cannot fit,
-   * then allocates and initialises, or restores a checkpoint. Faults are {@link UserError}s.
-   */
-  static async create(
+  /** A pre-training run; see {@link open}. */
+  static async pretrain(
     gpu: Gpu,
     options: PretrainOptions,
     preparing: Preparing = {},
   ): Promise<Trainer> {
-    return await Trainer.#prepare(gpu, await pretrainRecipe(options), preparing);
+    return await Trainer.open(gpu, await pretrainRecipe(options), preparing);
   }
 
-  /** A fine-tuning run, as {@link create}; it starts from the weights of `options.model`. */
+  /** A fine-tuning run, which starts from the weights of `options.model`; see {@link open}. */
   static async finetune(
     gpu: Gpu,
     options: FinetuneOptions,
     preparing: Preparing = {},
   ): Promise<Trainer> {
-    return await Trainer.#prepare(gpu, await finetuneRecipe(options), preparing);
+    return await Trainer.open(gpu, await finetuneRecipe(options), preparing);
   }
 
-  static async #prepare(
+  /**
+   * A run of any recipe: one of this library's, perhaps with another objective, or your own. Reads
+   * and checks everything, plans the memory, refuses what cannot fit, then allocates and
+   * initialises, or restores a checkpoint. Faults are {@link UserError}s.
+   */
+  static async open(
     gpu: Gpu,
     given: Recipe,
-    { onPreparation }: Preparing,
+    { onPreparation }: Preparing = {},
   ): Promise<Trainer> {
     const { options, config } = given;
     const warnings = [...given.warnings];
@@ -123,7 +127,7 @@ export class Trainer {
     let recipe = auto && state
       ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
       : given;
-    if (checkpoint) assertSameRun(checkpoint.path, state!, recipe);
+    if (checkpoint) assertSameRun(checkpoint.path, state!, identityOf(recipe));
     const prompts = await samplePrompts(recipe);
     const data = await recipe.openData(state?.data, onPreparation);
     warnings.push(...data.warnings);
@@ -134,10 +138,11 @@ export class Trainer {
       ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })
       : undefined;
     recipe = advice?.recipe ?? recipe;
-    const needed = assertFits(config, recipe.shape, capabilities, limit);
+    const { objective } = recipe;
+    const needed = assertFits(config, recipe.shape, capabilities, limit, objective);
     const plannedPeakBytes = Math.max(needed.plannedPeakBytes, advice?.plannedPeakBytes ?? 0);
     const plan = { ...needed, plannedPeakBytes };
-    const training = buildTraining(gpu, config, recipe.shape, capabilities);
+    const training = buildTraining(gpu, config, recipe.shape, capabilities, objective);
     await gpu.check();
     const trainer = new Trainer(
       gpu,
@@ -263,9 +268,10 @@ export class Trainer {
     const step = ++this.#step;
     const lr = learningRate({ ...options, ...data }, step - 1);
     const lossIndex = step % LOSS_RING;
-    const targets = trainStep(this.gpu, training, batches, { step, lr, rates, lossIndex });
+    const divisor = trainStep(this.gpu, training, batches, { step, lr, rates, lossIndex });
+    const targets = batches.reduce((sum, { tokens }) => sum + tokens, 0);
     this.#tokens += targets;
-    this.#pending.push({ step, lr, targets });
+    this.#pending.push({ step, lr, targets, divisor });
   }
 
   /**
@@ -293,8 +299,8 @@ export class Trainer {
     this.#tokensHere += targets;
     this.#secondsHere += seconds;
     let tokens = this.#tokens - targets;
-    return steps.map(({ step, lr, targets: own }) => {
-      const loss = sums[step % LOSS_RING] / Math.max(1, own);
+    return steps.map(({ step, lr, targets: own, divisor }) => {
+      const loss = sums[step % LOSS_RING] / (divisor || 1);
       if (!Number.isFinite(loss)) this.#refuseLoss(step, loss);
       this.#lastLoss = loss;
       tokens += own;
@@ -346,6 +352,7 @@ export class Trainer {
   /** Writes a checkpoint of this step, unless the newest one is of it already. */
   async *#save(): AsyncGenerator<TrainingEvent> {
     const { gpu, recipe: { options, config, shape, rates }, training } = this;
+    const objective = training.objective.name;
     if (this.#step === this.#savedStep) return;
     const state: RunState = {
       step: this.#step,
@@ -358,6 +365,7 @@ export class Trainer {
       config,
       shape,
       rates,
+      objective,
     };
     const entries = stateEntries(gpu, training);
     const path = await writeCheckpoint(options.output, { step: this.#step, entries, state });

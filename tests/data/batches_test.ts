@@ -1,12 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import {
-  type Batch,
-  BatchStream,
-  type DataOptions,
-  type DataPosition,
-  IGNORED,
-} from "../../src/data/batches.ts";
+import { BatchStream, type DataOptions, type DataPosition } from "../../src/data/batches.ts";
+import { type Batch, IGNORED } from "../../src/model/batch.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { UserError } from "../../src/options/user_error.ts";

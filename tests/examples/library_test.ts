@@ -3,6 +3,7 @@ import { withChatModel } from "../inference/support.ts";
 import { documented, PLANETS, run } from "./support.ts";
 
 const EXAMPLE = "examples/finetune_library.ts";
+const OWN_OBJECTIVE = "examples/own_objective.ts";
 
 Deno.test("examples: the library fine-tunes and talks", async () => {
   await withChatModel({}, async (model) => {
@@ -27,4 +28,20 @@ Deno.test("examples: what is wrong is said in a line", async () => {
   assertEquals(wrong.code, 1);
   assertStringIncludes(wrong.err, folder);
   assert(!wrong.err.includes("    at "), wrong.err);
+});
+
+Deno.test("examples: an objective of one's own trains, and its checkpoint says so", async () => {
+  const output = await Deno.makeTempDir();
+  const text = "examples/data/tinyshakespeare.txt";
+  const { code, out, err } = await run(await documented(OWN_OBJECTIVE, [text, `${output}/run`]));
+  assertEquals(code, 0, out + err);
+  const losses = [...out.matchAll(/weighted loss (\S+)/g)].map(([, x]) => +x);
+  assertEquals(losses.length, 40);
+  assert(losses[39] < 0.7 * losses[0], out);
+  // Uniform over 257 ids to begin with.
+  const perplexity = +out.match(/perplexity (\S+)/)![1];
+  assert(perplexity < 60, out);
+  const manifest = JSON.parse(await Deno.readTextFile(`${output}/run/checkpoint-40/manifest.json`));
+  assertEquals(manifest.state.objective, "rare_bytes");
+  await Deno.remove(output, { recursive: true });
 });

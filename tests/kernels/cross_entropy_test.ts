@@ -9,9 +9,10 @@ import { assertClose, download, gpuTest, randomNormal, runPass, upload } from ".
 
 Deno.test("the oracle of cross_entropy agrees with central differences", () => {
   const logits = Float64Array.from(randomNormal(15, 1)), labels = [4, -100, 0];
+  const weights = [0.25, 3, -2];
   const total = (moved: Float64Array) =>
-    0.5 * oracle(moved, labels, 1).losses.reduce((a, b) => a + b);
-  const { dlogits } = oracle(logits, labels, 0.5);
+    0.5 * oracle(moved, labels, 1, weights).losses.reduce((a, b) => a + b);
+  const { dlogits } = oracle(logits, labels, 0.5, weights);
   const bySteps = centralDifferences(logits, total);
   assertClose("dlogits", dlogits, bySteps, { atol: 1e-8, rtol: 1e-7 });
 });
@@ -54,6 +55,40 @@ for (const [rows, columns] of [[1, 8], [3, 257], [70, 33], [65, 1], [5, 5461]]) 
     }
   });
 }
+
+gpuTest("cross_entropy weighs rows, in one dispatch and in ranges", async (gpu) => {
+  for (const [rows, columns] of [[70, 33], [130, 65_536]]) {
+    const values = new Float32Array(rows * columns);
+    for (let n = 0; n < rows; n++) values[n * columns + n % columns] = n / 10;
+    const ids = labelsFor(rows, columns), gradScale = 1 / 37;
+    const own = Float32Array.from({ length: rows }, (_, n) => n % 5 - 1); // zero and negative too
+    const expected = oracle(values, ids, gradScale, own);
+    const logits = upload(gpu, "logits", [rows, columns], values);
+    const labels = upload(gpu, "labels", [rows], ids, "uint32");
+    const losses = upload(gpu, "losses", [rows]), weights = upload(gpu, "weights", [rows], own);
+    const io = { logits, labels, losses, weights, gradScale, gradients: true };
+    runPass(gpu, (pass) => crossEntropy(pass, io));
+    // As without weights, of up to 3.
+    const close = { atol: 3e-5, rtol: 1e-5 };
+    assertClose("losses", await download(gpu, losses), expected.losses, close);
+    const { atol, rtol } = { atol: 3e-6 * gradScale, rtol: 1e-5 };
+    assertClose("dlogits", await download(gpu, logits), expected.dlogits, { atol, rtol });
+    gpu.release(logits);
+  }
+});
+
+gpuTest("cross_entropy refuses weights of another count", (gpu) => {
+  const logits = upload(gpu, "logits", [4, 16]), losses = upload(gpu, "losses", [4]);
+  const labels = upload(gpu, "labels", [4], undefined, "uint32");
+  const weights = upload(gpu, "weights", [3]);
+  const io = { logits, labels, losses, weights, gradScale: 1, gradients: true };
+  assertThrows(
+    () => crossEntropy(new KernelPass(gpu), io),
+    ShapeError,
+    "crossEntropy: weights must be (4), got (3)",
+  );
+  return Promise.resolve();
+});
 
 // Qwen2 and LLaMA 3: a thread alone would make more rounds of loops than software adapters let it.
 for (const columns of [151_936, 128_256]) {

@@ -3,6 +3,7 @@ export function crossEntropy(
   logits: ArrayLike<number>,
   labels: ArrayLike<number>,
   gradScale: number,
+  weights: ArrayLike<number> = new Float64Array(labels.length).fill(1),
 ) {
   const rows = labels.length, columns = logits.length / rows;
   const losses = new Float64Array(rows), dlogits = new Float64Array(logits.length);
@@ -11,10 +12,10 @@ export function crossEntropy(
     const row = Float64Array.from({ length: columns }, (_, v) => logits[n * columns + v]);
     const maximum = row.reduce((a, b) => Math.max(a, b), -Infinity);
     const total = row.reduce((sum, z) => sum + Math.exp(z - maximum), 0);
-    losses[n] = maximum + Math.log(total) - row[labels[n]];
+    losses[n] = weights[n] * (maximum + Math.log(total) - row[labels[n]]);
     for (let v = 0; v < columns; v++) {
       const probability = Math.exp(row[v] - maximum) / total;
-      dlogits[n * columns + v] = gradScale * (probability - (v === labels[n] ? 1 : 0));
+      dlogits[n * columns + v] = gradScale * weights[n] * (probability - (v === labels[n] ? 1 : 0));
     }
   }
   return { losses, dlogits };

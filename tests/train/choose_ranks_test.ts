@@ -17,7 +17,7 @@ import { planMemory } from "../../src/train/plan.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { type AdviceOptions, adviseRanks } from "../../src/train/choose_ranks.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
-import { forwardAndBack } from "../../src/train/step.ts";
+import { forwardAndBack } from "../../src/model/pass.ts";
 import { svd } from "../oracles/svd.ts";
 import { download } from "../support.ts";
 import { runFinetuning, runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";

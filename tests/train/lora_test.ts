@@ -5,18 +5,19 @@ import { loadWeights } from "../../src/formats/pretrained.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
+import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import type { WeightType } from "../../src/model/parameters.ts";
 import { buildTraining } from "../../src/train/build.ts";
 import { METHODS } from "../../src/train/methods.ts";
-import { type MicroBatch, trainStep } from "../../src/train/step.ts";
+import { trainStep } from "../../src/train/step.ts";
 import { assertClose, download, gpuTest, randomStream } from "../support.ts";
 import { RATES } from "../optim/rates.ts";
 import { adapterCase } from "../model/lora_support.ts";
 
 const LENGTH = 16, VOCABULARY = 61;
 
-function batchOf(sequences: number, seed: number): MicroBatch {
+function batchOf(sequences: number, seed: number): Batch {
   const next = randomStream(seed), tokens = sequences * LENGTH;
   const draw = () => Math.floor(next() * VOCABULARY);
   const targets = Int32Array.from({ length: tokens }, (_, i) => (i % 5 === seed ? -100 : draw()));
@@ -24,7 +25,7 @@ function batchOf(sequences: number, seed: number): MicroBatch {
   return { inputs: Uint32Array.from({ length: tokens }, draw), targets, tokens: counted };
 }
 
-function joined(a: MicroBatch, b: MicroBatch): MicroBatch {
+function joined(a: Batch, b: Batch): Batch {
   return {
     inputs: Uint32Array.of(...a.inputs, ...b.inputs),
     targets: Int32Array.of(...a.targets, ...b.targets),
@@ -43,7 +44,7 @@ interface Trained {
 /** Two steps on the adapter of a fixture. */
 async function train(
   gpu: Gpu,
-  steps: readonly (readonly MicroBatch[])[],
+  steps: readonly (readonly Batch[])[],
   { batchSize, weights = "float32", checkpointing = false }: {
     batchSize: number;
     weights?: WeightType;

@@ -1,19 +1,23 @@
 /** Micro-batches against one large batch, and the low-rank sum against a repeated batch. */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
+import { packTensor } from "../../src/kernels/convert.ts";
 import { initialize } from "../../src/model/initialize.ts";
+import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
+import type { Optimizer } from "../../src/optim/optimizer.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
 import { METHODS } from "../../src/train/methods.ts";
-import { type MicroBatch, trainStep } from "../../src/train/step.ts";
+import { type Objective, weightedCrossEntropy } from "../../src/train/objective.ts";
+import { accumulateStep, applyStep } from "../../src/train/step.ts";
 import { assertClose, download, gpuTest, randomStream } from "../support.ts";
 import { RATES } from "../optim/rates.ts";
 import { TINY } from "./support.ts";
 
 const LENGTH = 16;
 
-function batchOf(sequences: number, seed: number): MicroBatch {
+function batchOf(sequences: number, seed: number): Batch {
   const next = randomStream(seed), tokens = sequences * LENGTH;
   const draw = () => Math.floor(next() * TINY.vocabSize);
   const targets = Int32Array.from({ length: tokens }, (_, i) => (i % 5 === 0 ? -100 : draw()));
@@ -21,7 +25,7 @@ function batchOf(sequences: number, seed: number): MicroBatch {
   return { inputs: Uint32Array.from({ length: tokens }, draw), targets, tokens: counted };
 }
 
-function joined(a: MicroBatch, b: MicroBatch): MicroBatch {
+function joined(a: Batch, b: Batch): Batch {
   return {
     inputs: Uint32Array.of(...a.inputs, ...b.inputs),
     targets: Int32Array.of(...a.targets, ...b.targets),
@@ -33,8 +37,14 @@ function joined(a: MicroBatch, b: MicroBatch): MicroBatch {
 async function train(
   gpu: Gpu,
   batchSize: number,
-  steps: readonly (readonly MicroBatch[])[],
-  { galore, tied = false }: { galore: boolean; tied?: boolean },
+  steps: readonly (readonly Batch[])[],
+  { galore, tied = false, exchange, objective }: {
+    galore: boolean;
+    tied?: boolean;
+    /** Keep the gradients of a step, and hand them over before they are applied. */
+    exchange?: (gradients: Optimizer["accumulated"]) => Promise<void>;
+    objective?: Objective;
+  },
 ): Promise<{ weights: Map<string, Float32Array>; loss: number }> {
   const shape: TrainingShape = {
     batchSize,
@@ -49,10 +59,11 @@ async function train(
       rules: METHODS.adamw.rules,
       projection: galore ? { rank: 8, quantised: false, groupSize: 256 } : undefined,
       gradientAccumulation: steps[0].length,
+      exchange: !!exchange,
     },
   };
   const config = { ...TINY, tieWordEmbeddings: tied };
-  const training = buildTraining(gpu, config, shape, gpu.capabilities);
+  const training = buildTraining(gpu, config, shape, gpu.capabilities, objective);
   const { model, optimizer } = training;
   uploadRope(gpu, model);
   const pass = new KernelPass(gpu);
@@ -60,7 +71,12 @@ async function train(
   initialize(gpu, pass, config, model.parameters, { seed: 3, scratch });
   pass.submit();
   for (const [index, batches] of steps.entries()) {
-    trainStep(gpu, training, batches, { step: index + 1, lr: 0.01, rates: RATES, lossIndex: 0 });
+    const options = { step: index + 1, lr: 0.01, rates: RATES, lossIndex: 0 };
+    accumulateStep(gpu, training, batches, options);
+    if (exchange) {
+      await exchange(optimizer.accumulated);
+      applyStep(gpu, training);
+    }
     if (optimizer.refreshes) {
       optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
     }
@@ -110,4 +126,77 @@ gpuTest("in the low-rank space the second micro-batch counts as much as the firs
     const other = alone.weights.get(name)!;
     assert(values.some((value, i) => Math.abs(value - other[i]) > 1e-5), name);
   }
+});
+
+for (const galore of [false, true]) {
+  const space = galore ? "in the low-rank space" : "in full";
+  gpuTest(
+    `gradients that wait for an exchange give the bits of fused ones, ${space}`,
+    async (gpu) => {
+      const steps = [1, 2].map((seed) => [batchOf(2, seed), batchOf(2, seed + 9)]);
+      let seen = 0;
+      const exchange = (gradients: Optimizer["accumulated"]) => {
+        seen += gradients.length;
+        return Promise.resolve();
+      };
+      const apart = await train(gpu, 2, steps, { galore, exchange });
+      const fused = await train(gpu, 2, steps, { galore });
+      assertEquals(apart, fused);
+      assertEquals(seen, 2 * fused.weights.size);
+    },
+  );
+
+  gpuTest(
+    `two processes that sum their gradients are one with both batches, ${space}`,
+    async (gpu) => {
+      // Both begin with the same batch, so that their subspaces are one; then each has its own.
+      const [first, a, b] = [1, 2, 3].map((seed) => batchOf(2, seed));
+      const sums: Float32Array[][] = [];
+      let replay = -1;
+      // The other process is this one, run before: its gradients of the second step are kept.
+      const record = async (gradients: Optimizer["accumulated"]) => {
+        const values = [];
+        for (const { gradient } of gradients) values.push(await download(gpu, gradient));
+        sums.push(values);
+      };
+      const add = async (gradients: Optimizer["accumulated"]) => {
+        if (++replay === 0) return;
+        for (const [i, { gradient }] of gradients.entries()) {
+          const own = await download(gpu, gradient);
+          // Each has the mean over its own targets; together they are half of that, twice.
+          gpu.write(
+            gradient,
+            packTensor(gradient, own.map((x, n) => 0.5 * (x + sums[1][i][n]))),
+          );
+        }
+      };
+      await train(gpu, 2, [[first], [a]], { galore, exchange: record });
+      const both = await train(gpu, 2, [[first], [b]], { galore, exchange: add });
+      const whole = await train(gpu, 2, [[first, first], [a, b]], { galore });
+      for (const [name, values] of whole.weights) {
+        assertClose(name, both.weights.get(name)!, values, { atol: 3e-6, rtol: 1e-5 });
+      }
+    },
+  );
+}
+
+gpuTest("weights of the loss: twice is as often, and none is not at all", async (gpu) => {
+  const [a, b] = [1, 2].map((seed) => batchOf(2, seed));
+  const only = { ...a, targets: a.targets.map((it, n) => n % 2 ? -100 : it) };
+  const even = weightedCrossEntropy(
+    "even",
+    ({ targets }) => Float32Array.from(targets, (_, n) => n % 2 ? 0 : 3),
+  );
+  const weighted = await train(gpu, 2, [[a]], { galore: false, objective: even });
+  const tokens = only.targets.filter((target) => target >= 0).length;
+  const masked = await train(gpu, 2, [[{ ...only, tokens }]], { galore: false });
+  assertSame({ ...weighted, loss: weighted.loss / 3 }, masked);
+  // A weight that all have changes nothing: the mean is over the sum of weights.
+  const ones = weightedCrossEntropy(
+    "ones",
+    ({ targets }) => new Float32Array(targets.length).fill(2),
+  );
+  const alike = await train(gpu, 2, [[a, b]], { galore: false, objective: ones });
+  const plain = await train(gpu, 2, [[a, b]], { galore: false });
+  assertSame({ ...alike, loss: alike.loss / 2 }, plain);
 });

@@ -81,7 +81,7 @@ interface Limit {
 
 /** Pre-trains to the end, or to the limit, on a device of its own. */
 export function runTraining(options: PretrainOptions, limit?: Limit): Promise<Ran> {
-  return runTrainer((gpu) => Trainer.create(gpu, options), limit);
+  return runTrainer((gpu) => Trainer.pretrain(gpu, options), limit);
 }
 
 /** The same for fine-tuning. */

@@ -87,7 +87,7 @@ trainingTest(
 async function runUntilEvaluation(options: PretrainOptions): Promise<TrainingEvent[]> {
   const gpu = await Gpu.open(), controller = new AbortController();
   try {
-    const trainer = await Trainer.create(gpu, options), { recipe } = trainer;
+    const trainer = await Trainer.pretrain(gpu, options), { recipe } = trainer;
     const { openEvaluation } = recipe;
     Object.assign(recipe, {
       async openEvaluation() {

@@ -1,12 +1,7 @@
 /** Batches of instruction data, from where a checkpoint left off. */
+import { type Batch, IGNORED } from "../../model/batch.ts";
 import { option, phrase } from "../../options/phrase.ts";
-import {
-  assertSame,
-  type Batch,
-  type BatchSource,
-  IGNORED,
-  type StreamOptions,
-} from "../batches.ts";
+import { assertSame, type BatchSource, type StreamOptions } from "../batches.ts";
 import { hashText } from "../random.ts";
 import { isHeldOut, type Share } from "../sources.ts";
 import { contentOf, type Example } from "./example.ts";

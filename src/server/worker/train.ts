@@ -54,7 +54,7 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
     const preparing = { onPreparation: tell };
     const trainer = kind === "fine_tuning"
       ? await Trainer.finetune(gpu, finetuneOptions.parse(options), preparing)
-      : await Trainer.create(gpu, pretrainOptions.parse(options), preparing);
+      : await Trainer.pretrain(gpu, pretrainOptions.parse(options), preparing);
     for await (const event of trainer.run({ signal })) tell(event);
   } finally {
     gpu.close();

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { type Batch, type BatchSource, IGNORED } from "../../../src/data/batches.ts";
+import type { BatchSource } from "../../../src/data/batches.ts";
+import { type Batch, IGNORED } from "../../../src/model/batch.ts";
 import { preview } from "../../../src/data/instruct/preview.ts";
 import { skippedText } from "../../../src/data/instruct/report.ts";
 import { RowPlan } from "../../../src/data/instruct/row_plan.ts";

@@ -1,0 +1,66 @@
+/**
+ * Forward, head, back: the one sequence that training, evaluation, scoring and checks are made of.
+ *
+ *   begin        ids, targets → every layer → final norm
+ *   headLoss     → losses                                               head.ts
+ *   finish       → losses, gradients → back through every layer
+ */
+import type { KernelPass } from "../gpu/pass.ts";
+import type { Activations, BackwardActivations } from "./activations.ts";
+import { backward } from "./backward.ts";
+import type { Batch } from "./batch.ts";
+import { forward } from "./forward.ts";
+import { finalNorm, headLossAndGradients, type HeadOutput, type HeadWorkspace } from "./head.ts";
+import { uploadInputs, uploadTargets, uploadTokenOrder } from "./inputs.ts";
+import type { Llama } from "./llama.ts";
+
+/** A model and the buffers of a forward pass. */
+export interface ForwardBuffers {
+  readonly model: Llama;
+  readonly activations: Activations;
+  readonly head: HeadWorkspace;
+}
+
+/** The same with those of a backward pass. */
+export interface PassBuffers extends ForwardBuffers {
+  readonly backward: BackwardActivations;
+}
+
+/**
+ * Writes the batch and records the forward pass up to the head's input. The next batch may be
+ * written once this pass is submitted. Throws a ShapeError on an id beyond the vocabulary.
+ */
+export function begin(
+  pass: KernelPass,
+  { model, activations, head }: ForwardBuffers,
+  batch: Pick<Batch, "inputs" | "targets" | "firstKeys">,
+): void {
+  uploadInputs(pass.gpu, model.config, activations, batch);
+  uploadTargets(pass.gpu, head, batch.targets);
+  forward(pass, model, activations);
+  finalNorm(pass, model, activations);
+}
+
+/** After {@link begin}: records loss and gradients; each goes to the sink as it comes. */
+export function finish(
+  pass: KernelPass,
+  { model, activations, head, backward: gradients }: PassBuffers,
+  { inputs }: Pick<Batch, "inputs">,
+  output: HeadOutput,
+): void {
+  uploadTokenOrder(pass.gpu, gradients, inputs);
+  headLossAndGradients(pass, model, activations, gradients, head, output);
+  backward(pass, model, activations, gradients, output.sink);
+}
+
+/** Submits a batch forward and back. */
+export function forwardAndBack(
+  pass: KernelPass,
+  buffers: PassBuffers,
+  batch: Batch,
+  output: HeadOutput,
+): void {
+  begin(pass, buffers, batch);
+  finish(pass, buffers, batch, output);
+  pass.submit();
+}

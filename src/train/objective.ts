@@ -1,0 +1,89 @@
+/**
+ * What a run minimises. An objective turns a batch into a loss and gradients; where batches come
+ * from, and what becomes of gradients, is not its business. A recipe names one: cross-entropy,
+ * unless it is a library user's own.
+ *
+ * @example Rare bytes count more
+ * ```ts
+ * const objective = weightedCrossEntropy("rare_bytes", ({ targets }) =>
+ *   Float32Array.from(targets, (id) => id < 0 ? 0 : 1 / frequency[id]));
+ * const trainer = await Trainer.open(gpu, { ...await pretrainRecipe(options), objective });
+ * ```
+ *
+ * @module
+ */
+import type { Allocator } from "../gpu/allocator.ts";
+import { ShapeError } from "../gpu/errors.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import { packTensor } from "../kernels/convert.ts";
+import type { Batch } from "../model/batch.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import type { HeadOutput } from "../model/head.ts";
+import { forwardAndBack, type PassBuffers } from "../model/pass.ts";
+
+/** Where the loss and the gradients of a micro-batch go; an objective may weigh its targets. */
+export type LossOutputs = Omit<HeadOutput, "weights">;
+
+/** Submits a micro-batch forward and back: its loss to `loss`, each gradient to `sink`. */
+export type SubmitLoss = (
+  pass: KernelPass,
+  buffers: PassBuffers,
+  batch: Batch,
+  output: LossOutputs,
+) => void;
+
+export interface Objective {
+  /** A checkpoint is resumed with the objective of this name only. */
+  readonly name: string;
+  /** What the sum of a batch's losses is divided by, for the mean of a step: its targets if absent. */
+  divisor?(batch: Batch): number;
+  /**
+   * Allocates what the objective needs beside the model, for batches of `tokens` = B·T, and returns
+   * how a batch is submitted. Also run against counters, for the plan of memory.
+   */
+  build(
+    allocator: Allocator,
+    sizes: { readonly config: LlamaConfig; readonly tokens: number },
+  ): SubmitLoss;
+}
+
+/** The mean over all targets of −log p(target), in nats. */
+export const crossEntropyObjective: Objective = {
+  name: "cross_entropy",
+  build: () => forwardAndBack,
+};
+
+/**
+ * Σ w·(−log p(target)) / Σ w. `weigh` gives a weight for each of the (B·T) targets of a batch;
+ * those of ignored targets do not count. The weights take 4 bytes a token of GPU memory.
+ */
+export function weightedCrossEntropy(
+  name: string,
+  weigh: (batch: Batch) => Float32Array,
+): Objective {
+  return {
+    name,
+    divisor: (batch) => {
+      const weights = weigh(batch);
+      return batch.targets.reduce((sum, target, n) => target < 0 ? sum : sum + weights[n], 0);
+    },
+    build(allocator, { tokens }) {
+      const weights = allocator.tensor({
+        name: "loss_weights",
+        shape: [tokens],
+        dtype: "float32",
+        purpose: "activations",
+      });
+      return (pass, buffers, batch, output) => {
+        const values = weigh(batch);
+        if (values.length !== tokens) {
+          throw new ShapeError(
+            `objective ${name}: weights must be one for each of ${tokens} targets, got ${values.length}`,
+          );
+        }
+        pass.gpu.write(weights, packTensor(weights, values));
+        forwardAndBack(pass, buffers, batch, { ...output, weights });
+      };
+    },
+  };
+}

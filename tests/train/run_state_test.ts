@@ -1,0 +1,84 @@
+/** Checkpoints of other versions, and what makes a checkpoint one of another run. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { UserError } from "../../src/options/user_error.ts";
+import { readCheckpoint } from "../../src/train/checkpoint.ts";
+import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
+import { assertSameRun, identityOf, readRunState } from "../../src/train/run_state.ts";
+import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+
+/**
+ * Step 3 of 6 of the workshop's run, written by the first version, whose record of a run had sizes
+ * and rates in one and its optimizer as bits. The losses of its steps 4 to 6, undisturbed:
+ */
+const FIRST = new URL("../fixtures/checkpoints/first/", import.meta.url);
+const LOSSES = [5.021887037489149, 4.713412390814887, 4.703524271647136];
+
+trainingTest(
+  "a checkpoint of the first version goes on as it would have",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const run = options("run");
+      const checkpoint = join(run.output, "checkpoint-3");
+      await Deno.mkdir(checkpoint, { recursive: true });
+      for (const file of ["manifest.json", "entries.bin"]) {
+        await Deno.copyFile(new URL(file, FIRST), join(checkpoint, file));
+      }
+      const { events } = await runTraining({ ...run, resume: "auto" });
+      const steps = events.filter((event) => event.type === "step");
+      assertEquals(steps.map(({ step }) => step), [4, 5, 6]);
+      for (const [i, { loss }] of steps.entries()) {
+        // The same bits on the adapter that it was written on; bfloat16 on any other.
+        assert(Math.abs(loss - LOSSES[i]) < 0.02, `step ${i + 4}: ${loss}, was ${LOSSES[i]}`);
+      }
+      const state = readRunState(await readCheckpoint(checkpoint));
+      assertEquals(state.shape.optimizer, {
+        rules: { matrices: "adam8bit", embeddings: "adam", others: "adam8bit" },
+        projection: { rank: 16, ranks: undefined, quantised: true, groupSize: 256 },
+        gradientAccumulation: 1,
+      });
+    }),
+);
+
+trainingTest(
+  "what is compared of two runs, each difference by its name",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const identity = async (change: Record<string, unknown>) =>
+        identityOf(await pretrainRecipe(options("run", change)));
+      const run = await identity({});
+      const same = (change: Record<string, unknown>) =>
+        identity(change).then((now) => assertSameRun("here", run, now));
+      // Memory, speed and rates may change.
+      await same({ activationCheckpointing: true, gradientAccumulation: 4, lr: 1, beta1: 0.5 });
+      for (
+        const [change, message] of [
+          [{ rank: 8 }, "optimizer.projection.rank was 16, is 8"],
+          [{ seed: 7 }, "seed was 42, is 7"],
+          [{ optimizer: "galore_adamw8bit" }, "optimizer.projection.quantised was true, is false"],
+          [{ optimizer: "adamw8bit" }, "optimizer.projection.rank was 16, is not set"],
+          [{ embeddingAdam8bit: true }, 'rules.embeddings was "adam", is "adam8bit"'],
+        ] as const
+      ) {
+        await assertRejects(() => same(change), UserError, message);
+      }
+      assertThrows(
+        () => assertSameRun("here", run, { ...run, objective: "mine" }),
+        UserError,
+        'objective was "cross_entropy", is "mine"',
+      );
+    }),
+);
+
+Deno.test("a state that is none is refused by what is wrong with it", () => {
+  const path = "runs/x/checkpoint-3";
+  for (
+    const [state, message] of [
+      [null, "checkpoint runs/x/checkpoint-3: its state is not of a run"],
+      [{ step: "three" }, "step"],
+      [{ step: 3, tokens: 1, loss: 1, lazy: { a: { interval: -1 } } }, "lazy.a.interval"],
+    ] as const
+  ) {
+    assertThrows(() => readRunState({ path, state }), UserError, message);
+  }
+});
