@@ -9,7 +9,7 @@
  * ```
  *
  * The keys are those of the command's schema, and LLaMA-Factory's where they mean something here
- * (llama_factory_keys.ts); both may stand in one file. Flags win over the file, and what neither
+ * (llama_factory/keys.ts); both may stand in one file. Flags win over the file, and what neither
  * gives has its default. A path is relative to the working directory, as in LLaMA-Factory, not to
  * the file. A key that is not known, or that would mean something else here, is a fault: none is
  * dropped.
