@@ -31,13 +31,8 @@
  *
  * @module
  */
-export {
-  DeviceLostError,
-  GpuError,
-  NoAdapterError,
-  OutOfMemoryError,
-  ShapeError,
-} from "./src/gpu/errors.ts";
+export { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./src/gpu/errors.ts";
+export { ShapeError } from "./src/numbers/shape_error.ts";
 export { type Fault, OptionsError } from "./src/options/faults.ts";
 export {
   type OptionReference,

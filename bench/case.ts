@@ -2,7 +2,8 @@
 import type { Allocator } from "../src/gpu/allocator.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import type { KernelPass } from "../src/gpu/pass.ts";
-import type { DType, Tensor } from "../src/gpu/tensor.ts";
+import type { DType } from "../src/numbers/layout.ts";
+import type { Tensor } from "../src/gpu/tensor.ts";
 
 export interface BenchCase {
   readonly name: string;

@@ -1,8 +1,10 @@
 /** What the tests share: one device a file, random operands, element-wise comparison. */
 import { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
-import { type DType, type Tensor } from "../src/gpu/tensor.ts";
-import { fromBfloat16, packTensor, toBfloat16, unpackTensor } from "../src/kernels/convert.ts";
+import type { DType } from "../src/numbers/layout.ts";
+import type { Tensor } from "../src/gpu/tensor.ts";
+import { fromBfloat16, toBfloat16 } from "../src/numbers/bfloat16.ts";
+import { packTensor, unpackTensor } from "../src/numbers/plain.ts";
 
 let opened: Promise<Gpu> | undefined;
 let registered = false;

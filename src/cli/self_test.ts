@@ -1,7 +1,7 @@
 /** One kernel, run on the adapter and on the processor: does this device compute? */
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
-import { packTensor, unpackTensor } from "../kernels/convert.ts";
+import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";
 import type { SelfTest } from "./diagnosis.ts";
 

@@ -6,7 +6,7 @@ import { Safetensors } from "../formats/safetensors.ts";
 import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
 import { describeParameters } from "../model/description.ts";
 import { type GgufEntry, type GgufType, writeGguf } from "./write_gguf.ts";
-import { elementsOf } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
 
 /** Host memory that a block of rows may take. */
 const BLOCK_BYTES = 8 << 20;

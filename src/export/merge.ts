@@ -19,7 +19,7 @@ import { PlanAllocator } from "../gpu/allocator.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
-import { columnsOf, elementsOf } from "../gpu/tensor.ts";
+import { columnsOf, elementsOf } from "../numbers/layout.ts";
 import {
   type Adapter,
   createParameters,

@@ -12,7 +12,7 @@ import { permuteHeads } from "../formats/gguf/permute.ts";
 import { ropeFactors } from "../formats/gguf/rope_factors.ts";
 import { tokenizerMetadata } from "./gguf_tokenizer.ts";
 import { type KeyValues, value } from "../formats/gguf/values.ts";
-import { elementsOf } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
 
 /** How matrices are stored: half precision, or 8 bits and a scale for every 32. */
 export const GGUF_TYPES = ["f16", "q8_0"] as const;

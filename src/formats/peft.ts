@@ -2,7 +2,7 @@
 import { basename, join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { packTensor, unpackTensor } from "../kernels/convert.ts";
+import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import { PROJECTIONS } from "../model/description.ts";
 import type { LlamaParameters, LoraShape } from "../model/parameters.ts";
 import { writeJson } from "../files/atomic.ts";

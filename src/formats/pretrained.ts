@@ -4,16 +4,9 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
-import {
-  bytesOf,
-  columnsOf,
-  elementsOf,
-  rowRange,
-  rowsOf,
-  type Tensor,
-  viewAs,
-} from "../gpu/tensor.ts";
-import { packTensor, unpackTensor } from "../kernels/convert.ts";
+import { bytesOf, columnsOf, elementsOf, rowsOf } from "../numbers/layout.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/group_quantize.ts";
 import {
   createNf4Workspace,
@@ -22,8 +15,8 @@ import {
   type Nf4Workspace,
 } from "../kernels/nf4_quantize.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
-import { dequantize } from "../quant/group.ts";
-import { nf4Dequantize } from "../quant/nf4.ts";
+import { dequantize } from "../numbers/group.ts";
+import { nf4Dequantize } from "../numbers/nf4.ts";
 import { fromFloat32 } from "./element_types.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { writeSafetensorsSharded } from "./safetensors_shards.ts";

@@ -6,7 +6,7 @@ import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
 import { FileRange } from "../files/file_range.ts";
 import { readHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors_header.ts";
 import type { WeightFile } from "./weight_file.ts";
-import { elementsOf } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
 export type { ElementType, TensorInfo };
 export { ELEMENT_BYTES, toFloat32 };
 

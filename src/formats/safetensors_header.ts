@@ -7,7 +7,7 @@
 import { UserError } from "../options/user_error.ts";
 import { ELEMENT_BYTES, type ElementType, isElementType } from "./element_types.ts";
 import type { FileRange } from "../files/file_range.ts";
-import { elementsOf } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
 
 export interface TensorInfo {
   readonly name: string;

@@ -4,7 +4,7 @@ import { UserError } from "../options/user_error.ts";
 import { writeJson } from "../files/atomic.ts";
 import { ELEMENT_BYTES } from "./element_types.ts";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
-import { elementsOf } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";

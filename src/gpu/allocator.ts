@@ -3,20 +3,10 @@
  * is allocated: the same code runs first against {@link PlanAllocator}, which only counts, and then
  * against the device.
  */
-import {
-  bytesOf,
-  columnsOf,
-  type DType,
-  NF4_BLOCK,
-  nf4ConstantWords,
-  OCTET,
-  padded,
-  type Purpose,
-  PURPOSES,
-  rowsOf,
-  type Tensor,
-} from "./tensor.ts";
-import { ShapeError } from "./errors.ts";
+import { bytesOf, columnsOf, type DType, padded, rowsOf } from "../numbers/layout.ts";
+import { type Purpose, PURPOSES, type Tensor } from "./tensor.ts";
+import { type ConstantsLayout, constantsOf } from "../numbers/constants.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 
 export interface TensorSpec {
   readonly name: string;
@@ -86,46 +76,24 @@ export function textureBytes(spec: TextureSpec): number {
   return spec.width * spec.height * 16;
 }
 
+/** Makes a buffer, or only counts it. */
+type Place = (name: string, bytes: number, purpose: Purpose) => GPUBuffer | null;
+
 /** Lays out a tensor and the constants of its groups; `place` makes, or only counts, each buffer. */
 export function layOut(
   spec: TensorSpec,
-  place: (name: string, bytes: number, purpose: Purpose) => GPUBuffer | null,
+  place: Place,
 ): Tensor {
   const { name, shape, dtype, purpose } = spec;
   if (shape.length === 0 || shape.some((size) => !Number.isInteger(size) || size < 1)) {
     throw new ShapeError(`tensor ${name}: sizes must be positive, got (${shape.join(", ")})`);
   }
-  const nf4 = dtype === "nf4", quantised = nf4 || dtype === "int8" || dtype === "int4";
-  const groupSize = nf4 ? NF4_BLOCK : spec.groupSize;
-  if (nf4 && (spec.groupSize ?? NF4_BLOCK) !== NF4_BLOCK) {
-    throw new ShapeError(
-      `tensor ${name}: blocks of nf4 have ${NF4_BLOCK} elements, got a group size of ${spec.groupSize}`,
-    );
-  }
-  if (quantised && !(groupSize && groupSize % OCTET === 0)) {
-    throw new ShapeError(
-      `tensor ${name}: the group size of ${dtype} must be a multiple of ${OCTET}, got ${groupSize}`,
-    );
-  }
   const stride = padded(columnsOf(shape));
   const elements = rowsOf(shape) * stride;
+  const quantised = constantsOf(name, dtype, elements, spec.groupSize);
   const byteLength = bytesOf(dtype, elements);
   const buffer = place(name, byteLength, purpose);
-  let constants: Tensor | undefined;
-  if (quantised) {
-    const shape = nf4 ? [nf4ConstantWords(elements)] : [Math.ceil(elements / groupSize!), 2];
-    // Neither needs padding: this one tensor is laid out by hand.
-    const bytes = 4 * rowsOf(shape) * columnsOf(shape);
-    constants = {
-      name: `${name}.constants`,
-      shape,
-      dtype: nf4 ? "uint32" : "float32",
-      stride: columnsOf(shape),
-      byteOffset: 0,
-      byteLength: bytes,
-      buffer: place(`${name}.constants`, bytes, "quantisation_constants"),
-    };
-  }
+  const constants = quantised && layOutConstants(`${name}.constants`, quantised, place);
   return {
     name,
     shape,
@@ -135,6 +103,20 @@ export function layOut(
     byteOffset: 0,
     byteLength,
     constants,
-    groupSize: quantised ? groupSize : undefined,
+    groupSize: quantised?.groupSize,
+  };
+}
+
+/** Neither kind needs padding, so these alone are laid out without. */
+function layOutConstants(name: string, { shape, dtype }: ConstantsLayout, place: Place): Tensor {
+  const stride = columnsOf(shape), byteLength = bytesOf(dtype, rowsOf(shape) * stride);
+  return {
+    name,
+    shape,
+    dtype,
+    stride,
+    byteOffset: 0,
+    byteLength,
+    buffer: place(name, byteLength, "quantisation_constants"),
   };
 }

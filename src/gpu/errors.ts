@@ -16,11 +16,6 @@ export class DeviceLostError extends GpuError {
   override readonly name = "DeviceLostError";
 }
 
-/** An operand whose shape or number format does not suit the operation. */
-export class ShapeError extends UserError {
-  override readonly name = "ShapeError";
-}
-
 /** What does not fit is refused before the first allocation. */
 export class OutOfMemoryError extends UserError {
   override readonly name: string = "OutOfMemoryError";

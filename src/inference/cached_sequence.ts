@@ -4,7 +4,7 @@ import { UserError } from "../options/user_error.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
-import { unpackTensor } from "../kernels/convert.ts";
+import { unpackTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { type Activations, createActivations } from "../model/activations.ts";

@@ -1,5 +1,5 @@
 /** Requests for log-likelihoods, arranged into few sequences of like length. */
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import { UserError } from "../options/user_error.ts";
 
 /** Token ids. */

@@ -1,6 +1,7 @@
 import code from "../../shaders/adam_8bit.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectDType, expectShape, storedElements, type Tensor } from "../gpu/tensor.ts";
+import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+import { storedElements } from "../numbers/layout.ts";
 import { adamParameters, type AdamRates } from "./adam.ts";
 import { flatRanges, flatView, lanesOf } from "./flat.ts";
 import { LANES, shader } from "./shader.ts";

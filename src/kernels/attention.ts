@@ -1,5 +1,5 @@
 import code from "../../shaders/attention.wgsl" with { type: "text" };
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, rowRange } from "../gpu/tensor.ts";
 import {

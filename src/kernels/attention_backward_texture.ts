@@ -3,7 +3,7 @@ import keysCode from "../../shaders/attention_backward_keys_texture.wgsl" with {
 import queriesCode from "../../shaders/attention_backward_queries_texture.wgsl" with {
   type: "text",
 };
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import type { AttentionBackward, AttentionWorkspace } from "./attention_operands.ts";

@@ -1,7 +1,8 @@
 /** What all gradients of attention need first: rowsum(dout · out) of each query and head. */
 import code from "../../shaders/attention_delta.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { rowRange, rowsOf } from "../gpu/tensor.ts";
+import { rowRange } from "../gpu/tensor.ts";
+import { rowsOf } from "../numbers/layout.ts";
 import type { AttentionBackward } from "./attention_operands.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";

@@ -1,7 +1,8 @@
 /** What all attention kernels share: head sizes, and ranges of sequences and of work. */
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { bytesOf, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+import { bytesOf } from "../numbers/layout.ts";
+import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { spans } from "./ranges.ts";
 import { strategyFor } from "./strategy.ts";
 

@@ -2,7 +2,8 @@
 import code from "../../shaders/attention_stage.wgsl" with { type: "text" };
 import type { TextureTensor } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { columnsOf, rowRange, type Tensor } from "../gpu/tensor.ts";
+import { columnsOf } from "../numbers/layout.ts";
+import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 
 const WORKGROUP_SIZE = 64;

@@ -1,7 +1,7 @@
 /** Attention for software adapters: operands staged in textures, four rows a thread. */
 import code from "../../shaders/attention_texture.wgsl" with { type: "text" };
 import type { Allocator, TextureTensor } from "../gpu/allocator.ts";
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange } from "../gpu/tensor.ts";
 import type { Attention, AttentionWorkspace } from "./attention_operands.ts";

@@ -1,13 +1,7 @@
 import code from "../../shaders/cross_entropy.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import {
-  columnsOf,
-  expectDType,
-  expectShape,
-  rowRange,
-  rowsOf,
-  type Tensor,
-} from "../gpu/tensor.ts";
+import { columnsOf, rowsOf } from "../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { lanesOf } from "./flat.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
 import { LANES, shader } from "./shader.ts";

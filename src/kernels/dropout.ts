@@ -1,5 +1,5 @@
 import code from "../../shaders/dropout.wgsl" with { type: "text" };
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import { UserError } from "../options/user_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectShape, type Tensor } from "../gpu/tensor.ts";

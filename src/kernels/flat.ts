@@ -4,7 +4,8 @@
  * second on a slow adapter, and large enough that the cost of a dispatch does not show.
  */
 import type { Gpu } from "../gpu/gpu.ts";
-import { bytesOf, storedElements, type Tensor } from "../gpu/tensor.ts";
+import { bytesOf, storedElements } from "../numbers/layout.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import { strategyFor } from "./strategy.ts";
 
 const RANGE_ELEMENTS = 1 << 23;

@@ -1,5 +1,5 @@
 /** Kernels that come in a float32 and a bfloat16 variant of the same source. */
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { Kernel, KernelOptions } from "../gpu/kernel.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { shader } from "./shader.ts";

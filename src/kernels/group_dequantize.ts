@@ -1,6 +1,7 @@
 import code from "../../shaders/group_dequantize.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { elementOffset, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+import { elementOffset } from "../numbers/layout.ts";
+import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView } from "./flat.ts";
 import { type GroupType, kernelByGroup } from "./group_format.ts";
 

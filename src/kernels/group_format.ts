@@ -1,7 +1,8 @@
 /** Kernels that come in an int8 and an int4 variant of the same source. */
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { Kernel, KernelOptions } from "../gpu/kernel.ts";
-import { elementOffset, storedElements, type Tensor } from "../gpu/tensor.ts";
+import { elementOffset, storedElements } from "../numbers/layout.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import { shader } from "./shader.ts";
 
 /** The number formats of group quantisation. */

@@ -1,6 +1,7 @@
 import code from "../../shaders/group_quantize.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { elementOffset, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+import { elementOffset } from "../numbers/layout.ts";
+import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView, lanesOf } from "./flat.ts";
 import {
   expectWholeGroups,

@@ -1,7 +1,8 @@
 import code from "../../shaders/leading_similarity.wgsl" with { type: "text" };
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { elementsOf, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
+import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;

@@ -8,16 +8,10 @@
  * Sums are float32; each result depends on its operands only, so the same run gives the same bits.
  */
 import type { Allocator } from "../gpu/allocator.ts";
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import {
-  columnsOf,
-  describe,
-  expectDType,
-  expectShape,
-  rowsOf,
-  type Tensor,
-} from "../gpu/tensor.ts";
+import { columnsOf, rowsOf } from "../numbers/layout.ts";
+import { describe, expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import type { Layout, MatmulShape, Problem } from "./matmul_blocks.ts";
 import { createTextureWorkspace, matmulTexture, type TextureWorkspace } from "./matmul_texture.ts";
 import { matmulTiled } from "./matmul_tiled.ts";

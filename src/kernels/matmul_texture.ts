@@ -2,7 +2,7 @@
 import code from "../../shaders/matmul_texture.wgsl" with { type: "text" };
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { padded } from "../gpu/tensor.ts";
+import { padded } from "../numbers/layout.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import {
   type Block,

@@ -1,7 +1,8 @@
 /** Matmul for graphics cards: operands read where they lie, tiles in workgroup memory. */
 import code from "../../shaders/matmul_tiled.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { OCTET, rowRange, type Tensor } from "../gpu/tensor.ts";
+import { OCTET } from "../numbers/layout.ts";
+import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { length, type Problem, ranges, rowsOfC, STORE_FLAGS, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetOffset } from "./octet.ts";

@@ -1,7 +1,8 @@
 /** Matmul of a few rows: decoding. Bound by reading the weight, which is read once, as it lies. */
 import code from "../../shaders/matmul_vector.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { OCTET, rowRange } from "../gpu/tensor.ts";
+import { OCTET } from "../numbers/layout.ts";
+import { rowRange } from "../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
 import { length, type Problem, ranges, STORE_FLAGS, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "./octet.ts";

@@ -1,23 +1,11 @@
 import constantsCode from "../../shaders/nf4_constants.wgsl" with { type: "text" };
 import code from "../../shaders/nf4_quantize.wgsl" with { type: "text" };
 import type { Allocator } from "../gpu/allocator.ts";
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import {
-  columnsOf,
-  elementOffset,
-  expectDType,
-  expectShape,
-  NF4_BLOCK,
-  NF4_SUPERBLOCK,
-  nf4ConstantWords,
-  padded,
-  rowRange,
-  rowsOf,
-  storedElements,
-  type Tensor,
-  viewAs,
-} from "../gpu/tensor.ts";
+import { columnsOf, elementOffset, padded, rowsOf, storedElements } from "../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { NF4_BLOCK, NF4_SUPERBLOCK, nf4ConstantWords } from "../numbers/nf4.ts";
 import { flatRanges, flatView, lanesOf } from "./flat.ts";
 import { sum } from "./sum.ts";
 import { LANES, shader } from "./shader.ts";

@@ -1,5 +1,6 @@
 /** Kernels that read matrices of any format eight elements at a time. */
-import { elementOffset, OCTET, type Tensor } from "../gpu/tensor.ts";
+import { elementOffset, OCTET } from "../numbers/layout.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 
 /** Formats a matrix of weights or activations may have. */
 export type MatrixType = "float32" | "bfloat16" | "int8" | "int4" | "nf4";

@@ -1,7 +1,8 @@
 import code from "../../shaders/orthonormalize_block.wgsl" with { type: "text" };
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { columnsOf, describe, expectDType, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { columnsOf, rowsOf } from "../numbers/layout.ts";
+import { describe, expectDType, type Tensor } from "../gpu/tensor.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
 import { shader } from "./shader.ts";
 

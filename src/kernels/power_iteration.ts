@@ -1,6 +1,7 @@
 import code from "../../shaders/power_iteration.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectDType, expectShape, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
+import { rowsOf } from "../numbers/layout.ts";
 import { spans } from "./ranges.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
 import { shader } from "./shader.ts";

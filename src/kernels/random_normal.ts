@@ -1,6 +1,7 @@
 import code from "../../shaders/random_normal.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { columnsOf, type Tensor } from "../gpu/tensor.ts";
+import { columnsOf } from "../numbers/layout.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 

@@ -4,7 +4,8 @@
  * Element-wise kernels, to which rows mean nothing, take theirs from flat.ts.
  */
 import type { KernelPass } from "../gpu/pass.ts";
-import { bytesOf, type Tensor } from "../gpu/tensor.ts";
+import { bytesOf } from "../numbers/layout.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 
 /** Ranges start at multiples of this, which suits every adapter's storage alignment. */
 const ALIGNMENT = 64;

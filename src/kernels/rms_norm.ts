@@ -1,13 +1,7 @@
 import code from "../../shaders/rms_norm.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import {
-  columnsOf,
-  expectDType,
-  expectShape,
-  rowRange,
-  rowsOf,
-  type Tensor,
-} from "../gpu/tensor.ts";
+import { columnsOf, rowsOf } from "../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";

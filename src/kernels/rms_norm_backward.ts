@@ -1,14 +1,8 @@
 import code from "../../shaders/rms_norm_backward.wgsl" with { type: "text" };
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import {
-  columnsOf,
-  expectDType,
-  expectShape,
-  rowRange,
-  rowsOf,
-  type Tensor,
-} from "../gpu/tensor.ts";
+import { columnsOf, rowsOf } from "../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";

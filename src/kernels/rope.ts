@@ -1,14 +1,8 @@
 import code from "../../shaders/rope.wgsl" with { type: "text" };
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import {
-  columnsOf,
-  expectDType,
-  expectShape,
-  rowRange,
-  rowsOf,
-  type Tensor,
-} from "../gpu/tensor.ts";
+import { columnsOf, rowsOf } from "../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
 import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
 import { shader } from "./shader.ts";

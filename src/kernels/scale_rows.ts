@@ -1,6 +1,7 @@
 import code from "../../shaders/scale_rows.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectDType, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { expectDType, rowRange, type Tensor } from "../gpu/tensor.ts";
+import { rowsOf } from "../numbers/layout.ts";
 import { lanesOf } from "./flat.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
 import { LANES, shader } from "./shader.ts";

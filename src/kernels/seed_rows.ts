@@ -1,6 +1,7 @@
 import code from "../../shaders/seed_rows.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import { columnsOf, expectDType, rowRange, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { columnsOf, rowsOf } from "../numbers/layout.ts";
+import { expectDType, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { lanesOf } from "./flat.ts";
 import type { StochasticRounding } from "./group_format.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";

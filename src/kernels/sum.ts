@@ -1,7 +1,8 @@
 import code from "../../shaders/sum.wgsl" with { type: "text" };
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { elementsOf, expectDType, type Tensor } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
+import { expectDType, type Tensor } from "../gpu/tensor.ts";
 import { flatRanges, flatView } from "./flat.ts";
 import { shader } from "./shader.ts";
 

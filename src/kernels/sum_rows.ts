@@ -1,13 +1,7 @@
 import code from "../../shaders/sum_rows.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
-import {
-  columnsOf,
-  expectDType,
-  expectShape,
-  rowRange,
-  rowsOf,
-  type Tensor,
-} from "../gpu/tensor.ts";
+import { columnsOf, rowsOf } from "../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "./strategy.ts";

@@ -2,7 +2,7 @@
  * What a decoder is made of: the one list of its parameters, in their order. Parameters are made by
  * it, counted by it, and known by it where files name them.
  */
-import { elementsOf } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
 import type { LlamaConfig } from "./config.ts";
 
 /**

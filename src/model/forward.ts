@@ -6,7 +6,8 @@
  *     → RMSNorm → gate, up (N, F) → act(gate)·up → down (N, C) → + middle → next x
  */
 import type { KernelPass } from "../gpu/pass.ts";
-import { rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowsOf } from "../numbers/layout.ts";
 import { attention } from "../kernels/attention.ts";
 import { embedding } from "../kernels/embedding.ts";
 import { rmsNorm } from "../kernels/rms_norm.ts";

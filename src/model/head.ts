@@ -7,7 +7,8 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { padded, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { padded } from "../numbers/layout.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { crossEntropy } from "../kernels/cross_entropy.ts";
 import { matmul } from "../kernels/matmul.ts";
 import { sum } from "../kernels/sum.ts";

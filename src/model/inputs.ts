@@ -1,8 +1,8 @@
 /** Token ids and labels on their way to the device. */
 import type { Gpu } from "../gpu/gpu.ts";
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { packTensor } from "../kernels/convert.ts";
+import { packTensor } from "../numbers/plain.ts";
 import { sortTokens } from "../kernels/embedding_backward.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import type { LlamaConfig } from "./config.ts";

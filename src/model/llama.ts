@@ -4,7 +4,7 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { type AttentionWorkspace, createAttentionWorkspace } from "../kernels/attention.ts";
-import { packTensor } from "../kernels/convert.ts";
+import { packTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul.ts";

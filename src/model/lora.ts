@@ -8,7 +8,8 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowsOf } from "../numbers/layout.ts";
 import { dropout } from "../kernels/dropout.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";

@@ -2,8 +2,9 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
-import { padded, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
-import { packTensor, unpackTensor } from "../kernels/convert.ts";
+import { padded } from "../numbers/layout.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { createMatmulWorkspace, matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
 import type { Adapter } from "./parameters.ts";

@@ -1,6 +1,7 @@
 /** What the optimizer allocates: state by parameter, and scratch that all of them use in turn. */
 import type { Allocator } from "../gpu/allocator.ts";
-import { padded, rowsOf, type Tensor } from "../gpu/tensor.ts";
+import { padded, rowsOf } from "../numbers/layout.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import type { MatmulShape } from "../kernels/matmul.ts";
 import type { ParameterKind } from "../model/description.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";

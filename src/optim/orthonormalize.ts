@@ -8,7 +8,8 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { columnsOf, padded, rowRange, rowsOf, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { columnsOf, padded, rowsOf } from "../numbers/layout.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";
 import { BLOCK_ROWS, blockRows, orthonormalizeBlock } from "../kernels/orthonormalize_block.ts";
 import { spans } from "../kernels/ranges.ts";

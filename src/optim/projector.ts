@@ -9,7 +9,7 @@
  * a word, unless asked otherwise. optim/subspace.ts finds it.
  */
 import type { Allocator } from "../gpu/allocator.ts";
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { type Layout, matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";

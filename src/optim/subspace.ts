@@ -14,7 +14,8 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectShape, padded, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { expectShape, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { padded } from "../numbers/layout.ts";
 import { groupDequantize } from "../kernels/group_dequantize.ts";
 import { groupQuantize, type StochasticRounding } from "../kernels/group_quantize.ts";
 import { leadingSimilarity } from "../kernels/leading_similarity.ts";

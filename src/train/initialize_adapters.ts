@@ -1,7 +1,7 @@
 /** Adapters at the start of a run: they change nothing yet. */
 import { randomStream } from "../data/random.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { packTensor } from "../kernels/convert.ts";
+import { packTensor } from "../numbers/plain.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 
 /**

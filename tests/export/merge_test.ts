@@ -10,7 +10,7 @@ import { Safetensors } from "../../src/formats/safetensors.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
-import { packTensor } from "../../src/kernels/convert.ts";
+import { packTensor } from "../../src/numbers/plain.ts";
 import { type Adapter, createParameters, linearsOf } from "../../src/model/parameters.ts";
 import { adapterCase, assertCloseToLargest, readBatch } from "../model/lora_support.ts";
 import { assertClose, gpuTest, randomNormal, rounded } from "../support.ts";

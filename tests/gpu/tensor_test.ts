@@ -1,15 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
-import {
-  bytesOf,
-  elementOffset,
-  expectDType,
-  expectShape,
-  rowRange,
-  storedElements,
-  viewAs,
-} from "../../src/gpu/tensor.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
+import { bytesOf, elementOffset, storedElements } from "../../src/numbers/layout.ts";
+import { expectDType, expectShape, rowRange, viewAs } from "../../src/gpu/tensor.ts";
 import { assertRefuses } from "../support_errors.ts";
 
 const plan = new PlanAllocator();

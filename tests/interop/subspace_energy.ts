@@ -10,7 +10,7 @@
 import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
+import { packTensor, unpackTensor } from "../../src/numbers/plain.ts";
 import { createMatmulWorkspace } from "../../src/kernels/matmul.ts";
 import { createProjector, projectorMatmuls } from "../../src/optim/projector.ts";
 import { createSubspaceWorkspace, refreshSubspace } from "../../src/optim/subspace.ts";

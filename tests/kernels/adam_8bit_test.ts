@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { adam8bit, adamBlocks } from "../../src/kernels/adam_8bit.ts";
 import { adam8bit as oracle, dynamicMap } from "../oracles/adam_8bit.ts";
 import { withPadding } from "../oracles/group_quantize.ts";

@@ -1,6 +1,6 @@
 import { assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { adam } from "../../src/kernels/adam.ts";
 import { adam as oracle } from "../oracles/adam.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";

@@ -1,10 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { rowRange } from "../../src/gpu/tensor.ts";
 import { addBias } from "../../src/kernels/add_bias.ts";
-import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
+import { packTensor, unpackTensor } from "../../src/numbers/plain.ts";
 import { addBias as oracle } from "../oracles/add_bias.ts";
 import {
   assertClose,

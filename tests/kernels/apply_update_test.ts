@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { applyUpdate } from "../../src/kernels/apply_update.ts";
-import { fromBfloat16, toBfloat16 } from "../../src/kernels/convert.ts";
+import { fromBfloat16, toBfloat16 } from "../../src/numbers/bfloat16.ts";
 import { applyUpdate as oracle, roundBfloat16 } from "../oracles/apply_update.ts";
 import {
   assertClose,

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { attention, createAttentionWorkspace } from "../../src/kernels/attention.ts";
 import { attentionBackward } from "../../src/kernels/attention_backward.ts";

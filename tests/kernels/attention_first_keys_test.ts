@@ -1,6 +1,6 @@
 /** Attention with a first key for each query, forward and backward: windows, packed examples. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { attention, createAttentionWorkspace } from "../../src/kernels/attention.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import type { KernelPass } from "../../src/gpu/pass.ts";
 import { groupWalks, sequencesPerRange } from "../../src/kernels/attention_heads.ts";
 import { createAttentionWorkspace } from "../../src/kernels/attention.ts";

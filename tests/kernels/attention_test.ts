@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { attention, createAttentionWorkspace } from "../../src/kernels/attention.ts";
 import { attention as oracle, type AttentionShape } from "../oracles/attention.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { packTensor } from "../../src/kernels/convert.ts";
+import { packTensor } from "../../src/numbers/plain.ts";
 import { crossEntropy } from "../../src/kernels/cross_entropy.ts";
 import { centralDifferences } from "../oracles/central_differences.ts";
 import { crossEntropy as oracle } from "../oracles/cross_entropy.ts";

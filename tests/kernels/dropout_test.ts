@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { fromBfloat16, toBfloat16, unpackTensor } from "../../src/kernels/convert.ts";
+import { fromBfloat16, toBfloat16 } from "../../src/numbers/bfloat16.ts";
+import { unpackTensor } from "../../src/numbers/plain.ts";
 import { dropout } from "../../src/kernels/dropout.ts";
 import { dropout as oracle, dropoutMask } from "../oracles/dropout.ts";
 import { centralDifferences, inner } from "../oracles/central_differences.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { unpackTensor } from "../../src/kernels/convert.ts";
+import { unpackTensor } from "../../src/numbers/plain.ts";
 import { embeddingBackward, sortTokens } from "../../src/kernels/embedding_backward.ts";
 import { embedding } from "../oracles/embedding.ts";
 import { embeddingBackward as oracle } from "../oracles/embedding_backward.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { packTensor } from "../../src/kernels/convert.ts";
+import { packTensor } from "../../src/numbers/plain.ts";
 import { embedding } from "../../src/kernels/embedding.ts";
 import { knownMatrix } from "./matrices.ts";
 import { embedding as oracle } from "../oracles/embedding.ts";

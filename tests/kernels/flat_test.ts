@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { storedElements, type Tensor } from "../../src/gpu/tensor.ts";
+import { storedElements } from "../../src/numbers/layout.ts";
+import type { Tensor } from "../../src/gpu/tensor.ts";
 import { adam8bit, adamBlocks } from "../../src/kernels/adam_8bit.ts";
 import { adam } from "../../src/kernels/adam.ts";
 import { applyUpdate } from "../../src/kernels/apply_update.ts";

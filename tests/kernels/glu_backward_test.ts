@@ -1,5 +1,5 @@
 import { assert, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { gluBackward } from "../../src/kernels/glu_backward.ts";
 import { centralDifferences, inner } from "../oracles/central_differences.ts";

@@ -1,8 +1,8 @@
 import { assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
+import { packTensor, unpackTensor } from "../../src/numbers/plain.ts";
 import { type GateActivation, glu } from "../../src/kernels/glu.ts";
 import { glu as oracle } from "../oracles/glu.ts";
 import {

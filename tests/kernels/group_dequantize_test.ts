@@ -1,10 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { rowRange, type Tensor } from "../../src/gpu/tensor.ts";
 import { groupDequantize } from "../../src/kernels/group_dequantize.ts";
-import { dequantize, levelsOf, packCodes, unpackCodes } from "../../src/quant/group.ts";
+import { dequantize, levelsOf, packCodes, unpackCodes } from "../../src/numbers/group.ts";
 import {
   groupDequantize as oracle,
   groupQuantize,

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { rowRange, type Tensor } from "../../src/gpu/tensor.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { groupQuantize } from "../../src/kernels/group_quantize.ts";
-import { levelsOf, unpackCodes } from "../../src/quant/group.ts";
+import { levelsOf, unpackCodes } from "../../src/numbers/group.ts";
 import { groupQuantize as oracle, withoutPadding } from "../oracles/group_quantize.ts";
 import { assertClose, gpuTest, randomNormal, runPass, upload } from "../support.ts";
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { applyUpdate } from "../../src/kernels/apply_update.ts";
 import { groupUpdate } from "../../src/kernels/group_update.ts";
-import { dequantize, levelsOf, packCodes, unpackCodes } from "../../src/quant/group.ts";
+import { dequantize, levelsOf, packCodes, unpackCodes } from "../../src/numbers/group.ts";
 import { groupQuantize, type Quantised, withoutPadding } from "../oracles/group_quantize.ts";
 import { groupUpdate as oracle } from "../oracles/group_update.ts";
 import { assertClose, gpuTest, randomNormal, runPass, upload } from "../support.ts";

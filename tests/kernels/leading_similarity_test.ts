@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { leadingSimilarity } from "../../src/kernels/leading_similarity.ts";
 import { leadingSimilarity as oracle } from "../oracles/leading_similarity.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";

@@ -1,7 +1,8 @@
 /** Matrices of every format with known values, their row padding filled with what must not matter. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { storedElements, type Tensor } from "../../src/gpu/tensor.ts";
-import { fromBfloat16, toBfloat16 } from "../../src/kernels/convert.ts";
+import { storedElements } from "../../src/numbers/layout.ts";
+import type { Tensor } from "../../src/gpu/tensor.ts";
+import { fromBfloat16, toBfloat16 } from "../../src/numbers/bfloat16.ts";
 import type { MatrixType } from "../../src/kernels/octet.ts";
 import { dynamicMap } from "../oracles/adam_8bit.ts";
 import { LEVELS } from "../oracles/nf4_quantize.ts";

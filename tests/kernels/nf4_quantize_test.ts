@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { nf4ConstantWords, rowRange, type Tensor } from "../../src/gpu/tensor.ts";
+import { nf4Codes, nf4ConstantWords, nf4Dequantize } from "../../src/numbers/nf4.ts";
+import { rowRange, type Tensor } from "../../src/gpu/tensor.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import {
   createNf4Workspace,
@@ -11,7 +12,6 @@ import {
   nf4QuantizeConstants,
   nf4QuantizeRows,
 } from "../../src/kernels/nf4_quantize.ts";
-import { nf4Codes, nf4Dequantize } from "../../src/quant/nf4.ts";
 import { withoutPadding, withPadding } from "../oracles/group_quantize.ts";
 import {
   type Nf4,

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { blockRows, orthonormalizeBlock } from "../../src/kernels/orthonormalize_block.ts";
 import { orthonormalize as oracle } from "../oracles/orthonormalize_block.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { powerIteration } from "../../src/kernels/power_iteration.ts";
 import { leadingEigenvector } from "../oracles/power_iteration.ts";
 import { timesTransposed } from "../oracles/svd.ts";

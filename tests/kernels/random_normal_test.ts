@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { randomNormal } from "../../src/kernels/random_normal.ts";
 import { randomNormal as oracle } from "../oracles/random_normal.ts";
 import { assertClose, download, gpuTest, OUTPUT_ROUNDING, runPass, upload } from "../support.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { viewAs } from "../../src/gpu/tensor.ts";
 import { rmsNormBackward } from "../../src/kernels/rms_norm_backward.ts";

@@ -1,8 +1,8 @@
 import { assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { viewAs } from "../../src/gpu/tensor.ts";
-import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
+import { packTensor, unpackTensor } from "../../src/numbers/plain.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { rmsNorm } from "../../src/kernels/rms_norm.ts";
 import { rmsNorm as oracle } from "../oracles/rms_norm.ts";

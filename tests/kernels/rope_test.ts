@@ -1,4 +1,4 @@
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { rope } from "../../src/kernels/rope.ts";
 import { rope as oracle, ropeTable } from "../oracles/rope.ts";

@@ -1,6 +1,6 @@
 import { assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { scaleRows } from "../../src/kernels/scale_rows.ts";
 import { scaleRows as oracle } from "../oracles/scale_rows.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";

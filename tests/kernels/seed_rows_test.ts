@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { seedRows } from "../../src/kernels/seed_rows.ts";
 import { seedRows as oracle } from "../oracles/seed_rows.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";

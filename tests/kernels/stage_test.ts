@@ -1,6 +1,7 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
-import { padded, rowRange } from "../../src/gpu/tensor.ts";
+import { padded } from "../../src/numbers/layout.ts";
+import { rowRange } from "../../src/gpu/tensor.ts";
 import type { TextureTensor } from "../../src/gpu/allocator.ts";
 import { stage } from "../../src/kernels/stage.ts";
 import { stage as oracle } from "../oracles/stage.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { sumRows } from "../../src/kernels/sum_rows.ts";
 import { sumRows as oracle } from "../oracles/sum_rows.ts";

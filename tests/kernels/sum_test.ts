@@ -1,5 +1,5 @@
 import { assertThrows } from "@std/assert";
-import { ShapeError } from "../../src/gpu/errors.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { sum } from "../../src/kernels/sum.ts";
 import { sum as oracle } from "../oracles/sum.ts";

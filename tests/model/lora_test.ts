@@ -4,9 +4,9 @@ import { applyLora, createLoraWorkspace, loraInputGradient } from "../../src/mod
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { lossAndGradients } from "../../src/inference/loss_and_gradients.ts";
-import { packTensor, unpackTensor } from "../../src/kernels/convert.ts";
+import { packTensor, unpackTensor } from "../../src/numbers/plain.ts";
 import type { Adapter, Parameter } from "../../src/model/parameters.ts";
-import { nf4Dequantize } from "../../src/quant/nf4.ts";
+import { nf4Dequantize } from "../../src/numbers/nf4.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
 import {
   type AdaptedModel,

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
-import { ShapeError } from "../../src/gpu/errors.ts";
-import { packCodes } from "../../src/quant/group.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
+import { packCodes } from "../../src/numbers/group.ts";
 import {
   createProjector,
   project,

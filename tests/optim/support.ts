@@ -2,7 +2,7 @@
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { createMatmulWorkspace, type MatmulShape } from "../../src/kernels/matmul.ts";
-import { dequantize } from "../../src/quant/group.ts";
+import { dequantize } from "../../src/numbers/group.ts";
 import { dot } from "../oracles/svd.ts";
 import { download, randomNormal } from "../support.ts";
 import { strategyFor } from "../../src/kernels/strategy.ts";

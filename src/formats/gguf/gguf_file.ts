@@ -14,7 +14,7 @@ import { isNorm, isQueryOrKey, toHfName } from "./names.ts";
 import { permuteHeads } from "./permute.ts";
 import { scalingFromFactors } from "./rope_factors.ts";
 import { readGgufTokenizer } from "./tokenizer_in.ts";
-import { elementsOf } from "../../gpu/tensor.ts";
+import { elementsOf } from "../../numbers/layout.ts";
 
 const ROPE_FACTORS = "rope_freqs.weight";
 

@@ -8,7 +8,8 @@
 import { spell } from "../../options/phrase.ts";
 import { loadModelTokenizer } from "../../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
-import { GpuError, OutOfMemoryError, ShapeError } from "../../gpu/errors.ts";
+import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
+import { ShapeError } from "../../numbers/shape_error.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
 import { type ChatOptions, Conversation } from "../../inference/chat.ts";

@@ -2,8 +2,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { ApiError } from "../../../src/server/protocol/api_error.ts";
-import type { Bench } from "./support.ts";
-import { withQueue } from "./support.ts";
+import { type Bench, withQueue } from "./support.ts";
 
 function queueTest(name: string, use: (bench: Bench) => void | Promise<void>): void {
   Deno.test({ name, fn: () => withQueue(use), sanitizeOps: false, sanitizeResources: false });

@@ -1,24 +1,10 @@
-/** Numbers between JavaScript arrays and the bytes of a tensor, row padding included. */
-import { bytesOf, columnsOf, rowsOf, type Tensor } from "../gpu/tensor.ts";
-import { ShapeError } from "../gpu/errors.ts";
-
-const one = new Float32Array(1);
-const bits = new Uint32Array(one.buffer);
-
-/** The bfloat16 nearest to a number (ties to even), as its 16 bits. */
-export function toBfloat16(value: number): number {
-  one[0] = value;
-  if (Number.isNaN(value)) return 0x7fc0;
-  return (bits[0] + 0x7fff + ((bits[0] >>> 16) & 1)) >>> 16;
-}
-
-export function fromBfloat16(half: number): number {
-  bits[0] = half << 16;
-  return one[0];
-}
+/** Formats without groups: between JavaScript arrays and bytes, row padding included. */
+import { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
+import { bytesOf, columnsOf, type Layout, rowsOf } from "./layout.ts";
+import { ShapeError } from "./shape_error.ts";
 
 /** Packs a logical row-major array into the bytes of a float32, bfloat16, uint32 or uint8 tensor. */
-export function packTensor(tensor: Tensor, values: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+export function packTensor(tensor: Layout, values: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   const columns = columnsOf(tensor.shape), rows = rowsOf(tensor.shape);
   if (values.length !== rows * columns) {
     throw new ShapeError(
@@ -39,7 +25,7 @@ export function packTensor(tensor: Tensor, values: ArrayLike<number>): Uint8Arra
 }
 
 /** The logical elements of a tensor's bytes, without the padding. */
-export function unpackTensor(tensor: Tensor, bytes: Uint8Array): Float32Array<ArrayBuffer> {
+export function unpackTensor(tensor: Layout, bytes: Uint8Array): Float32Array<ArrayBuffer> {
   const columns = columnsOf(tensor.shape), rows = rowsOf(tensor.shape);
   const source = elementsView(tensor, bytes.buffer as ArrayBuffer, bytes.byteOffset);
   const values = new Float32Array(rows * columns);
@@ -52,7 +38,7 @@ export function unpackTensor(tensor: Tensor, bytes: Uint8Array): Float32Array<Ar
   return values;
 }
 
-function elementsView(tensor: Tensor, buffer: ArrayBuffer, offset = 0) {
+function elementsView(tensor: Layout, buffer: ArrayBuffer, offset = 0) {
   switch (tensor.dtype) {
     case "float32":
       return new Float32Array(buffer, offset);
@@ -63,6 +49,6 @@ function elementsView(tensor: Tensor, buffer: ArrayBuffer, offset = 0) {
     case "uint8":
       return new Uint8Array(buffer, offset);
     default:
-      throw new ShapeError(`${tensor.name}: ${tensor.dtype} is unpacked by quant/group.ts`);
+      throw new ShapeError(`${tensor.name}: ${tensor.dtype} is unpacked by numbers/group.ts`);
   }
 }

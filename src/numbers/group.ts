@@ -6,25 +6,25 @@
  * zero point: value = (code − zero) · scale. Codes are packed four (int8) or eight (int4) to 32
  * bits, the lowest bits first.
  */
-import { bytesOf, columnsOf, elementOffset, rowsOf, type Tensor } from "../gpu/tensor.ts";
-import { ShapeError } from "../gpu/errors.ts";
+import { bytesOf, columnsOf, elementOffset, type Layout, rowsOf } from "./layout.ts";
+import { ShapeError } from "./shape_error.ts";
 
 /** Greatest code: 255 or 15. */
-export function levelsOf(tensor: Tensor): number {
+export function levelsOf(tensor: Layout): number {
   if (tensor.dtype === "int8") return 255;
   if (tensor.dtype === "int4") return 15;
   throw new ShapeError(`${tensor.name}: ${tensor.dtype} has no quantisation groups`);
 }
 
 /** The logical codes of a tensor's bytes, row-major, without the padding. */
-export function unpackCodes(tensor: Tensor, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+export function unpackCodes(tensor: Layout, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const wide = levelsOf(tensor) === 255;
   return gather(tensor, (at) => wide ? bytes[at] : (bytes[at >> 1] >> (4 * (at & 1))) & 15);
 }
 
 /** The bytes of a tensor with these logical codes; padding gets the code of its group's zero. */
 export function packCodes(
-  tensor: Tensor,
+  tensor: Layout,
   codes: ArrayLike<number>,
   constants: Float32Array,
 ): Uint8Array<ArrayBuffer> {
@@ -48,7 +48,7 @@ export function packCodes(
  * where the tensor is a row range of it.
  */
 export function dequantize(
-  tensor: Tensor,
+  tensor: Layout,
   bytes: Uint8Array,
   constants: Float32Array,
 ): Float32Array<ArrayBuffer> {
@@ -63,7 +63,7 @@ export function dequantize(
   return values;
 }
 
-function gather(tensor: Tensor, codeAt: (at: number) => number): Uint8Array<ArrayBuffer> {
+function gather(tensor: Layout, codeAt: (at: number) => number): Uint8Array<ArrayBuffer> {
   const rows = rowsOf(tensor.shape), columns = columnsOf(tensor.shape);
   const codes = new Uint8Array(rows * columns);
   for (let row = 0; row < rows; row++) {

@@ -10,14 +10,19 @@
  *   [offset, scale of blocks 0 to 255, 64 words of their codes, scale of blocks 256 to 511, …]
  * Dettmers et al. 2023, "QLoRA: Efficient Finetuning of Quantized LLMs", section 3.
  */
-import {
-  columnsOf,
-  elementOffset,
-  NF4_BLOCK,
-  NF4_SUPERBLOCK,
-  rowsOf,
-  type Tensor,
-} from "../gpu/tensor.ts";
+import { columnsOf, elementOffset, type Layout, rowsOf } from "./layout.ts";
+
+/** Elements of an NF4 block, which share an absolute maximum, and such blocks that share a scale. */
+export const NF4_BLOCK = 64, NF4_SUPERBLOCK = 256;
+
+/**
+ * Words of the constants of so many stored NF4 elements: the offset, then of each 256 blocks a scale
+ * and 256 codes of 8 bits (fewer of the last). 0.127 bits an element.
+ */
+export function nf4ConstantWords(elements: number): number {
+  const blocks = Math.ceil(elements / NF4_BLOCK);
+  return 1 + Math.ceil(blocks / NF4_SUPERBLOCK) + Math.ceil(blocks / 4);
+}
 
 /** Equally probable steps of a normal distribution, and an exact zero; as float32. */
 export const NF4_LEVELS = Float32Array.of(
@@ -68,7 +73,7 @@ export function nf4Absmaxes(constants: Uint32Array, start: number, end: number):
 }
 
 /** The logical codes of a tensor's bytes, row-major, without the padding. */
-export function nf4Codes(tensor: Tensor, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+export function nf4Codes(tensor: Layout, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const rows = rowsOf(tensor.shape), columns = columnsOf(tensor.shape);
   const codes = new Uint8Array(rows * columns);
   for (let row = 0; row < rows; row++) {
@@ -85,7 +90,7 @@ export function nf4Codes(tensor: Tensor, bytes: Uint8Array): Uint8Array<ArrayBuf
  * also where the tensor is a row range of it.
  */
 export function nf4Dequantize(
-  tensor: Tensor,
+  tensor: Layout,
   bytes: Uint8Array,
   constants: Uint32Array,
 ): Float32Array<ArrayBuffer> {

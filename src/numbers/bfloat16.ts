@@ -1,0 +1,16 @@
+/** bfloat16 on the host: the upper half of a float32. */
+
+const one = new Float32Array(1);
+const bits = new Uint32Array(one.buffer);
+
+/** The bfloat16 nearest to a number (ties to even), as its 16 bits. */
+export function toBfloat16(value: number): number {
+  one[0] = value;
+  if (Number.isNaN(value)) return 0x7fc0;
+  return (bits[0] + 0x7fff + ((bits[0] >>> 16) & 1)) >>> 16;
+}
+
+export function fromBfloat16(half: number): number {
+  bits[0] = half << 16;
+  return one[0];
+}
