@@ -13,9 +13,9 @@
  * @module
  */
 import type { Allocator } from "../gpu/allocator.ts";
-import { ShapeError } from "../gpu/errors.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { packTensor } from "../kernels/convert.ts";
+import { packTensor } from "../numbers/plain.ts";
 import type { Batch } from "../model/batch.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { HeadOutput } from "../model/head.ts";

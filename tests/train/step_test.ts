@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
-import { packTensor } from "../../src/kernels/convert.ts";
+import { packTensor } from "../../src/numbers/plain.ts";
 import { initialize } from "../../src/model/initialize.ts";
 import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
