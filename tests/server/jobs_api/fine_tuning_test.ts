@@ -202,8 +202,13 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
     const refused = await post("/v1/fine_tuning/jobs", { ...request, training_file: file() });
     assertEquals([refused.status, refused.body.error.code], [400, "insufficient_gpu_memory"]);
     const { message } = refused.body.error;
-    assert(/^this job needs 0\.\d\d GiB of GPU memory \(.*activations /.test(message), message);
-    assert(message.includes("0.06 GiB are there; what would fit: activation_checkpointing: true"));
+    assert(/^this job needs \d\d\.\d\d MiB of GPU memory \(.*activations /.test(message), message);
+    assert(
+      message.includes(
+        "64.00 MiB available; what would fit: activation_checkpointing: true, batch_size: 32 (",
+      ),
+      message,
+    );
   });
   const buffer = { seq_len: 256, batch_size: 65_536, optimizer: "adamw" };
   await withJobsApi({ options: {}, software: false }, async ({ post, file }) => {
@@ -213,7 +218,7 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
       hyperparameters: buffer,
     });
     assertEquals(error.code, "insufficient_gpu_memory");
-    assert(/needs one buffer of .* GiB, this GPU allows 1\.00 GiB/.test(error.message));
+    assert(/needs one buffer of .* GiB, this GPU allows 1\.000 GiB/.test(error.message));
   });
   await withJobsApi({ freeDisk: 1000 }, async ({ post, file }) => {
     const { body: { error } } = await post("/v1/fine_tuning/jobs", {

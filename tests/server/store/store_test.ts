@@ -23,7 +23,7 @@ Deno.test("a store of a newer version is refused and left as it is", () =>
       UserError,
       `${path} is of version 99, and this program knows up to 1`,
     );
-    assert(error.message.includes("use that one, or another data folder"));
+    assert(error.hint!.includes("use that one, or another data folder"));
     assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);
     db.close();
   }));
