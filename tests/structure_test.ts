@@ -158,6 +158,18 @@ Deno.test("no imports in circles, types included", () => {
   assertEquals(circles, []);
 });
 
+/** Those between the speller of options and the front ends; in src/host are other programs' flags. */
+const LIBRARY = RUNGS.slice(RUNGS.indexOf("src/files"), RUNGS.indexOf("mod.ts"));
+
+Deno.test("no flag is spelled below the front ends", () => {
+  const spelled = LIBRARY.flatMap((folder) => filesIn(folder, ".ts")).flatMap((path) =>
+    read(path).split("\n")
+      .filter((line) => /--[a-z]/.test(line) && !/^\s*(\*|\/\*|\/\/)/.test(line))
+      .map((line) => `${path}: ${line.trim()}`)
+  );
+  assertEquals(spelled, [], "an option in a text is data: see src/options/phrase.ts");
+});
+
 Deno.test("what can be imported is there", () => {
   const missing = modules.flatMap((path) =>
     importsOf(path).filter((imported) => !exists(imported)).map((it) => `${path} imports ${it}`)

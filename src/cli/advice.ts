@@ -12,7 +12,7 @@ export function advise(error: UserError): string {
 
 function adviceFor(error: UserError): Phrase | undefined {
   if (error instanceof NoAdapterError) {
-    return "run `deno task setup`, which says what this system needs, or `deno run -A cli.ts doctor`";
+    return "`deno task setup` installs what it can (on Debian, as root); `deno task doctor` says more";
   }
   if (error instanceof DeviceLostError) {
     return phrase`a driver reset or an unplugged card; continue with ${option("resume", "auto")}`;

@@ -1,4 +1,5 @@
 /** The server from its start to its end: folders, parts, a port, and all of it back again. */
+import { phrase, settings } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { createServer } from "./http/app.ts";
 import { checkOrigins } from "./http/exposure.ts";
@@ -53,18 +54,21 @@ function listen(
   try {
     return Deno.serve({ hostname: host, port, onListen: () => {} }, fetch);
   } catch (error) {
-    const where = `--host ${host} --port ${port}`;
+    const where = settings({ host, port });
     if (error instanceof Deno.errors.AddrInUse) {
-      throw new UserError(`${where}: the port is in use`, "choose another; 0 takes a free one");
+      throw new UserError(
+        phrase`${where}: the port is in use`,
+        "choose another; 0 takes a free one",
+      );
     }
     if (error instanceof Deno.errors.NotCapable) {
       throw new UserError(
-        `${where}: Deno was not given the permission to listen there`,
+        phrase`${where}: Deno was not given the permission to listen there`,
         `start it with --allow-net=${host}:${port}`,
       );
     }
     throw new UserError(
-      `${where}: cannot listen there: ${(error as Error).message}`,
+      phrase`${where}: cannot listen there: ${(error as Error).message}`,
       "the host must be an address of this machine, as `ip addr` lists them",
     );
   }

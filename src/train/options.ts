@@ -268,13 +268,13 @@ export const memoryOptions = defineOptions({
   fields: {
     ...memoryFields,
     ...section("Model", {
-      model: trainedModel.describe("a preset, a config.json, or a model as `finetune` takes it"),
+      model: trainedModel.describe("a preset, a config.json, or a model to fine-tune"),
     }),
     ...section("Optimizer", {
       optimizer: optimizerField(METHOD_NAMES, "which optimizer, or lora or qlora"),
     }),
     ...section("Fine-tuning", {
-      finetune: z.boolean().optional().describe("plan `finetune` instead of `pretrain`")
+      finetune: z.boolean().optional().describe("plan fine-tuning instead of pre-training")
         .meta({ derived: "on with lora and qlora" }),
       trainEmbeddings,
       embeddingQuant,

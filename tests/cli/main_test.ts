@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { z } from "zod";
+import { DeviceLostError, NoAdapterError } from "../../src/gpu/errors.ts";
+import { option, phrase } from "../../src/options/phrase.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import type { Command, Io } from "../../src/cli/command.ts";
 import { COMMANDS, main } from "../../src/cli/main.ts";
@@ -176,6 +178,37 @@ Deno.test("a user's error is one message, exit 1, and the stack only with --verb
   assertEquals(plain, { code: 1, out: "", err: "disk is full\n  hint: make room" });
   const verbose = await run(["probe", "--verbose"], [command]);
   assertStringIncludes(verbose.err, "main_test.ts");
+});
+
+Deno.test("options in an error are flags, and commands are named here alone", async () => {
+  for (
+    const [error, expected] of [
+      [
+        new UserError(
+          phrase`${option("seqLen", 512)} is too long`,
+          phrase`try ${option("packing", "padded")}`,
+        ),
+        "--seq-len 512 is too long\n  hint: try --packing padded",
+      ],
+      [
+        new NoAdapterError("no WebGPU adapter was found", "is its driver installed?"),
+        "no WebGPU adapter was found\n  hint: `deno task setup` installs what it can (on Debian, " +
+        "as root); `deno task doctor` says more",
+      ],
+      [
+        new DeviceLostError("GPU: the device was lost"),
+        "GPU: the device was lost\n  hint: a driver reset or an unplugged card; continue with " +
+        "--resume auto",
+      ],
+    ] as const
+  ) {
+    const { command } = probe(() => {
+      throw error;
+    });
+    assertEquals((await run(["probe"], [command])).err, expected);
+    const { out } = await run(["probe", "--json"], [command]);
+    assertEquals(JSON.parse(out), { type: "error", error: expected });
+  }
 });
 
 Deno.test("an error of ours says where to find the stack", async () => {

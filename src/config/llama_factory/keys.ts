@@ -78,8 +78,8 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
   {
     do_train: [[true], "this command trains"],
     do_eval: [[true, false], "must be true or false"],
-    do_predict: [[false], "`generate` writes answers"],
-    predict_with_generate: [[false], "evaluation is by loss; `generate` writes answers"],
+    do_predict: [[false], "training writes no answers"],
+    predict_with_generate: [[false], "evaluation is by loss: training writes no answers"],
     adapter_name_or_path: [[], "merge the adapter into its model, and start from that"],
     create_new_adapter: [[false], "no adapter can be started from"],
     fp16: [[false], "there is no training in float16: say bf16: true"],

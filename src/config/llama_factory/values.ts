@@ -27,14 +27,14 @@ type Reader = (value: unknown, file: KeyContext) => Meaning;
 export const READ: Readonly<Record<string, Reader>> = {
   stage: (value, { has }) => {
     if (value === "pt" || (value === "sft" && has("template"))) return {};
-    const known = has("template") ? "sft or pt" : "pt: `finetune` trains on instructions";
+    const known = has("template") ? "sft or pt" : "pt: instructions are for fine-tuning";
     return fault(`must be ${known}, got ${show(value)}`);
   },
   train_from_scratch: (value, { has }) => {
     const expected = !has("template");
     if (value === expected) return {};
     return fault(
-      `must be ${expected}, got ${show(value)}: \`pretrain\` starts from random weights`,
+      `must be ${expected}, got ${show(value)}: pre-training starts from random weights`,
     );
   },
   model_name_or_path: (model) => ({

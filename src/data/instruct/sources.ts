@@ -73,7 +73,8 @@ export async function* examplesOf(listed: readonly SourceFiles[]): AsyncGenerato
       for await (const { value, where } of file.records!(file.path)) {
         format ??= detectFormat(value, where);
         yield toExample(value, format, where);
-        if (--left === 0) break;
+        left--;
+        if (left === 0) break;
       }
     }
   }

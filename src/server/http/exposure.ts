@@ -1,4 +1,5 @@
 /** Who can reach the server, and whether that may be. */
+import { option, phrase } from "../../options/phrase.ts";
 import { UserError } from "../../options/user_error.ts";
 import { isLoopback } from "./middleware/context.ts";
 import type { ServerOptions } from "../options.ts";
@@ -10,7 +11,7 @@ export function checkExposure(
 ): void {
   if (anyKey || isLoopback(host)) return;
   throw new UserError(
-    `--host ${host}: others can reach this address, and the server has no API key`,
+    phrase`${option("host", host)}: others can reach this address, and the server has no API key`,
     `make one: deno run -A cli.ts key --create NAME --data-folder ${dataFolder}`,
   );
 }
@@ -20,7 +21,7 @@ export function checkOrigins({ corsOrigin = [] }: Pick<ServerOptions, "corsOrigi
   for (const origin of corsOrigin) {
     if (URL.canParse(origin) && new URL(origin).origin === origin) continue;
     throw new UserError(
-      `--cors-origin ${origin}: must be the origin of a page`,
+      phrase`${option("corsOrigin", origin)}: must be the origin of a page`,
       "scheme, host and port, without a path: https://app.example.com",
     );
   }

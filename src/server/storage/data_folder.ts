@@ -1,6 +1,7 @@
 /** The data folder: one server's at a time, private, and no larger than it may be. */
 import { statfs } from "node:fs/promises";
 import { join, resolve } from "@std/path";
+import { option, phrase } from "../../options/phrase.ts";
 import { UserError } from "../../options/user_error.ts";
 import { storedEnding } from "../files/kinds.ts";
 import type { FileRecord } from "../store/records.ts";
@@ -136,7 +137,7 @@ async function takeLock(path: string): Promise<Deno.FsFile> {
   lock.close();
   throw new UserError(
     `data folder ${path}: another server is using it`,
-    "stop that one, or name another folder with --data-folder",
+    phrase`stop that one, or name another folder with ${option("dataFolder")}`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { option, phrase } from "../../../src/options/phrase.ts";
 import { ApiError } from "../../../src/server/protocol/api_error.ts";
 import { createServer, type ServerHooks } from "../../../src/server/http/app.ts";
 import { docsPage } from "../../../src/server/http/docs/page.ts";
@@ -59,10 +60,10 @@ Deno.test("a path with other methods is 405, and names them", async () => {
 
 Deno.test("a fault that the user can mend is 400", async () => {
   await withApp({}, async (app) => {
-    failing(app, () => new UserError("--rank must be at least 1, got 0"));
+    failing(app, () => new UserError(phrase`${option("loraRank")} must be at least 1, got 0`));
     const answer = await app.request("/fails");
     assertEquals(answer.status, 400);
-    assertEquals((await answer.json()).error.message, "--rank must be at least 1, got 0");
+    assertEquals((await answer.json()).error.message, "lora_rank must be at least 1, got 0");
   });
 });
 
