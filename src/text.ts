@@ -2,7 +2,7 @@
 
 /** Bytes in binary units: 13.4 MiB. Between 1,000 and 1,023 of a unit it is the next one. */
 export function formatBytes(bytes: number, digits = 3): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let unit = 0, value = bytes;
   while (value >= 1000 && unit < units.length - 1) {
     value /= 1024;

@@ -2,6 +2,8 @@
 import { describeAdapter, findAdapter } from "../gpu/adapter.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions } from "../options/schema.ts";
+import { UserError } from "../options/user_error.ts";
+import { advise } from "./advice.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { diagnose, type Diagnosis, type SelfTest } from "./diagnosis.ts";
 import { selfTest } from "./self_test.ts";
@@ -43,7 +45,8 @@ async function tryOut(): Promise<SelfTest> {
       gpu.close();
     }
   } catch (error) {
-    return { ok: false, message: (error as Error).message };
+    const message = error instanceof UserError ? advise(error) : (error as Error).message;
+    return { ok: false, message };
   }
 }
 

@@ -4,6 +4,7 @@ import { createHash, type Hash } from "node:crypto";
 import { dirname } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import { writeAll } from "../files/atomic.ts";
+import { formatBytes } from "../text.ts";
 import type { HubCache, HubFile } from "./cache.ts";
 import { type HubClient, sleep } from "./client.ts";
 
@@ -137,9 +138,8 @@ export async function assertSpace(folder: string, bytes: number, what: string): 
   const disk = await statfs(folder).catch(() => undefined); // not every system tells
   const free = disk && disk.bavail * disk.bsize;
   if (free === undefined || bytes <= free) return;
-  const gigabytes = (count: number) => `${(count / 1e9).toFixed(1)} GB`;
   throw new UserError(
-    `${what}: ${gigabytes(bytes)} to download, ${gigabytes(free)} free at ${folder}`,
+    `${what}: ${formatBytes(bytes)} to download, ${formatBytes(free)} free at ${folder}`,
     "free some space, or let HF_HOME name another place",
   );
 }

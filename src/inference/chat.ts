@@ -24,7 +24,7 @@ export interface ChatOptions extends Partial<SamplingOptions> {
   readonly maxNewTokens?: number;
   /** What the model is told before everything else. */
   readonly system?: string;
-  /** The tokenizer's own by default, or one by name, as `finetune --template` takes it. */
+  /** The tokenizer's own by default, or one by name, as the option `template` takes it. */
   readonly template?: string;
   /** Descriptions of the functions that the model may call, for templates that know such. */
   readonly tools?: readonly unknown[];

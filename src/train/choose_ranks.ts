@@ -1,5 +1,5 @@
 /**
- * `--rank auto`: the rank of each projection matrix from the gradients of the first batches, before
+ * `rank: "auto"`: the rank of each projection matrix from the gradients of the first batches, before
  * the run. The model is loaded as the run will load it, looks at its first batches, changes nothing
  * and is freed again; the batches come from a stream of their own, so the run sees them again.
  *
@@ -76,7 +76,7 @@ export function withRanks(recipe: Recipe, ranks: Readonly<Record<string, number>
 }
 
 /**
- * Looks at the first batches of a run with `--rank auto`. Throws {@link OutOfMemoryError} where
+ * Looks at the first batches of a run with `rank: "auto"`. Throws {@link OutOfMemoryError} where
  * looking alone needs more than `limit` bytes. Everything it allocates is released at the end.
  */
 export async function adviseRanks(

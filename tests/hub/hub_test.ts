@@ -483,7 +483,7 @@ Deno.test("hub: a file that is larger than the disk is refused before its first 
     await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}`, options),
       UserError,
-      "hf:org/tiny: 1125899.9 GB to download, ",
+      "hf:org/tiny: 1.00 PiB to download, ",
     );
     server.fault = ({ kind }) =>
       kind === "tree"
