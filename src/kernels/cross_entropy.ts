@@ -4,11 +4,13 @@ import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { lanesOf } from "./flat.ts";
 import { rowsPerBinding, spans } from "./ranges.ts";
-import { LANES, shader } from "./shader.ts";
+import { FLAG, LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
 
-const kernel = shader("cross_entropy", code, { constants: { WORKGROUP_SIZE, LANES } });
+const kernel = shader("cross_entropy", code, {
+  constants: { WORKGROUP_SIZE, LANES, WEIGHTED: FLAG },
+});
 
 /** Logits of one dispatch: a tenth of a second on a slow adapter. */
 const LOGITS_PER_DISPATCH = 1 << 23;
