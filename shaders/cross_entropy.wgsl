@@ -8,7 +8,7 @@
 // gradient; every lane then folds all pairs, in the same order.
 override WORKGROUP_SIZE: u32;
 override LANES: u32;      // divides WORKGROUP_SIZE
-override WEIGHTED: u32;   // 0 or 1
+override WEIGHTED: bool;
 
 struct Params {
   rows: u32,        // of this range
@@ -94,7 +94,7 @@ fn main(
   if (!inside) { return; }
 
   var weight = 1.0;
-  if (WEIGHTED == 1u) { weight = weights[params.row + n]; }
+  if (WEIGHTED) { weight = weights[params.row + n]; }
   let logsumexp = maximum + log(select(1.0, total, counted));   // of an ignored row, any number
   if (lane == 0u) {
     var loss = select(0.0, weight * (logsumexp - at_label), counted);
