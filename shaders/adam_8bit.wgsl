@@ -5,8 +5,7 @@
 //   A block whose maximum is zero is zero whatever its codes: a fresh state is all zero bytes.
 //   bitsandbytes' CUDA kernel, unlike its other backends, moves a small negative m that would
 // become zero to the smallest negative number instead; a positive one becomes zero. Not so here.
-// @use dynamic_8bit
-// @use lanes
+// @use dynamic_8bit, lanes, fours
 const BLOCK_QUADS = 64u;
 
 struct Params {
@@ -37,10 +36,6 @@ fn second_moment(quad: u32, absmax: f32) -> vec4<f32> {
   return params.beta2 * (absmax * decode_unsigned(v[quad])) + params.fresh2 * g * g;
 }
 
-fn largest(values: vec4<f32>) -> f32 {
-  return max(max(values.x, values.y), max(values.z, values.w));
-}
-
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(global_invocation_id) id: vec3<u32>,
@@ -56,8 +51,8 @@ fn main(
 
   var own = vec2<f32>(0.0);
   for (var quad = start + lane; quad < end; quad += LANES) {
-    own.x = max(own.x, largest(abs(first_moment(quad, old.x))));
-    own.y = max(own.y, largest(second_moment(quad, old.y)));
+    own.x = max(own.x, largest_of(abs(first_moment(quad, old.x))));
+    own.y = max(own.y, largest_of(second_moment(quad, old.y)));
   }
   // The barrier in it also keeps the old maxima of every lane before the write of the new.
   let absmax = lanes_max(own, local);

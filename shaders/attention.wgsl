@@ -9,8 +9,7 @@
 // A row may see none of the first blocks that its neighbours see: its maximum is then LOWEST, and
 // whatever it summed shrinks to zero at the first key that it does see. Each row sees one: its own.
 // @use bfloat16 | float32
-// @use attention_tile
-// @use attention_first_keys
+// @use attention_tile, attention_first_keys, fours
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
@@ -30,45 +29,16 @@ struct Params {
   scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(0) var<storage, read> q: array<Quad>;                   // (B·Tq, H·D)
-@group(0) @binding(1) var<storage, read> k: array<Quad>;                   // (B·S, K·D)
-@group(0) @binding(2) var<storage, read> v: array<Quad>;                   // (B·S, K·D)
 @group(0) @binding(3) var<storage, read_write> out: array<Quad>;           // (B·Tq, H·D)
 @group(0) @binding(4) var<storage, read_write> logsumexp: array<f32>;      // (B·Tq, H)
 @group(1) @binding(0) var<uniform> params: Params;
 
-// Low enough that its exponential is zero, and far enough from infinity to subtract from.
-const LOWEST = -3e38;
-
 var<workgroup> probabilities: Block;
 var<workgroup> exchange: array<vec4<f32>, WORKGROUP_SIZE>;   // a number for each row of a thread
 
-// One quad of four rows: a column of the matrix is a row.
-fn load_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(q[at.x + d]), unpack(q[at.y + d]), unpack(q[at.z + d]), unpack(q[at.w + d]),
-  );
-}
-
-fn load_k(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(k[at.x + d]), unpack(k[at.y + d]), unpack(k[at.z + d]), unpack(k[at.w + d]),
-  );
-}
-
-fn load_v(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(v[at.x + d]), unpack(v[at.y + d]), unpack(v[at.z + d]), unpack(v[at.w + d]),
-  );
-}
-
-fn highest(a: vec4<f32>) -> f32 {
-  return max(max(a.x, a.y), max(a.z, a.w));
-}
-
 // Scores with four keys from `key` on; only those from `first` to `last` are seen.
 fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
-  let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
+  let keys = four_from(key);
   let seen = (keys >= vec4<u32>(first)) & (keys <= vec4<u32>(last));
   return select(vec4<f32>(LOWEST), s * params.scale, seen);
 }
@@ -118,7 +88,7 @@ fn main(
     s[3] = masked(s[3], column, first.w, visible.w);
 
     // The new maximum of each row, agreed by all its threads; what was summed before shrinks.
-    exchange[thread] = vec4<f32>(highest(s[0]), highest(s[1]), highest(s[2]), highest(s[3]));
+    exchange[thread] = largest_of_each(s);
     workgroupBarrier();
     var now = maximum;
     for (var i = 0u; i < LANES; i++) { now = max(now, exchange[row_lane * LANES + i]); }

@@ -7,8 +7,7 @@
 // in registers, in a fixed order: no atomics, and no pass over partial sums. First keys never fall,
 // so the walk ends at the first block of queries that begins after the keys.
 // @use bfloat16 | float32
-// @use attention_tile
-// @use attention_first_keys
+// @use attention_tile, attention_tile_dout, attention_first_keys, fours
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, key/value head, block of keys)
@@ -29,10 +28,6 @@ struct Params {
   scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(0) var<storage, read> q: array<Quad>;                // (B·T, H·D)
-@group(0) @binding(1) var<storage, read> k: array<Quad>;                // (B·T, K·D)
-@group(0) @binding(2) var<storage, read> v: array<Quad>;                // (B·T, K·D)
-@group(0) @binding(3) var<storage, read> dout: array<Quad>;             // (B·T, H·D)
 @group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) and logsumexp
 @group(0) @binding(5) var<storage, read_write> dk: array<Quad>;         // (B·T, K·D)
 @group(0) @binding(6) var<storage, read_write> dv: array<Quad>;         // (B·T, K·D)
@@ -40,31 +35,6 @@ struct Params {
 
 var<workgroup> probabilities: Block;   // transposed: rows are keys
 var<workgroup> gradients: Block;       // ds, transposed
-
-// One quad of four rows: a column of the matrix is a row.
-fn load_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(q[at.x + d]), unpack(q[at.y + d]), unpack(q[at.z + d]), unpack(q[at.w + d]),
-  );
-}
-
-fn load_k(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(k[at.x + d]), unpack(k[at.y + d]), unpack(k[at.z + d]), unpack(k[at.w + d]),
-  );
-}
-
-fn load_v(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(v[at.x + d]), unpack(v[at.y + d]), unpack(v[at.z + d]), unpack(v[at.w + d]),
-  );
-}
-
-fn load_dout(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(dout[at.x + d]), unpack(dout[at.y + d]), unpack(dout[at.z + d]), unpack(dout[at.w + d]),
-  );
-}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -111,7 +81,7 @@ fn main(
       }
 
       workgroupBarrier();   // the blocks before have been read by all
-      let query = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u);
+      let query = four_from(column);
       let first = first_keys_of(rows + columns);
       let at = (rows + columns) * params.pair_stride + head;
       let pairs = transpose(mat4x2<f32>(delta[at.x], delta[at.y], delta[at.z], delta[at.w]));

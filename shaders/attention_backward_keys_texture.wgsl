@@ -1,9 +1,7 @@
 // attention_backward_keys.wgsl for software adapters: the same equations, operands and results. See
 // lib/attention_texture.wgsl for why it is written the other way round.
 // @use bfloat16 | float32
-// @use attention_texture
-// @use attention_texture_dout
-// @use attention_first_keys
+// @use attention_texture, attention_texture_dout, attention_first_keys, fours
 
 struct Params {
   count: u32,          // units of this dispatch and those before it
@@ -57,7 +55,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       let columns = four_rows(first_query, last);
       let first = first_keys_of(rows_at + columns);
       if (first.x > key.w) { break; }
-      let query = vec4<u32>(first_query) + vec4<u32>(0u, 1u, 2u, 3u);
+      let query = four_from(first_query);
       let q_y = base + columns;
       var s = mat4x4<f32>();    // column r: key r with the four queries
       var dp = mat4x4<f32>();

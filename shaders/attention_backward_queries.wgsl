@@ -5,8 +5,7 @@
 // The probabilities are computed again from the logsumexp: no matrix of them is ever in memory.
 // The walk is that of attention.wgsl: a block of queries of one head over blocks of keys.
 // @use bfloat16 | float32
-// @use attention_tile
-// @use attention_first_keys
+// @use attention_tile, attention_tile_dout, attention_first_keys, fours
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
@@ -24,40 +23,11 @@ struct Params {
   scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(0) var<storage, read> q: array<Quad>;                // (B·T, H·D)
-@group(0) @binding(1) var<storage, read> k: array<Quad>;                // (B·T, K·D)
-@group(0) @binding(2) var<storage, read> v: array<Quad>;                // (B·T, K·D)
-@group(0) @binding(3) var<storage, read> dout: array<Quad>;             // (B·T, H·D)
 @group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) and logsumexp
 @group(0) @binding(5) var<storage, read_write> dq: array<Quad>;         // (B·T, H·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> gradients: Block;
-
-// One quad of four rows: a column of the matrix is a row.
-fn load_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(q[at.x + d]), unpack(q[at.y + d]), unpack(q[at.z + d]), unpack(q[at.w + d]),
-  );
-}
-
-fn load_k(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(k[at.x + d]), unpack(k[at.y + d]), unpack(k[at.z + d]), unpack(k[at.w + d]),
-  );
-}
-
-fn load_v(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(v[at.x + d]), unpack(v[at.y + d]), unpack(v[at.z + d]), unpack(v[at.w + d]),
-  );
-}
-
-fn load_dout(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(dout[at.x + d]), unpack(dout[at.y + d]), unpack(dout[at.z + d]), unpack(dout[at.w + d]),
-  );
-}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -105,7 +75,7 @@ fn main(
     }
 
     workgroupBarrier();   // the block before has been read by all
-    let key = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u);
+    let key = four_from(column);
     for (var r = 0u; r < 4u; r++) {
       let seen = (key >= vec4<u32>(first[r])) & (key <= vec4<u32>(query[r]));
       // A key that is not seen may score beyond the logsumexp, and its exponential overflow.

@@ -1,9 +1,7 @@
 // attention_backward.wgsl for software adapters: the same equations, operands and results. See
 // lib/attention_texture.wgsl for why it is written the other way round.
 // @use bfloat16 | float32
-// @use attention_texture
-// @use attention_texture_dout
-// @use attention_first_keys
+// @use attention_texture, attention_texture_dout, attention_first_keys, fours
 
 struct Params {
   count: u32,          // units of this dispatch and those before it
@@ -55,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 
   var sums = Rows();
   for (var first_key = start; first_key < end; first_key += 4u) {
-    let key = vec4<u32>(first_key) + vec4<u32>(0u, 1u, 2u, 3u);
+    let key = four_from(first_key);
     let k_y = base + four_rows(first_key, last);
     var s = mat4x4<f32>();    // column r: row r with the four keys
     var dp = mat4x4<f32>();

@@ -1,8 +1,7 @@
 // attention.wgsl for software adapters: the same equations, operands and results. See
 // lib/attention_texture.wgsl for why it is written the other way round.
 // @use bfloat16 | float32
-// @use attention_texture
-// @use attention_first_keys
+// @use attention_texture, attention_first_keys, fours
 
 struct Params {
   count: u32,          // units of this dispatch and those before it
@@ -25,19 +24,12 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> logsumexp: array<f32>;     // (B·Tq, H)
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn highest(a: vec4<f32>) -> f32 {
-  return max(max(a.x, a.y), max(a.z, a.w));
-}
-
 // Scores with four keys from `key` on; only those from `first` to `last` are seen.
 fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
-  let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
+  let keys = four_from(key);
   let seen = (keys >= vec4<u32>(first)) & (keys <= vec4<u32>(last));
   return select(vec4<f32>(LOWEST), s * params.scale, seen);
 }
-
-// Low enough that its exponential is zero, and far enough from infinity to subtract from.
-const LOWEST = -3e38;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -73,7 +65,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     s[1] = masked(s[1], key, first.y, visible.y);
     s[2] = masked(s[2], key, first.z, visible.z);
     s[3] = masked(s[3], key, first.w, visible.w);
-    let now = max(maximum, vec4<f32>(highest(s[0]), highest(s[1]), highest(s[2]), highest(s[3])));
+    let now = max(maximum, largest_of_each(s));
     let shrink = exp(maximum - now);
     maximum = now;
     let p = mat4x4<f32>(

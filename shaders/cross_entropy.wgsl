@@ -6,6 +6,7 @@
 // LANES threads share a row. Each keeps a running maximum and the sum of exponentials relative to
 // it (Milakov & Gimelshein 2018), so that the row is read once for the loss and once more for the
 // gradient; every lane then folds all pairs, in the same order.
+// @use fours
 override WORKGROUP_SIZE: u32;
 override LANES: u32;      // divides WORKGROUP_SIZE
 override WEIGHTED: bool;
@@ -25,8 +26,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> weights: array<f32>;              // (n), if WEIGHTED
 @group(1) @binding(0) var<uniform> params: Params;
 
-// Low enough that its exponential is zero, and far enough from infinity to subtract from.
-const LOWEST = -3e38;
 const BLOCK = 64u;
 
 var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
@@ -36,7 +35,7 @@ var<workgroup> sums: array<f32, WORKGROUP_SIZE>;
 fn load(start: u32, quad: u32) -> vec4<f32> {
   let v = logits[start + quad];
   if (4u * quad + 4u <= params.columns) { return v; }
-  let column = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
+  let column = four_from(4u * quad);
   return select(vec4<f32>(LOWEST), v, column < vec4<u32>(params.columns));
 }
 
@@ -63,7 +62,7 @@ fn main(
     var part = vec4<f32>(0.0);
     for (var i = block; i < min(quads, block + BLOCK * LANES); i += LANES) {
       let v = load(start, i);
-      let highest = max(max(v.x, v.y), max(v.z, v.w));
+      let highest = largest_of(v);
       if (highest > maximum) {
         let shrink = exp(maximum - highest);
         sum *= shrink;

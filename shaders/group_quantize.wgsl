@@ -4,8 +4,7 @@
 // as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads a group read
 // it twice: for its extent, then for its codes.
 // @use group_store_int8 | group_store_int4
-// @use rng
-// @use lanes
+// @use rng, lanes
 struct Params {
   octets: u32,          // of this range
   first_octet: u32,     // of this range, in the whole tensor; the start of a group

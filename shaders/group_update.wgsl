@@ -3,8 +3,7 @@
 // gets a new scale and zero point. LANES threads a group compute the new values twice: for their
 // extent, then for their codes.
 // @use group_store_int8 | group_store_int4
-// @use rng
-// @use lanes
+// @use rng, lanes
 struct Params {
   octets: u32,          // of this range
   first_octet: u32,     // of this range, in the whole tensor; the start of a group

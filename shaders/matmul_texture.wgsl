@@ -13,7 +13,7 @@ struct Params {
   first_quad: u32,
   alpha: f32,
   a_row: u32,       // where the rows of this dispatch start in the texture
-  a_band: u32,      // rows of a band; see stage.wgsl
+  a_band: u32,      // rows of a band; see matmul_stage.wgsl
   b_band: u32,
   shift: u32,
   texels: u32,      // of k

@@ -4,8 +4,7 @@
 // of a 32-bit load from workgroup memory. Dequantisation happens on the way in.
 //   A as it stands is (M, K) and B is (N, K): the k-major case. Each flag turns its operand.
 // @use bfloat16 | float32
-// @use octet_any
-// @use matmul_store
+// @use octet_any, matmul_store
 override A_TRANSPOSED: bool;   // A is (K, M)
 override B_TRANSPOSED: bool;   // B is (K, N)
 

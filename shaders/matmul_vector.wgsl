@@ -5,7 +5,7 @@
 // On a software adapter one lane is best, on a card several, so that loads lie side by side.
 // @use bfloat16 | float32
 // @use octet_float32 | octet_bfloat16 | octet_int8 | octet_int4 | octet_nf4
-// @use matmul_store
+// @use matmul_store, fours
 override LANES: u32;
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override A_BFLOAT16: bool;
@@ -46,7 +46,7 @@ fn octet_a(row: u32, column: u32) -> Octet {
 fn octet_b(row: u32, column: u32) -> Octet {
   if (row >= params.columns) { return Octet(vec4<f32>(0.0), vec4<f32>(0.0)); }
   let o = octet(row * params.row_octets + column);
-  let k = vec4<u32>(8u * column) + vec4<u32>(0u, 1u, 2u, 3u);
+  let k = four_from(8u * column);
   return Octet(
     select(vec4<f32>(0.0), o.low, k < vec4<u32>(params.k)),
     select(vec4<f32>(0.0), o.high, k + 4u < vec4<u32>(params.k)),

@@ -3,9 +3,7 @@
 //   codes = nearest of the signed dynamic map to (absmax − offset) / scale
 // The offset, their mean over the matrix, is there already. LANES threads read 256 maxima
 // twice. lib/nf4.wgsl has the layout of the constants.
-// @use dynamic_8bit
-// @use nf4
-// @use lanes
+// @use dynamic_8bit, nf4, lanes, fours
 struct Params {
   blocks: u32,   // of the matrix
 }
@@ -16,7 +14,7 @@ struct Params {
 
 // Zero past the last block, whose code is then that of zero.
 fn centred(quad: u32, offset: f32) -> vec4<f32> {
-  let blocks = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
+  let blocks = four_from(4u * quad);
   return select(vec4<f32>(0.0), absmaxes[quad] - offset, blocks < vec4<u32>(params.blocks));
 }
 
@@ -35,7 +33,7 @@ fn main(
   for (var quad = start + lane; quad < end; quad += LANES) {
     own = max(own, abs(centred(quad, offset)));
   }
-  let scale = lanes_max(vec2<f32>(max(max(own.x, own.y), max(own.z, own.w)), 0.0), local).x;
+  let scale = lanes_max(vec2<f32>(largest_of(own), 0.0), local).x;
 
   let inverse = 1.0 / max(scale, 0x1p-126f);   // see nf4_quantize.wgsl
   for (var quad = start + lane; quad < end; quad += LANES) {

@@ -3,7 +3,7 @@
 // al. 2023), before the absolute maxima are quantised in turn (nf4_constants.wgsl).
 //   A block of zeros gets the code of zero, as bitsandbytes' PyTorch code has it; its CUDA kernel
 // divides by zero there, and NaN gets the code of −1. LANES threads a block read it twice.
-// @use lanes
+// @use lanes, fours
 const BLOCK_QUADS = 16u;
 struct Params {
   quads: u32,         // of this range
@@ -44,7 +44,7 @@ fn main(
 
   var own = vec4<f32>(0.0);
   for (var quad = start + lane; quad < end; quad += LANES) { own = max(own, abs(source[quad])); }
-  let absmax = lanes_max(vec2<f32>(max(max(own.x, own.y), max(own.z, own.w)), 0.0), local).x;
+  let absmax = lanes_max(vec2<f32>(largest_of(own), 0.0), local).x;
 
   // bitsandbytes multiplies by the inverse too. The floor is the least float that is not subnormal:
   // cards take a smaller one for zero, and its inverse times zero is NaN.

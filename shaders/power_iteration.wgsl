@@ -2,6 +2,7 @@
 // from `vector`: vector ← T·vector / max |T·vector|, `iterations` times (Golub & Van Loan, section
 // 8.2.1). One workgroup: the matrix is small, and an iteration waits for the one before. A thread
 // takes four rows at a time. A zero matrix gives a zero vector.
+// @use fours
 override WORKGROUP_SIZE: u32;
 
 var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
@@ -21,7 +22,7 @@ struct Params {
 fn products(row: u32, first: u32) -> vec4<f32> {
   let quads = params.row_quads;
   // Rows past the end are read as the last one, and left out.
-  let rows = min(row + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.size - 1u)) * quads;
+  let rows = min(four_from(row), vec4<u32>(params.size - 1u)) * quads;
   var sums = mat4x4<f32>();
   for (var quad = 0u; quad < quads; quad++) {
     let values = vectors[first + quad];
@@ -30,7 +31,7 @@ fn products(row: u32, first: u32) -> vec4<f32> {
     sums[2] += matrix[rows.z + quad] * values;
     sums[3] += matrix[rows.w + quad] * values;
   }
-  let inside = row + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.size);
+  let inside = four_from(row) < vec4<u32>(params.size);
   // A row of ones times a matrix adds up its columns.
   return select(vec4<f32>(0.0), vec4<f32>(1.0) * sums, inside);
 }
@@ -46,7 +47,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
       let values = scale * products(4u * quad, current);
       vectors[quads - current + quad] = values;
       let sizes = abs(values);
-      most = max(most, max(max(sizes.x, sizes.y), max(sizes.z, sizes.w)));
+      most = max(most, largest_of(sizes));
     }
     maxima[local] = most;
     storageBarrier();

@@ -2,7 +2,7 @@
 // (lib/rng.wgsl). The counter is the place in the padded matrix, so ranges of it can be drawn one
 // by one. The padding of a row stays zero.
 // @use bfloat16 | float32
-// @use rng_normal
+// @use rng_normal, fours
 override WORKGROUP_SIZE: u32;
 
 // Rounding draws at steps from 0: initial values must not be made of the same bits.
@@ -25,7 +25,7 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x >= params.quads) { return; }
   let quad = params.first_quad + id.x;
-  let column = 4u * (quad % params.row_quads) + vec4<u32>(0u, 1u, 2u, 3u);
+  let column = four_from(4u * (quad % params.row_quads));
   let values = params.deviation * random_normal(params.seed, INITIALISATION, params.tensor, quad);
   target_values[id.x] = pack(select(vec4<f32>(0.0), values, column < vec4<u32>(params.columns)));
 }

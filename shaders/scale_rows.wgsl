@@ -1,6 +1,6 @@
 // row /= max |row|; a row of zeros stays one. Squares of gradients leave the range of float32, and
 // subspaces do not depend on the lengths of the vectors that span them. LANES threads a row.
-// @use lanes
+// @use lanes, fours
 struct Params {
   rows: u32,
   row_quads: u32,
@@ -24,7 +24,7 @@ fn main(
   for (var quad = start + lane; quad < end; quad += LANES) {
     largest = max(largest, abs(matrix[quad]));
   }
-  let own = max(max(largest.x, largest.y), max(largest.z, largest.w));
+  let own = largest_of(largest);
   let most = lanes_max(vec2<f32>(own, 0.0), local).x;
   if (most == 0.0) { return; }
   for (var quad = start + lane; quad < end; quad += LANES) {

@@ -4,8 +4,7 @@
 //
 // Updates are rounded at the same steps with bits of the same tensors: a seed of its own keeps
 // directions and rounding apart.
-// @use rng_normal
-// @use lanes
+// @use rng_normal, lanes, fours
 const SALT = 0x9e3779b9u;
 
 struct Params {
@@ -39,13 +38,13 @@ fn main(
       largest = max(largest, abs(target_values[quad]));
     }
   }
-  let most = max(max(largest.x, largest.y), max(largest.z, largest.w));
+  let most = largest_of(largest);
   if (lanes_max(vec2<f32>(most, 0.0), local).x > 0.0) { return; }
 
   for (var quad = start + lane; quad < end; quad += LANES) {
     let place = params.first_quad + quad;
     let values = random_normal(params.seed ^ SALT, params.step, params.tensor, place);
-    let column = 4u * (quad - start) + vec4<u32>(0u, 1u, 2u, 3u);
+    let column = four_from(4u * (quad - start));
     target_values[quad] = select(vec4<f32>(0.0), values, column < vec4<u32>(params.columns));
   }
 }

@@ -38,7 +38,7 @@ export function modelCases({ B, T, C, H, D, F, V }: Sizes): BenchCase[] {
         const out = bench.tensor("dweight", [C]);
         return {
           record: (pass) => {
-            rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial });
+            rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial, accumulate: true });
             sumRows(pass, { x: partial, out });
           },
           bytes: bytesIn(dy, x, dx, dx),

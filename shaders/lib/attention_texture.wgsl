@@ -3,6 +3,7 @@
 // 4 × 4 matrices in registers, nothing is shared, and there are no barriers. On a processor, where
 // a "register" is a place in its first cache, that beats tiles in workgroup memory; on a card the
 // sums of four rows would not fit. Operands are staged in textures (attention_stage.wgsl).
+// @use fours
 // @const HEAD_QUADS   D / 4
 const WORKGROUP_SIZE = 8u;   // one vector of the processor
 
@@ -11,7 +12,7 @@ alias Rows = array<mat4x4<f32>, HEAD_QUADS>;
 
 // Rows first to first + 3, but never beyond the last.
 fn four_rows(first: u32, last: u32) -> vec4<u32> {
-  return min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+  return min(four_from(first), vec4<u32>(last));
 }
 
 @group(0) @binding(0) var q: texture_storage_2d<rgba32float, read>;   // (B·Tq, H·D)

@@ -4,6 +4,8 @@
 // columns in registers, so that each element it loads serves four products; in a product over
 // columns it makes 4 rows × OUT_QUADS quads of the head. Small enough for registers at D = 128, for
 // 16 KiB of workgroup memory, and not to waste much of short sequences on the masked half.
+// @use bfloat16 | float32
+// @use fours
 // @const HEAD_QUADS   D / 4
 const LANES = 8u;
 const BLOCK = 4u * LANES;
@@ -25,5 +27,28 @@ fn rows_of(first: u32, lane: u32, last: u32) -> vec4<u32> {
 }
 
 fn next_four(first: u32, last: u32) -> vec4<u32> {
-  return min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+  return min(four_from(first), vec4<u32>(last));
+}
+
+@group(0) @binding(0) var<storage, read> q: array<Quad>;   // (B·Tq, H·D)
+@group(0) @binding(1) var<storage, read> k: array<Quad>;   // (B·keyCapacity, K·D)
+@group(0) @binding(2) var<storage, read> v: array<Quad>;   // (B·keyCapacity, K·D)
+
+// One quad of four rows: a column of the matrix is a row.
+fn load_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(q[at.x + d]), unpack(q[at.y + d]), unpack(q[at.z + d]), unpack(q[at.w + d]),
+  );
+}
+
+fn load_k(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(k[at.x + d]), unpack(k[at.y + d]), unpack(k[at.z + d]), unpack(k[at.w + d]),
+  );
+}
+
+fn load_v(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    unpack(v[at.x + d]), unpack(v[at.y + d]), unpack(v[at.z + d]), unpack(v[at.w + d]),
+  );
 }

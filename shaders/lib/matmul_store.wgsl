@@ -3,6 +3,7 @@
 //   rows, columns (of the block), row_quads (c's stride), first_quad, alpha
 // The choices are constants: a software adapter runs both sides of a branch and masks one.
 // @use bfloat16 | float32
+// @use fours
 override ACCUMULATE: bool;
 override RESIDUAL: bool;
 
@@ -17,6 +18,6 @@ fn store_quad(row: u32, quad: u32, sum: vec4<f32>) {
   var values = params.alpha * sum;
   if (ACCUMULATE) { values += unpack(c[index]); }
   if (RESIDUAL) { values += unpack(residual[index]); }
-  let columns = vec4<u32>(4u * quad) + vec4<u32>(0u, 1u, 2u, 3u);
+  let columns = four_from(4u * quad);
   c[index] = pack(select(vec4<f32>(0.0), values, columns < vec4<u32>(params.columns)));
 }

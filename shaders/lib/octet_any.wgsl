@@ -1,5 +1,5 @@
 // Eight consecutive elements of two matrices, each in a format that an override constant names, for
-// kernels that would otherwise need an edition for every pair of formats. The compiler folds the
+// kernels that would otherwise need a variant for every pair of formats. The compiler folds the
 // branches. Words are read one by one, which suits cards that merge loads; where they do not,
 // lib/octet_<format>.wgsl reads a vector. Follows dynamic_8bit.wgsl and nf4.wgsl; only b may be
 // NF4, which is a format of frozen weights.

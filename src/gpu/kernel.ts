@@ -3,10 +3,10 @@
  * source, so nothing is declared twice. A source begins with what it needs besides itself, in lines
  * of its header comment:
  *
- *   // @use lanes                    a library: a snippet of WGSL that is put before the source
- *   // @use bfloat16 | float32       one of several libraries that offer the same names
- *   // @const HEAD_QUADS             a `const` of type u32, where an override cannot stand: it sizes
- *                                    arrays in registers
+ *   // @use lanes, rng             libraries: snippets of WGSL that are put before the source
+ *   // @use bfloat16 | float32     one of several libraries that offer the same names
+ *   // @const HEAD_QUADS           a `const` of type u32, where an override cannot stand: it sizes
+ *                                  arrays in registers
  *
  * Libraries may use others. Sources are put one after another, never edited; `enable` lines come
  * first.
@@ -109,8 +109,8 @@ function assembled(
   const visit = (label: string, text: string) => {
     if (parts.has(label)) return;
     parts.set(label, ""); // libraries may use one another
-    for (const [, line] of text.matchAll(USE)) {
-      const alternatives = line.split("|").map((each) => each.trim());
+    for (const use of text.matchAll(USE).flatMap(([, line]) => line.split(","))) {
+      const alternatives = use.split("|").map((each) => each.trim());
       const meant = alternatives.length === 1
         ? alternatives
         : alternatives.filter((each) => variants.includes(each));

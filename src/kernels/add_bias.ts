@@ -3,14 +3,14 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "./ranges.ts";
 
 const kernels = kernelByFormat("add_bias", code, {
   constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
 });
 
 export interface AddBias {
-  y: Tensor; // (N, M) float32 or bfloat16, added to
+  readonly y: Tensor; // (N, M) float32 or bfloat16, added to
   readonly bias: Tensor; // (M) float32
 }
 
@@ -20,7 +20,7 @@ export function addBias(pass: KernelPass, { y, bias }: AddBias): void {
   expectShape("addBias", "bias", bias, [columnsOf(y.shape)]);
   const kernel = forFormat(kernels, "addBias", y);
   const quads = y.stride / 4;
-  for (const [start, end] of spans(rowsOf(y.shape), rowsPerDispatch(pass, quads, y))) {
+  for (const { start, end } of ranges(rowsOf(y.shape), rowsPerDispatch(pass, quads, y))) {
     const count = (end - start) * quads;
     pass.dispatch({
       kernel,

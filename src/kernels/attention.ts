@@ -15,7 +15,7 @@ import type { Attention } from "./attention_operands.ts";
 import { attentionTexture } from "./attention_texture.ts";
 import { BLOCK_ROWS, tiledWalk } from "./attention_tile.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { spans } from "./ranges.ts";
+import { ranges } from "./ranges.ts";
 
 export type { Attention, AttentionWorkspace } from "./attention_operands.ts";
 export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./attention_texture.ts";
@@ -60,12 +60,12 @@ function attentionTiled(pass: KernelPass, io: Attention): void {
   const most = unitsPerDispatch(pass, 2 * BLOCK_ROWS * keyLength * headSize);
   const walked = rowsPerWalk(pass, tiledWalk(headSize), io.loopRounds);
   const operands = [{ tensor: q, rows: queryLength }, { tensor: k, rows: keyCapacity }];
-  for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands))) {
+  for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands))) {
     const queries = [start * queryLength, end * queryLength] as const;
     const keys = [start * keyCapacity, end * keyCapacity] as const;
     const bound = rowRange(q, ...queries), firstKeys = firstKeysOf(io.firstKeys, bound);
-    for (const [first_key, end_key] of spans(keyLength, walked)) {
-      for (const [first, last] of spans((end - start) * heads * blocks, most)) {
+    for (const { start: first_key, end: end_key } of ranges(keyLength, walked)) {
+      for (const { start: first, end: last } of ranges((end - start) * heads * blocks, most)) {
         pass.dispatch({
           kernel,
           constants: { HEAD_QUADS: headSize / 4 },

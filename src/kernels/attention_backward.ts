@@ -17,7 +17,7 @@ import {
 import type { AttentionBackward } from "./attention_operands.ts";
 import { BLOCK_ROWS, tiledWalk } from "./attention_tile.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { spans } from "./ranges.ts";
+import { ranges } from "./ranges.ts";
 
 export type { AttentionBackward } from "./attention_operands.ts";
 
@@ -54,7 +54,7 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
   const pairs = BLOCK_ROWS * length * headSize;
   const walk = tiledWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
-  for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands))) {
+  for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands))) {
     const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
     const firstKeys = firstKeysOf(io.firstKeys, range(q));
     const params = {
@@ -74,8 +74,10 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
       ...firstKeys.operands,
     };
     const queryUnits = (end - start) * heads * blocks;
-    for (const [first_key, end_key] of spans(length, walked)) {
-      for (const [first, last] of spans(queryUnits, unitsPerDispatch(pass, 3 * pairs))) {
+    for (const { start: first_key, end: end_key } of ranges(length, walked)) {
+      for (
+        const { start: first, end: last } of ranges(queryUnits, unitsPerDispatch(pass, 3 * pairs))
+      ) {
         pass.dispatch({
           kernel: queryKernel,
           constants,
@@ -87,7 +89,12 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
     }
     const keyUnits = (end - start) * keyValueHeads * blocks;
     for (const queries of groupWalks(group, length, walk, walked)) {
-      for (const [first, last] of spans(keyUnits, unitsPerDispatch(pass, 4 * group * pairs))) {
+      for (
+        const { start: first, end: last } of ranges(
+          keyUnits,
+          unitsPerDispatch(pass, 4 * group * pairs),
+        )
+      ) {
         pass.dispatch({
           kernel: keyKernel,
           constants,

@@ -23,7 +23,7 @@ import {
   THREADS,
 } from "./attention_texture.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { spans } from "./ranges.ts";
+import { ranges } from "./ranges.ts";
 
 const queryKernels = kernelByFormat("attention_backward_queries_texture", queriesCode, {
   constants: TEXTURE_CONSTANTS,
@@ -58,7 +58,7 @@ export function attentionBackwardTexture(
   const walk = textureWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
   const held = sequencesPerStage(operation, workspace, io, length, length);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
-  for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands, held))) {
+  for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands, held))) {
     const sequences = end - start;
     for (const [name, source] of Object.entries({ q, k, v, dout })) {
       const target = textures[name as keyof typeof textures];
@@ -78,8 +78,8 @@ export function attentionBackwardTexture(
       scale: 1 / Math.sqrt(headSize),
     };
     const queryUnits = THREADS * unitsPerDispatch(pass, 3 * pairs);
-    for (const [first_key, end_key] of spans(length, walked)) {
-      for (const [first, count] of spans(sequences * heads * blocks, queryUnits)) {
+    for (const { start: first_key, end: end_key } of ranges(length, walked)) {
+      for (const { start: first, end: count } of ranges(sequences * heads * blocks, queryUnits)) {
         pass.dispatch({
           kernel: queryKernel,
           constants,
@@ -91,7 +91,9 @@ export function attentionBackwardTexture(
     }
     const keyUnits = THREADS * unitsPerDispatch(pass, 4 * group * pairs);
     for (const queries of groupWalks(group, length, walk, walked)) {
-      for (const [first, count] of spans(sequences * keyValueHeads * blocks, keyUnits)) {
+      for (
+        const { start: first, end: count } of ranges(sequences * keyValueHeads * blocks, keyUnits)
+      ) {
         pass.dispatch({
           kernel: keyKernel,
           constants,

@@ -5,7 +5,7 @@ import { rowRange } from "../gpu/tensor.ts";
 import { rowsOf } from "../numbers/layout.ts";
 import type { AttentionBackward } from "./attention_operands.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "./ranges.ts";
 
 const kernels = kernelByFormat("attention_delta", code, {
   constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
@@ -18,7 +18,7 @@ export function attentionDelta(
 ): void {
   const kernel = forFormat(kernels, "attentionBackward", out, dout);
   const rows = rowsOf(out.shape);
-  for (const [start, end] of spans(rows, rowsPerDispatch(pass, heads, out, delta))) {
+  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, heads, out, delta))) {
     const count = (end - start) * heads;
     pass.dispatch({
       kernel,

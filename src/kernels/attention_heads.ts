@@ -3,7 +3,7 @@ import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { bytesOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
-import { spans } from "./ranges.ts";
+import { ranges } from "./ranges.ts";
 import { strategyFor } from "./strategy.ts";
 
 /** Head sizes are multiples of 4 up to this. */
@@ -113,8 +113,8 @@ export function rowsPerWalk(
 /** Walks over the queries of all the heads that share keys, of so many rows at most each. */
 export function* groupWalks(group: number, length: number, { step }: Walk, rows: number) {
   const members = Math.floor(rows / (step * Math.ceil(length / step)));
-  for (const [first_member, end_member] of spans(group, Math.max(1, members))) {
-    for (const [first_query, end_query] of spans(length, rows)) {
+  for (const { start: first_member, end: end_member } of ranges(group, Math.max(1, members))) {
+    for (const { start: first_query, end: end_query } of ranges(length, rows)) {
       const accumulate = first_member > 0 || first_query > 0 ? 1 : 0;
       yield { first_member, end_member, first_query, end_query, accumulate };
     }

@@ -17,7 +17,7 @@ import {
 } from "./attention_heads.ts";
 import { attentionStage } from "./attention_stage.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { spans } from "./ranges.ts";
+import { ranges } from "./ranges.ts";
 import type { AttentionVariant } from "./strategy.ts";
 
 /** What a workgroup does, as in the WGSL. */
@@ -112,7 +112,7 @@ export function attentionTexture(
   const walked = rowsPerWalk(pass, textureWalk(headSize), io.loopRounds);
   const held = sequencesPerStage("attention", workspace, io, queryLength, keyLength);
   const operands = [{ tensor: q, rows: queryLength }, { tensor: k, rows: keyCapacity }];
-  for (const [start, end] of spans(batch, sequencesPerRange(pass, batch, operands, held))) {
+  for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands, held))) {
     const sequences = end - start;
     const queries = { start, sequences, length: queryLength, capacity: queryLength };
     const keys = { start, sequences, length: keyLength, capacity: keyCapacity };
@@ -121,8 +121,8 @@ export function attentionTexture(
     attentionStage(pass, { source: q, target: workspace.q, ...queries });
     attentionStage(pass, { source: k, target: workspace.k, ...keys });
     attentionStage(pass, { source: v, target: workspace.v, ...keys });
-    for (const [first_key, end_key] of spans(keyLength, walked)) {
-      for (const [first, count] of spans(sequences * heads * blocks, unitsAtOnce)) {
+    for (const { start: first_key, end: end_key } of ranges(keyLength, walked)) {
+      for (const { start: first, end: count } of ranges(sequences * heads * blocks, unitsAtOnce)) {
         pass.dispatch({
           kernel,
           constants: { HEAD_QUADS: headSize / 4 },

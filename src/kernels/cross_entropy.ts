@@ -3,7 +3,7 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { lanesOf } from "./flat.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
+import { ranges, rowsPerBinding } from "./ranges.ts";
 import { FLAG, LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
@@ -17,7 +17,7 @@ const LOGITS_PER_DISPATCH = 1 << 23;
 
 export interface CrossEntropy {
   /** (n, V) float32; where gradients are asked for, dlogits is written over them. */
-  logits: Tensor;
+  readonly logits: Tensor;
   /** (n) uint32 holding int32 bits; negative labels, -100 by custom, are ignored. */
   readonly labels: Tensor;
   /** (n) float32, overwritten: -weight · log p(label), 0 where the label is ignored, NaN if ≥ V. */
@@ -56,7 +56,7 @@ export function crossEntropy(
   const rowsPerGroup = WORKGROUP_SIZE / lanes;
   // Multiples of 64 rows: a range must start on the adapter's alignment.
   const inTime = Math.max(1, Math.floor(LOGITS_PER_DISPATCH / logits.stride / 64)) * 64;
-  for (const [start, end] of spans(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {
+  for (const { start, end } of ranges(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {
     pass.dispatch({
       kernel,
       constants: { LANES: lanes, WEIGHTED: weights ? 1 : 0 },

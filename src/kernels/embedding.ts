@@ -4,7 +4,7 @@ import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import { groupOctets, octetOffset } from "./octet.ts";
-import { ROW_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch, spans } from "./ranges.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch } from "./ranges.ts";
 
 const define = (weight: "float32" | "bfloat16" | "int8") =>
   kernelByFormat(`embedding.${weight}_weight`, code, {
@@ -39,8 +39,8 @@ export function embedding(pass: KernelPass, io: Embedding): void {
   expectShape("embedding", "out", out, [rows, columns]);
   const kernel = forFormat(byWeight[weight.dtype as keyof typeof byWeight], "embedding", out);
   const quads = out.stride / 4;
-  for (const [start, end] of spans(rows, rowsPerDispatch(pass, quads, out))) {
-    for (const [first, last] of spans(vocabulary, rowsPerBinding(pass, weight))) {
+  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, quads, out))) {
+    for (const { start: first, end: last } of ranges(vocabulary, rowsPerBinding(pass, weight))) {
       const count = (end - start) * quads, table = rowRange(weight, first, last);
       pass.dispatch({
         kernel,

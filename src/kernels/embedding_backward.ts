@@ -3,7 +3,7 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { ROW_WORKGROUP_SIZE, rowsCovered, rowsPerBinding, spans } from "./ranges.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsCovered, rowsPerBinding } from "./ranges.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
 
 const kernels = kernelByFormat("embedding_backward", code, {
@@ -14,7 +14,7 @@ export interface EmbeddingBackward {
   readonly dx: Tensor; // (N, C) float32 or bfloat16
   readonly order: Tensor; // (N) uint32: positions sorted by their token
   readonly sortedTokens: Tensor; // (N) uint32: the tokens of those positions, ascending
-  dweight: Tensor; // (V, C) float32, added to
+  readonly dweight: Tensor; // (V, C) float32, added to
   /** As the forward pass was given. */
   readonly scale?: number;
 }
@@ -51,9 +51,14 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
   const quads = dx.stride / 4;
   // One thread may have to walk over all of them.
   const positionsPerDispatch = Math.min(rowsCovered(pass, quads), LOOP_ROUNDS);
-  for (const [firstRow, lastRow] of spans(positions, rowsPerBinding(pass, dx))) {
-    for (const [firstToken, lastToken] of spans(vocabulary, rowsPerBinding(pass, dweight))) {
-      for (const [start, end] of spans(positions, positionsPerDispatch)) {
+  for (const { start: firstRow, end: lastRow } of ranges(positions, rowsPerBinding(pass, dx))) {
+    for (
+      const { start: firstToken, end: lastToken } of ranges(
+        vocabulary,
+        rowsPerBinding(pass, dweight),
+      )
+    ) {
+      for (const { start, end } of ranges(positions, positionsPerDispatch)) {
         const count = (end - start) * quads;
         pass.dispatch({
           kernel,

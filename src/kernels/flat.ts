@@ -6,6 +6,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { bytesOf, storedElements } from "../numbers/layout.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import type { Range } from "./ranges.ts";
 import { strategyFor } from "./strategy.ts";
 
 const RANGE_ELEMENTS = 1 << 23;
@@ -13,13 +14,8 @@ const RANGE_ELEMENTS = 1 << 23;
 /** Starts of ranges fall on multiples of this: 256 bytes of the narrowest format, int4. */
 const ALIGNMENT = 512;
 
-export interface FlatRange {
-  readonly start: number;
-  readonly end: number;
-}
-
 /** Ranges that cover all stored elements; each starts on a multiple of `unit` (a group, a block). */
-export function* flatRanges(tensor: Tensor, unit = 1): Generator<FlatRange> {
+export function* flatRanges(tensor: Tensor, unit = 1): Generator<Range> {
   const elements = storedElements(tensor);
   const step = leastCommonMultiple(ALIGNMENT, unit);
   const length = Math.max(1, Math.floor(RANGE_ELEMENTS / step)) * step;
@@ -29,7 +25,7 @@ export function* flatRanges(tensor: Tensor, unit = 1): Generator<FlatRange> {
 }
 
 /** The stored elements of a range, padding included, as one row. */
-export function flatView(tensor: Tensor, { start, end }: FlatRange): Tensor {
+export function flatView(tensor: Tensor, { start, end }: Range): Tensor {
   return {
     ...tensor,
     shape: [end - start],

@@ -1,8 +1,7 @@
 /** What the variants of matmul share: the problem, its blocks and the end of the kernel. */
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
-import type { Range } from "./stage.ts";
+import { lengthOf, type Range, rowsPerBinding } from "./ranges.ts";
 import { FLAG } from "./shader.ts";
 
 /** op(a) and op(b): T means transposed. */
@@ -31,15 +30,6 @@ export interface Block {
   readonly m: Range;
   readonly n: Range;
   readonly k: Range;
-}
-
-/** [0, size) in ranges of at most `step`. */
-export function ranges(size: number, step: number): Range[] {
-  return Array.from(spans(size, step), ([start, end]) => ({ start, end }));
-}
-
-export function length(range: Range): number {
-  return range.end - range.start;
 }
 
 /** Blocks of rows begin at multiples of this, so that a binding can begin with them. */
@@ -74,8 +64,8 @@ export function storing({ c, residual, none, alpha, accumulate }: Problem, { m, 
       residual: residual && first ? rowRange(residual, m.start, m.end) : none,
     },
     params: {
-      rows: length(m),
-      columns: length(n),
+      rows: lengthOf(m),
+      columns: lengthOf(n),
       row_quads: c.stride / 4,
       first_quad: n.start / 4,
       alpha,

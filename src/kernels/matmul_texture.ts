@@ -6,17 +6,16 @@ import { padded } from "../numbers/layout.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
 import {
   type Block,
-  length,
   type MatmulShape,
   type Problem,
-  ranges,
   ROW_STEP,
   rowsOfC,
   stepDown,
   STORE_FLAGS,
   storing,
 } from "./matmul_blocks.ts";
-import { type Range, stage, type StagingTexture } from "./stage.ts";
+import { matmulStage, type StagingTexture } from "./matmul_stage.ts";
+import { lengthOf, type Range, ranges } from "./ranges.ts";
 
 const kernels = kernelByFormat("matmul_texture", code, { constants: STORE_FLAGS });
 
@@ -92,7 +91,7 @@ export function matmulTexture(
   const ms = ranges(m, band(a)), ns = ranges(n, band(b)), ks = ranges(k, kStep);
 
   const stageA = staged((rows, k) =>
-    stage(pass, {
+    matmulStage(pass, {
       source: problem.a,
       transposed: layout === "TN",
       rows,
@@ -102,7 +101,7 @@ export function matmulTexture(
     })
   );
   const stageB = staged((rows, k) =>
-    stage(pass, {
+    matmulStage(pass, {
       source: problem.b,
       transposed: layout !== "NT",
       rows,
@@ -114,8 +113,8 @@ export function matmulTexture(
   const compute = (block: Block) => {
     stageA(block.m, block.k);
     stageB(block.n, block.k);
-    const step = rowsOfC(pass, problem.c, length(block.n), length(block.k), flops);
-    for (const { start, end } of ranges(length(block.m), step)) {
+    const step = rowsOfC(pass, problem.c, lengthOf(block.n), lengthOf(block.k), flops);
+    for (const { start, end } of ranges(lengthOf(block.m), step)) {
       const rows = { start: block.m.start + start, end: block.m.start + end };
       const { constants, operands, params } = storing(problem, { ...block, m: rows });
       pass.dispatch({
@@ -128,9 +127,9 @@ export function matmulTexture(
           a_band: band(a),
           b_band: band(b),
           shift: Math.log2(a.columns),
-          texels: padded(length(block.k)) / 4,
+          texels: padded(lengthOf(block.k)) / 4,
         },
-        workgroups: [Math.ceil((end - start) / TILE_M), Math.ceil(length(block.n) / TILE_N)],
+        workgroups: [Math.ceil((end - start) / TILE_M), Math.ceil(lengthOf(block.n) / TILE_N)],
       });
     }
   };

@@ -4,11 +4,10 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET } from "../numbers/layout.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { length, type Problem, ranges, rowsOfC, STORE_FLAGS, storing } from "./matmul_blocks.ts";
+import { type Problem, rowsOfC, STORE_FLAGS, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetOffset } from "./octet.ts";
-import { rowsPerBinding } from "./ranges.ts";
+import { lengthOf, type Range, ranges, rowsPerBinding } from "./ranges.ts";
 import { strategyFor } from "./strategy.ts";
-import type { Range } from "./stage.ts";
 import { FLAG } from "./shader.ts";
 
 /** The side of the tile that a workgroup computes, as in the WGSL. */
@@ -73,7 +72,7 @@ export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): 
           },
           params: {
             ...params,
-            k: length(k),
+            k: lengthOf(k),
             a_row_octets: a.stride / OCTET,
             a_column_octet: left.column / OCTET,
             a_first_octet: octetOffset(left.view),
@@ -83,7 +82,7 @@ export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): 
             b_first_octet: octetOffset(right.view),
             b_group_octets: groupOctets(b),
           },
-          workgroups: [Math.ceil(length(n) / TILE), Math.ceil(length(m) / TILE)],
+          workgroups: [Math.ceil(lengthOf(n) / TILE), Math.ceil(lengthOf(m) / TILE)],
         });
       }
     }

@@ -4,9 +4,9 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET } from "../numbers/layout.ts";
 import { rowRange } from "../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
-import { length, type Problem, ranges, STORE_FLAGS, storing } from "./matmul_blocks.ts";
+import { type Problem, STORE_FLAGS, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "./octet.ts";
-import { rowsPerBinding } from "./ranges.ts";
+import { lengthOf, ranges, rowsPerBinding } from "./ranges.ts";
 import type { MatmulVariant } from "./strategy.ts";
 import { FLAG } from "./shader.ts";
 
@@ -74,7 +74,7 @@ export function matmulVector(pass: KernelPass, problem: Problem, variant: Matmul
         first_octet: octetOffset(part),
         group_octets: groupOctets(b),
       },
-      workgroups: [Math.ceil(length(range) / columnsPerGroup)],
+      workgroups: [Math.ceil(lengthOf(range) / columnsPerGroup)],
     });
   }
 }

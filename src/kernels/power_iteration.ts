@@ -2,7 +2,7 @@ import code from "../../shaders/power_iteration.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";
 import { rowsOf } from "../numbers/layout.ts";
-import { spans } from "./ranges.ts";
+import { ranges } from "./ranges.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
 import { shader } from "./shader.ts";
 
@@ -30,7 +30,7 @@ export function powerIteration(pass: KernelPass, io: PowerIteration): void {
   const row_quads = matrix.stride / 4;
   const rounds = Math.ceil(row_quads / WORKGROUP_SIZE) * (row_quads + 1) + WORKGROUP_SIZE + 1;
   const most = 2 * Math.max(1, Math.floor(LOOP_ROUNDS / (2 * rounds)));
-  for (const [start, end] of spans(2 * Math.ceil(iterations / 2), most)) {
+  for (const { start, end } of ranges(2 * Math.ceil(iterations / 2), most)) {
     pass.dispatch({
       kernel,
       operands: { matrix, vectors },

@@ -13,11 +13,23 @@ const ALIGNMENT = 64;
 /** Threads of a workgroup of the kernels that give each quad of a row a thread of its own. */
 export const ROW_WORKGROUP_SIZE = 64;
 
-/** Splits [0, count) into [start, end) pieces of at most `most`. */
-export function* spans(count: number, most: number): Generator<[start: number, end: number]> {
+/** Rows, columns, elements or other things from `start` to before `end`. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Splits [0, count) into ranges of at most `most`. */
+export function ranges(count: number, most: number): Range[] {
+  const all: Range[] = [];
   for (let start = 0; start < count; start += most) {
-    yield [start, Math.min(start + most, count)];
+    all.push({ start, end: Math.min(start + most, count) });
   }
+  return all;
+}
+
+export function lengthOf({ start, end }: Range): number {
+  return end - start;
 }
 
 /** Rows of which each of these matrices can bind a range at once, a multiple of 64. */

@@ -4,7 +4,7 @@ import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "./ranges.ts";
 
 const kernels = kernelByFormat("rms_norm", code, {
   constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
@@ -32,7 +32,7 @@ export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
   expectShape("rmsNorm", "y", y, x.shape);
   expectShape("rmsNorm", "rstd", rstd, [rows]);
   const kernel = forFormat(kernels, "rmsNorm", x, y);
-  for (const [start, end] of spans(rows, rowsPerDispatch(pass, 1, x))) {
+  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, 1, x))) {
     pass.dispatch({
       kernel,
       operands: {

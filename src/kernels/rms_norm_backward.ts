@@ -5,7 +5,7 @@ import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { flatView } from "./flat.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
+import { ranges, rowsPerBinding } from "./ranges.ts";
 import { LOOP_ROUNDS } from "./strategy.ts";
 import { FLAG } from "./shader.ts";
 
@@ -26,10 +26,11 @@ export interface RmsNormBackward {
   readonly x: Tensor; // (N, C)
   readonly weight: Tensor; // (C) float32
   readonly rstd: Tensor; // (N) float32, saved by rmsNorm
-  dx: Tensor; // (N, C) added to; overwritten, and may then be dy, where `accumulate` is false
-  partial: Tensor; // (G, C) float32, overwritten: sumRows makes it dweight
+  readonly dx: Tensor; // (N, C) overwritten, and may then be dy
+  readonly partial: Tensor; // (G, C) float32, overwritten: sumRows makes it dweight
   /** As the forward pass was given. */
   readonly offset?: 0 | 1;
+  /** Adds to dx, which must then be another tensor than dy. */
   readonly accumulate?: boolean;
 }
 
@@ -40,7 +41,7 @@ export interface RmsNormBackward {
  * {@link ShapeError} on operands that do not match.
  */
 export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
-  const { dy, x, weight, rstd, dx, partial, offset = 0, accumulate = true } = io;
+  const { dy, x, weight, rstd, dx, partial, offset = 0, accumulate = false } = io;
   const rows = rowsOf(x.shape), columns = columnsOf(x.shape), groups = rowsOf(partial.shape);
   expectShape("rmsNormBackward", "dy", dy, x.shape);
   expectDType("rmsNormBackward", "weight", weight, "float32");
@@ -55,12 +56,12 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
   if (together && accumulate) {
     throw new ShapeError(
       "rmsNormBackward: dx must be another tensor than dy, to be added to",
-      "`accumulate: false` overwrites dy",
+      "without `accumulate` dy is overwritten",
     );
   }
   const kernel = forFormat(together ? kernelsInPlace : kernels, "rmsNormBackward", dy, x, dx);
   const quads = x.stride / 4;
-  for (const [start, end] of spans(rows, rowsAtOnce(pass, x, groups))) {
+  for (const { start, end } of ranges(rows, rowsAtOnce(pass, x, groups))) {
     pass.dispatch({
       kernel,
       constants: { ACCUMULATE: accumulate ? 1 : 0 },

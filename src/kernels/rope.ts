@@ -4,7 +4,7 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "./format.ts";
-import { ROW_WORKGROUP_SIZE, rowsPerDispatch, spans } from "./ranges.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "./ranges.ts";
 import { shader } from "./shader.ts";
 
 const constants = { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE };
@@ -23,7 +23,7 @@ const inTwos: KernelByFormat = {
 
 export interface Rope {
   /** (B·T, heads·D) float32 or bfloat16, turned in place. */
-  x: Tensor;
+  readonly x: Tensor;
   /** (Tmax, D) float32: for each position D/2 cosines, then D/2 sines. */
   readonly table: Tensor;
   /** D, a multiple of 4. */
@@ -64,7 +64,7 @@ export function rope(
   const part = headSize % 8 === 0 ? 4 : 2;
   const kernel = forFormat(part === 4 ? inFours : inTwos, "rope", x);
   const threadsPerRow = columns / 2 / part;
-  for (const [start, end] of spans(rows, rowsPerDispatch(pass, threadsPerRow, x))) {
+  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, threadsPerRow, x))) {
     const count = (end - start) * threadsPerRow;
     pass.dispatch({
       kernel,

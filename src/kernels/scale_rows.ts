@@ -3,7 +3,7 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { rowsOf } from "../numbers/layout.ts";
 import { lanesOf } from "./flat.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
+import { ranges, rowsPerBinding } from "./ranges.ts";
 import { LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
@@ -20,7 +20,7 @@ export interface ScaleRows {
 export function scaleRows(pass: KernelPass, io: ScaleRows): void {
   const { matrix, lanes = lanesOf(pass.gpu, io.matrix.stride / 2) } = io; // twice over its quads
   expectDType("scaleRows", "matrix", matrix, "float32");
-  for (const [start, end] of spans(rowsOf(matrix.shape), rowsPerBinding(pass, matrix))) {
+  for (const { start, end } of ranges(rowsOf(matrix.shape), rowsPerBinding(pass, matrix))) {
     pass.dispatch({
       kernel,
       constants: { LANES: lanes },

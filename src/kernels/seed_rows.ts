@@ -4,7 +4,7 @@ import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { lanesOf } from "./flat.ts";
 import type { StochasticRounding } from "./group_format.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
+import { ranges, rowsPerBinding } from "./ranges.ts";
 import { LANES, shader } from "./shader.ts";
 
 const WORKGROUP_SIZE = 64;
@@ -25,7 +25,7 @@ export function seedRows(pass: KernelPass, io: SeedRows): void {
   const { target, first, key } = io;
   const { lanes = lanesOf(pass.gpu, target.stride / 2) } = io; // twice over its quads
   expectDType("seedRows", "target", target, "float32");
-  for (const [start, end] of spans(rowsOf(target.shape), rowsPerBinding(pass, target))) {
+  for (const { start, end } of ranges(rowsOf(target.shape), rowsPerBinding(pass, target))) {
     pass.dispatch({
       kernel,
       constants: { LANES: lanes },

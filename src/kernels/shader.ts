@@ -7,9 +7,11 @@ import attention_texture_dout from "../../shaders/lib/attention_texture_dout.wgs
   type: "text",
 };
 import attention_tile from "../../shaders/lib/attention_tile.wgsl" with { type: "text" };
+import attention_tile_dout from "../../shaders/lib/attention_tile_dout.wgsl" with { type: "text" };
 import bfloat16 from "../../shaders/lib/bfloat16.wgsl" with { type: "text" };
 import dynamic_8bit from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
 import float32 from "../../shaders/lib/float32.wgsl" with { type: "text" };
+import fours from "../../shaders/lib/fours.wgsl" with { type: "text" };
 import gate_gelu_tanh from "../../shaders/lib/gate_gelu_tanh.wgsl" with { type: "text" };
 import gate_silu from "../../shaders/lib/gate_silu.wgsl" with { type: "text" };
 import gradient_apart from "../../shaders/lib/gradient_apart.wgsl" with { type: "text" };
@@ -47,9 +49,11 @@ const LIBRARIES = {
   attention_texture,
   attention_texture_dout,
   attention_tile,
+  attention_tile_dout,
   bfloat16,
   dynamic_8bit,
   float32,
+  fours,
   gate_gelu_tanh,
   gate_silu,
   gradient_apart,

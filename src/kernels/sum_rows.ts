@@ -3,7 +3,7 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "./format.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
+import { ranges, rowsPerBinding } from "./ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "./strategy.ts";
 import { LANES } from "./shader.ts";
 
@@ -33,7 +33,7 @@ export function sumRows(pass: KernelPass, io: SumRows): void {
   const kernel = forFormat(kernels, "sumRows", x);
   const quads = x.stride / 4;
   const most = Math.min(rowsPerBinding(pass, x), LOOP_ROUNDS);
-  for (const [start, end] of spans(rowsOf(x.shape), most)) {
+  for (const { start, end } of ranges(rowsOf(x.shape), most)) {
     pass.dispatch({
       kernel,
       constants: { LANES: lanes },

@@ -158,7 +158,6 @@ function headsBackward(
       rstd,
       dx: gradient,
       partial,
-      accumulate: false,
     });
     normGradient(pass, sink, norm, partial);
   };
@@ -182,6 +181,7 @@ function normBackward(
     dx: dresidual,
     partial: normPartial,
     offset: config.normOffset,
+    accumulate: true,
   });
   normGradient(pass, sink, norm, normPartial);
 }

@@ -12,7 +12,7 @@ import { columnsOf, padded, rowsOf } from "../numbers/layout.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";
 import { BLOCK_ROWS, blockRows, orthonormalizeBlock } from "../kernels/orthonormalize_block.ts";
-import { spans } from "../kernels/ranges.ts";
+import { ranges } from "../kernels/ranges.ts";
 import { scaleRows } from "../kernels/scale_rows.ts";
 
 export interface OrthonormalizeWorkspace {
@@ -68,7 +68,7 @@ export function orthonormalize(
 ): void {
   const rows = rowsOf(source.shape), columns = columnsOf(source.shape);
   scaleRows(pass, { matrix: source });
-  for (const [start, end] of spans(rows, blockRows(columns))) {
+  for (const { start, end } of ranges(rows, blockRows(columns))) {
     const block = viewAs(workspace.block, "orthonormalize.block", [end - start, columns]);
     pass.copy(rowRange(source, start, end), block);
     for (const least of [NOTHING, DEPENDENT]) {

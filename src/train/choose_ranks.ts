@@ -14,7 +14,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
-import { spans } from "../kernels/ranges.ts";
+import { ranges } from "../kernels/ranges.ts";
 import type { GradientSink } from "../model/gradients.ts";
 import { uploadRope } from "../model/llama.ts";
 import type { Parameter } from "../model/parameters.ts";
@@ -197,7 +197,7 @@ async function firstCurves(
     for (let step = 0; step < batches; step++) {
       const batch = (await data.next())!; // training data repeats: it has no end
       const gradScale = 1 / (objective.divisor?.(batch) || batch.tokens || 1);
-      for (const [start, end] of spans(matrices.length, spectrum.slots.length)) {
+      for (const { start, end } of ranges(matrices.length, spectrum.slots.length)) {
         const group = matrices.slice(start, end);
         const sink: GradientSink = {
           target: (parameter) => optimizer.target(parameter),

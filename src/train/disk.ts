@@ -1,6 +1,7 @@
 /** What a run will write, before there is one. */
 import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
+import { elementsOf } from "../numbers/layout.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { stateTensors } from "./state.ts";
@@ -26,9 +27,7 @@ export function planDisk(
   const bytesPerWeight = adapters.length || shape.dtype === "float32" ? 4 : 2;
   return {
     checkpointBytes: sum(stateTensors(training).map(({ tensor }) => tensor.byteLength)),
-    resultBytes: sum(
-      saved.map(({ shape }) => shape.reduce((product, size) => product * size, bytesPerWeight)),
-    ),
+    resultBytes: sum(saved.map((each) => elementsOf(each) * bytesPerWeight)),
   };
 }
 

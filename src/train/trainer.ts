@@ -21,6 +21,7 @@
 import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { elementsOf } from "../numbers/layout.ts";
 import { parameterCount } from "../model/description.ts";
 import { uploadRope } from "../model/llama.ts";
 import { learningRate } from "../optim/schedules.ts";
@@ -434,7 +435,7 @@ function isMultiple(step: number, every: number): boolean {
 
 function trainedCount({ optimizer }: Training): number {
   return optimizer.states.reduce(
-    (sum, { parameter: { shape } }) => sum + shape.reduce((product, size) => product * size, 1),
+    (sum, { parameter }) => sum + elementsOf(parameter),
     0,
   );
 }

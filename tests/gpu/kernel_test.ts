@@ -61,7 +61,9 @@ Deno.test("a parameter of another type is refused where the kernel is defined", 
 });
 
 const LIBRARIES = {
-  scale: "// @use half | full\n// @const LANES\nfn scaled(x: f32) -> f32 { return factor() * x; }",
+  scale:
+    "// @use half | full, one\n// @const LANES\nfn scaled(x: f32) -> f32 { return factor() * x; }",
+  one: "const ONE = 1.0;",
   half: "enable f16;\nfn factor() -> f32 { return f32(0.5h); }",
   full: "fn factor() -> f32 { return 1.0; }",
 };

@@ -289,11 +289,12 @@ gpuTest("matmul refuses operands that do not match", async (gpu) => {
     ShapeError,
     "matmul NT: residual must be (4, 8), got (4, 4)",
   );
-  assertThrows(
+  const shared = assertThrows(
     attempt({ layout: "NT", a, b: tensor("b", [8, 16]), c, residual: c }),
     ShapeError,
-    "use accumulate to add to c",
+    "matmul NT: c (c) shares a buffer with residual (c)",
   );
+  assertEquals(shared.hint, "use accumulate to add to c");
   assertThrows(
     attempt({ layout: "NT", a: tensor("a", [4, 16], "uint32"), b, c }),
     ShapeError,

@@ -54,7 +54,7 @@ for (const [rows, columns, groups] of [[1, 8, 1], [3, 257, 2], [70, 512, 64], [5
         const partial = upload(gpu, "partial", [groups, columns]);
         const dweight = upload(gpu, "dweight", [columns]);
         runPass(gpu, (pass) => {
-          rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial });
+          rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial, accumulate: true });
           sumRows(pass, { x: partial, out: dweight });
         });
         runs.push({ dx: await download(gpu, dx), dweight: await download(gpu, dweight) });
@@ -88,8 +88,7 @@ for (const [rows, columns, groups] of [[1, 8, 1], [70, 257, 3], [5, 5461, 4]]) {
         const partial = upload(gpu, "partial", [groups, columns]);
         const dweight = upload(gpu, "dweight", [columns]);
         runPass(gpu, (pass) => {
-          const options = { offset: 1, accumulate: false } as const;
-          rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial, ...options });
+          rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial, offset: 1 });
           sumRows(pass, { x: partial, out: dweight });
         });
         const rtol = 3e-6 + OUTPUT_ROUNDING[dtype]; // as above
@@ -113,7 +112,7 @@ gpuTest("rms_norm_backward walks more heads than its workgroups may take at once
   const rstd = upload(gpu, "rstd", [rows], statistics), partial = upload(gpu, "partial", [2, size]);
   runPass(
     gpu,
-    (pass) => rmsNormBackward(pass, { dy, x, weight, rstd, dx: dy, partial, accumulate: false }),
+    (pass) => rmsNormBackward(pass, { dy, x, weight, rstd, dx: dy, partial }),
   );
   const expected = oracle(dys, xs, gains, EPS);
   assertClose("dx", await download(gpu, dy), expected.dx, { atol: 3e-6, rtol: 3e-6 });
@@ -128,10 +127,15 @@ gpuTest("rms_norm_backward refuses to add to its own operand", async (gpu) => {
   const [dy, x] = ["dy", "x"].map((name) => upload(gpu, name, [4, 16]));
   const weight = upload(gpu, "weight", [16]), rstd = upload(gpu, "rstd", [4]);
   assertRefuses(
-    () => rmsNormBackward(new KernelPass(gpu), { dy, x, weight, rstd, dx: dy, partial: x }),
+    () =>
+      rmsNormBackward(new KernelPass(gpu), {
+        ...{ dy, x, weight, rstd, partial: x },
+        dx: dy,
+        accumulate: true,
+      }),
     ShapeError,
     "rmsNormBackward: dx must be another tensor than dy, to be added to\n" +
-      "  hint: `accumulate: false` overwrites dy",
+      "  hint: without `accumulate` dy is overwritten",
   );
 });
 

@@ -1,6 +1,7 @@
 /** Adam, its moments in 32 or in 8 bits. Weight decay is decoupled: kernels/apply_update. */
 import type { Allocator } from "../../gpu/allocator.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
+import { elementsOf } from "../../numbers/layout.ts";
 import { adam } from "../../kernels/adam.ts";
 import { adam8bit, adamBlocks } from "../../kernels/adam_8bit.ts";
 import type { UpdateRule } from "./rule.ts";
@@ -41,7 +42,7 @@ function createState(
   shape: readonly number[],
   bits: 8 | 32,
 ): AdamState {
-  const elements = shape.reduce((product, size) => product * size, 1);
+  const elements = elementsOf({ shape });
   const narrow = bits === 8 && elements >= LEAST_8BIT_ELEMENTS;
   const make = (label: string, of: readonly number[], dtype: "float32" | "uint8") =>
     allocator.tensor({ name: `${name}.${label}`, shape: of, dtype, purpose: "optimizer_state" });

@@ -1,19 +1,19 @@
 /** Operands of a matmul, moved into a texture as float32: what a software adapter reads fastest. */
-import code from "../../shaders/stage.wgsl" with { type: "text" };
+import code from "../../shaders/matmul_stage.wgsl" with { type: "text" };
 import type { TextureTensor } from "../gpu/allocator.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { OCTET, padded, rowsOf } from "../numbers/layout.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "./octet.ts";
-import { rowsPerBinding, spans } from "./ranges.ts";
+import { lengthOf, type Range, ranges, rowsPerBinding } from "./ranges.ts";
 import { FLAG, shader } from "./shader.ts";
 
 /** Threads of a workgroup in each direction. */
 const SIDE = 16;
 
 const define = (format: MatrixType) =>
-  shader(`stage.${format}`, code, {
+  shader(`matmul_stage.${format}`, code, {
     variants: [octetLibrary(format)],
     constants: { TRANSPOSED: FLAG, SIDE },
   });
@@ -25,11 +25,6 @@ const kernels: Record<MatrixType, Kernel> = {
   nf4: define("nf4"),
 };
 
-export interface Range {
-  readonly start: number;
-  readonly end: number;
-}
-
 /**
  * A texture that holds rows of K numbers, four to a texel. Its rows have `columns` texels, a power
  * of two; a longer K continues `band` rows further down.
@@ -39,7 +34,7 @@ export interface StagingTexture {
   readonly columns: number;
 }
 
-export interface Stage {
+export interface MatmulStage {
   readonly source: Tensor; // (R, K), or (K, R) if transposed; of any matrix format
   readonly transposed: boolean;
   /** The part of it: rows of op(source), and columns; both start at a multiple of 8. */
@@ -51,12 +46,12 @@ export interface Stage {
 }
 
 /** target[r][k] = op(source)[rows.start + r][k.start + k]; k is filled up with zeros to 8. */
-export function stage(pass: KernelPass, io: Stage): void {
+export function matmulStage(pass: KernelPass, io: MatmulStage): void {
   const { source, transposed, target } = io;
   const down = transposed ? io.k : io.rows, across = transposed ? io.rows : io.k;
-  for (const [start, end] of spans(down.end - down.start, rowsPerBinding(pass, source))) {
+  for (const { start, end } of ranges(lengthOf(down), rowsPerBinding(pass, source))) {
     const part = rowRange(source, down.start + start, down.start + end);
-    const rows = rowsOf(part.shape), columns = across.end - across.start;
+    const rows = rowsOf(part.shape), columns = lengthOf(across);
     const height = transposed ? padded(rows) / 4 : rows;
     pass.dispatch({
       kernel: kernels[source.dtype as MatrixType],

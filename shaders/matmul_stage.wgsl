@@ -5,6 +5,7 @@
 // here. The octet library declares the source.
 // A texture holds 2^shift texels a row; a longer k continues in the next band of rows.
 // @use octet_float32 | octet_bfloat16 | octet_int8 | octet_int4 | octet_nf4
+// @use fours
 override TRANSPOSED: bool;
 override SIDE: u32;   // threads of a workgroup in each direction
 
@@ -32,7 +33,7 @@ fn store(row: u32, texel: u32, values: vec4<f32>) {
 }
 
 fn keep(values: vec4<f32>, first: u32, end: u32) -> vec4<f32> {
-  let k = vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u);
+  let k = four_from(first);
   return select(vec4<f32>(0.0), values, k < vec4<u32>(end));
 }
 

@@ -1,5 +1,5 @@
 /** op(values)[r][k] for a range of rows and of k, row-major, filled up with zeros to `width`. */
-export function stage(
+export function matmulStage(
   values: ArrayLike<number>,
   columns: number,
   transposed: boolean,

@@ -3,8 +3,8 @@ import { defineKernel } from "../../src/gpu/kernel.ts";
 import { padded } from "../../src/numbers/layout.ts";
 import { rowRange } from "../../src/gpu/tensor.ts";
 import type { TextureTensor } from "../../src/gpu/allocator.ts";
-import { stage } from "../../src/kernels/stage.ts";
-import { stage as oracle } from "../oracles/stage.ts";
+import { matmulStage } from "../../src/kernels/matmul_stage.ts";
+import { matmulStage as oracle } from "../oracles/matmul_stage.ts";
 import { knownMatrix } from "./matrices.ts";
 import { assertClose, download, gpuTest, runPass, upload } from "../support.ts";
 
@@ -40,13 +40,13 @@ const whole = (end: number) => ({ start: 0, end });
 
 for (const transposed of [false, true]) {
   for (const dtype of ["float32", "bfloat16", "int8", "int4", "nf4"] as const) {
-    gpuTest(`stage ${dtype}${transposed ? " transposed" : ""} is exact`, async (gpu) => {
+    gpuTest(`matmul_stage ${dtype}${transposed ? " transposed" : ""} is exact`, async (gpu) => {
       for (const [rows, columns] of [[1, 5], [70, 131], [13, 64], [200, 130]] as const) {
         const { tensor, values } = knownMatrix(gpu, "x", [rows, columns], dtype, rows);
         const [r, k] = transposed ? [columns, rows] : [rows, columns];
         const texture = gpu.texture({ name: "t", width: 64, height: 200, purpose: "workspace" });
         runPass(gpu, (pass) =>
-          stage(pass, {
+          matmulStage(pass, {
             source: tensor,
             transposed,
             rows: whole(r),
@@ -69,7 +69,7 @@ for (const transposed of [false, true]) {
     });
   }
 
-  gpuTest(`stage${transposed ? " transposed" : ""} of a part, in bands`, async (gpu) => {
+  gpuTest(`matmul_stage${transposed ? " transposed" : ""} of a part, in bands`, async (gpu) => {
     const { tensor, values } = knownMatrix(gpu, "x", [200, 200], "int8", 3);
     const view = rowRange(tensor, 64, 200); // (136, 200)
     // Rows are bound from a multiple of 64 on; columns may start at any multiple of 8.
@@ -77,7 +77,10 @@ for (const transposed of [false, true]) {
     const k = { start: transposed ? 64 : 8, end: 136 };
     const texture = gpu.texture({ name: "t", width: 16, height: 200, purpose: "workspace" });
     const target = { texture, columns: 16 };
-    runPass(gpu, (pass) => stage(pass, { source: view, transposed, rows, k, target, band: 80 }));
+    runPass(
+      gpu,
+      (pass) => matmulStage(pass, { source: view, transposed, rows, k, target, band: 80 }),
+    );
     const width = k.end - k.start;
     const staged = await read(gpu, texture);
     const actual = Float32Array.from({ length: 66 * width }, (_, i) => {
