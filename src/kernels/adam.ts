@@ -1,3 +1,4 @@
+/** Adam's step with float32 moments. */
 import code from "../../shaders/adam.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";

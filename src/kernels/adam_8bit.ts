@@ -1,3 +1,4 @@
+/** Adam's step with 8-bit moments, block-wise. */
 import code from "../../shaders/adam_8bit.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../gpu/tensor.ts";

@@ -1,3 +1,4 @@
+/** Causal grouped-query attention: the operands checked, then one of two variants. */
 import code from "../../shaders/attention.wgsl" with { type: "text" };
 import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";

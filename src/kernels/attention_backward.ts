@@ -1,3 +1,4 @@
+/** The gradients of attention: delta, then dq, then dk and dv, in one of two variants. */
 import keysCode from "../../shaders/attention_backward_keys.wgsl" with { type: "text" };
 import queriesCode from "../../shaders/attention_backward_queries.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";

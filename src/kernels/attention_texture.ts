@@ -46,14 +46,29 @@ export interface AttentionWorkspaceOptions extends HeadShape {
 /** Scratch memory for attention of such sequences; one serves all layers, in turn. */
 export function createAttentionWorkspace(
   allocator: Allocator,
-  { variant, batch, length, heads, keyValueHeads, headSize, backward }: AttentionWorkspaceOptions,
+  options: AttentionWorkspaceOptions,
+): AttentionWorkspace | undefined {
+  switch (options.variant) {
+    case "tiled":
+      return undefined;
+    case "texture":
+      return createTextures(allocator, options);
+    default:
+      return options.variant satisfies never;
+  }
+}
+
+/** Undefined where a sequence does not fit, or a head is too large: those are read where they lie. */
+function createTextures(
+  allocator: Allocator,
+  { batch, length, heads, keyValueHeads, headSize, backward }: AttentionWorkspaceOptions,
 ): AttentionWorkspace | undefined {
   const widths = [heads, keyValueHeads].map((count) => count * headSize / 4);
   // Two bytes an element, whatever the format: what is aligned in bfloat16 is in float32.
   const step = Math.min(batch, alignedSequences(...widths.map((quads) => quads * 8 * length)));
   const fitting = Math.floor(Math.min(MOST_ROWS, TEXELS / widths[0]) / length);
   const rows = Math.min(batch, Math.max(step, Math.floor(fitting / step) * step)) * length;
-  if (variant !== "texture" || rows > MOST_ROWS || headSize > MOST_HEAD_SIZE) return undefined;
+  if (rows > MOST_ROWS || headSize > MOST_HEAD_SIZE) return undefined;
   const texture = (name: string, width: number): TextureTensor =>
     allocator.texture({
       name: `attention.${name}`,

@@ -1,3 +1,4 @@
+/** The loss, and the gradient of the logits in their place. */
 import code from "../../shaders/cross_entropy.wgsl" with { type: "text" };
 import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../numbers/layout.ts";

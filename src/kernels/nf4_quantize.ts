@@ -1,3 +1,4 @@
+/** Quantisation to NF4: codes of 64 elements, and their absolute maxima quantised in turn. */
 import constantsCode from "../../shaders/nf4_constants.wgsl" with { type: "text" };
 import code from "../../shaders/nf4_quantize.wgsl" with { type: "text" };
 import type { Allocator } from "../gpu/allocator.ts";
