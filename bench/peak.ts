@@ -5,7 +5,7 @@ import { defineKernel } from "../src/gpu/kernel.ts";
 import { Scope } from "../src/gpu/scope.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
-import { randomNormal } from "../src/kernels/random_normal.ts";
+import { randomNormal } from "../src/kernels/misc/random_normal.ts";
 import type { Recorded } from "./timing.ts";
 
 /** Work that does nothing but what it is the peak of. */

@@ -3,7 +3,7 @@ import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import { Profiler } from "../src/gpu/profiler.ts";
 import { type Tensor, viewAs } from "../src/gpu/tensor.ts";
-import { applyUpdate } from "../src/kernels/apply_update.ts";
+import { applyUpdate } from "../src/kernels/optim/apply_update.ts";
 import { backward } from "../src/model/backward.ts";
 import type { Batch } from "../src/model/batch.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";

@@ -1,6 +1,6 @@
 /** The rules of the house that a compiler does not check. */
 import { assertEquals } from "@std/assert";
-import { fromFileUrl, join, relative } from "@std/path";
+import { basename, fromFileUrl, join, relative } from "@std/path";
 import { PRODUCT as DASHBOARD_PRODUCT } from "../src/server/dashboard/product.js";
 import { PRODUCT, VERSION } from "../src/product.ts";
 import { project } from "./support_project.ts";
@@ -79,6 +79,7 @@ function exists(path: string): boolean {
 const read = (path: string) => Deno.readTextFileSync(join(ROOT, path));
 
 const shaders = filesIn("shaders", ".wgsl").filter((path) => !path.startsWith("shaders/lib/"));
+/** With its family: matmul/matmul_tiled. */
 const shaderName = (path: string) => path.replace(/^shaders\/|\.wgsl$/g, "");
 
 /** Files of the project that a module imports, its types included, by path. */
@@ -87,9 +88,9 @@ function importsOf(path: string): string[] {
     .map(([, specifier, dynamic]) => relative(ROOT, join(ROOT, path, "..", specifier ?? dynamic)));
 }
 
-Deno.test("a kernel is four files of one name", () => {
+Deno.test("a kernel is four files of one name, in the folder of its family", () => {
   const missing = shaders.map(shaderName).flatMap((name) => {
-    const tested = TESTED_AS[name] ?? name;
+    const tested = name.replace(/[^/]*$/, (own) => TESTED_AS[own] ?? own);
     const launcher = [name, tested].map((each) => `src/kernels/${each}.ts`).find(exists);
     return [
       launcher ?? `src/kernels/${name}.ts`,
@@ -101,7 +102,7 @@ Deno.test("a kernel is four files of one name", () => {
 });
 
 Deno.test("no exception has outlived its shader", () => {
-  const names = new Set(shaders.map(shaderName));
+  const names = new Set(shaders.map((path) => basename(path, ".wgsl")));
   assertEquals(Object.keys(TESTED_AS).filter((name) => !names.has(name)), []);
 });
 

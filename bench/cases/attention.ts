@@ -1,5 +1,5 @@
-import { attention, createAttentionWorkspace } from "../../src/kernels/attention.ts";
-import { attentionBackward } from "../../src/kernels/attention_backward.ts";
+import { attention, createAttentionWorkspace } from "../../src/kernels/attention/attention.ts";
+import { attentionBackward } from "../../src/kernels/attention/attention_backward.ts";
 import { strategyFor } from "../../src/kernels/strategy.ts";
 import type { Bench, BenchCase, Sizes } from "../case.ts";
 

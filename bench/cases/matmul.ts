@@ -4,7 +4,7 @@ import {
   type Layout,
   matmul,
   type MatmulVariant,
-} from "../../src/kernels/matmul.ts";
+} from "../../src/kernels/matmul/matmul.ts";
 import type { MatrixType } from "../../src/kernels/octet.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 import { strategyFor } from "../../src/kernels/strategy.ts";

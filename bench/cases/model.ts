@@ -1,13 +1,13 @@
 /** What a layer does besides its products, the embedding and the loss. */
-import { embedding } from "../../src/kernels/embedding.ts";
-import { embeddingBackward, sortTokens } from "../../src/kernels/embedding_backward.ts";
-import { crossEntropy } from "../../src/kernels/cross_entropy.ts";
-import { rmsNorm } from "../../src/kernels/rms_norm.ts";
-import { rmsNormBackward } from "../../src/kernels/rms_norm_backward.ts";
-import { rope } from "../../src/kernels/rope.ts";
-import { sumRows } from "../../src/kernels/sum_rows.ts";
-import { glu } from "../../src/kernels/glu.ts";
-import { gluBackward } from "../../src/kernels/glu_backward.ts";
+import { embedding } from "../../src/kernels/misc/embedding.ts";
+import { embeddingBackward, sortTokens } from "../../src/kernels/misc/embedding_backward.ts";
+import { crossEntropy } from "../../src/kernels/misc/cross_entropy.ts";
+import { rmsNorm } from "../../src/kernels/norm/rms_norm.ts";
+import { rmsNormBackward } from "../../src/kernels/norm/rms_norm_backward.ts";
+import { rope } from "../../src/kernels/misc/rope.ts";
+import { sumRows } from "../../src/kernels/misc/sum_rows.ts";
+import { glu } from "../../src/kernels/misc/glu.ts";
+import { gluBackward } from "../../src/kernels/misc/glu_backward.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 
 /** Rows whose partial sums one workgroup adds up in rms_norm_backward. */

@@ -1,14 +1,14 @@
 /** What turns a gradient into new weights, at the size of a gate projection. */
-import { adam } from "../../src/kernels/adam.ts";
-import { adam8bit, adamBlocks } from "../../src/kernels/adam_8bit.ts";
-import { applyUpdate } from "../../src/kernels/apply_update.ts";
-import { groupDequantize } from "../../src/kernels/group_dequantize.ts";
-import { groupQuantize } from "../../src/kernels/group_quantize.ts";
-import { randomNormal } from "../../src/kernels/random_normal.ts";
-import { BLOCK_ROWS, orthonormalizeBlock } from "../../src/kernels/orthonormalize_block.ts";
-import { powerIteration } from "../../src/kernels/power_iteration.ts";
-import { scaleRows } from "../../src/kernels/scale_rows.ts";
-import { sum } from "../../src/kernels/sum.ts";
+import { adam } from "../../src/kernels/optim/adam.ts";
+import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_8bit.ts";
+import { applyUpdate } from "../../src/kernels/optim/apply_update.ts";
+import { groupDequantize } from "../../src/kernels/quantise/group_dequantize.ts";
+import { groupQuantize } from "../../src/kernels/quantise/group_quantize.ts";
+import { randomNormal } from "../../src/kernels/misc/random_normal.ts";
+import { BLOCK_ROWS, orthonormalizeBlock } from "../../src/kernels/optim/orthonormalize_block.ts";
+import { powerIteration } from "../../src/kernels/optim/power_iteration.ts";
+import { scaleRows } from "../../src/kernels/optim/scale_rows.ts";
+import { sum } from "../../src/kernels/misc/sum.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 
 /** As subspace.ts asks for. */

@@ -2,7 +2,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
+import { rmsNorm } from "../kernels/norm/rms_norm.ts";
 import type { SelfTest } from "./diagnosis.ts";
 
 const N = 4, C = 257;

@@ -7,13 +7,13 @@ import { Scope } from "../gpu/scope.ts";
 import { bytesOf, columnsOf, elementsOf, rowsOf } from "../numbers/layout.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
-import { groupQuantize } from "../kernels/group_quantize.ts";
+import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import {
   createNf4Workspace,
   nf4QuantizeConstants,
   nf4QuantizeRows,
   type Nf4Workspace,
-} from "../kernels/nf4_quantize.ts";
+} from "../kernels/quantise/nf4_quantize.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../numbers/group.ts";
 import { nf4Dequantize } from "../numbers/nf4.ts";

@@ -6,7 +6,7 @@ import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
-import { matmul } from "../kernels/matmul.ts";
+import { matmul } from "../kernels/matmul/matmul.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
 import { finalNorm } from "../model/head.ts";

@@ -3,7 +3,7 @@ import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../numbers/plain.ts";
-import { matmul } from "../kernels/matmul.ts";
+import { matmul } from "../kernels/matmul/matmul.ts";
 import { createActivations, createBackwardActivations, type Keep } from "../model/activations.ts";
 import { IGNORED } from "../model/batch.ts";
 import type { GradientSink } from "../model/gradients.ts";

@@ -5,12 +5,12 @@
  */
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { attentionBackward } from "../kernels/attention_backward.ts";
-import { embeddingBackward } from "../kernels/embedding_backward.ts";
-import { gluBackward } from "../kernels/glu_backward.ts";
-import { rmsNormBackward } from "../kernels/rms_norm_backward.ts";
-import { rope } from "../kernels/rope.ts";
-import { sumRows } from "../kernels/sum_rows.ts";
+import { attentionBackward } from "../kernels/attention/attention_backward.ts";
+import { embeddingBackward } from "../kernels/misc/embedding_backward.ts";
+import { gluBackward } from "../kernels/misc/glu_backward.ts";
+import { rmsNormBackward } from "../kernels/norm/rms_norm_backward.ts";
+import { rope } from "../kernels/misc/rope.ts";
+import { sumRows } from "../kernels/misc/sum_rows.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import { byHead, firstKeysOf, forwardToGate, normalise } from "./forward.ts";
 import type { GradientSink } from "./gradients.ts";

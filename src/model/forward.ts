@@ -8,11 +8,11 @@
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { rowsOf } from "../numbers/layout.ts";
-import { attention } from "../kernels/attention.ts";
-import { embedding } from "../kernels/embedding.ts";
-import { rmsNorm } from "../kernels/rms_norm.ts";
-import { rope } from "../kernels/rope.ts";
-import { glu } from "../kernels/glu.ts";
+import { attention } from "../kernels/attention/attention.ts";
+import { embedding } from "../kernels/misc/embedding.ts";
+import { rmsNorm } from "../kernels/norm/rms_norm.ts";
+import { rope } from "../kernels/misc/rope.ts";
+import { glu } from "../kernels/misc/glu.ts";
 import type { Activations, LayerActivations } from "./activations.ts";
 import { applyLinear } from "./linear.ts";
 import type { Llama } from "./llama.ts";

@@ -3,8 +3,8 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor } from "../numbers/plain.ts";
-import { groupQuantize } from "../kernels/group_quantize.ts";
-import { randomNormal } from "../kernels/random_normal.ts";
+import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
+import { randomNormal } from "../kernels/misc/random_normal.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { LlamaParameters } from "./parameters.ts";
 

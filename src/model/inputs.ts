@@ -3,7 +3,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { packTensor } from "../numbers/plain.ts";
-import { sortTokens } from "../kernels/embedding_backward.ts";
+import { sortTokens } from "../kernels/misc/embedding_backward.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { HeadWorkspace } from "./head.ts";

@@ -2,9 +2,9 @@
 import { applyLora, loraInputGradient, loraWeightGradients, type LoraWorkspace } from "./lora.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { addBias } from "../kernels/add_bias.ts";
-import { matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
-import { sumRows } from "../kernels/sum_rows.ts";
+import { addBias } from "../kernels/misc/add_bias.ts";
+import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import { sumRows } from "../kernels/misc/sum_rows.ts";
 import type { GradientSink } from "./gradients.ts";
 import type { Linear } from "./parameters.ts";
 

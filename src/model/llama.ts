@@ -3,11 +3,14 @@ import { createLoraWorkspace, loraMatmuls } from "./lora.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { type AttentionWorkspace, createAttentionWorkspace } from "../kernels/attention.ts";
+import {
+  type AttentionWorkspace,
+  createAttentionWorkspace,
+} from "../kernels/attention/attention.ts";
 import { packTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul.ts";
+import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { LlamaConfig } from "./config.ts";
 import { projectionShapes } from "./description.ts";
 import type { LinearContext } from "./linear.ts";

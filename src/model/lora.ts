@@ -10,9 +10,9 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { rowsOf } from "../numbers/layout.ts";
-import { dropout } from "../kernels/dropout.ts";
+import { dropout } from "../kernels/misc/dropout.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";
+import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import type { GradientSink } from "./gradients.ts";
 import type { Adapter, Parameter } from "./parameters.ts";
 

@@ -6,7 +6,7 @@ import { padded } from "../numbers/layout.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
-import { createMatmulWorkspace, matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
+import { createMatmulWorkspace, matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import type { Adapter } from "./parameters.ts";
 import { strategyFor } from "../kernels/strategy.ts";
 

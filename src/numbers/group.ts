@@ -1,6 +1,6 @@
 /**
  * Group quantisation on the host: the bytes of int8 and int4 tensors as numbers, for files, for
- * display and for tests. On the device it is kernels/group_quantize.ts and group_dequantize.ts.
+ * display and for tests. On the device it is kernels/quantise.
  *
  * A group is `groupSize` consecutive elements of the padded, flattened matrix, and has a scale and a
  * zero point: value = (code − zero) · scale. Codes are packed four (int8) or eight (int4) to 32

@@ -1,6 +1,6 @@
 /**
  * NF4 with double quantisation on the host: the bytes of `nf4` tensors as numbers, for files and
- * for tests. On the device it is kernels/nf4_quantize.ts, and shaders/lib/nf4.wgsl reads it.
+ * for tests. On the device it is kernels/quantise/nf4_quantize.ts, and shaders/lib/nf4.wgsl reads it.
  *
  * Blocks of 64 consecutive elements of the padded, flattened matrix share an absolute maximum:
  * value = level[code] · absmax. Codes are packed eight to 32 bits, the lowest bits first (those of

@@ -14,8 +14,8 @@
 import type { KernelPass } from "../gpu/pass.ts";
 import { type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Allocator } from "../gpu/allocator.ts";
-import { applyUpdate } from "../kernels/apply_update.ts";
-import type { MatmulWorkspace } from "../kernels/matmul.ts";
+import { applyUpdate } from "../kernels/optim/apply_update.ts";
+import type { MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import type { GradientSink } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { isDue, type LazyRefresh, recordSimilarity } from "./lazy_refresh.ts";

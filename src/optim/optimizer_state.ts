@@ -2,7 +2,7 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import { padded, rowsOf } from "../numbers/layout.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import type { MatmulShape } from "../kernels/matmul.ts";
+import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { ParameterKind } from "../model/description.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { createProjector, type Projector, projectorMatmuls } from "./projector.ts";

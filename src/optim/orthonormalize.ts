@@ -10,10 +10,14 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { columnsOf, padded, rowsOf } from "../numbers/layout.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
-import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";
-import { BLOCK_ROWS, blockRows, orthonormalizeBlock } from "../kernels/orthonormalize_block.ts";
+import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import {
+  BLOCK_ROWS,
+  blockRows,
+  orthonormalizeBlock,
+} from "../kernels/optim/orthonormalize_block.ts";
 import { ranges } from "../kernels/ranges.ts";
-import { scaleRows } from "../kernels/scale_rows.ts";
+import { scaleRows } from "../kernels/optim/scale_rows.ts";
 
 export interface OrthonormalizeWorkspace {
   readonly block: Tensor; // (32, columns) float32

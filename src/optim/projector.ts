@@ -12,7 +12,12 @@ import type { Allocator } from "../gpu/allocator.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
-import { type Layout, matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul.ts";
+import {
+  type Layout,
+  matmul,
+  type MatmulShape,
+  type MatmulWorkspace,
+} from "../kernels/matmul/matmul.ts";
 import { createLazyRefresh, type LazyRefresh } from "./lazy_refresh.ts";
 import { subspaceMatmuls } from "./subspace_shape.ts";
 

@@ -16,13 +16,13 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectShape, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { padded } from "../numbers/layout.ts";
-import { groupDequantize } from "../kernels/group_dequantize.ts";
-import { groupQuantize, type StochasticRounding } from "../kernels/group_quantize.ts";
-import { leadingSimilarity } from "../kernels/leading_similarity.ts";
-import { matmul, type MatmulWorkspace } from "../kernels/matmul.ts";
-import { powerIteration } from "../kernels/power_iteration.ts";
-import { scaleRows } from "../kernels/scale_rows.ts";
-import { seedRows } from "../kernels/seed_rows.ts";
+import { groupDequantize } from "../kernels/quantise/group_dequantize.ts";
+import { groupQuantize, type StochasticRounding } from "../kernels/quantise/group_quantize.ts";
+import { leadingSimilarity } from "../kernels/optim/leading_similarity.ts";
+import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import { powerIteration } from "../kernels/optim/power_iteration.ts";
+import { scaleRows } from "../kernels/optim/scale_rows.ts";
+import { seedRows } from "../kernels/optim/seed_rows.ts";
 import {
   createOrthonormalizeWorkspace,
   orthonormalize,

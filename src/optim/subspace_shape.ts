@@ -1,5 +1,5 @@
 /** Sizes of a subspace refresh, and the products it takes. */
-import type { MatmulShape } from "../kernels/matmul.ts";
+import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import { orthonormalizeMatmuls } from "./orthonormalize.ts";
 
 /** Vectors beyond the rank that are iterated and not kept (Halko, Martinsson & Tropp 2011). */

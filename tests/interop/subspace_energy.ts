@@ -11,7 +11,7 @@ import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts"
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { packTensor, unpackTensor } from "../../src/numbers/plain.ts";
-import { createMatmulWorkspace } from "../../src/kernels/matmul.ts";
+import { createMatmulWorkspace } from "../../src/kernels/matmul/matmul.ts";
 import { createProjector, projectorMatmuls } from "../../src/optim/projector.ts";
 import { createSubspaceWorkspace, refreshSubspace } from "../../src/optim/subspace.ts";
 import { Scope } from "../../src/gpu/scope.ts";

@@ -2,12 +2,12 @@ import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { storedElements } from "../../src/numbers/layout.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
-import { adam8bit, adamBlocks } from "../../src/kernels/adam_8bit.ts";
-import { adam } from "../../src/kernels/adam.ts";
-import { applyUpdate } from "../../src/kernels/apply_update.ts";
+import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_8bit.ts";
+import { adam } from "../../src/kernels/optim/adam.ts";
+import { applyUpdate } from "../../src/kernels/optim/apply_update.ts";
 import { flatRanges, lanesOf } from "../../src/kernels/flat.ts";
-import { groupDequantize } from "../../src/kernels/group_dequantize.ts";
-import { groupQuantize } from "../../src/kernels/group_quantize.ts";
+import { groupDequantize } from "../../src/kernels/quantise/group_dequantize.ts";
+import { groupQuantize } from "../../src/kernels/quantise/group_quantize.ts";
 import { gpuTest, randomNormal, runPass, upload } from "../support.ts";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 

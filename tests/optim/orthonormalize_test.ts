@@ -5,7 +5,7 @@ import {
   orthonormalize,
   orthonormalizeMatmuls,
 } from "../../src/optim/orthonormalize.ts";
-import { orthonormalize as oracle } from "../oracles/orthonormalize_block.ts";
+import { orthonormalize as oracle } from "../oracles/optim/orthonormalize_block.ts";
 import { dot } from "../oracles/svd.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
 import { matmulWorkspace, orthonormality } from "./support.ts";

@@ -8,7 +8,7 @@ import {
   projectBack,
   projectorMatmuls,
 } from "../../src/optim/projector.ts";
-import { groupQuantize, withoutPadding } from "../oracles/group_quantize.ts";
+import { groupQuantize, withoutPadding } from "../oracles/quantise/group_quantize.ts";
 import { timesTransposed, transposed } from "../oracles/svd.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
 import { basisValues, matmulWorkspace } from "./support.ts";

@@ -1,7 +1,7 @@
 /** What the tests of projectors and subspaces share. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
-import { createMatmulWorkspace, type MatmulShape } from "../../src/kernels/matmul.ts";
+import { createMatmulWorkspace, type MatmulShape } from "../../src/kernels/matmul/matmul.ts";
 import { dequantize } from "../../src/numbers/group.ts";
 import { dot } from "../oracles/svd.ts";
 import { download, randomNormal } from "../support.ts";

@@ -2,8 +2,8 @@
 import type { Allocator } from "../../gpu/allocator.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { elementsOf } from "../../numbers/layout.ts";
-import { adam } from "../../kernels/adam.ts";
-import { adam8bit, adamBlocks } from "../../kernels/adam_8bit.ts";
+import { adam } from "../../kernels/optim/adam.ts";
+import { adam8bit, adamBlocks } from "../../kernels/optim/adam_8bit.ts";
 import type { UpdateRule } from "./rule.ts";
 
 /** Smaller tensors keep float32 moments, as in bitsandbytes (min_8bit_size). */

@@ -6,7 +6,7 @@
 import type { Allocator } from "../../gpu/allocator.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import type { MatmulShape, MatmulWorkspace } from "../../kernels/matmul.ts";
+import type { MatmulShape, MatmulWorkspace } from "../../kernels/matmul/matmul.ts";
 import type { OptimizerRates } from "../rates.ts";
 
 /** Tensors of one parameter's state by name. Fresh from the allocator, all bytes zero. */

@@ -1,0 +1,132 @@
+/** The gradients of attention: delta, then dq, then dk and dv, in one of two variants. */
+import keysCode from "../../../shaders/attention/attention_backward_keys.wgsl" with {
+  type: "text",
+};
+import queriesCode from "../../../shaders/attention/attention_backward_queries.wgsl" with {
+  type: "text",
+};
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { attentionBackwardTexture } from "./attention_backward_texture.ts";
+import { attentionDelta } from "./attention_delta.ts";
+import {
+  expectFirstKeys,
+  expectHeads,
+  firstKeysOf,
+  groupWalks,
+  headConstants,
+  rowsPerWalk,
+  sequencesPerRange,
+  unitsPerDispatch,
+} from "./attention_heads.ts";
+import type { AttentionBackward } from "./attention_operands.ts";
+import { BLOCK_ROWS, tiledWalk } from "./attention_tile.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { ranges } from "../ranges.ts";
+
+export type { AttentionBackward } from "./attention_operands.ts";
+
+const queryKernels = kernelByFormat("attention_backward_queries", queriesCode, {
+  constants: headConstants(),
+});
+const keyKernels = kernelByFormat("attention_backward_keys", keysCode, {
+  constants: headConstants(),
+});
+
+/**
+ * The gradients of causal attention over whole sequences, from probabilities computed again: one
+ * kernel for delta, one for dq, one for dk and dv. Dao 2023, algorithm 2. On software adapters long
+ * walks take several dispatches, and gradients are rounded to their format after each. Throws
+ * {@link ShapeError} on operands that do not match.
+ */
+export function attentionBackward(pass: KernelPass, io: AttentionBackward): void {
+  expectOperands(io);
+  attentionDelta(pass, io);
+  if (io.workspace) attentionBackwardTexture(pass, io.workspace, io);
+  else attentionBackwardTiled(pass, io);
+}
+
+function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
+  const { q, k, v, dout, dq, dk, dv, delta, batch, length } = io;
+  const { heads, keyValueHeads, headSize } = io;
+  const operation = "attentionBackward";
+  const constants = { HEAD_QUADS: headSize / 4 };
+  const queryKernel = forFormat(queryKernels, operation, q, k, v, dout, dq);
+  const keyKernel = forFormat(keyKernels, operation, q, k, v, dout, dk, dv);
+
+  const blocks = Math.ceil(length / BLOCK_ROWS);
+  const group = heads / keyValueHeads;
+  const pairs = BLOCK_ROWS * length * headSize;
+  const walk = tiledWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
+  const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
+  for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands))) {
+    const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
+    const firstKeys = firstKeysOf(io.firstKeys, range(q));
+    const params = {
+      blocks,
+      heads,
+      group,
+      length,
+      q_quads: q.stride / 4,
+      k_quads: k.stride / 4,
+      sequence: start,
+      pair_stride: delta.stride / 2,
+      ...firstKeys.params,
+      scale: 1 / Math.sqrt(headSize),
+    };
+    const bound = {
+      ...{ q: range(q), k: range(k), v: range(v), dout: range(dout), delta },
+      ...firstKeys.operands,
+    };
+    const queryUnits = (end - start) * heads * blocks;
+    for (const { start: first_key, end: end_key } of ranges(length, walked)) {
+      for (
+        const { start: first, end: last } of ranges(queryUnits, unitsPerDispatch(pass, 3 * pairs))
+      ) {
+        pass.dispatch({
+          kernel: queryKernel,
+          constants,
+          operands: { ...bound, dq: range(dq) },
+          params: { ...params, first, first_key, end_key },
+          workgroups: [last - first],
+        });
+      }
+    }
+    const keyUnits = (end - start) * keyValueHeads * blocks;
+    for (const queries of groupWalks(group, length, walk, walked)) {
+      for (
+        const { start: first, end: last } of ranges(
+          keyUnits,
+          unitsPerDispatch(pass, 4 * group * pairs),
+        )
+      ) {
+        pass.dispatch({
+          kernel: keyKernel,
+          constants,
+          operands: { ...bound, dk: range(dk), dv: range(dv) },
+          params: { ...params, ...queries, first },
+          workgroups: [last - first],
+        });
+      }
+    }
+  }
+}
+
+function expectOperands(io: AttentionBackward): void {
+  const operation = "attentionBackward";
+  expectHeads(operation, io);
+  const rows = io.batch * io.length;
+  const queryShape = [rows, io.heads * io.headSize];
+  const keyShape = [rows, io.keyValueHeads * io.headSize];
+  for (const name of ["q", "out", "dout", "dq"] as const) {
+    expectShape(operation, name, io[name], queryShape);
+  }
+  for (const name of ["k", "v", "dk", "dv"] as const) {
+    expectShape(operation, name, io[name], keyShape);
+  }
+  for (const [name, columns] of [["logsumexp", io.heads], ["delta", 2 * io.heads]] as const) {
+    expectDType(operation, name, io[name], "float32");
+    expectShape(operation, name, io[name], [rows, columns]);
+  }
+  expectFirstKeys(operation, io.firstKeys, rows);
+}

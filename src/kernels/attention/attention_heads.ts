@@ -1,0 +1,122 @@
+/** What all attention kernels share: head sizes, and ranges of sequences and of work. */
+import { ShapeError } from "../../numbers/shape_error.ts";
+import type { KernelPass } from "../../gpu/pass.ts";
+import { bytesOf } from "../../numbers/layout.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { ranges } from "../ranges.ts";
+import { strategyFor } from "../strategy.ts";
+
+/** Head sizes are multiples of 4 up to this. */
+const MOST_HEAD_SIZE = 256;
+
+/** The constant of a kernel for heads of up to `most`: it sizes arrays of registers. */
+export function headConstants(most = MOST_HEAD_SIZE): { readonly HEAD_QUADS: readonly number[] } {
+  return { HEAD_QUADS: Array.from({ length: most / 4 }, (_, i) => i + 1) };
+}
+
+export interface HeadShape {
+  readonly heads: number; // H
+  readonly keyValueHeads: number; // K
+  readonly headSize: number; // D
+}
+
+export function expectHeads(
+  operation: string,
+  { heads, keyValueHeads, headSize }: HeadShape,
+): void {
+  if (headSize % 4 !== 0 || headSize < 4 || headSize > MOST_HEAD_SIZE) {
+    throw new ShapeError(
+      `${operation}: the head size must be a multiple of 4 from 4 to ${MOST_HEAD_SIZE}, got ${headSize}`,
+    );
+  }
+  if (heads % keyValueHeads !== 0) {
+    throw new ShapeError(
+      `${operation}: ${keyValueHeads} key/value heads must divide ${heads} heads evenly`,
+    );
+  }
+}
+
+/** Throws a {@link ShapeError} unless there is a first key for each of these rows, or none at all. */
+export function expectFirstKeys(operation: string, firstKeys: Tensor | undefined, rows: number) {
+  if (!firstKeys) return;
+  expectDType(operation, "firstKeys", firstKeys, "uint32");
+  expectShape(operation, "firstKeys", firstKeys, [rows]);
+}
+
+/**
+ * The operand and the parameter of shaders/lib/attention_first_keys.wgsl. The binding must be
+ * filled: without first keys by another operand that is only read, and then not even that.
+ */
+export function firstKeysOf(firstKeys: Tensor | undefined, other: Tensor) {
+  return {
+    operands: { first_keys: firstKeys ?? other },
+    params: { has_first_keys: firstKeys ? 1 : 0 },
+  };
+}
+
+/** Sequences after which every tensor, with so many bytes a sequence, is aligned for binding. */
+export function alignedSequences(...bytes: number[]): number {
+  let step = 1;
+  while (bytes.some((size) => (size * step) % 256 !== 0)) step *= 2;
+  return step;
+}
+
+/**
+ * Sequences that one dispatch can bind of tensors with so many rows a sequence, `most` at most. A
+ * range must start on the adapter's alignment. Throws {@link ShapeError} where no range does.
+ */
+export function sequencesPerRange(
+  pass: KernelPass,
+  batch: number,
+  operands: readonly { readonly tensor: Tensor; readonly rows: number }[],
+  most = Infinity,
+): number {
+  const limit = pass.gpu.limits.maxStorageBufferBindingSize;
+  const bytes = operands.map(({ tensor, rows }) => rows * bytesOf(tensor.dtype, tensor.stride));
+  const fitting = Math.min(most, Math.floor(limit / Math.max(...bytes)));
+  if (fitting >= batch) return batch;
+  const step = alignedSequences(...bytes);
+  const range = Math.floor(fitting / step) * step;
+  if (range === 0) {
+    throw new ShapeError(
+      `attention: ${step} sequences must fit one binding, ${fitting} do`,
+      "a sequence length that is a multiple of 8 needs no more than one at a time",
+    );
+  }
+  return range;
+}
+
+/** Workgroups of one dispatch, when each does at most `work` multiply-adds. */
+export function unitsPerDispatch(pass: KernelPass, work: number): number {
+  const { limits: { maxComputeWorkgroupsPerDimension }, capabilities } = pass.gpu;
+  const inTime = Math.max(1, Math.floor(strategyFor(capabilities).attentionWork / work));
+  return Math.min(maxComputeWorkgroupsPerDimension, inTime);
+}
+
+/** Where a walk may end, to go on in another dispatch. */
+export interface Walk {
+  /** Rows of a step. */
+  readonly step: number;
+  /** Rounds of loops that a step takes, at most. */
+  readonly rounds: number;
+}
+
+/** Rows that a thread may walk over in one dispatch. */
+export function rowsPerWalk(
+  pass: KernelPass,
+  { step, rounds }: Walk,
+  most = strategyFor(pass.gpu.capabilities).loopRounds,
+): number {
+  return step * Math.max(1, Math.floor(most / rounds));
+}
+
+/** Walks over the queries of all the heads that share keys, of so many rows at most each. */
+export function* groupWalks(group: number, length: number, { step }: Walk, rows: number) {
+  const members = Math.floor(rows / (step * Math.ceil(length / step)));
+  for (const { start: first_member, end: end_member } of ranges(group, Math.max(1, members))) {
+    for (const { start: first_query, end: end_query } of ranges(length, rows)) {
+      const accumulate = first_member > 0 || first_query > 0 ? 1 : 0;
+      yield { first_member, end_member, first_query, end_query, accumulate };
+    }
+  }
+}

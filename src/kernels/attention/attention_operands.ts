@@ -1,0 +1,62 @@
+/** The operands of attention, forward and backward, whichever kernels run. */
+import type { TextureTensor } from "../../gpu/allocator.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+
+/** Staging textures; undefined where attention reads its operands where they lie. */
+export interface AttentionWorkspace {
+  readonly q: TextureTensor;
+  readonly k: TextureTensor;
+  readonly v: TextureTensor;
+  /** For the backward pass. */
+  readonly dout?: TextureTensor;
+}
+
+export interface Attention {
+  readonly q: Tensor; // (B·Tq, H·D) float32 or bfloat16
+  /** (B·S, K·D), as is v: S rows a sequence, of which the first `keyLength` are there. */
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly out: Tensor; // (B·Tq, H·D) overwritten
+  readonly logsumexp: Tensor; // (B·Tq, H) float32, overwritten: of the scaled scores
+  /**
+   * (B·Tq) uint32: the first of its sequence's keys that each query sees, all without it. Within a
+   * sequence they never fall, and none is beyond the last key that its query sees.
+   */
+  readonly firstKeys?: Tensor;
+  readonly batch: number; // B
+  readonly queryLength: number; // Tq
+  readonly keyLength: number;
+  readonly keyCapacity: number; // S
+  readonly heads: number; // H
+  readonly keyValueHeads: number; // K
+  readonly headSize: number; // D, a multiple of 4 up to 256
+  /** Where {@link createAttentionWorkspace} made one. */
+  readonly workspace?: AttentionWorkspace;
+  /** Rounds of loops that a thread may make in a dispatch; what suits the adapter unless given. */
+  readonly loopRounds?: number;
+}
+
+export interface AttentionBackward {
+  readonly q: Tensor; // (B·T, H·D) float32 or bfloat16
+  readonly k: Tensor; // (B·T, K·D)
+  readonly v: Tensor; // (B·T, K·D)
+  readonly out: Tensor; // (B·T, H·D)
+  readonly dout: Tensor; // (B·T, H·D)
+  readonly logsumexp: Tensor; // (B·T, H) float32, saved by attention
+  readonly dq: Tensor; // (B·T, H·D) overwritten
+  readonly dk: Tensor; // (B·T, K·D) overwritten
+  readonly dv: Tensor; // (B·T, K·D) overwritten
+  /** (B·T, 2·H) float32, overwritten: of each head rowsum(dout · out), and its logsumexp. */
+  readonly delta: Tensor;
+  /** (B·T) uint32: the first of its sequence's keys that each query sees; as in the forward pass. */
+  readonly firstKeys?: Tensor;
+  readonly batch: number; // B
+  readonly length: number; // T
+  readonly heads: number; // H
+  readonly keyValueHeads: number; // K
+  readonly headSize: number; // D, a multiple of 4 up to 256
+  /** Where {@link createAttentionWorkspace} made one, for the backward pass too. */
+  readonly workspace?: AttentionWorkspace;
+  /** Rounds of loops that a thread may make in a dispatch; what suits the adapter unless given. */
+  readonly loopRounds?: number;
+}

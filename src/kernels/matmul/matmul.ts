@@ -1,0 +1,133 @@
+/**
+ * Matrix products of every kind that training needs, whatever the operands' formats:
+ *
+ *   forward         y (N, F)  = x (N, C) · Wᵀ (C, F)      NT   W is stored (F, C), as in checkpoints
+ *   backward        dx (N, C) = dy (N, F) · W (F, C)      NN
+ *   weight gradient dW (F, C) = dyᵀ (F, N) · x (N, C)     TN
+ *
+ * Sums are float32; each result depends on its operands only, so the same run gives the same bits.
+ */
+import type { Allocator } from "../../gpu/allocator.ts";
+import { ShapeError } from "../../numbers/shape_error.ts";
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, rowsOf } from "../../numbers/layout.ts";
+import { describe, expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import type { Layout, MatmulShape, Problem } from "./matmul_blocks.ts";
+import { createTextureWorkspace, matmulTexture, type TextureWorkspace } from "./matmul_texture.ts";
+import { matmulTiled } from "./matmul_tiled.ts";
+import { isVector, matmulVector } from "./matmul_vector.ts";
+import type { MatmulVariant } from "../strategy.ts";
+
+export type { Layout, MatmulShape } from "./matmul_blocks.ts";
+export type { MatmulVariant } from "../strategy.ts";
+
+export interface Matmul {
+  readonly layout: Layout;
+  readonly a: Tensor; // NT, NN: (M, K); TN: (K, M); float32, bfloat16, int8 or int4
+  readonly b: Tensor; // NT: (N, K); NN, TN: (K, N); float32, bfloat16, int8, int4 or nf4
+  readonly c: Tensor; // (M, N) float32 or bfloat16; in a buffer of its own
+  readonly alpha?: number; // 1
+  readonly accumulate?: boolean; // c is added to instead of overwritten
+  readonly residual?: Tensor; // (M, N), the format of c
+}
+
+export type MatmulWorkspace =
+  & {
+    /** Stands where a binding is not used. */
+    readonly none: Tensor;
+  }
+  & (
+    | { readonly variant: "tiled" }
+    | { readonly variant: "texture"; readonly textures: TextureWorkspace }
+  );
+
+export interface MatmulWorkspaceOptions {
+  readonly variant: MatmulVariant;
+  readonly limits: Pick<GPUSupportedLimits, "maxTextureDimension2D">;
+  /** What will be asked for. Others work too, perhaps in more blocks. */
+  readonly shapes: readonly MatmulShape[];
+  /** Texels of 16 bytes that each of the two staging textures may have; 1,048,576. */
+  readonly texels?: number;
+}
+
+/** Work of one dispatch: well below a quarter of a second on the slowest adapter of its kind. */
+const FLOPS: Record<MatmulVariant, number> = { texture: 4e9, tiled: 1e11 };
+
+/** Scratch memory for products of these shapes; one serves all products of a device, in turn. */
+export function createMatmulWorkspace(
+  allocator: Allocator,
+  { variant, limits, shapes, texels }: MatmulWorkspaceOptions,
+): MatmulWorkspace {
+  const none = allocator.tensor({
+    name: "matmul.none",
+    shape: [8],
+    dtype: "float32",
+    purpose: "workspace",
+  });
+  switch (variant) {
+    case "tiled":
+      return { variant, none };
+    case "texture": {
+      const staged = shapes.filter((shape) => !isVector(shape)),
+        side = limits.maxTextureDimension2D;
+      return { variant, none, textures: createTextureWorkspace(allocator, staged, side, texels) };
+    }
+  }
+}
+
+/**
+ * c = alpha · op(a) · op(b) [+ c] [+ residual]. With a bfloat16 c and a k beyond the workspace's
+ * (65,536 by default) partial sums are rounded to bfloat16. Throws {@link ShapeError} on operands
+ * that do not match.
+ */
+export function matmul(pass: KernelPass, workspace: MatmulWorkspace, io: Matmul): void {
+  const problem = checked(io, workspace.none);
+  if (isVector(problem) && !problem.a.constants) {
+    return matmulVector(pass, problem, workspace.variant);
+  }
+  switch (workspace.variant) {
+    case "tiled":
+      return matmulTiled(pass, problem, FLOPS.tiled);
+    case "texture":
+      return matmulTexture(pass, workspace.textures, problem, FLOPS.texture);
+  }
+}
+
+function checked(io: Matmul, none: Tensor): Problem {
+  const { layout, a, b, c, residual, alpha = 1, accumulate = false } = io;
+  expectDType("matmul", "a", a, "float32", "bfloat16", "int8", "int4");
+  expectDType("matmul", "b", b, "float32", "bfloat16", "int8", "int4", "nf4");
+  expectDType("matmul", "c", c, "float32", "bfloat16");
+  const [m, k] = layout === "TN" ? turned(a) : matrix(a);
+  const [n, kOfB] = layout === "NT" ? matrix(b) : turned(b);
+  if (k !== kOfB) {
+    throw new ShapeError(
+      `matmul ${layout}: k differs: a is ${describe(a)}, k = ${k}; b is ${
+        describe(b)
+      }, k = ${kOfB}`,
+    );
+  }
+  expectShape(`matmul ${layout}`, "c", { ...c, shape: matrix(c) }, [m, n]);
+  if (residual) {
+    expectDType("matmul", "residual", residual, c.dtype);
+    expectShape(`matmul ${layout}`, "residual", { ...residual, shape: matrix(residual) }, [m, n]);
+  }
+  for (const [name, operand] of Object.entries({ a, b, residual })) {
+    if (operand?.buffer === c.buffer) {
+      throw new ShapeError(
+        `matmul ${layout}: c (${c.name}) shares a buffer with ${name} (${operand.name})`,
+        name === "residual" ? "use accumulate to add to c" : "write to another tensor",
+      );
+    }
+  }
+  return { layout, a, b, c, residual, alpha, accumulate, m, n, k, none };
+}
+
+/** A tensor of any rank as rows and columns. */
+function matrix({ shape }: Tensor): [number, number] {
+  return [rowsOf(shape), columnsOf(shape)];
+}
+
+function turned({ shape }: Tensor): [number, number] {
+  return [columnsOf(shape), rowsOf(shape)];
+}

@@ -1,0 +1,74 @@
+/** What the variants of matmul share: the problem, its blocks and the end of the kernel. */
+import type { KernelPass } from "../../gpu/pass.ts";
+import { rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { lengthOf, type Range, rowsPerBinding } from "../ranges.ts";
+import { FLAG } from "../shader.ts";
+
+/** op(a) and op(b): T means transposed. */
+export type Layout = "NT" | "NN" | "TN";
+
+export interface MatmulShape {
+  readonly layout: Layout;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** A checked problem: c = alpha · op(a) · op(b) [+ c] [+ residual]. */
+export interface Problem extends MatmulShape {
+  readonly a: Tensor;
+  readonly b: Tensor;
+  readonly c: Tensor;
+  readonly alpha: number;
+  readonly accumulate: boolean;
+  readonly residual?: Tensor;
+  /** What fills a binding that is not used. */
+  readonly none: Tensor;
+}
+
+export interface Block {
+  readonly m: Range;
+  readonly n: Range;
+  readonly k: Range;
+}
+
+/** Blocks of rows begin at multiples of this, so that a binding can begin with them. */
+export const ROW_STEP = 64;
+
+/** The largest multiple of ROW_STEP up to `size`, at least one. */
+export function stepDown(size: number): number {
+  return Math.max(ROW_STEP, Math.floor(size / ROW_STEP) * ROW_STEP);
+}
+
+/**
+ * Rows of c that one dispatch may compute: what its binding holds, and no more work than the
+ * adapter does in about a quarter of a second.
+ */
+export function rowsOfC(pass: KernelPass, c: Tensor, columns: number, k: number, flops: number) {
+  return Math.min(rowsPerBinding(pass, c), stepDown(flops / (2 * columns * k)));
+}
+
+/** The constants of lib/matmul_store.wgsl. */
+export const STORE_FLAGS = { ACCUMULATE: FLAG, RESIDUAL: FLAG };
+
+/** Constants, operands and parameters of lib/matmul_store.wgsl. */
+export function storing({ c, residual, none, alpha, accumulate }: Problem, { m, n, k }: Block) {
+  const first = k.start === 0;
+  return {
+    constants: {
+      ACCUMULATE: accumulate || !first ? 1 : 0,
+      RESIDUAL: residual && first ? 1 : 0,
+    },
+    operands: {
+      c: rowRange(c, m.start, m.end),
+      residual: residual && first ? rowRange(residual, m.start, m.end) : none,
+    },
+    params: {
+      rows: lengthOf(m),
+      columns: lengthOf(n),
+      row_quads: c.stride / 4,
+      first_quad: n.start / 4,
+      alpha,
+    },
+  };
+}

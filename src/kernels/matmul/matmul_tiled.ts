@@ -1,0 +1,96 @@
+/** Matmul for graphics cards: operands read where they lie, tiles in workgroup memory. */
+import code from "../../../shaders/matmul/matmul_tiled.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { OCTET } from "../../numbers/layout.ts";
+import { rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { type Problem, rowsOfC, STORE_FLAGS, storing } from "./matmul_blocks.ts";
+import { groupOctets, type MatrixType, octetOffset } from "../octet.ts";
+import { lengthOf, type Range, ranges, rowsPerBinding } from "../ranges.ts";
+import { strategyFor } from "../strategy.ts";
+import { FLAG } from "../shader.ts";
+
+/** The side of the tile that a workgroup computes, as in the WGSL. */
+const TILE = 64;
+/** A thread makes 9 rounds of loops for every 8 k, and some. */
+const ROUNDS_PER_K = 1.25;
+/** As in lib/octet_any.wgsl. */
+const FORMATS: Record<MatrixType, number> = {
+  float32: 0,
+  bfloat16: 1,
+  int8: 2,
+  int4: 3,
+  nf4: 4,
+};
+
+const kernels = kernelByFormat("matmul_tiled", code, {
+  constants: {
+    ...STORE_FLAGS,
+    A_FORMAT: [0, 1, 2, 3],
+    B_FORMAT: Object.values(FORMATS),
+    A_TRANSPOSED: FLAG,
+    B_TRANSPOSED: FLAG,
+  },
+});
+
+/** Records the product, in blocks that the bindings and the time of a dispatch allow. */
+export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): void {
+  const { layout, a, b, none } = problem;
+  const turnedA = layout === "TN", turnedB = layout !== "NT";
+  const rowsOfA = rowsPerBinding(pass, a), rowsOfB = rowsPerBinding(pass, b);
+  const kStep = Math.min(
+    turnedA ? rowsOfA : Infinity,
+    turnedB ? rowsOfB : Infinity,
+    strategyFor(pass.gpu.capabilities).loopRounds / ROUNDS_PER_K,
+    problem.k,
+  );
+  const nStep = Math.min(turnedB ? Infinity : rowsOfB, problem.n);
+  const mStep = Math.min(
+    turnedA ? Infinity : rowsOfA,
+    rowsOfC(pass, problem.c, nStep, kStep, flops),
+  );
+  for (const n of ranges(problem.n, nStep)) {
+    for (const m of ranges(problem.m, mStep)) {
+      for (const k of ranges(problem.k, kStep)) {
+        const { constants, operands, params } = storing(problem, { m, n, k });
+        const left = part(a, turnedA, m, k), right = part(b, turnedB, n, k);
+        pass.dispatch({
+          kernel: forFormat(kernels, "matmul", problem.c),
+          constants: {
+            ...constants,
+            A_FORMAT: FORMATS[a.dtype as MatrixType],
+            B_FORMAT: FORMATS[b.dtype as MatrixType],
+            A_TRANSPOSED: turnedA ? 1 : 0,
+            B_TRANSPOSED: turnedB ? 1 : 0,
+          },
+          operands: {
+            a: left.view,
+            b: right.view,
+            a_constants: a.constants ?? none,
+            b_constants: b.constants ?? none,
+            ...operands,
+          },
+          params: {
+            ...params,
+            k: lengthOf(k),
+            a_row_octets: a.stride / OCTET,
+            a_column_octet: left.column / OCTET,
+            a_first_octet: octetOffset(left.view),
+            a_group_octets: groupOctets(a),
+            b_row_octets: b.stride / OCTET,
+            b_column_octet: right.column / OCTET,
+            b_first_octet: octetOffset(right.view),
+            b_group_octets: groupOctets(b),
+          },
+          workgroups: [Math.ceil(lengthOf(n) / TILE), Math.ceil(lengthOf(m) / TILE)],
+        });
+      }
+    }
+  }
+}
+
+/** The rows of an operand that a block reads, and the column it starts at in them. */
+function part(tensor: Tensor, turned: boolean, rows: Range, k: Range) {
+  const down = turned ? k : rows, across = turned ? rows : k;
+  return { view: rowRange(tensor, down.start, down.end), column: across.start };
+}

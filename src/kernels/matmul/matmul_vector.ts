@@ -1,0 +1,80 @@
+/** Matmul of a few rows: decoding. Bound by reading the weight, which is read once, as it lies. */
+import code from "../../../shaders/matmul/matmul_vector.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { OCTET } from "../../numbers/layout.ts";
+import { rowRange } from "../../gpu/tensor.ts";
+import { forFormat, type KernelByFormat, kernelByFormat } from "../format.ts";
+import { type Problem, STORE_FLAGS, storing } from "./matmul_blocks.ts";
+import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "../octet.ts";
+import { lengthOf, ranges, rowsPerBinding } from "../ranges.ts";
+import type { MatmulVariant } from "../strategy.ts";
+import { FLAG } from "../shader.ts";
+
+/** The most rows it takes; beyond, a tile is better used. */
+const MOST_ROWS = 4;
+/** Threads that share a row: a processor likes long walks, a card likes neighbours. */
+const LANES: Record<MatmulVariant, number> = { texture: 1, tiled: 16 };
+const WORKGROUP_SIZE: Record<MatmulVariant, number> = { texture: 8, tiled: 64 };
+
+const define = (format: MatrixType) =>
+  kernelByFormat(`matmul_vector.${format}`, code, {
+    variants: [octetLibrary(format)],
+    constants: {
+      ...STORE_FLAGS,
+      ROWS: Array.from({ length: MOST_ROWS }, (_, i) => i + 1),
+      LANES: Object.values(LANES),
+      WORKGROUP_SIZE: Object.values(WORKGROUP_SIZE),
+      A_BFLOAT16: FLAG,
+    },
+  });
+const kernels: Record<MatrixType, KernelByFormat> = {
+  float32: define("float32"),
+  bfloat16: define("bfloat16"),
+  int8: define("int8"),
+  int4: define("int4"),
+  nf4: define("nf4"),
+};
+
+export function isVector({ layout, m }: { layout: string; m: number }): boolean {
+  return layout === "NT" && m <= MOST_ROWS;
+}
+
+/** a (M ≤ 4, K) float32 or bfloat16, b (N, K) of any format. */
+export function matmulVector(pass: KernelPass, problem: Problem, variant: MatmulVariant): void {
+  const { a, b, m, n, k } = problem;
+  const lanes = LANES[variant], size = WORKGROUP_SIZE[variant];
+  const columnsPerGroup = 4 * size / lanes;
+  const step = Math.min(
+    rowsPerBinding(pass, b),
+    columnsPerGroup * pass.gpu.limits.maxComputeWorkgroupsPerDimension,
+  );
+  for (const range of ranges(n, step)) {
+    const part = rowRange(b, range.start, range.end);
+    const whole = { start: 0, end: m };
+    const { constants, operands, params } = storing(problem, {
+      m: whole,
+      n: range,
+      k: { start: 0, end: k },
+    });
+    pass.dispatch({
+      kernel: forFormat(kernels[b.dtype as MatrixType], "matmul", problem.c),
+      constants: {
+        ...constants,
+        ROWS: m,
+        LANES: lanes,
+        WORKGROUP_SIZE: size,
+        A_BFLOAT16: a.dtype === "bfloat16" ? 1 : 0,
+      },
+      operands: { source: part, constants: b.constants ?? part, a, ...operands },
+      params: {
+        ...params,
+        k,
+        a_row_octets: a.stride / OCTET,
+        row_octets: b.stride / OCTET,
+        first_octet: octetOffset(part),
+        group_octets: groupOctets(b),
+      },
+      workgroups: [Math.ceil(lengthOf(range) / columnsPerGroup)],
+    });
+  }
+}

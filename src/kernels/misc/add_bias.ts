@@ -1,0 +1,32 @@
+import code from "../../../shaders/misc/add_bias.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, rowsOf } from "../../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "../ranges.ts";
+
+const kernels = kernelByFormat("add_bias", code, {
+  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+});
+
+export interface AddBias {
+  readonly y: Tensor; // (N, M) float32 or bfloat16, added to
+  readonly bias: Tensor; // (M) float32
+}
+
+/** y[n] += bias, for every row. Throws {@link ShapeError} on operands that do not match. */
+export function addBias(pass: KernelPass, { y, bias }: AddBias): void {
+  expectDType("addBias", "bias", bias, "float32");
+  expectShape("addBias", "bias", bias, [columnsOf(y.shape)]);
+  const kernel = forFormat(kernels, "addBias", y);
+  const quads = y.stride / 4;
+  for (const { start, end } of ranges(rowsOf(y.shape), rowsPerDispatch(pass, quads, y))) {
+    const count = (end - start) * quads;
+    pass.dispatch({
+      kernel,
+      operands: { y: rowRange(y, start, end), bias },
+      params: { count, quads },
+      workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+    });
+  }
+}

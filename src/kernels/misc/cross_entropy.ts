@@ -1,0 +1,82 @@
+/** The loss, and the gradient of the logits in their place. */
+import code from "../../../shaders/misc/cross_entropy.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, rowsOf } from "../../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { lanesOf } from "../flat.ts";
+import { ranges, rowsPerBinding } from "../ranges.ts";
+import { FLAG, LANES, shader } from "../shader.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const kernel = shader("cross_entropy", code, {
+  constants: { WORKGROUP_SIZE, LANES, WEIGHTED: FLAG },
+});
+
+/** Logits of one dispatch: a tenth of a second on a slow adapter. */
+const LOGITS_PER_DISPATCH = 1 << 23;
+
+export interface CrossEntropy {
+  /** (n, V) float32; where gradients are asked for, dlogits is written over them. */
+  readonly logits: Tensor;
+  /** (n) uint32 holding int32 bits; negative labels, -100 by custom, are ignored. */
+  readonly labels: Tensor;
+  /** (n) float32, overwritten: -weight · log p(label), 0 where the label is ignored, NaN if ≥ V. */
+  readonly losses: Tensor;
+  /** (n) float32: what the loss of each row, and its gradient, is multiplied by; 1 if not given. */
+  readonly weights?: Tensor;
+  /** What dlogits is multiplied by: one over the number of targets. */
+  readonly gradScale: number;
+  readonly gradients: boolean;
+}
+
+/** Twice over its quads, the first time in blocks of 64. */
+function loopRounds(logits: Tensor): number {
+  return (logits.stride / 4) * (2 + 2 / 64);
+}
+
+/**
+ * Losses and, in place of the logits, gradScale · (softmax − onehot). Throws {@link ShapeError} on
+ * operands that do not match. `lanes` is the number of threads that share a row, a divisor of 64.
+ */
+export function crossEntropy(
+  pass: KernelPass,
+  { logits, labels, losses, weights, gradScale, gradients }: CrossEntropy,
+  lanes: number = lanesOf(pass.gpu, loopRounds(logits)),
+): void {
+  const rows = rowsOf(logits.shape), columns = columnsOf(logits.shape);
+  expectDType("crossEntropy", "logits", logits, "float32");
+  expectDType("crossEntropy", "labels", labels, "uint32");
+  expectShape("crossEntropy", "labels", labels, [rows]);
+  expectDType("crossEntropy", "losses", losses, "float32");
+  expectShape("crossEntropy", "losses", losses, [rows]);
+  if (weights) {
+    expectDType("crossEntropy", "weights", weights, "float32");
+    expectShape("crossEntropy", "weights", weights, [rows]);
+  }
+  const rowsPerGroup = WORKGROUP_SIZE / lanes;
+  // Multiples of 64 rows: a range must start on the adapter's alignment.
+  const inTime = Math.max(1, Math.floor(LOGITS_PER_DISPATCH / logits.stride / 64)) * 64;
+  for (const { start, end } of ranges(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {
+    pass.dispatch({
+      kernel,
+      constants: { LANES: lanes, WEIGHTED: weights ? 1 : 0 },
+      // Where there are none, their binding is there all the same.
+      operands: {
+        logits: rowRange(logits, start, end),
+        labels,
+        losses,
+        weights: weights ?? labels,
+      },
+      params: {
+        rows: end - start,
+        columns,
+        quads: logits.stride / 4,
+        row: start,
+        gradients: gradients ? 1 : 0,
+        grad_scale: gradScale,
+      },
+      workgroups: [Math.ceil((end - start) / rowsPerGroup)],
+    });
+  }
+}

@@ -1,0 +1,61 @@
+import code from "../../../shaders/misc/dropout.wgsl" with { type: "text" };
+import { ShapeError } from "../../numbers/shape_error.ts";
+import { UserError } from "../../options/user_error.ts";
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { FLAG } from "../shader.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByFormat("dropout", code, {
+  constants: { WORKGROUP_SIZE, ACCUMULATE: FLAG },
+});
+
+export interface Dropout {
+  readonly x: Tensor; // (N, C) float32 or bfloat16
+  readonly y: Tensor; // (N, C) overwritten or added to; another tensor than x
+  /** Of the elements that become zero, in [0, 1). */
+  readonly share: number;
+  readonly seed: number;
+  /** Of the forward pass: each batch has its own, those of one optimizer step as well. */
+  readonly step: number;
+  /** Number of the tensor in its model. */
+  readonly tensor: number;
+  /** Adds to what is there. */
+  readonly accumulate?: boolean;
+}
+
+/**
+ * y (+)= x · mask / (1 − share). The same key (seed, step, tensor) draws the same mask, which makes
+ * this its own backward pass. Srivastava et al. 2014. Throws {@link ShapeError} on operands that do
+ * not match and {@link UserError} on another share.
+ */
+export function dropout(pass: KernelPass, io: Dropout): void {
+  const { x, y, share, seed, step, tensor, accumulate = false } = io;
+  if (!(share >= 0 && share < 1)) {
+    throw new UserError(`dropout: share must be in [0, 1), got ${share}`);
+  }
+  expectShape("dropout", "y", y, x.shape);
+  if (x.buffer === y.buffer) throw new ShapeError("dropout: y must be another tensor than x");
+  const kernel = forFormat(kernels, "dropout", x, y);
+  for (const range of flatRanges(x)) {
+    const quads = (range.end - range.start) / 4;
+    pass.dispatch({
+      kernel,
+      constants: { ACCUMULATE: accumulate ? 1 : 0 },
+      operands: { x: flatView(x, range), y: flatView(y, range) },
+      params: {
+        quads,
+        first_quad: range.start / 4,
+        share,
+        scale: 1 / (1 - share),
+        seed: seed >>> 0,
+        step: step >>> 0,
+        tensor: tensor >>> 0,
+      },
+      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,67 @@
+import code from "../../../shaders/misc/embedding.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, rowsOf } from "../../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { groupOctets, octetOffset } from "../octet.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch } from "../ranges.ts";
+
+const define = (weight: "float32" | "bfloat16" | "int8") =>
+  kernelByFormat(`embedding.${weight}_weight`, code, {
+    variants: [`weight_${weight}`],
+    constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+  });
+const byWeight = {
+  float32: define("float32"),
+  bfloat16: define("bfloat16"),
+  int8: define("int8"),
+};
+
+export interface Embedding {
+  readonly tokens: Tensor; // (N) uint32, each below V
+  readonly weight: Tensor; // (V, C) float32, bfloat16 or int8
+  readonly out: Tensor; // (N, C) float32 or bfloat16, overwritten
+  /** Gemma's √C; 1 unless given. */
+  readonly scale?: number;
+}
+
+/**
+ * out[n] = scale · weight[tokens[n]]. A row whose token is not below V is left as it was: token ids
+ * are checked where they enter. Throws {@link ShapeError} on operands that do not match.
+ */
+export function embedding(pass: KernelPass, io: Embedding): void {
+  const { tokens, weight, out, scale = 1 } = io;
+  const vocabulary = rowsOf(weight.shape), columns = columnsOf(weight.shape);
+  expectDType("embedding", "tokens", tokens, "uint32");
+  expectDType("embedding", "weight", weight, "float32", "bfloat16", "int8");
+  const rows = columnsOf(tokens.shape);
+  expectShape("embedding", "tokens", tokens, [rows]);
+  expectShape("embedding", "out", out, [rows, columns]);
+  const kernel = forFormat(byWeight[weight.dtype as keyof typeof byWeight], "embedding", out);
+  const quads = out.stride / 4;
+  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, quads, out))) {
+    for (const { start: first, end: last } of ranges(vocabulary, rowsPerBinding(pass, weight))) {
+      const count = (end - start) * quads, table = rowRange(weight, first, last);
+      pass.dispatch({
+        kernel,
+        operands: {
+          tokens,
+          weight: table,
+          out: rowRange(out, start, end),
+          ...(weight.constants && { constants: weight.constants }),
+        },
+        params: {
+          count,
+          quads,
+          row: start,
+          first_token: first,
+          tokens: last - first,
+          scale,
+          first_octet: octetOffset(table),
+          group_octets: groupOctets(table),
+        },
+        workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+      });
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import code from "../../../shaders/misc/embedding_backward.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, rowsOf } from "../../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsCovered, rowsPerBinding } from "../ranges.ts";
+import { LOOP_ROUNDS } from "../strategy.ts";
+
+const kernels = kernelByFormat("embedding_backward", code, {
+  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+});
+
+export interface EmbeddingBackward {
+  readonly dx: Tensor; // (N, C) float32 or bfloat16
+  readonly order: Tensor; // (N) uint32: positions sorted by their token
+  readonly sortedTokens: Tensor; // (N) uint32: the tokens of those positions, ascending
+  readonly dweight: Tensor; // (V, C) float32, added to
+  /** As the forward pass was given. */
+  readonly scale?: number;
+}
+
+/**
+ * Positions in ascending order of their token, equal tokens in their order in the text: what
+ * {@link embeddingBackward} walks. Sorted on the CPU, which holds the tokens anyway.
+ */
+export function sortTokens(
+  tokens: Uint32Array,
+): { order: Uint32Array<ArrayBuffer>; sortedTokens: Uint32Array<ArrayBuffer> } {
+  // Token and position in one float64 sort natively, without a comparison function.
+  const keys = Float64Array.from(tokens, (token, position) => token * tokens.length + position);
+  keys.sort();
+  const order = Uint32Array.from(keys, (key) => key % tokens.length);
+  return { order, sortedTokens: order.map((position) => tokens[position]) };
+}
+
+/**
+ * dweight[v] += scale · Σ dx[n] over the n with tokens[n] = v, in the order of the text. Throws
+ * {@link ShapeError} on operands that do not match.
+ */
+export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void {
+  const { dx, order, sortedTokens, dweight, scale = 1 } = io;
+  const positions = rowsOf(dx.shape), columns = columnsOf(dx.shape);
+  const vocabulary = rowsOf(dweight.shape);
+  expectDType("embeddingBackward", "order", order, "uint32");
+  expectShape("embeddingBackward", "order", order, [positions]);
+  expectDType("embeddingBackward", "sortedTokens", sortedTokens, "uint32");
+  expectShape("embeddingBackward", "sortedTokens", sortedTokens, [positions]);
+  expectDType("embeddingBackward", "dweight", dweight, "float32");
+  expectShape("embeddingBackward", "dweight", dweight, [vocabulary, columns]);
+  const kernel = forFormat(kernels, "embeddingBackward", dx);
+  const quads = dx.stride / 4;
+  // One thread may have to walk over all of them.
+  const positionsPerDispatch = Math.min(rowsCovered(pass, quads), LOOP_ROUNDS);
+  for (const { start: firstRow, end: lastRow } of ranges(positions, rowsPerBinding(pass, dx))) {
+    for (
+      const { start: firstToken, end: lastToken } of ranges(
+        vocabulary,
+        rowsPerBinding(pass, dweight),
+      )
+    ) {
+      for (const { start, end } of ranges(positions, positionsPerDispatch)) {
+        const count = (end - start) * quads;
+        pass.dispatch({
+          kernel,
+          operands: {
+            dx: rowRange(dx, firstRow, lastRow),
+            order,
+            sorted_tokens: sortedTokens,
+            dweight: rowRange(dweight, firstToken, lastToken),
+          },
+          params: {
+            count,
+            quads,
+            position: start,
+            end,
+            first_row: firstRow,
+            rows: lastRow - firstRow,
+            first_token: firstToken,
+            tokens: lastToken - firstToken,
+            scale,
+          },
+          workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+        });
+      }
+    }
+  }
+}

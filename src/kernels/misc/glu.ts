@@ -1,0 +1,50 @@
+import code from "../../../shaders/misc/glu.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+
+/** Of the gate: SwiGLU, or GEGLU with the tanh approximation. */
+export type GateActivation = "silu" | "gelu_tanh";
+
+const WORKGROUP_SIZE = 64;
+
+const define = (activation: GateActivation) =>
+  kernelByFormat(`glu.${activation}`, code, {
+    variants: [`gate_${activation}`],
+    constants: { WORKGROUP_SIZE },
+  });
+const kernels = {
+  silu: define("silu"),
+  gelu_tanh: define("gelu_tanh"),
+};
+
+export interface Glu {
+  readonly activation: GateActivation;
+  readonly gate: Tensor; // (N, F) float32 or bfloat16
+  readonly up: Tensor; // (N, F)
+  readonly h: Tensor; // (N, F) overwritten
+}
+
+/**
+ * h = act(gate) · up. Shazeer 2020, "GLU Variants Improve Transformer". Throws {@link ShapeError}
+ * on operands that do not match.
+ */
+export function glu(pass: KernelPass, { activation, gate, up, h }: Glu): void {
+  expectShape("glu", "up", up, gate.shape);
+  expectShape("glu", "h", h, gate.shape);
+  const kernel = forFormat(kernels[activation], "glu", gate, up, h);
+  for (const range of flatRanges(gate)) {
+    const quads = (range.end - range.start) / 4;
+    pass.dispatch({
+      kernel,
+      operands: {
+        gate: flatView(gate, range),
+        up: flatView(up, range),
+        h: flatView(h, range),
+      },
+      params: { quads },
+      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+    });
+  }
+}

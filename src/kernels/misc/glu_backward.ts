@@ -1,0 +1,48 @@
+import code from "../../../shaders/misc/glu_backward.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import type { GateActivation } from "./glu.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const define = (activation: GateActivation) =>
+  kernelByFormat(`glu_backward.${activation}`, code, {
+    variants: [`gate_${activation}`],
+    constants: { WORKGROUP_SIZE },
+  });
+const kernels = {
+  silu: define("silu"),
+  gelu_tanh: define("gelu_tanh"),
+};
+
+export interface GluBackward {
+  readonly activation: GateActivation;
+  gate: Tensor; // (N, F) becomes dgate
+  up: Tensor; // (N, F) becomes dup
+  dh: Tensor; // (N, F) becomes h
+}
+
+/**
+ * The gradients of h = act(gate) · up, in place of their operands, and h itself in place of dh.
+ * Throws {@link ShapeError} on operands that do not match.
+ */
+export function gluBackward(pass: KernelPass, { activation, gate, up, dh }: GluBackward): void {
+  expectShape("gluBackward", "up", up, gate.shape);
+  expectShape("gluBackward", "dh", dh, gate.shape);
+  const kernel = forFormat(kernels[activation], "gluBackward", gate, up, dh);
+  for (const range of flatRanges(gate)) {
+    const quads = (range.end - range.start) / 4;
+    pass.dispatch({
+      kernel,
+      operands: {
+        gate: flatView(gate, range),
+        up: flatView(up, range),
+        dh: flatView(dh, range),
+      },
+      params: { quads },
+      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,43 @@
+import code from "../../../shaders/misc/random_normal.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf } from "../../numbers/layout.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+
+const WORKGROUP_SIZE = 256;
+
+const kernels = kernelByFormat("random_normal", code, { constants: { WORKGROUP_SIZE } });
+
+export interface RandomNormal {
+  readonly target: Tensor; // float32 or bfloat16, overwritten; the padding stays zero
+  readonly std: number;
+  readonly seed: number;
+  /** Number of the tensor in its model: tensors of one seed must not be equal. */
+  readonly tensor: number;
+}
+
+/**
+ * target = std · N(0, 1), the same bits for the same seed and tensor. Box & Muller 1958 over PCG4D.
+ * Throws {@link ShapeError} on another format.
+ */
+export function randomNormal(pass: KernelPass, { target, std, seed, tensor }: RandomNormal): void {
+  const kernel = forFormat(kernels, "randomNormal", target);
+  for (const range of flatRanges(target)) {
+    const quads = (range.end - range.start) / 4;
+    pass.dispatch({
+      kernel,
+      operands: { target_values: flatView(target, range) },
+      params: {
+        quads,
+        first_quad: range.start / 4,
+        row_quads: target.stride / 4,
+        columns: columnsOf(target.shape),
+        deviation: std,
+        seed: seed >>> 0,
+        tensor: tensor >>> 0,
+      },
+      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,86 @@
+import code from "../../../shaders/misc/rope.wgsl" with { type: "text" };
+import { ShapeError } from "../../numbers/shape_error.ts";
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, rowsOf } from "../../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { forFormat, type KernelByFormat, kernelByFormat } from "../format.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "../ranges.ts";
+import { shader } from "../shader.ts";
+
+const constants = { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE };
+const inFours = kernelByFormat("rope", code, { variants: ["parts_of_four"], constants });
+/** For heads whose half is no multiple of four, such as 100 (OpenLLaMA 3B). */
+const inTwos: KernelByFormat = {
+  float32: shader("rope_in_twos.float32", code, {
+    variants: ["parts_of_two_float32"],
+    constants,
+  }),
+  bfloat16: shader("rope_in_twos.bfloat16", code, {
+    variants: ["parts_of_two_bfloat16"],
+    constants,
+  }),
+};
+
+export interface Rope {
+  /** (B·T, heads·D) float32 or bfloat16, turned in place. */
+  readonly x: Tensor;
+  /** (Tmax, D) float32: for each position D/2 cosines, then D/2 sines. */
+  readonly table: Tensor;
+  /** D, a multiple of 4. */
+  readonly headSize: number;
+  /** T: row n holds the token at position n mod T, plus the offset. */
+  readonly length: number;
+  readonly positionOffset?: number;
+  /** The backward pass: turns the other way. */
+  readonly inverse?: boolean;
+}
+
+/**
+ * Rotary position embedding on the halves of each head: x·cos + rotate_half(x)·sin. Su et al. 2021,
+ * equation 34, in Hugging Face's order. Throws {@link ShapeError} on operands that do not match.
+ */
+export function rope(
+  pass: KernelPass,
+  { x, table, headSize, length, positionOffset = 0, inverse = false }: Rope,
+): void {
+  const rows = rowsOf(x.shape), columns = columnsOf(x.shape);
+  if (headSize % 4 !== 0 || columns % headSize !== 0) {
+    throw new ShapeError(
+      `rope: the head size must be a multiple of 4 that divides ${columns}, got ${headSize}`,
+    );
+  }
+  if (rows % length !== 0) {
+    throw new ShapeError(`rope: ${rows} rows are not a whole number of sequences of ${length}`);
+  }
+  expectDType("rope", "table", table, "float32");
+  const positions = rowsOf(table.shape);
+  expectShape("rope", "table", table, [positions, headSize]);
+  if (positionOffset + length > positions) {
+    throw new ShapeError(
+      `rope: the table has ${positions} positions, ${positionOffset + length} are needed`,
+      "was it made for a shorter context?",
+    );
+  }
+  const part = headSize % 8 === 0 ? 4 : 2;
+  const kernel = forFormat(part === 4 ? inFours : inTwos, "rope", x);
+  const threadsPerRow = columns / 2 / part;
+  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, threadsPerRow, x))) {
+    const count = (end - start) * threadsPerRow;
+    pass.dispatch({
+      kernel,
+      operands: { x: rowRange(x, start, end), table },
+      params: {
+        count,
+        row: start,
+        length,
+        offset: positionOffset,
+        row_halves: threadsPerRow,
+        parts: x.stride / part,
+        head_parts: headSize / part,
+        table_parts: table.stride / part,
+        direction: inverse ? -1 : 1,
+      },
+      workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,45 @@
+import code from "../../../shaders/misc/sum_rows.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, rowsOf } from "../../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { ranges, rowsPerBinding } from "../ranges.ts";
+import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
+import { LANES } from "../shader.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByFormat("sum_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
+
+export interface SumRows {
+  readonly x: Tensor; // (G, C) float32 or bfloat16
+  readonly out: Tensor; // (C) float32
+  /** Adds to what is there. */
+  readonly accumulate?: boolean;
+  /** Threads a quad of columns, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/**
+ * out[c] (+)= Σ_g x[g, c], in an order that is fixed. Throws {@link ShapeError} on operands that do
+ * not match.
+ */
+export function sumRows(pass: KernelPass, io: SumRows): void {
+  const { x, out, accumulate = false } = io;
+  const { lanes = strategyFor(pass.gpu.capabilities).columnLanes } = io;
+  expectDType("sumRows", "x", x, "float32", "bfloat16");
+  expectDType("sumRows", "out", out, "float32");
+  expectShape("sumRows", "out", out, [columnsOf(x.shape)]);
+  const kernel = forFormat(kernels, "sumRows", x);
+  const quads = x.stride / 4;
+  const most = Math.min(rowsPerBinding(pass, x), LOOP_ROUNDS);
+  for (const { start, end } of ranges(rowsOf(x.shape), most)) {
+    pass.dispatch({
+      kernel,
+      constants: { LANES: lanes },
+      operands: { x: rowRange(x, start, end), out },
+      params: { rows: end - start, quads, accumulate: accumulate || start > 0 ? 1 : 0 },
+      workgroups: [Math.ceil((quads * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}

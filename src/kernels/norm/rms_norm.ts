@@ -1,0 +1,48 @@
+import code from "../../../shaders/norm/rms_norm.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, rowsOf } from "../../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { flatView } from "../flat.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "../ranges.ts";
+
+const kernels = kernelByFormat("rms_norm", code, {
+  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+});
+
+export interface RmsNorm {
+  readonly x: Tensor; // (N, C) float32 or bfloat16
+  readonly weight: Tensor; // (C) float32
+  readonly y: Tensor; // (N, C) overwritten, the format of x
+  readonly rstd: Tensor; // (N) float32, overwritten
+  readonly eps: number;
+  /** Added to the weight: 1 where the checkpoint stores weight − 1, as Gemma's do. */
+  readonly offset?: 0 | 1;
+}
+
+/**
+ * y = (weight + offset) · x · rstd, with rstd = 1 / sqrt(mean(x²) + eps) saved for the backward pass.
+ * Zhang & Sennrich 2019, equation 4. Throws {@link ShapeError} on operands that do not match.
+ */
+export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
+  const { x, weight, y, rstd, eps, offset = 0 } = io;
+  const rows = rowsOf(x.shape), columns = columnsOf(x.shape);
+  expectDType("rmsNorm", "weight", weight, "float32");
+  expectShape("rmsNorm", "weight", weight, [columns]);
+  expectShape("rmsNorm", "y", y, x.shape);
+  expectShape("rmsNorm", "rstd", rstd, [rows]);
+  const kernel = forFormat(kernels, "rmsNorm", x, y);
+  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, 1, x))) {
+    pass.dispatch({
+      kernel,
+      operands: {
+        x: rowRange(x, start, end),
+        weight,
+        y: rowRange(y, start, end),
+        rstd: flatView(rstd, { start, end }),
+      },
+      params: { rows: end - start, columns, quads: x.stride / 4, eps, offset },
+      workgroups: [Math.ceil((end - start) / ROW_WORKGROUP_SIZE)],
+    });
+  }
+}

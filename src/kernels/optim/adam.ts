@@ -1,0 +1,64 @@
+/** Adam's step with float32 moments. */
+import code from "../../../shaders/optim/adam.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { shader } from "../shader.ts";
+
+const WORKGROUP_SIZE = 256;
+
+const kernel = shader("adam", code, { constants: { WORKGROUP_SIZE } });
+
+/** What the two kernels of Adam's step share. */
+export interface AdamRates {
+  /** Counted from 1. */
+  readonly step: number;
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+}
+
+export interface Adam extends AdamRates {
+  readonly gradient: Tensor; // float32, overwritten with the update
+  readonly m: Tensor; // float32, the shape of the gradient, overwritten
+  readonly v: Tensor;
+}
+
+/**
+ * gradient ← −lr · m̂ / (√v̂ + ε), with float32 moments. Kingma & Ba 2015, algorithm 1; corrections
+ * of the bias as in bitsandbytes. Throws {@link ShapeError} on operands that do not match.
+ */
+export function adam(pass: KernelPass, io: Adam): void {
+  const { gradient, m, v } = io;
+  for (const [name, operand] of Object.entries({ gradient, m, v })) {
+    expectDType("adam", name, operand, "float32");
+    expectShape("adam", name, operand, gradient.shape);
+  }
+  for (const range of flatRanges(gradient)) {
+    const quads = (range.end - range.start) / 4;
+    pass.dispatch({
+      kernel,
+      operands: {
+        gradient: flatView(gradient, range),
+        m: flatView(m, range),
+        v: flatView(v, range),
+      },
+      params: { quads, ...adamParameters(io) },
+      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+    });
+  }
+}
+
+/** The parameters that both kernels take, computed in float64. */
+export function adamParameters({ step, lr, beta1, beta2, eps }: AdamRates) {
+  const correction1 = 1 - beta1 ** step, correction2 = Math.sqrt(1 - beta2 ** step);
+  return {
+    beta1,
+    beta2,
+    fresh1: 1 - beta1,
+    fresh2: 1 - beta2,
+    step_size: (lr * correction2) / correction1,
+    eps: eps * correction2,
+  };
+}

@@ -1,0 +1,69 @@
+/** Adam's step with 8-bit moments, block-wise. */
+import code from "../../../shaders/optim/adam_8bit.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { storedElements } from "../../numbers/layout.ts";
+import { adamParameters, type AdamRates } from "./adam.ts";
+import { flatRanges, flatView, lanesOf } from "../flat.ts";
+import { LANES, shader } from "../shader.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const kernel = shader("adam_8bit", code, { constants: { WORKGROUP_SIZE, LANES } });
+
+/** Elements that share an absolute maximum, as in bitsandbytes. */
+export const ADAM_BLOCK = 256;
+
+export interface Adam8bit extends AdamRates {
+  readonly gradient: Tensor; // float32, overwritten with the update
+  readonly m: Tensor; // uint8 codes of the signed map, the shape of the gradient, overwritten
+  readonly v: Tensor; // uint8 codes of the unsigned map
+  readonly absmaxM: Tensor; // float32 (blocks), overwritten
+  readonly absmaxV: Tensor;
+  /** Threads a block, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/** Blocks of a tensor: they run over its padded rows. */
+export function adamBlocks(tensor: Tensor): number {
+  return Math.ceil(storedElements(tensor) / ADAM_BLOCK);
+}
+
+/**
+ * gradient ← −lr · m̂ / (√v̂ + ε), with moments of 8 bits in blocks of 256. A state of zero bytes is
+ * one of zeros. Dettmers et al. 2022. Throws {@link ShapeError} on operands that do not match.
+ */
+export function adam8bit(pass: KernelPass, io: Adam8bit): void {
+  const { gradient, m, v, absmaxM, absmaxV, lanes = lanesOf(pass.gpu, ADAM_BLOCK / 2) } = io;
+  expectDType("adam8bit", "gradient", gradient, "float32");
+  for (const [name, operand] of Object.entries({ m, v })) {
+    expectDType("adam8bit", name, operand, "uint8");
+    expectShape("adam8bit", name, operand, gradient.shape);
+  }
+  for (const [name, operand] of Object.entries({ absmaxM, absmaxV })) {
+    expectDType("adam8bit", name, operand, "float32");
+    expectShape("adam8bit", name, operand, [adamBlocks(gradient)]);
+  }
+  for (const range of flatRanges(gradient, ADAM_BLOCK)) {
+    const elements = range.end - range.start;
+    const blocks = Math.ceil(elements / ADAM_BLOCK);
+    pass.dispatch({
+      kernel,
+      constants: { LANES: lanes },
+      operands: {
+        gradient: flatView(gradient, range),
+        m: flatView(m, range),
+        v: flatView(v, range),
+        absmax_m: absmaxM,
+        absmax_v: absmaxV,
+      },
+      params: {
+        quads: elements / 4,
+        first_block: range.start / ADAM_BLOCK,
+        blocks,
+        ...adamParameters(io),
+      },
+      workgroups: [Math.ceil((blocks * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,48 @@
+import code from "../../../shaders/optim/apply_update.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { forFormat, kernelByFormat } from "../format.ts";
+import { roundingParameters, type StochasticRounding } from "../quantise/group_format.ts";
+import { groupUpdate } from "../quantise/group_update.ts";
+
+const WORKGROUP_SIZE = 256;
+
+const kernels = kernelByFormat("apply_update", code, { constants: { WORKGROUP_SIZE } });
+
+export interface ApplyUpdate {
+  readonly weight: Tensor; // float32, bfloat16, int8 or int4; overwritten
+  readonly update: Tensor; // float32, the shape of weight
+  /** Factor of the old weight: 1 − lr · weight decay. */
+  readonly decay: number;
+  /** Round stochastically; to the nearest where it is missing. Nothing to float32. */
+  readonly rounding?: StochasticRounding;
+}
+
+/**
+ * weight = decay · weight + update, in the weight's own format. The decay is decoupled and applies
+ * to the old weight, as in AdamW (Loshchilov & Hutter 2019, algorithm 2) and bitsandbytes; Q-GaLore
+ * applies it after the update, which differs by lr · weight decay · update, of second order.
+ * Throws {@link ShapeError} on operands that do not match.
+ */
+export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
+  const { weight, update, decay, rounding } = io;
+  if (weight.constants) return groupUpdate(pass, io);
+  expectDType("applyUpdate", "update", update, "float32");
+  expectShape("applyUpdate", "update", update, weight.shape);
+  const kernel = forFormat(kernels, "applyUpdate", weight);
+  for (const range of flatRanges(weight)) {
+    const quads = (range.end - range.start) / 4;
+    pass.dispatch({
+      kernel,
+      operands: { weight: flatView(weight, range), update: flatView(update, range) },
+      params: {
+        quads,
+        first_quad: range.start / 4,
+        decay,
+        ...roundingParameters(weight.dtype === "bfloat16" ? rounding : undefined),
+      },
+      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,41 @@
+import code from "../../../shaders/optim/power_iteration.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { rowsOf } from "../../numbers/layout.ts";
+import { ranges } from "../ranges.ts";
+import { LOOP_ROUNDS } from "../strategy.ts";
+import { shader } from "../shader.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const kernel = shader("power_iteration", code, { constants: { WORKGROUP_SIZE } });
+
+export interface PowerIteration {
+  readonly matrix: Tensor; // (size, size) float32, symmetric, no negative eigenvalue
+  readonly vectors: Tensor; // (2, size) float32: the vector in the first row, scratch in the second
+  readonly iterations: number; // rounded up to an even number
+}
+
+/**
+ * Turns the first row of `vectors` to the leading eigenvector; its largest element becomes ±1.
+ * Throws {@link ShapeError} on operands that do not match.
+ */
+export function powerIteration(pass: KernelPass, io: PowerIteration): void {
+  const { matrix, vectors, iterations } = io;
+  const size = rowsOf(matrix.shape);
+  expectDType("powerIteration", "matrix", matrix, "float32");
+  expectShape("powerIteration", "matrix", matrix, [size, size]);
+  expectDType("powerIteration", "vectors", vectors, "float32");
+  expectShape("powerIteration", "vectors", vectors, [2, size]);
+  const row_quads = matrix.stride / 4;
+  const rounds = Math.ceil(row_quads / WORKGROUP_SIZE) * (row_quads + 1) + WORKGROUP_SIZE + 1;
+  const most = 2 * Math.max(1, Math.floor(LOOP_ROUNDS / (2 * rounds)));
+  for (const { start, end } of ranges(2 * Math.ceil(iterations / 2), most)) {
+    pass.dispatch({
+      kernel,
+      operands: { matrix, vectors },
+      params: { size, row_quads, iterations: end - start },
+      workgroups: [1],
+    });
+  }
+}

@@ -1,0 +1,43 @@
+import code from "../../../shaders/quantise/group_dequantize.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { elementOffset } from "../../numbers/layout.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { type GroupType, kernelByGroup } from "./group_format.ts";
+
+const WORKGROUP_SIZE = 256;
+
+const kernels = kernelByGroup("group_dequantize", "reads", code, { constants: { WORKGROUP_SIZE } });
+
+export interface GroupDequantize {
+  readonly source: Tensor; // int8 or int4; may be a row range
+  readonly target: Tensor; // float32, the shape of source, overwritten
+}
+
+/**
+ * target = (code − zero) · scale, group by group. Throws {@link ShapeError} on operands that do not
+ * match.
+ */
+export function groupDequantize(pass: KernelPass, { source, target }: GroupDequantize): void {
+  expectDType("groupDequantize", "source", source, "int8", "int4");
+  expectDType("groupDequantize", "target", target, "float32");
+  expectShape("groupDequantize", "target", target, source.shape);
+  const offset = elementOffset(source);
+  for (const range of flatRanges(target)) {
+    const octets = (range.end - range.start) / 8;
+    pass.dispatch({
+      kernel: kernels[source.dtype as GroupType],
+      operands: {
+        codes: flatView(source, range),
+        constants: source.constants!,
+        target_values: flatView(target, range),
+      },
+      params: {
+        octets,
+        first_octet: (offset + range.start) / 8,
+        group_octets: source.groupSize! / 8,
+      },
+      workgroups: [Math.ceil(octets / WORKGROUP_SIZE)],
+    });
+  }
+}

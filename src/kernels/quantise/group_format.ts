@@ -1,0 +1,70 @@
+/** Kernels that come in an int8 and an int4 variant of the same source. */
+import { ShapeError } from "../../numbers/shape_error.ts";
+import type { Kernel, KernelOptions } from "../../gpu/kernel.ts";
+import { elementOffset, storedElements } from "../../numbers/layout.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import { shader } from "../shader.ts";
+
+/** The number formats of group quantisation. */
+export type GroupType = "int8" | "int4";
+
+export type KernelByGroup = Record<GroupType, Kernel>;
+
+/**
+ * Key of a rounding: the same key draws the same bits, so a resumed run rounds as the uninterrupted
+ * one did. Numbers are taken modulo 2^32.
+ */
+export interface StochasticRounding {
+  readonly seed: number;
+  readonly step: number;
+  /** Number of the tensor in its model. */
+  readonly tensor: number;
+}
+
+/** The same WGSL, written with Octet, load_codes and (where it writes) store_codes, twice. */
+export function kernelByGroup(
+  name: string,
+  access: "reads" | "writes",
+  source: string,
+  options: Omit<KernelOptions, "libraries" | "variants">,
+): KernelByGroup {
+  const library = access === "reads" ? "group" : "group_store";
+  const variant = (format: GroupType) =>
+    shader(`${name}.${format}`, source, { ...options, variants: [`${library}_${format}`] });
+  return { int8: variant("int8"), int4: variant("int4") };
+}
+
+/** The parameters of `encode_stochastic`; nearest where there is no key. */
+export function roundingParameters(rounding?: StochasticRounding) {
+  const { seed, step, tensor } = rounding ?? { seed: 0, step: 0, tensor: 0 };
+  return {
+    stochastic: rounding ? 1 : 0,
+    seed: seed >>> 0,
+    step: step >>> 0,
+    tensor: tensor >>> 0,
+  };
+}
+
+/** Refuses rows of a quantised matrix that begin or end inside a group. */
+export function expectWholeGroups(operation: string, operand: string, tensor: Tensor): void {
+  const { groupSize, constants } = tensor;
+  const start = elementOffset(tensor), end = start + storedElements(tensor);
+  const ends = end % groupSize! === 0 || Math.ceil(end / groupSize!) === constants!.shape[0];
+  if (start % groupSize! === 0 && ends) return;
+  throw new ShapeError(
+    `${operation}: ${operand} must be whole groups of ${groupSize}, ` +
+      `got elements ${start} to ${end} of ${tensor.name}`,
+    "take rows that begin and end where a group does",
+  );
+}
+
+/** A kernel that writes constants owns whole groups, and a row range may end inside one. */
+export function expectWholeMatrix(operation: string, operand: string, tensor: Tensor): void {
+  const groups = Math.ceil(storedElements(tensor) / tensor.groupSize!);
+  if (elementOffset(tensor) !== 0 || groups !== tensor.constants!.shape[0]) {
+    throw new ShapeError(
+      `${operation}: ${operand} must be a whole matrix, got rows of ${tensor.name}`,
+      "quantise whole matrices: a row range may end inside a group",
+    );
+  }
+}

@@ -1,0 +1,68 @@
+import code from "../../../shaders/quantise/group_quantize.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { elementOffset } from "../../numbers/layout.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView, lanesOf } from "../flat.ts";
+import {
+  expectWholeGroups,
+  type GroupType,
+  kernelByGroup,
+  roundingParameters,
+  type StochasticRounding,
+} from "./group_format.ts";
+import { LANES } from "../shader.ts";
+
+export type { StochasticRounding } from "./group_format.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByGroup("group_quantize", "writes", code, {
+  constants: { WORKGROUP_SIZE, LANES },
+});
+
+export interface GroupQuantize {
+  readonly source: Tensor; // float32
+  /** int8 or int4, the shape of source: codes and constants overwritten. Rows of whole groups. */
+  readonly target: Tensor;
+  /** Round stochastically; to the nearest where it is missing. */
+  readonly rounding?: StochasticRounding;
+  /** Threads a group, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/**
+ * Quantises a matrix by groups of `target.groupSize` consecutive elements of its padded rows:
+ * a scale and a zero point a group, a range that includes zero. Zhang et al. 2024 (Q-GaLore).
+ * Throws {@link ShapeError} on operands that do not match.
+ */
+export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
+  const { source, target, rounding } = io;
+  expectDType("groupQuantize", "source", source, "float32");
+  expectDType("groupQuantize", "target", target, "int8", "int4");
+  expectShape("groupQuantize", "target", target, source.shape);
+  expectWholeGroups("groupQuantize", "target", target);
+  const offset = elementOffset(target);
+  const groupSize = target.groupSize!, kernel = kernels[target.dtype as GroupType];
+  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // twice over its octets
+  for (const range of flatRanges(source, groupSize)) {
+    const elements = range.end - range.start;
+    const groups = Math.ceil(elements / groupSize);
+    pass.dispatch({
+      kernel,
+      constants: { LANES: lanes },
+      operands: {
+        source: flatView(source, range),
+        codes: flatView(target, range),
+        constants: target.constants!,
+      },
+      params: {
+        octets: elements / 8,
+        first_octet: (offset + range.start) / 8,
+        group_octets: groupSize / 8,
+        groups,
+        ...roundingParameters(rounding),
+      },
+      workgroups: [Math.ceil((groups * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,65 @@
+import code from "../../../shaders/quantise/group_update.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { flatRanges, flatView, lanesOf } from "../flat.ts";
+import {
+  expectWholeMatrix,
+  type GroupType,
+  kernelByGroup,
+  roundingParameters,
+  type StochasticRounding,
+} from "./group_format.ts";
+import { LANES } from "../shader.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const kernels = kernelByGroup("group_update", "writes", code, {
+  constants: { WORKGROUP_SIZE, LANES },
+});
+
+export interface GroupUpdate {
+  readonly weight: Tensor; // int8 or int4: codes and constants overwritten
+  readonly update: Tensor; // float32, the shape of weight
+  /** Factor of the old weight: 1 − lr · weight decay. */
+  readonly decay: number;
+  readonly rounding?: StochasticRounding;
+  /** Threads a group, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/**
+ * weight = requantise(decay · dequantise(weight) + update), with a new scale and zero point a group,
+ * in one pass. Zhang et al. 2024 (Q-GaLore), algorithm 1. Throws {@link ShapeError} on operands
+ * that do not match.
+ */
+export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
+  const { weight, update, decay, rounding } = io;
+  expectDType("groupUpdate", "weight", weight, "int8", "int4");
+  expectDType("groupUpdate", "update", update, "float32");
+  expectShape("groupUpdate", "update", update, weight.shape);
+  expectWholeMatrix("groupUpdate", "weight", weight);
+  const groupSize = weight.groupSize!;
+  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // twice over its octets
+  for (const range of flatRanges(weight, groupSize)) {
+    const elements = range.end - range.start;
+    const groups = Math.ceil(elements / groupSize);
+    pass.dispatch({
+      kernel: kernels[weight.dtype as GroupType],
+      constants: { LANES: lanes },
+      operands: {
+        codes: flatView(weight, range),
+        constants: weight.constants!,
+        update: flatView(update, range),
+      },
+      params: {
+        octets: elements / 8,
+        first_octet: range.start / 8,
+        group_octets: groupSize / 8,
+        groups,
+        decay,
+        ...roundingParameters(rounding),
+      },
+      workgroups: [Math.ceil((groups * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}

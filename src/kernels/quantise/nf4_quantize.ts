@@ -1,0 +1,156 @@
+/** Quantisation to NF4: codes of 64 elements, and their absolute maxima quantised in turn. */
+import constantsCode from "../../../shaders/quantise/nf4_constants.wgsl" with { type: "text" };
+import code from "../../../shaders/quantise/nf4_quantize.wgsl" with { type: "text" };
+import type { Allocator } from "../../gpu/allocator.ts";
+import { ShapeError } from "../../numbers/shape_error.ts";
+import type { KernelPass } from "../../gpu/pass.ts";
+import { columnsOf, elementOffset, padded, rowsOf, storedElements } from "../../numbers/layout.ts";
+import { expectDType, expectShape, rowRange, type Tensor, viewAs } from "../../gpu/tensor.ts";
+import { NF4_BLOCK, NF4_SUPERBLOCK, nf4ConstantWords } from "../../numbers/nf4.ts";
+import { flatRanges, flatView, lanesOf } from "../flat.ts";
+import { sum } from "../misc/sum.ts";
+import { LANES, shader } from "../shader.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const constants = { WORKGROUP_SIZE, LANES };
+const kernel = shader("nf4_quantize", code, { constants });
+const constantsKernel = shader("nf4_constants", constantsCode, { constants });
+
+/** Octets of a block: more threads would have nothing to do. */
+const MOST_LANES = 8;
+
+export interface Nf4Workspace {
+  /** The absolute maxima of the largest matrix, before they are quantised. */
+  readonly absmaxes: Tensor; // (blocks) float32
+}
+
+/** Scratch memory for matrices of these shapes, in turn: a 64th of the largest. */
+export function createNf4Workspace(
+  allocator: Allocator,
+  shapes: readonly (readonly number[])[],
+): Nf4Workspace {
+  const elements = Math.max(...shapes.map((shape) => rowsOf(shape) * padded(columnsOf(shape))));
+  const absmaxes = allocator.tensor({
+    name: "nf4.absmaxes",
+    shape: [blocksOf(elements)],
+    dtype: "float32",
+    purpose: "workspace",
+  });
+  return { absmaxes };
+}
+
+export interface Nf4Quantize {
+  readonly source: Tensor; // float32, its padding zero
+  readonly target: Tensor; // nf4, the shape of source: codes and constants overwritten
+  /** Threads a block and 256 blocks, a divisor of 8; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/**
+ * Quantises a matrix to NF4 with double quantisation, as bitsandbytes' `quantize_4bit` does with
+ * `blocksize=64, compress_statistics=True`, except that blocks run over padded rows: codes relative
+ * to the absolute maximum of each 64 elements, and those maxima, less their mean, to 8 bits.
+ * Dettmers et al. 2023 (QLoRA). Throws {@link ShapeError} on operands that do not match.
+ */
+export function nf4Quantize(pass: KernelPass, workspace: Nf4Workspace, io: Nf4Quantize): void {
+  expectShape("nf4Quantize", "target", io.target, io.source.shape);
+  nf4QuantizeRows(pass, workspace, { ...io, row: 0 });
+  nf4QuantizeConstants(pass, workspace, io);
+}
+
+/** Rows that a part of a matrix must begin at a multiple of, so that no block is cut. */
+export function nf4RowStep(target: Tensor): number {
+  let step = 1;
+  while ((step * target.stride) % NF4_BLOCK !== 0) step *= 2;
+  return step;
+}
+
+/**
+ * The same for a matrix that comes in parts: codes of rows [row, row + n), `source` being (n, C).
+ * The parts must begin at multiples of {@link nf4RowStep} and follow one another in one workspace;
+ * then {@link nf4QuantizeConstants} makes of their absolute maxima what the codes are relative to.
+ */
+export function nf4QuantizeRows(
+  pass: KernelPass,
+  workspace: Nf4Workspace,
+  { source, target, row, lanes = lanesFor(pass) }: Nf4Quantize & { readonly row: number },
+): void {
+  expectDType("nf4Quantize", "source", source, "float32");
+  expectWhole(target);
+  const rows = rowsOf(source.shape);
+  expectShape("nf4Quantize", "source", source, [rows, columnsOf(target.shape)]);
+  const part = row === 0 && rows === rowsOf(target.shape)
+    ? target
+    : rowRange(target, row, row + rows);
+  const start = row * target.stride, elements = storedElements(target);
+  if (start % NF4_BLOCK !== 0) {
+    throw new ShapeError(
+      `nf4Quantize: rows of ${target.name} must begin at a multiple of ${nf4RowStep(target)}, ` +
+        `got ${row}`,
+    );
+  }
+  const absmaxes = absmaxesOf(workspace, target);
+  for (const range of flatRanges(source, NF4_BLOCK)) {
+    const last = start + range.end === elements;
+    const first = (start + range.start) / NF4_BLOCK;
+    // The scratch holds what it held: its padding must be zero, to be summed.
+    const end = last ? absmaxes.stride : Math.ceil((start + range.end) / NF4_BLOCK);
+    pass.dispatch({
+      kernel,
+      constants: { LANES: lanes },
+      operands: { source: flatView(source, range), codes: flatView(part, range), absmaxes },
+      params: {
+        quads: (range.end - range.start) / 4,
+        blocks: end - first,
+        first_block: first,
+      },
+      workgroups: [Math.ceil(((end - first) * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}
+
+/** The constants of a matrix whose rows have all been quantised in this workspace. */
+export function nf4QuantizeConstants(
+  pass: KernelPass,
+  workspace: Nf4Workspace,
+  { target, lanes = lanesFor(pass) }: Pick<Nf4Quantize, "target" | "lanes">,
+): void {
+  expectWhole(target);
+  const constants = target.constants!, absmaxes = absmaxesOf(workspace, target);
+  const blocks = columnsOf(absmaxes.shape);
+  const offset = { ...constants, dtype: "float32" } as const;
+  sum(pass, { x: absmaxes, out: offset, index: 0, scale: 1 / blocks });
+  pass.dispatch({
+    kernel: constantsKernel,
+    constants: { LANES: lanes },
+    operands: { absmaxes, constants },
+    params: { blocks },
+    workgroups: [Math.ceil((Math.ceil(blocks / NF4_SUPERBLOCK) * lanes) / WORKGROUP_SIZE)],
+  });
+}
+
+function absmaxesOf({ absmaxes }: Nf4Workspace, target: Tensor): Tensor {
+  return viewAs(absmaxes, "nf4.absmaxes", [blocksOf(storedElements(target))]);
+}
+
+function lanesFor(pass: KernelPass): number {
+  return Math.min(lanesOf(pass.gpu, NF4_BLOCK / 2), MOST_LANES);
+}
+
+function expectWhole(target: Tensor): void {
+  expectDType("nf4Quantize", "target", target, "nf4");
+  if (
+    elementOffset(target) !== 0 ||
+    target.constants!.shape[0] !== nf4ConstantWords(storedElements(target))
+  ) {
+    throw new ShapeError(
+      `nf4Quantize: target must be a whole matrix, got rows of ${target.name}`,
+      "quantise whole matrices: a row range may end inside a block",
+    );
+  }
+}
+
+function blocksOf(elements: number): number {
+  return Math.ceil(elements / NF4_BLOCK);
+}

@@ -1,0 +1,112 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ShapeError } from "../../../src/numbers/shape_error.ts";
+import { KernelPass } from "../../../src/gpu/pass.ts";
+import { packTensor } from "../../../src/numbers/plain.ts";
+import { embedding } from "../../../src/kernels/misc/embedding.ts";
+import { knownMatrix } from "../matrices.ts";
+import { embedding as oracle } from "../../oracles/misc/embedding.ts";
+import {
+  assertClose,
+  download,
+  gpuTest,
+  OUTPUT_ROUNDING,
+  randomNormal,
+  randomStream,
+  rounded,
+  runPass,
+  upload,
+} from "../../support.ts";
+
+for (const [rows, vocabulary, columns] of [[1, 1, 8], [7, 11, 257], [130, 257, 64]]) {
+  gpuTest(`embedding N ${rows} V ${vocabulary} C ${columns} in every format`, async (gpu) => {
+    const draw = randomStream(3);
+    const ids = Uint32Array.from({ length: rows }, () => Math.floor(draw() * vocabulary));
+    ids[rows - 1] = vocabulary - 1;
+    for (const weightFormat of ["float32", "bfloat16"] as const) {
+      const values = rounded(randomNormal(vocabulary * columns, 1), weightFormat);
+      for (const dtype of ["float32", "bfloat16"] as const) {
+        const tokens = upload(gpu, "tokens", [rows], ids, "uint32");
+        const weight = upload(gpu, "weight", [vocabulary, columns], values, weightFormat);
+        const out = upload(gpu, "out", [rows, columns], undefined, dtype);
+        runPass(gpu, (pass) => embedding(pass, { tokens, weight, out }));
+        // A copy: exact, but where it narrows.
+        const rtol = weightFormat === "bfloat16" ? 0 : OUTPUT_ROUNDING[dtype];
+        const expected = oracle(ids, values, columns);
+        assertClose("out", await download(gpu, out), expected, { atol: 1e-30, rtol });
+      }
+    }
+  });
+}
+
+gpuTest("embedding of an int8 table whose groups straddle rows", async (gpu) => {
+  const [rows, vocabulary, columns] = [130, 77, 100];
+  const ids = Uint32Array.from({ length: rows }, (_, n) => (n * 5) % vocabulary);
+  const { tensor: weight, values } = knownMatrix(gpu, "weight", [vocabulary, columns], "int8", 4);
+  for (const dtype of ["float32", "bfloat16"] as const) {
+    const tokens = upload(gpu, "tokens", [rows], ids, "uint32");
+    const out = upload(gpu, "out", [rows, columns], undefined, dtype);
+    runPass(gpu, (pass) => embedding(pass, { tokens, weight, out }));
+    // A difference and a product of float32, then the format of the output.
+    const rtol = 2 ** -22 + OUTPUT_ROUNDING[dtype];
+    assertClose("out", await download(gpu, out), oracle(ids, values, columns), {
+      atol: 1e-6,
+      rtol,
+    });
+  }
+});
+
+gpuTest("embedding multiplies by a scale", async (gpu) => {
+  const [rows, vocabulary, columns] = [7, 11, 257], scale = Math.sqrt(columns);
+  const ids = Uint32Array.from({ length: rows }, (_, n) => (n * 5) % vocabulary);
+  for (const dtype of ["float32", "bfloat16"] as const) {
+    const values = rounded(randomNormal(vocabulary * columns, 1), "bfloat16");
+    const tokens = upload(gpu, "tokens", [rows], ids, "uint32");
+    const weight = upload(gpu, "weight", [vocabulary, columns], values, "bfloat16");
+    const out = upload(gpu, "out", [rows, columns], undefined, dtype);
+    runPass(gpu, (pass) => embedding(pass, { tokens, weight, out, scale }));
+    const rtol = 2 ** -23 + OUTPUT_ROUNDING[dtype]; // the scale is rounded, and the product
+    const expected = oracle(ids, values, columns, scale);
+    assertClose("out", await download(gpu, out), expected, { atol: 1e-30, rtol });
+  }
+});
+
+gpuTest("embedding walks a table that exceeds one binding", async (gpu) => {
+  const columns = 4096;
+  const perBinding = gpu.limits.maxStorageBufferBindingSize / (columns * 2);
+  if (perBinding > 32_768) return; // a card with large bindings has no memory to waste on this
+  const vocabulary = perBinding + 2;
+  const ids = [0, vocabulary - 1, perBinding - 1, perBinding, vocabulary - 2];
+  const weight = upload(gpu, "weight", [vocabulary, columns], undefined, "bfloat16");
+  const rowOf = (id: number) => rounded(randomNormal(columns, id + 1), "bfloat16");
+  for (const id of ids) {
+    gpu.write(weight, packTensor({ ...weight, shape: [columns] }, rowOf(id)), id * columns * 2);
+  }
+  const tokens = upload(gpu, "tokens", [ids.length], ids, "uint32");
+  const out = upload(gpu, "out", [ids.length, columns]);
+  runPass(gpu, (pass) => embedding(pass, { tokens, weight, out }));
+  const values = await download(gpu, out);
+  for (const [n, id] of ids.entries()) {
+    assertEquals(values.subarray(n * columns, (n + 1) * columns), rowOf(id));
+  }
+  gpu.release(weight);
+});
+
+gpuTest(
+  "embedding refuses tokens of another format and an output of another shape",
+  async (gpu) => {
+    await Promise.resolve();
+    const tokens = upload(gpu, "tokens", [4], undefined, "uint32");
+    const weight = upload(gpu, "weight", [10, 16]), out = upload(gpu, "out", [4, 8]);
+    const pass = new KernelPass(gpu);
+    assertThrows(
+      () => embedding(pass, { tokens: weight, weight, out }),
+      ShapeError,
+      "embedding: tokens must be uint32, got float32",
+    );
+    assertThrows(
+      () => embedding(pass, { tokens, weight, out }),
+      ShapeError,
+      "embedding: out must be (4, 16), got (4, 8)",
+    );
+  },
+);

@@ -1,0 +1,115 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { KernelPass } from "../../../src/gpu/pass.ts";
+import { ShapeError } from "../../../src/numbers/shape_error.ts";
+import { applyUpdate } from "../../../src/kernels/optim/apply_update.ts";
+import { groupUpdate } from "../../../src/kernels/quantise/group_update.ts";
+import { dequantize, levelsOf, packCodes, unpackCodes } from "../../../src/numbers/group.ts";
+import {
+  groupQuantize,
+  type Quantised,
+  withoutPadding,
+} from "../../oracles/quantise/group_quantize.ts";
+import { groupUpdate as oracle } from "../../oracles/quantise/group_update.ts";
+import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import type { Gpu } from "../../../src/gpu/gpu.ts";
+import type { Tensor } from "../../../src/gpu/tensor.ts";
+
+/** A weight on the device and the same in the oracle's form. */
+function quantised(
+  gpu: Gpu,
+  dtype: "int8" | "int4",
+  values: Float32Array,
+  [rows, columns]: readonly number[],
+  groupSize: number,
+): { weight: Tensor; made: Quantised } {
+  const shape = [rows, columns];
+  const weight = gpu.tensor({ name: "weight", shape, dtype, groupSize, purpose: "weights" });
+  const made = groupQuantize(values, { columns, groupSize, levels: levelsOf(weight) });
+  gpu.write(weight, packCodes(weight, withoutPadding(made.codes, columns), made.constants));
+  gpu.write(weight.constants!, made.constants as Float32Array<ArrayBuffer>);
+  return { weight, made };
+}
+
+for (const [rows, columns, groupSize] of [[1, 8, 256], [3, 257, 64], [5, 5461, 256]]) {
+  for (const lanes of [1, 32]) {
+    gpuTest(`group_update (${rows}, ${columns}) by ${groupSize}, ${lanes} lanes`, async (gpu) => {
+      const change = randomNormal(rows * columns, 2, 0.02);
+      const update = upload(gpu, "update", [rows, columns], change);
+      for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {
+        const values = randomNormal(rows * columns, 1, 0.1);
+        const { weight, made } = quantised(gpu, "int8", values, [rows, columns], groupSize);
+        const decay = 0.99;
+        runPass(gpu, (pass) => groupUpdate(pass, { weight, update, decay, rounding, lanes }));
+        const expected = oracle(made, change, decay, { columns, groupSize, levels: 255, rounding });
+        const constants = new Float32Array((await gpu.read(weight.constants!)).buffer);
+        // A division, and a multiply and an add that may be fused: some units in the last place.
+        // A zero point is a whole number, which such an error moves only near a half.
+        assertClose("constants", constants, expected.constants, { atol: 1e-30, rtol: 1e-6 });
+        const codes = unpackCodes(weight, await gpu.read(weight));
+        const wanted = withoutPadding(expected.codes, columns);
+        const furthest = codes.reduce((d, code, i) => Math.max(d, Math.abs(code - wanted[i])), 0);
+        const moved = codes.reduce((n, code, i) => n + (code === wanted[i] ? 0 : 1), 0);
+        assert(furthest <= 1 && moved <= 1e-3 * codes.length, `${moved} of ${codes.length} codes`);
+      }
+    });
+  }
+}
+
+gpuTest(
+  "applyUpdate takes an int8 weight, and updates below a step survive in the mean",
+  async (gpu) => {
+    const [rows, columns, steps] = [16, 256, 50];
+    const values = randomNormal(rows * columns, 1, 0.1);
+    const { weight, made } = quantised(gpu, "int8", values, [rows, columns], 256);
+    const step = made.constants[0] / 20; // a twentieth of a quantisation step, or about
+    const update = upload(
+      gpu,
+      "update",
+      [rows, columns],
+      new Float32Array(rows * columns).fill(step),
+    );
+    const read = async () => {
+      const constants = new Float32Array((await gpu.read(weight.constants!)).buffer);
+      return dequantize(weight, await gpu.read(weight), constants);
+    };
+    const before = await read();
+    runPass(gpu, (pass) => applyUpdate(pass, { weight, update, decay: 1 }));
+    assertClose("to the nearest, nothing moves by a step", await read(), before, {
+      atol: 0.9 * made.constants[0], // half a step, and groups whose steps are larger than this one's
+      rtol: 0,
+    });
+    runPass(gpu, (pass) => {
+      for (let i = 0; i < steps; i++) {
+        applyUpdate(pass, { weight, update, decay: 1, rounding: { seed: 1, step: i, tensor: 1 } });
+      }
+    });
+    const after = await read();
+    let moved = 0;
+    for (let i = 0; i < after.length; i++) moved += (after[i] - before[i]) / after.length;
+    // 50 steps of a twentieth move the mean by 2.5 quantisation steps; nearest rounding by none. The
+    // extremes of a group lose up to half a step each time, as in the reference.
+    assert(Math.abs(moved / (steps * step) - 1) < 0.05, `moved ${moved}, sent ${steps * step}`);
+  },
+);
+
+gpuTest("a weight without an update keeps its codes", async (gpu) => {
+  const values = randomNormal(8 * 256, 1, 0.1);
+  const { weight } = quantised(gpu, "int8", values, [8, 256], 256);
+  const update = upload(gpu, "update", [8, 256]);
+  const before = await gpu.read(weight);
+  runPass(gpu, (pass) => {
+    for (let i = 0; i < 5; i++) groupUpdate(pass, { weight, update, decay: 1 });
+  });
+  assertEquals(await gpu.read(weight), before);
+});
+
+gpuTest("group_update refuses what does not match", async (gpu) => {
+  await Promise.resolve();
+  const { weight } = quantised(gpu, "int8", new Float32Array(64), [4, 16], 32);
+  const update = upload(gpu, "update", [4, 8]);
+  assertThrows(
+    () => applyUpdate(new KernelPass(gpu), { weight, update, decay: 1 }),
+    ShapeError,
+    "groupUpdate: update must be (4, 16), got (4, 8)",
+  );
+});
