@@ -2,32 +2,32 @@
 import { PRODUCT } from "../product.ts";
 import { describeAdapter } from "./adapter.ts";
 
-/** Limits that are asked for; every other stays at WebGPU's default. */
-const LIMITS = [
-  "maxBufferSize",
-  "maxStorageBufferBindingSize",
-  "maxStorageBuffersPerShaderStage",
-  "maxStorageTexturesPerShaderStage",
-  "maxComputeWorkgroupStorageSize",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupSizeX",
-  "maxComputeWorkgroupSizeY",
-  "maxComputeWorkgroupSizeZ",
-  "maxComputeWorkgroupsPerDimension",
-  "maxTextureDimension2D",
-  "minStorageBufferOffsetAlignment",
-  "minUniformBufferOffsetAlignment",
-] as const;
+/** An optional feature of an adapter that something here can use; nothing needs one. */
+export type Feature = "timestamp-query" | "shader-f16" | "subgroups";
 
-/** Features that something here can use; nothing needs them. */
-const FEATURES = ["timestamp-query", "shader-f16", "subgroups"] as const;
+const FEATURES: readonly Feature[] = ["timestamp-query", "shader-f16", "subgroups"];
 /** Those that Deno grants although its adapters do not list them. */
 const UNLISTED: readonly Feature[] = ["subgroups"];
 
-/** An optional feature of an adapter that something here can use. */
-export type Feature = typeof FEATURES[number];
-/** Limits by their WebGPU names. */
-export type Limits = Readonly<Record<typeof LIMITS[number], number>>;
+/** The limits that are asked for, as WebGPU names them; every other stays at its default. */
+export type Limits = Readonly<
+  Record<
+    | "maxBufferSize"
+    | "maxStorageBufferBindingSize"
+    | "maxStorageBuffersPerShaderStage"
+    | "maxStorageTexturesPerShaderStage"
+    | "maxComputeWorkgroupStorageSize"
+    | "maxComputeInvocationsPerWorkgroup"
+    | "maxComputeWorkgroupSizeX"
+    | "maxComputeWorkgroupSizeY"
+    | "maxComputeWorkgroupSizeZ"
+    | "maxComputeWorkgroupsPerDimension"
+    | "maxTextureDimension2D"
+    | "minStorageBufferOffsetAlignment"
+    | "minUniformBufferOffsetAlignment",
+    number
+  >
+>;
 
 /**
  * What an adapter can do. Plain data: memory plans are made from it without a device, and it
@@ -36,6 +36,7 @@ export type Limits = Readonly<Record<typeof LIMITS[number], number>>;
 export interface Capabilities {
   /** The "GPU" is the processor (Mesa's llvmpipe, SwiftShader): right, but slow. */
   readonly software: boolean;
+  /** What the device was opened with: all that the adapter allows. */
   readonly limits: Limits;
   /** As granted. */
   readonly features: readonly Feature[];
@@ -69,7 +70,8 @@ export const CONSUMER_CARD: Capabilities = {
 export async function openDevice(
   adapter: GPUAdapter,
 ): Promise<{ device: GPUDevice; capabilities: Capabilities }> {
-  const limits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])) as Limits;
+  const names = Object.keys(CONSUMER_CARD.limits) as (keyof Limits)[];
+  const limits = Object.fromEntries(names.map((name) => [name, adapter.limits[name]]));
   const listed = FEATURES.filter((name) => adapter.features.has(name));
   const request = (requiredFeatures: readonly Feature[]) =>
     adapter.requestDevice({
@@ -85,7 +87,7 @@ export async function openDevice(
     device,
     capabilities: {
       software: describeAdapter(adapter).software,
-      limits,
+      limits: limits as unknown as Limits,
       features,
       subgroupSize: features.includes("subgroups") ? [subgroupMinSize, subgroupMaxSize] : null,
     },

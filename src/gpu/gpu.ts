@@ -21,8 +21,11 @@ import type { Purpose, Tensor } from "./tensor.ts";
 /** Bytes of the one read-back buffer; larger reads go through it piece by piece. */
 const READ_BACK_BYTES = 4 << 20;
 
+/** A device, and what is allocated on it. Close it when done: a driver allows only so many. */
 export class Gpu implements Allocator {
+  /** Bytes of all tensors and textures. */
   readonly account = new MemoryAccount();
+  /** Compiled kernels. */
   readonly pipelines: PipelineCache;
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
   #pending: Promise<unknown>[] = [];
@@ -67,10 +70,12 @@ export class Gpu implements Allocator {
     return new Gpu(device, describeAdapter(adapter), capabilities);
   }
 
+  /** Of {@link capabilities}. */
   get limits(): Limits {
     return this.capabilities.limits;
   }
 
+  /** Allocates a tensor of zeros. Throws {@link OutOfMemoryError} beyond the adapter's limit. */
   tensor(spec: TensorSpec): Tensor {
     return layOut(spec, (name, bytes, purpose) => {
       const limit = this.limits.maxBufferSize;
@@ -87,6 +92,7 @@ export class Gpu implements Allocator {
     });
   }
 
+  /** Allocates a staging texture. */
   texture(spec: TextureSpec): TextureTensor {
     this.account.add(spec.purpose, textureBytes(spec));
     const texture = this.#guard(
@@ -193,15 +199,18 @@ export class Gpu implements Allocator {
     return this.#guard("validation", what, make);
   }
 
+  /** Keeps the first fault, which {@link check} throws. */
   fail(error: Error): void {
     this.#failure ??= error;
   }
 
+  /** Gives the device and all its memory back. */
   close(): void {
     this.#closed = true;
     this.device.destroy();
   }
 
+  /** {@link close}, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
