@@ -1,12 +1,18 @@
 /** The adapter: what WebGPU found to compute on. */
 
+/** An adapter in its driver's words; any of them may be empty. */
 export interface AdapterDescription {
+  /** A PCI vendor id, as a decimal number, on most systems. */
   readonly vendor: string;
+  /** A family of cards. */
   readonly architecture: string;
+  /** A PCI device id, or a name. */
   readonly device: string;
+  /** The name that people know. */
   readonly description: string;
   /** True where the "GPU" is the processor (Mesa's llvmpipe, SwiftShader): right, but slow. */
   readonly software: boolean;
+  /** As listed, whether or not anything here can use them. */
   readonly features: readonly string[];
 }
 
@@ -27,6 +33,7 @@ export async function findAdapter(): Promise<GPUAdapter | null> {
   return await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
 }
 
+/** What the driver says of an adapter. */
 export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   const { vendor, architecture, device, description } = adapter.info;
   return {
