@@ -44,7 +44,7 @@ export async function saveCheckpoint(
     await remove(unfinished);
     throw new ApiError(failure ? 400 : 503, {
       message: `The model ${name} could not be made: ` +
-        (failure ? inClientTerms(failure, storage.path) : "its process ended"),
+        (failure ? inClientTerms(failure, job, parts) : "its process ended"),
       code: failure?.code ?? "process_crashed",
     });
   }

@@ -102,7 +102,7 @@ export class JobRun {
   }
 
   async #hear(event: WorkerEvent): Promise<void> {
-    const { job, parts: { log, storage } } = this;
+    const { job, parts } = this;
     switch (event.type) {
       case "preparation":
         this.preparation = event;
@@ -127,7 +127,7 @@ export class JobRun {
       case "warning":
         event = {
           type: event.type,
-          message: inClientTerms({ message: event.phrase ?? event.message }, storage.path),
+          message: inClientTerms({ message: event.phrase ?? event.message }, job, parts),
         };
         break;
       case "checkpoint":
@@ -135,7 +135,7 @@ export class JobRun {
         break;
     }
     const told = jobEvent(event, this.#totalSteps);
-    if (told) log.append(job.id, told);
+    if (told) parts.log.append(job.id, told);
   }
 
   /** It comes with its step, unless that was told before a stop cut the evaluation short. */

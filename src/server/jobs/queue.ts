@@ -185,7 +185,6 @@ export class JobQueue implements Jobs {
   }
 
   async #conclude(job: JobRecord, outcome: Outcome): Promise<void> {
-    const dataFolder = this.parts.storage.path;
     switch (outcome.type) {
       case "succeeded":
         return await this.#succeed(job, outcome.summary.tokens);
@@ -194,9 +193,9 @@ export class JobQueue implements Jobs {
       case "failed":
         if (outcome.code === "disk_full") {
           // The hint is for those who started the run themselves.
-          return this.#pauseFor(job, inClientTerms({ message: outcome.message }, dataFolder));
+          return this.#pauseFor(job, inClientTerms({ message: outcome.message }, job, this.parts));
         }
-        return this.#fail(job, outcome.code, inClientTerms(outcome, dataFolder));
+        return this.#fail(job, outcome.code, inClientTerms(outcome, job, this.parts));
       case "crashed":
         return this.#crashed(job, outcome);
     }

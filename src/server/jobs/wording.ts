@@ -1,9 +1,32 @@
-/** What the library says of a run, as clients of the API know things. */
+/** What a run says, as clients of the API know things. */
 import { explain, type Explanation } from "../../options/user_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
+import type { Storage } from "../services.ts";
+import type { JobRecord } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
 
-/** Paths in the data folder become ids, options the names of fields. */
-export function inClientTerms(explanation: Explanation, dataFolder: string): string {
-  return explain(explanation, REQUEST).replaceAll(dataFolder, "")
-    .replace(/\/(?:files|jobs)\/([\w-]+)(?:\.\w+)?/g, "$1");
+export interface Places {
+  readonly store: { readonly files: Pick<Store["files"], "get"> };
+  readonly storage: Pick<Storage, "path" | "filePath" | "jobFolder">;
+}
+
+/** Paths that the run was given (run_options.ts) become ids again, options the names of fields. */
+export function inClientTerms(
+  explanation: Explanation,
+  { id, trainingFiles, validationFiles }: Pick<
+    JobRecord,
+    "id" | "trainingFiles" | "validationFiles"
+  >,
+  { store, storage }: Places,
+): string {
+  const files = [...trainingFiles, ...validationFiles].flatMap((id) => store.files.get(id) ?? []);
+  const names = [
+    ...files.map((file) => [storage.filePath(file), file.id]),
+    [storage.jobFolder(id), id],
+    [storage.path, ""],
+  ];
+  return names.reduce(
+    (text, [path, name]) => text.replaceAll(path, name),
+    explain(explanation, REQUEST),
+  );
 }
