@@ -228,7 +228,7 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
     });
     assertEquals(error.code, "insufficient_storage");
     assert(
-      /needs .* of disk \(3 checkpoints of .* MiB and a result of .* are free/.test(
+      /needs .* of disk \(3 checkpoints of .* KiB and a result of .* are free/.test(
         error.message,
       ),
       error.message,
