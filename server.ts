@@ -1,12 +1,12 @@
 /**
  * The training server. `deno run -A server.ts` is `deno run -A cli.ts serve`; a program of your own
- * calls `serve`, or mounts `createServer` where it likes.
+ * calls {@link serve}, or {@link openServer} to mount the server in an app of its own.
  *
  * @module
  */
-export { createServer } from "./src/server/http/app.ts";
+export { openServer, type Server, type ServerHooks } from "./src/server/open_server.ts";
 export { type ServerOptions, serverOptions } from "./src/server/options.ts";
-export { serve } from "./src/server/serve.ts";
+export { serve, type ServeHooks } from "./src/server/serve.ts";
 
 if (import.meta.main) {
   const { runProgram } = await import("./src/cli/program.ts");

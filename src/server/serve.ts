@@ -1,20 +1,15 @@
 /** The server from its start to its end: folders, parts, a port, and all of it back again. */
 import { phrase, settings } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import { createServer } from "./http/app.ts";
-import { checkOrigins } from "./http/exposure.ts";
+import { openServer, type ServerHooks } from "./open_server.ts";
 import type { ServerOptions } from "./options.ts";
-import { openParts } from "./parts.ts";
 
-export interface ServeHooks {
+/** How a server that serves itself ends, and what it reports. */
+export interface ServeHooks extends ServerHooks {
   /** Ends the server: requests are finished, and the running job keeps a checkpoint. */
   readonly signal: AbortSignal;
-  /** A line for people: faults, and requests with `verbose`. */
-  log(line: string): void;
-  /** Called once, when requests are answered. */
+  /** Is called once, when requests are answered. */
   onListening?(url: string): void;
-  /** Tell of each request. */
-  readonly verbose?: boolean;
 }
 
 /** Milliseconds that requests under way are given at the end; the process cuts off the rest. */
@@ -25,25 +20,19 @@ const DRAIN_TIMEOUT = 3000;
  * where it cannot begin: a folder, an address, a missing key, a missing GPU.
  */
 export async function serve(options: ServerOptions, hooks: ServeHooks): Promise<void> {
-  checkOrigins(options);
-  const parts = await openParts(options, hooks);
-  let server: Deno.HttpServer<Deno.NetAddr> | undefined;
+  const server = await openServer(options, hooks);
+  let http: Deno.HttpServer<Deno.NetAddr> | undefined;
   try {
-    const { services } = parts;
-    const app = createServer(services, {
-      onFault: hooks.log,
-      onRequest: hooks.verbose ? hooks.log : undefined,
-    });
-    server = listen(options, app.fetch);
-    services.jobs.start();
-    hooks.onListening?.(urlOf(options.host, server.addr.port));
+    http = listen(options, server.app.fetch);
+    server.start();
+    hooks.onListening?.(urlOf(options.host, http.addr.port));
     await aborted(hooks.signal);
   } finally {
-    const drained = server?.shutdown();
+    const drained = http?.shutdown();
     // Streams of events end first: nothing would be drained while they are held.
-    await parts.stop();
+    await server.stop();
     await Promise.race([drained, timeout(DRAIN_TIMEOUT)]);
-    await parts.close();
+    await server.close();
   }
 }
 

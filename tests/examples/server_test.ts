@@ -1,21 +1,8 @@
 /** The examples of the server, as they stand, against a real one with a tiny model. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { main } from "../../src/cli/main.ts";
 import { writeChatModel } from "../inference/support.ts";
 import { type TestServer, withServer } from "../server/support.ts";
-import { CuttingProxy, documented, PLANETS, run } from "./support.ts";
-
-async function makeKey(folder: string): Promise<string> {
-  const said: string[] = [];
-  await main(["key", "--create", "example", "--data-folder", folder], {
-    stdout: (line) => said.push(line),
-    write: () => {},
-    stderr: () => {},
-    interactive: false,
-    signal: new AbortController().signal,
-  });
-  return said[0];
-}
+import { CuttingProxy, documented, makeKey, PLANETS, run } from "./support.ts";
 
 /** Steps that were told, in the order they were. */
 const stepsOf = (out: string) =>

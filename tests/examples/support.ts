@@ -1,5 +1,6 @@
 /** Programs of `examples/`, run as their readers run them. */
 import { fromFileUrl } from "@std/path";
+import { main } from "../../src/cli/main.ts";
 
 export const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 export const PLANETS = "examples/data/planets.jsonl";
@@ -45,6 +46,19 @@ export async function documented(path: string, args: readonly string[]): Promise
   const text = await Deno.readTextFile(new URL(path, `file://${ROOT}`));
   const words = /^ \* +deno (run .*?)\b(?=examples\/)/m.exec(text)![1].trim().split(/\s+/);
   return [Deno.execPath(), words[0], "--no-prompt", ...words.slice(1), path, ...args];
+}
+
+/** An API key of the server that has this data folder. */
+export async function makeKey(folder: string): Promise<string> {
+  const said: string[] = [];
+  await main(["key", "--create", "example", "--data-folder", folder], {
+    stdout: (line) => said.push(line),
+    write: () => {},
+    stderr: () => {},
+    interactive: false,
+    signal: new AbortController().signal,
+  });
+  return said[0];
 }
 
 /** Passes connections on to a port of this machine, and can cut all that there are. */

@@ -44,6 +44,16 @@ export async function renewKey() {
 }
 
 /**
+ * Where the server has a path such as `/v1/models`: beside this page, which may be mounted anywhere
+ * in a larger site.
+ *
+ * @param {string} path
+ */
+export function urlOf(path) {
+  return `.${path}`;
+}
+
+/**
  * A response that is fine; anything else throws. A 401 asks for the key and tries again.
  *
  * @param {string} path
@@ -63,7 +73,7 @@ export async function send(path, { json, ...init } = {}) {
     /** @type {Response} */
     let response;
     try {
-      response = await fetch(path, { ...init, body, headers });
+      response = await fetch(urlOf(path), { ...init, body, headers });
     } catch (error) {
       if (/** @type {Error} */ (error).name === "AbortError") throw error;
       throw new RequestError(0, { message: "The server cannot be reached.", code: "unreachable" });

@@ -2,7 +2,7 @@
  * Server-sent events through `fetch`, which can carry a key where the browser's EventSource cannot.
  * A lost connection is taken up again where it broke off.
  */
-import { authorization, parseError, renewKey } from "./api.js";
+import { authorization, parseError, renewKey, urlOf } from "./api.js";
 import { createParser } from "./eventsource_parser.js";
 
 const FIRST_DELAY = 500;
@@ -57,7 +57,11 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
     try {
       const headers = { Accept: "text/event-stream", ...authorization() };
       if (lastId !== undefined) Object.assign(headers, { "Last-Event-ID": lastId });
-      const response = await fetch(path, { headers, signal: attempt.signal, cache: "no-store" });
+      const response = await fetch(urlOf(path), {
+        headers,
+        signal: attempt.signal,
+        cache: "no-store",
+      });
       if (response.status === 401) {
         await renewKey();
         continue;

@@ -30,7 +30,7 @@ export function createSidebar(element) {
       h("a", { class: "button primary new-job", href: "#/new" }, icon("plus"), "New job"),
     ),
     h("div", { class: "sidebar-body" }, none, activeSection, finishedSection, modelsSection),
-    h("div", { class: "sidebar-foot" }, live, h("a", { href: "/docs" }, "API")),
+    h("div", { class: "sidebar-foot" }, live, h("a", { href: "docs" }, "API")),
   );
   element.addEventListener("keydown", moveFocus);
 

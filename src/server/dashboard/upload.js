@@ -1,5 +1,5 @@
 /** A file to the server, with word of how far it is: `fetch` cannot tell that yet. */
-import { authorization, parseError, renewKey, RequestError } from "./api.js";
+import { authorization, parseError, renewKey, RequestError, urlOf } from "./api.js";
 
 /**
  * @param {File} file
@@ -38,7 +38,7 @@ function attempt(file, purpose, onProgress, signal) {
       );
     request.onabort = () => reject(new DOMException("Aborted", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
-    request.open("POST", "/v1/files");
+    request.open("POST", urlOf("/v1/files"));
     for (const [name, value] of Object.entries(authorization())) {
       request.setRequestHeader(name, value);
     }

@@ -29,7 +29,7 @@ import { modelRoutes } from "./routes/models.ts";
 import { pretrainingRoutes } from "./routes/pretraining.ts";
 import type { Services } from "../services.ts";
 
-export interface ServerHooks {
+export interface RequestHooks {
   /** Told of faults of ours, with their stack. */
   readonly onFault?: (line: string) => void;
   /** Told of each request. */
@@ -50,7 +50,7 @@ const isPublic = (path: string) => PUBLIC_PATHS.has(path) || /^\/assets\/[^/]+$/
 /** The only route that takes more than JSON. */
 const isUpload = (path: string) => path === "/v1/files";
 
-export function createServer(services: Services, hooks: ServerHooks = {}): OpenAPIHono<ServerEnv> {
+export function createServer(services: Services, hooks: RequestHooks = {}): OpenAPIHono<ServerEnv> {
   const { options, store } = services;
   const local = isLoopback(options.host);
   // Beyond this machine there is no server without a key, whatever becomes of the last one.
@@ -105,7 +105,7 @@ function unknownRoute({ req: { method, path } }: Context<ServerEnv>, methods: st
   });
 }
 
-function answerTo(error: Error, context: Context<ServerEnv>, { onFault }: ServerHooks): ApiError {
+function answerTo(error: Error, context: Context<ServerEnv>, { onFault }: RequestHooks): ApiError {
   if (error instanceof ApiError) return error;
   // Hono's own, of a body that is no JSON or not what the route takes.
   if (error instanceof HTTPException && error.status < 500) {

@@ -88,6 +88,8 @@ export function openApiDocument(
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: { title: PRODUCT, version: VERSION, description: DESCRIPTION },
+    // Relative to the document, so that it holds wherever the server is mounted.
+    servers: [{ url: "." }],
     security: [{ bearer: [] }],
   }) as unknown as OpenApiDocument;
   for (const [path, operations] of Object.entries(document.paths)) {

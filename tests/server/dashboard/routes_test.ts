@@ -17,7 +17,7 @@ Deno.test("the page and each of its files, with their types", async () => {
   const html = await page.text();
   // Nothing that the content security policy would refuse.
   assert(!/<script(?! type="module" src=)|<style| style=| on\w+=/.test(html));
-  const named = [...html.matchAll(/\/assets\/([\w.]+)/g)].map(([, name]) => name);
+  const named = [...html.matchAll(/"assets\/([\w.]+)/g)].map(([, name]) => name);
   for (const name of named) assert(name in ASSETS, name);
   for (const name of Object.keys(ASSETS)) {
     const response = await app.request(`/assets/${name}`);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { option, phrase } from "../../../src/options/phrase.ts";
 import { ApiError } from "../../../src/server/protocol/api_error.ts";
-import { createServer, type ServerHooks } from "../../../src/server/http/app.ts";
+import { createServer, type RequestHooks } from "../../../src/server/http/app.ts";
 import { docsPage } from "../../../src/server/http/docs/page.ts";
 import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";
 import { UserError } from "../../../src/options/user_error.ts";
@@ -14,7 +14,7 @@ type App = OpenAPIHono<ServerEnv>;
 async function withApp(
   { options, hooks }: {
     readonly options?: Record<string, unknown>;
-    readonly hooks?: ServerHooks;
+    readonly hooks?: RequestHooks;
   },
   use: (app: App) => Promise<void>,
 ) {

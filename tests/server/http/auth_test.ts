@@ -16,7 +16,7 @@ async function withApp(
     app.get("/v1/things", (context) => context.json({ key: context.get("key")?.name ?? null }));
     app.post("/v1/things", (context) => context.json({}));
     app.get("/metrics", (context) => context.text("1"));
-    const request: Request_ = async (path, { address = "10.0.0.1", key, ...init } = {}) => {
+    const request: Request_ = async (path, { address = "127.0.0.1", key, ...init } = {}) => {
       const headers = new Headers(init.headers);
       if (key !== undefined) headers.set("authorization", `Bearer ${key}`);
       const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: address, port: 1 };

@@ -29,14 +29,14 @@ export function docsPage({ info, paths, components }: OpenApiDocument) {
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <title>${info.title}: API</title>
         <link rel="icon" href="data:,">
-        <link rel="stylesheet" href="/docs/style.css">
+        <link rel="stylesheet" href="docs/style.css">
       </head>
       <body>
         <header>
           <h1>${info.title}: API</h1>
           <p>${info.description}</p>
-          <p class="muted">Version ${info.version}. Also as <a href="/openapi.json">OpenAPI 3.1</a>.
-        <a href="/">Dashboard</a></p>
+          <p class="muted">Version ${info.version}. Also as <a href="openapi.json">OpenAPI 3.1</a>.
+        <a href=".">Dashboard</a></p>
         </header>
         <nav aria-label="Contents">${[...groups].map(([name, members]) => contents(name, members))}
         <h4><a href="#schemas">Schemas</a></h4></nav>

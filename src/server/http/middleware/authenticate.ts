@@ -16,7 +16,7 @@ export interface Keys {
 
 /**
  * What is no `open` server and no public path needs a key. A right key passes whatever else comes
- * from its address: that may be a proxy's, or that of a whole office, and keys of 142 random bits
+ * from its address: that may be a proxy's, or that of a whole office, and keys of 256 random bits
  * are not found by trying.
  */
 export function authenticate(

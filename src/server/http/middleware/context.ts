@@ -12,10 +12,13 @@ export interface ServerEnv {
   };
 }
 
+/** Of a request that no connection of TCP brought: over a Unix socket, or from a test. */
+export const UNKNOWN_ADDRESS = "unknown";
+
 /** The address at the other end; a proxy's, where one stands between. */
 export function addressOf(context: Context<ServerEnv>): string {
   const remote = context.env?.remoteAddr;
-  return remote && "hostname" in remote ? remote.hostname : "unknown";
+  return remote && "hostname" in remote ? remote.hostname : UNKNOWN_ADDRESS;
 }
 
 /** The names of this machine for itself, as they stand in a URL. */

@@ -9,7 +9,7 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { ApiError } from "../../protocol/api_error.ts";
 import type { ServerOptions } from "../../options.ts";
-import { isLoopback, type ServerEnv } from "./context.ts";
+import { addressOf, isLoopback, type ServerEnv, UNKNOWN_ADDRESS } from "./context.ts";
 
 type Allowed = Pick<ServerOptions, "host" | "corsOrigin">;
 
@@ -17,6 +17,7 @@ type Allowed = Pick<ServerOptions, "host" | "corsOrigin">;
 export function sameOrigin({ host, corsOrigin = [] }: Allowed, open: () => boolean) {
   return createMiddleware<ServerEnv>(async (context, next) => {
     if (open()) {
+      checkAddress(addressOf(context));
       const authority = context.req.header("host") ?? new URL(context.req.url).host;
       checkHost(authority, host);
       const origin = context.req.header("origin");
@@ -29,6 +30,16 @@ export function sameOrigin({ host, corsOrigin = [] }: Allowed, open: () => boole
       }
     }
     await next();
+  });
+}
+
+/** A program that mounts the server may listen on more than `host` says. */
+function checkAddress(address: string): void {
+  if (address === UNKNOWN_ADDRESS || isLoopback(address.replace(/^::ffff:/, ""))) return;
+  throw new ApiError(403, {
+    message: "without an API key this server answers its own machine only " +
+      "(`key --create NAME` makes a key)",
+    code: "address_not_allowed",
   });
 }
 

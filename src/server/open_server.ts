@@ -1,0 +1,85 @@
+/** The server without an address of its own: an app, for whoever answers requests. */
+import type { Hono } from "hono";
+import { createServer } from "./http/app.ts";
+import { checkOrigins } from "./http/exposure.ts";
+import type { ServerEnv } from "./http/middleware/context.ts";
+import { mountable } from "./http/mountable.ts";
+import { type ServerOptions, serverOptions } from "./options.ts";
+import { openParts } from "./parts.ts";
+
+/** What a server reports, besides answering. */
+export interface ServerHooks {
+  /** Is called with each line for people: faults, and requests with `verbose`. */
+  log?(line: string): void;
+  /** Log each request: method, route, status, time, key and request id. */
+  readonly verbose?: boolean;
+}
+
+/** A server that is open: its data folder is locked, its database open, its GPU known. */
+export interface Server {
+  /**
+   * Everything: dashboard, API, docs. `Deno.serve(server.app.fetch)` serves it by itself;
+   * `site.route("/train", server.app)` makes it a part of a Hono app, with `/train/v1` as the base
+   * URL of OpenAI's clients. Keys, origins and limits are checked in here, wherever it is mounted.
+   */
+  readonly app: Hono<{ Bindings: ServerEnv["Bindings"] }>;
+  /** Starts the jobs that are queued, and those that an earlier server left. */
+  start(): void;
+  /**
+   * Ends event streams, the running job after a checkpoint, and the model that answers. Other
+   * requests are still answered.
+   */
+  stop(): Promise<void>;
+  /** Stops, closes the database and unlocks the folder. No request may be under way. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a server, to be mounted in a program of your own. What is not given has the default of
+ * `serve --help`. `host` is the address that your program listens on: unless it is this machine's
+ * own, an API key is needed, as with `serve`. `port` has no effect.
+ *
+ * Throws an `OptionsError` for options that are wrong, and a `UserError` where it cannot begin: a
+ * folder, a missing key, a missing GPU.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { openServer } from "@deno-galore/trainer/server";
+ *
+ * const server = await openServer({ dataFolder: "server-data", modelsFolder: "models" });
+ * const site = new Hono();
+ * site.get("/", (context) => context.text("The trainer is at /train/"));
+ * site.route("/train", server.app);
+ * const http = Deno.serve({ hostname: "127.0.0.1", port: 8000 }, site.fetch);
+ * server.start();
+ *
+ * Deno.addSignalListener("SIGINT", async () => {
+ *   const drained = http.shutdown();
+ *   await server.stop();
+ *   await drained;
+ *   await server.close();
+ *   Deno.exit();
+ * });
+ * ```
+ */
+export async function openServer(
+  options: Partial<ServerOptions> = {},
+  { log = console.error, verbose = false }: ServerHooks = {},
+): Promise<Server> {
+  const checked = serverOptions.parse(options);
+  checkOrigins(checked);
+  const { services, stop, close } = await openParts(checked, { log });
+  const app = createServer(services, { onFault: log, onRequest: verbose ? log : undefined });
+  let stopped: Promise<void> | undefined;
+  const stopOnce = () => stopped ??= stop();
+  return {
+    app: mountable(app),
+    start: () => services.jobs.start(),
+    stop: stopOnce,
+    close: async () => {
+      await stopOnce();
+      await close();
+    },
+  };
+}
