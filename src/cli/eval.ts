@@ -7,7 +7,7 @@ import { evaluateTask, type TaskResult } from "../eval/evaluate_task.ts";
 import type { Evaluation } from "../inference/perplexity.ts";
 import type { Task } from "../eval/task.ts";
 import { loadTask, parseTaskSpecs, TASK_NAMES } from "../eval/tasks.ts";
-import { UserError } from "../options/user_error.ts";
+import { inOneLine, UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { textFields, trainedFields } from "../train/options.ts";
@@ -29,7 +29,7 @@ const rules: Rule[] = [
       if (tasks) parseTaskSpecs((tasks as string[]).join(","));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      return { option: "tasks", message: error.explanation.message };
+      return { option: "tasks", message: inOneLine(error.explanation) };
     }
   },
   ...["shots", "limit"].map((option): Rule => (options, given) =>

@@ -1,5 +1,5 @@
 /** The error that is the user's to mend, and the one way to show it. */
-import { type Phrase, spell, type Spelling } from "./phrase.ts";
+import { type Phrase, phrase, spell, type Spelling } from "./phrase.ts";
 import { PROPERTIES } from "./spelling.ts";
 
 /** What went wrong, and what would be right. Plain JSON. */
@@ -38,4 +38,9 @@ export function explain(
   const { message, hint } = error instanceof UserError ? error.explanation : error;
   const text = spell(message, spelling);
   return hint === undefined ? text : `${text}\n  hint: ${spell(hint, spelling)}`;
+}
+
+/** Both in one line, for a place in a list or behind another text. */
+export function inOneLine({ message, hint }: Explanation): Phrase {
+  return hint === undefined ? message : phrase`${message}; ${hint}`;
 }

@@ -82,6 +82,12 @@ for (
   const [what, args, code, message] of [
     ["neither a text nor tasks", [], 2, "--data: a text is needed, or --tasks"],
     ["an unknown task", ["--tasks", "mmul:x"], 2, '--tasks: task "mmul" is not known: known are'],
+    [
+      "a task without choices",
+      ["--tasks", "sts-b:x"],
+      2,
+      "--tasks: task stsb: is a regression, and has no answers to choose from; the others of GLUE",
+    ],
     ["shots without tasks", ["--data", "x", "--shots", "1"], 2, "--shots: is about the questions"],
     [
       "a folder that is not there",

@@ -1,7 +1,6 @@
 /** What is wrong with a file, told together: the first places, and how many there are. */
-import { UserError } from "../../options/user_error.ts";
-import { phrase, spell } from "../../options/phrase.ts";
-import type { Explanation } from "../../options/user_error.ts";
+import { spell } from "../../options/phrase.ts";
+import { inOneLine, UserError } from "../../options/user_error.ts";
 import { ApiError } from "../protocol/api_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 
@@ -36,9 +35,8 @@ export function invalidFile(message: string): ApiError {
 
 /** On one line: the hint behind what it is a hint to. */
 export function told(error: unknown, where?: string): string {
-  const { message, hint }: Explanation = error instanceof UserError
-    ? error.explanation
-    : error as Error;
-  const line = spell(hint === undefined ? message : phrase`${message}; ${hint}`, REQUEST);
+  const line = error instanceof UserError
+    ? spell(inOneLine(error.explanation), REQUEST)
+    : (error as Error).message;
   return where === undefined ? line : `${where}: ${line}`;
 }
