@@ -22,13 +22,9 @@ import { openPretrained } from "../formats/pretrained_model.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
-import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
-import { type Activations, createActivations } from "../model/activations.ts";
 import type { Batch } from "../model/batch.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import { createHeadWorkspace, type HeadWorkspace } from "../model/head.ts";
-import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
 import {
   createParameters,
   type LlamaParameters,
@@ -48,6 +44,7 @@ import {
   type LossAndGradientsOptions,
 } from "./loss_and_gradients.ts";
 import { assertMemory } from "./memory_limit.ts";
+import { createForwardBuffers } from "./forward_buffers.ts";
 
 export type { LossAndGradients };
 
@@ -132,8 +129,14 @@ export class LlamaForCausalLM {
   ): Promise<Evaluation> {
     const scope = new Scope(this.gpu);
     try {
-      const run = this.#prepare(scope, batch, length);
-      return await evaluatePerplexity(this.gpu, run.model, { ...run, index: 0 }, batches);
+      const { model, ...buffers } = createForwardBuffers(scope, this, { batch, length });
+      const losses = scope.tensor({
+        name: "losses",
+        shape: [1],
+        dtype: "float32",
+        purpose: "workspace",
+      });
+      return await evaluatePerplexity(this.gpu, model, { ...buffers, losses, index: 0 }, batches);
     } finally {
       scope.release();
     }
@@ -163,31 +166,5 @@ export class LlamaForCausalLM {
   /** Gives the weights' memory back. */
   release(): void {
     this.scope.release();
-  }
-
-  #prepare(scope: Scope, batch: number, length: number): {
-    model: Llama;
-    activations: Activations;
-    head: HeadWorkspace;
-    losses: Tensor;
-  } {
-    const { gpu, config, parameters, dtype } = this;
-    const tokens = batch * length;
-    const head = createHeadWorkspace(scope, config, tokens);
-    const model = createLlama(scope, config, parameters, {
-      capabilities: gpu.capabilities,
-      batch,
-      length,
-      headRows: head.chunk,
-      backward: false,
-      dtype,
-    });
-    uploadRope(gpu, model);
-    return {
-      model,
-      head,
-      activations: createActivations(scope, config, { batch, length, dtype, keep: "nothing" }),
-      losses: scope.tensor({ name: "losses", shape: [1], dtype: "float32", purpose: "workspace" }),
-    };
   }
 }

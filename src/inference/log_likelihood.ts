@@ -9,10 +9,10 @@
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
-import { type Activations, createActivations } from "../model/activations.ts";
+import type { Activations } from "../model/activations.ts";
 import { IGNORED } from "../model/batch.ts";
-import { createHeadWorkspace, headLoss, type HeadWorkspace } from "../model/head.ts";
-import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
+import { headLoss, type HeadWorkspace } from "../model/head.ts";
+import type { Llama } from "../model/llama.ts";
 import { begin } from "../model/pass.ts";
 import {
   type LogLikelihoodRequest,
@@ -22,6 +22,7 @@ import {
   type ScoredRun,
 } from "./log_likelihood_plan.ts";
 import type { RunnableModel } from "./runnable_model.ts";
+import { createForwardBuffers } from "./forward_buffers.ts";
 
 export type { LogLikelihoodRequest };
 
@@ -102,23 +103,14 @@ interface Scorer {
 
 function createScorer(
   scope: Scope,
-  { gpu, config, parameters, dtype }: RunnableModel,
-  { batch, length, targets }: ScoredRun,
+  runnable: RunnableModel,
+  run: ScoredRun,
 ): Scorer {
   const make = (name: string, shape: readonly number[], format: Tensor["dtype"]) =>
     scope.tensor({ name, shape, dtype: format, purpose: "activations" });
   // The head sees only the positions before continuation tokens: mostly one in hundreds.
-  const head = createHeadWorkspace(scope, config, targets);
-  const model = createLlama(scope, config, parameters, {
-    capabilities: gpu.capabilities,
-    batch,
-    length,
-    headRows: head.chunk,
-    backward: false,
-    dtype,
-  });
-  uploadRope(gpu, model);
-  const activations = createActivations(scope, config, { batch, length, dtype, keep: "nothing" });
+  const { model, activations, head } = createForwardBuffers(scope, runnable, run);
+  const { gpu, config, dtype } = runnable, { targets } = run;
   const scored = make("scored", [targets, config.hiddenSize], dtype);
   const collected = make("scored_losses", [READ_EVERY, targets], "float32");
   const total = make("scored_total", [1], "float32");

@@ -7,15 +7,10 @@ import { sortTokens } from "../kernels/misc/embedding_backward.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { HeadWorkspace } from "./head.ts";
+import type { Batch } from "./batch.ts";
 
 /** The tokens of a pass. */
-export interface Inputs {
-  readonly inputs: Uint32Array; // (B·T) ids
-  /**
-   * (B·T): the first key of its sequence that each position may see, where several examples share
-   * a sequence; 0 where it is not given.
-   */
-  readonly firstKeys?: Uint32Array;
+export interface Inputs extends Pick<Batch, "inputs" | "firstKeys"> {
   /** Tokens of the sequence that came before, in a KV cache. */
   readonly offset?: number;
 }
