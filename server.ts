@@ -4,8 +4,13 @@
  *
  * @module
  */
-export { openServer, type Server, type ServerHooks } from "./src/server/open_server.ts";
-export { type ServerOptions, serverOptions } from "./src/server/options.ts";
+export {
+  type HonoApp,
+  openServer,
+  type Server,
+  type ServerHooks,
+} from "./src/server/open_server.ts";
+export type { ServerOptions } from "./src/server/options.ts";
 export { serve, type ServeHooks } from "./src/server/serve.ts";
 
 if (import.meta.main) {

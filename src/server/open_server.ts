@@ -1,8 +1,6 @@
 /** The server without an address of its own: an app, for whoever answers requests. */
-import type { Hono } from "hono";
 import { createServer } from "./http/app.ts";
 import { checkOrigins } from "./http/exposure.ts";
-import type { ServerEnv } from "./http/middleware/context.ts";
 import { mountable } from "./http/mountable.ts";
 import { type ServerOptions, serverOptions } from "./options.ts";
 import { openParts } from "./parts.ts";
@@ -15,6 +13,12 @@ export interface ServerHooks {
   readonly verbose?: boolean;
 }
 
+/**
+ * An app of Hono's, `Hono` of `npm:hono`. By index, because `deno doc --lint` takes the name of a
+ * package's type for a private type of ours.
+ */
+export type HonoApp = InstanceType<(typeof import("hono"))["Hono"]>;
+
 /** A server that is open: its data folder is locked, its database open, its GPU known. */
 export interface Server {
   /**
@@ -22,7 +26,7 @@ export interface Server {
    * `site.route("/train", server.app)` makes it a part of a Hono app, with `/train/v1` as the base
    * URL of OpenAI's clients. Keys, origins and limits are checked in here, wherever it is mounted.
    */
-  readonly app: Hono<{ Bindings: ServerEnv["Bindings"] }>;
+  readonly app: HonoApp;
   /** Starts the jobs that are queued, and those that an earlier server left. */
   start(): void;
   /**
@@ -67,7 +71,7 @@ export async function openServer(
   options: Partial<ServerOptions> = {},
   { log = console.error, verbose = false }: ServerHooks = {},
 ): Promise<Server> {
-  const checked = serverOptions.parse(options);
+  const checked: ServerOptions = serverOptions.parse(options);
   checkOrigins(checked);
   const { services, stop, close } = await openParts(checked, { log });
   const app = createServer(services, { onFault: log, onRequest: verbose ? log : undefined });

@@ -1,4 +1,4 @@
-/** The server from its start to its end: folders, parts, a port, and all of it back again. */
+/** The server with an address of its own, from its start to its end. */
 import { phrase, settings } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { openServer, type ServerHooks } from "./open_server.ts";

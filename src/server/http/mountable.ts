@@ -9,14 +9,13 @@ import { basePath } from "hono/route";
 import type { ServerEnv } from "./middleware/context.ts";
 
 /** For `site.route("/train", …)`, or to be served by itself. */
-export function mountable(
-  inner: Pick<Hono<ServerEnv>, "fetch">,
-): Hono<{ Bindings: ServerEnv["Bindings"] }> {
-  const app = new Hono<{ Bindings: ServerEnv["Bindings"] }>();
+export function mountable(inner: Pick<Hono<ServerEnv>, "fetch">): Hono {
+  const app = new Hono();
   app.all("*", (context) => {
     const { raw, url, path } = context.req;
+    const env = context.env as ServerEnv["Bindings"] | undefined;
     const base = basePath(context);
-    if (base === "/") return inner.fetch(raw, context.env);
+    if (base === "/") return inner.fetch(raw, env);
     const below = new URL(url);
     // What relative references are relative to ends with a slash.
     if (path === base) {
@@ -25,7 +24,7 @@ export function mountable(
     }
     const depth = base.split("/").length;
     below.pathname = `/${below.pathname.split("/").slice(depth).join("/")}`;
-    return inner.fetch(new Request(below, raw), context.env);
+    return inner.fetch(new Request(below, raw), env);
   });
   return app;
 }
