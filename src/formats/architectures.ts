@@ -2,13 +2,8 @@
  * What Hugging Face's configurations of the supported architectures say, each in its own words: the
  * defaults of its class in transformers, and what it adds to LLaMA's decoder.
  */
-import {
-  type GateActivation,
-  LLAMA_TRAITS,
-  type ModelType,
-  type SlidingWindow,
-  type Traits,
-} from "../model/config.ts";
+import { LLAMA_TRAITS, type ModelType, type SlidingWindow, type Traits } from "../model/config.ts";
+import type { GateActivation } from "../kernels/misc/glu.ts";
 import type { Fields } from "../files/fields.ts";
 
 interface Defaults {

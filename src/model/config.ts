@@ -3,6 +3,8 @@
  * in ARCHITECTURE.md. Architectures differ by what is said here and by nothing else.
  */
 
+import type { GateActivation } from "../kernels/misc/glu.ts";
+
 /** Hugging Face's `model_type`. */
 export const MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "gemma"] as const;
 export type ModelType = typeof MODEL_TYPES[number];
@@ -17,9 +19,6 @@ export type RopeScaling =
     readonly originalMaxPositions: number;
   }
   | { readonly type: "linear"; readonly factor: number };
-
-/** Of the gate: SwiGLU, or GeGLU with the tanh approximation (Shazeer 2020). */
-export type GateActivation = "silu" | "gelu_tanh";
 
 /** What an architecture adds to LLaMA's decoder. */
 export interface Traits {

@@ -1,18 +1,15 @@
 /** `/v1/fine_tuning`: OpenAI's jobs, and their plan before they are made. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { admitFineTuning } from "../../admission/fine_tuning.ts";
-import { createApp } from "../app_base.ts";
 import {
   type FineTuningPlanRequest,
   fineTuningPlanRequest,
   fineTuningRequest,
 } from "../../protocol/job_request.ts";
 import type { Services } from "../../services.ts";
-import { checkpointRoutes } from "./checkpoints.ts";
-import { jobActionRoutes } from "./job_actions.ts";
-import { type JobCreation, jobCreationRoutes } from "./job_create.ts";
+import type { JobCreation } from "./job_create.ts";
 import { FINE_TUNING } from "./job_kinds.ts";
-import { jobMetricsRoutes } from "./job_metrics.ts";
+import { jobRoutes } from "./jobs.ts";
 
 const creation: JobCreation<FineTuningPlanRequest> = {
   summary: "Fine-tune a model on a file",
@@ -25,10 +22,5 @@ const creation: JobCreation<FineTuningPlanRequest> = {
 };
 
 export function fineTuningRoutes(services: Services): OpenAPIHono {
-  const app = createApp();
-  app.route("/", jobCreationRoutes(services, FINE_TUNING, creation));
-  app.route("/", jobActionRoutes(services, FINE_TUNING));
-  app.route("/", checkpointRoutes(services, FINE_TUNING));
-  app.route("/", jobMetricsRoutes(services, FINE_TUNING));
-  return app;
+  return jobRoutes(services, FINE_TUNING, creation);
 }

@@ -1,18 +1,15 @@
 /** `/v1/pretraining`: models from nothing, in the shape of OpenAI's fine-tuning jobs. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { admitPretraining } from "../../admission/pretraining.ts";
-import { createApp } from "../app_base.ts";
 import {
   pretrainingPlanRequest,
   type PretrainingRequest,
   pretrainingRequest,
 } from "../../protocol/job_request.ts";
 import type { Services } from "../../services.ts";
-import { checkpointRoutes } from "./checkpoints.ts";
-import { jobActionRoutes } from "./job_actions.ts";
-import { type JobCreation, jobCreationRoutes } from "./job_create.ts";
+import type { JobCreation } from "./job_create.ts";
 import { PRETRAINING } from "./job_kinds.ts";
-import { jobMetricsRoutes } from "./job_metrics.ts";
+import { jobRoutes } from "./jobs.ts";
 
 const creation: JobCreation<PretrainingRequest> = {
   summary: "Pre-train a model on text",
@@ -24,10 +21,5 @@ const creation: JobCreation<PretrainingRequest> = {
 };
 
 export function pretrainingRoutes(services: Services): OpenAPIHono {
-  const app = createApp();
-  app.route("/", jobCreationRoutes(services, PRETRAINING, creation));
-  app.route("/", jobActionRoutes(services, PRETRAINING));
-  app.route("/", checkpointRoutes(services, PRETRAINING));
-  app.route("/", jobMetricsRoutes(services, PRETRAINING));
-  return app;
+  return jobRoutes(services, PRETRAINING, creation);
 }
