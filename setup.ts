@@ -13,13 +13,13 @@ import {
   isDebian,
   type System,
 } from "./src/host/system.ts";
-import { findAdapter } from "./src/gpu/adapter.ts";
+import { adapterName, findAdapter } from "./src/gpu/adapter.ts";
 import { findBrowser } from "./src/host/find_browser.ts";
 
 /** The adapter's name, or null. */
 async function probe(): Promise<string | null> {
   const adapter = await findAdapter();
-  return adapter ? adapter.info.description || adapter.info.device || "unnamed" : null;
+  return adapter ? adapterName(adapter.info) : null;
 }
 
 /** The same in a process of its own: the list of drivers is read once in a process. */

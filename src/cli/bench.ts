@@ -7,6 +7,7 @@ import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { formatTable } from "../text.ts";
+import { adapterName } from "../gpu/adapter.ts";
 
 const options = defineOptions({
   fields: section("Selection", {
@@ -27,7 +28,7 @@ export const bench: Command = {
 async function run({ filter, quick }: BenchOptions, io: Io): Promise<number> {
   const gpu = await Gpu.open();
   try {
-    io.log(`adapter: ${gpu.adapter.description || gpu.adapter.device}`);
+    io.log(`adapter: ${adapterName(gpu.adapter)}`);
     io.log(MEASUREMENT_HEAD);
     for await (const measured of measure(gpu, { filter, quick, signal: io.signal })) {
       io.result(measured, formatMeasurement(measured));

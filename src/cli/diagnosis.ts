@@ -1,5 +1,5 @@
 /** From an adapter's figures to plain words. Pure, so that it can be tried on adapters we lack. */
-import type { AdapterDescription } from "../gpu/adapter.ts";
+import { type AdapterDescription, adapterName } from "../gpu/adapter.ts";
 import { type LlamaConfig, PRESETS } from "../model/config.ts";
 import { formatBytes } from "../text.ts";
 import { driverAdvice, type System } from "../host/system.ts";
@@ -70,7 +70,7 @@ export function diagnose({ deno, architecture, system, adapter, selfTest }: Find
     deno,
     os: `${system.os} ${architecture}`,
     adapter: adapter && {
-      name: adapter.description || adapter.device || "unnamed",
+      name: adapterName(adapter),
       vendor: vendorName(adapter.vendor),
       software: adapter.software,
     },

@@ -16,6 +16,13 @@ export interface AdapterDescription {
   readonly features: readonly string[];
 }
 
+/** What to call an adapter: its driver may know one name, the other or none. */
+export function adapterName(
+  { description, device }: Pick<AdapterDescription, "description" | "device">,
+): string {
+  return description || device || "unnamed";
+}
+
 /**
  * Every native interface but OpenGL. Its adapters lack what the kernels need, one hides that the
  * Vulkan driver is missing, and probing for them loads libEGL, which crashes some processes as they

@@ -19,7 +19,7 @@ import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
 
 /** Bytes of the one read-back buffer; larger reads go through it piece by piece. */
-const READ_BACK_BYTES = 4 << 20;
+export const READ_BACK_BYTES = 4 << 20;
 
 /** A device, and what is allocated on it. Close it when done: a driver allows only so many. */
 export class Gpu implements Allocator {

@@ -34,6 +34,7 @@ export interface CheckpointContent {
   readonly state: unknown;
 }
 
+/** Bytes of a file that are in memory at a time. */
 const CHUNK_BYTES = 4 << 20;
 const FOLDER = /^checkpoint-(\d+)$/;
 const LEFTOVER = /^checkpoint-\d+\.tmp$/;

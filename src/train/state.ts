@@ -1,12 +1,9 @@
 /** Every tensor that a resume needs, by name: from the device to a checkpoint and back. */
 import { UserError } from "../options/user_error.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import { type Gpu, READ_BACK_BYTES } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Training } from "./build.ts";
 import type { Checkpoint, CheckpointEntry } from "./checkpoint.ts";
-
-/** Bytes read from the device at a time. */
-const CHUNK_BYTES = 4 << 20;
 
 /** Entries of a checkpoint, each read from the device as it is written. */
 export function stateEntries(gpu: Gpu, training: Training): CheckpointEntry[] {
@@ -64,8 +61,8 @@ export function stateTensors({ optimizer }: Training): { name: string; tensor: T
 }
 
 async function* readTensor(gpu: Gpu, tensor: Tensor): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < tensor.byteLength; start += CHUNK_BYTES) {
-    yield await gpu.read(tensor, start, Math.min(CHUNK_BYTES, tensor.byteLength - start));
+  for (let start = 0; start < tensor.byteLength; start += READ_BACK_BYTES) {
+    yield await gpu.read(tensor, start, Math.min(READ_BACK_BYTES, tensor.byteLength - start));
   }
 }
 

@@ -53,6 +53,7 @@ import { makeOutput, startingPoint } from "./start.ts";
 import { assertSameRun, identityOf, readRunState, type RunState } from "./run_state.ts";
 import { restoreTensors, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
+import { adapterName } from "../gpu/adapter.ts";
 
 /** A step that was submitted and whose loss has not been read. */
 interface PendingStep {
@@ -397,7 +398,7 @@ export class Trainer {
       resumed_step: this.#step,
       planned_peak_bytes: this.plan.plannedPeakBytes,
       by_purpose: this.plan.byPurpose,
-      adapter: this.gpu.adapter.description || this.gpu.adapter.device,
+      adapter: adapterName(this.gpu.adapter),
     };
   }
 
@@ -415,7 +416,7 @@ export class Trainer {
       gpu_peak_bytes: this.gpu.account.peak,
       subspace_refreshes: optimizer.refreshCount,
       subspace_refreshes_fixed_interval: optimizer.projectors.length * fixed,
-      adapter: this.gpu.adapter.description || this.gpu.adapter.device,
+      adapter: adapterName(this.gpu.adapter),
     };
   }
 }

@@ -1,14 +1,14 @@
 /** A process of its own: opens the GPU, prints what it is as JSON, and ends. See `probe.ts`. */
 import { driverAdvice, inspectSystem } from "../../host/system.ts";
-import { findAdapter } from "../../gpu/adapter.ts";
+import { adapterName, findAdapter } from "../../gpu/adapter.ts";
 import { Gpu } from "../../gpu/gpu.ts";
 import type { ProbeResult } from "./probe.ts";
 
 async function probe(): Promise<ProbeResult> {
   if (!await findAdapter()) return { advice: driverAdvice(inspectSystem()) };
   const gpu = await Gpu.open();
-  const { adapter: { description, device }, capabilities } = gpu;
-  return { device: { name: description || device || "unnamed", capabilities } };
+  const { adapter, capabilities } = gpu;
+  return { device: { name: adapterName(adapter), capabilities } };
 }
 
 if (import.meta.main) {
