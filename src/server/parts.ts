@@ -9,7 +9,7 @@ import { ModelFolder } from "./models/model_folder.ts";
 import type { ServerOptions } from "./options.ts";
 import { probeDevice } from "./processes/probe.ts";
 import { ServerMetrics } from "./http/prometheus.ts";
-import { Retention } from "./storage/retention.ts";
+import { Retention } from "./jobs/retention.ts";
 import type { Services } from "./services.ts";
 import { DataFolder } from "./storage/data_folder.ts";
 import { Store } from "./store/store.ts";

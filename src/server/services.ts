@@ -5,7 +5,8 @@
  * @module
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
-import type { MemoryPlan } from "../train/plan.ts";
+import type { DiskPlan } from "../train/disk.ts";
+import type { Alternative, MemoryPlan } from "../train/plan.ts";
 import type { ServerOptions } from "./options.ts";
 import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
@@ -196,4 +197,14 @@ export interface JobPlan {
   /** Bytes of the GPU; undefined where nobody said and it cannot be asked. */
   readonly limit?: number;
   readonly kind: JobKind;
+}
+
+/** The same with its share of the disk, and what would fit. */
+export interface PlannedJob extends JobPlan {
+  readonly disk: DiskPlan;
+  /** The largest buffer that the adapter allows. */
+  readonly maxBufferSize: number;
+  readonly fits: boolean;
+  /** None where it fits as it is. */
+  readonly alternatives: readonly Alternative[];
 }

@@ -2,7 +2,7 @@
 import type { TrainingShape } from "../../train/build.ts";
 import type { CommonFields } from "../protocol/job_request.ts";
 import type { NewJob, Services } from "../services.ts";
-import type { PlannedJob } from "./plan.ts";
+import type { PlannedJob } from "../services.ts";
 
 export type AdmissionServices = Pick<Services, "options" | "device" | "store" | "models">;
 

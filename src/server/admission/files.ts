@@ -1,6 +1,6 @@
 /** Whether the files that a job names can be trained on. */
-import { ApiError, notFound } from "../protocol/api_error.ts";
-import type { Purpose } from "../files/kinds.ts";
+import { ApiError, notFound } from "../api_error.ts";
+import type { Purpose } from "../store/file_kinds.ts";
 import type { Services } from "../services.ts";
 
 /** An ApiError that names the field: 404 of an unknown file, 400 of one for something else. */

@@ -2,7 +2,7 @@
 import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
 import { nearestWord } from "../../options/faults.ts";
 import { trainingShape } from "../../train/method.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { finetuneHyperparameters } from "../protocol/hyperparameters.ts";
 import type { FineTuningPlanRequest } from "../protocol/job_request.ts";
 import type { ModelRecord } from "../services.ts";

@@ -5,7 +5,7 @@ import { denoProcess } from "../processes/deno_process.ts";
 import type { LlamaConfig } from "../../model/config.ts";
 import { explain, type Explanation } from "../../options/user_error.ts";
 import type { Vocabulary } from "../../train/method.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import { ask } from "../processes/ask.ts";

@@ -5,24 +5,10 @@ import { formatBytes } from "../../text.ts";
 import type { TrainingShape } from "../../train/build.ts";
 import { type DiskPlan, planDisk } from "../../train/disk.ts";
 import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
-import {
-  type Alternative,
-  describeAlternatives,
-  planMemory,
-  smallerAlternatives,
-} from "../../train/plan.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { describeAlternatives, planMemory, smallerAlternatives } from "../../train/plan.ts";
+import { ApiError } from "../api_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
-import type { JobPlan, Services } from "../services.ts";
-
-export interface PlannedJob extends JobPlan {
-  readonly disk: DiskPlan;
-  /** The largest buffer that the adapter allows. */
-  readonly maxBufferSize: number;
-  readonly fits: boolean;
-  /** None where it fits as it is. */
-  readonly alternatives: readonly Alternative[];
-}
+import type { JobPlan, PlannedJob, Services } from "../services.ts";
 
 type Planning = Pick<Services, "options" | "device" | "store">;
 

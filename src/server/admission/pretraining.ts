@@ -5,7 +5,7 @@ import { type LlamaConfig, PRESETS } from "../../model/config.ts";
 import { runConfig, trainingShape, type Vocabulary } from "../../train/method.ts";
 import { presetOf } from "../../train/options.ts";
 import { nearestWord } from "../../options/faults.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { pretrainHyperparameters } from "../protocol/hyperparameters.ts";
 import type { PretrainingRequest } from "../protocol/job_request.ts";
 import { REQUEST } from "../protocol/spelling.ts";

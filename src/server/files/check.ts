@@ -4,7 +4,7 @@ import { UserError } from "../../options/user_error.ts";
 import { checkParquet } from "./check_parquet.ts";
 import { checkRecords } from "./check_records.ts";
 import { invalidFile, told } from "./faults.ts";
-import { endingOf, type Purpose } from "./kinds.ts";
+import { endingOf, type Purpose } from "../store/file_kinds.ts";
 
 const CHUNK_BYTES = 1 << 16;
 

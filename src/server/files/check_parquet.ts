@@ -4,7 +4,7 @@ import { detectFormat } from "../../data/instruct/record_format.ts";
 import type { FileRange } from "../../files/file_range.ts";
 import { UserError } from "../../options/user_error.ts";
 import { invalidFile } from "./faults.ts";
-import type { Purpose } from "./kinds.ts";
+import type { Purpose } from "../store/file_kinds.ts";
 
 /** The table of contents is parsed at one go. */
 const MAX_FOOTER_BYTES = 2 * 2 ** 20;

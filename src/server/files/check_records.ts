@@ -4,7 +4,7 @@ import { linesOf, OPEN_ARRAY, peek } from "../../data/jsonl_reader.ts";
 import { detectFormat, recordFormat } from "../../data/instruct/record_format.ts";
 import { toExample } from "../../data/instruct/records.ts";
 import { Faults, invalidFile } from "./faults.ts";
-import type { Purpose } from "./kinds.ts";
+import type { Purpose } from "../store/file_kinds.ts";
 import { Pace } from "./pace.ts";
 
 /**

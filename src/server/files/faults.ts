@@ -1,7 +1,7 @@
 /** What is wrong with a file, told together: the first places, and how many there are. */
 import { spell } from "../../options/phrase.ts";
 import { inOneLine, UserError } from "../../options/user_error.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 
 const SHOWN = 10;

@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Busboy, type BusboyFileStream } from "@fastify/busboy";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 
 export interface FormFile {
   /** As the client has it, without folders. */

@@ -2,7 +2,7 @@
 import { dirname } from "@std/path";
 import { formatBytes } from "../../text.ts";
 import { syncFolder } from "../../files/atomic.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import { EXPIRY } from "../protocol/file.ts";
 import type { FileRecord } from "../store/records.ts";
@@ -10,7 +10,14 @@ import type { Services, Storage } from "../services.ts";
 import { checkFile } from "./check.ts";
 import { invalidFile } from "./faults.ts";
 import { type FormFile, invalid, LAST_ANSWER, readForm } from "./form.ts";
-import { cleanFilename, endingOf, ENDINGS, type Purpose, PURPOSES, UNFINISHED } from "./kinds.ts";
+import {
+  cleanFilename,
+  endingOf,
+  ENDINGS,
+  type Purpose,
+  PURPOSES,
+  UNFINISHED,
+} from "../store/file_kinds.ts";
 import { isDiskFull, openSink, type Sink } from "./sink.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 

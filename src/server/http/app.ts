@@ -5,7 +5,7 @@ import { HTTPException } from "hono/http-exception";
 import type { Context } from "hono";
 import { explain, UserError } from "../../options/user_error.ts";
 import { allowedMethods } from "./allowed_methods.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import { createApp } from "./app_base.ts";
 import { authenticate } from "./middleware/authenticate.ts";

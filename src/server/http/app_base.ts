@@ -1,7 +1,7 @@
 /** What every part of the API is built on: requests are checked by schema, faults told in one shape. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { z } from "zod";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 
 export function createApp(): OpenAPIHono {
   return new OpenAPIHono({

@@ -1,5 +1,5 @@
 /** Models that answer: at most one is on the GPU, in a process of its own. */
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
 import type {
   GenerationEvent,

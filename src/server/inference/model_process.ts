@@ -1,5 +1,5 @@
 /** A process that has one model on the GPU, as the server sees it. */
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { denoProcess, GPU_ENVIRONMENT } from "../processes/deno_process.ts";
 import type { GenerationEvent, GenerationRequest, ModelRecord } from "../services.ts";

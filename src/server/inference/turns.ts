@@ -1,5 +1,5 @@
 /** One at a time, first come, first served; those who wait may leave, and there is room for so many. */
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 
 /** Seconds. Nobody knows how long the answers before this one will be. */
 const RETRY_AFTER = "10";

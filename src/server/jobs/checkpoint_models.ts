@@ -1,7 +1,7 @@
 /** Models of checkpoints: written when somebody first wants to talk to one. */
 import { join } from "@std/path";
 import { checkpointSteps } from "../../train/checkpoint.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import type { FailureEvent } from "../worker/protocol.ts";
 import type { QueueParts } from "./queue_parts.ts";

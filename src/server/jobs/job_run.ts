@@ -2,7 +2,7 @@
 import type { PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { formatBytes } from "../../text.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import type { JobRecord } from "../store/records.ts";
 import { folderBytes } from "../storage/data_folder.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { PreparationEvent } from "../../train/events.ts";
-import { ApiError, notFound } from "../protocol/api_error.ts";
+import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import { resultModelName } from "../protocol/job.ts";
 import {

@@ -1,6 +1,6 @@
 /** The curves of a finished job as a file that spreadsheets read: OpenAI's `result_files`. */
 import type { Store } from "../store/store.ts";
-import { RESULTS_PURPOSE } from "../files/kinds.ts";
+import { RESULTS_PURPOSE } from "../store/file_kinds.ts";
 import { newId } from "../store/ids.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
 import type { Storage } from "../services.ts";

@@ -1,6 +1,6 @@
 /** From what was asked for to what the training process is given: names become paths. */
 import { join } from "@std/path";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
 import type { Models, Storage } from "../services.ts";

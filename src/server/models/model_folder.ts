@@ -2,7 +2,7 @@
 import { join } from "@std/path";
 import { trainsAdapters } from "../../train/method_fields.ts";
 import { methodNamed, methodOf } from "../../train/methods.ts";
-import { ApiError } from "../protocol/api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { checkpointModelFolder } from "../jobs/checkpoint_models.ts";
 import { type FoundModel, scanModels } from "./scan.ts";
 import { checkpointModelName } from "../protocol/job.ts";

@@ -1,6 +1,6 @@
 /** Files as OpenAI's API shows them. */
 import { z } from "@hono/zod-openapi";
-import { ENDINGS, PURPOSES } from "../files/kinds.ts";
+import { ENDINGS, PURPOSES } from "../store/file_kinds.ts";
 import type { FileRecord } from "../store/records.ts";
 import { pageFields, pageSchema } from "./page.ts";
 

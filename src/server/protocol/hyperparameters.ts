@@ -10,7 +10,7 @@ import { joinPhrases, spell } from "../../options/phrase.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
 import { describeFault, type Fault, OptionsError } from "../../options/faults.ts";
-import { ApiError } from "./api_error.ts";
+import { ApiError } from "../api_error.ts";
 import { snakeCase } from "../../text.ts";
 import { documentField, type FieldSchema, REQUEST } from "./spelling.ts";
 

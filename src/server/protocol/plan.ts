@@ -1,7 +1,7 @@
 /** A job's plan before there is a job: what the form of the dashboard shows. */
 import { z } from "@hono/zod-openapi";
 import { snakeCase } from "../../text.ts";
-import type { PlannedJob } from "../admission/plan.ts";
+import type { PlannedJob } from "../services.ts";
 import { byPurposeSchema } from "./job.ts";
 
 export const planSchema = z.object({

@@ -3,7 +3,7 @@ import { statfs } from "node:fs/promises";
 import { join, resolve } from "@std/path";
 import { option, phrase } from "../../options/phrase.ts";
 import { UserError } from "../../options/user_error.ts";
-import { storedEnding } from "../files/kinds.ts";
+import { storedEnding } from "../store/file_kinds.ts";
 import type { FileRecord } from "../store/records.ts";
 import type { Storage } from "../services.ts";
 

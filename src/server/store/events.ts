@@ -1,6 +1,6 @@
 /** What was told of jobs, each event once and for good. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { notFound } from "../protocol/api_error.ts";
+import { notFound } from "../api_error.ts";
 import type { EventRecord, NewEvent } from "./records.ts";
 import type { Page, Row } from "./record_table.ts";
 

@@ -1,7 +1,7 @@
 /** Records in a table of SQLite: a column a field, `camelCase` there and `snake_case` here. */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { snakeCase } from "../../text.ts";
-import { notFound } from "../protocol/api_error.ts";
+import { notFound } from "../api_error.ts";
 
 /** How each field is kept: as it is, or as JSON. */
 export type Columns<R> = { readonly [Field in keyof Required<R>]: "plain" | "json" };

@@ -1,7 +1,7 @@
 /** The files of the dashboard as they are served. */
 import { assert, assertEquals } from "@std/assert";
 import { createApp } from "../../../src/server/http/app_base.ts";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { ASSETS } from "../../../src/server/dashboard/assets.ts";
 import { dashboardRoutes } from "../../../src/server/http/routes/dashboard.ts";
 

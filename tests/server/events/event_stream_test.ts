@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import OpenAI from "openai";
 import { createApp } from "../../../src/server/http/app_base.ts";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { StoredEventLog } from "../../../src/server/events/event_log.ts";
 import { EventStreams } from "../../../src/server/events/event_stream.ts";
 import type { StreamQuery } from "../../../src/server/services.ts";

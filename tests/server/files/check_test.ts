@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { checkFile } from "../../../src/server/files/check.ts";
 import { MAX_RECORD_BYTES } from "../../../src/server/files/check_records.ts";
-import type { Purpose } from "../../../src/server/files/kinds.ts";
+import type { Purpose } from "../../../src/server/store/file_kinds.ts";
 import { GOOD_LINE, joinBytes } from "./support.ts";
 
 const FIXTURES = new URL("../../fixtures/", import.meta.url);

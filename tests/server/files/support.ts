@@ -1,7 +1,7 @@
 /** The routes of files over a real data folder and a real socket, and forms made by hand. */
 import { join } from "@std/path";
 import OpenAI from "openai";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import type { ReceiveOptions } from "../../../src/server/files/receive.ts";
 import type { FileRecord, JobRecord } from "../../../src/server/store/records.ts";
 import { fileRoutes } from "../../../src/server/http/routes/files.ts";

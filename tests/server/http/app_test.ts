@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { option, phrase } from "../../../src/options/phrase.ts";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { createServer, type RequestHooks } from "../../../src/server/http/app.ts";
 import { docsPage } from "../../../src/server/http/docs/page.ts";
 import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";

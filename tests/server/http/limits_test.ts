@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createRoute, z } from "@hono/zod-openapi";
 import { Hono, type MiddlewareHandler } from "hono";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { createServer } from "../../../src/server/http/app.ts";
 import { limitBody } from "../../../src/server/http/middleware/body.ts";
 import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";

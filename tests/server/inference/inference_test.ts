@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import OpenAI from "openai";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { Turns } from "../../../src/server/inference/turns.ts";
 import type { ModelRecord } from "../../../src/server/services.ts";
 import { writeAdapter, writeChatModel } from "../../inference/support.ts";

@@ -1,7 +1,7 @@
 /** A server of models alone, on a real port: real processes, and the official client. */
 import { join } from "@std/path";
 import OpenAI from "openai";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { createApp } from "../../../src/server/http/app_base.ts";
 import { type HostParts, InferenceHost } from "../../../src/server/inference/host.ts";
 import { limitBody } from "../../../src/server/http/middleware/body.ts";

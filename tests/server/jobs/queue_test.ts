@@ -1,7 +1,7 @@
 /** The queue, with real training processes on the adapter that is there. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { type Bench, withQueue } from "./support.ts";
 
 function queueTest(name: string, use: (bench: Bench) => void | Promise<void>): void {

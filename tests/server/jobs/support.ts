@@ -7,7 +7,7 @@ import { JobQueue } from "../../../src/server/jobs/queue.ts";
 import { serverOptions } from "../../../src/server/options.ts";
 import type { JobRecord, JobStatus } from "../../../src/server/store/records.ts";
 import type { NewJob } from "../../../src/server/services.ts";
-import { Retention } from "../../../src/server/storage/retention.ts";
+import { Retention } from "../../../src/server/jobs/retention.ts";
 import { DataFolder } from "../../../src/server/storage/data_folder.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { TINY } from "../../train/support.ts";

@@ -1,7 +1,7 @@
 /** The routes of jobs over a real store, with a queue that only writes down what it is given. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import OpenAI from "openai";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { createApp } from "../../../src/server/http/app_base.ts";
 import { newId } from "../../../src/server/store/ids.ts";
 import type { JobRecord } from "../../../src/server/store/records.ts";

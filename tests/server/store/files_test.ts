@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ApiError } from "../../../src/server/protocol/api_error.ts";
+import { ApiError } from "../../../src/server/api_error.ts";
 import { file, withStore } from "./support.ts";
 
 Deno.test("a file comes back as it was put in", () =>

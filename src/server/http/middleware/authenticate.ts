@@ -1,7 +1,7 @@
 /** API keys, sent as `Authorization: Bearer …`. */
 import { createMiddleware } from "hono/factory";
 import { RateLimiterMemory } from "rate-limiter-flexible";
-import { ApiError } from "../../protocol/api_error.ts";
+import { ApiError } from "../../api_error.ts";
 import { addressOf, type ServerEnv } from "./context.ts";
 import { tooMany } from "./rate_limit.ts";
 import type { KeyRecord } from "../../store/records.ts";

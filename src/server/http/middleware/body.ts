@@ -1,6 +1,6 @@
 /** Bodies of requests: JSON of a certain size that arrives in time. */
 import { createMiddleware } from "hono/factory";
-import { ApiError } from "../../protocol/api_error.ts";
+import { ApiError } from "../../api_error.ts";
 import type { ServerEnv } from "./context.ts";
 
 export interface BodyLimits {

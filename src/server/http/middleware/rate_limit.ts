@@ -1,7 +1,7 @@
 /** How many requests at a time, and how many a minute. */
 import { createMiddleware } from "hono/factory";
 import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
-import { ApiError } from "../../protocol/api_error.ts";
+import { ApiError } from "../../api_error.ts";
 import { addressOf, type ServerEnv } from "./context.ts";
 
 /** `perMinute` requests of a key, or of an address where there is none; no limit without a number. */

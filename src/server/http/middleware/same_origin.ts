@@ -7,7 +7,7 @@
  */
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import { ApiError } from "../../protocol/api_error.ts";
+import { ApiError } from "../../api_error.ts";
 import type { ServerOptions } from "../../options.ts";
 import { addressOf, isLoopback, type ServerEnv, UNKNOWN_ADDRESS } from "./context.ts";
 

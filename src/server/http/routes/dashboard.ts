@@ -7,7 +7,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { createHash } from "node:crypto";
 import { createApp } from "../app_base.ts";
-import { notFound } from "../../protocol/api_error.ts";
+import { notFound } from "../../api_error.ts";
 import { type AssetName, ASSETS, PAGE } from "../../dashboard/assets.ts";
 
 const CONTENT_TYPES = {

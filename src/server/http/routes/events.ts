@@ -1,7 +1,7 @@
 /** What is told of jobs: in pages, and as it happens. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { ApiError } from "../../protocol/api_error.ts";
+import { ApiError } from "../../api_error.ts";
 import { createApp } from "../app_base.ts";
 import { eventPageSchema, toEvent } from "../../protocol/event.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";

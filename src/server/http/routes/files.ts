@@ -1,8 +1,8 @@
 /** `/v1/files`: data to train on, and what jobs leave. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { ApiError, notFound } from "../../protocol/api_error.ts";
+import { ApiError, notFound } from "../../api_error.ts";
 import { createApp } from "../app_base.ts";
-import { contentType } from "../../files/kinds.ts";
+import { contentType } from "../../store/file_kinds.ts";
 import { type FileServices, receiveFile, type ReceiveOptions } from "../../files/receive.ts";
 import { removeFile } from "../../files/remove.ts";
 import {

@@ -1,5 +1,5 @@
 /** Answers of models, whole or as they are made: what chat and completions have in common. */
-import { ApiError } from "../../protocol/api_error.ts";
+import { ApiError } from "../../api_error.ts";
 import { newId } from "../../store/ids.ts";
 import type { AnswerHead, Done } from "../../protocol/sampling.ts";
 import type { GenerationEvent, GenerationRequest, Inference } from "../../services.ts";

@@ -1,6 +1,6 @@
 /** What tells the routes of fine-tuning jobs from those of pre-training. */
 import { z } from "@hono/zod-openapi";
-import { notFound } from "../../protocol/api_error.ts";
+import { notFound } from "../../api_error.ts";
 import {
   fineTuningJobPage,
   fineTuningJobSchema,

@@ -1,12 +1,12 @@
 /** What goes from the data folder by itself, and when. */
 import { join } from "@std/path";
 import { pruneCheckpoints } from "../../train/checkpoint.ts";
-import { RESULTS_PURPOSE, UNFINISHED } from "../files/kinds.ts";
+import { RESULTS_PURPOSE, UNFINISHED } from "../store/file_kinds.ts";
 import { removeFile } from "../files/remove.ts";
-import { forgetCheckpoints } from "../jobs/checkpoint_models.ts";
+import { forgetCheckpoints } from "./checkpoint_models.ts";
 import { FINAL_STATUSES, type JobRecord } from "../store/records.ts";
 import type { Services } from "../services.ts";
-import { type DataFolder, folderBytes } from "./data_folder.ts";
+import { type DataFolder, folderBytes } from "../storage/data_folder.ts";
 
 const INTERVAL_MS = 60_000;
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { Retention } from "../../../src/server/storage/retention.ts";
+import { Retention } from "../../../src/server/jobs/retention.ts";
 import type { JobRecord } from "../../../src/server/store/records.ts";
-import { file, type FilesServer, job, type Setup, withFilesServer } from "./support.ts";
+import { file, type FilesServer, job, type Setup, withFilesServer } from "../files/support.ts";
 
 const DAY = 24 * 3600;
 
