@@ -33,7 +33,7 @@ export interface Method {
 export interface LlamaFactoryKeys {
   readonly finetuning_type: "full" | "lora";
   /** The key that is true in its files, where it has one. */
-  readonly switch?: "use_galore";
+  readonly switch?: "use_galore" | "use_muon";
   readonly quantization_bit?: 4;
   /** No file there means it: the keys must agree, and our own `optimizer` names it. */
   readonly byOwnName?: true;
@@ -107,6 +107,30 @@ export const METHODS = {
     aliases: [],
     optim: ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"],
     llamaFactory: { finetuning_type: "full" },
+  },
+  muon: {
+    title: "Muon",
+    about: "Trains every weight in full: matrices by orthogonalised momentum, at half of AdamW's " +
+      "moments, and the rest by AdamW.",
+    trains: "weights",
+    weights: "dtype",
+    rules: { matrices: "muon", embeddings: "adam", others: "adam" },
+    lr: { pretrain: 0.001, finetune: 2e-5 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "full", switch: "use_muon" },
+  },
+  muon8bit: {
+    title: "Muon 8-bit",
+    about: "Trains every weight in full: matrices by orthogonalised momentum in 8 bits, and the " +
+      "rest by AdamW.",
+    trains: "weights",
+    weights: "dtype",
+    rules: { matrices: "muon8bit", embeddings: "adam", others: "adam8bit" },
+    lr: { pretrain: 0.001, finetune: 2e-5 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "full", switch: "use_muon" },
   },
   lora: {
     title: "LoRA",

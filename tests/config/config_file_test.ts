@@ -258,6 +258,20 @@ for (
         trainEmbeddings: true,
       },
     ],
+    ["muon", "finetuning_type: full\nuse_muon: true\n", {
+      optimizer: "muon",
+      weightQuant: false,
+      projQuant: false,
+      embeddingQuant: false,
+      trainEmbeddings: true,
+    }],
+    ["muon in 8 bits", "finetuning_type: full\nuse_muon: true\noptim: adamw_8bit\n", {
+      optimizer: "muon8bit",
+      weightQuant: false,
+      projQuant: false,
+      embeddingQuant: false,
+      trainEmbeddings: true,
+    }],
     ["galore in 8 bits", "finetuning_type: full\nuse_galore: true\noptim: adamw_8bit\n", {
       optimizer: "galore_adamw8bit",
       weightQuant: false,
@@ -422,6 +436,7 @@ for (
     ["quantization_type: fp4", "quantization_type: must be nf4 or left out, got fp4"],
     ["double_quantization: false", "double_quantization: must be true or left out, got false"],
     ["finetuning_type: freeze", "finetuning_type: must be full or lora, got freeze"],
+    ["use_muon: 1", "use_muon: must be true or false, got 1"],
     ["use_galore: 1", "use_galore: must be true or false, got 1"],
     ["galore_target: q_proj,v_proj", "galore_target: must be all"],
     ["optim: adamw_trch", "got adamw_trch (did you mean adamw_torch?)"],
@@ -443,6 +458,9 @@ for (
     ["bf16: true\ndtype: float32", "dtype: means the same as bf16 on line 4"],
     ["seed: 1\nseed: 2", "seed: is already on line 4: keep one"],
     // Methods at odds.
+    ["use_galore: true\nuse_muon: true", "use_muon: true disagrees with use_galore on line 4"],
+    ["use_muon: true\noptim: galore_adamw", "galore_adamw disagrees with use_muon on line 4"],
+    ["optimizer: adamw\nuse_muon: true", "true disagrees with optimizer on line 4: adamw"],
     ["finetuning_type: lora\nuse_galore: true", "use_galore: true disagrees with finetuning_type"],
     ["finetuning_type: full\nquantization_bit: 4", "quantization_bit: 4 disagrees with"],
     ["optimizer: lora\nuse_galore: true", "true disagrees with optimizer on line 4: lora"],

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { PRESETS } from "../../src/model/config.ts";
 import { spell } from "../../src/options/phrase.ts";
 import { PROPERTIES } from "../../src/options/spelling.ts";
+import { WEIGHT_METHODS } from "../../src/train/method_fields.ts";
 import {
   memoryOptions,
   type PretrainOptions,
@@ -116,8 +117,8 @@ Deno.test("all faults are reported at once", () => {
       "stepz: unknown option (did you mean steps?)",
       "batchSize: must be at least 1, got 0",
       "seqLen: must be a whole number, got 1.5",
-      "optimizer: must be one of q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, " +
-      "adamw8bit, galore_adamw_8bit, got galore_adam (did you mean galore_adamw?)",
+      `optimizer: must be one of ${WEIGHT_METHODS.join(", ")}, galore_adamw_8bit, got ` +
+      "galore_adam (did you mean galore_adamw?)",
       "weightGroupSize: must be a multiple of 8, got 100",
       "data: is required",
       "evalData: must not be empty",

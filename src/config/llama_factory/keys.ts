@@ -96,7 +96,6 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     use_apollo: [[false], "use_galore: true trains in a low-rank space too"],
     use_badam: [[false], "use_galore: true trains with little memory too"],
     use_adam_mini: [[false], "optim: adamw_8bit has small moments too"],
-    use_muon: [[false], "optimizers are AdamW and GaLore's"],
     use_llama_pro: [[false], "no layers are added"],
     use_mca: [[false], "there is one GPU"],
     use_dft_loss: [[false], "the loss is cross-entropy"],

@@ -1,15 +1,7 @@
 /**
  * How a run of LLaMA-Factory's trains: there by several keys together, here by `optimizer`, which
- * may stand in the same file if it agrees with them.
- *
- * | finetuning_type | use_galore | optim | quantization_bit | optimizer |
- * | --- | --- | --- | --- | --- |
- * | full | | adamw_torch, or none | | adamw |
- * | full | | adamw_8bit | | adamw8bit |
- * | full | true | adamw_torch, or none | | galore_adamw, or q_galore_adamw8bit as optimizer |
- * | full | true | adamw_8bit | | galore_adamw8bit, or q_galore_adamw8bit as optimizer |
- * | lora | | adamw_torch, or none | | lora |
- * | lora | | adamw_torch, or none | 4 | qlora |
+ * may stand in the same file if it agrees with them. Which keys name which method is said in its
+ * row (train/methods.ts); AdamW's names in `optim` stand for the moments of any of them.
  */
 import {
   hasNarrowMoments,

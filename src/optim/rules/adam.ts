@@ -7,7 +7,7 @@ import { adam8bit, adamBlocks } from "../../kernels/optim/adam_8bit.ts";
 import type { UpdateRule } from "./rule.ts";
 
 /** Smaller tensors keep float32 moments, as in bitsandbytes (min_8bit_size). */
-const LEAST_8BIT_ELEMENTS = 4096;
+export const LEAST_8BIT_ELEMENTS = 4096;
 
 export type AdamState = {
   readonly m: Tensor; // the gradient's shape: float32, or uint8 codes with absmax_m

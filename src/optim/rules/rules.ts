@@ -1,10 +1,13 @@
 /** The update rules by name; train/methods.ts says which method uses which. */
 import { adam32, adam8 } from "./adam.ts";
+import { muon32, muon8 } from "./muon.ts";
 import type { UpdateRule } from "./rule.ts";
 
 export const RULES = {
   adam: adam32,
   adam8bit: adam8,
+  muon: muon32,
+  muon8bit: muon8,
 } as const satisfies Record<string, UpdateRule>;
 
 export type RuleName = keyof typeof RULES;

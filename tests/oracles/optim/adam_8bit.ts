@@ -45,12 +45,17 @@ export function adam8bit(
   const m = Float64Array.from(state.m, (code, i) => SIGNED[code] * state.absmaxM[i >> 8]);
   const v = Float64Array.from(state.v, (code, i) => UNSIGNED[code] * state.absmaxV[i >> 8]);
   const update = adam(gradient, m, v, options);
-  encode(m, SIGNED, state.m, state.absmaxM);
-  encode(v, UNSIGNED, state.v, state.absmaxV);
+  encodeBlocks(m, SIGNED, state.m, state.absmaxM);
+  encodeBlocks(v, UNSIGNED, state.v, state.absmaxV);
   return update;
 }
 
-function encode(values: Float64Array, map: Float32Array, codes: Uint8Array, absmax: Float64Array) {
+export function encodeBlocks(
+  values: Float64Array,
+  map: Float32Array,
+  codes: Uint8Array,
+  absmax: Float64Array,
+) {
   for (let start = 0; start < values.length; start += BLOCK) {
     const block = values.subarray(start, start + BLOCK);
     const largest = block.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

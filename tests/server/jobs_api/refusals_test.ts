@@ -1,6 +1,7 @@
 /** Every refusal of a request for a job: status, field, and what is said. */
 import { assert, assertEquals } from "@std/assert";
 import type { ModelRecord } from "../../../src/server/services.ts";
+import { METHOD_NAMES } from "../../../src/train/methods.ts";
 import { withJobsApi } from "./support.ts";
 
 const DEEP = "method.supervised.hyperparameters";
@@ -51,8 +52,7 @@ Deno.test("fine-tuning: refused hyperparameters are named as the request names t
         method({ optimizer: "sgd", dtype: 4 }),
         `${DEEP}.dtype`,
         `${DEEP}.dtype: must be one of bfloat16, float32, got 4; ${DEEP}.optimizer: must be one ` +
-        "of q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, lora, qlora, " +
-        "galore_adamw_8bit, got sgd",
+        `of ${METHOD_NAMES.join(", ")}, galore_adamw_8bit, got sgd`,
       ],
       [
         method({ optimizer: "adamw", rank: 4, lora_rank: 8 }),

@@ -1,0 +1,57 @@
+import code from "../../../shaders/optim/muon_momentum_8bit.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { ADAM_BLOCK, adamBlocks } from "./adam_8bit.ts";
+import { flatRanges, flatView, lanesOf } from "../flat.ts";
+import { LANES, shader } from "../shader.ts";
+
+const WORKGROUP_SIZE = 64;
+
+const kernel = shader("muon_momentum_8bit", code, { constants: { WORKGROUP_SIZE, LANES } });
+
+export interface MuonMomentum8bit {
+  readonly gradient: Tensor; // float32
+  readonly momentum: Tensor; // uint8 codes of the signed map, the shape of the gradient, overwritten
+  readonly absmax: Tensor; // float32 (blocks of 256), overwritten
+  readonly update: Tensor; // float32, overwritten; in a buffer of its own
+  /** μ */
+  readonly decay: number;
+  /** Threads a block, a divisor of 64; what suits the adapter unless given. */
+  readonly lanes?: number;
+}
+
+/**
+ * As {@link muonMomentum}, with momentum of 8 bits in blocks of 256 (Dettmers et al. 2022). A state
+ * of zero bytes is one of zeros. Throws {@link ShapeError} on operands that do not match.
+ */
+export function muonMomentum8bit(pass: KernelPass, io: MuonMomentum8bit): void {
+  const { gradient, momentum, absmax, update, decay } = io;
+  const { lanes = lanesOf(pass.gpu, ADAM_BLOCK / 2) } = io;
+  expectDType("muonMomentum8bit", "gradient", gradient, "float32");
+  expectDType("muonMomentum8bit", "momentum", momentum, "uint8");
+  expectShape("muonMomentum8bit", "momentum", momentum, gradient.shape);
+  expectDType("muonMomentum8bit", "absmax", absmax, "float32");
+  expectShape("muonMomentum8bit", "absmax", absmax, [adamBlocks(gradient)]);
+  expectDType("muonMomentum8bit", "update", update, "float32");
+  expectShape("muonMomentum8bit", "update", update, gradient.shape);
+  for (const range of flatRanges(gradient, ADAM_BLOCK)) {
+    const elements = range.end - range.start, blocks = Math.ceil(elements / ADAM_BLOCK);
+    pass.dispatch({
+      kernel,
+      constants: { LANES: lanes },
+      operands: {
+        gradient: flatView(gradient, range),
+        momentum: flatView(momentum, range),
+        absmax,
+        update: flatView(update, range),
+      },
+      params: {
+        quads: elements / 4,
+        first_block: range.start / ADAM_BLOCK,
+        blocks,
+        fresh: 1 - decay,
+      },
+      workgroups: [Math.ceil((blocks * lanes) / WORKGROUP_SIZE)],
+    });
+  }
+}

@@ -1,0 +1,69 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { KernelPass } from "../../../src/gpu/pass.ts";
+import { adamBlocks } from "../../../src/kernels/optim/adam_8bit.ts";
+import { muonMomentum8bit } from "../../../src/kernels/optim/muon_momentum_8bit.ts";
+import { ShapeError } from "../../../src/numbers/shape_error.ts";
+import { withPadding } from "../../oracles/quantise/group_quantize.ts";
+import { muonMomentum8bit as oracle } from "../../oracles/optim/muon_momentum_8bit.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+
+for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
+  for (const lanes of [1, 32]) {
+    const name = `muon_momentum_8bit (${rows}, ${columns}), ${lanes} lanes`;
+    gpuTest(`${name}, follows the oracle`, async (gpu) => {
+      const shape = [rows, columns], update = upload(gpu, "update", shape);
+      const momentum = upload(gpu, "momentum", shape, undefined, "uint8");
+      const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);
+      const stored = rows * momentum.stride;
+      for (let step = 1; step <= 3; step++) {
+        // The oracle begins each step with the device's own state: one step's rounding is judged.
+        const before = {
+          momentum: new Uint8Array((await gpu.read(momentum)).slice(0, stored)),
+          absmax: Float64Array.from(await download(gpu, absmax)),
+        };
+        const values = randomNormal(rows * columns, step).map((value) => value ** 5 * 1e-3);
+        const gradient = upload(gpu, "gradient", shape, values);
+        const io = { gradient, momentum, absmax, update, decay: 0.95, lanes };
+        runPass(gpu, (pass) => muonMomentum8bit(pass, io));
+        const wanted = oracle(withPadding(values, columns), before, 0.95);
+        const written = new Float32Array((await gpu.read(update)).buffer).slice(0, stored);
+        // A dozen float32 operations on numbers of the format, themselves computed in float32.
+        const most = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+        assertClose("update", written, wanted, { atol: 1e-6 * most, rtol: 1e-5 });
+        const maxima = await download(gpu, absmax);
+        assertClose("absmax", maxima, before.absmax, { atol: 1e-30, rtol: 1e-5 });
+        const codes = new Uint8Array((await gpu.read(momentum)).slice(0, stored));
+        // A value on the border of two codes, to float32, may have either.
+        const moved = codes.filter((code, i) => code !== before.momentum[i]).length;
+        const far = codes.some((code, i) => Math.abs(code - before.momentum[i]) > 1);
+        assert(!far && moved <= 1e-3 * stored, `${moved} of ${stored} codes`);
+      }
+    });
+  }
+}
+
+gpuTest("muon_momentum_8bit of nothing is nothing", async (gpu) => {
+  const shape = [2, 300], gradient = upload(gpu, "gradient", shape);
+  const momentum = upload(gpu, "momentum", shape, undefined, "uint8");
+  const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);
+  const update = upload(gpu, "update", shape, new Float32Array(600).fill(9));
+  runPass(
+    gpu,
+    (pass) => muonMomentum8bit(pass, { gradient, momentum, absmax, update, decay: 0.95 }),
+  );
+  assertEquals(await download(gpu, update), new Float32Array(600));
+  assertEquals(await download(gpu, absmax), new Float32Array(absmax.shape[0]));
+});
+
+gpuTest("muon_momentum_8bit refuses maxima of another count", async (gpu) => {
+  await Promise.resolve();
+  const gradient = upload(gpu, "gradient", [4, 128]), update = upload(gpu, "update", [4, 128]);
+  const momentum = upload(gpu, "momentum", [4, 128], undefined, "uint8");
+  const absmax = upload(gpu, "absmax", [3]);
+  assertThrows(
+    () =>
+      muonMomentum8bit(new KernelPass(gpu), { gradient, momentum, absmax, update, decay: 0.95 }),
+    ShapeError,
+    "muonMomentum8bit: absmax must be (2), got (3)",
+  );
+});

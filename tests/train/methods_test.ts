@@ -1,0 +1,65 @@
+/** Each row of the table of methods: the names it goes by, and a run of it. */
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { finetuneOptions } from "../../src/train/finetune_options.ts";
+import { WEIGHT_METHODS } from "../../src/train/method_fields.ts";
+import { METHOD_NAMES, methodNamed, methodOf, rankOptionOf } from "../../src/train/methods.ts";
+import { pretrainOptions } from "../../src/train/options.ts";
+import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+
+/** transformers' optimizers of today, and two that older versions had. */
+async function knownOptims(): Promise<string[]> {
+  const file = new URL("../fixtures/optimizer_names.json", import.meta.url);
+  const { names } = JSON.parse(await Deno.readTextFile(file));
+  return [...names, "adamw_hf", "paged_adamw"];
+}
+
+Deno.test("names of optimizers are those of transformers, and name one method each", async () => {
+  const known = await knownOptims();
+  const optims = METHOD_NAMES.flatMap((name) => methodOf(name).optim);
+  assertEquals(optims.filter((optim) => !known.includes(optim)), []);
+  assertEquals(optims.length, new Set(optims).size);
+  const names = METHOD_NAMES.flatMap((name) => [name, ...methodOf(name).aliases]);
+  assertEquals(names.length, new Set(names).size);
+  for (const name of names) assert(methodNamed(name), name);
+  assertEquals(methodNamed("sgd"), undefined);
+});
+
+Deno.test("a method has rates for the runs that it is for, and takes its rank option", () => {
+  const run = { model: "llama_nano", data: ["-"], output: "-" };
+  for (const optimizer of METHOD_NAMES) {
+    const { lr, trains } = methodOf(optimizer);
+    assertEquals(finetuneOptions.parse({ ...run, optimizer }).lr, lr.finetune);
+    assertEquals(trains === "weights", lr.pretrain !== undefined, optimizer);
+    if (trains === "weights") {
+      assertEquals(pretrainOptions.parse({ ...run, optimizer }).lr, lr.pretrain);
+    }
+    const rank = rankOptionOf(methodOf(optimizer));
+    if (rank) assertEquals(finetuneOptions.parse({ ...run, optimizer, [rank]: 16 })[rank], 16);
+  }
+});
+
+for (const optimizer of WEIGHT_METHODS) {
+  trainingTest(
+    `${optimizer}: as planned, it learns, and a stop changes no bit`,
+    () =>
+      withWorkshop(async ({ options }) => {
+        const own = (name: string) => {
+          const run = options(name, { optimizer, lr: 0.02, steps: 8, saveEvery: 8 });
+          return methodOf(optimizer).projection ? run : { ...run, rank: undefined };
+        };
+        const { events, account } = await runTraining(own("whole"));
+        const [first, ...rest] = events.filter((event) => event.type === "step");
+        assert(rest.at(-1)!.loss < first.loss - 0.3, `${first.loss} → ${rest.at(-1)!.loss}`);
+        const plan = events.find((event) => event.type === "plan")!;
+        assertEquals(plan.planned_peak_bytes, account.peak);
+
+        const stopped = own("stopped");
+        await runTraining(stopped, { until: 4 });
+        await runTraining({ ...stopped, resume: "auto" });
+        const weights = (run: { output: string }) =>
+          Deno.readFile(join(run.output, "model/model.safetensors"));
+        assertEquals(await weights(stopped), await weights(own("whole")));
+      }),
+  );
+}
