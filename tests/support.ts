@@ -13,7 +13,7 @@ let registered = false;
  * A test on the device, which a file's tests share; the runner would call that a leak. The device
  * is closed after the last: one process runs all files, and a driver allows it some dozens.
  */
-export function gpuTest(name: string, run: (gpu: Gpu) => Promise<void>): void {
+export function gpuTest(name: string, run: (gpu: Gpu) => void | Promise<void>): void {
   if (!registered) {
     registered = true;
     Deno.test.afterAll(async () => (await opened?.catch(() => undefined))?.close());

@@ -1,5 +1,6 @@
 /** A tokenizer by what names it: bytes, or one of Hugging Face's format. */
 import { join } from "@std/path";
+import { isThere } from "../files/is_there.ts";
 import { readGgufHeader } from "../formats/gguf/header.ts";
 import { readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
 import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
@@ -32,7 +33,6 @@ export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tok
  * tokenizer and the chat template that they were trained with.
  */
 export async function loadModelTokenizer(model: string, adapter?: string): Promise<Tokenizer> {
-  const own = adapter !== undefined &&
-    await Deno.stat(join(adapter, "tokenizer.json")).then(() => true, () => false);
+  const own = adapter !== undefined && await isThere(join(adapter, "tokenizer.json"));
   return await loadTokenizer(own ? adapter : model);
 }

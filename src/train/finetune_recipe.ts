@@ -93,11 +93,10 @@ async function save(
   await Deno.mkdir(folder, { recursive: true });
   if (adapters) {
     await saveAdapter(gpu, model.parameters, folder, { ...options, base: baseName(options, path) });
-  } else {await savePretrained(gpu, model.parameters, folder, {
-      config,
-      dtype: options.dtype,
-      path,
-    });}
+  } else {
+    const { dtype } = options;
+    await savePretrained(gpu, model.parameters, folder, { config, dtype, path });
+  }
   await tokenizer.save(folder);
   // Whoever talks to the model must speak as its training did.
   if (template !== "default") {

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../../src/cli/main.ts";
-import { adapterCase } from "../model/lora_support.ts";
+import { adapterCase } from "../model/support_lora.ts";
 
 Deno.test({
   name: "merge: writes a model, says what it did, and refuses to do it twice",

@@ -12,7 +12,7 @@ import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
 import { type Adapter, createParameters, linearsOf } from "../../src/model/parameters.ts";
-import { adapterCase, assertCloseToLargest, readBatch } from "../model/lora_support.ts";
+import { adapterCase, assertCloseToLargest, readBatch } from "../model/support_lora.ts";
 import { assertClose, gpuTest, randomNormal, rounded } from "../support.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;

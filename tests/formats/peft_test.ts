@@ -14,7 +14,7 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { PROJECTIONS } from "../../src/model/description.ts";
 import { createParameters, type LoraShape } from "../../src/model/parameters.ts";
-import { adapterCase } from "../model/lora_support.ts";
+import { adapterCase } from "../model/support_lora.ts";
 import { gpuTest } from "../support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 

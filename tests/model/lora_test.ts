@@ -14,7 +14,7 @@ import {
   assertCloseToLargest,
   loadAdapted,
   readBatch,
-} from "./lora_support.ts";
+} from "./support_lora.ts";
 import { matmulWorkspace } from "../optim/support.ts";
 
 /** The names of the trainable parameters: A and B of every adapted projection, nothing else. */

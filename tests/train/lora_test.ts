@@ -12,8 +12,8 @@ import { buildTraining } from "../../src/train/build.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { trainStep } from "../../src/train/step.ts";
 import { assertClose, download, gpuTest, randomStream } from "../support.ts";
-import { RATES } from "../optim/rates.ts";
-import { adapterCase } from "../model/lora_support.ts";
+import { RATES } from "../optim/support_rates.ts";
+import { adapterCase } from "../model/support_lora.ts";
 
 const LENGTH = 16, VOCABULARY = 61;
 

@@ -12,7 +12,7 @@ import { METHODS } from "../../src/train/methods.ts";
 import { type Objective, weightedCrossEntropy } from "../../src/train/objective.ts";
 import { accumulateStep, applyStep } from "../../src/train/step.ts";
 import { assertClose, download, gpuTest, randomStream } from "../support.ts";
-import { RATES } from "../optim/rates.ts";
+import { RATES } from "../optim/support_rates.ts";
 import { TINY } from "./support.ts";
 
 const LENGTH = 16;

@@ -1,5 +1,6 @@
 /** Models of checkpoints: written when somebody first wants to talk to one. */
 import { join } from "@std/path";
+import { isThere } from "../../files/is_there.ts";
 import { checkpointSteps } from "../../train/checkpoint.ts";
 import { ApiError } from "../api_error.ts";
 import type { ModelRecord } from "../services.ts";
@@ -63,10 +64,6 @@ export async function forgetCheckpoints(
   );
   store.checkpoints.deleteSteps(jobId, gone);
   for (const step of gone) await remove(checkpointModelFolder(folder, step));
-}
-
-function isThere(path: string): Promise<boolean> {
-  return Deno.stat(path).then(() => true, () => false);
 }
 
 async function remove(path: string): Promise<void> {

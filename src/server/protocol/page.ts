@@ -26,7 +26,6 @@ export function pageFields({ fallback, max }: PageLimits = PAGE_LIMITS) {
 }
 
 export const pageQuery = z.object(pageFields());
-export type PageQuery = z.output<typeof pageQuery>;
 
 /** The schema of a page, to be named in the document: `pageSchema(jobSchema).openapi("JobPage")`. */
 export function pageSchema<Item extends z.ZodType>(item: Item) {

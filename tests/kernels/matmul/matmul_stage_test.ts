@@ -5,7 +5,7 @@ import { rowRange } from "../../../src/gpu/tensor.ts";
 import type { TextureTensor } from "../../../src/gpu/allocator.ts";
 import { matmulStage } from "../../../src/kernels/matmul/matmul_stage.ts";
 import { matmulStage as oracle } from "../../oracles/matmul/matmul_stage.ts";
-import { knownMatrix } from "../matrices.ts";
+import { knownMatrix } from "../support_matrices.ts";
 import { assertClose, download, gpuTest, runPass, upload } from "../../support.ts";
 
 /** Textures cannot be read back, so a kernel copies them into a buffer. */

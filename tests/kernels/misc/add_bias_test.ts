@@ -62,8 +62,7 @@ gpuTest("add_bias walks a matrix larger than one binding", async (gpu) => {
   scope.release();
 });
 
-gpuTest("add_bias refuses a bias of another width or format", async (gpu) => {
-  await Promise.resolve();
+gpuTest("add_bias refuses a bias of another width or format", (gpu) => {
   const y = upload(gpu, "y", [4, 16]), narrow = upload(gpu, "narrow", [8]);
   const half = upload(gpu, "half", [16], undefined, "bfloat16");
   assertThrows(

@@ -157,8 +157,7 @@ gpuTest("cross_entropy walks logits that exceed one dispatch", async (gpu) => {
   gpu.release(logits);
 });
 
-gpuTest("cross_entropy refuses labels of another count and bfloat16 logits", async (gpu) => {
-  await Promise.resolve();
+gpuTest("cross_entropy refuses labels of another count and bfloat16 logits", (gpu) => {
   const logits = upload(gpu, "logits", [4, 16]), losses = upload(gpu, "losses", [4]);
   const labels = upload(gpu, "labels", [3], undefined, "uint32");
   const half = upload(gpu, "half", [4, 16], undefined, "bfloat16");

@@ -121,8 +121,7 @@ gpuTest("embedding_backward adds up runs longer than a dispatch", async (gpu) =>
   assertEquals([...await download(gpu, io.dweight)], [...expected]);
 });
 
-gpuTest("embedding_backward refuses a gradient of another width", async (gpu) => {
-  await Promise.resolve();
+gpuTest("embedding_backward refuses a gradient of another width", (gpu) => {
   const ids = upload(gpu, "ids", [4], undefined, "uint32");
   const dx = upload(gpu, "dx", [4, 16]), dweight = upload(gpu, "dweight", [10, 8]);
   assertThrows(

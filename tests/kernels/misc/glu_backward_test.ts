@@ -87,8 +87,7 @@ gpuTest("glu_backward stays finite where exp or tanh would overflow", async (gpu
   }
 });
 
-gpuTest("glu_backward refuses operands of other shapes", async (gpu) => {
-  await Promise.resolve();
+gpuTest("glu_backward refuses operands of other shapes", (gpu) => {
   const gate = upload(gpu, "gate", [4, 16]), dh = upload(gpu, "dh", [3, 16]);
   assertThrows(
     () => gluBackward(new KernelPass(gpu), { activation: "silu", gate, up: gate, dh }),

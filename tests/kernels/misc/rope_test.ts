@@ -52,8 +52,7 @@ for (const shape of SHAPES) {
   });
 }
 
-gpuTest("rope refuses odd heads, broken sequences and positions beyond the table", async (gpu) => {
-  await Promise.resolve();
+gpuTest("rope refuses odd heads, broken sequences and positions beyond the table", (gpu) => {
   const x = upload(gpu, "x", [6, 32]), table = upload(gpu, "table", [4, 8]);
   const cases = [
     [{ headSize: 6, length: 3 }, "rope: the head size must be a multiple of 4 that divides 32"],

@@ -53,8 +53,7 @@ gpuTest("sum_rows sums the rows of a bias gradient in bfloat16", async (gpu) => 
   }
 });
 
-gpuTest("sum_rows refuses an output of another width", async (gpu) => {
-  await Promise.resolve();
+gpuTest("sum_rows refuses an output of another width", (gpu) => {
   const x = upload(gpu, "x", [4, 16]), out = upload(gpu, "out", [8]);
   assertThrows(
     () => sumRows(new KernelPass(gpu), { x, out }),

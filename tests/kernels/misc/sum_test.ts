@@ -38,8 +38,7 @@ gpuTest("sum walks a tensor that exceeds one range", async (gpu) => {
   gpu.release(x);
 });
 
-gpuTest("sum refuses an index beyond its output", async (gpu) => {
-  await Promise.resolve();
+gpuTest("sum refuses an index beyond its output", (gpu) => {
   const x = upload(gpu, "x", [4]), out = upload(gpu, "out", [3]);
   assertThrows(
     () => sum(new KernelPass(gpu), { x, out, index: 3 }),

@@ -98,8 +98,7 @@ gpuTest("rms_norm of more heads than one dispatch has threads", async (gpu) => {
   scope.release();
 });
 
-gpuTest("rms_norm refuses a weight of another width", async (gpu) => {
-  await Promise.resolve();
+gpuTest("rms_norm refuses a weight of another width", (gpu) => {
   const x = upload(gpu, "x", [4, 16]), weight = upload(gpu, "weight", [8]);
   assertThrows(
     () => rmsNorm(new KernelPass(gpu), { x, weight, y: x, rstd: x, eps: 1e-6 }),

@@ -103,8 +103,7 @@ gpuTest("a weight without an update keeps its codes", async (gpu) => {
   assertEquals(await gpu.read(weight), before);
 });
 
-gpuTest("group_update refuses what does not match", async (gpu) => {
-  await Promise.resolve();
+gpuTest("group_update refuses what does not match", (gpu) => {
   const { weight } = quantised(gpu, "int8", new Float32Array(64), [4, 16], 32);
   const update = upload(gpu, "update", [4, 8]);
   assertThrows(

@@ -5,7 +5,7 @@ import { adam8 } from "../../../src/optim/rules/adam.ts";
 import { adam as oracle } from "../../oracles/optim/adam.ts";
 import { dynamicMap } from "../../oracles/optim/adam_8bit.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
-import { RATES } from "../rates.ts";
+import { RATES } from "../support_rates.ts";
 import { matmulWorkspace } from "../support.ts";
 
 const FIXTURE = new URL("../../fixtures/adam/adam_8bit.safetensors", import.meta.url).pathname;

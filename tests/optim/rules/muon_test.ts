@@ -7,7 +7,7 @@ import { withPadding } from "../../oracles/quantise/group_quantize.ts";
 import { muonMomentum8bit } from "../../oracles/optim/muon_momentum_8bit.ts";
 import { orthogonalised } from "../../oracles/optim/newton_schulz.ts";
 import { assertClose, download, gpuTest, runPass, upload } from "../../support.ts";
-import { RATES } from "../rates.ts";
+import { RATES } from "../support_rates.ts";
 import { matmulWorkspace } from "../support.ts";
 
 const FIXTURE = new URL("../../fixtures/muon/muon.safetensors", import.meta.url);
