@@ -1,14 +1,14 @@
 /**
- * How many directions of a gradient hold how much of its energy ‖G‖²_F, and so which rank to
- * project it to. With singular values σ, the energy of the leading R directions is Σ_{i≤R} σ_i².
+ * The share of a gradient's energy ‖G‖²_F in its leading directions, and from it the rank to
+ * project to. With singular values σ, the energy of the leading R directions is Σ_{i≤R} σ_i².
  *
- *   Q (k, D)  orthonormal rows that span about the leading directions        optim/subspace.ts
+ *   Q (k, D)  orthonormal rows, approximately the leading directions        optim/subspace.ts
  *   T (k, k) = Z·Zᵀ,  Z = Q·G̃ (k, O)       its eigenvalues are σ_1² … σ_k² of G̃ = G or Gᵀ
  *
- * What Q misses, the eigenvalues of T are too small by (Cauchy's interlacing), so advice errs to
- * larger ranks, and only near k: with six rounds of iteration and σ_i = i^-½ it is 0.01% of the
- * energy at ¾ k and 0.15% at k. Where k is nearly all of D, T = G̃·G̃ᵀ (D, D) is one product instead
- * of thirteen, and exact. Only T leaves the device; its eigenvalues are found on the host.
+ * The eigenvalues of T never exceed the true ones (Cauchy interlacing), so the advice errs towards
+ * larger ranks, and only near k: with six iterations and σ_i = i^-½ the error is 0.01% of the
+ * energy at ¾ k and 0.15% at k. Where k approaches D, T = G̃·G̃ᵀ (D, D) takes one product instead
+ * of thirteen and is exact. Only T leaves the device; the host computes its eigenvalues.
  */
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import type { Allocator } from "../gpu/allocator.ts";
@@ -28,14 +28,14 @@ import { subspaceShape } from "./subspace_shape.ts";
 
 type Shape = readonly [m: number, n: number];
 
-/** What kernels like best: no row of a basis or of a low-rank gradient is padded. */
+/** A multiple of 8 needs no padding in a basis or a low-rank gradient. */
 const RANK_STEP = 8;
 /**
- * D up to this many k: an eigendecomposition grows with the cube of its size, so up to here the
- * host has no more than twice the work, and the device a tenth.
+ * Use all D directions up to D = 1.25 k: an eigendecomposition is cubic in its size, so the host
+ * does at most twice the work, and the device a tenth.
  */
 const NEARLY_ALL = 1.25;
-/** Sums of squares in float32 are this exact, relative; a share of 1 must stay within reach. */
+/** Relative error of sums of squares in float32; a share of 1 must remain reachable. */
 const ROUNDING = 1e-5;
 
 interface SpectrumShape {
@@ -51,16 +51,16 @@ function spectrumShape(shape: Shape, limit: number): SpectrumShape {
   return { size: whole ? dimensions : vectors, whole };
 }
 
-/** Scratch memory for one gradient at a time, and places where their spectra wait to be read. */
+/** Scratch memory for one gradient at a time, and slots that hold spectra until they are read. */
 export interface SpectrumWorkspace {
-  /** Directions that are looked at, unless the gradient has few more. */
+  /** Directions examined, unless the gradient has only few more. */
   readonly limit: number;
   readonly subspace?: SubspaceWorkspace;
-  /** (k · k + 8) float32 of the largest k: T, and behind it ‖G‖²_F, to be read in one go. */
+  /** (k · k + 8) float32 for the largest k: T followed by ‖G‖²_F, fetched in one read. */
   readonly slots: readonly Tensor[];
 }
 
-/** For gradients of these shapes, `slots` of which can wait. */
+/** For gradients of these shapes, with room for `slots` unread spectra. */
 export function createSpectrumWorkspace(
   allocator: Allocator,
   { shapes, limit, slots }: {
@@ -88,13 +88,13 @@ export function createSpectrumWorkspace(
 
 export interface RecordSpectrum {
   readonly gradient: Tensor; // (m, n) float32
-  /** Which of the places takes its spectrum. */
+  /** The slot that receives the spectrum. */
   readonly slot: number;
-  /** Of the random vectors that a search begins with. */
+  /** Key of the random start vectors. */
   readonly key: StochasticRounding;
 }
 
-/** Leaves T and ‖G‖² of a gradient in a slot; the gradient stays as it is. */
+/** Writes T and ‖G‖² of a gradient to a slot; the gradient is unchanged. */
 export function recordSpectrum(
   pass: KernelPass,
   matmuls: MatmulWorkspace,
@@ -114,9 +114,9 @@ export function recordSpectrum(
 }
 
 /**
- * The energy curve of a gradient of this shape that was recorded in a slot: element R − 1 is the
- * share that its leading R directions hold. Undefined for a gradient of nothing. Throws
- * {@link UserError} on one that is not finite.
+ * The energy curve of the gradient of this shape recorded in a slot: element R − 1 is the share of
+ * its leading R directions. Undefined for a zero gradient. Throws {@link UserError} on one that is
+ * not finite.
  */
 export async function readEnergyCurve(
   gpu: Gpu,
@@ -139,7 +139,7 @@ export async function readEnergyCurve(
   return whole ? curve : curve.subarray(0, workspace.limit); // without the oversampling
 }
 
-/** Running sums of the eigenvalues of T (k, k), the largest first, as shares of `energy`. */
+/** Cumulative eigenvalues of T (k, k), largest first, as shares of `energy`. */
 export function energyCurve(gram: ArrayLike<number>, energy: number): Float64Array {
   const size = Math.sqrt(gram.length);
   const matrix = Matrix.from1DArray(size, size, gram);
@@ -147,21 +147,21 @@ export function energyCurve(gram: ArrayLike<number>, energy: number): Float64Arr
   let total = 0;
   return Float64Array.from(
     realEigenvalues.sort((a, b) => b - a),
-    // The least are rounding errors about zero.
+    // The smallest eigenvalues are rounding error around zero.
     (value) => Math.min(1, (total += Math.max(0, value)) / energy),
   );
 }
 
 export interface AdvisedRank {
   readonly rank: number;
-  /** The share of the energy that it keeps. */
+  /** The share of the energy it keeps. */
   readonly energy: number;
 }
 
 /**
- * The least rank that keeps a share of the energy on average over the curves, rounded up to a
- * multiple of 8, from 8 to the smaller side. Where the curves end below the share, all that they
- * cover. Without curves (no gradient was other than zero) nothing is known, and 8 is enough.
+ * The smallest rank that keeps a share of the energy on average over the curves, rounded up to a
+ * multiple of 8, from 8 to the smaller side. Where the curves end below the share, their full
+ * length. Without curves (every gradient was zero), 8.
  */
 export function adviseRank(
   shape: Shape,

@@ -1,44 +1,45 @@
 /**
- * When to look for a matrix's subspace again. Q-GaLore (Zhang et al. 2024, section 3.3): as long as
- * the leading singular vectors of successive refreshes are alike, the subspace has settled, and the
- * interval to the next refresh grows. Plain data, one record a matrix, for checkpoints.
+ * When to refresh a matrix's subspace. Q-GaLore (Zhang et al. 2024, section 3.3): while the leading
+ * singular vectors of successive refreshes stay similar, the subspace has converged and the
+ * interval to the next refresh grows. Plain data, one record per matrix, so that checkpoints can
+ * store it.
  */
 
 export interface LazyRefresh {
   /** Steps between refreshes; grows. */
   interval: number;
-  /** The last similarities, the newest last. */
+  /** The most recent similarities, newest last. */
   queue: number[];
   /** Refreshes so far. */
   refreshes: number;
 }
 
 export interface LazyRule {
-  /** Similarities that are averaged. */
+  /** Number of similarities averaged. */
   readonly queueSize: number;
-  /** The mean from which on the interval grows. */
+  /** Mean similarity at which the interval grows. */
   readonly cosThreshold: number;
-  /** Factor of the interval. */
+  /** Growth factor of the interval. */
   readonly gammaProj: number;
 }
 
-/** What a first refresh has in place of a similarity: there is no vector before it. */
+/** Recorded by a first refresh, which has no earlier vector to compare with. */
 export const NO_SIMILARITY = -1;
 
 export function createLazyRefresh(interval: number): LazyRefresh {
   return { interval, queue: [], refreshes: 0 };
 }
 
-/** Whether a step, counted from 0, begins with a refresh: the first of a run always does. */
+/** Whether a step, counted from 0, begins with a refresh; the first of a run always does. */
 export function isDue({ interval, refreshes }: LazyRefresh, step: number): boolean {
   return refreshes === 0 || step % interval === 0;
 }
 
 /**
- * Takes the |cos| of a refresh's leading vector with the one before, and lets the interval grow once
- * the queue is full and its mean reaches the threshold. A {@link NO_SIMILARITY} is passed over, and
- * so is a NaN. The reference takes the cosine with its sign, which is arbitrary for a singular
- * vector: where it flips, it sees no convergence.
+ * Records the |cos| between a refresh's leading vector and the previous one; grows the interval
+ * once the queue is full and its mean reaches the threshold. {@link NO_SIMILARITY} and NaN are
+ * ignored. The reference uses the signed cosine, but the sign of a singular vector is arbitrary:
+ * where it flips, the reference misses the convergence.
  */
 export function recordSimilarity(state: LazyRefresh, similarity: number, rule: LazyRule): void {
   if (!(similarity >= 0)) return;

@@ -6,9 +6,9 @@
  *   apply        N = rule(R) → ΔW = α·back(N) → W ← requantise(W + ΔW)      otherwise ΔW = N
  *
  * By default the last micro-batch applies each gradient as it arrives, fused into the backward
- * pass, so that one gradient matrix is alive at a time. With `exchange` every R is kept until
- * {@link Optimizer.applyAll}: between the two, processes can sum their R, which for a projected
- * matrix is R-sized. The reference and Hugging Face refuse to combine layer-wise updates with
+ * pass, so that only one gradient matrix is alive at a time. With `exchange` every R is kept until
+ * {@link Optimizer.applyAll}, so that processes can sum theirs in between; for a projected matrix
+ * it is low-rank. The reference and Hugging Face refuse to combine layer-wise updates with
  * accumulation.
  */
 import type { KernelPass } from "../gpu/pass.ts";
@@ -94,7 +94,7 @@ export class Optimizer implements GradientSink {
     );
   }
 
-  /** After a step with refreshes: its similarities, one a projector, in their order. */
+  /** After a step with refreshes: its similarities, one per projector, in order. */
   recordSimilarities(similarities: ArrayLike<number>): void {
     const { rates } = this.#step;
     for (const [index, projector] of this.projectors.entries()) {
@@ -118,10 +118,10 @@ export class Optimizer implements GradientSink {
     if (last && !this.shape.exchange) this.apply(pass, parameter);
   }
 
-  /** Adds the gradient of a micro-batch to what the step has of it, projected where it is. */
+  /** Adds a micro-batch's gradient, projected where its parameter is, to the step's. */
   accumulate(pass: KernelPass, parameter: Parameter, gradient: Tensor): void {
     const state = this.#states.get(parameter)!, { projector } = state;
-    if (!projector) return; // the backward pass wrote, or added, it where it is kept
+    if (!projector) return; // the backward pass already wrote or added it there
     // A step's micro-batches must share one subspace: the first of them chooses it.
     if (this.#microBatch === 0 && this.#toRefresh.has(projector)) {
       const { step, rates: { seed } } = this.#step;
@@ -137,7 +137,7 @@ export class Optimizer implements GradientSink {
     project(pass, this.matmul, projector, { gradient, lowRank: this.#reduced(state), accumulate });
   }
 
-  /** Turns what has been accumulated for a parameter into the update of its weight. */
+  /** Updates a parameter's weight from its accumulated gradient. */
   apply(pass: KernelPass, parameter: Parameter): void {
     const state = this.#states.get(parameter)!, { projector, rule } = state;
     const reduced = this.#reduced(state), { step, lr, rates } = this.#step;
@@ -151,13 +151,13 @@ export class Optimizer implements GradientSink {
       rates,
     });
     if (!projector) return this.#update(pass, parameter, reduced);
-    // The gradient has served: its place takes the update of the same shape.
+    // The gradient is no longer needed: its buffer takes the update, of the same shape.
     const update = this.#place(parameter), alpha = rates.galoreScale;
     projectBack(pass, this.matmul, projector, { lowRank: reduced, update, alpha });
     this.#update(pass, parameter, update);
   }
 
-  /** With `exchange`: what the step has accumulated, of each parameter, for processes to sum. */
+  /** With `exchange`: each parameter's accumulated gradient, for processes to sum. */
   get accumulated(): { readonly parameter: Parameter; readonly gradient: Tensor }[] {
     return this.states.map((state) => ({
       parameter: state.parameter,
@@ -165,7 +165,7 @@ export class Optimizer implements GradientSink {
     }));
   }
 
-  /** With `exchange`: applies every gradient, after it. */
+  /** With `exchange`: applies every gradient once they are exchanged. */
   applyAll(pass: KernelPass): void {
     for (const { parameter } of this.states) this.apply(pass, parameter);
   }

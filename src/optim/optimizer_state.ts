@@ -1,4 +1,4 @@
-/** What the optimizer allocates: state by parameter, and scratch that all of them use in turn. */
+/** What the optimizer allocates: state per parameter, and scratch memory that they share. */
 import type { Allocator } from "../gpu/allocator.ts";
 import { padded, rowsOf } from "../numbers/layout.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -25,17 +25,17 @@ export interface ProjectionShape {
   readonly rank: number;
   /** Ranks of single matrices, by parameter name; those not named have `rank`. */
   readonly ranks?: Readonly<Record<string, number>>;
-  /** P in int4, or in float32. */
+  /** Whether P is int4; otherwise float32. */
   readonly quantised: boolean;
-  /** Elements of a quantisation group of P. */
+  /** Elements per quantisation group of P. */
   readonly groupSize: number;
 }
 
-/** What decides the size of an optimizer. */
+/** Everything that determines an optimizer's memory. */
 export interface OptimizerShape {
   readonly rules: RulesByKind;
   readonly projection?: ProjectionShape;
-  /** Micro-batches of a step. */
+  /** Micro-batches per step. */
   readonly gradientAccumulation: number;
   /** Keep the gradients of a step until they are applied together, so that processes can sum them. */
   readonly exchange?: boolean;
@@ -52,20 +52,20 @@ export interface ParameterState {
 }
 
 export interface OptimizerScratch {
-  readonly gradient: Tensor; // float32, room for the largest gradient that is not accumulated
-  readonly embeddingGradient?: Tensor; // (V, C) of its own when tied: it lives through the pass
-  readonly lowRank?: Tensor; // float32, room for the largest low-rank gradient
+  readonly gradient: Tensor; // float32, sized for the largest gradient that is not accumulated
+  readonly embeddingGradient?: Tensor; // (V, C), separate when tied: it outlives the others
+  readonly lowRank?: Tensor; // float32, sized for the largest low-rank gradient
   readonly similarities: Tensor; // (projectors) float32
   readonly subspace?: SubspaceWorkspace;
   readonly rules: ReadonlyMap<UpdateRule, RuleWorkspace>;
 }
 
-/** The rank that a matrix gets: never more than its smaller side. */
+/** The rank used for a matrix: at most its smaller side. */
 export function effectiveRank(shape: readonly number[], rank: number): number {
   return Math.min(rank, ...shape);
 }
 
-/** Optimizer state for each parameter that is trained, in their order. */
+/** Optimizer state for each trained parameter, in order. */
 export function createParameterStates(
   allocator: Allocator,
   parameters: LlamaParameters,
@@ -75,7 +75,7 @@ export function createParameterStates(
     .map((parameter) => createState(allocator, parameter, shape));
 }
 
-/** Matrix products that optimising these parameters takes, for sizing the matmul workspace. */
+/** Matrix products of a step for these parameters, for sizing the matmul workspace. */
 export function optimizerMatmuls(states: readonly ParameterState[]): MatmulShape[] {
   return states.flatMap((state) => [
     ...(state.projector ? projectorMatmuls(state.projector) : []),

@@ -1,10 +1,10 @@
 /**
- * Orthonormal rows of a matrix, in their order: block Gram–Schmidt, twice (Stewart 2008, "Block
- * Gram–Schmidt orthogonalization"). A block of rows is rid of what the rows before it span, by
- * matrix products; then, alone, made orthonormal; and both again, because after the first time a
- * row of which little was left is mostly rounding error. Cholesky of the Gram matrix would be one
- * product less, and squares the condition number: the rows of a subspace iteration nearly all lie
- * along a few leading vectors, and float32 would not hold them apart.
+ * Orthonormalises the rows of a matrix in order: block Gram–Schmidt, twice (Stewart 2008, "Block
+ * Gram–Schmidt orthogonalization"). Matrix products remove from a block of rows what the earlier
+ * rows span; the block is then orthonormalised by itself. Both are repeated, because a row of which
+ * little remains after the first round is mostly rounding error. Cholesky of the Gram matrix would
+ * save one product, but squares the condition number: the rows of a subspace iteration nearly all
+ * lie along a few leading vectors, and float32 could not separate them.
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
@@ -24,7 +24,7 @@ export interface OrthonormalizeWorkspace {
   readonly coefficients: Tensor; // (32, rows) float32
 }
 
-/** For matrices of up to so many rows and columns. */
+/** For matrices of at most `rows` × `columns`. */
 export function createOrthonormalizeWorkspace(
   allocator: Allocator,
   [rows, columns]: readonly [number, number],
@@ -39,7 +39,7 @@ export function createOrthonormalizeWorkspace(
   return { block: make("block", columns), coefficients: make("coefficients", rows) };
 }
 
-/** The largest of the products that it takes. */
+/** Its largest matrix products. */
 export function orthonormalizeMatmuls(rows: number, columns: number): MatmulShape[] {
   return [
     { layout: "NT", m: BLOCK_ROWS, n: rows, k: columns },
@@ -47,11 +47,11 @@ export function orthonormalizeMatmuls(rows: number, columns: number): MatmulShap
   ];
 }
 
-/** The first time only a row of nothing is zero: its largest element was made 1 before. */
+/** In the first round only an all-zero row counts as zero: its largest element was scaled to 1. */
 const NOTHING = 1e-30;
 /**
- * The second time a row begins with length 1. One that loses more than nine tenths of it has been
- * an error of rounding within the span of the others: they span all there is.
+ * In the second round a row starts with length 1. One that loses more than nine tenths of it was
+ * rounding error within the span of the others, which already span everything.
  */
 const DEPENDENT = 0.01;
 
@@ -61,8 +61,8 @@ export interface Orthonormalize {
 }
 
 /**
- * Rows of `target` span what the rows of `source` before and up to them span. A row within the span
- * of those before it becomes zero.
+ * The first i rows of `target` span what the first i rows of `source` span. A row within the span
+ * of the earlier ones becomes zero.
  */
 export function orthonormalize(
   pass: KernelPass,

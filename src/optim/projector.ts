@@ -5,8 +5,8 @@
  *   m ≥ n, "right":   P (R, n)   low rank = G·Pᵀ (m, R)   back = N·P  (m, n)
  *   m < n, "left":    P (R, m)   low rank = P·G  (R, n)   back = Pᵀ·N (m, n)
  *
- * The reference stores the left P as (m, R); in rows, both sides are one code. P is int4, eight to
- * a word, unless asked otherwise. optim/subspace.ts finds it.
+ * The reference stores the left P as (m, R); stored as rows, both sides share one code path. P is
+ * int4 by default, eight to a word. optim/subspace.ts computes it.
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
@@ -23,7 +23,7 @@ import { subspaceMatmuls } from "./subspace_shape.ts";
 
 export type Side = "right" | "left";
 
-/** Where the basis stands: the smaller side of a gradient is projected. */
+/** The side the basis multiplies from: the smaller side of a gradient is projected. */
 export function sideOf([m, n]: readonly [m: number, n: number]): Side {
   return m >= n ? "right" : "left";
 }
@@ -44,9 +44,9 @@ export interface ProjectorOptions {
   readonly shape: readonly [m: number, n: number];
   /** At most the smaller side. */
   readonly rank: number;
-  /** P in int4, or in float32. */
+  /** Whether P is int4; otherwise float32. */
   readonly quantised: boolean;
-  /** Elements of a quantisation group. */
+  /** Elements per quantisation group. */
   readonly groupSize: number;
 }
 
@@ -75,12 +75,12 @@ export function createProjector(allocator: Allocator, options: ProjectorOptions)
       dtype: "float32",
       purpose,
     }),
-    lazy: createLazyRefresh(0), // a step's rates bring the interval
+    lazy: createLazyRefresh(0), // a step's rates set the interval
     lowRankShape: side === "right" ? [m, rank] : [rank, n],
   };
 }
 
-/** low rank = G·Pᵀ or P·G, added to what is there if `accumulate`. */
+/** low rank = G·Pᵀ or P·G; added to `lowRank` if `accumulate`. */
 export function project(
   pass: KernelPass,
   matmuls: MatmulWorkspace,
@@ -120,7 +120,7 @@ export function projectBack(
   );
 }
 
-/** The products that projecting and refreshing take, for sizing the matmul workspace. */
+/** The matrix products of projection and refresh, for sizing the matmul workspace. */
 export function projectorMatmuls({ side, shape: [m, n], rank }: Projector): MatmulShape[] {
   const product = (layout: Layout, m: number, n: number, k: number) => ({ layout, m, n, k });
   const projecting = side === "right"

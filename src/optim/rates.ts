@@ -1,9 +1,9 @@
-/** What an optimizer's steps go by, and no allocation depends on: a plan of memory needs none. */
+/** The hyperparameters of a step. No allocation depends on them, so a memory plan needs none. */
 export interface OptimizerRates {
   readonly beta1: number;
   readonly beta2: number;
   readonly adamEps: number;
-  /** Decoupled, times the learning rate. */
+  /** Decoupled; multiplied by the learning rate. */
   readonly weightDecay: number;
   /** GaLore's α: the factor of a low-rank update. */
   readonly galoreScale: number;

@@ -1,25 +1,26 @@
 /**
  * Learning rates over a run: a linear warm-up from zero, then cosine, linear or constant. The
  * formulas of GaLore's `get_cyclical_cosine_schedule_with_min_lr` (one cycle) and of transformers'
- * `get_*_schedule_with_warmup`. The floor applies to `linear` as well, which there falls to zero.
+ * `get_*_schedule_with_warmup`. The floor applies to `linear` as well, which in transformers decays
+ * to zero.
  */
 
 export type SchedulerName = "cosine" | "linear" | "constant";
 
 export interface Schedule {
   readonly scheduler: SchedulerName;
-  /** The rate at its highest. */
+  /** The peak learning rate. */
   readonly lr: number;
   /** Steps of the run. */
   readonly steps: number;
   readonly warmupSteps: number;
-  /** The rate after the last step, as a share of `lr`; `constant` has no use of it. */
+  /** The rate after the last step, as a fraction of `lr`; ignored by `constant`. */
   readonly minLrRatio: number;
 }
 
 /**
- * The rate of the update that follows `done` finished ones, so the first has `done` = 0. As in both
- * sources a warm-up begins at zero, and the first update of a run that has one changes nothing.
+ * The learning rate of the update after `done` finished ones; the first has `done` = 0. As in both
+ * sources a warm-up starts at zero, so the first update of such a run changes nothing.
  */
 export function learningRate(schedule: Schedule, done: number): number {
   return schedule.lr * factor(schedule, done);

@@ -4,13 +4,14 @@
  *
  *   Q (k, D)   rows: the last basis, then random ones; k = R + 8
  *   repeat:    Z = Q·G̃ (k, O),  Y = Z·G̃ᵀ (k, D),  Q = orthonormalise(Y)      G̃ = G or Gᵀ
- *   T = Z·Zᵀ (k, k) of the last Q; U (k, k) = its eigenvectors, about: orthogonal iteration
+ *   T = Z·Zᵀ (k, k) of the last Q; U (k, k) ≈ its eigenvectors: orthogonal iteration
  *   basis = the first R rows of U·Q;   leading vector = the first eigenvector of T, times Q
  *
- * A warm start makes a few rounds enough, because gradients' subspaces move slowly; it also keeps
- * the signs and the order of the vectors, and so the meaning of Adam's moments from one basis to
- * the next, where an SVD flips signs as it likes. The leading vector is taken from T and not from
- * the first row, which leans to the past: the lazy rule would see more likeness than there is.
+ * With a warm start a few rounds suffice, because gradient subspaces move slowly. It also preserves
+ * the signs and the order of the vectors, so that Adam's moments keep their meaning from one basis
+ * to the next; an SVD flips signs arbitrarily. The leading vector is taken from T, not from the
+ * first row, which is biased towards the previous basis: the lazy rule would overestimate the
+ * similarity.
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
@@ -31,14 +32,17 @@ import {
 import { type Projector, sideOf } from "./projector.ts";
 import { subspaceShape } from "./subspace_shape.ts";
 
-/** Rounds from random vectors, and from the last basis. */
+/** Rounds when starting from random vectors, and from the last basis. */
 const COLD_ROUNDS = 6, WARM_ROUNDS = 3;
-/** Rounds of orthogonal iteration on T: they sort the vectors, for the last 8 to be the least. */
+/**
+ * Rounds of orthogonal iteration on T, which sort the vectors so that the 8 dropped are the
+ * smallest.
+ */
 const SORTING_ROUNDS = 4;
-/** Even where the first two singular values differ by one per cent only, 87% of the error goes. */
+/** Even where the first two singular values differ by only 1%, this removes 87% of the error. */
 const POWER_ITERATIONS = 100;
 
-/** Scratch memory for one refresh at a time; views of it take the shapes of each matrix. */
+/** Scratch memory for one refresh at a time; each matrix uses views of its own shapes. */
 export interface SubspaceWorkspace {
   readonly q: Tensor; // (k, D) float32, and so on
   readonly y: Tensor;
@@ -85,13 +89,13 @@ export interface RefreshSubspace {
   readonly seed: number;
   readonly step: number;
   readonly tensor: number;
-  /** Takes |cos| of the new leading vector and the last, −1 at a first refresh. */
+  /** Receives |cos| of the new and the previous leading vector, −1 at a first refresh. */
   readonly similarity: { readonly out: Tensor; readonly index: number };
 }
 
 /**
- * Finds the subspace of a gradient: overwrites the projector's basis and leading vector, and counts
- * the refresh. A gradient of rank below R leaves rows of the basis zero.
+ * Computes the subspace of a gradient: overwrites the projector's basis and leading vector, and
+ * counts the refresh. A gradient of rank below R leaves rows of the basis zero.
  */
 export function refreshSubspace(
   pass: KernelPass,
@@ -125,8 +129,8 @@ export function refreshSubspace(
 }
 
 /**
- * The leading directions of a gradient, from random ones: orthonormal rows q (k, D) and z = q·G̃
- * (k, O), k = `rank` + 8, both of the workspace. In no order.
+ * The leading directions of a gradient, starting from random ones: orthonormal rows q (k, D) and z
+ * = q·G̃ (k, O), k = `rank` + 8, both in the workspace. Not sorted.
  */
 export function leadingDirections(
   pass: KernelPass,
@@ -146,7 +150,7 @@ export function leadingDirections(
   return views;
 }
 
-/** Overwrites q, of which the first `known` rows are a start, y, and z with the last q·G̃. */
+/** Overwrites q (whose first `known` rows are the start), y, and z with the last q·G̃. */
 function iterate(
   pass: KernelPass,
   matmuls: MatmulWorkspace,
@@ -189,11 +193,11 @@ function viewsOf(
     w: view("w", [k, k]),
     vectors: view("vectors", [2, k]),
     leading: view("leading", [1, dimensions]),
-    sorted: view("y", [rank, dimensions]), // y has served
+    sorted: view("y", [rank, dimensions]), // y is free by now
   };
 }
 
-/** Rows of length D times the gradient, to rows of length O, and those times it, back to D. */
+/** Multiplies rows of length D by the gradient, giving rows of length O, and those back to D. */
 function products(
   pass: KernelPass,
   matmuls: MatmulWorkspace,
@@ -215,7 +219,7 @@ function sort(
   { z, t, u, w, q, sorted }: Views,
 ): void {
   matmul(pass, matmuls, { layout: "NT", a: z, b: z, c: t });
-  pass.copy(t, w); // T times the unit matrix
+  pass.copy(t, w); // T times the identity
   orthonormalize(pass, matmuls, workspace, { source: w, target: u });
   for (let round = 1; round < SORTING_ROUNDS; round++) {
     matmul(pass, matmuls, { layout: "NN", a: u, b: t, c: w });
@@ -239,7 +243,7 @@ function storeBasis(pass: KernelPass, { basis }: Projector, source: Tensor): voi
   else pass.copy(source, basis);
 }
 
-/** A key of its own for each round, so that no round repeats the vectors of another. */
+/** A separate key for each round, so that no two rounds draw the same vectors. */
 function roundKey({ seed, step, tensor }: StochasticRounding, round: number): StochasticRounding {
   return { seed: seed + Math.imul(round, 0x85ebca6b), step, tensor };
 }

@@ -1,16 +1,16 @@
-/** Sizes of a subspace refresh, and the products it takes. */
+/** Sizes of a subspace refresh, and its matrix products. */
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import { orthonormalizeMatmuls } from "./orthonormalize.ts";
 
-/** Vectors beyond the rank that are iterated and not kept (Halko, Martinsson & Tropp 2011). */
+/** Vectors iterated beyond the rank and then dropped (Halko, Martinsson & Tropp 2011). */
 const OVERSAMPLING = 8;
 
 export interface SubspaceShape {
-  /** D: the side that is projected. */
+  /** D: the projected side. */
   readonly dimensions: number;
   /** The other side of the gradient. */
   readonly other: number;
-  /** Vectors that are iterated. */
+  /** Number of vectors iterated. */
   readonly vectors: number;
 }
 

@@ -1,4 +1,4 @@
-/** Adam, its moments in 32 or in 8 bits. Weight decay is decoupled: kernels/apply_update. */
+/** Adam with 32-bit or 8-bit moments. Weight decay is decoupled: kernels/apply_update. */
 import type { Allocator } from "../../gpu/allocator.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { elementsOf } from "../../numbers/layout.ts";
@@ -33,7 +33,7 @@ function adamRule(bits: 8 | 32): UpdateRule<AdamState> {
 /** Adam with float32 moments (Kingma & Ba 2015). */
 export const adam32 = adamRule(32);
 
-/** Adam with moments of 8 bits in blocks of 256 (Dettmers et al. 2022). */
+/** Adam with 8-bit moments in blocks of 256 (Dettmers et al. 2022). */
 export const adam8 = adamRule(8);
 
 function createState(

@@ -1,7 +1,7 @@
 /**
  * Muon (Jordan et al. 2024): momentum, orthogonalised by a Newton-Schulz iteration. Five rounds
- * take the singular values of the update near to one, so that every direction of a matrix moves
- * alike; an SVD would do the same, at many times the cost.
+ * bring the singular values of the update close to one, so that a matrix moves equally in every
+ * direction; an SVD would do the same at many times the cost.
  *
  *   m ← μ·m + (1 − μ)·G,  X = (1 − μ)·G + μ·m                         kernels/optim/muon_momentum
  *   five times, with k = min(m, n):
@@ -9,9 +9,9 @@
  *     X ← B·X or X·B
  *   ΔW = −lr · 0.2·√max(m, n) · X
  *
- * The last factor gives an update the size of AdamW's, whose learning rates it then takes (Liu et
+ * The last factor matches the RMS of AdamW's updates, so that AdamW's learning rates apply (Liu et
  * al. 2025, "Muon is Scalable for LLM Training"; torch calls it `match_rms_adamw`). All products
- * are float32, where torch rounds to bfloat16.
+ * are float32, whereas torch rounds to bfloat16.
  */
 import type { Allocator } from "../../gpu/allocator.ts";
 import { type Tensor, viewAs } from "../../gpu/tensor.ts";
@@ -24,10 +24,10 @@ import { padded } from "../../numbers/layout.ts";
 import { LEAST_8BIT_ELEMENTS } from "./adam.ts";
 import type { UpdateRule } from "./rule.ts";
 
-/** As torch.optim.Muon has them. */
+/** The defaults of torch.optim.Muon. */
 const MOMENTUM = 0.95;
 const COEFFICIENTS = [3.4445, -4.775, 2.0315] as const;
-const ROUNDS = 5; // odd: X goes back and forth between two places and ends in the gradient's
+const ROUNDS = 5; // odd: X alternates between two buffers and ends in the gradient's
 const EPS = 1e-7;
 
 export type MuonState = {
@@ -36,9 +36,9 @@ export type MuonState = {
 };
 
 type MuonWorkspace = {
-  readonly update: Tensor; // float32, room for the largest X
-  readonly gram: Tensor; // room for the largest A
-  readonly square: Tensor; // room for the largest A², then B
+  readonly update: Tensor; // float32, sized for the largest X
+  readonly gram: Tensor; // sized for the largest A
+  readonly square: Tensor; // sized for the largest A², then B
 };
 
 type Shape = readonly [m: number, n: number];
@@ -96,10 +96,10 @@ function muonRule(bits: 8 | 32): UpdateRule<MuonState, MuonWorkspace> {
 /** Muon with float32 momentum. */
 export const muon32 = muonRule(32);
 
-/** Muon with momentum of 8 bits in blocks of 256. */
+/** Muon with 8-bit momentum in blocks of 256. */
 export const muon8 = muonRule(8);
 
-/** Rules of single tensors see matrices only where a method assigns them so. */
+/** A rule accepts any shape; only a method's assignment guarantees matrices here. */
 function matrix(shape: readonly number[]): Shape {
   if (shape.length !== 2) throw new Error(`muon: updates matrices, got (${shape.join(", ")})`);
   return [shape[0], shape[1]];

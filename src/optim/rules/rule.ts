@@ -1,7 +1,7 @@
 /**
- * An update rule: what makes a step of a gradient. A rule is one file of this folder; it knows
- * neither weights nor projections, so that GaLore's low-rank space (optim/projector.ts) can go
- * around any of them.
+ * An update rule turns a gradient into an update. Each rule is one file in this folder; it knows
+ * neither weights nor projections, so that GaLore's low-rank space (optim/projector.ts) can wrap
+ * any of them.
  */
 import type { Allocator } from "../../gpu/allocator.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
@@ -9,7 +9,7 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import type { MatmulShape, MatmulWorkspace } from "../../kernels/matmul/matmul.ts";
 import type { OptimizerRates } from "../rates.ts";
 
-/** Tensors of one parameter's state by name. Fresh from the allocator, all bytes zero. */
+/** Tensors of one parameter's state by name. Freshly allocated, all bytes are zero. */
 export type RuleState = Readonly<Record<string, Tensor | undefined>>;
 
 /** Scratch memory of a rule, by name. */
@@ -21,13 +21,13 @@ export interface UpdateRule<
 > {
   /** Checkpoints keep a state's tensors as `<parameter>.<label>.<tensor>`. */
   readonly label: string;
-  /** The state for a gradient of this shape: that of the parameter, or of its low-rank space. */
+  /** The state for a gradient of this shape: the parameter's, or that of its low-rank space. */
   createState(allocator: Allocator, name: string, shape: readonly number[]): State;
-  /** Matrix products that a step takes, for sizing their workspace. */
+  /** Matrix products of a step, for sizing the matmul workspace. */
   matmuls(shape: readonly number[]): readonly MatmulShape[];
-  /** Scratch memory that gradients of these shapes use in turn, where the rule needs any. */
+  /** Scratch memory shared by gradients of these shapes, where the rule needs any. */
   createWorkspace?(allocator: Allocator, shapes: readonly (readonly number[])[]): Workspace;
-  /** Records the step: the gradient is overwritten with what is added to the weight. */
+  /** Records the step: overwrites the gradient with the update to add to the weight. */
   record(pass: KernelPass, io: UpdateStep<State, Workspace>): void;
 }
 
@@ -35,7 +35,7 @@ export interface UpdateStep<
   State extends RuleState = RuleState,
   Workspace extends RuleWorkspace = RuleWorkspace,
 > {
-  /** float32, of the shape that the state was made for; overwritten with the update. */
+  /** float32, of the shape that the state was created for; overwritten with the update. */
   readonly gradient: Tensor;
   /** Overwritten. */
   readonly state: State;
