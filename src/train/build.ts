@@ -1,6 +1,6 @@
 /**
- * Everything that training allocates, in one place and up front: run against a PlanAllocator this
- * is the memory plan, run against the device it is the run. Nothing is allocated after it.
+ * Everything that training allocates, in one place and up front: run against a PlanAllocator it
+ * produces the memory plan, run against the device it sets up the run. Nothing is allocated later.
  */
 import { createLoadWorkspace, type LoadWorkspace } from "../formats/pretrained.ts";
 import type { Allocator } from "../gpu/allocator.ts";
@@ -31,9 +31,9 @@ import {
 } from "../optim/optimizer_state.ts";
 import { crossEntropyObjective, type Objective, type SubmitLoss } from "./objective.ts";
 
-/** What decides the size of a run, beside its objective. */
+/** Everything that determines the memory of a run, apart from its objective. */
 export interface TrainingShape {
-  readonly batchSize: number; // B of a micro-batch
+  readonly batchSize: number; // B per micro-batch
   readonly seqLen: number; // T
   readonly dtype: ActivationType;
   readonly activationCheckpointing: boolean;
@@ -45,11 +45,11 @@ export interface TrainingShape {
   readonly trained: Trained;
   readonly lora?: LoraShape & { readonly dropout: number };
   readonly optimizer: OptimizerShape;
-  /** Positions of the sequence that samples are written in, between two steps; see samples.ts. */
+  /** Positions of the sequence in which samples are generated between steps; see samples.ts. */
   readonly samplePositions?: number;
 }
 
-/** Steps whose losses can wait on the device before one read fetches them all. */
+/** Steps whose losses stay on the device until one read fetches them all. */
 export const LOSS_RING = 16;
 
 export interface Training {
@@ -60,9 +60,9 @@ export interface Training {
   readonly optimizer: Optimizer;
   readonly objective: Objective;
   readonly submit: SubmitLoss;
-  /** For weights that come from a file. */
+  /** For weights loaded from a file. */
   readonly load?: LoadWorkspace;
-  /** ({@link LOSS_RING} + 1) float32: sums of losses of the last steps, and of an evaluation. */
+  /** ({@link LOSS_RING} + 1) float32: the loss sums of recent steps, and of an evaluation. */
   readonly losses: Tensor;
 }
 

@@ -1,8 +1,9 @@
 /**
- * Checkpoints: a folder that is either whole or not there. Everything is written beside it, synced
- * and renamed; every entry has a checksum, so that a damaged disk is found out before it trains on.
+ * Checkpoints: folders that are written atomically. Everything is written to a temporary folder,
+ * synced and renamed; every entry has a checksum, so that corruption is detected before training
+ * resumes.
  *
- * One process writes to an output folder at a time.
+ * Only one process may write to an output folder at a time.
  *
  * @module
  */
@@ -23,7 +24,7 @@ import {
 
 export interface CheckpointEntry {
   readonly name: string;
-  /** The bytes at once, or as they come from the device. */
+  /** The bytes at once, or streamed as they arrive from the device. */
   readonly data: Uint8Array | AsyncIterable<Uint8Array>;
 }
 
@@ -34,14 +35,14 @@ export interface CheckpointContent {
   readonly state: unknown;
 }
 
-/** Bytes of a file that are in memory at a time. */
+/** Bytes of a file held in memory at a time. */
 const CHUNK_BYTES = 4 << 20;
 const FOLDER = /^checkpoint-(\d+)$/;
 const LEFTOVER = /^checkpoint-\d+\.tmp$/;
 
 /**
- * Writes `output`/checkpoint-<step> and returns its path. When it fails, earlier checkpoints are as
- * they were and nothing else is left behind. Throws a {@link UserError} where the disk is full.
+ * Writes `output`/checkpoint-<step> and returns its path. On failure earlier checkpoints are
+ * untouched and nothing else is left behind. Throws a {@link UserError} when the disk is full.
  */
 export async function writeCheckpoint(output: string, content: CheckpointContent): Promise<string> {
   const folder = join(output, `checkpoint-${content.step}`), temporary = `${folder}.tmp`;
@@ -50,13 +51,13 @@ export async function writeCheckpoint(output: string, content: CheckpointContent
     await Deno.mkdir(temporary, { recursive: true });
     await writeEntries(temporary, content);
     await syncFolder(temporary);
-    // A folder cannot be renamed over a full one: the old one, written twice, gives way.
+    // A folder cannot be renamed over a non-empty one: remove the old checkpoint of this step.
     await removeIfThere(folder);
     await Deno.rename(temporary, folder);
     await syncFolder(output);
     return folder;
   } catch (error) {
-    await removeIfThere(temporary).catch(() => {}); // the first error is the one to tell
+    await removeIfThere(temporary).catch(() => {}); // report the first error
     throw explainWriteError(error, folder, {
       lost: "; earlier checkpoints are untouched",
       hint: phrase`free some space, or keep fewer with ${option("keepCheckpoints")}; then go on from
@@ -65,7 +66,7 @@ export async function writeCheckpoint(output: string, content: CheckpointContent
   }
 }
 
-/** Opens a checkpoint after a look at its manifest and its length; contents are checked as read. */
+/** Opens a checkpoint after checking its manifest and length; contents are checked when read. */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const manifestPath = join(path, MANIFEST_FILE);
   let text: string;
@@ -89,7 +90,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   return new Checkpoint(path, manifest);
 }
 
-/** A checkpoint that is there to be read. */
+/** A checkpoint opened for reading. */
 export class Checkpoint {
   readonly #entries: ReadonlyMap<string, EntryRecord>;
 
@@ -119,8 +120,8 @@ export class Checkpoint {
   }
 
   /**
-   * The bytes of an entry, piece by piece. A wrong checksum throws a {@link CheckpointError} after
-   * the last piece: what came before must not be used then.
+   * Streams the bytes of an entry. A wrong checksum throws a {@link CheckpointError} after the last
+   * piece: the earlier pieces must then be discarded.
    */
   async *stream(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const { offset, bytes, sha256 } = this.#find(name);
@@ -159,7 +160,7 @@ export class Checkpoint {
     return all;
   }
 
-  /** Reads everything and throws where a checksum is wrong. */
+  /** Reads everything and throws if a checksum is wrong. */
   async verify(): Promise<void> {
     for (const name of this.names) {
       for await (const _ of this.stream(name));
@@ -179,8 +180,8 @@ export class Checkpoint {
 }
 
 /**
- * The checkpoint of that path, or for `auto` the newest one in `output` that is whole, read through
- * once to be sure. `warn` hears of those that are not; undefined where there is none.
+ * The checkpoint at that path, or for `auto` the newest intact one in `output`, verified by reading
+ * all of it; undefined if none exists. `warn` is called for each damaged one.
  */
 export async function findCheckpoint(
   output: string,
@@ -202,7 +203,7 @@ export async function findCheckpoint(
   return undefined;
 }
 
-/** Removes all but the newest `keep` checkpoints and returns the paths that went. */
+/** Removes all but the newest `keep` checkpoints and returns the removed paths. */
 export async function pruneCheckpoints(output: string, keep: number): Promise<string[]> {
   const steps = await checkpointSteps(output);
   const removed = steps.slice(0, Math.max(0, steps.length - keep))
@@ -236,7 +237,7 @@ async function writeEntries(folder: string, { step, entries, state }: Checkpoint
   const names = new Set(records.map(({ name }) => name));
   if (names.size !== records.length) throw new Error("checkpoint: two entries have one name");
   using manifest = await Deno.create(join(folder, MANIFEST_FILE));
-  // Through JSON first: what the checksum is taken of must be what a reader will parse.
+  // Round-trip through JSON first: the checksum must cover exactly what a reader will parse.
   const content: Manifest = JSON.parse(
     JSON.stringify({ format: FORMAT, step, bytes: offset, entries: records, state }),
   );
@@ -244,7 +245,7 @@ async function writeEntries(folder: string, { step, entries, state }: Checkpoint
   await manifest.sync();
 }
 
-/** What an earlier process left when it was killed while it saved. */
+/** Removes what an earlier process left behind when it was killed while saving. */
 async function removeLeftovers(output: string): Promise<void> {
   for (const name of await listNames(output)) {
     if (LEFTOVER.test(name)) await removeIfThere(join(output, name));

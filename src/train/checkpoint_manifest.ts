@@ -1,8 +1,8 @@
-/** What is written beside a checkpoint's bytes, and checked before and while they are read. */
+/** The manifest beside a checkpoint's bytes, checked before and while they are read. */
 import { createHash } from "node:crypto";
 import { UserError } from "../options/user_error.ts";
 
-/** Raised whenever a reader of the old layout would go wrong. */
+/** Incremented whenever a reader of the old layout would misread the new one. */
 export const FORMAT = 1;
 export const MANIFEST_FILE = "manifest.json";
 export const ENTRIES_FILE = "entries.bin";
@@ -21,16 +21,19 @@ export interface Manifest {
   /** Bytes of `entries.bin`. */
   readonly bytes: number;
   readonly entries: readonly EntryRecord[];
-  /** The small part of a run's state: whatever its owner puts here. */
+  /** The non-tensor part of a run's state, as its owner defines it. */
   readonly state: unknown;
 }
 
-/** A checkpoint that is not whole, or not what it says. */
+/** A checkpoint that is incomplete or damaged. */
 export class CheckpointError extends UserError {
   override readonly name = "CheckpointError";
 }
 
-/** The manifest as text, with a checksum of itself: a flipped bit in the state would pass as JSON. */
+/**
+ * The manifest as text, with its own checksum: a flipped bit in the state could still be valid
+ * JSON.
+ */
 export function formatManifest(manifest: Manifest): string {
   return JSON.stringify({ ...manifest, sha256: digest(manifest) }, null, 1) + "\n";
 }

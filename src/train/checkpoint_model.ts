@@ -1,4 +1,4 @@
-/** The model that a checkpoint holds, in the form in which a run leaves its result. */
+/** Exports the model in a checkpoint, in the same form as a run's result. */
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
@@ -16,9 +16,9 @@ import { assertSameRun, identityOf, readRunState } from "./run_state.ts";
 import { restoreTensors } from "./state.ts";
 
 /**
- * Writes `model/` or `adapter/` into the folder that `output` names, from the checkpoint that
- * `resume` names, and returns where. The other options are those of the run; its data is not
- * needed. Takes the GPU memory of the run. Faults are {@link UserError}s.
+ * Writes `model/` or `adapter/` into `output` from the checkpoint named by `resume`, and returns
+ * its path. The other options are those of the run; its data is not needed. Uses as much GPU memory
+ * as the run. Faults are {@link UserError}s.
  */
 export async function saveCheckpointModel(
   gpu: Gpu,
@@ -40,7 +40,7 @@ export async function saveCheckpointModel(
   try {
     const training = buildTraining(scope, config, shape, capabilities, objective);
     await gpu.check();
-    // What is not trained is in no checkpoint.
+    // Checkpoints hold only trained weights; the others are loaded as at a start.
     await recipe.start(gpu, training);
     await restoreTensors(gpu, training, checkpoint);
     return await recipe.save(gpu, training);

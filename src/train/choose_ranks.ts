@@ -1,12 +1,13 @@
 /**
- * `rank: "auto"`: the rank of each projection matrix from the gradients of the first batches, before
- * the run. The model is loaded as the run will load it, looks at its first batches, changes nothing
- * and is freed again; the batches come from a stream of their own, so the run sees them again.
+ * `rank: "auto"`: chooses the rank of each projection matrix from the gradients of the first
+ * batches, before the run. The model is loaded as for the run, computes those gradients without
+ * changing a weight, and is freed again; the batches come from a separate stream, so the run sees
+ * them again.
  *
- * Of each matrix the mean over batches of its energy curve (optim/energy.ts) decides: that is
- * the share that a rank keeps of a gradient as they come. A sum of the gradients would need all of
- * them at once, and the largest of the batches' ranks would be that of the noisiest and grow with
- * their number. A run's subspace, too, is found in the gradient of one batch.
+ * Each matrix is decided by the mean over batches of its energy curve (optim/energy.ts): the share
+ * of a typical gradient that a rank keeps. Summing the gradients would need all of them at once;
+ * the maximum over the batches' ranks would be set by the noisiest and grow with their number. A
+ * run's subspace, too, comes from the gradient of one batch.
  */
 import { type Allocator, PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
@@ -33,51 +34,52 @@ import type { OnPreparation, RankAdviceEvent } from "./events.ts";
 import { planMemory } from "./plan.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** One gradient is mostly noise of its batch; more than a few change little and take their time. */
+/** A single gradient is mostly batch noise; more than a few cost time and change little. */
 const BATCHES = 4;
 /**
- * Directions that are looked at, unless the default rank is larger: where the share is not reached
- * within them, the advice is no less than the default. Of 512 the eigenvalues take the host a fifth
- * of a second a matrix and batch, of 1024 (the default of a 7B model) a second and a half.
+ * Directions examined, unless the default rank is larger: if they do not reach the share, the
+ * advice is at least the default. The eigenvalues of 512 take the host 0.2 s per matrix and batch,
+ * those of 1024 (the default of a 7B model) 1.5 s.
  */
 const LEAST_DIRECTIONS = 512;
 
 export interface RankAdvice {
-  /** What became of the ranks. */
+  /** Reports the chosen ranks. */
   readonly event: RankAdviceEvent;
   /** The recipe with these ranks. */
   readonly recipe: Recipe;
-  /** GPU memory that finding out took at its peak. */
+  /** Peak GPU memory of the search. */
   readonly plannedPeakBytes: number;
 }
 
 export interface AdviceOptions {
-  /** Of the energy, what a rank is to keep. */
+  /** The share of the energy that a rank must keep. */
   readonly share: number;
-  /** Bytes of GPU memory that looking may take. */
+  /** Bytes of GPU memory that the search may use. */
   readonly limit: number;
-  /** Batches that are looked at; 4. */
+  /** Batches to examine; 4 by default. */
   readonly batches?: number;
-  /** Directions that are looked at; 512, or the default rank if it is larger. */
+  /** Directions to examine; by default 512, or the default rank if that is larger. */
   readonly directions?: number;
   readonly onPreparation?: OnPreparation;
 }
 
-/** A shape whose low-rank space, where it has one, is changed. */
+/** Changes the low-rank space of a shape, if it has one. */
 function withProjection(shape: TrainingShape, change: Partial<ProjectionShape>): TrainingShape {
   const { optimizer } = shape, { projection } = optimizer;
   if (!projection) return shape;
   return { ...shape, optimizer: { ...optimizer, projection: { ...projection, ...change } } };
 }
 
-/** A recipe with ranks of its matrices. */
+/** A copy of the recipe with these ranks, by parameter name. */
 export function withRanks(recipe: Recipe, ranks: Readonly<Record<string, number>>): Recipe {
   return { ...recipe, shape: withProjection(recipe.shape, { ranks }) };
 }
 
 /**
- * Looks at the first batches of a run with `rank: "auto"`. Throws {@link OutOfMemoryError} where
- * looking alone needs more than `limit` bytes. Everything it allocates is released at the end.
+ * Chooses ranks from the first batches of a run with `rank: "auto"`. Throws {@link
+ * OutOfMemoryError} if this alone needs more than `limit` bytes. Everything it allocates is
+ * released at the end.
  */
 export async function adviseRanks(
   gpu: Gpu,
@@ -121,21 +123,21 @@ function defaultDirections({ shape }: Recipe): number {
   return Math.max(LEAST_DIRECTIONS, shape.optimizer.projection!.rank);
 }
 
-/** A model that can be trained, and what looking at its gradients takes. */
+/** A model ready for training, and the workspace for the spectra of its gradients. */
 interface Probe {
   readonly training: Training;
   readonly matrices: readonly Parameter[];
   readonly spectrum: SpectrumWorkspace;
 }
 
-/** With places (`slots`) for the spectra of so many matrices of a pass. */
+/** With room for the spectra of `slots` matrices per pass. */
 function buildProbe(
   allocator: Allocator,
   { config, shape, objective }: Recipe,
   capabilities: Capabilities,
   { slots, directions }: { readonly slots: number; readonly directions: number },
 ): Probe {
-  // The run with nearly no optimizer: it has no steps to take.
+  // As for the run, but with the smallest optimizer: no step is taken.
   const least = withProjection(shape, { rank: 1, ranks: undefined });
   const optimizer = { ...least.optimizer, gradientAccumulation: 1 };
   const training = buildTraining(
@@ -157,8 +159,9 @@ function buildProbe(
 }
 
 /**
- * How many spectra may wait to be read. The fewer, the more often a batch goes through the model;
- * as many as keep the peak below that of the run at the default rank, and at least one.
+ * How many spectra may be held before reading them. The fewer, the more often each batch passes
+ * through the model; so as many as keep the peak below that of the run at the default rank, and at
+ * least one.
  */
 function planProbe(
   build: (allocator: Allocator, slots: number) => Probe,
@@ -183,7 +186,7 @@ function planProbe(
   return { slots, plannedPeakBytes: plan(slots).bytes };
 }
 
-/** Energy curves of each matrix, one a batch; none for a gradient of nothing. */
+/** The energy curves of each matrix, one per batch; none for a zero gradient. */
 async function firstCurves(
   gpu: Gpu,
   recipe: Recipe,
@@ -195,7 +198,7 @@ async function firstCurves(
   const data = (await recipe.openData()).batches;
   try {
     for (let step = 0; step < batches; step++) {
-      const batch = (await data.next())!; // training data repeats: it has no end
+      const batch = (await data.next())!; // training data repeats endlessly
       const gradScale = 1 / (objective.divisor?.(batch) || batch.tokens || 1);
       for (const { start, end } of ranges(matrices.length, spectrum.slots.length)) {
         const group = matrices.slice(start, end);

@@ -1,4 +1,4 @@
-/** What a run will write, before there is one. */
+/** How much a run will write to disk, without starting it. */
 import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { elementsOf } from "../numbers/layout.ts";
@@ -7,13 +7,13 @@ import { buildTraining, type TrainingShape } from "./build.ts";
 import { stateTensors } from "./state.ts";
 
 export interface DiskPlan {
-  /** Of one checkpoint. */
+  /** Size of one checkpoint. */
   readonly checkpointBytes: number;
-  /** Of the weights of the result, a model or an adapter. */
+  /** Size of the resulting weights, a model or an adapter. */
   readonly resultBytes: number;
 }
 
-/** Plans by the tensors that a checkpoint writes; manifests and tokenizers are small beside them. */
+/** Counts the tensors that a checkpoint writes; manifests and tokenizers are negligible. */
 export function planDisk(
   config: LlamaConfig,
   shape: TrainingShape,
@@ -23,7 +23,7 @@ export function planDisk(
   const { all } = training.model.parameters;
   const adapters = all.filter(({ kind }) => kind === "adapter");
   const saved = adapters.length ? adapters : all;
-  // An adapter is saved as float32 whatever the model is.
+  // An adapter is saved as float32 whatever the model's format.
   const bytesPerWeight = adapters.length || shape.dtype === "float32" ? 4 : 2;
   return {
     checkpointBytes: sum(stateTensors(training).map(({ tensor }) => tensor.byteLength)),

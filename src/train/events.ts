@@ -1,15 +1,15 @@
-/** What a run tells while it runs: `Trainer.run` yields these, and ends with `done` or throws. */
+/** The events of a run: `Trainer.run` yields these, and ends with `done` or throws. */
 import type { Purpose } from "../gpu/tensor.ts";
 import type { Phrase } from "../options/phrase.ts";
 
-/** One line of metrics.jsonl; the names are the file's. */
+/** One line of metrics.jsonl, with the field names of the file. */
 export interface StepMetrics {
   /** From 1. */
   readonly step: number;
-  /** Mean over the targets of the step, in nats. */
+  /** Mean over the step's targets, in nats. */
   readonly loss: number;
   readonly lr: number;
-  /** Tokens trained on since the start of the run, over all its sittings. */
+  /** Tokens trained on since the start of the run, resumes included. */
   readonly tokens: number;
   readonly tokens_per_second: number;
   readonly step_ms: number;
@@ -17,9 +17,9 @@ export interface StepMetrics {
   readonly gpu_peak_bytes: number;
   /** Since the start of the run, over all matrices. */
   readonly subspace_refreshes: number;
-  /** Parameters whose subspaces this step refreshed, where there are any. */
+  /** Parameters whose subspaces this step refreshed, if any. */
   readonly refreshed?: readonly string[];
-  /** Where the model was evaluated after this step. */
+  /** Present if the model was evaluated after this step. */
   readonly eval_loss?: number;
   readonly eval_perplexity?: number;
 }
@@ -27,7 +27,7 @@ export interface StepMetrics {
 /** summary.json. */
 export interface Summary {
   readonly final_loss: number;
-  /** Before the first step, of a model that was there already. */
+  /** Before the first step; only when fine-tuning. */
   readonly first_eval_loss?: number;
   readonly eval_loss?: number;
   readonly eval_perplexity?: number;
@@ -36,21 +36,21 @@ export interface Summary {
   readonly planned_peak_bytes: number;
   readonly gpu_peak_bytes: number;
   readonly subspace_refreshes: number;
-  /** What refreshing every `update_proj_gap` steps would have come to. */
+  /** Refreshes that a fixed interval of `update_proj_gap` steps would have needed. */
   readonly subspace_refreshes_fixed_interval: number;
   readonly adapter: string;
 }
 
-/** Before the first step: what the run will be and take. */
+/** Before the first step: what the run will train and how much memory it needs. */
 export interface PlanEvent {
   readonly type: "plan";
   readonly parameters: number;
-  /** Of those, or of the adapters beside them, what is trained. */
+  /** How many parameters are trained, of those or of the adapters. */
   readonly trained_parameters: number;
   readonly steps: number;
-  /** The step of the checkpoint that the run goes on from; 0 at its start. */
+  /** The step of the checkpoint that the run resumes from; 0 for a new run. */
   readonly resumed_step: number;
-  /** Of the run, or of the look at the first gradients before it (`rank: "auto"`) if that is more. */
+  /** Of the run, or of choosing ranks before it (`rank: "auto"`) if that needs more. */
   readonly planned_peak_bytes: number;
   /** Of the run. */
   readonly by_purpose: Readonly<Record<Purpose, number>>;
@@ -66,11 +66,11 @@ export interface EvalEvent {
   readonly step: number;
   readonly eval_loss: number;
   readonly eval_perplexity: number;
-  /** Targets that were evaluated. */
+  /** Number of targets evaluated. */
   readonly tokens: number;
 }
 
-/** What the model says to a prompt of `samplePrompt`, its likeliest tokens. */
+/** The model's greedy continuation of a prompt of `samplePrompt`. */
 export interface SampleEvent {
   readonly type: "sample";
   readonly step: number;
@@ -87,37 +87,37 @@ export interface CheckpointEvent {
 export interface WarningEvent {
   readonly type: "warning";
   readonly message: string;
-  /** The same where it names options, for front ends that spell them their own way. */
+  /** The same text if it names options, for front ends that spell them their own way. */
   readonly phrase?: Phrase;
 }
 
-/** After the plan of a fresh run with `rank: "auto"`: what the ranks became. */
+/** After the plan of a new run with `rank: "auto"`: the chosen ranks. */
 export interface RankAdviceEvent {
   readonly type: "rank_advice";
-  /** Of the energy of the first gradients, what each rank is to keep. */
+  /** The share of the first gradients' energy that each rank must keep. */
   readonly share: number;
   readonly matrices: readonly {
     readonly name: string;
     readonly shape: readonly number[];
     readonly rank: number;
-    /** What it keeps; below `share` where no rank that was looked at keeps so much. */
+    /** The share it keeps; below `share` if none of the ranks examined keeps that much. */
     readonly energy: number;
   }[];
-  /** Optimizer state and projections with these ranks, and with the default rank for all. */
+  /** Optimizer state and projections with these ranks, and with the default rank throughout. */
   readonly bytes: { readonly advised: number; readonly default_rank: number };
 }
 
-/** Before the run tells anything: what takes a while, and how much of it is done. */
+/** Progress of a slow preparation before the run's first event. */
 export interface PreparationEvent {
   readonly type: "preparation";
   readonly what: "encoding examples" | "loading weights" | "looking at first gradients";
-  /** 0 to 1, where the end is known. */
+  /** 0 to 1, if the total is known. */
   readonly share?: number;
-  /** Examples so far, where it is not. */
+  /** Examples so far, otherwise. */
   readonly count?: number;
 }
 
-/** Told of preparations as they go on. */
+/** Called with the progress of preparations. */
 export type OnPreparation = (event: PreparationEvent) => void;
 
 /** The last event: all steps done, or stopped early and saved. */

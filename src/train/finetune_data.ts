@@ -1,4 +1,4 @@
-/** The data of a fine-tuning run: examples, or texts to go on pre-training with. */
+/** The data of a fine-tuning run: examples, or texts for continued pre-training. */
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import type { Batch } from "../model/batch.ts";
 import { datasetSources } from "../data/instruct/dataset_info.ts";
@@ -18,7 +18,7 @@ export interface FinetuneData {
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
 }
 
-/** Looks at what kind of data it is; nothing is read yet. */
+/** Determines the kind of data; reads nothing yet. */
 export async function finetuneData(
   options: FinetuneOptions,
   tokenizer: Tokenizer,
@@ -48,7 +48,7 @@ async function instructData(
   vocabSize: number,
 ): Promise<FinetuneData> {
   const shared = await instructOptions(options, tokenizer, vocabSize);
-  // Which examples are held out is drawn: of a handful it may be none.
+  // The held-out examples are drawn at random: of a handful, possibly none.
   let noneHeldOut = options.evalShare === 0;
   return {
     kind: "instruct",
@@ -147,7 +147,7 @@ function stepsOf({ warmupSteps, warmupRatio }: FinetuneOptions, steps: number) {
   return { steps, warmupSteps: warmupSteps ?? Math.round(warmupRatio * steps) };
 }
 
-/** What became of the examples, where it is not simply that all are used. */
+/** Describes how the examples are used, unless all are used whole. */
 export function reportText(
   report: InstructReport,
   { seqLen }: Pick<FinetuneOptions, "seqLen">,

@@ -1,5 +1,5 @@
 /**
- * The options of a fine-tuning run. As in options.ts, each is declared once.
+ * The options of a fine-tuning run, each declared once, as in options.ts.
  *
  * @module
  */
@@ -38,7 +38,7 @@ import {
 import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, described, type Rule, section } from "../options/schema.ts";
 
-/** How the examples of a file are laid out; `auto` tells by the fields of the first. */
+/** The layout of the examples in a file; `auto` decides by the fields of the first. */
 export const DATA_FORMATS = ["auto", ...FORMATS] as const;
 
 const modelFields = section("Model", {
@@ -174,7 +174,7 @@ export const finetuneOptions = defineOptions({
       weightQuant,
       projQuant,
       embeddingQuant: quantisesEmbeddings(options),
-      // At these rates an update is below what bfloat16 or INT8 can tell apart.
+      // At these learning rates an update is smaller than the spacing of bfloat16 or INT8 values.
       stochasticRound: options.stochasticRound ?? (weightQuant || dtype === "bfloat16"),
       lr: options.lr ?? methodOf(optimizer).lr.finetune,
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,

@@ -1,4 +1,4 @@
-/** Fine-tuning: the weights of a checkpoint, trained on examples. */
+/** Fine-tuning: trains the weights of a checkpoint on examples. */
 import { join } from "@std/path";
 
 import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
@@ -29,7 +29,7 @@ import { encodeQuestion, encodeText } from "./samples.ts";
 export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
   const { config, tokenizer, path } = await openBase(options);
   const shape = trainingShape(options, config);
-  // Not before it is asked for: what a checkpoint holds can be saved when the data is long gone.
+  // Opened lazily: saving a checkpoint's model must work when the data no longer exists.
   let opened: Promise<FinetuneData> | undefined;
   const data = () => opened ??= finetuneData(options, tokenizer, config.vocabSize);
   return {
@@ -59,7 +59,7 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
   };
 }
 
-/** The model that a run starts from, without its weights, and the tokenizer that fits it. */
+/** The model that a run starts from, without its weights, and its tokenizer. */
 export async function openBase(
   { model: spec, tokenizer: tokenizerSpec, seqLen }: FinetuneOptions,
 ): Promise<Pick<PretrainedModel, "config" | "path"> & { tokenizer: Tokenizer }> {
@@ -76,7 +76,7 @@ export async function openBase(
   return { config, path, tokenizer };
 }
 
-/** A model in Hugging Face's layout, or the adapters alone in peft's. */
+/** Saves a model in Hugging Face's layout, or the adapters alone in peft's. */
 async function save(
   gpu: Gpu,
   { model }: Training,
@@ -98,17 +98,17 @@ async function save(
     await savePretrained(gpu, model.parameters, folder, { config, dtype, path });
   }
   await tokenizer.save(folder);
-  // Whoever talks to the model must speak as its training did.
+  // Save the template: a chat must format its prompts as training did.
   if (template !== "default") {
     const { source } = chatTemplate(template, tokenizer);
-    // Readers other than transformers stop at its marks.
+    // Readers other than transformers fail on its generation marks.
     const plain = withoutGenerationMarks(source);
     await Deno.writeTextFile(join(folder, "chat_template.jinja"), plain);
   }
   return folder;
 }
 
-/** What peft is told of the base model: its name on the hub, or where it lies. */
+/** How peft's configuration names the base model: its name on the Hub, or its path. */
 function baseName({ model }: FinetuneOptions, path: string): string {
   if (!isHubSpec(model)) return path;
   return parseHubSpec(model, "model").name;

@@ -1,10 +1,10 @@
-/** How much memory the GPU may be asked for. */
+/** How much GPU memory a run may allocate. */
 import type { Capabilities } from "../gpu/capabilities.ts";
 
 /**
- * Bytes: what the user said, in GiB; else, where the "GPU" is the processor, the free memory of the
- * machine. WebGPU tells nobody how much memory a card has: there, a run that was not given a limit
- * is refused by its first allocation that fails.
+ * In bytes: the user's limit, given in GiB; otherwise, where the "GPU" is the processor, the free
+ * memory of the machine. WebGPU does not report a card's memory: without a limit, a run that is too
+ * large fails at an allocation.
  */
 export function gpuMemoryLimit(
   { capabilities }: { readonly capabilities: Pick<Capabilities, "software"> },

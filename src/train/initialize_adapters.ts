@@ -1,4 +1,4 @@
-/** Adapters at the start of a run: they change nothing yet. */
+/** Initialises adapters: at the start of a run they leave the model unchanged. */
 import { randomStream } from "../data/random.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { packTensor } from "../numbers/plain.ts";

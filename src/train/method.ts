@@ -1,4 +1,4 @@
-/** From the options of a run to what the model and the optimizer are built of. */
+/** From the options of a run to the specification of its model and optimizer. */
 import { option, phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
@@ -14,12 +14,12 @@ import { trainsAdapters } from "./method_fields.ts";
 import { type Method, methodOf } from "./methods.ts";
 import { type MemoryOptions, presetOf, type PretrainOptions, rankOf } from "./options.ts";
 
-/** A preset, a config.json, or that of a model in any form; no weights are read. */
+/** The configuration of a preset, a config.json, or a model in any form; reads no weights. */
 export async function resolveConfig(model: string): Promise<LlamaConfig> {
   return presetOf(model) ?? await readModelConfig(model);
 }
 
-/** Of a tokenizer, what a configuration depends on. */
+/** The part of a tokenizer that a configuration depends on. */
 export type Vocabulary = Pick<Tokenizer, "vocabSize" | "bosTokenId" | "eosTokenId">;
 
 export async function resolveRunConfig(
@@ -30,8 +30,9 @@ export async function resolveRunConfig(
 }
 
 /**
- * The configuration of a run: the model's, with the tokenizer's special ids. A preset is a recipe,
- * so its vocabulary and positions grow to what the run needs; a config.json is taken at its word.
+ * The configuration of a run: the model's, with the tokenizer's special ids. A preset is only a
+ * recipe, so its vocabulary and positions grow to what the run needs; a config.json is used as it
+ * is.
  */
 export function runConfig(
   config: LlamaConfig,
@@ -66,7 +67,7 @@ export function runConfig(
   return { ...ids, ...config };
 }
 
-/** Sizes of a run, and what its method makes of them. */
+/** The sizes of a run, as its method determines them. */
 export function trainingShape(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
   config: LlamaConfig,
@@ -96,7 +97,7 @@ export function trainingShape(
   };
 }
 
-/** Quantised as the method is, unless switched off, and else in the format of activations. */
+/** Quantised if the method is, unless switched off; otherwise in the format of activations. */
 function weightType(
   { weights }: Method,
   { weightQuant, dtype }: Pick<MemoryOptions, "weightQuant" | "dtype">,
@@ -105,7 +106,7 @@ function weightType(
   return weightQuant ? "int8" : dtype;
 }
 
-/** What the steps of a run go by. */
+/** The hyperparameters of a run's steps. */
 export function optimizerRates(options: PretrainOptions | FinetuneOptions): OptimizerRates {
   const { beta1, beta2, adamEps, weightDecay, galoreScale, stochasticRound, seed } = options;
   const { updateProjGap, queueSize, cosThreshold, gammaProj } = options;
@@ -124,7 +125,7 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
   };
 }
 
-/** Room for a prompt of a training sequence's length, and for what is said after it. */
+/** Room for a prompt as long as a training sequence, and for its continuation. */
 function samplePositions(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
   { maxPositions }: LlamaConfig,
@@ -133,7 +134,7 @@ function samplePositions(
   return Math.min(maxPositions, options.seqLen + options.sampleTokens);
 }
 
-/** Which parameters a run trains: pre-training all of them. */
+/** Which parameters a run trains; all of them in pre-training. */
 function trainedPart(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
 ): Pick<TrainingShape, "trained" | "lora"> {
@@ -149,7 +150,7 @@ function trainedPart(
   return { trained: whole ? "all" : "body" };
 }
 
-/** What a user should know before the run starts. */
+/** Warnings to show before the run starts. */
 export function shapeWarnings(config: LlamaConfig, shape: TrainingShape): string[] {
   const { projection } = shape.optimizer;
   if (!projection) return [];

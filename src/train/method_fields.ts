@@ -1,4 +1,4 @@
-/** What the table of methods means for options: their fields, defaults and the rules between them. */
+/** Option fields, defaults and rules derived from the table of methods. */
 import { z } from "zod";
 import {
   DEFAULT_METHOD,
@@ -15,17 +15,17 @@ import type { Rule } from "../options/schema.ts";
 /** Methods that train weights: pre-training has no others. */
 export const WEIGHT_METHODS = methodsWith(({ trains }) => trains === "weights");
 
-/** A method as the documents of the schema show it: OpenAPI's, and what is made of that. */
+/** A method as documents generated from the schema show it, such as OpenAPI's. */
 export interface DescribedMethod {
   readonly title: string;
   readonly description: string;
-  /** The option that sets its rank, where it has one. */
+  /** The option that sets its rank, if any. */
   readonly rankOption?: string;
 }
 
 /**
- * The field that chooses a method, over the names that a command takes. Its schema carries the rows
- * of the table, so that what is made of it needs no list of its own.
+ * The field that chooses a method, among the names that a command accepts. Its schema carries the
+ * rows of the table, so that no reader of the schema needs its own list.
  */
 export function optimizerField(names: readonly MethodName[], description: string) {
   const methods = Object.fromEntries(names.map((name): [string, DescribedMethod] => {
@@ -37,7 +37,7 @@ export function optimizerField(names: readonly MethodName[], description: string
     .describe(description).meta({ methods });
 }
 
-/** `on with q_galore_adamw8bit`: a default that holds with some methods. */
+/** `on with q_galore_adamw8bit`: a default that applies to some methods only. */
 export function onWith(holds: (method: Method) => unknown): string {
   return `on with ${methodsWith(holds).join(", ")}`;
 }
@@ -52,13 +52,13 @@ export function ratesText(run: keyof Method["lr"]): string {
   return [...names].map(([rate, with_]) => `${rate} with ${with_.join(", ")}`).join("; ");
 }
 
-/** INT8 weights, embeddings and INT4 projections: on with the methods that are made of them. */
+/** Quantisation options are on by default with the methods that are defined by them. */
 export const hasInt8Weights = ({ weights }: Method) => weights === "int8";
 export const hasInt4Projection = ({ projection }: Method) => projection === "int4";
 export const isLowRank = ({ projection }: Method) => projection !== undefined;
 export const trainsAdapters = ({ trains }: Method) => trains === "adapters";
 
-/** Whether weights and projections are quantised: as asked for, or as the method is made. */
+/** Whether weights and projections are quantised: as requested, or by the method's default. */
 export function quantisation(
   { optimizer, weightQuant, projQuant }: {
     optimizer: MethodName;
@@ -73,7 +73,7 @@ export function quantisation(
   };
 }
 
-/** Whether embedding and head are frozen, and held in INT8. */
+/** Whether embedding and head are frozen and stored in INT8. */
 export function quantisesEmbeddings(
   options: {
     optimizer: MethodName;
@@ -86,7 +86,7 @@ export function quantisesEmbeddings(
     (quantisation(options).weightQuant && !options.trainEmbeddings);
 }
 
-/** Refuses an option that was given (and not switched off) to a method that has no use of it. */
+/** Refuses an option that is set (and not switched off) with a method that does not use it. */
 export function onlyWith(option: string, holds: (method: Method) => unknown, why: string): Rule {
   const names = methodsWith(holds);
   return ({ optimizer }, given) =>
@@ -96,7 +96,7 @@ export function onlyWith(option: string, holds: (method: Method) => unknown, why
       : { option, message: `${why} the optimizer ${names.join(" or ")}, got ${optimizer}` };
 }
 
-/** Between method and quantisation, of every training run. */
+/** Rules between method and quantisation, for every training run. */
 export const methodRules: Rule[] = [
   onlyWith("weightQuant", hasInt8Weights, "INT8 weights need"),
   onlyWith("projQuant", hasInt4Projection, "an INT4 projection needs"),

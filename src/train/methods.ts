@@ -1,47 +1,47 @@
 /**
- * The methods of training, one row each. Whatever depends on the method reads its row: options and
- * their help, config files, memory plans, the server, its OpenAPI document and the dashboard.
+ * The training methods, one row each. Everything that depends on the method reads its row: options
+ * and their help, config files, memory plans, the server, its OpenAPI document and the dashboard.
  *
  * @module
  */
 import type { RulesByKind } from "../optim/optimizer_state.ts";
 
-/** What a method of training is. */
+/** A training method. */
 export interface Method {
-  /** For people. */
+  /** Display name. */
   readonly title: string;
   /** What it does, in a sentence or two. */
   readonly about: string;
-  /** All of the weights, or small adapters beside frozen ones: those fine-tune only. */
+  /** All weights, or small adapters beside frozen weights, which only fine-tune. */
   readonly trains: "weights" | "adapters";
   /** Format of the projection matrices; `dtype` is that of the activations. */
   readonly weights: "dtype" | "int8" | "nf4";
-  /** GaLore's low-rank space: the format of its projection matrices. None: full-rank gradients. */
+  /** The format of GaLore's projection matrices; absent with full-rank gradients. */
   readonly projection?: "int4" | "float32";
-  /** What updates which parameters. */
+  /** The update rule of each kind of parameter. */
   readonly rules: RulesByKind;
-  /** Learning rates where none is given. Adapters are for fine-tuning. */
+  /** Default learning rates; adapters have none for pre-training. */
   readonly lr: { readonly pretrain?: number; readonly finetune: number };
-  /** Other names under which `optimizer` takes it. */
+  /** Other names that `optimizer` accepts. */
   readonly aliases: readonly string[];
-  /** transformers' `optim` values that name it. */
+  /** The values of transformers' `optim` that mean this method. */
   readonly optim: readonly string[];
-  /** The keys that name it in a file of LLaMA-Factory's, together with `optim`. */
+  /** The keys that select it in a LLaMA-Factory file, together with `optim`. */
   readonly llamaFactory: LlamaFactoryKeys;
 }
 
 export interface LlamaFactoryKeys {
   readonly finetuning_type: "full" | "lora";
-  /** The key that is true in its files, where it has one. */
+  /** The key that is true in such a file, if any. */
   readonly switch?: "use_galore" | "use_muon";
   readonly quantization_bit?: 4;
-  /** No file there means it: the keys must agree, and our own `optimizer` names it. */
+  /** LLaMA-Factory has no such method: the keys must agree, and our own `optimizer` selects it. */
   readonly byOwnName?: true;
 }
 
 /**
- * In 8 bits the second moments of an embedding stop growing while most rows are rarely seen, and
- * their updates stay too large: bitsandbytes and transformers keep 32 as well.
+ * 8-bit second moments of an embedding stop growing, since most rows are rarely seen, and updates
+ * remain too large: bitsandbytes and transformers keep 32 bits as well.
  */
 const ADAM_8BIT = { matrices: "adam8bit", embeddings: "adam", others: "adam8bit" } as const;
 const ADAM = { matrices: "adam", embeddings: "adam", others: "adam" } as const;
@@ -93,7 +93,7 @@ export const METHODS = {
     rules: ADAM,
     lr: { pretrain: 0.001, finetune: 2e-5 },
     aliases: [],
-    // Paging and fusing change where moments lie, not what they are.
+    // Paging and fusing change where moments are stored, not their values.
     optim: ["adamw_torch", "adamw_torch_fused", "adamw_hf", "paged_adamw", "paged_adamw_32bit"],
     llamaFactory: { finetuning_type: "full" },
   },
@@ -173,17 +173,17 @@ export function methodsWith(holds: (method: Method) => unknown): MethodName[] {
   return METHOD_NAMES.filter((name) => holds(METHODS[name]));
 }
 
-/** The method that a name or an alias stands for. */
+/** The method with this name or alias. */
 export function methodNamed(name: unknown): MethodName | undefined {
   return METHOD_NAMES.find((each) => each === name || methodOf(each).aliases.includes(`${name}`));
 }
 
-/** Whether its moments have 8 bits, but for embedding and head. */
+/** Whether its moments have 8 bits, except for embedding and head. */
 export function hasNarrowMoments({ rules }: Method): boolean {
   return rules.others === "adam8bit";
 }
 
-/** The option that sets a method's rank, where it has one. */
+/** The option that sets a method's rank, if any. */
 export function rankOptionOf(method: Method): "rank" | "loraRank" | undefined {
   if (method.trains === "adapters") return "loraRank";
   return method.projection && "rank";

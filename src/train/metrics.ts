@@ -1,4 +1,4 @@
-/** metrics.jsonl, a line a step, and summary.json. */
+/** metrics.jsonl, one line per step, and summary.json. */
 import { join } from "@std/path";
 import type { StepMetrics, Summary } from "./events.ts";
 
@@ -6,13 +6,13 @@ const METRICS_FILE = "metrics.jsonl";
 const SUMMARY_FILE = "summary.json";
 
 /**
- * Appends to metrics.jsonl. No step is in it twice: a run that goes on from a checkpoint first cuts
- * off the lines after it, and a line that was torn when a process was killed.
+ * Appends to metrics.jsonl. No step appears twice: a resumed run first truncates the lines after
+ * its checkpoint, and a partial line left by a killed process.
  */
 export class Metrics {
   private constructor(readonly path: string, readonly file: Deno.FsFile) {}
 
-  /** `afterStep`: the step that the run goes on from, 0 for a new one. */
+  /** `afterStep`: the step that the run resumes from, 0 for a new one. */
   static async open(output: string, afterStep: number): Promise<Metrics> {
     await Deno.mkdir(output, { recursive: true });
     const path = join(output, METRICS_FILE);
@@ -33,7 +33,7 @@ export class Metrics {
   }
 }
 
-/** Bytes of the leading lines that are whole and no later than `lastStep`. */
+/** Bytes of the leading complete lines up to `lastStep`. */
 async function lengthUpTo(path: string, lastStep: number): Promise<number> {
   const bytes = await Deno.readFile(path);
   const decoder = new TextDecoder();
@@ -54,7 +54,7 @@ function stepOf(line: string): number | undefined {
   }
 }
 
-/** Writes summary.json whole or not at all. */
+/** Writes summary.json atomically. */
 export async function writeSummary(output: string, summary: Summary): Promise<void> {
   const path = join(output, SUMMARY_FILE), temporary = `${path}.tmp`;
   await Deno.writeTextFile(temporary, JSON.stringify(summary, null, 2) + "\n");

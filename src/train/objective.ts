@@ -1,7 +1,7 @@
 /**
- * What a run minimises. An objective turns a batch into a loss and gradients; where batches come
- * from, and what becomes of gradients, is not its business. A recipe names one: cross-entropy,
- * unless it is a library user's own.
+ * What a run minimises. An objective turns a batch into a loss and gradients; it is independent of
+ * where batches come from and of what happens to the gradients. Recipes use cross-entropy unless a
+ * library user supplies another.
  *
  * @example Rare bytes count more
  * ```ts
@@ -21,10 +21,10 @@ import type { LlamaConfig } from "../model/config.ts";
 import type { HeadOutput } from "../model/head.ts";
 import { forwardAndBack, type PassBuffers } from "../model/pass.ts";
 
-/** Where the loss and the gradients of a micro-batch go; an objective may weigh its targets. */
+/** Destinations of the loss and the gradients of a micro-batch; the objective adds any weights. */
 export type LossOutputs = Omit<HeadOutput, "weights">;
 
-/** Submits a micro-batch forward and back: its loss to `loss`, each gradient to `sink`. */
+/** Submits the forward and backward pass of a micro-batch: loss to `loss`, gradients to `sink`. */
 export type SubmitLoss = (
   pass: KernelPass,
   buffers: PassBuffers,
@@ -33,13 +33,14 @@ export type SubmitLoss = (
 ) => void;
 
 export interface Objective {
-  /** A checkpoint is resumed with the objective of this name only. */
+  /** A checkpoint can only be resumed with an objective of the same name. */
   readonly name: string;
-  /** What the sum of a batch's losses is divided by, for the mean of a step: its targets if absent. */
+  /** Divisor of a batch's loss sum in a step's mean; the number of its targets if absent. */
   divisor?(batch: Batch): number;
   /**
-   * Allocates what the objective needs beside the model, for batches of `tokens` = B·T, and returns
-   * how a batch is submitted. Also run against counters, for the plan of memory.
+   * Allocates what the objective needs besides the model, for batches of `tokens` = B·T, and
+   * returns the function that submits a batch. Also called with an allocator that only counts, for
+   * the memory plan.
    */
   build(
     allocator: Allocator,
@@ -54,8 +55,8 @@ export const crossEntropyObjective: Objective = {
 };
 
 /**
- * Σ w·(−log p(target)) / Σ w. `weigh` gives a weight for each of the (B·T) targets of a batch;
- * those of ignored targets do not count. The weights take 4 bytes a token of GPU memory.
+ * Σ w·(−log p(target)) / Σ w. `weigh` returns a weight for each of the (B·T) targets of a batch;
+ * those of ignored targets do not count. The weights use 4 bytes of GPU memory per token.
  */
 export function weightedCrossEntropy(
   name: string,

@@ -1,6 +1,6 @@
 /**
- * The options of a run, each declared once. Flags, `--help`, validation and the library's types are
- * all read from these schemas: an option is added here and nowhere else.
+ * The options of a run, each declared once. Flags, `--help`, validation and the library's types all
+ * derive from these schemas: a new option is added here and nowhere else.
  *
  * @module
  */
@@ -58,7 +58,7 @@ const rankOrAuto = z.union([count(), z.literal("auto")], {
   error: "must be a whole number of at least 1, or auto",
 }).optional();
 
-/** The rank of a run, which has data to look at. */
+/** The rank options of a run, which has data to choose ranks from; `memory` has none. */
 export const rankFields = section("Optimizer", {
   rank: rankOrAuto.meta(described(
     phrase`rank of the space that gradients are projected to; a smaller matrix gets less; auto: of
@@ -69,7 +69,7 @@ export const rankFields = section("Optimizer", {
   )),
 });
 
-/** What decides the memory of a training run; `memory` takes these and no others. */
+/** Everything that determines the memory of a training run; `memory` accepts only these. */
 export const memoryFields = {
   ...section("Model", {
     model: trainedModel,
@@ -208,13 +208,13 @@ const knownPreset: Rule = ({ model }) =>
     }
     : undefined;
 
-/** What is kept of the first gradients decides a rank, or nothing. */
+/** The energy share matters only where it decides a rank. */
 export const energyShareRule: Rule = ({ rank }, given) =>
   given.energyShare !== undefined && rank !== "auto"
     ? { option: "energyShare", message: phrase`needs ${option("rank", "auto")}` }
     : undefined;
 
-/** A warm-up that is longer than the run. */
+/** Refuses a warm-up longer than the run. */
 export const warmupRule: Rule = ({ warmupSteps, steps }) =>
   (warmupSteps as number) > (steps as number)
     ? {
@@ -223,7 +223,7 @@ export const warmupRule: Rule = ({ warmupSteps, steps }) =>
     }
     : undefined;
 
-/** To go on with a run and to remove it. */
+/** Refuses to resume a run and overwrite it at once. */
 export const overwriteRule: Rule = ({ overwriteOutput, resume }) =>
   overwriteOutput === true && resume !== undefined
     ? {
@@ -246,7 +246,7 @@ const trainingRules: Rule[] = [
   warmupRule,
 ];
 
-/** What the adapters of LoRA and QLoRA are; names and defaults are LLaMA-Factory's. */
+/** The adapters of LoRA and QLoRA, with LLaMA-Factory's names and defaults. */
 export const loraFields = section("LoRA", {
   loraRank: count().default(8).describe("rank of the adapters").meta({ value: "r" }),
   loraAlpha: z.number().positive().optional().describe("alpha: updates are scaled by alpha / rank")
@@ -263,7 +263,7 @@ export const trainEmbeddings = z.boolean().default(false).describe(
   "train embedding and head too: moments and a gradient for every row of the vocabulary",
 );
 
-/** Options of `memory`: what a run would need, before there is one. */
+/** Options of `memory`: what a run would need, without starting it. */
 export const memoryOptions = defineOptions({
   fields: {
     ...memoryFields,
@@ -298,7 +298,7 @@ export const memoryOptions = defineOptions({
 });
 export type MemoryOptions = ReturnType<typeof memoryOptions.parse>;
 
-/** Options of a pre-training run; the `Trainer` takes what `parse` returns. */
+/** Options of a pre-training run; `Trainer.pretrain` takes what `parse` returns. */
 export const pretrainOptions = defineOptions({
   fields: {
     ...memoryFields,
@@ -323,7 +323,7 @@ export const pretrainOptions = defineOptions({
 });
 export type PretrainOptions = ReturnType<typeof pretrainOptions.parse>;
 
-/** Fields that commands working with a trained model share. */
+/** Fields shared by the commands that work with a trained model. */
 export const trainedFields = section("Model", {
   model: z.string().min(1).describe(
     "a trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
@@ -339,8 +339,8 @@ export const trainedFields = section("Model", {
 export const textFields = { textField, seqLen, batchSize };
 
 /**
- * The rank of a run: as asked for, or a quarter of the model's width in whole octets. With `auto`
- * that is what the advice is compared with.
+ * The rank of a run: as given, or a quarter of the model's width, a multiple of 8. With `auto`, the
+ * rank that the chosen ones are compared with.
  */
 export function rankOf(
   { rank = "auto" }: { readonly rank?: number | "auto" },
@@ -356,7 +356,7 @@ export function presetOf(model: unknown): LlamaConfig | undefined {
     : undefined;
 }
 
-/** A name with a dot or a slash is meant as a file or folder, any other as a preset. */
+/** A name with a dot or a slash means a file or folder, any other a preset. */
 function looksLikePath(model: string): boolean {
   return /[./\\]/.test(model);
 }

@@ -13,14 +13,14 @@ import { METHODS } from "./methods.ts";
 import type { Objective } from "./objective.ts";
 
 export interface MemoryPlan {
-  /** Bytes of GPU memory at the peak of the run. */
+  /** Peak GPU memory of the run, in bytes. */
   readonly plannedPeakBytes: number;
   readonly byPurpose: Readonly<Record<Purpose, number>>;
   /** The largest buffer: an adapter's `maxBufferSize` must allow it. */
   readonly largest: { readonly name: string; readonly bytes: number };
 }
 
-/** Plans a training run by running the allocating code against counters. */
+/** Plans a training run by running its allocating code with an allocator that only counts. */
 export function planMemory(
   config: LlamaConfig,
   shape: TrainingShape,
@@ -59,14 +59,14 @@ export function fullAdamWShape(shape: TrainingShape): TrainingShape {
   };
 }
 
-/** Options that would make a run fit, and what it would need with them. */
+/** Options that would make a run fit, and its peak with them. */
 export interface Alternative {
-  /** To be given instead of what they are now. */
+  /** Values to use instead of the current ones. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly bytes: number;
 }
 
-/** A run that needs more GPU memory than there is. */
+/** A run that needs more GPU memory than is available. */
 export class DoesNotFitError extends OutOfMemoryError {
   override readonly name = "DoesNotFitError";
 
@@ -76,7 +76,7 @@ export class DoesNotFitError extends OutOfMemoryError {
   }
 }
 
-/** What would fit, each with its bytes; or what else could be done. */
+/** Describes what would fit, each with its bytes, or what else to try. */
 export function describeAlternatives(alternatives: readonly Alternative[]): Phrase {
   if (!alternatives.length) {
     return phrase`no smaller batch or rank would fit: choose a smaller model or a shorter
@@ -129,7 +129,7 @@ export function smallerAlternatives(
   return fitting;
 }
 
-/** Refuses a run that cannot fit, before its first allocation, and says what would. */
+/** Refuses a run that cannot fit, before its first allocation, and suggests what would. */
 export function assertFits(
   config: LlamaConfig,
   shape: TrainingShape,

@@ -1,4 +1,4 @@
-/** Pre-training: weights drawn at random, all of them trained, on text. */
+/** Pre-training: randomly initialised weights, all trained on text. */
 import { join } from "@std/path";
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";

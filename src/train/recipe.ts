@@ -1,4 +1,4 @@
-/** What distinguishes one kind of training run from another; the trainer does the rest. */
+/** A recipe is all that distinguishes one kind of training run from another. */
 import type { BatchSource } from "../data/batches.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Phrase } from "../options/phrase.ts";
@@ -12,7 +12,7 @@ import type { Objective } from "./objective.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { PretrainOptions } from "./options.ts";
 
-/** Options that the trainer itself reads. */
+/** Options read by the trainer itself. */
 export type RunOptions = Pick<
   PretrainOptions | FinetuneOptions,
   | "model"
@@ -36,16 +36,16 @@ export type RunOptions = Pick<
 
 export interface TrainingData {
   readonly batches: BatchSource;
-  /** Optimizer steps of the whole run, and those in which the rate rises. */
+  /** Optimizer steps of the whole run, and of its warm-up. */
   readonly steps: number;
   readonly warmupSteps: number;
-  /** What the user should know of the data. */
+  /** Warnings about the data, for the user. */
   readonly warnings: readonly Phrase[];
 }
 
 export interface EncodedPrompt {
   readonly ids: readonly number[];
-  /** Ids that end what follows. */
+  /** Ids that end the continuation. */
   readonly stop: readonly number[];
 }
 
@@ -53,22 +53,24 @@ export interface Recipe {
   readonly options: RunOptions;
   readonly config: LlamaConfig;
   readonly shape: TrainingShape;
-  /** What the steps go by; the learning rate follows its schedule. */
+  /** Hyperparameters of the steps; the learning rate follows its schedule. */
   readonly rates: OptimizerRates;
-  /** What is minimised; cross-entropy unless given. */
+  /** The objective; cross-entropy by default. */
   readonly objective?: Objective;
   readonly tokenizer: Tokenizer;
   readonly warnings: readonly Phrase[];
-  /** Whether the model is worth an evaluation before its first step. */
+  /** Whether to evaluate the model before the first step. */
   readonly evaluateFirst: boolean;
-  /** Opens the training data, at the place that a checkpoint noted. */
+  /** Opens the training data, at the position saved in a checkpoint. */
   openData(position?: unknown, onPreparation?: OnPreparation): Promise<TrainingData>;
-  /** One pass over what is held out; undefined when nothing is. */
+  /** One pass over the held-out data; undefined if nothing is held out. */
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
-  /** A prompt as the model is used to it: as a dialogue, where it learns to lead one. */
+  /**
+   * Encodes a prompt in the format of the training data: as a dialogue if that is what it holds.
+   */
   encodePrompt(text: string): Promise<EncodedPrompt>;
-  /** Writes the weights that a fresh run starts from. */
+  /** Writes the weights that a new run starts from. */
   start(gpu: Gpu, training: Training, onPreparation?: OnPreparation): Promise<void>;
-  /** Writes the result below the output folder and returns where. */
+  /** Writes the result below the output folder and returns its path. */
   save(gpu: Gpu, training: Training): Promise<string>;
 }

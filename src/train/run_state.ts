@@ -1,4 +1,4 @@
-/** What a checkpoint holds beside tensors: where the run stands, and which run it is. */
+/** What a checkpoint holds besides tensors: the progress and the identity of its run. */
 import { z } from "zod";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
@@ -11,12 +11,12 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { crossEntropyObjective } from "./objective.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** Which run a checkpoint is of. Rates may change in a resume, their seed may not. */
+/** The identity of a checkpoint's run. Rates may change on resume, their seed may not. */
 export interface RunIdentity {
   readonly config: LlamaConfig;
   readonly shape: TrainingShape;
   readonly rates: Pick<OptimizerRates, "seed">;
-  /** Name of what is minimised. */
+  /** Name of the objective. */
   readonly objective: string;
 }
 
@@ -26,13 +26,13 @@ export interface RunState extends RunIdentity {
   readonly tokens: number;
   /** Of the last step. */
   readonly loss: number;
-  /** On what is held out, before the first step, where it was evaluated. */
+  /** On the held-out data before the first step, if evaluated. */
   readonly first_eval_loss?: number;
-  /** What a stop cut short after this step: the evaluation and the samples, or these alone. */
+  /** Work after this step that a stop prevented: evaluation and samples, or samples alone. */
   readonly due?: "evaluation" | "samples";
-  /** The lazy rule's records, by parameter. */
+  /** State of the lazy rule, by parameter. */
   readonly lazy: Readonly<Record<string, LazyRefresh>>;
-  /** Where the next batch begins. */
+  /** Position of the next batch. */
   readonly data: unknown;
 }
 
@@ -54,7 +54,7 @@ const schema = z.looseObject({
   objective: z.string().optional(),
 });
 
-/** The state in a checkpoint, of this version or an older one. Throws where it is none. */
+/** The state in a checkpoint of this or an older version. Throws if it is invalid. */
 export function readRunState({ path, state }: Pick<Checkpoint, "path" | "state">): RunState {
   const { success, data, error } = schema.safeParse(state);
   if (!success) {
@@ -73,7 +73,7 @@ export function readRunState({ path, state }: Pick<Checkpoint, "path" | "state">
   };
 }
 
-/** The optimizer of the first version's checkpoints: sizes and rates in one, rules as bits. */
+/** The optimizer in version 1 checkpoints: sizes and rates together, rules as bits. */
 interface FirstOptimizer {
   readonly galore: boolean;
   readonly adamBits: 8 | 32;
@@ -97,19 +97,19 @@ function upgraded(old: FirstOptimizer): OptimizerShape {
   };
 }
 
-/** Which run a recipe is. */
+/** The identity of a recipe's run. */
 export function identityOf({ config, shape, rates, objective }: Recipe): RunIdentity {
   return { config, shape, rates, objective: (objective ?? crossEntropyObjective).name };
 }
 
-/** What a resume may change: memory and speed, and not what is trained. */
+/** What a resume may change: fields that affect memory and speed but not the training itself. */
 const FREE = [
   "shape.activationCheckpointing",
   "shape.samplePositions",
   "shape.optimizer.gradientAccumulation",
 ];
 
-/** Refuses to go on with options that would make it another run; rates may change. */
+/** Refuses to resume with options that would make it another run; rates may change. */
 export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity): void {
   const before = identity(saved, now), after = identity(now, saved);
   const changed = Object.keys({ ...before, ...after })
@@ -127,7 +127,7 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
   }
 }
 
-/** Every number and word by its path, as JSON. Advised ranks count where both runs have them. */
+/** Every scalar by its path, as JSON. Chosen ranks are compared only if both runs have them. */
 function identity({ config, shape, rates, objective }: RunIdentity, other: RunIdentity) {
   const { optimizer } = shape, { projection } = optimizer;
   const { ranks, rank } = projection ?? {};

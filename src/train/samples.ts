@@ -1,4 +1,4 @@
-/** Texts that a model in training writes, to see what it has learned. */
+/** Samples that a model generates during training, to show what it has learned. */
 import { chatTemplate } from "../data/instruct/templates.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
@@ -11,13 +11,13 @@ import type { Training } from "./build.ts";
 import type { SampleEvent } from "./events.ts";
 import type { EncodedPrompt, Recipe } from "./recipe.ts";
 
-/** A text to go on with. */
+/** Encodes a text to continue. */
 export function encodeText(tokenizer: Tokenizer, text: string): EncodedPrompt {
   const { eosTokenId } = tokenizer;
   return { ids: tokenizer.encode(text), stop: eosTokenId === null ? [] : [eosTokenId] };
 }
 
-/** A user's question, by the template that the run's examples are written with. */
+/** Encodes a user's question with the template of the run's examples. */
 export function encodeQuestion(
   tokenizer: Tokenizer,
   templateName: string,
@@ -40,7 +40,7 @@ export interface SamplePrompt {
   readonly encoded: EncodedPrompt;
 }
 
-/** Encodes the prompts of a run, and refuses one that its samples have no room for. */
+/** Encodes the prompts of a run; refuses one too long for the sample sequence. */
 export async function samplePrompts(recipe: Recipe): Promise<SamplePrompt[]> {
   const { options: { samplePrompt = [], sampleTokens }, shape: { samplePositions = 0 } } = recipe;
   const most = samplePositions - sampleTokens;
@@ -55,7 +55,7 @@ export async function samplePrompts(recipe: Recipe): Promise<SamplePrompt[]> {
   }));
 }
 
-/** Writes one sample a prompt, between two steps; what it allocates is in the plan. */
+/** Generates one sample per prompt between steps; its allocations are in the plan. */
 export async function* writeSamples(
   gpu: Gpu,
   { config, tokenizer, options: { sampleTokens }, shape }: Recipe,

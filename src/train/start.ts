@@ -1,10 +1,10 @@
-/** What a run starts from: a checkpoint or nothing, a folder to write to. */
+/** What a run starts from: a checkpoint or nothing, and its output folder. */
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { type Checkpoint, findCheckpoint } from "./checkpoint.ts";
 import type { RunOptions } from "./recipe.ts";
 
-/** The checkpoint to go on from; refuses to start anew over one. */
+/** The checkpoint to resume from; refuses to start a new run over existing ones. */
 export async function startingPoint(
   { output, resume, overwriteOutput }: RunOptions,
   warn: (message: string) => void,
@@ -21,7 +21,7 @@ export async function startingPoint(
   }
 }
 
-/** Before anything is computed that could then not be kept. */
+/** Creates the output folder early, before computing anything that could not be saved. */
 export async function makeOutput(output: string): Promise<void> {
   try {
     await Deno.mkdir(output, { recursive: true });

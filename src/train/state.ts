@@ -1,4 +1,4 @@
-/** Every tensor that a resume needs, by name: from the device to a checkpoint and back. */
+/** Every tensor that a resume needs, by name, from device to checkpoint and back. */
 import { UserError } from "../options/user_error.ts";
 import { type Gpu, READ_BACK_BYTES } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -14,8 +14,8 @@ export function stateEntries(gpu: Gpu, training: Training): CheckpointEntry[] {
 }
 
 /**
- * Brings a checkpoint's tensors to the device. Every entry is compared with what the run expects
- * first, so that a checkpoint of another model is refused by name and nothing is half loaded.
+ * Loads a checkpoint's tensors onto the device. All entries are first compared with what the run
+ * expects, so that a checkpoint of another model is refused before anything is loaded.
  */
 export async function restoreTensors(
   gpu: Gpu,
@@ -42,7 +42,7 @@ export async function restoreTensors(
   }
 }
 
-/** Weights, states of the rules, projections and leading vectors: raw, as the device holds them. */
+/** Weights, rule states, projections and leading vectors, in the device's own layout. */
 export function stateTensors({ optimizer }: Training): { name: string; tensor: Tensor }[] {
   const found: { name: string; tensor: Tensor }[] = [];
   const add = (name: string, tensor: Tensor | undefined) => {
@@ -66,13 +66,13 @@ async function* readTensor(gpu: Gpu, tensor: Tensor): AsyncGenerator<Uint8Array>
   }
 }
 
-/** Writes pieces of any size one after the other into a tensor. */
+/** Writes consecutive pieces of any size into a tensor. */
 async function writeTensor(
   gpu: Gpu,
   tensor: Tensor,
   pieces: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  // A queue writes whole words, and a piece may end inside one.
+  // A queue writes whole words, but a piece may end inside one.
   let rest: Uint8Array<ArrayBuffer> = new Uint8Array(0), offset = 0;
   for await (const piece of pieces) {
     const joined = new Uint8Array(rest.length + piece.length);

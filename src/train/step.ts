@@ -1,4 +1,4 @@
-/** One optimizer step: micro-batches forward and back, updates fused in. */
+/** One optimizer step: the micro-batches' forward and backward passes, with fused updates. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import type { Profiler } from "../gpu/profiler.ts";
@@ -16,7 +16,7 @@ export interface StepOptions {
   readonly profiler?: Profiler;
 }
 
-/** Submits a whole step and does not wait for it. Returns what the sum of its losses is divided by. */
+/** Submits a whole step without waiting for it. Returns the divisor of its loss sum. */
 export function trainStep(
   gpu: Gpu,
   training: Training,
@@ -29,8 +29,8 @@ export function trainStep(
 }
 
 /**
- * Submits the micro-batches of a step. With `exchange` their gradients wait for {@link applyStep} in
- * `optimizer.accumulated`; otherwise each is applied as it is complete.
+ * Submits the micro-batches of a step. With `exchange` their gradients stay in
+ * `optimizer.accumulated` until {@link applyStep}; otherwise each is applied once complete.
  */
 export function accumulateStep(
   gpu: Gpu,
@@ -39,7 +39,7 @@ export function accumulateStep(
   { step, lr, rates, lossIndex, profiler }: StepOptions,
 ): number {
   const { model, optimizer, losses, objective, submit } = training;
-  // One mean over all targets of the step, however the micro-batches divide them.
+  // One mean over all targets of the step, however they are split into micro-batches.
   const divisor = batches.reduce(
     (sum, batch) => sum + (objective.divisor?.(batch) ?? batch.tokens),
     0,
@@ -56,11 +56,11 @@ export function accumulateStep(
     const loss = { out: losses, index: lossIndex, accumulate: index > 0 };
     submit(pass, training, batch, { sink: optimizer, loss, gradScale });
   }
-  if (model.lora) model.lora.key = undefined; // evaluations drop nothing
+  if (model.lora) model.lora.key = undefined; // no dropout in evaluations
   return divisor;
 }
 
-/** With `exchange`: submits the updates of a step, after its gradients were exchanged. */
+/** With `exchange`: submits the updates of a step once its gradients have been exchanged. */
 export function applyStep(
   gpu: Gpu,
   { optimizer }: Training,

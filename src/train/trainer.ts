@@ -55,17 +55,19 @@ import { restoreTensors, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
 import { adapterName } from "../gpu/adapter.ts";
 
-/** A step that was submitted and whose loss has not been read. */
+/** A submitted step whose loss has not been read yet. */
 interface PendingStep {
   readonly step: number;
   readonly lr: number;
   readonly targets: number;
-  /** What the sum of its losses is divided by. */
+  /** Divisor of its loss sum. */
   readonly divisor: number;
 }
 
 export interface Preparing {
-  /** Told of what takes a while before the first event of {@link Trainer.run}. */
+  /**
+   * Called with the progress of slow preparations before the first event of {@link Trainer.run}.
+   */
   readonly onPreparation?: OnPreparation;
 }
 
@@ -78,7 +80,7 @@ export class Trainer {
   #firstLoss: number | undefined;
   #lastCheckpoint: string | undefined;
   #savedStep = 0;
-  #due: RunState["due"];
+  #owed: RunState["due"];
   #tokensHere = 0;
   #secondsHere = 0;
 
@@ -113,7 +115,7 @@ export class Trainer {
 
   /**
    * A run of any recipe: one of this library's, perhaps with another objective, or your own. Reads
-   * and checks everything, plans the memory, refuses what cannot fit, then allocates and
+   * and validates everything, plans the memory, refuses what cannot fit, then allocates and
    * initialises, or restores a checkpoint. Faults are {@link UserError}s.
    */
   static async open(
@@ -160,14 +162,14 @@ export class Trainer {
     await recipe.start(gpu, training, onPreparation);
     if (checkpoint) await trainer.#restore(checkpoint, state!);
     await gpu.check();
-    // Not before all that could fail has succeeded.
+    // Delete only after everything that can fail has succeeded.
     if (options.overwriteOutput) await pruneCheckpoints(options.output, 0);
     return trainer;
   }
 
   /**
-   * Trains to the last step, or until the signal aborts: then the step is finished and saved. Ends
-   * with a `done` event, or throws.
+   * Trains to the last step, or until the signal aborts; it then finishes the step and saves a
+   * checkpoint. Ends with a `done` event, or throws.
    */
   async *run({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainingEvent> {
     const { recipe: { options }, data: { steps } } = this;
@@ -176,7 +178,7 @@ export class Trainer {
     for (const warning of this.warnings) yield warningEvent(warning);
     using metrics = await Metrics.open(options.output, this.#step);
     if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst(signal);
-    let evaluation = yield* this.#makeUp(signal);
+    let evaluation = yield* this.#catchUp(signal);
     this.#lastRead = performance.now();
 
     while (this.#step < steps && !signal?.aborted) {
@@ -190,9 +192,9 @@ export class Trainer {
       this.#lastRead = performance.now();
     }
 
-    // A run resumed at its last step has not been through the loop.
-    if (this.#step === steps) evaluation ??= yield* this.#tellEvaluation(signal);
-    const interrupted = this.#step < steps || this.#due !== undefined;
+    // A run resumed at its last step never entered the loop.
+    if (this.#step === steps) evaluation ??= yield* this.#reportEvaluation(signal);
+    const interrupted = this.#step < steps || this.#owed !== undefined;
     if (interrupted) {
       yield* this.#report(metrics, false);
       yield* this.#save();
@@ -205,13 +207,13 @@ export class Trainer {
     yield { type: "done", interrupted, summary };
   }
 
-  /** What is held out, before anything was learned. */
+  /** Evaluates the held-out data before the first step. */
   async *#evaluateFirst(signal?: AbortSignal): AsyncGenerator<TrainingEvent> {
-    this.#firstLoss = (yield* this.#tellEvaluation(signal))?.loss;
+    this.#firstLoss = (yield* this.#reportEvaluation(signal))?.loss;
     yield* this.#samples(signal);
   }
 
-  async *#tellEvaluation(
+  async *#reportEvaluation(
     signal?: AbortSignal,
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
     const evaluation = await this.#evaluate(signal);
@@ -228,19 +230,19 @@ export class Trainer {
       written++;
       yield sample;
     }
-    if (written < prompts.length) this.#due ??= "samples";
+    if (written < prompts.length) this.#owed ??= "samples";
   }
 
-  /** What a stop cut short before the checkpoint that the run goes on from. */
-  async *#makeUp(signal?: AbortSignal): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
-    const due = this.#due;
-    this.#due = undefined;
-    const evaluation = due === "evaluation" ? yield* this.#tellEvaluation(signal) : undefined;
+  /** Does the evaluation and samples that a stop prevented before this checkpoint was saved. */
+  async *#catchUp(signal?: AbortSignal): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
+    const due = this.#owed;
+    this.#owed = undefined;
+    const evaluation = due === "evaluation" ? yield* this.#reportEvaluation(signal) : undefined;
     if (due) yield* this.#samples(signal);
     return evaluation;
   }
 
-  /** Waits for the submitted steps and tells of them, with an evaluation after the last if asked. */
+  /** Waits for the submitted steps and reports them, evaluating after the last if `evaluating`. */
   async *#report(
     metrics: Metrics,
     evaluating: boolean,
@@ -265,7 +267,7 @@ export class Trainer {
     const { recipe: { options, rates }, training, data } = this;
     const batches = [];
     for (let i = 0; i < options.gradientAccumulation; i++) {
-      batches.push((await data.batches.next())!); // training data repeats: it has no end
+      batches.push((await data.batches.next())!); // training data repeats endlessly
     }
     const step = ++this.#step;
     const lr = learningRate({ ...options, ...data }, step - 1);
@@ -278,18 +280,18 @@ export class Trainer {
 
   /**
    * A read waits for the GPU, so losses are fetched several at a time; at once when the lazy rule
-   * needs the similarities of this step, and often enough for a person who watches.
+   * needs this step's similarities, and often enough for someone watching.
    */
   #mustRead(): boolean {
     return this.training.optimizer.refreshes || this.#pending.length === LOSS_RING ||
       performance.now() - this.#lastRead > 250;
   }
 
-  /** Fetches the losses of the submitted steps, and throws at one that is not finite. */
+  /** Fetches the losses of the submitted steps; throws if one is not finite. */
   async #readSteps(): Promise<StepMetrics[]> {
     const { gpu, training: { losses, optimizer } } = this;
     const sums = new Float32Array((await gpu.read(losses)).buffer);
-    // Steps with refreshes are read at once, so they are the last of those read.
+    // Steps with refreshes are read at once, so such a step is the last one read.
     const refreshed = optimizer.refreshes ? { refreshed: optimizer.refreshed } : undefined;
     if (refreshed) {
       const bytes = await gpu.read(optimizer.scratch.similarities);
@@ -331,7 +333,7 @@ export class Trainer {
     );
   }
 
-  /** Undefined where nothing is held out, or where the signal cut it short. */
+  /** Undefined if nothing is held out, or if the signal aborted it. */
   async #evaluate(signal?: AbortSignal): Promise<Evaluation | undefined> {
     const { gpu, recipe, training: { model, ...buffers } } = this;
     const batches = await recipe.openEvaluation();
@@ -346,12 +348,12 @@ export class Trainer {
       );
     } catch (error) {
       if (!signal?.aborted) throw error;
-      this.#due = "evaluation";
+      this.#owed = "evaluation";
       return undefined;
     }
   }
 
-  /** Writes a checkpoint of this step, unless the newest one is of it already. */
+  /** Writes a checkpoint of this step, unless the newest one already is. */
   async *#save(): AsyncGenerator<TrainingEvent> {
     const { gpu, recipe: { options, config, shape, rates }, training } = this;
     const objective = training.objective.name;
@@ -362,7 +364,7 @@ export class Trainer {
       loss: this.#lastLoss,
       lazy: training.optimizer.lazyStates(),
       first_eval_loss: this.#firstLoss,
-      due: this.#due,
+      due: this.#owed,
       data: this.data.batches.position(),
       config,
       shape,
@@ -384,7 +386,7 @@ export class Trainer {
     this.#tokens = state.tokens;
     this.#lastLoss = state.loss;
     this.#firstLoss = state.first_eval_loss;
-    this.#due = state.due;
+    this.#owed = state.due;
     this.#lastCheckpoint = checkpoint.path;
     this.#savedStep = state.step;
   }
