@@ -31,6 +31,7 @@ const RUNGS = [
   "src/config",
   "mod.ts",
   "src/server/dashboard",
+  "src/server/option_types.ts",
   "src/server/options.ts",
   "src/server/api_error.ts",
   "src/server/store",

@@ -1,5 +1,4 @@
 /** What a subcommand is, and what it is given to speak through. */
-import type { z } from "zod";
 import type { Options } from "../options/schema.ts";
 
 /** What someone typed, or did instead: Ctrl-C, or the end of it (Ctrl-D). */
@@ -54,7 +53,7 @@ export interface Command {
   /** Command lines to start from, without the program's name. */
   readonly examples: readonly string[];
   // deno-lint-ignore no-explicit-any
-  readonly options: Options<z.ZodRawShape, any>;
+  readonly options: Options<any>;
   /** Runs with checked options; returns the exit code. */
   // deno-lint-ignore no-explicit-any
   run(options: any, io: Io): Promise<number>;

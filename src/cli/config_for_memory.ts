@@ -1,4 +1,5 @@
 /** The file of a run as `memory` reads it: the run's options, of which it takes its own. */
+import { z } from "zod";
 import { finetuneOptions } from "../train/finetune_options.ts";
 import { memoryOptions, pretrainOptions } from "../train/options.ts";
 import { type ConfigFile, loadConfig } from "../config/config_file.ts";
@@ -17,7 +18,7 @@ export async function loadConfigForMemory(path: string): Promise<ConfigFile> {
   const run = isFinetuning ? finetuneOptions.fields : pretrainOptions.fields;
   const implied: Record<string, unknown> = isFinetuning ? { finetune: true } : {};
   for (const [option, field] of Object.entries(run)) {
-    const usual = field.safeParse(undefined);
+    const usual = z.safeParse(field, undefined);
     if (Object.hasOwn(fields, option) && usual.success) implied[option] = usual.data;
   }
   const known = (options: Record<string, unknown>) =>

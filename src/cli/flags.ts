@@ -32,13 +32,13 @@ export interface CommonFlags {
  * Checks a whole command line at once, and the file that it names. Throws an {@link OptionsError}
  * with every fault in it.
  */
-export async function parseFlags<Fields extends z.ZodRawShape, Derived>(
-  options: Options<Fields, Derived>,
+export async function parseFlags<Parsed>(
+  options: Options<Parsed>,
   args: readonly string[],
-): Promise<ReturnType<Options<Fields, Derived>["parse"]>> {
+): Promise<Parsed> {
   const { fields } = options;
   const { given, faults, config: path } = readFlags(fields, args);
-  const isMemory = (fields as z.ZodRawShape) === memoryOptions.fields;
+  const isMemory = fields === memoryOptions.fields;
   const config = path === undefined
     ? undefined
     : await (isMemory ? loadConfigForMemory(path) : loadConfig(path, fields));

@@ -1,7 +1,7 @@
 /** `key`: the API keys of a server, whether it runs or not. */
 import { z } from "zod";
 import { UserError } from "../options/user_error.ts";
-import { serverOptions } from "../server/options.ts";
+import { dataFolderField } from "../server/options.ts";
 import type { KeyRecord } from "../server/store/records.ts";
 import { makeDataFolder } from "../server/storage/data_folder.ts";
 import type { Keys } from "../server/store/keys.ts";
@@ -20,7 +20,7 @@ const options = defineOptions({
     list: z.boolean().default(false).describe("the keys there are, without their secrets"),
     revoke: z.string().optional().describe("the key of this id is not accepted any more")
       .meta({ value: "id" }),
-    dataFolder: serverOptions.fields.dataFolder,
+    dataFolder: dataFolderField,
   },
   rules: [
     (_, given) =>

@@ -63,11 +63,11 @@ const ALTERNATIVES = [
  * const trainer = await Trainer.finetune(gpu, options);
  * ```
  */
-export async function readConfigFile<Fields extends z.ZodRawShape, Derived>(
+export async function readConfigFile<Parsed>(
   path: string,
-  options: Options<Fields, Derived>,
+  options: Options<Parsed>,
   overrides: Readonly<Given> = {},
-): Promise<ReturnType<Options<Fields, Derived>["parse"]>> {
+): Promise<Parsed> {
   return checkOptions(options, {
     given: overrides,
     config: await loadConfig(path, options.fields),
@@ -125,15 +125,15 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
 }
 
 /** Checks what flags and file give together: all faults at once, each named where it stands. */
-export function checkOptions<Fields extends z.ZodRawShape, Derived>(
-  options: Options<Fields, Derived>,
+export function checkOptions<Parsed>(
+  options: Options<Parsed>,
   { given, faults = [], config }: {
     readonly given: Readonly<Given>;
     /** Those found already, of flags. */
     readonly faults?: readonly Fault[];
     readonly config?: ConfigFile;
   },
-): ReturnType<Options<Fields, Derived>["parse"]> {
+): Parsed {
   const found = [...faults, ...config?.faults ?? []];
   // An option that was already faulted is missing for that reason.
   const faulted = new Set([...faults.map(({ option }) => option), ...config?.faulted ?? []]);

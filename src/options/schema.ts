@@ -13,13 +13,26 @@ export type Rule = (
   given: Readonly<Record<string, unknown>>,
 ) => Fault | undefined;
 
-export interface Options<Fields extends z.ZodRawShape, Derived> {
-  readonly fields: Fields;
-  /** The schema alone, for documents that are made of it; `parse` checks the rules as well. */
-  readonly schema: z.ZodObject<Fields>;
+/**
+ * Options that can be checked. `Parsed` is an interface that editors show field by field, written
+ * from the schema by `deno task options`. `in out`: what a schema infers must be assignable to it
+ * both ways, or the definition does not compile.
+ */
+export interface Options<in out Parsed> {
+  /** The schema of each option, zod's. */
+  readonly fields: OptionFields;
   /** Checks everything, fills in every default. Throws an {@link OptionsError} with all faults. */
-  parse(input: unknown): Omit<z.output<z.ZodObject<Fields>>, keyof Derived> & Derived;
+  parse(input: Partial<Parsed>): Parsed;
+  /** The same of what nobody has looked at yet: a file, a request. */
+  parse(input: unknown): Parsed;
 }
+
+/** By name, in the order of help texts. */
+export type OptionFields = z.ZodRawShape;
+
+type Inferred<Fields extends z.ZodRawShape, Derived> =
+  & Omit<z.output<z.ZodObject<Fields>>, keyof Derived>
+  & Derived;
 
 /** `derive` gives the options whose default depends on others. */
 export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<never, never>>(
@@ -28,12 +41,10 @@ export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<nev
     readonly rules?: readonly Rule[];
     readonly derive?: (options: z.output<z.ZodObject<Fields>>) => Derived;
   },
-): Options<Fields, Derived> {
-  type Parsed = z.output<z.ZodObject<Fields>>;
+): Options<Inferred<Fields, Derived>> {
   return {
     fields,
-    schema: z.strictObject(fields) as unknown as z.ZodObject<Fields>,
-    parse(input) {
+    parse(input: unknown) {
       const given = { ...(input as Record<string, unknown>) };
       const { options, faults } = parseFields(fields, given);
       for (const rule of rules) {
@@ -41,9 +52,8 @@ export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<nev
         if (fault) faults.push(fault);
       }
       if (faults.length) throw new OptionsError(faults);
-      return { ...options, ...derive?.(options as Parsed) } as
-        & Omit<Parsed, keyof Derived>
-        & Derived;
+      const derived = derive?.(options as z.output<z.ZodObject<Fields>>);
+      return { ...options, ...derived } as Inferred<Fields, Derived>;
     },
   };
 }

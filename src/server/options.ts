@@ -1,53 +1,22 @@
 /** The options of the server. */
 import { z } from "zod";
 import { count } from "../train/options.ts";
-import { defineOptions, section } from "../options/schema.ts";
+import { defineOptions, type Options, section } from "../options/schema.ts";
+import type { ServerOptions } from "./option_types.ts";
+
+export type { ServerOptions } from "./option_types.ts";
 
 const folder = () => z.string().min(1);
 
-/** What a server is told; `serve --help` has the defaults. */
-export interface ServerOptions {
-  /** Where files, jobs and results are kept; nothing is written elsewhere. */
-  readonly dataFolder: string;
-  /** Base models: folders in Hugging Face's layout and .gguf files. */
-  readonly modelsFolder: string;
-  /** The address to listen on; any but this machine's own needs an API key. */
-  readonly host: string;
-  /** 0 takes a free one. */
-  readonly port: number;
-  /** Origins of web pages on other sites that may use the API. */
-  readonly corsOrigin?: string[];
-  /** GiB of GPU memory that jobs and models may take. */
-  readonly gpuMemory?: number;
-  /** GiB that the data folder may take. */
-  readonly diskQuota?: number;
-  /** MiB of an uploaded file. */
-  readonly maxUpload: number;
-  /** KiB of any other request. */
-  readonly maxBody: number;
-  /** Requests that are answered at a time. */
-  readonly maxRequests: number;
-  /** Event streams that are held at a time. */
-  readonly maxStreams: number;
-  /** Requests a minute, of a key or an address. */
-  readonly rateLimit?: number;
-  /** Newest checkpoints kept of a job. */
-  readonly keepCheckpoints: number;
-  /** Keep checkpoints of jobs that succeeded while there is room. */
-  readonly keepFinishedCheckpoints: boolean;
-  /** Days after which an uploaded file goes that no job needs; 0: never. */
-  readonly keepFiles: number;
-  /** Minutes after which a model that nobody talks to leaves the GPU. */
-  readonly modelIdle: number;
-}
+export const dataFolderField = folder().default("server-data").describe(
+  "where files, jobs and results are kept; nothing is written elsewhere",
+).meta({ value: "dir" });
 
 /** The schema of {@link ServerOptions}: flags, `--help`, checks and defaults. */
-export const serverOptions = defineOptions({
+export const serverOptions: Options<ServerOptions> = defineOptions({
   fields: {
     ...section("Folders", {
-      dataFolder: folder().default("server-data").describe(
-        "where files, jobs and results are kept; nothing is written elsewhere",
-      ).meta({ value: "dir" }),
+      dataFolder: dataFolderField,
       modelsFolder: folder().default("models").describe(
         "base models: folders in Hugging Face's layout and .gguf files",
       ).meta({ value: "dir" }),

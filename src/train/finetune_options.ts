@@ -36,7 +36,10 @@ import {
   warmupRule,
 } from "./options.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { defineOptions, described, type Rule, section } from "../options/schema.ts";
+import type { FinetuneOptions } from "./option_types.ts";
+import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
+
+export type { FinetuneOptions } from "./option_types.ts";
 
 /** The layout of the examples in a file; `auto` decides by the fields of the first. */
 export const DATA_FORMATS = ["auto", ...FORMATS] as const;
@@ -150,8 +153,8 @@ const rules: Rule[] = [
       : undefined,
 ];
 
-/** Options of a fine-tuning run; `Trainer.finetune` takes what `parse` returns. */
-export const finetuneOptions = defineOptions({
+/** {@link FinetuneOptions}: `Trainer.finetune` takes what `parse` returns. */
+export const finetuneOptions: Options<FinetuneOptions> = defineOptions({
   fields: {
     ...memoryFields,
     ...modelFields,
@@ -181,4 +184,3 @@ export const finetuneOptions = defineOptions({
     };
   },
 });
-export type FinetuneOptions = ReturnType<typeof finetuneOptions.parse>;

@@ -24,7 +24,10 @@ import {
   WEIGHT_METHODS,
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
-import { defineOptions, described, type Rule, section } from "../options/schema.ts";
+import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
+import type { MemoryOptions, PretrainOptions } from "./option_types.ts";
+
+export type { MemoryOptions, PretrainOptions } from "./option_types.ts";
 
 export const SCHEDULERS = ["cosine", "linear", "constant"] as const;
 export const DTYPES = ["bfloat16", "float32"] as const;
@@ -264,7 +267,7 @@ export const trainEmbeddings = z.boolean().default(false).describe(
 );
 
 /** Options of `memory`: what a run would need, without starting it. */
-export const memoryOptions = defineOptions({
+export const memoryOptions: Options<MemoryOptions> = defineOptions({
   fields: {
     ...memoryFields,
     ...section("Model", {
@@ -296,10 +299,9 @@ export const memoryOptions = defineOptions({
     loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
   }),
 });
-export type MemoryOptions = ReturnType<typeof memoryOptions.parse>;
 
 /** Options of a pre-training run; `Trainer.pretrain` takes what `parse` returns. */
-export const pretrainOptions = defineOptions({
+export const pretrainOptions: Options<PretrainOptions> = defineOptions({
   fields: {
     ...memoryFields,
     ...rankFields,
@@ -321,7 +323,6 @@ export const pretrainOptions = defineOptions({
     };
   },
 });
-export type PretrainOptions = ReturnType<typeof pretrainOptions.parse>;
 
 /** Fields shared by the commands that work with a trained model. */
 export const trainedFields = section("Model", {

@@ -1,5 +1,6 @@
 /** The same text for a program, a command line and a client of the server. */
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { z } from "zod";
 import { commandHelp } from "../../src/cli/help.ts";
 import { pretrain } from "../../src/cli/pretrain.ts";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
@@ -116,7 +117,10 @@ Deno.test("faults of options name them as whoever reads them does", () => {
 
 Deno.test("a description that names options reads right wherever it is read", () => {
   const { energyShare, warmupSteps } = pretrainOptions.fields;
-  assertEquals(energyShare.description, 'what rank: "auto" keeps of a gradient\'s energy');
+  assertEquals(
+    z.globalRegistry.get(energyShare)?.description,
+    'what rank: "auto" keeps of a gradient\'s energy',
+  );
   assertEquals(
     documentField(energyShare).description,
     'what rank: "auto" keeps of a gradient\'s energy',

@@ -1,0 +1,161 @@
+/**
+ * Writes the interfaces of options from their schemas: `deno task options`. An option is added to a
+ * schema and nowhere else, and editors still show each with its type, its description and its
+ * default, which they do not for a type that zod infers.
+ *
+ * @module
+ */
+import { fromFileUrl } from "@std/path";
+import { z } from "zod";
+import { type Phrase, spell, type Spelling } from "../../src/options/phrase.ts";
+import { fieldInfo, type Options } from "../../src/options/schema.ts";
+import { PROPERTIES } from "../../src/options/spelling.ts";
+import { serverOptions } from "../../src/server/options.ts";
+import { finetuneOptions } from "../../src/train/finetune_options.ts";
+import { memoryOptions, pretrainOptions } from "../../src/train/options.ts";
+
+const WIDTH = 100;
+
+/** An interface to write. */
+interface Described {
+  readonly name: string;
+  readonly about: string;
+  // deno-lint-ignore no-explicit-any
+  readonly options: Options<any>;
+  /** Enough for `parse`: what it fills in beside that is always there. */
+  readonly least: Readonly<Record<string, unknown>>;
+}
+
+/** Every file of such interfaces, by its path. */
+const FILES: Readonly<Record<string, { imports?: string; interfaces: readonly Described[] }>> = {
+  "src/train/option_types.ts": {
+    imports: 'import type { MethodName } from "./methods.ts";',
+    interfaces: [
+      {
+        name: "MemoryOptions",
+        about: "What decides the memory of a training run, as `memoryOptions.parse` returns it.",
+        options: memoryOptions,
+        least: { model: "llama_nano" },
+      },
+      {
+        name: "PretrainOptions",
+        about: "Options of a pre-training run, as `pretrainOptions.parse` returns them.",
+        options: pretrainOptions,
+        least: { model: "llama_nano", data: ["a.txt"], output: "run" },
+      },
+      {
+        name: "FinetuneOptions",
+        about: "Options of a fine-tuning run, as `finetuneOptions.parse` returns them.",
+        options: finetuneOptions,
+        least: { model: "base", data: ["a.jsonl"], output: "run" },
+      },
+    ],
+  },
+  "src/server/option_types.ts": {
+    interfaces: [{
+      name: "ServerOptions",
+      about: "Options of a server; `openServer` and `serve` fill in what is not given.",
+      options: serverOptions,
+      least: {},
+    }],
+  },
+};
+
+/** A JSON schema, as zod writes them. */
+interface JsonSchema {
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly items?: JsonSchema;
+  /** Of an option that chooses a method: aliases of its name are not among what it is parsed to. */
+  readonly methods?: unknown;
+}
+
+function typeOf(schema: JsonSchema): string {
+  if (schema.methods) return "MethodName";
+  if (schema.anyOf) return schema.anyOf.map(typeOf).join(" | ");
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
+  if (schema.items) {
+    const item = typeOf(schema.items);
+    return /\|/.test(item) ? `(${item})[]` : `${item}[]`;
+  }
+  return schema.type === "integer" ? "number" : schema.type!;
+}
+
+/** Of a member, which is indented by two. */
+function comment(...paragraphs: readonly string[]): string {
+  const lines = paragraphs.flatMap((paragraph) => {
+    const wrapped = [""];
+    for (const word of paragraph.split(" ")) {
+      const line = wrapped.pop()!, longer = line ? `${line} ${word}` : word;
+      wrapped.push(...(longer.length > WIDTH - "   * ".length ? [line, word] : [longer]));
+    }
+    return wrapped;
+  });
+  const single = `/** ${lines[0]} */`;
+  if (lines.length === 1 && single.length <= WIDTH - "  ".length) return single;
+  return ["/**", ...lines.map((line) => ` * ${line}`.trimEnd()), " */"].join("\n");
+}
+
+/** Options as code. */
+const CODE: Spelling = { ...PROPERTIES, one: (it) => `\`${PROPERTIES.one(it)}\`` };
+
+/** A description of help texts, as a sentence. */
+function sentence(description: Phrase): string {
+  const text = spell(description, CODE);
+  return text[0].toUpperCase() + text.slice(1) + (text.endsWith("…") ? "" : ".");
+}
+
+function interfaceOf({ name, about, options, least }: Described): string {
+  const filled: Readonly<Record<string, unknown>> = options.parse(least);
+  const members = Object.entries(options.fields).map(([option, field]) => {
+    const info = fieldInfo(field);
+    const there = info.required || (filled[option] !== undefined && least[option] === undefined);
+    const type = typeOf(z.toJSONSchema(field, { io: "input" }) as JsonSchema);
+    const usual = info.default === undefined ? [] : [`@default ${spell(info.default, CODE)}`];
+    return `${comment(sentence(info.description), ...usual)}
+      readonly ${option}${there ? "" : "?"}: ${type};`;
+  });
+  return `${comment(about)}\nexport interface ${name} {\n${members.join("\n")}\n}`;
+}
+
+async function formatted(source: string): Promise<string> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--line-width", `${WIDTH}`, "-"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(source));
+  await writer.close();
+  const { success, stdout } = await process.output();
+  if (!success) throw new Error(`cannot be formatted:\n${source}`);
+  return new TextDecoder().decode(stdout);
+}
+
+/** The files as they should be. */
+export async function optionTypes(): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const [path, { imports = "", interfaces }] of Object.entries(FILES)) {
+    const header = comment(
+      "Options as types, for editors. Written by `deno task options` from the schemas of the " +
+        "options: change those, not this file.",
+      "",
+      "@module",
+    );
+    const source = [header, imports, ...interfaces.map(interfaceOf)].join("\n\n");
+    files.set(path, await formatted(source));
+  }
+  return files;
+}
+
+/** Where such a file is. */
+export function fileOf(path: string): string {
+  return fromFileUrl(new URL(`../../${path}`, import.meta.url));
+}
+
+if (import.meta.main) {
+  for (const [path, source] of await optionTypes()) await Deno.writeTextFile(fileOf(path), source);
+}
