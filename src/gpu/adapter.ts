@@ -1,22 +1,22 @@
-/** The adapter: what WebGPU found to compute on. */
+/** Finding and describing the WebGPU adapter. */
 
-/** An adapter in its driver's words; any of them may be empty. */
+/** An adapter as its driver describes it; any of the strings may be empty. */
 export interface AdapterDescription {
-  /** A PCI vendor id, as a decimal number, on most systems. */
+  /** On most systems a PCI vendor id, in decimal. */
   readonly vendor: string;
   /** A family of cards. */
   readonly architecture: string;
-  /** A PCI device id, or a name. */
+  /** A PCI device id or a name. */
   readonly device: string;
-  /** The name that people know. */
+  /** The marketing name. */
   readonly description: string;
-  /** True where the "GPU" is the processor (Mesa's llvmpipe, SwiftShader): right, but slow. */
+  /** True where the "GPU" is the processor (Mesa's llvmpipe, SwiftShader): correct, but slow. */
   readonly software: boolean;
-  /** As listed, whether or not anything here can use them. */
+  /** As the adapter lists them, whether or not any kernel can use them. */
   readonly features: readonly string[];
 }
 
-/** What to call an adapter: its driver may know one name, the other or none. */
+/** Display name of an adapter: a driver may report a description, a device, or neither. */
 export function adapterName(
   { description, device }: Pick<AdapterDescription, "description" | "device">,
 ): string {
@@ -24,14 +24,14 @@ export function adapterName(
 }
 
 /**
- * Every native interface but OpenGL. Its adapters lack what the kernels need, one hides that the
- * Vulkan driver is missing, and probing for them loads libEGL, which crashes some processes as they
- * exit (a double free in its destructor).
+ * Every native backend except OpenGL. Its adapters lack features that the kernels need, one hides
+ * that the Vulkan driver is missing, and probing for them loads libEGL, which crashes some
+ * processes on exit (a double free in its destructor).
  */
 const BACKENDS = "vulkan,metal,dx12";
 const BACKENDS_VARIABLE = "DENO_WEBGPU_BACKEND";
 
-/** The fastest adapter, or null. Needs --allow-env for the choice of interfaces to take effect. */
+/** The fastest adapter, or null. Needs --allow-env for the choice of backends to take effect. */
 export async function findAdapter(): Promise<GPUAdapter | null> {
   const { state } = await Deno.permissions.query({ name: "env", variable: BACKENDS_VARIABLE });
   if (state === "granted" && !Deno.env.has(BACKENDS_VARIABLE)) {
@@ -40,7 +40,7 @@ export async function findAdapter(): Promise<GPUAdapter | null> {
   return await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
 }
 
-/** What the driver says of an adapter. */
+/** What the driver reports about an adapter. */
 export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   const { vendor, architecture, device, description } = adapter.info;
   return {

@@ -1,6 +1,6 @@
 /**
- * Allocation with exact accounting. The memory plan and the run share every line that decides what
- * is allocated: the same code runs first against {@link PlanAllocator}, which only counts, and then
+ * Allocation with exact accounting. The memory plan and the run share all the code that decides
+ * what is allocated: it runs first against {@link PlanAllocator}, which only counts, and then
  * against the device.
  */
 import { bytesOf, columnsOf, type DType, padded, rowsOf } from "../numbers/layout.ts";
@@ -13,19 +13,19 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly purpose: Purpose;
-  /** Elements of a quantisation group: needed for `int8` and `int4`; `nf4` always has 64. */
+  /** Elements per quantisation group; required for `int8` and `int4`. `nf4` always has 64. */
   readonly groupSize?: number;
 }
 
 export interface TextureSpec {
   readonly name: string;
-  /** Texels of 128 bits; a texture is `rgba32float`. */
+  /** In texels of 128 bits; the format is `rgba32float`. */
   readonly width: number;
   readonly height: number;
   readonly purpose: Purpose;
 }
 
-/** A staging texture, or its place in a plan (`texture` null). */
+/** A staging texture; in a memory plan `texture` is null. */
 export interface TextureTensor extends TextureSpec {
   readonly texture: GPUTexture | null;
 }
@@ -36,7 +36,7 @@ export interface Allocator {
   texture(spec: TextureSpec): TextureTensor;
 }
 
-/** Bytes live now, at most, and by purpose. */
+/** Bytes live now, at peak, and by purpose. */
 export class MemoryAccount {
   live = 0;
   peak = 0;
@@ -76,10 +76,10 @@ export function textureBytes(spec: TextureSpec): number {
   return spec.width * spec.height * 16;
 }
 
-/** Makes a buffer, or only counts it. */
+/** Creates a buffer, or only counts it. */
 type Place = (name: string, bytes: number, purpose: Purpose) => GPUBuffer | null;
 
-/** Lays out a tensor and the constants of its groups; `place` makes, or only counts, each buffer. */
+/** Lays out a tensor and its quantisation constants; `place` creates or only counts each buffer. */
 export function layOut(
   spec: TensorSpec,
   place: Place,
@@ -107,7 +107,7 @@ export function layOut(
   };
 }
 
-/** Neither kind needs padding, so these alone are laid out without. */
+/** Constants need no padding, unlike every other tensor. */
 function layOutConstants(name: string, { shape, dtype }: ConstantsLayout, place: Place): Tensor {
   const stride = columnsOf(shape), byteLength = bytesOf(dtype, rowsOf(shape) * stride);
   return {

@@ -1,15 +1,15 @@
-/** What an adapter can do: found once, when the device is opened, and read from there ever after. */
+/** What an adapter can do: determined once, when the device is opened. */
 import { PRODUCT } from "../product.ts";
 import { describeAdapter } from "./adapter.ts";
 
-/** An optional feature of an adapter that something here can use; nothing needs one. */
+/** An optional adapter feature that some kernel can use; none is required. */
 export type Feature = "timestamp-query" | "shader-f16" | "subgroups";
 
 const FEATURES: readonly Feature[] = ["timestamp-query", "shader-f16", "subgroups"];
-/** Those that Deno grants although its adapters do not list them. */
+/** Features that Deno grants although its adapters do not list them. */
 const UNLISTED: readonly Feature[] = ["subgroups"];
 
-/** The limits that are asked for, as WebGPU names them; every other stays at its default. */
+/** The limits that are requested, under WebGPU's names; all others keep their defaults. */
 export type Limits = Readonly<
   Record<
     | "maxBufferSize"
@@ -30,21 +30,21 @@ export type Limits = Readonly<
 >;
 
 /**
- * What an adapter can do. Plain data: memory plans are made from it without a device, and it
- * travels between processes as JSON. Timings of kernels on the adapter would have their place here.
+ * What an adapter can do. Plain data, so that memory can be planned without a device, and that
+ * processes can exchange it as JSON. Kernel timings on the adapter would belong here.
  */
 export interface Capabilities {
-  /** The "GPU" is the processor (Mesa's llvmpipe, SwiftShader): right, but slow. */
+  /** The "GPU" is the processor (Mesa's llvmpipe, SwiftShader): correct, but slow. */
   readonly software: boolean;
-  /** What the device was opened with: all that the adapter allows. */
+  /** Limits of the device: the adapter's maxima. */
   readonly limits: Limits;
-  /** As granted. */
+  /** Features granted to the device. */
   readonly features: readonly Feature[];
-  /** Threads of a subgroup, at least and at most; null without the feature. */
+  /** Minimum and maximum threads per subgroup; null without the feature. */
   readonly subgroupSize: readonly [least: number, most: number] | null;
 }
 
-/** A consumer card that is not here: what a plan assumes where no adapter is. */
+/** A typical consumer card, which a plan assumes where there is no adapter. */
 export const CONSUMER_CARD: Capabilities = {
   software: false,
   limits: {
@@ -66,7 +66,7 @@ export const CONSUMER_CARD: Capabilities = {
   subgroupSize: null,
 };
 
-/** Opens the adapter's device with all that it allows of what is wanted. */
+/** Opens the adapter's device with every limit and feature of interest that it allows. */
 export async function openDevice(
   adapter: GPUAdapter,
 ): Promise<{ device: GPUDevice; capabilities: Capabilities }> {
@@ -79,7 +79,7 @@ export async function openDevice(
       requiredFeatures: [...requiredFeatures],
       requiredLimits: limits,
     });
-  // A device is refused as a whole, and nobody says for which of the features.
+  // A device is refused as a whole, without saying which feature was the reason.
   const device = await request([...new Set([...listed, ...UNLISTED])]).catch(() => request(listed));
   const features = FEATURES.filter((name) => device.features.has(name));
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;

@@ -1,5 +1,5 @@
 /**
- * The device: opened with the adapter's own limits, every byte of every buffer accounted for.
+ * The device, opened with the adapter's own limits. Every byte of every buffer is accounted for.
  *
  * @module
  */
@@ -18,10 +18,10 @@ import { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./e
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
 
-/** Bytes of the one read-back buffer; larger reads go through it piece by piece. */
+/** Bytes of the only read-back buffer; larger reads pass through it in pieces. */
 export const READ_BACK_BYTES = 4 << 20;
 
-/** A device, and what is allocated on it. Close it when done: a driver allows only so many. */
+/** A device and its allocations. Close it when done: drivers limit the number of open devices. */
 export class Gpu implements Allocator {
   /** Bytes of all tensors and textures. */
   readonly account = new MemoryAccount();
@@ -60,7 +60,7 @@ export class Gpu implements Allocator {
     );
   }
 
-  /** Opens the first adapter with all it allows. Throws {@link NoAdapterError} where there is none. */
+  /** Opens the first adapter with all it allows. Throws {@link NoAdapterError} if none exists. */
   static async open(): Promise<Gpu> {
     const adapter = await findAdapter();
     if (!adapter) {
@@ -109,7 +109,7 @@ export class Gpu implements Allocator {
     return { ...spec, texture };
   }
 
-  /** Gives memory back. It is free for others after the next submit. */
+  /** Releases memory, which can be reused after the next submit. */
   release(made: Tensor | TextureTensor): void {
     if ("texture" in made) {
       made.texture?.destroy();
@@ -126,7 +126,7 @@ export class Gpu implements Allocator {
     if (made.constants) this.release(made.constants);
   }
 
-  /** A buffer outside the account: parameters and read-back, a few fixed megabytes. */
+  /** A buffer outside the account: parameters and read-back, a few megabytes of fixed size. */
   rawBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     return this.#guard(
       "out-of-memory",
@@ -135,7 +135,7 @@ export class Gpu implements Allocator {
     );
   }
 
-  /** Writes bytes into a tensor, from `byteOffset` within it; a multiple of 4. */
+  /** Writes bytes into a tensor at `byteOffset`, a multiple of 4. */
   write(tensor: Tensor, data: ArrayBufferView<ArrayBuffer>, byteOffset = 0): void {
     if (byteOffset + data.byteLength > tensor.byteLength) {
       throw new GpuError(
@@ -179,7 +179,7 @@ export class Gpu implements Allocator {
     return result;
   }
 
-  /** Waits until the GPU has done all that was submitted. */
+  /** Waits until the GPU has finished all submitted work. */
   async settled(): Promise<void> {
     await this.check();
     await this.device.queue.onSubmittedWorkDone();
@@ -194,17 +194,17 @@ export class Gpu implements Allocator {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Runs `make` in an error scope; what it reports is thrown by the next {@link check}. */
+  /** Runs `make` in an error scope; the next {@link check} throws what it reports. */
   validated<T>(what: string, make: () => T): T {
     return this.#guard("validation", what, make);
   }
 
-  /** Keeps the first fault, which {@link check} throws. */
+  /** Keeps the first error for {@link check} to throw. */
   fail(error: Error): void {
     this.#failure ??= error;
   }
 
-  /** Gives the device and all its memory back. */
+  /** Destroys the device and releases all its memory. */
   close(): void {
     this.#closed = true;
     this.device.destroy();

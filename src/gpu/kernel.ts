@@ -1,15 +1,14 @@
 /**
- * A kernel is its WGSL: bindings, parameters, constants and the features it needs are read from the
- * source, so nothing is declared twice. A source begins with what it needs besides itself, in lines
- * of its header comment:
+ * A kernel is defined by its WGSL: bindings, parameters, constants and required features are parsed
+ * from the source, so nothing is declared twice. Directives in the header comment name what a
+ * source depends on:
  *
- *   // @use lanes, rng             libraries: snippets of WGSL that are put before the source
- *   // @use bfloat16 | float32     one of several libraries that offer the same names
+ *   // @use lanes, rng             libraries: snippets of WGSL that are prepended to the source
+ *   // @use bfloat16 | float32     one of several libraries with the same interface
  *   // @const HEAD_QUADS           a `const` of type u32, where an override cannot stand: it sizes
  *                                  arrays in registers
  *
- * Libraries may use others. Sources are put one after another, never edited; `enable` lines come
- * first.
+ * Libraries may use others. Sources are concatenated, never edited; `enable` lines come first.
  */
 import type { Feature } from "./capabilities.ts";
 import { GpuError } from "./errors.ts";
@@ -17,12 +16,12 @@ import { GpuError } from "./errors.ts";
 /** How a shader uses a binding. */
 export type Access = "read" | "write";
 
-/** A binding of group 0, as the WGSL declares it. */
+/** A binding of group 0, as declared in the WGSL. */
 export interface BindingDeclaration {
   readonly name: string;
   readonly binding: number;
   readonly access: Access;
-  /** Of a storage texture, its format; a buffer has none. */
+  /** Format of a storage texture; undefined for a buffer. */
   readonly texture?: GPUTextureFormat;
 }
 
@@ -32,13 +31,13 @@ export interface ParameterField {
   readonly type: "u32" | "i32" | "f32";
 }
 
-/** A number that specialises a kernel when its pipeline is compiled. */
+/** A constant that specialises a kernel when its pipeline is compiled. */
 export interface ConstantDeclaration {
   readonly name: string;
-  /** An `override` of the WGSL, or a `const` that is put before it. */
+  /** An `override` in the WGSL, or a `const` prepended to it. */
   readonly kind: "override" | "const";
   readonly type: string;
-  /** All that a dispatch may give; where it is one, no dispatch needs to. */
+  /** The allowed values; if there is only one, dispatches may omit it. */
   readonly values: readonly number[];
 }
 
@@ -50,20 +49,20 @@ export interface Kernel {
   /** Fields of `struct Params`, bound as `@group(1) @binding(0) var<uniform> params: Params`. */
   readonly parameters: readonly ParameterField[];
   readonly constants: readonly ConstantDeclaration[];
-  /** Without them it does not compile. */
+  /** Features without which it does not compile. */
   readonly features: readonly Feature[];
 }
 
 export interface KernelOptions {
-  /** What `@use` can name. */
+  /** Libraries that `@use` can name. */
   readonly libraries?: Readonly<Record<string, string>>;
-  /** Of each `@use` with alternatives, the one that is meant. */
+  /** The chosen library of each `@use` with alternatives. */
   readonly variants?: readonly string[];
-  /** The value, or all values, of each constant that the WGSL declares. */
+  /** The allowed value or values of each constant that the WGSL declares. */
   readonly constants?: Readonly<Record<string, number | readonly number[]>>;
 }
 
-/** Every kernel that was defined, for tools that look at all of them. */
+/** Every kernel defined so far, for tools that inspect all of them. */
 export const KERNELS: Kernel[] = [];
 
 const USE = /^\/\/ @use (.+)$/gm;
@@ -76,11 +75,13 @@ const TEXTURE =
   /@group\(0\)\s*@binding\((\d+)\)\s*var\s+(\w+)\s*:\s*texture_storage_2d<\s*(\w+)\s*,\s*(read|write)\s*>/g;
 const PARAMS = /struct\s+Params\s*\{([^}]*)\}/;
 const FIELD = /(\w+)\s*:\s*(\w+)/g;
-/** Deno's WGSL knows subgroup operations without an `enable` line. */
+/** Deno's WGSL accepts subgroup operations without an `enable` line. */
 const SUBGROUPS = /\bsubgroup[A-Z]\w*\s*\(|@builtin\(\s*subgroup_/;
 const F16 = /^enable\s+[^;]*\bf16\b/m;
 
-/** Makes a kernel of WGSL; the entry point is `main`. Throws {@link GpuError} on what cannot be. */
+/**
+ * Defines a kernel from WGSL with entry point `main`. Throws {@link GpuError} on a faulty source.
+ */
 export function defineKernel(name: string, source: string, options: KernelOptions = {}): Kernel {
   const code = assembled(name, source, options);
   const plain = code.replace(COMMENT, "");
@@ -99,7 +100,7 @@ export function defineKernel(name: string, source: string, options: KernelOption
   return kernel;
 }
 
-/** The libraries that are used, directly or not, and the source; `enable` lines before all. */
+/** All libraries used, directly or indirectly, then the source; `enable` lines come first. */
 function assembled(
   name: string,
   source: string,
@@ -108,7 +109,7 @@ function assembled(
   const parts = new Map<string, string>(), chosen = new Set<string>();
   const visit = (label: string, text: string) => {
     if (parts.has(label)) return;
-    parts.set(label, ""); // libraries may use one another
+    parts.set(label, ""); // mark as seen: libraries may use one another
     for (const use of text.matchAll(USE).flatMap(([, line]) => line.split(","))) {
       const alternatives = use.split("|").map((each) => each.trim());
       const meant = alternatives.length === 1
@@ -198,8 +199,8 @@ function constantsOf(
 }
 
 /**
- * The values of all of a kernel's constants, in the order of their declaration, where `given` has
- * those with a choice. Throws {@link GpuError} on one that is missing, unknown or not allowed.
+ * The values of a kernel's constants, in order of declaration; `given` must hold those that allow
+ * several. Throws {@link GpuError} on a missing, unknown or disallowed one.
  */
 export function constantValues(
   kernel: Kernel,
@@ -222,7 +223,7 @@ export function constantValues(
   });
 }
 
-/** The WGSL with its `const`s, whose values are in `constants` by name. */
+/** The WGSL with its `const`s inserted; `constants` holds their values by name. */
 export function specialised(
   { code, constants: declared }: Kernel,
   constants: Readonly<Record<string, number>>,
@@ -238,7 +239,7 @@ export function specialised(
   return `${code.slice(0, end)}\n${lines.join("\n")}\n${code.slice(end)}`;
 }
 
-/** Packs parameters in the order of the struct; a missing or unknown one is an error. */
+/** Packs parameters in struct order; throws {@link GpuError} on a missing or unknown one. */
 export function packParameters(
   kernel: Kernel,
   values: Readonly<Record<string, number>>,

@@ -1,9 +1,9 @@
 /**
- * Records dispatches and sends them in few submits.
+ * Records dispatches and submits them in large batches.
  *
- * Ordering contract: what is recorded runs in the order it was recorded, each dispatch after the
- * writes of those before it. Nothing runs before {@link KernelPass.submit}, which does not wait;
- * {@link Gpu.read} sees the results of every pass submitted before it.
+ * Ordering contract: dispatches run in the order recorded, each after the writes of the earlier
+ * ones. {@link KernelPass.submit} does not wait, and nothing runs before it; {@link Gpu.read} sees
+ * the results of every pass submitted before it.
  */
 import { GpuError } from "./errors.ts";
 import { type Kernel, packParameters } from "./kernel.ts";
@@ -16,7 +16,7 @@ export type Operand = Tensor | TextureTensor;
 
 export interface Dispatch {
   readonly kernel: Kernel;
-  /** Geometry and flags (0 or 1), where the kernel leaves a choice. Few values, few pipelines. */
+  /** Geometry and flags (0 or 1) that the kernel leaves open. Each combination is a pipeline. */
   readonly constants?: Readonly<Record<string, number>>;
   /** By the name of the WGSL binding. */
   readonly operands: Readonly<Record<string, Operand>>;
@@ -25,12 +25,12 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number?, number?];
 }
 
-/** Parameters of one dispatch: WebGPU's largest offset alignment, and room for 64 fields. */
+/** Parameters of one dispatch: WebGPU's largest offset alignment, with room for 64 fields. */
 const SLOT_BYTES = 256;
-/** Dispatches of one submit; beyond it the pass submits by itself. */
+/** Dispatches per submit; beyond it the pass submits automatically. */
 const SLOTS = 1024;
 
-/** What belongs to a device rather than to a pass: the parameter buffer and cached bind groups. */
+/** Per-device rather than per-pass state: the parameter buffer and cached bind groups. */
 class Recording {
   readonly parameters: GPUBuffer;
   readonly parameterGroup: GPUBindGroup;
@@ -67,7 +67,7 @@ export class KernelPass {
   #pass: GPUComputePassEncoder | null = null;
   #used = 0;
 
-  /** With a profiler, each dispatch gets a pass of its own between two timestamps. */
+  /** With a profiler, each dispatch gets its own compute pass between two timestamps. */
   constructor(readonly gpu: Gpu, readonly profiler?: Profiler) {
     let recording = recordings.get(gpu);
     if (!recording) recordings.set(gpu, recording = new Recording(gpu));
@@ -103,7 +103,7 @@ export class KernelPass {
     if (timestampWrites) this.#endPass();
   }
 
-  /** Copies all of `source` over the start of `target`; padding travels along. */
+  /** Copies all of `source`, padding included, over the start of `target`. */
   copy(source: Tensor, target: Tensor): void {
     if (source.byteLength > target.byteLength) {
       throw new GpuError(
@@ -124,7 +124,7 @@ export class KernelPass {
     this.#command().clearBuffer(tensor.buffer!, tensor.byteOffset, tensor.byteLength);
   }
 
-  /** Sends what was recorded; does not wait. The pass can be recorded into again. */
+  /** Submits the recorded dispatches without waiting. The pass can then be reused. */
   submit(): void {
     if (!this.#encoder) return;
     this.#endPass();

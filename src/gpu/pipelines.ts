@@ -1,6 +1,6 @@
 /**
- * Compiled pipelines, kept by kernel (itself, not its name) and constants: few and small ones make a
- * quick start.
+ * Compiled pipelines, cached by kernel (by identity, not by name) and constants. Few and small ones
+ * keep start-up fast.
  */
 import type { Capabilities } from "./capabilities.ts";
 import { GpuError } from "./errors.ts";
@@ -13,11 +13,11 @@ export interface Pipeline {
   readonly operands: GPUBindGroupLayout;
 }
 
-/** What compiles: a `Gpu`. */
+/** The part of a `Gpu` that compiles pipelines. */
 export interface Compiler {
   readonly device: GPUDevice;
   readonly capabilities: Capabilities;
-  /** Runs `make`, and keeps what validation finds wrong with it. */
+  /** Runs `make` and keeps any validation error. */
   validated<T>(what: string, make: () => T): T;
 }
 
@@ -42,7 +42,7 @@ export class PipelineCache {
     });
   }
 
-  /** Throws {@link GpuError} on constants that are not the kernel's. */
+  /** Throws {@link GpuError} on constants that the kernel does not declare. */
   get(kernel: Kernel, given: Constants): Pipeline {
     let variants = this.#kernels.get(kernel);
     if (!variants) {

@@ -1,18 +1,18 @@
 /**
- * Times of dispatches on the GPU's own clock, where the adapter has timestamps. Those of Mesa's
- * software Vulkan are taken when a dispatch is queued, not when it runs: there they say little.
+ * Times dispatches by the GPU's own clock, where the adapter supports timestamps. Mesa's software
+ * Vulkan takes them when a dispatch is queued, not when it runs: they mean little there.
  */
 import type { Gpu } from "./gpu.ts";
 
 export interface Span {
-  /** The kernel's. */
+  /** Name of the kernel. */
   readonly name: string;
-  /** When it began, in milliseconds of a clock whose zero means nothing. */
+  /** Start in milliseconds, on a clock with an arbitrary zero. */
   readonly start: number;
   readonly milliseconds: number;
 }
 
-/** Spans of one submit at most; a profiled submit must stay below it. */
+/** Most spans in one submit. */
 export const MOST_SPANS = 2048;
 
 export class Profiler {
@@ -36,7 +36,7 @@ export class Profiler {
     );
   }
 
-  /** Null where the adapter has no timestamps. */
+  /** Null if the adapter has no timestamps. */
   static create(gpu: Gpu): Profiler | null {
     return gpu.capabilities.features.includes("timestamp-query") ? new Profiler(gpu) : null;
   }

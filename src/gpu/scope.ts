@@ -1,9 +1,9 @@
-/** Allocations that end together. */
+/** Allocations that are released together. */
 import type { Allocator, TensorSpec, TextureSpec, TextureTensor } from "./allocator.ts";
 import type { Gpu } from "./gpu.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Remembers what was allocated through it, and releases all of that at once. */
+/** Tracks what is allocated through it and releases all of it at once. */
 export class Scope implements Allocator {
   readonly #made: (Tensor | TextureTensor)[] = [];
 

@@ -1,11 +1,11 @@
 /**
- * Tensors: a shape, a number format and a range of a GPU buffer. How the numbers lie in it, see
- * numbers/layout.ts.
+ * Tensors: a shape, a number format and a range of a GPU buffer. See numbers/layout.ts for the
+ * memory layout.
  */
 import { bytesOf, columnsOf, type DType, type Layout, padded, rowsOf } from "../numbers/layout.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 
-/** What a buffer is for; the columns of the memory plan. */
+/** What a buffer is for; the categories of the memory plan. */
 export type Purpose =
   | "weights"
   | "quantisation_constants"
@@ -26,16 +26,16 @@ export const PURPOSES: readonly Purpose[] = [
 ];
 
 export interface Tensor extends Layout {
-  /** Null in a memory plan, where nothing is allocated. */
+  /** Null in a memory plan, which allocates nothing. */
   readonly buffer: GPUBuffer | null;
   readonly byteLength: number;
-  /** What the codes of a quantised format are relative to: see numbers/constants.ts. */
+  /** Quantisation constants, which the codes are relative to: see numbers/constants.ts. */
   readonly constants?: Tensor;
 }
 
 /**
- * A view of rows [start, end) of a matrix, sharing its buffer. The start of a view that a kernel
- * binds must fall on the adapter's storage alignment: take multiples of 64 rows and it always does.
+ * A view of rows [start, end) of a matrix, sharing its buffer. If a kernel binds the view, its
+ * start must satisfy the adapter's storage alignment, as every multiple of 64 rows does.
  */
 export function rowRange(tensor: Tensor, start: number, end: number): Tensor {
   const rows = rowsOf(tensor.shape);
@@ -52,8 +52,8 @@ export function rowRange(tensor: Tensor, start: number, end: number): Tensor {
 }
 
 /**
- * Another shape over the start of the same memory: for scratch tensors that serve matrices of many
- * sizes in turn. What the view holds at first is whatever was there.
+ * A view with another shape over the start of the same memory, for scratch tensors that serve
+ * matrices of many sizes in turn. Its initial contents are undefined.
  */
 export function viewAs(scratch: Tensor, name: string, shape: readonly number[]): Tensor {
   const stride = padded(columnsOf(shape));
@@ -71,7 +71,9 @@ export function describe(tensor: Tensor): string {
   return `${tensor.dtype} (${tensor.shape.join(", ")})`;
 }
 
-/** Throws a {@link ShapeError} that names operation, operand, rule and value. */
+/**
+ * Throws a {@link ShapeError} that names operation, operand, rule and value if the shape differs.
+ */
 export function expectShape(
   operation: string,
   operand: string,
@@ -89,7 +91,7 @@ export function expectShape(
   }
 }
 
-/** Throws a {@link ShapeError} when the tensor's format is none of those allowed. */
+/** Throws a {@link ShapeError} if the tensor's format is none of those allowed. */
 export function expectDType(
   operation: string,
   operand: string,
