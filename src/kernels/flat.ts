@@ -1,7 +1,7 @@
 /**
- * Element-wise kernels see a tensor as one flat run of stored elements, cut into ranges. A range is
- * small enough for any binding (32 MiB of float32), for 65,535 workgroups and for a quarter of a
- * second on a slow adapter, and large enough that the cost of a dispatch does not show.
+ * Element-wise kernels treat a tensor as one flat array of stored elements, split into ranges. A
+ * range is small enough for any binding (32 MiB of float32), for 65,535 workgroups and for a
+ * quarter of a second on a slow adapter, and large enough to make dispatch overhead negligible.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { bytesOf, storedElements } from "../numbers/layout.ts";
@@ -11,7 +11,7 @@ import { strategyFor } from "./strategy.ts";
 
 const RANGE_ELEMENTS = 1 << 23;
 
-/** Starts of ranges fall on multiples of this: 256 bytes of the narrowest format, int4. */
+/** Ranges start at multiples of this: 256 bytes of the narrowest format, int4. */
 const ALIGNMENT = 512;
 
 /** Ranges that cover all stored elements; each starts on a multiple of `unit` (a group, a block). */
@@ -36,8 +36,8 @@ export function flatView(tensor: Tensor, { start, end }: Range): Tensor {
 }
 
 /**
- * Threads that share a row or a quantisation group, for which one alone would take `rounds` of
- * loops: as many as suit the adapter, and more where those would take too many rounds each.
+ * Threads that share a row or a quantisation group that takes `rounds` loop iterations in all: the
+ * adapter's preferred number, or more if each would otherwise exceed the iteration limit.
  */
 export function lanesOf({ capabilities }: Pick<Gpu, "capabilities">, rounds: number): number {
   const { rowLanes, loopRounds } = strategyFor(capabilities);

@@ -1,15 +1,15 @@
-/** Kernels that come in a float32 and a bfloat16 variant of the same source. */
+/** Kernels with a float32 and a bfloat16 variant of the same source. */
 import { ShapeError } from "../numbers/shape_error.ts";
 import type { Kernel, KernelOptions } from "../gpu/kernel.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { shader } from "./shader.ts";
 
-/** The format of activations and of their gradients. */
+/** Format of activations and their gradients. */
 export type ActivationType = "float32" | "bfloat16";
 
 export type KernelByFormat = Record<ActivationType, Kernel>;
 
-/** The same WGSL, written with Quad, unpack and pack, in both formats. */
+/** Both variants of a WGSL source that is written in terms of Quad, unpack and pack. */
 export function kernelByFormat(
   name: string,
   source: string,
@@ -23,7 +23,7 @@ export function kernelByFormat(
   return { float32: variant("float32"), bfloat16: variant("bfloat16") };
 }
 
-/** The variant for the format that all these tensors share. */
+/** The variant for the common format of these tensors. */
 export function forFormat(
   kernels: KernelByFormat,
   operation: string,

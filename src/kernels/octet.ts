@@ -2,15 +2,18 @@
 import { elementOffset, OCTET } from "../numbers/layout.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 
-/** Formats a matrix of weights or activations may have. */
+/** Formats of weight and activation matrices. */
 export type MatrixType = "float32" | "bfloat16" | "int8" | "int4" | "nf4";
 
-/** The library that declares `source` (and, quantised, `constants`) and `fn octet(index) -> Octet`. */
+/**
+ * The library that declares `source` (and `constants`, if quantised) and `fn octet(index) ->
+ * Octet`.
+ */
 export function octetLibrary(format: MatrixType): string {
   return `octet_${format}`;
 }
 
-/** Octets of the whole matrix before the first of this tensor: where its groups begin to count. */
+/** Index of this tensor's first octet in the whole matrix, by which groups are numbered. */
 export function octetOffset(tensor: Tensor): number {
   return tensor.constants ? elementOffset(tensor) / OCTET : 0;
 }

@@ -1,7 +1,7 @@
 /**
  * Ranges of rows that one dispatch can bind and cover. A binding holds 128 MiB on many adapters and
- * a grid has some tens of thousands of workgroups a dimension, so launchers walk larger matrices range by range.
- * Element-wise kernels, to which rows mean nothing, take theirs from flat.ts.
+ * a grid has tens of thousands of workgroups per dimension, so launchers process larger matrices
+ * range by range. Element-wise kernels, which ignore rows, take theirs from flat.ts.
  */
 import type { KernelPass } from "../gpu/pass.ts";
 import { bytesOf } from "../numbers/layout.ts";
@@ -10,10 +10,10 @@ import type { Tensor } from "../gpu/tensor.ts";
 /** Ranges start at multiples of this, which suits every adapter's storage alignment. */
 const ALIGNMENT = 64;
 
-/** Threads of a workgroup of the kernels that give each quad of a row a thread of its own. */
+/** Workgroup size of the kernels that use one thread per quad of a row. */
 export const ROW_WORKGROUP_SIZE = 64;
 
-/** Rows, columns, elements or other things from `start` to before `end`. */
+/** A half-open range [start, end) of rows, columns or elements. */
 export interface Range {
   readonly start: number;
   readonly end: number;
@@ -32,7 +32,7 @@ export function lengthOf({ start, end }: Range): number {
   return end - start;
 }
 
-/** Rows of which each of these matrices can bind a range at once, a multiple of 64. */
+/** Rows of each of these matrices that fit one binding; a multiple of 64. */
 export function rowsPerBinding(pass: KernelPass, ...matrices: readonly Tensor[]): number {
   const limit = pass.gpu.limits.maxStorageBufferBindingSize;
   const widest = Math.max(...matrices.map(({ dtype, stride }) => bytesOf(dtype, stride)));
@@ -40,8 +40,8 @@ export function rowsPerBinding(pass: KernelPass, ...matrices: readonly Tensor[])
 }
 
 /**
- * Rows that one dispatch can bind, and cover with so many threads a row in workgroups of
- * {@link ROW_WORKGROUP_SIZE}; a multiple of 64.
+ * Rows that one dispatch can bind, and cover with `threadsPerRow` in workgroups of {@link
+ * ROW_WORKGROUP_SIZE}; a multiple of 64.
  */
 export function rowsPerDispatch(
   pass: KernelPass,
@@ -51,7 +51,7 @@ export function rowsPerDispatch(
   return Math.min(rowsCovered(pass, threadsPerRow), rowsPerBinding(pass, ...matrices));
 }
 
-/** Rows that one dispatch can cover, whatever it binds. */
+/** Rows that one dispatch can cover, regardless of binding sizes. */
 export function rowsCovered(pass: KernelPass, threadsPerRow: number): number {
   const { maxComputeWorkgroupsPerDimension } = pass.gpu.limits;
   return Math.max(1, Math.floor(maxComputeWorkgroupsPerDimension / threadsPerRow)) *

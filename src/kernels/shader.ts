@@ -91,7 +91,7 @@ export function shader(
   return defineKernel(name, source, { ...options, libraries: LIBRARIES });
 }
 
-/** Of a constant that is a flag. */
+/** Values of a constant that is a flag. */
 export const FLAG = [0, 1];
 
 /** Threads that may share a row, a group or a block in a workgroup of 64. */

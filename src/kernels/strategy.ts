@@ -1,11 +1,11 @@
 /**
- * How kernels work on an adapter, decided here from what it can do. A kernel asks for its part of
- * the strategy and never what the adapter is; a kernel that gets another way of working gets a
- * choice here.
+ * The strategy of kernels on an adapter, derived here from its capabilities. A kernel reads its
+ * part of the strategy and never inspects the adapter; a new variant of a kernel adds a choice
+ * here.
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 
-/** Operands of a matrix product: staged in textures, or read where they lie, in tiles. */
+/** Operands of a matrix product: staged in textures, or read directly, in tiles. */
 export type MatmulVariant = "texture" | "tiled";
 /** Operands of attention: the same choice. */
 export type AttentionVariant = "texture" | "tiled";
@@ -13,26 +13,26 @@ export type AttentionVariant = "texture" | "tiled";
 export interface Strategy {
   readonly matmul: MatmulVariant;
   readonly attention: AttentionVariant;
-  /** Threads that share a row, a quantisation group or a block, where one has the rounds for it. */
+  /** Threads that share a row, a quantisation group or a block, unless loop limits require more. */
   readonly rowLanes: number;
   /** Threads that share a quad of columns. */
   readonly columnLanes: number;
-  /** Rounds of loops that a thread may make in one dispatch; see {@link LOOP_ROUNDS}. */
+  /** Loop iterations that a thread may run in one dispatch; see {@link LOOP_ROUNDS}. */
   readonly loopRounds: number;
-  /** Multiply-adds of attention that surely take less than a quarter of a second. */
+  /** Multiply-adds of attention that safely take less than a quarter of a second. */
   readonly attentionWork: number;
 }
 
 /**
- * Rounds of loops, over all its loops, that a thread may make in one dispatch. Mesa's software
- * adapters end every loop of a thread once it has made 65,535 (LP_MAX_TGSI_LOOP_ITERATIONS), and say
- * nothing: results are wrong. A multiple of 64; what is left is for a kernel's small loops. Cards
- * have no such limit, and long walks are not cut for it there. Kernels that are cut anyway, for the
- * time that a dispatch has, take this bound on every adapter.
+ * Loop iterations, over all its loops, that a thread may run in one dispatch. Mesa's software
+ * adapters silently end every loop of a thread after 65,535 (LP_MAX_TGSI_LOOP_ITERATIONS), which
+ * gives wrong results. A multiple of 64; the remainder is for a kernel's small loops. Cards have no
+ * such limit, so long loops are not split for it there. Kernels that are split anyway, to limit the
+ * time of a dispatch, use this bound on every adapter.
  */
 export const LOOP_ROUNDS = 61_440;
 
-/** Threads are loops of a processor, barriers are dear, and textures are its fastest loads. */
+/** Threads are loops on a processor, barriers are expensive, and textures are the fastest loads. */
 const SOFTWARE: Strategy = {
   matmul: "texture",
   attention: "texture",
@@ -42,7 +42,7 @@ const SOFTWARE: Strategy = {
   attentionWork: 2 ** 28,
 };
 
-/** Neighbouring threads read neighbouring addresses: eight quads are a line of a card's cache. */
+/** Neighbouring threads read neighbouring addresses; eight quads fill a card's cache line. */
 const CARD: Strategy = {
   matmul: "tiled",
   attention: "tiled",

@@ -1,4 +1,4 @@
-/** Causal grouped-query attention: the operands checked, then one of two variants. */
+/** Causal grouped-query attention: checks the operands, then runs one of two variants. */
 import code from "../../../shaders/attention/attention.wgsl" with { type: "text" };
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
@@ -24,11 +24,12 @@ export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./atte
 const kernels = kernelByFormat("attention", code, { constants: headConstants() });
 
 /**
- * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. So
- * in training Tq = keyLength = S, and in decoding Tq is what is new. Dao et al. 2022. First keys
- * make it a sliding window, or keep packed examples apart; blocks of keys that they hide cost
- * nothing. On software adapters some thousand keys are walked over in several dispatches, and `out`
- * is rounded to its format after each. Throws {@link ShapeError} on operands that do not match.
+ * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. In
+ * training Tq = keyLength = S; in decoding Tq counts the new tokens. Dao et al. 2022. First keys
+ * implement a sliding window or separate packed examples; blocks of keys that they hide cost
+ * nothing. On software adapters long sequences (thousands of keys) take several dispatches, and
+ * `out` is rounded to its format after each. Throws {@link ShapeError} on operands that do not
+ * match.
  */
 export function attention(pass: KernelPass, io: Attention): void {
   const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;

@@ -34,9 +34,9 @@ const keyKernels = kernelByFormat("attention_backward_keys", keysCode, {
 });
 
 /**
- * The gradients of causal attention over whole sequences, from probabilities computed again: one
- * kernel for delta, one for dq, one for dk and dv. Dao 2023, algorithm 2. On software adapters long
- * walks take several dispatches, and gradients are rounded to their format after each. Throws
+ * The gradients of causal attention over whole sequences, from recomputed probabilities: one kernel
+ * for delta, one for dq, one for dk and dv. Dao 2023, algorithm 2. On software adapters long
+ * sequences take several dispatches, and gradients are rounded to their format after each. Throws
  * {@link ShapeError} on operands that do not match.
  */
 export function attentionBackward(pass: KernelPass, io: AttentionBackward): void {

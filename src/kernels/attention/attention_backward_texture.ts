@@ -34,7 +34,7 @@ const keyKernels = kernelByFormat("attention_backward_keys_texture", keysCode, {
   constants: TEXTURE_CONSTANTS,
 });
 
-/** Records the staging of each range of sequences, then dq, then dk and dv; delta is there. */
+/** For each range of sequences, records staging, then dq, then dk and dv; delta must exist. */
 export function attentionBackwardTexture(
   pass: KernelPass,
   workspace: AttentionWorkspace,

@@ -1,4 +1,4 @@
-/** What all gradients of attention need first: rowsum(dout · out) of each query and head. */
+/** rowsum(dout · out) of each query and head, which all gradients of attention need. */
 import code from "../../../shaders/attention/attention_delta.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { rowRange } from "../../gpu/tensor.ts";

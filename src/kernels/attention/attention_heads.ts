@@ -1,4 +1,4 @@
-/** What all attention kernels share: head sizes, and ranges of sequences and of work. */
+/** Shared by all attention kernels: head sizes, and ranges of sequences and of work. */
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { bytesOf } from "../../numbers/layout.ts";
@@ -6,10 +6,10 @@ import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { ranges } from "../ranges.ts";
 import { strategyFor } from "../strategy.ts";
 
-/** Head sizes are multiples of 4 up to this. */
+/** The largest head size; all are multiples of 4. */
 const MOST_HEAD_SIZE = 256;
 
-/** The constant of a kernel for heads of up to `most`: it sizes arrays of registers. */
+/** The constant of a kernel for heads of up to `most`; it sizes register arrays. */
 export function headConstants(most = MOST_HEAD_SIZE): { readonly HEAD_QUADS: readonly number[] } {
   return { HEAD_QUADS: Array.from({ length: most / 4 }, (_, i) => i + 1) };
 }
@@ -36,7 +36,7 @@ export function expectHeads(
   }
 }
 
-/** Throws a {@link ShapeError} unless there is a first key for each of these rows, or none at all. */
+/** Throws a {@link ShapeError} unless each of these rows has a first key, or none has. */
 export function expectFirstKeys(operation: string, firstKeys: Tensor | undefined, rows: number) {
   if (!firstKeys) return;
   expectDType(operation, "firstKeys", firstKeys, "uint32");
@@ -44,8 +44,8 @@ export function expectFirstKeys(operation: string, firstKeys: Tensor | undefined
 }
 
 /**
- * The operand and the parameter of shaders/lib/attention_first_keys.wgsl. The binding must be
- * filled: without first keys by another operand that is only read, and then not even that.
+ * The operand and the parameter of shaders/lib/attention_first_keys.wgsl. The binding must not be
+ * empty: without first keys it takes another read-only operand, which the kernel then ignores.
  */
 export function firstKeysOf(firstKeys: Tensor | undefined, other: Tensor) {
   return {
@@ -54,7 +54,10 @@ export function firstKeysOf(firstKeys: Tensor | undefined, other: Tensor) {
   };
 }
 
-/** Sequences after which every tensor, with so many bytes a sequence, is aligned for binding. */
+/**
+ * Number of sequences after which every tensor, given its bytes per sequence, is aligned for
+ * binding.
+ */
 export function alignedSequences(...bytes: number[]): number {
   let step = 1;
   while (bytes.some((size) => (size * step) % 256 !== 0)) step *= 2;
@@ -62,8 +65,8 @@ export function alignedSequences(...bytes: number[]): number {
 }
 
 /**
- * Sequences that one dispatch can bind of tensors with so many rows a sequence, `most` at most. A
- * range must start on the adapter's alignment. Throws {@link ShapeError} where no range does.
+ * How many sequences one dispatch can bind, given each tensor's rows per sequence; at most `most`.
+ * A range must start on the adapter's alignment. Throws {@link ShapeError} if none can.
  */
 export function sequencesPerRange(
   pass: KernelPass,
@@ -86,22 +89,22 @@ export function sequencesPerRange(
   return range;
 }
 
-/** Workgroups of one dispatch, when each does at most `work` multiply-adds. */
+/** Workgroups per dispatch if each does at most `work` multiply-adds. */
 export function unitsPerDispatch(pass: KernelPass, work: number): number {
   const { limits: { maxComputeWorkgroupsPerDimension }, capabilities } = pass.gpu;
   const inTime = Math.max(1, Math.floor(strategyFor(capabilities).attentionWork / work));
   return Math.min(maxComputeWorkgroupsPerDimension, inTime);
 }
 
-/** Where a walk may end, to go on in another dispatch. */
+/** The granularity at which a loop over rows may be split between dispatches. */
 export interface Walk {
-  /** Rows of a step. */
+  /** Rows per step. */
   readonly step: number;
-  /** Rounds of loops that a step takes, at most. */
+  /** Most loop iterations that a step takes. */
   readonly rounds: number;
 }
 
-/** Rows that a thread may walk over in one dispatch. */
+/** Rows that a thread may loop over in one dispatch. */
 export function rowsPerWalk(
   pass: KernelPass,
   { step, rounds }: Walk,
@@ -110,7 +113,7 @@ export function rowsPerWalk(
   return step * Math.max(1, Math.floor(most / rounds));
 }
 
-/** Walks over the queries of all the heads that share keys, of so many rows at most each. */
+/** Splits the queries of all heads that share keys into walks of at most `rows` rows. */
 export function* groupWalks(group: number, length: number, { step }: Walk, rows: number) {
   const members = Math.floor(rows / (step * Math.ceil(length / step)));
   for (const { start: first_member, end: end_member } of ranges(group, Math.max(1, members))) {

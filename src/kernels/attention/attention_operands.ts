@@ -1,8 +1,8 @@
-/** The operands of attention, forward and backward, whichever kernels run. */
+/** The operands of attention, forward and backward, for every variant of the kernels. */
 import type { TextureTensor } from "../../gpu/allocator.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 
-/** Staging textures; undefined where attention reads its operands where they lie. */
+/** Staging textures; undefined where attention reads its operands directly. */
 export interface AttentionWorkspace {
   readonly q: TextureTensor;
   readonly k: TextureTensor;
@@ -30,9 +30,9 @@ export interface Attention {
   readonly heads: number; // H
   readonly keyValueHeads: number; // K
   readonly headSize: number; // D, a multiple of 4 up to 256
-  /** Where {@link createAttentionWorkspace} made one. */
+  /** From {@link createAttentionWorkspace}, if it returned one. */
   readonly workspace?: AttentionWorkspace;
-  /** Rounds of loops that a thread may make in a dispatch; what suits the adapter unless given. */
+  /** Loop iterations that a thread may run in a dispatch; chosen for the adapter by default. */
   readonly loopRounds?: number;
 }
 
@@ -55,8 +55,8 @@ export interface AttentionBackward {
   readonly heads: number; // H
   readonly keyValueHeads: number; // K
   readonly headSize: number; // D, a multiple of 4 up to 256
-  /** Where {@link createAttentionWorkspace} made one, for the backward pass too. */
+  /** From {@link createAttentionWorkspace}, created for the backward pass too. */
   readonly workspace?: AttentionWorkspace;
-  /** Rounds of loops that a thread may make in a dispatch; what suits the adapter unless given. */
+  /** Loop iterations that a thread may run in a dispatch; chosen for the adapter by default. */
   readonly loopRounds?: number;
 }

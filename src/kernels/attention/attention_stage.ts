@@ -1,4 +1,4 @@
-/** Operands of attention, moved into a texture as float32: what a software adapter reads fastest. */
+/** Stages operands of attention in a float32 texture, which a software adapter reads fastest. */
 import code from "../../../shaders/attention/attention_stage.wgsl" with { type: "text" };
 import type { TextureTensor } from "../../gpu/allocator.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
@@ -14,10 +14,10 @@ export interface AttentionStage {
   readonly source: Tensor; // (B·capacity, C) float32 or bfloat16, C a multiple of 4
   /** (sequences · length, C / 4) texels of four elements, overwritten. */
   readonly target: TextureTensor;
-  /** The first sequence, and how many. */
+  /** The first sequence, and their number. */
   readonly start: number;
   readonly sequences: number;
-  /** Rows of a sequence that are staged, one after the other, and that it has. */
+  /** Rows staged per sequence, stored contiguously, and rows per sequence in the source. */
   readonly length: number;
   readonly capacity: number;
 }
@@ -36,7 +36,7 @@ export function attentionStage(
       target_texels: target,
     },
     params: { count, width, length, capacity, quads: source.stride / 4 },
-    // A texture's 8,192 rows of 512 texels at most are just within one dimension.
+    // A texture has at most 8,192 rows of 512 texels, which just fits one grid dimension.
     workgroups: [Math.ceil(count / WORKGROUP_SIZE)],
   });
 }

@@ -1,4 +1,4 @@
-/** Attention for software adapters: operands staged in textures, four rows a thread. */
+/** Attention for software adapters: operands staged in textures, four rows per thread. */
 import code from "../../../shaders/attention/attention_texture.wgsl" with { type: "text" };
 import type { Allocator, TextureTensor } from "../../gpu/allocator.ts";
 import { ShapeError } from "../../numbers/shape_error.ts";
@@ -20,14 +20,14 @@ import { forFormat, kernelByFormat } from "../format.ts";
 import { ranges } from "../ranges.ts";
 import type { AttentionVariant } from "../strategy.ts";
 
-/** What a workgroup does, as in the WGSL. */
+/** Threads per workgroup and rows per thread, as in the WGSL. */
 export const THREADS = 8, THREAD_ROWS = 4;
 
 /** WebGPU's default limit of a texture's sides. */
 const MOST_ROWS = 8192;
-/** Texels of a texture at most, where a single sequence does not need more: 16 MiB. */
+/** Most texels per texture, unless a single sequence needs more: 16 MiB. */
 const TEXELS = 1 << 20;
-/** Beyond it the unrolled kernels take many seconds to compile. */
+/** Beyond this the unrolled kernels take many seconds to compile. */
 const MOST_HEAD_SIZE = 128;
 
 /** The constants of the kernels that read textures. */
@@ -38,12 +38,12 @@ const kernels = kernelByFormat("attention_texture", code, { constants: TEXTURE_C
 export interface AttentionWorkspaceOptions extends HeadShape {
   readonly variant: AttentionVariant;
   readonly batch: number;
-  /** Most queries, and keys, of a sequence. */
+  /** Most queries and keys per sequence. */
   readonly length: number;
   readonly backward: boolean;
 }
 
-/** Scratch memory for attention of such sequences; one serves all layers, in turn. */
+/** Scratch memory for attention over such sequences; all layers share it. */
 export function createAttentionWorkspace(
   allocator: Allocator,
   options: AttentionWorkspaceOptions,
@@ -58,13 +58,13 @@ export function createAttentionWorkspace(
   }
 }
 
-/** Undefined where a sequence does not fit, or a head is too large: those are read where they lie. */
+/** Undefined if a sequence does not fit or a head is too large: operands are then read directly. */
 function createTextures(
   allocator: Allocator,
   { batch, length, heads, keyValueHeads, headSize, backward }: AttentionWorkspaceOptions,
 ): AttentionWorkspace | undefined {
   const widths = [heads, keyValueHeads].map((count) => count * headSize / 4);
-  // Two bytes an element, whatever the format: what is aligned in bfloat16 is in float32.
+  // Assume two bytes per element: what is aligned in bfloat16 is also aligned in float32.
   const step = Math.min(batch, alignedSequences(...widths.map((quads) => quads * 8 * length)));
   const fitting = Math.floor(Math.min(MOST_ROWS, TEXELS / widths[0]) / length);
   const rows = Math.min(batch, Math.max(step, Math.floor(fitting / step) * step)) * length;
@@ -72,7 +72,7 @@ function createTextures(
   const texture = (name: string, width: number): TextureTensor =>
     allocator.texture({
       name: `attention.${name}`,
-      // A cache line more: at a power of two all rows would compete for one cache set.
+      // One more cache line: at a power of two all rows would compete for one cache set.
       width: width + 4,
       height: rows,
       purpose: "workspace",
@@ -85,13 +85,13 @@ function createTextures(
   };
 }
 
-/** Of the longest of the three kernels, as if the compiler unrolled no loop; 2 for a next head. */
+/** For the longest of the three kernels, assuming no loop is unrolled; 2 for each further head. */
 export function textureWalk(headSize: number): Walk {
   const products = 2 * (headSize / 4 + 1), rows = THREAD_ROWS + 1;
   return { step: THREAD_ROWS, rounds: 1 + products + rows + 2 };
 }
 
-/** Sequences that the textures hold of operands this large; refuses those of another model. */
+/** How many sequences of operands this large the textures hold; refuses those of another model. */
 export function sequencesPerStage(
   operation: string,
   { q, k }: AttentionWorkspace,
@@ -112,7 +112,7 @@ export function sequencesPerStage(
   return sequences;
 }
 
-/** Records the staging of each range of sequences and their attention. */
+/** Records staging and attention for each range of sequences. */
 export function attentionTexture(
   pass: KernelPass,
   workspace: AttentionWorkspace,

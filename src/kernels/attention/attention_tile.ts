@@ -1,13 +1,13 @@
-/** Attention kernels for cards: blocks of rows and columns by a grid of threads. */
+/** Attention for graphics cards: a grid of threads computes blocks of rows and columns. */
 import type { Walk } from "./attention_heads.ts";
 
-/** Threads of a workgroup in each direction, of 4 × 4 each, as in the WGSL. */
+/** Threads per workgroup in each direction, each with a 4 × 4 tile, as in the WGSL. */
 const LANES = 8;
 
-/** Rows of a workgroup. */
+/** Rows per workgroup. */
 export const BLOCK_ROWS = 4 * LANES;
 
-/** Of the longest of the three kernels, as if the compiler unrolled no loop. */
+/** For the longest of the three kernels, assuming no loop is unrolled. */
 export function tiledWalk(headSize: number): Walk {
   const headQuads = headSize / 4, outQuads = Math.ceil(headQuads / LANES);
   const products = headQuads + 1, columns = LANES * (outQuads + 7), rest = LANES + outQuads + 10;

@@ -1,11 +1,11 @@
 /**
- * Matrix products of every kind that training needs, whatever the operands' formats:
+ * Every matrix product that training needs, in all operand formats:
  *
- *   forward         y (N, F)  = x (N, C) · Wᵀ (C, F)      NT   W is stored (F, C), as in checkpoints
+ *   forward         y (N, F)  = x (N, C) · Wᵀ (C, F)      NT   W stored (F, C), as in checkpoints
  *   backward        dx (N, C) = dy (N, F) · W (F, C)      NN
  *   weight gradient dW (F, C) = dyᵀ (F, N) · x (N, C)     TN
  *
- * Sums are float32; each result depends on its operands only, so the same run gives the same bits.
+ * Sums are float32 in a fixed order, so that the same run gives the same bits.
  */
 import type { Allocator } from "../../gpu/allocator.ts";
 import { ShapeError } from "../../numbers/shape_error.ts";
@@ -25,7 +25,7 @@ export interface Matmul {
   readonly layout: Layout;
   readonly a: Tensor; // NT, NN: (M, K); TN: (K, M); float32, bfloat16, int8 or int4
   readonly b: Tensor; // NT: (N, K); NN, TN: (K, N); float32, bfloat16, int8, int4 or nf4
-  readonly c: Tensor; // (M, N) float32 or bfloat16; in a buffer of its own
+  readonly c: Tensor; // (M, N) float32 or bfloat16; in a separate buffer
   readonly alpha?: number; // 1
   readonly accumulate?: boolean; // c is added to instead of overwritten
   readonly residual?: Tensor; // (M, N), the format of c
@@ -33,7 +33,7 @@ export interface Matmul {
 
 export type MatmulWorkspace =
   & {
-    /** Stands where a binding is not used. */
+    /** Placeholder for unused bindings. */
     readonly none: Tensor;
   }
   & (
@@ -44,16 +44,16 @@ export type MatmulWorkspace =
 export interface MatmulWorkspaceOptions {
   readonly variant: MatmulVariant;
   readonly limits: Pick<GPUSupportedLimits, "maxTextureDimension2D">;
-  /** What will be asked for. Others work too, perhaps in more blocks. */
+  /** The expected products. Others work too, perhaps in more blocks. */
   readonly shapes: readonly MatmulShape[];
-  /** Texels of 16 bytes that each of the two staging textures may have; 1,048,576. */
+  /** Most texels, of 16 bytes, in each of the two staging textures; 1,048,576 by default. */
   readonly texels?: number;
 }
 
-/** Work of one dispatch: well below a quarter of a second on the slowest adapter of its kind. */
+/** FLOPs per dispatch: well below a quarter of a second on the slowest adapter of each kind. */
 const FLOPS: Record<MatmulVariant, number> = { texture: 4e9, tiled: 1e11 };
 
-/** Scratch memory for products of these shapes; one serves all products of a device, in turn. */
+/** Scratch memory for products of these shapes; all products of a device share it. */
 export function createMatmulWorkspace(
   allocator: Allocator,
   { variant, limits, shapes, texels }: MatmulWorkspaceOptions,

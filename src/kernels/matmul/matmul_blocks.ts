@@ -1,4 +1,4 @@
-/** What the variants of matmul share: the problem, its blocks and the end of the kernel. */
+/** Shared by the variants of matmul: the problem, its blocks and the kernel's epilogue. */
 import type { KernelPass } from "../../gpu/pass.ts";
 import { rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { lengthOf, type Range, rowsPerBinding } from "../ranges.ts";
@@ -22,7 +22,7 @@ export interface Problem extends MatmulShape {
   readonly alpha: number;
   readonly accumulate: boolean;
   readonly residual?: Tensor;
-  /** What fills a binding that is not used. */
+  /** Placeholder for unused bindings. */
   readonly none: Tensor;
 }
 
@@ -32,7 +32,7 @@ export interface Block {
   readonly k: Range;
 }
 
-/** Blocks of rows begin at multiples of this, so that a binding can begin with them. */
+/** Blocks of rows start at multiples of this, so that a binding can start there. */
 export const ROW_STEP = 64;
 
 /** The largest multiple of ROW_STEP up to `size`, at least one. */
@@ -41,8 +41,8 @@ export function stepDown(size: number): number {
 }
 
 /**
- * Rows of c that one dispatch may compute: what its binding holds, and no more work than the
- * adapter does in about a quarter of a second.
+ * Rows of c per dispatch: limited by the binding size, and by the work that the adapter does in
+ * about a quarter of a second.
  */
 export function rowsOfC(pass: KernelPass, c: Tensor, columns: number, k: number, flops: number) {
   return Math.min(rowsPerBinding(pass, c), stepDown(flops / (2 * columns * k)));

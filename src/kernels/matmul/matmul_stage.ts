@@ -1,4 +1,4 @@
-/** Operands of a matmul, moved into a texture as float32: what a software adapter reads fastest. */
+/** Stages operands of a matmul in a float32 texture, which a software adapter reads fastest. */
 import code from "../../../shaders/matmul/matmul_stage.wgsl" with { type: "text" };
 import type { TextureTensor } from "../../gpu/allocator.ts";
 import type { Kernel } from "../../gpu/kernel.ts";
@@ -9,7 +9,7 @@ import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "../octe
 import { lengthOf, type Range, ranges, rowsPerBinding } from "../ranges.ts";
 import { FLAG, shader } from "../shader.ts";
 
-/** Threads of a workgroup in each direction. */
+/** Threads per workgroup in each direction. */
 const SIDE = 16;
 
 const define = (format: MatrixType) =>
@@ -37,7 +37,7 @@ export interface StagingTexture {
 export interface MatmulStage {
   readonly source: Tensor; // (R, K), or (K, R) if transposed; of any matrix format
   readonly transposed: boolean;
-  /** The part of it: rows of op(source), and columns; both start at a multiple of 8. */
+  /** The part to stage: rows and columns of op(source), both starting at a multiple of 8. */
   readonly rows: Range;
   readonly k: Range;
   readonly target: StagingTexture;
@@ -45,7 +45,7 @@ export interface MatmulStage {
   readonly band: number;
 }
 
-/** target[r][k] = op(source)[rows.start + r][k.start + k]; k is filled up with zeros to 8. */
+/** target[r][k] = op(source)[rows.start + r][k.start + k]; k is zero-padded to a multiple of 8. */
 export function matmulStage(pass: KernelPass, io: MatmulStage): void {
   const { source, transposed, target } = io;
   const down = transposed ? io.k : io.rows, across = transposed ? io.rows : io.k;

@@ -19,14 +19,14 @@ import { lengthOf, type Range, ranges } from "../ranges.ts";
 
 const kernels = kernelByFormat("matmul_texture", code, { constants: STORE_FLAGS });
 
-/** What a workgroup computes, as in the WGSL. */
+/** The tile that a workgroup computes, as in the WGSL. */
 const TILE_M = 16, TILE_N = 64;
-/** Texels of a texture by default: 16 MiB each. */
+/** Default texels per texture: 16 MiB. */
 const TEXELS = 1 << 20;
-/** WebGPU's default limit. Software adapters that promise more have returned nonsense beyond it. */
+/** WebGPU's default limit. Software adapters that allow more have given wrong results beyond it. */
 const MOST_ROWS = 8192;
 const MOST_COLUMNS = 1024;
-/** Four a round, and Mesa's software adapters end a thread's loops after 65,535 rounds. */
+/** Four per iteration; Mesa's software adapters end a thread's loops after 65,535 iterations. */
 const MOST_K = 1 << 17;
 /** A block of k is then a multiple of 64, like a block of rows. */
 const LEAST_COLUMNS = 16;
@@ -36,7 +36,7 @@ export interface TextureWorkspace {
   readonly b: StagingTexture;
 }
 
-/** Textures for these shapes, `texels` each at most; larger operands pass through in blocks. */
+/** Textures for these shapes, at most `texels` each; larger operands are staged in blocks. */
 export function createTextureWorkspace(
   allocator: Allocator,
   shapes: readonly MatmulShape[],
@@ -58,7 +58,7 @@ export function createTextureWorkspace(
       bandsOf(shape.k, columns) * Math.ceil(rowsOf(shape) / ROW_STEP) * ROW_STEP
     );
     const height = Math.min(Math.max(ROW_STEP, ...heights), most);
-    // Four texels more, a cache line: at a power of two all rows would compete for one cache set.
+    // Four more texels, a cache line: at a power of two all rows would compete for one cache set.
     const texture = allocator.texture({ name, width: columns + 4, height, purpose: "workspace" });
     return { texture, columns };
   };
@@ -80,7 +80,7 @@ export function matmulTexture(
   flops: number,
 ): void {
   const { layout, m, n, k } = problem;
-  // Without need k is not split: partial sums would pass through c, in its format.
+  // Split k only if necessary: partial sums are rounded to the format of c.
   const kStep = Math.min(
     padded(k),
     MOST_K,
@@ -133,8 +133,8 @@ export function matmulTexture(
       });
     }
   };
-  // The outer operand is staged once, the inner one again for each block of the outer, unless it is
-  // one block, which simply stays.
+  // The outer operand is staged once, the inner one again for each block of the outer, unless it
+  // fits in one block.
   const rowsStaged = (outer: number, inner: number, outerBlocks: number, innerBlocks: number) =>
     outer + inner * (innerBlocks * ks.length > 1 ? outerBlocks : 1);
   if (rowsStaged(m, n, ms.length, ns.length) <= rowsStaged(n, m, ns.length, ms.length)) {

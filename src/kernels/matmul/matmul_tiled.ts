@@ -1,4 +1,4 @@
-/** Matmul for graphics cards: operands read where they lie, tiles in workgroup memory. */
+/** Matmul for graphics cards: operands read directly, tiles in workgroup memory. */
 import code from "../../../shaders/matmul/matmul_tiled.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { OCTET } from "../../numbers/layout.ts";
@@ -12,7 +12,7 @@ import { FLAG } from "../shader.ts";
 
 /** The side of the tile that a workgroup computes, as in the WGSL. */
 const TILE = 64;
-/** A thread makes 9 rounds of loops for every 8 k, and some. */
+/** A thread runs 9 loop iterations for every 8 k, plus a few. */
 const ROUNDS_PER_K = 1.25;
 /** As in lib/octet_any.wgsl. */
 const FORMATS: Record<MatrixType, number> = {
@@ -33,7 +33,7 @@ const kernels = kernelByFormat("matmul_tiled", code, {
   },
 });
 
-/** Records the product, in blocks that the bindings and the time of a dispatch allow. */
+/** Records the product in blocks that fit the bindings and the time limit of a dispatch. */
 export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): void {
   const { layout, a, b, none } = problem;
   const turnedA = layout === "TN", turnedB = layout !== "NT";

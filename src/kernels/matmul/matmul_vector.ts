@@ -1,4 +1,4 @@
-/** Matmul of a few rows: decoding. Bound by reading the weight, which is read once, as it lies. */
+/** Matmul with few rows, for decoding. Memory-bound: reads the weight once, directly. */
 import code from "../../../shaders/matmul/matmul_vector.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { OCTET } from "../../numbers/layout.ts";
@@ -10,9 +10,9 @@ import { lengthOf, ranges, rowsPerBinding } from "../ranges.ts";
 import type { MatmulVariant } from "../strategy.ts";
 import { FLAG } from "../shader.ts";
 
-/** The most rows it takes; beyond, a tile is better used. */
+/** The most rows it accepts; beyond this a tiled kernel is faster. */
 const MOST_ROWS = 4;
-/** Threads that share a row: a processor likes long walks, a card likes neighbours. */
+/** Threads per row: a processor prefers long sequential reads, a card coalesced ones. */
 const LANES: Record<MatmulVariant, number> = { texture: 1, tiled: 16 };
 const WORKGROUP_SIZE: Record<MatmulVariant, number> = { texture: 8, tiled: 64 };
 

@@ -1,4 +1,4 @@
-/** The loss, and the gradient of the logits in their place. */
+/** The loss, and in place the gradient of the logits. */
 import code from "../../../shaders/misc/cross_entropy.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
@@ -13,7 +13,7 @@ const kernel = shader("cross_entropy", code, {
   constants: { WORKGROUP_SIZE, LANES, WEIGHTED: FLAG },
 });
 
-/** Logits of one dispatch: a tenth of a second on a slow adapter. */
+/** Logits per dispatch: a tenth of a second on a slow adapter. */
 const LOGITS_PER_DISPATCH = 1 << 23;
 
 export interface CrossEntropy {
@@ -25,19 +25,20 @@ export interface CrossEntropy {
   readonly losses: Tensor;
   /** (n) float32: what the loss of each row, and its gradient, is multiplied by; 1 if not given. */
   readonly weights?: Tensor;
-  /** What dlogits is multiplied by: one over the number of targets. */
+  /** Factor of dlogits: one over the number of targets. */
   readonly gradScale: number;
   readonly gradients: boolean;
 }
 
-/** Twice over its quads, the first time in blocks of 64. */
+/** Two loops over the quads of a row, the first in blocks of 64. */
 function loopRounds(logits: Tensor): number {
   return (logits.stride / 4) * (2 + 2 / 64);
 }
 
 /**
- * Losses and, in place of the logits, gradScale · (softmax − onehot). Throws {@link ShapeError} on
- * operands that do not match. `lanes` is the number of threads that share a row, a divisor of 64.
+ * Computes the losses and, in place of the logits, gradScale · (softmax − onehot). Throws {@link
+ * ShapeError} on operands that do not match. `lanes` is the number of threads that share a row, a
+ * divisor of 64.
  */
 export function crossEntropy(
   pass: KernelPass,
@@ -55,13 +56,13 @@ export function crossEntropy(
     expectShape("crossEntropy", "weights", weights, [rows]);
   }
   const rowsPerGroup = WORKGROUP_SIZE / lanes;
-  // Multiples of 64 rows: a range must start on the adapter's alignment.
+  // Multiples of 64 rows satisfy the adapter's alignment.
   const inTime = Math.max(1, Math.floor(LOGITS_PER_DISPATCH / logits.stride / 64)) * 64;
   for (const { start, end } of ranges(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {
     pass.dispatch({
       kernel,
       constants: { LANES: lanes, WEIGHTED: weights ? 1 : 0 },
-      // Where there are none, their binding is there all the same.
+      // Without weights their binding still needs a buffer.
       operands: {
         logits: rowRange(logits, start, end),
         labels,

@@ -16,21 +16,21 @@ const kernels = kernelByFormat("dropout", code, {
 export interface Dropout {
   readonly x: Tensor; // (N, C) float32 or bfloat16
   readonly y: Tensor; // (N, C) overwritten or added to; another tensor than x
-  /** Of the elements that become zero, in [0, 1). */
+  /** Fraction of elements set to zero, in [0, 1). */
   readonly share: number;
   readonly seed: number;
-  /** Of the forward pass: each batch has its own, those of one optimizer step as well. */
+  /** Key of the forward pass: each micro-batch has its own. */
   readonly step: number;
-  /** Number of the tensor in its model. */
+  /** Index of the tensor in its model. */
   readonly tensor: number;
-  /** Adds to what is there. */
+  /** Adds to the existing values. */
   readonly accumulate?: boolean;
 }
 
 /**
  * y (+)= x · mask / (1 − share). The same key (seed, step, tensor) draws the same mask, which makes
  * this its own backward pass. Srivastava et al. 2014. Throws {@link ShapeError} on operands that do
- * not match and {@link UserError} on another share.
+ * not match and {@link UserError} on a share outside [0, 1).
  */
 export function dropout(pass: KernelPass, io: Dropout): void {
   const { x, y, share, seed, step, tensor, accumulate = false } = io;

@@ -21,13 +21,13 @@ export interface Embedding {
   readonly tokens: Tensor; // (N) uint32, each below V
   readonly weight: Tensor; // (V, C) float32, bfloat16 or int8
   readonly out: Tensor; // (N, C) float32 or bfloat16, overwritten
-  /** Gemma's √C; 1 unless given. */
+  /** √C for Gemma; 1 by default. */
   readonly scale?: number;
 }
 
 /**
- * out[n] = scale · weight[tokens[n]]. A row whose token is not below V is left as it was: token ids
- * are checked where they enter. Throws {@link ShapeError} on operands that do not match.
+ * out[n] = scale · weight[tokens[n]]. A row whose token is not below V is left unchanged: token ids
+ * are validated on upload. Throws {@link ShapeError} on operands that do not match.
  */
 export function embedding(pass: KernelPass, io: Embedding): void {
   const { tokens, weight, out, scale = 1 } = io;

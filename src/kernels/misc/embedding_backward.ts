@@ -15,18 +15,18 @@ export interface EmbeddingBackward {
   readonly order: Tensor; // (N) uint32: positions sorted by their token
   readonly sortedTokens: Tensor; // (N) uint32: the tokens of those positions, ascending
   readonly dweight: Tensor; // (V, C) float32, added to
-  /** As the forward pass was given. */
+  /** Same as in the forward pass. */
   readonly scale?: number;
 }
 
 /**
- * Positions in ascending order of their token, equal tokens in their order in the text: what
- * {@link embeddingBackward} walks. Sorted on the CPU, which holds the tokens anyway.
+ * Positions sorted by token, equal tokens in text order, for {@link embeddingBackward}. Sorted on
+ * the CPU, which holds the tokens anyway.
  */
 export function sortTokens(
   tokens: Uint32Array,
 ): { order: Uint32Array<ArrayBuffer>; sortedTokens: Uint32Array<ArrayBuffer> } {
-  // Token and position in one float64 sort natively, without a comparison function.
+  // Token and position packed into one float64 sort natively, without a comparison function.
   const keys = Float64Array.from(tokens, (token, position) => token * tokens.length + position);
   keys.sort();
   const order = Uint32Array.from(keys, (key) => key % tokens.length);
@@ -34,8 +34,8 @@ export function sortTokens(
 }
 
 /**
- * dweight[v] += scale · Σ dx[n] over the n with tokens[n] = v, in the order of the text. Throws
- * {@link ShapeError} on operands that do not match.
+ * dweight[v] += scale · Σ dx[n] over the n with tokens[n] = v, in text order. Throws {@link
+ * ShapeError} on operands that do not match.
  */
 export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void {
   const { dx, order, sortedTokens, dweight, scale = 1 } = io;
@@ -49,7 +49,7 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
   expectShape("embeddingBackward", "dweight", dweight, [vocabulary, columns]);
   const kernel = forFormat(kernels, "embeddingBackward", dx);
   const quads = dx.stride / 4;
-  // One thread may have to walk over all of them.
+  // A single thread may have to loop over all of them.
   const positionsPerDispatch = Math.min(rowsCovered(pass, quads), LOOP_ROUNDS);
   for (const { start: firstRow, end: lastRow } of ranges(positions, rowsPerBinding(pass, dx))) {
     for (

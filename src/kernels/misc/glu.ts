@@ -4,7 +4,7 @@ import { expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 
-/** Of the gate: SwiGLU, or GEGLU with the tanh approximation (Shazeer 2020). */
+/** Activation of the gate: SwiGLU, or GEGLU with the tanh approximation (Shazeer 2020). */
 export type GateActivation = "silu" | "gelu_tanh";
 
 const WORKGROUP_SIZE = 64;

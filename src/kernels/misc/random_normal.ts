@@ -13,7 +13,7 @@ export interface RandomNormal {
   readonly target: Tensor; // float32 or bfloat16, overwritten; the padding stays zero
   readonly std: number;
   readonly seed: number;
-  /** Number of the tensor in its model: tensors of one seed must not be equal. */
+  /** Index of the tensor in its model, so that tensors with the same seed differ. */
   readonly tensor: number;
 }
 

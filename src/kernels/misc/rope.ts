@@ -9,7 +9,7 @@ import { shader } from "../shader.ts";
 
 const constants = { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE };
 const inFours = kernelByFormat("rope", code, { variants: ["parts_of_four"], constants });
-/** For heads whose half is no multiple of four, such as 100 (OpenLLaMA 3B). */
+/** For heads whose half is not a multiple of four, such as 100 (OpenLLaMA 3B). */
 const inTwos: KernelByFormat = {
   float32: shader("rope_in_twos.float32", code, {
     variants: ["parts_of_two_float32"],
@@ -31,7 +31,7 @@ export interface Rope {
   /** T: row n holds the token at position n mod T, plus the offset. */
   readonly length: number;
   readonly positionOffset?: number;
-  /** The backward pass: turns the other way. */
+  /** Rotates the other way, for the backward pass. */
   readonly inverse?: boolean;
 }
 

@@ -18,7 +18,7 @@ export interface Sum {
   readonly scale?: number;
   /** Sums squares. */
   readonly squared?: boolean;
-  /** Adds to what is there. */
+  /** Adds to the existing values. */
   readonly accumulate?: boolean;
 }
 
@@ -34,7 +34,7 @@ export function sum(
       `sum: out must be a vector with an element ${index}, got (${out.shape.join(", ")})`,
     );
   }
-  // Of a range's 2^23 elements a thread adds up 32,768 fours: within LOOP_ROUNDS of strategy.ts.
+  // A thread adds up 32,768 quads of a range's 2^23 elements: within LOOP_ROUNDS of strategy.ts.
   for (const range of flatRanges(x)) {
     pass.dispatch({
       kernel,

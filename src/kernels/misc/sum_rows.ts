@@ -14,15 +14,15 @@ const kernels = kernelByFormat("sum_rows", code, { constants: { WORKGROUP_SIZE, 
 export interface SumRows {
   readonly x: Tensor; // (G, C) float32 or bfloat16
   readonly out: Tensor; // (C) float32
-  /** Adds to what is there. */
+  /** Adds to the existing values. */
   readonly accumulate?: boolean;
-  /** Threads a quad of columns, a divisor of 64; what suits the adapter unless given. */
+  /** Threads per quad of columns, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
 /**
- * out[c] (+)= Σ_g x[g, c], in an order that is fixed. Throws {@link ShapeError} on operands that do
- * not match.
+ * out[c] (+)= Σ_g x[g, c], in a fixed order. Throws {@link ShapeError} on operands that do not
+ * match.
  */
 export function sumRows(pass: KernelPass, io: SumRows): void {
   const { x, out, accumulate = false } = io;

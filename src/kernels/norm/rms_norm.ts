@@ -13,15 +13,15 @@ const kernels = kernelByFormat("rms_norm", code, {
 export interface RmsNorm {
   readonly x: Tensor; // (N, C) float32 or bfloat16
   readonly weight: Tensor; // (C) float32
-  readonly y: Tensor; // (N, C) overwritten, the format of x
+  readonly y: Tensor; // (N, C) overwritten, in the format of x
   readonly rstd: Tensor; // (N) float32, overwritten
   readonly eps: number;
-  /** Added to the weight: 1 where the checkpoint stores weight − 1, as Gemma's do. */
+  /** Added to the weight: 1 where the checkpoint stores weight − 1, as for Gemma. */
   readonly offset?: 0 | 1;
 }
 
 /**
- * y = (weight + offset) · x · rstd, with rstd = 1 / sqrt(mean(x²) + eps) saved for the backward pass.
+ * y = (weight + offset) · x · rstd and rstd = 1 / sqrt(mean(x²) + eps) saved for the backward pass.
  * Zhang & Sennrich 2019, equation 4. Throws {@link ShapeError} on operands that do not match.
  */
 export function rmsNorm(pass: KernelPass, io: RmsNorm): void {

@@ -26,11 +26,11 @@ export interface RmsNormBackward {
   readonly x: Tensor; // (N, C)
   readonly weight: Tensor; // (C) float32
   readonly rstd: Tensor; // (N) float32, saved by rmsNorm
-  readonly dx: Tensor; // (N, C) overwritten, and may then be dy
-  readonly partial: Tensor; // (G, C) float32, overwritten: sumRows makes it dweight
-  /** As the forward pass was given. */
+  readonly dx: Tensor; // (N, C) overwritten; may then be the same tensor as dy
+  readonly partial: Tensor; // (G, C) float32, overwritten: sumRows reduces it to dweight
+  /** Same as in the forward pass. */
   readonly offset?: 0 | 1;
-  /** Adds to dx, which must then be another tensor than dy. */
+  /** Adds to dx, which must then be a different tensor from dy. */
   readonly accumulate?: boolean;
 }
 
@@ -89,7 +89,7 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
 /** Rows that can be bound at once and that keep each thread within {@link LOOP_ROUNDS}. */
 function rowsAtOnce(pass: KernelPass, x: Tensor, groups: number): number {
   const quads = x.stride / 4;
-  // Of every 64 rows of a workgroup, a thread goes twice over one and once down some quads' columns.
+  // For every 64 rows of a workgroup, a thread loops twice over one row and once down its columns.
   const rounds = 2 * quads + 1 + Math.ceil(quads / WORKGROUP_SIZE) * (WORKGROUP_SIZE + 1);
   const most = Math.max(1, Math.floor(LOOP_ROUNDS / rounds)) * WORKGROUP_SIZE * groups;
   return Math.min(most, rowsPerBinding(pass, x));

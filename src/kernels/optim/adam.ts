@@ -9,7 +9,7 @@ const WORKGROUP_SIZE = 256;
 
 const kernel = shader("adam", code, { constants: { WORKGROUP_SIZE } });
 
-/** What the two kernels of Adam's step share. */
+/** The parameters shared by both kernels of Adam's step. */
 export interface AdamRates {
   /** Counted from 1. */
   readonly step: number;
@@ -26,8 +26,8 @@ export interface Adam extends AdamRates {
 }
 
 /**
- * gradient ← −lr · m̂ / (√v̂ + ε), with float32 moments. Kingma & Ba 2015, algorithm 1; corrections
- * of the bias as in bitsandbytes. Throws {@link ShapeError} on operands that do not match.
+ * gradient ← −lr · m̂ / (√v̂ + ε), with float32 moments. Kingma & Ba 2015, algorithm 1; bias
+ * correction as in bitsandbytes. Throws {@link ShapeError} on operands that do not match.
  */
 export function adam(pass: KernelPass, io: Adam): void {
   const { gradient, m, v } = io;
@@ -50,7 +50,7 @@ export function adam(pass: KernelPass, io: Adam): void {
   }
 }
 
-/** The parameters that both kernels take, computed in float64. */
+/** The parameters of both kernels, computed in float64. */
 export function adamParameters({ step, lr, beta1, beta2, eps }: AdamRates) {
   const correction1 = 1 - beta1 ** step, correction2 = Math.sqrt(1 - beta2 ** step);
   return {

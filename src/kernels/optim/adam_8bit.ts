@@ -20,18 +20,18 @@ export interface Adam8bit extends AdamRates {
   readonly v: Tensor; // uint8 codes of the unsigned map
   readonly absmaxM: Tensor; // float32 (blocks), overwritten
   readonly absmaxV: Tensor;
-  /** Threads a block, a divisor of 64; what suits the adapter unless given. */
+  /** Threads per block, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
-/** Blocks of a tensor: they run over its padded rows. */
+/** Number of blocks in a tensor, its padding included. */
 export function adamBlocks(tensor: Tensor): number {
   return Math.ceil(storedElements(tensor) / ADAM_BLOCK);
 }
 
 /**
- * gradient ← −lr · m̂ / (√v̂ + ε), with moments of 8 bits in blocks of 256. A state of zero bytes is
- * one of zeros. Dettmers et al. 2022. Throws {@link ShapeError} on operands that do not match.
+ * gradient ← −lr · m̂ / (√v̂ + ε), with 8-bit moments in blocks of 256. A state of zero bytes
+ * represents zeros. Dettmers et al. 2022. Throws {@link ShapeError} on operands that do not match.
  */
 export function adam8bit(pass: KernelPass, io: Adam8bit): void {
   const { gradient, m, v, absmaxM, absmaxV, lanes = lanesOf(pass.gpu, ADAM_BLOCK / 2) } = io;

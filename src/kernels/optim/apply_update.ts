@@ -12,18 +12,18 @@ const kernels = kernelByFormat("apply_update", code, { constants: { WORKGROUP_SI
 
 export interface ApplyUpdate {
   readonly weight: Tensor; // float32, bfloat16, int8 or int4; overwritten
-  readonly update: Tensor; // float32, the shape of weight
-  /** Factor of the old weight: 1 − lr · weight decay. */
+  readonly update: Tensor; // float32, in the shape of weight
+  /** Factor applied to the old weight: 1 − lr · weight decay. */
   readonly decay: number;
-  /** Round stochastically; to the nearest where it is missing. Nothing to float32. */
+  /** Rounds stochastically; to nearest if absent. Has no effect on float32. */
   readonly rounding?: StochasticRounding;
 }
 
 /**
  * weight = decay · weight + update, in the weight's own format. The decay is decoupled and applies
  * to the old weight, as in AdamW (Loshchilov & Hutter 2019, algorithm 2) and bitsandbytes; Q-GaLore
- * applies it after the update, which differs by lr · weight decay · update, of second order.
- * Throws {@link ShapeError} on operands that do not match.
+ * applies it after the update, a second-order difference of lr · weight decay · update. Throws
+ * {@link ShapeError} on operands that do not match.
  */
 export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
   const { weight, update, decay, rounding } = io;

@@ -10,7 +10,7 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("leading_similarity", code, { constants: { WORKGROUP_SIZE } });
 
 export interface LeadingSimilarity {
-  readonly vector: Tensor; // (1, D) float32, of any length but zero
+  readonly vector: Tensor; // (1, D) float32, not necessarily of unit length
   readonly leading: Tensor; // (D) float32, overwritten with the unit vector
   readonly out: Tensor; // float32, one element overwritten
   readonly index: number;

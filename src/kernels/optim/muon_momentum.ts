@@ -11,14 +11,14 @@ const kernel = shader("muon_momentum", code, { constants: { WORKGROUP_SIZE } });
 export interface MuonMomentum {
   readonly gradient: Tensor; // float32
   readonly momentum: Tensor; // float32, the shape of the gradient, overwritten
-  readonly update: Tensor; // float32, overwritten; in a buffer of its own
+  readonly update: Tensor; // float32, overwritten; in a separate buffer
   /** μ */
   readonly decay: number;
 }
 
 /**
- * momentum ← its moving average with the gradient, update ← Nesterov's look ahead from there.
- * Jordan et al. 2024, "Muon". Throws {@link ShapeError} on operands that do not match.
+ * momentum ← its moving average with the gradient, update ← Nesterov's look-ahead. Jordan et al.
+ * 2024, "Muon". Throws {@link ShapeError} on operands that do not match.
  */
 export function muonMomentum(pass: KernelPass, io: MuonMomentum): void {
   const { gradient, momentum, update, decay } = io;

@@ -11,18 +11,18 @@ const kernel = shader("muon_momentum_8bit", code, { constants: { WORKGROUP_SIZE,
 
 export interface MuonMomentum8bit {
   readonly gradient: Tensor; // float32
-  readonly momentum: Tensor; // uint8 codes of the signed map, the shape of the gradient, overwritten
+  readonly momentum: Tensor; // uint8 codes of the signed map, in the gradient's shape, overwritten
   readonly absmax: Tensor; // float32 (blocks of 256), overwritten
-  readonly update: Tensor; // float32, overwritten; in a buffer of its own
+  readonly update: Tensor; // float32, overwritten; in a separate buffer
   /** μ */
   readonly decay: number;
-  /** Threads a block, a divisor of 64; what suits the adapter unless given. */
+  /** Threads per block, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
 /**
- * As {@link muonMomentum}, with momentum of 8 bits in blocks of 256 (Dettmers et al. 2022). A state
- * of zero bytes is one of zeros. Throws {@link ShapeError} on operands that do not match.
+ * Like {@link muonMomentum}, with 8-bit momentum in blocks of 256 (Dettmers et al. 2022). A state
+ * of zero bytes represents zeros. Throws {@link ShapeError} on operands that do not match.
  */
 export function muonMomentum8bit(pass: KernelPass, io: MuonMomentum8bit): void {
   const { gradient, momentum, absmax, update, decay } = io;

@@ -12,18 +12,18 @@ const kernel = shader("newton_schulz", code, { constants: { WORKGROUP_SIZE } });
 export interface NewtonSchulz {
   readonly gram: Tensor; // A = X·Xᵀ (k, k) float32
   readonly square: Tensor; // A·A (k, k) float32, overwritten with the polynomial
-  /** Normalise X in passing: in the first iteration. */
+  /** Normalise X as well, in the first iteration. */
   readonly normalise: boolean;
   /** (a, b, c) of a·I + b·A + c·A². */
   readonly coefficients: readonly [a: number, b: number, c: number];
-  /** What ‖X‖ is at least taken for. */
+  /** Lower bound of ‖X‖. */
   readonly eps: number;
 }
 
 /**
- * square ← s·(a·I + b·s²·A + c·s⁴·A²), s = 1 / max(‖X‖, ε) or 1: times X, the next X of a
- * Newton-Schulz iteration (Jordan et al. 2024, "Muon"). Throws {@link ShapeError} on operands that
- * do not match.
+ * square ← s·(a·I + b·s²·A + c·s⁴·A²), s = 1 / max(‖X‖, ε) or 1: multiplied by X, it gives the next
+ * X of a Newton-Schulz iteration (Jordan et al. 2024, "Muon"). Throws {@link ShapeError} on
+ * operands that do not match.
  */
 export function newtonSchulz(pass: KernelPass, io: NewtonSchulz): void {
   const { gram, square, normalise, coefficients: [a, b, c], eps } = io;

@@ -6,22 +6,22 @@ import { describe, expectDType, type Tensor } from "../../gpu/tensor.ts";
 import { LOOP_ROUNDS } from "../strategy.ts";
 import { shader } from "../shader.ts";
 
-/** Few, for a processor, whose threads are loops. */
+/** Small, because a processor runs the threads of a workgroup in a loop. */
 const WORKGROUP_SIZE = 64;
 
 const kernel = shader("orthonormalize_block", code, { constants: { WORKGROUP_SIZE } });
 
-/** Rows of a block at most, as in the WGSL. */
+/** Most rows per block, as in the WGSL. */
 export const BLOCK_ROWS = 32;
 
-/** Rows of a block of so many columns, 32 or, beyond 13,824 columns, fewer: see LOOP_ROUNDS. */
+/** Rows per block with this many columns: 32, or fewer beyond 13,824 columns; see LOOP_ROUNDS. */
 export function blockRows(columns: number): number {
   let rows = BLOCK_ROWS;
   while (loopRounds(rows, columns) > LOOP_ROUNDS) rows /= 2;
   return rows;
 }
 
-/** For each pair of rows a walk over the columns, twice; and the sums of all threads, row by row. */
+/** Two loops over the columns for each pair of rows, and the sums over all threads for each row. */
 function loopRounds(rows: number, columns: number): number {
   const walk = Math.ceil(columns / 4 / WORKGROUP_SIZE) + 2;
   return rows * (rows + 1) * walk + rows * (WORKGROUP_SIZE + 5);
@@ -29,13 +29,13 @@ function loopRounds(rows: number, columns: number): number {
 
 export interface OrthonormalizeBlock {
   readonly block: Tensor; // (rows, columns) float32, at most 32 rows, in place
-  /** A row that keeps this squared length or less becomes zero. */
+  /** A row whose remaining squared length is at most this becomes zero. */
   readonly least: number;
 }
 
 /**
- * Makes the rows of a block orthonormal, in their order, by modified Gram–Schmidt. Throws
- * {@link ShapeError} on more rows than {@link blockRows}.
+ * Orthonormalises the rows of a block in order, by modified Gram–Schmidt. Throws {@link ShapeError}
+ * on more rows than {@link blockRows}.
  */
 export function orthonormalizeBlock(pass: KernelPass, { block, least }: OrthonormalizeBlock): void {
   expectDType("orthonormalizeBlock", "block", block, "float32");

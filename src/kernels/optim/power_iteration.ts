@@ -11,14 +11,14 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("power_iteration", code, { constants: { WORKGROUP_SIZE } });
 
 export interface PowerIteration {
-  readonly matrix: Tensor; // (size, size) float32, symmetric, no negative eigenvalue
-  readonly vectors: Tensor; // (2, size) float32: the vector in the first row, scratch in the second
+  readonly matrix: Tensor; // (size, size) float32, symmetric positive semidefinite
+  readonly vectors: Tensor; // (2, size) float32: the vector, then scratch
   readonly iterations: number; // rounded up to an even number
 }
 
 /**
- * Turns the first row of `vectors` to the leading eigenvector; its largest element becomes ±1.
- * Throws {@link ShapeError} on operands that do not match.
+ * Iterates the first row of `vectors` towards the leading eigenvector; its largest element becomes
+ * ±1. Throws {@link ShapeError} on operands that do not match.
  */
 export function powerIteration(pass: KernelPass, io: PowerIteration): void {
   const { matrix, vectors, iterations } = io;

@@ -12,13 +12,13 @@ const kernel = shader("scale_rows", code, { constants: { WORKGROUP_SIZE, LANES }
 
 export interface ScaleRows {
   readonly matrix: Tensor; // (rows, columns) float32, in place
-  /** Threads a row, a divisor of 64; what suits the adapter unless given. */
+  /** Threads per row, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
-/** row /= max |row|, rows of zeros apart. Throws {@link ShapeError} on another format. */
+/** row /= max |row|; rows of zeros stay zero. Throws {@link ShapeError} on another format. */
 export function scaleRows(pass: KernelPass, io: ScaleRows): void {
-  const { matrix, lanes = lanesOf(pass.gpu, io.matrix.stride / 2) } = io; // twice over its quads
+  const { matrix, lanes = lanesOf(pass.gpu, io.matrix.stride / 2) } = io; // two loops over quads
   expectDType("scaleRows", "matrix", matrix, "float32");
   for (const { start, end } of ranges(rowsOf(matrix.shape), rowsPerBinding(pass, matrix))) {
     pass.dispatch({

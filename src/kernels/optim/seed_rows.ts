@@ -13,17 +13,17 @@ const kernel = shader("seed_rows", code, { constants: { WORKGROUP_SIZE, LANES } 
 
 export interface SeedRows {
   readonly target: Tensor; // (rows, columns) float32
-  /** Rows from this one on are filled; of those before it, only rows of zeros. */
+  /** Rows from this one on are filled; earlier ones only if they are all zero. */
   readonly first: number;
   readonly key: StochasticRounding;
-  /** Threads a row, a divisor of 64; what suits the adapter unless given. */
+  /** Threads per row, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
-/** Normal random numbers in rows that hold nothing. Throws {@link ShapeError} on another format. */
+/** Fills rows with normal random numbers. Throws {@link ShapeError} on another format. */
 export function seedRows(pass: KernelPass, io: SeedRows): void {
   const { target, first, key } = io;
-  const { lanes = lanesOf(pass.gpu, target.stride / 2) } = io; // twice over its quads
+  const { lanes = lanesOf(pass.gpu, target.stride / 2) } = io; // two loops over its quads
   expectDType("seedRows", "target", target, "float32");
   for (const { start, end } of ranges(rowsOf(target.shape), rowsPerBinding(pass, target))) {
     pass.dispatch({

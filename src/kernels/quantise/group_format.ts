@@ -1,4 +1,4 @@
-/** Kernels that come in an int8 and an int4 variant of the same source. */
+/** Kernels with an int8 and an int4 variant of the same source. */
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { Kernel, KernelOptions } from "../../gpu/kernel.ts";
 import { elementOffset, storedElements } from "../../numbers/layout.ts";
@@ -11,17 +11,20 @@ export type GroupType = "int8" | "int4";
 export type KernelByGroup = Record<GroupType, Kernel>;
 
 /**
- * Key of a rounding: the same key draws the same bits, so a resumed run rounds as the uninterrupted
- * one did. Numbers are taken modulo 2^32.
+ * Key of stochastic rounding: the same key draws the same bits, so a resumed run rounds exactly as
+ * an uninterrupted one. Numbers are taken modulo 2^32.
  */
 export interface StochasticRounding {
   readonly seed: number;
   readonly step: number;
-  /** Number of the tensor in its model. */
+  /** Index of the tensor in its model. */
   readonly tensor: number;
 }
 
-/** The same WGSL, written with Octet, load_codes and (where it writes) store_codes, twice. */
+/**
+ * Both variants of a WGSL source written in terms of Octet, load_codes and, if it writes,
+ * store_codes.
+ */
 export function kernelByGroup(
   name: string,
   access: "reads" | "writes",
@@ -34,7 +37,7 @@ export function kernelByGroup(
   return { int8: variant("int8"), int4: variant("int4") };
 }
 
-/** The parameters of `encode_stochastic`; nearest where there is no key. */
+/** The parameters of `encode_stochastic`; rounds to nearest without a key. */
 export function roundingParameters(rounding?: StochasticRounding) {
   const { seed, step, tensor } = rounding ?? { seed: 0, step: 0, tensor: 0 };
   return {
@@ -45,7 +48,7 @@ export function roundingParameters(rounding?: StochasticRounding) {
   };
 }
 
-/** Refuses rows of a quantised matrix that begin or end inside a group. */
+/** Refuses a row range of a quantised matrix that starts or ends inside a group. */
 export function expectWholeGroups(operation: string, operand: string, tensor: Tensor): void {
   const { groupSize, constants } = tensor;
   const start = elementOffset(tensor), end = start + storedElements(tensor);
@@ -58,7 +61,10 @@ export function expectWholeGroups(operation: string, operand: string, tensor: Te
   );
 }
 
-/** A kernel that writes constants owns whole groups, and a row range may end inside one. */
+/**
+ * Refuses a row range: a kernel that writes constants needs whole groups, and a range may end
+ * inside one.
+ */
 export function expectWholeMatrix(operation: string, operand: string, tensor: Tensor): void {
   const groups = Math.ceil(storedElements(tensor) / tensor.groupSize!);
   if (elementOffset(tensor) !== 0 || groups !== tensor.constants!.shape[0]) {

@@ -22,17 +22,19 @@ const kernels = kernelByGroup("group_quantize", "writes", code, {
 
 export interface GroupQuantize {
   readonly source: Tensor; // float32
-  /** int8 or int4, the shape of source: codes and constants overwritten. Rows of whole groups. */
+  /**
+   * int8 or int4, in the shape of source: codes and constants overwritten. Rows hold whole groups.
+   */
   readonly target: Tensor;
-  /** Round stochastically; to the nearest where it is missing. */
+  /** Rounds stochastically; to nearest if absent. */
   readonly rounding?: StochasticRounding;
-  /** Threads a group, a divisor of 64; what suits the adapter unless given. */
+  /** Threads per group, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
 /**
- * Quantises a matrix by groups of `target.groupSize` consecutive elements of its padded rows:
- * a scale and a zero point a group, a range that includes zero. Zhang et al. 2024 (Q-GaLore).
+ * Quantises a matrix by groups of `target.groupSize` consecutive elements of its padded rows: a
+ * scale and a zero point per group, over a range that includes zero. Zhang et al. 2024 (Q-GaLore).
  * Throws {@link ShapeError} on operands that do not match.
  */
 export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
@@ -43,7 +45,7 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
   expectWholeGroups("groupQuantize", "target", target);
   const offset = elementOffset(target);
   const groupSize = target.groupSize!, kernel = kernels[target.dtype as GroupType];
-  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // twice over its octets
+  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // two loops over its octets
   for (const range of flatRanges(source, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);

@@ -20,17 +20,17 @@ const kernels = kernelByGroup("group_update", "writes", code, {
 export interface GroupUpdate {
   readonly weight: Tensor; // int8 or int4: codes and constants overwritten
   readonly update: Tensor; // float32, the shape of weight
-  /** Factor of the old weight: 1 − lr · weight decay. */
+  /** Factor applied to the old weight: 1 − lr · weight decay. */
   readonly decay: number;
   readonly rounding?: StochasticRounding;
-  /** Threads a group, a divisor of 64; what suits the adapter unless given. */
+  /** Threads per group, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
 /**
- * weight = requantise(decay · dequantise(weight) + update), with a new scale and zero point a group,
- * in one pass. Zhang et al. 2024 (Q-GaLore), algorithm 1. Throws {@link ShapeError} on operands
- * that do not match.
+ * weight = requantise(decay · dequantise(weight) + update), with a new scale and zero point per
+ * group, in one pass. Zhang et al. 2024 (Q-GaLore), algorithm 1. Throws {@link ShapeError} on
+ * operands that do not match.
  */
 export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
   const { weight, update, decay, rounding } = io;
@@ -39,7 +39,7 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
   expectShape("groupUpdate", "update", update, weight.shape);
   expectWholeMatrix("groupUpdate", "weight", weight);
   const groupSize = weight.groupSize!;
-  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // twice over its octets
+  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // two loops over its octets
   for (const range of flatRanges(weight, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);

@@ -1,4 +1,4 @@
-/** Quantisation to NF4: codes of 64 elements, and their absolute maxima quantised in turn. */
+/** Quantisation to NF4: blocks of 64 elements, whose absolute maxima are quantised in turn. */
 import constantsCode from "../../../shaders/quantise/nf4_constants.wgsl" with { type: "text" };
 import code from "../../../shaders/quantise/nf4_quantize.wgsl" with { type: "text" };
 import type { Allocator } from "../../gpu/allocator.ts";
@@ -17,7 +17,7 @@ const constants = { WORKGROUP_SIZE, LANES };
 const kernel = shader("nf4_quantize", code, { constants });
 const constantsKernel = shader("nf4_constants", constantsCode, { constants });
 
-/** Octets of a block: more threads would have nothing to do. */
+/** Octets per block: more threads would be idle. */
 const MOST_LANES = 8;
 
 export interface Nf4Workspace {
@@ -25,7 +25,7 @@ export interface Nf4Workspace {
   readonly absmaxes: Tensor; // (blocks) float32
 }
 
-/** Scratch memory for matrices of these shapes, in turn: a 64th of the largest. */
+/** Scratch memory shared by matrices of these shapes: a 64th of the largest. */
 export function createNf4Workspace(
   allocator: Allocator,
   shapes: readonly (readonly number[])[],
@@ -43,7 +43,7 @@ export function createNf4Workspace(
 export interface Nf4Quantize {
   readonly source: Tensor; // float32, its padding zero
   readonly target: Tensor; // nf4, the shape of source: codes and constants overwritten
-  /** Threads a block and 256 blocks, a divisor of 8; what suits the adapter unless given. */
+  /** Threads per block and per 256 blocks, a divisor of 8; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
@@ -59,7 +59,7 @@ export function nf4Quantize(pass: KernelPass, workspace: Nf4Workspace, io: Nf4Qu
   nf4QuantizeConstants(pass, workspace, io);
 }
 
-/** Rows that a part of a matrix must begin at a multiple of, so that no block is cut. */
+/** Row ranges must start at multiples of this, so that no block is split. */
 export function nf4RowStep(target: Tensor): number {
   let step = 1;
   while ((step * target.stride) % NF4_BLOCK !== 0) step *= 2;
@@ -67,9 +67,9 @@ export function nf4RowStep(target: Tensor): number {
 }
 
 /**
- * The same for a matrix that comes in parts: codes of rows [row, row + n), `source` being (n, C).
- * The parts must begin at multiples of {@link nf4RowStep} and follow one another in one workspace;
- * then {@link nf4QuantizeConstants} makes of their absolute maxima what the codes are relative to.
+ * The same for a matrix that arrives in parts: codes of rows [row, row + n), `source` being (n, C).
+ * Parts must start at multiples of {@link nf4RowStep} and be consecutive in one workspace;
+ * afterwards {@link nf4QuantizeConstants} turns their absolute maxima into the matrix's constants.
  */
 export function nf4QuantizeRows(
   pass: KernelPass,
@@ -94,7 +94,7 @@ export function nf4QuantizeRows(
   for (const range of flatRanges(source, NF4_BLOCK)) {
     const last = start + range.end === elements;
     const first = (start + range.start) / NF4_BLOCK;
-    // The scratch holds what it held: its padding must be zero, to be summed.
+    // The scratch buffer holds old data, but its padding is summed and must be zero.
     const end = last ? absmaxes.stride : Math.ceil((start + range.end) / NF4_BLOCK);
     pass.dispatch({
       kernel,
@@ -110,7 +110,7 @@ export function nf4QuantizeRows(
   }
 }
 
-/** The constants of a matrix whose rows have all been quantised in this workspace. */
+/** Computes the constants of a matrix whose rows have all been quantised in this workspace. */
 export function nf4QuantizeConstants(
   pass: KernelPass,
   workspace: Nf4Workspace,
