@@ -1,6 +1,4 @@
-/**
- * The activations of one micro-batch, allocated once and used by every step.
- */
+/** The activations of one micro-batch, allocated once and reused by every step. */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
@@ -8,7 +6,7 @@ import type { LlamaConfig } from "./config.ts";
 
 /**
  * What the forward pass keeps:
- * - `everything`: what the backward pass cannot cheaply recompute, for every layer;
+ * - `everything`: whatever the backward pass cannot cheaply recompute, for every layer;
  * - `layer_inputs`: each layer's input; one set of the rest serves all layers, and the backward
  *   pass runs a layer forward again before it goes back through it (activation checkpointing);
  * - `nothing`: evaluation and generation.
@@ -19,7 +17,7 @@ export interface LayerActivations {
   readonly inputRstd: Tensor; // (N)
   readonly query: Tensor; // (N, H·D), rotated
   readonly key: Tensor; // (N, K·D), rotated
-  /** As projected, before the norms of the heads: only with `qkNorm`. */
+  /** As projected, before the heads' norms; only with `qkNorm`. */
   readonly heads?: {
     readonly query: Tensor; // (N, H·D)
     readonly key: Tensor; // (N, K·D)
@@ -39,21 +37,23 @@ export interface Activations {
   readonly batch: number; // B
   readonly length: number; // T
   readonly keep: Keep;
-  /** Each layer's input, and the last layer's output: L + 1 of (N, C); two in turn if not kept. */
+  /**
+   * Each layer's input and the last layer's output: L + 1 of (N, C); two, alternating, if not kept.
+   */
   readonly residual: readonly Tensor[];
-  /** One a layer, or the same for all. */
+  /** One per layer, or the same for all. */
   readonly layers: readonly LayerActivations[];
   readonly normed: Tensor; // (N, C)
-  readonly hidden: Tensor; // (N, F): act(gate)·up going forward, its gradient going back
+  readonly hidden: Tensor; // (N, F): act(gate)·up in the forward pass, then its gradient
   readonly finalRstd: Tensor; // (N)
   readonly tokens: Tensor; // (N) uint32
   /** (N) uint32: the first key of its sequence that each position may see. */
   readonly firstKeys: Tensor;
-  /** The same in layers with a sliding window. */
+  /** The same for layers with a sliding window. */
   readonly windowFirstKeys?: Tensor;
 }
 
-/** What only the backward pass needs. */
+/** Buffers for the backward pass only. */
 export interface BackwardActivations {
   readonly dresidual: Tensor; // (N, C)
   readonly dnormed: Tensor; // (N, C)
@@ -63,7 +63,7 @@ export interface BackwardActivations {
   readonly dattention: Tensor; // (N, H·D)
   readonly delta: Tensor; // (N, 2·H)
   readonly normPartial: Tensor; // (G, C)
-  readonly headPartial?: Tensor; // (G', D): of the norms of heads, whose rows are short and many
+  readonly headPartial?: Tensor; // (G', D): for the heads' norms, with many short rows
   readonly order: Tensor; // (N) uint32, positions sorted by token
   readonly sortedTokens: Tensor; // (N) uint32
 }
@@ -75,7 +75,7 @@ export interface ActivationOptions {
   readonly keep: Keep;
 }
 
-/** Rows of partial sums of a norm's weight gradient: enough workgroups, little to fold. */
+/** Rows of partial sums of a norm's weight gradient: enough workgroups, yet cheap to reduce. */
 const NORM_PARTIALS = 64, HEAD_PARTIALS = 1024;
 
 export function createActivations(

@@ -1,7 +1,7 @@
 /**
- * The decoder, backward: each layer's equations in reverse. Gradients of weights go to the sink one
- * matrix at a time, and only after the last use of that weight in this pass, since the sink may
- * update it at once. `dx` is the gradient of `x`.
+ * The backward pass of the model: each layer's equations in reverse. Weight gradients go to the
+ * sink one matrix at a time, after the last use of that weight in this pass, since the sink may
+ * update it immediately. `dx` is the gradient of `x`.
  */
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -40,7 +40,7 @@ export function backward(
   }
   if (!parameters.embedding.trainable) return;
   const { gradient, accumulate } = sink.target(parameters.embedding);
-  // When tied, the head has already written its share.
+  // When tied, the head has already written its contribution.
   if (!accumulate && !config.tieWordEmbeddings) pass.clear(gradient);
   embeddingBackward(pass, {
     dx: gradients.dresidual,
@@ -66,13 +66,13 @@ function mlpBackward(
   const { dresidual, dnormed } = gradients;
 
   linearInputGradient(pass, model, { linear: weights.down, dy: dresidual, dx: hidden });
-  // From here gate and up hold their gradients, and hidden the activation itself.
+  // From here on gate and up hold their gradients, and hidden the activation itself.
   gluBackward(pass, { activation: model.config.activation, gate, up, dh: hidden });
   linearWeightGradients(pass, model, sink, { linear: weights.down, dy: dresidual, x: hidden });
 
   linearInputGradient(pass, model, { linear: weights.gate, dy: gate, dx: dnormed });
   linearInputGradient(pass, model, { linear: weights.up, dy: up, dx: dnormed, accumulate: true });
-  // A normalised input is cheaper to compute again than to keep for each half of every layer.
+  // Recomputing a normalised input is cheaper than keeping one for each half of every layer.
   const norm = { x: middle, norm: weights.postAttentionNorm, rstd: middleRstd };
   normalise(pass, model, { ...norm, y: normed });
   linearWeightGradients(pass, model, sink, { linear: weights.gate, dy: gate, x: normed });
@@ -137,7 +137,7 @@ function attentionBlockBackward(
   normBackward(pass, model, gradients, sink, norm);
 }
 
-/** Through the norms of q and k: dquery and dkey become gradients of what was projected. */
+/** Through the norms of q and k: dquery and dkey become gradients of the projections' outputs. */
 function headsBackward(
   pass: KernelPass,
   { config: { headSize }, parameters }: Llama,
@@ -165,7 +165,7 @@ function headsBackward(
   back(dkey, heads.key, heads.keyRstd, keyNorm!);
 }
 
-/** dresidual += gradient through the norm of `dnormed`; the norm's own gradient to the sink. */
+/** dresidual += `dnormed` through the norm; the norm's own gradient goes to the sink. */
 function normBackward(
   pass: KernelPass,
   { config }: Llama,

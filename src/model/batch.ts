@@ -1,6 +1,6 @@
-/** The batch that every pass over the model takes. */
+/** The input of every pass over the model. */
 
-/** What a target says when there is nothing to predict; PyTorch's `ignore_index`. */
+/** Target where there is nothing to predict; PyTorch's `ignore_index`. */
 export const IGNORED = -100;
 
 export interface Batch {
@@ -10,8 +10,8 @@ export interface Batch {
   /** Targets that are not ignored. */
   readonly tokens: number;
   /**
-   * (B, T): the first key of its row that each position may attend to, which is where its own
-   * example begins when a row holds several. Absent: 0 everywhere, plain causal attention.
+   * (B, T): the first key of its row that each position may attend to: the start of its own example
+   * when a row packs several. Absent: 0 everywhere, plain causal attention.
    */
   readonly firstKeys?: Uint32Array;
 }

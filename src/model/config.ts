@@ -1,6 +1,6 @@
 /**
  * The shape of a decoder of the LLaMA family: names as in Hugging Face's configurations, letters as
- * in ARCHITECTURE.md. Architectures differ by what is said here and by nothing else.
+ * in ARCHITECTURE.md. This is all that distinguishes the architectures.
  */
 
 import type { GateActivation } from "../kernels/misc/glu.ts";
@@ -9,7 +9,7 @@ import type { GateActivation } from "../kernels/misc/glu.ts";
 export const MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "gemma"] as const;
 export type ModelType = typeof MODEL_TYPES[number];
 
-/** How RoPE's frequencies are changed for contexts longer than those pre-trained on. */
+/** How RoPE's frequencies are scaled for contexts longer than in pre-training. */
 export type RopeScaling =
   | {
     readonly type: "llama3";
@@ -32,13 +32,13 @@ export interface Traits {
   readonly mlpBias: boolean;
   /** RMSNorm over each head's query and key, before RoPE (Qwen3). */
   readonly qkNorm: boolean;
-  /** Norms multiply by their weight plus this (Gemma stores weight − 1). */
+  /** Added to the weight of a norm (Gemma stores weight − 1). */
   readonly normOffset: 0 | 1;
-  /** Embeddings are multiplied by it (Gemma: √C). */
+  /** Factor applied to embeddings (Gemma: √C). */
   readonly embeddingScale: number;
 }
 
-/** A query sees only the last `size` keys, itself included, in the layers that are marked. */
+/** In the marked layers a query sees only the last `size` keys, its own included. */
 export interface SlidingWindow {
   readonly size: number;
   readonly layers: readonly boolean[]; // L

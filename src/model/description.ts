@@ -1,17 +1,17 @@
 /**
- * What a decoder is made of: the one list of its parameters, in their order. Parameters are made by
- * it, counted by it, and known by it where files name them.
+ * The single ordered list of a decoder's parameters, by which they are created, counted, and
+ * recognised in files.
  */
 import { elementsOf } from "../numbers/layout.ts";
 import type { LlamaConfig } from "./config.ts";
 
 /**
- * What a parameter is, which decides how it is optimised: only a `projection` is quantised and has
- * its gradient projected. An `adapter` is a factor of a low-rank update (LoRA).
+ * The kind of a parameter decides how it is optimised: only a `projection` is quantised and has its
+ * gradient projected. An `adapter` is a factor of a low-rank update (LoRA).
  */
 export type ParameterKind = "projection" | "embedding" | "head" | "norm" | "bias" | "adapter";
 
-/** Hugging Face's modules of a layer, by what they are in it and in the order of the model. */
+/** Hugging Face's modules of a layer, by role, in model order. */
 export const LAYER_MODULES = {
   inputNorm: "input_layernorm",
   query: "self_attn.q_proj",
@@ -27,7 +27,7 @@ export const LAYER_MODULES = {
 } as const;
 export type LayerPart = keyof typeof LAYER_MODULES;
 
-/** The projections of a layer, in the order in which they run. */
+/** The projections of a layer, in execution order. */
 export const PROJECTION_PARTS = [
   "query",
   "key",
@@ -42,12 +42,12 @@ export type ProjectionPart = typeof PROJECTION_PARTS[number];
 type LastOf<Module extends string> = Module extends `${string}.${infer Name}` ? Name : never;
 export type ProjectionName = LastOf<typeof LAYER_MODULES[ProjectionPart]>;
 
-/** Projections by the last part of their module's name: `q_proj`. */
+/** The projections by the last component of their module name: `q_proj`. */
 export const PROJECTIONS: readonly ProjectionName[] = PROJECTION_PARTS.map((part) =>
   LAYER_MODULES[part].split(".")[1] as ProjectionName
 );
 
-/** What sizes a decoder, and says what it has. */
+/** The fields of a configuration that determine a decoder's parameters. */
 export type DecoderShape = Pick<
   LlamaConfig,
   | "vocabSize"
@@ -82,7 +82,7 @@ export interface DecoderDescription {
   readonly embedding: ParameterDescription;
   readonly layers: readonly (readonly ModuleDescription[])[];
   readonly finalNorm: ParameterDescription;
-  /** Undefined where the embedding is the head too. */
+  /** Undefined if tied to the embedding. */
   readonly head?: ParameterDescription;
 }
 
@@ -98,7 +98,7 @@ export function describeDecoder(config: DecoderShape): DecoderDescription {
   };
 }
 
-/** In the order of the model. */
+/** In model order. */
 function describeLayer(config: DecoderShape, layer: number): ModuleDescription[] {
   const { hiddenSize: C, intermediateSize: F, headSize: D } = config;
   const queries = config.heads * D, keys = config.keyValueHeads * D; // H·D and K·D
@@ -132,13 +132,13 @@ function describeLayer(config: DecoderShape, layer: number): ModuleDescription[]
   ];
 }
 
-/** (out, in) of the projections of a layer; all layers are alike. */
+/** (out, in) of the projections of a layer, the same for all layers. */
 export function projectionShapes(config: DecoderShape): [number, number][] {
   return describeLayer(config, 0).filter(({ weight }) => weight.kind === "projection")
     .map(({ weight: { shape: [out, inner] } }) => [out, inner]);
 }
 
-/** All parameters, each once, in the order of the model. */
+/** All parameters, each once, in model order. */
 export function describeParameters(config: DecoderShape): ParameterDescription[] {
   const { embedding, layers, finalNorm, head } = describeDecoder(config);
   const modules = layers.flat().flatMap(({ weight, bias }) => bias ? [weight, bias] : [weight]);

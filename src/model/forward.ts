@@ -1,6 +1,6 @@
 /**
- * The decoder, forward. What an architecture has beside is in its configuration: norms of q and k,
- * biases, a window of attention, another activation.
+ * The forward pass of the model. Architectural variations come from the configuration: norms of q
+ * and k, biases, sliding-window attention, another activation.
  *
  *   x (N, C) → RMSNorm → q (N, H·D), k, v (N, K·D) → RoPE → attention (N, H·D) → + x → middle (N, C)
  *     → RMSNorm → gate, up (N, F) → act(gate)·up → down (N, C) → + middle → next x
@@ -19,7 +19,7 @@ import type { Llama } from "./llama.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { Parameter } from "./parameters.ts";
 
-/** Keys and values of the tokens so far, a pair a layer: (capacity, K·D). Batch of one. */
+/** Keys and values of the tokens so far, a pair per layer: (capacity, K·D). Batch size 1. */
 export interface KeyValueCache {
   readonly layers: readonly { readonly key: Tensor; readonly value: Tensor }[];
   readonly capacity: number;
@@ -27,7 +27,7 @@ export interface KeyValueCache {
   length: number;
 }
 
-/** Embeds `activations.tokens` and runs every layer; leaves the last output in `residual[L]`. */
+/** Embeds `activations.tokens` and runs every layer; the output is in `residual[L]`. */
 export function forward(
   pass: KernelPass,
   model: Llama,
@@ -54,7 +54,7 @@ export function forward(
   if (cache) cache.length += activations.length;
 }
 
-/** A layer up to gate and up: also what the backward pass runs again when they were not kept. */
+/** A layer up to gate and up, which the backward pass reruns if they were not kept. */
 export function forwardToGate(
   pass: KernelPass,
   model: Llama,
@@ -159,12 +159,12 @@ export function firstKeysOf(config: LlamaConfig, activations: Activations, layer
   return windowed ? activations.windowFirstKeys! : activations.firstKeys;
 }
 
-/** (N, H·D) as (N·H, D): a head a row. D is a multiple of 8 where heads are normalised. */
+/** (N, H·D) as (N·H, D): a head per row. D is a multiple of 8 where heads are normalised. */
 export function byHead(x: Tensor, headSize: number): Tensor {
   return viewAs(x, x.name, [rowsOf(x.shape) * (x.stride / headSize), headSize]);
 }
 
-/** y = RMSNorm(x): also what the backward pass runs again. */
+/** y = RMSNorm(x), which the backward pass reruns. */
 export function normalise(
   pass: KernelPass,
   { config }: Llama,

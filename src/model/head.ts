@@ -1,9 +1,9 @@
 /**
- * The head with its cross-entropy, a chunk of tokens at a time, so that the logits of a whole batch
- * are never there at once:
+ * The head with its cross-entropy, one chunk of tokens at a time, so that the logits of a whole
+ * batch never exist at once:
  *
  *   x (N, C) → RMSNorm → logits (n, V) → losses (n)
- *   dlogits (n, V) in the place of the logits → dnormed (n, C), dhead (V, C) summed over chunks
+ *   dlogits (n, V) overwrite the logits → dnormed (n, C), dhead (V, C) summed over chunks
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
@@ -19,14 +19,16 @@ import type { Llama } from "./llama.ts";
 import type { GradientSink } from "./gradients.ts";
 
 export interface HeadWorkspace {
-  /** Tokens of a chunk: a multiple of 64, or all. */
+  /** Tokens per chunk: a multiple of 64, or all. */
   readonly chunk: number;
   readonly logits: Tensor; // (chunk, V) float32
   readonly labels: Tensor; // (N) int32 bits, -100 ignored
   readonly losses: Tensor; // (N) float32
 }
 
-/** Bytes that the logits of a chunk may take; below 64 tokens the head's matmuls starve. */
+/**
+ * Most bytes for the logits of a chunk; but with fewer than 64 tokens the head's matmuls are slow.
+ */
 const LOGITS_BYTES = 32 << 20;
 
 export function createHeadWorkspace(
@@ -63,7 +65,7 @@ export function headChunk(config: LlamaConfig, tokens: number): number {
   return Math.min(tokens, Math.max(64, fitting - fitting % 64));
 }
 
-/** Normalises the last residual into `activations.normed`: what the head multiplies. */
+/** Normalises the last residual into `activations.normed`, the head's input. */
 export function finalNorm(pass: KernelPass, model: Llama, activations: Activations): void {
   normalise(pass, model, {
     x: activations.residual[model.config.layers],
@@ -77,11 +79,11 @@ export interface LossOutput {
   /** Receives the sum of the losses, in nats, at `index`. */
   readonly out: Tensor;
   readonly index: number;
-  /** Add to what is there: for micro-batches. */
+  /** Adds to `out`, for gradient accumulation. */
   readonly accumulate: boolean;
 }
 
-/** Loss alone. Expects {@link finalNorm} to have run. `weights`: (N) float32, 1 unless given. */
+/** The loss alone, after {@link finalNorm}. `weights`: (N) float32, 1 by default. */
 export function headLoss(
   pass: KernelPass,
   model: Llama,
@@ -99,15 +101,15 @@ export function headLoss(
 export interface HeadOutput {
   readonly sink: GradientSink;
   readonly loss: LossOutput;
-  /** What gradients are multiplied by: one over the number of targets of the step. */
+  /** Factor of all gradients: one over the number of targets in the step. */
   readonly gradScale: number;
-  /** (N) float32: what the loss of each target is multiplied by; 1 unless given. */
+  /** (N) float32: weight of each target's loss; 1 by default. */
   readonly weights?: Tensor;
 }
 
 /**
- * Loss, the gradient of the head (handed to the sink unless tied: then the embedding's backward
- * pass adds its own share first) and, in `dnormed`, that of the normalised input.
+ * The loss, the gradient of the head (handed to the sink unless tied, when the embedding's backward
+ * pass adds its contribution first) and, in `dnormed`, that of the normalised input.
  */
 export function headLossAndGradients(
   pass: KernelPass,
@@ -178,7 +180,9 @@ function forEachChunk(
   }
 }
 
-/** Elements [start, end) of a vector; start is a multiple of 64, so a binding may begin there. */
+/**
+ * Elements [start, end) of a vector; start is a multiple of 64, so that a binding can start there.
+ */
 function elementRange(vector: Tensor, start: number, end: number): Tensor {
   return {
     ...vector,

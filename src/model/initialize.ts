@@ -1,4 +1,4 @@
-/** Weights at the start of a pre-training run, drawn on the device. */
+/** Initialises weights for pre-training, on the device. */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { type Tensor, viewAs } from "../gpu/tensor.ts";
@@ -9,8 +9,8 @@ import type { LlamaConfig } from "./config.ts";
 import type { LlamaParameters } from "./parameters.ts";
 
 /**
- * Matrices from N(0, initializerRange²), norms at one, biases at zero, as transformers does. An INT8 matrix is drawn
- * into `scratch` (float32, room for the largest) and quantised from there.
+ * Matrices from N(0, initializerRange²), norms at one, biases at zero, as transformers does. An
+ * INT8 matrix is drawn into `scratch` (float32, sized for the largest) and quantised from there.
  */
 export function initialize(
   gpu: Gpu,

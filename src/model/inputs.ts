@@ -1,4 +1,4 @@
-/** Token ids and labels on their way to the device. */
+/** Uploads token ids and labels to the device. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -11,11 +11,11 @@ import type { Batch } from "./batch.ts";
 
 /** The tokens of a pass. */
 export interface Inputs extends Pick<Batch, "inputs" | "firstKeys"> {
-  /** Tokens of the sequence that came before, in a KV cache. */
+  /** Tokens of the sequence already in a KV cache. */
   readonly offset?: number;
 }
 
-/** Writes ids and what each may see; throws on an id that the vocabulary does not have. */
+/** Writes ids and first keys; throws on an id outside the vocabulary. */
 export function uploadInputs(
   gpu: Gpu,
   config: LlamaConfig,

@@ -1,4 +1,7 @@
-/** A projection with whatever it has: y = x·Wᵀ (+ bias) (+ an adapter's part), and its gradients. */
+/**
+ * A projection with its optional parts, y = x·Wᵀ (+ bias) (+ the adapter's part), and its
+ * gradients.
+ */
 import { applyLora, loraInputGradient, loraWeightGradients, type LoraWorkspace } from "./lora.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -8,10 +11,10 @@ import { sumRows } from "../kernels/misc/sum_rows.ts";
 import type { GradientSink } from "./gradients.ts";
 import type { Linear } from "./parameters.ts";
 
-/** What applying projections takes. */
+/** What projections need to run. */
 export interface LinearContext {
   readonly matmul: MatmulWorkspace;
-  /** Where there are adapters. */
+  /** Present if there are adapters. */
   readonly lora?: LoraWorkspace;
 }
 
@@ -38,7 +41,7 @@ export function linearInputGradient(
   if (adapter) loraInputGradient(pass, lora!, { adapter, dy, dx });
 }
 
-/** Gradients of what the projection trains, to the sink; x (N, in) is its input, dy (N, out). */
+/** Passes the gradients of the projection's trained parts to the sink; x (N, in), dy (N, out). */
 export function linearWeightGradients(
   pass: KernelPass,
   { matmul: workspace, lora }: LinearContext,

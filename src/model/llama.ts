@@ -1,4 +1,4 @@
-/** A model ready to run, and the matrix products that running it takes. */
+/** A model ready to run, and the matrix products that it needs. */
 import { createLoraWorkspace, loraMatmuls } from "./lora.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -18,7 +18,7 @@ import { linearsOf, type LlamaParameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
 import { strategyFor } from "../kernels/strategy.ts";
 
-/** Parameters and what every pass through them shares. */
+/** Parameters, and what every pass through them shares. */
 export interface Llama extends LinearContext {
   readonly config: LlamaConfig;
   readonly parameters: LlamaParameters;
@@ -27,26 +27,26 @@ export interface Llama extends LinearContext {
   readonly rope: Tensor;
 }
 
-/** What a model will be run on, which sizes its workspaces. */
+/** What a model will be run with, which sizes its workspaces. */
 export interface LlamaUse {
   readonly capabilities: Capabilities;
   readonly batch: number; // B
-  /** Most tokens of a sequence that go through the model at once. */
+  /** Most tokens per sequence in one pass. */
   readonly length: number;
-  /** Most positions, those of a KV cache included; `length` where there is none. */
+  /** Most positions, a KV cache's included; defaults to `length`. */
   readonly positions?: number;
-  /** Tokens whose logits are computed at once. */
+  /** Tokens per chunk of logits. */
   readonly headRows: number;
   readonly backward: boolean;
   /** Format of activations. */
   readonly dtype: ActivationType;
-  /** Share of the adapters' inputs that training leaves out; 0. */
+  /** Dropout rate of the adapters' inputs in training; 0 by default. */
   readonly loraDropout?: number;
-  /** Products beside the model's own. */
+  /** Matrix products besides the model's own. */
   readonly matmuls?: readonly MatmulShape[];
 }
 
-/** Adds to the parameters what running them takes. {@link uploadRope} must follow on a device. */
+/** Adds to the parameters what running them needs. On a device, call {@link uploadRope} next. */
 export function createLlama(
   allocator: Allocator,
   config: LlamaConfig,
@@ -90,7 +90,7 @@ export function createLlama(
   };
 }
 
-/** Fills the table; rows of a head size that is no multiple of 8 are padded. */
+/** Fills the table; rows are padded if the head size is not a multiple of 8. */
 export function uploadRope(gpu: Gpu, { config, rope }: Llama): void {
   gpu.write(rope, packTensor(rope, ropeTable(config, rope.shape[0])));
 }

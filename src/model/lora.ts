@@ -3,8 +3,8 @@
  *
  *   y += α/r · drop(x)·Aᵀ·Bᵀ        A (r, in), B (out, r)
  *
- * of which the backward pass recomputes drop(x)·Aᵀ: it is cheap, and kept it would cost (N, r) for
- * every projection.
+ * The backward pass recomputes drop(x)·Aᵀ, which is cheap; keeping it would take (N, r) for every
+ * projection.
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
@@ -16,15 +16,15 @@ import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmu
 import type { GradientSink } from "./gradients.ts";
 import type { Adapter, Parameter } from "./parameters.ts";
 
-/** Scratch memory that all adapters use in turn. */
+/** Scratch memory that all adapters share. */
 export interface LoraWorkspace {
   readonly matmul: MatmulWorkspace;
   readonly low: Tensor; // (N, r) float32: drop(x)·Aᵀ
   readonly dlow: Tensor; // (N, r) float32
-  readonly dropped?: Tensor; // (N, widest input), where there is dropout
-  /** Share of an adapter's inputs that is left out while training. */
+  readonly dropped?: Tensor; // (N, widest input), with dropout
+  /** Dropout rate of the adapters' inputs. */
   readonly share: number;
-  /** Keys the masks of a micro-batch; undefined while nothing is left out. */
+  /** Key of a micro-batch's dropout masks; undefined disables dropout. */
   key: { readonly seed: number; readonly step: number } | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface LoraWorkspaceOptions {
   readonly dropout: number;
 }
 
-/** Undefined where there are no adapters. */
+/** Undefined without adapters. */
 export function createLoraWorkspace(
   allocator: Allocator,
   adapters: readonly Adapter[],
@@ -56,7 +56,7 @@ export function createLoraWorkspace(
   };
 }
 
-/** Products that adapters take in a forward (and backward) pass over N tokens. */
+/** Matrix products of adapters in a forward (and backward) pass over N tokens. */
 export function loraMatmuls(
   adapters: readonly Adapter[],
   tokens: number,
@@ -129,7 +129,7 @@ export function loraWeightGradients(
     sink.consume(pass, parameter, gradient);
   };
   product(adapter.b, dy, low, adapter.scale);
-  // `lowRank` has left drop(x) there.
+  // `lowRank` has written drop(x) there.
   product(adapter.a, dlow, droppedView(workspace, x) ?? x);
 }
 
@@ -154,12 +154,12 @@ function lowRankGradient(
   return dlow;
 }
 
-/** Room for what dropout makes of `x`, where this pass leaves something out. */
+/** Buffer for drop(x), if this pass uses dropout. */
 function droppedView({ dropped, key }: LoraWorkspace, x: Tensor): Tensor | undefined {
   return dropped && key && viewAs(dropped, "lora.dropped", x.shape);
 }
 
-/** The mask is keyed by the adapter: going back meets the one of going forward. */
+/** The mask is keyed by the adapter, so that the backward pass draws the same one again. */
 function drop(
   pass: KernelPass,
   { share, key }: LoraWorkspace,

@@ -1,4 +1,4 @@
-/** A projection with its adapter in it: rows of W + α/r · B·A, in float32. */
+/** Merges an adapter into its projection: rows of W + α/r · B·A, in float32. */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
@@ -10,7 +10,7 @@ import { createMatmulWorkspace, matmul, type MatmulWorkspace } from "../kernels/
 import type { Adapter } from "./parameters.ts";
 import { strategyFor } from "../kernels/strategy.ts";
 
-/** Memory on the device that one projection after the other is merged in. */
+/** Device memory for merging one projection after another. */
 export interface MergeWorkspace {
   readonly matmul: MatmulWorkspace;
   readonly rows: Tensor; // a block of W, its widest
@@ -48,7 +48,7 @@ export function createMergeWorkspace(
   };
 }
 
-/** The factors of one projection on the device; they stay until the next one's. */
+/** Uploads the factors of a projection; they stay until the next one's. */
 export function uploadFactors(
   gpu: Gpu,
   workspace: MergeWorkspace,

@@ -15,12 +15,12 @@ import {
 /** Format of the projection matrices. */
 export type WeightType = "int8" | "nf4" | "bfloat16" | "float32";
 
-/** An adapter has the name that peft gives it. */
+/** Adapters use peft's names. */
 export interface Parameter extends ParameterDescription {
   readonly weight: Tensor;
-  /** Whether it gets a gradient. */
+  /** Whether it receives a gradient. */
   readonly trainable: boolean;
-  /** Position in {@link LlamaParameters.all}: keys the random numbers of this tensor. */
+  /** Position in {@link LlamaParameters.all}; part of the key of this tensor's random numbers. */
   readonly index: number;
 }
 
@@ -59,7 +59,7 @@ export interface LlamaParameters {
   readonly finalNorm: Parameter; // (C)
   /** (V, C); the embedding itself when tied. */
   readonly head: Parameter;
-  /** Each parameter once; adapters come last, so that they change no other's index. */
+  /** Each parameter once; adapters come last, so that they do not change other indices. */
   readonly all: readonly Parameter[];
 }
 
@@ -70,12 +70,12 @@ export interface LoraShape {
   readonly targets: readonly ProjectionName[];
 }
 
-/** Which parameters get gradients: `body` is everything but embedding and head. */
+/** Which parameters receive gradients: `body` is everything except embedding and head. */
 export type Trained = "all" | "body" | "adapters";
 
 export interface WeightFormat {
   readonly weights: WeightType;
-  /** Elements of an INT8 group. */
+  /** Elements per INT8 group. */
   readonly groupSize: number;
   /** Format of embedding and head; INT8 only where they are not trained. */
   readonly embeddings: "int8" | "bfloat16" | "float32";
@@ -134,7 +134,7 @@ export function createParameters(
   };
 }
 
-/** The description has every part that the interface has, and no other. */
+/** Safe, because the description has exactly the parts of the interface. */
 function layerOf(parts: (readonly [LayerPart, Parameter | Linear])[]): LayerParameters {
   return Object.fromEntries(parts) as unknown as LayerParameters;
 }
@@ -157,7 +157,7 @@ function dtypeOf(kind: ParameterKind, { weights, embeddings }: WeightFormat): Te
     case "head":
       return embeddings;
     default:
-      return "float32"; // small, and peft keeps adapters in float32 as well
+      return "float32"; // small, and float32 in peft as well
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Forward, head, back: the one sequence that training, evaluation, scoring and checks are made of.
+ * Forward, head, back: the sequence shared by training, evaluation, scoring and checks.
  *
  *   begin        ids, targets → every layer → final norm
  *   headLoss     → losses                                               head.ts
@@ -27,8 +27,8 @@ export interface PassBuffers extends ForwardBuffers {
 }
 
 /**
- * Writes the batch and records the forward pass up to the head's input. The next batch may be
- * written once this pass is submitted. Throws a ShapeError on an id beyond the vocabulary.
+ * Uploads the batch and records the forward pass up to the head's input. The next batch may be
+ * uploaded once this pass is submitted. Throws a ShapeError on an id beyond the vocabulary.
  */
 export function begin(
   pass: KernelPass,
@@ -41,7 +41,7 @@ export function begin(
   finalNorm(pass, model, activations);
 }
 
-/** After {@link begin}: records loss and gradients; each goes to the sink as it comes. */
+/** After {@link begin}: records loss and gradients, each passed to the sink once complete. */
 export function finish(
   pass: KernelPass,
   { model, activations, head, backward: gradients }: PassBuffers,
