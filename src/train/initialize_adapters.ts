@@ -5,8 +5,8 @@ import { packTensor } from "../numbers/plain.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 
 /**
- * A uniform in ±1/√in (Kaiming's with a = √5, as peft draws it), B zero. Drawn on the host: adapters
- * are small.
+ * A uniform in ±1/√in (Kaiming's with a = √5, as in peft), B zero. Drawn on the host, because
+ * adapters are small.
  */
 export function initializeAdapters(gpu: Gpu, { all }: LlamaParameters, seed: number): void {
   for (const { kind, name, shape, weight, index } of all) {
