@@ -87,7 +87,6 @@ gpuTest("cross_entropy refuses weights of another count", (gpu) => {
     ShapeError,
     "crossEntropy: weights must be (4), got (3)",
   );
-  return Promise.resolve();
 });
 
 // Qwen2 and LLaMA 3: a thread alone would make more rounds of loops than software adapters let it.

@@ -52,8 +52,7 @@ gpuTest("newton_schulz of nothing is finite", async (gpu) => {
   assertClose("polynomial", await download(gpu, square), expected, { atol: 0, rtol: 1e-6 });
 });
 
-gpuTest("newton_schulz refuses a square of another size", async (gpu) => {
-  await Promise.resolve();
+gpuTest("newton_schulz refuses a square of another size", (gpu) => {
   const gram = upload(gpu, "gram", [9, 9]), square = upload(gpu, "square", [9, 8]);
   assertThrows(
     () => newtonSchulz(new KernelPass(gpu), { gram, square, normalise: true, ...OPTIONS }),
