@@ -8,7 +8,7 @@
 /** Options of a server; `openServer` and `serve` fill in what is not given. */
 export interface ServerOptions {
   /**
-   * Where files, jobs and results are kept; nothing is written elsewhere.
+   * Folder for files, jobs and results; the server writes nowhere else.
    * @default server-data
    */
   readonly dataFolder: string;
@@ -18,69 +18,69 @@ export interface ServerOptions {
    */
   readonly modelsFolder: string;
   /**
-   * Address to listen on; any but this machine's own needs an API key (`key create`).
+   * Address to listen on; any but localhost needs an API key (`key --create NAME`).
    * @default 127.0.0.1
    */
   readonly host: string;
   /**
-   * 0 takes a free one.
+   * Port to listen on; 0 picks a free one.
    * @default 8000
    */
   readonly port: number;
-  /** Origins of web pages on other sites that may use the API. */
+  /** Origins of other websites that may use the API. */
   readonly corsOrigin?: string[];
   /**
-   * GiB of GPU memory that jobs and models may take.
-   * @default what is free with a software adapter; unknown with a card
+   * GPU memory that jobs and models may use, in GiB.
+   * @default free memory on a software adapter, otherwise no limit
    */
   readonly gpuMemory?: number;
   /**
-   * GiB that the data folder may take.
-   * @default what the disk has
+   * Maximum size of the data folder, in GiB.
+   * @default the size of the disk
    */
   readonly diskQuota?: number;
   /**
-   * MiB of an uploaded file.
+   * Maximum size of an upload, in MiB.
    * @default 512
    */
   readonly maxUpload: number;
   /**
-   * KiB of any other request.
+   * Maximum size of other requests, in KiB.
    * @default 1024
    */
   readonly maxBody: number;
   /**
-   * Requests that are answered at a time.
+   * Maximum concurrent requests.
    * @default 256
    */
   readonly maxRequests: number;
   /**
-   * Event streams that are held at a time.
+   * Maximum concurrent event streams.
    * @default 256
    */
   readonly maxStreams: number;
   /**
-   * Requests a minute, of a key or an address.
-   * @default 6000 beyond this machine, unlimited on it
+   * Requests per minute for each key or address.
+   * @default unlimited on localhost, otherwise 6000
    */
   readonly rateLimit?: number;
   /**
-   * Newest checkpoints kept of a job.
+   * Number of newest checkpoints to keep per job.
    * @default 2
    */
   readonly keepCheckpoints: number;
   /**
-   * Keep checkpoints of jobs that succeeded while there is room; the result stays anyway.
+   * Keep the checkpoints of succeeded jobs while space allows; results are always kept.
    * @default true
    */
   readonly keepFinishedCheckpoints: boolean;
   /**
-   * Days after which an uploaded file goes that no job needs; 0: never.
+   * Days after which uploads that no job needs are deleted; 0: never.
    * @default 0
    */
   readonly keepFiles: number;
   /**
-   * Minutes after which a model that nobody talks to leaves the GPU.
+   * Minutes after which an idle model is unloaded from the GPU.
    * @default 10
    */
   readonly modelIdle: number;

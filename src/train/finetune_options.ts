@@ -46,62 +46,62 @@ export const DATA_FORMATS = ["auto", ...FORMATS] as const;
 
 const modelFields = section("Model", {
   model: z.string().min(1).describe(
-    "the model to start from: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
+    "pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
   ).meta({ value: "dir|x.gguf|hf:org/name" }),
 });
 
 const batchFields = section("Batch", {
-  batchSize: count().default(4).describe("sequences that go through the model at once")
+  batchSize: count().default(4).describe("sequences per batch")
     .meta({ value: "B" }),
-  seqLen: count().default(512).describe("tokens of a sequence; longer examples are cut")
+  seqLen: count().default(512).describe("tokens per sequence; longer examples are truncated")
     .meta({ value: "T" }),
 });
 
 const dataFields = section("Data", {
   data: strings().optional().describe(
-    "examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and " +
-      "completion), folders of them, hf:…; or .txt files, to continue pre-training on",
+    "training examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and " +
+      "completion), folders of them, or hf:…; .txt files continue pre-training",
   ).meta({ value: "file|dir|hf:…" }),
   dataset: strings().optional().meta(described(
-    phrase`data sets named in the dataset_info.json of ${option("datasetDir")}`,
+    phrase`datasets by their names in the dataset_info.json of ${option("datasetDir")}`,
   )).meta({ value: "name" }),
-  datasetDir: z.string().min(1).default("data").describe("folder of the dataset_info.json")
+  datasetDir: z.string().min(1).default("data").describe("folder containing dataset_info.json")
     .meta({ value: "dir" }),
-  evalData: strings().optional().describe("examples to evaluate on; then nothing is held back")
+  evalData: strings().optional().describe("evaluation examples; nothing is then held out")
     .meta({ value: "file|dir|hf:…" }),
-  evalDataset: strings().optional().describe("the same by names of the dataset_info.json")
+  evalDataset: strings().optional().describe("evaluation datasets by name")
     .meta({ value: "name" }),
   evalShare: z.number().min(0).max(0.5).default(0.05).describe(
-    "share of the examples held back for evaluation where nothing is named to evaluate on; 0: none",
+    "share of the examples held out for evaluation if no evaluation data is given; 0: none",
   ),
-  maxSamples: count().optional().describe("use no more than the first n examples"),
-  dataFormat: z.enum(DATA_FORMATS).default("auto").describe("layout of the examples"),
+  maxSamples: count().optional().describe("use only the first n examples"),
+  dataFormat: z.enum(DATA_FORMATS).default("auto").describe("format of the examples"),
   template: z.string().min(1).default("default").describe(
     `chat template: the tokenizer's own, or one of ${TEMPLATE_NAMES.slice(1).join(", ")}`,
   ).meta({ value: "name" }),
   trainOnPrompt: z.boolean().default(false).describe(
-    "train on all tokens instead of the assistant's alone",
+    "train on all tokens, not only the assistant's",
   ),
   packing: z.boolean().default(true).describe(
-    "several examples a sequence; none attends to another",
+    "pack several examples into a sequence; they do not attend to each other",
   ),
-  tokenizer: z.string().min(1).optional().describe("a tokenizer to use instead of the model's")
+  tokenizer: z.string().min(1).optional().describe("tokenizer to use instead of the model's")
     .meta({ value: "dir|tokenizer.json|hf:…" }),
   textField,
   preview: count().optional().describe(
-    "show the first n examples with their trained tokens marked, and stop",
+    "print the first n examples with their trained tokens marked, then exit",
   ),
 });
 
 const methodFields = section("Optimizer", {
   optimizer: optimizerField(
     METHOD_NAMES,
-    "how to train: all projections in a low-rank space (GaLore, Q-GaLore), in full, or adapters",
+    "training method: low-rank gradients (GaLore, Q-GaLore), full-rank ones, or adapters",
   ),
-  lr: z.number().positive().optional().describe("learning rate at its highest")
+  lr: z.number().positive().optional().describe("peak learning rate")
     .meta({ derived: ratesText("finetune") }),
   stochasticRound: z.boolean().optional().describe(
-    "round updated weights stochastically, so that small updates count on average",
+    "round updated weights stochastically, so that small updates are not lost",
   ).meta({ derived: "on with INT8 or bfloat16 weights" }),
   ...rankFields,
   trainEmbeddings,
@@ -111,19 +111,21 @@ const methodFields = section("Optimizer", {
 const finetuneSchedule = section("Schedule", {
   epochs: z.number().positive().default(3).describe("passes over the examples"),
   steps: count().optional().meta(described(
-    phrase`optimizer steps, instead of ${option("epochs")}`,
+    phrase`total optimizer steps, overriding ${option("epochs")}`,
   )).meta({ value: "N" }),
-  warmupRatio: share().default(0.03).describe("share of the steps in which the rate rises"),
-  warmupSteps: z.number().int().min(0).optional().describe("the same in steps")
+  warmupRatio: share().default(0.03).describe(
+    "share of the steps over which the learning rate rises",
+  ),
+  warmupSteps: z.number().int().min(0).optional().describe("warm-up in steps")
     .meta({ derived: phrase`${option("warmupRatio")} of the steps` }),
 });
 
 const finetuneRun = section("Run", {
   evalEvery: z.number().int().min(0).default(0).describe(
-    "steps between evaluations; 0: before the first step and after the last only",
+    "steps between evaluations; 0: only before the first step and after the last",
   ),
   saveEvery: z.number().int().min(0).default(500).describe(
-    "steps between checkpoints; 0: at the end only",
+    "steps between checkpoints; 0: only at the end",
   ),
 });
 
@@ -144,12 +146,12 @@ const rules: Rule[] = [
   onlyWith("embeddingQuant", hasInt8Weights, "INT8 embeddings need"),
   ({ embeddingQuant, trainEmbeddings }) =>
     trainEmbeddings === true && embeddingQuant === true
-      ? { option: "embeddingQuant", message: "is for an embedding that is not trained" }
+      ? { option: "embeddingQuant", message: "applies only to an embedding that is not trained" }
       : undefined,
   ({ optimizer, trainEmbeddings }) =>
     trainEmbeddings === true && optimizer !== undefined &&
       trainsAdapters(methodOf(optimizer as MethodName))
-      ? { option: "trainEmbeddings", message: `${optimizer} trains adapters alone` }
+      ? { option: "trainEmbeddings", message: `${optimizer} trains only adapters` }
       : undefined,
 ];
 

@@ -105,9 +105,9 @@ export const methodRules: Rule[] = [
 /** `rank: auto` chooses ranks of projections. */
 export const autoRankRule: Rule = ({ rank, optimizer }) =>
   rank === "auto" && optimizer !== undefined && !isLowRank(methodOf(optimizer as MethodName))
-    ? { option: "rank", message: `auto is for GaLore's optimizers, got ${optimizer}` }
+    ? { option: "rank", message: `auto needs one of GaLore's optimizers, got ${optimizer}` }
     : undefined;
 
 export const embeddingQuant = z.boolean().optional().describe(
-  "INT8 embedding and head, where they are not trained",
+  "store the embedding and head in INT8 if they are not trained",
 ).meta({ derived: onWith(hasInt8Weights) });

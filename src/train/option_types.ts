@@ -9,67 +9,66 @@ import type { MethodName } from "./methods.ts";
 
 /** What decides the memory of a training run, as `memoryOptions.parse` returns it. */
 export interface MemoryOptions {
-  /** A preset, a config.json, or a model to fine-tune. */
+  /** A preset, a config.json, or the folder of a model. */
   readonly model: string;
   /**
-   * Format of activations and of weights that are not quantised; float32 is exact and twice as
-   * large.
+   * Format of activations and unquantised weights; float32 is exact and takes twice the memory.
    * @default bfloat16
    */
   readonly dtype: "bfloat16" | "float32";
   /**
-   * Keep one activation a layer and recompute the rest: less memory, a third more arithmetic.
+   * Store one activation per layer and recompute the rest: less memory, a third more arithmetic.
    * @default false
    */
   readonly activationCheckpointing: boolean;
   /**
-   * Sequences that go through the model at once.
+   * Sequences per batch.
    * @default 16
    */
   readonly batchSize: number;
   /**
-   * Batches whose gradients are added up, in the low-rank space where there is one, for a step.
+   * Batches per optimizer step; gradients are summed, in the low-rank space if the method has one.
    * @default 1
    */
   readonly gradientAccumulation: number;
   /**
-   * Tokens of a sequence.
+   * Tokens per sequence.
    * @default 256
    */
   readonly seqLen: number;
   /**
-   * Which optimizer, or lora or qlora.
+   * Training method.
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the space that gradients are projected to; a smaller matrix gets less.
+   * Rank of the low-rank gradient space, lower for smaller matrices.
    * @default a quarter of the model's width
    */
   readonly rank?: number | "auto";
   /**
-   * INT8 weights: of the attention and feed-forward projections.
+   * Store attention and feed-forward projections in INT8.
    * @default on with q_galore_adamw8bit
    */
   readonly weightQuant: boolean;
   /**
-   * INT4 projection matrices.
+   * Store GaLore's projection matrices in INT4.
    * @default on with q_galore_adamw8bit
    */
   readonly projQuant: boolean;
   /**
-   * 8-bit moments for embedding and head too: six bytes less for each of their weights, and a
-   * higher loss where the vocabulary is large.
+   * 8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss with
+   * a large vocabulary.
    * @default false
    */
   readonly embeddingAdam8bit: boolean;
   /**
-   * Weights that share a scale and a zero point.
+   * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256
    */
   readonly weightGroupSize: number;
   /**
-   * Elements of a projection matrix that share a scale and a zero point.
+   * The same for projection matrices.
    * @default 256
    */
   readonly projGroupSize: number;
@@ -79,12 +78,12 @@ export interface MemoryOptions {
    */
   readonly finetune: boolean;
   /**
-   * Train embedding and head too: moments and a gradient for every row of the vocabulary.
+   * Train embedding and head too; needs gradients and moments for the whole vocabulary.
    * @default false
    */
   readonly trainEmbeddings: boolean;
   /**
-   * INT8 embedding and head, where they are not trained.
+   * Store the embedding and head in INT8 if they are not trained.
    * @default on with q_galore_adamw8bit
    */
   readonly embeddingQuant: boolean;
@@ -94,18 +93,18 @@ export interface MemoryOptions {
    */
   readonly loraRank: number;
   /**
-   * Alpha: updates are scaled by alpha / rank.
+   * Alpha; updates are scaled by alpha / rank.
    * @default twice `loraRank`
    */
   readonly loraAlpha: number;
   /**
-   * Share of the adapters' inputs that is left out at random.
+   * Dropout rate of the adapters' inputs.
    * @default 0
    */
   readonly loraDropout: number;
   /**
-   * Projections that get an adapter: all, or some of q_proj, k_proj, v_proj, o_proj, gate_proj,
-   * up_proj, down_proj.
+   * Projections to adapt: all, or some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,
+   * down_proj.
    * @default all
    */
   readonly loraTarget:
@@ -114,148 +113,147 @@ export interface MemoryOptions {
 
 /** Options of a pre-training run, as `pretrainOptions.parse` returns them. */
 export interface PretrainOptions {
-  /** A preset's name, or a config.json as Hugging Face writes it, or a folder that holds one. */
+  /** A preset, a config.json in Hugging Face's format, or a folder containing one. */
   readonly model: string;
   /**
-   * Format of activations and of weights that are not quantised; float32 is exact and twice as
-   * large.
+   * Format of activations and unquantised weights; float32 is exact and takes twice the memory.
    * @default bfloat16
    */
   readonly dtype: "bfloat16" | "float32";
   /**
-   * Keep one activation a layer and recompute the rest: less memory, a third more arithmetic.
+   * Store one activation per layer and recompute the rest: less memory, a third more arithmetic.
    * @default false
    */
   readonly activationCheckpointing: boolean;
   /**
-   * Sequences that go through the model at once.
+   * Sequences per batch.
    * @default 16
    */
   readonly batchSize: number;
   /**
-   * Batches whose gradients are added up, in the low-rank space where there is one, for a step.
+   * Batches per optimizer step; gradients are summed, in the low-rank space if the method has one.
    * @default 1
    */
   readonly gradientAccumulation: number;
   /**
-   * Tokens of a sequence.
+   * Tokens per sequence.
    * @default 256
    */
   readonly seqLen: number;
   /**
-   * Which optimizer; GaLore's train in a low-rank space, Q-GaLore's in INT8 as well.
+   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights.
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the space that gradients are projected to; a smaller matrix gets less; auto: of each
-   * matrix, the least that keeps `energyShare` of its first gradients.
+   * Rank of the low-rank gradient space, lower for smaller matrices; auto: for each matrix, the
+   * lowest rank that keeps `energyShare` of its first gradients.
    * @default a quarter of the model's width
    */
   readonly rank?: number | "auto";
   /**
-   * INT8 weights: of the attention and feed-forward projections.
+   * Store attention and feed-forward projections in INT8.
    * @default on with q_galore_adamw8bit
    */
   readonly weightQuant: boolean;
   /**
-   * INT4 projection matrices.
+   * Store GaLore's projection matrices in INT4.
    * @default on with q_galore_adamw8bit
    */
   readonly projQuant: boolean;
   /**
-   * 8-bit moments for embedding and head too: six bytes less for each of their weights, and a
-   * higher loss where the vocabulary is large.
+   * 8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss with
+   * a large vocabulary.
    * @default false
    */
   readonly embeddingAdam8bit: boolean;
   /**
-   * Weights that share a scale and a zero point.
+   * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256
    */
   readonly weightGroupSize: number;
   /**
-   * Elements of a projection matrix that share a scale and a zero point.
+   * The same for projection matrices.
    * @default 256
    */
   readonly projGroupSize: number;
   /**
-   * What `rank: "auto"` keeps of a gradient's energy.
+   * Share of a gradient's energy that `rank: "auto"` keeps.
    * @default 0.9
    */
   readonly energyShare: number;
-  /** Text to train on: .txt, .jsonl or .parquet files, folders of them, hf:… */
+  /** Training text: .txt, .jsonl or .parquet files, folders of them, or hf:… */
   readonly data: string[];
-  /** Text to evaluate on; then nothing is held back. */
+  /** Evaluation text; nothing is then held out. */
   readonly evalData?: string[];
   /**
-   * Share of `data` held back for evaluation where there is no `evalData`.
+   * Share of `data` held out for evaluation, without `evalData`.
    * @default 0.01
    */
   readonly evalShare: number;
   /**
-   * `bytes`, a tokenizer.json, a folder that holds one, or hf:…
+   * `bytes`, a tokenizer.json, a folder containing one, or hf:…
    * @default bytes
    */
   readonly tokenizer: string;
   /**
-   * Field of a JSON line or Parquet row that holds the text.
+   * Field of a JSON record or Parquet row that contains the text.
    * @default text
    */
   readonly textField: string;
   /**
-   * Packed: documents end to end, no token wasted; padded: one document a sequence.
+   * Packed: documents back to back, no padding; padded: one document per sequence.
    * @default packed
    */
   readonly packing: "packed" | "padded";
   /**
-   * Sequences that are mixed at a time; 0 keeps the order of the files.
+   * Sequences in the shuffle buffer; 0 keeps the order of the files.
    * @default 1000
    */
   readonly shuffleBuffer: number;
   /**
-   * Factor of the low-rank update (alpha in the GaLore paper).
+   * Scale of the low-rank update (alpha in the GaLore paper).
    * @default 0.25
    */
   readonly galoreScale: number;
   /**
-   * Steps between two refreshes of a matrix's subspace, until it settles.
+   * Steps between refreshes of a matrix's subspace, until it settles.
    * @default 200
    */
   readonly updateProjGap: number;
   /**
-   * Mean similarity of successive subspaces from which on they count as settled.
+   * Mean similarity of successive subspaces at which a subspace counts as settled.
    * @default 0.4
    */
   readonly cosThreshold: number;
   /**
-   * A settled subspace is refreshed this many times less often; 1: at fixed intervals.
+   * Factor by which a settled subspace's refresh interval grows; 1: fixed interval.
    * @default 2
    */
   readonly gammaProj: number;
   /**
-   * Similarities that the mean is taken over.
+   * Number of similarities in that mean.
    * @default 5
    */
   readonly queueSize: number;
   /**
-   * Round updated INT8 weights stochastically, so that small updates count on average.
+   * Round updated INT8 weights stochastically, so that small updates are not lost.
    * @default on with INT8 weights
    */
   readonly stochasticRound: boolean;
   /**
-   * Learning rate at its highest.
+   * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit; 0.001 with adamw,
    * adamw8bit, muon, muon8bit
    */
   readonly lr: number;
   /**
-   * Decay of Adam's first moment.
+   * Adam's decay rate of the first moment.
    * @default 0.9
    */
   readonly beta1: number;
   /**
-   * Decay of Adam's second moment.
+   * Adam's decay rate of the second moment.
    * @default 0.999
    */
   readonly beta2: number;
@@ -265,167 +263,164 @@ export interface PretrainOptions {
    */
   readonly adamEps: number;
   /**
-   * Decoupled weight decay, times the rate.
+   * Decoupled weight decay, multiplied by the learning rate.
    * @default 0
    */
   readonly weightDecay: number;
   /**
-   * Optimizer steps of the whole run.
+   * Total optimizer steps.
    * @default 10000
    */
   readonly steps: number;
   /**
-   * Steps in which the rate rises from zero.
+   * Steps of linear warm-up from 0.
    * @default a tenth of `steps`
    */
   readonly warmupSteps: number;
   /**
-   * How the rate falls after the warm-up.
+   * Shape of the learning rate's decay after warm-up.
    * @default cosine
    */
   readonly scheduler: "cosine" | "linear" | "constant";
   /**
-   * The rate at the end, as a share of `lr`.
+   * Final learning rate as a fraction of `lr`.
    * @default 0.1
    */
   readonly minLrRatio: number;
   /**
-   * Of initialisation, order of the data and stochastic rounding.
+   * Seed for initialisation, data order and stochastic rounding.
    * @default 42
    */
   readonly seed: number;
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**
-   * Steps between evaluations; 0: at the end only.
+   * Steps between evaluations; 0: only at the end.
    * @default 1000
    */
   readonly evalEvery: number;
   /**
-   * Steps between checkpoints; 0: at the end only.
+   * Steps between checkpoints; 0: only at the end.
    * @default 1000
    */
   readonly saveEvery: number;
-  /**
-   * A text for the model to go on with, or to answer, at each evaluation: how it learns to write.
-   */
+  /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
-   * Tokens of such a sample, at most.
+   * Maximum tokens per sample.
    * @default 48
    */
   readonly sampleTokens: number;
   /**
-   * Checkpoints to keep, the newest.
+   * Number of newest checkpoints to keep.
    * @default 2
    */
   readonly keepCheckpoints: number;
   /**
-   * GiB of GPU memory that the run may take; one that needs more is refused before it starts.
-   * @default free memory with a software adapter, else no limit
+   * GPU memory the run may use, in GiB; a run that needs more is refused before it starts.
+   * @default free memory on a software adapter, otherwise no limit
    */
   readonly gpuMemory?: number;
   /**
-   * Where `output` holds a run already, remove its checkpoints and start anew.
+   * If `output` already contains a run, delete its checkpoints and start over.
    * @default false
    */
   readonly overwriteOutput: boolean;
-  /** Continue from a checkpoint; `auto`: from the newest whole one of `output`, if any. */
+  /** Continue from this checkpoint; auto: from the newest complete one in `output`, if any. */
   readonly resume?: string;
 }
 
 /** Options of a fine-tuning run, as `finetuneOptions.parse` returns them. */
 export interface FinetuneOptions {
-  /** The model to start from: a folder in Hugging Face's layout, a .gguf file, or hf:org/name. */
+  /** Pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name. */
   readonly model: string;
   /**
-   * Format of activations and of weights that are not quantised; float32 is exact and twice as
-   * large.
+   * Format of activations and unquantised weights; float32 is exact and takes twice the memory.
    * @default bfloat16
    */
   readonly dtype: "bfloat16" | "float32";
   /**
-   * Keep one activation a layer and recompute the rest: less memory, a third more arithmetic.
+   * Store one activation per layer and recompute the rest: less memory, a third more arithmetic.
    * @default false
    */
   readonly activationCheckpointing: boolean;
   /**
-   * Sequences that go through the model at once.
+   * Sequences per batch.
    * @default 4
    */
   readonly batchSize: number;
   /**
-   * Batches whose gradients are added up, in the low-rank space where there is one, for a step.
+   * Batches per optimizer step; gradients are summed, in the low-rank space if the method has one.
    * @default 1
    */
   readonly gradientAccumulation: number;
   /**
-   * Tokens of a sequence; longer examples are cut.
+   * Tokens per sequence; longer examples are truncated.
    * @default 512
    */
   readonly seqLen: number;
   /**
-   * How to train: all projections in a low-rank space (GaLore, Q-GaLore), in full, or adapters.
+   * Training method: low-rank gradients (GaLore, Q-GaLore), full-rank ones, or adapters.
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the space that gradients are projected to; a smaller matrix gets less; auto: of each
-   * matrix, the least that keeps `energyShare` of its first gradients.
+   * Rank of the low-rank gradient space, lower for smaller matrices; auto: for each matrix, the
+   * lowest rank that keeps `energyShare` of its first gradients.
    * @default a quarter of the model's width
    */
   readonly rank?: number | "auto";
   /**
-   * INT8 weights: of the attention and feed-forward projections.
+   * Store attention and feed-forward projections in INT8.
    * @default on with q_galore_adamw8bit
    */
   readonly weightQuant: boolean;
   /**
-   * INT4 projection matrices.
+   * Store GaLore's projection matrices in INT4.
    * @default on with q_galore_adamw8bit
    */
   readonly projQuant: boolean;
   /**
-   * 8-bit moments for embedding and head too: six bytes less for each of their weights, and a
-   * higher loss where the vocabulary is large.
+   * 8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss with
+   * a large vocabulary.
    * @default false
    */
   readonly embeddingAdam8bit: boolean;
   /**
-   * Weights that share a scale and a zero point.
+   * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256
    */
   readonly weightGroupSize: number;
   /**
-   * Elements of a projection matrix that share a scale and a zero point.
+   * The same for projection matrices.
    * @default 256
    */
   readonly projGroupSize: number;
   /**
-   * Examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and completion),
-   * folders of them, hf:…; or .txt files, to continue pre-training on.
+   * Training examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and
+   * completion), folders of them, or hf:…; .txt files continue pre-training.
    */
   readonly data?: string[];
-  /** Data sets named in the dataset_info.json of `datasetDir`. */
+  /** Datasets by their names in the dataset_info.json of `datasetDir`. */
   readonly dataset?: string[];
   /**
-   * Folder of the dataset_info.json.
+   * Folder containing dataset_info.json.
    * @default data
    */
   readonly datasetDir: string;
-  /** Examples to evaluate on; then nothing is held back. */
+  /** Evaluation examples; nothing is then held out. */
   readonly evalData?: string[];
-  /** The same by names of the dataset_info.json. */
+  /** Evaluation datasets by name. */
   readonly evalDataset?: string[];
   /**
-   * Share of the examples held back for evaluation where nothing is named to evaluate on; 0: none.
+   * Share of the examples held out for evaluation if no evaluation data is given; 0: none.
    * @default 0.05
    */
   readonly evalShare: number;
-  /** Use no more than the first n examples. */
+  /** Use only the first n examples. */
   readonly maxSamples?: number;
   /**
-   * Layout of the examples.
+   * Format of the examples.
    * @default auto
    */
   readonly dataFormat: "auto" | "alpaca" | "sharegpt" | "openai" | "prompt_completion" | "text";
@@ -436,67 +431,67 @@ export interface FinetuneOptions {
    */
   readonly template: string;
   /**
-   * Train on all tokens instead of the assistant's alone.
+   * Train on all tokens, not only the assistant's.
    * @default false
    */
   readonly trainOnPrompt: boolean;
   /**
-   * Several examples a sequence; none attends to another.
+   * Pack several examples into a sequence; they do not attend to each other.
    * @default true
    */
   readonly packing: boolean;
-  /** A tokenizer to use instead of the model's. */
+  /** Tokenizer to use instead of the model's. */
   readonly tokenizer?: string;
   /**
-   * Field of a JSON line or Parquet row that holds the text.
+   * Field of a JSON record or Parquet row that contains the text.
    * @default text
    */
   readonly textField: string;
-  /** Show the first n examples with their trained tokens marked, and stop. */
+  /** Print the first n examples with their trained tokens marked, then exit. */
   readonly preview?: number;
   /**
-   * Factor of the low-rank update (alpha in the GaLore paper).
+   * Scale of the low-rank update (alpha in the GaLore paper).
    * @default 0.25
    */
   readonly galoreScale: number;
   /**
-   * Steps between two refreshes of a matrix's subspace, until it settles.
+   * Steps between refreshes of a matrix's subspace, until it settles.
    * @default 200
    */
   readonly updateProjGap: number;
   /**
-   * Mean similarity of successive subspaces from which on they count as settled.
+   * Mean similarity of successive subspaces at which a subspace counts as settled.
    * @default 0.4
    */
   readonly cosThreshold: number;
   /**
-   * A settled subspace is refreshed this many times less often; 1: at fixed intervals.
+   * Factor by which a settled subspace's refresh interval grows; 1: fixed interval.
    * @default 2
    */
   readonly gammaProj: number;
   /**
-   * Similarities that the mean is taken over.
+   * Number of similarities in that mean.
    * @default 5
    */
   readonly queueSize: number;
   /**
-   * Round updated weights stochastically, so that small updates count on average.
+   * Round updated weights stochastically, so that small updates are not lost.
    * @default on with INT8 or bfloat16 weights
    */
   readonly stochasticRound: boolean;
   /**
-   * Learning rate at its highest.
+   * Peak learning rate.
    * @default 0.0001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit; 0.00002 with adamw,
    * adamw8bit, muon, muon8bit; 0.0002 with lora, qlora
    */
   readonly lr: number;
   /**
-   * Decay of Adam's first moment.
+   * Adam's decay rate of the first moment.
    * @default 0.9
    */
   readonly beta1: number;
   /**
-   * Decay of Adam's second moment.
+   * Adam's decay rate of the second moment.
    * @default 0.999
    */
   readonly beta2: number;
@@ -506,22 +501,22 @@ export interface FinetuneOptions {
    */
   readonly adamEps: number;
   /**
-   * Decoupled weight decay, times the rate.
+   * Decoupled weight decay, multiplied by the learning rate.
    * @default 0
    */
   readonly weightDecay: number;
   /**
-   * What `rank: "auto"` keeps of a gradient's energy.
+   * Share of a gradient's energy that `rank: "auto"` keeps.
    * @default 0.9
    */
   readonly energyShare: number;
   /**
-   * Train embedding and head too: moments and a gradient for every row of the vocabulary.
+   * Train embedding and head too; needs gradients and moments for the whole vocabulary.
    * @default false
    */
   readonly trainEmbeddings: boolean;
   /**
-   * INT8 embedding and head, where they are not trained.
+   * Store the embedding and head in INT8 if they are not trained.
    * @default on with q_galore_adamw8bit
    */
   readonly embeddingQuant: boolean;
@@ -531,18 +526,18 @@ export interface FinetuneOptions {
    */
   readonly loraRank: number;
   /**
-   * Alpha: updates are scaled by alpha / rank.
+   * Alpha; updates are scaled by alpha / rank.
    * @default twice `loraRank`
    */
   readonly loraAlpha: number;
   /**
-   * Share of the adapters' inputs that is left out at random.
+   * Dropout rate of the adapters' inputs.
    * @default 0
    */
   readonly loraDropout: number;
   /**
-   * Projections that get an adapter: all, or some of q_proj, k_proj, v_proj, o_proj, gate_proj,
-   * up_proj, down_proj.
+   * Projections to adapt: all, or some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,
+   * down_proj.
    * @default all
    */
   readonly loraTarget:
@@ -552,69 +547,67 @@ export interface FinetuneOptions {
    * @default 3
    */
   readonly epochs: number;
-  /** Optimizer steps, instead of `epochs`. */
+  /** Total optimizer steps, overriding `epochs`. */
   readonly steps?: number;
   /**
-   * Share of the steps in which the rate rises.
+   * Share of the steps over which the learning rate rises.
    * @default 0.03
    */
   readonly warmupRatio: number;
   /**
-   * The same in steps.
+   * Warm-up in steps.
    * @default `warmupRatio` of the steps
    */
   readonly warmupSteps?: number;
   /**
-   * How the rate falls after the warm-up.
+   * Shape of the learning rate's decay after warm-up.
    * @default cosine
    */
   readonly scheduler: "cosine" | "linear" | "constant";
   /**
-   * The rate at the end, as a share of `lr`.
+   * Final learning rate as a fraction of `lr`.
    * @default 0.1
    */
   readonly minLrRatio: number;
   /**
-   * Of initialisation, order of the data and stochastic rounding.
+   * Seed for initialisation, data order and stochastic rounding.
    * @default 42
    */
   readonly seed: number;
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**
-   * Steps between evaluations; 0: before the first step and after the last only.
+   * Steps between evaluations; 0: only before the first step and after the last.
    * @default 0
    */
   readonly evalEvery: number;
   /**
-   * Steps between checkpoints; 0: at the end only.
+   * Steps between checkpoints; 0: only at the end.
    * @default 500
    */
   readonly saveEvery: number;
-  /**
-   * A text for the model to go on with, or to answer, at each evaluation: how it learns to write.
-   */
+  /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
-   * Tokens of such a sample, at most.
+   * Maximum tokens per sample.
    * @default 48
    */
   readonly sampleTokens: number;
   /**
-   * Checkpoints to keep, the newest.
+   * Number of newest checkpoints to keep.
    * @default 2
    */
   readonly keepCheckpoints: number;
   /**
-   * GiB of GPU memory that the run may take; one that needs more is refused before it starts.
-   * @default free memory with a software adapter, else no limit
+   * GPU memory the run may use, in GiB; a run that needs more is refused before it starts.
+   * @default free memory on a software adapter, otherwise no limit
    */
   readonly gpuMemory?: number;
   /**
-   * Where `output` holds a run already, remove its checkpoints and start anew.
+   * If `output` already contains a run, delete its checkpoints and start over.
    * @default false
    */
   readonly overwriteOutput: boolean;
-  /** Continue from a checkpoint; `auto`: from the newest whole one of `output`, if any. */
+  /** Continue from this checkpoint; auto: from the newest complete one in `output`, if any. */
   readonly resume?: string;
 }

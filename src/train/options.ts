@@ -42,19 +42,19 @@ export const share = () => z.number().min(0).max(1);
 export const strings = () => z.array(z.string().min(1)).min(1);
 
 const trainedModel = z.string().min(1).describe(
-  "a preset's name, or a config.json as Hugging Face writes it, or a folder that holds one",
+  "a preset, a config.json in Hugging Face's format, or a folder containing one",
 ).meta({ value: "preset|config.json|dir", choices: presetNames });
 
 const dtype = z.enum(DTYPES).default("bfloat16").describe(
-  "format of activations and of weights that are not quantised; float32 is exact and twice as large",
+  "format of activations and unquantised weights; float32 is exact and takes twice the memory",
 );
 
-const seqLen = count().default(256).describe("tokens of a sequence").meta({ value: "T" });
-const batchSize = count().default(16).describe("sequences that go through the model at once")
+const seqLen = count().default(256).describe("tokens per sequence").meta({ value: "T" });
+const batchSize = count().default(16).describe("sequences per batch")
   .meta({ value: "B" });
 
 export const textField = z.string().min(1).default("text").describe(
-  "field of a JSON line or Parquet row that holds the text",
+  "field of a JSON record or Parquet row that contains the text",
 ).meta({ value: "name" });
 
 const rankOrAuto = z.union([count(), z.literal("auto")], {
@@ -64,11 +64,11 @@ const rankOrAuto = z.union([count(), z.literal("auto")], {
 /** The rank options of a run, which has data to choose ranks from; `memory` has none. */
 export const rankFields = section("Optimizer", {
   rank: rankOrAuto.meta(described(
-    phrase`rank of the space that gradients are projected to; a smaller matrix gets less; auto: of
-      each matrix, the least that keeps ${option("energyShare")} of its first gradients`,
+    phrase`rank of the low-rank gradient space, lower for smaller matrices; auto: for each matrix,
+      the lowest rank that keeps ${option("energyShare")} of its first gradients`,
   )).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
   energyShare: share().default(0.9).meta(described(
-    phrase`what ${option("rank", "auto")} keeps of a gradient's energy`,
+    phrase`share of a gradient's energy that ${option("rank", "auto")} keeps`,
   )),
 });
 
@@ -78,126 +78,128 @@ export const memoryFields = {
     model: trainedModel,
     dtype,
     activationCheckpointing: z.boolean().default(false).describe(
-      "keep one activation a layer and recompute the rest: less memory, a third more arithmetic",
+      "store one activation per layer and recompute the rest: less memory, a third more arithmetic",
     ),
   }),
   ...section("Batch", {
     batchSize,
     gradientAccumulation: count().default(1).describe(
-      "batches whose gradients are added up, in the low-rank space where there is one, for a step",
+      "batches per optimizer step; gradients are summed, in the low-rank space if the method has one",
     ).meta({ value: "A" }),
     seqLen,
   }),
   ...section("Optimizer", {
     optimizer: optimizerField(
       WEIGHT_METHODS,
-      "which optimizer; GaLore's train in a low-rank space, Q-GaLore's in INT8 as well",
+      "training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights",
     ),
     rank: rankOrAuto.describe(
-      "rank of the space that gradients are projected to; a smaller matrix gets less",
+      "rank of the low-rank gradient space, lower for smaller matrices",
     ).meta({ value: "R", derived: "a quarter of the model's width" }),
     weightQuant: z.boolean().optional().describe(
-      "INT8 weights: of the attention and feed-forward projections",
+      "store attention and feed-forward projections in INT8",
     ).meta({ derived: onWith(hasInt8Weights) }),
-    projQuant: z.boolean().optional().describe("INT4 projection matrices")
+    projQuant: z.boolean().optional().describe("store GaLore's projection matrices in INT4")
       .meta({ derived: onWith(hasInt4Projection) }),
     embeddingAdam8bit: z.boolean().default(false).describe(
-      "8-bit moments for embedding and head too: six bytes less for each of their weights, and a " +
-        "higher loss where the vocabulary is large",
+      "8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss " +
+        "with a large vocabulary",
     ),
     weightGroupSize: count().multipleOf(8).default(256).describe(
-      "weights that share a scale and a zero point",
+      "weights per quantisation group, sharing a scale and a zero point",
     ),
     projGroupSize: count().multipleOf(8).default(256).describe(
-      "elements of a projection matrix that share a scale and a zero point",
+      "the same for projection matrices",
     ),
   }),
 };
 
 export const optimizerFields = section("Optimizer", {
   galoreScale: z.number().positive().default(0.25).describe(
-    "factor of the low-rank update (alpha in the GaLore paper)",
+    "scale of the low-rank update (alpha in the GaLore paper)",
   ),
   updateProjGap: count().default(200).describe(
-    "steps between two refreshes of a matrix's subspace, until it settles",
+    "steps between refreshes of a matrix's subspace, until it settles",
   ),
   cosThreshold: share().default(0.4).describe(
-    "mean similarity of successive subspaces from which on they count as settled",
+    "mean similarity of successive subspaces at which a subspace counts as settled",
   ),
   gammaProj: z.number().min(1).default(2).describe(
-    "a settled subspace is refreshed this many times less often; 1: at fixed intervals",
+    "factor by which a settled subspace's refresh interval grows; 1: fixed interval",
   ),
-  queueSize: count().default(5).describe("similarities that the mean is taken over"),
+  queueSize: count().default(5).describe("number of similarities in that mean"),
   stochasticRound: z.boolean().optional().describe(
-    "round updated INT8 weights stochastically, so that small updates count on average",
+    "round updated INT8 weights stochastically, so that small updates are not lost",
   ).meta({ derived: "on with INT8 weights" }),
-  lr: z.number().positive().optional().describe("learning rate at its highest")
+  lr: z.number().positive().optional().describe("peak learning rate")
     .meta({ derived: ratesText("pretrain") }),
-  beta1: share().max(0.9999999).default(0.9).describe("decay of Adam's first moment"),
-  beta2: share().max(0.9999999).default(0.999).describe("decay of Adam's second moment"),
+  beta1: share().max(0.9999999).default(0.9).describe("Adam's decay rate of the first moment"),
+  beta2: share().max(0.9999999).default(0.999).describe("Adam's decay rate of the second moment"),
   adamEps: z.number().positive().default(1e-8).describe("added to Adam's denominator"),
-  weightDecay: z.number().min(0).default(0).describe("decoupled weight decay, times the rate"),
+  weightDecay: z.number().min(0).default(0).describe(
+    "decoupled weight decay, multiplied by the learning rate",
+  ),
 });
 
 export const seed = z.number().int().min(0).max(0xffffffff).default(42).describe(
-  "of initialisation, order of the data and stochastic rounding",
+  "seed for initialisation, data order and stochastic rounding",
 );
 
 const stepFields = section("Schedule", {
-  steps: count().default(10_000).describe("optimizer steps of the whole run").meta({ value: "N" }),
+  steps: count().default(10_000).describe("total optimizer steps").meta({ value: "N" }),
 });
 
 export const scheduleFields = section("Schedule", {
-  warmupSteps: orNever().optional().describe("steps in which the rate rises from zero")
+  warmupSteps: orNever().optional().describe("steps of linear warm-up from 0")
     .meta({ derived: phrase`a tenth of ${option("steps")}` }),
-  scheduler: z.enum(SCHEDULERS).default("cosine").describe("how the rate falls after the warm-up"),
+  scheduler: z.enum(SCHEDULERS).default("cosine").describe(
+    "shape of the learning rate's decay after warm-up",
+  ),
   minLrRatio: share().default(0.1).meta(described(
-    phrase`the rate at the end, as a share of ${option("lr")}`,
+    phrase`final learning rate as a fraction of ${option("lr")}`,
   )),
   seed,
 });
 
 const dataFields = section("Data", {
   data: strings().describe(
-    "text to train on: .txt, .jsonl or .parquet files, folders of them, hf:…",
-  )
-    .meta({ value: "file|dir|hf:…" }),
-  evalData: strings().optional().describe("text to evaluate on; then nothing is held back")
+    "training text: .txt, .jsonl or .parquet files, folders of them, or hf:…",
+  ).meta({ value: "file|dir|hf:…" }),
+  evalData: strings().optional().describe("evaluation text; nothing is then held out")
     .meta({ value: "file|dir|hf:…" }),
   evalShare: z.number().min(0).max(0.5).default(0.01).meta(described(
-    phrase`share of ${option("data")} held back for evaluation where there is no
-      ${option("evalData")}`,
+    phrase`share of ${option("data")} held out for evaluation, without ${option("evalData")}`,
   )),
   tokenizer: z.string().min(1).default("bytes").describe(
-    "`bytes`, a tokenizer.json, a folder that holds one, or hf:…",
+    "`bytes`, a tokenizer.json, a folder containing one, or hf:…",
   ).meta({ value: "bytes|dir|tokenizer.json|hf:…" }),
   textField,
   packing: z.enum(PACKINGS).default("packed").describe(
-    "packed: documents end to end, no token wasted; padded: one document a sequence",
+    "packed: documents back to back, no padding; padded: one document per sequence",
   ),
   shuffleBuffer: orNever().default(1000).describe(
-    "sequences that are mixed at a time; 0 keeps the order of the files",
+    "sequences in the shuffle buffer; 0 keeps the order of the files",
   ),
 });
 
 export const runFields = section("Run", {
   output: z.string().min(1).describe("folder for metrics, checkpoints and the trained model")
     .meta({ value: "dir" }),
-  evalEvery: orNever().default(1000).describe("steps between evaluations; 0: at the end only"),
-  saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: at the end only"),
+  evalEvery: orNever().default(1000).describe("steps between evaluations; 0: only at the end"),
+  saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: only at the end"),
   samplePrompt: strings().optional().describe(
-    "a text for the model to go on with, or to answer, at each evaluation: how it learns to write",
+    "prompt for the model to continue or answer at each evaluation, to see its progress",
   ).meta({ value: "text" }),
-  sampleTokens: count().default(48).describe("tokens of such a sample, at most"),
-  keepCheckpoints: count().default(2).describe("checkpoints to keep, the newest"),
+  sampleTokens: count().default(48).describe("maximum tokens per sample"),
+  keepCheckpoints: count().default(2).describe("number of newest checkpoints to keep"),
   gpuMemory: z.number().positive().optional().describe(
-    "GiB of GPU memory that the run may take; one that needs more is refused before it starts",
-  ).meta({ value: "GiB", derived: "free memory with a software adapter, else no limit" }),
+    "GPU memory the run may use, in GiB; a run that needs more is refused before it starts",
+  ).meta({ value: "GiB", derived: "free memory on a software adapter, otherwise no limit" }),
   overwriteOutput: z.boolean().default(false).meta(described(
-    phrase`where ${option("output")} holds a run already, remove its checkpoints and start anew`,
+    phrase`if ${option("output")} already contains a run, delete its checkpoints and start over`,
   )),
   resume: z.string().min(1).optional().meta(described(
-    phrase`continue from a checkpoint; \`auto\`: from the newest whole one of ${option("output")},
+    phrase`continue from this checkpoint; auto: from the newest complete one in ${option("output")},
       if any`,
   )).meta({ value: "dir|auto" }),
 });
@@ -206,7 +208,7 @@ const knownPreset: Rule = ({ model }) =>
   typeof model === "string" && !looksLikePath(model) && !(model in PRESETS)
     ? {
       option: "model",
-      message: `unknown preset ${model}; a path is written with a slash or a dot: ./${model}`,
+      message: `unknown preset ${model}; write a path with a slash or a dot: ./${model}`,
       near: [model, presetNames],
     }
     : undefined;
@@ -231,7 +233,7 @@ export const overwriteRule: Rule = ({ overwriteOutput, resume }) =>
   overwriteOutput === true && resume !== undefined
     ? {
       option: "overwriteOutput",
-      message: phrase`removes the run that ${option("resume", resume)} goes on with`,
+      message: phrase`deletes the run that ${option("resume", resume)} continues`,
     }
     : undefined;
 
@@ -242,7 +244,7 @@ const trainingRules: Rule[] = [
   onlyWith("stochasticRound", hasInt8Weights, "stochastic rounding needs"),
   ({ stochasticRound, weightQuant }) =>
     stochasticRound === true && weightQuant === false
-      ? { option: "stochasticRound", message: "rounds INT8 weights, which are switched off" }
+      ? { option: "stochasticRound", message: "applies to INT8 weights, which are switched off" }
       : undefined,
   autoRankRule,
   energyShareRule,
@@ -252,18 +254,18 @@ const trainingRules: Rule[] = [
 /** The adapters of LoRA and QLoRA, with LLaMA-Factory's names and defaults. */
 export const loraFields = section("LoRA", {
   loraRank: count().default(8).describe("rank of the adapters").meta({ value: "r" }),
-  loraAlpha: z.number().positive().optional().describe("alpha: updates are scaled by alpha / rank")
+  loraAlpha: z.number().positive().optional().describe("alpha; updates are scaled by alpha / rank")
     .meta({ derived: phrase`twice ${option("loraRank")}` }),
   loraDropout: z.number().min(0).max(0.99).default(0).describe(
-    "share of the adapters' inputs that is left out at random",
+    "dropout rate of the adapters' inputs",
   ),
   loraTarget: z.array(z.enum(["all", ...PROJECTIONS])).min(1).default(["all"]).describe(
-    `projections that get an adapter: all, or some of ${PROJECTIONS.join(", ")}`,
+    `projections to adapt: all, or some of ${PROJECTIONS.join(", ")}`,
   ).meta({ value: "name" }),
 });
 
 export const trainEmbeddings = z.boolean().default(false).describe(
-  "train embedding and head too: moments and a gradient for every row of the vocabulary",
+  "train embedding and head too; needs gradients and moments for the whole vocabulary",
 );
 
 /** Options of `memory`: what a run would need, without starting it. */
@@ -271,10 +273,10 @@ export const memoryOptions: Options<MemoryOptions> = defineOptions({
   fields: {
     ...memoryFields,
     ...section("Model", {
-      model: trainedModel.describe("a preset, a config.json, or a model to fine-tune"),
+      model: trainedModel.describe("a preset, a config.json, or the folder of a model"),
     }),
     ...section("Optimizer", {
-      optimizer: optimizerField(METHOD_NAMES, "which optimizer, or lora or qlora"),
+      optimizer: optimizerField(METHOD_NAMES, "training method"),
     }),
     ...section("Fine-tuning", {
       finetune: z.boolean().optional().describe("plan fine-tuning instead of pre-training")
@@ -289,7 +291,10 @@ export const memoryOptions: Options<MemoryOptions> = defineOptions({
     ...methodRules,
     ({ rank }) =>
       rank === "auto"
-        ? { option: "rank", message: "auto looks at the data of a run: give a number to plan with" }
+        ? {
+          option: "rank",
+          message: "auto depends on the training data: give a number to plan with",
+        }
         : undefined,
   ],
   derive: (options) => ({
@@ -327,12 +332,12 @@ export const pretrainOptions: Options<PretrainOptions> = defineOptions({
 /** Fields shared by the commands that work with a trained model. */
 export const trainedFields = section("Model", {
   model: z.string().min(1).describe(
-    "a trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
+    "trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
   ).meta({ value: "dir|x.gguf|hf:org/name" }),
-  adapter: z.string().min(1).optional().describe("adapter of peft's to put on the model")
+  adapter: z.string().min(1).optional().describe("folder of an adapter in peft's layout to apply")
     .meta({ value: "dir" }),
-  weights: z.enum(WEIGHT_FORMATS).optional().describe("format to hold the weights in")
-    .meta({ derived: "as the files have them" }),
+  weights: z.enum(WEIGHT_FORMATS).optional().describe("weight format in GPU memory")
+    .meta({ derived: "as in the files" }),
   dtype: z.enum(DTYPES).default("float32").describe("format of activations"),
 });
 

@@ -119,15 +119,15 @@ Deno.test("a description that names options reads right wherever it is read", ()
   const { energyShare, warmupSteps } = pretrainOptions.fields;
   assertEquals(
     z.globalRegistry.get(energyShare)?.description,
-    'what rank: "auto" keeps of a gradient\'s energy',
+    'share of a gradient\'s energy that rank: "auto" keeps',
   );
   assertEquals(
     documentField(energyShare).description,
-    'what rank: "auto" keeps of a gradient\'s energy',
+    'share of a gradient\'s energy that rank: "auto" keeps',
   );
   assertStringIncludes(documentField(warmupSteps).description, "default: a tenth of steps");
   const help = commandHelp(pretrain);
-  assertStringIncludes(help, "what --rank auto keeps of a gradient's energy (default: 0.9)");
+  assertStringIncludes(help, "share of a gradient's energy that --rank auto keeps (default: 0.9)");
   assertStringIncludes(help, "(default: a tenth of --steps)");
 });
 

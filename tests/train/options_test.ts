@@ -125,7 +125,7 @@ Deno.test("all faults are reported at once", () => {
       "lr: must be a number, got fast",
       "beta1: must be at most 0.9999999, got 1",
       "output: is required",
-      "model: unknown preset llama_60; a path is written with a slash or a dot: ./llama_60 " +
+      "model: unknown preset llama_60; write a path with a slash or a dot: ./llama_60 " +
       "(did you mean llama_60m?)",
       "warmupSteps: must be at most the run's 10 steps, got 11",
     ].sort((a, b) => error.message.indexOf(a) - error.message.indexOf(b)),
@@ -137,8 +137,14 @@ for (
     [{ optimizer: "galore_adamw", weightQuant: true }, "weightQuant: INT8 weights need"],
     [{ optimizer: "galore_adamw", projQuant: true }, "projQuant: an INT4 projection needs"],
     [{ optimizer: "adamw", stochasticRound: true }, "stochasticRound: stochastic rounding needs"],
-    [{ weightQuant: false, stochasticRound: true }, "stochasticRound: rounds INT8 weights"],
-    [{ rank: "auto", optimizer: "adamw" }, "rank: auto is for GaLore's optimizers, got adamw"],
+    [
+      { weightQuant: false, stochasticRound: true },
+      "stochasticRound: applies to INT8 weights, which are switched off",
+    ],
+    [
+      { rank: "auto", optimizer: "adamw" },
+      "rank: auto needs one of GaLore's optimizers, got adamw",
+    ],
     [{ rank: "some" }, "rank: must be a whole number of at least 1, or auto, got some"],
     [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],
   ] as const
@@ -152,7 +158,7 @@ Deno.test("a plan of memory needs a rank in numbers", () => {
   assertThrows(
     () => memoryOptions.parse({ model: "llama_7b", rank: "auto" }),
     OptionsError,
-    "rank: auto looks at the data of a run: give a number to plan with",
+    "rank: auto depends on the training data: give a number to plan with",
   );
 });
 

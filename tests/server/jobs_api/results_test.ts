@@ -129,8 +129,8 @@ Deno.test("the document has every option that a request may set, described", asy
     assertEquals(n_epochs.default, "auto");
     assertEquals(
       lr.description,
-      "learning rate at its highest; default: 0.0001 with q_galore_adamw8bit, galore_adamw, " +
-        "galore_adamw8bit; 0.00002 with adamw, adamw8bit; 0.0002 with lora, qlora",
+      "peak learning rate; default: 0.0001 with q_galore_adamw8bit, galore_adamw, " +
+        "galore_adamw8bit; 0.00002 with adamw, adamw8bit, muon, muon8bit; 0.0002 with lora, qlora",
     );
     for (const kind of ["fine_tuning", "pretraining"]) {
       const jobs = `/v1/${kind}/jobs`;
