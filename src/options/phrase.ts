@@ -57,6 +57,11 @@ export function phrase(
     const joined = string.replace(/\s*\n\s*/g, " ");
     return index < values.length ? [joined, ...piecesOf(values[index])] : [joined];
   });
+  return simplified(pieces);
+}
+
+/** Without options it is a string. */
+function simplified(pieces: readonly Piece[]): Phrase {
   return pieces.every((piece) => typeof piece === "string") ? pieces.join("") : pieces;
 }
 
@@ -67,7 +72,9 @@ function piecesOf(value: number | Piece | Phrase): readonly Piece[] {
 
 /** Several texts as one. */
 export function joinPhrases(phrases: readonly Phrase[], separator: string): Phrase {
-  return phrases.length ? phrases.reduce((all, next) => phrase`${all}${separator}${next}`) : "";
+  return simplified(
+    phrases.flatMap((each, index) => index ? [separator, ...piecesOf(each)] : piecesOf(each)),
+  );
 }
 
 /** The text as a front end shows it. */
