@@ -3,9 +3,9 @@
  *
  * @example Pre-train
  * ```ts
- * import { Gpu, pretrainOptions, Trainer } from "./mod.ts";
+ * import { Gpu, pretrainOptions, Trainer } from "@deno-galore/trainer";
  *
- * const gpu = await Gpu.open();
+ * using gpu = await Gpu.open();
  * const options = pretrainOptions.parse({
  *   model: "llama_nano",
  *   data: ["examples/data/tinyshakespeare.txt"],
@@ -20,73 +20,163 @@
  *
  * @example Fine-tune, and talk to the result
  * ```ts
+ * import {
+ *   chat,
+ *   finetuneOptions,
+ *   Gpu,
+ *   LlamaForCausalLM,
+ *   loadTokenizer,
+ *   Trainer,
+ * } from "@deno-galore/trainer";
+ *
+ * using gpu = await Gpu.open();
  * const options = finetuneOptions.parse({
  *   model: "hf:HuggingFaceTB/SmolLM2-135M-Instruct",
  *   data: ["alpaca.json"],
  *   output: "runs/alpaca",
  * });
- * for await (const event of (await Trainer.finetune(gpu, options)).run()) console.log(event);
+ * const trainer = await Trainer.finetune(gpu, options);
+ * for await (const event of trainer.run()) console.log(event);
+ * trainer.release();
+ *
  * const model = await LlamaForCausalLM.fromPretrained("runs/alpaca/model", { gpu });
+ * const tokenizer = await loadTokenizer("runs/alpaca/model");
+ * const question = { role: "user", content: "Name three planets." };
+ * for await (const piece of chat(model, tokenizer, [question])) console.log(piece);
  * ```
+ *
+ * Tensors, kernels and the model's passes, for programs that extend the library, are in
+ * `@deno-galore/trainer/kernels`; the HTTP server is in `@deno-galore/trainer/server`.
  *
  * @module
  */
-export { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./src/gpu/errors.ts";
-export { ShapeError } from "./src/numbers/shape_error.ts";
-export { type Fault, OptionsError } from "./src/options/faults.ts";
-export {
-  type OptionReference,
-  type Phrase,
-  type Settings,
-  spell,
-  type Spelling,
-} from "./src/options/phrase.ts";
-export { explain, type Explanation, UserError } from "./src/options/user_error.ts";
+
+// The GPU.
 export { type AdapterDescription, findAdapter } from "./src/gpu/adapter.ts";
-export { Gpu } from "./src/gpu/gpu.ts";
-export type { Purpose } from "./src/gpu/tensor.ts";
 export {
   type Capabilities,
   CONSUMER_CARD,
   type Feature,
   type Limits,
 } from "./src/gpu/capabilities.ts";
-export { type LlamaConfig, PRESETS } from "./src/model/config.ts";
-export { parameterCount } from "./src/model/description.ts";
-export { loadTokenizer } from "./src/tokenizers/load_tokenizer.ts";
-export { TextStream, type Tokenizer } from "./src/tokenizers/tokenizer.ts";
+export { Gpu } from "./src/gpu/gpu.ts";
+export type { Purpose } from "./src/gpu/tensor.ts";
+
+// Training: options, the run, its events.
+export { type OptionFields, type Options } from "./src/options/schema.ts";
+export {
+  type MemoryOptions,
+  memoryOptions,
+  type PretrainOptions,
+  pretrainOptions,
+} from "./src/train/options.ts";
+export { type FinetuneOptions, finetuneOptions } from "./src/train/finetune_options.ts";
+export { readConfigFile } from "./src/config/config_file.ts";
+export { type Preparing, Trainer } from "./src/train/trainer.ts";
+export type * from "./src/train/events.ts";
+export { saveCheckpointModel } from "./src/train/checkpoint_model.ts";
+
+// Recipes and objectives: what a run is made of.
+export type { EncodedPrompt, Recipe, RunOptions, TrainingData } from "./src/train/recipe.ts";
+export { pretrainRecipe } from "./src/train/pretrain_recipe.ts";
+export { finetuneRecipe, openBase } from "./src/train/finetune_recipe.ts";
+export type { TrainedModel, TrainingShape } from "./src/train/build.ts";
+export { optimizerRates, resolveConfig, trainingShape } from "./src/train/method.ts";
+export type { OptimizerRates } from "./src/optim/rates.ts";
+export {
+  crossEntropyObjective,
+  type LossOutputs,
+  type Objective,
+  type SubmitLoss,
+  weightedCrossEntropy,
+} from "./src/train/objective.ts";
+
+// Methods, and the memory that they need.
+export {
+  type LlamaFactoryKeys,
+  type Method,
+  type MethodName,
+  METHODS,
+} from "./src/train/methods.ts";
+export type { OptimizerShape, ProjectionShape, RulesByKind } from "./src/optim/optimizer_state.ts";
+export type { RuleName } from "./src/optim/rules/rules.ts";
+export {
+  type Alternative,
+  DoesNotFitError,
+  fullAdamWShape,
+  type MemoryPlan,
+  planMemory,
+} from "./src/train/plan.ts";
+
+// Data.
+export type { CorpusPlace } from "./src/data/sources.ts";
+export type { Place } from "./src/data/documents.ts";
+export type { Packing, SequencePlace } from "./src/data/sequences.ts";
+export type { ShufflePlace } from "./src/data/shuffle.ts";
 export { type Batch, IGNORED } from "./src/model/batch.ts";
 export {
   type BatchSource,
   BatchStream,
   type DataOptions,
+  type DataPosition,
   type StreamOptions,
 } from "./src/data/batches.ts";
-export { type InstructOptions, InstructStream } from "./src/data/instruct/stream.ts";
-export { preview, type PreviewOptions } from "./src/data/instruct/preview.ts";
-export { chatTemplate, TEMPLATE_NAMES } from "./src/data/instruct/templates.ts";
-export { exportGguf, type ExportOptions } from "./src/export/gguf.ts";
-export { GgufFile } from "./src/formats/gguf/gguf_file.ts";
-export { readLlamaConfig, writeHfConfig } from "./src/formats/hf_config.ts";
 export {
-  type DownloadEvent,
-  type HubOptions,
-  resolveModel,
-  setHubDefaults,
-} from "./src/hub/hub.ts";
-export { mergeAdapter, type MergeOptions, type MergeResult } from "./src/export/merge.ts";
-export { openPretrained, type PretrainedModel } from "./src/formats/pretrained_model.ts";
-export { Safetensors, writeSafetensors } from "./src/formats/safetensors.ts";
-export type { WeightFile } from "./src/formats/weight_file.ts";
-export type { Evaluation } from "./src/inference/perplexity.ts";
-export { evaluateTask, type TaskOptions, type TaskResult } from "./src/eval/evaluate_task.ts";
-export type { Task } from "./src/eval/task.ts";
-export { loadTask, parseTaskSpecs, TASK_NAMES, type TaskSpec } from "./src/eval/tasks.ts";
+  type InstructOptions,
+  type InstructPosition,
+  InstructStream,
+} from "./src/data/instruct/stream.ts";
+export type { ExampleSource } from "./src/data/instruct/sources.ts";
+export {
+  type Columns,
+  type FormatName,
+  FORMATS,
+  type RecordFormat,
+  type Tags,
+} from "./src/data/instruct/record_format.ts";
+export type { ExampleStore, StoredExample } from "./src/data/instruct/store.ts";
+export type { InstructReport, SkipReason } from "./src/data/instruct/report.ts";
+export { preview, type PreviewOptions } from "./src/data/instruct/preview.ts";
+export { openExamples } from "./src/train/finetune_data.ts";
+
+// Tokenizers and chat templates.
+export { loadTokenizer } from "./src/tokenizers/load_tokenizer.ts";
+export {
+  type DecodeOptions,
+  type EncodeOptions,
+  type SpecialTokens,
+  TextStream,
+  type Tokenizer,
+} from "./src/tokenizers/tokenizer.ts";
+export type {
+  ChatTemplate,
+  Rendered,
+  RenderOptions,
+  Span,
+  TemplateOptions,
+} from "./src/data/instruct/chat_template.ts";
+export type { Message } from "./src/data/instruct/example.ts";
+export { chatTemplate, TEMPLATE_NAMES } from "./src/data/instruct/templates.ts";
+
+// Models: configuration, inference.
+export {
+  type LlamaConfig,
+  MODEL_TYPES,
+  type ModelType,
+  type PresetName,
+  PRESETS,
+  type RopeScaling,
+  type SlidingWindow,
+  type Traits,
+} from "./src/model/config.ts";
+export { type DecoderShape, parameterCount } from "./src/model/description.ts";
 export {
   type FromPretrainedOptions,
   LlamaForCausalLM,
   type LossAndGradients,
 } from "./src/inference/llama_for_causal_lm.ts";
+export type { LossAndGradientsOptions } from "./src/inference/loss_and_gradients.ts";
+export type { RunnableModel } from "./src/inference/runnable_model.ts";
 export {
   type Answer,
   chat,
@@ -95,41 +185,62 @@ export {
   Conversation,
 } from "./src/inference/chat.ts";
 export { complete, type CompleteOptions } from "./src/inference/complete.ts";
-export type { Message } from "./src/data/instruct/example.ts";
 export type { GenerateOptions } from "./src/inference/generate.ts";
+export type { SamplingOptions } from "./src/inference/sampling.ts";
+
+// Evaluation.
+export type { Evaluation } from "./src/inference/perplexity.ts";
 export type {
   LogLikelihood,
   LogLikelihoodOptions,
   LogLikelihoodRequest,
 } from "./src/inference/log_likelihood.ts";
-export type * from "./src/train/events.ts";
-export { saveCheckpointModel } from "./src/train/checkpoint_model.ts";
-export { openExamples } from "./src/train/finetune_data.ts";
-export { type FinetuneOptions, finetuneOptions } from "./src/train/finetune_options.ts";
-export { finetuneRecipe, openBase } from "./src/train/finetune_recipe.ts";
-export { pretrainRecipe } from "./src/train/pretrain_recipe.ts";
-export type { Recipe } from "./src/train/recipe.ts";
 export {
-  crossEntropyObjective,
-  type LossOutputs,
-  type Objective,
-  type SubmitLoss,
-  weightedCrossEntropy,
-} from "./src/train/objective.ts";
-export { type Method, type MethodName, METHODS } from "./src/train/methods.ts";
-export { optimizerRates, resolveConfig, trainingShape } from "./src/train/method.ts";
+  evaluateTask,
+  type GroupResult,
+  type Scores,
+  type TaskOptions,
+  type TaskResult,
+} from "./src/eval/evaluate_task.ts";
+export type { Score } from "./src/eval/metrics.ts";
+export type { Scorer } from "./src/eval/scoring.ts";
+export type { Metric, Question, Task, TaskPart } from "./src/eval/task.ts";
+export { loadTask, parseTaskSpecs, TASK_NAMES, type TaskSpec } from "./src/eval/tasks.ts";
+
+// Files of models, and the hub.
+export { openPretrained, type PretrainedModel } from "./src/formats/pretrained_model.ts";
+export type { GenerationConfig } from "./src/formats/generation_config.ts";
+export { readLlamaConfig, type SavedDType, writeHfConfig } from "./src/formats/hf_config.ts";
+export type { WeightFile, WeightInfo } from "./src/formats/weight_file.ts";
+export type { ElementType } from "./src/formats/element_types.ts";
+export type { TensorInfo } from "./src/formats/safetensors_header.ts";
+export { Safetensors, type SafetensorsEntry, writeSafetensors } from "./src/formats/safetensors.ts";
+export { GgufFile } from "./src/formats/gguf/gguf_file.ts";
+export { exportGguf, type ExportOptions, type ExportResult } from "./src/export/gguf.ts";
+export { GGUF_TYPES, type GgufType } from "./src/export/write_gguf.ts";
+export { mergeAdapter, type MergeOptions, type MergeResult } from "./src/export/merge.ts";
+export type { HubClientOptions } from "./src/hub/client.ts";
+export type { HubEnvironment } from "./src/hub/environment.ts";
 export {
-  type MemoryOptions,
-  memoryOptions,
-  type PretrainOptions,
-  pretrainOptions,
-} from "./src/train/options.ts";
+  type DownloadEvent,
+  type DownloadProgressEvent,
+  type HubOptions,
+  resolveModel,
+  setHubDefaults,
+} from "./src/hub/hub.ts";
+
+// Errors, and texts that name options.
+export { explain, type Explanation, UserError } from "./src/options/user_error.ts";
+export { type Fault, OptionsError } from "./src/options/faults.ts";
 export {
-  type Alternative,
-  DoesNotFitError,
-  fullAdamWShape,
-  type MemoryPlan,
-  planMemory,
-} from "./src/train/plan.ts";
-export { type Preparing, Trainer } from "./src/train/trainer.ts";
-export { readConfigFile } from "./src/config/config_file.ts";
+  type OptionReference,
+  type Phrase,
+  type Piece,
+  type Settings,
+  spell,
+  type Spelling,
+} from "./src/options/phrase.ts";
+export { CheckpointError } from "./src/train/checkpoint_manifest.ts";
+export { DiskFullError } from "./src/files/atomic.ts";
+export { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./src/gpu/errors.ts";
+export { ShapeError } from "./src/numbers/shape_error.ts";

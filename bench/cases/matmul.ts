@@ -1,8 +1,8 @@
 /** The three products of training, each with the formats it has there, and decoding. */
 import {
   createMatmulWorkspace,
-  type Layout,
   matmul,
+  type MatmulLayout,
   type MatmulVariant,
 } from "../../src/kernels/matmul/matmul.ts";
 import type { MatrixType } from "../../src/kernels/octet.ts";
@@ -10,7 +10,7 @@ import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 import { strategyFor } from "../../src/kernels/strategy.ts";
 
 interface Product {
-  readonly layout: Layout;
+  readonly layout: MatmulLayout;
   readonly size: readonly [m: number, n: number, k: number];
   readonly formats: readonly [a: MatrixType, b: MatrixType, c: "float32" | "bfloat16"];
   readonly variant?: MatmulVariant;

@@ -66,7 +66,7 @@ const ALTERNATIVES = [
 export async function readConfigFile<Parsed>(
   path: string,
   options: Options<Parsed>,
-  overrides: Readonly<Given> = {},
+  overrides: Readonly<Record<string, unknown>> = {},
 ): Promise<Parsed> {
   return checkOptions(options, {
     given: overrides,

@@ -1,6 +1,22 @@
 /** The element types of safetensors, and their values as float32. */
 import { UserError } from "../options/user_error.ts";
 
+/** As the format names them. */
+export type ElementType =
+  | "U64"
+  | "I64"
+  | "F64"
+  | "F32"
+  | "U32"
+  | "I32"
+  | "BF16"
+  | "F16"
+  | "U16"
+  | "I16"
+  | "I8"
+  | "U8"
+  | "BOOL";
+
 /** Bytes an element; listed in the order in which the reference implementation lays tensors out. */
 export const ELEMENT_BYTES = {
   U64: 8,
@@ -16,9 +32,7 @@ export const ELEMENT_BYTES = {
   I8: 1,
   U8: 1,
   BOOL: 1,
-} as const;
-
-export type ElementType = keyof typeof ELEMENT_BYTES;
+} satisfies Record<ElementType, number>;
 
 /** Whether a type is no weights' own: integers are masks, indices or another scheme's codes. */
 export function isIntegerType(name: string): boolean {

@@ -28,7 +28,8 @@ const BLOCK_BYTES = 8 << 20;
 
 /** What matrices pass through, some rows at a time, on their way to being quantised. */
 export interface LoadWorkspace {
-  readonly source: Tensor; // float32
+  /** float32. */
+  readonly source: Tensor;
   readonly nf4?: Nf4Workspace;
 }
 

@@ -24,7 +24,7 @@ export const READ_BACK_BYTES = 4 << 20;
 /** A device and its allocations. Close it when done: drivers limit the number of open devices. */
 export class Gpu implements Allocator {
   /** Bytes of all tensors and textures. */
-  readonly account = new MemoryAccount();
+  readonly account: MemoryAccount = new MemoryAccount();
   /** Compiled kernels. */
   readonly pipelines: PipelineCache;
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
@@ -152,7 +152,11 @@ export class Gpu implements Allocator {
   }
 
   /** The bytes of a tensor, padding included (or `length` of them from `start`, multiples of 4). */
-  async read(tensor: Tensor, start = 0, length = tensor.byteLength - start): Promise<Uint8Array> {
+  async read(
+    tensor: Tensor,
+    start = 0,
+    length: number = tensor.byteLength - start,
+  ): Promise<Uint8Array> {
     const result = new Uint8Array(length);
     for (let done = 0; done < length; done += READ_BACK_BYTES) {
       const size = Math.min(READ_BACK_BYTES, length - done);

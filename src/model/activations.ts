@@ -14,28 +14,44 @@ import type { LlamaConfig } from "./config.ts";
 export type Keep = "everything" | "layer_inputs" | "nothing";
 
 export interface LayerActivations {
-  readonly inputRstd: Tensor; // (N)
-  readonly query: Tensor; // (N, H·D), rotated
-  readonly key: Tensor; // (N, K·D), rotated
+  /** (N). */
+  readonly inputRstd: Tensor;
+  /** (N, H·D), rotated. */
+  readonly query: Tensor;
+  /** (N, K·D), rotated. */
+  readonly key: Tensor;
   /** As projected, before the heads' norms; only with `qkNorm`. */
   readonly heads?: {
-    readonly query: Tensor; // (N, H·D)
-    readonly key: Tensor; // (N, K·D)
-    readonly queryRstd: Tensor; // (N·H)
-    readonly keyRstd: Tensor; // (N·K)
+    /** (N, H·D). */
+    readonly query: Tensor;
+    /** (N, K·D). */
+    readonly key: Tensor;
+    /** (N·H). */
+    readonly queryRstd: Tensor;
+    /** (N·K). */
+    readonly keyRstd: Tensor;
   };
-  readonly value: Tensor; // (N, K·D)
-  readonly logsumexp: Tensor; // (N, H)
-  readonly attention: Tensor; // (N, H·D)
-  readonly middle: Tensor; // (N, C), the residual stream between attention and MLP
-  readonly middleRstd: Tensor; // (N)
-  readonly gate: Tensor; // (N, F)
-  readonly up: Tensor; // (N, F)
+  /** (N, K·D). */
+  readonly value: Tensor;
+  /** (N, H). */
+  readonly logsumexp: Tensor;
+  /** (N, H·D). */
+  readonly attention: Tensor;
+  /** (N, C), the residual stream between attention and MLP. */
+  readonly middle: Tensor;
+  /** (N). */
+  readonly middleRstd: Tensor;
+  /** (N, F). */
+  readonly gate: Tensor;
+  /** (N, F). */
+  readonly up: Tensor;
 }
 
 export interface Activations {
-  readonly batch: number; // B
-  readonly length: number; // T
+  /** Sequences, B. */
+  readonly batch: number;
+  /** Tokens of a sequence, T. */
+  readonly length: number;
   readonly keep: Keep;
   /**
    * Each layer's input and the last layer's output: L + 1 of (N, C); two, alternating, if not kept.
@@ -43,10 +59,14 @@ export interface Activations {
   readonly residual: readonly Tensor[];
   /** One per layer, or the same for all. */
   readonly layers: readonly LayerActivations[];
-  readonly normed: Tensor; // (N, C)
-  readonly hidden: Tensor; // (N, F): act(gate)·up in the forward pass, then its gradient
-  readonly finalRstd: Tensor; // (N)
-  readonly tokens: Tensor; // (N) uint32
+  /** (N, C). */
+  readonly normed: Tensor;
+  /** (N, F): act(gate)·up in the forward pass, then its gradient. */
+  readonly hidden: Tensor;
+  /** (N). */
+  readonly finalRstd: Tensor;
+  /** (N) uint32. */
+  readonly tokens: Tensor;
   /** (N) uint32: the first key of its sequence that each position may see. */
   readonly firstKeys: Tensor;
   /** The same for layers with a sliding window. */
@@ -55,17 +75,28 @@ export interface Activations {
 
 /** Buffers for the backward pass only. */
 export interface BackwardActivations {
-  readonly dresidual: Tensor; // (N, C)
-  readonly dnormed: Tensor; // (N, C)
-  readonly dquery: Tensor; // (N, H·D)
-  readonly dkey: Tensor; // (N, K·D)
-  readonly dvalue: Tensor; // (N, K·D)
-  readonly dattention: Tensor; // (N, H·D)
-  readonly delta: Tensor; // (N, 2·H)
-  readonly normPartial: Tensor; // (G, C)
-  readonly headPartial?: Tensor; // (G', D): for the heads' norms, with many short rows
-  readonly order: Tensor; // (N) uint32, positions sorted by token
-  readonly sortedTokens: Tensor; // (N) uint32
+  /** (N, C). */
+  readonly dresidual: Tensor;
+  /** (N, C). */
+  readonly dnormed: Tensor;
+  /** (N, H·D). */
+  readonly dquery: Tensor;
+  /** (N, K·D). */
+  readonly dkey: Tensor;
+  /** (N, K·D). */
+  readonly dvalue: Tensor;
+  /** (N, H·D). */
+  readonly dattention: Tensor;
+  /** (N, 2·H). */
+  readonly delta: Tensor;
+  /** (G, C). */
+  readonly normPartial: Tensor;
+  /** (G', D): for the heads' norms, with many short rows. */
+  readonly headPartial?: Tensor;
+  /** (N) uint32, positions sorted by token. */
+  readonly order: Tensor;
+  /** (N) uint32. */
+  readonly sortedTokens: Tensor;
 }
 
 export interface ActivationOptions {

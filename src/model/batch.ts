@@ -1,7 +1,7 @@
 /** The input of every pass over the model. */
 
 /** Target where there is nothing to predict; PyTorch's `ignore_index`. */
-export const IGNORED = -100;
+export const IGNORED: -100 = -100;
 
 export interface Batch {
   readonly inputs: Uint32Array; // (B, T) ids

@@ -7,6 +7,7 @@ import type { GateActivation } from "../kernels/misc/glu.ts";
 
 /** Hugging Face's `model_type`. */
 export const MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "gemma"] as const;
+/** One of {@link MODEL_TYPES}. */
 export type ModelType = typeof MODEL_TYPES[number];
 
 /** How RoPE's frequencies are scaled for contexts longer than in pre-training. */
@@ -102,11 +103,25 @@ function preset(
   };
 }
 
+/** Names of the {@link PRESETS}; a size is about the number of parameters. */
+export type PresetName = `llama_${
+  | "nano"
+  | "9m"
+  | "20m"
+  | "35m"
+  | "60m"
+  | "130m"
+  | "250m"
+  | "350m"
+  | "1b"
+  | "3b"
+  | "7b"}`;
+
 /**
  * The configurations of the GaLore paper's runs (Zhao et al. 2024, table 5 and its published
  * configs), and `llama_nano`, about a million parameters over bytes, for machines without a GPU.
  */
-export const PRESETS = {
+export const PRESETS: Readonly<Record<PresetName, LlamaConfig>> = {
   llama_nano: preset(128, 352, 4, 4, 257),
   llama_9m: preset(128, 352, 4, 4),
   llama_20m: preset(256, 688, 4, 4),
@@ -118,6 +133,4 @@ export const PRESETS = {
   llama_1b: preset(2048, 5461, 32, 24),
   llama_3b: preset(2560, 6848, 32, 32),
   llama_7b: preset(4096, 11008, 32, 32, 32000, 2048),
-} as const satisfies Record<string, LlamaConfig>;
-
-export type PresetName = keyof typeof PRESETS;
+};

@@ -39,12 +39,23 @@ export const PROJECTION_PARTS = [
 ] as const satisfies readonly LayerPart[];
 export type ProjectionPart = typeof PROJECTION_PARTS[number];
 
-type LastOf<Module extends string> = Module extends `${string}.${infer Name}` ? Name : never;
-export type ProjectionName = LastOf<typeof LAYER_MODULES[ProjectionPart]>;
+/** Their names in peft and in options of LoRA: the last part of their module's name. */
+export type ProjectionName =
+  | "q_proj"
+  | "k_proj"
+  | "v_proj"
+  | "o_proj"
+  | "gate_proj"
+  | "up_proj"
+  | "down_proj";
 
-/** The projections by the last component of their module name: `q_proj`. */
+function lastOf<Name extends string>(module: `${string}.${Name}`): Name {
+  return module.split(".")[1] as Name;
+}
+
+/** Every projection, in the order in which they run. */
 export const PROJECTIONS: readonly ProjectionName[] = PROJECTION_PARTS.map((part) =>
-  LAYER_MODULES[part].split(".")[1] as ProjectionName
+  lastOf(LAYER_MODULES[part])
 );
 
 /** The fields of a configuration that determine a decoder's parameters. */

@@ -21,9 +21,12 @@ import type { GradientSink } from "./gradients.ts";
 export interface HeadWorkspace {
   /** Tokens per chunk: a multiple of 64, or all. */
   readonly chunk: number;
-  readonly logits: Tensor; // (chunk, V) float32
-  readonly labels: Tensor; // (N) int32 bits, -100 ignored
-  readonly losses: Tensor; // (N) float32
+  /** (chunk, V) float32. */
+  readonly logits: Tensor;
+  /** (N) int32 bits, -100 ignored. */
+  readonly labels: Tensor;
+  /** (N) float32. */
+  readonly losses: Tensor;
 }
 
 /**

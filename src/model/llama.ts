@@ -30,7 +30,8 @@ export interface Llama extends LinearContext {
 /** What a model will be run with, which sizes its workspaces. */
 export interface LlamaUse {
   readonly capabilities: Capabilities;
-  readonly batch: number; // B
+  /** Sequences, B. */
+  readonly batch: number;
   /** Most tokens per sequence in one pass. */
   readonly length: number;
   /** Most positions, a KV cache's included; defaults to `length`. */

@@ -19,9 +19,12 @@ import type { Adapter, Parameter } from "./parameters.ts";
 /** Scratch memory that all adapters share. */
 export interface LoraWorkspace {
   readonly matmul: MatmulWorkspace;
-  readonly low: Tensor; // (N, r) float32: drop(x)·Aᵀ
-  readonly dlow: Tensor; // (N, r) float32
-  readonly dropped?: Tensor; // (N, widest input), with dropout
+  /** (N, r) float32: drop(x)·Aᵀ. */
+  readonly low: Tensor;
+  /** (N, r) float32. */
+  readonly dlow: Tensor;
+  /** (N, widest input), with dropout. */
+  readonly dropped?: Tensor;
   /** Dropout rate of the adapters' inputs. */
   readonly share: number;
   /** Key of a micro-batch's dropout masks; undefined disables dropout. */
@@ -30,7 +33,8 @@ export interface LoraWorkspace {
 
 export interface LoraWorkspaceOptions {
   readonly matmul: MatmulWorkspace;
-  readonly tokens: number; // N
+  /** Tokens, N. */
+  readonly tokens: number;
   readonly dtype: ActivationType;
   readonly dropout: number;
 }

@@ -26,37 +26,54 @@ export interface Parameter extends ParameterDescription {
 
 /** A low-rank update of a projection (Hu et al. 2021): W x + α/r · B A x. */
 export interface Adapter {
-  readonly a: Parameter; // (r, in)
-  readonly b: Parameter; // (out, r)
+  /** (r, in). */
+  readonly a: Parameter;
+  /** (out, r). */
+  readonly b: Parameter;
   /** α/r */
   readonly scale: number;
 }
 
 /** y = W x (+ bias) (+ the adapter's part) */
 export interface Linear {
-  readonly weight: Parameter; // (out, in)
-  readonly bias?: Parameter; // (out)
+  /** (out, in). */
+  readonly weight: Parameter;
+  /** (out). */
+  readonly bias?: Parameter;
   readonly adapter?: Adapter;
 }
 
 export interface LayerParameters {
-  readonly inputNorm: Parameter; // (C)
-  readonly query: Linear; // (H·D, C)
-  readonly key: Linear; // (K·D, C)
-  readonly value: Linear; // (K·D, C)
-  readonly queryNorm?: Parameter; // (D)
-  readonly keyNorm?: Parameter; // (D)
-  readonly output: Linear; // (C, H·D)
-  readonly postAttentionNorm: Parameter; // (C)
-  readonly gate: Linear; // (F, C)
-  readonly up: Linear; // (F, C)
-  readonly down: Linear; // (C, F)
+  /** (C). */
+  readonly inputNorm: Parameter;
+  /** (H·D, C). */
+  readonly query: Linear;
+  /** (K·D, C). */
+  readonly key: Linear;
+  /** (K·D, C). */
+  readonly value: Linear;
+  /** (D). */
+  readonly queryNorm?: Parameter;
+  /** (D). */
+  readonly keyNorm?: Parameter;
+  /** (C, H·D). */
+  readonly output: Linear;
+  /** (C). */
+  readonly postAttentionNorm: Parameter;
+  /** (F, C). */
+  readonly gate: Linear;
+  /** (F, C). */
+  readonly up: Linear;
+  /** (C, F). */
+  readonly down: Linear;
 }
 
 export interface LlamaParameters {
-  readonly embedding: Parameter; // (V, C)
+  /** (V, C). */
+  readonly embedding: Parameter;
   readonly layers: readonly LayerParameters[];
-  readonly finalNorm: Parameter; // (C)
+  /** (C). */
+  readonly finalNorm: Parameter;
   /** (V, C); the embedding itself when tied. */
   readonly head: Parameter;
   /** Each parameter once; adapters come last, so that they do not change other indices. */
@@ -65,7 +82,8 @@ export interface LlamaParameters {
 
 /** LoRA's shape, under peft's names. */
 export interface LoraShape {
-  readonly rank: number; // r
+  /** Rank, r. */
+  readonly rank: number;
   readonly alpha: number;
   readonly targets: readonly ProjectionName[];
 }

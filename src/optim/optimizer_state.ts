@@ -52,10 +52,14 @@ export interface ParameterState {
 }
 
 export interface OptimizerScratch {
-  readonly gradient: Tensor; // float32, sized for the largest gradient that is not accumulated
-  readonly embeddingGradient?: Tensor; // (V, C), separate when tied: it outlives the others
-  readonly lowRank?: Tensor; // float32, sized for the largest low-rank gradient
-  readonly similarities: Tensor; // (projectors) float32
+  /** float32, sized for the largest gradient that is not accumulated. */
+  readonly gradient: Tensor;
+  /** (V, C), separate when tied: it outlives the others. */
+  readonly embeddingGradient?: Tensor;
+  /** float32, sized for the largest low-rank gradient. */
+  readonly lowRank?: Tensor;
+  /** (projectors) float32. */
+  readonly similarities: Tensor;
   readonly subspace?: SubspaceWorkspace;
   readonly rules: ReadonlyMap<UpdateRule, RuleWorkspace>;
 }

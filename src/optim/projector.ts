@@ -13,8 +13,8 @@ import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import {
-  type Layout,
   matmul,
+  type MatmulLayout,
   type MatmulShape,
   type MatmulWorkspace,
 } from "../kernels/matmul/matmul.ts";
@@ -122,7 +122,7 @@ export function projectBack(
 
 /** The matrix products of projection and refresh, for sizing the matmul workspace. */
 export function projectorMatmuls({ side, shape: [m, n], rank }: Projector): MatmulShape[] {
-  const product = (layout: Layout, m: number, n: number, k: number) => ({ layout, m, n, k });
+  const product = (layout: MatmulLayout, m: number, n: number, k: number) => ({ layout, m, n, k });
   const projecting = side === "right"
     ? [product("NT", m, rank, n), product("NN", m, n, rank)]
     : [product("NN", rank, n, m), product("TN", m, n, rank)];

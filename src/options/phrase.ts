@@ -21,7 +21,8 @@ export interface Settings {
 
 /** A text, or its pieces. Plain JSON, so that it can go from one process to another. */
 export type Phrase = string | readonly Piece[];
-type Piece = string | OptionReference | Settings;
+/** Of a {@link Phrase}: words, an option, or several. */
+export type Piece = string | OptionReference | Settings;
 
 /** How a front end writes options. */
 export interface Spelling {

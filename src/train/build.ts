@@ -33,8 +33,10 @@ import { crossEntropyObjective, type Objective, type SubmitLoss } from "./object
 
 /** Everything that determines the memory of a run, apart from its objective. */
 export interface TrainingShape {
-  readonly batchSize: number; // B per micro-batch
-  readonly seqLen: number; // T
+  /** Sequences of a micro-batch, B. */
+  readonly batchSize: number;
+  /** Tokens of a sequence, T. */
+  readonly seqLen: number;
   readonly dtype: ActivationType;
   readonly activationCheckpointing: boolean;
   readonly weights: WeightType;
@@ -52,16 +54,22 @@ export interface TrainingShape {
 /** Steps whose losses stay on the device until one read fetches them all. */
 export const LOSS_RING = 16;
 
-export interface Training {
+/** The part of a run that a recipe writes its first weights to, and saves the last from. */
+export interface TrainedModel {
   readonly model: Llama;
+  /** For weights loaded from a file. */
+  readonly load?: LoadWorkspace;
+  /** float32, room for the largest matrix; free until the first step. */
+  readonly scratch: Tensor;
+}
+
+export interface Training extends TrainedModel {
   readonly activations: Activations;
   readonly backward: BackwardActivations;
   readonly head: HeadWorkspace;
   readonly optimizer: Optimizer;
   readonly objective: Objective;
   readonly submit: SubmitLoss;
-  /** For weights loaded from a file. */
-  readonly load?: LoadWorkspace;
   /** ({@link LOSS_RING} + 1) float32: the loss sums of recent steps, and of an evaluation. */
   readonly losses: Tensor;
 }
@@ -115,6 +123,7 @@ export function buildTraining(
     objective,
     submit: objective.build(allocator, { config, tokens }),
     load,
+    scratch: optimizer.scratch.gradient,
     losses,
   };
 }

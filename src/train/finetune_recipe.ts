@@ -18,7 +18,7 @@ import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
-import type { Training } from "./build.ts";
+import type { TrainedModel } from "./build.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { initializeAdapters } from "./initialize_adapters.ts";
@@ -79,7 +79,7 @@ export async function openBase(
 /** Saves a model in Hugging Face's layout, or the adapters alone in peft's. */
 async function save(
   gpu: Gpu,
-  { model }: Training,
+  { model }: TrainedModel,
   { options, config, tokenizer, path }: {
     options: FinetuneOptions;
     config: LlamaConfig;

@@ -49,9 +49,8 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
     },
     openEvaluation: () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
     encodePrompt: (text) => Promise.resolve(encodeText(tokenizer, text)),
-    start(gpu, { model, optimizer }) {
+    start(gpu, { model, scratch }) {
       const pass = new KernelPass(gpu);
-      const scratch = optimizer.scratch.gradient;
       initialize(gpu, pass, config, model.parameters, { seed, scratch });
       pass.submit();
       return Promise.resolve();

@@ -6,7 +6,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
-import type { Training, TrainingShape } from "./build.ts";
+import type { TrainedModel, TrainingShape } from "./build.ts";
 import type { OnPreparation } from "./events.ts";
 import type { Objective } from "./objective.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -70,7 +70,7 @@ export interface Recipe {
    */
   encodePrompt(text: string): Promise<EncodedPrompt>;
   /** Writes the weights that a new run starts from. */
-  start(gpu: Gpu, training: Training, onPreparation?: OnPreparation): Promise<void>;
+  start(gpu: Gpu, training: TrainedModel, onPreparation?: OnPreparation): Promise<void>;
   /** Writes the result below the output folder and returns its path. */
-  save(gpu: Gpu, training: Training): Promise<string>;
+  save(gpu: Gpu, training: TrainedModel): Promise<string>;
 }

@@ -32,12 +32,16 @@ interface Stored extends WeightInfo {
 export class GgufFile implements WeightFile {
   private constructor(
     readonly path: string,
-    /** By Hugging Face's names, in the order of the file. */
-    readonly tensors: ReadonlyMap<string, Stored>,
+    private readonly stored: ReadonlyMap<string, Stored>,
     readonly config: LlamaConfig,
     private readonly header: GgufHeader,
     private readonly file: FileRange,
   ) {}
+
+  /** By Hugging Face's names, in the order of the file. */
+  get tensors(): ReadonlyMap<string, WeightInfo> {
+    return this.stored;
+  }
 
   /**
    * Opens a `.gguf` file. Throws a {@link UserError} that names what is not supported
@@ -121,7 +125,7 @@ export class GgufFile implements WeightFile {
   }
 
   #stored(name: string): Stored {
-    const tensor = this.tensors.get(name);
+    const tensor = this.stored.get(name);
     if (!tensor) {
       const names = [...this.tensors.keys()];
       throw new UserError(

@@ -18,6 +18,7 @@ import { BLOCK_ROWS, tiledWalk } from "./attention_tile.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { ranges } from "../ranges.ts";
 
+export type { HeadShape } from "./attention_heads.ts";
 export type { Attention, AttentionWorkspace } from "./attention_operands.ts";
 export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./attention_texture.ts";
 

@@ -15,9 +15,12 @@ export function headConstants(most = MOST_HEAD_SIZE): { readonly HEAD_QUADS: rea
 }
 
 export interface HeadShape {
-  readonly heads: number; // H
-  readonly keyValueHeads: number; // K
-  readonly headSize: number; // D
+  /** Heads, H. */
+  readonly heads: number;
+  /** Key/value heads, K. */
+  readonly keyValueHeads: number;
+  /** Elements of a head, D. */
+  readonly headSize: number;
 }
 
 export function expectHeads(

@@ -12,24 +12,33 @@ export interface AttentionWorkspace {
 }
 
 export interface Attention {
-  readonly q: Tensor; // (B·Tq, H·D) float32 or bfloat16
+  /** (B·Tq, H·D) float32 or bfloat16. */
+  readonly q: Tensor;
   /** (B·S, K·D), as is v: S rows a sequence, of which the first `keyLength` are there. */
   readonly k: Tensor;
   readonly v: Tensor;
-  readonly out: Tensor; // (B·Tq, H·D) overwritten
-  readonly logsumexp: Tensor; // (B·Tq, H) float32, overwritten: of the scaled scores
+  /** (B·Tq, H·D) overwritten. */
+  readonly out: Tensor;
+  /** (B·Tq, H) float32, overwritten: of the scaled scores. */
+  readonly logsumexp: Tensor;
   /**
    * (B·Tq) uint32: the first of its sequence's keys that each query sees, all without it. Within a
    * sequence they never fall, and none is beyond the last key that its query sees.
    */
   readonly firstKeys?: Tensor;
-  readonly batch: number; // B
-  readonly queryLength: number; // Tq
+  /** Sequences, B. */
+  readonly batch: number;
+  /** Queries of a sequence, Tq. */
+  readonly queryLength: number;
   readonly keyLength: number;
-  readonly keyCapacity: number; // S
-  readonly heads: number; // H
-  readonly keyValueHeads: number; // K
-  readonly headSize: number; // D, a multiple of 4 up to 256
+  /** Keys that a sequence has room for, S. */
+  readonly keyCapacity: number;
+  /** Heads, H. */
+  readonly heads: number;
+  /** Key/value heads, K. */
+  readonly keyValueHeads: number;
+  /** Elements of a head, D: a multiple of 4 up to 256. */
+  readonly headSize: number;
   /** From {@link createAttentionWorkspace}, if it returned one. */
   readonly workspace?: AttentionWorkspace;
   /** Loop iterations that a thread may run in a dispatch; chosen for the adapter by default. */
@@ -37,24 +46,38 @@ export interface Attention {
 }
 
 export interface AttentionBackward {
-  readonly q: Tensor; // (B·T, H·D) float32 or bfloat16
-  readonly k: Tensor; // (B·T, K·D)
-  readonly v: Tensor; // (B·T, K·D)
-  readonly out: Tensor; // (B·T, H·D)
-  readonly dout: Tensor; // (B·T, H·D)
-  readonly logsumexp: Tensor; // (B·T, H) float32, saved by attention
-  readonly dq: Tensor; // (B·T, H·D) overwritten
-  readonly dk: Tensor; // (B·T, K·D) overwritten
-  readonly dv: Tensor; // (B·T, K·D) overwritten
+  /** (B·T, H·D) float32 or bfloat16. */
+  readonly q: Tensor;
+  /** (B·T, K·D). */
+  readonly k: Tensor;
+  /** (B·T, K·D). */
+  readonly v: Tensor;
+  /** (B·T, H·D). */
+  readonly out: Tensor;
+  /** (B·T, H·D). */
+  readonly dout: Tensor;
+  /** (B·T, H) float32, saved by attention. */
+  readonly logsumexp: Tensor;
+  /** (B·T, H·D) overwritten. */
+  readonly dq: Tensor;
+  /** (B·T, K·D) overwritten. */
+  readonly dk: Tensor;
+  /** (B·T, K·D) overwritten. */
+  readonly dv: Tensor;
   /** (B·T, 2·H) float32, overwritten: of each head rowsum(dout · out), and its logsumexp. */
   readonly delta: Tensor;
   /** (B·T) uint32: the first of its sequence's keys that each query sees; as in the forward pass. */
   readonly firstKeys?: Tensor;
-  readonly batch: number; // B
-  readonly length: number; // T
-  readonly heads: number; // H
-  readonly keyValueHeads: number; // K
-  readonly headSize: number; // D, a multiple of 4 up to 256
+  /** Sequences, B. */
+  readonly batch: number;
+  /** Tokens of a sequence, T. */
+  readonly length: number;
+  /** Heads, H. */
+  readonly heads: number;
+  /** Key/value heads, K. */
+  readonly keyValueHeads: number;
+  /** Elements of a head, D: a multiple of 4 up to 256. */
+  readonly headSize: number;
   /** From {@link createAttentionWorkspace}, created for the backward pass too. */
   readonly workspace?: AttentionWorkspace;
   /** Loop iterations that a thread may run in a dispatch; chosen for the adapter by default. */

@@ -11,7 +11,8 @@ const WORKGROUP_SIZE = 64;
 const kernels = kernelByFormat("attention_stage", code, { constants: { WORKGROUP_SIZE } });
 
 export interface AttentionStage {
-  readonly source: Tensor; // (B·capacity, C) float32 or bfloat16, C a multiple of 4
+  /** (B·capacity, C) float32 or bfloat16, C a multiple of 4. */
+  readonly source: Tensor;
   /** (sequences · length, C / 4) texels of four elements, overwritten. */
   readonly target: TextureTensor;
   /** The first sequence, and their number. */

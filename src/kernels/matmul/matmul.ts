@@ -12,23 +12,31 @@ import { ShapeError } from "../../numbers/shape_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { describe, expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import type { Layout, MatmulShape, Problem } from "./matmul_blocks.ts";
+import type { MatmulLayout, MatmulShape, Problem } from "./matmul_blocks.ts";
 import { createTextureWorkspace, matmulTexture, type TextureWorkspace } from "./matmul_texture.ts";
 import { matmulTiled } from "./matmul_tiled.ts";
 import { isVector, matmulVector } from "./matmul_vector.ts";
 import type { MatmulVariant } from "../strategy.ts";
 
-export type { Layout, MatmulShape } from "./matmul_blocks.ts";
+export type { MatmulLayout, MatmulShape } from "./matmul_blocks.ts";
+export type { StagingTexture } from "./matmul_stage.ts";
+export type { TextureWorkspace } from "./matmul_texture.ts";
 export type { MatmulVariant } from "../strategy.ts";
 
 export interface Matmul {
-  readonly layout: Layout;
-  readonly a: Tensor; // NT, NN: (M, K); TN: (K, M); float32, bfloat16, int8 or int4
-  readonly b: Tensor; // NT: (N, K); NN, TN: (K, N); float32, bfloat16, int8, int4 or nf4
-  readonly c: Tensor; // (M, N) float32 or bfloat16; in a separate buffer
-  readonly alpha?: number; // 1
-  readonly accumulate?: boolean; // c is added to instead of overwritten
-  readonly residual?: Tensor; // (M, N), the format of c
+  readonly layout: MatmulLayout;
+  /** NT, NN: (M, K); TN: (K, M); float32, bfloat16, int8 or int4. */
+  readonly a: Tensor;
+  /** NT: (N, K); NN, TN: (K, N); float32, bfloat16, int8, int4 or nf4. */
+  readonly b: Tensor;
+  /** (M, N) float32 or bfloat16; in a separate buffer. */
+  readonly c: Tensor;
+  /** Factor of the product; 1 by default. */
+  readonly alpha?: number;
+  /** c is added to instead of overwritten. */
+  readonly accumulate?: boolean;
+  /** (M, N), the format of c. */
+  readonly residual?: Tensor;
 }
 
 export type MatmulWorkspace =

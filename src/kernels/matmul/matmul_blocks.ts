@@ -5,10 +5,10 @@ import { lengthOf, type Range, rowsPerBinding } from "../ranges.ts";
 import { FLAG } from "../shader.ts";
 
 /** op(a) and op(b): T means transposed. */
-export type Layout = "NT" | "NN" | "TN";
+export type MatmulLayout = "NT" | "NN" | "TN";
 
 export interface MatmulShape {
-  readonly layout: Layout;
+  readonly layout: MatmulLayout;
   readonly m: number;
   readonly n: number;
   readonly k: number;

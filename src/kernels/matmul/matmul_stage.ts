@@ -35,7 +35,8 @@ export interface StagingTexture {
 }
 
 export interface MatmulStage {
-  readonly source: Tensor; // (R, K), or (K, R) if transposed; of any matrix format
+  /** (R, K), or (K, R) if transposed; of any matrix format. */
+  readonly source: Tensor;
   readonly transposed: boolean;
   /** The part to stage: rows and columns of op(source), both starting at a multiple of 8. */
   readonly rows: Range;

@@ -10,8 +10,10 @@ const kernels = kernelByFormat("add_bias", code, {
 });
 
 export interface AddBias {
-  readonly y: Tensor; // (N, M) float32 or bfloat16, added to
-  readonly bias: Tensor; // (M) float32
+  /** (N, M) float32 or bfloat16, added to. */
+  readonly y: Tensor;
+  /** (M) float32. */
+  readonly bias: Tensor;
 }
 
 /** y[n] += bias, for every row. Throws {@link ShapeError} on operands that do not match. */

@@ -14,8 +14,10 @@ const kernels = kernelByFormat("dropout", code, {
 });
 
 export interface Dropout {
-  readonly x: Tensor; // (N, C) float32 or bfloat16
-  readonly y: Tensor; // (N, C) overwritten or added to; another tensor than x
+  /** (N, C) float32 or bfloat16. */
+  readonly x: Tensor;
+  /** (N, C) overwritten or added to; another tensor than x. */
+  readonly y: Tensor;
   /** Fraction of elements set to zero, in [0, 1). */
   readonly share: number;
   readonly seed: number;

@@ -18,9 +18,12 @@ const byWeight = {
 };
 
 export interface Embedding {
-  readonly tokens: Tensor; // (N) uint32, each below V
-  readonly weight: Tensor; // (V, C) float32, bfloat16 or int8
-  readonly out: Tensor; // (N, C) float32 or bfloat16, overwritten
+  /** (N) uint32, each below V. */
+  readonly tokens: Tensor;
+  /** (V, C) float32, bfloat16 or int8. */
+  readonly weight: Tensor;
+  /** (N, C) float32 or bfloat16, overwritten. */
+  readonly out: Tensor;
   /** √C for Gemma; 1 by default. */
   readonly scale?: number;
 }

@@ -11,10 +11,14 @@ const kernels = kernelByFormat("embedding_backward", code, {
 });
 
 export interface EmbeddingBackward {
-  readonly dx: Tensor; // (N, C) float32 or bfloat16
-  readonly order: Tensor; // (N) uint32: positions sorted by their token
-  readonly sortedTokens: Tensor; // (N) uint32: the tokens of those positions, ascending
-  readonly dweight: Tensor; // (V, C) float32, added to
+  /** (N, C) float32 or bfloat16. */
+  readonly dx: Tensor;
+  /** (N) uint32: positions sorted by their token. */
+  readonly order: Tensor;
+  /** (N) uint32: the tokens of those positions, ascending. */
+  readonly sortedTokens: Tensor;
+  /** (V, C) float32, added to. */
+  readonly dweight: Tensor;
   /** Same as in the forward pass. */
   readonly scale?: number;
 }

@@ -21,9 +21,12 @@ const kernels = {
 
 export interface Glu {
   readonly activation: GateActivation;
-  readonly gate: Tensor; // (N, F) float32 or bfloat16
-  readonly up: Tensor; // (N, F)
-  readonly h: Tensor; // (N, F) overwritten
+  /** (N, F) float32 or bfloat16. */
+  readonly gate: Tensor;
+  /** (N, F). */
+  readonly up: Tensor;
+  /** (N, F) overwritten. */
+  readonly h: Tensor;
 }
 
 /**

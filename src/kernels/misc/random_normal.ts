@@ -10,7 +10,8 @@ const WORKGROUP_SIZE = 256;
 const kernels = kernelByFormat("random_normal", code, { constants: { WORKGROUP_SIZE } });
 
 export interface RandomNormal {
-  readonly target: Tensor; // float32 or bfloat16, overwritten; the padding stays zero
+  /** float32 or bfloat16, overwritten; the padding stays zero. */
+  readonly target: Tensor;
   readonly std: number;
   readonly seed: number;
   /** Index of the tensor in its model, so that tensors with the same seed differ. */

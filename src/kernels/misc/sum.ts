@@ -11,8 +11,10 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("sum", code, { constants: { WORKGROUP_SIZE } });
 
 export interface Sum {
-  readonly x: Tensor; // float32 of any shape, its padding zero
-  readonly out: Tensor; // float32
+  /** float32 of any shape, its padding zero. */
+  readonly x: Tensor;
+  /** float32. */
+  readonly out: Tensor;
   /** Element of `out`, a vector, that receives the sum. */
   readonly index: number;
   readonly scale?: number;

@@ -12,8 +12,10 @@ const WORKGROUP_SIZE = 64;
 const kernels = kernelByFormat("sum_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 export interface SumRows {
-  readonly x: Tensor; // (G, C) float32 or bfloat16
-  readonly out: Tensor; // (C) float32
+  /** (G, C) float32 or bfloat16. */
+  readonly x: Tensor;
+  /** (C) float32. */
+  readonly out: Tensor;
   /** Adds to the existing values. */
   readonly accumulate?: boolean;
   /** Threads per quad of columns, a divisor of 64; chosen for the adapter by default. */

@@ -11,10 +11,14 @@ const kernels = kernelByFormat("rms_norm", code, {
 });
 
 export interface RmsNorm {
-  readonly x: Tensor; // (N, C) float32 or bfloat16
-  readonly weight: Tensor; // (C) float32
-  readonly y: Tensor; // (N, C) overwritten, in the format of x
-  readonly rstd: Tensor; // (N) float32, overwritten
+  /** (N, C) float32 or bfloat16. */
+  readonly x: Tensor;
+  /** (C) float32. */
+  readonly weight: Tensor;
+  /** (N, C) overwritten, in the format of x. */
+  readonly y: Tensor;
+  /** (N) float32, overwritten. */
+  readonly rstd: Tensor;
   readonly eps: number;
   /** Added to the weight: 1 where the checkpoint stores weight − 1, as for Gemma. */
   readonly offset?: 0 | 1;

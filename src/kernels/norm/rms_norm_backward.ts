@@ -22,12 +22,18 @@ const kernelsInPlace = kernelByFormat("rms_norm_backward.in_place", code, {
 });
 
 export interface RmsNormBackward {
-  readonly dy: Tensor; // (N, C) float32 or bfloat16
-  readonly x: Tensor; // (N, C)
-  readonly weight: Tensor; // (C) float32
-  readonly rstd: Tensor; // (N) float32, saved by rmsNorm
-  readonly dx: Tensor; // (N, C) overwritten; may then be the same tensor as dy
-  readonly partial: Tensor; // (G, C) float32, overwritten: sumRows reduces it to dweight
+  /** (N, C) float32 or bfloat16. */
+  readonly dy: Tensor;
+  /** (N, C). */
+  readonly x: Tensor;
+  /** (C) float32. */
+  readonly weight: Tensor;
+  /** (N) float32, saved by rmsNorm. */
+  readonly rstd: Tensor;
+  /** (N, C) overwritten; may then be the same tensor as dy. */
+  readonly dx: Tensor;
+  /** (G, C) float32, overwritten: sumRows reduces it to dweight. */
+  readonly partial: Tensor;
   /** Same as in the forward pass. */
   readonly offset?: 0 | 1;
   /** Adds to dx, which must then be a different tensor from dy. */

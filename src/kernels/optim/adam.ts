@@ -20,8 +20,10 @@ export interface AdamRates {
 }
 
 export interface Adam extends AdamRates {
-  readonly gradient: Tensor; // float32, overwritten with the update
-  readonly m: Tensor; // float32, the shape of the gradient, overwritten
+  /** float32, overwritten with the update. */
+  readonly gradient: Tensor;
+  /** float32, the shape of the gradient, overwritten. */
+  readonly m: Tensor;
   readonly v: Tensor;
 }
 

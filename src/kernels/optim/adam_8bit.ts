@@ -15,10 +15,14 @@ const kernel = shader("adam_8bit", code, { constants: { WORKGROUP_SIZE, LANES } 
 export const ADAM_BLOCK = 256;
 
 export interface Adam8bit extends AdamRates {
-  readonly gradient: Tensor; // float32, overwritten with the update
-  readonly m: Tensor; // uint8 codes of the signed map, the shape of the gradient, overwritten
-  readonly v: Tensor; // uint8 codes of the unsigned map
-  readonly absmaxM: Tensor; // float32 (blocks), overwritten
+  /** float32, overwritten with the update. */
+  readonly gradient: Tensor;
+  /** uint8 codes of the signed map, the shape of the gradient, overwritten. */
+  readonly m: Tensor;
+  /** uint8 codes of the unsigned map. */
+  readonly v: Tensor;
+  /** float32 (blocks), overwritten. */
+  readonly absmaxM: Tensor;
   readonly absmaxV: Tensor;
   /** Threads per block, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;

@@ -11,8 +11,10 @@ const WORKGROUP_SIZE = 256;
 const kernels = kernelByFormat("apply_update", code, { constants: { WORKGROUP_SIZE } });
 
 export interface ApplyUpdate {
-  readonly weight: Tensor; // float32, bfloat16, int8 or int4; overwritten
-  readonly update: Tensor; // float32, in the shape of weight
+  /** float32, bfloat16, int8 or int4; overwritten. */
+  readonly weight: Tensor;
+  /** float32, in the shape of weight. */
+  readonly update: Tensor;
   /** Factor applied to the old weight: 1 − lr · weight decay. */
   readonly decay: number;
   /** Rounds stochastically; to nearest if absent. Has no effect on float32. */

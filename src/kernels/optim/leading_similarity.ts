@@ -10,9 +10,12 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("leading_similarity", code, { constants: { WORKGROUP_SIZE } });
 
 export interface LeadingSimilarity {
-  readonly vector: Tensor; // (1, D) float32, not necessarily of unit length
-  readonly leading: Tensor; // (D) float32, overwritten with the unit vector
-  readonly out: Tensor; // float32, one element overwritten
+  /** (1, D) float32, not necessarily of unit length. */
+  readonly vector: Tensor;
+  /** (D) float32, overwritten with the unit vector. */
+  readonly leading: Tensor;
+  /** float32, one element overwritten. */
+  readonly out: Tensor;
   readonly index: number;
 }
 

@@ -9,9 +9,12 @@ const WORKGROUP_SIZE = 256;
 const kernel = shader("muon_momentum", code, { constants: { WORKGROUP_SIZE } });
 
 export interface MuonMomentum {
-  readonly gradient: Tensor; // float32
-  readonly momentum: Tensor; // float32, the shape of the gradient, overwritten
-  readonly update: Tensor; // float32, overwritten; in a separate buffer
+  /** float32. */
+  readonly gradient: Tensor;
+  /** float32, the shape of the gradient, overwritten. */
+  readonly momentum: Tensor;
+  /** float32, overwritten; in a separate buffer. */
+  readonly update: Tensor;
   /** μ */
   readonly decay: number;
 }

@@ -10,10 +10,14 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("muon_momentum_8bit", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 export interface MuonMomentum8bit {
-  readonly gradient: Tensor; // float32
-  readonly momentum: Tensor; // uint8 codes of the signed map, in the gradient's shape, overwritten
-  readonly absmax: Tensor; // float32 (blocks of 256), overwritten
-  readonly update: Tensor; // float32, overwritten; in a separate buffer
+  /** float32. */
+  readonly gradient: Tensor;
+  /** uint8 codes of the signed map, in the gradient's shape, overwritten. */
+  readonly momentum: Tensor;
+  /** float32 (blocks of 256), overwritten. */
+  readonly absmax: Tensor;
+  /** float32, overwritten; in a separate buffer. */
+  readonly update: Tensor;
   /** μ */
   readonly decay: number;
   /** Threads per block, a divisor of 64; chosen for the adapter by default. */

@@ -10,8 +10,10 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("newton_schulz", code, { constants: { WORKGROUP_SIZE } });
 
 export interface NewtonSchulz {
-  readonly gram: Tensor; // A = X·Xᵀ (k, k) float32
-  readonly square: Tensor; // A·A (k, k) float32, overwritten with the polynomial
+  /** A = X·Xᵀ (k, k) float32. */
+  readonly gram: Tensor;
+  /** A·A (k, k) float32, overwritten with the polynomial. */
+  readonly square: Tensor;
   /** Normalise X as well, in the first iteration. */
   readonly normalise: boolean;
   /** (a, b, c) of a·I + b·A + c·A². */

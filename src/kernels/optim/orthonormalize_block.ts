@@ -28,7 +28,8 @@ function loopRounds(rows: number, columns: number): number {
 }
 
 export interface OrthonormalizeBlock {
-  readonly block: Tensor; // (rows, columns) float32, at most 32 rows, in place
+  /** (rows, columns) float32, at most 32 rows, in place. */
+  readonly block: Tensor;
   /** A row whose remaining squared length is at most this becomes zero. */
   readonly least: number;
 }

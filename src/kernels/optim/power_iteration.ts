@@ -11,9 +11,12 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("power_iteration", code, { constants: { WORKGROUP_SIZE } });
 
 export interface PowerIteration {
-  readonly matrix: Tensor; // (size, size) float32, symmetric positive semidefinite
-  readonly vectors: Tensor; // (2, size) float32: the vector, then scratch
-  readonly iterations: number; // rounded up to an even number
+  /** (size, size) float32, symmetric positive semidefinite. */
+  readonly matrix: Tensor;
+  /** (2, size) float32: the vector, then scratch. */
+  readonly vectors: Tensor;
+  /** Rounded up to an even number. */
+  readonly iterations: number;
 }
 
 /**

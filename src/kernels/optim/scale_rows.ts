@@ -11,7 +11,8 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("scale_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 export interface ScaleRows {
-  readonly matrix: Tensor; // (rows, columns) float32, in place
+  /** (rows, columns) float32, in place. */
+  readonly matrix: Tensor;
   /** Threads per row, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;
 }

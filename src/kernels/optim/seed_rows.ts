@@ -12,7 +12,8 @@ const WORKGROUP_SIZE = 64;
 const kernel = shader("seed_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
 
 export interface SeedRows {
-  readonly target: Tensor; // (rows, columns) float32
+  /** (rows, columns) float32. */
+  readonly target: Tensor;
   /** Rows from this one on are filled; earlier ones only if they are all zero. */
   readonly first: number;
   readonly key: StochasticRounding;

@@ -10,8 +10,10 @@ const WORKGROUP_SIZE = 256;
 const kernels = kernelByGroup("group_dequantize", "reads", code, { constants: { WORKGROUP_SIZE } });
 
 export interface GroupDequantize {
-  readonly source: Tensor; // int8 or int4; may be a row range
-  readonly target: Tensor; // float32, the shape of source, overwritten
+  /** int8 or int4; may be a row range. */
+  readonly source: Tensor;
+  /** float32, the shape of source, overwritten. */
+  readonly target: Tensor;
 }
 
 /**

@@ -21,7 +21,8 @@ const kernels = kernelByGroup("group_quantize", "writes", code, {
 });
 
 export interface GroupQuantize {
-  readonly source: Tensor; // float32
+  /** float32. */
+  readonly source: Tensor;
   /**
    * int8 or int4, in the shape of source: codes and constants overwritten. Rows hold whole groups.
    */

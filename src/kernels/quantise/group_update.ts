@@ -18,8 +18,10 @@ const kernels = kernelByGroup("group_update", "writes", code, {
 });
 
 export interface GroupUpdate {
-  readonly weight: Tensor; // int8 or int4: codes and constants overwritten
-  readonly update: Tensor; // float32, the shape of weight
+  /** int8 or int4: codes and constants overwritten. */
+  readonly weight: Tensor;
+  /** float32, the shape of weight. */
+  readonly update: Tensor;
   /** Factor applied to the old weight: 1 − lr · weight decay. */
   readonly decay: number;
   readonly rounding?: StochasticRounding;

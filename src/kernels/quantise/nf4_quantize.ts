@@ -21,8 +21,8 @@ const constantsKernel = shader("nf4_constants", constantsCode, { constants });
 const MOST_LANES = 8;
 
 export interface Nf4Workspace {
-  /** The absolute maxima of the largest matrix, before they are quantised. */
-  readonly absmaxes: Tensor; // (blocks) float32
+  /** (blocks) float32. The absolute maxima of the largest matrix, before they are quantised. */
+  readonly absmaxes: Tensor;
 }
 
 /** Scratch memory shared by matrices of these shapes: a 64th of the largest. */
@@ -41,8 +41,10 @@ export function createNf4Workspace(
 }
 
 export interface Nf4Quantize {
-  readonly source: Tensor; // float32, its padding zero
-  readonly target: Tensor; // nf4, the shape of source: codes and constants overwritten
+  /** float32, its padding zero. */
+  readonly source: Tensor;
+  /** nf4, the shape of source: codes and constants overwritten. */
+  readonly target: Tensor;
   /** Threads per block and per 256 blocks, a divisor of 8; chosen for the adapter by default. */
   readonly lanes?: number;
 }

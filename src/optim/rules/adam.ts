@@ -31,10 +31,10 @@ function adamRule(bits: 8 | 32): UpdateRule<AdamState> {
 }
 
 /** Adam with float32 moments (Kingma & Ba 2015). */
-export const adam32 = adamRule(32);
+export const adam32: UpdateRule<AdamState> = adamRule(32);
 
 /** Adam with 8-bit moments in blocks of 256 (Dettmers et al. 2022). */
-export const adam8 = adamRule(8);
+export const adam8: UpdateRule<AdamState> = adamRule(8);
 
 function createState(
   allocator: Allocator,

@@ -15,7 +15,7 @@
  */
 import type { Allocator } from "../../gpu/allocator.ts";
 import { type Tensor, viewAs } from "../../gpu/tensor.ts";
-import { type Layout, matmul, type MatmulShape } from "../../kernels/matmul/matmul.ts";
+import { matmul, type MatmulLayout, type MatmulShape } from "../../kernels/matmul/matmul.ts";
 import { adamBlocks } from "../../kernels/optim/adam_8bit.ts";
 import { muonMomentum } from "../../kernels/optim/muon_momentum.ts";
 import { muonMomentum8bit } from "../../kernels/optim/muon_momentum_8bit.ts";
@@ -35,7 +35,7 @@ export type MuonState = {
   readonly absmax?: Tensor; // (blocks of 256) float32
 };
 
-type MuonWorkspace = {
+export type MuonWorkspace = {
   readonly update: Tensor; // float32, sized for the largest X
   readonly gram: Tensor; // sized for the largest A
   readonly square: Tensor; // sized for the largest A², then B
@@ -94,10 +94,10 @@ function muonRule(bits: 8 | 32): UpdateRule<MuonState, MuonWorkspace> {
 }
 
 /** Muon with float32 momentum. */
-export const muon32 = muonRule(32);
+export const muon32: UpdateRule<MuonState, MuonWorkspace> = muonRule(32);
 
 /** Muon with 8-bit momentum in blocks of 256. */
-export const muon8 = muonRule(8);
+export const muon8: UpdateRule<MuonState, MuonWorkspace> = muonRule(8);
 
 /** A rule accepts any shape; only a method's assignment guarantees matrices here. */
 function matrix(shape: readonly number[]): Shape {
@@ -107,7 +107,7 @@ function matrix(shape: readonly number[]): Shape {
 
 function products([m, n]: Shape): MatmulShape[] {
   const k = Math.min(m, n);
-  const product = (layout: Layout, m: number, n: number, k: number) => ({ layout, m, n, k });
+  const product = (layout: MatmulLayout, m: number, n: number, k: number) => ({ layout, m, n, k });
   return [
     product(m > n ? "TN" : "NT", k, k, Math.max(m, n)),
     product("NN", k, k, k),

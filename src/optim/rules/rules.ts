@@ -3,11 +3,11 @@ import { adam32, adam8 } from "./adam.ts";
 import { muon32, muon8 } from "./muon.ts";
 import type { UpdateRule } from "./rule.ts";
 
-export const RULES = {
+export type RuleName = "adam" | "adam8bit" | "muon" | "muon8bit";
+
+export const RULES: Readonly<Record<RuleName, UpdateRule>> = {
   adam: adam32,
   adam8bit: adam8,
   muon: muon32,
   muon8bit: muon8,
-} as const satisfies Record<string, UpdateRule>;
-
-export type RuleName = keyof typeof RULES;
+};

@@ -6,8 +6,8 @@ import { KernelPass } from "../../../src/gpu/pass.ts";
 import { rowRange } from "../../../src/gpu/tensor.ts";
 import {
   createMatmulWorkspace,
-  type Layout,
   matmul,
+  type MatmulLayout,
   type MatmulVariant,
 } from "../../../src/kernels/matmul/matmul.ts";
 import type { MatrixType } from "../../../src/kernels/octet.ts";
@@ -29,7 +29,7 @@ type Size = readonly [m: number, n: number, k: number];
 
 interface Case {
   readonly variant: MatmulVariant;
-  readonly layout: Layout;
+  readonly layout: MatmulLayout;
   readonly size: Size;
   readonly a?: MatrixType;
   readonly b?: MatrixType;
