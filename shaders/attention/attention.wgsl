@@ -1,29 +1,30 @@
 // out = softmax(q · kᵀ / sqrt(D) + mask) · v             (Dao et al. 2022, FlashAttention, alg. 1)
-//   q (B·Tq, H·D), k and v (B·S, K·D) of which a sequence's first keyLength rows are there;
-//   query i sees the keys from its first one to i + keyLength − Tq (lib/attention_first_keys.wgsl).
+//   q (B·Tq, H·D), k and v (B·S, K·D), the first keyLength rows of each sequence valid;
+//   query i sees keys from its first key to i + keyLength − Tq (lib/attention_first_keys.wgsl).
 //   Heads share keys in groups of H / K.
 //   saves logsumexp (B·Tq, H) of the scaled scores; out is overwritten.
-// A workgroup takes a block of queries of one head and walks over blocks of keys with a running
-// maximum and sum a row (online softmax), so no matrix of scores is ever in memory. A later
-// dispatch can go on where a walk ended: it finds out and logsumexp there, and adds its own.
-// A row may see none of the first blocks that its neighbours see: its maximum is then LOWEST, and
-// whatever it summed shrinks to zero at the first key that it does see. Each row sees one: its own.
+// A workgroup takes a block of queries of one head and loops over blocks of keys with a running
+// maximum and sum per row (online softmax), so that the score matrix never exists in memory. A
+// later dispatch can continue where a loop ended: it reads out and logsumexp, and adds its part. A
+// row may see none of the first blocks that its neighbours see: its maximum is then LOWEST, and
+// whatever it summed is scaled to zero at its first visible key. Every row sees at least one: its
+// own.
 // @use bfloat16 | float32
 // @use attention_tile, attention_first_keys, fours
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
-  blocks: u32,         // blocks of queries in a sequence
+  blocks: u32,         // blocks of queries per sequence
   heads: u32,          // H
   group: u32,          // H / K
   query_length: u32,   // Tq
   key_length: u32,
   key_capacity: u32,   // S
-  first_key: u32,      // keys of this dispatch; a multiple of BLOCK
+  first_key: u32,      // keys in this dispatch; a multiple of BLOCK
   end_key: u32,
-  q_quads: u32,        // strides of rows, in fours
+  q_quads: u32,        // row strides, in quads
   k_quads: u32,
-  sequence: u32,       // first sequence that q, k, v and out are bound from
+  sequence: u32,       // first sequence in the bindings of q, k, v and out
   lse_stride: u32,
   has_first_keys: u32, // 0 or 1
   scale: f32,          // 1 / sqrt(D)
@@ -34,9 +35,9 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 var<workgroup> probabilities: Block;
-var<workgroup> exchange: array<vec4<f32>, WORKGROUP_SIZE>;   // a number for each row of a thread
+var<workgroup> exchange: array<vec4<f32>, WORKGROUP_SIZE>;   // one number per row of a thread
 
-// Scores with four keys from `key` on; only those from `first` to `last` are seen.
+// Scores of four keys from `key` on, masked outside `first` to `last`.
 fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
   let keys = four_from(key);
   let seen = (keys >= vec4<u32>(first)) & (keys <= vec4<u32>(last));
@@ -59,22 +60,22 @@ fn main(
   let last_query = params.query_length - 1u;
   let last_key = params.key_length - 1u;
   let shift = params.key_length - params.query_length;
-  // Beyond the last query the last is done again, and not stored.
+  // Beyond the last query, the last is recomputed and not stored.
   let query = rows_of(first_query, row_lane, last_query);
   let q_at = (sequence * params.query_length + query) * params.q_quads + head * HEAD_QUADS;
   let k_base = sequence * params.key_capacity;
   let k_head = (head / params.group) * HEAD_QUADS;
   let row_base = (params.sequence + sequence) * params.query_length;
-  let first = first_keys_of(row_base + query);   // the first and the last key that a row sees
+  let first = first_keys_of(row_base + query);   // first and last visible key of each row
   let visible = query + shift;
   let lowest = first_key_of(row_base + first_query) / BLOCK * BLOCK;
   let start = max(params.first_key, lowest);
   let keys = min(params.end_key, min(first_query + BLOCK - 1u, last_query) + shift + 1u);
   if (start >= keys) { return; }
-  let continues = params.first_key > lowest;   // a dispatch before has walked over some keys
+  let continues = params.first_key > lowest;   // an earlier dispatch has processed some keys
 
   var maximum = vec4<f32>(LOWEST);
-  var total = vec4<f32>(0.0);   // of this thread's columns
+  var total = vec4<f32>(0.0);   // over this thread's columns
   var sums = Rows();
   for (var first_key = start; first_key < keys; first_key += BLOCK) {
     let column = first_key + 4u * column_lane;
@@ -87,7 +88,7 @@ fn main(
     s[2] = masked(s[2], column, first.z, visible.z);
     s[3] = masked(s[3], column, first.w, visible.w);
 
-    // The new maximum of each row, agreed by all its threads; what was summed before shrinks.
+    // The new maximum of each row, shared by all its threads; earlier sums are rescaled.
     exchange[thread] = largest_of_each(s);
     workgroupBarrier();
     var now = maximum;
@@ -120,8 +121,8 @@ fn main(
         sums[i] += load_v(v_at, d) * weights;
       }
     }
-    // The next block writes to `exchange` at once, which nobody reads any more, and to
-    // `probabilities` after a barrier that every thread reaches only when it is done here.
+    // No barrier is needed here: `exchange` is no longer read, and the next block writes to
+    // `probabilities` only after a barrier that threads reach once they are done.
   }
 
   exchange[thread] = total;
@@ -130,7 +131,7 @@ fn main(
   for (var i = 0u; i < LANES; i++) { sum += exchange[row_lane * LANES + i]; }
   let at = (row_base + query) * params.lse_stride + head;
   var shrink = vec4<f32>(1.0);
-  var before = vec4<f32>(0.0);   // what the keys before weigh
+  var before = vec4<f32>(0.0);   // weight of the earlier keys
   if (continues) {
     let old = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
     let now = max(maximum, old);
@@ -138,7 +139,7 @@ fn main(
     before = exp(old - now);
     maximum = now;
     sum = sum * shrink + before;
-    storageBarrier();   // every thread has read what one is about to overwrite
+    storageBarrier();   // all threads have read what one is about to overwrite
   }
   for (var r = 0u; r < 4u; r++) {
     if (first_query + row_lane + LANES * r <= last_query) {

@@ -3,32 +3,32 @@
 //   ds = p · (dout · vᵀ − delta) / sqrt(D),  delta = rowsum(dout · out) from attention_delta
 //   dv = pᵀ · dout,  dk = dsᵀ · q        (B·T, K·D) overwritten, or added to
 // The roles of attention.wgsl are swapped: a workgroup owns a block of keys of one key/value head
-// and walks over the queries that see them, of all the heads that share it. So dk and dv are sums
-// in registers, in a fixed order: no atomics, and no pass over partial sums. First keys never fall,
-// so the walk ends at the first block of queries that begins after the keys.
+// and loops over the queries that see them, in all heads that share it. So dk and dv are summed in
+// registers, in a fixed order, without atomics or a pass over partial sums. First keys never
+// decrease, so the loop ends at the first block of queries that sees only later keys.
 // @use bfloat16 | float32
 // @use attention_tile, attention_tile_dout, attention_first_keys, fours
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, key/value head, block of keys)
-  blocks: u32,         // blocks of keys in a sequence
+  blocks: u32,         // blocks of keys per sequence
   heads: u32,          // H
   group: u32,          // H / K
   length: u32,         // T
-  first_member: u32,   // heads of a group that this dispatch walks over
+  first_member: u32,   // heads of a group in this dispatch
   end_member: u32,
-  first_query: u32,    // queries of each that it walks over; a multiple of BLOCK
+  first_query: u32,    // queries of each in this dispatch; a multiple of BLOCK
   end_query: u32,
   accumulate: u32,     // 1 adds to dk and dv
-  q_quads: u32,        // strides of rows, in fours
+  q_quads: u32,        // row strides, in quads
   k_quads: u32,
-  sequence: u32,       // first sequence that the operands, but delta and first_keys, are bound from
-  pair_stride: u32,    // of delta's rows, in pairs
+  sequence: u32,       // first sequence in the bindings of all operands but delta and first_keys
+  pair_stride: u32,    // row stride of delta, in pairs
   has_first_keys: u32, // 0 or 1
   scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) and logsumexp
+@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) with logsumexp
 @group(0) @binding(5) var<storage, read_write> dk: array<Quad>;         // (B·T, K·D)
 @group(0) @binding(6) var<storage, read_write> dv: array<Quad>;         // (B·T, K·D)
 @group(1) @binding(0) var<uniform> params: Params;
@@ -52,14 +52,14 @@ fn main(
   let first_key = block * BLOCK;
   let last = params.length - 1u;
   let last_key = min(first_key + BLOCK - 1u, last);
-  // Queries before the first key see nothing of this block.
+  // Causality: queries before the first key see none of this block.
   let start = max(params.first_query, first_key);
   let rows = params.sequence * params.length + base;
   if (params.accumulate == 1u) {
     if (start >= params.end_query) { return; }
     if (first_key_of(rows + start) > last_key) { return; }
   }
-  // Beyond the last key the last is done again, and not stored.
+  // Beyond the last key, the last is recomputed and not stored.
   let key = rows_of(first_key, row_lane, last);
   let k_at = (base + key) * params.k_quads + key_head * HEAD_QUADS;
   var dk_sums = Rows();
@@ -80,7 +80,7 @@ fn main(
         dp += transpose(load_dout(q_at, d)) * load_v(k_at, d);
       }
 
-      workgroupBarrier();   // the blocks before have been read by all
+      workgroupBarrier();   // all threads have read the previous blocks
       let query = four_from(column);
       let first = first_keys_of(rows + columns);
       let at = (rows + columns) * params.pair_stride + head;
@@ -88,7 +88,7 @@ fn main(
       for (var r = 0u; r < 4u; r++) {
         let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last)) &
           (first <= vec4<u32>(key[r]));
-        // A query that does not see the key may score beyond its logsumexp, and exp overflow.
+        // A masked score may exceed the query's logsumexp, and exp would overflow.
         let score = select(vec4<f32>(0.0), s[r] * params.scale - pairs[1], seen);
         let p = select(vec4<f32>(0.0), exp(score), seen);
         let place = (row_lane + LANES * r) * BLOCK_STRIDE + column_lane;

@@ -1,28 +1,28 @@
 // attention_backward_keys.wgsl for software adapters: the same equations, operands and results. See
-// lib/attention_texture.wgsl for why it is written the other way round.
+// lib/attention_texture.wgsl for why its structure differs.
 // @use bfloat16 | float32
 // @use attention_texture, attention_texture_dout, attention_first_keys, fours
 
 struct Params {
-  count: u32,          // units of this dispatch and those before it
+  count: u32,          // units of this and all earlier dispatches
   first: u32,          // first unit of this dispatch: (sequence, key/value head, four keys)
-  blocks: u32,         // fours of keys in a sequence
+  blocks: u32,         // quads of keys per sequence
   heads: u32,          // H
   group: u32,          // H / K
   length: u32,         // T
-  first_member: u32,   // heads of a group that this dispatch walks over
+  first_member: u32,   // heads of a group in this dispatch
   end_member: u32,
-  first_query: u32,    // queries of each that it walks over; a multiple of four
+  first_query: u32,    // queries of each in this dispatch; a multiple of four
   end_query: u32,
   accumulate: u32,     // 1 adds to dk and dv
-  k_quads: u32,        // stride of rows of dk and dv, in fours
-  sequence: u32,       // first sequence of all operands but delta and first_keys
-  pair_stride: u32,    // of delta's rows, in pairs
+  k_quads: u32,        // row stride of dk and dv, in quads
+  sequence: u32,       // first sequence in all operands but delta and first_keys
+  pair_stride: u32,    // row stride of delta, in pairs
   has_first_keys: u32, // 0 or 1
   scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;         // (B·T, H) and logsumexp
+@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;         // (B·T, H) with logsumexp
 @group(0) @binding(5) var<storage, read_write> dk: array<Quad>;           // (B·T, K·D)
 @group(0) @binding(6) var<storage, read_write> dv: array<Quad>;           // (B·T, K·D)
 @group(1) @binding(0) var<uniform> params: Params;
@@ -70,7 +70,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       for (var r = 0u; r < 4u; r++) {
         let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last)) &
           (first <= vec4<u32>(key[r]));
-        // A query that does not see the key may score beyond its logsumexp, and exp overflow.
+        // A masked score may exceed the query's logsumexp, and exp would overflow.
         let score = select(vec4<f32>(0.0), s[r] * params.scale - pairs[1], seen);
         p[r] = select(vec4<f32>(0.0), exp(score), seen);
         ds[r] = p[r] * (dp[r] - pairs[0]) * params.scale;

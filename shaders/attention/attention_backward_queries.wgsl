@@ -1,29 +1,29 @@
 // The gradient of the queries                              (Dao 2023, "FlashAttention-2", alg. 2)
 // forward: p = exp(q · kᵀ / sqrt(D) − logsumexp), masked; out = p · v
 //   ds = p · (dout · vᵀ − delta) / sqrt(D),  delta = rowsum(dout · out) from attention_delta
-//   dq = ds · k                          (B·T, H·D) overwritten; added to after the first keys
-// The probabilities are computed again from the logsumexp: no matrix of them is ever in memory.
-// The walk is that of attention.wgsl: a block of queries of one head over blocks of keys.
+//   dq = ds · k                          (B·T, H·D) overwritten by the first keys, then added to
+// The probabilities are recomputed from the logsumexp: their matrix never exists in memory. The
+// loop is that of attention.wgsl: a block of queries of one head over blocks of keys.
 // @use bfloat16 | float32
 // @use attention_tile, attention_tile_dout, attention_first_keys, fours
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
-  blocks: u32,         // blocks of queries in a sequence
+  blocks: u32,         // blocks of queries per sequence
   heads: u32,          // H
   group: u32,          // H / K
   length: u32,         // T
-  first_key: u32,      // keys of this dispatch; a multiple of BLOCK
+  first_key: u32,      // keys in this dispatch; a multiple of BLOCK
   end_key: u32,
-  q_quads: u32,        // strides of rows, in fours
+  q_quads: u32,        // row strides, in quads
   k_quads: u32,
-  sequence: u32,       // first sequence that the operands, but delta and first_keys, are bound from
-  pair_stride: u32,    // of delta's rows, in pairs
+  sequence: u32,       // first sequence in the bindings of all operands but delta and first_keys
+  pair_stride: u32,    // row stride of delta, in pairs
   has_first_keys: u32, // 0 or 1
   scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) and logsumexp
+@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) with logsumexp
 @group(0) @binding(5) var<storage, read_write> dq: array<Quad>;         // (B·T, H·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -43,7 +43,7 @@ fn main(
 
   let first_query = block * BLOCK;
   let last = params.length - 1u;
-  // Beyond the last query the last is done again, and not stored.
+  // Beyond the last query, the last is recomputed and not stored.
   let query = rows_of(first_query, row_lane, last);
   let q_at = (base + query) * params.q_quads + head * HEAD_QUADS;
   let k_head = (head / params.group) * HEAD_QUADS;
@@ -74,11 +74,11 @@ fn main(
       dp += transpose(load_v(k_at, d)) * load_dout(q_at, d);
     }
 
-    workgroupBarrier();   // the block before has been read by all
+    workgroupBarrier();   // all threads have read the previous block
     let key = four_from(column);
     for (var r = 0u; r < 4u; r++) {
       let seen = (key >= vec4<u32>(first[r])) & (key <= vec4<u32>(query[r]));
-      // A key that is not seen may score beyond the logsumexp, and its exponential overflow.
+      // A masked score may exceed the query's logsumexp, and exp would overflow.
       let p = exp(select(vec4<f32>(0.0), s[r] * params.scale - lse[r], seen));
       let ds = p * (dp[r] - row_delta[r]) * params.scale;
       gradients[(row_lane + LANES * r) * BLOCK_STRIDE + column_lane] =
@@ -105,7 +105,7 @@ fn main(
         let d = column_lane + LANES * i;
         if (d < HEAD_QUADS) {
           var sum = sums[i][r];
-          // A dispatch before has walked over some keys.
+          // An earlier dispatch has processed some keys.
           if (params.first_key > lowest) { sum += unpack(dq[q_at[r] + d]); }
           dq[q_at[r] + d] = pack(sum);
         }

@@ -1,25 +1,25 @@
-// attention_backward.wgsl for software adapters: the same equations, operands and results. See
-// lib/attention_texture.wgsl for why it is written the other way round.
+// attention_backward_queries.wgsl for software adapters: the same equations, operands and results.
+// See lib/attention_texture.wgsl for why its structure differs.
 // @use bfloat16 | float32
 // @use attention_texture, attention_texture_dout, attention_first_keys, fours
 
 struct Params {
-  count: u32,          // units of this dispatch and those before it
+  count: u32,          // units of this and all earlier dispatches
   first: u32,          // first unit of this dispatch: (sequence, head, four queries)
-  blocks: u32,         // fours of queries in a sequence
+  blocks: u32,         // quads of queries per sequence
   heads: u32,          // H
   group: u32,          // H / K
   length: u32,         // T
-  first_key: u32,      // keys of this dispatch; a multiple of four
+  first_key: u32,      // keys in this dispatch; a multiple of four
   end_key: u32,
-  q_quads: u32,        // stride of rows of dq, in fours
-  sequence: u32,       // first sequence of all operands but delta and first_keys
-  pair_stride: u32,    // of delta's rows, in pairs
+  q_quads: u32,        // row stride of dq, in quads
+  sequence: u32,       // first sequence in all operands but delta and first_keys
+  pair_stride: u32,    // row stride of delta, in pairs
   has_first_keys: u32, // 0 or 1
   scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;         // (B·T, H) and logsumexp
+@group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;         // (B·T, H) with logsumexp
 @group(0) @binding(5) var<storage, read_write> dq: array<Quad>;           // (B·T, H·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -64,7 +64,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var ds = mat4x4<f32>();
     for (var r = 0u; r < 4u; r++) {
       let seen = (key >= vec4<u32>(first[r])) & (key <= vec4<u32>(query[r]));
-      // A key that is not seen may score beyond the logsumexp, and its exponential overflow.
+      // A masked score may exceed the query's logsumexp, and exp would overflow.
       let p = exp(select(vec4<f32>(0.0), s[r] * params.scale - lse[r], seen));
       ds[r] = select(vec4<f32>(0.0), p * (dp[r] - row_delta[r]) * params.scale, seen);
     }
@@ -75,7 +75,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var r = 0u; r < rows; r++) {
       let place = q_y[r] * params.q_quads + q_x + d;
       var sum = sums[d][r];
-      // A dispatch before has walked over some keys.
+      // An earlier dispatch has processed some keys.
       if (params.first_key > lowest) { sum += unpack(dq[place]); }
       dq[place] = pack(sum);
     }

@@ -1,7 +1,7 @@
 // delta = rowsum(dout · out), which every gradient of attention needs
 //                                                         (Dao 2023, "FlashAttention-2", alg. 2)
-// Overwrites pairs (delta, logsumexp) of every query and head: side by side one binding brings
-// both, and the tiled kernels keep to the eight storage buffers that every adapter allows.
+// Writes a pair (delta, logsumexp) for every query and head: interleaved, both need one binding,
+// and the tiled kernels stay within the eight storage buffers that every adapter allows.
 // @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
@@ -9,9 +9,9 @@ struct Params {
   count: u32,       // rows · H
   heads: u32,       // H
   head_quads: u32,  // D / 4
-  quads: u32,       // stride of rows of out and dout, in fours
+  quads: u32,       // row stride of out and dout, in quads
   lse_stride: u32,
-  pair_stride: u32, // of delta's rows, in pairs
+  pair_stride: u32, // row stride of delta, in pairs
 }
 
 @group(0) @binding(0) var<storage, read> out: array<Quad>;                  // (N, H·D)

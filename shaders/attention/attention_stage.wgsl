@@ -6,10 +6,10 @@ override WORKGROUP_SIZE: u32;
 
 struct Params {
   count: u32,      // texels: sequences · length · width
-  width: u32,      // of a row, in texels
-  length: u32,     // rows of a sequence that are staged
-  capacity: u32,   // rows of a sequence in the source
-  quads: u32,      // a row's stride, in fours
+  width: u32,      // texels per row
+  length: u32,     // rows staged per sequence
+  capacity: u32,   // rows per sequence in the source
+  quads: u32,      // row stride, in quads
 }
 
 @group(0) @binding(0) var<storage, read> source: array<Quad>;

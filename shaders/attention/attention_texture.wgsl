@@ -1,19 +1,19 @@
 // attention.wgsl for software adapters: the same equations, operands and results. See
-// lib/attention_texture.wgsl for why it is written the other way round.
+// lib/attention_texture.wgsl for why its structure differs.
 // @use bfloat16 | float32
 // @use attention_texture, attention_first_keys, fours
 
 struct Params {
-  count: u32,          // units of this dispatch and those before it
+  count: u32,          // units of this and all earlier dispatches
   first: u32,          // first unit of this dispatch: (sequence, head, four queries)
-  blocks: u32,         // fours of queries in a sequence
+  blocks: u32,         // quads of queries per sequence
   heads: u32,          // H
   group: u32,          // H / K
   query_length: u32,   // Tq
   key_length: u32,
-  first_key: u32,      // keys of this dispatch; a multiple of four
+  first_key: u32,      // keys in this dispatch; a multiple of four
   end_key: u32,
-  q_quads: u32,        // stride of rows of out, in fours
+  q_quads: u32,        // row stride of out, in quads
   sequence: u32,       // first sequence of the textures and of out
   lse_stride: u32,
   has_first_keys: u32, // 0 or 1
@@ -24,7 +24,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> logsumexp: array<f32>;     // (B·Tq, H)
 @group(1) @binding(0) var<uniform> params: Params;
 
-// Scores with four keys from `key` on; only those from `first` to `last` are seen.
+// Scores of four keys from `key` on, masked outside `first` to `last`.
 fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
   let keys = four_from(key);
   let seen = (keys >= vec4<u32>(first)) & (keys <= vec4<u32>(last));
@@ -44,13 +44,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let q_x = head * HEAD_QUADS;
   let k_x = (head / params.group) * HEAD_QUADS;
   let rows_at = params.sequence * params.query_length + q_y;
-  let first = first_keys_of(rows_at);   // the first and the last key that a row sees
+  let first = first_keys_of(rows_at);   // first and last visible key of each row
   let visible = query + (params.key_length - params.query_length);
   let lowest = first.x / 4u * 4u;
   let start = max(params.first_key, lowest);
   let end = min(params.end_key, visible.w + 1u);
   if (start >= end) { return; }
-  let continues = params.first_key > lowest;   // a dispatch before has walked over some keys
+  let continues = params.first_key > lowest;   // an earlier dispatch has processed some keys
 
   var maximum = vec4<f32>(LOWEST);
   var total = vec4<f32>(0.0);
@@ -82,7 +82,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 
   let at = rows_at * params.lse_stride + head;
   var shrink = vec4<f32>(1.0);
-  var before = vec4<f32>(0.0);   // what the keys before weigh
+  var before = vec4<f32>(0.0);   // weight of the earlier keys
   if (continues) {
     let old = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
     let now = max(maximum, old);

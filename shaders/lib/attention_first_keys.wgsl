@@ -1,7 +1,7 @@
-// The first of its sequence's keys that a query may see: where a sliding window begins, or the
-// example that it is part of. Never falling within a sequence, so a block of queries needs no key
-// before its first query's. The kernel's Params say by has_first_keys whether there are any; where
-// not, another operand is bound in their place and never read.
+// The first key of its sequence that a query may see: the start of its sliding window, or of its
+// packed example. Never decreasing within a sequence, so that a block of queries needs no key
+// before its first query's. has_first_keys in the kernel's Params is 0 without first keys; another
+// operand is then bound in their place and never read.
 @group(0) @binding(8) var<storage, read> first_keys: array<u32>;   // (B·Tq)
 
 fn first_key_of(row: u32) -> u32 {

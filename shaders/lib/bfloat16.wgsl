@@ -1,5 +1,5 @@
-// Activations in bfloat16, four at a time, two in a u32, the lower half first. The twin of
-// float32.wgsl. By bit operations, so that every adapter can do it.
+// Activations in bfloat16, four at a time, two in a u32, the lower half first. Twin: float32.wgsl.
+// Uses bit operations, which every adapter supports.
 alias Quad = vec2<u32>;
 
 fn unpack(quad: Quad) -> vec4<f32> {
@@ -8,8 +8,8 @@ fn unpack(quad: Quad) -> vec4<f32> {
   ));
 }
 
-// Round to nearest, ties to even. A NaN must not become an infinity when its low bits round away,
-// and a compiler may assume x == x, so it is told by its bits.
+// Round to nearest, ties to even. A NaN must not become an infinity when its low bits round away;
+// it is recognised by its bits, because a compiler may assume x == x.
 fn pack(values: vec4<f32>) -> Quad {
   let bits = bitcast<vec4<u32>>(values);
   let rounded = bits + 0x7fffu + ((bits >> vec4<u32>(16u)) & vec4<u32>(1u));

@@ -1,12 +1,12 @@
 // The 8-bit dynamic format of bitsandbytes (Dettmers et al. 2022, "8-bit Optimizers via Block-wise
-// Quantization") for numbers in [−1, 1]: zero, one, and between them seven decades up to 1, of
-// n, 2n, 4n, … 64n numbers of each sign, the middles of equal parts of a decade's upper nine
-// tenths. n = 1 where there is a sign, 2 where there is none.
+// Quantization") for numbers in [−1, 1]: zero, one, and between them seven decades up to 1, of n,
+// 2n, 4n, … 64n numbers of each sign, the midpoints of equal parts of a decade's upper nine tenths.
+// n = 1 if signed, 2 if unsigned.
 //
-// Bitsandbytes searches a table of 256. Here a number is computed from its place q = n·2^i + j,
-// part j of decade i, and the place from the number: a lookup costs a processor what ten additions
-// do, and a search takes eight. Codes are 127 ± q with a sign and q − 1 without; zero has the place
-// n − 1, one 128n.
+// Bitsandbytes searches a table of 256. Here a number is computed from its index q = n·2^i + j,
+// part j of decade i, and the index from the number: on a processor a table lookup costs as much as
+// ten additions, and a search takes eight. Codes are 127 ± q if signed, q − 1 if unsigned; zero has
+// index n − 1, one has 128n.
 const POWERS = array<f32, 7>(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0);
 
 // |value| = 10^(i − 6) · (0.1 + 0.9 · (j + ½) / 2^i·n)
@@ -17,7 +17,7 @@ fn dynamic_values(places: vec4<f32>, n: f32) -> vec4<f32> {
     parts *= 2.0;
     power = select(power, vec4<f32>(POWERS[i]), places >= vec4<f32>(parts));
   }
-  // q + ½ is a float of exponent i (i + 1 without a sign): its mantissa is 1 + (j + ½) / 2^i·n.
+  // q + ½ is a float with exponent i (i + 1 if unsigned), whose mantissa is 1 + (j + ½) / 2^i·n.
   let bits = (bitcast<vec4<u32>>(places + 0.5) & vec4<u32>(0x007fffffu)) | vec4<u32>(0x3f800000u);
   let values = power * (0.9 * bitcast<vec4<f32>>(bits) - 0.8);
   return select(
@@ -27,9 +27,9 @@ fn dynamic_values(places: vec4<f32>, n: f32) -> vec4<f32> {
   );
 }
 
-// The place of the number nearest to each of these magnitudes. Between two decades, 10^(i − 6) is
-// not the border: the numbers below it lie closer together. Their middle is 10^(i − 7) · (1 + 0.9 /
-// parts of the lower decade).
+// The index of the number nearest to each magnitude. The boundary between two decades is not
+// 10^(i − 6), because the numbers below it are closer together, but
+// 10^(i − 7) · (1 + 0.9 / parts of the lower decade).
 fn dynamic_places(magnitudes: vec4<f32>, n: f32) -> vec4<f32> {
   var scale = vec4<f32>(1.0 / POWERS[0]);
   var parts = vec4<f32>(n);

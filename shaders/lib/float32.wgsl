@@ -1,5 +1,5 @@
-// Activations in float32, four at a time. The twin of bfloat16.wgsl: a kernel that is written with
-// Quad, unpack and pack runs in either format.
+// Activations in float32, four at a time. Twin: bfloat16.wgsl. A kernel written with Quad, unpack
+// and pack runs in either format.
 alias Quad = vec4<f32>;
 
 fn unpack(quad: Quad) -> vec4<f32> {

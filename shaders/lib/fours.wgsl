@@ -1,7 +1,7 @@
-// Four numbers at a time, as most kernels take them.
+// Helpers for four numbers at a time.
 
-// What stands for a number that does not count: low enough that its exponential is zero, and far
-// enough from infinity to subtract from.
+// Stands for a masked number: low enough that its exponential is zero, and far enough from infinity
+// to subtract from.
 const LOWEST = -3e38;
 
 fn largest_of(v: vec4<f32>) -> f32 {
@@ -13,7 +13,7 @@ fn largest_of_each(m: mat4x4<f32>) -> vec4<f32> {
   return vec4<f32>(largest_of(m[0]), largest_of(m[1]), largest_of(m[2]), largest_of(m[3]));
 }
 
-// The places of four neighbours.
+// Four consecutive indices.
 fn four_from(first: u32) -> vec4<u32> {
   return vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u);
 }

@@ -5,7 +5,7 @@ struct Gate {
 }
 
 fn activated(z: vec4<f32>) -> Gate {
-  // Below −80 σ is some 1e-35 and beyond −88 exp would overflow: no digit is lost by the bound.
+  // Below −80 σ is about 1e-35, and beyond −88 exp would overflow: the bound loses no precision.
   let sigmoid = 1.0 / (1.0 + exp(min(-z, vec4<f32>(80.0))));
   return Gate(z * sigmoid, sigmoid * (1.0 + z * (1.0 - sigmoid)));
 }

@@ -1,4 +1,4 @@
-// A row's gradients in and out are two tensors. Twin: gradient_in_place.wgsl.
+// A row's incoming and outgoing gradients are two tensors. Twin: gradient_in_place.wgsl.
 // @use bfloat16 | float32
 const IN_PLACE = false;
 

@@ -1,9 +1,9 @@
-// A row's gradient is overwritten by the one before it: one binding, since WebGPU forbids a second
-// of memory that is written. Twin: gradient_apart.wgsl.
+// A row's incoming gradient is overwritten by the outgoing one, in one binding: WebGPU forbids a
+// second binding of memory that is written. Twin: gradient_apart.wgsl.
 // @use bfloat16 | float32
 const IN_PLACE = true;
 
-@group(0) @binding(4) var<storage, read_write> dx: array<Quad>;    // (N, C) dy at first
+@group(0) @binding(4) var<storage, read_write> dx: array<Quad>;    // (N, C) initially dy
 
 fn incoming(i: u32) -> vec4<f32> {
   return unpack(dx[i]);

@@ -1,5 +1,5 @@
-// Asymmetric group quantisation: value = (code − zero) · scale, one (scale, zero) for a group of
-// consecutive elements. Follows lib/group_int8.wgsl or lib/group_int4.wgsl, which give LEVELS,
+// Asymmetric group quantisation: value = (code − zero) · scale, one (scale, zero) per group of
+// consecutive elements. Used by lib/group_int8.wgsl and lib/group_int4.wgsl, which define LEVELS,
 // load_codes and store_codes. The unit of work is an octet: eight elements, which never straddle
 // two groups.
 // @use rng
@@ -8,9 +8,9 @@ struct Octet {
   high: vec4<f32>,   // elements 4 to 7
 }
 
-// The least and the greatest value of a group. It begins as (0, 0): the range includes zero, so
-// that zero has an exact code. Q-GaLore's own code clamps the zero point of a group of one sign
-// instead, and saturates it.
+// The minimum and maximum of a group, initially (0, 0): the range includes zero, so that zero has
+// an exact code. Q-GaLore's code instead clamps the zero point of a group of one sign, which
+// saturates.
 struct Extent {
   low: f32,
   high: f32,
@@ -45,8 +45,8 @@ fn encode_nearest(values: Octet, constants: vec2<f32>) -> Octet {
   ));
 }
 
-// Rounds up with a probability equal to the fraction, so that the mean is the value itself and an
-// update smaller than a step is not lost (Q-GaLore, Zhang et al. 2024, section 3.4).
+// Rounds up with a probability equal to the fraction, so that the expectation is the value itself
+// and updates smaller than a step are not lost (Q-GaLore, Zhang et al. 2024, section 3.4).
 fn encode_stochastic(values: Octet, constants: vec2<f32>, draws: Octet) -> Octet {
   return clamped(Octet(
     round_by(values.low / constants.x, draws.low) + constants.y,
@@ -66,7 +66,7 @@ fn clamped(codes: Octet) -> Octet {
   );
 }
 
-// Eight uniform numbers for an octet, counted over the whole tensor.
+// Eight uniform numbers for an octet, whose index counts over the whole tensor.
 fn rounding_draws(seed: u32, step: u32, tensor: u32, octet: u32) -> Octet {
   return Octet(
     random_uniform(seed, step, tensor, 2u * octet),

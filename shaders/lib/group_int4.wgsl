@@ -1,5 +1,5 @@
-// Codes of 4 bits, eight to a u32, the lowest bits first: an octet is one word of `codes`, a
-// binding of the kernel. The twin of group_int8.wgsl.
+// 4-bit codes, eight to a u32, lowest bits first: an octet is one word of the kernel's binding
+// `codes`. Twin: group_int8.wgsl.
 // @use group
 const LEVELS = 15.0;
 

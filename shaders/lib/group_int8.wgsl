@@ -1,5 +1,5 @@
-// Codes of 8 bits, four to a u32, the lowest bits first: an octet is two words of `codes`, a
-// binding of the kernel. The twin of group_int4.wgsl.
+// 8-bit codes, four to a u32, lowest bits first: an octet is two words of the kernel's binding
+// `codes`. Twin: group_int4.wgsl.
 // @use group
 const LEVELS = 255.0;
 

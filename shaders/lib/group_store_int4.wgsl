@@ -1,4 +1,4 @@
-// What group_int4.wgsl lacks for a kernel that writes codes.
+// Adds stores to group_int4.wgsl, for kernels that write codes.
 // @use group_int4
 fn store_codes(octet: u32, values: Octet) {
   let bits = (vec4<u32>(values.low) << vec4<u32>(0u, 4u, 8u, 12u)) |

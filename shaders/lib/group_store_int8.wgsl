@@ -1,4 +1,4 @@
-// What group_int8.wgsl lacks for a kernel that writes codes.
+// Adds stores to group_int8.wgsl, for kernels that write codes.
 // @use group_int8
 fn store_codes(octet: u32, values: Octet) {
   codes[2u * octet] = word_of(values.low);

@@ -1,8 +1,8 @@
-// LANES threads share a quantisation group or block and go over its elements side by side; then
-// each learns the maxima of the whole. With one lane there is nothing to share, and no barrier,
-// which a processor's threads pay for dearly.
-//   A kernel calls lanes_max once. A second call would overwrite maxima that slower threads still
-// read: put a workgroupBarrier() before it, where LANES > 1.
+// LANES threads share a quantisation group or block and process its elements interleaved; then each
+// receives the maxima of the whole. One lane shares nothing and needs no barrier, which is
+// expensive on a processor.
+//   Call lanes_max once per kernel. A second call would overwrite maxima that slower threads still
+// read: it needs a workgroupBarrier() before it if LANES > 1.
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override LANES: u32;
 

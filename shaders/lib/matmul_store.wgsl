@@ -1,7 +1,8 @@
-// The end of every matmul: c = alpha · sum [+ c] [+ residual], a row's four columns at a time, in
-// the format of lib/float32.wgsl or lib/bfloat16.wgsl. The kernel's Params begin with these fields:
+// The epilogue of every matmul: c = alpha · sum [+ c] [+ residual], four columns of a row at a
+// time, in the format of lib/float32.wgsl or lib/bfloat16.wgsl. The kernel's Params begin with
+// these fields:
 //   rows, columns (of the block), row_quads (c's stride), first_quad, alpha
-// The choices are constants: a software adapter runs both sides of a branch and masks one.
+// The flags are constants, because a software adapter runs both sides of a branch and masks one.
 // @use bfloat16 | float32
 // @use fours
 override ACCUMULATE: bool;

@@ -1,13 +1,13 @@
 // NF4 with double quantisation (Dettmers et al. 2023, "QLoRA", section 3), after dynamic_8bit.wgsl:
-// value = level[code] · absmax, one absmax for a block of 64 consecutive elements. The absolute
-// maxima, less their mean ("offset"), have 8-bit codes in blocks of 256 with a scale each.
-// A matrix has one array of constants, words of
+// value = level[code] · absmax, one absmax per block of 64 consecutive elements. The absolute
+// maxima, minus their mean ("offset"), are 8-bit codes in blocks of 256 with a scale each.
+// The constants of a matrix are one array of words:
 //   [offset, scale of blocks 0 to 255, 64 words of their codes, scale of blocks 256 to 511, …]
 // @use dynamic_8bit
 const NF4_BLOCK_OCTETS = 8u;
 const NF4_SUPERBLOCK = 256u;
 
-// The word of a block's scale; the codes of its 256 follow.
+// The word of a block's scale, followed by the codes of its 256 blocks.
 fn nf4_record(block: u32) -> u32 {
   return 1u + (1u + NF4_SUPERBLOCK / 4u) * (block / NF4_SUPERBLOCK);
 }
@@ -28,8 +28,8 @@ fn nf4_pair(odd: vec4<bool>, even_level: f32, odd_level: f32) -> vec4<f32> {
 }
 
 // The levels of the codes in a word's lowest 16 bits: equally probable steps of a normal
-// distribution, and an exact zero. Chosen bit by bit: with a lookup in a table, the product of one
-// row took a software adapter 14 times as long.
+// distribution, and an exact zero. Selected bit by bit: with a table lookup, the product of one row
+// took 14 times as long on a software adapter.
 fn nf4_levels(word: u32) -> vec4<f32> {
   let codes = vec4<u32>(word) >> vec4<u32>(0u, 4u, 8u, 12u);
   let bit0 = (codes & vec4<u32>(1u)) != vec4<u32>(0u);

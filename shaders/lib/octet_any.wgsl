@@ -1,9 +1,8 @@
 // Eight consecutive elements of two matrices, each in a format that an override constant names, for
 // kernels that would otherwise need a variant for every pair of formats. The compiler folds the
-// branches. Words are read one by one, which suits cards that merge loads; where they do not,
-// lib/octet_<format>.wgsl reads a vector. Follows dynamic_8bit.wgsl and nf4.wgsl; only b may be
-// NF4, which is a format of frozen weights.
-// The kernel's Params hold a_first_octet, a_group_octets and the same of b: see octet_int8.wgsl.
+// branches. Words are read one by one, which suits cards, since they coalesce loads; elsewhere
+// lib/octet_<format>.wgsl reads vectors. Only b may be NF4, which is a format of frozen weights.
+// The kernel's Params hold a_first_octet, a_group_octets and the same for b: see octet_int8.wgsl.
 // @use nf4
 override A_FORMAT: u32;
 override B_FORMAT: u32;

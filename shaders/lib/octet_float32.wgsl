@@ -1,6 +1,5 @@
-// Eight consecutive elements of a float32 matrix. Its siblings octet_bfloat16, octet_int8,
-// octet_int4 and octet_nf4 offer the same function, so that a kernel that reads octets runs on
-// every format.
+// Eight consecutive elements of a float32 matrix. octet_bfloat16, octet_int8, octet_int4 and
+// octet_nf4 have the same interface, so that a kernel that reads octets supports every format.
 struct Octet {
   low: vec4<f32>,
   high: vec4<f32>,

@@ -1,4 +1,4 @@
-// Eight consecutive elements of a group-quantised int4 matrix: one word, the lowest bits first,
+// Eight consecutive elements of a group-quantised int4 matrix: one word, lowest bits first,
 // value = (code - zero) · scale. See octet_int8 for the parameters it reads.
 struct Octet {
   low: vec4<f32>,

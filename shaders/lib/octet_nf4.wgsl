@@ -1,5 +1,5 @@
-// Eight consecutive elements of an NF4 matrix: one word, the lowest bits first. Follows
-// dynamic_8bit.wgsl and nf4.wgsl. See octet_int8 for the parameters; all blocks have 64 elements.
+// Eight consecutive elements of an NF4 matrix: one word, lowest bits first. See octet_int8 for the
+// parameters; all blocks have 64 elements.
 // @use nf4
 struct Octet {
   low: vec4<f32>,

@@ -1,4 +1,4 @@
-// A row in parts of four elements, in either format. See parts_of_two_*.wgsl for when it is not.
+// A row in parts of four elements, in either format. See parts_of_two_*.wgsl for the exceptions.
 // @use bfloat16 | float32
 alias Part = Quad;
 alias Values = vec4<f32>;

@@ -1,4 +1,4 @@
-// A row in parts of two bfloat16 elements: half a head of 20 or 100 is no multiple of four.
+// A row in parts of two bfloat16 elements: half a head of 20 or 100 is not a multiple of four.
 // @use bfloat16
 alias Part = u32;
 alias Values = vec2<f32>;

@@ -1,6 +1,6 @@
-// Counter-based random bits: no state, so a resumed run draws what the uninterrupted one did.
-// PCG hash of the counter, keyed by rounds over (seed, step, tensor). Jarzynski & Olano 2020,
-// "Hash Functions for GPU Rendering": pcg4d.
+// Counter-based random bits: stateless, so that a resumed run draws the same bits as an
+// uninterrupted one. PCG hash of the counter, keyed by rounds over (seed, step, tensor). Jarzynski
+// & Olano 2020, "Hash Functions for GPU Rendering": pcg4d.
 fn random_bits(seed: u32, step: u32, tensor: u32, element: u32) -> vec4<u32> {
   var v = vec4<u32>(element, tensor, step, seed) * 1664525u + 1013904223u;
   v.x += v.y * v.w; v.y += v.z * v.x; v.z += v.x * v.y; v.w += v.y * v.z;

@@ -1,13 +1,13 @@
 // target[r][k] = op(source)[r][k] as float32, four k to a texel, zero where k lies beyond the end.
-//   op(source) = source, or its transpose: rows then run along the source's columns.
+//   op(source) = source or its transpose, whose rows are the source's columns.
 // A software adapter reads a storage texture up to eight times faster than a buffer, and a matmul
-// reads each element many times: so both operands are dequantised, transposed and converted once,
-// here. The octet library declares the source.
-// A texture holds 2^shift texels a row; a longer k continues in the next band of rows.
+// reads each element many times, so both operands are dequantised, transposed and converted once,
+// here. The octet library declares the source. A texture has 2^shift texels per row; a longer k
+// continues in the next band of rows.
 // @use octet_float32 | octet_bfloat16 | octet_int8 | octet_int4 | octet_nf4
 // @use fours
 override TRANSPOSED: bool;
-override SIDE: u32;   // threads of a workgroup in each direction
+override SIDE: u32;   // threads per workgroup in each direction
 
 struct Params {
   rows: u32,          // of the source, from the start of the binding
@@ -16,10 +16,10 @@ struct Params {
   first_column_octet: u32,
   first_octet: u32,
   group_octets: u32,
-  target_row: u32,    // where the first row of op(source) goes
-  target_texel: u32,  // where its first four k go
+  target_row: u32,    // destination of the first row of op(source)
+  target_texel: u32,  // destination of its first four k
   shift: u32,
-  band: u32,          // rows of a band
+  band: u32,          // rows per band
 }
 
 @group(0) @binding(2) var target_texels: texture_storage_2d<rgba32float, write>;   // op(source)
@@ -42,8 +42,8 @@ fn row_octet(row: u32, column: u32) -> Octet {
   return octet(row * params.row_octets + params.first_column_octet + column);
 }
 
-// As it stands a thread moves an octet; transposed, four octets below each other, since a texel
-// takes four k. k is covered up to a multiple of 8 in both.
+// A thread moves one octet, or if transposed four octets from consecutive rows, since a texel holds
+// four k. Both cover k up to a multiple of 8.
 @compute @workgroup_size(SIDE, SIDE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (8u * id.x >= params.columns) { return; }

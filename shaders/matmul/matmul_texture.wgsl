@@ -1,9 +1,9 @@
 // c = alpha · A · Bᵀ [+ c] [+ residual],  A (M, K) and B (N, K) staged as float32 in textures.
 // For software adapters, where a texture read costs an eighth of a buffer read and workgroup memory
-// gains nothing: a thread keeps a 16 x 8 tile in registers, a workgroup is one vector of eight
-// threads side by side in n. Of the tiles tried this one is near the best (about half of the
-// multiply-add peak; 8 x 8 and 16 x 16 a tenth slower) and compiles in 0.2 s, 16 x 16 in 0.5 s.
-// Workgroups run down m first: their 64 rows of B stay in the cache while A streams through.
+// gains nothing: a thread keeps a 16 x 8 tile in registers, and a workgroup is one SIMD vector of
+// eight threads along n. Of the tiles tried this one is close to the best (about half of the
+// multiply-add peak; 8 x 8 and 16 x 16 are a tenth slower) and compiles in 0.2 s (16 x 16: 0.5 s).
+// Workgroups run down m first, so that their 64 rows of B stay in cache while A streams through.
 // @use bfloat16 | float32
 // @use matmul_store
 struct Params {
@@ -12,8 +12,8 @@ struct Params {
   row_quads: u32,
   first_quad: u32,
   alpha: f32,
-  a_row: u32,       // where the rows of this dispatch start in the texture
-  a_band: u32,      // rows of a band; see matmul_stage.wgsl
+  a_row: u32,       // first row of this dispatch in the texture
+  a_band: u32,      // rows per band; see matmul_stage.wgsl
   b_band: u32,
   shift: u32,
   texels: u32,      // of k
@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(1) var b: texture_storage_2d<rgba32float, read>;   // (N, K / 4)
 @group(1) @binding(0) var<uniform> params: Params;
 
-// Four rows of a texel each: the columns of the matrix.
+// One texel from each of four rows, as the columns of a matrix.
 fn load_a(x: u32, y: u32) -> mat4x4<f32> {
   return mat4x4<f32>(
     textureLoad(a, vec2<u32>(x, y)),
@@ -42,7 +42,7 @@ fn load_b(x: u32, y: u32) -> mat4x4<f32> {
   );
 }
 
-// Four rows and eight columns of c. Spelt out: a variable index would move the sums to memory.
+// Four rows and eight columns of c. Unrolled: a variable index would move the sums to memory.
 fn store(m: u32, n: u32, left: mat4x4<f32>, right: mat4x4<f32>) {
   let quad = n / 4u;
   store_quad(m, quad, left[0]);

@@ -1,8 +1,8 @@
 // c = alpha · op(A) · op(B) [+ c] [+ residual],  op(A) (M, K), op(B) (K, N), read where they lie.
 // For graphics cards: 64 x 64 tiles of c, 16 k at a time through workgroup memory (8.5 KiB, so that
-// several workgroups share a core), 64 threads with 8 x 8 sums each: a multiply-add costs a quarter
-// of a 32-bit load from workgroup memory. Dequantisation happens on the way in.
-//   A as it stands is (M, K) and B is (N, K): the k-major case. Each flag turns its operand.
+// several workgroups share a core), 64 threads with 8 x 8 sums each: a quarter of a 32-bit load
+// from workgroup memory per multiply-add. Operands are dequantised as tiles are filled.
+//   A is (M, K) and B is (N, K), the k-major case, unless their flags are set.
 // @use bfloat16 | float32
 // @use octet_any, matmul_store
 override A_TRANSPOSED: bool;   // A is (K, M)
@@ -16,7 +16,7 @@ struct Params {
   alpha: f32,
   k: u32,
   a_row_octets: u32,      // a row's stride
-  a_column_octet: u32,    // where the block starts in a row of the binding
+  a_column_octet: u32,    // first octet of the block in a row of the binding
   a_first_octet: u32,
   a_group_octets: u32,
   b_row_octets: u32,
@@ -28,7 +28,7 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const TILE_K = 16u;
-// Quads from one k to the next: one more than a tile has, against bank conflicts.
+// Quads from one k to the next: one more than in a tile, against bank conflicts.
 const PITCH = 17u;
 var<workgroup> a_tile: array<vec4<f32>, 272>;   // [k][m / 4]
 var<workgroup> b_tile: array<vec4<f32>, 272>;   // [k][n / 4]
@@ -45,7 +45,7 @@ fn put(is_a: bool, k: u32, quad: u32, values: vec4<f32>) {
 }
 
 // One of 32 threads fills its share of an operand's tile: 4 rows x 8 k. `start` is the tile's first
-// row of op(X), `size` the rows there are. What lies past the end becomes zero.
+// row of op(X), `size` the number of rows. Elements past the end become zero.
 fn fill(is_a: bool, share: u32, start: u32, size: u32, k0: u32) {
   let zero = Octet(vec4<f32>(0.0), vec4<f32>(0.0));
   let quad = share / 2u;
@@ -65,7 +65,7 @@ fn fill(is_a: bool, share: u32, start: u32, size: u32, k0: u32) {
   }
 }
 
-// The same where the operand lies with k down its rows: 4 k x 8 of op(X)'s rows, already in order.
+// The same for an operand stored with k along its rows: 4 k x 8 of op(X)'s rows, already in order.
 fn fill_transposed(is_a: bool, share: u32, start: u32, size: u32, k0: u32) {
   let column = share % 8u;
   for (var i = 0u; i < 4u; i++) {
@@ -114,7 +114,7 @@ fn main(
     }
     workgroupBarrier();
     for (var k = 0u; k < TILE_K; k++) {
-      // Rows tm and tm + 8 of fours, not neighbours: threads side by side then read side by side.
+      // Quads tm and tm + 8, not adjacent ones, so that adjacent threads read adjacent quads.
       let a0 = a_tile[k * PITCH + tm];
       let a1 = a_tile[k * PITCH + tm + 8u];
       let b0 = b_tile[k * PITCH + tn];

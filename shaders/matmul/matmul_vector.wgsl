@@ -1,16 +1,16 @@
-// c = alpha · A · Bᵀ [+ c] [+ residual] for at most four rows of A: decoding, a token at a time.
+// c = alpha · A · Bᵀ [+ c] [+ residual] for at most four rows of A: decoding one token at a time.
 //   A (M, K) float32 or bfloat16, B (N, K) in the format of lib/octet_<format>.wgsl ("source").
-// Nothing is used twice but A, so B is read straight from its buffer, once. LANES threads share
-// four rows of B (a quad of c) and split k among them; the first of them adds the parts in order.
-// On a software adapter one lane is best, on a card several, so that loads lie side by side.
+// Only A is reused, so B is read directly from its buffer, once. LANES threads share four rows of B
+// (a quad of c) and split k among them; the first adds the parts in order. On a software adapter
+// one lane is fastest; on a card several are, because loads coalesce.
 // @use bfloat16 | float32
 // @use octet_float32 | octet_bfloat16 | octet_int8 | octet_int4 | octet_nf4
 // @use matmul_store, fours
 override LANES: u32;
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override A_BFLOAT16: bool;
-// M again, as a constant: a software adapter runs both sides of a branch and masks one, here on
-// whatever the registers held, and denormal numbers among that made it ten times slower.
+// M as a constant: a software adapter runs both sides of a branch and masks one, here on leftover
+// register contents, whose denormal numbers made it ten times slower.
 override ROWS: u32;
 
 struct Params {
@@ -60,8 +60,8 @@ fn main(
 ) {
   let quad = id.x / LANES;
   let lane = id.x % LANES;
-  // Four columns of c in each row of A. A matrix, but never indexed by a variable, which would move
-  // it out of registers.
+  // Four columns of c for each row of A. Never index the matrix by a variable, which would move it
+  // out of registers.
   var sums = mat4x4<f32>();
   if (4u * quad < params.columns) {
     for (var i = lane; i < (params.k + 7u) / 8u; i += LANES) {

@@ -1,11 +1,11 @@
 // y[n] += bias, for every row
-//   y (N, M) in place. The padding of y and of the bias is zero, and so is its sum.
+//   y (N, M) in place. The padding of y and of the bias is zero, and so stays zero.
 // @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  count: u32,   // stored elements of this range of rows, in fours
-  quads: u32,   // a row's stride, in fours
+  count: u32,   // quads stored in this range of rows
+  quads: u32,   // row stride, in quads
 }
 
 @group(0) @binding(0) var<storage, read_write> y: array<Quad>;        // (N, M)

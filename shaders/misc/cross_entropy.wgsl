@@ -1,11 +1,11 @@
 // loss[n] = w[n] · (logsumexp_v(logits[n]) − logits[n, label[n]])
-// dlogits = gradScale · w[n] · (softmax(logits) − onehot(label)), over the logits where asked for
-//   w is 1 unless WEIGHTED: an objective weighs the targets of a batch against each other.
+// dlogits = gradScale · w[n] · (softmax(logits) − onehot(label)), over the logits if requested
+//   w is 1 unless WEIGHTED, for objectives that weight the targets of a batch.
 //   A row whose label is negative (−100, as in PyTorch) is ignored: its loss and gradient are zero.
-//   A label that is not below V is a fault of the data: its loss is NaN, which nobody overlooks.
+//   A label that is not below V is a data error: its loss is NaN, which cannot go unnoticed.
 // LANES threads share a row. Each keeps a running maximum and the sum of exponentials relative to
 // it (Milakov & Gimelshein 2018), so that the row is read once for the loss and once more for the
-// gradient; every lane then folds all pairs, in the same order.
+// gradient; every lane then reduces all pairs, in the same order.
 // @use fours
 override WORKGROUP_SIZE: u32;
 override LANES: u32;      // divides WORKGROUP_SIZE
@@ -14,9 +14,9 @@ override WEIGHTED: bool;
 struct Params {
   rows: u32,        // of this range
   columns: u32,     // V
-  quads: u32,       // a row's stride, in fours
+  quads: u32,       // row stride, in quads
   row: u32,         // first row of this range
-  gradients: u32,   // 0 leaves the logits as they are
+  gradients: u32,   // 0 leaves the logits unchanged
   grad_scale: f32,
 }
 
@@ -31,7 +31,7 @@ const BLOCK = 64u;
 var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
 var<workgroup> sums: array<f32, WORKGROUP_SIZE>;
 
-// Padding must not count: it becomes so low that its exponential is zero.
+// Padding must not count: it becomes LOWEST, whose exponential is zero.
 fn load(start: u32, quad: u32) -> vec4<f32> {
   let v = logits[start + quad];
   if (4u * quad + 4u <= params.columns) { return v; }
@@ -52,12 +52,12 @@ fn main(
   if (inside) { label = labels[params.row + n]; }
   let counted = label >= 0;
 
-  // No early return: every thread must come to the barrier.
+  // No early return: every thread must reach the barrier.
   var maximum = LOWEST;
   var sum = vec4<f32>(0.0);
   let quads = select(0u, (params.columns + 3u) / 4u, counted);
-  // In blocks, whose sums are added up: adding tens of thousands of small terms to one large sum,
-  // each rounded alike, would cost three digits.
+  // Sum in blocks: adding tens of thousands of small terms to one large sum, with a rounding bias
+  // in each, would cost three digits.
   for (var block = lane; block < quads; block += BLOCK * LANES) {
     var part = vec4<f32>(0.0);
     for (var i = block; i < min(quads, block + BLOCK * LANES); i += LANES) {
@@ -94,7 +94,7 @@ fn main(
 
   var weight = 1.0;
   if (WEIGHTED) { weight = weights[params.row + n]; }
-  let logsumexp = maximum + log(select(1.0, total, counted));   // of an ignored row, any number
+  let logsumexp = maximum + log(select(1.0, total, counted));   // arbitrary for an ignored row
   if (lane == 0u) {
     var loss = select(0.0, weight * (logsumexp - at_label), counted);
     // Every bit pattern from 7fc00000 to 7fffffff is a NaN.

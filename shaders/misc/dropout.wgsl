@@ -1,16 +1,16 @@
 // y (+)= x · mask / (1 − share), mask = 0 with a probability of `share`, else 1
 //                                           (Srivastava et al. 2014, scaled while training)
-//   x, y (N, C). The mask is not stored: it is drawn by place (lib/rng.wgsl), so that the backward
+//   x, y (N, C). The mask is not stored: it is drawn by index (lib/rng.wgsl), so that the backward
 //   pass, the same kernel over the gradients with the same key, draws it again.
-// The counter is the place in the padded matrix, so ranges of it can be done one by one. Zeros of
-// the padding stay zeros.
+// The counter is the index in the padded matrix, so that ranges can be processed separately. Zero
+// padding stays zero.
 // @use bfloat16 | float32
 // @use rng
 override WORKGROUP_SIZE: u32;
 override ACCUMULATE: bool;
 
-// Rounding and the starts of subspaces (seed_rows.wgsl) draw by seed, step and tensor, too: masks
-// must not be made of the same bits.
+// Rounding and subspace initialisation (seed_rows.wgsl) are also keyed by seed, step and tensor:
+// masks must not use the same bits.
 const SALT = 0x85ebca6bu;
 
 struct Params {

@@ -1,23 +1,23 @@
 // out[n] = scale · weight[tokens[n]]
-//   out (N, C) is overwritten. The table may exceed one binding: each dispatch sees a range of its
-//   rows and writes only the tokens that lie there; together they write every row.
+//   out (N, C) is overwritten. The table may exceed one binding: each dispatch binds a range of its
+//   rows and writes only the tokens in it; together they write every row.
 // @use bfloat16 | float32
 // @use weight_float32 | weight_bfloat16 | weight_int8
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   count: u32,        // threads of this range: rows of out · quads
-  quads: u32,        // a row's stride, in fours
+  quads: u32,        // row stride, in quads
   row: u32,          // first row of out in this range
   first_token: u32,  // first row of weight in this range
   tokens: u32,       // rows of weight in this range
   scale: f32,
-  first_octet: u32,  // of this range of weight, in the matrix that its constants belong to
+  first_octet: u32,  // of this range of weight, in the whole matrix, for its constants
   group_octets: u32,
 }
 
 @group(0) @binding(0) var<storage, read> tokens: array<u32>;           // (N)
-@group(0) @binding(1) var<storage, read> weight: array<WeightQuad>;    // (V, C); int8: and constants
+@group(0) @binding(1) var<storage, read> weight: array<WeightQuad>;    // (V, C); int8: + constants
 @group(0) @binding(2) var<storage, read_write> out: array<Quad>;       // (N, C)
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -26,7 +26,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x >= params.count) { return; }
   let row = id.x / params.quads;
   let quad = id.x % params.quads;
-  // Tokens before the range wrap round to large numbers, so that one comparison does.
+  // Tokens before the range wrap around to large numbers, so that one comparison suffices.
   let token = tokens[params.row + row] - params.first_token;
   if (token >= params.tokens) { return; }
   out[id.x] = pack(params.scale * load_weight(token * params.quads + quad));

@@ -1,17 +1,17 @@
 // forward: out[n] = scale · weight[tokens[n]]
-//   dweight[v] += scale · Σ dx[n] over the n with tokens[n] = v         added: the head may share the table
-// A gather, not a scatter: WGSL has no float atomics, and a fixed order keeps runs identical bit
-// for bit. Positions come sorted by token; the thread of the position that starts a run of equal
-// tokens walks the run and owns the row of dweight, the others have nothing to do. A run ends where
-// the dispatch does; the next one adds the rest.
+//   dweight[v] += scale · Σ dx[n] over the n with tokens[n] = v   added: the head may share it
+// A gather, not a scatter: WGSL has no float atomics, and a fixed order makes runs bitwise
+// reproducible. Positions are sorted by token; the thread at the start of a run of equal tokens
+// loops over the run and owns the row of dweight, the others are idle. A run is cut at the end of a
+// dispatch; the next one adds the rest.
 // @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   count: u32,        // threads of this range: positions · quads
-  quads: u32,        // a row's stride, in fours
+  quads: u32,        // row stride, in quads
   position: u32,     // first position of this range
-  end: u32,          // and the one after its last
+  end: u32,          // one past its last
   first_row: u32,    // first row of dx in this range
   rows: u32,         // rows of dx in this range
   first_token: u32,  // first row of dweight in this range
@@ -31,7 +31,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let start = params.position + id.x / params.quads;
   let quad = id.x % params.quads;
   let token = sorted_tokens[start];
-  // What lies before a range wraps round to large numbers, so that one comparison does.
+  // Rows before the range wrap around to large numbers, so that one comparison suffices.
   let target_row = token - params.first_token;
   if (target_row >= params.tokens) { return; }
   if (start > params.position && sorted_tokens[start - 1u] == token) { return; }

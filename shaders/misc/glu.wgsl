@@ -5,7 +5,7 @@
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  quads: u32,   // stored elements of this range, in fours
+  quads: u32,   // quads stored in this range
 }
 
 @group(0) @binding(0) var<storage, read> gate: array<Quad>;        // (N, F)

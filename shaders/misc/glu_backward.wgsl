@@ -2,13 +2,13 @@
 //   gate ← dgate = dh · up · act′(gate)
 //   up   ← dup   = dh · act(gate)
 //   dh   ← h     recomputed here, so that the gradient of down_proj needs no stored copy
-// All three (N, F) are overwritten in place: one pass, no memory of its own.
+// All three (N, F) are overwritten in place: one pass, no extra memory.
 // @use bfloat16 | float32
 // @use gate_silu | gate_gelu_tanh
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  quads: u32,   // stored elements of this range, in fours
+  quads: u32,   // quads stored in this range
 }
 
 @group(0) @binding(0) var<storage, read_write> gate: array<Quad>;   // (N, F)

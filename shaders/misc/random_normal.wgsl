@@ -1,11 +1,11 @@
-// target = std · N(0, 1), four elements a thread, by Box & Muller's transform of counter-based bits
-// (lib/rng.wgsl). The counter is the place in the padded matrix, so ranges of it can be drawn one
-// by one. The padding of a row stays zero.
+// target = std · N(0, 1), four elements per thread, by the Box-Muller transform of
+// counter-based bits (lib/rng.wgsl). The counter is the index in the padded matrix, so that
+// ranges can be drawn separately. The padding of a row stays zero.
 // @use bfloat16 | float32
 // @use rng_normal, fours
 override WORKGROUP_SIZE: u32;
 
-// Rounding draws at steps from 0: initial values must not be made of the same bits.
+// Rounding uses steps from 0: initial values must not use the same bits.
 const INITIALISATION = 0xffffffffu;
 
 struct Params {

@@ -1,8 +1,8 @@
 // Rotary position embedding, in place                                   (Su et al. 2021, eq. 34)
-//   x (B·T, heads·D); each head's halves (x1, x2) turn by the angle of their position:
+//   x (B·T, heads·D); each head's halves (x1, x2) are rotated by the angle of their position:
 //   x1 ← x1 · cos − x2 · sin,  x2 ← x2 · cos + x1 · sin
-// Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). Going back
-// is the same turn the other way round, so it needs nothing saved.
+// Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). The
+// backward pass is the inverse rotation, so it needs nothing saved.
 // @use parts_of_four | parts_of_two_float32 | parts_of_two_bfloat16
 override WORKGROUP_SIZE: u32;
 
@@ -11,10 +11,10 @@ struct Params {
   row: u32,         // first row of this range, in the whole tensor
   length: u32,      // T
   offset: u32,      // position of the first token of a sequence
-  row_halves: u32,  // parts of the half heads of a row; what follows them is padding
-  parts: u32,       // a row's stride, in parts
+  row_halves: u32,  // parts in the half heads of a row; the rest is padding
+  parts: u32,       // row stride, in parts
   head_parts: u32,  // D, in parts
-  table_parts: u32, // a table row's stride, in parts
+  table_parts: u32, // row stride of the table, in parts
   direction: f32,   // 1 forward, −1 backward
 }
 

@@ -1,10 +1,10 @@
 // out[index] (+)= scale · Σ x, or scale · Σ x²
-// One workgroup: each thread strides over the elements, one thread folds their sums. The order is
-// fixed, so the same numbers give the same bits.
+// One workgroup: each thread strides over the elements, one thread reduces their sums. The order is
+// fixed, so that the same numbers give the same bits.
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  quads: u32,        // stored elements of this range, in fours; padding is zero
+  quads: u32,        // quads stored in this range; padding is zero
   index: u32,
   scale: f32,
   accumulate: u32,   // 1 adds to out

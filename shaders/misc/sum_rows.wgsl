@@ -1,13 +1,13 @@
 // out[c] (+)= Σ_g x[g, c], in float32
-// LANES threads share a quad of columns: each walks down every LANES-th row, and the first adds up
-// what they found. Neighbours read neighbours, and the order is fixed.
+// LANES threads share a quad of columns: each sums every LANES-th row, and the first adds up their
+// sums. Adjacent threads read adjacent memory, and the order is fixed.
 // @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override LANES: u32;
 
 struct Params {
   rows: u32,         // G, of this range
-  quads: u32,        // a row's stride, in fours
+  quads: u32,        // row stride, in quads
   accumulate: u32,   // 1 adds to out
 }
 
@@ -26,10 +26,10 @@ fn main(
   let lane = local / group_quads;
   let quad = group.x * group_quads + local % group_quads;
   var sum = vec4<f32>(0.0);
-  // A thread beyond the last quad has no rows: it must still reach the barrier.
+  // A thread past the last quad has no rows, but must still reach the barrier.
   let rows = select(0u, params.rows, quad < params.quads);
   for (var row = lane; row < rows; row += LANES) { sum += unpack(x[row * params.quads + quad]); }
-  // One lane has nothing to share, and no barrier, which a processor's threads pay for dearly.
+  // One lane shares nothing and needs no barrier, which is expensive on a processor.
   if (LANES > 1u) {
     lane_sums[local] = sum;
     workgroupBarrier();

@@ -1,15 +1,15 @@
 // y = (weight + offset) · x · rstd,  rstd = 1 / sqrt(mean_c(x²) + eps)
 //                                                                 (Zhang & Sennrich 2019, eq. 4)
 //   saves rstd (N) for the backward pass; y (N, C) is overwritten. Gemma stores weight − 1.
-// A thread a row: on the software adapter a thread per row is 15 times faster than a tree of
-// threads over a row, and with N in the thousands it fills a real card too.
+// One thread per row: on the software adapter this is 15 times faster than a tree reduction over a
+// row, and with N in the thousands it fills a real card too.
 // @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   rows: u32,    // of this range
   columns: u32,
-  quads: u32,   // a row's stride, in fours
+  quads: u32,   // row stride, in quads
   eps: f32,
   offset: f32,
 }

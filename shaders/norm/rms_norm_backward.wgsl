@@ -1,10 +1,10 @@
 // forward: y = (weight + offset) · x̂, x̂ = x · rstd                (Zhang & Sennrich 2019, eq. 4)
 //   g   = (weight + offset) · dy
-//   dx (+)= rstd · (g − x̂ · mean_c(g · x̂))    added where the residual path has already written dx
-//   partial = sums of dy · x̂ over the rows of a workgroup; sum_rows folds (G, C) into dweight
-// Partial sums, not atomics: WGSL has no float atomics, and a fixed order keeps runs identical bit
-// for bit. A workgroup first takes its columns, a quad a thread, then its rows, a thread each.
-// Neither half needs the other; only where dx is dy must the first have read what the second
+//   dx (+)= rstd · (g − x̂ · mean_c(g · x̂))    added if the residual path already wrote dx
+//   partial = sums of dy · x̂ over the rows of a workgroup; sum_rows reduces (G, C) to dweight
+// Partial sums, not atomics: WGSL has no float atomics, and a fixed order makes runs bitwise
+// reproducible. A workgroup first processes its columns, a quad per thread, then its rows, one per
+// thread. The two halves are independent, but if dx is dy the first must have read what the second
 // overwrites.
 // @use bfloat16 | float32
 // @use gradient_apart | gradient_in_place
@@ -13,11 +13,11 @@ override ACCUMULATE: bool;   // adds to dx
 
 struct Params {
   rows: u32,         // of this range
-  group_rows: u32,   // rows of a workgroup
+  group_rows: u32,   // rows per workgroup
   columns: u32,
-  quads: u32,        // a row's stride, in fours
+  quads: u32,        // row stride, in quads
   offset: f32,
-  add_partial: u32,  // 1 adds to partial: a range after the first
+  add_partial: u32,  // 1 adds to partial: all ranges after the first
 }
 
 @group(0) @binding(1) var<storage, read> x: array<Quad>;                   // (N, C)

@@ -1,16 +1,16 @@
-// Adam's step with float32 moments, four elements a thread (Kingma & Ba 2015, algorithm 1):
+// Adam's step with float32 moments, four elements per thread (Kingma & Ba 2015, algorithm 1):
 //   m = β1·m + (1 − β1)·g,   v = β2·v + (1 − β2)·g²
 //   g ← −lr · m̂ / (√v̂ + ε),   m̂ = m / (1 − β1^t),   v̂ = v / (1 − β2^t)
-// with the corrections of the bias folded into two factors, as bitsandbytes does it:
-//   g ← −step_size · m / (√v + eps),   step_size = lr·√(1 − β2^t) / (1 − β1^t),   eps = ε·√(1 − β2^t)
-// m, v and the gradient, which becomes the update, are overwritten.
+// with bias correction folded into two factors, as in bitsandbytes:
+//   g ← −step_size · m / (√v + eps),  step_size = lr·√(1 − β2^t) / (1 − β1^t),  eps = ε·√(1 − β2^t)
+// m, v and the gradient are overwritten; the gradient becomes the update.
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   quads: u32,
   beta1: f32,
   beta2: f32,
-  fresh1: f32,      // 1 − β1, and 1 − β2: taken on the host, before rounding to float32
+  fresh1: f32,      // 1 − β1, and 1 − β2: computed on the host, before rounding to float32
   fresh2: f32,
   step_size: f32,
   eps: f32,

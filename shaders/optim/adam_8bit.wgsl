@@ -1,10 +1,10 @@
-// Adam's step with 8-bit moments, block-wise (Dettmers et al. 2022; adam.wgsl has the equations):
-// a block of 256 consecutive elements of the padded tensor has the codes of its moments, relative
-// to the block's absolute maxima. LANES threads a block compute the new moments twice: for the
-// maxima, then for the update and the codes. The update comes from the moments before rounding.
-//   A block whose maximum is zero is zero whatever its codes: a fresh state is all zero bytes.
-//   bitsandbytes' CUDA kernel, unlike its other backends, moves a small negative m that would
-// become zero to the smallest negative number instead; a positive one becomes zero. Not so here.
+// Adam's step with 8-bit moments, block-wise (Dettmers et al. 2022; adam.wgsl has the equations): a
+// block of 256 consecutive elements of the padded tensor stores the codes of its moments, relative
+// to the block's absolute maxima. LANES threads per block compute the new moments twice: for the
+// maxima, then for the update and the codes. The update uses the moments before rounding.
+//   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
+//   bitsandbytes' CUDA kernel, unlike its other backends, replaces a small negative m that would
+// become zero by the smallest negative number; a positive one becomes zero. Not done here.
 // @use dynamic_8bit, lanes, fours
 const BLOCK_QUADS = 64u;
 
@@ -14,14 +14,14 @@ struct Params {
   blocks: u32,        // of this range
   beta1: f32,
   beta2: f32,
-  fresh1: f32,        // 1 − β1, and 1 − β2: taken on the host, before rounding to float32
+  fresh1: f32,        // 1 − β1, and 1 − β2: computed on the host, before rounding to float32
   fresh2: f32,
   step_size: f32,     // lr · √(1 − β2^t) / (1 − β1^t)
   eps: f32,           // ε · √(1 − β2^t)
 }
 
 @group(0) @binding(0) var<storage, read_write> gradient: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> m: array<u32>;             // codes, four a word
+@group(0) @binding(1) var<storage, read_write> m: array<u32>;             // codes, four per word
 @group(0) @binding(2) var<storage, read_write> v: array<u32>;
 @group(0) @binding(3) var<storage, read_write> absmax_m: array<f32>;      // (blocks), all
 @group(0) @binding(4) var<storage, read_write> absmax_v: array<f32>;
@@ -43,7 +43,7 @@ fn main(
 ) {
   let block = id.x / LANES;
   let lane = id.x % LANES;
-  // A thread beyond the last block has an empty run: it must still reach the barrier.
+  // A thread past the last block has no elements, but must still reach the barrier.
   let start = block * BLOCK_QUADS;
   let end = select(0u, min(start + BLOCK_QUADS, params.quads), block < params.blocks);
   let place = params.first_block + min(block, params.blocks - 1u);
@@ -54,9 +54,9 @@ fn main(
     own.x = max(own.x, largest_of(abs(first_moment(quad, old.x))));
     own.y = max(own.y, largest_of(second_moment(quad, old.y)));
   }
-  // The barrier in it also keeps the old maxima of every lane before the write of the new.
+  // Its barrier also ensures that every lane has read the old maxima before the new are written.
   let absmax = lanes_max(own, local);
-  // Moments of a block without a maximum are zeros, whatever they are divided by.
+  // In a block whose maximum is zero all moments are zero, whatever the divisor.
   let divisor = select(vec2<f32>(1.0), absmax, absmax > vec2<f32>(0.0));
 
   for (var quad = start + lane; quad < end; quad += LANES) {

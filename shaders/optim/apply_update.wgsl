@@ -1,6 +1,6 @@
-// weight = decay · weight + update, four elements a thread, for weights in float32 or bfloat16.
-// A bfloat16 keeps 8 bits: most updates are smaller than half a step of their weight and vanish
-// when rounding to the nearest. Rounding stochastically keeps them in the mean.
+// weight = decay · weight + update, four elements per thread, for weights in float32 or bfloat16.
+// A bfloat16 has 8 significant bits: most updates are smaller than half a step of their weight and
+// vanish when rounding to nearest. Stochastic rounding preserves them in expectation.
 // @use bfloat16 | float32
 // @use rng
 override WORKGROUP_SIZE: u32;
@@ -19,9 +19,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> update: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// Adds 16 random bits below the 16 that bfloat16 keeps, and cuts: what is left is the upper
-// neighbour with a probability equal to the fraction. pack() then has nothing to round. An
-// infinity or a NaN stays what it is.
+// Adds 16 random bits below the 16 that bfloat16 keeps, then truncates: the result is the upper
+// neighbour with a probability equal to the fraction, and pack() has nothing left to round.
+// Infinities and NaN are unchanged.
 fn rounded(values: vec4<f32>, quad: u32) -> vec4<f32> {
   let bits = bitcast<vec4<u32>>(values);
   let draws = random_bits(params.seed, params.step, params.tensor, quad) >> vec4<u32>(16u);

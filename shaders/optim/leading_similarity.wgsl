@@ -1,6 +1,6 @@
-// out[index] = |cos(vector, leading)|, then leading = vector / |vector|: what the lazy rule asks of
-// a refresh. −1 where one of them is zero, as `leading` is before the first refresh. One workgroup:
-// a vector has some thousand elements.
+// out[index] = |cos(vector, leading)|, then leading = vector / |vector|: what the lazy rule needs
+// from a refresh. −1 if one of them is zero, as `leading` is before the first refresh. One
+// workgroup: a vector has a few thousand elements.
 override WORKGROUP_SIZE: u32;   // 128 at most
 
 var<workgroup> parts: array<vec3<f32>, 128>;
@@ -27,7 +27,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
   workgroupBarrier();
   sums = vec3<f32>(0.0);
   for (var thread = 0u; thread < WORKGROUP_SIZE; thread++) { sums += parts[thread]; }
-  // Of a vector of zeros any number is the inverse length.
+  // The inverse length of a zero vector is arbitrary.
   let inverse = inverseSqrt(select(vec3<f32>(1.0), sums, sums > vec3<f32>(0.0)));
   for (var quad = local; quad < params.quads; quad += WORKGROUP_SIZE) {
     leading[quad] = inverse.x * vector[quad];

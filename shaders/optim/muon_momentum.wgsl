@@ -1,12 +1,12 @@
-// Muon's momentum, float32, four elements a thread (Jordan et al. 2024; Nesterov's form, as
-// torch.optim.Muon has it):
+// Muon's momentum in float32, four elements per thread (Jordan et al. 2024; Nesterov's form, as in
+// torch.optim.Muon):
 //   m = m + (1 − μ)·(g − m),   update = m + (1 − μ)·(g − m)   with the new m
 // m is overwritten, the gradient is read.
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   quads: u32,
-  fresh: f32,   // 1 − μ: taken on the host, before rounding to float32
+  fresh: f32,   // 1 − μ: computed on the host, before rounding to float32
 }
 
 @group(0) @binding(0) var<storage, read> gradient: array<vec4<f32>>;

@@ -1,14 +1,14 @@
-// The polynomial of a Newton-Schulz iteration, in the place of the squared Gram matrix: with
-// A = X·Xᵀ and S = A·A of the X that is there, and X̂ = s·X,
+// The polynomial of a Newton-Schulz iteration, overwriting the squared Gram matrix: with
+// A = X·Xᵀ and S = A·A for the current X, and X̂ = s·X,
 //   S ← s·(a·I + b·s²·A + c·s⁴·S),   so that S·X is the next X̂ = (a·I + b·Â + c·Â²)·X̂
-// In the first iteration s = 1 / max(‖X‖, ε), and ‖X‖² is the trace of A: normalising X takes
-// neither a pass over it nor a reduction of its own. From then on s = 1.
-//   Each workgroup adds up the trace for itself, in the same order: k numbers, against k² outputs.
+// In the first iteration s = 1 / max(‖X‖, ε), and ‖X‖² is the trace of A: normalising X needs no
+// separate pass or reduction. In later iterations s = 1.
+//   Each workgroup sums the trace itself, in the same order: k numbers, compared with k² outputs.
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   size: u32,        // k
-  row_quads: u32,   // a row's stride, in fours
+  row_quads: u32,   // row stride, in quads
   first_quad: u32,  // of this range of S
   quads: u32,       // in this range
   normalise: u32,   // 1 in the first iteration

@@ -1,13 +1,13 @@
 // Modified Gram–Schmidt over the rows of a small block, in place (Golub & Van Loan, algorithm
 // 5.2.6, on rows): for i = 0, 1, …
 //   b_i ← b_i / |b_i|,   b_j ← b_j − (b_j · b_i) b_i   for j > i
-// A row whose squared length is `least` or less, all of it taken by the rows before it, becomes
-// zero. One workgroup: 32 rows are little work, and what matters is that the dots of a row wait for
-// the rows before it. A thread owns the same columns in all rows, so only dots are exchanged.
+// A row whose remaining squared length is at most `least` becomes zero. One workgroup: 32 rows are
+// little work, and the dot products of a row depend on the rows before it. A thread owns the same
+// columns in all rows, so that only dot products are exchanged.
 override WORKGROUP_SIZE: u32;
 
 const MOST_ROWS = 32u;
-// Sums of a thread, by row: 64 threads at most, for 8 KiB of the 16 that there are.
+// Sums per row and thread; at most 64 threads, so 8 of the 16 KiB available.
 var<workgroup> parts: array<array<f32, 64>, MOST_ROWS>;
 var<workgroup> dots: array<f32, MOST_ROWS>;
 

@@ -1,7 +1,7 @@
 // The leading eigenvector of a symmetric matrix without negative eigenvalues, by power iteration
 // from `vector`: vector ← T·vector / max |T·vector|, `iterations` times (Golub & Van Loan, section
-// 8.2.1). One workgroup: the matrix is small, and an iteration waits for the one before. A thread
-// takes four rows at a time. A zero matrix gives a zero vector.
+// 8.2.1). One workgroup: the matrix is small, and each iteration depends on the previous one. A
+// thread processes four rows at a time. A zero matrix gives a zero vector.
 // @use fours
 override WORKGROUP_SIZE: u32;
 
@@ -10,18 +10,18 @@ var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
 struct Params {
   size: u32,
   row_quads: u32,
-  iterations: u32,   // even, to end where it began: in the first row
+  iterations: u32,   // even, so that the result is in the first row
 }
 
 @group(0) @binding(0) var<storage, read> matrix: array<vec4<f32>>;               // (size, size)
-// (2, size): the vector, in the first row before and after, and scratch in the second.
+// (2, size): the vector in the first row, before and after; scratch in the second.
 @group(0) @binding(1) var<storage, read_write> vectors: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 // Four rows of the matrix times the vector that begins at quad `first`.
 fn products(row: u32, first: u32) -> vec4<f32> {
   let quads = params.row_quads;
-  // Rows past the end are read as the last one, and left out.
+  // Rows past the end are read as the last one and excluded.
   let rows = min(four_from(row), vec4<u32>(params.size - 1u)) * quads;
   var sums = mat4x4<f32>();
   for (var quad = 0u; quad < quads; quad++) {

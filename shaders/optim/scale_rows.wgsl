@@ -1,5 +1,5 @@
-// row /= max |row|; a row of zeros stays one. Squares of gradients leave the range of float32, and
-// subspaces do not depend on the lengths of the vectors that span them. LANES threads a row.
+// row /= max |row|; rows of zeros stay zero. Squares of gradients leave the range of float32, and
+// subspaces do not depend on the lengths of the vectors that span them. LANES threads per row.
 // @use lanes, fours
 struct Params {
   rows: u32,
@@ -17,7 +17,7 @@ fn main(
   let row = id.x / LANES;
   let lane = id.x % LANES;
   let start = row * params.row_quads;
-  // A thread beyond the last row has an empty run: it must still reach the barrier.
+  // A thread past the last row has no elements, but must still reach the barrier.
   let end = select(0u, start + params.row_quads, row < params.rows);
 
   var largest = vec4<f32>(0.0);

@@ -1,9 +1,9 @@
-// Normal random numbers (lib/rng_normal.wgsl) in rows that hold nothing: those from `first` on, and
-// those before it that are all zero. The start of a subspace iteration needs directions, any. LANES
-// threads a row; its padding stays zero.
+// Fills empty rows with normal random numbers (lib/rng_normal.wgsl): those from `first` on, and
+// earlier ones that are all zero. A subspace iteration can start from arbitrary directions. LANES
+// threads per row; its padding stays zero.
 //
-// Updates are rounded at the same steps with bits of the same tensors: a seed of its own keeps
-// directions and rounding apart.
+// Updates are rounded with the same step and tensor in the key: a salted seed makes directions
+// independent of rounding.
 // @use rng_normal, lanes, fours
 const SALT = 0x9e3779b9u;
 
@@ -29,7 +29,7 @@ fn main(
   let row = id.x / LANES;
   let lane = id.x % LANES;
   let start = row * params.row_quads;
-  // A thread beyond the last row has an empty run: it must still reach the barrier.
+  // A thread past the last row has no elements, but must still reach the barrier.
   let end = select(0u, start + params.row_quads, row < params.rows);
 
   var largest = vec4<f32>(0.0);

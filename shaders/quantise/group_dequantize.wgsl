@@ -1,11 +1,11 @@
 // target = (code − zero) · scale, by groups of consecutive elements of the padded matrix; an octet
-// a thread. `codes` may be a row range of a matrix whose constants stay those of the whole.
+// per thread. `codes` may be a row range of a matrix; the constants are the whole matrix's.
 // @use group_int8 | group_int4
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   octets: u32,         // of this range
-  first_octet: u32,    // of this range, in the matrix that the constants belong to
+  first_octet: u32,    // index of the first octet in the whole matrix, for its constants
   group_octets: u32,
 }
 

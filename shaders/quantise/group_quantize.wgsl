@@ -1,13 +1,13 @@
 // codes, constants = quantise(source): for each group of consecutive elements of the padded matrix
 //   scale = max(high − low, 1e-5) / levels,  zero = round(−low / scale),
-//   code = round(source / scale) + zero, to the nearest or stochastically
-// as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads a group read
+//   code = round(source / scale) + zero, to nearest or stochastically
+// as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads per group read
 // it twice: for its extent, then for its codes.
 // @use group_store_int8 | group_store_int4
 // @use rng, lanes
 struct Params {
   octets: u32,          // of this range
-  first_octet: u32,     // of this range, in the whole tensor; the start of a group
+  first_octet: u32,     // index of the first octet in the whole tensor; starts a group
   group_octets: u32,
   groups: u32,          // of this range
   stochastic: u32,      // 0 or 1
@@ -28,7 +28,7 @@ fn main(
 ) {
   let group = id.x / LANES;
   let lane = id.x % LANES;
-  // A thread beyond the last group has an empty run: it must still reach the barrier.
+  // A thread past the last group has no elements, but must still reach the barrier.
   let start = group * params.group_octets;
   let end = select(0u, min(start + params.group_octets, params.octets), group < params.groups);
 

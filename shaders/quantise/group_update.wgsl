@@ -1,12 +1,12 @@
 // weight = requantise(decay · dequantise(weight) + update), group by group, in one pass over the
 // codes: no float copy of the weight exists (Q-GaLore, Zhang et al. 2024, algorithm 1). Each group
-// gets a new scale and zero point. LANES threads a group compute the new values twice: for their
+// gets a new scale and zero point. LANES threads per group compute the new values twice: for their
 // extent, then for their codes.
 // @use group_store_int8 | group_store_int4
 // @use rng, lanes
 struct Params {
   octets: u32,          // of this range
-  first_octet: u32,     // of this range, in the whole tensor; the start of a group
+  first_octet: u32,     // index of the first octet in the whole tensor; starts a group
   group_octets: u32,
   groups: u32,          // of this range
   decay: f32,
@@ -36,7 +36,7 @@ fn main(
 ) {
   let group = id.x / LANES;
   let lane = id.x % LANES;
-  // A thread beyond the last group has an empty run: it must still reach the barrier.
+  // A thread past the last group has no elements, but must still reach the barrier.
   let start = group * params.group_octets;
   let end = select(0u, min(start + params.group_octets, params.octets), group < params.groups);
   let place = params.first_octet / params.group_octets + min(group, params.groups - 1u);
@@ -46,7 +46,7 @@ fn main(
   for (var octet = start + lane; octet < end; octet += LANES) {
     extent = extent_with(extent, updated(octet, old));
   }
-  // The barrier in it also keeps `old` of every lane before the write of `pair`.
+  // Its barrier also ensures that every lane has read `old` before `pair` is written.
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
   let pair = group_constants(Extent(0.0 - maxima.x, maxima.y));
 

@@ -1,8 +1,8 @@
 // The second level of QLoRA's quantisation (Dettmers et al. 2023): for each 256 absolute maxima
 //   scale = max |absmax − offset|
 //   codes = nearest of the signed dynamic map to (absmax − offset) / scale
-// The offset, their mean over the matrix, is there already. LANES threads read 256 maxima
-// twice. lib/nf4.wgsl has the layout of the constants.
+// The offset, their mean over the matrix, is already stored. LANES threads read 256 maxima twice.
+// See lib/nf4.wgsl for the layout of the constants.
 // @use dynamic_8bit, nf4, lanes, fours
 struct Params {
   blocks: u32,   // of the matrix
@@ -12,7 +12,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> constants: array<u32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-// Zero past the last block, whose code is then that of zero.
+// Zero past the last block, to give the code of zero.
 fn centred(quad: u32, offset: f32) -> vec4<f32> {
   let blocks = four_from(4u * quad);
   return select(vec4<f32>(0.0), absmaxes[quad] - offset, blocks < vec4<u32>(params.blocks));

@@ -1,18 +1,18 @@
 // absmaxes[block] = max |source|, codes = nearest NF4 level to source / absmax, for each block of
-// 64 consecutive elements of the padded matrix: the first level of QLoRA's quantisation (Dettmers et
-// al. 2023), before the absolute maxima are quantised in turn (nf4_constants.wgsl).
-//   A block of zeros gets the code of zero, as bitsandbytes' PyTorch code has it; its CUDA kernel
-// divides by zero there, and NaN gets the code of −1. LANES threads a block read it twice.
+// 64 consecutive elements of the padded matrix: the first level of QLoRA's quantisation (Dettmers
+// et al. 2023), before the absolute maxima are quantised in turn (nf4_constants.wgsl).
+//   A block of zeros gets the code of zero, as in bitsandbytes' PyTorch code; its CUDA kernel
+// divides by zero there, and NaN gets the code of −1. LANES threads per block read it twice.
 // @use lanes, fours
 const BLOCK_QUADS = 16u;
 struct Params {
   quads: u32,         // of this range
-  blocks: u32,        // of this range, and empty ones that pad `absmaxes`
+  blocks: u32,        // in this range, and empty ones that pad `absmaxes`
   first_block: u32,   // of this range, in the whole tensor
 }
 
 @group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> codes: array<u32>;         // eight a word
+@group(0) @binding(1) var<storage, read_write> codes: array<u32>;         // eight per word
 @group(0) @binding(2) var<storage, read_write> absmaxes: array<f32>;      // (blocks), all
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -20,7 +20,7 @@ fn above(values: vec4<f32>, middle: f32) -> vec4<u32> {
   return vec4<u32>(values > vec4<f32>(middle));
 }
 
-// A code is the number of middles between neighbouring levels (bitsandbytes') that lie below.
+// A code is the number of bitsandbytes' midpoints between adjacent levels that lie below.
 fn nearest_levels(x: vec4<f32>) -> vec4<u32> {
   return above(x, -0.8480964004993439) + above(x, -0.6106329262256622) +
     above(x, -0.4599952697753906) + above(x, -0.33967943489551544) +
@@ -38,7 +38,7 @@ fn main(
 ) {
   let block = id.x / LANES;
   let lane = id.x % LANES;
-  // A thread beyond the last block has an empty run: it must still reach the barrier.
+  // A thread past the last block has no elements, but must still reach the barrier.
   let start = block * BLOCK_QUADS;
   let end = select(start, min(start + BLOCK_QUADS, params.quads), start < params.quads);
 
@@ -46,8 +46,8 @@ fn main(
   for (var quad = start + lane; quad < end; quad += LANES) { own = max(own, abs(source[quad])); }
   let absmax = lanes_max(vec2<f32>(largest_of(own), 0.0), local).x;
 
-  // bitsandbytes multiplies by the inverse too. The floor is the least float that is not subnormal:
-  // cards take a smaller one for zero, and its inverse times zero is NaN.
+  // bitsandbytes multiplies by the inverse too. The floor is the smallest normal float: cards flush
+  // smaller ones to zero, and their inverse times zero is NaN.
   let scale = 1.0 / max(absmax, 0x1p-126f);
   for (var octet = start / 2u + lane; octet < end / 2u; octet += LANES) {
     let low = nearest_levels(source[2u * octet] * scale) << vec4<u32>(0u, 4u, 8u, 12u);
