@@ -25,7 +25,7 @@ export interface RmsNorm {
 }
 
 /**
- * y = (weight + offset) · x · rstd and rstd = 1 / sqrt(mean(x²) + eps) saved for the backward pass.
+ * y = (weight + offset) · x · rstd; saves rstd = 1 / sqrt(mean(x²) + eps) for the backward pass.
  * Zhang & Sennrich 2019, equation 4. Throws {@link ShapeError} on operands that do not match.
  */
 export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
