@@ -76,11 +76,16 @@ function parseFields(fields: z.ZodRawShape, given: Readonly<Record<string, unkno
       if (result.data !== undefined) options[option] = result.data;
       continue;
     }
-    for (const issue of result.error.issues) {
+    for (const issue of distinct(result.error.issues)) {
       faults.push(describeIssue(option, issue, given[option]));
     }
   }
   return { options, faults };
+}
+
+/** A list of a thousand wrong elements has one thing wrong with it, and each says all of the list. */
+function distinct(issues: readonly z.core.$ZodIssue[]): Iterable<z.core.$ZodIssue> {
+  return new Map(issues.map((issue) => [`${issue.code} ${issue.message}`, issue])).values();
 }
 
 function describeIssue(option: string, issue: z.core.$ZodIssue, value: unknown): Fault {
