@@ -4,6 +4,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import type { StepEvent, TrainingEvent } from "../../src/train/events.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
+import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
@@ -87,11 +88,11 @@ trainingTest(
 async function runUntilEvaluation(options: PretrainOptions): Promise<TrainingEvent[]> {
   const gpu = await Gpu.open(), controller = new AbortController();
   try {
-    const trainer = await Trainer.pretrain(gpu, options), { recipe } = trainer;
-    const { openEvaluation } = recipe;
-    Object.assign(recipe, {
+    const recipe = await pretrainRecipe(options);
+    const trainer = await Trainer.open(gpu, {
+      ...recipe,
       async openEvaluation() {
-        const batches = await openEvaluation();
+        const batches = await recipe.openEvaluation();
         controller.abort();
         return batches;
       },

@@ -1,6 +1,7 @@
 /** What a job leaves: checkpoints and curves. And the document that describes it all. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";
+import { METHOD_NAMES, methodOf, rankOptionOf } from "../../../src/train/methods.ts";
 import { pretrainOptions } from "../../../src/train/options.ts";
 import { checkpointModelName, resultModelName } from "../../../src/server/protocol/job.ts";
 import type { NewEvent } from "../../../src/server/store/records.ts";
@@ -127,10 +128,17 @@ Deno.test("the document has every option that a request may set, described", asy
     const { lora_rank, n_epochs, lr } = schemas.FineTuningHyperparameters.properties;
     assertEquals(lora_rank.default, 8);
     assertEquals(n_epochs.default, "auto");
+    assertMatch(lr.description!, /^peak learning rate; default: 0.0001 with q_galore_adamw8bit, /);
+    // Each row of the table of methods, for whatever is made of the document.
+    const { optimizer } = schemas.FineTuningHyperparameters.properties as Record<string, unknown>;
     assertEquals(
-      lr.description,
-      "peak learning rate; default: 0.0001 with q_galore_adamw8bit, galore_adamw, " +
-        "galore_adamw8bit; 0.00002 with adamw, adamw8bit, muon, muon8bit; 0.0002 with lora, qlora",
+      (optimizer as { "x-methods": { name: string; title: string; rank_option?: string }[] })[
+        "x-methods"
+      ].map(({ name, title, rank_option }) => [name, title, rank_option]),
+      METHOD_NAMES.map((name) => {
+        const option = rankOptionOf(methodOf(name));
+        return [name, methodOf(name).title, option === "loraRank" ? "lora_rank" : option];
+      }),
     );
     for (const kind of ["fine_tuning", "pretraining"]) {
       const jobs = `/v1/${kind}/jobs`;

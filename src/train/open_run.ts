@@ -1,0 +1,86 @@
+/** Opens a run of a recipe: everything checked, planned, allocated and initialised, or restored. */
+import type { Gpu } from "../gpu/gpu.ts";
+import { uploadRope } from "../model/llama.ts";
+import type { Phrase } from "../options/phrase.ts";
+import { buildTraining, type Training } from "./build.ts";
+import { pruneCheckpoints } from "./checkpoint.ts";
+import { adviseRanks, withRanks } from "./choose_ranks.ts";
+import type { OnPreparation, RankAdviceEvent } from "./events.ts";
+import { gpuMemoryLimit } from "./gpu_memory.ts";
+import { assertFits, type MemoryPlan } from "./plan.ts";
+import type { Recipe, TrainingData } from "./recipe.ts";
+import { assertSameRun, identityOf, readRunState, type RunState } from "./run_state.ts";
+import { type SamplePrompt, samplePrompts } from "./samples.ts";
+import { makeOutput, startingPoint } from "./start.ts";
+import { restoreTensors } from "./state.ts";
+
+export interface Preparing {
+  /**
+   * Called with the progress of slow preparations before the first event of {@link Trainer.run}.
+   */
+  readonly onPreparation?: OnPreparation;
+}
+
+/** A run that can take its next step. */
+export interface OpenRun {
+  /** The recipe given, with the ranks that were advised for it. */
+  readonly recipe: Recipe;
+  readonly plan: MemoryPlan;
+  readonly warnings: readonly Phrase[];
+  readonly rankAdvice?: RankAdviceEvent;
+  readonly training: Training;
+  readonly data: TrainingData;
+  readonly prompts: readonly SamplePrompt[];
+  /** The checkpoint that it continues from. */
+  readonly resumed?: { readonly path: string; readonly state: RunState };
+}
+
+/** Faults are {@link UserError}s. What can fail without the GPU does so before anything is allocated. */
+export async function openRun(
+  gpu: Gpu,
+  given: Recipe,
+  { onPreparation }: Preparing,
+): Promise<OpenRun> {
+  const { options, config } = given, { capabilities } = gpu;
+  const warnings = [...given.warnings];
+  const checkpoint = await startingPoint(options, (message) => warnings.push(message));
+  const state = checkpoint && readRunState(checkpoint);
+  const auto = options.rank === "auto";
+  let recipe = auto && state
+    ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
+    : given;
+  if (checkpoint) assertSameRun(checkpoint.path, state!, identityOf(recipe));
+  const prompts = await samplePrompts(recipe);
+  const data = await recipe.openData(state?.data, onPreparation);
+  warnings.push(...data.warnings);
+  await makeOutput(options.output);
+  const limit = gpuMemoryLimit(gpu, options.gpuMemory);
+  const advice = auto && !checkpoint
+    ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })
+    : undefined;
+  recipe = advice?.recipe ?? recipe;
+  const { shape, objective } = recipe;
+  const needed = assertFits(config, shape, capabilities, limit, objective);
+  const plannedPeakBytes = Math.max(needed.plannedPeakBytes, advice?.plannedPeakBytes ?? 0);
+  const training = buildTraining(gpu, config, shape, capabilities, objective);
+  await gpu.check();
+  uploadRope(gpu, training.model);
+  await recipe.start(gpu, training, onPreparation);
+  if (checkpoint) {
+    await restoreTensors(gpu, training, checkpoint);
+    training.optimizer.restoreLazyStates(state!.lazy);
+  }
+  await gpu.check();
+  // Delete only after everything that can fail has succeeded.
+  if (options.overwriteOutput) await pruneCheckpoints(options.output, 0);
+  return {
+    recipe,
+    plan: { ...needed, plannedPeakBytes },
+    warnings,
+    rankAdvice: advice?.event,
+    training,
+    data,
+    prompts,
+    resumed: checkpoint && { path: checkpoint.path, state: state! },
+  };
+}
