@@ -1,14 +1,14 @@
-/** Errors that a client is told, in the shape that OpenAI's clients read. */
+/** Errors sent to clients, in the shape that OpenAI's clients read. */
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 
 export interface ApiErrorDetails {
-  /** What is wrong, with the value, and what would be right. */
+  /** What is wrong, including the value, and what would be right. */
   readonly message: string;
-  /** The field of the request that is at fault. */
+  /** The offending field of the request. */
   readonly param?: string;
-  /** For programs: `model_not_found`. */
+  /** Machine-readable: `model_not_found`. */
   readonly code?: string;
-  /** `invalid_request_error` unless given. */
+  /** `invalid_request_error` by default. */
   readonly type?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -20,7 +20,7 @@ export class ApiError extends Error {
     super(details.message);
   }
 
-  /** The body of the answer. */
+  /** The response body. */
   toJSON() {
     const { message, param, code, type } = this.details;
     return {

@@ -1,4 +1,4 @@
-/** What admitting a job comes to, whatever its kind. */
+/** What admission of a job produces, whatever its kind. */
 import type { TrainingShape } from "../../train/build.ts";
 import type { CommonFields } from "../protocol/job_request.ts";
 import type { NewJob, Services } from "../services.ts";
@@ -11,7 +11,7 @@ export interface Admission {
   readonly planned: PlannedJob;
 }
 
-/** What every job keeps of its request, as answers show it. */
+/** The part of its request that every job keeps, as responses show it. */
 export function keptRequest(
   { suffix, metadata }: CommonFields,
   { seed, shape, hyperparameters }: {
@@ -25,7 +25,7 @@ export function keptRequest(
     suffix: suffix ?? null,
     metadata: metadata ?? null,
     seed,
-    // The rank that a run would take, where none was asked for.
+    // Show the default rank if none was given.
     hyperparameters: { ...(rank ? { rank } : undefined), ...hyperparameters },
   };
 }

@@ -1,9 +1,9 @@
-/** Whether the files that a job names can be trained on. */
+/** Checks that the files of a job can be trained on. */
 import { ApiError, notFound } from "../api_error.ts";
 import type { Purpose } from "../store/file_kinds.ts";
 import type { Services } from "../services.ts";
 
-/** An ApiError that names the field: 404 of an unknown file, 400 of one for something else. */
+/** Throws an ApiError that names the field: 404 for an unknown file, 400 for a wrong purpose. */
 export function assertFiles(
   { store }: Pick<Services, "store">,
   ids: readonly string[],

@@ -1,4 +1,4 @@
-/** From a request for fine-tuning to a job that will run, or to what is wrong with it. */
+/** Turns a fine-tuning request into a job that will run, or an error. */
 import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
 import { nearestWord } from "../../options/faults.ts";
 import { trainingShape } from "../../train/method.ts";
@@ -11,10 +11,10 @@ import { assertFiles } from "./files.ts";
 import { modelFacts } from "./model_facts.ts";
 import { diskBytes, planJob } from "./plan.ts";
 
-/** Where the hyperparameters of a request stand. */
+/** The fields of a request that hold hyperparameters. */
 const METHOD = "method.supervised.hyperparameters", DEPRECATED = "hyperparameters";
 
-/** Checks all but whether it fits; nothing is created. Faults are ApiErrors. */
+/** Checks everything except whether it fits; creates nothing. Faults are ApiErrors. */
 export async function admitFineTuning(
   services: AdmissionServices,
   request: FineTuningPlanRequest,

@@ -1,4 +1,4 @@
-/** What a job's plan needs to know of a model, read from its files once. */
+/** What planning a job requires of a model, read from its files once. */
 import { join } from "@std/path";
 import { ByteTokenizer } from "../../tokenizers/byte_tokenizer.ts";
 import { denoProcess } from "../processes/deno_process.ts";
@@ -15,30 +15,30 @@ export interface ModelFacts {
   readonly vocabulary: Vocabulary;
 }
 
-/** What the process prints. */
+/** The process's output. */
 export type Inspection = { readonly facts: ModelFacts } | { readonly refused: Explanation };
 
-/** Facts are small; models that were replaced leave theirs behind. */
+/** Facts are small, but those of replaced models stay in the cache. */
 const MOST_KEPT = 256;
 
 /** Milliseconds; the largest vocabulary takes a few seconds. */
 const TIMEOUT = 60_000;
 
-/** By path and age: a model that is replaced is read again. */
+/** Keyed by path and modification time, so that a replaced model is read again. */
 const known = new Map<string, Promise<Inspection>>();
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * The facts of a model whose tokenizer fits it. Read in a process of its own, which may read that
- * model and nothing else: a vocabulary of 49,000 tokens takes the better part of a second, and the
- * server answers others meanwhile. An ApiError 400 says what is wrong with the model.
+ * The facts of a model whose tokenizer fits it, read in a separate process that may read only that
+ * model: a vocabulary of 49,000 tokens takes almost a second, in which the server keeps answering.
+ * Throws an ApiError 400 for an invalid model.
  */
 export async function modelFacts(model: ModelRecord, param = "model"): Promise<ModelFacts> {
   const key = await ageOf(model.path);
   let inspection = known.get(key);
   if (!inspection) {
     inspection = last.then(() => inspect(model));
-    // One after the other: each has a core to itself.
+    // One after another, so that each has a core to itself.
     last = inspection.catch(() => known.delete(key));
     known.set(key, inspection);
     if (known.size > MOST_KEPT) known.delete(known.keys().next().value!);

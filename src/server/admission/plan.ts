@@ -1,4 +1,4 @@
-/** Whether a job fits the GPU's memory and the disk, found out before it is accepted. */
+/** Checks before accepting a job that it fits the GPU's memory and the disk. */
 import type { LlamaConfig } from "../../model/config.ts";
 import { spell } from "../../options/phrase.ts";
 import { formatBytes } from "../../text.ts";
@@ -12,7 +12,9 @@ import type { JobPlan, PlannedJob, Services } from "../services.ts";
 
 type Planning = Pick<Services, "options" | "device" | "store">;
 
-/** Plans by the code that allocates: a few milliseconds for a model of 8 billion parameters. */
+/**
+ * Plans with the allocating code itself: a few milliseconds for a model of 8 billion parameters.
+ */
 export function planJob(
   services: Planning,
   { kind, config, shape }: {
@@ -39,8 +41,8 @@ export function planJob(
 }
 
 /**
- * Bytes that a job may take; undefined where nobody knows. Where the processor is the GPU, what the
- * running job has taken will be free when the next one starts.
+ * Bytes that a job may use; undefined if unknown. Where the processor is the GPU, memory of the
+ * running job will be free when the next one starts.
  */
 function memoryLimit({ options, device, store }: Planning): number | undefined {
   const limit = gpuMemoryLimit(device, options.gpuMemory);
@@ -51,7 +53,7 @@ function memoryLimit({ options, device, store }: Planning): number | undefined {
   return Math.min(limit + running, Deno.systemMemoryInfo().total);
 }
 
-/** An ApiError 400 with the plan, the limit, and what would fit. */
+/** Throws an ApiError 400 with the plan, the limit, and what would fit. */
 export function assertFitsMemory({ plan, limit, maxBufferSize, fits, alternatives }: PlannedJob) {
   if (fits) return;
   const refuse = (message: string) => {
@@ -74,8 +76,8 @@ export function assertFitsMemory({ plan, limit, maxBufferSize, fits, alternative
 }
 
 /**
- * Checkpoints that are kept, the one that is written before the oldest goes, and the result must
- * fit. An ApiError 400 with the numbers.
+ * The kept checkpoints, the one written before the oldest is removed, and the result must fit.
+ * Throws an ApiError 400 with the numbers.
  */
 export async function assertFitsDisk(
   { disk }: PlannedJob,
@@ -92,7 +94,7 @@ export async function assertFitsDisk(
   });
 }
 
-/** While a checkpoint is written, the oldest of those that are kept is still there. */
+/** While a checkpoint is written, the oldest kept one still exists. */
 export function diskBytes(
   { checkpointBytes, resultBytes }: DiskPlan,
   keepCheckpoints: number,
@@ -100,5 +102,5 @@ export function diskBytes(
   return checkpointBytes * (keepCheckpoints + 1) + resultBytes;
 }
 
-/** Four digits: what is needed and what there is are often close. */
+/** Four digits, because required and available amounts are often close. */
 const amount = (bytes: number) => formatBytes(bytes, 4);

@@ -1,4 +1,4 @@
-/** From a request for pre-training to a job that will run, or to what is wrong with it. */
+/** Turns a pre-training request into a job that will run, or an error. */
 import { parseLlamaConfig } from "../../formats/hf_config.ts";
 import { explain, UserError } from "../../options/user_error.ts";
 import { type LlamaConfig, PRESETS } from "../../model/config.ts";
@@ -14,10 +14,10 @@ import { assertFiles } from "./files.ts";
 import { BYTES, modelFacts } from "./model_facts.ts";
 import { diskBytes, planJob } from "./plan.ts";
 
-/** The deepest published model of this family has 126: a plan goes over every layer. */
+/** The deepest published model of this family has 126 layers; planning visits every layer. */
 const MOST_LAYERS = 128;
 
-/** Checks all but whether it fits; nothing is created. Faults are ApiErrors. */
+/** Checks everything except whether it fits; creates nothing. Faults are ApiErrors. */
 export async function admitPretraining(
   services: AdmissionServices,
   request: PretrainingRequest,
@@ -26,7 +26,7 @@ export async function admitPretraining(
   const { name, config: asked } = configOf(model);
   const validationFiles = request.validation_files ?? [];
   const { options, kept } = pretrainHyperparameters.read(request.hyperparameters ?? {}, {
-    // An option that holds a path counts for its presence alone here.
+    // Of an option that holds a path only the presence matters here.
     model: typeof model === "string" ? model : "./config.json",
     data: ["-"],
     evalData: validationFiles.length ? ["-"] : undefined,
@@ -66,7 +66,7 @@ export async function admitPretraining(
   };
 }
 
-/** The preset of that name, or the configuration that came with the request. */
+/** The preset of that name, or the configuration in the request. */
 function configOf(model: PretrainingRequest["model"]): { name: string; config: LlamaConfig } {
   if (typeof model !== "string") {
     const config = told("model", () => parseLlamaConfig(model, "model"));
@@ -94,7 +94,7 @@ function fit(
     readonly vocabulary: Vocabulary;
   },
 ): LlamaConfig {
-  // Only a preset grows to what the run needs, and it is told by its name.
+  // Only a preset grows to what the run needs, and presets are recognised by name.
   return told("model", () => runConfig(config, { model: name, seqLen, tokenizer }, vocabulary));
 }
 
@@ -105,7 +105,7 @@ function trainingFilesOf({ training_file, training_files }: PretrainingRequest):
   return training_file ? [training_file] : [...training_files ?? []];
 }
 
-/** What a user is told on the command line, in the words of the API. */
+/** Rethrows faults worded for the command line in the API's terms. */
 function told<T>(param: string, run: () => T): T {
   try {
     return run();

@@ -1,11 +1,11 @@
-/** Requests to the server. The key is asked for when one is needed, and kept for this tab alone. */
+/** Requests to the server. Prompts for a key when one is needed and keeps it for this tab only. */
 
 const KEY = "api-key";
 
-/** An answer that says what was wrong, in OpenAI's shape. */
+/** An error response in OpenAI's shape. */
 export class RequestError extends Error {
   /**
-   * @param {number} status 0 where no answer came
+   * @param {number} status 0 if there was no response
    * @param {{ message: string, param?: string | null, code?: string | null }} details
    */
   constructor(status, details) {
@@ -33,7 +33,7 @@ export function authorization() {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
-/** One dialog, however many requests were refused. */
+/** Shows one dialog, however many requests were refused. */
 export async function renewKey() {
   asking ??= askForKey(sessionStorage.getItem(KEY) !== null);
   try {
@@ -44,8 +44,8 @@ export async function renewKey() {
 }
 
 /**
- * Where the server has a path such as `/v1/models`: beside this page, which may be mounted anywhere
- * in a larger site.
+ * The URL of a server path such as `/v1/models`, relative to this page, which may be mounted
+ * anywhere in a larger site.
  *
  * @param {string} path
  */
@@ -54,7 +54,7 @@ export function urlOf(path) {
 }
 
 /**
- * A response that is fine; anything else throws. A 401 asks for the key and tries again.
+ * Resolves to a successful response and throws otherwise. A 401 prompts for the key and retries.
  *
  * @param {string} path
  * @param {RequestInit & { json?: unknown }} [options]
@@ -81,7 +81,7 @@ export async function send(path, { json, ...init } = {}) {
     if (response.ok) return response;
     if (response.status !== 401) throw await errorOf(response);
     await response.body?.cancel();
-    // Another request may have got the key meanwhile.
+    // Another request may have obtained the key meanwhile.
     if (used.Authorization === authorization().Authorization) await renewKey();
   }
 }
@@ -96,7 +96,13 @@ export function post(path, json, signal) {
   return request(path, { method: "POST", json, signal });
 }
 
-/** Every page of a list. @param {string} path @param {number} [most] items @returns {Promise<any[]>} */
+/**
+ * Every page of a list.
+ *
+ * @param {string} path
+ * @param {number} [most] items
+ * @returns {Promise<any[]>}
+ */
 export async function list(path, most = 500) {
   /** @type {any[]} */
   const items = [];
@@ -117,13 +123,13 @@ async function errorOf(response) {
   return parseError(response.status, text);
 }
 
-/** @param {number} status @param {string} text of the answer */
+/** @param {number} status @param {string} text body of the response */
 export function parseError(status, text) {
   try {
     const { error } = JSON.parse(text);
     if (error?.message) return new RequestError(status, error);
   } catch {
-    // Not the API's: a proxy's page, say.
+    // Not from the API: a proxy's page, for example.
   }
   return new RequestError(status, { message: `The server answered with status ${status}.` });
 }

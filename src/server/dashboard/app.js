@@ -30,7 +30,7 @@ function showRoute() {
   const route = parseRoute(location.hash);
   markCurrent(sidebar);
   shell.dataset.view = route.view;
-  // Where to begin depends on what there is.
+  // The first view depends on what is loaded.
   if (route.view === "home" && !loaded) return;
   if (route.view === "home" && !narrow.matches && allJobs().length) {
     const jobs = allJobs();
@@ -50,7 +50,7 @@ function showRoute() {
       view.element,
     );
     scrollTo(0, 0);
-    // After a move within the page the reader is where the new view begins; at the start, nowhere.
+    // After navigation focus moves to the start of the new view, but not on page load.
     if (!first) view.focusTarget.focus({ preventScroll: true });
   }
   view?.select?.(route.tab);
@@ -71,7 +71,7 @@ function createView(route) {
   }
 }
 
-/** What was missed is told again by the stream; jobs that came or went meanwhile are not. */
+/** The stream resends missed events, but not jobs created or deleted meanwhile. */
 function refresh() {
   const first = !loaded;
   loadJobs().then(() => first && showRoute()).catch(() => {});
@@ -92,7 +92,7 @@ goLive({ signal: new AbortController().signal, onOpen: refresh });
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let modelsDue;
-/** A job that ended has made one. */
+/** A finished job has created a model. */
 function scheduleModels() {
   modelsDue ??= setTimeout(() => {
     modelsDue = undefined;

@@ -1,4 +1,4 @@
-/** Everything that the dashboard is made of, by the name that it is served under. */
+/** All files of the dashboard, by the name that they are served under. */
 import apiJs from "./api.js" with { type: "text" };
 import appJs from "./app.js" with { type: "text" };
 import bannerJs from "./banner.js" with { type: "text" };

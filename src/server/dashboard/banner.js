@@ -1,10 +1,10 @@
-/** Tells when the line to the server is gone, and when it is tried again. */
+/** Shows when the connection to the server is lost, and when it will be retried. */
 import { fill, h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 import { connection, onConnectionChanged } from "./live.js";
 import { retryNow } from "./event_source.js";
 
-/** A blink of the network is nobody's business. */
+/** Brief interruptions are not shown. */
 const PATIENCE = 1200;
 
 /** @param {HTMLElement} banner */

@@ -1,4 +1,4 @@
-/** A line chart in the house's style: its head reads out the values under the cursor. */
+/** A line chart in the dashboard's style; its header shows the values under the cursor. */
 import { fill, h, setText, setVars, uniqueId } from "./dom.js";
 import { compact } from "./format.js";
 import { colour, onThemeChanged, tint } from "./theme.js";
@@ -9,11 +9,11 @@ import uPlot from "./uplot.js";
  * @property {string} label
  * @property {string} colour name of a custom property
  * @property {(value: number | null | undefined) => string} [format]
- * @property {number} [alpha] of a line that stands back
- * @property {boolean} [points] marked one by one
+ * @property {number} [alpha] for a line in the background
+ * @property {boolean} [points] each marked
  * @property {boolean} [dashed]
  * @property {boolean} [area] filled below
- * @property {boolean} [quiet] not read out
+ * @property {boolean} [quiet] not in the header
  *
  * @typedef {object} ChartOptions
  * @property {string} title
@@ -23,11 +23,11 @@ import uPlot from "./uplot.js";
  * @property {number} height
  * @property {boolean} [log]
  * @property {(min: number, max: number) => [number, number]} [range] of the vertical axis
- * @property {() => string} summary what a screen reader is told
+ * @property {() => string} summary text for screen readers
  * @property {Node[]} [controls]
  */
 
-/** Points of a line that are marked one by one. */
+/** Most points that are marked individually. */
 const MOST_MARKS = 60;
 
 const CURSOR_SYNC = "steps";
@@ -57,7 +57,7 @@ export function createChart(options) {
     plot,
     summary,
   );
-  /** @type {any} steps, then a column a line */
+  /** @type {any} steps, then a column per line */
   let columns = [[], ...options.lines.map(() => [])];
   /** @type {any} */
   let chart;
@@ -107,7 +107,7 @@ export function createChart(options) {
 
   return {
     element,
-    /** Steps first, then a column a line. @param {(number | null)[][]} next */
+    /** Steps first, then a column per line. @param {(number | null)[][]} next */
     setData(next) {
       columns = next;
       if (chart) {
@@ -123,7 +123,7 @@ export function createChart(options) {
       log = next;
       build();
     },
-    /** Kept apart from the data: it is written seldom, so that a reader can follow. */
+    /** Separate from setData: updated rarely, so that screen readers can keep up. */
     describe() {
       setText(summary, options.summary());
     },
@@ -136,7 +136,13 @@ export function createChart(options) {
   };
 }
 
-/** @param {ChartOptions} options @param {boolean} log @param {number} width @param {() => void} onCursor @returns {any} */
+/**
+ * @param {ChartOptions} options
+ * @param {boolean} log
+ * @param {number} width
+ * @param {() => void} onCursor
+ * @returns {any}
+ */
 function plotOptions({ lines, axis, steps, height, range }, log, width, onCursor) {
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const axisStyle = { stroke: colour("ink-3"), font, ticks: { show: false } };
@@ -203,7 +209,7 @@ function plotOptions({ lines, axis, steps, height, range }, log, width, onCursor
         spanGaps: true,
         points: line.points
           ? {
-            // Where they would hide the line, the line is enough.
+            // Omit marks where they would hide the line.
             show: (/** @type {any} */ self, /** @type {number} */ index) =>
               countOf(self.data[index]) <= MOST_MARKS,
             size: 7,
@@ -218,7 +224,12 @@ function plotOptions({ lines, axis, steps, height, range }, log, width, onCursor
   };
 }
 
-/** Arrow keys, so that values can be read without a mouse. @param {any} chart @param {KeyboardEvent} event */
+/**
+ * Arrow keys, so that values can be read without a mouse.
+ *
+ * @param {any} chart
+ * @param {KeyboardEvent} event
+ */
 function moveCursor(chart, event) {
   const steps = chart?.data[0];
   if (!steps?.length) return;
@@ -253,7 +264,13 @@ function lastOf(column) {
   return undefined;
 }
 
-/** The value there, or where there is none a few points before. @param {readonly (number | null)[]} column @param {number} index @param {number} reach */
+/**
+ * The value there, or the last within a few points before.
+ *
+ * @param {readonly (number | null)[]} column
+ * @param {number} index
+ * @param {number} reach
+ */
 function nearest(column, index, reach) {
   for (let i = index; i >= Math.max(0, index - reach); i--) {
     if (column[i] !== null && column[i] !== undefined) return column[i];

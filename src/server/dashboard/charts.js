@@ -19,10 +19,16 @@ function toggle(label, pressed, change) {
   return button;
 }
 
-/** Memory is not counted in tens. */
+/** Axis steps for memory are powers of two. */
 const POWERS_OF_TWO = Array.from({ length: 44 }, (_, i) => 2 ** i);
 
-/** From zero, with air above. @param {number} _min @param {number} max @returns {[number, number]} */
+/**
+ * From zero, with headroom.
+ *
+ * @param {number} _min
+ * @param {number} max
+ * @returns {[number, number]}
+ */
 const fromZero = (_min, max) => [0, max > 0 ? max * 1.15 : 1];
 
 /** @param {import("./run_data.js").RunData} data @param {() => number | undefined} plannedBytes */

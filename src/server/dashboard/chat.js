@@ -8,7 +8,7 @@ import { go } from "./router.js";
 
 /** @typedef {{ role: "user" | "assistant", content: string }} Message */
 
-/** Kept while the page is open, by model: coming back finds what was said. @type {Map<string, Message[]>} */
+/** Kept by model while the page is open. @type {Map<string, Message[]>} */
 const conversations = new Map();
 
 /** @param {string} name of the model */
@@ -158,7 +158,7 @@ export function createChat(name) {
     const started = Date.now();
     let text = "";
     let due = false;
-    /** Many tokens may come in a frame. */
+    /** Several tokens may arrive per frame. */
     const show = () => {
       due = false;
       const follow = nearEnd();

@@ -1,4 +1,4 @@
-/** One answer of a model, piece by piece. */
+/** Streams one answer of a model. */
 import { parseError, send } from "./api.js";
 import { readEvents } from "./event_source.js";
 

@@ -1,4 +1,4 @@
-/** Text to take along: a command, an id. */
+/** Text to copy: a command, an id. */
 import { announce, fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 

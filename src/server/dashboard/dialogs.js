@@ -1,4 +1,4 @@
-/** Questions that have to be answered first. */
+/** Modal dialogs. */
 import { h, uniqueId } from "./dom.js";
 
 /**
@@ -66,7 +66,7 @@ export async function askForKey(wrong) {
       ),
     ),
   );
-  // There is nothing to see behind it without a key.
+  // Not dismissible: without a key there is nothing to show.
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   await show(dialog);
   return input.value.trim();

@@ -1,4 +1,4 @@
-/** Elements made by hand: text is always text, so nothing that a model or a file says is markup. */
+/** Element helpers. Text is always a text node, so output of models or files is never markup. */
 
 /**
  * @typedef {Node | string | number | null | undefined | false} Child
@@ -43,7 +43,12 @@ export function fill(parent, ...children) {
   append(parent, children);
 }
 
-/** Only where it differs: selections, and what a screen reader has said, stay as they are. @param {Element} element @param {string} text */
+/**
+ * Only if it differs: keeps selections, and screen readers do not repeat themselves.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -61,7 +66,7 @@ function listen(element, listeners) {
 }
 
 /**
- * Children of a container by key: those that stay keep their element, and with it focus and scroll.
+ * Reconciles children by key: those that stay keep their element, and with it focus and scroll.
  *
  * @template Item
  * @param {HTMLElement} container
@@ -98,7 +103,7 @@ export function uniqueId(name = "id") {
   return `${name}-${++lastId}`;
 }
 
-/** Said by screen readers. @param {string} text */
+/** Announces a text to screen readers. @param {string} text */
 export function announce(text) {
   const announcer = document.getElementById("announcer");
   if (announcer) setText(announcer, text);

@@ -1,17 +1,17 @@
 /**
- * Server-sent events through `fetch`, which can carry a key where the browser's EventSource cannot.
- * A lost connection is taken up again where it broke off.
+ * Server-sent events through `fetch`, which can send a key, unlike the browser's EventSource. A
+ * lost connection resumes where it broke off.
  */
 import { authorization, parseError, renewKey, urlOf } from "./api.js";
 import { createParser } from "./eventsource_parser.js";
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
-/** Heartbeats come more often than this; without one the line is dead, whatever the browser says. */
+/** Heartbeats come more often than this; without one the connection is dead. */
 const SILENCE = 45_000;
 
 /**
- * The pieces of one answer, to its end.
+ * Reads the events of one response to its end.
  *
  * @param {Response} response
  * @param {(event: { id?: string, event?: string, data: string }) => void} onEvent
@@ -83,7 +83,7 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
       clearTimeout(watchdog);
       signal.removeEventListener("abort", abort);
     }
-    // Spread, so that a room full of pages does not come back at the same moment.
+    // Jitter, so that many pages do not reconnect at the same moment.
     const wait = delay * (0.75 + Math.random() / 2);
     delay = Math.min(LONGEST_DELAY, delay * 2);
     onLost({ message, retryAt: Date.now() + wait, ended });
@@ -91,7 +91,7 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
   }
 }
 
-/** Ends early when the network is back, or someone presses "Try now". */
+/** Ends a pause early when the network is back or the user presses "Try now". */
 const retries = new EventTarget();
 export function retryNow() {
   retries.dispatchEvent(new Event("retry"));

@@ -1,4 +1,4 @@
-/** A file: dropped, chosen, or one that was uploaded before. */
+/** A field for a file: dropped, chosen, or uploaded earlier. */
 import { announce, fill, h, setText, uniqueId } from "./dom.js";
 import { bytes, percent, whole } from "./format.js";
 import { icon } from "./icons.js";

@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Human-readable numbers. */
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
@@ -14,7 +14,7 @@ export function bytes(count) {
   return `${unit === 0 ? value : significant(value)} ${UNITS[unit]}`;
 }
 
-/** Three figures and no more: `1.23`, `12.3`, `123`. @param {number} value */
+/** Three significant digits: `1.23`, `12.3`, `123`. @param {number} value */
 function significant(value) {
   const size = Math.abs(value);
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);

@@ -1,4 +1,4 @@
-/** The refreshes of a run as a picture, with the same in words and as a table. */
+/** The refreshes of a run as a heat map, with a description and a table for screen readers. */
 import { fill, h, setText, setVars } from "./dom.js";
 import { percent, whole } from "./format.js";
 import { fixedInterval, refreshMap } from "./refresh_map.js";
@@ -12,7 +12,7 @@ const FOOT = 22;
 
 /**
  * @param {import("./run_data.js").RunData} data
- * @param {() => number} intervalOf the steps between refreshes that a fixed interval would have
+ * @param {() => number} intervalOf steps between refreshes at a fixed interval
  */
 export function createHeatmap(data, intervalOf) {
   const canvas = h("canvas", { class: "heatmap-canvas", "aria-hidden": "true" });
@@ -155,7 +155,12 @@ export function createHeatmap(data, intervalOf) {
   };
 }
 
-/** Rows get lower as they get more; a layer stands apart from the next. @param {import("./refresh_map.js").RefreshMap} map @param {number} width */
+/**
+ * The more rows, the lower; layers are separated by a gap.
+ *
+ * @param {import("./refresh_map.js").RefreshMap} map
+ * @param {number} width
+ */
 function layOut(map, width) {
   const count = map.rows.length;
   const rowHeight = count <= 40 ? 9 : count <= 90 ? 6 : count <= 180 ? 4 : 3;
@@ -189,7 +194,7 @@ function paint(canvas, map, { tops, rowHeight, cell, height }, width) {
   map.rows.forEach((_, row) => {
     for (let column = 0; column < map.columns; column++) {
       const count = map.counts[row][column];
-      // The first refresh of a cell is what counts; the rest deepen it.
+      // One refresh already colours a cell; more deepen the colour.
       context.fillStyle = count ? tint("heat-1", 0.55 + 0.45 * (count / map.most)) : empty;
       const left = LABELS + column * cell;
       context.fillRect(left, tops[row], Math.max(1, cell - 1), rowHeight - inset);
@@ -202,7 +207,12 @@ function paint(canvas, map, { tops, rowHeight, cell, height }, width) {
   paintSteps(context, map, cell, height);
 }
 
-/** @param {CanvasRenderingContext2D} context @param {import("./refresh_map.js").RefreshMap} map @param {number[]} tops @param {number} rowHeight */
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./refresh_map.js").RefreshMap} map
+ * @param {number[]} tops
+ * @param {number} rowHeight
+ */
 function paintLabels(context, map, tops, rowHeight) {
   context.textAlign = "right";
   let free = -Infinity;
@@ -216,7 +226,12 @@ function paintLabels(context, map, tops, rowHeight) {
   });
 }
 
-/** @param {CanvasRenderingContext2D} context @param {import("./refresh_map.js").RefreshMap} map @param {number} cell @param {number} height */
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./refresh_map.js").RefreshMap} map
+ * @param {number} cell
+ * @param {number} height
+ */
 function paintSteps(context, map, cell, height) {
   const every = Math.max(1, Math.ceil(90 / cell));
   context.textAlign = "left";

@@ -1,4 +1,4 @@
-/** What there is to do where nothing has been done yet. */
+/** First steps, shown while there are no jobs. */
 import { fill, h } from "./dom.js";
 import { codeBlock } from "./copy.js";
 import { icon } from "./icons.js";
@@ -64,7 +64,7 @@ function names(models) {
   return models.length > 4 ? `${shown} and ${models.length - 4} more` : shown;
 }
 
-/** What to do where the models folder is empty. */
+/** Instructions for an empty models folder. */
 export function howToAddModels() {
   return [
     h(

@@ -1,9 +1,9 @@
-/** The options of a job as fields: the few that matter, and all others by their section. */
+/** The options of a job as fields: the most important ones, and all others by section. */
 import { fill, h } from "./dom.js";
 import { jobOptions } from "./openapi.js";
 import { createOptionField } from "./option_field.js";
 
-/** The numbers that matter, in the words of the form. @type {Record<string, string>} */
+/** The most important numbers, with their labels in the form. @type {Record<string, string>} */
 const MAIN = {
   n_epochs: "Epochs",
   batch_size: "Batch size",
@@ -13,7 +13,7 @@ const MAIN = {
   lora_rank: "Adapter rank",
 };
 
-/** The method is chosen elsewhere. */
+/** Has its own field: the method. */
 const ELSEWHERE = "optimizer";
 
 export function createHyperparameterFields() {
@@ -38,7 +38,7 @@ export function createHyperparameterFields() {
       for (const info of options) {
         const label = MAIN[info.name];
         const field = createOptionField(info, label ? { label, hint: "" } : {});
-        // A derived default is a sentence; the plan puts its number there.
+        // A derived default is a sentence, which the plan replaces by a number.
         if (label && !info.fixed) field.suggest("");
         fields.set(info.name, field);
       }
@@ -48,12 +48,12 @@ export function createHyperparameterFields() {
       fill(others, [...sections].map(([section, infos]) => group(section, infos)));
       showRank();
     },
-    /** Of the method's two ranks only its own is asked for. @param {string} [name] */
+    /** Shows only the rank option of the method. @param {string} [name] */
     useRank(name = "") {
       rankName = name;
       showRank();
     },
-    /** What was chosen. @returns {Record<string, unknown>} */
+    /** The entered values. @returns {Record<string, unknown>} */
     values() {
       const shown = [...fields.values()].filter(({ element }) => !element.hidden);
       return Object.fromEntries(
@@ -62,13 +62,13 @@ export function createHyperparameterFields() {
     },
     /** @param {string} name */
     get: (name) => fields.get(name),
-    /** What empty fields come to. @param {Record<string, unknown>} values */
+    /** Shows the values that empty fields get. @param {Record<string, unknown>} values */
     suggest(values) {
       for (const name of Object.keys(MAIN)) {
         if (values[name] !== undefined) fields.get(name)?.suggest(values[name]);
       }
     },
-    /** The choices of a job; its answer has every value, and what nobody chose is left open. @param {Record<string, unknown>} values */
+    /** Takes over a job's values; leaves defaults empty. @param {Record<string, unknown>} values */
     takeOver(values) {
       for (const [name, value] of Object.entries(values)) {
         const field = fields.get(name);

@@ -1,4 +1,4 @@
-/** Icons of 16 by 16, drawn in strokes of the text's colour. */
+/** Icons of 16 by 16, drawn with strokes in the text colour. */
 
 const PATHS = {
   plus: "M8 3.25v9.5M3.25 8h9.5",
@@ -35,7 +35,7 @@ export function icon(name) {
   return /** @type {SVGSVGElement} */ (svg);
 }
 
-/** A curve that falls and settles: the mark of the page. */
+/** The logo: a falling curve. */
 export function mark() {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 20 20");

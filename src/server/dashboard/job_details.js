@@ -1,4 +1,4 @@
-/** What the job was asked for, and what its memory was planned to be. */
+/** The request of a job and its memory plan. */
 import { fill, h } from "./dom.js";
 import { dateTime, duration, whole } from "./format.js";
 import { modelOf, resultOf } from "./jobs.js";
@@ -16,7 +16,10 @@ export function createDetails() {
   let drawn = "";
   return {
     element,
-    /** @param {import("./jobs.js").Job} job @param {Record<string, any> | undefined} plan of the run */
+    /**
+     * @param {import("./jobs.js").Job} job
+     * @param {Record<string, any> | undefined} plan of the run
+     */
     draw(job, plan) {
       const state = `${job.status} ${job.finished_at} ${plan ? 1 : 0} ${job.trained_tokens}`;
       if (state === drawn) return;

@@ -1,4 +1,4 @@
-/** Which job it is, how it is doing, and what can be done with it. */
+/** Title, status and actions of a job. */
 import { announce, fill, h, setText } from "./dom.js";
 import { confirm } from "./dialogs.js";
 import { copyButton } from "./copy.js";
@@ -128,7 +128,7 @@ function kindOf(job) {
   return job.id.startsWith("ptjob-") ? "Pre-training" : "Fine-tuning";
 }
 
-/** Why it failed, or why it stands still. @param {HTMLElement} notice @param {Job} job */
+/** Why it failed or is paused. @param {HTMLElement} notice @param {Job} job */
 function showNotice(notice, job) {
   const reason = job.status === "failed"
     ? job.error?.message

@@ -1,4 +1,4 @@
-/** The figures that are looked at first. */
+/** The key figures of a run. */
 import { h, setText } from "./dom.js";
 import { bytes, compact, loss, percent, perplexity, whole } from "./format.js";
 
@@ -24,7 +24,7 @@ export function createStats(data, plannedBytes) {
     draw() {
       const { last, steps, evaluations } = data;
       const first = steps[0];
-      // A single step is noise: the mean of the last few is what the eye reads off the curve.
+      // A single step is noisy: show the mean of the last few.
       const recent = steps.slice(-10);
       const mean = recent.reduce((sum, { train_loss }) => sum + train_loss, 0) / recent.length;
       setText(train.value, last ? loss(mean, 3) : "–");

@@ -1,4 +1,4 @@
-/** A job: its header, and behind four tabs its charts, samples, events and options. */
+/** A job: its header, and four tabs with charts, samples, events and options. */
 import { list, request } from "./api.js";
 import { createCharts } from "./charts.js";
 import { h } from "./dom.js";
@@ -15,11 +15,11 @@ import { createSamples } from "./samples_view.js";
 import { createCheckpoints, createEvaluations } from "./tables.js";
 import { createTabs } from "./tabs.js";
 
-/** What Q-GaLore does where nobody says otherwise. */
+/** Q-GaLore's default. */
 const USUAL_GAP = 200;
-/** Milliseconds between two descriptions of the charts: they change slower than the charts do. */
+/** Milliseconds between updates of the charts' descriptions, less frequent than the charts'. */
 const DESCRIBE_EVERY = 1000;
-/** Between two looks at a job that has no steps yet: what it prepares is told in no event. */
+/** Polling interval before the first step: no events report preparation. */
 const PREPARING_EVERY = 2000;
 
 /** @param {string} id */
@@ -135,7 +135,7 @@ export function createJobView(id) {
     ]);
     log.append(events);
     data.load(metrics);
-    // What came while the answer was on its way; what it already holds is known by its step.
+    // Events that arrived during the request; those already in the response are recognised by step.
     for (const event of early) data.add(event);
     early = [];
     ready = true;

@@ -1,11 +1,11 @@
-/** What the page knows of jobs: loaded once, then kept up to date by the stream of events. */
+/** The page's jobs: loaded once, then kept up to date by the event stream. */
 import { list, post, request } from "./api.js";
 
 /**
- * A job as the API tells it, in OpenAI's shape with our own extras.
+ * A job as in the API: OpenAI's shape with our own extensions.
  * @typedef {Record<string, any> & { id: string, status: string, created_at: number }} Job
  *
- * What is told of a job.
+ * An event of a job.
  * @typedef {object} JobEvent
  * @property {string} id
  * @property {string} job_id
@@ -68,7 +68,7 @@ export async function reloadJob(id) {
 
 /** @param {Job} job */
 export function keep(job) {
-  // What was measured here of its pace.
+  // Keep the pace measured on this page.
   const { step_seconds, seconds_left } = jobs.get(job.id) ?? job;
   jobs.set(job.id, { ...job, step_seconds, seconds_left });
   changed();
@@ -83,7 +83,11 @@ export async function act(id, action) {
 /** @type {Map<string, ReturnType<typeof setTimeout>>} */
 const reloads = new Map();
 
-/** Steps move the job on as they are; anything else may have changed its state, so it is asked. @param {JobEvent[]} events */
+/**
+ * Applies steps directly; other events may have changed the state, so the job is reloaded.
+ *
+ * @param {JobEvent[]} events
+ */
 export function applyEvents(events) {
   for (const { job_id, type, data } of events) {
     const job = jobs.get(job_id);
@@ -93,7 +97,7 @@ export function applyEvents(events) {
       if (job.status === "running") continue;
     } else if (type === "metrics") continue;
     if (reloads.has(job_id)) continue;
-    // A few events at once are one question.
+    // Several events at once cause one reload.
     reloads.set(
       job_id,
       setTimeout(() => {
@@ -129,17 +133,17 @@ export function shareDone(job) {
   return job.progress?.total_steps ? job.progress.step / job.progress.total_steps : undefined;
 }
 
-/** What people call it: its suffix, or its model. @param {Job} job */
+/** Display name: its suffix, or its model. @param {Job} job */
 export function titleOf(job) {
   return job.user_provided_suffix || modelOf(job);
 }
 
-/** A pre-training run may have been given a configuration instead of a name. @param {Job} job */
+/** A pre-training run may have a configuration instead of a name. @param {Job} job */
 export function modelOf(job) {
   return typeof job.model === "string" ? job.model : "custom model";
 }
 
-/** The name of what it made. @param {Job} job @returns {string | undefined} */
+/** The name of its result. @param {Job} job @returns {string | undefined} */
 export function resultOf(job) {
   return job.fine_tuned_model ?? job.trained_model ?? undefined;
 }

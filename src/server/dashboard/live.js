@@ -1,4 +1,4 @@
-/** The one stream of everything that happens, handed on a frame at a time. */
+/** The single stream of all events, delivered once per frame. */
 import { follow } from "./event_source.js";
 
 /** @typedef {import("./jobs.js").JobEvent} JobEvent */
@@ -10,7 +10,7 @@ let waiting = [];
 let scheduled = false;
 
 /**
- * What there is to say of the connection.
+ * State of the connection.
  * @typedef {{ state: "connecting" | "live" | "lost", message?: string, retryAt?: number }} Connection
  */
 /** @type {Connection} */
@@ -56,7 +56,7 @@ export function goLive({ signal, onOpen }) {
   });
 }
 
-/** A background tab has no frames; it takes its events a second at a time. */
+/** A background tab has no frames; its events are delivered once per second. */
 function schedule() {
   if (scheduled) return;
   scheduled = true;
@@ -71,7 +71,7 @@ function deliver() {
   for (const listener of listeners) listener(events);
 }
 
-// Frames that were asked for before the tab was hidden do not come until it is back.
+// Frames requested before the tab was hidden do not run until it is visible again.
 document.addEventListener("visibilitychange", () => {
   if (waiting.length) deliver();
 });

@@ -1,4 +1,4 @@
-/** The events of a job: the newest at the foot, followed unless someone has scrolled up. */
+/** The events of a job, newest at the bottom; follows them unless the user has scrolled up. */
 import { request } from "./api.js";
 import { h } from "./dom.js";
 import { clock, dateTime } from "./format.js";

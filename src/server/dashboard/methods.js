@@ -1,4 +1,4 @@
-/** The field that chooses a method, of those that the server's document describes. */
+/** The field that chooses a method from those in the server's OpenAPI document. */
 import { fill, h, setText } from "./dom.js";
 import { jobOptions } from "./openapi.js";
 

@@ -1,4 +1,4 @@
-/** Models that can be trained or talked to. */
+/** Models for training and chat. */
 import { request } from "./api.js";
 
 /** @typedef {{ id: string, created: number, owned_by: string }} Model */
@@ -25,7 +25,7 @@ export function baseModels() {
   return models.filter(({ id }) => !isResult(id)).sort((a, b) => a.id.localeCompare(b.id));
 }
 
-/** Of jobs, the newest first. */
+/** Results of jobs, newest first. */
 export function resultModels() {
   return newestFirst(models.filter(({ id }) => isResult(id) && !isCheckpoint(id)));
 }
@@ -56,7 +56,12 @@ export function shortName(id) {
   return (suffix || base) + (checkpoint ? ` · ${checkpoint.replace("ckpt-step-", "step ")}` : "");
 }
 
-/** A list to choose from, results apart. @param {HTMLSelectElement} select @param {string} chosen */
+/**
+ * Fills a select, with results in a separate group.
+ *
+ * @param {HTMLSelectElement} select
+ * @param {string} chosen
+ */
 export function fillModelSelect(select, chosen) {
   select.textContent = "";
   const groups = [

@@ -14,7 +14,7 @@ import { createField } from "./text_field.js";
 
 /** @typedef {import("./api.js").RequestError} RequestError */
 
-/** @param {string | null} from the job whose choices are taken over */
+/** @param {string | null} from the job to copy values from */
 export function createNewJob(from) {
   const id = uniqueId("new");
   const title = h("h1", { tabindex: -1 }, "New job");
@@ -145,7 +145,7 @@ export function createNewJob(from) {
     validation.setFiles(files);
   }
 
-  /** The request: only what was chosen. */
+  /** The request, with the entered values only. */
   function body() {
     const hyperparameters = { optimizer: method.value, ...options.values() };
     return {
@@ -173,7 +173,7 @@ export function createNewJob(from) {
     problem.hidden = true;
   }
 
-  /** At the field that the server names, which is returned. @param {RequestError} error */
+  /** Shows an error at the field that it names; returns the field. @param {RequestError} error */
   function showError({ param = "", message }) {
     const name = param.split(".").at(-1) ?? "";
     const named = { model, suffix, seed, training_file: training, validation_file: validation };

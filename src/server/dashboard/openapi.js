@@ -1,17 +1,17 @@
-/** What the server's own document says of the options of a job. */
+/** The options of a job, from the server's OpenAPI document. */
 import { request } from "./api.js";
 
 /**
  * @typedef {object} OptionInfo
  * @property {string} name
  * @property {"number" | "integer" | "boolean" | "string" | "list"} type
- * @property {boolean} orWord takes a word as well as a number
+ * @property {boolean} orWord accepts a word as well as a number
  * @property {string[]} choices
  * @property {string} description
- * @property {string} fallback the default, or how it comes about
+ * @property {string} fallback the default, or how it is derived
  * @property {boolean} fixed the default is a value
  * @property {string} section
- * @property {Method[]} methods of the field that chooses a method: what each of them is
+ * @property {Method[]} methods the choices of the method field
  *
  * @typedef {object} Method
  * @property {string} name value of the option `optimizer`
@@ -20,7 +20,7 @@ import { request } from "./api.js";
  * @property {string} [rank_option] the option that sets its rank
  */
 
-/** Those that say what another says as well, in the words of another program. */
+/** Duplicates of other options under OpenAI's names. */
 const TWICE = new Set(["epochs", "learning_rate_multiplier"]);
 
 /** @type {Promise<OptionInfo[]> | undefined} */
@@ -58,14 +58,25 @@ function resolve(document, schema) {
     : schema;
 }
 
-/** Of all that a schema is put together from. @param {Record<string, any>} document @param {any} schema @returns {Record<string, any>} */
+/**
+ * Properties of all parts of a schema.
+ *
+ * @param {Record<string, any>} document
+ * @param {any} schema
+ * @returns {Record<string, any>}
+ */
 function propertiesOf(document, schema) {
   const { properties, anyOf, oneOf, allOf } = resolve(document, schema) ?? {};
   const parts = [...(allOf ?? []), ...(anyOf ?? []), ...(oneOf ?? [])];
   return Object.assign({}, ...parts.map((part) => propertiesOf(document, part)), properties);
 }
 
-/** @param {Record<string, any>} document @param {string} name @param {any} field @returns {OptionInfo} */
+/**
+ * @param {Record<string, any>} document
+ * @param {string} name
+ * @param {any} field
+ * @returns {OptionInfo}
+ */
 function infoOf(document, name, field) {
   const schema = resolve(document, field);
   const parts = (schema.anyOf ?? schema.oneOf ?? [schema]).map((/** @type {any} */ part) =>
@@ -78,7 +89,7 @@ function infoOf(document, name, field) {
   const number = types.find((/** @type {string} */ type) =>
     type === "integer" || type === "number"
   );
-  // What a default is derived from is told in words.
+  // Descriptions state derived defaults in words.
   const [description, derived] = String(schema.description ?? "").split("; default: ");
   const type = number ?? (types[0] === "array" ? "list" : types[0]) ?? "string";
   return {

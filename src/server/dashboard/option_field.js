@@ -1,4 +1,4 @@
-/** One option of a job as a field: left empty it is what the server makes of it. */
+/** One option of a job as a field; empty means the server's default. */
 import { h, setText, uniqueId } from "./dom.js";
 import { capital } from "./status.js";
 
@@ -23,7 +23,7 @@ export function createOptionField(info, { label, hint } = {}) {
     info,
     element,
     input: control,
-    /** Undefined where nothing was entered. */
+    /** Undefined if empty. */
     get value() {
       return parse(info, control.value.trim());
     },
@@ -35,7 +35,7 @@ export function createOptionField(info, { label, hint } = {}) {
         ? value.join("\n")
         : String(value);
     },
-    /** Shows what an empty field comes to. @param {unknown} value */
+    /** Shows the value that an empty field gets. @param {unknown} value */
     suggest(value) {
       if (control instanceof HTMLInputElement) {
         control.placeholder = String(value);
@@ -51,7 +51,11 @@ export function createOptionField(info, { label, hint } = {}) {
   };
 }
 
-/** @param {OptionInfo} info @param {string} id @returns {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} */
+/**
+ * @param {OptionInfo} info
+ * @param {string} id
+ * @returns {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement}
+ */
 function controlOf(info, id) {
   const described = { id, "aria-describedby": `${id}-hint ${id}-error` };
   if (info.type === "boolean" || info.choices.length) {
@@ -69,7 +73,7 @@ function controlOf(info, id) {
     );
   }
   if (info.type === "list") {
-    // An item a line: a prompt may have commas.
+    // One item per line, since prompts may contain commas.
     return h("textarea", { class: "input", rows: 2, placeholder: info.fallback, ...described });
   }
   return h("input", {
@@ -87,7 +91,12 @@ function controlOf(info, id) {
   });
 }
 
-/** What is not a number is sent as it is: the server says best what is wrong with it. @param {OptionInfo} info @param {string} text */
+/**
+ * Sends invalid numbers unchanged, for the server to report.
+ *
+ * @param {OptionInfo} info
+ * @param {string} text
+ */
 function parse({ type }, text) {
   if (text === "") return undefined;
   if (type === "boolean") return text === "true";

@@ -1,4 +1,4 @@
-/** Memory of a run by what it is for, as one bar against the limit. */
+/** Memory of a run by purpose, as one bar against the limit. */
 import { fill, h, setVars } from "./dom.js";
 import { bytes, words } from "./format.js";
 import { capital } from "./status.js";
@@ -19,7 +19,10 @@ export function createPlanBar() {
   const element = h("div", { class: "plan" }, bar, legend);
   return {
     element,
-    /** @param {{ planned_peak_bytes: number, by_purpose?: Record<string, number> }} plan @param {number | null} [limit] */
+    /**
+     * @param {{ planned_peak_bytes: number, by_purpose?: Record<string, number> }} plan
+     * @param {number | null} [limit]
+     */
     show({ planned_peak_bytes, by_purpose = {} }, limit) {
       const purposes = Object.entries(by_purpose).filter(([, count]) => count > 0)
         .sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));

@@ -1,4 +1,4 @@
-/** The memory that the job in the form would take, asked for as it changes. */
+/** The memory that the job in the form would need, updated as the form changes. */
 import { post } from "./api.js";
 import { fill, h, setText } from "./dom.js";
 import { bytes, words } from "./format.js";
@@ -6,16 +6,16 @@ import { icon } from "./icons.js";
 import { createPlanBar } from "./plan_bar.js";
 import { capital } from "./status.js";
 
-/** Milliseconds after the last key. */
+/** Milliseconds after the last keystroke. */
 const DEBOUNCE = 250;
 
 /**
  * @param {object} options
  * @param {() => Record<string, any>} options.body of the request to create the job
- * @param {(change: Record<string, unknown>) => void} options.apply takes an alternative
+ * @param {(change: Record<string, unknown>) => void} options.apply applies an alternative
  * @param {(error: import("./api.js").RequestError | undefined) => void} options.onError
  * @param {(fits: boolean, hyperparameters: Record<string, unknown>) => void} options.onPlan the
- *   values that the run would go by
+ *   values that the run would use
  */
 export function createPlanPanel({ body, apply, onError, onPlan }) {
   const figure = h("p", { class: "plan-figure" });

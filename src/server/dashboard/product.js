@@ -1,2 +1,2 @@
-/** What the product is called, as in src/product.ts. */
+/** The product's name, as in src/product.ts. */
 export const PRODUCT = "Deno GaLore";

@@ -49,7 +49,13 @@ export function refreshMap(refreshes, columns, stepsPerColumn) {
   return { rows, counts, stepsPerColumn, columns, most, total };
 }
 
-/** What refreshing every `gap` steps from the first on would have come to. @param {number} matrices @param {number} lastStep @param {number} gap */
+/**
+ * Refreshes at a fixed interval of `gap` steps.
+ *
+ * @param {number} matrices
+ * @param {number} lastStep
+ * @param {number} gap
+ */
 export function fixedInterval(matrices, lastStep, gap) {
   return lastStep ? matrices * (Math.floor((lastStep - 1) / gap) + 1) : 0;
 }

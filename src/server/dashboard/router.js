@@ -1,4 +1,4 @@
-/** Where in the page one is: `#/jobs/ID/log`, `#/new?from=ID`, `#/chat/MODEL`. */
+/** The routes of the page: `#/jobs/ID/log`, `#/new?from=ID`, `#/chat/MODEL`. */
 
 /**
  * @typedef {object} Route
@@ -39,7 +39,7 @@ export function go(hash) {
   location.hash = hash;
 }
 
-/** Without a place in the history to come back to. @param {string} hash */
+/** Navigates without a history entry. @param {string} hash */
 export function redirect(hash) {
   location.replace(hash);
 }

@@ -1,4 +1,4 @@
-/** What was measured of one run, kept small however long it is. */
+/** Measurements of one run, of bounded size however long it is. */
 
 /**
  * @typedef {object} Step
@@ -18,11 +18,11 @@
  * @typedef {{ step: number, prompt: string, text: string }} Sample
  */
 
-/** More points than that no chart here shows. */
+/** Charts do not show more points than this. */
 const MOST_POINTS = 4000;
 
 export class RunData {
-  /** @type {Step[]} of a long run one in several */
+  /** @type {Step[]} thinned in long runs */
   steps = [];
   /** @type {Evaluation[]} */
   evaluations = [];
@@ -32,12 +32,12 @@ export class RunData {
   samples = [];
   /** @type {Record<string, any> | undefined} */
   plan;
-  /** Counts up with every change, so that a view knows what it has drawn. */
+  /** Incremented by every change, so that views know when to redraw. */
   version = 0;
-  /** Steps from one of the older points to the next. */
+  /** Steps between older points. */
   #distance = 1;
 
-  /** The answer of `/metrics`. @param {Record<string, any>} metrics */
+  /** Loads the response of `/metrics`. @param {Record<string, any>} metrics */
   load({ steps, evaluations, refreshes, samples, plan }) {
     this.steps = steps ?? [];
     this.evaluations = evaluations ?? [];
@@ -48,7 +48,7 @@ export class RunData {
     this.version++;
   }
 
-  /** Takes what is new: an event that was told before changes nothing. @param {import("./jobs.js").JobEvent} event */
+  /** Adds an event; duplicates change nothing. @param {import("./jobs.js").JobEvent} event */
   add({ type, data }) {
     if (type === "metrics") this.#addMetrics(data);
     else if (data?.kind === "plan") this.plan = data;
@@ -82,8 +82,8 @@ export class RunData {
   }
 
   /**
-   * Of older points one in so many is kept, as the server does with those that it sends; the newest
-   * all stay. A mean would be calmer than a step is, and the curve look wilder where it is new.
+   * Keeps every n-th of the older points, as the server does, and all of the newest. Averages would
+   * be smoother than single steps and make the newest part of the curve look noisier.
    */
   #thin() {
     if (this.steps.length <= MOST_POINTS) return;
@@ -92,7 +92,7 @@ export class RunData {
     for (;;) {
       const place = (/** @type {Step} */ { step }) => Math.floor((step - 1) / this.#distance);
       const kept = older.filter((it, i) => i === 0 || place(it) !== place(older[i - 1]));
-      // With room for some time to come.
+      // Leaves headroom before the next thinning.
       if (kept.length <= MOST_POINTS / 2) {
         this.steps = [...kept, ...newest];
         return;
@@ -103,8 +103,9 @@ export class RunData {
 }
 
 /**
- * Exponential mean, forwards and then backwards, so that the curve does not lag behind its points.
- * The more points, the longer it remembers: what looks calm at a hundred is noise at four thousand.
+ * Exponential moving average, forwards and then backwards, so that the curve does not lag behind
+ * its points. The window grows with the number of points: what looks smooth at a hundred is noise
+ * at four thousand.
  *
  * @param {readonly (number | null)[]} values
  * @returns {(number | null)[]}
@@ -114,7 +115,12 @@ export function smooth(values) {
   return pass(pass(values, memory).reverse(), memory).reverse();
 }
 
-/** Without the pull of its start (as in Adam). @param {readonly (number | null)[]} values @param {number} memory */
+/**
+ * With bias correction (as in Adam).
+ *
+ * @param {readonly (number | null)[]} values
+ * @param {number} memory
+ */
 function pass(values, memory) {
   let mean = 0;
   let weight = 0;
@@ -127,7 +133,7 @@ function pass(values, memory) {
 }
 
 /**
- * Training and evaluation over the same steps, as a chart takes them.
+ * Training and evaluation loss over common steps, as chart columns.
  *
  * @param {readonly Step[]} steps
  * @param {readonly Evaluation[]} evaluations

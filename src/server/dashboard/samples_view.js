@@ -1,4 +1,4 @@
-/** What the model said along the way, the latest first. */
+/** Samples during training, latest first. */
 import { fill, h } from "./dom.js";
 import { whole } from "./format.js";
 

@@ -1,4 +1,4 @@
-/** The way to everything: jobs with their state, models to talk to, and how the connection is. */
+/** Navigation: jobs with their state, models to chat with, and the connection state. */
 import { fill, h, keyed, setText } from "./dom.js";
 import { ago } from "./format.js";
 import { icon, mark } from "./icons.js";
@@ -8,7 +8,7 @@ import { baseModels, onModelsChanged, resultModels, shortName } from "./models.j
 import { PRODUCT } from "./product.js";
 import { createProgress, progressText, statusLabel } from "./status.js";
 
-/** Results that are listed; the rest are in the chat's own list. */
+/** Most results listed; the chat view lists all. */
 const MOST_MODELS = 8;
 
 /** @param {HTMLElement} element */
@@ -102,7 +102,9 @@ function createItem(job) {
   return item;
 }
 
-/** @type {WeakMap<HTMLElement, { title: HTMLElement, meta: HTMLElement, progress: ReturnType<typeof createProgress> }>} */
+/**
+ * @type {WeakMap<HTMLElement, { title: HTMLElement, meta: HTMLElement, progress: ReturnType<typeof createProgress> }>}
+ */
 const parts = new WeakMap();
 
 /** @param {HTMLElement} item @param {import("./jobs.js").Job} job */
@@ -153,7 +155,7 @@ function markLink(link) {
   else link.removeAttribute("aria-current");
 }
 
-/** Up and down through the links of a list. @param {KeyboardEvent} event */
+/** Arrow keys move through the links of a list. @param {KeyboardEvent} event */
 function moveFocus(event) {
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
   const sidebar = /** @type {HTMLElement} */ (event.currentTarget);

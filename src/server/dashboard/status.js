@@ -33,7 +33,11 @@ export function createStatus() {
   };
 }
 
-/** One line on how far a job is: `412 of 1,000 · 2 min 10 s left`. @param {import("./jobs.js").Job} job */
+/**
+ * The progress of a job in one line: `412 of 1,000 · 2 min 10 s left`.
+ *
+ * @param {import("./jobs.js").Job} job
+ */
 export function progressText(job) {
   const { progress, preparation, status } = job;
   if (status === "running" && preparation) {
@@ -53,7 +57,7 @@ export function progressText(job) {
   return [steps, left === undefined ? "" : `${duration(left)} left`].filter(Boolean).join(" · ");
 }
 
-/** A thin bar; nothing but its words for who cannot see it. */
+/** A thin progress bar; screen readers get its text only. */
 export function createProgress() {
   const element = h("div", {
     class: "progress",

@@ -1,4 +1,4 @@
-/** Tabs whose address is in the hash; arrow keys move between them. */
+/** Tabs that are addressed by the URL hash; arrow keys move between them. */
 import { h } from "./dom.js";
 
 /**

@@ -1,4 +1,4 @@
-/** A control with its label and the place of its error. */
+/** A control with its label and error message. */
 import { h, setText } from "./dom.js";
 
 /**

@@ -1,11 +1,11 @@
-/** Colours for what is drawn on a canvas: the style sheet's own, in light and in dark. */
+/** Colours of the style sheet for canvas drawing, light and dark. */
 
 /** @param {string} name without the dashes */
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** The colour, see-through. @param {string} name @param {number} alpha 0 to 1 */
+/** The colour with transparency. @param {string} name @param {number} alpha 0 to 1 */
 export function tint(name, alpha) {
   return `color-mix(in srgb, ${colour(name)} ${Math.round(alpha * 100)}%, transparent)`;
 }

@@ -1,4 +1,4 @@
-/** A file to the server, with word of how far it is: `fetch` cannot tell that yet. */
+/** Uploads a file and reports progress, which `fetch` does not support yet. */
 import { authorization, parseError, renewKey, RequestError, urlOf } from "./api.js";
 
 /**

@@ -1,4 +1,4 @@
-/** What is told of jobs: kept in the store, then handed on. */
+/** Job events: stored, then passed to subscribers. */
 import type { EventRecord, NewEvent } from "../store/records.ts";
 import type { EventLog } from "../services.ts";
 import type { Store } from "../store/store.ts";
@@ -9,7 +9,7 @@ export class StoredEventLog implements EventLog {
   readonly #onFault: (error: unknown) => void;
   readonly #listeners = new Set<(event: EventRecord) => void>();
 
-  /** `onFault` hears of listeners that throw; the others are told of the event all the same. */
+  /** `onFault` is called for listeners that throw; the others still receive the event. */
   constructor(store: Store, onFault: (error: unknown) => void = console.error) {
     this.#store = store;
     this.#onFault = onFault;
@@ -29,7 +29,7 @@ export class StoredEventLog implements EventLog {
   }
 
   subscribe(listener: (event: EventRecord) => void): () => void {
-    // Of its own, so that a function that subscribes twice is called twice.
+    // A new function, so that a listener that subscribes twice is called twice.
     const own = (event: EventRecord) => listener(event);
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);

@@ -1,13 +1,12 @@
 /**
- * Server-sent events that cost what is read of them.
+ * Server-sent events whose cost depends on readers only.
  *
- * A stream is no queue but a place in the log: when its reader asks for more, it takes what comes
- * after that place, and waits where there is nothing. A client that reads slowly holds no memory
- * and delays nobody; one that is fast shares its bytes with the others, because the latest events
- * are kept as they are sent.
+ * A stream is a position in the log, not a queue: when its reader pulls, it reads the events after
+ * that position, or waits for new ones. A slow client holds no memory and delays nobody; fast ones
+ * share their bytes, because the latest events are cached as sent.
  *
- * What is sent has been flushed to the disk before: no client knows an event, or its number, that
- * a power cut could take back.
+ * Events are flushed to disk before they are sent: no client knows an event, or its number, that a
+ * power failure could undo.
  *
  * @module
  */
@@ -20,28 +19,31 @@ interface Stream extends StreamQuery {
   controller: ReadableStreamDefaultController<Uint8Array>;
   after: number;
   greeted: boolean;
-  /** As it was told last. */
+  /** The last status sent. */
   status?: JobStatus;
-  /** Everything was told. */
+  /** Whether everything was sent. */
   done: boolean;
 }
 
-/** An event and its bytes in either form, made when first asked for; null where it has none. */
+/** An event and its bytes in either form, encoded on first use; null if it has none. */
 interface Entry {
   readonly event: EventRecord;
   readonly frames: { [Content in StreamQuery["content"]]?: Uint8Array | null };
 }
 
-/** Events read at a time, and bytes handed over at a time. */
+/** Most events read, and bytes sent, at a time. */
 const BATCH_EVENTS = 200;
 const BATCH_BYTES = 64 * 1024;
-/** Between two rounds of writes to all streams: a hundred hear twice a second, a few at once. */
+/**
+ * Pause between rounds of writes to all streams: a hundred are served twice a second, a few
+ * immediately.
+ */
 const REST_PER_STREAM_MS = 5, LONGEST_REST_MS = 500;
 
 const encode = (text: string) => new TextEncoder().encode(text);
-// Neither ends with an empty line: some clients, OpenAI's for Python among them, take what comes
-// before one for an event even where it has no data.
-/** Clients that come back by themselves wait for so many milliseconds. */
+// Neither ends with an empty line: some clients, OpenAI's for Python among them, treat what
+// precedes one as an event even without data.
+/** Tells clients how many milliseconds to wait before reconnecting. */
 const GREETING = encode("retry: 2000\n");
 const HEARTBEAT = encode(": heartbeat\n");
 const DONE = encode("data: [DONE]\n\n");
@@ -52,11 +54,11 @@ export class EventStreams implements Streams {
   readonly #keep: number;
   readonly #streams = new Set<Stream>();
   readonly #unsubscribe: () => void;
-  /** The latest events: all from after `#recentStart` up to `#flushed`. */
+  /** The latest events: all after `#recentStart` up to `#flushed`. */
   #recent: Entry[] = [];
   #recentStart = 0;
   #flushed = 0;
-  /** Resolved, and replaced, when there may be something new. */
+  /** Resolved and replaced when there may be new events. */
   #news = Promise.withResolvers<void>();
   #beats = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -70,7 +72,7 @@ export class EventStreams implements Streams {
     readonly log: Pick<EventLog, "subscribe">;
     /** Milliseconds of silence after which a stream sends a comment. */
     readonly heartbeat?: number;
-    /** Events that are kept as bytes. */
+    /** Number of events cached as bytes. */
     readonly recent?: number;
   }) {
     this.#store = store;
@@ -92,16 +94,16 @@ export class EventStreams implements Streams {
       start: (controller) => {
         stream = { ...query, controller, after, greeted: false, done: false };
         this.#streams.add(stream);
-        // One for all, while there are any.
+        // One timer for all streams, while there are any.
         this.#timer ??= setInterval(() => this.#beat(), this.#heartbeat);
         this.#update();
       },
       pull: () => this.#pull(stream),
       cancel: () => this.#forget(stream),
-    }, { highWaterMark: 0 }); // nothing is fetched before it is asked for
+    }, { highWaterMark: 0 }); // fetch nothing before the reader pulls
   }
 
-  /** Ends every stream where it is: its client comes back for the rest. */
+  /** Ends every stream at its position; clients reconnect for the rest. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#ending.resolve();
@@ -136,7 +138,7 @@ export class EventStreams implements Streams {
     }
     const beats = this.#beats;
     for (;;) {
-      // Taken before the look, so that nothing falls between the two.
+      // Taken before reading, so that no event is missed in between.
       const news = this.#news.promise;
       const bytes = this.#events(stream) ?? this.#status(stream);
       if (bytes) return bytes;
@@ -145,7 +147,7 @@ export class EventStreams implements Streams {
     }
   }
 
-  /** The next events of the stream; undefined where it has had them all. */
+  /** The next events of the stream; undefined if it has all of them. */
   #events(stream: Stream): Uint8Array | undefined {
     while (stream.after < this.#flushed) {
       const { entries, upTo } = this.#read(stream);
@@ -164,7 +166,7 @@ export class EventStreams implements Streams {
     }
   }
 
-  /** Some events after the stream's place, and up to where there are no others for it. */
+  /** Some events after the stream's position, and the position up to which it has no others. */
   #read({ after, jobId }: Stream): { readonly entries: Entry[]; readonly upTo: number } {
     if (after >= this.#recentStart) {
       let first = this.#recent.length;
@@ -179,11 +181,11 @@ export class EventStreams implements Streams {
     return { entries, upTo: more ? entries.at(-1)!.event.seq : this.#flushed };
   }
 
-  /** For a stream that has had its events: that the status is another, or that this was all. */
+  /** For a stream without pending events: a changed status, or the end. */
   #status(stream: Stream): Uint8Array | undefined {
     const { jobId } = stream;
     if (jobId === undefined) return;
-    // What is written and not flushed yet comes first.
+    // Events written but not yet flushed come first.
     const { events, jobs } = this.#store, unflushed = events.lastSeq() > this.#flushed;
     if (unflushed && events.since(stream.after, { jobId, limit: 1 }).length) return;
     const status = jobs.status(jobId);
@@ -196,7 +198,7 @@ export class EventStreams implements Streams {
     return DONE;
   }
 
-  /** Makes what was written known to the streams, once it is flushed: one flush for all of it. */
+  /** Makes written events visible to streams once flushed, with one flush for all of them. */
   #update(): void {
     this.#stale = true;
     if (!this.#streams.size || this.#updating) return;
@@ -206,15 +208,16 @@ export class EventStreams implements Streams {
   async #updateAll(): Promise<void> {
     while (this.#stale && !this.#closed) {
       this.#stale = false;
-      // Whoever tells of several things at once has done so after this.
+      // After this, callers that append several events at once have done so.
       await Promise.resolve();
       const last = this.#store.events.lastSeq();
-      // A disk that fails is told of by the write that fails; watching goes on as long as it can.
+      // A failing disk is reported by the write that fails; streaming continues as long as
+      // possible.
       await this.#store.sync().catch(() => {});
       if (this.#closed) return;
       this.#readRecent(last);
       this.#wake();
-      // Every write to a client takes time from training: the more there are, the more each holds.
+      // Every write to a client takes time from training: the more clients, the larger each write.
       await this.#rest(Math.min(LONGEST_REST_MS, REST_PER_STREAM_MS * this.#streams.size));
     }
   }
@@ -257,7 +260,7 @@ export class EventStreams implements Streams {
     if (this.#streams.size) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    // The next stream reads what it needs.
+    // The next stream reads from the store.
     this.#recent = [];
     this.#recentStart = this.#flushed;
   }
@@ -278,7 +281,7 @@ function frameOf({ event, frames }: Entry, content: StreamQuery["content"]): Uin
     : null;
 }
 
-/** The bytes themselves where there is one piece: those are shared. */
+/** A single piece is returned as it is, because its bytes are shared. */
 function concat(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
   if (pieces.length === 1) return pieces[0];
   const all = new Uint8Array(bytes);

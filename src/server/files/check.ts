@@ -1,4 +1,4 @@
-/** Whether a file is what its purpose needs: all of it, before it is kept. */
+/** Validates all of a file for its purpose before it is kept. */
 import { FileRange } from "../../files/file_range.ts";
 import { UserError } from "../../options/user_error.ts";
 import { checkParquet } from "./check_parquet.ts";
@@ -10,14 +10,14 @@ const CHUNK_BYTES = 1 << 16;
 
 export interface FileToCheck {
   readonly path: string;
-  /** As the client calls it. */
+  /** The client's name for it. */
   readonly filename: string;
   readonly purpose: Purpose;
 }
 
 /**
- * Reads a file from its start to its end, a chunk at a time. Returns the number of its records (of
- * a text: 0). Throws an ApiError 400 that names the first bad lines.
+ * Reads a file from start to end in chunks. Returns its number of records (0 for a text). Throws an
+ * ApiError 400 that names the first bad lines.
  */
 export async function checkFile(
   { path, filename, purpose }: FileToCheck,

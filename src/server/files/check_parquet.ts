@@ -1,4 +1,4 @@
-/** Parquet: its marks, its table of contents, and whether it has the columns that are read. */
+/** Parquet: checks the magic bytes, the footer, and that the required columns exist. */
 import { type FileMetaData, parquetMetadataAsync } from "hyparquet";
 import { detectFormat } from "../../data/instruct/record_format.ts";
 import type { FileRange } from "../../files/file_range.ts";
@@ -6,10 +6,10 @@ import { UserError } from "../../options/user_error.ts";
 import { invalidFile } from "./faults.ts";
 import type { Purpose } from "../store/file_kinds.ts";
 
-/** The table of contents is parsed at one go. */
+/** The footer is parsed in one go. */
 const MAX_FOOTER_BYTES = 2 * 2 ** 20;
 
-/** Returns the number of rows. Rows are not read: training says what is wrong with one. */
+/** Returns the number of rows. Rows are not read: training reports faults in them. */
 export async function checkParquet(file: FileRange, purpose: Purpose): Promise<number> {
   const tail = await file.read(Math.max(0, file.size - 8), file.size);
   const head = await file.read(0, 4);
@@ -26,7 +26,7 @@ export async function checkParquet(file: FileRange, purpose: Purpose): Promise<n
   const metadata = await contentsOf(file);
   const rows = Number(metadata.num_rows);
   if (!(rows > 0)) throw invalidFile("The file has no row");
-  // The first element is the root of the others; those below a list or a group do no harm here.
+  // The first element is the root; elements below a list or a group do no harm here.
   const columns = metadata.schema.slice(1).map(({ name }) => [name, null]);
   if (purpose === "fine-tune") detectFormat(Object.fromEntries(columns), "its columns");
   else if (!columns.some(([name]) => name === "text")) {

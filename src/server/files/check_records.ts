@@ -1,4 +1,4 @@
-/** Records of JSON, a line each or in one array: each must be what training reads later. */
+/** JSON records, one per line or in one array; each must be readable by training. */
 import { arrayElements, isJsonSpace } from "../../data/json_array.ts";
 import { linesOf, OPEN_ARRAY, peek } from "../../data/jsonl_reader.ts";
 import { detectFormat, recordFormat } from "../../data/instruct/record_format.ts";
@@ -8,14 +8,14 @@ import type { Purpose } from "../store/file_kinds.ts";
 import { Pace } from "./pace.ts";
 
 /**
- * Of one record. A million tokens or so, more than any sequence that is trained on, while parsing
- * it holds up other requests for some milliseconds only.
+ * Largest record: about a million tokens, more than any training sequence, while parsing it blocks
+ * other requests for only a few milliseconds.
  */
 export const MAX_RECORD_BYTES = 4 * 2 ** 20;
 
 /**
- * Reads all records and returns their number. A file is of one layout, as its first good record
- * has it. Throws an ApiError 400 with the first bad lines and how many there are.
+ * Reads all records and returns their number. A file has one layout, that of its first valid
+ * record. Throws an ApiError 400 with the first bad lines and their number.
  */
 export async function checkRecords(
   source: AsyncGenerator<Uint8Array>,
@@ -43,11 +43,11 @@ export async function checkRecords(
 
 interface FoundRecord {
   readonly bytes: Uint8Array;
-  /** That it begins on, from 1. */
+  /** Its first line, counted from 1. */
   readonly line: number;
 }
 
-/** Whether lines or an array, its first byte tells, as it does when the file is trained on. */
+/** The first byte distinguishes lines from an array, as in training. */
 async function* recordsOf(
   source: AsyncGenerator<Uint8Array>,
   filename: string,
@@ -60,7 +60,7 @@ async function* recordsOf(
         "is the file one record a line? (Long texts to pre-train on may come as .txt.)",
     );
   };
-  // What does not end is not waited for.
+  // Stop at records that do not end.
   const limited = async function* () {
     for await (const chunk of source) {
       limit(held);

@@ -1,4 +1,4 @@
-/** What is wrong with a file, told together: the first places, and how many there are. */
+/** Collects the faults of a file: reports the first few, and their number. */
 import { spell } from "../../options/phrase.ts";
 import { inOneLine, UserError } from "../../options/user_error.ts";
 import { ApiError } from "../api_error.ts";
@@ -10,13 +10,13 @@ export class Faults {
   readonly #shown: string[] = [];
   #count = 0;
 
-  /** `where` is left out where the error names the place itself. */
+  /** `where` is omitted if the error names the place itself. */
   add(error: unknown, where?: string): void {
     this.#count++;
     if (this.#shown.length < SHOWN) this.#shown.push(told(error, where));
   }
 
-  /** Throws when there are any, of so many `records`. */
+  /** Throws if there are any, out of `records`. */
   finish(records: number): void {
     if (this.#count === 0) return;
     const more = this.#count - this.#shown.length;
@@ -33,7 +33,7 @@ export function invalidFile(message: string): ApiError {
   return new ApiError(400, { message, param: "file", code: "invalid_file" });
 }
 
-/** On one line: the hint behind what it is a hint to. */
+/** An error on one line, with its hint after the message. */
 export function told(error: unknown, where?: string): string {
   const line = error instanceof UserError
     ? spell(inOneLine(error.explanation), REQUEST)

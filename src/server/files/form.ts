@@ -1,27 +1,27 @@
-/** A form with one file, read as it comes: neither form nor file is ever whole in memory. */
+/** A form with one file, streamed: neither form nor file is ever entirely in memory. */
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Busboy, type BusboyFileStream } from "@fastify/busboy";
 import { ApiError } from "../api_error.ts";
 
 export interface FormFile {
-  /** As the client has it, without folders. */
+  /** The client's name, without folders. */
   readonly filename: string;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
 export interface Form<Saved> {
   readonly fields: ReadonlyMap<string, string>;
-  /** What `save` made of the file; undefined where the form has none. */
+  /** The result of `save`; undefined if the form has no file. */
   readonly saved?: Saved;
 }
 
 const LIMITS = { fields: 16, files: 1, parts: 17, fieldSize: 1024, headerSize: 16 * 1024 };
 
 /**
- * Reads a request of `multipart/form-data`. The field `file` is handed to `save` while it comes;
- * what `save` throws ends the reading at once. Throws an {@link ApiError} for a body that is no
- * such form (415, 400), that ends early, or of which nothing comes for `stallMs` (408).
+ * Reads a `multipart/form-data` request. The field `file` is streamed to `save`; if `save` throws,
+ * reading ends immediately. Throws an {@link ApiError} for a body that is not such a form (415,
+ * 400), ends early, or stalls for `stallMs` (408).
  */
 export async function readForm<Saved>(
   request: Request,
@@ -35,7 +35,7 @@ export async function readForm<Saved>(
   const fail = (error: unknown) => {
     fault ??= error;
     parser.destroy(fault as Error);
-    // The stream cannot end before a read that is under way, which may wait for a silent client.
+    // Not awaited: cancelling waits for the pending read, which may wait for a silent client.
     reader.cancel().catch(() => {});
   };
   parser.on("field", (name: string, value: string, _: boolean, cut: boolean) => {
@@ -44,7 +44,7 @@ export async function readForm<Saved>(
     else fields.set(name, value);
   });
   parser.on("file", (name: string, chunks: BusboyFileStream, filename: string) => {
-    chunks.on("error", () => {}); // of a body that ends early; who reads the chunks is told
+    chunks.on("error", () => {}); // the body ended early; the reader of the chunks gets the error
     if (name !== "file") return fail(invalid(name, "is a file; the file's field is named file"));
     file = chunks;
     saving = save({ filename, chunks });
@@ -54,14 +54,14 @@ export async function readForm<Saved>(
   for (const event of ["fieldsLimit", "partsLimit"]) {
     parser.on(event, () => fail(invalid(undefined, "the form has too many fields")));
   }
-  // The first fault is the one to tell: its end of the stream makes others.
+  // Report the first fault: ending the stream causes others.
   parser.on("error", (error: Error) => fault ??= incomplete(error));
   try {
     await pipeline(Readable.from(chunksOf(reader, stallMs)), parser);
     return { fields, saved: await saving };
   } catch (error) {
     file?.destroy(error as Error); // the parser leaves it open
-    await saving?.catch(() => {}); // it may fail by this error too
+    await saving?.catch(() => {}); // it may fail with this error too
     throw fault ?? error;
   }
 }
@@ -82,7 +82,7 @@ function parserOf({ headers, body }: Request): InstanceType<typeof Busboy> {
   }
 }
 
-/** The chunks of a body. Someone who sends nothing must not hold a place for ever. */
+/** The chunks of a body. A client that sends nothing must not hold a slot forever. */
 async function* chunksOf(reader: ReadableStreamDefaultReader<Uint8Array>, stallMs: number) {
   try {
     while (true) {
@@ -93,11 +93,11 @@ async function* chunksOf(reader: ReadableStreamDefaultReader<Uint8Array>, stallM
   } catch (error) {
     throw incomplete(error);
   } finally {
-    reader.cancel().catch(() => {}); // it may have failed, which has been told
+    reader.cancel().catch(() => {}); // it may have failed, which was already reported
   }
 }
 
-/** To one who may go on to send: the rest of the body is not waited for. */
+/** For a client that may still be sending: the rest of the body is not awaited. */
 export const LAST_ANSWER = { connection: "close" } as const;
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-/** Long work in slices, so that a server with one thread answers others between them. */
+/** Divides long work into slices, so that a single-threaded server can answer others in between. */
 import { setImmediate } from "node:timers";
 
 const SLICE_MS = 4;
@@ -6,7 +6,7 @@ const SLICE_MS = 4;
 export class Pace {
   #since = performance.now();
 
-  /** Called often: returns at once, or once in a slice after what else there is to do. */
+  /** Call often: returns immediately, or once per slice after yielding to other work. */
   async keep(): Promise<void> {
     if (performance.now() - this.#since < SLICE_MS) return;
     await new Promise<void>((resolve) => setImmediate(resolve));

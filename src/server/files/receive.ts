@@ -1,4 +1,4 @@
-/** From a request to a stored file: all of it or nothing. */
+/** Stores an uploaded file, entirely or not at all. */
 import { dirname } from "@std/path";
 import { formatBytes } from "../../text.ts";
 import { syncFolder } from "../../files/atomic.ts";
@@ -24,19 +24,19 @@ import { unixSeconds } from "../store/unix_seconds.ts";
 export type FileServices = Pick<Services, "options" | "store" | "storage" | "room">;
 
 export interface ReceiveOptions {
-  /** Of silence, before the client is given up. */
+  /** Silence after which the upload is aborted. */
   readonly stallMs?: number;
-  /** Makes a file that is not there yet; tests hand in disks with faults. */
+  /** Creates a new file; tests inject disks that fail. */
   readonly open?: (path: string) => Promise<Sink>;
 }
 
-/** What is around a file in a form, generously. */
+/** Generous bound on what surrounds a file in a form. */
 const FORM_BYTES = 64 * 1024;
 
 /**
- * Stores the file of a form. Its bytes are on the disk under their last name before there is a
- * record of them: what a crash leaves behind is a file without a record, which the next start
- * removes. Throws an ApiError, and leaves nothing, for a request, a file or a disk that will not do.
+ * Stores the file of a form. Its bytes are on disk under their final name before its record exists:
+ * a crash leaves at most a file without a record, which the next start removes. Throws an ApiError,
+ * and leaves nothing behind, if the request, the file or the disk is unsuitable.
  */
 export async function receiveFile(
   request: Request,
@@ -46,7 +46,7 @@ export async function receiveFile(
   const { storage, store } = services;
   await refuseTooLarge(request, services);
   const id = newId("file");
-  const saved: Saved[] = []; // what to remove when anything fails
+  const saved: Saved[] = []; // to remove if anything fails
   try {
     const { fields } = await readForm(request, stallMs, async (file) => {
       const filename = nameOf(file);
@@ -76,13 +76,13 @@ export async function receiveFile(
 
 interface Saved {
   readonly path: string;
-  /** Where it lies until it is whole and checked. */
+  /** Path until it is complete and checked. */
   readonly unfinished: string;
   readonly filename: string;
   bytes: number;
 }
 
-/** Before a byte of the body is read, by what the client says. */
+/** Refuses by the declared length, before reading the body. */
 async function refuseTooLarge(request: Request, services: FileServices): Promise<void> {
   const length = Number(request.headers.get("content-length") ?? 0);
   const limit = uploadLimit(services);
@@ -115,7 +115,7 @@ async function save(
 
 async function discard({ path, unfinished, bytes }: Saved, storage: Storage): Promise<void> {
   for (const each of [unfinished, path]) {
-    await Deno.remove(each).catch(() => {}); // one of them is not there; the cause is to be told
+    await Deno.remove(each).catch(() => {}); // one of them does not exist; report the cause instead
   }
   storage.account(-bytes);
 }

@@ -1,8 +1,8 @@
-/** The end of a file. */
+/** Removes a file. */
 import type { FileRecord } from "../store/records.ts";
 import type { Services } from "../services.ts";
 
-/** First its record, then its bytes: what a crash leaves between them, the next start removes. */
+/** Removes the record, then the bytes: if it crashes in between, the next start finishes. */
 export async function removeFile(
   file: FileRecord,
   { store, storage }: Pick<Services, "store" | "storage">,

@@ -4,12 +4,12 @@ import { writeAll } from "../../files/atomic.ts";
 export interface Sink {
   /** All of them. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Resolves when they would outlive a power cut. */
+  /** Resolves when they would survive a power failure. */
   sync(): Promise<void>;
   close(): void;
 }
 
-/** A new file that only the server's user may read. */
+/** Creates a file that only the server's user may read. */
 export async function openSink(path: string): Promise<Sink> {
   const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   return {
