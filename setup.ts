@@ -67,7 +67,7 @@ async function setup(system: System): Promise<number> {
     return 0;
   }
   console.error("setup: no WebGPU adapter");
-  const purpose = "Vulkan, with Mesa's drivers, the software driver among them";
+  const purpose = "Vulkan and Mesa's drivers, including the software driver";
   const adapter = await install(system, DEBIAN_PACKAGES, purpose) ? await probeAfresh() : null;
   if (adapter) {
     console.error(`setup: installed ${DEBIAN_PACKAGES.join(", ")}; found an adapter: ${adapter}`);
@@ -87,8 +87,8 @@ async function setupBrowser(system: System, root: string | undefined): Promise<v
   console.error(
     found
       ? `setup: found a browser: ${found}`
-      : "setup: no browser: the tests that need one will be skipped; install Chromium or Chrome " +
-        "to have them run (on Debian: apt-get install chromium)",
+      : "setup: no browser: tests that need one will be skipped; install Chromium or Chrome to run " +
+        "them (on Debian: apt-get install chromium)",
   );
 }
 

@@ -12,9 +12,11 @@ export function advise(error: UserError): string {
 
 function adviceFor(error: UserError): Phrase | undefined {
   if (error instanceof NoAdapterError) {
-    return "`deno task setup` installs what it can (on Debian, as root); `deno task doctor` says more";
+    return "`deno task setup` installs a driver (on Debian, as root); `deno task doctor` gives details";
   }
   if (error instanceof DeviceLostError) {
-    return phrase`a driver reset or an unplugged card; continue with ${option("resume", "auto")}`;
+    return phrase`the driver was reset or the card unplugged; continue with ${
+      option("resume", "auto")
+    }`;
   }
 }

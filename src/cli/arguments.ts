@@ -60,7 +60,7 @@ export function parseArguments(flags: Flags, args: readonly string[]): Arguments
     },
   });
   for (const word of stray.map(String)) {
-    faulty.push({ word, option: "", message: `${word} stands without a flag` });
+    faulty.push({ word, option: "", message: `unexpected argument ${word}` });
   }
   return {
     values: new Map(Object.entries(values).filter(([, value]) => value !== undefined)),

@@ -11,15 +11,15 @@ import { adapterName } from "../gpu/adapter.ts";
 
 const options = defineOptions({
   fields: section("Selection", {
-    quick: z.boolean().default(false).describe("short batches: faster, and less steady"),
-    filter: z.string().min(1).optional().describe("only benchmarks whose name contains this"),
+    quick: z.boolean().default(false).describe("shorter measurements: faster, but noisier"),
+    filter: z.string().min(1).optional().describe("run only benchmarks whose names contain this"),
   }),
 });
 export type BenchOptions = ReturnType<typeof options.parse>;
 
 export const bench: Command = {
   name: "bench",
-  summary: "speed of the kernels on this adapter",
+  summary: "measure the kernels on this adapter",
   examples: ["bench --filter matmul"],
   options,
   run,
@@ -52,5 +52,5 @@ function formatStep({ shape, phases, step_ms, tokens_per_second }: StepResult): 
   ]);
   return `\nstep of ${shape} tokens: ${step_ms.toFixed(0)} ms, ${
     tokens_per_second.toFixed(0)
-  } tokens/s\n${formatTable(["phase", "ms", "of a step"], rows)}`;
+  } tokens/s\n${formatTable(["phase", "ms", "share"], rows)}`;
 }

@@ -98,7 +98,7 @@ function allowed(adapter: NonNullable<Findings["adapter"]>, largest: string | nu
     );
   }
   lines.push(
-    "how much memory the card has is not for WebGPU to tell: `memory` prints what a run takes",
+    "WebGPU does not report how much memory the card has: `memory` prints what a run needs",
   );
   return lines;
 }
@@ -108,22 +108,22 @@ function missing(
   system: System,
   largest: string | null,
 ): string[] {
-  if (!adapter) return ["an adapter: nothing can run without one", ...driverAdvice(system)];
+  if (!adapter) return ["an adapter: nothing runs without one", ...driverAdvice(system)];
   const lines: string[] = [];
   if (adapter.software) {
     lines.push(
-      "a real GPU: this adapter is the processor, right in every digit but slow (llama_nano is made " +
+      "a real GPU: this adapter runs on the CPU, correctly but slowly (llama_nano is small enough " +
         "for it)",
       ...(system.graphicsDevice ? driverAdvice(system) : []),
     );
   }
   if (!adapter.features.includes("timestamp-query")) {
     lines.push(
-      "timestamp-query: kernels are timed by the processor's clock; some drivers offer it when updated",
+      "timestamp-query: kernels are timed with the CPU's clock; a newer driver may offer it",
     );
   }
   if (!largest) {
-    lines.push("buffers large enough for any preset: give a smaller config.json with --model");
+    lines.push("buffers large enough for any preset: pass a smaller config.json with --model");
   }
   return lines;
 }
@@ -143,5 +143,5 @@ function largestTensorBytes({ vocabSize, hiddenSize, intermediateSize }: LlamaCo
 }
 
 function vendorName(vendor: string): string {
-  return VENDORS[Number(vendor)] ?? (vendor || "unknown maker");
+  return VENDORS[Number(vendor)] ?? (vendor || "unknown vendor");
 }

@@ -13,7 +13,7 @@ const options = defineOptions({ fields: {} });
 
 export const doctor: Command = {
   name: "doctor",
-  summary: "the adapter, what it allows and what is missing",
+  summary: "describe the adapter and its limits, and report what is missing",
   examples: ["doctor"],
   options,
   run,
@@ -79,7 +79,7 @@ function render(diagnosis: Diagnosis): string {
   }
   for (
     const [title, points] of [
-      ["What that allows", diagnosis.allows],
+      ["What this allows", diagnosis.allows],
       ["What is missing", diagnosis.missing],
     ] as const
   ) {

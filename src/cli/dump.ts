@@ -11,18 +11,20 @@ const options = defineOptions({
   fields: section("Files", {
     model: z.string().min(1).describe("folder of a trained model, in Hugging Face's layout")
       .meta({ value: "dir" }),
-    inputs: z.string().min(1).describe("safetensors with input_ids and labels, int32 (B, T)")
+    inputs: z.string().min(1).describe("safetensors file with input_ids and labels, int32 (B, T)")
       .meta({ value: "file" }),
-    output: z.string().min(1).describe("safetensors to write: logits, loss and gradients, float32")
+    output: z.string().min(1).describe(
+      "safetensors file to write: logits, loss and gradients, float32",
+    )
       .meta({ value: "file" }),
-    gradients: z.boolean().default(false).describe("write grad.<parameter> as well"),
+    gradients: z.boolean().default(false).describe("also write grad.<parameter>"),
   }),
 });
 export type DumpOptions = ReturnType<typeof options.parse>;
 
 export const dump: Command = {
   name: "dump",
-  summary: "logits, loss and gradients of a model on given tokens",
+  summary: "write a model's logits, loss and gradients for given tokens",
   examples: ["dump --model model/ --inputs tokens.safetensors --output out.safetensors"],
   options,
   run,

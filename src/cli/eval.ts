@@ -22,7 +22,7 @@ const rules: Rule[] = [
   ({ data, tasks }, given) =>
     data || tasks || given.data || given.tasks ? undefined : {
       option: "data",
-      message: "a text is needed, or --tasks (both will do)",
+      message: "is required, or --tasks (or both)",
     },
   ({ tasks }) => {
     try {
@@ -34,7 +34,7 @@ const rules: Rule[] = [
   },
   ...["shots", "limit"].map((option): Rule => (options, given) =>
     options[option] !== undefined && !given.tasks
-      ? { option, message: "is about the questions of --tasks, which are not given" }
+      ? { option, message: "applies only to --tasks, which is not given" }
       : undefined
   ),
 ];
@@ -43,7 +43,7 @@ const options = defineOptions({
   fields: {
     ...trainedFields,
     ...section("Data", {
-      data: given.describe("text to evaluate on").meta({ value: "file|dir|hf:…" }),
+      data: given.describe("evaluation text").meta({ value: "file|dir|hf:…" }),
       tokenizer: z.string().min(1).optional().describe("tokenizer to use instead of the model's")
         .meta({ value: "bytes|dir|tokenizer.json|hf:…" }),
       ...textFields,
@@ -55,18 +55,18 @@ const options = defineOptions({
     }),
     ...section("Tasks", {
       tasks: given.describe(
-        `questions to ask, by commas or blanks: ${
-          TASK_NAMES.join(", ")
-        }; a path is MMLU's folder ` +
-          "(dev, test), a folder of GLUE's TSV files, or a .jsonl of question, choices and answer",
+        `tasks, separated by commas or spaces: ${TASK_NAMES.join(", ")}; a path is MMLU's folder ` +
+          "(dev, test), a folder of GLUE's TSV files, or a .jsonl file of question, choices and answer",
       ).meta({ value: "name:path" }),
-      shots: z.number().int().min(0).optional().describe("answered examples before each question")
-        .meta({ derived: "5 with mmlu, else 0" }),
+      shots: z.number().int().min(0).optional().describe(
+        "number of solved examples before each question",
+      )
+        .meta({ derived: "5 with mmlu, otherwise 0" }),
       limit: z.number().int().min(1).optional().describe(
-        "ask only the first questions of a task, and of each subject of mmlu",
+        "number of questions per task, and per subject of mmlu",
       ),
       before: z.string().min(1).optional().describe(
-        "folder of the model as it was before training, to compare with",
+        "folder of the model before training, for comparison",
       ).meta({ value: "dir" }),
     }),
   },
@@ -77,9 +77,9 @@ export type EvalOptions = ReturnType<typeof options.parse>;
 
 export const evaluate: Command = {
   name: "eval",
-  summary: "loss and perplexity of a trained model on a text, and its answers to questions",
-  details: "Tasks are scored by log-likelihood: the answer that the model finds likeliest after " +
-    "the question counts. Prompts and metrics are those of EleutherAI's lm-evaluation-harness.",
+  summary: "measure a model's loss and perplexity on a text, or its score on tasks",
+  details: "Tasks are scored by log-likelihood: the model's answer is the choice it finds most " +
+    "likely. Prompts and metrics are those of EleutherAI's lm-evaluation-harness.",
   examples: [
     "eval --model runs/nano/model --data held-out.txt",
     "eval --model runs/tuned/model --before models/base --tasks mmlu:data/mmlu --batch-size 4",
@@ -118,7 +118,9 @@ async function measure(
   const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options });
   const { maxPositions } = model.config;
   if (options.seqLen !== undefined && options.seqLen > maxPositions) {
-    io.log(`warning: the model has ${maxPositions} positions: --seq-len ${maxPositions}`);
+    io.log(
+      `warning: the model has only ${maxPositions} positions: using --seq-len ${maxPositions}`,
+    );
   }
   try {
     const length = (unless: number) => Math.min(options.seqLen ?? unless, maxPositions);
@@ -186,6 +188,6 @@ async function ask(
 function describe(after: Measured, before?: Measured): string {
   const { loss, perplexity, tokens, tasks } = after;
   if (tasks || before) return evalTable(after, before);
-  return `loss ${loss!.toFixed(4)} nats a token, perplexity ${perplexity!.toFixed(3)}, ` +
+  return `loss ${loss!.toFixed(4)} nats per token, perplexity ${perplexity!.toFixed(3)}, ` +
     `${tokens} tokens`;
 }

@@ -10,18 +10,19 @@ const options = defineOptions({
   fields: section("Files", {
     model: z.string().min(1).describe("folder of a model, in Hugging Face's layout")
       .meta({ value: "dir" }),
-    output: z.string().min(1).describe("GGUF file to write; one that is there is replaced")
+    output: z.string().min(1).describe("GGUF file to write; an existing one is replaced")
       .meta({ value: "file" }),
-    type: z.enum(GGUF_TYPES).default("f16").describe("how matrices are stored"),
+    type: z.enum(GGUF_TYPES).default("f16").describe("format of the weight matrices"),
   }),
 });
 export type ExportModelOptions = ReturnType<typeof options.parse>;
 
 export const exportModel: Command = {
   name: "export",
-  summary: "a model as a GGUF file, for llama.cpp",
-  details: "q8_0 halves the size of f16 for a rounding of 1/254 of the largest of 32 weights. " +
-    "The tokenizer and the chat template go into the file too.",
+  summary: "write a model as a GGUF file, for llama.cpp",
+  details:
+    "q8_0 takes about half the space of f16; its rounding error is at most 1/254 of the largest " +
+    "of 32 weights. The tokenizer and chat template are included.",
   examples: ["export --model runs/demo/model --output model.gguf --type q8_0"],
   options,
   run,

@@ -9,10 +9,10 @@ import { runTraining } from "./training.ts";
 
 export const finetune: Command = {
   name: "finetune",
-  summary: "train a pre-trained model further, on examples",
+  summary: "fine-tune a pre-trained model on examples",
   details: "Writes metrics.jsonl, summary.json, checkpoints and a model in Hugging Face's layout " +
-    "(with lora and qlora: an adapter in peft's) to --output. Ctrl-C saves a checkpoint first; " +
-    "--resume auto goes on from there.",
+    "(with lora and qlora: an adapter in peft's) to --output. Ctrl-C saves a checkpoint before " +
+    "exiting; --resume auto continues from it.",
   examples: [
     "finetune --model hf:HuggingFaceTB/SmolLM2-135M-Instruct --data alpaca.json --output runs/ft",
     "finetune --model llama-3-8b/ --data chats.jsonl --optimizer qlora --output runs/qlora",
@@ -36,7 +36,7 @@ async function showPreview(options: FinetuneOptions, io: Io): Promise<number> {
   );
   const text = preview(examples, options.preview!, { tokenizer, colour: io.interactive });
   const summary = `${report.examples} examples, ${report.tokens} tokens, ${report.trainedTokens} ` +
-    `of them learned; ${rowsPerEpoch} sequences of ${options.seqLen} an epoch`;
+    `of them trained; ${rowsPerEpoch} sequences of ${options.seqLen} per epoch`;
   io.result(
     { ...report, rows_per_epoch: rowsPerEpoch },
     [text, "", summary, ...reportText(report, options)].join("\n"),

@@ -9,17 +9,18 @@ import { loadConfigForMemory } from "./config_for_memory.ts";
 
 /** Flags that every command has. */
 export const COMMON_FLAGS = {
-  json: "one JSON object a line on stdout, text for people on stderr",
-  verbose: "show the stack of an error",
-  help: "show this text",
+  json: "print results as JSON Lines on stdout; text for people goes to stderr",
+  verbose: "print the stack trace of an error",
+  help: "print this help",
 } as const;
 
 /** The flag of commands that read a file of options. */
 export const CONFIG_FLAG = {
   name: "config",
   value: "file",
-  description: "options from a YAML or JSON file, by their names here or LLaMA-Factory's keys; " +
-    "flags win over it, and paths in it are relative to the working directory",
+  description:
+    "YAML or JSON file of options, by their names here or by LLaMA-Factory's keys; flags " +
+    "override it, and its paths are relative to the working directory",
 } as const;
 
 export interface CommonFlags {

@@ -13,16 +13,19 @@ import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { converse } from "./repl.ts";
 
-const asked = (otherwise: string) => `${otherwise}; in a chat, what the model asks for`;
+const asked = (otherwise: string) => `${otherwise}; in a chat, the model's own setting`;
 
 const rules: Rule[] = [
   ({ messages, prompt }) =>
     messages !== undefined && prompt !== undefined
-      ? { option: "prompt", message: "cannot be given with --messages, which hold the question" }
+      ? {
+        option: "prompt",
+        message: "cannot be combined with --messages, which contains the prompt",
+      }
       : undefined,
   ...["system", "template"].map((option): Rule => ({ chat, messages, prompt }, given) =>
     given[option] !== undefined && prompt !== undefined && !chat && messages === undefined
-      ? { option, message: "needs --chat: a --prompt alone is continued as it is" }
+      ? { option, message: "needs --chat: a --prompt alone is continued literally" }
       : undefined
   ),
 ];
@@ -31,33 +34,35 @@ const options = defineOptions({
   fields: {
     ...trainedFields,
     ...section("Text", {
-      prompt: z.string().optional().describe("text to continue, or with --chat to answer")
+      prompt: z.string().optional().describe("text to continue or, with --chat, to answer")
         .meta({ derived: "stdin; at a terminal, a conversation" }),
       chat: z.boolean().default(false).describe(
-        "the prompt is what a user says: it is written out by the model's chat template",
+        "treat the prompt as a user's message and apply the model's chat template",
       ),
       messages: z.string().min(1).optional().describe(
-        "a dialogue to answer, as JSON in OpenAI's layout",
+        "JSON file with a conversation to answer, in OpenAI's format",
       ).meta({ value: "file" }),
-      system: z.string().optional().describe("what the model is told before a chat"),
+      system: z.string().optional().describe("system message of the chat"),
       template: z.string().min(1).default("default").describe(
         `chat template: the tokenizer's own, or one of ${TEMPLATE_NAMES.slice(1).join(", ")}`,
       ).meta({ value: "name" }),
-      maxNewTokens: z.number().int().min(1).optional().describe("tokens to add at most")
-        .meta({ derived: "128, in a chat 512" }),
+      maxNewTokens: z.number().int().min(1).optional().describe(
+        "maximum number of tokens to generate",
+      )
+        .meta({ derived: "128; in a chat, 512" }),
       temperature: z.number().min(0).optional().describe(
-        "0 takes the likeliest token; higher values draw more freely",
+        "sampling temperature; 0 always takes the most likely token",
       ).meta({ derived: asked("0") }),
       topP: z.number().gt(0).max(1).optional().describe(
-        "draw from the likeliest tokens that make up this share; 1: from all",
+        "sample from the most likely tokens with this total probability; 1: from all",
       ).meta({ derived: asked("1") }),
       topK: z.number().int().min(0).optional().describe(
-        "draw from this many of the likeliest tokens; 0: from all",
+        "sample from this many of the most likely tokens; 0: from all",
       ).meta({ derived: asked("0") }),
       repetitionPenalty: z.number().positive().optional().describe(
-        "above 1, tokens that are there already become less likely",
+        "above 1, tokens that already occur become less likely",
       ).meta({ derived: asked("1") }),
-      seed: z.number().int().min(0).max(0xffffffff).default(42).describe("of the draw"),
+      seed: z.number().int().min(0).max(0xffffffff).default(42).describe("seed for sampling"),
     }),
   },
   rules,
@@ -66,9 +71,10 @@ export type GenerateOptions = ReturnType<typeof options.parse>;
 
 export const generate: Command = {
   name: "generate",
-  summary: "continue a text with a trained model, or talk to it",
-  details: "At a terminal and without --prompt it is a conversation: Ctrl-C stops an answer, " +
-    "twice or Ctrl-D leaves. With --json there is one object at the end (of each answer).",
+  summary: "continue a text with a trained model, or chat with it",
+  details:
+    "At a terminal without --prompt it starts a chat: Ctrl-C stops an answer, Ctrl-C twice " +
+    "or Ctrl-D exits. With --json it prints one object per answer.",
   examples: [
     'generate --model runs/nano/model --prompt "Once upon a time" --temperature 0.8',
     "generate --model hf:HuggingFaceTB/SmolLM2-135M-Instruct",
@@ -83,7 +89,7 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
   // What can be wrong with the input is found out before the weights are loaded.
   const dialogue = file === undefined ? undefined : await readMessages(file);
   if (dialogue?.messages[0].role === "system" && options.system !== undefined) {
-    throw new UserError(`--system: ${file} has a system message of its own`);
+    throw new UserError(`--system: ${file} already has a system message`);
   }
   const typed = !dialogue && options.prompt === undefined && io.input.interactive;
   const prompt = dialogue || typed ? undefined : options.prompt ?? await readPrompt(io);
@@ -92,7 +98,9 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     const tokenizer = await loadModelTokenizer(options.model, options.adapter);
     const plain = prompt !== undefined && !chat;
     if (plain && (options.system !== undefined || options.template !== "default")) {
-      throw new UserError("--system and --template need --chat: stdin alone is continued as it is");
+      throw new UserError(
+        "--system and --template need --chat: stdin alone is continued literally",
+      );
     }
     // Before weights are loaded, and perhaps downloaded, for nothing.
     if (!plain) chatTemplate(options.template, tokenizer);
@@ -113,8 +121,8 @@ async function readPrompt(io: Io): Promise<string> {
   const text = (await io.input.text()).replace(/\r?\n$/, "");
   if (text) return text;
   throw new UserError(
-    "there is no prompt: stdin is empty",
-    "give a --prompt or --messages, or run it at a terminal to talk to the model",
+    "no prompt: stdin is empty",
+    "pass --prompt or --messages, or run it at a terminal to chat",
   );
 }
 
@@ -130,7 +138,9 @@ async function complete(
   const { maxPositions } = model.config, wanted = options.maxNewTokens ?? 128;
   const maxNewTokens = Math.min(wanted, Math.max(1, maxPositions - tokens.length));
   if (maxNewTokens < wanted) {
-    io.log(`warning: the model has ${maxPositions} positions: --max-new-tokens ${maxNewTokens}`);
+    io.log(
+      `warning: the model has only ${maxPositions} positions: using --max-new-tokens ${maxNewTokens}`,
+    );
   }
   const ids: number[] = [];
   const stream = new TextStream(tokenizer);

@@ -15,7 +15,7 @@ export const PROGRAM = "deno run -A cli.ts";
 export function overview(commands: readonly Command[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
   return [
-    "Trains LLaMA-family language models on one GPU, through WebGPU.",
+    "Trains LLaMA-family language models on a single GPU, through WebGPU.",
     "",
     `Usage: ${PROGRAM} <command> [options]`,
     "",
@@ -48,7 +48,7 @@ export function commandHelp(command: Command): string {
     const { name, value, description } = CONFIG_FLAG;
     lines.push("", "File", ...entry(`--${name} <${value}>`, description));
   }
-  lines.push("", "Everywhere");
+  lines.push("", "Common");
   for (const [name, text] of Object.entries(COMMON_FLAGS)) {
     lines.push(...entry(`--${name}`, text));
   }

@@ -18,7 +18,7 @@ export function interruption(): AbortSignal {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
-    console.error("interrupted: saving, then stopping (once more to stop at once)");
+    console.error("interrupted: saving before exit (again to exit immediately)");
     controller.abort(new DOMException("interrupted", "AbortError"));
   };
   Deno.addSignalListener("SIGINT", () => (handlers.at(-1) ?? stop)());

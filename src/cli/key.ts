@@ -15,10 +15,10 @@ const ACTIONS = ["create", "list", "revoke"] as const;
 const options = defineOptions({
   fields: {
     create: z.string().trim().min(1).max(100).optional().describe(
-      "make a key of this name; its secret is printed once, and only its hash is kept",
+      "create a key with this name; its secret is printed once and only a hash is stored",
     ).meta({ value: "name" }),
-    list: z.boolean().default(false).describe("the keys there are, without their secrets"),
-    revoke: z.string().optional().describe("the key of this id is not accepted any more")
+    list: z.boolean().default(false).describe("list all keys, without their secrets"),
+    revoke: z.string().optional().describe("revoke the key with this id")
       .meta({ value: "id" }),
     dataFolder: dataFolderField,
   },
@@ -27,14 +27,15 @@ const options = defineOptions({
       ACTIONS.filter((action) => given[action] !== undefined && given[action] !== false).length ===
           1
         ? undefined
-        : { option: "", message: "one of --create NAME, --list and --revoke ID is needed" },
+        : { option: "", message: "one of --create NAME, --list or --revoke ID is required" },
   ],
 });
 
 export const key: Command = {
   name: "key",
-  summary: "makes, lists and revokes API keys of the server",
-  details: "Takes effect at once, also while the server runs. As soon as there is a key, every " +
+  summary: "create, list and revoke the server's API keys",
+  details:
+    "Changes take effect immediately, even while the server runs. Once a key exists, every " +
     "request needs one.",
   examples: ["key --create laptop", "key --list", "key --revoke key-…"],
   options,
@@ -58,18 +59,18 @@ async function run(
 
 function createKey(keys: Keys, name: string, io: Io): void {
   const { record: { id }, secret } = keys.create(name);
-  io.log(`key ${id} (${name}): keep it well, it is not shown again`);
+  io.log(`key ${id} (${name}): store it safely, it is not shown again`);
   io.result({ id, name, secret }, secret);
 }
 
 function revokeKey(keys: Keys, id: string, io: Io): void {
   const known = keys.list().find((each) => each.id === id);
   if (!known) {
-    throw new UserError(`--revoke ${id}: there is no such key`, "`key --list` shows them");
+    throw new UserError(`--revoke ${id}: no such key`, "`key --list` lists them");
   }
-  if (!keys.revoke(id)) throw new UserError(`--revoke ${id}: it was revoked before`);
+  if (!keys.revoke(id)) throw new UserError(`--revoke ${id}: already revoked`);
   if (!keys.anyActive()) {
-    io.log("no key is left: on this machine's own address the server now answers without one");
+    io.log("no keys left: on localhost the server now answers without one");
   }
   io.result({ id, name: known.name, revoked: true }, `revoked ${id} (${known.name})`);
 }

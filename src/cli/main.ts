@@ -114,7 +114,9 @@ function describe(error: unknown, verbose: boolean): string {
     return verbose && stack ? `${text}\n${stack}` : text;
   }
   if (verbose) return stack ?? message;
-  return `${(error as Error)?.name ?? "Error"}: ${message}\n  hint: --verbose shows where`;
+  return `${
+    (error as Error)?.name ?? "Error"
+  }: ${message}\n  hint: --verbose prints the stack trace`;
 }
 
 /** With `--json` a stream of results ends with the error, so that it cannot pass for a whole one. */

@@ -13,8 +13,8 @@ import { type Command, EXIT, type Io } from "./command.ts";
 
 export const memory: Command = {
   name: "memory",
-  summary: "GPU memory that a training run would take",
-  details: "The plan is made by the code that allocates, so the run takes exactly these bytes.",
+  summary: "compute how much GPU memory a training run would need",
+  details: "The code that allocates a run makes the plan, so the run takes exactly these bytes.",
   examples: ["memory --model llama_7b --rank 1024 --batch-size 1 --activation-checkpointing"],
   options: memoryOptions,
   run,
@@ -68,7 +68,7 @@ function describe(
     formatTable(["", options.optimizer, "full adamw"], rows),
     "",
     `${share}% of full AdamW (${options.dtype} weights, float32 moments)`,
-    `fits a card of: ${cards.join(", ")} (0.5 GB left to driver and display)`,
-    `exactly: ${plan.plannedPeakBytes} bytes`,
+    `fits a card of: ${cards.join(", ")} (leaving 0.5 GB for driver and display)`,
+    `exact: ${plan.plannedPeakBytes} bytes`,
   ].join("\n");
 }

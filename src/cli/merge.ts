@@ -7,25 +7,24 @@ import { type Command, EXIT, type Io } from "./command.ts";
 
 const options = defineOptions({
   fields: section("Files", {
-    model: z.string().min(1).describe("model that the adapter was trained on")
+    model: z.string().min(1).describe("model the adapter was trained on")
       .meta({ value: "dir|gguf|hf:…" }),
     adapter: z.string().min(1).describe("folder of the adapter, in peft's layout")
       .meta({ value: "dir" }),
     output: z.string().min(1).describe("folder to write the merged model to")
       .meta({ value: "dir" }),
     dtype: z.enum(["keep", "bfloat16", "float32"]).default("keep")
-      .describe("format of the merged weights; keep: that of the model"),
+      .describe("format of the merged weights; keep: the model's format"),
   }),
 });
 export type MergeModelOptions = ReturnType<typeof options.parse>;
 
 export const merge: Command = {
   name: "merge",
-  summary: "an adapter merged into its model, in Hugging Face's layout",
-  details:
-    "Adds the low-rank updates of lora or qlora to the weights and writes a model that needs " +
-    "no adapter any more, for generate, export and transformers. An adapter of qlora is added to " +
-    "the weights before they were quantised.",
+  summary: "merge an adapter into its model, in Hugging Face's layout",
+  details: "Adds the low-rank updates of lora or qlora to the weights and writes a model that no " +
+    "longer needs the adapter, for generate, export and transformers. A qlora adapter is added to " +
+    "the original weights, not the quantised ones.",
   examples: ["merge --model llama-3-8b/ --adapter runs/qlora/adapter --output merged/"],
   options,
   run,
@@ -45,7 +44,9 @@ async function run(options: MergeModelOptions, io: Io): Promise<number> {
     };
     const result = await mergeAdapter(gpu, { ...options, onProgress, signal: io.signal });
     const { merged, dtype, tokenizer } = result, { output } = options;
-    if (!tokenizer) io.log("warning: neither model nor adapter has a tokenizer.json: none written");
+    if (!tokenizer) {
+      io.log("warning: neither the model nor the adapter has a tokenizer.json: none written");
+    }
     io.result({ output, ...result }, `${output}: ${merged} projections merged, ${dtype}`);
   } finally {
     gpu.close();

@@ -8,7 +8,7 @@ export const pretrain: Command = {
   name: "pretrain",
   summary: "train a model from scratch",
   details: "Writes metrics.jsonl, summary.json, checkpoints and a model in Hugging Face's layout " +
-    "to --output. Ctrl-C saves a checkpoint first; --resume auto goes on from there.",
+    "to --output. Ctrl-C saves a checkpoint before exiting; --resume auto continues from it.",
   examples: [
     "pretrain --model llama_nano --data texts/ --output runs/nano --steps 200",
     "pretrain --model llama_60m --data c4.jsonl --tokenizer tokenizer.json --output runs/60m",

@@ -64,7 +64,7 @@ export class Progress {
             final_loss.toFixed(4)
           }, ${tokens} tokens at ${tokens_per_second.toFixed(0)} tokens/s, ${
             formatBytes(gpu_peak_bytes)
-          } of GPU memory at most`,
+          } of GPU memory at peak`,
         );
       }
     }
@@ -166,7 +166,7 @@ function describePlan(plan: PlanEvent): string {
   const count = (value: number) => value.toLocaleString("en-GB");
   const { parameters, trained_parameters: trained } = plan;
   const part = trained === parameters ? "" : `${count(trained)} trained, `;
-  const from = plan.resumed_step ? `from step ${plan.resumed_step} on, ` : "";
+  const from = plan.resumed_step ? `resuming after step ${plan.resumed_step}, ` : "";
   return `${count(parameters)} parameters, ${part}${from}${plan.steps} steps, ` +
     `${formatBytes(plan.planned_peak_bytes)} of GPU memory, on ${plan.adapter}`;
 }

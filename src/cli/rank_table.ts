@@ -14,11 +14,15 @@ export function describeRanks({ share, matrices, bytes }: RankAdviceEvent): stri
   // Shares are sums of float32: the last digits do not count.
   const flat = matrices.filter(({ energy }) => energy < share - 1e-4).length;
   return [
-    `ranks that keep ${percent(share)} of the energy of the first gradients, over the layers:`,
+    `ranks that keep ${percent(share)} of the first gradients' energy, over all layers:`,
     formatTable(["", "shape", "least", "median", "most", "kept"], rows),
-    ...(flat ? [`gradients of ${flat} matrices are too flat: they get the most looked at`] : []),
+    ...(flat
+      ? [
+        `gradients of ${flat} matrices are too flat: they get the highest rank tried`,
+      ]
+      : []),
     `optimizer state and projections: ${formatBytes(bytes.advised)}, ` +
-    `with the default rank for all ${formatBytes(bytes.default_rank)}`,
+    `${formatBytes(bytes.default_rank)} with the default rank everywhere`,
   ].join("\n");
 }
 

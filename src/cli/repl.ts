@@ -4,14 +4,14 @@ import { UserError } from "../options/user_error.ts";
 import { advise } from "./advice.ts";
 import { EXIT, type Io } from "./command.ts";
 
-const COMMANDS = "/reset begins anew, /exit leaves";
+const COMMANDS = "/reset starts over, /exit quits";
 
 /**
  * Reads questions and writes answers until /exit, the end of the input or a second Ctrl-C in a row;
  * the first stops the answer that is being written. Returns the exit code.
  */
 export async function converse(conversation: Conversation, io: Io): Promise<number> {
-  io.log(`Ctrl-C stops an answer, twice or Ctrl-D leaves; ${COMMANDS}`);
+  io.log(`Ctrl-C stops an answer, Ctrl-C twice or Ctrl-D quits; ${COMMANDS}`);
   let interrupts = 0, writing = new AbortController();
   const giveBack = io.takeInterrupts(() => {
     interrupts++;
@@ -22,7 +22,7 @@ export async function converse(conversation: Conversation, io: Io): Promise<numb
       const input = await io.input.line("> ", io.signal);
       if (input.type === "end") return io.signal.aborted ? EXIT.interrupted : EXIT.done;
       if (input.type === "interrupt") {
-        if (++interrupts < 2) io.log("Ctrl-C once more, or Ctrl-D, leaves");
+        if (++interrupts < 2) io.log("Ctrl-C again, or Ctrl-D, quits");
         continue;
       }
       interrupts = 0;
@@ -30,8 +30,8 @@ export async function converse(conversation: Conversation, io: Io): Promise<numb
       if (text === "/exit") return EXIT.done;
       if (text === "/reset") {
         conversation.reset();
-        io.log("the dialogue is forgotten");
-      } else if (/^\/[a-z]+$/.test(text)) io.log(`${text} is no command: ${COMMANDS}`);
+        io.log("conversation reset");
+      } else if (/^\/[a-z]+$/.test(text)) io.log(`unknown command ${text}: ${COMMANDS}`);
       else if (text) {
         writing = new AbortController();
         await answer(conversation, text, AbortSignal.any([writing.signal, io.signal]), io);
@@ -62,5 +62,5 @@ async function answer(
   const { text = "", tokenIds = [], finishReason = "aborted" } = conversation.answer ?? {};
   io.result({ text, token_ids: tokenIds }, "");
   if (finishReason === "aborted") io.log("(stopped)");
-  if (finishReason === "length") io.log("(cut off: --max-new-tokens allows longer answers)");
+  if (finishReason === "length") io.log("(truncated: --max-new-tokens allows longer answers)");
 }

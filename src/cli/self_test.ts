@@ -33,7 +33,7 @@ export async function selfTest(gpu: Gpu): Promise<SelfTest> {
   const ok = worst < 1e-5;
   return {
     ok,
-    message: `RMSNorm ${ok ? "agrees with" : "differs from"} the processor's (by at most ${
+    message: `RMSNorm ${ok ? "agrees with" : "differs from"} the CPU's (by at most ${
       worst.toExponential(1)
     })`,
   };

@@ -5,9 +5,10 @@ import { type Command, EXIT, type Io } from "./command.ts";
 
 export const serve: Command = {
   name: "serve",
-  summary: "a server that fine-tunes and answers: OpenAI's API, live metrics, a dashboard",
-  details: "Runs until it is interrupted: then the running job keeps a checkpoint, and goes on " +
-    "when the server is back. An address that others reach needs a key first: `key --create NAME`.",
+  summary: "run the training server: OpenAI's API, live metrics, a dashboard",
+  details:
+    "Runs until interrupted; the running job then saves a checkpoint and continues when the " +
+    "server is back. Any address but localhost needs a key first: `key --create NAME`.",
   examples: [
     "serve",
     "serve --data-folder /srv/trainer --models-folder /srv/models --port 9000",

@@ -36,24 +36,24 @@ export function isDebian(system: System): boolean {
 export function driverAdvice(system: System): string[] {
   if (system.os === "darwin") {
     return [
-      "macOS has Metal built in: update to macOS 13 or newer; virtual machines often lack it",
+      "Metal is part of macOS: update to macOS 13 or newer; virtual machines often lack it",
     ];
   }
   if (system.os === "windows") {
     return [
-      "install the graphics driver of your card's maker (NVIDIA, AMD, Intel), then restart",
+      "install the graphics driver of your card's vendor (NVIDIA, AMD, Intel), then restart",
       "over Remote Desktop, or without a card, Windows may offer no adapter",
     ];
   }
   const lines = [linuxPackages(system)];
   if (system.graphicsDevice) {
-    lines.push("for an NVIDIA card, install NVIDIA's driver: it brings its own Vulkan");
+    lines.push("for an NVIDIA card, install NVIDIA's driver: it includes Vulkan");
   } else {
     lines.push("no graphics device is visible: Mesa's software driver will work, but slowly");
   }
   if (system.container) {
     lines.push(
-      "in a container, hand the card in: `--device /dev/dri` (AMD, Intel), or `--gpus all` with " +
+      "in a container, pass the card through: `--device /dev/dri` (AMD, Intel), or `--gpus all` with " +
         "NVIDIA_DRIVER_CAPABILITIES=all (NVIDIA)",
     );
   }

@@ -74,13 +74,16 @@ trainingTest(
     assertEquals(cut.code, 0, cut.stderr);
     assertStringIncludes(cut.stderr, "prompts do not fit in 200 tokens and show fewer examples");
     const long = await run(...BYTES, ...args, "--seq-len", "4096", "--limit", "1");
-    assertStringIncludes(long.stderr, "warning: the model has 256 positions: --seq-len 256");
+    assertStringIncludes(
+      long.stderr,
+      "warning: the model has only 256 positions: using --seq-len 256",
+    );
   },
 );
 
 for (
   const [what, args, code, message] of [
-    ["neither a text nor tasks", [], 2, "--data: a text is needed, or --tasks"],
+    ["neither a text nor tasks", [], 2, "--data: is required, or --tasks"],
     ["an unknown task", ["--tasks", "mmul:x"], 2, '--tasks: task "mmul" is not known: known are'],
     [
       "a task without choices",
@@ -88,7 +91,12 @@ for (
       2,
       "--tasks: task stsb: is a regression, and has no answers to choose from; the others of GLUE",
     ],
-    ["shots without tasks", ["--data", "x", "--shots", "1"], 2, "--shots: is about the questions"],
+    [
+      "shots without tasks",
+      ["--data", "x", "--shots", "1"],
+      2,
+      "--shots: applies only to --tasks, which",
+    ],
     [
       "a folder that is not there",
       ["--tasks", "cola:/nowhere"],

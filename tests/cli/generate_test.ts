@@ -95,7 +95,7 @@ trainingTest(
       const streamed = await run([...base, "--chat"], { stdin: "Hello\r\n" });
       assertEquals([streamed.out, streamed.err], [answer.text + "\n", ""]);
       const unused = await run([...base, "--system", "x"], { stdin: "Hello" });
-      assertStringIncludes(unused.err, "need --chat: stdin alone is continued as it is");
+      assertStringIncludes(unused.err, "need --chat: stdin alone is continued literally");
     }),
 );
 
@@ -111,9 +111,9 @@ trainingTest("a conversation at a terminal", () =>
     assertEquals(talk.asked, 7);
     const said = talk.out;
     assert(said.startsWith(first) && said.endsWith(first) && said.length > 2 * first.length, said);
-    assertStringIncludes(talk.err, "Ctrl-C stops an answer, twice or Ctrl-D leaves");
-    assertStringIncludes(talk.err, "/wat is no command: /reset begins anew");
-    assertStringIncludes(talk.err, "the dialogue is forgotten");
+    assertStringIncludes(talk.err, "Ctrl-C stops an answer, Ctrl-C twice or Ctrl-D quits");
+    assertStringIncludes(talk.err, "unknown command /wat: /reset starts over");
+    assertStringIncludes(talk.err, "conversation reset");
 
     const left = await run(base, { typed: ["\x04"] });
     assertEquals([left.code, left.out, left.asked], [0, "", 1]);
@@ -142,7 +142,7 @@ trainingTest(
         typed: [CTRL_C, "Hello", CTRL_C, CTRL_C, "more"],
       });
       assertEquals([typed.code, typed.asked], [130, 4]);
-      assertStringIncludes(typed.err, "Ctrl-C once more, or Ctrl-D, leaves");
+      assertStringIncludes(typed.err, "Ctrl-C again, or Ctrl-D, quits");
 
       // Where nobody types, the first one ends it, and what was written is a result.
       const once = await run([...base, "--chat", "--prompt", "Hello"], { interruptAt: 2 });
@@ -161,7 +161,7 @@ trainingTest(
       assertStringIncludes(err, "leaves no room for an answer in the model's 40 positions");
       const raw = await run(["--model", model, "--prompt", "Hello"]);
       assertEquals(raw.code, 0);
-      assertMatch(raw.err, /warning: the model has 40 positions: --max-new-tokens \d\d/);
+      assertMatch(raw.err, /warning: the model has only 40 positions: using --max-new-tokens \d\d/);
     }),
 );
 
@@ -184,7 +184,7 @@ trainingTest(
       await refused([...HELLO, { role: "assistant", content: "" }], "there is nothing to answer");
       await refused(
         [{ role: "system", content: "" }, ...HELLO],
-        "a system message of its own",
+        "already has a system message",
         "--system",
         "x",
       );
@@ -192,7 +192,7 @@ trainingTest(
       const absent = await run(["--model", model, "--messages", "/nowhere.json"]);
       assertStringIncludes(absent.err, "/nowhere.json: cannot be read");
       const silent = await run(["--model", model]);
-      assertStringIncludes(silent.err, "there is no prompt: stdin is empty");
+      assertStringIncludes(silent.err, "no prompt: stdin is empty");
     }),
 );
 
@@ -238,7 +238,7 @@ trainingTest(
 
 for (
   const [args, message] of [
-    [["--prompt", "a", "--messages", "b"], "--prompt: cannot be given with --messages"],
+    [["--prompt", "a", "--messages", "b"], "--prompt: cannot be combined with --messages"],
     [["--prompt", "a", "--system", "b"], "--system: needs --chat"],
     [["--prompt", "a", "--template", "chatml"], "--template: needs --chat"],
     [

@@ -83,7 +83,7 @@ for (
     [["--stesp", "3"], "--stesp: unknown flag (did you mean --steps?)"],
     [["--zzzzzz"], "--zzzzzz: unknown flag"],
     [["--no-steps"], "--no-steps: unknown flag (did you mean --steps?)"],
-    [["stray"], "stray stands without a flag"],
+    [["stray"], "unexpected argument stray"],
     [["--steps"], "--steps: needs a value: --steps <n>"],
     [["--prompt", "--steps", "3"], "--prompt: needs a value: --prompt <text>"],
     [["--steps", ""], "--steps: must be a number, got "],
@@ -121,7 +121,7 @@ Deno.test("a flag that is taken for no value counts as the flag that it is", asy
   const { err } = await run(["probe", "--prompt", "--steps", "x", "y"], [command]);
   assertEquals(err.split("\n").slice(0, 3), [
     "--prompt: needs a value: --prompt <text>",
-    "y stands without a flag",
+    "unexpected argument y",
     "--steps: must be a number, got x",
   ]);
 });
@@ -192,12 +192,12 @@ Deno.test("options in an error are flags, and commands are named here alone", as
       ],
       [
         new NoAdapterError("no WebGPU adapter was found", "is its driver installed?"),
-        "no WebGPU adapter was found\n  hint: `deno task setup` installs what it can (on Debian, " +
-        "as root); `deno task doctor` says more",
+        "no WebGPU adapter was found\n  hint: `deno task setup` installs a driver (on Debian, " +
+        "as root); `deno task doctor` gives details",
       ],
       [
         new DeviceLostError("GPU: the device was lost"),
-        "GPU: the device was lost\n  hint: a driver reset or an unplugged card; continue with " +
+        "GPU: the device was lost\n  hint: the driver was reset or the card unplugged; continue with " +
         "--resume auto",
       ],
     ] as const
@@ -216,7 +216,10 @@ Deno.test("an error of ours says where to find the stack", async () => {
     throw new TypeError("x is not a function");
   });
   const { code, err } = await run(["probe"], [command]);
-  assertEquals([code, err], [1, "TypeError: x is not a function\n  hint: --verbose shows where"]);
+  assertEquals([code, err], [
+    1,
+    "TypeError: x is not a function\n  hint: --verbose prints the stack trace",
+  ]);
 });
 
 Deno.test("--json: objects on stdout, text on stderr, an error ends the stream", async () => {

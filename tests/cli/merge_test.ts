@@ -30,7 +30,7 @@ Deno.test({
         { output, merged: 6, dtype: "bfloat16", tokenizer: false },
       ]);
       assertEquals(first.stderr, [
-        "warning: neither model nor adapter has a tokenizer.json: none written",
+        "warning: neither the model nor the adapter has a tokenizer.json: none written",
       ]);
       const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
       assertEquals(names.sort(), ["config.json", "generation_config.json", "model.safetensors"]);

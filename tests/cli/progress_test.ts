@@ -73,7 +73,7 @@ Deno.test("without a terminal: a line for what happens", () => {
     "step 1: evaluation loss 4.0000, perplexity 54.60",
     "step 1: saved run/checkpoint-1",
     "warning: small rank",
-    "stopped: loss 5.0000, 10 tokens at 100 tokens/s, 3.00 MiB of GPU memory at most",
+    "stopped: loss 5.0000, 10 tokens at 100 tokens/s, 3.00 MiB of GPU memory at peak",
   ]);
 });
 
@@ -96,12 +96,12 @@ Deno.test("advised ranks: a line for each kind of projection", () => {
     })
   );
   assertEquals(table.split("\n"), [
-    "ranks that keep 90% of the energy of the first gradients, over the layers:",
+    "ranks that keep 90% of the first gradients' energy, over all layers:",
     "                shape  least  median  most  kept",
     "k_proj      192 x 576      8      24   128   90%",
     "down_proj  576 x 1536     40     512   520   70%",
-    "gradients of 3 matrices are too flat: they get the most looked at",
-    "optimizer state and projections: 3.00 MiB, with the default rank for all 5.00 MiB",
+    "gradients of 3 matrices are too flat: they get the highest rank tried",
+    "optimizer state and projections: 3.00 MiB, 5.00 MiB with the default rank everywhere",
   ]);
 });
 
@@ -114,7 +114,7 @@ Deno.test("without a terminal: a line a second at most, and the last step in any
     }
   });
   assertEquals(logged.map((line) => line.split("  ")[0]), [
-    "1,234,567 parameters, from step 90 on, 100 steps, 3.00 MiB of GPU memory, on llvmpipe",
+    "1,234,567 parameters, resuming after step 90, 100 steps, 3.00 MiB of GPU memory, on llvmpipe",
     "step 91/100",
     "step 93/100",
     "step 100/100",

@@ -71,7 +71,7 @@ Deno.test({
   ignore,
   fn: async () => {
     const calls = installs ? "update\ninstall -y --no-install-recommends chromium\n" : "";
-    const skipped = "setup: no browser: the tests that need one will be skipped";
+    const skipped = "setup: no browser: tests that need one will be skipped";
     // There is nothing in the folder where it looks, and nothing comes.
     const failed = await withAptGet("exit 0", async (PATH, root) => {
       const { code, log } = await setup({ PATH }, "--browser", root);

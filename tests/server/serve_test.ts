@@ -204,7 +204,7 @@ Deno.test("key: a secret is shown once, and a list has none", async () => {
     const folder = join(root, "new");
     const created = await key("--create", "laptop", "--data-folder", folder);
     assertMatch(created.out, /^sk-[\w-]{43}$/);
-    assertStringIncludes(created.err, "(laptop): keep it well");
+    assertStringIncludes(created.err, "(laptop): store it safely");
     const second = JSON.parse((await key("--create", "ci", "--json", "--data-folder", folder)).out);
     assertEquals([Object.keys(second), second.name], [["id", "name", "secret"], "ci"]);
     const list = await key("--list", "--data-folder", folder);
@@ -217,14 +217,14 @@ Deno.test("key: a secret is shown once, and a list has none", async () => {
     assertMatch((await key("--list", "--data-folder", folder)).out, /ci +revoked/);
     const again = await key("--revoke", second.id, "--data-folder", folder);
     assertEquals(again.code, 1);
-    assertStringIncludes(again.err, "it was revoked before");
+    assertStringIncludes(again.err, "already revoked");
   });
 });
 
 for (
   const [args, message] of [
-    [[], "one of --create NAME, --list and --revoke ID is needed"],
-    [["--list", "--create", "x"], "one of --create NAME, --list and --revoke ID is needed"],
+    [[], "one of --create NAME, --list or --revoke ID is required"],
+    [["--list", "--create", "x"], "one of --create NAME, --list or --revoke ID is required"],
     [["--create", " "], "--create: must not be empty"],
   ] as const
 ) {
