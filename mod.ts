@@ -37,7 +37,6 @@
  * });
  * const trainer = await Trainer.finetune(gpu, options);
  * for await (const event of trainer.run()) console.log(event);
- * trainer.release();
  *
  * const model = await LlamaForCausalLM.fromPretrained("runs/alpaca/model", { gpu });
  * const tokenizer = await loadTokenizer("runs/alpaca/model");

@@ -14,6 +14,7 @@ export interface BatchSource {
   next(): Promise<Batch | null>;
   /** Where the source stands, as JSON; opened there again, it goes on with the same batches. */
   position(): unknown;
+  /** Closes the files that are open. */
   close(): Promise<void>;
 }
 
@@ -23,12 +24,17 @@ export interface StreamOptions<Source> {
   readonly data: readonly Source[];
   /** When given, nothing of `data` is held out. */
   readonly evalData?: readonly Source[];
+  /** Which part of `data`: what is trained on, or what is held out. */
   readonly split: "train" | "eval";
+  /** Encodes the texts. */
   readonly tokenizer: Tokenizer;
   /** The model's; by default the tokenizer's. */
   readonly vocabSize?: number;
-  readonly batchSize: number; // B
-  readonly seqLen: number; // T
+  /** Rows of a batch, B. */
+  readonly batchSize: number;
+  /** Tokens of a row, T. */
+  readonly seqLen: number;
+  /** Seed of the order; 0 by default. */
   readonly seed?: number;
   /** Share of `data` that `eval` gets and `train` goes without; default 0.05. */
   readonly heldOutShare?: number;
@@ -36,6 +42,7 @@ export interface StreamOptions<Source> {
   readonly repeat?: boolean;
 }
 
+/** Options of {@link BatchStream.open}. */
 export interface DataOptions extends StreamOptions<string> {
   /** Default `packed`. */
   readonly packing?: Packing;
@@ -43,14 +50,17 @@ export interface DataOptions extends StreamOptions<string> {
   readonly shuffleBuffer?: number;
   /** The field of a record that holds the text; default `text`. */
   readonly textField?: string;
+  /** Where to go on: what {@link BatchStream.position} returned. */
   readonly position?: DataPosition;
 }
 
 /** Where a stream stands. JSON, of at most some kilobytes. */
 export interface DataPosition {
+  /** Of this record's layout. */
   readonly version: 1;
   /** What the stream depends on; a resume with anything else would give other batches. */
   readonly of: Readonly<Record<string, string | number>>;
+  /** The place within the shuffled rows. */
   readonly place: ShufflePlace;
 }
 
@@ -146,6 +156,7 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     return tokens > 0 ? { inputs, targets, tokens } : null;
   }
 
+  /** The batches up to the end, of which a stream that repeats has none. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Batch> {
     for (let batch = await this.next(); batch; batch = await this.next()) yield batch;
   }

@@ -27,9 +27,11 @@ export interface SequenceOptions {
 
 /** Everything that the rows to come depend on. JSON. */
 export interface SequencePlace {
+  /** Passes over the files that are complete. */
   readonly pass: number;
   /** The piece of which `consumed` tokens are in rows already, or in `pending`. */
   readonly at: CorpusPlace;
+  /** Tokens of that piece that are used. */
   readonly consumed: number;
   /** Tokens that wait for their row to fill: one after a whole row, up to T after a pass. */
   readonly pending: readonly number[];

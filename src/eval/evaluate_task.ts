@@ -13,8 +13,11 @@ import {
   type TaskPart,
 } from "./task.ts";
 
+/** Options of {@link evaluateTask}. */
 export interface TaskOptions {
+  /** The model's. */
   readonly tokenizer: Tokenizer;
+  /** Scores the answers: `model.logLikelihoods`, or something else in its place. */
   readonly score: Scorer;
   /** Most input tokens of a prompt with its answer. */
   readonly length: number;
@@ -24,17 +27,26 @@ export interface TaskOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** Scores by metric. */
 export type Scores = Partial<Record<Metric, Score>>;
 
+/** Scores of a category or subject. */
 export interface GroupResult {
+  /** What the questions have in common. */
   readonly kind: "category" | "subject";
+  /** Of the category or subject. */
   readonly name: string;
+  /** Number of questions. */
   readonly questions: number;
+  /** Over these questions. */
   readonly metrics: Scores;
 }
 
+/** What a model scores on a task. */
 export interface TaskResult {
+  /** Name of the task. */
   readonly task: string;
+  /** Number of questions. */
   readonly questions: number;
   /** Over all questions alike, whatever their subject. */
   readonly metrics: Scores;
@@ -56,6 +68,10 @@ interface PartResult {
   readonly metrics: Scores;
 }
 
+/**
+ * Asks every question of a task and scores the answers. Throws a {@link UserError} on a task that
+ * has no question.
+ */
 export async function evaluateTask(task: Task, options: TaskOptions): Promise<TaskResult> {
   const parts = task.parts.map((part) => ({
     part,

@@ -4,7 +4,9 @@
  */
 import { randomStream } from "../inference/sampling.ts";
 
+/** A metric with its standard error. */
 export interface Score {
+  /** In [0, 1], or [−1, 1] for `mcc`. */
   readonly value: number;
   /** Null for fewer than two questions. */
   readonly stderr: number | null;

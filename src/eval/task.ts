@@ -1,8 +1,10 @@
 /** What a task is: questions with given answers, of which a model has to find one the likeliest. */
 
+/** A question with the answers to choose from. */
 export interface Question {
   /** Ends where the answer would begin, without a blank. */
   readonly prompt: string;
+  /** The answers. */
   readonly choices: readonly string[];
   /** The index of the right one. */
   readonly answer: number;
@@ -12,11 +14,13 @@ export interface Question {
 export interface TaskPart {
   /** Of a subject; undefined for the only part of a task. */
   readonly name?: string;
+  /** The category that the subject belongs to. */
   readonly category?: string;
   /** What stands before everything, with its line breaks. */
   readonly description: string;
   /** Answered questions to show first. */
   readonly shots: readonly Question[];
+  /** Those to ask. */
   readonly questions: readonly Question[];
 }
 
@@ -28,9 +32,13 @@ export interface TaskPart {
  */
 export type Metric = "acc" | "acc_norm" | "acc_bytes" | "f1" | "mcc";
 
+/** A benchmark of questions with given answers. */
 export interface Task {
+  /** As {@link TaskSpec.name}. */
   readonly name: string;
+  /** What is reported, the main one first. */
   readonly metrics: readonly Metric[];
+  /** Its questions, by subject. */
   readonly parts: readonly TaskPart[];
   /** What its reader left out, and the like. */
   readonly notes: readonly string[];

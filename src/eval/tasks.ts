@@ -5,8 +5,11 @@ import { loadChoices } from "./tasks/choices.ts";
 import { GLUE_TASKS, loadGlue } from "./tasks/glue.ts";
 import { loadMmlu } from "./tasks/mmlu.ts";
 
+/** A task to load. */
 export interface TaskSpec {
+  /** One of {@link TASK_NAMES}. */
   readonly name: string;
+  /** Its file or folder. */
   readonly path: string;
 }
 
@@ -23,6 +26,7 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   ),
 };
 
+/** The tasks that {@link loadTask} knows. */
 export const TASK_NAMES: readonly string[] = Object.keys(LOADERS);
 
 const ALIASES: Readonly<Record<string, string>> = {

@@ -11,15 +11,19 @@ import { elementsOf } from "../numbers/layout.ts";
 /** Host memory that a block of rows may take. */
 const BLOCK_BYTES = 8 << 20;
 
+/** Options of {@link exportGguf}. */
 export interface ExportOptions {
   /** Folder of a model: config.json, safetensors, tokenizer files. */
   readonly model: string;
   /** The file to write. */
   readonly output: string;
+  /** Format of the matrices. */
   readonly type: GgufType;
 }
 
+/** What {@link exportGguf} wrote. */
 export interface ExportResult {
+  /** Size of the file. */
   readonly bytes: number;
   /** What the file says and llama.cpp does not do. */
   readonly warnings: readonly string[];

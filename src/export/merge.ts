@@ -38,6 +38,7 @@ import type { Safetensors, SafetensorsEntry } from "../formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../formats/safetensors_shards.ts";
 import type { WeightFile } from "../formats/weight_file.ts";
 
+/** Options of {@link mergeAdapter}. */
 export interface MergeOptions {
   /** A Hugging Face folder, a `.gguf` file or `hf:org/name`. */
   readonly model: string;
@@ -53,6 +54,7 @@ export interface MergeOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What {@link mergeAdapter} wrote. */
 export interface MergeResult {
   /** Projections that were changed. */
   readonly merged: number;

@@ -16,6 +16,7 @@ import { elementsOf } from "../numbers/layout.ts";
 
 /** How matrices are stored: half precision, or 8 bits and a scale for every 32. */
 export const GGUF_TYPES = ["f16", "q8_0"] as const;
+/** One of {@link GGUF_TYPES}. */
 export type GgufType = typeof GGUF_TYPES[number];
 
 /** A tensor by Hugging Face's name, in Hugging Face's order of rows. */

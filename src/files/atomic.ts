@@ -31,6 +31,7 @@ export async function writeAtomically(
 
 /** There is no room for what was to be written; what was there before is untouched. */
 export class DiskFullError extends UserError {
+  /** As it appears in a stack trace. */
   override readonly name = "DiskFullError";
 }
 

@@ -5,18 +5,26 @@ import { Fields } from "../files/fields.ts";
 import { readJsonObject } from "../files/json_file.ts";
 import { isGgufPath } from "./open_weights.ts";
 
+/** How a model is to be sampled, and which tokens it begins and ends with. */
 export interface GenerationConfig {
   /** Generation ends at any of them; empty when the model names none. */
   readonly eosTokenIds: readonly number[];
+  /** The token that begins a text. */
   readonly bosTokenId?: number;
+  /** The token that fills a batch. */
   readonly padTokenId?: number;
   /** Undefined where the model leaves it to whoever generates, as all that follow. */
   readonly doSample?: boolean;
+  /** Divisor of the logits. */
   readonly temperature?: number;
   /** In (0, 1]. */
   readonly topP?: number;
   /** 0: no limit. */
   readonly topK?: number;
+  /**
+   * Divisor of the positive logits of tokens that occurred, and factor of the negative; 1 has no
+   * effect.
+   */
   readonly repetitionPenalty?: number;
   /** What is not followed here though the model asks for it, as `name value`. */
   readonly ignored: readonly string[];

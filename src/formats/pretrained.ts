@@ -30,6 +30,7 @@ const BLOCK_BYTES = 8 << 20;
 export interface LoadWorkspace {
   /** float32. */
   readonly source: Tensor;
+  /** Scratch memory of the quantisation, if anything is NF4. */
   readonly nf4?: Nf4Workspace;
 }
 

@@ -23,7 +23,9 @@ import type { WeightFile } from "./weight_file.ts";
 export interface PretrainedModel extends Disposable {
   /** Where it lies on this machine. */
   readonly path: string;
+  /** Its shape. */
   readonly config: LlamaConfig;
+  /** Its weights, read on demand. */
   readonly weights: WeightFile;
 }
 

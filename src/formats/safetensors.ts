@@ -83,10 +83,12 @@ export class Safetensors implements WeightFile {
     }
   }
 
+  /** Closes the files. */
   close(): void {
     for (const file of this.files.values()) file.close();
   }
 
+  /** {@link close}, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -197,9 +199,13 @@ function plural(names: readonly string[]): string {
 /** Larger elements first, so that no tensor is misaligned. */
 const ORDER = Object.keys(ELEMENT_BYTES);
 
+/** A tensor to write. */
 export interface SafetensorsEntry {
+  /** Its key in the file. */
   readonly name: string;
+  /** Format of `data`. */
   readonly dtype: ElementType;
+  /** Row-major. */
   readonly shape: readonly number[];
   /** Exactly the tensor's bytes, little-endian, in pieces of any size. Iterated once. */
   readonly data: AsyncIterable<Uint8Array> | Uint8Array;

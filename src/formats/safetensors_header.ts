@@ -9,14 +9,19 @@ import { ELEMENT_BYTES, type ElementType, isElementType } from "./element_types.
 import type { FileRange } from "../files/file_range.ts";
 import { elementsOf } from "../numbers/layout.ts";
 
+/** A tensor of a safetensors file, as its header describes it. */
 export interface TensorInfo {
+  /** Its key in the file. */
   readonly name: string;
+  /** Format of the elements. */
   readonly dtype: ElementType;
+  /** Row-major. */
   readonly shape: readonly number[];
   /** The file that holds it; a sharded model has several. */
   readonly path: string;
   /** First byte, counted from the start of the file. */
   readonly start: number;
+  /** Size of its data. */
   readonly byteLength: number;
 }
 

@@ -2,6 +2,7 @@
 
 /** A tensor of a {@link WeightFile}. */
 export interface WeightInfo {
+  /** As in Hugging Face's checkpoints. */
   readonly name: string;
   /** Row-major, as Hugging Face's checkpoints have it: (out, in) for a matrix. */
   readonly shape: readonly number[];
@@ -11,11 +12,14 @@ export interface WeightInfo {
 
 /** An opened file or folder of weights; its data is read on demand, a range at a time. */
 export interface WeightFile {
+  /** The file or folder. */
   readonly path: string;
   /** By Hugging Face's names. */
   readonly tensors: ReadonlyMap<string, WeightInfo>;
   /** Elements [start, start + count) as float32, flattened; by default all of them. */
   readFloat32(name: string, start?: number, count?: number): Promise<Float32Array<ArrayBuffer>>;
+  /** Closes the files. */
   close(): void;
+  /** {@link close}, for `using`. */
   [Symbol.dispose](): void;
 }

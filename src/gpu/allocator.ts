@@ -8,42 +8,58 @@ import { type Purpose, PURPOSES, type Tensor } from "./tensor.ts";
 import { type ConstantsLayout, constantsOf } from "../numbers/constants.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 
+/** A tensor to allocate. */
 export interface TensorSpec {
+  /** For error messages, labels and memory plans. */
   readonly name: string;
+  /** Row-major, every size at least 1. */
   readonly shape: readonly number[];
+  /** Number format. */
   readonly dtype: DType;
+  /** The column of the memory plan that it counts to. */
   readonly purpose: Purpose;
   /** Elements per quantisation group; required for `int8` and `int4`. `nf4` always has 64. */
   readonly groupSize?: number;
 }
 
+/** A staging texture to allocate. */
 export interface TextureSpec {
+  /** For error messages, labels and memory plans. */
   readonly name: string;
   /** In texels of 128 bits; the format is `rgba32float`. */
   readonly width: number;
+  /** Rows of texels. */
   readonly height: number;
+  /** The column of the memory plan that it counts to. */
   readonly purpose: Purpose;
 }
 
 /** A staging texture; in a memory plan `texture` is null. */
 export interface TextureTensor extends TextureSpec {
+  /** Null in a memory plan. */
   readonly texture: GPUTexture | null;
 }
 
+/** Where tensors come from: a {@link Gpu}, a {@link Scope} of one, or a {@link PlanAllocator}. */
 export interface Allocator {
   /** Allocates a tensor of zeros. */
   tensor(spec: TensorSpec): Tensor;
+  /** Allocates a staging texture. */
   texture(spec: TextureSpec): TextureTensor;
 }
 
 /** Bytes live now, at peak, and by purpose. */
 export class MemoryAccount {
+  /** Bytes that are allocated now. */
   live = 0;
+  /** The most bytes that were allocated at once. */
   peak = 0;
+  /** Bytes that are allocated now, by purpose. */
   readonly byPurpose: Record<Purpose, number> = Object.fromEntries(
     PURPOSES.map((purpose) => [purpose, 0]),
   ) as Record<Purpose, number>;
 
+  /** Counts an allocation, or with negative bytes its release. */
   add(purpose: Purpose, bytes: number): void {
     this.live += bytes;
     this.byPurpose[purpose] += bytes;
@@ -53,9 +69,12 @@ export class MemoryAccount {
 
 /** Counts what the device would allocate, byte for byte, and allocates nothing. */
 export class PlanAllocator implements Allocator {
+  /** What was counted so far. */
   readonly account = new MemoryAccount();
+  /** Every allocation, in order. */
   readonly tensors: { name: string; bytes: number; purpose: Purpose }[] = [];
 
+  /** Counts a tensor. */
   tensor(spec: TensorSpec): Tensor {
     return layOut(spec, (name, bytes, purpose) => {
       this.account.add(purpose, bytes);
@@ -64,6 +83,7 @@ export class PlanAllocator implements Allocator {
     });
   }
 
+  /** Counts a staging texture. */
   texture(spec: TextureSpec): TextureTensor {
     const bytes = textureBytes(spec);
     this.account.add(spec.purpose, bytes);

@@ -18,8 +18,11 @@ export type Access = "read" | "write";
 
 /** A binding of group 0, as declared in the WGSL. */
 export interface BindingDeclaration {
+  /** The variable's name in the WGSL: the key in {@link Dispatch.operands}. */
   readonly name: string;
+  /** Its `@binding`. */
   readonly binding: number;
+  /** Whether the shader may write to it. */
   readonly access: Access;
   /** Format of a storage texture; undefined for a buffer. */
   readonly texture?: GPUTextureFormat;
@@ -27,32 +30,41 @@ export interface BindingDeclaration {
 
 /** A scalar of the parameter struct. */
 export interface ParameterField {
+  /** The field's name: the key in {@link Dispatch.params}. */
   readonly name: string;
+  /** Its WGSL type. */
   readonly type: "u32" | "i32" | "f32";
 }
 
 /** A constant that specialises a kernel when its pipeline is compiled. */
 export interface ConstantDeclaration {
+  /** Its name in the WGSL: the key in {@link Dispatch.constants}. */
   readonly name: string;
   /** An `override` in the WGSL, or a `const` prepended to it. */
   readonly kind: "override" | "const";
+  /** Its WGSL type. */
   readonly type: string;
   /** The allowed values; if there is only one, dispatches may omit it. */
   readonly values: readonly number[];
 }
 
+/** A compute shader and the interface that its WGSL declares; see {@link defineKernel}. */
 export interface Kernel {
+  /** For error messages, labels and timings. */
   readonly name: string;
   /** WGSL without its `const`s: see {@link specialised}. */
   readonly code: string;
+  /** Operands, in the order of the source. */
   readonly bindings: readonly BindingDeclaration[];
   /** Fields of `struct Params`, bound as `@group(1) @binding(0) var<uniform> params: Params`. */
   readonly parameters: readonly ParameterField[];
+  /** What specialises it, in the order of the source. */
   readonly constants: readonly ConstantDeclaration[];
   /** Features without which it does not compile. */
   readonly features: readonly Feature[];
 }
 
+/** Options of {@link defineKernel}. */
 export interface KernelOptions {
   /** Libraries that `@use` can name. */
   readonly libraries?: Readonly<Record<string, string>>;

@@ -12,9 +12,12 @@ import type { Tensor } from "./tensor.ts";
 import type { TextureTensor } from "./allocator.ts";
 import type { Profiler } from "./profiler.ts";
 
+/** A tensor or staging texture that a dispatch binds. */
 export type Operand = Tensor | TextureTensor;
 
+/** A kernel to run, and what on. */
 export interface Dispatch {
+  /** The kernel; see {@link defineKernel}. */
   readonly kernel: Kernel;
   /** Geometry and flags (0 or 1) that the kernel leaves open. Each combination is a pipeline. */
   readonly constants?: Readonly<Record<string, number>>;
@@ -22,6 +25,7 @@ export interface Dispatch {
   readonly operands: Readonly<Record<string, Operand>>;
   /** Fields of `struct Params`. */
   readonly params?: Readonly<Record<string, number>>;
+  /** Workgroups in x, y and z; 1 where omitted. */
   readonly workgroups: readonly [number, number?, number?];
 }
 
@@ -60,6 +64,10 @@ class Recording {
 
 const recordings = new WeakMap<Gpu, Recording>();
 
+/**
+ * Records dispatches and submits them together. They run in the order of recording, each after the
+ * writes of those before it, once {@link submit} is called, which does not wait.
+ */
 export class KernelPass {
   readonly #recording: Recording;
   readonly #slots = new DataView(new ArrayBuffer(SLOT_BYTES * SLOTS));
@@ -74,6 +82,10 @@ export class KernelPass {
     this.#recording = recording;
   }
 
+  /**
+   * Records a dispatch. Throws a {@link GpuError} on a missing operand, an unknown parameter or
+   * constant, or a size beyond the adapter's limits.
+   */
   dispatch(dispatch: Dispatch): void {
     const { kernel, constants = {}, operands, params = {}, workgroups } = dispatch;
     const { device } = this.gpu;

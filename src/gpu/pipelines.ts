@@ -6,21 +6,28 @@ import type { Capabilities } from "./capabilities.ts";
 import { GpuError } from "./errors.ts";
 import { constantValues, type Kernel, specialised } from "./kernel.ts";
 
+/** Values of a kernel's constants, by name. */
 export type Constants = Readonly<Record<string, number>>;
 
+/** A compiled kernel. */
 export interface Pipeline {
+  /** With its constants. */
   readonly pipeline: GPUComputePipeline;
+  /** Layout of group 0. */
   readonly operands: GPUBindGroupLayout;
 }
 
 /** The part of a `Gpu` that compiles pipelines. */
 export interface Compiler {
+  /** The device to compile for. */
   readonly device: GPUDevice;
+  /** What a kernel may require. */
   readonly capabilities: Capabilities;
   /** Runs `make` and keeps any validation error. */
   validated<T>(what: string, make: () => T): T;
 }
 
+/** The pipelines of a device, each compiled once. */
 export class PipelineCache {
   readonly #kernels = new Map<
     Kernel,
@@ -28,6 +35,7 @@ export class PipelineCache {
   >();
   #parameters: GPUBindGroupLayout | undefined;
 
+  /** An empty cache. */
   constructor(readonly gpu: Compiler) {}
 
   /** Layout of group 1: the parameter struct, at a dynamic offset. */

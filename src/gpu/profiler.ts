@@ -4,17 +4,20 @@
  */
 import type { Gpu } from "./gpu.ts";
 
+/** The time of one dispatch. */
 export interface Span {
   /** Name of the kernel. */
   readonly name: string;
   /** Start in milliseconds, on a clock with an arbitrary zero. */
   readonly start: number;
+  /** Duration. */
   readonly milliseconds: number;
 }
 
 /** Most spans in one submit. */
 export const MOST_SPANS = 2048;
 
+/** Times the dispatches of the {@link KernelPass} that it is given to. */
 export class Profiler {
   readonly #names: string[] = [];
   readonly #queries: GPUQuerySet;
@@ -53,6 +56,7 @@ export class Profiler {
     };
   }
 
+  /** Records the copy of all timestamps; a pass calls it when it submits. */
   resolve(encoder: GPUCommandEncoder): void {
     const count = this.#names.length;
     if (!count) return;

@@ -7,20 +7,24 @@ import type { Tensor } from "./tensor.ts";
 export class Scope implements Allocator {
   readonly #made: (Tensor | TextureTensor)[] = [];
 
+  /** An empty scope. */
   constructor(readonly gpu: Gpu) {}
 
+  /** Allocates a tensor of zeros. */
   tensor(spec: TensorSpec): Tensor {
     const made = this.gpu.tensor(spec);
     this.#made.push(made);
     return made;
   }
 
+  /** Allocates a staging texture. */
   texture(spec: TextureSpec): TextureTensor {
     const made = this.gpu.texture(spec);
     this.#made.push(made);
     return made;
   }
 
+  /** Gives back everything that was allocated. */
   release(): void {
     for (const made of this.#made.splice(0)) this.gpu.release(made);
   }

@@ -25,9 +25,11 @@ export const PURPOSES: readonly Purpose[] = [
   "workspace",
 ];
 
+/** A matrix, or a range of its rows, in a GPU buffer. */
 export interface Tensor extends Layout {
   /** Null in a memory plan, which allocates nothing. */
   readonly buffer: GPUBuffer | null;
+  /** Bytes from `byteOffset` on, padding included. */
   readonly byteLength: number;
   /** Quantisation constants, which the codes are relative to: see numbers/constants.ts. */
   readonly constants?: Tensor;

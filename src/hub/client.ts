@@ -17,7 +17,9 @@ const SILENCE_MS = 30_000;
 const ATTEMPTS = 5;
 const RETRY_DELAY_MS = 500;
 
+/** How requests to the hub are made. */
 export interface HubClientOptions {
+  /** Stops a download; what has arrived is kept and resumed later. */
   readonly signal?: AbortSignal;
   /** Before the first repetition; doubled before each further one. */
   readonly retryDelayMs?: number;

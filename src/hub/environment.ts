@@ -3,6 +3,7 @@ import { getHFHubCachePath, HUB_URL } from "@huggingface/hub";
 import { join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 
+/** Where the hub and its cache are, and the token for private repositories. */
 export interface HubEnvironment {
   /** Without a slash at its end; HF_ENDPOINT names a mirror. */
   readonly endpoint: string;

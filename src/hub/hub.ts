@@ -30,17 +30,25 @@ export type DownloadEvent =
 
 /** Sent for every piece that arrives. */
 export interface DownloadProgressEvent {
+  /** Tells events apart. */
   readonly type: "download_progress";
+  /** What was asked for: `hf:org/name`. */
   readonly spec: string;
+  /** Path in the repository. */
   readonly file: string;
+  /** Bytes of this file that have arrived. */
   readonly fileReceived: number;
+  /** Its size in bytes. */
   readonly fileBytes: number;
   /** Of all the files that were not in the cache. */
   readonly received: number;
+  /** Their size in bytes. */
   readonly bytes: number;
 }
 
+/** Options of {@link resolveModel}. */
 export interface HubOptions extends HubClientOptions {
+  /** Called for each event of a download. */
   readonly onProgress?: (event: DownloadEvent) => void;
   /** By default what the environment's variables say. */
   readonly environment?: HubEnvironment;

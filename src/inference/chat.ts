@@ -15,6 +15,7 @@ export type { Answer };
 
 /** A model that can be talked to: a `LlamaForCausalLM` is one. */
 export interface ChatModel extends RunnableModel {
+  /** Defaults of the sampling. */
   readonly generation: GenerationConfig;
 }
 
@@ -30,6 +31,7 @@ export interface ChatOptions extends Partial<SamplingOptions> {
   readonly tools?: readonly unknown[];
   /** Texts that end the answer, beside the template's own end of a turn; no part of it. */
   readonly stop?: readonly string[];
+  /** Seed of the sampling; 0 by default. */
   readonly seed?: number;
   /** Stops the answer: the signal's reason is thrown. */
   readonly signal?: AbortSignal;
@@ -88,6 +90,7 @@ export class Conversation {
     this.reset();
   }
 
+  /** The dialogue so far, the system prompt included. */
   get messages(): readonly Message[] {
     return this.#messages;
   }

@@ -8,7 +8,9 @@ import { continueTokens, type GenerateOptions } from "./generate.ts";
 
 /** What was added, as far as it got. */
 export interface Answer {
+  /** The answer, without the text that ended it. */
   readonly text: string;
+  /** Its tokens. */
   readonly tokenIds: readonly number[];
   /** Tokens that the model was given to answer to. */
   readonly promptTokens: number;

@@ -5,10 +5,13 @@ import { CachedSequence } from "./cached_sequence.ts";
 import { penalise, randomStream, sampleToken, type SamplingOptions } from "./sampling.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
+/** Options of {@link LlamaForCausalLM.generate}. */
 export interface GenerateOptions extends SamplingOptions {
+  /** The most tokens to generate. */
   readonly maxNewTokens: number;
   /** Ids that end the text; they are not yielded. */
   readonly stopTokens?: readonly number[];
+  /** Seed of the sampling; 0 by default. */
   readonly seed?: number;
   /** Stops between two tokens, or two chunks of the prompt: the signal's reason is thrown. */
   readonly signal?: AbortSignal;

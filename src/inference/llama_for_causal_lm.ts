@@ -48,7 +48,9 @@ import { createForwardBuffers } from "./forward_buffers.ts";
 
 export type { LossAndGradients };
 
+/** Options of {@link LlamaForCausalLM.fromPretrained}. */
 export interface FromPretrainedOptions {
+  /** The device to load the model onto. */
   readonly gpu: Gpu;
   /** Format of the weights on the device; by default that of the file, if the device has it. */
   readonly weights?: WeightType;
@@ -65,6 +67,7 @@ export interface FromPretrainedOptions {
   readonly memoryLimit?: number;
 }
 
+/** A language model on the device: LLaMA, or a relative of it such as Mistral, Qwen or Gemma. */
 export class LlamaForCausalLM {
   private constructor(
     readonly gpu: Gpu,

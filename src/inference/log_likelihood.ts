@@ -26,6 +26,7 @@ import { createForwardBuffers } from "./forward_buffers.ts";
 
 export type { LogLikelihoodRequest };
 
+/** The answer to a {@link LogLikelihoodRequest}. */
 export interface LogLikelihood {
   /** Of the continuation, in nats: the sum over its tokens. */
   readonly logLikelihood: number;
@@ -33,6 +34,7 @@ export interface LogLikelihood {
   readonly dropped: number;
 }
 
+/** Options of {@link LlamaForCausalLM.logLikelihoods}. */
 export interface LogLikelihoodOptions {
   /** Sequences that go through the model at once. */
   readonly batch: number;

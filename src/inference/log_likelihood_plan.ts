@@ -4,6 +4,7 @@ import { UserError } from "../options/user_error.ts";
 
 /** Token ids. */
 export interface LogLikelihoodRequest {
+  /** What comes before the continuation; may be empty. */
   readonly context: readonly number[];
   /** One token or more. */
   readonly continuation: readonly number[];

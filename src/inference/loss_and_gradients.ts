@@ -13,6 +13,7 @@ import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { begin, finish } from "../model/pass.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
+/** The result of {@link LlamaForCausalLM.lossAndGradients}. */
 export interface LossAndGradients {
   /** (B, T, V) */
   readonly logits: Float32Array;
@@ -25,9 +26,12 @@ export interface LossAndGradients {
   readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
+/** Options of {@link LlamaForCausalLM.lossAndGradients}. */
 export interface LossAndGradientsOptions {
-  readonly batch: number; // B
-  readonly length: number; // T
+  /** Sequences, B. */
+  readonly batch: number;
+  /** Tokens of a sequence, T. */
+  readonly length: number;
   /** What the forward pass keeps for the backward pass; default everything. */
   readonly keep?: Exclude<Keep, "nothing">;
   /** What adapters leave out of their inputs, as in training; default nothing. */

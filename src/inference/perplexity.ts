@@ -9,9 +9,11 @@ import { headLoss, type HeadWorkspace } from "../model/head.ts";
 import type { Llama } from "../model/llama.ts";
 import { begin } from "../model/pass.ts";
 
+/** How well a model predicts a text. */
 export interface Evaluation {
   /** Mean over the targets, in nats. */
   readonly loss: number;
+  /** e to the power of the loss. */
   readonly perplexity: number;
   /** Targets counted. */
   readonly tokens: number;

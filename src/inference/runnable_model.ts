@@ -6,8 +6,11 @@ import type { LlamaParameters } from "../model/parameters.ts";
 
 /** A model that can be run: a `LlamaForCausalLM` is one. */
 export interface RunnableModel {
+  /** The device that holds it. */
   readonly gpu: Gpu;
+  /** Its shape. */
   readonly config: LlamaConfig;
+  /** Its weights. */
   readonly parameters: LlamaParameters;
   /** Format of activations. */
   readonly dtype: ActivationType;

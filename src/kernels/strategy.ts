@@ -10,8 +10,11 @@ export type MatmulVariant = "texture" | "tiled";
 /** Operands of attention: the same choice. */
 export type AttentionVariant = "texture" | "tiled";
 
+/** How kernels work on an adapter. */
 export interface Strategy {
+  /** Variant of matrix products. */
   readonly matmul: MatmulVariant;
+  /** Variant of attention. */
   readonly attention: AttentionVariant;
   /** Threads that share a row, a quantisation group or a block, unless loop limits require more. */
   readonly rowLanes: number;
@@ -52,6 +55,7 @@ const CARD: Strategy = {
   attentionWork: 2 ** 35,
 };
 
+/** The strategy for an adapter. */
 export function strategyFor({ software }: Pick<Capabilities, "software">): Strategy {
   return software ? SOFTWARE : CARD;
 }

@@ -13,6 +13,7 @@ import type { LlamaConfig } from "./config.ts";
  */
 export type Keep = "everything" | "layer_inputs" | "nothing";
 
+/** What the forward pass keeps of a layer. */
 export interface LayerActivations {
   /** (N). */
   readonly inputRstd: Tensor;
@@ -47,11 +48,13 @@ export interface LayerActivations {
   readonly up: Tensor;
 }
 
+/** What the forward pass reads and keeps. */
 export interface Activations {
   /** Sequences, B. */
   readonly batch: number;
   /** Tokens of a sequence, T. */
   readonly length: number;
+  /** How much of it. */
   readonly keep: Keep;
   /**
    * Each layer's input and the last layer's output: L + 1 of (N, C); two, alternating, if not kept.

@@ -3,10 +3,12 @@
 /** Target where there is nothing to predict; PyTorch's `ignore_index`. */
 export const IGNORED: -100 = -100;
 
+/** Token ids for one pass: B rows of T. */
 export interface Batch {
-  readonly inputs: Uint32Array; // (B, T) ids
-  /** The token after each input, or {@link IGNORED}. */
-  readonly targets: Int32Array; // (B, T)
+  /** (B, T) ids. */
+  readonly inputs: Uint32Array;
+  /** (B, T): the token after each input, or {@link IGNORED}. */
+  readonly targets: Int32Array;
   /** Targets that are not ignored. */
   readonly tokens: number;
   /**

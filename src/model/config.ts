@@ -23,7 +23,9 @@ export type RopeScaling =
 
 /** What an architecture adds to LLaMA's decoder. */
 export interface Traits {
+  /** `model_type` of config.json. */
   readonly modelType: ModelType;
+  /** Activation of the feed-forward gate. */
   readonly activation: GateActivation;
   /** Biases of the query, key and value projections. */
   readonly attentionBias: boolean;
@@ -41,28 +43,47 @@ export interface Traits {
 
 /** In the marked layers a query sees only the last `size` keys, its own included. */
 export interface SlidingWindow {
+  /** Keys that a query sees. */
   readonly size: number;
-  readonly layers: readonly boolean[]; // L
+  /** Which of the L layers have the window. */
+  readonly layers: readonly boolean[];
 }
 
+/** The shape of a decoder: sizes, and the traits of its architecture. */
 export interface LlamaConfig extends Traits {
-  readonly vocabSize: number; // V
-  readonly hiddenSize: number; // C
-  readonly intermediateSize: number; // F
-  readonly layers: number; // L
-  readonly heads: number; // H
-  readonly keyValueHeads: number; // K
-  readonly headSize: number; // D
+  /** Tokens of the vocabulary, V. */
+  readonly vocabSize: number;
+  /** Width of the residual stream, C. */
+  readonly hiddenSize: number;
+  /** Width of the feed-forward part, F. */
+  readonly intermediateSize: number;
+  /** Layers, L. */
+  readonly layers: number;
+  /** Query heads, H. */
+  readonly heads: number;
+  /** Key/value heads, K; a divisor of H. */
+  readonly keyValueHeads: number;
+  /** Elements of a head, D. */
+  readonly headSize: number;
+  /** Positions of the longest sequence. */
   readonly maxPositions: number;
+  /** Added to the mean of squares in every norm. */
   readonly rmsNormEps: number;
+  /** Base of RoPE's frequencies. */
   readonly ropeTheta: number;
+  /** How they are stretched; not at all if absent. */
   readonly ropeScaling?: RopeScaling;
+  /** Layers that see the latest keys only; none if absent. */
   readonly slidingWindow?: SlidingWindow;
+  /** Whether the head is the embedding. */
   readonly tieWordEmbeddings: boolean;
   /** Standard deviation of the weights at initialisation. */
   readonly initializerRange: number;
+  /** The token that begins a text. */
   readonly bosTokenId?: number;
+  /** The token, or tokens, that end a text. */
   readonly eosTokenId?: number | readonly number[];
+  /** The token that fills a batch. */
   readonly padTokenId?: number;
 }
 

@@ -75,10 +75,13 @@ export type DecoderShape = Pick<
   | "qkNorm"
 >;
 
+/** A parameter of a decoder. */
 export interface ParameterDescription {
   /** As in a Hugging Face checkpoint. */
   readonly name: string;
+  /** What it is. */
   readonly kind: ParameterKind;
+  /** (out, in) of a matrix, (width) of a norm or bias. */
   readonly shape: readonly number[];
 }
 

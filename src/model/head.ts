@@ -18,6 +18,7 @@ import { normalise } from "./forward.ts";
 import type { Llama } from "./llama.ts";
 import type { GradientSink } from "./gradients.ts";
 
+/** Buffers of the head and the loss, for a chunk of tokens at a time. */
 export interface HeadWorkspace {
   /** Tokens per chunk: a multiple of 64, or all. */
   readonly chunk: number;
@@ -78,9 +79,11 @@ export function finalNorm(pass: KernelPass, model: Llama, activations: Activatio
   });
 }
 
+/** Where a loss goes. */
 export interface LossOutput {
   /** Receives the sum of the losses, in nats, at `index`. */
   readonly out: Tensor;
+  /** Element of `out`. */
   readonly index: number;
   /** Adds to `out`, for gradient accumulation. */
   readonly accumulate: boolean;
@@ -101,8 +104,11 @@ export function headLoss(
   sum(pass, { x: workspace.losses, ...loss });
 }
 
+/** Where loss and gradients of a batch go. */
 export interface HeadOutput {
+  /** Takes the gradients. */
   readonly sink: GradientSink;
+  /** Takes the sum of the losses. */
   readonly loss: LossOutput;
   /** Factor of all gradients: one over the number of targets in the step. */
   readonly gradScale: number;

@@ -13,6 +13,7 @@ import type { Linear } from "./parameters.ts";
 
 /** What projections need to run. */
 export interface LinearContext {
+  /** For its products. */
   readonly matmul: MatmulWorkspace;
   /** Present if there are adapters. */
   readonly lora?: LoraWorkspace;

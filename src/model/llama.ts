@@ -20,8 +20,11 @@ import { strategyFor } from "../kernels/strategy.ts";
 
 /** Parameters, and what every pass through them shares. */
 export interface Llama extends LinearContext {
+  /** Its shape. */
   readonly config: LlamaConfig;
+  /** Its weights. */
   readonly parameters: LlamaParameters;
+  /** For attention, where it stages its operands. */
   readonly attention: AttentionWorkspace | undefined;
   /** (T, D): see {@link ropeTable}. */
   readonly rope: Tensor;

@@ -18,6 +18,7 @@ import type { Adapter, Parameter } from "./parameters.ts";
 
 /** Scratch memory that all adapters share. */
 export interface LoraWorkspace {
+  /** For its products. */
   readonly matmul: MatmulWorkspace;
   /** (N, r) float32: drop(x)·Aᵀ. */
   readonly low: Tensor;

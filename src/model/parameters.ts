@@ -17,6 +17,7 @@ export type WeightType = "int8" | "nf4" | "bfloat16" | "float32";
 
 /** Adapters use peft's names. */
 export interface Parameter extends ParameterDescription {
+  /** In its format on the device. */
   readonly weight: Tensor;
   /** Whether it receives a gradient. */
   readonly trainable: boolean;
@@ -40,9 +41,11 @@ export interface Linear {
   readonly weight: Parameter;
   /** (out). */
   readonly bias?: Parameter;
+  /** The adapter on it, if any. */
   readonly adapter?: Adapter;
 }
 
+/** Parameters of a decoder layer. */
 export interface LayerParameters {
   /** (C). */
   readonly inputNorm: Parameter;
@@ -68,9 +71,11 @@ export interface LayerParameters {
   readonly down: Linear;
 }
 
+/** Parameters of a decoder. */
 export interface LlamaParameters {
   /** (V, C). */
   readonly embedding: Parameter;
+  /** First to last. */
   readonly layers: readonly LayerParameters[];
   /** (C). */
   readonly finalNorm: Parameter;
@@ -84,20 +89,26 @@ export interface LlamaParameters {
 export interface LoraShape {
   /** Rank, r. */
   readonly rank: number;
+  /** α: an update is scaled by α/r. */
   readonly alpha: number;
+  /** Projections that get an adapter. */
   readonly targets: readonly ProjectionName[];
 }
 
 /** Which parameters receive gradients: `body` is everything except embedding and head. */
 export type Trained = "all" | "body" | "adapters";
 
+/** Formats of a decoder's parameters, and which are trained. */
 export interface WeightFormat {
+  /** Format of the projections. */
   readonly weights: WeightType;
   /** Elements per INT8 group. */
   readonly groupSize: number;
   /** Format of embedding and head; INT8 only where they are not trained. */
   readonly embeddings: "int8" | "bfloat16" | "float32";
+  /** Which parameters receive gradients. */
   readonly trained: Trained;
+  /** Adapters, if any. */
   readonly lora?: LoraShape;
 }
 

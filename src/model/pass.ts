@@ -16,13 +16,17 @@ import type { Llama } from "./llama.ts";
 
 /** A model and the buffers of a forward pass. */
 export interface ForwardBuffers {
+  /** The model. */
   readonly model: Llama;
+  /** What the pass keeps. */
   readonly activations: Activations;
+  /** For the loss. */
   readonly head: HeadWorkspace;
 }
 
 /** The same with those of a backward pass. */
 export interface PassBuffers extends ForwardBuffers {
+  /** Gradients of activations. */
   readonly backward: BackwardActivations;
 }
 

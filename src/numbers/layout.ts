@@ -29,9 +29,11 @@ export const OCTET = 8;
 
 /** A matrix of numbers, or rows of one. */
 export interface Layout {
+  /** For error messages and labels. */
   readonly name: string;
   /** Logical shape, row-major; every dimension but the last counts rows. */
   readonly shape: readonly number[];
+  /** Number format. */
   readonly dtype: DType;
   /** Elements from the start of a row to the start of the next: the last dimension padded to 8. */
   readonly stride: number;
@@ -41,10 +43,12 @@ export interface Layout {
   readonly groupSize?: number;
 }
 
+/** Bytes of so many elements, in whole 32-bit words. */
 export function bytesOf(dtype: DType, elements: number): number {
   return Math.ceil((elements * BITS[dtype]) / 32) * 4;
 }
 
+/** Columns, padded to a multiple of {@link OCTET}: the stride of a row. */
 export function padded(columns: number): number {
   return Math.ceil(columns / OCTET) * OCTET;
 }

@@ -22,6 +22,7 @@ export interface RulesByKind {
 
 /** GaLore's low-rank space of the matrices. */
 export interface ProjectionShape {
+  /** Rank of the space, R; a smaller matrix gets less. */
   readonly rank: number;
   /** Ranks of single matrices, by parameter name; those not named have `rank`. */
   readonly ranks?: Readonly<Record<string, number>>;
@@ -33,7 +34,9 @@ export interface ProjectionShape {
 
 /** Everything that determines an optimizer's memory. */
 export interface OptimizerShape {
+  /** Update rules. */
   readonly rules: RulesByKind;
+  /** The low-rank space; none: full-rank gradients. */
   readonly projection?: ProjectionShape;
   /** Micro-batches per step. */
   readonly gradientAccumulation: number;

@@ -1,7 +1,10 @@
 /** The hyperparameters of a step. No allocation depends on them, so a memory plan needs none. */
 export interface OptimizerRates {
+  /** Decay of Adam's first moment. */
   readonly beta1: number;
+  /** Decay of Adam's second moment. */
   readonly beta2: number;
+  /** Added to Adam's denominator. */
   readonly adamEps: number;
   /** Decoupled; multiplied by the learning rate. */
   readonly weightDecay: number;
@@ -9,9 +12,11 @@ export interface OptimizerRates {
   readonly galoreScale: number;
   /** Steps from a subspace's first refresh to its second. */
   readonly updateProjGap: number;
-  /** The lazy rule; see lazy_refresh.ts. */
+  /** Similarities that the lazy rule averages; see lazy_refresh.ts. */
   readonly queueSize: number;
+  /** Mean similarity from which a subspace counts as settled. */
   readonly cosThreshold: number;
+  /** How much longer a settled subspace is kept. */
   readonly gammaProj: number;
   /** Round updated weights stochastically. */
   readonly stochasticRound: boolean;

@@ -10,6 +10,7 @@ export interface Fault {
   readonly option: string;
   /** Where the user wrote it, word for word, if not as an option: `run.yaml:12: cutoff_len`. */
   readonly place?: string;
+  /** What is wrong with it. */
   readonly message: Phrase;
   /** A word that is not known, and those that are: the nearest is suggested. */
   readonly near?: readonly [string, readonly string[]];
@@ -17,8 +18,10 @@ export interface Fault {
 
 /** All that is wrong with the options of a run, reported together and before anything is loaded. */
 export class OptionsError extends UserError {
+  /** As it appears in a stack trace. */
   override readonly name = "OptionsError";
 
+  /** One error for all faults, a line each. */
   constructor(readonly faults: readonly Fault[]) {
     super(joinPhrases(faults.map(describeFault), "\n"));
   }

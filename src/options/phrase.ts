@@ -11,11 +11,13 @@
 export interface OptionReference {
   /** As the schema has it: `seqLen`. */
   readonly option: string;
+  /** Its value, where the text names one. */
   readonly value?: unknown;
 }
 
 /** Several options with their values, to be given together. */
 export interface Settings {
+  /** Values by option. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
@@ -26,6 +28,7 @@ export type Piece = string | OptionReference | Settings;
 
 /** How a front end writes options. */
 export interface Spelling {
+  /** Writes an option, with its value if it has one. */
   one(reference: OptionReference): string;
   /** What stands between two that are given together. */
   readonly between: string;

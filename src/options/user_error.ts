@@ -4,7 +4,9 @@ import { PROPERTIES } from "./spelling.ts";
 
 /** What went wrong, and what would be right. Plain JSON. */
 export interface Explanation {
+  /** What went wrong. */
   readonly message: Phrase;
+  /** What would be right. */
   readonly hint?: Phrase;
 }
 
@@ -13,11 +15,13 @@ export interface Explanation {
  * library does; {@link explain} writes both in the spelling of a front end.
  */
 export class UserError extends Error {
+  /** As it appears in a stack trace. */
   override readonly name: string = "UserError";
   /** What to do about it. */
   readonly hint?: string;
   readonly #explanation: Explanation;
 
+  /** An error with what to do about it. */
   constructor(message: Phrase, hint?: Phrase) {
     super(spell(message, PROPERTIES));
     this.#explanation = { message, hint };

@@ -1,9 +1,12 @@
 /** Text to token ids and back. */
 
+/** A tokenizer of any origin: bytes, Hugging Face's or a GGUF file's. */
 export interface Tokenizer {
   /** One more than the largest id. */
   readonly vocabSize: number;
+  /** The token that begins a text; null if there is none. */
   readonly bosTokenId: number | null;
+  /** The token that ends a text; null if there is none. */
   readonly eosTokenId: number | null;
   /** The special tokens as they are written: what a chat template is rendered with. */
   readonly specialTokens: SpecialTokens;
@@ -19,17 +22,23 @@ export interface Tokenizer {
 
 /** Null where the tokenizer has none. */
 export interface SpecialTokens {
+  /** Begins a text. */
   readonly bosToken: string | null;
+  /** Ends a text. */
   readonly eosToken: string | null;
+  /** Stands for what has no token. */
   readonly unkToken: string | null;
+  /** Fills a batch. */
   readonly padToken: string | null;
 }
 
+/** Options of {@link Tokenizer.encode}. */
 export interface EncodeOptions {
   /** Default true. Some tokenizers then begin a text with BOS, a few end it with EOS. */
   readonly addSpecialTokens?: boolean;
 }
 
+/** Options of {@link Tokenizer.decode}. */
 export interface DecodeOptions {
   /** Default false: special tokens appear as they are written. */
   readonly skipSpecialTokens?: boolean;
@@ -43,6 +52,7 @@ export class TextStream {
   #held: number[] = [];
   #shown = "";
 
+  /** A stream at the start of a text. */
   constructor(readonly tokenizer: Tokenizer, readonly options?: DecodeOptions) {}
 
   /** The text that this token completes, perhaps none. */

@@ -37,15 +37,21 @@ export interface TrainingShape {
   readonly batchSize: number;
   /** Tokens of a sequence, T. */
   readonly seqLen: number;
+  /** Format of activations. */
   readonly dtype: ActivationType;
+  /** Whether a layer's activations are recomputed on the way back. */
   readonly activationCheckpointing: boolean;
+  /** Format of the projections. */
   readonly weights: WeightType;
+  /** Elements per INT8 group. */
   readonly weightGroupSize: number;
   /** Format of embedding and head. */
   readonly embeddings: WeightFormat["embeddings"];
   /** Which parameters are trained. */
   readonly trained: Trained;
+  /** Adapters, where those are trained. */
   readonly lora?: LoraShape & { readonly dropout: number };
+  /** Sizes of the optimizer. */
   readonly optimizer: OptimizerShape;
   /** Positions of the sequence in which samples are generated between steps; see samples.ts. */
   readonly samplePositions?: number;
@@ -56,6 +62,7 @@ export const LOSS_RING = 16;
 
 /** The part of a run that a recipe writes its first weights to, and saves the last from. */
 export interface TrainedModel {
+  /** The model. */
   readonly model: Llama;
   /** For weights loaded from a file. */
   readonly load?: LoadWorkspace;

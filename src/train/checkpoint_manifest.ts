@@ -27,6 +27,7 @@ export interface Manifest {
 
 /** A checkpoint that is incomplete or damaged. */
 export class CheckpointError extends UserError {
+  /** As it appears in a stack trace. */
   override readonly name = "CheckpointError";
 }
 

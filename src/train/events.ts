@@ -1,4 +1,12 @@
-/** The events of a run: `Trainer.run` yields these, and ends with `done` or throws. */
+/**
+ * The events of a run: `Trainer.run` yields these, and ends with `done` or throws.
+ *
+ * An event is the JSON object that `--json` prints and metrics.jsonl keeps, whose names other
+ * programs rely on. So its fields are in snake_case, unlike all other names of the library: they
+ * need no second declaration, and no translation that could fall behind.
+ *
+ * @module
+ */
 import type { Purpose } from "../gpu/tensor.ts";
 import type { Phrase } from "../options/phrase.ts";
 
@@ -8,45 +16,63 @@ export interface StepMetrics {
   readonly step: number;
   /** Mean over the step's targets, in nats. */
   readonly loss: number;
+  /** Learning rate of the step. */
   readonly lr: number;
   /** Tokens trained on since the start of the run, resumes included. */
   readonly tokens: number;
+  /** Throughput, over all steps whose losses were read together. */
   readonly tokens_per_second: number;
+  /** Milliseconds, averaged likewise. */
   readonly step_ms: number;
+  /** GPU memory allocated now. */
   readonly gpu_bytes: number;
+  /** The most that was allocated at once. */
   readonly gpu_peak_bytes: number;
   /** Since the start of the run, over all matrices. */
   readonly subspace_refreshes: number;
   /** Parameters whose subspaces this step refreshed, if any. */
   readonly refreshed?: readonly string[];
-  /** Present if the model was evaluated after this step. */
+  /** Present if the model was evaluated after this step; mean over the targets, in nats. */
   readonly eval_loss?: number;
+  /** e to the power of `eval_loss`. */
   readonly eval_perplexity?: number;
 }
 
 /** summary.json. */
 export interface Summary {
+  /** Of the last step, in nats. */
   readonly final_loss: number;
   /** Before the first step; only when fine-tuning. */
   readonly first_eval_loss?: number;
+  /** Of the last evaluation, if there was any. */
   readonly eval_loss?: number;
+  /** e to the power of `eval_loss`. */
   readonly eval_perplexity?: number;
+  /** Tokens trained on, resumes included. */
   readonly tokens: number;
+  /** Average throughput. */
   readonly tokens_per_second: number;
+  /** GPU memory as planned before the start. */
   readonly planned_peak_bytes: number;
+  /** GPU memory that was allocated at most. */
   readonly gpu_peak_bytes: number;
+  /** Over all matrices. */
   readonly subspace_refreshes: number;
   /** Refreshes that a fixed interval of `update_proj_gap` steps would have needed. */
   readonly subspace_refreshes_fixed_interval: number;
+  /** Name of the adapter. */
   readonly adapter: string;
 }
 
 /** Before the first step: what the run will train and how much memory it needs. */
 export interface PlanEvent {
+  /** Tells events apart. */
   readonly type: "plan";
+  /** Parameters of the model. */
   readonly parameters: number;
   /** How many parameters are trained, of those or of the adapters. */
   readonly trained_parameters: number;
+  /** Optimizer steps of the whole run. */
   readonly steps: number;
   /** The step of the checkpoint that the run resumes from; 0 for a new run. */
   readonly resumed_step: number;
@@ -54,17 +80,25 @@ export interface PlanEvent {
   readonly planned_peak_bytes: number;
   /** Of the run. */
   readonly by_purpose: Readonly<Record<Purpose, number>>;
+  /** Name of the adapter. */
   readonly adapter: string;
 }
 
+/** After a step, once its loss has been read. */
 export interface StepEvent extends StepMetrics {
+  /** Tells events apart. */
   readonly type: "step";
 }
 
+/** After an evaluation on held-out data. */
 export interface EvalEvent {
+  /** Tells events apart. */
   readonly type: "eval";
+  /** Steps done. */
   readonly step: number;
+  /** Mean over the targets, in nats. */
   readonly eval_loss: number;
+  /** e to the power of the loss. */
   readonly eval_perplexity: number;
   /** Number of targets evaluated. */
   readonly tokens: number;
@@ -72,20 +106,31 @@ export interface EvalEvent {
 
 /** The model's greedy continuation of a prompt of `samplePrompt`. */
 export interface SampleEvent {
+  /** Tells events apart. */
   readonly type: "sample";
+  /** Steps done. */
   readonly step: number;
+  /** As given. */
   readonly prompt: string;
+  /** What the model continues it with. */
   readonly text: string;
 }
 
+/** After a checkpoint was written. */
 export interface CheckpointEvent {
+  /** Tells events apart. */
   readonly type: "checkpoint";
+  /** Steps done. */
   readonly step: number;
+  /** Its folder. */
   readonly path: string;
 }
 
+/** Something that the user should know; the run continues. */
 export interface WarningEvent {
+  /** Tells events apart. */
   readonly type: "warning";
+  /** For people. */
   readonly message: string;
   /** The same text if it names options, for front ends that spell them their own way. */
   readonly phrase?: Phrase;
@@ -93,9 +138,11 @@ export interface WarningEvent {
 
 /** After the plan of a new run with `rank: "auto"`: the chosen ranks. */
 export interface RankAdviceEvent {
+  /** Tells events apart. */
   readonly type: "rank_advice";
   /** The share of the first gradients' energy that each rank must keep. */
   readonly share: number;
+  /** One entry for each projected matrix. */
   readonly matrices: readonly {
     readonly name: string;
     readonly shape: readonly number[];
@@ -109,7 +156,9 @@ export interface RankAdviceEvent {
 
 /** Progress of a slow preparation before the run's first event. */
 export interface PreparationEvent {
+  /** Tells events apart. */
   readonly type: "preparation";
+  /** The preparation. */
   readonly what: "encoding examples" | "loading weights" | "looking at first gradients";
   /** 0 to 1, if the total is known. */
   readonly share?: number;
@@ -122,11 +171,15 @@ export type OnPreparation = (event: PreparationEvent) => void;
 
 /** The last event: all steps done, or stopped early and saved. */
 export interface DoneEvent {
+  /** Tells events apart. */
   readonly type: "done";
+  /** Whether it was stopped before its last step. */
   readonly interrupted: boolean;
+  /** As in summary.json. */
   readonly summary: Summary;
 }
 
+/** What `Trainer.run` yields, told apart by `type`. */
 export type TrainingEvent =
   | PlanEvent
   | RankAdviceEvent

@@ -26,6 +26,10 @@ import { optimizerRates, shapeWarnings, trainingShape } from "./method.ts";
 import type { Recipe } from "./recipe.ts";
 import { encodeQuestion, encodeText } from "./samples.ts";
 
+/**
+ * The recipe of a fine-tuning run: the base's weights, instruction data or text. Throws a {@link
+ * UserError} if the base cannot be opened.
+ */
 export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
   const { config, tokenizer, path } = await openBase(options);
   const shape = trainingShape(options, config);

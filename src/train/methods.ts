@@ -30,10 +30,13 @@ export interface Method {
   readonly llamaFactory: LlamaFactoryKeys;
 }
 
+/** What names a method in a LLaMA-Factory file. */
 export interface LlamaFactoryKeys {
+  /** As LLaMA-Factory has it. */
   readonly finetuning_type: "full" | "lora";
   /** The key that is true in such a file, if any. */
   readonly switch?: "use_galore" | "use_muon";
+  /** As LLaMA-Factory has it. */
   readonly quantization_bit?: 4;
   /** LLaMA-Factory has no such method: the keys must agree, and our own `optimizer` selects it. */
   readonly byOwnName?: true;
@@ -46,6 +49,7 @@ export interface LlamaFactoryKeys {
 const ADAM_8BIT = { matrices: "adam8bit", embeddings: "adam", others: "adam8bit" } as const;
 const ADAM = { matrices: "adam", embeddings: "adam", others: "adam" } as const;
 
+/** The methods by the name that `optimizer` takes; the first is the default. */
 export const METHODS = {
   q_galore_adamw8bit: {
     title: "Q-GaLore",
@@ -157,6 +161,7 @@ export const METHODS = {
   },
 } as const satisfies Record<string, Method>;
 
+/** A name of {@link METHODS}. */
 export type MethodName = keyof typeof METHODS;
 
 /** In the order of the table; the first is the default. */

@@ -32,6 +32,7 @@ export type SubmitLoss = (
   output: LossOutputs,
 ) => void;
 
+/** What a run minimises; {@link weightedCrossEntropy} makes one. */
 export interface Objective {
   /** A checkpoint can only be resumed with an objective of the same name. */
   readonly name: string;

@@ -14,6 +14,7 @@ import { type SamplePrompt, samplePrompts } from "./samples.ts";
 import { makeOutput, startingPoint } from "./start.ts";
 import { restoreTensors } from "./state.ts";
 
+/** How {@link Trainer.open} reports its progress. */
 export interface Preparing {
   /**
    * Called with the progress of slow preparations before the first event of {@link Trainer.run}.

@@ -12,9 +12,11 @@ import { buildTraining, type TrainingShape } from "./build.ts";
 import { METHODS } from "./methods.ts";
 import type { Objective } from "./objective.ts";
 
+/** The GPU memory that a run will allocate. */
 export interface MemoryPlan {
   /** Peak GPU memory of the run, in bytes. */
   readonly plannedPeakBytes: number;
+  /** Bytes at the peak, by purpose. */
   readonly byPurpose: Readonly<Record<Purpose, number>>;
   /** The largest buffer: an adapter's `maxBufferSize` must allow it. */
   readonly largest: { readonly name: string; readonly bytes: number };
@@ -63,11 +65,13 @@ export function fullAdamWShape(shape: TrainingShape): TrainingShape {
 export interface Alternative {
   /** Values to use instead of the current ones. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Peak GPU memory with them. */
   readonly bytes: number;
 }
 
 /** A run that needs more GPU memory than is available. */
 export class DoesNotFitError extends OutOfMemoryError {
+  /** As it appears in a stack trace. */
   override readonly name = "DoesNotFitError";
 
   /** `alternatives`: what would fit, nearest first. */

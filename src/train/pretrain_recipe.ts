@@ -11,6 +11,10 @@ import type { PretrainOptions } from "./options.ts";
 import type { Recipe } from "./recipe.ts";
 import { encodeText } from "./samples.ts";
 
+/**
+ * The recipe of a pre-training run: random weights, packed or padded text. Throws a {@link
+ * UserError} if model, tokenizer and data do not fit one another.
+ */
 export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> {
   const tokenizer = await loadTokenizer(options.tokenizer);
   const config = await resolveRunConfig(options, tokenizer);

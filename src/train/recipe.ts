@@ -34,30 +34,41 @@ export type RunOptions = Pick<
   | "sampleTokens"
 >;
 
+/** The data of a run, opened. */
 export interface TrainingData {
+  /** The batches, at the place to go on. */
   readonly batches: BatchSource;
   /** Optimizer steps of the whole run, and of its warm-up. */
   readonly steps: number;
+  /** Steps in which the rate rises. */
   readonly warmupSteps: number;
   /** Warnings about the data, for the user. */
   readonly warnings: readonly Phrase[];
 }
 
+/** A prompt for a sample between steps. */
 export interface EncodedPrompt {
+  /** The prompt's tokens. */
   readonly ids: readonly number[];
   /** Ids that end the continuation. */
   readonly stop: readonly number[];
 }
 
+/** A run as {@link Trainer.open} takes it. */
 export interface Recipe {
+  /** What the trainer itself reads. */
   readonly options: RunOptions;
+  /** The model's shape. */
   readonly config: LlamaConfig;
+  /** Sizes of the run; see {@link trainingShape}. */
   readonly shape: TrainingShape;
   /** Hyperparameters of the steps; the learning rate follows its schedule. */
   readonly rates: OptimizerRates;
   /** The objective; cross-entropy by default. */
   readonly objective?: Objective;
+  /** Decodes samples. */
   readonly tokenizer: Tokenizer;
+  /** For the user, before the first step. */
   readonly warnings: readonly Phrase[];
   /** Whether to evaluate the model before the first step. */
   readonly evaluateFirst: boolean;

@@ -46,6 +46,7 @@ import { adapterName } from "../gpu/adapter.ts";
 
 export type { Preparing };
 
+/** A training run: open it with one of the static methods, then iterate over {@link run}. */
 export class Trainer {
   /** What happens, to which weights, and on what. */
   readonly recipe: Recipe;

@@ -7,26 +7,33 @@ import type { Message } from "./example.ts";
 import { replaceStrips, STRIPS } from "./python_strings.ts";
 import { strftime } from "./strftime.ts";
 
+/** What a {@link ChatTemplate} is rendered with, whatever the dialogue. */
 export interface TemplateOptions {
   /** For messages: "chatml", "the tokenizer's chat template". */
   readonly name: string;
+  /** Tokens that a template may write, such as BOS. */
   readonly specialTokens: SpecialTokens;
   /** What `strftime_now` tells: fixed, so that all examples and a resumed run see one day. */
   readonly now: Date;
 }
 
+/** Options of {@link ChatTemplate.render}. */
 export interface RenderOptions {
   /** Whether to end with what begins the assistant's answer; default false. */
   readonly addGenerationPrompt?: boolean;
+  /** Descriptions of the functions that the model may call, as OpenAI's API has them. */
   readonly tools?: readonly unknown[];
 }
 
+/** A dialogue as text. */
 export interface Rendered {
+  /** All of it, special tokens included. */
   readonly text: string;
   /** What lay between `{% generation %}` and `{% endgeneration %}`: [start, end) in `text`. */
   readonly generated: readonly Span[];
 }
 
+/** A range of a text's UTF-16 units: [start, end). */
 export type Span = readonly [start: number, end: number];
 
 /**
@@ -43,6 +50,7 @@ export function withoutGenerationMarks(source: string): string {
   return source.replace(GENERATION, "");
 }
 
+/** A Jinja template that writes a dialogue as its model expects it. */
 export class ChatTemplate {
   /** Whether the template says itself what the assistant's words are. */
   readonly marksGeneration: boolean;

@@ -4,9 +4,11 @@
 export interface Message {
   /** `system`, `user`, `assistant` or `tool`; another only if the record itself says so. */
   readonly role: string;
+  /** The text. */
   readonly content: string;
   /** As in OpenAI's files: 0 for an assistant's message that is not to be learned. */
   readonly weight?: number;
+  /** Handed to the template as it is. */
   readonly [field: string]: unknown;
 }
 

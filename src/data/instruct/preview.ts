@@ -2,7 +2,9 @@
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { ExampleStore, StoredExample } from "./store.ts";
 
+/** Options of {@link preview}. */
 export interface PreviewOptions {
+  /** The tokenizer that encoded the examples. */
   readonly tokenizer: Tokenizer;
   /** Green for what is learned; without it «…» brackets. */
   readonly colour?: boolean;

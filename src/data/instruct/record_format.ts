@@ -2,33 +2,52 @@
 import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
 
+/** Layouts of instruction data that are understood. */
 export const FORMATS = ["alpaca", "sharegpt", "openai", "prompt_completion", "text"] as const;
+/** One of {@link FORMATS}. */
 export type FormatName = (typeof FORMATS)[number];
 
 /** Where a record keeps what; names as in LLaMA-Factory's dataset_info.json. Null: nowhere. */
 export interface Columns {
+  /** The instruction (Alpaca). */
   readonly prompt: string;
+  /** Input that follows the instruction. */
   readonly query: string | null;
+  /** The answer. */
   readonly response: string;
+  /** Earlier turns, as pairs of question and answer. */
   readonly history: string | null;
+  /** The list of messages; empty where records have none. */
   readonly messages: string;
+  /** The system prompt. */
   readonly system: string | null;
+  /** Descriptions of functions. */
   readonly tools: string | null;
 }
 
 /** What a message calls its fields and its roles; names as in dataset_info.json. */
 export interface Tags {
+  /** The field that holds a message's role. */
   readonly role_tag: string;
+  /** The field that holds its text. */
   readonly content_tag: string;
+  /** The role of the user. */
   readonly user_tag: string;
+  /** The role of the assistant. */
   readonly assistant_tag: string;
+  /** The role of a function's result. */
   readonly observation_tag: string;
+  /** The role of the assistant's call of a function. */
   readonly function_tag: string;
+  /** The role of the system prompt. */
   readonly system_tag: string;
 }
 
+/** How the records of a file are laid out. */
 export interface RecordFormat {
+  /** The layout. */
   readonly name: FormatName;
+  /** Where its parts are. */
   readonly columns: Columns;
   /** When absent, a message may use ShareGPT's tags or OpenAI's. */
   readonly tags?: Tags;

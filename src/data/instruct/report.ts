@@ -2,6 +2,7 @@
 import { UserError } from "../../options/user_error.ts";
 import { option, type Phrase, phrase } from "../../options/phrase.ts";
 
+/** Counts of a data set's examples and tokens, by what happened to them. */
 export interface InstructReport {
   /** Examples that are trained (or evaluated) on. */
   examples: number;
@@ -13,6 +14,7 @@ export interface InstructReport {
   truncated: number;
   /** Tokens of all examples, and those that are predicted and learned. */
   tokens: number;
+  /** Tokens of the examples that the loss counts. */
   trainedTokens: number;
   /** Turns of the assistant that the template shows otherwise than they are generated. */
   lostTurns: number;
@@ -20,6 +22,10 @@ export interface InstructReport {
   readonly notes: string[];
 }
 
+/**
+ * Why an example is not trained on: it has no assistant turn, the template rewrites its answers,
+ * nothing of it is learned, or its answers begin beyond the end of a row.
+ */
 export type SkipReason = "noAnswer" | "rewritten" | "nothingLearned" | "cutAway";
 
 const REASONS: Record<SkipReason, string> = {

@@ -7,6 +7,7 @@ import { toExample } from "./records.ts";
 
 /** A data set: a file or a folder. */
 export interface ExampleSource {
+  /** A path or `hf:…`. */
   readonly spec: string;
   /** For reports; by default the specification. */
   readonly name?: string;

@@ -1,16 +1,20 @@
 /** All tokens of a data set in three flat arrays: five bytes a token, eight an example. */
 
+/** An encoded example. */
 export interface StoredExample {
+  /** Its tokens. */
   readonly ids: Uint32Array<ArrayBuffer>;
   /** A one for each token that is learned. */
   readonly trained: Uint8Array<ArrayBuffer>;
 }
 
+/** The encoded examples of a data set. */
 export class ExampleStore {
   #ids = new Uint32Array(1 << 16);
   #trained = new Uint8Array(1 << 16);
   readonly #ends: number[] = [];
 
+  /** Number of examples. */
   get count(): number {
     return this.#ends.length;
   }
@@ -20,6 +24,7 @@ export class ExampleStore {
     return this.#ends.at(-1) ?? 0;
   }
 
+  /** Appends an example; `trained` has a one for each token that is learned. */
   add(ids: readonly number[], trained: Uint8Array): void {
     const start = this.tokens, end = start + ids.length;
     if (end > this.#ids.length) this.#grow(Math.max(end, this.#ids.length * 2));
@@ -28,6 +33,7 @@ export class ExampleStore {
     this.#ends.push(end);
   }
 
+  /** Tokens of the example at `index`. */
   length(index: number): number {
     return this.#ends[index] - this.#start(index);
   }

@@ -29,6 +29,7 @@ export interface InstructOptions extends StreamOptions<string | ExampleSource> {
   readonly packing?: boolean;
   /** The first so many examples of each data set. */
   readonly maxSamples?: number;
+  /** Where to go on: what {@link InstructStream.position} returned. */
   readonly position?: InstructPosition;
   /** Called now and then while the examples are encoded. */
   readonly onProgress?: (done: { examples: number; tokens: number }) => void;
@@ -38,6 +39,7 @@ export interface InstructOptions extends StreamOptions<string | ExampleSource> {
 
 /** Where a stream stands. JSON. */
 export interface InstructPosition {
+  /** Of this record's layout. */
   readonly version: 1;
   /** What the stream depends on; a resume with anything else would give other batches. */
   readonly of: Readonly<Record<string, string | number>>;
@@ -178,6 +180,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     return Promise.resolve(rows > 0 ? batch : null);
   }
 
+  /** The batches up to the end, of which a stream that repeats has none. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Batch> {
     for (let batch = await this.next(); batch; batch = await this.next()) yield batch;
   }

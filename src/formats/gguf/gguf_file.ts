@@ -136,10 +136,12 @@ export class GgufFile implements WeightFile {
     return tensor;
   }
 
+  /** Closes the file. */
   close(): void {
     this.file.close();
   }
 
+  /** {@link close}, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

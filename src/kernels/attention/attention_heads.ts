@@ -14,6 +14,7 @@ export function headConstants(most = MOST_HEAD_SIZE): { readonly HEAD_QUADS: rea
   return { HEAD_QUADS: Array.from({ length: most / 4 }, (_, i) => i + 1) };
 }
 
+/** Heads of an attention layer. */
 export interface HeadShape {
   /** Heads, H. */
   readonly heads: number;

@@ -4,18 +4,23 @@ import type { Tensor } from "../../gpu/tensor.ts";
 
 /** Staging textures; undefined where attention reads its operands directly. */
 export interface AttentionWorkspace {
+  /** Staged queries. */
   readonly q: TextureTensor;
+  /** Staged keys. */
   readonly k: TextureTensor;
+  /** Staged values. */
   readonly v: TextureTensor;
   /** For the backward pass. */
   readonly dout?: TextureTensor;
 }
 
+/** Operands of {@link attention}. */
 export interface Attention {
   /** (B·Tq, H·D) float32 or bfloat16. */
   readonly q: Tensor;
   /** (B·S, K·D), as is v: S rows a sequence, of which the first `keyLength` are there. */
   readonly k: Tensor;
+  /** (B·S, K·D). */
   readonly v: Tensor;
   /** (B·Tq, H·D) overwritten. */
   readonly out: Tensor;
@@ -30,6 +35,7 @@ export interface Attention {
   readonly batch: number;
   /** Queries of a sequence, Tq. */
   readonly queryLength: number;
+  /** Keys that each sequence has, at most S. */
   readonly keyLength: number;
   /** Keys that a sequence has room for, S. */
   readonly keyCapacity: number;
@@ -45,6 +51,7 @@ export interface Attention {
   readonly loopRounds?: number;
 }
 
+/** Operands of {@link attentionBackward}. */
 export interface AttentionBackward {
   /** (B·T, H·D) float32 or bfloat16. */
   readonly q: Tensor;

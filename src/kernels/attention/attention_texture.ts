@@ -35,11 +35,15 @@ export const TEXTURE_CONSTANTS = headConstants(MOST_HEAD_SIZE);
 
 const kernels = kernelByFormat("attention_texture", code, { constants: TEXTURE_CONSTANTS });
 
+/** What a workspace of attention is sized for. */
 export interface AttentionWorkspaceOptions extends HeadShape {
+  /** The adapter's: {@link strategyFor}. */
   readonly variant: AttentionVariant;
+  /** Sequences, B. */
   readonly batch: number;
   /** Most queries and keys per sequence. */
   readonly length: number;
+  /** Whether {@link attentionBackward} will use it too. */
   readonly backward: boolean;
 }
 

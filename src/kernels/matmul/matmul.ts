@@ -23,7 +23,9 @@ export type { StagingTexture } from "./matmul_stage.ts";
 export type { TextureWorkspace } from "./matmul_texture.ts";
 export type { MatmulVariant } from "../strategy.ts";
 
+/** Operands of {@link matmul}: c = alpha · op(a) · op(b) [+ c] [+ residual]. */
 export interface Matmul {
+  /** Which of a and b are transposed. */
   readonly layout: MatmulLayout;
   /** NT, NN: (M, K); TN: (K, M); float32, bfloat16, int8 or int4. */
   readonly a: Tensor;
@@ -39,6 +41,7 @@ export interface Matmul {
   readonly residual?: Tensor;
 }
 
+/** Scratch memory of {@link matmul}; see {@link createMatmulWorkspace}. */
 export type MatmulWorkspace =
   & {
     /** Placeholder for unused bindings. */
@@ -49,8 +52,11 @@ export type MatmulWorkspace =
     | { readonly variant: "texture"; readonly textures: TextureWorkspace }
   );
 
+/** What a workspace of matrix products is sized for. */
 export interface MatmulWorkspaceOptions {
+  /** The adapter's: {@link strategyFor}. */
   readonly variant: MatmulVariant;
+  /** The adapter's limits. */
   readonly limits: Pick<GPUSupportedLimits, "maxTextureDimension2D">;
   /** The expected products. Others work too, perhaps in more blocks. */
   readonly shapes: readonly MatmulShape[];

@@ -7,10 +7,15 @@ import { FLAG } from "../shader.ts";
 /** op(a) and op(b): T means transposed. */
 export type MatmulLayout = "NT" | "NN" | "TN";
 
+/** Sizes of a product: c (m, n) = op(a) (m, k) · op(b) (k, n). */
 export interface MatmulShape {
+  /** Which of a and b are transposed. */
   readonly layout: MatmulLayout;
+  /** Rows of c. */
   readonly m: number;
+  /** Columns of c. */
   readonly n: number;
+  /** Terms of each sum. */
   readonly k: number;
 }
 

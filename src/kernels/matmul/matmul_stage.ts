@@ -30,7 +30,9 @@ const kernels: Record<MatrixType, Kernel> = {
  * of two; a longer K continues `band` rows further down.
  */
 export interface StagingTexture {
+  /** The texture. */
   readonly texture: TextureTensor;
+  /** Its columns of texels. */
   readonly columns: number;
 }
 

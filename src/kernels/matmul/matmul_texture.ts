@@ -31,8 +31,11 @@ const MOST_K = 1 << 17;
 /** A block of k is then a multiple of 64, like a block of rows. */
 const LEAST_COLUMNS = 16;
 
+/** The textures that the operands of a product are staged in. */
 export interface TextureWorkspace {
+  /** For op(a). */
   readonly a: StagingTexture;
+  /** For op(b). */
   readonly b: StagingTexture;
 }
 

@@ -9,6 +9,7 @@ const kernels = kernelByFormat("add_bias", code, {
   constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
 });
 
+/** Operands of {@link addBias}. */
 export interface AddBias {
   /** (N, M) float32 or bfloat16, added to. */
   readonly y: Tensor;

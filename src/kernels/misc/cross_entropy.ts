@@ -16,6 +16,7 @@ const kernel = shader("cross_entropy", code, {
 /** Logits per dispatch: a tenth of a second on a slow adapter. */
 const LOGITS_PER_DISPATCH = 1 << 23;
 
+/** Operands of {@link crossEntropy}. */
 export interface CrossEntropy {
   /** (n, V) float32; where gradients are asked for, dlogits is written over them. */
   readonly logits: Tensor;
@@ -27,6 +28,7 @@ export interface CrossEntropy {
   readonly weights?: Tensor;
   /** Factor of dlogits: one over the number of targets. */
   readonly gradScale: number;
+  /** Whether the gradient of the logits is written over them. */
   readonly gradients: boolean;
 }
 

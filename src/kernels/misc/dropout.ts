@@ -13,6 +13,7 @@ const kernels = kernelByFormat("dropout", code, {
   constants: { WORKGROUP_SIZE, ACCUMULATE: FLAG },
 });
 
+/** Operands of {@link dropout}. */
 export interface Dropout {
   /** (N, C) float32 or bfloat16. */
   readonly x: Tensor;
@@ -20,6 +21,7 @@ export interface Dropout {
   readonly y: Tensor;
   /** Fraction of elements set to zero, in [0, 1). */
   readonly share: number;
+  /** Seed of the run. */
   readonly seed: number;
   /** Key of the forward pass: each micro-batch has its own. */
   readonly step: number;

@@ -17,6 +17,7 @@ const byWeight = {
   int8: define("int8"),
 };
 
+/** Operands of {@link embedding}. */
 export interface Embedding {
   /** (N) uint32, each below V. */
   readonly tokens: Tensor;

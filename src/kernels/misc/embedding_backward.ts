@@ -10,6 +10,7 @@ const kernels = kernelByFormat("embedding_backward", code, {
   constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
 });
 
+/** Operands of {@link embeddingBackward}. */
 export interface EmbeddingBackward {
   /** (N, C) float32 or bfloat16. */
   readonly dx: Tensor;

@@ -19,7 +19,9 @@ const kernels = {
   gelu_tanh: define("gelu_tanh"),
 };
 
+/** Operands of {@link glu}. */
 export interface Glu {
+  /** Activation of the gate. */
   readonly activation: GateActivation;
   /** (N, F) float32 or bfloat16. */
   readonly gate: Tensor;

@@ -17,11 +17,16 @@ const kernels = {
   gelu_tanh: define("gelu_tanh"),
 };
 
+/** Operands of {@link gluBackward}. */
 export interface GluBackward {
+  /** As in the forward pass. */
   readonly activation: GateActivation;
-  gate: Tensor; // (N, F) becomes dgate
-  up: Tensor; // (N, F) becomes dup
-  dh: Tensor; // (N, F) becomes h
+  /** (N, F), overwritten with dgate. */
+  readonly gate: Tensor;
+  /** (N, F), overwritten with dup. */
+  readonly up: Tensor;
+  /** (N, F), overwritten with h. */
+  readonly dh: Tensor;
 }
 
 /**

@@ -9,10 +9,13 @@ const WORKGROUP_SIZE = 256;
 
 const kernels = kernelByFormat("random_normal", code, { constants: { WORKGROUP_SIZE } });
 
+/** Operands of {@link randomNormal}. */
 export interface RandomNormal {
   /** float32 or bfloat16, overwritten; the padding stays zero. */
   readonly target: Tensor;
+  /** Standard deviation. */
   readonly std: number;
+  /** Seed of the run. */
   readonly seed: number;
   /** Index of the tensor in its model, so that tensors with the same seed differ. */
   readonly tensor: number;

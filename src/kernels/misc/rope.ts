@@ -21,6 +21,7 @@ const inTwos: KernelByFormat = {
   }),
 };
 
+/** Operands of {@link rope}. */
 export interface Rope {
   /** (B·T, heads·D) float32 or bfloat16, turned in place. */
   readonly x: Tensor;
@@ -30,6 +31,7 @@ export interface Rope {
   readonly headSize: number;
   /** T: row n holds the token at position n mod T, plus the offset. */
   readonly length: number;
+  /** Position of the first row of each sequence; 0 by default. */
   readonly positionOffset?: number;
   /** Rotates the other way, for the backward pass. */
   readonly inverse?: boolean;

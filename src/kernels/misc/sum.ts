@@ -10,6 +10,7 @@ const WORKGROUP_SIZE = 64;
 
 const kernel = shader("sum", code, { constants: { WORKGROUP_SIZE } });
 
+/** Operands of {@link sum}. */
 export interface Sum {
   /** float32 of any shape, its padding zero. */
   readonly x: Tensor;
@@ -17,6 +18,7 @@ export interface Sum {
   readonly out: Tensor;
   /** Element of `out`, a vector, that receives the sum. */
   readonly index: number;
+  /** Factor of the sum; 1 by default. */
   readonly scale?: number;
   /** Sums squares. */
   readonly squared?: boolean;

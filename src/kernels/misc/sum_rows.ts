@@ -11,6 +11,7 @@ const WORKGROUP_SIZE = 64;
 
 const kernels = kernelByFormat("sum_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
 
+/** Operands of {@link sumRows}. */
 export interface SumRows {
   /** (G, C) float32 or bfloat16. */
   readonly x: Tensor;

@@ -10,6 +10,7 @@ const kernels = kernelByFormat("rms_norm", code, {
   constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
 });
 
+/** Operands of {@link rmsNorm}. */
 export interface RmsNorm {
   /** (N, C) float32 or bfloat16. */
   readonly x: Tensor;
@@ -19,6 +20,7 @@ export interface RmsNorm {
   readonly y: Tensor;
   /** (N) float32, overwritten. */
   readonly rstd: Tensor;
+  /** Added to the mean of the squares. */
   readonly eps: number;
   /** Added to the weight: 1 where the checkpoint stores weight − 1, as for Gemma. */
   readonly offset?: 0 | 1;

@@ -21,6 +21,7 @@ const kernelsInPlace = kernelByFormat("rms_norm_backward.in_place", code, {
   constants,
 });
 
+/** Operands of {@link rmsNormBackward}. */
 export interface RmsNormBackward {
   /** (N, C) float32 or bfloat16. */
   readonly dy: Tensor;

@@ -13,17 +13,23 @@ const kernel = shader("adam", code, { constants: { WORKGROUP_SIZE } });
 export interface AdamRates {
   /** Counted from 1. */
   readonly step: number;
+  /** Learning rate. */
   readonly lr: number;
+  /** Decay of the first moment. */
   readonly beta1: number;
+  /** Decay of the second moment. */
   readonly beta2: number;
+  /** Added to the denominator. */
   readonly eps: number;
 }
 
+/** Operands of {@link adam}. */
 export interface Adam extends AdamRates {
   /** float32, overwritten with the update. */
   readonly gradient: Tensor;
   /** float32, the shape of the gradient, overwritten. */
   readonly m: Tensor;
+  /** float32, the shape of the gradient, overwritten. */
   readonly v: Tensor;
 }
 

@@ -14,6 +14,7 @@ const kernel = shader("adam_8bit", code, { constants: { WORKGROUP_SIZE, LANES } 
 /** Elements that share an absolute maximum, as in bitsandbytes. */
 export const ADAM_BLOCK = 256;
 
+/** Operands of {@link adam8bit}. */
 export interface Adam8bit extends AdamRates {
   /** float32, overwritten with the update. */
   readonly gradient: Tensor;
@@ -23,6 +24,7 @@ export interface Adam8bit extends AdamRates {
   readonly v: Tensor;
   /** float32 (blocks), overwritten. */
   readonly absmaxM: Tensor;
+  /** float32 (blocks), overwritten. */
   readonly absmaxV: Tensor;
   /** Threads per block, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;

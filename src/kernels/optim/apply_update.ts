@@ -10,6 +10,7 @@ const WORKGROUP_SIZE = 256;
 
 const kernels = kernelByFormat("apply_update", code, { constants: { WORKGROUP_SIZE } });
 
+/** Operands of {@link applyUpdate}. */
 export interface ApplyUpdate {
   /** float32, bfloat16, int8 or int4; overwritten. */
   readonly weight: Tensor;

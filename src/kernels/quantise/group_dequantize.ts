@@ -9,6 +9,7 @@ const WORKGROUP_SIZE = 256;
 
 const kernels = kernelByGroup("group_dequantize", "reads", code, { constants: { WORKGROUP_SIZE } });
 
+/** Operands of {@link groupDequantize}. */
 export interface GroupDequantize {
   /** int8 or int4; may be a row range. */
   readonly source: Tensor;

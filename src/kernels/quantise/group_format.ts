@@ -15,7 +15,9 @@ export type KernelByGroup = Record<GroupType, Kernel>;
  * an uninterrupted one. Numbers are taken modulo 2^32.
  */
 export interface StochasticRounding {
+  /** Seed of the run. */
   readonly seed: number;
+  /** Optimizer step. */
   readonly step: number;
   /** Index of the tensor in its model. */
   readonly tensor: number;

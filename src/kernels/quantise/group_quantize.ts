@@ -20,6 +20,7 @@ const kernels = kernelByGroup("group_quantize", "writes", code, {
   constants: { WORKGROUP_SIZE, LANES },
 });
 
+/** Operands of {@link groupQuantize}. */
 export interface GroupQuantize {
   /** float32. */
   readonly source: Tensor;

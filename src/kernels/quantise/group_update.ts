@@ -17,6 +17,7 @@ const kernels = kernelByGroup("group_update", "writes", code, {
   constants: { WORKGROUP_SIZE, LANES },
 });
 
+/** Operands of {@link groupUpdate}. */
 export interface GroupUpdate {
   /** int8 or int4: codes and constants overwritten. */
   readonly weight: Tensor;
@@ -24,6 +25,7 @@ export interface GroupUpdate {
   readonly update: Tensor;
   /** Factor applied to the old weight: 1 − lr · weight decay. */
   readonly decay: number;
+  /** Rounds stochastically; to nearest if absent. */
   readonly rounding?: StochasticRounding;
   /** Threads per group, a divisor of 64; chosen for the adapter by default. */
   readonly lanes?: number;

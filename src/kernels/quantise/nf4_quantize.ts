@@ -20,6 +20,7 @@ const constantsKernel = shader("nf4_constants", constantsCode, { constants });
 /** Octets per block: more threads would be idle. */
 const MOST_LANES = 8;
 
+/** Scratch memory of {@link nf4Quantize}. */
 export interface Nf4Workspace {
   /** (blocks) float32. The absolute maxima of the largest matrix, before they are quantised. */
   readonly absmaxes: Tensor;
@@ -40,6 +41,7 @@ export function createNf4Workspace(
   return { absmaxes };
 }
 
+/** Operands of {@link nf4Quantize}. */
 export interface Nf4Quantize {
   /** float32, its padding zero. */
   readonly source: Tensor;

@@ -3,6 +3,7 @@ import { adam32, adam8 } from "./adam.ts";
 import { muon32, muon8 } from "./muon.ts";
 import type { UpdateRule } from "./rule.ts";
 
+/** Name of an update rule. */
 export type RuleName = "adam" | "adam8bit" | "muon" | "muon8bit";
 
 export const RULES: Readonly<Record<RuleName, UpdateRule>> = {
