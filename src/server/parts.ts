@@ -1,4 +1,4 @@
-/** The real parts of the server, put together; and taken apart in the order that loses nothing. */
+/** Builds the parts of the server, and defines a shutdown order that loses nothing. */
 import { EventStreams } from "./events/event_stream.ts";
 import { StoredEventLog } from "./events/event_log.ts";
 import { saveCheckpoint } from "./jobs/checkpoint_models.ts";
@@ -18,13 +18,13 @@ const GIB = 2 ** 30;
 
 export interface Parts {
   readonly services: Services;
-  /** Ends streams, the running job (after a checkpoint) and the model that answers. */
+  /** Ends streams, the running job (after a checkpoint) and inference. */
   stop(): Promise<void>;
-  /** Closes the database and gives the folder back. Nothing may be asked of the services then. */
+  /** Closes the database and unlocks the folder. The services must not be used afterwards. */
   close(): Promise<void>;
 }
 
-/** Throws a `UserError` where something that they need is not there; what was opened is closed. */
+/** Throws a `UserError` if something they need is missing, after closing what was opened. */
 export async function openParts(
   options: ServerOptions,
   { log: tell }: { log(line: string): void },
@@ -56,7 +56,7 @@ export async function openParts(
   });
   const retention = new Retention({ options, store, storage }, { onFault: tell });
   const jobs = new JobQueue({ options, store, log, storage, models, room: retention }, {
-    // The memory of a model that answers is the job's to plan with.
+    // A job's plan assumes that no model is loaded for inference.
     onStart: () => inference.unload(),
     onSuccess: (job) => retention.pruneFinished(job),
   });

@@ -1,23 +1,23 @@
-/** The server with an address of its own, from its start to its end. */
+/** Serves on its own address, from start to shutdown. */
 import { phrase, settings } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { openServer, type ServerHooks } from "./open_server.ts";
 import type { ServerOptions } from "./options.ts";
 
-/** How a server that serves itself ends, and what it reports. */
+/** Shutdown and reporting of a stand-alone server. */
 export interface ServeHooks extends ServerHooks {
-  /** Ends the server: requests are finished, and the running job keeps a checkpoint. */
+  /** Stops the server: requests are finished, and the running job saves a checkpoint. */
   readonly signal: AbortSignal;
-  /** Is called once, when requests are answered. */
+  /** Called once, when the server accepts requests. */
   onListening?(url: string): void;
 }
 
-/** Milliseconds that requests under way are given at the end; the process cuts off the rest. */
+/** Milliseconds for requests in progress at shutdown; the rest are cut off. */
 const DRAIN_TIMEOUT = 3000;
 
 /**
- * Serves until the signal is aborted; resolves when all is written down. Throws a {@link UserError}
- * where it cannot begin: a folder, an address, a missing key, a missing GPU.
+ * Serves until the signal aborts; resolves when everything is saved. Throws a {@link UserError} if
+ * it cannot start: a folder, an address, a missing key, a missing GPU.
  */
 export async function serve(options: ServerOptions, hooks: ServeHooks): Promise<void> {
   const server = await openServer(options, hooks);
@@ -29,7 +29,7 @@ export async function serve(options: ServerOptions, hooks: ServeHooks): Promise<
     await aborted(hooks.signal);
   } finally {
     const drained = http?.shutdown();
-    // Streams of events end first: nothing would be drained while they are held.
+    // End event streams first: open ones would prevent draining.
     await server.stop();
     await Promise.race([drained, timeout(DRAIN_TIMEOUT)]);
     await server.close();
@@ -63,7 +63,7 @@ function listen(
   }
 }
 
-/** Where the server is to be reached: `0.0.0.0` stands for all addresses, this machine's included. */
+/** The server's URL; `0.0.0.0` stands for all addresses, including loopback. */
 export function urlOf(host: string, port: number): string {
   const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
   return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;

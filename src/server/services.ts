@@ -1,6 +1,6 @@
 /**
- * The parts of the server as its routes see them. `serve` makes the real ones; a test makes those
- * that it needs.
+ * The interfaces of the server's parts, as its routes see them. `serve` builds the real ones; a
+ * test builds those that it needs.
  *
  * @module
  */
@@ -25,48 +25,51 @@ export interface Services {
   readonly room: Room;
 }
 
-/** The GPU as a probe found it, in a process of its own: the server never opens one. */
+/** The GPU as found by a probe process: the server itself never opens one. */
 export interface Device {
   readonly name: string;
   readonly capabilities: Capabilities;
 }
 
-/** What is told of jobs: written first, then handed to whoever listens. */
+/** Events of jobs: stored first, then passed to listeners. */
 export interface EventLog {
-  /** Undefined where an event of that key was told of the job before. */
+  /** Undefined if the job already has an event with that key. */
   append(jobId: string, event: NewEvent): EventRecord | undefined;
-  /** Calls back after each event, until the returned function is called. */
+  /** Calls `listener` after each event, until the returned function is called. */
   subscribe(listener: (event: EventRecord) => void): () => void;
 }
 
 export interface StreamQuery {
-  /** All jobs, and without an end, unless given. */
+  /** If absent, the stream covers all jobs and does not end. */
   readonly jobId?: string;
-  /** The last event that is known: a job's first unless given, and of all jobs what comes now. */
+  /**
+   * The last event already known. By default a job's stream starts at its first event, and that of
+   * all jobs now.
+   */
   readonly after?: number;
-  /** Everything as event objects, or only the metrics' data, and changes of the job's status. */
+  /** All events as objects, or only metrics data and status changes. */
   readonly content: "events" | "metrics";
 }
 
 /** Server-sent events of jobs, for any number of readers. */
 export interface Streams {
-  /** Streams that are held now. */
+  /** Number of open streams. */
   readonly count: number;
-  /** Ends with `data: [DONE]` when the job has ended and all of its events were sent. */
+  /** Ends with `data: [DONE]` once the job has ended and all its events were sent. */
   open(query: StreamQuery): ReadableStream<Uint8Array>;
 }
 
 /** One answered request. */
 export interface RequestSample {
   readonly method: string;
-  /** The pattern that it matched. */
+  /** The matched route pattern. */
   readonly route: string;
   readonly status: number;
-  /** Until the answer began. */
+  /** Time until the response began. */
   readonly seconds: number;
 }
 
-/** What a Prometheus server reads. */
+/** Prometheus metrics. */
 export interface Metrics {
   readonly contentType: string;
   /** In the text format. */
@@ -75,7 +78,7 @@ export interface Metrics {
   observe(request: RequestSample): void;
 }
 
-/** A run to be queued: checked, planned, and found to fit. */
+/** A run to queue: validated, planned, and known to fit. */
 export type NewJob = Pick<
   JobRecord,
   "kind" | "model" | "request" | "options" | "trainingFiles" | "validationFiles" | "plan"
@@ -90,19 +93,19 @@ export interface Preparation {
 
 /** The queue: first in, first out, one job on the GPU at a time. */
 export interface Jobs {
-  /** Starts what can start: after a crash, what was running first. */
+  /** Starts jobs; after a crash, the one that was running first. */
   start(): void;
   create(job: NewJob): JobRecord;
   /**
-   * These answer at once; what is running stops within a step, and its events tell when. A job that
-   * the request is too late or too early for is an ApiError 400 that names its status.
+   * These return immediately; a running job stops within a step and reports it as an event. Throws
+   * an ApiError 400 that names the status if the job is not in a suitable one.
    */
   cancel(id: string): JobRecord;
   pause(id: string): JobRecord;
   resume(id: string): JobRecord;
   /** What the running job does before its first step. */
   preparation(id: string): Preparation | undefined;
-  /** Ends the running job after a checkpoint, to go on when the server is back. */
+  /** Ends the running job after a checkpoint; it resumes when the server restarts. */
   stop(): Promise<void>;
 }
 
@@ -113,24 +116,24 @@ export interface ModelRecord {
   readonly kind: "base" | "result" | "checkpoint";
   /** A folder in Hugging Face's layout or a .gguf file: what `fromPretrained` takes. */
   readonly path: string;
-  /** Folder of an adapter of peft's to put on it. */
+  /** Folder of a peft adapter to apply. */
   readonly adapter?: string;
-  /** Of which job it is. */
+  /** The job that it is a result of. */
   readonly jobId?: string;
-  /** Of which step, where it is a checkpoint. */
+  /** The step, if it is a checkpoint. */
   readonly step?: number;
 }
 
 export interface Models {
   /** Base models of the models folder, and results of jobs. */
   list(): Promise<ModelRecord[]>;
-  /** An ApiError 404, code `model_not_found`, where there is none of that name. */
+  /** Throws an ApiError 404, code `model_not_found`, if none has that name. */
   get(name: string): Promise<ModelRecord>;
-  /** Removes a result. An ApiError for base models (403) and models in use (409). */
+  /** Removes a result. Throws an ApiError for base models (403) and models in use (409). */
   delete(name: string): Promise<void>;
 }
 
-/** What a model is asked to say. */
+/** A request for text from a model. */
 export interface GenerationRequest {
   readonly model: string;
   /** A dialogue, or a text to continue. */
@@ -153,58 +156,58 @@ export type GenerationEvent =
     readonly completionTokens: number;
   };
 
-/** Finished models that answer, in a process of their own. */
+/** Inference with finished models, in a separate process. */
 export interface Inference {
-  /** Ends with `done`; an abort stops it between two tokens. Faults are ApiErrors. */
+  /** Ends with `done`; an abort stops it between tokens. Faults are ApiErrors. */
   generate(request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>;
   /** The model whose weights are on the GPU. */
   readonly loaded: string | undefined;
-  /** Gives the GPU's memory back. */
+  /** Releases its GPU memory. */
   unload(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** What keeps the data folder below its quota. */
+/** Keeps the data folder below its quota. */
 export interface Room {
   /**
-   * Removes checkpoints of jobs that have ended, the oldest first, until so many bytes may be
-   * written. False where that is not enough.
+   * Removes checkpoints of finished jobs, oldest first, until `bytes` can be written. Returns false
+   * if that is not enough.
    */
   makeRoom(bytes: number): Promise<boolean>;
 }
 
-/** The data folder. Paths are made of ids that the server gave, and of nothing else. */
+/** The data folder. Paths consist only of ids that the server assigned. */
 export interface Storage {
   readonly path: string;
   readonly database: string;
-  /** Where an uploaded file's bytes lie; `.jsonl`, `.txt` and the like by its name. */
+  /** Path of an uploaded file's bytes; the extension follows its name. */
   filePath(file: Pick<FileRecord, "id" | "filename">): string;
   /** The output folder of a job's run. */
   jobFolder(id: string): string;
   /** Bytes of everything in the data folder. */
   used(): Promise<number>;
-  /** Bytes that may still be written, by the quota and by the disk. */
+  /** Bytes that may still be written, limited by quota and disk. */
   free(): Promise<number>;
-  /** Counts bytes just written (removed: less than 0) until the folder is measured again. */
+  /** Adds bytes just written (negative if removed) until the folder is measured again. */
   account(bytes: number): void;
-  /** Forgets what was measured: a process has written much. */
+  /** Discards the measurement, after a process has written much. */
   remeasure(): void;
 }
 
-/** Memory of a run before there is one, and whether it would fit. */
+/** The planned memory of a run, and whether it fits. */
 export interface JobPlan {
   readonly plan: MemoryPlan;
-  /** Bytes of the GPU; undefined where nobody said and it cannot be asked. */
+  /** Bytes of GPU memory; undefined if neither configured nor known. */
   readonly limit?: number;
   readonly kind: JobKind;
 }
 
-/** The same with its share of the disk, and what would fit. */
+/** The same with disk usage, and what would fit. */
 export interface PlannedJob extends JobPlan {
   readonly disk: DiskPlan;
   /** The largest buffer that the adapter allows. */
   readonly maxBufferSize: number;
   readonly fits: boolean;
-  /** None where it fits as it is. */
+  /** Empty if it fits. */
   readonly alternatives: readonly Alternative[];
 }

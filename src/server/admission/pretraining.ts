@@ -69,7 +69,7 @@ export async function admitPretraining(
 /** The preset of that name, or the configuration in the request. */
 function configOf(model: PretrainingRequest["model"]): { name: string; config: LlamaConfig } {
   if (typeof model !== "string") {
-    const config = told("model", () => parseLlamaConfig(model, "model"));
+    const config = inRequestTerms("model", () => parseLlamaConfig(model, "model"));
     if (config.layers > MOST_LAYERS) {
       throw invalid("model", `num_hidden_layers must be at most ${MOST_LAYERS}`);
     }
@@ -95,7 +95,10 @@ function fit(
   },
 ): LlamaConfig {
   // Only a preset grows to what the run needs, and presets are recognised by name.
-  return told("model", () => runConfig(config, { model: name, seqLen, tokenizer }, vocabulary));
+  return inRequestTerms(
+    "model",
+    () => runConfig(config, { model: name, seqLen, tokenizer }, vocabulary),
+  );
 }
 
 function trainingFilesOf({ training_file, training_files }: PretrainingRequest): string[] {
@@ -106,7 +109,7 @@ function trainingFilesOf({ training_file, training_files }: PretrainingRequest):
 }
 
 /** Rethrows faults worded for the command line in the API's terms. */
-function told<T>(param: string, run: () => T): T {
+function inRequestTerms<T>(param: string, run: () => T): T {
   try {
     return run();
   } catch (error) {

@@ -194,10 +194,10 @@ export function createChat(name) {
   }
 
   function request() {
-    const said = system.value.trim();
+    const systemPrompt = system.value.trim();
     return {
       model: name,
-      messages: [...(said ? [{ role: "system", content: said }] : []), ...messages],
+      messages: [...(systemPrompt ? [{ role: "system", content: systemPrompt }] : []), ...messages],
       temperature: Number(temperature.value),
       max_tokens: Number(maxTokens.value) || undefined,
     };
@@ -262,10 +262,10 @@ function bubble(role, content) {
     text,
     note,
   );
-  /** @param {string} said */
-  const setNote = (said) => {
-    note.hidden = !said;
-    setText(note, said);
+  /** @param {string} message */
+  const setNote = (message) => {
+    note.hidden = !message;
+    setText(note, message);
   };
   return {
     element,

@@ -50,7 +50,7 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
     const abort = () => attempt.abort();
     signal.addEventListener("abort", abort);
     let watchdog = setTimeout(abort, SILENCE);
-    const heard = () => {
+    const resetWatchdog = () => {
       clearTimeout(watchdog);
       watchdog = setTimeout(abort, SILENCE);
     };
@@ -72,13 +72,13 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
       await readEvents(response, (event) => {
         if (event.id !== undefined) lastId = event.id;
         onEvent(event);
-      }, heard);
+      }, resetWatchdog);
       message = "The server stopped.";
       ended = true;
     } catch (error) {
       if (signal.aborted) return;
-      const { name, message: said } = /** @type {Error} */ (error);
-      if (name === "RequestError") message = said;
+      const { name, message: reason } = /** @type {Error} */ (error);
+      if (name === "RequestError") message = reason;
     } finally {
       clearTimeout(watchdog);
       signal.removeEventListener("abort", abort);

@@ -9,13 +9,13 @@ export function createOptionField(info, { label, hint } = {}) {
   const id = uniqueId(`option-${info.name}`);
   const control = controlOf(info, id);
   const error = h("p", { class: "field-error", id: `${id}-error`, role: "alert", hidden: true });
-  const said = hint ?? info.description;
+  const text = hint ?? info.description;
   const element = h(
     "div",
     { class: "field", "data-param": info.name },
     h("label", { class: "label", for: id }, label ?? h("code", {}, info.name)),
     control,
-    said ? h("p", { class: "hint", id: `${id}-hint` }, capital(said)) : null,
+    text ? h("p", { class: "hint", id: `${id}-hint` }, capital(text)) : null,
     error,
   );
   return {

@@ -41,11 +41,11 @@ function createTable(title, columns, empty) {
   );
   return {
     element,
-    /** @param {HTMLTableRowElement[]} rows @param {string} [said] */
-    show(rows, said = "") {
+    /** @param {HTMLTableRowElement[]} rows @param {string} [caption] */
+    show(rows, caption = "") {
       nothing.hidden = rows.length > 0;
       table.hidden = rows.length === 0;
-      setText(note, said);
+      setText(note, caption);
       fill(body, rows);
     },
   };

@@ -3,7 +3,7 @@ import { FileRange } from "../../files/file_range.ts";
 import { UserError } from "../../options/user_error.ts";
 import { checkParquet } from "./check_parquet.ts";
 import { checkRecords } from "./check_records.ts";
-import { invalidFile, told } from "./faults.ts";
+import { describeFault, invalidFile } from "./faults.ts";
 import { endingOf, type Purpose } from "../store/file_kinds.ts";
 
 const CHUNK_BYTES = 1 << 16;
@@ -35,7 +35,7 @@ export async function checkFile(
         return await checkRecords(chunks, { filename, purpose });
     }
   } catch (error) {
-    throw error instanceof UserError ? invalidFile(told(error)) : error;
+    throw error instanceof UserError ? invalidFile(describeFault(error)) : error;
   } finally {
     file.close();
   }

@@ -13,7 +13,7 @@ export class Faults {
   /** `where` is omitted if the error names the place itself. */
   add(error: unknown, where?: string): void {
     this.#count++;
-    if (this.#shown.length < SHOWN) this.#shown.push(told(error, where));
+    if (this.#shown.length < SHOWN) this.#shown.push(describeFault(error, where));
   }
 
   /** Throws if there are any, out of `records`. */
@@ -34,7 +34,7 @@ export function invalidFile(message: string): ApiError {
 }
 
 /** An error on one line, with its hint after the message. */
-export function told(error: unknown, where?: string): string {
+export function describeFault(error: unknown, where?: string): string {
   const line = error instanceof UserError
     ? spell(inOneLine(error.explanation), REQUEST)
     : (error as Error).message;

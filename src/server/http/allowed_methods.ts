@@ -1,4 +1,4 @@
-/** Which methods a path has: to tell a wrong method (405) from a path that is not there (404). */
+/** The methods of a path, to distinguish a wrong method (405) from an unknown path (404). */
 import type { Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import type { ServerEnv } from "./middleware/context.ts";
@@ -7,7 +7,7 @@ export function allowedMethods(app: Pick<Hono<ServerEnv>, "routes">): (path: str
   const router = new TrieRouter<string>();
   const methods = new Set<string>();
   for (const { method, path } of app.routes) {
-    // Middleware, which is there for every path.
+    // Middleware, which matches every path.
     if (method === "ALL") continue;
     router.add(method, path, method);
     methods.add(method);

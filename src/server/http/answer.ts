@@ -1,4 +1,4 @@
-/** What most routes answer. */
+/** Common response descriptions. */
 import type { z } from "zod";
 
 /** 200 with JSON, for a route's description. */

@@ -1,4 +1,4 @@
-/** The server's routes behind what guards them. Knows nothing of processes, ports and signals. */
+/** The server's routes behind their middleware. Independent of processes, ports and signals. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
@@ -30,30 +30,30 @@ import { pretrainingRoutes } from "./routes/pretraining.ts";
 import type { Services } from "../services.ts";
 
 export interface RequestHooks {
-  /** Told of faults of ours, with their stack. */
+  /** Called with internal faults and their stack. */
   readonly onFault?: (line: string) => void;
-  /** Told of each request. */
+  /** Called with each request. */
   readonly onRequest?: (line: string) => void;
 }
 
-/** Milliseconds within which a body of JSON must arrive. */
+/** Milliseconds within which a JSON body must arrive. */
 const BODY_TIMEOUT = 30_000;
 
-/** Requests a minute of a key or an address, on a server that others can reach. */
+/** Requests per minute for each key or address, on a server that others can reach. */
 const PUBLIC_RATE = 6000;
 
 const PUBLIC_PATHS = new Set(["/", "/health", "/docs", "/docs/style.css", "/openapi.json"]);
 
-/** What tells nothing of anyone: pages that ask the API, with a key, for what they show. */
+/** Paths that expose no user data: pages that query the API, with a key, for their content. */
 const isPublic = (path: string) => PUBLIC_PATHS.has(path) || /^\/assets\/[^/]+$/.test(path);
 
-/** The only route that takes more than JSON. */
+/** The only route that accepts more than JSON. */
 const isUpload = (path: string) => path === "/v1/files";
 
 export function createServer(services: Services, hooks: RequestHooks = {}): OpenAPIHono<ServerEnv> {
   const { options, store } = services;
   const local = isLoopback(options.host);
-  // Beyond this machine there is no server without a key, whatever becomes of the last one.
+  // A server that others can reach needs a key, even after the last one is revoked.
   const open = () => local && !store.keys.anyActive();
   const app = createApp() as unknown as OpenAPIHono<ServerEnv>;
 
@@ -107,7 +107,7 @@ function unknownRoute({ req: { method, path } }: Context<ServerEnv>, methods: st
 
 function answerTo(error: Error, context: Context<ServerEnv>, { onFault }: RequestHooks): ApiError {
   if (error instanceof ApiError) return error;
-  // Hono's own, of a body that is no JSON or not what the route takes.
+  // Thrown by Hono for a body that is not JSON or has the wrong content type.
   if (error instanceof HTTPException && error.status < 500) {
     const code = error.status === 415 ? "unsupported_content_type" : "invalid_json";
     return new ApiError(error.status, { message: error.message, code });

@@ -1,4 +1,4 @@
-/** What every part of the API is built on: requests are checked by schema, faults told in one shape. */
+/** The base of every part of the API: validates requests by schema, reports faults in one shape. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { z } from "zod";
 import { ApiError } from "../api_error.ts";
@@ -11,7 +11,7 @@ export function createApp(): OpenAPIHono {
   });
 }
 
-/** 400 with the first fault's place as `param`, and all of them in the message. */
+/** 400 with the first fault's field as `param`, and all faults in the message. */
 export function invalidRequest(error: Pick<z.ZodError, "issues">): ApiError {
   const faults = error.issues.map(({ path, message }) => {
     const place = path.join(".");

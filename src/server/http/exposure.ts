@@ -1,10 +1,10 @@
-/** Who can reach the server, and whether that may be. */
+/** Checks who can reach the server. */
 import { option, phrase } from "../../options/phrase.ts";
 import { UserError } from "../../options/user_error.ts";
 import { isLoopback } from "./middleware/context.ts";
 import type { ServerOptions } from "../options.ts";
 
-/** Refuses to be reachable from elsewhere without a key. */
+/** Refuses to listen on a non-local address without a key. */
 export function checkExposure(
   { host, dataFolder }: Pick<ServerOptions, "host" | "dataFolder">,
   anyKey: boolean,
@@ -16,7 +16,7 @@ export function checkExposure(
   );
 }
 
-/** Pages that may use the API are named as browsers name them. */
+/** Checks that allowed origins are spelled as browsers spell them. */
 export function checkOrigins({ corsOrigin = [] }: Pick<ServerOptions, "corsOrigin">): void {
   for (const origin of corsOrigin) {
     if (URL.canParse(origin) && new URL(origin).origin === origin) continue;

@@ -1,6 +1,6 @@
 /**
- * Lets an app be part of a larger one, under any path. Routes, public paths, limits and logs of the
- * app know nothing of that path; its pages refer to each other relatively.
+ * Lets an app be part of a larger one, under any path. The app's routes, public paths, limits and
+ * logs are independent of that path; its pages use relative references.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { Hono } from "hono";
 import { basePath } from "hono/route";
 import type { ServerEnv } from "./middleware/context.ts";
 
-/** For `site.route("/train", …)`, or to be served by itself. */
+/** For `site.route("/train", …)`, or to be served directly. */
 export function mountable(inner: Pick<Hono<ServerEnv>, "fetch">): Hono {
   const app = new Hono();
   app.all("*", (context) => {
@@ -17,7 +17,7 @@ export function mountable(inner: Pick<Hono<ServerEnv>, "fetch">): Hono {
     const base = basePath(context);
     if (base === "/") return inner.fetch(raw, env);
     const below = new URL(url);
-    // What relative references are relative to ends with a slash.
+    // The base of relative references must end with a slash.
     if (path === base) {
       const location = `${below.pathname.split("/").at(-1)}/${below.search}`;
       return new Response(null, { status: 308, headers: { location } });

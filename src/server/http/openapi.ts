@@ -1,9 +1,9 @@
-/** The document of the whole API: what the routes say of themselves, and what holds for all. */
+/** The OpenAPI document of the whole API, from the descriptions of its routes. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { z } from "zod";
 import { PRODUCT, VERSION } from "../../product.ts";
 
-/** What is read of the document here: it has more. */
+/** The part of the document that is read here. */
 export interface OpenApiDocument {
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
@@ -74,7 +74,7 @@ const errorSchema = z.object({
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 
-/** OpenAPI 3.1, of all that is mounted on the app. */
+/** OpenAPI 3.1 of all routes mounted on the app. */
 export function openApiDocument(
   app: OpenAPIHono,
   isPublic: (path: string) => boolean,
@@ -88,7 +88,7 @@ export function openApiDocument(
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: { title: PRODUCT, version: VERSION, description: DESCRIPTION },
-    // Relative to the document, so that it holds wherever the server is mounted.
+    // Relative to the document, so that it is correct wherever the server is mounted.
     servers: [{ url: "." }],
     security: [{ bearer: [] }],
   }) as unknown as OpenApiDocument;

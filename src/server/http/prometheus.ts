@@ -1,4 +1,4 @@
-/** What a Prometheus server is told when it asks. */
+/** Metrics in Prometheus's text format. */
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
@@ -14,12 +14,12 @@ export interface MetricsSources {
 }
 
 /**
- * Of every name. Dashboards and alerts outside this project rely on the names, so they keep the
- * prefix of the first release, whatever the product is called (`src/product.ts`).
+ * Prefix of every name. External dashboards and alerts rely on the names, so they keep the prefix
+ * of the first release, whatever the product is called (`src/product.ts`).
  */
 const PREFIX = "qgalore_";
 
-/** Of the running job, from `data` of its metrics events. */
+/** Gauges of the running job, from the `data` of its metrics events. */
 const JOB_GAUGES = {
   step: ["step", "Steps done"],
   total_steps: ["total_steps", "Steps to do"],
@@ -34,15 +34,15 @@ const JOB_GAUGES = {
 const SECONDS = [0.005, 0.025, 0.1, 0.25, 1, 5];
 
 /**
- * Series are bounded: jobs are told of while they run, requests by the pattern of their route.
- * Most values are asked for when they are, so that nothing is counted twice.
+ * The number of series is bounded: jobs are reported only while they run, requests by route
+ * pattern. Most values are read when scraped, so that nothing is counted twice.
  */
 export class ServerMetrics implements Metrics {
   readonly #registry = new Registry();
   readonly #store: Store;
   readonly #requests: Counter<"method" | "route" | "status">;
   readonly #durations: Histogram<"method" | "route">;
-  /** The latest values of each kind, of the job that told last. */
+  /** The latest values of each kind, from the job that reported last. */
   #latest: { readonly jobId: string; readonly data: Readonly<Record<string, unknown>> } | undefined;
   readonly #unsubscribe: () => void;
 
@@ -120,7 +120,7 @@ export class ServerMetrics implements Metrics {
       ...shared,
       name: `${PREFIX}tokens_total`,
       help: "Tokens trained on since the start of the running job",
-      // The job counts, over all of its sittings: what it said last is the value.
+      // The job itself counts, resumes included: its last report is the value.
       collect() {
         this.reset();
         const job = running(), count = job && latest(job).tokens;
@@ -160,14 +160,14 @@ export class ServerMetrics implements Metrics {
   }
 }
 
-/** Counts every request, by the route that it matched and never by what it asked for. */
+/** Counts every request by its matched route, never by its URL. */
 export function observeRequests(metrics: Pick<Metrics, "observe">) {
   return createMiddleware(async (context, next) => {
     const start = performance.now();
     await next();
     const route = routePath(context, -1);
     metrics.observe({
-      // A route names its methods; where none matched, anyone could invent new ones.
+      // Without a matching route a client could invent methods, and so series.
       method: route.endsWith("*") ? "other" : context.req.method,
       route,
       status: context.res.status,

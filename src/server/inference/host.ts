@@ -1,4 +1,4 @@
-/** Models that answer: at most one is on the GPU, in a process of its own. */
+/** Runs models for inference, at most one on the GPU at a time, in a separate process. */
 import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
 import type {
@@ -12,20 +12,20 @@ import type { Store } from "../store/store.ts";
 import { ModelProcess } from "./model_process.ts";
 import { Turns } from "./turns.ts";
 
-/** Requests that wait for the one that is answered. */
+/** Most requests that may wait. */
 const ROOM = 32;
-/** After which a reader who takes nothing loses the turn, so that the others get theirs. */
+/** After this a stalled reader loses its turn, so that the others get theirs. */
 const STALL_MS = 60_000;
-/** What a timer can count to. */
+/** Largest delay of a timer. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 export interface HostParts {
   readonly options: Pick<ServerOptions, "modelIdle" | "gpuMemory">;
   readonly models: Pick<Models, "get">;
   readonly store: { readonly jobs: Pick<Store["jobs"], "withStatus"> };
-  /** Called before the model of a checkpoint is loaded, to make its folder. */
+  /** Called before the model of a checkpoint is loaded, to create its folder. */
   readonly materialize?: (model: ModelRecord) => Promise<void>;
-  /** For tests: requests that may wait, and the patience with slow readers. */
+  /** For tests: number of waiting requests, and patience with slow readers. */
   readonly room?: number;
   readonly stallMs?: number;
 }
@@ -52,7 +52,7 @@ export class InferenceHost implements Inference {
     request: GenerationRequest,
     signal: AbortSignal,
   ): AsyncGenerator<GenerationEvent, void, void> {
-    // A model that there is not is told of at once.
+    // Report an unknown model immediately.
     await this.parts.models.get(request.model);
     const end = await this.#turns.take(signal);
     clearTimeout(this.#idle);
@@ -71,7 +71,7 @@ export class InferenceHost implements Inference {
     yield* events;
   }
 
-  /** Waits for the answer that is being made, and for no other. */
+  /** Waits only for the answer in progress. */
   async unload(): Promise<void> {
     const end = await this.#turns.takeNext();
     try {
@@ -82,7 +82,7 @@ export class InferenceHost implements Inference {
     }
   }
 
-  /** Ends at once what is being made; who waits is told to come back later. */
+  /** Ends the answer in progress immediately; waiting clients are told to retry later. */
   async stop(): Promise<void> {
     clearTimeout(this.#idle);
     this.#turns.close(
@@ -99,7 +99,7 @@ export class InferenceHost implements Inference {
     if (this.#process?.ready && this.#process.model.name === name) return this.#process;
     await this.#process?.end();
     this.#process = undefined;
-    // It may have been deleted since.
+    // It may have been deleted in the meantime.
     const model = await this.parts.models.get(name);
     if (model.kind === "checkpoint") await this.parts.materialize?.(model);
     this.#turns.check();
@@ -108,7 +108,7 @@ export class InferenceHost implements Inference {
     return process;
   }
 
-  /** GiB that jobs leave. */
+  /** GiB left by jobs. */
   #gpuMemory(): number | undefined {
     const { options: { gpuMemory }, store } = this.parts;
     if (gpuMemory === undefined) return undefined;

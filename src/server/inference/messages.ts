@@ -1,7 +1,7 @@
 /**
- * What the server and the process of a model say to each other: a JSON object a line, the server's
- * on stdin, the process's on stdout. One request at a time; whatever comes after its last message
- * and belongs to it (`more`, `abort`) is ignored.
+ * The protocol between the server and the process of a model: one JSON object per line, the
+ * server's on stdin, the process's on stdout. One request at a time; messages of a request after
+ * its last reply (`more`, `abort`) are ignored.
  *
  * @module
  */
@@ -13,12 +13,12 @@ export type Question =
     readonly type: "load";
     readonly path: string;
     readonly adapter?: string;
-    /** GiB; by default what the machine has left, where the processor is the GPU. */
+    /** GiB; by default the machine's free memory, where the processor is the GPU. */
     readonly gpuMemory?: number;
   }
   /** Answered by `text`s and then by `done`, `aborted` or a `fault`. */
   | { readonly type: "generate"; readonly request: GenerationRequest }
-  /** One more `text` or `done` may be sent: nobody is sent what they do not read. */
+  /** Permits one more `text` or `done`: flow control for slow readers. */
   | { readonly type: "more" }
   | { readonly type: "abort" };
 
@@ -28,10 +28,12 @@ export type Reply =
   | { readonly type: "aborted" }
   | { readonly type: "fault"; readonly kind: FaultKind; readonly message: string };
 
-/** The request's or the model's; more memory than there is; anything else, the driver's above all. */
+/**
+ * A fault of the request or the model; not enough memory; anything else, above all of the driver.
+ */
 export type FaultKind = "request" | "memory" | "internal";
 
-/** Whether nothing more comes after it. */
+/** Whether it is the last reply to a request. */
 export function isLast(reply: Reply): boolean {
   return reply.type !== "loaded" && reply.type !== "text";
 }

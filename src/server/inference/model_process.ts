@@ -1,11 +1,11 @@
-/** A process that has one model on the GPU, as the server sees it. */
+/** The server's handle on a process with one model on the GPU. */
 import { ApiError } from "../api_error.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { denoProcess, GPU_ENVIRONMENT } from "../processes/deno_process.ts";
 import type { GenerationEvent, GenerationRequest, ModelRecord } from "../services.ts";
 import { type FaultKind, isLast, type Question, type Reply } from "./messages.ts";
 
-/** Events that are made ahead of whoever reads them. */
+/** Events generated ahead of the reader. */
 const AHEAD = 16;
 
 export interface Generation {
@@ -20,7 +20,7 @@ export class ModelProcess {
   readonly #replies: AsyncGenerator<Reply>;
   #ready = false;
 
-  /** Starts it; nothing is loaded before {@link load}. */
+  /** Starts the process; {@link load} loads the model. */
   constructor(readonly model: ModelRecord) {
     this.#child = spawn(model);
     this.#stdin = this.#child.stdin.getWriter();
@@ -28,7 +28,7 @@ export class ModelProcess {
     this.#child.status.then(() => this.#ready = false);
   }
 
-  /** To be called first, and once. Where it fails, the process ends, and an ApiError says why. */
+  /** Call this first, once. If it fails, the process ends and an ApiError says why. */
   async load(gpuMemory: number | undefined): Promise<void> {
     const { path, adapter } = this.model;
     this.#send({ type: "load", path, adapter, gpuMemory });
@@ -45,14 +45,14 @@ export class ModelProcess {
     return this.#child.pid;
   }
 
-  /** It has the model, and can be asked. */
+  /** The model is loaded and can answer requests. */
   get ready(): boolean {
     return this.#ready;
   }
 
   /**
-   * One at a time: the one before must have `ended`. A reader who takes nothing for `stallMs` is
-   * given an error.
+   * One at a time: the previous one must have `ended`. A reader that stalls for `stallMs` gets an
+   * error.
    */
   generate(request: GenerationRequest, signal: AbortSignal, stallMs: number): Generation {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
@@ -69,8 +69,8 @@ export class ModelProcess {
       signal.removeEventListener("abort", onAbort);
       resolve();
     };
-    /** Nobody reads on: the rest of the answer is not made. */
-    const leave = async () => {
+    /** The reader is gone: do not generate the rest. */
+    const abandon = async () => {
       if (left) return;
       left = true;
       clearTimeout(timer);
@@ -82,7 +82,7 @@ export class ModelProcess {
     let fail: (reason: unknown) => void;
     const onAbort = () => {
       fail(signal.reason);
-      leave();
+      abandon();
     };
     const events = new ReadableStream<GenerationEvent>({
       start: (controller) => {
@@ -90,7 +90,7 @@ export class ModelProcess {
         signal.addEventListener("abort", onAbort);
         this.#send({ type: "generate", request });
       },
-      // Called whenever fewer than so many events wait to be read.
+      // Called whenever fewer than AHEAD events are buffered.
       pull: async (controller) => {
         clearTimeout(timer);
         this.#send({ type: "more" });
@@ -102,24 +102,24 @@ export class ModelProcess {
           if (reply.type === "done") return controller.close();
           timer = setTimeout(() => {
             fail(stalled(stallMs));
-            leave();
+            abandon();
           }, stallMs);
         } else {
           controller.error(await this.#fault(reply));
         }
       },
-      cancel: leave,
+      cancel: abandon,
     }, { highWaterMark: AHEAD });
     return { events, ended };
   }
 
-  /** Gives the memory back, at once. */
+  /** Ends the process and releases the memory, immediately. */
   async end(): Promise<void> {
     this.#ready = false;
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // It has ended already.
+      // The process has already ended.
     }
     await this.#stdin.abort().catch(() => {});
     while (!(await this.#replies.next()).done);
@@ -127,7 +127,7 @@ export class ModelProcess {
   }
 
   #send(question: Question): void {
-    // A process that does not listen any more is found out by its silence.
+    // A process that no longer reads is detected by its silence.
     this.#stdin.write(jsonLine(question)).catch(() => {});
   }
 
@@ -135,14 +135,14 @@ export class ModelProcess {
   async #next(): Promise<Reply | undefined> {
     const { value } = await this.#replies.next();
     const reply: Reply | undefined = value;
-    // After such a fault it ends.
+    // After such a fault the process ends.
     if (!reply || (reply.type === "fault" && reply.kind !== "request")) this.#ready = false;
     return reply;
   }
 
   async #fault(reply: Reply | undefined): Promise<ApiError> {
     if (reply?.type === "fault") {
-      // Where things lie is the server's business.
+      // Do not reveal the server's paths.
       const message = [this.model.path, this.model.adapter].reduce<string>(
         (text, path) => path ? text.replaceAll(path, this.model.name) : text,
         reply.message,
@@ -174,12 +174,12 @@ function stalled(ms: number): ApiError {
 
 const PROGRAM = new URL("./worker.ts", import.meta.url).href;
 
-/** With no permission but to read the model, and what it takes to open the GPU. */
+/** With permission only to read the model and to open the GPU. */
 function spawn({ path, adapter }: ModelRecord): Deno.ChildProcess {
   return denoProcess(PROGRAM, {
     read: adapter === undefined ? [path] : [path, adapter],
     env: GPU_ENVIRONMENT,
-    // What the machine has left, where it is the GPU.
+    // For the free memory, where the processor is the GPU.
     sys: ["systemMemoryInfo"],
   }, { stdin: "piped", stderr: "inherit" }).spawn();
 }

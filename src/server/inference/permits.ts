@@ -1,4 +1,4 @@
-/** Permission for so many things, given by one side and used up by the other. */
+/** A counting semaphore: one side adds permits, the other takes them. */
 export class Permits {
   #free = 0;
   #waiting: (() => void) | undefined;
@@ -8,7 +8,7 @@ export class Permits {
     this.#waiting?.();
   }
 
-  /** Uses one up, as soon as there is one. Throws the signal's reason when it is aborted first. */
+  /** Takes a permit once available. Throws the signal's reason if it aborts first. */
   async take(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     while (this.#free === 0) {

@@ -1,7 +1,7 @@
-/** One at a time, first come, first served; those who wait may leave, and there is room for so many. */
+/** A fair mutex with a bounded queue, whose waiters can give up. */
 import { ApiError } from "../api_error.ts";
 
-/** Seconds. Nobody knows how long the answers before this one will be. */
+/** In seconds. A guess: the length of the earlier answers is unknown. */
 const RETRY_AFTER = "10";
 
 interface Waiting {
@@ -14,17 +14,18 @@ export class Turns {
   #closed: ApiError | undefined;
   readonly #waiting: Waiting[] = [];
 
-  /** @param room how many may wait */
+  /** @param room most waiters */
   constructor(readonly room: number) {}
 
-  /** Nobody has the turn or waits for it. */
+  /** Whether nobody has or awaits the turn. */
   get idle(): boolean {
     return !this.#taken && this.#waiting.length === 0;
   }
 
   /**
-   * Resolves to what ends the turn, to be called once; the signal may just have been aborted. Rejects with the signal's reason, with an
-   * ApiError 429 where too many wait, and with that of {@link close}.
+   * Resolves to the function that ends the turn, to be called once; the signal may just have
+   * aborted. Rejects with the signal's reason, with an ApiError 429 if too many are waiting, or
+   * with the error of {@link close}.
    */
   async take(signal?: AbortSignal): Promise<() => void> {
     if (this.#waiting.length >= this.room && this.#taken) {
@@ -38,18 +39,18 @@ export class Turns {
     return await this.#take((waiting) => this.#waiting.push(waiting), signal);
   }
 
-  /** The same before all that wait, however many they are. */
+  /** Like {@link take}, but ahead of all waiters and without a limit. */
   async takeNext(): Promise<() => void> {
     return await this.#take((waiting) => this.#waiting.unshift(waiting));
   }
 
-  /** From now on all who wait or ask are given this error. */
+  /** Rejects all present and future waiters with this error. */
   close(error: ApiError): void {
     this.#closed = error;
     for (const { fail } of this.#waiting.splice(0)) fail(error);
   }
 
-  /** Throws what {@link close} was given. */
+  /** Throws the error of {@link close}, if closed. */
   check(): void {
     if (this.#closed) throw this.#closed;
   }
@@ -60,15 +61,15 @@ export class Turns {
     if (this.#taken) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const waiting = { begin: resolve, fail: reject };
-      const leave = () => {
+      const abandon = () => {
         const at = this.#waiting.indexOf(waiting);
-        // Otherwise it has just begun: whoever took the turn sees to the signal.
+        // Otherwise the turn has just begun, and its holder handles the signal.
         if (at >= 0) this.#waiting.splice(at, 1);
         reject(signal!.reason);
       };
       line(waiting);
-      signal?.addEventListener("abort", leave, { once: true });
-      await promise.finally(() => signal?.removeEventListener("abort", leave));
+      signal?.addEventListener("abort", abandon, { once: true });
+      await promise.finally(() => signal?.removeEventListener("abort", abandon));
     }
     this.#taken = true;
     return () => this.#end();
@@ -76,7 +77,7 @@ export class Turns {
 
   #end(): void {
     const next = this.#waiting.shift();
-    // The turn is handed on, not given back: nobody else can come between.
+    // The turn is passed on directly, so that nobody else can get in between.
     if (next) next.begin();
     else this.#taken = false;
   }

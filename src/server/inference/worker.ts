@@ -1,7 +1,6 @@
 /**
- * The process of a model: it opens the GPU, loads one model, and answers one request at a time. It
- * may read that model's files and nothing else. A fault of the device ends it: the server starts
- * another.
+ * The process of a model: opens the GPU, loads one model, and answers one request at a time. It may
+ * only read that model's files. A device fault ends it, and the server starts another.
  *
  * @module
  */
@@ -41,17 +40,17 @@ async function load({ path, adapter, gpuMemory }: Question & { type: "load" }): 
   return { gpu, model, tokenizer: await loadModelTokenizer(path, adapter) };
 }
 
-/** Pieces of the answer; the returned function tells how it came out, when they have ended. */
+/** The pieces of an answer; `result` returns the complete answer after the last piece. */
 function answer(
   { model, tokenizer }: Loaded,
   { prompt, maxTokens, temperature, topP, seed, stop }: GenerationRequest,
   signal: AbortSignal,
-): { readonly pieces: AsyncIterable<string>; readonly told: () => Answer } {
+): { readonly pieces: AsyncIterable<string>; readonly result: () => Answer } {
   const options: ChatOptions = { maxNewTokens: maxTokens, temperature, topP, seed, stop, signal };
   if ("text" in prompt) {
-    let told: Answer;
-    const pieces = complete(model, tokenizer, prompt.text, options, (answer) => told = answer);
-    return { pieces, told: () => told };
+    let result: Answer;
+    const pieces = complete(model, tokenizer, prompt.text, options, (answer) => result = answer);
+    return { pieces, result: () => result };
   }
   if (tokenizer.chatTemplate === null) {
     throw new UserError(
@@ -68,10 +67,10 @@ function answer(
       conversation.release();
     }
   };
-  return { pieces: pieces(), told: () => conversation.answer! };
+  return { pieces: pieces(), result: () => conversation.answer! };
 }
 
-/** A request under way. */
+/** A request in progress. */
 class Task {
   readonly permits = new Permits();
   readonly #controller = new AbortController();
@@ -83,13 +82,13 @@ class Task {
   async run(loaded: Loaded, request: GenerationRequest): Promise<void> {
     const { signal } = this.#controller;
     try {
-      const { pieces, told } = answer(loaded, request, signal);
+      const { pieces, result } = answer(loaded, request, signal);
       for await (const text of pieces) {
         await this.permits.take(signal);
         await send({ type: "text", text });
       }
       await this.permits.take(signal);
-      const { finishReason, promptTokens, tokenIds } = told();
+      const { finishReason, promptTokens, tokenIds } = result();
       await send({
         type: "done",
         finishReason: finishReason === "length" ? "length" : "stop",
@@ -98,13 +97,13 @@ class Task {
       });
     } catch (error) {
       if (signal.aborted) return await send({ type: "aborted" });
-      await tell(error);
+      await sendFault(error);
       if (kindOf(error) !== "request") Deno.exit(1);
     }
   }
 }
 
-async function tell(error: unknown): Promise<void> {
+async function sendFault(error: unknown): Promise<void> {
   const kind = kindOf(error);
   if (kind === "internal") console.error(error);
   const message = error instanceof UserError
@@ -126,7 +125,7 @@ for await (const message of readJsonLines<Question>(Deno.stdin.readable)) {
       loaded = await load(message);
       await send({ type: "loaded" });
     } catch (error) {
-      await tell(error);
+      await sendFault(error);
       Deno.exit(1);
     }
   } else if (message.type === "generate") {
@@ -138,5 +137,5 @@ for await (const message of readJsonLines<Question>(Deno.stdin.readable)) {
     task?.abort();
   }
 }
-// The server has gone, however that came about.
+// stdin has ended: the server is gone.
 Deno.exit(0);

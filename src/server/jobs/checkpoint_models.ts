@@ -1,4 +1,4 @@
-/** Models of checkpoints: written when somebody first wants to talk to one. */
+/** Models of checkpoints, written when one is first used. */
 import { join } from "@std/path";
 import { isThere } from "../../files/is_there.ts";
 import { checkpointSteps } from "../../train/checkpoint.ts";
@@ -10,12 +10,12 @@ import { trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";
 import { startTraining } from "./training_process.ts";
 
-/** Where the model of a checkpoint lies: below the folder of its job, by step. */
+/** The folder of a checkpoint's model: below the job's folder, by step. */
 export function checkpointModelFolder(jobFolder: string, step: number): string {
   return join(jobFolder, "checkpoint-models", `step-${step}`);
 }
 
-/** Writes the model's folder, in a process of its own, unless it is there. */
+/** Writes the model's folder in a separate process, unless it exists. */
 export async function saveCheckpoint(
   { name, jobId, step }: Pick<ModelRecord, "name" | "jobId" | "step">,
   parts: QueueParts,
@@ -26,10 +26,10 @@ export async function saveCheckpoint(
   if (await isThere(output)) return;
   const { options, ...task } = await trainingTask(job, {
     ...parts,
-    // It is not read any more, and may be gone.
+    // The file is no longer read, and may be gone.
     file: (id) => store.files.get(id) ?? { id, filename: "" },
   });
-  // A folder that is there is whole: an attempt that was cut off lies beside it.
+  // An existing folder is complete: an interrupted attempt has another name.
   const unfinished = `${output}.tmp`;
   await remove(unfinished);
   const process = startTraining({
@@ -52,7 +52,7 @@ export async function saveCheckpoint(
   await Deno.rename(unfinished, output);
 }
 
-/** Takes checkpoints off the list whose folders are gone, and their models with them. */
+/** Removes the records and models of checkpoints whose folders are gone. */
 export async function forgetCheckpoints(
   jobId: string,
   { store, storage }: Pick<QueueParts, "store" | "storage">,

@@ -1,9 +1,9 @@
-/** What a run tells, as events of its job: in words for people, in data for charts. */
+/** Converts events of a run to events of its job: text for people, data for charts. */
 import { formatBytes } from "../../text.ts";
 import type { PlanEvent, StepEvent, TrainingEvent } from "../../train/events.ts";
 import type { NewEvent } from "../store/records.ts";
 
-/** A run reads its steps in groups, and one of a group knows its evaluation. */
+/** A run reports its steps in groups; the evaluation belongs to one of them. */
 export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | undefined {
   switch (event.type) {
     case "plan":
@@ -11,7 +11,7 @@ export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | u
     case "step":
       return stepEvent(event, totalSteps);
     case "eval":
-      // That of a step is told with the step, unless the step was told before it was resumed.
+      // An evaluation is reported with its step, unless a resume repeats it after the step.
       return metrics(
         `eval:${event.step}`,
         `Step ${event.step}/${totalSteps}: ${validation(event.eval_loss)}`,
@@ -55,7 +55,7 @@ export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | u
   }
 }
 
-/** A message of the server itself about a job. */
+/** A message from the server itself about a job. */
 export function message(text: string, data: Readonly<Record<string, unknown>> = {}): NewEvent {
   return { level: "info", type: "message", message: text, data };
 }

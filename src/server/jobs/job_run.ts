@@ -1,4 +1,4 @@
-/** One sitting of a job: its process from start to end, and all that it tells. */
+/** One attempt of a job: its process from start to end, and its events. */
 import type { PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { formatBytes } from "../../text.ts";
@@ -16,20 +16,20 @@ import { inClientTerms } from "./wording.ts";
 import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 
-/** Why a run is to end before its last step. */
+/** Why a run should end before its last step. */
 export type Intent = "pause" | "cancel" | "shutdown";
 
 export type Outcome =
   | { readonly type: "succeeded"; readonly summary: Summary }
-  /** As it was asked to. */
+  /** As requested. */
   | { readonly type: "stopped"; readonly intent: Intent }
   | Explanation & { readonly type: "failed"; readonly code: string }
-  /** It ended without a word. */
+  /** It ended without a result. */
   | { readonly type: "crashed"; readonly exit: Exit };
 
 type Refusal = Outcome & { readonly type: "failed" };
 
-/** A figure that is only an estimate is not written down at every step. */
+/** The estimated finish is not stored at every step. */
 const ESTIMATE_INTERVAL_MS = 5000;
 
 export class JobRun {
@@ -46,16 +46,16 @@ export class JobRun {
 
   constructor(readonly job: JobRecord, readonly parts: QueueParts) {}
 
-  /** Takes effect within a step. Of several, the first that is final counts. */
+  /** Takes effect within a step. Of several intents, the first final one counts. */
   end(intent: Intent): void {
     if (this.#intent === "cancel") return;
     this.#intent = intent;
-    // A run that has not begun has nothing to save, and one that is cancelled no use for it.
+    // A run that has not started has nothing to save, and a cancelled one need not save.
     if (intent === "cancel" || !this.#totalSteps) this.#process?.kill();
     else this.#process?.stop();
   }
 
-  /** Runs to an end of any kind; never throws. */
+  /** Runs to any outcome; never throws. */
   async run(): Promise<Outcome> {
     try {
       return await this.#run();
@@ -71,23 +71,23 @@ export class JobRun {
     const { job, parts } = this, folder = parts.storage.jobFolder(job.id);
     await Deno.mkdir(folder, { recursive: true });
     await untilFree(folder, () => this.#intent !== undefined);
-    await recoverJournal(folder, (event) => this.#hear(event), () => parts.store.sync());
-    // What was recovered is over: whether this run ends well is for this run to say.
+    await recoverJournal(folder, (event) => this.#onEvent(event), () => parts.store.sync());
+    // Recovered events belong to an earlier attempt: this one must report its own end.
     this.#totalSteps = 0;
     this.#summary = this.#failure = undefined;
     const task = await trainingTask(job, { ...parts, file: (id) => fileOf(parts.store, id) });
     parts.storage.remeasure();
     const missing = job.plan.diskBytes - await folderBytes(folder);
     if (!await parts.room.makeRoom(missing)) return noRoom(missing, await parts.storage.free());
-    // Nothing is awaited between this look and the process that the intent would be told to.
+    // Do not await between this check and spawning: end() must have a process to signal.
     if (this.#intent) return { type: "stopped", intent: this.#intent };
     this.#process = startTraining(task);
-    for await (const event of this.#process.events) await this.#hear(event);
+    for await (const event of this.#process.events) await this.#onEvent(event);
     const exit = await this.#process.exit;
     return this.#outcome(exit);
   }
 
-  /** Ends the run, for a reason of the server's own. */
+  /** Ends the run for a reason of the server. */
   #refuse(refusal: Refusal): void {
     this.#refusal = refusal;
     this.#process?.stop();
@@ -101,7 +101,7 @@ export class JobRun {
     return { type: "crashed", exit };
   }
 
-  async #hear(event: WorkerEvent): Promise<void> {
+  async #onEvent(event: WorkerEvent): Promise<void> {
     const { job, parts } = this;
     switch (event.type) {
       case "preparation":
@@ -134,11 +134,11 @@ export class JobRun {
         await this.#recordCheckpoint(event.step);
         break;
     }
-    const told = jobEvent(event, this.#totalSteps);
-    if (told) parts.log.append(job.id, told);
+    const entry = jobEvent(event, this.#totalSteps);
+    if (entry) parts.log.append(job.id, entry);
   }
 
-  /** It comes with its step, unless that was told before a stop cut the evaluation short. */
+  /** An evaluation comes with its step, unless a stop came between the two. */
   #hasEvaluation(step: number): boolean {
     const latest = this.parts.store.events.latest(this.job.id);
     return latest?.step === step && latest.data.valid_loss !== undefined;
@@ -166,7 +166,7 @@ export class JobRun {
         }
         : {},
     });
-    // An older one has given way to it.
+    // It may have replaced an older one.
     await forgetCheckpoints(job.id, parts);
     parts.storage.remeasure();
     if (!await parts.room.makeRoom(1)) this.#refuse(noRoom(1, 0));
@@ -179,7 +179,7 @@ function noRoom(needed: number, free: number): Refusal {
   return { type: "failed", code: "disk_full", message };
 }
 
-/** Of the disk, or of SQLite about the disk. */
+/** Whether the disk is full, according to the system or SQLite. */
 function isFull(error: unknown): boolean {
   const { code, errcode } = error as { code?: unknown; errcode?: unknown };
   const SQLITE_FULL = 13;

@@ -1,6 +1,6 @@
 /**
- * The queue: first in, first out, one job on the GPU at a time. What it knows is in the store, so
- * that a server that is killed goes on where it was: a job that was running is the first to run.
+ * The queue: first in, first out, one job on the GPU at a time. Its state is in the store, so that
+ * a killed server resumes where it was: a job that was running runs first.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { writeResultsFile } from "./results_file.ts";
 import { inClientTerms } from "./wording.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 
-/** Sittings in a row that a job may crash in without a new checkpoint. */
+/** Consecutive crashes allowed without a new checkpoint. */
 const FRUITLESS_CRASHES = 3;
 
 export interface QueueHooks {
@@ -37,10 +37,10 @@ export interface QueueHooks {
 export class JobQueue implements Jobs {
   #run: JobRun | undefined;
   #ended: Promise<void> = Promise.resolve();
-  /** Of the last job that came. */
+  /** Validation of the latest job. */
   #validated: Promise<void> = Promise.resolve();
   #stopping = false;
-  /** Of the running job: crashes since its last checkpoint, and which that was. */
+  /** Crashes of the running job since its last checkpoint, and that checkpoint's step. */
   #crashes = { jobId: "", step: 0, count: 0 };
 
   constructor(readonly parts: QueueParts, readonly hooks: QueueHooks = {}) {}
@@ -50,7 +50,7 @@ export class JobQueue implements Jobs {
     for (const job of store.jobs.withStatus("running")) {
       const from = store.checkpoints.of(job.id).at(-1);
       const where = from ? `the checkpoint of step ${from.step}` : "its start";
-      this.#become(job, "queued", {}, `The server had stopped; the job goes on from ${where}`);
+      this.#transition(job, "queued", {}, `The server had stopped; the job goes on from ${where}`);
     }
     for (const job of store.jobs.withStatus("validating_files")) this.#validate(job);
     this.#next();
@@ -80,7 +80,7 @@ export class JobQueue implements Jobs {
     const job = this.#find(id);
     if (FINAL_STATUSES.includes(job.status)) throw tooLate("cancelled", job);
     if (this.#run?.job.id === id) return this.#end(job, "cancel");
-    return this.#become(
+    return this.#transition(
       job,
       "cancelled",
       { finishedAt: unixSeconds() },
@@ -94,14 +94,14 @@ export class JobQueue implements Jobs {
       throw tooLate("paused", job);
     }
     if (this.#run?.job.id === id) return this.#end(job, "pause");
-    return this.#become(job, "paused", {}, `${title(job)} job paused`);
+    return this.#transition(job, "paused", {}, `${title(job)} job paused`);
   }
 
   resume(id: string): JobRecord {
     const job = this.#find(id);
     if (job.status !== "paused") throw tooLate("resumed", job);
     const turn = this.parts.store.jobs.nextTurn();
-    const resumed = this.#become(
+    const resumed = this.#transition(
       job,
       "queued",
       { turn, reason: null },
@@ -134,12 +134,12 @@ export class JobQueue implements Jobs {
     return job;
   }
 
-  /** One after the other: in the order in which they came. */
+  /** One after another, in order of arrival. */
   #validate(job: JobRecord): void {
     this.#validated = this.#validated.then(() => this.#checkFiles(job)).catch(console.error);
   }
 
-  /** The files were checked when they came; here, that they are as they were. */
+  /** Files are validated on upload; this checks that they have not changed. */
   async #checkFiles(job: JobRecord): Promise<void> {
     const { store, storage } = this.parts;
     const fault = await firstAsync([...job.trainingFiles, ...job.validationFiles], async (id) => {
@@ -154,7 +154,7 @@ export class JobQueue implements Jobs {
     });
     if (this.#find(job.id).status !== "validating_files") return;
     if (fault) return this.#fail(job, "invalid_training_file", fault);
-    this.#become(job, "queued", {}, "Files validated, moving job to queued state");
+    this.#transition(job, "queued", {}, "Files validated, moving job to queued state");
     this.#next();
   }
 
@@ -164,22 +164,22 @@ export class JobQueue implements Jobs {
     const job = this.parts.store.jobs.next();
     if (!job) return;
     const begun = { startedAt: job.startedAt ?? unixSeconds() };
-    const running = this.#become(job, "running", begun, `${title(job)} job started`);
+    const running = this.#transition(job, "running", begun, `${title(job)} job started`);
     const run = this.#run = new JobRun(running, this.parts);
-    this.#ended = this.#sit(run).finally(() => {
+    this.#ended = this.#attempt(run).finally(() => {
       this.#run = undefined;
       this.#next();
     });
   }
 
-  async #sit(run: JobRun): Promise<void> {
+  async #attempt(run: JobRun): Promise<void> {
     await this.hooks.onStart?.().catch(console.error);
     const outcome = await run.run();
     try {
       await this.#conclude(this.#find(run.job.id), outcome);
     } catch (error) {
-      // Of a disk that is full to the last byte, the store may not even hear. The job counts as
-      // running there and goes on when the server is started again.
+      // On a completely full disk even the store cannot be written. The job stays "running" there
+      // and resumes when the server is restarted.
       console.error(error);
     }
   }
@@ -192,7 +192,7 @@ export class JobQueue implements Jobs {
         return this.#stopped(job, outcome.intent);
       case "failed":
         if (outcome.code === "disk_full") {
-          // The hint is for those who started the run themselves.
+          // Omit the hint, which is for command-line users.
           return this.#pauseFor(job, inClientTerms({ message: outcome.message }, job, this.parts));
         }
         return this.#fail(job, outcome.code, inClientTerms(outcome, job, this.parts));
@@ -205,7 +205,7 @@ export class JobQueue implements Jobs {
     const results = await writeResultsFile(job, this.parts);
     const resultModel = resultModelName(job);
     this.parts.log.append(job.id, message(`New model created: ${resultModel}`));
-    const succeeded = this.#become(job, "succeeded", {
+    const succeeded = this.#transition(job, "succeeded", {
       trainedTokens,
       resultModel,
       resultFiles: [results.id],
@@ -218,15 +218,15 @@ export class JobQueue implements Jobs {
   #stopped(job: JobRecord, intent: Intent): void {
     if (intent === "cancel") {
       const ended = { finishedAt: unixSeconds(), estimatedFinish: null };
-      this.#become(job, "cancelled", ended, `${title(job)} job cancelled`);
+      this.#transition(job, "cancelled", ended, `${title(job)} job cancelled`);
     } else if (intent === "pause") {
-      this.#become(job, "paused", { estimatedFinish: null }, `${title(job)} job paused`);
-    } // At a shutdown it stays as it is: the next start finds it running.
+      this.#transition(job, "paused", { estimatedFinish: null }, `${title(job)} job paused`);
+    } // At a shutdown the status stays "running" for the next start.
   }
 
   #pauseFor(job: JobRecord, reason: string): void {
     const text = `${title(job)} job paused: ${reason}`;
-    this.#become(job, "paused", { reason, estimatedFinish: null }, text, "error");
+    this.#transition(job, "paused", { reason, estimatedFinish: null }, text, "error");
   }
 
   #crashed(job: JobRecord, { exit: { code, signal, log } }: Outcome & { type: "crashed" }): void {
@@ -239,7 +239,7 @@ export class JobQueue implements Jobs {
     if (log) console.error(`${job.id}: ${text}\n${log}`);
     if (this.#stopping) return;
     if (count < FRUITLESS_CRASHES) {
-      this.#become(job, "queued", {}, `${text}; going on from step ${step}`, "warn");
+      this.#transition(job, "queued", {}, `${text}; going on from step ${step}`, "warn");
     } else {
       const times = `${count} times without getting past step ${step}`;
       this.#fail(job, "process_crashed", `${text}, ${times}`);
@@ -248,7 +248,7 @@ export class JobQueue implements Jobs {
 
   #fail(job: JobRecord, code: string, text: string): void {
     const error = { code, message: text };
-    this.#become(
+    this.#transition(
       job,
       "failed",
       { error, finishedAt: unixSeconds(), estimatedFinish: null },
@@ -257,8 +257,8 @@ export class JobQueue implements Jobs {
     );
   }
 
-  /** The state and the word of it are written together: who follows the job sees both or none. */
-  #become(
+  /** Writes status and event together, so that readers see both or neither. */
+  #transition(
     job: JobRecord,
     status: JobStatus,
     patch: JobPatch,
@@ -285,7 +285,7 @@ function tooLate(what: string, { id, status }: JobRecord): ApiError {
   });
 }
 
-/** The first answer that is not undefined. */
+/** The first result that is not undefined. */
 async function firstAsync<T, U>(
   items: readonly T[],
   ask: (item: T) => Promise<U | undefined>,

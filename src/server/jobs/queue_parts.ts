@@ -1,4 +1,4 @@
-/** The parts of the server that jobs are run with. */
+/** The parts of the server that run jobs. */
 import type { ServerOptions } from "../options.ts";
 import type { EventLog, Models, Room, Storage } from "../services.ts";
 import type { Store } from "../store/store.ts";

@@ -1,15 +1,15 @@
-/** What a run told while nobody listened: the end of a run whose server was killed. */
+/** Recovers the events of a run whose server was killed. */
 import { join } from "@std/path";
 import { readJsonLines } from "../processes/lines.ts";
 import { JOURNAL_FILE, LOCK_FILE, type WorkerEvent } from "../worker/protocol.ts";
 
 const POLL_MS = 100;
-/** Events between two looks at what else there is to do. */
+/** Events processed before yielding to other work. */
 const BATCH = 200;
 
 /**
- * Resolves when no process writes to the folder any more: one whose server was killed finishes its
- * step and saves. Returns early when `stopped` says so.
+ * Resolves when no process writes to the folder any more: after its server was killed, a process
+ * still finishes its step and saves. Returns early if `stopped` does.
  */
 export async function untilFree(folder: string, stopped: () => boolean): Promise<void> {
   using lock = await Deno.open(join(folder, LOCK_FILE), { write: true, create: true });
@@ -20,8 +20,8 @@ export async function untilFree(folder: string, stopped: () => boolean): Promise
 }
 
 /**
- * Hands on every event that the folder's journal holds, and empties it once `kept` resolves: a power
- * cut takes neither.
+ * Passes on every event in the folder's journal, and empties it once `kept` resolves, so that a
+ * power failure loses none.
  */
 export async function recoverJournal(
   folder: string,

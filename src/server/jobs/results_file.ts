@@ -1,4 +1,4 @@
-/** The curves of a finished job as a file that spreadsheets read: OpenAI's `result_files`. */
+/** The curves of a finished job as a CSV file: OpenAI's `result_files`. */
 import type { Store } from "../store/store.ts";
 import { RESULTS_PURPOSE } from "../store/file_kinds.ts";
 import { newId } from "../store/ids.ts";
@@ -20,7 +20,7 @@ const COLUMNS = [
   "subspace_refreshes",
 ] as const;
 
-/** Rows of text between two writes, and two looks at what else there is to do. */
+/** Rows per write, after which it yields to other work. */
 const BATCH = 500;
 
 /** Writes the file and records it. */
@@ -55,7 +55,7 @@ export async function writeResultsFile(
   return record;
 }
 
-/** Only numbers: none needs a quote. */
+/** Only numbers, so nothing needs quoting. */
 function row(data: Readonly<Record<string, unknown>>): string {
   return COLUMNS.map((column) => typeof data[column] === "number" ? data[column] : "")
     .join(",") + "\n";

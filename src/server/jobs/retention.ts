@@ -1,4 +1,4 @@
-/** What goes from the data folder by itself, and when. */
+/** Automatic removal from the data folder. */
 import { join } from "@std/path";
 import { pruneCheckpoints } from "../../train/checkpoint.ts";
 import { RESULTS_PURPOSE, UNFINISHED } from "../store/file_kinds.ts";
@@ -16,7 +16,7 @@ export interface RetentionOptions {
   readonly intervalMs?: number;
   /** Unix seconds. */
   readonly now?: () => number;
-  /** Told what could not be removed; what has lost its record goes at the next start. */
+  /** Called when a removal fails; files without a record are removed at the next start. */
   readonly onFault?: (line: string) => void;
 }
 
@@ -30,21 +30,23 @@ export class Retention {
     readonly settings: RetentionOptions = {},
   ) {}
 
-  /** Once, before the first request: clears what a crash left, then looks at files again and again. */
+  /**
+   * Call once, before the first request: removes what a crash left, then checks files periodically.
+   */
   async start(): Promise<void> {
-    await this.#told(() => this.sweepLeftovers());
-    await this.#told(() => this.sweepCheckpoints());
+    await this.#logFault(() => this.sweepLeftovers());
+    await this.#logFault(() => this.sweepCheckpoints());
     this.#next(0);
   }
 
-  /** Resolves when nothing is being removed any more. */
+  /** Resolves once no removal is in progress. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#round;
   }
 
-  /** Files whose time is over, by what their client said or by `keepFiles`. */
+  /** Removes expired files, by their client's choice or by `keepFiles`. */
   async sweepFiles(): Promise<void> {
     const { store } = this.services;
     const now = this.settings.now?.() ?? Date.now() / 1000;
@@ -54,12 +56,12 @@ export class Retention {
   }
 
   /**
-   * Uploads that never ended, and files that no record came to be of. Before requests are answered:
-   * an upload under way looks the same.
+   * Removes unfinished uploads and files without a record. Must run before requests are answered,
+   * because an upload in progress looks the same.
    */
   async sweepLeftovers(): Promise<void> {
     const { store, storage } = this.services;
-    // A database that knows no file is a new one, maybe in the place of one that was lost.
+    // A database without files may be a new one that replaces a lost one: remove nothing.
     const anyKnown = store.files.list({ limit: 1, order: "asc" }).data.length > 0;
     for await (const { name, isFile } of Deno.readDir(storage.filesFolder)) {
       const unfinished = name.endsWith(UNFINISHED);
@@ -68,22 +70,22 @@ export class Retention {
     }
   }
 
-  /** Of all jobs that have succeeded: some may have ended when the server did. */
+  /** Prunes checkpoints of all succeeded jobs, some of which may have ended as the server did. */
   async sweepCheckpoints(): Promise<void> {
     for (const job of this.services.store.jobs.withStatus("succeeded")) {
       await this.pruneFinished(job);
     }
   }
 
-  /** Removes the checkpoints of a job that has succeeded, unless they are to be kept. */
+  /** Removes the checkpoints of a succeeded job, unless configured to keep them. */
   async pruneFinished(job: Pick<JobRecord, "id" | "status">): Promise<void> {
     if (job.status !== "succeeded" || this.services.options.keepFinishedCheckpoints) return;
     await this.#removeCheckpoints(job.id);
   }
 
   /**
-   * Removes checkpoints of jobs that ended, of the first to end first, until there is room for so
-   * many bytes. False where that is not enough. Results stay.
+   * Removes checkpoints of finished jobs, earliest first, until `bytes` are free. Returns false if
+   * that is not enough. Results stay.
    */
   async makeRoom(bytes: number): Promise<boolean> {
     const { store, storage } = this.services;
@@ -96,7 +98,7 @@ export class Retention {
     return await storage.free() >= bytes;
   }
 
-  /** Uploaded ones, older than `keepFiles` days. */
+  /** Uploaded files older than `keepFiles` days. */
   *#old(now: number) {
     const { options, store } = this.services;
     if (options.keepFiles === 0) return;
@@ -124,12 +126,12 @@ export class Retention {
   #next(delay: number): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
-      this.#round = this.#told(() => this.sweepFiles())
+      this.#round = this.#logFault(() => this.sweepFiles())
         .then(() => this.#next(this.settings.intervalMs ?? INTERVAL_MS));
     }, delay);
   }
 
-  async #told(work: () => Promise<void>): Promise<void> {
+  async #logFault(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {

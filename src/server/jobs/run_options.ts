@@ -1,4 +1,4 @@
-/** From what was asked for to what the training process is given: names become paths. */
+/** Translates a job's request into the task of the training process: names become paths. */
 import { join } from "@std/path";
 import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
@@ -16,11 +16,11 @@ export interface RunPlaces {
 }
 
 export interface Task extends TrainingTask {
-  /** What the process may read besides its own folder and code. */
+  /** Paths that the process may read besides its own folder and code. */
   readonly reads: readonly string[];
 }
 
-/** Throws an ApiError where a model or a file is gone meanwhile. */
+/** Throws an ApiError if a model or a file no longer exists. */
 export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<Task> {
   const { storage, options: { gpuMemory, keepCheckpoints } } = places;
   const path = (id: string) => storage.filePath(places.file(id));
@@ -44,7 +44,7 @@ export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<T
   return { kind: job.kind, options, reads };
 }
 
-/** The record of a file, or an ApiError where it was removed meanwhile. */
+/** The record of a file. Throws an ApiError if it no longer exists. */
 export function fileOf({ files }: Pick<Store, "files">, id: string): FileRecord {
   const file = files.get(id);
   if (file) return file;
@@ -62,7 +62,7 @@ async function modelOptions(job: JobRecord, places: RunPlaces): Promise<Record<s
   };
 }
 
-/** A configuration that came with the request, where the run looks for one. */
+/** Writes the configuration in the request to where the run expects it. */
 async function writeConfig(job: JobRecord, { storage }: RunPlaces): Promise<string> {
   const folder = join(storage.jobFolder(job.id), "config"), path = join(folder, "config.json");
   await Deno.mkdir(folder, { recursive: true });

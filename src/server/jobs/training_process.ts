@@ -1,10 +1,10 @@
-/** A process that trains one job, as the server sees it. */
+/** The server's handle on a process that trains one job. */
 import { denoProcess, GPU_ENVIRONMENT } from "../processes/deno_process.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import type { WorkerEvent } from "../worker/protocol.ts";
 import type { Task } from "./run_options.ts";
 
-/** How the process ended, and the last of what it wrote to stderr. */
+/** How the process ended, and the tail of its stderr. */
 export interface Exit {
   readonly code: number;
   readonly signal: string | null;
@@ -12,11 +12,11 @@ export interface Exit {
 }
 
 export interface TrainingProcess {
-  /** What the run tells, to its end. */
+  /** The run's events, to its end. */
   readonly events: AsyncIterable<WorkerEvent>;
   /** After the last event. */
   readonly exit: Promise<Exit>;
-  /** Finish the step, save, end. */
+  /** Finishes the step, saves and ends. */
   stop(): void;
   kill(): void;
 }
@@ -24,10 +24,10 @@ export interface TrainingProcess {
 export type StartTraining = (task: Task) => TrainingProcess;
 
 const PROGRAM = new URL("../worker/train.ts", import.meta.url).href;
-/** Of stderr, what is kept to explain a crash. */
+/** Characters of stderr kept to explain a crash. */
 const LOG_CHARACTERS = 4000;
 
-/** Starts the process with leave to read what the task names and to write to its folder only. */
+/** Starts the process with permission to read only the task's paths and write only its folder. */
 export const startTraining: StartTraining = ({ reads, ...task }) => {
   const folder = String(task.options.output);
   const child = denoProcess(PROGRAM, {
@@ -37,9 +37,9 @@ export const startTraining: StartTraining = ({ reads, ...task }) => {
     sys: ["systemMemoryInfo"],
   }, { stdin: "piped" }).spawn();
   const writer = child.stdin.getWriter();
-  // A process that has ended hears nothing any more: its exit is what counts.
-  const say = (value: unknown) => void writer.write(jsonLine(value)).catch(() => {});
-  say(task);
+  // Writes to a process that has ended fail; its exit reports the cause.
+  const send = (value: unknown) => void writer.write(jsonLine(value)).catch(() => {});
+  send(task);
   const log = lastOf(child.stderr);
   return {
     events: readJsonLines<WorkerEvent>(child.stdout),
@@ -47,12 +47,12 @@ export const startTraining: StartTraining = ({ reads, ...task }) => {
       writer.close().catch(() => {});
       return { code, signal, log: await log };
     }),
-    stop: () => say({ command: "stop" }),
+    stop: () => send({ command: "stop" }),
     kill() {
       try {
         child.kill("SIGKILL");
       } catch {
-        // It has ended by itself.
+        // It has already ended.
       }
     },
   };

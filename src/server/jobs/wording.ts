@@ -1,4 +1,4 @@
-/** What a run says, as clients of the API know things. */
+/** Rewords messages of a run in the API's terms. */
 import { explain, type Explanation } from "../../options/user_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import type { Storage } from "../services.ts";
@@ -10,7 +10,7 @@ export interface Places {
   readonly storage: Pick<Storage, "path" | "filePath" | "jobFolder">;
 }
 
-/** Paths that the run was given (run_options.ts) become ids again, options the names of fields. */
+/** Replaces paths given to the run (run_options.ts) by ids, and options by field names. */
 export function inClientTerms(
   explanation: Explanation,
   { id, trainingFiles, validationFiles }: Pick<

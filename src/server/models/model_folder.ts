@@ -1,4 +1,4 @@
-/** The models that there are: those of the models folder, and what jobs have made. */
+/** All models: those in the models folder, and results of jobs. */
 import { join } from "@std/path";
 import { trainsAdapters } from "../../train/method_fields.ts";
 import { methodNamed, methodOf } from "../../train/methods.ts";
@@ -9,14 +9,14 @@ import { checkpointModelName } from "../protocol/job.ts";
 import { FINAL_STATUSES, JOB_STATUSES, type JobRecord } from "../store/records.ts";
 import type { Inference, ModelRecord, Models, Services } from "../services.ts";
 
-/** Milliseconds for which a look at the models folder counts: many requests come at once. */
+/** Milliseconds for which a scan of the models folder is cached: many requests come at once. */
 const FRESH_MS = 1000;
 
 const UNFINISHED = JOB_STATUSES.filter((status) => !FINAL_STATUSES.includes(status));
 
 export interface ModelParts extends Pick<Services, "store" | "storage"> {
   readonly options: Pick<Services["options"], "modelsFolder">;
-  /** Asked for late: it is built upon the models. */
+  /** Lazy, because inference depends on the models. */
   readonly inference: () => Pick<Inference, "loaded" | "unload">;
 }
 
@@ -30,7 +30,7 @@ export class ModelFolder implements Models {
     for (const { name, path, createdAt } of await this.#scan()) {
       records.set(name, { name, path, createdAt, kind: "base" });
     }
-    // Oldest first: what a result was made of is there before it.
+    // Oldest first, so that a result follows its base model.
     for (const job of this.parts.store.jobs.resultModels()) {
       const record = this.#resultOf(job, records);
       if (record) records.set(record.name, record);
@@ -53,7 +53,8 @@ export class ModelFolder implements Models {
     const { kind, jobId } = await this.get(name);
     if (kind !== "result") throw notDeletable(name, kind);
     this.#refuseIfNeeded(name);
-    // First the name: a folder that a crash leaves does no harm, a name without a folder would.
+    // Remove the name first: after a crash a folder without a name does no harm, unlike the
+    // reverse.
     store.jobs.update(jobId!, { resultModel: null });
     await store.sync();
     if (inference().loaded === name) await inference().unload();
@@ -68,7 +69,7 @@ export class ModelFolder implements Models {
     return this.#scanned.models;
   }
 
-  /** Undefined where the model that an adapter belongs to is gone. */
+  /** Undefined if the base model of an adapter is gone. */
   #resultOf(
     job: JobRecord,
     known: ReadonlyMap<string, ModelRecord>,
@@ -130,7 +131,7 @@ export class ModelFolder implements Models {
   }
 }
 
-/** Its result is an adapter of the model that it started from. */
+/** Whether its result is an adapter of its base model. */
 function hasAdapter({ options }: Pick<JobRecord, "options">): boolean {
   const method = methodNamed(options.optimizer);
   return !!method && trainsAdapters(methodOf(method));

@@ -1,10 +1,10 @@
-/** The models that lie in a folder. Their names come from the disk, never from a request. */
+/** Finds the models in a folder. Names come from the disk, never from a request. */
 import { basename, join, SEPARATOR } from "@std/path";
 
 export interface FoundModel {
-  /** `llama3`, or `org/llama3` one folder down; of `llama3.gguf` without the ending. */
+  /** `llama3`, or `org/llama3` one folder down; `llama3.gguf` without the extension. */
   readonly name: string;
-  /** Without symbolic links in it. */
+  /** With symbolic links resolved. */
   readonly path: string;
   /** Unix seconds. */
   readonly createdAt: number;
@@ -13,16 +13,16 @@ export interface FoundModel {
 const GGUF = /\.gguf$/i;
 
 /**
- * Folders with a config.json and .gguf files, in the folder and in its sub-folders, by name. One
- * that is, or holds, a symbolic link to anywhere else than into the folder is left out, and so is
- * what cannot be read. No folder: no models.
+ * Folders with a config.json, and .gguf files, in the folder and its sub-folders, by name. Excludes
+ * whatever is, or contains, a symbolic link out of the folder, or cannot be read. A missing folder
+ * has no models.
  */
 export async function scanModels(folder: string): Promise<FoundModel[]> {
   const root = await Deno.realPath(folder).catch(() => undefined);
   if (root === undefined) return [];
   const found = new Map<string, FoundModel>();
   for (const model of await scan(root, root, "", true)) {
-    // Of a folder and a file of one name, the file is known by its full name.
+    // If a folder and a file have the same name, the file keeps its extension.
     const name = found.has(model.name) ? basename(model.path) : model.name;
     found.set(name, { ...model, name });
   }
@@ -56,7 +56,7 @@ async function scan(
   return [...folders, ...files];
 }
 
-/** Every file of the folder lies within the root. */
+/** Whether every file of the folder is within the root. */
 async function isClosed(root: string, folder: string): Promise<boolean> {
   for (const { name, isSymlink } of await entriesOf(folder)) {
     if (isSymlink && !await within(root, join(folder, name))) return false;
@@ -64,7 +64,7 @@ async function isClosed(root: string, folder: string): Promise<boolean> {
   return true;
 }
 
-/** The path without symbolic links; undefined where it leads out of the root, or nowhere. */
+/** The path with symbolic links resolved; undefined if it leaves the root or does not exist. */
 async function within(root: string, path: string): Promise<string | undefined> {
   const real = await Deno.realPath(path).catch(() => undefined);
   const inside = root.endsWith(SEPARATOR) ? root : root + SEPARATOR;

@@ -1,16 +1,16 @@
-/** A process that answers once: one JSON value on stdout, and it ends. */
+/** A process that prints one JSON value to stdout and ends. */
 
-/** How it ended without an answer. */
+/** How a process ended without an answer. */
 export interface NoAnswer {
   /** "ended with code 1", "was ended by SIGKILL" */
   readonly end: string;
-  /** What it wrote to stderr. */
+  /** Its stderr. */
   readonly said: string;
 }
 
 export type Asked<Answer> = { readonly answer: Answer } | { readonly failure: NoAnswer };
 
-/** Ends it after `timeout` milliseconds. A driver may crash as it ends: the answer counts then too. */
+/** Kills it after `timeout` milliseconds. An answer counts even if a driver crashes on exit. */
 export async function ask<Answer>(
   child: Deno.ChildProcess,
   timeout: number,
@@ -21,7 +21,7 @@ export async function ask<Answer>(
   try {
     return { answer: JSON.parse(new TextDecoder().decode(stdout)) };
   } catch {
-    // It ended before it had printed all of it.
+    // It ended in the middle of its answer.
     const end = signal ? `was ended by ${signal}` : `ended with code ${code}`;
     return { failure: { end, said: new TextDecoder().decode(stderr).trim() } };
   }

@@ -1,22 +1,22 @@
-/** Programs of the server's own, each in its process and with the permissions that it needs. */
+/** Child processes of the server, with the least permissions. */
 import { UserError } from "../../options/user_error.ts";
 
 export interface Permissions {
-  /** Files and folders; of folders all that is in them. */
+  /** Files and folders; folders include their contents. */
   readonly read?: readonly string[];
   readonly write?: readonly string[];
   /** Environment variables. */
   readonly env?: readonly string[];
-  /** What Deno calls `sys`: figures of the machine, priorities. */
+  /** Deno's `sys` permissions: system information, priorities. */
   readonly sys?: readonly string[];
 }
 
-/** What every process that opens the GPU asks for: the choice of graphics interfaces. */
+/** Environment of every process that opens the GPU: the choice of backends. */
 export const GPU_ENVIRONMENT: readonly string[] = ["DENO_WEBGPU_BACKEND"];
 
 /**
- * The command that runs `program`, a module's address, with `args`. What it imports the server has
- * loaded before, so nothing is downloaded. Throws a {@link UserError} for a path with a comma.
+ * The command that runs `program`, a module URL, with `args`. The server has already loaded its
+ * imports, so nothing is downloaded. Throws a {@link UserError} for a path with a comma.
  */
 export function denoProcess(
   program: string,
@@ -44,12 +44,12 @@ export function denoProcess(
   });
 }
 
-/** Without a list Deno would allow everything of that kind. */
+/** Without a list Deno would grant the permission for everything. */
 function flag(kind: string, list: readonly string[] = []): string[] {
   return list.length ? [`--allow-${kind}=${list.join(",")}`] : [];
 }
 
-/** Deno parts paths by commas and knows no way to write one in a path. */
+/** Deno separates paths by commas and offers no way to escape one. */
 function permitted(path: string): string {
   if (!path.includes(",")) return path;
   throw new UserError(

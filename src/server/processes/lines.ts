@@ -1,7 +1,7 @@
-/** What the server and its child processes say to each other: a JSON object a line. */
+/** Messages between the server and its child processes: one JSON object per line. */
 import { TextLineStream } from "@std/streams/text-line-stream";
 
-/** The objects of a stream, as they come. A line that is none is passed over: it was torn. */
+/** The objects of a stream, as they arrive. Skips invalid lines, which were cut off by a crash. */
 export async function* readJsonLines<T>(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<T> {

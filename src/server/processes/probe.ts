@@ -1,14 +1,14 @@
-/** Asks for the GPU in a process of its own: a driver that crashes takes no server with it. */
+/** Probes the GPU in a separate process, so that a driver crash does not take the server down. */
 import { GpuError } from "../../gpu/errors.ts";
 import { UserError } from "../../options/user_error.ts";
 import { denoProcess, GPU_ENVIRONMENT, type Permissions } from "./deno_process.ts";
 import type { Device } from "../services.ts";
 import { ask } from "./ask.ts";
 
-/** What the process prints. */
+/** The process's output. */
 export type ProbeResult = { readonly device: Device } | { readonly advice: readonly string[] };
 
-/** Drivers that have not answered by then never will. */
+/** A driver that has not answered by then never will. */
 const TIMEOUT = 60_000;
 
 const PROGRAM = new URL("./probe_process.ts", import.meta.url).href;
@@ -16,11 +16,11 @@ const PROGRAM = new URL("./probe_process.ts", import.meta.url).href;
 const PERMISSIONS: Permissions = {
   env: [...GPU_ENVIRONMENT, "VK_DRIVER_FILES", "VK_ICD_FILENAMES"],
   sys: ["uid"],
-  // What is installed, where there is no adapter and advice is wanted.
+  // To inspect what is installed, for advice if there is no adapter.
   read: ["/etc", "/usr/share/vulkan", "/.dockerenv", "/run/.containerenv"],
 };
 
-/** Throws a {@link GpuError} with what to install where there is no adapter, or none that works. */
+/** Throws a {@link GpuError} with installation advice if no adapter works. */
 export async function probeDevice(): Promise<Device> {
   const asked = await ask<ProbeResult>(startProbe(), TIMEOUT);
   if ("failure" in asked) {

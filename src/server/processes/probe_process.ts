@@ -1,4 +1,4 @@
-/** A process of its own: opens the GPU, prints what it is as JSON, and ends. See `probe.ts`. */
+/** Opens the GPU, prints its description as JSON and ends. See `probe.ts`. */
 import { driverAdvice, inspectSystem } from "../../host/system.ts";
 import { adapterName, findAdapter } from "../../gpu/adapter.ts";
 import { Gpu } from "../../gpu/gpu.ts";

@@ -52,7 +52,7 @@ const messageSchema = z.strictObject({
   }).openapi({ description: "`developer` is the same as `system`" }),
   content,
   name: ignored(),
-  // Of an answer that a client hands back as it came.
+  // Present in answers that a client sends back unchanged.
   refusal: only([null], "there are no refusals"),
   annotations: only([[]], "there are no annotations"),
   audio: only([null], NO_AUDIO),
@@ -164,7 +164,7 @@ export function toChatCompletion(
   };
 }
 
-/** Of the stream's beginning without anything else, of a piece of text, or of the end. */
+/** A chunk for the start of the stream, for a piece of text, or for the end. */
 export function toChatChunk(
   head: AnswerHead,
   part: { readonly text?: string; readonly done?: Done },

@@ -14,7 +14,7 @@ import {
   usageSchema,
 } from "./sampling.ts";
 
-/** OpenAI's. */
+/** OpenAI's default. */
 const DEFAULT_TOKENS = 16;
 
 const PROMPT = "must be a text, or a list with one: tokens, and several prompts, are not supported";
@@ -64,7 +64,7 @@ export const completionSchema = z.object({
 
 type Completion = z.output<typeof completionSchema>;
 
-/** All of an answer or a piece; `done` of the last one. */
+/** A complete answer or a piece; `done` with the last one. */
 export function toCompletion(head: AnswerHead, text: string, done?: Done): Completion {
   const finish_reason = done?.finishReason ?? null;
   return { ...base(head), choices: [{ text, index: 0, logprobs: null, finish_reason }] };

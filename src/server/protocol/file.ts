@@ -29,12 +29,12 @@ export const fileQuery = z.object({
   purpose: z.string().min(1).optional().openapi({ description: "Only files of this purpose" }),
 });
 
-/** How long a file may be kept: an hour to thirty days, as OpenAI has it. */
+/** How long a file may be kept: an hour to thirty days, as in OpenAI's API. */
 export const EXPIRY = { min: 3600, max: 2_592_000 } as const;
 
 /**
- * For the document only, and so no zod schema: with one, the validator would read the whole body
- * into memory before the route sees it.
+ * For the OpenAPI document only. Not a zod schema, because its validator would read the whole body
+ * into memory before the route runs.
  */
 export const uploadSchema = {
   type: "object" as const,

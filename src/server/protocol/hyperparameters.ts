@@ -1,7 +1,7 @@
 /**
- * Hyperparameters as requests spell them: the options of a run in snake_case, made of the very
- * fields that the command line is made of, and what OpenAI calls some of them. An option that is
- * added there is taken, checked and documented here.
+ * Hyperparameters as requests spell them: the options of a run in snake_case, derived from the same
+ * fields as the command line, plus OpenAI's aliases. An option added there is accepted, validated
+ * and documented here.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { ApiError } from "../api_error.ts";
 import { snakeCase } from "../../text.ts";
 import { documentField, type FieldSchema, REQUEST } from "./spelling.ts";
 
-/** Where data lies, where results go and what the machine has is not for a request to say. */
+/** Paths and machine limits, which a request must not set. */
 const SERVER_DECIDES = new Set([
   "model",
   "data",
@@ -31,12 +31,12 @@ const SERVER_DECIDES = new Set([
   "resume",
 ]);
 
-/** Options that are fields of the request itself. */
+/** Options that are top-level fields of the request. */
 const BESIDE = new Set(["seed"]);
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** What the options need beside hyperparameters; of paths it only counts that they are there. */
+/** What the options need besides hyperparameters; of paths only the presence matters. */
 export interface Beside {
   readonly model: string;
   readonly data: readonly string[];
@@ -46,15 +46,15 @@ export interface Beside {
 }
 
 export interface ReadHyperparameters<Parsed> {
-  /** Everything that the run would go by. */
+  /** All options of the run. */
   readonly options: Parsed;
-  /** The same without what the server decides, and without what this method has no use of. */
+  /** The same without what the server decides or the method does not use. */
   readonly kept: Values;
-  /** `lr` over the rate that the method has when nobody says otherwise. */
+  /** `lr` divided by the method's default. */
   readonly rateMultiplier: number;
 }
 
-/** OpenAI's spellings, each a number or `auto`, and the options that they stand for. */
+/** OpenAI's names, each a number or `auto`, and their options. */
 const OPENAI_ALIASES = { n_epochs: "epochs", batch_size: "batchSize" } as const;
 const MULTIPLIER = "learning_rate_multiplier";
 
@@ -74,7 +74,7 @@ const OPENAI_FIELDS: Record<string, FieldSchema> = {
 /** JSON schemas, as the document's types have them. */
 type Properties = NonNullable<Parameters<z.ZodType["openapi"]>[1]>["properties"];
 
-/** Of `defineOptions`, what is needed here. */
+/** The part of `defineOptions`' result that is needed here. */
 interface RunOptions<Parsed> {
   readonly fields: z.ZodRawShape;
   parse(input: unknown): Parsed;
@@ -82,11 +82,11 @@ interface RunOptions<Parsed> {
 
 /** The hyperparameters of a kind of job. */
 export class Hyperparameters<Parsed extends { lr: number }> {
-  /** By their spelling here. */
+  /** Option names by their names in requests. */
   readonly #options: ReadonlyMap<string, string>;
   readonly #run: RunOptions<Parsed>;
   readonly #openai: boolean;
-  /** Any object: `read` tells what is wrong with it. The document has every field. */
+  /** Accepts any object, which `read` validates. The document lists every field. */
   readonly schema: z.ZodType<Record<string, unknown>>;
 
   constructor(name: string, run: RunOptions<Parsed>, { openai }: { readonly openai: boolean }) {
@@ -110,8 +110,8 @@ export class Hyperparameters<Parsed extends { lr: number }> {
   }
 
   /**
-   * Checks them all, with the rules between them. Throws an {@link ApiError} 400 that has every
-   * fault; its `param` is the first, below `place`.
+   * Validates them all, with the rules between them. Throws an {@link ApiError} 400 with every
+   * fault, whose `param` is the first one, below `place`.
    */
   read(input: Values, beside: Beside, place: string): ReadHyperparameters<Parsed> {
     const spelled = new Map<string, string>();
@@ -119,7 +119,7 @@ export class Hyperparameters<Parsed extends { lr: number }> {
     const fixed = { ...beside, output: "-" };
     const parse = (values: Values) => {
       const { options, faults: found } = this.#parse({ ...values, ...fixed });
-      // Named as the request names them.
+      // Use the request's names.
       const name = (option: string) => spelled.get(option) ?? snakeCase(option);
       faults.push(...found.map((fault) => ({ ...fault, option: name(fault.option) })));
       return options;
@@ -138,7 +138,7 @@ export class Hyperparameters<Parsed extends { lr: number }> {
     };
   }
 
-  /** Kept options as an answer shows them. */
+  /** Kept options as a response shows them. */
   show(kept: Values): Record<string, unknown> {
     return Object.fromEntries(
       [...this.#options].filter(([, option]) => kept[option] !== undefined)
@@ -193,7 +193,7 @@ export class Hyperparameters<Parsed extends { lr: number }> {
     }
   }
 
-  /** Without those that the rules would refuse had they been said: LoRA's rank without LoRA. */
+  /** Drops defaults that the rules would refuse if given: LoRA's rank without LoRA. */
   #applicable(options: Values, fixed: Values): Values {
     const kept = Object.fromEntries(
       [...this.#options.values()].filter((option) => options[option] !== undefined)
@@ -204,9 +204,9 @@ export class Hyperparameters<Parsed extends { lr: number }> {
   }
 }
 
-/** 400 with every fault, its `param` the first. */
+/** 400 with every fault; its `param` is the first. */
 function refusal(faults: readonly Fault[], place: string): ApiError {
-  // What stands beside the hyperparameters is named as it stands there.
+  // Top-level fields keep their own names.
   const placeOf = ({ option }: Fault) => BESIDE.has(option) ? option : `${place}.${option}`;
   const described = faults.map((fault) => describeFault({ ...fault, place: placeOf(fault) }));
   return new ApiError(400, {

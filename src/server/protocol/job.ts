@@ -8,8 +8,8 @@ import { pageSchema } from "./page.ts";
 type Named = Pick<JobRecord, "id" | "kind" | "model" | "request">;
 
 /**
- * The name of a job's result among the models, as OpenAI builds it:
- * `ft:{base}:{suffix}:{last letters of the job's id}`; `pt:` of a pre-training run.
+ * The model name of a job's result, in OpenAI's format: `ft:{base}:{suffix}:{last letters of the
+ * job's id}`; `pt:` for a pre-training run.
  */
 export function resultModelName(job: Named): string {
   const prefix = job.kind === "fine_tuning" ? "ft" : "pt";
@@ -17,12 +17,12 @@ export function resultModelName(job: Named): string {
   return [prefix, job.model, suffix, job.id.slice(-8)].join(":");
 }
 
-/** The name of the model that a checkpoint of the job holds. */
+/** The model name of a checkpoint of the job. */
 export function checkpointModelName(job: Named, step: number): string {
   return `${resultModelName(job)}:ckpt-step-${step}`;
 }
 
-/** Bytes of GPU memory by what they are for. */
+/** Bytes of GPU memory by purpose. */
 export const byPurposeSchema = z.object(
   Object.fromEntries(PURPOSES.map((purpose) => [purpose, z.number()])) as Record<
     typeof PURPOSES[number],
@@ -32,7 +32,7 @@ export const byPurposeSchema = z.object(
 
 const time = () => z.number().int().nullable().openapi({ description: "Unix seconds" });
 
-/** What jobs of every kind tell. */
+/** Fields of jobs of every kind. */
 const common = {
   id: z.string(),
   created_at: z.number().int().openapi({ description: "Unix seconds" }),
@@ -99,7 +99,7 @@ export const pretrainingJobSchema = z.object({
 export const fineTuningJobPage = pageSchema(fineTuningJobSchema).openapi("FineTuningJobPage");
 export const pretrainingJobPage = pageSchema(pretrainingJobSchema).openapi("PretrainingJobPage");
 
-/** Where what is not in a job's record comes from. */
+/** Sources of the fields that are not in a job's record. */
 export type JobSources = Pick<Services, "store" | "jobs">;
 
 type Shown = {
@@ -117,7 +117,7 @@ export function toFineTuningJob(
     learning_rate_multiplier: number;
   };
   const { steps, epochs, batch_size } = hyperparameters as Record<string, number>;
-  // A run of so many steps has no number of epochs.
+  // A run with a number of steps has no number of epochs.
   const openai = {
     n_epochs: steps === undefined ? epochs : "auto" as const,
     batch_size,

@@ -1,4 +1,4 @@
-/** The curves of a job: what the charts of the dashboard draw. */
+/** The curves of a job, for the dashboard's charts. */
 import { z } from "@hono/zod-openapi";
 import type { Store } from "../store/store.ts";
 
@@ -38,10 +38,10 @@ export const jobMetricsQuery = z.object({
   }),
 });
 
-/** The newest ones that are shown. */
+/** Number of samples shown, the newest. */
 const MOST_SAMPLES = 200;
 
-/** Everything is read as it was told: fields that are not there were not measured. */
+/** Returns events' data unchanged: missing fields were not measured. */
 export function jobMetrics(
   { events }: Pick<Store, "events">,
   jobId: string,
@@ -70,7 +70,7 @@ export function jobMetrics(
   };
 }
 
-/** An evaluation after a resume is told beside the one that its step knew. */
+/** Merges duplicates: after a resume an evaluation may be reported again. */
 function onePerStep(points: readonly Readonly<Record<string, unknown>>[]) {
   return [...new Map(points.map((point) => [point.step, point])).values()];
 }

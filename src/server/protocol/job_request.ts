@@ -1,4 +1,4 @@
-/** What a request for a job may say. Hyperparameters are checked where their rules are known. */
+/** Schemas of requests for jobs. Hyperparameters are validated by hyperparameters.ts. */
 import { z } from "@hono/zod-openapi";
 import { PRESETS } from "../../model/config.ts";
 import { finetuneHyperparameters, pretrainHyperparameters } from "./hyperparameters.ts";
@@ -60,7 +60,7 @@ export const fineTuningRequest = z.strictObject({
   training_file: fileId.openapi({ description: 'A file of the purpose "fine-tune"' }),
 }).openapi("CreateFineTuningJob");
 
-/** The same, before there is a file. */
+/** The same without a required file. */
 export const fineTuningPlanRequest = z.strictObject({
   ...fineTuning,
   training_file: fileId.nullish(),

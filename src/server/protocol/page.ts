@@ -1,15 +1,15 @@
-/** Lists come in pages, as OpenAI's do: after an id, so many, the newest or the oldest first. */
+/** Pagination as in OpenAI's API: `limit` items after an id, newest or oldest first. */
 import { z } from "@hono/zod-openapi";
 
 export interface PageLimits {
-  /** Items of a page when none are asked for. */
+  /** Default number of items per page. */
   readonly fallback: number;
   readonly max: number;
 }
 
 export const PAGE_LIMITS: PageLimits = { fallback: 20, max: 100 };
 
-/** Fields of a query; a schema takes more beside them: `z.object({ ...pageFields(), purpose })`. */
+/** Fields of a query, to combine with others: `z.object({ ...pageFields(), purpose })`. */
 export function pageFields({ fallback, max }: PageLimits = PAGE_LIMITS) {
   return {
     after: z.string().min(1).max(100).optional().openapi({
@@ -27,7 +27,10 @@ export function pageFields({ fallback, max }: PageLimits = PAGE_LIMITS) {
 
 export const pageQuery = z.object(pageFields());
 
-/** The schema of a page, to be named in the document: `pageSchema(jobSchema).openapi("JobPage")`. */
+/**
+ * The schema of a page, to be named in the OpenAPI document:
+ * `pageSchema(jobSchema).openapi("JobPage")`.
+ */
 export function pageSchema<Item extends z.ZodType>(item: Item) {
   return z.object({
     object: z.literal("list"),
@@ -38,7 +41,7 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
   });
 }
 
-/** The answer; `hasMore` when there are items after the last of these. */
+/** The response; `hasMore` if items follow the last of these. */
 export function pageOf<Item extends { readonly id: string }>(data: Item[], hasMore: boolean) {
   return {
     object: "list" as const,

@@ -1,4 +1,4 @@
-/** A job's plan before there is a job: what the form of the dashboard shows. */
+/** A job's plan in advance, for the dashboard's form. */
 import { z } from "@hono/zod-openapi";
 import { snakeCase } from "../../text.ts";
 import type { PlannedJob } from "../services.ts";
@@ -43,7 +43,7 @@ export function toPlan(
   };
 }
 
-/** Options as a request gives them. */
+/** Options under their names in requests. */
 function asFields(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(options).map(([option, value]) => [snakeCase(option), value]),

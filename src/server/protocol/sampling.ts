@@ -1,12 +1,12 @@
-/** What requests for an answer have in common: OpenAI's parameters, and those that change nothing. */
+/** Shared by requests for answers: OpenAI's parameters, and those without effect. */
 import { z } from "@hono/zod-openapi";
 import { VERSION } from "../../product.ts";
 import type { GenerationEvent, GenerationRequest } from "../services.ts";
 
-/** Characters: a stop text is compared at every token. */
+/** In characters; a stop text is compared at every token. */
 const LONGEST_STOP = 256;
 
-/** OpenAI's parameters that this server knows in some values only: the first is the neutral one. */
+/** A parameter of OpenAI's that supports only some values; the first is the neutral one. */
 export function only(values: readonly unknown[], why: string) {
   const known = values.map((value) => JSON.stringify(value));
   return z.unknown().optional().refine(
@@ -20,7 +20,7 @@ function shortened(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
-/** Parameters of OpenAI's own bookkeeping; they change no answer. */
+/** A bookkeeping parameter of OpenAI's, which does not affect answers. */
 export function ignored() {
   return z.unknown().optional().openapi({ description: "Has no effect here" });
 }
@@ -59,7 +59,7 @@ export const samplingFields = {
 
 export type SamplingBody = z.output<z.ZodObject<typeof samplingFields>>;
 
-/** For `superRefine`: what holds between fields. */
+/** For `superRefine`: rules between fields. */
 export function checkStreaming(
   { stream, stream_options }: Pick<SamplingBody, "stream" | "stream_options">,
   context: z.RefinementCtx,
@@ -79,7 +79,7 @@ export function toSampling(body: SamplingBody): Omit<GenerationRequest, "prompt"
   };
 }
 
-/** Two requests without a seed are not meant to be answered alike. */
+/** Requests without a seed should get different answers. */
 function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0];
 }
@@ -104,10 +104,10 @@ export function toUsage({ promptTokens, completionTokens }: Done): z.output<type
   };
 }
 
-/** Of what makes the answers: the same seed may give another one with another version. */
+/** Identifies the version: with another one the same seed may give another answer. */
 export const FINGERPRINT = `fp_${VERSION}`;
 
-/** What all objects of an answer begin with. */
+/** The common fields of all objects of an answer. */
 export interface AnswerHead {
   readonly id: string;
   /** Unix seconds. */

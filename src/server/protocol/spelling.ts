@@ -1,43 +1,43 @@
-/** Options as requests name them. */
+/** Spells options as in requests. */
 import { z } from "zod";
 import { joinPhrases, type Phrase, phrase, spell, type Spelling } from "../../options/phrase.ts";
 import { FIELDS } from "../../options/spelling.ts";
 import { snakeCase } from "../../text.ts";
 import type { DescribedMethod } from "../../train/method_fields.ts";
 
-/** What is a file's id here and a path elsewhere. */
+/** Options that are a file's id here and a path elsewhere. */
 const RENAMED: Readonly<Record<string, string>> = {
   data: "training_file",
   evalData: "validation_file",
 };
 
-/** As {@link FIELDS}, with the fields of a request that have a name of their own. */
+/** Like {@link FIELDS}, but with the request's own field names. */
 export const REQUEST: Spelling = {
   ...FIELDS,
   one: ({ option, value }) => FIELDS.one({ option: RENAMED[option] ?? option, value }),
 };
 
-/** A JSON schema that describes itself. */
+/** A JSON schema with a description. */
 export interface FieldSchema {
   readonly description: string;
   readonly default?: unknown;
-  /** The heading that it stands under. */
+  /** Its heading. */
   readonly "x-section"?: unknown;
-  /** Of the field that chooses a method: what each of them is. */
+  /** Descriptions of the methods, on the field that chooses one. */
   readonly "x-methods"?: unknown;
-  /** Of a union. */
+  /** Alternatives of a union. */
   readonly anyOf?: object[];
 }
 
-/** A field's JSON schema, its description as a client of the API would have it. */
+/** A field's JSON schema, with its description in the API's terms. */
 export function documentField(field: z.core.$ZodType): FieldSchema {
   const json = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
-  // What the command line's help alone has use of.
+  // Drop what only the command line's help uses.
   const { $schema: _, value: _value, choices: _choices, ...shown } = json;
   const { section, phrase: named, derived, methods, ...rest } = shown;
   const texts = [named ?? rest.description, derived && phrase`default: ${derived as Phrase}`];
   const description = spell(joinPhrases(texts.filter(Boolean) as Phrase[], "; "), REQUEST);
-  // Forms made of the document put together what belongs together.
+  // Lets forms generated from the document group fields.
   return {
     ...rest,
     description,

@@ -1,4 +1,4 @@
-/** The data folder: one server's at a time, private, and no larger than it may be. */
+/** The data folder: used by one server at a time, private, and limited in size. */
 import { statfs } from "node:fs/promises";
 import { join, resolve } from "@std/path";
 import { option, phrase } from "../../options/phrase.ts";
@@ -9,14 +9,16 @@ import type { Storage } from "../services.ts";
 
 const FILE_ID = /^file-[A-Za-z0-9]{24}$/, JOB_ID = /^(ft|pt)job-[A-Za-z0-9]{24}$/;
 
-/** A walk over thousands of files is not made for every request. */
+/** Milliseconds for which a measurement of the folder is cached. */
 const FRESH_MS = 5000;
 
-/** What files may not take of the disk: the database must be able to write down that it is full. */
+/**
+ * Disk space that files may not use, so that the database can still record that the disk is full.
+ */
 const DISK_RESERVE = 32 * 2 ** 20;
 
 export interface DataFolderOptions {
-  /** Bytes that everything in it may take; by default what the disk has. */
+  /** Maximum total bytes; by default the size of the disk. */
   readonly quota?: number;
 }
 
@@ -33,8 +35,8 @@ export class DataFolder implements Storage {
   ) {}
 
   /**
-   * Makes the folder where there is none. Throws a {@link UserError} when it cannot be written to,
-   * or when another server has it.
+   * Creates the folder if needed. Throws a {@link UserError} if it is not writable or in use by
+   * another server.
    */
   static async open(folder: string, { quota = Infinity }: DataFolderOptions = {}) {
     await makeDataFolder(folder);
@@ -77,17 +79,17 @@ export class DataFolder implements Storage {
     this.#measured = undefined;
   }
 
-  /** Gives the folder to the next server; the system does the same when this process ends. */
+  /** Unlocks the folder; the system does the same when this process ends. */
   close(): void {
     this.lock.close();
   }
 
-  /** Those who ask while the folder is walked wait for the same walk. */
+  /** Concurrent callers share one measurement. */
   async #measure(): Promise<Measured> {
     if (this.#walk) return await this.#walk;
     if (this.#measured && performance.now() - this.#measuredAt < FRESH_MS) return this.#measured;
     this.#measuredAt = performance.now();
-    // What is accounted for while the walk goes on may be missing from it, and is kept.
+    // Bytes accounted for during the measurement may be missing from it: keep them.
     const seen = this.#accounted;
     this.#walk = Promise.all([folderBytes(this.path), statfs(this.path)])
       .then(([used, { bavail, bsize }]) => {
@@ -104,12 +106,12 @@ interface Measured {
   readonly diskLeft: number;
 }
 
-/** Where the database of a data folder lies. */
+/** Path of a data folder's database. */
 const databaseIn = (folder: string) => join(resolve(folder), "server.db");
 
 /**
- * Makes the folder with an empty database where there is none, for nobody else to read; returns the
- * database's path. Takes no lock: a key can be made while a server runs.
+ * Creates the folder with an empty database if needed, private to the user; returns the database's
+ * path. Takes no lock, so that keys can be created while a server runs.
  */
 export async function makeDataFolder(folder: string): Promise<string> {
   const database = databaseIn(folder);
@@ -117,7 +119,7 @@ export async function makeDataFolder(folder: string): Promise<string> {
     for (const each of ["", "files", "jobs"]) {
       await Deno.mkdir(join(resolve(folder), each), { recursive: true, mode: 0o700 });
     }
-    // SQLite gives the files beside it the mode of this one.
+    // SQLite copies this file's mode to its companion files.
     (await Deno.open(database, { create: true, write: true, mode: 0o600 })).close();
     return database;
   } catch (error) {
@@ -125,7 +127,7 @@ export async function makeDataFolder(folder: string): Promise<string> {
   }
 }
 
-/** A lock of the system's and not a file that is there or not: it ends with its process. */
+/** A system lock rather than a lock file, because it ends with its process. */
 async function takeLock(path: string): Promise<Deno.FsFile> {
   const lock = await Deno.open(join(path, "server.lock"), {
     create: true,
@@ -146,7 +148,7 @@ function checked(id: string, shape: RegExp): string {
   throw new TypeError(`no id of this server's: ${JSON.stringify(id)}`);
 }
 
-/** Bytes of all files below; what goes away meanwhile counts nothing, links are not followed. */
+/** Bytes of all files below; ignores files removed meanwhile and does not follow links. */
 export async function folderBytes(folder: string): Promise<number> {
   let bytes = 0;
   try {

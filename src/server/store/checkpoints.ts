@@ -1,4 +1,4 @@
-/** Checkpoints of jobs that can be used as models; their weights lie in the job's folder. */
+/** Checkpoints of jobs that can be used as models; their weights are in the job's folder. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { CheckpointRecord } from "./records.ts";
 import { type Page, RecordTable } from "./record_table.ts";
@@ -24,7 +24,7 @@ export class Checkpoints {
       DELETE FROM checkpoints WHERE job_id = ? AND step IN (SELECT value FROM json_each(?))`);
   }
 
-  /** False, and nothing changes, where the job has one of that step: a resumed run passes twice. */
+  /** Returns false without a change if the job has one of that step: resumed runs repeat steps. */
   insert(checkpoint: CheckpointRecord): boolean {
     return this.#table.insert(checkpoint);
   }
@@ -42,12 +42,12 @@ export class Checkpoints {
     return this.#table.page(this.#list.all(jobId, place, limit + 1), limit);
   }
 
-  /** All of a job, by step. */
+  /** All checkpoints of a job, by step. */
   of(jobId: string): CheckpointRecord[] {
     return this.#of.all(jobId).map((row) => this.#table.decode(row));
   }
 
-  /** Of all jobs, oldest first. */
+  /** Checkpoints of all jobs, oldest first. */
   all(): CheckpointRecord[] {
     return this.#all.all().map((row) => this.#table.decode(row));
   }

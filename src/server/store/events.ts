@@ -1,4 +1,4 @@
-/** What was told of jobs, each event once and for good. */
+/** Events of jobs, each stored once and never changed. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { notFound } from "../api_error.ts";
 import type { EventRecord, NewEvent } from "./records.ts";
@@ -11,10 +11,10 @@ export interface MetricsPoint {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** `ftevent-12`, the name of an event to clients. */
+/** `ftevent-12`, an event's id for clients. */
 export const eventId = (seq: number) => `ftevent-${seq}`;
 
-/** Undefined of what is no id of an event. */
+/** Undefined if it is not an event's id. */
 export function eventSeq(id: string): number | undefined {
   const digits = /^ftevent-(\d{1,15})$/.exec(id)?.[1];
   return digits === undefined ? undefined : Number(digits);
@@ -46,7 +46,7 @@ export class Events {
     this.#lastSeq = db.prepare("SELECT coalesce(max(seq), 0) AS seq FROM events");
     this.#metrics = db.prepare(`
       SELECT seq, step, data FROM events WHERE job_id = ? AND type = 'metrics' ORDER BY step, seq`);
-    // Each wanted step, or the next that was told: a look into the index, not a scan of the run.
+    // Each wanted step, or the next one present, by index lookups instead of a scan of the run.
     this.#thinned = db.prepare(`
       SELECT seq, step, data FROM events WHERE seq IN (
         SELECT (SELECT seq FROM events
@@ -67,7 +67,7 @@ export class Events {
       ORDER BY seq`);
   }
 
-  /** Undefined where one of that key was told of the job before. `now` in unix seconds. */
+  /** Undefined if the job already has one with that key. `now` in unix seconds. */
   append(jobId: string, event: NewEvent, now: number): EventRecord | undefined {
     const { key, level, type, message, data } = event;
     const metrics = type === "metrics";
@@ -86,7 +86,7 @@ export class Events {
     return { seq: Number(lastInsertRowid), jobId, createdAt: now, level, type, message, data };
   }
 
-  /** Newest first; `after` is an id as clients know it. */
+  /** Newest first; `after` is a client-visible id. */
   list(
     jobId: string,
     { after, limit }: { readonly after?: string; readonly limit: number },
@@ -97,7 +97,7 @@ export class Events {
     return { data: rows.slice(0, limit).map(decode), hasMore: rows.length > limit };
   }
 
-  /** In the order they were told, of one job or of all. */
+  /** In order, for one job or all. */
   since(
     seq: number,
     { jobId, limit }: { readonly jobId?: string; readonly limit: number },
@@ -114,8 +114,8 @@ export class Events {
   }
 
   /**
-   * The curves of a job, by step. With `maxPoints`, of a longer run that many at even distances,
-   * and beside them the last one, every evaluation and every refresh of a subspace.
+   * The curves of a job, by step. With `maxPoints`, longer runs are thinned to that many evenly
+   * spaced points, plus the last one, every evaluation and every subspace refresh.
    */
   metrics(jobId: string, { maxPoints }: { readonly maxPoints?: number } = {}): MetricsPoint[] {
     const last = this.lastStep(jobId);
@@ -127,13 +127,13 @@ export class Events {
     return this.#thinned.all(jobId, JSON.stringify([...steps, last])).map(point);
   }
 
-  /** Metrics of the last step that was told. */
+  /** Metrics of the last step. */
   latest(jobId: string): MetricsPoint | undefined {
     const row = this.#latest.get(jobId);
     return row && point(row);
   }
 
-  /** The newest events whose key is `kind` or begins with `kind:`, in the order they were told. */
+  /** The newest events whose key is `kind` or starts with `kind:`, in order. */
   keyed(jobId: string, kind: string, limit: number): EventRecord[] {
     return this.#keyed.all(jobId, kind, limit).map(decode);
   }

@@ -1,12 +1,12 @@
-/** What files may be for, and what they may be. */
+/** Purposes and formats of files. */
 
 export const PURPOSES = ["fine-tune", "pretrain"] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
-/** Of files that jobs make; nobody uploads them. */
+/** Purpose of files created by jobs; not for uploads. */
 export const RESULTS_PURPOSE = "fine-tune-results";
 
-/** What files of a purpose may end in. */
+/** Allowed extensions by purpose. */
 export const ENDINGS: Readonly<Record<Purpose, readonly string[]>> = {
   "fine-tune": [".jsonl", ".json", ".parquet"],
   "pretrain": [".txt", ".jsonl", ".json", ".parquet"],
@@ -20,15 +20,15 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".parquet": "application/octet-stream",
 };
 
-/** Behind the stored name of a file that is still being received. */
+/** Suffix of the stored name during upload. */
 export const UNFINISHED = ".part";
 
-/** The ending of a name in lower case, with its dot; empty where there is none. */
+/** The extension of a name in lower case, with its dot; empty if there is none. */
 export function endingOf(filename: string): string {
   return /\.[^.]*$/.exec(filename)?.[0].toLowerCase() ?? "";
 }
 
-/** What the file is called by in the data folder: one of a few endings, whatever the name. */
+/** The extension of the stored file: one of a few, whatever its name. */
 export function storedEnding(filename: string): string {
   const ending = endingOf(filename);
   return Object.hasOwn(CONTENT_TYPES, ending) ? ending : ".bin";
@@ -40,7 +40,7 @@ export function contentType(filename: string): string {
 
 const MAX_NAME = 255;
 
-/** A name to show: without folders and control characters, and not too long to keep its ending. */
+/** A display name: without folders and control characters, shortened but with its extension. */
 export function cleanFilename(given: string): string {
   // deno-lint-ignore no-control-regex
   const name = given.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "")

@@ -1,10 +1,10 @@
-/** Uploaded files and results: what is known of them; their bytes lie in the data folder. */
+/** Records of uploaded files and results; their bytes are in the data folder. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { FileRecord } from "./records.ts";
 import { type Page, RecordTable } from "./record_table.ts";
 
 export interface FileQuery {
-  /** The last id of the page before. */
+  /** The last id of the previous page. */
   readonly after?: string;
   readonly limit: number;
   /** By time of upload. */
@@ -53,17 +53,17 @@ export class Files {
     return this.#table.page(this.#list[order].all(place, purpose ?? null, limit + 1), limit);
   }
 
-  /** False where there is none. */
+  /** Returns false if there is none. */
   delete(id: string): boolean {
     return this.#delete.run(id).changes === 1;
   }
 
-  /** Those whose time is over at `now`, in unix seconds. */
+  /** Files expired at `now`, in unix seconds. */
   expired(now: number): FileRecord[] {
     return this.#expired.all(now).map((row) => this.#table.decode(row));
   }
 
-  /** Of all files together. */
+  /** Total of all files. */
   bytes(): number {
     return this.#bytes.get()!.bytes as number;
   }

@@ -1,4 +1,4 @@
-/** Names that the server gives. Nothing that a client sends ever becomes a part of a path. */
+/** Ids assigned by the server. Nothing that a client sends ever becomes part of a path. */
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -11,12 +11,12 @@ export type IdPrefix =
   | "chatcmpl"
   | "cmpl";
 
-/** `prefix-` and 24 letters and digits, 142 bits by the machine's random numbers. */
+/** `prefix-` and 24 letters and digits: 142 bits from the system's random generator. */
 export function newId(prefix: IdPrefix): string {
   return `${prefix}-${randomLetters(24)}`;
 }
 
-/** Each of 62 letters is as likely as any other. */
+/** Each of 62 characters is equally likely. */
 export function randomLetters(count: number): string {
   let letters = "";
   while (letters.length < count) {

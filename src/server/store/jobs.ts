@@ -1,4 +1,4 @@
-/** Jobs: what was asked for, and what became of it. */
+/** Jobs: their requests and their state. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import {
   FINAL_STATUSES,
@@ -12,14 +12,14 @@ import { type Page, RecordTable } from "./record_table.ts";
 
 export interface JobQuery {
   readonly kind: JobKind;
-  /** The last id of the page before. */
+  /** The last id of the previous page. */
   readonly after?: string;
   readonly limit: number;
-  /** Only those whose request has all of these. */
+  /** Only jobs whose request has all of these. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** What changes of a job: undefined leaves a field as it is, null clears it. */
+/** Changes to a job: undefined leaves a field unchanged, null clears it. */
 export type JobPatch = { readonly [Field in keyof JobRecord]?: JobRecord[Field] | null };
 
 export class JobTable {
@@ -58,7 +58,7 @@ export class JobTable {
       error: "json",
       reason: "plain",
     });
-    // No wanted pair of the metadata without one like it in the request.
+    // Every wanted metadata pair must occur in the request.
     this.#list = db.prepare(`
       SELECT * FROM jobs WHERE kind = ?1 AND seq < ?2 AND NOT EXISTS (
         SELECT 1 FROM json_each(?3) AS wanted WHERE NOT EXISTS (
@@ -92,12 +92,12 @@ export class JobTable {
     return this.#table.get(id);
   }
 
-  /** Cheaper than `get`, for those who ask often. */
+  /** Cheaper than `get`, for frequent queries. */
   status(id: string): JobStatus | undefined {
     return this.#status.get(id)?.status as JobStatus | undefined;
   }
 
-  /** The job as it is now. */
+  /** Returns the updated job. */
   update(id: string, patch: JobPatch): JobRecord {
     const fields = (Object.keys(patch) as (keyof JobRecord)[])
       .filter((field) => patch[field] !== undefined);
@@ -127,13 +127,13 @@ export class JobTable {
     return this.#table.page(rows, limit);
   }
 
-  /** Of those queued, the one whose turn it is. */
+  /** The queued job whose turn it is. */
   next(): JobRecord | undefined {
     const row = this.#next.get();
     return row && this.#table.decode(row);
   }
 
-  /** In the order of their turns. */
+  /** In queue order. */
   withStatus(...statuses: readonly JobStatus[]): JobRecord[] {
     const rows = this.#withStatus.all(JSON.stringify(statuses));
     return rows.map((row) => this.#table.decode(row));
@@ -148,18 +148,18 @@ export class JobTable {
     return counts as Record<JobKind, Record<JobStatus, number>>;
   }
 
-  /** Jobs that still need a file: those in no final state. */
+  /** Unfinished jobs that use a file. */
   usingFile(fileId: string): string[] {
     const rows = this.#usingFile.all(fileId, JSON.stringify(FINAL_STATUSES));
     return rows.map(({ id }) => id as string);
   }
 
-  /** A place at the end of the queue. */
+  /** A position at the end of the queue. */
   nextTurn(): number {
     return this.#nextTurn.get()!.turn as number;
   }
 
-  /** Jobs with a result among the models, oldest first. */
+  /** Jobs with a result model, oldest first. */
   resultModels(): JobRecord[] {
     return this.#resultModels.all().map((row) => this.#table.decode(row));
   }

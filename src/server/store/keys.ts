@@ -1,4 +1,4 @@
-/** API keys. A secret is shown once, when it is made; what is kept is its hash. */
+/** API keys. A secret is shown once, when created; only its hash is stored. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { newId } from "./ids.ts";
@@ -6,10 +6,11 @@ import type { KeyRecord } from "./records.ts";
 import { RecordTable } from "./record_table.ts";
 import { unixSeconds } from "./unix_seconds.ts";
 
-/** Seconds between two notes of when a key was used: not a write with every request. */
+/** Seconds between updates of a key's last use, to avoid a write with every request. */
 const USE_NOTED_EVERY = 60;
 
-// 256 random bits cannot be guessed: no salt and no slow hash, which guard words that people think of.
+// 256 random bits cannot be guessed, so that a salt or a slow hash, as for passwords, is not
+// needed.
 const hashOf = (secret: string) => createHash("sha256").update(secret).digest();
 
 export class Keys {
@@ -47,7 +48,7 @@ export class Keys {
     return { record, secret };
   }
 
-  /** The key whose secret this is. Takes as long whichever it is, and if it is none. */
+  /** The key with this secret, if any. Takes constant time. */
   verify(secret: string): KeyRecord | undefined {
     const hash = hashOf(secret);
     const rows = this.#active.all();
@@ -60,12 +61,12 @@ export class Keys {
     return { ...key, lastUsedAt: now };
   }
 
-  /** Revoked ones as well, oldest first. */
+  /** Includes revoked ones, oldest first. */
   list(): KeyRecord[] {
     return this.#list.all().map((row) => this.#table.decode(row));
   }
 
-  /** False where there is none of that id, or it is revoked. */
+  /** Returns false if none has that id or it is already revoked. */
   revoke(id: string): boolean {
     return this.#revoke.run(unixSeconds(), id).changes === 1;
   }

@@ -1,14 +1,14 @@
-/** Records in a table of SQLite: a column a field, `camelCase` there and `snake_case` here. */
+/** Records in an SQLite table, one column per field, in snake_case. */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { snakeCase } from "../../text.ts";
 import { notFound } from "../api_error.ts";
 
-/** How each field is kept: as it is, or as JSON. */
+/** How each field is stored: unchanged, or as JSON. */
 export type Columns<R> = { readonly [Field in keyof Required<R>]: "plain" | "json" };
 
 export type Row = Record<string, unknown>;
 
-/** A part of a list, and whether more of it follows. */
+/** A page of a list, and whether more follow. */
 export interface Page<R> {
   readonly data: R[];
   readonly hasMore: boolean;
@@ -22,7 +22,7 @@ export class RecordTable<R extends { readonly id: string }> {
 
   constructor(
     db: DatabaseSync,
-    /** Of the table, and of one thing in it. */
+    /** Names of the table and of one record. */
     readonly names: { readonly table: string; readonly one: string },
     readonly columns: Columns<R>,
   ) {
@@ -37,7 +37,7 @@ export class RecordTable<R extends { readonly id: string }> {
     this.#seq = db.prepare(`SELECT seq FROM ${table} WHERE id = ?`);
   }
 
-  /** False where there is one that must be unique. */
+  /** Returns false if it violates a uniqueness constraint. */
   insert(record: R): boolean {
     const values = this.#fields.map((field) => this.encode(field, record[field]));
     return this.#insert.run(...values).changes === 1;
@@ -48,14 +48,17 @@ export class RecordTable<R extends { readonly id: string }> {
     return row && this.decode(row);
   }
 
-  /** The place of a record that a list goes on after; a 404 that names `after` where it is gone. */
+  /**
+   * The position of the record that a page starts after; throws a 404 that names `after` if it is
+   * gone.
+   */
   placeOf(id: string): number {
     const row = this.#seq.get(id);
     if (!row) throw notFound(this.names.one, id, "after");
     return row.seq as number;
   }
 
-  /** Of rows asked for with one more than `limit`. */
+  /** From rows queried with `limit` + 1. */
   page(rows: readonly Row[], limit: number): Page<R> {
     const data = rows.slice(0, limit).map((row) => this.decode(row));
     return { data, hasMore: rows.length > limit };
@@ -66,7 +69,7 @@ export class RecordTable<R extends { readonly id: string }> {
     return this.columns[field] === "json" ? JSON.stringify(value) : value as SQLInputValue;
   }
 
-  /** What is not there has no key. */
+  /** Omits keys of null columns. */
   decode(row: Row): R {
     const record: Row = {};
     for (const field of this.#fields) {
@@ -77,7 +80,7 @@ export class RecordTable<R extends { readonly id: string }> {
     return record as R;
   }
 
-  /** `a = ?, b = ?` of these fields. */
+  /** `a = ?, b = ?` for these fields. */
   assignments(fields: readonly (keyof R & string)[]): string {
     return fields.map((field) => `${snakeCase(field)} = ?`).join(", ");
   }

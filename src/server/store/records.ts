@@ -1,10 +1,10 @@
-/** What the server keeps: files, jobs, their checkpoints and events, and API keys. */
+/** The server's records: files, jobs, their checkpoints and events, and API keys. */
 import type { MemoryPlan } from "../../train/plan.ts";
 
 export const JOB_KINDS = ["fine_tuning", "pretraining"] as const;
 export type JobKind = typeof JOB_KINDS[number];
 
-/** OpenAI's, and in its order of life. */
+/** OpenAI's statuses and `paused`, in order of a job's life. */
 export const JOB_STATUSES = [
   "validating_files",
   "queued",
@@ -16,18 +16,18 @@ export const JOB_STATUSES = [
 ] as const;
 export type JobStatus = typeof JOB_STATUSES[number];
 
-/** States that nothing leads out of. */
+/** Statuses that a job never leaves. */
 export const FINAL_STATUSES: readonly JobStatus[] = ["succeeded", "failed", "cancelled"];
 
-/** An uploaded file, or a result. Its bytes lie under its id in the data folder. */
+/** An uploaded file, or a result. Its bytes are stored under its id in the data folder. */
 export interface FileRecord {
   readonly id: string; // file-…
   readonly filename: string;
   readonly purpose: string;
   readonly bytes: number;
-  /** Lines, of JSON lines. */
+  /** Number of lines, for JSON lines. */
   readonly lines: number;
-  /** Unix seconds, as all times here. */
+  /** Unix seconds, like all times here. */
   readonly createdAt: number;
   readonly expiresAt?: number;
 }
@@ -43,32 +43,32 @@ export interface JobRecord {
   readonly kind: JobKind;
   readonly status: JobStatus;
   readonly createdAt: number;
-  /** Place in the queue: the least is next. */
+  /** Position in the queue: the lowest is next. */
   readonly turn: number;
-  /** Of the first start. */
+  /** Time of the first start. */
   readonly startedAt?: number;
   readonly finishedAt?: number;
   readonly estimatedFinish?: number;
-  /** Name of the model that it starts from, or the preset that it trains. */
+  /** Name of the base model or the preset. */
   readonly model: string;
-  /** The request as it was accepted, to be shown again. */
+  /** The request as accepted, shown in responses. */
   readonly request: Readonly<Record<string, unknown>>;
-  /** Options of the run in their library spelling, without paths: what `parse` takes. */
+  /** Options of the run under their library names, without paths, as `parse` takes them. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly trainingFiles: readonly string[];
   readonly validationFiles: readonly string[];
-  /** As it was planned before the job was accepted. */
+  /** The plan made before the job was accepted. */
   readonly plan: Pick<MemoryPlan, "plannedPeakBytes" | "byPurpose"> & {
-    /** Of the data folder, at most: checkpoints and the result. */
+    /** Most disk space used: checkpoints and the result. */
     readonly diskBytes: number;
   };
   readonly trainedTokens?: number;
-  /** Name of the result among the models. */
+  /** Model name of the result. */
   readonly resultModel?: string;
   readonly resultFiles: readonly string[];
   /** Why it failed. */
   readonly error?: JobError;
-  /** Why it is paused, where nobody asked for that. */
+  /** Why it is paused, if not on request. */
   readonly reason?: string;
 }
 
@@ -77,16 +77,16 @@ export interface CheckpointRecord {
   readonly jobId: string;
   readonly step: number;
   readonly createdAt: number;
-  /** Of the step: `train_loss`, `valid_loss` and the like, where known. */
+  /** Metrics of the step, such as `train_loss` and `valid_loss`, if known. */
   readonly metrics: Readonly<Record<string, number>>;
 }
 
 export type EventLevel = "info" | "warn" | "error";
 export type EventType = "message" | "metrics";
 
-/** What is told of a job once and for good. */
+/** An event to append to a job's log. */
 export interface NewEvent {
-  /** What must not be told twice, as `step:12`; events without one are always new. */
+  /** Deduplication key such as `step:12`; events without one are always new. */
   readonly key?: string;
   readonly level: EventLevel;
   readonly type: EventType;
@@ -95,7 +95,7 @@ export interface NewEvent {
 }
 
 export interface EventRecord extends Omit<NewEvent, "key"> {
-  /** Counts up over all jobs: the id of server-sent events. */
+  /** Sequence number over all jobs; the id of server-sent events. */
   readonly seq: number;
   readonly jobId: string;
   readonly createdAt: number;

@@ -1,12 +1,12 @@
-/** The tables, as a list of what each version of this program added to them. */
+/** The database schema, as a list of migrations. */
 import type { DatabaseSync } from "node:sqlite";
 import { UserError } from "../../options/user_error.ts";
 
 /**
- * Entry N leads from version N to N + 1; the version is kept in `user_version`. What was published
- * is never edited: a change is a new entry at the end.
+ * Entry N migrates from version N to N + 1; `user_version` holds the version. Published entries are
+ * never edited: append a new one instead.
  *
- * `seq` keeps the order of arrival, which times in whole seconds do not.
+ * `seq` preserves the order of arrival, which times in whole seconds do not.
  */
 const MIGRATIONS: readonly string[] = [`
   CREATE TABLE files (
@@ -83,9 +83,9 @@ const MIGRATIONS: readonly string[] = [`
   ) STRICT;
 `];
 
-/** Brings an older database, or an empty one, to this version; refuses a newer one. */
+/** Upgrades an older or empty database to this version; refuses a newer one. */
 export function migrate(db: DatabaseSync, path: string): void {
-  // Immediate: of two processes that open it at once, the second finds it done.
+  // Immediate: if two processes open it at once, the second finds it upgraded.
   db.exec("BEGIN IMMEDIATE");
   try {
     const { user_version } = db.prepare("PRAGMA user_version").get() as { user_version: number };

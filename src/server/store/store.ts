@@ -1,4 +1,4 @@
-/** What the server knows, in one SQLite database. */
+/** The server's state, in one SQLite database. */
 import { DatabaseSync } from "node:sqlite";
 import { Checkpoints } from "./checkpoints.ts";
 import { Events } from "./events.ts";
@@ -10,8 +10,8 @@ import { WalSync } from "./wal_sync.ts";
 
 /**
  * All calls are synchronous and take microseconds: prepared statements over indices, and commits
- * that do not wait for the disk. A commit outlives the process whatever becomes of it; `sync` is
- * awaited before something is told that must outlive a power cut as well.
+ * that do not wait for the disk. A commit survives a crash of the process; await `sync` before
+ * reporting something that must also survive a power failure.
  */
 export class Store {
   readonly files: Files;
@@ -32,7 +32,7 @@ export class Store {
     this.keys = new Keys(db);
   }
 
-  /** Makes the database if there is none. `:memory:` for one that goes with the process. */
+  /** Creates the database if needed. `:memory:` for a temporary one. */
   static open(path: string): Store {
     const db = new DatabaseSync(path, { enableForeignKeyConstraints: true });
     try {
@@ -48,7 +48,9 @@ export class Store {
     }
   }
 
-  /** All that `fn` writes, or nothing where it throws. One within another is a part of it. */
+  /**
+   * Commits all that `fn` writes, or nothing if it throws. Nested transactions join the outer one.
+   */
   transaction<T>(fn: () => T): T {
     if (this.#db.isTransaction) return fn();
     this.#db.exec("BEGIN IMMEDIATE");
@@ -62,12 +64,12 @@ export class Store {
     }
   }
 
-  /** Resolves when everything written before this call would outlive a power cut. */
+  /** Resolves when everything written before this call would survive a power failure. */
   sync(): Promise<void> {
     return this.#wal.sync();
   }
 
-  /** Once more does nothing. */
+  /** Idempotent. */
   close(): void {
     this.#wal.close();
     if (this.#db.isOpen) this.#db.close();

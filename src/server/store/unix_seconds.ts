@@ -1,4 +1,4 @@
-/** The time as records and OpenAI's objects have it: whole seconds since 1970. */
+/** The current time as in records and OpenAI's objects: whole seconds since 1970. */
 export function unixSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }

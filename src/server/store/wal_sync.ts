@@ -1,25 +1,27 @@
 /**
- * Flushes SQLite's write-ahead log to the disk beside the event loop.
+ * Flushes SQLite's write-ahead log to disk without blocking the event loop.
  *
- * With `synchronous=NORMAL` a commit is in the log file at once, where it outlives this process,
- * but not yet on the disk, where it would outlive a power cut. SQLite's own answer is a flush
- * within each commit (`FULL`), which stops everything for as long as the disk likes: seconds, while
- * a checkpoint of some GB is being written. Here whoever is about to tell the world of something
- * waits for the flush, the event loop does not, and one flush serves all who wait.
+ * With `synchronous=NORMAL` a commit is in the log file immediately, where it survives a crash of
+ * this process, but not yet on disk, where it would survive a power failure. SQLite's own solution
+ * is a flush within each commit (`FULL`), which blocks everything for as long as the disk takes:
+ * seconds, while a checkpoint of several GB is being written. Here only callers that are about to
+ * report something wait for the flush, the event loop does not, and one flush serves all of them.
  *
- * SQLite holds its locks on the database and its `-shm`, none on the log: a second handle on that
- * does no harm when it is closed.
+ * SQLite locks the database and its `-shm`, not the log, so closing a second handle on the log is
+ * harmless.
  *
  * @module
  */
 export class WalSync {
   readonly #file: Deno.FsFile | undefined;
-  /** The flush that runs, and the one that will follow it. */
+  /** The flush in progress, and the one that follows it. */
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
   #closed = false;
 
-  /** Of the database at `path`, which is open and has been written to; none of one in memory. */
+  /**
+   * For the database at `path`, which must be open and have been written to; not for one in memory.
+   */
   constructor(path: string) {
     this.#file = path === ":memory:" ? undefined : Deno.openSync(`${path}-wal`, { read: true });
   }
@@ -27,7 +29,7 @@ export class WalSync {
   /** Resolves when everything committed before this call is on the disk. */
   sync(): Promise<void> {
     if (!this.#file || this.#closed) return Promise.resolve();
-    // A flush under way may have begun before the caller's commit.
+    // A flush in progress may have started before the caller's commit.
     if (this.#running) return this.#next ??= this.#running.then(() => this.#start());
     return this.#start();
   }

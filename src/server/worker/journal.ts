@@ -1,12 +1,12 @@
 /**
- * What a run tells, on disk before it is told: a server that was killed while the run went on for a
- * moment reads the rest of it here.
+ * The events of a run, written to disk before they are sent: if the server is killed while the run
+ * finishes its step, the next server reads the remaining events here.
  */
 import { join } from "@std/path";
 import { jsonLine } from "../processes/lines.ts";
 import { JOURNAL_FILE, type WorkerEvent } from "./protocol.ts";
 
-/** Between two waits for the disk; what a power cut takes is no more than this. */
+/** Interval between syncs, which bounds what a power failure loses. */
 const SYNC_INTERVAL_MS = 250;
 
 export class Journal implements Disposable {

@@ -1,4 +1,4 @@
-/** What the server and the process that trains tell each other. */
+/** The protocol between the server and the training process. */
 import type { Explanation } from "../../options/user_error.ts";
 import type { PreparationEvent, TrainingEvent } from "../../train/events.ts";
 import type { JobKind } from "../store/records.ts";
@@ -6,13 +6,15 @@ import type { JobKind } from "../store/records.ts";
 /** The first line on the process's stdin. */
 export interface TrainingTask {
   readonly kind: JobKind;
-  /** What `finetuneOptions` or `pretrainOptions` parses; `output` is the job's folder. */
+  /** Input for `finetuneOptions` or `pretrainOptions`; `output` is the job's folder. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Write the model of the checkpoint that `resume` names, and do not train. */
+  /** Write the model of the checkpoint in `resume` instead of training. */
   readonly saveCheckpoint?: boolean;
 }
 
-/** Any later line: finish the step, save, end. So does the end of stdin: the server is gone. */
+/**
+ * Any later line: finish the step, save and end. So does the end of stdin, when the server is gone.
+ */
 export interface StopCommand {
   readonly command: "stop";
 }
@@ -24,7 +26,7 @@ export type FailureCode =
   | "invalid_run"
   | "internal_error";
 
-/** The last line on stdout, where the run did not end with `done`. */
+/** The last line on stdout if the run does not end with `done`. */
 export interface FailureEvent extends Explanation {
   readonly type: "failure";
   readonly code: FailureCode;
@@ -32,7 +34,7 @@ export interface FailureEvent extends Explanation {
 
 export type WorkerEvent = TrainingEvent | PreparationEvent | FailureEvent;
 
-/** In the job's folder: what was told, in case nobody was there to hear it. */
+/** In the job's folder: the run's events, in case the server does not receive them. */
 export const JOURNAL_FILE = "events.jsonl";
 /** In the job's folder: held by the process that writes there. */
 export const LOCK_FILE = "lock";

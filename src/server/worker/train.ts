@@ -1,6 +1,6 @@
 /**
- * The process that trains one job: a task on stdin, events on stdout, a JSON object a line each. It
- * uses the GPU, so a driver that crashes takes this process along and nothing else.
+ * The process that trains one job: a task on stdin, events on stdout, one JSON object per line. It
+ * uses the GPU, so that a driver crash takes down only this process.
  *
  * @module
  */
@@ -42,27 +42,27 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
   const folder = String(options.output);
   await Deno.mkdir(folder, { recursive: true });
   using lock = await Deno.open(join(folder, LOCK_FILE), { write: true, create: true });
-  // The process before this one may still be saving.
+  // An earlier process may still be saving.
   await lock.lock(true);
   using journal = new Journal(folder);
-  const tell = (event: WorkerEvent) => {
+  const report = (event: WorkerEvent) => {
     if (event.type !== "preparation") journal.append(event);
-    say(event);
+    send(event);
   };
   const gpu = await Gpu.open();
   try {
-    const preparing = { onPreparation: tell };
+    const preparing = { onPreparation: report };
     const trainer = kind === "fine_tuning"
       ? await Trainer.finetune(gpu, finetuneOptions.parse(options), preparing)
       : await Trainer.pretrain(gpu, pretrainOptions.parse(options), preparing);
-    for await (const event of trainer.run({ signal })) tell(event);
+    for await (const event of trainer.run({ signal })) report(event);
   } finally {
     gpu.close();
   }
 }
 
-/** To the server; where that is gone, the journal keeps it. */
-function say(event: WorkerEvent): void {
+/** Sends an event to the server; if that is gone, the journal has it. */
+function send(event: WorkerEvent): void {
   try {
     for (let line = jsonLine(event); line.length;) {
       line = line.subarray(Deno.stdout.writeSync(line));
@@ -92,7 +92,7 @@ function failureOf(error: unknown): FailureEvent {
 }
 
 if (import.meta.main) {
-  // A Ctrl-C in the server's terminal reaches this process too: the server tells what to do.
+  // Ignored: Ctrl-C in the server's terminal reaches this process too, but the server decides.
   Deno.addSignalListener("SIGINT", () => {});
   const controller = new AbortController();
   const lines = readJsonLines<TrainingTask & StopCommand>(Deno.stdin.readable);
@@ -103,9 +103,9 @@ if (import.meta.main) {
     if (task.saveCheckpoint) await saveCheckpoint(task);
     else await train(task, controller.signal);
   } catch (error) {
-    say(failureOf(error));
+    send(failureOf(error));
     Deno.exit(1);
   }
-  // Still reading stdin.
+  // Exit explicitly, because stdin is still being read.
   Deno.exit(0);
 }

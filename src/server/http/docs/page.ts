@@ -1,4 +1,4 @@
-/** The API's document as a page: plain HTML that reads without a script. */
+/** The API's documentation as a page of plain HTML, without scripts. */
 import { html } from "hono/html";
 import type { OpenApiDocument, Operation, Schema } from "../openapi.ts";
 import { fieldTable, prose, schemaType } from "./schema.ts";
@@ -108,7 +108,7 @@ ${shape(schema)}
 </section>`;
 }
 
-/** An object's fields as a table; anything else in a line. */
+/** An object's fields as a table; any other type on one line. */
 function shape(schema: Schema) {
   const { properties, required = [] } = schema;
   if (!properties) return html`<p>${schemaType(schema)}</p>`;

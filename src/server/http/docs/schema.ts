@@ -1,15 +1,15 @@
-/** JSON Schema in words: types with links to those that have a name, fields as a table. */
+/** JSON Schema as HTML: types with links to named ones, fields as a table. */
 import { html } from "hono/html";
 import type { Schema } from "../openapi.ts";
 
-/** Words between backticks are code. */
+/** Renders text between backticks as code. */
 export function prose(text: string): Html {
   return html`${
     text.split(/`([^`]+)`/).map((part, place) => place % 2 ? html`<code>${part}</code>` : part)
   }`;
 }
 
-/** What may be nested in a table before it is only called an object. */
+/** Nesting depth of fields in a table, beyond which a type is just "object". */
 const MOST_NESTED = 4;
 
 type Html = ReturnType<typeof html>;
@@ -19,11 +19,11 @@ interface Field {
   readonly required: boolean;
   readonly schema: Schema;
   readonly description?: string;
-  /** Of a parameter: `path`, `query`. */
+  /** Location of a parameter: `path`, `query`. */
   readonly place?: string;
 }
 
-/** A row a field; the fields of an object within follow it, with its name before theirs. */
+/** One row per field; the fields of a nested object follow it, prefixed with its name. */
 export function fieldTable(fields: readonly Field[]): Html {
   return html`
     <div class="table">
@@ -74,7 +74,7 @@ function rows(field: Field, depth: number): Html[] {
   ];
 }
 
-/** The object that a field is, or a list of; undefined where it has a name of its own. */
+/** The object type of a field or of its items; undefined if the type is named. */
 function innerObject(
   schema: Schema,
 ): { readonly schema: Schema; readonly list: boolean } | undefined {
@@ -112,7 +112,7 @@ function joined(parts: readonly (Html | string)[], between: Html | string): Html
 /** Default and bounds. */
 function notes(schema: Schema): Html | string {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength } = schema;
-  const said = [
+  const limits = [
     schema.default !== undefined && `default ${JSON.stringify(schema.default)}`,
     minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER && `at least ${minimum}`,
     exclusiveMinimum !== undefined && `more than ${exclusiveMinimum}`,
@@ -121,9 +121,9 @@ function notes(schema: Schema): Html | string {
     minLength !== undefined && minLength > 1 && `at least ${minLength} characters`,
     maxLength !== undefined && `at most ${maxLength} characters`,
   ].filter((note) => note !== false);
-  return said.length
+  return limits.length
     ? html`
-      <small>(${said.join(", ")})</small>
+      <small>(${limits.join(", ")})</small>
     `
     : "";
 }

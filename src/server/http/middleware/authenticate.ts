@@ -6,7 +6,7 @@ import { addressOf, type ServerEnv } from "./context.ts";
 import { tooMany } from "./rate_limit.ts";
 import type { KeyRecord } from "../../store/records.ts";
 
-/** Wrong keys of an address in a minute, beyond which it hears 429. */
+/** Wrong keys per minute from an address, beyond which it gets 429. */
 const MOST_FAILURES = 30;
 
 export interface Keys {
@@ -15,9 +15,9 @@ export interface Keys {
 }
 
 /**
- * What is no `open` server and no public path needs a key. A right key passes whatever else comes
- * from its address: that may be a proxy's, or that of a whole office, and keys of 256 random bits
- * are not found by trying.
+ * Requires a key unless the server is `open` or the path is public. A valid key passes whatever
+ * else comes from its address, which may be a proxy's or a whole office's: keys of 256 random bits
+ * cannot be found by trying.
  */
 export function authenticate(
   { keys, open, isPublic }: {
@@ -30,7 +30,7 @@ export function authenticate(
   return createMiddleware<ServerEnv>(async (context, next) => {
     const secret = bearer(context.req.header("authorization"));
     if (!open() && !isPublic(context.req.path)) {
-      // A missing key is looked up like any other, so that both take the same time.
+      // A missing key is verified like any other, so that both take the same time.
       const key = keys.verify(secret ?? "");
       if (!key) {
         await failures.consume(addressOf(context)).catch((limit) => {

@@ -1,17 +1,17 @@
-/** Bodies of requests: JSON of a certain size that arrives in time. */
+/** Request bodies: JSON of limited size and nesting that arrives in time. */
 import { createMiddleware } from "hono/factory";
 import { ApiError } from "../../api_error.ts";
 import type { ServerEnv } from "./context.ts";
 
 export interface BodyLimits {
   readonly maxBytes: number;
-  /** Within which a body must be there. */
+  /** Milliseconds within which a body must arrive. */
   readonly timeoutMs: number;
-  /** Paths that take files, and see to size, type and time themselves. */
+  /** Paths that accept files and check size, type and time themselves. */
   readonly isUpload: (path: string) => boolean;
 }
 
-/** Deeper than any request needs; what is built of it by recursion stays far from the stack's end. */
+/** Deeper than any request needs, and far from overflowing the stack of recursive code. */
 const MOST_NESTED = 64;
 
 const METHODS_WITHOUT = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -65,7 +65,7 @@ async function readAll(
       pieces.push(value);
     }
   } catch (error) {
-    // Not awaited: a client that stalls would hold its answer back. One that has gone needs none.
+    // Not awaited: a stalled client would delay its own response. One that has gone needs none.
     reader.cancel().catch(() => {});
     throw error instanceof ApiError ? error : brokenOff();
   } finally {
@@ -86,7 +86,7 @@ function joined(pieces: readonly Uint8Array[], length: number): Uint8Array<Array
 
 const QUOTE = 0x22, BACKSLASH = 0x5c, OPEN = new Set([0x5b, 0x7b]), CLOSE = new Set([0x5d, 0x7d]);
 
-/** Counts brackets outside of strings: what is no JSON is found out by who parses it. */
+/** Counts brackets outside strings; invalid JSON is left for the parser to report. */
 function nestedDeeperThan(most: number, json: Uint8Array): boolean {
   let depth = 0, quoted = false;
   for (let at = 0; at < json.length; at++) {

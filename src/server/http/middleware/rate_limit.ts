@@ -1,10 +1,10 @@
-/** How many requests at a time, and how many a minute. */
+/** Limits of concurrent requests and of requests per minute. */
 import { createMiddleware } from "hono/factory";
 import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
 import { ApiError } from "../../api_error.ts";
 import { addressOf, type ServerEnv } from "./context.ts";
 
-/** `perMinute` requests of a key, or of an address where there is none; no limit without a number. */
+/** `perMinute` requests for each key, or each address without one; undefined: no limit. */
 export function rateLimit(perMinute: number | undefined) {
   const limiter = perMinute === undefined
     ? undefined
@@ -17,7 +17,7 @@ export function rateLimit(perMinute: number | undefined) {
   });
 }
 
-/** Refuses what comes while `most` requests are being answered; a stream counts until it begins. */
+/** Refuses requests while `most` are being answered; a stream counts only until it starts. */
 export function concurrencyLimit(most: number) {
   let running = 0;
   return createMiddleware<ServerEnv>(async (_context, next) => {
@@ -38,9 +38,9 @@ export function concurrencyLimit(most: number) {
   });
 }
 
-/** 429, with the time after which the limiter forgets. */
+/** 429, with the time until the limiter resets. */
 export function tooMany(what: string, limit: unknown): ApiError {
-  // An Error would be a fault of the limiter's.
+  // An Error is a fault of the limiter itself.
   if (limit instanceof Error) throw limit;
   const seconds = Math.max(1, Math.ceil((limit as RateLimiterRes).msBeforeNext / 1000));
   return new ApiError(429, {

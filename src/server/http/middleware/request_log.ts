@@ -1,12 +1,12 @@
-/** A request gets a name, which its answer and the log share; and a line in the log, if wanted. */
+/** Gives each request an id, shared by its response and the log, and optionally logs it. */
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import { randomLetters } from "../../store/ids.ts";
 import type { ServerEnv } from "./context.ts";
 
 /**
- * `write` is told method, route, status, milliseconds and key. The route is its pattern: what was
- * asked for may hold what nobody should read in a log.
+ * `write` receives method, route, status, milliseconds and key. The route is its pattern, because
+ * the URL may contain what must not appear in logs.
  */
 export function requestLog(write?: (line: string) => void) {
   return createMiddleware<ServerEnv>(async (context, next) => {

@@ -1,7 +1,7 @@
 /**
- * A server without keys trusts everyone on its machine, but not the web pages that they look at:
- * a page elsewhere could send requests here (cross-site), or have its own name point here (DNS
- * rebinding). Browsers say which page asks, and under which name they reached the server.
+ * A server without keys trusts every user of its machine, but not the web pages in their browsers:
+ * a foreign page could send requests here (cross-site), or have its own name resolve to this server
+ * (DNS rebinding). Browsers report the page's origin, and the host name that they used.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { addressOf, isLoopback, type ServerEnv, UNKNOWN_ADDRESS } from "./contex
 
 type Allowed = Pick<ServerOptions, "host" | "corsOrigin">;
 
-/** `open` tells whether requests are answered without a key; where not, the key protects. */
+/** `open` returns whether requests are answered without a key; if not, the key protects. */
 export function sameOrigin({ host, corsOrigin = [] }: Allowed, open: () => boolean) {
   return createMiddleware<ServerEnv>(async (context, next) => {
     if (open()) {
@@ -33,7 +33,7 @@ export function sameOrigin({ host, corsOrigin = [] }: Allowed, open: () => boole
   });
 }
 
-/** A program that mounts the server may listen on more than `host` says. */
+/** A program that mounts the server may listen on more addresses than `host`. */
 function checkAddress(address: string): void {
   if (address === UNKNOWN_ADDRESS || isLoopback(address.replace(/^::ffff:/, ""))) return;
   throw new ApiError(403, {
@@ -53,7 +53,7 @@ function checkHost(authority: string, own: string): void {
   });
 }
 
-/** Images and scripts of a page elsewhere are asked for without an Origin; links may be followed. */
+/** Browsers load images and scripts for foreign pages without an Origin; links may be followed. */
 function checkSite({ req }: Context<ServerEnv>): void {
   const site = req.header("sec-fetch-site");
   if (site !== "cross-site" && site !== "same-site") return;
@@ -64,7 +64,7 @@ function checkSite({ req }: Context<ServerEnv>): void {
   });
 }
 
-/** Of the scheme nothing is asked: behind a proxy a page is https and the server is not. */
+/** The scheme is ignored: behind a proxy a page is https but the server is not. */
 function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
 }

@@ -1,8 +1,8 @@
-/** What a browser is told not to do with any answer of this server. */
+/** Security headers for all responses. */
 import { createMiddleware } from "hono/factory";
 import type { ServerEnv } from "./context.ts";
 
-/** Nothing comes from elsewhere and nothing stands in the page itself: files of this server only. */
+/** Only files from this server; no foreign sources, nothing inline. */
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -15,7 +15,7 @@ export const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** No Strict-Transport-Security: this is plain HTTP, and TLS the business of a proxy before it. */
+/** No Strict-Transport-Security: this is plain HTTP; TLS is up to a proxy in front of it. */
 const HEADERS = Object.entries({
   "content-security-policy": CONTENT_SECURITY_POLICY,
   "x-content-type-options": "nosniff",
@@ -26,7 +26,7 @@ const HEADERS = Object.entries({
   "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 });
 
-/** Answers of the API are not kept either, unless their route says otherwise. */
+/** API responses are not cached either, unless their route allows it. */
 export function securityHeaders() {
   return createMiddleware<ServerEnv>(async (context, next) => {
     await next();

@@ -7,7 +7,7 @@ import type { Services } from "../../services.ts";
 import { findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
 import { answer } from "../answer.ts";
 
-/** As many as OpenAI gives. */
+/** OpenAI's limits. */
 const { after, limit } = pageFields({ fallback: 10, max: 100 });
 
 export function checkpointRoutes(services: Services, of: JobKindRoutes): OpenAPIHono {

@@ -49,7 +49,7 @@ export function completionRoutes({ inference }: Pick<Services, "inference">): Op
   return app;
 }
 
-/** @param echoed what the answer begins with */
+/** @param echoed prefix of the answer */
 function shapeOf(echoed: string): Shape {
   return {
     whole: (head, text, done) => ({

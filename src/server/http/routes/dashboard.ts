@@ -1,6 +1,6 @@
 /**
- * The dashboard: one page, its style and its modules, from a fixed list of names. They travel with
- * the program as text, so nothing is read from the disk and no request ever names a file.
+ * The dashboard: one page, its style sheet and its modules, from a fixed list of names. They are
+ * imported as text, so that nothing is read from disk and no request ever names a file.
  *
  * @module
  */
@@ -21,7 +21,9 @@ interface Served {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** `GET /` and `GET /assets/{name}`. Needs no key: the page holds nothing, it asks the API. */
+/**
+ * `GET /` and `GET /assets/{name}`. Needs no key: the page contains no data; it queries the API.
+ */
 export function dashboardRoutes(): OpenAPIHono {
   const app = createApp();
   const page = served("index.html", PAGE);
@@ -46,7 +48,7 @@ function served(name: string, body: string): Served {
     body,
     headers: {
       "Content-Type": CONTENT_TYPES[extension],
-      // Asked for again each time and answered with 304: after an update nobody sees a mixture.
+      // Revalidated each time and answered with 304, so that versions never mix after an update.
       "Cache-Control": "no-cache",
       "ETag": `"${createHash("sha256").update(body).digest("base64url").slice(0, 27)}"`,
     },
@@ -54,7 +56,7 @@ function served(name: string, body: string): Served {
 }
 
 function answer(request: Request, { body, headers }: Served): Response {
-  // Weak comparison (RFC 9110, 13.1.2): whatever lies between may have compressed the body.
+  // Weak comparison (RFC 9110, 13.1.2): an intermediary may have compressed the body.
   const known = request.headers.get("If-None-Match")?.split(",").map((tag) =>
     tag.trim().replace(/^W\//, "")
   );

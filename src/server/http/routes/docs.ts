@@ -1,11 +1,14 @@
-/** `GET /openapi.json`, and `GET /docs` for people. Both are the same for all and made once. */
+/**
+ * `GET /openapi.json`, and `GET /docs` for people. Both are the same for everyone and generated
+ * once.
+ */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 import style from "../docs/style.css" with { type: "text" };
 import { docsPage } from "../docs/page.ts";
 import { openApiDocument } from "../openapi.ts";
 
-/** `app` holds what is described: all that is mounted on it until the first request. */
+/** Describes all routes mounted on `app` before the first request. */
 export function docsRoutes(
   app: OpenAPIHono,
   isPublic: (path: string) => boolean,

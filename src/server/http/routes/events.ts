@@ -1,4 +1,4 @@
-/** What is told of jobs: in pages, and as it happens. */
+/** Events of jobs: in pages, and as a live stream. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ApiError } from "../../api_error.ts";
@@ -12,7 +12,7 @@ import { findJob } from "./job_kinds.ts";
 
 type EventServices = Pick<Services, "options" | "store" | "streams">;
 
-/** Seconds after which a client that was one too many may ask again. */
+/** Seconds after which a refused client may retry. */
 const RETRY_AFTER = 5;
 
 const EVENT_STREAM = "text/event-stream";
@@ -122,7 +122,7 @@ function addJobRoutes(app: OpenAPIHono, services: EventServices, kind: JobKind):
   });
 }
 
-/** Where to go on: what the client's own memory says, before what its URL said when it began. */
+/** The position to resume from: the client's Last-Event-ID, or else the `after` in its URL. */
 function placeOf(
   given: {
     readonly "last-event-id"?: string;
@@ -152,12 +152,12 @@ function stream(context: Context, { options, streams }: EventServices, query: St
       headers: { "retry-after": String(RETRY_AFTER) },
     });
   }
-  // A HEAD request reads no body, and would leave a stream that nobody ends.
+  // A HEAD request reads no body and would leave a stream open forever.
   const body = context.req.method === "HEAD" ? null : streams.open(query);
   return new Response(body, {
     headers: {
       "content-type": EVENT_STREAM,
-      // No copy is kept, and no proxy, nor the server itself, waits for a block to compress.
+      // No caching, and no buffering for compression by a proxy or the server itself.
       "cache-control": "no-store, no-transform",
       "x-accel-buffering": "no",
     },

@@ -1,4 +1,4 @@
-/** `/v1/files`: data to train on, and what jobs leave. */
+/** `/v1/files`: training data and results of jobs. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { ApiError, notFound } from "../../api_error.ts";
 import { createApp } from "../app_base.ts";
@@ -132,7 +132,7 @@ export function fileRoutes(services: FileServices, receiving: ReceiveOptions = {
   return app;
 }
 
-/** RFC 6266: a name in ASCII for all, and as it is for those who know how to read it. */
+/** RFC 6266: an ASCII name for all clients, and the exact name for those that support it. */
 function attachment(filename: string): string {
   const plain = filename.replace(/[^\x20-\x7e]|["\\%]/g, "_");
   const encoded = encodeURIComponent(filename)

@@ -1,4 +1,4 @@
-/** `/v1/fine_tuning`: OpenAI's jobs, and their plan before they are made. */
+/** `/v1/fine_tuning`: OpenAI's jobs, and their memory plan in advance. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { admitFineTuning } from "../../admission/fine_tuning.ts";
 import {

@@ -1,4 +1,4 @@
-/** Answers of models, whole or as they are made: what chat and completions have in common. */
+/** Answers of models, complete or streamed; shared by chat and completions. */
 import { ApiError } from "../../api_error.ts";
 import { newId } from "../../store/ids.ts";
 import type { AnswerHead, Done } from "../../protocol/sampling.ts";
@@ -10,25 +10,25 @@ export interface Asked {
   readonly prefix: "chatcmpl" | "cmpl";
   readonly stream: boolean;
   readonly includeUsage: boolean;
-  /** Aborted when the client has gone. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal;
   readonly shape: Shape;
 }
 
-/** The objects of a protocol. */
+/** The response objects of a protocol. */
 export interface Shape {
   whole(head: AnswerHead, text: string, done: Done): object;
-  /** Before the first piece, if anything. */
+  /** Sent before the first piece, if defined. */
   first(head: AnswerHead): object | undefined;
   piece(head: AnswerHead, text: string): object;
   last(head: AnswerHead, done: Done): object;
   usage(head: AnswerHead, done: Done): object;
 }
 
-/** Of a client that is not there to read it; as nginx logs such requests. */
+/** Status for a client that has disconnected, as nginx logs it. */
 const CLIENT_GONE = 499;
 
-/** Faults before the first piece are thrown as ApiErrors; later ones are told in the stream. */
+/** Faults before the first piece are thrown as ApiErrors; later ones are sent in the stream. */
 export async function respond(inference: Inference, asked: Asked): Promise<Response> {
   const { generation, prefix, signal } = asked;
   const head = {
@@ -70,7 +70,8 @@ async function respondInPieces(
   const first = await events.next();
   const lines = linesOf(first, events, asked, head);
   const encoder = new TextEncoder();
-  // A line is made when the client has taken the one before: a slow one slows the model down.
+  // Each line is generated once the client has read the previous one: a slow client slows the
+  // model.
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
       const { done, value } = await lines.next();
@@ -83,7 +84,7 @@ async function respondInPieces(
     headers: {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",
-      // Otherwise a proxy such as nginx collects the pieces.
+      // Otherwise a proxy such as nginx buffers the stream.
       "x-accel-buffering": "no",
     },
   });
@@ -95,7 +96,7 @@ async function* linesOf(
   { shape, includeUsage, signal }: Asked,
   head: AnswerHead,
 ): AsyncGenerator<string> {
-  // With the usage at the end, every chunk before has a place for it.
+  // If usage comes at the end, every earlier chunk has a null field for it.
   const line = (chunk: object) => JSON.stringify(includeUsage ? { ...chunk, usage: null } : chunk);
   try {
     const opening = shape.first(head);
@@ -113,7 +114,7 @@ async function* linesOf(
     }
     throw new Error("the answer broke off without an end");
   } catch (error) {
-    // The status has been sent: clients know an error in the stream by its name.
+    // The status has been sent already: clients recognise an error in the stream by its field.
     if (!signal.aborted) yield JSON.stringify(faultOf(error));
   }
 }

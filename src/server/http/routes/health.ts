@@ -1,4 +1,4 @@
-/** `GET /health`: whether the server answers, for whoever watches over it. Needs no key. */
+/** `GET /health`: liveness check. Needs no key. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 

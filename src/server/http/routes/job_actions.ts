@@ -1,4 +1,4 @@
-/** Routes that jobs of every kind have: list, look at, cancel, pause, resume. */
+/** Routes for jobs of every kind: list, retrieve, cancel, pause, resume. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";

@@ -1,4 +1,4 @@
-/** Routes that make jobs of any kind: one queues them where they fit, one only plans. */
+/** Routes that create jobs of any kind: one queues a job if it fits, one only plans it. */
 import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
 import type { Admission } from "../../admission/admission.ts";
 import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
@@ -14,7 +14,7 @@ export interface JobCreation<Request> {
   readonly description: string;
   readonly request: z.ZodType<Request>;
   readonly planRequest: z.ZodType<Request>;
-  /** Checks all but whether it fits. Faults are ApiErrors. */
+  /** Checks everything except whether it fits. Faults are ApiErrors. */
   admit(services: Services, request: Request): Promise<Admission>;
 }
 
@@ -59,7 +59,9 @@ export function jobCreationRoutes<Request>(
   return app;
 }
 
-/** Resolves when the job would outlive a power cut. Throws an ApiError 400 where it does not fit. */
+/**
+ * Resolves when the job would survive a power failure. Throws an ApiError 400 if it does not fit.
+ */
 async function createJob(services: Services, { job, planned }: Admission): Promise<JobRecord> {
   assertFitsMemory(planned);
   await assertFitsDisk(planned, services);

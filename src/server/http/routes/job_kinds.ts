@@ -1,4 +1,4 @@
-/** What tells the routes of fine-tuning jobs from those of pre-training. */
+/** What distinguishes the routes of fine-tuning jobs from those of pre-training. */
 import { z } from "@hono/zod-openapi";
 import { notFound } from "../../api_error.ts";
 import {
@@ -15,12 +15,12 @@ import type { Services } from "../../services.ts";
 
 export interface JobKindRoutes {
   readonly kind: JobKind;
-  /** `/v1/fine_tuning`; its jobs lie below. */
+  /** `/v1/fine_tuning`; its jobs are below. */
   readonly path: string;
   readonly tag: string;
-  /** In messages: `No such fine-tuning job`. */
+  /** Used in messages: `No such fine-tuning job`. */
   readonly what: string;
-  /** What names of operations end in: `cancelFineTuningJob`. */
+  /** Suffix of operation names: `cancelFineTuningJob`. */
   readonly operation: string;
   readonly schema: typeof fineTuningJobSchema | typeof pretrainingJobSchema;
   readonly page: typeof fineTuningJobPage | typeof pretrainingJobPage;
@@ -51,7 +51,7 @@ export const PRETRAINING: JobKindRoutes = {
 
 export const jobParams = z.object({ id: z.string().min(1).max(100) });
 
-/** The job of that id, if it is of this kind. An ApiError 404 otherwise. */
+/** The job of that id, if it is of this kind. Throws an ApiError 404 otherwise. */
 export function findJob(
   { store }: Pick<Services, "store">,
   { kind, what }: Pick<JobKindRoutes, "kind" | "what">,

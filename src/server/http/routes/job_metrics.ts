@@ -1,4 +1,4 @@
-/** `/v1/…/jobs/{id}/metrics`: the curves so far; what follows comes as events. */
+/** `/v1/…/jobs/{id}/metrics`: the curves so far; later points come as events. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 import { jobMetrics, jobMetricsQuery, jobMetricsSchema } from "../../protocol/job_metrics.ts";
@@ -6,10 +6,10 @@ import type { Services } from "../../services.ts";
 import { findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
 import { answer } from "../answer.ts";
 
-/** Answers that are kept: of jobs that somebody looks at. */
+/** Responses cached, for jobs being viewed. */
 const KEPT = 16;
 
-/** Texts that hold until something new is told: many look at the same curves. */
+/** Caches responses until a job has a new event: several viewers read the same curves. */
 class LatestTexts {
   readonly #texts = new Map<string, { readonly seq: number; readonly text: string }>();
 
@@ -19,7 +19,7 @@ class LatestTexts {
     const text = make();
     this.#texts.delete(key);
     this.#texts.set(key, { seq, text });
-    // The first is the one that was made the longest ago.
+    // The first entry is the oldest.
     if (this.#texts.size > KEPT) this.#texts.delete(this.#texts.keys().next().value!);
     return text;
   }

@@ -1,4 +1,4 @@
-/** `GET /metrics`: what a Prometheus server asks for. */
+/** `GET /metrics`, for Prometheus. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 import type { Services } from "../../services.ts";

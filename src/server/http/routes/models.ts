@@ -1,4 +1,4 @@
-/** `/v1/models`: what can be trained on and talked to. */
+/** `/v1/models`: models for training and chat. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { createApp } from "../app_base.ts";
 import { deletedModelSchema, modelListSchema, modelSchema, toModel } from "../../protocol/model.ts";
@@ -38,7 +38,7 @@ const remove = createRoute({
   responses: answer("It is gone", deletedModelSchema),
 });
 
-/** Names have slashes in them (`org/name`), which not every client encodes. */
+/** Names contain slashes (`org/name`), which not every client encodes. */
 const ONE_MODEL = "/v1/models/:model{.+}";
 
 export function modelRoutes({ models }: Pick<Services, "models">): OpenAPIHono {
@@ -48,7 +48,7 @@ export function modelRoutes({ models }: Pick<Services, "models">): OpenAPIHono {
     return context.json({ object: "list" as const, data: (await models.list()).map(toModel) }, 200);
   });
 
-  // A path of OpenAPI's cannot say that a parameter has slashes: these are documented apart.
+  // OpenAPI paths cannot express a parameter with slashes: these are documented separately.
   app.openAPIRegistry.registerPath(retrieve);
   app.get(ONE_MODEL, async (context) => {
     return context.json(toModel(await models.get(context.req.param("model"))));

@@ -1,4 +1,4 @@
-/** `/v1/pretraining`: models from nothing, in the shape of OpenAI's fine-tuning jobs. */
+/** `/v1/pretraining`: models from scratch, in the shape of OpenAI's fine-tuning jobs. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { admitPretraining } from "../../admission/pretraining.ts";
 import {
