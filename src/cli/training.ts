@@ -14,14 +14,14 @@ export async function runTraining(
 ): Promise<number> {
   const gpu = await Gpu.open();
   const progress = new Progress(io);
-  const tell = (event: TrainingEvent | PreparationEvent) => {
+  const show = (event: TrainingEvent | PreparationEvent) => {
     const shown = event.type === "warning" ? inFlags(event) : event;
     progress.handle(shown);
     io.event(shown);
   };
   try {
-    const trainer = await create(gpu, { onPreparation: tell });
-    for await (const event of trainer.run({ signal: io.signal })) tell(event);
+    const trainer = await create(gpu, { onPreparation: show });
+    for await (const event of trainer.run({ signal: io.signal })) show(event);
   } finally {
     progress.stop();
     gpu.close();
