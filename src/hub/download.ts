@@ -45,10 +45,10 @@ async function receiveWhole(
   onBytes: (received: number) => void,
 ): Promise<void> {
   let received = 0, best = -1, damaged = 0, { xet } = client.environment;
-  const heard = (bytes: number) => onBytes(received = bytes);
+  const progress = (bytes: number) => onBytes(received = bytes);
   await client.retry(async () => {
     try {
-      await receive(client, commit, file, blob, xet, heard);
+      await receive(client, commit, file, blob, xet, progress);
     } catch (error) {
       if (error instanceof Damaged && ++damaged > 1) throw new UserError(error.message);
       throw error;
