@@ -163,8 +163,8 @@ function merge(config: ConfigFile, flags: Readonly<Given>): Given {
   if (config.faulted.has("optimizer")) merged.optimizer ??= null;
   // Where a flag turns a file's training in full into adapters.
   const method = methodNamed(merged.optimizer);
-  const said = "trainEmbeddings" in config.given || "trainEmbeddings" in flags;
-  if (method && trainsAdapters(methodOf(method)) && !said) delete merged.trainEmbeddings;
+  const chosen = "trainEmbeddings" in config.given || "trainEmbeddings" in flags;
+  if (method && trainsAdapters(methodOf(method)) && !chosen) delete merged.trainEmbeddings;
   return merged;
 }
 

@@ -102,8 +102,8 @@ function combinationFaults(file: KeyContext): Faults {
     );
   }
   if (plain) {
-    const told = type !== undefined || on || bits || file.get("optimizer");
-    if (!told) faults.optim = fault("needs finetuning_type beside it: full or lora");
+    const named = type !== undefined || on || bits || file.get("optimizer");
+    if (!named) faults.optim = fault("needs finetuning_type beside it: full or lora");
   }
   return faults;
 }
