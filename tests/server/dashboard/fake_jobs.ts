@@ -164,7 +164,7 @@ export class FakeJobs {
     const job = this.#jobs.get(id)!;
     job.status = action === "cancel" ? "cancelled" : action === "pause" ? "paused" : "running";
     job.status_reason = null;
-    this.#tell(id, `Job ${job.status}`);
+    this.#log(id, `Job ${job.status}`);
     return job;
   }
 
@@ -228,13 +228,13 @@ export class FakeJobs {
       },
     };
     this.#jobs.set(id, job);
-    this.#tell(id, "Created fine-tuning job");
+    this.#log(id, "Created fine-tuning job");
     return job;
   }
 
   #run(job: Job, steps: number, total: number) {
     const { planned_peak_bytes, by_purpose } = job.plan;
-    this.#tell(job.id, "Training 134515008 parameters", {
+    this.#log(job.id, "Training 134515008 parameters", {
       kind: "plan",
       parameters: 134_515_008,
       trained_parameters: 134_515_008,
@@ -261,7 +261,7 @@ export class FakeJobs {
       job.status = "succeeded";
       job.finished_at = now();
       job.fine_tuned_model = `ft:${job.model}:${job.user_provided_suffix ?? ""}:Ef56Gh78`;
-      this.#tell(job.id, "The job has successfully completed");
+      this.#log(job.id, "The job has successfully completed");
       clearInterval(timer);
     }, this.options.pace);
     this.#timers.push(timer);
@@ -292,11 +292,11 @@ export class FakeJobs {
       },
     );
     if (!evaluated) return;
-    this.#tell(job.id, `Checkpoint created at step ${step}`, { kind: "checkpoint", step });
+    this.#log(job.id, `Checkpoint created at step ${step}`, { kind: "checkpoint", step });
     for (const prompt of ["Write two lines about the sea.", "What is a gradient?"]) {
       const text =
         `(step ${step}) The tide comes in with all it knows,\nand leaves a little where it goes.`;
-      this.#tell(job.id, `Sample at step ${step}`, { kind: "sample", step, prompt, text });
+      this.#log(job.id, `Sample at step ${step}`, { kind: "sample", step, prompt, text });
     }
     if (step === 300) {
       this.#event(
@@ -309,7 +309,7 @@ export class FakeJobs {
     }
   }
 
-  #tell(id: string, message: string, data = {}) {
+  #log(id: string, message: string, data = {}) {
     this.#event(id, "message", message, data);
   }
 
