@@ -38,7 +38,8 @@
  * });
  * pass.submit();
  *
- * const halves = unpackTensor(x, await gpu.read(x)); // 0, 0.5, 1, …
+ * const halves = unpackTensor(x, await gpu.read(x));
+ * console.log(halves[999]); // 499.5
  * ```
  *
  * @example The library's kernels

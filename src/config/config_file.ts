@@ -59,6 +59,9 @@ const ALTERNATIVES = [
  *
  * @example
  * ```ts
+ * import { finetuneOptions, Gpu, readConfigFile, Trainer } from "@deno-galore/trainer";
+ *
+ * using gpu = await Gpu.open();
  * const options = await readConfigFile("run.yaml", finetuneOptions, { output: "runs/2" });
  * const trainer = await Trainer.finetune(gpu, options);
  * ```

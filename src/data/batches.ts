@@ -73,8 +73,14 @@ const DEFAULT_SHUFFLE = 512;
  *
  * @example
  * ```ts
+ * import { BatchStream, loadTokenizer } from "@deno-galore/trainer";
+ *
  * const stream = await BatchStream.open({
- *   data: ["corpus.txt"], split: "train", tokenizer, batchSize: 8, seqLen: 256,
+ *   data: ["corpus.txt"],
+ *   split: "train",
+ *   tokenizer: await loadTokenizer("bytes"),
+ *   batchSize: 8,
+ *   seqLen: 256,
  * });
  * const batch = await stream.next();
  * ```

@@ -4,6 +4,9 @@
  * @module
  * @example
  * ```ts
+ * import { Gpu, LlamaForCausalLM, resolveModel } from "@deno-galore/trainer";
+ *
+ * using gpu = await Gpu.open();
  * const folder = await resolveModel("hf:HuggingFaceTB/SmolLM2-135M");
  * const model = await LlamaForCausalLM.fromPretrained(folder, { gpu });
  * ```

@@ -42,8 +42,13 @@ export interface ChatOptions extends Partial<SamplingOptions> {
  *
  * @example
  * ```ts
+ * import { chat, Gpu, LlamaForCausalLM, loadTokenizer } from "@deno-galore/trainer";
+ *
+ * using gpu = await Gpu.open();
+ * const model = await LlamaForCausalLM.fromPretrained("runs/demo/model", { gpu });
+ * const tokenizer = await loadTokenizer("runs/demo/model");
  * const messages = [{ role: "user", content: "Name a planet." }];
- * for await (const piece of chat(model, tokenizer, messages)) write(piece);
+ * for await (const piece of chat(model, tokenizer, messages)) console.log(piece);
  * ```
  */
 export async function* chat(

@@ -3,12 +3,14 @@
  *
  * @example
  * ```ts
- * const gpu = await Gpu.open();
+ * import { Gpu, LlamaForCausalLM, loadTokenizer } from "@deno-galore/trainer";
+ *
+ * using gpu = await Gpu.open();
  * const tokenizer = await loadTokenizer("runs/demo/model");
  * const model = await LlamaForCausalLM.fromPretrained("runs/demo/model", { gpu });
  * const prompt = tokenizer.encode("ROMEO:");
  * for await (const id of model.generate(prompt, { maxNewTokens: 64, temperature: 0.8 })) {
- *   // …
+ *   console.log(id);
  * }
  * ```
  *

@@ -14,6 +14,8 @@ import type { Tokenizer } from "./tokenizer.ts";
  *
  * @example
  * ```ts
+ * import { loadTokenizer } from "@deno-galore/trainer";
+ *
  * const tokenizer = await loadTokenizer("bytes");
  * tokenizer.encode("é"); // [195, 169]
  * ```

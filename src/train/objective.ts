@@ -5,8 +5,21 @@
  *
  * @example Rare bytes count more
  * ```ts
+ * import {
+ *   Gpu,
+ *   pretrainOptions,
+ *   pretrainRecipe,
+ *   Trainer,
+ *   weightedCrossEntropy,
+ * } from "@deno-galore/trainer";
+ *
+ * const data = "examples/data/tinyshakespeare.txt", frequency = new Float32Array(257);
+ * for (const byte of await Deno.readFile(data)) frequency[byte]++;
  * const objective = weightedCrossEntropy("rare_bytes", ({ targets }) =>
- *   Float32Array.from(targets, (id) => id < 0 ? 0 : 1 / frequency[id]));
+ *   Float32Array.from(targets, (id) => id < 0 ? 0 : 1 / Math.max(1, frequency[id])));
+ *
+ * using gpu = await Gpu.open();
+ * const options = pretrainOptions.parse({ model: "llama_nano", data: [data], output: "runs/rare" });
  * const trainer = await Trainer.open(gpu, { ...await pretrainRecipe(options), objective });
  * ```
  *

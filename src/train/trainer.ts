@@ -3,7 +3,9 @@
  *
  * @example
  * ```ts
- * const gpu = await Gpu.open();
+ * import { Gpu, pretrainOptions, Trainer } from "@deno-galore/trainer";
+ *
+ * using gpu = await Gpu.open();
  * const options = pretrainOptions.parse({
  *   model: "llama_nano",
  *   data: ["texts/"],
@@ -50,6 +52,7 @@ export type { Preparing };
 export class Trainer {
   /** What happens, to which weights, and on what. */
   readonly recipe: Recipe;
+  /** GPU memory that the run allocates. */
   readonly plan: MemoryPlan;
   readonly #run: OpenRun;
   readonly #submitted: SubmittedSteps;

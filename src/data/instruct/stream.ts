@@ -64,8 +64,14 @@ export interface InstructPosition {
  *
  * @example
  * ```ts
+ * import { InstructStream, loadTokenizer } from "@deno-galore/trainer";
+ *
  * const stream = await InstructStream.open({
- *   data: ["alpaca.json"], split: "train", tokenizer, batchSize: 8, seqLen: 1024,
+ *   data: ["alpaca.json"],
+ *   split: "train",
+ *   tokenizer: await loadTokenizer("hf:HuggingFaceTB/SmolLM2-135M-Instruct"),
+ *   batchSize: 8,
+ *   seqLen: 1024,
  * });
  * const steps = Math.ceil(3 * stream.rowsPerEpoch / 8); // three epochs
  * ```
