@@ -1,10 +1,10 @@
-/** What to do about a fault, where the answer is a command of this program or of its tasks. */
+/** Advice on errors that a command of this program or one of its tasks can resolve. */
 import { DeviceLostError, NoAdapterError } from "../gpu/errors.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { explain, type UserError } from "../options/user_error.ts";
 
-/** An error as the command line shows it: message and hint, options as flags. */
+/** An error for the command line: message and hint, with options as flags. */
 export function advise(error: UserError): string {
   const { message, hint } = error.explanation;
   return explain({ message, hint: adviceFor(error) ?? hint }, FLAGS);

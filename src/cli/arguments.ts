@@ -1,39 +1,38 @@
 /**
- * From the words of a command line to values by flag. `@std/cli` parses them, in the one form that
- * it takes as it stands, `--flag=value`: it knows no lists (`--data a b`), takes no separate value
- * that is empty or begins with a minus, and does not report a missing one. So the words are written
- * out in that form first.
+ * Parses a command line into values by flag. `@std/cli` does the parsing, but does not support
+ * lists (`--data a b`) or separate values that are empty or start with a minus, and does not report
+ * missing ones. So the words are first rewritten in the form that it handles, `--flag=value`.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import type { Fault } from "../options/faults.ts";
 import type { FieldInfo } from "../options/schema.ts";
 
-/** What a flag is; its name is without dashes, `batch-size`. */
+/** A flag; its name has no dashes in front: `batch-size`. */
 export interface Flag {
-  /** The option that its faults name; of a flag that is none, its name. */
+  /** The option named in its faults; for a flag without an option, its name. */
   readonly option: string;
   readonly type: FieldInfo["type"];
-  /** What `--help` calls its value. */
+  /** Placeholder of its value in `--help`. */
   readonly value: string;
-  /** Has a `--no-` form. */
+  /** Whether it has a `--no-` form. */
   readonly negatable: boolean;
 }
 
 export type Flags = ReadonlyMap<string, Flag>;
 
-/** A fault, and the word of the command line that has it. */
+/** A fault, and the word that caused it. */
 interface FaultyWord extends Fault {
   readonly word: string;
 }
 
 export interface Arguments {
-  /** Values of the flags that are given, by name: text, texts, or true and false. */
+  /** Values of the given flags, by name: a string, strings, or a boolean. */
   readonly values: ReadonlyMap<string, unknown>;
-  /** All that is wrong, in the order of the words. */
+  /** All faults, in the order of the words. */
   readonly faults: readonly Fault[];
 }
 
-/** Parses a command line; an unknown flag is a fault, and the word after it taken for its value. */
+/** Parses a command line; an unknown flag is a fault, and the word after it counts as its value. */
 export function parseArguments(flags: Flags, args: readonly string[]): Arguments {
   const names = (matches: (flag: Flag) => boolean) =>
     [...flags].filter(([, flag]) => matches(flag)).map(([name]) => name);
@@ -46,13 +45,13 @@ export function parseArguments(flags: Flags, args: readonly string[]): Arguments
     string: ["_", ...names(({ type }) => type !== "boolean")],
     boolean: names(({ type }) => type === "boolean"),
     collect: names(({ type }) => type === "list"),
-    // Or else a boolean that is not given comes out as false, and a list as empty.
+    // Otherwise an absent boolean would be false, and an absent list empty.
     default: Object.fromEntries(names(() => true).map((name) => [name, undefined])),
     unknown: (word, key) => {
-      // No flag: kept among the stray words.
+      // Not a flag: kept among the stray words.
       if (key === undefined) return true;
       const [place] = word.split("=");
-      // Letters behind one dash are flags of their own, but one fault.
+      // Letters after a single dash are separate flags, but one fault.
       if (faulty.at(-1)?.word !== word) {
         faulty.push({ word, option: place, place, message: "unknown flag", near: [place, known] });
       }
@@ -70,7 +69,7 @@ export function parseArguments(flags: Flags, args: readonly string[]): Arguments
   };
 }
 
-/** Each known flag and its value in one word; an item of a list behind the flag of the list. */
+/** Joins each known flag and its value in one word; repeats the flag for each item of a list. */
 function writeOut(flags: Flags, args: readonly string[], known: readonly string[]) {
   const words: string[] = [], faulty: FaultyWord[] = [];
   const rest = [...args];
@@ -78,7 +77,7 @@ function writeOut(flags: Flags, args: readonly string[], known: readonly string[
   let list: string | undefined;
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === "--") {
-      // None of the words after it is a flag, whatever it looks like.
+      // After `--` no word is a flag.
       words.push(...list ? rest.map((item) => `${list}=${item}`) : [word, ...rest]);
       break;
     }

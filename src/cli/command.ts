@@ -1,18 +1,18 @@
-/** What a subcommand is, and what it is given to speak through. */
+/** A subcommand, and its interface to the outside world. */
 import type { Options } from "../options/schema.ts";
 
-/** What someone typed, or did instead: Ctrl-C, or the end of it (Ctrl-D). */
+/** A typed line, an interrupt (Ctrl-C), or the end of input (Ctrl-D). */
 export type InputLine =
   | { readonly type: "line"; readonly text: string }
   | { readonly type: "interrupt" }
   | { readonly type: "end" };
 
 export interface Input {
-  /** True where someone types. */
+  /** True if stdin is a terminal. */
   readonly interactive: boolean;
-  /** All there is, to its end. */
+  /** Everything up to its end. */
   text(): Promise<string>;
-  /** The next line, asked for with `prompt`; an abort ends the input. */
+  /** Prompts for the next line; an abort ends the input. */
   line(prompt: string, signal: AbortSignal): Promise<InputLine>;
 }
 
@@ -22,25 +22,25 @@ export const NO_INPUT: Input = {
   line: () => Promise.resolve({ type: "end" }),
 };
 
-/** The outside world of a command; tests hand in their own. */
+/** A command's interface to the outside world; tests supply their own. */
 export interface Io {
-  /** True with `--json`: results and events go to stdout, an object a line. */
+  /** True with `--json`: results and events go to stdout, one object per line. */
   readonly json: boolean;
   readonly verbose: boolean;
-  /** True where stderr is a terminal that redraws lines. */
+  /** True if stderr is a terminal that can redraw lines. */
   readonly interactive: boolean;
   /** Aborted by the first SIGINT or SIGTERM: finish the step, save, return. */
   readonly signal: AbortSignal;
   readonly input: Input;
-  /** From now on calls this at a Ctrl-C, instead of aborting; returns what ends that. */
+  /** Calls `handle` at each Ctrl-C instead of aborting, until the returned function is called. */
   takeInterrupts(handle: () => void): () => void;
-  /** A line for people, to stderr. */
+  /** Writes a line for people to stderr. */
   log(line: string): void;
-  /** A piece of a result that grows, to stdout as it comes; nothing with `--json`. */
+  /** Writes a piece of a streamed result to stdout; does nothing with `--json`. */
   text(piece: string): void;
-  /** The result: as one JSON line with `--json`, else as text; to stdout. */
+  /** Writes the result to stdout: one JSON line with `--json`, otherwise text. */
   result(value: unknown, text: string): void;
-  /** An object on a line of its own to stdout with `--json`, otherwise nothing. */
+  /** Writes an object as a line to stdout with `--json`; otherwise does nothing. */
   event(value: unknown): void;
 }
 
@@ -48,9 +48,9 @@ export interface Command {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** What the one line leaves unsaid: a paragraph of `--help`. */
+  /** A paragraph of details for `--help`. */
   readonly details?: string;
-  /** Command lines to start from, without the program's name. */
+  /** Example command lines, without the program's name. */
   readonly examples: readonly string[];
   // deno-lint-ignore no-explicit-any
   readonly options: Options<any>;

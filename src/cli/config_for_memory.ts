@@ -1,12 +1,12 @@
-/** The file of a run as `memory` reads it: the run's options, of which it takes its own. */
+/** Reads the file of a run for `memory`, which picks its own options from the run's. */
 import { z } from "zod";
 import { finetuneOptions } from "../train/finetune_options.ts";
 import { memoryOptions, pretrainOptions } from "../train/options.ts";
 import { type ConfigFile, loadConfig } from "../config/config_file.ts";
 
 /**
- * Sizes that the file leaves out are those of the command it is for: `finetune` if it has an option
- * of that command alone. So the plan is that of the run.
+ * Missing sizes default to those of the file's command, so that the plan is the run's: `finetune`
+ * if the file has an option that only `finetune` knows.
  */
 export async function loadConfigForMemory(path: string): Promise<ConfigFile> {
   const { fields } = memoryOptions;

@@ -1,4 +1,6 @@
-/** From an adapter's figures to plain words. Pure, so that it can be tried on adapters we lack. */
+/**
+ * Describes an adapter in plain words. Pure, so that it can be tested for adapters we do not have.
+ */
 import { type AdapterDescription, adapterName } from "../gpu/adapter.ts";
 import { type LlamaConfig, PRESETS } from "../model/config.ts";
 import { formatBytes } from "../text.ts";
@@ -19,7 +21,7 @@ export interface Findings {
   readonly selfTest?: SelfTest;
 }
 
-/** What `doctor --json` prints. */
+/** The output of `doctor --json`. */
 export interface Diagnosis {
   readonly healthy: boolean;
   readonly deno: string;
@@ -29,7 +31,7 @@ export interface Diagnosis {
     | null;
   readonly vulkan_drivers: readonly string[];
   readonly features: readonly string[];
-  /** Those that decide what can run here. */
+  /** The limits that decide what can run here. */
   readonly limits: Readonly<Record<string, number>>;
   readonly largest_preset: string | null;
   readonly self_test: SelfTest | null;
@@ -48,7 +50,7 @@ const SHOWN_LIMITS = [
   "maxComputeWorkgroupsPerDimension",
 ];
 
-/** PCI vendor ids, which is how drivers name makers. */
+/** PCI vendor ids, by which drivers identify vendors. */
 const VENDORS: Readonly<Record<number, string>> = {
   0x1002: "AMD",
   0x10de: "NVIDIA",

@@ -1,4 +1,4 @@
-/** `doctor`: what this machine's adapter is, what it allows, what is missing and how to get it. */
+/** `doctor`: reports this machine's adapter and limits, what is missing, and how to install it. */
 import { describeAdapter, findAdapter } from "../gpu/adapter.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions } from "../options/schema.ts";
@@ -35,7 +35,7 @@ async function run(_options: unknown, io: Io): Promise<number> {
   return diagnosis.healthy ? EXIT.done : EXIT.failed;
 }
 
-/** A device that opens is not yet one that computes: a kernel is run and its result checked. */
+/** Runs a kernel and checks its result: a device that opens need not compute correctly. */
 async function tryOut(): Promise<SelfTest> {
   try {
     const gpu = await Gpu.open();
@@ -50,7 +50,7 @@ async function tryOut(): Promise<SelfTest> {
   }
 }
 
-/** Limits are getters of the prototype: a plain object can be printed. */
+/** Copies limits, which are prototype getters, to a plain object for printing. */
 function readLimits(limits: GPUSupportedLimits): Record<string, number> {
   const plain: Record<string, number> = {};
   for (const name in limits) {

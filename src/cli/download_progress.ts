@@ -1,15 +1,15 @@
-/** How downloads look to people: a bar on a terminal, lines elsewhere; always on stderr. */
+/** Download progress: a bar on a terminal, lines elsewhere; always on stderr. */
 import process from "node:process";
 import cliProgress from "cli-progress";
 import type { DownloadEvent, DownloadProgressEvent } from "../hub/hub.ts";
 import { formatBytes } from "../text.ts";
 import type { ProgressOutput } from "./progress.ts";
 
-/** In a log, a large download says this often that it goes on. */
+/** Interval between progress lines in a log. */
 const LINE_INTERVAL_MS = 10_000;
 const BAR_INTERVAL_MS = 100;
 
-/** Shows the events of a download; call `stop` when it ends, however it ends. */
+/** Shows the events of a download; call `stop` when it ends or fails. */
 export class DownloadProgress {
   readonly #said = new Set<string>();
   #bar?: cliProgress.SingleBar;
@@ -36,7 +36,7 @@ export class DownloadProgress {
       case "download_done":
         return this.#line(`${event.spec}: downloaded ${formatBytes(event.bytes)}`);
       case "notice":
-        // Each file that is looked up offline would repeat it.
+        // Otherwise repeated for each file looked up offline.
         if (this.#said.has(event.message)) return;
         this.#said.add(event.message);
         return this.#line(`warning: ${event.message}`);
@@ -63,7 +63,7 @@ export class DownloadProgress {
         clearOnComplete: true,
         forceRedraw: true,
       }, cliProgress.Presets.shades_classic);
-      // From what an earlier attempt left on: it says nothing about the speed.
+      // Start from what an earlier attempt downloaded, which must not count towards the speed.
       this.#bar.start(event.bytes, event.received, payload);
     }
     if (event.received < event.bytes && this.now() - this.#last < BAR_INTERVAL_MS) return;
@@ -81,7 +81,7 @@ export class DownloadProgress {
   }
 
   #line(text: string): void {
-    this.stop(); // a bar would be drawn into the line
+    this.stop(); // otherwise the bar would overwrite the line
     this.output.log(text);
   }
 }

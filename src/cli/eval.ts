@@ -90,12 +90,12 @@ export const evaluate: Command = {
 };
 
 async function run(options: EvalOptions, io: Io): Promise<number> {
-  // Files at fault are found before anything is loaded.
+  // Report faulty files before loading anything.
   const tasks: Task[] = [];
   for (const spec of options.tasks) tasks.push(await loadTask(spec, options.shots));
   const gpu = await Gpu.open();
   try {
-    // One after the other: two models need not fit at once.
+    // One after the other, so that two models need not fit at once.
     const before = options.before
       ? await measure(gpu, options.before, tasks, options, io)
       : undefined;
@@ -157,7 +157,7 @@ async function measureText(
   return await model.evaluate(stream, { batch, length });
 }
 
-/** Milliseconds between two lines about how far a task has come. */
+/** Milliseconds between progress lines of a task. */
 const REPORT_EVERY = 10_000;
 
 async function ask(

@@ -1,8 +1,8 @@
-/** Results of `eval` for people: a line a metric. */
+/** Results of `eval` as a table: one line per metric. */
 import type { Scores, TaskResult } from "../eval/evaluate_task.ts";
 import type { Evaluation } from "../inference/perplexity.ts";
 
-/** What was measured of one model: of the text, of the tasks, or both. */
+/** Results of one model: on the text, the tasks, or both. */
 export interface Measured extends Partial<Evaluation> {
   readonly tasks?: readonly TaskResult[];
 }
@@ -12,11 +12,11 @@ interface Line {
   readonly metric: string;
   readonly value: number;
   readonly stderr: number | null;
-  /** Questions or tokens. */
+  /** Number of questions or tokens. */
   readonly count: number;
 }
 
-/** With `before`, what the model did before training and the difference stand beside. */
+/** With `before`, adds columns for the model before training and the difference. */
 export function evalTable(after: Measured, before?: Measured): string {
   const earlier = before ? linesOf(before) : [];
   const header = before
@@ -42,7 +42,7 @@ function linesOf({ loss, perplexity, tokens, tasks = [] }: Measured): Line[] {
   ];
 }
 
-/** The task, then its categories, then its subjects, each a step further in. */
+/** The task, then its categories, then its subjects, each indented further. */
 function taskLines({ task, questions, metrics, groups }: TaskResult): Line[] {
   const indent = { category: "  ", subject: "    " };
   return [
@@ -65,7 +65,7 @@ function signed(value: number): string {
   return (value < 0 ? "" : "+") + value.toFixed(4);
 }
 
-/** Two blanks between columns; numbers at the right. */
+/** Two spaces between columns; numbers right-aligned. */
 function align(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map((row) =>

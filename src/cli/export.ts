@@ -1,4 +1,4 @@
-/** `export`: a trained model as a GGUF file, for llama.cpp and what is built on it. */
+/** `export`: a trained model as a GGUF file, for llama.cpp and programs built on it. */
 import { z } from "zod";
 import { exportGguf } from "../export/gguf.ts";
 import { GGUF_TYPES } from "../export/write_gguf.ts";

@@ -1,4 +1,4 @@
-/** `finetune`: a pre-trained model on examples. */
+/** `finetune`: trains a pre-trained model on examples. */
 import { preview } from "../data/instruct/preview.ts";
 import { openExamples, reportText } from "../train/finetune_data.ts";
 import { type FinetuneOptions, finetuneOptions } from "../train/finetune_options.ts";
@@ -26,7 +26,7 @@ async function run(options: FinetuneOptions, io: Io): Promise<number> {
   return await runTraining((gpu, preparing) => Trainer.finetune(gpu, options, preparing), io);
 }
 
-/** What the model would learn, without a GPU. */
+/** Shows what the model would learn, without a GPU. */
 async function showPreview(options: FinetuneOptions, io: Io): Promise<number> {
   const { tokenizer, config } = await openBase(options);
   const { examples, report, rowsPerEpoch } = await openExamples(

@@ -1,4 +1,4 @@
-/** Flags to options and back: what the flags are is read from the schema. */
+/** Converts between flags and options; the flags are derived from the schema. */
 import type { z } from "zod";
 import { kebabCase } from "../text.ts";
 import { memoryOptions } from "../train/options.ts";
@@ -7,7 +7,7 @@ import { checkOptions, loadConfig, takesConfig } from "../config/config_file.ts"
 import { type Flag, parseArguments } from "./arguments.ts";
 import { loadConfigForMemory } from "./config_for_memory.ts";
 
-/** Flags that every command has. */
+/** Flags of every command. */
 export const COMMON_FLAGS = {
   json: "print results as JSON Lines on stdout; text for people goes to stderr",
   verbose: "print the stack trace of an error",
@@ -30,8 +30,8 @@ export interface CommonFlags {
 }
 
 /**
- * Checks a whole command line at once, and the file that it names. Throws an {@link OptionsError}
- * with every fault in it.
+ * Validates a whole command line, and the file that it names, at once. Throws an {@link
+ * OptionsError} with all faults.
  */
 export async function parseFlags<Parsed>(
   options: Options<Parsed>,
@@ -46,7 +46,7 @@ export async function parseFlags<Parsed>(
   return checkOptions(options, { given, faults, config });
 }
 
-/** The common flags alone: they count even where the rest is wrong. */
+/** Only the common flags, which apply even if the rest is invalid. */
 export function readCommonFlags(args: readonly string[]): CommonFlags {
   const end = args.indexOf("--");
   const before = end < 0 ? args : args.slice(0, end);
@@ -85,7 +85,7 @@ function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
   return { given, faults: [...faults, fault] };
 }
 
-/** Numbers become numbers where they can; what cannot is left for the schema to refuse. */
+/** Converts valid numbers; anything else is left for the schema to refuse. */
 function readValue(type: FieldInfo["type"], value: unknown): unknown {
   if ((type !== "number" && type !== "integer") || typeof value !== "string") return value;
   return value.trim() !== "" && Number.isFinite(Number(value)) ? Number(value) : value;

@@ -1,4 +1,4 @@
-/** `generate`: continues a text with a trained model, or talks to it. */
+/** `generate`: continues a text with a trained model, or chats with it. */
 import { z } from "zod";
 import { readMessages } from "../data/instruct/messages_file.ts";
 import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
@@ -86,7 +86,7 @@ export const generate: Command = {
 
 async function run(options: GenerateOptions, io: Io): Promise<number> {
   const { messages: file, chat } = options;
-  // What can be wrong with the input is found out before the weights are loaded.
+  // Validate the input before loading the weights.
   const dialogue = file === undefined ? undefined : await readMessages(file);
   if (dialogue?.messages[0].role === "system" && options.system !== undefined) {
     throw new UserError(`--system: ${file} already has a system message`);
@@ -102,7 +102,7 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
         "--system and --template need --chat: stdin alone is continued literally",
       );
     }
-    // Before weights are loaded, and perhaps downloaded, for nothing.
+    // Fail before loading, and perhaps downloading, the weights.
     if (!plain) chatTemplate(options.template, tokenizer);
     if (typed) io.log(`loading ${options.model}`);
     const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
@@ -117,7 +117,7 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
 }
 
 async function readPrompt(io: Io): Promise<string> {
-  // What ends a line of `echo` is not meant to be continued.
+  // Drop the newline that `echo` appends.
   const text = (await io.input.text()).replace(/\r?\n$/, "");
   if (text) return text;
   throw new UserError(
@@ -126,7 +126,7 @@ async function readPrompt(io: Io): Promise<string> {
   );
 }
 
-/** Continues a text as it is. */
+/** Continues a text without a template. */
 async function complete(
   model: LlamaForCausalLM,
   tokenizer: Tokenizer,
@@ -171,7 +171,7 @@ async function answer(conversation: Conversation, io: Io): Promise<number> {
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
 }
 
-/** What was written before an interruption is still a result. */
+/** Text written before an interruption is still a result. */
 async function untilInterrupted(io: Io, write: () => Promise<void>): Promise<void> {
   try {
     await write();

@@ -1,4 +1,4 @@
-/** Help texts, made from the schemas that also check the options. */
+/** Help texts, generated from the schemas that validate the options. */
 import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
 import type { Command } from "./command.ts";
@@ -65,7 +65,7 @@ function capitalised(text: string): string {
 function signature(option: string, info: FieldInfo): string {
   const flag = FLAGS.one({ option });
   if (info.type === "boolean") {
-    // The form that changes something is the one to show.
+    // Show the form that changes the default.
     return info.default === "false" ? flag : `--[no-]${flag.slice(2)}`;
   }
   return `${flag} <${info.value}>${info.type === "list" ? "…" : ""}`;
@@ -90,7 +90,7 @@ function entry(left: string, right: string): string[] {
     : [head, first, ...rest];
 }
 
-/** Breaks at spaces so that no line is wider than the page, each indented. */
+/** Wraps at spaces to the page width, with each line indented. */
 function wrap(text: string, indent: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {

@@ -1,17 +1,17 @@
-/** What comes in by stdin: a text through a pipe, or lines that someone types. */
+/** Input from stdin: a piped text, or typed lines. */
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Input, InputLine } from "./command.ts";
 
 export function terminalInput(): Input {
-  // The latest first, as readline wants them; arrows bring them back.
+  // Latest first, as readline expects; recalled by the arrow keys.
   let history: string[] = [];
   return {
     interactive: Deno.stdin.isTerminal(),
     text: () => new Response(Deno.stdin.readable).text(),
     line: (prompt, signal) =>
       new Promise<InputLine>((resolve) => {
-        // One for each line: between two lines the terminal must turn Ctrl-C into a signal again.
+        // One interface per line: between lines the terminal must turn Ctrl-C into a signal again.
         const lines = createInterface({
           input: process.stdin,
           // stdout is for results.
@@ -21,7 +21,7 @@ export function terminalInput(): Input {
         });
         const end = (line: InputLine) => {
           signal.removeEventListener("abort", stop);
-          // Whichever came first counts: closing is an event too.
+          // The first event counts: closing emits one too.
           resolve(line);
           lines.close();
         };

@@ -1,10 +1,10 @@
-/** Ctrl-C: once asks a command to save and stop, twice stops it at once. */
+/** Ctrl-C: the first asks a command to save and stop, the second stops it immediately. */
 import { EXIT } from "./command.ts";
 
-/** Commands that have another use for Ctrl-C, the latest last. */
+/** Handlers of commands that use Ctrl-C otherwise, latest last. */
 const handlers: (() => void)[] = [];
 
-/** Calls this at each SIGINT instead, until the function that it returns is called. */
+/** Calls `handle` at each SIGINT instead, until the returned function is called. */
 export function takeInterrupts(handle: () => void): () => void {
   handlers.push(handle);
   return () => {
@@ -13,7 +13,7 @@ export function takeInterrupts(handle: () => void): () => void {
   };
 }
 
-/** Listens from now on; the signal aborts at the first SIGINT or SIGTERM. */
+/** Starts listening; the signal aborts at the first SIGINT or SIGTERM. */
 export function interruption(): AbortSignal {
   const controller = new AbortController();
   const stop = () => {
@@ -22,7 +22,7 @@ export function interruption(): AbortSignal {
     controller.abort(new DOMException("interrupted", "AbortError"));
   };
   Deno.addSignalListener("SIGINT", () => (handlers.at(-1) ?? stop)());
-  // Windows has no SIGTERM to listen to.
+  // Windows has no SIGTERM.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", stop);
   return controller.signal;
 }

@@ -1,4 +1,4 @@
-/** `key`: the API keys of a server, whether it runs or not. */
+/** `key`: manages the API keys of a server, running or not. */
 import { z } from "zod";
 import { UserError } from "../options/user_error.ts";
 import { dataFolderField } from "../server/options.ts";

@@ -1,4 +1,4 @@
-/** From a command line to an exit code: finds the command, checks its options, renders errors. */
+/** Runs a command line: finds the command, validates its options, renders errors. */
 import { setHubDefaults } from "../hub/hub.ts";
 import { explain, UserError } from "../options/user_error.ts";
 import { nearestWord, OptionsError } from "../options/faults.ts";
@@ -36,17 +36,17 @@ export const COMMANDS: readonly Command[] = [
   key,
 ];
 
-/** Where the lines go, and what interrupts. */
+/** Where output goes, and what interrupts. */
 export interface Terminal {
   stdout(line: string): void;
-  /** To stdout as well, without a line break. */
+  /** To stdout, without a line break. */
   write(text: string): void;
   stderr(line: string): void;
   readonly interactive: boolean;
   readonly signal: AbortSignal;
-  /** Nothing unless given. */
+  /** Empty by default. */
   readonly input?: Input;
-  /** See {@link Io.takeInterrupts}; without it there are none to take. */
+  /** See {@link Io.takeInterrupts}; without it there are no interrupts. */
   readonly takeInterrupts?: Io["takeInterrupts"];
 }
 
@@ -106,7 +106,7 @@ async function runCommand(
   }
 }
 
-/** A fault of the user's is one message; anything else is a fault of ours and says so. */
+/** A user error is one message; anything else is reported as an internal error. */
 function describe(error: unknown, verbose: boolean): string {
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   if (error instanceof UserError) {
@@ -119,7 +119,7 @@ function describe(error: unknown, verbose: boolean): string {
   }: ${message}\n  hint: --verbose prints the stack trace`;
 }
 
-/** With `--json` a stream of results ends with the error, so that it cannot pass for a whole one. */
+/** With `--json` results end with the error, so that they cannot be mistaken for complete. */
 function report(error: unknown, code: number, text: string, io: Io): number {
   const message = error instanceof UserError ? advise(error) : (error as Error)?.message;
   io.event({ type: "error", error: message ?? String(error) });

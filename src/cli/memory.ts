@@ -1,4 +1,4 @@
-/** `memory`: the bytes that a training run would take, without running it. */
+/** `memory`: the memory that a training run would need, without running it. */
 import { findAdapter } from "../gpu/adapter.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { PURPOSES } from "../gpu/tensor.ts";
@@ -22,14 +22,14 @@ export const memory: Command = {
 
 const GIB = 2 ** 30;
 const CARDS = [8, 12, 16, 24];
-/** What the driver and a display keep of a card. */
+/** Memory of a card used by the driver and a display. */
 const RESERVED = GIB / 2;
 
 async function run(options: MemoryOptions, io: Io): Promise<number> {
   const config = await resolveConfig(options.model);
   const shape = trainingShape(options, config);
-  // The kernels chosen for this machine decide a part of the workspace; without an adapter, a
-  // card's are assumed.
+  // Part of the workspace depends on the kernels chosen for this adapter; without one, assume a
+  // card's.
   const gpu = await findAdapter() ? await Gpu.open() : null;
   const capabilities = gpu?.capabilities ?? CONSUMER_CARD;
   gpu?.close();

@@ -1,4 +1,4 @@
-/** `merge`: an adapter and its model made one model. */
+/** `merge`: merges an adapter into its model. */
 import { z } from "zod";
 import { mergeAdapter } from "../export/merge.ts";
 import { Gpu } from "../gpu/gpu.ts";
@@ -30,7 +30,7 @@ export const merge: Command = {
   run,
 };
 
-/** In a log, a large model says this often that it goes on. */
+/** Interval between progress lines in a log. */
 const LINE_INTERVAL_MS = 10_000;
 
 async function run(options: MergeModelOptions, io: Io): Promise<number> {

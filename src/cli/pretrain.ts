@@ -1,4 +1,4 @@
-/** `pretrain`: a model from scratch. */
+/** `pretrain`: trains a model from scratch. */
 import { type PretrainOptions, pretrainOptions } from "../train/options.ts";
 import { Trainer } from "../train/trainer.ts";
 import type { Command, Io } from "./command.ts";

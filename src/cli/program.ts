@@ -18,7 +18,7 @@ export async function runProgram(args: readonly string[]): Promise<never> {
   );
 }
 
-/** All of it: a pipe may take a text in pieces. */
+/** Writes everything: a pipe may accept only part of a text at a time. */
 function write(text: string): void {
   for (let bytes = new TextEncoder().encode(text); bytes.length;) {
     bytes = bytes.subarray(Deno.stdout.writeSync(bytes));

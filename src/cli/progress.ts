@@ -1,4 +1,4 @@
-/** How a run looks to people: a bar on a terminal, lines elsewhere; always on stderr. */
+/** Progress of a run: a bar on a terminal, lines elsewhere; always on stderr. */
 import process from "node:process";
 import cliProgress from "cli-progress";
 import type { PlanEvent, PreparationEvent, StepEvent, TrainingEvent } from "../train/events.ts";
@@ -10,13 +10,13 @@ export interface ProgressOutput {
   log(line: string): void;
 }
 
-/** Where there is no bar to redraw, a line at most this often is enough for a log. */
+/** Least interval between lines where there is no bar. */
 const LINE_INTERVAL_MS = 1000;
 
-/** Preparations that take longer than this are told of, and again as often. */
+/** Preparations longer than this are reported, and again at this interval. */
 const PREPARATION_INTERVAL_MS = 5000;
 
-/** Shows the events of a run; call `stop` when it ends, however it ends. */
+/** Shows the events of a run; call `stop` when it ends or fails. */
 export class Progress {
   readonly #show: { step(event: StepEvent): void; line(text: string): void; stop(): void };
   #steps = 0;
@@ -74,7 +74,7 @@ export class Progress {
     this.#show.stop();
   }
 
-  /** What is quickly done is not worth a line. */
+  /** Fast preparations are not reported. */
   #prepare({ what, share, count }: PreparationEvent): void {
     if (what !== this.#preparing) [this.#preparing, this.#told] = [what, this.now()];
     if (this.now() - this.#told < PREPARATION_INTERVAL_MS) return;
@@ -125,7 +125,7 @@ class Bar {
       "ETA {eta_formatted}",
     barsize: 24,
     hideCursor: true,
-    // A handful of steps must be enough to tell how long the rest will take.
+    // Estimate the remaining time from a few steps.
     etaBuffer: 20,
     forceRedraw: true,
   }, cliProgress.Presets.shades_classic);
@@ -136,7 +136,7 @@ class Bar {
 
   step(event: StepEvent): void {
     if (this.#stopped) return;
-    // Not before the first step: the time to compile shaders says nothing about the rest.
+    // Start at the first step: shader compilation would distort the estimate.
     const bar = this.#bar ??= this.#bars.create(this.steps(), event.step - 1, figures(event));
     bar!.update(event.step, figures(event));
   }
@@ -152,7 +152,7 @@ class Bar {
   }
 }
 
-/** The figures of a step as both kinds of display show them. */
+/** The figures of a step, for both kinds of display. */
 function figures(event: StepEvent) {
   return {
     loss: event.loss.toFixed(4),

@@ -1,4 +1,4 @@
-/** What became of `--rank auto`, a line for each kind of projection. */
+/** The ranks chosen by `--rank auto`, one line per kind of projection. */
 import { formatBytes, formatTable } from "../text.ts";
 import type { RankAdviceEvent } from "../train/events.ts";
 
@@ -11,7 +11,7 @@ export function describeRanks({ share, matrices, bytes }: RankAdviceEvent): stri
     const shape = matrices[0].shape.join(" x ");
     return [kind, shape, `${least}`, `${median}`, `${most}`, percent(kept)];
   });
-  // Shares are sums of float32: the last digits do not count.
+  // Shares are sums in float32: ignore the last digits.
   const flat = matrices.filter(({ energy }) => energy < share - 1e-4).length;
   return [
     `ranks that keep ${percent(share)} of the first gradients' energy, over all layers:`,
@@ -27,6 +27,6 @@ export function describeRanks({ share, matrices, bytes }: RankAdviceEvent): stri
 }
 
 function percent(share: number): string {
-  // Down, for 89.96% is not 90%; but a share may be a float32's rounding short of it.
+  // Round down, since 89.96% is not 90%, but tolerate float32 rounding error.
   return `${Math.floor(1000 * share + 0.01) / 10}%`;
 }

@@ -1,4 +1,4 @@
-/** Talking to a model at a terminal. */
+/** Chat with a model in a terminal. */
 import type { Conversation } from "../inference/chat.ts";
 import { UserError } from "../options/user_error.ts";
 import { advise } from "./advice.ts";
@@ -8,7 +8,7 @@ const COMMANDS = "/reset starts over, /exit quits";
 
 /**
  * Reads questions and writes answers until /exit, the end of the input or a second Ctrl-C in a row;
- * the first stops the answer that is being written. Returns the exit code.
+ * the first stops the current answer. Returns the exit code.
  */
 export async function converse(conversation: Conversation, io: Io): Promise<number> {
   io.log(`Ctrl-C stops an answer, Ctrl-C twice or Ctrl-D quits; ${COMMANDS}`);
@@ -53,7 +53,7 @@ async function answer(
     for await (const piece of conversation.send(question, signal)) io.text(piece);
   } catch (error) {
     if (!signal.aborted) {
-      // A dialogue that has become too long, or that the template refuses, can be begun anew.
+      // A dialogue that is too long, or that the template refuses, can be restarted.
       if (!(error instanceof UserError) || conversation.answer) throw error;
       io.log(advise(error));
       return;

@@ -1,4 +1,4 @@
-/** One kernel, run on the adapter and on the processor: does this device compute? */
+/** Runs one kernel on the adapter and the same computation on the CPU, and compares. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
@@ -29,7 +29,7 @@ export async function selfTest(gpu: Gpu): Promise<SelfTest> {
       worst = Math.max(worst, Math.abs(actual[row * C + column] - expected));
     }
   }
-  // A few hundred float32 additions; a device that is wrong is wrong by far more.
+  // A few hundred float32 additions; a faulty device is off by far more.
   const ok = worst < 1e-5;
   return {
     ok,

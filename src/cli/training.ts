@@ -1,4 +1,4 @@
-/** What the commands that train share: a device, a trainer, its events shown as they come. */
+/** Shared by the training commands: opens a device and a trainer, and shows its events. */
 import { Gpu } from "../gpu/gpu.ts";
 import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
@@ -7,7 +7,7 @@ import type { Preparing, Trainer } from "../train/trainer.ts";
 import { EXIT, type Io } from "./command.ts";
 import { Progress } from "./progress.ts";
 
-/** Runs a trainer to its end, or to an interruption; returns the exit code. */
+/** Runs a trainer to its end or an interruption; returns the exit code. */
 export async function runTraining(
   create: (gpu: Gpu, preparing: Preparing) => Promise<Trainer>,
   io: Io,
@@ -29,7 +29,7 @@ export async function runTraining(
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
 }
 
-/** A warning that names options, as it is read on the command line. */
+/** A warning with its options spelled as flags. */
 function inFlags({ type, message, phrase = message }: WarningEvent): WarningEvent {
   return { type, message: spell(phrase, FLAGS) };
 }
