@@ -8,27 +8,27 @@ import { Corpus, type Share } from "./sources.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { assertNoFaults, countFaults, endFaults } from "./counts.ts";
 
-/** What a trainer reads from: {@link BatchStream}, or the stream of instruction data. */
+/** A source of batches: {@link BatchStream}, or the stream of instruction data. */
 export interface BatchSource {
   /** The next batch; null at the end of a source that does not repeat. */
   next(): Promise<Batch | null>;
-  /** Where the source stands, as JSON; opened there again, it goes on with the same batches. */
+  /** The position of the source, as JSON; reopened there, it continues with the same batches. */
   position(): unknown;
   /** Closes the files that are open. */
   close(): Promise<void>;
 }
 
-/** What every stream of batches is opened with; `Source` names what it reads. */
+/** Options of every stream of batches; `Source` is what it reads from. */
 export interface StreamOptions<Source> {
-  /** Files and folders; see files.ts for the kinds. */
+  /** Files and folders; see files.ts for supported kinds. */
   readonly data: readonly Source[];
-  /** When given, nothing of `data` is held out. */
+  /** If given, nothing of `data` is held out. */
   readonly evalData?: readonly Source[];
   /** Which part of `data`: what is trained on, or what is held out. */
   readonly split: "train" | "eval";
   /** Encodes the texts. */
   readonly tokenizer: Tokenizer;
-  /** The model's; by default the tokenizer's. */
+  /** The model's vocabulary size; by default the tokenizer's. */
   readonly vocabSize?: number;
   /** Rows of a batch, B. */
   readonly batchSize: number;
@@ -36,9 +36,9 @@ export interface StreamOptions<Source> {
   readonly seqLen: number;
   /** Seed of the order; 0 by default. */
   readonly seed?: number;
-  /** Share of `data` that `eval` gets and `train` goes without; default 0.05. */
+  /** Share of `data` held out from `train` for `eval`; default 0.05. */
   readonly heldOutShare?: number;
-  /** Whether the stream begins again at its end; by default training does. */
+  /** Whether the stream restarts at its end; true for training by default. */
   readonly repeat?: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface StreamOptions<Source> {
 export interface DataOptions extends StreamOptions<string> {
   /** Default `packed`. */
   readonly packing?: Packing;
-  /** Rows that are mixed, and with them the order of the files; 0 keeps all in order. */
+  /** Rows to shuffle at a time, together with the order of the files; 0 disables shuffling. */
   readonly shuffleBuffer?: number;
   /** The field of a record that holds the text; default `text`. */
   readonly textField?: string;
@@ -54,11 +54,11 @@ export interface DataOptions extends StreamOptions<string> {
   readonly position?: DataPosition;
 }
 
-/** Where a stream stands. JSON, of at most some kilobytes. */
+/** The position of a stream. JSON, a few kilobytes at most. */
 export interface DataPosition {
   /** Of this record's layout. */
   readonly version: 1;
-  /** What the stream depends on; a resume with anything else would give other batches. */
+  /** What the stream depends on; a resume with anything else would yield other batches. */
   readonly of: Readonly<Record<string, string | number>>;
   /** The place within the shuffled rows. */
   readonly place: ShufflePlace;
@@ -67,9 +67,9 @@ export interface DataPosition {
 const DEFAULT_SHUFFLE = 512;
 
 /**
- * A stream of batches. The same options give the same batches, and a stream opened at the
- * {@link position} of another gives exactly those that the other would have given next. The batch
- * size is not part of the position: it may change when a run is resumed.
+ * A stream of batches. The same options yield the same batches, and a stream opened at the {@link
+ * position} of another yields exactly those that the other would have yielded next. The batch size
+ * is not part of the position: it may change when a run is resumed.
  *
  * @example
  * ```ts
@@ -94,8 +94,8 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
   ) {}
 
   /**
-   * Lists the files and reads the first rows, so that what is wrong with the data (no text, too
-   * little for a row, a broken line, a token the model lacks) is said before training starts.
+   * Lists the files and reads the first rows, so that faults in the data (no text, too little for a
+   * row, a broken line, a token that the model lacks) are reported before training starts.
    */
   static async open(options: DataOptions): Promise<BatchStream> {
     assertOptions(options);
@@ -138,14 +138,14 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     }
   }
 
-  /** The one that the next row belongs to, from 0. */
+  /** The epoch of the next row, from 0. */
   get epoch(): number {
     return this.rows.place().start.pass;
   }
 
   /**
-   * The next batch; null at the end of a stream that is not repeated. Its last batch is filled up
-   * with rows of ignored targets.
+   * The next batch; null at the end of a stream that does not repeat. The last batch is padded with
+   * rows of ignored targets.
    */
   async next(): Promise<Batch | null> {
     const { batchSize, seqLen, tokenizer } = this.options;
@@ -167,7 +167,7 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     for (let batch = await this.next(); batch; batch = await this.next()) yield batch;
   }
 
-  /** Where the stream stands, after the last batch that {@link next} gave. */
+  /** The position after the last batch returned by {@link next}. */
   position(): DataPosition {
     return { version: 1, of: this.of, place: this.rows.place() };
   }
@@ -190,7 +190,7 @@ function assertOptions(options: DataOptions): void {
   ]);
 }
 
-/** A position belongs to the stream it was taken from; throws a {@link UserError} on another. */
+/** Throws a {@link UserError} if a position belongs to a different stream. */
 export function assertSame(
   position: Pick<DataPosition, "version" | "of">,
   of: DataPosition["of"],

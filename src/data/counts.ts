@@ -1,9 +1,9 @@
-/** Whether the numbers of a stream of batches make sense, all that do not told at once. */
+/** Validates the numbers of a stream of batches and reports all faults at once. */
 import { UserError } from "../options/user_error.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /**
- * A fault for each count that is no integer of at least its second number; undefined ones pass.
+ * A fault for each count that is not an integer of at least its minimum; undefined ones pass.
  *
  * @example
  * ```ts
@@ -22,7 +22,7 @@ export function countFaults(
     );
 }
 
-/** A fault where texts end with a token that the model has no embedding for. */
+/** A fault if texts end with a token that the model has no embedding for. */
 export function endFaults(
   { eosTokenId }: Pick<Tokenizer, "eosTokenId">,
   vocabSize: number | undefined,

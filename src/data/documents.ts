@@ -1,22 +1,22 @@
-/** What the readers of the file formats share: pieces of documents, and where reading resumes. */
+/** Shared by the readers of file formats: pieces of documents, and positions to resume from. */
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 
-/** A part of a document: all of it, but for text files, which may be longer than memory. */
+/** A document, or part of one for text files, which may be larger than memory. */
 export interface Piece {
   readonly text: string;
-  /** Whether the document begins, and ends, with this piece. */
+  /** Whether the document starts, or ends, with this piece. */
   readonly first: boolean;
   readonly last: boolean;
   /** For messages: "corpus.jsonl:17". */
   readonly where: string;
-  /** Reading from here gives this piece again. */
+  /** Reading from here yields this piece again. */
   readonly place: Place;
 }
 
-/** A place in a file. */
+/** A position in a file. */
 export interface Place {
-  /** Bytes from the start, in formats where a reader can jump; else 0. */
+  /** Bytes from the start, in formats that support seeking; otherwise 0. */
   readonly offset: number;
   /** Records (lines, rows) from the start. */
   readonly record: number;
@@ -24,7 +24,7 @@ export interface Place {
 
 export const START: Place = { offset: 0, record: 0 };
 
-/** Reads a file from a place on; `path` is named in errors. */
+/** Reads a file from a position; `path` appears in errors. */
 export type Reader = (path: string, from: Place, options: ReaderOptions) => AsyncIterable<Piece>;
 
 export interface ReaderOptions {
@@ -34,7 +34,7 @@ export interface ReaderOptions {
   readonly range?: readonly [start: number, end: number];
 }
 
-/** The text of a record; throws a {@link UserError} when the field is missing or is no string. */
+/** The text of a record; throws a {@link UserError} if the field is missing or not a string. */
 export function textOf(record: unknown, field: string, where: string): string {
   if (typeof record !== "object" || record === null || Array.isArray(record)) {
     throw new UserError(`${where}: must be a JSON object, got ${JSON.stringify(record)}`);
@@ -51,7 +51,7 @@ export function textOf(record: unknown, field: string, where: string): string {
   throw new UserError(`${where}: field "${field}" must be a string, got ${typeof value}`);
 }
 
-/** An error of the system or of a decoder, as one that names the place. */
+/** Wraps an error of the system or a decoder in one that names the place. */
 export function unreadable(where: string, error: unknown): UserError {
   if (error instanceof UserError) return error;
   return new UserError(`${where}: cannot be read: ${(error as Error).message}`);

@@ -1,4 +1,4 @@
-/** From what a user names (files, folders) to the files to read, in a fixed order. */
+/** Resolves the files and folders named by the user to files, in a fixed order. */
 import { basename, join } from "@std/path";
 import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
 import { UserError } from "../options/user_error.ts";
@@ -15,12 +15,12 @@ import { readText } from "./text_reader.ts";
 
 export interface DataFile {
   readonly path: string;
-  /** The path below what was named: the same when a folder moves. */
+  /** The path relative to the named folder, so that it does not change when that moves. */
   readonly name: string;
   readonly size: number;
   /** Its documents. */
   readonly read: Reader;
-  /** Its records as they are; a text file has none. */
+  /** Its raw records; a text file has none. */
   readonly records?: RecordReader;
 }
 
@@ -29,7 +29,7 @@ type Kind = Pick<DataFile, "read" | "records">;
 const JSON_KIND: Kind = { read: readJsonl, records: jsonRecords };
 const JSON_GZ_KIND: Kind = { read: readJsonlGz, records: jsonGzRecords };
 
-/** By ending. Whether JSON is a record a line or an array of records, its first byte tells. */
+/** By extension. The first byte of JSON distinguishes lines of records from an array. */
 const KINDS: Record<string, Kind> = {
   ".txt": { read: readText },
   ".md": { read: readText },
@@ -40,7 +40,7 @@ const KINDS: Record<string, Kind> = {
   ".parquet": { read: readParquet, records: parquetRecords },
 };
 
-/** What lies beside the data of a downloaded set and describes it. */
+/** Files that describe a downloaded data set rather than belong to it. */
 const DESCRIPTIONS = ["readme.md", "dataset_info.json", "dataset_infos.json"];
 
 export function isText(file: DataFile): boolean {
@@ -48,9 +48,8 @@ export function isText(file: DataFile): boolean {
 }
 
 /**
- * The files that the specifications name; folders are searched to the bottom and sorted, data sets
- * of the hub (`hf:…`) are downloaded. Throws a {@link UserError} on what is not there or is of an
- * unknown kind.
+ * The files named by the specifications; folders are searched recursively and sorted, data sets of
+ * the hub (`hf:…`) are downloaded. Throws a {@link UserError} on missing files and unknown kinds.
  */
 export async function listFiles(
   specs: readonly string[],
@@ -74,7 +73,7 @@ export async function listFiles(
   return files;
 }
 
-/** A hub's .md files are about the data. */
+/** The hub's .md files describe the data. */
 async function filesOfHub(spec: string, hub?: HubOptions): Promise<DataFile[]> {
   const isData = (path: string) => kindOf(path) !== undefined && !/\.md$/i.test(path);
   const { folder, files } = await resolveData(spec, isData, hub);
@@ -98,7 +97,7 @@ function kindOf(path: string): Kind | undefined {
   return ending === undefined ? undefined : KINDS[ending];
 }
 
-/** Files of known kinds, without hidden ones and without what describes a data set. */
+/** Files of known kinds, except hidden ones and descriptions of a data set. */
 async function filesBelow(folder: string): Promise<DataFile[]> {
   const files: DataFile[] = [];
   const visit = async (below: string) => {

@@ -1,26 +1,26 @@
-/** A JSON array of records: cut into its elements as it is read, never parsed as a whole. */
+/** Splits a JSON array of records into its elements as it is read, without parsing the whole. */
 import { UserError } from "../options/user_error.ts";
 
 export interface ArrayElement {
   /** Its text, with the white space around it. */
   readonly bytes: Uint8Array;
-  /** The line it begins on, from 1. */
+  /** The line it starts on, from 1. */
   readonly line: number;
 }
 
 const NEWLINE = 0x0a, QUOTE = 0x22, BACKSLASH = 0x5c, COMMA = 0x2c;
 const OPEN_ARRAY = 0x5b, CLOSE_ARRAY = 0x5d, OPEN_OBJECT = 0x7b, CLOSE_OBJECT = 0x7d;
 
-/** White space of JSON, and the byte order mark that some editors put in front. */
+/** JSON white space, and the byte order mark that some editors prepend. */
 export function isJsonSpace(byte: number): boolean {
   return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d) ||
     byte === 0xef || byte === 0xbb || byte === 0xbf;
 }
 
 /**
- * The elements of the array that `chunks` hold. Only strings and brackets are looked at: whether
- * an element is valid JSON is for who parses it to say. Throws a {@link UserError} with the line
- * when the array does not end, or does not end the file.
+ * The elements of the array in `chunks`. Only strings and brackets are tracked; the caller's parser
+ * validates each element. Throws a {@link UserError} with the line if the array does not end, or is
+ * followed by anything.
  */
 export async function* arrayElements(
   path: string,

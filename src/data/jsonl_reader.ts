@@ -1,4 +1,4 @@
-/** JSON records, plain or gzipped: a line is a record (JSON Lines), or an element of one array. */
+/** JSON records, plain or gzipped: one per line (JSON Lines), or the elements of one array. */
 import { createReadStream } from "node:fs";
 import { createGunzip } from "node:zlib";
 import { FileRange } from "../files/file_range.ts";
@@ -23,15 +23,15 @@ export interface DataRecord {
   readonly place: Place;
 }
 
-/** Reads the records of a file, from a place on. */
+/** Reads the records of a file from a position. */
 export type RecordReader = (path: string, from?: Place) => AsyncIterable<DataRecord>;
 
-/** Records of a file; one of lines can be entered at any line whose offset is known. */
+/** Records of a file; JSON Lines can be read from any line whose offset is known. */
 export function jsonRecords(path: string, from: Place = START): AsyncGenerator<DataRecord> {
   return records(path, chunksOf(path, from.offset), from, from);
 }
 
-/** Records of a gzipped file: it has to be unpacked from the start, but not parsed. */
+/** Records of a gzipped file, which must be decompressed, but not parsed, from the start. */
 export async function* jsonGzRecords(
   path: string,
   from: Place = START,
@@ -89,7 +89,7 @@ async function* unpacked(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Parses what `chunks` hold, which start at `from`; records before `skipTo` are only counted. */
+/** Parses `chunks`, which start at `from`; records before `skipTo` are only counted. */
 async function* records(
   path: string,
   chunks: AsyncGenerator<Uint8Array>,
@@ -99,7 +99,7 @@ async function* records(
   let where = `${path}:${from.record + 1}`;
   try {
     const opened = await peek(chunks);
-    // A place with an offset is one that a line gave.
+    // Only lines have positions with an offset.
     const isArray = from.offset === 0 && opened.first === OPEN_ARRAY;
     const found = isArray
       ? elements(path, opened.chunks, skipTo)
@@ -117,7 +117,7 @@ async function* records(
 
 export const OPEN_ARRAY = 0x5b;
 
-/** The first byte that is no white space decides between lines and an array. */
+/** The first byte other than white space distinguishes lines from an array. */
 export async function peek(source: AsyncGenerator<Uint8Array>) {
   const held: Uint8Array[] = [];
   let first: number | undefined;
@@ -157,7 +157,7 @@ async function* lines(
   }
 }
 
-/** Elements have no offset to jump to: their lines could not be counted from there. */
+/** Elements have no offsets to seek to: line numbers could not be counted from there. */
 async function* elements(
   path: string,
   chunks: AsyncIterable<Uint8Array>,
@@ -173,7 +173,7 @@ async function* elements(
   }
 }
 
-/** Splits at newlines; the last line may lack its own. */
+/** Splits at newlines; the last line may lack one. */
 export async function* linesOf(chunks: AsyncIterable<Uint8Array>) {
   let held: Uint8Array[] = [];
   for await (let chunk of chunks) {

@@ -1,4 +1,4 @@
-/** Parquet: a row is a record; one row group of the columns needed is in memory at a time. */
+/** Parquet: a row is a record; one row group of the required columns is in memory at a time. */
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { FileRange } from "../files/file_range.ts";
@@ -25,7 +25,7 @@ export async function* readParquet(
   }
 }
 
-/** Rows as objects, from a row on; `columns` are all by default. */
+/** Rows as objects, from a given row; `columns` defaults to all. */
 export async function* parquetRecords(
   path: string,
   from: Place = START,

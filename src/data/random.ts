@@ -1,4 +1,4 @@
-/** Seeded randomness of the data order: the same numbers on every machine. */
+/** Seeded random numbers for the data order, the same on every machine. */
 
 /** A stream of numbers in [0, 1) that depends on all the given integers: a mixed counter. */
 export function randomStream(...seeds: readonly number[]): () => number {
@@ -19,10 +19,10 @@ export function permutation(count: number, random: () => number): number[] {
   return order;
 }
 
-/** Characters of a text that its hash looks at; enough to tell documents apart. */
+/** Characters of a text that are hashed; enough to distinguish documents. */
 const HASHED = 4096;
 
-/** 32 bits that depend on the beginning of a text and on its length (FNV-1a, then mixed). */
+/** A 32-bit hash of the start of a text and its length (FNV-1a, then mixed). */
 export function hashText(text: string): number {
   let hash = 0x811c9dc5 ^ text.length;
   const length = Math.min(text.length, HASHED);
@@ -30,7 +30,7 @@ export function hashText(text: string): number {
   return mix(hash >>> 0);
 }
 
-/** A bijection of 32 bits in which every bit of the input matters (murmur3's finaliser). */
+/** A bijection of 32 bits with full avalanche (murmur3's finaliser). */
 function mix(value: number): number {
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);

@@ -1,4 +1,4 @@
-/** Documents to rows of T + 1 tokens: what a row predicts is its own tokens, one to the left. */
+/** Converts documents to rows of T + 1 tokens: inputs, and targets shifted by one. */
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { type Corpus, CORPUS_START, type CorpusPiece, type CorpusPlace } from "./sources.ts";
@@ -8,16 +8,16 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 export type Row = Uint32Array<ArrayBuffer>;
 
 /**
- * `packed`: documents follow one another, an end-of-text between them, and rows are cut from that
- * stream; no token is lost, and rows overlap by one so that each token but the first is predicted.
- * `padded`: a document is a row, cut at T + 1 tokens; the rest of it is not used (as in the
- * published GaLore runs).
+ * `packed`: documents are concatenated with end-of-text tokens between them, and rows are cut from
+ * that stream; no token is lost, and rows overlap by one so that each token but the first is
+ * predicted. `padded`: each document is a row, truncated at T + 1 tokens; the rest is not used (as
+ * in the published GaLore runs).
  */
 export type Packing = "packed" | "padded";
 
 export interface SequenceOptions {
   readonly tokenizer: Tokenizer;
-  /** The model's: larger ids are refused. */
+  /** The model's vocabulary size: larger ids are refused. */
   readonly vocabSize: number;
   readonly seqLen: number; // T
   readonly packing: Packing;
@@ -25,15 +25,15 @@ export interface SequenceOptions {
   readonly fileOrder: (pass: number) => readonly number[];
 }
 
-/** Everything that the rows to come depend on. JSON. */
+/** Everything that future rows depend on. JSON. */
 export interface SequencePlace {
   /** Passes over the files that are complete. */
   readonly pass: number;
-  /** The piece of which `consumed` tokens are in rows already, or in `pending`. */
+  /** The piece of which `consumed` tokens are already in rows or in `pending`. */
   readonly at: CorpusPlace;
   /** Tokens of that piece that are used. */
   readonly consumed: number;
-  /** Tokens that wait for their row to fill: one after a whole row, up to T after a pass. */
+  /** Tokens that do not fill a row yet: one after a complete row, up to T after a pass. */
   readonly pending: readonly number[];
 }
 
@@ -47,7 +47,7 @@ export class SequenceReader {
   #pass: number;
   #at: CorpusPlace;
   #ids: number[] = [];
-  #first = false; // whether #ids begin a document
+  #first = false; // whether #ids starts a document
   #consumed = 0;
   #pending: number[];
   #pieces: AsyncGenerator<CorpusPiece>;
@@ -62,7 +62,7 @@ export class SequenceReader {
     this.#pass = place.pass;
     this.#at = place.at;
     this.#pending = [...place.pending];
-    // Of a pass that is entered in its middle it is known that it has rows.
+    // A pass resumed in the middle is known to have rows.
     this.#rowsOfPass = isStart(place) ? 0 : 1;
     this.#pieces = corpus.pieces(options.fileOrder(place.pass), place.at);
     const { tokenizer } = options;
@@ -70,7 +70,7 @@ export class SequenceReader {
     this.#leading = begins && tokenizer.bosTokenId !== null ? [tokenizer.bosTokenId] : [];
   }
 
-  /** Reads on from a place that {@link place} gave; throws when that place is not there. */
+  /** Resumes from a position returned by {@link place}; throws if it does not exist. */
   static async open(
     corpus: Corpus,
     options: SequenceOptions,
@@ -91,7 +91,7 @@ export class SequenceReader {
     return reader;
   }
 
-  /** Where to go on after the last row. */
+  /** The position after the last row. */
   place(): SequencePlace {
     return {
       pass: this.#pass,
@@ -108,7 +108,7 @@ export class SequenceReader {
     return row;
   }
 
-  /** The tokens that were too few for a row, when nothing follows them. */
+  /** The remaining tokens that do not fill a row. */
   rest(): Row | null {
     if (this.#pending.length < 2) return null;
     const rest = Uint32Array.from(this.#pending);
@@ -117,7 +117,7 @@ export class SequenceReader {
     return rest;
   }
 
-  /** Begins the next pass, with the tokens that wait. Throws when this one had not a single row. */
+  /** Starts the next pass with the pending tokens. Throws if this one had no row. */
   startPass(): void {
     this.assertRows();
     this.#pass++;
@@ -126,7 +126,7 @@ export class SequenceReader {
     this.#pieces = this.corpus.pieces(this.options.fileOrder(this.#pass));
   }
 
-  /** Throws a {@link UserError} when the pass that has just ended had no row. */
+  /** Throws a {@link UserError} if the pass that has just ended had no row. */
   assertRows(): void {
     if (this.#rowsOfPass > 0) return;
     const { share, heldOutShare } = this.corpus.options;
@@ -168,7 +168,7 @@ export class SequenceReader {
   async #padded(): Promise<Row | null> {
     while (await this.#advance()) {
       this.#consumed = this.#ids.length;
-      // A token alone predicts nothing, and the later pieces of a text are its rest.
+      // A single token predicts nothing, and later pieces of a text are not used.
       if (this.#ids.length < 2 || !this.#first) continue;
       return Uint32Array.from(this.#ids.slice(0, this.options.seqLen + 1));
     }

@@ -1,37 +1,37 @@
 /**
- * Rows in random order with little memory, resumable from a place of constant size.
+ * Rows in random order with little memory, resumable from a position of constant size.
  *
- * Rows are read in blocks of `size`; each is permuted as a whole. A buffer from which rows are
- * drawn one by one would mix a little better, but what it holds depends on the whole past, so that
- * a checkpoint would have to store it or a resume to replay everything. Here a resume reads at
- * most two blocks again. While a block is given out the next is filled, a row for a row: no step
- * waits for a whole block.
+ * Rows are read in blocks of `size`, each permuted as a whole. A shuffle buffer from which rows are
+ * drawn one by one would mix slightly better, but its contents depend on the whole past, so that a
+ * checkpoint would have to store it or a resume replay everything. Here a resume rereads at most
+ * two blocks. While one block is consumed the next is filled, row for row: no step waits for a
+ * whole block.
  */
 import { permutation, randomStream } from "./random.ts";
 import type { Row, SequencePlace, SequenceReader } from "./sequences.ts";
 
 export interface ShuffleOptions {
-  /** Rows of a block; 1 keeps the order. */
+  /** Rows per block; 1 keeps the order. */
   readonly size: number;
   readonly seed: number;
-  /** Whether a pass follows a pass for ever. */
+  /** Whether passes repeat forever. */
   readonly repeat: boolean;
 }
 
 /** JSON. */
 export interface ShufflePlace {
-  /** Ordinal of the block, counted over all passes. */
+  /** Index of the block over all passes. */
   readonly block: number;
-  /** Rows of it that were given out. */
+  /** Rows of it already used. */
   readonly given: number;
-  /** Where its first row is read. */
+  /** Position of its first row. */
   readonly start: SequencePlace;
 }
 
 interface Block {
   readonly rows: Row[];
   start: SequencePlace;
-  /** No more rows: it is full, or the pass ended. */
+  /** No more rows: it is full, or the pass has ended. */
   closed: boolean;
 }
 
@@ -53,7 +53,7 @@ export class ShuffledRows {
     this.#block = this.#filling;
   }
 
-  /** Goes on at a place; the reader must stand at `place.start`. Reads the first block. */
+  /** Resumes at a position; the reader must be at `place.start`. Reads the first block. */
   static async open(
     reader: SequenceReader,
     options: ShuffleOptions,
@@ -69,7 +69,7 @@ export class ShuffledRows {
     return { block: this.#ordinal, given: this.#given, start: this.#block.start };
   }
 
-  /** The next row; null after the last, when nothing is repeated. */
+  /** The next row; null after the last one if not repeating. */
   async next(): Promise<Row | null> {
     if (this.#given === this.#block.rows.length && !(await this.#turn())) return null;
     const row = this.#block.rows[this.#order[this.#given++]];
@@ -77,7 +77,7 @@ export class ShuffledRows {
     return row;
   }
 
-  /** Makes the block that was filled the current one; false when it has no rows. */
+  /** Makes the filled block the current one; returns false if it has no rows. */
   async #turn(): Promise<boolean> {
     while (!this.#filling.closed) await this.#readOne();
     if (this.#filling.rows.length === 0) return false;
@@ -90,7 +90,7 @@ export class ShuffledRows {
     return true;
   }
 
-  /** Blocks end with their pass, so that a row is seen once before any is seen again. */
+  /** Blocks end with their pass, so that every row is seen once before any repeats. */
   async #readOne(): Promise<void> {
     const block = this.#filling;
     if (block.closed) return;

@@ -1,23 +1,23 @@
-/** A corpus: documents of many files as one stream, of which a share can be held out. */
+/** A corpus: the documents of many files as one stream, with an optional held-out share. */
 import { UserError } from "../options/user_error.ts";
 import { type Piece, type Place, START } from "./documents.ts";
 import { type DataFile, isText, listFiles } from "./files.ts";
 import { hashText } from "./random.ts";
 import { heldOutStart } from "./text_reader.ts";
 
-/** All documents, or those to train on, or those held out for evaluation. */
+/** All documents, those to train on, or those held out for evaluation. */
 export type Share = "all" | "train" | "eval";
 
 export interface CorpusOptions {
   readonly textField: string;
   readonly share: Share;
-  /** Between 0 and 1; what `eval` gets and `train` goes without. */
+  /** Between 0 and 1: the share held out from `train` for `eval`. */
   readonly heldOutShare: number;
 }
 
-/** A place in a pass over the corpus. */
+/** A position in a pass over the corpus. */
 export interface CorpusPlace extends Place {
-  /** Position in the order of the pass. */
+  /** Index of the file in the order of the pass. */
   readonly file: number;
 }
 
@@ -28,8 +28,8 @@ export interface CorpusPiece extends Piece {
 export const CORPUS_START: CorpusPlace = { file: 0, ...START };
 
 /**
- * With fewer text files than this, each gives its last share; with more, whole files are held out,
- * as ends of short documents would be a poor sample.
+ * With fewer text files than this, the end of each is held out; with more, whole files are, because
+ * ends of short documents would be a poor sample.
  */
 const MANY_TEXT_FILES = 100;
 
@@ -40,7 +40,7 @@ export class Corpus {
     this.#manyTexts = files.filter(isText).length >= MANY_TEXT_FILES;
   }
 
-  /** Lists the files; throws a {@link UserError} on what cannot be used. Nothing is read yet. */
+  /** Lists the files; throws a {@link UserError} on unusable ones. Reads nothing yet. */
   static async open(specs: readonly string[], options: CorpusOptions): Promise<Corpus> {
     const { heldOutShare } = options;
     if (!(heldOutShare >= 0 && heldOutShare < 1)) {
@@ -50,11 +50,11 @@ export class Corpus {
   }
 
   /**
-   * The documents of one pass, from a place on. `order` lists indices into {@link files}: with the
-   * same order, reading from a piece's place gives that piece again and all that follow.
+   * The documents of one pass, from a position. `order` lists indices into {@link files}: with the
+   * same order, reading from a piece's position yields that piece and all later ones again.
    *
-   * Held out are: of a record (JSON Lines, parquet), those whose text hashes into the share, so
-   * that equal documents stay together; of a text file, its last share.
+   * Held out are records (JSON Lines, parquet) whose text hashes into the share, so that equal
+   * documents stay together, and the end of each text file.
    */
   async *pieces(
     order: readonly number[],
@@ -92,7 +92,7 @@ export class Corpus {
   }
 }
 
-/** Whether a document of that text belongs to the held-out share. */
+/** Whether a document with that text is held out. */
 export function isHeldOut(text: string, share: number): boolean {
   return hashText(text) < share * 2 ** 32;
 }

@@ -1,12 +1,12 @@
-/** Plain text: a file is a document, read in pieces so that a book need not fit in memory. */
+/** Plain text: a file is one document, read in pieces so that it need not fit in memory. */
 import { FileRange } from "../files/file_range.ts";
 import { UserError } from "../options/user_error.ts";
 import { type Piece, type Place, type ReaderOptions, unreadable } from "./documents.ts";
 
-/** Large enough that the seams between pieces do not matter, small enough to shuffle and resume. */
+/** Large enough that seams between pieces do not matter, small enough to shuffle and resume. */
 export const PIECE_BYTES = 1 << 16;
 
-/** The text of a file, or of a range of its bytes, cut at ends of lines where there are any. */
+/** The text of a file or of a range of its bytes, cut at newlines where possible. */
 export async function* readText(
   path: string,
   from: Place,
@@ -41,8 +41,8 @@ export async function* readText(
 }
 
 /**
- * Where the held-out share of a text begins: the end of a line, or else of a word or a character,
- * near the start of its last share.
+ * The start of the held-out end of a text, moved to the nearest end of a line, or else of a word or
+ * character.
  */
 export async function heldOutStart(path: string, share: number): Promise<number> {
   const file = await FileRange.open(path).catch((error) => {
@@ -75,9 +75,9 @@ function isContinuation(byte: number): boolean {
 }
 
 /**
- * Where to cut: after the last newline that stands alone, for tokenizers join a run of white space
- * into one token but begin a new word after a newline. Failing that, before a space, and failing
- * that, between two characters.
+ * Where to cut: after the last isolated newline, because tokenizers join runs of white space into
+ * one token but start a new word after a newline. Otherwise before a space, otherwise between two
+ * characters.
  */
 function seam(bytes: Uint8Array): number {
   for (let i = bytes.length - 2; i > bytes.length / 2; i--) {

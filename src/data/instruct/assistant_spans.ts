@@ -1,23 +1,23 @@
 /**
- * A dialogue as the text a model sees, and where in it the assistant speaks.
+ * The text of a dialogue as a model sees it, and the assistant's spans in it.
  *
- * The text is the template's rendering of the whole dialogue, so that its tokens are those of
- * transformers' `apply_chat_template`. What the assistant says is found by its `{% generation %}`
- * marks, and in a template without them by rendering the dialogue up to the assistant's turn, with
- * what begins its answer, and through it: the difference is what the model has to generate. (To
- * encode the turns one by one and join them, as LLaMA-Factory does, needs the template taken apart
- * by hand, and gives other tokens where a tokenizer treats the start of a text differently.)
+ * The text is the template's rendering of the whole dialogue, so that its tokens equal those of
+ * transformers' `apply_chat_template`. The assistant's spans are found by the template's `{%
+ * generation %}` marks. Without marks, the dialogue is rendered up to the assistant's turn, with
+ * the generation prompt, and through it: the difference is what the model must generate. (Encoding
+ * the turns separately and joining them, as LLaMA-Factory does, requires taking templates apart by
+ * hand, and gives other tokens where a tokenizer treats the start of a text differently.)
  */
 import type { ChatTemplate, Span } from "./chat_template.ts";
 import type { ChatExample, Message } from "./example.ts";
 
 export interface Dialogue {
   readonly text: string;
-  /** [start, end) of what the assistant says, with what ends its turn. */
+  /** [start, end) of the assistant's text, with the end of its turn. */
   readonly spans: readonly Span[];
   /**
-   * Turns of the assistant that cannot be told apart: templates that rewrite earlier turns (taking
-   * out a model's thoughts) show them as no model has generated them. They are not learned.
+   * The assistant's turns that cannot be located: templates that rewrite earlier turns (removing a
+   * model's thoughts) show them as no model would generate them. They are not trained on.
    */
   readonly lost: number;
 }
@@ -53,22 +53,22 @@ function spanOf(
     if (!text.startsWith(through)) return null;
     let start = upTo.length;
     if (!text.startsWith(upTo)) {
-      // What begins an answer may hold more than all answers do (an opened thought): what it has
-      // in common with this one is given to the model, as long as all before it is.
+      // A generation prompt may contain more than every answer does (an opened thought): only the
+      // part it shares with this answer is given to the model, if everything before agrees.
       if (!text.startsWith(render(turn, false))) return null;
       start = commonLength(upTo, text);
     }
     const end = endOfTurn(text.slice(0, through.length), messages[turn]);
     return start < end ? [start, end] : null;
   } catch {
-    // Templates may refuse what is no whole dialogue (nothing at all, or a system's message alone).
+    // Templates may refuse an incomplete dialogue (empty, or only a system message).
     return null;
   }
 }
 
 /**
- * Without the white space that only separates turns: what follows the end-of-turn token nobody
- * waits for. When nothing but white space follows the content, it is what ends the turn.
+ * Excludes white space that only separates turns: nothing after the end-of-turn token is ever
+ * generated. If only white space follows the content, that ends the turn.
  */
 function endOfTurn(text: string, { content }: Message): number {
   const trimmed = text.trimEnd(), said = content.trimEnd();

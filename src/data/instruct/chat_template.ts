@@ -13,13 +13,15 @@ export interface TemplateOptions {
   readonly name: string;
   /** Tokens that a template may write, such as BOS. */
   readonly specialTokens: SpecialTokens;
-  /** What `strftime_now` tells: fixed, so that all examples and a resumed run see one day. */
+  /**
+   * The date for `strftime_now`: fixed, so that all examples and a resumed run see the same day.
+   */
   readonly now: Date;
 }
 
 /** Options of {@link ChatTemplate.render}. */
 export interface RenderOptions {
-  /** Whether to end with what begins the assistant's answer; default false. */
+  /** Whether to append the start of the assistant's answer; default false. */
   readonly addGenerationPrompt?: boolean;
   /** Descriptions of the functions that the model may call, as OpenAI's API has them. */
   readonly tools?: readonly unknown[];
@@ -29,7 +31,7 @@ export interface RenderOptions {
 export interface Rendered {
   /** All of it, special tokens included. */
   readonly text: string;
-  /** What lay between `{% generation %}` and `{% endgeneration %}`: [start, end) in `text`. */
+  /** The spans between `{% generation %}` and `{% endgeneration %}`: [start, end) in `text`. */
   readonly generated: readonly Span[];
 }
 
@@ -37,26 +39,26 @@ export interface Rendered {
 export type Span = readonly [start: number, end: number];
 
 /**
- * `{% generation %}` marks what the assistant says (transformers' extension; the package drops
- * it). Here it becomes a statement that prints a noncharacter of Unicode, which no text holds: the
- * marks are found in the output and taken out again. A statement around the expression, and not
- * the expression alone, so that white space is treated as around any tag.
+ * `{% generation %}` marks the assistant's text (transformers' extension; the package drops it).
+ * Here it becomes a statement that prints a Unicode noncharacter, which no text contains: the marks
+ * are found in the output and removed again. It is a statement, not a bare expression, so that
+ * white space is treated as around any tag.
  */
 const GENERATION = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g;
 const BEGINS = "\ufdd0", ENDS = "\ufdd1";
 
-/** The template without its generation marks, for readers that do not know them. */
+/** The template without its generation marks, for readers that do not support them. */
 export function withoutGenerationMarks(source: string): string {
   return source.replace(GENERATION, "");
 }
 
 /** A Jinja template that writes a dialogue as its model expects it. */
 export class ChatTemplate {
-  /** Whether the template says itself what the assistant's words are. */
+  /** Whether the template marks the assistant's text itself. */
   readonly marksGeneration: boolean;
   readonly #program: ReturnType<typeof parse>;
 
-  /** Throws a {@link UserError} with the line when the source is no template. */
+  /** Throws a {@link UserError} with the line if the source is not a valid template. */
   constructor(readonly source: string, readonly options: TemplateOptions) {
     this.marksGeneration = new RegExp(GENERATION).test(source);
     const prepared = withLines(withMarks(source));
@@ -71,7 +73,7 @@ export class ChatTemplate {
     }
   }
 
-  /** Throws a {@link UserError} with `where` when the template fails or refuses the messages. */
+  /** Throws a {@link UserError} with `where` if the template fails or refuses the messages. */
   render(
     messages: readonly Message[],
     where: Phrase | OptionReference,
@@ -89,7 +91,7 @@ export class ChatTemplate {
     }
   }
 
-  /** What transformers' `apply_chat_template` lets a template see. */
+  /** The variables and functions that transformers' `apply_chat_template` provides. */
   #environment(messages: readonly Message[], options: RenderOptions): Environment {
     const { specialTokens: special, now } = this.options;
     const variables: Record<string, unknown> = {
@@ -101,7 +103,7 @@ export class ChatTemplate {
       none: null,
       None: null,
       range,
-      // withLines() has put the line in front of the message.
+      // withLines() has inserted the line as the first argument.
       raise_exception: (line: number, message: unknown) => {
         throw new Raised(String(message), line);
       },
@@ -113,7 +115,7 @@ export class ChatTemplate {
       [BEGINS_NAME]: BEGINS,
       [ENDS_NAME]: ENDS,
     };
-    // A token that there is not is undefined, and prints as nothing.
+    // A missing token is undefined and prints as nothing.
     if (special.bosToken !== null) variables.bos_token = special.bosToken;
     if (special.eosToken !== null) variables.eos_token = special.eosToken;
     if (special.unkToken !== null) variables.unk_token = special.unkToken;
@@ -124,7 +126,7 @@ export class ChatTemplate {
   }
 }
 
-/** What the template said itself, by `raise_exception`. */
+/** An error raised by the template itself, with `raise_exception`. */
 class Raised extends Error {
   constructor(message: string, readonly line: number) {
     super(message);
@@ -139,7 +141,7 @@ function withMarks(source: string): string {
   });
 }
 
-/** The package keeps no lines: those of `raise_exception` are written into its calls. */
+/** The package tracks no line numbers, so they are inserted into calls of `raise_exception`. */
 function withLines(source: string): string {
   return source.split("\n")
     .map((text, index) => text.replace(/\braise_exception\s*\(/g, `$&${index + 1}, `))
@@ -153,9 +155,9 @@ function compile(source: string) {
 }
 
 /**
- * The line of a syntax error, of which the package tells only the message: the first from which on
- * every beginning of the source fails in the same way. A block that is never closed fails so from
- * the line that opens it.
+ * The line of a syntax error, of which the package reports only the message: the first line from
+ * which on every prefix of the source fails in the same way. For an unclosed block that is the line
+ * that opens it.
  */
 function faultyLine(source: string, message: string): number {
   const lines = source.split("\n");

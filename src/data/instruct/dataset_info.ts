@@ -1,7 +1,4 @@
-/**
- * LLaMA-Factory's `dataset_info.json`: names for data sets, with where they lie and what their
- * fields are called.
- */
+/** LLaMA-Factory's `dataset_info.json`: names of data sets, with their location and field names. */
 import { join } from "@std/path";
 import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
@@ -14,15 +11,15 @@ type Json = Record<string, unknown>;
 
 const FILE = "dataset_info.json";
 
-/** What an entry may say. `subset` and `split` speak of a hub's repository: a file has none. */
+/** Supported keys of an entry. `subset` and `split` apply to hub repositories, not to files. */
 const KEYS = ["file_name", "formatting", "columns", "tags", "num_samples", "ranking"];
 const IGNORED_KEYS = ["subset", "split"];
 const ALPACA_COLUMNS = ["prompt", "query", "response", "history", "system", "tools"];
 const SHAREGPT_COLUMNS = ["messages", "system", "tools"];
 
 /**
- * The sources of the named data sets. Throws a {@link UserError} with all that is wrong: a name
- * that is not there, a key that is not supported here. Nothing is silently left out.
+ * The sources of the named data sets. Throws a {@link UserError} with all faults: an unknown name,
+ * an unsupported key. Nothing is silently ignored.
  */
 export async function datasetSources(
   folder: string,
@@ -96,7 +93,7 @@ function formatOf(
   const columns = stringsIn(entry, "columns", allowed, fault);
   const tags = stringsIn(entry, "tags", Object.keys(DEFAULT_TAGS), fault);
   if (formatting !== "alpaca") {
-    // Of the columns that are not named, only that of the messages has a default.
+    // Of the unnamed columns, only the messages' has a default.
     const named = columns
       ? { system: columns.system ?? null, tools: columns.tools ?? null }
       : { system: null, tools: null };
@@ -113,12 +110,12 @@ function formatOf(
     fault(`"columns" must say which field is the "prompt"`);
     return recordFormat("alpaca");
   }
-  // A prompt and nothing else is a text, as in the entries for continued pre-training.
+  // A prompt alone is a text, as in the entries for continued pre-training.
   if (response === undefined) return recordFormat("text", { prompt });
   return recordFormat("alpaca", { prompt, query, response, history, system, tools });
 }
 
-/** The object `entry[key]`, of which every name must be allowed and every value a string. */
+/** The object `entry[key]`, whose names must be allowed and whose values must be strings. */
 function stringsIn(
   entry: Json,
   key: string,

@@ -1,4 +1,4 @@
-/** An example to tokens, and which of them are learned. */
+/** Encodes an example to tokens, and marks those to train on. */
 import { UserError } from "../../options/user_error.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { assistantSpans } from "./assistant_spans.ts";
@@ -9,23 +9,23 @@ import { tokensIn } from "./token_spans.ts";
 
 export interface EncodeExampleOptions {
   readonly tokenizer: Tokenizer;
-  /** Made when the first dialogue needs it: other examples need none. */
+  /** Lazy, because only dialogues need a template. */
   readonly template: () => ChatTemplate;
-  /** The model's: larger ids are refused. */
+  /** The model's vocabulary size: larger ids are refused. */
   readonly vocabSize: number;
-  /** Whether the prompts are learned too; default false. */
+  /** Whether to train on prompts too; default false. */
   readonly trainOnPrompt?: boolean;
 }
 
 export interface EncodedExample {
   readonly ids: readonly number[];
-  /** A one for each token that is learned. */
+  /** 1 for each token to train on. */
   readonly trained: Uint8Array<ArrayBuffer>;
   /** See {@link Dialogue}. */
   readonly lost: number;
 }
 
-/** Throws a {@link UserError} with the example's place when it cannot be encoded. */
+/** Throws a {@link UserError} with the example's place if it cannot be encoded. */
 export function encodeExample(example: Example, options: EncodeExampleOptions): EncodedExample {
   const { tokenizer, trainOnPrompt = false } = options;
   const { text, spans, lost } = written(example, options);
@@ -34,7 +34,7 @@ export function encodeExample(example: Example, options: EncodeExampleOptions): 
     ? new Uint8Array(ids.length).fill(1)
     : tokensIn(tokenizer, text, ids, spans);
   if (example.kind !== "chat") {
-    // No template says how these begin and end: as the tokenizer begins its texts, and with EOS.
+    // No template defines how these start and end: use the tokenizer's own start, and EOS.
     const begin = beginsWithBos(tokenizer) ? [tokenizer.bosTokenId!] : [];
     const end = tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId];
     const whole = trainOnPrompt || example.kind === "text" ? 1 : 0;

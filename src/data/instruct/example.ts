@@ -1,18 +1,18 @@
-/** What instruction data is made of, whatever file it came from. */
+/** The examples of instruction data, whatever file they came from. */
 
-/** A message of a dialogue; fields beyond these (`tool_calls`, `name`) are the template's. */
+/** A message of a dialogue; other fields (`tool_calls`, `name`) are passed to the template. */
 export interface Message {
-  /** `system`, `user`, `assistant` or `tool`; another only if the record itself says so. */
+  /** `system`, `user`, `assistant` or `tool`; others only if the record itself uses them. */
   readonly role: string;
   /** The text. */
   readonly content: string;
-  /** As in OpenAI's files: 0 for an assistant's message that is not to be learned. */
+  /** As in OpenAI's files: 0 excludes an assistant's message from training. */
   readonly weight?: number;
   /** Handed to the template as it is. */
   readonly [field: string]: unknown;
 }
 
-/** A dialogue, to be written out by a chat template. */
+/** A dialogue, to be rendered by a chat template. */
 export interface ChatExample {
   readonly kind: "chat";
   readonly messages: readonly Message[];
@@ -22,7 +22,7 @@ export interface ChatExample {
   readonly where: string;
 }
 
-/** A prompt and how it goes on, as they are: no template. */
+/** A prompt and its completion, without a template. */
 export interface CompletionExample {
   readonly kind: "completion";
   readonly prompt: string;
@@ -30,7 +30,7 @@ export interface CompletionExample {
   readonly where: string;
 }
 
-/** A text that is learned as a whole. */
+/** A text to train on as a whole. */
 export interface TextExample {
   readonly kind: "text";
   readonly text: string;
@@ -39,7 +39,7 @@ export interface TextExample {
 
 export type Example = ChatExample | CompletionExample | TextExample;
 
-/** What an example says, without where it says so: equal examples have equal content. */
+/** The content of an example, without its place: equal for equal examples. */
 export function contentOf(example: Example): string {
   const { where: _, ...content } = example;
   return JSON.stringify(content);

@@ -1,4 +1,4 @@
-/** All examples of a data set to tokens, and what became of each. */
+/** Encodes all examples of a data set, and counts what was skipped or cut. */
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { ChatTemplate } from "./chat_template.ts";
 import { encodeExample, type EncodeExampleOptions } from "./encode.ts";
@@ -9,7 +9,7 @@ import { ExampleStore } from "./store.ts";
 import { spelledMarks } from "./templates.ts";
 
 export interface LoadOptions extends EncodeExampleOptions {
-  /** Longer examples are cut at their end. */
+  /** Longer examples are truncated at the end. */
   readonly seqLen: number; // T
   /** Whether an example belongs to this share of the data. */
   readonly selects: (example: Example) => boolean;
@@ -19,7 +19,7 @@ export interface LoadOptions extends EncodeExampleOptions {
 export interface LoadedExamples {
   readonly store: ExampleStore;
   readonly report: InstructReport;
-  /** Undefined when there was no dialogue. */
+  /** Undefined if there was no dialogue. */
   readonly template?: ChatTemplate;
 }
 
@@ -59,7 +59,7 @@ function keep(
   const { skipped } = report;
   const learned = (end: number) => {
     let count = 0;
-    for (let i = 1; i < end; i++) count += trained[i]; // the first is never predicted
+    for (let i = 1; i < end; i++) count += trained[i]; // the first token is never predicted
     return count;
   };
   report.lostTurns += lost;

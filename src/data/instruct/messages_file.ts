@@ -1,11 +1,16 @@
-/** A dialogue in a file, as OpenAI's API takes it: a list of messages, or an object with one. */
+/**
+ * A dialogue in a file, in the format of OpenAI's API: a list of messages, or an object with one.
+ */
 import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { ChatExample } from "./example.ts";
 import { recordFormat } from "./record_format.ts";
 import { toExample } from "./records.ts";
 
-/** What a model is to answer. Throws a {@link UserError} that names the file and what is wrong. */
+/**
+ * Reads the dialogue for a model to answer. Throws a {@link UserError} that names the file and what
+ * is wrong.
+ */
 export async function readMessages(path: string): Promise<Pick<ChatExample, "messages" | "tools">> {
   let json: unknown;
   try {

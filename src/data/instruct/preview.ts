@@ -1,4 +1,4 @@
-/** What a model is about to learn, for people to look at. */
+/** A preview of what a model would be trained on. */
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { ExampleStore, StoredExample } from "./store.ts";
 
@@ -6,11 +6,13 @@ import type { ExampleStore, StoredExample } from "./store.ts";
 export interface PreviewOptions {
   /** The tokenizer that encoded the examples. */
   readonly tokenizer: Tokenizer;
-  /** Green for what is learned; without it «…» brackets. */
+  /** Marks trained text in green; otherwise with «…». */
   readonly colour?: boolean;
 }
 
-/** The first `count` examples as the model sees them, what it learns marked, and their tokens. */
+/**
+ * The first `count` examples as the model sees them, with trained text marked, and their tokens.
+ */
 export function preview(examples: ExampleStore, count: number, options: PreviewOptions): string {
   const shown = Math.min(count, examples.count);
   return Array.from({ length: shown }, (_, index) => {
@@ -28,7 +30,7 @@ function marked({ ids, trained }: StoredExample, { tokenizer, colour }: PreviewO
   let text = "", shown = "", start = 0;
   for (let end = 1; end <= ids.length; end++) {
     if (end < ids.length && trained[end] === trained[start]) continue;
-    // The text so far, less what was shown of it: decoders treat the start of a text differently.
+    // Decode from the start and subtract: decoders treat the start of a text differently.
     const soFar = tokenizer.decode(ids.subarray(0, end));
     const part = soFar.slice(shown.length);
     text += trained[start] ? open + part + close : part;

@@ -1,7 +1,7 @@
 /**
- * Python's `strip`, `lstrip` and `rstrip` with an argument. The Jinja package ignores it and takes
- * off all white space, where templates (Qwen 3's) ask for line ends alone: the model would be
- * trained on another text than it is used with.
+ * Python's `strip`, `lstrip` and `rstrip` with an argument. The Jinja package ignores it and strips
+ * all white space, where templates (Qwen 3's) strip only newlines: the model would be trained on a
+ * different text than it is used with.
  */
 
 type Node = Record<string, unknown>;
@@ -14,14 +14,14 @@ const strip = (side: "both" | "left" | "right") => (text: string, chars?: string
   return text.slice(start, end);
 };
 
-/** What {@link replaceStrips} calls; variables of a template's environment. */
+/** The functions that {@link replaceStrips} calls, as variables of a template's environment. */
 export const STRIPS: Readonly<Record<string, unknown>> = {
   strip_of_: strip("both"),
   lstrip_of_: strip("left"),
   rstrip_of_: strip("right"),
 };
 
-/** In a parsed template, makes `text.strip(chars)` a call of ours: `strip_of_(text, chars)`. */
+/** Rewrites `text.strip(chars)` in a parsed template to our `strip_of_(text, chars)`. */
 export function replaceStrips(node: unknown): void {
   if (node instanceof Map) {
     for (const [key, value] of node) [key, value].forEach(replaceStrips);

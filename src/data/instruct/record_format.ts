@@ -1,4 +1,4 @@
-/** The formats of instruction data, and which of them a file has. */
+/** The formats of instruction data, and their detection. */
 import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
 
@@ -7,7 +7,9 @@ export const FORMATS = ["alpaca", "sharegpt", "openai", "prompt_completion", "te
 /** One of {@link FORMATS}. */
 export type FormatName = (typeof FORMATS)[number];
 
-/** Where a record keeps what; names as in LLaMA-Factory's dataset_info.json. Null: nowhere. */
+/**
+ * Field names of a record, as in LLaMA-Factory's dataset_info.json. Null if it has no such field.
+ */
 export interface Columns {
   /** The instruction (Alpaca). */
   readonly prompt: string;
@@ -25,7 +27,7 @@ export interface Columns {
   readonly tools: string | null;
 }
 
-/** What a message calls its fields and its roles; names as in dataset_info.json. */
+/** Field and role names of a message, as in dataset_info.json. */
 export interface Tags {
   /** The field that holds a message's role. */
   readonly role_tag: string;
@@ -49,7 +51,7 @@ export interface RecordFormat {
   readonly name: FormatName;
   /** Where its parts are. */
   readonly columns: Columns;
-  /** When absent, a message may use ShareGPT's tags or OpenAI's. */
+  /** If absent, a message may use ShareGPT's or OpenAI's tags. */
   readonly tags?: Tags;
 }
 
@@ -76,7 +78,7 @@ export function recordFormat(name: FormatName, columns: Partial<Columns> = {}): 
   return { name, columns: { ...COLUMNS[name], ...columns } };
 }
 
-/** How a format is told from the others: the fields its first record must have. */
+/** The fields of the first record that identify a format. */
 const SIGNS: Record<FormatName, readonly string[]> = {
   openai: ["messages"],
   sharegpt: ["conversations"],
@@ -85,7 +87,9 @@ const SIGNS: Record<FormatName, readonly string[]> = {
   text: ["text"],
 };
 
-/** The format of a file by its first record; throws a {@link UserError} when it has none. */
+/**
+ * Detects the format of a file by its first record; throws a {@link UserError} if there is none.
+ */
 export function detectFormat(record: unknown, where: string): RecordFormat {
   if (!isObject(record)) {
     throw new UserError(`${where}: a record must be a JSON object, got ${excerpt(record)}`);
@@ -101,7 +105,7 @@ export function detectFormat(record: unknown, where: string): RecordFormat {
   );
 }
 
-/** A value as a message shows it: not a book. */
+/** A value shortened for messages. */
 export function excerpt(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;

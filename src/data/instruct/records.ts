@@ -1,4 +1,4 @@
-/** A record of a file, in one of the formats, as an {@link Example}. */
+/** Converts a record in one of the formats to an {@link Example}. */
 import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { ChatExample, Example, Message } from "./example.ts";
@@ -6,7 +6,7 @@ import { excerpt, type RecordFormat, type Tags } from "./record_format.ts";
 
 type Json = Record<string, unknown>;
 
-/** Throws a {@link UserError} that names the place and the field when the record is not as said. */
+/** Throws a {@link UserError} that names place and field if the record does not fit the format. */
 export function toExample(value: unknown, format: RecordFormat, where: string): Example {
   if (!isObject(value)) {
     throw new UserError(`${where}: a record must be a JSON object, got ${excerpt(value)}`);
@@ -55,7 +55,7 @@ function fromMessages(record: Json, { columns, tags }: RecordFormat, where: stri
   return { kind: "chat", messages, ...toolsIn(record, columns.tools, where), where };
 }
 
-/** Strings, or (as TRL has it) messages on both sides, of which the prompt's are not learned. */
+/** Strings, or (as in TRL) messages on both sides, of which the prompt's are not trained on. */
 function fromCompletion(record: Json, { columns }: RecordFormat, where: string): Example {
   const prompt = fieldOf(record, columns.prompt, where);
   const completion = fieldOf(record, columns.response, where);
@@ -83,7 +83,7 @@ const SHAREGPT: Tags = {
   system_tag: "system",
 };
 
-/** What other names for the roles are in use, where no tags are declared. */
+/** Common aliases of roles, where no tags are declared. */
 const ROLES: Record<string, string> = {
   human: "user",
   user: "user",
@@ -131,7 +131,7 @@ function roleOf(value: unknown, tags: Tags | undefined, where: string): string {
   );
 }
 
-/** A string, or OpenAI's list of parts as long as all of them are text. */
+/** A string, or OpenAI's list of parts if all are text. */
 function contentText(value: unknown, where: string, mayLack: boolean): string {
   if (isString(value)) return value;
   if ((value === null || value === undefined) && mayLack) return "";
@@ -144,7 +144,7 @@ function contentText(value: unknown, where: string, mayLack: boolean): string {
   }).join("");
 }
 
-/** ShareGPT writes a call as JSON in the text of a message; chat templates expect it apart. */
+/** ShareGPT writes a call as JSON in the message text; chat templates expect a separate field. */
 function functionCall(content: string, where: string): Message {
   let parsed: unknown;
   try {
@@ -170,7 +170,7 @@ function systemIn(record: Json, column: string | null, where: string): Message[]
   return content ? [{ role: "system", content }] : [];
 }
 
-/** A list, or a string that holds one as JSON, which is how flat tables keep it. */
+/** A list, or a string with one as JSON, as in flat tables. */
 function toolsIn(record: Json, column: string | null, where: string): { tools?: unknown[] } {
   let value = column === null ? undefined : record[column];
   if (value === null || value === undefined || value === "") return {};

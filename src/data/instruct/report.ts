@@ -1,24 +1,24 @@
-/** What became of the examples of a data set. */
+/** Statistics of loading a data set. */
 import { UserError } from "../../options/user_error.ts";
 import { option, type Phrase, phrase } from "../../options/phrase.ts";
 
 /** Counts of a data set's examples and tokens, by what happened to them. */
 export interface InstructReport {
-  /** Examples that are trained (or evaluated) on. */
+  /** Examples used for training (or evaluation). */
   examples: number;
-  /** Examples of the other share: held out, or trained on where this is what is held out. */
+  /** Examples of the other share: held out, or those for training if this is the held-out share. */
   others: number;
-  /** Examples that are not, by reason. */
+  /** Examples skipped, by reason. */
   readonly skipped: Record<SkipReason, number>;
-  /** Examples of which the end was cut off. */
+  /** Examples truncated at the end. */
   truncated: number;
-  /** Tokens of all examples, and those that are predicted and learned. */
+  /** Tokens of all examples, and those that are predicted and trained on. */
   tokens: number;
   /** Tokens of the examples that the loss counts. */
   trainedTokens: number;
-  /** Turns of the assistant that the template shows otherwise than they are generated. */
+  /** The assistant's turns that the template shows differently from how they are generated. */
   lostTurns: number;
-  /** What the user should know. */
+  /** Notes for the user. */
   readonly notes: string[];
 }
 
@@ -48,7 +48,7 @@ export function emptyReport(): InstructReport {
   };
 }
 
-/** "3 without a turn of the assistant, 1 with nothing to learn"; empty when none was skipped. */
+/** "3 without a turn of the assistant, 1 with nothing to learn"; empty if none was skipped. */
 export function skippedText({ skipped }: InstructReport): string {
   return (Object.keys(REASONS) as SkipReason[])
     .filter((reason) => skipped[reason] > 0)
@@ -56,7 +56,7 @@ export function skippedText({ skipped }: InstructReport): string {
     .join(", ");
 }
 
-/** Throws a {@link UserError} that says why, when no example is left. */
+/** Throws a {@link UserError} with the reasons if no example is left. */
 export function assertExamples(
   report: InstructReport,
   { what, seqLen, hint }: { what: string; seqLen: number; hint?: Phrase },

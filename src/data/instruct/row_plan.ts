@@ -2,13 +2,13 @@
 import { permutation, randomStream } from "../random.ts";
 
 /**
- * Rows of whole examples. The pattern of lengths that fill each row is fixed (best fit, longest
- * first: within a few per cent of the fewest rows possible, and quick); an epoch deals the examples
- * of each length to their places anew and shuffles the rows. So every epoch has the same number of
- * rows, which is known before training starts.
+ * Rows of whole examples. The pattern of lengths that fill each row is fixed (best-fit decreasing:
+ * fast, and within a few per cent of the fewest rows possible); each epoch reassigns the examples
+ * of each length and shuffles the rows. So every epoch has the same number of rows, known before
+ * training starts.
  */
 export class RowPlan {
-  /** Examples by length, longest first; those of one length in order. */
+  /** Examples by length, longest first; equal lengths in original order. */
   readonly #ranked: readonly number[];
 
   private constructor(
@@ -19,10 +19,10 @@ export class RowPlan {
     this.#ranked = byLength(lengths, lengths.map((_, index) => index));
   }
 
-  /** Each row takes examples of `capacity` tokens together; none may be longer. */
+  /** Each row holds examples of at most `capacity` tokens in total; none may be longer. */
   static packed(lengths: readonly number[], capacity: number): RowPlan {
     const rows: number[][] = [];
-    const open: number[][] = Array.from({ length: capacity + 1 }, () => []); // rows by room left
+    const open: number[][] = Array.from({ length: capacity + 1 }, () => []); // rows by free space
     const sorted = [...lengths].sort((a, b) => b - a);
     sorted.forEach((length, rank) => {
       let room = length;
@@ -34,7 +34,7 @@ export class RowPlan {
     return new RowPlan(lengths, rows);
   }
 
-  /** An example a row. */
+  /** One example per row. */
   static single(lengths: readonly number[]): RowPlan {
     return new RowPlan(lengths, lengths.map((_, rank) => [rank]));
   }
@@ -43,7 +43,7 @@ export class RowPlan {
     return this.rows.length;
   }
 
-  /** The rows of an epoch as indices of examples; without a seed as the plan has them. */
+  /** The rows of an epoch as indices of examples; unshuffled without a seed. */
   epoch(epoch: number, seed?: number): readonly (readonly number[])[] {
     if (seed === undefined) return this.rows.map((row) => row.map((rank) => this.#ranked[rank]));
     const order = permutation(this.lengths.length, randomStream(seed, epoch));
@@ -53,7 +53,7 @@ export class RowPlan {
   }
 }
 
-/** Longest first; the sort is stable, so that those of one length stay in their order. */
+/** Longest first; the sort is stable, so that equal lengths stay in order. */
 function byLength(lengths: readonly number[], order: readonly number[]): number[] {
   return [...order].sort((a, b) => lengths[b] - lengths[a]);
 }

@@ -1,4 +1,4 @@
-/** From what a user names to examples, one after another. */
+/** Reads examples from the sources named by the user. */
 import { UserError } from "../../options/user_error.ts";
 import { type DataFile, isText, listFiles } from "../files.ts";
 import type { Example } from "./example.ts";
@@ -11,9 +11,9 @@ export interface ExampleSource {
   readonly spec: string;
   /** For reports; by default the specification. */
   readonly name?: string;
-  /** By default each file's first record tells. */
+  /** By default detected from each file's first record. */
   readonly format?: RecordFormat;
-  /** The first so many examples of it. */
+  /** Maximum number of examples, from the start. */
   readonly limit?: number;
 }
 
@@ -25,9 +25,9 @@ export function sourcesOf(
 }
 
 /**
- * Whether the files are for instruction tuning, or plain texts (`.txt`, `.md`) to go on
- * pre-training with, which {@link BatchStream} packs without regard to where a text ends. Records
- * with a `text` are instruction data: each is an example of its own.
+ * Whether the files are for instruction tuning, or plain texts (`.txt`, `.md`) for continued
+ * pre-training, which {@link BatchStream} packs regardless of where a text ends. Records with a
+ * `text` are instruction data: each is a separate example.
  */
 export async function kindOfData(specs: readonly string[]): Promise<"instruct" | "text"> {
   const files = await listFiles(specs);
@@ -46,7 +46,7 @@ export interface SourceFiles {
   readonly files: readonly DataFile[];
 }
 
-/** Lists the files of the sources; throws a {@link UserError} on one that has no records. */
+/** Lists the files of the sources; throws a {@link UserError} on one without records. */
 export async function listSources(sources: readonly ExampleSource[]): Promise<SourceFiles[]> {
   const listed: SourceFiles[] = [];
   for (const source of sources) {

@@ -1,10 +1,10 @@
-/** All tokens of a data set in three flat arrays: five bytes a token, eight an example. */
+/** All tokens of a data set in three flat arrays: five bytes per token, eight per example. */
 
 /** An encoded example. */
 export interface StoredExample {
   /** Its tokens. */
   readonly ids: Uint32Array<ArrayBuffer>;
-  /** A one for each token that is learned. */
+  /** 1 for each token to train on. */
   readonly trained: Uint8Array<ArrayBuffer>;
 }
 
@@ -38,13 +38,13 @@ export class ExampleStore {
     return this.#ends[index] - this.#start(index);
   }
 
-  /** Views, not copies. */
+  /** Returns views, not copies. */
   at(index: number): StoredExample {
     const [start, end] = [this.#start(index), this.#ends[index]];
     return { ids: this.#ids.subarray(start, end), trained: this.#trained.subarray(start, end) };
   }
 
-  /** 32 bits that depend on every token, on whether it is learned and on where examples end. */
+  /** A 32-bit hash of every token, of whether it is trained on, and of where examples end. */
   hash(): number {
     let hash = 0x811c9dc5;
     const add = (value: number) => hash = Math.imul(hash ^ value, 0x01000193);

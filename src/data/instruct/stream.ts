@@ -15,52 +15,52 @@ import { chatTemplate } from "./templates.ts";
 import { assertNoFaults, countFaults, endFaults } from "../counts.ts";
 
 /**
- * `data` are files and folders, or what {@link datasetSources} gives for the names of data sets.
- * Examples longer than `seqLen` are cut at the end: LLaMA-Factory's `cutoff_len`.
+ * `data` are files and folders, or the result of {@link datasetSources} for names of data sets.
+ * Examples longer than `seqLen` are truncated at the end, like LLaMA-Factory's `cutoff_len`.
  */
 export interface InstructOptions extends StreamOptions<string | ExampleSource> {
-  /** By default each file's first record tells. */
+  /** By default detected from each file's first record. */
   readonly format?: FormatName;
   /** A name of {@link TEMPLATE_NAMES}; by default the tokenizer's own. */
   readonly template?: string;
-  /** Whether the prompts are learned too; default false: only what the assistant says. */
+  /** Whether to train on prompts too; default false: only on the assistant's text. */
   readonly trainOnPrompt?: boolean;
-  /** Several whole examples a row, none of which sees another; default true. */
+  /** Packs several whole examples per row, isolated from each other; default true. */
   readonly packing?: boolean;
-  /** The first so many examples of each data set. */
+  /** Maximum number of examples of each data set, from the start. */
   readonly maxSamples?: number;
   /** Where to go on: what {@link InstructStream.position} returned. */
   readonly position?: InstructPosition;
-  /** Called now and then while the examples are encoded. */
+  /** Called periodically while the examples are encoded. */
   readonly onProgress?: (done: { examples: number; tokens: number }) => void;
-  /** The day that templates which tell it are rendered with; default today. */
+  /** The date for templates that print it; default today. */
   readonly now?: Date;
 }
 
-/** Where a stream stands. JSON. */
+/** The position of a stream. JSON. */
 export interface InstructPosition {
   /** Of this record's layout. */
   readonly version: 1;
-  /** What the stream depends on; a resume with anything else would give other batches. */
+  /** What the stream depends on; a resume with anything else would yield other batches. */
   readonly of: Readonly<Record<string, string | number>>;
-  /** See {@link InstructOptions.now}; a resumed run goes on with the day it began on. */
+  /** See {@link InstructOptions.now}; a resumed run keeps its original date. */
   readonly now: string;
-  /** Rows of the epoch that were given out. */
+  /** Rows of the epoch already used. */
   readonly place: { readonly epoch: number; readonly row: number };
 }
 
 /**
- * A stream of batches of whole examples. The same options give the same batches, and a stream
- * opened at the {@link position} of another gives exactly those that the other would have given
+ * A stream of batches of whole examples. The same options yield the same batches, and a stream
+ * opened at the {@link position} of another yields exactly those that the other would have yielded
  * next. The batch size is not part of the position.
  *
- * All examples are encoded when it is opened (five to ten bytes a token stay in memory: 50,000
- * dialogues of 200 tokens take 100 MB at most), so that their faults are said before training
- * starts and the number of rows is known.
+ * All examples are encoded when it is opened (five to ten bytes per token stay in memory: 50,000
+ * dialogues of 200 tokens take at most 100 MB), so that faults are reported before training starts
+ * and the number of rows is known.
  *
- * An example takes as many places of a row as it has tokens; the last predicts nothing. In a
- * packed row, `firstKeys` says where each position's own example begins. Positions are not counted
- * anew there: rotary embeddings tell only distances.
+ * An example takes as many positions of a row as it has tokens; the last predicts nothing. In a
+ * packed row, `firstKeys` holds the start of each position's own example. Positions do not restart
+ * there, because rotary embeddings encode only relative positions.
  *
  * @example
  * ```ts
@@ -94,7 +94,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     this.#rows = this.#order();
   }
 
-  /** Throws a {@link UserError} when the data cannot be read, encoded or trained on. */
+  /** Throws a {@link UserError} if the data cannot be read, encoded or trained on. */
   static async open(options: InstructOptions): Promise<InstructStream> {
     assertOptions(options);
     const { split, tokenizer, seqLen, position, packing = true, seed = 0 } = options;
@@ -148,14 +148,14 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     return this.plan.rowCount;
   }
 
-  /** The pass over the data that the next row belongs to, from 0. */
+  /** The epoch of the next row, from 0. */
   get epoch(): number {
     return this.#row === this.rowsPerEpoch && this.#repeats ? this.#epoch + 1 : this.#epoch;
   }
 
   /**
-   * The next batch; null at the end of a stream that is not repeated. Its last batch is filled up
-   * with rows of ignored targets. A batch may take its last rows from the next epoch.
+   * The next batch; null at the end of a stream that does not repeat. The last batch is padded with
+   * rows of ignored targets. A batch may take its last rows from the next epoch.
    */
   next(): Promise<Batch | null> {
     const { batchSize, seqLen, tokenizer, packing = true } = this.options;
@@ -179,7 +179,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
         firstKeys?.fill(start, base + start, base + start + ids.length);
         start += ids.length;
       }
-      // The padding is as an example of its own.
+      // The padding is like a separate example.
       firstKeys?.fill(start, base + start, base + seqLen);
     }
     const batch = { inputs, targets, tokens, ...(firstKeys && { firstKeys }) };
@@ -191,13 +191,13 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     for (let batch = await this.next(); batch; batch = await this.next()) yield batch;
   }
 
-  /** Where the stream stands, after the last batch that {@link next} gave. */
+  /** The position after the last batch returned by {@link next}. */
   position(): InstructPosition {
     const place = { epoch: this.#epoch, row: this.#row };
     return { version: 1, of: this.of, now: this.now.toISOString(), place };
   }
 
-  /** Nothing is open once the examples are encoded. */
+  /** Does nothing: no file stays open once the examples are encoded. */
   close(): Promise<void> {
     return Promise.resolve();
   }
@@ -229,7 +229,7 @@ function sourceOf(each: string | ExampleSource, options: InstructOptions): Examp
   return { ...each, limit: Number.isFinite(limit) ? limit : undefined };
 }
 
-/** By content, so that equal examples stay together. */
+/** Selects by content, so that equal examples stay together. */
 function selects(example: Example, share: Share, heldOutShare: number): boolean {
   return share === "all" ||
     isHeldOut(contentOf(example), heldOutShare) === (share === "eval");

@@ -1,4 +1,4 @@
-/** The part of C's strftime that chat templates use, in English and local time as Python has it. */
+/** The part of C's strftime that chat templates use, in English and local time as in Python. */
 
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS = [
@@ -37,7 +37,7 @@ const CODES: Record<string, (date: Date) => string> = {
   y: (date) => two(date.getFullYear() % 100),
 };
 
-/** Throws on a code that is not among them: a guess would be trained on. */
+/** Throws on an unsupported code, because the model would be trained on a guess. */
 export function strftime(date: Date, format: string): string {
   return format.replace(/%(-?)(.)/g, (code, bare, letter) => {
     const write = Object.hasOwn(CODES, letter) ? CODES[letter] : undefined;

@@ -1,6 +1,6 @@
 /**
- * Chat templates by name, for tokenizers without one and to be chosen by the option `template`;
- * names as in LLaMA-Factory. Each is written from the format that its models were published with.
+ * Chat templates by name, for tokenizers without one and for the option `template`; names as in
+ * LLaMA-Factory. Each is written from the format published with its models.
  */
 import { option, phrase } from "../../options/phrase.ts";
 import alpaca from "./templates/alpaca.jinja" with { type: "text" };
@@ -28,15 +28,15 @@ const BUILT_IN: Record<string, string> = {
   zephyr,
 };
 
-/** What the option `template` takes; `default` is the tokenizer's own. */
+/** Values of the option `template`; `default` is the tokenizer's own. */
 export const TEMPLATE_NAMES: readonly string[] = ["default", ...Object.keys(BUILT_IN)];
 
-/** Plain text: they have a BOS only where the tokenizer begins its texts with one. */
+/** Plain-text templates, which have a BOS only if the tokenizer starts texts with one. */
 const PLAIN = ["alpaca", "vicuna"];
 
 /**
- * The template of that name for that tokenizer; its `source` is standard Jinja and can be saved
- * with the tokenizer. Throws a {@link UserError} when there is none.
+ * The named template for that tokenizer; its `source` is standard Jinja and can be saved with the
+ * tokenizer. Throws a {@link UserError} if there is none.
  */
 export function chatTemplate(
   name: string,
@@ -73,14 +73,14 @@ export function chatTemplate(
   return new ChatTemplate(source, { name: `template ${name}`, specialTokens, now });
 }
 
-/** Whether the tokenizer begins every text with BOS. */
+/** Whether the tokenizer starts every text with BOS. */
 export function beginsWithBos(tokenizer: Tokenizer): boolean {
   return tokenizer.bosTokenId !== null && tokenizer.encode("")[0] === tokenizer.bosTokenId;
 }
 
 /**
- * Marks of a template, such as `<|im_end|>`, that are no single token of this tokenizer: a model
- * tuned with them spells them out, and generates on after its answer unless told to stop there.
+ * Marks of a template, such as `<|im_end|>`, that are not single tokens of this tokenizer: a model
+ * tuned with them spells them out, and generates past the end of its answer unless stopped there.
  */
 export function spelledMarks(template: ChatTemplate, tokenizer: Tokenizer): string[] {
   const marks = template.source.match(/<\|?[a-z_]+\|?>/g) ?? [];

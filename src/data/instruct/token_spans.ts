@@ -1,15 +1,15 @@
-/** From spans of characters to the tokens of a text that was encoded as a whole. */
+/** Maps spans of characters to the tokens of a text encoded as a whole. */
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Span } from "./chat_template.ts";
 
 /**
- * A one for each token that has a character of a span, as transformers' `assistant_masks`. A token
- * across a border counts: what it says inside the span can be learned in no other way.
+ * 1 for each token with a character in a span, like transformers' `assistant_masks`. A token across
+ * a border counts: its part inside the span cannot be learned otherwise.
  *
- * Tokenizers of this format give no offsets, so that borders are found by encoding what lies
- * before them: where that gives the first tokens of the whole, a token ends at the border. Chat
- * templates put special tokens or line ends there, at which every tokenizer splits. Where it does
- * not (a prompt that ends within a word), the nearest border outside the span is taken.
+ * Tokenizers of this format return no offsets, so borders are found by encoding the text before
+ * them: if that gives the first tokens of the whole, a token ends at the border. Chat templates put
+ * special tokens or newlines there, at which every tokenizer splits. Otherwise (a prompt that ends
+ * within a word) the nearest border outside the span is used.
  */
 export function tokensIn(
   tokenizer: Tokenizer,
@@ -26,7 +26,7 @@ export function tokensIn(
   return mask;
 }
 
-/** How many tokens lie before a character, or before the nearest border in that direction. */
+/** The number of tokens before a character, or before the nearest border in that direction. */
 function tokensBefore(
   tokenizer: Tokenizer,
   text: string,
