@@ -1,4 +1,4 @@
-/** Runs a task: prompts to requests, log-likelihoods to scores. */
+/** Runs a task: turns prompts into requests, and log-likelihoods into scores. */
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LogLikelihoodRequest } from "../inference/log_likelihood.ts";
@@ -19,11 +19,11 @@ export interface TaskOptions {
   readonly tokenizer: Tokenizer;
   /** Scores the answers: `model.logLikelihoods`, or something else in its place. */
   readonly score: Scorer;
-  /** Most input tokens of a prompt with its answer. */
+  /** Most input tokens of a prompt with an answer. */
   readonly length: number;
-  /** Questions of each part, the first; by default all. */
+  /** Number of first questions of each part; by default all. */
   readonly limit?: number;
-  /** Told how many questions have been answered. */
+  /** Called with the number of questions answered. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -48,15 +48,15 @@ export interface TaskResult {
   readonly task: string;
   /** Number of questions. */
   readonly questions: number;
-  /** Over all questions alike, whatever their subject. */
+  /** Over all questions, regardless of subject. */
   readonly metrics: Scores;
-  /** Categories, then subjects, where the task has them. */
+  /** Categories, then subjects, if the task has them. */
   readonly groups: readonly GroupResult[];
-  /** What was left out or cut. */
+  /** What was skipped or truncated. */
   readonly notes: readonly string[];
 }
 
-/** A question asked: log-likelihoods in the order of its choices. */
+/** The result of a question: log-likelihoods in the order of its choices. */
 interface Answered {
   readonly question: Question;
   readonly logLikelihoods: readonly number[];
@@ -103,10 +103,10 @@ export async function evaluateTask(task: Task, options: TaskOptions): Promise<Ta
   };
 }
 
-/** Questions whose prompt did not fit as it was. */
+/** Questions whose prompt did not fit entirely. */
 interface Cuts {
   fewerShots: number;
-  /** Of these the model did not even see all of the question with its description. */
+  /** Those of which not even the description and the question fit entirely. */
   leftEnds: number;
 }
 
@@ -139,7 +139,7 @@ async function ask(
   }));
 }
 
-/** The last token is predicted and need not go in. */
+/** The last token is only predicted, not an input. */
 function fits({ context, continuation }: LogLikelihoodRequest, length: number): boolean {
   return context.length + continuation.length <= length + 1;
 }
@@ -160,12 +160,12 @@ function describeCuts({ fewerShots, leftEnds }: Cuts, total: number, length: num
   return notes;
 }
 
-/** The index of the largest, the first of equals. */
+/** The index of the largest; the first if equal. */
 function argmax(values: readonly number[]): number {
   return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 }
 
-/** What a log-likelihood is divided by. Characters are code points. */
+/** Normalising lengths of log-likelihoods. Characters are code points. */
 const LENGTHS: Partial<Record<Metric, (choice: string) => number>> = {
   acc_norm: (choice) => [...choice].length,
   acc_bytes: (choice) => new TextEncoder().encode(choice).length,

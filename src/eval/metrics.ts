@@ -1,6 +1,6 @@
 /**
- * What tasks are measured by, with standard errors. Definitions are those of scikit-learn (`f1_score`,
- * `matthews_corrcoef`) and of lm-evaluation-harness (the errors).
+ * Metrics of tasks, with standard errors. Definitions are those of scikit-learn (`f1_score`,
+ * `matthews_corrcoef`) and lm-evaluation-harness (the errors).
  */
 import { randomStream } from "../inference/sampling.ts";
 
@@ -23,8 +23,8 @@ export function meanScore(values: ArrayLike<number>): Score {
 }
 
 /**
- * The mean over groups, weighted by size: the share right of all questions. Its error is pooled
- * from the groups' own, n/a where one has none.
+ * The mean over groups, weighted by size: the accuracy over all questions. Its error is pooled from
+ * the groups' errors; null if one has none.
  */
 export function pooledScore(groups: readonly (Score & { readonly size: number })[]): Score {
   const total = groups.reduce((sum, { size }) => sum + size, 0);
@@ -47,30 +47,30 @@ export interface Confusion {
 
 export type BinaryStatistic = (counts: Confusion) => number;
 
-/** Harmonic mean of precision and recall; 0 where there is no positive at all. */
+/** Harmonic mean of precision and recall; 0 if there are no positives at all. */
 export function f1({ truePositives, falsePositives, falseNegatives }: Confusion): number {
   const of = 2 * truePositives + falsePositives + falseNegatives;
   return of ? 2 * truePositives / of : 0;
 }
 
-/** Matthews' correlation of gold and predicted classes; 0 where either is constant. */
+/** Matthews correlation coefficient of gold and predicted classes; 0 if either is constant. */
 export function matthews(counts: Confusion): number {
   const { truePositives: tp, falsePositives: fp, falseNegatives: fn, trueNegatives: tn } = counts;
   const of = Math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn));
   return of ? (tp * tn - fp * fn) / of : 0;
 }
 
-/** As many resamples as give the error to about two digits. */
+/** Enough resamples for about two digits of the error. */
 const RESAMPLES = 1000;
 
-/** A statistic of gold and predicted classes; its error is bootstrapped, the same every time. */
+/** A statistic of gold and predicted classes; its error is bootstrapped deterministically. */
 export function binaryScore(
   statistic: BinaryStatistic,
   gold: readonly number[],
   predicted: readonly number[],
 ): Score {
   const n = gold.length;
-  // Which of the four counts a question belongs to: gold in the high bit.
+  // The cell of the confusion matrix of each question: gold in the high bit.
   const cells = Uint8Array.from(gold, (label, i) => 2 * label + predicted[i]);
   const value = statistic(confusion(cells, (i) => i));
   if (n < 2) return { value, stderr: null };
@@ -79,7 +79,7 @@ export function binaryScore(
     { length: RESAMPLES },
     () => statistic(confusion(cells, () => Math.floor(random() * n))),
   );
-  // The deviation of the resampled statistic is the error: not divided by √RESAMPLES.
+  // The error is the deviation of the resampled statistic, not divided by √RESAMPLES.
   return { value, stderr: meanScore(resampled).stderr! * Math.sqrt(RESAMPLES) };
 }
 

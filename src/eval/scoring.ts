@@ -1,19 +1,19 @@
-/** Texts to be scored, as token ids. */
+/** Encodes texts to be scored. */
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LogLikelihood, LogLikelihoodRequest } from "../inference/log_likelihood.ts";
 
-/** Log-likelihoods by request: a model's `logLikelihoods`, its other options given. */
+/** Log-likelihoods of requests: a model's `logLikelihoods` with its other options bound. */
 export type Scorer = (
   requests: readonly LogLikelihoodRequest[],
   onProgress?: (done: number, total: number) => void,
 ) => Promise<LogLikelihood[]>;
 
 /**
- * A context with each of its continuations, split as lm-evaluation-harness' `_encode_pair` splits:
- * the whole text is encoded, and what follows as many tokens as the context alone has is the
- * continuation. So a token is never cut where the model would have seen one; blanks at the
- * context's end belong to the continuation, because most tokenizers join them to the next word.
+ * A context with each of its continuations, split as in lm-evaluation-harness' `_encode_pair`: the
+ * whole text is encoded, and the tokens beyond the number in the context alone are the
+ * continuation. So no token is split that the model would see as one; trailing spaces of the
+ * context belong to the continuation, because most tokenizers join them to the next word.
  */
 export function encodePairs(
   tokenizer: Tokenizer,
@@ -31,13 +31,13 @@ export function encodePairs(
   });
 }
 
-/** A text that is written with its BOS token must not get another. */
+/** A text that already contains its BOS token must not get another. */
 function encodeOptions(tokenizer: Tokenizer, prefix: number | null, text: string) {
   const written = prefix === null ? "" : tokenizer.decode([prefix]);
   return written && text.startsWith(written) ? { addSpecialTokens: false } : undefined;
 }
 
-/** An empty context is one BOS, or else EOS, token; never two of them. */
+/** An empty context becomes one BOS (or else EOS) token, never two. */
 function afterPrefix(
   tokenizer: Tokenizer,
   prefix: number | null,

@@ -1,4 +1,4 @@
-/** The tasks by name, and how they are asked for: `mmlu:<folder>,choices:<file>`. */
+/** The tasks by name, and the syntax of specifications: `mmlu:<folder>,choices:<file>`. */
 import { UserError } from "../options/user_error.ts";
 import type { Task } from "./task.ts";
 import { loadChoices } from "./tasks/choices.ts";
@@ -37,9 +37,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   "sts-b": "stsb",
 };
 
-/** Reads `name:path,name:path`. Throws a {@link UserError} on a name that is not known. */
+/** Reads `name:path,name:path`. Throws a {@link UserError} on an unknown name. */
 export function parseTaskSpecs(text: string): TaskSpec[] {
-  // A comma separates only where a name and a colon follow: paths may have commas.
+  // A comma separates only before a name and a colon, because paths may contain commas.
   return text.split(/,(?=[\w-]+:)/).map((spec) => {
     const colon = spec.indexOf(":");
     const written = (colon < 0 ? spec : spec.slice(0, colon)).trim();

@@ -1,6 +1,6 @@
 /**
- * Questions of one's own: JSON records with `question`, `choices` and `answer`. Prompts are those
- * of lm-evaluation-harness' `arc_easy`, whose own records are taken too.
+ * Custom questions: JSON records with `question`, `choices` and `answer`. Prompts are those of
+ * lm-evaluation-harness' `arc_easy`, whose own records are accepted too.
  */
 import { basename, dirname, extname, join } from "@std/path";
 import { jsonRecords } from "../../data/jsonl_reader.ts";
@@ -10,7 +10,7 @@ import { option, phrase } from "../../options/phrase.ts";
 import type { Question, Task } from "../task.ts";
 import { isFile, takeShots } from "./files.ts";
 
-/** Where the examples to show are, beside the file of questions; the first that is there. */
+/** Files with few-shot examples, beside the file of questions; the first that exists. */
 const SHOT_FILES = ["dev.jsonl", "train.jsonl"];
 
 /** Reads a file; with shots, `dev.jsonl` or else `train.jsonl` of the same folder as well. */
@@ -84,7 +84,7 @@ function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((each) => typeof each === "string" && each !== "");
 }
 
-/** An index from 0, a label (a letter where there are no others), or the answer's own text. */
+/** An index from 0, a label (letters by default), or the text of the answer. */
 function answerOf(
   answer: unknown,
   choices: readonly string[],

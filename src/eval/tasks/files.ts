@@ -1,4 +1,4 @@
-/** Files of tasks, with errors that name the task. */
+/** Reads files of tasks, with errors that name the task. */
 import { UserError } from "../../options/user_error.ts";
 import { option, type Phrase, phrase } from "../../options/phrase.ts";
 
@@ -36,7 +36,7 @@ function unreadable(task: string, path: string, kind: string, error: unknown, hi
     : new UserError(`${task}: ${path} cannot be read: ${(error as Error).message}`, hint);
 }
 
-/** The first questions of those that may be shown, or an error that says how many there are. */
+/** The first `shots` examples, or an error that states how many there are. */
 export function takeShots<T>(examples: readonly T[], shots: number, where: string): T[] {
   if (examples.length >= shots) return examples.slice(0, shots);
   throw new UserError(

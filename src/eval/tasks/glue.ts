@@ -1,7 +1,7 @@
 /**
- * GLUE (Wang et al. 2019) from the official TSV files, asked as text: prompts, answers and metrics
- * of lm-evaluation-harness' `glue` tasks (versions 1.0; qqp and wnli 2.0). Asked are the questions
- * of `dev.tsv`, because the labels of `test.tsv` are not public; examples come from `train.tsv`.
+ * GLUE (Wang et al. 2019) from the official TSV files, as text: prompts, answers and metrics of
+ * lm-evaluation-harness' `glue` tasks (versions 1.0; qqp and wnli 2.0). Questions come from
+ * `dev.tsv`, because the labels of `test.tsv` are not public; few-shot examples from `train.tsv`.
  */
 import { join } from "@std/path";
 import { UserError } from "../../options/user_error.ts";
@@ -12,15 +12,15 @@ type Fields = Readonly<Record<string, string>>;
 
 interface GlueTask {
   readonly file: string;
-  /** Of files without a header. */
+  /** Column names of files without a header. */
   readonly columns?: readonly string[];
   readonly label: string;
-  /** Labels as the files have them, in the order of the answers. */
+  /** Labels in the files, in the order of the answers. */
   readonly labels: readonly string[];
   readonly answers: readonly string[];
   readonly prompt: (fields: Fields) => string;
   readonly metrics: readonly Metric[];
-  /** Rows that are known to be broken, which the Hugging Face data set leaves out as well. */
+  /** Skips rows known to be broken, as the Hugging Face data set does. */
   readonly skipBroken?: boolean;
 }
 
@@ -135,7 +135,7 @@ async function readTrain(name: string, task: GlueTask, path: string): Promise<Qu
   return (await readQuestions(name, task, path)).questions;
 }
 
-/** Tab-separated, and nothing but: quotes are characters of the text, and often unpaired. */
+/** Strictly tab-separated: quotes are part of the text and often unpaired. */
 async function readQuestions(
   name: string,
   task: GlueTask,

@@ -1,8 +1,8 @@
 /**
  * MMLU (Hendrycks et al. 2021): questions with four answers, from the folders of its archive,
  * `dev/<subject>_dev.csv`, `test/<subject>_test.csv`, `val/<subject>_val.csv`. Prompts are those of
- * lm-evaluation-harness' `mmlu` (templates of version 1.0, the group of version 2), which are those
- * of the original code but for the question's own blanks, which are trimmed.
+ * lm-evaluation-harness' `mmlu` (templates of version 1.0, the group of version 2), which equal
+ * those of the original code except that questions are trimmed.
  */
 import { parse } from "@std/csv";
 import { join } from "@std/path";
@@ -78,7 +78,7 @@ function toQuestion(row: readonly string[], where: string): Question {
   return { prompt: `${question.trim()}\n${lines.join("")}Answer:`, choices: LETTERS, answer };
 }
 
-/** The line that each row begins on: the parser leaves empty lines out, and fields may have some. */
+/** The line that each row starts on: the parser skips empty lines, and fields may span lines. */
 function lineNumbers(text: string, rows: readonly string[][]): number[] {
   const lines = text.split("\n");
   let line = 0;

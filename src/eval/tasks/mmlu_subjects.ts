@@ -21,7 +21,7 @@ const SUBJECTS = {
     "professional_medicine virology",
 } as const;
 
-/** By subject; a subject of one's own has none. */
+/** By subject; custom subjects have none. */
 export const MMLU_CATEGORIES: ReadonlyMap<string, string> = new Map(
   Object.entries(SUBJECTS).flatMap(([category, subjects]) =>
     subjects.split(" ").map((subject) => [subject, category] as const)
