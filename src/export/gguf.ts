@@ -1,4 +1,4 @@
-/** From a folder in Hugging Face's layout to a GGUF file. */
+/** Converts a folder in Hugging Face's layout to a GGUF file. */
 import { readTokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import { readLlamaConfig } from "../formats/hf_config.ts";
@@ -8,7 +8,7 @@ import { describeParameters } from "../model/description.ts";
 import { type GgufEntry, type GgufType, writeGguf } from "./write_gguf.ts";
 import { elementsOf } from "../numbers/layout.ts";
 
-/** Host memory that a block of rows may take. */
+/** Host memory of a block of rows. */
 const BLOCK_BYTES = 8 << 20;
 
 /** Options of {@link exportGguf}. */
@@ -25,11 +25,11 @@ export interface ExportOptions {
 export interface ExportResult {
   /** Size of the file. */
   readonly bytes: number;
-  /** What the file says and llama.cpp does not do. */
+  /** Properties of the model that llama.cpp does not implement. */
   readonly warnings: readonly string[];
 }
 
-/** Writes the model of a folder as GGUF, tokenizer included; what is at `output` is replaced. */
+/** Writes the model of a folder as GGUF, tokenizer included; replaces `output`. */
 export async function exportGguf(
   { model, output, type }: ExportOptions,
 ): Promise<ExportResult> {
@@ -39,7 +39,7 @@ export async function exportGguf(
 
   using weights = await Safetensors.open(model);
   const names = describeParameters(config).map(({ name }) => name);
-  // Tied checkpoints may carry the head all the same, and old ones RoPE's frequencies.
+  // Tied checkpoints may still contain the head, and old ones RoPE's frequencies.
   const missing = names.filter((name) => !weights.tensors.has(name));
   if (missing.length) {
     throw new UserError(`${model}: has no tensor ${missing.slice(0, 4).join(", ")}`);
@@ -62,7 +62,7 @@ export async function exportGguf(
   };
 }
 
-/** A folder cannot be replaced by a file. */
+/** Refuses to replace a folder by a file. */
 async function refuseFolder(output: string): Promise<void> {
   const info = await Deno.stat(output).catch(() => null);
   if (info?.isDirectory) throw new UserError(`${output} is a folder`, "name a .gguf file in it");

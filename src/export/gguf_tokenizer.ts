@@ -1,4 +1,4 @@
-/** The metadata that tells llama.cpp a tokenizer, from the files of Hugging Face's format. */
+/** llama.cpp's tokenizer metadata, from the files of Hugging Face's format. */
 import { type TokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
@@ -10,12 +10,12 @@ import { type KeyValues, value } from "../formats/gguf/values.ts";
 
 type Json = Record<string, unknown>;
 
-/** What of a tokenizer.json is needed here. */
+/** The part of a tokenizer.json that is needed here. */
 interface Source {
   readonly origin: string;
   readonly json: Json;
   readonly model: Json;
-  /** By id; undefined where no token has the id. */
+  /** By id; undefined for unused ids. */
   readonly tokens: readonly (string | undefined)[];
   readonly merges: readonly Merge[];
   /** Whether an added token is special, by id. */
@@ -23,8 +23,8 @@ interface Source {
 }
 
 /**
- * Byte-level BPE and SentencePiece's BPE; anything else is refused with a {@link UserError} that
- * says what it is. Ids without a token are filled up to `vocabSize`, as llama.cpp wants one a row.
+ * Supports byte-level BPE and SentencePiece's BPE; throws a {@link UserError} that names any other
+ * kind. Unused ids below `vocabSize` get placeholders, because llama.cpp needs one token per row.
  */
 export function tokenizerMetadata(
   origin: string,
@@ -65,7 +65,7 @@ function readSource(origin: string, files: TokenizerFiles, vocabSize: number): S
   return { origin, json, model, tokens, merges, added };
 }
 
-/** A pair, or in older files its two parts with a space between them. */
+/** A pair, or in older files both parts separated by a space. */
 function toMerge(merge: string | Merge): Merge {
   if (typeof merge !== "string") return merge;
   const at = merge.indexOf(" ", 1);
@@ -74,7 +74,7 @@ function toMerge(merge: string | Merge): Merge {
 
 function byteLevel({ origin, json, tokens, merges, added }: Source): KeyValues {
   const scheme = findPreTokenizer(json.pre_tokenizer) ??
-    // Without merges every byte is a token, however text is split.
+    // Without merges every byte is a token, so splitting does not matter.
     (merges.length === 0 ? PRE_TOKENIZERS[0] : undefined);
   if (!scheme) {
     throw new UserError(
@@ -112,14 +112,14 @@ function sentencePiece({ json, model, tokens, merges, added }: Source): KeyValue
   };
 }
 
-/** The type of what is no plain token of the model. */
+/** The type of a token that is not a normal one. */
 function addedType(token: string | undefined, special: boolean | undefined): number | undefined {
   if (token === undefined) return TOKEN_TYPE.unused;
   if (special === undefined) return undefined;
   return special ? TOKEN_TYPE.control : TOKEN_TYPE.userDefined;
 }
 
-/** The name that llama.cpp's converter gives to an id without a token. */
+/** The name that llama.cpp's converter gives to an unused id. */
 function filled(token: string | undefined, id: number): string {
   return token ?? `[PAD${id}]`;
 }
@@ -146,7 +146,7 @@ function specialTokens(
     unknown: unkToken === null ? null : tokens.indexOf(unkToken),
     padding: padToken === null ? null : tokens.indexOf(padToken),
   };
-  // What the tokenizer does, not what its files say: several places say it.
+  // Observe the tokenizer's behaviour, because several places in its files can define it.
   const sample = tokenizer.encode("a");
   const template = tokenizer.chatTemplate;
   return {

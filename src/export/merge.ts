@@ -1,10 +1,9 @@
 /**
- * A LoRA adapter merged into its model: W + α/r · B·A for every projection that it targets, computed
- * on the device in float32, a block of rows at a time; all else is copied. Neither the model nor the
- * result is ever in memory as a whole.
+ * Merges a LoRA adapter into its model: W + α/r · B·A for every targeted projection, computed on
+ * the device in float32, one block of rows at a time; everything else is copied. Neither the model
+ * nor the result is ever entirely in memory.
  *
- * An adapter of QLoRA is merged into the weights that were quantised for its training, not into what
- * quantisation left of them.
+ * A QLoRA adapter is merged into the original weights, not into their quantised values.
  */
 import { join } from "@std/path";
 import {
@@ -48,15 +47,15 @@ export interface MergeOptions {
   readonly output: string;
   /** `keep`: each tensor's own format, or bfloat16 where safetensors have no such format. */
   readonly dtype: "keep" | "bfloat16" | "float32";
-  /** Told the share of the weights that is written. */
+  /** Called with the share of the weights written. */
   readonly onProgress?: (share: number) => void;
-  /** Stops between two blocks; no weights are left in the folder then. */
+  /** Stops between blocks; leaves no weights in the folder. */
   readonly signal?: AbortSignal;
 }
 
 /** What {@link mergeAdapter} wrote. */
 export interface MergeResult {
-  /** Projections that were changed. */
+  /** Number of projections changed. */
   readonly merged: number;
   /** Format of the projections. */
   readonly dtype: SavedDType;
@@ -65,16 +64,16 @@ export interface MergeResult {
 }
 
 /**
- * Writes the merged model as transformers would save it, with the tokenizer and the chat template
- * that came with the adapter, or else the model's. Throws a {@link UserError} where the adapter does
- * not fit the model, or `output` holds one already.
+ * Writes the merged model as transformers would save it, with the adapter's tokenizer and chat
+ * template, or else the model's. Throws a {@link UserError} if the adapter does not fit the model
+ * or `output` already holds one.
  */
 export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<MergeResult> {
   const { adapter, output } = options;
   const lora = await readAdapterConfig(adapter);
   using source = await openPretrained(options.model);
   const { config, path, weights } = source;
-  // Names and shapes alone: nothing is allocated.
+  // For names and shapes only: allocates nothing.
   const parameters = createParameters(new PlanAllocator(), config, {
     weights: "float32",
     groupSize: 256,
@@ -111,12 +110,12 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   const dtype = DTYPES[typeOf(parameters.layers[0].query.weight)];
   const tokenizer = await copyTokenizer([adapter, path], output);
   await writeModelFiles(output, { config, dtype, path });
-  // Whoever talks to the model must speak as its adapter's training did.
+  // Copy the chat template: prompts must be formatted as in the adapter's training.
   await copyModelFiles(adapter, output);
   return { merged: adapters.size, dtype, tokenizer };
 }
 
-/** Refuses a folder with a model, or an adapter, in it: they would be mixed. */
+/** Refuses a folder that contains a model or an adapter, to avoid mixing files. */
 async function makeFolder(output: string): Promise<void> {
   try {
     await Deno.mkdir(output, { recursive: true });
@@ -157,11 +156,11 @@ interface Merge {
   readonly weights: WeightFile;
   readonly factors: Safetensors;
   readonly workspace: MergeWorkspace;
-  /** Told after each block: its elements. */
+  /** Called after each block with its number of elements. */
   readonly written: (elements: number) => void;
 }
 
-/** The bytes of a parameter, a block of rows at a time. */
+/** The bytes of a parameter, one block of rows at a time. */
 async function* mergedData(
   { gpu, weights, factors, workspace, written }: Merge,
   { parameter: { name, shape }, adapter, dtype }: {
@@ -187,16 +186,16 @@ async function* mergedData(
   }
 }
 
-/** Host memory that a block of rows may take, in float32. */
+/** Host memory of a block of rows in float32. */
 const BLOCK_BYTES = 8 << 20;
 
-/** A multiple of 64: at such rows of any matrix a binding may begin. */
+/** A multiple of 64, where a binding can start in any matrix. */
 function rowsOfBlock(columns: number): number {
   const rows = Math.floor(BLOCK_BYTES / (4 * columns));
   return Math.max(64, rows - rows % 64);
 }
 
-/** From here on, float16 rounds to infinity. */
+/** Values from here on round to infinity in float16. */
 const FLOAT16_LIMIT = 65520;
 
 function assertFits(name: string, values: Float32Array): void {
@@ -208,7 +207,7 @@ function assertFits(name: string, values: Float32Array): void {
   );
 }
 
-/** Of the first folder that has one; a `.gguf` file always does. */
+/** Copies the tokenizer of the first path that has one; a `.gguf` file always does. */
 async function copyTokenizer(paths: readonly string[], output: string): Promise<boolean> {
   for (const path of paths) {
     const found = isGgufPath(path) ||

@@ -1,4 +1,4 @@
-/** GGUF files that llama.cpp loads, written in one pass. */
+/** Writes GGUF files for llama.cpp in one pass. */
 import { buildGgufHeader, type GGUFTypedMetadata } from "@huggingface/gguf";
 import type { TokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
@@ -14,7 +14,7 @@ import { tokenizerMetadata } from "./gguf_tokenizer.ts";
 import { type KeyValues, value } from "../formats/gguf/values.ts";
 import { elementsOf } from "../numbers/layout.ts";
 
-/** How matrices are stored: half precision, or 8 bits and a scale for every 32. */
+/** How matrices are stored: half precision, or 8 bits with a scale for every 32 elements. */
 export const GGUF_TYPES = ["f16", "q8_0"] as const;
 /** One of {@link GGUF_TYPES}. */
 export type GgufType = typeof GGUF_TYPES[number];
@@ -23,22 +23,22 @@ export type GgufType = typeof GGUF_TYPES[number];
 export interface GgufEntry {
   readonly name: string;
   readonly shape: readonly number[];
-  /** Its elements in pieces of any size. Iterated once, after those of the entries before. */
+  /** Its elements in pieces of any size. Iterated once, in the order of the entries. */
   readonly data: AsyncIterable<Float32Array<ArrayBuffer>>;
 }
 
 export interface GgufModel {
   readonly config: LlamaConfig;
   readonly tensors: readonly GgufEntry[];
-  /** Without them the file has no tokenizer, and llama.cpp works on token ids alone. */
+  /** Without them the file has no tokenizer, and llama.cpp handles token ids only. */
   readonly tokenizerFiles?: TokenizerFiles;
   readonly type: GgufType;
 }
 
-/** Every tensor begins at a multiple of it. */
+/** Every tensor starts at a multiple of this. */
 const ALIGNMENT = 32;
 
-/** llama.cpp's ids of what most tensors of a file are. */
+/** llama.cpp's file types, after the type of most tensors. */
 const FILE_TYPE: Record<GgufType, number> = { f16: 1, q8_0: 7 };
 
 /** An entry as it will be stored. */
@@ -50,9 +50,9 @@ interface Planned {
 }
 
 /**
- * Writes a GGUF file, version 3; a reader sees the old file or the whole new one. Holds one piece
- * of data at a time. Missing and unexpected tensors are reported at once, as a {@link UserError},
- * before anything is written; so is what GGUF cannot express.
+ * Writes a GGUF file, version 3, atomically. Holds one piece of data at a time. Throws a {@link
+ * UserError} with all missing and unexpected tensors, and with whatever GGUF cannot express, before
+ * writing anything.
  */
 export async function writeGguf(path: string, model: GgufModel): Promise<void> {
   const { config, type } = model;
@@ -113,7 +113,7 @@ function vocabularyMetadata({ config, tokenizerFiles }: GgufModel): KeyValues {
   const others: Record<string, unknown> = {
     bos: config.bosTokenId,
     eos,
-    // A model that was tuned on chats ends its turns with another token than its texts.
+    // A chat model may end turns with another token than texts.
     eot: ends.find((each) => each !== eos),
     padding: config.padTokenId,
   };
@@ -124,7 +124,7 @@ function vocabularyMetadata({ config, tokenizerFiles }: GgufModel): KeyValues {
   };
 }
 
-/** Llama 3.1's scaling of RoPE is a tensor: what the frequencies are divided by. */
+/** Llama 3.1's scaling of RoPE is a tensor of divisors of the frequencies. */
 function ropeEntry(path: string, config: LlamaConfig): GgufEntry[] {
   if (!config.ropeScaling || config.ropeScaling.type === "linear") return [];
   if (architectureFor(config) !== "llama") {
@@ -152,7 +152,7 @@ function plan(entry: GgufEntry, type: GgufType): Planned {
   };
 }
 
-/** Norms and biases stay exact: they are small, and llama.cpp's kernels want them in F32. */
+/** Norms and biases stay exact: they are small, and llama.cpp's kernels require F32. */
 function encodingOf(shape: readonly number[], type: GgufType): Encoding {
   if (shape.length === 1) return F32;
   return type === "q8_0" && shape.at(-1)! % Q8_0.elements === 0 ? Q8_0 : F16;
@@ -188,7 +188,7 @@ async function encodeHeader(
   return new Uint8Array(await header.arrayBuffer());
 }
 
-/** Bytes that grow, little-endian. */
+/** A growing little-endian byte buffer. */
 class ByteList {
   readonly #parts: Uint8Array<ArrayBuffer>[] = [];
 
@@ -221,7 +221,9 @@ function padded(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** The bytes of a tensor: rows of heads interleaved and norms offset where llama.cpp has them so. */
+/**
+ * The bytes of a tensor, with head rows interleaved and norms offset where llama.cpp expects it.
+ */
 async function* encoded(
   path: string,
   { entry: { name, shape, data }, encoding }: Planned,
@@ -245,14 +247,14 @@ async function* encoded(
   }
 }
 
-/** The first value that is not finite or has that magnitude. */
+/** The first value that is not finite or reaches that magnitude. */
 function firstBeyond(values: Float32Array, limit: number): number | undefined {
   for (let i = 0; i < values.length; i++) {
     if (!(Math.abs(values[i]) < limit)) return values[i];
   }
 }
 
-/** The same elements in pieces whose length is a multiple of `unit`, but for a rest at the end. */
+/** The same elements in pieces whose length is a multiple of `unit`; drops an incomplete end. */
 async function* inWhole(
   pieces: AsyncIterable<Float32Array<ArrayBuffer>>,
   unit: number,
@@ -268,6 +270,6 @@ async function* inWhole(
     if (whole) yield joined.subarray(0, whole);
     held = joined.slice(whole);
   }
-  // No whole block: the caller counts what is missing.
+  // An incomplete block: the caller detects the missing elements.
   if (held.length) yield new Float32Array(0);
 }
