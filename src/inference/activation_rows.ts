@@ -1,8 +1,10 @@
-/** Activations of fewer tokens in the memory of those of many. */
+/** Views of activations for fewer tokens. */
 import { type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Activations } from "../model/activations.ts";
 
-/** The first `length` rows of everything; of a batch of one, since sequences lie end to end. */
+/**
+ * The first `length` rows of everything; for batch size 1 only, because sequences are contiguous.
+ */
 export function activationRows(activations: Activations, length: number): Activations {
   const rows = (tensor: Tensor) => {
     const [first, ...rest] = tensor.shape;

@@ -1,4 +1,4 @@
-/** A sequence on the device that grows: its keys and values are computed once (a KV cache). */
+/** A growing sequence on the device, with a KV cache. */
 import type { Allocator } from "../gpu/allocator.ts";
 import { UserError } from "../options/user_error.ts";
 import { KernelPass } from "../gpu/pass.ts";
@@ -16,11 +16,11 @@ import { activationRows } from "./activation_rows.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
 export interface CachedSequenceOptions {
-  /** Tokens that there is room for at first: see {@link CachedSequence.reserve}. */
+  /** Initial capacity in tokens; see {@link CachedSequence.reserve}. */
   readonly positions: number;
   /**
-   * Most tokens that go through the model at once. Activations are allocated for so many and no
-   * more, however long the prompt is; below some hundred, matrix products starve.
+   * Most tokens per pass. Activations are allocated for this many, however long the prompt; below a
+   * few hundred, matrix products are inefficient.
    */
   readonly chunk?: number;
 }
@@ -30,7 +30,7 @@ const CHUNK = 512;
 export class CachedSequence {
   readonly #chunk: number;
   #buffers: Buffers;
-  /** What the cache holds. */
+  /** The cached tokens. */
   #tokens: number[] = [];
 
   constructor(readonly model: RunnableModel, { positions, chunk = CHUNK }: CachedSequenceOptions) {
@@ -38,14 +38,14 @@ export class CachedSequence {
     this.#buffers = createBuffers(model, positions, chunk);
   }
 
-  /** Tokens of the sequence that need not be run again. */
+  /** Number of cached tokens. */
   get cached(): number {
     return this.#tokens.length;
   }
 
   /**
-   * Makes room for so many tokens. What is cached is kept; while it is copied, both caches are
-   * there. Throws a {@link UserError} beyond the model's positions.
+   * Grows the cache to `positions` tokens, keeping its contents; while copying, both caches are
+   * allocated. Throws a {@link UserError} beyond the model's positions.
    */
   reserve(positions: number): void {
     const { gpu, config } = this.model;
@@ -56,7 +56,7 @@ export class CachedSequence {
     }
     const old = this.#buffers;
     if (positions <= old.cache.capacity) return;
-    // A conversation grows at every turn, and each copy costs.
+    // Grow geometrically: a conversation grows at every turn, and each copy costs time.
     const capacity = Math.min(
       config.maxPositions,
       Math.max(positions, Math.ceil(1.5 * old.cache.capacity)),
@@ -72,14 +72,14 @@ export class CachedSequence {
   }
 
   /**
-   * The logits (V) after the last of these tokens, one or more. Of a beginning that was given
-   * before nothing is run again. An abort takes effect between two chunks; what was run is cached.
+   * The logits (V) after the last of these tokens, at least one. A cached prefix is not recomputed.
+   * An abort takes effect between chunks; what was computed stays cached.
    */
   async logits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     const { gpu } = this.model;
     this.reserve(tokens.length);
     const { cache, last, logits } = this.#buffers;
-    // The last one is always run: its logits are wanted.
+    // Always run the last token, for its logits.
     let done = Math.min(commonLength(this.#tokens, tokens), tokens.length - 1);
     this.#tokens.length = cache.length = done;
     while (done < tokens.length) {
@@ -95,13 +95,13 @@ export class CachedSequence {
       }
       pass.submit();
       for (const token of chunk) this.#tokens.push(token);
-      // Otherwise all of a prompt would be under way before an abort could be heard of.
+      // Otherwise the whole prompt would be submitted before an abort could be noticed.
       if (done < tokens.length) await gpu.settled();
     }
     return unpackTensor(logits, await gpu.read(logits));
   }
 
-  /** Gives the memory back. */
+  /** Releases its memory. */
   release(): void {
     this.#buffers.scope.release();
   }
@@ -140,7 +140,7 @@ function createBuffers(model: RunnableModel, capacity: number, chunk: number): B
   return { ...buffers, scope };
 }
 
-/** All that a cached sequence allocates; against a PlanAllocator this is its plan. */
+/** Everything a cached sequence allocates; with a PlanAllocator, its memory plan. */
 export function createSequenceBuffers(
   allocator: Allocator,
   { config, parameters, dtype }: Omit<RunnableModel, "gpu">,

@@ -1,4 +1,4 @@
-/** Dialogues with a model, written out by its chat template. */
+/** Dialogues with a model, rendered by its chat template. */
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
 import type { Message } from "../data/instruct/example.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
@@ -13,32 +13,32 @@ import type { RunnableModel } from "./runnable_model.ts";
 
 export type { Answer };
 
-/** A model that can be talked to: a `LlamaForCausalLM` is one. */
+/** A model that can chat, such as `LlamaForCausalLM`. */
 export interface ChatModel extends RunnableModel {
   /** Defaults of the sampling. */
   readonly generation: GenerationConfig;
 }
 
-/** What is not given of the sampling is as the model's generation_config.json has it. */
+/** Sampling options default to the model's generation_config.json. */
 export interface ChatOptions extends Partial<SamplingOptions> {
-  /** Of an answer, at most; default 512. */
+  /** Most tokens per answer; default 512. */
   readonly maxNewTokens?: number;
-  /** What the model is told before everything else. */
+  /** The system prompt. */
   readonly system?: string;
-  /** The tokenizer's own by default, or one by name, as the option `template` takes it. */
+  /** A template by name, as for the option `template`; by default the tokenizer's own. */
   readonly template?: string;
-  /** Descriptions of the functions that the model may call, for templates that know such. */
+  /** Descriptions of the functions that the model may call, for templates that support them. */
   readonly tools?: readonly unknown[];
-  /** Texts that end the answer, beside the template's own end of a turn; no part of it. */
+  /** Texts that end the answer, besides the template's end of turn; excluded from it. */
   readonly stop?: readonly string[];
   /** Seed of the sampling; 0 by default. */
   readonly seed?: number;
-  /** Stops the answer: the signal's reason is thrown. */
+  /** Stops the answer and throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * The answer to a dialogue, in pieces as it is made.
+ * Streams the answer to a dialogue.
  *
  * @example
  * ```ts
@@ -67,21 +67,21 @@ export async function* chat(
 }
 
 /**
- * A dialogue that goes on: what the model has read and said stays on the device, and only what is
- * new at a turn goes through it.
+ * An ongoing dialogue: its KV cache stays on the device, so that each turn processes only new
+ * tokens.
  */
 export class Conversation {
   readonly #template: ChatTemplate;
   readonly #sampling: SamplingOptions;
   readonly #stopTokens: readonly number[];
   readonly #stopTexts: readonly string[];
-  /** Of the last `reply` or `send`, however it ended. */
+  /** The answer of the last `reply` or `send`, however it ended. */
   answer: Answer | undefined;
   #messages: Message[] = [];
   #sequence: CachedSequence | undefined;
   #replies = 0;
 
-  /** Throws a {@link UserError} where there is no template. */
+  /** Throws a {@link UserError} if there is no template. */
   constructor(
     readonly model: ChatModel,
     readonly tokenizer: Tokenizer,
@@ -100,20 +100,20 @@ export class Conversation {
     return this.#messages;
   }
 
-  /** Messages that nobody has answered yet, or that were said elsewhere. */
+  /** Adds messages, unanswered or from elsewhere. */
   add(...messages: readonly Message[]): void {
     this.#messages.push(...messages);
   }
 
-  /** Forgets all but the system's message. */
+  /** Forgets everything but the system prompt. */
   reset(): void {
     const { system } = this.options;
     this.#messages = system === undefined ? [] : [{ role: "system", content: system }];
   }
 
   /**
-   * Asks as the user, and yields the answer. When it is stopped, what was said counts as the
-   * answer; when nothing was, the question is forgotten too, since dialogues alternate.
+   * Sends a user message and streams the answer. If stopped, the partial answer is kept; if it is
+   * empty, the question is dropped too, since roles must alternate.
    */
   async *send(content: string, signal?: AbortSignal): AsyncGenerator<string> {
     const before = this.#messages.length;
@@ -126,7 +126,7 @@ export class Conversation {
   }
 
   /**
-   * Yields the answer to the messages so far. Throws a {@link UserError} where the template refuses
+   * Streams the answer to the messages so far. Throws a {@link UserError} if the template refuses
    * them or they fill the model's positions.
    */
   async *reply(signal?: AbortSignal): AsyncGenerator<string> {
@@ -142,7 +142,7 @@ export class Conversation {
       maxNewTokens: limit,
       stopTokens: this.#stopTokens,
       stopTexts: this.#stopTexts,
-      // Other draws at each turn, and the same in a conversation that is repeated.
+      // A different seed per turn, but reproducible if the conversation is repeated.
       seed: (this.options.seed ?? 0) + this.#replies++,
       signal,
     });
@@ -154,7 +154,7 @@ export class Conversation {
     }
   }
 
-  /** Gives the memory of the dialogue back; the conversation can go on, from its first token. */
+  /** Releases the memory of the dialogue; it can continue, but recomputes from the first token. */
   release(): void {
     this.#sequence?.release();
     this.#sequence = undefined;
@@ -165,12 +165,12 @@ export class Conversation {
       addGenerationPrompt: true,
       tools: this.options.tools,
     });
-    // The template has written BOS and the like itself.
+    // The template has already written BOS and the like.
     return this.tokenizer.encode(text, { addSpecialTokens: false });
   }
 }
 
-/** Ids that end a text of this model, by whatever names them. */
+/** Ids that end a text of this model, from all sources. */
 export function stopTokens(model: ChatModel, tokenizer: Tokenizer): number[] {
   const { generation, config } = model;
   const ids = [generation.eosTokenIds, config.eosTokenId ?? [], tokenizer.eosTokenId ?? []];
@@ -178,8 +178,8 @@ export function stopTokens(model: ChatModel, tokenizer: Tokenizer): number[] {
 }
 
 /**
- * Sampling as given, and otherwise as the model asks for. One that does not ask to be sampled gives
- * its likeliest tokens. The defaults of one that does are transformers'.
+ * Sampling as given, otherwise from the model's generation config: greedy unless it enables
+ * sampling, then with transformers' defaults.
  */
 export function chatSampling(
   given: Partial<SamplingOptions>,

@@ -1,16 +1,16 @@
-/** Texts that go on: no template, no dialogue. */
+/** Continues texts, without a template. */
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import { type ChatModel, type ChatOptions, chatSampling, stopTokens } from "./chat.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
 import { createSequence } from "./memory_limit.ts";
 
-/** What is not given of the sampling is as the model's generation_config.json has it. */
+/** Sampling options default to the model's generation_config.json. */
 export type CompleteOptions = Omit<ChatOptions, "system" | "template" | "tools">;
 
 /**
- * Yields what the model adds to a text, in pieces, without special tokens; `ended` is told how it
- * came out, however that was. Throws a {@link UserError} where the text fills the model's positions.
+ * Streams the continuation of a text, without special tokens; `ended` is called with the result,
+ * however it ends. Throws a {@link UserError} if the text fills the model's positions.
  */
 export async function* complete(
   model: ChatModel,

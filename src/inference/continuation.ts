@@ -1,4 +1,4 @@
-/** A text that a model adds to a prompt: in pieces as they are made, up to what ends it. */
+/** Streams the continuation of a prompt up to a stop token or text. */
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
@@ -6,24 +6,26 @@ import type { CachedSequence } from "./cached_sequence.ts";
 import { TextUntil } from "./end_of_turn.ts";
 import { continueTokens, type GenerateOptions } from "./generate.ts";
 
-/** What was added, as far as it got. */
+/** The continuation so far. */
 export interface Answer {
   /** The answer, without the text that ended it. */
   readonly text: string;
   /** Its tokens. */
   readonly tokenIds: readonly number[];
-  /** Tokens that the model was given to answer to. */
+  /** Number of tokens in the prompt. */
   readonly promptTokens: number;
-  /** The model came to an end, or to the limit of tokens, or was stopped by the signal or caller. */
+  /**
+   * Whether the model ended the text, reached the token limit, or was stopped by signal or caller.
+   */
   readonly finishReason: "stop" | "length" | "aborted";
 }
 
 export interface ContinuationOptions extends GenerateOptions {
-  /** Texts that end the answer; they are no part of it. */
+  /** Texts that end the answer; excluded from it. */
   readonly stopTexts?: readonly string[];
 }
 
-/** One answer: `aborted` until its last piece is out. */
+/** One answer; its reason is `aborted` until the last piece has been yielded. */
 export class Continuation implements Answer {
   text = "";
   readonly tokenIds: number[] = [];
@@ -40,7 +42,7 @@ export class Continuation implements Answer {
     return this.prompt.length;
   }
 
-  /** Yields the text without special tokens. To be called once. */
+  /** Yields the text without special tokens. Call it once. */
   async *pieces(): AsyncGenerator<string> {
     const { sequence, prompt, options, tokenIds } = this;
     const stream = new TextStream(this.tokenizer, { skipSpecialTokens: true });
@@ -61,8 +63,8 @@ export class Continuation implements Answer {
 }
 
 /**
- * How many tokens may be added to a prompt: what was asked for, as far as the model has positions.
- * Throws a {@link UserError} where there is not one left.
+ * How many tokens may be added to a prompt: the requested number, limited by the model's positions.
+ * Throws a {@link UserError} if none is left.
  *
  * @param what the prompt, for the message: "the dialogue"
  */

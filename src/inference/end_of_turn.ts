@@ -2,10 +2,13 @@
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
-/** What a template writes after the assistant's words; neither where it writes nothing. */
+/** What a template writes after the assistant's text; empty if nothing. */
 export interface EndOfTurn {
   readonly token?: number;
-  /** Where the tokenizer has no token for it, and a model tuned with the template spells it out. */
+  /**
+   * Used if the tokenizer has no token for it, so that a model tuned with the template spells it
+   * out.
+   */
   readonly text?: string;
 }
 
@@ -16,7 +19,7 @@ export function endOfTurn(template: ChatTemplate, tokenizer: Tokenizer): EndOfTu
     const messages = [{ role: "user", content: "x" }, { role: "assistant", content: said }];
     ({ text } = template.render(messages, "end of turn"));
   } catch {
-    // Those that refuse so short a dialogue leave it to the end-of-text token.
+    // For templates that refuse such a short dialogue, only the end-of-text token ends a turn.
     return {};
   }
   const at = text.lastIndexOf(said);
@@ -30,8 +33,8 @@ export function endOfTurn(template: ChatTemplate, tokenizer: Tokenizer): EndOfTu
 }
 
 /**
- * Passes a stream of text on up to where the first of the `stops` begins; what may be the beginning
- * of one is held back.
+ * Passes on a stream of text up to the first of the `stops`; holds back what may be the start of
+ * one.
  */
 export class TextUntil {
   ended = false;
@@ -58,7 +61,7 @@ export class TextUntil {
     return text.slice(0, shown);
   }
 
-  /** What is still held back, when no more text comes. */
+  /** Returns the text still held back at the end of the stream. */
   flush(): string {
     const held = this.#held;
     this.#held = "";

@@ -1,4 +1,4 @@
-/** What a model is run in where it learns nothing. */
+/** The buffers of a model for forward passes only. */
 import type { Allocator } from "../gpu/allocator.ts";
 import { createActivations } from "../model/activations.ts";
 import { createHeadWorkspace } from "../model/head.ts";
@@ -9,11 +9,11 @@ import type { RunnableModel } from "./runnable_model.ts";
 export interface ForwardShape {
   readonly batch: number; // B
   readonly length: number; // T
-  /** Positions that the head sees of a batch; all B·T unless given. */
+  /** Positions per batch that the head processes; all B·T by default. */
   readonly targets?: number;
 }
 
-/** For passes over batches of this shape, one after the other. */
+/** For consecutive passes over batches of this shape. */
 export function createForwardBuffers(
   allocator: Allocator,
   { gpu, config, parameters, dtype }: RunnableModel,

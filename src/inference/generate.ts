@@ -13,11 +13,11 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stopTokens?: readonly number[];
   /** Seed of the sampling; 0 by default. */
   readonly seed?: number;
-  /** Stops between two tokens, or two chunks of the prompt: the signal's reason is thrown. */
+  /** Stops between tokens or chunks of the prompt and throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Yields token ids as they are drawn. The cache and the buffers are freed at the end. */
+/** Yields token ids as they are sampled. The cache and the buffers are freed at the end. */
 export async function* generate(
   model: RunnableModel,
   prompt: ArrayLike<number>,
@@ -46,7 +46,9 @@ export async function* generate(
   }
 }
 
-/** The same in a sequence, which may hold the prompt's beginning already, and keeps the rest. */
+/**
+ * The same in a given sequence, which may already hold a prefix of the prompt, and keeps the rest.
+ */
 export async function* continueTokens(
   sequence: CachedSequence,
   prompt: ArrayLike<number>,

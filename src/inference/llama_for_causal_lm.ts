@@ -54,17 +54,17 @@ export type { LossAndGradients };
 export interface FromPretrainedOptions {
   /** The device to load the model onto. */
   readonly gpu: Gpu;
-  /** Format of the weights on the device; by default that of the file, if the device has it. */
+  /** Format of the weights on the device; by default the file's, if supported. */
   readonly weights?: WeightType;
-  /** Elements of an INT8 group; default 256. */
+  /** Elements per INT8 group; default 256. */
   readonly weightGroupSize?: number;
-  /** Format of activations; default float32, in which results are exact. */
+  /** Format of activations; default float32, the most accurate. */
   readonly dtype?: ActivationType;
-  /** Folder of a LoRA adapter, as peft saves one, to put on the model. */
+  /** Folder of a LoRA adapter in peft's format to apply to the model. */
   readonly adapter?: string;
   /**
-   * Bytes of GPU memory that it may take, with what it is asked to do; otherwise an
-   * {@link OutOfMemoryError} says what it would need, and nothing is allocated.
+   * Bytes of GPU memory for the model and its use. If exceeded, an {@link OutOfMemoryError} states
+   * the requirement before anything is allocated.
    */
   readonly memoryLimit?: number;
 }
@@ -76,15 +76,15 @@ export class LlamaForCausalLM {
     readonly config: LlamaConfig,
     readonly parameters: LlamaParameters,
     readonly dtype: ActivationType,
-    /** How the model wants to be sampled, and what ends its texts. */
+    /** Default sampling, and the tokens that end a text. */
     readonly generation: GenerationConfig,
     private readonly scope: Scope,
-    /** As it was given: see {@link FromPretrainedOptions}. */
+    /** As given; see {@link FromPretrainedOptions}. */
     readonly memoryLimit: number | undefined,
   ) {}
 
   /**
-   * Loads a Hugging Face folder, a `.gguf` file or `hf:org/name`. Faults are {@link UserError}s that
+   * Loads a Hugging Face folder, a `.gguf` file or `hf:org/name`. Throws {@link UserError}s that
    * name file and value.
    */
   static async fromPretrained(
@@ -122,7 +122,7 @@ export class LlamaForCausalLM {
     return new LlamaForCausalLM(gpu, config, parameters, dtype, generation, scope, memoryLimit);
   }
 
-  /** Yields new token ids one by one, after those of the prompt. */
+  /** Yields new token ids, following the prompt. */
   generate(prompt: ArrayLike<number>, options: GenerateOptions): AsyncGenerator<number> {
     return generate(this, prompt, options);
   }
@@ -148,9 +148,9 @@ export class LlamaForCausalLM {
   }
 
   /**
-   * Logits, loss and gradients of one batch, all of them read back: for checking a model, not for
-   * training one. `labels` are Hugging Face's: the label of a position is its own token, and
-   * the shift by one happens here; -100 is ignored.
+   * Logits, loss and gradients of one batch, read back in full: for checking a model, not for
+   * training. `labels` are as in Hugging Face: the label of a position is its own token, shifted by
+   * one here; -100 is ignored.
    */
   lossAndGradients(
     inputIds: ArrayLike<number>,
@@ -168,7 +168,7 @@ export class LlamaForCausalLM {
     return logLikelihoods(this, requests, options);
   }
 
-  /** Gives the weights' memory back. */
+  /** Releases the memory of the weights. */
   release(): void {
     this.scope.release();
   }

@@ -1,10 +1,10 @@
 /**
- * How likely a model finds one text after another: the sum of the log-probabilities of a
- * continuation's tokens, given its context.
+ * Log-likelihoods of continuations: the sum of the log-probabilities of a continuation's tokens,
+ * given its context.
  *
- * Defined as EleutherAI's lm-evaluation-harness does (`loglikelihood` of its `HFLM`): what does not
- * fit loses its left end, an empty context becomes one prefix token, and requests whose inputs are
- * the same, as those of four one-letter answers, share one pass through the model.
+ * Defined as in EleutherAI's lm-evaluation-harness (`loglikelihood` of its `HFLM`): what does not
+ * fit is truncated on the left, an empty context becomes one prefix token, and requests with the
+ * same inputs, such as those of four one-letter answers, share one pass through the model.
  */
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
@@ -28,29 +28,29 @@ export type { LogLikelihoodRequest };
 
 /** The answer to a {@link LogLikelihoodRequest}. */
 export interface LogLikelihood {
-  /** Of the continuation, in nats: the sum over its tokens. */
+  /** Of the continuation, in nats, summed over its tokens. */
   readonly logLikelihood: number;
-  /** Tokens that the left end of the context lost because all of it did not fit. */
+  /** Tokens truncated on the left of the context because it did not fit. */
   readonly dropped: number;
 }
 
 /** Options of {@link LlamaForCausalLM.logLikelihoods}. */
 export interface LogLikelihoodOptions {
-  /** Sequences that go through the model at once. */
+  /** Sequences per pass. */
   readonly batch: number;
-  /** Most input tokens of a request; at most, and by default, the model's positions. */
+  /** Most input tokens per request; by default, and at most, the model's positions. */
   readonly length?: number;
-  /** What stands for an empty context; by default the model's BOS, or else its EOS. */
+  /** Token used for an empty context; by default the model's BOS, or else its EOS. */
   readonly prefixToken?: number;
-  /** Told how many of all requests have been answered. */
+  /** Called with the number of requests answered. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Stops between two batches; the promise is then rejected with the signal's reason. */
+  /** Stops between batches and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Answers in the order of the requests. The buffers live only as long as the call. Throws a
- * `UserError` where a continuation is empty or longer than `length`.
+ * Returns results in the order of the requests. The buffers exist only during the call. Throws a
+ * `UserError` if a continuation is empty or longer than `length`.
  */
 export async function logLikelihoods(
   model: RunnableModel,
@@ -93,7 +93,7 @@ export async function logLikelihoods(
   return answers;
 }
 
-/** Batches between two reads: each read waits for the GPU. */
+/** Batches per read: each read waits for the GPU. */
 const READ_EVERY = 4;
 
 interface Scorer {
@@ -110,7 +110,7 @@ function createScorer(
 ): Scorer {
   const make = (name: string, shape: readonly number[], format: Tensor["dtype"]) =>
     scope.tensor({ name, shape, dtype: format, purpose: "activations" });
-  // The head sees only the positions before continuation tokens: mostly one in hundreds.
+  // The head processes only the positions before continuation tokens: mostly one in hundreds.
   const { model, activations, head } = createForwardBuffers(scope, runnable, run);
   const { gpu, config, dtype } = runnable, { targets } = run;
   const scored = make("scored", [targets, config.hiddenSize], dtype);
@@ -124,7 +124,7 @@ function createScorer(
       batches.forEach((rows, index) => {
         recordBatch(pass, model, rows, buffers);
         pass.copy(head.losses, rowRange(collected, index, index + 1));
-        // Before the next batch's inputs are written over these.
+        // Submit before the next batch's inputs overwrite these.
         pass.submit();
       });
       const bytes = await gpu.read(collected, 0, 4 * collected.stride * batches.length);
@@ -147,7 +147,7 @@ function recordBatch(
   { activations, head, scored, total }: ScorerBuffers,
 ): void {
   const { batch, length } = activations;
-  // Token 0 to the right of each sequence, where causal attention keeps it from being seen.
+  // Pad with token 0 on the right, where causal attention hides it.
   const inputs = new Uint32Array(batch * length);
   const labels = new Int32Array(head.labels.shape[0]).fill(IGNORED);
   const positions: number[] = [];

@@ -1,4 +1,4 @@
-/** Requests for log-likelihoods, arranged into few sequences of like length. */
+/** Arranges requests for log-likelihoods into few sequences of similar length. */
 import { ShapeError } from "../numbers/shape_error.ts";
 import { UserError } from "../options/user_error.ts";
 
@@ -10,14 +10,14 @@ export interface LogLikelihoodRequest {
   readonly continuation: readonly number[];
 }
 
-/** One sequence through the model, and what is read from its end. */
+/** One sequence for the model, and its continuations. */
 export interface ScoredRow {
   readonly inputs: readonly number[];
   readonly targets: readonly ScoredTarget[];
 }
 
 export interface ScoredTarget {
-  /** Which request this answers. */
+  /** Index of the request. */
   readonly request: number;
   /** Its last tokens are the continuation, `count` of them; its inputs are all but the last. */
   readonly count: number;
@@ -75,7 +75,7 @@ export function planRows(
   return rows;
 }
 
-/** By length, then by tokens, so that those with the same inputs are neighbours. */
+/** By length, then by tokens, so that those with the same inputs are adjacent. */
 function longestFirst({ tokens: a }: ScoredTarget, { tokens: b }: ScoredTarget): number {
   if (a.length !== b.length) return b.length - a.length;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i] - b[i];
@@ -84,12 +84,12 @@ function longestFirst({ tokens: a }: ScoredTarget, { tokens: b }: ScoredTarget):
 
 function sameInputs(a: readonly number[], b: readonly number[]): boolean {
   if (a.length !== b.length) return false;
-  // From the end: prompts of one task begin alike.
+  // Compare from the end: prompts of one task start alike.
   for (let i = a.length - 2; i >= 0; i--) if (a[i] !== b[i]) return false;
   return true;
 }
 
-/** Batches of one shape, for which buffers are made once. */
+/** Batches of one shape, which share buffers. */
 export interface ScoredRun {
   readonly batch: number; // B
   readonly length: number; // T

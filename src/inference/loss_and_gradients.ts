@@ -1,4 +1,4 @@
-/** One batch forward and back with everything read back: for checking a model, not for training. */
+/** Forward and backward pass of one batch with everything read back, for checking a model. */
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -17,11 +17,11 @@ import type { RunnableModel } from "./runnable_model.ts";
 export interface LossAndGradients {
   /** (B, T, V) */
   readonly logits: Float32Array;
-  /** Mean over the labels that count, in nats. */
+  /** Mean over the labels that are not ignored, in nats. */
   readonly loss: number;
   /**
-   * Of what is trainable, under the Hugging Face name of each parameter and in its shape; a tied
-   * head is in the embedding.
+   * Gradients of the trainable parameters, by Hugging Face name and in their shapes; a tied head's
+   * is part of the embedding's.
    */
   readonly gradients: ReadonlyMap<string, Float32Array>;
 }
@@ -34,13 +34,13 @@ export interface LossAndGradientsOptions {
   readonly length: number;
   /** What the forward pass keeps for the backward pass; default everything. */
   readonly keep?: Exclude<Keep, "nothing">;
-  /** What adapters leave out of their inputs, as in training; default nothing. */
+  /** Dropout of the adapters' inputs, as in training; none by default. */
   readonly dropout?: { readonly share: number; readonly seed: number; readonly step: number };
 }
 
 /**
- * Logits, loss and every gradient of one batch. `labels` are Hugging Face's: the label of a
- * position is its own token, and the shift by one happens here; -100 is ignored.
+ * Logits, loss and every gradient of one batch. `labels` are as in Hugging Face: the label of a
+ * position is its own token, shifted by one here; -100 is ignored.
  */
 export async function lossAndGradients(
   { gpu, config, parameters, dtype }: RunnableModel,

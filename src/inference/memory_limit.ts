@@ -1,19 +1,19 @@
-/** What does not fit is refused before its first byte is allocated, with the numbers. */
+/** Refuses what does not fit, with the numbers, before allocating anything. */
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
 import { formatBytes } from "../text.ts";
 import { CachedSequence, createSequenceBuffers } from "./cached_sequence.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
-/** Four digits: what is needed and what is left are often close. */
+/** Four digits, because required and available amounts are often close. */
 const amount = (bytes: number) => formatBytes(bytes, 4);
 
 /**
- * Throws an {@link OutOfMemoryError} where `bytes` more are too many.
+ * Throws an {@link OutOfMemoryError} if `bytes` more do not fit.
  *
  * @param what the subject of the message: "the weights of llama3"
- * @param limit bytes in all; undefined where nobody knows, and the allocation itself must tell
- * @param live bytes that are taken already
+ * @param limit bytes in total; undefined if unknown, when only the allocation itself can fail
+ * @param live bytes already in use
  */
 export function assertMemory(
   what: string,
@@ -29,7 +29,7 @@ export function assertMemory(
   );
 }
 
-/** An empty sequence, unless its cache and activations are more than the model's limit leaves. */
+/** Creates an empty sequence, if its cache and activations fit the model's memory limit. */
 export function createSequence(model: RunnableModel, positions: number): CachedSequence {
   const { gpu, memoryLimit } = model;
   if (memoryLimit !== undefined) {

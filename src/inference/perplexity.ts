@@ -15,22 +15,24 @@ export interface Evaluation {
   readonly loss: number;
   /** e to the power of the loss. */
   readonly perplexity: number;
-  /** Targets counted. */
+  /** Number of targets. */
   readonly tokens: number;
 }
 
 export interface EvaluationBuffers {
   readonly activations: Activations;
   readonly head: HeadWorkspace;
-  /** float32; element `index` collects the sum of losses. */
+  /** float32; element `index` accumulates the losses. */
   readonly losses: Tensor;
   readonly index: number;
 }
 
-/** Batches between two reads of the sum: each read waits for the GPU, and float32 sums drift. */
+/**
+ * Batches per read of the sum: each read waits for the GPU, but long float32 sums lose accuracy.
+ */
 const READ_EVERY = 16;
 
-/** An abort of the signal takes effect between two batches: its reason is thrown. */
+/** An abort takes effect between batches and throws the signal's reason. */
 export async function evaluatePerplexity(
   gpu: Gpu,
   model: Llama,

@@ -1,10 +1,10 @@
-/** What running a model takes, whatever is asked of it. */
+/** What every use of a model requires. */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 
-/** A model that can be run: a `LlamaForCausalLM` is one. */
+/** A model that can be run, such as `LlamaForCausalLM`. */
 export interface RunnableModel {
   /** The device that holds it. */
   readonly gpu: Gpu;
@@ -14,6 +14,6 @@ export interface RunnableModel {
   readonly parameters: LlamaParameters;
   /** Format of activations. */
   readonly dtype: ActivationType;
-  /** Bytes that the model and what it is doing may take together; undefined: nobody knows. */
+  /** Bytes for the model and its use together; undefined if unknown. */
   readonly memoryLimit?: number;
 }

@@ -7,7 +7,7 @@ export interface SamplingOptions {
   readonly topP?: number;
   /** Keep the k most likely tokens. */
   readonly topK?: number;
-  /** Above 1, tokens that are there already become less likely: see {@link penalise}. */
+  /** Above 1, tokens that already occurred become less likely; see {@link penalise}. */
   readonly repetitionPenalty?: number;
 }
 
@@ -21,7 +21,7 @@ export function sampleToken(
   random: () => number,
 ): number {
   if (temperature === 0) return argmax(logits);
-  // Values alone: sorted by the engine itself, a vocabulary takes milliseconds.
+  // Sort values only: natively, a vocabulary takes milliseconds.
   const sorted = Float32Array.from(logits).sort().reverse();
   const kept = topK > 0 ? Math.min(topK, sorted.length) : sorted.length;
   const weights = new Float64Array(kept);
@@ -36,7 +36,7 @@ export function sampleToken(
   return idAt(logits, sorted, rank);
 }
 
-/** The id of that rank, the likeliest having 0; of equal ones the lower id comes first. */
+/** The id of that rank, 0 being the likeliest; equal ones are ordered by id. */
 function idAt(logits: Float32Array, sorted: Float32Array, rank: number): number {
   const value = sorted[rank];
   let before = rank - sorted.indexOf(value), id = logits.indexOf(value);
@@ -46,7 +46,7 @@ function idAt(logits: Float32Array, sorted: Float32Array, rank: number): number 
 
 /**
  * Divides the positive logits of these tokens by the penalty and multiplies the negative ones with
- * it, in place, each token once (Keskar et al. 2019, as transformers has it).
+ * it, in place, each token once (Keskar et al. 2019, as in transformers).
  */
 export function penalise(logits: Float32Array, tokens: Iterable<number>, penalty: number): void {
   if (penalty === 1) return;
