@@ -2,6 +2,15 @@
  * The training server. `deno run -A server.ts` is `deno run -A cli.ts serve`; a program of your own
  * calls {@link serve}, or {@link openServer} to mount the server in an app of its own.
  *
+ * @example
+ * ```ts
+ * import { serve } from "@deno-galore/trainer/server";
+ *
+ * const stop = new AbortController();
+ * Deno.addSignalListener("SIGINT", () => stop.abort());
+ * await serve({ modelsFolder: "models" }, { signal: stop.signal, onListening: console.log });
+ * ```
+ *
  * @module
  */
 export {

@@ -2,7 +2,7 @@
 import { phrase, settings } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { openServer, type ServerHooks } from "./open_server.ts";
-import type { ServerOptions } from "./options.ts";
+import { type ServerOptions, serverOptions } from "./options.ts";
 
 /** Shutdown and reporting of a stand-alone server. */
 export interface ServeHooks extends ServerHooks {
@@ -16,10 +16,12 @@ export interface ServeHooks extends ServerHooks {
 const DRAIN_TIMEOUT = 3000;
 
 /**
- * Serves until the signal aborts; resolves when everything is saved. Throws a {@link UserError} if
- * it cannot start: a folder, an address, a missing key, a missing GPU.
+ * Serves until the signal aborts; resolves when everything is saved. Throws an `OptionsError` if an
+ * option is wrong, and a {@link UserError} if it cannot start: a folder, an address, a missing key,
+ * a missing GPU.
  */
-export async function serve(options: ServerOptions, hooks: ServeHooks): Promise<void> {
+export async function serve(given: Partial<ServerOptions>, hooks: ServeHooks): Promise<void> {
+  const options = serverOptions.parse(given);
   const server = await openServer(options, hooks);
   let http: Deno.HttpServer<Deno.NetAddr> | undefined;
   try {
