@@ -3,7 +3,7 @@
 const one = new Float32Array(1);
 const bits = new Uint32Array(one.buffer);
 
-/** The bfloat16 nearest to a number (ties to even), as its 16 bits. */
+/** The 16 bits of the bfloat16 nearest to a number (ties to even). */
 export function toBfloat16(value: number): number {
   one[0] = value;
   if (Number.isNaN(value)) return 0x7fc0;

@@ -1,4 +1,4 @@
-/** What quantised formats keep beside their codes. */
+/** The constants of quantised formats, stored beside their codes. */
 import { type DType, OCTET } from "./layout.ts";
 import { NF4_BLOCK, nf4ConstantWords } from "./nf4.ts";
 import { ShapeError } from "./shape_error.ts";
@@ -11,13 +11,13 @@ export interface ConstantsLayout {
    */
   readonly shape: readonly number[];
   readonly dtype: "float32" | "uint32";
-  /** Elements of a group. */
+  /** Elements per group. */
   readonly groupSize: number;
 }
 
 /**
- * Undefined where the format is not quantised. Throws a {@link ShapeError} on a group size that the
- * format cannot have.
+ * Undefined if the format is not quantised. Throws a {@link ShapeError} on a group size that the
+ * format does not support.
  *
  * @param name the tensor's, for the message
  * @param elements stored, padding included

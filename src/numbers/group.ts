@@ -2,9 +2,9 @@
  * Group quantisation on the host: the bytes of int8 and int4 tensors as numbers, for files, for
  * display and for tests. On the device it is kernels/quantise.
  *
- * A group is `groupSize` consecutive elements of the padded, flattened matrix, and has a scale and a
- * zero point: value = (code − zero) · scale. Codes are packed four (int8) or eight (int4) to 32
- * bits, the lowest bits first.
+ * A group is `groupSize` consecutive elements of the padded, flattened matrix, and has a scale and
+ * a zero point: value = (code − zero) · scale. Codes are packed four (int8) or eight (int4) to 32
+ * bits, lowest bits first.
  */
 import { bytesOf, columnsOf, elementOffset, type Layout, rowsOf } from "./layout.ts";
 import { ShapeError } from "./shape_error.ts";
@@ -16,13 +16,13 @@ export function levelsOf(tensor: Layout): number {
   throw new ShapeError(`${tensor.name}: ${tensor.dtype} has no quantisation groups`);
 }
 
-/** The logical codes of a tensor's bytes, row-major, without the padding. */
+/** Unpacks a tensor's codes, row-major, without padding. */
 export function unpackCodes(tensor: Layout, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const wide = levelsOf(tensor) === 255;
   return gather(tensor, (at) => wide ? bytes[at] : (bytes[at >> 1] >> (4 * (at & 1))) & 15);
 }
 
-/** The bytes of a tensor with these logical codes; padding gets the code of its group's zero. */
+/** Packs codes into a tensor's bytes; padding gets its group's code of zero. */
 export function packCodes(
   tensor: Layout,
   codes: ArrayLike<number>,
@@ -44,8 +44,8 @@ export function packCodes(
 }
 
 /**
- * The values of a tensor's bytes; `constants` are the (groups, 2) pairs of the whole matrix, also
- * where the tensor is a row range of it.
+ * The values of a tensor's bytes; `constants` are the (groups, 2) pairs of the whole matrix, even
+ * if the tensor is a row range.
  */
 export function dequantize(
   tensor: Layout,

@@ -1,16 +1,16 @@
 /**
- * How numbers lie in memory: their format, and rows of them.
+ * The memory layout of numbers: their format and rows.
  *
  * Rows are padded to a multiple of 8 elements, in every format, and the padding is zero. So each
- * row starts on an address that vector loads like, no 32-bit word is shared by two rows, and eight
- * consecutive elements (an "octet") never straddle a quantisation group. Widths that are a
- * multiple of 8, which is nearly all of them, have no padding at all.
+ * row is aligned for vector loads, no two rows share a 32-bit word, and eight consecutive elements
+ * (an "octet") never straddle a quantisation group. Widths that are multiples of 8, as nearly all
+ * are, need no padding.
  */
 
 /**
- * Number formats. `int8` and `int4` are group-quantised (group.ts) and carry their
- * scales and zero points in constants of their own; so does `nf4` (nf4.ts) with its
- * absolute maxima. `uint8` holds raw bytes (8-bit Adam codes).
+ * Number formats. `int8` and `int4` are group-quantised (group.ts), with scales and zero points in
+ * separate constants; likewise `nf4` (nf4.ts), with absolute maxima. `uint8` holds raw bytes (8-bit
+ * Adam codes).
  */
 export type DType = "float32" | "bfloat16" | "int8" | "int4" | "nf4" | "uint8" | "uint32";
 
@@ -24,7 +24,7 @@ const BITS: Record<DType, number> = {
   uint32: 32,
 };
 
-/** Elements from one row to the next are a multiple of this. */
+/** Row strides are multiples of this many elements. */
 export const OCTET = 8;
 
 /** A matrix of numbers, or rows of one. */
@@ -37,9 +37,9 @@ export interface Layout {
   readonly dtype: DType;
   /** Elements from the start of a row to the start of the next: the last dimension padded to 8. */
   readonly stride: number;
-  /** From the start of the whole matrix. */
+  /** Offset from the start of the whole matrix. */
   readonly byteOffset: number;
-  /** Elements of a quantisation group, counted along the padded rows. */
+  /** Elements per quantisation group, padding included. */
   readonly groupSize?: number;
 }
 
@@ -63,20 +63,19 @@ export function rowsOf(shape: readonly number[]): number {
   return shape.slice(0, -1).reduce((product, size) => product * size, 1);
 }
 
-/** Elements that are stored, padding included. */
+/** Number of stored elements, padding included. */
 export function storedElements(layout: Pick<Layout, "shape" | "stride">): number {
   return rowsOf(layout.shape) * layout.stride;
 }
 
-/** Elements of the logical shape. */
+/** Number of elements of the logical shape. */
 export function elementsOf({ shape }: Pick<Layout, "shape">): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
 /**
- * Elements from the start of the buffer to the tensor's first. The constants of a quantised matrix
- * stay those of the whole, so a kernel that reads a row range finds its group by
- * (elementOffset + element) / groupSize.
+ * Elements from the start of the buffer to the tensor's first. A row range shares the constants of
+ * the whole quantised matrix, so a kernel finds a group by (elementOffset + element) / groupSize.
  */
 export function elementOffset({ byteOffset, dtype }: Pick<Layout, "byteOffset" | "dtype">): number {
   return (byteOffset * 8) / BITS[dtype];

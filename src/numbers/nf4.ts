@@ -1,23 +1,23 @@
 /**
  * NF4 with double quantisation on the host: the bytes of `nf4` tensors as numbers, for files and
- * for tests. On the device it is kernels/quantise/nf4_quantize.ts, and shaders/lib/nf4.wgsl reads it.
+ * tests. On the device kernels/quantise/nf4_quantize.ts writes it and shaders/lib/nf4.wgsl reads it.
  *
  * Blocks of 64 consecutive elements of the padded, flattened matrix share an absolute maximum:
- * value = level[code] · absmax. Codes are packed eight to 32 bits, the lowest bits first (those of
- * bitsandbytes: the highest first in each byte). The absolute maxima are themselves quantised, in
- * blocks of 256: absmax = map[code] · scale + offset, where map is the signed dynamic one.
- * All of a matrix's constants are words of one array, floats by their bits:
+ * value = level[code] · absmax. Codes are packed eight to 32 bits, lowest bits first (in
+ * bitsandbytes: highest bits first within each byte). The absolute maxima are themselves quantised,
+ * in blocks of 256: absmax = map[code] · scale + offset, where map is the signed dynamic one. The
+ * constants of a matrix are one array of words, with floats as bits:
  *   [offset, scale of blocks 0 to 255, 64 words of their codes, scale of blocks 256 to 511, …]
  * Dettmers et al. 2023, "QLoRA: Efficient Finetuning of Quantized LLMs", section 3.
  */
 import { columnsOf, elementOffset, type Layout, rowsOf } from "./layout.ts";
 
-/** Elements of an NF4 block, which share an absolute maximum, and such blocks that share a scale. */
+/** Elements per NF4 block, which share an absolute maximum, and blocks that share a scale. */
 export const NF4_BLOCK = 64, NF4_SUPERBLOCK = 256;
 
 /**
- * Words of the constants of so many stored NF4 elements: the offset, then of each 256 blocks a scale
- * and 256 codes of 8 bits (fewer of the last). 0.127 bits an element.
+ * Words of the constants of this many stored NF4 elements: the offset, then for each 256 blocks a
+ * scale and 256 8-bit codes (fewer for the last). 0.127 bits per element.
  */
 export function nf4ConstantWords(elements: number): number {
   const blocks = Math.ceil(elements / NF4_BLOCK);
@@ -72,7 +72,7 @@ export function nf4Absmaxes(constants: Uint32Array, start: number, end: number):
   return values;
 }
 
-/** The logical codes of a tensor's bytes, row-major, without the padding. */
+/** Unpacks a tensor's codes, row-major, without padding. */
 export function nf4Codes(tensor: Layout, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const rows = rowsOf(tensor.shape), columns = columnsOf(tensor.shape);
   const codes = new Uint8Array(rows * columns);
@@ -86,8 +86,8 @@ export function nf4Codes(tensor: Layout, bytes: Uint8Array): Uint8Array<ArrayBuf
 }
 
 /**
- * The logical values of a tensor's bytes, row-major; `constants` are those of the whole matrix,
- * also where the tensor is a row range of it.
+ * The values of a tensor's bytes, row-major; `constants` are those of the whole matrix, even if the
+ * tensor is a row range.
  */
 export function nf4Dequantize(
   tensor: Layout,

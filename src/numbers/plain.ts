@@ -1,4 +1,4 @@
-/** Formats without groups: between JavaScript arrays and bytes, row padding included. */
+/** Converts between JavaScript arrays and bytes with row padding, for unquantised formats. */
 import { fromBfloat16, toBfloat16 } from "./bfloat16.ts";
 import { bytesOf, columnsOf, type Layout, rowsOf } from "./layout.ts";
 import { ShapeError } from "./shape_error.ts";
@@ -24,7 +24,7 @@ export function packTensor(tensor: Layout, values: ArrayLike<number>): Uint8Arra
   return new Uint8Array(bytes);
 }
 
-/** The logical elements of a tensor's bytes, without the padding. */
+/** Unpacks a tensor's elements, without padding. */
 export function unpackTensor(tensor: Layout, bytes: Uint8Array): Float32Array<ArrayBuffer> {
   const columns = columnsOf(tensor.shape), rows = rowsOf(tensor.shape);
   const source = elementsView(tensor, bytes.buffer as ArrayBuffer, bytes.byteOffset);
