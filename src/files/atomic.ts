@@ -1,12 +1,12 @@
-/** Files that are either whole or not there: written beside, synced, renamed. */
+/** Atomic file writes: to a temporary file, which is synced and renamed. */
 import { dirname } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import type { Phrase } from "../options/phrase.ts";
 
 /**
- * Calls `write` with a temporary file in the folder of `path`, then syncs and renames it. When
- * `write` throws, the temporary file is removed and what was at `path` before stays as it was. A
- * fault of the disk is a {@link UserError}.
+ * Calls `write` with a temporary file in the folder of `path`, then syncs and renames it. If
+ * `write` throws, the temporary file is removed and `path` is unchanged. Disk errors are {@link
+ * UserError}s.
  */
 export async function writeAtomically(
   path: string,
@@ -23,32 +23,32 @@ export async function writeAtomically(
     }
     await Deno.rename(temporary, path);
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {}); // the first error is the one to tell
+    await Deno.remove(temporary).catch(() => {}); // report the first error
     throw explainWriteError(error, path);
   }
   await syncFolder(dirname(path));
 }
 
-/** There is no room for what was to be written; what was there before is untouched. */
+/** The disk has no room for a file; existing files are unchanged. */
 export class DiskFullError extends UserError {
   /** As it appears in a stack trace. */
   override readonly name = "DiskFullError";
 }
 
-/** Whether the system said that the disk, or what a user may take of it, is full. */
+/** Whether the system reported that the disk or the user's quota is full. */
 export function isDiskFull(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   return error instanceof DiskFullError || ["ENOSPC", "EDQUOT", "EFBIG"].includes(code as string);
 }
 
-/** Faults of the disk become one message; any other error, such as the GPU's, stays what it is. */
+/** Turns disk errors into one message; other errors, such as the GPU's, are unchanged. */
 export function explainWriteError(
   error: unknown,
   path: string,
   { lost = "", hint = "free some space" }: { readonly lost?: string; readonly hint?: Phrase } = {},
 ): unknown {
   const { code, message } = error as Error & { code?: unknown };
-  // Of an abort it is a number.
+  // The code of an abort is a number.
   if (error instanceof UserError || typeof code !== "string") return error;
   const text = `cannot write ${path}: ${message}${lost}`;
   return isDiskFull(error) ? new DiskFullError(text, hint) : new UserError(text);
@@ -65,7 +65,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** A JSON file with a final newline, written as above. */
+/** Writes a JSON file with a final newline, atomically. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
   const bytes = new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
   await writeAtomically(path, (file) => writeAll(file, bytes));

@@ -1,4 +1,4 @@
-/** Reading an untrusted JSON object field by field, collecting every fault before complaining. */
+/** Reads an untrusted JSON object field by field and collects all faults before throwing. */
 import { UserError } from "../options/user_error.ts";
 
 type Json = Record<string, unknown>;
@@ -7,7 +7,7 @@ export function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Reads fields of an object; a field at fault is noted and a stand-in returned. */
+/** Reads fields of an object; records a faulty field and returns a placeholder. */
 export class Fields {
   readonly faults: string[] = [];
 
@@ -17,7 +17,7 @@ export class Fields {
     this.faults.push(message);
   }
 
-  /** A positive integer; `fallback` when absent or null, a fault when there is none. */
+  /** A positive integer; `fallback` if absent or null, a fault without one. */
   count(name: string, fallback?: number): number {
     return this.#number(name, fallback, "a positive integer", (n) => Number.isSafeInteger(n));
   }
@@ -33,7 +33,7 @@ export class Fields {
     return value === true;
   }
 
-  /** A token id; undefined when null, `fallback` when absent. */
+  /** A token id; undefined if null, `fallback` if absent. */
   tokenId(name: string, fallback?: number): number | undefined {
     const value = this.json[name] === undefined ? fallback : this.json[name];
     if (value === null || value === undefined) return undefined;
@@ -43,14 +43,14 @@ export class Fields {
     this.fault(`${name} must be a token id or null, got ${show(value)}`);
   }
 
-  /** As {@link tokenId}, where a list is allowed too. */
+  /** Like {@link tokenId}, but allows a list. */
   tokenIds(name: string, fallback?: number): number | readonly number[] | undefined {
     const value = this.json[name];
     if (Array.isArray(value) && value.length > 0 && value.every(isId)) return value;
     return this.tokenId(name, fallback);
   }
 
-  /** Throws one {@link UserError} with all the faults, when there are any. */
+  /** Throws one {@link UserError} with all faults, if there are any. */
   finish(origin: string, hint?: string): void {
     if (this.faults.length === 0) return;
     throw new UserError(`${origin}: ${this.faults.join("\n  ")}`, hint);

@@ -1,6 +1,6 @@
-/** Reading byte ranges of a file by several readers at once. */
+/** Concurrent reads of byte ranges of a file. */
 
-/** A file opened for ranged reads; seek and read of one range are never torn apart by another. */
+/** A file opened for ranged reads; each seek and read is atomic with respect to others. */
 export class FileRange {
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -12,7 +12,7 @@ export class FileRange {
     return new FileRange(path, size, file);
   }
 
-  /** Bytes [start, end); fewer when the file ends before. */
+  /** Bytes [start, end); fewer if the file ends earlier. */
   read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     const result = this.#turn.then(() => this.#read(start, end));
     this.#turn = result.catch(() => {});

@@ -1,4 +1,4 @@
-/** Whether a path leads to something that can be looked at. */
+/** Whether a path exists and can be inspected. */
 export function isThere(path: string): Promise<boolean> {
   return Deno.stat(path).then(() => true, () => false);
 }

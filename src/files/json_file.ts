@@ -1,8 +1,8 @@
-/** JSON files of a model's folder, read with errors that name them. */
+/** Reads JSON files of a model's folder, with errors that name them. */
 import { UserError } from "../options/user_error.ts";
 import { isObject } from "./fields.ts";
 
-/** An object, or undefined where there is no such file. Throws a {@link UserError} otherwise. */
+/** An object, or undefined if the file does not exist. Throws a {@link UserError} otherwise. */
 export async function readJsonObject(path: string): Promise<Record<string, unknown> | undefined> {
   let text: string;
   try {

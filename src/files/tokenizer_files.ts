@@ -1,7 +1,7 @@
-/** Names of Hugging Face's files of a tokenizer. */
+/** Names of Hugging Face's tokenizer files. */
 export const TOKENIZER_JSON = "tokenizer.json", TOKENIZER_CONFIG = "tokenizer_config.json";
 
-/** Everything that may belong to a tokenizer in a model's folder. */
+/** All files that may belong to a tokenizer in a model's folder. */
 export const TOKENIZER_FILES: readonly string[] = [
   TOKENIZER_JSON,
   TOKENIZER_CONFIG,
