@@ -1,6 +1,6 @@
 /**
- * What Hugging Face's configurations of the supported architectures say, each in its own words: the
- * defaults of its class in transformers, and what it adds to LLaMA's decoder.
+ * Hugging Face's configurations of the supported architectures: the defaults of each class in
+ * transformers, and what it adds to LLaMA's decoder.
  */
 import { LLAMA_TRAITS, type ModelType, type SlidingWindow, type Traits } from "../model/config.ts";
 import type { GateActivation } from "../kernels/misc/glu.ts";
@@ -11,7 +11,7 @@ interface Defaults {
   readonly tieWordEmbeddings: boolean;
   /** Undefined: the number of heads. */
   readonly keyValueHeads?: number;
-  /** Undefined: the width over the number of heads. */
+  /** Undefined: the width divided by the number of heads. */
   readonly headSize?: number;
   readonly bosTokenId?: number;
   readonly eosTokenId?: number;
@@ -22,7 +22,7 @@ export interface Architecture {
   /** transformers' class of the causal language model. */
   readonly className: string;
   readonly defaults: Defaults;
-  /** What a checkpoint of this architecture has beside LLaMA's decoder. */
+  /** What this architecture has besides LLaMA's decoder. */
   traits(fields: Fields, hiddenSize: number): Partial<Traits>;
   window?(fields: Fields, layers: number): SlidingWindow | undefined;
 }
@@ -55,8 +55,8 @@ function activation(fields: Fields): Pick<Traits, "activation"> {
 }
 
 /**
- * The first checkpoints say "gelu", but were trained with its tanh approximation; later ones say so
- * in `hidden_activation` or `hidden_act`.
+ * The first checkpoints specify "gelu", but were trained with its tanh approximation; later ones
+ * specify it in `hidden_activation` or `hidden_act`.
  */
 function gemmaActivation(fields: Fields): Pick<Traits, "activation"> {
   const { hidden_activation, hidden_act } = fields.json;
@@ -75,7 +75,7 @@ function attentionBias(fields: Fields): Pick<Traits, "attentionBias" | "outputBi
   return { attentionBias: bias, outputBias: bias };
 }
 
-/** Qwen: a window only where it is asked for, in layers from `max_window_layers` on. */
+/** Qwen: a window only if enabled, in layers from `max_window_layers` on. */
 function qwenWindow(fields: Fields, layers: number): SlidingWindow | undefined {
   if (!fields.flag("use_sliding_window", false)) return undefined;
   const size = fields.count("sliding_window", 4096);

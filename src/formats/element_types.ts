@@ -17,7 +17,7 @@ export type ElementType =
   | "U8"
   | "BOOL";
 
-/** Bytes an element; listed in the order in which the reference implementation lays tensors out. */
+/** Bytes per element, in the order in which the reference implementation lays out tensors. */
 export const ELEMENT_BYTES = {
   U64: 8,
   I64: 8,
@@ -34,7 +34,7 @@ export const ELEMENT_BYTES = {
   BOOL: 1,
 } satisfies Record<ElementType, number>;
 
-/** Whether a type is no weights' own: integers are masks, indices or another scheme's codes. */
+/** Whether a type is unsuitable for weights: integers are masks, indices or quantised codes. */
 export function isIntegerType(name: string): boolean {
   return /^[IU]\d+$|^BOOL$/.test(name);
 }
@@ -43,10 +43,10 @@ export function isElementType(name: unknown): name is ElementType {
   return typeof name === "string" && Object.hasOwn(ELEMENT_BYTES, name);
 }
 
-/** Weights are written in these. */
+/** The types in which weights are written. */
 export type FloatType = "F32" | "F16" | "BF16";
 
-/** Numbers as little-endian elements, rounded to the nearest, of two the even one. */
+/** Numbers as little-endian elements, rounded to nearest, ties to even. */
 export function fromFloat32(
   type: FloatType,
   values: Float32Array<ArrayBuffer>,
@@ -57,7 +57,7 @@ export function fromFloat32(
     case "F16":
       return new Uint8Array(new Float16Array(values).buffer);
     case "BF16": {
-      // A loop over the bits, as below: minutes less for a large model.
+      // A loop over the bits, as below, saves minutes for a large model.
       const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
       const halves = new Uint16Array(values.length);
       for (let i = 0; i < halves.length; i++) {
@@ -78,7 +78,7 @@ export function toFloat32(type: ElementType, bytes: Uint8Array): Float32Array<Ar
   if (bytes.length % size !== 0) {
     throw new UserError(`toFloat32: ${bytes.length} bytes are no whole number of ${type} elements`);
   }
-  // A typed array wants an aligned address; a copy always has one.
+  // A typed array needs an aligned address, which a copy always has.
   const buffer = bytes.slice().buffer;
   switch (type) {
     case "F64":
@@ -88,7 +88,8 @@ export function toFloat32(type: ElementType, bytes: Uint8Array): Float32Array<Ar
     case "F16":
       return new Float32Array(new Float16Array(buffer));
     case "BF16": {
-      // A loop: `from` with a function takes a hundred times as long, minutes for a large model.
+      // A loop: `from` with a function takes a hundred times as long, which is minutes for a large
+      // model.
       const halves = new Uint16Array(buffer), words = new Uint32Array(halves.length);
       for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
       return new Float32Array(words.buffer);

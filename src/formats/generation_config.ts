@@ -1,4 +1,4 @@
-/** How a model wants to be sampled: generation_config.json of its folder. */
+/** A model's generation_config.json: how to sample from it. */
 import { join } from "@std/path";
 import type { LlamaConfig } from "../model/config.ts";
 import { Fields } from "../files/fields.ts";
@@ -7,13 +7,13 @@ import { isGgufPath } from "./open_weights.ts";
 
 /** How a model is to be sampled, and which tokens it begins and ends with. */
 export interface GenerationConfig {
-  /** Generation ends at any of them; empty when the model names none. */
+  /** Generation ends at any of them; empty if the model specifies none. */
   readonly eosTokenIds: readonly number[];
   /** The token that begins a text. */
   readonly bosTokenId?: number;
   /** The token that fills a batch. */
   readonly padTokenId?: number;
-  /** Undefined where the model leaves it to whoever generates, as all that follow. */
+  /** This and the following are undefined if the model does not specify them. */
   readonly doSample?: boolean;
   /** Divisor of the logits. */
   readonly temperature?: number;
@@ -26,11 +26,11 @@ export interface GenerationConfig {
    * effect.
    */
   readonly repetitionPenalty?: number;
-  /** What is not followed here though the model asks for it, as `name value`. */
+  /** Settings of the model that are not supported here, as `name value`. */
   readonly ignored: readonly string[];
 }
 
-/** Values that say nothing; another one would change what is generated. */
+/** Neutral values; any other would change what is generated. */
 const NEUTRAL: Readonly<Record<string, unknown>> = {
   no_repeat_ngram_size: 0,
   encoder_no_repeat_ngram_size: 0,
@@ -52,8 +52,8 @@ const NEUTRAL: Readonly<Record<string, unknown>> = {
 };
 
 /**
- * Reads generation_config.json; the ids that it does not name, or all of it where there is none,
- * are those of config.json. Throws a {@link UserError} with all its faults.
+ * Reads generation_config.json; missing ids, or a missing file, default to config.json. Throws a
+ * {@link UserError} with all faults.
  */
 export async function readGenerationConfig(folder: string): Promise<GenerationConfig> {
   const path = join(folder, "generation_config.json"), modelPath = join(folder, "config.json");
@@ -79,7 +79,7 @@ export async function readGenerationConfig(folder: string): Promise<GenerationCo
   return config;
 }
 
-/** The same of any model on disk; a `.gguf` file tells only what ends a text. */
+/** The same for any model on disk; a `.gguf` file specifies only the end of a text. */
 export async function readGeneration(path: string, config: LlamaConfig): Promise<GenerationConfig> {
   if (!isGgufPath(path)) return await readGenerationConfig(path);
   const { eosTokenId = [], bosTokenId, padTokenId } = config;

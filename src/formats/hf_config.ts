@@ -13,7 +13,7 @@ import { Fields, isObject } from "../files/fields.ts";
 
 const CONFIG = "config.json";
 
-/** Reads a config.json, or that of a folder. Throws a {@link UserError} with all its faults. */
+/** Reads a config.json, or that of a folder. Throws a {@link UserError} with all faults. */
 export async function readLlamaConfig(path: string): Promise<LlamaConfig> {
   const info = await Deno.stat(path).catch(() => null);
   const file = info?.isDirectory ? join(path, CONFIG) : path;
@@ -34,8 +34,8 @@ export async function readLlamaConfig(path: string): Promise<LlamaConfig> {
 
 /**
  * A configuration in the style of transformers 4 (`rope_theta`, `rope_scaling`) or 5
- * (`rope_parameters`). Absent fields have the defaults of the architecture's class in transformers,
- * except sizes, which must be given. `origin` is named in the error.
+ * (`rope_parameters`). Absent fields default to those of the architecture's class in transformers,
+ * except sizes, which are required. `origin` appears in the error.
  */
 export function parseLlamaConfig(json: unknown, origin = CONFIG): LlamaConfig {
   if (!isObject(json)) throw new UserError(`${origin}: must be a JSON object`);
@@ -105,14 +105,14 @@ function headSizeOf(
   const headSize = given === undefined
     ? hiddenSize / heads
     : fields.count("head_dim", given as number);
-  // Rotary embedding works on pairs and attention on vectors of four.
+  // RoPE works on pairs and attention on vectors of four.
   if (headSize > 0 && headSize % 4 !== 0) {
     fields.fault(`head_dim must be a multiple of 4, got ${headSize}`);
   }
   return headSize;
 }
 
-/** What a configuration can ask for and this trainer does not compute. */
+/** Refuses features of a configuration that are not supported here. */
 function refuseUnsupported(fields: Fields): void {
   const { json } = fields;
   if (json.use_bidirectional_attention) {
@@ -170,9 +170,9 @@ function scalingOf(rope: Fields): RopeScaling | undefined {
 export type SavedDType = "float32" | "bfloat16" | "float16";
 
 /**
- * Writes config.json and generation_config.json so that transformers 4 and 5 load them; rope is
- * given in both styles, and 5 takes `rope_parameters`. Of a model that came with an `original`
- * config.json, that one alone is written again, whatever it holds, with the dtype of the new weights.
+ * Writes config.json and generation_config.json so that transformers 4 and 5 load them; RoPE is
+ * written in both styles, and 5 uses `rope_parameters`. If the model has an `original` config.json,
+ * that is written unchanged instead, except for the dtype of the new weights.
  */
 export async function writeHfConfig(
   folder: string,
@@ -212,12 +212,12 @@ export async function writeHfConfig(
   await writeGenerationConfig(folder, config);
 }
 
-/** Writes the generation_config.json of a model that came without one. */
+/** Writes the generation_config.json of a model without one. */
 export async function writeGenerationConfig(folder: string, config: LlamaConfig): Promise<void> {
   await writeJson(join(folder, "generation_config.json"), tokenIds(config));
 }
 
-/** Null is written, never left out: transformers takes an absent id for LLaMA's 1 and 2. */
+/** Nulls are written explicitly: transformers replaces absent ids by LLaMA's 1 and 2. */
 function tokenIds({ bosTokenId, eosTokenId, padTokenId }: LlamaConfig) {
   return {
     bos_token_id: bosTokenId ?? null,
@@ -233,7 +233,7 @@ function activationJson({ modelType, activation }: LlamaConfig) {
     : { hidden_act: name };
 }
 
-/** A window as its architecture says it; Mistral takes an absent one for its default. */
+/** The window in its architecture's fields; Mistral replaces an absent one by its default. */
 function windowJson({ modelType, slidingWindow, layers }: LlamaConfig) {
   if (modelType === "mistral") return { sliding_window: slidingWindow?.size ?? null };
   if (modelType !== "qwen2" && modelType !== "qwen3") return {};

@@ -1,4 +1,4 @@
-/** What lies in a model's folder beside the weights, and is kept when the model is trained on. */
+/** Files in a model's folder besides the weights that fine-tuning keeps. */
 import { join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
@@ -8,8 +8,8 @@ import { readJsonObject } from "../files/json_file.ts";
 const KEPT = ["generation_config.json", "chat_template.jinja", "chat_template.json"];
 
 /**
- * Copies byte by byte what a fine-tuned model takes over from its original; returns the names of
- * what was there. A `.gguf` file as the original has nothing beside it.
+ * Copies the files that a fine-tuned model inherits from its original, unchanged; returns the names
+ * of those that exist. A `.gguf` original has none.
  */
 export async function copyModelFiles(from: string, to: string): Promise<string[]> {
   const info = await Deno.stat(from).catch(() => undefined);
@@ -27,7 +27,7 @@ export async function copyModelFiles(from: string, to: string): Promise<string[]
   return copied;
 }
 
-/** The config.json of a folder with all that it says, known here or not. */
+/** The complete config.json of a folder, unknown fields included. */
 export async function readRawConfig(folder: string): Promise<Record<string, unknown>> {
   const path = join(folder, "config.json");
   const json = await readJsonObject(path);

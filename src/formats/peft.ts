@@ -16,7 +16,7 @@ export interface AdapterOptions {
   readonly loraRank: number;
   readonly loraAlpha: number;
   readonly loraDropout: number;
-  /** Where the model lies that the adapters belong to. */
+  /** Path of the adapters' base model. */
   readonly base: string;
 }
 
@@ -63,7 +63,7 @@ export async function saveAdapter(
   });
 }
 
-/** The shape of a saved adapter; what it asks for and is not computed here is refused by name. */
+/** The shape of a saved adapter; unsupported features are refused by name. */
 export async function readAdapterConfig(folder: string): Promise<LoraShape & { base?: string }> {
   const path = join(folder, CONFIG);
   let json: unknown;
@@ -88,7 +88,7 @@ export async function readAdapterConfig(folder: string): Promise<LoraShape & { b
   return { rank, alpha, targets, base: typeof base === "string" ? base : undefined };
 }
 
-/** Reads a saved adapter into parameters that were made with its shape. */
+/** Reads a saved adapter into parameters created with its shape. */
 export async function loadAdapter(
   gpu: Gpu,
   parameters: LlamaParameters,
@@ -102,7 +102,7 @@ export async function loadAdapter(
   await gpu.check();
 }
 
-/** The file of an adapter that fits these parameters; else throws a {@link UserError}. */
+/** Opens an adapter's file; throws a {@link UserError} if it does not fit these parameters. */
 export async function openAdapter(
   { all }: Pick<LlamaParameters, "all">,
   folder: string,
@@ -123,7 +123,7 @@ export async function openAdapter(
   );
 }
 
-/** Initialisations that leave the base as it is; others take what they put into A and B off it. */
+/** Initialisations that leave the base unchanged; others subtract the initial B·A from it. */
 const HARMLESS: readonly unknown[] = [true, false, "gaussian", "eva", "orthogonal"];
 
 /** Fields of peft that change what the adapter computes; absent, null, false and empty are fine. */
@@ -167,8 +167,8 @@ function refuseUnsupported(fields: Fields): void {
 }
 
 /**
- * Modules are named by their last part, or by their whole path: so peft writes "all-linear". That
- * the layers are all there shows when the weights are opened.
+ * Modules are named by their last component or their full path, which is how peft writes
+ * "all-linear". Missing layers are detected when the weights are opened.
  */
 function targetsOf(fields: Fields): LoraShape["targets"] {
   const { target_modules: given } = fields.json;

@@ -1,4 +1,4 @@
-/** Weights between a Hugging Face folder and the device, a block of rows at a time. */
+/** Transfers weights between a Hugging Face folder and the device, one block of rows at a time. */
 import { UserError } from "../options/user_error.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -23,10 +23,10 @@ import { writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
 import { listFaults, parameterFaults, strangers } from "./tensor_faults.ts";
 
-/** Host memory that a block of rows may take. */
+/** Host memory of a block of rows. */
 const BLOCK_BYTES = 8 << 20;
 
-/** What matrices pass through, some rows at a time, on their way to being quantised. */
+/** Buffers through which matrices pass, some rows at a time, to be quantised. */
 export interface LoadWorkspace {
   /** float32. */
   readonly source: Tensor;
@@ -34,7 +34,7 @@ export interface LoadWorkspace {
   readonly nf4?: Nf4Workspace;
 }
 
-/** Undefined where nothing is quantised. `scratch` serves as the source if it has the size. */
+/** Undefined if nothing is quantised. `scratch` is used as the source if it is large enough. */
 export function createLoadWorkspace(
   allocator: Allocator,
   { all }: LlamaParameters,
@@ -61,16 +61,16 @@ export function createLoadWorkspace(
 }
 
 export interface LoadOptions {
-  /** Of {@link createLoadWorkspace}; made for the time of the call unless given. */
+  /** From {@link createLoadWorkspace}; by default temporary. */
   readonly workspace?: LoadWorkspace;
-  /** Told after each tensor: the share of the parameters that is loaded. */
+  /** Called after each tensor with the share of the parameters loaded. */
   readonly onProgress?: (share: number) => void;
 }
 
 /**
- * Reads every parameter but the adapters. Missing, unexpected and misshapen tensors are all
- * reported at once, before anything is uploaded. A block of rows at a time is in host memory, and
- * quantisation happens on the device.
+ * Reads every parameter except adapters. Missing, unexpected and misshapen tensors are all reported
+ * at once, before anything is uploaded. Holds one block of rows in host memory at a time; the
+ * device quantises.
  */
 export async function loadWeights(
   gpu: Gpu,
@@ -95,14 +95,14 @@ export async function loadWeights(
   }
 }
 
-/** The format on the device that holds the weights exactly: half the size if bfloat16 does. */
+/** The smallest device format that holds the weights exactly: bfloat16 if possible. */
 export function savedFormat({ tensors }: WeightFile): "bfloat16" | "float32" {
   return [...tensors.values()].every(({ dtype }) => dtype === "BF16") ? "bfloat16" : "float32";
 }
 
-/** Throws a {@link UserError} with all that is missing, misshapen or left over. */
+/** Throws a {@link UserError} with all missing, misshapen and unexpected tensors. */
 export function assertSameTensors(file: WeightFile, parameters: readonly Parameter[]): void {
-  // Tied checkpoints may carry the head all the same, and old ones RoPE's frequencies.
+  // Tied checkpoints may still contain the head, and old ones RoPE's frequencies.
   const ignored = (name: string) =>
     name === "lm_head.weight" || name.endsWith("rotary_emb.inv_freq");
   const faults = [
@@ -155,8 +155,8 @@ async function uploadRows(
 }
 
 /**
- * Writes the parameters as safetensors, dequantised. What was not trained comes from the `original`
- * where there is one: it has not lost what quantisation takes.
+ * Writes the parameters as safetensors, dequantised. Frozen ones are copied from the `original`, if
+ * given, which has no quantisation error.
  */
 export async function saveWeights(
   gpu: Gpu,
@@ -176,7 +176,7 @@ export async function saveWeights(
   await writeSafetensorsSharded(directory, entries, { metadata: { format: "pt" } });
 }
 
-/** The same of a parameter in the file that it was read from. */
+/** The same for a parameter in its original file. */
 async function* copied(
   file: WeightFile,
   name: string,
@@ -190,7 +190,7 @@ async function* copied(
   }
 }
 
-/** The values of a parameter as they lie in a file, a block of rows at a time. */
+/** The values of a parameter in file layout, one block of rows at a time. */
 async function* exported(
   gpu: Gpu,
   weight: Tensor,
@@ -204,7 +204,7 @@ async function* exported(
   }
 }
 
-/** How the bytes of a row range become numbers. */
+/** Converts the bytes of a row range to numbers. */
 async function unpacker(
   gpu: Gpu,
   { dtype, constants }: Tensor,
@@ -223,10 +223,10 @@ function* rowBlocks(tensor: Tensor): Generator<[number, number]> {
   for (let start = 0; start < rows; start += block) yield [start, Math.min(rows, start + block)];
 }
 
-/** At this many rows of any matrix a binding, and a block of NF4, may begin. */
+/** At multiples of this many rows a binding, and a block of NF4, can start in any matrix. */
 const BLOCK_STEP = 64;
 
-/** Rows of a block: it must not end inside a group. */
+/** Rows per block, which must not end inside a group. */
 function rowsOfBlock({ stride, groupSize = 1 }: Tensor): number {
   const step = BLOCK_STEP * groupSize / greatestDivisor(groupSize, BLOCK_STEP * stride);
   const rows = Math.floor(BLOCK_BYTES / (4 * stride));

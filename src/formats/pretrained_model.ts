@@ -1,4 +1,4 @@
-/** A pre-trained model on disk, in any of the formats that are read. */
+/** A pre-trained model on disk, in any supported format. */
 import { join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -19,9 +19,9 @@ import { saveWeights } from "./pretrained.ts";
 import { Safetensors } from "./safetensors.ts";
 import type { WeightFile } from "./weight_file.ts";
 
-/** What it holds is known, no weight has been read. Closing it closes its files. */
+/** An opened model; no weights have been read. Closing it closes its files. */
 export interface PretrainedModel extends Disposable {
-  /** Where it lies on this machine. */
+  /** Its local path. */
   readonly path: string;
   /** Its shape. */
   readonly config: LlamaConfig;
@@ -30,8 +30,8 @@ export interface PretrainedModel extends Disposable {
 }
 
 /**
- * Opens a Hugging Face folder, a `.gguf` file, or what `hf:org/name` names, downloaded first where
- * need be. Faults are {@link UserError}s that name file and values.
+ * Opens a Hugging Face folder, a `.gguf` file, or `hf:org/name`, downloaded if needed. Throws
+ * {@link UserError}s that name file and values.
  */
 export async function openPretrained(spec: string): Promise<PretrainedModel> {
   const path = await resolveModel(spec);
@@ -45,7 +45,7 @@ export async function openPretrained(spec: string): Promise<PretrainedModel> {
   return { path, config, weights, [Symbol.dispose]: () => weights.close() };
 }
 
-/** An adapter's folder looks much like a model's. */
+/** Refuses an adapter's folder, which resembles a model's. */
 async function refuseAdapter(path: string): Promise<void> {
   const has = async (name: string) =>
     (await Deno.stat(join(path, name)).catch(() => undefined))?.isFile;
@@ -56,7 +56,7 @@ async function refuseAdapter(path: string): Promise<void> {
   );
 }
 
-/** The configuration of a model, or a config.json; of a hub's model no weights are downloaded. */
+/** The configuration of a model, or a config.json; downloads no weights from the hub. */
 export async function readModelConfig(spec: string): Promise<LlamaConfig> {
   if (isGgufPath(spec)) {
     using model = await openPretrained(spec);
@@ -68,7 +68,7 @@ export async function readModelConfig(spec: string): Promise<LlamaConfig> {
 export interface SavedModel {
   readonly config: LlamaConfig;
   readonly dtype: "bfloat16" | "float32";
-  /** The model that it was trained from: what lies there beside the weights is kept. */
+  /** The base model, whose files besides the weights are kept. */
   readonly path: string;
 }
 
@@ -84,7 +84,7 @@ export async function savePretrained(
   await writeModelFiles(folder, { config, dtype, path });
 }
 
-/** What lies beside the weights of a model that comes from another one, but for the tokenizer. */
+/** Writes the files besides the weights of a derived model, except the tokenizer. */
 export async function writeModelFiles(
   folder: string,
   { config, dtype, path }: Omit<SavedModel, "dtype"> & { readonly dtype: SavedDType },

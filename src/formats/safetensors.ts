@@ -1,4 +1,4 @@
-/** Safetensors files and sharded folders of them: read in ranges, written as a stream. */
+/** Safetensors files and sharded folders: ranged reads, streaming writes. */
 import { basename, dirname, join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
@@ -13,7 +13,7 @@ export { ELEMENT_BYTES, toFloat32 };
 const INDEX = "model.safetensors.index.json";
 const SINGLE = "model.safetensors";
 
-/** An opened model: what it holds is known, none of its data has been read. */
+/** An opened model, of which only headers have been read. */
 export class Safetensors implements WeightFile {
   private constructor(
     readonly path: string,
@@ -25,7 +25,7 @@ export class Safetensors implements WeightFile {
 
   /**
    * Opens a `.safetensors` file, a `.index.json`, or a folder with `model.safetensors` or
-   * `model.safetensors.index.json`. Throws a {@link UserError} on anything but a sound file.
+   * `model.safetensors.index.json`. Throws a {@link UserError} on an invalid file.
    */
   static async open(path: string): Promise<Safetensors> {
     const files = new Map<string, FileRange>();
@@ -38,7 +38,7 @@ export class Safetensors implements WeightFile {
     }
   }
 
-  /** What is known of a tensor; throws a {@link UserError} when there is none of that name. */
+  /** Information about a tensor; throws a {@link UserError} if none has that name. */
   info(name: string): TensorInfo {
     const info = this.tensors.get(name);
     if (!info) {
@@ -51,7 +51,7 @@ export class Safetensors implements WeightFile {
     return info;
   }
 
-  /** Bytes [start, start + length) of a tensor, counted from its first; by default all of them. */
+  /** Bytes [start, start + length) of a tensor; by default all of them. */
   async read(name: string, start = 0, length?: number): Promise<Uint8Array<ArrayBuffer>> {
     const info = this.info(name);
     const end = start + (length ?? info.byteLength - start);
@@ -109,7 +109,7 @@ async function locate(path: string): Promise<string> {
   throw new UserError(`${path}: holds neither ${SINGLE} nor ${INDEX}`, await hintFor(path));
 }
 
-/** What a folder holds in the place of what is needed. */
+/** A hint about what a folder contains instead. */
 async function hintFor(folder: string): Promise<string | undefined> {
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
   const of = (ending: RegExp) => names.filter((name) => ending.test(name)).slice(0, 4).join(", ");
@@ -135,7 +135,7 @@ async function openFiles(path: string, files: Map<string, FileRange>): Promise<S
   return await openShards(path, files);
 }
 
-/** The index maps names of tensors to names of files beside it. */
+/** The index maps tensor names to names of files beside it. */
 async function openShards(
   index: string,
   files: Map<string, FileRange>,
@@ -164,7 +164,7 @@ async function openShards(
         "are index and shards of the same model?",
       );
     }
-    // What other shards hold of the same name is another save's: the index says which one counts.
+    // Tensors of the same name in other shards are from another save: the index decides.
     tensors.push(...wanted.map((name) => held.get(name)!));
     Object.assign(metadata, header.metadata);
   }
@@ -176,7 +176,7 @@ function shardName(index: string, shard: unknown): string {
   throw new UserError(`${index}: shard ${JSON.stringify(shard)} must be a file beside it`);
 }
 
-/** Names every shard that is missing, not the first one only. */
+/** Reports every missing shard, not only the first. */
 async function assertThere(index: string, shards: readonly string[]): Promise<void> {
   const found = await Promise.all(
     shards.map((name) => Deno.stat(join(dirname(index), name)).catch(() => undefined)),
@@ -196,7 +196,7 @@ function plural(names: readonly string[]): string {
     `${names.length > 1 ? "are" : "is"}`;
 }
 
-/** Larger elements first, so that no tensor is misaligned. */
+/** Larger elements first, so that every tensor is aligned. */
 const ORDER = Object.keys(ELEMENT_BYTES);
 
 /** A tensor to write. */
@@ -212,9 +212,9 @@ export interface SafetensorsEntry {
 }
 
 /**
- * Writes a file in one pass, holding one piece of data at a time; a reader sees the old file or
- * the whole new one. Entries are sorted as the reference implementation does it (largest elements
- * first, then by name), so that every tensor is aligned: their data is asked for in that order.
+ * Writes a file atomically in one pass, holding one piece of data at a time. Entries are sorted as
+ * in the reference implementation (largest elements first, then by name), so that every tensor is
+ * aligned; their data is requested in that order.
  */
 export async function writeSafetensors(
   path: string,

@@ -2,7 +2,7 @@
  * The header of a safetensors file: 8 bytes of length (little-endian), JSON, then the data.
  * https://github.com/huggingface/safetensors#format
  *
- * A file from elsewhere is not trusted: every offset is checked before a byte of data is read.
+ * Files are untrusted: every offset is checked before any data is read.
  */
 import { UserError } from "../options/user_error.ts";
 import { ELEMENT_BYTES, type ElementType, isElementType } from "./element_types.ts";
@@ -19,7 +19,7 @@ export interface TensorInfo {
   readonly shape: readonly number[];
   /** The file that holds it; a sharded model has several. */
   readonly path: string;
-  /** First byte, counted from the start of the file. */
+  /** Offset of its first byte in the file. */
   readonly start: number;
   /** Size of its data. */
   readonly byteLength: number;
@@ -33,7 +33,9 @@ export interface SafetensorsHeader {
 /** As in the reference implementation: a larger header is a broken or hostile file. */
 const MAX_HEADER_BYTES = 100_000_000;
 
-/** Reads and checks the header; throws a {@link UserError} that names file, tensor and values. */
+/**
+ * Reads and validates the header; throws a {@link UserError} that names file, tensor and values.
+ */
 export async function readHeader(file: FileRange): Promise<SafetensorsHeader> {
   const fault = (message: string, hint?: string) => new UserError(`${file.path}: ${message}`, hint);
   if (file.size < 8) {
@@ -111,7 +113,7 @@ function tensorInfo(name: string, entry: unknown, path: string, dataStart: numbe
   return { name, dtype, shape, path, start: dataStart + start, byteLength: expected };
 }
 
-/** The data must follow one another without gap or overlap, and end where the file ends. */
+/** The data must be contiguous, without gaps or overlaps, and end at the end of the file. */
 function checkLayout(tensors: TensorInfo[], dataStart: number, size: number, fault: Fault): void {
   let end = dataStart, before = "the header";
   for (const tensor of tensors) {

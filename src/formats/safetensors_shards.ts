@@ -9,22 +9,22 @@ import { elementsOf } from "../numbers/layout.ts";
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 const SHARD = /^model-\d{5}-of-\d{5}\.safetensors$/;
-/** What is being written has this after its name, so that no reader takes it for the weights. */
+/** Suffix of files being written, so that no reader takes them for the weights. */
 const UNFINISHED = ".unfinished";
 
 export interface ShardOptions {
-  /** Default 5 GB, as in the hub's libraries. A tensor larger than that has a shard of its own. */
+  /** Default 5 GB, as in the hub's libraries. A larger tensor gets its own shard. */
   readonly maxShardBytes?: number;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
- * Writes `model.safetensors`, or shards and their index where it would be too large, holding one
- * piece of data at a time. Entries fill the shards in the order in which they are given.
+ * Writes `model.safetensors`, or shards and their index if it would be too large, holding one piece
+ * of data at a time. Entries fill the shards in the given order.
  *
- * An earlier save in the folder stays whole until the new one is complete, and its files are then
- * removed. Only where old and new shards have the same names is there a moment without an index:
- * a folder that is refused is better than one that mixes two models.
+ * An earlier save in the folder stays intact until the new one is complete; its files are then
+ * removed. Only if old and new shards have the same names is there a moment without an index:
+ * better a folder that is refused than one that mixes two models.
  */
 export async function writeSafetensorsSharded(
   folder: string,
@@ -49,13 +49,13 @@ export async function writeSafetensorsSharded(
   if (collide) await removeAll(folder, (each) => each === INDEX);
   for (const each of names) await Deno.rename(join(folder, each + UNFINISHED), join(folder, each));
   if (shards.length > 1) await writeJson(join(folder, INDEX), indexOf(shards, names));
-  // Readers prefer the one file, and the index to shards that it does not name.
+  // Remove others: readers prefer a single file to an index, and an index to unlisted shards.
   const kept = shards.length > 1 ? [...names, INDEX] : names;
   const ofModels = (each: string) => each === SINGLE || each === INDEX || SHARD.test(each);
   await removeAll(folder, (each) => ofModels(each) && !kept.includes(each));
 }
 
-/** Across shards too, where one would hide the other. */
+/** Checks across shards too, where one tensor would hide the other. */
 function assertDistinct(folder: string, entries: readonly SafetensorsEntry[]): void {
   const seen = new Set<string>();
   for (const { name } of entries) {
@@ -64,7 +64,7 @@ function assertDistinct(folder: string, entries: readonly SafetensorsEntry[]): v
   }
 }
 
-/** In order: a shard ends before the tensor that would overfill it. */
+/** Distributes in order; a shard ends before the tensor that would exceed its limit. */
 function distribute(
   entries: readonly SafetensorsEntry[],
   maxShardBytes: number,

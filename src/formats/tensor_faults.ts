@@ -1,12 +1,12 @@
-/** What keeps a file's tensors from being a model's parameters. */
+/** Faults of a file's tensors as parameters of a model. */
 import type { ParameterDescription } from "../model/description.ts";
 import { isIntegerType } from "./element_types.ts";
 import type { WeightFile } from "./weight_file.ts";
 
-/** As many as help; the rest is counted. */
+/** Number of faults listed; the rest are counted. */
 const SHOWN = 8;
 
-/** A line for each parameter that is missing, of another shape or of integers. */
+/** A line for each parameter that is missing, has another shape, or holds integers. */
 export function parameterFaults(
   file: Pick<WeightFile, "tensors">,
   parameters: readonly Pick<ParameterDescription, "name" | "shape">[],
@@ -23,7 +23,7 @@ export function parameterFaults(
   });
 }
 
-/** Names of the file's tensors that are no parameter's. */
+/** Names of the file's tensors that belong to no parameter. */
 export function strangers(
   file: Pick<WeightFile, "tensors">,
   parameters: readonly Pick<ParameterDescription, "name">[],
@@ -32,7 +32,7 @@ export function strangers(
   return [...file.tensors.keys()].filter((name) => !expected.has(name));
 }
 
-/** A heading and the first of the faults, a line each. */
+/** A heading and the first faults, one per line. */
 export function listFaults(heading: string, faults: readonly string[]): string {
   const more = faults.length - SHOWN;
   return [heading, ...faults.slice(0, SHOWN), ...(more > 0 ? [`and ${more} more`] : [])]

@@ -1,16 +1,16 @@
-/** What the loader asks of a file of weights, whatever its format. */
+/** The loader's interface to files of weights, whatever their format. */
 
 /** A tensor of a {@link WeightFile}. */
 export interface WeightInfo {
   /** As in Hugging Face's checkpoints. */
   readonly name: string;
-  /** Row-major, as Hugging Face's checkpoints have it: (out, in) for a matrix. */
+  /** Row-major, as in Hugging Face's checkpoints: (out, in) for a matrix. */
   readonly shape: readonly number[];
-  /** As the format calls it: BF16, F32, Q4_K and so on. */
+  /** The format's name for it: BF16, F32, Q4_K and so on. */
   readonly dtype: string;
 }
 
-/** An opened file or folder of weights; its data is read on demand, a range at a time. */
+/** An opened file or folder of weights, whose data is read on demand in ranges. */
 export interface WeightFile {
   /** The file or folder. */
   readonly path: string;

@@ -11,19 +11,19 @@ import { decodeQ4K, decodeQ5K, decodeQ6K } from "./k_quants.ts";
 
 export interface BlockType {
   readonly name: string;
-  /** Elements a block, and the bytes they take. */
+  /** Elements per block, and their bytes. */
   readonly elements: number;
   readonly bytes: number;
   /** Whole blocks as float32. */
   readonly decode: (blocks: Uint8Array) => Float32Array<ArrayBuffer>;
 }
 
-/** Decodes block by block; `decode` is given the first byte of a block and of its values. */
+/** Decodes the block at byte `at` to `out`, starting at element `to`. */
 export type BlockDecoder = (view: DataView, at: number, out: Float32Array, to: number) => void;
 
 const { F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K } = GGMLQuantizationType;
 
-/** By the id that a file gives. */
+/** By ggml's id in a file. */
 export const BLOCK_TYPES: ReadonlyMap<number, BlockType> = new Map([
   [F32, { name: "F32", elements: 1, bytes: 4, decode: (b) => toFloat32("F32", b) }],
   [F16, { name: "F16", elements: 1, bytes: 2, decode: (b) => toFloat32("F16", b) }],
@@ -38,7 +38,7 @@ export const BLOCK_TYPES: ReadonlyMap<number, BlockType> = new Map([
   [Q6_K, blocks("Q6_K", 256, 210, decodeQ6K)],
 ] as [number, BlockType][]);
 
-/** What a type is called, whether it is supported or not. */
+/** The name of a type, supported or not. */
 export function blockTypeName(id: number): string {
   return GGMLQuantizationType[id] ?? `number ${id}`;
 }

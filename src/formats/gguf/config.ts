@@ -1,4 +1,4 @@
-/** The shape of a model from the metadata of a GGUF file, and the metadata from the shape. */
+/** Converts between a model's configuration and the metadata of a GGUF file. */
 import { UserError } from "../../options/user_error.ts";
 import { LLAMA_TRAITS, type LlamaConfig, type Traits } from "../../model/config.ts";
 import type { GgufTensor } from "./header.ts";
@@ -19,7 +19,9 @@ export function architectureOf(metadata: Metadata): GgufArchitecture {
   );
 }
 
-/** The config without what `rope_freqs.weight` says. Throws a {@link UserError} naming the key. */
+/**
+ * The configuration, except for `rope_freqs.weight`. Throws a {@link UserError} that names the key.
+ */
 export function readGgufConfig(
   metadata: Metadata,
   tensors: ReadonlyMap<string, GgufTensor>,
@@ -47,7 +49,7 @@ export function readGgufConfig(
   const slidingWindow = slidingWindowOf(metadata, architecture, layers);
   return {
     ...traitsFromGguf(architecture, hiddenSize, (name) => tensors.has(`blk.0.${name}`)),
-    // Nothing else tells Mistral from LLaMA.
+    // Only the window distinguishes Mistral from LLaMA.
     ...(architecture === "llama" && slidingWindow ? { modelType: "mistral" } : {}),
     vocabSize: embedding.shape[0],
     hiddenSize,
@@ -133,7 +135,7 @@ function tokenIds(
   };
 }
 
-/** llama.cpp's architecture for a config; Mistral's models are LLaMA's with a window. */
+/** llama.cpp's architecture for a configuration; Mistral is "llama" with a window. */
 export function architectureFor(config: LlamaConfig): GgufArchitecture {
   return config.modelType === "mistral" ? "llama" : config.modelType;
 }

@@ -1,16 +1,16 @@
-/** float32 values in the types that are written: F32, F16 and Q8_0. */
+/** Encodes float32 values in the types that are written: F32, F16 and Q8_0. */
 import { GGMLQuantizationType } from "@huggingface/gguf";
 
 export interface Encoding {
   readonly name: string;
   /** ggml's id. */
   readonly id: number;
-  /** Elements a block, and the bytes they take. */
+  /** Elements per block, and their bytes. */
   readonly elements: number;
   readonly bytes: number;
-  /** Whole blocks, little-endian. Values that the type cannot hold come out as infinities or NaN. */
+  /** Encodes whole blocks, little-endian. Values out of range become infinities or NaN. */
   readonly encode: (values: Float32Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
-  /** Magnitudes below it are finite in this type. */
+  /** Magnitudes below this are finite in the type. */
   readonly limit: number;
 }
 
@@ -23,7 +23,10 @@ export const F32: Encoding = {
   limit: Infinity,
 };
 
-/** Half the way from float16's largest number, 65504, to the next power of two: it rounds down. */
+/**
+ * Halfway between float16's largest number, 65504, and the next power of two: below it, values
+ * round down.
+ */
 const FLOAT16_LIMIT = 65520;
 
 export const F16: Encoding = {
@@ -47,9 +50,9 @@ export const Q8_0: Encoding = {
 };
 
 /**
- * Blocks of 32: d = max|x| / 127 as float16, then round(x / d) as signed bytes. As ggml's reference
- * (quantize_row_q8_0_ref), to the bit: codes are of the scale before its rounding to float16, 1/d
- * and the product are float32, and halves are rounded away from zero.
+ * Blocks of 32: d = max|x| / 127 as float16, then round(x / d) as signed bytes. Bitwise equal to
+ * ggml's reference (quantize_row_q8_0_ref): codes use the scale before its rounding to float16, 1/d
+ * and the product are float32, and halves round away from zero.
  */
 function quantizeQ8(values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const blocks = values.length / BLOCK;

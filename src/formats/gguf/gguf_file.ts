@@ -1,6 +1,6 @@
 /**
- * GGUF files of llama.cpp's, read as if they were Hugging Face's checkpoints: the names, the order
- * of rows and the offset of norms are those of Hugging Face, the values are float32.
+ * llama.cpp's GGUF files, read as if they were Hugging Face checkpoints: names, row order and norm
+ * offsets follow Hugging Face, values are float32.
  * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 import { UserError } from "../../options/user_error.ts";
@@ -18,17 +18,17 @@ import { elementsOf } from "../../numbers/layout.ts";
 
 const ROPE_FACTORS = "rope_freqs.weight";
 
-/** A tensor, where it lies and how it is stored. */
+/** A tensor, its location and its storage format. */
 interface Stored extends WeightInfo {
   readonly start: number;
   readonly type: BlockType;
-  /** Rows of its heads are interleaved. */
+  /** Whether the rows of its heads are interleaved. */
   readonly interleaved: boolean;
-  /** Its values in the file are larger by this (Gemma's norms). */
+  /** Its values in the file are larger by this amount (Gemma's norms). */
   readonly offset: number;
 }
 
-/** An opened GGUF file: its header is known, none of its weights has been read. */
+/** An opened GGUF file, of which only the header has been read. */
 export class GgufFile implements WeightFile {
   private constructor(
     readonly path: string,
@@ -58,7 +58,7 @@ export class GgufFile implements WeightFile {
       for (const tensor of header.tensors) {
         const type = checkedType(tensor, file);
         if (tensor.name === ROPE_FACTORS) continue;
-        // An unknown tensor keeps its name, for the loader to complain about.
+        // An unknown tensor keeps its name, for the loader to report.
         const name = toHfName(tensor.name) ?? tensor.name;
         const heads = interleaved && isQueryOrKey(name);
         if (heads && tensor.shape[0] % config.headSize !== 0) {
@@ -88,7 +88,7 @@ export class GgufFile implements WeightFile {
     }
   }
 
-  /** What is known of a tensor; throws a {@link UserError} when there is none of that name. */
+  /** Information about a tensor; throws a {@link UserError} if none has that name. */
   info(name: string): WeightInfo {
     return this.#stored(name);
   }
@@ -108,12 +108,12 @@ export class GgufFile implements WeightFile {
     return tensor.offset ? values.map((value) => value - tensor.offset) : values;
   }
 
-  /** tokenizer.json and tokenizer_config.json as Hugging Face would have written them. */
+  /** tokenizer.json and tokenizer_config.json as Hugging Face would write them. */
   tokenizerFiles(): Map<string, Uint8Array<ArrayBuffer>> {
     return readGgufTokenizer(this.header.metadata);
   }
 
-  /** Reads the whole heads that the range touches and puts their rows in order. */
+  /** Reads all heads in the range and restores the order of their rows. */
   async #readHeads(tensor: Stored, start: number, end: number): Promise<Float32Array<ArrayBuffer>> {
     const { headSize } = this.config;
     const columns = tensor.shape.length === 1 ? 1 : tensor.shape.at(-1)!;
@@ -147,7 +147,7 @@ export class GgufFile implements WeightFile {
   }
 }
 
-/** The type of a tensor that lies within the file. */
+/** The type of a tensor, checked to lie within the file. */
 function checkedType({ name, shape, type: id, start }: GgufTensor, file: FileRange): BlockType {
   const type = BLOCK_TYPES.get(id);
   if (!type) {
@@ -174,7 +174,7 @@ function checkedType({ name, shape, type: id, start }: GgufTensor, file: FileRan
   return type;
 }
 
-/** Elements [start, end) as they lie in the file; the blocks around them are read whole. */
+/** Elements [start, end) in file order; reads the whole blocks around them. */
 async function readElements(
   file: FileRange,
   { name, start: base, type }: { name: string; start: number; type: BlockType },

@@ -1,12 +1,12 @@
-/** The header of a GGUF file: metadata and where its tensors lie, checked against the file's size. */
+/** The header of a GGUF file: metadata and tensor locations, checked against the file's size. */
 import { gguf } from "@huggingface/gguf";
 import { UserError } from "../../options/user_error.ts";
 import { Metadata } from "./metadata.ts";
 
-/** A tensor as the file has it. */
+/** A tensor as described in the file. */
 export interface GgufTensor {
   readonly name: string;
-  /** Row-major: ggml lists the fastest dimension first, this is the other way round. */
+  /** Row-major; ggml lists the dimensions in reverse. */
   readonly shape: readonly number[];
   /** ggml's id of its type. */
   readonly type: number;
@@ -19,7 +19,7 @@ export interface GgufHeader {
   readonly tensors: readonly GgufTensor[];
 }
 
-/** Reads the header alone. Throws a {@link UserError} on anything but a whole GGUF header. */
+/** Reads only the header. Throws a {@link UserError} on anything but a complete GGUF header. */
 export async function readGgufHeader(path: string): Promise<GgufHeader> {
   const info = await Deno.stat(path).catch((error) => {
     throw new UserError(`${path}: cannot be opened: ${(error as Error).message}`);
@@ -31,7 +31,7 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
   } catch (error) {
     throw new UserError(`${path}: is no valid GGUF file: ${(error as Error).message}`, NOT_ONE);
   }
-  // The parser takes what is beyond the end of a file for zeros.
+  // The parser reads zeros beyond the end of a file.
   if (header.tensorInfoByteRange[1] > info.size) {
     throw new UserError(`${path}: the file ends within its header`, NOT_ONE);
   }
@@ -50,7 +50,7 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
 const NOT_ONE = "is this a GGUF file, and whole?";
 
 function parse(path: string) {
-  // A path that looks like an address is still a path.
+  // A path that looks like a URL is still a path.
   const local = /^https?:/.test(path) ? `./${path}` : path;
   return gguf(local, { allowLocalFile: true });
 }

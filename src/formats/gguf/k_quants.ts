@@ -1,6 +1,6 @@
 /**
- * ggml's "k" types: 256 elements a block, in groups of 32 (or 16) whose scales are quantised too.
- * They are what most published GGUF files hold: Q4_K_M mixes Q4_K and Q6_K.
+ * ggml's "k" types: 256 elements per block, in groups of 32 (or 16) whose scales are quantised too.
+ * Most published GGUF files use them: Q4_K_M mixes Q4_K and Q6_K.
  */
 
 /** Scale and minimum of the scales (float16), 8 pairs of 6 bits, 128 bytes of two codes. */
@@ -8,7 +8,7 @@ export function decodeQ4K(view: DataView, at: number, out: Float32Array, to: num
   const scale = view.getFloat16(at, true), minimum = view.getFloat16(at + 2, true);
   for (let group = 0; group < 8; group++) {
     const d = scale * groupScale(view, at + 4, group), m = minimum * groupMin(view, at + 4, group);
-    // Two groups share 32 bytes: the even one has the low halves.
+    // Two groups share 32 bytes; the even one is in the low nibbles.
     const codes = at + 16 + 32 * (group >> 1), shift = 4 * (group & 1);
     for (let i = 0; i < 32; i++) {
       out[to + 32 * group + i] = d * ((view.getUint8(codes + i) >> shift) & 15) - m;
@@ -48,7 +48,7 @@ function groupMin(view: DataView, at: number, group: number): number {
 export function decodeQ6K(view: DataView, at: number, out: Float32Array, to: number): void {
   const scale = view.getFloat16(at + 208, true);
   for (let i = 0; i < 256; i++) {
-    // Halves of 128: four runs of 32, which take turns in the low and high halves of 64 bytes.
+    // In each half of 128: four runs of 32, alternately in the low and high nibbles of 64 bytes.
     const half = i >> 7, run = (i >> 5) & 3, place = i & 31;
     const low = view.getUint8(at + 64 * half + 32 * (run & 1) + place) >> (4 * (run >> 1)) & 15;
     const high = view.getUint8(at + 128 + 32 * half + place) >> (2 * run) & 3;

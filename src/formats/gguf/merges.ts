@@ -1,14 +1,14 @@
-/** SentencePiece's BPE keeps a score a token where Hugging Face's keeps a list of merges. */
+/** Converts between SentencePiece's scores per token and Hugging Face's list of BPE merges. */
 
 export type Merge = readonly [string, string];
 
 /**
- * The merges that scores imply: every way to cut a token into two tokens, best score first.
- * SentencePiece merges whatever two neighbours make the token with the best score, so each cut
- * counts; of the same score, those with the longest left part come first, as transformers has it.
+ * The merges implied by scores: every split of a token into two tokens, best score first.
+ * SentencePiece merges whichever two neighbours form the token with the best score, so every split
+ * counts; for equal scores the longest left part comes first, as in transformers.
  *
- * @param pieces tokens that take part, with their ids
- * @param score of a token; the larger, the earlier it is made
+ * @param pieces tokens to merge, with their ids
+ * @param score of a token; larger ones are merged earlier
  */
 export function mergesFromScores(
   pieces: ReadonlyMap<string, number>,
@@ -33,8 +33,8 @@ export function mergesFromScores(
 }
 
 /**
- * Scores that make SentencePiece merge in the order of a list: minus the place of the first merge
- * that makes the token. Tokens that no merge makes (single characters) come last, in their order.
+ * Scores that make SentencePiece merge in the order of a list: minus the index of the first merge
+ * that forms the token. Tokens that no merge forms (single characters) come last, in order.
  */
 export function scoresFromMerges(tokens: readonly string[], merges: readonly Merge[]): number[] {
   const rank = new Map<string, number>();

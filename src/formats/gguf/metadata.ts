@@ -1,4 +1,4 @@
-/** The key-value pairs of a GGUF file, checked as they are read. */
+/** The key-value pairs of a GGUF file, validated when read. */
 import { UserError } from "../../options/user_error.ts";
 
 /** Reads values by key; every fault is a {@link UserError} that names file, key and value. */
@@ -17,7 +17,7 @@ export class Metadata {
     return this.#read(key, fallback, "true or false", (value) => typeof value === "boolean");
   }
 
-  /** A positive number. float32 in the file: rounded to the seven digits that such a number has. */
+  /** A positive number. float32 in the file: rounded to its seven significant digits. */
   positive(key: string, fallback?: number): number {
     const rule = (value: unknown) => typeof value === "number" && value > 0 && value < Infinity;
     return Number(this.#read(key, fallback, "a positive number", rule).toPrecision(7));
@@ -30,7 +30,7 @@ export class Metadata {
     return value;
   }
 
-  /** A token id; undefined where there is none. */
+  /** A token id; undefined if absent. */
   tokenId(key: string): number | undefined {
     return this.has(key) ? this.#integer(key, undefined, "a token id") : undefined;
   }

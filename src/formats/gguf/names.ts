@@ -1,4 +1,4 @@
-/** Names of tensors: llama.cpp's to Hugging Face's and back. */
+/** Converts tensor names between llama.cpp and Hugging Face. */
 import { LAYER_MODULES, type LayerPart } from "../../model/description.ts";
 
 const GLOBAL: Record<string, string> = {
@@ -7,7 +7,7 @@ const GLOBAL: Record<string, string> = {
   "output.weight": "lm_head.weight",
 };
 
-/** Between `blk.N.` and `.weight` or `.bias`. */
+/** The part between `blk.N.` and `.weight` or `.bias`. */
 const PARTS: Record<LayerPart, string> = {
   inputNorm: "attn_norm",
   query: "attn_q",
@@ -22,7 +22,7 @@ const PARTS: Record<LayerPart, string> = {
   down: "ffn_down",
 };
 
-/** llama.cpp's name of a module to Hugging Face's. */
+/** Hugging Face's name of a module by llama.cpp's. */
 const LAYER: Record<string, string> = Object.fromEntries(
   Object.entries(PARTS).map(([part, name]) => [name, LAYER_MODULES[part as LayerPart]]),
 );
@@ -31,7 +31,7 @@ const inverse = (names: Record<string, string>) =>
   Object.fromEntries(Object.entries(names).map(([from, to]) => [to, from]));
 const GLOBAL_GGUF = inverse(GLOBAL), LAYER_GGUF = inverse(LAYER);
 
-/** Hugging Face's name; undefined for a tensor that no supported architecture has. */
+/** Hugging Face's name; undefined for a tensor in no supported architecture. */
 export function toHfName(name: string): string | undefined {
   const [, layer, part, kind] = name.match(/^blk\.(\d+)\.(\w+)\.(weight|bias)$/) ?? [];
   if (layer === undefined) return GLOBAL[name];
@@ -45,12 +45,12 @@ export function toGgufName(name: string): string | undefined {
   return LAYER_GGUF[part] && `blk.${layer}.${LAYER_GGUF[part]}.${kind}`;
 }
 
-/** Norms are stored as what is multiplied by, so with Gemma's 1 added. */
+/** Whether it is a norm: GGUF stores the effective weight, including Gemma's offset of 1. */
 export function isNorm(hfName: string): boolean {
   return /norm\.weight$/.test(hfName);
 }
 
-/** Whether the rows of a tensor of Hugging Face's name are a query's or a key's. */
+/** Whether a tensor, by Hugging Face's name, is a query or key projection. */
 export function isQueryOrKey(hfName: string): boolean {
   return /\.self_attn\.[qk]_proj\.(weight|bias)$/.test(hfName);
 }

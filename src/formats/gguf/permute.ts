@@ -1,7 +1,7 @@
 /**
- * The order of a head's rows in llama.cpp's "llama" architecture. Its RoPE turns neighbouring pairs
- * (2i, 2i + 1) where Hugging Face turns (i, i + D/2), so its converter interleaves the two halves of
- * every query and key head. Other architectures keep Hugging Face's order.
+ * The order of a head's rows in llama.cpp's "llama" architecture. Its RoPE rotates adjacent pairs
+ * (2i, 2i + 1) where Hugging Face rotates (i, i + D/2), so its converter interleaves the two halves
+ * of every query and key head. Other architectures keep Hugging Face's order.
  */
 
 /**
@@ -16,7 +16,7 @@ export function permuteHeads(
   const rows = values.length / columns, half = headSize / 2;
   for (let head = 0; head < rows; head += headSize) {
     for (let i = 0; i < headSize; i++) {
-      // Row i in Hugging Face's order, and where llama.cpp has it.
+      // Row i in Hugging Face's order, and its position in llama.cpp's.
       const hf = head + i, gguf = head + (i < half ? 2 * i : 2 * (i - half) + 1);
       const [from, at] = to === "gguf" ? [hf, gguf] : [gguf, hf];
       result.set(values.subarray(from * columns, (from + 1) * columns), at * columns);

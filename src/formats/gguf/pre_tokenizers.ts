@@ -1,18 +1,18 @@
 /**
  * How text is split before byte-level BPE. A GGUF file names the scheme (`tokenizer.ggml.pre`),
- * Hugging Face's tokenizer.json spells it out. The patterns are those of the models' own
- * tokenizer.json files, which are what the models were trained with.
+ * Hugging Face's tokenizer.json contains it. The patterns are those of the models' own
+ * tokenizer.json files, with which the models were trained.
  */
 import { isObject } from "../../files/fields.ts";
 
 export interface PreTokenizer {
-  /** llama.cpp's name, and others it has for the same. */
+  /** llama.cpp's name and its aliases. */
   readonly names: readonly string[];
   readonly normalizer: unknown;
   readonly preTokenizer: unknown;
-  /** A piece that is a token is taken whole, whatever the merges say. */
+  /** A piece that is a token is used whole, regardless of merges. */
   readonly ignoreMerges: boolean;
-  /** Whether a text begins with BOS where the file does not say. */
+  /** Whether a text starts with BOS if the file does not specify it. */
   readonly addBos: boolean;
 }
 
@@ -30,7 +30,7 @@ const isolate = (pattern: string) => ({
   invert: false,
 });
 const split = (pattern: string) => sequence(isolate(pattern), byteLevel(false));
-/** What "Digits" of tokenizer.json splits off, in words that every implementation takes alike. */
+/** The equivalent of "Digits" in tokenizer.json, in a form that all implementations treat alike. */
 const DIGIT = isolate("\\p{N}");
 
 const LLAMA_3 =
@@ -75,13 +75,13 @@ export const PRE_TOKENIZERS: readonly PreTokenizer[] = [
   },
 ];
 
-/** The scheme of a pre_tokenizer of tokenizer.json, if llama.cpp has it. */
+/** The scheme of a tokenizer.json's pre_tokenizer, if llama.cpp supports it. */
 export function findPreTokenizer(preTokenizer: unknown): PreTokenizer | undefined {
   const wanted = signature(preTokenizer);
   return PRE_TOKENIZERS.find((each) => signature(each.preTokenizer) === wanted);
 }
 
-/** What decides how text is split, without what only decides how offsets are counted. */
+/** The parts that determine how text is split, without those that only affect offsets. */
 function signature(preTokenizer: unknown): string {
   if (!isObject(preTokenizer)) return "none";
   const { type } = preTokenizer;

@@ -1,7 +1,7 @@
 /**
- * Llama 3.1's RoPE scaling as llama.cpp stores it: not its parameters, but what each frequency is
- * divided by (`rope_freqs.weight`). They are a function of a few parameters, which are found again
- * here, so that a model read from GGUF can be saved in Hugging Face's layout.
+ * Llama 3.1's RoPE scaling as llama.cpp stores it: not its parameters, but the divisor of each
+ * frequency (`rope_freqs.weight`). The parameters are recovered here, so that a model read from
+ * GGUF can be saved in Hugging Face's layout.
  */
 import { type LlamaConfig, type RopeScaling } from "../../model/config.ts";
 import { ropeFrequencies } from "../../model/rope.ts";
@@ -9,10 +9,10 @@ import { UserError } from "../../options/user_error.ts";
 
 type Llama3 = Extract<RopeScaling, { type: "llama3" }>;
 
-/** How far a factor may be off: they are float32, and the original length is rounded. */
+/** Tolerance of factors: they are float32, and the original length is rounded. */
 const TOLERANCE = 1e-4;
 
-/** (D/2): what the unscaled frequencies are divided by. */
+/** (D/2): divisors of the unscaled frequencies. */
 export function ropeFactors(config: LlamaConfig): Float64Array {
   const scaled = ropeFrequencies(config);
   const { ropeScaling: _, ...unscaled } = config;
@@ -20,8 +20,8 @@ export function ropeFactors(config: LlamaConfig): Float64Array {
 }
 
 /**
- * The scaling whose factors these are; undefined where they are all 1. Throws a {@link UserError}
- * naming `origin` when they are not of Llama 3.1's kind (LongRoPE's are not, for one).
+ * The scaling whose factors these are; undefined if they are all 1. Throws a {@link UserError} that
+ * names `origin` if they are not of Llama 3.1's kind (as LongRoPE's).
  */
 export function scalingFromFactors(
   config: LlamaConfig,
@@ -42,9 +42,9 @@ export function scalingFromFactors(
 }
 
 /**
- * Between the frequencies that are kept and those divided by the factor, the share s that is kept
- * grows with the frequency f: s = (f · original / 2π − low) / (high − low). Only original / low and
- * high / low can be told from that, so low is taken to be 1, as in every published model.
+ * Between unscaled frequencies and those divided by the factor, the unscaled share s grows with the
+ * frequency f: s = (f · original / 2π − low) / (high − low). Only original / low and high / low can
+ * be determined from it, so low is assumed to be 1, as in every published model.
  */
 function candidates(config: LlamaConfig, factors: readonly number[]): Llama3[] {
   const { ropeScaling: _, ...unscaled } = config;
@@ -60,7 +60,7 @@ function candidates(config: LlamaConfig, factors: readonly number[]): Llama3[] {
     originalMaxPositions: Math.max(1, Math.round(original)),
   });
   if (blended.length === 0) {
-    // Nothing is blended: any length between the last that is kept and the first that is not.
+    // No frequency is interpolated: any length between the last unscaled and the first scaled one.
     const kept = turns.filter((_, i) => factors[i] < factor / 2).at(-1) ?? 1;
     const stretched = turns.find((_, i) => factors[i] >= factor / 2) ?? kept;
     return [scaling(Math.sqrt(4 / kept / stretched), 4)];
@@ -68,7 +68,7 @@ function candidates(config: LlamaConfig, factors: readonly number[]): Llama3[] {
   const first = blended[0], last = blended.at(-1)!;
   const found = [scaling((3 * share(first) + 1) / turns[first], 4)];
   if (first === last) return found;
-  // Two points of the line: its slope is original / (high − 1), and it is 0 at turns = 1 / original.
+  // Two points of a line with slope original / (high − 1) that is 0 at turns = 1 / original.
   const slope = (share(first) - share(last)) / (turns[first] - turns[last]);
   const original = 1 / (turns[last] - share(last) / slope);
   return [...found, scaling(original, Number((1 + original / slope).toPrecision(4)))];

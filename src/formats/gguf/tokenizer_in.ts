@@ -1,4 +1,4 @@
-/** A tokenizer from a GGUF file's metadata, as the files that Hugging Face's tokenizers read. */
+/** Converts a GGUF file's tokenizer to the files that Hugging Face's tokenizers read. */
 import { UserError } from "../../options/user_error.ts";
 import { type Merge, mergesFromScores } from "./merges.ts";
 import type { Metadata } from "./metadata.ts";
@@ -9,7 +9,7 @@ const KEY = "tokenizer.ggml";
 /** SentencePiece's space. */
 const SPACE = "▁";
 
-/** What the file says of every token. */
+/** The file's information about every token. */
 interface Vocabulary {
   readonly tokens: readonly string[];
   readonly types: readonly number[];
@@ -17,7 +17,7 @@ interface Vocabulary {
 
 /**
  * tokenizer.json and tokenizer_config.json. Byte-level BPE ("gpt2") and SentencePiece's BPE
- * ("llama") are supported; others are refused by their name with a {@link UserError}.
+ * ("llama") are supported; others are refused by name with a {@link UserError}.
  */
 export function readGgufTokenizer(metadata: Metadata): Map<string, Uint8Array<ArrayBuffer>> {
   const model = metadata.string(`${KEY}.model`);
@@ -63,7 +63,7 @@ export function readGgufTokenizer(metadata: Metadata): Map<string, Uint8Array<Ar
     [
       "tokenizer_config.json",
       bytes({
-        // The general class: a model's own class would build its tokenizer anew.
+        // The generic class, because a model-specific class would rebuild its tokenizer.
         tokenizer_class: "PreTrainedTokenizerFast",
         ...special,
         add_bos_token: add.bos,
@@ -86,7 +86,7 @@ function readVocabulary(metadata: Metadata): Vocabulary {
   );
 }
 
-/** As tokenizer_config.json names them; llama.cpp's defaults where an older file does not. */
+/** Under tokenizer_config.json's names; llama.cpp's defaults for older files without them. */
 function specialTokens(metadata: Metadata, tokens: readonly string[], model: string) {
   const token = (name: string, sentencePiece?: number) => {
     const key = `${KEY}.${name}_token_id`;
@@ -143,8 +143,8 @@ function sentencePieceJson(metadata: Metadata, vocabulary: Vocabulary, unknown: 
   const prefixed = metadata.flag(`${KEY}.add_space_prefix`, true);
   const replace = { type: "Replace", pattern: { String: " " }, content: SPACE };
   return {
-    // llama.cpp, like the first LLaMA's tokenizer.json, puts a space before every piece of text,
-    // whether it begins with one or not.
+    // llama.cpp, like the first LLaMA's tokenizer.json, prepends a space to every piece of text,
+    // even if it starts with one.
     normalizer: prefixed
       ? { type: "Sequence", normalizers: [{ type: "Prepend", prepend: SPACE }, replace] }
       : replace,
@@ -171,7 +171,7 @@ function sentencePieceJson(metadata: Metadata, vocabulary: Vocabulary, unknown: 
   };
 }
 
-/** Only plain tokens are merged: a user's are matched whole before, the others never. */
+/** Only normal tokens are merged: user-defined ones are matched whole first, others never. */
 function sentencePieceMerges(metadata: Metadata, { tokens, types }: Vocabulary): Merge[] {
   const scores = metadata.numbers(`${KEY}.scores`);
   if (scores.length !== tokens.length) {
@@ -186,7 +186,7 @@ function sentencePieceMerges(metadata: Metadata, { tokens, types }: Vocabulary):
   return mergesFromScores(pieces, (id) => scores[id]);
 }
 
-/** Ids that exist only to fill the embedding have no token in Hugging Face's files. */
+/** Ids that only pad the embedding have no token in Hugging Face's files. */
 function isFiller(token: string, type: number): boolean {
   return type === TOKEN_TYPE.unused && /^\[PAD\d+\]$/.test(token);
 }
@@ -214,7 +214,7 @@ function addedTokens({ tokens, types }: Vocabulary) {
   })).filter(({ id, special }) => special || types[id] === TOKEN_TYPE.userDefined);
 }
 
-/** What puts BOS before a text and EOS behind it. */
+/** Adds BOS before a text and EOS after it. */
 function postProcessor(bos: string | null, eos: string | null, tokens: readonly string[]) {
   if (bos === null && eos === null) return null;
   const token = (name: string | null, sequence: number) =>

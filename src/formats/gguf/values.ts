@@ -1,10 +1,10 @@
-/** Values of a GGUF file's metadata with their types, as `@huggingface/gguf` writes them. */
+/** Typed values of a GGUF file's metadata, as `@huggingface/gguf` writes them. */
 import { GGUFValueType, type MetadataValue } from "@huggingface/gguf";
 
 export interface TypedValue {
   readonly value: MetadataValue;
   readonly type: GGUFValueType;
-  /** Of the elements, where the type is a list. */
+  /** Type of the elements of a list. */
   readonly subType?: GGUFValueType;
 }
 
@@ -17,7 +17,7 @@ const list = (values: readonly (string | number | boolean)[], subType: GGUFValue
   subType,
 });
 
-/** A value of each type that is written here. */
+/** Constructors of values of the types written here. */
 export const value = {
   string: (value: string): TypedValue => ({ value, type: STRING }),
   uint32: (value: number): TypedValue => ({ value, type: UINT32 }),
