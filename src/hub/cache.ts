@@ -1,9 +1,9 @@
 /**
- * The folder that Hugging Face's libraries share: what Python downloaded is used here, and what is
- * downloaded here is used by Python.
+ * The cache folder shared with Hugging Face's Python libraries: downloads of either are used by
+ * both.
  *
- *     models--org--name/refs/main                  the commit that a branch or tag stood at
- *     models--org--name/trees/<commit>.json        what files the commit has
+ *     models--org--name/refs/main                  the commit that a branch or tag pointed to
+ *     models--org--name/trees/<commit>.json        the files of the commit
  *     models--org--name/snapshots/<commit>/<path>  links into blobs
  *     models--org--name/blobs/<hash>               the files, each once
  *     .locks/models--org--name/<hash>.lock         held while a blob is written
@@ -17,14 +17,14 @@ import { type HubSpec, isSafePath } from "./spec.ts";
 export interface HubFile {
   readonly path: string;
   readonly size: number;
-  /** Git's hash of it, or of the pointer that stands for it. */
+  /** Git's hash of it, or of its LFS pointer. */
   readonly oid: string;
-  /** Of large files. */
+  /** Only for large files. */
   readonly sha256?: string;
   readonly xetHash?: string;
 }
 
-/** Of a large file its SHA-256, of a small one git's hash. */
+/** SHA-256 for a large file, git's hash for a small one. */
 export function blobName(file: HubFile): string {
   return file.sha256 ?? file.oid;
 }
@@ -54,7 +54,7 @@ export class HubCache {
     return join(this.#locks, `${blobName(file)}.lock`);
   }
 
-  /** The commit that a revision stood at when it was last looked up. */
+  /** The commit of a revision when last looked up. */
   async commitOf(revision: string): Promise<string | undefined> {
     if (REGEX_COMMIT_HASH.test(revision)) return revision;
     const path = join(this.folder, "refs", revision);
@@ -67,7 +67,7 @@ export class HubCache {
     await writeWhole(join(this.folder, "refs", revision), commit);
   }
 
-  /** What files a commit has, if that was ever looked up. */
+  /** The files of a commit, if ever looked up. */
   async readTree(commit: string): Promise<HubFile[] | undefined> {
     try {
       const json = JSON.parse(await Deno.readTextFile(this.#tree(commit)));
@@ -75,7 +75,7 @@ export class HubCache {
       const files = Object.entries(json.files).map(([path, each]) => fileOf(path, each));
       return files.every((file) => file !== undefined) ? files : undefined;
     } catch {
-      return undefined; // absent, or cut off: it is looked up again
+      return undefined; // absent or truncated: look it up again
     }
   }
 
@@ -91,19 +91,19 @@ export class HubCache {
     await writeWhole(this.#tree(commit), JSON.stringify(json, null, 1));
   }
 
-  /** What a snapshot has, for want of a list of what it should have. */
+  /** The files present in a snapshot, if there is no list of what it should contain. */
   async listSnapshot(commit: string): Promise<HubFile[]> {
     const root = this.snapshot(commit), files: HubFile[] = [];
     const visit = async (below: string) => {
       for await (const { name } of Deno.readDir(join(root, below))) {
         const path = below ? `${below}/${name}` : name;
-        // A link whose blob is gone is no file.
+        // Skip links whose blob is gone.
         const info = await Deno.stat(join(root, path)).catch(() => undefined);
         if (info?.isDirectory) await visit(path);
         else if (info) files.push({ path, size: info.size, oid: "" });
       }
     };
-    await visit("").catch(() => {}); // there is no such snapshot
+    await visit("").catch(() => {}); // no such snapshot
     return files.sort((a, b) => a.path < b.path ? -1 : 1);
   }
 
@@ -112,7 +112,7 @@ export class HubCache {
     return info?.size === file.size;
   }
 
-  /** Makes a downloaded blob appear in a snapshot. */
+  /** Links a downloaded blob into a snapshot. */
   async link(commit: string, file: HubFile): Promise<void> {
     const path = join(this.snapshot(commit), file.path), blob = this.blob(file);
     await Deno.mkdir(dirname(path), { recursive: true });
@@ -120,7 +120,7 @@ export class HubCache {
     try {
       await Deno.symlink(relative(dirname(path), blob), temporary, { type: "file" });
     } catch {
-      // Windows allows links to administrators only; a second name for the file is as good.
+      // Windows restricts symbolic links to administrators; a hard link works as well.
       await Deno.link(blob, temporary).catch(() => Deno.copyFile(blob, temporary));
     }
     await Deno.rename(temporary, path);
@@ -144,12 +144,12 @@ function fileOf(path: string, entry: unknown): HubFile | undefined {
   };
 }
 
-/** Hashes become names of files. */
+/** Validates a hash, since hashes become file names. */
 export function isHash(value: unknown): value is string {
   return typeof value === "string" && /^[0-9a-f]{40,64}$/.test(value);
 }
 
-/** A small file that a reader sees either whole or not at all. */
+/** Writes a small file atomically. */
 async function writeWhole(path: string, text: string): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });
   const temporary = temporaryOf(path);
@@ -157,7 +157,7 @@ async function writeWhole(path: string, text: string): Promise<void> {
   await Deno.rename(temporary, path);
 }
 
-/** A name that no other call has, in this process or another. */
+/** A name unique to this call, across processes. */
 function temporaryOf(path: string): string {
   return `${path}.${crypto.randomUUID()}.tmp`;
 }

@@ -1,4 +1,4 @@
-/** The hub's HTTP interface, by the `@huggingface/hub` package, with what a bad network needs. */
+/** The hub's HTTP API, through the `@huggingface/hub` package, with retries and timeouts. */
 import {
   datasetInfo,
   downloadFile,
@@ -12,7 +12,7 @@ import type { HubEnvironment } from "./environment.ts";
 import { HubUnreachable, isPassing } from "./errors.ts";
 import { type HubSpec, isSafePath } from "./spec.ts";
 
-/** An answer must begin, and go on, within this time. */
+/** Longest silence before and during a response. */
 const SILENCE_MS = 30_000;
 const ATTEMPTS = 5;
 const RETRY_DELAY_MS = 500;
@@ -21,7 +21,7 @@ const RETRY_DELAY_MS = 500;
 export interface HubClientOptions {
   /** Stops a download; what has arrived is kept and resumed later. */
   readonly signal?: AbortSignal;
-  /** Before the first repetition; doubled before each further one. */
+  /** Delay before the first retry; doubled for each further one. */
   readonly retryDelayMs?: number;
 }
 
@@ -41,7 +41,7 @@ export class HubClient {
     this.#shared = { hubUrl: environment.endpoint, fetch: this.#fetch };
   }
 
-  /** The commit that the spec's revision stands at. */
+  /** The commit that the spec's revision points to. */
   async commit(): Promise<string> {
     const { name, revision, type } = this.spec;
     const params = { name, revision, additionalFields: ["sha" as const], ...this.#shared };
@@ -76,7 +76,7 @@ export class HubClient {
     return files;
   }
 
-  /** The bytes of a file from `start` on. Plain HTTP when `xet` is false. */
+  /** The bytes of a file from `start` on. Plain HTTP if `xet` is false. */
   async *read(
     commit: string,
     { path }: HubFile,
@@ -95,14 +95,14 @@ export class HubClient {
         yield value;
       }
     } finally {
-      // Not awaited: the stream may be the very thing that does not answer.
+      // Not awaited, because the stream itself may be what hangs.
       reader.cancel().catch(() => {});
     }
   }
 
   /**
-   * Repeats what fails for a passing reason, waiting longer each time. `advanced` may say that
-   * an attempt got further, which starts the count anew.
+   * Retries transient failures with increasing delays. If `advanced` reports progress, the count
+   * restarts.
    */
   async retry<T>(
     attempt: () => Promise<T>,
@@ -121,7 +121,7 @@ export class HubClient {
     }
   }
 
-  /** Adds the token for the hub itself, and for no other host; gives up on a host that is silent. */
+  /** Adds the token for the hub itself only, never for other hosts; aborts if a host is silent. */
   #fetch: typeof fetch = async (input, init) => {
     const { environment: { endpoint, token }, options: { signal } } = this;
     const url = new URL(input instanceof Request ? input.url : input);
@@ -130,13 +130,13 @@ export class HubClient {
       headers.set("Authorization", `Bearer ${token.value}`);
     }
     signal?.throwIfAborted();
-    // Ends with the answer's first bytes: a body may take as long as it needs.
+    // Covers only the time to the response headers: a body may take as long as it needs.
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), SILENCE_MS);
     const signals = [silence.signal, ...(signal ? [signal] : [])];
     try {
       const answer = await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) });
-      // The package looks at the headers of this probe only, and leaves the connection open.
+      // The package reads only the headers of this probe and would leave the connection open.
       if (answer.ok && headers.get("Range") === "bytes=0-0") await answer.body?.cancel();
       return answer;
     } catch (error) {
@@ -152,7 +152,10 @@ export class HubClient {
   };
 }
 
-/** What is behind "error sending request for url (…)": the address is in the message already. */
+/**
+ * The cause behind "error sending request for url (…)", without the URL, which the message already
+ * has.
+ */
 function causeOf(error: unknown): string {
   const { message, cause } = error as Error;
   if (cause instanceof Error) return causeOf(cause);
@@ -168,7 +171,7 @@ async function withinTime<T>(result: Promise<T>, signal?: AbortSignal): Promise<
     () => reject(new HubUnreachable(`no data for ${SILENCE_MS / 1000} s`)),
     SILENCE_MS,
   );
-  result.catch(() => {}); // when it fails after the time is up, nobody listens
+  result.catch(() => {}); // ignore failures after the timeout
   try {
     return await Promise.race([result, stopped]);
   } finally {

@@ -1,4 +1,4 @@
-/** Which files of a data set on the hub are meant: by its configurations, splits and formats. */
+/** Selects the files of a data set on the hub by configuration, split and format. */
 import { globToRegExp } from "@std/path";
 import { parse as parseYaml } from "@std/yaml";
 import { UserError } from "../options/user_error.ts";
@@ -7,7 +7,7 @@ import type { HubFile } from "./cache.ts";
 import { listOf } from "./selection.ts";
 import type { HubSpec } from "./spec.ts";
 
-/** Written by libraries beside the data. */
+/** Files that libraries write beside the data. */
 const DATA_NOTES = /(^|\/)(\.|dataset_infos?\.json$|dataset_dict\.json$|state\.json$|readme\.md$)/i;
 
 const README = "README.md";
@@ -15,7 +15,7 @@ const README = "README.md";
 /**
  * The data files of a data set, in order: those below the path, which may be a file, a folder, a
  * pattern such as `data/train-*` or the name of a configuration; without a path, those of the
- * default configuration. Of several splits, the one called train.
+ * default configuration. Of several splits, `train`.
  */
 export function selectData(
   listed: readonly HubFile[],
@@ -45,7 +45,7 @@ export function selectData(
   );
 }
 
-/** The file that says how a data set is divided, if it has one. */
+/** The README, which may define the configurations of a data set. */
 export function readmeOf(listed: readonly HubFile[]): HubFile | undefined {
   return listed.find(({ path }) => path === README);
 }
@@ -57,7 +57,10 @@ interface Configuration {
   readonly splits: ReadonlyMap<string, readonly string[]>;
 }
 
-/** `configs` of the YAML at the head of a README: https://huggingface.co/docs/hub/datasets-manual-configuration */
+/**
+ * `configs` in the YAML header of a README:
+ * https://huggingface.co/docs/hub/datasets-manual-configuration
+ */
 function configurationsOf(readme: string | undefined): Configuration[] {
   const yaml = /^---\r?\n([\s\S]*?)\r?\n---/.exec(readme ?? "")?.[1];
   if (!yaml) return [];
@@ -65,7 +68,7 @@ function configurationsOf(readme: string | undefined): Configuration[] {
   try {
     json = parseYaml(yaml);
   } catch {
-    return []; // a README is for people first
+    return []; // a README need not have valid YAML
   }
   const configs = isObject(json) && Array.isArray(json.configs) ? json.configs : [];
   return configs.filter(isObject).map((config) => {
@@ -97,7 +100,7 @@ function defaultOf(all: readonly Configuration[], spec: HubSpec): Configuration 
   );
 }
 
-/** A configuration's files for training. */
+/** The training files of a configuration. */
 function matchesOf(data: readonly HubFile[], { splits, name }: Configuration, spec: HubSpec) {
   const only = splits.size === 1 ? [...splits.values()][0] : undefined;
   const patterns = splits.get("train") ?? only;
@@ -117,15 +120,15 @@ function matchesOf(data: readonly HubFile[], { splits, name }: Configuration, sp
 }
 
 function filesMatching(data: readonly HubFile[], patterns: readonly string[]): HubFile[] {
-  // A pattern that names a folder means all below.
+  // A pattern that matches a folder means everything below it.
   const rules = patterns.flatMap((it) => [globToRegExp(it), globToRegExp(`${it}/**`)]);
   return data.filter(({ path }) => rules.some((rule: RegExp) => rule.test(path)));
 }
 
-/** Many data sets come in several formats: the one with the most files counts, texts last. */
+/** Many data sets come in several formats: use the one with the most files, plain text last. */
 function oneKind(data: readonly HubFile[]): HubFile[] {
   const kinds = Map.groupBy(data, ({ path }) => /\.[a-z]+(\.gz)?$/i.exec(path)?.[0].toLowerCase());
-  const isText = (kind: string | undefined) => Number(kind === ".txt"); // a licence, perhaps
+  const isText = (kind: string | undefined) => Number(kind === ".txt"); // possibly a licence
   return [...kinds].sort(([a, { length: as }], [b, { length: bs }]) =>
     isText(a) - isText(b) || bs - as
   )[0][1];
@@ -134,12 +137,12 @@ function oneKind(data: readonly HubFile[]): HubFile[] {
 const TRAIN = splitNamed("train|training");
 const OTHERS = splitNamed("test|testing|eval|evaluation|validation|valid|val|dev");
 
-/** A word of a path, between the marks that the hub takes for the ends of one. */
+/** Matches a word in a path, between the hub's word separators. */
 function splitNamed(words: string): RegExp {
   return new RegExp(`(^|[-._ 0-9/])(${words})([-._ 0-9/]|$)`, "i");
 }
 
-/** By the hub's rule for data sets that say nothing: splits are told by words in the paths. */
+/** The hub's rule for data sets without configurations: words in paths name the splits. */
 function trainOf(data: readonly HubFile[]): HubFile[] {
   const train = data.filter(({ path }) => TRAIN.test(path));
   if (train.length) return train;

@@ -1,4 +1,4 @@
-/** One file of the hub into the cache: resumed where it stopped, checked before it has its name. */
+/** Downloads one file into the cache, resuming partial downloads and verifying hashes. */
 import { statfs } from "node:fs/promises";
 import { createHash, type Hash } from "node:crypto";
 import { dirname } from "@std/path";
@@ -11,13 +11,13 @@ import { type HubClient, sleep } from "./client.ts";
 const LOCK_POLL_MS = 200;
 const CHUNK_BYTES = 1 << 20;
 
-/** A file that was received whole and is not what the hub says it is. */
+/** A completely received file with a wrong hash. */
 class Damaged extends Error {}
 
 /**
- * Brings a file into a snapshot. The bytes go to `<blob>.incomplete`, which a later call goes on
- * from, and get the blob's name once their hash is right: a half file is never taken for a whole
- * one. `onBytes` hears how many bytes of the file there are.
+ * Downloads a file into a snapshot. The bytes go to `<blob>.incomplete`, which a later call
+ * resumes, and get the blob's name once their hash is verified: a partial file is never mistaken
+ * for a complete one. `onBytes` is called with the bytes downloaded so far.
  */
 export async function downloadBlob(
   client: HubClient,
@@ -28,7 +28,7 @@ export async function downloadBlob(
 ): Promise<void> {
   const blob = cache.blob(file), { signal } = client.options;
   await Deno.mkdir(dirname(blob), { recursive: true });
-  // Other processes, Python's too, wait for the one that is already at it.
+  // Other processes, including Python's, wait for one that is already downloading.
   using _lock = await takeLock(cache.lock(file), signal);
   const there = await Deno.stat(blob).catch(() => undefined);
   if (there?.size !== file.size) await receiveWhole(client, commit, file, blob, onBytes);
@@ -36,7 +36,7 @@ export async function downloadBlob(
   onBytes(file.size);
 }
 
-/** Tries until the file is there and right, or nothing helps any more. */
+/** Retries until the file is complete and verified, or no retry can help. */
 async function receiveWhole(
   client: HubClient,
   commit: string,
@@ -57,7 +57,7 @@ async function receiveWhole(
     advanced: () => {
       const advanced = received > best && received < file.size;
       best = Math.max(best, received);
-      // Where the hub's own protocol gets nowhere, plain HTTP may.
+      // If the hub's own protocol makes no progress, try plain HTTP.
       if (!advanced) xet = false;
       return advanced;
     },
@@ -92,7 +92,7 @@ async function receive(
       throw new Error(`${file.path}: cut off after ${received} of ${file.size} bytes`);
     }
     if (received > file.size || (hash && hash.digest("hex") !== (file.sha256 ?? file.oid))) {
-      await output.truncate(0); // what is wrong is not gone on from
+      await output.truncate(0); // do not resume from wrong data
       throw new Damaged(`${file.path}: what arrived is not what the hub lists: its hash differs`);
     }
     await output.sync();
@@ -105,12 +105,12 @@ async function receive(
 /** Large files are listed with their SHA-256, small ones with git's hash. */
 function hashOf({ sha256, xetHash, oid, size }: HubFile): Hash | undefined {
   if (sha256) return createHash("sha256");
-  // Of a file that git holds as a pointer, its hash is the pointer's.
+  // For an LFS file, git's hash is that of the pointer.
   if (xetHash || oid.length !== 40) return undefined;
   return createHash("sha1").update(`blob ${size}\0`);
 }
 
-/** Hashes what an earlier attempt left; returns its length. */
+/** Hashes the part left by an earlier attempt; returns its length. */
 async function hashStart(file: Deno.FsFile, hash: Hash | undefined): Promise<number> {
   const buffer = new Uint8Array(CHUNK_BYTES);
   let length = 0;
@@ -129,13 +129,13 @@ async function takeLock(path: string, signal?: AbortSignal): Promise<Disposable>
     file.close();
     throw error;
   }
-  return { [Symbol.dispose]: () => file.close() }; // which unlocks it
+  return { [Symbol.dispose]: () => file.close() }; // also unlocks it
 }
 
 /** Refuses a download that cannot fit, before its first byte. */
 export async function assertSpace(folder: string, bytes: number, what: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
-  const disk = await statfs(folder).catch(() => undefined); // not every system tells
+  const disk = await statfs(folder).catch(() => undefined); // not supported on every system
   const free = disk && disk.bavail * disk.bsize;
   if (free === undefined || bytes <= free) return;
   throw new UserError(

@@ -1,19 +1,22 @@
-/** What the environment says of the Hugging Face hub: as its Python library reads it. */
+/** Environment variables of the Hugging Face hub, as its Python library reads them. */
 import { getHFHubCachePath, HUB_URL } from "@huggingface/hub";
 import { join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 
 /** Where the hub and its cache are, and the token for private repositories. */
 export interface HubEnvironment {
-  /** Without a slash at its end; HF_ENDPOINT names a mirror. */
+  /** Without a trailing slash; HF_ENDPOINT sets a mirror. */
   readonly endpoint: string;
   /** $HF_HUB_CACHE, $HF_HOME/hub or ~/.cache/huggingface/hub: shared with the Python libraries. */
   readonly cacheFolder: string;
-  /** From HF_TOKEN or $HF_HOME/token; where it came from, for messages. */
+  /** From HF_TOKEN or $HF_HOME/token, with its origin for messages. */
   readonly token?: { readonly value: string; readonly origin: string };
-  /** HF_HUB_OFFLINE: nothing but the cache may be used. */
+  /** HF_HUB_OFFLINE: use only the cache. */
   readonly offline: boolean;
-  /** The hub's own transfer protocol, many requests at a time; HF_HUB_DISABLE_XET turns it off. */
+  /**
+   * Use the hub's own transfer protocol, with many parallel requests; HF_HUB_DISABLE_XET disables
+   * it.
+   */
   readonly xet: boolean;
 }
 
@@ -44,7 +47,7 @@ async function readToken(): Promise<HubEnvironment["token"]> {
   return value ? { value, origin: path } : undefined;
 }
 
-/** Where the Python library keeps its token and, by default, its cache. */
+/** The folder of the Python library's token and, by default, its cache. */
 function homeFolder(): string {
   const given = Deno.env.get("HF_HOME");
   if (given) return given;

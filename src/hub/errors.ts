@@ -1,13 +1,13 @@
-/** What can go wrong between here and the Hugging Face hub, said so that it can be mended. */
+/** Errors of the Hugging Face hub, with advice on how to resolve them. */
 import { HubApiError } from "@huggingface/hub";
 import { UserError } from "../options/user_error.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { type HubSpec, NAMES } from "./spec.ts";
 
-/** No answer: no network, no such host, a proxy in between. */
+/** No response: no network, an unknown host, or a proxy in between. */
 export class HubUnreachable extends Error {}
 
-/** Whether trying again may help: not when the hub has answered and said no. */
+/** Whether a retry may help: not if the hub has refused. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof UserError) return false;
   if (!(error instanceof HubApiError)) return !isDiskFault(error);
@@ -19,7 +19,7 @@ export function pageOf({ endpoint }: HubEnvironment, { type, name }: HubSpec): s
   return `${endpoint}/${type === "dataset" ? "datasets/" : ""}${name}`;
 }
 
-/** The same error as a {@link UserError} that names the spec, the hub's words and what to do. */
+/** Converts an error to a {@link UserError} with the spec, the hub's message and advice. */
 export function explainHubError(
   error: unknown,
   spec: HubSpec,
@@ -63,7 +63,7 @@ export function explainHubError(
 
 function accessHint(spec: HubSpec, environment: HubEnvironment): string {
   const page = pageOf(environment, spec), { token } = environment;
-  // The hub says 401 of what does not exist, too, so as not to tell what is private.
+  // The hub also returns 401 for what does not exist, so as not to reveal what is private.
   return token
     ? `the token of ${token.origin} may not read it: ask for access or accept its terms at ` +
       `${page}, or give another token in HF_TOKEN`
@@ -71,7 +71,7 @@ function accessHint(spec: HubSpec, environment: HubEnvironment): string {
       `${page}, and put a token that may read it into HF_TOKEN`;
 }
 
-/** The hub's own explanation, if it gave one. */
+/** The hub's own message, if any. */
 function wordsOf({ data }: HubApiError): string {
   const words = data?.error ?? data?.message;
   return typeof words === "string" && words.length < 500 && !words.startsWith("<") && words.trim()
@@ -79,7 +79,7 @@ function wordsOf({ data }: HubApiError): string {
     : "";
 }
 
-/** Deno's errors of the file system carry a code; those of the network do not reach here. */
+/** Deno's file system errors have a code; network errors do not get here. */
 function isDiskFault(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "string" && DISK_FAULTS.includes(code);

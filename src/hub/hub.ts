@@ -24,7 +24,7 @@ import { selectModel, selectShards, selectTokenizer } from "./selection.ts";
 import { type HubSpec, isHubSpec, NAMES, parseHubSpec } from "./spec.ts";
 export { isHubSpec };
 
-/** What happens while a spec is resolved; nothing when all of it is in the cache. */
+/** Events while a spec is resolved; none if everything is cached. */
 export type DownloadEvent =
   | { readonly type: "download_start"; readonly spec: string; files: number; bytes: number }
   | DownloadProgressEvent
@@ -43,7 +43,7 @@ export interface DownloadProgressEvent {
   readonly fileReceived: number;
   /** Its size in bytes. */
   readonly fileBytes: number;
-  /** Of all the files that were not in the cache. */
+  /** Total over all files that were not cached. */
   readonly received: number;
   /** Their size in bytes. */
   readonly bytes: number;
@@ -53,24 +53,24 @@ export interface DownloadProgressEvent {
 export interface HubOptions extends HubClientOptions {
   /** Called for each event of a download. */
   readonly onProgress?: (event: DownloadEvent) => void;
-  /** By default what the environment's variables say. */
+  /** By default from environment variables. */
   readonly environment?: HubEnvironment;
 }
 
 let defaults: HubOptions = {};
 
 /**
- * What holds where a call gives no options: a program has one terminal to show downloads on and
- * one signal to stop them by, and specs are resolved deep inside of it.
+ * Sets defaults for calls without options: a program has one terminal to show downloads and one
+ * signal to stop them, while specs are resolved deep inside it.
  */
 export function setHubDefaults(options: HubOptions): void {
   defaults = options;
 }
 
 /**
- * The folder of a model: what `hf:org/name[@revision]` names, downloaded unless it is in the cache,
- * or the one file that `hf:org/name/file.gguf` names. A path is returned as it is. Throws a
- * {@link UserError} that names the spec.
+ * The local folder of the model `hf:org/name[@revision]`, or the file `hf:org/name/file.gguf`,
+ * downloaded unless cached. A path is returned unchanged. Throws a {@link UserError} that names the
+ * spec.
  */
 export async function resolveModel(spec: string, options: HubOptions = {}): Promise<string> {
   if (!isHubSpec(spec)) return await existing(spec);
@@ -91,7 +91,7 @@ export async function resolveModel(spec: string, options: HubOptions = {}): Prom
   });
 }
 
-/** As {@link resolveModel} without the weights: what a tokenizer needs, and config.json. */
+/** Like {@link resolveModel} without the weights: the tokenizer's files and config.json. */
 export async function resolveTokenizer(spec: string, options: HubOptions = {}): Promise<string> {
   if (!isHubSpec(spec) || spec.toLowerCase().endsWith(".gguf")) {
     return await resolveModel(spec, options);
@@ -105,13 +105,13 @@ export async function resolveTokenizer(spec: string, options: HubOptions = {}): 
 
 export interface ResolvedData {
   readonly folder: string;
-  /** Paths below the folder, sorted; it may hold others that are not meant. */
+  /** Sorted paths below the folder, which may also contain other files. */
   readonly files: readonly string[];
 }
 
 /**
- * The data files of `hf:[datasets/]org/name[@revision][/path]` that `isData` accepts by their names:
- * see {@link selectData} for which.
+ * The data files of `hf:[datasets/]org/name[@revision][/path]` whose names `isData` accepts,
+ * selected by {@link selectData}.
  */
 export async function resolveData(
   spec: string,
@@ -120,7 +120,7 @@ export async function resolveData(
 ): Promise<ResolvedData> {
   return await resolve(parseHubSpec(spec, "dataset"), options, async (snapshot, hub) => {
     const readme = readmeOf(snapshot.files);
-    // A README says how to divide the data, but nothing fails for want of it.
+    // A README defines configurations, but is optional.
     if (readme) await snapshot.fetch([readme], { optional: true });
     const text = readme && await Deno.readTextFile(join(snapshot.folder, readme.path))
       .catch(() => undefined);
@@ -158,7 +158,7 @@ async function resolve<T>(
   }
 }
 
-/** A commit of which some files are in the cache and others can be brought there. */
+/** A commit with some files cached and others to download. */
 class Snapshot {
   private constructor(
     readonly client: HubClient,
@@ -166,7 +166,7 @@ class Snapshot {
     readonly options: HubOptions,
     readonly commit: string,
     readonly files: readonly HubFile[],
-    /** Why nothing can be downloaded, if so. */
+    /** Why nothing can be downloaded, if that is the case. */
     readonly unreachable: string | undefined,
   ) {}
 
@@ -174,7 +174,7 @@ class Snapshot {
     return this.cache.snapshot(this.commit);
   }
 
-  /** The commit as the hub has it; when the hub cannot be asked, as the cache has it. */
+  /** The commit according to the hub, or to the cache if the hub is unreachable. */
   static async open(client: HubClient, options: HubOptions): Promise<Snapshot> {
     const { spec, environment } = client;
     const cache = new HubCache(environment.cacheFolder, spec);
@@ -194,8 +194,8 @@ class Snapshot {
       );
     }
     try {
-      // A commit never changes: once listed, it needs no question. The first question is not
-      // repeated for long: mostly there is no connection, and perhaps the cache will do.
+      // A commit never changes: once listed, it needs no request. The first request is not retried
+      // for long: usually there is no connection, and the cache may suffice.
       const commit = REGEX_COMMIT_HASH.test(spec.revision)
         ? spec.revision
         : await client.retry(() => client.commit(), { attempts: known ? 1 : 3 });
@@ -216,7 +216,7 @@ class Snapshot {
     }
   }
 
-  /** Brings files into the folder, those that are not there yet. */
+  /** Downloads the files that are not in the folder yet. */
   async fetch(files: readonly HubFile[], { optional = false } = {}): Promise<void> {
     const { client, cache, commit, options: { onProgress } } = this, { spec } = client.spec;
     const present = await Promise.all(files.map((file) => cache.has(commit, file)));
@@ -244,7 +244,7 @@ class Snapshot {
     onProgress?.({ type: "download_done", spec, files: absent.length, bytes });
   }
 
-  /** That files are not to be had. */
+  /** The error for files that cannot be obtained. */
   missing(paths: readonly string[]): UserError {
     const { spec, type, revision } = this.client.spec;
     const names = paths.slice(0, 8).join(", ") +

@@ -1,4 +1,4 @@
-/** Which files of a model on the hub are needed: the rest stays there. */
+/** Selects the files of a model on the hub that are needed. */
 import { UserError } from "../options/user_error.ts";
 import { isObject } from "../files/fields.ts";
 import type { HubFile } from "./cache.ts";
@@ -12,22 +12,24 @@ const INDEX = "model.safetensors.index.json";
 
 export interface ModelSelection {
   readonly files: readonly HubFile[];
-  /** The list of the shards that have to be fetched, too. */
+  /** The index of shards that must be downloaded as well. */
   readonly index?: HubFile;
 }
 
-/** The files of a model without its weights: those right in the folder that the spec names. */
+/** The files of a model without its weights, directly in the spec's folder. */
 export function selectTokenizer(listed: readonly HubFile[], spec: HubSpec): HubFile[] {
   const names = [...SMALL_FILES, ...TOKENIZER_FILES];
   return filesIn(listed, spec.path).filter(({ path }) => names.includes(baseName(path)));
 }
 
-/** A model's files; its shards are named in the index. Weights in other formats are left alone. */
+/**
+ * A model's files; its shards are named in the index. Weights in other formats are not downloaded.
+ */
 export function selectModel(listed: readonly HubFile[], spec: HubSpec): ModelSelection {
   const folder = filesIn(listed, spec.path);
   const find = (name: string) => folder.find(({ path }) => baseName(path) === name);
   const small = selectTokenizer(listed, spec);
-  // One file that has all goes before an index, as readers of such folders have it.
+  // A single file takes precedence over an index, as in readers of such folders.
   const single = SINGLES.map(find).find((file) => file !== undefined);
   if (single) return { files: [...small, single] };
   const index = find(INDEX);
@@ -46,7 +48,7 @@ export function selectShards(
   try {
     map = JSON.parse(json).weight_map;
   } catch {
-    // reported below, as anything else that is no map
+    // reported below, like anything else that is not a map
   }
   if (!isObject(map)) throw new UserError(`${spec.spec}: ${index.path}: has no weight_map`);
   const folder = index.path.slice(0, -INDEX.length);
@@ -89,7 +91,7 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** Some names, and how many more there are. */
+/** Some names, and the number of others. */
 export function listOf(names: readonly string[]): string {
   return names.slice(0, 8).join(", ") + (names.length > 8 ? `, and ${names.length - 8} more` : "");
 }

@@ -1,15 +1,15 @@
-/** What `hf:…` names: a model or a data set of the Hugging Face hub. */
+/** Parses `hf:…`: a model or a data set on the Hugging Face hub. */
 import { UserError } from "../options/user_error.ts";
 
 export type RepoType = "model" | "dataset";
 
 export interface HubSpec {
-  /** As it was given, for messages. */
+  /** As given, for messages. */
   readonly spec: string;
   readonly type: RepoType;
   /** `org/name`, or `name` alone for the oldest models. */
   readonly name: string;
-  /** A branch, a tag or a commit; `main` when none was given. */
+  /** A branch, a tag or a commit; `main` by default. */
   readonly revision: string;
   /** A file or folder in it; empty for the whole. */
   readonly path: string;
@@ -27,8 +27,8 @@ export function isHubSpec(spec: string): boolean {
 }
 
 /**
- * `hf:[datasets/]org/name[@revision][/path]`. Where a data set is expected, `datasets/` may be left
- * out. Throws a {@link UserError} on anything else.
+ * `hf:[datasets/]org/name[@revision][/path]`. `datasets/` is optional if a data set is expected.
+ * Throws a {@link UserError} on anything else.
  */
 export function parseHubSpec(spec: string, expected: RepoType): HubSpec {
   const fault = (message: string) =>
@@ -65,7 +65,7 @@ function isName(part: string): boolean {
   return /^\w[\w.-]*$/.test(part) && !part.includes("..") && !part.includes("--");
 }
 
-/** Whether a path from elsewhere stays below the folder that it is joined to. */
+/** Whether an untrusted path stays below the folder that it is joined to. */
 export function isSafePath(path: string): boolean {
   return !/^[A-Za-z]:|\\|\0/.test(path) &&
     path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
