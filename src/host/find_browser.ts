@@ -1,4 +1,4 @@
-/** Where a Chromium is, for the tests of the dashboard. Needs nothing, as `setup.ts` does. */
+/** Finds a Chromium for the dashboard's tests. Has no dependencies, like `setup.ts`. */
 
 const PLACES: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
   linux: [
@@ -20,7 +20,7 @@ const PLACES: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
   ],
 };
 
-/** The program's path; undefined where there is none. `root` stands before every place. */
+/** The program's path; undefined if not found. `root` is prepended to every location. */
 export function findBrowser(root = ""): string | undefined {
   return PLACES[Deno.build.os]?.map((place) => root + place).find(isProgram);
 }
@@ -28,7 +28,7 @@ export function findBrowser(root = ""): string | undefined {
 function isProgram(path: string): boolean {
   try {
     if (!Deno.statSync(path).isFile) return false;
-    // Ubuntu has a script of that name which only says that a snap is to be installed.
+    // On Ubuntu this is a script that only says to install a snap.
     if (!path.endsWith("chromium-browser")) return true;
     const command = new Deno.Command(path, { args: ["--version"], stdout: "null", stderr: "null" });
     return command.outputSync().success;

@@ -1,4 +1,4 @@
-/** The machine as far as drivers go, and what to install on it. Needs nothing but Deno. */
+/** The machine's drivers, and what to install. Has no dependencies but Deno. */
 
 export interface System {
   readonly os: typeof Deno.build.os;
@@ -6,13 +6,16 @@ export interface System {
   readonly distribution: string;
   readonly root: boolean;
   readonly container: boolean;
-  /** Whether the kernel shows a graphics device at all (/dev/dri, /dev/nvidia*, WSL's /dev/dxg). */
+  /** Whether the kernel exposes any graphics device (/dev/dri, /dev/nvidia*, WSL's /dev/dxg). */
   readonly graphicsDevice: boolean;
-  /** Names of the Vulkan drivers that are installed (Linux). */
+  /** Names of the installed Vulkan drivers (Linux). */
   readonly vulkanDrivers: readonly string[];
 }
 
-/** Packages that give any Debian a Vulkan device: the loader, and Mesa's drivers with a software one. */
+/**
+ * Packages that provide a Vulkan device on any Debian: the loader, and Mesa's drivers including a
+ * software one.
+ */
 export const DEBIAN_PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"] as const;
 
 export function inspectSystem(): System {
@@ -32,7 +35,7 @@ export function isDebian(system: System): boolean {
   return /\b(debian|ubuntu)\b/.test(system.distribution);
 }
 
-/** What to do on this system to get an adapter, a line a step. */
+/** How to get an adapter on this system, one line per step. */
 export function driverAdvice(system: System): string[] {
   if (system.os === "darwin") {
     return [
@@ -105,7 +108,7 @@ function readText(path: string): string {
   return tryTo(() => Deno.readTextFileSync(path)) ?? "";
 }
 
-/** A file that is absent or not ours to see tells us nothing, which is an answer here. */
+/** Undefined if a file is absent or unreadable. */
 function tryTo<T>(run: () => T): T | undefined {
   try {
     return run();
