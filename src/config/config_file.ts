@@ -8,11 +8,10 @@
  * output: runs/alpaca
  * ```
  *
- * The keys are those of the command's schema, and LLaMA-Factory's where they mean something here
- * (llama_factory/keys.ts); both may stand in one file. Flags win over the file, and what neither
- * gives has its default. A path is relative to the working directory, as in LLaMA-Factory, not to
- * the file. A key that is not known, or that would mean something else here, is a fault: none is
- * dropped.
+ * The keys are those of the command's schema, and those of LLaMA-Factory that have an equivalent
+ * here (llama_factory/keys.ts); one file may mix both. Flags override the file; missing options
+ * have their defaults. Paths are relative to the working directory, as in LLaMA-Factory, not to the
+ * file. A key that is unknown, or would mean something else here, is a fault: none is ignored.
  *
  * @module
  */
@@ -29,22 +28,22 @@ import { readYamlMapping } from "./yaml_mapping.ts";
 
 type Given = Record<string, unknown>;
 
-/** A file as read for one command; its values are not yet checked. */
+/** A file as read for one command; its values are not validated yet. */
 export interface ConfigFile {
   readonly given: Given;
-  /** What keys bring along: it gives way to all that is said, in the file and by flags. */
+  /** Options implied by keys; overridden by explicit ones in the file or flags. */
   readonly implied: Given;
-  /** The place of each option in messages: `run.yaml:12: cutoff_len`. */
+  /** The location of each option, for messages: `run.yaml:12: cutoff_len`. */
   readonly places: ReadonlyMap<string, string>;
-  /** Keys that are not known, not supported, or at odds with another. */
+  /** Keys that are unknown, unsupported, or in conflict with another. */
   readonly faults: readonly Fault[];
-  /** Options that are missing since their key is at fault. */
+  /** Options that are missing because their key is faulty. */
   readonly faulted: ReadonlySet<string>;
 }
 
 /**
- * Options of which a file's gives way when a flag sets the other: without this `--epochs 1` would
- * have no effect beside the file's `steps`.
+ * Pairs of options where a flag for one overrides the other in the file: otherwise `--epochs 1`
+ * would have no effect beside the file's `steps`.
  */
 const ALTERNATIVES = [
   ["steps", "epochs"],
@@ -54,8 +53,9 @@ const ALTERNATIVES = [
 ] as const;
 
 /**
- * The options of a run from a file, complete and checked, as `options.parse` returns them;
- * `overrides` win over the file. Throws an {@link OptionsError} with every fault and its line.
+ * The options of a run from a file, complete and validated, as `options.parse` returns them;
+ * `overrides` take precedence over the file. Throws an {@link OptionsError} with every fault and
+ * its line.
  *
  * @example
  * ```ts
@@ -77,12 +77,12 @@ export async function readConfigFile<Parsed>(
   });
 }
 
-/** Whether a command reads such files: those that train, or plan it, do. */
+/** Whether a command reads such files: training commands and `memory` do. */
 export function takesConfig(fields: z.ZodRawShape): boolean {
   return Object.hasOwn(fields, "optimizer");
 }
 
-/** Reads the file, for a command with these fields. Throws where no key can be read at all. */
+/** Reads the file, for a command with these fields. Throws if no key can be read at all. */
 export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<ConfigFile> {
   const mapping = await readYamlMapping(path);
   const file: KeyContext = {
@@ -127,18 +127,18 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
   return { given, implied, places, faults, faulted };
 }
 
-/** Checks what flags and file give together: all faults at once, each named where it stands. */
+/** Validates flags and file together; reports all faults at once, each with its location. */
 export function checkOptions<Parsed>(
   options: Options<Parsed>,
   { given, faults = [], config }: {
     readonly given: Readonly<Given>;
-    /** Those found already, of flags. */
+    /** Faults already found in flags. */
     readonly faults?: readonly Fault[];
     readonly config?: ConfigFile;
   },
 ): Parsed {
   const found = [...faults, ...config?.faults ?? []];
-  // An option that was already faulted is missing for that reason.
+  // Do not report an option as missing if it already has a fault.
   const faulted = new Set([...faults.map(({ option }) => option), ...config?.faulted ?? []]);
   try {
     const parsed = options.parse(config ? merge(config, given) : given);
@@ -162,9 +162,9 @@ function merge(config: ConfigFile, flags: Readonly<Given>): Given {
     if (Object.hasOwn(flags, b)) delete file[a];
   }
   const merged = { ...file, ...flags };
-  // No default in its place, against which other options would seem wrong.
+  // No default instead, with which other options might conflict.
   if (config.faulted.has("optimizer")) merged.optimizer ??= null;
-  // Where a flag turns a file's training in full into adapters.
+  // A flag may turn a file's full training into training of adapters.
   const method = methodNamed(merged.optimizer);
   const chosen = "trainEmbeddings" in config.given || "trainEmbeddings" in flags;
   if (method && trainsAdapters(methodOf(method)) && !chosen) delete merged.trainEmbeddings;
@@ -182,7 +182,7 @@ function meaningOf(
   const own = Object.hasOwn(fields, option);
   const known = own || [READ, RENAMED, IGNORED, ONLY].some((table) => Object.hasOwn(table, key));
   if (!known) return { fault: { message: "is not known", near: [key, knownKeys(fields)] } };
-  // As in LLaMA-Factory, null is as good as absent.
+  // As in LLaMA-Factory, null is the same as absent.
   if (value === null) return {};
   if (Object.hasOwn(READ, key)) return READ[key](value, file);
   if (Object.hasOwn(RENAMED, key)) return { options: { [RENAMED[key]]: value } };
@@ -195,7 +195,7 @@ function knownKeys(fields: z.ZodRawShape): string[] {
   return [...Object.keys(fields).map(snakeCase), ...METHOD_KEYS, ...tables.flatMap(Object.keys)];
 }
 
-/** One word is a list of it, and names may have commas between them; a path may have one in it. */
+/** A string is a list of one, or of comma-separated names; but paths may contain commas. */
 function asOption(field: z.core.$ZodType, value: unknown): unknown {
   const { type, value: kind } = fieldInfo(field);
   if (type !== "list" || typeof value !== "string") return value;

@@ -1,4 +1,4 @@
-/** The keys of a YAML or JSON file, each with its line; JSON is read as the YAML that it is. */
+/** The keys of a YAML or JSON file, with their lines; JSON is read as YAML. */
 import { parse, YamlSyntaxError } from "@std/yaml";
 import { unreadable } from "../data/documents.ts";
 import { OptionsError } from "../options/faults.ts";
@@ -8,13 +8,13 @@ export interface YamlMapping {
   readonly values: ReadonlyMap<string, unknown>;
   /** How a message names a key: `run.yaml:12: learning_rate`. */
   place(key: string): string;
-  /** `on line 12`, to point at it from elsewhere in the file. */
+  /** `on line 12`, to refer to it from elsewhere in the file. */
   line(key: string): string;
 }
 
 /**
  * Reads a file that holds one mapping. Throws a {@link UserError} if it cannot be read, and an
- * {@link OptionsError} with file and line if it is no such thing.
+ * {@link OptionsError} with file and line if it is not a mapping.
  */
 export async function readYamlMapping(path: string): Promise<YamlMapping> {
   const text = await Deno.readTextFile(path).catch((error) => {
@@ -62,9 +62,9 @@ function fault(place: string, message: string): OptionsError {
 }
 
 /**
- * Lines, from 1, on which each key of the outermost mapping stands. The parser tells none, so the
- * text is searched for what stands least indented before a colon: right for every file that has an
- * option a line; in others a line is missing from a message.
+ * The lines, from 1, of each key of the outermost mapping. The parser reports none, so the text is
+ * searched for the least indented words before a colon: correct for files with one option per line;
+ * for others, messages lack a line.
  */
 function linesOfKeys(text: string): Map<string, number[]> {
   const found = text.split(/\r?\n/).flatMap((line, index) => {

@@ -1,17 +1,17 @@
 /**
- * What the keys of a LLaMA-Factory training file mean here. A key is renamed, read, accepted since
- * it changes no result, or refused with what to do instead: none is dropped. Names and defaults
+ * What the keys of a LLaMA-Factory training file mean here. A key is renamed, interpreted, accepted
+ * because it does not affect results, or refused with advice: none is ignored. Names and defaults
  * are those of LLaMA-Factory's arguments and of transformers' `TrainingArguments`, which they
- * extend. Those that are read are in values.ts, and how a run trains
- * (`finetuning_type`, `use_galore`, `optim`, …) in method.ts.
+ * extend. values.ts interprets values, method.ts the keys that choose a method (`finetuning_type`,
+ * `use_galore`, `optim`, …).
  *
- * What a file leaves out has this program's default, not LLaMA-Factory's.
+ * Missing keys have this program's defaults, not LLaMA-Factory's.
  *
  * @module
  */
 import { fault, type Meaning, show } from "./values.ts";
 
-/** Keys that mean an option by another name. Where the names agree nothing is to be said. */
+/** Keys of options with another name. Keys with the same name need no entry. */
 export const RENAMED: Readonly<Record<string, string>> = {
   cutoff_len: "seqLen",
   per_device_train_batch_size: "batchSize",
@@ -30,7 +30,7 @@ export const RENAMED: Readonly<Record<string, string>> = {
   gradient_checkpointing: "activationCheckpointing",
 };
 
-/** Keys that change no result, whatever they say, and why. */
+/** Keys that never affect results, and why. */
 export const IGNORED: Readonly<Record<string, string>> = {
   trust_remote_code: "no code of a model's repository is run",
   use_fast_tokenizer: "there is one kind of tokenizer",
@@ -73,7 +73,7 @@ export const IGNORED: Readonly<Record<string, string>> = {
   run_name: "a label for trackers",
 };
 
-/** Keys of which one value or so means what happens here anyway; any other is refused, with why. */
+/** Keys with only one or a few supported values; any other is refused, with the reason. */
 export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[], why: string]>> =
   {
     do_train: [[true], "this command trains"],
@@ -131,7 +131,7 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     cache_dir: [[], "set HF_HOME in the environment instead"],
   };
 
-/** What a key of `ONLY` comes to. A value that is never right is not repeated: it may be secret. */
+/** Checks a key of `ONLY`. Values that are never valid are not repeated: they may be secret. */
 export function onlyFault(key: string, value: unknown): Meaning {
   const [accepted, why] = ONLY[key];
   const [text, ...known] = [value, ...accepted].map((each) => JSON.stringify(each));

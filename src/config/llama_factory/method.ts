@@ -1,7 +1,7 @@
 /**
- * How a run of LLaMA-Factory's trains: there by several keys together, here by `optimizer`, which
- * may stand in the same file if it agrees with them. Which keys name which method is said in its
- * row (train/methods.ts); AdamW's names in `optim` stand for the moments of any of them.
+ * The method of a LLaMA-Factory run: several keys together there, `optimizer` here, which may be in
+ * the same file if it agrees. A method's row (train/methods.ts) lists its keys; AdamW's names in
+ * `optim` give the width of the moments for any method.
  */
 import {
   hasNarrowMoments,
@@ -13,7 +13,7 @@ import {
 } from "../../train/methods.ts";
 import { fault, type KeyContext, type Meaning, show } from "./values.ts";
 
-/** Keys that name a method when they are true. */
+/** Keys that select a method when true. */
 const SWITCHES = [
   ...new Set(
     METHOD_NAMES.flatMap((name) => {
@@ -31,7 +31,9 @@ export const METHOD_KEYS = [
 type MethodKey = typeof METHOD_KEYS[number];
 type Faults = Partial<Record<MethodKey, Meaning>>;
 
-/** What the keys come to, each fault by its key; the optimizer is under the first that is there. */
+/**
+ * The meaning of the keys, with faults by key; the optimizer is assigned to the first present key.
+ */
 export function readMethod(file: KeyContext): Map<string, Meaning> {
   const faults = valueFaults(file);
   const present = METHOD_KEYS.filter((key) => file.get(key) !== undefined);
@@ -45,12 +47,12 @@ export function readMethod(file: KeyContext): Map<string, Meaning> {
   const optimizer = file.get("optimizer") === undefined ? optimizerOf(file) : undefined;
   return new Map([[present[0], {
     options: optimizer ? { optimizer } : {},
-    // There, `full` is every weight of the model.
+    // In LLaMA-Factory, `full` trains every weight of the model.
     implied: file.get("finetuning_type") === "full" ? { trainEmbeddings: true } : {},
   }]]);
 }
 
-/** Each key by itself. */
+/** Faults of single keys. */
 function valueFaults(file: KeyContext): Faults {
   const faults: Faults = {};
   const type = file.get("finetuning_type"), bits = file.get("quantization_bit");
@@ -79,7 +81,7 @@ function valueFaults(file: KeyContext): Faults {
   return faults;
 }
 
-/** Of keys that are right by themselves. */
+/** Faults of combinations of valid keys. */
 function combinationFaults(file: KeyContext): Faults {
   const faults: Faults = {};
   const type = file.get("finetuning_type"), bits = file.get("quantization_bit");
@@ -115,7 +117,7 @@ function hasAdaptersMoments(optim: Method): boolean {
 
 function disagreements(file: KeyContext, own: string, known: Faults): Faults {
   const faults: Faults = {}, name = methodNamed(own);
-  // A name that is not known is refused where it stands.
+  // An unknown name is reported with its own option.
   if (!name) return faults;
   const method = methodOf(name), { switch: onKey } = method.llamaFactory;
   const optim = optimOf(file);
@@ -124,7 +126,7 @@ function disagreements(file: KeyContext, own: string, known: Faults): Faults {
       case "finetuning_type":
         return method.llamaFactory.finetuning_type === file.get(key);
       case "optim":
-        // A plain AdamW there may be GaLore's by `use_galore`.
+        // A plain AdamW in `optim` may be combined with GaLore by `use_galore`.
         return !!optim && hasNarrowMoments(method) === hasNarrowMoments(optim) &&
           (!optim.llamaFactory.switch || optim.llamaFactory.switch === onKey);
       case "quantization_bit":
@@ -140,7 +142,7 @@ function disagreements(file: KeyContext, own: string, known: Faults): Faults {
   return faults;
 }
 
-/** The method that `optim` names by itself. */
+/** The method that `optim` alone selects. */
 function optimOf(file: KeyContext): Method | undefined {
   const optim = String(file.get("optim"));
   const name = METHOD_NAMES.find((each) => methodOf(each).optim.includes(optim));

@@ -1,12 +1,12 @@
-/** Keys of LLaMA-Factory whose value has to be looked at; see keys.ts. */
+/** Keys of LLaMA-Factory whose values need interpretation; see keys.ts. */
 import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
 import { isHubSpec } from "../../hub/spec.ts";
 import { LAYER_MODULES, PROJECTION_PARTS } from "../../model/description.ts";
 import type { Fault } from "../../options/faults.ts";
 
-/** The file that a key stands in, and the command that it is read for. */
+/** The file that contains a key, and the command that reads it. */
 export interface KeyContext {
-  /** The value of another key; undefined where it is absent or null. */
+  /** The value of another key; undefined if absent or null. */
   get(key: string): unknown;
   /** `warmup_ratio on line 12` */
   line(key: string): string;
@@ -14,16 +14,16 @@ export interface KeyContext {
   has(option: string): boolean;
 }
 
-/** What a key comes to. */
+/** The meaning of a key. */
 export interface Meaning {
   readonly options?: Readonly<Record<string, unknown>>;
-  /** What it brings along there, unless the file or a flag says otherwise. */
+  /** Options that it implies in LLaMA-Factory, unless file or flags set them. */
   readonly implied?: Readonly<Record<string, unknown>>;
   readonly fault?: Pick<Fault, "message" | "near">;
 }
 type Reader = (value: unknown, file: KeyContext) => Meaning;
 
-/** Keys whose value has to be looked at. */
+/** Keys whose values need interpretation. */
 export const READ: Readonly<Record<string, Reader>> = {
   stage: (value, { has }) => {
     if (value === "pt" || (value === "sft" && has("template"))) return {};
@@ -57,7 +57,7 @@ export const READ: Readonly<Record<string, Reader>> = {
     typeof value === "number" && value >= 0 && value < 1
       ? { options: { evalShare: value } }
       : fault(`must be a share below 1, not a number of examples, got ${show(value)}`),
-  // Pre-training has a choice where fine-tuning has a switch.
+  // In pre-training a choice, in fine-tuning a boolean.
   packing: (value, { has }) => ({
     options: {
       packing: typeof value === "boolean" && !has("template") ? value ? "packed" : "padded" : value,
@@ -77,7 +77,7 @@ export const READ: Readonly<Record<string, Reader>> = {
     switch (value) {
       case "cosine":
       case "linear":
-        // There the rate falls to nothing.
+        // In LLaMA-Factory the rate decays to zero.
         return { options: { scheduler: value }, implied: { minLrRatio: 0 } };
       case "constant":
         return {
@@ -97,7 +97,7 @@ export const READ: Readonly<Record<string, Reader>> = {
   },
   warmup_ratio: (value, file) => withoutWarmup(value, file) ?? { options: { warmupRatio: value } },
   warmup_steps: (value, file) => {
-    // Of transformers' two, steps count if there are any; below 1 they are a share.
+    // As in transformers: `warmup_steps` takes precedence unless 0; below 1 it is a ratio.
     if (value === 0 && file.get("warmup_ratio") !== undefined) return {};
     const isShare = typeof value === "number" && value > 0 && value < 1;
     return withoutWarmup(value, file) ??
@@ -120,7 +120,7 @@ export const READ: Readonly<Record<string, Reader>> = {
   },
   save_strategy: (value, file) => {
     if (value === "steps") return {};
-    // A file whose loader reads `no` as false has to work as well.
+    // Some YAML loaders read `no` as false.
     if (value === "no" || value === false) return { options: { saveEvery: 0 } };
     return fault(`must be steps or no, got ${show(value)}${perEpoch("save_steps", value, file)}`);
   },
@@ -141,7 +141,7 @@ export const READ: Readonly<Record<string, Reader>> = {
       : fault(`must be all: every projection is trained in a low-rank space, got ${show(value)}`),
 };
 
-/** `meta-llama/Meta-Llama-3-8B` is a folder if there is one, else a name on the hub. */
+/** `meta-llama/Meta-Llama-3-8B` is a folder if it exists, else a name on the hub. */
 function hubOrPath(model: string): string {
   if (isHubSpec(model) || !/^[\w-][\w.-]*\/[\w.-]+$/.test(model) || model.endsWith(".gguf")) {
     return model;
@@ -155,13 +155,13 @@ function hubOrPath(model: string): string {
 }
 
 function evalStrategy(value: unknown, file: KeyContext): Meaning {
-  // Then nothing is held back either, unless `val_size` says so.
+  // Then nothing is held out either, unless `val_size` is set.
   if (isNo(value)) return { options: { evalEvery: 0 }, implied: { evalShare: 0 } };
   if (value !== "steps") {
     return fault(`must be steps or no, got ${show(value)}${perEpoch("eval_steps", value, file)}`);
   }
   if (file.get("eval_steps") !== undefined) return {};
-  // As in transformers: at every line of the log.
+  // As in transformers: at every logging step.
   return { options: { evalEvery: file.get("logging_steps") ?? 500 } };
 }
 
@@ -173,7 +173,7 @@ function isNo(value: unknown): boolean {
   return value === "no" || value === false;
 }
 
-/** transformers' `constant` has no warm-up, whatever else is said. */
+/** transformers' `constant` has no warm-up, regardless of other options. */
 function withoutWarmup(value: unknown, file: KeyContext): Meaning | undefined {
   if (file.get("lr_scheduler_type") !== "constant") return undefined;
   if (value === 0) return {};
@@ -183,7 +183,7 @@ function withoutWarmup(value: unknown, file: KeyContext): Meaning | undefined {
   );
 }
 
-/** `all`, or a list of parts of names that all projections have one of. */
+/** Whether it is `all` or a list of name parts that covers every projection. */
 function isEveryProjection(value: unknown): boolean {
   const given = listOf(value);
   return given.includes("all") ||
@@ -192,7 +192,7 @@ function isEveryProjection(value: unknown): boolean {
     );
 }
 
-/** LLaMA-Factory's lists are YAML's, or words with commas between. */
+/** LLaMA-Factory's lists are YAML lists or comma-separated words. */
 export function listOf(value: unknown): unknown[] {
   if (typeof value !== "string") return Array.isArray(value) ? value : [value];
   return value.split(",").map((word) => word.trim()).filter(Boolean);
