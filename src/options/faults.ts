@@ -1,4 +1,4 @@
-/** What is wrong with options: every fault of them is reported at once. */
+/** Faults of options, which are all reported at once. */
 import { closestString } from "@std/text/closest-string";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { joinPhrases, option, type Phrase, phrase } from "./phrase.ts";
@@ -6,17 +6,17 @@ import { UserError } from "./user_error.ts";
 
 /** One thing wrong with one option. */
 export interface Fault {
-  /** The option's name as the schema has it (`batchSize`), or what was given instead of one. */
+  /** The option's name in the schema (`batchSize`), or what was given instead of one. */
   readonly option: string;
-  /** Where the user wrote it, word for word, if not as an option: `run.yaml:12: cutoff_len`. */
+  /** Its location in the user's input, if not an option: `run.yaml:12: cutoff_len`. */
   readonly place?: string;
   /** What is wrong with it. */
   readonly message: Phrase;
-  /** A word that is not known, and those that are: the nearest is suggested. */
+  /** An unknown word and the known ones, the nearest of which is suggested. */
   readonly near?: readonly [string, readonly string[]];
 }
 
-/** All that is wrong with the options of a run, reported together and before anything is loaded. */
+/** All faults of a run's options, reported together before anything is loaded. */
 export class OptionsError extends UserError {
   /** As it appears in a stack trace. */
   override readonly name = "OptionsError";
@@ -27,7 +27,7 @@ export class OptionsError extends UserError {
   }
 }
 
-/** A fault with the option that it is about. */
+/** A fault as text, with its option. */
 export function describeFault({ option: name, place, message, near }: Fault): Phrase {
   const nearest = near && nearestWord(...near);
   const suggestion = nearest ? ` (did you mean ${nearest}?)` : "";
@@ -35,7 +35,7 @@ export function describeFault({ option: name, place, message, near }: Fault): Ph
   return where ? phrase`${where}: ${message}${suggestion}` : phrase`${message}${suggestion}`;
 }
 
-/** The known word within a third of its letters of `word`, or that continues it. */
+/** The known word that `word` abbreviates, or that differs in at most a third of its letters. */
 export function nearestWord(word: string, known: readonly string[]): string | undefined {
   const nearest = closestString(word, known);
   const allowed = Math.ceil(nearest.length / 3);

@@ -1,21 +1,21 @@
 /**
- * Texts for people that name options. The same text is read on a command line, in the answer of a
- * server and by a program that uses the library, and each writes an option its own way
- * (`--seq-len 512`, `seq_len: 512`, `seqLen: 512`). So an option in a text is data, and whoever
- * shows the text spells it (spelling.ts).
+ * Texts that name options. The same text appears on the command line, in a server's response and in
+ * the library, each of which spells options its own way (`--seq-len 512`, `seq_len: 512`, `seqLen:
+ * 512`). So an option in a text is data, and the front end that shows the text spells it
+ * (spelling.ts).
  *
  * @module
  */
 
-/** An option that a text names, and the value that it has or should have. */
+/** An option named in a text, and its actual or recommended value. */
 export interface OptionReference {
-  /** As the schema has it: `seqLen`. */
+  /** Its name in the schema: `seqLen`. */
   readonly option: string;
   /** Its value, where the text names one. */
   readonly value?: unknown;
 }
 
-/** Several options with their values, to be given together. */
+/** Several options with values, to be used together. */
 export interface Settings {
   /** Values by option. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -23,30 +23,30 @@ export interface Settings {
 
 /** A text, or its pieces. Plain JSON, so that it can go from one process to another. */
 export type Phrase = string | readonly Piece[];
-/** Of a {@link Phrase}: words, an option, or several. */
+/** A piece of a {@link Phrase}: text, an option, or several. */
 export type Piece = string | OptionReference | Settings;
 
 /** How a front end writes options. */
 export interface Spelling {
   /** Writes an option, with its value if it has one. */
   one(reference: OptionReference): string;
-  /** What stands between two that are given together. */
+  /** Separator between options. */
   readonly between: string;
 }
 
-/** Names an option in a {@link phrase}, with a value where one is meant. */
+/** Names an option in a {@link phrase}, optionally with a value. */
 export function option(option: string, value?: unknown): OptionReference {
   return value === undefined ? { option } : { option, value };
 }
 
-/** Names several with their values in a {@link phrase}. */
+/** Names several options with values in a {@link phrase}. */
 export function settings(settings: Settings["settings"]): Settings {
   return { settings };
 }
 
 /**
- * A text with options in it. A line break and the blanks around it are one space, so that a long
- * text can be broken.
+ * A text with options in it. A line break and surrounding spaces become one space, so that long
+ * texts can be wrapped.
  *
  * @example
  * ```ts
@@ -64,7 +64,7 @@ export function phrase(
   return simplified(pieces);
 }
 
-/** Without options it is a string. */
+/** A string, if it names no options. */
 function simplified(pieces: readonly Piece[]): Phrase {
   return pieces.every((piece) => typeof piece === "string") ? pieces.join("") : pieces;
 }
@@ -74,7 +74,7 @@ function piecesOf(value: number | Piece | Phrase): readonly Piece[] {
   return typeof value === "string" || "option" in value || "settings" in value ? [value] : value;
 }
 
-/** Several texts as one. */
+/** Joins several texts. */
 export function joinPhrases(phrases: readonly Phrase[], separator: string): Phrase {
   return simplified(
     phrases.flatMap((each, index) => index ? [separator, ...piecesOf(each)] : piecesOf(each)),

@@ -1,12 +1,14 @@
-/** What options are made of: fields of a zod schema, rules between them, and all faults at once. */
+/**
+ * Defines options: fields of a zod schema and rules between them, with all faults reported at once.
+ */
 import { z } from "zod";
 import { type Fault, OptionsError } from "./faults.ts";
 import { type Phrase, spell } from "./phrase.ts";
 import { PROPERTIES } from "./spelling.ts";
 
 /**
- * A combination to refuse. `options` holds only those that are valid by themselves, with defaults;
- * `given` what the user wrote, to tell a choice from a default.
+ * A combination to refuse. `options` holds only individually valid options, with defaults; `given`
+ * is the user's input, to distinguish choices from defaults.
  */
 export type Rule = (
   options: Readonly<Record<string, unknown>>,
@@ -14,27 +16,27 @@ export type Rule = (
 ) => Fault | undefined;
 
 /**
- * Options that can be checked. `Parsed` is an interface that editors show field by field, written
- * from the schema by `deno task options`. `in out`: what a schema infers must be assignable to it
+ * Options that can be parsed. `Parsed` is an interface that editors show field by field, generated
+ * from the schema by `deno task options`. `in out`: the schema's inferred type must be assignable
  * both ways, or the definition does not compile.
  */
 export interface Options<in out Parsed> {
-  /** The schema of each option, zod's. */
+  /** The zod schema of each option. */
   readonly fields: OptionFields;
-  /** Checks everything, fills in every default. Throws an {@link OptionsError} with all faults. */
+  /** Validates everything and fills in defaults. Throws an {@link OptionsError} with all faults. */
   parse(input: Partial<Parsed>): Parsed;
-  /** The same of what nobody has looked at yet: a file, a request. */
+  /** The same for unvalidated input: a file, a request. */
   parse(input: unknown): Parsed;
 }
 
-/** By name, in the order of help texts. */
+/** Schemas by name, in the order of help texts. */
 export type OptionFields = z.ZodRawShape;
 
 type Inferred<Fields extends z.ZodRawShape, Derived> =
   & Omit<z.output<z.ZodObject<Fields>>, keyof Derived>
   & Derived;
 
-/** `derive` gives the options whose default depends on others. */
+/** `derive` returns the options whose defaults depend on others. */
 export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<never, never>>(
   { fields, rules = [], derive }: {
     readonly fields: Fields;
@@ -59,8 +61,8 @@ export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<nev
 }
 
 /**
- * Field by field, because an object's schema stops before its refinements at the first bad field,
- * and a user wants to hear of everything at once.
+ * Parses field by field, because an object's schema skips its refinements after the first invalid
+ * field, but users should see all faults at once.
  */
 function parseFields(fields: z.ZodRawShape, given: Readonly<Record<string, unknown>>) {
   const options: Record<string, unknown> = {};
@@ -120,7 +122,7 @@ function article(type: string): string {
   return names[type] ?? `a ${type}`;
 }
 
-/** Marks fields with the heading they stand under in `--help`. */
+/** Marks fields with their heading in `--help`. */
 export function section<Fields extends z.ZodRawShape>(title: string, fields: Fields): Fields {
   return Object.fromEntries(
     Object.entries(fields).map(([name, field]) => {
@@ -135,29 +137,29 @@ export function described(phrase: Phrase): { description: string; phrase: Phrase
   return { description: spell(phrase, PROPERTIES), phrase };
 }
 
-/** What help texts and the command line need to know of a field, read from its schema. */
+/** What help texts and the command line need of a field, from its schema. */
 export interface FieldInfo {
   readonly type: "number" | "integer" | "boolean" | "string" | "list";
   readonly description: Phrase;
   readonly section: string;
-  /** Those that `value` does not list, and what they are. */
+  /** Choices that `value` does not list, with descriptions. */
   readonly choices: readonly string[];
   readonly choiceName: string;
   readonly required: boolean;
   /** The default as text, or how it is derived. */
   readonly default?: Phrase;
-  /** What stands for the value in help. */
+  /** Placeholder of the value in help. */
   readonly value: string;
 }
 
 const PLACEHOLDERS = { number: "x", integer: "n", boolean: "", string: "text", list: "…" };
 
-/** Letters up to which the choices themselves stand for the value. */
+/** Most characters for which the choices themselves serve as the placeholder. */
 const MOST_LISTED = 80;
 
 export function fieldInfo(field: z.core.$ZodType): FieldInfo {
   const { $schema: _, ...json } = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
-  // Of a union (a number or a word) the first type counts.
+  // Use the first type of a union (a number or a word).
   const named = json.type ?? (json.anyOf as { type: string }[])[0].type;
   const type = (named === "array" ? "list" : named) as FieldInfo["type"];
   const choices = ((json.enum ?? json.choices ?? []) as unknown[]).map(String);

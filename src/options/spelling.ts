@@ -1,4 +1,4 @@
-/** How each front end writes an option: the one place that knows. */
+/** How each front end spells options. */
 import { kebabCase, snakeCase } from "../text.ts";
 import type { OptionReference, Spelling } from "./phrase.ts";
 
@@ -25,7 +25,7 @@ export const FLAGS: Spelling = {
   between: " ",
 };
 
-/** In quotes where a shell would take it for more than one word. */
+/** Quoted if a shell would split it. */
 function shellWord(value: unknown): string {
   const word = String(value);
   return /^[^\s"'\\$]+$/.test(word) ? word : JSON.stringify(word);

@@ -1,8 +1,8 @@
-/** The error that is the user's to mend, and the one way to show it. */
+/** The error for what the user can fix, and how to show it. */
 import { type Phrase, phrase, spell, type Spelling } from "./phrase.ts";
 import { PROPERTIES } from "./spelling.ts";
 
-/** What went wrong, and what would be right. Plain JSON. */
+/** What is wrong, and what would be right. Plain JSON. */
 export interface Explanation {
   /** What went wrong. */
   readonly message: Phrase;
@@ -11,8 +11,8 @@ export interface Explanation {
 }
 
 /**
- * A fault the user can mend: shown without a stack trace. `message` and `hint` name options as the
- * library does; {@link explain} writes both in the spelling of a front end.
+ * An error that the user can fix, shown without a stack trace. `message` and `hint` spell options
+ * as in the library; {@link explain} uses the spelling of a front end.
  */
 export class UserError extends Error {
   /** As it appears in a stack trace. */
@@ -28,13 +28,13 @@ export class UserError extends Error {
     if (hint !== undefined) this.hint = spell(hint, PROPERTIES);
   }
 
-  /** Message and hint with the options that they name as data. */
+  /** Message and hint, with options as data. */
   get explanation(): Explanation {
     return this.#explanation;
   }
 }
 
-/** Message and hint as people read them, the hint on a line of its own. */
+/** Message and hint as text, the hint on a separate line. */
 export function explain(
   error: UserError | Explanation,
   spelling: Spelling = PROPERTIES,
@@ -44,7 +44,7 @@ export function explain(
   return hint === undefined ? text : `${text}\n  hint: ${spell(hint, spelling)}`;
 }
 
-/** Both in one line, for a place in a list or behind another text. */
+/** Message and hint on one line, for a list or after another text. */
 export function inOneLine({ message, hint }: Explanation): Phrase {
   return hint === undefined ? message : phrase`${message}; ${hint}`;
 }
