@@ -1,4 +1,4 @@
-/** A token a byte: no vocabulary to train or to download, and every text can be written in it. */
+/** One token per byte: no vocabulary to train or download, and every text can be encoded. */
 import { join } from "@std/path";
 import { writeJson } from "../files/atomic.ts";
 import { UserError } from "../options/user_error.ts";
@@ -9,7 +9,7 @@ const BYTES = 256;
 
 /**
  * Ids 0 to 255 are the bytes of UTF-8, 256 is `<|endoftext|>`: 257 in all. The vocabulary is not
- * rounded up: rows of weights that no token ever trains would be exported, and sampled from.
+ * rounded up: otherwise untrained rows would be exported and sampled.
  */
 export class ByteTokenizer implements Tokenizer {
   readonly vocabSize = BYTES + 1;
@@ -23,12 +23,12 @@ export class ByteTokenizer implements Tokenizer {
   };
   readonly chatTemplate = null;
 
-  /** The text `<|endoftext|>` is the one token, as in every tokenizer of Hugging Face's format. */
+  /** The text `<|endoftext|>` becomes the one token, as in Hugging Face's tokenizers. */
   encode(text: string): number[] {
     const ids: number[] = [];
     text.split(END_OF_TEXT).forEach((part, index) => {
       if (index > 0) ids.push(this.eosTokenId);
-      // A loop: a spread would put every byte of a book on the stack.
+      // A loop, because a spread would put every byte of a long text on the stack.
       for (const byte of new TextEncoder().encode(part)) ids.push(byte);
     });
     return ids;
@@ -111,8 +111,8 @@ export function isByteTokenizer(json: unknown): boolean {
 }
 
 /**
- * The characters that stand for bytes in byte-level BPE (Radford et al. 2019, GPT-2): printable
- * Latin-1 for itself, the others shifted to U+0100 and on, in order.
+ * The characters that represent bytes in byte-level BPE (Radford et al. 2019, GPT-2): printable
+ * Latin-1 represents itself, the others follow from U+0100 on, in order.
  */
 function byteVocabulary(): Record<string, number> {
   const printable = (byte: number) =>

@@ -1,9 +1,9 @@
-/** Whether a tokenizer and a model belong together. */
+/** Checks that a tokenizer fits a model. */
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** What the two are called in messages: their paths. */
+/** Names of the two in messages: their paths. */
 export interface CheckedNames {
   readonly tokenizer: string;
   readonly model: string;
@@ -13,7 +13,7 @@ type Vocabulary = Pick<Tokenizer, "vocabSize" | "bosTokenId" | "eosTokenId" | "d
 
 /**
  * Refuses a tokenizer with ids that the model has no embedding for, and a model whose own special
- * tokens lie outside its vocabulary. Fewer ids than embeddings are usual: vocabularies are padded.
+ * tokens are outside its vocabulary. Fewer ids than embeddings are common: vocabularies are padded.
  */
 export function checkTokenizer(
   tokenizer: Vocabulary,
@@ -53,6 +53,6 @@ function named(tokenizer: Vocabulary, id: number): string {
   try {
     return `${id} (${JSON.stringify(tokenizer.decode([id]))})`;
   } catch {
-    return String(id); // an id that no token has
+    return String(id); // an unused id
   }
 }

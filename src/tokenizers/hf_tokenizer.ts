@@ -1,4 +1,4 @@
-/** Tokenizers of Hugging Face's format (tokenizer.json), by the `@huggingface/tokenizers` package. */
+/** Tokenizers in Hugging Face's format (tokenizer.json), through `@huggingface/tokenizers`. */
 import { Tokenizer as HfImplementation } from "@huggingface/tokenizers";
 import { dirname, join } from "@std/path";
 import { isObject } from "../files/fields.ts";
@@ -10,16 +10,16 @@ import { TOKENIZER_CONFIG, TOKENIZER_FILES, TOKENIZER_JSON } from "../files/toke
 
 type Json = Record<string, unknown>;
 
-/** Names of end-of-text, for a tokenizer.json that comes without its tokenizer_config.json. */
+/** Names of end-of-text, for a tokenizer.json without a tokenizer_config.json. */
 const USUAL_EOS = ["</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|im_end|>"];
 const USUAL_BOS = ["<s>", "<|begin_of_text|>", "<bos>"];
 
-/** A tokenizer's files by the names that Hugging Face gives them. */
+/** A tokenizer's files by Hugging Face's names. */
 export type TokenizerFiles = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 
 /**
- * Opens a tokenizer.json, or that of a folder, with what lies beside it. Throws a
- * {@link UserError} that names the file and what is wrong with it.
+ * Opens a tokenizer.json, or that of a folder, with its companion files. Throws a {@link UserError}
+ * that names the file and the fault.
  */
 export async function openHfTokenizer(path: string): Promise<Tokenizer> {
   const { file, files } = await readTokenizerFiles(path);
@@ -36,7 +36,7 @@ export async function readTokenizerFiles(
   return { file, files: await readFiles(dirname(file), file) };
 }
 
-/** A tokenizer out of its files, wherever they come from; messages call tokenizer.json `origin`. */
+/** A tokenizer from its files in memory; messages refer to tokenizer.json as `origin`. */
 export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Tokenizer {
   const json = parse(origin, files.get(TOKENIZER_JSON));
   if (isByteTokenizer(json)) return new ByteTokenizer();
@@ -48,7 +48,7 @@ export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Token
   const config = optional(TOKENIZER_CONFIG), special = optional("special_tokens_map.json");
   let implementation: HfImplementation;
   try {
-    // Both are false in today's transformers and true in what the package assumes.
+    // Both default to false in current transformers but to true in the package.
     const defaults = { clean_up_tokenization_spaces: false };
     implementation = new HfImplementation({ added_tokens: [], ...json }, {
       ...defaults,
@@ -153,7 +153,7 @@ class HfTokenizer implements Tokenizer {
     for (const [name, bytes] of this.files) {
       await writeAtomically(join(folder, name), (file) => writeAll(file, bytes));
     }
-    // transformers will not guess the class of a lone tokenizer.json.
+    // transformers does not infer the class of a lone tokenizer.json.
     if (this.files.has(TOKENIZER_CONFIG)) return;
     await writeJson(join(folder, TOKENIZER_CONFIG), {
       tokenizer_class: "PreTrainedTokenizerFast",
@@ -163,7 +163,7 @@ class HfTokenizer implements Tokenizer {
     });
   }
 
-  /** The id of the token that the configuration names, or else of the first usual one. */
+  /** The id of the token named in the configuration, or else of the first usual one. */
   #special(named: unknown, field: string, usual: readonly string[]): number | null {
     const name = isObject(named) ? named.content : named;
     if (name === null) return null;
@@ -181,7 +181,7 @@ class HfTokenizer implements Tokenizer {
   }
 }
 
-/** A special token as tokenizer_config.json writes it: a string, or an object of its traits. */
+/** A special token in tokenizer_config.json: a string, or an object with its properties. */
 function contentOf(token: unknown): string | null {
   const content = isObject(token) ? token.content : token;
   return typeof content === "string" ? content : null;

@@ -1,4 +1,4 @@
-/** A tokenizer by what names it: bytes, or one of Hugging Face's format. */
+/** Loads a tokenizer by name: bytes, or one in Hugging Face's format. */
 import { join } from "@std/path";
 import { isThere } from "../files/is_there.ts";
 import { readGgufHeader } from "../formats/gguf/header.ts";
@@ -9,8 +9,8 @@ import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
- * `bytes`, or the path of a `tokenizer.json`, of a folder that has one, or of a GGUF file, or the
- * `hf:org/name` of a model. Throws a UserError that says what is wrong with the file.
+ * `bytes`, or the path of a `tokenizer.json`, a folder with one, or a GGUF file, or a model's
+ * `hf:org/name`. Throws a UserError that describes the fault.
  *
  * @example
  * ```ts
@@ -31,7 +31,7 @@ export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tok
 }
 
 /**
- * The tokenizer of a model, or of the adapter on it where that has one: adapters are saved with the
+ * The tokenizer of a model, or of its adapter if that has one: adapters are saved with the
  * tokenizer and the chat template that they were trained with.
  */
 export async function loadModelTokenizer(model: string, adapter?: string): Promise<Tokenizer> {

@@ -8,19 +8,19 @@ export interface Tokenizer {
   readonly bosTokenId: number | null;
   /** The token that ends a text; null if there is none. */
   readonly eosTokenId: number | null;
-  /** The special tokens as they are written: what a chat template is rendered with. */
+  /** The special tokens as text, for rendering a chat template. */
   readonly specialTokens: SpecialTokens;
-  /** The Jinja template that its model was tuned on, if one came with it. */
+  /** The model's Jinja chat template, if any. */
   readonly chatTemplate: string | null;
-  /** Token ids as transformers gives them: with the special tokens the model expects, if any. */
+  /** Token ids as in transformers, with the special tokens that the model expects, if any. */
   encode(text: string, options?: EncodeOptions): number[];
-  /** Bytes that are no UTF-8 become U+FFFD. */
+  /** Invalid UTF-8 becomes U+FFFD. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
   /** Writes what transformers' `AutoTokenizer.from_pretrained(folder)` reads. */
   save(folder: string): Promise<void>;
 }
 
-/** Null where the tokenizer has none. */
+/** Null if the tokenizer has none. */
 export interface SpecialTokens {
   /** Begins a text. */
   readonly bosToken: string | null;
@@ -34,19 +34,19 @@ export interface SpecialTokens {
 
 /** Options of {@link Tokenizer.encode}. */
 export interface EncodeOptions {
-  /** Default true. Some tokenizers then begin a text with BOS, a few end it with EOS. */
+  /** Default true. Some tokenizers then start a text with BOS, a few end it with EOS. */
   readonly addSpecialTokens?: boolean;
 }
 
 /** Options of {@link Tokenizer.decode}. */
 export interface DecodeOptions {
-  /** Default false: special tokens appear as they are written. */
+  /** Default false: special tokens appear as text. */
   readonly skipSpecialTokens?: boolean;
 }
 
 /**
- * Text as its tokens arrive, never half a character: a character whose bytes are spread over
- * tokens is held back until it is whole.
+ * Streams text as its tokens arrive, in whole characters: a character whose bytes span several
+ * tokens is held back until complete.
  */
 export class TextStream {
   #held: number[] = [];
@@ -55,19 +55,19 @@ export class TextStream {
   /** A stream at the start of a text. */
   constructor(readonly tokenizer: Tokenizer, readonly options?: DecodeOptions) {}
 
-  /** The text that this token completes, perhaps none. */
+  /** The text completed by this token, possibly empty. */
   push(id: number): string {
     this.#held.push(id);
     const text = this.tokenizer.decode(this.#held, this.options);
     if (text.endsWith("\ufffd") && this.#held.length < MAX_HELD) return "";
     const fresh = text.slice(this.#shown.length);
-    // One token stays: decoders treat the first of a text differently (a leading space).
+    // Keep one token: decoders treat the first of a text differently (a leading space).
     this.#held = [id];
     this.#shown = this.tokenizer.decode(this.#held, this.options);
     return fresh;
   }
 
-  /** What is still held back, with U+FFFD for what never became whole. */
+  /** The text still held back, with U+FFFD for incomplete characters. */
   flush(): string {
     const rest = this.tokenizer.decode(this.#held, this.options).slice(this.#shown.length);
     [this.#held, this.#shown] = [[], ""];
@@ -75,5 +75,5 @@ export class TextStream {
   }
 }
 
-/** Bytes that are no UTF-8 at all must not be held back for ever. */
+/** Invalid UTF-8 must not be held back forever. */
 const MAX_HELD = 16;
