@@ -1,7 +1,6 @@
 /**
- * Speed of the kernels on this adapter, each beside the most the adapter can do: arithmetic beside
- * multiply-adds on registers alone, memory beside a copy by the device. On a software adapter only
- * the shares mean anything.
+ * Speed of the kernels on this adapter, relative to its peak: multiply-adds in registers for
+ * arithmetic, a device copy for memory. On a software adapter only the ratios are meaningful.
  *
  * @module
  */
@@ -19,23 +18,23 @@ import { EFFORT, Stopwatch } from "./timing.ts";
 export interface Measurement {
   readonly name: string;
   readonly shape: string;
-  /** Of one repetition, the median of several batches. */
+  /** Time of one repetition, the median of several batches. */
   readonly ms?: number;
   readonly gflops?: number;
   readonly gbps?: number;
-  /** Of the adapter's peak, measured in turn with it. */
+  /** Fraction of the adapter's peak, measured alternately with it. */
   readonly share_of_peak: number;
 }
 
 export interface BenchOptions {
-  /** Short batches: seconds instead of a minute, and less steady. */
+  /** Short batches: takes seconds instead of a minute, but is noisier. */
   readonly quick?: boolean;
   /** Only cases whose name contains this. */
   readonly filter?: string;
   readonly signal?: AbortSignal;
 }
 
-/** The cases for an adapter, by family. */
+/** The cases for an adapter, grouped by family. */
 export function benchCases(gpu: Gpu): BenchCase[] {
   const sizes = sizesFor(gpu.capabilities.software);
   return [
@@ -105,7 +104,7 @@ function rounded(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-/** The head of the table that {@link formatMeasurement} makes lines of. */
+/** The header of the table whose lines {@link formatMeasurement} formats. */
 export const MEASUREMENT_HEAD = row("kernel", "shape", "ms", "speed", "of peak");
 
 export function formatMeasurement({ name, shape, ms, gflops, gbps, share_of_peak }: Measurement) {

@@ -1,4 +1,4 @@
-/** What a benchmark is: operands of one shape, and what is recorded with them. */
+/** A benchmark case: operands of one shape, and the work recorded with them. */
 import type { Allocator } from "../src/gpu/allocator.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import type { KernelPass } from "../src/gpu/pass.ts";
@@ -8,20 +8,20 @@ import type { Tensor } from "../src/gpu/tensor.ts";
 export interface BenchCase {
   readonly name: string;
   readonly shape: string;
-  /** Allocates the operands; the case names what bounds it, arithmetic or memory. */
+  /** Allocates the operands; the case states whether arithmetic or memory bounds it. */
   prepare(bench: Bench): Prepared;
 }
 
 export interface Prepared {
-  /** What is timed. */
+  /** The work to time. */
   readonly record: (pass: KernelPass) => void;
-  /** Operations, a multiply-add counted as two. */
+  /** Operations; a multiply-add counts as two. */
   readonly flops?: number;
-  /** Bytes that must be read and written, each once. */
+  /** Bytes that must be read and written at least once. */
   readonly bytes?: number;
 }
 
-/** Sizes of a model and its batch: letters as everywhere. */
+/** Sizes of a model and its batch, with the usual letters. */
 export interface Sizes {
   readonly B: number;
   readonly T: number;
@@ -40,11 +40,11 @@ export function sizesFor(software: boolean): Sizes {
     : { B: 8, T: 1024, C: 2048, H: 32, D: 64, F: 5461, V: 32000, R: 512 };
 }
 
-/** Makes operands, which end with their case. */
+/** Allocates operands, which are released with their case. */
 export class Bench {
   constructor(readonly gpu: Gpu, readonly allocator: Allocator) {}
 
-  /** Of bytes that are no special case in any format: small numbers, and codes all over. */
+  /** Filled with ordinary values in every format: small numbers, and codes over the whole range. */
   tensor(name: string, shape: readonly number[], dtype: DType = "float32"): Tensor {
     const groupSize = dtype === "int8" || dtype === "int4" ? 256 : undefined;
     const tensor = this.allocator.tensor({ name, shape, dtype, groupSize, purpose: "workspace" });
@@ -53,7 +53,7 @@ export class Bench {
     return tensor;
   }
 
-  /** Whole numbers below `end`, scattered. */
+  /** Scattered integers below `end`. */
   integers(name: string, count: number, end: number): Tensor {
     const tensor = this.allocator.tensor({
       name,
@@ -67,15 +67,15 @@ export class Bench {
 
   #fill(tensor: Tensor, numbers: boolean): void {
     const words = new Uint32Array(tensor.byteLength / 4).map((_, i) => scattered(i));
-    // 0x3c: both as float32 and as bfloat16, 0.007 to 0.03.
+    // 0x3c: 0.007 to 0.03, both as float32 and as bfloat16.
     if (numbers) words.forEach((word, i) => words[i] = (word & 0x80ff80ff) | 0x3c003c00);
     this.gpu.write(tensor, words);
   }
 }
 
 /**
- * The bits of a counter, mixed (MurmurHash3's finaliser): a card compresses what has a pattern, and
- * then its memory looks faster than it is.
+ * A hash of a counter (MurmurHash3's finaliser): cards compress regular data, which would make
+ * their memory look faster than it is.
  */
 function scattered(index: number): number {
   let bits = Math.imul(index + 1, 0x9e3779b1);

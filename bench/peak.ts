@@ -1,4 +1,4 @@
-/** What the adapter can do at most: the measures that every kernel is held against. */
+/** The adapter's peak performance, to which every kernel is compared. */
 import copy from "./copy.wgsl" with { type: "text" };
 import multiplyAdd from "./multiply_add.wgsl" with { type: "text" };
 import { defineKernel } from "../src/gpu/kernel.ts";
@@ -8,7 +8,7 @@ import { KernelPass } from "../src/gpu/pass.ts";
 import { randomNormal } from "../src/kernels/misc/random_normal.ts";
 import type { Recorded } from "./timing.ts";
 
-/** Work that does nothing but what it is the peak of. */
+/** Work that does only what it measures. */
 export interface Reference {
   readonly record: Recorded;
   /** Operations (a multiply-add counted as two), or bytes read and written, of one `record`. */
@@ -23,7 +23,7 @@ export interface Peaks {
 
 const kernel = defineKernel("multiply_add", multiplyAdd);
 const copyKernel = defineKernel("copy", copy);
-/** Operations of a thread in an iteration, as in the WGSL. */
+/** Operations per thread and iteration, as in the WGSL. */
 const OPERATIONS = 12 * 4 * 2;
 const WORKGROUP_SIZE = 64;
 /** Bytes that a workgroup of the copy moves: 256 threads, four vectors each. */
@@ -31,13 +31,13 @@ const COPY_BYTES = 256 * 4 * 16;
 
 export function createPeaks(gpu: Gpu): Peaks {
   const scope = new Scope(gpu);
-  // A card needs thousands of workgroups to be busy, a processor a few.
+  // A card needs thousands of workgroups to be busy, a processor only a few.
   const [groups, iterations] = gpu.capabilities.software ? [32, 4000] : [8192, 4000];
   const tensor = (name: string, shape: number[]) =>
     scope.tensor({ name, shape, dtype: "float32", purpose: "workspace" });
   const out = tensor("out", [groups * WORKGROUP_SIZE, 8]);
-  // More than any cache holds, and random: what a card can compress it moves faster than its memory
-  // is. A kernel copies faster than a card's own copy command, and slower than a processor's.
+  // Larger than any cache, and random, because compressible data moves faster than a card's memory.
+  // A kernel copies faster than a card's own copy command, but slower than a processor's.
   const megabytes = gpu.capabilities.software
     ? 32
     : Math.min(512, gpu.limits.maxStorageBufferBindingSize >> 20);

@@ -1,4 +1,4 @@
-/** A training step, whole and by phases, and tokens a second. */
+/** A training step, in total and by phase, and tokens per second. */
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import { Profiler } from "../src/gpu/profiler.ts";
@@ -27,9 +27,9 @@ export interface StepResult {
   readonly shape: string;
   readonly step_ms: number;
   readonly tokens_per_second: number;
-  /** Milliseconds of each phase on its own; `refresh` is that of every subspace at once. */
+  /** Milliseconds of each phase by itself; `refresh` refreshes every subspace. */
   readonly phases: Readonly<Record<string, number>>;
-  /** Milliseconds of the step's kernels by the GPU's clock, where that tells the truth. */
+  /** Milliseconds of the step's kernels by the GPU's clock, where that is reliable. */
   readonly kernels?: Readonly<Record<string, number>>;
 }
 
@@ -82,7 +82,7 @@ function prepare(gpu: Gpu, { model, optimizer }: Training): void {
   pass.submit();
 }
 
-/** Each phase recorded on its own, over the whole model. */
+/** Each phase recorded separately, over the whole model. */
 function phasesOf(training: Training): Record<string, Recorded> {
   const { model, activations, backward: gradients, head, optimizer, losses } = training;
   const discard: GradientSink = { target: (it) => optimizer.target(it), consume: () => {} };

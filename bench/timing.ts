@@ -1,16 +1,16 @@
 /**
- * How long recorded work takes, over batches that outweigh the grain of the clock: the card's own
- * where there is one, which sees neither the host nor how late Deno notices that the work is done;
- * the wall clock on a software adapter, whose timestamps say little.
+ * Times recorded work over batches much longer than the clock's resolution. Uses the card's own
+ * clock if available, which excludes the host and Deno's delay in noticing completion; the wall
+ * clock on a software adapter, whose timestamps are unreliable.
  */
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import { MOST_SPANS, Profiler } from "../src/gpu/profiler.ts";
 
 export interface Effort {
-  /** A batch lasts about so long. */
+  /** Approximate duration of a batch. */
   readonly batchMilliseconds: number;
-  /** Their median counts. */
+  /** Number of batches; their median is the result. */
   readonly batches: number;
 }
 
@@ -21,7 +21,7 @@ export const EFFORT: Record<"quick" | "full", Effort> = {
 
 export type Recorded = (pass: KernelPass) => void;
 
-/** Measures on one device. Waiting for it costs some 11 ms whatever it did, which is taken off. */
+/** Measures on one device. Subtracts the constant cost of waiting for it, about 11 ms. */
 export class Stopwatch {
   readonly #profiler: Profiler | null;
 
@@ -53,8 +53,8 @@ export class Stopwatch {
   }
 
   /**
-   * Milliseconds of one `record` and of one `reference`, batch after batch in turn: what else the
-   * machine does slows both, and their ratio stays.
+   * Milliseconds of one `record` and of one `reference`, in alternating batches: other load on the
+   * machine slows both, and their ratio stays the same.
    */
   async paired(record: Recorded, reference: Recorded): Promise<[number, number]> {
     const count = await this.#calibrated(record),
@@ -67,7 +67,10 @@ export class Stopwatch {
     return [median(times), median(references)];
   }
 
-  /** How many make a batch. The first compile; and one slow moment must not pass for a long one. */
+  /**
+   * The number of repetitions per batch. The first run compiles, and one outlier must not count as
+   * slow work.
+   */
   async #calibrated(record: Recorded): Promise<number> {
     let count = 1, time = Infinity;
     for (let i = 0; i < 4; i++) time = Math.min(time, await this.#batch(record, count));
@@ -79,7 +82,7 @@ export class Stopwatch {
     return count;
   }
 
-  /** Milliseconds of a `run` that submits by itself, in several submits perhaps; recording counts. */
+  /** Milliseconds of a `run` that submits itself, possibly several times; includes recording. */
   async millisecondsOf(run: () => void): Promise<number> {
     const times: number[] = [];
     for (let i = -1; i < this.effort.batches; i++) {
@@ -109,7 +112,7 @@ export class Stopwatch {
   }
 }
 
-/** Of a batch: so that it stays one submit, whose start is known. */
+/** Most repetitions per batch, so that it stays a single submit, whose start is known. */
 const MOST = 250;
 
 export function median(values: readonly number[]): number {

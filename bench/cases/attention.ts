@@ -3,7 +3,7 @@ import { attentionBackward } from "../../src/kernels/attention/attention_backwar
 import { strategyFor } from "../../src/kernels/strategy.ts";
 import type { Bench, BenchCase, Sizes } from "../case.ts";
 
-/** The causal half of B sequences, and one four times as long of which a sliding window is seen. */
+/** Causal attention over B sequences, and sliding-window attention over one four times as long. */
 export function attentionCases({ B, T, H, D }: Sizes): BenchCase[] {
   return [...casesOf(B, T, H, D), ...casesOf(1, 4 * T, H, D, T / 4)];
 }
@@ -12,7 +12,7 @@ function casesOf(B: number, T: number, H: number, D: number, window = T): BenchC
   const name = window < T ? "attention_window" : "attention";
   const seen = window < T ? ` window=${window}` : "";
   const shape = `B=${B} T=${T} H=${H} D=${D}${seen} bfloat16`;
-  // Forward two products of D for every query of a head and key that it sees; backward five.
+  // Per head, query and visible key: two dot products of length D forward, five backward.
   const pairs = window < T ? T * window - window * window / 2 : T * T / 2;
   const product = 2 * B * H * pairs * D;
   const operands = (bench: Bench, names: readonly string[]) =>

@@ -1,4 +1,4 @@
-/** The three products of training, each with the formats it has there, and decoding. */
+/** The three products of training, in their usual formats, and decoding. */
 import {
   createMatmulWorkspace,
   matmul,
@@ -31,7 +31,7 @@ function product({ layout, size: [m, n, k], formats, variant }: Product): BenchC
       const c = bench.tensor("c", [m, n], formats[2]);
       return {
         record: (pass) => matmul(pass, workspace, { layout, a, b, c }),
-        // A few rows are bound by reading the weight.
+        // With few rows, reading the weight is the bottleneck.
         ...(m < 8 ? { bytes: bytesIn(a, b, c) } : { flops: 2 * m * n * k }),
       };
     },
@@ -43,7 +43,7 @@ const FORMATS = {
   NN: [["bfloat16", "int8", "bfloat16"], ["bfloat16", "bfloat16", "bfloat16"]],
   TN: [["bfloat16", "bfloat16", "float32"], ["float32", "int4", "float32"]],
 } as const;
-/** Weights of 4 bits that are not trained: NF4, beside INT4 with its simpler code. */
+/** Frozen 4-bit weights: NF4, compared with INT4, which is simpler to decode. */
 const FROZEN = [["bfloat16", "int4", "bfloat16"], ["bfloat16", "nf4", "bfloat16"]] as const;
 const LAYOUTS = ["NT", "NN", "TN"] as const;
 

@@ -1,4 +1,4 @@
-/** What a layer does besides its products, the embedding and the loss. */
+/** The other operations of a layer besides matrix products, the embedding and the loss. */
 import { embedding } from "../../src/kernels/misc/embedding.ts";
 import { embeddingBackward, sortTokens } from "../../src/kernels/misc/embedding_backward.ts";
 import { crossEntropy } from "../../src/kernels/misc/cross_entropy.ts";

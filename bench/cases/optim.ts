@@ -1,4 +1,4 @@
-/** What turns a gradient into new weights, at the size of a gate projection. */
+/** The operations of an optimizer step, at the size of a gate projection. */
 import { adam } from "../../src/kernels/optim/adam.ts";
 import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_8bit.ts";
 import { applyUpdate } from "../../src/kernels/optim/apply_update.ts";
@@ -11,7 +11,7 @@ import { scaleRows } from "../../src/kernels/optim/scale_rows.ts";
 import { sum } from "../../src/kernels/misc/sum.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 
-/** As subspace.ts asks for. */
+/** As in subspace.ts. */
 const POWER_ITERATIONS = 100;
 const RATES = { step: 10, lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
