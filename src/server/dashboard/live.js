@@ -11,7 +11,10 @@ let scheduled = false;
 
 /**
  * State of the connection.
- * @typedef {{ state: "connecting" | "live" | "lost", message?: string, retryAt?: number }} Connection
+ * @typedef {object} Connection
+ * @property {"connecting" | "live" | "lost"} state
+ * @property {string} [message]
+ * @property {number} [retryAt]
  */
 /** @type {Connection} */
 export let connection = { state: "connecting" };

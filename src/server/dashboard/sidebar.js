@@ -103,7 +103,11 @@ function createItem(job) {
 }
 
 /**
- * @type {WeakMap<HTMLElement, { title: HTMLElement, meta: HTMLElement, progress: ReturnType<typeof createProgress> }>}
+ * @type {WeakMap<HTMLElement, {
+ *   title: HTMLElement,
+ *   meta: HTMLElement,
+ *   progress: ReturnType<typeof createProgress>,
+ * }>}
  */
 const parts = new WeakMap();
 
