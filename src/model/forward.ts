@@ -2,7 +2,7 @@
  * The forward pass of the model. Architectural variations come from the configuration: norms of q
  * and k, biases, sliding-window attention, another activation.
  *
- *   x (N, C) → RMSNorm → q (N, H·D), k, v (N, K·D) → RoPE → attention (N, H·D) → + x → middle (N, C)
+ *   x (N, C) → RMSNorm → q (N, H·D), k, v (N, K·D) → RoPE → attention (N, H·D) → + x → middle
  *     → RMSNorm → gate, up (N, F) → act(gate)·up → down (N, C) → + middle → next x
  */
 import type { KernelPass } from "../gpu/pass.ts";
