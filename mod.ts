@@ -1,5 +1,5 @@
 /**
- * Trains LLaMA-family language models on the GPU that is there, through WebGPU.
+ * Trains LLaMA-family language models on any GPU, through WebGPU.
  *
  * @example Pre-train
  * ```ts
@@ -18,7 +18,7 @@
  * }
  * ```
  *
- * @example Fine-tune, and talk to the result
+ * @example Fine-tune, and chat with the result
  * ```ts
  * import {
  *   chat,

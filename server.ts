@@ -1,6 +1,6 @@
 /**
  * The training server. `deno run -A server.ts` is `deno run -A cli.ts serve`; a program of your own
- * calls {@link serve}, or {@link openServer} to mount the server in an app of its own.
+ * calls {@link serve}, or {@link openServer} to mount the server in its own app.
  *
  * @example
  * ```ts

@@ -1,8 +1,7 @@
 /**
- * Makes the machine able to run: finds an adapter, installs a driver on Debian as root, or says
- * exactly what to install. With `--browser` the same for the browser that the dashboard's tests
- * drive, without which they are skipped. Plain Deno, so that it runs before anything else has been
- * downloaded.
+ * Prepares the machine: finds an adapter, installs a driver on Debian as root, or says exactly what
+ * to install. With `--browser` the same for the browser of the dashboard's tests, without which
+ * they are skipped. Plain Deno, so that it runs before anything else has been downloaded.
  *
  * @module
  */
@@ -22,7 +21,7 @@ async function probe(): Promise<string | null> {
   return adapter ? adapterName(adapter.info) : null;
 }
 
-/** The same in a process of its own: the list of drivers is read once in a process. */
+/** The same in a new process, because the list of drivers is read once per process. */
 async function probeAfresh(): Promise<string | null> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", import.meta.url, "--probe"],
@@ -37,7 +36,7 @@ async function aptGet(...args: string[]): Promise<boolean> {
     const { success } = await new Deno.Command("apt-get", {
       args,
       env: { DEBIAN_FRONTEND: "noninteractive" },
-      // stdout stays ours; apt's chatter belongs with the rest of the log.
+      // Keep apt's output off stdout.
       stdout: "null",
       stderr: "inherit",
     }).output();
@@ -48,7 +47,7 @@ async function aptGet(...args: string[]): Promise<boolean> {
   }
 }
 
-/** Says what is about to be installed; false where that cannot be done here, or did not succeed. */
+/** Announces and installs packages; returns false if that is impossible here or fails. */
 async function install(
   system: System,
   packages: readonly string[],
@@ -79,7 +78,7 @@ async function setup(system: System): Promise<number> {
   return 1;
 }
 
-/** `root` is where to look for it, for the test of this. */
+/** `root` is where to search, for tests. */
 async function setupBrowser(system: System, root: string | undefined): Promise<void> {
   let found = findBrowser(root);
   const purpose = "the browser for the dashboard's tests";

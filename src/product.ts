@@ -1,11 +1,13 @@
 /**
- * What the product is called, and its version.
+ * The product's name and version.
  *
  * @module
  */
 
-/** For people: titles, and the label of the GPU device. The package is `@deno-galore/trainer`. */
+/**
+ * Display name, for titles and the label of the GPU device. The package is `@deno-galore/trainer`.
+ */
 export const PRODUCT = "Deno GaLore";
 
-/** Of the package: deno.jsonc has it too, because it takes no value from a module. */
+/** Version of the package; duplicated in deno.jsonc, which cannot import it. */
 export const VERSION = "0.1.0";

@@ -1,6 +1,6 @@
 /** Numbers, tables and names as text. */
 
-/** Bytes in binary units: 13.4 MiB. Between 1,000 and 1,023 of a unit it is the next one. */
+/** Bytes in binary units: 13.4 MiB. 1,000 to 1,023 of a unit are shown in the next one. */
 export function formatBytes(bytes: number, digits = 3): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let unit = 0, value = bytes;
@@ -11,7 +11,7 @@ export function formatBytes(bytes: number, digits = 3): string {
   return `${unit === 0 ? value : value.toPrecision(digits)} ${units[unit]}`;
 }
 
-/** Columns aligned, the first to the left and the others to the right. */
+/** Aligned columns, the first to the left and the others to the right. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column].length)));
@@ -21,17 +21,17 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
   return all.map(line).join("\n");
 }
 
-/** `batchSize` is `batch_size`. */
+/** `batchSize` to `batch_size`. */
 export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** `batchSize` is `batch-size`. */
+/** `batchSize` to `batch-size`. */
 export function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** `batch_size` and `batch-size` are `batchSize`. */
+/** `batch_size` or `batch-size` to `batchSize`. */
 export function camelCase(name: string): string {
   return name.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
