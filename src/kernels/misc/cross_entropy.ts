@@ -18,7 +18,7 @@ const LOGITS_PER_DISPATCH = 1 << 23;
 
 /** Operands of {@link crossEntropy}. */
 export interface CrossEntropy {
-  /** (n, V) float32; where gradients are asked for, dlogits is written over them. */
+  /** (n, V) float32; overwritten with dlogits if gradients are requested. */
   readonly logits: Tensor;
   /** (n) uint32 holding int32 bits; negative labels, -100 by custom, are ignored. */
   readonly labels: Tensor;
