@@ -1,4 +1,4 @@
-/** The server without an address of its own: an app, for whoever answers requests. */
+/** The server without its own address: an app to mount or serve elsewhere. */
 import { createServer } from "./http/app.ts";
 import { checkOrigins } from "./http/exposure.ts";
 import { mountable } from "./http/mountable.ts";

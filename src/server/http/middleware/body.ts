@@ -45,7 +45,7 @@ async function readJson(request: Request, limits: BodyLimits): Promise<Uint8Arra
   return body;
 }
 
-/** The whole body; an {@link ApiError} 413 after `maxBytes`, 408 after `timeoutMs`. */
+/** The whole body. Throws an {@link ApiError} 413 after `maxBytes`, 408 after `timeoutMs`. */
 async function readAll(
   stream: ReadableStream<Uint8Array>,
   maxBytes: number,
