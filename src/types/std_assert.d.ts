@@ -1,6 +1,6 @@
 /**
- * Types of `@std/assert`: the npm copy of Deno's standard library carries none. The day the map in
- * deno.jsonc points at JSR, this file goes.
+ * Types of `@std/assert`: the npm copy of Deno's standard library has none. Remove this file once
+ * the import map in deno.jsonc points to JSR.
  */
 declare module "@std/assert" {
   export class AssertionError extends Error {}
