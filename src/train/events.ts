@@ -179,7 +179,7 @@ export interface DoneEvent {
   readonly summary: Summary;
 }
 
-/** What `Trainer.run` yields, told apart by `type`. */
+/** What `Trainer.run` yields, distinguished by `type`. */
 export type TrainingEvent =
   | PlanEvent
   | RankAdviceEvent

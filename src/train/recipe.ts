@@ -36,7 +36,7 @@ export type RunOptions = Pick<
 
 /** The data of a run, opened. */
 export interface TrainingData {
-  /** The batches, at the place to go on. */
+  /** The batches, from the position to resume at. */
   readonly batches: BatchSource;
   /** Optimizer steps of the whole run, and of its warm-up. */
   readonly steps: number;
