@@ -50,7 +50,7 @@ export interface DataOptions extends StreamOptions<string> {
   readonly shuffleBuffer?: number;
   /** The field of a record that holds the text; default `text`. */
   readonly textField?: string;
-  /** Where to go on: what {@link BatchStream.position} returned. */
+  /** The position to resume from, as returned by {@link BatchStream.position}. */
   readonly position?: DataPosition;
 }
 

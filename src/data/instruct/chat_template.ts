@@ -7,7 +7,7 @@ import type { Message } from "./example.ts";
 import { replaceStrips, STRIPS } from "./python_strings.ts";
 import { strftime } from "./strftime.ts";
 
-/** What a {@link ChatTemplate} is rendered with, whatever the dialogue. */
+/** Options for rendering a {@link ChatTemplate}, independent of the dialogue. */
 export interface TemplateOptions {
   /** For messages: "chatml", "the tokenizer's chat template". */
   readonly name: string;

@@ -29,7 +29,7 @@ export interface InstructOptions extends StreamOptions<string | ExampleSource> {
   readonly packing?: boolean;
   /** Maximum number of examples of each data set, from the start. */
   readonly maxSamples?: number;
-  /** Where to go on: what {@link InstructStream.position} returned. */
+  /** The position to resume from, as returned by {@link InstructStream.position}. */
   readonly position?: InstructPosition;
   /** Called periodically while the examples are encoded. */
   readonly onProgress?: (done: { examples: number; tokens: number }) => void;
