@@ -35,7 +35,7 @@ export type DownloadEvent =
 export interface DownloadProgressEvent {
   /** Tells events apart. */
   readonly type: "download_progress";
-  /** What was asked for: `hf:org/name`. */
+  /** The requested spec: `hf:org/name`. */
   readonly spec: string;
   /** Path in the repository. */
   readonly file: string;
