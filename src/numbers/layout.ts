@@ -43,7 +43,7 @@ export interface Layout {
   readonly groupSize?: number;
 }
 
-/** Bytes of so many elements, in whole 32-bit words. */
+/** Bytes of this many elements, in whole 32-bit words. */
 export function bytesOf(dtype: DType, elements: number): number {
   return Math.ceil((elements * BITS[dtype]) / 32) * 4;
 }
