@@ -4,7 +4,7 @@
 export interface Tokenizer {
   /** One more than the largest id. */
   readonly vocabSize: number;
-  /** The token that begins a text; null if there is none. */
+  /** The token that starts a text; null if there is none. */
   readonly bosTokenId: number | null;
   /** The token that ends a text; null if there is none. */
   readonly eosTokenId: number | null;
