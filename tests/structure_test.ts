@@ -1,4 +1,4 @@
-/** The rules of the house that a compiler does not check. */
+/** Rules of this code base that a compiler does not check. */
 import { assertEquals } from "@std/assert";
 import { basename, fromFileUrl, join, relative } from "@std/path";
 import { PRODUCT as DASHBOARD_PRODUCT } from "../src/server/dashboard/product.js";
@@ -7,7 +7,9 @@ import { project } from "./support_project.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
-/** Lowest first, one folder or file a rung: a file imports from its own rung and from those below. */
+/**
+ * Layers, lowest first, one folder or file each: a file imports from its own layer and those below.
+ */
 const RUNGS = [
   "shaders",
   "src/product.ts",
@@ -61,8 +63,8 @@ const RUNGS = [
 ];
 
 /**
- * Shaders whose test and oracle, and maybe launcher, are another's: several ways to one result, or
- * several dispatches of one operation, are tested as one.
+ * Shaders that share the test, the oracle, and possibly the launcher of another: variants with the
+ * same result, or dispatches of one operation, are tested together.
  */
 const TESTED_AS: Record<string, string> = {
   matmul_texture: "matmul",
@@ -179,7 +181,7 @@ Deno.test("no imports in circles, types included", () => {
   assertEquals(circles, []);
 });
 
-/** Those between the speller of options and the front ends; in src/host are other programs' flags. */
+/** Layers between option spelling and the front ends; src/host names other programs' flags. */
 const LIBRARY = RUNGS.slice(RUNGS.indexOf("src/files"), RUNGS.indexOf("kernels.ts"));
 
 Deno.test("no flag is spelled below the front ends", () => {

@@ -1,4 +1,4 @@
-/** What the tests share: one device a file, random operands, element-wise comparison. */
+/** Shared by the tests: one device per file, random operands, element-wise comparison. */
 import { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import type { DType } from "../src/numbers/layout.ts";
@@ -10,8 +10,8 @@ let opened: Promise<Gpu> | undefined;
 let registered = false;
 
 /**
- * A test on the device, which a file's tests share; the runner would call that a leak. The device
- * is closed after the last: one process runs all files, and a driver allows it some dozens.
+ * A test on the device, which the tests of a file share, so leak checks are off. It is closed after
+ * the last test: one process runs all files, and a driver allows only a few dozen devices.
  */
 export function gpuTest(name: string, run: (gpu: Gpu) => void | Promise<void>): void {
   if (!registered) {
@@ -49,7 +49,7 @@ export function randomNormal(count: number, seed: number, scale = 1): Float32Arr
 /** What storing a result costs, relative: bfloat16 keeps 8 bits, so half a unit is at most 2^-8. */
 export const OUTPUT_ROUNDING = { float32: 0, bfloat16: 2 ** -8 } as const;
 
-/** The values that a tensor of this format will really hold: oracles are given these. */
+/** The values that a tensor of this format actually holds, as input for oracles. */
 export function rounded(values: Float32Array<ArrayBuffer>, dtype: "float32" | "bfloat16") {
   return dtype === "float32" ? values : values.map((value) => fromBfloat16(toBfloat16(value)));
 }
@@ -72,7 +72,7 @@ export async function download(gpu: Gpu, tensor: Tensor): Promise<Float32Array> 
   return unpackTensor(tensor, await gpu.read(tensor));
 }
 
-/** Records and submits in one go. */
+/** Records and submits. */
 export function runPass(gpu: Gpu, record: (pass: KernelPass) => void): void {
   const pass = new KernelPass(gpu);
   record(pass);

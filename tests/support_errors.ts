@@ -1,11 +1,11 @@
-/** Errors as people read them: message and hint. */
+/** Assertions on errors as text: message and hint. */
 import { assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { explain, UserError } from "../src/options/user_error.ts";
 
 // deno-lint-ignore no-explicit-any
 type ErrorClass<E extends UserError> = new (...args: any[]) => E;
 
-/** As `assertThrows`, of an error whose message with its hint includes `text`; returns it. */
+/** Like `assertThrows`, for an error whose message and hint include `text`; returns it. */
 export function assertRefuses<E extends UserError>(
   run: () => unknown,
   kind: ErrorClass<E>,
@@ -14,7 +14,7 @@ export function assertRefuses<E extends UserError>(
   return check(assertThrows(run, UserError), kind, text);
 }
 
-/** As `assertRejects`, in the same way. */
+/** The same for `assertRejects`. */
 export async function assertRefusesAsync<E extends UserError>(
   run: () => PromiseLike<unknown>,
   kind: ErrorClass<E>,

@@ -1,4 +1,4 @@
-/** The commands on real files, through the same door as the command line. */
+/** The commands on real files, through the command line. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../../src/cli/main.ts";
@@ -68,7 +68,7 @@ trainingTest(
       const evaluated = await run("eval", ...model, "--data", text, "--seq-len", "64", "--json");
       assertEquals(evaluated.code, 0, evaluated.stderr);
       const { loss, perplexity, tokens } = JSON.parse(evaluated.stdout);
-      // One target a byte, the first predicted by nothing, and end-of-text.
+      // One target per byte except the first, and end-of-text.
       assertEquals(tokens, (await Deno.readFile(text)).length);
       assert(Math.abs(Math.exp(loss) / perplexity - 1) < 1e-9 && loss > 3 && loss < 6, `${loss}`);
 

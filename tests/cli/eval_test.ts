@@ -1,4 +1,4 @@
-/** `eval` on tasks, through the door of the command line. */
+/** `eval` on tasks, through the command line. */
 import { assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { main } from "../../src/cli/main.ts";
 import { EVAL_FIXTURES, goldenTasks } from "../eval/support.ts";
@@ -47,7 +47,7 @@ trainingTest("a text and tasks, against an earlier model: a table with differenc
   assertEquals(code, 0, stderr);
   const lines = stdout.split("\n");
   assertMatch(lines[0], /^task +metric +before +after +difference +n$/);
-  // The same model twice: no difference, and a line for everything measured.
+  // The same model twice: no difference, and one line per measurement.
   assertEquals(lines.slice(1).map((line) => line.trim().split(/ {2,}/)[0]), [
     ...["text", "text", "mmlu", "stem", "humanities", "abstract_algebra", "anatomy", "philosophy"],
     ...["qqp", "qqp"],

@@ -1,4 +1,4 @@
-/** `generate` through the door of the command line, with a terminal that tests type at. */
+/** `generate` through the command line, with a simulated terminal. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { Input, InputLine } from "../../src/cli/command.ts";
@@ -8,9 +8,9 @@ import { trainingTest } from "../train/support.ts";
 
 interface Run {
   readonly stdin?: string;
-  /** What is typed in turn: a line, or Ctrl-C or Ctrl-D. */
+  /** Successive inputs: a line, or Ctrl-C or Ctrl-D. */
   readonly typed?: readonly string[];
-  /** At the nth piece of text that is written (from 1): Ctrl-C. */
+  /** Presses Ctrl-C at the nth piece of output (from 1). */
   readonly interruptAt?: number;
 }
 
@@ -71,7 +71,7 @@ trainingTest(
       const said = await run([...base, "--prompt", "Hello", "--chat", "--json"]);
       const answer = JSON.parse(said.out);
       assert(answer.text !== text);
-      // The same, written out by hand.
+      // The same prompt, written by hand.
       const turn = "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n";
       const written = await run([...base, "--prompt", turn, "--json"]);
       assertEquals(JSON.parse(written.out).token_ids, answer.token_ids);
@@ -89,7 +89,7 @@ trainingTest(
       );
       assert((await json("--messages", file, "--template", "llama3")).text !== answer.text);
 
-      // A pipe is the prompt, without the line's end.
+      // Piped input is the prompt, without its trailing newline.
       const piped = await run([...base, "--json"], { stdin: "Hello\n" });
       assertEquals(JSON.parse(piped.out), { text, token_ids });
       const streamed = await run([...base, "--chat"], { stdin: "Hello\r\n" });
@@ -144,7 +144,7 @@ trainingTest(
       assertEquals([typed.code, typed.asked], [130, 4]);
       assertStringIncludes(typed.err, "Ctrl-C again, or Ctrl-D, quits");
 
-      // Where nobody types, the first one ends it, and what was written is a result.
+      // Without a terminal the first Ctrl-C ends it, and the text so far is the result.
       const once = await run([...base, "--chat", "--prompt", "Hello"], { interruptAt: 2 });
       assertEquals(once.code, 130);
       assert(whole.startsWith(once.out.trimEnd()) && once.out.length > 1, once.out);

@@ -21,7 +21,9 @@ const SCRIPT = `
   Deno.exit(signal.aborted ? 130 : 0);
 `;
 
-/** Starts the script, sends a signal at each of these words of its output, and waits for its end. */
+/**
+ * Starts the script, sends a signal when each of these words is printed, and waits for it to end.
+ */
 async function interrupted(mode: string, signals: Record<string, Deno.Signal>) {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(file, SCRIPT);

@@ -7,7 +7,7 @@ import type { Command, Io } from "../../src/cli/command.ts";
 import { COMMANDS, main } from "../../src/cli/main.ts";
 import { defineOptions } from "../../src/options/schema.ts";
 
-/** A command that records what it was given, and then does as told. */
+/** A command that records its options and then calls `act`. */
 function probe(act: (options: Record<string, unknown>, io: Io) => Promise<number> | number) {
   const seen: Record<string, unknown>[] = [];
   const command: Command = {

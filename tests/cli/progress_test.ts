@@ -34,7 +34,7 @@ const step = (number: number): StepEvent => ({
   subspace_refreshes: 0,
 });
 
-/** Progress without a terminal, at a clock that the test sets. */
+/** Progress without a terminal, with a clock controlled by the test. */
 function lines(act: (progress: Progress, at: (ms: number) => void) => void): string[] {
   const logged: string[] = [];
   let clock = 0;

@@ -12,8 +12,8 @@ async function setup(env: Record<string, string>, ...args: string[]) {
 }
 
 /**
- * Runs with a command in the place of `apt-get` that records its calls, and then does what is asked
- * of it; returns the calls.
+ * Runs with a fake `apt-get` that records its calls and then runs a given script; returns the
+ * calls.
  */
 async function withAptGet(
   script: string,
@@ -31,7 +31,7 @@ async function withAptGet(
   }
 }
 
-/** Only there can the drivers be hidden by the environment, and something be installed. */
+/** Only on Linux can the environment hide drivers, and setup install packages. */
 const ignore = Deno.build.os !== "linux";
 const system = inspectSystem();
 const installs = system.root && isDebian(system);
@@ -54,7 +54,7 @@ Deno.test({
         PATH,
       });
       for (const line of driverAdvice(system)) assertStringIncludes(log, line);
-      // What is going to be installed stands in the log before anything is.
+      // The log announces packages before installing them.
       const [before] = log.split("apt-get ran");
       const announced = before.includes("setup: will install mesa-vulkan-drivers, libvulkan1");
       assertEquals([code, announced], [1, installs]);
@@ -72,7 +72,7 @@ Deno.test({
   fn: async () => {
     const calls = installs ? "update\ninstall -y --no-install-recommends chromium\n" : "";
     const skipped = "setup: no browser: tests that need one will be skipped";
-    // There is nothing in the folder where it looks, and nothing comes.
+    // The searched folder is empty, and stays empty.
     const failed = await withAptGet("exit 0", async (PATH, root) => {
       const { code, log } = await setup({ PATH }, "--browser", root);
       assertStringIncludes(log, skipped);

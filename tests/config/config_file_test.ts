@@ -1,4 +1,4 @@
-/** Files of options, through the door of the command line where it matters. */
+/** Files of options, through the command line where it matters. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { readConfigFile } from "../../src/config/config_file.ts";
@@ -25,7 +25,7 @@ async function withFile<T>(text: string, use: (path: string) => Promise<T>, name
   }
 }
 
-/** What a command is run with, or what it complains of; the file's folder is left out. */
+/** The options that a command runs with, or its error, without the file's folder. */
 async function run(command: string, text: string, flags: string[] = [], name = "run.yaml") {
   return await withFile(text, async (path) => {
     const err: string[] = [];
@@ -49,7 +49,7 @@ async function run(command: string, text: string, flags: string[] = [], name = "
   }, name);
 }
 
-/** Those of the options that differ from what the required ones alone give. */
+/** The options that differ from the defaults. */
 async function optionsOf(text: string, flags: string[] = []): Promise<Values> {
   const { options, err } = await run("finetune", text, flags);
   assert(options, err.join("\n"));
@@ -79,7 +79,7 @@ Deno.test("options are known by three spellings, from the schema", async () => {
   }
   const every = Object.keys(finetuneOptions.fields);
   const snake = every.map((each) => each.replace(/[A-Z]/g, (l) => `_${l.toLowerCase()}`));
-  // Nulls: every key is known, and none is given.
+  // Nulls: every key is known, and none counts as given.
   const nulls = snake.filter((key) => !/^(model|data|output)$/.test(key)).map((key) =>
     `${key}: null\n`
   ).join("");
@@ -139,7 +139,7 @@ Deno.test("flags win over the file, also those that say it another way", async (
   });
 });
 
-/** LLaMA-Factory's published examples, without what one GPU has no use of. */
+/** LLaMA-Factory's published examples, without the parts for several GPUs. */
 const PARTS = {
   model: "model_name_or_path: meta-llama/Meta-Llama-3-8B-Instruct\ntrust_remote_code: true\n",
   dataset: `
@@ -193,7 +193,7 @@ const EXPECTED = {
   batchSize: 1,
   gradientAccumulation: 8,
   warmupRatio: 0.1,
-  // There a cosine ends at nothing, here at a tenth.
+  // LLaMA-Factory's cosine ends at zero, ours at a tenth.
   minLrRatio: 0,
   evalShare: 0.1,
   evalEvery: 500,
@@ -420,11 +420,11 @@ for (
     ["scheduler: cosin", "got cosin (did you mean cosine?)"],
     ["val_size: 0.9", "val_size: must be at most 0.5, got 0.9"],
     ["optimizer: adam", "got adam (did you mean adamw?)"],
-    // Keys that are not known.
+    // Unknown keys.
     ["lerning_rate: 1", "lerning_rate: is not known (did you mean learning_rate?)"],
     ["__proto__: 1", "__proto__: is not known"],
     ["constructor: null", "constructor: is not known"],
-    // Values that mean something else here.
+    // Values with another meaning here.
     ["val_size: 200", "val_size: must be a share below 1, not a number of examples, got 200"],
     ["template: llama4", "zephyr, got llama4 (did you mean llama2?)"],
     ["template: qwen9000", "qwen9000"],
@@ -453,12 +453,12 @@ for (
     ["report_to: wandb", "report_to: must be none or left out, got wandb"],
     ["max_grad_norm: 1.0", "max_grad_norm: must be 0 or left out, got 1"],
     ["train_from_scratch: true", "train_from_scratch: must be false, got true"],
-    // One thing under two names.
+    // One option under two names.
     ["batch_size: 1\nper_device_train_batch_size: 1", "means the same as batch_size on line 4"],
     ["batch_size: 1\nbatch-size: 2", "batch-size: means the same as batch_size on line 4"],
     ["bf16: true\ndtype: float32", "dtype: means the same as bf16 on line 4"],
     ["seed: 1\nseed: 2", "seed: is already on line 4: keep one"],
-    // Methods at odds.
+    // Conflicting methods.
     ["use_galore: true\nuse_muon: true", "use_muon: true disagrees with use_galore on line 4"],
     ["use_muon: true\noptim: galore_adamw", "galore_adamw disagrees with use_muon on line 4"],
     ["optimizer: adamw\nuse_muon: true", "true disagrees with optimizer on line 4: adamw"],

@@ -39,7 +39,7 @@ function rowsOf(batches: Batch[], seqLen: number): { inputs: number[]; targets: 
   );
 }
 
-/** The stream of tokens that packing should cut, made in one go. */
+/** The token stream that packing should cut, built at once. */
 function packedTokens(texts: readonly string[], tokenizer: Tokenizer): number[] {
   return texts.flatMap((text) => [...tokenizer.encode(text), tokenizer.eosTokenId!]);
 }
@@ -60,7 +60,7 @@ for (const [name, of] of [["bytes", tokenizer], ["llama", llama]] as const) {
         assertEquals(inputs.slice(0, real), tokens.slice(index * 16, index * 16 + real));
         assertEquals(targets.slice(real), Array(16 - real).fill(IGNORED));
       }
-      assertEquals(rows.length % 3, 0); // the last batch was filled up
+      assertEquals(rows.length % 3, 0); // the last batch was padded
     });
   });
 }
@@ -92,7 +92,7 @@ Deno.test("padded: a document is a row, cut or ignored to its end", async () => 
 const ignored = (count: number) => Array(count).fill(IGNORED);
 
 Deno.test("shuffled: every pass has the rows of the text, in an order of its own", async () => {
-  // 200 texts of 16 tokens and an end: rows of 16 + 1 that hold exactly a text each when padded.
+  // 200 texts of 16 tokens plus end-of-text: each exactly fills a padded row of 16 + 1.
   const texts = Array.from({ length: 200 }, (_, i) => `${i}`.padStart(16, "."));
   await withFiles({ "a.jsonl": jsonl(texts) }, async (folder) => {
     const options = { ...PLAIN, data: [folder], packing: "padded", repeat: true } as const;
@@ -118,7 +118,7 @@ Deno.test("shuffled: every pass has the rows of the text, in an order of its own
   });
 });
 
-/** Killed after any batch, a run goes on with the batches of the run that was not. */
+/** Killed after any batch, a run resumes with the same batches as an uninterrupted one. */
 const RESUMED: [string, Omit<DataOptions, "data">, (folder: string) => string[]][] = [
   ["a book", { ...PLAIN, seqLen: 4096, repeat: true, shuffleBuffer: 100 }, () => [SHAKESPEARE]],
   ["in order", { ...PLAIN, seqLen: 700, repeat: true }, (folder) => [folder]],
@@ -147,7 +147,7 @@ for (const [name, common, data] of RESUMED) {
       const options: DataOptions = { ...common, data: data(folder), batchSize: 2, seed: 5 };
       const stream = await BatchStream.open(options);
       const batches: Batch[] = [], positions: string[] = [JSON.stringify(stream.position())];
-      // Three passes and more, except of a stream that ends.
+      // At least three passes, unless the stream ends.
       while (batches.length < 500 && stream.epoch < 3) {
         const batch = await stream.next();
         if (!batch) break;
@@ -156,7 +156,7 @@ for (const [name, common, data] of RESUMED) {
       }
       await stream.close();
       if (options.repeat) assertEquals(stream.epoch, 3);
-      const stride = Math.ceil(batches.length / 40); // forty places are enough
+      const stride = Math.ceil(batches.length / 40); // forty positions are enough
       for (let killed = 0; killed < batches.length; killed += stride) {
         const position: DataPosition = JSON.parse(positions[killed]);
         assertEquals(positions[killed].length < 40_000, true);
@@ -207,7 +207,7 @@ Deno.test("evaluation: the held-out share in order, or data of its own, the same
     const apart = await batchesOf({ ...options, data: [SHAKESPEARE], evalData });
     assertEquals(apart.length, 1);
     assertEquals(apart[0].tokens, 5); // "part" and the end of the text
-    // Then training has all of its own data.
+    // Then training uses all of its data.
     const train = await BatchStream.open({ ...options, split: "train", data: evalData, evalData });
     assertEquals((await train.next())!.tokens, 5);
     await train.close();

@@ -1,11 +1,11 @@
-/** What the tests of the data share. */
+/** Shared by the tests of the data. */
 import { join } from "@std/path";
 
 export const DATA: string = new URL("../fixtures/data/", import.meta.url).pathname;
 export const SHAKESPEARE: string =
   new URL("../../examples/data/tinyshakespeare.txt", import.meta.url).pathname;
 
-/** Runs with a folder of the given files, and removes it. */
+/** Runs with a temporary folder of the given files. */
 export async function withFiles(
   files: Record<string, string | Uint8Array>,
   run: (folder: string) => Promise<void>,

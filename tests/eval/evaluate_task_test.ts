@@ -1,4 +1,6 @@
-/** Whole tasks: log-likelihoods and metrics against lm-evaluation-harness', limits and cuts. */
+/**
+ * Whole tasks: log-likelihoods and metrics against lm-evaluation-harness, limits and truncation.
+ */
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { evaluateTask, type Scores } from "../../src/eval/evaluate_task.ts";
@@ -65,7 +67,7 @@ gpuTest("log-likelihoods and metrics of every task are the harness'", async (gpu
   model.release();
 });
 
-/** Finds every answer but those that begin with a blank and a B as likely as it is long. */
+/** Scores every answer by its length, except those that start with " B". */
 function fakeScorer(seen: { tokens: number[] }): Scorer {
   return (requests) =>
     Promise.resolve(requests.map(({ context, continuation }) => {

@@ -1,4 +1,4 @@
-/** What lm-evaluation-harness made of the files in tests/fixtures/eval. */
+/** Results of lm-evaluation-harness on the files in tests/fixtures/eval. */
 
 export interface HarnessTask {
   readonly shots: number;
@@ -16,7 +16,9 @@ export interface HarnessMmlu {
 
 export const EVAL_FIXTURES = new URL("../fixtures/eval/", import.meta.url).pathname;
 
-/** By tests/golden/make_log_likelihoods.py, with the model llama-gqa-tied and a token a byte. */
+/**
+ * By tests/golden/make_log_likelihoods.py, with the model llama-gqa-tied and one token per byte.
+ */
 export const goldenTasks:
   & { readonly mmlu: HarnessMmlu; readonly choices: HarnessTask }
   & Readonly<Record<string, HarnessTask & { readonly folder: string }>> = JSON.parse(

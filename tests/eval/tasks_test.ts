@@ -1,4 +1,4 @@
-/** Readers of tasks: prompts and answers against lm-evaluation-harness', and what they refuse. */
+/** Readers of tasks: prompts and answers against lm-evaluation-harness, and refusals. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { renderShot, type Task } from "../../src/eval/task.ts";
@@ -7,7 +7,7 @@ import { MMLU_CATEGORIES } from "../../src/eval/tasks/mmlu_subjects.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { EVAL_FIXTURES, goldenTasks, type HarnessTask, pathOf } from "./support.ts";
 
-/** Prompts as the model is given them. */
+/** Prompts as the model sees them. */
 function prompts(task: Task, index = 0): string[] {
   const { description, shots, questions } = task.parts[index];
   return questions.map(({ prompt }) => description + shots.map(renderShot).join("") + prompt);
@@ -58,7 +58,7 @@ Deno.test("tasks are asked for by name and path", () => {
   assertThrows(() => parseTaskSpecs("sts-b:x"), UserError, "task stsb: is a regression");
 });
 
-/** Writes the files into a folder of their own, and loads a task from it. */
+/** Writes the files to a temporary folder and loads a task from it. */
 async function loadFrom(
   name: string,
   files: Record<string, string>,
@@ -169,7 +169,7 @@ Deno.test("glue: files at fault are named by line; QQP's broken rows are counted
   await refuses(load("mnli", "x", "dev.tsv"), "mnli: there is no file");
   const { notes } = await loadTask({ name: "qqp", path: pathOf("qqp") });
   assertEquals(notes, [`1 broken rows of ${EVAL_FIXTURES}glue/QQP/dev.tsv left out`]);
-  // Windows line ends and a byte order mark are no part of the fields.
+  // CRLF line ends and a byte order mark are not part of the fields.
   const task = await load("sst2", "\ufeffsentence\tlabel\r\ngood \t1\r\n");
   assertEquals(task.parts[0].questions[0].prompt.split("\n")[0], "good ");
   assertEquals(task.parts[0].questions[0].answer, 1);

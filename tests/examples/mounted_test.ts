@@ -1,4 +1,4 @@
-/** The server as a part of another program, under a path. */
+/** The server mounted in another program under a path. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import OpenAI from "openai";
@@ -6,7 +6,7 @@ import { writeChatModel } from "../inference/support.ts";
 import { CHROMIUM, until, visit } from "../server/dashboard/browser.ts";
 import { documented, makeKey, PLANETS, ROOT } from "./support.ts";
 
-/** Starts the example on a free port, hands over its address, and stops it. */
+/** Starts the example on a free port, calls `use` with its address, and stops it. */
 async function withSite(use: (url: string, dataFolder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   const dataFolder = join(folder, "data"), modelsFolder = join(folder, "models");
@@ -36,7 +36,7 @@ async function withSite(use: (url: string, dataFolder: string) => Promise<void>)
   }
 }
 
-/** A job from a file to an answer, its events followed, by the official client. */
+/** Runs a job from file upload to an answer, following its events, with the official client. */
 async function trainAndTalk(client: OpenAI): Promise<string> {
   const text = await Deno.readTextFile(join(ROOT, PLANETS));
   const file = await client.files.create({

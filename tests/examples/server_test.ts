@@ -1,10 +1,10 @@
-/** The examples of the server, as they stand, against a real one with a tiny model. */
+/** The server's examples, unmodified, against a real server with a tiny model. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { writeChatModel } from "../inference/support.ts";
 import { type TestServer, withServer } from "../server/support.ts";
 import { CuttingProxy, documented, makeKey, PLANETS, run } from "./support.ts";
 
-/** Steps that were told, in the order they were. */
+/** The reported steps, in order. */
 const stepsOf = (out: string) =>
   [...out.matchAll(/^Step (\d+)\/\d+: training loss/gm)].map(([, step]) => Number(step));
 

@@ -1,4 +1,4 @@
-/** Programs of `examples/`, run as their readers run them. */
+/** Runs programs of `examples/` as their readers would. */
 import { fromFileUrl } from "@std/path";
 import { main } from "../../src/cli/main.ts";
 
@@ -41,7 +41,7 @@ export async function run(
   return { code, out, err };
 }
 
-/** The command that the head of a Deno example gives, with arguments of ours. */
+/** The command in the header of a Deno example, with our arguments. */
 export async function documented(path: string, args: readonly string[]): Promise<string[]> {
   const text = await Deno.readTextFile(new URL(path, `file://${ROOT}`));
   const words = /^ \* +deno (run .*?)\b(?=examples\/)/m.exec(text)![1].trim().split(/\s+/);
@@ -61,7 +61,7 @@ export async function makeKey(folder: string): Promise<string> {
   return said[0];
 }
 
-/** Passes connections on to a port of this machine, and can cut all that there are. */
+/** Forwards connections to a local port, and can cut all of them. */
 export class CuttingProxy implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   #cutting = new AbortController();

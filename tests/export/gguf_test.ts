@@ -30,7 +30,7 @@ Deno.test("gguf: F16 rounds to the nearest, halves to even", () => {
   assertEquals([...halves], [0x3c00, 0x3c02, 0xfbff, 0x0000, 0x0002]);
 });
 
-/** Entries of a checkpoint, in pieces that end anywhere. */
+/** Entries of a checkpoint, in pieces that end at arbitrary elements. */
 function entriesOf(weights: Safetensors, config: LlamaConfig, pieceLength = 777): GgufEntry[] {
   const tensors = [...weights.tensors.values()];
   return tensors.filter(({ name }) => !config.tieWordEmbeddings || name !== "lm_head.weight")
@@ -62,7 +62,7 @@ for (
         using weights = await Safetensors.open(MODELS + model);
         await writeGguf(path, { config, type, tensors: entriesOf(weights, config) });
         using copy = await GgufFile.open(path);
-        // What GGUF does not say: how weights were initialised.
+        // GGUF does not store the initialisation.
         assertEquals({ ...copy.config, initializerRange: 0 }, { ...config, initializerRange: 0 });
         assertEquals(
           [...copy.tensors.keys()].sort(),
@@ -195,7 +195,7 @@ Deno.test("gguf: Llama 3's scalings of RoPE are found again from their factors",
       const { ropeScaling: _, ...unscaled } = config;
       const found = scalingFromFactors(unscaled, Float32Array.from(ropeFactors(config)), "x");
       const frequencies = ropeFrequencies({ ...unscaled, ropeScaling: found });
-      // What the search allows itself: 1e-4 of a factor.
+      // The tolerance of the search: 1e-4 of a factor.
       ropeFrequencies(config).forEach((expected, i) =>
         assert(Math.abs(frequencies[i] / expected - 1) < 1e-4, `${headSize} ${factor} [${i}]`)
       );

@@ -1,4 +1,4 @@
-/** A merged model against its base with the adapter beside it, and what is kept or refused. */
+/** A merged model against its base with the adapter applied, and what is kept or refused. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { createMergeWorkspace, mergeRows, uploadFactors } from "../../src/model/merge_lora.ts";
@@ -113,7 +113,7 @@ gpuTest("formats: as asked for, or the file's own", (gpu) =>
       const values = await exact.readFloat32(name);
       assertEquals(await halves.readFloat32(name), rounded(values, "bfloat16"), name);
     }
-    // The merged model as a base: what it was merged to is kept.
+    // The merged model as a base: its format is kept.
     const again = await optionsOf("odd-all-r5", kept, { model: half });
     assertEquals((await mergeAdapter(gpu, again)).dtype, "bfloat16");
     using twice = await Safetensors.open(kept);

@@ -35,7 +35,7 @@ Deno.test("gguf: a model's weights are those that transformers reads from it", a
     assertEquals(file.tensors.get(name)!.shape, shape, name);
     const whole = await expected.readFloat32(name);
     assertEquals(await file.readFloat32(name), whole, name);
-    // Blocks of rows as the loader reads them: here of 5, so that they begin and end within heads.
+    // Blocks of rows as the loader reads them: 5 here, so that they start and end within heads.
     const block = 5 * shape.at(-1)!;
     for (let start = 0; start < whole.length; start += block) {
       const count = Math.min(block, whole.length - start);
@@ -171,7 +171,7 @@ Deno.test("gguf: what is broken or not supported is refused by name", async () =
   );
 });
 
-/** A copy, edited from the first occurrence of some text on. */
+/** A copy, edited from the first occurrence of a text on. */
 function patched(bytes: Uint8Array, text: string, edit: (from: Uint8Array) => void): Uint8Array {
   const copy = bytes.slice(), wanted = new TextEncoder().encode(text);
   const at = copy.findIndex((_, i) => wanted.every((byte, j) => copy[i + j] === byte));

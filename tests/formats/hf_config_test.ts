@@ -42,7 +42,7 @@ Deno.test("hf_config: reads what transformers 5 wrote", async () => {
   assertEquals(tied.tieWordEmbeddings, true);
 });
 
-/** The least that a config must say. */
+/** The required fields of a config. */
 const LEAST = {
   model_type: "llama",
   vocab_size: 32000,

@@ -34,7 +34,7 @@ const PLAIN = {
   target_modules: ["q_proj", "v_proj"],
 };
 
-/** Reads an adapter_config.json of these fields over those of a plain one. */
+/** Reads an adapter_config.json with these fields changed. */
 async function read(change: Record<string, unknown>): Promise<LoraShape & { base?: string }> {
   let shape: LoraShape | undefined;
   await withFolder(async (folder) => {
@@ -146,7 +146,7 @@ async function parametersOf(scope: Scope, base: string, lora: LoraShape) {
   });
 }
 
-/** Loads weights into parameters of a base, and returns what is said. */
+/** Loads weights into parameters of a base, and returns the error. */
 async function refusal(gpu: Gpu, base: string, lora: LoraShape, folder: string): Promise<string> {
   const scope = new Scope(gpu);
   const parameters = await parametersOf(scope, base, lora);

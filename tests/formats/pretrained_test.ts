@@ -6,7 +6,7 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import type { LlamaParameters } from "../../src/model/parameters.ts";
 
-/** What a model expects: float matrices of (2, 2). */
+/** A model's expected parameters: float matrices of (2, 2). */
 const expecting = (names: readonly string[]) =>
   ({
     all: names.map((name) => ({ name, shape: [2, 2], kind: "matrix" })),
@@ -26,7 +26,7 @@ Deno.test("loadWeights: what does not suit is all named, before the GPU is touch
       zeros("c", "BOOL", [2, 2]),
       zeros("d", "F16", [4]),
       zeros("f", "F16", [1]),
-      zeros("x.rotary_emb.inv_freq", "F16", [1]), // in old checkpoints, and no parameter
+      zeros("x.rotary_emb.inv_freq", "F16", [1]), // in old checkpoints, but not a parameter
     ]);
     using file = await Safetensors.open(folder);
     const gpu = undefined as unknown as Gpu;

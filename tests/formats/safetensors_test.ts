@@ -299,7 +299,7 @@ Deno.test("fromFloat32: the nearest number of each format, of two the even one",
   assertEquals([...after("F16", values)].slice(5), [65504, Infinity, Infinity, -Infinity, NaN]);
 });
 
-/** A safetensors file as it stands: header, `dataBytes` of zeros, perhaps another length. */
+/** The bytes of a safetensors file: header, `dataBytes` of zeros, optionally another length. */
 function bytesOf(header: unknown, dataBytes: number, length?: number): Uint8Array {
   const json = typeof header === "string" ? header : JSON.stringify(header);
   const bytes = new Uint8Array(8 + json.length + dataBytes);

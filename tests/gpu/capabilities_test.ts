@@ -17,7 +17,7 @@ gpuTest("capabilities are what was granted, as plain data", (gpu) => {
   assert(least >= 1 && most >= least);
 });
 
-/** An adapter that grants what `allows` says. */
+/** An adapter that grants features if `allows` returns true. */
 function adapterThat(allows: (features: readonly string[]) => boolean) {
   const asked: (readonly string[])[] = [];
   const adapter = {

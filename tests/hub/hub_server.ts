@@ -1,16 +1,16 @@
-/** A stand-in for the Hugging Face hub: its HTTP interface over a few files, with faults to order. */
+/** A fake Hugging Face hub: its HTTP API over a few files, with injected faults. */
 import { createHash } from "node:crypto";
 
 export interface HubRepo {
   readonly type?: "model" | "dataset";
   readonly name: string;
-  /** By path; those of more than {@link LARGE_BYTES} are kept elsewhere, as the hub keeps them. */
+  /** By path; files above {@link LARGE_BYTES} are stored separately, as on the hub. */
   readonly files: Record<string, string | Uint8Array<ArrayBuffer>>;
-  /** Names of the commit, beside `main`. */
+  /** Names of the commit besides `main`. */
   readonly revisions?: readonly string[];
 }
 
-/** A request as the tests see it; the answer replaces the server's own. */
+/** A request as seen by tests, whose response replaces the server's. */
 export interface HubRequest {
   readonly kind: "info" | "tree" | "resolve" | "cdn" | "xet";
   readonly path: string;
@@ -25,12 +25,12 @@ const LARGE_BYTES = 1000;
 
 export class HubServer implements AsyncDisposable {
   readonly requests: HubRequest[] = [];
-  /** Asked before each answer. */
+  /** Called before each response. */
   fault: Fault = () => undefined;
   /** Whether large files are offered by the hub's own protocol. */
   xet = false;
   readonly #hub = serve((request) => this.#answer(request));
-  /** Another origin: tokens must not reach it. */
+  /** Another origin, which must not receive tokens. */
   readonly #cdn = serve((request) => this.#answerCdn(request));
 
   constructor(readonly repos: readonly HubRepo[]) {}
@@ -73,7 +73,7 @@ export class HubServer implements AsyncDisposable {
       return refusal(404, "RevisionNotFound", `Invalid rev id: ${revision}`);
     }
     if (kind === "revision") return Response.json({ _id: "1", id: repo.name, sha });
-    // Two a page, so that there are pages.
+    // Two per page, to test pagination.
     const url = new URL(request.url), from = Number(url.searchParams.get("cursor") ?? 0);
     const paths = Object.keys(repo.files), entries = paths.map((path) => entryOf(repo, path));
     url.searchParams.set("cursor", String(from + 2));
@@ -144,12 +144,12 @@ export class HubServer implements AsyncDisposable {
   }
 }
 
-/** The answer of a hub that refuses. */
+/** A refusal by the hub. */
 export function refusal(status: number, code: string, message: string): Response {
   return Response.json({ error: message }, { status, headers: { "X-Error-Code": code } });
 }
 
-/** A body that ends early without saying so. */
+/** A body that ends early without an error. */
 export function cutOff(body: Uint8Array<ArrayBuffer>, range: string | null): Response {
   const from = Number(/^bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0);
   const half = body.subarray(from, from + Math.ceil((body.length - from) / 2));
@@ -189,7 +189,7 @@ function ranged(body: Uint8Array<ArrayBuffer>, { headers }: Request): Response {
   });
 }
 
-/** What the hub's protocol serves: one chunk, not compressed, with 8 bytes before it. */
+/** The response of the hub's protocol: one uncompressed chunk after 8 bytes. */
 function chunked(body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const [low, middle, high] = [body.length & 255, (body.length >> 8) & 255, body.length >> 16];
   return Uint8Array.from([0, low, middle, high, 0, low, middle, high, ...body]);

@@ -33,7 +33,7 @@ const MODEL: HubRepo = {
   },
 };
 
-/** Where nobody listens any more. */
+/** An address where nothing listens. */
 const NOBODY = (() => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return `http://127.0.0.1:${listener.addr.port}`;
@@ -123,7 +123,7 @@ Deno.test("hub: what is in the cache needs no server", async () => {
     const folder = await resolveModel(`hf:${NAME}`, options);
     const asked = server.requests.length;
     assertEquals(await resolveModel(`hf:${NAME}`, options), folder);
-    assertEquals(server.requests.length, asked + 1); // where main stands, and no more
+    assertEquals(server.requests.length, asked + 1); // only the commit of main
     assertEquals(await resolveModel(`hf:${NAME}@${commitOf(MODEL)}`, options), folder);
     assertEquals(server.requests.length, asked + 1); // a commit cannot move
     events.length = 0;
@@ -224,13 +224,13 @@ Deno.test("hub: of a sharded model, the shards that its index names", async () =
       UserError,
       "index.json names model-00002-of-00002.safetensors, which is not there",
     );
-    assertEquals(server.count("cdn"), 0); // before the other shard is fetched for nothing
+    assertEquals(server.count("cdn"), 0); // before the other shard is fetched in vain
   });
 });
 
 Deno.test("hub: a connection that breaks goes on where it stopped", async () => {
   await withHub([MODEL], async ({ server, options, events }) => {
-    // Every answer brings half of what is left: 300,000 bytes after 19 of them.
+    // Every response sends half of the rest: 300,000 bytes after 19 of them.
     server.fault = ({ kind, range }, body) =>
       kind === "cdn" && range !== "bytes=0-0" ? cutOff(body, range) : undefined;
     const folder = await resolveModel(`hf:${NAME}`, options);
@@ -278,7 +278,7 @@ Deno.test("hub: an interrupted download leaves no file under its name, and is go
 
 Deno.test("hub: bytes that are not the right ones are thrown away", async () => {
   await withHub([MODEL], async ({ server, cache, options }) => {
-    // What an earlier attempt left is of something else.
+    // An earlier attempt left different content.
     const blobs = join(cache, "models--org--tiny", "blobs");
     await Deno.mkdir(blobs, { recursive: true });
     const partial = join(blobs, `${sha256(WEIGHTS)}.incomplete`);
@@ -288,7 +288,7 @@ Deno.test("hub: bytes that are not the right ones are thrown away", async () => 
     await Deno.remove(join(blobs, sha256(WEIGHTS)));
     await Deno.writeFile(partial, new Uint8Array(400_000)); // longer than it can be
     await resolveModel(`hf:${NAME}`, options);
-    // What the server sends is wrong each time.
+    // The server always sends wrong data.
     await Deno.remove(join(blobs, sha256(WEIGHTS)));
     server.fault = ({ kind, range }) =>
       kind === "cdn" && range === null ? new Response(new Uint8Array(WEIGHTS.length)) : undefined;
@@ -369,7 +369,7 @@ Deno.test("hub: refusals name the spec, the hub's words and what to do", async (
       `refuses access (401: ${gate})`,
       `accept its terms at ${server.endpoint}/org/tiny, and put a token that may read it into HF_T`,
     );
-    assertEquals(server.requests.length, asked + 1); // a refusal is not asked again
+    assertEquals(server.requests.length, asked + 1); // a refusal is not retried
     server.fault = ({ kind }) => kind === "resolve" ? refusal(403, "GatedRepo", gate) : undefined;
     const token = { value: "hf_x", origin: "/home/me/token" };
     const error = await assertRefusesAsync(
@@ -502,7 +502,7 @@ Deno.test("hub: a file that is larger than the disk is refused before its first 
 
 const isData = (path: string) => /\.(parquet|jsonl|json|csv|txt)$/.test(path);
 
-/** Files, README, what follows the name, what is chosen or why nothing is. */
+/** Files, README, path in the spec, the selection or the error. */
 const DATA: [string[], string, string, string[] | string][] = [
   [
     ["data/train-0.parquet", "data/train-1.parquet", "data/test-0.parquet", "dataset_infos.json"],

@@ -10,7 +10,7 @@ import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { assertClose, gpuTest, randomNormal } from "../support.ts";
 
 const BASE = new URL("../fixtures/models/llama-gqa-tied", import.meta.url).pathname;
-// A rank that is no multiple of 8, so that its rows are padded.
+// A rank that is not a multiple of 8, so that its rows are padded.
 const RANK = 3, ALPHA = 12, TARGETS = ["q_proj", "v_proj", "down_proj"];
 
 interface Factors {

@@ -35,7 +35,7 @@ async function withModel(
   }
 }
 
-// A window that slides, grouped queries, normalised heads, embeddings with a scale.
+// A sliding window, grouped queries, normalised heads, scaled embeddings.
 for (const name of ["mistral-window", "llama-gqa-tied", "qwen3-qknorm", "gemma-geglu"]) {
   gpuTest(
     `${name}: a prompt in chunks has the logits of the whole`,
@@ -60,9 +60,9 @@ gpuTest(
       await used.logits(PROMPT);
       for (
         const [tokens, known] of [
-          [PROMPT.slice(0, 30), 29], // back to a beginning
+          [PROMPT.slice(0, 30), 29], // back to a prefix
           [[...PROMPT.slice(0, 30), 5, 6], 30], // goes on
-          [[...PROMPT.slice(0, 12), 1, 2, 3], 12], // goes another way
+          [[...PROMPT.slice(0, 12), 1, 2, 3], 12], // diverges
           [[9, 8, 7], 0], // has nothing in common
           [[9, 8, 7], 2], // the same again
         ] as const
@@ -76,7 +76,7 @@ gpuTest(
     }),
 );
 
-/** Counts the tokens that a sequence runs until the count is asked for, by what it uploads. */
+/** Counts the tokens that a sequence processes, by intercepting uploads. */
 function countTokens({ model: { gpu } }: CachedSequence) {
   let count = 0;
   const { write } = gpu;
@@ -126,7 +126,7 @@ gpuTest(
         bytes({ positions: 128, chunk: 16 }),
         bytes({ positions: 128, chunk: 128 }),
       ];
-      // What remains to grow are keys and values, RoPE's table and the room for staging them.
+      // Only keys and values, RoPE's table and their staging still grow.
       assert(long - short < (whole - short) / 2, `${short}, ${long}, ${whole}`);
       return Promise.resolve();
     }),

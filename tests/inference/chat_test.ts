@@ -13,7 +13,7 @@ import { assertRefuses, assertRefusesAsync } from "../support_errors.ts";
 interface Chat {
   readonly model: LlamaForCausalLM;
   readonly tokenizer: Tokenizer;
-  /** Ids of the tokens that have gone through the model, a list a pass. */
+  /** Ids of the processed tokens, one list per pass. */
   readonly passes: number[][];
 }
 
@@ -79,7 +79,7 @@ gpuTest(
         passes.length = 0;
         const messages = conversation.messages.slice(0, -1);
         assertEquals(await all(chat(model, tokenizer, messages, { maxNewTokens: 9 })), answer);
-        // What was read before is known. (What was said may be cut into other tokens as text.)
+        // Earlier input is cached. (An answer may be tokenised differently as text.)
         const whole = passes[0].length;
         assert(
           turn === 0 ? fresh === whole : fresh <= whole - known,
@@ -160,7 +160,7 @@ gpuTest(
         new Conversation(model, {
           ...rest,
           chatTemplate: template!.replaceAll("+ '<|im_end|>'", (mark, at: number) => {
-            // Only where the assistant speaks, so that the prompt stays what it was.
+            // Only in the assistant's text, so that the prompt stays the same.
             return template!.slice(0, at).endsWith("{% generation %}{{ message['content'] ")
               ? `+ ${JSON.stringify(end)}`
               : mark;

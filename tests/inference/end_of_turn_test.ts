@@ -48,7 +48,7 @@ for (
   const [stops, pieces, expected] of [
     [["END", "\n\n"], ["a\n", "b\n", "\nE"], ["a", "\nb", "", ""]],
     [["END", "\n\n"], ["xE", "N", "D\n\n"], ["x", "", "", ""]],
-    // The one that begins first, whichever is named first.
+    // The one that starts first, regardless of order.
     [["cd", "bc"], ["abcd"], ["a", ""]],
     [["stop", "top"], ["a s", "to"], ["a ", "", "sto"]],
     [["", "x"], ["ab", "xc"], ["ab", "", ""]],

@@ -1,4 +1,4 @@
-/** A model that can be talked to and has nothing to say: random weights, a real chat tokenizer. */
+/** A chat model with random weights and a real chat tokenizer. */
 import { join } from "@std/path";
 import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
@@ -68,7 +68,7 @@ export async function writeChatModel(folder: string, options: ChatFolder = {}): 
   }
 }
 
-/** Runs with the folder of such a model, and removes it. */
+/** Runs with a temporary folder of such a model. */
 export async function withChatModel(
   options: ChatFolder,
   run: (folder: string) => Promise<void>,

@@ -1,6 +1,6 @@
 /**
- * kill -9 of the server in the middle of a job, again and again. `KILLS=20` for more of them; the
- * moments are drawn from `SEED`.
+ * Kills the server with SIGKILL repeatedly in the middle of a job. `KILLS=20` for more; `SEED`
+ * determines the moments.
  */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
@@ -25,7 +25,7 @@ interface Told {
   };
 }
 
-/** What a client that follows the job and reconnects has seen, over all lives of the server. */
+/** The events seen by a client that follows the job and reconnects across server restarts. */
 class Follower {
   readonly seen: Told[] = [];
 
@@ -68,7 +68,7 @@ async function createJob({ client }: TestServer): Promise<string> {
   return id;
 }
 
-/** As the pages of the list tell them, newest first. */
+/** All pages of the list, newest first. */
 async function allEvents({ url }: TestServer, id: string): Promise<Told[]> {
   const all: Told[] = [];
   for (;;) {
@@ -80,7 +80,7 @@ async function allEvents({ url }: TestServer, id: string): Promise<Told[]> {
   }
 }
 
-/** The server, and the process that trains with it: sometimes as in a power cut, both at once. */
+/** Kills the server, and sometimes the training process too, as in a power failure. */
 async function killServer(server: TestServer, both: boolean): Promise<void> {
   if (both) {
     const { pid } = server.process;
@@ -120,7 +120,7 @@ Deno.test({
       const id = await createJob(server), follower = new Follower();
       for (let kill = 0; kill < KILLS; kill++) {
         const followed = follower.follow(server, id, new AbortController().signal).catch(() => {});
-        // The first as soon as there is something to lose.
+        // The first as soon as there is progress to lose.
         const begun = () => kill > 0 || follower.seen.some(({ data }) => data.step === 2);
         do await new Promise((resolve) => setTimeout(resolve, 1800 * random())); while (!begun());
         await killServer(server, random() < 0.5);
@@ -148,7 +148,7 @@ Deno.test({
       // Those of a server's end are beside them.
       assertEquals(of("checkpoint").filter((step) => step % 5 === 0), every(5));
       const restarts = seen.filter(({ message }) => message.startsWith("The server had stopped"));
-      // On a machine that is quick the job may end before the last of them.
+      // On a fast machine the job may end before the last kill.
       assert(restarts.length >= 1 && restarts.length <= KILLS, `${restarts.length} restarts`);
     } finally {
       await server.stop("SIGKILL");

@@ -1,6 +1,6 @@
 /**
- * The server under load while it trains, on this machine: event streams held, reads at a steady
- * rate, and what both cost the training. Prints one JSON object.
+ * The server under load while it trains, on this machine: open event streams, reads at a steady
+ * rate, and their cost to training. Prints one JSON object.
  *
  *     deno run -A tests/server/load.ts [--streams 100] [--rate 100] [--seconds 60] [--idle]
  *
@@ -42,8 +42,8 @@ async function json(url: string) {
 }
 
 /**
- * A connection that is read with as little work as can be: what the clients take of this machine is
- * missing to the training, and on another machine they would be elsewhere.
+ * A connection with minimal client work: clients would normally run on other machines, but here
+ * take time from training.
  */
 class Connection {
   readonly #buffer = new Uint8Array(1 << 16);
@@ -79,7 +79,7 @@ class Connection {
   }
 }
 
-/** An event stream that is held until it is ended. */
+/** An event stream kept open until ended. */
 class HeldStream {
   #text = "";
 
@@ -106,10 +106,10 @@ class HeldStream {
   }
 }
 
-/** Connections that the reads take turns on, as a pool of clients would. */
+/** Connections shared by the reads, like a client's pool. */
 const CONNECTIONS = 20;
 
-/** Reads at a steady rate, each of another kind; milliseconds of each, from when it was due. */
+/** Reads at a steady rate, cycling through URLs; latency in milliseconds from the due time. */
 async function read(
   urls: readonly string[],
   seconds: number,
@@ -125,7 +125,7 @@ async function read(
       const due = start + 1000 * n / rate, wait = due - performance.now();
       if (wait > 1) await pause(wait);
       if (await connection.get(paths[n % paths.length]) !== 200) failed++;
-      // One that had to wait for its connection does not make the server look better.
+      // Includes the wait for a connection, to avoid coordinated omission.
       ms.push(performance.now() - due);
     }
     connection.connection.close();
@@ -160,14 +160,14 @@ await withServer({ args: ["--max-streams", String(streams + 10)] }, async (serve
     await server.client.post(`/pretraining/jobs/${job}/pause`);
     while ((await json(`${base}/${job}`)).status !== "paused") await pause(100);
   }
-  // What a team asks for: clients that wait for a job, pages that are opened, a scrape now and then.
+  // Typical load of a team: clients that poll a job, opened pages, occasional scrapes.
   const [one, events] = [`${base}/${job}`, `${base}/${job}/events?limit=20`];
   const [all, models] = [`${base}?limit=20`, `${url}/v1/models`];
   const urls = [
     ...[one, events, all, models, one, `${base}/${job}/metrics?max_points=200`],
     ...[one, events, all, models, one, `${url}/metrics`],
   ];
-  // As a server that has been up for a while: the code that answers is compiled by then.
+  // Warm up, so that the code is compiled.
   await read(urls, 10);
   const quiet = idle ? [] : [await throughput(url, job, pause(500 * seconds))];
 
@@ -185,7 +185,7 @@ await withServer({ args: ["--max-streams", String(streams + 10)] }, async (serve
 
   const seen = held.map((stream) => stream.seen);
   const longest = seen.reduce((a, b) => (b.length > a.length ? b : a));
-  // Their ends are not of one moment: each must be a beginning of the longest.
+  // They ended at different moments: each must be a prefix of the longest.
   const whole = seen.filter((ids) => ids.every((id, i) => id === longest[i]));
   const alone = quiet.reduce((sum, value) => sum + value, 0) / Math.max(1, quiet.length);
   console.log(JSON.stringify({

@@ -1,4 +1,6 @@
-/** OpenAI's own client, unmodified, against a real server: from a file to a model that answers. */
+/**
+ * OpenAI's own client, unmodified, against a real server: from file upload to an answering model.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import OpenAI, { toFile } from "openai";
 import { Stream } from "openai/streaming";
@@ -8,7 +10,7 @@ import { type TestServer, withServer } from "./support.ts";
 type Job = OpenAI.FineTuning.Jobs.FineTuningJob;
 type JobEvent = OpenAI.FineTuning.Jobs.FineTuningJobEvent;
 
-/** So small a model learns this by heart in some seconds. */
+/** The tiny model memorises this in a few seconds. */
 const DIALOGUE = [
   { role: "user" as const, content: "Which planet is red?" },
   { role: "assistant" as const, content: "Mars is." },
@@ -68,7 +70,7 @@ async function until({ client }: TestServer, id: string, status: Job["status"]):
   }
 }
 
-/** Events as they come, to the job's last. */
+/** Streams events up to the job's last. */
 async function* follow({ client }: TestServer, id: string): AsyncGenerator<JobEvent> {
   yield* await client.get(`/fine_tuning/jobs/${id}/events`, {
     query: { stream: true },
@@ -183,7 +185,7 @@ clientTest(
     assert(paused >= 5 && paused < 240, `paused at ${paused}`);
     await client.fineTuning.jobs.resume(job.id);
 
-    // As EventSource takes it up, by the number of the last event that it had.
+    // Resumes like EventSource, by the number of the last event.
     const last = early.at(-1)!.id.replace("ftevent-", "");
     const response = await fetch(`${url}/v1/fine_tuning/jobs/${job.id}/events?stream=true`, {
       headers: { "last-event-id": last },

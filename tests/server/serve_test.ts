@@ -13,7 +13,7 @@ const EXAMPLES = Array.from({ length: 40 }, (_, i) =>
     messages: [{ role: "user", content: `Count to ${i}` }, { role: "assistant", content: `${i}` }],
   })).join("\n");
 
-/** A server that does not come to listen: its exit code and what it says. */
+/** A server that fails to start: its exit code and message. */
 async function failed(
   program: string,
   args: readonly string[],
@@ -70,7 +70,7 @@ Deno.test("a server starts, answers, stops at SIGTERM, and starts again on the s
       assertEquals(code, 130, server.log());
       assertStringIncludes(server.log(), "interrupted: saving");
     }
-    // Not for others on the machine to read.
+    // Not readable by other users.
     for (const [name, mode] of [["", 0o700], ["files", 0o700], ["server.db", 0o600]] as const) {
       assertEquals((await Deno.stat(join(folders.folder, name))).mode! & 0o777, mode, name);
     }

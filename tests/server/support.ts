@@ -1,10 +1,10 @@
-/** A real server: its own process, a port that was free, and folders that go away afterwards. */
+/** A real server: a separate process, a free port, and temporary folders. */
 import { fromFileUrl, join } from "@std/path";
 import OpenAI from "openai";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 
-/** Loading everything, and asking for the GPU in a process of its own, on a machine that is busy. */
+/** Time to load everything and probe the GPU in a separate process, on a busy machine. */
 const START_MS = 120_000;
 
 export interface ServerSetup {
@@ -19,7 +19,7 @@ export interface ServerSetup {
 }
 
 export interface TestServer {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
   /** The data folder. */
   readonly folder: string;
@@ -33,7 +33,7 @@ export interface TestServer {
   stop(signal?: Deno.Signal): Promise<Deno.CommandStatus>;
 }
 
-/** Starts a server on a temporary folder, hands it over, and ends it; its log is shown on failure. */
+/** Runs with a server on a temporary folder, and stops it; shows its log on failure. */
 export async function withServer(
   setup: ServerSetup,
   use: (server: TestServer) => Promise<void>,
@@ -69,7 +69,7 @@ export async function startServer(
     & Omit<ServerSetup, "models">
     & Pick<TestServer, "folder" | "modelsFolder">,
 ): Promise<TestServer> {
-  // A flag that is given twice counts as the last says.
+  // The last of repeated flags wins.
   const flags = ["--port", "0", "--data-folder", folder, "--models-folder", modelsFolder, ...args];
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", ...permissions, join(ROOT, "cli.ts"), "serve", "--json", ...flags],
@@ -91,7 +91,7 @@ export async function startServer(
     try {
       process.kill(signal);
     } catch {
-      // It has ended already.
+      // It has already ended.
     }
     await Promise.all([ended, logged]);
     return await process.status;

@@ -1,6 +1,6 @@
 /**
- * Services for routes that are called without a server: a real store and its
- * log, and parts that fail when they are asked for anything.
+ * Services for routes called without a server: a real store and its log, and parts that fail when
+ * used.
  */
 import { StoredEventLog } from "../../src/server/events/event_log.ts";
 import { EventStreams } from "../../src/server/events/event_stream.ts";
@@ -10,7 +10,7 @@ import type { Services } from "../../src/server/services.ts";
 import { Store } from "../../src/server/store/store.ts";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 
-/** A part that fails whatever is asked of it, and says which it was. */
+/** A part whose every use fails with its name. */
 function missing<Part extends object>(name: string): Part {
   return new Proxy({} as Part, {
     get: (_, member) => {

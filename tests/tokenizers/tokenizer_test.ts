@@ -81,7 +81,7 @@ Deno.test("bytes: every byte is the same token in the saved tokenizer.json", asy
     await tokenizer.save(folder);
     const json = JSON.parse(await Deno.readTextFile(join(folder, "tokenizer.json")));
     const other = new HfImplementation(json, { clean_up_tokenization_spaces: false });
-    // U+0000 to U+FFFF and some beyond: every byte that UTF-8 can have.
+    // U+0000 to U+FFFF and some beyond: every possible byte of UTF-8.
     for (let code = 0; code < 0x20000; code += 29) {
       if (code >= 0xd800 && code < 0xe000) continue;
       const text = String.fromCodePoint(code) + "a\n";

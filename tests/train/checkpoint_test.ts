@@ -28,7 +28,7 @@ const entries = (): CheckpointEntry[] => [
   { name: "empty", data: new Uint8Array(0) },
 ];
 
-/** A test in a folder of its own. */
+/** A test in a temporary folder. */
 function folderTest(name: string, run: (output: string) => Promise<void>) {
   Deno.test(name, async () => {
     const output = await Deno.makeTempDir();
@@ -225,7 +225,7 @@ const quietly = (...[program, ...args]: string[]) =>
   new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output()
     .then(({ success }) => success, () => false);
 
-// Room for one checkpoint and a half. Needs the right to mount, which not every machine gives.
+// Room for one checkpoint and a half. Needs permission to mount, which not every machine grants.
 const disk = await Deno.makeTempDir();
 const mounted = await quietly("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk);
 

@@ -37,7 +37,7 @@ async function withGpu<T>(run: (gpu: Gpu) => Promise<T>): Promise<T> {
   }
 }
 
-/** What the gradients of one batch after the other look like to an SVD: energy curves by name. */
+/** Energy curves of the gradients of successive batches by SVD, by name. */
 async function exactCurves(gpu: Gpu, recipe: Recipe, count: number) {
   const training = buildTraining(gpu, recipe.config, recipe.shape, gpu.capabilities);
   uploadRope(gpu, training.model);
@@ -119,7 +119,8 @@ trainingTest(
         const run = planMemory(recipe.config, recipe.shape, gpu.capabilities).plannedPeakBytes;
         assert(plannedPeakBytes <= run, `${plannedPeakBytes} bytes, the run ${run}`);
 
-        // With less memory fewer spectra wait at a time, and batches go through the model more often.
+        // With less memory fewer spectra are held at a time, and batches pass through the model
+        // more often.
         const slot = 4 * (40 * 40 + 8), least = plannedPeakBytes - 13 * slot;
         const tight = await advise({ limit: least + 3 * slot });
         assertEquals(tight.plannedPeakBytes, least + 3 * slot);
@@ -162,7 +163,7 @@ trainingTest(
       }
       const start = await runTraining(options("parts", AUTO), { until: 3 });
       assertEquals(adviceOf(start.events), advice);
-      // Another share would be other ranks: it comes too late.
+      // Another share would mean other ranks: too late to change.
       const resumed = await runTraining(
         options("parts", { ...AUTO, energyShare: 0.2, resume: "auto" }),
       );
@@ -179,7 +180,7 @@ trainingTest(
       );
       const fixed = await runTraining(options("fixed", { rank: 16, steps: 1, warmupSteps: 0 }));
       assertEquals(adviceOf(fixed.events), undefined);
-      // What looks ahead leaves the run's own data alone: the loss before the first update.
+      // Choosing ranks does not consume the run's data: compare the loss before the first update.
       const first = (of: readonly TrainingEvent[]) =>
         (of.find((event) => event.type === "step") as StepEvent).loss;
       assertEquals(first(events), first(fixed.events));

@@ -1,4 +1,4 @@
-/** Fine-tuning a checkpoint by every method: memory, what changes and what does not, resumption. */
+/** Fine-tuning a checkpoint by every method: memory, what changes and what does not, resuming. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
@@ -148,7 +148,7 @@ trainingTest(
         );
         return (events.find((event) => event.type === "eval") as EvalEvent).eval_loss;
       };
-      // Rotary positions go on within a row; they tell distances only, but round otherwise.
+      // Positions continue within a row; RoPE encodes only distances, but rounds differently.
       assertClose("loss", [await loss("packed", true)], [await loss("single", false)], {
         atol: 0,
         rtol: 1e-5,

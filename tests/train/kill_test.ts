@@ -6,7 +6,7 @@ import { trainingTest, withWorkshop, type Workshop } from "./support.ts";
 
 const CLI = new URL("../../cli.ts", import.meta.url).pathname;
 
-/** Runs `pretrain`; kills it the hard way once it has told of `killAfter` steps. */
+/** Runs `pretrain` and kills it with SIGKILL once it has reported `killAfter` steps. */
 async function pretrain(
   { options }: Workshop,
   name: string,

@@ -1,4 +1,4 @@
-/** Steps that train adapters: micro-batches, checkpointed activations, and a base that stays. */
+/** Steps that train adapters: micro-batches, activation checkpointing, and an unchanged base. */
 import { assert, assertEquals } from "@std/assert";
 import { loadAdapter, readAdapterConfig } from "../../src/formats/peft.ts";
 import { loadWeights } from "../../src/formats/pretrained.ts";

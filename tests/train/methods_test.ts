@@ -1,4 +1,4 @@
-/** Each row of the table of methods: the names it goes by, and a run of it. */
+/** Each row of the table of methods: its names, and a run. */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
@@ -7,7 +7,7 @@ import { METHOD_NAMES, methodNamed, methodOf, rankOptionOf } from "../../src/tra
 import { pretrainOptions } from "../../src/train/options.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
-/** transformers' optimizers of today, and two that older versions had. */
+/** transformers' current optimizers, and two from older versions. */
 async function knownOptims(): Promise<string[]> {
   const file = new URL("../fixtures/optimizer_names.json", import.meta.url);
   const { names } = JSON.parse(await Deno.readTextFile(file));

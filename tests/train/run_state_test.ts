@@ -1,4 +1,4 @@
-/** Checkpoints of other versions, and what makes a checkpoint one of another run. */
+/** Checkpoints of other versions, and what identifies another run. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";

@@ -121,7 +121,7 @@ gpuTest("in the low-rank space the second micro-batch counts as much as the firs
   const [a, b] = [1, 2].map((seed) => batchOf(2, seed));
   const mixed = await train(gpu, 2, [[a, b]], { galore: true });
   const alone = await train(gpu, 2, [[a, a]], { galore: true });
-  // The first chooses the subspace either way, so the rows of a step differ by their sums only.
+  // The first chooses the subspace either way, so the steps differ only in their sums.
   for (const [name, values] of mixed.weights) {
     const other = alone.weights.get(name)!;
     assert(values.some((value, i) => Math.abs(value - other[i]) > 1e-5), name);
@@ -149,11 +149,12 @@ for (const galore of [false, true]) {
   gpuTest(
     `two processes that sum their gradients are one with both batches, ${space}`,
     async (gpu) => {
-      // Both begin with the same batch, so that their subspaces are one; then each has its own.
+      // Both start with the same batch, and so share a subspace; then each has its own.
       const [first, a, b] = [1, 2, 3].map((seed) => batchOf(2, seed));
       const sums: Float32Array[][] = [];
       let replay = -1;
-      // The other process is this one, run before: its gradients of the second step are kept.
+      // The other process is simulated by an earlier run, which records its second step's
+      // gradients.
       const record = async (gradients: Optimizer["accumulated"]) => {
         const values = [];
         for (const { gradient } of gradients) values.push(await download(gpu, gradient));
@@ -191,7 +192,7 @@ gpuTest("weights of the loss: twice is as often, and none is not at all", async 
   const tokens = only.targets.filter((target) => target >= 0).length;
   const masked = await train(gpu, 2, [[{ ...only, tokens }]], { galore: false });
   assertSame({ ...weighted, loss: weighted.loss / 3 }, masked);
-  // A weight that all have changes nothing: the mean is over the sum of weights.
+  // Equal weights change nothing: the mean is over the sum of weights.
   const ones = weightedCrossEntropy(
     "ones",
     ({ targets }) => new Float32Array(targets.length).fill(2),

@@ -67,7 +67,7 @@ export async function withWorkshop(
   }
 }
 
-/** What a run told, and what it took of the device. */
+/** The events of a run, and its device memory. */
 export interface Ran {
   readonly events: TrainingEvent[];
   readonly account: { live: number; peak: number };
@@ -79,7 +79,7 @@ interface Limit {
   readonly untilSample?: number;
 }
 
-/** Pre-trains to the end, or to the limit, on a device of its own. */
+/** Pre-trains to the end, or to the limit, on a separate device. */
 export function runTraining(options: PretrainOptions, limit?: Limit): Promise<Ran> {
   return runTrainer((gpu) => Trainer.pretrain(gpu, options), limit);
 }
@@ -111,7 +111,7 @@ async function runTrainer(
   }
 }
 
-/** A test whose device and files the runner need not watch. */
+/** A test exempt from leak checks of its device and files. */
 export function trainingTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
 }

@@ -67,7 +67,7 @@ trainingTest(
       const broken = options("broken");
       const first = await runTraining(broken, { until: 4 });
       assert(events(first).interrupted);
-      // Several steps may be under way when the fourth is told of: the last of them is the one saved.
+      // Several steps may be in progress when the fourth is reported: the last of them is saved.
       const saved = first.events.filter((event) => event.type === "checkpoint").at(-1);
       assertEquals(saved?.step, steps(first.events).at(-1)!.step);
       await runTraining({ ...broken, resume: "auto" });

@@ -27,7 +27,7 @@ for (const name of TEMPLATE_NAMES.slice(1)) {
       assertEquals(template.render(messages, "a.json:1").text, text);
       const begun = template.render(messages.slice(0, -1), "", { addGenerationPrompt: true });
       assertEquals(begun.text, prompt);
-      // What is saved with a model renders the same.
+      // The saved template renders the same.
       const bare = new ChatTemplate(withoutGenerationMarks(template.source), template.options);
       assertEquals(bare.render(messages, ""), { text, generated: [] });
     }

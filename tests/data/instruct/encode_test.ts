@@ -64,7 +64,7 @@ Deno.test("Alpaca's entries: ids and trained tokens as transformers has them", a
   }
 });
 
-/** What is learned, as text. */
+/** The trained parts, as text. */
 function learned(example: Example, template: string): { spans: string[]; lost: number } {
   const options = { name: template, specialTokens: tokenizers.chat.specialTokens, now: DAY };
   const made = new ChatTemplate(golden.templates[template], options);
@@ -100,7 +100,7 @@ Deno.test("templates that rewrite earlier turns: the last is learned, the others
     spans: ["<think>\n\n</think>\n\ntwo<|im_end|>"],
     lost: 1,
   });
-  // What begins an answer opens a thought that this answer does not have.
+  // The generation prompt opens a thought that this answer does not have.
   assertEquals(learned(chat(messages), "opened"), {
     spans: ["<think>\nhm\n</think>\n\none<|endoftext|>", "two<|endoftext|>"].map((each) =>
       each.replace("<think>\n", "")
@@ -149,7 +149,7 @@ Deno.test("prompt and completion, text: as they are, with BOS and EOS", () => {
     assertEquals(ids, [...bos, ...plain, tokenizer.eosTokenId!]);
     const prompt = ids.filter((_, index) => !trained[index]);
     const rest = ids.filter((_, index) => trained[index]);
-    // The blank is part of the token that begins the completion.
+    // The space belongs to the first token of the completion.
     assertEquals(tokenizer.decode(prompt.slice(bos.length)).trim(), "To be or");
     assertEquals(tokenizer.decode(rest.slice(0, -1)).trim(), "not to be");
     const all = encode(completion, tokenizer, "chatml", true);
@@ -167,7 +167,7 @@ Deno.test("tokens across a border count as inside", () => {
     ids.filter((_, index) => tokensIn(tokenizer, text, ids, [[start, end]])[index]);
   // The emoji is several tokens of bytes.
   assertEquals(tokenizer.decode(within(0, 2)), "🙂");
-  // Borders inside a character are none.
+  // Borders inside a character are ignored.
   assertEquals(tokenizer.decode(within(1, 2)), "🙂");
   assertEquals(tokenizer.decode(within(0, 1)), "🙂");
   const last = pieces.at(-1)!;

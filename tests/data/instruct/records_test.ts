@@ -34,7 +34,7 @@ const assistant = (content: string) => ({ role: "assistant", content });
 const system = (content: string) => ({ role: "system", content });
 const TOOLS = [{ type: "function", function: { name: "f" } }];
 
-/** What it is called, the record, the example it is. */
+/** Name, record, expected example. */
 const RECORDS: [string, unknown, Record<string, unknown>][] = [
   ["Alpaca", { instruction: "a", input: "", output: "c" }, {
     kind: "chat",
@@ -137,7 +137,7 @@ for (const [name, record, expected] of RECORDS) {
   });
 }
 
-/** Whatever the order of the fields. */
+/** Independent of the order of fields. */
 function sorted(value: unknown): string {
   return JSON.stringify(
     value,
@@ -165,7 +165,7 @@ Deno.test("records: the same from JSON Lines and parquet, with their places", as
   ]);
 });
 
-/** The record, the format if one is forced, the message. */
+/** The record, the format if given, the message. */
 const BROKEN: [unknown, FormatName | undefined, string][] = [
   [{ question: "a", answer: "b" }, undefined, "has the fields question, answer"],
   [{ chosen: "a", rejected: "b" }, undefined, "; openai (messages); prompt"],

@@ -56,12 +56,12 @@ async function open(options: InstructOptions): Promise<InstructStream> {
 }
 
 interface Row {
-  /** What each example of the row says. */
+  /** The texts of the row's examples. */
   texts: string[];
   padding: number;
 }
 
-/** Takes rows apart by their first keys, checking every position on the way. */
+/** Splits rows by their first keys, checking every position. */
 function rowsOf(batches: Batch[], seqLen: number): Row[] {
   return batches.flatMap(({ inputs, targets, firstKeys }) =>
     Array.from({ length: inputs.length / seqLen }, (_, row) => {
@@ -76,7 +76,7 @@ function rowsOf(batches: Batch[], seqLen: number): Row[] {
         assertEquals(wanted[end - 1], IGNORED); // the last token of an example predicts nothing
         const learned = wanted.slice(start, end - 1);
         if (learned.every((target) => target === IGNORED)) {
-          assertEquals(end, seqLen); // only the padding learns nothing
+          assertEquals(end, seqLen); // only padding is not trained on
           padding = end - start;
           assertEquals(ids.slice(start), Array(padding).fill(256));
         } else {
@@ -139,7 +139,7 @@ Deno.test("without packing: an example a row, and no first keys", async () => {
     assertEquals(stream.rowsPerEpoch, 2);
     const [batch] = await batchesOf(stream);
     const [a, b, c, d, e, end, _] = [97, 98, 99, 100, 101, 256, IGNORED];
-    // The third row fills the batch up.
+    // The third row is padding of the batch.
     const rest = [end, end, end, end, end];
     assertEquals(Array.from(batch.inputs), [a, b, c, end, end, d, e, end, end, end, ...rest]);
     assertEquals(Array.from(batch.targets), [b, c, end, _, _, e, end, _, _, _, _, _, _, _, _]);
@@ -348,7 +348,7 @@ Deno.test("preview: the first examples as the model sees them, what it learns ma
       const options = { ...ALPACA, data: [folder], tokenizer, template: "mistral" };
       const { examples, report } = await open(options);
       const shown = preview(examples, 1, { tokenizer });
-      // Whether a decoder sets a blank after special tokens is its own affair.
+      // Decoders may or may not put a space after special tokens.
       const text = shown.replace(/ +/g, " ").replace(/(<s>|<\|begin_of_text\|>) ?/, "");
       const end = tokenizer === tokenizers.llama ? "</s>" : "<|endoftext|>";
       const [first, second] = text.split("\n");

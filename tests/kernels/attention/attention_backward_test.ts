@@ -43,7 +43,7 @@ Deno.test("the oracle of attention_backward agrees with central differences", ()
   assertClose("dv", dv, centralDifferences(v, (moved) => loss(q, k, moved)), close);
 });
 
-/** Rounds of loops in a dispatch that make a walk take several, at some heads or some queries. */
+/** Loop iterations per dispatch that make a walk take several, at some heads or some queries. */
 const WALKS: Record<number, number[]> = { 33: [1], 64: [120], 130: [1100, 350] };
 
 const CASES = [

@@ -55,7 +55,7 @@ const EXAMPLES = [packed(1, 7, 64, 65), packed(65, 64, 7, 1), packed(137)];
 interface Case {
   readonly shape: ReturnType<typeof training>;
   readonly formats?: Format[];
-  /** Rounds of loops in a dispatch; a walk takes several dispatches where they are few. */
+  /** Loop iterations per dispatch; a walk takes several dispatches where they are few. */
   readonly loopRounds?: (number | undefined)[];
 }
 

@@ -46,11 +46,11 @@ gpuTest("add_bias leaves the padding zero, and rows outside a view as they were"
 
 gpuTest("add_bias walks a matrix larger than one binding", async (gpu) => {
   const columns = 8192, border = gpu.limits.maxStorageBufferBindingSize / (4 * columns);
-  if (border > 10_000) return; // a card binds gigabytes: too much for a test
+  if (border > 10_000) return; // on a card bindings hold gigabytes: too much for a test
   const scope = new Scope(gpu), shape = [border + 3, columns];
   const y = scope.tensor({ name: "y", shape, dtype: "float32", purpose: "workspace" });
   const biases = randomNormal(columns, 2), bias = upload(gpu, "bias", [columns], biases);
-  // Either side of the border, and the end.
+  // Both sides of the boundary, and the end.
   const part = { ...y, shape: [4, columns] }, byteOffset = (border - 1) * columns * 4;
   const values = randomNormal(4 * columns, 1);
   gpu.write(y, packTensor(part, values), byteOffset);

@@ -44,7 +44,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [5, 5461]]) {
         const dh = upload(gpu, "dh", [rows, columns], dhs, dtype);
         runPass(gpu, (pass) => gluBackward(pass, { activation, gate, up, dh }));
         const expected = oracle(activation, gates, ups, dhs);
-        // float32: exp is allowed some ulps; dgate crosses zero, where a sum cancels.
+        // float32: exp is allowed a few ulps; dgate crosses zero, where a sum cancels.
         const tolerance = { atol: 2e-6, rtol: 2e-6 + OUTPUT_ROUNDING[dtype] };
         assertClose(`${activation}: dgate`, await download(gpu, gate), expected.dgate, tolerance);
         assertClose(`${activation}: dup`, await download(gpu, up), expected.dup, tolerance);
@@ -71,7 +71,7 @@ gpuTest("glu_backward has PyTorch's gradient of gelu(approximate='tanh')", async
   ];
   const [gate, up, dh] = [gates, ones, ones].map((values) => upload(gpu, "row", [10], values));
   runPass(gpu, (pass) => gluBackward(pass, { activation: "gelu_tanh", gate, up, dh }));
-  // Some ulps of exp, whose argument, some −24 at −6, is rounded, too.
+  // A few ulps of exp, whose argument, some −24 at −6, is rounded, too.
   assertClose("dgate", await download(gpu, gate), slopes, { atol: 1e-30, rtol: 5e-6 });
 });
 

@@ -28,7 +28,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [33, 64], [5, 5461]]) {
         const up = upload(gpu, "up", [rows, columns], ups, dtype);
         const h = upload(gpu, "h", [rows, columns], undefined, dtype);
         runPass(gpu, (pass) => glu(pass, { activation, gate, up, h }));
-        // float32: exp is allowed some ulps, more for large arguments; the rest is four roundings.
+        // float32: exp is allowed a few ulps, more for large arguments; the rest is four roundings.
         const rtol = 2e-6 + OUTPUT_ROUNDING[dtype];
         const expected = oracle(activation, gates, ups);
         assertClose(activation, await download(gpu, h), expected, { atol: 1e-7, rtol });
@@ -72,7 +72,7 @@ gpuTest("glu has PyTorch's gelu(approximate='tanh')", async (gpu) => {
     2.996362607918227,
     5.9999999999156035,
   ];
-  // Some ulps of exp, whose argument, some −24 at −6, is rounded, too.
+  // A few ulps of exp, whose argument, some −24 at −6, is rounded, too.
   const close = { atol: 1e-30, rtol: 5e-6 };
   assertClose("gelu", await twice(gpu, "gelu_tanh", gates), gelu.map((y) => 2 * y), close);
 });

@@ -14,7 +14,7 @@ import {
 } from "../../support.ts";
 import { assertRefuses } from "../../support_errors.ts";
 
-// Heads of 20 and 100 have halves that are no multiple of four; 3 heads of 20 leave row padding.
+// Heads of 20 and 100 have halves that are not multiples of four; 3 heads of 20 leave row padding.
 const SHAPES = [
   { batch: 1, length: 1, heads: 1, headSize: 8 },
   { batch: 3, length: 7, heads: 2, headSize: 16, positionOffset: 5 },

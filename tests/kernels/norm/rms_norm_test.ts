@@ -38,7 +38,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
 
 gpuTest("rms_norm walks a matrix larger than one binding", async (gpu) => {
   const columns = 8192, rows = gpu.limits.maxStorageBufferBindingSize / (4 * columns) + 3;
-  if (rows > 10_000) return; // a card binds gigabytes: too much for a test
+  if (rows > 10_000) return; // on a card bindings hold gigabytes: too much for a test
   const scope = new Scope(gpu);
   const make = (name: string, shape: readonly number[]) =>
     scope.tensor({ name, shape, dtype: "float32", purpose: "workspace" });

@@ -28,7 +28,8 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
       const stored = rows * state.m.stride;
       const read = async (tensor: typeof state.m) => (await gpu.read(tensor)).buffer as ArrayBuffer;
       for (let step = 1; step <= 3; step++) {
-        // The oracle begins each step with the device's own state: one step's rounding is judged.
+        // The oracle starts each step from the device's state, so that only one step's rounding
+        // counts.
         const before = {
           m: new Uint8Array(await read(state.m)),
           v: new Uint8Array(await read(state.v)),
@@ -48,7 +49,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
             rtol: 1e-5,
           });
           const written = new Uint8Array(await read(state[codes])).slice(0, stored);
-          // A value on the border of two codes, to float32, may have either.
+          // A value on the boundary between two codes may get either, within float32.
           const moved = written.filter((code, i) => code !== before[codes][i]).length;
           const far = written.some((code, i) => Math.abs(code - before[codes][i]) > 1);
           assert(!far && moved <= 1e-3 * stored, `${codes}: ${moved} of ${stored} codes`);

@@ -16,7 +16,8 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
       const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);
       const stored = rows * momentum.stride;
       for (let step = 1; step <= 3; step++) {
-        // The oracle begins each step with the device's own state: one step's rounding is judged.
+        // The oracle starts each step from the device's state, so that only one step's rounding
+        // counts.
         const before = {
           momentum: new Uint8Array((await gpu.read(momentum)).slice(0, stored)),
           absmax: Float64Array.from(await download(gpu, absmax)),
@@ -33,7 +34,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
         const maxima = await download(gpu, absmax);
         assertClose("absmax", maxima, before.absmax, { atol: 1e-30, rtol: 1e-5 });
         const codes = new Uint8Array((await gpu.read(momentum)).slice(0, stored));
-        // A value on the border of two codes, to float32, may have either.
+        // A value on the boundary between two codes may get either, within float32.
         const moved = codes.filter((code, i) => code !== before.momentum[i]).length;
         const far = codes.some((code, i) => Math.abs(code - before.momentum[i]) > 1);
         assert(!far && moved <= 1e-3 * stored, `${moved} of ${stored} codes`);

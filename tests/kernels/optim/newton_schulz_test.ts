@@ -36,7 +36,7 @@ for (const size of [1, 7, 33, 96]) {
         const square = upload(gpu, "square", [size, size], values.square);
         runPass(gpu, (pass) => newtonSchulz(pass, { gram, square, normalise, ...OPTIONS }));
         const expected = oracle(values.gram, size, { normalise, ...OPTIONS });
-        // Some float32 operations; terms of a normalised X cancel to a part of a = 3.4.
+        // A few float32 operations; terms of a normalised X cancel to a part of a = 3.4.
         const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
         const close = { atol: 2e-6 * largest, rtol: 1e-5 };
         assertClose("polynomial", await download(gpu, square), expected, close);

@@ -79,7 +79,8 @@ for (const shape of [[96, 48], [47, 101]] as const) { // enough elements for 8 b
     const workspace = muon8.createWorkspace!(gpu, [shape]);
     const matmul = matmulWorkspace(gpu, muon8.matmuls(shape));
     for (let step = 1; step <= 3; step++) {
-      // The oracle begins each step with the device's own state: one step's rounding is judged.
+      // The oracle starts each step from the device's state, so that only one step's rounding
+      // counts.
       const before = {
         momentum: new Uint8Array(await gpu.read(state.momentum)),
         absmax: Float64Array.from(await download(gpu, state.absmax!)),

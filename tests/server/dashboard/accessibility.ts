@@ -1,7 +1,7 @@
-/** Checks of a page that a machine can make: names of controls, contrast, order of headings. */
+/** Automatic accessibility checks: names of controls, contrast, order of headings. */
 import type { Page } from "playwright-core";
 
-/** What is wrong with the page as it stands; empty where nothing is. */
+/** Faults of the current page. */
 export async function accessibilityFaults(page: Page): Promise<string[]> {
   return await page.evaluate(CHECKS);
 }

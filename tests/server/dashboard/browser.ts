@@ -1,8 +1,8 @@
-/** A real browser, and what every page of it is checked for. */
+/** A real browser, with checks on every page. */
 import { type Browser, chromium, type Page } from "playwright-core";
 import { findBrowser } from "../../../src/host/find_browser.ts";
 
-/** Undefined where there is none: tests that need one are left out. */
+/** Undefined if not installed: tests that need it are skipped. */
 export const CHROMIUM = findBrowser();
 
 const ARGUMENTS = [
@@ -18,7 +18,7 @@ const ARGUMENTS = [
 
 export interface Visit {
   readonly page: Page;
-  /** What went wrong: errors of scripts and of the content security policy, requests elsewhere. */
+  /** Script errors, content security policy violations, and requests to other origins. */
   readonly faults: string[];
 }
 
@@ -29,7 +29,7 @@ export interface Looks {
   readonly reducedMotion?: boolean;
 }
 
-/** A fresh profile on a page of the server; fails when anything went wrong in it. */
+/** Opens a page of the server in a fresh profile; fails on any fault. */
 export async function visit(
   url: string,
   { width = 1280, height = 900, dark = false, reducedMotion = false }: Looks,
@@ -53,7 +53,7 @@ export async function visit(
     });
     page.on("pageerror", (error) => faults.push(error.stack ?? error.message));
     page.on("console", (message) => {
-      // The browser's own note of an answer such as 400, which the page shows to the user.
+      // The browser's own message for a response such as 400, which the page handles.
       if (message.type() === "error" && !/^Failed to load resource/.test(message.text())) {
         faults.push(message.text());
       }
@@ -66,7 +66,7 @@ export async function visit(
   }
 }
 
-/** Pixels of a canvas that are painted in something but grey. */
+/** Number of canvas pixels that are not grey. */
 export async function inkOf(page: Page, selector: string): Promise<number> {
   return await page.evaluate(`(() => {
     const canvas = document.querySelector(${JSON.stringify(selector)});

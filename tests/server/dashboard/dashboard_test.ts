@@ -1,4 +1,4 @@
-/** The dashboard in a real browser, over an API with invented jobs. */
+/** The dashboard in a real browser, over an API with fake jobs. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
 import type { Page } from "playwright-core";
@@ -19,14 +19,14 @@ const VIEWS = [
   CHAT,
 ];
 
-/** Where no browser is installed there is nothing to test with. */
+/** Skipped if no browser is installed. */
 function browserTest(name: string, run: () => Promise<void>) {
   // Playwright keeps a pipe to the browser's process for a moment after it has closed it.
   const options = { ignore: !CHROMIUM, sanitizeOps: false, sanitizeResources: false };
   Deno.test({ name: `dashboard: ${name}`, ...options, fn: run });
 }
 
-/** What the loss chart tells a screen reader. */
+/** The loss chart's text for screen readers. */
 const lossSummary = (page: Page) =>
   page.locator(".chart").first().locator("p.visually-hidden").textContent();
 
@@ -42,7 +42,7 @@ browserTest("a job is started in the form, its curve grows, and its model answer
     );
     assertEquals(await page.getByLabel("Rank", { exact: true }).getAttribute("placeholder"), "144");
 
-    // Too much, and a way out.
+    // Does not fit, and an alternative.
     await page.getByLabel("Batch size").fill("64");
     await page.getByText("Does not fit").waitFor();
     assert(await page.getByRole("button", { name: "Start the job" }).isDisabled());
@@ -50,7 +50,7 @@ browserTest("a job is started in the form, its curve grows, and its model answer
     await page.getByText("Fits", { exact: true }).waitFor();
     assertEquals(await page.getByLabel("Batch size").inputValue(), "16");
 
-    // A bad value, told at its field.
+    // An invalid value, reported at its field.
     await page.getByLabel("Batch size").fill("-1");
     await page.getByText("must be a number above 0, got -1").waitFor();
     assertEquals(await page.getByLabel("Batch size").getAttribute("aria-invalid"), "true");
@@ -115,7 +115,7 @@ browserTest("an answer is streamed, stopped, and remembered", async () => {
   });
 });
 
-/** Contrast hangs on the colours and overflow on the width: each is looked at once. */
+/** Contrast depends on colours and overflow on width: each is checked once. */
 const LOOKS = [{ dark: false, width: 1280 }, { dark: true, width: 360 }, {
   dark: false,
   width: 800,
@@ -180,7 +180,7 @@ browserTest("everything with the keyboard alone", async () => {
     assertEquals(await focused(), "Skip to content");
     for (let i = 0; i < 3; i++) await page.keyboard.press("Tab");
     assertStringIncludes(await focused(), "poems");
-    // What is in focus is marked.
+    // The focused element is marked.
     assert(await page.evaluate("getComputedStyle(document.activeElement).outlineWidth") === "2px");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowDown");
@@ -200,7 +200,7 @@ browserTest("everything with the keyboard alone", async () => {
     await page.keyboard.press("Home");
     await page.keyboard.press("ArrowRight");
     assertEquals(await page.locator(".chart .readout-step dd").first().textContent(), "1");
-    // A dialog takes the focus, and gives it back.
+    // A dialog takes the focus and returns it.
     await page.getByRole("button", { name: "Cancel" }).focus();
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").waitFor();

@@ -1,4 +1,4 @@
-/** Invented jobs in every state, one of them running. */
+/** Fake jobs in every state, one of them running. */
 import { type FakePlan, fakePlan } from "./fake_plan.ts";
 
 // deno-lint-ignore no-explicit-any
@@ -21,13 +21,13 @@ const MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"
 const GAP = 50;
 
 const now = () => Math.floor(Date.now() / 1000);
-/** The same noise every time. */
+/** Deterministic noise. */
 const noise = (n: number) => {
   const x = Math.sin(n * 12.9898) * 43758.5453;
   return x - Math.floor(x) - 0.5;
 };
 
-/** Matrices whose subspace would be found anew at a step: rarer as they settle, deep ones last. */
+/** Matrices refreshed at a step: less often as they converge, deep layers last. */
 function refreshedAt(step: number): string[] {
   return Array.from({ length: LAYERS }, (_, layer) =>
     MATRICES.map((name, i) => {

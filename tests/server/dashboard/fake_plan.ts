@@ -1,4 +1,4 @@
-/** Plans and the document of the API, near enough to the real ones to draw them. */
+/** Plans and the OpenAPI document, realistic enough for the dashboard. */
 import { documentField } from "../../../src/server/protocol/spelling.ts";
 import { snakeCase } from "../../../src/text.ts";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";

@@ -1,6 +1,6 @@
 /**
- * The API with invented jobs, to look at the dashboard and to test it without a GPU: a job that
- * runs, others in every state, models that answer. `deno run -A` this file and open the address.
+ * The API with fake jobs, to view and test the dashboard without a GPU: a running job, others in
+ * every state, models that answer. `deno run -A` this file and open the address.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import { FakeJobs } from "./fake_jobs.ts";
 import { fakeDocument, fakePlan } from "./fake_plan.ts";
 
 export interface FakeOptions {
-  /** Milliseconds between two steps. */
+  /** Milliseconds per step. */
   readonly pace?: number;
   /** Steps that the running job has done, of twice as many. */
   readonly steps?: number;
-  /** Nothing there yet: no models, no jobs, no files. */
+  /** Start empty: no models, jobs or files. */
   readonly empty?: boolean;
   /** Requests need this key. */
   readonly key?: string;

@@ -1,4 +1,4 @@
-/** What the dashboard computes, without a browser. */
+/** Computations of the dashboard, without a browser. */
 import { assert, assertEquals } from "@std/assert";
 import * as format from "../../../src/server/dashboard/format.js";
 import { readOptions } from "../../../src/server/dashboard/openapi.js";

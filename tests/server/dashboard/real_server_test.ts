@@ -15,7 +15,9 @@ const EXAMPLE = {
 };
 const EXAMPLES = `${JSON.stringify(EXAMPLE)}\n`.repeat(12);
 
-/** 60 steps, in which so small a model learns some of it, with refreshes and evaluations to draw. */
+/**
+ * 60 steps, enough for the tiny model to learn something, with refreshes and evaluations to draw.
+ */
 const NUMBERS = {
   "Batch size": "2",
   "Learning rate": "0.02",
@@ -78,7 +80,7 @@ async function startJob(page: Page): Promise<void> {
   }
   await page.getByText("Fits", { exact: true }).waitFor();
   assertEquals(await accessibilityFaults(page), []);
-  // What the server refuses is told at its field.
+  // Refusals by the server are shown at the field.
   await page.getByLabel("Sequence length").fill("100000");
   await page.locator("[data-param=seq_len] .field-error:not([hidden])").waitFor();
   await page.getByLabel("Sequence length").fill("64");

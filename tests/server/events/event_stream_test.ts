@@ -1,4 +1,4 @@
-/** Live events: read by the official client, by a reader that sleeps, and by a hundred at once. */
+/** Live events: read by the official client, by a stalled reader, and by a hundred at once. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import OpenAI from "openai";
@@ -51,7 +51,7 @@ async function withStreams(
   }
 }
 
-/** Reads a stream event by event, by a parser that is not ours. */
+/** Reads a stream event by event, by an independent parser. */
 class Reader {
   readonly events: EventSourceMessage[] = [];
   readonly comments: string[] = [];
@@ -122,7 +122,7 @@ Deno.test("the official client follows a job from its first event to its end", (
     const events: OpenAI.FineTuning.FineTuningJobEvent[] = [];
     for await (const event of stream) {
       events.push(event);
-      // What was told before, then what is told while it reads.
+      // Earlier events, then live ones.
       if (events.length === 1) {
         log.append("ftjob-1", step(1, { text: "Zeile\n\ndata: x\r\n\u2028" }));
       }
@@ -150,7 +150,7 @@ Deno.test("the official client follows a job from its first event to its end", (
   }));
 
 Deno.test("resumed anywhere, a stream sends what is missing, and nothing twice", () =>
-  // Few are kept as bytes: a part comes from the store, a part does not.
+  // With a small cache: some events come from the store, some from the cache.
   withStreams(async (setup) => {
     const { log, request } = setup;
     const told: number[] = [];
@@ -177,7 +177,7 @@ Deno.test("resumed anywhere, a stream sends what is missing, and nothing twice",
         assertEquals(reader.events.at(-1)?.data, "[DONE]");
       }
     }
-    // All is known, or more than there is: only the end is left.
+    // Everything, or more, is known: only the end is sent.
     for (const known of [String(setup.store.events.lastSeq()), "99999"]) {
       const response = await request(`${PATH}?stream=true&after=${known}`);
       const reader = await new Reader(response.body).toEnd();
@@ -249,7 +249,7 @@ Deno.test("a reader that sleeps through 10,000 events holds none, then reads the
     };
     try {
       const sleeping = new Reader(streams.open({ jobId: "ftjob-1", content: "events" }));
-      const pending = sleeping.count(1); // it waits, then reads no further
+      const pending = sleeping.count(1); // it waits, then stops reading
       log.append("ftjob-1", step(1));
       await pending;
       const before = enqueued;
@@ -319,7 +319,7 @@ Deno.test("silence is filled with heartbeats, which no client takes for events",
     assertEquals(reader.events, []);
     log.append("ftjob-1", step(1));
     await reader.count(1);
-    // Nobody says that the job has ended: it is seen at the next heartbeat.
+    // No event reports the end of the job: the next heartbeat detects it.
     setup.store.jobs.update("ftjob-1", { status: "failed" });
     await reader.toEnd();
     assertEquals(reader.ids, [1, undefined]);

@@ -141,6 +141,6 @@ Deno.test("others are answered while a file is checked", async () => {
   const timer = setInterval(() => turns++, 1);
   await checked;
   clearInterval(timer);
-  // However slow the machine: the work is cut into slices, each of which lets timers run.
+  // Independent of the machine's speed: between slices timers can run.
   assert(turns > 20, `${turns} turns`);
 });

@@ -1,4 +1,4 @@
-/** The routes of files over a real data folder and a real socket, and forms made by hand. */
+/** The file routes over a real data folder and a real socket, and hand-written forms. */
 import { join } from "@std/path";
 import OpenAI from "openai";
 import { ApiError } from "../../../src/server/api_error.ts";
@@ -20,7 +20,7 @@ export interface FilesServer {
   readonly client: OpenAI;
   /** `http://127.0.0.1:1234/v1/files` */
   readonly url: string;
-  /** Names in the folder of files: the bytes of records, and nothing else, should be there. */
+  /** Names in the folder of files, which should hold only the bytes of records. */
   names(): string[];
 }
 

@@ -158,7 +158,7 @@ Deno.test("a file over the limit is refused at its length, or where it passes th
       }).catch((error) => error);
       assert(error instanceof OpenAI.APIError, String(error));
       assertEquals([error.status, error.code], [413, "file_too_large"]);
-      // Without a length, and without an end: answered while the client goes on to send.
+      // Without a length and an end: answered while the client is still sending.
       const upload = await startUpload(url, "Transfer-Encoding: chunked");
       await upload.sendChunk(uploadOf(GOOD_LINE).slice(0, -40));
       const space = new Uint8Array(1 << 14).fill(0x20);
@@ -272,7 +272,7 @@ Deno.test("a large file never is in memory", async () => {
   });
 });
 
-/** A client that need not behave. */
+/** A misbehaving client. */
 async function startUpload(url: string, header: string) {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(url).port) });
   const send = async (...pieces: (string | Uint8Array)[]) => {

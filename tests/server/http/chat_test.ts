@@ -67,7 +67,7 @@ gpuTest(
       assertEquals([told.choices, told.usage], [[], usage]);
       assert(chunks.slice(0, -1).every(({ usage }) => usage === null));
 
-      // The client's own way of putting a stream together again.
+      // The client's own reassembly of a stream.
       const runner = client.chat.completions.stream(ASKED);
       assertEquals((await runner.finalChatCompletion()).choices[0].message.content, expected);
 
@@ -159,7 +159,7 @@ serverTest(
     }),
 );
 
-/** Inference that says what it was asked, or what it is told to. */
+/** Inference that records requests and yields given events. */
 function recorded(events: () => AsyncIterable<GenerationEvent>) {
   const asked: GenerationRequest[] = [];
   const inference = {

@@ -7,13 +7,13 @@ import { writeChatModel } from "../../inference/support.ts";
 import { makeFolders, startServer, type TestServer } from "../support.ts";
 import { type HostileRequest, hostileRequests } from "./support_hostile.ts";
 
-/** KiB; small, so that too large is soon too large. */
+/** In KiB; small, to reach the limit quickly. */
 const MAX_BODY = 64;
 
-/** At a time: several, as from clients that know nothing of each other. */
+/** Concurrent requests, as from independent clients. */
 const WORKERS = 8;
 
-/** Milliseconds within which any request is answered, on a machine that does other things. */
+/** Milliseconds within which any request must be answered, on a busy machine. */
 const PATIENCE = 5000;
 
 const SECRET = "canary-93c1";
@@ -28,7 +28,7 @@ function assertErrorShape(body: unknown, what: string): void {
   assert(error.code === null || typeof error.code === "string", what);
 }
 
-/** Sends one, and checks what holds for every answer. Returns its status. */
+/** Sends a request, checks what every response must satisfy, and returns its status. */
 async function attack(server: TestServer, key: string, request: HostileRequest): Promise<number> {
   const { method, url, headers, body, fault } = request;
   const what = `${method} ${url.slice(0, 100)} (${fault})`;
@@ -60,7 +60,7 @@ async function attack(server: TestServer, key: string, request: HostileRequest):
   return status;
 }
 
-/** A request that turned out to be right may have begun a job. */
+/** Cancels the job that a valid request may have started. */
 async function undo({ url }: TestServer, key: string, text: string): Promise<void> {
   const id = /^\{(?:"object":"[\w.]+",)?"id":"((?:ft|pt)job-\w{24})"/.exec(text)?.[1];
   if (!id) return;
@@ -70,7 +70,7 @@ async function undo({ url }: TestServer, key: string, text: string): Promise<voi
   await answer.body?.cancel();
 }
 
-/** What cannot be sent by a client that knows HTTP. Resolves with the first line of the answer. */
+/** Sends what no HTTP client would. Resolves to the first line of the response. */
 async function sendRaw({ url }: TestServer, bytes: string): Promise<string> {
   const { hostname, port } = new URL(url);
   using connection = await Deno.connect({ hostname, port: Number(port) });
@@ -133,7 +133,7 @@ Deno.test("thousands of hostile requests: each is answered, none does harm", asy
     const purpose = "pretrain" as "fine-tune";
     const corpus = await client.files.create({ file: text, purpose });
     const known = (path: string): Record<string, unknown> => {
-      // Nothing is generated: what is right but for its model takes no time.
+      // Avoids generation: with an unknown model, valid requests fail fast.
       if (path.includes("completions")) return { model: "none" };
       if (path.includes("pretraining")) return { model: "llama_nano", training_files: [corpus.id] };
       return { model: "tiny", training_file: id };

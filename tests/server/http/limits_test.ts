@@ -8,7 +8,7 @@ import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";
 import { concurrencyLimit, rateLimit } from "../../../src/server/http/middleware/rate_limit.ts";
 import { testServices } from "../support_services.ts";
 
-/** An app behind one middleware, which answers with what it was sent. */
+/** An app with one middleware, which echoes the request. */
 function appWith(middleware: MiddlewareHandler<ServerEnv>) {
   const app = new Hono<ServerEnv>();
   app.use(middleware);

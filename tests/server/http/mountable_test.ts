@@ -102,7 +102,7 @@ Deno.test("keys, origins and limits hold under a path", async () => {
     assertEquals(await status({}), 401);
     const authorization = `Bearer ${secret}`;
     assertEquals(await status({ headers: { authorization } }, "192.0.2.1"), 200);
-    // The pages that show nothing of anyone stay open.
+    // Pages without user data stay public.
     for (const page of ["/", "/assets/app.js", "/docs", "/health"]) {
       assertEquals((await site.request(path + page)).status, 200, page);
     }

@@ -1,4 +1,4 @@
-/** Figures for Prometheus, read by a parser of its format that is not ours. */
+/** Figures for Prometheus, read by an independent parser of its format. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import parsePrometheus from "parse-prometheus-text-format";
 import { createApp } from "../../../src/server/http/app_base.ts";
@@ -96,7 +96,7 @@ Deno.test("the running job's figures, and none when it is over", () =>
       assertEquals(type, name.endsWith("_total") ? "COUNTER" : "GAUGE");
     }
     store.jobs.update("ftjob-1", { status: "succeeded" });
-    // The next has told nothing yet: of it there is the plan.
+    // The next job has no events yet, only a plan.
     store.jobs.insert(job({ id: "ftjob-2", status: "running" }));
     const next = await scrape();
     for (const name of Object.keys(expected)) {

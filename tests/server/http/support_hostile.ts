@@ -1,4 +1,4 @@
-/** Requests that mean harm, or were made by a program with a fault, from the API's own document. */
+/** Malicious or faulty requests, generated from the API's OpenAPI document. */
 import type { OpenApiDocument, Operation, Schema } from "../../../src/server/http/openapi.ts";
 
 export interface HostileRequest {
@@ -7,11 +7,11 @@ export interface HostileRequest {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly body?: BodyInit;
-  /** What is wrong with it, for the message of a failed test. */
+  /** Its fault, for the message of a failed test. */
   readonly fault: string;
 }
 
-/** What makes a request right but for its one fault, for a path: `model`, `training_file`. */
+/** Values that make a request valid except for its one fault, by path: `model`, `training_file`. */
 export type KnownValues = (path: string) => Readonly<Record<string, unknown>>;
 
 const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
@@ -170,7 +170,7 @@ interface Target {
   readonly operation: Operation;
 }
 
-/** The path with an id that nothing has. */
+/** The path with an unused id. */
 const filled = (path: string, id = "none-AAAAAAAAAAAAAAAAAAAAAAAA") => path.replace(/\{\w+\}/g, id);
 
 function* wrongMethods(path: string, right: readonly string[]): Generator<HostileRequest> {
@@ -253,17 +253,17 @@ function* badBodies(
   }
 }
 
-/** Levels of objects within objects that are looked into. */
+/** Nesting depth of objects to mutate. */
 const MOST_NESTED = 5;
 
-/** Values of schemas: right ones, and those with one fault. */
+/** Values of schemas: valid ones, and those with one fault. */
 class Shapes {
   constructor(
     readonly document: OpenApiDocument,
     readonly known: ReturnType<KnownValues>,
   ) {}
 
-  /** What the schema demands and nothing else, with one place missing, wrong or too many. */
+  /** Only the required fields, with one missing, invalid or extra. */
   *wrongValues(schema: Schema, depth = 0): Generator<[unknown, string]> {
     for (const shape of this.#objectsOf(schema)) {
       const right = this.#example(shape, depth) as Record<string, unknown>;

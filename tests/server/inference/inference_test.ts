@@ -1,4 +1,4 @@
-/** The process that answers: what it survives, and what survives it. */
+/** The inference process: what it survives, and what survives its crash. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import OpenAI from "openai";
@@ -11,7 +11,7 @@ import { type ModelServer, serverTest, until, withModelServer } from "./support.
 const HELLO = [{ role: "user" as const, content: "Hello" }];
 const ASKED = { model: "tiny", messages: HELLO, max_tokens: 4, temperature: 0 };
 
-/** At some ten milliseconds a token, longer than any of these tests waits. */
+/** At about ten milliseconds per token, longer than any of these tests. */
 const ENDLESS = { ...ASKED, max_tokens: 4000, stream: true as const };
 const LONG = { config: { maxPositions: 4096 }, files: { "generation_config.json": {} } };
 /** Nothing ends its texts. */
@@ -59,7 +59,7 @@ serverTest(
       await until("the next one is answered", () => answered);
       assertEquals(await waiting, answers[0]);
 
-      // One who leaves while it is not streamed, and one who leaves the queue.
+      // A client that aborts a non-streamed answer, and one that leaves the queue.
       const one = new AbortController(), other = new AbortController();
       const { stream: _, ...whole } = ENDLESS;
       const leaving = [one, other].map(({ signal }) =>
@@ -121,7 +121,7 @@ serverTest(
       await until("it is unloaded", () => host.loaded === undefined);
       await until("the process has ended", () => !isThere(pid!));
 
-      // An adapter is put on the base model that its job started from.
+      // An adapter is applied to its job's base model.
       store.jobs.insert({
         id: "ftjob-1",
         kind: "fine_tuning",
@@ -177,7 +177,7 @@ serverTest(
       );
       assertEquals([missing.code, missing.param], ["model_not_found", "model"]);
 
-      // A job that runs leaves less.
+      // A running job leaves less memory.
       store.jobs.insert({
         id: "ftjob-1",
         kind: "fine_tuning",

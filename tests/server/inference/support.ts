@@ -1,4 +1,4 @@
-/** A server of models alone, on a real port: real processes, and the official client. */
+/** A server with only inference, on a real port, with real processes and the official client. */
 import { join } from "@std/path";
 import OpenAI from "openai";
 import { ApiError } from "../../../src/server/api_error.ts";
@@ -17,7 +17,7 @@ export interface ModelServer {
   readonly host: InferenceHost;
   readonly models: ModelFolder;
   readonly store: Store;
-  /** What `storage` was told of bytes. */
+  /** Bytes accounted to `storage`. */
   readonly accounted: number[];
   readonly client: OpenAI;
   readonly url: string;
@@ -32,7 +32,7 @@ export interface ModelServerSetup extends Partial<HostParts> {
   readonly write?: Readonly<Record<string, ChatFolder>>;
 }
 
-/** The routes with what the whole server puts around them, as far as answers depend on it. */
+/** The routes with the middleware that affects responses. */
 export function modelApp(services: Pick<Services, "models" | "inference">) {
   const app = createApp();
   app.use(limitBody({ maxBytes: 2 ** 20, timeoutMs: 5000, isUpload: () => false }) as never);
@@ -88,12 +88,12 @@ export async function withModelServer(
   }
 }
 
-/** A test with processes and a server, which the runner need not watch. */
+/** A test with processes and a server, exempt from leak checks. */
 export function serverTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
 }
 
-/** Waits until it is so. */
+/** Waits until a condition holds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
   for (let waited = 0; !holds(); waited += 10) {
     if (waited > 20_000) throw new Error(`waited in vain until ${what}`);

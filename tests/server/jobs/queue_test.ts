@@ -1,4 +1,4 @@
-/** The queue, with real training processes on the adapter that is there. */
+/** The queue, with real training processes on the local adapter. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { ApiError } from "../../../src/server/api_error.ts";
@@ -8,7 +8,7 @@ function queueTest(name: string, use: (bench: Bench) => void | Promise<void>): v
   Deno.test({ name, fn: () => withQueue(use), sanitizeOps: false, sanitizeResources: false });
 }
 
-/** Not of evaluations that a pause cut short, which are told by themselves. */
+/** Excludes evaluations after a pause, which have separate events. */
 const steps = ({ store }: Bench, id: string) =>
   store.events.metrics(id).filter(({ data }) => data.train_loss !== undefined)
     .map(({ step }) => step);
@@ -126,7 +126,7 @@ Deno.test({
       assertEquals(steps(bench, id), []);
       const other = queue.create({ ...bench.job(), plan: { ...bench.job().plan, diskBytes: 1 } });
       await bench.until(other.id, "paused");
-      // A checkpoint took the last of it: the job will go on from there.
+      // A checkpoint filled the disk: the job will resume from there.
       assert(store.checkpoints.of(other.id).at(-1)!.step < 12, "it was paused before its end");
       assertMatch(store.jobs.get(other.id)!.reason!, /^the data folder may take 0 B more/);
     }, { quota: 800_000 }),

@@ -94,7 +94,7 @@ Deno.test("a start removes what a crash left: half of a file, or one without a r
     const leave = (name: string) => Deno.writeTextFile(join(filesFolder, name), "x");
     await leave(`${fileId("x")}.jsonl`);
     await leave(`${fileId("y")}.jsonl.part`);
-    // A database that knows of nothing may be new where another was lost.
+    // An empty database may replace a lost one.
     await retention.sweepLeftovers();
     assertEquals(server.names(), [`${fileId("x")}.jsonl`]);
     await addFile(server, "a", {});

@@ -1,4 +1,4 @@
-/** Fine-tuning jobs by the official client, over the routes alone. */
+/** Fine-tuning jobs with the official client, over the routes only. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import OpenAI from "openai";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";
@@ -65,7 +65,7 @@ Deno.test("fine-tuning: created, retrieved and listed by the official client", a
     for (const path of ["model", "data", "evalData", "output", "tokenizer", "resume"]) {
       assertEquals(path in stored.options, false);
     }
-    // What is kept is what the run will accept.
+    // The stored options are valid for the run.
     const run = finetuneOptions.parse({ ...stored.options, model: "m", data: ["d"], output: "o" });
     assertEquals(run.lr, resolved.lr);
   });
@@ -110,7 +110,7 @@ Deno.test("fine-tuning: cancel, pause and resume; what is unknown is a 404", asy
       const { status, body } = await post(`/v1/fine_tuning/jobs/${gone}/${action}`, {});
       assertEquals([status, body.error.message], [404, `No such fine-tuning job: ${gone}`]);
     }
-    // A job has the routes of its kind alone.
+    // A job has only the routes of its kind.
     for (const path of ["", "/checkpoints", "/metrics"]) {
       const { status, body } = await get(`/v1/pretraining/jobs/${id}${path}`);
       assertEquals([status, body.error.message], [404, `No such pre-training job: ${id}`]);
@@ -192,7 +192,7 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
     const [first] = plan.alternatives;
     assertEquals(first.change.activation_checkpointing, true);
     assert(first.bytes <= plan.limit);
-    // Each is a request that fits, with the bytes that were promised.
+    // Each alternative fits, with the predicted bytes.
     const { body: smaller } = await post("/v1/fine_tuning/plan", {
       ...request,
       hyperparameters: { ...request.hyperparameters, ...first.change },

@@ -79,7 +79,7 @@ Deno.test("pre-training: a configuration of one's own, and a model's tokenizer",
       body.plan.planned_peak_bytes,
       planMemory(config, shape, services.device.capabilities).plannedPeakBytes,
     );
-    // Of a plan no file is asked for, and it is the same.
+    // A plan needs no file and is the same.
     const { body: plan } = await post("/v1/pretraining/plan", { model, tokenizer: "tiny" });
     assertEquals(plan.planned_peak_bytes, body.plan.planned_peak_bytes);
   });

@@ -1,4 +1,4 @@
-/** Every refusal of a request for a job: status, field, and what is said. */
+/** Every refusal of a request for a job: status, field and message. */
 import { assert, assertEquals } from "@std/assert";
 import type { ModelRecord } from "../../../src/server/services.ts";
 import { METHOD_NAMES } from "../../../src/train/methods.ts";

@@ -1,4 +1,4 @@
-/** What a job leaves: checkpoints and curves. And the document that describes it all. */
+/** Results of a job: checkpoints and curves; and the OpenAPI document. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";
 import { METHOD_NAMES, methodOf, rankOptionOf } from "../../../src/train/methods.ts";

@@ -1,4 +1,4 @@
-/** The routes of jobs over a real store, with a queue that only writes down what it is given. */
+/** The job routes over a real store, with a queue that only records jobs. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import OpenAI from "openai";
 import { ApiError } from "../../../src/server/api_error.ts";

@@ -1,4 +1,4 @@
-/** Which models there are, what they are called, and which can be deleted. */
+/** Which models exist, their names, and which can be deleted. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dirname, join } from "@std/path";
 import OpenAI from "openai";
@@ -7,7 +7,7 @@ import type { JobRecord } from "../../../src/server/store/records.ts";
 import type { Store } from "../../../src/server/store/store.ts";
 import { type ModelServer, serverTest, withModelServer } from "../inference/support.ts";
 
-/** Writes empty files, and folders that they need; a value that is given links there. */
+/** Creates empty files with their folders; a string value makes a link to it. */
 async function lay(root: string, files: Readonly<Record<string, string | null>>): Promise<void> {
   for (const [name, target] of Object.entries(files)) {
     const path = join(root, name);

@@ -1,4 +1,6 @@
-/** Run by store_test.ts, to be killed: appends to `Deno.args[0]` and prints each event it was told of. */
+/**
+ * Run by store_test.ts, to be killed: appends to `Deno.args[0]` and prints each committed event.
+ */
 import { Store } from "../../../src/server/store/store.ts";
 import { job, step } from "./support.ts";
 

@@ -1,4 +1,4 @@
-/** Records to put into a store, and a store that goes away. */
+/** Sample records, and a temporary store. */
 import { join } from "@std/path";
 import type { FileRecord, JobRecord, NewEvent } from "../../../src/server/store/records.ts";
 import { Store } from "../../../src/server/store/store.ts";
