@@ -1,6 +1,6 @@
 /**
  * NF4 with double quantisation on the host: the bytes of `nf4` tensors as numbers, for files and
- * tests. On the device kernels/quantise/nf4_quantize.ts writes it and shaders/lib/nf4.wgsl reads it.
+ * tests. On the device kernels/quantise/nf4_quantize.ts writes and shaders/lib/nf4.wgsl reads it.
  *
  * Blocks of 64 consecutive elements of the padded, flattened matrix share an absolute maximum:
  * value = level[code] · absmax. Codes are packed eight to 32 bits, lowest bits first (in
