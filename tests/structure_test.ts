@@ -157,7 +157,7 @@ Deno.test("imports run downwards", () => {
   assertEquals(upwards, []);
 });
 
-Deno.test("examples use what is exported, and nothing else", () => {
+Deno.test("examples use only exported symbols", () => {
   const entryPoints = ["mod.ts", "kernels.ts", "server.ts"];
   const behind = filesIn("examples", ".ts").flatMap((path) =>
     importsOf(path).filter((imported) => !entryPoints.includes(imported))

@@ -33,7 +33,7 @@ function diagnosis(changes: Partial<Findings>) {
   });
 }
 
-Deno.test("a card with all it needs is healthy and lacks nothing", () => {
+Deno.test("a card with everything required is healthy", () => {
   const { healthy, adapter, largest_preset, missing } = diagnosis({});
   assertEquals([healthy, largest_preset, missing], [true, "llama_7b", []]);
   assertEquals(adapter, { name: "GeForce", vendor: "NVIDIA", software: false });

@@ -106,7 +106,7 @@ for (
   });
 }
 
-Deno.test("all that is wrong with a command line is told at once", async () => {
+Deno.test("all faults of a command line are reported at once", async () => {
   const { command } = probe(() => 0);
   const { err } = await run(["probe", "--colr", "red", "--steps", "x", "--files"], [command]);
   assertEquals(err.split("\n").slice(0, 3), [

@@ -121,7 +121,7 @@ Deno.test("without a terminal: a line a second at most, and the last step in any
   ]);
 });
 
-Deno.test("a preparation is told of when it takes long", () => {
+Deno.test("a preparation is reported if it takes long", () => {
   let time = 0;
   const lines: string[] = [];
   const progress = new Progress(

@@ -36,7 +36,7 @@ const ignore = Deno.build.os !== "linux";
 const system = inspectSystem();
 const installs = system.root && isDebian(system);
 
-Deno.test("setup is content with the adapter there is", async () => {
+Deno.test("setup does nothing if there is an adapter", async () => {
   const { code, log } = await setup({});
   assertStringIncludes(log, "setup: found an adapter: ");
   assertEquals(code, 0);

@@ -368,7 +368,7 @@ for (
   });
 }
 
-Deno.test("a model that is there is a folder, any other with one slash is the hub's", async () => {
+Deno.test("an existing model is a folder, any other with one slash is on the hub", async () => {
   const model = async (value: string) =>
     (await optionsOf(`model_name_or_path: ${value}\ndata: d.json\noutput: o\n`)).model;
   assertEquals(await model("org/name"), "hf:org/name");

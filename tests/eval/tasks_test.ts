@@ -104,7 +104,7 @@ Deno.test("mmlu: what is missing or wrong is named by file and line", async () =
   assertEquals(own.notes, ["of no category, in the total alone: house_rules"]);
 });
 
-Deno.test("mmlu: val stands in for test, and says so", async () => {
+Deno.test("mmlu: val replaces a missing test set, with a note", async () => {
   const task = await loadFrom("mmlu", { "val/anatomy_val.csv": "q?,1,2,3,4,D\n" }, { shots: 0 });
   assertEquals(task.parts[0].questions[0].answer, 3);
   assertEquals(task.notes[0].includes("these are the questions of val"), true);

@@ -87,7 +87,7 @@ Deno.test("gguf: a folder or a file of safetensors opens by the same call", asyn
   );
 });
 
-Deno.test("gguf: a tensor beyond 4 GB is found, and nothing before it is read", async () => {
+Deno.test("gguf: a tensor beyond 4 GB is read, without what precedes it", async () => {
   const path = await Deno.makeTempFile({ suffix: ".gguf" });
   try {
     const whole = await Deno.readFile(FIXTURES + "llama.gguf");

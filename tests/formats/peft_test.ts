@@ -49,7 +49,7 @@ async function refused(change: Record<string, unknown>, message: string): Promis
   await assertRefusesAsync(() => read(change), UserError, message);
 }
 
-Deno.test("an adapter given as a model is told from one", () =>
+Deno.test("an adapter given as a model is recognised", () =>
   withFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "adapter_config.json"), JSON.stringify(PLAIN));
     await assertRefusesAsync(() => openPretrained(folder), UserError, "is an adapter, not a model");

@@ -41,7 +41,7 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("shards: what fits is one file, what does not has an index", async () => {
+Deno.test("shards: one file if it fits, otherwise shards with an index", async () => {
   await inFolder(async (folder) => {
     await writeSafetensorsSharded(folder, entries(1), { maxShardBytes: 148 });
     assertEquals(namesIn(folder), ["model.safetensors"]);
@@ -63,7 +63,7 @@ Deno.test("shards: what fits is one file, what does not has an index", async () 
   });
 });
 
-Deno.test("shards: an earlier save is replaced, whatever its shards were, and no other file", async () => {
+Deno.test("shards: an earlier save is replaced, whatever its shards, and no other file", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "adapter_model.safetensors"), "kept");
     await Deno.writeTextFile(join(folder, "model.safetensors.unfinished"), "of a run that died");

@@ -261,7 +261,7 @@ Deno.test("safetensors: offsets beyond 4 GB are exact", async () => {
   });
 });
 
-Deno.test("toFloat32: every F16 and every BF16 is the number that it stands for", () => {
+Deno.test("toFloat32: every F16 and every BF16 has its exact value", () => {
   const halves = Uint16Array.from({ length: 1 << 16 }, (_, index) => index);
   const view = new DataView(halves.buffer);
   const float16 = toFloat32("F16", new Uint8Array(halves.buffer));

@@ -140,7 +140,7 @@ Deno.test("hub: what is in the cache needs no server", async () => {
   });
 });
 
-Deno.test("hub: what Python left is used, and a part of it told from the whole", async () => {
+Deno.test("hub: Python's cache is used, and partial snapshots are recognised", async () => {
   await withHub([], async ({ cache, options }) => {
     const commit = "0123456789abcdef0123456789abcdef01234567";
     const repo = join(cache, "models--org--tiny"), folder = join(repo, "snapshots", commit);
@@ -228,7 +228,7 @@ Deno.test("hub: of a sharded model, the shards that its index names", async () =
   });
 });
 
-Deno.test("hub: a connection that breaks goes on where it stopped", async () => {
+Deno.test("hub: a broken connection resumes where it stopped", async () => {
   await withHub([MODEL], async ({ server, options, events }) => {
     // Every response sends half of the rest: 300,000 bytes after 19 of them.
     server.fault = ({ kind, range }, body) =>
@@ -398,7 +398,7 @@ Deno.test("hub: offline, and a host that cannot be reached", async () => {
   });
 });
 
-Deno.test("hub: stops when it is told to", async () => {
+Deno.test("hub: stops on abort", async () => {
   await withHub([MODEL], async ({ server, cache, options }) => {
     const controller = new AbortController();
     const onProgress = (event: DownloadEvent) => {
@@ -454,7 +454,7 @@ for (
   });
 }
 
-Deno.test("hub: weights in other formats are not taken, and what there is is said", async () => {
+Deno.test("hub: weights in other formats are refused with a list of what exists", async () => {
   const repo = (files: string[]): HubRepo => ({
     name: NAME,
     files: Object.fromEntries(files.map((file) => [file, "x"])),

@@ -113,18 +113,25 @@ gpuTest("a model with an adapter is the merged model", async (gpu) => {
   }
 });
 
-gpuTest("an adapter of another model, or none, is refused and leaves nothing", async (gpu) => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const live = gpu.account.live, adapter = join(folder, "adapter");
-    await writeAdapter(adapter, await randomFactors());
-    const load = (base: string, adapter: string) =>
-      LlamaForCausalLM.fromPretrained(base, { gpu, adapter });
-    const other = new URL("../fixtures/models/llama-mha", import.meta.url).pathname;
-    await assertRejects(() => load(other, adapter), UserError, "does not fit the model");
-    await assertRejects(() => load(BASE, folder), UserError, "adapter_config.json: cannot be read");
-    assertEquals(gpu.account.live, live);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+gpuTest(
+  "an adapter of another model, or a missing one, is refused and leaves nothing allocated",
+  async (gpu) => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const live = gpu.account.live, adapter = join(folder, "adapter");
+      await writeAdapter(adapter, await randomFactors());
+      const load = (base: string, adapter: string) =>
+        LlamaForCausalLM.fromPretrained(base, { gpu, adapter });
+      const other = new URL("../fixtures/models/llama-mha", import.meta.url).pathname;
+      await assertRejects(() => load(other, adapter), UserError, "does not fit the model");
+      await assertRejects(
+        () => load(BASE, folder),
+        UserError,
+        "adapter_config.json: cannot be read",
+      );
+      assertEquals(gpu.account.live, live);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);

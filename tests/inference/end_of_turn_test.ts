@@ -14,7 +14,7 @@ Deno.test("what ends a turn, by template and tokenizer", () => {
   assertEquals(end("chatml", "llama"), { text: "<|im_end|>" });
 });
 
-Deno.test("templates that tell no end, or refuse a short dialogue, leave it to others", () => {
+Deno.test("templates without an end, or that refuse a short dialogue, yield none", () => {
   const end = (source: string) => {
     const { specialTokens } = tokenizers.chat;
     const template = new ChatTemplate(source, { name: "own", specialTokens, now: DAY });

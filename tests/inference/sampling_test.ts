@@ -43,7 +43,7 @@ Deno.test("temperature 0 takes the first of the likeliest", () => {
   assertEquals(sampleToken(Float32Array.of(1, 3, 3), { temperature: 0 }, () => 0.99), 1);
 });
 
-Deno.test("equal logits are told apart by their ids, among many", () => {
+Deno.test("equal logits are ordered by id, among many", () => {
   const logits = Float32Array.from({ length: 1000 }, (_, id) => id % 10);
   const draw = (random: number) =>
     sampleToken(logits, { temperature: 1, topK: 200, topP: 1 }, () => random);
@@ -54,7 +54,7 @@ Deno.test("equal logits are told apart by their ids, among many", () => {
   assertEquals(draw(1 - 1e-9), 998);
 });
 
-Deno.test("a penalty makes what is there less likely, once, whatever its sign", () => {
+Deno.test("a penalty makes earlier tokens less likely, once, whatever the logit's sign", () => {
   const logits = Float32Array.of(3, -3, 0, 5);
   penalise(logits, [0, 1, 0, 2], 1.5);
   assertEquals([...logits], [2, -4.5, 0, 5]);

@@ -1,4 +1,4 @@
-/** Matrices of every format with known values, their row padding filled with what must not matter. */
+/** Matrices of every format with known values, and garbage in the row padding. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { storedElements } from "../../src/numbers/layout.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
@@ -10,7 +10,7 @@ import { randomStream } from "../support.ts";
 
 export interface KnownMatrix {
   readonly tensor: Tensor;
-  /** What the tensor holds, logical, row-major. */
+  /** Logical values, row-major. */
   readonly values: Float64Array;
 }
 
@@ -53,7 +53,7 @@ export function knownMatrix(
     const words = new Uint32Array(tensor.constants!.shape[0]).map(() => 2 ** 32 * next());
     const floats = new Float32Array(words.buffer), codes = new Uint8Array(words.buffer);
     floats[0] = 0.7;
-    // Of each 256 blocks a scale, and their codes.
+    // A scale for each 256 blocks, then their codes.
     for (let at = 1; at < words.length; at += 65) floats[at] = 0.2 + 0.3 * next();
     gpu.write(tensor.constants!, words);
     value = (index) => {

@@ -23,7 +23,7 @@ const MODELS = [
   "gemma-geglu",
 ];
 
-/** What the model in a folder makes of the inputs of `expected`. */
+/** Runs the model in a folder on the inputs of `expected`. */
 async function run(
   gpu: Gpu,
   folder: string,
@@ -41,7 +41,7 @@ async function run(
   return result;
 }
 
-/** Each tensor within `share` of the largest value of PyTorch's. */
+/** Asserts that each tensor is within `share` of PyTorch's largest value. */
 async function compare(actual: LossAndGradients, expected: Safetensors, share: number) {
   const close = async (entry: string, values: Float32Array) => {
     const reference = await expected.readFloat32(entry);
@@ -63,8 +63,8 @@ const ORDER = 1e-4;
 
 /**
  * A weight rounded to p bits is off by 2^-(p+1) at most, half of that on average. Errors of
- * different weights are independent, and the largest of thousands of results is several times what
- * is usual: some tens of roundings.
+ * different weights are independent, and the largest of thousands of results is several times the
+ * typical one: a few dozen roundings.
  */
 const FORMATS: Record<"BF16" | "F16", number> = { BF16: 32 * 2 ** -9, F16: 32 * 2 ** -12 };
 
@@ -94,7 +94,7 @@ for (const name of MODELS) {
   });
 }
 
-/** Writes a model again in another format, in shards of some tensors each. */
+/** Rewrites a model in another format, in shards of a few tensors each. */
 async function resave(from: string, to: string, dtype: ElementType): Promise<void> {
   using file = await Safetensors.open(from);
   const entries = [...file.tensors.values()].map(({ name, shape }) => ({
@@ -118,8 +118,7 @@ async function resave(from: string, to: string, dtype: ElementType): Promise<voi
 gpuTest("weights in INT8, NF4 and bfloat16 give the loss within their rounding", async (gpu) => {
   using expected = await Safetensors.open(`${FIXTURES}llama-gqa-tied/expected.safetensors`);
   const [reference] = await expected.readFloat32("loss");
-  // INT8 and bfloat16 keep some 8 bits of a weight, NF4 four: errors of 0.4% and of 6% that are
-  // independent of each other.
+  // INT8 and bfloat16 keep about 8 bits of a weight, NF4 four: independent errors of 0.4% and 6%.
   const allowed = { int8: 4e-3, bfloat16: 4e-3, nf4: 3e-2 };
   for (const weights of ["int8", "bfloat16", "nf4"] as const) {
     const before = gpu.account.live;

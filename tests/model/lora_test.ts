@@ -1,4 +1,4 @@
-/** LoRA and QLoRA against peft, and what training does with adapters. */
+/** LoRA and QLoRA against peft, and training of adapters. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { applyLora, createLoraWorkspace, loraInputGradient } from "../../src/model/lora.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
@@ -51,7 +51,7 @@ for (
   });
 }
 
-/** What an NF4 matrix stands for, put into a float32 one. */
+/** Copies the values of an NF4 matrix to a float32 one. */
 async function copyDequantised(gpu: Gpu, from: Parameter, to: Parameter): Promise<void> {
   const bytes = await gpu.read(from.weight);
   const { constants } = from.weight;
@@ -73,7 +73,7 @@ for (const name of ["odd-all-r5", "qwen2-all-r8"]) {
     }
     const actual = await lossAndGradients(quantised, inputIds, labels, shape);
     const reference = await lossAndGradients(plain, inputIds, labels, shape);
-    // The values are the same; products with either format may sum them in another order.
+    // The values are equal, but products of the two formats may sum in different orders.
     assertClose("loss", [actual.loss], [reference.loss], { atol: 0, rtol: 1e-5 });
     assertNotEquals(actual.loss, (await expected.readFloat32("loss"))[0]);
     for (const [name, gradient] of reference.gradients) {
@@ -111,7 +111,8 @@ gpuTest("gradients through dropout are those of central differences", async (gpu
   for (const { weight } of factors) start.push(await download(gpu, weight));
 
   for (const which of ["lora_A", "lora_B"]) {
-    // Of one direction the difference is exact enough in float32: uphill, but not straight uphill.
+    // In one direction the difference is accurate enough in float32: uphill, but not along the
+    // gradient.
     const directions = factors.map(({ name }, index) => {
       const noise = randomNormal(start[index].length, 100 + index);
       return gradients.get(name)!.map((g, i) => name.includes(which) ? g * (1 + noise[i]) : 0);
@@ -131,13 +132,13 @@ gpuTest("gradients through dropout are those of central differences", async (gpu
         gradients.get(name)!.reduce((inner, g, i) => inner + g * directions[index][i], sum),
       0,
     );
-    // The loss, some 4, moves by some 0.015 and is rounded to 5e-7; the rest is its curvature.
+    // The loss, about 4, changes by about 0.015 and is rounded to 5e-7; the rest is curvature.
     assertClose(which, [slope], [along], { atol: 0, rtol: 2e-3 });
   }
   model.release();
 });
 
-/** An adapter of random factors, alone. */
+/** A single adapter with random factors. */
 function randomAdapter(
   gpu: Gpu,
   { rank, inner, out, index }: { rank: number; inner: number; out: number; index: number },
@@ -164,7 +165,7 @@ function randomAdapter(
   return { adapter, product };
 }
 
-gpuTest("dropout changes nothing on average, forward and back", async (gpu) => {
+gpuTest("dropout preserves expectations, forward and back", async (gpu) => {
   const [tokens, rank, inner, out] = [6, 5, 109, 21], share = 0.25, keys = 400;
   const { adapter, product } = randomAdapter(gpu, { rank, inner, out, index: 3 });
   const workspace = createLoraWorkspace(gpu, [adapter], {
@@ -185,8 +186,8 @@ gpuTest("dropout changes nothing on average, forward and back", async (gpu) => {
   });
   const means = (await download(gpu, sums)).map((sum) => sum / keys);
   const dmeans = (await download(gpu, dsums)).map((sum) => sum / keys);
-  // A term is left out or divided by 1 − share: its variance is share / (1 − share) of its square.
-  // Five standard deviations of the mean: one of 800 values is beyond them once in 2,000 draws.
+  // A term is dropped or divided by 1 − share: its variance is share / (1 − share) of its square.
+  // Five standard deviations of the mean: one of 800 values exceeds them once in 2,000 runs.
   const allowed = (squares: number) => 5 * Math.sqrt((share / (1 - share)) * squares / keys);
   for (let n = 0; n < tokens; n++) {
     for (let row = 0; row < out; row++) {
@@ -210,7 +211,7 @@ gpuTest("activations in bfloat16 give the loss within their rounding", async (gp
   const { inputIds, labels, shape } = await readBatch(expected);
   const model = await loadAdapted(gpu, fixture, { dtype: "bfloat16" });
   const { loss } = await lossAndGradients(model, inputIds, labels, shape);
-  // 8 bits an activation: errors of 0.4% that are independent of each other.
+  // 8 bits per activation: independent errors of 0.4%.
   assertClose("loss", [loss], await expected.readFloat32("loss"), { atol: 0, rtol: 4e-3 });
   model.release();
 });

@@ -16,7 +16,7 @@ import { matmulWorkspace, withSpectrum } from "./support.ts";
 
 type Shape = readonly [m: number, n: number];
 
-/** Curves of some gradients of one shape, recorded in one pass. */
+/** Curves of several gradients of one shape, recorded in one pass. */
 async function curvesOf(gpu: Gpu, shape: Shape, limit: number, gradients: Float32Array[]) {
   const matmuls = matmulWorkspace(gpu, subspaceMatmuls(shape, limit));
   const slots = gradients.length;
@@ -41,7 +41,7 @@ async function curvesOf(gpu: Gpu, shape: Shape, limit: number, gradients: Float3
   return curves;
 }
 
-/** What float64 says: shares of the leading directions, from singular values. */
+/** The exact curve in float64: shares of the leading directions, from singular values. */
 function exactCurve(values: ArrayLike<number>): Float64Array {
   const squares = Float64Array.from(values, (value) => value * value);
   const total = squares.reduce((a, b) => a + b, 0);
@@ -58,7 +58,7 @@ const SPECTRA: Record<string, (i: number) => number> = {
   "i^-0.5": (i) => i ** -0.5,
   "i^-1": (i) => 1 / i,
   "exp(-i/20)": (i) => Math.exp(-i / 20),
-  "1e-7 exp(-i/20)": (i) => 1e-7 * Math.exp(-i / 20), // as small as gradients come
+  "1e-7 exp(-i/20)": (i) => 1e-7 * Math.exp(-i / 20), // as small as real gradients
   "flat": () => 1,
   "rank 20": (i) => i <= 20 ? 1 : 0,
   "one dominant direction": (i) => i === 1 ? 100 : 1,
@@ -83,7 +83,8 @@ for (
       const exact = exactCurve(Array.from({ length: dimensions }, (_, i) => spectra[index](i + 1)));
       const curve = curves[index]!;
       for (const [i, energy] of curve.entries()) {
-        // Float32 sums err by some 1e-5; an iteration may miss a little, never add.
+        // Float32 sums have errors of about 1e-5; the iteration may underestimate, never
+        // overestimate.
         assert(energy <= exact[i] + 2e-5, `${name}, ${i + 1}: ${energy}, exactly ${exact[i]}`);
         const missed = whole ? 2e-5 : 2e-3;
         assert(energy >= exact[i] - missed, `${name}, ${i + 1}: ${energy}, exactly ${exact[i]}`);
@@ -91,8 +92,8 @@ for (
       for (const share of [0.5, 0.8, 0.9, 0.99]) {
         const advised = adviseRank(shape, [curve], share);
         const wanted = exactRank(exact, share, whole ? dimensions : limit);
-        // A share of float32 that falls on the other side of the line is one step of 8; what an
-        // iteration misses makes ranks larger, and never by more.
+        // Float32 error across a threshold is one step of 8; energy missed by the iteration makes
+        // ranks larger, by no more than that.
         assert(
           advised.rank >= wanted - (whole ? 8 : 0) && advised.rank <= wanted + 8,
           `${name}, ${share}: ${advised.rank}, exactly ${wanted}`,
@@ -104,7 +105,7 @@ for (
   });
 }
 
-gpuTest("a matrix that nobody made: as its SVD says", async (gpu) => {
+gpuTest("an unstructured matrix: agrees with its SVD", async (gpu) => {
   const shape: Shape = [90, 52];
   const values = Float32Array.from(
     { length: 90 * 52 },
@@ -113,12 +114,12 @@ gpuTest("a matrix that nobody made: as its SVD says", async (gpu) => {
   for (const limit of [32, 64]) {
     const [curve] = await curvesOf(gpu, shape, limit, [values]);
     const exact = exactCurve(svd(values, ...shape).values).subarray(0, curve!.length);
-    // Iterated, the directions next to the last that are looked at are not quite found.
+    // When iterated, the last directions are not fully converged.
     assertClose("curve", curve!, exact, { atol: limit === 32 ? 2e-3 : 1e-5, rtol: 0 });
   }
 });
 
-gpuTest("the same gradients twice: the same bits; nothing: no curve", async (gpu) => {
+gpuTest("the same gradients twice: the same bits; a zero gradient: no curve", async (gpu) => {
   const shape: Shape = [64, 80];
   const gradients = [withSpectrum(shape, (i) => 1 / i, 3), new Float32Array(64 * 80)];
   const [first, none] = await curvesOf(gpu, shape, 24, gradients);
@@ -144,9 +145,9 @@ Deno.test("ranks are rounded up to eights, from 8 to the smaller side", () => {
   assertEquals(adviseRank([100, 40], [flat(40)], 1), { rank: 40, energy: 1 });
   assertEquals(adviseRank([13, 40], [flat(13)], 0.9), { rank: 13, energy: 1 });
   assertEquals(adviseRank([3, 40], [flat(3)], 0.1), { rank: 3, energy: 1 });
-  // Looked at up to 16 of 40 directions, and the share is beyond them.
+  // Only 16 of 40 directions are examined, which do not reach the share.
   assertEquals(adviseRank([40, 40], [flat(40).subarray(0, 16)], 0.9), { rank: 16, energy: 0.4 });
-  // The mean over batches counts, not each.
+  // The mean over batches decides, not each batch.
   const [steep, slow] = [curve(...Array(16).fill(1)), flat(16)];
   assertEquals(adviseRank([16, 16], [steep, slow], 0.75), { rank: 8, energy: 0.75 });
   assertEquals(adviseRank([16, 16], [slow], 0.75), { rank: 16, energy: 1 });

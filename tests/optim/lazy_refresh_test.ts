@@ -21,7 +21,7 @@ for (const name of ["wide-stable", "tall-stable", "wide-drifting"]) {
     for (const { step, svd_count, update_proj_gap, queue } of reference.log) {
       if (isDue(state, step)) {
         state.refreshes++;
-        // The newest of the reference's queue; it never saw a sign flip in these logs.
+        // The newest in the reference's queue; no sign flips occur in these logs.
         recordSimilarity(state, step === 0 ? NO_SIMILARITY : Math.abs(queue.at(-1)!), RULE);
       }
       assertEquals(state.refreshes, svd_count, `step ${step}`);

@@ -26,7 +26,7 @@ for (const shape of [[1, 8], [5, 5461], [16, 40], [61, 257], [48, 48]] as const)
       value * 10 ** ((Math.floor(i / columns) % 5) * 4 - 10) // rows of very different lengths
     );
     const actual = await run(gpu, values, shape);
-    // The last rows of a square matrix keep little that is their own: errors grow by as much.
+    // Little remains of the last rows of a square matrix, which amplifies errors.
     const atol = rows === columns ? 1e-3 : 1e-5;
     assertClose("rows", actual, oracle(values, columns), { atol, rtol: 0 });
     assert(orthonormality(actual, columns).error < 2e-6); // sums of some thousand float32 products
@@ -34,7 +34,7 @@ for (const shape of [[1, 8], [5, 5461], [16, 40], [61, 257], [48, 48]] as const)
 }
 
 gpuTest("nearly dependent rows come out orthonormal all the same", async (gpu) => {
-  // All rows along one vector but for a part in 10,000: where a Gram matrix has lost them.
+  // All rows parallel to one vector but for one part in 10,000, which a Gram matrix would lose.
   const [rows, columns] = [40, 257], common = randomNormal(columns, 5);
   const own = randomNormal(rows * columns, 6, 1e-4);
   const values = own.map((value, i) => common[i % columns] + value);

@@ -18,7 +18,7 @@ import { basisValues, matmulWorkspace, orthonormality, withSpectrum } from "./su
 
 type Shape = readonly [m: number, n: number];
 
-/** A projector with all that its refreshes need. */
+/** A projector with everything that its refreshes need. */
 function bench(gpu: Gpu, shape: Shape, rank: number, quantised = false, interval = 2) {
   const options = { name: "w", shape, rank, quantised, groupSize: 256 };
   const projector = createProjector(gpu, options);
@@ -42,7 +42,7 @@ function bench(gpu: Gpu, shape: Shape, rank: number, quantised = false, interval
   return { projector, matmuls, refresh };
 }
 
-/** Σ |P·row of the projected side|²: what the basis holds of a gradient's energy. */
+/** Σ |P·row of the projected side|²: the share of a gradient's energy in the basis. */
 async function energy(gpu: Gpu, projector: Projector, gradient: Float32Array): Promise<number> {
   const basis = await basisValues(gpu, projector.basis), { shape } = projector;
   const lowRank = timesTransposed(vectorsOf(gradient, shape), basis, Math.min(...shape));
@@ -75,7 +75,7 @@ for (
       for (const start of ["cold", "warm"]) {
         const share = await energy(gpu, projector, gradient) / best;
         assert(share > (start === "cold" ? 0.99 : 0.995), `${name}, ${start}: ${share}`);
-        assert(share < 1 + 1e-4, `${name}: ${share}`); // no basis holds more than the SVD's
+        assert(share < 1 + 1e-4, `${name}: ${share}`); // no basis holds more energy than the SVD's
         const basis = await basisValues(gpu, projector.basis);
         const { error, zeros } = orthonormality(basis, Math.min(...shape));
         assert(error < 3e-6 && zeros === 0, `${name}: ${error}, ${zeros}`); // float32 sums
@@ -95,7 +95,7 @@ gpuTest("rows of a basis are the singular vectors, in their order", async (gpu) 
   const basis = await basisValues(gpu, projector.basis), exact = svd(gradient, ...shape);
   for (let i = 0; i < 8; i++) {
     const row = (of: ArrayLike<number>) => Array.from({ length: 48 }, (_, c) => of[i * 48 + c]);
-    // A spectrum of ratio 0.7 converges by 0.7² a round, in some ten rounds in all.
+    // A spectrum with ratio 0.7 converges by 0.7² per round, over about ten rounds.
     const cosine = Math.abs(dot(row(basis), row(exact.vectors)));
     assert(cosine > 0.999, `row ${i}: ${cosine}`);
   }
@@ -103,7 +103,7 @@ gpuTest("rows of a basis are the singular vectors, in their order", async (gpu) 
   assert(Math.abs(dot(leading, exact.vectors.slice(0, 48))) > 1 - 1e-5);
 });
 
-gpuTest("gradients of low rank, or of nothing, give no NaN", async (gpu) => {
+gpuTest("gradients of low rank, or zero, give no NaN", async (gpu) => {
   for (const shape of [[96, 64], [40, 96]] as Shape[]) {
     const { projector, refresh } = bench(gpu, shape, 32, true);
     const low = withSpectrum(shape, (i) => i <= 5 ? 1 / i : 0, 7);
@@ -117,7 +117,7 @@ gpuTest("gradients of low rank, or of nothing, give no NaN", async (gpu) => {
     assertEquals(await refresh(new Float32Array(low.length), 3), -1);
     const basis = await basisValues(gpu, projector.basis);
     assertEquals(dot(basis, basis), 0);
-    // And the next gradient finds directions again, though the warm start has none.
+    // The next gradient recovers, although the warm start has no directions.
     assertEquals(await refresh(low, 4), -1);
     const share = await energy(gpu, projector, low) / total;
     assert(share > 0.97 && share < 1.06, `${share}`);
@@ -167,7 +167,7 @@ for (const name of ["wide-stable", "tall-stable", "wide-drifting"]) {
         const similarity = await refresh(gradient, step);
         await exact.refresh(gradient, step);
         recordSimilarity(projector.lazy, similarity, rule);
-        // The cosine that the reference took from its SVD, but for the sign.
+        // The cosine from the reference's SVD, without its sign.
         const wanted = Math.abs(expected.queue.at(-1) ?? -1);
         if (step > 0) assert(Math.abs(similarity - wanted) < 1e-3, `step ${step}: ${similarity}`);
       }
@@ -183,12 +183,12 @@ for (const name of ["wide-stable", "tall-stable", "wide-drifting"]) {
       const back = await tensors.readFloat32(`back.${step}`);
       const actual = await download(gpu, update);
       const difference = actual.map((value, i) => value - back[i]);
-      // Both bases are rounded to int4, differently: some 10% of a vector each.
+      // Both bases are rounded to int4 differently, by about 10% of a vector each.
       const apart = Math.sqrt(dot(difference, difference) / dot(back, back));
       assert(apart < 0.2, `step ${step}: ${apart}`);
       if (!due) continue;
       // The reference's own basis is not in the fixture, but its updates span it. It is rounded to
-      // int4: as near as the exact singular vectors come to it, so near must ours.
+      // int4, so ours must be as close to it as the exact singular vectors are.
       const values = await tensors.readFloat32(`grad.${step}`), rows = vectorsOf(values, shape);
       const singular = svd(rows, rows.length / dimensions, dimensions).vectors;
       const best = cosines(singular.slice(0, rank * dimensions), back, shape, rank);

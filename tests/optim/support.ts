@@ -1,4 +1,4 @@
-/** What the tests of projectors and subspaces share. */
+/** Shared by the tests of projectors and subspaces. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { createMatmulWorkspace, type MatmulShape } from "../../src/kernels/matmul/matmul.ts";
@@ -30,7 +30,7 @@ export function withSpectrum(
 ): Float32Array<ArrayBuffer> {
   const matrix = new Float64Array(m * n);
   for (let i = 0; i < Math.min(m, n); i++) matrix[i * n + i] = spectrum(i + 1);
-  // Some Householder reflections from either side: orthogonal, and nobody's axes survive.
+  // Householder reflections from both sides: orthogonal, without preferred axes.
   for (let turn = 0; turn < 3; turn++) {
     const left = unit(randomNormal(m, seed + 10 * turn));
     const right = unit(randomNormal(n, seed + 10 * turn + 5));
@@ -52,7 +52,7 @@ function unit(vector: Float32Array): Float64Array {
   return Float64Array.from(vector, (value) => value / length);
 }
 
-/** Largest |P·Pᵀ − 1| over the rows that are not zero, and how many are. */
+/** Largest |P·Pᵀ − 1| over nonzero rows, and the number of zero rows. */
 export function orthonormality(basis: ArrayLike<number>, columns: number) {
   const rows = Array.from(
     { length: basis.length / columns },

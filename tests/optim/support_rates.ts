@@ -1,4 +1,4 @@
-/** Rates of steps in which an update is not yet rounding. */
+/** Rates for which updates are well above rounding error. */
 import type { OptimizerRates } from "../../src/optim/rates.ts";
 
 export const RATES: OptimizerRates = {

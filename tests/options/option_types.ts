@@ -1,7 +1,7 @@
 /**
- * Writes the interfaces of options from their schemas: `deno task options`. An option is added to a
- * schema and nowhere else, and editors still show each with its type, its description and its
- * default, which they do not for a type that zod infers.
+ * Generates the interfaces of options from their schemas: `deno task options`. Options are added
+ * only to a schema, and editors still show each with its type, description and default, which they
+ * do not for types inferred by zod.
  *
  * @module
  */
@@ -22,7 +22,7 @@ interface Described {
   readonly about: string;
   // deno-lint-ignore no-explicit-any
   readonly options: Options<any>;
-  /** Enough for `parse`: what it fills in beside that is always there. */
+  /** Minimal input for `parse`; what it fills in is always present. */
   readonly least: Readonly<Record<string, unknown>>;
 }
 
@@ -68,7 +68,7 @@ interface JsonSchema {
   readonly const?: unknown;
   readonly anyOf?: readonly JsonSchema[];
   readonly items?: JsonSchema;
-  /** Of an option that chooses a method: aliases of its name are not among what it is parsed to. */
+  /** On the option that chooses a method: its aliases are not among the parsed values. */
   readonly methods?: unknown;
 }
 
@@ -84,7 +84,7 @@ function typeOf(schema: JsonSchema): string {
   return schema.type === "integer" ? "number" : schema.type!;
 }
 
-/** Of a member, which is indented by two. */
+/** Comment of a member, indented by two. */
 function comment(...paragraphs: readonly string[]): string {
   const lines = paragraphs.flatMap((paragraph) => {
     const wrapped = [""];

@@ -1,4 +1,4 @@
-/** The interfaces of options, which editors show, are what the schemas say, to the last comment. */
+/** The interfaces of options match their schemas, comments included. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { z } from "zod";
 import { OptionsError } from "../../src/options/faults.ts";

@@ -1,4 +1,4 @@
-/** The same text for a program, a command line and a client of the server. */
+/** The same text in the spelling of the library, the command line and the server. */
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { z } from "zod";
 import { commandHelp } from "../../src/cli/help.ts";
@@ -86,7 +86,7 @@ Deno.test("a phrase is one line, however long; values keep their lines", () => {
   assertEquals(spell(nested, FLAGS), "lower --lr, or 3 times");
   assertEquals(spell(joinPhrases([nested, "b"], "; "), FLAGS), "lower --lr, or 3 times; b");
   assertEquals(joinPhrases([], "; "), "");
-  // A request may have a hundred thousand faults: joining them takes no longer than naming them.
+  // A request may have a hundred thousand faults: joining them must take linear time.
   const many = Array.from({ length: 200_000 }, () => phrase`${option("lr")}: bad`);
   const start = performance.now();
   assertEquals(spell(joinPhrases(many, "; "), FLAGS).length, 200_000 * 11 - 2);
@@ -101,7 +101,7 @@ Deno.test("an error's message and hint are apart, and in the library's spelling"
     "--seq-len 9 is long\n  hint: see --lr",
     "seq_len: 9 is long\n  hint: see lr",
   ]);
-  // As it comes from another process.
+  // As received from another process.
   const sent = JSON.parse(JSON.stringify(error.explanation));
   assertEquals(explain(sent, FLAGS), explain(error, FLAGS));
   assertEquals(explain(new UserError("plain"), FLAGS), "plain");

@@ -1,7 +1,7 @@
 /** Singular values and right singular vectors by one-sided Jacobi, float64, plain loops. */
 
 export interface Svd {
-  /** Falling. */
+  /** Descending. */
   values: Float64Array;
   /** Right singular vectors: row i belongs to value i; (n, n) row-major. */
   vectors: Float64Array;

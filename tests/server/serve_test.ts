@@ -235,7 +235,7 @@ for (
   });
 }
 
-Deno.test("what keeps a server from starting is told in a line, with what to do", async (test) => {
+Deno.test("what keeps a server from starting is reported in one line, with advice", async (test) => {
   await withFolder(async (root) => {
     const folder = join(root, "data"), file = join(root, "file");
     await Deno.writeTextFile(file, "");

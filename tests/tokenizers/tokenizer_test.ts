@@ -26,7 +26,7 @@ for (const name of ["tokenizer-gpt2", "tokenizer-llama"]) {
     for (const { text, ids, plain, decoded, skipped } of expected.cases) {
       assertEquals(tokenizer.encode(text), ids, text);
       assertEquals(tokenizer.encode(text, { addSpecialTokens: false }), plain, text);
-      // The package drops a byte order mark that comes out of byte tokens: the one known difference.
+      // The package drops a byte order mark made of byte tokens: the only known difference.
       const shown = (text: string) =>
         name === "tokenizer-llama" ? text.replace("\ufeff", "") : text;
       assertEquals(tokenizer.decode(ids), shown(decoded), text);

@@ -151,7 +151,7 @@ folderTest("a checkpoint given by its path is that one, or an error", async (out
   await assertRejects(() => findCheckpoint(output, output), CheckpointError, "cannot read");
 });
 
-folderTest("pruning keeps the newest by number, and touches nothing else", async (output) => {
+folderTest("pruning keeps the newest by number, and removes nothing else", async (output) => {
   assertEquals(await pruneCheckpoints(output, 2), []);
   for (const step of [9, 10, 100]) await write(output, step);
   await Deno.mkdir(join(output, "checkpoint-notes"));

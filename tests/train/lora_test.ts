@@ -99,7 +99,7 @@ function assertSame(a: Trained, b: Trained): void {
   assertClose("loss", [a.loss], [b.loss], { atol: 0, rtol: 1e-5 });
 }
 
-gpuTest("two micro-batches are one batch of both, and the base stays as it is", async (gpu) => {
+gpuTest("two micro-batches equal one batch of both, and the base is unchanged", async (gpu) => {
   const [a, b, c, d] = [1, 2, 3, 4].map((seed) => batchOf(2, seed));
   const apart = await train(gpu, [[a, b], [c, d]], { batchSize: 2 });
   const together = await train(gpu, [[joined(a, b)], [joined(c, d)]], { batchSize: 4 });

@@ -185,7 +185,7 @@ Deno.test("options without rules need none", () => {
   assertEquals(defineOptions({ fields: {} }).parse(undefined), {});
 });
 
-Deno.test("the nearest word is near, or there is none", () => {
+Deno.test("the nearest word is suggested only if it is near", () => {
   const known = ["pretrain", "eval", "lr"];
   assertStrictEquals(nearestWord("pretrian", known), "pretrain");
   assertStrictEquals(nearestWord("pre", known), "pretrain");

@@ -283,7 +283,7 @@ Deno.test("held out: training and evaluation share no example and miss none", as
   });
 });
 
-Deno.test("progress is told, faults of the options all at once", async () => {
+Deno.test("progress is reported, and all faults of the options at once", async () => {
   await withFiles({ "a.jsonl": jsonl(Array(1200).fill("ab")) }, async (folder) => {
     const told: number[] = [];
     const onProgress = ({ examples }: { examples: number }) => told.push(examples);

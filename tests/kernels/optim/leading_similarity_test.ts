@@ -24,7 +24,7 @@ for (const size of [3, 257, 5461]) {
   });
 }
 
-gpuTest("leading_similarity is −1 where there is no vector", async (gpu) => {
+gpuTest("leading_similarity is −1 for a zero vector", async (gpu) => {
   const values = randomNormal(16, 1), zero = new Float32Array(16);
   for (const [now, before] of [[values, zero], [zero, values], [zero, zero]]) {
     const vector = upload(gpu, "vector", [1, 16], now),

@@ -43,7 +43,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
   }
 }
 
-gpuTest("muon_momentum_8bit of nothing is nothing", async (gpu) => {
+gpuTest("muon_momentum_8bit of zeros is zero", async (gpu) => {
   const shape = [2, 300], gradient = upload(gpu, "gradient", shape);
   const momentum = upload(gpu, "momentum", shape, undefined, "uint8");
   const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);

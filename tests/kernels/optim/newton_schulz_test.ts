@@ -45,7 +45,7 @@ for (const size of [1, 7, 33, 96]) {
   }
 }
 
-gpuTest("newton_schulz of nothing is finite", async (gpu) => {
+gpuTest("newton_schulz of a zero matrix is finite", async (gpu) => {
   const gram = upload(gpu, "gram", [9, 9]), square = upload(gpu, "square", [9, 9]);
   runPass(gpu, (pass) => newtonSchulz(pass, { gram, square, normalise: true, ...OPTIONS }));
   const expected = oracle(new Float32Array(81), 9, { normalise: true, ...OPTIONS });

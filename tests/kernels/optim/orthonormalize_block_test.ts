@@ -16,7 +16,7 @@ for (const [rows, columns] of [[1, 8], [7, 257], [32, 80], [32, 5461]]) {
   });
 }
 
-gpuTest("orthonormalize_block turns rows of nothing, or nothing new, into zeros", async (gpu) => {
+gpuTest("orthonormalize_block turns zero and dependent rows into zeros", async (gpu) => {
   const columns = 40, values = randomNormal(4 * columns, 1);
   values.fill(0, columns, 2 * columns); // the second row is zero, the fourth twice the first
   values.set(values.slice(0, columns).map((value) => 2 * value), 3 * columns);

@@ -17,7 +17,7 @@ for (const size of [1, 9, 16, 61]) {
     const actual = (await download(gpu, vectors)).slice(0, size);
     const expected = leadingEigenvector(values, size);
     const most = expected.findIndex((value) => Math.abs(Math.abs(value) - 1) < 1e-9);
-    const sign = Math.sign(actual[most] * expected[most]); // the sign of an eigenvector is arbitrary
+    const sign = Math.sign(actual[most] * expected[most]); // an eigenvector's sign is arbitrary
     // Rounding of the sums, amplified by the gap between the first two eigenvalues.
     assertClose("vector", actual, expected.map((value) => sign * value), { atol: 1e-5, rtol: 0 });
   });

@@ -57,13 +57,13 @@ for (
             runPass(gpu, (pass) => groupQuantize(pass, { source, target, rounding, lanes }));
             const options = { columns, groupSize, levels: levelsOf(target), rounding };
             const expected = oracle(values, options);
-            // WGSL allows a division 2.5 units in the last place; the oracle rounds correctly.
+            // WGSL allows division an error of 2.5 ulps; the oracle rounds correctly.
             const constants = await constantsOf(gpu, target);
             assertClose("constants", constants, expected.constants, { atol: 1e-30, rtol: 3e-7 });
             const codes = await codesOf(gpu, target);
             const wanted = withoutPadding(expected.codes, columns);
             assertEquals(codes.length, wanted.length);
-            // Only a value within such an error of a boundary may go to the other side of it.
+            // Only a value within such an error of a boundary may fall on the other side.
             const moved = codes.reduce((n, code, i) => n + (code === wanted[i] ? 0 : 1), 0);
             const furthest = codes.reduce(
               (d, code, i) => Math.max(d, Math.abs(code - wanted[i])),
@@ -99,7 +99,7 @@ gpuTest(
           rtol,
         });
         assertEquals(constants.filter((_, i) => i % 2 === 1), zeros);
-        // No group of the fixture has one sign, where the ranges would differ on purpose.
+        // No group of the fixture has only one sign, for which our ranges differ on purpose.
         assertEquals(await codesOf(gpu, target), await fixture.read(`${dtype}.${name}.q`));
       }
     }
@@ -134,7 +134,7 @@ gpuTest("group_quantize walks ranges of 8,388,608 elements", async (gpu) => {
 });
 
 gpuTest("stochastic rounding is unbiased, and keyed by seed, step and tensor", async (gpu) => {
-  const [draws, columns] = [2000, 256]; // each row is the same group, rounded by draws of its own
+  const [draws, columns] = [2000, 256]; // each row is the same group with separate random draws
   const row = randomNormal(columns, 8, 0.1);
   const values = Float32Array.from({ length: draws * columns }, (_, i) => row[i % columns]);
   const source = upload(gpu, "source", [draws, columns], values);
@@ -149,7 +149,7 @@ gpuTest("stochastic rounding is unbiased, and keyed by seed, step and tensor", a
     let mean = 0;
     for (let i = column; i < codes.length; i += columns) mean += codes[i] / draws;
     const fraction = level - Math.floor(level);
-    // Five standard errors of a mean of Bernoulli draws, and one draw for fractions near 0 or 1.
+    // Five standard errors of a mean of Bernoulli draws, plus one draw for fractions near 0 or 1.
     const bound = 5 * Math.sqrt((fraction * (1 - fraction)) / draws) + 1 / draws;
     assert(Math.abs(mean - level) <= bound, `column ${column}: mean ${mean}, level ${level}`);
   }

@@ -42,8 +42,8 @@ for (const [rows, columns, groupSize] of [[1, 8, 256], [3, 257, 64], [5, 5461, 2
         runPass(gpu, (pass) => groupUpdate(pass, { weight, update, decay, rounding, lanes }));
         const expected = oracle(made, change, decay, { columns, groupSize, levels: 255, rounding });
         const constants = new Float32Array((await gpu.read(weight.constants!)).buffer);
-        // A division, and a multiply and an add that may be fused: some units in the last place.
-        // A zero point is a whole number, which such an error moves only near a half.
+        // A division, and a multiply and an add that may be fused: a few ulps. A zero point is an
+        // integer, which such an error changes only near a half.
         assertClose("constants", constants, expected.constants, { atol: 1e-30, rtol: 1e-6 });
         const codes = unpackCodes(weight, await gpu.read(weight));
         const wanted = withoutPadding(expected.codes, columns);
@@ -75,7 +75,7 @@ gpuTest(
     const before = await read();
     runPass(gpu, (pass) => applyUpdate(pass, { weight, update, decay: 1 }));
     assertClose("to the nearest, nothing moves by a step", await read(), before, {
-      atol: 0.9 * made.constants[0], // half a step, and groups whose steps are larger than this one's
+      atol: 0.9 * made.constants[0], // half a step; steps vary by group
       rtol: 0,
     });
     runPass(gpu, (pass) => {
@@ -86,8 +86,8 @@ gpuTest(
     const after = await read();
     let moved = 0;
     for (let i = 0; i < after.length; i++) moved += (after[i] - before[i]) / after.length;
-    // 50 steps of a twentieth move the mean by 2.5 quantisation steps; nearest rounding by none. The
-    // extremes of a group lose up to half a step each time, as in the reference.
+    // 50 updates of a twentieth move the mean by 2.5 quantisation steps, but not when rounding to
+    // nearest. The extremes of a group lose up to half a step each time, as in the reference.
     assert(Math.abs(moved / (steps * step) - 1) < 0.05, `moved ${moved}, sent ${steps * step}`);
   },
 );

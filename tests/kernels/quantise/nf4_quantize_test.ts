@@ -25,7 +25,7 @@ const FIXTURES = new URL("../../fixtures/nf4/", import.meta.url).pathname;
 const nf4 = (gpu: Gpu, shape: readonly number[]) =>
   gpu.tensor({ name: "nf4", shape, dtype: "nf4", purpose: "weights" });
 
-/** The second level of quantisation, taken apart. */
+/** Unpacks the second level of quantisation. */
 function takenApart(words: Uint32Array, blocks: number): Omit<Nf4, "codes"> {
   const floats = new Float32Array(words.buffer), bytes = new Uint8Array(words.buffer);
   const scales: number[] = [], absmaxCodes: number[] = [];
@@ -46,7 +46,7 @@ async function constantsOf(gpu: Gpu, tensor: Tensor): Promise<Uint32Array> {
   return new Uint32Array((await gpu.read(tensor.constants!)).buffer);
 }
 
-/** How many codes differ, none by more than one. */
+/** The number of differing codes; asserts that none differs by more than one. */
 function moved(actual: Uint8Array, expected: Uint8Array): number {
   assertEquals(actual.length, expected.length);
   let count = 0;
@@ -58,8 +58,8 @@ function moved(actual: Uint8Array, expected: Uint8Array): number {
 }
 
 /**
- * The order of the sum moves the offset by its last bits, and with it the scales: both are a
- * difference of numbers of the size of the largest absmax.
+ * The order of summation changes the last bits of the offset, and so of the scales, which are
+ * differences of numbers of the size of the largest absmax.
  */
 const ORDER = 1e-6;
 
@@ -74,14 +74,14 @@ function assertSameConstants(actual: Omit<Nf4, "codes">, expected: Omit<Nf4, "co
 gpuTest(
   "nf4_quantize agrees with the oracle at odd shapes, in any number of lanes",
   async (gpu) => {
-    // From large to small: the workspace then holds what the next must not see.
+    // From large to small, so that the workspace holds old data that must not matter.
     const shapes = [[5, 5461], [33, 257], [100, 172], [3, 70], [1, 8], [1, 3]] as const;
     const workspace = createNf4Workspace(gpu, shapes);
     for (const [rows, columns] of shapes) {
       const values = randomNormal(rows * columns, columns, 0.02);
       if (columns > 80) {
         values[100] = 1.5;
-        values.fill(0, 2 * columns, 3 * columns); // blocks of zeros, and others that end in them
+        values.fill(0, 2 * columns, 3 * columns); // zero blocks, and zero ends of others
       }
       const expected = oracle(withPadding(values, columns));
       const source = upload(gpu, "source", [rows, columns], values);
@@ -90,14 +90,14 @@ gpuTest(
         const target = nf4(gpu, [rows, columns]);
         runPass(gpu, (pass) => nf4Quantize(pass, workspace, { source, target, lanes }));
         const bytes = await gpu.read(target), constants = await constantsOf(gpu, target);
-        // WGSL allows the inverse of an absmax 2.5 units in the last place: only a value that
-        // near to a middle may go to its other side.
+        // WGSL allows the inverse of an absmax an error of 2.5 ulps: only a value that close to a
+        // midpoint may fall on the other side.
         const codes = nf4Codes(target, bytes), wanted = withoutPadding(expected.codes, columns);
         assert(moved(codes, wanted) <= 1e-4 * codes.length, `codes of (${rows}, ${columns})`);
         const actual = takenApart(constants, expected.absmaxCodes.length);
         const shifted = assertSameConstants(actual, expected);
         assert(shifted <= 1 + 0.002 * actual.absmaxCodes.length, `${shifted} codes of maxima`);
-        // What is read back is what the codes and constants say.
+        // Dequantised values match the codes and constants.
         const all = nf4Codes({ ...target, shape: [rows, target.stride] }, bytes);
         const meant = oracleValues({ ...actual, codes: all });
         assertClose(
@@ -153,8 +153,8 @@ gpuTest("nf4_quantize walks ranges of 8,388,608 elements", async (gpu) => {
   const bytes = await gpu.read(target), constants = await constantsOf(gpu, target);
   const expected = oracle(values);
   const stored = takenApart(constants, expected.absmaxCodes.length);
-  // These absolute maxima lie close together: their codes are of the finest parts of the map, where
-  // the offset's last bits show.
+  // These absolute maxima are close together: their codes are in the finest part of the map, where
+  // the last bits of the offset matter.
   const largest = expected.offset + Math.max(...expected.scales);
   assertClose("offset", [stored.offset], [expected.offset], { atol: 1e-5 * largest, rtol: 0 });
   assert(moved(nf4Codes(target, bytes), expected.codes) <= 1e-4 * values.length);

@@ -41,8 +41,8 @@ gpuTest("25 steps of 8-bit Adam follow bitsandbytes", async (gpu) => {
     runPass(gpu, (pass) => adam8.record(pass, { gradient, state, step, lr, rates, matmul }));
     (await download(gpu, gradient)).forEach((update, i) => parameter[i] += update);
     if (![1, 5, STEPS].includes(step)) continue;
-    // A moment on the border of two codes, to float32, may get either, and that is a change of some
-    // per cent of a small moment: rare, so counted. All others agree to 1e-3.
+    // A moment on the boundary between two codes may get either within float32, which changes a
+    // small moment by several per cent: rare, so counted. All others agree to 1e-3.
     const expected = await fixture.readFloat32(`parameter.${step}`);
     const apart = expected.filter((value, i) =>
       Math.abs(parameter[i] - value) > 1e-6 * lr + 1e-3 * Math.abs(value)

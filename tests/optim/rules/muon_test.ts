@@ -65,7 +65,8 @@ for (const shape of SHAPES) {
       // Five rounds of products in float32; small singular values grow 3.4 times in each.
       const most = exact.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
       assertClose(`step ${step}`, parameter, exact, { atol: 2e-4 * most, rtol: 1e-4 });
-      // torch rounds each product to bfloat16, and is no nearer to its own exact course than we are.
+      // torch rounds each product to bfloat16, and is no closer to its own exact trajectory than we
+      // are.
       const rounded = await fixture.readFloat32(`${name}.bfloat16.${step}`);
       const apart = distance(parameter, rounded), own = distance(exact, rounded);
       assert(apart < 1.01 * own, `step ${step}: ${apart} from torch in bfloat16, itself ${own}`);
@@ -103,7 +104,7 @@ for (const shape of [[96, 48], [47, 101]] as const) { // enough elements for 8 b
   });
 }
 
-gpuTest("a gradient of nothing moves nothing", async (gpu) => {
+gpuTest("a zero gradient gives a zero update", async (gpu) => {
   const shape = [12, 20] as const, state = muon32.createState(gpu, "weight", shape);
   const workspace = muon32.createWorkspace!(gpu, [shape]);
   const matmul = matmulWorkspace(gpu, muon32.matmuls(shape)), gradient = upload(gpu, "g", shape);

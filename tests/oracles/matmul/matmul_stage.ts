@@ -1,4 +1,4 @@
-/** op(values)[r][k] for a range of rows and of k, row-major, filled up with zeros to `width`. */
+/** op(values)[r][k] for a range of rows and of k, row-major, zero-padded to `width`. */
 export function matmulStage(
   values: ArrayLike<number>,
   columns: number,

@@ -1,4 +1,4 @@
-/** The rows of a (V, C) table that the tokens name, times a scale. */
+/** The rows of a (V, C) table for the tokens, times a scale. */
 export function embedding(
   tokens: ArrayLike<number>,
   weight: ArrayLike<number>,

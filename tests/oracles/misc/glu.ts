@@ -1,4 +1,4 @@
-/** Activations of a gate as their definitions have them, in float64. */
+/** Activations of a gate by definition, in float64. */
 export const ACTIVATIONS = {
   silu: (z: number) => z / (1 + Math.exp(-z)),
   gelu_tanh: (z: number) =>

@@ -1,10 +1,10 @@
 /**
- * Adam's step with 8-bit block-wise moments, by tables and nearest search as bitsandbytes has it
+ * Adam's step with 8-bit block-wise moments, by tables and nearest search as in bitsandbytes
  * (Dettmers et al. 2022). The kernel computes what is looked up here.
  */
 import { adam, type AdamOptions } from "./adam.ts";
 
-/** The sorted 256 numbers of the dynamic map: middles of equal parts of [0.1, 1] · 10^(i − 6). */
+/** The sorted 256 numbers of the dynamic map: midpoints of equal parts of [0.1, 1] · 10^(i − 6). */
 export function dynamicMap(signed: boolean): Float32Array {
   const values = [0, 1];
   for (let decade = 0; decade < 7; decade++) {

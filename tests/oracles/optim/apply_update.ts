@@ -12,7 +12,7 @@ export function applyUpdate(
   return Float32Array.from(weight, (value, i) => fround(fround(fround(decay) * value) + update[i]));
 }
 
-/** The bfloat16 at or next beyond a value: 16 random bits are added below it, then it is cut. */
+/** Stochastic rounding to bfloat16: adds 16 random bits below, then truncates. */
 export function roundBfloat16(
   value: number,
   { seed, step, tensor }: { seed: number; step: number; tensor: number },

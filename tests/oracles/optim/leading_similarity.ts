@@ -1,4 +1,4 @@
-/** |cos| of two vectors, −1 where one is zero; and the first at length 1. */
+/** |cos| of two vectors, −1 if one is zero; and the first, normalised. */
 import { dot } from "../svd.ts";
 
 export function leadingSimilarity(vector: ArrayLike<number>, leading: ArrayLike<number>) {

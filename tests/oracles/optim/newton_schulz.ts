@@ -25,7 +25,7 @@ export function orthogonalised(
   [m, n]: readonly [number, number],
   options: Omit<Parameters<typeof newtonSchulz>[2], "normalise">,
 ): Float64Array {
-  // On the wide of the two: a tall X is turned, and turned back.
+  // Works on the wide orientation: a tall X is transposed and transposed back.
   const [rows, columns] = m > n ? [n, m] : [m, n];
   const place = (i: number, j: number) => m > n ? j * n + i : i * n + j;
   const at = (values: ArrayLike<number>, i: number, j: number) => values[place(i, j)];

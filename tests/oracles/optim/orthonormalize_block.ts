@@ -1,4 +1,4 @@
-/** Gram–Schmidt over rows, in their order, in float64; a row of nothing more stays zero. */
+/** Gram–Schmidt over rows in order, in float64; dependent rows become zero. */
 import { dot } from "../svd.ts";
 
 export function orthonormalize(matrix: ArrayLike<number>, columns: number): Float64Array {

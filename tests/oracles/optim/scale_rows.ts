@@ -1,4 +1,4 @@
-/** row / max |row|; a row of zeros stays one. */
+/** row / max |row|; rows of zeros stay zero. */
 export function scaleRows(matrix: Float32Array, columns: number): Float32Array<ArrayBuffer> {
   const result = new Float32Array(matrix);
   for (let start = 0; start < result.length; start += columns) {

@@ -1,6 +1,6 @@
 /**
- * Group quantisation in plain loops. Each operation is rounded to float32, as the device does it:
- * in float64 the codes of values halfway between two levels would differ.
+ * Group quantisation in plain loops. Each operation is rounded to float32, as on the device: in
+ * float64 the codes of values halfway between two levels would differ.
  */
 import { randomUniform } from "../misc/random_normal.ts";
 

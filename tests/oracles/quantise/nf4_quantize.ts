@@ -1,6 +1,6 @@
 /**
- * NF4 with double quantisation in plain loops and tables (Dettmers et al. 2023). What decides a
- * code is rounded to float32, as the device does it.
+ * NF4 with double quantisation in plain loops and tables (Dettmers et al. 2023). Values that decide
+ * codes are rounded to float32, as on the device.
  */
 import { dynamicMap, nearestCode } from "../optim/adam_8bit.ts";
 
@@ -58,7 +58,7 @@ export function nf4Dequantize({ codes, offset, scales, absmaxCodes }: Nf4): Floa
   });
 }
 
-/** The lower of two that are equally near. */
+/** Ties go to the lower level. */
 function nearestLevel(value: number): number {
   let best = 0;
   for (let code = 1; code < 16; code++) {

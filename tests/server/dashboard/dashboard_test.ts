@@ -155,7 +155,7 @@ browserTest("the checks of a page find what they look for", async () => {
   });
 });
 
-browserTest("what to do where there is nothing yet", async () => {
+browserTest("first steps when there is no data yet", async () => {
   await using server = fakeServer({ empty: true });
   await visit(server.url, { width: 360 }, async ({ page }) => {
     await page.getByRole("heading", { name: "Train your first model" }).waitFor();
@@ -213,7 +213,7 @@ browserTest("everything with the keyboard alone", async () => {
   });
 });
 
-browserTest("a server that stops is told of, and found again", async () => {
+browserTest("a server that stops is shown, and reconnected to", async () => {
   const first = fakeServer({ pace: 200 });
   const { port, url } = first;
   await visit(`${url}/${RUNNING}`, {}, async ({ page }) => {

@@ -59,7 +59,7 @@ Deno.test("a run of 50,000 steps is kept in a few thousand points, its end exact
   assertEquals(data.steps[0].step, 1);
 });
 
-Deno.test("what was told before changes nothing", () => {
+Deno.test("duplicate events change nothing", () => {
   const data = new RunData();
   const events = [1, 2, 3].map((i) =>
     step(i, { valid_loss: i, valid_perplexity: i, refreshed: ["a"] })

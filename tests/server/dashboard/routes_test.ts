@@ -36,7 +36,7 @@ Deno.test("no file of the folder is forgotten", async () => {
   assertEquals(unserved, []);
 });
 
-Deno.test("what a browser has is not sent again", async () => {
+Deno.test("cached files are not sent again", async () => {
   const first = await app.request("/assets/app.js");
   const tag = first.headers.get("etag")!;
   assertEquals(first.headers.get("cache-control"), "no-cache");

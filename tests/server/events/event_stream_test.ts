@@ -149,7 +149,7 @@ Deno.test("the official client follows a job from its first event to its end", (
     assertEquals(listed, ["ftevent-4", "ftevent-3", "ftevent-1"]);
   }));
 
-Deno.test("resumed anywhere, a stream sends what is missing, and nothing twice", () =>
+Deno.test("resumed anywhere, a stream sends what is missing, without duplicates", () =>
   // With a small cache: some events come from the store, some from the cache.
   withStreams(async (setup) => {
     const { log, request } = setup;
@@ -287,7 +287,7 @@ Deno.test("100 streams see every event", () =>
     assertEquals(streams.count, 0);
   }));
 
-Deno.test("one stream too many is told when to come back", () =>
+Deno.test("a stream beyond the limit is refused with a time to retry", () =>
   withStreams(async ({ request, streams }) => {
     const bodies = [
       (await request(`${PATH}?stream=true`)).body,
@@ -351,7 +351,7 @@ Deno.test("when the server stops, streams end without [DONE]", () =>
     assertEquals((await unread.toEnd()).events, []);
   }));
 
-Deno.test("a job's metrics: the figures and nothing else, and its states", () =>
+Deno.test("a job's metrics: only figures and status changes", () =>
   withStreams(async (setup) => {
     const { log, request, store } = setup;
     log.append("ftjob-1", message("Created"));
@@ -383,7 +383,7 @@ Deno.test("a job's metrics: the figures and nothing else, and its states", () =>
     ]);
   }));
 
-Deno.test("all jobs: what is told from now on, or from an event on", () =>
+Deno.test("all jobs: events from now on, or after a given event", () =>
   withStreams(async ({ log, request }) => {
     log.append("ftjob-1", step(1));
     const now = new Reader((await request("/metrics/stream")).body);
@@ -422,7 +422,7 @@ Deno.test("a client that goes away takes its stream with it, over a real connect
     }
   }, { heartbeat: 50 }));
 
-Deno.test("a listener that throws disturbs nobody", () =>
+Deno.test("a listener that throws does not affect others", () =>
   withStreams(({ store }) => {
     const faults: unknown[] = [], heard: string[] = [];
     const log = new StoredEventLog(store, (error) => faults.push(error));

@@ -45,7 +45,7 @@ Deno.test("lines of each layout are fine, however lines end", async () => {
   }
 });
 
-Deno.test("the first bad lines are named, and how many there are", async () => {
+Deno.test("the first bad lines are reported, and their number", async () => {
   const bad = [
     "{oops",
     "[1]",
@@ -83,7 +83,7 @@ Deno.test("files without a record are refused", async () => {
   );
 });
 
-Deno.test("an array that is cut off or goes on is refused", async () => {
+Deno.test("an array that is truncated or followed by more is refused", async () => {
   const given = { filename: "a.json" };
   assertStringIncludes(await refused(`[${LAYOUTS.alpaca},`, given), "does not end");
   assertStringIncludes(await refused(`[${LAYOUTS.alpaca}] 1`, given), "more follows");

@@ -40,7 +40,7 @@ Deno.test("files are listed in pages, by age and by purpose", async () => {
   });
 });
 
-Deno.test("a file that is not there is not found, whatever its name", async () => {
+Deno.test("a missing file is not found, whatever its name", async () => {
   await withFilesServer({}, async ({ client, url }) => {
     for (const id of [`file-${"x".repeat(24)}`, "x", "..%2f..%2fserver.db", "%00", "file-"]) {
       for (const [path, method] of [["", "GET"], ["/content", "GET"], ["", "DELETE"]]) {

@@ -171,7 +171,7 @@ Deno.test("a file over the limit is refused at its length, or where it passes th
   );
 });
 
-Deno.test("a quota that is used up is told in numbers, and room that is made can be used", async () => {
+Deno.test("an exhausted quota is reported with numbers, and freed space can be used", async () => {
   await withFilesServer({ quota: 200_000 }, async ({ url, client, names, services }) => {
     const upload = (bytes: number) =>
       postForm(url, uploadOf(`{"text":"${"x".repeat(bytes)}"}`, { purpose: "pretrain" }));
@@ -189,7 +189,7 @@ Deno.test("a quota that is used up is told in numbers, and room that is made can
   });
 });
 
-Deno.test("a full disk is told as one, leaves nothing, and the server goes on", async () => {
+Deno.test("a full disk is reported as such, leaves nothing behind, and the server keeps running", async () => {
   for (const failing of ["write", "sync"] as const) {
     let full = true;
     const open = async (path: string) => {
@@ -208,7 +208,7 @@ Deno.test("a full disk is told as one, leaves nothing, and the server goes on", 
   }
 });
 
-Deno.test("a client that leaves in the middle leaves nothing behind", async () => {
+Deno.test("a client that disconnects midway leaves nothing behind", async () => {
   await withFilesServer({}, async ({ url, names, services }) => {
     for (const wait of [false, true]) {
       const body = uploadOf(`${GOOD_LINE}\n`.repeat(10_000));

@@ -115,7 +115,7 @@ Deno.test("every answer has an id of its own and the headers that keep browsers 
   });
 });
 
-Deno.test("the log has a line a request: its route, and nothing that was sent", async () => {
+Deno.test("the log has one line per request: its route, and no data", async () => {
   const lines: string[] = [];
   const hooks = { onRequest: (line: string) => lines.push(line) };
   await withApp({ hooks }, async (app) => {
@@ -156,7 +156,7 @@ Deno.test("the document lists every route, its errors and how to authenticate", 
   });
 });
 
-Deno.test("what the document says is text on the page, whatever it is", () => {
+Deno.test("the document's texts are escaped on the page", () => {
   const nasty = '<img src=x onerror="alert(1)">';
   const page = docsPage({
     info: { title: nasty, version: nasty, description: nasty },

@@ -76,7 +76,7 @@ Deno.test("a wrong key, a revoked one and another scheme are refused; no answer 
   });
 });
 
-Deno.test("an address with too many wrong keys is told to wait; others and right keys are not", async () => {
+Deno.test("an address with too many wrong keys must wait; others and valid keys need not", async () => {
   await withApp({}, async (request, { store }) => {
     const { secret } = store.keys.create("laptop");
     for (let i = 0; i < 30; i++) {
@@ -92,7 +92,7 @@ Deno.test("an address with too many wrong keys is told to wait; others and right
   });
 });
 
-Deno.test("beyond this machine a key is needed even where there is none", async () => {
+Deno.test("a server that others can reach needs a key even if none exists", async () => {
   await withApp({ host: "0.0.0.0" }, async (request) => {
     assertEquals((await request("/v1/things")).status, 401);
     assertEquals((await request("/health")).status, 200);

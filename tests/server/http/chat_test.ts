@@ -187,7 +187,7 @@ async function* nothing(): AsyncGenerator<GenerationEvent> {
   yield DONE;
 }
 
-Deno.test("what is asked reaches the model; what changes nothing is taken", async () => {
+Deno.test("requests reach the model; parameters without effect are accepted", async () => {
   const { asked, post } = recorded(nothing);
   const response = await post("chat/completions", {
     model: "m",
@@ -235,7 +235,7 @@ Deno.test("what is asked reaches the model; what changes nothing is taken", asyn
   }]);
 });
 
-Deno.test("a fault in the middle is told in the stream, which then ends without [DONE]", async () => {
+Deno.test("a fault in the middle is sent in the stream, which then ends without [DONE]", async () => {
   const { post } = recorded(async function* () {
     yield { type: "text", text: "Hel" };
     throw new Error("a secret of the server's");

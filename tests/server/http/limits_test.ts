@@ -109,7 +109,7 @@ Deno.test("uploads are let through", async () => {
   assertEquals([status, text], [200, body]);
 });
 
-Deno.test("so many requests a minute, each address and each key for itself", async () => {
+Deno.test("requests per minute are limited separately for each address and key", async () => {
   const app = appWith(rateLimit(3));
   const from = (hostname: string) =>
     app.request("/", {}, { remoteAddr: { transport: "tcp" as const, hostname, port: 1 } });

@@ -126,7 +126,7 @@ Deno.test("the server's figures", () =>
     ]);
   }));
 
-Deno.test("requests are counted by the pattern of their route, however many paths there are", () =>
+Deno.test("requests are counted by route pattern, so that series are bounded", () =>
   withMetrics(async ({ metrics, scrape }) => {
     const app = createApp();
     app.use(observeRequests(metrics));

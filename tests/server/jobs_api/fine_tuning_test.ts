@@ -145,7 +145,7 @@ Deno.test("fine-tuning: progress, preparation, reason and error of a job", async
   });
 });
 
-Deno.test("fine-tuning: the plan is the command line's, and nothing is made", async () => {
+Deno.test("fine-tuning: the plan equals the command line's, and creates nothing", async () => {
   await withJobsApi({}, async ({ post, services }) => {
     const { body } = await post("/v1/fine_tuning/plan", {
       model: "tiny",

@@ -14,7 +14,7 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-Deno.test("paths are made of ids and nothing else", async () => {
+Deno.test("paths consist only of ids", async () => {
   await withFolder(async (folder) => {
     const data = await DataFolder.open(folder);
     const id = newId("file"), job = newId("ftjob");
@@ -64,7 +64,7 @@ Deno.test("a folder is one server's, until it closes or is killed", async () => 
   });
 });
 
-Deno.test("a folder that cannot be made is told", async () => {
+Deno.test("a folder that cannot be created is reported", async () => {
   await withFolder(async (folder) => {
     const file = join(folder, "file");
     await Deno.writeTextFile(file, "");

@@ -12,7 +12,7 @@ function withJobs(use: (store: Store) => void) {
   });
 }
 
-Deno.test("an event of a key is told once a job", () =>
+Deno.test("an event with a key is stored once per job", () =>
   withJobs(({ events }) => {
     const { key: _, ...told } = step(1);
     const expected = { ...told, seq: 1, jobId: "ftjob-1", createdAt: NOW };
@@ -65,7 +65,7 @@ Deno.test("events since one, of a job or of all", () =>
     assertEquals(events.lastSeq(), 3);
   }));
 
-Deno.test("events of a kind by their keys: the newest, in the order they were told", () =>
+Deno.test("events of a kind by key: the newest, in order", () =>
   withJobs(({ events }) => {
     for (
       const key of ["plan", "planned:1", "sample:1:0", "sample:2:0", "samples:1", "sample:3:0"]

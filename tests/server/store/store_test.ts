@@ -14,7 +14,7 @@ Deno.test("a store is there again when it is opened again", () =>
     again.close();
   }));
 
-Deno.test("a store of a newer version is refused and left as it is", () =>
+Deno.test("a store of a newer version is refused and left unchanged", () =>
   withStore((_, path) => {
     const db = new DatabaseSync(path);
     db.exec("PRAGMA user_version = 99");
@@ -35,7 +35,7 @@ Deno.test("a file that is no database is refused", async () => {
   await Deno.remove(path);
 });
 
-Deno.test("a transaction is all or nothing, and one within it a part of it", () =>
+Deno.test("a transaction is atomic, and a nested one is part of it", () =>
   withStore((store) => {
     assertThrows(
       () =>
@@ -77,7 +77,7 @@ Deno.test("sync: many at once, over the end of the store, and in memory", async 
   memory.close();
 });
 
-Deno.test("kill -9 while it appends: what it was told of is there, and the store opens", async () => {
+Deno.test("SIGKILL while appending: committed events survive, and the store opens", async () => {
   const folder = await Deno.makeTempDir({ prefix: "store-" });
   const path = join(folder, "server.sqlite");
   const script = fromFileUrl(new URL("append_forever.ts", import.meta.url));
