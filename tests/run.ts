@@ -1,14 +1,14 @@
 /**
- * Runs every test, or those that the arguments name as `deno test` would take them: some files a
- * process, one process after the other.
+ * Runs all tests, or those selected by arguments as for `deno test`: a few files per process, one
+ * process after another.
  *
  *     deno task test [file|folder|--filter=…]…
  *
- * Deno gives each file a graphics instance of its own and keeps it until the process ends, however
- * well the file closes its devices. NVIDIA's driver allows a process 32 of them or so: with all files
- * in one process, none after the 33rd that opened a device found an adapter (docs/cards.md).
+ * Deno creates a graphics instance per file and keeps it until the process ends, even if the file
+ * closes its devices. NVIDIA's driver allows about 32 per process: with all files in one process,
+ * none after the 33rd that opened a device found an adapter (docs/cards.md).
  *
- * Ends with the tests that failed, and `N passed, N failed`.
+ * Ends with a list of failed tests, and `N passed, N failed`.
  */
 import { join } from "@std/path";
 
