@@ -29,14 +29,14 @@ async function run(_options: unknown, io: Io): Promise<number> {
       ...describeAdapter(adapter),
       limits: readLimits(adapter.limits),
     },
-    selfTest: adapter ? await tryOut() : undefined,
+    selfTest: adapter ? await runSelfTest() : undefined,
   });
   io.result(diagnosis, render(diagnosis));
   return diagnosis.healthy ? EXIT.done : EXIT.failed;
 }
 
 /** Runs a kernel and checks its result: a device that opens need not compute correctly. */
-async function tryOut(): Promise<SelfTest> {
+async function runSelfTest(): Promise<SelfTest> {
   try {
     const gpu = await Gpu.open();
     try {

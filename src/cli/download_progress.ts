@@ -11,7 +11,7 @@ const BAR_INTERVAL_MS = 100;
 
 /** Shows the events of a download; call `stop` when it ends or fails. */
 export class DownloadProgress {
-  readonly #said = new Set<string>();
+  readonly #logged = new Set<string>();
   #bar?: cliProgress.SingleBar;
   #last = 0;
 
@@ -32,13 +32,13 @@ export class DownloadProgress {
         return;
       }
       case "download_progress":
-        return this.output.interactive ? this.#draw(event) : this.#mention(event);
+        return this.output.interactive ? this.#draw(event) : this.#logProgress(event);
       case "download_done":
         return this.#line(`${event.spec}: downloaded ${formatBytes(event.bytes)}`);
       case "notice":
         // Otherwise repeated for each file looked up offline.
-        if (this.#said.has(event.message)) return;
-        this.#said.add(event.message);
+        if (this.#logged.has(event.message)) return;
+        this.#logged.add(event.message);
         return this.#line(`warning: ${event.message}`);
     }
   }
@@ -71,7 +71,7 @@ export class DownloadProgress {
     this.#bar.update(event.received, payload);
   }
 
-  #mention(event: DownloadProgressEvent): void {
+  #logProgress(event: DownloadProgressEvent): void {
     if (this.now() - this.#last < LINE_INTERVAL_MS) return;
     this.#last = this.now();
     const share = Math.floor(100 * event.received / event.bytes);

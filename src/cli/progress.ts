@@ -21,7 +21,7 @@ export class Progress {
   readonly #show: { step(event: StepEvent): void; line(text: string): void; stop(): void };
   #steps = 0;
   #preparing: string | undefined;
-  #told = 0;
+  #reportedAt = 0;
 
   /** `now` is the clock, in ms. */
   constructor(
@@ -76,9 +76,9 @@ export class Progress {
 
   /** Fast preparations are not reported. */
   #prepare({ what, share, count }: PreparationEvent): void {
-    if (what !== this.#preparing) [this.#preparing, this.#told] = [what, this.now()];
-    if (this.now() - this.#told < PREPARATION_INTERVAL_MS) return;
-    this.#told = this.now();
+    if (what !== this.#preparing) [this.#preparing, this.#reportedAt] = [what, this.now()];
+    if (this.now() - this.#reportedAt < PREPARATION_INTERVAL_MS) return;
+    this.#reportedAt = this.now();
     const done = share === undefined ? `${count}` : `${Math.floor(100 * share)}%`;
     this.#show.line(`${what}: ${done}`);
   }
