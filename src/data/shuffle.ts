@@ -60,7 +60,7 @@ export class ShuffledRows {
     place?: ShufflePlace,
   ): Promise<ShuffledRows> {
     const rows = new ShuffledRows(reader, options, place?.block ?? 0);
-    await rows.#turn();
+    await rows.#advanceBlock();
     for (let i = 0; i < (place?.given ?? 0); i++) await rows.next();
     return rows;
   }
@@ -71,14 +71,14 @@ export class ShuffledRows {
 
   /** The next row; null after the last one if not repeating. */
   async next(): Promise<Row | null> {
-    if (this.#given === this.#block.rows.length && !(await this.#turn())) return null;
+    if (this.#given === this.#block.rows.length && !(await this.#advanceBlock())) return null;
     const row = this.#block.rows[this.#order[this.#given++]];
     await this.#readOne();
     return row;
   }
 
   /** Makes the filled block the current one; returns false if it has no rows. */
-  async #turn(): Promise<boolean> {
+  async #advanceBlock(): Promise<boolean> {
     while (!this.#filling.closed) await this.#readOne();
     if (this.#filling.rows.length === 0) return false;
     this.#block = this.#filling;
