@@ -8,7 +8,7 @@ import type { LlamaParameters, LoraShape } from "../model/parameters.ts";
 import { writeJson } from "../files/atomic.ts";
 import { Fields, isObject } from "../files/fields.ts";
 import { Safetensors, writeSafetensors } from "./safetensors.ts";
-import { listFaults, parameterFaults, strangers } from "./tensor_faults.ts";
+import { listFaults, parameterFaults, unexpectedTensors } from "./tensor_faults.ts";
 
 const CONFIG = "adapter_config.json", WEIGHTS = "adapter_model.safetensors";
 
@@ -110,7 +110,7 @@ export async function openAdapter(
   const file = await Safetensors.open(join(folder, WEIGHTS));
   const adapters = all.filter(({ kind }) => kind === "adapter");
   const faults = [
-    ...strangers(file, adapters).map((name) =>
+    ...unexpectedTensors(file, adapters).map((name) =>
       `${name} belongs to no projection that the adapter targets`
     ),
     ...parameterFaults(file, adapters),

@@ -21,7 +21,7 @@ import { fromFloat32 } from "./element_types.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
-import { listFaults, parameterFaults, strangers } from "./tensor_faults.ts";
+import { listFaults, parameterFaults, unexpectedTensors } from "./tensor_faults.ts";
 
 /** Host memory of a block of rows. */
 const BLOCK_BYTES = 8 << 20;
@@ -107,7 +107,7 @@ export function assertSameTensors(file: WeightFile, parameters: readonly Paramet
     name === "lm_head.weight" || name.endsWith("rotary_emb.inv_freq");
   const faults = [
     ...parameterFaults(file, parameters),
-    ...strangers(file, parameters).filter((name) => !ignored(name))
+    ...unexpectedTensors(file, parameters).filter((name) => !ignored(name))
       .map((name) => `${name} belongs to no parameter`),
   ];
   if (!faults.length) return;

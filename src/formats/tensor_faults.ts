@@ -24,7 +24,7 @@ export function parameterFaults(
 }
 
 /** Names of the file's tensors that belong to no parameter. */
-export function strangers(
+export function unexpectedTensors(
   file: Pick<WeightFile, "tensors">,
   parameters: readonly Pick<ParameterDescription, "name">[],
 ): string[] {
