@@ -56,7 +56,7 @@ export class TextUntil {
     }
     const longest = Math.max(1, ...this.#stops.map(({ length }) => length));
     let shown = Math.max(0, text.length - longest + 1);
-    while (shown < text.length && !this.#mayBegin(text.slice(shown))) shown++;
+    while (shown < text.length && !this.#mayStartStop(text.slice(shown))) shown++;
     this.#held = text.slice(shown);
     return text.slice(0, shown);
   }
@@ -68,7 +68,7 @@ export class TextUntil {
     return held;
   }
 
-  #mayBegin(text: string): boolean {
+  #mayStartStop(text: string): boolean {
     return this.#stops.some((stop) => stop.startsWith(text));
   }
 }
