@@ -112,8 +112,8 @@ function checked(io: Matmul, none: Tensor): Problem {
   expectDType("matmul", "a", a, "float32", "bfloat16", "int8", "int4");
   expectDType("matmul", "b", b, "float32", "bfloat16", "int8", "int4", "nf4");
   expectDType("matmul", "c", c, "float32", "bfloat16");
-  const [m, k] = layout === "TN" ? turned(a) : matrix(a);
-  const [n, kOfB] = layout === "NT" ? matrix(b) : turned(b);
+  const [m, k] = layout === "TN" ? transposed(a) : matrix(a);
+  const [n, kOfB] = layout === "NT" ? matrix(b) : transposed(b);
   if (k !== kOfB) {
     throw new ShapeError(
       `matmul ${layout}: k differs: a is ${describe(a)}, k = ${k}; b is ${
@@ -142,6 +142,6 @@ function matrix({ shape }: Tensor): [number, number] {
   return [rowsOf(shape), columnsOf(shape)];
 }
 
-function turned({ shape }: Tensor): [number, number] {
+function transposed({ shape }: Tensor): [number, number] {
   return [columnsOf(shape), rowsOf(shape)];
 }

@@ -90,7 +90,7 @@ export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): 
 }
 
 /** The rows of an operand that a block reads, and the column it starts at in them. */
-function part(tensor: Tensor, turned: boolean, rows: Range, k: Range) {
-  const down = turned ? k : rows, across = turned ? rows : k;
+function part(tensor: Tensor, transposed: boolean, rows: Range, k: Range) {
+  const down = transposed ? k : rows, across = transposed ? rows : k;
   return { view: rowRange(tensor, down.start, down.end), column: across.start };
 }
