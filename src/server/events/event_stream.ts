@@ -59,7 +59,7 @@ export class EventStreams implements Streams {
   #recentStart = 0;
   #flushed = 0;
   /** Resolved and replaced when there may be new events. */
-  #news = Promise.withResolvers<void>();
+  #updated = Promise.withResolvers<void>();
   #beats = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #updating: Promise<void> | undefined;
@@ -95,7 +95,7 @@ export class EventStreams implements Streams {
         stream = { ...query, controller, after, greeted: false, done: false };
         this.#streams.add(stream);
         // One timer for all streams, while there are any.
-        this.#timer ??= setInterval(() => this.#beat(), this.#heartbeat);
+        this.#timer ??= setInterval(() => this.#sendHeartbeats(), this.#heartbeat);
         this.#update();
       },
       pull: () => this.#pull(stream),
@@ -139,11 +139,11 @@ export class EventStreams implements Streams {
     const beats = this.#beats;
     for (;;) {
       // Taken before reading, so that no event is missed in between.
-      const news = this.#news.promise;
+      const updated = this.#updated.promise;
       const bytes = this.#events(stream) ?? this.#status(stream);
       if (bytes) return bytes;
       if (beats !== this.#beats || !this.#streams.has(stream)) return HEARTBEAT;
-      await news;
+      await updated;
     }
   }
 
@@ -244,12 +244,12 @@ export class EventStreams implements Streams {
   }
 
   #wake(): void {
-    const { resolve } = this.#news;
-    this.#news = Promise.withResolvers();
+    const { resolve } = this.#updated;
+    this.#updated = Promise.withResolvers();
     resolve();
   }
 
-  #beat(): void {
+  #sendHeartbeats(): void {
     this.#beats++;
     this.#update();
     this.#wake();

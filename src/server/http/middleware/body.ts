@@ -67,7 +67,7 @@ async function readAll(
   } catch (error) {
     // Not awaited: a stalled client would delay its own response. One that has gone needs none.
     reader.cancel().catch(() => {});
-    throw error instanceof ApiError ? error : brokenOff();
+    throw error instanceof ApiError ? error : bodyCutShort();
   } finally {
     clearTimeout(timer);
   }
@@ -117,6 +117,6 @@ function tooSlow(timeoutMs: number): ApiError {
   });
 }
 
-function brokenOff(): ApiError {
+function bodyCutShort(): ApiError {
   return new ApiError(400, { message: "the body broke off", code: "incomplete_body" });
 }
