@@ -18,7 +18,7 @@ export interface AttentionWorkspace {
 export interface Attention {
   /** (B·Tq, H·D) float32 or bfloat16. */
   readonly q: Tensor;
-  /** (B·S, K·D), as is v: S rows a sequence, of which the first `keyLength` are there. */
+  /** (B·S, K·D), like v: S rows per sequence, of which the first `keyLength` are valid. */
   readonly k: Tensor;
   /** (B·S, K·D). */
   readonly v: Tensor;
