@@ -11,7 +11,7 @@ export interface GenerationConfig {
   readonly eosTokenIds: readonly number[];
   /** The token that begins a text. */
   readonly bosTokenId?: number;
-  /** The token that fills a batch. */
+  /** The padding token. */
   readonly padTokenId?: number;
   /** This and the following are undefined if the model does not specify them. */
   readonly doSample?: boolean;

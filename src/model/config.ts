@@ -83,7 +83,7 @@ export interface LlamaConfig extends Traits {
   readonly bosTokenId?: number;
   /** The token, or tokens, that end a text. */
   readonly eosTokenId?: number | readonly number[];
-  /** The token that fills a batch. */
+  /** The padding token. */
   readonly padTokenId?: number;
 }
 

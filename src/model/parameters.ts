@@ -168,7 +168,7 @@ function layerOf(parts: (readonly [LayerPart, Parameter | Linear])[]): LayerPara
   return Object.fromEntries(parts) as unknown as LayerParameters;
 }
 
-/** The projections of a layer, in the order in which they run. */
+/** The projections of a layer, in execution order. */
 export function linearsOf(layer: LayerParameters): Linear[] {
   return PROJECTION_PARTS.map((part) => layer[part]);
 }

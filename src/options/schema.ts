@@ -85,7 +85,7 @@ function parseFields(fields: z.ZodRawShape, given: Readonly<Record<string, unkno
   return { options, faults };
 }
 
-/** A list of a thousand wrong elements has one thing wrong with it, and each says all of the list. */
+/** Reports a list with many invalid elements once, since each fault shows the whole list. */
 function distinct(issues: readonly z.core.$ZodIssue[]): Iterable<z.core.$ZodIssue> {
   return new Map(issues.map((issue) => [`${issue.code} ${issue.message}`, issue])).values();
 }

@@ -28,7 +28,7 @@ export interface SpecialTokens {
   readonly eosToken: string | null;
   /** Stands for what has no token. */
   readonly unkToken: string | null;
-  /** Fills a batch. */
+  /** The padding token. */
   readonly padToken: string | null;
 }
 
