@@ -39,7 +39,7 @@ function tell(event: TrainingEvent): void {
 }
 
 async function finetune(gpu: Gpu, model: string, data: string, output: string): Promise<void> {
-  // What the command line's help lists, in camel case; faults are told all at once.
+  // The options of the command line's help, in camel case; all faults are reported at once.
   const options = finetuneOptions.parse({
     model,
     data: [data],
@@ -76,7 +76,7 @@ if (import.meta.main) {
     await finetune(gpu, model, data, output);
     await ask(gpu, `${output}/model`, "Which planet is closest to the Sun?");
   } catch (error) {
-    // What a user can put right says so itself; anything else is a fault of the program.
+    // A UserError explains itself; anything else is a bug in the program.
     if (!(error instanceof UserError)) throw error;
     console.error(explain(error));
     Deno.exitCode = 1;

@@ -71,7 +71,7 @@ if (import.meta.main) {
   }
   const client = new OpenAI({ baseURL, apiKey: Deno.env.get("OPENAI_API_KEY") || "none" });
 
-  // Every line is checked before the file is taken; a fault is told with its line.
+  // Every line is validated before the file is accepted; faults are reported with their lines.
   const name = path.split(/[/\\]/).at(-1);
   const file = await client.files.create({
     file: await toFile(await Deno.readFile(path), name),
