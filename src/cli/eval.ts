@@ -10,7 +10,7 @@ import { loadTask, parseTaskSpecs, TASK_NAMES } from "../eval/tasks.ts";
 import { inOneLine, UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
-import { textFields, trainedFields } from "../train/options.ts";
+import { textFields, trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { evalTable, type Measured } from "./eval_table.ts";

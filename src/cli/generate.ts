@@ -8,7 +8,7 @@ import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { Conversation, stopTokens } from "../inference/chat.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
-import { trainedFields } from "../train/options.ts";
+import { trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { converse } from "./repl.ts";

@@ -1,6 +1,6 @@
 /** The options of the server. */
 import { z } from "zod";
-import { count } from "../train/options.ts";
+import { count } from "../train/fields.ts";
 import { defineOptions, type Options, section } from "../options/schema.ts";
 import type { ServerOptions } from "./option_types.ts";
 

@@ -21,11 +21,9 @@ import {
 import { METHOD_NAMES, type MethodName, methodOf } from "./methods.ts";
 import {
   count,
-  energyShareRule,
   loraFields,
   memoryFields,
   optimizerFields,
-  overwriteRule,
   rankFields,
   runFields,
   scheduleFields,
@@ -33,8 +31,8 @@ import {
   strings,
   textField,
   trainEmbeddings,
-  warmupRule,
-} from "./options.ts";
+} from "./fields.ts";
+import { energyShareRule, overwriteRule, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneOptions } from "./option_types.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";

@@ -12,7 +12,8 @@ import type { TrainingShape } from "./build.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { trainsAdapters } from "./method_fields.ts";
 import { type Method, methodOf } from "./methods.ts";
-import { type MemoryOptions, presetOf, type PretrainOptions, rankOf } from "./options.ts";
+import type { MemoryOptions, PretrainOptions } from "./options.ts";
+import { presetOf, rankOf } from "./presets.ts";
 
 /** The configuration of a preset, a config.json, or a model in any form; reads no weights. */
 export async function resolveConfig(model: string): Promise<LlamaConfig> {

@@ -1,164 +1,46 @@
 /**
  * The options of a run, each declared once. Flags, `--help`, validation and the library's types all
- * derive from these schemas: a new option is added here and nowhere else.
+ * derive from these schemas, so that an option is added in one place.
  *
  * @module
  */
 import { z } from "zod";
-import { type LlamaConfig, type PresetName, PRESETS } from "../model/config.ts";
-import { PROJECTIONS } from "../model/description.ts";
 import { option, phrase } from "../options/phrase.ts";
+import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
+import {
+  count,
+  loraFields,
+  memoryFields,
+  optimizerFields,
+  orNever,
+  PACKINGS,
+  rankFields,
+  runFields,
+  scheduleFields,
+  strings,
+  textField,
+  trainedModel,
+  trainEmbeddings,
+} from "./fields.ts";
 import {
   autoRankRule,
   embeddingQuant,
-  hasInt4Projection,
   hasInt8Weights,
   methodRules,
   onlyWith,
-  onWith,
   optimizerField,
   quantisation,
   quantisesEmbeddings,
-  ratesText,
   trainsAdapters,
-  WEIGHT_METHODS,
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
-import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
+import { energyShareRule, knownPreset, overwriteRule, warmupRule } from "./option_rules.ts";
 import type { MemoryOptions, PretrainOptions } from "./option_types.ts";
 
 export type { MemoryOptions, PretrainOptions } from "./option_types.ts";
 
-export const SCHEDULERS = ["cosine", "linear", "constant"] as const;
-export const DTYPES = ["bfloat16", "float32"] as const;
-export const WEIGHT_FORMATS = ["int8", "nf4", "bfloat16", "float32"] as const;
-export const PACKINGS = ["packed", "padded"] as const;
-
-const presetNames = Object.keys(PRESETS) as PresetName[];
-
-export const count = () => z.number().int().min(1);
-export const orNever = () => z.number().int().min(0);
-export const share = () => z.number().min(0).max(1);
-export const strings = () => z.array(z.string().min(1)).min(1);
-
-const trainedModel = z.string().min(1).describe(
-  "a preset, a config.json in Hugging Face's format, or a folder containing one",
-).meta({ value: "preset|config.json|dir", choices: presetNames });
-
-const dtype = z.enum(DTYPES).default("bfloat16").describe(
-  "format of activations and unquantised weights; float32 is exact and takes twice the memory",
-);
-
-const seqLen = count().default(256).describe("tokens per sequence").meta({ value: "T" });
-const batchSize = count().default(16).describe("sequences per batch")
-  .meta({ value: "B" });
-
-export const textField = z.string().min(1).default("text").describe(
-  "field of a JSON record or Parquet row that contains the text",
-).meta({ value: "name" });
-
-const rankOrAuto = z.union([count(), z.literal("auto")], {
-  error: "must be a whole number of at least 1, or auto",
-}).optional();
-
-/** The rank options of a run, which has data to choose ranks from; `memory` has none. */
-export const rankFields = section("Optimizer", {
-  rank: rankOrAuto.meta(described(
-    phrase`rank of the low-rank gradient space, lower for smaller matrices; auto: for each matrix,
-      the lowest rank that keeps ${option("energyShare")} of its first gradients`,
-  )).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
-  energyShare: share().default(0.9).meta(described(
-    phrase`share of a gradient's energy that ${option("rank", "auto")} keeps`,
-  )),
-});
-
-/** Everything that determines the memory of a training run; `memory` accepts only these. */
-export const memoryFields = {
-  ...section("Model", {
-    model: trainedModel,
-    dtype,
-    activationCheckpointing: z.boolean().default(false).describe(
-      "store one activation per layer and recompute the rest: less memory, a third more arithmetic",
-    ),
-  }),
-  ...section("Batch", {
-    batchSize,
-    gradientAccumulation: count().default(1).describe(
-      "batches per optimizer step; gradients are summed, in the low-rank space if the method has one",
-    ).meta({ value: "A" }),
-    seqLen,
-  }),
-  ...section("Optimizer", {
-    optimizer: optimizerField(
-      WEIGHT_METHODS,
-      "training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights",
-    ),
-    rank: rankOrAuto.describe(
-      "rank of the low-rank gradient space, lower for smaller matrices",
-    ).meta({ value: "R", derived: "a quarter of the model's width" }),
-    weightQuant: z.boolean().optional().describe(
-      "store attention and feed-forward projections in INT8",
-    ).meta({ derived: onWith(hasInt8Weights) }),
-    projQuant: z.boolean().optional().describe("store GaLore's projection matrices in INT4")
-      .meta({ derived: onWith(hasInt4Projection) }),
-    embeddingAdam8bit: z.boolean().default(false).describe(
-      "8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss " +
-        "with a large vocabulary",
-    ),
-    weightGroupSize: count().multipleOf(8).default(256).describe(
-      "weights per quantisation group, sharing a scale and a zero point",
-    ),
-    projGroupSize: count().multipleOf(8).default(256).describe(
-      "the same for projection matrices",
-    ),
-  }),
-};
-
-export const optimizerFields = section("Optimizer", {
-  galoreScale: z.number().positive().default(0.25).describe(
-    "scale of the low-rank update (alpha in the GaLore paper)",
-  ),
-  updateProjGap: count().default(200).describe(
-    "steps between refreshes of a matrix's subspace, until it settles",
-  ),
-  cosThreshold: share().default(0.4).describe(
-    "mean similarity of successive subspaces at which a subspace counts as settled",
-  ),
-  gammaProj: z.number().min(1).default(2).describe(
-    "factor by which a settled subspace's refresh interval grows; 1: fixed interval",
-  ),
-  queueSize: count().default(5).describe("number of similarities in that mean"),
-  stochasticRound: z.boolean().optional().describe(
-    "round updated INT8 weights stochastically, so that small updates are not lost",
-  ).meta({ derived: "on with INT8 weights" }),
-  lr: z.number().positive().optional().describe("peak learning rate")
-    .meta({ derived: ratesText("pretrain") }),
-  beta1: share().max(0.9999999).default(0.9).describe("Adam's decay rate of the first moment"),
-  beta2: share().max(0.9999999).default(0.999).describe("Adam's decay rate of the second moment"),
-  adamEps: z.number().positive().default(1e-8).describe("added to Adam's denominator"),
-  weightDecay: z.number().min(0).default(0).describe(
-    "decoupled weight decay, multiplied by the learning rate",
-  ),
-});
-
-export const seed = z.number().int().min(0).max(0xffffffff).default(42).describe(
-  "seed for initialisation, data order and stochastic rounding",
-);
-
 const stepFields = section("Schedule", {
   steps: count().default(10_000).describe("total optimizer steps").meta({ value: "N" }),
-});
-
-export const scheduleFields = section("Schedule", {
-  warmupSteps: orNever().optional().describe("steps of linear warm-up from 0")
-    .meta({ derived: phrase`a tenth of ${option("steps")}` }),
-  scheduler: z.enum(SCHEDULERS).default("cosine").describe(
-    "shape of the learning rate's decay after warm-up",
-  ),
-  minLrRatio: share().default(0.1).meta(described(
-    phrase`final learning rate as a fraction of ${option("lr")}`,
-  )),
-  seed,
 });
 
 const dataFields = section("Data", {
@@ -182,61 +64,6 @@ const dataFields = section("Data", {
   ),
 });
 
-export const runFields = section("Run", {
-  output: z.string().min(1).describe("folder for metrics, checkpoints and the trained model")
-    .meta({ value: "dir" }),
-  evalEvery: orNever().default(1000).describe("steps between evaluations; 0: only at the end"),
-  saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: only at the end"),
-  samplePrompt: strings().optional().describe(
-    "prompt for the model to continue or answer at each evaluation, to see its progress",
-  ).meta({ value: "text" }),
-  sampleTokens: count().default(48).describe("maximum tokens per sample"),
-  keepCheckpoints: count().default(2).describe("number of newest checkpoints to keep"),
-  gpuMemory: z.number().positive().optional().describe(
-    "GPU memory the run may use, in GiB; a run that needs more is refused before it starts",
-  ).meta({ value: "GiB", derived: "free memory on a software adapter, otherwise no limit" }),
-  overwriteOutput: z.boolean().default(false).meta(described(
-    phrase`if ${option("output")} already contains a run, delete its checkpoints and start over`,
-  )),
-  resume: z.string().min(1).optional().meta(described(
-    phrase`continue from this checkpoint; auto: from the newest complete one in ${option("output")},
-      if any`,
-  )).meta({ value: "dir|auto" }),
-});
-
-const knownPreset: Rule = ({ model }) =>
-  typeof model === "string" && !looksLikePath(model) && !(model in PRESETS)
-    ? {
-      option: "model",
-      message: `unknown preset ${model}; write a path with a slash or a dot: ./${model}`,
-      near: [model, presetNames],
-    }
-    : undefined;
-
-/** The energy share matters only where it decides a rank. */
-export const energyShareRule: Rule = ({ rank }, given) =>
-  given.energyShare !== undefined && rank !== "auto"
-    ? { option: "energyShare", message: phrase`needs ${option("rank", "auto")}` }
-    : undefined;
-
-/** Refuses a warm-up longer than the run. */
-export const warmupRule: Rule = ({ warmupSteps, steps }) =>
-  (warmupSteps as number) > (steps as number)
-    ? {
-      option: "warmupSteps",
-      message: `must be at most the run's ${steps} steps, got ${warmupSteps}`,
-    }
-    : undefined;
-
-/** Refuses to resume a run and overwrite it at once. */
-export const overwriteRule: Rule = ({ overwriteOutput, resume }) =>
-  overwriteOutput === true && resume !== undefined
-    ? {
-      option: "overwriteOutput",
-      message: phrase`deletes the run that ${option("resume", resume)} continues`,
-    }
-    : undefined;
-
 const trainingRules: Rule[] = [
   overwriteRule,
   knownPreset,
@@ -250,23 +77,6 @@ const trainingRules: Rule[] = [
   energyShareRule,
   warmupRule,
 ];
-
-/** The adapters of LoRA and QLoRA, with LLaMA-Factory's names and defaults. */
-export const loraFields = section("LoRA", {
-  loraRank: count().default(8).describe("rank of the adapters").meta({ value: "r" }),
-  loraAlpha: z.number().positive().optional().describe("alpha; updates are scaled by alpha / rank")
-    .meta({ derived: phrase`twice ${option("loraRank")}` }),
-  loraDropout: z.number().min(0).max(0.99).default(0).describe(
-    "dropout rate of the adapters' inputs",
-  ),
-  loraTarget: z.array(z.enum(["all", ...PROJECTIONS])).min(1).default(["all"]).describe(
-    `projections to adapt: all, or some of ${PROJECTIONS.join(", ")}`,
-  ).meta({ value: "name" }),
-});
-
-export const trainEmbeddings = z.boolean().default(false).describe(
-  "train embedding and head too; needs gradients and moments for the whole vocabulary",
-);
 
 /** Options of `memory`: what a run would need, without starting it. */
 export const memoryOptions: Options<MemoryOptions> = defineOptions({
@@ -328,41 +138,3 @@ export const pretrainOptions: Options<PretrainOptions> = defineOptions({
     };
   },
 });
-
-/** Fields shared by the commands that work with a trained model. */
-export const trainedFields = section("Model", {
-  model: z.string().min(1).describe(
-    "trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
-  ).meta({ value: "dir|x.gguf|hf:org/name" }),
-  adapter: z.string().min(1).optional().describe("folder of an adapter in peft's layout to apply")
-    .meta({ value: "dir" }),
-  weights: z.enum(WEIGHT_FORMATS).optional().describe("weight format in GPU memory")
-    .meta({ derived: "as in the files" }),
-  dtype: z.enum(DTYPES).default("float32").describe("format of activations"),
-});
-
-/** Fields of commands that read text; those of training have their own, stricter ones. */
-export const textFields = { textField, seqLen, batchSize };
-
-/**
- * The rank of a run: as given, or a quarter of the model's width, a multiple of 8. With `auto`, the
- * rank that the chosen ones are compared with.
- */
-export function rankOf(
-  { rank = "auto" }: { readonly rank?: number | "auto" },
-  config: LlamaConfig,
-): number {
-  return rank === "auto" ? Math.max(8, Math.floor(config.hiddenSize / 32) * 8) : rank;
-}
-
-/** The preset of that name, if it is one. */
-export function presetOf(model: unknown): LlamaConfig | undefined {
-  return typeof model === "string" && Object.hasOwn(PRESETS, model)
-    ? PRESETS[model as PresetName]
-    : undefined;
-}
-
-/** A name with a dot or a slash means a file or folder, any other a preset. */
-function looksLikePath(model: string): boolean {
-  return /[./\\]/.test(model);
-}

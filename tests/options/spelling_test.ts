@@ -18,7 +18,8 @@ import { FLAGS, PROPERTIES } from "../../src/options/spelling.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import { documentField, REQUEST } from "../../src/server/protocol/spelling.ts";
 import { trainingShape } from "../../src/train/method.ts";
-import { presetOf, pretrainOptions } from "../../src/train/options.ts";
+import { pretrainOptions } from "../../src/train/options.ts";
+import { presetOf } from "../../src/train/presets.ts";
 import { assertFits, DoesNotFitError } from "../../src/train/plan.ts";
 
 const RUN = { model: "llama_60m", data: ["a.txt"], output: "out" };

@@ -3,12 +3,8 @@ import { PRESETS } from "../../src/model/config.ts";
 import { spell } from "../../src/options/phrase.ts";
 import { PROPERTIES } from "../../src/options/spelling.ts";
 import { WEIGHT_METHODS } from "../../src/train/method_fields.ts";
-import {
-  memoryOptions,
-  type PretrainOptions,
-  pretrainOptions,
-  rankOf,
-} from "../../src/train/options.ts";
+import { memoryOptions, type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
+import { rankOf } from "../../src/train/presets.ts";
 import { nearestWord, OptionsError } from "../../src/options/faults.ts";
 import { defineOptions, fieldInfo } from "../../src/options/schema.ts";
 

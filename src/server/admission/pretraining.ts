@@ -3,7 +3,7 @@ import { parseLlamaConfig } from "../../formats/hf_config.ts";
 import { explain, UserError } from "../../options/user_error.ts";
 import { type LlamaConfig, PRESETS } from "../../model/config.ts";
 import { runConfig, trainingShape, type Vocabulary } from "../../train/method.ts";
-import { presetOf } from "../../train/options.ts";
+import { presetOf } from "../../train/presets.ts";
 import { nearestWord } from "../../options/faults.ts";
 import { ApiError } from "../api_error.ts";
 import { pretrainHyperparameters } from "../protocol/hyperparameters.ts";
