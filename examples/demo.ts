@@ -1,6 +1,6 @@
 /**
- * Trains a small LLaMA from scratch with Q-GaLore on tiny Shakespeare, byte by byte, and shows what
- * came of it: held-out perplexity, memory against full AdamW, refreshes saved, a sample.
+ * Trains a small LLaMA from scratch with Q-GaLore on tiny Shakespeare, byte by byte, and reports
+ * the results: held-out perplexity, memory against full AdamW, refreshes saved, a sample.
  *
  * Run it with `deno task demo`; it writes to runs/demo.
  *
@@ -76,8 +76,8 @@ function report(gpu: Gpu, { recipe: { config, shape } }: Trainer, summary: Summa
   const { subspace_refreshes: done, subspace_refreshes_fixed_interval: fixed } = summary;
   const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   const rows = [
-    ["", "Q-GaLore", "compare"],
-    ["held-out loss, nats a byte", summary.eval_loss!.toFixed(3), "5.545 untrained"],
+    ["", "Q-GaLore", "reference"],
+    ["held-out loss, nats per byte", summary.eval_loss!.toFixed(3), "5.545 untrained"],
     ["held-out perplexity", summary.eval_perplexity!.toFixed(2), "256 untrained"],
     ["GPU memory", mebibytes(summary.gpu_peak_bytes), `${mebibytes(full)} full AdamW`],
     ["subspace refreshes", String(done), `${fixed} at fixed intervals`],

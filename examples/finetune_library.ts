@@ -1,5 +1,5 @@
 /**
- * Fine-tunes a model and talks to the result, without the command line and without a server:
+ * Fine-tunes a model and chats with the result, without the command line or a server:
  *
  *     deno run -A examples/finetune_library.ts hf:HuggingFaceTB/SmolLM2-135M-Instruct \
  *       examples/data/planets.jsonl runs/planets
@@ -20,7 +20,7 @@ import {
   UserError,
 } from "../mod.ts";
 
-/** Each kind of event has fields of its own, and the compiler knows which. */
+/** Each kind of event has its own fields, and the compiler knows which. */
 function tell(event: TrainingEvent): void {
   switch (event.type) {
     case "plan": {

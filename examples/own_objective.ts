@@ -1,5 +1,5 @@
 /**
- * Trains on a text with a loss of your own: bytes that are rare in the text count more.
+ * Trains on a text with a loss of your own: rare bytes count more.
  *
  *     deno run -A examples/own_objective.ts examples/data/tinyshakespeare.txt runs/rare
  *

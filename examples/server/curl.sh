@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A job by curl alone, from a file to an answer:
+# A job with curl alone, from a file to an answer:
 #
 #   examples/server/curl.sh http://127.0.0.1:8000/v1 my-model examples/data/planets.jsonl
 #
-# `my-model` is the name of a folder or a .gguf file in the server's models folder. Where the server
-# has keys, OPENAI_API_KEY is one of them.
+# `my-model` is the name of a folder or a .gguf file in the server's models folder. If the server
+# has keys, set OPENAI_API_KEY to one of them.
 set -euo pipefail
 
 if (($# != 3)); then
@@ -13,13 +13,13 @@ if (($# != 3)); then
 fi
 url=$1 model=$2 file=$3
 
-# The key goes through a pipe, not an argument, which every process of the machine could read.
+# The key goes through a pipe, not an argument, which every process on the machine can read.
 api() {
   curl --silent --show-error --fail-with-body \
     --header @<(printf '%s' "${OPENAI_API_KEY:+authorization: Bearer $OPENAI_API_KEY}") "$@"
 }
 
-# The first string of that name in a line of JSON. Scripts of yours may prefer `jq -r`.
+# The first string of that name in a line of JSON. Your own scripts may prefer `jq -r`.
 field() {
   local pattern="\"$1\":\"(([^\"\\]|\\\\.)*)\"" text
   [[ $2 =~ $pattern ]] || return 1
@@ -42,8 +42,8 @@ JSON
 ) || { echo "$answer"; exit 1; }
 job=$(field id "$answer")
 
-# Server-sent events: `id: 12`, `data: {…}`, an empty line. Where the connection breaks, the stream
-# is asked for again, after the last event that came.
+# Server-sent events: `id: 12`, `data: {…}`, an empty line. If the connection breaks, the
+# stream is requested again, after the last event received.
 last=0 finished=
 while true; do
   while IFS= read -r line; do
@@ -54,7 +54,7 @@ while true; do
     esac
   done < <(api --no-buffer "$url/fine_tuning/jobs/$job/events?stream=true" \
     --header "last-event-id: $last" || true)
-  # Waits for a server that is being started again; ends where it has no such job.
+  # Waits for a server that is restarting; ends if it has no such job.
   answer=$(api --retry 30 --retry-delay 1 --retry-connrefused "$url/fine_tuning/jobs/$job")
   [[ $finished ]] && break
 done

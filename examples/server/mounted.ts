@@ -1,5 +1,5 @@
 /**
- * The training server as a part of a larger site: a page of its own, and under `/train` the
+ * The training server as part of a larger site: its own page, and under `/train` the
  * dashboard and the API. OpenAI's clients take `http://127.0.0.1:8000/train/v1` as their base URL.
  *
  *     deno run -A examples/server/mounted.ts [port] [data folder] [models folder]
@@ -22,7 +22,7 @@ const http = Deno.serve({
 }, site.fetch);
 trainer.start();
 
-// Streams of events end and the running job is saved before the data folder is closed.
+// Event streams end and the running job is saved before the data folder is closed.
 async function stop(): Promise<void> {
   const drained = http.shutdown();
   await trainer.stop();

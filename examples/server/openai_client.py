@@ -1,11 +1,11 @@
-"""A job by OpenAI's Python client, from a file to a conversation:
+"""A job through OpenAI's Python client, from a file to a conversation:
 
     python -m venv .venv && .venv/bin/pip install openai
     .venv/bin/python examples/server/openai_client.py \
         http://127.0.0.1:8000/v1 my-model examples/data/planets.jsonl
 
-`my-model` is the name of a folder or a .gguf file in the server's models folder. Where the server
-has keys, OPENAI_API_KEY is one of them.
+`my-model` is the name of a folder or a .gguf file in the server's models folder. If the server
+has keys, set OPENAI_API_KEY to one of them.
 """
 
 import os
@@ -19,7 +19,7 @@ client = OpenAI(base_url=url, api_key=os.environ.get("OPENAI_API_KEY") or "none"
 
 with open(path, "rb") as data:
     file = client.files.create(file=data, purpose="fine-tune")
-# Beside OpenAI's own, every option of `finetune`, in snake case.
+# Besides OpenAI's own, every option of `finetune`, in snake case.
 hyperparameters = {"n_epochs": 3, "batch_size": 1, "optimizer": "lora", "seq_len": 256}
 job = client.fine_tuning.jobs.create(
     model=model,

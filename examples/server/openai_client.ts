@@ -1,11 +1,11 @@
 /**
- * A job by OpenAI's own client, from a file to a conversation:
+ * A job through OpenAI's own client, from a file to a conversation:
  *
  *     deno run --allow-net --allow-read --allow-env examples/server/openai_client.ts \
  *       http://127.0.0.1:8000/v1 my-model examples/data/planets.jsonl
  *
- * `my-model` is the name of a folder or a .gguf file in the server's models folder. Where the
- * server has keys, OPENAI_API_KEY is one of them.
+ * `my-model` is the name of a folder or a .gguf file in the server's models folder. If the
+ * server has keys, set OPENAI_API_KEY to one of them.
  *
  * @module
  */
@@ -16,7 +16,7 @@ type Method = OpenAI.FineTuning.JobCreateParams["method"];
 
 const QUESTION = "Which planet is closest to the Sun?";
 
-/** Beside OpenAI's `n_epochs` and `batch_size`: every option of `finetune`, in snake case. */
+/** Besides OpenAI's `n_epochs` and `batch_size`: every option of `finetune`, in snake case. */
 const METHOD = {
   type: "supervised",
   supervised: {

@@ -111,7 +111,7 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
         });
       } else if (keys.has(option)) {
         const other = mapping.line(keys.get(option)!);
-        faults.push({ option, place, message: `means the same as ${other}: keep one` });
+        faults.push({ option, place, message: `means the same as ${other}: keep only one` });
       } else {
         given[option] = asOption(fields[option], each);
         places.set(option, place);
@@ -181,7 +181,7 @@ function meaningOf(
   const option = camelCase(key);
   const own = Object.hasOwn(fields, option);
   const known = own || [READ, RENAMED, IGNORED, ONLY].some((table) => Object.hasOwn(table, key));
-  if (!known) return { fault: { message: "is not known", near: [key, knownKeys(fields)] } };
+  if (!known) return { fault: { message: "unknown key", near: [key, knownKeys(fields)] } };
   // As in LLaMA-Factory, null is the same as absent.
   if (value === null) return {};
   if (Object.hasOwn(READ, key)) return READ[key](value, file);

@@ -23,7 +23,7 @@ export async function readYamlMapping(path: string): Promise<YamlMapping> {
   const lines = linesOfKeys(text);
   const value = parseYaml(path, text, lines);
   if (value === null) {
-    throw fault(path, "is empty: it must have an option a line, such as lr: 1e-4");
+    throw fault(path, "is empty: expected one option per line, such as lr: 1e-4");
   }
   if (typeof value !== "object" || Array.isArray(value)) {
     const got = Array.isArray(value) ? "a list" : JSON.stringify(value);
@@ -49,7 +49,7 @@ function parseYaml(path: string, text: string, lines: ReadonlyMap<string, number
       const faults = twice.map(([key, places]) => ({
         option: key,
         place: `${path}:${places.at(-1)}: ${key}`,
-        message: `is already on line ${places[0]}: keep one`,
+        message: `is already on line ${places[0]}: keep only one`,
       }));
       if (faults.length) throw new OptionsError(faults);
     }

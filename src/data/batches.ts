@@ -196,7 +196,7 @@ export function assertSame(
   of: DataPosition["of"],
 ): void {
   if (position.version !== 1) {
-    throw new UserError(`data position of version ${position.version}, only 1 is known`);
+    throw new UserError(`data position of version ${position.version}, only 1 is supported`);
   }
   const changes = Object.keys({ ...position.of, ...of })
     .filter((key) => position.of[key] !== of[key])

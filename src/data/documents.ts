@@ -44,7 +44,7 @@ export function textOf(record: unknown, field: string, where: string): string {
   if (value === undefined || value === null) {
     throw new UserError(
       `${where}: has no field "${field}"${value === null ? " (it is null)" : ""}`,
-      phrase`it has ${Object.keys(record).join(", ") || "no fields at all"}; see
+      phrase`it has ${Object.keys(record).join(", ") || "no fields"}; see
         ${option("textField")}`,
     );
   }

@@ -69,7 +69,7 @@ export async function listFiles(
       : [dataFile(spec, basename(spec), info)];
     files.push(...found);
   }
-  if (files.length === 0) throw new UserError("data: no file was given");
+  if (files.length === 0) throw new UserError("data: no file given");
   return files;
 }
 
@@ -87,8 +87,8 @@ function dataFile(path: string, name: string, { size }: Deno.FileInfo): DataFile
   const kind = kindOf(path);
   if (kind) return { path, name, size, ...kind };
   throw new UserError(
-    `data ${path}: files of this kind are not known`,
-    `known are ${Object.keys(KINDS).join(", ")}`,
+    `data ${path}: unsupported file type`,
+    `supported: ${Object.keys(KINDS).join(", ")}`,
   );
 }
 
@@ -116,7 +116,7 @@ async function filesBelow(folder: string): Promise<DataFile[]> {
   if (files.length === 0) {
     throw new UserError(
       `data ${folder}: has no data file`,
-      `known are ${Object.keys(KINDS).join(", ")}`,
+      `supported: ${Object.keys(KINDS).join(", ")}`,
     );
   }
   return files.sort((a, b) => a.name < b.name ? -1 : 1);

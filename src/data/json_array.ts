@@ -44,7 +44,7 @@ export async function* arrayElements(
       if (ended) {
         throw new UserError(
           `${path}:${line}: the JSON array has ended, but more follows`,
-          "a file is one array of records, or one record a line (JSON Lines)",
+          "a file is one array of records, or one record per line (JSON Lines)",
         );
       }
       const closes = byte === CLOSE_ARRAY && depth === 1;
@@ -71,7 +71,7 @@ export async function* arrayElements(
   const within = blank ? `after element ${count}` : `inside the element that begins on ${begins}`;
   throw new UserError(
     `${path}:${line}: the JSON array does not end: the file stops ${within}`,
-    "was it cut off?",
+    "is it truncated?",
   );
 }
 

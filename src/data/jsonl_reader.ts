@@ -199,12 +199,12 @@ function parse(json: string, where: string, hint?: string): unknown {
   try {
     return JSON.parse(json);
   } catch (error) {
-    throw new UserError(`${where}: is no valid JSON: ${(error as Error).message}`, hint);
+    throw new UserError(`${where}: is not valid JSON: ${(error as Error).message}`, hint);
   }
 }
 
 function lineHint(line: string, terminated: boolean): string | undefined {
-  if (!terminated) return "this is the last line and it does not end: was the file cut off?";
+  if (!terminated) return "this is the last line and it does not end: is the file truncated?";
   if (line.trim() !== "{") return undefined;
-  return "a file is an array of records, or one record a line (JSON Lines)";
+  return "a file is an array of records, or one record per line (JSON Lines)";
 }

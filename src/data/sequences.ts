@@ -81,7 +81,7 @@ export class SequenceReader {
     try {
       const found = await reader.#advance();
       if (!found || reader.#ids.length < place.consumed) {
-        throw new UserError("cannot resume the data stream: the data is not what it was");
+        throw new UserError("cannot resume the data stream: the data has changed");
       }
     } catch (error) {
       await reader.close();
@@ -137,7 +137,7 @@ export class SequenceReader {
       ? "has no text to predict"
       : `has ${few} tokens, a row of ${seqLen} needs ${seqLen + 1}`;
     const hint = share === "eval"
-      ? phrase`${heldOutShare} of the data is held out; hold out more or give ${option("evalData")}`
+      ? phrase`${heldOutShare} of the data is held out; hold out more or set ${option("evalData")}`
       : few > 1 && packing === "packed"
       ? phrase`${option("seqLen", few - 1)} or less, or ${option("packing", "padded")}`
       : phrase`is this the right file, and the right ${option("textField")}?`;

@@ -20,7 +20,7 @@ export async function* readText(
     let offset = Math.max(start, from.offset), record = from.record;
     while (offset < end) {
       const bytes = await file.read(offset, Math.min(end, offset + PIECE_BYTES));
-      if (bytes.length === 0) throw new UserError(`${path}: has shrunk while it was read`);
+      if (bytes.length === 0) throw new UserError(`${path}: shrank while it was being read`);
       const last = offset + bytes.length >= end;
       const length = last ? bytes.length : seam(bytes);
       yield {

@@ -154,7 +154,7 @@ function describeCuts({ fewerShots, leftEnds }: Cuts, total: number, length: num
   }
   if (leftEnds) {
     notes.push(
-      `${leftEnds} of ${total} prompts exceed ${tokens} by themselves and lost their start`,
+      `${leftEnds} of ${total} prompts exceed ${tokens} on their own and lost their start`,
     );
   }
   return notes;

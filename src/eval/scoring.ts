@@ -58,6 +58,6 @@ function required(ids: number[], text: string): number[] {
   if (ids.length) return ids;
   throw new UserError(
     `evaluation: the answer ${JSON.stringify(text)} has no token of its own`,
-    "the tokenizer joins all of it to the end of the question",
+    "the tokenizer merges all of it into the end of the question",
   );
 }

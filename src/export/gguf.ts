@@ -55,7 +55,7 @@ export async function exportGguf(
     bytes: (await Deno.stat(output)).size,
     warnings: slidingWindow?.layers.some((windowed) => windowed)
       ? [
-        `llama.cpp knows no sliding window for this architecture: beyond ${slidingWindow.size} ` +
+        `llama.cpp has no sliding window for this architecture: beyond ${slidingWindow.size} ` +
         "tokens its results differ",
       ]
       : [],

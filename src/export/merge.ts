@@ -120,7 +120,7 @@ async function makeFolder(output: string): Promise<void> {
   try {
     await Deno.mkdir(output, { recursive: true });
   } catch (error) {
-    throw new UserError(`${output}: cannot be made: ${(error as Error).message}`);
+    throw new UserError(`${output}: cannot be created: ${(error as Error).message}`);
   }
   const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
   const held = names.filter((name) =>
@@ -129,7 +129,7 @@ async function makeFolder(output: string): Promise<void> {
   if (held.length === 0) return;
   throw new UserError(
     `${output} already holds ${held.sort().slice(0, 3).join(", ")}`,
-    "a merged model gets a folder of its own: choose another one",
+    "choose another folder for the merged model",
   );
 }
 
@@ -202,7 +202,7 @@ function assertFits(name: string, values: Float32Array): void {
   const beyond = values.find((value) => Math.abs(value) >= FLOAT16_LIMIT);
   if (beyond === undefined) return;
   throw new UserError(
-    `${name}: ${beyond} is beyond float16, the model's format`,
+    `${name}: ${beyond} exceeds the range of float16, the model's format`,
     phrase`${option("dtype", "bfloat16")} or float32`,
   );
 }

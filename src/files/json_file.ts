@@ -15,7 +15,7 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new UserError(`${path}: is no valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${path}: is not valid JSON: ${(error as Error).message}`);
   }
   if (isObject(json)) return json;
   throw new UserError(`${path}: must be a JSON object`);

@@ -27,7 +27,7 @@ export async function readLlamaConfig(path: string): Promise<LlamaConfig> {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new UserError(`${file}: is no valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${file}: is not valid JSON: ${(error as Error).message}`);
   }
   return parseLlamaConfig(json, file);
 }

@@ -33,7 +33,7 @@ export async function readRawConfig(folder: string): Promise<Record<string, unkn
   const json = await readJsonObject(path);
   if (json) return json;
   throw new UserError(
-    `${path}: there is no such file`,
+    `${path}: no such file`,
     "a model's folder has a config.json, as transformers' save_pretrained writes it",
   );
 }

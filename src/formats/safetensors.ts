@@ -62,7 +62,7 @@ export class Safetensors implements WeightFile {
     }
     const bytes = await this.files.get(info.path)!.read(info.start + start, info.start + end);
     if (bytes.length !== end - start) {
-      throw new UserError(`${info.path}: tensor ${name}: the file has shrunk since it was opened`);
+      throw new UserError(`${info.path}: tensor ${name}: the file shrank after it was opened`);
     }
     return bytes;
   }
@@ -144,7 +144,7 @@ async function openShards(
   try {
     shards = JSON.parse(await Deno.readTextFile(index)).weight_map;
   } catch (error) {
-    throw new UserError(`${index}: is no valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${index}: is not valid JSON: ${(error as Error).message}`);
   }
   if (typeof shards !== "object" || shards === null || Array.isArray(shards)) {
     throw new UserError(`${index}: weight_map must map names of tensors to files`);
@@ -185,7 +185,7 @@ async function assertThere(index: string, shards: readonly string[]): Promise<vo
   if (missing.length === 0) return;
   throw new UserError(
     `${index}: of ${shards.length} shards, ${missing.length} missing: ${missing.join(", ")}`,
-    "was the download or the copy cut off?",
+    "was the download or copy truncated?",
   );
 }
 

@@ -41,7 +41,7 @@ export async function readHeader(file: FileRange): Promise<SafetensorsHeader> {
   if (file.size < 8) {
     throw fault(
       `a safetensors file has at least 8 bytes, this one has ${file.size}`,
-      "was the download or the copy cut off?",
+      "was the download or copy truncated?",
     );
   }
   const prefix = await file.read(0, 8);
@@ -74,7 +74,7 @@ function parseJson(bytes: Uint8Array, fault: Fault): Record<string, unknown> {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw fault(`the header is no valid JSON: ${(error as Error).message}`, NOT_ONE);
+    throw fault(`the header is not valid JSON: ${(error as Error).message}`, NOT_ONE);
   }
   if (!isRecord(value)) throw fault("the header is no JSON object", NOT_ONE);
   return value;
@@ -122,7 +122,7 @@ function checkLayout(tensors: TensorInfo[], dataStart: number, size: number, fau
       throw fault(
         `tensor ${tensor.name} ends at byte ${tensor.start + tensor.byteLength}, ` +
           `the file has ${size}`,
-        "was the download or the copy cut off?",
+        "was the download or copy truncated?",
       );
     }
     if (tensor.start < end) throw fault(`${what} and overlaps ${before}, which ends at ${end}`);

@@ -119,7 +119,7 @@ export class Gpu implements Allocator {
     const { buffer } = made;
     if (!buffer) return;
     const purpose = this.#purposes.get(buffer);
-    if (!purpose) throw new GpuError(`release: ${made.name} was released before`);
+    if (!purpose) throw new GpuError(`release: ${made.name} was already released`);
     this.#purposes.delete(buffer);
     this.account.add(purpose, -buffer.size);
     buffer.destroy();

@@ -135,7 +135,7 @@ function assembled(
       }
       const library = libraries[meant[0]];
       if (library === undefined) {
-        throw new GpuError(`kernel ${name}: ${label} uses ${meant[0]}, which no library is`);
+        throw new GpuError(`kernel ${name}: ${label} uses ${meant[0]}, which is not a library`);
       }
       if (alternatives.length > 1) chosen.add(meant[0]);
       visit(meant[0], library);

@@ -46,7 +46,7 @@ export class HubClient {
     const { name, revision, type } = this.spec;
     const params = { name, revision, additionalFields: ["sha" as const], ...this.#shared };
     const { sha } = type === "model" ? await modelInfo(params) : await datasetInfo(params);
-    if (!isHash(sha)) throw new UserError(`${this.spec.spec}: the hub names no commit (${sha})`);
+    if (!isHash(sha)) throw new UserError(`${this.spec.spec}: the hub returned no commit (${sha})`);
     return sha;
   }
 
@@ -63,7 +63,9 @@ export class HubClient {
       if (type !== "file") continue;
       const sha256 = lfs?.oid;
       if (!isSafePath(path) || !isHash(sha256 ?? oid)) {
-        throw new UserError(`${this.spec.spec}: the hub lists ${JSON.stringify(path)}, no file`);
+        throw new UserError(
+          `${this.spec.spec}: the hub lists ${JSON.stringify(path)}, which is not a valid path`,
+        );
       }
       files.push({
         path,
@@ -86,7 +88,7 @@ export class HubClient {
     const named = { repo: this.spec, path, revision: commit, ...this.#shared };
     const downloadInfo = await fileDownloadInfo(named) ?? undefined;
     const blob = downloadInfo && await downloadFile({ ...named, downloadInfo, xet });
-    if (!blob) throw new UserError(`${this.spec.spec}: the hub lists ${path} but has it no more`);
+    if (!blob) throw new UserError(`${this.spec.spec}: the hub lists ${path} but no longer has it`);
     const reader = (start > 0 ? blob.slice(start) : blob).stream().getReader();
     try {
       while (true) {

@@ -93,7 +93,7 @@ async function receive(
     }
     if (received > file.size || (hash && hash.digest("hex") !== (file.sha256 ?? file.oid))) {
       await output.truncate(0); // do not resume from wrong data
-      throw new Damaged(`${file.path}: what arrived is not what the hub lists: its hash differs`);
+      throw new Damaged(`${file.path}: the download does not match the hash that the hub lists`);
     }
     await output.sync();
   } finally {
@@ -140,6 +140,6 @@ export async function assertSpace(folder: string, bytes: number, what: string): 
   if (free === undefined || bytes <= free) return;
   throw new UserError(
     `${what}: ${formatBytes(bytes)} to download, ${formatBytes(free)} free at ${folder}`,
-    "free some space, or let HF_HOME name another place",
+    "free some space, or set HF_HOME to another folder",
   );
 }

@@ -24,8 +24,8 @@ export async function readHubEnvironment(): Promise<HubEnvironment> {
   const endpoint = (Deno.env.get("HF_ENDPOINT") || HUB_URL).replace(/\/+$/, "");
   if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? "")) {
     throw new UserError(
-      `HF_ENDPOINT: ${JSON.stringify(endpoint)} is no address`,
-      `it is the hub's or a mirror's, such as ${HUB_URL}`,
+      `HF_ENDPOINT: ${JSON.stringify(endpoint)} is not a URL`,
+      `expected the URL of the hub or of a mirror, such as ${HUB_URL}`,
     );
   }
   return {

@@ -31,7 +31,7 @@ export function explainHubError(
   if (error instanceof HubApiError) {
     const status = error.statusCode, said = wordsOf(error);
     if (status === 401 || status === 403) {
-      return fault(`${host} refuses access (${status}${said})`, accessHint(spec, environment));
+      return fault(`${host} denies access (${status}${said})`, accessHint(spec, environment));
     }
     if (status === 404) {
       return fault(
@@ -52,12 +52,12 @@ export function explainHubError(
   if (isDiskFault(error)) {
     return fault(
       `cannot be saved: ${(error as Error).message}`,
-      "HF_HOME says where the downloads go; is it writable, with space left?",
+      "downloads go to HF_HOME: is it writable, with space left?",
     );
   }
   return fault(
     `the download failed: ${error instanceof Error ? error.message : error}`,
-    "run it again: what has arrived is kept, and gone on from",
+    "run it again: it resumes from what has been downloaded",
   );
 }
 
@@ -65,10 +65,10 @@ function accessHint(spec: HubSpec, environment: HubEnvironment): string {
   const page = pageOf(environment, spec), { token } = environment;
   // The hub also returns 401 for what does not exist, so as not to reveal what is private.
   return token
-    ? `the token of ${token.origin} may not read it: ask for access or accept its terms at ` +
-      `${page}, or give another token in HF_TOKEN`
+    ? `the token of ${token.origin} has no access: ask for it or accept its terms at ` +
+      `${page}, or set HF_TOKEN to another token`
     : `if the name is right, it is private or gated: ask for access or accept its terms at ` +
-      `${page}, and put a token that may read it into HF_TOKEN`;
+      `${page}, and set HF_TOKEN to a token with access`;
 }
 
 /** The hub's own message, if any. */

@@ -190,7 +190,7 @@ class Snapshot {
       if (snapshot) return snapshot;
       throw new UserError(
         `${spec.spec}: is not in the cache (${cache.folder}), and HF_HUB_OFFLINE forbids downloads`,
-        "run once with a connection and without HF_HUB_OFFLINE",
+        "run once while online and without HF_HUB_OFFLINE",
       );
     }
     try {
@@ -209,8 +209,8 @@ class Snapshot {
       if (!(error instanceof HubUnreachable) && !isServerFault(error)) throw error;
       const snapshot = await cached((error as Error).message);
       if (!snapshot) throw error;
-      const message = `${new URL(environment.endpoint).host} cannot be asked ` +
-        `(${(error as Error).message}); using what the cache has of ${spec.spec}`;
+      const message = `${new URL(environment.endpoint).host} is unreachable ` +
+        `(${(error as Error).message}); using the cached files of ${spec.spec}`;
       options.onProgress?.({ type: "notice", spec: spec.spec, message });
       return snapshot;
     }
@@ -251,8 +251,8 @@ class Snapshot {
       (paths.length > 8 ? `, and ${paths.length - 8} more` : "");
     if (this.unreachable) {
       return new UserError(
-        `${spec}: the cache has only part of it, without ${names} (${this.unreachable})`,
-        "run once with a connection: what is there already is kept",
+        `${spec}: the cache is incomplete, missing ${names} (${this.unreachable})`,
+        "run once while online: cached files are kept",
       );
     }
     const others = this.files.map(({ path }) => path).filter((path) => path.endsWith(".gguf"));

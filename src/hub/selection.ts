@@ -75,8 +75,8 @@ function noWeights(listed: readonly HubFile[], folder: readonly HubFile[], spec:
   if (folder.some(({ path }) => /\.(bin|pth|pt)$/.test(path))) {
     return new UserError(
       message,
-      "its weights are in PyTorch's own format; look for a converted copy, or save it anew by " +
-        "transformers' save_pretrained(folder) and give that folder",
+      "its weights are in PyTorch's own format; look for a converted copy, or save it again with " +
+        "transformers' save_pretrained(folder) and pass that folder",
     );
   }
   return new UserError(message, `it has ${listOf(listed.map(({ path }) => path)) || "no files"}`);

@@ -43,7 +43,9 @@ export function parseHubSpec(spec: string, expected: RepoType): HubSpec {
   const named = parts.length === 1 || parts[0].includes("@") ? 1 : 2;
   const [last, ...revisions] = parts[named - 1].split("@");
   const name = [...parts.slice(0, named - 1), last].join("/");
-  if (!name.split("/").every(isName)) throw fault(`${JSON.stringify(name)} is no name on the hub`);
+  if (!name.split("/").every(isName)) {
+    throw fault(`${JSON.stringify(name)} is not a valid name on the hub`);
+  }
   const rest = parts.slice(named);
   let revision = "main";
   if (revisions.length > 0) {
@@ -51,15 +53,15 @@ export function parseHubSpec(spec: string, expected: RepoType): HubSpec {
     // Pull requests and conversions are the only revisions with slashes in their names.
     if (revision === "refs") revision = ["refs", ...rest.splice(0, 2)].join("/");
     if (!/^[\w.-]+(\/[\w.-]+)*$/.test(revision) || revision.includes("..")) {
-      throw fault(`${JSON.stringify(revision)} is no revision`);
+      throw fault(`${JSON.stringify(revision)} is not a revision`);
     }
   }
   const path = rest.join("/").replace(/\/+$/, "");
-  if (path && !isSafePath(path)) throw fault(`${JSON.stringify(path)} is no path in it`);
+  if (path && !isSafePath(path)) throw fault(`${JSON.stringify(path)} is not a valid path`);
   return { spec, type: expected, name, revision, path };
 }
 
-export const NAMES: Record<RepoType, string> = { model: "model", dataset: "data set" };
+export const NAMES: Record<RepoType, string> = { model: "model", dataset: "dataset" };
 
 function isName(part: string): boolean {
   return /^\w[\w.-]*$/.test(part) && !part.includes("..") && !part.includes("--");

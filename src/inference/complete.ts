@@ -22,7 +22,7 @@ export async function* complete(
   const prompt = tokenizer.encode(text);
   if (prompt.length === 0) {
     throw new UserError(
-      "the prompt is empty, and this model's texts begin with no token of its own",
+      "the prompt is empty, and this model has no BOS token to start from",
     );
   }
   const limit = tokenLimit(model, "the prompt", prompt.length, options.maxNewTokens ?? 512);

@@ -78,6 +78,6 @@ export function tokenLimit(
   throw new UserError(
     `${what} has ${promptTokens} tokens and leaves no room for an answer in the model's ` +
       `${maxPositions} positions`,
-    "begin a new one, or shorten it",
+    "start a new one, or shorten it",
   );
 }

@@ -27,8 +27,8 @@ export async function* generate(
   const positions = prompt.length + maxNewTokens;
   if (prompt.length === 0) {
     throw new UserError(
-      "generate: the prompt has no token",
-      phrase`give a ${option("prompt")} of one token or more`,
+      "generate: the prompt is empty",
+      phrase`${option("prompt")} must have at least one token`,
     );
   }
   if (positions > maxPositions) {

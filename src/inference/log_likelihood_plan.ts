@@ -49,15 +49,15 @@ export function planRows(
     if (context.length === 0 && prefixToken === undefined) {
       throw new UserError(
         `log-likelihood: the context of request ${request} is empty, and the model has neither a ` +
-          "BOS nor an EOS token to begin with",
-        "give a prefixToken",
+          "BOS nor an EOS token to start from",
+        "pass a prefixToken",
       );
     }
     const all = [...(context.length ? context : [prefixToken!]), ...continuation];
     const bad = all.find((id) => !(id >= 0 && id < vocabSize));
     if (bad !== undefined) {
       throw new ShapeError(
-        `log-likelihood: token id ${bad} of request ${request} is beyond the vocabulary of ` +
+        `log-likelihood: token id ${bad} of request ${request} is outside the vocabulary of ` +
           `${vocabSize}`,
         "does the tokenizer belong to this model?",
       );

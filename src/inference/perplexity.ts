@@ -56,7 +56,7 @@ export async function evaluatePerplexity(
     signal?.throwIfAborted();
   }
   if (unread) await read();
-  if (!tokens) throw new UserError("evaluation: the data holds no target token");
+  if (!tokens) throw new UserError("evaluation: the data has no target tokens");
   const loss = total / tokens;
   return { loss, perplexity: Math.exp(loss), tokens };
 }

@@ -25,7 +25,7 @@ export function uploadInputs(
   const bad = inputs.findIndex((id) => id >= config.vocabSize);
   if (bad >= 0) {
     throw new ShapeError(
-      `token id ${inputs[bad]} at position ${bad} is beyond the vocabulary of ${config.vocabSize}`,
+      `token id ${inputs[bad]} at position ${bad} is outside the vocabulary of ${config.vocabSize}`,
       "does the tokenizer belong to this model?",
     );
   }

@@ -129,8 +129,8 @@ export async function readEnergyCurve(
   if (!Number.isFinite(energy)) {
     throw new UserError(
       `the gradient of ${name} has energy ${energy}`,
-      phrase`try ${option("dtype", "float32")}, or give a ${option("rank")} to find out in which
-        step`,
+      phrase`try ${option("dtype", "float32")}, or set ${option("rank")} to a number to see in which
+        step it fails`,
     );
   }
   if (energy === 0) return undefined;

@@ -49,12 +49,12 @@ function listen(
     if (error instanceof Deno.errors.AddrInUse) {
       throw new UserError(
         phrase`${where}: the port is in use`,
-        "choose another; 0 takes a free one",
+        "choose another, or 0 for a free one",
       );
     }
     if (error instanceof Deno.errors.NotCapable) {
       throw new UserError(
-        phrase`${where}: Deno was not given the permission to listen there`,
+        phrase`${where}: Deno lacks the permission to listen there`,
         `start it with --allow-net=${host}:${port}`,
       );
     }

@@ -29,7 +29,7 @@ export function checkTokenizer(
     );
     faults.push(
       `tokenizer ${names.tokenizer} has ${tokenizer.vocabSize} ids, model ${names.model} a ` +
-        `vocab_size of ${vocabSize}: there is no embedding for ${first.join(", ")}` +
+        `vocab_size of ${vocabSize}: no embedding for ${first.join(", ")}` +
         (tokenizer.vocabSize - vocabSize > first.length ? ", …" : ""),
     );
   }
@@ -45,7 +45,7 @@ export function checkTokenizer(
   if (faults.length === 0) return;
   throw new UserError(
     faults.join("\n  "),
-    "a model works with the tokenizer that it was trained with; it lies in the model's folder",
+    "use the tokenizer that the model was trained with, from the model's folder",
   );
 }
 

@@ -31,7 +31,7 @@ export async function readTokenizerFiles(
   path: string,
 ): Promise<{ file: string; files: TokenizerFiles }> {
   const info = await Deno.stat(path).catch(() => null);
-  if (!info) throw new UserError(`tokenizer ${path}: there is no such file or folder`);
+  if (!info) throw new UserError(`tokenizer ${path}: no such file or folder`);
   const file = info.isDirectory ? join(path, TOKENIZER_JSON) : path;
   return { file, files: await readFiles(dirname(file), file) };
 }
@@ -41,7 +41,7 @@ export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Token
   const json = parse(origin, files.get(TOKENIZER_JSON));
   if (isByteTokenizer(json)) return new ByteTokenizer();
   if (!isObject(json.model) || !json.model.vocab) {
-    throw new UserError(`${origin}: is no tokenizer: model.vocab is missing`);
+    throw new UserError(`${origin}: is not a tokenizer: model.vocab is missing`);
   }
   const optional = (name: string): Json =>
     files.has(name) ? parse(join(dirname(origin), name), files.get(name)) : {};
@@ -55,7 +55,7 @@ export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Token
       ...config,
     });
   } catch (error) {
-    throw new UserError(`${origin}: is no tokenizer: ${(error as Error).message}`);
+    throw new UserError(`${origin}: is not a tokenizer: ${(error as Error).message}`);
   }
   return new HfTokenizer(origin, implementation, files, { ...special, ...config });
 }
@@ -87,8 +87,8 @@ function parse(path: string, bytes: Uint8Array | undefined): Json {
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new UserError(
-      `${path}: is no valid JSON: ${(error as Error).message}`,
-      `it has ${bytes?.length} bytes; was it cut off?`,
+      `${path}: is not valid JSON: ${(error as Error).message}`,
+      `it has ${bytes?.length} bytes; is it truncated?`,
     );
   }
   if (!isObject(json)) throw new UserError(`${path}: must be a JSON object`);

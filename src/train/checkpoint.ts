@@ -60,8 +60,10 @@ export async function writeCheckpoint(output: string, content: CheckpointContent
     await removeIfThere(temporary).catch(() => {}); // report the first error
     throw explainWriteError(error, folder, {
       lost: "; earlier checkpoints are untouched",
-      hint: phrase`free some space, or keep fewer with ${option("keepCheckpoints")}; then go on from
-        the last with ${option("resume", "auto")}`,
+      hint: phrase`free some space, or keep fewer with ${
+        option("keepCheckpoints")
+      }; then continue from
+        the last one with ${option("resume", "auto")}`,
     });
   }
 }
@@ -75,7 +77,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   } catch (error) {
     throw new CheckpointError(
       `checkpoint: cannot read ${manifestPath}: ${(error as Error).message}`,
-      "give the folder checkpoint-<step> itself, or `auto`",
+      "pass a checkpoint-<step> folder, or auto",
     );
   }
   const manifest = parseManifest(text, manifestPath);
@@ -144,7 +146,7 @@ export class Checkpoint {
     if (actual !== sha256) {
       throw new CheckpointError(
         `checkpoint: ${name} in ${path} has SHA-256 ${actual}, expected ${sha256}`,
-        "the file was damaged after it was written; resume from an earlier checkpoint",
+        "the file was damaged after writing; resume from an earlier checkpoint",
       );
     }
   }
@@ -197,7 +199,7 @@ export async function findCheckpoint(
       return checkpoint;
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw error;
-      warn(`${path} is passed over: ${error.message}`);
+      warn(`skipping ${path}: ${error.message}`);
     }
   }
   return undefined;
@@ -235,7 +237,7 @@ async function writeEntries(folder: string, { step, entries, state }: Checkpoint
   }
   await file.sync();
   const names = new Set(records.map(({ name }) => name));
-  if (names.size !== records.length) throw new Error("checkpoint: two entries have one name");
+  if (names.size !== records.length) throw new Error("checkpoint: two entries have the same name");
   using manifest = await Deno.create(join(folder, MANIFEST_FILE));
   // Round-trip through JSON first: the checksum must cover exactly what a reader will parse.
   const content: Manifest = JSON.parse(

@@ -28,7 +28,7 @@ export async function saveCheckpointModel(
     ? await finetuneRecipe(options.finetune)
     : await pretrainRecipe(options.pretrain);
   const { resume, gpuMemory } = given.options;
-  if (!resume) throw new UserError(phrase`a checkpoint is needed: ${option("resume")} names it`);
+  if (!resume) throw new UserError(phrase`a checkpoint is required: ${option("resume")}`);
   const checkpoint = await readCheckpoint(resume), state = readRunState(checkpoint);
   const recipe = given.options.rank === "auto"
     ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})

@@ -175,9 +175,9 @@ function planProbe(
   const least = plan(1), slot = plan(2).bytes - least.bytes;
   if (least.bytes > limit) {
     throw new OutOfMemoryError(
-      phrase`${option("rank", "auto")} needs ${formatBytes(least.bytes, 4)} of GPU memory to look at
+      phrase`${option("rank", "auto")} needs ${formatBytes(least.bytes, 4)} of GPU memory to measure
         the first gradients, ${formatBytes(limit, 4)} available`,
-      phrase`give a ${option("rank")}, a smaller ${option("batchSize")} or
+      phrase`set ${option("rank")} to a number, or use a smaller ${option("batchSize")} or
         ${option("activationCheckpointing", true)}`,
     );
   }

@@ -67,9 +67,9 @@ async function instructData(
       if (!shared.evalData && !noneHeldOut && batches.report.others === 0) {
         noneHeldOut = true;
         warnings.push(
-          phrase`none of the ${batches.report.examples} examples fell into the share of
-            ${options.evalShare} that is held out: nothing is evaluated (${option("evalShare")}
-            holds out more, ${option("evalData")} names others)`,
+          phrase`none of the ${batches.report.examples} examples fell into the held-out share of
+            ${options.evalShare}, so nothing is evaluated (increase ${option("evalShare")} or set
+            ${option("evalData")})`,
         );
       }
       return { batches, ...stepsOf(options, steps), warnings };
@@ -124,8 +124,10 @@ function textData(
     async open(position) {
       if (!steps) {
         throw new UserError(
-          phrase`${option("steps")} is needed to train on texts (${data![0]}…): they are read as
-            they come, and how many sequences they make is not known beforehand`,
+          phrase`${option("steps")} is required to train on text (${
+            data![0]
+          }…): it is streamed, so the
+            number of sequences is not known in advance`,
         );
       }
       const batches = await BatchStream.open({
@@ -156,7 +158,9 @@ export function reportText(
   const skipped = skippedText(report);
   if (skipped) lines.push(`examples skipped: ${skipped}`);
   if (report.truncated) {
-    lines.push(`${report.truncated} of ${report.examples} examples were cut to ${seqLen} tokens`);
+    lines.push(
+      `${report.truncated} of ${report.examples} examples were truncated to ${seqLen} tokens`,
+    );
   }
   return lines;
 }

@@ -158,7 +158,7 @@ export function shapeWarnings(config: LlamaConfig, shape: TrainingShape): string
   const { rank } = projection;
   const C = config.hiddenSize, keys = config.keyValueHeads * config.headSize;
   const clamped = (what: string, allowed: number) =>
-    `rank ${rank} is larger than ${what} allows: ${allowed} is used there`;
+    `rank ${rank} is larger than ${what} allows: using ${allowed} there`;
   if (rank > C) return [clamped("every projection", effectiveRank([keys, C], rank))];
   if (rank > keys) return [clamped("a key or value projection", effectiveRank([keys, C], rank))];
   return [];

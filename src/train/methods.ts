@@ -53,8 +53,9 @@ const ADAM = { matrices: "adam", embeddings: "adam", others: "adam" } as const;
 export const METHODS = {
   q_galore_adamw8bit: {
     title: "Q-GaLore",
-    about: "Trains every weight, in INT8, through a low-rank view of the gradients. The least " +
-      "memory of the methods that change the whole model.",
+    about:
+      "Trains every weight, stored in INT8, with low-rank gradients. Needs the least memory of " +
+      "the methods that train the whole model.",
     trains: "weights",
     weights: "int8",
     projection: "int4",
@@ -66,7 +67,7 @@ export const METHODS = {
   },
   galore_adamw: {
     title: "GaLore",
-    about: "Trains every weight in bfloat16 through a low-rank view of the gradients.",
+    about: "Trains every weight in bfloat16 with low-rank gradients.",
     trains: "weights",
     weights: "dtype",
     projection: "float32",
@@ -78,8 +79,7 @@ export const METHODS = {
   },
   galore_adamw8bit: {
     title: "GaLore 8-bit",
-    about: "Trains every weight in bfloat16 through a low-rank view of the gradients, with 8-bit " +
-      "moments.",
+    about: "Trains every weight in bfloat16 with low-rank gradients and 8-bit moments.",
     trains: "weights",
     weights: "dtype",
     projection: "float32",
@@ -91,7 +91,7 @@ export const METHODS = {
   },
   adamw: {
     title: "AdamW",
-    about: "Trains every weight in full. The most memory.",
+    about: "Trains every weight with full-rank gradients. Needs the most memory.",
     trains: "weights",
     weights: "dtype",
     rules: ADAM,
@@ -103,7 +103,7 @@ export const METHODS = {
   },
   adamw8bit: {
     title: "AdamW 8-bit",
-    about: "Trains every weight in full, with 8-bit moments.",
+    about: "Trains every weight with full-rank gradients and 8-bit moments.",
     trains: "weights",
     weights: "dtype",
     rules: ADAM_8BIT,
@@ -114,8 +114,9 @@ export const METHODS = {
   },
   muon: {
     title: "Muon",
-    about: "Trains every weight in full: matrices by orthogonalised momentum, at half of AdamW's " +
-      "moments, and the rest by AdamW.",
+    about:
+      "Trains every weight with full-rank gradients: matrices by orthogonalised momentum, which " +
+      "takes half of AdamW's optimizer memory, and the rest by AdamW.",
     trains: "weights",
     weights: "dtype",
     rules: { matrices: "muon", embeddings: "adam", others: "adam" },
@@ -126,8 +127,9 @@ export const METHODS = {
   },
   muon8bit: {
     title: "Muon 8-bit",
-    about: "Trains every weight in full: matrices by orthogonalised momentum in 8 bits, and the " +
-      "rest by AdamW.",
+    about:
+      "Trains every weight with full-rank gradients: matrices by orthogonalised 8-bit momentum, " +
+      "the rest by AdamW.",
     trains: "weights",
     weights: "dtype",
     rules: { matrices: "muon8bit", embeddings: "adam", others: "adam8bit" },
@@ -138,7 +140,7 @@ export const METHODS = {
   },
   lora: {
     title: "LoRA",
-    about: "Trains small adapters beside frozen weights. The result is an adapter.",
+    about: "Trains small adapters next to frozen weights. The result is an adapter.",
     trains: "adapters",
     weights: "dtype",
     rules: ADAM,
@@ -149,8 +151,9 @@ export const METHODS = {
   },
   qlora: {
     title: "QLoRA",
-    about: "Trains small adapters beside weights frozen in 4 bits. The least memory of all; the " +
-      "result is an adapter.",
+    about:
+      "Trains small adapters next to weights frozen in 4 bits. Needs the least memory of all. " +
+      "The result is an adapter.",
     trains: "adapters",
     weights: "nf4",
     rules: ADAM,

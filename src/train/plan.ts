@@ -83,13 +83,13 @@ export class DoesNotFitError extends OutOfMemoryError {
 /** Describes what would fit, each with its bytes, or what else to try. */
 export function describeAlternatives(alternatives: readonly Alternative[]): Phrase {
   if (!alternatives.length) {
-    return phrase`no smaller batch or rank would fit: choose a smaller model or a shorter
+    return phrase`no smaller batch or rank fits: choose a smaller model or a shorter
       ${option("seqLen")}`;
   }
   const described = alternatives.map(({ options, bytes }) =>
     phrase`${settings(options)} (${formatBytes(bytes, 4)})`
   );
-  return phrase`what would fit: ${joinPhrases(described, "; ")}`;
+  return phrase`these settings fit: ${joinPhrases(described, "; ")}`;
 }
 
 /** Settings that need less memory, nearest first. */

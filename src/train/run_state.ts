@@ -60,7 +60,7 @@ export function readRunState({ path, state }: Pick<Checkpoint, "path" | "state">
   if (!success) {
     const [{ path: place, message }] = error.issues;
     throw new UserError(
-      `checkpoint ${path}: its state is not of a run: ${place.join(".")}: ${message}`,
+      `checkpoint ${path}: invalid state: ${place.join(".")}: ${message}`,
     );
   }
   if (data.rates) return data as unknown as RunState;
@@ -120,8 +120,8 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
     });
   if (changed.length) {
     throw new UserError(
-      `checkpoint ${path} is of another run: ${changed.join("; ")}`,
-      phrase`resume with the options it was written with, or start anew in another
+      `checkpoint ${path} belongs to a different run: ${changed.join("; ")}`,
+      phrase`resume with the options it was written with, or start over in another
         ${option("output")}`,
     );
   }

@@ -49,8 +49,8 @@ export async function samplePrompts(recipe: Recipe): Promise<SamplePrompt[]> {
     if (encoded.ids.length >= 1 && encoded.ids.length <= most) return { text, encoded };
     throw new UserError(
       phrase`${option("samplePrompt", text.slice(0, 40))} has ${encoded.ids.length} tokens,
-        there is room for 1 to ${most}`,
-      phrase`shorten it, or take a smaller ${option("sampleTokens")}`,
+        must be 1 to ${most}`,
+      phrase`shorten it, or reduce ${option("sampleTokens")}`,
     );
   }));
 }

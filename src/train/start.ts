@@ -15,7 +15,7 @@ export async function startingPoint(
   if (found) {
     throw new UserError(
       `${output} already holds a run: ${found.path}`,
-      phrase`add ${option("resume", "auto")} to go on with it or ${option("overwriteOutput", true)}
+      phrase`add ${option("resume", "auto")} to continue it or ${option("overwriteOutput", true)}
         to remove it, or choose another ${option("output")}`,
     );
   }
@@ -27,8 +27,8 @@ export async function makeOutput(output: string): Promise<void> {
     await Deno.mkdir(output, { recursive: true });
   } catch (error) {
     throw new UserError(
-      phrase`${option("output", output)}: cannot be made: ${(error as Error).message}`,
-      "choose a folder that can be written to",
+      phrase`${option("output", output)}: cannot be created: ${(error as Error).message}`,
+      "choose a writable folder",
     );
   }
 }

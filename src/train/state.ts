@@ -28,13 +28,13 @@ export async function restoreTensors(
     const bytes = checkpoint.bytes(name);
     return bytes === tensor.byteLength
       ? []
-      : [`${name} has ${bytes} bytes, this run's has ${tensor.byteLength}`];
+      : [`${name} has ${bytes} bytes, expected ${tensor.byteLength}`];
   });
   if (faults.length) {
     throw new UserError(
-      `checkpoint ${checkpoint.path} is not of this run: ${faults.slice(0, 4).join("; ")}` +
+      `checkpoint ${checkpoint.path} does not match this run: ${faults.slice(0, 4).join("; ")}` +
         (faults.length > 4 ? `; and ${faults.length - 4} more` : ""),
-      "resume with the model, optimizer and rank that it was written with",
+      "resume with the model, optimizer and rank it was written with",
     );
   }
   for (const { name, tensor } of tensors) {

@@ -225,9 +225,9 @@ export class Trainer {
     const good = this.#lastCheckpoint;
     throw new UserError(
       `step ${step}: the loss is ${loss}; ` +
-        (good ? `the last good checkpoint is ${good}` : "there is no checkpoint yet"),
+        (good ? `the last good checkpoint is ${good}` : "no checkpoint exists yet"),
       phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
-        ${option("dtype", "float32")}; nothing was written over`,
+        ${option("dtype", "float32")}; no checkpoint was overwritten`,
     );
   }
 

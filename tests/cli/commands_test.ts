@@ -99,7 +99,11 @@ for (
       ["pretrain", "--model", "llama_nano", "--data", "/nowhere.txt"],
       "/nowhere.txt",
     ],
-    ["a GPU too small", ["pretrain", "--model", "llama_7b", "--gpu-memory", "8"], "what would fit"],
+    [
+      "a GPU too small",
+      ["pretrain", "--model", "llama_7b", "--gpu-memory", "8"],
+      "these settings fit",
+    ],
   ] as const
 ) {
   trainingTest(`${what}: one message, no stack, exit 1`, () =>

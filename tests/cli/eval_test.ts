@@ -101,7 +101,7 @@ for (
       "a folder that is not there",
       ["--tasks", "cola:/nowhere"],
       1,
-      "cola: there is no file /nowhere",
+      "cola: no such file: /nowhere",
     ],
   ] as const
 ) {

@@ -176,12 +176,12 @@ trainingTest(
         assertEquals([code, out], [1, ""]);
         assertStringIncludes(err, message);
       };
-      await refused("[{", "messages.json: is no valid JSON");
+      await refused("[{", "messages.json: is not valid JSON");
       await refused(7, 'must be a list of messages, or an object that has one as "messages"');
       await refused([], "messages.json: has no message");
       await refused({ messages: [{ role: "king", content: "" }] }, 'is "king", no known role');
       await refused([{ role: "user" }], "messages[0].content must be a string");
-      await refused([...HELLO, { role: "assistant", content: "" }], "there is nothing to answer");
+      await refused([...HELLO, { role: "assistant", content: "" }], "nothing to answer");
       await refused(
         [{ role: "system", content: "" }, ...HELLO],
         "already has a system message",
@@ -204,7 +204,7 @@ trainingTest(
       for (const input of [{ typed: ["Hello"] }, { stdin: "Hello" }]) {
         const { code, err } = await run(["--model", model, "--chat", ...SHORT], input);
         assertEquals(code, 1);
-        assertStringIncludes(err, "hint: choose the one that its model was trained with");
+        assertStringIncludes(err, "hint: choose the one its model was or will be trained with");
         assertStringIncludes(err, "--template alpaca|chatml");
       }
       const given = ["--model", model, ...SHORT, "--template", "chatml"];

@@ -38,7 +38,7 @@ Deno.test({
       assertEquals([second.code, second.stdout], [1, []]);
       assertEquals(second.stderr, [
         `${output} already holds config.json, model.safetensors\n` +
-        "  hint: a merged model gets a folder of its own: choose another one",
+        "  hint: choose another folder for the merged model",
       ]);
       assertEquals((await run("--dtype", "int8")).code, 2);
     } finally {

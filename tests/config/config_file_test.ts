@@ -397,8 +397,8 @@ lr_scheduler_type: constant
   assertEquals(
     await faultsOf(`${text}cutoff_length: 9\nepochs: 3\n`, [], "pretrain"),
     [
-      "run.yaml:9: cutoff_length: is not known (did you mean cutoff_len?)",
-      "run.yaml:10: epochs: is not known",
+      "run.yaml:9: cutoff_length: unknown key (did you mean cutoff_len?)",
+      "run.yaml:10: epochs: unknown key",
     ],
   );
   assertEquals(await faultsOf(`${text}num_train_epochs: 3\n`, [], "pretrain"), [
@@ -421,17 +421,17 @@ for (
     ["val_size: 0.9", "val_size: must be at most 0.5, got 0.9"],
     ["optimizer: adam", "got adam (did you mean adamw?)"],
     // Unknown keys.
-    ["lerning_rate: 1", "lerning_rate: is not known (did you mean learning_rate?)"],
-    ["__proto__: 1", "__proto__: is not known"],
-    ["constructor: null", "constructor: is not known"],
+    ["lerning_rate: 1", "lerning_rate: unknown key (did you mean learning_rate?)"],
+    ["__proto__: 1", "__proto__: unknown key"],
+    ["constructor: null", "constructor: unknown key"],
     // Values with another meaning here.
-    ["val_size: 200", "val_size: must be a share below 1, not a number of examples, got 200"],
+    ["val_size: 200", "val_size: must be a fraction below 1, not a number of examples, got 200"],
     ["template: llama4", "zephyr, got llama4 (did you mean llama2?)"],
     ["template: qwen9000", "qwen9000"],
     ["stage: dpo", "stage: must be sft or pt, got dpo"],
     ["do_train: false", "do_train: must be true or left out, got false: this command trains"],
     ["do_predict: true", "do_predict: must be false or left out, got true"],
-    ["fp16: true", "say bf16: true"],
+    ["fp16: true", "use bf16: true"],
     ["bf16: auto", "bf16: must be true or false, got auto"],
     ["quantization_bit: 8", "quantization_bit: must be 4, got 8"],
     ["quantization_type: fp4", "quantization_type: must be nf4 or left out, got fp4"],
@@ -441,8 +441,8 @@ for (
     ["use_galore: 1", "use_galore: must be true or false, got 1"],
     ["galore_target: q_proj,v_proj", "galore_target: must be all"],
     ["optim: adamw_trch", "got adamw_trch (did you mean adamw_torch?)"],
-    ["optim: adamw_torch", "optim: needs finetuning_type beside it"],
-    ["eval_strategy: epoch", "got epoch: say steps, and eval_steps"],
+    ["optim: adamw_torch", "optim: also needs finetuning_type: full or lora"],
+    ["eval_strategy: epoch", "got epoch: use steps, and eval_steps"],
     ["save_strategy: best", "save_strategy: must be steps or no, got best"],
     ["lr_scheduler_type: polynomial", "constant_with_warmup, got polynomial"],
     ["lr_scheduler_type: constant\nwarmup_ratio: 0.1", "warmup_ratio: 0.1 has no effect with"],
@@ -457,7 +457,7 @@ for (
     ["batch_size: 1\nper_device_train_batch_size: 1", "means the same as batch_size on line 4"],
     ["batch_size: 1\nbatch-size: 2", "batch-size: means the same as batch_size on line 4"],
     ["bf16: true\ndtype: float32", "dtype: means the same as bf16 on line 4"],
-    ["seed: 1\nseed: 2", "seed: is already on line 4: keep one"],
+    ["seed: 1\nseed: 2", "seed: is already on line 4: keep only one"],
     // Conflicting methods.
     ["use_galore: true\nuse_muon: true", "use_muon: true disagrees with use_galore on line 4"],
     ["use_muon: true\noptim: galore_adamw", "galore_adamw disagrees with use_muon on line 4"],
@@ -492,7 +492,7 @@ Deno.test("all faults at once, of the file and of the flags", async () => {
   );
   assertEquals(faults, [
     "--sed: unknown flag (did you mean --seed?)",
-    "run.yaml:2: bath_size: is not known (did you mean batch_size?)",
+    "run.yaml:2: bath_size: unknown key (did you mean batch_size?)",
     "run.yaml:3: finetuning_type: must be full or lora, got oft",
     "--model: is required",
     "run.yaml:5: learning_rate: must be a number, got fast",
@@ -511,7 +511,7 @@ Deno.test("a secret in the place of an unsupported key is not repeated", async (
 
 for (
   const [what, text, expected] of [
-    ["empty", "# nothing\n", "run.yaml: is empty: it must have an option a line, such as lr: 1e-4"],
+    ["empty", "# nothing\n", "run.yaml: is empty: expected one option per line, such as lr: 1e-4"],
     ["a list", "- a\n", "run.yaml: must be a mapping of options to values, got a list"],
     ["a word", "words\n", 'run.yaml: must be a mapping of options to values, got "words"'],
     ["a syntax error", "model: m\nlr: [1\n", "run.yaml:3: "],
@@ -579,7 +579,7 @@ Deno.test("memory plans the run of the file: its sizes, and no key of it is a fa
   const lora = await run("memory", `${text}finetuning_type: lora\nlora_rank: 4\n`);
   assertEquals([lora.options?.finetune, lora.options?.loraRank], [true, 4]);
   assertEquals(await faultsOf(`${text}epochz: 2\n`, [], "memory"), [
-    "run.yaml:4: epochz: is not known (did you mean epochs?)",
+    "run.yaml:4: epochz: unknown key (did you mean epochs?)",
   ]);
 });
 

@@ -42,7 +42,7 @@ Deno.test("data: a data set of the hub reads as its files", async () => {
     });
     const pieces = await Array.fromAsync(corpus.pieces([0, 1]));
     assertEquals(pieces.map(({ text }) => text), ["one", "two", "three"]);
-    await assertRejects(() => listFiles(["hf:org/none"]), UserError, "has no such data set, rev");
+    await assertRejects(() => listFiles(["hf:org/none"]), UserError, "has no such dataset, rev");
   });
 });
 

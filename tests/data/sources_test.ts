@@ -161,7 +161,7 @@ Deno.test("held out: of many texts, whole ones", async () => {
 
 /** Name of the file, its content, the message. */
 const BROKEN: [string, string | Uint8Array, string][] = [
-  ["a.jsonl", '{"text": "x"}\n{"text": "y', "a.jsonl:2: is no valid JSON"],
+  ["a.jsonl", '{"text": "x"}\n{"text": "y', "a.jsonl:2: is not valid JSON"],
   ["a.jsonl", '{"text": "x"}\n{"text": "y', "this is the last line and it does not end"],
   ["a.jsonl", '{"text": "x"}\n\n{"body": "y"}\n', 'a.jsonl:3: has no field "text"'],
   ["a.jsonl", '{"body": "y", "id": 1}\n', "hint: it has body, id; see textField"],
@@ -169,15 +169,15 @@ const BROKEN: [string, string | Uint8Array, string][] = [
   ["a.jsonl", '{"text": 5}\n', 'a.jsonl:1: field "text" must be a string, got number'],
   ["a.jsonl", '"x"\n', 'a.jsonl:1: must be a JSON object, got "x"'],
   ["a.json", '[\n{"text": "x"},\n{"text": "y"', "a.json:3: the JSON array does not end"],
-  ["a.json", '[\n{"text": "x"},\n\n{"text": y}]', "a.json:4: is no valid JSON"],
-  ["a.json", '[\n{"text": "x"},\n]', "a.json:3: is no valid JSON"],
+  ["a.json", '[\n{"text": "x"},\n\n{"text": y}]', "a.json:4: is not valid JSON"],
+  ["a.json", '[\n{"text": "x"},\n]', "a.json:3: is not valid JSON"],
   [
     "a.jsonl",
     '[{"text":"x"}]\n[{"text":"y"}]',
     "a.jsonl:2: the JSON array has ended, but more follows",
   ],
   ["a.json", '[["x"]]', 'a.json:1: must be a JSON object, got ["x"]'],
-  ["a.json", '{\n"text": "x"\n}', "hint: a file is an array of records, or one record a line"],
+  ["a.json", '{\n"text": "x"\n}', "hint: a file is an array of records, or one record per line"],
   ["a.jsonl", new Uint8Array([0x7b, 0xff, 0x7d]), "a.jsonl:1: is not UTF-8 text"],
   ["a.txt", new Uint8Array([97, 0xe9, 98]), "a.txt: is not UTF-8 text, between bytes 0 and 3"],
   ["a.parquet", "PAR1", "a.parquet: cannot be read"],
@@ -213,13 +213,13 @@ Deno.test("sources: what cannot be data is refused, with what could be", async (
   await withFiles({ "a.csv": "a,b" }, async (folder) => {
     const refused = (spec: string, message: string) =>
       assertRefusesAsync(() => piecesOf([spec]), UserError, message);
-    await refused(join(folder, "a.csv"), "a.csv: files of this kind are not known");
-    await refused(join(folder, "a.csv"), "known are .txt, .md, .jsonl");
+    await refused(join(folder, "a.csv"), "a.csv: unsupported file type");
+    await refused(join(folder, "a.csv"), "supported: .txt, .md, .jsonl");
     await refused(folder, "has no data file");
     await refused(join(folder, "none.txt"), "none.txt: cannot be read: No such file");
-    await refused("hf:models/org/name", "names a model where a data set is needed");
+    await refused("hf:models/org/name", "names a model where a dataset is needed");
   });
-  await assertRefusesAsync(() => piecesOf([]), UserError, "no file was given");
+  await assertRefusesAsync(() => piecesOf([]), UserError, "no file given");
   await assertRefusesAsync(
     () => piecesOf([SHAKESPEARE], { heldOutShare: 1 }),
     UserError,

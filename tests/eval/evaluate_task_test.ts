@@ -126,7 +126,7 @@ Deno.test("examples that do not fit are left out from the last on; then the star
   ]);
   assertEquals((await sizes(60)).tokens, [30, 62]);
   assertEquals((await sizes(60)).notes.slice(2), [
-    "1 of 2 prompts exceed 60 tokens by themselves and lost their start",
+    "1 of 2 prompts exceed 60 tokens on their own and lost their start",
   ]);
 });
 

@@ -218,7 +218,7 @@ gpuTest(
       await refused({ model: other.base }, "does not fit the model");
       await refused({ adapter: folder }, "adapter_config.json: cannot be read");
       await Deno.writeTextFile(join(folder, "file"), "");
-      await refused({ output: join(folder, "file") }, "file: cannot be made");
+      await refused({ output: join(folder, "file") }, "file: cannot be created");
       assertEquals(await Deno.stat(output).catch(() => "none"), "none");
       const aborted = await optionsOf("llama-qv-r8", output, { signal: AbortSignal.abort() });
       await assertRejects(() => mergeAdapter(gpu, aborted), DOMException);

@@ -98,7 +98,7 @@ Deno.test("generation_config: all faults at once, with the file that has them", 
   ]);
   const refused = (files: Record<string, unknown>, message: string) =>
     assertRejects(() => read(files), UserError, message);
-  await refused({ generation_config: "{" }, "generation_config.json: is no valid JSON");
+  await refused({ generation_config: "{" }, "generation_config.json: is not valid JSON");
   await refused({ generation_config: [] }, "generation_config.json: must be a JSON object");
   await refused({ config: { bos_token_id: "<s>" } }, "/config.json: bos_token_id must be a token");
 });

@@ -124,11 +124,11 @@ Deno.test("gguf: what is broken or not supported is refused by name", async () =
     };
     await refused(
       whole.slice(0, -4000),
-      "the file has 65952\n  hint: was the download or the copy",
+      "the file has 65952\n  hint: was the download or copy",
     );
-    await refused(whole.slice(0, 9000), "is this a GGUF file, and whole?");
-    await refused(whole.slice(0, 700), "is this a GGUF file, and whole?");
-    await refused(new Uint8Array(0), "is this a GGUF file, and whole?");
+    await refused(whole.slice(0, 9000), "is this a complete GGUF file?");
+    await refused(whole.slice(0, 700), "is this a complete GGUF file?");
+    await refused(new Uint8Array(0), "is this a complete GGUF file?");
     await refused(patched(whole, "GGUF", (at) => at.fill(0x41, 0, 4)), "GGUF magic number");
     await refused(
       patched(whole, "blk.0.attn_v.weight", (after) => after[39] = 19),
@@ -153,7 +153,7 @@ Deno.test("gguf: what is broken or not supported is refused by name", async () =
       patched(whole, "llama.rope.freq_base", (after) => after.fill(0x43, 20 + 4, 20 + 8)),
       "rope_freqs.weight is not Llama 3.1's scaling",
     );
-    await assertRefusesAsync(() => GgufFile.open(folder), UserError, "is no file");
+    await assertRefusesAsync(() => GgufFile.open(folder), UserError, "is not a file");
     await assertRefusesAsync(() => GgufFile.open(path + "x"), UserError, "cannot be opened");
   } finally {
     await Deno.remove(folder, { recursive: true });

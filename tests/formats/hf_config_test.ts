@@ -172,7 +172,7 @@ Deno.test("hf_config: what is written is read again", async () => {
     await assertRejects(
       () => readLlamaConfig(folder),
       UserError,
-      "config.json: is no valid JSON: Unexpected end of JSON input",
+      "config.json: is not valid JSON: Unexpected end of JSON input",
     );
     await assertRejects(
       () => readLlamaConfig(join(folder, "none")),

@@ -39,6 +39,6 @@ Deno.test("model files: config.json with all that it says", async () => {
     await Deno.writeTextFile(join(from, "config.json"), "[]");
     await assertRejects(() => readRawConfig(from), UserError, "config.json: must be a JSON object");
     await Deno.remove(join(from, "config.json"));
-    await assertRejects(() => readRawConfig(from), UserError, "config.json: there is no such file");
+    await assertRejects(() => readRawConfig(from), UserError, "config.json: no such file");
   });
 });

@@ -102,7 +102,7 @@ const BROKEN: [string, Uint8Array, string][] = [
   ["empty", new Uint8Array(0), "at least 8 bytes, this one has 0"],
   ["a header that is too long", bytesOf({ w: TENSOR }, 8, 1000), "header of 1000 bytes, but"],
   ["an absurd header", bytesOf({ w: TENSOR }, 8, 2 ** 52), "at most 100000000 are allowed"],
-  ["no JSON", bytesOf('{"w": ', 8), "the header is no valid JSON"],
+  ["no JSON", bytesOf('{"w": ', 8), "the header is not valid JSON"],
   ["a list", bytesOf([], 8), "the header is no JSON object"],
   ["metadata", bytesOf({ __metadata__: { a: 1 } }, 0), "must map strings to strings"],
   ["an unknown type", bytesOf({ w: { ...TENSOR, dtype: "F8_E4M3" } }, 8), '"F8_E4M3" is not supp'],
@@ -191,7 +191,7 @@ Deno.test("safetensors: every missing shard is named, and a shard that was cut o
       assertRefusesAsync(() => Safetensors.open(folder), UserError, message);
     await refused(`${second}: tensor`);
     await refused(
-      `the file has ${bytes.length - 1}\n  hint: was the download or the copy cut off?`,
+      `the file has ${bytes.length - 1}\n  hint: was the download or copy truncated?`,
     );
     await Deno.remove(second);
     await refused("of 2 shards, 1 missing: model-00002-of-00002.safetensors");

@@ -81,7 +81,7 @@ own("every byte is accounted for, and given back once", async (gpu) => {
   assertEquals([gpu.account.live, gpu.account.peak], [64, 64 + 64 + 8 + 256]);
   gpu.release(kept);
   assertEquals(gpu.account.live, 0);
-  assertThrows(() => gpu.release(kept), GpuError, "kept was released before");
+  assertThrows(() => gpu.release(kept), GpuError, "kept was already released");
 });
 
 own("a shader that does not compile is an error that names the kernel", async (gpu) => {

@@ -103,7 +103,7 @@ Deno.test("what a shader uses and declares is what it is given", () => {
       "scale uses one of half, full, the variants name half and full",
     ],
     [define({ variants: ["full", "other"] }), "nothing uses other"],
-    [define({}, "// @use nothing"), "the shader uses nothing, which no library is"],
+    [define({}, "// @use nothing"), "the shader uses nothing, which is not a library"],
     [define({ constants: { ...constants, FLAG: [] } }), "constant FLAG has no values"],
     [define({ constants: { ...constants, SIDE: 8 } }), "the WGSL declares no SIDE"],
   ];

@@ -62,7 +62,7 @@ gpuTest("a prompt beyond the model's positions, or none, is refused", async (gpu
     UserError,
     "3 prompt tokens and 126 new ones exceed the model's 128 positions",
   );
-  await assertRejects(() => generate([], 1), UserError, "the prompt has no token");
+  await assertRejects(() => generate([], 1), UserError, "generate: the prompt is empty");
   await assertRejects(() => generate([256], 1), UserError, "token id 256");
   model.release();
 });

@@ -151,19 +151,22 @@ Deno.test("a run that does not fit says what would, as options", () => {
   const [property, flag, field] = inAll((spelling) => explain(error, spelling));
   assertMatch(
     property,
-    /\n {2}hint: what would fit: activationCheckpointing: true(, \w+: \w+)* \(/,
+    /\n {2}hint: these settings fit: activationCheckpointing: true(, \w+: \w+)* \(/,
   );
   assertMatch(
     flag,
-    /\n {2}hint: what would fit: --activation-checkpointing( --[a-z-]+( \d+)?)* \(/,
+    /\n {2}hint: these settings fit: --activation-checkpointing( --[a-z-]+( \d+)?)* \(/,
   );
-  assertMatch(field, /\n {2}hint: what would fit: activation_checkpointing: true(, \w+: \w+)* \(/);
+  assertMatch(
+    field,
+    /\n {2}hint: these settings fit: activation_checkpointing: true(, \w+: \w+)* \(/,
+  );
 
   const none = assertThrows(() => assertFits(config, shape, CONSUMER_CARD, 1), DoesNotFitError);
   assertEquals(none.alternatives, []);
   assertEquals(inAll((spelling) => spell(none.explanation.hint!, spelling)), [
-    "no smaller batch or rank would fit: choose a smaller model or a shorter seqLen",
-    "no smaller batch or rank would fit: choose a smaller model or a shorter --seq-len",
-    "no smaller batch or rank would fit: choose a smaller model or a shorter seq_len",
+    "no smaller batch or rank fits: choose a smaller model or a shorter seqLen",
+    "no smaller batch or rank fits: choose a smaller model or a shorter --seq-len",
+    "no smaller batch or rank fits: choose a smaller model or a shorter seq_len",
   ]);
 });

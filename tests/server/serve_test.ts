@@ -174,7 +174,7 @@ Deno.test("a server that may not run Deno says so", async () => {
       permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-sys"],
     });
     assertEquals(code, 1);
-    assertStringIncludes(said, "the server runs the GPU's work in processes of its own");
+    assertStringIncludes(said, "the server runs GPU work in child processes");
     assertStringIncludes(said, "deno task serve");
   });
 });
@@ -254,11 +254,11 @@ Deno.test("what keeps a server from starting is reported in one line, with advic
       });
     };
     await fails("an address that others reach, without a key", [...data, "--host", "0.0.0.0"], [
-      "--host 0.0.0.0: others can reach this address, and the server has no API key",
+      "--host 0.0.0.0: this address is reachable from other machines, and the server has no API key",
       `key --create NAME --data-folder ${folder}`,
     ]);
     await fails("a page's address with a path", [...data, "--cors-origin", "https://a.example/b"], [
-      "--cors-origin https://a.example/b: must be the origin of a page",
+      "--cors-origin https://a.example/b: must be an origin",
     ]);
     await fails("a data folder in a file", ["--data-folder", join(file, "data")], [
       `data folder ${join(file, "data")}: `,

@@ -28,8 +28,8 @@ Deno.test("checkTokenizer: ids without an embedding are refused, with both numbe
   assertEquals(
     explain(error),
     `tokenizer a/tokenizer.json has ${vocabSize} ids, model b a vocab_size of ${vocabSize - 1}: ` +
-      `there is no embedding for ${vocabSize - 1} (${JSON.stringify(first)})\n` +
-      "  hint: a model works with the tokenizer that it was trained with; it lies in the model's " +
+      `no embedding for ${vocabSize - 1} (${JSON.stringify(first)})\n` +
+      "  hint: use the tokenizer that the model was trained with, from the model's " +
       "folder",
   );
   const few = { vocabSize: 2, bosTokenId: undefined, eosTokenId: undefined, padTokenId: undefined };

@@ -139,8 +139,8 @@ folderTest(
     const found = await findCheckpoint(output, "auto", (message) => warnings.push(message));
     assertEquals(found?.step, 9);
     assertEquals(warnings.length, 2);
-    assertStringIncludes(warnings[0], "checkpoint-100 is passed over: checkpoint: weight in");
-    assertStringIncludes(warnings[1], "checkpoint-10 is passed over: checkpoint: cannot read");
+    assertStringIncludes(warnings[0], `skipping ${output}/checkpoint-100: checkpoint: weight in`);
+    assertStringIncludes(warnings[1], `skipping ${output}/checkpoint-10: checkpoint: cannot read`);
   },
 );
 
@@ -200,7 +200,7 @@ folderTest("two entries of one name are refused", async (output) => {
   await assertRejects(
     () => writeCheckpoint(output, { step: 1, entries: twice, state: {} }),
     Error,
-    "two entries have one name",
+    "two entries have the same name",
   );
   assertEquals(names(output), []);
 });

@@ -130,7 +130,7 @@ trainingTest(
           OutOfMemoryError,
           `rank: "auto" needs ${
             formatBytes(least, 4)
-          } of GPU memory to look at the first gradients`,
+          } of GPU memory to measure the first gradients`,
         );
 
         // Not all directions, but the leading sixteen of forty: what the share needs is among them.

@@ -164,7 +164,8 @@ trainingTest(
       const { events } = await runFinetuning(options("run", change));
       const warnings = events.filter((event) => event.type === "warning");
       assertEquals(warnings.map(({ message }) => message.split(":")[0]), [
-        "none of the 40 examples fell into the share of 0.000001 that is held out",
+        "none of the 40 examples fell into the held-out share of 0.000001, so nothing is evaluated " +
+        "(increase evalShare or set evalData)",
       ]);
       assertEquals(events.filter((event) => event.type === "eval"), []);
       assertEquals((events.at(-1) as DoneEvent).interrupted, false);
@@ -179,7 +180,10 @@ trainingTest(
         assertRejects(() => runFinetuning(options("run", change)), UserError, message);
       await refused({ seqLen: 512 }, "seqLen: 512 exceeds the 256 positions");
       await Deno.writeTextFile(join(folder, "text.txt"), "some text\n".repeat(100));
-      await refused({ data: [join(folder, "text.txt")], steps: undefined }, "steps is needed");
+      await refused(
+        { data: [join(folder, "text.txt")], steps: undefined },
+        "steps is required to train on text",
+      );
       await refused({ model: join(folder, "none") }, "none");
       assertEquals(
         await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).then((names) =>
@@ -191,7 +195,7 @@ trainingTest(
 );
 
 trainingTest(
-  "a run is not begun over another unless that is asked for; data sets by name",
+  "a run is not begun over another unless that is asked for; datasets by name",
   () =>
     withDesk(async ({ options, folder }) => {
       const columns = { prompt: "prompt", response: "completion" };

@@ -74,7 +74,7 @@ Deno.test("a state that is none is refused by what is wrong with it", () => {
   const path = "runs/x/checkpoint-3";
   for (
     const [state, message] of [
-      [null, "checkpoint runs/x/checkpoint-3: its state is not of a run"],
+      [null, "checkpoint runs/x/checkpoint-3: invalid state"],
       [{ step: "three" }, "step"],
       [{ step: 3, tokens: 1, loss: 1, lazy: { a: { interval: -1 } } }, "lazy.a.interval"],
     ] as const

@@ -77,8 +77,8 @@ trainingTest(
       await assertRejects(
         () => runTraining(options("run", { samplePrompt })),
         UserError,
-        'samplePrompt: "a prompt that is longer than a training " has 48 tokens, there is room ' +
-          "for 1 to 16",
+        'samplePrompt: "a prompt that is longer than a training " has 48 tokens, must be ' +
+          "1 to 16",
       );
     }),
 );

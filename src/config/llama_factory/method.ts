@@ -105,7 +105,7 @@ function combinationFaults(file: KeyContext): Faults {
   }
   if (plain) {
     const named = type !== undefined || on || bits || file.get("optimizer");
-    if (!named) faults.optim = fault("needs finetuning_type beside it: full or lora");
+    if (!named) faults.optim = fault("also needs finetuning_type: full or lora");
   }
   return faults;
 }

@@ -42,7 +42,7 @@ export const READ: Readonly<Record<string, Reader>> = {
   }),
   dataset_dir: (value) =>
     typeof value === "string" && /^(ONLINE|REMOTE:)/.test(value)
-      ? fault(`${value} is not supported: name data sets of the hub by data: [hf:org/name]`)
+      ? fault(`${value} is not supported: use data: [hf:org/name] for datasets on the hub`)
       : { options: { datasetDir: value } },
   template: (value) =>
     typeof value === "string" && !TEMPLATE_NAMES.includes(value)
@@ -56,7 +56,7 @@ export const READ: Readonly<Record<string, Reader>> = {
   val_size: (value) =>
     typeof value === "number" && value >= 0 && value < 1
       ? { options: { evalShare: value } }
-      : fault(`must be a share below 1, not a number of examples, got ${show(value)}`),
+      : fault(`must be a fraction below 1, not a number of examples, got ${show(value)}`),
   // In pre-training a choice, in fine-tuning a boolean.
   packing: (value, { has }) => ({
     options: {
@@ -69,7 +69,9 @@ export const READ: Readonly<Record<string, Reader>> = {
     if (packing === undefined) return { options: { packing: value } };
     if (packing === value) return {};
     return value ? fault(`true disagrees with ${file.line("packing")}: false`) : fault(
-      `false is not supported with ${file.line("packing")}: packed examples are kept apart`,
+      `false is not supported with ${
+        file.line("packing")
+      }: packed examples never attend to each other`,
     );
   },
   max_steps: (value) => value === -1 ? {} : { options: { steps: value } },
@@ -138,7 +140,7 @@ export const READ: Readonly<Record<string, Reader>> = {
   galore_target: (value) =>
     isEveryProjection(value)
       ? {}
-      : fault(`must be all: every projection is trained in a low-rank space, got ${show(value)}`),
+      : fault(`must be all: GaLore projects every linear layer, got ${show(value)}`),
 };
 
 /** `meta-llama/Meta-Llama-3-8B` is a folder if it exists, else a name on the hub. */
@@ -166,7 +168,7 @@ function evalStrategy(value: unknown, file: KeyContext): Meaning {
 }
 
 function perEpoch(key: string, value: unknown, file: KeyContext): string {
-  return value === "epoch" && file.get(key) === undefined ? `: say steps, and ${key}` : "";
+  return value === "epoch" && file.get(key) === undefined ? `: use steps, and ${key}` : "";
 }
 
 function isNo(value: unknown): boolean {

@@ -67,7 +67,7 @@ export class ChatTemplate {
     } catch (error) {
       const line = faultyLine(prepared, (error as Error).message);
       throw new UserError(
-        `${options.name}, line ${line}: is no valid template: ${(error as Error).message}`,
+        `${options.name}, line ${line}: is not a valid template: ${(error as Error).message}`,
         phrase`another can be given by name with ${option("template")}`,
       );
     }

@@ -36,7 +36,7 @@ export async function datasetSources(
   const sources = names.flatMap((name) => {
     const entry = Object.hasOwn(info, name) ? info[name] : undefined;
     if (!isObject(entry)) {
-      faults.push(`has no data set "${name}"; it has ${Object.keys(info).join(", ") || "none"}`);
+      faults.push(`has no dataset "${name}"; it has ${Object.keys(info).join(", ") || "none"}`);
       return [];
     }
     return sourceOf(folder, name, entry, (message) => faults.push(`${name}: ${message}`));
@@ -50,9 +50,9 @@ function parse(path: string, text: string): Json {
     const json = JSON.parse(text);
     if (isObject(json)) return json;
   } catch (error) {
-    throw new UserError(`${path}: is no valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${path}: is not valid JSON: ${(error as Error).message}`);
   }
-  throw new UserError(`${path}: must be a JSON object of data sets by name`);
+  throw new UserError(`${path}: must be a JSON object of datasets by name`);
 }
 
 function sourceOf(

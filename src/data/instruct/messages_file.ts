@@ -16,7 +16,7 @@ export async function readMessages(path: string): Promise<Pick<ChatExample, "mes
   try {
     json = JSON.parse(await Deno.readTextFile(path));
   } catch (error) {
-    const what = error instanceof SyntaxError ? "is no valid JSON" : "cannot be read";
+    const what = error instanceof SyntaxError ? "is not valid JSON" : "cannot be read";
     throw new UserError(`${path}: ${what}: ${(error as Error).message}`);
   }
   const isRecord = isObject(json) && "messages" in json;
@@ -30,7 +30,7 @@ export async function readMessages(path: string): Promise<Pick<ChatExample, "mes
   const { messages, tools } = toExample(record, recordFormat("openai"), path) as ChatExample;
   if (!messages.length) throw new UserError(`${path}: has no message`);
   if (messages.at(-1)!.role === "assistant") {
-    throw new UserError(`${path}: ends with the assistant's message: there is nothing to answer`);
+    throw new UserError(`${path}: ends with the assistant's message: nothing to answer`);
   }
   return { messages, tools };
 }

@@ -18,7 +18,7 @@ export function preview(examples: ExampleStore, count: number, options: PreviewO
   return Array.from({ length: shown }, (_, index) => {
     const example = examples.at(index);
     const trained = example.trained.reduce((sum, each) => sum + each, 0);
-    return `example ${index + 1}: ${example.ids.length} tokens, ${trained} learned\n` +
+    return `example ${index + 1}: ${example.ids.length} tokens, ${trained} trained\n` +
       marked(example, options);
   }).join("\n\n");
 }

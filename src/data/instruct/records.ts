@@ -209,7 +209,7 @@ function fieldOf(record: Json, column: string, where: string): unknown {
   if (value !== null && value !== undefined) return value;
   throw new UserError(
     `${where}: has no field "${column}"${value === null ? " (it is null)" : ""}`,
-    `it has ${Object.keys(record).join(", ") || "no fields at all"}`,
+    `it has ${Object.keys(record).join(", ") || "no fields"}`,
   );
 }
 

@@ -29,10 +29,10 @@ export interface InstructReport {
 export type SkipReason = "noAnswer" | "rewritten" | "nothingLearned" | "cutAway";
 
 const REASONS: Record<SkipReason, string> = {
-  noAnswer: "without a turn of the assistant",
+  noAnswer: "without an assistant turn",
   rewritten: "whose answers the chat template rewrites",
-  nothingLearned: "with nothing to learn",
-  cutAway: "whose answers begin after the end of a row",
+  nothingLearned: "with no tokens to train on",
+  cutAway: "whose answers start after the end of a row",
 };
 
 export function emptyReport(): InstructReport {
@@ -67,7 +67,7 @@ export function assertExamples(
   throw new UserError(
     `${what} has no example to train on: ${skipped}`,
     report.skipped.cutAway > 0
-      ? phrase`rows are of ${seqLen} tokens: ${option("seqLen")} sets more`
+      ? phrase`rows are of ${seqLen} tokens: ${option("seqLen")} sets it higher`
       : hint,
   );
 }

@@ -36,8 +36,8 @@ export async function kindOfData(specs: readonly string[]): Promise<"instruct" |
   if (texts.length === files.length) return "text";
   throw new UserError(
     `data: ${texts[0].path} is a text, ${files.find((file) => !isText(file))!.path} has records: ` +
-      "one run takes one kind",
-    'convert the texts to records: {"text": "…"}, one a line',
+      "a run takes only one kind",
+    'convert the texts to records: {"text": "…"}, one per line',
   );
 }
 
@@ -55,12 +55,12 @@ export async function listSources(sources: readonly ExampleSource[]): Promise<So
     if (text) {
       throw new UserError(
         `${text.path}: a text has no examples`,
-        'convert it to records, {"text": "…"} one a line, or train on texts alone',
+        'convert it to records, {"text": "…"} one per line, or train only on texts',
       );
     }
     listed.push({ source, files });
   }
-  if (listed.length === 0) throw new UserError("data: no file was given");
+  if (listed.length === 0) throw new UserError("data: no file given");
   return listed;
 }
 

@@ -119,7 +119,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
       what: `${share === "eval" ? "the held-out data" : "the data"} (${files[0].path}…)`,
       seqLen,
       hint: share === "eval"
-        ? phrase`${heldOutShare} of the data is held out; hold out more or give
+        ? phrase`${heldOutShare} of the data is held out; hold out more or set
           ${option("evalData")}`
         : undefined,
     });

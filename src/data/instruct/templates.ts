@@ -49,8 +49,8 @@ export function chatTemplate(
       return new ChatTemplate(own, { name: "the tokenizer's chat template", specialTokens, now });
     }
     throw new UserError(
-      "the tokenizer has no chat template, and dialogues need one",
-      phrase`choose the one that its model was trained with, or will be:
+      "the tokenizer has no chat template, which conversations need",
+      phrase`choose the one its model was or will be trained with:
         ${option("template", TEMPLATE_NAMES.slice(1).join("|"))}`,
     );
   }
@@ -66,7 +66,7 @@ export function chatTemplate(
   }
   if (source.includes("eos_token") && specialTokens.eosToken === null) {
     throw new UserError(
-      `template ${name} ends what the assistant says with the end-of-text token, which this ` +
+      `template ${name} ends the assistant's turns with the end-of-text token, which this ` +
         "tokenizer lacks",
     );
   }

@@ -15,7 +15,7 @@ const SHOT_FILES = ["dev.jsonl", "train.jsonl"];
 
 /** Reads a file; with shots, `dev.jsonl` or else `train.jsonl` of the same folder as well. */
 export async function loadChoices(path: string, shots = 0): Promise<Task> {
-  if (!await isFile(path)) throw new UserError(`choices: there is no file ${path}`);
+  if (!await isFile(path)) throw new UserError(`choices: no such file: ${path}`);
   const questions = await readQuestions(path);
   return {
     name: `choices/${basename(path, extname(path))}`,
@@ -37,7 +37,7 @@ async function readShots(path: string, shots: number): Promise<Question[]> {
     }
   }
   throw new UserError(
-    phrase`choices: ${option("shots", shots)} needs examples, and there is no
+    phrase`choices: ${option("shots", shots)} needs examples, but there is no
       ${SHOT_FILES.join(" or ")} beside ${path}`,
   );
 }

@@ -32,7 +32,7 @@ export async function isFile(path: string): Promise<boolean> {
 
 function unreadable(task: string, path: string, kind: string, error: unknown, hint?: Phrase) {
   return error instanceof Deno.errors.NotFound
-    ? new UserError(`${task}: there is no ${kind} ${path}`, hint)
+    ? new UserError(`${task}: no such ${kind}: ${path}`, hint)
     : new UserError(`${task}: ${path} cannot be read: ${(error as Error).message}`, hint);
 }
 

@@ -127,7 +127,7 @@ export async function loadGlue(name: string, folder: string, shots = 0): Promise
       shots: shots ? takeShots(await readTrain(name, task, train), shots, train) : [],
       questions,
     }],
-    notes: skipped ? [`${skipped} broken rows of ${join(folder, task.file)} left out`] : [],
+    notes: skipped ? [`${skipped} malformed rows of ${join(folder, task.file)} skipped`] : [],
   };
 }
 

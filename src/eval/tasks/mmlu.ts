@@ -22,7 +22,7 @@ export async function loadMmlu(folder: string, shots = MMLU_SHOTS): Promise<Task
   let split = "test";
   if (!await isFolder(join(folder, split)) && await isFolder(join(folder, "val"))) {
     split = "val";
-    notes.push(`${folder} has no folder test: these are the questions of val`);
+    notes.push(`${folder} has no test folder: using the questions of val`);
   }
   const ending = `_${split}.csv`;
   const subjects = (await namesIn("mmlu", join(folder, split)))
@@ -44,11 +44,11 @@ export async function loadMmlu(folder: string, shots = MMLU_SHOTS): Promise<Task
     });
   }
   const own = parts.filter(({ category }) => !category).map(({ name }) => name);
-  if (own.length) notes.push(`of no category, in the total alone: ${own.join(", ")}`);
+  if (own.length) notes.push(`in no category, counted only in the total: ${own.join(", ")}`);
   return { name: "mmlu", metrics: ["acc"], parts: parts satisfies TaskPart[], notes };
 }
 
-const WITHOUT_SHOTS = phrase`${option("shots", 0)} asks without examples`;
+const WITHOUT_SHOTS = phrase`${option("shots", 0)} asks zero-shot`;
 
 async function readQuestions(path: string, hint?: Phrase): Promise<Question[]> {
   const text = await readText("mmlu", path, hint);
@@ -56,7 +56,7 @@ async function readQuestions(path: string, hint?: Phrase): Promise<Question[]> {
   try {
     rows = parse(text);
   } catch (error) {
-    throw new UserError(`${path}: is no CSV: ${(error as Error).message}`);
+    throw new UserError(`${path}: is not valid CSV: ${(error as Error).message}`);
   }
   const lines = lineNumbers(text, rows);
   return rows.map((row, index) => toQuestion(row, `${path}:${lines[index]}`));

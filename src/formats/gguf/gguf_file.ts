@@ -168,7 +168,7 @@ function checkedType({ name, shape, type: id, start }: GgufTensor, file: FileRan
   if (end > file.size) {
     throw new UserError(
       `${file.path}: tensor ${name} ends at byte ${end}, the file has ${file.size}`,
-      "was the download or the copy cut off?",
+      "was the download or copy truncated?",
     );
   }
   return type;
@@ -184,7 +184,7 @@ async function readElements(
   const first = Math.floor(start / type.elements), last = Math.ceil(end / type.elements);
   const bytes = await file.read(base + first * type.bytes, base + last * type.bytes);
   if (bytes.length !== (last - first) * type.bytes) {
-    throw new UserError(`${file.path}: tensor ${name}: the file has shrunk since it was opened`);
+    throw new UserError(`${file.path}: tensor ${name}: the file shrank after it was opened`);
   }
   const values = type.decode(bytes), skipped = first * type.elements;
   const whole = skipped === start && values.length === end - start;

@@ -24,12 +24,12 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
   const info = await Deno.stat(path).catch((error) => {
     throw new UserError(`${path}: cannot be opened: ${(error as Error).message}`);
   });
-  if (!info.isFile) throw new UserError(`${path}: is no file`);
+  if (!info.isFile) throw new UserError(`${path}: is not a file`);
   let header: Awaited<ReturnType<typeof parse>>;
   try {
     header = await parse(path);
   } catch (error) {
-    throw new UserError(`${path}: is no valid GGUF file: ${(error as Error).message}`, NOT_ONE);
+    throw new UserError(`${path}: is not a valid GGUF file: ${(error as Error).message}`, NOT_ONE);
   }
   // The parser reads zeros beyond the end of a file.
   if (header.tensorInfoByteRange[1] > info.size) {
@@ -47,7 +47,7 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
   return { metadata: new Metadata(path, { ...header.metadata }), tensors };
 }
 
-const NOT_ONE = "is this a GGUF file, and whole?";
+const NOT_ONE = "is this a complete GGUF file?";
 
 function parse(path: string) {
   // A path that looks like a URL is still a path.

@@ -14,7 +14,7 @@ export function assertFiles(
     if (!file) throw notFound("file", id, param);
     if (file.purpose === purpose) continue;
     throw new ApiError(400, {
-      message: `${param}: ${id} has the purpose "${file.purpose}", this job takes files of the ` +
+      message: `${param}: ${id} has the purpose "${file.purpose}", this job needs files with the ` +
         `purpose "${purpose}"`,
       param,
       code: "invalid_purpose",

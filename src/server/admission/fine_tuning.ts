@@ -64,7 +64,7 @@ export async function admitFineTuning(
 function readHyperparameters({ method, hyperparameters, ...request }: FineTuningPlanRequest) {
   if (method && hyperparameters) {
     throw new ApiError(400, {
-      message: "hyperparameters: are given in method as well; give method alone, the other is " +
+      message: "hyperparameters: already set in method; keep only method, the other is " +
         "deprecated",
       param: "hyperparameters",
       code: "invalid_value",
@@ -97,8 +97,8 @@ function assertTemplate(template: string, place: string): void {
 function refuseAdapter({ name, adapter }: ModelRecord): void {
   if (!adapter) return;
   throw new ApiError(400, {
-    message: `model: ${name} is an adapter, and a job starts from a whole model: merge it with ` +
-      "its model first (`cli.ts merge`) and put the result into the models folder",
+    message: `model: ${name} is an adapter, but a job starts from a full model: merge it with ` +
+      "its model first (`cli.ts merge`) and put the result in the models folder",
     param: "model",
     code: "unusable_model",
   });

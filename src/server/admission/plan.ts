@@ -89,7 +89,7 @@ export async function assertFitsDisk(
   throw new ApiError(400, {
     message: `this job needs ${amount(needed)} of disk (${keepCheckpoints + 1} checkpoints of ` +
       `${amount(checkpointBytes)} and a result of ${amount(resultBytes)}), ` +
-      `${amount(free)} are free; delete files or models that are not needed`,
+      `${amount(free)} are free; delete files or models you do not need`,
     code: "insufficient_storage",
   });
 }

@@ -103,7 +103,7 @@ function fit(
 
 function trainingFilesOf({ training_file, training_files }: PretrainingRequest): string[] {
   if (training_file && training_files?.length) {
-    throw invalid("training_file", "is one of training_files: give one of the two");
+    throw invalid("training_file", "means the same as training_files: keep only one");
   }
   return training_file ? [training_file] : [...training_files ?? []];
 }

@@ -18,7 +18,7 @@ export class RequestError extends Error {
 }
 
 /** @type {(wrong: boolean) => Promise<string>} */
-let askForKey = () => Promise.reject(new Error("nobody to ask for a key"));
+let askForKey = () => Promise.reject(new Error("no dialog to ask for a key"));
 /** @type {Promise<string> | undefined} */
 let asking;
 
@@ -76,7 +76,7 @@ export async function send(path, { json, ...init } = {}) {
       response = await fetch(urlOf(path), { ...init, body, headers });
     } catch (error) {
       if (/** @type {Error} */ (error).name === "AbortError") throw error;
-      throw new RequestError(0, { message: "The server cannot be reached.", code: "unreachable" });
+      throw new RequestError(0, { message: "Cannot reach the server.", code: "unreachable" });
     }
     if (response.ok) return response;
     if (response.status !== 401) throw await errorOf(response);

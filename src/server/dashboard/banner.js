@@ -14,7 +14,7 @@ export function createBanner(banner) {
   const retry = h(
     "button",
     { type: "button", class: "button small", on: { click: retryNow } },
-    "Try now",
+    "Retry now",
   );
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let showing;
@@ -26,7 +26,7 @@ export function createBanner(banner) {
     banner.hidden = false;
     setText(
       text,
-      `${connection.message ?? "The connection was lost."} What you see may be out of date.`,
+      `${connection.message ?? "Connection lost."} This page may be out of date.`,
     );
   }
 
@@ -41,7 +41,7 @@ export function createBanner(banner) {
     else show();
     const count = () => {
       const seconds = Math.ceil(((connection.retryAt ?? 0) - Date.now()) / 1000);
-      setText(countdown, seconds > 0 ? `Trying again in ${seconds} s` : "Trying…");
+      setText(countdown, seconds > 0 ? `Retrying in ${seconds} s` : "Retrying…");
     };
     count();
     counting = setInterval(count, 1000);

@@ -68,7 +68,7 @@ export function createCharts(data, plannedBytes) {
     lines: [{ label: "Tokens/s", colour: "chart-speed", format: compact }],
     range: fromZero,
     summary: () =>
-      data.last ? `${whole(data.last.tokens_per_second)} tokens a second now.` : "No steps yet.",
+      data.last ? `${whole(data.last.tokens_per_second)} tokens per second now.` : "No steps yet.",
   });
   const memoryChart = createChart({
     title: "GPU memory",

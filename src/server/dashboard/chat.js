@@ -58,7 +58,7 @@ export function createChat(name) {
     class: "prompt",
     id: `${id}-prompt`,
     rows: 1,
-    placeholder: "Say something",
+    placeholder: "Type a message",
     "aria-label": "Message",
   });
   const sendButton = h(
@@ -84,7 +84,7 @@ export function createChat(name) {
         "div",
         { class: "chat-settings-grid" },
         field("Temperature", temperature),
-        field("Most tokens", maxTokens),
+        field("Maximum tokens", maxTokens),
         field("System prompt", system),
       ),
     ),
@@ -113,11 +113,11 @@ export function createChat(name) {
     return h(
       "div",
       { class: "empty" },
-      h("h2", {}, `Talk to ${shortName(name) || "a model"}`),
+      h("h2", {}, `Chat with ${shortName(name) || "a model"}`),
       h(
         "p",
         {},
-        "The first answer takes a moment: the model is loaded when it is first spoken to.",
+        "The first answer takes a moment while the model loads.",
       ),
     );
   }
@@ -176,7 +176,7 @@ export function createChat(name) {
         [
           end.tokens === undefined ? "" : `${end.tokens} tokens`,
           end.tokens ? `${(end.tokens / seconds).toFixed(1)} tok/s` : "",
-          end.finish === "length" ? "cut at the most tokens" : "",
+          end.finish === "length" ? "truncated at maximum tokens" : "",
         ].filter(Boolean).join(" · "),
       );
       announce(`Answer: ${text.slice(0, 400)}`);

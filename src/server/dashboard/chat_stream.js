@@ -29,6 +29,6 @@ export async function streamAnswer(body, signal, onText) {
     if (chunk.usage) end.tokens = chunk.usage.completion_tokens;
   });
   if (fault) throw fault;
-  if (!done && !end.finish) throw new Error("The answer broke off.");
+  if (!done && !end.finish) throw new Error("The answer ended early.");
   return end;
 }

@@ -18,7 +18,7 @@ export function confirm({ title, text, confirm, danger }) {
       h(
         "div",
         { class: "dialog-actions" },
-        h("button", { class: "button", value: "no", autofocus: true }, "Not now"),
+        h("button", { class: "button", value: "no", autofocus: true }, "Go back"),
         h("button", { class: danger ? "button danger" : "button primary", value: "yes" }, confirm),
       ),
     ),
@@ -54,8 +54,8 @@ export async function askForKey(wrong) {
         "p",
         { id: `${id}-hint`, class: wrong ? "field-error" : undefined },
         wrong
-          ? "The server does not know that key, or it was revoked."
-          : "This server asks for a key. It is kept in this tab only, and forgotten with it.",
+          ? "The key is unknown or was revoked."
+          : "This server requires an API key. It is stored only in this tab and forgotten when you close it.",
       ),
       h("label", { for: id, class: "label" }, "Key"),
       input,

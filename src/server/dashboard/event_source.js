@@ -44,7 +44,7 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
   let lastId;
   let delay = FIRST_DELAY;
   while (!signal.aborted) {
-    let message = "The connection was lost.";
+    let message = "Connection lost.";
     let ended = false;
     const attempt = new AbortController();
     const abort = () => attempt.abort();
@@ -91,7 +91,7 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
   }
 }
 
-/** Ends a pause early when the network is back or the user presses "Try now". */
+/** Ends a pause early when the network is back or the user presses "Retry now". */
 const retries = new EventTarget();
 export function retryNow() {
   retries.dispatchEvent(new Event("retry"));

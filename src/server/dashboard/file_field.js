@@ -24,7 +24,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
     accept: ".jsonl,.json,.txt,.parquet",
     "aria-describedby": `${id}-hint ${id}-error`,
   });
-  const select = h("select", { class: "select", "aria-label": `${label}: uploaded before` });
+  const select = h("select", { class: "select", "aria-label": `${label}: previous uploads` });
   const drop = h(
     "label",
     { class: "drop", for: id },
@@ -34,7 +34,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
   );
   const fillBar = h("div", { class: "progress-fill" });
   const progressName = h("span");
-  const cancel = h("button", { type: "button", class: "button small" }, "Stop");
+  const cancel = h("button", { type: "button", class: "button small" }, "Cancel");
   const progress = h(
     "div",
     { class: "upload", hidden: true },
@@ -76,7 +76,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
           progressName,
           share < 1
             ? `${file.name} · ${percent(share)} of ${bytes(file.size)}`
-            : `${file.name} · checking its lines`,
+            : `${file.name} · validating`,
         );
       }, uploading.signal);
       announce(`${done.filename} uploaded`);
@@ -130,7 +130,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
         h(
           "option",
           { value: "" },
-          none || (files.length ? "or one uploaded before…" : "Nothing uploaded yet"),
+          none || (files.length ? "or a previous upload…" : "No uploads yet"),
         ),
         files.map((file) =>
           h(

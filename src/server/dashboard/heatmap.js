@@ -23,7 +23,7 @@ export function createHeatmap(data, intervalOf) {
   const table = h(
     "details",
     { class: "quiet-details" },
-    h("summary", {}, "As a table"),
+    h("summary", {}, "Show as table"),
     h(
       "div",
       { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Refreshes by matrix" },

@@ -14,7 +14,7 @@ export function createHome() {
     h(
       "p",
       { class: "lead" },
-      "Fine-tune a model on this machine's GPU, watch it learn, then talk to it.",
+      "Fine-tune a model on this machine's GPU, watch it train, then chat with it.",
     ),
     steps,
   );
@@ -25,21 +25,21 @@ export function createHome() {
     fill(
       steps,
       step(
-        "A model to start from",
+        "Choose a base model",
         models.length > 0,
         models.length ? [h("p", {}, `In the models folder: ${names(models)}.`)] : howToAddModels(),
       ),
-      step("Examples and a method", false, [
+      step("Choose data and a method", false, [
         h(
           "p",
           {},
-          "A file of JSON lines, one example each: a dialogue, an instruction, or plain text. The form shows what memory the run will take before it starts.",
+          "Upload JSON Lines with one example per line: a conversation, an instruction, or plain text. The form shows how much memory the run needs before it starts.",
         ),
         h("a", { class: "button primary", href: "#/new" }, icon("plus"), "New job"),
       ]),
-      step("Or from a program", false, [
-        h("p", {}, "The API is OpenAI's, so its clients work here as they are."),
-        codeBlock(CURL(models[0]?.id ?? "MODEL"), "Commands that start a job"),
+      step("Or use the API", false, [
+        h("p", {}, "The API is OpenAI's, so its clients work unchanged."),
+        codeBlock(CURL(models[0]?.id ?? "MODEL"), "Commands to start a job"),
       ]),
     );
   }
@@ -70,16 +70,16 @@ export function howToAddModels() {
     h(
       "p",
       {},
-      "The models folder is empty. Put a model into it, a folder in Hugging Face's layout or a .gguf file, and it appears here: no restart.",
+      "The models folder is empty. Add a model, either a folder in Hugging Face's layout or a .gguf file, and it appears here without a restart.",
     ),
     codeBlock(
       "hf download HuggingFaceTB/SmolLM2-135M-Instruct \\\n  --local-dir models/smollm2",
-      "Command that downloads a model",
+      "Command to download a model",
     ),
     h(
       "p",
       { class: "muted" },
-      "“models” stands for the folder that the server was started with (--models-folder).",
+      "“models” is the folder given to the server with --models-folder.",
     ),
   ];
 }

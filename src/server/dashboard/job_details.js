@@ -37,7 +37,7 @@ export function createDetails() {
         ["Trained tokens", job.trained_tokens ? whole(job.trained_tokens) : undefined],
         ["Created", dateTime(job.created_at)],
         ["Finished", job.finished_at ? dateTime(job.finished_at) : undefined],
-        ["Time until then", job.finished_at ? duration(job.finished_at - job.created_at) : ""],
+        ["Total time", job.finished_at ? duration(job.finished_at - job.created_at) : ""],
         ["Adapter", plan?.adapter],
         ["Parameters", plan ? whole(plan.parameters) : undefined],
         ["Trained parameters", plan ? whole(plan.trained_parameters) : undefined],
@@ -85,6 +85,6 @@ function card(title, entries) {
         { class: "facts" },
         rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))),
       )
-      : h("p", { class: "nothing" }, "All at their defaults."),
+      : h("p", { class: "nothing" }, "All defaults."),
   );
 }

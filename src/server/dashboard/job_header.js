@@ -38,7 +38,7 @@ export function createJobHeader(id) {
   async function perform(action) {
     problem.hidden = true;
     try {
-      announce(`${titleOf(await act(id, action))}: ${action} asked for`);
+      announce(`${titleOf(await act(id, action))}: ${action} requested`);
     } catch (error) {
       problem.hidden = false;
       setText(problem, /** @type {Error} */ (error).message);
@@ -49,8 +49,8 @@ export function createJobHeader(id) {
     const sure = await confirm({
       title: "Cancel this job?",
       text:
-        "It stops within a step and cannot be taken up again. Its checkpoints stay until they are cleared away.",
-      confirm: "Cancel the job",
+        "It stops within a step and cannot be resumed. Its checkpoints are kept until space is needed.",
+      confirm: "Cancel job",
       danger: true,
     });
     if (sure) await perform("cancel");
@@ -139,7 +139,7 @@ function showNotice(notice, job) {
   notice.dataset.status = job.status;
   if (!reason) return;
   const advice = job.status === "paused"
-    ? "Resume it once that is put right: it goes on from its checkpoint."
+    ? "Fix the problem and resume the job: it continues from its checkpoint."
     : "";
   fill(
     notice,

@@ -51,7 +51,7 @@ export function createJobView(id) {
     h("div", { class: "two-columns" }, evaluations.element, checkpoints.element),
   );
   const base = `#/jobs/${encodeURIComponent(id)}`;
-  const tabs = createTabs("Views of the job", [
+  const tabs = createTabs("Job views", [
     { id: "overview", title: "Overview", href: base, panel: overview },
     { id: "samples", title: "Samples", href: `${base}/samples`, panel: samples.element },
     { id: "log", title: "Log", href: `${base}/log`, panel: log.element },
@@ -86,8 +86,8 @@ export function createJobView(id) {
     element.classList.toggle("is-over", isFinished(job));
     waiting.hidden = data.steps.length > 0 || isFinished(job);
     waiting.textContent = job.status === "queued"
-      ? "The charts begin with the first step. One job is on the GPU at a time; this one waits for its turn."
-      : "The charts begin with the first step.";
+      ? "Charts appear after the first step. Jobs run one at a time; this one is waiting for its turn."
+      : "Charts appear after the first step.";
     details.draw(job, data.plan);
   }
 
@@ -159,7 +159,7 @@ export function createJobView(id) {
       h(
         "h1",
         { tabindex: -1 },
-        error.status === 404 ? "No such job" : "This job could not be loaded",
+        error.status === 404 ? "No such job" : "Could not load this job",
       ),
       h("p", {}, error.message),
       h("a", { class: "button", href: "#/" }, "All jobs"),

@@ -24,14 +24,14 @@ export function createLog(id) {
     class: "log-scroller",
     tabindex: 0,
     role: "log",
-    "aria-label": "Events of the job",
+    "aria-label": "Job events",
     "aria-live": "off",
   }, lines);
   const filter = h(
     "select",
     { class: "select small", id: "log-filter" },
     h("option", { value: "all" }, "Everything"),
-    h("option", { value: "messages" }, "Without steps"),
+    h("option", { value: "messages" }, "Hide steps"),
     h("option", { value: "problems" }, "Warnings and errors"),
   );
   const older = h(

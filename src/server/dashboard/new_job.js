@@ -38,7 +38,7 @@ export function createNewJob(from) {
   );
   const noModels = h("div", { class: "notice-block", hidden: true });
   const problem = h("p", { class: "field-error", role: "alert", tabindex: -1, hidden: true });
-  const submit = h("button", { type: "submit", class: "button primary large" }, "Start the job");
+  const submit = h("button", { type: "submit", class: "button primary large" }, "Start job");
   const options = createHyperparameterFields();
   const changed = () => plan.update();
 
@@ -64,13 +64,13 @@ export function createNewJob(from) {
   const training = fileField(
     "training_file",
     "Training file",
-    "JSON lines, one example each: messages, instruction and output, or prompt and completion",
+    "JSON Lines, one example per line: messages, instruction and output, or prompt and completion",
   );
   const validation = fileField(
     "validation_file",
     "Validation file",
-    "Examples to evaluate on, in the same layout",
-    "None: a share of the training file is held back",
+    "Examples for evaluation, in the same format",
+    "None: part of the training file is held out",
   );
   const method = createMethodField((chosen) => {
     options.useRank(chosen.rank_option);
@@ -134,7 +134,7 @@ export function createNewJob(from) {
       h(
         "p",
         { class: "muted" },
-        "Jobs run one after the other. What is left empty takes the server's default.",
+        "Jobs run one at a time. Empty fields use the server's defaults.",
       ),
     ),
     form,
@@ -210,7 +210,7 @@ export function createNewJob(from) {
       (showError(fault) ?? showProblem(fault.message)).focus();
     } finally {
       submit.disabled = false;
-      setText(submit, "Start the job");
+      setText(submit, "Start job");
     }
   });
 

@@ -78,8 +78,8 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
         "p",
         {},
         alternatives.length
-          ? "This would fit:"
-          : "No smaller batch or rank would fit. Choose a smaller model or a shorter sequence.",
+          ? "These settings fit:"
+          : "No smaller batch or rank fits. Choose a smaller model or a shorter sequence.",
       ),
       alternatives.map(({ change, bytes: count }) => {
         const text = Object.entries(change).map(([name, value]) =>
@@ -100,7 +100,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     const job = body();
     asking?.abort();
     onError(undefined);
-    if (!job.model) return rest("Choose a model to see what the run would take.");
+    if (!job.model) return rest("Choose a model to see how much memory the run needs.");
     asking = new AbortController();
     const { signal } = asking;
     element.setAttribute("aria-busy", "true");
@@ -111,9 +111,9 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
       const { param, message } = /** @type {import("./api.js").RequestError} */ (error);
       onPlan(true, {});
       if (param === "training_file" && !job.training_file) {
-        rest("Choose a training file to see what the run would take.");
+        rest("Choose a training file to see how much memory the run needs.");
       } else {
-        rest(param ? "There is no plan until the form is right." : message);
+        rest(param ? "Complete the form to see the plan." : message);
         onError(/** @type {import("./api.js").RequestError} */ (error));
       }
     } finally {
@@ -121,7 +121,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     }
   }
 
-  rest("Choose a model to see what the run would take.");
+  rest("Choose a model to see how much memory the run needs.");
   return {
     element,
     update() {

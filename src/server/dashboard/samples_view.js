@@ -21,7 +21,7 @@ export function createSamples(data) {
             h(
               "p",
               {},
-              "Give the job a prompt (“sample prompt” among all options) to read what the model makes of it at each evaluation.",
+              "Set “sample prompt” under “All options” to see the model's answer at each evaluation.",
             ),
           ),
         );
@@ -40,7 +40,7 @@ export function createSamples(data) {
                 "div",
                 { class: "card sample" },
                 h("p", { class: "sample-prompt" }, prompt),
-                h("p", { class: "sample-text" }, text || "(nothing)"),
+                h("p", { class: "sample-text" }, text || "(empty)"),
               )
             ),
           )

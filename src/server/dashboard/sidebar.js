@@ -19,7 +19,7 @@ export function createSidebar(element) {
   const activeSection = section("Active", active);
   const finishedSection = section("Finished", finished);
   const modelsSection = section("Models", models);
-  const none = h("p", { class: "sidebar-none", hidden: true }, "Jobs will be listed here.");
+  const none = h("p", { class: "sidebar-none", hidden: true }, "Your jobs appear here.");
   const live = h("span", { class: "live" });
   fill(
     element,
@@ -58,7 +58,7 @@ export function createSidebar(element) {
 
   function drawConnection() {
     live.dataset.state = connection.state;
-    const words = { live: "Live", connecting: "Connecting", lost: "Not connected" };
+    const words = { live: "Live", connecting: "Connecting", lost: "Disconnected" };
     setText(live, words[connection.state]);
   }
 

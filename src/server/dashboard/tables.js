@@ -61,7 +61,7 @@ export function createEvaluations(data) {
       { label: "Perplexity", number: true },
       { label: "Change", number: true },
     ],
-    "The model is evaluated on held-back examples before the first step, and as often as the job says.",
+    "The model is evaluated on held-out examples before the first step and at the job's evaluation interval.",
   );
   let drawn = -1;
   return {
@@ -101,7 +101,7 @@ export function createCheckpoints() {
     { label: "Training loss", number: true },
     { label: "Saved" },
     { label: "Model" },
-  ], "A checkpoint is kept when the job is paused or stopped, and as often as the job says.");
+  ], "A checkpoint is saved when the job is paused or stopped and at the job's save interval.");
   return {
     element: table.element,
     /** @param {Record<string, any>[]} checkpoints newest first */

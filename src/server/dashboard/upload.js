@@ -34,7 +34,7 @@ function attempt(file, purpose, onProgress, signal) {
     request.onload = () => resolve({ status: request.status, text: request.responseText });
     request.onerror = () =>
       reject(
-        new RequestError(0, { message: "The upload broke off: the server cannot be reached." }),
+        new RequestError(0, { message: "The upload failed: cannot reach the server." }),
       );
     request.onabort = () => reject(new DOMException("Aborted", "AbortError"));
     signal.addEventListener("abort", () => request.abort());

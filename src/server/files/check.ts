@@ -62,8 +62,8 @@ async function checkText(chunks: AsyncIterable<Uint8Array>): Promise<0> {
   try {
     decoder.decode();
   } catch {
-    throw fault("at its end: was it cut off within a character?");
+    throw fault("at its end: is it truncated within a character?");
   }
-  if (blank) throw invalidFile("The file has no text, only white space");
+  if (blank) throw invalidFile("The file contains only white space");
   return 0;
 }

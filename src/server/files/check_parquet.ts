@@ -14,18 +14,20 @@ export async function checkParquet(file: FileRange, purpose: Purpose): Promise<n
   const tail = await file.read(Math.max(0, file.size - 8), file.size);
   const head = await file.read(0, 4);
   if (file.size < 12 || !isMark(head) || !isMark(tail.subarray(4))) {
-    throw invalidFile("The file is no parquet file, or it was cut off: PAR1 is not at both ends");
+    throw invalidFile(
+      "The file is not a Parquet file, or is truncated: it must begin and end with PAR1",
+    );
   }
   const footer = new DataView(tail.buffer).getUint32(0, true);
   if (footer > MAX_FOOTER_BYTES) {
     throw invalidFile(
-      `The file's table of contents has ${footer} bytes, more than ${MAX_FOOTER_BYTES}: ` +
+      `The Parquet footer has ${footer} bytes, more than ${MAX_FOOTER_BYTES}: ` +
         "write it with larger row groups",
     );
   }
   const metadata = await contentsOf(file);
   const rows = Number(metadata.num_rows);
-  if (!(rows > 0)) throw invalidFile("The file has no row");
+  if (!(rows > 0)) throw invalidFile("The file has no rows");
   // The first element is the root; elements below a list or a group do no harm here.
   const columns = metadata.schema.slice(1).map(({ name }) => [name, null]);
   if (purpose === "fine-tune") detectFormat(Object.fromEntries(columns), "its columns");
@@ -42,7 +44,7 @@ async function contentsOf(file: FileRange): Promise<FileMetaData> {
       slice: async (start, end = file.size) => (await file.read(start, end)).buffer,
     });
   } catch (error) {
-    throw new UserError(`The file's table of contents cannot be read: ${(error as Error).message}`);
+    throw new UserError(`The Parquet footer cannot be read: ${(error as Error).message}`);
   }
 }
 

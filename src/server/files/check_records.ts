@@ -37,7 +37,7 @@ export async function checkRecords(
     }
   }
   faults.finish(records);
-  if (records === 0) throw invalidFile("The file has no record, only white space");
+  if (records === 0) throw invalidFile("The file has no records, only white space");
   return records;
 }
 
@@ -56,8 +56,8 @@ async function* recordsOf(
   const limit = (bytes: number) => {
     if (bytes <= MAX_RECORD_BYTES) return;
     throw invalidFile(
-      `line ${line}: a record may have ${MAX_RECORD_BYTES / 2 ** 20} MiB at most; ` +
-        "is the file one record a line? (Long texts to pre-train on may come as .txt.)",
+      `line ${line}: a record may have at most ${MAX_RECORD_BYTES / 2 ** 20} MiB; ` +
+        "does the file have one record per line? (Upload long texts for pre-training as .txt.)",
     );
   };
   // Stop at records that do not end.
@@ -100,7 +100,7 @@ function parse(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Error(`is no valid JSON: ${(error as Error).message}`);
+    throw new Error(`is not valid JSON: ${(error as Error).message}`);
   }
 }
 

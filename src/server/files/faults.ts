@@ -21,7 +21,7 @@ export class Faults {
     if (this.#count === 0) return;
     const more = this.#count - this.#shown.length;
     const lines = [
-      `${this.#count} of ${records} records cannot be used; nothing was stored:`,
+      `${this.#count} of ${records} records are invalid; nothing was stored:`,
       ...this.#shown,
       ...(more ? [`and ${more} more`] : []),
     ];

@@ -40,7 +40,7 @@ export async function readForm<Saved>(
   };
   parser.on("field", (name: string, value: string, _: boolean, cut: boolean) => {
     if (cut) fail(invalid(name, `is longer than ${LIMITS.fieldSize} bytes`));
-    else if (fields.has(name)) fail(invalid(name, "is there twice"));
+    else if (fields.has(name)) fail(invalid(name, "occurs twice"));
     else fields.set(name, value);
   });
   parser.on("file", (name: string, chunks: BusboyFileStream, filename: string) => {
@@ -50,7 +50,7 @@ export async function readForm<Saved>(
     saving = save({ filename, chunks });
     saving.catch(fail);
   });
-  parser.on("filesLimit", () => fail(invalid("file", "is there twice: a form takes one file")));
+  parser.on("filesLimit", () => fail(invalid("file", "occurs twice: a form may have one file")));
   for (const event of ["fieldsLimit", "partsLimit"]) {
     parser.on(event, () => fail(invalid(undefined, "the form has too many fields")));
   }
@@ -104,7 +104,7 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const message = `Nothing came for ${ms / 1000} s: the upload was given up`;
+      const message = `Nothing received for ${ms / 1000} s: the upload was aborted`;
       reject(new ApiError(408, { message, code: "request_timeout", headers: LAST_ANSWER }));
     }, ms);
   });
@@ -118,7 +118,7 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
 function incomplete(cause: unknown): ApiError {
   if (cause instanceof ApiError) return cause;
   return new ApiError(400, {
-    message: `The body is no complete multipart/form-data: ${(cause as Error).message}`,
+    message: `The body is not complete multipart/form-data: ${(cause as Error).message}`,
     code: "invalid_form",
   });
 }

@@ -122,20 +122,22 @@ async function discard({ path, unfinished, bytes }: Saved, storage: Storage): Pr
 
 function nameOf(file: FormFile): string {
   const filename = cleanFilename(file.filename ?? "");
-  if (filename === "") throw invalid("file", "has no name, whose ending tells its format");
+  if (filename === "") {
+    throw invalid("file", "has no file name: its extension determines the format");
+  }
   const known = [...new Set(Object.values(ENDINGS).flat())];
   if (known.includes(endingOf(filename))) return filename;
-  throw invalidFile(`${filename}: files end in ${known.join(", ")}`);
+  throw invalidFile(`${filename}: file names must end in ${known.join(", ")}`);
 }
 
 /** The form's other fields, when it has been read. */
 function readFields(fields: ReadonlyMap<string, string>, filename: string | undefined) {
-  if (filename === undefined) throw invalid("file", "is missing: a part of the form with a name");
+  if (filename === undefined) throw invalid("file", "is missing: a form part with a file name");
   const purpose = PURPOSES.find((each) => each === fields.get("purpose"));
   if (!purpose) {
     const given = fields.get("purpose");
     const got = given === undefined ? "is missing" : `is ${JSON.stringify(given)}`;
-    throw invalid("purpose", `${got}; it must be one of ${PURPOSES.join(", ")}`);
+    throw invalid("purpose", `${got}, must be one of ${PURPOSES.join(", ")}`);
   }
   refuseEnding(filename, purpose);
   return { purpose, lifetime: readLifetime(fields) };
@@ -144,7 +146,7 @@ function readFields(fields: ReadonlyMap<string, string>, filename: string | unde
 function refuseEnding(filename: string, purpose: Purpose): void {
   const endings = ENDINGS[purpose];
   if (endings.includes(endingOf(filename))) return;
-  throw invalidFile(`${filename}: files for ${purpose} end in ${endings.join(", ")}`);
+  throw invalidFile(`${filename}: file names for ${purpose} must end in ${endings.join(", ")}`);
 }
 
 /** Seconds after which it expires. */
@@ -167,7 +169,7 @@ function uploadLimit({ options }: FileServices): number {
 
 function tooLarge(limit: number): ApiError {
   return new ApiError(413, {
-    message: `The file is larger than ${formatBytes(limit)}, which --max-upload allows`,
+    message: `The file is larger than ${formatBytes(limit)} (--max-upload)`,
     param: "file",
     code: "file_too_large",
     headers: LAST_ANSWER,
@@ -177,7 +179,7 @@ function tooLarge(limit: number): ApiError {
 async function noRoom(storage: Storage): Promise<ApiError> {
   const [used, free] = await Promise.all([storage.used(), storage.free()]);
   return new ApiError(413, {
-    message: `There is no room for the file: the data folder holds ${formatBytes(used)} and may ` +
+    message: `No space for the file: the data folder holds ${formatBytes(used)} and may ` +
       `take ${formatBytes(free)} more. Delete files or models, or raise --disk-quota`,
     param: "file",
     code: "storage_quota_exceeded",

@@ -94,12 +94,12 @@ const ROUTES: readonly ((services: Services) => OpenAPIHono)[] = [
 function unknownRoute({ req: { method, path } }: Context<ServerEnv>, methods: string[]): ApiError {
   if (!methods.length) {
     return new ApiError(404, {
-      message: `Unknown request URL: ${method} ${path}. /docs lists what there is.`,
+      message: `Unknown request URL: ${method} ${path}. /docs lists all endpoints.`,
       code: "unknown_url",
     });
   }
   return new ApiError(405, {
-    message: `${method} is not allowed here: ${path} has ${methods.join(", ")}`,
+    message: `${method} is not allowed here: ${path} allows ${methods.join(", ")}`,
     code: "method_not_allowed",
     headers: { allow: methods.join(", ") },
   });
@@ -118,7 +118,7 @@ function answerTo(error: Error, context: Context<ServerEnv>, { onFault }: Reques
   const id = context.get("requestId");
   onFault?.(`${id}: ${error.stack ?? error}`);
   return new ApiError(500, {
-    message: `The server had an error while answering. The request's id is ${id}.`,
+    message: `The server failed to process the request. Its id is ${id}.`,
     type: "server_error",
     code: "internal_error",
   });

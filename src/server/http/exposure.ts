@@ -11,8 +11,10 @@ export function checkExposure(
 ): void {
   if (anyKey || isLoopback(host)) return;
   throw new UserError(
-    phrase`${option("host", host)}: others can reach this address, and the server has no API key`,
-    `make one: deno run -A cli.ts key --create NAME --data-folder ${dataFolder}`,
+    phrase`${
+      option("host", host)
+    }: this address is reachable from other machines, and the server has no API key`,
+    `create one: deno run -A cli.ts key --create NAME --data-folder ${dataFolder}`,
   );
 }
 
@@ -21,7 +23,7 @@ export function checkOrigins({ corsOrigin = [] }: Pick<ServerOptions, "corsOrigi
   for (const origin of corsOrigin) {
     if (URL.canParse(origin) && new URL(origin).origin === origin) continue;
     throw new UserError(
-      phrase`${option("corsOrigin", origin)}: must be the origin of a page`,
+      phrase`${option("corsOrigin", origin)}: must be an origin`,
       "scheme, host and port, without a path: https://app.example.com",
     );
   }

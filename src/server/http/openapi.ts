@@ -60,15 +60,15 @@ export interface Schema {
 
 const DESCRIPTION =
   "Trains and serves language models on this machine's GPU. The protocol is OpenAI's: its official " +
-  "clients work as they are, with this server's address and /v1 as their base URL. What is beyond " +
-  "it says so. Times are Unix seconds.";
+  "clients work unchanged, with this server's address plus /v1 as the base URL. Extensions to it are " +
+  "marked as such. Times are Unix seconds.";
 
 const errorSchema = z.object({
   error: z.object({
-    message: z.string().describe("What is wrong, with the value, and what would be right"),
+    message: z.string().describe("What is wrong, the value, and what would be right"),
     type: z.string().describe("`invalid_request_error` in most cases"),
-    param: z.string().nullable().describe("The field of the request that is at fault"),
-    code: z.string().nullable().describe("For programs, as `model_not_found`"),
+    param: z.string().nullable().describe("The request field at fault"),
+    code: z.string().nullable().describe("For programs, such as `model_not_found`"),
   }),
 });
 
@@ -82,7 +82,7 @@ export function openApiDocument(
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",
     scheme: "bearer",
-    description: "An API key of `cli.ts key`. None is needed where the server has none.",
+    description: "An API key of `cli.ts key`. Not needed while the server has none.",
   });
   app.openAPIRegistry.register("Error", errorSchema);
   const document = app.getOpenAPI31Document({

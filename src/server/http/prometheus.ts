@@ -22,13 +22,13 @@ const PREFIX = "qgalore_";
 /** Gauges of the running job, from the `data` of its metrics events. */
 const JOB_GAUGES = {
   step: ["step", "Steps done"],
-  total_steps: ["total_steps", "Steps to do"],
+  total_steps: ["total_steps", "Total steps"],
   train_loss: ["loss", "Training loss of the last step, in nats"],
   valid_loss: ["eval_loss", "Loss of the last evaluation, in nats"],
   lr: ["learning_rate", "Learning rate of the last step"],
-  tokens_per_second: ["tokens_per_second", "Tokens trained on a second"],
-  gpu_bytes: ["gpu_bytes", "Bytes of GPU memory that are allocated"],
-  gpu_peak_bytes: ["gpu_peak_bytes", "Most bytes of GPU memory that were allocated"],
+  tokens_per_second: ["tokens_per_second", "Tokens trained per second"],
+  gpu_bytes: ["gpu_bytes", "Allocated GPU memory, in bytes"],
+  gpu_peak_bytes: ["gpu_peak_bytes", "Peak allocated GPU memory, in bytes"],
 } as const;
 
 const SECONDS = [0.005, 0.025, 0.1, 0.25, 1, 5];
@@ -55,24 +55,24 @@ export class ServerMetrics implements Metrics {
     });
     this.#addJob();
     this.#addJobs();
-    this.#addGauge("disk_used_bytes", "Bytes of the data folder", () => storage.used());
+    this.#addGauge("disk_used_bytes", "Size of the data folder, in bytes", () => storage.used());
     this.#addGauge("disk_free_bytes", "Bytes that may still be written", () => storage.free());
-    this.#addGauge("event_streams", "Event streams that are held", () => streams.count);
+    this.#addGauge("event_streams", "Open event streams", () => streams.count);
     this.#addGauge(
       "server_resident_bytes",
-      "Memory of the server's process; training has its own",
+      "Memory of the server process, without training",
       () => Deno.memoryUsage().rss,
     );
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: `${PREFIX}http_requests_total`,
-      help: "Requests that were answered",
+      help: "Requests answered",
       labelNames: ["method", "route", "status"],
       registers,
     });
     this.#durations = new Histogram({
       name: `${PREFIX}http_request_duration_seconds`,
-      help: "Until the answer began",
+      help: "Time until the response starts",
       labelNames: ["method", "route"],
       buckets: SECONDS,
       registers,
@@ -114,7 +114,7 @@ export class ServerMetrics implements Metrics {
     for (const [field, [name, help]] of Object.entries(JOB_GAUGES)) {
       add(name, help, (job) => latest(job)[field]);
     }
-    const planned = "Most bytes of GPU memory that the plan allows";
+    const planned = "Planned peak GPU memory, in bytes";
     add("gpu_planned_bytes", planned, (job) => job.plan.plannedPeakBytes);
     new Counter({
       ...shared,
@@ -142,7 +142,7 @@ export class ServerMetrics implements Metrics {
         }
       },
     });
-    this.#addGauge("queue_length", "Jobs that wait for their turn", () => {
+    this.#addGauge("queue_length", "Jobs waiting in the queue", () => {
       const counts = Object.values(jobs.counts());
       return counts.reduce((sum, { queued }) => sum + queued, 0);
     });

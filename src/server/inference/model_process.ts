@@ -167,7 +167,7 @@ const FAULTS: Record<FaultKind, (message: string) => ConstructorParameters<typeo
 
 function stalled(ms: number): ApiError {
   return new ApiError(408, {
-    message: `the answer was not read for ${ms / 1000} s, and others wait: it ends here`,
+    message: `the answer was not read for ${ms / 1000} s while others were waiting: ending it`,
     code: "reader_too_slow",
   });
 }

@@ -30,7 +30,7 @@ export class Turns {
   async take(signal?: AbortSignal): Promise<() => void> {
     if (this.#waiting.length >= this.room && this.#taken) {
       throw new ApiError(429, {
-        message: `${this.room} requests wait for an answer already: try again later`,
+        message: `${this.room} requests are already waiting for an answer: try again later`,
         type: "rate_limit_error",
         code: "too_many_requests",
         headers: { "retry-after": RETRY_AFTER },

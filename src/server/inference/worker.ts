@@ -54,8 +54,8 @@ function answer(
   }
   if (tokenizer.chatTemplate === null) {
     throw new UserError(
-      "the model has no chat template, and a dialogue needs one: use /v1/completions, which " +
-        "continues a text as it is",
+      "the model has no chat template, which a chat needs: use /v1/completions, which " +
+        "continues a text literally",
     );
   }
   const conversation = new Conversation(model, tokenizer, options);
@@ -108,7 +108,7 @@ async function sendFault(error: unknown): Promise<void> {
   if (kind === "internal") console.error(error);
   const message = error instanceof UserError
     ? spell(error.explanation.message, REQUEST)
-    : "an internal fault, which the server's log has";
+    : "an internal fault; see the server's log";
   await send({ type: "fault", kind, message });
 }
 

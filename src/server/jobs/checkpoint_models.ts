@@ -44,7 +44,7 @@ export async function saveCheckpoint(
   if (code !== 0) {
     await remove(unfinished);
     throw new ApiError(failure ? 400 : 503, {
-      message: `The model ${name} could not be made: ` +
+      message: `The model ${name} could not be created: ` +
         (failure ? inClientTerms(failure, job, parts) : "its process ended"),
       code: failure?.code ?? "process_crashed",
     });

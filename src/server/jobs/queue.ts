@@ -50,7 +50,12 @@ export class JobQueue implements Jobs {
     for (const job of store.jobs.withStatus("running")) {
       const from = store.checkpoints.of(job.id).at(-1);
       const where = from ? `the checkpoint of step ${from.step}` : "its start";
-      this.#transition(job, "queued", {}, `The server had stopped; the job goes on from ${where}`);
+      this.#transition(
+        job,
+        "queued",
+        {},
+        `The server had stopped; the job continues from ${where}`,
+      );
     }
     for (const job of store.jobs.withStatus("validating_files")) this.#validate(job);
     this.#next();
@@ -144,7 +149,7 @@ export class JobQueue implements Jobs {
     const { store, storage } = this.parts;
     const fault = await firstAsync([...job.trainingFiles, ...job.validationFiles], async (id) => {
       const file = store.files.get(id);
-      if (!file) return `The file ${id} is gone`;
+      if (!file) return `The file ${id} no longer exists`;
       const { size } = await Deno.stat(storage.filePath(file)).catch(() => ({ size: undefined }));
       if (size !== file.bytes) {
         return `The file ${id} has ${
@@ -239,7 +244,7 @@ export class JobQueue implements Jobs {
     if (log) console.error(`${job.id}: ${text}\n${log}`);
     if (this.#stopping) return;
     if (count < FRUITLESS_CRASHES) {
-      this.#transition(job, "queued", {}, `${text}; going on from step ${step}`, "warn");
+      this.#transition(job, "queued", {}, `${text}; continuing from step ${step}`, "warn");
     } else {
       const times = `${count} times without getting past step ${step}`;
       this.#fail(job, "process_crashed", `${text}, ${times}`);

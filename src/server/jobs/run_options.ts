@@ -48,7 +48,7 @@ export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<T
 export function fileOf({ files }: Pick<Store, "files">, id: string): FileRecord {
   const file = files.get(id);
   if (file) return file;
-  throw new ApiError(400, { message: `The file ${id} is gone`, code: "file_not_found" });
+  throw new ApiError(400, { message: `The file ${id} no longer exists`, code: "file_not_found" });
 }
 
 async function modelOptions(job: JobRecord, places: RunPlaces): Promise<Record<string, string>> {

@@ -42,7 +42,7 @@ export class ModelFolder implements Models {
     const model = (await this.list()).find((each) => each.name === name);
     if (model) return model;
     throw new ApiError(404, {
-      message: `The model '${name}' does not exist: GET /v1/models lists those that do`,
+      message: `The model '${name}' does not exist: GET /v1/models lists all models`,
       param: "model",
       code: "model_not_found",
     });
@@ -108,7 +108,7 @@ export class ModelFolder implements Models {
       .filter(({ model, options }) => model === name || options.tokenizer === name);
     if (training.length) {
       const ids = training.map(({ id }) => id).join(", ");
-      throw inUse(name, `${ids} trains it: cancel it or wait for its end`);
+      throw inUse(name, `${ids} trains it: cancel it or wait until it ends`);
     }
     const upon = jobs.resultModels().filter((job) => job.model === name && hasAdapter(job));
     if (upon.length) {
@@ -143,8 +143,8 @@ function resultFolder(job: JobRecord, storage: Services["storage"]): string {
 
 function notDeletable(name: string, kind: ModelRecord["kind"]): ApiError {
   const why = kind === "base"
-    ? "it lies in the models folder, which the server only reads"
-    : "it is a checkpoint, and goes with its job's checkpoints";
+    ? "it is in the models folder, which the server only reads"
+    : "it is a checkpoint and is deleted with its job's";
   return new ApiError(403, {
     message: `The model '${name}' cannot be deleted: ${why}`,
     param: "model",
@@ -154,7 +154,7 @@ function notDeletable(name: string, kind: ModelRecord["kind"]): ApiError {
 
 function inUse(name: string, why: string): ApiError {
   return new ApiError(409, {
-    message: `The model '${name}' is needed: ${why}`,
+    message: `The model '${name}' is in use: ${why}`,
     param: "model",
     code: "model_in_use",
   });

@@ -53,7 +53,7 @@ function flag(kind: string, list: readonly string[] = []): string[] {
 function permitted(path: string): string {
   if (!path.includes(",")) return path;
   throw new UserError(
-    `${path}: has a comma in its path, and no process can be given permission to read it`,
-    "rename it, or the folder that it lies in",
+    `${path}: has a comma in its path, which Deno's permissions cannot express`,
+    "rename it or its folder",
   );
 }

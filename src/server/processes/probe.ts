@@ -26,15 +26,15 @@ export async function probeDevice(): Promise<Device> {
   if ("failure" in asked) {
     const { end, said } = asked.failure, last = said.split("\n").at(-1);
     throw new GpuError(
-      `the process that looked for a GPU ${end}${last ? `: ${last}` : ""}`,
-      "`deno task doctor` says more",
+      `the GPU probe ${end}${last ? `: ${last}` : ""}`,
+      "`deno task doctor` gives details",
     );
   }
   const result = asked.answer;
   if ("device" in result) return result.device;
   throw new UserError(
     ["no WebGPU adapter was found", ...result.advice].join("\n  "),
-    "`deno task setup` installs what it can (on Debian, as root); `deno task doctor` says more",
+    "`deno task setup` installs what it can (on Debian, as root); `deno task doctor` gives details",
   );
 }
 
@@ -44,8 +44,8 @@ function startProbe(): Deno.ChildProcess {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
     throw new UserError(
-      "the server runs the GPU's work in processes of its own, and has no permission to start them",
-      `give it --allow-run=${Deno.execPath()}, as \`deno task serve\` does`,
+      "the server runs GPU work in child processes but lacks the permission to start them",
+      `start it with --allow-run=${Deno.execPath()}, as \`deno task serve\` does`,
     );
   }
 }

@@ -19,7 +19,7 @@ const ROLES = ["system", "developer", "user", "assistant"] as const;
 
 const textPart = z.strictObject({
   type: z.literal("text", {
-    error: ({ input }) => `${JSON.stringify(input)} is not supported: models here read text alone`,
+    error: ({ input }) => `${JSON.stringify(input)} is not supported: models here read only text`,
   }),
   text: z.string(),
 });
@@ -27,7 +27,7 @@ const textPart = z.strictObject({
 /** A text, or parts of one. */
 const content = z.preprocess(
   (value) => typeof value === "string" ? [{ type: "text", text: value }] : value,
-  z.array(textPart, 'must be a text, or a list of parts {type: "text", text}').min(1),
+  z.array(textPart, 'must be a string, or a list of parts {type: "text", text}').min(1),
 ).openapi({
   anyOf: [
     { type: "string" },
@@ -43,7 +43,7 @@ const content = z.preprocess(
   ],
 });
 
-const NO_TOOLS = "models here call no functions", NO_AUDIO = "models here write text alone";
+const NO_TOOLS = "models here do not call functions", NO_AUDIO = "models here write only text";
 
 const messageSchema = z.strictObject({
   role: z.enum(ROLES, {
@@ -53,8 +53,8 @@ const messageSchema = z.strictObject({
   content,
   name: ignored(),
   // Present in answers that a client sends back unchanged.
-  refusal: only([null], "there are no refusals"),
-  annotations: only([[]], "there are no annotations"),
+  refusal: only([null], "refusals are not supported"),
+  annotations: only([[]], "annotations are not supported"),
   audio: only([null], NO_AUDIO),
   tool_calls: only([[]], NO_TOOLS),
   function_call: only([null], NO_TOOLS),
@@ -65,24 +65,24 @@ const tokens = z.number().int().min(1).nullish();
 export const chatRequestSchema = z.strictObject({
   ...samplingFields,
   messages: z.array(messageSchema).min(1).openapi({
-    description: "The dialogue so far, written out by the model's chat template",
+    description: "The conversation so far, rendered with the model's chat template",
   }),
   max_completion_tokens: tokens.openapi({
-    description: "Tokens of the answer at most; 512 by default",
+    description: "Maximum tokens of the answer; 512 by default",
   }),
   max_tokens: tokens.openapi({ description: "The older name of max_completion_tokens" }),
-  response_format: only([{ type: "text" }], "answers are not held to a format"),
-  logprobs: only([false], "probabilities are not told"),
-  top_logprobs: only([0], "probabilities are not told"),
+  response_format: only([{ type: "text" }], "structured answers are not supported"),
+  logprobs: only([false], "log-probabilities are not supported"),
+  top_logprobs: only([0], "log-probabilities are not supported"),
   modalities: only([["text"]], NO_AUDIO),
   audio: only([null], NO_AUDIO),
   tools: only([[]], NO_TOOLS),
   tool_choice: only(["none", "auto"], NO_TOOLS),
   functions: only([[]], NO_TOOLS),
   function_call: only(["none", "auto"], NO_TOOLS),
-  web_search_options: only([null], "nothing is looked up elsewhere"),
-  reasoning_effort: only(["none"], "models here do not reason apart from their answer"),
-  verbosity: only(["medium"], "answers are as long as the model makes them"),
+  web_search_options: only([null], "web search is not supported"),
+  reasoning_effort: only(["none"], "separate reasoning is not supported"),
+  verbosity: only(["medium"], "verbosity is not supported"),
   parallel_tool_calls: ignored(),
   prediction: ignored(),
   metadata: ignored(),
@@ -141,7 +141,7 @@ export const chatChunkSchema = z.object({
     }),
     logprobs: z.null(),
     finish_reason: finishReasonSchema.nullable(),
-  })).openapi({ description: "Empty in the chunk that tells the usage" }),
+  })).openapi({ description: "Empty in the chunk that reports usage" }),
   usage: usageSchema.nullish(),
 }).openapi("ChatCompletionChunk");
 

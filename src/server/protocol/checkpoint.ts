@@ -9,7 +9,7 @@ const common = {
   created_at: z.number().int().openapi({ description: "Unix seconds" }),
   step_number: z.number().int(),
   metrics: z.record(z.string(), z.number()).openapi({
-    description: "Of the step: step, train_loss, and valid_loss where it was evaluated",
+    description: "The step's step, train_loss and, if evaluated, valid_loss",
     example: { step: 40, train_loss: 1.25, valid_loss: 1.31 },
   }),
 };
@@ -17,14 +17,14 @@ const common = {
 const fineTuningCheckpoint = z.object({
   object: z.literal("fine_tuning.job.checkpoint"),
   ...common,
-  fine_tuned_model_checkpoint: z.string().openapi({ description: "Its name as a model" }),
+  fine_tuned_model_checkpoint: z.string().openapi({ description: "Its model name" }),
   fine_tuning_job_id: z.string(),
 }).openapi("FineTuningJobCheckpoint");
 
 const pretrainingCheckpoint = z.object({
   object: z.literal("pretraining.job.checkpoint"),
   ...common,
-  trained_model_checkpoint: z.string().openapi({ description: "Its name as a model" }),
+  trained_model_checkpoint: z.string().openapi({ description: "Its model name" }),
   pretraining_job_id: z.string(),
 }).openapi("PretrainingJobCheckpoint");
 

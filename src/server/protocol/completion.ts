@@ -17,20 +17,21 @@ import {
 /** OpenAI's default. */
 const DEFAULT_TOKENS = 16;
 
-const PROMPT = "must be a text, or a list with one: tokens, and several prompts, are not supported";
+const PROMPT =
+  "must be a string, or a list with one: token ids and multiple prompts are not supported";
 
 export const completionRequestSchema = z.strictObject({
   ...samplingFields,
   prompt: z.union([z.string(), z.array(z.string()).length(1)], PROMPT).openapi({
-    description: "A text to continue as it is",
+    description: "The text to continue",
   }),
   max_tokens: z.number().int().min(1).nullish().openapi({
-    description: `Tokens to add at most; ${DEFAULT_TOKENS} by default`,
+    description: `Maximum tokens to generate; ${DEFAULT_TOKENS} by default`,
   }),
-  echo: z.boolean().nullish().openapi({ description: "Begin the answer with the prompt" }),
-  best_of: only([1], "one answer a request"),
-  logprobs: only([null], "probabilities are not told"),
-  suffix: only([""], "texts are continued at their end"),
+  echo: z.boolean().nullish().openapi({ description: "Include the prompt in the answer" }),
+  best_of: only([1], "one answer per request"),
+  logprobs: only([null], "log-probabilities are not supported"),
+  suffix: only([""], "texts are only continued at their end"),
 }).superRefine(checkStreaming).openapi("CreateCompletionRequest");
 
 export type CompletionBody = z.output<typeof completionRequestSchema>;
@@ -56,8 +57,8 @@ export const completionSchema = z.object({
     text: z.string(),
     index: z.literal(0),
     logprobs: z.null(),
-    finish_reason: finishReasonSchema.nullable().openapi({ description: "null until the end" }),
-  })).openapi({ description: "Empty in the piece of a stream that tells the usage" }),
+    finish_reason: finishReasonSchema.nullable().openapi({ description: "Null until the end" }),
+  })).openapi({ description: "Empty in the chunk that reports usage" }),
   usage: usageSchema.nullish(),
   system_fingerprint: z.string(),
 }).openapi("Completion");

@@ -13,9 +13,9 @@ export const eventSchema = z.object({
   message: z.string().openapi({ example: "Step 12/100: training loss=1.2345" }),
   type: z.enum(["message", "metrics"]),
   data: z.record(z.string(), z.unknown()).openapi({
-    description: "Of metrics: `step`, `total_steps`, `train_loss`, `lr`, `tokens`, " +
+    description: "For metrics: `step`, `total_steps`, `train_loss`, `lr`, `tokens`, " +
       "`tokens_per_second`, `step_ms`, `gpu_bytes`, `gpu_peak_bytes`, `subspace_refreshes`, and " +
-      "where there is something to tell `refreshed`, `valid_loss` and `valid_perplexity`",
+      "if present `refreshed`, `valid_loss` and `valid_perplexity`",
   }),
 }).openapi("JobEvent");
 export const eventPageSchema = pageSchema(eventSchema).openapi("JobEventPage");

@@ -26,7 +26,7 @@ export const deletedFileSchema = z.object({
 
 export const fileQuery = z.object({
   ...pageFields({ fallback: 10_000, max: 10_000 }),
-  purpose: z.string().min(1).optional().openapi({ description: "Only files of this purpose" }),
+  purpose: z.string().min(1).optional().openapi({ description: "Only files with this purpose" }),
 });
 
 /** How long a file may be kept: an hour to thirty days, as in OpenAI's API. */

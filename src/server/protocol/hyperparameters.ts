@@ -66,7 +66,7 @@ const OPENAI_FIELDS: Record<string, FieldSchema> = {
   },
   [MULTIPLIER]: {
     anyOf: [{ type: "number", exclusiveMinimum: 0 }, { type: "string", enum: ["auto"] }],
-    description: "times the method's default learning rate; instead of `lr`",
+    description: "multiplies the method's default learning rate; instead of `lr`",
     default: "auto",
   },
 };
@@ -177,9 +177,9 @@ export class Hyperparameters<Parsed extends { lr: number }> {
 
   #unknown(name: string): Fault {
     const decided = [...SERVER_DECIDES].some((option) => snakeCase(option) === name);
-    if (decided) return { option: name, message: "is no hyperparameter: the server decides it" };
+    if (decided) return { option: name, message: "is not a hyperparameter: the server sets it" };
     if (BESIDE.has(name)) {
-      return { option: name, message: "is a field of the request itself, beside the model" };
+      return { option: name, message: "is a field of the request itself, next to model" };
     }
     return { option: name, message: "unknown hyperparameter", near: [name, this.names] };
   }
@@ -217,7 +217,7 @@ function refusal(faults: readonly Fault[], place: string): ApiError {
 }
 
 function twice(first: string, second: string): Fault {
-  return { option: second, message: `says the same as ${first}: give one of them` };
+  return { option: second, message: `means the same as ${first}: keep only one` };
 }
 
 function withOpenAi(properties: Record<string, FieldSchema>): Record<string, FieldSchema> {

@@ -48,7 +48,7 @@ const common = {
   metadata: z.record(z.string(), z.string()).nullable(),
   user_provided_suffix: z.string().nullable(),
   plan: z.object({ planned_peak_bytes: z.number(), by_purpose: byPurposeSchema }).openapi({
-    description: "GPU memory that the run will take; beyond OpenAI's API, as what follows",
+    description: "GPU memory the run will take; like the following fields, beyond OpenAI's API",
   }),
   progress: z.object({ step: z.number().int(), total_steps: z.number().int().nullable() })
     .nullable().openapi({ description: "Null before the first step" }),
@@ -56,9 +56,9 @@ const common = {
     what: z.string(),
     share: z.number().optional(),
     count: z.number().int().optional(),
-  }).nullable().openapi({ description: "What a running job does before its first step" }),
+  }).nullable().openapi({ description: "What a running job is doing before its first step" }),
   status_reason: z.string().nullable().openapi({
-    description: "Why it is paused, where nobody asked for that",
+    description: "Why it is paused, unless a client paused it",
   }),
 };
 
@@ -68,7 +68,7 @@ export const fineTuningJobSchema = z.object({
   object: z.literal("fine_tuning.job"),
   ...common,
   model: z.string(),
-  fine_tuned_model: z.string().nullable().openapi({ description: "Null until it succeeded" }),
+  fine_tuned_model: z.string().nullable().openapi({ description: "Null until it succeeds" }),
   training_file: z.string(),
   validation_file: z.string().nullable(),
   hyperparameters: z.object({
@@ -80,19 +80,19 @@ export const fineTuningJobSchema = z.object({
   method: z.object({
     type: z.literal("supervised"),
     supervised: z.object({ hyperparameters: z.record(z.string(), z.unknown()) }),
-  }).openapi({ description: "With the values that the run goes by" }),
+  }).openapi({ description: "With the values the run uses" }),
 }).openapi("FineTuningJob");
 
 export const pretrainingJobSchema = z.object({
   object: z.literal("pretraining.job"),
   ...common,
   model: z.union([z.string(), z.record(z.string(), z.unknown())]),
-  trained_model: z.string().nullable().openapi({ description: "Null until it succeeded" }),
+  trained_model: z.string().nullable().openapi({ description: "Null until it succeeds" }),
   training_files: z.array(z.string()),
   validation_files: z.array(z.string()),
   tokenizer: z.string(),
   hyperparameters: z.record(z.string(), z.unknown()).openapi({
-    description: "With the values that the run goes by",
+    description: "With the values the run uses",
   }),
 }).openapi("PretrainingJob");
 

@@ -22,19 +22,20 @@ export const jobMetricsSchema = z.object({
     z.object({ step, valid_loss: z.number(), valid_perplexity: z.number().optional() }),
   ),
   refreshes: z.array(z.object({ step, parameters: z.array(z.string()) })).openapi({
-    description: "Steps at which subspaces were found anew, and of which parameters",
+    description: "Steps that refreshed subspaces, and the parameters refreshed",
   }),
   samples: z.array(z.object({ step, prompt: z.string(), text: z.string() })),
   plan: z.record(z.string(), z.unknown()).nullable().openapi({
-    description: "What the run told before its first step; null until then",
+    description: "What the run reported before its first step; null until then",
   }),
 }).openapi("JobMetrics");
 export type JobMetrics = z.output<typeof jobMetricsSchema>;
 
 export const jobMetricsQuery = z.object({
   max_points: z.coerce.number().int().min(2).max(5000).default(500).openapi({
-    description: "Steps of a longer run are thinned to about so many; evaluations and refreshes " +
-      "are all there",
+    description:
+      "Downsample the steps of a longer run to about this many; evaluations and refreshes " +
+      "are all kept",
   }),
 });
 

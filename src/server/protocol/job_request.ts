@@ -8,9 +8,9 @@ const fileId = z.string().min(1).max(100);
 const common = {
   suffix: z.string().max(64).regex(/^[A-Za-z0-9_-]+$/, {
     error: "must be letters, digits, - and _",
-  }).nullish().openapi({ description: "A part of the result's name", example: "my-experiment" }),
+  }).nullish().openapi({ description: "Part of the result's name", example: "my-experiment" }),
   seed: z.number().int().min(0).max(0xffffffff).nullish().openapi({
-    description: "Of the order of the data and of what is drawn at random; the same seed, the " +
+    description: "Seed for data order and random numbers; the same seed gives the " +
       "same run",
     default: 42,
   }),
@@ -18,7 +18,7 @@ const common = {
     (pairs) => Object.keys(pairs).length <= 16,
     { error: "must have at most 16 pairs" },
   ).nullish().openapi({
-    description: "Up to 16 pairs to find the job by; keys of at most 64 letters, values of 512",
+    description: "Up to 16 pairs for finding the job; keys of at most 64 characters, values of 512",
     maxProperties: 16,
   }),
 };
@@ -29,7 +29,7 @@ export type CommonFields = Partial<
 const method = z.strictObject({
   type: z.literal("supervised", {
     error: ({ input }) =>
-      `must be "supervised", the only method here, got ${JSON.stringify(input)}`,
+      `must be "supervised", the only supported method, got ${JSON.stringify(input)}`,
   }),
   supervised: z.strictObject({
     hyperparameters: finetuneHyperparameters.schema.nullish(),
@@ -41,12 +41,12 @@ const fineTuning = {
     description: "A model of `GET /v1/models`, not an adapter",
   }),
   validation_file: fileId.nullish().openapi({
-    description: "A file to evaluate on; without one `eval_share` of the examples is held back",
+    description: "Evaluation file; without one, `eval_share` of the examples is held out",
   }),
   ...common,
   method: method.nullish(),
   hyperparameters: finetuneHyperparameters.schema.nullish().openapi({
-    description: "OpenAI's older place for them; now they are in `method`",
+    description: "OpenAI's older place for them, replaced by `method`",
     deprecated: true,
   }),
   integrations: z.array(z.unknown()).max(0, {
@@ -57,7 +57,7 @@ const fineTuning = {
 
 export const fineTuningRequest = z.strictObject({
   ...fineTuning,
-  training_file: fileId.openapi({ description: 'A file of the purpose "fine-tune"' }),
+  training_file: fileId.openapi({ description: 'A file with the purpose "fine-tune"' }),
 }).openapi("CreateFineTuningJob");
 
 /** The same without a required file. */
@@ -68,7 +68,7 @@ export const fineTuningPlanRequest = z.strictObject({
 export type FineTuningPlanRequest = z.output<typeof fineTuningPlanRequest>;
 
 const configuration = z.record(z.string(), z.unknown()).openapi({
-  description: "A configuration with the fields of a Hugging Face config.json",
+  description: "A model configuration with the fields of a Hugging Face config.json",
   example: { model_type: "llama", hidden_size: 256, num_hidden_layers: 4 },
 });
 
@@ -78,13 +78,13 @@ const pretraining = {
   model: z.union([z.string().min(1).max(100), configuration], {
     error: "must be the name of a preset, or a configuration as in a config.json",
   }).openapi({ description: `A configuration, or one of ${Object.keys(PRESETS).join(", ")}` }),
-  training_file: fileId.nullish().openapi({ description: "For one file" }),
-  training_files: files.nullish().openapi({ description: 'Files of the purpose "pretrain"' }),
+  training_file: fileId.nullish().openapi({ description: "Shorthand for one file" }),
+  training_files: files.nullish().openapi({ description: 'Files with the purpose "pretrain"' }),
   validation_files: files.nullish().openapi({
-    description: "Files to evaluate on; without them `eval_share` of the text is held back",
+    description: "Evaluation files; without them, `eval_share` of the text is held out",
   }),
   tokenizer: z.string().min(1).max(500).default("bytes").openapi({
-    description: "`bytes`, or a model of `GET /v1/models` whose tokenizer is taken",
+    description: "`bytes`, or a model of `GET /v1/models` whose tokenizer to use",
   }),
   ...common,
   hyperparameters: pretrainHyperparameters.schema.nullish(),
@@ -94,6 +94,6 @@ export const pretrainingPlanRequest = z.strictObject(pretraining).openapi("PlanP
 
 export const pretrainingRequest = z.strictObject(pretraining).refine(
   ({ training_file, training_files }) => training_file || training_files?.length,
-  { path: ["training_files"], error: "is required: the ids of files to train on" },
+  { path: ["training_files"], error: "is required: ids of training files" },
 ).openapi("CreatePretrainingJob");
 export type PretrainingRequest = z.output<typeof pretrainingPlanRequest>;

@@ -7,7 +7,7 @@ export const modelSchema = z.object({
   object: z.literal("model"),
   created: z.number().int().openapi({ description: "Unix seconds" }),
   owned_by: z.enum(["models-folder", "job"]).openapi({
-    description: "Where it comes from: the folder of base models, or a job of this server",
+    description: "Its origin: the models folder, or a job of this server",
   }),
 }).openapi("Model");
 

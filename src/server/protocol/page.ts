@@ -13,14 +13,14 @@ export const PAGE_LIMITS: PageLimits = { fallback: 20, max: 100 };
 export function pageFields({ fallback, max }: PageLimits = PAGE_LIMITS) {
   return {
     after: z.string().min(1).max(100).optional().openapi({
-      description: "Id of the last item of the page before",
+      description: "Id of the previous page's last item",
     }),
     limit: z.coerce.number().int().min(1).max(max).default(fallback).openapi({
-      description: "Items a page",
+      description: "Items per page",
       example: fallback,
     }),
     order: z.enum(["asc", "desc"]).default("desc").openapi({
-      description: "By time of creation: the oldest or the newest first",
+      description: "By creation time: oldest or newest first",
     }),
   };
 }

@@ -6,10 +6,10 @@ import { byPurposeSchema } from "./job.ts";
 
 export const planSchema = z.object({
   object: z.literal("plan"),
-  planned_peak_bytes: z.number().openapi({ description: "Of GPU memory, to the byte" }),
+  planned_peak_bytes: z.number().openapi({ description: "Peak GPU memory in bytes, exact" }),
   by_purpose: byPurposeSchema,
   limit: z.number().nullable().openapi({
-    description: "Bytes of GPU memory that there are; null where nobody knows",
+    description: "Available GPU memory in bytes; null if unknown",
   }),
   fits: z.boolean(),
   alternatives: z.array(z.object({
@@ -18,11 +18,11 @@ export const planSchema = z.object({
       example: { activation_checkpointing: true, batch_size: 2 },
     }),
     bytes: z.number(),
-  })).openapi({ description: "What would fit, where this does not" }),
-  checkpoint_bytes: z.number().openapi({ description: "Of disk, of each checkpoint" }),
-  result_bytes: z.number().openapi({ description: "Of disk, of the result" }),
+  })).openapi({ description: "Settings that would fit, if this job does not" }),
+  checkpoint_bytes: z.number().openapi({ description: "Disk space per checkpoint" }),
+  result_bytes: z.number().openapi({ description: "Disk space of the result" }),
   hyperparameters: z.record(z.string(), z.unknown()).openapi({
-    description: "The values that the run would go by",
+    description: "The values the run would use",
   }),
 }).openapi("Plan");
 

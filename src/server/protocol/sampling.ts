@@ -29,31 +29,32 @@ const stopText = z.string().min(1).max(LONGEST_STOP);
 
 export const samplingFields = {
   model: z.string().min(1).max(512).openapi({
-    description: "Name of a model of GET /v1/models",
+    description: "Name of a model listed by GET /v1/models",
     example: "ft:llama3:mine:AbCdEfGh",
   }),
   temperature: z.number().min(0).max(2).nullish().openapi({
     description:
-      "0 takes the likeliest token; by default what the model's generation_config.json says",
+      "0 takes the most likely token; the default is that of the model's generation_config.json",
   }),
   top_p: z.number().min(0).max(1).nullish().openapi({
-    description: "Draw from the likeliest tokens that make up this share",
+    description: "Sample from the most likely tokens with this total probability",
   }),
   seed: z.number().int().nullish().openapi({
-    description: "The same seed gives the same answer; its low 32 bits count. By default by chance",
+    description:
+      "The same seed gives the same answer; only its low 32 bits count. Random by default",
   }),
   stop: z.union([stopText, z.array(stopText).max(4)]).nullish().openapi({
-    description: "Up to 4 texts that end the answer; they are no part of it",
+    description: "Up to 4 strings that end the answer; they are not part of it",
   }),
-  stream: z.boolean().nullish().openapi({ description: "The answer as server-sent events" }),
+  stream: z.boolean().nullish().openapi({ description: "Stream the answer as server-sent events" }),
   stream_options: z.strictObject({
     include_usage: z.boolean().nullish(),
     include_obfuscation: z.boolean().nullish().openapi({ description: "Has no effect here" }),
   }).nullish(),
-  n: only([1], "one answer a request"),
-  frequency_penalty: only([0], "there are no penalties"),
-  presence_penalty: only([0], "there are no penalties"),
-  logit_bias: only([{}], "tokens cannot be favoured"),
+  n: only([1], "one answer per request"),
+  frequency_penalty: only([0], "penalties are not supported"),
+  presence_penalty: only([0], "penalties are not supported"),
+  logit_bias: only([{}], "biases are not supported"),
   user: ignored(),
 };
 
@@ -65,7 +66,7 @@ export function checkStreaming(
   context: z.RefinementCtx,
 ): void {
   if (!stream_options || stream) return;
-  const message = "is for answers with stream: true";
+  const message = "requires stream: true";
   context.addIssue({ code: "custom", path: ["stream_options"], message });
 }
 
@@ -85,7 +86,7 @@ function randomSeed(): number {
 }
 
 export const finishReasonSchema = z.enum(["stop", "length"]).openapi({
-  description: "It came to its end or to a stop text, or to the limit of tokens",
+  description: "It ended or reached a stop string, or reached the token limit",
 });
 
 export const usageSchema = z.object({

@@ -139,7 +139,7 @@ async function takeLock(path: string): Promise<Deno.FsFile> {
   lock.close();
   throw new UserError(
     `data folder ${path}: another server is using it`,
-    phrase`stop that one, or name another folder with ${option("dataFolder")}`,
+    phrase`stop it, or choose another folder with ${option("dataFolder")}`,
   );
 }
 

@@ -91,9 +91,9 @@ export function migrate(db: DatabaseSync, path: string): void {
     const { user_version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     if (user_version > MIGRATIONS.length) {
       throw new UserError(
-        `${path} is of version ${user_version}, and this program knows up to ` +
+        `${path} has version ${user_version}, but this program supports up to ` +
           `${MIGRATIONS.length}`,
-        "a newer version of the program wrote it: use that one, or another data folder",
+        "it was written by a newer version: use that, or another data folder",
       );
     }
     for (const statements of MIGRATIONS.slice(user_version)) db.exec(statements);

@@ -71,10 +71,10 @@ Deno.test("generation marks: white space as Jinja has it around any tag", () => 
 Deno.test("templates that are wrong are refused with the line", () => {
   const refused = (source: string, message: string) =>
     assertRefuses(() => new ChatTemplate(source, OPTIONS), UserError, message);
-  refused("a\nb\n{% if x %}\nc\n", "own, line 3: is no valid template");
-  refused("a\n{% frobnicate %}\nb", "own, line 2: is no valid template");
-  refused("{% if x %}\n{{ 'a\n", "own, line 2: is no valid template");
-  refused("{% if x %}\n\n\n{{ 1 + }}\n{% endif %}", "own, line 4: is no valid template");
+  refused("a\nb\n{% if x %}\nc\n", "own, line 3: is not a valid template");
+  refused("a\n{% frobnicate %}\nb", "own, line 2: is not a valid template");
+  refused("{% if x %}\n{{ 'a\n", "own, line 2: is not a valid template");
+  refused("{% if x %}\n\n\n{{ 1 + }}\n{% endif %}", "own, line 4: is not a valid template");
   refused("a\n{{ 'x' | }}", "hint: another can be given by name with template");
 });
 
@@ -102,7 +102,7 @@ Deno.test("a template that refuses the dialogue: its line, its words, the exampl
 Deno.test("templates by name: those that cannot be are refused", async () => {
   const refused = (name: string, message: string) =>
     assertRefuses(() => chatTemplate(name, tokenizers.llama), UserError, message);
-  refused("default", "the tokenizer has no chat template, and dialogues need one");
+  refused("default", "the tokenizer has no chat template, which conversations need");
   refused("default", 'template: "alpaca|chatml|gemma');
   refused("chatlm", 'template "chatlm" is not known\n  hint: known are default, alpaca, chatml');
   const tokenizer = { ...tokenizers.llama, specialTokens: { ...OPTIONS.specialTokens } };

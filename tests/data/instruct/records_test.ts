@@ -215,18 +215,18 @@ Deno.test("records: a broken line is named, and an array that does not end", asy
   await withFiles(files, async (folder) => {
     const refused = (file: string, message: string) =>
       assertRefusesAsync(() => examplesIn(sourcesOf([join(folder, file)])), UserError, message);
-    await refused("a.jsonl", "a.jsonl:3: is no valid JSON");
+    await refused("a.jsonl", "a.jsonl:3: is not valid JSON");
     await refused("b.json", "b.json:3: the JSON array does not end: the file stops inside");
     await refused("c.txt", "c.txt: a text has no examples");
   });
-  await assertRefusesAsync(() => listSources([]), UserError, "no file was given");
+  await assertRefusesAsync(() => listSources([]), UserError, "no file given");
 });
 
 Deno.test("the kind of the data: texts, or records, not both", async () => {
   await withFiles({ "t/a.txt": "a", "t/b.md": "b", "c.jsonl": "{}" }, async (folder) => {
     assertEquals(await kindOfData([join(folder, "t")]), "text");
     assertEquals(await kindOfData([join(folder, "c.jsonl")]), "instruct");
-    await assertRefusesAsync(() => kindOfData([folder]), UserError, "one run takes one kind");
+    await assertRefusesAsync(() => kindOfData([folder]), UserError, "a run takes only one kind");
   });
 });
 
@@ -297,7 +297,7 @@ Deno.test("dataset_info.json: what is not supported is named, all at once", asyn
         'hub: "file_name" must name a file of the folder',
         'images: "ranking": preference data is not supported',
         'images: "columns.images" is not supported here; known are messages, system, tools',
-        'has no data set "none"; it has plain, renamed',
+        'has no dataset "none"; it has plain, renamed',
       ]
     ) assertEquals(error.message.includes(part), true, `${part}\nnot in\n${error.message}`);
   });

@@ -233,20 +233,20 @@ Deno.test("examples that cannot be used are counted by reason", async () => {
     assertEquals([report.examples, report.truncated, report.lostTurns], [2, 1, 0]);
     assertEquals(
       skippedText(stream.report),
-      "2 without a turn of the assistant, 1 with nothing to learn, " +
-        "1 whose answers begin after the end of a row",
+      "2 without an assistant turn, 1 with no tokens to train on, " +
+        "1 whose answers start after the end of a row",
     );
     await assertRefusesAsync(
       () => open(options),
       UserError,
-      "has no example to train on: 2 without a turn of the assistant, 1 with nothing to learn, " +
-        "3 whose answers begin after the end of a row\n  hint: rows are of 40 tokens",
+      "has no example to train on: 2 without an assistant turn, 1 with no tokens to train on, " +
+        "3 whose answers start after the end of a row\n  hint: rows are of 40 tokens",
     );
     const first = { ...options, maxSamples: 2 };
     await assertRefusesAsync(
       () => open(first),
       UserError,
-      "to train on: 2 without a turn of the assis",
+      "to train on: 2 without an assistant turn",
     );
     await assertRefusesAsync(
       () => open({ ...options, data: [INSTRUCT + "alpaca.json"], seqLen: 1000, vocabSize: 100 }),
@@ -352,7 +352,7 @@ Deno.test("preview: the first examples as the model sees them, what it learns ma
       const text = shown.replace(/ +/g, " ").replace(/(<s>|<\|begin_of_text\|>) ?/, "");
       const end = tokenizer === tokenizers.llama ? "</s>" : "<|endoftext|>";
       const [first, second] = text.split("\n");
-      assertEquals(/^example 1: \d+ tokens, \d+ learned$/.test(first), true);
+      assertEquals(/^example 1: \d+ tokens, \d+ trained$/.test(first), true);
       assertEquals(
         second.replaceAll(`${end}» [`, `${end}»[`),
         `[INST] q é[/INST]« a 🙂${end}»` +
@@ -361,7 +361,7 @@ Deno.test("preview: the first examples as the model sees them, what it learns ma
       const coloured = preview(examples, 9, { tokenizer, colour: true });
       assertEquals(coloured.split("\x1b[32m").length, 4);
       assertEquals(coloured.includes("example 2: "), true);
-      const learned = [...coloured.matchAll(/, (\d+) learned/g)].map(([, count]) => Number(count));
+      const learned = [...coloured.matchAll(/, (\d+) trained/g)].map(([, count]) => Number(count));
       assertEquals(learned[0] + learned[1], report.trainedTokens);
     }
   });

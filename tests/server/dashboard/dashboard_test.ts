@@ -45,7 +45,7 @@ browserTest("a job is started in the form, its curve grows, and its model answer
     // Does not fit, and an alternative.
     await page.getByLabel("Batch size").fill("64");
     await page.getByText("Does not fit").waitFor();
-    assert(await page.getByRole("button", { name: "Start the job" }).isDisabled());
+    assert(await page.getByRole("button", { name: "Start job" }).isDisabled());
     await page.getByRole("button", { name: /Batch size 16/ }).click();
     await page.getByText("Fits", { exact: true }).waitFor();
     assertEquals(await page.getByLabel("Batch size").inputValue(), "16");
@@ -58,7 +58,7 @@ browserTest("a job is started in the form, its curve grows, and its model answer
 
     // No file, a bad file, a good file.
     await page.getByText("Fits", { exact: true }).waitFor();
-    await page.getByRole("button", { name: "Start the job" }).click();
+    await page.getByRole("button", { name: "Start job" }).click();
     await page.getByText("is required").waitFor();
     const file = page.locator("input[type=file]").first();
     const upload = (name: string, text: string) =>
@@ -73,7 +73,7 @@ browserTest("a job is started in the form, its curve grows, and its model answer
     await until(page, "document.querySelector('.file-field select').value === 'file-1'");
 
     await page.getByLabel("Name").fill("sonnets");
-    await page.getByRole("button", { name: "Start the job" }).click();
+    await page.getByRole("button", { name: "Start job" }).click();
     await page.getByRole("heading", { name: "sonnets" }).waitFor();
     await page.locator(".chart canvas").first().waitFor();
     const early = await lossSummary(page);
@@ -111,7 +111,7 @@ browserTest("an answer is streamed, stopped, and remembered", async () => {
     const { messages } = request.postDataJSON();
     assertEquals(messages.map(({ role }: { role: string }) => role), ["user", "assistant", "user"]);
     await page.getByRole("button", { name: "New chat" }).click();
-    await page.getByText("Talk to recipes").waitFor();
+    await page.getByText("Chat with recipes").waitFor();
   });
 });
 
@@ -208,7 +208,7 @@ browserTest("everything with the keyboard alone", async () => {
     await page.getByRole("dialog").waitFor({ state: "detached" });
     assertEquals(await focused(), "Cancel");
     await page.keyboard.press("Enter");
-    await page.getByRole("button", { name: "Cancel the job" }).press("Enter");
+    await page.getByRole("button", { name: "Cancel job" }).press("Enter");
     await page.getByText("Cancelled", { exact: true }).first().waitFor();
   });
 });
@@ -219,9 +219,9 @@ browserTest("a server that stops is shown, and reconnected to", async () => {
   await visit(`${url}/${RUNNING}`, {}, async ({ page }) => {
     await page.getByText("Live", { exact: true }).waitFor();
     await first[Symbol.asyncDispose]();
-    await page.getByText("What you see may be out of date").waitFor();
+    await page.getByText("This page may be out of date").waitFor();
     await using _second = fakeServer({ pace: 200, port });
-    await page.getByRole("button", { name: "Try now" }).click();
+    await page.getByRole("button", { name: "Retry now" }).click();
     await page.locator("#banner").waitFor({ state: "hidden" });
     await page.getByText("Live", { exact: true }).waitFor();
   });
@@ -232,7 +232,7 @@ browserTest("a key is asked for once, and kept in the tab", async () => {
   await visit(`${server.url}/${RUNNING}`, {}, async ({ page }) => {
     await page.getByLabel("Key", { exact: true }).fill("sk-wrong");
     await page.keyboard.press("Enter");
-    await page.getByText("does not know that key").waitFor();
+    await page.getByText("The key is unknown or was revoked").waitFor();
     await page.getByLabel("Key", { exact: true }).fill("sk-right");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "poems" }).waitFor();

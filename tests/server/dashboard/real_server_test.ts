@@ -70,7 +70,7 @@ async function startJob(page: Page): Promise<void> {
     state: "attached",
   });
   await page.getByText("Validation file", { exact: true }).first().click();
-  await page.getByLabel("Validation file: uploaded before").selectOption({ index: 1 });
+  await page.getByLabel("Validation file: previous uploads").selectOption({ index: 1 });
   for (const [label, value] of Object.entries(NUMBERS)) {
     await page.getByLabel(label, { exact: true }).fill(value);
   }
@@ -86,7 +86,7 @@ async function startJob(page: Page): Promise<void> {
   await page.getByLabel("Sequence length").fill("64");
   await page.getByText("Fits", { exact: true }).waitFor();
   await page.getByLabel("Name").fill("planets");
-  await page.getByRole("button", { name: "Start the job" }).click();
+  await page.getByRole("button", { name: "Start job" }).click();
   await page.getByRole("heading", { name: "planets" }).waitFor();
 }
 
@@ -122,7 +122,7 @@ async function watchJob(page: Page): Promise<void> {
 async function talk(page: Page): Promise<void> {
   await page.locator(".job-actions").getByRole("link", { name: "Chat" }).click();
   await page.getByText("Settings").click();
-  await page.getByLabel("Most tokens").fill("12");
+  await page.getByLabel("Maximum tokens").fill("12");
   await page.getByLabel("Temperature").fill("0");
   await page.getByLabel("Message").fill("Which planet is red?");
   await page.keyboard.press("Enter");

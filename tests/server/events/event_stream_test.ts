@@ -212,7 +212,8 @@ Deno.test("a place that is no event's is refused by name", () =>
       assertEquals(response.status, 400);
       assertEquals(await response.json(), {
         error: {
-          message: `last-event-id: must be the id of an event, as 12 or ftevent-12, got ${bad}`,
+          message:
+            `last-event-id: must be the id of an event, such as 12 or ftevent-12, got ${bad}`,
           type: "invalid_request_error",
           param: "last-event-id",
           code: "invalid_value",

@@ -56,20 +56,20 @@ Deno.test("the first bad lines are reported, and their number", async () => {
   ];
   const lines = [GOOD_LINE, ...bad, "", GOOD_LINE, ...Array(20).fill("{"), LAYOUTS.alpaca];
   const message = await refused(lines.join("\n"));
-  assertStringIncludes(message, "27 of 29 records cannot be used; nothing was stored:\n");
-  assertStringIncludes(message, "\nline 2: is no valid JSON: ");
+  assertStringIncludes(message, "27 of 29 records are invalid; nothing was stored:\n");
+  assertStringIncludes(message, "\nline 2: is not valid JSON: ");
   assertStringIncludes(message, "\nline 4: a record must be a JSON object, got null\n");
   assertStringIncludes(message, '\nline 5: has no field "messages"; it has a\n');
   assertStringIncludes(message, '\nline 6: field "messages" must be a list of messages');
   assertStringIncludes(message, '\nline 7: messages[0].role is "x", no known role; known are ');
-  assertStringIncludes(message, "\nline 10: is no valid JSON");
+  assertStringIncludes(message, "\nline 10: is not valid JSON");
   assertEquals(message.split("\n").length, 12);
   assert(message.endsWith("\nand 17 more"));
 });
 
 Deno.test("what is no UTF-8 is named by its line", async () => {
   const message = await refused(joinBytes(`${GOOD_LINE}\n`, new Uint8Array([0x22, 0xff, 0x22])));
-  assertStringIncludes(message, "1 of 2 records cannot be used");
+  assertStringIncludes(message, "1 of 2 records are invalid");
   assertStringIncludes(message, "line 2: is not UTF-8 text");
 });
 
@@ -79,7 +79,7 @@ Deno.test("files without a record are refused", async () => {
   assertStringIncludes(await refused("[ ]", { filename: "a.json" }), "no record");
   assertStringIncludes(
     await refused("\ufeff \n", { filename: "a.txt", purpose: "pretrain" }),
-    "no text",
+    "only white space",
   );
 });
 
@@ -87,7 +87,7 @@ Deno.test("an array that is truncated or followed by more is refused", async () 
   const given = { filename: "a.json" };
   assertStringIncludes(await refused(`[${LAYOUTS.alpaca},`, given), "does not end");
   assertStringIncludes(await refused(`[${LAYOUTS.alpaca}] 1`, given), "more follows");
-  assertStringIncludes(await refused(`[${LAYOUTS.alpaca},]`, given), "line 1: is no valid JSON");
+  assertStringIncludes(await refused(`[${LAYOUTS.alpaca},]`, given), "line 1: is not valid JSON");
 });
 
 Deno.test("texts to pre-train on need a text", async () => {
@@ -102,13 +102,13 @@ Deno.test("texts to pre-train on need a text", async () => {
   // A character that two chunks share.
   assertEquals(await check("x".repeat(65_535) + "ü".repeat(9), txt), 0);
   assertStringIncludes(await refused(joinBytes("a", new Uint8Array([0xff])), txt), "bytes 0 and 2");
-  assertStringIncludes(await refused(joinBytes("a", new Uint8Array([0xc3])), txt), "cut off");
+  assertStringIncludes(await refused(joinBytes("a", new Uint8Array([0xc3])), txt), "truncated");
 });
 
 Deno.test("a record that is too long ends the check at once", async () => {
   const long = `{"text":"${"x".repeat(MAX_RECORD_BYTES)}"}`;
   const message = await refused(`${LAYOUTS.text}\n\n${long}`);
-  assertStringIncludes(message, "a record may have 4 MiB at most");
+  assertStringIncludes(message, "a record may have at most 4 MiB");
   await refused(`[${long}]`, { filename: "a.json" });
   await refused(" ".repeat(MAX_RECORD_BYTES + 2 ** 17));
   assertEquals(await check(`{"text":"${"x".repeat(MAX_RECORD_BYTES - 2 ** 17)}"}`), 1);
@@ -122,9 +122,9 @@ Deno.test("nesting that would end the stack is a bad line", async () => {
 
 Deno.test("parquet needs its marks, its contents and the columns", async () => {
   const given = { filename: "a.parquet" };
-  assertStringIncludes(await refused("PAR1", given), "no parquet file");
-  assertStringIncludes(await refused(`PAR1${"x".repeat(100)}`, given), "no parquet file");
-  assertStringIncludes(await refused(`PAR1${"\0".repeat(40)}PAR1`, given), "contents");
+  assertStringIncludes(await refused("PAR1", given), "not a Parquet file");
+  assertStringIncludes(await refused(`PAR1${"x".repeat(100)}`, given), "not a Parquet file");
+  assertStringIncludes(await refused(`PAR1${"\0".repeat(40)}PAR1`, given), "footer");
   const footer = new Uint8Array([0xff, 0xff, 0xff, 0x7f]);
   assertStringIncludes(await refused(joinBytes("PAR1", footer, "PAR1"), given), "row groups");
   const text = await Deno.readFile(new URL("server/text.parquet", FIXTURES));

@@ -39,7 +39,7 @@ Deno.test("an unknown path is 404, and says what was asked for", async () => {
     assertEquals(answer.status, 404);
     assertEquals(await answer.json(), {
       error: {
-        message: "Unknown request URL: GET /v1/nothing. /docs lists what there is.",
+        message: "Unknown request URL: GET /v1/nothing. /docs lists all endpoints.",
         type: "invalid_request_error",
         param: null,
         code: "unknown_url",
@@ -54,7 +54,7 @@ Deno.test("a path with other methods is 405, and names them", async () => {
     assertEquals([answer.status, answer.headers.get("allow")], [405, "GET, HEAD"]);
     const { error } = await answer.json();
     assertEquals(error.code, "method_not_allowed");
-    assertEquals(error.message, "DELETE is not allowed here: /health has GET, HEAD");
+    assertEquals(error.message, "DELETE is not allowed here: /health allows GET, HEAD");
   });
 });
 

@@ -138,7 +138,7 @@ serverTest(
       const error = await assertRejects(
         () => client.chat.completions.create({ ...ASKED, model: "tiny" }),
         OpenAI.BadRequestError,
-        "the model has no chat template, and a dialogue needs one: use /v1/completions",
+        "the model has no chat template, which a chat needs: use /v1/completions",
       );
       assertEquals(error.type, "invalid_request_error");
       const text = { model: "tiny", prompt: "Hello", max_tokens: 12 };
@@ -254,7 +254,7 @@ Deno.test("a fault in the middle is sent in the stream, which then ends without 
     assertEquals(events.length, 3);
     assertEquals(JSON.parse(events[2].slice("data: ".length)), {
       error: {
-        message: "The server had an error while answering.",
+        message: "The server failed to process the request.",
         type: "server_error",
         param: null,
         code: "internal_error",
@@ -299,33 +299,38 @@ for (
     [
       "chat/completions",
       { ...CHAT, messages: [{ role: "user", content: 7 }] },
-      "must be a text, or",
+      "must be a string, or",
     ],
     ["chat/completions", { ...CHAT, temperature: 2.1 }, "temperature: ", "temperature"],
     ["chat/completions", { ...CHAT, top_p: -1 }, "top_p: ", "top_p"],
-    ["chat/completions", { ...CHAT, n: 2 }, "n: 2 is not supported: one answer a request", "n"],
+    ["chat/completions", { ...CHAT, n: 2 }, "n: 2 is not supported: one answer per request", "n"],
     ["chat/completions", { ...CHAT, stop: ["", "a"] }, "stop.0: ", "stop.0"],
     ["chat/completions", { ...CHAT, stop: ["a", "b", "c", "d", "e"] }, "stop", "stop"],
     ["chat/completions", { ...CHAT, max_tokens: 0 }, "max_tokens: ", "max_tokens"],
     ["chat/completions", { ...CHAT, seed: 0.5 }, "seed: ", "seed"],
     ["chat/completions", { ...CHAT, stream: "yes" }, "stream: ", "stream"],
-    ["chat/completions", { ...CHAT, stream_options: {} }, "is for answers with stream: true"],
+    ["chat/completions", { ...CHAT, stream_options: {} }, "requires stream: true"],
     ["chat/completions", { ...CHAT, logprobs: true }, "logprobs: true is not supported"],
     [
       "chat/completions",
       { ...CHAT, frequency_penalty: 1 },
       "frequency_penalty: 1 is not supported",
     ],
-    ["chat/completions", { ...CHAT, tools: [{ type: "function" }] }, "call no functions", "tools"],
+    [
+      "chat/completions",
+      { ...CHAT, tools: [{ type: "function" }] },
+      "do not call functions",
+      "tools",
+    ],
     [
       "chat/completions",
       { ...CHAT, response_format: { type: "json_object" } },
       'response_format: {"type":"json_object"} is not supported',
     ],
     ["chat/completions", { ...CHAT, temprature: 1 }, "temprature"],
-    ["completions", { model: "m" }, "prompt: must be a text", "prompt"],
-    ["completions", { model: "m", prompt: ["a", "b"] }, "several prompts, are not", "prompt"],
-    ["completions", { model: "m", prompt: [1, 2] }, "prompt: must be a text", "prompt"],
+    ["completions", { model: "m" }, "prompt: must be a string", "prompt"],
+    ["completions", { model: "m", prompt: ["a", "b"] }, "multiple prompts are not", "prompt"],
+    ["completions", { model: "m", prompt: [1, 2] }, "prompt: must be a string", "prompt"],
     ["completions", { model: "m", prompt: "a", suffix: "b" }, 'suffix: "b" is not supported'],
     ["completions", { model: "m", prompt: "a", best_of: 2 }, "best_of: 2 is not supported"],
     ["completions", { model: "m", prompt: "a", logprobs: 1 }, "logprobs: 1 is not supported"],

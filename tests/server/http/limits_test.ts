@@ -117,7 +117,7 @@ Deno.test("requests per minute are limited separately for each address and key",
   const answer = await from("10.0.0.1");
   assertEquals(answer.status, 429);
   assert(Number(answer.headers.get("retry-after")) >= 1);
-  assertStringIncludes((await answer.json()).error.message, "more than 3 requests a minute");
+  assertStringIncludes((await answer.json()).error.message, "more than 3 requests per minute");
   assertEquals((await from("10.0.0.2")).status, 200);
 });
 

@@ -265,7 +265,7 @@ Deno.test("turns go round in order; who unloads comes next, who leaves is passed
     take("b", turns.take(leaving.signal)).catch(() => {}),
     take("c", turns.take()),
   ];
-  await assertRejects(() => turns.take(), ApiError, "3 requests wait for an answer already");
+  await assertRejects(() => turns.take(), ApiError, "3 requests are already waiting for an answer");
   all.push(take("unload", turns.takeNext()));
   leaving.abort();
   first();

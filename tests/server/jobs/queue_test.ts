@@ -86,7 +86,7 @@ queueTest("a process that is killed is started again from its checkpoint", async
   await new Deno.Command("pkill", { args: ["-9", "-P", `${Deno.pid}`, "-f", "worker/train.ts"] })
     .output();
   await bench.until(broken, "succeeded");
-  assert(bench.told(broken).some((text) => text.includes("ended by signal SIGKILL; going on")));
+  assert(bench.told(broken).some((text) => text.includes("ended by signal SIGKILL; continuing")));
   assertEquals(steps(bench, broken), upTo(12));
   assertEquals(await weights(bench, broken), await weights(bench, whole));
 });
@@ -170,7 +170,7 @@ Deno.test({
         await bench.until(id, "succeeded");
         assertEquals(steps(bench, id), upTo(12));
         const word =
-          `The server had stopped; the job goes on from the checkpoint of step ${before}`;
+          `The server had stopped; the job continues from the checkpoint of step ${before}`;
         assert(bench.told(id).includes(word), bench.told(id).join("\n"));
       }, { root });
     } finally {

@@ -17,7 +17,7 @@ const PLACES = {
 Deno.test("paths become ids, options the names of fields", () => {
   const explanation = {
     message: "the held-out data (/srv/data/files/file-Ab3.jsonl…) has no examples",
-    hint: phrase`hold out more or give ${option("evalData")}; cannot write
+    hint: phrase`hold out more or set ${option("evalData")}; cannot write
       ${"/srv/data/jobs/ftjob-x/checkpoint-4"}: lower ${option("warmupSteps")} or
       ${option("data")}, a well--known word stays, so does /jobs/other`,
   };
@@ -25,7 +25,7 @@ Deno.test("paths become ids, options the names of fields", () => {
   assertEquals(
     inClientTerms(explanation, job, PLACES),
     "the held-out data (file-Ab3…) has no examples\n" +
-      "  hint: hold out more or give validation_file; cannot write ftjob-x/checkpoint-4: " +
+      "  hint: hold out more or set validation_file; cannot write ftjob-x/checkpoint-4: " +
       "lower warmup_steps or training_file, a well--known word stays, so does /jobs/other",
   );
 });

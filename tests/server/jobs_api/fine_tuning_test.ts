@@ -205,7 +205,7 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
     assert(/^this job needs \d\d\.\d\d MiB of GPU memory \(.*activations /.test(message), message);
     assert(
       message.includes(
-        "64.00 MiB available; what would fit: activation_checkpointing: true, batch_size: 32 (",
+        "64.00 MiB available; these settings fit: activation_checkpointing: true, batch_size: 32 (",
       ),
       message,
     );

@@ -31,12 +31,12 @@ Deno.test("fine-tuning: refused hyperparameters are named as the request names t
       [
         method({ n_epochs: 2, epochs: 3 }),
         `${DEEP}.epochs`,
-        `${DEEP}.epochs: says the same as n_epochs: give one of them`,
+        `${DEEP}.epochs: means the same as n_epochs: keep only one`,
       ],
       [
         method({ learning_rate_multiplier: 2, lr: 0.1 }),
         `${DEEP}.learning_rate_multiplier`,
-        `${DEEP}.learning_rate_multiplier: says the same as lr: give one of them`,
+        `${DEEP}.learning_rate_multiplier: means the same as lr: keep only one`,
       ],
       [
         method({ optimizer: "lora", n_epochs: -1 }),
@@ -69,13 +69,13 @@ Deno.test("fine-tuning: refused hyperparameters are named as the request names t
       [
         method({ output: "/etc", model: "/etc/passwd" }),
         `${DEEP}.output`,
-        `${DEEP}.output: is no hyperparameter: the server decides it; ${DEEP}.model: is no ` +
-        "hyperparameter: the server decides it",
+        `${DEEP}.output: is not a hyperparameter: the server sets it; ${DEEP}.model: is not a ` +
+        "hyperparameter: the server sets it",
       ],
       [
         method({ seed: 4 }),
         "seed",
-        "seed: is a field of the request itself, beside the model",
+        "seed: is a field of the request itself, next to model",
       ],
       [
         method({ template: "/etc/passwd" }),
@@ -91,7 +91,7 @@ Deno.test("fine-tuning: refused hyperparameters are named as the request names t
       [
         { ...method({}), hyperparameters: {} },
         "hyperparameters",
-        "hyperparameters: are given in method as well; give method alone, the other is deprecated",
+        "hyperparameters: already set in method; keep only method, the other is deprecated",
       ],
     ];
     for (const [body, param, message] of cases) {
@@ -127,7 +127,7 @@ Deno.test("fine-tuning: refused requests say which field", async () => {
         { training_file: text },
         400,
         "training_file",
-        /has the purpose "pretrain", this job takes files of the purpose "fine-tune"/,
+        /has the purpose "pretrain", this job needs files with the purpose "fine-tune"/,
       ],
       [{ suffix: "a/b" }, 400, "suffix", /^suffix: must be letters, digits, - and _/],
       [{ suffix: "a".repeat(65) }, 400, "suffix", /^suffix: /],
@@ -149,7 +149,7 @@ Deno.test("fine-tuning: refused requests say which field", async () => {
         { method: { type: "dpo" } },
         400,
         "method.type",
-        /^method.type: must be "supervised", the only method here, got "dpo"/,
+        /^method.type: must be "supervised", the only supported method, got "dpo"/,
       ],
     ];
     for (const [change, status, param, message] of cases) {
@@ -189,7 +189,7 @@ Deno.test("pre-training: refused requests say which field", async () => {
       ],
       [{ training_files: undefined }, 400, "training_files", /is required/],
       [{ training_files: [] }, 400, "training_files", /is required/],
-      [{ training_file: "file-x" }, 400, "training_file", /is one of training_files/],
+      [{ training_file: "file-x" }, 400, "training_file", /means the same as training_files/],
       [{ training_files: [file()] }, 400, "training_files", /has the purpose "fine-tune"/],
       [{ tokenizer: "nobody" }, 404, "model", /`nobody` does not exist/],
       [{ tokenizer: "/etc/passwd" }, 404, "model", /does not exist/],
@@ -204,7 +204,7 @@ Deno.test("pre-training: refused requests say which field", async () => {
         { hyperparameters: { tokenizer: "/etc/passwd" } },
         400,
         "hyperparameters.tokenizer",
-        /the server decides it/,
+        /the server sets it/,
       ],
     ];
     for (const [change, status, param, message] of cases) {

@@ -163,7 +163,7 @@ serverTest(
     withModels(async ({ client, store, accounted, jobFolder, path }) => {
       const refused = (name: string, message: string, Kind: Parameters<typeof assertRejects>[1]) =>
         assertRejects(() => client.models.delete(name), Kind, message);
-      await refused("base", "lies in the models folder", OpenAI.PermissionDeniedError);
+      await refused("base", "is in the models folder", OpenAI.PermissionDeniedError);
       await refused("ft:org/x::b-paused:ckpt-step-40", "is a ch", OpenAI.PermissionDeniedError);
       await refused("nothing", "does not exist", OpenAI.NotFoundError);
       const full = "ft:base::obfull", lora = "ft:ft:base::obfull:mine:oblora";

@@ -21,9 +21,9 @@ Deno.test("a store of a newer version is refused and left unchanged", () =>
     const error = assertThrows(
       () => Store.open(path),
       UserError,
-      `${path} is of version 99, and this program knows up to 1`,
+      `${path} has version 99, but this program supports up to 1`,
     );
-    assert(error.hint!.includes("use that one, or another data folder"));
+    assert(error.hint!.includes("use that, or another data folder"));
     assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);
     db.close();
   }));

@@ -66,7 +66,7 @@ function endpoint({ anchor, method, path, operation }: Endpoint) {
 <h3 id="${anchor}"><span class="method">${method}</span><code>${path}</code></h3>
 ${summary ? html`<p>${prose(summary)}</p>` : ""}
 ${description ? html`<p>${prose(description)}</p>` : ""}
-${security?.length === 0 ? html`<p class="muted">Needs no key.</p>` : ""}
+${security?.length === 0 ? html`<p class="muted">No API key required.</p>` : ""}
 ${parameters?.length ? html`<h4>Parameters</h4>${fieldTable(parameters.map(parameterField))}` : ""}
 ${
     Object.entries(requestBody?.content ?? {}).map(([type, { schema = {} }]) =>

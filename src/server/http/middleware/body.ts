@@ -118,5 +118,5 @@ function tooSlow(timeoutMs: number): ApiError {
 }
 
 function bodyCutShort(): ApiError {
-  return new ApiError(400, { message: "the body broke off", code: "incomplete_body" });
+  return new ApiError(400, { message: "the body ended early", code: "incomplete_body" });
 }

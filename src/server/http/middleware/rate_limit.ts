@@ -11,7 +11,7 @@ export function rateLimit(perMinute: number | undefined) {
     : new RateLimiterMemory({ points: perMinute, duration: 60 });
   return createMiddleware<ServerEnv>(async (context, next) => {
     await limiter?.consume(context.get("key")?.id ?? addressOf(context)).catch((limit) => {
-      throw tooMany(`more than ${perMinute} requests a minute`, limit);
+      throw tooMany(`more than ${perMinute} requests per minute`, limit);
     });
     await next();
   });
@@ -23,7 +23,7 @@ export function concurrencyLimit(most: number) {
   return createMiddleware<ServerEnv>(async (_context, next) => {
     if (running >= most) {
       throw new ApiError(429, {
-        message: `the server is answering ${most} requests already: try again in a moment`,
+        message: `the server is already processing ${most} requests: try again in a moment`,
         type: "requests",
         code: "too_many_requests",
         headers: { "retry-after": "1" },

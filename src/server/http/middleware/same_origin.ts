@@ -24,7 +24,7 @@ export function sameOrigin({ host, corsOrigin = [] }: Allowed, open: () => boole
       if (origin === undefined) checkSite(context);
       else if (hostOf(origin) !== authority.toLowerCase() && !corsOrigin.includes(origin)) {
         throw new ApiError(403, {
-          message: `requests of pages of ${origin} are refused: --cors-origin names those allowed`,
+          message: `requests from pages of ${origin} are refused: allow them with --cors-origin`,
           code: "origin_not_allowed",
         });
       }
@@ -37,8 +37,8 @@ export function sameOrigin({ host, corsOrigin = [] }: Allowed, open: () => boole
 function checkAddress(address: string): void {
   if (address === UNKNOWN_ADDRESS || isLoopback(address.replace(/^::ffff:/, ""))) return;
   throw new ApiError(403, {
-    message: "without an API key this server answers its own machine only " +
-      "(`key --create NAME` makes a key)",
+    message: "without an API key this server answers only its own machine " +
+      "(`key --create NAME` creates a key)",
     code: "address_not_allowed",
   });
 }
@@ -47,8 +47,8 @@ function checkHost(authority: string, own: string): void {
   const name = authority.toLowerCase().replace(/:\d*$/, "");
   if (isLoopback(name) || name === own.toLowerCase() || name === `[${own.toLowerCase()}]`) return;
   throw new ApiError(403, {
-    message: `this server is not ${authority}: without an API key it answers to localhost, ` +
-      `127.0.0.1 and [::1] only (\`key --create NAME\` makes a key)`,
+    message: `this server is not ${authority}: without an API key it answers only to localhost, ` +
+      `127.0.0.1 and [::1] (\`key --create NAME\` creates a key)`,
     code: "host_not_allowed",
   });
 }
@@ -59,7 +59,7 @@ function checkSite({ req }: Context<ServerEnv>): void {
   if (site !== "cross-site" && site !== "same-site") return;
   if (req.method === "GET" && req.header("sec-fetch-mode") === "navigate") return;
   throw new ApiError(403, {
-    message: "requests of pages of other sites are refused: --cors-origin names those allowed",
+    message: "requests from pages of other sites are refused: allow them with --cors-origin",
     code: "origin_not_allowed",
   });
 }

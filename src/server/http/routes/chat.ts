@@ -18,13 +18,13 @@ const route = createRoute({
   path: "/v1/chat/completions",
   operationId: "createChatCompletion",
   tags: ["Models"],
-  summary: "What a model answers to a dialogue",
+  summary: "Answer a conversation",
   request: {
     body: { required: true, content: { "application/json": { schema: chatRequestSchema } } },
   },
   responses: {
     200: {
-      description: "The answer; with `stream: true` events of its pieces, to `data: [DONE]`",
+      description: "The answer; with `stream: true` a stream of chunks, ending with `data: [DONE]`",
       content: {
         "application/json": { schema: chatCompletionSchema },
         "text/event-stream": { schema: z.array(chatChunkSchema) },

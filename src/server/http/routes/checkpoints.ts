@@ -19,7 +19,7 @@ export function checkpointRoutes(services: Services, of: JobKindRoutes): OpenAPI
       path: `${path}/jobs/{id}/checkpoints`,
       operationId: `list${operation}Checkpoints`,
       tags: [tag],
-      summary: "List the checkpoints that are kept, the newest first; each is a model by its name",
+      summary: "List a job's checkpoints, newest first; each can be used as a model by name",
       request: { params: jobParams, query: z.object({ after, limit }) },
       responses: answer("A page of checkpoints", checkpointPages[kind]),
     }),

@@ -18,13 +18,13 @@ const route = createRoute({
   path: "/v1/completions",
   operationId: "createCompletion",
   tags: ["Models"],
-  summary: "How a model continues a text",
+  summary: "Continue a text",
   request: {
     body: { required: true, content: { "application/json": { schema: completionRequestSchema } } },
   },
   responses: {
     200: {
-      description: "The answer; with `stream: true` events of its pieces, to `data: [DONE]`",
+      description: "The answer; with `stream: true` a stream of chunks, ending with `data: [DONE]`",
       content: {
         "application/json": { schema: completionSchema },
         "text/event-stream": { schema: z.array(completionSchema) },

@@ -25,13 +25,13 @@ const { after, limit } = pageFields();
 
 const resumeFields = {
   last_event_id: z.string().optional().openapi({
-    description: "As the header of that name, for clients that cannot set one",
+    description: "Like the header of that name, for clients that cannot set headers",
   }),
 };
 
 const resumeHeaders = z.object({
   "last-event-id": z.string().optional().openapi({
-    description: "The last event that is known: the stream goes on after it",
+    description: "The last event received: the stream continues after it",
     example: "12",
   }),
 });
@@ -43,14 +43,14 @@ function eventsRoute(kind: JobKind) {
     method: "get",
     path: `/v1/${kind}/jobs/{id}/events`,
     tags: ["Jobs"],
-    summary: "What was told of a job, newest first; as a stream from the first on",
+    summary: "List a job's events, newest first; as a stream, from the first on",
     request: {
       params,
       query: z.object({
         after,
         limit,
         stream: z.enum(["true", "false"]).optional().openapi({
-          description: "Server-sent events, to `data: [DONE]` after the job's last",
+          description: "Send server-sent events, ending with `data: [DONE]` after the job's last",
         }),
         ...resumeFields,
       }),
@@ -70,7 +70,7 @@ function metricsStreamRoute(kind: JobKind) {
     method: "get",
     path: `/v1/${kind}/jobs/{id}/metrics/stream`,
     tags: ["Metrics"],
-    summary: "Data of the job's metrics events as they come, and `event: status` when it changes",
+    summary: "Stream the job's metrics as they arrive, and `event: status` when it changes",
     request: {
       params,
       query: z.object({ after, ...resumeFields }),
@@ -84,7 +84,7 @@ const allStreamRoute = createRoute({
   method: "get",
   path: "/metrics/stream",
   tags: ["Metrics"],
-  summary: "Every event of every job as it comes",
+  summary: "Stream the events of all jobs as they arrive",
   request: {
     query: z.object({ after, ...resumeFields }),
     headers: resumeHeaders,
@@ -136,7 +136,7 @@ function placeOf(
     const seq = /^\d{1,15}$/.test(id) ? Number(id) : eventSeq(id);
     if (seq !== undefined) return seq;
     throw new ApiError(400, {
-      message: `${name}: must be the id of an event, as 12 or ftevent-12, got ${id}`,
+      message: `${name}: must be the id of an event, such as 12 or ftevent-12, got ${id}`,
       param: name,
       code: "invalid_value",
     });
@@ -146,7 +146,7 @@ function placeOf(
 function stream(context: Context, { options, streams }: EventServices, query: StreamQuery) {
   if (streams.count >= options.maxStreams) {
     throw new ApiError(429, {
-      message: `${streams.count} event streams are open, as many as are allowed (--max-streams)`,
+      message: `${streams.count} event streams are open, the maximum (--max-streams)`,
       type: "requests",
       code: "too_many_streams",
       headers: { "retry-after": String(RETRY_AFTER) },

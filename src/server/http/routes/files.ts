@@ -27,7 +27,7 @@ const upload = createRoute({
   path: "/v1/files",
   operationId: "createFile",
   tags: ["Files"],
-  summary: "Upload a file; every record of it is checked before it is kept",
+  summary: "Upload a file; all of its records are validated before it is stored",
   request: {
     body: { required: true, content: { "multipart/form-data": { schema: uploadSchema } } },
   },
@@ -49,7 +49,7 @@ const retrieve = createRoute({
   path: "/v1/files/{id}",
   operationId: "retrieveFile",
   tags: ["Files"],
-  summary: "What is known of a file",
+  summary: "Retrieve a file's metadata",
   request: { params },
   responses: json("The file", fileSchema),
 });
@@ -59,11 +59,11 @@ const content = createRoute({
   path: "/v1/files/{id}/content",
   operationId: "downloadFile",
   tags: ["Files"],
-  summary: "The bytes of a file",
+  summary: "Download a file",
   request: { params },
   responses: {
     200: {
-      description: "Its bytes, as they were uploaded",
+      description: "The bytes, as uploaded",
       content: { "application/octet-stream": { schema: { type: "string", format: "binary" } } },
     },
   },
@@ -76,7 +76,7 @@ const remove = createRoute({
   tags: ["Files"],
   summary: "Delete a file that no unfinished job needs",
   request: { params },
-  responses: json("It is gone", deletedFileSchema),
+  responses: json("Deleted", deletedFileSchema),
 });
 
 export function fileRoutes(services: FileServices, receiving: ReceiveOptions = {}): OpenAPIHono {
@@ -120,7 +120,7 @@ export function fileRoutes(services: FileServices, receiving: ReceiveOptions = {
     const jobs = store.jobs.usingFile(id);
     if (jobs.length > 0) {
       throw new ApiError(409, {
-        message: `File ${id} is needed by ${jobs.join(", ")}: cancel it or wait for its end`,
+        message: `File ${id} is in use by ${jobs.join(", ")}: cancel it or wait until it ends`,
         param: "id",
         code: "file_in_use",
       });

@@ -13,9 +13,10 @@ import { jobRoutes } from "./jobs.ts";
 
 const creation: JobCreation<FineTuningPlanRequest> = {
   summary: "Fine-tune a model on a file",
-  description: "The job is checked and its memory planned before it is accepted: what cannot run " +
-    "is refused with the reason. Beyond OpenAI's hyperparameters it takes those of the command " +
-    "line's `finetune`.",
+  description:
+    "The job is validated and its memory planned before it is accepted; a job that cannot run " +
+    "is refused with the reason. In addition to OpenAI's hyperparameters it accepts those of the " +
+    "command `finetune`.",
   request: fineTuningRequest,
   planRequest: fineTuningPlanRequest,
   admit: admitFineTuning,

@@ -56,7 +56,7 @@ async function whole(
     if (event.type === "done") return shape.whole(head, text, event);
     text += event.text;
   }
-  throw new Error("the answer broke off without an end");
+  throw new Error("the answer ended early");
 }
 
 async function respondInPieces(
@@ -112,7 +112,7 @@ async function* linesOf(
       yield "[DONE]";
       return;
     }
-    throw new Error("the answer broke off without an end");
+    throw new Error("the answer ended early");
   } catch (error) {
     // The status has been sent already: clients recognise an error in the stream by its field.
     if (!signal.aborted) yield JSON.stringify(faultOf(error));
@@ -123,7 +123,7 @@ function faultOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   console.error(error);
   return new ApiError(500, {
-    message: "The server had an error while answering.",
+    message: "The server failed to process the request.",
     type: "server_error",
     code: "internal_error",
   });

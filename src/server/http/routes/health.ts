@@ -6,10 +6,10 @@ const route = createRoute({
   method: "get",
   path: "/health",
   tags: ["Server"],
-  summary: "Whether the server answers",
+  summary: "Check that the server responds",
   responses: {
     200: {
-      description: "It does",
+      description: "It responds",
       content: { "application/json": { schema: z.object({ status: z.literal("ok") }) } },
     },
   },

@@ -13,14 +13,14 @@ const listQuery = z.object({
   metadata: z.never().optional().openapi({
     type: "object",
     additionalProperties: { type: "string" },
-    description: "Only jobs with these pairs: `metadata[project]=demo`",
+    description: "Only jobs with these pairs, such as `metadata[project]=demo`",
     param: { style: "deepObject", explode: true },
   }),
 });
 
 const ACTIONS = {
-  cancel: "Stop the job for good; takes effect within a step",
-  pause: "Stop the job after a checkpoint, to be resumed; takes effect within a step",
+  cancel: "Cancel the job; takes effect within a step",
+  pause: "Save a checkpoint and pause the job; takes effect within a step",
   resume: "Put a paused job back into the queue",
 } as const;
 
@@ -35,7 +35,7 @@ export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIH
       path: `${path}/jobs`,
       operationId: `list${operation}s`,
       tags: [tag],
-      summary: "List jobs, the newest first",
+      summary: "List jobs, newest first",
       request: { query: listQuery },
       responses: answer("A page of jobs", page),
     }),
@@ -53,7 +53,7 @@ export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIH
       path: `${path}/jobs/{id}`,
       operationId: `retrieve${operation}`,
       tags: [tag],
-      summary: "What is known of a job",
+      summary: "Retrieve a job",
       request: { params: jobParams },
       responses: answer("The job", schema),
     }),

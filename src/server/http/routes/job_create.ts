@@ -46,7 +46,7 @@ export function jobCreationRoutes<Request>(
       path: `${path}/plan`,
       operationId: `plan${operation}`,
       tags: [tag],
-      summary: "Memory and disk that a job would take, without making one",
+      summary: "Plan the memory and disk a job would need, without creating it",
       request: jsonBody(planRequest),
       responses: answer("The plan", planSchema),
     }),

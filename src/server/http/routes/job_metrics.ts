@@ -34,7 +34,7 @@ export function jobMetricsRoutes(services: Services, of: JobKindRoutes): OpenAPI
       path: `${path}/jobs/{id}/metrics`,
       operationId: `retrieve${operation}Metrics`,
       tags: [tag],
-      summary: "The curves of a job: losses, rates, memory, refreshes, samples",
+      summary: "Retrieve a job's curves: losses, rates, memory, refreshes, samples",
       request: { params: jobParams, query: jobMetricsQuery },
       responses: answer("The curves", jobMetricsSchema),
     }),

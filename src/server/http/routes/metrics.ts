@@ -7,9 +7,9 @@ const metricsRoute = createRoute({
   method: "get",
   path: "/metrics",
   tags: ["Metrics"],
-  summary: "Figures of the server and of the running job, in Prometheus's text format",
+  summary: "Metrics of the server and the running job, in Prometheus's text format",
   responses: {
-    200: { description: "The figures", content: { "text/plain": { schema: z.string() } } },
+    200: { description: "The metrics", content: { "text/plain": { schema: z.string() } } },
   },
 });
 

@@ -6,7 +6,7 @@ import type { Services } from "../../services.ts";
 import { answer } from "../answer.ts";
 
 const params = z.object({
-  model: z.string().openapi({ description: "A name, with slashes as they are or as %2F" }),
+  model: z.string().openapi({ description: "A model name, with slashes literal or as %2F" }),
 });
 
 const list = createRoute({
@@ -14,8 +14,8 @@ const list = createRoute({
   path: "/v1/models",
   operationId: "listModels",
   tags: ["Models"],
-  summary: "Base models, results of jobs and their checkpoints",
-  responses: answer("All of them", modelListSchema),
+  summary: "List base models, results of jobs and their checkpoints",
+  responses: answer("All models", modelListSchema),
 });
 
 const retrieve = createRoute({
@@ -23,7 +23,7 @@ const retrieve = createRoute({
   path: "/v1/models/{model}",
   operationId: "retrieveModel",
   tags: ["Models"],
-  summary: "What is known of a model",
+  summary: "Retrieve a model",
   request: { params },
   responses: answer("The model", modelSchema),
 });
@@ -33,9 +33,9 @@ const remove = createRoute({
   path: "/v1/models/{model}",
   operationId: "deleteModel",
   tags: ["Models"],
-  summary: "Delete the result of a job that nothing needs",
+  summary: "Delete a job's result that nothing depends on",
   request: { params },
-  responses: answer("It is gone", deletedModelSchema),
+  responses: answer("Deleted", deletedModelSchema),
 });
 
 /** Names contain slashes (`org/name`), which not every client encodes. */

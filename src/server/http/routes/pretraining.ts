@@ -13,8 +13,8 @@ import { jobRoutes } from "./jobs.ts";
 
 const creation: JobCreation<PretrainingRequest> = {
   summary: "Pre-train a model on text",
-  description: "Beyond OpenAI's API: weights drawn at random, trained with the options of the " +
-    "command line's `pretrain`.",
+  description: "Beyond OpenAI's API: trains random initial weights with the options of the " +
+    "command `pretrain`.",
   request: pretrainingRequest,
   planRequest: pretrainingPlanRequest,
   admit: admitPretraining,
