@@ -97,7 +97,7 @@ function combinationFaults(file: KeyContext): Faults {
   if (type !== "lora" && on && bits) faults.quantization_bit = against("quantization_bit", on);
   const own = optim?.llamaFactory.switch;
   if (own && file.get(own) === false) faults.optim = against("optim", own);
-  if (own && on && on !== own) faults.optim = against("optim", on);
+  if (optim && on && on !== own && (own || !isAdamW(optim))) faults.optim = against("optim", on);
   if (optim && (type === "lora" || (type === undefined && bits)) && !hasAdaptersMoments(optim)) {
     faults.optim = fault(
       `${file.get("optim")} is not supported for adapters: their moments are float32, adamw_torch`,
@@ -112,7 +112,7 @@ function combinationFaults(file: KeyContext): Faults {
 
 /** Adapters have AdamW's float32 moments. */
 function hasAdaptersMoments(optim: Method): boolean {
-  return !optim.llamaFactory.switch && !hasNarrowMoments(optim);
+  return !optim.llamaFactory.switch && isAdamW(optim) && !hasNarrowMoments(optim);
 }
 
 function disagreements(file: KeyContext, own: string, known: Faults): Faults {
@@ -127,6 +127,9 @@ function disagreements(file: KeyContext, own: string, known: Faults): Faults {
         return method.llamaFactory.finetuning_type === file.get(key);
       case "optim":
         // A plain AdamW in `optim` may be combined with GaLore by `use_galore`.
+        if (optim && (!isAdamW(optim) || (!onKey && method.trains === "weights"))) {
+          return method.optim.includes(`${file.get(key)}`);
+        }
         return !!optim && hasNarrowMoments(method) === hasNarrowMoments(optim) &&
           (!optim.llamaFactory.switch || optim.llamaFactory.switch === onKey);
       case "quantization_bit":
@@ -155,11 +158,17 @@ function optimizerOf(file: KeyContext): MethodName | undefined {
   const on = SWITCHES.find((key) => file.get(key) === true) ?? optim?.llamaFactory.switch;
   if (type === undefined && !bits && !on && !optim) return undefined;
   const wanted = type ?? (bits ? "lora" : "full");
-  return METHOD_NAMES.find((name) => {
+  const fitting = METHOD_NAMES.filter((name) => {
     const method = methodOf(name), keys = method.llamaFactory;
     return !keys.byOwnName && keys.finetuning_type === wanted && keys.switch === on &&
       keys.quantization_bit === bits && hasNarrowMoments(method) === narrow(optim);
   });
+  return fitting.find((name) => methodOf(name) === optim) ?? fitting[0];
+}
+
+/** AdamW's names also stand beside another method's keys, where they give the moments' width. */
+function isAdamW({ rules }: Method): boolean {
+  return Object.values(rules).every((rule) => rule === "adam" || rule === "adam8bit");
 }
 
 function narrow(optim: Method | undefined): boolean {

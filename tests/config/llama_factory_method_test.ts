@@ -1,0 +1,48 @@
+/** Keys of a method that is not AdamW and has no switch: such as Lion, here a row for the test. */
+import { assertEquals } from "@std/assert";
+import { readMethod } from "../../src/config/llama_factory/method.ts";
+import { type Method, METHOD_NAMES, METHODS } from "../../src/train/methods.ts";
+
+const rows = METHODS as Record<string, Method>, names: string[] = METHOD_NAMES;
+
+/** What keys mean with a row `lion` in the table. */
+function meaning(keys: Record<string, unknown>) {
+  rows.lion = {
+    ...METHODS.adamw,
+    rules: { matrices: "muon", embeddings: "adam", others: "adam" },
+    optim: ["lion_32bit"],
+  };
+  names.push("lion");
+  try {
+    const read = readMethod({
+      get: (key) => keys[key],
+      line: (key) => key,
+      has: () => true,
+    });
+    const meanings = [...read.values()];
+    const [fault] = meanings.flatMap(({ fault }) => fault ? [fault.message] : []);
+    return (fault ?? meanings[0].options) as unknown;
+  } finally {
+    names.pop();
+    delete rows.lion;
+  }
+}
+
+Deno.test("a name in optim that one method has selects it, never an AdamW of the same width", () => {
+  assertEquals(meaning({ finetuning_type: "full", optim: "lion_32bit" }), { optimizer: "lion" });
+  assertEquals(meaning({ finetuning_type: "full", optim: "adamw_torch" }), { optimizer: "adamw" });
+  assertEquals(meaning({ optimizer: "lion", optim: "lion_32bit" }), {});
+});
+
+Deno.test("a name in optim that is not AdamW's goes with no other method", () => {
+  const refused: [Record<string, unknown>, string][] = [
+    [{ use_galore: true, optim: "lion_32bit" }, "lion_32bit disagrees with use_galore: true"],
+    [{ optimizer: "adamw", optim: "lion_32bit" }, "lion_32bit disagrees with optimizer: adamw"],
+    [{ optimizer: "lion", optim: "adamw_torch" }, "adamw_torch disagrees with optimizer: lion"],
+    [
+      { finetuning_type: "lora", optim: "lion_32bit" },
+      "lion_32bit is not supported for adapters: their moments are float32, adamw_torch",
+    ],
+  ];
+  for (const [keys, message] of refused) assertEquals(meaning(keys), message);
+});
