@@ -1,7 +1,8 @@
 /** Faults of options, which are all reported at once. */
 import { closestString } from "@std/text/closest-string";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
-import { joinPhrases, option, type Phrase, phrase } from "./phrase.ts";
+import { joinPhrases, option, type Phrase, phrase, spell } from "./phrase.ts";
+import { FIELDS } from "./spelling.ts";
 import { UserError } from "./user_error.ts";
 
 /** One thing wrong with one option. */
@@ -31,7 +32,9 @@ export class OptionsError extends UserError {
 export function describeFault({ option: name, place, message, near }: Fault): Phrase {
   const nearest = near && nearestWord(...near);
   const suggestion = nearest ? ` (did you mean ${nearest}?)` : "";
-  const where = place ?? (name && option(name));
+  // A file has its own spelling, whatever reads it.
+  if (place) return `${place}: ${spell(message, FIELDS)}${suggestion}`;
+  const where = name && option(name);
   return where ? phrase`${where}: ${message}${suggestion}` : phrase`${message}${suggestion}`;
 }
 

@@ -525,6 +525,11 @@ for (
   });
 }
 
+Deno.test("a fault of a line in a file names other options as files do", async () => {
+  const { err } = await run("finetune", "model: m\ndata: d\noutput: o\nenergy_share: 0.3\n");
+  assertEquals(err[0].split("\n")[0], 'run.yaml:4: energy_share: needs rank: "auto"');
+});
+
 Deno.test("a file that is not there: exit 1; --config without a value: exit 2", async () => {
   const error = await assertRejects(
     () => readConfigFile("/nowhere.yaml", finetuneOptions),
