@@ -82,7 +82,11 @@ gpuTest("what cannot be scored is refused, and a signal stops", async (gpu) => {
     model.logLikelihoods([{ context: [1], continuation }], { batch: 2, length: 4, ...options });
   await assertRejects(() => score([]), UserError, "continuation 0 has no token");
   await assertRejects(() => score([1, 2, 3, 4, 5]), UserError, "has 5 tokens, at most 4");
-  await assertRejects(() => score([320]), UserError, "token id 320 of request 0 is beyond");
+  await assertRejects(
+    () => score([320]),
+    UserError,
+    "token id 320 of request 0 is outside the vocabulary of 320",
+  );
   await assertRejects(
     () => score([1], { signal: AbortSignal.abort(new Error("enough")) }),
     Error,
