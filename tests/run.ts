@@ -33,7 +33,9 @@ if (failed.length) Deno.exit(1);
 
 /** A file, or all test files below a folder. */
 async function testFiles(path: string): Promise<string[]> {
-  if (!(await Deno.stat(path)).isDirectory) return [path];
+  const info = await Deno.stat(path).catch(() => null);
+  if (!info) return [];
+  if (!info.isDirectory) return [path];
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(path)) {
     if (isDirectory) found.push(...await testFiles(join(path, name)));
