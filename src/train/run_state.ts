@@ -5,7 +5,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import type { LazyRefresh } from "../optim/lazy_refresh.ts";
 import type { OptimizerShape } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
-import { option, phrase } from "../options/phrase.ts";
+import { joinPhrases, option, phrase } from "../options/phrase.ts";
 import type { TrainingShape } from "./build.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { crossEntropyObjective } from "./objective.ts";
@@ -109,25 +109,47 @@ const FREE = [
   "shape.optimizer.gradientAccumulation",
 ];
 
+/** The options that a run's identity comes from, where there is one for a field. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  seed: "seed",
+  "shape.batchSize": "batchSize",
+  "shape.seqLen": "seqLen",
+  "shape.dtype": "dtype",
+  "shape.weightGroupSize": "weightGroupSize",
+  "shape.lora.rank": "loraRank",
+  "shape.lora.alpha": "loraAlpha",
+  "shape.lora.dropout": "loraDropout",
+  "shape.lora.targets": "loraTarget",
+  "shape.optimizer.projection.rank": "rank",
+  "shape.optimizer.projection.quantised": "projQuant",
+  "shape.optimizer.projection.groupSize": "projGroupSize",
+};
+
+/** A field of the identity in the reader's words: its option, or what it is about. */
+function named(field: string) {
+  if (Object.hasOwn(OPTIONS, field)) return option(OPTIONS[field]);
+  const [, kind] = field.match(/^shape\.optimizer\.rules\.(.+)$/) ?? [];
+  return kind ? `the update rule of ${kind}` : field.replace(/^(config|shape)\./, "");
+}
+
 /** Refuses to resume with options that would make it another run; rates may change. */
 export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity): void {
   const before = identity(saved, now), after = identity(now, saved);
   const changed = Object.keys({ ...before, ...after })
     .filter((key) => !FREE.includes(key) && before[key] !== after[key])
-    .map((key) => {
-      const name = key.replace(/^(config|shape)\./, "");
-      return `${name} was ${before[key] ?? "not set"}, is ${after[key] ?? "not set"}`;
-    });
+    .map((key) =>
+      phrase`${named(key)} was ${before[key] ?? "not set"}, is ${after[key] ?? "not set"}`
+    );
   if (changed.length) {
     throw new UserError(
-      `checkpoint ${path} belongs to a different run: ${changed.join("; ")}`,
+      phrase`checkpoint ${path} belongs to a different run: ${joinPhrases(changed, "; ")}`,
       phrase`resume with the options it was written with, or start over in another
         ${option("output")}`,
     );
   }
 }
 
-/** Every scalar by its path, as JSON. Chosen ranks are compared only if both runs have them. */
+/** Every scalar and list by its path, as JSON. Chosen ranks are compared only if both runs have them. */
 function identity({ config, shape, rates, objective }: RunIdentity, other: RunIdentity) {
   const { optimizer } = shape, { projection } = optimizer;
   const { ranks, rank } = projection ?? {};
@@ -138,7 +160,7 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
   };
   const leaves: Record<string, string> = {};
   const walk = (value: unknown, path: string) => {
-    if (value === null || typeof value !== "object") {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) {
       if (value !== undefined) leaves[path] = JSON.stringify(value);
       return;
     }

@@ -1,7 +1,14 @@
 /** Checkpoints of other versions, and what identifies another run. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { join } from "@std/path";
-import { UserError } from "../../src/options/user_error.ts";
+import { FLAGS } from "../../src/options/spelling.ts";
+import { explain, UserError } from "../../src/options/user_error.ts";
 import { readCheckpoint } from "../../src/train/checkpoint.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { assertSameRun, identityOf, readRunState } from "../../src/train/run_state.ts";
@@ -53,15 +60,22 @@ trainingTest(
       await same({ activationCheckpointing: true, gradientAccumulation: 4, lr: 1, beta1: 0.5 });
       for (
         const [change, message] of [
-          [{ rank: 8 }, "optimizer.projection.rank was 16, is 8"],
+          [{ rank: 8 }, "run: rank was 16, is 8"],
           [{ seed: 7 }, "seed was 42, is 7"],
-          [{ optimizer: "galore_adamw8bit" }, "optimizer.projection.quantised was true, is false"],
-          [{ optimizer: "adamw8bit" }, "optimizer.projection.rank was 16, is not set"],
-          [{ embeddingAdam8bit: true }, 'rules.embeddings was "adam", is "adam8bit"'],
+          [{ optimizer: "galore_adamw8bit" }, "projQuant was true, is false"],
+          [{ optimizer: "adamw8bit" }, "; rank was 16, is not set"],
+          [
+            { embeddingAdam8bit: true },
+            'run: the update rule of embeddings was "adam", is "adam8bit"',
+          ],
         ] as const
       ) {
         await assertRejects(() => same(change), UserError, message);
       }
+      assertStringIncludes(
+        explain(await assertRejects(() => same({ rank: 8, seqLen: 16 }), UserError), FLAGS),
+        "; --rank was 16, is 8",
+      );
       assertThrows(
         () => assertSameRun("here", run, { ...run, objective: "mine" }),
         UserError,
