@@ -10,9 +10,11 @@
  *
  * Ends with a list of failed tests, and `N passed, N failed`.
  */
+import { stripVTControlCharacters } from "node:util";
 import { join } from "@std/path";
 
 const FILES_PER_PROCESS = 24;
+const screen = Deno.stdout.writable.getWriter();
 
 const flags = Deno.args.filter((argument) => argument.startsWith("-"));
 const paths = Deno.args.filter((argument) => !argument.startsWith("-"));
@@ -45,37 +47,31 @@ async function testFiles(path: string): Promise<string[]> {
 }
 
 async function runFiles(files: readonly string[]): Promise<void> {
-  const report = await Deno.makeTempFile({ suffix: ".xml" });
-  try {
+  const colours = Deno.stdout.isTerminal() && !Deno.noColor;
+  const process = new Deno.Command(Deno.execPath(), {
     // Types are `deno task check`'s.
-    const args = ["test", "-A", "--no-check", `--junit-path=${report}`, ...flags, ...files];
-    const { success } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
-    const results = readReport(await Deno.readTextFile(report));
-    passed += results.passed;
-    failed.push(...results.failed);
-    // A file that does not load, or a process that crashes, is in no report.
-    if (!success && !results.failed.length) {
-      failed.push(`${files[0]} to ${files.at(-1)}: see above`);
-    }
-  } finally {
-    await Deno.remove(report);
+    args: ["test", "-A", "--no-check", ...flags, ...files],
+    env: colours ? { FORCE_COLOR: "1" } : {},
+    stdout: "piped",
+  }).spawn();
+  let output = "";
+  for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+    await screen.write(new TextEncoder().encode(text));
+    output += text;
   }
+  const { success } = await process.status;
+  const results = readResults(stripVTControlCharacters(output));
+  passed += results.passed;
+  failed.push(...results.failed);
+  if (!success && !results.failed.length) failed.push(`${files[0]} to ${files.at(-1)}: see above`);
 }
 
-/** Tests of a JUnit report, their steps apart. */
-function readReport(xml: string) {
-  const tests = [...xml.matchAll(/<testcase name="([^"]*)".*?<\/testcase>/gs)]
-    .filter(([, name]) => !name.includes(" &gt; "));
-  const failed = tests.filter(([text]) => /<(failure|error)\b/.test(text));
-  const skipped = tests.filter(([text]) => text.includes("<skipped/>"));
+/** What Deno says at the end of its tests: the failures by name, and how many passed. */
+function readResults(output: string): { passed: number; failed: string[] } {
+  const summary = [...output.matchAll(/^(?:ok|FAILED) \| (\d+) passed.*$/gm)].at(-1);
+  const failures = output.split(/^ FAILURES $/m).at(1)?.split(/^FAILED \|/m)[0] ?? "";
   return {
-    passed: tests.length - failed.length - skipped.length,
-    // The file in the report is the one that called Deno.test, for most of them support.ts.
-    failed: failed.map(([, name]) => unescaped(name)),
+    passed: Number(summary?.[1] ?? 0),
+    failed: failures.split("\n").filter((line) => line.trim()),
   };
-}
-
-function unescaped(text: string): string {
-  return text.replaceAll("&gt;", ">").replaceAll("&lt;", "<").replaceAll("&quot;", '"')
-    .replaceAll("&apos;", "'").replaceAll("&amp;", "&");
 }

@@ -9,7 +9,6 @@ import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
   embeddingQuant,
   hasInt8Weights,
-  isLowRank,
   methodRules,
   onlyWith,
   optimizerField,
@@ -32,7 +31,7 @@ import {
   textField,
   trainEmbeddings,
 } from "./fields.ts";
-import { energyShareRule, overwriteRule, warmupRule } from "./option_rules.ts";
+import { energyShareRule, lowRankRules, overwriteRule, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneOptions } from "./option_types.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
@@ -139,7 +138,7 @@ const rules: Rule[] = [
         message: phrase`is required, or ${option("dataset")} with a dataset_info.json`,
       }
       : undefined,
-  ...["rank", "galoreScale", "updateProjGap"].map((option) => onlyWith(option, isLowRank, "needs")),
+  ...lowRankRules,
   ...Object.keys(loraFields).map((option) => onlyWith(option, trainsAdapters, "needs")),
   onlyWith("embeddingQuant", hasInt8Weights, "INT8 embeddings need"),
   ({ embeddingQuant, trainEmbeddings }) =>

@@ -102,12 +102,6 @@ export const methodRules: Rule[] = [
   onlyWith("projQuant", hasInt4Projection, "an INT4 projection needs"),
 ];
 
-/** `rank: auto` chooses ranks of projections. */
-export const autoRankRule: Rule = ({ rank, optimizer }) =>
-  rank === "auto" && optimizer !== undefined && !isLowRank(methodOf(optimizer as MethodName))
-    ? { option: "rank", message: `auto needs one of GaLore's optimizers, got ${optimizer}` }
-    : undefined;
-
 export const embeddingQuant = z.boolean().optional().describe(
   "store the embedding and head in INT8 if they are not trained",
 ).meta({ derived: onWith(hasInt8Weights) });

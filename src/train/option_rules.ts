@@ -2,6 +2,8 @@
 import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
+import { optimizerFields } from "./fields.ts";
+import { isLowRank, onlyWith } from "./method_fields.ts";
 import { looksLikePath, PRESET_NAMES } from "./presets.ts";
 
 /** Refuses a preset that does not exist. */
@@ -13,6 +15,21 @@ export const knownPreset: Rule = ({ model }) =>
       near: [model, PRESET_NAMES],
     }
     : undefined;
+
+/**
+ * Refuses options of the low-rank space with a method that has none. Writing an option's default is
+ * no choice: the stored options of a job name every option.
+ */
+export const lowRankRules: readonly Rule[] = [
+  onlyWith("rank", isLowRank, "needs"),
+  ...(["galoreScale", "updateProjGap", "cosThreshold", "gammaProj", "queueSize"] as const).map(
+    (option): Rule => {
+      const usual = optimizerFields[option].parse(undefined);
+      const rule = onlyWith(option, isLowRank, "needs");
+      return (options, given) => given[option] === usual ? undefined : rule(options, given);
+    },
+  ),
+];
 
 /** The energy share matters only where it decides a rank. */
 export const energyShareRule: Rule = ({ rank }, given) =>

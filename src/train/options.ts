@@ -23,7 +23,6 @@ import {
   trainEmbeddings,
 } from "./fields.ts";
 import {
-  autoRankRule,
   embeddingQuant,
   hasInt8Weights,
   methodRules,
@@ -34,7 +33,13 @@ import {
   trainsAdapters,
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
-import { energyShareRule, knownPreset, overwriteRule, warmupRule } from "./option_rules.ts";
+import {
+  energyShareRule,
+  knownPreset,
+  lowRankRules,
+  overwriteRule,
+  warmupRule,
+} from "./option_rules.ts";
 import type { MemoryOptions, PretrainOptions } from "./option_types.ts";
 
 export type { MemoryOptions, PretrainOptions } from "./option_types.ts";
@@ -73,7 +78,7 @@ const trainingRules: Rule[] = [
     stochasticRound === true && weightQuant === false
       ? { option: "stochasticRound", message: "applies to INT8 weights, which are switched off" }
       : undefined,
-  autoRankRule,
+  ...lowRankRules,
   energyShareRule,
   warmupRule,
 ];

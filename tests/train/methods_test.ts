@@ -44,10 +44,8 @@ for (const optimizer of WEIGHT_METHODS) {
     `${optimizer}: as planned, it learns, and a stop changes no bit`,
     () =>
       withWorkshop(async ({ options }) => {
-        const own = (name: string) => {
-          const run = options(name, { optimizer, lr: 0.02, steps: 8, saveEvery: 8 });
-          return methodOf(optimizer).projection ? run : { ...run, rank: undefined };
-        };
+        const own = (name: string) =>
+          options(name, { optimizer, lr: 0.02, steps: 8, saveEvery: 8 });
         const { events, account } = await runTraining(own("whole"));
         const [first, ...rest] = events.filter((event) => event.type === "step");
         assert(rest.at(-1)!.loss < first.loss - 0.3, `${first.loss} → ${rest.at(-1)!.loss}`);

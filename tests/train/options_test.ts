@@ -128,6 +128,14 @@ Deno.test("all faults are reported at once", () => {
   );
 });
 
+Deno.test("an option that a method does not use may be given its default, as stored jobs do", () => {
+  const { galoreScale, updateProjGap, cosThreshold, gammaProj, queueSize } = pretrainOptions.parse(
+    GIVEN,
+  );
+  const stored = { galoreScale, updateProjGap, cosThreshold, gammaProj, queueSize };
+  pretrainOptions.parse({ ...GIVEN, ...stored, optimizer: "adamw" });
+});
+
 for (
   const [given, message] of [
     [{ optimizer: "galore_adamw", weightQuant: true }, "weightQuant: INT8 weights need"],
@@ -139,8 +147,17 @@ for (
     ],
     [
       { rank: "auto", optimizer: "adamw" },
-      "rank: auto needs one of GaLore's optimizers, got adamw",
+      "rank: needs the optimizer q_galore_adamw8bit or galore_adamw or galore_adamw8bit, got adamw",
     ],
+    [
+      { rank: 8, optimizer: "muon" },
+      "rank: needs the optimizer q_galore_adamw8bit or galore_adamw or galore_adamw8bit, got muon",
+    ],
+    [{ galoreScale: 1, optimizer: "muon8bit" }, "galoreScale: needs the optimizer q_galore"],
+    [{ updateProjGap: 50, optimizer: "adamw8bit" }, "updateProjGap: needs the optimizer q_galore"],
+    [{ cosThreshold: 0.5, optimizer: "adamw" }, "cosThreshold: needs the optimizer q_galore"],
+    [{ gammaProj: 3, optimizer: "adamw" }, "gammaProj: needs the optimizer q_galore"],
+    [{ queueSize: 3, optimizer: "adamw" }, "queueSize: needs the optimizer q_galore"],
     [{ rank: "some" }, "rank: must be a whole number of at least 1, or auto, got some"],
     [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],
   ] as const

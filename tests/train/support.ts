@@ -4,6 +4,8 @@ import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { LLAMA_TRAITS, type LlamaConfig } from "../../src/model/config.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
+import { isLowRank } from "../../src/train/method_fields.ts";
+import { DEFAULT_METHOD, methodNamed, methodOf } from "../../src/train/methods.ts";
 import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
 import type { FinetuneOptions } from "../../src/train/finetune_options.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -55,8 +57,9 @@ export async function withWorkshop(
           warmupSteps: 1,
           batchSize: 3,
           seqLen: 24,
-          rank: 16,
-          updateProjGap: 2,
+          ...(isLowRank(methodOf(methodNamed(change.optimizer) ?? DEFAULT_METHOD))
+            ? { rank: 16, updateProjGap: 2 }
+            : undefined),
           weightGroupSize: 64,
           saveEvery: 3,
           ...change,
