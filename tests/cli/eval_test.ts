@@ -54,7 +54,7 @@ trainingTest("a text and tasks, against an earlier model: a table with differenc
   ]);
   for (const line of lines.slice(1)) assertMatch(line, / \+0\.0000 +\d+$/);
   assertMatch(lines[3], /^mmlu +acc +\d\.\d{4} ± \d\.\d{4} .* 6$/);
-  assertStringIncludes(stderr, "note: qqp: 1 broken rows of ");
+  assertStringIncludes(stderr, "note: qqp: skipped 1 malformed row of ");
 });
 
 trainingTest("--before beside --json holds the earlier model's results", async () => {

@@ -168,7 +168,7 @@ Deno.test("glue: files at fault are named by line; QQP's broken rows are counted
   await refuses(load("sst2", "good\t1\n"), "dev.tsv:1: the header must name label, got good, 1");
   await refuses(load("mnli", "x", "dev.tsv"), "mnli: no such file");
   const { notes } = await loadTask({ name: "qqp", path: pathOf("qqp") });
-  assertEquals(notes, [`1 malformed rows of ${EVAL_FIXTURES}glue/QQP/dev.tsv skipped`]);
+  assertEquals(notes, [`skipped 1 malformed row of ${EVAL_FIXTURES}glue/QQP/dev.tsv`]);
   // CRLF line ends and a byte order mark are not part of the fields.
   const task = await load("sst2", "\ufeffsentence\tlabel\r\ngood \t1\r\n");
   assertEquals(task.parts[0].questions[0].prompt.split("\n")[0], "good ");

@@ -127,8 +127,12 @@ export async function loadGlue(name: string, folder: string, shots = 0): Promise
       shots: shots ? takeShots(await readTrain(name, task, train), shots, train) : [],
       questions,
     }],
-    notes: skipped ? [`${skipped} malformed rows of ${join(folder, task.file)} skipped`] : [],
+    notes: skipped ? [describeSkipped(skipped, join(folder, task.file))] : [],
   };
+}
+
+function describeSkipped(count: number, file: string): string {
+  return `skipped ${count} malformed ${count === 1 ? "row" : "rows"} of ${file}`;
 }
 
 async function readTrain(name: string, task: GlueTask, path: string): Promise<Question[]> {

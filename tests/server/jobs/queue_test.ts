@@ -93,7 +93,12 @@ queueTest("a process that is killed is started again from its checkpoint", async
 
 queueTest("a job that cannot run says why", async (bench) => {
   const { queue, store } = bench;
-  const job = queue.create(bench.job({ lr: 1e30, optimizer: "adamw", rank: undefined }));
+  const job = queue.create(bench.job({
+    lr: 1e30,
+    optimizer: "adamw",
+    rank: undefined,
+    updateProjGap: undefined,
+  }));
   await bench.until(job.id, "failed");
   const { error } = store.jobs.get(job.id)!;
   assertEquals(error!.code, "invalid_run");
