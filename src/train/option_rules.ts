@@ -16,20 +16,25 @@ export const knownPreset: Rule = ({ model }) =>
     }
     : undefined;
 
+/** Options that only a low-rank space gives a meaning. */
+export const LOW_RANK_OPTIONS = [
+  "rank",
+  "galoreScale",
+  "updateProjGap",
+  "cosThreshold",
+  "gammaProj",
+  "queueSize",
+] as const;
+
 /**
- * Refuses options of the low-rank space with a method that has none. Writing an option's default is
- * no choice: the stored options of a job name every option.
+ * Refuses them with a method that has no such space. Writing an option's default is no choice: the
+ * stored options of a job name every option.
  */
-export const lowRankRules: readonly Rule[] = [
-  onlyWith("rank", isLowRank, "needs"),
-  ...(["galoreScale", "updateProjGap", "cosThreshold", "gammaProj", "queueSize"] as const).map(
-    (option): Rule => {
-      const usual = optimizerFields[option].parse(undefined);
-      const rule = onlyWith(option, isLowRank, "needs");
-      return (options, given) => given[option] === usual ? undefined : rule(options, given);
-    },
-  ),
-];
+export const lowRankRules: readonly Rule[] = LOW_RANK_OPTIONS.map((option): Rule => {
+  const rule = onlyWith(option, isLowRank, "needs");
+  const usual = option === "rank" ? undefined : optimizerFields[option].parse(undefined);
+  return (options, given) => given[option] === usual ? undefined : rule(options, given);
+});
 
 /** The energy share matters only where it decides a rank. */
 export const energyShareRule: Rule = ({ rank }, given) =>
