@@ -84,7 +84,7 @@ function report(gpu: Gpu, { recipe: { config, shape } }: Trainer, summary: Summa
     ["tokens/s", summary.tokens_per_second.toFixed(0), `on ${summary.adapter}`],
   ];
   for (const [name, own, other] of rows) {
-    console.log(`${name.padEnd(28)}${own.padEnd(12)}${other}`.trimEnd());
+    console.log(`${name.padEnd(30)}${own.padEnd(12)}${other}`.trimEnd());
   }
 }
 
