@@ -2,7 +2,6 @@
 import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
-import { optimizerFields } from "./fields.ts";
 import { isLowRank, onlyWith } from "./method_fields.ts";
 import { looksLikePath, PRESET_NAMES } from "./presets.ts";
 
@@ -26,15 +25,10 @@ export const LOW_RANK_OPTIONS = [
   "queueSize",
 ] as const;
 
-/**
- * Refuses them with a method that has no such space. Writing an option's default is no choice: the
- * stored options of a job name every option.
- */
-export const lowRankRules: readonly Rule[] = LOW_RANK_OPTIONS.map((option): Rule => {
-  const rule = onlyWith(option, isLowRank, "needs");
-  const usual = option === "rank" ? undefined : optimizerFields[option].parse(undefined);
-  return (options, given) => given[option] === usual ? undefined : rule(options, given);
-});
+/** Refuses them with a method that has no such space. */
+export const lowRankRules: readonly Rule[] = LOW_RANK_OPTIONS.map((option) =>
+  onlyWith(option, isLowRank, "needs")
+);
 
 /** The energy share matters only where it decides a rank. */
 export const energyShareRule: Rule = ({ rank }, given) =>

@@ -128,14 +128,6 @@ Deno.test("all faults are reported at once", () => {
   );
 });
 
-Deno.test("an option that a method does not use may be given its default, as stored jobs do", () => {
-  const { galoreScale, updateProjGap, cosThreshold, gammaProj, queueSize } = pretrainOptions.parse(
-    GIVEN,
-  );
-  const stored = { galoreScale, updateProjGap, cosThreshold, gammaProj, queueSize };
-  pretrainOptions.parse({ ...GIVEN, ...stored, optimizer: "adamw" });
-});
-
 for (
   const [given, message] of [
     [{ optimizer: "galore_adamw", weightQuant: true }, "weightQuant: INT8 weights need"],
