@@ -16,8 +16,6 @@ trainingTest(
       const run = options("run", {
         optimizer: "adamw",
         dtype: "float32",
-        rank: undefined,
-        updateProjGap: 200,
         steps: 6,
         evalEvery: 3,
         samplePrompt: PROMPTS,
