@@ -6,7 +6,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { GenerationConfig } from "../formats/generation_config.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
-import { endOfTurn } from "./end_of_turn.ts";
+import { endOfTurn } from "../data/instruct/end_of_turn.ts";
 import { createSequence } from "./memory_limit.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import type { RunnableModel } from "./runnable_model.ts";

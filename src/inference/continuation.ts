@@ -3,7 +3,7 @@ import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
-import { TextUntil } from "./end_of_turn.ts";
+import { TextUntil } from "./text_until.ts";
 import { continueTokens, type GenerateOptions } from "./generate.ts";
 
 /** The continuation so far. */

@@ -4,7 +4,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { CachedSequence } from "../inference/cached_sequence.ts";
-import { endOfTurn } from "../inference/end_of_turn.ts";
+import { endOfTurn } from "../data/instruct/end_of_turn.ts";
 import { continueTokens } from "../inference/generate.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Training } from "./build.ts";
