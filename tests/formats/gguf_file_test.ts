@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { CODEBOOKS } from "../../src/formats/gguf/codebooks.ts";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
 import { openWeights } from "../../src/formats/open_weights.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
@@ -14,16 +15,37 @@ Deno.test("gguf: values of every type are gguf's own, to the bit", async () => {
   using expected = await Safetensors.open(FIXTURES + "types.safetensors");
   const names = [...expected.tensors.keys()].filter((name) => name.startsWith("model."));
   const types = names.map((name) => file.info(name).dtype).sort();
-  assertEquals(types.join(), "BF16,F16,F32,Q4_0,Q4_1,Q4_K,Q5_0,Q5_1,Q5_K,Q6_K,Q8_0");
+  assertEquals(
+    types.join(),
+    "BF16,F16,F32,IQ1_M,IQ1_S,IQ2_S,IQ2_XS,IQ2_XXS,IQ3_S,IQ3_XXS,IQ4_NL,IQ4_XS,MXFP4,NVFP4,Q1_0," +
+      "Q2_0,Q2_K,Q3_K,Q4_0,Q4_1,Q4_K,Q5_0,Q5_1,Q5_K,Q6_K,Q8_0,TQ1_0,TQ2_0",
+  );
   for (const name of names) {
-    assertEquals(file.info(name).shape, [4, 512]);
+    const { shape, dtype } = file.info(name);
+    assertEquals(shape, [2, 512]);
     const whole = await file.readFloat32(name);
-    assertEquals(whole, await expected.readFloat32(name), name);
+    assertEquals(whole, await expected.readFloat32(name), dtype);
     // Within a block, over a block's end, a row, the end, nothing.
-    for (const [start, count] of [[5, 9], [250, 300], [512, 512], [2047, 1], [2048, 0]]) {
+    for (const [start, count] of [[5, 9], [250, 300], [512, 512], [1023, 1], [1024, 0]]) {
       const range = await file.readFloat32(name, start, count);
-      assertEquals(range, whole.slice(start, start + count), `${name} ${start}`);
+      assertEquals(range, whole.slice(start, start + count), `${dtype} ${start}`);
     }
+  }
+});
+
+Deno.test("gguf: every word of the codebooks is gguf's", async () => {
+  // SHA-256 of gguf's own grids (`init_grid`), as signed bytes.
+  const expected: Record<string, string> = {
+    IQ1_S: "07540ffc1aeaf6ad4d97e96b0fcc765aae39671d4ae4a27bbd0e796fde167c6a",
+    IQ2_XXS: "05826b5d3e472a3a78f196be62ac78acf81df0f909626e12ab9fa2a5d490dd54",
+    IQ2_XS: "06e47aaca60b4dc1d9b5a3f34540437058a6b142b4d7a59d5ded769b4d1bf1de",
+    IQ2_S: "e1aa1473412b0552c2174c30ef22ab4073f6a181b85a17056e8249bd2932fd88",
+    IQ3_XXS: "46e35f5a997efdee6c99ce57854c8a0d4f0ff8ca57e5e8a60c0793ea580acf5d",
+    IQ3_S: "bd1af4945a1717c65610b0284e4628b9a1ba3b306fae3a06f6e5f597356e349f",
+  };
+  for (const [name, book] of Object.entries(CODEBOOKS)) {
+    const digest = await crypto.subtle.digest("SHA-256", Int8Array.from(book().values));
+    assertEquals(new Uint8Array(digest).toHex(), expected[name], name);
   }
 });
 
@@ -131,8 +153,8 @@ Deno.test("gguf: what is broken or not supported is refused by name", async () =
     await refused(new Uint8Array(0), "is this a complete GGUF file?");
     await refused(patched(whole, "GGUF", (at) => at.fill(0x41, 0, 4)), "GGUF magic number");
     await refused(
-      patched(whole, "blk.0.attn_v.weight", (after) => after[39] = 19),
-      "tensor blk.0.attn_v.weight: type IQ1_S is not supported\n  hint: F32, F16, BF16, Q8_0, Q4_0",
+      patched(whole, "blk.0.attn_v.weight", (after) => after[39] = 15),
+      "tensor blk.0.attn_v.weight: type Q8_K is not supported\n  hint: F32, F16, BF16, Q8_0, Q4_0",
     );
     const text = (value: string) => new TextEncoder().encode(value);
     // After a key: its type (4 bytes), and of a string the length (8).

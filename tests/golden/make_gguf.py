@@ -2,8 +2,7 @@
 
     python tests/golden/make_gguf.py       (gguf, llama-cpp-python, transformers, safetensors)
 
-`types.gguf` has a tensor of every type; `types.safetensors` its values by gguf's own dequantiser,
-and rows with what its Q8_0 quantiser makes of them. `llama.gguf` is a model in Q8_0 with
+`llama.gguf` is a model in Q8_0 with
 Llama 3.1's RoPE and a byte-level tokenizer; `llama.safetensors` has its weights as transformers
 reads them. `spm.gguf` and `gemma.gguf` are SentencePiece vocabularies. `tokens.json` has the ids
 of llama.cpp, for the byte-level vocabulary under every pre-tokenizer, and of transformers where
@@ -18,7 +17,7 @@ import llama_cpp
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFWriter
-from gguf.quants import dequantize, quantize
+from gguf.quants import quantize
 from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -63,59 +62,6 @@ def finish(writer):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-
-
-# ---- every type ----
-NAMES = {
-    Type.F32: "attn_q", Type.F16: "attn_k", Type.BF16: "attn_v", Type.Q8_0: "attn_output",
-    Type.Q4_0: "ffn_gate", Type.Q4_1: "ffn_up", Type.Q5_0: "ffn_down", Type.Q5_1: "ffn_gate",
-    Type.Q4_K: "ffn_up", Type.Q5_K: "ffn_down", Type.Q6_K: "attn_v",
-}
-# Bytes of a block, and where in it are float16 scales; any other byte may have any value.
-BLOCKS = {
-    Type.Q8_0: (32, 34, [0]), Type.Q4_0: (32, 18, [0]), Type.Q4_1: (32, 20, [0, 2]),
-    Type.Q5_0: (32, 22, [0]), Type.Q5_1: (32, 24, [0, 2]), Type.Q4_K: (256, 144, [0, 2]),
-    Type.Q5_K: (256, 176, [0, 2]), Type.Q6_K: (256, 210, [208]),
-}
-ROWS, COLUMNS = 4, 512
-
-
-def hf_name(layer, part):
-    place = "mlp" if part.startswith("ffn") else "self_attn"
-    rename = {"attn_output": "o_proj", "ffn_gate": "gate_proj", "ffn_up": "up_proj",
-              "ffn_down": "down_proj"}
-    return f"model.layers.{layer}.{place}.{rename.get(part, part[5:] + '_proj')}.weight"
-
-
-def types():
-    writer = GGUFWriter(OUT / "types.gguf", "qwen2")
-    config(writer, layers=2, hidden=COLUMNS, ffn=8, heads=1, kv_heads=1, head_size=COLUMNS)
-    expected = {}
-    for index, (kind, part) in enumerate(NAMES.items()):
-        layer = 0 if index < 7 else 1
-        if kind in BLOCKS:
-            elements, size, scales = BLOCKS[kind]
-            blocks = random.integers(0, 256, (ROWS * COLUMNS // elements, size), dtype=np.uint8)
-            for at in scales:
-                scale = random.normal(0, 0.02, len(blocks)).astype(np.float16)
-                blocks[:, at:at + 2] = scale.view(np.uint8).reshape(-1, 2)
-            raw = blocks.reshape(ROWS, -1)
-        else:
-            raw = quantize(random.normal(0, 1, (ROWS, COLUMNS)).astype(np.float32), kind)
-        expected[hf_name(layer, part)] = dequantize(raw, kind).astype(np.float32).reshape(ROWS, COLUMNS)
-        writer.add_tensor(f"blk.{layer}.{part}.weight", raw, raw_dtype=kind)
-    embedding = random.normal(0, 1, (4, COLUMNS)).astype(np.float16)
-    writer.add_tensor("token_embd.weight", embedding)
-    finish(writer)
-    # Normal values, halves of the scale (rounded away from zero), a row of zeros, and tiny ones.
-    rows = random.normal(0, 1, (6, 64)).astype(np.float32)
-    rows[1] = (random.integers(-254, 255, 64) / 2).astype(np.float32)
-    rows[1, ::32] = 127
-    rows[2] = 0
-    rows[3] *= 1e-6
-    rows[4] *= 1e4
-    expected["q8_0.values"], expected["q8_0.bytes"] = rows, quantize(rows, Type.Q8_0)
-    save_file(expected, OUT / "types.safetensors")
 
 
 # ---- tokenizers ----
@@ -224,7 +170,6 @@ def model():
     save_file(state, OUT / "llama.safetensors")
 
 
-types()
 model()
 vocabulary(OUT / "spm.gguf", lambda writer: sentencepiece(writer, False))
 vocabulary(OUT / "gemma.gguf", lambda writer: sentencepiece(writer, True))

@@ -7,7 +7,21 @@
  */
 import { GGMLQuantizationType } from "@huggingface/gguf";
 import { toFloat32 } from "../element_types.ts";
-import { decodeQ4K, decodeQ5K, decodeQ6K } from "./k_quants.ts";
+import { decodeMXFP4, decodeNVFP4 } from "./float4.ts";
+import {
+  decodeIQ1M,
+  decodeIQ1S,
+  decodeIQ2S,
+  decodeIQ2XS,
+  decodeIQ2XXS,
+  decodeIQ3S,
+  decodeIQ3XXS,
+  decodeIQ4NL,
+  decodeIQ4XS,
+} from "./i_quants.ts";
+import { decodeQ2K, decodeQ3K, decodeQ4K, decodeQ5K, decodeQ6K } from "./k_quants.ts";
+import { decodeQ4, decodeQ4Minimum, decodeQ5, decodeQ5Minimum, decodeQ8 } from "./simple_quants.ts";
+import { decodeQ1, decodeQ2, decodeTQ1, decodeTQ2 } from "./ternary.ts";
 
 export interface BlockType {
   readonly name: string;
@@ -21,21 +35,38 @@ export interface BlockType {
 /** Decodes the block at byte `at` to `out`, starting at element `to`. */
 export type BlockDecoder = (view: DataView, at: number, out: Float32Array, to: number) => void;
 
-const { F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K } = GGMLQuantizationType;
+const Type = GGMLQuantizationType;
 
-/** By ggml's id in a file. */
+/** By ggml's id in a file: all types that llama.cpp's quantiser writes. */
 export const BLOCK_TYPES: ReadonlyMap<number, BlockType> = new Map([
-  [F32, { name: "F32", elements: 1, bytes: 4, decode: (b) => toFloat32("F32", b) }],
-  [F16, { name: "F16", elements: 1, bytes: 2, decode: (b) => toFloat32("F16", b) }],
-  [BF16, { name: "BF16", elements: 1, bytes: 2, decode: (b) => toFloat32("BF16", b) }],
-  [Q8_0, blocks("Q8_0", 32, 34, decodeQ8)],
-  [Q4_0, blocks("Q4_0", 32, 18, decodeQ4)],
-  [Q4_1, blocks("Q4_1", 32, 20, decodeQ4Minimum)],
-  [Q5_0, blocks("Q5_0", 32, 22, decodeQ5)],
-  [Q5_1, blocks("Q5_1", 32, 24, decodeQ5Minimum)],
-  [Q4_K, blocks("Q4_K", 256, 144, decodeQ4K)],
-  [Q5_K, blocks("Q5_K", 256, 176, decodeQ5K)],
-  [Q6_K, blocks("Q6_K", 256, 210, decodeQ6K)],
+  [Type.F32, { name: "F32", elements: 1, bytes: 4, decode: (b) => toFloat32("F32", b) }],
+  [Type.F16, { name: "F16", elements: 1, bytes: 2, decode: (b) => toFloat32("F16", b) }],
+  [Type.BF16, { name: "BF16", elements: 1, bytes: 2, decode: (b) => toFloat32("BF16", b) }],
+  [Type.Q8_0, blocks("Q8_0", 32, 34, decodeQ8)],
+  [Type.Q4_0, blocks("Q4_0", 32, 18, decodeQ4)],
+  [Type.Q4_1, blocks("Q4_1", 32, 20, decodeQ4Minimum)],
+  [Type.Q5_0, blocks("Q5_0", 32, 22, decodeQ5)],
+  [Type.Q5_1, blocks("Q5_1", 32, 24, decodeQ5Minimum)],
+  [Type.Q2_K, blocks("Q2_K", 256, 84, decodeQ2K)],
+  [Type.Q3_K, blocks("Q3_K", 256, 110, decodeQ3K)],
+  [Type.Q4_K, blocks("Q4_K", 256, 144, decodeQ4K)],
+  [Type.Q5_K, blocks("Q5_K", 256, 176, decodeQ5K)],
+  [Type.Q6_K, blocks("Q6_K", 256, 210, decodeQ6K)],
+  [Type.IQ4_NL, blocks("IQ4_NL", 32, 18, decodeIQ4NL)],
+  [Type.IQ4_XS, blocks("IQ4_XS", 256, 136, decodeIQ4XS)],
+  [Type.IQ3_XXS, blocks("IQ3_XXS", 256, 98, decodeIQ3XXS)],
+  [Type.IQ3_S, blocks("IQ3_S", 256, 110, decodeIQ3S)],
+  [Type.IQ2_XXS, blocks("IQ2_XXS", 256, 66, decodeIQ2XXS)],
+  [Type.IQ2_XS, blocks("IQ2_XS", 256, 74, decodeIQ2XS)],
+  [Type.IQ2_S, blocks("IQ2_S", 256, 82, decodeIQ2S)],
+  [Type.IQ1_S, blocks("IQ1_S", 256, 50, decodeIQ1S)],
+  [Type.IQ1_M, blocks("IQ1_M", 256, 56, decodeIQ1M)],
+  [Type.TQ1_0, blocks("TQ1_0", 256, 54, decodeTQ1)],
+  [Type.TQ2_0, blocks("TQ2_0", 256, 66, decodeTQ2)],
+  [Type.Q1_0, blocks("Q1_0", 128, 18, decodeQ1)],
+  [Type.Q2_0, blocks("Q2_0", 64, 18, decodeQ2)],
+  [Type.MXFP4, blocks("MXFP4", 32, 17, decodeMXFP4)],
+  [Type.NVFP4, blocks("NVFP4", 64, 36, decodeNVFP4)],
 ] as [number, BlockType][]);
 
 /** The name of a type, supported or not. */
@@ -56,51 +87,4 @@ function blocks(name: string, elements: number, bytes: number, decode: BlockDeco
       return out;
     },
   };
-}
-
-/** Scale (float16), 32 signed bytes. */
-function decodeQ8(view: DataView, at: number, out: Float32Array, to: number): void {
-  const scale = view.getFloat16(at, true);
-  for (let i = 0; i < 32; i++) out[to + i] = scale * view.getInt8(at + 2 + i);
-}
-
-/** Scale, 16 bytes: the first 16 elements in the low halves, the others in the high; minus 8. */
-function decodeQ4(view: DataView, at: number, out: Float32Array, to: number): void {
-  const scale = view.getFloat16(at, true);
-  for (let i = 0; i < 16; i++) {
-    const pair = view.getUint8(at + 2 + i);
-    out[to + i] = scale * ((pair & 15) - 8);
-    out[to + 16 + i] = scale * ((pair >> 4) - 8);
-  }
-}
-
-/** Scale, minimum, 16 bytes as above. */
-function decodeQ4Minimum(view: DataView, at: number, out: Float32Array, to: number): void {
-  const scale = view.getFloat16(at, true), minimum = view.getFloat16(at + 2, true);
-  for (let i = 0; i < 16; i++) {
-    const pair = view.getUint8(at + 4 + i);
-    out[to + i] = scale * (pair & 15) + minimum;
-    out[to + 16 + i] = scale * (pair >> 4) + minimum;
-  }
-}
-
-/** Scale, 32 fifth bits, 16 bytes as above; minus 16. */
-function decodeQ5(view: DataView, at: number, out: Float32Array, to: number): void {
-  const scale = view.getFloat16(at, true);
-  fiveBits(view, at + 2, (i, code) => out[to + i] = scale * (code - 16));
-}
-
-/** Scale, minimum, 32 fifth bits, 16 bytes as above. */
-function decodeQ5Minimum(view: DataView, at: number, out: Float32Array, to: number): void {
-  const scale = view.getFloat16(at, true), minimum = view.getFloat16(at + 2, true);
-  fiveBits(view, at + 4, (i, code) => out[to + i] = scale * code + minimum);
-}
-
-function fiveBits(view: DataView, at: number, each: (index: number, code: number) => void): void {
-  const high = view.getUint32(at, true);
-  for (let i = 0; i < 16; i++) {
-    const pair = view.getUint8(at + 4 + i);
-    each(i, (pair & 15) | ((high >>> i) & 1) << 4);
-    each(16 + i, (pair >> 4) | ((high >>> (16 + i)) & 1) << 4);
-  }
 }

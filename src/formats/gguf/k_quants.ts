@@ -3,6 +3,40 @@
  * Most published GGUF files use them: Q4_K_M mixes Q4_K and Q6_K.
  */
 
+/**
+ * 16 bytes with the scale and minimum of 16 elements each (4 bits), 64 bytes of four codes, scale
+ * and minimum of those (float16).
+ */
+export function decodeQ2K(view: DataView, at: number, out: Float32Array, to: number): void {
+  const scale = view.getFloat16(at + 80, true), minimum = view.getFloat16(at + 82, true);
+  for (let i = 0; i < 256; i++) {
+    const pair = view.getUint8(at + (i >> 4));
+    out[to + i] = scale * (pair & 15) * twoBits(view, at + 16, i) - minimum * (pair >> 4);
+  }
+}
+
+/**
+ * 32 bytes of third bits (bit i of byte j is element 32i + j's), 64 bytes of four codes, 16 scales
+ * of 6 bits, minus 32, and their scale. The codes are minus 4 unless the third bit is set.
+ */
+export function decodeQ3K(view: DataView, at: number, out: Float32Array, to: number): void {
+  const scale = view.getFloat16(at + 108, true);
+  for (let i = 0; i < 256; i++) {
+    // Of group g: half of byte g mod 8, and two bits of byte 8 + g mod 4.
+    const group = i >> 4;
+    const low = view.getUint8(at + 96 + (group & 7)) >> 4 * (group >> 3) & 15;
+    const high = view.getUint8(at + 104 + (group & 3)) >> 2 * (group >> 2) & 3;
+    const third = view.getUint8(at + (i & 31)) >> (i >> 5) & 1;
+    const code = twoBits(view, at + 32, i) - (third ? 0 : 4);
+    out[to + i] = scale * ((low | high << 4) - 32) * code;
+  }
+}
+
+/** In each half of 128 elements, four runs of 32 in the pairs of bits of 32 bytes, lowest first. */
+function twoBits(view: DataView, at: number, i: number): number {
+  return view.getUint8(at + 32 * (i >> 7) + (i & 31)) >> 2 * (i >> 5 & 3) & 3;
+}
+
 /** Scale and minimum of the scales (float16), 8 pairs of 6 bits, 128 bytes of two codes. */
 export function decodeQ4K(view: DataView, at: number, out: Float32Array, to: number): void {
   const scale = view.getFloat16(at, true), minimum = view.getFloat16(at + 2, true);
