@@ -29,7 +29,7 @@ import {
 import { type FloatType, fromFloat32 } from "../formats/element_types.ts";
 import type { SavedDType } from "../formats/hf_config.ts";
 import { copyModelFiles } from "../formats/model_files.ts";
-import { isGgufPath } from "../formats/open_weights.ts";
+import { isGgufPath } from "../files/gguf_path.ts";
 import { openAdapter, readAdapterConfig } from "../formats/peft.ts";
 import { assertSameTensors } from "../formats/pretrained.ts";
 import { openPretrained, writeModelFiles } from "../formats/pretrained_model.ts";

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import type { LlamaConfig } from "../model/config.ts";
 import { Fields } from "../files/fields.ts";
 import { readJsonObject } from "../files/json_file.ts";
-import { isGgufPath } from "./open_weights.ts";
+import { isGgufPath } from "../files/gguf_path.ts";
 
 /** How a model is to be sampled, and which tokens it begins and ends with. */
 export interface GenerationConfig {

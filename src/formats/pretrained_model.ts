@@ -14,7 +14,8 @@ import {
 } from "./hf_config.ts";
 import { isHubSpec, resolveModel, resolveTokenizer } from "../hub/hub.ts";
 import { copyModelFiles, readRawConfig } from "./model_files.ts";
-import { isGgufPath, openWeights } from "./open_weights.ts";
+import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
+import { openWeights } from "./open_weights.ts";
 import { saveWeights } from "./pretrained.ts";
 import { Safetensors } from "./safetensors.ts";
 import type { WeightFile } from "./weight_file.ts";
@@ -58,11 +59,10 @@ async function refuseAdapter(path: string): Promise<void> {
 
 /** The configuration of a model, or a config.json; downloads no weights from the hub. */
 export async function readModelConfig(spec: string): Promise<LlamaConfig> {
-  if (isGgufPath(spec)) {
-    using model = await openPretrained(spec);
-    return model.config;
-  }
-  return await readLlamaConfig(isHubSpec(spec) ? await resolveTokenizer(spec) : spec);
+  const path = isHubSpec(spec) ? await resolveTokenizer(spec) : await orItsGguf(spec);
+  if (!isGgufPath(path)) return await readLlamaConfig(path);
+  using model = await openPretrained(path);
+  return model.config;
 }
 
 export interface SavedModel {

@@ -14,6 +14,7 @@
 import { REGEX_COMMIT_HASH } from "@huggingface/hub";
 import { join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
+import { ggufModels, ggufParts, isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { HubCache, type HubFile } from "./cache.ts";
 import { HubClient, type HubClientOptions } from "./client.ts";
 import { readmeOf, selectData } from "./data_selection.ts";
@@ -69,17 +70,19 @@ export function setHubDefaults(options: HubOptions): void {
 
 /**
  * The local folder of the model `hf:org/name[@revision]`, or the file `hf:org/name/file.gguf`,
- * downloaded unless cached. A path is returned unchanged. Throws a {@link UserError} that names the
- * spec.
+ * downloaded unless cached, with the other parts of a split one. A path is returned unchanged, unless
+ * it is a folder with nothing but a GGUF model. Throws a {@link UserError} that names the spec.
  */
 export async function resolveModel(spec: string, options: HubOptions = {}): Promise<string> {
   if (!isHubSpec(spec)) return await existing(spec);
   return await resolve(parseHubSpec(spec, "model"), options, async (snapshot, hub) => {
     const { path } = hub;
-    const file = snapshot.files.find((file) => file.path === path);
-    if (path.toLowerCase().endsWith(".gguf") || file) {
-      if (!file) throw snapshot.missing([path]);
-      await snapshot.fetch([file]);
+    const find = (path: string) => snapshot.files.find((file) => file.path === path);
+    if (isGgufPath(path) || find(path)) {
+      const parts = ggufParts(path), found = parts.map(find);
+      const missing = parts.filter((_, at) => !found[at]);
+      if (missing.length) throw snapshot.missing(missing);
+      await snapshot.fetch(found as HubFile[]);
       return join(snapshot.folder, path);
     }
     const { files, index } = selectModel(snapshot.files, hub);
@@ -93,7 +96,7 @@ export async function resolveModel(spec: string, options: HubOptions = {}): Prom
 
 /** Like {@link resolveModel} without the weights: the tokenizer's files and config.json. */
 export async function resolveTokenizer(spec: string, options: HubOptions = {}): Promise<string> {
-  if (!isHubSpec(spec) || spec.toLowerCase().endsWith(".gguf")) {
+  if (!isHubSpec(spec) || isGgufPath(spec)) {
     return await resolveModel(spec, options);
   }
   return await resolve(parseHubSpec(spec, "model"), options, async (snapshot, hub) => {
@@ -133,7 +136,7 @@ export async function resolveData(
 async function existing(path: string): Promise<string> {
   try {
     await Deno.stat(path);
-    return path;
+    return await orItsGguf(path);
   } catch (error) {
     throw new UserError(
       `model ${path}: cannot be opened: ${(error as Error).message}`,
@@ -255,7 +258,7 @@ class Snapshot {
         "run once while online: cached files are kept",
       );
     }
-    const others = this.files.map(({ path }) => path).filter((path) => path.endsWith(".gguf"));
+    const others = ggufModels(this.files.map(({ path }) => path));
     return new UserError(
       `${spec}: the ${NAMES[type]} has no ${names} at ${revision}`,
       others.length ? `it has ${others.slice(0, 8).join(", ")}` : undefined,

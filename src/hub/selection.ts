@@ -1,6 +1,7 @@
 /** Selects the files of a model on the hub that are needed. */
 import { UserError } from "../options/user_error.ts";
 import { isObject } from "../files/fields.ts";
+import { ggufModels } from "../files/gguf_path.ts";
 import type { HubFile } from "./cache.ts";
 import type { HubSpec } from "./spec.ts";
 import { TOKENIZER_FILES } from "../files/tokenizer_files.ts";
@@ -66,10 +67,10 @@ export function selectShards(
 
 function noWeights(listed: readonly HubFile[], folder: readonly HubFile[], spec: HubSpec) {
   const message = `${spec.spec}: has no model.safetensors${spec.path && ` in ${spec.path}`}`;
-  const ggufs = listed.filter(({ path }) => path.toLowerCase().endsWith(".gguf"));
+  const ggufs = ggufModels(listed.map(({ path }) => path));
   if (ggufs.length) {
     const at = spec.revision === "main" ? "" : `@${spec.revision}`;
-    const names = ggufs.map(({ path }) => `hf:${spec.name}${at}/${path}`);
+    const names = ggufs.map((path) => `hf:${spec.name}${at}/${path}`);
     return new UserError(message, `it has GGUF files; name one: ${listOf(names)}`);
   }
   if (folder.some(({ path }) => /\.(bin|pth|pt)$/.test(path))) {

@@ -1,7 +1,9 @@
 /** Loads a tokenizer by name: bytes, or one in Hugging Face's format. */
 import { join } from "@std/path";
+import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { isThere } from "../files/is_there.ts";
-import { readGgufHeader } from "../formats/gguf/header.ts";
+import { TOKENIZER_JSON } from "../files/tokenizer_files.ts";
+import { readGgufMetadata } from "../formats/gguf/split.ts";
 import { readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
 import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
 import { ByteTokenizer } from "./byte_tokenizer.ts";
@@ -22,12 +24,14 @@ import type { Tokenizer } from "./tokenizer.ts";
  */
 export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tokenizer> {
   if (spec === "bytes") return new ByteTokenizer();
-  if (isHubSpec(spec)) return await loadTokenizer(await resolveTokenizer(spec, hub));
-  if (spec.toLowerCase().endsWith(".gguf")) {
-    const { metadata } = await readGgufHeader(spec);
-    return tokenizerFromFiles(spec, readGgufTokenizer(metadata));
-  }
-  return await openHfTokenizer(spec);
+  const path = isHubSpec(spec) ? await resolveTokenizer(spec, hub) : await localPath(spec);
+  if (!isGgufPath(path)) return await openHfTokenizer(path);
+  return tokenizerFromFiles(path, readGgufTokenizer(await readGgufMetadata(path)));
+}
+
+/** A folder's own tokenizer comes before that of a GGUF model in it. */
+async function localPath(path: string): Promise<string> {
+  return await isThere(join(path, TOKENIZER_JSON)) ? path : await orItsGguf(path);
 }
 
 /**
@@ -35,6 +39,6 @@ export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tok
  * tokenizer and the chat template that they were trained with.
  */
 export async function loadModelTokenizer(model: string, adapter?: string): Promise<Tokenizer> {
-  const own = adapter !== undefined && await isThere(join(adapter, "tokenizer.json"));
+  const own = adapter !== undefined && await isThere(join(adapter, TOKENIZER_JSON));
   return await loadTokenizer(own ? adapter : model);
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import {
   type DownloadEvent,
@@ -183,6 +183,25 @@ Deno.test("hub: revisions, folders, single files", async () => {
       () => resolveModel(`hf:${NAME}@v2`, options),
       UserError,
       "hf:org/tiny@v2: 127.0.0.1",
+    );
+  });
+});
+
+Deno.test("hub: any part of a split GGUF model brings the others", async () => {
+  const names = [1, 2].map((number) => `q8/x-0000${number}-of-00002.gguf`);
+  const repo = { name: NAME, files: Object.fromEntries(names.map((name) => [name, "x"])) };
+  await withHub([repo], async ({ options }) => {
+    const path = await resolveModel(`hf:${NAME}/${names[1]}`, options);
+    assertEquals(await filesBelow(dirname(dirname(path))), names);
+    await assertRefusesAsync(
+      () => resolveModel(`hf:${NAME}`, options),
+      UserError,
+      `it has GGUF files; name one: hf:${NAME}/${names[0]}`,
+    );
+    await assertRefusesAsync(
+      () => resolveModel(`hf:${NAME}/q8/x-00001-of-00003.gguf`, options),
+      UserError,
+      `the model has no ${["1", "2", "3"].map((n) => `q8/x-0000${n}-of-00003.gguf`).join(", ")}`,
     );
   });
 });

@@ -9,33 +9,42 @@ import { FileRange } from "../../files/file_range.ts";
 import type { WeightFile, WeightInfo } from "../weight_file.ts";
 import { BLOCK_TYPES, type BlockType, blockTypeName } from "./blocks.ts";
 import { architectureOf, interleavesHeads, readGgufConfig } from "./config.ts";
-import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
+import type { GgufTensor } from "./header.ts";
+import type { Metadata } from "./metadata.ts";
 import { isNorm, isQueryOrKey, toHfName } from "./names.ts";
 import { permuteHeads } from "./permute.ts";
 import { scalingFromFactors } from "./rope_factors.ts";
+import { readGgufHeaders } from "./split.ts";
 import { readGgufTokenizer } from "./tokenizer_in.ts";
 import { elementsOf } from "../../numbers/layout.ts";
 
 const ROPE_FACTORS = "rope_freqs.weight";
 
-/** A tensor, its location and its storage format. */
-interface Stored extends WeightInfo {
+/** A tensor's location and storage format. */
+interface Located {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly file: FileRange;
   readonly start: number;
   readonly type: BlockType;
+}
+
+/** A tensor by Hugging Face's name. */
+interface Stored extends Located, WeightInfo {
   /** Whether the rows of its heads are interleaved. */
   readonly interleaved: boolean;
   /** Its values in the file are larger by this amount (Gemma's norms). */
   readonly offset: number;
 }
 
-/** An opened GGUF file, of which only the header has been read. */
+/** An opened GGUF model, in one file or several, of which only the headers have been read. */
 export class GgufFile implements WeightFile {
   private constructor(
     readonly path: string,
     private readonly stored: ReadonlyMap<string, Stored>,
     readonly config: LlamaConfig,
-    private readonly header: GgufHeader,
-    private readonly file: FileRange,
+    private readonly metadata: Metadata,
+    private readonly files: readonly FileRange[],
   ) {}
 
   /** By Hugging Face's names, in the order of the file. */
@@ -44,46 +53,37 @@ export class GgufFile implements WeightFile {
   }
 
   /**
-   * Opens a `.gguf` file. Throws a {@link UserError} that names what is not supported
-   * (architecture, type of a tensor) or what is wrong with the file.
+   * Opens a `.gguf` file, with the other parts of its model. Throws a {@link UserError} that names
+   * what is not supported (architecture, type of a tensor) or what is wrong with the file.
    */
   static async open(path: string): Promise<GgufFile> {
-    const header = await readGgufHeader(path);
-    const named = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
-    const config = readGgufConfig(header.metadata, named);
-    const interleaved = interleavesHeads(architectureOf(header.metadata));
-    const tensors = new Map<string, Stored>();
-    const file = await FileRange.open(path);
+    const headers = await readGgufHeaders(path), [{ metadata }] = headers;
+    const named = new Map(
+      headers.flatMap(({ tensors }) => tensors).map((each) => [each.name, each]),
+    );
+    const config = readGgufConfig(metadata, named);
+    const interleaved = interleavesHeads(architectureOf(metadata));
+    const tensors = new Map<string, Stored>(), files: FileRange[] = [];
+    let factors: Located | undefined;
     try {
-      for (const tensor of header.tensors) {
-        const type = checkedType(tensor, file);
-        if (tensor.name === ROPE_FACTORS) continue;
-        // An unknown tensor keeps its name, for the loader to report.
-        const name = toHfName(tensor.name) ?? tensor.name;
-        const heads = interleaved && isQueryOrKey(name);
-        if (heads && tensor.shape[0] % config.headSize !== 0) {
-          throw new UserError(
-            `${path}: tensor ${tensor.name}: ${
-              tensor.shape[0]
-            } rows are no whole number of heads ` +
-              `of ${config.headSize}`,
-          );
+      for (const header of headers) {
+        const file = await FileRange.open(header.metadata.path);
+        files.push(file);
+        for (const tensor of header.tensors) {
+          const located = { ...tensor, file, type: checkedType(tensor, file) };
+          if (tensor.name === ROPE_FACTORS) {
+            factors = located;
+          } else {
+            const stored = storedAs(located, config, interleaved);
+            tensors.set(stored.name, stored);
+          }
         }
-        tensors.set(name, {
-          name,
-          shape: tensor.shape,
-          dtype: type.name,
-          start: tensor.start,
-          type,
-          interleaved: heads,
-          offset: isNorm(name) ? config.normOffset : 0,
-        });
       }
-      const ropeScaling = await readRopeScaling(config, named.get(ROPE_FACTORS), file);
+      const ropeScaling = await readRopeScaling(config, factors);
       const scaled = ropeScaling ? { ...config, ropeScaling } : config;
-      return new GgufFile(path, tensors, scaled, header, file);
+      return new GgufFile(path, tensors, scaled, metadata, files);
     } catch (error) {
-      file.close();
+      for (const file of files) file.close();
       throw error;
     }
   }
@@ -104,13 +104,13 @@ export class GgufFile implements WeightFile {
     }
     const values = tensor.interleaved
       ? await this.#readHeads(tensor, start, end)
-      : await readElements(this.file, tensor, start, end);
+      : await readElements(tensor, start, end);
     return tensor.offset ? values.map((value) => value - tensor.offset) : values;
   }
 
   /** tokenizer.json and tokenizer_config.json as Hugging Face would write them. */
   tokenizerFiles(): Map<string, Uint8Array<ArrayBuffer>> {
-    return readGgufTokenizer(this.header.metadata);
+    return readGgufTokenizer(this.metadata);
   }
 
   /** Reads all heads in the range and restores the order of their rows. */
@@ -119,7 +119,7 @@ export class GgufFile implements WeightFile {
     const columns = tensor.shape.length === 1 ? 1 : tensor.shape.at(-1)!;
     const head = headSize * columns;
     const first = Math.floor(start / head) * head, last = Math.ceil(end / head) * head;
-    const stored = await readElements(this.file, tensor, first, last);
+    const stored = await readElements(tensor, first, last);
     return permuteHeads(stored, { headSize, columns, to: "hf" })
       .subarray(start - first, end - first);
   }
@@ -136,9 +136,9 @@ export class GgufFile implements WeightFile {
     return tensor;
   }
 
-  /** Closes the file. */
+  /** Closes the files. */
   close(): void {
-    this.file.close();
+    for (const file of this.files) file.close();
   }
 
   /** {@link close}, for `using`. */
@@ -174,10 +174,22 @@ function checkedType({ name, shape, type: id, start }: GgufTensor, file: FileRan
   return type;
 }
 
+/** A tensor as Hugging Face has it; an unknown one keeps its name, for the loader to report. */
+function storedAs(located: Located, config: LlamaConfig, interleaves: boolean): Stored {
+  const { name: own, shape: [rows], type, file } = located, { headSize, normOffset } = config;
+  const name = toHfName(own) ?? own, interleaved = interleaves && isQueryOrKey(name);
+  if (interleaved && rows % headSize !== 0) {
+    throw new UserError(
+      `${file.path}: tensor ${own}: ${rows} rows are no whole number of heads of ${headSize}`,
+    );
+  }
+  const offset = isNorm(name) ? normOffset : 0;
+  return { ...located, name, dtype: type.name, interleaved, offset };
+}
+
 /** Elements [start, end) in file order; reads the whole blocks around them. */
 async function readElements(
-  file: FileRange,
-  { name, start: base, type }: { name: string; start: number; type: BlockType },
+  { name, file, start: base, type }: Located,
   start: number,
   end: number,
 ): Promise<Float32Array<ArrayBuffer>> {
@@ -194,11 +206,9 @@ async function readElements(
 /** Llama 3.1's scaling of RoPE, which is stored as a tensor. */
 async function readRopeScaling(
   config: LlamaConfig,
-  factors: GgufTensor | undefined,
-  file: FileRange,
+  factors: Located | undefined,
 ): Promise<LlamaConfig["ropeScaling"]> {
   if (!factors) return undefined;
-  const stored = { ...factors, type: BLOCK_TYPES.get(factors.type)! };
-  const values = await readElements(file, stored, 0, elementsOf(factors));
-  return scalingFromFactors(config, values, file.path);
+  const values = await readElements(factors, 0, elementsOf(factors));
+  return scalingFromFactors(config, values, factors.file.path);
 }

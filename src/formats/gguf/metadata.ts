@@ -30,6 +30,11 @@ export class Metadata {
     return value;
   }
 
+  /** An integer of 0 or more. */
+  index(key: string): number {
+    return this.#integer(key, undefined, "an integer of 0 or more");
+  }
+
   /** A token id; undefined if absent. */
   tokenId(key: string): number | undefined {
     return this.has(key) ? this.#integer(key, undefined, "a token id") : undefined;

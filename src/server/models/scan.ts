@@ -1,19 +1,21 @@
 /** Finds the models in a folder. Names come from the disk, never from a request. */
 import { basename, join, SEPARATOR } from "@std/path";
+import { ggufModels, ggufName, ggufParts } from "../../files/gguf_path.ts";
 
 export interface FoundModel {
-  /** `llama3`, or `org/llama3` one folder down; `llama3.gguf` without the extension. */
+  /**
+   * `llama3`, or `org/llama3` one folder down; of `llama3.gguf` or `llama3-00001-of-00002.gguf`
+   * without the rest.
+   */
   readonly name: string;
-  /** With symbolic links resolved. */
+  /** A folder, or a GGUF file: of a model in several, the first. */
   readonly path: string;
   /** Unix seconds. */
   readonly createdAt: number;
 }
 
-const GGUF = /\.gguf$/i;
-
 /**
- * Folders with a config.json, and .gguf files, in the folder and its sub-folders, by name. Excludes
+ * Folders with a config.json, and GGUF models, in the folder and its sub-folders, by name. Excludes
  * whatever is, or contains, a symbolic link out of the folder, or cannot be read. A missing folder
  * has no models.
  */
@@ -36,14 +38,20 @@ async function scan(
   deeper: boolean,
 ): Promise<FoundModel[]> {
   const folders: FoundModel[] = [], files: FoundModel[] = [];
-  for (const entry of await entriesOf(folder)) {
-    if (entry.name.startsWith(".")) continue;
-    const path = await within(root, join(folder, entry.name));
+  const names = (await entriesOf(folder)).map(({ name }) => name)
+    .filter((name) => !name.startsWith("."));
+  const models = ggufModels(names);
+  for (const entry of names) {
+    const path = await within(root, join(folder, entry));
     const info = path && await Deno.stat(path).catch(() => undefined);
     if (!info) continue;
-    const name = prefix + entry.name;
-    if (info.isFile && GGUF.test(name)) {
-      files.push({ name: name.replace(GGUF, ""), path, createdAt: secondsOf(info) });
+    const name = prefix + entry;
+    if (info.isFile && models.includes(entry)) {
+      // By the name that it has here, which a link's target need not have.
+      const file = join(folder, entry);
+      if (await partsWithin(root, file)) {
+        files.push({ name: ggufName(name), path: file, createdAt: secondsOf(info) });
+      }
     } else if (info.isDirectory) {
       const config = await Deno.stat(join(path, "config.json")).catch(() => undefined);
       if (config) {
@@ -54,6 +62,15 @@ async function scan(
     }
   }
   return [...folders, ...files];
+}
+
+/** Whether those files of a GGUF model that exist are within the root. */
+async function partsWithin(root: string, path: string): Promise<boolean> {
+  for (const part of ggufParts(path)) {
+    const there = await Deno.lstat(part).then(() => true, () => false);
+    if (there && !await within(root, part)) return false;
+  }
+  return true;
 }
 
 /** Whether every file of the folder is within the root. */

@@ -1,8 +1,9 @@
 /** Child processes of the server, with the least permissions. */
+import { ggufParts } from "../../files/gguf_path.ts";
 import { UserError } from "../../options/user_error.ts";
 
 export interface Permissions {
-  /** Files and folders; folders include their contents. */
+  /** Files and folders; folders include their contents, one part of a GGUF model the others. */
   readonly read?: readonly string[];
   readonly write?: readonly string[];
   /** Environment variables. */
@@ -31,7 +32,7 @@ export function denoProcess(
       "--quiet",
       "--no-prompt",
       "--cached-only",
-      ...flag("read", read?.map(permitted)),
+      ...flag("read", read?.flatMap(ggufParts).map(permitted)),
       ...flag("write", write?.map(permitted)),
       ...flag("env", env),
       ...flag("sys", sys),

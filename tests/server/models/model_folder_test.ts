@@ -48,12 +48,19 @@ Deno.test("the models of a folder, by name; what leads out of it is left out", a
     "models/org/c/config.json": null,
     "models/org/d.gguf": null,
     "models/org/deep/e/config.json": null,
+    "models/org/f-00001-of-00002.gguf": null,
+    "models/org/f-00002-of-00002.gguf": null,
+    "models/g-00001-of-00002.gguf": null,
+    "models/g-00002-of-00002.gguf": "../outside/x.gguf",
+    // Its first part is missing, which whoever opens it is told.
+    "models/h-00002-of-00002.gguf": null,
     "models/.hidden/config.json": null,
     "models/notes.txt": null,
     "models/empty/readme.md": null,
     // As the hub's cache lays them: links from one place of the folder to another.
     "models/blobs/1": null,
     "models/linked/config.json": "../blobs/1",
+    "models/link.gguf": "blobs/1",
     "models/out": "../outside",
     "models/out.gguf": "../outside/x.gguf",
     "models/leaking/config.json": null,
@@ -63,7 +70,13 @@ Deno.test("the models of a folder, by name; what leads out of it is left out", a
     "models/up": "..",
   });
   const found = await scanModels(folder);
-  assertEquals(found.map(({ name }) => name), ["a", "a.gguf", "b", "linked", "org/c", "org/d"]);
+  assertEquals(
+    found.map(({ name }) => name),
+    ["a", "a.gguf", "b", "h", "link", "linked", "org/c", "org/d", "org/f"],
+  );
+  const pathOf = (wanted: string) => found.find(({ name }) => name === wanted)!.path;
+  assert(pathOf("org/f").endsWith("/f-00001-of-00002.gguf"));
+  assert(pathOf("link").endsWith("/link.gguf"));
   const real = await Deno.realPath(folder);
   assert(found.every(({ path }) => path.startsWith(real + "/")));
   assert(found.every(({ createdAt }) => Math.abs(createdAt - Date.now() / 1000) < 60));
