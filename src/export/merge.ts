@@ -5,7 +5,6 @@
  *
  * A QLoRA adapter is merged into the original weights, not into their quantised values.
  */
-import { join } from "@std/path";
 import {
   createMergeWorkspace,
   mergeRows,
@@ -13,7 +12,6 @@ import {
   uploadFactors,
 } from "../model/merge_lora.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -28,14 +26,14 @@ import {
 } from "../model/parameters.ts";
 import { type FloatType, fromFloat32 } from "../formats/element_types.ts";
 import type { SavedDType } from "../formats/hf_config.ts";
-import { copyModelFiles } from "../formats/model_files.ts";
-import { isGgufPath } from "../files/gguf_path.ts";
 import { openAdapter, readAdapterConfig } from "../formats/peft.ts";
 import { assertSameTensors } from "../formats/pretrained.ts";
-import { openPretrained, writeModelFiles } from "../formats/pretrained_model.ts";
+import { openPretrained } from "../formats/pretrained_model.ts";
 import type { Safetensors, SafetensorsEntry } from "../formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../formats/safetensors_shards.ts";
 import type { WeightFile } from "../formats/weight_file.ts";
+import { mergedConversation, writeMergedCard } from "./merged_files.ts";
+import { readBaseFiles, writeModelFolder } from "./model_folder.ts";
 
 /** Options of {@link mergeAdapter}. */
 export interface MergeOptions {
@@ -84,6 +82,8 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   const base = parameters.all.filter(({ kind }) => kind !== "adapter");
   assertSameTensors(weights, base);
   using factors = await openAdapter(parameters, adapter);
+  // Read before the weights are written: a fault in them must not leave half a model.
+  const files = await readBaseFiles(path), talk = await mergedConversation(adapter, path);
   await makeFolder(output);
 
   const adapters = adaptersOf(parameters);
@@ -108,11 +108,9 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
     scope.release();
   }
   const dtype = DTYPES[typeOf(parameters.layers[0].query.weight)];
-  const tokenizer = await copyTokenizer([adapter, path], output);
-  await writeModelFiles(output, { config, dtype, path });
-  // Copy the chat template: prompts must be formatted as in the adapter's training.
-  await copyModelFiles(adapter, output);
-  return { merged: adapters.size, dtype, tokenizer };
+  await writeModelFolder(output, { config, dtype, base: files, ...talk });
+  await writeMergedCard(options, { dtype, chat: talk.conversing.about });
+  return { merged: adapters.size, dtype, tokenizer: talk.tokenizer !== undefined };
 }
 
 /** Refuses a folder that contains a model or an adapter, to avoid mixing files. */
@@ -205,19 +203,6 @@ function assertFits(name: string, values: Float32Array): void {
     `${name}: ${beyond} exceeds the range of float16, the model's format`,
     phrase`${option("dtype", "bfloat16")} or float32`,
   );
-}
-
-/** Copies the tokenizer of the first path that has one; a `.gguf` file always does. */
-async function copyTokenizer(paths: readonly string[], output: string): Promise<boolean> {
-  for (const path of paths) {
-    const found = isGgufPath(path) ||
-      await Deno.stat(join(path, "tokenizer.json")).catch(() => undefined);
-    if (!found) continue;
-    const tokenizer = await loadTokenizer(path);
-    await tokenizer.save(output);
-    return true;
-  }
-  return false;
 }
 
 function progress(

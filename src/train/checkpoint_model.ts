@@ -1,5 +1,6 @@
 /** Exports the model in a checkpoint, in the same form as a run's result. */
 import { UserError } from "../options/user_error.ts";
+import { adapterName } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import { option, phrase } from "../options/phrase.ts";
@@ -43,7 +44,13 @@ export async function saveCheckpointModel(
     // Checkpoints hold only trained weights; the others are loaded as at a start.
     await recipe.start(gpu, training);
     await restoreTensors(gpu, training, checkpoint);
-    return await recipe.save(gpu, training);
+    return await recipe.save(gpu, training, {
+      steps: state.step,
+      tokens: state.tokens,
+      final_loss: state.loss,
+      first_eval_loss: state.first_eval_loss,
+      adapter: adapterName(gpu.adapter),
+    });
   } finally {
     scope.release();
   }

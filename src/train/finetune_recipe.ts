@@ -2,28 +2,31 @@
 import { join } from "@std/path";
 
 import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
-import { withoutGenerationMarks } from "../data/instruct/chat_template.ts";
-import { chatTemplate } from "../data/instruct/templates.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
 import { saveAdapter } from "../formats/peft.ts";
-import { loadWeights } from "../formats/pretrained.ts";
+import { openWeights } from "../formats/open_weights.ts";
+import { loadWeights, saveWeights } from "../formats/pretrained.ts";
+import { openPretrained, type PretrainedModel } from "../formats/pretrained_model.ts";
 import {
-  openPretrained,
-  type PretrainedModel,
-  savePretrained,
-} from "../formats/pretrained_model.ts";
+  type BaseFiles,
+  type Conversing,
+  conversing,
+  readBaseFiles,
+  writeModelFolder,
+  writeTokenizer,
+} from "../export/model_folder.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { LlamaConfig } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { TrainedModel } from "./build.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { initializeAdapters } from "./initialize_adapters.ts";
 import { optimizerRates, shapeWarnings, trainingShape } from "./method.ts";
-import type { Recipe } from "./recipe.ts";
+import type { Recipe, RunResults } from "./recipe.ts";
+import { writeRunCard } from "./run_card.ts";
 import { encodeQuestion, encodeText } from "./samples.ts";
 
 /**
@@ -32,6 +35,8 @@ import { encodeQuestion, encodeText } from "./samples.ts";
  */
 export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
   const { config, tokenizer, path } = await openBase(options);
+  // Read before training: nothing must fail once the model is trained.
+  const files = await readBaseFiles(path), talk = conversing(options.template, tokenizer);
   const shape = trainingShape(options, config);
   // Opened lazily: saving a checkpoint's model must work when the data no longer exists.
   let opened: Promise<FinetuneData> | undefined;
@@ -59,7 +64,8 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
       });
       initializeAdapters(gpu, model.parameters, options.seed);
     },
-    save: (gpu, training) => save(gpu, training, { options, config, tokenizer, path }),
+    save: (gpu, training, results) =>
+      save(gpu, training, { options, base: { config, path, files }, tokenizer, talk }, results),
   };
 }
 
@@ -83,32 +89,29 @@ export async function openBase(
 /** Saves a model in Hugging Face's layout, or the adapters alone in peft's. */
 async function save(
   gpu: Gpu,
-  { model }: TrainedModel,
-  { options, config, tokenizer, path }: {
+  { model: { parameters } }: TrainedModel,
+  { options, base: { config, path, files }, tokenizer, talk }: {
     options: FinetuneOptions;
-    config: LlamaConfig;
+    base: Pick<PretrainedModel, "config" | "path"> & { files: BaseFiles };
     tokenizer: Tokenizer;
-    path: string;
+    talk: Conversing;
   },
+  results: RunResults,
 ): Promise<string> {
-  const { output, template } = options;
-  const adapters = model.parameters.all.some(({ kind }) => kind === "adapter");
+  const { output, dtype } = options;
+  const adapters = parameters.all.some(({ kind }) => kind === "adapter");
   const folder = join(output, adapters ? "adapter" : "model");
   await Deno.mkdir(folder, { recursive: true });
   if (adapters) {
-    await saveAdapter(gpu, model.parameters, folder, { ...options, base: baseName(options, path) });
+    await saveAdapter(gpu, parameters, folder, { ...options, base: baseName(options, path) });
+    await writeTokenizer(folder, tokenizer, talk);
   } else {
-    const { dtype } = options;
-    await savePretrained(gpu, model.parameters, folder, { config, dtype, path });
+    using original = await openWeights(path);
+    await saveWeights(gpu, parameters, folder, dtype, original);
+    await writeModelFolder(folder, { config, dtype, base: files, tokenizer, conversing: talk });
   }
-  await tokenizer.save(folder);
-  // Save the template: a chat must format its prompts as training did.
-  if (template !== "default") {
-    const { source } = chatTemplate(template, tokenizer);
-    // Readers other than transformers fail on its generation marks.
-    const plain = withoutGenerationMarks(source);
-    await Deno.writeTextFile(join(folder, "chat_template.jinja"), plain);
-  }
+  const kind = adapters ? "adapter" : "model";
+  await writeRunCard(folder, { kind, base: options.model, chat: talk.about, options, results });
   return folder;
 }
 

@@ -2,13 +2,14 @@
 import { join } from "@std/path";
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
-import { writeHfConfig } from "../formats/hf_config.ts";
+import { conversing, writeModelFolder } from "../export/model_folder.ts";
 import { saveWeights } from "../formats/pretrained.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { initialize } from "../model/initialize.ts";
 import { optimizerRates, resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
 import type { PretrainOptions } from "./options.ts";
 import type { Recipe } from "./recipe.ts";
+import { writeRunCard } from "./run_card.ts";
 import { encodeText } from "./samples.ts";
 
 /**
@@ -59,12 +60,13 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
       pass.submit();
       return Promise.resolve();
     },
-    async save(gpu, { model }) {
-      const folder = join(options.output, "model");
+    async save(gpu, { model }, results) {
+      const folder = join(options.output, "model"), { dtype } = shape;
       await Deno.mkdir(folder, { recursive: true });
-      await saveWeights(gpu, model.parameters, folder, shape.dtype);
-      await tokenizer.save(folder);
-      await writeHfConfig(folder, config, shape.dtype);
+      await saveWeights(gpu, model.parameters, folder, dtype);
+      const talk = conversing("default", tokenizer);
+      await writeModelFolder(folder, { config, dtype, base: {}, tokenizer, conversing: talk });
+      await writeRunCard(folder, { kind: "model", options, results });
       return folder;
     },
   };

@@ -7,7 +7,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
-import type { OnPreparation } from "./events.ts";
+import type { OnPreparation, Summary } from "./events.ts";
 import type { Objective } from "./objective.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { PretrainOptions } from "./options.ts";
@@ -54,6 +54,16 @@ export interface EncodedPrompt {
   readonly stop: readonly number[];
 }
 
+/** What a run has come to when its model is saved. */
+export interface RunResults extends
+  Pick<
+    Summary,
+    "final_loss" | "first_eval_loss" | "eval_loss" | "eval_perplexity" | "tokens" | "adapter"
+  > {
+  /** Steps done. */
+  readonly steps: number;
+}
+
 /** A run as {@link Trainer.open} takes it. */
 export interface Recipe {
   /** What the trainer itself reads. */
@@ -82,6 +92,6 @@ export interface Recipe {
   encodePrompt(text: string): Promise<EncodedPrompt>;
   /** Writes the weights that a new run starts from. */
   start(gpu: Gpu, training: TrainedModel, onPreparation?: OnPreparation): Promise<void>;
-  /** Writes the result below the output folder and returns its path. */
-  save(gpu: Gpu, training: TrainedModel): Promise<string>;
+  /** Writes the model below the output folder, with its results, and returns its path. */
+  save(gpu: Gpu, training: TrainedModel, results: RunResults): Promise<string>;
 }

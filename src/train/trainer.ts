@@ -141,7 +141,7 @@ export class Trainer {
     }
     const summary = this.#summary(evaluation);
     if (!interrupted) {
-      await this.recipe.save(this.gpu, this.#run.training);
+      await this.recipe.save(this.gpu, this.#run.training, { ...summary, steps: this.#step });
       await writeSummary(options.output, summary);
     }
     yield { type: "done", interrupted, summary };

@@ -7,6 +7,8 @@ declare module "@std/yaml" {
   }
   /** The one document of the text, null if it has none. */
   export function parse(content: string, options?: ParseOptions): unknown;
+  /** Ends with a newline; values that YAML lacks, such as functions, throw. */
+  export function stringify(data: unknown): string;
   /** Its message ends with ` at line 3, column 1:` and the line. */
   export class YamlSyntaxError extends SyntaxError {
     readonly line?: number;

@@ -1,11 +1,12 @@
 /** A merged model against its base with the adapter applied, and what is kept or refused. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { createMergeWorkspace, mergeRows, uploadFactors } from "../../src/model/merge_lora.ts";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
 import { mergeAdapter, type MergeOptions } from "../../src/export/merge.ts";
 import { readAdapterConfig, saveAdapter } from "../../src/formats/peft.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { Scope } from "../../src/gpu/scope.ts";
@@ -139,7 +140,10 @@ gpuTest(
         }
       };
       const [model, tuned, output] = ["model", "tuned", "merged"].map((name) => join(folder, name));
-      const config = { ...await readJson(base, "config.json"), of_nobodys_concern: [1] };
+      const config: Record<string, unknown> = {
+        ...await readJson(base, "config.json"),
+        of_nobodys_concern: [1],
+      };
       await copy(base, model, {
         "config.json": JSON.stringify(config),
         "generation_config.json": '{ "temperature": 0.3 }',
@@ -151,10 +155,22 @@ gpuTest(
       await copy(adapter, tuned, { "chat_template.jinja": "of the adapter" });
       const options = { model, adapter: tuned, output, dtype: "keep" } as const;
       assertEquals((await mergeAdapter(gpu, options)).tokenizer, true);
-      assertEquals(await readJson(output, "config.json"), { ...config, torch_dtype: "float32" });
+      // The model's own end of a text, and that of its tokenizer.
+      const eos_token_id = [config.eos_token_id, (await loadTokenizer(model)).eosTokenId];
+      assertEquals(await readJson(output, "config.json"), {
+        ...config,
+        torch_dtype: "float32",
+        eos_token_id,
+      });
       const text = (name: string) => Deno.readTextFile(join(output, name));
-      assertEquals(await text("generation_config.json"), '{ "temperature": 0.3 }');
+      assertEquals(await readJson(output, "generation_config.json"), {
+        temperature: 0.3,
+        eos_token_id,
+      });
       assertEquals(await text("chat_template.jinja"), "of the adapter");
+      const { chat_template } = await readJson(output, "tokenizer_config.json");
+      assertEquals(chat_template, "of the adapter");
+      assertMatch(await text("README.md"), /merged[^]*\| Adapter \| tuned \|/);
       assertEquals(
         await text("tokenizer.json"),
         await Deno.readTextFile(join(model, "tokenizer.json")),

@@ -1,0 +1,42 @@
+/**
+ * The places of a chat template in a tokenizer's folder: transformers 5 has it in a file, its earlier
+ * versions and most other programs look into tokenizer_config.json.
+ */
+import { join } from "@std/path";
+import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
+import { isThere } from "../files/is_there.ts";
+import { readJsonObject } from "../files/json_file.ts";
+import { TOKENIZER_CONFIG } from "../files/tokenizer_files.ts";
+
+/** Takes precedence over all others. */
+const FILE = "chat_template.jinja";
+/** The name that a few versions of transformers used. */
+const OLD_FILE = "chat_template.json";
+/** Templates with names of their own, such as `tool_use`. */
+const NAMED = "additional_chat_templates";
+
+/** Leaves one template in a folder, in both places. */
+export async function writeChatTemplate(folder: string, template: string): Promise<void> {
+  await removeChatTemplates(folder);
+  const bytes = new TextEncoder().encode(template);
+  await writeAtomically(join(folder, FILE), (file) => writeAll(file, bytes));
+  const path = join(folder, TOKENIZER_CONFIG), config = await readJsonObject(path) ?? {};
+  if (config.chat_template === template) return;
+  await writeJson(path, { ...config, chat_template: template });
+}
+
+/** The same for the tokenizer's own template; a folder with several named ones stays as it is. */
+export async function alignChatTemplate(folder: string, template: string): Promise<void> {
+  const config = await readJsonObject(join(folder, TOKENIZER_CONFIG));
+  if (Array.isArray(config?.chat_template) || await isThere(join(folder, NAMED))) return;
+  await writeChatTemplate(folder, template);
+}
+
+/** Removes the templates that lie in files of their own. */
+export async function removeChatTemplates(folder: string): Promise<void> {
+  for (const name of [FILE, OLD_FILE, NAMED]) {
+    await Deno.remove(join(folder, name), { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+}

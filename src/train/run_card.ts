@@ -1,0 +1,69 @@
+/** The model card of a run. */
+import { basename, join, resolve } from "@std/path";
+import { modelCard } from "../export/model_card.ts";
+import { type FinetuneOptions, finetuneOptions } from "./finetune_options.ts";
+import { methodOf } from "./methods.ts";
+import { type PretrainOptions, pretrainOptions } from "./options.ts";
+import type { RunResults } from "./recipe.ts";
+
+export interface RunCard {
+  readonly kind: "model" | "adapter";
+  readonly options: PretrainOptions | FinetuneOptions;
+  /** The model a fine-tuning run started from, as given. */
+  readonly base?: string;
+  /** A sentence on the format of dialogues, if the model was trained on any. */
+  readonly chat?: string;
+  readonly results: RunResults;
+}
+
+/** Writes README.md into the folder of a trained model or adapter. */
+export async function writeRunCard(folder: string, card: RunCard): Promise<void> {
+  const { kind, options, base, chat, results } = card;
+  const { optimizer, output, data } = options, { title, about } = methodOf(optimizer);
+  const made = base === undefined ? "Trained from random weights" : "Fine-tuned";
+  const text = modelCard({
+    kind,
+    title: basename(resolve(output)),
+    summary: `${made} with ${title}. ${about}`,
+    base,
+    data,
+    tags: [optimizer],
+    facts: [["Method", `${title} (\`${optimizer}\`)`], ...factsOf(results)],
+    chat,
+    options: chosenOptions(options),
+  });
+  await Deno.writeTextFile(join(folder, "README.md"), text);
+}
+
+/** The options that are not as the method's defaults would be: a file of them repeats the run. */
+export function chosenOptions(
+  options: PretrainOptions | FinetuneOptions,
+): Readonly<Record<string, unknown>> {
+  const { model, data = [], output, optimizer } = options;
+  const schema = "template" in options ? finetuneOptions : pretrainOptions;
+  const defaults: Readonly<Record<string, unknown>> = {
+    ...schema.parse({ model, data: data.length ? data : ["-"], output, optimizer }),
+  };
+  const always = ["model", "data", "optimizer"];
+  return Object.fromEntries(
+    Object.entries(options).filter(([name, value]) =>
+      always.includes(name) || JSON.stringify(value) !== JSON.stringify(defaults[name])
+    ),
+  );
+}
+
+function factsOf(results: RunResults): [string, string | undefined][] {
+  const loss = (value: number) => `${value.toFixed(4)} nats a token`;
+  const { first_eval_loss: first, eval_loss: last, eval_perplexity: perplexity } = results;
+  return [
+    ["Steps", String(results.steps)],
+    ["Tokens trained on", results.tokens.toLocaleString("en")],
+    ["Training loss at the end", loss(results.final_loss)],
+    ["Held-out loss before training", first === undefined ? undefined : loss(first)],
+    [
+      "Held-out loss",
+      last === undefined ? undefined : `${loss(last)} (perplexity ${perplexity?.toFixed(2)})`,
+    ],
+    ["GPU", results.adapter],
+  ];
+}
