@@ -80,7 +80,7 @@ function optionsText(options: Readonly<Record<string, unknown>>): string {
   const given = Object.entries(options)
     .filter(([name, value]) => value !== undefined && !OF_THE_MACHINE.includes(name))
     .map(([name, value]) => [snakeCase(name), withoutFolders(value)]);
-  return "<details><summary>Options, as a file for <code>--config</code></summary>\n\n" +
+  return "<details><summary>Options, as a configuration file of a run</summary>\n\n" +
     `\`\`\`yaml\n${stringify(Object.fromEntries(given))}\`\`\`\n\n</details>\n`;
 }
 
