@@ -21,6 +21,8 @@ export interface DataRecord {
   /** For messages: "corpus.jsonl:17". */
   readonly where: string;
   readonly place: Place;
+  /** Whether it is a row of a table, whose nested fields are the same in all rows. */
+  readonly fromTable?: boolean;
 }
 
 /** Reads the records of a file from a position. */

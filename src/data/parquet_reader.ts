@@ -51,7 +51,8 @@ export async function* parquetRecords(
         const rows = await parquetReadObjects({ file, metadata, columns, compressors, ...range });
         for (const [index, value] of rows.entries()) {
           const record = range.rowStart + index;
-          yield { value, where: `${path}, row ${record + 1}`, place: { offset: 0, record } };
+          const where = `${path}, row ${record + 1}`;
+          yield { value, where, place: { offset: 0, record }, fromTable: true };
         }
       }
       rowStart = rowEnd;

@@ -71,7 +71,7 @@ function spanOf(
  * generated. If only white space follows the content, that ends the turn.
  */
 function endOfTurn(text: string, { content }: Message): number {
-  const trimmed = text.trimEnd(), said = content.trimEnd();
+  const trimmed = text.trimEnd(), said = (content ?? "").trimEnd();
   return said !== "" && trimmed.endsWith(said) ? text.length : trimmed.length;
 }
 

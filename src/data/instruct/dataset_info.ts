@@ -4,7 +4,7 @@ import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
 import { unreadable } from "../documents.ts";
 import { type RecordFormat, recordFormat } from "./record_format.ts";
-import { DEFAULT_TAGS } from "./records.ts";
+import { DEFAULT_TAGS } from "./record_messages.ts";
 import type { ExampleSource } from "./sources.ts";
 
 type Json = Record<string, unknown>;
@@ -81,7 +81,13 @@ function sourceOf(
     return [];
   }
   const format = formatOf(formatting, entry, fault);
-  return [{ spec: join(folder, String(file)), name, format, limit: limit as number ?? undefined }];
+  const source = { ...format, isDeclared: true };
+  return [{
+    spec: join(folder, String(file)),
+    name,
+    format: source,
+    limit: limit as number ?? undefined,
+  }];
 }
 
 function formatOf(

@@ -1,6 +1,6 @@
 /** The formats of instruction data, and their detection. */
-import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
+import { excerpt, isRecord } from "./record_values.ts";
 
 /** Layouts of instruction data that are understood. */
 export const FORMATS = ["alpaca", "sharegpt", "openai", "prompt_completion", "text"] as const;
@@ -53,6 +53,8 @@ export interface RecordFormat {
   readonly columns: Columns;
   /** If absent, a message may use ShareGPT's or OpenAI's tags. */
   readonly tags?: Tags;
+  /** Whether the user has declared the fields to use: others may be ignored. */
+  readonly isDeclared?: boolean;
 }
 
 const ALPACA: Columns = {
@@ -68,7 +70,7 @@ const ALPACA: Columns = {
 const COLUMNS: Record<FormatName, Columns> = {
   alpaca: ALPACA,
   sharegpt: { ...ALPACA, messages: "conversations" },
-  openai: { ...ALPACA, messages: "messages", system: null },
+  openai: { ...ALPACA, messages: "messages" },
   prompt_completion: { ...ALPACA, prompt: "prompt", response: "completion" },
   text: { ...ALPACA, prompt: "text" },
 };
@@ -91,7 +93,7 @@ const SIGNS: Record<FormatName, readonly string[]> = {
  * Detects the format of a file by its first record; throws a {@link UserError} if there is none.
  */
 export function detectFormat(record: unknown, where: string): RecordFormat {
-  if (!isObject(record)) {
+  if (!isRecord(record)) {
     throw new UserError(`${where}: a record must be a JSON object, got ${excerpt(record)}`);
   }
   const name = (Object.keys(SIGNS) as FormatName[])
@@ -103,10 +105,4 @@ export function detectFormat(record: unknown, where: string): RecordFormat {
       (Object.keys(record).join(", ") || "of an empty object"),
     `known are ${known}; other names are declared in a dataset_info.json`,
   );
-}
-
-/** A value shortened for messages. */
-export function excerpt(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

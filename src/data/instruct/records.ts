@@ -1,222 +1,242 @@
 /** Converts a record in one of the formats to an {@link Example}. */
-import { isObject } from "../../files/fields.ts";
-import { UserError } from "../../options/user_error.ts";
 import type { ChatExample, Example, Message } from "./example.ts";
-import { excerpt, type RecordFormat, type Tags } from "./record_format.ts";
+import type { FindingKind } from "./findings.ts";
+import { messageAt } from "./record_messages.ts";
+import type { RecordFormat } from "./record_format.ts";
+import { excerpt, isGiven, isRecord, listAt, RecordError, textAt } from "./record_values.ts";
+import { type NullRule, toolsAt } from "./tool_fields.ts";
+import { assertTurns, isUnanswered } from "./turns.ts";
 
 type Json = Record<string, unknown>;
 
-/** Throws a {@link UserError} that names place and field if the record does not fit the format. */
-export function toExample(value: unknown, format: RecordFormat, where: string): Example {
-  if (!isObject(value)) {
-    throw new UserError(`${where}: a record must be a JSON object, got ${excerpt(value)}`);
+/** Throws a {@link RecordError} that names place and field if the record does not fit the format. */
+export function toExample(
+  value: unknown,
+  format: RecordFormat,
+  where: string,
+  rule: NullRule = {},
+): Example {
+  if (!isRecord(value)) {
+    throw new RecordError(`${where}: a record must be a JSON object, got ${excerpt(value)}`);
   }
-  switch (format.name) {
-    case "alpaca":
-      return fromAlpaca(value, format, where);
-    case "sharegpt":
-    case "openai":
-      return fromMessages(value, format, where);
-    case "prompt_completion":
-      return fromCompletion(value, format, where);
-    case "text":
-      return { kind: "text", text: textIn(value, format.columns.prompt, where), where };
-  }
+  return new RecordReader(value, format, where, rule).example();
 }
 
-/** Taori et al. 2023; `history` (pairs of earlier turns) and `system` as in LLaMA-Factory. */
-function fromAlpaca(record: Json, { columns }: RecordFormat, where: string): ChatExample {
-  const messages = systemIn(record, columns.system, where);
-  for (const pair of listIn(record, columns.history, where)) {
-    if (!Array.isArray(pair) || pair.length !== 2 || pair.some((each) => !isString(each))) {
-      throw new UserError(
-        `${where}: each of "${columns.history}" must be [question, answer], got ${excerpt(pair)}`,
+/** Fields that mean something other than text to train on, if there is anything in them. */
+const UNSUPPORTED: Readonly<Record<string, string>> = {
+  image: "pictures",
+  images: "pictures",
+  video: "videos",
+  videos: "videos",
+  audio: "sound",
+  audios: "sound",
+  chosen: "preferences",
+  rejected: "preferences",
+  kto_tag: "preferences",
+};
+
+/** Reads a record's fields; those that it is never asked for are reported. */
+class RecordReader {
+  readonly #read = new Set<string>();
+  readonly #remarks: FindingKind[] = [];
+
+  constructor(
+    readonly record: Json,
+    readonly format: RecordFormat,
+    readonly where: string,
+    readonly rule: NullRule,
+  ) {}
+
+  example(): Example {
+    const example = this.#content();
+    const ignored = this.#ignored(example.kind);
+    if (example.kind === "chat") this.#remark(example);
+    return {
+      ...example,
+      ...(ignored.length ? { ignored } : {}),
+      ...(this.#remarks.length ? { remarks: this.#remarks } : {}),
+    };
+  }
+
+  #content(): Example {
+    const { where, format: { name, columns } } = this;
+    switch (name) {
+      case "alpaca":
+        return this.#alpaca();
+      case "sharegpt":
+      case "openai":
+        return this.#dialogue();
+      case "prompt_completion":
+        return this.#completion();
+      case "text":
+        return { kind: "text", text: this.#text(columns.prompt), where };
+    }
+  }
+
+  /** Taori et al. 2023; `history` (pairs of earlier turns) and `system` as in LLaMA-Factory. */
+  #alpaca(): ChatExample {
+    const { where, format: { columns } } = this;
+    const messages = this.#system();
+    this.#list(columns.history).forEach((pair, index) => {
+      const at = this.#at(`${columns.history}[${index}]`);
+      if (!Array.isArray(pair) || pair.length !== 2) {
+        throw new RecordError(`${at} must be [question, answer], got ${excerpt(pair)}`);
+      }
+      messages.push(
+        { role: "user", content: textAt(pair[0], `${at}[0]`) },
+        { role: "assistant", content: textAt(pair[1], `${at}[1]`) },
       );
+    });
+    const query = this.#optionalText(columns.query) ?? "", prompt = this.#text(columns.prompt);
+    messages.push(
+      { role: "user", content: query && prompt ? `${prompt}\n${query}` : prompt || query },
+      { role: "assistant", content: this.#text(columns.response) },
+    );
+    return { kind: "chat", messages, ...this.#tools(), where };
+  }
+
+  /** ShareGPT's `conversations` and OpenAI's `messages`. */
+  #dialogue(): ChatExample {
+    const { where, format: { name, columns, tags } } = this;
+    const listed = this.#messages(columns.messages, "a list of messages", tags);
+    if (name === "sharegpt") assertTurns(listed, this.#at(columns.messages));
+    const system = this.#system();
+    const isTwice = system.length > 0 && listed[0]?.role === "system";
+    if (isTwice && system[0].content !== listed[0].content) this.#remarks.push("twoSystems");
+    const messages = isTwice ? listed : [...system, ...listed];
+    return { kind: "chat", messages, ...this.#tools(), where };
+  }
+
+  /** Strings, or (as in TRL) messages on both sides, of which the prompt's are not trained on. */
+  #completion(): Example {
+    const { where, format: { columns } } = this;
+    const prompt = this.#field(columns.prompt), completion = this.#field(columns.response);
+    if (typeof prompt === "string" && typeof completion === "string") {
+      return {
+        kind: "completion",
+        prompt: this.#text(columns.prompt),
+        completion: this.#text(columns.response),
+        where,
+      };
     }
-    messages.push({ role: "user", content: pair[0] }, { role: "assistant", content: pair[1] });
+    if (!Array.isArray(prompt)) throw this.#fault(columns.prompt, "a string", prompt);
+    const before = this.#messages(columns.prompt, "a list of messages")
+      .map((each) => ({ ...each, weight: 0 }));
+    const after = this.#messages(columns.response, "a list of messages as the prompt is");
+    return {
+      kind: "chat",
+      messages: [...this.#system(), ...before, ...after],
+      ...this.#tools(),
+      where,
+    };
   }
-  const query = optionalText(record, columns.query, where);
-  const prompt = textIn(record, columns.prompt, where);
-  messages.push(
-    { role: "user", content: query && prompt ? `${prompt}\n${query}` : prompt || (query ?? "") },
-    { role: "assistant", content: textIn(record, columns.response, where) },
-  );
-  return { kind: "chat", messages, ...toolsIn(record, columns.tools, where), where };
-}
 
-/** ShareGPT's `conversations` and OpenAI's `messages`. */
-function fromMessages(record: Json, { columns, tags }: RecordFormat, where: string): ChatExample {
-  const messages = systemIn(record, columns.system, where);
-  const listed = fieldOf(record, columns.messages, where);
-  if (!Array.isArray(listed)) throw fault(where, columns.messages, "a list of messages", listed);
-  listed.forEach((each, index) => {
-    messages.push(toMessage(each, tags, `${where}: ${columns.messages}[${index}]`));
-  });
-  return { kind: "chat", messages, ...toolsIn(record, columns.tools, where), where };
-}
-
-/** Strings, or (as in TRL) messages on both sides, of which the prompt's are not trained on. */
-function fromCompletion(record: Json, { columns }: RecordFormat, where: string): Example {
-  const prompt = fieldOf(record, columns.prompt, where);
-  const completion = fieldOf(record, columns.response, where);
-  if (isString(prompt) && isString(completion)) {
-    return { kind: "completion", prompt, completion, where };
+  #messages(column: string, rule: string, tags = this.format.tags): Message[] {
+    const listed = this.#field(column);
+    if (!Array.isArray(listed)) throw this.#fault(column, rule, listed);
+    return listed.map((each, index) => {
+      return messageAt(each, tags, this.#at(`${column}[${index}]`), this.rule);
+    });
   }
-  if (!Array.isArray(prompt)) throw fault(where, columns.prompt, "a string", prompt);
-  if (!Array.isArray(completion)) {
-    throw fault(where, columns.response, "a list of messages as the prompt is", completion);
+
+  #system(): Message[] {
+    const content = this.#optionalText(this.format.columns.system);
+    return content ? [{ role: "system", content }] : [];
   }
-  const messagesOf = (list: unknown[], name: string) =>
-    list.map((each, index) => toMessage(each, undefined, `${where}: ${name}[${index}]`));
-  const before = messagesOf(prompt, columns.prompt).map((each) => ({ ...each, weight: 0 }));
-  const messages = [...before, ...messagesOf(completion, columns.response)];
-  return { kind: "chat", messages, ...toolsIn(record, columns.tools, where), where };
-}
 
-const SHAREGPT: Tags = {
-  role_tag: "from",
-  content_tag: "value",
-  user_tag: "human",
-  assistant_tag: "gpt",
-  observation_tag: "observation",
-  function_tag: "function_call",
-  system_tag: "system",
-};
-
-/** Common aliases of roles, where no tags are declared. */
-const ROLES: Record<string, string> = {
-  human: "user",
-  user: "user",
-  gpt: "assistant",
-  assistant: "assistant",
-  chatgpt: "assistant",
-  model: "assistant",
-  system: "system",
-  developer: "system",
-  tool: "tool",
-  observation: "tool",
-  function: "tool",
-  function_call: "function_call",
-};
-
-export const DEFAULT_TAGS = SHAREGPT;
-
-function toMessage(value: unknown, tags: Tags | undefined, where: string): Message {
-  if (!isObject(value)) throw new UserError(`${where} must be a message, got ${excerpt(value)}`);
-  const plain = !tags && "role" in value;
-  const { role_tag, content_tag } = tags ?? SHAREGPT;
-  const [roleTag, contentTag] = plain ? ["role", "content"] : [role_tag, content_tag];
-  const role = roleOf(value[roleTag], tags, `${where}.${roleTag}`);
-  const content = contentText(value[contentTag], `${where}.${contentTag}`, "tool_calls" in value);
-  if (role === "function_call") return functionCall(content, where);
-  const rest = Object.entries(value)
-    .filter(([name, each]) => name !== roleTag && name !== contentTag && each !== null);
-  return { ...Object.fromEntries(rest), role, content };
-}
-
-function roleOf(value: unknown, tags: Tags | undefined, where: string): string {
-  const roles = tags
-    ? {
-      [tags.user_tag]: "user",
-      [tags.assistant_tag]: "assistant",
-      [tags.observation_tag]: "tool",
-      [tags.function_tag]: "function_call",
-      [tags.system_tag]: "system",
+  /** `functions` is OpenAI's older name. */
+  #tools(): Pick<ChatExample, "tools"> {
+    const { format: { columns, isDeclared } } = this;
+    const given = this.#given(columns.tools);
+    const tools = toolsAt(given, this.#at(`${columns.tools}`));
+    const older = isDeclared ? undefined : this.#given("functions");
+    const functions = toolsAt(older, this.#at("functions"));
+    if (tools && functions) {
+      throw new RecordError(this.#at("has both tools and functions, which may differ"));
     }
-    : ROLES;
-  if (isString(value) && Object.hasOwn(roles, value)) return roles[value];
-  throw new UserError(
-    `${where} is ${excerpt(value)}, no known role`,
-    `known are ${Object.keys(roles).join(", ")}`,
-  );
-}
-
-/** A string, or OpenAI's list of parts if all are text. */
-function contentText(value: unknown, where: string, mayLack: boolean): string {
-  if (isString(value)) return value;
-  if ((value === null || value === undefined) && mayLack) return "";
-  if (!Array.isArray(value)) {
-    throw new UserError(`${where} must be a string, got ${excerpt(value)}`);
+    const wrapped = functions?.map((each) => ({ type: "function", function: each }));
+    return tools ?? wrapped ? { tools: tools ?? wrapped } : {};
   }
-  return value.map((part) => {
-    if (isObject(part) && part.type === "text" && isString(part.text)) return part.text;
-    throw new UserError(`${where} has a part that is not text: ${excerpt(part)}`);
-  }).join("");
-}
 
-/** ShareGPT writes a call as JSON in the message text; chat templates expect a separate field. */
-function functionCall(content: string, where: string): Message {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(content);
-  } catch {
-    parsed = undefined;
+  #list(column: string | null): unknown[] {
+    const value = this.#given(column);
+    return isGiven(value) && value !== "" ? listAt(value, this.#at(`field "${column}"`)) : [];
   }
-  const calls = Array.isArray(parsed) ? parsed : [parsed];
-  if (!calls.every((call) => isObject(call) && isString(call.name))) {
-    throw new UserError(
-      `${where}: a function call must be JSON with "name" and "arguments", got ${excerpt(content)}`,
+
+  #optionalText(column: string | null): string | undefined {
+    const value = this.#given(column);
+    return isGiven(value) ? textAt(value, this.#at(`field "${column}"`)) : undefined;
+  }
+
+  #text(column: string): string {
+    return textAt(this.#field(column), this.#at(`field "${column}"`));
+  }
+
+  #field(column: string): unknown {
+    const value = this.#given(column);
+    if (isGiven(value)) return value;
+    throw new RecordError(
+      this.#at(`has no field "${column}"${value === null ? " (it is null)" : ""}`),
+      `it has ${Object.keys(this.record).join(", ") || "no fields"}`,
     );
   }
-  const toolCalls = calls.map(({ name, arguments: given }) => ({
-    type: "function",
-    function: { name, arguments: given ?? {} },
-  }));
-  return { role: "assistant", content: "", tool_calls: toolCalls };
-}
 
-function systemIn(record: Json, column: string | null, where: string): Message[] {
-  const content = optionalText(record, column, where);
-  return content ? [{ role: "system", content }] : [];
-}
-
-/** A list, or a string with one as JSON, as in flat tables. */
-function toolsIn(record: Json, column: string | null, where: string): { tools?: unknown[] } {
-  let value = column === null ? undefined : record[column];
-  if (value === null || value === undefined || value === "") return {};
-  const given = value;
-  if (isString(value)) {
-    try {
-      value = JSON.parse(value);
-    } catch { /* said below */ }
+  #given(column: string | null): unknown {
+    if (column === null) return undefined;
+    this.#read.add(column);
+    return Object.hasOwn(this.record, column) ? this.record[column] : undefined;
   }
-  if (!Array.isArray(value)) throw fault(where, column!, "a list of functions", given);
-  return value.length ? { tools: value } : {};
+
+  #remark({ messages }: ChatExample): void {
+    const isEmpty = ({ role, content, tool_calls, weight }: Message) =>
+      role === "assistant" && !content && !tool_calls && weight !== 0;
+    if (messages.some(isEmpty)) this.#remarks.push("emptyAnswers");
+    if (isUnanswered(messages)) this.#remarks.push("unanswered");
+  }
+
+  /**
+   * Fields that were not read. Those with a meaning that cannot be trained on are refused, unless
+   * the user has declared which fields count.
+   */
+  #ignored(kind: Example["kind"]): string[] {
+    const { format: { isDeclared } } = this;
+    const ignored = Object.keys(this.record)
+      .filter((name) => !this.#read.has(name) && hasContent(this.record[name]));
+    const unsupported = isDeclared ? undefined : ignored.find((name) => this.#means(name, kind));
+    if (unsupported === undefined) return ignored;
+    const value = this.record[unsupported];
+    throw new RecordError(
+      this.#at(
+        `field "${unsupported}" (${excerpt(value)}) ` +
+          (Object.hasOwn(UNSUPPORTED, unsupported)
+            ? `is for ${UNSUPPORTED[unsupported]}, which cannot be trained on`
+            : "has no place here, and would be lost"),
+      ),
+      "remove it, or declare the fields to use in a dataset_info.json",
+      "unsupported",
+    );
+  }
+
+  /** Whether an unread field would change what is learned. */
+  #means(name: string, kind: Example["kind"]): boolean {
+    if (kind === "text") return false;
+    if (Object.hasOwn(UNSUPPORTED, name)) return true;
+    // TRL's unpaired preferences: a completion, and whether it is a good one.
+    if (name === "label") {
+      return this.format.name === "prompt_completion" && typeof this.record[name] === "boolean";
+    }
+    return ["system", "tools", "functions", "history"].includes(name);
+  }
+
+  #at(what: string): string {
+    return `${this.where}: ${what}`;
+  }
+
+  #fault(column: string, rule: string, value: unknown): RecordError {
+    return new RecordError(this.#at(`field "${column}" must be ${rule}, got ${excerpt(value)}`));
+  }
 }
 
-function listIn(record: Json, column: string | null, where: string): unknown[] {
-  const value = column === null ? undefined : record[column];
-  if (value === null || value === undefined) return [];
-  if (!Array.isArray(value)) throw fault(where, column!, "a list", value);
-  return value;
-}
-
-function optionalText(record: Json, column: string | null, where: string): string | undefined {
-  const value = column === null ? undefined : record[column];
-  if (value === null || value === undefined) return undefined;
-  if (!isString(value)) throw fault(where, column!, "a string", value);
-  return value;
-}
-
-function textIn(record: Json, column: string, where: string): string {
-  const value = fieldOf(record, column, where);
-  if (!isString(value)) throw fault(where, column, "a string", value);
-  return value;
-}
-
-function fieldOf(record: Json, column: string, where: string): unknown {
-  const value = record[column];
-  if (value !== null && value !== undefined) return value;
-  throw new UserError(
-    `${where}: has no field "${column}"${value === null ? " (it is null)" : ""}`,
-    `it has ${Object.keys(record).join(", ") || "no fields"}`,
-  );
-}
-
-function fault(where: string, column: string, rule: string, value: unknown): UserError {
-  return new UserError(`${where}: field "${column}" must be ${rule}, got ${excerpt(value)}`);
-}
-
-function isString(value: unknown): value is string {
-  return typeof value === "string";
+function hasContent(value: unknown): boolean {
+  return isGiven(value) && value !== "" && !(Array.isArray(value) && value.length === 0);
 }

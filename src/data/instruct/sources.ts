@@ -71,9 +71,9 @@ export async function* examplesOf(listed: readonly SourceFiles[]): AsyncGenerato
     for (const file of files) {
       if (left === 0) break;
       let format = source.format;
-      for await (const { value, where } of file.records!(file.path)) {
+      for await (const { value, where, fromTable } of file.records!(file.path)) {
         format ??= detectFormat(value, where);
-        yield toExample(value, format, where);
+        yield toExample(value, format, where, { fromTable });
         left--;
         if (left === 0) break;
       }

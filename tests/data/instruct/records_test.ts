@@ -32,6 +32,7 @@ async function read(record: unknown, format?: FormatName): Promise<Record<string
 const user = (content: string) => ({ role: "user", content });
 const assistant = (content: string) => ({ role: "assistant", content });
 const system = (content: string) => ({ role: "system", content });
+const CALL = { id: "1", type: "function", function: { name: "f", arguments: { x: 1 } } };
 const TOOLS = [{ type: "function", function: { name: "f" } }];
 
 /** Name, record, expected example. */
@@ -98,7 +99,7 @@ const RECORDS: [string, unknown, Record<string, unknown>][] = [
     messages: [
       { role: "developer", content: "s" },
       { role: "user", content: [{ type: "text", text: "q" }, { type: "text", text: "!" }] },
-      { role: "assistant", content: null, tool_calls: [{ id: "1" }], name: null },
+      { role: "assistant", content: null, tool_calls: [CALL], name: null },
       { role: "tool", content: "1", tool_call_id: "1" },
       { role: "assistant", content: "r", weight: 0 },
     ],
@@ -107,7 +108,7 @@ const RECORDS: [string, unknown, Record<string, unknown>][] = [
     messages: [
       system("s"),
       user("q!"),
-      { role: "assistant", content: "", tool_calls: [{ id: "1" }] },
+      { role: "assistant", content: "", tool_calls: [CALL] },
       { role: "tool", content: "1", tool_call_id: "1" },
       { role: "assistant", content: "r", weight: 0 },
     ],
@@ -184,7 +185,11 @@ const BROKEN: [unknown, FormatName | undefined, string][] = [
     undefined,
     'messages[1].role is "narrator", no known role\n  hint: known are human, user',
   ],
-  [{ messages: [{ role: "user" }] }, undefined, "messages[0].content must be a string, got unde"],
+  [
+    { messages: [{ role: "user" }] },
+    undefined,
+    "messages[0].content must be a string, got nothing",
+  ],
   [
     { messages: [{ role: "user", content: [{ type: "image_url", image_url: "x" }] }] },
     undefined,
