@@ -72,6 +72,7 @@ export function parseArguments(flags: Flags, args: readonly string[]): Arguments
 /** Joins each known flag and its value in one word; repeats the flag for each item of a list. */
 function writeOut(flags: Flags, args: readonly string[], known: readonly string[]) {
   const words: string[] = [], faulty: FaultyWord[] = [];
+  const seen = new Map<string, string>();
   const rest = [...args];
   // A list ends at the next flag: `--data a b --steps 5`.
   let list: string | undefined;
@@ -94,6 +95,13 @@ function writeOut(flags: Flags, args: readonly string[], known: readonly string[
     const negated = !flags.has(spelled.slice(2));
     const name = spelled.slice((negated ? "--no-" : "--").length);
     const { option, type, value } = flags.get(name)!;
+    const before = seen.get(name);
+    // A switch may be repeated, but not contradicted.
+    if (before !== undefined && type !== "list" && (type !== "boolean" || before !== spelled)) {
+      const other = before === spelled ? "" : `, as ${before} and ${spelled}`;
+      faulty.push({ word, option, message: `is given twice${other}: keep only one` });
+    }
+    seen.set(name, spelled);
     if (type === "boolean") {
       if (inline === undefined || inline === "true" || inline === "false") {
         words.push(`--${name}=${(inline === "false") === negated}`);

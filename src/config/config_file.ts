@@ -17,8 +17,6 @@
  */
 import type { z } from "zod";
 import { camelCase, snakeCase } from "../text.ts";
-import { trainsAdapters } from "../train/method_fields.ts";
-import { methodNamed, methodOf } from "../train/methods.ts";
 import { type Fault, OptionsError } from "../options/faults.ts";
 import { fieldInfo, type Options } from "../options/schema.ts";
 import { IGNORED, ONLY, onlyFault, RENAMED } from "./llama_factory/keys.ts";
@@ -141,7 +139,7 @@ export function checkOptions<Parsed>(
   // Do not report an option as missing if it already has a fault.
   const faulted = new Set([...faults.map(({ option }) => option), ...config?.faulted ?? []]);
   try {
-    const parsed = options.parse(config ? merge(config, given) : given);
+    const parsed = parseMerged(options, given, config);
     if (!found.length) return parsed;
   } catch (error) {
     if (!(error instanceof OptionsError)) throw error;
@@ -155,6 +153,28 @@ export function checkOptions<Parsed>(
   throw new OptionsError(found);
 }
 
+/** Leaves out implied options that have no effect beside the explicit ones. */
+function parseMerged<Parsed>(
+  options: Options<Parsed>,
+  given: Readonly<Given>,
+  config: ConfigFile | undefined,
+): Parsed {
+  if (!config) return options.parse(given);
+  const merged = merge(config, given);
+  try {
+    return options.parse(merged);
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    const idle = error.faults.map(({ option }) => option).filter((option) =>
+      Object.hasOwn(config.implied, option) && !Object.hasOwn(config.given, option) &&
+      !Object.hasOwn(given, option)
+    );
+    if (!idle.length) throw error;
+    for (const option of idle) delete merged[option];
+    return options.parse(merged);
+  }
+}
+
 function merge(config: ConfigFile, flags: Readonly<Given>): Given {
   const file = { ...config.implied, ...config.given };
   for (const [a, b] of ALTERNATIVES) {
@@ -164,10 +184,6 @@ function merge(config: ConfigFile, flags: Readonly<Given>): Given {
   const merged = { ...file, ...flags };
   // No default instead, with which other options might conflict.
   if (config.faulted.has("optimizer")) merged.optimizer ??= null;
-  // A flag may turn a file's full training into training of adapters.
-  const method = methodNamed(merged.optimizer);
-  const chosen = "trainEmbeddings" in config.given || "trainEmbeddings" in flags;
-  if (method && trainsAdapters(methodOf(method)) && !chosen) delete merged.trainEmbeddings;
   return merged;
 }
 

@@ -43,8 +43,9 @@ function parseYaml(path: string, text: string, lines: ReadonlyMap<string, number
     return parse(text, { schema: "core" });
   } catch (error) {
     if (!(error instanceof YamlSyntaxError)) throw error;
-    const [message] = error.message.split(/ at line \d+, column \d+/);
+    let [message] = error.message.split(/ at line \d+, column \d+/);
     if (message.includes("duplicated key")) {
+      message = "a key is given twice: keep only one";
       const twice = [...lines].filter(([, places]) => places.length > 1);
       const faults = twice.map(([key, places]) => ({
         option: key,

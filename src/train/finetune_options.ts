@@ -8,16 +8,12 @@ import { FORMATS } from "../data/instruct/record_format.ts";
 import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
   embeddingQuant,
-  hasInt8Weights,
-  methodRules,
-  onlyWith,
   optimizerField,
   quantisation,
   quantisesEmbeddings,
   ratesText,
-  trainsAdapters,
 } from "./method_fields.ts";
-import { METHOD_NAMES, type MethodName, methodOf } from "./methods.ts";
+import { METHOD_NAMES, methodOf } from "./methods.ts";
 import {
   count,
   loraFields,
@@ -31,7 +27,8 @@ import {
   textField,
   trainEmbeddings,
 } from "./fields.ts";
-import { energyShareRule, lowRankRules, overwriteRule, warmupRule } from "./option_rules.ts";
+import { effectRules, FINETUNE_EFFECTS } from "./option_effects.ts";
+import { overwriteRule, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneOptions } from "./option_types.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
@@ -127,9 +124,8 @@ const finetuneRun = section("Run", {
 });
 
 const rules: Rule[] = [
-  ...methodRules,
+  ...effectRules(FINETUNE_EFFECTS),
   overwriteRule,
-  energyShareRule,
   warmupRule,
   ({ data, dataset }) =>
     !data && !dataset
@@ -137,18 +133,6 @@ const rules: Rule[] = [
         option: "data",
         message: phrase`is required, or ${option("dataset")} with a dataset_info.json`,
       }
-      : undefined,
-  ...lowRankRules,
-  ...Object.keys(loraFields).map((option) => onlyWith(option, trainsAdapters, "needs")),
-  onlyWith("embeddingQuant", hasInt8Weights, "INT8 embeddings need"),
-  ({ embeddingQuant, trainEmbeddings }) =>
-    trainEmbeddings === true && embeddingQuant === true
-      ? { option: "embeddingQuant", message: "applies only to an embedding that is not trained" }
-      : undefined,
-  ({ optimizer, trainEmbeddings }) =>
-    trainEmbeddings === true && optimizer !== undefined &&
-      trainsAdapters(methodOf(optimizer as MethodName))
-      ? { option: "trainEmbeddings", message: `${optimizer} trains only adapters` }
       : undefined,
 ];
 

@@ -10,7 +10,6 @@ import {
   methodsWith,
   rankOptionOf,
 } from "./methods.ts";
-import type { Rule } from "../options/schema.ts";
 
 /** Methods that train weights: pre-training has no others. */
 export const WEIGHT_METHODS = methodsWith(({ trains }) => trains === "weights");
@@ -85,22 +84,6 @@ export function quantisesEmbeddings(
   return options.embeddingQuant ??
     (quantisation(options).weightQuant && !options.trainEmbeddings);
 }
-
-/** Refuses an option that is set (and not switched off) with a method that does not use it. */
-export function onlyWith(option: string, holds: (method: Method) => unknown, why: string): Rule {
-  const names = methodsWith(holds);
-  return ({ optimizer }, given) =>
-    optimizer === undefined || given[option] === undefined || given[option] === false ||
-      names.includes(optimizer as MethodName)
-      ? undefined
-      : { option, message: `${why} the optimizer ${names.join(" or ")}, got ${optimizer}` };
-}
-
-/** Rules between method and quantisation, for every training run. */
-export const methodRules: Rule[] = [
-  onlyWith("weightQuant", hasInt8Weights, "INT8 weights need"),
-  onlyWith("projQuant", hasInt4Projection, "an INT4 projection needs"),
-];
 
 export const embeddingQuant = z.boolean().optional().describe(
   "store the embedding and head in INT8 if they are not trained",

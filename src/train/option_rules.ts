@@ -2,7 +2,6 @@
 import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
-import { isLowRank, onlyWith } from "./method_fields.ts";
 import { looksLikePath, PRESET_NAMES } from "./presets.ts";
 
 /** Refuses a preset that does not exist. */
@@ -13,27 +12,6 @@ export const knownPreset: Rule = ({ model }) =>
       message: `unknown preset ${model}; write a path with a slash or a dot: ./${model}`,
       near: [model, PRESET_NAMES],
     }
-    : undefined;
-
-/** Options that only a low-rank space gives a meaning. */
-export const LOW_RANK_OPTIONS = [
-  "rank",
-  "galoreScale",
-  "updateProjGap",
-  "cosThreshold",
-  "gammaProj",
-  "queueSize",
-] as const;
-
-/** Refuses them with a method that has no such space. */
-export const lowRankRules: readonly Rule[] = LOW_RANK_OPTIONS.map((option) =>
-  onlyWith(option, isLowRank, "needs")
-);
-
-/** The energy share matters only where it decides a rank. */
-export const energyShareRule: Rule = ({ rank }, given) =>
-  given.energyShare !== undefined && rank !== "auto"
-    ? { option: "energyShare", message: phrase`needs ${option("rank", "auto")}` }
     : undefined;
 
 /** Refuses a warm-up longer than the run. */

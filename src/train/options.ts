@@ -24,22 +24,14 @@ import {
 } from "./fields.ts";
 import {
   embeddingQuant,
-  hasInt8Weights,
-  methodRules,
-  onlyWith,
   optimizerField,
   quantisation,
   quantisesEmbeddings,
   trainsAdapters,
 } from "./method_fields.ts";
-import { METHOD_NAMES, methodOf } from "./methods.ts";
-import {
-  energyShareRule,
-  knownPreset,
-  lowRankRules,
-  overwriteRule,
-  warmupRule,
-} from "./option_rules.ts";
+import { METHOD_NAMES, type MethodName, methodOf } from "./methods.ts";
+import { effectRules, MEMORY_EFFECTS, PRETRAIN_EFFECTS } from "./option_effects.ts";
+import { knownPreset, overwriteRule, warmupRule } from "./option_rules.ts";
 import type { MemoryOptions, PretrainOptions } from "./option_types.ts";
 
 export type { MemoryOptions, PretrainOptions } from "./option_types.ts";
@@ -72,14 +64,7 @@ const dataFields = section("Data", {
 const trainingRules: Rule[] = [
   overwriteRule,
   knownPreset,
-  ...methodRules,
-  onlyWith("stochasticRound", hasInt8Weights, "stochastic rounding needs"),
-  ({ stochasticRound, weightQuant }) =>
-    stochasticRound === true && weightQuant === false
-      ? { option: "stochasticRound", message: "applies to INT8 weights, which are switched off" }
-      : undefined,
-  ...lowRankRules,
-  energyShareRule,
+  ...effectRules(PRETRAIN_EFFECTS),
   warmupRule,
 ];
 
@@ -103,7 +88,11 @@ export const memoryOptions: Options<MemoryOptions> = defineOptions({
   },
   rules: [
     knownPreset,
-    ...methodRules,
+    ...effectRules(MEMORY_EFFECTS),
+    ({ finetune, optimizer }) =>
+      finetune === false && trainsAdapters(methodOf(optimizer as MethodName))
+        ? { option: "finetune", message: `must be on with ${optimizer}, which only fine-tunes` }
+        : undefined,
     ({ rank }) =>
       rank === "auto"
         ? {

@@ -1,8 +1,6 @@
 /** Translates a job's request into the task of the training process: names become paths. */
 import { join } from "@std/path";
-import { isLowRank } from "../../train/method_fields.ts";
-import { methodNamed, methodOf } from "../../train/methods.ts";
-import { LOW_RANK_OPTIONS } from "../../train/option_rules.ts";
+import { effective, FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../train/option_effects.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
@@ -29,8 +27,9 @@ export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<T
   const path = (id: string) => storage.filePath(places.file(id));
   const data = job.trainingFiles.map(path), evalData = job.validationFiles.map(path);
   const model = await modelOptions(job, places);
-  const options = {
-    ...usedOptions(job.options),
+  // An earlier version kept, and ignored, options that have no effect.
+  const options = effective(job.kind === "fine_tuning" ? FINETUNE_EFFECTS : PRETRAIN_EFFECTS, {
+    ...job.options,
     ...model,
     data,
     ...(evalData.length ? { evalData } : undefined),
@@ -38,21 +37,13 @@ export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<T
     resume: "auto",
     keepCheckpoints,
     gpuMemory,
-  };
+  });
   const reads = [
     ...data,
     ...evalData,
     ...Object.values(model).filter((path) => path.includes("/")),
   ];
   return { kind: job.kind, options, reads };
-}
-
-/** Version 0.1.0 stored, and ignored, options of the low-rank space with methods that have none. */
-function usedOptions(options: JobRecord["options"]): JobRecord["options"] {
-  const method = methodNamed(options.optimizer);
-  if (!method || isLowRank(methodOf(method))) return options;
-  const unused: readonly string[] = LOW_RANK_OPTIONS;
-  return Object.fromEntries(Object.entries(options).filter(([name]) => !unused.includes(name)));
 }
 
 /** The record of a file. Throws an ApiError if it no longer exists. */

@@ -1,0 +1,241 @@
+/**
+ * Where an option has an effect. An option that a run would ignore is refused, whatever its value:
+ * it was meant to change something. Each row names the options, and what they need; the rules of
+ * every kind of run, and the options that a stored job keeps, are read from these rows.
+ *
+ * @module
+ */
+import { option, type Phrase, phrase } from "../options/phrase.ts";
+import type { Rule } from "../options/schema.ts";
+import {
+  hasInt4Projection,
+  hasInt8Weights,
+  isLowRank,
+  quantisation,
+  trainsAdapters,
+} from "./method_fields.ts";
+import {
+  DEFAULT_METHOD,
+  type Method,
+  type MethodName,
+  methodNamed,
+  methodOf,
+  methodsWith,
+} from "./methods.ts";
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** Options that have an effect beside some options and none beside others. */
+export interface Effect {
+  /** The options, by name. */
+  readonly options: readonly string[];
+  /** Whether they have one; `options` are valid, with defaults, `given` is what the user set. */
+  used(options: Values, given: Values): boolean;
+  /** What they need, for a message that follows the option's name. */
+  needs(options: Values): Phrase;
+}
+
+/** Options that are used only by some methods. */
+function onlyWith(
+  options: readonly string[],
+  holds: (method: Method) => unknown,
+  why = "needs",
+): Effect {
+  const names = methodsWith(holds);
+  return {
+    options,
+    used: ({ optimizer }) => optimizer === undefined || names.includes(optimizer as MethodName),
+    needs: ({ optimizer }) => `${why} the optimizer ${names.join(" or ")}, got ${optimizer}`,
+  };
+}
+
+/** Options that another one makes meaningless, or is needed by. */
+function only(
+  options: readonly string[],
+  used: Effect["used"],
+  needs: Phrase | Effect["needs"],
+): Effect {
+  return { options, used, needs: typeof needs === "function" ? needs : () => needs };
+}
+
+const quantised = (options: Values) => quantisation(options as Parameters<typeof quantisation>[0]);
+const method = ({ optimizer }: Values) => methodOf(optimizer as MethodName);
+
+/** Of the method, in every training run and its plan. */
+const METHOD_EFFECTS: readonly Effect[] = [
+  onlyWith(["weightQuant"], hasInt8Weights, "INT8 weights need"),
+  onlyWith(["projQuant"], hasInt4Projection, "an INT4 projection needs"),
+  onlyWith(["rank"], isLowRank),
+  onlyWith(["weightGroupSize"], hasInt8Weights, "groups of INT8 weights need"),
+  only(
+    ["weightGroupSize"],
+    (options) => quantised(options).weightQuant || options.embeddingQuant === true,
+    phrase`applies to INT8 weights, which ${option("weightQuant", false)} switches off`,
+  ),
+  onlyWith(["projGroupSize"], hasInt4Projection, "groups of an INT4 projection need"),
+  only(
+    ["projGroupSize"],
+    (options) => quantised(options).projQuant,
+    phrase`applies to an INT4 projection, which ${option("projQuant", false)} switches off`,
+  ),
+  onlyWith(["embeddingAdam8bit"], has8BitMomentsElsewhere, "8-bit moments need"),
+];
+
+/** Of the update, in every training run. */
+const UPDATE_EFFECTS: readonly Effect[] = [
+  onlyWith(
+    ["galoreScale", "updateProjGap", "cosThreshold", "gammaProj", "queueSize", "energyShare"],
+    isLowRank,
+  ),
+  only(["energyShare"], ({ rank }) => rank === "auto", phrase`needs ${option("rank", "auto")}`),
+  only(
+    ["minLrRatio"],
+    ({ scheduler }) => scheduler !== "constant",
+    phrase`has no effect with ${option("scheduler", "constant")}: the rate does not decay`,
+  ),
+  only(["sampleTokens"], isSet("samplePrompt"), phrase`needs ${option("samplePrompt")}`),
+];
+
+const ROUNDING_EFFECTS: readonly Effect[] = [
+  onlyWith(["stochasticRound"], hasInt8Weights, "stochastic rounding needs"),
+  only(
+    ["stochasticRound"],
+    ({ weightQuant }) => weightQuant !== false,
+    "applies to INT8 weights, which are switched off",
+  ),
+];
+
+const ADAPTER_EFFECTS: readonly Effect[] = [
+  onlyWith(["loraRank", "loraAlpha", "loraDropout", "loraTarget"], trainsAdapters),
+];
+
+/** Of embedding and head where they are frozen unless asked for. */
+const EMBEDDING_EFFECTS: readonly Effect[] = [
+  onlyWith(["embeddingQuant"], hasInt8Weights, "INT8 embeddings need"),
+  only(
+    ["embeddingQuant"],
+    ({ trainEmbeddings }) => trainEmbeddings !== true,
+    "applies only to an embedding that is not trained",
+  ),
+  only(
+    ["trainEmbeddings"],
+    (options) => !trainsAdapters(method(options)),
+    ({ optimizer }) => `${optimizer} trains only adapters`,
+  ),
+];
+
+export const PRETRAIN_EFFECTS: readonly Effect[] = [
+  ...METHOD_EFFECTS,
+  ...UPDATE_EFFECTS,
+  ...ROUNDING_EFFECTS,
+  only(
+    ["evalShare"],
+    ({ evalShare }, { evalData }) => evalShare === 0 || evalData === undefined,
+    phrase`holds nothing out beside ${option("evalData")}`,
+  ),
+];
+
+export const FINETUNE_EFFECTS: readonly Effect[] = [
+  ...METHOD_EFFECTS,
+  ...UPDATE_EFFECTS,
+  ...ADAPTER_EFFECTS,
+  ...EMBEDDING_EFFECTS,
+  only(
+    ["embeddingAdam8bit"],
+    ({ trainEmbeddings }) => trainEmbeddings === true,
+    phrase`needs ${option("trainEmbeddings", true)}`,
+  ),
+  only(
+    ["stochasticRound"],
+    (options) => !trainsAdapters(method(options)),
+    ({ optimizer }) =>
+      `applies to INT8 and bfloat16 weights; the adapters of ${optimizer} are float32`,
+  ),
+  only(
+    ["stochasticRound"],
+    (options) => quantised(options).weightQuant || options.dtype !== "float32",
+    phrase`applies to INT8 and bfloat16 weights, not with ${option("dtype", "float32")}`,
+  ),
+  only(
+    ["epochs"],
+    (_, { steps }) => steps === undefined,
+    phrase`has no effect beside ${option("steps")}`,
+  ),
+  only(
+    ["warmupRatio"],
+    (_, { warmupSteps }) => warmupSteps === undefined,
+    phrase`has no effect beside ${option("warmupSteps")}`,
+  ),
+  only(
+    ["evalShare"],
+    ({ evalShare }, { evalData, evalDataset }) =>
+      evalShare === 0 || (evalData === undefined && evalDataset === undefined),
+    phrase`holds nothing out beside ${option("evalData")} or ${option("evalDataset")}`,
+  ),
+  only(
+    ["datasetDir"],
+    (_, { dataset, evalDataset }) => dataset !== undefined || evalDataset !== undefined,
+    phrase`needs ${option("dataset")}`,
+  ),
+  only(
+    ["dataFormat"],
+    (_, { data, evalData }) => data !== undefined || evalData !== undefined,
+    phrase`applies to the files of ${option("data")}; the format of a named dataset is in its
+      dataset_info.json`,
+  ),
+];
+
+/** What plans fine-tuning only: `finetune` is on with adapters. */
+const plansFinetuning = (options: Values) =>
+  options.finetune === true || trainsAdapters(method(options));
+
+export const MEMORY_EFFECTS: readonly Effect[] = [
+  ...METHOD_EFFECTS,
+  ...ADAPTER_EFFECTS,
+  ...EMBEDDING_EFFECTS,
+  only(
+    ["trainEmbeddings", "embeddingQuant"],
+    plansFinetuning,
+    phrase`needs ${option("finetune", true)}: pre-training trains every weight`,
+  ),
+  only(
+    ["embeddingAdam8bit"],
+    (options) => !plansFinetuning(options) || options.trainEmbeddings === true,
+    phrase`needs ${option("trainEmbeddings", true)}`,
+  ),
+];
+
+/**
+ * Refuses options that have no effect, each with the first reason. Switching off what is off already
+ * is no fault.
+ */
+export function effectRules(effects: readonly Effect[]): Rule[] {
+  const names = new Set(effects.flatMap(({ options }) => options));
+  return [...names].map((name): Rule => {
+    const own = effects.filter(({ options }) => options.includes(name));
+    return (options, given) => {
+      // An invalid value, or method, has a fault of its own.
+      const checked = given[name] !== undefined && given[name] !== false &&
+        options[name] !== undefined && options.optimizer !== undefined;
+      const without = checked ? own.find(({ used }) => !used(options, given)) : undefined;
+      return without && { option: name, message: without.needs(options) };
+    };
+  });
+}
+
+/** The options of a stored run that have an effect; an older version may have kept others. */
+export function effective(effects: readonly Effect[], given: Values): Record<string, unknown> {
+  const options = { ...given, optimizer: methodNamed(given.optimizer) ?? DEFAULT_METHOD };
+  const idle = new Set(
+    effects.filter((effect) => !effect.used(options, given)).flatMap(({ options }) => options),
+  );
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !idle.has(name)));
+}
+
+function has8BitMomentsElsewhere({ rules }: Method): boolean {
+  return rules.embeddings !== rules.others;
+}
+
+function isSet(name: string) {
+  return (_: Values, given: Values) => given[name] !== undefined;
+}

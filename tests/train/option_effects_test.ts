@@ -1,0 +1,249 @@
+/** Every option beside every method: it changes the run, or it is refused. */
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { createHash } from "node:crypto";
+import { writeHfConfig } from "../../src/formats/hf_config.ts";
+import { loadWeights, saveWeights } from "../../src/formats/pretrained.ts";
+import { openPretrained } from "../../src/formats/pretrained_model.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
+import { KernelPass } from "../../src/gpu/pass.ts";
+import { Scope } from "../../src/gpu/scope.ts";
+import { initialize } from "../../src/model/initialize.ts";
+import { uploadRope } from "../../src/model/llama.ts";
+import { OptionsError } from "../../src/options/faults.ts";
+import { buildTraining } from "../../src/train/build.ts";
+import { effective, FINETUNE_EFFECTS } from "../../src/train/option_effects.ts";
+import { type FinetuneOptions, finetuneOptions } from "../../src/train/finetune_options.ts";
+import { initializeAdapters } from "../../src/train/initialize_adapters.ts";
+import { optimizerRates, trainingShape } from "../../src/train/method.ts";
+import { isLowRank } from "../../src/train/method_fields.ts";
+import { METHOD_NAMES, type MethodName, methodOf } from "../../src/train/methods.ts";
+import { memoryOptions } from "../../src/train/options.ts";
+import { planMemory } from "../../src/train/plan.ts";
+import { trainStep } from "../../src/train/step.ts";
+import { download, randomStream } from "../support.ts";
+import { TINY, trainingTest } from "./support.ts";
+
+/** One more than the steps after which {@link usual} lengthens the interval of refreshes. */
+const STEPS = 4, LENGTH = 8;
+
+const CONFIG = { ...TINY, layers: 1 };
+
+/** The values tried, each other than {@link usual}. */
+const CHANGES: Readonly<Record<string, unknown>> = {
+  dtype: "float32",
+  lr: 0.003,
+  beta1: 0.5,
+  beta2: 0.9,
+  adamEps: 0.1,
+  weightDecay: 0.5,
+  gradientAccumulation: 2,
+  rank: 4,
+  galoreScale: 2,
+  updateProjGap: 3,
+  cosThreshold: 1,
+  gammaProj: 3,
+  queueSize: 3,
+  weightQuant: true,
+  projQuant: true,
+  weightGroupSize: 64,
+  projGroupSize: 64,
+  embeddingAdam8bit: true,
+  stochasticRound: true,
+  trainEmbeddings: true,
+  embeddingQuant: true,
+  loraRank: 4,
+  loraAlpha: 5,
+  loraDropout: 0.5,
+  loraTarget: ["q_proj"],
+};
+
+/** Options whose effect does not depend on the method: other tests show it. */
+const OF_NO_METHOD = [
+  ..."model activationCheckpointing batchSize seqLen optimizer data dataset datasetDir".split(" "),
+  ..."evalData evalDataset evalShare maxSamples dataFormat template trainOnPrompt".split(" "),
+  ..."packing tokenizer textField preview energyShare epochs steps warmupRatio".split(" "),
+  ..."warmupSteps scheduler minLrRatio output evalEvery saveEvery samplePrompt".split(" "),
+  ..."seed sampleTokens keepCheckpoints gpuMemory overwriteOutput resume".split(" "),
+];
+
+/** A setting in which each option of a method has something to change. */
+function usual(optimizer: MethodName): Record<string, unknown> {
+  const lowRank = isLowRank(methodOf(optimizer));
+  return {
+    model: "-",
+    data: ["-"],
+    output: "-",
+    optimizer,
+    batchSize: 2,
+    seqLen: LENGTH,
+    lr: 0.01,
+    ...(lowRank
+      ? { rank: 8, updateProjGap: 1, cosThreshold: 0, gammaProj: 2, queueSize: 2 }
+      : undefined),
+  };
+}
+
+Deno.test("every option is tried, or does not depend on the method", () => {
+  assertEquals(
+    Object.keys(finetuneOptions.fields).toSorted(),
+    [...Object.keys(CHANGES), ...OF_NO_METHOD].toSorted(),
+  );
+});
+
+for (const optimizer of METHOD_NAMES) {
+  trainingTest(`${optimizer}: an option changes the trained weights, or is refused`, async () => {
+    const gpu = await Gpu.open(), folder = await Deno.makeTempDir();
+    try {
+      await saveInitial(gpu, folder);
+      const base = { ...usual(optimizer), stochasticRound: false };
+      if (methodOf(optimizer).trains === "adapters") base.stochasticRound = undefined!;
+      const before = await trained(gpu, folder, finetuneOptions.parse(base));
+      const idle: string[] = [];
+      for (const [option, value] of Object.entries(CHANGES)) {
+        const options = accepted({ ...base, [option]: value });
+        // Switched on by the method already: the other value is the change.
+        const changed = options && (options as unknown as Record<string, unknown>)[option] ===
+            (finetuneOptions.parse(base) as unknown as Record<string, unknown>)[option]
+          ? finetuneOptions.parse({ ...base, [option]: false })
+          : options;
+        if (changed && await trained(gpu, folder, changed) === before) idle.push(option);
+      }
+      assertEquals(idle, []);
+    } finally {
+      gpu.close();
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+Deno.test("memory: an option changes the plan, or is refused", () => {
+  // These change what is trained, not its size.
+  const free = ["loraAlpha", "loraDropout"];
+  const values: Record<string, unknown> = {
+    ...CHANGES,
+    activationCheckpointing: true,
+    finetune: true,
+    batchSize: 8,
+    seqLen: 32,
+    rank: 5,
+  };
+  for (const optimizer of METHOD_NAMES) {
+    for (const field of Object.keys(memoryOptions.fields)) {
+      if (field === "model" || field === "optimizer" || free.includes(field)) continue;
+      assert(field in values, field);
+      const base = { model: "./config.json", optimizer, gradientAccumulation: 1 };
+      for (const finetune of [undefined, true]) {
+        const given = { ...base, ...(finetune && { finetune }) };
+        const before = memoryOptions.parse(given) as unknown as Record<string, unknown>;
+        const value = before[field] === values[field] ? false : values[field];
+        let after;
+        try {
+          after = memoryOptions.parse({ ...given, [field]: value });
+        } catch (error) {
+          assert(error instanceof OptionsError, `${optimizer} ${field}: ${error}`);
+          assertEquals(error.faults.map(({ option }) => option), [field], `${optimizer} ${field}`);
+          continue;
+        }
+        assertNotEquals(planOf(after), planOf(before as never), `${optimizer} ${field} ${value}`);
+      }
+    }
+  }
+});
+
+for (
+  const [given, message] of [
+    [{ steps: 5, epochs: 2 }, "epochs: has no effect beside steps"],
+    [{ warmupSteps: 5, warmupRatio: 0.1 }, "warmupRatio: has no effect beside warmupSteps"],
+    [{ evalData: ["x"], evalShare: 0.1 }, "evalShare: holds nothing out beside evalData"],
+    [{ datasetDir: "x" }, "datasetDir: needs dataset"],
+    [{ data: undefined, dataset: ["x"], dataFormat: "alpaca" }, "dataFormat: applies to the files"],
+    [{ scheduler: "constant", minLrRatio: 0.1 }, "minLrRatio: has no effect with scheduler:"],
+    [{ sampleTokens: 9 }, "sampleTokens: needs samplePrompt"],
+    [{ optimizer: "lora", stochasticRound: true }, "stochasticRound: applies to INT8 and bfloat16"],
+    [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],
+  ] as const
+) {
+  Deno.test(`refuses ${JSON.stringify(given)}`, () => {
+    const base = { model: "-", data: ["-"], output: "-" };
+    assertThrows(() => finetuneOptions.parse({ ...base, ...given }), OptionsError, message);
+  });
+}
+
+Deno.test("a stored job runs without the options that an earlier version ignored", () => {
+  const stored = { optimizer: "adamw", rank: 4, weightGroupSize: 64, lr: 0.1, weightQuant: false };
+  assertEquals(effective(FINETUNE_EFFECTS, stored), { optimizer: "adamw", lr: 0.1 });
+});
+
+function planOf(options: ReturnType<typeof memoryOptions.parse>): string {
+  return JSON.stringify(planMemory(TINY, trainingShape(options, TINY)));
+}
+
+/** The options, unless they are refused for one that has no effect. */
+function accepted(given: Record<string, unknown>): FinetuneOptions | undefined {
+  try {
+    return finetuneOptions.parse(given);
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    assertEquals(error.faults.length, 1, error.message);
+  }
+}
+
+/** A model of {@link CONFIG} with random weights. */
+async function saveInitial(gpu: Gpu, folder: string): Promise<void> {
+  const scope = new Scope(gpu), options = finetuneOptions.parse({ ...usual("adamw") });
+  const { model, scratch } = buildTraining(
+    scope,
+    CONFIG,
+    trainingShape(options, CONFIG),
+    gpu.capabilities,
+  );
+  const pass = new KernelPass(gpu);
+  initialize(gpu, pass, CONFIG, model.parameters, { seed: 3, scratch });
+  pass.submit();
+  await saveWeights(gpu, model.parameters, folder, "bfloat16");
+  await writeHfConfig(folder, CONFIG, "bfloat16");
+  scope.release();
+}
+
+/** A hash of the weights after some steps on random tokens. */
+async function trained(gpu: Gpu, folder: string, options: FinetuneOptions): Promise<string> {
+  const scope = new Scope(gpu);
+  try {
+    const training = buildTraining(
+      scope,
+      CONFIG,
+      trainingShape(options, CONFIG),
+      gpu.capabilities,
+    );
+    const { model, optimizer, load } = training;
+    uploadRope(gpu, model);
+    using source = await openPretrained(folder);
+    await loadWeights(gpu, model.parameters, source.weights, { workspace: load });
+    initializeAdapters(gpu, model.parameters, options.seed);
+    const next = randomStream(1), rows = options.batchSize * LENGTH;
+    const draw = () => Math.floor(next() * CONFIG.vocabSize);
+    for (let step = 1; step <= STEPS; step++) {
+      const batches = Array.from({ length: options.gradientAccumulation }, () => ({
+        inputs: Uint32Array.from({ length: rows }, draw),
+        targets: Int32Array.from({ length: rows }, draw),
+        tokens: rows,
+      }));
+      trainStep(gpu, training, batches, {
+        step,
+        lr: options.lr,
+        rates: optimizerRates(options),
+        lossIndex: 0,
+      });
+      if (optimizer.refreshes) {
+        optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
+      }
+    }
+    const hash = createHash("sha256");
+    for (const { weight, trainable } of model.parameters.all) {
+      if (trainable) hash.update(await gpu.read(weight));
+    }
+    return hash.digest("hex");
+  } finally {
+    scope.release();
+  }
+}
