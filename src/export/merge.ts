@@ -1,12 +1,14 @@
 /**
- * Merges a LoRA adapter into its model: W + α/r · B·A for every targeted projection, computed on
- * the device in float32, one block of rows at a time; everything else is copied. Neither the model
- * nor the result is ever entirely in memory.
+ * Merges a LoRA adapter into its model: W + α/r · B·A for every adapted matrix, computed on the
+ * device in float32, one block of rows at a time; what the adapter holds whole replaces the
+ * model's, and everything else is copied. Neither the model nor the result is ever entirely in
+ * memory. A tied head or embedding that is adapted alone becomes a matrix of its own.
  *
  * A QLoRA adapter is merged into the original weights, not into their quantised values.
  */
 import {
   createMergeWorkspace,
+  type LowRankUpdate,
   mergeRows,
   type MergeWorkspace,
   uploadFactors,
@@ -18,7 +20,6 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import { columnsOf, elementsOf } from "../numbers/layout.ts";
 import {
-  type Adapter,
   createParameters,
   linearsOf,
   type LlamaParameters,
@@ -26,10 +27,10 @@ import {
 } from "../model/parameters.ts";
 import { type FloatType, fromFloat32 } from "../formats/element_types.ts";
 import type { SavedDType } from "../formats/hf_config.ts";
-import { openAdapter, readAdapterConfig } from "../formats/peft.ts";
+import { type PeftAdapter, transposed } from "../formats/peft/adapter.ts";
+import { openAdapted } from "../formats/peft/adapted_model.ts";
 import { assertSameTensors } from "../formats/pretrained.ts";
-import { openPretrained } from "../formats/pretrained_model.ts";
-import type { Safetensors, SafetensorsEntry } from "../formats/safetensors.ts";
+import type { SafetensorsEntry } from "../formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../formats/safetensors_shards.ts";
 import type { WeightFile } from "../formats/weight_file.ts";
 import { mergedConversation, writeMergedCard } from "./merged_files.ts";
@@ -53,7 +54,7 @@ export interface MergeOptions {
 
 /** What {@link mergeAdapter} wrote. */
 export interface MergeResult {
-  /** Number of projections changed. */
+  /** Number of matrices that got a low-rank update. */
   readonly merged: number;
   /** Format of the projections. */
   readonly dtype: SavedDType;
@@ -68,9 +69,11 @@ export interface MergeResult {
  */
 export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<MergeResult> {
   const { adapter, output } = options;
-  const lora = await readAdapterConfig(adapter);
-  using source = await openPretrained(options.model);
-  const { config, path, weights } = source;
+  using source = await openAdapted(options.model, adapter);
+  const { path, weights, adapter: saved } = source, { lora } = saved;
+  const apart = "lm_head" in lora.modules || "model.embed_tokens" in lora.modules;
+  const tieWordEmbeddings = source.config.tieWordEmbeddings && !apart;
+  const config = { ...source.config, tieWordEmbeddings };
   // For names and shapes only: allocates nothing.
   const parameters = createParameters(new PlanAllocator(), config, {
     weights: "float32",
@@ -81,26 +84,25 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   });
   const base = parameters.all.filter(({ kind }) => kind !== "adapter");
   assertSameTensors(weights, base);
-  using factors = await openAdapter(parameters, adapter);
   // Read before the weights are written: a fault in them must not leave half a model.
   const files = await readBaseFiles(path), talk = await mergedConversation(adapter, path);
   await makeFolder(output);
 
-  const adapters = adaptersOf(parameters);
+  const updates = updatesOf(parameters);
   const typeOf = ({ name }: Parameter) => savedType(weights, name, options.dtype);
   const scope = new Scope(gpu);
   try {
     const workspace = createMergeWorkspace(
       scope,
       gpu.capabilities,
-      [...adapters.values()],
+      [...updates.values()],
       rowsOfBlock,
     );
     const written = progress(base, options);
-    const merge = { gpu, weights, factors, workspace, written };
+    const merge = { gpu, weights, adapter: saved, workspace, written };
     const entries = base.map((parameter): SafetensorsEntry => {
       const { name, shape } = parameter, dtype = typeOf(parameter);
-      const data = mergedData(merge, { parameter, adapter: adapters.get(parameter), dtype });
+      const data = mergedData(merge, { parameter, update: updates.get(parameter), dtype });
       return { name, shape, dtype, data };
     });
     await writeSafetensorsSharded(output, entries, { metadata: { format: "pt" } });
@@ -110,7 +112,7 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   const dtype = DTYPES[typeOf(parameters.layers[0].query.weight)];
   await writeModelFolder(output, { config, dtype, base: files, ...talk });
   await writeMergedCard(options, { dtype, chat: talk.conversing.about });
-  return { merged: adapters.size, dtype, tokenizer: talk.tokenizer !== undefined };
+  return { merged: updates.size, dtype, tokenizer: talk.tokenizer !== undefined };
 }
 
 /** Refuses a folder that contains a model or an adapter, to avoid mixing files. */
@@ -131,10 +133,29 @@ async function makeFolder(output: string): Promise<void> {
   );
 }
 
-function adaptersOf({ layers }: LlamaParameters): Map<Parameter, Adapter> {
-  return new Map(
-    layers.flatMap(linearsOf).flatMap(({ weight, adapter }) => adapter ? [[weight, adapter]] : []),
-  );
+/** A matrix's update, and the parameters of its factors. */
+interface Update extends LowRankUpdate {
+  readonly left: Parameter;
+  readonly right: Parameter;
+  /** Of the embedding, whose B is (C, r). */
+  readonly transposeRight?: true;
+}
+
+function updatesOf(
+  { layers, head, headAdapter, embedding, embeddingAdapter }: LlamaParameters,
+): Map<Parameter, Update> {
+  const linears = [...layers.flatMap(linearsOf), { weight: head, adapter: headAdapter }];
+  const updates = new Map(linears.flatMap(({ weight, adapter }): [Parameter, Update][] => {
+    if (!adapter) return [];
+    const { a: right, b: left, scale } = adapter, [rank, inner] = right.shape;
+    return [[weight, { left, right, scale, rank, inner, out: left.shape[0] }]];
+  }));
+  if (embeddingAdapter) {
+    const { a: left, b: right, scale } = embeddingAdapter, [inner, rank] = right.shape;
+    const size = { scale, rank, inner, out: left.shape[0] };
+    updates.set(embedding, { left, right, ...size, transposeRight: true });
+  }
+  return updates;
 }
 
 const DTYPES: Record<FloatType, SavedDType> = {
@@ -152,7 +173,7 @@ function savedType(weights: WeightFile, name: string, dtype: MergeOptions["dtype
 interface Merge {
   readonly gpu: Gpu;
   readonly weights: WeightFile;
-  readonly factors: Safetensors;
+  readonly adapter: PeftAdapter;
   readonly workspace: MergeWorkspace;
   /** Called after each block with its number of elements. */
   readonly written: (elements: number) => void;
@@ -160,24 +181,27 @@ interface Merge {
 
 /** The bytes of a parameter, one block of rows at a time. */
 async function* mergedData(
-  { gpu, weights, factors, workspace, written }: Merge,
-  { parameter: { name, shape }, adapter, dtype }: {
+  { gpu, weights, adapter, workspace, written }: Merge,
+  { parameter: { name, shape }, update, dtype }: {
     parameter: Parameter;
-    adapter: Adapter | undefined;
+    update: Update | undefined;
     dtype: FloatType;
   },
 ): AsyncGenerator<Uint8Array> {
-  if (adapter) {
-    const a = await factors.readFloat32(adapter.a.name);
-    const b = await factors.readFloat32(adapter.b.name);
-    uploadFactors(gpu, workspace, { adapter, a, b });
+  if (update) {
+    const left = await adapter.readFactor(update.left);
+    const right = await adapter.readFactor(update.right);
+    uploadFactors(gpu, workspace, update, {
+      left,
+      right: update.transposeRight ? transposed(right, update.inner) : right,
+    });
   }
   const columns = columnsOf(shape), total = elementsOf({ shape });
   const block = rowsOfBlock(columns) * columns;
   for (let from = 0; from < total; from += block) {
     const values = await weights.readFloat32(name, from, Math.min(block, total - from));
     const start = from / columns;
-    const merged = adapter ? await mergeRows(gpu, workspace, { adapter, start, values }) : values;
+    const merged = update ? await mergeRows(gpu, workspace, { update, start, values }) : values;
     if (dtype === "F16") assertFits(name, merged);
     yield fromFloat32(dtype, merged);
     written(merged.length);

@@ -172,7 +172,7 @@ export type SavedDType = "float32" | "bfloat16" | "float16";
 /**
  * Writes config.json and generation_config.json so that transformers 4 and 5 load them; RoPE is
  * written in both styles, and 5 uses `rope_parameters`. If the model has an `original` config.json,
- * that is written unchanged instead, except for the dtype of the new weights.
+ * that is written instead, with the dtype and the vocabulary of the new weights.
  */
 export async function writeHfConfig(
   folder: string,
@@ -181,7 +181,10 @@ export async function writeHfConfig(
   original?: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const dtypes = { dtype, torch_dtype: dtype }; // torch_dtype: its name in transformers 4
-  if (original) return await writeJson(join(folder, CONFIG), { ...original, ...dtypes });
+  if (original) {
+    const written = { ...original, ...vocabularyJson(config, original), ...dtypes };
+    return await writeJson(join(folder, CONFIG), written);
+  }
   const scaling = scalingJson(config.ropeScaling);
   await writeJson(join(folder, CONFIG), {
     architectures: [ARCHITECTURES[config.modelType].className],
@@ -210,6 +213,18 @@ export async function writeHfConfig(
     ...tokenIds(config),
   });
   await writeGenerationConfig(folder, config);
+}
+
+/** What a derived model may have otherwise: more tokens, or a head apart from its embedding. */
+function vocabularyJson(
+  { modelType, vocabSize, tieWordEmbeddings }: LlamaConfig,
+  original: Readonly<Record<string, unknown>>,
+) {
+  const tied = original.tie_word_embeddings ?? ARCHITECTURES[modelType].defaults.tieWordEmbeddings;
+  return {
+    ...(original.vocab_size !== vocabSize && { vocab_size: vocabSize }),
+    ...(tied !== tieWordEmbeddings && { tie_word_embeddings: tieWordEmbeddings }),
+  };
 }
 
 /** Writes the generation_config.json of a model without one. */

@@ -191,7 +191,7 @@ async function* copied(
 }
 
 /** The values of a parameter in file layout, one block of rows at a time. */
-async function* exported(
+export async function* exported(
   gpu: Gpu,
   weight: Tensor,
   dtype: "bfloat16" | "float32",

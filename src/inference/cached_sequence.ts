@@ -6,10 +6,9 @@ import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
-import { matmul } from "../kernels/matmul/matmul.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
-import { finalNorm } from "../model/head.ts";
+import { finalNorm, headLogits } from "../model/head.ts";
 import { uploadInputs } from "../model/inputs.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
 import { activationRows } from "./activation_rows.ts";
@@ -78,7 +77,7 @@ export class CachedSequence {
   async logits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     const { gpu } = this.model;
     this.reserve(tokens.length);
-    const { cache, last, logits } = this.#buffers;
+    const { llama, cache, last, logits } = this.#buffers;
     // Always run the last token, for its logits.
     let done = Math.min(commonLength(this.#tokens, tokens), tokens.length - 1);
     this.#tokens.length = cache.length = done;
@@ -90,8 +89,7 @@ export class CachedSequence {
       const normed = this.#run(pass, chunk);
       if (done === tokens.length) {
         pass.copy(rowRange(normed, chunk.length - 1, chunk.length), last);
-        const b = this.model.parameters.head.weight;
-        matmul(pass, this.#buffers.llama.matmul, { layout: "NT", a: last, b, c: logits });
+        headLogits(pass, llama, { x: last, logits });
       }
       pass.submit();
       for (const token of chunk) this.#tokens.push(token);

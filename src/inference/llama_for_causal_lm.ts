@@ -18,9 +18,8 @@
  */
 import { evaluatePerplexity, type Evaluation } from "./perplexity.ts";
 import { type GenerationConfig, readGeneration } from "../formats/generation_config.ts";
-import { loadAdapter, readAdapterConfig } from "../formats/peft.ts";
+import { openWithAdapter } from "../formats/peft/adapted_model.ts";
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";
-import { openPretrained } from "../formats/pretrained_model.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
@@ -91,19 +90,18 @@ export class LlamaForCausalLM {
     directory: string,
     options: FromPretrainedOptions,
   ): Promise<LlamaForCausalLM> {
-    const { gpu, weights, weightGroupSize = 256, dtype = "float32", adapter } = options;
+    const { gpu, weights, weightGroupSize = 256, dtype = "float32" } = options;
     const { memoryLimit } = options;
-    using source = await openPretrained(directory);
-    const { config } = source;
+    using source = await openWithAdapter(directory, options.adapter);
+    const { config, adapter } = source;
     const saved = savedFormat(source.weights);
-    const lora = adapter === undefined ? undefined : await readAdapterConfig(adapter);
     const generation = await readGeneration(source.path, config);
     const format: WeightFormat = {
       weights: weights ?? saved,
       groupSize: weightGroupSize,
       embeddings: weights === "bfloat16" || weights === "float32" ? weights : saved,
       trained: "all",
-      lora,
+      lora: adapter?.lora,
     };
     if (memoryLimit !== undefined) {
       const plan = new PlanAllocator();
@@ -114,7 +112,7 @@ export class LlamaForCausalLM {
     const parameters = createParameters(scope, config, format);
     try {
       await loadWeights(gpu, parameters, source.weights);
-      if (adapter !== undefined) await loadAdapter(gpu, parameters, adapter);
+      await adapter?.load(gpu, parameters);
     } catch (error) {
       scope.release();
       throw error;

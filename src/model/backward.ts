@@ -16,6 +16,7 @@ import { byHead, firstKeysOf, forwardToGate, normalise } from "./forward.ts";
 import type { GradientSink } from "./gradients.ts";
 import { linearInputGradient, linearWeightGradients } from "./linear.ts";
 import type { Llama } from "./llama.ts";
+import { embeddingLoraGradients } from "./lora_embedding.ts";
 import type { Parameter } from "./parameters.ts";
 
 /** From `dnormed` at the head down to the embedding. */
@@ -38,18 +39,19 @@ export function backward(
     mlpBackward(pass, model, activations, gradients, sink, layer);
     attentionBlockBackward(pass, model, activations, gradients, sink, layer);
   }
-  if (!parameters.embedding.trainable) return;
-  const { gradient, accumulate } = sink.target(parameters.embedding);
+  const { embedding, embeddingAdapter: adapter } = parameters;
+  const { embeddingScale: scale } = config;
+  const { dresidual: dx, order, sortedTokens } = gradients;
+  if (adapter) {
+    const { tokens } = activations, io = { adapter, tokens, dx, order, sortedTokens, scale };
+    embeddingLoraGradients(pass, model.lora!, sink, io);
+  }
+  if (!embedding.trainable) return;
+  const { gradient, accumulate } = sink.target(embedding);
   // When tied, the head has already written its contribution.
   if (!accumulate && !config.tieWordEmbeddings) pass.clear(gradient);
-  embeddingBackward(pass, {
-    dx: gradients.dresidual,
-    order: gradients.order,
-    sortedTokens: gradients.sortedTokens,
-    dweight: gradient,
-    scale: config.embeddingScale,
-  });
-  sink.consume(pass, parameters.embedding, gradient);
+  embeddingBackward(pass, { dx, order, sortedTokens, dweight: gradient, scale });
+  sink.consume(pass, embedding, gradient);
 }
 
 function mlpBackward(

@@ -58,6 +58,10 @@ export const PROJECTIONS: readonly ProjectionName[] = PROJECTION_PARTS.map((part
   lastOf(LAYER_MODULES[part])
 );
 
+/** Modules that can have an adapter: the projections, and the two of the vocabulary. */
+export type LoraTarget = ProjectionName | "embed_tokens" | "lm_head";
+export const LORA_TARGETS: readonly LoraTarget[] = [...PROJECTIONS, "embed_tokens", "lm_head"];
+
 /** The fields of a configuration that determine a decoder's parameters. */
 export type DecoderShape = Pick<
   LlamaConfig,

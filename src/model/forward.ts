@@ -16,6 +16,7 @@ import { glu } from "../kernels/misc/glu.ts";
 import type { Activations, LayerActivations } from "./activations.ts";
 import { applyLinear } from "./linear.ts";
 import type { Llama } from "./llama.ts";
+import { applyEmbeddingLora } from "./lora_embedding.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { Parameter } from "./parameters.ts";
 
@@ -34,12 +35,10 @@ export function forward(
   activations: Activations,
   cache?: KeyValueCache,
 ): void {
-  embedding(pass, {
-    tokens: activations.tokens,
-    weight: model.parameters.embedding.weight,
-    out: activations.residual[0],
-    scale: model.config.embeddingScale,
-  });
+  const { embedding: { weight }, embeddingAdapter: adapter } = model.parameters;
+  const { tokens, residual: [out] } = activations, { embeddingScale: scale } = model.config;
+  embedding(pass, { tokens, weight, out, scale });
+  if (adapter) applyEmbeddingLora(pass, model.lora!, { adapter, tokens, out, scale });
   for (let layer = 0; layer < model.config.layers; layer++) {
     forwardToGate(pass, model, activations, layer, cache);
     const { gate, up, middle } = activations.layers[layer];

@@ -15,7 +15,9 @@ import { sum } from "../kernels/misc/sum.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import type { LlamaConfig } from "./config.ts";
 import { normalise } from "./forward.ts";
+import { applyLinear } from "./linear.ts";
 import type { Llama } from "./llama.ts";
+import { HeadLora } from "./lora_head.ts";
 import type { GradientSink } from "./gradients.ts";
 
 /** Buffers of the head and the loss, for a chunk of tokens at a time. */
@@ -97,8 +99,10 @@ export function headLoss(
   workspace: HeadWorkspace,
   { weights, ...loss }: LossOutput & { readonly weights?: Tensor },
 ): void {
-  forEachChunk(activations, { ...workspace, weights }, (chunk) => {
+  const lora = headLora(pass, model, activations);
+  forEachChunk(activations, { ...workspace, weights }, (chunk, start) => {
     chunkLogits(pass, model, chunk);
+    lora?.addLogits(chunk.logits, start);
     crossEntropy(pass, { ...chunk, gradScale: 0, gradients: false });
   });
   sum(pass, { x: workspace.losses, ...loss });
@@ -128,10 +132,13 @@ export function headLossAndGradients(
   workspace: HeadWorkspace,
   { sink, loss, gradScale, weights }: HeadOutput,
 ): void {
-  const { head } = model.parameters;
+  const { head, headAdapter } = model.parameters;
   const target = head.trainable ? sink.target(head) : undefined;
+  const lora = headLora(pass, model, activations), factor = headAdapter?.b;
+  const factorTarget = factor?.trainable ? sink.target(factor) : undefined;
   forEachChunk(activations, { ...workspace, weights }, (chunk, start, end) => {
     chunkLogits(pass, model, chunk);
+    lora?.addLogits(chunk.logits, start);
     crossEntropy(pass, { ...chunk, gradScale, gradients: true });
     matmul(pass, model.matmul, {
       layout: "NN",
@@ -139,6 +146,7 @@ export function headLossAndGradients(
       b: head.weight,
       c: rowRange(dnormed, start, end),
     });
+    lora?.backward(chunk.logits, start, factorTarget);
     if (!target) return;
     matmul(pass, model.matmul, {
       layout: "TN",
@@ -150,6 +158,28 @@ export function headLossAndGradients(
   });
   sum(pass, { x: workspace.losses, ...loss });
   if (target && !model.config.tieWordEmbeddings) sink.consume(pass, head, target.gradient);
+  if (factorTarget) sink.consume(pass, factor!, factorTarget.gradient);
+  lora?.finish(dnormed, sink);
+}
+
+/** The adapter's pass over the head's input, if the head has one. */
+function headLora(
+  pass: KernelPass,
+  { parameters: { headAdapter }, lora }: Llama,
+  { normed, batch, length }: Activations,
+): HeadLora | undefined {
+  if (!headAdapter) return undefined;
+  return new HeadLora(pass, lora!, headAdapter, rowRange(normed, 0, batch * length));
+}
+
+/** logits (N, V) of x (N, C), the head's input, all at once */
+export function headLogits(
+  pass: KernelPass,
+  model: Llama,
+  { x, logits }: { x: Tensor; logits: Tensor },
+): void {
+  const { head: weight, headAdapter: adapter } = model.parameters;
+  applyLinear(pass, model, { linear: { weight, adapter }, x, out: logits });
 }
 
 interface Chunk {

@@ -14,7 +14,8 @@ import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul/matmu
 import type { LlamaConfig } from "./config.ts";
 import { projectionShapes } from "./description.ts";
 import type { LinearContext } from "./linear.ts";
-import { linearsOf, type LlamaParameters } from "./parameters.ts";
+import { embeddingLoraMatmuls } from "./lora_embedding.ts";
+import { adaptersOf, type LlamaParameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
 import { strategyFor } from "../kernels/strategy.ts";
 
@@ -60,11 +61,15 @@ export function createLlama(
   const { capabilities, batch, length, positions = length, headRows, backward, dtype } = use;
   const { limits } = capabilities, strategy = strategyFor(capabilities);
   const tokens = batch * length;
-  const adapters = parameters.layers.flatMap(linearsOf).flatMap(({ adapter }) => adapter ?? []);
+  const adapters = adaptersOf(parameters), { headAdapter, embeddingAdapter } = parameters;
   const shapes = [
     ...forwardMatmuls(config, tokens, headRows),
     ...(backward ? backwardMatmuls(config, tokens, headRows) : []),
-    ...loraMatmuls(adapters, tokens, backward),
+    ...adapters.flatMap((adapter) => {
+      if (adapter === embeddingAdapter) return embeddingLoraMatmuls(adapter, tokens, backward);
+      const rows = adapter === headAdapter ? headRows : tokens;
+      return loraMatmuls(adapter, tokens, backward, rows);
+    }),
     ...(use.matmuls ?? []),
   ];
   const matmul = createMatmulWorkspace(allocator, { variant: strategy.matmul, limits, shapes });

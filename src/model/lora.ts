@@ -8,7 +8,7 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { type Tensor, viewAs } from "../gpu/tensor.ts";
 import { rowsOf } from "../numbers/layout.ts";
 import { dropout } from "../kernels/misc/dropout.ts";
 import type { ActivationType } from "../kernels/format.ts";
@@ -20,9 +20,9 @@ import type { Adapter, Parameter } from "./parameters.ts";
 export interface LoraWorkspace {
   /** For its products. */
   readonly matmul: MatmulWorkspace;
-  /** (N, r) float32: drop(x)·Aᵀ. */
+  /** (N, highest r) float32: drop(x)·Aᵀ. */
   readonly low: Tensor;
-  /** (N, r) float32. */
+  /** (N, highest r) float32. */
   readonly dlow: Tensor;
   /** (N, widest input), with dropout. */
   readonly dropped?: Tensor;
@@ -47,7 +47,7 @@ export function createLoraWorkspace(
   { matmul, tokens, dtype, dropout }: LoraWorkspaceOptions,
 ): LoraWorkspace | undefined {
   if (!adapters.length) return undefined;
-  const rank = Math.max(...adapters.map(({ a }) => a.shape[0]));
+  const rank = Math.max(...adapters.map(({ b }) => b.shape[1]));
   const widest = Math.max(...adapters.map(({ a }) => a.shape[1]));
   const scratch = (name: string, columns: number, format: ActivationType) =>
     allocator.tensor({ name, shape: [tokens, columns], dtype: format, purpose: "activations" });
@@ -61,27 +61,29 @@ export function createLoraWorkspace(
   };
 }
 
-/** Matrix products of adapters in a forward (and backward) pass over N tokens. */
+/**
+ * Matrix products of an adapter in a forward (and backward) pass over N tokens, of whose outputs
+ * (`rows`, out) exist at a time.
+ */
 export function loraMatmuls(
-  adapters: readonly Adapter[],
+  { a, b }: Adapter,
   tokens: number,
   backward: boolean,
+  rows = tokens,
 ): MatmulShape[] {
-  return adapters.flatMap(({ a, b }): MatmulShape[] => {
-    const [rank, inner] = a.shape, out = b.shape[0];
-    const forward: MatmulShape[] = [
-      { layout: "NT", m: tokens, n: rank, k: inner },
-      { layout: "NT", m: tokens, n: out, k: rank },
-    ];
-    if (!backward) return forward;
-    return [
-      ...forward,
-      { layout: "NN", m: tokens, n: rank, k: out },
-      { layout: "NN", m: tokens, n: inner, k: rank },
-      { layout: "TN", m: out, n: rank, k: tokens },
-      { layout: "TN", m: rank, n: inner, k: tokens },
-    ];
-  });
+  const [rank, inner] = a.shape, out = b.shape[0];
+  const forward: MatmulShape[] = [
+    { layout: "NT", m: tokens, n: rank, k: inner },
+    { layout: "NT", m: rows, n: out, k: rank },
+  ];
+  if (!backward) return forward;
+  return [
+    ...forward,
+    { layout: "NN", m: rows, n: rank, k: out },
+    { layout: "NN", m: tokens, n: inner, k: rank },
+    { layout: "TN", m: out, n: rank, k: rows },
+    { layout: "TN", m: rank, n: inner, k: tokens },
+  ];
 }
 
 /** out (N, out) += the adapter's part of x (N, in) */
@@ -108,6 +110,15 @@ export function loraInputGradient(
   { adapter, dy, dx }: { adapter: Adapter; dy: Tensor; dx: Tensor },
 ): void {
   const dlow = lowRankGradient(pass, workspace, adapter, dy);
+  addInputGradient(pass, workspace, { adapter, dlow, dx });
+}
+
+/** dx (N, in) += drop(dlow·A), of dlow (N, r) */
+export function addInputGradient(
+  pass: KernelPass,
+  workspace: LoraWorkspace,
+  { adapter, dlow, dx }: { adapter: Adapter; dlow: Tensor; dx: Tensor },
+): void {
   const dropped = droppedView(workspace, dx);
   matmul(pass, workspace.matmul, {
     layout: "NN",
@@ -138,9 +149,14 @@ export function loraWeightGradients(
   product(adapter.a, dlow, droppedView(workspace, x) ?? x);
 }
 
-/** drop(x)·Aᵀ (N, r) */
-function lowRank(pass: KernelPass, workspace: LoraWorkspace, { a }: Adapter, x: Tensor): Tensor {
-  const low = rowRange(workspace.low, 0, rowsOf(x.shape));
+/** drop(x)·Aᵀ (N, r), which stays until the next adapter's */
+export function lowRank(
+  pass: KernelPass,
+  workspace: LoraWorkspace,
+  { a }: Adapter,
+  x: Tensor,
+): Tensor {
+  const low = viewAs(workspace.low, "lora.low", [rowsOf(x.shape), a.shape[0]]);
   const dropped = droppedView(workspace, x);
   if (dropped) drop(pass, workspace, a, { x, y: dropped, accumulate: false });
   matmul(pass, workspace.matmul, { layout: "NT", a: dropped ?? x, b: a.weight, c: low });
@@ -154,13 +170,13 @@ function lowRankGradient(
   { b, scale: alpha }: Adapter,
   dy: Tensor,
 ): Tensor {
-  const dlow = rowRange(workspace.dlow, 0, rowsOf(dy.shape));
+  const dlow = viewAs(workspace.dlow, "lora.low_gradient", [rowsOf(dy.shape), b.shape[1]]);
   matmul(pass, workspace.matmul, { layout: "NN", a: dy, b: b.weight, c: dlow, alpha });
   return dlow;
 }
 
-/** Buffer for drop(x), if this pass uses dropout. */
-function droppedView({ dropped, key }: LoraWorkspace, x: Tensor): Tensor | undefined {
+/** Buffer for drop(x), if this pass uses dropout; {@link lowRank} leaves it there. */
+export function droppedView({ dropped, key }: LoraWorkspace, x: Tensor): Tensor | undefined {
   return dropped && key && viewAs(dropped, "lora.dropped", x.shape);
 }
 

@@ -1,4 +1,4 @@
-/** Merges an adapter into its projection: rows of W + α/r · B·A, in float32. */
+/** Merges an adapter into its matrix: rows of W + α/r · B·A, in float32. */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
@@ -7,25 +7,33 @@ import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { createMatmulWorkspace, matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
-import type { Adapter } from "./parameters.ts";
 import { strategyFor } from "../kernels/strategy.ts";
 
-/** Device memory for merging one projection after another. */
+/** W (out, in) += scale · left·right; for a projection B and A, for the embedding A and Bᵀ. */
+export interface LowRankUpdate {
+  readonly out: number;
+  readonly inner: number;
+  readonly rank: number;
+  /** α/r */
+  readonly scale: number;
+}
+
+/** Device memory for merging one matrix after another. */
 export interface MergeWorkspace {
   readonly matmul: MatmulWorkspace;
   readonly rows: Tensor; // a block of W, its widest
-  readonly a: Tensor; // (r, in) of the widest
-  readonly b: Tensor; // (out, r) of the longest
+  readonly right: Tensor; // (r, in) of the widest
+  readonly left: Tensor; // (out, r) of the longest
 }
 
 /** For blocks of at most `rows` rows. */
 export function createMergeWorkspace(
   allocator: Allocator,
   capabilities: Capabilities,
-  adapters: readonly Adapter[],
+  updates: readonly LowRankUpdate[],
   rows: (inner: number) => number,
 ): MergeWorkspace {
-  const most = (size: (adapter: Adapter) => number) => Math.max(...adapters.map(size));
+  const most = (size: (update: LowRankUpdate) => number) => Math.max(8, ...updates.map(size));
   const scratch = (name: string, elements: number) =>
     allocator.tensor({
       name: `merge.${name}`,
@@ -33,7 +41,7 @@ export function createMergeWorkspace(
       dtype: "float32",
       purpose: "workspace",
     });
-  const shapes = adapters.map(({ a: { shape: [k, n] }, b: { shape: [out] } }) => (
+  const shapes = updates.map(({ out, inner: n, rank: k }) => (
     { layout: "NN" as const, m: Math.min(out, rows(n)), n, k }
   ));
   return {
@@ -42,44 +50,46 @@ export function createMergeWorkspace(
       limits: capabilities.limits,
       shapes,
     }),
-    rows: scratch("rows", Math.max(...shapes.map(({ m, n }) => m * padded(n)))),
-    a: scratch("a", most(({ a: { shape: [rank, inner] } }) => rank * padded(inner))),
-    b: scratch("b", most(({ b: { shape: [out, rank] } }) => out * padded(rank))),
+    rows: scratch("rows", most(({ out, inner }) => Math.min(out, rows(inner)) * padded(inner))),
+    right: scratch("right", most(({ rank, inner }) => rank * padded(inner))),
+    left: scratch("left", most(({ rank, out }) => out * padded(rank))),
   };
 }
 
-/** Uploads the factors of a projection; they stay until the next one's. */
+/** Uploads the factors of a matrix; they stay until the next one's. */
 export function uploadFactors(
   gpu: Gpu,
   workspace: MergeWorkspace,
-  { adapter, a, b }: { adapter: Adapter; a: Float32Array; b: Float32Array },
+  update: LowRankUpdate,
+  { left, right }: { left: Float32Array; right: Float32Array },
 ): void {
-  const factorA = viewAs(workspace.a, "merge.a", adapter.a.shape);
-  const factorB = viewAs(workspace.b, "merge.b", adapter.b.shape);
-  gpu.write(factorA, packTensor(factorA, a));
-  gpu.write(factorB, packTensor(factorB, b));
+  const views = viewsOf(workspace, update);
+  gpu.write(views.left, packTensor(views.left, left));
+  gpu.write(views.right, packTensor(views.right, right));
 }
 
-/**
- * Rows of W from row `start`, a multiple of 64, with those of α/r · B·A added; `values` (rows, in).
- */
+function viewsOf(
+  { left, right }: MergeWorkspace,
+  { out, inner, rank }: LowRankUpdate,
+): { left: Tensor; right: Tensor } {
+  return {
+    left: viewAs(left, "merge.left", [out, rank]),
+    right: viewAs(right, "merge.right", [rank, inner]),
+  };
+}
+
+/** Rows of W from row `start`, a multiple of 64, with those of the update added; `values` (rows, in). */
 export async function mergeRows(
   gpu: Gpu,
   workspace: MergeWorkspace,
-  { adapter, start, values }: { adapter: Adapter; start: number; values: Float32Array },
+  { update, start, values }: { update: LowRankUpdate; start: number; values: Float32Array },
 ): Promise<Float32Array<ArrayBuffer>> {
-  const inner = adapter.a.shape[1], rows = values.length / inner;
+  const { inner, scale: alpha } = update, rows = values.length / inner;
   const block = viewAs(workspace.rows, "merge.rows", [rows, inner]);
   gpu.write(block, packTensor(block, values));
-  const pass = new KernelPass(gpu);
-  matmul(pass, workspace.matmul, {
-    layout: "NN",
-    a: rowRange(viewAs(workspace.b, "merge.b", adapter.b.shape), start, start + rows),
-    b: viewAs(workspace.a, "merge.a", adapter.a.shape),
-    c: block,
-    alpha: adapter.scale,
-    accumulate: true,
-  });
+  const { left, right: b } = viewsOf(workspace, update);
+  const pass = new KernelPass(gpu), a = rowRange(left, start, start + rows);
+  matmul(pass, workspace.matmul, { layout: "NN", a, b, c: block, alpha, accumulate: true });
   pass.submit();
   return unpackTensor(block, await gpu.read(block));
 }

@@ -5,10 +5,10 @@ import {
   type DecoderShape,
   describeDecoder,
   type LayerPart,
+  type LoraTarget,
   type ParameterDescription,
   type ParameterKind,
   PROJECTION_PARTS,
-  type ProjectionName,
   type ProjectionPart,
 } from "./description.ts";
 
@@ -25,11 +25,11 @@ export interface Parameter extends ParameterDescription {
   readonly index: number;
 }
 
-/** A low-rank update of a projection (Hu et al. 2021): W x + α/r · B A x. */
+/** A low-rank update of a matrix (Hu et al. 2021): W x + α/r · B A x. */
 export interface Adapter {
-  /** (r, in). */
+  /** (r, in); of the embedding (V, r), transposed, so that tokens gather its rows. */
   readonly a: Parameter;
-  /** (out, r). */
+  /** (out, r); of the embedding (C, r). */
   readonly b: Parameter;
   /** α/r */
   readonly scale: number;
@@ -81,22 +81,49 @@ export interface LlamaParameters {
   readonly finalNorm: Parameter;
   /** (V, C); the embedding itself when tied. */
   readonly head: Parameter;
+  /** The adapter on the embedding, if any; a tied head does not take part in it. */
+  readonly embeddingAdapter?: Adapter;
+  /** The adapter on the head, if any; a tied embedding does not take part in it. */
+  readonly headAdapter?: Adapter;
   /** Each parameter once; adapters come last, so that they do not change other indices. */
   readonly all: readonly Parameter[];
 }
 
-/** LoRA's shape, under peft's names. */
-export interface LoraShape {
+/** Size of a module's adapter, under peft's names. */
+export interface ModuleLora {
   /** Rank, r. */
   readonly rank: number;
   /** α: an update is scaled by α/r. */
   readonly alpha: number;
-  /** Projections that get an adapter. */
-  readonly targets: readonly ProjectionName[];
 }
 
-/** Which parameters receive gradients: `body` is everything except embedding and head. */
-export type Trained = "all" | "body" | "adapters";
+/** Adapters of one size on the same modules of every layer. */
+export interface UniformLora extends ModuleLora {
+  /** Modules that get an adapter. */
+  readonly targets: readonly LoraTarget[];
+}
+
+/** Adapters module by module, as a saved one has them. */
+export interface LoraModules {
+  /** By the module's full name, such as `model.layers.0.self_attn.q_proj`. */
+  readonly modules: Readonly<Record<string, ModuleLora>>;
+}
+
+/** Which modules get an adapter, and of which size. */
+export type LoraShape = UniformLora | LoraModules;
+
+/** Size of the adapter on a module, if it has one. */
+export function loraOf(shape: LoraShape, module: string): ModuleLora | undefined {
+  if ("modules" in shape) return shape.modules[module];
+  const name = module.split(".").at(-1);
+  return shape.targets.some((target) => target === name) ? shape : undefined;
+}
+
+/**
+ * Which parameters receive gradients: `body` is everything except embedding and head; these are
+ * trained beside adapters where they are among peft's `modules_to_save`.
+ */
+export type Trained = "all" | "body" | "adapters" | "adapters_and_embeddings";
 
 /** Formats of a decoder's parameters, and which are trained. */
 export interface WeightFormat {
@@ -141,26 +168,55 @@ export function createParameters(
   );
   const finalNorm = add(described.finalNorm);
   const head = described.head ? add(described.head) : embedding;
+  const plain = { embedding, layers, finalNorm, head, all };
   const { lora } = format;
-  if (!lora) return { embedding, layers, finalNorm, head, all };
+  if (!lora) return plain;
 
   const adapted = (linear: Linear): Linear => {
     const { name, shape: [out, inner] } = linear.weight;
-    const module = name.slice(0, -".weight".length);
-    if (!lora.targets.some((target) => module.endsWith(target))) return linear;
-    const rank = lora.rank;
-    const factor = (which: string, shape: readonly number[]) =>
-      add({ name: `base_model.model.${module}.lora_${which}.weight`, kind: "adapter", shape });
-    const a = factor("A", [rank, inner]), b = factor("B", [out, rank]);
-    return { ...linear, adapter: { a, b, scale: lora.alpha / rank } };
+    const adapter = adapterOf(name, {
+      a: (rank) => ["lora_A.weight", [rank, inner]],
+      b: (rank) => ["lora_B.weight", [out, rank]],
+    });
+    return adapter ? { ...linear, adapter } : linear;
   };
+  function adapterOf(weight: string, factors: Factors): Adapter | undefined {
+    const module = weight.slice(0, -".weight".length), size = loraOf(lora!, module);
+    if (!size) return undefined;
+    const factor = (which: keyof Factors) => {
+      const [name, shape] = factors[which](size.rank);
+      return add({ name: `${ADAPTER_PREFIX}${module}.${name}`, kind: "adapter", shape });
+    };
+    return { a: factor("a"), b: factor("b"), scale: size.alpha / size.rank };
+  }
+  const { vocabSize, hiddenSize } = config;
   return {
-    embedding,
+    ...plain,
     layers: layers.map((layer) => mapLinears(layer, adapted)),
-    finalNorm,
-    head,
-    all,
+    // A tied head has an adapter of its own.
+    headAdapter: adapted({ weight: { ...head, name: "lm_head.weight" } }).adapter,
+    embeddingAdapter: adapterOf(embedding.name, {
+      a: (rank) => ["lora_embedding_A", [vocabSize, rank]],
+      b: (rank) => ["lora_embedding_B", [hiddenSize, rank]],
+    }),
   };
+}
+
+/** peft's prefix of the names in its files. */
+export const ADAPTER_PREFIX = "base_model.model.";
+
+/** Name and shape of each factor for a rank. */
+interface Factors {
+  readonly a: (rank: number) => [string, number[]];
+  readonly b: (rank: number) => [string, number[]];
+}
+
+/** Every adapter of a model. */
+export function adaptersOf(
+  { layers, headAdapter, embeddingAdapter }: LlamaParameters,
+): Adapter[] {
+  const own = layers.flatMap(linearsOf).flatMap(({ adapter }) => adapter ?? []);
+  return [...own, ...[headAdapter ?? [], embeddingAdapter ?? []].flat()];
 }
 
 /** Safe, because the description has exactly the parts of the interface. */
@@ -191,6 +247,15 @@ function dtypeOf(kind: ParameterKind, { weights, embeddings }: WeightFormat): Te
 }
 
 function isTrained(kind: ParameterKind, trained: Trained): boolean {
-  if (trained === "adapters") return kind === "adapter";
-  return trained === "all" || (kind !== "embedding" && kind !== "head");
+  const whole = kind === "embedding" || kind === "head";
+  switch (trained) {
+    case "all":
+      return true;
+    case "body":
+      return !whole;
+    case "adapters":
+      return kind === "adapter";
+    case "adapters_and_embeddings":
+      return kind === "adapter" || whole;
+  }
 }

@@ -3,7 +3,7 @@
  * which is in options.ts and finetune_options.ts.
  */
 import { z } from "zod";
-import { PROJECTIONS } from "../model/description.ts";
+import { LORA_TARGETS } from "../model/description.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { described, section } from "../options/schema.ts";
 import {
@@ -172,8 +172,8 @@ export const loraFields = section("LoRA", {
   loraDropout: z.number().min(0).max(0.99).default(0).describe(
     "dropout rate of the adapters' inputs",
   ),
-  loraTarget: z.array(z.enum(["all", ...PROJECTIONS])).min(1).default(["all"]).describe(
-    `projections to adapt: all, or some of ${PROJECTIONS.join(", ")}`,
+  loraTarget: z.array(z.enum(["all", ...LORA_TARGETS])).min(1).default(["all"]).describe(
+    `modules to adapt: all projections, or some of ${LORA_TARGETS.join(", ")}`,
   ).meta({ value: "name" }),
 });
 

@@ -5,7 +5,7 @@ import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
-import { saveAdapter } from "../formats/peft.ts";
+import { saveAdapter } from "../formats/peft/save.ts";
 import { openWeights } from "../formats/open_weights.ts";
 import { loadWeights, saveWeights } from "../formats/pretrained.ts";
 import { openPretrained, type PretrainedModel } from "../formats/pretrained_model.ts";
@@ -20,7 +20,7 @@ import {
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
-import type { TrainedModel } from "./build.ts";
+import type { TrainedModel, TrainingShape } from "./build.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { initializeAdapters } from "./initialize_adapters.ts";
@@ -64,8 +64,10 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
       });
       initializeAdapters(gpu, model.parameters, options.seed);
     },
-    save: (gpu, training, results) =>
-      save(gpu, training, { options, base: { config, path, files }, tokenizer, talk }, results),
+    save: (gpu, training, results) => {
+      const base = { config, path, files };
+      return save(gpu, training, { options, base, shape, tokenizer, talk }, results);
+    },
   };
 }
 
@@ -90,27 +92,27 @@ export async function openBase(
 async function save(
   gpu: Gpu,
   { model: { parameters } }: TrainedModel,
-  { options, base: { config, path, files }, tokenizer, talk }: {
+  { options, base: { config, path, files }, shape: { lora }, tokenizer, talk }: {
     options: FinetuneOptions;
     base: Pick<PretrainedModel, "config" | "path"> & { files: BaseFiles };
+    shape: TrainingShape;
     tokenizer: Tokenizer;
     talk: Conversing;
   },
   results: RunResults,
 ): Promise<string> {
-  const { output, dtype } = options;
-  const adapters = parameters.all.some(({ kind }) => kind === "adapter");
-  const folder = join(output, adapters ? "adapter" : "model");
+  const { output, dtype } = options, kind = lora ? "adapter" : "model";
+  const folder = join(output, kind);
   await Deno.mkdir(folder, { recursive: true });
-  if (adapters) {
-    await saveAdapter(gpu, parameters, folder, { ...options, base: baseName(options, path) });
+  if (lora) {
+    const { dropout, ...shape } = lora, base = baseName(options, path);
+    await saveAdapter(gpu, parameters, folder, { lora: shape, dropout, base });
     await writeTokenizer(folder, tokenizer, talk);
   } else {
     using original = await openWeights(path);
     await saveWeights(gpu, parameters, folder, dtype, original);
     await writeModelFolder(folder, { config, dtype, base: files, tokenizer, conversing: talk });
   }
-  const kind = adapters ? "adapter" : "model";
   await writeRunCard(folder, { kind, base: options.model, chat: talk.about, options, results });
   return folder;
 }

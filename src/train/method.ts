@@ -3,7 +3,7 @@ import { option, phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import { PROJECTIONS } from "../model/description.ts";
+import { LORA_TARGETS, PROJECTIONS } from "../model/description.ts";
 import type { WeightType } from "../model/parameters.ts";
 import { effectiveRank } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
@@ -141,8 +141,9 @@ function trainedPart(
 ): Pick<TrainingShape, "trained" | "lora"> {
   if ("loraRank" in options && trainsAdapters(methodOf(options.optimizer))) {
     const { loraRank: rank, loraAlpha: alpha, loraDropout: dropout, loraTarget } = options;
-    const targets = PROJECTIONS.filter((name) =>
-      loraTarget.includes("all") || loraTarget.includes(name)
+    const all = loraTarget.includes("all");
+    const targets = LORA_TARGETS.filter((name) =>
+      loraTarget.includes(name) || all && PROJECTIONS.some((projection) => projection === name)
     );
     return { trained: "adapters", lora: { rank, alpha, targets, dropout } };
   }

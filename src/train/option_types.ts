@@ -103,12 +103,22 @@ export interface MemoryOptions {
    */
   readonly loraDropout: number;
   /**
-   * Projections to adapt: all, or some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,
-   * down_proj.
+   * Modules to adapt: all projections, or some of q_proj, k_proj, v_proj, o_proj, gate_proj,
+   * up_proj, down_proj, embed_tokens, lm_head.
    * @default all
    */
-  readonly loraTarget:
-    ("all" | "q_proj" | "k_proj" | "v_proj" | "o_proj" | "gate_proj" | "up_proj" | "down_proj")[];
+  readonly loraTarget: (
+    | "all"
+    | "q_proj"
+    | "k_proj"
+    | "v_proj"
+    | "o_proj"
+    | "gate_proj"
+    | "up_proj"
+    | "down_proj"
+    | "embed_tokens"
+    | "lm_head"
+  )[];
 }
 
 /** Options of a pre-training run, as `pretrainOptions.parse` returns them. */
@@ -536,12 +546,22 @@ export interface FinetuneOptions {
    */
   readonly loraDropout: number;
   /**
-   * Projections to adapt: all, or some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,
-   * down_proj.
+   * Modules to adapt: all projections, or some of q_proj, k_proj, v_proj, o_proj, gate_proj,
+   * up_proj, down_proj, embed_tokens, lm_head.
    * @default all
    */
-  readonly loraTarget:
-    ("all" | "q_proj" | "k_proj" | "v_proj" | "o_proj" | "gate_proj" | "up_proj" | "down_proj")[];
+  readonly loraTarget: (
+    | "all"
+    | "q_proj"
+    | "k_proj"
+    | "v_proj"
+    | "o_proj"
+    | "gate_proj"
+    | "up_proj"
+    | "down_proj"
+    | "embed_tokens"
+    | "lm_head"
+  )[];
   /**
    * Passes over the examples.
    * @default 3

@@ -1,10 +1,15 @@
 /** A merged model against its base with the adapter applied, and what is kept or refused. */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { createMergeWorkspace, mergeRows, uploadFactors } from "../../src/model/merge_lora.ts";
+import {
+  createMergeWorkspace,
+  type LowRankUpdate,
+  mergeRows,
+  uploadFactors,
+} from "../../src/model/merge_lora.ts";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
 import { mergeAdapter, type MergeOptions } from "../../src/export/merge.ts";
-import { readAdapterConfig, saveAdapter } from "../../src/formats/peft.ts";
+import { saveAdapter } from "../../src/formats/peft/save.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
@@ -12,7 +17,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
-import { type Adapter, createParameters, linearsOf } from "../../src/model/parameters.ts";
+import { createParameters, type LoraShape } from "../../src/model/parameters.ts";
 import { adapterCase, assertCloseToLargest, readBatch } from "../model/support_lora.ts";
 import { assertClose, gpuTest, randomNormal, rounded } from "../support.ts";
 
@@ -41,7 +46,14 @@ async function optionsOf(
   return { model: base, adapter, output, dtype: "keep", ...change };
 }
 
-for (const name of ["llama-all-r4", "qwen2-all-r8", "qwen2-qv-r4-rslora", "odd-all-r5"]) {
+const MERGED = [
+  ...["llama-all-r4", "qwen2-all-r8", "qwen2-qv-r4-rslora", "odd-all-r5"],
+  ...["odd-patterns", "odd-vocabulary", "tied-vocabulary", "odd-whole", "tied-whole"],
+  ...["tied-whole-embedding", "tied-bias-all", "tied-tokens", "odd-tokens-head", "odd-resized"],
+  "tied-resized",
+];
+
+for (const name of MERGED) {
   gpuTest(
     `${name}: the merged model computes what peft does with the adapter`,
     (gpu) =>
@@ -183,21 +195,21 @@ gpuTest("a GGUF file as the base", (gpu) =>
     const model = `${FIXTURES}gguf/llama.gguf`, adapter = join(folder, "adapter");
     const output = join(folder, "merged");
     using source = await openPretrained(model);
+    const lora: LoraShape = { rank: 4, alpha: 8, targets: ["q_proj", "down_proj"] };
     const scope = new Scope(gpu);
     const parameters = createParameters(scope, source.config, {
       weights: "float32",
       groupSize: 256,
       embeddings: "float32",
       trained: "adapters",
-      lora: { rank: 4, alpha: 8, targets: ["q_proj", "down_proj"] },
+      lora,
     });
     for (const { kind, shape, weight, index } of parameters.all) {
       if (kind !== "adapter") continue;
       gpu.write(weight, packTensor(weight, randomNormal(shape[0] * shape[1], index, 0.1)));
     }
     await Deno.mkdir(adapter);
-    const options = { loraRank: 4, loraAlpha: 8, loraDropout: 0, base: model };
-    await saveAdapter(gpu, parameters, adapter, options);
+    await saveAdapter(gpu, parameters, adapter, { lora, dropout: 0, base: model });
     scope.release();
     const result = await mergeAdapter(gpu, { model, adapter, output, dtype: "float32" });
     assertEquals(result.tokenizer, true);
@@ -244,22 +256,14 @@ gpuTest(
 
 gpuTest("rows from the middle of a matrix, of a rank that needs padding", async (gpu) => {
   const scope = new Scope(gpu);
-  const { layers } = createParameters(scope, await readLlamaConfig(`${FIXTURES}lora/odd`), {
-    weights: "float32",
-    groupSize: 256,
-    embeddings: "float32",
-    trained: "adapters",
-    lora: await readAdapterConfig(`${FIXTURES}lora/odd-all-r5`),
-  });
-  const adapters = linearsOf(layers[0]).map(({ adapter }) => adapter!);
-  const workspace = createMergeWorkspace(scope, gpu.capabilities, adapters, () => 64);
-  // up_proj: 109 rows of 40, in blocks of 64 and 45
-  const adapter: Adapter = adapters[5], [rank, inner] = adapter.a.shape;
-  const out = adapter.b.shape[0];
-  assertEquals([rank, inner, out], [5, 40, 109]);
+  // up_proj of `odd`: 109 rows of 40, in blocks of 64 and 45; beside a smaller one
+  const update: LowRankUpdate = { out: 109, inner: 40, rank: 5, scale: 16 / 5 };
+  const { out, inner, rank } = update;
+  const updates = [update, { ...update, out: 24, inner: 48 }];
+  const workspace = createMergeWorkspace(scope, gpu.capabilities, updates, () => 64);
   const a = randomNormal(rank * inner, 1), b = randomNormal(out * rank, 2);
   const w = randomNormal(out * inner, 3);
-  uploadFactors(gpu, workspace, { adapter, a, b });
+  uploadFactors(gpu, workspace, update, { left: b, right: a });
   for (const [start, end] of [[64, 109], [0, 64]]) {
     const values = w.slice(start * inner, end * inner);
     const expected = values.map((value, at) => {
@@ -268,7 +272,7 @@ gpuTest("rows from the middle of a matrix, of a rank that needs padding", async 
       for (let i = 0; i < rank; i++) sum += b[row * rank + i] * a[i * inner + at % inner];
       return value + (16 / 5) * sum;
     });
-    const actual = await mergeRows(gpu, workspace, { adapter, start, values });
+    const actual = await mergeRows(gpu, workspace, { update, start, values });
     // float32: six roundings of numbers of some 10
     assertClose("rows", actual, expected, { atol: 1e-5, rtol: 1e-6 });
   }

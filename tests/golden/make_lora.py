@@ -1,22 +1,27 @@
 """Writes tests/fixtures/lora: what peft and transformers make of LoRA and QLoRA adapters.
 
     pip install torch transformers peft bitsandbytes safetensors
-    python tests/golden/make_lora.py
+    python tests/golden/make_lora.py [case ...]
 
 Each folder is an adapter as peft's `save_pretrained` writes it, A and B drawn at random, with
 expected.safetensors: input_ids, labels, and of base and adapter in float32 the logits, the loss and
 grad.<name> of every A and B, under the names of the saved file. Its base is a folder of
-tests/fixtures/models, or one of the two that are made here as well: `odd`, whose feed-forward width
-is 109, and `wide`, whose widths are multiples of 64 as bitsandbytes' processor backend wants them.
+tests/fixtures/models, or one of those that are made here as well: `odd`, whose feed-forward width
+is 109, `wide`, whose widths are multiples of 64 as bitsandbytes' processor backend wants them, and
+`tied`, with one matrix for embedding and head, and biases.
+
+The cases of FORMS are what peft writes where not everything is the same: patterns, layers, the
+embedding and the head as targets or trained whole, biases, rows of tokens, a resized vocabulary.
+Everything that is trained is drawn at random there.
 
 Of `wide-nf4` the base is quantised by bitsandbytes (NF4, double quantisation), with one repair: the
 8-bit codes of the absolute maxima are the nearest, as the CUDA kernels find them (see make_nf4.py).
 """
 
 import json
+import sys
 from pathlib import Path
 
-import bitsandbytes.functional as F
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
@@ -36,14 +41,48 @@ CASES = {
     "wide-nf4": dict(base="wide", r=8, target_modules=ALL, nf4=True),
 }
 
+VOCABULARY = ["embed_tokens", "lm_head"]
+QV = ["q_proj", "v_proj"]
+
+FORMS = {
+    "odd-patterns": dict(
+        base="odd", r=4, lora_alpha=6,
+        target_modules=r".*layers\.1\..*\.(q|v|down)_proj|.*layers\.0\.mlp\.up_proj",
+        rank_pattern={"down_proj": 2, r"layers\.\d+\.self_attn\.(v|k)_proj": 3},
+        alpha_pattern={"model.layers.0.mlp.up_proj": 5, "self_attn.q_proj": 32}),
+    "odd-layers": dict(base="odd", r=3, target_modules=ALL, layers_to_transform=[1],
+                       layers_pattern="layers", exclude_modules=["k_proj"], use_rslora=True,
+                       rank_pattern={"o_proj": 5}, fan_in_fan_out=True),
+    "odd-vocabulary": dict(base="odd", r=3, target_modules=["q_proj", *VOCABULARY]),
+    "tied-vocabulary": dict(base="tied", r=5, target_modules=["q_proj", *VOCABULARY]),
+    "odd-whole": dict(base="odd", r=3, target_modules=QV, modules_to_save=VOCABULARY),
+    "tied-whole": dict(base="tied", r=3, target_modules=QV, modules_to_save=VOCABULARY),
+    "tied-whole-embedding": dict(base="tied", r=3, target_modules=QV,
+                                 modules_to_save=["embed_tokens"]),
+    "odd-norms": dict(base="odd", r=3, target_modules=QV,
+                      modules_to_save=["norm", "input_layernorm"]),
+    "tied-bias-all": dict(base="tied", r=3, target_modules=QV, bias="all"),
+    "tied-bias-lora-only": dict(base="tied", r=3, target_modules=QV, bias="lora_only"),
+    "odd-tokens": dict(base="odd", r=3, target_modules=QV, trainable_token_indices=[9, 2, 60]),
+    "tied-tokens": dict(base="tied", r=3, target_modules=QV, trainable_token_indices=[9, 2, 60]),
+    "odd-tokens-head": dict(base="odd", r=3, target_modules=QV,
+                            trainable_token_indices={"embed_tokens": [7], "lm_head": [3, 1]}),
+    "odd-resized": dict(base="odd", r=3, target_modules=QV, resize=70),
+    "tied-resized": dict(base="tied", r=3, target_modules=QV, resize=70),
+}
+
 BASES = {
     "odd": dict(hidden_size=40, intermediate_size=109, head_dim=12),
     "wide": dict(hidden_size=64, intermediate_size=192, head_dim=16),
+    "tied": dict(hidden_size=40, intermediate_size=56, head_dim=8, tie_word_embeddings=True,
+                 attention_bias=True),
 }
 
 
-def make_bases() -> None:
+def make_bases(names) -> None:
     for name, sizes in BASES.items():
+        if name not in names:
+            continue
         torch.manual_seed(11)
         config = LlamaConfig(vocab_size=61, num_hidden_layers=2, num_attention_heads=4,
                              num_key_value_heads=2, max_position_embeddings=64,
@@ -55,6 +94,8 @@ def make_bases() -> None:
 def load(base: Path, nf4: bool):
     if not nf4:
         return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    import bitsandbytes.functional as F  # only this case needs it
+
     quantisation = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",
                                       bnb_4bit_use_double_quant=True,
                                       bnb_4bit_compute_dtype=torch.float32)
@@ -87,15 +128,22 @@ def inputs_of(base: Path, vocabulary: int) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, labels
 
 
-def make(name: str, base: str, nf4: bool = False, **options) -> None:
+def make(name: str, base: str, nf4: bool = False, resize: int = 0, **options) -> None:
     path = FOLDER / base if base in BASES else FIXTURES / "models" / base
     model = load(path, nf4)
-    peft = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", lora_alpha=16, **options))
+    if resize:
+        model.resize_token_embeddings(resize)
+    peft = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **{"lora_alpha": 16, **options}))
     generator = torch.Generator().manual_seed(3)
     factors = {key.replace(".default", ""): parameter
                for key, parameter in peft.named_parameters() if "lora_" in key}
     for parameter in factors.values():
         parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+    if name in FORMS:
+        others = [parameter for key, parameter in peft.named_parameters()
+                  if "lora_" not in key and (parameter.requires_grad or resize and "embed" in key)]
+        for parameter in others:
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
     ids, labels = inputs_of(path, model.config.vocab_size)
     peft.train()  # nothing is dropped; evaluating, bitsandbytes may compute in bfloat16
     output = peft(input_ids=ids, labels=labels)
@@ -108,7 +156,8 @@ def make(name: str, base: str, nf4: bool = False, **options) -> None:
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()  # a set, in another order each time
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    assert set(load_file(folder / "adapter_model.safetensors")) == set(factors)
+    saved = load_file(folder / "adapter_model.safetensors")
+    assert set(factors) <= set(saved) and (name in FORMS or set(factors) == set(saved))
     save_file({"input_ids": ids.int(), "labels": labels.int(),
                "logits": output.logits.detach().contiguous(),
                "loss": output.loss.detach().reshape(1),
@@ -119,6 +168,8 @@ def make(name: str, base: str, nf4: bool = False, **options) -> None:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    make_bases()
-    for name, case in CASES.items():
-        make(name, **case)
+    cases = {**CASES, **FORMS}
+    chosen = sys.argv[1:] or list(cases)
+    make_bases({cases[name]["base"] for name in chosen})
+    for name in chosen:
+        make(name, **cases[name])

@@ -1,7 +1,7 @@
 /** Adapters created by peft for the models of the fixtures. */
-import { loadAdapter, readAdapterConfig } from "../../src/formats/peft.ts";
+import { openAdapted } from "../../src/formats/peft/adapted_model.ts";
+import { readAdapterConfig } from "../../src/formats/peft/config.ts";
 import { loadWeights } from "../../src/formats/pretrained.ts";
-import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
@@ -21,7 +21,7 @@ export interface AdapterCase {
 export async function adapterCase(name: string): Promise<AdapterCase> {
   const adapter = `${FIXTURES}lora/${name}`;
   const { base } = await readAdapterConfig(adapter);
-  const made = base === "odd" || base === "wide";
+  const made = ["odd", "wide", "tied"].includes(base!);
   return { adapter, base: `${FIXTURES}${made ? "lora" : "models"}/${base}` };
 }
 
@@ -35,17 +35,17 @@ export async function loadAdapted(
   { adapter, base }: AdapterCase,
   { weights = "float32", dtype = "float32" }: { weights?: WeightType; dtype?: ActivationType } = {},
 ): Promise<AdaptedModel> {
-  using source = await openPretrained(base);
+  using source = await openAdapted(base, adapter);
   const scope = new Scope(gpu);
   const parameters = createParameters(scope, source.config, {
     weights,
     groupSize: 256,
     embeddings: "float32",
     trained: "adapters",
-    lora: await readAdapterConfig(adapter),
+    lora: source.adapter.lora,
   });
   await loadWeights(gpu, parameters, source.weights);
-  await loadAdapter(gpu, parameters, adapter);
+  await source.adapter.load(gpu, parameters);
   return { gpu, config: source.config, parameters, dtype, release: () => scope.release() };
 }
 

@@ -146,7 +146,8 @@ export async function optionTypes(): Promise<Map<string, string>> {
       "@module",
     );
     const source = [header, imports, ...interfaces.map(interfaceOf)].join("\n\n");
-    files.set(path, await formatted(source));
+    // Long unions take the formatter a second pass.
+    files.set(path, await formatted(await formatted(source)));
   }
   return files;
 }

@@ -1,8 +1,7 @@
 /** Steps that train adapters: micro-batches, activation checkpointing, and an unchanged base. */
 import { assert, assertEquals } from "@std/assert";
-import { loadAdapter, readAdapterConfig } from "../../src/formats/peft.ts";
+import { openAdapted } from "../../src/formats/peft/adapted_model.ts";
 import { loadWeights } from "../../src/formats/pretrained.ts";
-import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import type { Batch } from "../../src/model/batch.ts";
@@ -52,7 +51,7 @@ async function train(
   },
 ): Promise<Trained> {
   const { adapter, base } = await adapterCase("odd-all-r5");
-  using source = await openPretrained(base);
+  using source = await openAdapted(base, adapter);
   const scope = new Scope(gpu);
   const training = buildTraining(scope, source.config, {
     batchSize,
@@ -63,13 +62,13 @@ async function train(
     weightGroupSize: 256,
     embeddings: "float32",
     trained: "adapters",
-    lora: { ...await readAdapterConfig(adapter), dropout: 0 },
+    lora: { ...source.adapter.lora, dropout: 0 },
     optimizer: { rules: METHODS.lora.rules, gradientAccumulation: steps[0].length },
   }, gpu.capabilities);
   const { model, load } = training, { all } = model.parameters;
   uploadRope(gpu, model);
   await loadWeights(gpu, model.parameters, source.weights, { workspace: load });
-  await loadAdapter(gpu, model.parameters, adapter);
+  await source.adapter.load(gpu, model.parameters);
   const base0 = all.filter(({ trainable }) => !trainable);
   const before = new Map<string, Uint8Array>();
   for (const { name, weight } of base0) before.set(name, await gpu.read(weight));
