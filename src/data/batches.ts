@@ -91,6 +91,8 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     private readonly rows: ShuffledRows,
     private readonly reader: SequenceReader,
     private readonly of: DataPosition["of"],
+    /** For the user: what was left out of the named folders. */
+    readonly notes: readonly string[],
   ) {}
 
   /**
@@ -131,7 +133,7 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     );
     try {
       const rows = await ShuffledRows.open(reader, { size, seed, repeat }, place);
-      return new BatchStream(options, rows, reader, of);
+      return new BatchStream(options, rows, reader, of, corpus.notes);
     } catch (error) {
       await reader.close();
       throw error;

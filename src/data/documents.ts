@@ -1,6 +1,8 @@
 /** Shared by the readers of file formats: pieces of documents, and positions to resume from. */
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
+import { JsonNumber } from "../files/json_value.ts";
+import { BinaryValue } from "./table_values.ts";
 
 /** A document, or part of one for text files, which may be larger than memory. */
 export interface Piece {
@@ -24,8 +26,8 @@ export interface Place {
 
 export const START: Place = { offset: 0, record: 0 };
 
-/** Reads a file from a position; `path` appears in errors. */
-export type Reader = (path: string, from: Place, options: ReaderOptions) => AsyncIterable<Piece>;
+/** Reads a file from a position. */
+export type Reader = (from: Place, options: ReaderOptions) => AsyncIterable<Piece>;
 
 export interface ReaderOptions {
   /** The field of a record that holds the text. */
@@ -48,7 +50,22 @@ export function textOf(record: unknown, field: string, where: string): string {
         ${option("textField")}`,
     );
   }
-  throw new UserError(`${where}: field "${field}" must be a string, got ${typeof value}`);
+  throw new UserError(`${where}: field "${field}" must be a string, got ${kindOf(value)}`);
+}
+
+function kindOf(value: unknown): string {
+  if (value instanceof BinaryValue) return "binary data";
+  if (value instanceof JsonNumber || typeof value === "bigint") return "number";
+  return Array.isArray(value) ? "a list" : typeof value;
+}
+
+/** Throws a {@link UserError} if a table lacks the column that holds the text. */
+export function assertColumn(columns: readonly string[], name: string, path: string): void {
+  if (columns.includes(name)) return;
+  throw new UserError(
+    `${path}: has no field "${name}"`,
+    phrase`it has ${columns.join(", ")}; see ${option("textField")}`,
+  );
 }
 
 /** Wraps an error of the system or a decoder in one that names the place. */

@@ -1,123 +1,100 @@
-/** Resolves the files and folders named by the user to files, in a fixed order. */
+/** Resolves the files, folders and patterns named by the user to files, in a fixed order. */
 import { basename, join } from "@std/path";
 import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
 import { UserError } from "../options/user_error.ts";
-import { type Reader, unreadable } from "./documents.ts";
-import {
-  jsonGzRecords,
-  jsonRecords,
-  readJsonl,
-  readJsonlGz,
-  type RecordReader,
-} from "./jsonl_reader.ts";
-import { parquetRecords, readParquet } from "./parquet_reader.ts";
-import { readText } from "./text_reader.ts";
+import { unreadable } from "./documents.ts";
+import { isPattern, leftOutText, type Walk, walkFolder, walkPattern } from "./folder_walk.ts";
+import { hasDataName, type OpenedFile, openFile, SUPPORTED } from "./formats.ts";
+import { spool } from "./spool.ts";
 
-export interface DataFile {
+export interface DataFile extends OpenedFile {
+  /** As messages name it. */
   readonly path: string;
   /** The path relative to the named folder, so that it does not change when that moves. */
   readonly name: string;
+  /** Bytes on the disk. */
   readonly size: number;
-  /** Its documents. */
-  readonly read: Reader;
-  /** Its raw records; a text file has none. */
-  readonly records?: RecordReader;
 }
 
-type Kind = Pick<DataFile, "read" | "records">;
+/** The data that specifications name. */
+export interface Listing {
+  readonly files: readonly DataFile[];
+  /** For the user: what was left out. */
+  readonly notes: readonly string[];
+}
 
-const JSON_KIND: Kind = { read: readJsonl, records: jsonRecords };
-const JSON_GZ_KIND: Kind = { read: readJsonlGz, records: jsonGzRecords };
-
-/** By extension. The first byte of JSON distinguishes lines of records from an array. */
-const KINDS: Record<string, Kind> = {
-  ".txt": { read: readText },
-  ".md": { read: readText },
-  ".jsonl": JSON_KIND,
-  ".json": JSON_KIND,
-  ".jsonl.gz": JSON_GZ_KIND,
-  ".json.gz": JSON_GZ_KIND,
-  ".parquet": { read: readParquet, records: parquetRecords },
-};
-
-/** Files that describe a downloaded data set rather than belong to it. */
-const DESCRIPTIONS = ["readme.md", "dataset_info.json", "dataset_infos.json"];
+/** Standard input, where a file is expected. */
+const STDIN = "-";
 
 export function isText(file: DataFile): boolean {
   return file.records === undefined;
 }
 
 /**
- * The files named by the specifications; folders are searched recursively and sorted, data sets of
- * the hub (`hf:…`) are downloaded. Throws a {@link UserError} on missing files and unknown kinds.
+ * The files named by the specifications: a file, a folder, searched recursively and sorted, a
+ * pattern such as `data/*.jsonl`, `-` for standard input, or a data set of the hub (`hf:…`), which
+ * is downloaded. `~` stands for the user's folder. Throws a {@link UserError} on missing files and
+ * unknown kinds.
  */
-export async function listFiles(
-  specs: readonly string[],
-  hub?: HubOptions,
-): Promise<DataFile[]> {
-  const files: DataFile[] = [];
+export async function listFiles(specs: readonly string[], hub?: HubOptions): Promise<Listing> {
+  const files: DataFile[] = [], notes: string[] = [];
   for (const spec of specs) {
-    if (isHubSpec(spec)) {
-      files.push(...await filesOfHub(spec, hub));
-      continue;
-    }
-    const info = await Deno.stat(spec).catch((error) => {
-      throw unreadable(`data ${spec}`, error);
-    });
-    const found = info.isDirectory
-      ? await filesBelow(spec)
-      : [dataFile(spec, basename(spec), info)];
-    files.push(...found);
+    const found = await filesOf(spec, hub);
+    files.push(...found.files);
+    notes.push(...found.notes);
   }
   if (files.length === 0) throw new UserError("data: no file given");
-  return files;
+  return { files, notes };
+}
+
+async function filesOf(spec: string, hub?: HubOptions): Promise<Listing> {
+  if (isHubSpec(spec)) return { files: await filesOfHub(spec, hub), notes: [] };
+  if (spec === STDIN) {
+    const path = await spool(STDIN, () => Promise.resolve(Deno.stdin.readable));
+    return { files: [await dataFile(path, STDIN, "standard input")], notes: [] };
+  }
+  const path = withHome(spec);
+  const info = await Deno.stat(path).catch((error) => {
+    if (isPattern(path) && error instanceof Deno.errors.NotFound) return undefined;
+    throw unreadable(`data ${spec}`, error);
+  });
+  if (!info) return await filesIn(spec, () => walkPattern(path));
+  if (info.isDirectory) return await filesIn(spec, () => walkFolder(path));
+  if (info.isFile) return { files: [await dataFile(path, basename(path))], notes: [] };
+  if (!info.isFifo) throw new UserError(`data ${spec}: is a device or a socket, not a file`);
+  const copy = await spool(path, async () => (await Deno.open(path)).readable);
+  return { files: [await dataFile(copy, basename(path), path)], notes: [] };
+}
+
+async function filesIn(spec: string, walk: () => Promise<Walk>): Promise<Listing> {
+  const found = await walk().catch((error) => {
+    throw unreadable(`data ${spec}`, error);
+  });
+  const note = leftOutText(spec, found);
+  if (found.files.length === 0) {
+    const what = isPattern(spec) ? "no data file matches" : "has no data file";
+    throw new UserError(`data ${spec}: ${what}${note ? ` (${note})` : ""}`, SUPPORTED);
+  }
+  const files = [];
+  for (const { path, name } of found.files) files.push(await dataFile(path, name));
+  return { files, notes: note ? [note] : [] };
+}
+
+/** As a shell does outside of quotes. */
+function withHome(path: string): string {
+  if (!/^~(\/|$)/.test(path)) return path;
+  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
+  return home ? home + path.slice(1) : path;
 }
 
 /** The hub's .md files describe the data. */
 async function filesOfHub(spec: string, hub?: HubOptions): Promise<DataFile[]> {
-  const isData = (path: string) => kindOf(path) !== undefined && !/\.md$/i.test(path);
+  const isData = (path: string) => hasDataName(path) && !/\.md$/i.test(path);
   const { folder, files } = await resolveData(spec, isData, hub);
-  return await Promise.all(files.map(async (name) => {
-    const path = join(folder, name);
-    return dataFile(path, name, await Deno.stat(path));
-  }));
+  return await Promise.all(files.map((name) => dataFile(join(folder, name), name)));
 }
 
-function dataFile(path: string, name: string, { size }: Deno.FileInfo): DataFile {
-  const kind = kindOf(path);
-  if (kind) return { path, name, size, ...kind };
-  throw new UserError(
-    `data ${path}: unsupported file type`,
-    `supported: ${Object.keys(KINDS).join(", ")}`,
-  );
-}
-
-function kindOf(path: string): Kind | undefined {
-  const ending = Object.keys(KINDS).find((ending) => path.toLowerCase().endsWith(ending));
-  return ending === undefined ? undefined : KINDS[ending];
-}
-
-/** Files of known kinds, except hidden ones and descriptions of a data set. */
-async function filesBelow(folder: string): Promise<DataFile[]> {
-  const files: DataFile[] = [];
-  const visit = async (below: string) => {
-    for await (const { name } of Deno.readDir(join(folder, below))) {
-      if (name.startsWith(".") || DESCRIPTIONS.includes(name.toLowerCase())) continue;
-      const relative = below ? `${below}/${name}` : name;
-      const path = join(folder, relative);
-      const info = await Deno.stat(path); // follows links
-      if (info.isDirectory) await visit(relative);
-      else if (kindOf(name)) files.push(dataFile(path, relative, info));
-    }
-  };
-  await visit("").catch((error) => {
-    throw unreadable(`data ${folder}`, error);
-  });
-  if (files.length === 0) {
-    throw new UserError(
-      `data ${folder}: has no data file`,
-      `supported: ${Object.keys(KINDS).join(", ")}`,
-    );
-  }
-  return files.sort((a, b) => a.name < b.name ? -1 : 1);
+async function dataFile(path: string, name: string, label = path): Promise<DataFile> {
+  const opened = await openFile({ path, label });
+  return { path: label, name, size: (await Deno.stat(path)).size, ...opened };
 }

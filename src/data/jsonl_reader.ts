@@ -1,8 +1,11 @@
-/** JSON records, plain or gzipped: one per line (JSON Lines), or the elements of one array. */
-import { createReadStream } from "node:fs";
-import { createGunzip } from "node:zlib";
-import { FileRange } from "../files/file_range.ts";
+/**
+ * JSON records: one per line (JSON Lines), the elements of one array, objects laid out over several
+ * lines, or the one list of an object such as `{"data": [...]}`.
+ */
+import { isObject } from "../files/fields.ts";
+import { parseJson } from "../files/json_value.ts";
 import { UserError } from "../options/user_error.ts";
+import type { ByteSource } from "./byte_source.ts";
 import {
   type Piece,
   type Place,
@@ -12,8 +15,8 @@ import {
   unreadable,
 } from "./documents.ts";
 import { arrayElements, concat, isJsonSpace } from "./json_array.ts";
-
-const CHUNK_BYTES = 1 << 18;
+import { jsonValues } from "./json_values.ts";
+import { decodeUtf8, NotUtf8 } from "./utf8.ts";
 
 /** A parsed record of a file. */
 export interface DataRecord {
@@ -25,90 +28,45 @@ export interface DataRecord {
   readonly fromTable?: boolean;
 }
 
-/** Reads the records of a file from a position. */
-export type RecordReader = (path: string, from?: Place) => AsyncIterable<DataRecord>;
+/** Parses the text of a record. */
+export type ParseJson = (text: string) => unknown;
 
-/** Records of a file; JSON Lines can be read from any line whose offset is known. */
-export function jsonRecords(path: string, from: Place = START): AsyncGenerator<DataRecord> {
-  return records(path, chunksOf(path, from.offset), from, from);
+/**
+ * Records from a position, numbers as {@link parseJson} reads them. JSON Lines can be read from any
+ * line whose offset is known.
+ */
+export function jsonRecords(source: ByteSource, from: Place = START): AsyncGenerator<DataRecord> {
+  return records(source, from, parseJson);
 }
 
-/** Records of a gzipped file, which must be decompressed, but not parsed, from the start. */
-export async function* jsonGzRecords(
-  path: string,
-  from: Place = START,
-): AsyncGenerator<DataRecord> {
-  for await (const record of records(path, unpacked(path), START, from)) {
-    yield { ...record, place: { offset: 0, record: record.place.record } };
-  }
-}
-
-/** The texts of {@link jsonRecords} as documents. */
+/** The texts of the records as documents. */
 export async function* readJsonl(
-  path: string,
+  source: ByteSource,
   from: Place,
-  options: ReaderOptions,
-): AsyncGenerator<Piece> {
-  yield* documents(jsonRecords(path, from), options);
-}
-
-export async function* readJsonlGz(
-  path: string,
-  from: Place,
-  options: ReaderOptions,
-): AsyncGenerator<Piece> {
-  yield* documents(jsonGzRecords(path, from), options);
-}
-
-async function* documents(
-  records: AsyncIterable<DataRecord>,
   { textField }: ReaderOptions,
 ): AsyncGenerator<Piece> {
-  for await (const { value, where, place } of records) {
+  for await (const { value, where, place } of records(source, from, JSON.parse)) {
     yield { text: textOf(value, textField, where), first: true, last: true, where, place };
   }
 }
 
-async function* chunksOf(path: string, offset: number): AsyncGenerator<Uint8Array> {
-  const file = await FileRange.open(path);
-  try {
-    for (; offset < file.size; offset += CHUNK_BYTES) {
-      yield await file.read(offset, offset + CHUNK_BYTES);
-    }
-  } finally {
-    file.close();
-  }
-}
-
-/** Node's zlib and not DecompressionStream: a gzip file may have several members, one after another. */
-async function* unpacked(path: string): AsyncGenerator<Uint8Array> {
-  const input = createReadStream(path), output = createGunzip();
-  input.on("error", (error) => output.destroy(error));
-  try {
-    for await (const chunk of input.pipe(output)) yield chunk;
-  } finally {
-    input.destroy();
-  }
-}
-
-/** Parses `chunks`, which start at `from`; records before `skipTo` are only counted. */
+/** Records before `from` are only counted where its offset is 0, as in an array. */
 async function* records(
-  path: string,
-  chunks: AsyncGenerator<Uint8Array>,
+  source: ByteSource,
   from: Place,
-  skipTo: Place,
+  parse: ParseJson,
 ): AsyncGenerator<DataRecord> {
-  let where = `${path}:${from.record + 1}`;
+  const { path } = source, start = from.offset > 0 ? from : START;
+  const chunks = source.chunks(start.offset);
+  let where = `${path}:${start.record + 1}`;
+  const reading = { path, parse, skipTo: from.record, at: (place: string) => where = place };
   try {
-    const opened = await peek(chunks);
     // Only lines have positions with an offset.
-    const isArray = from.offset === 0 && opened.first === OPEN_ARRAY;
-    const found = isArray
-      ? elements(path, opened.chunks, skipTo)
-      : lines(path, opened.chunks, from, skipTo);
+    const found = start.offset > 0
+      ? lines(chunks, reading, start)
+      : unwrapped(await layoutOf(chunks, reading), reading);
     for await (const record of found) {
-      if ("value" in record) yield record;
-      where = record.where;
+      if (record.place.record >= from.record) yield record;
     }
   } catch (error) {
     throw unreadable(where, error);
@@ -117,7 +75,30 @@ async function* records(
   }
 }
 
-export const OPEN_ARRAY = 0x5b;
+interface Reading {
+  readonly path: string;
+  readonly parse: ParseJson;
+  /** Records before this one need not be parsed. */
+  readonly skipTo: number;
+  /** Notes what is being read, for errors. */
+  at(where: string): void;
+}
+
+export const OPEN_ARRAY = 0x5b, OPEN_OBJECT = 0x7b;
+
+/** The first byte, and then the first line, tell how the records are laid out. */
+async function layoutOf(
+  chunks: AsyncGenerator<Uint8Array>,
+  reading: Reading,
+): Promise<AsyncGenerator<DataRecord>> {
+  const opened = await peek(chunks);
+  if (opened.first === OPEN_ARRAY) {
+    return elements(arrayElements(reading.path, opened.chunks), reading);
+  }
+  const { line, ended, chunks: all } = await firstLine(opened.chunks);
+  if (opened.first !== OPEN_OBJECT || ended || parses(line)) return lines(all, reading, START);
+  return elements(jsonValues(reading.path, all), reading);
+}
 
 /** The first byte other than white space distinguishes lines from an array. */
 export async function peek(source: AsyncGenerator<Uint8Array>) {
@@ -136,43 +117,108 @@ export async function peek(source: AsyncGenerator<Uint8Array>) {
   return { first, chunks: chunks() };
 }
 
-type Read = DataRecord | { where: string };
+/** The first line that is not blank, and whether the file ends with it. */
+async function firstLine(source: AsyncGenerator<Uint8Array>) {
+  const held: Uint8Array[] = [];
+  let line: Uint8Array = new Uint8Array(), ended = true;
+  // Not a loop over the source, which would close it.
+  const recorded = async function* () {
+    for (let read = await source.next(); !read.done; read = await source.next()) {
+      held.push(read.value);
+      yield read.value;
+    }
+  };
+  for await (const { bytes, terminated } of linesOf(recorded())) {
+    if (bytes.every(isJsonSpace)) continue;
+    [line, ended] = [bytes, !terminated];
+    break;
+  }
+  const chunks = async function* () {
+    yield* held;
+    yield* source;
+  };
+  return { line, ended, chunks: chunks() };
+}
+
+function parses(line: Uint8Array): boolean {
+  try {
+    JSON.parse(new TextDecoder().decode(line));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 async function* lines(
-  path: string,
   chunks: AsyncIterable<Uint8Array>,
+  reading: Reading,
   from: Place,
-  skipTo: Place,
-): AsyncGenerator<Read> {
+): AsyncGenerator<DataRecord> {
   let { offset, record } = from;
   for await (const { bytes, terminated } of linesOf(chunks)) {
-    const place = { offset, record }, where = `${path}:${record + 1}`;
-    if (record >= skipTo.record) {
-      const line = decode(bytes, where);
+    const place = { offset, record }, where = `${reading.path}:${record + 1}`;
+    reading.at(where);
+    // The first one shows whether it holds all.
+    if (record >= reading.skipTo || record === 0) {
+      const line = decode(bytes, where, offset);
       if (line.trim() !== "") {
-        yield { value: parse(line, where, lineHint(line, terminated)), where, place };
+        yield { value: parsed(line, reading, where, lineHint(terminated)), where, place };
       }
     }
     offset += bytes.length + 1;
     record++;
-    yield { where: `${path}:${record + 1}` };
+    reading.at(`${reading.path}:${record + 1}`);
   }
 }
 
 /** Elements have no offsets to seek to: line numbers could not be counted from there. */
 async function* elements(
-  path: string,
-  chunks: AsyncIterable<Uint8Array>,
-  skipTo: Place,
-): AsyncGenerator<Read> {
+  found: AsyncIterable<{ readonly bytes: Uint8Array; readonly line: number }>,
+  reading: Reading,
+): AsyncGenerator<DataRecord> {
   let record = 0;
-  for await (const { bytes, line } of arrayElements(path, chunks)) {
-    const where = `${path}:${line}`, place = { offset: 0, record };
-    if (record >= skipTo.record) {
-      yield { value: parse(decode(bytes, where), where), where, place };
-    } else yield { where };
+  for await (const { bytes, line } of found) {
+    const where = `${reading.path}:${line}`, place = { offset: 0, record };
+    reading.at(where);
+    if (record >= reading.skipTo || record === 0) {
+      yield { value: parsed(decode(bytes, where), reading, where), where, place };
+    }
     record++;
   }
+}
+
+/** Names that data sets give to the one list of their records. */
+const LISTS = ["data", "train", "examples", "instances", "records", "rows", "items", "samples"];
+
+/** Of a file with a single object, the records are its list of objects, if it has one. */
+async function* unwrapped(
+  found: AsyncGenerator<DataRecord>,
+  { path }: Reading,
+): AsyncGenerator<DataRecord> {
+  const first = await found.next();
+  if (first.done) return;
+  const second = await found.next();
+  const name = second.done ? listIn(first.value.value) : undefined;
+  if (name !== undefined) {
+    const list = (first.value.value as Record<string, unknown[]>)[name];
+    for (const [record, value] of list.entries()) {
+      yield { value, where: `${path}: ${name}[${record}]`, place: { offset: 0, record } };
+    }
+    return;
+  }
+  yield first.value;
+  if (second.done) return;
+  yield second.value;
+  yield* found;
+}
+
+function listIn(value: unknown): string | undefined {
+  if (!isObject(value)) return undefined;
+  const lists = LISTS.filter((name) => {
+    const list = value[name];
+    return Array.isArray(list) && list.length > 0 && list.every(isObject);
+  });
+  return lists.length === 1 ? lists[0] : undefined;
 }
 
 /** Splits at newlines; the last line may lack one. */
@@ -189,24 +235,24 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>) {
   if (held.length) yield { bytes: concat(held), terminated: false };
 }
 
-function decode(bytes: Uint8Array, where: string): string {
+function decode(bytes: Uint8Array, where: string, offset?: number): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new UserError(`${where}: is not UTF-8 text`);
+    return decodeUtf8(bytes).replace(/^\ufeff/, "");
+  } catch (error) {
+    if (!(error instanceof NotUtf8)) throw error;
+    throw error.in(where, offset);
   }
 }
 
-function parse(json: string, where: string, hint?: string): unknown {
+function parsed(json: string, { parse }: Reading, where: string, hint?: string): unknown {
   try {
-    return JSON.parse(json);
+    return parse(json);
   } catch (error) {
     throw new UserError(`${where}: is not valid JSON: ${(error as Error).message}`, hint);
   }
 }
 
-function lineHint(line: string, terminated: boolean): string | undefined {
-  if (!terminated) return "this is the last line and it does not end: is the file truncated?";
-  if (line.trim() !== "{") return undefined;
-  return "a file is an array of records, or one record per line (JSON Lines)";
+function lineHint(terminated: boolean): string | undefined {
+  if (terminated) return undefined;
+  return "this is the last line and it does not end: is the file truncated?";
 }

@@ -1,10 +1,15 @@
 /** Parquet: a row is a record; one row group of the required columns is in memory at a time. */
-import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import {
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+} from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { FileRange } from "../files/file_range.ts";
-import { UserError } from "../options/user_error.ts";
-import { option, phrase } from "../options/phrase.ts";
+import { objectOf } from "../files/json_value.ts";
 import {
+  assertColumn,
   type Piece,
   type Place,
   type ReaderOptions,
@@ -13,45 +18,57 @@ import {
   unreadable,
 } from "./documents.ts";
 import type { DataRecord } from "./jsonl_reader.ts";
+import { parquetConvert, PARSERS } from "./parquet_types.ts";
+
+/** A table on the disk, and what messages call it. */
+export interface TableFile {
+  readonly path: string;
+  readonly label: string;
+}
 
 /** The texts of {@link parquetRecords} as documents. */
 export async function* readParquet(
-  path: string,
+  file: TableFile,
   from: Place,
   { textField }: ReaderOptions,
 ): AsyncGenerator<Piece> {
-  for await (const { value, where, place } of parquetRecords(path, from, [textField])) {
+  for await (const { value, where, place } of parquetRecords(file, from, [textField])) {
     yield { text: textOf(value, textField, where), first: true, last: true, where, place };
   }
 }
 
 /** Rows as objects, from a given row; `columns` defaults to all. */
 export async function* parquetRecords(
-  path: string,
+  { path, label }: TableFile,
   from: Place = START,
   columns?: string[],
 ): AsyncGenerator<DataRecord> {
   const opened = await FileRange.open(path).catch((error) => {
-    throw unreadable(path, error);
+    throw unreadable(label, error);
   });
-  let where = path;
+  let where = label;
   try {
     const file = {
       byteLength: opened.size,
       slice: async (start: number, end = opened.size) => (await opened.read(start, end)).buffer,
     };
     const metadata = await parquetMetadataAsync(file);
-    for (const column of columns ?? []) assertColumn(metadata, column, path);
+    for (const column of columns ?? []) assertColumn(columnsOf(metadata), column, label);
+    const fields = parquetSchema(metadata).children
+      .filter(({ element }) => columns?.includes(element.name) ?? true)
+      .map((each) => [each.element.name, parquetConvert(each)] as const);
+    const read = { file, metadata, columns, compressors, parsers: PARSERS, utf8: false };
     let rowStart = 0;
     for (const group of metadata.row_groups) {
       const rowEnd = rowStart + Number(group.num_rows);
       if (rowEnd > from.record) {
-        where = `${path}, rows ${rowStart + 1} to ${rowEnd}`;
+        where = `${label}, rows ${rowStart + 1} to ${rowEnd}`;
         const range = { rowStart: Math.max(rowStart, from.record), rowEnd };
-        const rows = await parquetReadObjects({ file, metadata, columns, compressors, ...range });
-        for (const [index, value] of rows.entries()) {
+        const rows = await parquetReadObjects({ ...read, ...range });
+        for (const [index, row] of rows.entries()) {
           const record = range.rowStart + index;
-          const where = `${path}, row ${record + 1}`;
+          const value = objectOf(fields.map(([name, convert]) => [name, convert(row[name])]));
+          const where = `${label}, row ${record + 1}`;
           yield { value, where, place: { offset: 0, record }, fromTable: true };
         }
       }
@@ -64,12 +81,6 @@ export async function* parquetRecords(
   }
 }
 
-/** The first element of the schema is its root; a column of plain values has no children. */
-function assertColumn({ schema }: FileMetaData, name: string, path: string): void {
-  const columns = schema.slice(1).map((element) => element.name);
-  if (columns.includes(name)) return;
-  throw new UserError(
-    `${path}: has no field "${name}"`,
-    phrase`it has ${columns.join(", ")}; see ${option("textField")}`,
-  );
+function columnsOf(metadata: FileMetaData): string[] {
+  return parquetSchema(metadata).children.map(({ element }) => element.name);
 }

@@ -1,5 +1,6 @@
 /** A corpus: the documents of many files as one stream, with an optional held-out share. */
 import { UserError } from "../options/user_error.ts";
+import { type ByteSource, sizeOf } from "./byte_source.ts";
 import { type Piece, type Place, START } from "./documents.ts";
 import { type DataFile, isText, listFiles } from "./files.ts";
 import { hashText } from "./random.ts";
@@ -35,8 +36,14 @@ const MANY_TEXT_FILES = 100;
 
 export class Corpus {
   readonly #manyTexts: boolean;
+  readonly #sizes = new Map<ByteSource, Promise<number>>();
 
-  private constructor(readonly files: readonly DataFile[], readonly options: CorpusOptions) {
+  private constructor(
+    readonly files: readonly DataFile[],
+    /** For the user: what was left out. */
+    readonly notes: readonly string[],
+    readonly options: CorpusOptions,
+  ) {
     this.#manyTexts = files.filter(isText).length >= MANY_TEXT_FILES;
   }
 
@@ -46,7 +53,8 @@ export class Corpus {
     if (!(heldOutShare >= 0 && heldOutShare < 1)) {
       throw new UserError(`held-out share must be at least 0 and below 1, got ${heldOutShare}`);
     }
-    return new Corpus(await listFiles(specs), options);
+    const { files, notes } = await listFiles(specs);
+    return new Corpus(files, notes, options);
   }
 
   /**
@@ -66,7 +74,7 @@ export class Corpus {
       const start = position === from.file ? from : START;
       const range = await this.#range(file);
       if (range && range[0] >= range[1]) continue;
-      for await (const piece of file.read(file.path, start, { textField, range })) {
+      for await (const piece of file.read(start, { textField, range })) {
         if (piece.text === "" || !this.#selects(file, piece)) continue;
         yield { ...piece, place: { file: position, ...piece.place } };
       }
@@ -75,14 +83,22 @@ export class Corpus {
 
   /** The bytes of a text file that belong to this share; undefined for records. */
   async #range(file: DataFile): Promise<[number, number] | undefined> {
-    if (!isText(file)) return undefined;
+    if (!file.text) return undefined;
     const { share, heldOutShare } = this.options;
-    if (share === "all") return [0, file.size];
+    const size = await this.#size(file.text);
+    if (share === "all") return [0, size];
     if (this.#manyTexts) {
-      return [0, isHeldOut(file.name, heldOutShare) === (share === "eval") ? file.size : 0];
+      return [0, isHeldOut(file.name, heldOutShare) === (share === "eval") ? size : 0];
     }
-    const cut = await heldOutStart(file.path, heldOutShare);
-    return share === "eval" ? [cut, file.size] : [0, cut];
+    const cut = await heldOutStart(file.text, size, heldOutShare);
+    return share === "eval" ? [cut, size] : [0, cut];
+  }
+
+  /** Of a compressed text, found by reading it once. */
+  #size(text: ByteSource): Promise<number> {
+    const known = this.#sizes.get(text) ?? sizeOf(text);
+    this.#sizes.set(text, known);
+    return known;
   }
 
   #selects(file: DataFile, { text }: Piece): boolean {

@@ -1,42 +1,56 @@
 /** Plain text: a file is one document, read in pieces so that it need not fit in memory. */
-import { FileRange } from "../files/file_range.ts";
 import { UserError } from "../options/user_error.ts";
-import { type Piece, type Place, type ReaderOptions, unreadable } from "./documents.ts";
+import { type ByteSource, readBytes } from "./byte_source.ts";
+import { type Piece, type Place, type ReaderOptions, START, unreadable } from "./documents.ts";
+import { concat } from "./json_array.ts";
+import { decodeUtf8, isContinuation, NotUtf8 } from "./utf8.ts";
 
 /** Large enough that seams between pieces do not matter, small enough to shuffle and resume. */
 export const PIECE_BYTES = 1 << 16;
 
-/** The text of a file or of a range of its bytes, cut at newlines where possible. */
+/** The text of a source or of a range of its bytes, cut at newlines where possible. */
 export async function* readText(
-  path: string,
+  source: ByteSource,
   from: Place,
-  { range }: ReaderOptions,
+  { range }: Pick<ReaderOptions, "range">,
 ): AsyncGenerator<Piece> {
-  const file = await FileRange.open(path).catch((error) => {
-    throw unreadable(path, error);
-  });
+  const [start, end] = range ?? [0, source.size ?? Infinity];
+  let offset = Math.max(start, from.offset), record = from.record;
+  if (offset >= end) return;
+  let held: Uint8Array = new Uint8Array();
+  const chunks = source.chunks(offset);
   try {
-    const [start, end] = range ?? [0, file.size];
-    let offset = Math.max(start, from.offset), record = from.record;
-    while (offset < end) {
-      const bytes = await file.read(offset, Math.min(end, offset + PIECE_BYTES));
-      if (bytes.length === 0) throw new UserError(`${path}: shrank while it was being read`);
-      const last = offset + bytes.length >= end;
+    for (let ended = false; !ended || held.length > 0;) {
+      // One byte more than a piece, which tells whether it is the last.
+      while (!ended && held.length <= PIECE_BYTES) {
+        const { done, value } = await chunks.next();
+        if (done) ended = true;
+        else held = concat([held, value]);
+        if (offset + held.length >= end) ended = true;
+      }
+      const bytes = held.subarray(0, Math.min(PIECE_BYTES, end - offset));
+      if (bytes.length === 0) break;
+      const last = bytes.length === held.length || offset + bytes.length >= end;
       const length = last ? bytes.length : seam(bytes);
       yield {
-        text: decode(bytes.subarray(0, length), path, offset),
+        text: await decode(bytes.subarray(0, length), source, offset),
         first: offset === start,
         last,
-        where: `${path} at byte ${offset}`,
+        where: `${source.path} at byte ${offset}`,
         place: { offset, record },
       };
+      held = held.subarray(length);
       offset += length;
       record++;
+      if (last) break;
+    }
+    if (Number.isFinite(end) && offset < end) {
+      throw new UserError(`${source.path}: shrank while it was being read`);
     }
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadable(source.path, error);
   } finally {
-    file.close();
+    await chunks.return(undefined);
   }
 }
 
@@ -44,34 +58,27 @@ export async function* readText(
  * The start of the held-out end of a text, moved to the nearest end of a line, or else of a word or
  * character.
  */
-export async function heldOutStart(path: string, share: number): Promise<number> {
-  const file = await FileRange.open(path).catch((error) => {
-    throw unreadable(path, error);
-  });
-  try {
-    const start = Math.floor(file.size * (1 - share));
-    const within = Math.min(PIECE_BYTES, Math.floor((file.size - start) / 4));
-    const window = await file.read(start, start + within);
-    const line = window.indexOf(NEWLINE), word = window.indexOf(SPACE);
-    if (line >= 0) return start + line + 1;
-    if (word >= 0) return start + word;
-    let character = 0;
-    const bytes = await file.read(start, start + 4);
-    while (character < bytes.length && isContinuation(bytes[character])) character++;
-    return start + character;
-  } finally {
-    file.close();
-  }
+export async function heldOutStart(
+  source: ByteSource,
+  size: number,
+  share: number,
+): Promise<number> {
+  const start = Math.floor(size * (1 - share));
+  const within = Math.min(PIECE_BYTES, Math.floor((size - start) / 4));
+  const bytes = await readBytes(source, start, start + Math.max(4, within));
+  const window = bytes.subarray(0, within);
+  const line = window.indexOf(NEWLINE), word = window.indexOf(SPACE);
+  if (line >= 0) return start + line + 1;
+  if (word >= 0) return start + word;
+  let character = 0;
+  while (character < Math.min(4, bytes.length) && isContinuation(bytes[character])) character++;
+  return start + character;
 }
 
 const NEWLINE = 0x0a, SPACE = 0x20;
 
 function isSpace(byte: number): boolean {
   return byte === SPACE || (byte >= 0x09 && byte <= 0x0d);
-}
-
-function isContinuation(byte: number): boolean {
-  return (byte & 0xc0) === 0x80;
 }
 
 /**
@@ -91,14 +98,29 @@ function seam(bytes: Uint8Array): number {
   return end;
 }
 
-function decode(bytes: Uint8Array, path: string, offset: number): string {
+async function decode(bytes: Uint8Array, source: ByteSource, offset: number): Promise<string> {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const text = decodeUtf8(bytes);
     return offset === 0 ? text.replace(/^\ufeff/, "") : text;
-  } catch {
-    throw new UserError(
-      `${path}: is not UTF-8 text, between bytes ${offset} and ${offset + bytes.length}`,
-      "convert it, for example with iconv -f latin1 -t utf-8",
-    );
+  } catch (error) {
+    if (!(error instanceof NotUtf8)) throw error;
+    throw error.in(`${source.path}:${await lineAt(source, offset + error.at)}`, offset);
   }
+}
+
+/** The line, from 1, that the byte at an offset belongs to. */
+async function lineAt(source: ByteSource, offset: number): Promise<number> {
+  let line = 1, at = 0;
+  for await (const chunk of source.chunks()) {
+    const part = chunk.subarray(0, offset - at);
+    for (let i = part.indexOf(NEWLINE); i >= 0; i = part.indexOf(NEWLINE, i + 1)) line++;
+    at += chunk.length;
+    if (at >= offset) break;
+  }
+  return line;
+}
+
+/** All of a source's text, in pieces. */
+export async function* decodedText(source: ByteSource): AsyncGenerator<string> {
+  for await (const { text } of readText(source, START, {})) yield text;
 }

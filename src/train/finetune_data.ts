@@ -136,7 +136,7 @@ function textData(
         repeat: true,
         position: position as DataPosition | undefined,
       });
-      return { batches, ...stepsOf(options, steps), warnings: [] };
+      return { batches, ...stepsOf(options, steps), warnings: batches.notes };
     },
     async openEvaluation() {
       if (!evalData && evalShare === 0) return undefined;

@@ -50,7 +50,7 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
         position: position as DataPosition | undefined,
       });
       const { steps, warmupSteps } = options;
-      return { batches, steps, warmupSteps, warnings: [] };
+      return { batches, steps, warmupSteps, warnings: batches.notes };
     },
     openEvaluation: () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
     encodePrompt: (text) => Promise.resolve(encodeText(tokenizer, text)),

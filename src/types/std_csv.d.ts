@@ -8,4 +8,10 @@ declare module "@std/csv" {
   }
   /** Rows of fields; empty lines are left out. Throws a `SyntaxError` on a stray quote. */
   export function parse(input: string, options?: ParseOptions): string[][];
+  /** As {@link parse}, of text in pieces. */
+  export class CsvParseStream {
+    constructor(options?: ParseOptions);
+    readonly writable: WritableStream<string>;
+    readonly readable: ReadableStream<string[]>;
+  }
 }

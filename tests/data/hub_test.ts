@@ -33,7 +33,7 @@ async function withHub(repos: HubRepo[], run: () => Promise<void>): Promise<void
 
 Deno.test("data: a data set of the hub reads as its files", async () => {
   await withHub([SET], async () => {
-    const files = await listFiles(["hf:org/set", "hf:datasets/org/set@main/data/b.jsonl"]);
+    const { files } = await listFiles(["hf:org/set", "hf:datasets/org/set@main/data/b.jsonl"]);
     assertEquals(files.map(({ name }) => name), ["data/a.jsonl", "data/b.jsonl", "data/b.jsonl"]);
     const corpus = await Corpus.open(["hf:org/set"], {
       textField: "text",

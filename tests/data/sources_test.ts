@@ -159,6 +159,11 @@ Deno.test("held out: of many texts, whole ones", async () => {
   });
 });
 
+const latin1 = (text: string) => Uint8Array.from(text, (each) => each.charCodeAt(0));
+
+const LFS_POINTER = "version https://git-lfs.github.com/spec/v1\n" +
+  "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+
 /** Name of the file, its content, the message. */
 const BROKEN: [string, string | Uint8Array, string][] = [
   ["a.jsonl", '{"text": "x"}\n{"text": "y', "a.jsonl:2: is not valid JSON"],
@@ -177,11 +182,30 @@ const BROKEN: [string, string | Uint8Array, string][] = [
     "a.jsonl:2: the JSON array has ended, but more follows",
   ],
   ["a.json", '[["x"]]', 'a.json:1: must be a JSON object, got ["x"]'],
-  ["a.json", '{\n"text": "x"\n}', "hint: a file is an array of records, or one record per line"],
+  ["a.json", '{\n"text": "x"\n}\n{"text":', "a.json:4: the file stops inside the JSON object"],
+  ["a.json", '{"text": "x\ny"}', "a.json:1: is not valid JSON: a string does not end"],
+  ["a.json", '{\n"text": x\n}\n{}', "a.json:1: is not valid JSON"],
   ["a.jsonl", new Uint8Array([0x7b, 0xff, 0x7d]), "a.jsonl:1: is not UTF-8 text"],
-  ["a.txt", new Uint8Array([97, 0xe9, 98]), "a.txt: is not UTF-8 text, between bytes 0 and 3"],
+  ["a.txt", latin1("a\nbé b"), "a.txt:2: is not UTF-8 text: byte 0xe9 at offset 3"],
+  [
+    "a.txt",
+    latin1("a".repeat(70_000) + "\n\né"),
+    "a.txt:3: is not UTF-8 text: byte 0xe9 at offset",
+  ],
+  ["a.jsonl", latin1('{"text": "x"}\n{"text": "é"}'), "a.jsonl:2: is not UTF-8 text: byte 0xe9 at"],
+  ["a.csv", latin1("text\né\n"), "a.csv:2: is not UTF-8 text: byte 0xe9 at offset 5"],
+  ["a.txt", new Uint8Array([0xff, 0xfe, 0x00]), "a.txt: cannot be read: is not valid UTF-16"],
+  ["a.csv", "text,id\nx,1\ny\n", "a.csv, row 2: has 1 values for 2 columns\n  hint: the first row"],
+  ["a.csv", "text,text\nx,1\n", 'which names the columns, has "text" twice'],
+  ["a.csv", 'text\n"x', "a.csv: cannot be read: Syntax error on line 2"],
+  [
+    "a.txt",
+    LFS_POINTER,
+    "a.txt: is a Git LFS pointer, not the file itself\n  hint: run git lfs pull",
+  ],
+  ["a.parquet.gz", "PAR1", "a.parquet.gz: a compressed Parquet file cannot be read"],
   ["a.parquet", "PAR1", "a.parquet: cannot be read"],
-  ["a.jsonl.gz", "no gzip", "a.jsonl.gz:1: cannot be read: incorrect header check"],
+  ["a.jsonl.gz", "no gzip", "a.jsonl.gz: the gzip data is cut short or damaged: incorrect"],
 ];
 
 for (const [name, content, message] of BROKEN) {
@@ -199,7 +223,7 @@ Deno.test("sources: a gzip file or a parquet file that is cut off is named", asy
   await withFiles(files, async (folder) => {
     const refused = (file: string, message: string) =>
       assertRefusesAsync(() => piecesOf([join(folder, file)]), UserError, message);
-    await refused("a.jsonl.gz", "cannot be read: unexpected end of file");
+    await refused("a.jsonl.gz", "a.jsonl.gz: the gzip data is cut short or damaged: unexpected");
     await refused("b.parquet", "b.parquet: cannot be read");
   });
   await assertRefusesAsync(
@@ -210,12 +234,15 @@ Deno.test("sources: a gzip file or a parquet file that is cut off is named", asy
 });
 
 Deno.test("sources: what cannot be data is refused, with what could be", async () => {
-  await withFiles({ "a.csv": "a,b" }, async (folder) => {
+  await withFiles({ "a.png": new Uint8Array([0x89, 0x50, 0, 1]) }, async (folder) => {
     const refused = (spec: string, message: string) =>
       assertRefusesAsync(() => piecesOf([spec]), UserError, message);
-    await refused(join(folder, "a.csv"), "a.csv: unsupported file type");
-    await refused(join(folder, "a.csv"), "supported: .txt, .md, .jsonl");
-    await refused(folder, "has no data file");
+    await refused(join(folder, "a.png"), "a.png: is neither text nor a known data format");
+    await refused(join(folder, "a.png"), "supported: .txt, .md, .jsonl");
+    await refused(folder, "has no data file (");
+    await refused(folder, "left out a.png (no data file by its name)");
+    await refused(join(folder, "*.jsonl"), "*.jsonl: no data file matches");
+    await refused("/dev/null", "/dev/null: is a device or a socket, not a file");
     await refused(join(folder, "none.txt"), "none.txt: cannot be read: No such file");
     await refused("hf:models/org/name", "names a model where a dataset is needed");
   });

@@ -30,7 +30,7 @@ export function sourcesOf(
  * `text` are instruction data: each is a separate example.
  */
 export async function kindOfData(specs: readonly string[]): Promise<"instruct" | "text"> {
-  const files = await listFiles(specs);
+  const { files } = await listFiles(specs);
   const texts = files.filter(isText);
   if (texts.length === 0) return "instruct";
   if (texts.length === files.length) return "text";
@@ -44,13 +44,15 @@ export async function kindOfData(specs: readonly string[]): Promise<"instruct" |
 export interface SourceFiles {
   readonly source: ExampleSource;
   readonly files: readonly DataFile[];
+  /** For the user: what was left out. */
+  readonly notes: readonly string[];
 }
 
 /** Lists the files of the sources; throws a {@link UserError} on one without records. */
 export async function listSources(sources: readonly ExampleSource[]): Promise<SourceFiles[]> {
   const listed: SourceFiles[] = [];
   for (const source of sources) {
-    const files = await listFiles([source.spec]);
+    const { files, notes } = await listFiles([source.spec]);
     const text = files.find(isText);
     if (text) {
       throw new UserError(
@@ -58,7 +60,7 @@ export async function listSources(sources: readonly ExampleSource[]): Promise<So
         'convert it to records, {"text": "…"} one per line, or train only on texts',
       );
     }
-    listed.push({ source, files });
+    listed.push({ source, files, notes });
   }
   if (listed.length === 0) throw new UserError("data: no file given");
   return listed;
@@ -71,7 +73,7 @@ export async function* examplesOf(listed: readonly SourceFiles[]): AsyncGenerato
     for (const file of files) {
       if (left === 0) break;
       let format = source.format;
-      for await (const { value, where, fromTable } of file.records!(file.path)) {
+      for await (const { value, where, fromTable } of file.records!()) {
         format ??= detectFormat(value, where);
         yield toExample(value, format, where, { fromTable });
         left--;

@@ -115,6 +115,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
       selects: (example) => selects(example, share, heldOutShare),
       onProgress: options.onProgress,
     });
+    report.notes.push(...listed.flatMap(({ notes }) => notes));
     assertExamples(report, {
       what: `${share === "eval" ? "the held-out data" : "the data"} (${files[0].path}…)`,
       seqLen,

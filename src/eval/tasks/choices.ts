@@ -3,6 +3,7 @@
  * lm-evaluation-harness' `arc_easy`, whose own records are accepted too.
  */
 import { basename, dirname, extname, join } from "@std/path";
+import { openBytes } from "../../data/formats.ts";
 import { jsonRecords } from "../../data/jsonl_reader.ts";
 import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
@@ -44,7 +45,10 @@ async function readShots(path: string, shots: number): Promise<Question[]> {
 
 async function readQuestions(path: string): Promise<Question[]> {
   const questions = [];
-  for await (const { value, where } of jsonRecords(path)) questions.push(toQuestion(value, where));
+  const { source } = await openBytes({ path });
+  for await (const { value, where } of jsonRecords(source)) {
+    questions.push(toQuestion(value, where));
+  }
   return questions;
 }
 

@@ -1,0 +1,117 @@
+/** The files of a folder, or those that match a pattern, and what is left out of it, with reasons. */
+import { globToRegExp } from "@std/path";
+import { dirname, join } from "@std/path";
+import { hasDataName } from "./formats.ts";
+
+/** A file below a folder. */
+export interface FoundFile {
+  readonly path: string;
+  /** Relative to the folder. */
+  readonly name: string;
+}
+
+/** What a folder holds besides data. */
+export interface LeftOut {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface Walk {
+  /** Sorted by name. */
+  readonly files: readonly FoundFile[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+interface WalkOptions {
+  /** Which files are wanted, by their names; all by default. */
+  readonly wants?: (name: string) => boolean;
+  /** Which folders below are searched. */
+  readonly enters?: (name: string) => boolean;
+  /** Whether a file's name must end as a data file's; true by default. */
+  readonly byName?: boolean;
+}
+
+/** Files that describe a data set rather than belong to it. */
+const DESCRIPTIONS = new RegExp(
+  "^((readme|licen[cs]e|notice|copying|citation|changelog|contributing|authors|code_of_conduct|" +
+    "security)(\\.(md|txt|rst|cff|bib))?|dataset_infos?\\.json|dataset_dict\\.json)$",
+  "i",
+);
+
+/** Written by datasets' save_to_disk beside dataset_info.json. */
+const STATE = "state.json";
+
+/**
+ * The data files of a folder and of the folders in it. Hidden ones are skipped; what is no regular
+ * file is never opened, since reading a pipe could wait forever.
+ */
+export async function walkFolder(folder: string, options: WalkOptions = {}): Promise<Walk> {
+  const { wants = () => true, enters = () => true, byName = true } = options;
+  const files: FoundFile[] = [], leftOut: LeftOut[] = [];
+  const leaveOut = (name: string, reason: string) => leftOut.push({ name, reason });
+  const visit = async (below: string, around: readonly string[]) => {
+    const real = await Deno.realPath(join(folder, below));
+    if (around.includes(real)) return leaveOut(below, "a link to a folder around it");
+    const entries = await Array.fromAsync(Deno.readDir(join(folder, below)));
+    const saved = entries.some(({ name }) => name === "dataset_info.json");
+    for (const { name: own } of entries) {
+      if (own.startsWith(".")) continue;
+      const name = below ? `${below}/${own}` : own, path = join(folder, name);
+      const info = await Deno.stat(path).catch(() => undefined); // follows links
+      if (info?.isDirectory) {
+        if (enters(name)) await visit(name, [...around, real]);
+      } else if (!wants(name)) continue;
+      else if (!info) leaveOut(name, "a link that leads nowhere");
+      else if (!info.isFile) leaveOut(name, "no regular file");
+      else if (DESCRIPTIONS.test(own) || (saved && own === STATE)) leaveOut(name, "a description");
+      else if (byName && !hasDataName(own)) leaveOut(name, "no data file by its name");
+      else files.push({ path, name });
+    }
+  };
+  await visit("", []);
+  return { files: files.sort(byNames), leftOut: leftOut.sort(byNames) };
+}
+
+function byNames(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+/** Whether a path has characters that a shell would expand. */
+export function isPattern(path: string): boolean {
+  return /[*?[{]/.test(path);
+}
+
+/**
+ * The files that match a pattern, `**` included; of a folder that does, all data files. A pattern
+ * that ends in more than a star, such as `*.log`, chooses files whatever their names end in.
+ */
+export async function walkPattern(pattern: string): Promise<Walk> {
+  const parts = pattern.split("/");
+  const fixed = parts.findIndex(isPattern);
+  const base = parts.slice(0, fixed).join("/"), rest = parts.slice(fixed).join("/");
+  const rule: RegExp = globToRegExp(rest);
+  const deep = rest.includes("**"), depth = parts.length - fixed;
+  const matches = (name: string): boolean =>
+    rule.test(name) || (name.includes("/") && matches(dirname(name)));
+  return await walkFolder(pattern.startsWith("/") ? `/${base}` : base || ".", {
+    wants: matches,
+    enters: (name) => deep || name.split("/").length < depth || matches(name),
+    byName: rest.endsWith("*"),
+  });
+}
+
+/** One line on what was left out; undefined if nothing was. */
+export function leftOutText(spec: string, { leftOut }: Walk): string | undefined {
+  if (leftOut.length === 0) return undefined;
+  const reasons = Map.groupBy(leftOut, ({ reason }) => reason);
+  const groups = [...reasons].map(([reason, each]) => `${namesOf(each)} (${reason})`);
+  return `data ${spec}: left out ${groups.join(", ")}`;
+}
+
+const NAMED = 5;
+
+function namesOf(list: readonly LeftOut[]): string {
+  const more = list.length - NAMED;
+  return list.slice(0, NAMED).map(({ name }) => name).join(", ") +
+    (more > 0 ? ` and ${more} more` : "");
+}

@@ -1,0 +1,169 @@
+/** Formats of data files, by name or else by content, and the readers of each. */
+import { FileRange } from "../files/file_range.ts";
+import { isLfsPointer, lfsPointerError } from "../files/lfs_pointer.ts";
+import { UserError } from "../options/user_error.ts";
+import { arrowRecords, readArrow } from "./arrow_reader.ts";
+import { type ByteSource, fromUtf16, plainBytes, unpackedBytes, utf16Of } from "./byte_source.ts";
+import { compressionOf, COMPRESSIONS } from "./compression.ts";
+import { csvRecords, readCsv, type Separator } from "./csv_reader.ts";
+import { type Place, type Reader, unreadable } from "./documents.ts";
+import { type DataRecord, jsonRecords, readJsonl } from "./jsonl_reader.ts";
+import { parquetRecords, readParquet } from "./parquet_reader.ts";
+import { readText } from "./text_reader.ts";
+
+/** Reads the records of a file from a position. */
+export type RecordReader = (from?: Place) => AsyncIterable<DataRecord>;
+
+/** How a file is read. */
+export interface OpenedFile {
+  /** Its documents. */
+  readonly read: Reader;
+  /** Its raw records; a text file has none. */
+  readonly records?: RecordReader;
+  /** Of a text file, its bytes. */
+  readonly text?: ByteSource;
+}
+
+type Format = "text" | "json" | "csv" | "tsv" | "parquet" | "arrow";
+
+const FORMATS: Readonly<Record<string, Format>> = {
+  ".txt": "text",
+  ".md": "text",
+  ".jsonl": "json",
+  ".ndjson": "json",
+  ".json": "json",
+  ".csv": "csv",
+  ".tsv": "tsv",
+  ".parquet": "parquet",
+  ".arrow": "arrow",
+  ".feather": "arrow",
+};
+
+/** For messages. */
+export const SUPPORTED: string = `supported: ${Object.keys(FORMATS).join(", ")}; text, JSON and ` +
+  `tables of text also with ${Object.keys(COMPRESSIONS).join(", ")}`;
+
+/** Whether a file's name ends as that of a data file. */
+export function hasDataName(name: string): boolean {
+  return formatNamed(name) !== undefined;
+}
+
+function formatNamed(name: string): Format | undefined {
+  const plain = withoutCompression(name.toLowerCase());
+  const ending = Object.keys(FORMATS).find((ending) => plain.endsWith(ending));
+  return ending === undefined ? undefined : FORMATS[ending];
+}
+
+function withoutCompression(name: string): string {
+  const ending = Object.keys(COMPRESSIONS).find((ending) => name.endsWith(ending));
+  return ending === undefined ? name : name.slice(0, -ending.length);
+}
+
+const HEAD_BYTES = 1 << 12;
+
+/** What can be read, and what messages call it. */
+export interface FileToOpen {
+  readonly path: string;
+  /** By default the path. */
+  readonly label?: string;
+}
+
+/**
+ * Chooses the reader of a file. Compression, UTF-16 and, where the name does not tell it, the
+ * format are recognised by the first bytes. Throws a {@link UserError} if it cannot be data.
+ */
+export async function openFile({ path, label = path }: FileToOpen): Promise<OpenedFile> {
+  const named = formatNamed(path);
+  const { source, packed } = await openBytes({ path, label });
+  const format = named ?? await formatByContent(source);
+  if (format === "parquet" || format === "arrow") {
+    if (!packed) return tableOf(format, path, label);
+    throw new UserError(
+      `${label}: a compressed ${format === "parquet" ? "Parquet" : "Arrow"} file cannot be read`,
+      "decompress it: its columns are compressed on their own",
+    );
+  }
+  switch (format) {
+    case "text":
+      return { text: source, read: (from, options) => readText(source, from, options) };
+    case "json":
+      return {
+        read: (from, options) => readJsonl(source, from, options),
+        records: (from) => jsonRecords(source, from),
+      };
+    case "csv":
+    case "tsv": {
+      const separator: Separator = format === "csv" ? "," : "\t";
+      return {
+        read: (from, options) => readCsv(source, separator, from, options),
+        records: (from) => csvRecords(source, separator, from),
+      };
+    }
+  }
+}
+
+function tableOf(format: "parquet" | "arrow", path: string, label: string): OpenedFile {
+  const file = { path, label };
+  return format === "parquet"
+    ? {
+      read: (from, options) => readParquet(file, from, options),
+      records: (from) => parquetRecords(file, from),
+    }
+    : {
+      read: (from, options) => readArrow(file, from, options),
+      records: (from) => arrowRecords(file, from),
+    };
+}
+
+/** The bytes of a text-like file: decompressed, in UTF-8. */
+export async function openBytes({ path, label = path }: FileToOpen) {
+  const { head: raw, size } = await headOf(path, label);
+  if (isLfsPointer(raw)) throw lfsPointerError(label);
+  const ending = Object.keys(COMPRESSIONS).find((ending) => path.toLowerCase().endsWith(ending));
+  const compression = ending === undefined ? compressionOf(raw) : COMPRESSIONS[ending];
+  const packed = compression !== undefined;
+  const bytes = packed ? unpackedBytes(path, compression, label) : plainBytes(path, size, label);
+  const utf16 = utf16Of(packed ? await firstChunk(bytes).catch(() => NONE) : raw);
+  return { source: utf16 ? fromUtf16(bytes, utf16) : bytes, packed };
+}
+
+async function headOf(path: string, label: string) {
+  const file = await FileRange.open(path).catch((error) => {
+    throw unreadable(`data ${label}`, error);
+  });
+  try {
+    return { head: await file.read(0, HEAD_BYTES), size: file.size };
+  } finally {
+    file.close();
+  }
+}
+
+async function firstChunk(source: ByteSource): Promise<Uint8Array> {
+  for await (const chunk of source.chunks()) if (chunk.length > 0) return chunk;
+  return NONE;
+}
+
+const NONE = new Uint8Array();
+
+/** For a file whose name does not tell. */
+async function formatByContent(source: ByteSource): Promise<Format> {
+  const head = await firstChunk(source);
+  const begins = (text: string) => [...text].every((each, at) => head[at] === each.charCodeAt(0));
+  if (begins("PAR1")) return "parquet";
+  if (begins("ARROW1") || begins("\xff\xff\xff\xff")) return "arrow";
+  const text = textIn(head);
+  if (text === undefined) {
+    throw new UserError(`data ${source.path}: is neither text nor a known data format`, SUPPORTED);
+  }
+  return /^\ufeff?\s*(\{\s*"|\[\s*[{"])/.test(text) ? "json" : "text";
+}
+
+/** The text that bytes begin with; undefined if they are binary. */
+function textIn(bytes: Uint8Array): string | undefined {
+  if (bytes.includes(0)) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+  } catch {
+    return undefined;
+  }
+}

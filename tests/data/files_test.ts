@@ -1,0 +1,127 @@
+import { assertEquals } from "@std/assert";
+import { basename, dirname, join } from "@std/path";
+import { listFiles } from "../../src/data/files.ts";
+import { jsonl, withFiles } from "./support.ts";
+
+const namesOf = async (...specs: string[]) =>
+  (await listFiles(specs)).files.map(({ name }) => name);
+
+Deno.test("a folder: data by its names; the rest is noted, and pipes are never opened", async () => {
+  const files = {
+    "a.jsonl": jsonl(["one"]),
+    "sub/b.csv": "text\ntwo\n",
+    ".git/objects/c.txt": "no",
+    ".DS_Store": "no",
+    "README.md": "no",
+    "LICENSE": "no",
+    "LICENSE.txt": "no",
+    "saved/dataset_info.json": "{}",
+    "saved/state.json": "{}",
+    "saved/data-00000-of-00001.jsonl": jsonl(["three"]),
+    "state.json": jsonl(["Ohio"]),
+    "image.png": "no",
+    "model.safetensors": "no",
+  };
+  await withFiles(files, async (folder) => {
+    await Deno.symlink(join(folder, "nowhere"), join(folder, "dangling.jsonl"));
+    await Deno.symlink(join(folder, "self.jsonl"), join(folder, "self.jsonl"));
+    await Deno.symlink(folder, join(folder, "sub", "circle"));
+    await Deno.symlink(join(folder, "a.jsonl"), join(folder, "z.jsonl"));
+    await new Deno.Command("mkfifo", { args: [join(folder, "pipe.jsonl")] }).output();
+    const { files, notes } = await listFiles([folder]);
+    assertEquals(files.map(({ name }) => name), [
+      "a.jsonl",
+      "saved/data-00000-of-00001.jsonl",
+      "state.json",
+      "sub/b.csv",
+      "z.jsonl",
+    ]);
+    assertEquals(notes, [
+      `data ${folder}: left out LICENSE, LICENSE.txt, README.md, saved/dataset_info.json, ` +
+      "saved/state.json (a description), " +
+      "dangling.jsonl, self.jsonl (a link that leads nowhere), " +
+      "image.png, model.safetensors (no data file by its name), " +
+      "pipe.jsonl (no regular file), sub/circle (a link to a folder around it)",
+    ]);
+    assertEquals((await listFiles([join(folder, "a.jsonl")])).notes, []);
+  });
+});
+
+Deno.test("patterns, as a shell expands them, and a name that looks like one", async () => {
+  const names = ["a.jsonl", "b.jsonl", "x/c.jsonl", "x/y/d.jsonl", "x/e.txt", "n.log", "[1].txt"];
+  const files = Object.fromEntries(
+    names.map((name) => [name, name.endsWith("jsonl") ? jsonl([name]) : name]),
+  );
+  await withFiles(files, async (folder) => {
+    const matching = (pattern: string) => namesOf(join(folder, pattern));
+    assertEquals(await matching("*.jsonl"), ["a.jsonl", "b.jsonl"]);
+    assertEquals(await matching("[ab].jsonl"), ["a.jsonl", "b.jsonl"]);
+    assertEquals(await matching("{b,x/c}.jsonl"), ["b.jsonl", "x/c.jsonl"]);
+    assertEquals(await matching("**/*.jsonl"), ["a.jsonl", "b.jsonl", "x/c.jsonl", "x/y/d.jsonl"]);
+    assertEquals(await matching("*/?.jsonl"), ["x/c.jsonl"]);
+    assertEquals(await matching("x*"), ["x/c.jsonl", "x/e.txt", "x/y/d.jsonl"]);
+    assertEquals(await matching("*.log"), ["n.log"]); // by content
+    assertEquals(await matching("[1].txt"), ["[1].txt"]);
+  });
+});
+
+Deno.test("~ is the user's folder", async () => {
+  await withFiles({ "a.jsonl": jsonl(["one"]) }, async (folder) => {
+    const home = Deno.env.get("HOME");
+    try {
+      Deno.env.set("HOME", dirname(folder));
+      assertEquals(await namesOf(`~/${basename(folder)}/a.jsonl`), ["a.jsonl"]);
+      assertEquals(await namesOf(`~/${basename(folder)}/*.jsonl`), ["a.jsonl"]);
+    } finally {
+      if (home === undefined) Deno.env.delete("HOME");
+      else Deno.env.set("HOME", home);
+    }
+  });
+});
+
+const READER = `
+  import { Corpus } from "${new URL("../../src/data/sources.ts", import.meta.url)}";
+  const options = { textField: "text", share: "all", heldOutShare: 0 };
+  for (const _ of [1, 2]) {
+    const corpus = await Corpus.open(Deno.args, options);
+    const pieces = await Array.fromAsync(corpus.pieces([0]));
+    console.log(JSON.stringify([corpus.files[0].path, pieces.map(({ text }) => text)]));
+  }
+`;
+
+const PIPED: [what: string, shell: string, expected: [string, string[]]][] = [
+  ["records", 'printf \'{"text":"x"}\\n{"text":"y"}\\n\' | $READ -', ["standard input", [
+    "x",
+    "y",
+  ]]],
+  ["a text", "printf 'some words' | $READ -", ["standard input", ["some words"]]],
+  ["gzip", "printf 'some words' | gzip | $READ -", ["standard input", ["some words"]]],
+  ["a named pipe", "mkfifo p.txt; (printf words > p.txt &); $READ p.txt", ["p.txt", ["words"]]],
+];
+
+for (const [what, shell, expected] of PIPED) {
+  Deno.test(`standard input or a pipe with ${what}: read twice, no copy left`, async () => {
+    await withFiles({ "read.ts": READER }, async (folder) => {
+      const config = new URL("../../deno.jsonc", import.meta.url).pathname;
+      const { stdout, stderr } = await new Deno.Command("sh", {
+        args: [
+          "-c",
+          shell.replace(
+            "$READ",
+            `"${Deno.execPath()}" run -A --no-check --config ${config} read.ts`,
+          ),
+        ],
+        cwd: folder,
+        env: { TMPDIR: folder },
+      }).output();
+      const lines = new TextDecoder().decode(stdout).trim().split("\n");
+      assertEquals(
+        lines,
+        Array(2).fill(JSON.stringify(expected)),
+        new TextDecoder().decode(stderr),
+      );
+      const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
+      assertEquals(left.filter((name) => !["read.ts", "p.txt"].includes(name)), []);
+    });
+  });
+}
