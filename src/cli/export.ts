@@ -22,16 +22,20 @@ export const exportModel: Command = {
   summary: "write a model as a GGUF file, for llama.cpp",
   details:
     "q8_0 takes about half the space of f16; its rounding error is at most 1/254 of the largest " +
-    "of 32 weights. The tokenizer and chat template are included.",
+    "of 32 weights. The tokenizer and chat template are included. A Modelfile for Ollama is " +
+    "written beside the file.",
   examples: ["export --model runs/demo/model --output model.gguf --type q8_0"],
   options,
   run,
 };
 
 async function run(options: ExportModelOptions, io: Io): Promise<number> {
-  const { bytes, warnings } = await exportGguf(options);
+  const { bytes, modelfile, warnings } = await exportGguf(options);
   for (const warning of warnings) io.log(`warning: ${warning}`);
   const { output, type } = options;
-  io.result({ output, type, bytes }, `${output}: ${formatBytes(bytes)}, ${type}`);
+  io.result(
+    { output, type, bytes, modelfile },
+    `${output}: ${formatBytes(bytes)}, ${type}; for Ollama: ${modelfile}`,
+  );
   return EXIT.done;
 }

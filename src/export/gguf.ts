@@ -1,10 +1,14 @@
 /** Converts a folder in Hugging Face's layout to a GGUF file. */
-import { readTokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
+import { basename, resolve } from "@std/path";
+import { readTokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
+import { readGenerationConfig } from "../formats/generation_config.ts";
 import { readLlamaConfig } from "../formats/hf_config.ts";
 import { Safetensors } from "../formats/safetensors.ts";
 import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
 import { describeParameters } from "../model/description.ts";
+import { conversing } from "./model_folder.ts";
+import { writeModelfile } from "./modelfile.ts";
 import { type GgufEntry, type GgufType, writeGguf } from "./write_gguf.ts";
 import { elementsOf } from "../numbers/layout.ts";
 
@@ -25,6 +29,8 @@ export interface ExportOptions {
 export interface ExportResult {
   /** Size of the file. */
   readonly bytes: number;
+  /** Path of Ollama's Modelfile beside it. */
+  readonly modelfile: string;
   /** Properties of the model that llama.cpp does not implement. */
   readonly warnings: readonly string[];
 }
@@ -34,8 +40,9 @@ export async function exportGguf(
   { model, output, type }: ExportOptions,
 ): Promise<ExportResult> {
   await refuseFolder(output);
-  const config = await readLlamaConfig(model);
-  const { files } = await readTokenizerFiles(model);
+  const config = await readLlamaConfig(model), generation = await readGenerationConfig(model);
+  const { file, files } = await readTokenizerFiles(model);
+  const tokenizer = tokenizerFromFiles(file, files), { ends } = conversing("default", tokenizer);
 
   using weights = await Safetensors.open(model);
   const names = describeParameters(config).map(({ name }) => name);
@@ -48,11 +55,19 @@ export async function exportGguf(
     config,
     tensors: names.map((name) => entryOf(weights, weights.info(name))),
     tokenizerFiles: files,
+    name: basename(resolve(model)),
+    ends: [...ends, ...generation.eosTokenIds],
+    generation,
     type,
   });
   const { slidingWindow } = config;
   return {
     bytes: (await Deno.stat(output)).size,
+    modelfile: await writeModelfile(output, {
+      tokenizer,
+      generation,
+      maxPositions: config.maxPositions,
+    }),
     warnings: slidingWindow?.layers.some((windowed) => windowed)
       ? [
         `llama.cpp has no sliding window for this architecture: beyond ${slidingWindow.size} ` +

@@ -1,6 +1,7 @@
 /** llama.cpp's tokenizer metadata, from the files of Hugging Face's format. */
 import { type TokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { withoutGenerationMarks } from "../data/instruct/chat_template.ts";
 import { UserError } from "../options/user_error.ts";
 import { isObject } from "../files/fields.ts";
 import { type Merge, scoresFromMerges } from "../formats/gguf/merges.ts";
@@ -156,6 +157,9 @@ function specialTokens(
     ),
     "tokenizer.ggml.add_bos_token": value.flag(bos !== null && sample[0] === bos),
     "tokenizer.ggml.add_eos_token": value.flag(eos !== null && sample.at(-1) === eos),
-    ...(template === null ? {} : { "tokenizer.chat_template": value.string(template) }),
+    ...(template === null ? {} : {
+      // llama.cpp's parser does not know the marks of the assistant's text.
+      "tokenizer.chat_template": value.string(withoutGenerationMarks(template)),
+    }),
   };
 }

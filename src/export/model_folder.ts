@@ -81,7 +81,8 @@ export function conversingAs(source: string, tokenizer: Tokenizer): Conversing {
   return { template: source, ...endings(tokenizer, template, "the chat template") };
 }
 
-function ownTemplate(tokenizer: Tokenizer): ChatTemplate | undefined {
+/** The tokenizer's own template, if it has a valid one. */
+export function ownTemplate(tokenizer: Tokenizer): ChatTemplate | undefined {
   if (tokenizer.chatTemplate === null) return undefined;
   try {
     return chatTemplate("default", tokenizer);

@@ -12,6 +12,7 @@ import { permuteHeads } from "../formats/gguf/permute.ts";
 import { ropeFactors } from "../formats/gguf/rope_factors.ts";
 import { tokenizerMetadata } from "./gguf_tokenizer.ts";
 import { type KeyValues, value } from "../formats/gguf/values.ts";
+import { type GenerationConfig, sampledAs } from "../formats/generation_config.ts";
 import { elementsOf } from "../numbers/layout.ts";
 
 /** How matrices are stored: half precision, or 8 bits with a scale for every 32 elements. */
@@ -32,6 +33,11 @@ export interface GgufModel {
   readonly tensors: readonly GgufEntry[];
   /** Without them the file has no tokenizer, and llama.cpp handles token ids only. */
   readonly tokenizerFiles?: TokenizerFiles;
+  /** For people. */
+  readonly name?: string;
+  /** Ids that end a text or a turn, besides those of the config; the turn's first. */
+  readonly ends?: readonly number[];
+  readonly generation?: GenerationConfig;
   readonly type: GgufType;
 }
 
@@ -55,12 +61,14 @@ interface Planned {
  * writing anything.
  */
 export async function writeGguf(path: string, model: GgufModel): Promise<void> {
-  const { config, type } = model;
+  const { config, name, type } = model;
   checkNames(path, model);
   const scaling = ropeEntry(path, config);
   const tensors = [...scaling, ...model.tensors].map((entry) => plan(entry, type));
   const header = await encodeHeader(tensors, {
     ...configMetadata(config),
+    ...(name === undefined ? {} : { "general.name": value.string(name) }),
+    ...samplingMetadata(model.generation),
     "general.file_type": value.uint32(FILE_TYPE[type]),
     "general.quantization_version": value.uint32(2),
     "general.alignment": value.uint32(ALIGNMENT),
@@ -103,24 +111,42 @@ function checkNames(path: string, { config, tensors }: GgufModel): void {
 }
 
 /** The tokenizer, and the special ids that only the config names. */
-function vocabularyMetadata({ config, tokenizerFiles }: GgufModel): KeyValues {
+function vocabularyMetadata(model: GgufModel): KeyValues {
+  const { config, tokenizerFiles } = model;
   const id = (name: string) => `tokenizer.ggml.${name}_token_id`;
   const own: KeyValues = tokenizerFiles
     ? tokenizerMetadata("tokenizer.json", tokenizerFiles, config.vocabSize)
     : { "tokenizer.ggml.model": value.string("none") };
-  const ends = [config.eosTokenId ?? []].flat();
+  const ends = [...new Set([...model.ends ?? [], config.eosTokenId ?? []].flat())];
   const eos = own[id("eos")]?.value ?? ends[0];
+  // A chat model may end turns with another token than texts, and calls of functions with a third.
+  const [eot, eom] = ends.filter((each) => each !== eos);
   const others: Record<string, unknown> = {
     bos: config.bosTokenId,
     eos,
-    // A chat model may end turns with another token than texts.
-    eot: ends.find((each) => each !== eos),
+    eot,
+    eom,
     padding: config.padTokenId,
   };
   const given = Object.entries(others).filter(([, each]) => each !== undefined);
   return {
     ...Object.fromEntries(given.map(([name, each]) => [id(name), value.uint32(Number(each))])),
     ...own,
+  };
+}
+
+/** llama.cpp's defaults for this model, unless it decodes greedily, which they cannot express. */
+function samplingMetadata(generation: GenerationConfig | undefined): KeyValues {
+  const sampled = generation && sampledAs(generation);
+  if (!sampled) return {};
+  const { temperature, topK, topP, repetitionPenalty } = sampled;
+  return {
+    "general.sampling.temp": value.float32(temperature),
+    "general.sampling.top_k": value.int32(topK),
+    "general.sampling.top_p": value.float32(topP),
+    ...(repetitionPenalty === undefined
+      ? {}
+      : { "general.sampling.penalty_repeat": value.float32(repetitionPenalty) }),
   };
 }
 

@@ -30,6 +30,21 @@ export interface GenerationConfig {
   readonly ignored: readonly string[];
 }
 
+/** How a model that is to be sampled is sampled. */
+export interface Sampled {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly repetitionPenalty?: number;
+}
+
+/** With transformers' defaults; undefined for a model that decodes greedily, as most do there. */
+export function sampledAs(
+  { doSample, temperature = 1, topK = 50, topP = 1, repetitionPenalty }: GenerationConfig,
+): Sampled | undefined {
+  return doSample ? { temperature, topK, topP, repetitionPenalty } : undefined;
+}
+
 /** Neutral values; any other would change what is generated. */
 const NEUTRAL: Readonly<Record<string, unknown>> = {
   no_repeat_ngram_size: 0,

@@ -3,7 +3,7 @@ import type { ChatTemplate } from "../data/instruct/chat_template.ts";
 import type { Message } from "../data/instruct/example.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import type { GenerationConfig } from "../formats/generation_config.ts";
+import { type GenerationConfig, sampledAs } from "../formats/generation_config.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
 import { endOfTurn } from "../data/instruct/end_of_turn.ts";
@@ -183,13 +183,13 @@ export function stopTokens(model: ChatModel, tokenizer: Tokenizer): number[] {
  */
 export function chatSampling(
   given: Partial<SamplingOptions>,
-  { doSample, temperature = 1, topP, topK = 50, repetitionPenalty }: GenerationConfig,
+  generation: GenerationConfig,
 ): SamplingOptions {
-  const own = doSample ? { temperature, topP, topK } : { temperature: 0 };
+  const own: SamplingOptions = sampledAs(generation) ?? { temperature: 0 };
   return {
     temperature: given.temperature ?? own.temperature,
     topP: given.topP ?? own.topP,
     topK: given.topK ?? own.topK,
-    repetitionPenalty: given.repetitionPenalty ?? repetitionPenalty,
+    repetitionPenalty: given.repetitionPenalty ?? generation.repetitionPenalty,
   };
 }

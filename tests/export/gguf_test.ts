@@ -1,11 +1,12 @@
-import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { basename, join } from "@std/path";
 import { NO_INPUT } from "../../src/cli/command.ts";
 import { exportModel } from "../../src/cli/export.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { F16, Q8_0 } from "../../src/formats/gguf/encode.ts";
 import { exportGguf } from "../../src/export/gguf.ts";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
+import { readGgufHeader } from "../../src/formats/gguf/header.ts";
 import { ropeFactors, scalingFromFactors } from "../../src/formats/gguf/rope_factors.ts";
 import { type GgufEntry, type GgufType, writeGguf } from "../../src/export/write_gguf.ts";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
@@ -13,6 +14,7 @@ import { Safetensors } from "../../src/formats/safetensors.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { type LlamaConfig, PRESETS } from "../../src/model/config.ts";
 import { ropeFrequencies } from "../../src/model/rope.ts";
+import { withChatModel } from "../inference/support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
@@ -245,7 +247,9 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
     const options = exportModel.options.parse({ model, output, type: "q8_0" });
     assertEquals(await exportModel.run(options, io), 0);
     const { size } = await Deno.stat(output);
-    assertEquals(results, [{ output, type: "q8_0", bytes: size }]);
+    const modelfile = join(folder, "Modelfile");
+    assertEquals(results, [{ output, type: "q8_0", bytes: size, modelfile }]);
+    assertMatch(await Deno.readTextFile(modelfile), /FROM \.\/model\.gguf\n/);
     assertEquals(lines.length, 1);
     assert(lines[0].includes("beyond 8 tokens its results differ"), lines[0]);
     const [source, copy] = [await loadTokenizer(model), await loadTokenizer(output)];
@@ -261,6 +265,39 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
       UserError,
       "is a folder\n  hint: name a .gguf file in it",
     );
+  });
+});
+
+Deno.test("export: what ends a turn, how to sample, and the name, under gguf-py's keys", async () => {
+  const marked = "{% for m in messages %}{{ m.role }}: {% generation %}{{ m.content }}<|im_end|>" +
+    "{% endgeneration %}{% endfor %}";
+  const files = {
+    "chat_template.jinja": marked,
+    // The ends of a text, of a call, and of a turn.
+    "generation_config.json": {
+      do_sample: true,
+      temperature: 0.5,
+      top_p: 0.75,
+      eos_token_id: [0, 405, 401],
+    },
+  };
+  await withChatModel({ files }, async (model) => {
+    const output = join(model, "model.gguf");
+    await exportGguf({ model, output, type: "f16" });
+    const { metadata: { values } } = await readGgufHeader(output);
+    assertEquals(values["general.name"], basename(model));
+    assertEquals(values["tokenizer.ggml.eos_token_id"], 0);
+    assertEquals(values["tokenizer.ggml.eot_token_id"], 401);
+    assertEquals(values["tokenizer.ggml.eom_token_id"], 405);
+    assertEquals(values["general.sampling.temp"], 0.5);
+    assertEquals(values["general.sampling.top_p"], 0.75);
+    assertEquals(values["general.sampling.top_k"], 50);
+    assertEquals(
+      values["tokenizer.chat_template"],
+      "{% for m in messages %}{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}",
+    );
+    using copy = await GgufFile.open(output);
+    assertEquals(copy.config.eosTokenId, [0, 401, 405]);
   });
 });
 

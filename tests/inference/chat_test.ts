@@ -269,7 +269,7 @@ Deno.test("sampling of a chat: what is given, then the model's, then transformer
   const greedy = { temperature: 0, topP: undefined, topK: undefined, repetitionPenalty: undefined };
   assertEquals(chatSampling({}, { ...model, temperature: 0.6 }), greedy);
   const sampled = { ...model, doSample: true };
-  assertEquals(chatSampling({}, sampled), { ...greedy, temperature: 1, topK: 50 });
+  assertEquals(chatSampling({}, sampled), { ...greedy, temperature: 1, topK: 50, topP: 1 });
   const full = { ...sampled, temperature: 0.6, topP: 0.9, topK: 20, repetitionPenalty: 1.1 };
   const { doSample: _, eosTokenIds: __, ignored: ___, ...own } = full;
   assertEquals(chatSampling({}, full), own);

@@ -127,7 +127,7 @@ function tokenIds(
   metadata: Metadata,
 ): Pick<LlamaConfig, "bosTokenId" | "eosTokenId" | "padTokenId"> {
   const id = (name: string) => metadata.tokenId(`tokenizer.ggml.${name}_token_id`);
-  const ends = [...new Set([id("eos"), id("eot")].filter((each) => each !== undefined))];
+  const ends = [...new Set(["eos", "eot", "eom"].map(id).filter((each) => each !== undefined))];
   return {
     bosTokenId: id("bos"),
     eosTokenId: ends.length > 1 ? ends : ends[0],

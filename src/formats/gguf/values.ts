@@ -21,6 +21,7 @@ const list = (values: readonly (string | number | boolean)[], subType: GGUFValue
 export const value = {
   string: (value: string): TypedValue => ({ value, type: STRING }),
   uint32: (value: number): TypedValue => ({ value, type: UINT32 }),
+  int32: (value: number): TypedValue => ({ value, type: INT32 }),
   float32: (value: number): TypedValue => ({ value, type: FLOAT32 }),
   flag: (value: boolean): TypedValue => ({ value, type: BOOL }),
   strings: (values: readonly string[]): TypedValue => list(values, STRING),
