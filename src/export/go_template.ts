@@ -1,6 +1,5 @@
 /** Chat templates in Go's template language, as Ollama reads them. */
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
-import type { Message } from "../data/instruct/example.ts";
 
 /** What a template writes around the contents of a dialogue's messages. */
 interface Texts {
@@ -15,6 +14,8 @@ interface Texts {
   readonly answer: string;
   readonly prompt: string;
 }
+
+type Message = Readonly<Record<"role" | "content", string>>;
 
 type Render = (messages: readonly Message[]) => string | undefined;
 
