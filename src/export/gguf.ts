@@ -2,7 +2,7 @@
 import { basename, resolve } from "@std/path";
 import { readTokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
-import { readGenerationConfig } from "../formats/generation_config.ts";
+import { readGenerationConfig, sampledAs } from "../formats/generation_config.ts";
 import { readLlamaConfig } from "../formats/hf_config.ts";
 import { Safetensors } from "../formats/safetensors.ts";
 import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
@@ -57,7 +57,7 @@ export async function exportGguf(
     tokenizerFiles: files,
     name: basename(resolve(model)),
     ends: [...ends, ...generation.eosTokenIds],
-    generation,
+    sampled: sampledAs(generation),
     type,
   });
   const { slidingWindow } = config;

@@ -12,7 +12,8 @@ import { permuteHeads } from "../formats/gguf/permute.ts";
 import { ropeFactors } from "../formats/gguf/rope_factors.ts";
 import { tokenizerMetadata } from "./gguf_tokenizer.ts";
 import { type KeyValues, value } from "../formats/gguf/values.ts";
-import { type GenerationConfig, sampledAs } from "../formats/generation_config.ts";
+import type { Sampled } from "../formats/generation_config.ts";
+import { samplingMetadata } from "../formats/gguf/sampling.ts";
 import { elementsOf } from "../numbers/layout.ts";
 
 /** How matrices are stored: half precision, or 8 bits with a scale for every 32 elements. */
@@ -37,7 +38,8 @@ export interface GgufModel {
   readonly name?: string;
   /** Ids that end a text or a turn, besides those of the config; the turn's first. */
   readonly ends?: readonly number[];
-  readonly generation?: GenerationConfig;
+  /** Undefined for greedy decoding. */
+  readonly sampled?: Sampled;
   readonly type: GgufType;
 }
 
@@ -68,7 +70,7 @@ export async function writeGguf(path: string, model: GgufModel): Promise<void> {
   const header = await encodeHeader(tensors, {
     ...configMetadata(config),
     ...(name === undefined ? {} : { "general.name": value.string(name) }),
-    ...samplingMetadata(model.generation),
+    ...samplingMetadata(model.sampled),
     "general.file_type": value.uint32(FILE_TYPE[type]),
     "general.quantization_version": value.uint32(2),
     "general.alignment": value.uint32(ALIGNMENT),
@@ -132,21 +134,6 @@ function vocabularyMetadata(model: GgufModel): KeyValues {
   return {
     ...Object.fromEntries(given.map(([name, each]) => [id(name), value.uint32(Number(each))])),
     ...own,
-  };
-}
-
-/** llama.cpp's defaults for this model, unless it decodes greedily, which they cannot express. */
-function samplingMetadata(generation: GenerationConfig | undefined): KeyValues {
-  const sampled = generation && sampledAs(generation);
-  if (!sampled) return {};
-  const { temperature, topK, topP, repetitionPenalty } = sampled;
-  return {
-    "general.sampling.temp": value.float32(temperature),
-    "general.sampling.top_k": value.int32(topK),
-    "general.sampling.top_p": value.float32(topP),
-    ...(repetitionPenalty === undefined
-      ? {}
-      : { "general.sampling.penalty_repeat": value.float32(repetitionPenalty) }),
   };
 }
 

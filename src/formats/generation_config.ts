@@ -1,9 +1,7 @@
 /** A model's generation_config.json: how to sample from it. */
 import { join } from "@std/path";
-import type { LlamaConfig } from "../model/config.ts";
 import { Fields } from "../files/fields.ts";
 import { readJsonObject } from "../files/json_file.ts";
-import { isGgufPath } from "../files/gguf_path.ts";
 
 /** How a model is to be sampled, and which tokens it begins and ends with. */
 export interface GenerationConfig {
@@ -92,13 +90,6 @@ export async function readGenerationConfig(folder: string): Promise<GenerationCo
   fields.finish(path);
   model.finish(modelPath);
   return config;
-}
-
-/** The same for any model on disk; a `.gguf` file specifies only the end of a text. */
-export async function readGeneration(path: string, config: LlamaConfig): Promise<GenerationConfig> {
-  if (!isGgufPath(path)) return await readGenerationConfig(path);
-  const { eosTokenId = [], bosTokenId, padTokenId } = config;
-  return { eosTokenIds: [eosTokenId].flat(), bosTokenId, padTokenId, ignored: [] };
 }
 
 function idsOf(fields: Fields): readonly number[] | undefined {

@@ -17,7 +17,8 @@
  * @module
  */
 import { evaluatePerplexity, type Evaluation } from "./perplexity.ts";
-import { type GenerationConfig, readGeneration } from "../formats/generation_config.ts";
+import { readGeneration } from "../formats/generation.ts";
+import type { GenerationConfig } from "../formats/generation_config.ts";
 import { openWithAdapter } from "../formats/peft/adapted_model.ts";
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";

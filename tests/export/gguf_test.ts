@@ -6,6 +6,7 @@ import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { F16, Q8_0 } from "../../src/formats/gguf/encode.ts";
 import { exportGguf } from "../../src/export/gguf.ts";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
+import { readGeneration } from "../../src/formats/generation.ts";
 import { readGgufHeader } from "../../src/formats/gguf/header.ts";
 import { ropeFactors, scalingFromFactors } from "../../src/formats/gguf/rope_factors.ts";
 import { type GgufEntry, type GgufType, writeGguf } from "../../src/export/write_gguf.ts";
@@ -298,6 +299,10 @@ Deno.test("export: what ends a turn, how to sample, and the name, under gguf-py'
     );
     using copy = await GgufFile.open(output);
     assertEquals(copy.config.eosTokenId, [0, 401, 405]);
+    assertEquals(await readGeneration(output, copy.config), {
+      ...{ doSample: true, temperature: 0.5, topK: 50, topP: 0.75, repetitionPenalty: undefined },
+      ...{ eosTokenIds: [0, 401, 405], bosTokenId: 402, padTokenId: undefined, ignored: [] },
+    });
   });
 });
 
