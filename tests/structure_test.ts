@@ -17,6 +17,7 @@ const RUNGS = [
   "src/options",
   "src/host",
   "src/files",
+  "src/jinja",
   "src/hub",
   "src/numbers",
   "src/gpu",
