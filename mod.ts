@@ -164,10 +164,17 @@ export {
   type ModelType,
   type PresetName,
   PRESETS,
-  type RopeScaling,
   type SlidingWindow,
   type Traits,
 } from "./src/model/config.ts";
+export type {
+  DynamicScaling,
+  LinearScaling,
+  Llama3Scaling,
+  LongRopeScaling,
+  RopeScaling,
+  YarnScaling,
+} from "./src/model/rope_scaling.ts";
 export { type DecoderShape, parameterCount } from "./src/model/description.ts";
 export {
   type FromPretrainedOptions,

@@ -1,8 +1,9 @@
 // Rotary position embedding, in place                                   (Su et al. 2021, eq. 34)
 //   x (B·T, heads·D); each head's halves (x1, x2) are rotated by the angle of their position:
 //   x1 ← x1 · cos − x2 · sin,  x2 ← x2 · cos + x1 · sin
-// Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). The
-// backward pass is the inverse rotation, so it needs nothing saved.
+// Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). Cosines and
+// sines may carry a factor (YaRN's, LongRoPE's). The backward pass is the transpose, the rotation
+// the other way with the same factor, so it needs nothing saved.
 // @use parts_of_four | parts_of_two_float32 | parts_of_two_bfloat16
 override WORKGROUP_SIZE: u32;
 

@@ -10,6 +10,7 @@ import { loadTask, parseTaskSpecs, TASK_NAMES } from "../eval/tasks.ts";
 import { inOneLine, UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
 import { textFields, trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
@@ -116,20 +117,18 @@ async function measure(
 ): Promise<Measured> {
   const tokenizer = await loadTokenizer(options.tokenizer ?? directory);
   const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options });
-  const { maxPositions } = model.config;
-  if (options.seqLen !== undefined && options.seqLen > maxPositions) {
-    io.log(
-      `warning: the model has only ${maxPositions} positions: using --seq-len ${maxPositions}`,
-    );
+  const longest = longestSequence(model.config);
+  if (options.seqLen !== undefined && options.seqLen > longest) {
+    io.log(`warning: the model has only ${longest} positions: using --seq-len ${longest}`);
   }
   try {
-    const length = (unless: number) => Math.min(options.seqLen ?? unless, maxPositions);
+    const length = (unless: number) => Math.min(options.seqLen ?? unless, longest);
     const text = options.data &&
       await measureText(model, tokenizer, options.data, length(defaultLength), options);
     if (!tasks.length) return { ...text };
     const results = [];
     for (const task of tasks) {
-      results.push(await ask(model, tokenizer, task, length(maxPositions), options, io));
+      results.push(await ask(model, tokenizer, task, length(longest), options, io));
     }
     return { ...text, tasks: results };
   } finally {

@@ -8,6 +8,7 @@ import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { Conversation, stopTokens } from "../inference/chat.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
 import { trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
@@ -135,11 +136,11 @@ async function complete(
   io: Io,
 ): Promise<number> {
   const tokens = tokenizer.encode(prompt);
-  const { maxPositions } = model.config, wanted = options.maxNewTokens ?? 128;
-  const maxNewTokens = Math.min(wanted, Math.max(1, maxPositions - tokens.length));
+  const longest = longestSequence(model.config), wanted = options.maxNewTokens ?? 128;
+  const maxNewTokens = Math.min(wanted, Math.max(1, longest - tokens.length));
   if (maxNewTokens < wanted) {
     io.log(
-      `warning: the model has only ${maxPositions} positions: using --max-new-tokens ${maxNewTokens}`,
+      `warning: the model has only ${longest} positions: using --max-new-tokens ${maxNewTokens}`,
     );
   }
   const ids: number[] = [];

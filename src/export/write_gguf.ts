@@ -9,7 +9,7 @@ import { architectureFor, configMetadata, interleavesHeads } from "../formats/gg
 import { type Encoding, F16, F32, Q8_0 } from "../formats/gguf/encode.ts";
 import { isNorm, isQueryOrKey, toGgufName } from "../formats/gguf/names.ts";
 import { permuteHeads } from "../formats/gguf/permute.ts";
-import { ropeFactors } from "../formats/gguf/rope_factors.ts";
+import { ROPE_TENSORS, ropeScalingToGguf, type RopeTensors } from "../formats/gguf/rope.ts";
 import { tokenizerMetadata } from "./gguf_tokenizer.ts";
 import { type KeyValues, value } from "../formats/gguf/values.ts";
 import type { Sampled } from "../formats/generation_config.ts";
@@ -65,10 +65,12 @@ interface Planned {
 export async function writeGguf(path: string, model: GgufModel): Promise<void> {
   const { config, name, type } = model;
   checkNames(path, model);
-  const scaling = ropeEntry(path, config);
-  const tensors = [...scaling, ...model.tensors].map((entry) => plan(entry, type));
+  const rope = ropeScalingToGguf(path, config, architectureFor(config));
+  const tensors = [...ropeEntries(rope.tensors), ...model.tensors].map((entry) =>
+    plan(entry, type)
+  );
   const header = await encodeHeader(tensors, {
-    ...configMetadata(config),
+    ...configMetadata(config, rope.metadata),
     ...(name === undefined ? {} : { "general.name": value.string(name) }),
     ...samplingMetadata(model.sampled),
     "general.file_type": value.uint32(FILE_TYPE[type]),
@@ -137,20 +139,16 @@ function vocabularyMetadata(model: GgufModel): KeyValues {
   };
 }
 
-/** Llama 3.1's scaling of RoPE is a tensor of divisors of the frequencies. */
-function ropeEntry(path: string, config: LlamaConfig): GgufEntry[] {
-  if (!config.ropeScaling || config.ropeScaling.type === "linear") return [];
-  if (architectureFor(config) !== "llama") {
-    throw new UserError(
-      `${path}: ${config.modelType} with RoPE scaling ${config.ropeScaling.type} cannot be ` +
-        "written as GGUF",
-    );
-  }
-  const factors = Float32Array.from(ropeFactors(config));
-  async function* data() {
-    yield await Promise.resolve(factors);
-  }
-  return [{ name: "rope_freqs.weight", shape: [factors.length], data: data() }];
+/** Divisors of RoPE's frequencies, where its scaling is stored so. */
+function ropeEntries(tensors: RopeTensors): GgufEntry[] {
+  return ROPE_TENSORS.flatMap(({ name, applies }) => {
+    const divisors = tensors[applies];
+    if (!divisors) return [];
+    async function* data() {
+      yield await Promise.resolve(Float32Array.from(divisors!));
+    }
+    return { name, shape: [divisors.length], data: data() };
+  });
 }
 
 function plan(entry: GgufEntry, type: GgufType): Planned {

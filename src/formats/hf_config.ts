@@ -1,15 +1,11 @@
 /** Hugging Face's config.json and generation_config.json of the supported architectures. */
 import { join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
-import {
-  type LlamaConfig,
-  MODEL_TYPES,
-  type ModelType,
-  type RopeScaling,
-} from "../model/config.ts";
+import { type LlamaConfig, MODEL_TYPES, type ModelType } from "../model/config.ts";
 import { type Architecture, ARCHITECTURES, traitsOf } from "./architectures.ts";
 import { writeJson } from "../files/atomic.ts";
 import { Fields, isObject } from "../files/fields.ts";
+import { ropeFromJson, ropeToJson } from "./hf_rope.ts";
 
 const CONFIG = "config.json";
 
@@ -58,6 +54,7 @@ export function parseLlamaConfig(json: unknown, origin = CONFIG): LlamaConfig {
   if (traits.qkNorm && headSize > 0 && headSize % 8 !== 0) {
     fields.fault(`head_dim must be a multiple of 8 in ${modelType}, got ${headSize}`);
   }
+  const maxPositions = fields.count("max_position_embeddings", defaults.maxPositions);
   const slidingWindow = architecture.window?.(fields, layers > 0 ? layers : 0);
   const config: LlamaConfig = {
     ...traits,
@@ -68,9 +65,9 @@ export function parseLlamaConfig(json: unknown, origin = CONFIG): LlamaConfig {
     heads,
     keyValueHeads,
     headSize,
-    maxPositions: fields.count("max_position_embeddings", defaults.maxPositions),
+    maxPositions,
     rmsNormEps: fields.positive("rms_norm_eps", 1e-6),
-    ...ropeOf(fields),
+    ...ropeFromJson(fields, { headSize, maxPositions }),
     ...(slidingWindow?.layers.some(Boolean) ? { slidingWindow } : {}),
     tieWordEmbeddings: fields.flag("tie_word_embeddings", defaults.tieWordEmbeddings),
     initializerRange: fields.positive("initializer_range", 0.02),
@@ -126,52 +123,12 @@ function refuseUnsupported(fields: Fields): void {
   }
 }
 
-function ropeOf(fields: Fields): Pick<LlamaConfig, "ropeTheta" | "ropeScaling"> {
-  const { json } = fields;
-  const name = isObject(json.rope_parameters) ? "rope_parameters" : "rope_scaling";
-  const rope = json[name] ?? {};
-  if (!isObject(rope)) {
-    fields.fault(`${name} must be an object or null, got ${JSON.stringify(rope)}`);
-    return { ropeTheta: NaN };
-  }
-  const nested = new Fields({ rope_theta: json.rope_theta, ...rope });
-  const ropeTheta = nested.positive("rope_theta", 10000);
-  if ((rope.partial_rotary_factor ?? json.partial_rotary_factor ?? 1) !== 1) {
-    nested.fault("partial_rotary_factor other than 1 is not supported");
-  }
-  const ropeScaling = scalingOf(nested);
-  for (const fault of nested.faults) fields.fault(`${name}: ${fault}`);
-  return ropeScaling ? { ropeTheta, ropeScaling } : { ropeTheta };
-}
-
-function scalingOf(rope: Fields): RopeScaling | undefined {
-  const type = rope.json.rope_type ?? rope.json.type ?? "default";
-  switch (type) {
-    case "default":
-      return undefined;
-    case "linear":
-      return { type: "linear", factor: rope.positive("factor") };
-    case "llama3":
-      return {
-        type: "llama3",
-        factor: rope.positive("factor"),
-        lowFreqFactor: rope.positive("low_freq_factor"),
-        highFreqFactor: rope.positive("high_freq_factor"),
-        originalMaxPositions: rope.count("original_max_position_embeddings"),
-      };
-    default:
-      rope.fault(
-        `rope_type ${JSON.stringify(type)} is not supported (default, linear, llama3 are)`,
-      );
-  }
-}
-
 /** Formats of saved weights, as config.json calls them. */
 export type SavedDType = "float32" | "bfloat16" | "float16";
 
 /**
  * Writes config.json and generation_config.json so that transformers 4 and 5 load them; RoPE is
- * written in both styles, and 5 uses `rope_parameters`. If the model has an `original` config.json,
+ * written in both styles. If the model has an `original` config.json,
  * that is written instead, with the dtype and the vocabulary of the new weights.
  */
 export async function writeHfConfig(
@@ -185,7 +142,6 @@ export async function writeHfConfig(
     const written = { ...original, ...vocabularyJson(config, original), ...dtypes };
     return await writeJson(join(folder, CONFIG), written);
   }
-  const scaling = scalingJson(config.ropeScaling);
   await writeJson(join(folder, CONFIG), {
     architectures: [ARCHITECTURES[config.modelType].className],
     model_type: config.modelType,
@@ -200,9 +156,7 @@ export async function writeHfConfig(
     ...activationJson(config),
     max_position_embeddings: config.maxPositions,
     rms_norm_eps: config.rmsNormEps,
-    rope_theta: config.ropeTheta,
-    rope_scaling: scaling,
-    rope_parameters: { ...(scaling ?? { rope_type: "default" }), rope_theta: config.ropeTheta },
+    ...ropeToJson(config),
     ...windowJson(config),
     attention_bias: config.outputBias,
     mlp_bias: config.mlpBias,
@@ -260,18 +214,5 @@ function windowJson({ modelType, slidingWindow, layers }: LlamaConfig) {
     sliding_window: slidingWindow.size,
     max_window_layers: Math.max(0, slidingWindow.layers.indexOf(true)),
     layer_types: Array.from({ length: layers }, (_, layer) => type(layer)),
-  };
-}
-
-function scalingJson(scaling: RopeScaling | undefined) {
-  if (!scaling) return null;
-  const { type, factor } = scaling;
-  if (type === "linear") return { rope_type: type, factor };
-  return {
-    rope_type: type,
-    factor,
-    low_freq_factor: scaling.lowFreqFactor,
-    high_freq_factor: scaling.highFreqFactor,
-    original_max_position_embeddings: scaling.originalMaxPositions,
   };
 }

@@ -11,6 +11,8 @@ import { forward, type KeyValueCache } from "../model/forward.ts";
 import { finalNorm, headLogits } from "../model/head.ts";
 import { uploadInputs } from "../model/inputs.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
+import { ropeRegime, turnsByLength } from "../model/rope.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
 import { activationRows } from "./activation_rows.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
@@ -31,6 +33,8 @@ export class CachedSequence {
   #buffers: Buffers;
   /** The cached tokens. */
   #tokens: number[] = [];
+  /** Of each, the {@link ropeRegime} of its frequencies. */
+  #regimes: number[] = [];
 
   constructor(readonly model: RunnableModel, { positions, chunk = CHUNK }: CachedSequenceOptions) {
     this.#chunk = chunk;
@@ -48,16 +52,15 @@ export class CachedSequence {
    */
   reserve(positions: number): void {
     const { gpu, config } = this.model;
-    if (positions > config.maxPositions) {
-      throw new UserError(
-        `${positions} tokens exceed the model's ${config.maxPositions} positions`,
-      );
+    const longest = longestSequence(config);
+    if (positions > longest) {
+      throw new UserError(`${positions} tokens exceed the model's ${longest} positions`);
     }
     const old = this.#buffers;
     if (positions <= old.cache.capacity) return;
     // Grow geometrically: a conversation grows at every turn, and each copy costs time.
     const capacity = Math.min(
-      config.maxPositions,
+      longest,
       Math.max(positions, Math.ceil(1.5 * old.cache.capacity)),
     );
     const grown = this.#buffers = createBuffers(this.model, capacity, this.#chunk);
@@ -73,14 +76,22 @@ export class CachedSequence {
   /**
    * The logits (V) after the last of these tokens, at least one. A cached prefix is not recomputed.
    * An abort takes effect between chunks; what was computed stays cached.
+   *
+   * Where RoPE's frequencies depend on the length (dynamic, longrope), a single new token is added
+   * to the cache as it is, with the frequencies of the new length, as transformers decodes; several
+   * need a cache of their own frequencies, as transformers starts from none.
    */
   async logits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     const { gpu } = this.model;
     this.reserve(tokens.length);
     const { llama, cache, last, logits } = this.#buffers;
-    // Always run the last token, for its logits.
-    let done = Math.min(commonLength(this.#tokens, tokens), tokens.length - 1);
-    this.#tokens.length = cache.length = done;
+    const regime = ropeRegime(this.model.config, tokens.length);
+    let done = this.#reusable(tokens, regime);
+    this.#tokens.length = this.#regimes.length = cache.length = done;
+    if (turnsByLength(this.model.config)) {
+      const rows = { start: done, end: tokens.length, length: tokens.length };
+      uploadRope(gpu, llama, rows);
+    }
     while (done < tokens.length) {
       signal?.throwIfAborted();
       const chunk = tokens.slice(done, done + this.#chunk);
@@ -92,7 +103,10 @@ export class CachedSequence {
         headLogits(pass, llama, { x: last, logits });
       }
       pass.submit();
-      for (const token of chunk) this.#tokens.push(token);
+      for (const token of chunk) {
+        this.#tokens.push(token);
+        this.#regimes.push(regime);
+      }
       // Otherwise the whole prompt would be submitted before an abort could be noticed.
       if (done < tokens.length) await gpu.settled();
     }
@@ -102,6 +116,14 @@ export class CachedSequence {
   /** Releases its memory. */
   release(): void {
     this.#buffers.scope.release();
+  }
+
+  /** How many of the tokens need not run. The last one always does, for its logits. */
+  #reusable(tokens: readonly number[], regime: number): number {
+    const common = commonLength(this.#tokens, tokens);
+    if (common === this.#tokens.length && common === tokens.length - 1) return common; // decoding
+    const other = this.#regimes.findIndex((each) => each !== regime);
+    return Math.min(common, tokens.length - 1, other < 0 ? Infinity : other);
   }
 
   /** Records a pass over the next tokens; returns their normalised outputs (n, C). */

@@ -2,6 +2,7 @@
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
 import { TextUntil } from "./text_until.ts";
 import { continueTokens, type GenerateOptions } from "./generate.ts";
@@ -69,15 +70,16 @@ export class Continuation implements Answer {
  * @param what the prompt, for the message: "the dialogue"
  */
 export function tokenLimit(
-  { config: { maxPositions } }: { readonly config: Pick<LlamaConfig, "maxPositions"> },
+  { config }: { readonly config: Pick<LlamaConfig, "maxPositions" | "ropeScaling"> },
   what: string,
   promptTokens: number,
   wanted: number,
 ): number {
-  if (promptTokens < maxPositions) return Math.min(wanted, maxPositions - promptTokens);
+  const longest = longestSequence(config);
+  if (promptTokens < longest) return Math.min(wanted, longest - promptTokens);
   throw new UserError(
     `${what} has ${promptTokens} tokens and leaves no room for an answer in the model's ` +
-      `${maxPositions} positions`,
+      `${longest} positions`,
     "start a new one, or shorten it",
   );
 }

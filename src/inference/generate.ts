@@ -1,6 +1,7 @@
 /** Autoregressive decoding. */
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
 import { CachedSequence } from "./cached_sequence.ts";
 import { penalise, randomStream, sampleToken, type SamplingOptions } from "./sampling.ts";
 import type { RunnableModel } from "./runnable_model.ts";
@@ -23,7 +24,7 @@ export async function* generate(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number> {
-  const { maxNewTokens } = options, { maxPositions } = model.config;
+  const { maxNewTokens } = options, longest = longestSequence(model.config);
   const positions = prompt.length + maxNewTokens;
   if (prompt.length === 0) {
     throw new UserError(
@@ -31,10 +32,10 @@ export async function* generate(
       phrase`${option("prompt")} must have at least one token`,
     );
   }
-  if (positions > maxPositions) {
+  if (positions > longest) {
     throw new UserError(
       `generate: ${prompt.length} prompt tokens and ${maxNewTokens} new ones exceed the model's ` +
-        `${maxPositions} positions`,
+        `${longest} positions`,
       phrase`shorten the prompt or lower ${option("maxNewTokens")}`,
     );
   }

@@ -14,6 +14,7 @@ import { IGNORED } from "../model/batch.ts";
 import { headLoss, type HeadWorkspace } from "../model/head.ts";
 import type { Llama } from "../model/llama.ts";
 import { begin } from "../model/pass.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
 import {
   type LogLikelihoodRequest,
   planRows,
@@ -59,7 +60,7 @@ export async function logLikelihoods(
 ): Promise<LogLikelihood[]> {
   const { config, gpu } = model;
   const rows = planRows(requests, {
-    length: Math.min(options.length ?? config.maxPositions, config.maxPositions),
+    length: Math.min(options.length ?? Infinity, longestSequence(config)),
     vocabSize: config.vocabSize,
     prefixToken: options.prefixToken ?? config.bosTokenId ?? [config.eosTokenId].flat()[0],
   });

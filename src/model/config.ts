@@ -4,22 +4,12 @@
  */
 
 import type { GateActivation } from "../kernels/misc/glu.ts";
+import type { RopeScaling } from "./rope_scaling.ts";
 
 /** Hugging Face's `model_type`. */
 export const MODEL_TYPES = ["llama", "mistral", "qwen2", "qwen3", "gemma"] as const;
 /** One of {@link MODEL_TYPES}. */
 export type ModelType = typeof MODEL_TYPES[number];
-
-/** How RoPE's frequencies are scaled for contexts longer than in pre-training. */
-export type RopeScaling =
-  | {
-    readonly type: "llama3";
-    readonly factor: number;
-    readonly lowFreqFactor: number;
-    readonly highFreqFactor: number;
-    readonly originalMaxPositions: number;
-  }
-  | { readonly type: "linear"; readonly factor: number };
 
 /** What an architecture adds to LLaMA's decoder. */
 export interface Traits {
@@ -65,7 +55,7 @@ export interface LlamaConfig extends Traits {
   readonly keyValueHeads: number;
   /** Elements of a head, D. */
   readonly headSize: number;
-  /** Positions of the longest sequence. */
+  /** `max_position_embeddings`: the longest sequence, unless RoPE is scaled beyond it. */
   readonly maxPositions: number;
   /** Added to the mean of squares in every norm. */
   readonly rmsNormEps: number;

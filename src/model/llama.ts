@@ -7,6 +7,7 @@ import {
   type AttentionWorkspace,
   createAttentionWorkspace,
 } from "../kernels/attention/attention.ts";
+import { bytesOf } from "../numbers/layout.ts";
 import { packTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import type { ActivationType } from "../kernels/format.ts";
@@ -16,7 +17,7 @@ import { projectionShapes } from "./description.ts";
 import type { LinearContext } from "./linear.ts";
 import { embeddingLoraMatmuls } from "./lora_embedding.ts";
 import { adaptersOf, type LlamaParameters } from "./parameters.ts";
-import { ropeTable } from "./rope.ts";
+import { type RopeRows, ropeTable } from "./rope.ts";
 import { strategyFor } from "../kernels/strategy.ts";
 
 /** Parameters, and what every pass through them shares. */
@@ -99,9 +100,15 @@ export function createLlama(
   };
 }
 
-/** Fills the table; rows are padded if the head size is not a multiple of 8. */
-export function uploadRope(gpu: Gpu, { config, rope }: Llama): void {
-  gpu.write(rope, packTensor(rope, ropeTable(config, rope.shape[0])));
+/**
+ * Fills rows of the table, by default all of them, for a sequence as long as the table. Rows are
+ * padded if the head size is not a multiple of 8.
+ */
+export function uploadRope(gpu: Gpu, { config, rope }: Llama, rows?: RopeRows): void {
+  const { start, end, length } = rows ?? { start: 0, end: rope.shape[0], length: rope.shape[0] };
+  const block = { ...rope, shape: [end - start, config.headSize] };
+  const values = ropeTable(config, { start, end, length });
+  gpu.write(rope, packTensor(block, values), bytesOf(rope.dtype, start * rope.stride));
 }
 
 /** Products of a forward pass over N tokens, with the head in chunks of n. */

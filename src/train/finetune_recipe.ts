@@ -19,6 +19,7 @@ import {
 } from "../export/model_folder.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
@@ -77,10 +78,11 @@ export async function openBase(
 ): Promise<Pick<PretrainedModel, "config" | "path"> & { tokenizer: Tokenizer }> {
   using source = await openPretrained(spec);
   const { config, path } = source;
-  if (seqLen > config.maxPositions) {
+  const longest = longestSequence(config);
+  if (seqLen > longest) {
     throw new UserError(
-      phrase`${option("seqLen", seqLen)} exceeds the ${config.maxPositions} positions of ${spec}`,
-      phrase`${option("seqLen", config.maxPositions)} or less`,
+      phrase`${option("seqLen", seqLen)} exceeds the ${longest} positions of ${spec}`,
+      phrase`${option("seqLen", longest)} or less`,
     );
   }
   const tokenizer = await loadTokenizer(tokenizerSpec ?? path);

@@ -5,6 +5,7 @@ import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { LORA_TARGETS, PROJECTIONS } from "../model/description.ts";
 import type { WeightType } from "../model/parameters.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
 import { effectiveRank } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { readModelConfig } from "../formats/pretrained_model.ts";
@@ -59,10 +60,11 @@ export function runConfig(
       `set vocab_size to at least ${tokenizer.vocabSize}`,
     );
   }
-  if (seqLen > config.maxPositions) {
+  const longest = longestSequence(config);
+  if (seqLen > longest) {
     throw new UserError(
-      phrase`${option("seqLen", seqLen)} exceeds max_position_embeddings ${config.maxPositions}
-        of ${model}`,
+      phrase`${option("seqLen", seqLen)} exceeds the ${longest} positions of ${model}`,
+      "raise its max_position_embeddings",
     );
   }
   return { ...ids, ...config };
@@ -129,10 +131,10 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
 /** Room for a prompt as long as a training sequence, and for its continuation. */
 function samplePositions(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
-  { maxPositions }: LlamaConfig,
+  config: LlamaConfig,
 ): number | undefined {
   if (!("samplePrompt" in options && options.samplePrompt)) return undefined;
-  return Math.min(maxPositions, options.seqLen + options.sampleTokens);
+  return Math.min(longestSequence(config), options.seqLen + options.sampleTokens);
 }
 
 /** Which parameters a run trains; all of them in pre-training. */

@@ -196,10 +196,10 @@ Deno.test("gguf: Llama 3's scalings of RoPE are found again from their factors",
       };
       const config: LlamaConfig = { ...base, headSize, ropeScaling };
       const { ropeScaling: _, ...unscaled } = config;
-      const found = scalingFromFactors(unscaled, Float32Array.from(ropeFactors(config)), "x");
-      const frequencies = ropeFrequencies({ ...unscaled, ropeScaling: found });
+      const found = scalingFromFactors(unscaled, Array.from(ropeFactors(config)));
+      const { frequencies } = ropeFrequencies({ ...unscaled, ropeScaling: found }, 1);
       // The tolerance of the search: 1e-4 of a factor.
-      ropeFrequencies(config).forEach((expected, i) =>
+      ropeFrequencies(config, 1).frequencies.forEach((expected, i) =>
         assert(Math.abs(frequencies[i] / expected - 1) < 1e-4, `${headSize} ${factor} [${i}]`)
       );
       if (lowFreqFactor === 1 && highFreqFactor === 4 && headSize > 16) {
@@ -208,7 +208,7 @@ Deno.test("gguf: Llama 3's scalings of RoPE are found again from their factors",
     }
   }
   const { ropeScaling: _, ...unscaled } = { ...base, headSize: 16, ropeScaling: undefined };
-  assertEquals(scalingFromFactors(unscaled, new Float32Array(8).fill(1), "x"), undefined);
+  assertEquals(scalingFromFactors(unscaled, new Array(8).fill(1)), undefined);
 });
 
 /** Factor, low, high, original length: Llama 3.1's, Llama 3.2's, and others. */

@@ -170,10 +170,10 @@ Deno.test("gguf: what is broken or not supported is refused by name", async () =
       patched(whole, "llama.block_count", (after) => after.fill(0, 17 + 4, 17 + 8)),
       'llama.block_count must be a positive integer, got "0"',
     );
-    // With another theta the factors fit no parameters of Llama 3.1's.
+    // A tensor of one dimension: the length stands after the number of dimensions.
     await refused(
-      patched(whole, "llama.rope.freq_base", (after) => after.fill(0x43, 20 + 4, 20 + 8)),
-      "rope_freqs.weight is not Llama 3.1's scaling",
+      patched(whole, "rope_freqs.weight", (after) => after[17 + 4] = 4),
+      "rope_freqs.weight must hold 8 positive divisors, got [1,2.44",
     );
     await assertRefusesAsync(() => GgufFile.open(folder), UserError, "is not a file");
     await assertRefusesAsync(() => GgufFile.open(path + "x"), UserError, "cannot be opened");

@@ -109,7 +109,7 @@ Deno.test("hf_config: reports all faults at once", () => {
         num_key_value_heads: 3,
         attention_bias: "yes",
         hidden_act: "relu",
-        rope_scaling: { rope_type: "yarn", factor: 4 },
+        rope_scaling: { rope_type: "su", factor: 4 },
         eos_token_id: "</s>",
       }, "model/config.json"),
     UserError,
@@ -121,7 +121,7 @@ Deno.test("hf_config: reports all faults at once", () => {
     'attention_bias must be true or false, got "yes"',
     "vocab_size must be a positive integer, got 0",
     "intermediate_size is missing (a positive integer)",
-    'rope_scaling: rope_type "yarn" is not supported (default, linear, llama3 are)',
+    'rope_scaling: rope_type "su" is not supported (default, linear, dynamic, yarn, longrope, llama3 are)',
     'eos_token_id must be a token id or null, got "</s>"',
   ]);
 });

@@ -20,7 +20,7 @@ export function architectureOf(metadata: Metadata): GgufArchitecture {
 }
 
 /**
- * The configuration, except for `rope_freqs.weight`. Throws a {@link UserError} that names the key.
+ * The configuration, except for RoPE's scaling. Throws a {@link UserError} that names the key.
  */
 export function readGgufConfig(
   metadata: Metadata,
@@ -61,7 +61,6 @@ export function readGgufConfig(
     maxPositions: count("context_length"),
     rmsNormEps: metadata.positive(key("attention.layer_norm_rms_epsilon")),
     ropeTheta: metadata.positive(key("rope.freq_base"), 10000),
-    ...linearScaling(metadata, architecture),
     ...(slidingWindow ? { slidingWindow } : {}),
     tieWordEmbeddings: !tensors.has("output.weight"),
     initializerRange: 0.02,
@@ -84,23 +83,6 @@ function traitsFromGguf(
     ...(architecture === "gemma"
       ? { activation: "gelu_tanh", normOffset: 1, embeddingScale: Math.sqrt(hiddenSize) }
       : {}),
-  };
-}
-
-function linearScaling(
-  metadata: Metadata,
-  architecture: GgufArchitecture,
-): Pick<LlamaConfig, "ropeScaling"> {
-  const type = metadata.string(`${architecture}.rope.scaling.type`, "none");
-  if (type === "none") return {};
-  if (type !== "linear") {
-    throw new UserError(
-      `${metadata.path}: RoPE scaling ${type} is not supported`,
-      "none, linear and Llama 3.1's are",
-    );
-  }
-  return {
-    ropeScaling: { type, factor: metadata.positive(`${architecture}.rope.scaling.factor`) },
   };
 }
 
@@ -145,10 +127,13 @@ export function interleavesHeads(architecture: GgufArchitecture): boolean {
   return architecture === "llama";
 }
 
-/** The metadata that {@link readGgufConfig} reads, without the token ids. */
-export function configMetadata(config: LlamaConfig): KeyValues {
+/**
+ * The metadata that {@link readGgufConfig} reads, without the token ids. `rope` is that of RoPE's
+ * scaling, without the architecture in its keys.
+ */
+export function configMetadata(config: LlamaConfig, rope: KeyValues): KeyValues {
   const architecture = architectureFor(config);
-  const { ropeScaling, slidingWindow, headSize } = config;
+  const { slidingWindow, headSize } = config;
   const own: KeyValues = {
     context_length: value.uint32(config.maxPositions),
     block_count: value.uint32(config.layers),
@@ -162,11 +147,8 @@ export function configMetadata(config: LlamaConfig): KeyValues {
     "rope.dimension_count": value.uint32(headSize),
     "rope.freq_base": value.float32(config.ropeTheta),
     vocab_size: value.uint32(config.vocabSize),
+    ...rope,
   };
-  if (ropeScaling?.type === "linear") {
-    own["rope.scaling.type"] = value.string("linear");
-    own["rope.scaling.factor"] = value.float32(ropeScaling.factor);
-  }
   if (slidingWindow?.layers.some((windowed) => windowed)) {
     own["attention.sliding_window"] = value.uint32(slidingWindow.size);
     if (!slidingWindow.layers.every((windowed) => windowed)) {

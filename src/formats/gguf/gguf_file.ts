@@ -13,12 +13,10 @@ import type { GgufTensor } from "./header.ts";
 import type { Metadata } from "./metadata.ts";
 import { isNorm, isQueryOrKey, toHfName } from "./names.ts";
 import { permuteHeads } from "./permute.ts";
-import { scalingFromFactors } from "./rope_factors.ts";
+import { ROPE_TENSORS, ropeScalingFromGguf, type RopeTensors } from "./rope.ts";
 import { readGgufHeaders } from "./split.ts";
 import { readGgufTokenizer } from "./tokenizer_in.ts";
 import { elementsOf } from "../../numbers/layout.ts";
-
-const ROPE_FACTORS = "rope_freqs.weight";
 
 /** A tensor's location and storage format. */
 interface Located {
@@ -62,24 +60,25 @@ export class GgufFile implements WeightFile {
       headers.flatMap(({ tensors }) => tensors).map((each) => [each.name, each]),
     );
     const config = readGgufConfig(metadata, named);
-    const interleaved = interleavesHeads(architectureOf(metadata));
+    const architecture = architectureOf(metadata), interleaved = interleavesHeads(architecture);
     const tensors = new Map<string, Stored>(), files: FileRange[] = [];
-    let factors: Located | undefined;
+    const divisors: RopeTensors = {};
     try {
       for (const header of headers) {
         const file = await FileRange.open(header.metadata.path);
         files.push(file);
         for (const tensor of header.tensors) {
           const located = { ...tensor, file, type: checkedType(tensor, file) };
-          if (tensor.name === ROPE_FACTORS) {
-            factors = located;
+          const rope = ROPE_TENSORS.find(({ name }) => name === tensor.name);
+          if (rope) {
+            divisors[rope.applies] = await readElements(located, 0, elementsOf(located));
           } else {
             const stored = storedAs(located, config, interleaved);
             tensors.set(stored.name, stored);
           }
         }
       }
-      const ropeScaling = await readRopeScaling(config, factors);
+      const ropeScaling = ropeScalingFromGguf(metadata, architecture, config, divisors);
       const scaled = ropeScaling ? { ...config, ropeScaling } : config;
       return new GgufFile(path, tensors, scaled, metadata, files);
     } catch (error) {
@@ -201,14 +200,4 @@ async function readElements(
   const values = type.decode(bytes), skipped = first * type.elements;
   const whole = skipped === start && values.length === end - start;
   return whole ? values : values.subarray(start - skipped, end - skipped);
-}
-
-/** Llama 3.1's scaling of RoPE, which is stored as a tensor. */
-async function readRopeScaling(
-  config: LlamaConfig,
-  factors: Located | undefined,
-): Promise<LlamaConfig["ropeScaling"]> {
-  if (!factors) return undefined;
-  const values = await readElements(factors, 0, elementsOf(factors));
-  return scalingFromFactors(config, values, factors.file.path);
 }

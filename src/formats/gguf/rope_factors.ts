@@ -3,42 +3,52 @@
  * frequency (`rope_freqs.weight`). The parameters are recovered here, so that a model read from
  * GGUF can be saved in Hugging Face's layout.
  */
-import { type LlamaConfig, type RopeScaling } from "../../model/config.ts";
+import type { LlamaConfig } from "../../model/config.ts";
 import { ropeFrequencies } from "../../model/rope.ts";
-import { UserError } from "../../options/user_error.ts";
-
-type Llama3 = Extract<RopeScaling, { type: "llama3" }>;
+import type { Llama3Scaling, RopeScaling } from "../../model/rope_scaling.ts";
 
 /** Tolerance of factors: they are float32, and the original length is rounded. */
 const TOLERANCE = 1e-4;
 
-/** (D/2): divisors of the unscaled frequencies. */
+/** (D/2): divisors of the unscaled frequencies, which must not depend on the length. */
 export function ropeFactors(config: LlamaConfig): Float64Array {
-  const scaled = ropeFrequencies(config);
-  const { ropeScaling: _, ...unscaled } = config;
-  return ropeFrequencies(unscaled).map((frequency, i) => frequency / scaled[i]);
+  const scaled = frequenciesOf(config);
+  return frequenciesOf(withoutScaling(config)).map((frequency, i) => frequency / scaled[i]);
 }
 
 /**
- * The scaling whose factors these are; undefined if they are all 1. Throws a {@link UserError} that
- * names `origin` if they are not of Llama 3.1's kind (as LongRoPE's).
+ * The scaling whose (D/2) factors these are; undefined if they are all 1. What is not of Llama 3.1's
+ * kind is LongRoPE with the same factors at any length.
  */
 export function scalingFromFactors(
   config: LlamaConfig,
-  factors: ArrayLike<number>,
-  origin: string,
+  factors: readonly number[],
+  attentionFactor = 1,
 ): RopeScaling | undefined {
-  const values = Array.from(factors);
-  if (values.every((factor) => Math.abs(factor - 1) < TOLERANCE)) return undefined;
-  const scaling = values.length === config.headSize / 2 && candidates(config, values).find(
-    (scaling) =>
-      ropeFactors({ ...config, ropeScaling: scaling })
-        .every((factor, i) => Math.abs(factor / values[i] - 1) < TOLERANCE),
-  );
-  if (scaling) return scaling;
-  throw new UserError(
-    `${origin}: rope_freqs.weight is not Llama 3.1's scaling of RoPE, the only one supported`,
-  );
+  const agree = (others: ArrayLike<number>) =>
+    factors.every((factor, i) => Math.abs(others[i] / factor - 1) < TOLERANCE);
+  if (attentionFactor === 1) {
+    if (agree(factors.map(() => 1))) return undefined;
+    const found = candidates(config, factors).find((ropeScaling) =>
+      agree(ropeFactors({ ...config, ropeScaling }))
+    );
+    if (found) return found;
+  }
+  return {
+    type: "longrope",
+    shortFactors: factors,
+    longFactors: factors,
+    originalMaxPositions: config.maxPositions,
+    attentionFactor,
+  };
+}
+
+function frequenciesOf(config: LlamaConfig): Float64Array {
+  return ropeFrequencies(config, config.maxPositions).frequencies;
+}
+
+function withoutScaling({ ropeScaling: _, ...unscaled }: LlamaConfig): LlamaConfig {
+  return unscaled;
 }
 
 /**
@@ -46,13 +56,12 @@ export function scalingFromFactors(
  * frequency f: s = (f · original / 2π − low) / (high − low). Only original / low and high / low can
  * be determined from it, so low is assumed to be 1, as in every published model.
  */
-function candidates(config: LlamaConfig, factors: readonly number[]): Llama3[] {
-  const { ropeScaling: _, ...unscaled } = config;
-  const turns = ropeFrequencies(unscaled).map((frequency) => frequency / (2 * Math.PI));
+function candidates(config: LlamaConfig, factors: readonly number[]): Llama3Scaling[] {
+  const turns = frequenciesOf(withoutScaling(config)).map((frequency) => frequency / (2 * Math.PI));
   const factor = Number(Math.max(...factors).toPrecision(6));
   const share = (i: number) => (1 / factors[i] - 1 / factor) / (1 - 1 / factor);
   const blended = factors.map((_, i) => i).filter((i) => share(i) > 1e-3 && share(i) < 1 - 1e-3);
-  const scaling = (original: number, highFreqFactor: number): Llama3 => ({
+  const scaling = (original: number, highFreqFactor: number): Llama3Scaling => ({
     type: "llama3",
     factor,
     lowFreqFactor: 1,

@@ -25,7 +25,7 @@ const inTwos: KernelByFormat = {
 export interface Rope {
   /** (B·T, heads·D) float32 or bfloat16, turned in place. */
   readonly x: Tensor;
-  /** (Tmax, D) float32: for each position D/2 cosines, then D/2 sines. */
+  /** (Tmax, D) float32: for each position D/2 cosines, then D/2 sines, with any factor. */
   readonly table: Tensor;
   /** D, a multiple of 4. */
   readonly headSize: number;

@@ -1,5 +1,6 @@
 /** Turns a fine-tuning request into a job that will run, or an error. */
 import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
+import { longestSequence } from "../../model/rope_scaling.ts";
 import { nearestWord } from "../../options/faults.ts";
 import { trainingShape } from "../../train/method.ts";
 import { ApiError } from "../api_error.ts";
@@ -29,9 +30,10 @@ export async function admitFineTuning(
   refuseAdapter(model);
   const { config } = await modelFacts(model);
   const place = request.method ? METHOD : DEPRECATED;
-  if (options.seqLen > config.maxPositions) {
+  const longest = longestSequence(config);
+  if (options.seqLen > longest) {
     throw new ApiError(400, {
-      message: `${place}.seq_len: must be at most ${config.maxPositions}, the positions of ` +
+      message: `${place}.seq_len: must be at most ${longest}, the positions of ` +
         `${model.name}, got ${options.seqLen}`,
       param: `${place}.seq_len`,
       code: "invalid_hyperparameters",

@@ -185,7 +185,7 @@ Deno.test("pre-training: refused requests say which field", async () => {
         { model: { ...whole, max_position_embeddings: 64 } },
         400,
         "model",
-        /seq_len: 256 exceeds max_position_embeddings 64/,
+        /seq_len: 256 exceeds the 64 positions of /,
       ],
       [{ training_files: undefined }, 400, "training_files", /is required/],
       [{ training_files: [] }, 400, "training_files", /is required/],

@@ -1,0 +1,96 @@
+/** How RoPE is stretched for contexts longer than in pre-training. Names as in transformers. */
+
+/** transformers' `rope_type`s that scale. */
+export const ROPE_TYPES = ["linear", "dynamic", "yarn", "longrope", "llama3"] as const;
+
+/** Positions are divided by the factor (Chen et al. 2023). */
+export interface LinearScaling {
+  readonly type: "linear";
+  readonly factor: number;
+}
+
+/** Beyond the model's positions the base grows with the length ("dynamic NTK"). */
+export interface DynamicScaling {
+  readonly type: "dynamic";
+  readonly factor: number;
+}
+
+/**
+ * Slow frequencies are divided by the factor, fast ones are kept, those between are interpolated
+ * (Peng et al. 2023).
+ */
+export interface YarnScaling {
+  readonly type: "yarn";
+  readonly factor: number;
+  /** Positions in pre-training. */
+  readonly originalMaxPositions: number;
+  /** Factor of cosines and sines, hence its square of attention's scores. */
+  readonly attentionFactor: number;
+  /** Turns within the original positions from which a frequency is kept. */
+  readonly betaFast: number;
+  /** Turns up to which it is divided by the whole factor. */
+  readonly betaSlow: number;
+  /** Whether the bounds of interpolation are rounded to whole dimensions. */
+  readonly truncate: boolean;
+}
+
+/** Each frequency has its own divisor, and another beyond the original positions (Ding et al. 2024). */
+export interface LongRopeScaling {
+  readonly type: "longrope";
+  /** (D/2): divisors for sequences within the original positions. */
+  readonly shortFactors: readonly number[];
+  /** (D/2): divisors for longer ones. */
+  readonly longFactors: readonly number[];
+  /** Positions in pre-training. */
+  readonly originalMaxPositions: number;
+  /** Factor of cosines and sines, at any length. */
+  readonly attentionFactor: number;
+}
+
+/** Llama 3.1's: as YaRN, with bounds in wavelengths (Llama 3 herd of models, section 3.4.3). */
+export interface Llama3Scaling {
+  readonly type: "llama3";
+  readonly factor: number;
+  readonly lowFreqFactor: number;
+  readonly highFreqFactor: number;
+  readonly originalMaxPositions: number;
+}
+
+/** How RoPE's frequencies are scaled for contexts longer than in pre-training. */
+export type RopeScaling =
+  | LinearScaling
+  | DynamicScaling
+  | YarnScaling
+  | LongRopeScaling
+  | Llama3Scaling;
+
+/**
+ * The longest sequence a model is meant for. Checkpoints often keep the unscaled
+ * `max_position_embeddings` beside a scaling (Qwen's documentation says so), or replace it.
+ */
+export function longestSequence(
+  { maxPositions, ropeScaling: scaling }: {
+    readonly maxPositions: number;
+    readonly ropeScaling?: RopeScaling;
+  },
+): number {
+  switch (scaling?.type) {
+    case "linear":
+    case "dynamic":
+      return Math.max(maxPositions, Math.floor(maxPositions * scaling.factor));
+    case "yarn":
+      return Math.max(maxPositions, Math.floor(scaling.originalMaxPositions * scaling.factor));
+    default:
+      return maxPositions;
+  }
+}
+
+/** YaRN's factor of cosines and sines: 0.1 · m · ln(factor) + 1 (Peng et al. 2023, equation 22). */
+export function yarnAttentionFactor(factor: number, mscale = 1): number {
+  return factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1;
+}
+
+/** LongRoPE's: √(1 + ln(factor) / ln(original positions)). */
+export function longRopeAttentionFactor(factor: number, originalMaxPositions: number): number {
+  return factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalMaxPositions));
+}
