@@ -99,12 +99,14 @@ function endings(
 ): Pick<Conversing, "ends" | "about"> {
   const { token, text } = template ? endOfTurn(template, tokenizer) : {};
   const ends = [tokenizer.eosTokenId, token].filter((id) => id !== null && id !== undefined);
-  const end = token === undefined ? text : tokenizer.decode([token]);
+  const end = token === undefined
+    ? text && `\`${text}\``
+    : `\`${tokenizer.decode([token])}\` (id ${token})`;
   return {
     ends: [...new Set(ends)],
     ...(template && {
       about: `Dialogues follow ${name}, saved with the tokenizer` +
-        (end === undefined ? "." : `; an answer ends with \`${end}\`.`),
+        (end === undefined ? "." : `; an answer ends with ${end}.`),
     }),
   };
 }

@@ -78,6 +78,7 @@ Deno.test("a base model tuned on dialogues: the end of a turn and the template, 
       of_its_own: [1],
       dtype: "bfloat16",
       torch_dtype: "bfloat16",
+      vocab_size: TINY.vocabSize,
       eos_token_id,
     });
     assertEquals(await json(folder, "generation_config.json"), {
@@ -139,8 +140,11 @@ Deno.test("a template that is no template does not stand in the way of a model o
 
 Deno.test("what a card says of dialogues", () => {
   const { chat, llama } = tokenizers;
-  assertMatch(conversing("chatml", chat).about!, /template chatml, .* ends with `<\|im_end\|>`/);
-  assertMatch(conversing("chatml", llama).about!, /ends with `<\|im_end\|>`/); // spelled out
+  assertMatch(
+    conversing("chatml", chat).about!,
+    /template chatml, .* ends with `<\|im_end\|>` \(id 401\)\.$/,
+  );
+  assertMatch(conversing("chatml", llama).about!, /ends with `<\|im_end\|>`\.$/); // spelled out
   assertEquals(conversing("chatml", llama).ends, [llama.eosTokenId!]);
   assertMatch(conversingAs("{{ messages[1].content }}", chat).about!, /with the tokenizer\.$/);
 });
