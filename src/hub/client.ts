@@ -3,10 +3,12 @@ import {
   datasetInfo,
   downloadFile,
   fileDownloadInfo,
+  HubApiError,
   listFiles,
   modelInfo,
 } from "@huggingface/hub";
 import { UserError } from "../options/user_error.ts";
+import { assertNoWebPage, ranged, waitAsked, WebPageAnswer } from "./answers.ts";
 import { type HubFile, isHash } from "./cache.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { HubUnreachable, isPassing } from "./errors.ts";
@@ -14,31 +16,45 @@ import { type HubSpec, isSafePath } from "./spec.ts";
 
 /** Longest silence before and during a response. */
 const SILENCE_MS = 30_000;
-const ATTEMPTS = 5;
+/** The first delay; doubled up to {@link LONGEST_DELAY} times that: five minutes in all. */
 const RETRY_DELAY_MS = 500;
+const LONGEST_DELAY = 64;
+const ATTEMPTS = 16;
+/** Longest wait that a server may ask for. */
+const LONGEST_WAIT_MS = 15 * 60_000;
+/** Waits at least this long are announced. */
+const ANNOUNCED_MS = 4_000;
 
 /** How requests to the hub are made. */
 export interface HubClientOptions {
   /** Stops a download; what has arrived is kept and resumed later. */
   readonly signal?: AbortSignal;
-  /** Delay before the first retry; doubled for each further one. */
+  /** Delay before the first retry; doubled for further ones. */
   readonly retryDelayMs?: number;
 }
 
 interface RetryOptions {
+  /** At most so many attempts. */
   readonly attempts?: number;
+  /** The same if no server answers at all. */
+  readonly unanswered?: number;
   readonly advanced?: () => boolean;
 }
 
 export class HubClient {
   readonly #shared: { hubUrl: string; fetch: typeof fetch };
+  /** How long the server asked to wait in its last refusal. */
+  #asked: number | undefined;
+  #announced = false;
 
   constructor(
     readonly environment: HubEnvironment,
     readonly spec: HubSpec,
     readonly options: HubClientOptions,
+    /** Called once, before a wait that a person would notice. */
+    readonly onNotice: (message: string) => void = () => {},
   ) {
-    this.#shared = { hubUrl: environment.endpoint, fetch: this.#fetch };
+    this.#shared = { hubUrl: environment.endpoint, fetch: this.#fetchOf() };
   }
 
   /** The commit that the spec's revision points to. */
@@ -81,11 +97,12 @@ export class HubClient {
   /** The bytes of a file from `start` on. Plain HTTP if `xet` is false. */
   async *read(
     commit: string,
-    { path }: HubFile,
+    { path, size }: HubFile,
     start: number,
     xet: boolean,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const named = { repo: this.spec, path, revision: commit, ...this.#shared };
+    const { hubUrl } = this.#shared;
+    const named = { repo: this.spec, path, revision: commit, hubUrl, fetch: this.#fetchOf(size) };
     const downloadInfo = await fileDownloadInfo(named) ?? undefined;
     const blob = downloadInfo && await downloadFile({ ...named, downloadInfo, xet });
     if (!blob) throw new UserError(`${this.spec.spec}: the hub lists ${path} but no longer has it`);
@@ -103,28 +120,50 @@ export class HubClient {
   }
 
   /**
-   * Retries transient failures with increasing delays. If `advanced` reports progress, the count
-   * restarts.
+   * Retries transient failures with increasing delays, or after the time that the server asks for.
+   * If `advanced` reports progress, the count restarts.
    */
   async retry<T>(
     attempt: () => Promise<T>,
-    { attempts = ATTEMPTS, advanced = () => false }: RetryOptions = {},
+    { attempts = ATTEMPTS, unanswered = attempts, advanced = () => false }: RetryOptions = {},
   ): Promise<T> {
     const { signal, retryDelayMs = RETRY_DELAY_MS } = this.options;
     for (let failures = 0;;) {
+      this.#asked = undefined;
       try {
         return await attempt();
       } catch (error) {
         signal?.throwIfAborted();
         failures = advanced() ? 1 : failures + 1;
-        if (failures >= attempts || !isPassing(error)) throw error;
-        await sleep(retryDelayMs * 2 ** (failures - 1), signal);
+        const limit = error instanceof HubUnreachable ? unanswered : attempts;
+        if (failures >= limit || !isPassing(error)) throw error;
+        const delay = retryDelayMs * Math.min(2 ** (failures - 1), LONGEST_DELAY);
+        const wait = Math.max(delay, this.#asked ?? 0);
+        if (wait > LONGEST_WAIT_MS) throw error;
+        this.#announce(error, wait);
+        await sleep(wait, signal);
       }
     }
   }
 
-  /** Adds the token for the hub itself only, never for other hosts; aborts if a host is silent. */
-  #fetch: typeof fetch = async (input, init) => {
+  #announce(error: unknown, wait: number): void {
+    if (wait < ANNOUNCED_MS || this.#announced) return;
+    this.#announced = true;
+    const { host } = new URL(this.environment.endpoint);
+    const asks = this.#asked !== undefined && this.#asked >= wait;
+    const status = error instanceof HubApiError ? ` (status ${error.statusCode})` : "";
+    this.onNotice(
+      asks
+        ? `${host} asks to wait ${Math.ceil(wait / 1000)} s${status}`
+        : `${host}: ${shortOf(error)}; trying again for some minutes`,
+    );
+  }
+
+  /**
+   * Adds the token for the hub itself only, never for other hosts; aborts if a host is silent. The
+   * file that is asked for has `size` bytes.
+   */
+  #fetchOf = (size?: number): typeof fetch => async (input, init) => {
     const { environment: { endpoint, token }, options: { signal } } = this;
     const url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(init?.headers);
@@ -138,11 +177,17 @@ export class HubClient {
     const signals = [silence.signal, ...(signal ? [signal] : [])];
     try {
       const answer = await fetch(input, { ...init, headers, signal: AbortSignal.any(signals) });
+      if (!answer.ok) this.#asked = waitAsked(answer.headers);
+      await assertNoWebPage(answer, url);
+      const range = headers.get("Range");
+      if (range === null) return answer;
+      const part = await ranged(answer, range, size);
       // The package reads only the headers of this probe and would leave the connection open.
-      if (answer.ok && headers.get("Range") === "bytes=0-0") await answer.body?.cancel();
-      return answer;
+      if (part.ok && range === "bytes=0-0") await part.body?.cancel();
+      return part;
     } catch (error) {
       signal?.throwIfAborted();
+      if (error instanceof WebPageAnswer) throw error;
       throw new HubUnreachable(
         silence.signal.aborted
           ? `${url.host}: no answer in ${SILENCE_MS / 1000} s`
@@ -152,6 +197,11 @@ export class HubClient {
       clearTimeout(timer);
     }
   };
+}
+
+function shortOf(error: unknown): string {
+  if (error instanceof HubApiError) return `answers with status ${error.statusCode}`;
+  return (error as Error).message;
 }
 
 /**

@@ -127,7 +127,10 @@ function filesMatching(data: readonly HubFile[], patterns: readonly string[]): H
 
 /** Many data sets come in several formats: use the one with the most files, plain text last. */
 function oneKind(data: readonly HubFile[]): HubFile[] {
-  const kinds = Map.groupBy(data, ({ path }) => /\.[a-z]+(\.gz)?$/i.exec(path)?.[0].toLowerCase());
+  const kinds = Map.groupBy(
+    data,
+    ({ path }) => /\.[a-z]+(\.(gz|zst|bz2))?$/i.exec(path)?.[0].toLowerCase(),
+  );
   const isText = (kind: string | undefined) => Number(kind === ".txt"); // possibly a licence
   return [...kinds].sort(([a, { length: as }], [b, { length: bs }]) =>
     isText(a) - isText(b) || bs - as

@@ -1,6 +1,7 @@
 /** Errors of the Hugging Face hub, with advice on how to resolve them. */
 import { HubApiError } from "@huggingface/hub";
 import { UserError } from "../options/user_error.ts";
+import { titleOf, WebPageAnswer } from "./answers.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { type HubSpec, NAMES } from "./spec.ts";
 
@@ -9,7 +10,7 @@ export class HubUnreachable extends Error {}
 
 /** Whether a retry may help: not if the hub has refused. */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof UserError) return false;
+  if (error instanceof UserError || error instanceof WebPageAnswer) return false;
   if (!(error instanceof HubApiError)) return !isDiskFault(error);
   return error.statusCode >= 500 || [408, 429].includes(error.statusCode);
 }
@@ -42,11 +43,21 @@ export function explainHubError(
     const later = status === 429 ? "too many requests: try again later" : "try again later";
     return fault(`${host} answers with status ${status}${said}`, later);
   }
+  if (error instanceof WebPageAnswer) {
+    return fault(
+      error.message,
+      "a proxy or a network's login page answers in place of the hub: log in with a browser, or " +
+        "check HTTPS_PROXY and HF_ENDPOINT",
+    );
+  }
   if (error instanceof HubUnreachable) {
     return fault(
       `cannot reach ${host}: ${error.message}`,
-      "is this machine offline? What is not in the cache yet needs a connection; or download it " +
-        "elsewhere and give its folder. HF_ENDPOINT names a mirror",
+      /certificate|UnknownIssuer/i.test(error.message)
+        ? "a proxy that inspects connections needs its certificate: DENO_TLS_CA_STORE=system, or " +
+          "DENO_CERT=<file>"
+        : "is this machine offline? What is not in the cache yet needs a connection; or download it " +
+          "elsewhere and give its folder. HF_ENDPOINT names a mirror",
     );
   }
   if (isDiskFault(error)) {
@@ -74,6 +85,10 @@ function accessHint(spec: HubSpec, environment: HubEnvironment): string {
 /** The hub's own message, if any. */
 function wordsOf({ data }: HubApiError): string {
   const words = data?.error ?? data?.message;
+  if (typeof words === "string" && /^\s*</.test(words)) {
+    const title = titleOf(words);
+    return title && `: a web page, ${JSON.stringify(title)}`;
+  }
   return typeof words === "string" && words.length < 500 && !words.startsWith("<") && words.trim()
     ? `: ${words.trim()}`
     : "";

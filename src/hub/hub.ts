@@ -15,6 +15,7 @@ import { REGEX_COMMIT_HASH } from "@huggingface/hub";
 import { join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import { ggufModels, ggufParts, isGgufPath, orItsGguf } from "../files/gguf_path.ts";
+import { WebPageAnswer } from "./answers.ts";
 import { HubCache, type HubFile } from "./cache.ts";
 import { HubClient, type HubClientOptions } from "./client.ts";
 import { readmeOf, selectData } from "./data_selection.ts";
@@ -152,7 +153,12 @@ async function resolve<T>(
 ): Promise<T> {
   const all = { ...defaults, ...options };
   const environment = all.environment ?? await readHubEnvironment();
-  const client = new HubClient(environment, hub, all);
+  const client = new HubClient(
+    environment,
+    hub,
+    all,
+    (message) => all.onProgress?.({ type: "notice", spec: hub.spec, message }),
+  );
   try {
     return await select(await Snapshot.open(client, all), hub);
   } catch (error) {
@@ -198,10 +204,11 @@ class Snapshot {
     }
     try {
       // A commit never changes: once listed, it needs no request. The first request is not retried
-      // for long: usually there is no connection, and the cache may suffice.
+      // for long where there is no connection, nor at all where the cache may suffice.
+      const patience = known ? { attempts: 1 } : { unanswered: 5 };
       const commit = REGEX_COMMIT_HASH.test(spec.revision)
         ? spec.revision
-        : await client.retry(() => client.commit(), { attempts: known ? 1 : 3 });
+        : await client.retry(() => client.commit(), patience);
       const listed = await cache.readTree(commit);
       const files = listed ?? await client.retry(() => client.files(commit));
       if (!listed) await cache.writeTree(commit, files);
@@ -209,7 +216,7 @@ class Snapshot {
       return new Snapshot(client, cache, options, commit, files, undefined);
     } catch (error) {
       options.signal?.throwIfAborted();
-      if (!(error instanceof HubUnreachable) && !isServerFault(error)) throw error;
+      if (!isUnreachable(error)) throw error;
       const snapshot = await cached((error as Error).message);
       if (!snapshot) throw error;
       const message = `${new URL(environment.endpoint).host} is unreachable ` +
@@ -266,6 +273,8 @@ class Snapshot {
   }
 }
 
-function isServerFault(error: unknown): boolean {
-  return ((error as { statusCode?: number }).statusCode ?? 0) >= 500;
+function isUnreachable(error: unknown): boolean {
+  if (error instanceof HubUnreachable || error instanceof WebPageAnswer) return true;
+  const status = (error as { statusCode?: number }).statusCode ?? 0;
+  return status >= 500 || status === 429;
 }

@@ -135,7 +135,7 @@ Deno.test("hub: what is in the cache needs no server", async () => {
     assertEquals(events.length, 1);
     assert(events[0].type === "notice");
     assertStringIncludes(events[0].message, "is unreachable");
-    server.fault = () => new Response("busy", { status: 503 });
+    server.fault = () => new Response("busy", { status: 503, headers: { "Retry-After": "60" } });
     assertEquals(await resolveModel(`hf:${NAME}`, options), folder);
   });
 });
@@ -266,6 +266,29 @@ Deno.test("hub: a broken connection resumes where it stopped", async () => {
   });
 });
 
+Deno.test("hub: connections that are reset are opened again, where they stopped", async () => {
+  await withHub([MODEL], async ({ server, options }) => {
+    let resets = 0;
+    server.fault = ({ kind, range }, body) => {
+      if (kind !== "cdn" || range === "bytes=0-0" || resets++ >= 8) return undefined;
+      const from = Number(/^bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0);
+      const pieces = [body.subarray(from, from + 20_000)];
+      const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+        async pull(controller) {
+          await new Promise((resolve) => setTimeout(resolve, 5)); // sent before the reset
+          const piece = pieces.pop();
+          if (piece) controller.enqueue(piece);
+          else controller.error(new Error("reset"));
+        },
+      });
+      return new Response(stream, { status: range ? 206 : 200 });
+    };
+    const folder = await resolveModel(`hf:${NAME}`, options);
+    assertEquals(await Deno.readFile(join(folder, "model.safetensors")), WEIGHTS);
+    assertEquals(server.requests.at(-1)!.range, "bytes=160000-299999");
+  });
+});
+
 Deno.test("hub: an interrupted download leaves no file under its name, and is gone on from", async () => {
   await withHub([MODEL], async ({ server, cache, options }) => {
     let answers = 0;
@@ -331,12 +354,109 @@ Deno.test("hub: a server in trouble is asked again, and reported when it stays s
     server.fault = () => Response.json({ error: "Internal Error" }, { status: 500 });
     const error = await assertRejects(() => resolveModel(`hf:${NAME}`, options), UserError);
     assertStringIncludes(explain(error), "answers with status 500: Internal Error\n  hint: try ag");
-    assertEquals(server.requests.length, 3);
+    assertEquals(server.requests.length, 16); // with growing delays: minutes
     server.fault = () => new Response("", { status: 429 });
     await assertRefusesAsync(
       () => resolveModel(`hf:${NAME}`, options),
       UserError,
       "too many requests",
+    );
+  });
+});
+
+Deno.test("hub: a server that ignores ranges sends the file from its beginning", async () => {
+  await withHub([MODEL], async ({ server, options }) => {
+    let broken = 0;
+    server.fault = ({ kind, range }, body) => {
+      if (kind !== "cdn" && kind !== "resolve") return undefined;
+      if (kind === "resolve" && body.length > 1000) return undefined; // a redirect
+      // Half of it at first, and no ETag, as of a plain web server.
+      const half = kind === "cdn" && range !== "bytes=0-0" && broken++ === 0;
+      return new Response(half ? body.subarray(0, body.length / 2) : body);
+    };
+    const folder = await resolveModel(`hf:${NAME}`, options);
+    assertEquals(await Deno.readFile(join(folder, "model.safetensors")), WEIGHTS);
+    assertEquals(await Deno.readTextFile(join(folder, "config.json")), '{"model_type": "llama"}');
+    assertEquals(server.requests.at(-1)!.range, "bytes=150000-299999");
+  });
+});
+
+Deno.test("hub: waits as asked, in seconds, until a date or as the hub limits rates", async () => {
+  const asks: [string, () => Record<string, string>][] = [
+    ["seconds", () => ({ "Retry-After": "1" })],
+    ["a date", () => ({ "Retry-After": new Date(Date.now() + 2000).toUTCString() })],
+    ["a rate limit", () => ({ RateLimit: '"resolvers";r=0;t=1' })],
+  ];
+  await Promise.all(
+    asks.map(([what, headers], index) =>
+      withHub([MODEL], async ({ server, options }) => {
+        const refused: number[] = [], asked: number[] = [];
+        server.fault = ({ kind }) => {
+          if (kind !== "info") return undefined;
+          asked.push(Date.now());
+          if (refused.length >= 2) return undefined;
+          refused.push(Date.now());
+          return new Response("", { status: index === 1 ? 503 : 429, headers: headers() });
+        };
+        await resolveModel(`hf:${NAME}`, options);
+        const waits = asked.slice(1).map((at, index) => at - refused[index]);
+        // A date has whole seconds: two of them are between one and two.
+        assert(waits.every((wait) => wait >= 950 && wait < 4000), `${what}: ${waits}`);
+      })
+    ),
+  );
+});
+
+Deno.test("hub: a long wait is announced once, and one too long is refused", async () => {
+  await withHub([MODEL], async ({ server, options, events }) => {
+    const controller = new AbortController();
+    let refusals = 0;
+    server.fault = () => {
+      if (++refusals === 3) controller.abort(new Error("enough"));
+      return new Response("", { status: 429, headers: { "Retry-After": "4" } });
+    };
+    const impatient = { ...options, signal: controller.signal };
+    await assertRejects(() => resolveModel(`hf:${NAME}`, impatient), Error, "enough");
+    const messages = events.map((event) => event.type === "notice" && event.message);
+    assertEquals(messages, [`${new URL(server.endpoint).host} asks to wait 4 s (status 429)`]);
+    server.fault = () => new Response("", { status: 429, headers: { "Retry-After": "3600" } });
+    await assertRefusesAsync(
+      () => resolveModel(`hf:${NAME}`, options),
+      UserError,
+      "too many requests",
+    );
+  });
+});
+
+Deno.test("hub: a web page in place of data is named, with who sent it", async () => {
+  const page =
+    "<html><head><title>\n Hotel WiFi &amp; login </title></head><body>Welcome</body></html>";
+  const html = { headers: { "Content-Type": "text/html; charset=utf-8" } };
+  for (const kind of ["info", "tree", "resolve", "cdn"]) {
+    await withHub([MODEL], async ({ server, options }) => {
+      server.fault = (request) => request.kind === kind ? new Response(page, html) : undefined;
+      const error = await assertRefusesAsync(
+        () => resolveModel(`hf:${NAME}`, options),
+        UserError,
+        `hf:org/tiny: ${new URL(server.endpoint).host} was asked, and 127.0.0.1:`,
+      );
+      assertStringIncludes(error.message, '(200, text/html: "Hotel WiFi &amp; login")');
+      assertStringIncludes(error.hint!, "login page");
+    });
+  }
+  await withHub([MODEL], async ({ server, options }) => {
+    server.fault = () => new Response(page, { ...html, status: 403 });
+    await assertRefusesAsync(
+      () => resolveModel(`hf:${NAME}`, options),
+      UserError,
+      'denies access (403: a web page, "Hotel WiFi &amp; login")',
+    );
+    server.fault = () =>
+      new Response("please log in", { headers: { "Content-Type": "text/plain" } });
+    await assertRefusesAsync(
+      () => resolveModel(`hf:${NAME}`, options),
+      UserError,
+      '(200, text/plain: "please log in")',
     );
   });
 });
