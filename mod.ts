@@ -134,7 +134,8 @@ export {
   type Tags,
 } from "./src/data/instruct/record_format.ts";
 export type { ExampleStore, StoredExample } from "./src/data/instruct/store.ts";
-export type { InstructReport, SkipReason } from "./src/data/instruct/report.ts";
+export { type InstructReport, type SkipReason, UnusableError } from "./src/data/instruct/report.ts";
+export type { Effect, Finding, FindingKind } from "./src/data/instruct/findings.ts";
 export { preview, type PreviewOptions } from "./src/data/instruct/preview.ts";
 export { openExamples } from "./src/train/finetune_data.ts";
 

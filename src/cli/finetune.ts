@@ -1,5 +1,7 @@
 /** `finetune`: trains a pre-trained model on examples. */
 import { preview } from "../data/instruct/preview.ts";
+import { spell } from "../options/phrase.ts";
+import { FLAGS } from "../options/spelling.ts";
 import { openExamples, reportText } from "../train/finetune_data.ts";
 import { type FinetuneOptions, finetuneOptions } from "../train/finetune_options.ts";
 import { openBase } from "../train/finetune_recipe.ts";
@@ -39,7 +41,9 @@ async function showPreview(options: FinetuneOptions, io: Io): Promise<number> {
     `of them trained; ${rowsPerEpoch} sequences of ${options.seqLen} per epoch`;
   io.result(
     { ...report, rows_per_epoch: rowsPerEpoch },
-    [text, "", summary, ...reportText(report, options)].join("\n"),
+    [text, "", summary, ...reportText(report, options).map((line) => spell(line, FLAGS))].join(
+      "\n",
+    ),
   );
   return EXIT.done;
 }

@@ -2,7 +2,7 @@
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import type { Batch } from "../model/batch.ts";
 import { datasetSources } from "../data/instruct/dataset_info.ts";
-import { type InstructReport, skippedText } from "../data/instruct/report.ts";
+import { findingLines, type InstructReport } from "../data/instruct/report.ts";
 import { kindOfData } from "../data/instruct/sources.ts";
 import { type InstructPosition, InstructStream } from "../data/instruct/stream.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
@@ -153,10 +153,8 @@ function stepsOf({ warmupSteps, warmupRatio }: FinetuneOptions, steps: number) {
 export function reportText(
   report: InstructReport,
   { seqLen }: Pick<FinetuneOptions, "seqLen">,
-): string[] {
-  const lines = [...report.notes];
-  const skipped = skippedText(report);
-  if (skipped) lines.push(`examples skipped: ${skipped}`);
+): Phrase[] {
+  const lines = [...report.notes, ...findingLines(report)];
   if (report.truncated) {
     lines.push(
       `${report.truncated} of ${report.examples} examples were truncated to ${seqLen} tokens`,

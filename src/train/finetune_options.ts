@@ -73,6 +73,9 @@ const dataFields = section("Data", {
   template: z.string().min(1).default("default").describe(
     `chat template: the tokenizer's own, or one of ${TEMPLATE_NAMES.slice(1).join(", ")}`,
   ).meta({ value: "name" }),
+  skipUnusable: z.boolean().default(false).describe(
+    "leave out examples that cannot be trained on as they are, instead of refusing the data",
+  ),
   trainOnPrompt: z.boolean().default(false).describe(
     "train on all tokens, not only the assistant's",
   ),

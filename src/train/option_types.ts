@@ -441,6 +441,11 @@ export interface FinetuneOptions {
    */
   readonly template: string;
   /**
+   * Leave out examples that cannot be trained on as they are, instead of refusing the data.
+   * @default false
+   */
+  readonly skipUnusable: boolean;
+  /**
    * Train on all tokens, not only the assistant's.
    * @default false
    */

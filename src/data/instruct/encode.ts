@@ -3,7 +3,7 @@ import { UserError } from "../../options/user_error.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { assistantSpans } from "./assistant_spans.ts";
 import type { ChatTemplate, Span } from "./chat_template.ts";
-import type { Example } from "./example.ts";
+import type { ChatExample, Example } from "./example.ts";
 import { beginsWithBos } from "./templates.ts";
 import { tokensIn } from "./token_spans.ts";
 
@@ -25,10 +25,28 @@ export interface EncodedExample {
   readonly lost: number;
 }
 
+/** A dialogue that its template refuses. */
+export class RefusedError extends UserError {
+  override readonly name = "RefusedError";
+}
+
+/** An example as text, and the spans of it to train on. */
+export interface WrittenExample {
+  readonly text: string;
+  readonly spans: readonly Span[];
+  /** See {@link Dialogue}. */
+  readonly lost: number;
+  /** The dialogue that was rendered, if it had to be changed for its template. */
+  readonly shown?: ChatExample;
+}
+
 /** Throws a {@link UserError} with the example's place if it cannot be encoded. */
-export function encodeExample(example: Example, options: EncodeExampleOptions): EncodedExample {
+export function encodeExample(
+  example: Example,
+  options: EncodeExampleOptions,
+  { text, spans, lost }: WrittenExample = writeExample(example, options),
+): EncodedExample {
   const { tokenizer, trainOnPrompt = false } = options;
-  const { text, spans, lost } = written(example, options);
   const ids = tokenizer.encode(text, { addSpecialTokens: false });
   let trained = trainOnPrompt
     ? new Uint8Array(ids.length).fill(1)
@@ -46,19 +64,39 @@ export function encodeExample(example: Example, options: EncodeExampleOptions): 
   return { ids, trained, lost };
 }
 
-function written(
+/** Throws a {@link RefusedError} with the example's place if the template refuses a dialogue. */
+export function writeExample(
   example: Example,
-  { template }: EncodeExampleOptions,
-): { text: string; spans: readonly Span[]; lost: number } {
+  { template }: Pick<EncodeExampleOptions, "template">,
+): WrittenExample {
   switch (example.kind) {
     case "chat":
-      return assistantSpans(template(), example);
+      return rendered(template(), example);
     case "completion": {
       const text = example.prompt + example.completion;
       return { text, spans: [[example.prompt.length, text.length]], lost: 0 };
     }
     case "text":
       return { text: example.text, spans: [[0, example.text.length]], lost: 0 };
+  }
+}
+
+/**
+ * Templates that know no tool calls fail on the null that stands for the text beside them. An empty
+ * text instead shows what such a template makes of the dialogue.
+ */
+function rendered(template: ChatTemplate, example: ChatExample): WrittenExample {
+  try {
+    return assistantSpans(template, example);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    if (example.messages.some(({ content }) => content === null)) {
+      const messages = example.messages.map((each) => ({ ...each, content: each.content ?? "" }));
+      const shown = { ...example, messages };
+      return { ...rendered(template, shown), shown };
+    }
+    const { message, hint } = error.explanation;
+    throw new RefusedError(message, hint);
   }
 }
 

@@ -1,6 +1,5 @@
 /** What of a data set is not learned as it stands in its files, counted by kind. */
-import { joinPhrases, option, type Phrase, phrase } from "../../options/phrase.ts";
-import { UserError } from "../../options/user_error.ts";
+import { joinPhrases, type Phrase } from "../../options/phrase.ts";
 
 /**
  * What becomes of examples: `unusable` ones end the run unless they are to be left out, `skipped`
@@ -8,45 +7,45 @@ import { UserError } from "../../options/user_error.ts";
  */
 export type Effect = "unusable" | "skipped" | "changed";
 
-/** Effect; what follows "5 examples"; for unusable ones, what would help. */
+/** Effect; what follows "5 examples"; for unusable ones, the template that would help. */
 const KINDS = {
-  invalid: ["unusable", "with values that have no meaning"],
+  invalid: ["unusable", "with invalid fields"],
   unsupported: ["unusable", "with fields that carry meaning but cannot be trained on"],
   order: ["unusable", "with turns out of order"],
   refused: [
     "unusable",
     "that the chat template refuses",
-    "a template whose rules the dialogues keep",
+    "one that accepts these dialogues",
   ],
   lostSystem: [
     "unusable",
     "with a system prompt that the chat template does not write",
-    "a template with system prompts, or the prompt at the start of the user's first message",
+    "one with system prompts",
   ],
   lostTools: [
     "unusable",
     "with tools that the chat template does not write",
-    "a template made for tools, or no such field",
+    "one made for tools",
   ],
   lostToolCalls: [
     "unusable",
     "with tool calls that the chat template does not write",
-    "a template made for tools",
+    "one made for tools",
   ],
   lostToolResults: [
     "unusable",
     "with results of tools that the chat template does not write",
-    "a template made for tools",
+    "one made for tools",
   ],
   lostContent: [
     "unusable",
     "with messages whose text the chat template does not write",
-    "a template that writes all of a message",
+    "one that writes all of a message",
   ],
   lostThoughts: [
     "unusable",
     "with thoughts that the chat template does not write",
-    "a template made for thoughts, or the thoughts in the text as <think>…</think>",
+    "one made for thoughts (or write thoughts into the text, as <think>…</think>)",
   ],
   noAnswer: ["skipped", "without an assistant turn"],
   rewritten: ["skipped", "whose answers the chat template rewrites"],
@@ -56,6 +55,10 @@ const KINDS = {
   rewrittenTurns: [
     "changed",
     "with answers that the chat template rewrites when more turns follow: these are not learned",
+  ],
+  lostToolDetails: [
+    "changed",
+    "with tools of which the chat template does not write descriptions or parameters",
   ],
   lostNames: ["changed", "with names that the chat template does not write"],
   emptyAnswers: ["changed", "with an empty answer, which is learned as such"],
@@ -101,6 +104,12 @@ export function addFinding(
   if (message !== undefined) finding.messages.push(message);
 }
 
+/** Unusable examples first, in one order whatever the data. */
+export function sortFindings(findings: Finding[]): void {
+  const order = Object.keys(KINDS);
+  findings.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+}
+
 /** "2 examples with … (a.jsonl:3; a.jsonl:9)", or a line for each of the first. */
 export function describeFinding({ kind, count, first, messages }: Finding): Phrase {
   const what = `${count} ${count === 1 ? "example" : "examples"} ${KINDS[kind][1]}`;
@@ -109,26 +118,12 @@ export function describeFinding({ kind, count, first, messages }: Finding): Phra
   return joinPhrases([`${what}:`, ...messages, ...rest], "\n    ");
 }
 
-/** Examples that end a run, with all of their kinds. */
-export class UnusableError extends UserError {
-  override readonly name = "UnusableError";
+/** What becomes of the examples of a kind. */
+export function effectOf(kind: FindingKind): Effect {
+  return KINDS[kind][0];
+}
 
-  /** Only the findings whose effect that is, of `examples` in all. */
-  constructor(readonly findings: readonly Finding[], examples: number) {
-    const count = findings.reduce((sum, each) => sum + each.count, 0);
-    const hints: Phrase[] = findings.flatMap(({ kind }) => {
-      const [, , hint] = KINDS[kind] as readonly [Effect, string, string?];
-      return hint ? [hint] : [];
-    });
-    super(
-      joinPhrases([
-        `${count} of ${examples} examples cannot be trained on as they are:`,
-        ...findings.map(describeFinding),
-      ], "\n  "),
-      joinPhrases([
-        ...new Set(hints),
-        phrase`${option("skipUnusable")} leaves these examples out`,
-      ], "; "),
-    );
-  }
+/** The chat template that would help the examples of a kind. */
+export function remedyOf(kind: FindingKind): string | undefined {
+  return (KINDS[kind] as readonly [Effect, string, string?])[2];
 }

@@ -3,7 +3,15 @@ import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { ChatTemplate } from "./chat_template.ts";
 import { encodeExample, type EncodeExampleOptions } from "./encode.ts";
 import type { Example } from "./example.ts";
-import { emptyReport, type InstructReport } from "./report.ts";
+import { ExampleCheck } from "./example_check.ts";
+import { addFinding, sortFindings } from "./findings.ts";
+import {
+  addUnusable,
+  emptyReport,
+  type InstructReport,
+  type SkipReason,
+  UnusableError,
+} from "./report.ts";
 import { examplesOf, type SourceFiles } from "./sources.ts";
 import { ExampleStore } from "./store.ts";
 import { spelledMarks } from "./templates.ts";
@@ -13,6 +21,10 @@ export interface LoadOptions extends EncodeExampleOptions {
   readonly seqLen: number; // T
   /** Whether an example belongs to this share of the data. */
   readonly selects: (example: Example) => boolean;
+  /** Whether examples of the other share are checked too, so that all faults are found at once. */
+  readonly checksOthers?: boolean;
+  /** Leaves out examples that cannot be used as they are, which otherwise end the loading. */
+  readonly skipUnusable?: boolean;
   readonly onProgress?: (done: { examples: number; tokens: number }) => void;
 }
 
@@ -25,25 +37,37 @@ export interface LoadedExamples {
 
 const PROGRESS_EVERY = 500;
 
-/** Throws a {@link UserError} with the place of the first example that cannot be encoded. */
+/**
+ * Throws an {@link UnusableError} with all examples that cannot be used as they are, unless they are
+ * left out, and a {@link UserError} with the place of the first token that the model lacks.
+ */
 export async function loadExamples(
   listed: readonly SourceFiles[],
   options: LoadOptions,
 ): Promise<LoadedExamples> {
-  const { tokenizer, seqLen, selects, onProgress } = options;
+  const { tokenizer, seqLen, selects, checksOthers, skipUnusable, onProgress } = options;
   const store = new ExampleStore(), report = emptyReport();
   let template: ChatTemplate | undefined;
   const encoding = { ...options, template: () => template ??= options.template() };
-  let read = 0;
-  for await (const example of examplesOf(listed)) {
-    if (selects(example)) {
-      keep(example, encodeExample(example, encoding), seqLen, store, report);
-    } else {
-      report.others++;
+  const check = new ExampleCheck(encoding, report);
+  const examples = examplesOf(listed, ({ kind, explanation }, where) => {
+    report.records++;
+    addUnusable(report, [kind], where, explanation);
+  });
+  for await (const example of examples) {
+    report.records++;
+    const selected = selects(example);
+    if (!selected) report.others++;
+    const written = selected || checksOthers ? check.written(example) : undefined;
+    if (selected && written) {
+      keep(example, encodeExample(example, encoding, written), seqLen, store, report);
     }
-    if (++read % PROGRESS_EVERY === 0) onProgress?.(progressOf(report));
+    if (report.records % PROGRESS_EVERY === 0) onProgress?.(progressOf(report));
   }
   onProgress?.(progressOf(report));
+  sortFindings(report.findings);
+  if (report.unusable > 0 && !skipUnusable) throw new UnusableError(report);
+  report.notes.push(...check.notes());
   if (template) report.notes.push(...notesOn(template, tokenizer));
   return { store, report, template };
 }
@@ -56,7 +80,10 @@ function keep(
   store: ExampleStore,
   report: InstructReport,
 ): void {
-  const { skipped } = report;
+  const skip = (reason: SkipReason) => {
+    report.skipped[reason]++;
+    addFinding(report.findings, reason, example.where);
+  };
   const learned = (end: number) => {
     let count = 0;
     for (let i = 1; i < end; i++) count += trained[i]; // the first token is never predicted
@@ -64,20 +91,14 @@ function keep(
   };
   report.lostTurns += lost;
   if (example.kind === "chat" && !example.messages.some(({ role }) => role === "assistant")) {
-    skipped.noAnswer++;
-    return;
+    return skip("noAnswer");
   }
-  if (learned(ids.length) === 0) {
-    if (lost > 0) skipped.rewritten++;
-    else skipped.nothingLearned++;
-    return;
-  }
+  if (learned(ids.length) === 0) return skip(lost > 0 ? "rewritten" : "nothingLearned");
   const length = Math.min(ids.length, seqLen), count = learned(length);
-  if (count === 0) {
-    skipped.cutAway++;
-    return;
-  }
+  if (count === 0) return skip("cutAway");
   if (length < ids.length) report.truncated++;
+  if (lost > 0) addFinding(report.findings, "rewrittenTurns", example.where);
+  for (const remark of example.remarks ?? []) addFinding(report.findings, remark, example.where);
   store.add(ids.slice(0, length), trained.subarray(0, length));
   report.examples++;
   report.tokens += length;

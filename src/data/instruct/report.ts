@@ -1,15 +1,26 @@
 /** Statistics of loading a data set. */
-import { UserError } from "../../options/user_error.ts";
-import { option, type Phrase, phrase } from "../../options/phrase.ts";
+import { joinPhrases, option, type Phrase, phrase } from "../../options/phrase.ts";
+import { type Explanation, inOneLine, UserError } from "../../options/user_error.ts";
+import {
+  addFinding,
+  describeFinding,
+  type Finding,
+  type FindingKind,
+  remedyOf,
+} from "./findings.ts";
 
 /** Counts of a data set's examples and tokens, by what happened to them. */
 export interface InstructReport {
+  /** Records read. */
+  records: number;
   /** Examples used for training (or evaluation). */
   examples: number;
   /** Examples of the other share: held out, or those for training if this is the held-out share. */
   others: number;
   /** Examples skipped, by reason. */
   readonly skipped: Record<SkipReason, number>;
+  /** Examples that cannot be used as they are. */
+  unusable: number;
   /** Examples truncated at the end. */
   truncated: number;
   /** Tokens of all examples, and those that are predicted and trained on. */
@@ -18,6 +29,8 @@ export interface InstructReport {
   trainedTokens: number;
   /** The assistant's turns that the template shows differently from how they are generated. */
   lostTurns: number;
+  /** Examples that are not learned as they stand, by kind. */
+  readonly findings: Finding[];
   /** Notes for the user. */
   readonly notes: string[];
 }
@@ -28,32 +41,68 @@ export interface InstructReport {
  */
 export type SkipReason = "noAnswer" | "rewritten" | "nothingLearned" | "cutAway";
 
-const REASONS: Record<SkipReason, string> = {
-  noAnswer: "without an assistant turn",
-  rewritten: "whose answers the chat template rewrites",
-  nothingLearned: "with no tokens to train on",
-  cutAway: "whose answers start after the end of a row",
-};
-
 export function emptyReport(): InstructReport {
   return {
+    records: 0,
     examples: 0,
     others: 0,
     skipped: { noAnswer: 0, rewritten: 0, nothingLearned: 0, cutAway: 0 },
+    unusable: 0,
     truncated: 0,
     tokens: 0,
     trainedTokens: 0,
     lostTurns: 0,
+    findings: [],
     notes: [],
   };
 }
 
-/** "3 without a turn of the assistant, 1 with nothing to learn"; empty if none was skipped. */
-export function skippedText({ skipped }: InstructReport): string {
-  return (Object.keys(REASONS) as SkipReason[])
-    .filter((reason) => skipped[reason] > 0)
-    .map((reason) => `${skipped[reason]} ${REASONS[reason]}`)
-    .join(", ");
+/** Counts an example that cannot be used as it is, under each of the kinds. */
+export function addUnusable(
+  report: InstructReport,
+  kinds: readonly FindingKind[],
+  where: string,
+  fault?: Explanation,
+): void {
+  report.unusable++;
+  for (const kind of kinds) addFinding(report.findings, kind, where, fault && inOneLine(fault));
+}
+
+/** All examples of a data set that cannot be used as they are. */
+export class UnusableError extends UserError {
+  override readonly name = "UnusableError";
+
+  constructor(report: Pick<InstructReport, "records" | "unusable" | "findings">) {
+    const findings = report.findings.filter(({ effect }) => effect === "unusable");
+    super(
+      joinPhrases([
+        `${report.unusable} of ${report.records} examples would not be learned as written:`,
+        ...findings.map(describeFinding),
+      ], "\n  "),
+      hintFor(findings),
+    );
+  }
+}
+
+function hintFor(findings: readonly Finding[]): Phrase {
+  const remedies = [...new Set(findings.flatMap(({ kind }) => remedyOf(kind) ?? []))];
+  const leave = phrase`leave these examples out with ${option("skipUnusable", true)}`;
+  if (!remedies.length) return leave;
+  return phrase`choose another chat template with ${option("template")}: ${
+    remedies.join(", ")
+  }; or ${leave}`;
+}
+
+/** What becomes of examples that are not learned as they stand, a line for each kind. */
+export function findingLines({ findings }: Pick<InstructReport, "findings">): Phrase[] {
+  const lead = { unusable: "left out: ", skipped: "skipped: ", changed: "" };
+  return findings.map((each) => phrase`${lead[each.effect]}${describeFinding(each)}`);
+}
+
+/** "2 examples without an assistant turn; …"; empty if none was skipped. */
+export function skippedText({ findings }: Pick<InstructReport, "findings">): Phrase {
+  const skipped = findings.filter(({ effect }) => effect !== "changed");
+  return joinPhrases(skipped.map(describeFinding), "; ");
 }
 
 /** Throws a {@link UserError} with the reasons if no example is left. */
@@ -63,9 +112,9 @@ export function assertExamples(
 ): void {
   if (report.examples > 0) return;
   const skipped = skippedText(report);
-  if (!skipped) throw new UserError(`${what} has no examples`, hint);
+  if (skipped.length === 0) throw new UserError(`${what} has no examples`, hint);
   throw new UserError(
-    `${what} has no example to train on: ${skipped}`,
+    phrase`${what} has no example to train on: ${skipped}`,
     report.skipped.cutAway > 0
       ? phrase`rows are of ${seqLen} tokens: ${option("seqLen")} sets it higher`
       : hint,

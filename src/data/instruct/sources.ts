@@ -1,8 +1,10 @@
 /** Reads examples from the sources named by the user. */
 import { UserError } from "../../options/user_error.ts";
+import type { DataRecord } from "../jsonl_reader.ts";
 import { type DataFile, isText, listFiles } from "../files.ts";
 import type { Example } from "./example.ts";
 import { detectFormat, type FormatName, type RecordFormat, recordFormat } from "./record_format.ts";
+import { RecordError } from "./record_values.ts";
 import { toExample } from "./records.ts";
 
 /** A data set: a file or a folder. */
@@ -66,8 +68,16 @@ export async function listSources(sources: readonly ExampleSource[]): Promise<So
   return listed;
 }
 
-/** The examples of the listed files, in order. */
-export async function* examplesOf(listed: readonly SourceFiles[]): AsyncGenerator<Example> {
+type OnUnusable = (error: RecordError, where: string) => void;
+
+/**
+ * The examples of the listed files, in order. A record that cannot be used as it is is handed to
+ * `onUnusable`, if given, or ends the reading with its {@link RecordError}.
+ */
+export async function* examplesOf(
+  listed: readonly SourceFiles[],
+  onUnusable?: OnUnusable,
+): AsyncGenerator<Example> {
   for (const { source, files } of listed) {
     let left = source.limit ?? Infinity;
     for (const file of files) {
@@ -75,10 +85,24 @@ export async function* examplesOf(listed: readonly SourceFiles[]): AsyncGenerato
       let format = source.format;
       for await (const { value, where, fromTable } of file.records!()) {
         format ??= detectFormat(value, where);
-        yield toExample(value, format, where, { fromTable });
+        const example = tryExample({ value, where, fromTable }, format, onUnusable);
+        if (example) yield example;
         left--;
         if (left === 0) break;
       }
     }
+  }
+}
+
+function tryExample(
+  { value, where, fromTable }: Omit<DataRecord, "place">,
+  format: RecordFormat,
+  onUnusable?: OnUnusable,
+): Example | undefined {
+  try {
+    return toExample(value, format, where, { fromTable });
+  } catch (error) {
+    if (!(error instanceof RecordError) || !onUnusable) throw error;
+    onUnusable(error, where);
   }
 }

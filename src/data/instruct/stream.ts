@@ -29,6 +29,8 @@ export interface InstructOptions extends StreamOptions<string | ExampleSource> {
   readonly packing?: boolean;
   /** Maximum number of examples of each data set, from the start. */
   readonly maxSamples?: number;
+  /** Leaves out examples that cannot be trained on as they are; by default they are an error. */
+  readonly skipUnusable?: boolean;
   /** The position to resume from, as returned by {@link InstructStream.position}. */
   readonly position?: InstructPosition;
   /** Called periodically while the examples are encoded. */
@@ -113,6 +115,8 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
       vocabSize: options.vocabSize ?? tokenizer.vocabSize,
       seqLen,
       selects: (example) => selects(example, share, heldOutShare),
+      checksOthers: split === "train",
+      skipUnusable: options.skipUnusable,
       onProgress: options.onProgress,
     });
     report.notes.push(...listed.flatMap(({ notes }) => notes));

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import type { BatchSource } from "../../../src/data/batches.ts";
 import { type Batch, IGNORED } from "../../../src/model/batch.ts";
 import { preview } from "../../../src/data/instruct/preview.ts";
-import { skippedText } from "../../../src/data/instruct/report.ts";
+import { findingLines } from "../../../src/data/instruct/report.ts";
 import { RowPlan } from "../../../src/data/instruct/row_plan.ts";
 import { ExampleStore } from "../../../src/data/instruct/store.ts";
 import {
@@ -231,22 +231,24 @@ Deno.test("examples that cannot be used are counted by reason", async () => {
     const { skipped, ...report } = stream.report;
     assertEquals(skipped, { noAnswer: 2, rewritten: 0, nothingLearned: 1, cutAway: 1 });
     assertEquals([report.examples, report.truncated, report.lostTurns], [2, 1, 0]);
-    assertEquals(
-      skippedText(stream.report),
-      "2 without an assistant turn, 1 with no tokens to train on, " +
-        "1 whose answers start after the end of a row",
-    );
+    const at = (...lines: number[]) => lines.map((line) => `${folder}/a.jsonl:${line}`).join("; ");
+    assertEquals(findingLines(stream.report), [
+      `skipped: 2 examples without an assistant turn (${at(1, 2)})`,
+      `skipped: 1 example with no tokens to train on (${at(4)})`,
+      `skipped: 1 example whose answers start after the end of a row (${at(5)})`,
+    ]);
     await assertRefusesAsync(
       () => open(options),
       UserError,
-      "has no example to train on: 2 without an assistant turn, 1 with no tokens to train on, " +
-        "3 whose answers start after the end of a row\n  hint: rows are of 40 tokens",
+      `has no example to train on: 2 examples without an assistant turn (${at(1, 2)}); ` +
+        `1 example with no tokens to train on (${at(4)}); 3 examples whose answers start after ` +
+        `the end of a row (${at(3, 5, 6)})\n  hint: rows are of 40 tokens`,
     );
     const first = { ...options, maxSamples: 2 };
     await assertRefusesAsync(
       () => open(first),
       UserError,
-      "to train on: 2 without an assistant turn",
+      "to train on: 2 examples without an assistant turn",
     );
     await assertRefusesAsync(
       () => open({ ...options, data: [INSTRUCT + "alpaca.json"], seqLen: 1000, vocabSize: 100 }),

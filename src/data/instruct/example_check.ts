@@ -1,0 +1,58 @@
+/** Writes examples as text, and reports what of them is refused or lost on the way. */
+import {
+  type EncodeExampleOptions,
+  RefusedError,
+  writeExample,
+  type WrittenExample,
+} from "./encode.ts";
+import type { ChatExample, Example } from "./example.ts";
+import { addFinding, effectOf } from "./findings.ts";
+import { LossCheck } from "./lost_fields.ts";
+import { addUnusable, type InstructReport } from "./report.ts";
+
+/** Checks the examples of one data set. */
+export class ExampleCheck {
+  #losses: LossCheck | undefined;
+  readonly #unread = new Set<string>();
+  readonly #unwritten = new Set<string>();
+
+  constructor(
+    private readonly options: Pick<EncodeExampleOptions, "template">,
+    private readonly report: InstructReport,
+  ) {}
+
+  /** The example as text; undefined, and counted, if it cannot be used as it is. */
+  written(example: Example): WrittenExample | undefined {
+    for (const name of example.ignored ?? []) this.#unread.add(name);
+    let written: WrittenExample;
+    try {
+      written = writeExample(example, this.options);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      addUnusable(this.report, ["refused"], example.where, error.explanation);
+      return undefined;
+    }
+    return example.kind !== "chat" || this.#isWhole(example, written) ? written : undefined;
+  }
+
+  /** What the user may want to know about fields. */
+  notes(): string[] {
+    const list = (names: ReadonlySet<string>) => [...names].join(", ");
+    return [
+      ...(this.#unread.size ? [`fields ignored: ${list(this.#unread)}`] : []),
+      ...(this.#unwritten.size
+        ? [`fields of messages that the chat template does not write: ${list(this.#unwritten)}`]
+        : []),
+    ];
+  }
+
+  #isWhole(given: ChatExample, { text, shown: example = given }: WrittenExample): boolean {
+    this.#losses ??= new LossCheck(this.options.template());
+    for (const name of this.#losses.ignoredIn(example)) this.#unwritten.add(name);
+    const lost = this.#losses.lostIn(example, text);
+    const unusable = lost.filter((kind) => effectOf(kind) === "unusable");
+    if (unusable.length) addUnusable(this.report, unusable, example.where);
+    else for (const kind of lost) addFinding(this.report.findings, kind, example.where);
+    return unusable.length === 0;
+  }
+}
