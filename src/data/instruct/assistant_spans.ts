@@ -2,13 +2,20 @@
  * The text of a dialogue as a model sees it, and the assistant's spans in it.
  *
  * The text is the template's rendering of the whole dialogue, so that its tokens equal those of
- * transformers' `apply_chat_template`. The assistant's spans are found by the template's `{%
- * generation %}` marks. Without marks, the dialogue is rendered up to the assistant's turn, with
- * the generation prompt, and through it: the difference is what the model must generate. (Encoding
- * the turns separately and joining them, as LLaMA-Factory does, requires taking templates apart by
- * hand, and gives other tokens where a tokenizer treats the start of a text differently.)
+ * transformers' `apply_chat_template`. The assistant's spans are those of the template's `{%
+ * generation %}` marks. Without marks, an answer is what the template's loop over the messages wrote
+ * while it was at that answer, less what the model is given: a short dialogue, from the question to
+ * the answer, is rendered with a generation prompt, and what it shares with the whole is not
+ * learned. So the time grows with the dialogue's length. (Rendering the dialogue up to each answer
+ * takes the square of it, and finds nothing where a template writes an answer differently once
+ * others follow. Encoding the turns separately and joining them, as LLaMA-Factory does, requires
+ * taking templates apart by hand, and gives other tokens where a tokenizer treats the start of a
+ * text differently.)
+ *
+ * Where a template writes no answers in a loop over the messages, the dialogue is rendered up to
+ * each answer after all.
  */
-import type { ChatTemplate, Span } from "./chat_template.ts";
+import type { ChatTemplate, Rendered, Span } from "./chat_template.ts";
 import type { ChatExample, Message } from "./example.ts";
 
 export interface Dialogue {
@@ -16,53 +23,125 @@ export interface Dialogue {
   /** [start, end) of the assistant's text, with the end of its turn. */
   readonly spans: readonly Span[];
   /**
-   * The assistant's turns that cannot be located: templates that rewrite earlier turns (removing a
-   * model's thoughts) show them as no model would generate them. They are not trained on.
+   * The assistant's turns that cannot be located in the text, or are not in it. They are not trained
+   * on.
    */
   readonly lost: number;
 }
 
 export function assistantSpans(template: ChatTemplate, example: ChatExample): Dialogue {
   const { messages, tools, where } = example;
-  const { text, generated } = template.render(messages, where, { tools });
+  const whole = template.render(messages, where, { tools }), { text, generated } = whole;
   const turns = messages.flatMap(({ role }, index) => role === "assistant" ? [index] : []);
   const wanted = turns.filter((index) => messages[index].weight !== 0);
   if (template.marksGeneration) {
     if (wanted.length === turns.length) return { text, spans: generated, lost: 0 };
     if (generated.length === turns.length) {
-      return { text, spans: generated.filter((_, i) => wanted.includes(turns[i])), lost: 0 };
+      return { text, spans: wanted.map((turn) => generated[turns.indexOf(turn)]), lost: 0 };
     }
   }
-  const spans = wanted.map((turn) => spanOf(template, example, text, turn))
-    .filter((span) => span !== null);
+  const finder = new AnswerFinder(template, example, whole);
+  const spans = wanted.map((turn) => finder.spanOf(turn)).filter((span) => span !== null);
   return { text, spans, lost: wanted.length - spans.length };
 }
 
-function spanOf(
-  template: ChatTemplate,
-  { messages, tools, where }: ChatExample,
-  text: string,
-  turn: number,
-): Span | null {
-  const render = (count: number, addGenerationPrompt: boolean): string => {
-    if (count === messages.length && !addGenerationPrompt) return text;
-    return template.render(messages.slice(0, count), where, { tools, addGenerationPrompt }).text;
-  };
-  try {
-    const through = render(turn + 1, false), upTo = render(turn, true);
-    if (!text.startsWith(through)) return null;
-    let start = upTo.length;
-    if (!text.startsWith(upTo)) {
+class AnswerFinder {
+  /** The system prompts at the start. */
+  readonly #systems: number;
+
+  constructor(
+    private readonly template: ChatTemplate,
+    private readonly example: ChatExample,
+    private readonly whole: Rendered,
+  ) {
+    const { messages } = example;
+    const first = messages.findIndex(({ role }) => role !== "system" && role !== "developer");
+    this.#systems = first < 0 ? messages.length : first;
+  }
+
+  /** Null if the answer cannot be located. */
+  spanOf(turn: number): Span | null {
+    const { whole, example: { messages } } = this, own = whole.turns[turn];
+    if (own === null) return this.#byPrefixes(turn);
+    const before = this.#before(turn), start = this.#start(own, before, turn);
+    if (start === null) return this.#byPrefixes(turn);
+    const through = turn === messages.length - 1 ? whole.text.length : this.#end(own, before, turn);
+    return spanBetween(whole.text, start, through, messages[turn]);
+  }
+
+  /** The system prompts, and the messages from the last question on. */
+  #before(turn: number): readonly Message[] {
+    const { messages } = this.example;
+    const question = messages.findLastIndex(({ role }, index) => index < turn && role === "user");
+    if (question <= this.#systems) return messages.slice(0, turn);
+    return [...messages.slice(0, this.#systems), ...messages.slice(question, turn)];
+  }
+
+  /** Where the text begins that the model is not given. */
+  #start(own: Span, before: readonly Message[], turn: number): number | null {
+    const { text, turns } = this.whole;
+    const prompt = this.#render(before, true), isExact = before.length === turn;
+    if (prompt !== null && isExact) {
+      const shared = commonLength(prompt.text, text);
+      if (shared === prompt.text.length || shared >= own[0]) return shared;
+    }
+    const asked = prompt?.turns.at(-1) ?? null, inWhole = turn > 0 ? turns[turn - 1] : null;
+    if (prompt !== null && asked !== null && inWhole !== null) {
+      const given = prompt.text.slice(asked[0]);
+      const shared = commonLength(given, text.slice(inWhole[0], inWhole[0] + given.length));
+      if (shared === given.length || inWhole[0] + shared >= own[0]) return inWhole[0] + shared;
+    }
+    // The last message is written differently here: only what follows it can be compared.
+    const opening = asked === null ? this.#opening() : prompt!.text.slice(asked[1]);
+    if (opening === null) return null;
+    return own[0] + commonLength(opening, text.slice(own[0], own[1]));
+  }
+
+  /** The generation prompt after any question; null if the template has no place for that. */
+  #opening(): string | null {
+    const rendered = this.#render([{ role: "user", content: "?" }], true);
+    const asked = rendered?.turns[0] ?? null;
+    return asked === null ? null : rendered!.text.slice(asked[1]);
+  }
+
+  /** Where the answer ends, if others follow. */
+  #end(own: Span, before: readonly Message[], turn: number): number {
+    const { text } = this.whole, { messages } = this.example;
+    const through = this.#render([...before, messages[turn]], false);
+    const answer = through?.turns.at(-1) ?? null;
+    if (through === null || answer === null) return own[1];
+    // What a template writes after its last message may begin the next one here, or be missing.
+    const rest = through.text.slice(answer[0]);
+    return text.startsWith(rest, own[0]) ? own[0] + rest.length : own[1];
+  }
+
+  /** Null if the template refuses these messages, as some do with an incomplete dialogue. */
+  #render(messages: readonly Message[], addGenerationPrompt: boolean): Rendered | null {
+    const { tools, where } = this.example;
+    if (messages.length === this.example.messages.length && !addGenerationPrompt) return this.whole;
+    try {
+      return this.template.render(messages, where, { tools, addGenerationPrompt });
+    } catch {
+      return null;
+    }
+  }
+
+  /** The difference between the dialogue up to the answer, and through it. */
+  #byPrefixes(turn: number): Span | null {
+    const { messages } = this.example, { text } = this.whole;
+    const textOf = (count: number, addGenerationPrompt: boolean) =>
+      this.#render(messages.slice(0, count), addGenerationPrompt)?.text ?? null;
+    const through = textOf(turn + 1, false), prompt = textOf(turn, true);
+    if (through === null || prompt === null || !text.startsWith(through)) return null;
+    let start = prompt.length;
+    if (!text.startsWith(prompt)) {
       // A generation prompt may contain more than every answer does (an opened thought): only the
       // part it shares with this answer is given to the model, if everything before agrees.
-      if (!text.startsWith(render(turn, false))) return null;
-      start = commonLength(upTo, text);
+      const before = textOf(turn, false);
+      if (before === null || !text.startsWith(before)) return null;
+      start = commonLength(prompt, text);
     }
-    const end = endOfTurn(text.slice(0, through.length), messages[turn]);
-    return start < end ? [start, end] : null;
-  } catch {
-    // Templates may refuse an incomplete dialogue (empty, or only a system message).
-    return null;
+    return spanBetween(text, start, through.length, messages[turn]);
   }
 }
 
@@ -70,9 +149,10 @@ function spanOf(
  * Excludes white space that only separates turns: nothing after the end-of-turn token is ever
  * generated. If only white space follows the content, that ends the turn.
  */
-function endOfTurn(text: string, { content }: Message): number {
-  const trimmed = text.trimEnd(), said = (content ?? "").trimEnd();
-  return said !== "" && trimmed.endsWith(said) ? text.length : trimmed.length;
+function spanBetween(text: string, start: number, end: number, message: Message): Span | null {
+  const trimmed = text.slice(0, end).trimEnd(), said = (message.content ?? "").trimEnd();
+  if (said === "" || !trimmed.endsWith(said)) end = trimmed.length;
+  return start < end ? [start, end] : null;
 }
 
 function commonLength(a: string, b: string): number {

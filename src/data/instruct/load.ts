@@ -58,7 +58,10 @@ export async function loadExamples(
     report.records++;
     const selected = selects(example);
     if (!selected) report.others++;
-    const written = selected || checksOthers ? check.written(example) : undefined;
+    // Not shown to the template, which may refuse what nothing is learned of anyway.
+    const answered = hasAnswer(example);
+    if (selected && !answered) skip(report, "noAnswer", example);
+    const written = answered && (selected || checksOthers) ? check.written(example) : undefined;
     if (selected && written) {
       keep(example, encodeExample(example, encoding, written), seqLen, store, report);
     }
@@ -72,6 +75,15 @@ export async function loadExamples(
   return { store, report, template };
 }
 
+function hasAnswer(example: Example): boolean {
+  return example.kind !== "chat" || example.messages.some(({ role }) => role === "assistant");
+}
+
+function skip(report: InstructReport, reason: SkipReason, { where }: Example): void {
+  report.skipped[reason]++;
+  addFinding(report.findings, reason, where);
+}
+
 /** Keeps an example, cut to a row, or counts why not. */
 function keep(
   example: Example,
@@ -80,22 +92,17 @@ function keep(
   store: ExampleStore,
   report: InstructReport,
 ): void {
-  const skip = (reason: SkipReason) => {
-    report.skipped[reason]++;
-    addFinding(report.findings, reason, example.where);
-  };
   const learned = (end: number) => {
     let count = 0;
     for (let i = 1; i < end; i++) count += trained[i]; // the first token is never predicted
     return count;
   };
   report.lostTurns += lost;
-  if (example.kind === "chat" && !example.messages.some(({ role }) => role === "assistant")) {
-    return skip("noAnswer");
+  if (learned(ids.length) === 0) {
+    return skip(report, lost > 0 ? "rewritten" : "nothingLearned", example);
   }
-  if (learned(ids.length) === 0) return skip(lost > 0 ? "rewritten" : "nothingLearned");
   const length = Math.min(ids.length, seqLen), count = learned(length);
-  if (count === 0) return skip("cutAway");
+  if (count === 0) return skip(report, "cutAway", example);
   if (length < ids.length) report.truncated++;
   if (lost > 0) addFinding(report.findings, "rewrittenTurns", example.where);
   for (const remark of example.remarks ?? []) addFinding(report.findings, remark, example.where);

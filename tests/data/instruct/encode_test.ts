@@ -89,7 +89,7 @@ Deno.test("templates without marks: the answers, with the token that ends a turn
   });
 });
 
-Deno.test("templates that rewrite earlier turns: the last is learned, the others are counted", () => {
+Deno.test("templates that rewrite earlier turns: answers are learned as the dialogue shows them", () => {
   const messages = [
     { role: "user", content: "1?" },
     { role: "assistant", content: "<think>\nhm\n</think>\n\none" },
@@ -97,8 +97,8 @@ Deno.test("templates that rewrite earlier turns: the last is learned, the others
     { role: "assistant", content: "two" },
   ];
   assertEquals(learned(chat(messages), "thinking"), {
-    spans: ["<think>\n\n</think>\n\ntwo<|im_end|>"],
-    lost: 1,
+    spans: ["one<|im_end|>", "<think>\n\n</think>\n\ntwo<|im_end|>"],
+    lost: 0,
   });
   // The generation prompt opens a thought that this answer does not have.
   assertEquals(learned(chat(messages), "opened"), {
