@@ -117,6 +117,7 @@ async function measure(
 ): Promise<Measured> {
   const tokenizer = await loadTokenizer(options.tokenizer ?? directory);
   const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options });
+  for (const warning of model.warnings) io.log(`warning: ${warning}`);
   const longest = longestSequence(model.config);
   if (options.seqLen !== undefined && options.seqLen > longest) {
     io.log(`warning: the model has only ${longest} positions: using --seq-len ${longest}`);

@@ -107,6 +107,7 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     if (!plain) chatTemplate(options.template, tokenizer);
     if (typed) io.log(`loading ${options.model}`);
     const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
+    for (const warning of model.warnings) io.log(`warning: ${warning}`);
     if (plain) return await complete(model, tokenizer, prompt, options, io);
     const conversation = new Conversation(model, tokenizer, { ...options, tools: dialogue?.tools });
     if (typed) return await converse(conversation, io);

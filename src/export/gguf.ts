@@ -3,8 +3,7 @@ import { basename, resolve } from "@std/path";
 import { readTokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import { readGenerationConfig, sampledAs } from "../formats/generation_config.ts";
-import { readLlamaConfig } from "../formats/hf_config.ts";
-import { Safetensors } from "../formats/safetensors.ts";
+import { openPretrained } from "../formats/pretrained_model.ts";
 import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
 import { describeParameters } from "../model/description.ts";
 import { conversing } from "./model_folder.ts";
@@ -31,7 +30,7 @@ export interface ExportResult {
   readonly bytes: number;
   /** Path of Ollama's Modelfile beside it. */
   readonly modelfile: string;
-  /** Properties of the model that llama.cpp does not implement. */
+  /** What is remarkable about the model, and its properties that llama.cpp does not implement. */
   readonly warnings: readonly string[];
 }
 
@@ -40,11 +39,11 @@ export async function exportGguf(
   { model, output, type }: ExportOptions,
 ): Promise<ExportResult> {
   await refuseFolder(output);
-  const config = await readLlamaConfig(model), generation = await readGenerationConfig(model);
+  using source = await openPretrained(model);
+  const { config, weights } = source, generation = await readGenerationConfig(model);
   const { file, files } = await readTokenizerFiles(model);
   const tokenizer = tokenizerFromFiles(file, files), { ends } = conversing("default", tokenizer);
 
-  using weights = await Safetensors.open(model);
   const names = describeParameters(config).map(({ name }) => name);
   // Tied checkpoints may still contain the head, and old ones RoPE's frequencies.
   const missing = names.filter((name) => !weights.tensors.has(name));
@@ -53,7 +52,7 @@ export async function exportGguf(
   }
   await writeGguf(output, {
     config,
-    tensors: names.map((name) => entryOf(weights, weights.info(name))),
+    tensors: names.map((name) => entryOf(weights, weights.tensors.get(name)!)),
     tokenizerFiles: files,
     name: basename(resolve(model)),
     ends: [...ends, ...generation.eosTokenIds],
@@ -68,12 +67,15 @@ export async function exportGguf(
       generation,
       maxPositions: config.maxPositions,
     }),
-    warnings: slidingWindow?.layers.some((windowed) => windowed)
-      ? [
-        `llama.cpp has no sliding window for this architecture: beyond ${slidingWindow.size} ` +
-        "tokens its results differ",
-      ]
-      : [],
+    warnings: [
+      ...source.warnings,
+      ...slidingWindow?.layers.some((windowed) => windowed)
+        ? [
+          `llama.cpp has no sliding window for this architecture: beyond ${slidingWindow.size} ` +
+          "tokens its results differ",
+        ]
+        : [],
+    ],
   };
 }
 

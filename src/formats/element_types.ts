@@ -13,6 +13,8 @@ export type ElementType =
   | "F16"
   | "U16"
   | "I16"
+  | "F8_E4M3"
+  | "F8_E5M2"
   | "I8"
   | "U8"
   | "BOOL";
@@ -29,10 +31,24 @@ export const ELEMENT_BYTES = {
   F16: 2,
   U16: 2,
   I16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
   I8: 1,
   U8: 1,
   BOOL: 1,
 } satisfies Record<ElementType, number>;
+
+/** The values of E5M2's codes: the high halves of float16's. */
+const E5M2 = new Float32Array(
+  new Float16Array(Uint16Array.from({ length: 256 }, (_, code) => code << 8).buffer),
+);
+
+/** The values of E4M3's codes: no infinities, and one NaN of either sign. */
+const E4M3 = Float32Array.from({ length: 256 }, (_, code) => {
+  const exponent = code >> 3 & 15, mantissa = code & 7, sign = code & 128 ? -1 : 1;
+  if ((code & 127) === 127) return NaN;
+  return sign * (exponent ? (8 + mantissa) * 2 ** (exponent - 10) : mantissa * 2 ** -9);
+});
 
 /** Whether a type is unsuitable for weights: integers are masks, indices or quantised codes. */
 export function isIntegerType(name: string): boolean {
@@ -106,10 +122,20 @@ export function toFloat32(type: ElementType, bytes: Uint8Array): Float32Array<Ar
       return Float32Array.from(new Int16Array(buffer));
     case "U16":
       return Float32Array.from(new Uint16Array(buffer));
+    case "F8_E4M3":
+      return lookedUp(E4M3, buffer);
+    case "F8_E5M2":
+      return lookedUp(E5M2, buffer);
     case "I8":
       return Float32Array.from(new Int8Array(buffer));
     case "U8":
     case "BOOL":
       return Float32Array.from(new Uint8Array(buffer));
   }
+}
+
+function lookedUp(values: Float32Array, codes: ArrayBuffer): Float32Array<ArrayBuffer> {
+  const bytes = new Uint8Array(codes), out = new Float32Array(bytes.length);
+  for (let i = 0; i < out.length; i++) out[i] = values[bytes[i]];
+  return out;
 }

@@ -1,11 +1,13 @@
 /** Hugging Face's config.json and generation_config.json of the supported architectures. */
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import { type LlamaConfig, MODEL_TYPES, type ModelType } from "../model/config.ts";
 import { type Architecture, ARCHITECTURES, traitsOf } from "./architectures.ts";
 import { writeJson } from "../files/atomic.ts";
 import { Fields, isObject } from "../files/fields.ts";
 import { ropeFromJson, ropeToJson } from "./hf_rope.ts";
+import { ggufModels } from "../files/gguf_path.ts";
+import { readJsonObject } from "../files/json_file.ts";
 
 const CONFIG = "config.json";
 
@@ -13,19 +15,21 @@ const CONFIG = "config.json";
 export async function readLlamaConfig(path: string): Promise<LlamaConfig> {
   const info = await Deno.stat(path).catch(() => null);
   const file = info?.isDirectory ? join(path, CONFIG) : path;
-  let text: string;
-  try {
-    text = await Deno.readTextFile(file);
-  } catch (error) {
-    throw new UserError(`${file}: cannot be read: ${(error as Error).message}`);
-  }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${file}: is not valid JSON: ${(error as Error).message}`);
-  }
+  const json = await readJsonObject(file);
+  if (!json) throw new UserError(`${file}: cannot be read: no such file`, await hintFor(file));
   return parseLlamaConfig(json, file);
+}
+
+/** What is in the folder of a missing config.json instead. */
+async function hintFor(file: string): Promise<string | undefined> {
+  const folder = await Array.fromAsync(Deno.readDir(dirname(file))).catch(() => []);
+  const names = folder.map(({ name }) => name);
+  if (names.includes("params.json")) {
+    return "it has a params.json: weights in their makers' own layout; give a copy that " +
+      "transformers saved";
+  }
+  const models = ggufModels(names);
+  return models.length > 1 ? `it has ${models.join(", ")}: give the path of one` : undefined;
 }
 
 /**
@@ -36,12 +40,15 @@ export async function readLlamaConfig(path: string): Promise<LlamaConfig> {
 export function parseLlamaConfig(json: unknown, origin = CONFIG): LlamaConfig {
   if (!isObject(json)) throw new UserError(`${origin}: must be a JSON object`);
   const fields = new Fields(json);
-  const modelType = modelTypeOf(json.model_type, origin);
+  const modelType = modelTypeOf(json, origin);
   const architecture = ARCHITECTURES[modelType];
   const { defaults } = architecture;
   const hiddenSize = fields.count("hidden_size");
   const heads = fields.count("num_attention_heads");
-  const keyValueHeads = fields.count("num_key_value_heads", defaults.keyValueHeads ?? heads);
+  // Null means no grouping, absent the class's default.
+  const keyValueHeads = json.num_key_value_heads === null
+    ? heads
+    : fields.count("num_key_value_heads", defaults.keyValueHeads ?? heads);
   const headSize = headSizeOf(fields, architecture, hiddenSize, heads);
   if (heads % keyValueHeads !== 0 && heads > 0 && keyValueHeads > 0) {
     fields.fault(
@@ -79,8 +86,13 @@ export function parseLlamaConfig(json: unknown, origin = CONFIG): LlamaConfig {
   return config;
 }
 
-function modelTypeOf(given: unknown, origin: string): ModelType {
-  const known = MODEL_TYPES.find((type) => type === given);
+/** Old folders name only the class of their model. */
+function modelTypeOf(json: Record<string, unknown>, origin: string): ModelType {
+  const { model_type: given, architectures } = json;
+  const classes = given === undefined && Array.isArray(architectures) ? architectures : [];
+  const known = MODEL_TYPES.find((type) =>
+    type === given || classes.includes(ARCHITECTURES[type].className)
+  );
   if (known) return known;
   throw new UserError(
     `${origin}: model_type ${JSON.stringify(given) ?? "is missing and"} is not supported`,

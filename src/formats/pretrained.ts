@@ -23,6 +23,7 @@ import { writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
 import { listFaults, parameterFaults, unexpectedTensors } from "./tensor_faults.ts";
 
+const HEAD = "lm_head.weight";
 /** Host memory of a block of rows. */
 const BLOCK_BYTES = 8 << 20;
 
@@ -103,15 +104,19 @@ export function savedFormat({ tensors }: WeightFile): "bfloat16" | "float32" {
 /** Throws a {@link UserError} with all missing, misshapen and unexpected tensors. */
 export function assertSameTensors(file: WeightFile, parameters: readonly Parameter[]): void {
   // Tied checkpoints may still contain the head, and old ones RoPE's frequencies.
-  const ignored = (name: string) =>
-    name === "lm_head.weight" || name.endsWith("rotary_emb.inv_freq");
+  const ignored = (name: string) => name === HEAD || name.endsWith("rotary_emb.inv_freq");
   const faults = [
     ...parameterFaults(file, parameters),
     ...unexpectedTensors(file, parameters).filter((name) => !ignored(name))
       .map((name) => `${name} belongs to no parameter`),
   ];
   if (!faults.length) return;
-  throw new UserError(listFaults(`${file.path}: does not match its config.json:`, faults));
+  throw new UserError(
+    listFaults(`${file.path}: does not match its config.json:`, faults),
+    file.tensors.has(HEAD) || !parameters.some(({ name }) => name === HEAD)
+      ? undefined
+      : "a head that was not saved is usually tied to the embedding: tie_word_embeddings: true",
+  );
 }
 
 async function loadParameter(
@@ -125,9 +130,8 @@ async function loadParameter(
   }
   const pass = new KernelPass(gpu), columns = columnsOf(shape);
   const { source: scratch, nf4 } = workspace!;
-  for (const [start, end] of rowBlocks(weight)) {
+  for await (const { start, end, values } of readRows(file, name, weight)) {
     const source = viewAs(scratch, name, [end - start, columns]);
-    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
     gpu.write(source, packTensor(source, values));
     if (weight.dtype === "int8") {
       groupQuantize(pass, { source, target: rowRange(weight, start, end) });
@@ -147,11 +151,44 @@ async function uploadRows(
   target: Tensor,
 ): Promise<void> {
   const columns = columnsOf(target.shape);
-  for (const [start, end] of rowBlocks(target)) {
-    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
+  for await (const { start, end, values } of readRows(file, name, target)) {
     const block = { ...target, shape: [end - start, columns] };
     gpu.write(target, packTensor(block, values), bytesOf(target.dtype, start * target.stride));
   }
+}
+
+/** Rows [start, end) of a matrix. */
+interface Rows {
+  readonly start: number;
+  readonly end: number;
+  readonly values: Float32Array<ArrayBuffer>;
+}
+
+/**
+ * Reads a parameter block by block. Throws a {@link UserError} after the last if a value was not
+ * finite: it would make every loss and every answer NaN.
+ */
+async function* readRows(file: WeightFile, name: string, weight: Tensor): AsyncGenerator<Rows> {
+  const columns = columnsOf(weight.shape);
+  let bad = 0;
+  for (const [start, end] of rowBlocks(weight)) {
+    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
+    bad += countNonFinite(values);
+    yield { start, end, values };
+  }
+  if (bad === 0) return;
+  throw new UserError(
+    `${file.path}: tensor ${name}: ${bad} of ${elementsOf(weight)} values are NaN or infinite`,
+    "the file is damaged, or the training that wrote it diverged: give an earlier checkpoint",
+  );
+}
+
+/** By the bits, which is twice as fast as by the values. */
+function countNonFinite({ buffer, byteOffset, length }: Float32Array<ArrayBuffer>): number {
+  const bits = new Uint32Array(buffer, byteOffset, length);
+  let count = 0;
+  for (let i = 0; i < length; i++) if ((bits[i] & 0x7f800000) === 0x7f800000) count++;
+  return count;
 }
 
 /**

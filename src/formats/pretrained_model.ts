@@ -7,7 +7,8 @@ import { GgufFile } from "./gguf/gguf_file.ts";
 import { readLlamaConfig } from "./hf_config.ts";
 import { isHubSpec, resolveModel, resolveTokenizer } from "../hub/hub.ts";
 import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
-import { Safetensors } from "./safetensors.ts";
+import { openWeights } from "./open_weights.ts";
+import { withHead } from "./output_head.ts";
 import type { WeightFile } from "./weight_file.ts";
 
 /** An opened model; no weights have been read. Closing it closes its files. */
@@ -18,6 +19,8 @@ export interface PretrainedModel extends Disposable {
   readonly config: LlamaConfig;
   /** Its weights, read on demand. */
   readonly weights: WeightFile;
+  /** What was taken otherwise than its config.json says, for the user. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -27,13 +30,19 @@ export interface PretrainedModel extends Disposable {
 export async function openPretrained(spec: string): Promise<PretrainedModel> {
   const path = await resolveModel(spec);
   if (isGgufPath(path)) {
-    const weights = await GgufFile.open(path);
-    return { path, config: weights.config, weights, [Symbol.dispose]: () => weights.close() };
+    const weights = await GgufFile.open(path), { config } = weights;
+    return { path, config, weights, warnings: [], [Symbol.dispose]: () => weights.close() };
   }
   await refuseAdapter(path);
   const config = await readLlamaConfig(path);
-  const weights = await Safetensors.open(path);
-  return { path, config, weights, [Symbol.dispose]: () => weights.close() };
+  const weights = await openWeights(path);
+  try {
+    const model = await withHead(config, weights);
+    return { path, ...model, [Symbol.dispose]: () => weights.close() };
+  } catch (error) {
+    weights.close();
+    throw error;
+  }
 }
 
 /** Refuses an adapter's folder, which resembles a model's. */
@@ -47,7 +56,7 @@ async function refuseAdapter(path: string): Promise<void> {
   );
 }
 
-/** The configuration of a model, or a config.json; downloads no weights from the hub. */
+/** The configuration of a model as its config.json has it; downloads no weights from the hub. */
 export async function readModelConfig(spec: string): Promise<LlamaConfig> {
   const path = isHubSpec(spec) ? await resolveTokenizer(spec) : await orItsGguf(spec);
   if (!isGgufPath(path)) return await readLlamaConfig(path);

@@ -3,7 +3,10 @@ import { basename, dirname, join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
 import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
+import { isObject } from "../files/fields.ts";
 import { FileRange } from "../files/file_range.ts";
+import { ggufModels } from "../files/gguf_path.ts";
+import { readJsonObject } from "../files/json_file.ts";
 import { readHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors_header.ts";
 import type { WeightFile } from "./weight_file.ts";
 import { elementsOf } from "../numbers/layout.ts";
@@ -113,9 +116,15 @@ async function locate(path: string): Promise<string> {
 async function hintFor(folder: string): Promise<string | undefined> {
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
   const of = (ending: RegExp) => names.filter((name) => ending.test(name)).slice(0, 4).join(", ");
-  const shards = of(/\.safetensors$/), ggufs = of(/\.gguf$/i), pickled = of(/\.(bin|pth|pt)$/);
+  const shards = of(/-\d+-of-\d+\.safetensors$/), pickled = of(/\.(bin|pth|pt)$/);
   if (shards) return `it has ${shards}: is the index missing?`;
-  if (ggufs) return `it has ${ggufs}: give the path of that file`;
+  if (names.includes("consolidated.safetensors")) {
+    return "it has consolidated.safetensors, weights in Mistral's own layout: give a copy in " +
+      "transformers' layout";
+  }
+  const others = of(/\.safetensors$/), ggufs = ggufModels(names);
+  if (others) return `it has ${others}: if these are all weights, rename the file ${SINGLE}`;
+  if (ggufs.length) return `it has ${ggufs.slice(0, 4).join(", ")}: give the path of that file`;
   if (pickled) return `it has ${pickled}: transformers' save_pretrained(folder) converts those`;
 }
 
@@ -135,40 +144,41 @@ async function openFiles(path: string, files: Map<string, FileRange>): Promise<S
   return await openShards(path, files);
 }
 
-/** The index maps tensor names to names of files beside it. */
+/**
+ * The index maps tensor names to names of files beside it. As in transformers, all tensors of those
+ * files count, and one that is in another file than the index says is found there.
+ */
 async function openShards(
   index: string,
   files: Map<string, FileRange>,
 ): Promise<SafetensorsHeader> {
-  let shards: unknown;
-  try {
-    shards = JSON.parse(await Deno.readTextFile(index)).weight_map;
-  } catch (error) {
-    throw new UserError(`${index}: is not valid JSON: ${(error as Error).message}`);
-  }
-  if (typeof shards !== "object" || shards === null || Array.isArray(shards)) {
+  const shards = (await readJsonObject(index))!.weight_map;
+  if (!isObject(shards)) {
     throw new UserError(`${index}: weight_map must map names of tensors to files`);
   }
-  const entries = Object.entries(shards as Record<string, unknown>);
+  const entries = Object.entries(shards);
   const names = [...new Set(entries.map(([, file]) => shardName(index, file)))];
   await assertThere(index, names);
-  const tensors: TensorInfo[] = [], metadata: Record<string, string> = {};
+  const held: TensorInfo[] = [], metadata: Record<string, string> = {};
   for (const shard of names) {
     const header = await readHeader(await openInto(files, join(dirname(index), shard)));
-    const held = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
-    const wanted = entries.filter(([, file]) => file === shard).map(([name]) => name);
-    const absent = wanted.filter((name) => !held.has(name));
-    if (absent.length > 0) {
-      throw new UserError(
-        `${index}: tensor${plural(absent)} not in ${shard}`,
-        "are index and shards of the same model?",
-      );
-    }
-    // Tensors of the same name in other shards are from another save: the index decides.
-    tensors.push(...wanted.map((name) => held.get(name)!));
+    held.push(...header.tensors);
     Object.assign(metadata, header.metadata);
   }
-  return { tensors, metadata };
+  const tensors = new Map<string, TensorInfo>();
+  for (const tensor of held) {
+    // Of several tensors of one name, from different saves, the index decides.
+    const listed = shards[tensor.name] === basename(tensor.path);
+    if (listed || !tensors.has(tensor.name)) tensors.set(tensor.name, tensor);
+  }
+  const absent = entries.filter(([name]) => !tensors.has(name));
+  if (absent.length === 0) return { tensors: [...tensors.values()], metadata };
+  const [[, shard]] = absent;
+  const there = absent.filter(([, file]) => file === shard).map(([name]) => name);
+  throw new UserError(
+    `${index}: tensor${plural(there)} not in ${shard}`,
+    "are index and shards of the same model?",
+  );
 }
 
 function shardName(index: string, shard: unknown): string {

@@ -7,6 +7,7 @@
 import { UserError } from "../options/user_error.ts";
 import { ELEMENT_BYTES, type ElementType, isElementType } from "./element_types.ts";
 import type { FileRange } from "../files/file_range.ts";
+import { HEAD_BYTES, notWeights } from "../files/stand_in.ts";
 import { elementsOf } from "../numbers/layout.ts";
 
 /** A tensor of a safetensors file, as its header describes it. */
@@ -38,6 +39,8 @@ const MAX_HEADER_BYTES = 100_000_000;
  */
 export async function readHeader(file: FileRange): Promise<SafetensorsHeader> {
   const fault = (message: string, hint?: string) => new UserError(`${file.path}: ${message}`, hint);
+  const impostor = notWeights(file.path, await file.read(0, HEAD_BYTES));
+  if (impostor) throw impostor;
   if (file.size < 8) {
     throw fault(
       `a safetensors file has at least 8 bytes, this one has ${file.size}`,
@@ -54,7 +57,7 @@ export async function readHeader(file: FileRange): Promise<SafetensorsHeader> {
     throw fault(`header of ${length} bytes, but the file ends ${file.size - 8} bytes on`, NOT_ONE);
   }
   const header = parseJson(await file.read(8, 8 + length), fault);
-  const { __metadata__: metadata = {}, ...entries } = header;
+  const { __metadata__, ...entries } = header, metadata = __metadata__ ?? {};
   if (!isRecord(metadata) || !Object.values(metadata).every((v) => typeof v === "string")) {
     throw fault(`__metadata__ must map strings to strings, got ${JSON.stringify(metadata)}`);
   }

@@ -81,6 +81,8 @@ export class LlamaForCausalLM {
     private readonly scope: Scope,
     /** As given; see {@link FromPretrainedOptions}. */
     readonly memoryLimit: number | undefined,
+    /** What was taken otherwise than the model's config.json says, for the user. */
+    readonly warnings: readonly string[],
   ) {}
 
   /**
@@ -94,7 +96,7 @@ export class LlamaForCausalLM {
     const { gpu, weights, weightGroupSize = 256, dtype = "float32" } = options;
     const { memoryLimit } = options;
     using source = await openWithAdapter(directory, options.adapter);
-    const { config, adapter } = source;
+    const { config, warnings, adapter } = source;
     const saved = savedFormat(source.weights);
     const generation = await readGeneration(source.path, config);
     const format: WeightFormat = {
@@ -118,7 +120,16 @@ export class LlamaForCausalLM {
       scope.release();
       throw error;
     }
-    return new LlamaForCausalLM(gpu, config, parameters, dtype, generation, scope, memoryLimit);
+    return new LlamaForCausalLM(
+      gpu,
+      config,
+      parameters,
+      dtype,
+      generation,
+      scope,
+      memoryLimit,
+      warnings,
+    );
   }
 
   /** Yields new token ids, following the prompt. */

@@ -3,6 +3,7 @@ import { Tokenizer as HfImplementation } from "@huggingface/tokenizers";
 import { dirname, join } from "@std/path";
 import { isObject } from "../files/fields.ts";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
+import { standIn } from "../files/stand_in.ts";
 import { UserError } from "../options/user_error.ts";
 import { ByteTokenizer, isByteTokenizer } from "./byte_tokenizer.ts";
 import type { DecodeOptions, EncodeOptions, SpecialTokens, Tokenizer } from "./tokenizer.ts";
@@ -86,7 +87,7 @@ function parse(path: string, bytes: Uint8Array | undefined): Json {
   try {
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw new UserError(
+    throw (bytes && standIn(path, bytes)) ?? new UserError(
       `${path}: is not valid JSON: ${(error as Error).message}`,
       `it has ${bytes?.length} bytes; is it truncated?`,
     );

@@ -6,7 +6,6 @@ import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
 import { saveAdapter } from "../formats/peft/save.ts";
-import { openWeights } from "../formats/open_weights.ts";
 import { loadWeights, saveWeights } from "../formats/pretrained.ts";
 import { openPretrained, type PretrainedModel } from "../formats/pretrained_model.ts";
 import {
@@ -35,7 +34,7 @@ import { encodeQuestion, encodeText } from "./samples.ts";
  * UserError} if the base cannot be opened.
  */
 export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
-  const { config, tokenizer, path } = await openBase(options);
+  const { config, tokenizer, path, warnings } = await openBase(options);
   // Read before training: nothing must fail once the model is trained.
   const files = await readBaseFiles(path), talk = conversing(options.template, tokenizer);
   const shape = trainingShape(options, config);
@@ -48,7 +47,7 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     shape,
     rates: optimizerRates(options),
     tokenizer,
-    warnings: options.rank === "auto" ? [] : shapeWarnings(config, shape),
+    warnings: [...warnings, ...options.rank === "auto" ? [] : shapeWarnings(config, shape)],
     evaluateFirst: true,
     openData: async (...args) => await (await data()).open(...args),
     openEvaluation: async () => await (await data()).openEvaluation(),
@@ -75,9 +74,9 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
 /** The model that a run starts from, without its weights, and its tokenizer. */
 export async function openBase(
   { model: spec, tokenizer: tokenizerSpec, seqLen }: FinetuneOptions,
-): Promise<Pick<PretrainedModel, "config" | "path"> & { tokenizer: Tokenizer }> {
+): Promise<Pick<PretrainedModel, "config" | "path" | "warnings"> & { tokenizer: Tokenizer }> {
   using source = await openPretrained(spec);
-  const { config, path } = source;
+  const { config, path, warnings } = source;
   const longest = longestSequence(config);
   if (seqLen > longest) {
     throw new UserError(
@@ -87,7 +86,7 @@ export async function openBase(
   }
   const tokenizer = await loadTokenizer(tokenizerSpec ?? path);
   checkTokenizer(tokenizer, config, { tokenizer: tokenizerSpec ?? spec, model: spec });
-  return { config, path, tokenizer };
+  return { config, path, warnings, tokenizer };
 }
 
 /** Saves a model in Hugging Face's layout, or the adapters alone in peft's. */
@@ -111,8 +110,8 @@ async function save(
     await saveAdapter(gpu, parameters, folder, { lora: shape, dropout, base });
     await writeTokenizer(folder, tokenizer, talk);
   } else {
-    using original = await openWeights(path);
-    await saveWeights(gpu, parameters, folder, dtype, original);
+    using original = await openPretrained(path);
+    await saveWeights(gpu, parameters, folder, dtype, original.weights);
     await writeModelFolder(folder, { config, dtype, base: files, tokenizer, conversing: talk });
   }
   await writeRunCard(folder, { kind, base: options.model, chat: talk.about, options, results });

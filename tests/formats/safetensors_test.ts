@@ -105,7 +105,7 @@ const BROKEN: [string, Uint8Array, string][] = [
   ["no JSON", bytesOf('{"w": ', 8), "the header is not valid JSON"],
   ["a list", bytesOf([], 8), "the header is no JSON object"],
   ["metadata", bytesOf({ __metadata__: { a: 1 } }, 0), "must map strings to strings"],
-  ["an unknown type", bytesOf({ w: { ...TENSOR, dtype: "F8_E4M3" } }, 8), '"F8_E4M3" is not supp'],
+  ["an unknown type", bytesOf({ w: { ...TENSOR, dtype: "F8_E8M0" } }, 8), '"F8_E8M0" is not supp'],
   ["a negative size", bytesOf({ w: { ...TENSOR, shape: [-2] } }, 8), "tensor w: shape must list"],
   ["half an offset", bytesOf({ w: { ...TENSOR, data_offsets: [0] } }, 8), "data_offsets must be"],
   [

@@ -1,6 +1,8 @@
 /** The header of a GGUF file: metadata and tensor locations, checked against the file's size. */
 import { gguf } from "@huggingface/gguf";
 import { UserError } from "../../options/user_error.ts";
+import { FileRange } from "../../files/file_range.ts";
+import { HEAD_BYTES, notWeights } from "../../files/stand_in.ts";
 import { Metadata } from "./metadata.ts";
 
 /** A tensor as described in the file. */
@@ -25,6 +27,8 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
     throw new UserError(`${path}: cannot be opened: ${(error as Error).message}`);
   });
   if (!info.isFile) throw new UserError(`${path}: is not a file`);
+  const impostor = notGguf(path, await headOf(path));
+  if (impostor) throw impostor;
   let header: Awaited<ReturnType<typeof parse>>;
   try {
     header = await parse(path);
@@ -45,6 +49,20 @@ export async function readGgufHeader(path: string): Promise<GgufHeader> {
     start: Number(header.tensorDataOffset + offset),
   }));
   return { metadata: new Metadata(path, { ...header.metadata }), tensors };
+}
+
+/** A small text of any kind, or what {@link notWeights} recognises. */
+function notGguf(path: string, head: Uint8Array): UserError | undefined {
+  return new TextDecoder().decode(head).startsWith("GGUF") ? undefined : notWeights(path, head);
+}
+
+async function headOf(path: string): Promise<Uint8Array> {
+  const file = await FileRange.open(path);
+  try {
+    return await file.read(0, HEAD_BYTES);
+  } finally {
+    file.close();
+  }
 }
 
 const NOT_ONE = "is this a complete GGUF file?";

@@ -32,6 +32,7 @@ export async function openAdapted(spec: string, folder: string): Promise<Adapted
       path: base.path,
       config,
       weights,
+      warnings: base.warnings,
       adapter,
       [Symbol.dispose]() {
         opened[Symbol.dispose]();
