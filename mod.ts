@@ -144,10 +144,12 @@ export { loadTokenizer } from "./src/tokenizers/load_tokenizer.ts";
 export {
   type DecodeOptions,
   type EncodeOptions,
+  type Encoding,
   type SpecialTokens,
   TextStream,
   type Tokenizer,
 } from "./src/tokenizers/tokenizer.ts";
+export { UnknownTokens } from "./src/tokenizers/unknown_tokens.ts";
 export type {
   ChatTemplate,
   Rendered,

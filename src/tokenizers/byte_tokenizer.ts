@@ -2,7 +2,13 @@
 import { join } from "@std/path";
 import { writeJson } from "../files/atomic.ts";
 import { UserError } from "../options/user_error.ts";
-import type { DecodeOptions, SpecialTokens, Tokenizer } from "./tokenizer.ts";
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  Encoding,
+  SpecialTokens,
+  Tokenizer,
+} from "./tokenizer.ts";
 
 export const END_OF_TEXT = "<|endoftext|>";
 const BYTES = 256;
@@ -24,14 +30,30 @@ export class ByteTokenizer implements Tokenizer {
   readonly chatTemplate = null;
 
   /** The text `<|endoftext|>` becomes the one token, as in Hugging Face's tokenizers. */
-  encode(text: string): number[] {
+  encode(text: string, { unknown }: EncodeOptions = {}): number[] {
     const ids: number[] = [];
     text.split(END_OF_TEXT).forEach((part, index) => {
       if (index > 0) ids.push(this.eosTokenId);
       // A loop, because a spread would put every byte of a long text on the stack.
       for (const byte of new TextEncoder().encode(part)) ids.push(byte);
     });
+    unknown?.add(ids.length, 0, []);
     return ids;
+  }
+
+  encodeWithOffsets(text: string, options?: EncodeOptions): Encoding {
+    const ids = this.encode(text, options);
+    const starts = new Uint32Array(ids.length), ends = new Uint32Array(ids.length);
+    let at = 0, end = 0;
+    ids.forEach((id, index) => {
+      const continues = id < BYTES && (id & 0xc0) === 0x80;
+      if (!continues) {
+        at = end;
+        end += id === this.eosTokenId ? END_OF_TEXT.length : id >= 0xf0 ? 2 : 1;
+      }
+      [starts[index], ends[index]] = [at, end];
+    });
+    return { ids, starts, ends };
   }
 
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: DecodeOptions = {}): string {
@@ -114,7 +136,7 @@ export function isByteTokenizer(json: unknown): boolean {
  * The characters that represent bytes in byte-level BPE (Radford et al. 2019, GPT-2): printable
  * Latin-1 represents itself, the others follow from U+0100 on, in order.
  */
-function byteVocabulary(): Record<string, number> {
+export function byteVocabulary(): Record<string, number> {
   const printable = (byte: number) =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   const vocabulary: [string, number][] = [];

@@ -1,12 +1,27 @@
-/** Tokenizers in Hugging Face's format (tokenizer.json), through `@huggingface/tokenizers`. */
-import { Tokenizer as HfImplementation } from "@huggingface/tokenizers";
+/** Tokenizers in Hugging Face's format (tokenizer.json), with its own library. */
 import { dirname, join } from "@std/path";
 import { isObject } from "../files/fields.ts";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { standIn } from "../files/stand_in.ts";
 import { UserError } from "../options/user_error.ts";
-import { ByteTokenizer, isByteTokenizer } from "./byte_tokenizer.ts";
-import type { DecodeOptions, EncodeOptions, SpecialTokens, Tokenizer } from "./tokenizer.ts";
+import {
+  contentOf,
+  type Declarations,
+  declaredNames,
+  listedTokens,
+  tokensToAdd,
+} from "./added_tokens.ts";
+import { ByteTokenizer, byteVocabulary, isByteTokenizer } from "./byte_tokenizer.ts";
+import { cleansUp, cleanUp } from "./clean_up.ts";
+import type { Engine, EngineEncoding } from "./engine.ts";
+import { openEngine } from "./open_engine.ts";
+import type {
+  DecodeOptions,
+  EncodeOptions,
+  Encoding,
+  SpecialTokens,
+  Tokenizer,
+} from "./tokenizer.ts";
 import { TOKENIZER_CONFIG, TOKENIZER_FILES, TOKENIZER_JSON } from "../files/tokenizer_files.ts";
 
 type Json = Record<string, unknown>;
@@ -41,24 +56,16 @@ export async function readTokenizerFiles(
 export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Tokenizer {
   const json = parse(origin, files.get(TOKENIZER_JSON));
   if (isByteTokenizer(json)) return new ByteTokenizer();
-  if (!isObject(json.model) || !json.model.vocab) {
-    throw new UserError(`${origin}: is not a tokenizer: model.vocab is missing`);
-  }
   const optional = (name: string): Json =>
     files.has(name) ? parse(join(dirname(origin), name), files.get(name)) : {};
-  const config = optional(TOKENIZER_CONFIG), special = optional("special_tokens_map.json");
-  let implementation: HfImplementation;
-  try {
-    // Both default to false in current transformers but to true in the package.
-    const defaults = { clean_up_tokenization_spaces: false };
-    implementation = new HfImplementation({ added_tokens: [], ...json }, {
-      ...defaults,
-      ...config,
-    });
-  } catch (error) {
-    throw new UserError(`${origin}: is not a tokenizer: ${(error as Error).message}`);
-  }
-  return new HfTokenizer(origin, implementation, files, { ...special, ...config });
+  const declarations = {
+    tokenizer: json,
+    config: optional(TOKENIZER_CONFIG),
+    map: optional("special_tokens_map.json"),
+    added: optional("added_tokens.json"),
+  };
+  const engine = openEngine(origin, json, files.get(TOKENIZER_JSON)!);
+  return new HfTokenizer(origin, engine, files, declarations);
 }
 
 /** The tokenizer's files by name; `file` is tokenizer.json under whatever name it has. */
@@ -102,52 +109,73 @@ class HfTokenizer implements Tokenizer {
   readonly eosTokenId: number | null;
   readonly specialTokens: SpecialTokens;
   readonly chatTemplate: string | null;
+  readonly #cleansUp: boolean;
+  readonly #pieces: (unknown: readonly string[]) => readonly string[];
 
   constructor(
     readonly path: string,
-    private readonly implementation: HfImplementation,
+    private readonly engine: Engine,
     readonly files: TokenizerFiles,
-    names: Json,
+    declarations: Declarations,
   ) {
-    let largest = -1;
-    for (const id of implementation.get_vocab().values()) largest = Math.max(largest, id);
-    this.vocabSize = largest + 1;
-    this.bosTokenId = this.#special(names.bos_token, "bos_token", USUAL_BOS);
-    this.eosTokenId = this.#special(names.eos_token, "eos_token", USUAL_EOS);
-    const named = (id: number | null) =>
-      id === null ? null : implementation.id_to_token(id) ?? null;
+    const { tokenizer, config } = declarations, names = declaredNames(declarations);
+    addDeclaredTokens(path, engine, declarations);
+    const named = (name: unknown, usual: readonly string[]) =>
+      name === undefined
+        ? usual.find((token) => engine.tokenId(token) !== null) ?? null
+        : contentOf(name);
     this.specialTokens = {
-      bosToken: named(this.bosTokenId),
-      eosToken: named(this.eosTokenId),
+      bosToken: named(names.bos_token, USUAL_BOS),
+      eosToken: named(names.eos_token, USUAL_EOS),
       unkToken: contentOf(names.unk_token),
       padToken: contentOf(names.pad_token),
     };
+    const idOf = (token: string | null) => token === null ? null : engine.tokenId(token);
+    this.bosTokenId = idOf(this.specialTokens.bosToken);
+    this.eosTokenId = idOf(this.specialTokens.eosToken);
+    this.vocabSize = engine.vocabSize();
     this.chatTemplate = chatTemplateOf(files, names.chat_template);
+    const { type } = tokenizer.model as Json;
+    this.#cleansUp = cleansUp(type, config);
+    this.#pieces = unknownPieces(tokenizer);
   }
 
-  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): number[] {
-    const { ids, tokens } = this.implementation.encode(text, {
-      add_special_tokens: addSpecialTokens,
-    });
-    const unknown = ids.findIndex((id) => id === undefined);
-    if (unknown >= 0) {
-      throw new UserError(
-        `${this.path}: has no token for ${JSON.stringify(tokens[unknown])}, and no unknown token`,
-      );
-    }
-    return ids;
+  encode(text: string, options?: EncodeOptions): number[] {
+    return Array.from(this.#encode(text, false, options).ids);
+  }
+
+  encodeWithOffsets(text: string, options?: EncodeOptions): Encoding {
+    const { ids, starts, ends } = this.#encode(text, true, options);
+    return { ids: Array.from(ids), starts, ends };
+  }
+
+  #encode(
+    text: string,
+    offsets: boolean,
+    { addSpecialTokens = true, unknown }: EncodeOptions = {},
+  ): EngineEncoding {
+    const encoding = this.#work(
+      `${JSON.stringify(text.slice(0, 40))} cannot be encoded`,
+      () => this.engine.encode(text, { addSpecialTokens, offsets }),
+    );
+    unknown?.add(encoding.ids.length, encoding.unknown.length, this.#pieces(encoding.unknown));
+    return encoding;
   }
 
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: DecodeOptions = {}): string {
     if (ids.length === 0) return "";
-    const all = Array.from(ids);
-    const foreign = all.find((id) => this.implementation.id_to_token(id) === undefined);
-    if (foreign !== undefined) {
-      throw new UserError(
-        `${this.path}: has no token ${foreign}, its vocabulary is ${this.vocabSize}`,
-      );
+    const text = this.#work(null, () => this.engine.decode(ids, skipSpecialTokens));
+    return this.#cleansUp ? cleanUp(text) : text;
+  }
+
+  /** The library's faults, with the file. */
+  #work<T>(what: string | null, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      const { message } = error as Error;
+      throw new UserError([this.path, what, message].filter((part) => part !== null).join(": "));
     }
-    return this.implementation.decode(all, { skip_special_tokens: skipSpecialTokens });
   }
 
   async save(folder: string): Promise<void> {
@@ -163,29 +191,40 @@ class HfTokenizer implements Tokenizer {
       clean_up_tokenization_spaces: false,
     });
   }
-
-  /** The id of the token named in the configuration, or else of the first usual one. */
-  #special(named: unknown, field: string, usual: readonly string[]): number | null {
-    const name = isObject(named) ? named.content : named;
-    if (name === null) return null;
-    if (name === undefined) {
-      const ids = usual.map((token) => this.implementation.token_to_id(token));
-      return ids.find((id) => id !== undefined) ?? null;
-    }
-    const id = this.implementation.token_to_id(String(name));
-    if (id === undefined) {
-      throw new UserError(
-        `${this.path}: ${field} ${JSON.stringify(name)} is not in the vocabulary`,
-      );
-    }
-    return id;
-  }
 }
 
-/** A special token in tokenizer_config.json: a string, or an object with its properties. */
-function contentOf(token: unknown): string | null {
-  const content = isObject(token) ? token.content : token;
-  return typeof content === "string" ? content : null;
+/** Adds what the other files declare, as transformers does, but for BOS and EOS under a mere name. */
+function addDeclaredTokens(path: string, engine: Engine, declarations: Declarations): void {
+  if (declarations.config.split_special_tokens === true) {
+    throw new UserError(
+      `${path}: split_special_tokens in ${TOKENIZER_CONFIG} is not supported`,
+      "it spells special tokens out; remove it to have each as the one token that it is",
+    );
+  }
+  const names = declaredNames(declarations);
+  const listed = new Set(listedTokens(declarations).others.map(({ content }) => content));
+  for (const field of ["bos_token", "eos_token"]) {
+    const name = contentOf(names[field]);
+    if (name === null || listed.has(name) || engine.tokenId(name) !== null) continue;
+    throw new UserError(`${path}: ${field} ${JSON.stringify(name)} is not in the vocabulary`);
+  }
+  engine.add(tokensToAdd(declarations));
+}
+
+/**
+ * How to show what had no token: whole words where a model looks words up, else characters; bytes
+ * in the tokenizer's own spelling as bytes.
+ */
+function unknownPieces(tokenizer: Json): (unknown: readonly string[]) => readonly string[] {
+  const { type } = tokenizer.model as Json;
+  if (type === "WordLevel" || type === "WordPiece") return (unknown) => unknown;
+  if (!JSON.stringify(tokenizer.pre_tokenizer ?? null).includes('"ByteLevel"')) {
+    return (unknown) => unknown.flatMap((piece) => [...piece]);
+  }
+  const bytes = byteVocabulary();
+  return (unknown) =>
+    unknown.flatMap((piece) => [...piece])
+      .map((character) => `byte 0x${bytes[character]?.toString(16).padStart(2, "0")}`);
 }
 
 /** transformers 5 keeps the template in a file, 4 kept one or several named ones in the config. */

@@ -1,4 +1,5 @@
 /** Text to token ids and back. */
+import type { UnknownTokens } from "./unknown_tokens.ts";
 
 /** A tokenizer of any origin: bytes, Hugging Face's or a GGUF file's. */
 export interface Tokenizer {
@@ -12,12 +13,31 @@ export interface Tokenizer {
   readonly specialTokens: SpecialTokens;
   /** The model's Jinja chat template, if any. */
   readonly chatTemplate: string | null;
-  /** Token ids as in transformers, with the special tokens that the model expects, if any. */
+  /**
+   * Token ids as in transformers, with the special tokens that the model expects, if any. Halves
+   * of surrogate pairs, which UTF-8 cannot express, count as U+FFFD.
+   */
   encode(text: string, options?: EncodeOptions): number[];
+  /** The same ids, and the part of the text that each was made from. */
+  encodeWithOffsets(text: string, options?: EncodeOptions): Encoding;
   /** Invalid UTF-8 becomes U+FFFD. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
   /** Writes what transformers' `AutoTokenizer.from_pretrained(folder)` reads. */
   save(folder: string): Promise<void>;
+}
+
+/** A text's tokens and where they come from. */
+export interface Encoding {
+  /** Token ids. */
+  readonly ids: number[];
+  /**
+   * Where each token begins, in UTF-16 units of the text. White space belongs to its token, unlike
+   * in Python where a tokenizer has `trim_offsets`. The tokens of one character's bytes share its
+   * place; tokens that the tokenizer adds are at 0, with no length.
+   */
+  readonly starts: Uint32Array;
+  /** Where each token ends, exclusive. */
+  readonly ends: Uint32Array;
 }
 
 /** Null if the tokenizer has none. */
@@ -36,6 +56,8 @@ export interface SpecialTokens {
 export interface EncodeOptions {
   /** Default true. Some tokenizers then start a text with BOS, a few end it with EOS. */
   readonly addSpecialTokens?: boolean;
+  /** Counts what has no token. */
+  readonly unknown?: UnknownTokens;
 }
 
 /** Options of {@link Tokenizer.decode}. */
@@ -49,7 +71,11 @@ export interface DecodeOptions {
  * tokens is held back until complete.
  */
 export class TextStream {
+  /** The tokens of the last piece, and those since. */
   #held: number[] = [];
+  /** How many of them have been returned as text. */
+  #read = 0;
+  /** The text of those. */
   #shown = "";
 
   /** A stream at the start of a text. */
@@ -59,10 +85,13 @@ export class TextStream {
   push(id: number): string {
     this.#held.push(id);
     const text = this.tokenizer.decode(this.#held, this.options);
-    if (text.endsWith("\ufffd") && this.#held.length < MAX_HELD) return "";
+    const incomplete = text.endsWith("\ufffd") && this.#held.length - this.#read < MAX_HELD;
+    if (incomplete || text.length <= this.#shown.length) return "";
     const fresh = text.slice(this.#shown.length);
-    // Keep one token: decoders treat the first of a text differently (a leading space).
-    this.#held = [id];
+    // The last piece stays as context: decoders treat the first token of a text differently (a
+    // leading space), and a byte apart from its character is none.
+    this.#held = this.#held.slice(this.#read);
+    this.#read = this.#held.length;
     this.#shown = this.tokenizer.decode(this.#held, this.options);
     return fresh;
   }
@@ -70,7 +99,7 @@ export class TextStream {
   /** The text still held back, with U+FFFD for incomplete characters. */
   flush(): string {
     const rest = this.tokenizer.decode(this.#held, this.options).slice(this.#shown.length);
-    [this.#held, this.#shown] = [[], ""];
+    [this.#held, this.#read, this.#shown] = [[], 0, ""];
     return rest;
   }
 }

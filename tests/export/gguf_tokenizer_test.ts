@@ -130,7 +130,12 @@ Deno.test("gguf tokenizer: what is not supported is refused by name", async () =
     const bytes = new TextEncoder().encode(JSON.stringify({ ...json, ...changes }));
     return new Map([...files, ["tokenizer.json", bytes]]);
   };
-  const preTokenizer = { type: "Split", pattern: { Regex: "x" }, behavior: "Isolated" };
+  const preTokenizer = {
+    type: "Split",
+    pattern: { Regex: "x" },
+    behavior: "Isolated",
+    invert: false,
+  };
   assertRefuses(
     () => tokenizerMetadata("x", edited({ pre_tokenizer: preTokenizer }), 400),
     UserError,

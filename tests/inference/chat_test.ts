@@ -140,6 +140,7 @@ function bound(tokenizer: Tokenizer): Tokenizer {
     specialTokens: tokenizer.specialTokens,
     chatTemplate: tokenizer.chatTemplate,
     encode: (text, options) => tokenizer.encode(text, options),
+    encodeWithOffsets: (text, options) => tokenizer.encodeWithOffsets(text, options),
     decode: (ids, options) => tokenizer.decode(ids, options),
     save: (folder) => tokenizer.save(folder),
   };

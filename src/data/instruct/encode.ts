@@ -47,10 +47,9 @@ export function encodeExample(
   { text, spans, lost }: WrittenExample = writeExample(example, options),
 ): EncodedExample {
   const { tokenizer, trainOnPrompt = false } = options;
-  const ids = tokenizer.encode(text, { addSpecialTokens: false });
-  let trained = trainOnPrompt
-    ? new Uint8Array(ids.length).fill(1)
-    : tokensIn(tokenizer, text, ids, spans);
+  const encoding = tokenizer.encodeWithOffsets(text, { addSpecialTokens: false });
+  const { ids } = encoding;
+  let trained = trainOnPrompt ? new Uint8Array(ids.length).fill(1) : tokensIn(encoding, spans);
   if (example.kind !== "chat") {
     // No template defines how these start and end: use the tokenizer's own start, and EOS.
     const begin = beginsWithBos(tokenizer) ? [tokenizer.bosTokenId!] : [];

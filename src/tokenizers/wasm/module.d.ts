@@ -1,0 +1,3 @@
+/** The compiled tokenizers, without imports. */
+declare const module: WebAssembly.Module;
+export default module;
