@@ -121,6 +121,28 @@ file[at:at + 8] = COLUMNS.to_bytes(8, "little")
 file[at + 16:at + 20] = Q2_0.to_bytes(4, "little")
 path.write_bytes(file)
 
+# ---- a header that is unusual ----
+# Tensors at multiples of 64, a byte order mark among the tokens, a list of lists.
+odd = GGUFWriter(OUT / "odd.gguf", "llama")
+odd.add_custom_alignment(64)
+odd.add_block_count(1)
+odd.add_context_length(64)
+odd.add_embedding_length(8)
+odd.add_feed_forward_length(8)
+odd.add_head_count(1)
+odd.add_layer_norm_rms_eps(1e-5)
+odd.add_tokenizer_model("llama")
+odd.add_token_list(["<unk>", "<s>", "</s>", "\ufeff", "a\0b", "naïve🙂"])
+odd.add_token_scores([0.0] * 6)
+odd.add_token_types([2, 3, 3, 1, 1, 1])
+odd.add_array("llama.test.nested", [[1, 2], [3]])
+odd.add_tensor("token_embd.weight", np.arange(48, dtype=np.float32).reshape(6, 8))
+odd.add_tensor("output_norm.weight", np.arange(8, dtype=np.float32))
+odd.write_header_to_file()
+odd.write_kv_data_to_file()
+odd.write_tensors_to_file()
+odd.close()
+
 # Normal values, halves of the scale (rounded away from zero), a row of zeros, tiny ones, large ones.
 rows = random.normal(0, 1, (6, 64)).astype(np.float32)
 rows[1] = (random.integers(-254, 255, 64) / 2).astype(np.float32)

@@ -30,9 +30,7 @@ export function readGgufConfig(
   const key = (name: string) => `${architecture}.${name}`;
   const count = (name: string, fallback?: number) => metadata.count(key(name), fallback);
   const fault = (message: string) => new UserError(`${metadata.path}: ${message}`);
-  if (metadata.has(key("expert_count")) && count("expert_count") > 1) {
-    throw fault("mixtures of experts are not supported");
-  }
+  refuseUnsupported(metadata, architecture);
   const hiddenSize = count("embedding_length"), heads = count("attention.head_count");
   const keyValueHeads = count("attention.head_count_kv", heads), layers = count("block_count");
   const headSize = count("attention.key_length", hiddenSize / heads);
@@ -66,6 +64,37 @@ export function readGgufConfig(
     initializerRange: 0.02,
     ...tokenIds(metadata),
   };
+}
+
+/** Keys of llama.cpp that would change what is computed, and their values that do not. */
+const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
+  expert_count: [0, 1],
+  logit_scale: [0, 1],
+  residual_scale: [0, 1],
+  embedding_scale: [0, 1],
+  attn_logit_softcapping: [0],
+  final_logit_softcapping: [0],
+  use_parallel_residual: [false],
+  "attention.scale": [0],
+  "attention.causal": [true],
+  "attention.clamp_kqv": [0],
+  "attention.max_alibi_bias": [0],
+};
+
+/** Refuses files that are no models, and features that are not supported here. */
+function refuseUnsupported(metadata: Metadata, architecture: GgufArchitecture): void {
+  const type = metadata.string("general.type", "model");
+  if (type !== "model") {
+    throw new UserError(`${metadata.path}: is not a model: its general.type is ${type}`);
+  }
+  for (const [name, neutral] of Object.entries(NEUTRAL)) {
+    const key = `${architecture}.${name}`;
+    if (!metadata.has(key) || neutral.includes(metadata.values[key])) continue;
+    throw new UserError(
+      `${metadata.path}: ${key} ${metadata.values[key]} is not supported`,
+      `only ${neutral.join(" or ")} is`,
+    );
+  }
 }
 
 function traitsFromGguf(
