@@ -1,7 +1,8 @@
 /** `eval`: loss and perplexity of a trained model on a text, and its scores on tasks. */
 import { z } from "zod";
 import { BatchStream } from "../data/batches.ts";
-import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
+import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";
+import { loadModelTokenizer, loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { evaluateTask, type TaskResult } from "../eval/evaluate_task.ts";
 import type { Evaluation } from "../inference/perplexity.ts";
@@ -98,7 +99,7 @@ async function run(options: EvalOptions, io: Io): Promise<number> {
   try {
     // One after the other, so that two models need not fit at once.
     const before = options.before
-      ? await measure(gpu, options.before, tasks, options, io)
+      ? await measure(gpu, options.before, tasks, { ...options, adapter: undefined }, io)
       : undefined;
     const after = await measure(gpu, options.model, tasks, options, io);
     io.result(before ? { ...after, before } : after, describe(after, before));
@@ -115,9 +116,13 @@ async function measure(
   options: EvalOptions,
   io: Io,
 ): Promise<Measured> {
-  const tokenizer = await loadTokenizer(options.tokenizer ?? directory);
+  const tokenizer = options.tokenizer
+    ? await loadTokenizer(options.tokenizer)
+    : await loadModelTokenizer(directory, options.adapter);
   const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options });
-  for (const warning of model.warnings) io.log(`warning: ${warning}`);
+  const names = { tokenizer: options.tokenizer ?? directory, model: directory };
+  const unknown = vocabularyWarnings(tokenizer, model.config, names);
+  for (const warning of [...model.warnings, ...unknown]) io.log(`warning: ${warning}`);
   const longest = longestSequence(model.config);
   if (options.seqLen !== undefined && options.seqLen > longest) {
     io.log(`warning: the model has only ${longest} positions: using --seq-len ${longest}`);
@@ -150,6 +155,7 @@ async function measureText(
     evalData: data,
     split: "eval",
     tokenizer,
+    vocabSize: model.config.vocabSize,
     textField,
     batchSize: batch,
     seqLen: length,

@@ -30,7 +30,8 @@ async function run(options: FinetuneOptions, io: Io): Promise<number> {
 
 /** Shows what the model would learn, without a GPU. */
 async function showPreview(options: FinetuneOptions, io: Io): Promise<number> {
-  const { tokenizer, config } = await openBase(options);
+  const { tokenizer, config, warnings } = await openBase(options);
+  for (const text of warnings) io.log(`warning: ${text}`);
   const { examples, report, rowsPerEpoch } = await openExamples(
     options,
     tokenizer,

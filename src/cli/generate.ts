@@ -2,6 +2,8 @@
 import { z } from "zod";
 import { readMessages } from "../data/instruct/messages_file.ts";
 import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
+import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";
+import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import { loadModelTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
@@ -107,7 +109,9 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     if (!plain) chatTemplate(options.template, tokenizer);
     if (typed) io.log(`loading ${options.model}`);
     const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
-    for (const warning of model.warnings) io.log(`warning: ${warning}`);
+    const names = { tokenizer: options.adapter ?? options.model, model: options.model };
+    const unknown = vocabularyWarnings(tokenizer, model.config, names);
+    for (const warning of [...model.warnings, ...unknown]) io.log(`warning: ${warning}`);
     if (plain) return await complete(model, tokenizer, prompt, options, io);
     const conversation = new Conversation(model, tokenizer, { ...options, tools: dialogue?.tools });
     if (typed) return await converse(conversation, io);
@@ -137,6 +141,7 @@ async function complete(
   io: Io,
 ): Promise<number> {
   const tokens = tokenizer.encode(prompt);
+  assertKnownIds("--prompt", tokens, model.config.vocabSize, tokenizer);
   const longest = longestSequence(model.config), wanted = options.maxNewTokens ?? 128;
   const maxNewTokens = Math.min(wanted, Math.max(1, longest - tokens.length));
   if (maxNewTokens < wanted) {

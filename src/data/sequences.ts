@@ -2,6 +2,7 @@
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { type Corpus, CORPUS_START, type CorpusPiece, type CorpusPlace } from "./sources.ts";
+import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /** Between 2 and T + 1 token ids. */
@@ -183,14 +184,7 @@ export class SequenceReader {
     const ids = tokenizer.encode(piece.text, { addSpecialTokens: false });
     if (piece.first) ids.unshift(...this.#leading);
     if (piece.last && tokenizer.eosTokenId !== null) ids.push(tokenizer.eosTokenId);
-    const foreign = ids.find((id) => id >= vocabSize);
-    if (foreign !== undefined) {
-      throw new UserError(
-        `${piece.where}: token ${foreign} (${JSON.stringify(tokenizer.decode([foreign]))}) is ` +
-          `outside the model's vocabulary of ${vocabSize}`,
-        `the tokenizer has ${tokenizer.vocabSize} tokens: is it this model's?`,
-      );
-    }
+    assertKnownIds(piece.where, ids, vocabSize, tokenizer);
     this.#first = piece.first;
     [this.#at, this.#ids, this.#consumed] = [piece.place, ids, 0];
     return true;

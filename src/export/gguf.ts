@@ -1,10 +1,12 @@
 /** Converts a folder in Hugging Face's layout to a GGUF file. */
 import { basename, resolve } from "@std/path";
 import { readTokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import { readGenerationConfig, sampledAs } from "../formats/generation_config.ts";
 import { openPretrained } from "../formats/pretrained_model.ts";
 import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
+import type { LlamaConfig } from "../model/config.ts";
 import { describeParameters } from "../model/description.ts";
 import { conversing } from "./model_folder.ts";
 import { writeModelfile } from "./modelfile.ts";
@@ -59,7 +61,6 @@ export async function exportGguf(
     sampled: sampledAs(generation),
     type,
   });
-  const { slidingWindow } = config;
   return {
     bytes: (await Deno.stat(output)).size,
     modelfile: await writeModelfile(output, {
@@ -67,16 +68,23 @@ export async function exportGguf(
       generation,
       maxPositions: config.maxPositions,
     }),
-    warnings: [
-      ...source.warnings,
-      ...slidingWindow?.layers.some((windowed) => windowed)
-        ? [
-          `llama.cpp has no sliding window for this architecture: beyond ${slidingWindow.size} ` +
-          "tokens its results differ",
-        ]
-        : [],
-    ],
+    warnings: [...source.warnings, ...windowWarnings(config), ...cutWarnings(tokenizer, config)],
   };
+}
+
+function windowWarnings({ slidingWindow }: LlamaConfig): string[] {
+  if (!slidingWindow?.layers.some((windowed) => windowed)) return [];
+  return [
+    `llama.cpp has no sliding window for this architecture: beyond ${slidingWindow.size} tokens ` +
+    "its results differ",
+  ];
+}
+
+/** As llama.cpp's converter warns. */
+function cutWarnings(tokenizer: Tokenizer, { vocabSize }: LlamaConfig): string[] {
+  const beyond = tokenizer.vocabSize - vocabSize;
+  if (beyond <= 0) return [];
+  return [`tokens ${vocabSize} and later have no row in the model: ${beyond} left out`];
 }
 
 /** Refuses to replace a folder by a file. */

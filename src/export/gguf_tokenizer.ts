@@ -25,7 +25,8 @@ interface Source {
 
 /**
  * Supports byte-level BPE and SentencePiece's BPE; throws a {@link UserError} that names any other
- * kind. Unused ids below `vocabSize` get placeholders, because llama.cpp needs one token per row.
+ * kind. llama.cpp needs one token per row: unused ids below `vocabSize` get placeholders, and tokens
+ * beyond, which the model cannot read, are left out.
  */
 export function tokenizerMetadata(
   origin: string,
@@ -33,11 +34,6 @@ export function tokenizerMetadata(
   vocabSize: number,
 ): KeyValues {
   const tokenizer = tokenizerFromFiles(origin, files);
-  if (tokenizer.vocabSize > vocabSize) {
-    throw new UserError(
-      `${origin}: has ${tokenizer.vocabSize} tokens, the model's embedding only ${vocabSize}`,
-    );
-  }
   const source = readSource(origin, files, vocabSize);
   const own = source.model.byte_fallback === true ? sentencePiece(source) : byteLevel(source);
   return { ...own, ...specialTokens(tokenizer, source.tokens) };
@@ -62,6 +58,7 @@ function readSource(origin: string, files: TokenizerFiles, vocabSize: number): S
     tokens[id as number] = String(content);
     added.set(id as number, special === true);
   }
+  tokens.length = vocabSize;
   const merges = Array.isArray(model.merges) ? model.merges.map(toMerge) : [];
   return { origin, json, model, tokens, merges, added };
 }
@@ -152,7 +149,7 @@ function specialTokens(
   const template = tokenizer.chatTemplate;
   return {
     ...Object.fromEntries(
-      Object.entries(ids).filter(([, id]) => id !== null && id >= 0)
+      Object.entries(ids).filter(([, id]) => id !== null && id >= 0 && id < tokens.length)
         .map(([name, id]) => [`tokenizer.ggml.${name}_token_id`, value.uint32(id!)]),
     ),
     "tokenizer.ggml.add_bos_token": value.flag(bos !== null && sample[0] === bos),

@@ -186,9 +186,10 @@ function vocabularyJson(
   { modelType, vocabSize, tieWordEmbeddings }: LlamaConfig,
   original: Readonly<Record<string, unknown>>,
 ) {
+  const { vocab_size: rows = vocabSize } = original;
   const tied = original.tie_word_embeddings ?? ARCHITECTURES[modelType].defaults.tieWordEmbeddings;
   return {
-    ...(original.vocab_size !== vocabSize && { vocab_size: vocabSize }),
+    ...(rows !== vocabSize && { vocab_size: vocabSize }),
     ...(tied !== tieWordEmbeddings && { tie_word_embeddings: tieWordEmbeddings }),
   };
 }

@@ -2,6 +2,7 @@
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
 import type { Message } from "../data/instruct/example.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
+import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { type GenerationConfig, sampledAs } from "../formats/generation_config.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
@@ -166,7 +167,9 @@ export class Conversation {
       tools: this.options.tools,
     });
     // The template has already written BOS and the like.
-    return this.tokenizer.encode(text, { addSpecialTokens: false });
+    const ids = this.tokenizer.encode(text, { addSpecialTokens: false });
+    assertKnownIds("the dialogue", ids, this.model.config.vocabSize, this.tokenizer);
+    return ids;
   }
 }
 

@@ -1,4 +1,5 @@
 /** Continues texts, without a template. */
+import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import { type ChatModel, type ChatOptions, chatSampling, stopTokens } from "./chat.ts";
@@ -20,6 +21,7 @@ export async function* complete(
   ended?: (answer: Answer) => void,
 ): AsyncGenerator<string> {
   const prompt = tokenizer.encode(text);
+  assertKnownIds("the prompt", prompt, model.config.vocabSize, tokenizer);
   if (prompt.length === 0) {
     throw new UserError(
       "the prompt is empty, and this model has no BOS token to start from",

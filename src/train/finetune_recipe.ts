@@ -71,10 +71,15 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
   };
 }
 
+/** What a run starts from, except the weights. */
+export interface Base extends Pick<PretrainedModel, "config" | "path" | "warnings"> {
+  readonly tokenizer: Tokenizer;
+}
+
 /** The model that a run starts from, without its weights, and its tokenizer. */
 export async function openBase(
   { model: spec, tokenizer: tokenizerSpec, seqLen }: FinetuneOptions,
-): Promise<Pick<PretrainedModel, "config" | "path" | "warnings"> & { tokenizer: Tokenizer }> {
+): Promise<Base> {
   using source = await openPretrained(spec);
   const { config, path, warnings } = source;
   const longest = longestSequence(config);
@@ -85,8 +90,9 @@ export async function openBase(
     );
   }
   const tokenizer = await loadTokenizer(tokenizerSpec ?? path);
-  checkTokenizer(tokenizer, config, { tokenizer: tokenizerSpec ?? spec, model: spec });
-  return { config, path, warnings, tokenizer };
+  const names = { tokenizer: tokenizerSpec ?? spec, model: spec };
+  const unknown = checkTokenizer(tokenizer, config, names);
+  return { config, path, tokenizer, warnings: [...warnings, ...unknown] };
 }
 
 /** Saves a model in Hugging Face's layout, or the adapters alone in peft's. */

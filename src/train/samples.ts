@@ -1,5 +1,6 @@
 /** Samples that a model generates during training, to show what it has learned. */
 import { chatTemplate } from "../data/instruct/templates.ts";
+import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -42,10 +43,12 @@ export interface SamplePrompt {
 
 /** Encodes the prompts of a run; refuses one too long for the sample sequence. */
 export async function samplePrompts(recipe: Recipe): Promise<SamplePrompt[]> {
-  const { options: { samplePrompt = [], sampleTokens }, shape: { samplePositions = 0 } } = recipe;
+  const { options: { samplePrompt = [], sampleTokens }, config, tokenizer } = recipe;
+  const { samplePositions = 0 } = recipe.shape;
   const most = samplePositions - sampleTokens;
   return await Promise.all(samplePrompt.map(async (text) => {
     const encoded = await recipe.encodePrompt(text);
+    assertKnownIds("a sample prompt", encoded.ids, config.vocabSize, tokenizer);
     if (encoded.ids.length >= 1 && encoded.ids.length <= most) return { text, encoded };
     throw new UserError(
       phrase`${option("samplePrompt", text.slice(0, 40))} has ${encoded.ids.length} tokens,

@@ -1,6 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { explain, UserError } from "../../src/options/user_error.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { UserError } from "../../src/options/user_error.ts";
 import { checkTokenizer } from "../../src/tokenizers/check_tokenizer.ts";
+import { assertKnownIds } from "../../src/tokenizers/known_ids.ts";
 import { ByteTokenizer } from "../../src/tokenizers/byte_tokenizer.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { DATA } from "../data/support.ts";
@@ -18,22 +19,28 @@ Deno.test("checkTokenizer: as many ids as embeddings, or fewer", async () => {
   checkTokenizer(bytes, { ...IDS, vocabSize: bytes.vocabSize }, NAMES);
 });
 
-Deno.test("checkTokenizer: ids without an embedding are refused, with both numbers", async () => {
+Deno.test("checkTokenizer: ids without an embedding are told, with both numbers", async () => {
   const tokenizer = await loadTokenizer(DATA + "tokenizer-llama");
-  const { vocabSize } = tokenizer, first = tokenizer.decode([vocabSize - 1]);
-  const error = assertThrows(
-    () => checkTokenizer(tokenizer, { ...IDS, vocabSize: vocabSize - 1 }, NAMES),
-    UserError,
-  );
-  assertEquals(
-    explain(error),
+  const { vocabSize } = tokenizer, last = tokenizer.decode([vocabSize - 1]);
+  assertEquals(checkTokenizer(tokenizer, { ...IDS, vocabSize: vocabSize - 1 }, NAMES), [
     `tokenizer a/tokenizer.json has ${vocabSize} ids, model b a vocab_size of ${vocabSize - 1}: ` +
-      `no embedding for ${vocabSize - 1} (${JSON.stringify(first)})\n` +
-      "  hint: use the tokenizer that the model was trained with, from the model's " +
-      "folder",
+    `text with ${vocabSize - 1} (${JSON.stringify(last)}) is refused`,
+  ]);
+  const [warning] = checkTokenizer(tokenizer, { ...IDS, vocabSize: 9 }, NAMES);
+  assert(warning.endsWith(", … is refused"), warning);
+  const padded = { ...IDS, vocabSize, padTokenId: vocabSize };
+  const [padding] = checkTokenizer(tokenizer, padded, NAMES);
+  assert(padding.includes(`model b: pad_token_id ${vocabSize} is outside`), padding);
+});
+
+Deno.test("assertKnownIds: an id that is used is refused, with its text", () => {
+  const tokenizer = { vocabSize: 5, decode: (ids: ArrayLike<number>) => `<${ids[0]}>` };
+  assertKnownIds("a", [0, 3], 4, tokenizer);
+  assertRefuses(
+    () => assertKnownIds("x.jsonl:3", [0, 4], 4, tokenizer),
+    UserError,
+    'x.jsonl:3: token 4 ("<4>") is outside the model\'s vocabulary of 4',
   );
-  const few = { vocabSize: 2, bosTokenId: undefined, eosTokenId: undefined, padTokenId: undefined };
-  assertRefuses(() => checkTokenizer(tokenizer, few, NAMES), UserError, ", …");
 });
 
 Deno.test("checkTokenizer: special tokens outside the vocabulary are refused, all at once", () => {

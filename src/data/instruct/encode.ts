@@ -1,5 +1,6 @@
 /** Encodes an example to tokens, and marks those to train on. */
 import { UserError } from "../../options/user_error.ts";
+import { assertKnownIds } from "../../tokenizers/known_ids.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { assistantSpans } from "./assistant_spans.ts";
 import type { ChatTemplate, Span } from "./chat_template.ts";
@@ -59,7 +60,7 @@ export function encodeExample(
     ids.unshift(...begin);
     ids.push(...end);
   }
-  assertKnown(ids, example, options);
+  assertKnownIds(example.where, ids, options.vocabSize, tokenizer);
   return { ids, trained, lost };
 }
 
@@ -97,18 +98,4 @@ function rendered(template: ChatTemplate, example: ChatExample): WrittenExample 
     const { message, hint } = error.explanation;
     throw new RefusedError(message, hint);
   }
-}
-
-function assertKnown(
-  ids: readonly number[],
-  { where }: Example,
-  { tokenizer, vocabSize }: EncodeExampleOptions,
-): void {
-  const foreign = ids.find((id) => id >= vocabSize);
-  if (foreign === undefined) return;
-  throw new UserError(
-    `${where}: token ${foreign} (${JSON.stringify(tokenizer.decode([foreign]))}) is outside the ` +
-      `model's vocabulary of ${vocabSize}`,
-    `the tokenizer has ${tokenizer.vocabSize} tokens: is it this model's?`,
-  );
 }
