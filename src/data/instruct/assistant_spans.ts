@@ -69,45 +69,46 @@ class AnswerFinder {
     return spanBetween(whole.text, start, through, messages[turn]);
   }
 
-  /** The system prompts, and the messages from the last question on. */
-  #before(turn: number): readonly Message[] {
+  /** The system prompts, and the messages from the last question on: their indices. */
+  #before(turn: number): readonly number[] {
     const { messages } = this.example;
-    const question = messages.findLastIndex(({ role }, index) => index < turn && role === "user");
-    if (question <= this.#systems) return messages.slice(0, turn);
-    return [...messages.slice(0, this.#systems), ...messages.slice(question, turn)];
+    let question = turn - 1;
+    while (question > this.#systems && messages[question].role !== "user") question--;
+    if (question <= this.#systems) return indices(0, turn);
+    return [...indices(0, this.#systems), ...indices(question, turn)];
   }
 
   /** Where the text begins that the model is not given. */
-  #start(own: Span, before: readonly Message[], turn: number): number | null {
+  #start(own: Span, before: readonly number[], turn: number): number | null {
     const { text, turns } = this.whole;
-    const prompt = this.#render(before, true), isExact = before.length === turn;
-    if (prompt !== null && isExact) {
+    const prompt = this.#render(before, true);
+    if (prompt !== null && before.length === turn) {
       const shared = commonLength(prompt.text, text);
-      if (shared === prompt.text.length || shared >= own[0]) return shared;
+      if (shared === prompt.text.length || (turn > 0 && shared >= own[0])) return shared;
     }
-    const asked = prompt?.turns.at(-1) ?? null, inWhole = turn > 0 ? turns[turn - 1] : null;
-    if (prompt !== null && asked !== null && inWhole !== null) {
-      const given = prompt.text.slice(asked[0]);
-      const shared = commonLength(given, text.slice(inWhole[0], inWhole[0] + given.length));
-      if (shared === given.length || inWhole[0] + shared >= own[0]) return inWhole[0] + shared;
+    const last = before.findLastIndex((index, at) => turns[index] && prompt?.turns[at]);
+    if (prompt === null || last < 0) {
+      const opening = this.#opening();
+      return opening === null ? null : afterOpening(text, own, opening);
     }
-    // The last message is written differently here: only what follows it can be compared.
-    const opening = asked === null ? this.#opening() : prompt!.text.slice(asked[1]);
-    if (opening === null) return null;
-    return own[0] + commonLength(opening, text.slice(own[0], own[1]));
+    const asked = prompt.turns[last]!, start = turns[before[last]]![0];
+    const given = prompt.text.slice(asked[0]), shared = commonLength(given, text.slice(start));
+    if (shared === given.length || start + shared >= own[0]) return start + shared;
+    // That message is written differently here: only what follows it can be compared.
+    return afterOpening(text, own, prompt.text.slice(asked[1]));
   }
 
   /** The generation prompt after any question; null if the template has no place for that. */
   #opening(): string | null {
-    const rendered = this.#render([{ role: "user", content: "?" }], true);
+    const rendered = this.#renderMessages([{ role: "user", content: "?" }], true);
     const asked = rendered?.turns[0] ?? null;
     return asked === null ? null : rendered!.text.slice(asked[1]);
   }
 
   /** Where the answer ends, if others follow. */
-  #end(own: Span, before: readonly Message[], turn: number): number {
-    const { text } = this.whole, { messages } = this.example;
-    const through = this.#render([...before, messages[turn]], false);
+  #end(own: Span, before: readonly number[], turn: number): number {
+    const { text } = this.whole;
+    const through = this.#render([...before, turn], false);
     const answer = through?.turns.at(-1) ?? null;
     if (through === null || answer === null) return own[1];
     // What a template writes after its last message may begin the next one here, or be missing.
@@ -115,10 +116,16 @@ class AnswerFinder {
     return text.startsWith(rest, own[0]) ? own[0] + rest.length : own[1];
   }
 
+  /** The messages with these indices. */
+  #render(places: readonly number[], addGenerationPrompt: boolean): Rendered | null {
+    const { messages } = this.example;
+    if (places.length === messages.length && !addGenerationPrompt) return this.whole;
+    return this.#renderMessages(places.map((index) => messages[index]), addGenerationPrompt);
+  }
+
   /** Null if the template refuses these messages, as some do with an incomplete dialogue. */
-  #render(messages: readonly Message[], addGenerationPrompt: boolean): Rendered | null {
+  #renderMessages(messages: readonly Message[], addGenerationPrompt: boolean): Rendered | null {
     const { tools, where } = this.example;
-    if (messages.length === this.example.messages.length && !addGenerationPrompt) return this.whole;
     try {
       return this.template.render(messages, where, { tools, addGenerationPrompt });
     } catch {
@@ -130,7 +137,7 @@ class AnswerFinder {
   #byPrefixes(turn: number): Span | null {
     const { messages } = this.example, { text } = this.whole;
     const textOf = (count: number, addGenerationPrompt: boolean) =>
-      this.#render(messages.slice(0, count), addGenerationPrompt)?.text ?? null;
+      this.#render(indices(0, count), addGenerationPrompt)?.text ?? null;
     const through = textOf(turn + 1, false), prompt = textOf(turn, true);
     if (through === null || prompt === null || !text.startsWith(through)) return null;
     let start = prompt.length;
@@ -145,6 +152,10 @@ class AnswerFinder {
   }
 }
 
+function indices(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index);
+}
+
 /**
  * Excludes white space that only separates turns: nothing after the end-of-turn token is ever
  * generated. If only white space follows the content, that ends the turn.
@@ -153,6 +164,13 @@ function spanBetween(text: string, start: number, end: number, message: Message)
   const trimmed = text.slice(0, end).trimEnd(), said = (message.content ?? "").trimEnd();
   if (said === "" || !trimmed.endsWith(said)) end = trimmed.length;
   return start < end ? [start, end] : null;
+}
+
+/** What of an answer's range follows the part of the generation prompt that it begins with. */
+function afterOpening(text: string, own: Span, opening: string): number {
+  // The first answer may have what a template writes before all messages in its range.
+  const at = own[0] === 0 ? text.slice(...own).indexOf(opening) : -1;
+  return own[0] + (at > 0 ? at + opening.length : commonLength(opening, text.slice(...own)));
 }
 
 function commonLength(a: string, b: string): number {
