@@ -130,7 +130,7 @@ async function measure(
   try {
     const length = (unless: number) => Math.min(options.seqLen ?? unless, longest);
     const text = options.data &&
-      await measureText(model, tokenizer, options.data, length(defaultLength), options);
+      await measureText(model, tokenizer, options.data, length(defaultLength), options, io);
     if (!tasks.length) return { ...text };
     const results = [];
     for (const task of tasks) {
@@ -147,9 +147,9 @@ async function measureText(
   tokenizer: Tokenizer,
   data: readonly string[],
   length: number,
-  options: EvalOptions,
+  { batchSize: batch, textField }: EvalOptions,
+  io: Io,
 ): Promise<Evaluation> {
-  const { batchSize: batch, textField } = options;
   const stream = await BatchStream.open({
     data,
     evalData: data,
@@ -160,7 +160,9 @@ async function measureText(
     batchSize: batch,
     seqLen: length,
   });
-  return await model.evaluate(stream, { batch, length });
+  const evaluation = await model.evaluate(stream, { batch, length });
+  for (const note of stream.takeNotes()) io.log(`warning: ${note}`);
+  return evaluation;
 }
 
 /** Milliseconds between progress lines of a task. */

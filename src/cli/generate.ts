@@ -5,6 +5,7 @@ import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import { loadModelTokenizer } from "../tokenizers/load_tokenizer.ts";
+import { encodePrompt } from "../tokenizers/text_ends.ts";
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
@@ -140,7 +141,8 @@ async function complete(
   options: GenerateOptions,
   io: Io,
 ): Promise<number> {
-  const tokens = tokenizer.encode(prompt);
+  const { ids: tokens, note } = encodePrompt(tokenizer, prompt);
+  if (note) io.log(`note: ${note}`);
   assertKnownIds("--prompt", tokens, model.config.vocabSize, tokenizer);
   const longest = longestSequence(model.config), wanted = options.maxNewTokens ?? 128;
   const maxNewTokens = Math.min(wanted, Math.max(1, longest - tokens.length));

@@ -14,6 +14,8 @@ export interface BatchSource {
   next(): Promise<Batch | null>;
   /** The position of the source, as JSON; reopened there, it continues with the same batches. */
   position(): unknown;
+  /** Notes for the user on the data read since the last call. */
+  takeNotes?(): readonly string[];
   /** Closes the files that are open. */
   close(): Promise<void>;
 }
@@ -172,6 +174,11 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
   /** The position after the last batch returned by {@link next}. */
   position(): DataPosition {
     return { version: 1, of: this.of, place: this.rows.place() };
+  }
+
+  /** Notes for the user on the texts read so far, each once. */
+  takeNotes(): readonly string[] {
+    return this.reader.takeNotes();
   }
 
   /** Closes the file that is being read. */

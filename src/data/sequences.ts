@@ -3,7 +3,9 @@ import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { type Corpus, CORPUS_START, type CorpusPiece, type CorpusPlace } from "./sources.ts";
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
+import { TextEnds } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { UnknownTokens } from "../tokenizers/unknown_tokens.ts";
 
 /** Between 2 and T + 1 token ids. */
 export type Row = Uint32Array<ArrayBuffer>;
@@ -53,7 +55,10 @@ export class SequenceReader {
   #pending: number[];
   #pieces: AsyncGenerator<CorpusPiece>;
   #rowsOfPass: number;
-  readonly #leading: readonly number[];
+  readonly #ends: TextEnds;
+  readonly #unknown = new UnknownTokens();
+  /** What the user was told. */
+  readonly #noted = new Set<unknown>();
 
   private constructor(
     readonly corpus: Corpus,
@@ -66,9 +71,7 @@ export class SequenceReader {
     // A pass resumed in the middle is known to have rows.
     this.#rowsOfPass = isStart(place) ? 0 : 1;
     this.#pieces = corpus.pieces(options.fileOrder(place.pass), place.at);
-    const { tokenizer } = options;
-    const begins = tokenizer.encode("")[0] === tokenizer.bosTokenId;
-    this.#leading = begins && tokenizer.bosTokenId !== null ? [tokenizer.bosTokenId] : [];
+    this.#ends = new TextEnds(options.tokenizer);
   }
 
   /** Resumes from a position returned by {@link place}; throws if it does not exist. */
@@ -100,6 +103,16 @@ export class SequenceReader {
       consumed: this.#consumed,
       pending: [...this.#pending],
     };
+  }
+
+  /** Notes for the user on the texts read so far, each once. */
+  takeNotes(): string[] {
+    return [this.#ends, this.#unknown].flatMap((source) => {
+      const note = this.#noted.has(source) ? null : source.note();
+      if (note === null) return [];
+      this.#noted.add(source);
+      return [note];
+    });
   }
 
   /** The next row, or null at the end of the pass. */
@@ -181,9 +194,11 @@ export class SequenceReader {
     const { done, value: piece } = await this.#pieces.next();
     if (done) return false;
     const { tokenizer, vocabSize } = this.options;
-    const ids = tokenizer.encode(piece.text, { addSpecialTokens: false });
-    if (piece.first) ids.unshift(...this.#leading);
-    if (piece.last && tokenizer.eosTokenId !== null) ids.push(tokenizer.eosTokenId);
+    const unknown = this.#unknown;
+    const ids = tokenizer.encode(piece.text, { addSpecialTokens: false, unknown });
+    const { before, after } = this.#ends.missing(ids, piece);
+    ids.unshift(...before);
+    ids.push(...after);
     assertKnownIds(piece.where, ids, vocabSize, tokenizer);
     this.#first = piece.first;
     [this.#at, this.#ids, this.#consumed] = [piece.place, ids, 0];

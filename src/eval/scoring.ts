@@ -1,4 +1,5 @@
 /** Encodes texts to be scored. */
+import { encodePrompt } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LogLikelihood, LogLikelihoodRequest } from "../inference/log_likelihood.ts";
@@ -23,18 +24,12 @@ export function encodePairs(
   const prefix = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
   if (context === "") return continuations.map((text) => afterPrefix(tokenizer, prefix, text));
   const head = context.trimEnd(), blanks = context.slice(head.length);
-  const encode = (text: string) => tokenizer.encode(text, encodeOptions(tokenizer, prefix, text));
+  const encode = (text: string) => encodePrompt(tokenizer, text).ids;
   const start = encode(head);
   return continuations.map((text) => {
     const continuation = encode(head + blanks + text).slice(start.length);
     return { context: start, continuation: required(continuation, text) };
   });
-}
-
-/** A text that already contains its BOS token must not get another. */
-function encodeOptions(tokenizer: Tokenizer, prefix: number | null, text: string) {
-  const written = prefix === null ? "" : tokenizer.decode([prefix]);
-  return written && text.startsWith(written) ? { addSpecialTokens: false } : undefined;
 }
 
 /** An empty context becomes one BOS (or else EOS) token, never two. */

@@ -2,7 +2,7 @@
 import { basename, dirname, join } from "@std/path";
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
 import { endOfTurn } from "../data/instruct/end_of_turn.ts";
-import { beginsWithBos } from "../data/instruct/templates.ts";
+import { beginsWithBos } from "../tokenizers/text_ends.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
 import { type GenerationConfig, sampledAs } from "../formats/generation_config.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";

@@ -1,5 +1,6 @@
 /** Continues texts, without a template. */
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
+import { encodePrompt } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import { type ChatModel, type ChatOptions, chatSampling, stopTokens } from "./chat.ts";
@@ -11,7 +12,7 @@ export type CompleteOptions = Omit<ChatOptions, "system" | "template" | "tools">
 
 /**
  * Streams the continuation of a text, without special tokens; `ended` is called with the result,
- * however it ends. Throws a {@link UserError} if the text fills the model's positions.
+ * however it ends. A BOS token that the text begins with is not added again. Throws a {@link UserError} if the text fills the model's positions.
  */
 export async function* complete(
   model: ChatModel,
@@ -20,7 +21,7 @@ export async function* complete(
   options: CompleteOptions = {},
   ended?: (answer: Answer) => void,
 ): AsyncGenerator<string> {
-  const prompt = tokenizer.encode(text);
+  const { ids: prompt } = encodePrompt(tokenizer, text);
   assertKnownIds("the prompt", prompt, model.config.vocabSize, tokenizer);
   if (prompt.length === 0) {
     throw new UserError(

@@ -1,6 +1,7 @@
 /** Samples that a model generates during training, to show what it has learned. */
 import { chatTemplate } from "../data/instruct/templates.ts";
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
+import { encodePrompt } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -15,7 +16,8 @@ import type { EncodedPrompt, Recipe } from "./recipe.ts";
 /** Encodes a text to continue. */
 export function encodeText(tokenizer: Tokenizer, text: string): EncodedPrompt {
   const { eosTokenId } = tokenizer;
-  return { ids: tokenizer.encode(text), stop: eosTokenId === null ? [] : [eosTokenId] };
+  const { ids } = encodePrompt(tokenizer, text);
+  return { ids, stop: eosTokenId === null ? [] : [eosTokenId] };
 }
 
 /** Encodes a user's question with the template of the run's examples. */

@@ -116,6 +116,7 @@ export class Trainer {
     yield this.#planEvent();
     if (rankAdvice) yield rankAdvice;
     for (const warning of warnings) yield warningEvent(warning);
+    yield* this.#dataNotes();
     using metrics = await Metrics.open(options.output, this.#step);
     if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst(signal);
     let evaluation = yield* this.#catchUp(signal);
@@ -202,9 +203,15 @@ export class Trainer {
       await metrics.append(line);
       yield { type: "step", ...line };
     }
+    yield* this.#dataNotes();
     if (evaluation) yield evalEvent(this.#step, evaluation);
     if (evaluating) yield* this.#samples(signal);
     return evaluation;
+  }
+
+  /** What was found in the data since the last report. */
+  *#dataNotes(): Generator<TrainingEvent> {
+    for (const note of this.#run.data.batches.takeNotes?.() ?? []) yield warningEvent(note);
   }
 
   async #submitStep(): Promise<void> {

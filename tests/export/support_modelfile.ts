@@ -1,5 +1,6 @@
 /** Modelfiles of every built-in template, and dialogues to render with them. */
-import { beginsWithBos, chatTemplate, TEMPLATE_NAMES } from "../../src/data/instruct/templates.ts";
+import { chatTemplate, TEMPLATE_NAMES } from "../../src/data/instruct/templates.ts";
+import { beginsWithBos } from "../../src/tokenizers/text_ends.ts";
 import { modelfile } from "../../src/export/modelfile.ts";
 import { tokenizers } from "../data/instruct/support.ts";
 

@@ -1,11 +1,12 @@
 /** Encodes an example to tokens, and marks those to train on. */
 import { UserError } from "../../options/user_error.ts";
 import { assertKnownIds } from "../../tokenizers/known_ids.ts";
+import { TextEnds } from "../../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
+import type { UnknownTokens } from "../../tokenizers/unknown_tokens.ts";
 import { assistantSpans } from "./assistant_spans.ts";
 import type { ChatTemplate, Span } from "./chat_template.ts";
 import type { ChatExample, Example } from "./example.ts";
-import { beginsWithBos } from "./templates.ts";
 import { tokensIn } from "./token_spans.ts";
 
 export interface EncodeExampleOptions {
@@ -16,6 +17,10 @@ export interface EncodeExampleOptions {
   readonly vocabSize: number;
   /** Whether to train on prompts too; default false. */
   readonly trainOnPrompt?: boolean;
+  /** Completes texts without a template; remembers those that were complete. */
+  readonly ends?: TextEnds;
+  /** Counts what has no token. */
+  readonly unknown?: UnknownTokens;
 }
 
 export interface EncodedExample {
@@ -47,18 +52,17 @@ export function encodeExample(
   options: EncodeExampleOptions,
   { text, spans, lost }: WrittenExample = writeExample(example, options),
 ): EncodedExample {
-  const { tokenizer, trainOnPrompt = false } = options;
-  const encoding = tokenizer.encodeWithOffsets(text, { addSpecialTokens: false });
+  const { tokenizer, trainOnPrompt = false, unknown } = options;
+  const encoding = tokenizer.encodeWithOffsets(text, { addSpecialTokens: false, unknown });
   const { ids } = encoding;
   let trained = trainOnPrompt ? new Uint8Array(ids.length).fill(1) : tokensIn(encoding, spans);
   if (example.kind !== "chat") {
     // No template defines how these start and end: use the tokenizer's own start, and EOS.
-    const begin = beginsWithBos(tokenizer) ? [tokenizer.bosTokenId!] : [];
-    const end = tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId];
+    const { before, after } = (options.ends ?? new TextEnds(tokenizer)).missing(ids);
     const whole = trainOnPrompt || example.kind === "text" ? 1 : 0;
-    trained = Uint8Array.from([...begin.map(() => whole), ...trained, ...end.map(() => 1)]);
-    ids.unshift(...begin);
-    ids.push(...end);
+    trained = Uint8Array.from([...before.map(() => whole), ...trained, ...after.map(() => 1)]);
+    ids.unshift(...before);
+    ids.push(...after);
   }
   assertKnownIds(example.where, ids, options.vocabSize, tokenizer);
   return { ids, trained, lost };

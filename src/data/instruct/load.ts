@@ -1,5 +1,7 @@
 /** Encodes all examples of a data set, and counts what was skipped or cut. */
+import { TextEnds } from "../../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
+import { UnknownTokens } from "../../tokenizers/unknown_tokens.ts";
 import type { ChatTemplate } from "./chat_template.ts";
 import { encodeExample, type EncodeExampleOptions } from "./encode.ts";
 import type { Example } from "./example.ts";
@@ -48,7 +50,8 @@ export async function loadExamples(
   const { tokenizer, seqLen, selects, checksOthers, skipUnusable, onProgress } = options;
   const store = new ExampleStore(), report = emptyReport();
   let template: ChatTemplate | undefined;
-  const encoding = { ...options, template: () => template ??= options.template() };
+  const ends = new TextEnds(tokenizer), unknown = new UnknownTokens();
+  const encoding = { ...options, template: () => template ??= options.template(), ends, unknown };
   const check = new ExampleCheck(encoding, report);
   const examples = examplesOf(listed, ({ kind, explanation }, where) => {
     report.records++;
@@ -72,6 +75,7 @@ export async function loadExamples(
   if (report.unusable > 0 && !skipUnusable) throw new UnusableError(report);
   report.notes.push(...check.notes());
   if (template) report.notes.push(...notesOn(template, tokenizer));
+  report.notes.push(...[ends.note(), unknown.note()].filter((note) => note !== null));
   return { store, report, template };
 }
 

@@ -13,6 +13,7 @@ import qwen from "./templates/qwen.jinja" with { type: "text" };
 import vicuna from "./templates/vicuna.jinja" with { type: "text" };
 import zephyr from "./templates/zephyr.jinja" with { type: "text" };
 import { UserError } from "../../options/user_error.ts";
+import { beginsWithBos } from "../../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { ChatTemplate } from "./chat_template.ts";
 
@@ -71,11 +72,6 @@ export function chatTemplate(
     );
   }
   return new ChatTemplate(source, { name: `template ${name}`, specialTokens, now });
-}
-
-/** Whether the tokenizer starts every text with BOS. */
-export function beginsWithBos(tokenizer: Tokenizer): boolean {
-  return tokenizer.bosTokenId !== null && tokenizer.encode("")[0] === tokenizer.bosTokenId;
 }
 
 /**

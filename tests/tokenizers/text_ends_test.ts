@@ -1,0 +1,107 @@
+import { assertEquals } from "@std/assert";
+import { BatchStream } from "../../src/data/batches.ts";
+import { encodeExample } from "../../src/data/instruct/encode.ts";
+import type { Example } from "../../src/data/instruct/example.ts";
+import { encodePairs } from "../../src/eval/scoring.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
+import { encodePrompt, TextEnds } from "../../src/tokenizers/text_ends.ts";
+
+const DATA = new URL("../fixtures/data/", import.meta.url).pathname;
+/** Starts every text with <s>, id 1; the end of a text is </s>, id 2. */
+const llama = await loadTokenizer(DATA + "tokenizer-llama");
+const bare = (text: string) => llama.encode(text, { addSpecialTokens: false });
+
+Deno.test("a prompt that begins with BOS gets no second one", () => {
+  assertEquals(encodePrompt(llama, "hi"), { ids: [1, ...bare("hi")] });
+  const { ids, note } = encodePrompt(llama, "<s>hi");
+  assertEquals(ids, [1, ...bare("hi")]);
+  assertEquals(note, "the prompt already has <s>: not added again");
+  assertEquals(encodePrompt(llama, ""), { ids: [1] });
+  // Two that are written are meant.
+  assertEquals(encodePrompt(llama, "<s><s>hi").ids, [1, 1, ...bare("hi")]);
+  assertEquals(encodePairs(llama, "<s>hi", [" you"]), encodePairs(llama, "hi", [" you"]));
+});
+
+Deno.test("examples and documents have one BOS and one EOS, whoever wrote them", async () => {
+  const encoded = (example: Example) => {
+    const ends = new TextEnds(llama),
+      template = () => {
+        throw new Error("no template is needed");
+      };
+    const { ids, trained } = encodeExample(example, {
+      tokenizer: llama,
+      template,
+      vocabSize: 1000,
+      ends,
+    });
+    return { ids, trained: trained.join(""), note: ends.note() };
+  };
+  const where = "x.jsonl:1",
+    note = "some texts already have <s> and </s>, which is not added to " +
+      "them again";
+  const text = encoded({ kind: "text", text: "Speak", where });
+  assertEquals(text.note, null);
+  assertEquals(encoded({ kind: "text", text: "<s>Speak</s>", where }), { ...text, note });
+  const pair = encoded({ kind: "completion", prompt: "To be", completion: " or not", where });
+  assertEquals(
+    encoded({ kind: "completion", prompt: "<s>To be", completion: " or not</s>", where }),
+    { ...pair, note },
+  );
+  const rows = async (documents: string[]) => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(
+        `${folder}/a.jsonl`,
+        documents.map((text) => JSON.stringify({ text })).join("\n"),
+      );
+      const stream = await BatchStream.open({
+        data: [folder],
+        evalData: [folder],
+        split: "eval",
+        tokenizer: llama,
+        batchSize: 1,
+        seqLen: 8,
+      });
+      const inputs = [];
+      for await (const batch of stream) inputs.push([...batch.inputs], [...batch.targets]);
+      return { inputs, notes: stream.takeNotes(), again: stream.takeNotes() };
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  };
+  const plain = await rows(["Speak, speak.", "To be or not"]);
+  assertEquals(plain.notes, []);
+  const written = await rows(["<s>Speak, speak.</s>", "<s>To be or not</s>"]);
+  assertEquals(written, { ...plain, notes: [note] });
+});
+
+Deno.test("a corpus in characters that the tokenizer lacks is noted", async () => {
+  const kinds = JSON.parse(
+    await Deno.readTextFile(new URL("../fixtures/tokenizers/kinds.json", import.meta.url)),
+  );
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(
+      `${folder}/tokenizer.json`,
+      JSON.stringify(kinds.kinds.bpe_unknown.tokenizer),
+    );
+    await Deno.writeTextFile(`${folder}/a.txt`, "Hello ᚠ world ".repeat(20));
+    const stream = await BatchStream.open({
+      data: [`${folder}/a.txt`],
+      evalData: [`${folder}/a.txt`],
+      split: "eval",
+      tokenizer: await loadTokenizer(folder),
+      batchSize: 1,
+      seqLen: 8,
+    });
+    for await (const _ of stream);
+    const [note] = stream.takeNotes();
+    assertEquals(
+      /^\d+% of the tokens are unknown to this tokenizer \(20 of \d+\), most often "ᚠ"$/.test(note),
+      true,
+      note,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
