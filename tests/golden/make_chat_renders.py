@@ -5,6 +5,7 @@
 The templates are those of tests/fixtures/jinja/templates (or of another folder), written for this
 purpose in the manner of the models they are named after; the dialogues are in dialogues.json beside
 them. Each is rendered with and without a generation prompt; where a template fails or refuses, null.
+Templates with generation marks have the ranges of characters between them as well.
 """
 import gzip
 import json
@@ -39,14 +40,27 @@ def render(source, dialogue, tools, prompt):
         return None
 
 
+def marked(source, dialogue):
+    try:
+        _, (indices,) = chat_template_utils.render_jinja_template(
+            conversations=[dialogue["messages"]], chat_template=source,
+            return_assistant_tokens_mask=True, **SPECIAL)
+        return indices
+    except Exception:
+        return None
+
+
 data = json.loads((ROOT / "dialogues.json").read_text())
-renders, refused = {}, 0
+renders, generated, refused = {}, {}, 0
 for path in sorted(FOLDER.glob("*.jinja")):
     source = path.read_bytes().decode()
     renders[path.stem] = [[render(source, dialogue, data["tools"], prompt)
                            for prompt in (False, True)] for dialogue in data["dialogues"]]
+    # Inside of a macro, transformers counts from the start of the macro's own text.
+    if "{% generation" in source and "{%- macro" not in source:
+        generated[path.stem] = [marked(source, dialogue) for dialogue in data["dialogues"]]
     refused += sum(text is None for pair in renders[path.stem] for text in pair)
-text = json.dumps(renders, ensure_ascii=False, indent=0)
+text = json.dumps({"renders": renders, "generated": generated}, ensure_ascii=False, indent=0)
 OUT.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 print(len(renders), "templates,", len(data["dialogues"]), "dialogues,", refused, "refused,",
       OUT.stat().st_size, "bytes")
