@@ -141,7 +141,7 @@ export type SavedDType = "float32" | "bfloat16" | "float16";
 /**
  * Writes config.json and generation_config.json so that transformers 4 and 5 load them; RoPE is
  * written in both styles. If the model has an `original` config.json,
- * that is written instead, with the dtype and the vocabulary of the new weights.
+ * that is written instead, with the dtype, vocabulary and positions of the new weights.
  */
 export async function writeHfConfig(
   folder: string,
@@ -151,7 +151,12 @@ export async function writeHfConfig(
 ): Promise<void> {
   const dtypes = { dtype, torch_dtype: dtype }; // torch_dtype: its name in transformers 4
   if (original) {
-    const written = { ...original, ...vocabularyJson(config, original), ...dtypes };
+    const written = {
+      ...original,
+      ...vocabularyJson(config, original),
+      ...positionsJson(config, original),
+      ...dtypes,
+    };
     return await writeJson(join(folder, CONFIG), written);
   }
   await writeJson(join(folder, CONFIG), {
@@ -191,6 +196,22 @@ function vocabularyJson(
   return {
     ...(rows !== vocabSize && { vocab_size: vocabSize }),
     ...(tied !== tieWordEmbeddings && { tie_word_embeddings: tieWordEmbeddings }),
+  };
+}
+
+/** Positions and RoPE, where they are not those of the original. */
+function positionsJson(
+  { modelType, headSize, maxPositions, ropeTheta, ropeScaling }: LlamaConfig,
+  original: Readonly<Record<string, unknown>>,
+) {
+  const own = original.max_position_embeddings ?? ARCHITECTURES[modelType].defaults.maxPositions;
+  const rope = ropeFromJson(new Fields(original), { headSize, maxPositions: Number(own) });
+  const now = { ropeTheta, ropeScaling };
+  if (own === maxPositions && JSON.stringify([rope]) === JSON.stringify([now])) return {};
+  return {
+    max_position_embeddings: maxPositions,
+    ...ropeToJson({ ...now, headSize, maxPositions }),
+    original_max_position_embeddings: undefined, // would replace the scaling's own
   };
 }
 

@@ -31,6 +31,7 @@ import { effectRules, FINETUNE_EFFECTS } from "./option_effects.ts";
 import { overwriteRule, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneOptions } from "./option_types.ts";
+import { STRETCHES } from "./stretch_rope.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 
 export type { FinetuneOptions } from "./option_types.ts";
@@ -49,6 +50,10 @@ const batchFields = section("Batch", {
     .meta({ value: "B" }),
   seqLen: count().default(512).describe("tokens per sequence; longer examples are truncated")
     .meta({ value: "T" }),
+  ropeScaling: z.enum(STRETCHES).optional().meta(described(
+    phrase`scale RoPE so that sequences of ${option("seqLen")} fit, though the model has fewer
+      positions; saved with the model`,
+  )),
 });
 
 const dataFields = section("Data", {

@@ -16,10 +16,7 @@ import {
   writeModelFolder,
   writeTokenizer,
 } from "../export/model_folder.ts";
-import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { longestSequence } from "../model/rope_scaling.ts";
-import { option, phrase } from "../options/phrase.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -28,6 +25,7 @@ import { optimizerRates, shapeWarnings, trainingShape } from "./method.ts";
 import type { Recipe, RunResults } from "./recipe.ts";
 import { writeRunCard } from "./run_card.ts";
 import { encodeQuestion, encodeText } from "./samples.ts";
+import { stretchRope } from "./stretch_rope.ts";
 
 /**
  * The recipe of a fine-tuning run: the base's weights, instruction data or text. Throws a {@link
@@ -78,17 +76,11 @@ export interface Base extends Pick<PretrainedModel, "config" | "path" | "warning
 
 /** The model that a run starts from, without its weights, and its tokenizer. */
 export async function openBase(
-  { model: spec, tokenizer: tokenizerSpec, seqLen }: FinetuneOptions,
+  options: FinetuneOptions,
 ): Promise<Base> {
+  const { model: spec, tokenizer: tokenizerSpec } = options;
   using source = await openPretrained(spec);
-  const { config, path, warnings } = source;
-  const longest = longestSequence(config);
-  if (seqLen > longest) {
-    throw new UserError(
-      phrase`${option("seqLen", seqLen)} exceeds the ${longest} positions of ${spec}`,
-      phrase`${option("seqLen", longest)} or less`,
-    );
-  }
+  const { path, warnings } = source, config = stretchRope(source.config, options, spec);
   const tokenizer = await loadTokenizer(tokenizerSpec ?? path);
   const names = { tokenizer: tokenizerSpec ?? spec, model: spec };
   const unknown = checkTokenizer(tokenizer, config, names);

@@ -146,6 +146,13 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
     phrase`needs ${option("trainEmbeddings", true)}`,
   ),
   only(
+    ["ropeScaling"],
+    (options) => !trainsAdapters(method(options)),
+    ({ optimizer }) =>
+      `cannot be saved with the adapters of ${optimizer}: write rope_parameters into the ` +
+      "config.json of their base model",
+  ),
+  only(
     ["stochasticRound"],
     (options) => !trainsAdapters(method(options)),
     ({ optimizer }) =>

@@ -407,6 +407,11 @@ export interface FinetuneOptions {
    */
   readonly projGroupSize: number;
   /**
+   * Scale RoPE so that sequences of `seqLen` fit, though the model has fewer positions; saved with
+   * the model.
+   */
+  readonly ropeScaling?: "linear" | "dynamic" | "yarn" | "llama3";
+  /**
    * Training examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and
    * completion), folders of them, or hf:…; .txt files continue pre-training.
    */

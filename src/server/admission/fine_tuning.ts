@@ -3,6 +3,7 @@ import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
 import { longestSequence } from "../../model/rope_scaling.ts";
 import { nearestWord } from "../../options/faults.ts";
 import { trainingShape } from "../../train/method.ts";
+import { stretchRope } from "../../train/stretch_rope.ts";
 import { ApiError } from "../api_error.ts";
 import { finetuneHyperparameters } from "../protocol/hyperparameters.ts";
 import type { FineTuningPlanRequest } from "../protocol/job_request.ts";
@@ -28,10 +29,9 @@ export async function admitFineTuning(
   assertFiles(services, validationFiles, { param: "validation_file", purpose });
   const model = await services.models.get(request.model);
   refuseAdapter(model);
-  const { config } = await modelFacts(model);
+  const own = (await modelFacts(model)).config, longest = longestSequence(own);
   const place = request.method ? METHOD : DEPRECATED;
-  const longest = longestSequence(config);
-  if (options.seqLen > longest) {
+  if (options.ropeScaling === undefined && options.seqLen > longest) {
     throw new ApiError(400, {
       message: `${place}.seq_len: must be at most ${longest}, the positions of ` +
         `${model.name}, got ${options.seqLen}`,
@@ -39,6 +39,7 @@ export async function admitFineTuning(
       code: "invalid_hyperparameters",
     });
   }
+  const config = stretchRope(own, options, model.name);
   const shape = trainingShape(options, config);
   const planned = planJob(services, { kind: "fine_tuning", config, shape });
   const hyperparameters = finetuneHyperparameters.show(kept);
