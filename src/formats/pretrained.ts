@@ -130,8 +130,9 @@ async function loadParameter(
   }
   const pass = new KernelPass(gpu), columns = columnsOf(shape);
   const { source: scratch, nf4 } = workspace!;
-  for await (const { start, end, values } of readRows(file, name, weight)) {
+  for (const [start, end] of rowBlocks(weight)) {
     const source = viewAs(scratch, name, [end - start, columns]);
+    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
     gpu.write(source, packTensor(source, values));
     if (weight.dtype === "int8") {
       groupQuantize(pass, { source, target: rowRange(weight, start, end) });
@@ -151,44 +152,11 @@ async function uploadRows(
   target: Tensor,
 ): Promise<void> {
   const columns = columnsOf(target.shape);
-  for await (const { start, end, values } of readRows(file, name, target)) {
+  for (const [start, end] of rowBlocks(target)) {
+    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
     const block = { ...target, shape: [end - start, columns] };
     gpu.write(target, packTensor(block, values), bytesOf(target.dtype, start * target.stride));
   }
-}
-
-/** Rows [start, end) of a matrix. */
-interface Rows {
-  readonly start: number;
-  readonly end: number;
-  readonly values: Float32Array<ArrayBuffer>;
-}
-
-/**
- * Reads a parameter block by block. Throws a {@link UserError} after the last if a value was not
- * finite: it would make every loss and every answer NaN.
- */
-async function* readRows(file: WeightFile, name: string, weight: Tensor): AsyncGenerator<Rows> {
-  const columns = columnsOf(weight.shape);
-  let bad = 0;
-  for (const [start, end] of rowBlocks(weight)) {
-    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
-    bad += countNonFinite(values);
-    yield { start, end, values };
-  }
-  if (bad === 0) return;
-  throw new UserError(
-    `${file.path}: tensor ${name}: ${bad} of ${elementsOf(weight)} values are NaN or infinite`,
-    "the file is damaged, or the training that wrote it diverged: give an earlier checkpoint",
-  );
-}
-
-/** By the bits, which is twice as fast as by the values. */
-function countNonFinite({ buffer, byteOffset, length }: Float32Array<ArrayBuffer>): number {
-  const bits = new Uint32Array(buffer, byteOffset, length);
-  let count = 0;
-  for (let i = 0; i < length; i++) if ((bits[i] & 0x7f800000) === 0x7f800000) count++;
-  return count;
 }
 
 /**

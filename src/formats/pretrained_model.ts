@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
+import { finiteWeights } from "./finite_weights.ts";
 import { GgufFile } from "./gguf/gguf_file.ts";
 import { readLlamaConfig } from "./hf_config.ts";
 import { isHubSpec, resolveModel, resolveTokenizer } from "../hub/hub.ts";
@@ -30,17 +31,17 @@ export interface PretrainedModel extends Disposable {
 export async function openPretrained(spec: string): Promise<PretrainedModel> {
   const path = await resolveModel(spec);
   if (isGgufPath(path)) {
-    const weights = await GgufFile.open(path), { config } = weights;
-    return { path, config, weights, warnings: [], [Symbol.dispose]: () => weights.close() };
+    const file = await GgufFile.open(path), { config } = file, weights = finiteWeights(file);
+    return { path, config, weights, warnings: [], [Symbol.dispose]: () => file.close() };
   }
   await refuseAdapter(path);
   const config = await readLlamaConfig(path);
-  const weights = await openWeights(path);
+  const file = await openWeights(path);
   try {
-    const model = await withHead(config, weights);
-    return { path, ...model, [Symbol.dispose]: () => weights.close() };
+    const model = await withHead(config, finiteWeights(file));
+    return { path, ...model, [Symbol.dispose]: () => file.close() };
   } catch (error) {
-    weights.close();
+    file.close();
     throw error;
   }
 }
