@@ -59,6 +59,11 @@ export class Progress {
       case "done": {
         this.stop();
         const { final_loss, tokens, tokens_per_second, gpu_peak_bytes } = event.summary;
+        const { best_step, best_eval_loss, stopped_early_at } = event.summary;
+        if (stopped_early_at !== undefined) line(`step ${stopped_early_at}: stopped early`);
+        if (best_step !== undefined) {
+          line(`best evaluation: loss ${best_eval_loss!.toFixed(4)} at step ${best_step}`);
+        }
         return line(
           `${event.interrupted ? "stopped" : "done"}: loss ${
             final_loss.toFixed(4)
@@ -166,7 +171,8 @@ function describePlan(plan: PlanEvent): string {
   const count = (value: number) => value.toLocaleString("en-GB");
   const { parameters, trained_parameters: trained } = plan;
   const part = trained === parameters ? "" : `${count(trained)} trained, `;
-  const from = plan.resumed_step ? `resuming after step ${plan.resumed_step}, ` : "";
+  const checkpoint = plan.resumed_from ? ` (${plan.resumed_from})` : "";
+  const from = plan.resumed_step ? `resuming after step ${plan.resumed_step}${checkpoint}, ` : "";
   return `${count(parameters)} parameters, ${part}${from}${plan.steps} steps, ` +
     `${formatBytes(plan.planned_peak_bytes)} of GPU memory, on ${plan.adapter}`;
 }

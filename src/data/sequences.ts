@@ -40,6 +40,12 @@ export interface SequencePlace {
   readonly pending: readonly number[];
 }
 
+/** The data holds no row: it is empty, or too short. */
+export class NoRowsError extends UserError {
+  /** As it appears in a stack trace. */
+  override readonly name = "NoRowsError";
+}
+
 const BEGINNING: SequencePlace = { pass: 0, at: CORPUS_START, consumed: 0, pending: [] };
 
 function isStart({ at, consumed }: SequencePlace): boolean {
@@ -155,7 +161,7 @@ export class SequenceReader {
       : few > 1 && packing === "packed"
       ? phrase`${option("seqLen", few - 1)} or less, or ${option("packing", "padded")}`
       : phrase`is this the right file, and the right ${option("textField")}?`;
-    throw new UserError(`${what} (${this.corpus.files[0].path}…) ${reason}`, hint);
+    throw new NoRowsError(`${what} (${this.corpus.files[0].path}…) ${reason}`, hint);
   }
 
   /** Closes the file that is being read. */

@@ -36,6 +36,25 @@ type Inferred<Fields extends z.ZodRawShape, Derived> =
   & Omit<z.output<z.ZodObject<Fields>>, keyof Derived>
   & Derived;
 
+/** Which of the options that `parse` returned were given. */
+const CHOSEN = new WeakMap<object, ReadonlySet<string>>();
+
+/** Whether the user set this option of a parsed object; false for defaults, and of a copy. */
+export function wasGiven(parsed: object, option: string): boolean {
+  return CHOSEN.get(parsed)?.has(option) ?? false;
+}
+
+/** Leaves out options that have their defaults, as if they had not been given. */
+export function withoutDefaults(
+  fields: OptionFields,
+  given: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const isDefault = (name: string, value: unknown) =>
+    Object.hasOwn(fields, name) &&
+    JSON.stringify(z.safeParse(fields[name], undefined).data) === JSON.stringify(value);
+  return Object.fromEntries(Object.entries(given).filter((entry) => !isDefault(...entry)));
+}
+
 /** `derive` returns the options whose defaults depend on others. */
 export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<never, never>>(
   { fields, rules = [], derive }: {
@@ -55,7 +74,9 @@ export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<nev
       }
       if (faults.length) throw new OptionsError(faults);
       const derived = derive?.(options as z.output<z.ZodObject<Fields>>);
-      return { ...options, ...derived } as Inferred<Fields, Derived>;
+      const parsed = { ...options, ...derived };
+      CHOSEN.set(parsed, new Set(Object.keys(given).filter((name) => given[name] !== undefined)));
+      return parsed as Inferred<Fields, Derived>;
     },
   };
 }

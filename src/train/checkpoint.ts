@@ -45,7 +45,7 @@ const LEFTOVER = /^checkpoint-\d+\.tmp$/;
  * untouched and nothing else is left behind. Throws a {@link UserError} when the disk is full.
  */
 export async function writeCheckpoint(output: string, content: CheckpointContent): Promise<string> {
-  const folder = join(output, `checkpoint-${content.step}`), temporary = `${folder}.tmp`;
+  const folder = checkpointFolder(output, content.step), temporary = `${folder}.tmp`;
   await removeLeftovers(output);
   try {
     await Deno.mkdir(temporary, { recursive: true });
@@ -192,7 +192,7 @@ export async function findCheckpoint(
 ): Promise<Checkpoint | undefined> {
   if (which !== "auto") return await readCheckpoint(which);
   for (const step of (await checkpointSteps(output)).reverse()) {
-    const path = join(output, `checkpoint-${step}`);
+    const path = checkpointFolder(output, step);
     try {
       const checkpoint = await readCheckpoint(path);
       await checkpoint.verify();
@@ -205,11 +205,24 @@ export async function findCheckpoint(
   return undefined;
 }
 
-/** Removes all but the newest `keep` checkpoints and returns the removed paths. */
-export async function pruneCheckpoints(output: string, keep: number): Promise<string[]> {
+/** The folder of the checkpoint after a step. */
+export function checkpointFolder(output: string, step: number): string {
+  return join(output, `checkpoint-${step}`);
+}
+
+/**
+ * Removes all but the newest `keep` checkpoints, and that of the step `spare`; returns the removed
+ * paths.
+ */
+export async function pruneCheckpoints(
+  output: string,
+  keep: number,
+  spare?: number,
+): Promise<string[]> {
   const steps = await checkpointSteps(output);
   const removed = steps.slice(0, Math.max(0, steps.length - keep))
-    .map((step) => join(output, `checkpoint-${step}`));
+    .filter((step) => step !== spare)
+    .map((step) => checkpointFolder(output, step));
   for (const path of removed) await Deno.remove(path, { recursive: true });
   return removed;
 }

@@ -1,8 +1,13 @@
-/** How much a run will write to disk, without starting it. */
+/** How much a run will write to disk, without starting it, and whether there is room for it. */
+import { statfs } from "node:fs/promises";
+import { option, phrase } from "../options/phrase.ts";
+import { UserError } from "../options/user_error.ts";
+import { formatBytes } from "../text.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { elementsOf } from "../numbers/layout.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import type { RunOptions, TrainingData } from "./recipe.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { stateTensors } from "./state.ts";
 
@@ -29,6 +34,44 @@ export function planDisk(
     checkpointBytes: sum(stateTensors(training).map(({ tensor }) => tensor.byteLength)),
     resultBytes: sum(saved.map((each) => elementsOf(each) * bytesPerWeight)),
   };
+}
+
+/** Bytes of a run at most: its checkpoints while one more is written, and the result. */
+export function runBytes(
+  { checkpointBytes, resultBytes }: DiskPlan,
+  { saves, keep }: { readonly saves: number; readonly keep: number },
+): number {
+  return Math.min(saves, keep + 1) * checkpointBytes + resultBytes;
+}
+
+/**
+ * Refuses a run that will not have the room to save what it trains. `done` are the steps of the
+ * checkpoint that it continues from, whose room is taken already.
+ */
+export async function assertRoom(
+  { output, saveEvery, keepCheckpoints, loadBestModelAtEnd }: Pick<
+    RunOptions,
+    "output" | "saveEvery" | "keepCheckpoints" | "loadBestModelAtEnd"
+  >,
+  { steps, stepsPerEpoch = steps }: Pick<TrainingData, "steps" | "stepsPerEpoch">,
+  plan: DiskPlan,
+  done = 0,
+): Promise<void> {
+  // Not supported on every system.
+  const disk = await statfs(output).catch(() => undefined);
+  if (!disk) return;
+  const every = saveEvery === "epoch" ? stepsPerEpoch : saveEvery || steps;
+  const saves = Math.ceil((steps - done) / every) + (loadBestModelAtEnd ? 1 : 0);
+  const keep = keepCheckpoints + (loadBestModelAtEnd ? 1 : 0) - (done > 0 ? 1 : 0);
+  const needed = runBytes(plan, { saves, keep }), free = disk.bavail * disk.bsize;
+  if (needed <= free) return;
+  throw new UserError(
+    phrase`${option("output", output)}: ${formatBytes(free)} of the disk are free, but the run will
+      need ${formatBytes(needed)}: ${formatBytes(plan.checkpointBytes)} per checkpoint and
+      ${formatBytes(plan.resultBytes)} for the result`,
+    phrase`free some space, keep fewer checkpoints with ${option("keepCheckpoints", 1)}, or choose
+      another ${option("output")}`,
+  );
 }
 
 function sum(values: readonly number[]): number {

@@ -40,14 +40,24 @@ export interface StepMetrics {
 
 /** summary.json. */
 export interface Summary {
+  /** Of the first step, in nats. */
+  readonly first_loss?: number;
   /** Of the last step, in nats. */
   readonly final_loss: number;
+  /** Present and true if the loss ended above where it began: the run has diverged. */
+  readonly diverged?: boolean;
   /** Before the first step; only when fine-tuning. */
   readonly first_eval_loss?: number;
-  /** Of the last evaluation, if there was any. */
+  /** Of the last evaluation, if there was any; with `loadBestModelAtEnd`, of the saved model's. */
   readonly eval_loss?: number;
   /** e to the power of `eval_loss`. */
   readonly eval_perplexity?: number;
+  /** The evaluation with the lowest loss, where evaluations choose the model or end the run. */
+  readonly best_step?: number;
+  /** The lowest loss of an evaluation, likewise. */
+  readonly best_eval_loss?: number;
+  /** The step at which early stopping ended the run, if it did. */
+  readonly stopped_early_at?: number;
   /** Tokens trained on, resumes included. */
   readonly tokens: number;
   /** Average throughput. */
@@ -76,6 +86,8 @@ export interface PlanEvent {
   readonly steps: number;
   /** The step of the checkpoint that the run resumes from; 0 for a new run. */
   readonly resumed_step: number;
+  /** The folder of that checkpoint. */
+  readonly resumed_from?: string;
   /** Of the run, or of choosing ranks before it (`rank: "auto"`) if that needs more. */
   readonly planned_peak_bytes: number;
   /** Of the run. */

@@ -151,7 +151,21 @@ export const runFields = section("Run", {
     "prompt for the model to continue or answer at each evaluation, to see its progress",
   ).meta({ value: "text" }),
   sampleTokens: count().default(48).describe("maximum tokens per sample"),
-  keepCheckpoints: count().default(2).describe("number of newest checkpoints to keep"),
+  keepCheckpoints: count().default(2).meta(described(
+    phrase`number of newest checkpoints to keep; with ${
+      option("loadBestModelAtEnd")
+    }, the best is kept as well`,
+  )),
+  loadBestModelAtEnd: z.boolean().default(false).describe(
+    "save the model of the evaluation with the lowest loss instead of the last step's; each new " +
+      "best is saved as a checkpoint",
+  ),
+  earlyStoppingPatience: count().optional().describe(
+    "stop after this many successive evaluations without a lower loss",
+  ).meta({ derived: "never" }),
+  earlyStoppingThreshold: z.number().min(0).default(0).describe(
+    "amount by which an evaluation's loss must be lower to count",
+  ),
   gpuMemory: z.number().positive().optional().describe(
     "GPU memory the run may use, in GiB; a run that needs more is refused before it starts",
   ).meta({ value: "GiB", derived: "free memory on a software adapter, otherwise no limit" }),

@@ -10,7 +10,9 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { OnPreparation } from "./events.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { TrainingData } from "./recipe.ts";
+import { HeldOut } from "./held_out.ts";
 import { UserError } from "../options/user_error.ts";
+import { wasGiven } from "../options/schema.ts";
 
 export interface FinetuneData {
   readonly kind: "instruct" | "text";
@@ -50,6 +52,9 @@ async function instructData(
   const shared = await instructOptions(options, tokenizer, vocabSize);
   // The held-out examples are drawn at random: of a handful, possibly none.
   let noneHeldOut = options.evalShare === 0;
+  const openHeldOut = () => InstructStream.open({ ...shared, split: "eval", repeat: false });
+  // Opened before the first step, for its faults, and used by the first evaluation.
+  let checked: InstructStream | undefined;
   return {
     kind: "instruct",
     async open(position, onPreparation) {
@@ -64,6 +69,12 @@ async function instructData(
       const rows = options.batchSize * options.gradientAccumulation;
       const steps = options.steps ?? Math.ceil(options.epochs * batches.rowsPerEpoch / rows);
       const warnings: Phrase[] = reportText(batches.report, options);
+      if (wasGiven(options, "textField")) {
+        warnings.push(
+          phrase`${option("textField", options.textField)} has no effect: the data is examples, not
+            text`,
+        );
+      }
       if (!shared.evalData && !noneHeldOut && batches.report.others === 0) {
         noneHeldOut = true;
         warnings.push(
@@ -72,11 +83,21 @@ async function instructData(
             ${option("evalData")})`,
         );
       }
-      return { batches, ...stepsOf(options, steps), warnings };
+      const evaluates = shared.evalData !== undefined || !noneHeldOut;
+      if (evaluates) checked = await openHeldOut();
+      return {
+        batches,
+        ...stepsOf(options, steps),
+        stepsPerEpoch: batches.rowsPerEpoch / rows,
+        evaluates,
+        warnings,
+      };
     },
     async openEvaluation() {
       if (!shared.evalData && noneHeldOut) return undefined;
-      return await InstructStream.open({ ...shared, split: "eval", repeat: false });
+      const first = checked;
+      checked = undefined;
+      return first ?? await openHeldOut();
     },
   };
 }
@@ -119,30 +140,56 @@ function textData(
     textField,
     heldOutShare: evalShare,
   };
+  const heldOut = new HeldOut(
+    () => BatchStream.open({ ...shared, split: "eval", repeat: false }),
+    evalData ? undefined : evalShare,
+  );
   return {
     kind: "text",
     async open(position) {
+      const first = data![0];
       if (!steps) {
         throw new UserError(
-          phrase`${option("steps")} is required to train on text (${
-            data![0]
-          }…): it is streamed, so the
+          phrase`${option("steps")} is required to train on text (${first}…): it is streamed, so the
             number of sequences is not known in advance`,
         );
       }
+      refuseEpochs(options, first);
       const batches = await BatchStream.open({
         ...shared,
         split: "train",
         repeat: true,
         position: position as DataPosition | undefined,
       });
-      return { batches, ...stepsOf(options, steps), warnings: batches.notes };
+      const { evaluates, warnings } = await heldOut.check();
+      return {
+        batches,
+        ...stepsOf(options, steps),
+        evaluates,
+        warnings: [...exampleNotes(options, first), ...batches.notes, ...warnings],
+      };
     },
-    async openEvaluation() {
-      if (!evalData && evalShare === 0) return undefined;
-      return await BatchStream.open({ ...shared, split: "eval", repeat: false });
-    },
+    openEvaluation: () => heldOut.open(),
   };
+}
+
+/** Passes over streamed text are not counted. */
+function refuseEpochs(options: FinetuneOptions, first: string): void {
+  for (const name of ["evalEvery", "saveEvery"] as const) {
+    if (options[name] !== "epoch") continue;
+    throw new UserError(
+      phrase`${option(name, "epoch")} needs examples, but ${first} is text, which is streamed`,
+      phrase`give a number of steps`,
+    );
+  }
+}
+
+/** Options of examples, which have no effect on texts. */
+function exampleNotes(options: FinetuneOptions, first: string): Phrase[] {
+  const names = ["template", "trainOnPrompt", "packing", "maxSamples", "dataFormat"] as const;
+  return names.filter((name) => wasGiven(options, name)).map((name) =>
+    phrase`${option(name, options[name])} has no effect: ${first} is text, not examples`
+  );
 }
 
 function stepsOf({ warmupSteps, warmupRatio }: FinetuneOptions, steps: number) {

@@ -19,6 +19,7 @@ import {
   loraFields,
   memoryFields,
   optimizerFields,
+  orNever,
   rankFields,
   runFields,
   scheduleFields,
@@ -122,13 +123,20 @@ const finetuneSchedule = section("Schedule", {
     .meta({ derived: phrase`${option("warmupRatio")} of the steps` }),
 });
 
+/** A number of steps, or once per epoch. */
+const everyEpochOr = () =>
+  z.union([orNever(), z.literal("epoch")], {
+    error: "must be a whole number of at least 0, or epoch",
+  });
+
 const finetuneRun = section("Run", {
-  evalEvery: z.number().int().min(0).default(0).describe(
-    "steps between evaluations; 0: only before the first step and after the last",
-  ),
-  saveEvery: z.number().int().min(0).default(500).describe(
-    "steps between checkpoints; 0: only at the end",
-  ),
+  evalEvery: everyEpochOr().default(0).describe(
+    "steps between evaluations; epoch: after each pass over the examples; 0: only before the first " +
+      "step and after the last",
+  ).meta({ value: "n|epoch" }),
+  saveEvery: everyEpochOr().default(500).describe(
+    "steps between checkpoints; epoch: after each pass over the examples; 0: only at the end",
+  ).meta({ value: "n|epoch" }),
 });
 
 const rules: Rule[] = [

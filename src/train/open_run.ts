@@ -6,10 +6,19 @@ import { buildTraining, type Training } from "./build.ts";
 import { pruneCheckpoints } from "./checkpoint.ts";
 import { adviseRanks, withRanks } from "./choose_ranks.ts";
 import type { OnPreparation, RankAdviceEvent } from "./events.ts";
+import { assertRoom, planDisk } from "./disk.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { assertFits, type MemoryPlan } from "./plan.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
-import { assertSameRun, identityOf, readRunState, type RunState } from "./run_state.ts";
+import { resumedSchedule, type RunSchedule } from "./resumed_schedule.ts";
+import { runNotes } from "./run_notes.ts";
+import {
+  assertSameRun,
+  changedRates,
+  identityOf,
+  readRunState,
+  type RunState,
+} from "./run_state.ts";
 import { type SamplePrompt, samplePrompts } from "./samples.ts";
 import { makeOutput, startingPoint } from "./start.ts";
 import { restoreTensors } from "./state.ts";
@@ -32,6 +41,7 @@ export interface OpenRun {
   readonly training: Training;
   readonly data: TrainingData;
   readonly prompts: readonly SamplePrompt[];
+  readonly schedule: RunSchedule;
   /** The checkpoint that it continues from. */
   readonly resumed?: { readonly path: string; readonly state: RunState };
 }
@@ -55,6 +65,14 @@ export async function openRun(
   const data = await recipe.openData(state?.data, onPreparation);
   warnings.push(...data.warnings);
   await makeOutput(options.output);
+  warnings.push(...runNotes(options, data));
+  const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;
+  const { schedule, notes } = resumedSchedule(
+    state?.schedule,
+    { lr, scheduler, minLrRatio, steps, warmupSteps },
+    state?.step ?? 0,
+  );
+  warnings.push(...notes, ...state ? changedRates(state, identityOf(recipe)) : []);
   const limit = gpuMemoryLimit(gpu, options.gpuMemory);
   const advice = auto && !checkpoint
     ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })
@@ -63,6 +81,7 @@ export async function openRun(
   const { shape, objective } = recipe;
   const needed = assertFits(config, shape, capabilities, limit, objective);
   const plannedPeakBytes = Math.max(needed.plannedPeakBytes, advice?.plannedPeakBytes ?? 0);
+  await assertRoom(options, data, planDisk(config, shape, capabilities), state?.step);
   const training = buildTraining(gpu, config, shape, capabilities, objective);
   await gpu.check();
   uploadRope(gpu, training.model);
@@ -82,6 +101,7 @@ export async function openRun(
     training,
     data,
     prompts,
+    schedule,
     resumed: checkpoint && { path: checkpoint.path, state: state! },
   };
 }

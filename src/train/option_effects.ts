@@ -94,6 +94,21 @@ const UPDATE_EFFECTS: readonly Effect[] = [
     phrase`has no effect with ${option("scheduler", "constant")}: the rate does not decay`,
   ),
   only(["sampleTokens"], isSet("samplePrompt"), phrase`needs ${option("samplePrompt")}`),
+  only(
+    ["loadBestModelAtEnd", "earlyStoppingPatience"],
+    holdsOut,
+    phrase`needs held-out data: ${option("evalShare")} or ${option("evalData")}`,
+  ),
+  only(
+    ["loadBestModelAtEnd", "earlyStoppingPatience"],
+    ({ evalEvery }) => evalEvery !== 0,
+    phrase`needs evaluations during the run: ${option("evalEvery")}`,
+  ),
+  only(
+    ["earlyStoppingThreshold"],
+    isSet("earlyStoppingPatience"),
+    phrase`needs ${option("earlyStoppingPatience")}`,
+  ),
 ];
 
 const ROUNDING_EFFECTS: readonly Effect[] = [
@@ -241,6 +256,10 @@ export function effective(effects: readonly Effect[], given: Values): Record<str
 
 function has8BitMomentsElsewhere({ rules }: Method): boolean {
   return rules.embeddings !== rules.others;
+}
+
+function holdsOut({ evalShare }: Values, { evalData, evalDataset }: Values): boolean {
+  return evalShare !== 0 || evalData !== undefined || evalDataset !== undefined;
 }
 
 function isSet(name: string) {

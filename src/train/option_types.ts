@@ -322,10 +322,26 @@ export interface PretrainOptions {
    */
   readonly sampleTokens: number;
   /**
-   * Number of newest checkpoints to keep.
+   * Number of newest checkpoints to keep; with `loadBestModelAtEnd`, the best is kept as well.
    * @default 2
    */
   readonly keepCheckpoints: number;
+  /**
+   * Save the model of the evaluation with the lowest loss instead of the last step's; each new best
+   * is saved as a checkpoint.
+   * @default false
+   */
+  readonly loadBestModelAtEnd: boolean;
+  /**
+   * Stop after this many successive evaluations without a lower loss.
+   * @default never
+   */
+  readonly earlyStoppingPatience?: number;
+  /**
+   * Amount by which an evaluation's loss must be lower to count.
+   * @default 0
+   */
+  readonly earlyStoppingThreshold: number;
   /**
    * GPU memory the run may use, in GiB; a run that needs more is refused before it starts.
    * @default free memory on a software adapter, otherwise no limit
@@ -607,15 +623,16 @@ export interface FinetuneOptions {
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**
-   * Steps between evaluations; 0: only before the first step and after the last.
+   * Steps between evaluations; epoch: after each pass over the examples; 0: only before the first
+   * step and after the last.
    * @default 0
    */
-  readonly evalEvery: number;
+  readonly evalEvery: number | "epoch";
   /**
-   * Steps between checkpoints; 0: only at the end.
+   * Steps between checkpoints; epoch: after each pass over the examples; 0: only at the end.
    * @default 500
    */
-  readonly saveEvery: number;
+  readonly saveEvery: number | "epoch";
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
@@ -624,10 +641,26 @@ export interface FinetuneOptions {
    */
   readonly sampleTokens: number;
   /**
-   * Number of newest checkpoints to keep.
+   * Number of newest checkpoints to keep; with `loadBestModelAtEnd`, the best is kept as well.
    * @default 2
    */
   readonly keepCheckpoints: number;
+  /**
+   * Save the model of the evaluation with the lowest loss instead of the last step's; each new best
+   * is saved as a checkpoint.
+   * @default false
+   */
+  readonly loadBestModelAtEnd: boolean;
+  /**
+   * Stop after this many successive evaluations without a lower loss.
+   * @default never
+   */
+  readonly earlyStoppingPatience?: number;
+  /**
+   * Amount by which an evaluation's loss must be lower to count.
+   * @default 0
+   */
+  readonly earlyStoppingThreshold: number;
   /**
    * GPU memory the run may use, in GiB; a run that needs more is refused before it starts.
    * @default free memory on a software adapter, otherwise no limit

@@ -7,6 +7,7 @@ import { saveWeights } from "../formats/pretrained.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { initialize } from "../model/initialize.ts";
 import { optimizerRates, resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
+import { HeldOut } from "./held_out.ts";
 import type { PretrainOptions } from "./options.ts";
 import type { Recipe } from "./recipe.ts";
 import { writeRunCard } from "./run_card.ts";
@@ -34,6 +35,10 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
     textField,
     heldOutShare: evalShare,
   };
+  const heldOut = new HeldOut(
+    () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
+    evalData ? undefined : evalShare,
+  );
   return {
     options,
     config,
@@ -50,9 +55,10 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
         position: position as DataPosition | undefined,
       });
       const { steps, warmupSteps } = options;
-      return { batches, steps, warmupSteps, warnings: batches.notes };
+      const { evaluates, warnings } = await heldOut.check();
+      return { batches, steps, warmupSteps, evaluates, warnings: [...batches.notes, ...warnings] };
     },
-    openEvaluation: () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
+    openEvaluation: () => heldOut.open(),
     encodePrompt: (text) => Promise.resolve(encodeText(tokenizer, text)),
     start(gpu, { model, scratch }) {
       const pass = new KernelPass(gpu);

@@ -22,6 +22,9 @@ export type RunOptions = Pick<
   | "evalEvery"
   | "saveEvery"
   | "keepCheckpoints"
+  | "loadBestModelAtEnd"
+  | "earlyStoppingPatience"
+  | "earlyStoppingThreshold"
   | "gpuMemory"
   | "gradientAccumulation"
   | "lr"
@@ -42,6 +45,10 @@ export interface TrainingData {
   readonly steps: number;
   /** Steps in which the rate rises. */
   readonly warmupSteps: number;
+  /** Steps of a pass over the data, a fraction included; undefined if it is not known. */
+  readonly stepsPerEpoch?: number;
+  /** Whether anything is held out to evaluate; true by default. */
+  readonly evaluates?: boolean;
   /** Warnings about the data, for the user. */
   readonly warnings: readonly Phrase[];
 }
@@ -82,7 +89,10 @@ export interface Recipe {
   readonly warnings: readonly Phrase[];
   /** Whether to evaluate the model before the first step. */
   readonly evaluateFirst: boolean;
-  /** Opens the training data, at the position saved in a checkpoint. */
+  /**
+   * Opens the training data, at the position saved in a checkpoint. Checks the held-out data as
+   * well, so that its faults end a run before its first step.
+   */
   openData(position?: unknown, onPreparation?: OnPreparation): Promise<TrainingData>;
   /** One pass over the held-out data; undefined if nothing is held out. */
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;

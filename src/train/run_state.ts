@@ -5,11 +5,13 @@ import type { LlamaConfig } from "../model/config.ts";
 import type { LazyRefresh } from "../optim/lazy_refresh.ts";
 import type { OptimizerShape } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
-import { joinPhrases, option, phrase } from "../options/phrase.ts";
+import { joinPhrases, option, type Phrase, phrase } from "../options/phrase.ts";
+import type { BestState } from "./best_evaluation.ts";
 import type { TrainingShape } from "./build.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { crossEntropyObjective } from "./objective.ts";
 import type { Recipe } from "./recipe.ts";
+import type { RunSchedule } from "./resumed_schedule.ts";
 
 /** The identity of a checkpoint's run. Rates may change on resume, their seed may not. */
 export interface RunIdentity {
@@ -26,6 +28,12 @@ export interface RunState extends RunIdentity {
   readonly tokens: number;
   /** Of the last step. */
   readonly loss: number;
+  /** Where the loss began; see loss_watch.ts. Version 0.1.0 has none of these three. */
+  readonly first_loss?: number;
+  /** Of the learning rate. */
+  readonly schedule?: RunSchedule;
+  /** The evaluation with the lowest loss, if any. */
+  readonly best?: BestState;
   /** On the held-out data before the first step, if evaluated. */
   readonly first_eval_loss?: number;
   /** Work after this step that a stop prevented: evaluation and samples, or samples alone. */
@@ -42,6 +50,9 @@ const schema = z.looseObject({
   step: count,
   tokens: count,
   loss: z.number().nullable(), // NaN in JSON
+  first_loss: z.number().nullable().optional(),
+  schedule: z.looseObject({ lr: z.number(), steps: count }).optional(),
+  best: z.object({ step: count, loss: z.number(), stale: count }).optional(),
   first_eval_loss: z.number().nullable().optional(),
   due: z.enum(["evaluation", "samples"]).optional(),
   lazy: z.record(
@@ -147,6 +158,20 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
         ${option("output")}`,
     );
   }
+}
+
+/** What a resume changes of the things that it may change. */
+export function changedRates(saved: RunIdentity, now: RunIdentity): Phrase[] {
+  const before: Record<string, unknown> = { ...saved.rates, ...accumulationOf(saved) };
+  const after: Record<string, unknown> = { ...now.rates, ...accumulationOf(now) };
+  return Object.keys(after)
+    // Version 1 checkpoints have no rates.
+    .filter((name) => before[name] !== undefined && before[name] !== after[name])
+    .map((name) => phrase`${option(name)} was ${`${before[name]}`}, is ${`${after[name]}`}`);
+}
+
+function accumulationOf({ shape }: RunIdentity) {
+  return { gradientAccumulation: shape.optimizer.gradientAccumulation };
 }
 
 /** Every scalar and list by its path, as JSON. Chosen ranks are compared only if both runs have them. */

@@ -21,14 +21,20 @@ export async function startingPoint(
   }
 }
 
-/** Creates the output folder early, before computing anything that could not be saved. */
+/** Creates the output folder early, before computing anything that could not be saved there. */
 export async function makeOutput(output: string): Promise<void> {
-  try {
-    await Deno.mkdir(output, { recursive: true });
-  } catch (error) {
+  const refuse = (what: string, error: unknown): never => {
     throw new UserError(
-      phrase`${option("output", output)}: cannot be created: ${(error as Error).message}`,
+      phrase`${option("output", output)}: ${what}: ${(error as Error).message}`,
       "choose a writable folder",
     );
+  };
+  await Deno.mkdir(output, { recursive: true }).catch((error) =>
+    refuse("cannot be created", error)
+  );
+  try {
+    await Deno.remove(await Deno.makeTempFile({ dir: output, prefix: ".writable-" }));
+  } catch (error) {
+    refuse("cannot be written to", error);
   }
 }

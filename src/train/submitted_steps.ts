@@ -72,6 +72,7 @@ export class SubmittedSteps {
     let tokens = this.tokens + this.#tokensRead;
     this.#tokensRead += targets;
     this.#seconds += seconds;
+    const before = optimizer.refreshCount - (refreshed?.refreshed.length ?? 0);
     return steps.map((each) => {
       const { step, lr, divisor } = each;
       tokens += each.targets;
@@ -84,7 +85,7 @@ export class SubmittedSteps {
         step_ms: (1000 * seconds) / steps.length,
         gpu_bytes: gpu.account.live,
         gpu_peak_bytes: gpu.account.peak,
-        subspace_refreshes: optimizer.refreshCount,
+        subspace_refreshes: each === last ? optimizer.refreshCount : before,
         ...(each === last ? refreshed : undefined),
       };
     });

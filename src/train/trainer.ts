@@ -25,28 +25,43 @@ import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { elementsOf } from "../numbers/layout.ts";
 import { parameterCount } from "../model/description.ts";
-import { learningRate } from "../optim/schedules.ts";
 import { option, type Phrase, phrase, spell } from "../options/phrase.ts";
 import { PROPERTIES } from "../options/spelling.ts";
 import { LOSS_RING, type Training } from "./build.ts";
-import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
+import { BestEvaluation } from "./best_evaluation.ts";
+import {
+  checkpointFolder,
+  pruneCheckpoints,
+  readCheckpoint,
+  writeCheckpoint,
+} from "./checkpoint.ts";
 import type { EvalEvent, PlanEvent, Summary, TrainingEvent, WarningEvent } from "./events.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
+import { LossWatch } from "./loss_watch.ts";
 import { Metrics, writeSummary } from "./metrics.ts";
 import type { PretrainOptions } from "./options.ts";
 import { type OpenRun, openRun, type Preparing } from "./open_run.ts";
 import type { MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
 import type { Recipe } from "./recipe.ts";
+import { rateOf } from "./resumed_schedule.ts";
+import { isDue } from "./run_notes.ts";
 import { writeSamples } from "./samples.ts";
 import { identityOf, type RunState } from "./run_state.ts";
-import { stateEntries } from "./state.ts";
+import { restoreTensors, stateEntries } from "./state.ts";
 import { trainStep } from "./step.ts";
 import { SubmittedSteps } from "./submitted_steps.ts";
 import { adapterName } from "../gpu/adapter.ts";
 
 export type { Preparing };
+
+/** What helps a run whose loss rises, or is not finite. */
+const DIVERGENCE_ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
+  ${option("dtype", "float32")}`;
+
+/** A loss that is not finite: the weights are not worth saving. */
+class LossError extends UserError {}
 
 /** A training run: open it with one of the static methods, then iterate over {@link run}. */
 export class Trainer {
@@ -56,6 +71,8 @@ export class Trainer {
   readonly plan: MemoryPlan;
   readonly #run: OpenRun;
   readonly #submitted: SubmittedSteps;
+  readonly #best: BestEvaluation;
+  readonly #watch: LossWatch;
   #step: number;
   #loss: number;
   #firstLoss: number | undefined;
@@ -69,6 +86,8 @@ export class Trainer {
     this.plan = run.plan;
     this.#run = run;
     this.#submitted = new SubmittedSteps(gpu, run.training, state?.tokens ?? 0);
+    this.#best = new BestEvaluation(run.recipe.options, state?.best);
+    this.#watch = new LossWatch(state?.first_loss ?? undefined);
     this.#step = this.#savedStep = state?.step ?? 0;
     this.#loss = state?.loss ?? NaN;
     this.#firstLoss = state?.first_eval_loss;
@@ -109,43 +128,104 @@ export class Trainer {
 
   /**
    * Trains to the last step, or until the signal aborts; it then finishes the step and saves a
-   * checkpoint. Ends with a `done` event, or throws.
+   * checkpoint. Ends with a `done` event, or throws. What fails between steps (an evaluation, a
+   * sample) ends the run with everything trained so far saved.
    */
   async *run({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainingEvent> {
-    const { recipe: { options } } = this, { data: { steps }, rankAdvice, warnings } = this.#run;
+    const { recipe: { options } } = this, { rankAdvice, warnings } = this.#run;
     yield this.#planEvent();
     if (rankAdvice) yield rankAdvice;
     for (const warning of warnings) yield warningEvent(warning);
     yield* this.#dataNotes();
     using metrics = await Metrics.open(options.output, this.#step);
     if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst(signal);
-    let evaluation = yield* this.#catchUp(signal);
-    this.#submitted.restartClock();
-
-    while (this.#step < steps && !signal?.aborted) {
-      await this.#submitStep();
-      const last = this.#step === steps;
-      const evaluating = last || isMultiple(this.#step, options.evalEvery);
-      const saving = last || isMultiple(this.#step, options.saveEvery);
-      if (!evaluating && !saving && !this.#submitted.mustRead) continue;
-      evaluation = yield* this.#report(metrics, evaluating, signal);
-      if (saving) yield* this.#save();
-      this.#submitted.restartClock();
-    }
-
-    // A run resumed at its last step never entered the loop.
-    if (this.#step === steps) evaluation ??= yield* this.#reportEvaluation(signal);
-    const interrupted = this.#step < steps || this.#owed !== undefined;
-    if (interrupted) {
-      yield* this.#report(metrics, false);
+    let evaluation: Evaluation | undefined;
+    try {
+      evaluation = yield* this.#catchUp(signal);
+      evaluation = (yield* this.#train(metrics, signal)) ?? evaluation;
+      // A run resumed at its last step never trained.
+      if (this.#isFinished) evaluation ??= yield* this.#reportEvaluation(signal);
+      if (!this.#isFinished || this.#owed) yield* this.#report(metrics, false);
       yield* this.#save();
+    } catch (error) {
+      if (!(error instanceof LossError)) await this.#rescue();
+      throw error;
     }
+    const interrupted = !this.#isFinished || this.#owed !== undefined;
+    if (this.#watch.isAbove) yield warningEvent(this.#divergence("ended"));
+    if (!interrupted) evaluation = (yield* this.#loadBest()) ?? evaluation;
     const summary = this.#summary(evaluation);
     if (!interrupted) {
-      await this.recipe.save(this.gpu, this.#run.training, { ...summary, steps: this.#step });
+      await this.#saveModel(summary);
       await writeSummary(options.output, summary);
     }
     yield { type: "done", interrupted, summary };
+  }
+
+  /** All steps are done, or early stopping has ended the run. */
+  get #isFinished(): boolean {
+    return this.#step >= this.#run.data.steps || this.#best.exhausted;
+  }
+
+  async *#train(
+    metrics: Metrics,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
+    const { evalEvery, saveEvery, loadBestModelAtEnd } = this.recipe.options;
+    const { steps, stepsPerEpoch } = this.#run.data;
+    let evaluation: Evaluation | undefined;
+    this.#submitted.restartClock();
+    while (!this.#isFinished && !signal?.aborted) {
+      await this.#submitStep();
+      const last = this.#step === steps;
+      const evaluating = last || isDue(this.#step, evalEvery, stepsPerEpoch);
+      const saving = last || isDue(this.#step, saveEvery, stepsPerEpoch);
+      if (!evaluating && !saving && !this.#submitted.mustRead) continue;
+      evaluation = yield* this.#report(metrics, evaluating, signal);
+      const isBest = evaluation && this.#best.record(this.#step, evaluation.loss);
+      if (saving || this.#isFinished || (isBest && loadBestModelAtEnd)) yield* this.#save();
+      this.#submitted.restartClock();
+    }
+    return evaluation;
+  }
+
+  async #saveModel(summary: Summary): Promise<void> {
+    await this.recipe.save(this.gpu, this.#run.training, { ...summary, steps: this.#step });
+  }
+
+  /** Saves what was trained when something else has failed; the failure itself is reported. */
+  async #rescue(): Promise<void> {
+    try {
+      await Array.fromAsync(this.#save());
+    } catch {
+      // The first failure is the one to report.
+    }
+    try {
+      if (this.#isFinished) await this.#saveModel(this.#summary(undefined));
+    } catch {
+      // Likewise.
+    }
+  }
+
+  /** With `loadBestModelAtEnd`: the weights of the best evaluation, whose figures it returns. */
+  async *#loadBest(): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
+    const { loadBestModelAtEnd, output } = this.recipe.options, best = this.#best.state;
+    if (!loadBestModelAtEnd || !best || best.step === this.#step) return undefined;
+    const path = checkpointFolder(output, best.step);
+    try {
+      const checkpoint = await readCheckpoint(path);
+      // Weights are replaced as they are read, and checksums known only afterwards.
+      await checkpoint.verify();
+      await restoreTensors(this.gpu, this.#run.training, checkpoint);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      yield warningEvent(
+        `the best model, of step ${best.step}, cannot be read: ${error.message}; the last one is ` +
+          "saved instead",
+      );
+      return undefined;
+    }
+    return { loss: best.loss, perplexity: Math.exp(best.loss), tokens: 0 };
   }
 
   /** Evaluates the held-out data before the first step. */
@@ -179,6 +259,8 @@ export class Trainer {
     const due = this.#owed;
     this.#owed = undefined;
     const evaluation = due === "evaluation" ? yield* this.#reportEvaluation(signal) : undefined;
+    // Its checkpoint does not know of it yet.
+    if (evaluation && this.#best.record(this.#step, evaluation.loss)) this.#savedStep = -1;
     if (due) yield* this.#samples(signal);
     return evaluation;
   }
@@ -191,11 +273,21 @@ export class Trainer {
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
     if (!this.#submitted.count) return undefined;
     const steps = await this.#submitted.read();
+    let diverges = false;
+    this.#watch.startAtLeast(this.#firstLoss);
     for (const { step, loss } of steps) {
       if (!Number.isFinite(loss)) this.#refuseLoss(step, loss);
       this.#loss = loss;
+      diverges = this.#watch.add(loss) || diverges;
     }
-    const evaluation = evaluating ? await this.#evaluate(signal) : undefined;
+    let evaluation: Evaluation | undefined, failure: { error: unknown } | undefined;
+    try {
+      evaluation = evaluating ? await this.#evaluate(signal) : undefined;
+    } catch (error) {
+      // The steps are reported all the same.
+      failure = { error };
+      this.#owed = "evaluation";
+    }
     const figures = evaluation &&
       { eval_loss: evaluation.loss, eval_perplexity: evaluation.perplexity };
     for (const step of steps) {
@@ -203,7 +295,9 @@ export class Trainer {
       await metrics.append(line);
       yield { type: "step", ...line };
     }
+    if (failure) throw failure.error;
     yield* this.#dataNotes();
+    if (diverges) yield warningEvent(this.#divergence("stays"));
     if (evaluation) yield evalEvent(this.#step, evaluation);
     if (evaluating) yield* this.#samples(signal);
     return evaluation;
@@ -215,13 +309,13 @@ export class Trainer {
   }
 
   async #submitStep(): Promise<void> {
-    const { recipe: { options, rates } } = this, { training, data } = this.#run;
+    const { recipe: { options, rates } } = this, { training, data, schedule } = this.#run;
     const batches = [];
     for (let i = 0; i < options.gradientAccumulation; i++) {
       batches.push((await data.batches.next())!); // training data repeats endlessly
     }
     const step = ++this.#step;
-    const lr = learningRate({ ...options, ...data }, step - 1);
+    const lr = rateOf(schedule, step - 1);
     const lossIndex = step % LOSS_RING;
     const divisor = trainStep(this.gpu, training, batches, { step, lr, rates, lossIndex });
     const targets = batches.reduce((sum, { tokens }) => sum + tokens, 0);
@@ -230,12 +324,19 @@ export class Trainer {
 
   #refuseLoss(step: number, loss: number): never {
     const good = this.#lastCheckpoint;
-    throw new UserError(
+    throw new LossError(
       `step ${step}: the loss is ${loss}; ` +
         (good ? `the last good checkpoint is ${good}` : "no checkpoint exists yet"),
-      phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
-        ${option("dtype", "float32")}; no checkpoint was overwritten`,
+      phrase`${DIVERGENCE_ADVICE}; no checkpoint was overwritten`,
     );
+  }
+
+  #divergence(verb: "stays" | "ended"): Phrase {
+    const { start, mean } = this.#watch;
+    const where = verb === "stays" ? `step ${this.#step}: the loss stays` : "the loss ended";
+    return phrase`${where} above where it began: ${mean.toFixed(2)} now, ${
+      start!.toFixed(2)
+    } at the start, so the run diverges: ${DIVERGENCE_ADVICE}`;
   }
 
   /** Undefined if nothing is held out, or if the signal aborted it. */
@@ -261,11 +362,14 @@ export class Trainer {
   /** Writes a checkpoint of this step, unless the newest one already is. */
   async *#save(): AsyncGenerator<TrainingEvent> {
     if (this.#step === this.#savedStep) return;
-    const { gpu, recipe } = this, { options } = recipe, { training, data } = this.#run;
+    const { gpu, recipe } = this, { options } = recipe, { training, data, schedule } = this.#run;
     const state: RunState = {
       step: this.#step,
       tokens: this.#submitted.totalTokens,
       loss: this.#loss,
+      first_loss: this.#watch.first,
+      schedule,
+      best: this.#best.state,
       lazy: training.optimizer.lazyStates(),
       first_eval_loss: this.#firstLoss,
       due: this.#owed,
@@ -274,7 +378,8 @@ export class Trainer {
     };
     const entries = stateEntries(gpu, training);
     const path = await writeCheckpoint(options.output, { step: this.#step, entries, state });
-    await pruneCheckpoints(options.output, options.keepCheckpoints);
+    const spare = options.loadBestModelAtEnd ? this.#best.state?.step : undefined;
+    await pruneCheckpoints(options.output, options.keepCheckpoints, spare);
     this.#lastCheckpoint = path;
     this.#savedStep = this.#step;
     yield { type: "checkpoint", step: this.#step, path };
@@ -287,6 +392,7 @@ export class Trainer {
       trained_parameters: trainedCount(this.#run.training),
       steps: this.#run.data.steps,
       resumed_step: this.#step,
+      resumed_from: this.#run.resumed?.path,
       planned_peak_bytes: this.plan.plannedPeakBytes,
       by_purpose: this.plan.byPurpose,
       adapter: adapterName(this.gpu.adapter),
@@ -294,13 +400,19 @@ export class Trainer {
   }
 
   #summary(evaluation: Evaluation | undefined): Summary {
-    const { optimizer } = this.#run.training;
-    const fixed = Math.ceil(this.#step / this.recipe.options.updateProjGap);
+    const { optimizer } = this.#run.training, { options } = this.recipe, best = this.#best.state;
+    const fixed = Math.ceil(this.#step / options.updateProjGap);
+    const chooses = options.loadBestModelAtEnd || options.earlyStoppingPatience !== undefined;
+    const early = this.#best.exhausted && this.#step < this.#run.data.steps;
     return {
+      first_loss: this.#watch.first,
       final_loss: this.#loss,
+      ...(this.#watch.isAbove ? { diverged: true } : undefined),
       first_eval_loss: this.#firstLoss,
       eval_loss: evaluation?.loss,
       eval_perplexity: evaluation?.perplexity,
+      ...(chooses && best ? { best_step: best.step, best_eval_loss: best.loss } : undefined),
+      ...(early ? { stopped_early_at: this.#step } : undefined),
       tokens: this.#submitted.totalTokens,
       tokens_per_second: this.#submitted.tokensPerSecond,
       planned_peak_bytes: this.plan.plannedPeakBytes,
@@ -319,10 +431,6 @@ function evalEvent(step: number, { loss, perplexity, tokens }: Evaluation): Eval
 function warningEvent(warning: Phrase): WarningEvent {
   const message = spell(warning, PROPERTIES);
   return { type: "warning", message, ...(message === warning ? undefined : { phrase: warning }) };
-}
-
-function isMultiple(step: number, every: number): boolean {
-  return every > 0 && step % every === 0;
 }
 
 function trainedCount({ optimizer }: Training): number {

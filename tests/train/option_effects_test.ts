@@ -63,7 +63,7 @@ const OF_NO_METHOD = [
   ..."evalData evalDataset evalShare maxSamples dataFormat template trainOnPrompt".split(" "),
   ..."packing tokenizer textField preview energyShare epochs steps warmupRatio".split(" "),
   ..."warmupSteps scheduler minLrRatio output evalEvery saveEvery samplePrompt".split(" "),
-  ..."seed sampleTokens keepCheckpoints gpuMemory overwriteOutput resume".split(" "),
+  ..."sampleTokens keepCheckpoints gpuMemory loadBestModelAtEnd overwriteOutput resume".split(" "),
 ];
 
 /** A setting in which each option of a method has something to change. */
@@ -158,6 +158,12 @@ for (
     [{ datasetDir: "x" }, "datasetDir: needs dataset"],
     [{ data: undefined, dataset: ["x"], dataFormat: "alpaca" }, "dataFormat: applies to the files"],
     [{ scheduler: "constant", minLrRatio: 0.1 }, "minLrRatio: has no effect with scheduler:"],
+    [{ loadBestModelAtEnd: true }, "loadBestModelAtEnd: needs evaluations during the run: evalEv"],
+    [
+      { evalEvery: 5, evalShare: 0, earlyStoppingPatience: 1 },
+      "earlyStoppingPatience: needs held-out data: evalShare or evalData",
+    ],
+    [{ earlyStoppingThreshold: 1 }, "earlyStoppingThreshold: needs earlyStoppingPatience"],
     [{ sampleTokens: 9 }, "sampleTokens: needs samplePrompt"],
     [{ optimizer: "lora", stochasticRound: true }, "stochasticRound: applies to INT8 and bfloat16"],
     [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],

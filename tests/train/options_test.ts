@@ -51,6 +51,8 @@ Deno.test("defaults are Q-GaLore's", () => {
     saveEvery: 1000,
     sampleTokens: 48,
     keepCheckpoints: 2,
+    loadBestModelAtEnd: false,
+    earlyStoppingThreshold: 0,
     overwriteOutput: false,
   });
 });

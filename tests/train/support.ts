@@ -4,7 +4,7 @@ import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { LLAMA_TRAITS, type LlamaConfig } from "../../src/model/config.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
-import { isLowRank } from "../../src/train/method_fields.ts";
+import { hasInt8Weights, isLowRank } from "../../src/train/method_fields.ts";
 import { DEFAULT_METHOD, methodNamed, methodOf } from "../../src/train/methods.ts";
 import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
 import type { FinetuneOptions } from "../../src/train/finetune_options.ts";
@@ -35,6 +35,9 @@ export interface Workshop {
   options(name: string, change?: Record<string, unknown>): PretrainOptions;
 }
 
+const method = ({ optimizer }: Record<string, unknown>) =>
+  methodOf(methodNamed(optimizer) ?? DEFAULT_METHOD);
+
 /** A temporary folder with the model's config and a text of some 40 kB, removed at the end. */
 export async function withWorkshop(
   run: (workshop: Workshop) => Promise<void>,
@@ -57,10 +60,8 @@ export async function withWorkshop(
           warmupSteps: 1,
           batchSize: 3,
           seqLen: 24,
-          ...(isLowRank(methodOf(methodNamed(change.optimizer) ?? DEFAULT_METHOD))
-            ? { rank: 16, updateProjGap: 2 }
-            : undefined),
-          weightGroupSize: 64,
+          ...(isLowRank(method(change)) ? { rank: 16, updateProjGap: 2 } : undefined),
+          ...(hasInt8Weights(method(change)) ? { weightGroupSize: 64 } : undefined),
           saveEvery: 3,
           ...change,
         }),

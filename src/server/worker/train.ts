@@ -9,6 +9,7 @@ import { isDiskFull } from "../../files/atomic.ts";
 import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
+import { type OptionFields, withoutDefaults } from "../../options/schema.ts";
 import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
@@ -52,9 +53,11 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
   const gpu = await Gpu.open();
   try {
     const preparing = { onPreparation: report };
+    // A stored job has all options; notes are only about those that someone chose.
+    const chosen = ({ fields }: { fields: OptionFields }) => withoutDefaults(fields, options);
     const trainer = kind === "fine_tuning"
-      ? await Trainer.finetune(gpu, finetuneOptions.parse(options), preparing)
-      : await Trainer.pretrain(gpu, pretrainOptions.parse(options), preparing);
+      ? await Trainer.finetune(gpu, finetuneOptions.parse(chosen(finetuneOptions)), preparing)
+      : await Trainer.pretrain(gpu, pretrainOptions.parse(chosen(pretrainOptions)), preparing);
     for await (const event of trainer.run({ signal })) report(event);
   } finally {
     gpu.close();

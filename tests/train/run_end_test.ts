@@ -1,0 +1,301 @@
+/** How runs end: without held-out data, after a failure, early, diverging, and with the best model. */
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { IGNORED } from "../../src/model/batch.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
+import { UserError } from "../../src/options/user_error.ts";
+import { BestEvaluation } from "../../src/train/best_evaluation.ts";
+import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
+import type { TrainingEvent } from "../../src/train/events.ts";
+import { LossWatch } from "../../src/train/loss_watch.ts";
+import type { PretrainOptions } from "../../src/train/options.ts";
+import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
+import type { Recipe } from "../../src/train/recipe.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+
+const ADAMW = { optimizer: "adamw", evalShare: 0, saveEvery: 0 };
+
+/** Its events, and the error that ended it. */
+async function run(options: PretrainOptions, change: (recipe: Recipe) => Partial<Recipe>) {
+  const gpu = await Gpu.open(), events: TrainingEvent[] = [];
+  let error: unknown;
+  try {
+    const recipe = await pretrainRecipe(options);
+    const trainer = await Trainer.open(gpu, { ...recipe, ...change(recipe) });
+    for await (const event of trainer.run()) events.push(event);
+  } catch (thrown) {
+    error = thrown;
+  } finally {
+    gpu.close();
+  }
+  return { events, error };
+}
+
+const warnings = (events: readonly TrainingEvent[]) =>
+  events.filter((event) => event.type === "warning").map(({ message }) => message);
+const steps = (events: readonly TrainingEvent[]) => events.filter((event) => event.type === "step");
+function summaryOf(events: readonly TrainingEvent[]) {
+  const done = events.at(-1)!;
+  assert(done.type === "done");
+  return done.summary;
+}
+const exists = (...path: string[]) => Deno.stat(join(...path)).then(() => true, () => false);
+
+trainingTest(
+  "without held-out data a run ends with its model, and says what has no effect",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const own = options("run", { ...ADAMW, evalEvery: 2, keepCheckpoints: 3, warmupSteps: 0 });
+      const { events } = await runTraining(own);
+      assertEquals(summaryOf(events).eval_loss, undefined);
+      assert(await exists(own.output, "model/model.safetensors"));
+      assertEquals(warnings(events), [
+        "evalEvery: 2 has no effect: nothing is held out",
+        "keepCheckpoints: 3 has no effect: only one checkpoint is saved, at the end of the run",
+      ]);
+    }),
+);
+
+trainingTest(
+  "a share that holds nothing out is told before the first step",
+  () =>
+    withWorkshop(async ({ folder, options }) => {
+      const data = join(folder, "short.jsonl"), text = "All the world's a stage. ".repeat(20);
+      await Deno.writeTextFile(data, JSON.stringify({ text }) + "\n");
+      const change = { ...ADAMW, data: [data], evalShare: 1e-6, steps: 2, warmupSteps: 0 };
+      const { events } = await runTraining(options("run", change));
+      const [warning] = warnings(events);
+      assert(warning.startsWith("the held-out share of 0.000001 contains no text"), warning);
+      assert(
+        events.findIndex(({ type }) => type === "warning") <
+          events.findIndex(({ type }) => type === "step"),
+      );
+      await assertRejects(
+        () => runTraining(options("best", { ...change, evalEvery: 1, loadBestModelAtEnd: true })),
+        UserError,
+        "loadBestModelAtEnd needs evaluations, but nothing is held out",
+      );
+    }),
+);
+
+trainingTest(
+  "evaluation data without its text is refused before the first step",
+  () =>
+    withWorkshop(async ({ folder, options }) => {
+      const evalData = join(folder, "held_out.jsonl");
+      await Deno.writeTextFile(evalData, '{"content": "To be"}\n');
+      const { events, error } = await run(
+        options("run", { optimizer: "adamw", evalData: [evalData], evalShare: undefined }),
+        () => ({}),
+      );
+      assert(
+        error instanceof UserError && error.message.includes('has no field "text"'),
+        `${error}`,
+      );
+      assertEquals(events, []);
+    }),
+);
+
+trainingTest(
+  "an evaluation that fails after the last step leaves checkpoint, model and all figures",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const own = options("run", { optimizer: "adamw", saveEvery: 0 });
+      const { events, error } = await run(own, () => ({
+        openEvaluation: () => Promise.reject(new UserError("the disk is gone")),
+      }));
+      assertEquals((error as Error).message, "the disk is gone");
+      assertEquals(steps(events).at(-1)?.step, 6);
+      assert(await exists(own.output, "checkpoint-6/manifest.json"));
+      assert(await exists(own.output, "model/model.safetensors"));
+      // The evaluation is done when the run is resumed.
+      const { events: resumed } = await runTraining({ ...own, resume: "auto" });
+      assertEquals(resumed.find(({ type }) => type === "eval")?.type, "eval");
+      assert(summaryOf(resumed).eval_loss! > 0);
+    }),
+);
+
+trainingTest(
+  "a sample that fails in the middle of a run leaves a checkpoint",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const own = options("run", { ...ADAMW, evalEvery: 2, samplePrompt: ["x"], sampleTokens: 2 });
+      const { error } = await run(own, ({ tokenizer }) => ({
+        tokenizer: Object.assign(Object.create(tokenizer), {
+          decode: () => {
+            throw new Error("no decoder");
+          },
+        }),
+      }));
+      assertEquals((error as Error).message, "no decoder");
+      assert(await exists(own.output, "checkpoint-2/manifest.json"));
+      assert(!await exists(own.output, "model"));
+    }),
+);
+
+trainingTest(
+  "a run that diverges says so, while it runs and in its summary",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const change = { ...ADAMW, steps: 40, warmupSteps: 0, scheduler: "constant" };
+      const bad = await runTraining(options("bad", { ...change, lr: 1 }));
+      const { first_loss, final_loss, diverged } = summaryOf(bad.events);
+      assert(diverged && final_loss > first_loss! + 1, `${first_loss} → ${final_loss}`);
+      assertEquals(steps(bad.events)[0].loss, first_loss);
+      const [during, end] = warnings(bad.events);
+      assert(/^step \d+: the loss stays above where it began: .*lower lr/.test(during), during);
+      assert(end.startsWith("the loss ended above where it began"), end);
+      const good = await runTraining(options("good", { ...change, lr: 0.003 }));
+      assertEquals([summaryOf(good.events).diverged, warnings(good.events)], [undefined, []]);
+    }),
+);
+
+Deno.test("a noisy loss is no alarm, and one that only rises at last is one", () => {
+  const noisy = new LossWatch();
+  // The first batch is an easy one; the mean of the others is 2.
+  const losses = Array.from({ length: 200 }, (_, i) => 2 + Math.sin(12.9898 * i) * 0.9);
+  assertEquals([1.4, ...losses].filter((loss) => noisy.add(loss)).length, 0);
+  const late = new LossWatch();
+  const falling = Array.from({ length: 50 }, (_, i) => 5 - i / 25);
+  const rising = Array.from({ length: 50 }, (_, i) => 3 + i / 5);
+  assertEquals([...falling, ...rising].filter((loss) => late.add(loss)).length, 1);
+  assert(late.isAbove);
+});
+
+/** transformers 5.17, `EarlyStoppingCallback` and `_determine_best_metric`, by hand. */
+Deno.test("early stopping counts evaluations as transformers does", () => {
+  const losses = [3, 2.5, 2.45, 2.46, 2.2, 2.3, 2.25, 2.19];
+  const best = new BestEvaluation({ earlyStoppingPatience: 3, earlyStoppingThreshold: 0.1 });
+  const seen = losses.map((loss, i) => [
+    best.record(i + 1, loss),
+    best.state!.step,
+    best.state!.stale,
+    best.exhausted,
+  ]);
+  assertEquals(seen, [
+    [true, 1, 0, false],
+    [true, 2, 0, false],
+    [true, 3, 1, false], // lower, but by less than the threshold
+    [false, 3, 2, false],
+    [true, 5, 0, false],
+    [false, 5, 1, false],
+    [false, 5, 2, false],
+    [true, 8, 3, true],
+  ]);
+});
+
+/** A recipe whose held-out loss is lowest after step 2: each pass is one fixed batch. */
+function overfitting(options: PretrainOptions): Partial<Recipe> {
+  let passes = 0;
+  return {
+    openEvaluation: () => {
+      // Random targets are predicted worse the more a model has learned to be sure.
+      const random = passes++ !== 0, size = options.batchSize * options.seqLen;
+      const inputs = new Uint32Array(size).fill(32), targets = new Int32Array(size).fill(IGNORED);
+      for (let i = 0; i < size; i++) targets[i] = random ? (i * 7) % 256 : 32;
+      return Promise.resolve((async function* () {
+        yield { inputs, targets, tokens: size };
+      })());
+    },
+  };
+}
+
+trainingTest(
+  "early stopping ends a run, whose saved model is the best; a resume trains no further",
+  () =>
+    withWorkshop(async ({ folder, options }) => {
+      const own = options("run", {
+        optimizer: "adamw",
+        steps: 40,
+        evalEvery: 2,
+        saveEvery: 0,
+        keepCheckpoints: 1,
+        loadBestModelAtEnd: true,
+        earlyStoppingPatience: 3,
+      });
+      const { events } = await run(own, () => overfitting(own));
+      const summary = summaryOf(events);
+      assertEquals([summary.best_step, summary.stopped_early_at], [2, 8]);
+      assertEquals(steps(events).at(-1)!.step, 8);
+      assertEquals(summary.eval_loss, summary.best_eval_loss);
+      // The newest checkpoint, and the best.
+      const found = await Array.fromAsync(Deno.readDir(own.output), ({ name }) => name);
+      assertEquals(found.filter((name) => name.startsWith("checkpoint-")).toSorted(), [
+        "checkpoint-2",
+        "checkpoint-8",
+      ]);
+      const weights = (at: string) => Deno.readFile(join(at, "model/model.safetensors"));
+      const model = await weights(own.output);
+      const resume = join(own.output, "checkpoint-2"), output = join(folder, "second");
+      const gpu = await Gpu.open();
+      await saveCheckpointModel(gpu, { pretrain: { ...own, resume, output } });
+      gpu.close();
+      assertEquals(model, await weights(output));
+
+      await Deno.remove(join(own.output, "model"), { recursive: true });
+      const again = await run({ ...own, resume: "auto" }, () => overfitting(own));
+      assertEquals(steps(again.events), []);
+      assertEquals(await weights(own.output), model);
+      assertEquals(summaryOf(again.events).best_step, 2);
+    }),
+);
+
+trainingTest(
+  "a longer run resumes with the rate where it was, and the same bits when stopped again",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const change = { optimizer: "adamw", lr: 0.01, evalShare: 0 };
+      await runTraining(options("run", { ...change, steps: 10, warmupSteps: 1 }));
+      for await (const { name } of Deno.readDir(options("run").output)) {
+        if (name !== "checkpoint-10") continue;
+        await Deno.mkdir(options("twice").output, { recursive: true });
+        await copyFolder(join(options("run").output, name), join(options("twice").output, name));
+      }
+      const longer = (name: string) =>
+        options(name, { ...change, steps: 60, warmupSteps: 6, resume: "auto", saveEvery: 0 });
+      const { events } = await runTraining(longer("run"));
+      const rates = new Map(steps(events).map(({ step, lr }) => [step, lr]));
+      // The floor of the earlier schedule, a tenth of the peak, then linearly over six steps.
+      assertAlmostEquals(rates.get(11)!, 0.001, 1e-9);
+      const cosine = (done: number) =>
+        0.001 + 0.009 * (1 + Math.cos(Math.PI * (done - 6) / 54)) / 2;
+      assertAlmostEquals(rates.get(17)!, cosine(16), 1e-9);
+      for (let step = 12; step <= 60; step++) {
+        assert(Math.abs(rates.get(step)! - rates.get(step - 1)!) < 0.002, `step ${step}`);
+      }
+      const message = warnings(events).find((text) => text.includes("steps was 10, is 60"));
+      assert(message?.includes("the learning rate starts from 0.001"), message);
+      const plan = events.find((event) => event.type === "plan");
+      assertEquals(plan?.resumed_from, join(options("run").output, "checkpoint-10"));
+
+      await runTraining(longer("twice"), { until: 13 });
+      const second = await runTraining(longer("twice"));
+      assertEquals(warnings(second.events), []);
+      const weights = (name: string) =>
+        Deno.readFile(join(options(name).output, "model/model.safetensors"));
+      assertEquals(await weights("twice"), await weights("run"));
+    }),
+);
+
+trainingTest(
+  "refreshes are counted in the step that makes them, where steps are read together",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const { events } = await runTraining(
+        options("run", { updateProjGap: 3, gammaProj: 1, steps: 8, evalShare: 0, saveEvery: 0 }),
+      );
+      // 7 projections in each of 2 layers, in steps 1, 4 and 7.
+      assertEquals(
+        steps(events).map(({ subspace_refreshes }) => subspace_refreshes),
+        [14, 14, 14, 28, 28, 28, 42, 42],
+      );
+    }),
+);
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to);
+  for await (const { name } of Deno.readDir(from)) {
+    await Deno.copyFile(join(from, name), join(to, name));
+  }
+}
