@@ -6,20 +6,18 @@ import { join } from "@std/path";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { isThere } from "../files/is_there.ts";
 import { readJsonObject } from "../files/json_file.ts";
-import { TOKENIZER_CONFIG } from "../files/tokenizer_files.ts";
-
-/** Takes precedence over all others. */
-const FILE = "chat_template.jinja";
-/** The name that a few versions of transformers used. */
-const OLD_FILE = "chat_template.json";
-/** Templates with names of their own, such as `tool_use`. */
-const NAMED = "additional_chat_templates";
+import {
+  ADDITIONAL_TEMPLATES,
+  CHAT_TEMPLATE,
+  OLD_CHAT_TEMPLATE,
+  TOKENIZER_CONFIG,
+} from "../files/tokenizer_files.ts";
 
 /** Leaves one template in a folder, in both places. */
 export async function writeChatTemplate(folder: string, template: string): Promise<void> {
   await removeChatTemplates(folder);
   const bytes = new TextEncoder().encode(template);
-  await writeAtomically(join(folder, FILE), (file) => writeAll(file, bytes));
+  await writeAtomically(join(folder, CHAT_TEMPLATE), (file) => writeAll(file, bytes));
   const path = join(folder, TOKENIZER_CONFIG), config = await readJsonObject(path) ?? {};
   if (config.chat_template === template) return;
   await writeJson(path, { ...config, chat_template: template });
@@ -28,13 +26,15 @@ export async function writeChatTemplate(folder: string, template: string): Promi
 /** The same for the tokenizer's own template; a folder with several named ones stays as it is. */
 export async function alignChatTemplate(folder: string, template: string): Promise<void> {
   const config = await readJsonObject(join(folder, TOKENIZER_CONFIG));
-  if (Array.isArray(config?.chat_template) || await isThere(join(folder, NAMED))) return;
+  if (Array.isArray(config?.chat_template) || await isThere(join(folder, ADDITIONAL_TEMPLATES))) {
+    return;
+  }
   await writeChatTemplate(folder, template);
 }
 
 /** Removes the templates that lie in files of their own. */
 export async function removeChatTemplates(folder: string): Promise<void> {
-  for (const name of [FILE, OLD_FILE, NAMED]) {
+  for (const name of [CHAT_TEMPLATE, OLD_CHAT_TEMPLATE, ADDITIONAL_TEMPLATES]) {
     await Deno.remove(join(folder, name), { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });

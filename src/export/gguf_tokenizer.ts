@@ -146,7 +146,7 @@ function specialTokens(
   };
   // Observe the tokenizer's behaviour, because several places in its files can define it.
   const sample = tokenizer.encode("a");
-  const template = tokenizer.chatTemplate;
+  const { chatTemplate: template, toolTemplate } = tokenizer;
   return {
     ...Object.fromEntries(
       Object.entries(ids).filter(([, id]) => id !== null && id >= 0 && id < tokens.length)
@@ -157,6 +157,10 @@ function specialTokens(
     ...(template === null ? {} : {
       // llama.cpp's parser does not know the marks of the assistant's text.
       "tokenizer.chat_template": value.string(withoutGenerationMarks(template)),
+    }),
+    ...(toolTemplate === undefined ? {} : {
+      "tokenizer.chat_templates": value.strings(["tool_use"]),
+      "tokenizer.chat_template.tool_use": value.string(withoutGenerationMarks(toolTemplate)),
     }),
   };
 }

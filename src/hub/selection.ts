@@ -17,10 +17,11 @@ export interface ModelSelection {
   readonly index?: HubFile;
 }
 
-/** The files of a model without its weights, directly in the spec's folder. */
+/** The files of a model without its weights, by their paths in the spec's folder. */
 export function selectTokenizer(listed: readonly HubFile[], spec: HubSpec): HubFile[] {
-  const names = [...SMALL_FILES, ...TOKENIZER_FILES];
-  return filesIn(listed, spec.path).filter(({ path }) => names.includes(baseName(path)));
+  const prefix = spec.path && `${spec.path}/`;
+  const paths = [...SMALL_FILES, ...TOKENIZER_FILES].map((name) => prefix + name);
+  return listed.filter(({ path }) => paths.includes(path));
 }
 
 /**

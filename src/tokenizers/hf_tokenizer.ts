@@ -12,6 +12,7 @@ import {
   tokensToAdd,
 } from "./added_tokens.ts";
 import { ByteTokenizer, byteVocabulary, isByteTokenizer } from "./byte_tokenizer.ts";
+import { chatTemplatesOf } from "./chat_templates.ts";
 import { cleansUp, cleanUp } from "./clean_up.ts";
 import type { Engine, EngineEncoding } from "./engine.ts";
 import { openEngine } from "./open_engine.ts";
@@ -109,6 +110,7 @@ class HfTokenizer implements Tokenizer {
   readonly eosTokenId: number | null;
   readonly specialTokens: SpecialTokens;
   readonly chatTemplate: string | null;
+  readonly toolTemplate?: string;
   readonly #cleansUp: boolean;
   readonly #pieces: (unknown: readonly string[]) => readonly string[];
 
@@ -134,7 +136,9 @@ class HfTokenizer implements Tokenizer {
     this.bosTokenId = idOf(this.specialTokens.bosToken);
     this.eosTokenId = idOf(this.specialTokens.eosToken);
     this.vocabSize = engine.vocabSize();
-    this.chatTemplate = chatTemplateOf(files, names.chat_template);
+    const templates = chatTemplatesOf(files, names.chat_template);
+    this.chatTemplate = templates.get("default") ?? null;
+    this.toolTemplate = templates.get("tool_use");
     const { type } = tokenizer.model as Json;
     this.#cleansUp = cleansUp(type, config);
     this.#pieces = unknownPieces(tokenizer);
@@ -180,6 +184,7 @@ class HfTokenizer implements Tokenizer {
 
   async save(folder: string): Promise<void> {
     for (const [name, bytes] of this.files) {
+      await Deno.mkdir(dirname(join(folder, name)), { recursive: true });
       await writeAtomically(join(folder, name), (file) => writeAll(file, bytes));
     }
     // transformers does not infer the class of a lone tokenizer.json.
@@ -225,14 +230,4 @@ function unknownPieces(tokenizer: Json): (unknown: readonly string[]) => readonl
   return (unknown) =>
     unknown.flatMap((piece) => [...piece])
       .map((character) => `byte 0x${bytes[character]?.toString(16).padStart(2, "0")}`);
-}
-
-/** transformers 5 keeps the template in a file, 4 kept one or several named ones in the config. */
-function chatTemplateOf(files: TokenizerFiles, configured: unknown): string | null {
-  const file = files.get("chat_template.jinja");
-  if (file) return new TextDecoder().decode(file);
-  if (typeof configured === "string") return configured;
-  if (!Array.isArray(configured)) return null;
-  const standard = configured.find((each) => isObject(each) && each.name === "default");
-  return typeof standard?.template === "string" ? standard.template : null;
 }

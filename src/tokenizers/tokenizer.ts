@@ -13,6 +13,8 @@ export interface Tokenizer {
   readonly specialTokens: SpecialTokens;
   /** The model's Jinja chat template, if any. */
   readonly chatTemplate: string | null;
+  /** The one for dialogues with tools, if the model has one of its own for them. */
+  readonly toolTemplate?: string;
   /**
    * Token ids as in transformers, with the special tokens that the model expects, if any. Halves
    * of surrogate pairs, which UTF-8 cannot express, count as U+FFFD.

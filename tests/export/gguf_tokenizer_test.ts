@@ -72,6 +72,19 @@ Deno.test("gguf tokenizer: special tokens, chat template, tokens that only fill 
   });
 });
 
+Deno.test("gguf tokenizer: a chat template for tools, read, and written as gguf-py does", async () => {
+  const named = {
+    "tokenizer.chat_template": "{{ default }}",
+    "tokenizer.chat_templates": ["tool_use", "rag"],
+    "tokenizer.chat_template.tool_use": "{{ tools }}",
+  };
+  const files = readGgufTokenizer(await byteLevel(named));
+  const source = tokenizerFromFiles("model.gguf", files);
+  assertEquals([source.chatTemplate, source.toolTemplate], ["{{ default }}", "{{ tools }}"]);
+  const copy = writtenAndRead("named", files, 402);
+  assertEquals([copy.chatTemplate, copy.toolTemplate], ["{{ default }}", "{{ tools }}"]);
+});
+
 for (const name of ["tokenizer-gpt2", "tokenizer-llama"]) {
   Deno.test(`gguf tokenizer: ${name}, written and read again, gives the same ids`, async () => {
     const source = await loadTokenizer(DATA + name);

@@ -27,6 +27,7 @@ const MODEL: HubRepo = {
     "onnx/model.onnx": "not asked for",
     "tokenizer.json": "{}",
     "chat_template.jinja": "{{ messages }}",
+    "additional_chat_templates/tool_use.jinja": "{{ tools }}",
     "sub/config.json": "{}",
     "sub/model.safetensors": "small weights",
     "tiny.Q4_1.gguf": "a gguf",
@@ -40,6 +41,7 @@ const NOBODY = (() => {
 })();
 
 const NEEDED = [
+  "additional_chat_templates/tool_use.jinja",
   "chat_template.jinja",
   "config.json",
   "generation_config.json",
@@ -101,12 +103,12 @@ Deno.test("hub: a model is what is needed of it, in the layout that Python share
       `../../blobs/${sha256(WEIGHTS)}`,
     );
     const blobs = await filesBelow(join(repo, "blobs"));
-    assertEquals(blobs.length, 4); // {} is two files and one blob
+    assertEquals(blobs.length, 5); // {} is two files and one blob
     assertEquals(events[0], {
       type: "download_start",
       spec: `hf:${NAME}`,
-      files: 5,
-      bytes: WEIGHTS.length + 23 + 2 + 2 + 14,
+      files: 6,
+      bytes: WEIGHTS.length + 23 + 2 + 2 + 14 + 11,
     });
     const last = events.at(-2)!, done = events.at(-1)!;
     assertEquals(done.type, "download_done");

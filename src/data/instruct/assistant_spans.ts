@@ -29,8 +29,8 @@ export interface Dialogue {
   readonly lost: number;
 }
 
-export function assistantSpans(template: ChatTemplate, example: ChatExample): Dialogue {
-  const { messages, tools, where } = example;
+export function assistantSpans(templates: ChatTemplate, example: ChatExample): Dialogue {
+  const { messages, tools, where } = example, template = templates.for(tools);
   const whole = template.render(messages, where, { tools }), { text, generated } = whole;
   const turns = messages.flatMap(({ role }, index) => role === "assistant" ? [index] : []);
   const wanted = turns.filter((index) => messages[index].weight !== 0);

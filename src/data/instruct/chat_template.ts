@@ -61,8 +61,15 @@ export class ChatTemplate {
   readonly #template: Template;
   readonly #constants: Readonly<Record<string, unknown>>;
 
-  /** Throws a {@link UserError} with the line if the source is not a valid template. */
-  constructor(readonly source: string, readonly options: TemplateOptions) {
+  /**
+   * `toolUse` replaces it for dialogues with tools. Throws a {@link UserError} with the line if the
+   * source is not a valid template.
+   */
+  constructor(
+    readonly source: string,
+    readonly options: TemplateOptions,
+    private readonly toolUse?: ChatTemplate,
+  ) {
     try {
       this.#template = new Template(source);
     } catch (error) {
@@ -76,12 +83,19 @@ export class ChatTemplate {
     this.#constants = constantsOf(options);
   }
 
+  /** The template that writes dialogues with these tools. */
+  for(tools: readonly unknown[] | undefined): ChatTemplate {
+    return tools !== undefined && this.toolUse ? this.toolUse : this;
+  }
+
   /** Throws a {@link UserError} with `where` if the template fails or refuses the messages. */
   render(
     messages: readonly Message[],
     where: Phrase | OptionReference,
     options: RenderOptions = {},
   ): Rendered {
+    const template = this.for(options.tools);
+    if (template !== this) return template.render(messages, where, options);
     const shown = messages.map(withoutWeight);
     const variables = {
       ...this.#constants,

@@ -44,10 +44,14 @@ export function chatTemplate(
   tokenizer: Tokenizer,
   now: Date = new Date(),
 ): ChatTemplate {
-  const { specialTokens, chatTemplate: own } = tokenizer;
+  const { specialTokens, chatTemplate: own, toolTemplate } = tokenizer;
   if (name === "default") {
     if (own !== null) {
-      return new ChatTemplate(own, { name: "the tokenizer's chat template", specialTokens, now });
+      const options = { name: "the tokenizer's chat template", specialTokens, now };
+      const toolUse = toolTemplate === undefined
+        ? undefined
+        : new ChatTemplate(toolTemplate, { ...options, name: "the tokenizer's template tool_use" });
+      return new ChatTemplate(own, options, toolUse);
     }
     throw new UserError(
       "the tokenizer has no chat template, which conversations need",

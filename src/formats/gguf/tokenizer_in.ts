@@ -39,9 +39,6 @@ export function readGgufTokenizer(metadata: Metadata): Map<string, Uint8Array<Ar
     bos: metadata.flag(`${KEY}.add_bos_token`, addBos) && special.bos_token !== null,
     eos: metadata.flag(`${KEY}.add_eos_token`, false) && special.eos_token !== null,
   };
-  const template = metadata.has("tokenizer.chat_template")
-    ? { chat_template: metadata.string("tokenizer.chat_template") }
-    : {};
   const bytes = (value: unknown) =>
     new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n") as Uint8Array<ArrayBuffer>;
   return new Map([
@@ -69,10 +66,22 @@ export function readGgufTokenizer(metadata: Metadata): Map<string, Uint8Array<Ar
         add_bos_token: add.bos,
         add_eos_token: add.eos,
         clean_up_tokenization_spaces: false,
-        ...template,
+        ...chatTemplates(metadata),
       }),
     ],
   ]);
+}
+
+/** Under the key that Hugging Face's files have for them, several with their names. */
+function chatTemplates(metadata: Metadata): { chat_template?: unknown } {
+  const key = "tokenizer.chat_template", names = "tokenizer.chat_templates";
+  const own = metadata.has(key) ? metadata.string(key) : undefined;
+  const others = (metadata.has(names) ? metadata.strings(names) : [])
+    .filter((name) => metadata.has(`${key}.${name}`))
+    .map((name) => ({ name, template: metadata.string(`${key}.${name}`) }));
+  if (others.length === 0) return own === undefined ? {} : { chat_template: own };
+  const standard = own === undefined ? [] : [{ name: "default", template: own }];
+  return { chat_template: [...standard, ...others] };
 }
 
 function readVocabulary(metadata: Metadata): Vocabulary {

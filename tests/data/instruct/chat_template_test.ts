@@ -4,6 +4,7 @@ import {
   type TemplateOptions,
   withoutGenerationMarks,
 } from "../../../src/data/instruct/chat_template.ts";
+import { assistantSpans } from "../../../src/data/instruct/assistant_spans.ts";
 import { strftime } from "../../../src/data/instruct/strftime.ts";
 import {
   chatTemplate,
@@ -121,6 +122,30 @@ Deno.test("templates by name: those that cannot be are refused", async () => {
   const bytes = await loadTokenizer("bytes");
   const text = chatTemplate("vicuna", bytes).render(HELLO, "").text;
   assertEquals(text.endsWith("questions. USER: hi ASSISTANT: yo<|endoftext|>"), true);
+});
+
+Deno.test("a template for tools is used where the dialogue has some, as in transformers", () => {
+  const tokenizer = {
+    ...tokenizers.chat,
+    specialTokens: OPTIONS.specialTokens,
+    chatTemplate: "{% for m in messages %}{{ m.content }};{% endfor %}",
+    toolTemplate: "{{ tools | length }} tools: {% for m in messages %}{{ m.content }};{% endfor %}",
+  };
+  const template = chatTemplate("default", tokenizer);
+  assertEquals(template.render(HELLO, "").text, "hi;yo;");
+  assertEquals(template.render(HELLO, "", { tools: [{}] }).text, "1 tools: hi;yo;");
+  const { text, spans } = assistantSpans(template, {
+    kind: "chat",
+    messages: HELLO,
+    tools: [{}],
+    where: "",
+  });
+  assertEquals(spans.map(([start, end]) => text.slice(start, end)), ["yo;"]);
+  assertRefuses(
+    () => chatTemplate("default", { ...tokenizer, toolTemplate: "\n{% if %}" }),
+    UserError,
+    "the tokenizer's template tool_use, line 2: is not a valid template",
+  );
 });
 
 Deno.test("marks that the tokenizer has no tokens for are named", () => {
