@@ -1,6 +1,8 @@
 /** Batches of token ids for training and evaluation, from where a checkpoint left off. */
 import { type Batch, IGNORED } from "../model/batch.ts";
 import { UserError } from "../options/user_error.ts";
+import { MixedOrder } from "./mixed_order.ts";
+import { FileOrder, type PieceOrder } from "./piece_order.ts";
 import { hashText, permutation, randomStream } from "./random.ts";
 import { type Packing, SequenceReader } from "./sequences.ts";
 import { ShuffledRows, type ShufflePlace } from "./shuffle.ts";
@@ -58,8 +60,11 @@ export interface DataOptions extends StreamOptions<string> {
 
 /** The position of a stream. JSON, a few kilobytes at most. */
 export interface DataPosition {
-  /** Of this record's layout. */
-  readonly version: 1;
+  /**
+   * Of the order: 1 is file after file, 2 mixes documents over all files. A checkpoint of an earlier
+   * release goes on in the order in which it began.
+   */
+  readonly version: 1 | 2;
   /** What the stream depends on; a resume with anything else would yield other batches. */
   readonly of: Readonly<Record<string, string | number>>;
   /** The place within the shuffled rows. */
@@ -122,15 +127,13 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
       shuffleBuffer: size,
       seed,
     };
-    if (options.position) assertSame(options.position, of);
+    if (options.position) assertSame(options.position, of, 2);
     const place = options.position?.place;
     const vocabSize = options.vocabSize ?? tokenizer.vocabSize;
-    const inOrder = Array.from({ length: files }, (_, index) => index);
-    const fileOrder = (pass: number) =>
-      size === 1 ? inOrder : permutation(files, randomStream(seed, pass, 1));
+    const order = await orderOf(corpus, { size, seed, seqLen, version: options.position?.version });
     const reader = await SequenceReader.open(
-      corpus,
-      { tokenizer, vocabSize, seqLen, packing, fileOrder },
+      order,
+      { tokenizer, vocabSize, seqLen, packing },
       place?.start,
     );
     try {
@@ -173,7 +176,7 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
 
   /** The position after the last batch returned by {@link next}. */
   position(): DataPosition {
-    return { version: 1, of: this.of, place: this.rows.place() };
+    return { version: this.reader.order.version, of: this.of, place: this.rows.place() };
   }
 
   /** Notes for the user on the texts read so far, each once. */
@@ -185,6 +188,21 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
   async close(): Promise<void> {
     await this.reader.close();
   }
+}
+
+async function orderOf(
+  corpus: Corpus,
+  { size, seed, seqLen, version = 2 }: {
+    readonly size: number;
+    readonly seed: number;
+    readonly seqLen: number;
+    readonly version?: 1 | 2;
+  },
+): Promise<PieceOrder> {
+  const { length } = corpus.files;
+  if (size === 1) return new FileOrder(corpus, () => Array.from({ length }, (_, index) => index));
+  if (version === 2) return await MixedOrder.open(corpus, { seed, seqLen });
+  return new FileOrder(corpus, (pass) => permutation(length, randomStream(seed, pass, 1)));
 }
 
 function assertOptions(options: DataOptions): void {
@@ -203,9 +221,13 @@ function assertOptions(options: DataOptions): void {
 export function assertSame(
   position: Pick<DataPosition, "version" | "of">,
   of: DataPosition["of"],
+  newest: number,
 ): void {
-  if (position.version !== 1) {
-    throw new UserError(`data position of version ${position.version}, only 1 is supported`);
+  if (!(position.version >= 1 && position.version <= newest)) {
+    throw new UserError(
+      `data position of version ${position.version}, known are those up to ${newest}`,
+      "the checkpoint was written by a newer release: resume it with that",
+    );
   }
   const changes = Object.keys({ ...position.of, ...of })
     .filter((key) => position.of[key] !== of[key])

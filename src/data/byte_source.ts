@@ -9,8 +9,10 @@ export interface ByteSource {
   readonly path: string;
   /** Their number, where known without reading them. */
   readonly size?: number;
-  /** Bytes from an offset; without `size`, those before it are decompressed, too. */
-  chunks(offset?: number): AsyncGenerator<Uint8Array>;
+  /**
+   * Bytes from an offset, so many at a time; without `size`, those before it are decompressed, too.
+   */
+  chunks(offset?: number, chunkBytes?: number): AsyncGenerator<Uint8Array>;
 }
 
 const CHUNK_BYTES = 1 << 18;
@@ -20,13 +22,13 @@ export function plainBytes(path: string, size: number, label: string = path): By
   return {
     path: label,
     size,
-    async *chunks(offset = 0) {
+    async *chunks(offset = 0, chunkBytes = CHUNK_BYTES) {
       const file = await FileRange.open(path).catch((error) => {
         throw unreadable(label, error);
       });
       try {
-        for (; offset < file.size; offset += CHUNK_BYTES) {
-          yield await file.read(offset, offset + CHUNK_BYTES);
+        for (; offset < file.size; offset += chunkBytes) {
+          yield await file.read(offset, offset + chunkBytes);
         }
       } finally {
         file.close();
@@ -99,7 +101,7 @@ export async function readBytes(
   const bytes = new Uint8Array(Math.max(0, end - start));
   let filled = 0;
   if (bytes.length === 0) return bytes;
-  for await (const chunk of source.chunks(start)) {
+  for await (const chunk of source.chunks(start, Math.min(bytes.length, CHUNK_BYTES))) {
     const part = chunk.subarray(0, bytes.length - filled);
     bytes.set(part, filled);
     filled += part.length;

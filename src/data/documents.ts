@@ -34,6 +34,25 @@ export interface ReaderOptions {
   readonly textField: string;
   /** Text files only: the range of bytes to read, by default the whole file. */
   readonly range?: readonly [start: number, end: number];
+  /** Text files only: the largest piece, in bytes; by default {@link PIECE_BYTES}. */
+  readonly pieceBytes?: number;
+}
+
+/** A file in parts that can be read in any order. Together they have its documents once each. */
+export interface Parts {
+  readonly count: number;
+  read(part: number, options: ReaderOptions): AsyncIterable<Piece>;
+}
+
+/** The byte ranges of `size` bytes each, but the last, that a range is cut into. */
+export function cutRange(
+  [start, end]: readonly [start: number, end: number],
+  size: number,
+): { readonly count: number; at(part: number): readonly [start: number, end: number] } {
+  return {
+    count: Math.ceil((end - start) / size),
+    at: (part) => [start + part * size, Math.min(end, start + (part + 1) * size)],
+  };
 }
 
 /** The text of a record; throws a {@link UserError} if the field is missing or not a string. */

@@ -6,9 +6,9 @@ import { arrowRecords, readArrow } from "./arrow_reader.ts";
 import { type ByteSource, fromUtf16, plainBytes, unpackedBytes, utf16Of } from "./byte_source.ts";
 import { compressionOf, COMPRESSIONS } from "./compression.ts";
 import { csvRecords, readCsv, type Separator } from "./csv_reader.ts";
-import { type Place, type Reader, unreadable } from "./documents.ts";
-import { type DataRecord, jsonRecords, readJsonl } from "./jsonl_reader.ts";
-import { parquetRecords, readParquet } from "./parquet_reader.ts";
+import { type Parts, type Place, type Reader, unreadable } from "./documents.ts";
+import { areLines, type DataRecord, jsonlParts, jsonRecords, readJsonl } from "./jsonl_reader.ts";
+import { parquetParts, parquetRecords, readParquet } from "./parquet_reader.ts";
 import { readText } from "./text_reader.ts";
 
 /** Reads the records of a file from a position. */
@@ -22,6 +22,8 @@ export interface OpenedFile {
   readonly records?: RecordReader;
   /** Of a text file, its bytes. */
   readonly text?: ByteSource;
+  /** Parts of about so many bytes; undefined where the file can only be read from its start. */
+  readonly parts?: (partBytes: number) => Promise<Parts | undefined>;
 }
 
 type Format = "text" | "json" | "csv" | "tsv" | "parquet" | "arrow";
@@ -90,6 +92,7 @@ export async function openFile({ path, label = path }: FileToOpen): Promise<Open
       return {
         read: (from, options) => readJsonl(source, from, options),
         records: (from) => jsonRecords(source, from),
+        parts: async (bytes) => await areLines(source) ? jsonlParts(source, bytes) : undefined,
       };
     case "csv":
     case "tsv": {
@@ -108,6 +111,7 @@ function tableOf(format: "parquet" | "arrow", path: string, label: string): Open
     ? {
       read: (from, options) => readParquet(file, from, options),
       records: (from) => parquetRecords(file, from),
+      parts: () => parquetParts(file),
     }
     : {
       read: (from, options) => readArrow(file, from, options),

@@ -7,6 +7,8 @@ import { parseJson } from "../files/json_value.ts";
 import { UserError } from "../options/user_error.ts";
 import type { ByteSource } from "./byte_source.ts";
 import {
+  cutRange,
+  type Parts,
   type Piece,
   type Place,
   type ReaderOptions,
@@ -48,6 +50,46 @@ export async function* readJsonl(
   for await (const { value, where, place } of records(source, from, JSON.parse)) {
     yield { text: textOf(value, textField, where), first: true, last: true, where, place };
   }
+}
+
+/** Whether records are lines, so that they can be found from any offset. */
+export async function areLines(source: ByteSource): Promise<boolean> {
+  const chunks = source.chunks();
+  try {
+    const opened = await peek(chunks);
+    if (source.size === undefined || opened.first !== OPEN_OBJECT) return false;
+    const { line } = await firstLine(opened.chunks);
+    return parses(line) && listIn(JSON.parse(decoder.decode(line))) === undefined;
+  } finally {
+    await chunks.return(undefined);
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** The texts of the lines that begin in each of the parts of `partBytes`. */
+export function jsonlParts(source: ByteSource, partBytes: number): Parts {
+  const { path, size } = source;
+  const { count, at } = cutRange([0, size!], partBytes);
+  return {
+    count,
+    async *read(part, { textField }) {
+      const [start, end] = at(part);
+      // From the byte before: a line begins at `start` if that is a newline.
+      let offset = Math.max(0, start - 1), record = 0;
+      for await (const { bytes } of linesOf(source.chunks(offset, partBytes))) {
+        if (offset >= end) break;
+        const where = `${path} at byte ${offset}`, place = { offset, record };
+        if (offset >= start && !bytes.every(isJsonSpace)) {
+          const reading = { path, parse: JSON.parse, skipTo: 0, at: () => {} };
+          const value = parsed(decode(bytes, where, offset), reading, where);
+          yield { text: textOf(value, textField, where), first: true, last: true, where, place };
+          record++;
+        }
+        offset += bytes.length + 1;
+      }
+    },
+  };
 }
 
 /** Records before `from` are only counted where its offset is 0, as in an array. */
@@ -142,7 +184,7 @@ async function firstLine(source: AsyncGenerator<Uint8Array>) {
 
 function parses(line: Uint8Array): boolean {
   try {
-    JSON.parse(new TextDecoder().decode(line));
+    JSON.parse(decoder.decode(line));
     return true;
   } catch {
     return false;

@@ -1,7 +1,7 @@
 /** Converts documents to rows of T + 1 tokens: inputs, and targets shifted by one. */
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { type Corpus, CORPUS_START, type CorpusPiece, type CorpusPlace } from "./sources.ts";
+import type { PieceOrder, PlacedPiece } from "./piece_order.ts";
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import { TextEnds } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -24,8 +24,6 @@ export interface SequenceOptions {
   readonly vocabSize: number;
   readonly seqLen: number; // T
   readonly packing: Packing;
-  /** The order of the files in a pass, as indices. */
-  readonly fileOrder: (pass: number) => readonly number[];
 }
 
 /** Everything that future rows depend on. JSON. */
@@ -33,7 +31,7 @@ export interface SequencePlace {
   /** Passes over the files that are complete. */
   readonly pass: number;
   /** The piece of which `consumed` tokens are already in rows or in `pending`. */
-  readonly at: CorpusPlace;
+  readonly at: unknown;
   /** Tokens of that piece that are used. */
   readonly consumed: number;
   /** Tokens that do not fill a row yet: one after a complete row, up to T after a pass. */
@@ -46,20 +44,19 @@ export class NoRowsError extends UserError {
   override readonly name = "NoRowsError";
 }
 
-const BEGINNING: SequencePlace = { pass: 0, at: CORPUS_START, consumed: 0, pending: [] };
-
-function isStart({ at, consumed }: SequencePlace): boolean {
-  return at.file === 0 && at.record === 0 && consumed === 0;
+/** Whether nothing of the pass is used. */
+function isStart({ at, consumed }: SequencePlace, { start }: PieceOrder): boolean {
+  return consumed === 0 && JSON.stringify(at) === JSON.stringify(start);
 }
 
 export class SequenceReader {
   #pass: number;
-  #at: CorpusPlace;
+  #at: unknown;
   #ids: number[] = [];
   #first = false; // whether #ids starts a document
   #consumed = 0;
   #pending: number[];
-  #pieces: AsyncGenerator<CorpusPiece>;
+  #pieces: AsyncGenerator<PlacedPiece>;
   #rowsOfPass: number;
   readonly #ends: TextEnds;
   readonly #unknown = new UnknownTokens();
@@ -67,7 +64,7 @@ export class SequenceReader {
   readonly #noted = new Set<unknown>();
 
   private constructor(
-    readonly corpus: Corpus,
+    readonly order: PieceOrder,
     readonly options: SequenceOptions,
     place: SequencePlace,
   ) {
@@ -75,18 +72,18 @@ export class SequenceReader {
     this.#at = place.at;
     this.#pending = [...place.pending];
     // A pass resumed in the middle is known to have rows.
-    this.#rowsOfPass = isStart(place) ? 0 : 1;
-    this.#pieces = corpus.pieces(options.fileOrder(place.pass), place.at);
+    this.#rowsOfPass = isStart(place, order) ? 0 : 1;
+    this.#pieces = order.pieces(place.pass, place.at);
     this.#ends = new TextEnds(options.tokenizer);
   }
 
   /** Resumes from a position returned by {@link place}; throws if it does not exist. */
   static async open(
-    corpus: Corpus,
+    order: PieceOrder,
     options: SequenceOptions,
-    place: SequencePlace = BEGINNING,
+    place: SequencePlace = { pass: 0, at: order.start, consumed: 0, pending: [] },
   ): Promise<SequenceReader> {
-    const reader = new SequenceReader(corpus, options, place);
+    const reader = new SequenceReader(order, options, place);
     if (place.consumed === 0) return reader;
     try {
       const found = await reader.#advance();
@@ -141,15 +138,15 @@ export class SequenceReader {
   startPass(): void {
     this.assertRows();
     this.#pass++;
-    [this.#at, this.#ids, this.#consumed] = [CORPUS_START, [], 0];
+    [this.#at, this.#ids, this.#consumed] = [this.order.start, [], 0];
     this.#rowsOfPass = 0;
-    this.#pieces = this.corpus.pieces(this.options.fileOrder(this.#pass));
+    this.#pieces = this.order.pieces(this.#pass);
   }
 
   /** Throws a {@link UserError} if the pass that has just ended had no row. */
   assertRows(): void {
     if (this.#rowsOfPass > 0) return;
-    const { share, heldOutShare } = this.corpus.options;
+    const { options: { share, heldOutShare }, files } = this.order.corpus;
     const what = { all: "the data", train: "the training data", eval: "the held-out data" }[share];
     const { seqLen, packing } = this.options;
     const few = this.#pending.length;
@@ -161,7 +158,7 @@ export class SequenceReader {
       : few > 1 && packing === "packed"
       ? phrase`${option("seqLen", few - 1)} or less, or ${option("packing", "padded")}`
       : phrase`is this the right file, and the right ${option("textField")}?`;
-    throw new NoRowsError(`${what} (${this.corpus.files[0].path}…) ${reason}`, hint);
+    throw new NoRowsError(`${what} (${files[0].path}…) ${reason}`, hint);
   }
 
   /** Closes the file that is being read. */

@@ -1,10 +1,10 @@
 /** A corpus: the documents of many files as one stream, with an optional held-out share. */
 import { UserError } from "../options/user_error.ts";
 import { type ByteSource, sizeOf } from "./byte_source.ts";
-import { type Piece, type Place, START } from "./documents.ts";
+import { type Parts, type Piece, type Place, type ReaderOptions, START } from "./documents.ts";
 import { type DataFile, isText, listFiles } from "./files.ts";
 import { hashText } from "./random.ts";
-import { heldOutStart } from "./text_reader.ts";
+import { heldOutStart, textParts } from "./text_reader.ts";
 
 /** All documents, those to train on, or those held out for evaluation. */
 export type Share = "all" | "train" | "eval";
@@ -24,6 +24,15 @@ export interface CorpusPlace extends Place {
 
 export interface CorpusPiece extends Piece {
   readonly place: CorpusPlace;
+}
+
+/** A file, or a part of one. */
+export interface CorpusPart {
+  readonly file: DataFile;
+  /** The bytes of a text that belong to the share. */
+  readonly range?: readonly [start: number, end: number];
+  readonly cut?: Parts;
+  readonly part?: number;
 }
 
 export const CORPUS_START: CorpusPlace = { file: 0, ...START };
@@ -68,16 +77,55 @@ export class Corpus {
     order: readonly number[],
     from: CorpusPlace = CORPUS_START,
   ): AsyncGenerator<CorpusPiece> {
-    const { textField } = this.options;
     for (let position = from.file; position < order.length; position++) {
       const file = this.files[order[position]];
       const start = position === from.file ? from : START;
       const range = await this.#range(file);
       if (range && range[0] >= range[1]) continue;
-      for await (const piece of file.read(start, { textField, range })) {
-        if (piece.text === "" || !this.#selects(file, piece)) continue;
+      for await (const piece of this.#selected(file, file.read(start, this.#reading(range)))) {
         yield { ...piece, place: { file: position, ...piece.place } };
       }
+    }
+  }
+
+  /** Cuts files into parts of about so many bytes where they can be read from anywhere. */
+  async parts(partBytes: number): Promise<CorpusPart[]> {
+    const parts: CorpusPart[] = [];
+    for (const file of this.files) {
+      const range = await this.#range(file);
+      if (range && range[0] >= range[1]) continue;
+      const whole = file.size <= partBytes;
+      const cut = whole
+        ? undefined
+        : range && file.text?.size !== undefined
+        ? textParts(file.text, range, partBytes)
+        : await file.parts?.(partBytes);
+      if (!cut) parts.push({ file, range });
+      for (let part = 0; part < (cut?.count ?? 0); part++) parts.push({ file, range, cut, part });
+    }
+    return parts;
+  }
+
+  /** The documents of a part; of one that is a whole file, those from a place on. */
+  readPart(
+    { file, range, cut, part }: CorpusPart,
+    from: Place | null,
+    pieceBytes: number,
+  ): AsyncGenerator<Piece> {
+    const reading = this.#reading(range, pieceBytes);
+    return this.#selected(
+      file,
+      cut ? cut.read(part!, reading) : file.read(from ?? START, reading),
+    );
+  }
+
+  #reading(range: ReaderOptions["range"], pieceBytes?: number): ReaderOptions {
+    return { textField: this.options.textField, range, pieceBytes };
+  }
+
+  async *#selected(file: DataFile, pieces: AsyncIterable<Piece>): AsyncGenerator<Piece> {
+    for await (const piece of pieces) {
+      if (piece.text !== "" && this.#selects(file, piece)) yield piece;
     }
   }
 

@@ -1,7 +1,15 @@
 /** Plain text: a file is one document, read in pieces so that it need not fit in memory. */
 import { UserError } from "../options/user_error.ts";
 import { type ByteSource, readBytes } from "./byte_source.ts";
-import { type Piece, type Place, type ReaderOptions, START, unreadable } from "./documents.ts";
+import {
+  cutRange,
+  type Parts,
+  type Piece,
+  type Place,
+  type ReaderOptions,
+  START,
+  unreadable,
+} from "./documents.ts";
 import { concat } from "./json_array.ts";
 import { decodeUtf8, isContinuation, NotUtf8 } from "./utf8.ts";
 
@@ -12,7 +20,7 @@ export const PIECE_BYTES = 1 << 16;
 export async function* readText(
   source: ByteSource,
   from: Place,
-  { range }: Pick<ReaderOptions, "range">,
+  { range, pieceBytes = PIECE_BYTES }: Omit<ReaderOptions, "textField">,
 ): AsyncGenerator<Piece> {
   const [start, end] = range ?? [0, source.size ?? Infinity];
   let offset = Math.max(start, from.offset), record = from.record;
@@ -22,13 +30,13 @@ export async function* readText(
   try {
     for (let ended = false; !ended || held.length > 0;) {
       // One byte more than a piece, which tells whether it is the last.
-      while (!ended && held.length <= PIECE_BYTES) {
+      while (!ended && held.length <= pieceBytes) {
         const { done, value } = await chunks.next();
         if (done) ended = true;
         else held = concat([held, value]);
         if (offset + held.length >= end) ended = true;
       }
-      const bytes = held.subarray(0, Math.min(PIECE_BYTES, end - offset));
+      const bytes = held.subarray(0, Math.min(pieceBytes, end - offset));
       if (bytes.length === 0) break;
       const last = bytes.length === held.length || offset + bytes.length >= end;
       const length = last ? bytes.length : seam(bytes);
@@ -53,6 +61,40 @@ export async function* readText(
     await chunks.return(undefined);
   }
 }
+
+/** A range of a text in parts of about `partBytes`, which begin at seams. */
+export function textParts(
+  source: ByteSource,
+  range: readonly [start: number, end: number],
+  partBytes: number,
+): Parts {
+  const { count, at } = cutRange(range, partBytes);
+  const boundary = async (offset: number) =>
+    range.includes(offset) ? offset : await nextSeam(source, offset, range[1]);
+  return {
+    count,
+    async *read(part, options) {
+      const [start, end] = await Promise.all(at(part).map(boundary));
+      for await (const piece of readText(source, START, { ...options, range: [start, end] })) {
+        const first = piece.first && start === range[0], last = piece.last && end === range[1];
+        yield { ...piece, first, last };
+      }
+    },
+  };
+}
+
+/** The first place to cut a text from an offset on. */
+async function nextSeam(source: ByteSource, offset: number, end: number): Promise<number> {
+  const bytes = await readBytes(source, offset, Math.min(end, offset + SEAM_BYTES));
+  for (let i = 1; i < bytes.length - 1; i++) if (isSeam(bytes, i, NEWLINE)) return offset + i + 1;
+  for (let i = 1; i < bytes.length - 1; i++) if (isSeam(bytes, i, SPACE)) return offset + i;
+  let character = 0;
+  while (character < bytes.length && isContinuation(bytes[character])) character++;
+  return offset + character;
+}
+
+/** A line is hardly longer. */
+const SEAM_BYTES = 1 << 12;
 
 /**
  * The start of the held-out end of a text, moved to the nearest end of a line, or else of a word or
@@ -88,14 +130,17 @@ function isSpace(byte: number): boolean {
  */
 function seam(bytes: Uint8Array): number {
   for (let i = bytes.length - 2; i > bytes.length / 2; i--) {
-    if (bytes[i] === NEWLINE && !isSpace(bytes[i - 1]) && !isSpace(bytes[i + 1])) return i + 1;
+    if (isSeam(bytes, i, NEWLINE)) return i + 1;
   }
-  for (let i = bytes.length - 2; i > bytes.length / 2; i--) {
-    if (bytes[i] === SPACE && !isSpace(bytes[i - 1]) && !isSpace(bytes[i + 1])) return i;
-  }
+  for (let i = bytes.length - 2; i > bytes.length / 2; i--) if (isSeam(bytes, i, SPACE)) return i;
   let end = bytes.length - 1;
   while (end > bytes.length - 4 && isContinuation(bytes[end])) end--;
   return end;
+}
+
+/** Whether the byte is the white space in question, and isolated. */
+function isSeam(bytes: Uint8Array, at: number, space: number): boolean {
+  return bytes[at] === space && !isSpace(bytes[at - 1]) && !isSpace(bytes[at + 1]);
 }
 
 async function decode(bytes: Uint8Array, source: ByteSource, offset: number): Promise<string> {

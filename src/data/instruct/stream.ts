@@ -142,7 +142,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
       tokens: store.tokens,
       content: store.hash(),
     };
-    if (position) assertSame(position, of);
+    if (position) assertSame(position, of, 1);
     const lengths = Array.from({ length: store.count }, (_, index) => store.length(index));
     const plan = packing ? RowPlan.packed(lengths, seqLen) : RowPlan.single(lengths);
     return new InstructStream(options, store, report, plan, of, now);
