@@ -1,6 +1,7 @@
 /** Batches of token ids for training and evaluation, from where a checkpoint left off. */
 import { type Batch, IGNORED } from "../model/batch.ts";
 import { UserError } from "../options/user_error.ts";
+import { checkFiles, checkSources } from "./check_corpus.ts";
 import { MixedOrder } from "./mixed_order.ts";
 import { FileOrder, type PieceOrder } from "./piece_order.ts";
 import { hashText, permutation, randomStream } from "./random.ts";
@@ -103,8 +104,9 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
   ) {}
 
   /**
-   * Lists the files and reads the first rows, so that faults in the data (no text, too little for a
-   * row, a broken line, a token that the model lacks) are reported before training starts.
+   * Lists the files, reads them once (of a large corpus some 128 MB) and encodes the first rows, so
+   * that faults in the data (no text, too little for a row, a broken line, a token that the model
+   * lacks) are reported before training starts; those in `evalData` as well.
    */
   static async open(options: DataOptions): Promise<BatchStream> {
     assertOptions(options);
@@ -128,6 +130,11 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
       seed,
     };
     if (options.position) assertSame(options.position, of, 2);
+    // What a checkpoint was trained on has been checked.
+    if (split === "train" && !options.position) {
+      await checkFiles(corpus.files, textField);
+      if (evalData) await checkSources(evalData, textField);
+    }
     const place = options.position?.place;
     const vocabSize = options.vocabSize ?? tokenizer.vocabSize;
     const order = await orderOf(corpus, { size, seed, seqLen, version: options.position?.version });

@@ -244,3 +244,37 @@ Deno.test("data that cannot be trained on is refused at once", async () => {
     await refused("é.txt", { batchSize: 0, seqLen: 1.5 }, "seqLen must be an integer of at least");
   });
 });
+
+Deno.test("a fault far behind, or in the evaluation data, is found before the first step", async () => {
+  const lines = jsonl(Array.from({ length: 20_000 }, (_, index) => `document ${index}`));
+  const latin1 = new Uint8Array(lines.length + 1);
+  new TextEncoder().encodeInto(lines, latin1);
+  latin1[lines.length] = 0xe9;
+  const files = {
+    "good.jsonl": lines,
+    "broken.jsonl": lines + '{"text": 5}\n',
+    "other.jsonl": jsonl(["x"], "body"),
+    "latin1.txt": latin1,
+  };
+  await withFiles(files, async (folder) => {
+    const refused = (options: Partial<DataOptions>, message: string) =>
+      assertRefusesAsync(
+        () =>
+          BatchStream.open({
+            ...PLAIN,
+            repeat: true,
+            data: [join(folder, "good.jsonl")],
+            ...options,
+          }),
+        UserError,
+        message,
+      );
+    await refused({ data: [join(folder, "broken.jsonl")] }, "broken.jsonl:20001: field");
+    await refused({ data: [join(folder, "latin1.txt")] }, "latin1.txt:20001: is not UTF-8 text");
+    await refused(
+      { evalData: [join(folder, "other.jsonl")] },
+      'other.jsonl:1: has no field "text"',
+    );
+    await refused({ evalData: [join(folder, "none.jsonl")] }, "none.jsonl: cannot be read");
+  });
+});
