@@ -89,13 +89,16 @@ Deno.test("gguf: versions 1 and 2, and a header of megabytes", async () => {
   for (const version of [1, 2]) {
     // More than a piece that is read at a time, in values of which each is cut by its end.
     const long = "ä".repeat(1 << 20);
-    const bytes = new Bytes(version).start(1, 3).text("a", "1").text("long", long).text("b", "2")
-      .tensor("x", [4, 2], 64);
+    const bytes = new Bytes(version).start(2, 3).text("a", "1").text("long", long).text("b", "2")
+      .tensor("x", [4, 2], 64).tensor("y", [4, 2, 1, 1], 96);
     await withFile(bytes, async (path) => {
       const { metadata, tensors } = await readGgufHeader(path);
       assertEquals([metadata.string("a"), metadata.string("b")], ["1", "2"]);
       assertEquals(metadata.string("long") === long, true);
-      assertEquals(tensors.map(({ name, shape }) => [name, shape]), [["x", [2, 4]]]);
+      assertEquals(tensors.map(({ name, shape }) => [name, shape]), [
+        ["x", [2, 4]],
+        ["y", [2, 4]],
+      ]);
     });
   }
 });

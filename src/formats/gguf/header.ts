@@ -125,5 +125,7 @@ function readTensor(reader: HeaderReader) {
     throw new HeaderFault(`tensor ${name}: ${dimensions} dimensions, at most ${MOST_DIMENSIONS}`);
   }
   const shape = Array.from({ length: dimensions }, () => reader.dimension()).reverse();
+  // Some writers list all dimensions that ggml has.
+  while (shape.length > 2 && shape[0] === 1) shape.shift();
   return { name, shape, type: reader.uint32(), offset: reader.uint64() };
 }
