@@ -11,6 +11,7 @@ import { loadTask, parseTaskSpecs, TASK_NAMES } from "../eval/tasks.ts";
 import { inOneLine, UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
+import { lengthNote } from "../model/length_note.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { textFields, trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
@@ -129,6 +130,8 @@ async function measure(
   }
   try {
     const length = (unless: number) => Math.min(options.seqLen ?? unless, longest);
+    const note = options.data && lengthNote(model.config, length(defaultLength));
+    if (note) io.log(`note: ${note}`);
     const text = options.data &&
       await measureText(model, tokenizer, options.data, length(defaultLength), options, io);
     if (!tasks.length) return { ...text };

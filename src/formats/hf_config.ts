@@ -11,6 +11,9 @@ import { readJsonObject } from "../files/json_file.ts";
 
 const CONFIG = "config.json";
 
+/** Our own key, which transformers keeps: max_position_embeddings may be larger. */
+const TRAINED_LENGTH = "trained_seq_len";
+
 /** Reads a config.json, or that of a folder. Throws a {@link UserError} with all faults. */
 export async function readLlamaConfig(path: string): Promise<LlamaConfig> {
   const info = await Deno.stat(path).catch(() => null);
@@ -73,6 +76,7 @@ export function parseLlamaConfig(json: unknown, origin = CONFIG): LlamaConfig {
     keyValueHeads,
     headSize,
     maxPositions,
+    ...(json[TRAINED_LENGTH] === undefined ? {} : { trainedLength: fields.count(TRAINED_LENGTH) }),
     rmsNormEps: fields.positive("rms_norm_eps", 1e-6),
     ...ropeFromJson(fields, { headSize, maxPositions }),
     ...(slidingWindow?.layers.some(Boolean) ? { slidingWindow } : {}),
@@ -172,6 +176,7 @@ export async function writeHfConfig(
     head_dim: config.headSize,
     ...activationJson(config),
     max_position_embeddings: config.maxPositions,
+    ...(config.trainedLength === undefined ? {} : { [TRAINED_LENGTH]: config.trainedLength }),
     rms_norm_eps: config.rmsNormEps,
     ...ropeToJson(config),
     ...windowJson(config),
@@ -201,14 +206,16 @@ function vocabularyJson(
 
 /** Positions and RoPE, where they are not those of the original. */
 function positionsJson(
-  { modelType, headSize, maxPositions, ropeTheta, ropeScaling }: LlamaConfig,
+  { modelType, headSize, maxPositions, trainedLength, ropeTheta, ropeScaling }: LlamaConfig,
   original: Readonly<Record<string, unknown>>,
 ) {
+  const trained = trainedLength === undefined ? {} : { [TRAINED_LENGTH]: trainedLength };
   const own = original.max_position_embeddings ?? ARCHITECTURES[modelType].defaults.maxPositions;
   const rope = ropeFromJson(new Fields(original), { headSize, maxPositions: Number(own) });
   const now = { ropeTheta, ropeScaling };
-  if (own === maxPositions && JSON.stringify([rope]) === JSON.stringify([now])) return {};
+  if (own === maxPositions && JSON.stringify([rope]) === JSON.stringify([now])) return trained;
   return {
+    ...trained,
     max_position_embeddings: maxPositions,
     ...ropeToJson({ ...now, headSize, maxPositions }),
     original_max_position_embeddings: undefined, // would replace the scaling's own

@@ -57,6 +57,8 @@ export interface LlamaConfig extends Traits {
   readonly headSize: number;
   /** `max_position_embeddings`: the longest sequence, unless RoPE is scaled beyond it. */
   readonly maxPositions: number;
+  /** Tokens of the sequences it was pre-trained on, if that was done here. */
+  readonly trainedLength?: number;
   /** Added to the mean of squares in every norm. */
   readonly rmsNormEps: number;
   /** Base of RoPE's frequencies. */

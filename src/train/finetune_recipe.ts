@@ -17,6 +17,7 @@ import {
   writeTokenizer,
 } from "../export/model_folder.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { longerNote } from "../model/length_note.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
@@ -45,7 +46,11 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     shape,
     rates: optimizerRates(options),
     tokenizer,
-    warnings: [...warnings, ...options.rank === "auto" ? [] : shapeWarnings(config, shape)],
+    warnings: [
+      ...warnings,
+      ...longerNote(config, options.seqLen),
+      ...options.rank === "auto" ? [] : shapeWarnings(config, shape),
+    ],
     evaluateFirst: true,
     openData: async (...args) => await (await data()).open(...args),
     openEvaluation: async () => await (await data()).openEvaluation(),
@@ -63,7 +68,9 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
       initializeAdapters(gpu, model.parameters, options.seed);
     },
     save: (gpu, training, results) => {
-      const base = { config, path, files };
+      const trainedLength = config.trainedLength &&
+        Math.max(config.trainedLength, options.seqLen);
+      const base = { config: { ...config, trainedLength }, path, files };
       return save(gpu, training, { options, base, shape, tokenizer, talk }, results);
     },
   };

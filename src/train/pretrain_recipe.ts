@@ -71,7 +71,13 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
       await Deno.mkdir(folder, { recursive: true });
       await saveWeights(gpu, model.parameters, folder, dtype);
       const talk = conversing("default", tokenizer);
-      await writeModelFolder(folder, { config, dtype, base: {}, tokenizer, conversing: talk });
+      await writeModelFolder(folder, {
+        config: { ...config, trainedLength: seqLen },
+        dtype,
+        base: {},
+        tokenizer,
+        conversing: talk,
+      });
       await writeRunCard(folder, { kind: "model", options, results });
       return folder;
     },

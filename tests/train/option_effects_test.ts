@@ -61,7 +61,9 @@ const CHANGES: Readonly<Record<string, unknown>> = {
 const OF_NO_METHOD = [
   ..."model activationCheckpointing batchSize seqLen optimizer data dataset datasetDir".split(" "),
   ..."evalData evalDataset evalShare maxSamples dataFormat template trainOnPrompt".split(" "),
-  ..."packing tokenizer textField preview energyShare epochs steps warmupRatio".split(" "),
+  ..."ropeScaling packing tokenizer textField preview energyShare epochs steps warmupRatio".split(
+    " ",
+  ),
   ..."warmupSteps scheduler minLrRatio output evalEvery saveEvery samplePrompt".split(" "),
   ..."sampleTokens keepCheckpoints gpuMemory loadBestModelAtEnd overwriteOutput resume".split(" "),
 ];
