@@ -104,3 +104,18 @@ Deno.test("gguf: parts that are missing, renamed or of another model are named",
     await refused("its parts have 12 tensors, the model has 13");
   });
 });
+
+Deno.test("gguf: of several models in a folder one must be named", async () => {
+  await withCopy(async (folder) => {
+    await Deno.copyFile(FIXTURES + "llama.gguf", join(folder, "other.gguf"));
+    await assertRefusesAsync(
+      () => openPretrained(folder),
+      UserError,
+      `config.json: cannot be read: no such file\n  hint: it has ${part(1)}, other.gguf: give the`,
+    );
+    await Deno.remove(join(folder, "other.gguf"));
+    // Safetensors in the folder come first.
+    await Deno.writeTextFile(join(folder, "model.safetensors"), "");
+    await assertRefusesAsync(() => openPretrained(folder), UserError, "config.json: cannot be");
+  });
+});

@@ -8,6 +8,7 @@ import { parseLlamaConfig, writeHfConfig } from "../../src/formats/hf_config.ts"
 import { readRawConfig } from "../../src/formats/model_files.ts";
 import { causalName } from "../../src/formats/module_names.ts";
 import { openWeights } from "../../src/formats/open_weights.ts";
+import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { saveWeights } from "../../src/formats/pretrained.ts";
 import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
@@ -177,5 +178,20 @@ Deno.test("a tensor under two names is refused", async () => {
     );
   } finally {
     await Deno.remove(path);
+  }
+});
+
+Deno.test("weights in their makers' own layout are named as such", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(join(folder, "params.json"), "{}");
+    await Deno.writeTextFile(join(folder, "consolidated.00.pth"), "");
+    await assertRefusesAsync(
+      () => openPretrained(folder),
+      UserError,
+      "config.json: cannot be read: no such file\n  hint: it has a params.json: weights in their",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });

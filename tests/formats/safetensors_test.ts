@@ -219,6 +219,11 @@ Deno.test("safetensors: of a tensor that two shards hold, the index says which c
 for (
   const [name, hint] of [
     ["model-00001-of-00002.safetensors", "is the index missing?"],
+    ["consolidated.safetensors", "weights in Mistral's own layout: give a copy in transformers'"],
+    [
+      "weights.safetensors",
+      "it has weights.safetensors: if these are all weights, rename the file",
+    ],
     ["tiny.gguf", "it has tiny.gguf: give the path of that file"],
     ["pytorch_model.bin", "it has pytorch_model.bin: transformers' save_pretrained"],
   ]
