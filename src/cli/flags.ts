@@ -30,12 +30,14 @@ export interface CommonFlags {
 }
 
 /**
- * Validates a whole command line, and the file that it names, at once. Throws an {@link
+ * Validates a whole command line, and the file that it names, at once; `onNote` is called with what
+ * the user should know about the file. Throws an {@link
  * OptionsError} with all faults.
  */
 export async function parseFlags<Parsed>(
   options: Options<Parsed>,
   args: readonly string[],
+  onNote: (note: string) => void = () => {},
 ): Promise<Parsed> {
   const { fields } = options;
   const { given, faults, config: path } = readFlags(fields, args);
@@ -43,7 +45,9 @@ export async function parseFlags<Parsed>(
   const config = path === undefined
     ? undefined
     : await (isMemory ? loadConfigForMemory(path) : loadConfig(path, fields));
-  return checkOptions(options, { given, faults, config });
+  const parsed = checkOptions(options, { given, faults, config });
+  for (const note of config?.notes ?? []) onNote(note);
+  return parsed;
 }
 
 /** Only the common flags, which apply even if the rest is invalid. */

@@ -89,7 +89,11 @@ async function runCommand(
   const downloads = new DownloadProgress(io);
   setHubDefaults({ signal: io.signal, onProgress: (event) => downloads.handle(event) });
   try {
-    const options = await parseFlags(command.options, args);
+    const options = await parseFlags(
+      command.options,
+      args,
+      (note) => io.log(`note: ${note}`),
+    );
     const code = await command.run(options, io);
     return terminal.signal.aborted ? EXIT.interrupted : code;
   } catch (error) {

@@ -19,10 +19,18 @@ import type { z } from "zod";
 import { camelCase, snakeCase } from "../text.ts";
 import { type Fault, OptionsError } from "../options/faults.ts";
 import { fieldInfo, type Options } from "../options/schema.ts";
-import { IGNORED, ONLY, onlyFault, RENAMED } from "./llama_factory/keys.ts";
+import { IGNORED, NOTED, ONLY, onlyFault, RENAMED } from "./llama_factory/keys.ts";
 import { METHOD_KEYS, readMethod } from "./llama_factory/method.ts";
-import { type KeyContext, listOf, type Meaning, READ } from "./llama_factory/values.ts";
+import {
+  isLlamaFactory,
+  type KeyContext,
+  listOf,
+  type Meaning,
+  READ,
+} from "./llama_factory/values.ts";
 import { readYamlMapping } from "./yaml_mapping.ts";
+
+const TABLES = [READ, RENAMED, IGNORED, NOTED, ONLY];
 
 type Given = Record<string, unknown>;
 
@@ -35,6 +43,8 @@ export interface ConfigFile {
   readonly places: ReadonlyMap<string, string>;
   /** Keys that are unknown, unsupported, or in conflict with another. */
   readonly faults: readonly Fault[];
+  /** What the user should know about keys that have no effect, or another one, here. */
+  readonly notes: readonly string[];
   /** Options that are missing because their key is faulty. */
   readonly faulted: ReadonlySet<string>;
 }
@@ -52,7 +62,8 @@ const ALTERNATIVES = [
 
 /**
  * The options of a run from a file, complete and validated, as `options.parse` returns them;
- * `overrides` take precedence over the file. Throws an {@link OptionsError} with every fault and
+ * `overrides` take precedence over the file; `onNote` is called for keys that have no effect, or
+ * another one, here. Throws an {@link OptionsError} with every fault and
  * its line.
  *
  * @example
@@ -68,11 +79,12 @@ export async function readConfigFile<Parsed>(
   path: string,
   options: Options<Parsed>,
   overrides: Readonly<Record<string, unknown>> = {},
+  onNote: (note: string) => void = () => {},
 ): Promise<Parsed> {
-  return checkOptions(options, {
-    given: overrides,
-    config: await loadConfig(path, options.fields),
-  });
+  const config = await loadConfig(path, options.fields);
+  const parsed = checkOptions(options, { given: overrides, config });
+  for (const note of config.notes) onNote(note);
+  return parsed;
 }
 
 /** Whether a command reads such files: training commands and `memory` do. */
@@ -91,11 +103,14 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
   const given: Given = {}, implied: Given = {};
   const places = new Map<string, string>(), keys = new Map<string, string>();
   const faults: Fault[] = [], faulted = new Set<string>();
+  const notes: string[] = [], idle: string[] = [];
   const method = readMethod(file);
   for (const [key, value] of mapping.values) {
     const place = mapping.place(key);
     const isMethod = METHOD_KEYS.some((each) => each === key);
     const meaning = isMethod ? method.get(key) ?? {} : meaningOf(key, value, fields, file);
+    if (meaning.note) notes.push(`${place}: ${meaning.note}`);
+    if (value !== null && Object.hasOwn(IGNORED, key)) idle.push(key);
     if (meaning.fault) {
       faults.push({ option: key, place, ...meaning.fault });
       if (isMethod) faulted.add("optimizer");
@@ -122,7 +137,15 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
       if (!places.has(option)) places.set(option, place);
     }
   }
-  return { given, implied, places, faults, faulted };
+  if (idle.length) notes.push(`${path}: these keys have no effect here: ${idle.join(", ")}`);
+  const holdsOut = ["evalShare", "evalData", "evalDataset"].some((each) =>
+    Object.hasOwn(given, each)
+  );
+  if (isLlamaFactory(file) && !holdsOut && !Object.hasOwn(implied, "evalShare")) {
+    implied.evalShare = 0;
+    notes.push(`${path}: without val_size nothing is held out, as in LLaMA-Factory`);
+  }
+  return { given, implied, places, faults, notes, faulted };
 }
 
 /** Validates flags and file together; reports all faults at once, each with its location. */
@@ -196,19 +219,22 @@ function meaningOf(
   // `batch_size`, `batch-size` and `batchSize` are one option.
   const option = camelCase(key);
   const own = Object.hasOwn(fields, option);
-  const known = own || [READ, RENAMED, IGNORED, ONLY].some((table) => Object.hasOwn(table, key));
+  const known = own || TABLES.some((table) => Object.hasOwn(table, key));
   if (!known) return { fault: { message: "unknown key", near: [key, knownKeys(fields)] } };
   // As in LLaMA-Factory, null is the same as absent.
   if (value === null) return {};
   if (Object.hasOwn(READ, key)) return READ[key](value, file);
   if (Object.hasOwn(RENAMED, key)) return { options: { [RENAMED[key]]: value } };
   if (own) return { options: { [option]: value } };
+  if (Object.hasOwn(NOTED, key)) {
+    const [without, why] = NOTED[key];
+    return without.includes(value) ? {} : { note: `has no effect here: ${why}` };
+  }
   return Object.hasOwn(ONLY, key) ? onlyFault(key, value) : {};
 }
 
 function knownKeys(fields: z.ZodRawShape): string[] {
-  const tables = [READ, RENAMED, IGNORED, ONLY];
-  return [...Object.keys(fields).map(snakeCase), ...METHOD_KEYS, ...tables.flatMap(Object.keys)];
+  return [...Object.keys(fields).map(snakeCase), ...METHOD_KEYS, ...TABLES.flatMap(Object.keys)];
 }
 
 /** A string is a list of one, or of comma-separated names; but paths may contain commas. */

@@ -3,6 +3,7 @@ import { BatchStream, type DataPosition } from "../data/batches.ts";
 import type { Batch } from "../model/batch.ts";
 import { datasetSources } from "../data/instruct/dataset_info.ts";
 import { findingLines, type InstructReport } from "../data/instruct/report.ts";
+import { shareOf } from "../data/instruct/held_out_count.ts";
 import { kindOfData } from "../data/instruct/sources.ts";
 import { type InstructPosition, InstructStream } from "../data/instruct/stream.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
@@ -111,14 +112,19 @@ async function instructOptions(
   const named = async (names?: readonly string[]) =>
     names ? await datasetSources(datasetDir, names) : [];
   const evaluated = [...evalData ?? [], ...await named(evalDataset)];
+  const trained = [...data ?? [], ...await named(dataset)];
+  const format = dataFormat === "auto" ? undefined : dataFormat;
   return {
     ...options,
-    data: [...data ?? [], ...await named(dataset)],
+    data: trained,
     evalData: evaluated.length ? evaluated : undefined,
     tokenizer,
     vocabSize,
-    format: dataFormat === "auto" ? undefined : dataFormat,
-    heldOutShare: evalShare,
+    format,
+    // From 1 on it is a number of examples.
+    heldOutShare: evalShare < 1 || evaluated.length
+      ? Math.min(evalShare, 0.5)
+      : await shareOf(evalShare, trained, { format, maxSamples: options.maxSamples }),
     position: undefined,
   };
 }
@@ -155,6 +161,12 @@ function textData(
         );
       }
       refuseEpochs(options, first);
+      if (evalShare >= 1 && !evalData) {
+        throw new UserError(
+          phrase`${option("evalShare", evalShare)} is a number of examples, but ${first} is text`,
+          "give a share below 1",
+        );
+      }
       const batches = await BatchStream.open({
         ...shared,
         split: "train",
@@ -186,7 +198,14 @@ function refuseEpochs(options: FinetuneOptions, first: string): void {
 
 /** Options of examples, which have no effect on texts. */
 function exampleNotes(options: FinetuneOptions, first: string): Phrase[] {
-  const names = ["template", "trainOnPrompt", "packing", "maxSamples", "dataFormat"] as const;
+  const names = [
+    "template",
+    "defaultSystem",
+    "trainOnPrompt",
+    "packing",
+    "maxSamples",
+    "dataFormat",
+  ] as const;
   return names.filter((name) => wasGiven(options, name)).map((name) =>
     phrase`${option(name, options[name])} has no effect: ${first} is text, not examples`
   );

@@ -71,8 +71,12 @@ const dataFields = section("Data", {
     .meta({ value: "file|dir|hf:…" }),
   evalDataset: strings().optional().describe("evaluation datasets by name")
     .meta({ value: "name" }),
-  evalShare: z.number().min(0).max(0.5).default(0.05).describe(
-    "share of the examples held out for evaluation if no evaluation data is given; 0: none",
+  evalShare: z.number().min(0).refine(
+    (value) => value <= 0.5 || (value >= 1 && Number.isInteger(value)),
+    { error: "must be at most 0.5, or a whole number of examples" },
+  ).default(0.05).describe(
+    "share of the examples held out for evaluation if no evaluation data is given, or from 1 on " +
+      "their number; 0: none",
   ),
   maxSamples: count().optional().describe("use only the first n examples"),
   dataFormat: z.enum(DATA_FORMATS).default("auto").describe("format of the examples"),
@@ -82,6 +86,9 @@ const dataFields = section("Data", {
   skipUnusable: z.boolean().default(false).describe(
     "leave out examples that cannot be trained on as they are, instead of refusing the data",
   ),
+  defaultSystem: z.string().min(1).optional().describe(
+    "system prompt for conversations that have none",
+  ).meta({ value: "text" }),
   trainOnPrompt: z.boolean().default(false).describe(
     "train on all tokens, not only the assistant's",
   ),

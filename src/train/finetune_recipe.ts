@@ -56,7 +56,7 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     openEvaluation: async () => await (await data()).openEvaluation(),
     encodePrompt: async (text) =>
       (await data()).kind === "instruct"
-        ? encodeQuestion(tokenizer, options.template, text)
+        ? encodeQuestion(tokenizer, options, text)
         : encodeText(tokenizer, text),
     async start(gpu, { model, load }, onPreparation) {
       using source = await openPretrained(path);

@@ -444,7 +444,8 @@ export interface FinetuneOptions {
   /** Evaluation datasets by name. */
   readonly evalDataset?: string[];
   /**
-   * Share of the examples held out for evaluation if no evaluation data is given; 0: none.
+   * Share of the examples held out for evaluation if no evaluation data is given, or from 1 on
+   * their number; 0: none.
    * @default 0.05
    */
   readonly evalShare: number;
@@ -466,6 +467,8 @@ export interface FinetuneOptions {
    * @default false
    */
   readonly skipUnusable: boolean;
+  /** System prompt for conversations that have none. */
+  readonly defaultSystem?: string;
   /**
    * Train on all tokens, not only the assistant's.
    * @default false

@@ -23,11 +23,15 @@ export function encodeText(tokenizer: Tokenizer, text: string): EncodedPrompt {
 /** Encodes a user's question with the template of the run's examples. */
 export function encodeQuestion(
   tokenizer: Tokenizer,
-  templateName: string,
+  { template: templateName, defaultSystem }: {
+    readonly template: string;
+    readonly defaultSystem?: string;
+  },
   content: string,
 ): EncodedPrompt {
   const template = chatTemplate(templateName, tokenizer);
-  const { text } = template.render([{ role: "user", content }], option("samplePrompt"), {
+  const system = defaultSystem === undefined ? [] : [{ role: "system", content: defaultSystem }];
+  const { text } = template.render([...system, { role: "user", content }], option("samplePrompt"), {
     addGenerationPrompt: true,
   });
   const { token } = endOfTurn(template, tokenizer);

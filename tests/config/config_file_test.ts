@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import { readConfigFile } from "../../src/config/config_file.ts";
 import { COMMANDS, main } from "../../src/cli/main.ts";
-import { IGNORED, ONLY, RENAMED } from "../../src/config/llama_factory/keys.ts";
+import { IGNORED, NOTED, ONLY, RENAMED } from "../../src/config/llama_factory/keys.ts";
 import { READ } from "../../src/config/llama_factory/values.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
@@ -298,17 +298,37 @@ for (
   });
 }
 
-Deno.test("LLaMA-Factory: what published examples have and is refused, is named", async () => {
+Deno.test("LLaMA-Factory: what has no effect here is noted, and no fault", async () => {
   const text = `${MODEL}${METHOD}finetuning_type: full
 deepspeed: examples/deepspeed/ds_z3_config.json
 ${COMMON}
 max_grad_norm: 1.0
+enable_thinking: true
 `;
-  const faults = await faultsOf(text);
-  assertEquals(faults.map((fault) => fault.split(": ").slice(0, 3).join(": ")), [
-    "run.yaml:6: deepspeed: is not supported",
-    "run.yaml:42: max_grad_norm: must be 0 or left out, got 1",
+  const { options, err } = await run("finetune", text);
+  assert(options, err.join("\n"));
+  assertEquals(err, [
+    "note: run.yaml:42: max_grad_norm: has no effect here: gradients are not clipped: with fused " +
+    "updates their global norm is never known",
+    "note: run.yaml:43: enable_thinking: has no effect here: thoughts are trained as the examples " +
+    "and the chat template have them; it is a setting of generation",
+    "note: run.yaml: these keys have no effect here: trust_remote_code, deepspeed, " +
+    "overwrite_cache, preprocessing_num_workers, dataloader_num_workers, logging_steps, plot_loss, " +
+    "save_only_model, report_to, ddp_timeout, per_device_eval_batch_size",
   ]);
+});
+
+/** What its documentation says of `template` and `val_size`. */
+Deno.test("LLaMA-Factory: without val_size nothing is held out; template default is its own", async () => {
+  const text = "model_name_or_path: m\ndataset: d\noutput_dir: o\n";
+  const { options, err } = await run("finetune", text);
+  assertEquals(options?.evalShare, 0);
+  assertEquals(err, ["note: run.yaml: without val_size nothing is held out, as in LLaMA-Factory"]);
+  assertEquals((await run("finetune", `${text}val_size: 0.2\n`)).options?.evalShare, 0.2);
+  assertEquals((await run("finetune", `${text}eval_dataset: e\n`)).options?.evalShare, 0.05);
+  assertEquals((await run("finetune", text, ["--eval-share", "0.3"])).options?.evalShare, 0.3);
+  const [fault] = await faultsOf(`${text}template: default\n`);
+  assertStringIncludes(fault, "run.yaml:4: template: default is a format of its own");
 });
 
 for (
@@ -323,6 +343,29 @@ for (
       warmupSteps: 5,
     }],
     ["warmup_steps: 0.1", { warmupRatio: 0.1 }],
+    ["warmup_steps: 9\nwarmup_ratio: 0.2", { warmupSteps: 9 }],
+    ["max_steps: 7\nnum_train_epochs: 2.0", { steps: 7 }],
+    ["val_size: 200", { evalShare: 200 }],
+    ["save_strategy: epoch\nsave_steps: 9", { saveEvery: "epoch" }],
+    ["eval_strategy: epoch\neval_steps: 9", { evalEvery: "epoch" }],
+    [
+      "eval_strategy: epoch\nload_best_model_at_end: true\nmetric_for_best_model: eval_loss\n" +
+      "greater_is_better: false\nearly_stopping_steps: 3",
+      { evalEvery: "epoch", loadBestModelAtEnd: true, earlyStoppingPatience: 3 },
+    ],
+    [
+      "lr_scheduler_type: cosine_with_min_lr\nlearning_rate: 2e-4\n" +
+      "lr_scheduler_kwargs: {min_lr: 2e-6}",
+      { lr: 2e-4, minLrRatio: 0.01 },
+    ],
+    ["lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs:\n  min_lr_rate: 0.3", {
+      minLrRatio: 0.3,
+    }],
+    ["default_system: You are a pirate.", { defaultSystem: "You are a pirate." }],
+    ["report_to: wandb\nmax_grad_norm: 1.0\nenable_thinking: false\nstreaming: true", {}],
+    ["overwrite_output_dir: true\nresume_from_checkpoint: runs/checkpoint-5", {
+      resume: "runs/checkpoint-5",
+    }],
     ["warmup_steps: 0\nwarmup_ratio: 0.2", { warmupRatio: 0.2 }],
     ["max_steps: -1", {}],
     ["max_steps: 7", { steps: 7 }],
@@ -401,8 +444,9 @@ lr_scheduler_type: constant
       "run.yaml:10: epochs: unknown key",
     ],
   );
-  assertEquals(await faultsOf(`${text}num_train_epochs: 3\n`, [], "pretrain"), [
-    "run.yaml:9: num_train_epochs: this command has no option epochs",
+  const unlimited = text.replace("max_steps: 20\n", "");
+  assertEquals(await faultsOf(`${unlimited}num_train_epochs: 3\n`, [], "pretrain"), [
+    "run.yaml:8: num_train_epochs: this command has no option epochs",
   ]);
   const [sft] = await faultsOf(text.replace("pt", "sft"), [], "pretrain");
   assertStringIncludes(sft, "run.yaml:1: stage: must be pt");
@@ -418,14 +462,13 @@ for (
     ["dataset: [1]", "dataset: must be a string, got [1]"],
     ["eval_data: {a: 1}", 'eval_data: must be a list, got {"a":1}'],
     ["scheduler: cosin", "got cosin (did you mean cosine?)"],
-    ["val_size: 0.9", "val_size: must be at most 0.5, got 0.9"],
+    ["val_size: 0.9", "val_size: must be at most 0.5, or a whole number of examples, got 0.9"],
     ["optimizer: adam", "got adam (did you mean adamw?)"],
     // Unknown keys.
     ["lerning_rate: 1", "lerning_rate: unknown key (did you mean learning_rate?)"],
     ["__proto__: 1", "__proto__: unknown key"],
     ["constructor: null", "constructor: unknown key"],
     // Values with another meaning here.
-    ["val_size: 200", "val_size: must be a fraction below 1, not a number of examples, got 200"],
     ["template: llama4", "zephyr, got llama4 (did you mean llama2?)"],
     ["template: qwen9000", "qwen9000"],
     ["stage: dpo", "stage: must be sft or pt, got dpo"],
@@ -442,16 +485,17 @@ for (
     ["galore_target: q_proj,v_proj", "galore_target: must be all"],
     ["optim: adamw_trch", "got adamw_trch (did you mean adamw_torch?)"],
     ["optim: adamw_torch", "optim: also needs finetuning_type: full or lora"],
-    ["eval_strategy: epoch", "got epoch: use steps, and eval_steps"],
-    ["save_strategy: best", "save_strategy: must be steps or no, got best"],
+    ["eval_strategy: best", "eval_strategy: must be steps, epoch or no, got best"],
+    ["save_strategy: best", "save_strategy: must be steps, epoch or no, got best: load_best_mod"],
+    ["lr_scheduler_type: cosine_with_min_lr", "lr_scheduler_type: cosine_with_min_lr needs min_lr"],
+    ["min_lr: 1e-6", "min_lr: needs lr_scheduler_type: cosine_with_min_lr"],
+    ["metric_for_best_model: eval_accuracy", "metric_for_best_model: must be eval_loss or left"],
     ["lr_scheduler_type: polynomial", "constant_with_warmup, got polynomial"],
     ["lr_scheduler_type: constant\nwarmup_ratio: 0.1", "warmup_ratio: 0.1 has no effect with"],
     ["packing: true\nneat_packing: false", "neat_packing: false is not supported with packing on"],
     ["packing: false\nneat_packing: true", "true disagrees with packing on line 4"],
     ["dataset_dir: ONLINE", "dataset_dir: ONLINE is not supported"],
     ["adapter_name_or_path: a", "adapter_name_or_path: is not supported: merge"],
-    ["report_to: wandb", "report_to: must be none or left out, got wandb"],
-    ["max_grad_norm: 1.0", "max_grad_norm: must be 0 or left out, got 1"],
     ["train_from_scratch: true", "train_from_scratch: must be false, got true"],
     // One option under two names.
     ["batch_size: 1\nper_device_train_batch_size: 1", "means the same as batch_size on line 4"],
@@ -621,12 +665,11 @@ Deno.test("the examples are valid", async () => {
 });
 
 Deno.test("the table: every key once, renamed to options that exist, with reasons", () => {
-  const tables = [READ, RENAMED, IGNORED, ONLY];
+  const tables = [READ, RENAMED, IGNORED, NOTED, ONLY];
   const keys = tables.flatMap((table) => Object.keys(table));
   assertEquals(keys.filter((key, index) => keys.indexOf(key) !== index), []);
   const fields = { ...finetuneOptions.fields, ...pretrainOptions.fields, ...memoryOptions.fields };
   for (const option of Object.values(RENAMED)) assert(option in fields, option);
-  for (const reason of [...Object.values(IGNORED), ...Object.values(ONLY).map(([, why]) => why)]) {
-    assert(reason.length > 5);
-  }
+  const reasons = [NOTED, ONLY].flatMap((table) => Object.values(table).map(([, why]) => why));
+  for (const reason of [...Object.values(IGNORED), ...reasons]) assert(reason.length > 5);
 });

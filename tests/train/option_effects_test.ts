@@ -60,10 +60,10 @@ const CHANGES: Readonly<Record<string, unknown>> = {
 /** Options whose effect does not depend on the method: other tests show it. */
 const OF_NO_METHOD = [
   ..."model activationCheckpointing batchSize seqLen optimizer data dataset datasetDir".split(" "),
-  ..."evalData evalDataset evalShare maxSamples dataFormat template trainOnPrompt".split(" "),
-  ..."ropeScaling packing tokenizer textField preview energyShare epochs steps warmupRatio".split(
-    " ",
-  ),
+  ..."evalData evalDataset evalShare maxSamples dataFormat template defaultSystem trainOnPrompt"
+    .split(" "),
+  ..."packing tokenizer textField preview energyShare epochs steps warmupRatio".split(" "),
+  ..."earlyStoppingPatience earlyStoppingThreshold ropeScaling seed skipUnusable".split(" "),
   ..."warmupSteps scheduler minLrRatio output evalEvery saveEvery samplePrompt".split(" "),
   ..."sampleTokens keepCheckpoints gpuMemory loadBestModelAtEnd overwriteOutput resume".split(" "),
 ];

@@ -11,6 +11,7 @@ import { LossWatch } from "../../src/train/loss_watch.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
+import { isDue } from "../../src/train/run_notes.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
@@ -150,6 +151,15 @@ trainingTest(
       assertEquals([summaryOf(good.events).diverged, warnings(good.events)], [undefined, []]);
     }),
 );
+
+Deno.test("once per epoch: in the step that reads a pass's last example", () => {
+  // 10 rows, of which a step reads 3.
+  const due = Array.from({ length: 20 }, (_, i) => i + 1)
+    .filter((step) => isDue(step, "epoch", 10 / 3));
+  assertEquals(due, [4, 7, 10, 14, 17, 20]);
+  assertEquals([1, 2, 3].filter((step) => isDue(step, "epoch", 1)), [1, 2, 3]);
+  assertEquals([3, 4, 8].filter((step) => isDue(step, 4, 10 / 3)), [4, 8]);
+});
 
 Deno.test("a noisy loss is no alarm, and one that only rises at last is one", () => {
   const noisy = new LossWatch();

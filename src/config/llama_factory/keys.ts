@@ -1,6 +1,6 @@
 /**
- * What the keys of a LLaMA-Factory training file mean here. A key is renamed, interpreted, accepted
- * because it does not affect results, or refused with advice: none is ignored. Names and defaults
+ * What the keys of a LLaMA-Factory training file mean here. A key is renamed, interpreted, noted
+ * because it has no effect here, or refused with advice: none is ignored in silence. Names and defaults
  * are those of LLaMA-Factory's arguments and of transformers' `TrainingArguments`, which they
  * extend. values.ts interprets values, method.ts the keys that choose a method (`finetuning_type`,
  * `use_galore`, `optim`, …).
@@ -17,7 +17,6 @@ export const RENAMED: Readonly<Record<string, string>> = {
   per_device_train_batch_size: "batchSize",
   gradient_accumulation_steps: "gradientAccumulation",
   learning_rate: "lr",
-  num_train_epochs: "epochs",
   adam_beta1: "beta1",
   adam_beta2: "beta2",
   adam_epsilon: "adamEps",
@@ -25,9 +24,9 @@ export const RENAMED: Readonly<Record<string, string>> = {
   galore_update_interval: "updateProjGap",
   galore_scale: "galoreScale",
   output_dir: "output",
-  overwrite_output_dir: "overwriteOutput",
   save_total_limit: "keepCheckpoints",
   gradient_checkpointing: "activationCheckpointing",
+  early_stopping_steps: "earlyStoppingPatience",
 };
 
 /** Keys that never affect results, and why. */
@@ -72,6 +71,44 @@ export const IGNORED: Readonly<Record<string, string>> = {
   include_effective_tokens_per_second: "metrics.jsonl has the speed of every step",
   skip_memory_metrics: "memory is counted exactly, at no cost",
   run_name: "a label for trackers",
+  report_to: "runs are recorded in metrics.jsonl",
+  use_swanlab: "runs are recorded in metrics.jsonl",
+  deepspeed: "how work is spread over several GPUs; there is one",
+  fsdp: "how work is spread over several GPUs; there is one",
+  fsdp_config: "how work is spread over several GPUs; there is one",
+  ray_run_name: "there is one GPU",
+  ray_storage_path: "there is one GPU",
+  ray_num_workers: "there is one GPU",
+  resources_per_worker: "there is one GPU",
+  placement_strategy: "there is one GPU",
+  streaming: "examples are encoded once, before the first step",
+  save_only_model: "a checkpoint contains everything needed to resume",
+  eval_on_start: "fine-tuning always evaluates before its first step",
+  bf16_full_eval: "evaluation has the format of training",
+  fp16_full_eval: "evaluation has the format of training",
+  image_max_pixels: "examples have no images",
+  video_max_pixels: "examples have no videos",
+  freeze_vision_tower: "examples have no images",
+  freeze_multi_modal_projector: "examples have no images",
+  infer_backend: "a setting of inference",
+  infer_dtype: "a setting of inference",
+  torch_empty_cache_steps: "memory is planned before the run",
+};
+
+/** Keys that would change what is trained, but cannot here: each is noted, with the reason. */
+export const NOTED: Readonly<
+  Record<string, readonly [without: readonly unknown[], why: string]>
+> = {
+  max_grad_norm: [
+    [0],
+    "gradients are not clipped: with fused updates their global norm is never known",
+  ],
+  enable_thinking: [
+    [],
+    "thoughts are trained as the examples and the chat template have them; it is a setting of " +
+    "generation",
+  ],
+  group_by_length: [[false], "packing: true fills sequences with examples of any length"],
 };
 
 /** Keys with only one or a few supported values; any other is refused, with the reason. */
@@ -85,12 +122,20 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     create_new_adapter: [[false], "training cannot start from an adapter"],
     fp16: [[false], "training in float16 is not supported: use bf16: true"],
     fp8: [[false], "training in float8 is not supported: use bf16: true"],
+    metric_for_best_model: [["eval_loss", "loss"], "evaluation is by loss"],
+    greater_is_better: [[false], "the best model has the lowest loss"],
+    tokenized_path: [[], "examples are encoded for every run"],
+    data_seed: [[], "seed also sets the order of the data"],
+    upcast_lmhead_output: [[false], "logits are computed in float32"],
     upcast_layernorm: [[false], "norms use the format of dtype"],
     quantization_type: [["nf4"], "4-bit weights are NF4"],
     quantization_method: [["bitsandbytes", "bnb"], "4-bit weights follow bitsandbytes"],
     double_quantization: [[true], "the scales of 4-bit weights are always quantised"],
     galore_proj_type: [["std"], "the smaller side is projected, as std does"],
-    use_rslora: [[false], "updates are scaled by lora_alpha / lora_rank"],
+    use_rslora: [
+      [false],
+      "updates are scaled by lora_alpha / lora_rank: multiply lora_alpha by the root of lora_rank",
+    ],
     use_dora: [[false], "adapters are plain LoRA"],
     pissa_init: [[false], "adapters are initialised as in LoRA"],
     pissa_convert: [[false], "adapters are initialised as in LoRA"],
@@ -100,15 +145,9 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     use_llama_pro: [[false], "no layers are added"],
     use_mca: [[false], "there is one GPU"],
     use_dft_loss: [[false], "the loss is cross-entropy"],
-    use_swanlab: [[false], "runs are recorded in metrics.jsonl"],
-    report_to: [["none", [], ["none"]], "runs are recorded in metrics.jsonl"],
     push_to_hub: [[false], "upload the output's model folder with the hub's own tool"],
-    load_best_model_at_end: [[false], "the last weights are saved"],
-    save_only_model: [[false], "a checkpoint contains everything needed to resume"],
     save_safetensors: [[true], "models are saved as safetensors"],
-    group_by_length: [[false], "packing: true fills sequences with examples of any length"],
     disable_shuffling: [[false], "examples are shuffled, by seed"],
-    streaming: [[false], "examples are encoded once, before the first step"],
     mask_history: [[false], "all of the assistant's turns are trained"],
     eval_on_each_dataset: [[false], "all evaluation examples are evaluated together"],
     compute_accuracy: [[false], "evaluation is by loss"],
@@ -118,15 +157,8 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     shift_attn: [[false], "attention covers all previous tokens"],
     split_special_tokens: [[false], "special tokens are never split"],
     model_revision: [["main"], "add it to the model: hf:org/name@revision"],
-    max_grad_norm: [
-      [0],
-      "gradients are not clipped: with fused updates their global norm is never known",
-    ],
     label_smoothing_factor: [[0], "the loss is plain cross-entropy"],
     neftune_noise_alpha: [[0], "adding noise to embeddings is not supported"],
-    lr_scheduler_kwargs: [[{}], "set a floor with min_lr_ratio"],
-    deepspeed: [[], "only one GPU is used"],
-    fsdp: [["", []], "only one GPU is used"],
     freeze_trainable_layers: [[], "finetuning_type is full or lora"],
     freeze_trainable_modules: [[], "finetuning_type is full or lora"],
     additional_target: [[], "only adapters are trained; see lora_target"],

@@ -20,6 +20,8 @@ export interface Meaning {
   /** Options that it implies in LLaMA-Factory, unless file or flags set them. */
   readonly implied?: Readonly<Record<string, unknown>>;
   readonly fault?: Pick<Fault, "message" | "near">;
+  /** What the user should know, although the key is accepted. */
+  readonly note?: string;
 }
 type Reader = (value: unknown, file: KeyContext) => Meaning;
 
@@ -44,8 +46,15 @@ export const READ: Readonly<Record<string, Reader>> = {
     typeof value === "string" && /^(ONLINE|REMOTE:)/.test(value)
       ? fault(`${value} is not supported: use data: [hf:org/name] for datasets on the hub`)
       : { options: { datasetDir: value } },
-  template: (value) =>
-    typeof value === "string" && !TEMPLATE_NAMES.includes(value)
+  template: (value, file) =>
+    value === "default" && isLlamaFactory(file)
+      ? fault(
+        "default is a format of its own in LLaMA-Factory (Human: …, Assistant: …), which no model " +
+          `here has: leave it out for the tokenizer's own template, or name one of ${
+            TEMPLATE_NAMES.slice(1).join(", ")
+          }`,
+      )
+      : typeof value === "string" && !TEMPLATE_NAMES.includes(value)
       ? {
         fault: {
           message: `must be one of ${TEMPLATE_NAMES.join(", ")}, got ${value}`,
@@ -53,10 +62,8 @@ export const READ: Readonly<Record<string, Reader>> = {
         },
       }
       : { options: { template: value } },
-  val_size: (value) =>
-    typeof value === "number" && value >= 0 && value < 1
-      ? { options: { evalShare: value } }
-      : fault(`must be a fraction below 1, not a number of examples, got ${show(value)}`),
+  // As in LLaMA-Factory, a fraction below 1, or a number of examples.
+  val_size: (value) => ({ options: { evalShare: value } }),
   // In pre-training a choice, in fine-tuning a boolean.
   packing: (value, { has }) => ({
     options: {
@@ -75,8 +82,16 @@ export const READ: Readonly<Record<string, Reader>> = {
     );
   },
   max_steps: (value) => value === -1 ? {} : { options: { steps: value } },
-  lr_scheduler_type: (value, { has }) => {
+  num_train_epochs: (value, file) => {
+    const steps = file.get("max_steps");
+    if (steps === undefined || steps === -1) return { options: { epochs: value } };
+    return { note: `has no effect: ${file.line("max_steps")} takes precedence` };
+  },
+  lr_scheduler_type: (value, file) => {
+    const { has } = file;
     switch (value) {
+      case "cosine_with_min_lr":
+        return withFloor(file);
       case "cosine":
       case "linear":
         // In LLaMA-Factory the rate decays to zero.
@@ -89,7 +104,9 @@ export const READ: Readonly<Record<string, Reader>> = {
       case "constant_with_warmup":
         return { options: { scheduler: "constant" } };
     }
-    const known = ["cosine", "linear", "constant", "constant_with_warmup"];
+    const known = [
+      ...["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"],
+    ];
     return {
       fault: {
         message: `must be one of ${known.join(", ")}, got ${show(value)}`,
@@ -97,13 +114,25 @@ export const READ: Readonly<Record<string, Reader>> = {
       },
     };
   },
-  warmup_ratio: (value, file) => withoutWarmup(value, file) ?? { options: { warmupRatio: value } },
+  lr_scheduler_kwargs: (value, file) =>
+    file.get("lr_scheduler_type") === "cosine_with_min_lr" || JSON.stringify(value) === "{}"
+      ? {}
+      : fault("is supported only with lr_scheduler_type: cosine_with_min_lr, for its floor"),
+  min_lr: floorOf,
+  min_lr_rate: floorOf,
+  warmup_ratio: (value, file) => {
+    const steps = file.get("warmup_steps");
+    if (steps !== undefined && steps !== 0) {
+      return { note: `has no effect: ${file.line("warmup_steps")} takes precedence` };
+    }
+    return withoutWarmup(value, file) ?? warmupShare(value, file);
+  },
   warmup_steps: (value, file) => {
     // As in transformers: `warmup_steps` takes precedence unless 0; below 1 it is a ratio.
     if (value === 0 && file.get("warmup_ratio") !== undefined) return {};
     const isShare = typeof value === "number" && value > 0 && value < 1;
     return withoutWarmup(value, file) ??
-      { options: isShare ? { warmupRatio: value } : { warmupSteps: value } };
+      (isShare ? warmupShare(value, file) : { options: { warmupSteps: value } });
   },
   bf16: (value, file) => {
     if (typeof value !== "boolean") return fault(`must be true or false, got ${show(value)}`);
@@ -120,21 +149,33 @@ export const READ: Readonly<Record<string, Reader>> = {
     if (other === !value) return {};
     return { options: { activationCheckpointing: !value } };
   },
-  save_strategy: (value, file) => {
+  save_strategy: (value) => {
     if (value === "steps") return {};
+    if (value === "epoch") return { options: { saveEvery: "epoch" } };
     // Some YAML loaders read `no` as false.
-    if (value === "no" || value === false) return { options: { saveEvery: 0 } };
-    return fault(`must be steps or no, got ${show(value)}${perEpoch("save_steps", value, file)}`);
+    if (isNo(value)) return { options: { saveEvery: 0 } };
+    const best = value === "best" ? ": load_best_model_at_end: true saves each new best" : "";
+    return fault(`must be steps, epoch or no, got ${show(value)}${best}`);
   },
-  save_steps: (value, file) =>
-    isNo(file.get("save_strategy")) ? {} : { options: { saveEvery: value } },
+  save_steps: (value, file) => {
+    const strategy = file.get("save_strategy");
+    if (strategy === undefined || strategy === "steps") return { options: { saveEvery: value } };
+    return { note: `has no effect with ${file.line("save_strategy")}: ${show(strategy)}` };
+  },
   eval_strategy: evalStrategy,
   // Its name before transformers 4.46.
   evaluation_strategy: evalStrategy,
-  eval_steps: (value, file) =>
-    isNo(file.get("eval_strategy") ?? file.get("evaluation_strategy"))
-      ? {}
-      : { options: { evalEvery: value } },
+  eval_steps: (value, file) => {
+    const strategy = file.get("eval_strategy") ?? file.get("evaluation_strategy");
+    if (strategy === undefined || strategy === "steps") return { options: { evalEvery: value } };
+    const key = file.get("eval_strategy") === undefined ? "evaluation_strategy" : "eval_strategy";
+    return { note: `has no effect with ${file.line(key)}: ${show(strategy)}` };
+  },
+  overwrite_output_dir: (value, file) => {
+    const resume = file.get("resume_from_checkpoint");
+    if (resume === undefined || resume === false) return { options: { overwriteOutput: value } };
+    return { note: `has no effect: ${file.line("resume_from_checkpoint")} continues the run` };
+  },
   resume_from_checkpoint: (value) =>
     value === false ? {} : { options: { resume: value === true ? "auto" : value } },
   galore_target: (value) =>
@@ -156,19 +197,58 @@ function hubOrPath(model: string): string {
   }
 }
 
+/** Whether it is a file of LLaMA-Factory, not one of ours with a few of its keys. */
+export function isLlamaFactory({ get }: Pick<KeyContext, "get">): boolean {
+  return get("model_name_or_path") !== undefined;
+}
+
 function evalStrategy(value: unknown, file: KeyContext): Meaning {
   // Then nothing is held out either, unless `val_size` is set.
   if (isNo(value)) return { options: { evalEvery: 0 }, implied: { evalShare: 0 } };
-  if (value !== "steps") {
-    return fault(`must be steps or no, got ${show(value)}${perEpoch("eval_steps", value, file)}`);
-  }
+  if (value === "epoch") return { options: { evalEvery: "epoch" } };
+  if (value !== "steps") return fault(`must be steps, epoch or no, got ${show(value)}`);
   if (file.get("eval_steps") !== undefined) return {};
   // As in transformers: at every logging step.
   return { options: { evalEvery: file.get("logging_steps") ?? 500 } };
 }
 
-function perEpoch(key: string, value: unknown, file: KeyContext): string {
-  return value === "epoch" && file.get(key) === undefined ? `: use steps, and ${key}` : "";
+/** transformers' `cosine_with_min_lr`: its floor is a rate, here a fraction of the peak. */
+function withFloor(file: KeyContext): Meaning {
+  const kwargs = (file.get("lr_scheduler_kwargs") ?? {}) as Record<string, unknown>;
+  const unknown = Object.keys(kwargs).filter((key) => key !== "min_lr" && key !== "min_lr_rate");
+  if (unknown.length) return fault(`lr_scheduler_kwargs has no ${unknown.join(", ")} here`);
+  const floor = kwargs.min_lr ?? file.get("min_lr");
+  const rate = kwargs.min_lr_rate ?? file.get("min_lr_rate");
+  const peak = file.get("learning_rate") ?? file.get("lr");
+  const scheduler = "cosine";
+  if (rate !== undefined && floor === undefined) {
+    return { options: { scheduler, minLrRatio: rate } };
+  }
+  if (typeof floor !== "number" || rate !== undefined) {
+    return fault("cosine_with_min_lr needs min_lr or min_lr_rate in lr_scheduler_kwargs, not both");
+  }
+  if (typeof peak !== "number") {
+    return fault("min_lr needs learning_rate in the same file, or min_lr_rate in its place");
+  }
+  // Without the digits that a quotient of decimal fractions gains.
+  return { options: { scheduler, minLrRatio: Number((floor / peak).toPrecision(12)) } };
+}
+
+/** Read with the scheduler that they belong to. */
+function floorOf(_: unknown, file: KeyContext): Meaning {
+  return file.get("lr_scheduler_type") === "cosine_with_min_lr"
+    ? {}
+    : fault("needs lr_scheduler_type: cosine_with_min_lr");
+}
+
+/** A warm-up as a share of the steps, which pre-training knows from the start. */
+function warmupShare(value: unknown, { get, has }: KeyContext): Meaning {
+  if (has("warmupRatio")) return { options: { warmupRatio: value } };
+  const steps = get("max_steps") ?? get("steps");
+  if (typeof value !== "number" || typeof steps !== "number") {
+    return fault("needs max_steps in the same file; or give warmup_steps");
+  }
+  return { options: { warmupSteps: Math.round(value * steps) } };
 }
 
 function isNo(value: unknown): boolean {

@@ -27,6 +27,8 @@ export interface LoadOptions extends EncodeExampleOptions {
   readonly checksOthers?: boolean;
   /** Leaves out examples that cannot be used as they are, which otherwise end the loading. */
   readonly skipUnusable?: boolean;
+  /** System prompt of conversations without one. */
+  readonly defaultSystem?: string;
   readonly onProgress?: (done: { examples: number; tokens: number }) => void;
 }
 
@@ -39,6 +41,13 @@ export interface LoadedExamples {
 
 const PROGRESS_EVERY = 500;
 
+/** Puts a system prompt before a conversation that has none. */
+export function withSystem(example: Example, content: string | undefined): Example {
+  if (content === undefined || example.kind !== "chat") return example;
+  if (example.messages.some(({ role }) => role === "system")) return example;
+  return { ...example, messages: [{ role: "system", content }, ...example.messages] };
+}
+
 /**
  * Throws an {@link UnusableError} with all examples that cannot be used as they are, unless they are
  * left out, and a {@link UserError} with the place of the first token that the model lacks.
@@ -47,7 +56,8 @@ export async function loadExamples(
   listed: readonly SourceFiles[],
   options: LoadOptions,
 ): Promise<LoadedExamples> {
-  const { tokenizer, seqLen, selects, checksOthers, skipUnusable, onProgress } = options;
+  const { tokenizer, seqLen, selects, checksOthers, skipUnusable, defaultSystem, onProgress } =
+    options;
   const store = new ExampleStore(), report = emptyReport();
   let template: ChatTemplate | undefined;
   const ends = new TextEnds(tokenizer), unknown = new UnknownTokens();
@@ -57,9 +67,9 @@ export async function loadExamples(
     report.records++;
     addUnusable(report, [kind], where, explanation);
   });
-  for await (const example of examples) {
+  for await (const found of examples) {
     report.records++;
-    const selected = selects(example);
+    const selected = selects(found), example = withSystem(found, defaultSystem);
     if (!selected) report.others++;
     // Not shown to the template, which may refuse what nothing is learned of anyway.
     const answered = hasAnswer(example);

@@ -23,6 +23,8 @@ export interface InstructOptions extends StreamOptions<string | ExampleSource> {
   readonly format?: FormatName;
   /** A name of {@link TEMPLATE_NAMES}; by default the tokenizer's own. */
   readonly template?: string;
+  /** System prompt of conversations without one. */
+  readonly defaultSystem?: string;
   /** Whether to train on prompts too; default false: only on the assistant's text. */
   readonly trainOnPrompt?: boolean;
   /** Packs several whole examples per row, isolated from each other; default true. */
@@ -117,6 +119,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
       selects: (example) => selects(example, share, heldOutShare),
       checksOthers: split === "train",
       skipUnusable: options.skipUnusable,
+      defaultSystem: options.defaultSystem,
       onProgress: options.onProgress,
     });
     report.notes.push(...listed.flatMap(({ notes }) => notes));
@@ -227,7 +230,11 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
   }
 }
 
-function sourceOf(each: string | ExampleSource, options: InstructOptions): ExampleSource {
+/** A source with the limits of its stream. */
+export function sourceOf(
+  each: string | ExampleSource,
+  options: Pick<InstructOptions, "format" | "maxSamples">,
+): ExampleSource {
   const { format, maxSamples } = options;
   if (typeof each === "string") return sourcesOf([each], { format, limit: maxSamples })[0];
   const limit = Math.min(each.limit ?? Infinity, maxSamples ?? Infinity);
