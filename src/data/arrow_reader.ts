@@ -2,10 +2,11 @@
  * Arrow: IPC files and streams, as Feather and as Hugging Face's datasets write them. A row is a
  * record; one record batch is in memory at a time.
  */
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { zstdDecompressSync } from "node:zlib";
 import { decompress as decompressLz4 } from "lz4js";
 import { objectOf } from "../files/json_value.ts";
+import { UserError } from "../options/user_error.ts";
 import { arrowConvert } from "./arrow_types.ts";
 import {
   assertColumn,
@@ -42,6 +43,7 @@ export async function* arrowRecords(
   });
   let record = 0;
   try {
+    await assertComplete(file, label);
     const reader = await arrow.RecordBatchReader.from(file);
     await reader.open();
     const names = reader.schema.fields.map(({ name }) => name);
@@ -70,6 +72,25 @@ export async function* arrowRecords(
   } finally {
     await file.close().catch(() => {}); // the reader closes it at the end
   }
+}
+
+const MAGIC = new TextEncoder().encode("ARROW1");
+const END_OF_STREAM = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0);
+
+/** A stream that ends between two batches reads as a shorter one, so its end must be marked. */
+async function assertComplete(file: FileHandle, label: string): Promise<void> {
+  const { size } = await file.stat();
+  const isAt = async (position: number, expected: Uint8Array) => {
+    const bytes = new Uint8Array(expected.length);
+    await file.read(bytes, 0, bytes.length, Math.max(0, position));
+    return expected.every((byte, at) => bytes[at] === byte);
+  };
+  const end = await isAt(0, MAGIC) ? MAGIC : END_OF_STREAM;
+  if (size > end.length && await isAt(size - end.length, end)) return;
+  throw new UserError(
+    `${label}: the Arrow data is cut short`,
+    "was the file written to its end, and copied or downloaded completely?",
+  );
 }
 
 /** Loaded where needed: the package takes a while to start. */

@@ -61,7 +61,11 @@ export async function* csvRecords(
       record++;
     }
   } catch (error) {
-    throw unreadable(path, error);
+    if (!(error instanceof SyntaxError)) throw unreadable(path, error);
+    throw new UserError(
+      `${path}: cannot be read: ${error.message}`,
+      'a value with quotes, separators or line ends is written in quotes: "say ""hi"""',
+    );
   }
 }
 

@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import type { ByteSource } from "../../src/data/byte_source.ts";
+import { csvRecords } from "../../src/data/csv_reader.ts";
+import { START } from "../../src/data/documents.ts";
+import { jsonRecords } from "../../src/data/jsonl_reader.ts";
+import { readText } from "../../src/data/text_reader.ts";
 import { listFiles } from "../../src/data/files.ts";
 import { Corpus } from "../../src/data/sources.ts";
 import { UserError } from "../../src/options/user_error.ts";
@@ -98,6 +103,34 @@ for (const [layout, json] of Object.entries(LAYOUTS)) {
     });
   });
 }
+
+/** A source that gives its bytes a few at a time. */
+function inChunks(text: string, size: number): ByteSource {
+  const bytes = new TextEncoder().encode(text);
+  return {
+    path: "a",
+    size: bytes.length,
+    async *chunks(offset = 0) {
+      for (; offset < bytes.length; offset += size) yield bytes.slice(offset, offset + size);
+    },
+  };
+}
+
+Deno.test("wherever chunks end, records, tables and texts are the same", async () => {
+  for (const size of [1, 2, 3, 5, 16]) {
+    for (const [layout, json] of Object.entries(LAYOUTS)) {
+      const records = await Array.fromAsync(jsonRecords(inChunks(json, size)));
+      assertEquals(records.map(({ value }) => value), RECORDS, `${layout}, chunks of ${size}`);
+    }
+    const csv = inChunks('\ufeffn,text\r\n1,"é漢🙂\n""x"", y"\r\n2,z\r\n', size);
+    const rows = await Array.fromAsync(csvRecords(csv, ","));
+    const expected = [{ n: "1", text: 'é漢🙂\n"x", y' }, { n: "2", text: "z" }];
+    assertEquals(rows.map(({ value }) => value), expected);
+    const text = "é漢🙂 words\n".repeat(1000);
+    const pieces = await Array.fromAsync(readText(inChunks(text, size), START, {}));
+    assertEquals(pieces.map(({ text }) => text).join(""), text);
+  }
+});
 
 Deno.test("one indented record is a record, whatever lists it holds", async () => {
   const record = { text: "x", messages: [{ role: "user", content: "y" }] };

@@ -198,6 +198,7 @@ const BROKEN: [string, string | Uint8Array, string][] = [
   ["a.csv", "text,id\nx,1\ny\n", "a.csv, row 2: has 1 values for 2 columns\n  hint: the first row"],
   ["a.csv", "text,text\nx,1\n", 'which names the columns, has "text" twice'],
   ["a.csv", 'text\n"x', "a.csv: cannot be read: Syntax error on line 2"],
+  ["a.tsv", 'text\nsay "x"\n', 'in quotes: "say ""hi"""'],
   [
     "a.txt",
     LFS_POINTER,

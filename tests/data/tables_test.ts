@@ -1,9 +1,10 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
 import { listFiles } from "../../src/data/files.ts";
 import { parseJson, stringifyJson } from "../../src/files/json_value.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { Corpus } from "../../src/data/sources.ts";
-import { DATA } from "./support.ts";
+import { DATA, withFiles } from "./support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 
 const TABLES = DATA + "tables/";
@@ -45,6 +46,27 @@ for (const name of FILES) {
       `${name}: has no field "none"\n  hint: it has text, int64`,
     );
     assertEquals(await textsOf(name, "dictionary"), ["x", "y", "x"]);
+  });
+}
+
+for (const name of FILES) {
+  Deno.test(`tables: ${name}, cut short anywhere, is refused`, async () => {
+    const bytes = await Deno.readFile(TABLES + name);
+    // Some of them between two record batches.
+    for (let length = 1; length < bytes.length; length += length < 200 ? 50 : 211) {
+      await withFiles({ [name]: bytes.slice(0, length) }, async (folder) => {
+        const read = async () => {
+          const { files: [file] } = await listFiles([join(folder, name)]);
+          return await Array.fromAsync(file.records!());
+        };
+        await assertRejects(read, UserError, name);
+      });
+    }
+    const ends = bytes.slice(0, -8); // a stream without its end reads as a whole one
+    await withFiles({ [name]: ends }, async (folder) => {
+      const { files: [file] } = await listFiles([join(folder, name)]);
+      await assertRejects(() => Array.fromAsync(file.records!()), UserError, name);
+    });
   });
 }
 
