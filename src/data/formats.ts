@@ -1,6 +1,7 @@
 /** Formats of data files, by name or else by content, and the readers of each. */
 import { FileRange } from "../files/file_range.ts";
 import { isLfsPointer, lfsPointerError } from "../files/lfs_pointer.ts";
+import { standIn } from "../files/stand_in.ts";
 import { UserError } from "../options/user_error.ts";
 import { arrowRecords, readArrow } from "./arrow_reader.ts";
 import { type ByteSource, fromUtf16, plainBytes, unpackedBytes, utf16Of } from "./byte_source.ts";
@@ -76,7 +77,9 @@ export interface FileToOpen {
  */
 export async function openFile({ path, label = path }: FileToOpen): Promise<OpenedFile> {
   const named = formatNamed(path);
-  const { source, packed } = await openBytes({ path, label });
+  const { source, head, packed } = await openBytes({ path, label });
+  const other = named && named !== "text" ? standIn(label, head) : undefined;
+  if (other) throw other;
   const format = named ?? await formatByContent(source);
   if (format === "parquet" || format === "arrow") {
     if (!packed) return tableOf(format, path, label);
@@ -121,14 +124,14 @@ function tableOf(format: "parquet" | "arrow", path: string, label: string): Open
 
 /** The bytes of a text-like file: decompressed, in UTF-8. */
 export async function openBytes({ path, label = path }: FileToOpen) {
-  const { head: raw, size } = await headOf(path, label);
-  if (isLfsPointer(raw)) throw lfsPointerError(label);
+  const { head, size } = await headOf(path, label);
+  if (isLfsPointer(head)) throw lfsPointerError(label);
   const ending = Object.keys(COMPRESSIONS).find((ending) => path.toLowerCase().endsWith(ending));
-  const compression = ending === undefined ? compressionOf(raw) : COMPRESSIONS[ending];
+  const compression = ending === undefined ? compressionOf(head) : COMPRESSIONS[ending];
   const packed = compression !== undefined;
   const bytes = packed ? unpackedBytes(path, compression, label) : plainBytes(path, size, label);
-  const utf16 = utf16Of(packed ? await firstChunk(bytes).catch(() => NONE) : raw);
-  return { source: utf16 ? fromUtf16(bytes, utf16) : bytes, packed };
+  const utf16 = utf16Of(packed ? await firstChunk(bytes).catch(() => NONE) : head);
+  return { source: utf16 ? fromUtf16(bytes, utf16) : bytes, head, packed };
 }
 
 async function headOf(path: string, label: string) {

@@ -59,8 +59,9 @@ const batchFields = section("Batch", {
 
 const dataFields = section("Data", {
   data: strings().optional().describe(
-    "training examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and " +
-      "completion), folders of them, or hf:…; .txt files continue pre-training",
+    "training examples (Alpaca, ShareGPT, messages, prompt and completion): JSON, JSON Lines, CSV, " +
+      "Parquet or Arrow files, also compressed; folders, patterns (data/*.jsonl), - for standard " +
+      "input, or hf:…; .txt files continue pre-training",
   ).meta({ value: "file|dir|hf:…" }),
   dataset: strings().optional().meta(described(
     phrase`datasets by their names in the dataset_info.json of ${option("datasetDir")}`,

@@ -192,7 +192,10 @@ export interface PretrainOptions {
    * @default 0.9
    */
   readonly energyShare: number;
-  /** Training text: .txt, .jsonl or .parquet files, folders of them, or hf:… */
+  /**
+   * Training text: text, JSON Lines, CSV, Parquet or Arrow files, also compressed; folders,
+   * patterns (data/*.jsonl.zst), - for standard input, or hf:…
+   */
   readonly data: string[];
   /** Evaluation text; nothing is then held out. */
   readonly evalData?: string[];
@@ -217,7 +220,8 @@ export interface PretrainOptions {
    */
   readonly packing: "packed" | "padded";
   /**
-   * Sequences in the shuffle buffer; 0 keeps the order of the files.
+   * Sequences in the shuffle buffer, behind the mix of documents over all files; 0 keeps the order
+   * of the files.
    * @default 1000
    */
   readonly shuffleBuffer: number;
@@ -428,8 +432,9 @@ export interface FinetuneOptions {
    */
   readonly ropeScaling?: "linear" | "dynamic" | "yarn" | "llama3";
   /**
-   * Training examples: .jsonl, .json or .parquet files (Alpaca, ShareGPT, messages, prompt and
-   * completion), folders of them, or hf:…; .txt files continue pre-training.
+   * Training examples (Alpaca, ShareGPT, messages, prompt and completion): JSON, JSON Lines, CSV,
+   * Parquet or Arrow files, also compressed; folders, patterns (data/*.jsonl), - for standard
+   * input, or hf:…; .txt files continue pre-training.
    */
   readonly data?: string[];
   /** Datasets by their names in the dataset_info.json of `datasetDir`. */

@@ -42,7 +42,8 @@ const stepFields = section("Schedule", {
 
 const dataFields = section("Data", {
   data: strings().describe(
-    "training text: .txt, .jsonl or .parquet files, folders of them, or hf:…",
+    "training text: text, JSON Lines, CSV, Parquet or Arrow files, also compressed; folders, " +
+      "patterns (data/*.jsonl.zst), - for standard input, or hf:…",
   ).meta({ value: "file|dir|hf:…" }),
   evalData: strings().optional().describe("evaluation text; nothing is then held out")
     .meta({ value: "file|dir|hf:…" }),
@@ -57,7 +58,8 @@ const dataFields = section("Data", {
     "packed: documents back to back, no padding; padded: one document per sequence",
   ),
   shuffleBuffer: orNever().default(1000).describe(
-    "sequences in the shuffle buffer; 0 keeps the order of the files",
+    "sequences in the shuffle buffer, behind the mix of documents over all files; 0 keeps the " +
+      "order of the files",
   ),
 });
 

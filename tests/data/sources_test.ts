@@ -204,6 +204,8 @@ const BROKEN: [string, string | Uint8Array, string][] = [
     LFS_POINTER,
     "a.txt: is a Git LFS pointer, not the file itself\n  hint: run git lfs pull",
   ],
+  ["a.jsonl", "<!DOCTYPE html>\n<html>", "a.jsonl: is a web page (HTML), not the file itself"],
+  ["a.parquet", "GGUF", "a.parquet: is a GGUF file"],
   ["a.parquet.gz", "PAR1", "a.parquet.gz: a compressed Parquet file cannot be read"],
   ["a.parquet", "PAR1", "a.parquet: cannot be read"],
   ["a.jsonl.gz", "no gzip", "a.jsonl.gz: the gzip data is cut short or damaged: incorrect"],
