@@ -20,9 +20,11 @@ export class LossCheck {
 
   /** The kinds of what `text`, the rendered dialogue, lacks. */
   lostIn(example: ChatExample, text: string): FindingKind[] {
-    const lost = this.#lostTexts(example, text);
-    return [...new Set(lost.map((item) => this.#kindOf(item, example)))]
-      .filter((kind) => kind !== undefined);
+    const kinds = new Set(
+      this.#lostTexts(example, text).map((item) => this.#kindOf(item, example)),
+    );
+    if (kinds.has("lostTools")) kinds.delete("lostToolDetails");
+    return [...kinds];
   }
 
   /** Further fields of messages that the template does not write. */
@@ -44,19 +46,18 @@ export class LossCheck {
   #lostTexts(example: ChatExample, text: string): Item[] {
     const all = new Marks(() => true), marked = this.#render(all.mark(example));
     if (all.items.length === 0) return [];
-    if (marked !== undefined) {
-      const stripped = marked.replace(MARK, "");
-      const isFaithful = stripped === text || stripped === this.#render(example);
-      if (isFaithful) return missing(all.items, marked).filter((item) => !isIn(item, text));
-    }
-    const sorts = new Set(all.items.map(({ sort }) => sort));
-    return [...sorts].flatMap((sort) => this.#lostOf(sort, example))
-      .filter((item) => !isIn(item, text));
+    const stripped = marked?.replace(MARK, "");
+    const plain = stripped === text ? text : this.#render(example);
+    const lost = marked !== undefined && stripped === plain
+      ? missing(all.items, marked)
+      : [...new Set(all.items.map(({ sort }) => sort))]
+        .flatMap((sort) => this.#lostOf(sort, example, plain));
+    // Thoughts that the template removes may be put back.
+    return text === plain ? lost : lost.filter((item) => !isThoughtIn(item, text));
   }
 
   /** The first text of a sort that can be changed without effect, if there is one. */
-  #lostOf(sort: Sort, example: ChatExample): Item[] {
-    const plain = this.#render(example);
+  #lostOf(sort: Sort, example: ChatExample, plain: string | undefined): Item[] {
     const some = new Marks((item) => item.sort === sort), marked = this.#render(some.mark(example));
     const candidates = marked === undefined ? some.items : missing(some.items, marked);
     const lost = candidates.find((candidate) => {
@@ -66,7 +67,7 @@ export class LossCheck {
     return lost ? [lost] : [];
   }
 
-  #kindOf({ sort, turn }: Item, example: ChatExample): FindingKind | undefined {
+  #kindOf({ sort, turn }: Item, example: ChatExample): FindingKind {
     if (sort !== "thought") return sort;
     // Of an answer that ends the dialogue, is it written? Then it is removed only from earlier ones.
     const upTo = { ...example, messages: example.messages.slice(0, turn + 1) };
@@ -120,8 +121,7 @@ function missing(items: readonly Item[], marked: string): Item[] {
   return items.filter(({ index }) => !found.has(index));
 }
 
-/** Whether it is written after all, where the text is more than what the template renders. */
-function isIn({ sort, text }: Item, whole: string): boolean {
+function isThoughtIn({ sort, text }: Item, whole: string): boolean {
   return (sort === "thought" || sort === "cutThoughts") && whole.includes(text.trim());
 }
 
