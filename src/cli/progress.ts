@@ -1,7 +1,13 @@
 /** Progress of a run: a bar on a terminal, lines elsewhere; always on stderr. */
 import process from "node:process";
 import cliProgress from "cli-progress";
-import type { PlanEvent, PreparationEvent, StepEvent, TrainingEvent } from "../train/events.ts";
+import type {
+  DataEvent,
+  PlanEvent,
+  PreparationEvent,
+  StepEvent,
+  TrainingEvent,
+} from "../train/events.ts";
 import { formatBytes } from "../text.ts";
 import { describeRanks } from "./rank_table.ts";
 
@@ -40,6 +46,8 @@ export class Progress {
       case "plan":
         this.#steps = event.steps;
         return line(describePlan(event));
+      case "data":
+        return line(describeData(event));
       case "rank_advice":
         return line(describeRanks(event));
       case "step":
@@ -175,6 +183,13 @@ function describePlan(plan: PlanEvent): string {
   const from = plan.resumed_step ? `resuming after step ${plan.resumed_step}${checkpoint}, ` : "";
   return `${count(parameters)} parameters, ${part}${from}${plan.steps} steps, ` +
     `${formatBytes(plan.planned_peak_bytes)} of GPU memory, on ${plan.adapter}`;
+}
+
+function describeData({ records, examples, held_out, tokens, trained_tokens }: DataEvent): string {
+  const count = (value: number) => value.toLocaleString("en-GB");
+  const held = held_out ? `, ${count(held_out)} held out` : "";
+  return `${count(examples)} of ${count(records)} examples${held}: ${count(tokens)} tokens, ` +
+    `${count(trained_tokens)} of them trained`;
 }
 
 /** 3725 seconds: 1h02m. */

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Finding } from "../data/instruct/findings.ts";
 import type { Purpose } from "../gpu/tensor.ts";
 import type { Phrase } from "../options/phrase.ts";
 
@@ -72,6 +73,40 @@ export interface Summary {
   readonly subspace_refreshes_fixed_interval: number;
   /** Name of the adapter. */
   readonly adapter: string;
+  /** What was learned of which examples; absent for runs on text. */
+  readonly data?: DataReport;
+}
+
+/** What of a data set of examples is learned, and what is not. */
+export interface DataReport {
+  /** Records read. */
+  readonly records: number;
+  /** Examples to train on. */
+  readonly examples: number;
+  /** Examples held out for evaluation. */
+  readonly held_out: number;
+  /** Examples left out because they cannot be used as they are (`skipUnusable`). */
+  readonly unusable: number;
+  /** Examples truncated to a sequence. */
+  readonly truncated: number;
+  /** Tokens of the examples to train on. */
+  readonly tokens: number;
+  /** Of these, the tokens that the loss counts. */
+  readonly trained_tokens: number;
+  /** Examples that are not learned as they stand, by kind. */
+  readonly findings: readonly DataFinding[];
+}
+
+/** Examples of one kind. */
+export interface DataFinding extends Pick<Finding, "kind" | "effect" | "count" | "first"> {
+  /** All of it for people, with the first places. */
+  readonly message: string;
+}
+
+/** Before the first step of a run on examples: what of them is learned. */
+export interface DataEvent extends DataReport {
+  /** Tells events apart. */
+  readonly type: "data";
 }
 
 /** Before the first step: what the run will train and how much memory it needs. */
@@ -194,6 +229,7 @@ export interface DoneEvent {
 /** What `Trainer.run` yields, distinguished by `type`. */
 export type TrainingEvent =
   | PlanEvent
+  | DataEvent
   | RankAdviceEvent
   | StepEvent
   | EvalEvent

@@ -2,13 +2,15 @@
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import type { Batch } from "../model/batch.ts";
 import { datasetSources } from "../data/instruct/dataset_info.ts";
+import { describeFinding } from "../data/instruct/findings.ts";
 import { findingLines, type InstructReport } from "../data/instruct/report.ts";
 import { shareOf } from "../data/instruct/held_out_count.ts";
 import { kindOfData } from "../data/instruct/sources.ts";
 import { type InstructPosition, InstructStream } from "../data/instruct/stream.ts";
-import { option, type Phrase, phrase } from "../options/phrase.ts";
+import { option, type Phrase, phrase, spell } from "../options/phrase.ts";
+import { PROPERTIES } from "../options/spelling.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import type { OnPreparation } from "./events.ts";
+import type { DataReport, OnPreparation } from "./events.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { TrainingData } from "./recipe.ts";
 import { HeldOut } from "./held_out.ts";
@@ -92,6 +94,7 @@ async function instructData(
         stepsPerEpoch: batches.rowsPerEpoch / rows,
         evaluates,
         warnings,
+        report: dataReport(batches.report),
       };
     },
     async openEvaluation() {
@@ -213,6 +216,23 @@ function exampleNotes(options: FinetuneOptions, first: string): Phrase[] {
 
 function stepsOf({ warmupSteps, warmupRatio }: FinetuneOptions, steps: number) {
   return { steps, warmupSteps: warmupSteps ?? Math.round(warmupRatio * steps) };
+}
+
+function dataReport(report: InstructReport): DataReport {
+  const { records, examples, others, unusable, truncated, tokens, trainedTokens } = report;
+  return {
+    records,
+    examples,
+    held_out: others,
+    unusable,
+    truncated,
+    tokens,
+    trained_tokens: trainedTokens,
+    findings: report.findings.map((finding) => {
+      const { kind, effect, count, first } = finding;
+      return { kind, effect, count, first, message: spell(describeFinding(finding), PROPERTIES) };
+    }),
+  };
 }
 
 /** Describes how the examples are used, unless all are used whole. */

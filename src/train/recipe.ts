@@ -7,7 +7,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
-import type { OnPreparation, Summary } from "./events.ts";
+import type { DataReport, OnPreparation, Summary } from "./events.ts";
 import type { Objective } from "./objective.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { PretrainOptions } from "./options.ts";
@@ -49,6 +49,8 @@ export interface TrainingData {
   readonly stepsPerEpoch?: number;
   /** Whether anything is held out to evaluate; true by default. */
   readonly evaluates?: boolean;
+  /** What of the examples is learned, if these are examples. */
+  readonly report?: DataReport;
   /** Warnings about the data, for the user. */
   readonly warnings: readonly Phrase[];
 }

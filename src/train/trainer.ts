@@ -132,8 +132,9 @@ export class Trainer {
    * sample) ends the run with everything trained so far saved.
    */
   async *run({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainingEvent> {
-    const { recipe: { options } } = this, { rankAdvice, warnings } = this.#run;
+    const { recipe: { options } } = this, { data, rankAdvice, warnings } = this.#run;
     yield this.#planEvent();
+    if (data.report) yield { type: "data", ...data.report };
     if (rankAdvice) yield rankAdvice;
     for (const warning of warnings) yield warningEvent(warning);
     yield* this.#dataNotes();
@@ -420,6 +421,7 @@ export class Trainer {
       subspace_refreshes: optimizer.refreshCount,
       subspace_refreshes_fixed_interval: optimizer.projectors.length * fixed,
       adapter: adapterName(this.gpu.adapter),
+      data: this.#run.data.report,
     };
   }
 }

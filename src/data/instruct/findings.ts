@@ -54,7 +54,7 @@ const KINDS = {
   cutThoughts: ["changed", "with thoughts that the chat template removes: they are not learned"],
   rewrittenTurns: [
     "changed",
-    "with answers that the chat template rewrites when more turns follow: these are not learned",
+    "with answers that cannot be located in what the chat template writes: these are not learned",
   ],
   lostToolDetails: [
     "changed",

@@ -2,6 +2,7 @@
  * A dialogue in a file, in the format of OpenAI's API: a list of messages, or an object with one.
  */
 import { isObject } from "../../files/fields.ts";
+import { parseJson } from "../../files/json_value.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { ChatExample } from "./example.ts";
 import { recordFormat } from "./record_format.ts";
@@ -14,7 +15,7 @@ import { toExample } from "./records.ts";
 export async function readMessages(path: string): Promise<Pick<ChatExample, "messages" | "tools">> {
   let json: unknown;
   try {
-    json = JSON.parse(await Deno.readTextFile(path));
+    json = parseJson(await Deno.readTextFile(path));
   } catch (error) {
     const what = error instanceof SyntaxError ? "is not valid JSON" : "cannot be read";
     throw new UserError(`${path}: ${what}: ${(error as Error).message}`);

@@ -10,6 +10,7 @@ import chatJs from "./chat.js" with { type: "text" };
 import chatStreamJs from "./chat_stream.js" with { type: "text" };
 import controlsCss from "./controls.css" with { type: "text" };
 import copyJs from "./copy.js" with { type: "text" };
+import dataCardJs from "./data_card.js" with { type: "text" };
 import dialogsJs from "./dialogs.js" with { type: "text" };
 import domJs from "./dom.js" with { type: "text" };
 import eventSourceJs from "./event_source.js" with { type: "text" };
@@ -67,6 +68,7 @@ export const ASSETS = {
   "chat_stream.js": chatStreamJs,
   "controls.css": controlsCss,
   "copy.js": copyJs,
+  "data_card.js": dataCardJs,
   "dialogs.js": dialogsJs,
   "dom.js": domJs,
   "event_source.js": eventSourceJs,

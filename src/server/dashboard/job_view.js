@@ -1,6 +1,7 @@
 /** A job: its header, and four tabs with charts, samples, events and options. */
 import { list, request } from "./api.js";
 import { createCharts } from "./charts.js";
+import { createDataCard } from "./data_card.js";
 import { h } from "./dom.js";
 import { createHeatmap } from "./heatmap.js";
 import { createDetails, hyperparametersOf } from "./job_details.js";
@@ -34,6 +35,7 @@ export function createJobView(id) {
   const stats = createStats(data, planned);
   const charts = createCharts(data, planned);
   const heatmap = createHeatmap(data, gap);
+  const examples = createDataCard(data);
   const evaluations = createEvaluations(data);
   const checkpoints = createCheckpoints();
   const samples = createSamples(data);
@@ -45,6 +47,7 @@ export function createJobView(id) {
     { class: "overview" },
     stats.element,
     waiting,
+    examples.element,
     charts.loss,
     h("div", { class: "chart-row" }, charts.others),
     heatmap.element,
@@ -96,6 +99,7 @@ export function createJobView(id) {
     drawn = data.version;
     element.classList.toggle("has-steps", data.steps.length > 0);
     stats.draw();
+    examples.draw();
     charts.draw();
     heatmap.draw();
     evaluations.draw();

@@ -32,18 +32,21 @@ export class RunData {
   samples = [];
   /** @type {Record<string, any> | undefined} */
   plan;
+  /** @type {Record<string, any> | undefined} what of the data is learned */
+  examples;
   /** Incremented by every change, so that views know when to redraw. */
   version = 0;
   /** Steps between older points. */
   #distance = 1;
 
   /** Loads the response of `/metrics`. @param {Record<string, any>} metrics */
-  load({ steps, evaluations, refreshes, samples, plan }) {
+  load({ steps, evaluations, refreshes, samples, plan, data }) {
     this.steps = steps ?? [];
     this.evaluations = evaluations ?? [];
     this.refreshes = refreshes ?? [];
     this.samples = samples ?? [];
     this.plan = plan ?? undefined;
+    this.examples = data ?? undefined;
     this.#thin();
     this.version++;
   }
@@ -52,6 +55,7 @@ export class RunData {
   add({ type, data }) {
     if (type === "metrics") this.#addMetrics(data);
     else if (data?.kind === "plan") this.plan = data;
+    else if (data?.kind === "data") this.examples = data;
     else if (data?.kind === "sample") this.#addSample(data);
     else return;
     this.version++;

@@ -1,6 +1,7 @@
 /** JSON records, one per line or in one array; each must be readable by training. */
 import { arrayElements, isJsonSpace } from "../../data/json_array.ts";
 import { linesOf, OPEN_ARRAY, peek } from "../../data/jsonl_reader.ts";
+import { parseJson } from "../../files/json_value.ts";
 import { detectFormat, recordFormat } from "../../data/instruct/record_format.ts";
 import { toExample } from "../../data/instruct/records.ts";
 import { Faults, invalidFile } from "./faults.ts";
@@ -98,7 +99,7 @@ function parse(bytes: Uint8Array): unknown {
     throw new Error("is not UTF-8 text");
   }
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     throw new Error(`is not valid JSON: ${(error as Error).message}`);
   }

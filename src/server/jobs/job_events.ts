@@ -1,6 +1,6 @@
 /** Converts events of a run to events of its job: text for people, data for charts. */
 import { formatBytes } from "../../text.ts";
-import type { PlanEvent, StepEvent, TrainingEvent } from "../../train/events.ts";
+import type { DataEvent, PlanEvent, StepEvent, TrainingEvent } from "../../train/events.ts";
 import type { NewEvent } from "../store/records.ts";
 
 /** A run reports its steps in groups; the evaluation belongs to one of them. */
@@ -8,6 +8,8 @@ export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | u
   switch (event.type) {
     case "plan":
       return planEvent(event);
+    case "data":
+      return dataEvent(event);
     case "step":
       return stepEvent(event, totalSteps);
     case "eval":
@@ -69,6 +71,12 @@ function planEvent({ type: _, ...plan }: PlanEvent): NewEvent {
   const text = `Training ${trained_parameters} parameters in ${steps} steps, ` +
     `${formatBytes(planned_peak_bytes)} of GPU memory planned`;
   return { ...message(text, { kind: "plan", ...plan }), key: "plan" };
+}
+
+function dataEvent({ type: _, ...data }: DataEvent): NewEvent {
+  const { examples, records, trained_tokens } = data;
+  const text = `Training on ${examples} of ${records} examples, ${trained_tokens} tokens`;
+  return { ...message(text, { kind: "data", ...data }), key: "data" };
 }
 
 function stepEvent(event: StepEvent, totalSteps: number): NewEvent {

@@ -1,5 +1,5 @@
 /** One attempt of a job: its process from start to end, and its events. */
-import type { PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
+import type { DataFinding, PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { formatBytes } from "../../text.ts";
 import { ApiError } from "../api_error.ts";
@@ -124,6 +124,9 @@ export class JobRun {
       case "eval":
         if (this.#hasEvaluation(event.step)) return;
         break;
+      case "data":
+        event = { ...event, findings: event.findings.map((each) => this.#finding(each)) };
+        break;
       case "warning":
         event = {
           type: event.type,
@@ -136,6 +139,11 @@ export class JobRun {
     }
     const entry = jobEvent(event, this.#totalSteps);
     if (entry) parts.log.append(job.id, entry);
+  }
+
+  #finding(finding: DataFinding): DataFinding {
+    const worded = (message: string) => inClientTerms({ message }, this.job, this.parts);
+    return { ...finding, message: worded(finding.message), first: finding.first.map(worded) };
   }
 
   /** An evaluation comes with its step, unless a stop came between the two. */

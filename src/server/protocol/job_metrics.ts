@@ -25,6 +25,9 @@ export const jobMetricsSchema = z.object({
     description: "Steps that refreshed subspaces, and the parameters refreshed",
   }),
   samples: z.array(z.object({ step, prompt: z.string(), text: z.string() })),
+  data: z.record(z.string(), z.unknown()).nullable().openapi({
+    description: "Which examples the run learns, and what of them it does not; null if unknown",
+  }),
   plan: z.record(z.string(), z.unknown()).nullable().openapi({
     description: "What the run reported before its first step; null until then",
   }),
@@ -67,6 +70,7 @@ export function jobMetrics(
       .map(({ data: { step, prompt, text } }) =>
         ({ step, prompt, text }) as JobMetrics["samples"][number]
       ),
+    data: events.keyed(jobId, "data", 1)[0]?.data ?? null,
     plan: events.keyed(jobId, "plan", 1)[0]?.data ?? null,
   };
 }

@@ -115,6 +115,21 @@ browserTest("an answer is streamed, stopped, and remembered", async () => {
   });
 });
 
+browserTest("the overview says which examples are learned, and which are not", async () => {
+  await using server = fakeServer({ pace: 400 });
+  await visit(`${server.url}/${RUNNING}`, {}, async ({ page }) => {
+    const card = page.getByRole("region", { name: "Examples" });
+    await card.getByText("940 of 1,000 (48 held out), 120,000 trained tokens").waitFor();
+    assertEquals(await card.getByRole("listitem").allTextContents(), [
+      "Left out: 3 examples with tool calls that the chat template does not write " +
+      "(file-poems:17; file-poems:31; file-poems:90)",
+      "Skipped: 9 examples without an assistant turn (file-poems:2; and 8 more)",
+      "1 example with thoughts that the chat template removes: they are not learned (file-poems:5)",
+      "2 truncated to a sequence",
+    ]);
+  });
+});
+
 /** Contrast depends on colours and overflow on width: each is checked once. */
 const LOOKS = [{ dark: false, width: 1280 }, { dark: true, width: 360 }, {
   dark: false,

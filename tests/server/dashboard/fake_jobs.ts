@@ -132,6 +132,7 @@ export class FakeJobs {
       refreshes: metrics.filter((it) => it.refreshed?.length)
         .map(({ step, refreshed }) => ({ step, parameters: refreshed })),
       samples: events.filter(({ data }) => data.kind === "sample").map(({ data }) => data),
+      data: events.find(({ data }) => data.kind === "data")?.data ?? null,
       plan: events.find(({ data }) => data.kind === "plan")?.data ?? null,
     };
   }
@@ -242,6 +243,41 @@ export class FakeJobs {
       planned_peak_bytes,
       by_purpose,
       adapter: "an invented GPU",
+    });
+    this.#log(job.id, "Training on 940 of 1000 examples, 120000 tokens", {
+      kind: "data",
+      records: 1000,
+      examples: 940,
+      held_out: 48,
+      unusable: 3,
+      truncated: 2,
+      tokens: 180_000,
+      trained_tokens: 120_000,
+      findings: [
+        {
+          kind: "lostToolCalls",
+          effect: "unusable",
+          count: 3,
+          first: ["file-poems:17"],
+          message: "3 examples with tool calls that the chat template does not write " +
+            "(file-poems:17; file-poems:31; file-poems:90)",
+        },
+        {
+          kind: "noAnswer",
+          effect: "skipped",
+          count: 9,
+          first: ["file-poems:2"],
+          message: "9 examples without an assistant turn (file-poems:2; and 8 more)",
+        },
+        {
+          kind: "cutThoughts",
+          effect: "changed",
+          count: 1,
+          first: ["file-poems:5"],
+          message: "1 example with thoughts that the chat template removes: they are not learned " +
+            "(file-poems:5)",
+        },
+      ],
     });
     this.#event(job.id, "metrics", `Step 0/${total}: validation loss=3.9120`, {
       step: 0,
