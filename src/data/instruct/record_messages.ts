@@ -101,7 +101,7 @@ function roleAt(value: unknown, tags: Tags | undefined, where: string): string {
  */
 function contentAt(value: unknown, where: string, mayLack: boolean): string | null {
   if (!isGiven(value) && mayLack) return null;
-  if (!Array.isArray(value)) return textAt(value, where);
+  if (!Array.isArray(value) || value.length === 0) return textAt(value, where);
   return value.map((part) => {
     if (isRecord(part) && part.type === "text") return textAt(part.text, `${where}: a part's text`);
     throw new RecordError(`${where} has a part that is not text: ${excerpt(part)}`);

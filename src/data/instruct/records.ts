@@ -119,6 +119,9 @@ class RecordReader {
         where,
       };
     }
+    if (typeof prompt === "string") {
+      throw this.#fault(columns.response, "a string as the prompt is", completion);
+    }
     if (!Array.isArray(prompt)) throw this.#fault(columns.prompt, "a string", prompt);
     const before = this.#messages(columns.prompt, "a list of messages")
       .map((each) => ({ ...each, weight: 0 }));

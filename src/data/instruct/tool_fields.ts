@@ -36,14 +36,11 @@ export function toolsAt(value: unknown, where: string): readonly JsonObject[] | 
 
 function toolAt(value: unknown, where: string): JsonObject {
   const tool = objectAt(value, where), at = `${where}.function`;
-  const isTyped = isGiven(tool.type) && isGiven(tool.function);
-  if (isTyped && tool.type !== "function") throw notAFunction(where, value);
-  const whole = isGiven(tool.function)
+  const isBare = isGiven(tool.name) && !isGiven(tool.function);
+  if (!isBare && isGiven(tool.type) && tool.type !== "function") throw notAFunction(where, value);
+  const whole = isGiven(tool.type) && !isBare || isGiven(tool.function)
     ? { ...tool, function: functionAt(objectAt(tool.function, at), at) }
-    : isGiven(tool.name)
-    ? functionAt(tool, where)
-    : undefined;
-  if (whole === undefined) throw notAFunction(where, value);
+    : functionAt(tool, where);
   return jsonAt(whole, where, isFiller) as JsonObject;
 }
 

@@ -200,7 +200,11 @@ const BROKEN: [unknown, FormatName | undefined, string][] = [
     undefined,
     'a function call must be JSON with "name" and "arguments", got "f(1)"',
   ],
-  [{ prompt: "a", completion: 5 }, undefined, 'field "prompt" must be a string, got "a"'],
+  [
+    { prompt: "a", completion: 5 },
+    undefined,
+    'field "completion" must be a string as the prompt is, got 5',
+  ],
   [{ prompt: [], completion: "b" }, undefined, '"completion" must be a list of messages'],
 ];
 

@@ -59,11 +59,13 @@ Deno.test("metrics: steps, evaluations, refreshes, samples and the plan", async 
       evaluations: [],
       refreshes: [],
       samples: [],
+      data: null,
       plan: null,
     });
     const tell = (key: string, type: NewEvent["type"], data: NewEvent["data"]) =>
       store.events.append(id, { key, level: "info", type, message: "", data }, 1);
     tell("plan", "message", { kind: "plan", steps: 100 });
+    tell("data", "message", { kind: "data", examples: 9 });
     tell("eval:0", "metrics", { step: 0, valid_loss: 3, valid_perplexity: 20 });
     for (let step = 1; step <= 100; step++) {
       tell(`step:${step}`, "metrics", {
@@ -86,6 +88,7 @@ Deno.test("metrics: steps, evaluations, refreshes, samples and the plan", async 
     assertEquals(body.refreshes, [{ step: 33, parameters: ["a.weight"] }]);
     assertEquals(body.samples, [{ step: 50, prompt: "Hi", text: "there" }]);
     assertEquals(body.plan, { kind: "plan", steps: 100 });
+    assertEquals(body.data, { kind: "data", examples: 9 });
 
     const { body: thin } = await get(`${path}?max_points=5`);
     assert(thin.steps.length <= 8, String(thin.steps.length));
