@@ -56,7 +56,6 @@ export async function readTokenizerFiles(
 /** A tokenizer from its files in memory; messages refer to tokenizer.json as `origin`. */
 export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Tokenizer {
   const json = parse(origin, files.get(TOKENIZER_JSON));
-  if (isByteTokenizer(json)) return new ByteTokenizer();
   const optional = (name: string): Json =>
     files.has(name) ? parse(join(dirname(origin), name), files.get(name)) : {};
   const declarations = {
@@ -65,6 +64,9 @@ export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Token
     map: optional("special_tokens_map.json"),
     added: optional("added_tokens.json"),
   };
+  // Ours is as good as the library's and faster, but it has no chat template.
+  const templates = chatTemplatesOf(files, declaredNames(declarations).chat_template);
+  if (isByteTokenizer(json) && templates.size === 0) return new ByteTokenizer();
   const engine = openEngine(origin, json, files.get(TOKENIZER_JSON)!);
   return new HfTokenizer(origin, engine, files, declarations);
 }

@@ -8,6 +8,7 @@ import {
   writeModelFolder,
   writeTokenizer,
 } from "../../src/export/model_folder.ts";
+import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { tokenizers } from "../data/instruct/support.ts";
 import { TINY } from "../train/support.ts";
@@ -56,8 +57,14 @@ async function makeBase(folder: string, files: Record<string, unknown>): Promise
 
 Deno.test("a base model tuned on dialogues: the end of a turn and the template, everywhere", () =>
   withFolder(async (folder) => {
+    await writeHfConfig(folder, TINY, "float32");
+    const config = {
+      ...await json(folder, "config.json"),
+      eos_token_id: END_OF_TEXT,
+      of_its_own: [1],
+    };
     const base = await makeBase(folder, {
-      "config.json": { model_type: "llama", eos_token_id: END_OF_TEXT, of_its_own: [1] },
+      "config.json": config,
       "generation_config.json": { temperature: 0.6, do_sample: true, eos_token_id: END_OF_TEXT },
     });
     // Left by an earlier run into the same folder.
@@ -74,11 +81,9 @@ Deno.test("a base model tuned on dialogues: the end of a turn and the template, 
     });
     const eos_token_id = [END_OF_TEXT, IM_END];
     assertEquals(await json(folder, "config.json"), {
-      model_type: "llama",
-      of_its_own: [1],
+      ...config,
       dtype: "bfloat16",
       torch_dtype: "bfloat16",
-      vocab_size: TINY.vocabSize,
       eos_token_id,
     });
     assertEquals(await json(folder, "generation_config.json"), {
@@ -130,6 +135,17 @@ Deno.test("the tokenizer's own template: one in both places, several as they wer
     const named = [{ name: "default", template: own }, { name: "tool_use", template: "tools" }];
     assertEquals(await save("several", { chat_template: named }), [null, named]);
     assertEquals(await save("none", {}), [null, undefined]);
+  }));
+
+Deno.test("a model of bytes keeps the template it was tuned with", () =>
+  withFolder(async (folder) => {
+    const bytes = await loadTokenizer("bytes");
+    await writeTokenizer(folder, bytes, conversing("chatml", bytes));
+    const saved = await loadTokenizer(folder);
+    assertMatch(saved.chatTemplate!, /<\|im_end\|>/);
+    const text = "naïve <|endoftext|>漢\u0000\r\n 👍";
+    assertEquals(saved.encode(text), bytes.encode(text));
+    assertEquals(saved.decode([0xe6, 256, 0xff, 65]), bytes.decode([0xe6, 256, 0xff, 65]));
   }));
 
 Deno.test("a template that is no template does not stand in the way of a model of plain texts", () =>
