@@ -117,7 +117,7 @@ function large(operator: Operator, a: bigint, b: bigint): bigint {
     case "*":
       return a * b;
     case "**":
-      if (a.toString(2).length * Number(b) > MOST_BITS) {
+      if (a * a > 1n && a.toString(2).length * Number(b) > MOST_BITS) {
         throw new RenderError("OverflowError", "the power is too large");
       }
       return a ** b;
@@ -137,6 +137,9 @@ function floats(operator: Operator, a: number, b: number): number {
       return a * b;
     case "**":
       if (a === 0 && b < 0) throw zeroDivision("0.0 cannot be raised to a negative power");
+      if (Number.isFinite(a) && Number.isFinite(b) && !Number.isFinite(a ** b)) {
+        throw new RenderError("OverflowError", "Numerical result out of range");
+      }
       return a ** b;
   }
   if (b === 0) throw zeroDivision(operator === "/" ? "division by zero" : "float modulo");

@@ -82,7 +82,7 @@ class Lexer {
     const kind = source[tag + 1], sign = /[-+]/.test(source[tag + 2] ?? "") ? source[tag + 2] : "";
     this.#data(this.#before(start, tag, sign, kind === "{"));
     this.#at = tag;
-    if (kind === "#") this.#comment();
+    if (kind === "#") this.#comment(tag + 2 + sign.length);
     else if (kind === "%" && this.#take(RAW_BEGIN) !== null) this.#raw();
     else {
       this.#push(kind === "{" ? "variable_begin" : "block_begin", source.slice(tag, tag + 2));
@@ -101,14 +101,18 @@ class Lexer {
     return startsLine && TRAILING_WHITE.test(text.slice(line)) ? text.slice(0, line) : text;
   }
 
-  #comment(): void {
-    COMMENT_END.lastIndex = this.#at + 2;
+  /** A comment or raw block that begins at the end of the source may lack its end. */
+  #comment(start: number): void {
+    this.#at = start;
+    if (start === this.source.length) return;
+    COMMENT_END.lastIndex = start;
     if (!COMMENT_END.test(this.source)) this.#fail("Missing end of comment tag");
     this.#at = COMMENT_END.lastIndex;
   }
 
   #raw(): void {
     const start = this.#at;
+    if (start === this.source.length) return;
     RAW_END.lastIndex = start;
     const end = RAW_END.exec(this.source);
     if (!end) this.#fail("Missing end of raw directive");

@@ -14,6 +14,7 @@ import {
   lift,
   Tuple,
   typeName,
+  Undefined,
   type Value,
 } from "./values.ts";
 
@@ -55,7 +56,9 @@ export function percentFormat(
     }
     return directive(type, value, options, text);
   });
-  const used = list ? next === list.length : next === 1 || isDict(values) || Array.isArray(values);
+  // Whatever has items counts as a mapping, and need not be used.
+  const isMapping = isDict(values) || Array.isArray(values) || values instanceof Undefined;
+  const used = list ? next === list.length : next === 1 || isMapping;
   if (!used && !named) throw typeError("not all arguments converted during string formatting");
   return output;
 }

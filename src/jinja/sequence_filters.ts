@@ -6,7 +6,7 @@ import { compare, equals, sorted } from "./compare.ts";
 import { RenderError, typeError } from "./errors.ts";
 import { type Named, plain, type Registered, type Registry } from "./registry.ts";
 import { repr, str } from "./repr.ts";
-import { attribute, reversedItems } from "./subscripts.ts";
+import { attribute, reversedItems, slice } from "./subscripts.ts";
 import {
   dictEntries,
   Generator,
@@ -16,7 +16,6 @@ import {
   iterate,
   type Keywords,
   lengthOfValue,
-  textOf,
   truth,
   Tuple,
   typeName,
@@ -175,7 +174,7 @@ export const SEQUENCE_FILTERS: Registry = {
   reject: selection(false, false),
   rejectattr: selection(false, true),
   reverse: plain("value", (value) => {
-    if (isString(value)) return Array.from(textOf(value)).reverse().join("");
+    if (isString(value)) return slice(value, null, null, -1);
     const items = reversedItems(value);
     if (items) return new Generator(() => items);
     return [...iterate(value)].reverse();

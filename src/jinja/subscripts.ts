@@ -18,6 +18,7 @@ import {
   iterate,
   type Keywords,
   lift,
+  Markup,
   objectTypeName,
   PyObject,
   Range,
@@ -105,7 +106,8 @@ function attributeOf(value: Value, name: string): Value | undefined {
     const found = value.attribute(name);
     return found !== undefined && name.startsWith("_") ? unsafe(type, name) : found;
   }
-  if (isString(value)) return boundTextMethod(textOf(value), name);
+  if (typeof value === "string") return boundTextMethod(value, name);
+  if (value instanceof Markup) return boundMarkupMethod(value, name);
   if (value instanceof Tuple && value.names?.includes(name)) {
     return lift(value.items[value.names.indexOf(name)]);
   }
@@ -137,6 +139,17 @@ function boundTextMethod(text: string, name: string): Callable | undefined {
   }
   const method = textMethod(name);
   return method && new Callable(name, (args, keywords) => method(text, args, keywords));
+}
+
+/** What a method of Markup returns is Markup, too. */
+function boundMarkupMethod({ text }: Markup, name: string): Callable | undefined {
+  const method = boundTextMethod(text, name);
+  const marked = (value: Value): Value => {
+    if (typeof value === "string") return new Markup(value);
+    if (Array.isArray(value)) return value.map(marked);
+    return value instanceof Tuple ? new Tuple(value.items.map(marked)) : value;
+  };
+  return method && new Callable(name, (args, keywords) => marked(method.call(args, keywords)));
 }
 
 const position = builtin("index", "self value start? stop?", (self, value, start = 0, stop) => {
@@ -192,13 +205,17 @@ export function slice(value: Value, start: Value, stop: Value, step: Value): Val
   }
   if (by === 1) {
     const part = items.slice(from, Math.max(from, to));
-    if (isString(value)) return typeof part === "string" ? part : part.join("");
+    if (isString(value)) return textLike(value, typeof part === "string" ? part : part.join(""));
     return value instanceof Tuple ? new Tuple(part as Value[]) : part;
   }
   const picked: Value[] = [];
   for (let i = from; by > 0 ? i < to : i > to; i += by) picked.push(items[i]);
-  if (isString(value)) return picked.join("");
+  if (isString(value)) return textLike(value, picked.join(""));
   return value instanceof Tuple ? new Tuple(picked) : picked;
+}
+
+function textLike(value: string | Markup, text: string): string | Markup {
+  return typeof value === "string" ? text : new Markup(text);
 }
 
 function bounds(size: number, start: Value, stop: Value, step: Value): [number, number, number] {

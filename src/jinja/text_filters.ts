@@ -15,6 +15,7 @@ import {
   isIterable,
   isString,
   iterate,
+  lengthOfValue,
   lift,
   Markup,
   sequenceOf,
@@ -53,12 +54,13 @@ function truncate(
   end: Value = "...",
   leeway: Value = 5,
 ): Value {
-  const text = textIn(value, "truncate"), points = [...pointsOf(text)], tail = str(end);
+  const tail = str(end);
   const limit = indexIn(length, "length"), slack = leeway === null ? 5 : indexIn(leeway, "leeway");
   const room = limit - lengthOf(tail);
   if (room < 0) throw valueError(`expected length >= ${lengthOf(tail)}, got ${limit}`);
   if (slack < 0) throw valueError(`expected leeway >= 0, got ${slack}`);
-  if (points.length <= limit + slack) return value;
+  if (lengthOfValue(value) <= limit + slack) return value;
+  const points = [...pointsOf(textIn(value, "truncate"))];
   const kept = points.slice(0, room).join("");
   if (truth(killWords)) return kept + tail;
   const space = kept.lastIndexOf(" ");
@@ -80,8 +82,14 @@ function quote(value: Value, query = false): string {
 
 function urlEncode(value: Value): string {
   if (isString(value) || !isIterable(value)) return quote(value);
-  const pairs = isDict(value) ? dictEntries(value) : iterate(value).map((pair) => iterate(pair));
+  const pairs = isDict(value) ? dictEntries(value) : iterate(value).map(pairOf);
   return pairs.map(([key, each]) => `${quote(key, true)}=${quote(each, true)}`).join("&");
+}
+
+function pairOf(value: Value): readonly Value[] {
+  const items = iterate(value);
+  if (items.length === 2) return items;
+  throw valueError(`expected 2 values to unpack, got ${items.length}`);
 }
 
 /** `textwrap.wrap` of each line, as far as white space and hyphens break it. */
@@ -102,11 +110,11 @@ function wordWrap(
 
 function wrapLine(line: string, limit: number, breakLong: boolean, hyphens: boolean): string[] {
   const pattern = hyphens
-    ? /\s+|[^\s\w]*\w+[^0-9\W]-(?=\w+[^0-9\W])|\S+?(?=\s|$)|\S+/g
-    : /\s+|\S+/g;
+    ? /[\t-\r ]+|[^\t-\r \w]*\w+[^0-9\W]-(?=\w+[^0-9\W])|[^\t-\r ]+?(?=[\t-\r ]|$)|[^\t-\r ]+/g
+    : /[\t-\r ]+|[^\t-\r ]+/g;
   const chunks = (line.match(pattern) ?? []).reverse(), lines: string[] = [];
   while (chunks.length > 0) {
-    if (lines.length > 0 && chunks.at(-1)!.trim() === "") chunks.pop();
+    if (lines.length > 0 && /^[\t-\r ]+$/.test(chunks.at(-1)!)) chunks.pop();
     let current = "";
     while (chunks.length > 0 && lengthOf(current + chunks.at(-1)!) <= limit) {
       current += chunks.pop()!;
@@ -118,7 +126,7 @@ function wrapLine(line: string, limit: number, breakLong: boolean, hyphens: bool
       const rest = points.slice(room).join("");
       if (rest !== "") chunks.push(rest);
     }
-    current = strip(current, null, "right");
+    current = current.replace(/[\t-\r ]+$/, "");
     if (current !== "") lines.push(current);
   }
   return lines;
