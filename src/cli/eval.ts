@@ -123,7 +123,9 @@ async function measure(
   const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options });
   const names = { tokenizer: options.tokenizer ?? directory, model: directory };
   const unknown = vocabularyWarnings(tokenizer, model.config, names);
-  for (const warning of [...model.warnings, ...unknown]) io.log(`warning: ${warning}`);
+  for (const warning of [...model.warnings, ...tokenizer.warnings, ...unknown]) {
+    io.log(`warning: ${warning}`);
+  }
   const longest = longestSequence(model.config);
   if (options.seqLen !== undefined && options.seqLen > longest) {
     io.log(`warning: the model has only ${longest} positions: using --seq-len ${longest}`);

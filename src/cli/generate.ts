@@ -112,7 +112,9 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
     const names = { tokenizer: options.adapter ?? options.model, model: options.model };
     const unknown = vocabularyWarnings(tokenizer, model.config, names);
-    for (const warning of [...model.warnings, ...unknown]) io.log(`warning: ${warning}`);
+    for (const warning of [...model.warnings, ...tokenizer.warnings, ...unknown]) {
+      io.log(`warning: ${warning}`);
+    }
     if (plain) return await complete(model, tokenizer, prompt, options, io);
     const conversation = new Conversation(model, tokenizer, { ...options, tools: dialogue?.tools });
     if (typed) return await converse(conversation, io);

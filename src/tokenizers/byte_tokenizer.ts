@@ -28,6 +28,7 @@ export class ByteTokenizer implements Tokenizer {
     padToken: END_OF_TEXT,
   };
   readonly chatTemplate = null;
+  readonly warnings: readonly string[] = [];
 
   /** The text `<|endoftext|>` becomes the one token, as in Hugging Face's tokenizers. */
   encode(text: string, { unknown }: EncodeOptions = {}): number[] {

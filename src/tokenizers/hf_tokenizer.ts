@@ -54,7 +54,11 @@ export async function readTokenizerFiles(
 }
 
 /** A tokenizer from its files in memory; messages refer to tokenizer.json as `origin`. */
-export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Tokenizer {
+export function tokenizerFromFiles(
+  origin: string,
+  files: TokenizerFiles,
+  warnings: readonly string[] = [],
+): Tokenizer {
   const json = parse(origin, files.get(TOKENIZER_JSON));
   const optional = (name: string): Json =>
     files.has(name) ? parse(join(dirname(origin), name), files.get(name)) : {};
@@ -68,7 +72,7 @@ export function tokenizerFromFiles(origin: string, files: TokenizerFiles): Token
   const templates = chatTemplatesOf(files, declaredNames(declarations).chat_template);
   if (isByteTokenizer(json) && templates.size === 0) return new ByteTokenizer();
   const engine = openEngine(origin, json, files.get(TOKENIZER_JSON)!);
-  return new HfTokenizer(origin, engine, files, declarations);
+  return new HfTokenizer(origin, engine, files, declarations, warnings);
 }
 
 /** The tokenizer's files by name; `file` is tokenizer.json under whatever name it has. */
@@ -121,6 +125,7 @@ class HfTokenizer implements Tokenizer {
     private readonly engine: Engine,
     readonly files: TokenizerFiles,
     declarations: Declarations,
+    readonly warnings: readonly string[],
   ) {
     const { tokenizer, config } = declarations, names = declaredNames(declarations);
     addDeclaredTokens(path, engine, declarations);

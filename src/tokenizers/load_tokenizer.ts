@@ -4,7 +4,7 @@ import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { isThere } from "../files/is_there.ts";
 import { TOKENIZER_JSON } from "../files/tokenizer_files.ts";
 import { readGgufMetadata } from "../formats/gguf/split.ts";
-import { readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
+import { ggufTokenizerWarnings, readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
 import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
 import { ByteTokenizer } from "./byte_tokenizer.ts";
 import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
@@ -26,7 +26,8 @@ export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tok
   if (spec === "bytes") return new ByteTokenizer();
   const path = isHubSpec(spec) ? await resolveTokenizer(spec, hub) : await localPath(spec);
   if (!isGgufPath(path)) return await openHfTokenizer(path);
-  return tokenizerFromFiles(path, readGgufTokenizer(await readGgufMetadata(path)));
+  const metadata = await readGgufMetadata(path);
+  return tokenizerFromFiles(path, readGgufTokenizer(metadata), ggufTokenizerWarnings(metadata));
 }
 
 /** A folder's own tokenizer comes before that of a GGUF model in it. */

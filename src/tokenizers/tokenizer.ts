@@ -13,6 +13,8 @@ export interface Tokenizer {
   readonly specialTokens: SpecialTokens;
   /** The model's Jinja chat template, if any. */
   readonly chatTemplate: string | null;
+  /** What was assumed where its files say nothing, for the user. */
+  readonly warnings: readonly string[];
   /** The one for dialogues with tools, if the model has one of its own for them. */
   readonly toolTemplate?: string;
   /**

@@ -91,7 +91,7 @@ export async function openBase(
   const tokenizer = await loadTokenizer(tokenizerSpec ?? path);
   const names = { tokenizer: tokenizerSpec ?? spec, model: spec };
   const unknown = checkTokenizer(tokenizer, config, names);
-  return { config, path, tokenizer, warnings: [...warnings, ...unknown] };
+  return { config, path, tokenizer, warnings: [...warnings, ...tokenizer.warnings, ...unknown] };
 }
 
 /** Saves a model in Hugging Face's layout, or the adapters alone in peft's. */

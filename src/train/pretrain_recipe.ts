@@ -45,7 +45,10 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
     shape,
     rates: optimizerRates(options),
     tokenizer,
-    warnings: options.rank === "auto" ? [] : shapeWarnings(config, shape),
+    warnings: [
+      ...tokenizer.warnings,
+      ...options.rank === "auto" ? [] : shapeWarnings(config, shape),
+    ],
     evaluateFirst: false,
     async openData(position) {
       const batches = await BatchStream.open({

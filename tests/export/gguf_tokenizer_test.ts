@@ -4,7 +4,7 @@ import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { readGgufHeader } from "../../src/formats/gguf/header.ts";
 import { Metadata } from "../../src/formats/gguf/metadata.ts";
-import { readGgufTokenizer } from "../../src/formats/gguf/tokenizer_in.ts";
+import { ggufTokenizerWarnings, readGgufTokenizer } from "../../src/formats/gguf/tokenizer_in.ts";
 import { tokenizerMetadata } from "../../src/export/gguf_tokenizer.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { assertRefuses } from "../support_errors.ts";
@@ -31,7 +31,7 @@ async function byteLevel(changes: Record<string, unknown>): Promise<Metadata> {
   return new Metadata("model.gguf", { ...metadata.values, ...changes });
 }
 
-for (const pre of ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken"]) {
+for (const pre of ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken", "default"]) {
   Deno.test(`gguf tokenizer: byte-level, ${pre}: ids of llama.cpp and transformers`, async () => {
     const metadata = await byteLevel({ "tokenizer.ggml.pre": pre });
     const tokenizer = tokenizerFromFiles("model.gguf", readGgufTokenizer(metadata));
@@ -41,6 +41,27 @@ for (const pre of ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken"]) {
     }
   });
 }
+
+Deno.test("gguf tokenizer: how text is split, where the file does not name it, as llama.cpp, with a warning", async () => {
+  const warnings = async (pre: string | undefined) => {
+    const metadata = await byteLevel({ "tokenizer.ggml.pre": pre });
+    const tokenizer = tokenizerFromFiles("model.gguf", readGgufTokenizer(metadata));
+    const scheme = pre === undefined ? "default" : pre;
+    assertSameIds(tokenizer, expected["llama.cpp"][scheme], "llama.cpp");
+    return ggufTokenizerWarnings(metadata);
+  };
+  assertEquals(await warnings("gpt-2"), []);
+  const assumed = "text is split by llama.cpp's default rule, which is probably not the one that " +
+    "the model was trained with; convert the model again with a newer llama.cpp";
+  assertEquals(await warnings("default"), [
+    `model.gguf: tokenizer.ggml.pre is "default": ${assumed}`,
+  ]);
+  assertEquals(await warnings(undefined), [
+    `model.gguf: tokenizer.ggml.pre is missing: ${assumed}`,
+  ]);
+  const spm = await readGgufHeader(`${FIXTURES}spm.gguf`);
+  assertEquals(ggufTokenizerWarnings(spm.metadata), []);
+});
 
 for (const name of ["spm", "gemma"]) {
   Deno.test(`gguf tokenizer: SentencePiece, ${name}: ids of llama.cpp`, async () => {
@@ -155,6 +176,6 @@ Deno.test("gguf tokenizer: what is not supported is refused by name", async () =
   assertRefuses(
     () => tokenizerMetadata("x", edited({ pre_tokenizer: preTokenizer }), 400),
     UserError,
-    "those of gpt-2, smollm, llama-bpe, qwen2, tekken can",
+    "those of gpt-2, smollm, llama-bpe, qwen2, tekken, default can",
   );
 });

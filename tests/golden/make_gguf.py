@@ -175,11 +175,12 @@ vocabulary(OUT / "spm.gguf", lambda writer: sentencepiece(writer, False))
 vocabulary(OUT / "gemma.gguf", lambda writer: sentencepiece(writer, True))
 ids = {"llama.cpp": {}, "transformers": {}}
 with tempfile.TemporaryDirectory() as folder:
-    for pre in ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken"]:
+    for pre in ["gpt-2", "smollm", "llama-bpe", "qwen2", "tekken", "default"]:
         path = Path(folder) / f"{pre}.gguf"
         vocabulary(path, lambda writer: byte_level(writer, pre))
         ids["llama.cpp"][pre] = llama_ids(path)
-        if pre != "smollm":  # transformers takes it for gpt-2 and keeps digits together
+        # transformers takes these two for gpt-2.
+        if pre not in ("smollm", "default"):
             ids["transformers"][pre] = transformers_ids(path)
 for name in ["spm", "gemma"]:
     ids["llama.cpp"][name] = llama_ids(OUT / f"{name}.gguf")

@@ -139,6 +139,7 @@ function bound(tokenizer: Tokenizer): Tokenizer {
     eosTokenId: tokenizer.eosTokenId,
     specialTokens: tokenizer.specialTokens,
     chatTemplate: tokenizer.chatTemplate,
+    warnings: [],
     encode: (text, options) => tokenizer.encode(text, options),
     encodeWithOffsets: (text, options) => tokenizer.encodeWithOffsets(text, options),
     decode: (ids, options) => tokenizer.decode(ids, options),

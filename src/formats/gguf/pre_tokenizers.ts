@@ -44,10 +44,22 @@ const TEKKEN =
   "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" +
   "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+/** llama.cpp's own, for files that do not name a scheme: no model was trained with it. */
+const UNNAMED = sequence(
+  isolate("[\\p{P}\\$\\+<=>\\^~\\|]+"),
+  isolate("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"),
+  isolate("\\p{N}+"),
+  isolate("[0-9][0-9][0-9]"),
+  byteLevel(false),
+);
+
+/** The scheme of a file that names none. */
+export const DEFAULT_PRE_TOKENIZER = "default";
+
 const plain = { normalizer: null, ignoreMerges: false, addBos: false };
 
 export const PRE_TOKENIZERS: readonly PreTokenizer[] = [
-  { ...plain, names: ["gpt-2", "default", "mpt", "olmo"], preTokenizer: byteLevel(true) },
+  { ...plain, names: ["gpt-2", "mpt", "olmo"], preTokenizer: byteLevel(true) },
   {
     ...plain,
     names: ["smollm", "starcoder", "refact", "command-r"],
@@ -73,6 +85,7 @@ export const PRE_TOKENIZERS: readonly PreTokenizer[] = [
     ignoreMerges: true,
     addBos: true,
   },
+  { ...plain, names: [DEFAULT_PRE_TOKENIZER], preTokenizer: UNNAMED },
 ];
 
 /** The scheme of a tokenizer.json's pre_tokenizer, if llama.cpp supports it. */

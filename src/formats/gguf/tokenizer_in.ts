@@ -2,7 +2,7 @@
 import { UserError } from "../../options/user_error.ts";
 import { type Merge, mergesFromScores } from "./merges.ts";
 import type { Metadata } from "./metadata.ts";
-import { PRE_TOKENIZERS, type PreTokenizer } from "./pre_tokenizers.ts";
+import { DEFAULT_PRE_TOKENIZER, PRE_TOKENIZERS, type PreTokenizer } from "./pre_tokenizers.ts";
 import { TOKEN_TYPE } from "./token_types.ts";
 
 const KEY = "tokenizer.ggml";
@@ -112,8 +112,21 @@ function specialTokens(metadata: Metadata, tokens: readonly string[], model: str
   };
 }
 
+/** What is assumed of a file that does not name how its text is split, as llama.cpp warns. */
+export function ggufTokenizerWarnings(metadata: Metadata): string[] {
+  const key = `${KEY}.pre`;
+  if (metadata.string(`${KEY}.model`) !== "gpt2") return [];
+  const name = metadata.has(key) ? metadata.string(key) : undefined;
+  if (name !== undefined && name !== DEFAULT_PRE_TOKENIZER) return [];
+  return [
+    `${metadata.path}: ${name === undefined ? `${key} is missing` : `${key} is "${name}"`}: text ` +
+    "is split by llama.cpp's default rule, which is probably not the one that the model was " +
+    "trained with; convert the model again with a newer llama.cpp",
+  ];
+}
+
 function preTokenizerOf(metadata: Metadata): PreTokenizer {
-  const name = metadata.string(`${KEY}.pre`, "default");
+  const name = metadata.string(`${KEY}.pre`, DEFAULT_PRE_TOKENIZER);
   const found = PRE_TOKENIZERS.find(({ names }) => names.includes(name));
   if (found) return found;
   throw new UserError(
