@@ -68,7 +68,12 @@ export async function exportGguf(
       generation,
       maxPositions: config.maxPositions,
     }),
-    warnings: [...source.warnings, ...windowWarnings(config), ...cutWarnings(tokenizer, config)],
+    warnings: [
+      ...source.warnings,
+      ...windowWarnings(config),
+      ...longRopeWarnings(config),
+      ...cutWarnings(tokenizer, config),
+    ],
   };
 }
 
@@ -77,6 +82,14 @@ function windowWarnings({ slidingWindow }: LlamaConfig): string[] {
   return [
     `llama.cpp has no sliding window for this architecture: beyond ${slidingWindow.size} tokens ` +
     "its results differ",
+  ];
+}
+
+function longRopeWarnings({ ropeScaling: scaling }: LlamaConfig): string[] {
+  if (scaling?.type !== "longrope") return [];
+  return [
+    "llama.cpp chooses LongRoPE's factors by the size of its context, not by the sequence: for the " +
+    `short ones give it at most ${scaling.originalMaxPositions} tokens`,
   ];
 }
 

@@ -24,6 +24,7 @@ from transformers import AutoModelForCausalLM
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests/fixtures/rope"
+MODELS = ROOT / "tests/fixtures/models"
 golden = json.loads((FOLDER / "cases.json").read_text())
 LONGROPE = golden["cases"]["longrope_long"]["config"]["rope_parameters"]
 OTHERS = {
@@ -34,6 +35,8 @@ OTHERS = {
     "longrope beyond, attention_factor": {
         "rope_parameters": {**LONGROPE, "attention_factor": 1.4}, "max_position_embeddings": 96},
 }
+ARCHITECTURES = ["qwen2-bias", "qwen3-qknorm", "gemma-geglu"]
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 NAMES = ["yarn", "yarn_betas", "yarn_without_truncation", "yarn_attention_factor", "yarn_mscale", "yarn_equal_mscales",
          "yarn_original_outside", "linear", "llama3"]
 
@@ -54,14 +57,19 @@ def llama_logits(folder, ids):
 
 def main():
     good = True
-    cases = {name: golden["cases"][name]["config"] for name in NAMES} | OTHERS
-    for name, config in cases.items():
+    scalings = {name: golden["cases"][name]["config"] for name in NAMES} | OTHERS
+    cases = [(name, FOLDER, golden["base"], more) for name, more in scalings.items()]
+    for name in ARCHITECTURES:
+        own = json.loads((MODELS / name / "config.json").read_text())
+        for scaling in YARN, {**YARN, "attention_factor": 1.4}:
+            more = {"rope_parameters": {"rope_theta": 500.0, **scaling}}
+            cases.append((f"{name} {scaling}", MODELS / name, own, more))
+    for name, weights, base, config in cases:
         ids = golden["inputs"]["40"]
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            shutil.copy(FOLDER / "model.safetensors", folder)
-            write = lambda more: (folder / "config.json").write_text(
-                json.dumps(golden["base"] | more))
+            shutil.copy(weights / "model.safetensors", folder)
+            write = lambda more: (folder / "config.json").write_text(json.dumps(base | more))
             write(config)
             expected, actual = transformers_logits(folder, ids), llama_logits(folder, ids)
             write({"rope_parameters": {"rope_theta": 500.0}})
