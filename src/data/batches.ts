@@ -51,7 +51,7 @@ export interface StreamOptions<Source> {
 export interface DataOptions extends StreamOptions<string> {
   /** Default `packed`. */
   readonly packing?: Packing;
-  /** Rows to shuffle at a time, together with the order of the files; 0 disables shuffling. */
+  /** Rows to shuffle at a time, behind the mix of documents; 0 keeps the order of the files. */
   readonly shuffleBuffer?: number;
   /** The field of a record that holds the text; default `text`. */
   readonly textField?: string;
@@ -99,7 +99,7 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     private readonly rows: ShuffledRows,
     private readonly reader: SequenceReader,
     private readonly of: DataPosition["of"],
-    /** For the user: what was left out of the named folders. */
+    /** For the user: what was left out of the named folders, and what is mixed less. */
     readonly notes: readonly string[],
   ) {}
 
@@ -145,7 +145,7 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     );
     try {
       const rows = await ShuffledRows.open(reader, { size, seed, repeat }, place);
-      return new BatchStream(options, rows, reader, of, corpus.notes);
+      return new BatchStream(options, rows, reader, of, [...corpus.notes, ...order.notes]);
     } catch (error) {
       await reader.close();
       throw error;

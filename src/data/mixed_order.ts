@@ -10,6 +10,7 @@
  * Nothing is indexed: a corpus of any size opens at once. A resume reads at most two pools again.
  */
 import type { Piece, Place } from "./documents.ts";
+import { formatBytes } from "../text.ts";
 import { permutation, randomStream } from "./random.ts";
 import type { PieceOrder, PlacedPiece } from "./piece_order.ts";
 import type { Corpus, CorpusPart } from "./sources.ts";
@@ -85,6 +86,20 @@ export class MixedOrder implements PieceOrder {
       ? Infinity
       : Math.max(PART_BYTES, Math.ceil(bytes / MOST_PARTS));
     return new MixedOrder(corpus, await corpus.parts(partBytes), options, poolCharacters);
+  }
+
+  /** For the user: which files are mixed less than the others. */
+  get notes(): readonly string[] {
+    const long = this.parts.filter(({ file, cut }) => !cut && file.size > this.poolCharacters);
+    if (long.length === 0) return [];
+    const more = long.length > 1 ? ` and ${long.length - 1} more` : "";
+    return [
+      `${
+        long[0].file.path
+      }${more}: can be read only from the start, so documents are mixed within ` +
+      `${formatBytes(this.poolCharacters)} of text at a time; as plain text, JSON Lines or ` +
+      "Parquet, they would be mixed over the whole file",
+    ];
   }
 
   async *pieces(

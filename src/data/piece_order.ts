@@ -15,6 +15,8 @@ export interface PieceOrder {
   readonly version: 1 | 2;
   /** The place of a pass's first piece. */
   readonly start: unknown;
+  /** For the user, on how well it mixes. */
+  readonly notes: readonly string[];
   /** The pieces of a pass, from the one at a place. */
   pieces(pass: number, from?: unknown): AsyncGenerator<PlacedPiece>;
 }
@@ -22,6 +24,7 @@ export interface PieceOrder {
 /** File after file, as evaluation reads, and as training did before {@link MixedOrder}. */
 export class FileOrder implements PieceOrder {
   readonly version = 1;
+  readonly notes: readonly string[] = [];
   readonly start: CorpusPlace = CORPUS_START;
 
   constructor(

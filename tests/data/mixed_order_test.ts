@@ -44,6 +44,8 @@ for (const characters of [20_000, 100_000, 1e9]) {
         const corpus = await Corpus.open([folder], ALL);
         const order = await MixedOrder.open(corpus, OPTIONS, characters);
         const pieces = await allOf(order, 0);
+        const noted = characters < 1e9 && layout !== "lines" ? 1 : 0;
+        assertEquals(order.notes.length, noted);
         const texts = pieces.map(({ text }) => text);
         assertEquals(texts.toSorted(), NUMBERS.map(textOf).toSorted());
         const next = await allOf(order, 1);
