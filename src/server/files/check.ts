@@ -3,6 +3,7 @@ import { FileRange } from "../../files/file_range.ts";
 import { UserError } from "../../options/user_error.ts";
 import { checkParquet } from "./check_parquet.ts";
 import { checkRecords } from "./check_records.ts";
+import { checkRows } from "./parquet_rows.ts";
 import { describeFault, invalidFile } from "./faults.ts";
 import { endingOf, type Purpose } from "../store/file_kinds.ts";
 
@@ -28,7 +29,7 @@ export async function checkFile(
     const chunks = chunksOf(file);
     switch (endingOf(filename)) {
       case ".parquet":
-        return await checkParquet(file, purpose);
+        return await checkTable(file, { path, filename, purpose });
       case ".txt":
         return await checkText(chunks);
       default:
@@ -39,6 +40,12 @@ export async function checkFile(
   } finally {
     file.close();
   }
+}
+
+async function checkTable(file: FileRange, given: FileToCheck): Promise<number> {
+  const rows = await checkParquet(file, given.purpose);
+  await checkRows(given);
+  return rows;
 }
 
 async function* chunksOf(file: FileRange): AsyncGenerator<Uint8Array> {

@@ -9,7 +9,7 @@ import type { Purpose } from "../store/file_kinds.ts";
 /** The footer is parsed in one go. */
 const MAX_FOOTER_BYTES = 2 * 2 ** 20;
 
-/** Returns the number of rows. Rows are not read: training reports faults in them. */
+/** Returns the number of rows, which {@link checkRows} reads. */
 export async function checkParquet(file: FileRange, purpose: Purpose): Promise<number> {
   const tail = await file.read(Math.max(0, file.size - 8), file.size);
   const head = await file.read(0, 4);

@@ -6,9 +6,25 @@ import { REQUEST } from "../protocol/spelling.ts";
 
 const SHOWN = 10;
 
+/** Plain JSON. */
+export interface FoundFaults {
+  readonly count: number;
+  /** The first of them. */
+  readonly shown: readonly string[];
+}
+
 export class Faults {
-  readonly #shown: string[] = [];
-  #count = 0;
+  readonly #shown: string[];
+  #count: number;
+
+  /** With those that another process has found. */
+  constructor({ count, shown }: FoundFaults = { count: 0, shown: [] }) {
+    [this.#count, this.#shown] = [count, [...shown]];
+  }
+
+  get found(): FoundFaults {
+    return { count: this.#count, shown: this.#shown };
+  }
 
   /** `where` is omitted if the error names the place itself. */
   add(error: unknown, where?: string): void {

@@ -9,7 +9,7 @@ import { InstructStream } from "../../../src/data/instruct/stream.ts";
 import { chatTemplate } from "../../../src/data/instruct/templates.ts";
 import { assertRefusesAsync } from "../../support_errors.ts";
 import { withFiles } from "../support.ts";
-import { DAY, golden, tokenizers } from "./support.ts";
+import { DAY, golden, tokenizers, withTemplate } from "./support.ts";
 
 const { specialTokens } = tokenizers.chat;
 
@@ -145,7 +145,7 @@ Deno.test("examples with losses: all are counted before the run ends; the option
   ];
   const source = "{% if messages | selectattr('role', 'equalto', 'system') | list | length > 1 %}" +
     "{{ raise_exception('one system') }}{% endif %}" + TEMPLATES.plain;
-  const tokenizer = Object.create(tokenizers.chat, { chatTemplate: { value: source } });
+  const tokenizer = withTemplate(tokenizers.chat, source);
   await withFiles(
     { "a.jsonl": lines.map((each) => JSON.stringify(each)).join("\n") },
     async (folder) => {

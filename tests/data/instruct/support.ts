@@ -2,6 +2,7 @@
 import { fromFileUrl } from "@std/path";
 import type { Message } from "../../../src/data/instruct/example.ts";
 import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../../../src/tokenizers/tokenizer.ts";
 import { DATA } from "../support.ts";
 
 export const INSTRUCT = fromFileUrl(new URL("../../fixtures/instruct/", import.meta.url));
@@ -42,3 +43,14 @@ export const tokenizers = {
 
 /** The date in the golden file. */
 export const DAY = new Date(2024, 2, 5, 12, 0, 0);
+
+/** The tokenizer, with another template of its own. */
+export function withTemplate(tokenizer: Tokenizer, source: string): Tokenizer {
+  return new Proxy(tokenizer, {
+    get(of, name) {
+      if (name === "chatTemplate") return source;
+      const value = Reflect.get(of, name, of);
+      return typeof value === "function" ? value.bind(of) : value;
+    },
+  });
+}

@@ -134,6 +134,38 @@ Deno.test("parquet needs its marks, its contents and the columns", async () => {
   assertStringIncludes(await refused(chats, { ...given, purpose: "pretrain" }), 'no column "text"');
 });
 
+Deno.test("values of records are checked at upload as at training: line or row, and field", async () => {
+  const [user, answer] = [{ role: "user", content: "q" }, { role: "assistant", content: "r" }];
+  const message = await refused([
+    GOOD_LINE,
+    JSON.stringify({ messages: [user, { ...answer, weight: 2 }] }),
+    JSON.stringify({ messages: [user, { ...answer, content: 7 }] }),
+    JSON.stringify({ messages: [user, answer], chosen: ["a"] }),
+    '{"messages":[{"role":"user","content":12345678901234567890}]}',
+  ].join("\n"));
+  for (
+    const line of [
+      "4 of 5 records are invalid",
+      "line 2: messages[1].weight must be 0 or 1, got 2 (an integer)",
+      "line 3: messages[1].content must be a string, got 7 (an integer)",
+      'line 4: field "chosen" (["a"]) is for preferences, which cannot be trained on',
+      "line 5: messages[0].content must be a string, got 12345678901234567890 (an integer)",
+    ]
+  ) assertStringIncludes(message, line);
+  const given = { filename: "a.parquet" };
+  const numbers = await Deno.readFile(new URL("instruct/numbers.parquet", FIXTURES));
+  assertEquals(
+    await refused(numbers, given),
+    '2 of 2 records are invalid; nothing was stored:\na.parquet, row 1: field "output" must be a ' +
+      'string, got 1 (an integer)\na.parquet, row 2: field "output" must be a string, got ' +
+      "1152921504606846976 (an integer)",
+  );
+  for (const file of ["weights", "tools"]) {
+    const bytes = await Deno.readFile(new URL(`instruct/${file}.parquet`, FIXTURES));
+    assertEquals(await check(bytes, given), 1);
+  }
+});
+
 Deno.test("others are answered while a file is checked", async () => {
   // Bad lines cost most for their length.
   const checked = refused("{\n".repeat(200_000));

@@ -1,0 +1,113 @@
+/** Records as they are met in the field: the text that transformers renders, or a report of what is lost. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { writeExample } from "../../../src/data/instruct/encode.ts";
+import { preview } from "../../../src/data/instruct/preview.ts";
+import { findingLines, UnusableError } from "../../../src/data/instruct/report.ts";
+import { examplesOf, listSources, sourcesOf } from "../../../src/data/instruct/sources.ts";
+import { InstructStream } from "../../../src/data/instruct/stream.ts";
+import { chatTemplate } from "../../../src/data/instruct/templates.ts";
+import { explain } from "../../../src/options/user_error.ts";
+import type { Tokenizer } from "../../../src/tokenizers/tokenizer.ts";
+import { assertRefusesAsync } from "../../support_errors.ts";
+import { withFiles } from "../support.ts";
+import { INSTRUCT, tokenizers, withTemplate } from "./support.ts";
+
+interface Case {
+  readonly template: string;
+  /** Lines of JSON, or a file beside this one. */
+  readonly lines?: readonly string[];
+  readonly file?: string;
+  /** Of each line. */
+  readonly text: string;
+}
+
+/** Made by tests/golden/make_records.py. */
+const golden: { templates: Record<string, string>; cases: Case[] } = JSON.parse(
+  await Deno.readTextFile(INSTRUCT + "calls.json"),
+);
+
+const tokenizerOf = (template: string) => withTemplate(tokenizers.chat, golden.templates[template]);
+
+/** Runs with the file of a case. */
+async function withCase({ lines, file }: Case, run: (path: string) => Promise<void>) {
+  if (file) return await run(INSTRUCT + file);
+  await withFiles({ "a.jsonl": lines!.join("\n") }, (folder) => run(join(folder, "a.jsonl")));
+}
+
+const open = (path: string, tokenizer: Tokenizer, more: Record<string, unknown> = {}) =>
+  InstructStream.open({
+    data: [path],
+    split: "train",
+    tokenizer,
+    batchSize: 1,
+    seqLen: 2000,
+    heldOutShare: 0,
+    ...more,
+  });
+
+for (const [index, each] of golden.cases.entries()) {
+  const name = each.file ?? `${each.lines!.length} lines`;
+  Deno.test(`field cases: ${index}, ${name}, ${each.template}: the text of transformers`, async () => {
+    await withCase(each, async (path) => {
+      const template = chatTemplate("default", tokenizerOf(each.template));
+      let count = 0;
+      for await (const example of examplesOf(await listSources(sourcesOf([path])))) {
+        assertEquals(writeExample(example, { template: () => template }).text, each.text);
+        count++;
+      }
+      assertEquals(count, each.lines?.length ?? 1);
+      await open(path, tokenizerOf(each.template)); // nothing of it is unusable
+    });
+  });
+}
+
+Deno.test("field cases: calls and tools that a template has no place for are counted, not learned as nothing", async () => {
+  const { lines } = golden.cases[0];
+  await withFiles({ "a.jsonl": lines!.join("\n") }, async (folder) => {
+    const path = join(folder, "a.jsonl");
+    for (const template of ["default", "chatml", "zephyr", "llama3", "qwen"]) {
+      const error = await assertRefusesAsync(
+        () => open(path, tokenizerOf("chatml"), { template }),
+        UnusableError,
+        "4 of 4 examples would not be learned as written:\n  4 examples with tools that the chat " +
+          `template does not write (${path}:1; ${path}:2; ${path}:3; and 1 more)\n`,
+      );
+      const text = explain(error);
+      assertStringIncludes(
+        text,
+        "4 examples with tool calls that the chat template does not write",
+      );
+      assertStringIncludes(
+        text,
+        "one made for tools; or leave these examples out with skipUnusable",
+      );
+    }
+  });
+});
+
+Deno.test("field cases: weights of Parquet mask; its numbers are named where text belongs", async () => {
+  const weights = await open(INSTRUCT + "weights.parquet", tokenizerOf("chatml"));
+  const shown = preview(weights.examples, 1, { tokenizer: tokenizers.chat });
+  assertEquals(shown.match(/«[^»]*»/g), ["«four<|im_end|>»"]);
+  for (const heldOutShare of [0, 0.5]) {
+    await assertRefusesAsync(
+      () => open(INSTRUCT + "numbers.parquet", tokenizerOf("chatml"), { heldOutShare }),
+      UnusableError,
+      'numbers.parquet, row 1: field "output" must be a string, got 1 (an integer)\n    ' +
+        `${INSTRUCT}numbers.parquet, row 2: field "output" must be a string, got ` +
+        "1152921504606846976 (an integer)",
+    );
+  }
+});
+
+Deno.test("field cases: thoughts that a template cuts out of a learned answer are reported", async () => {
+  const each = golden.cases.find(({ template }) => template === "r1")!;
+  await withCase(each, async (path) => {
+    const { report } = await open(path, tokenizerOf("r1"));
+    assertEquals(findingLines(report), [
+      `1 example with thoughts that the chat template removes: they are not learned (${path}:1)`,
+    ]);
+    assert(report.trainedTokens > 0);
+  });
+});
