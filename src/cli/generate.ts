@@ -9,11 +9,12 @@ import { encodePrompt } from "../tokenizers/text_ends.ts";
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
-import { Conversation, stopTokens } from "../inference/chat.ts";
+import { chatSampling, Conversation, stopTokens } from "../inference/chat.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { trainedFields } from "../train/fields.ts";
-import { defineOptions, type Rule, section } from "../options/schema.ts";
+import { defineOptions, type Rule, section, wasGiven } from "../options/schema.ts";
+import { FLAGS } from "../options/spelling.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { converse } from "./repl.ts";
 
@@ -71,6 +72,9 @@ const options = defineOptions({
   },
   rules,
 });
+/** Options that only a temperature above 0 gives a meaning. */
+const SAMPLING = ["topP", "topK", "seed"] as const;
+
 export type GenerateOptions = ReturnType<typeof options.parse>;
 
 export const generate: Command = {
@@ -112,7 +116,11 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
     const names = { tokenizer: options.adapter ?? options.model, model: options.model };
     const unknown = vocabularyWarnings(tokenizer, model.config, names);
-    for (const warning of [...model.warnings, ...tokenizer.warnings, ...unknown]) {
+    const { temperature } = plain
+      ? { temperature: options.temperature ?? 0 }
+      : chatSampling(options, model.generation);
+    const idle = temperature === 0 ? idleSampling(options) : [];
+    for (const warning of [...model.warnings, ...tokenizer.warnings, ...unknown, ...idle]) {
       io.log(`warning: ${warning}`);
     }
     if (plain) return await complete(model, tokenizer, prompt, options, io);
@@ -123,6 +131,13 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
   } finally {
     gpu.close();
   }
+}
+
+/** Warnings about options that a temperature of 0 ignores. */
+function idleSampling(options: GenerateOptions): string[] {
+  return SAMPLING.filter((name) => wasGiven(options, name)).map((name) =>
+    `${FLAGS.one({ option: name })} has no effect: temperature 0 always takes the most likely token`
+  );
 }
 
 async function readPrompt(io: Io): Promise<string> {

@@ -4,6 +4,7 @@ import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
+import { readStops } from "./stop_texts.ts";
 import { TextUntil } from "./text_until.ts";
 import { continueTokens, type GenerateOptions } from "./generate.ts";
 
@@ -47,8 +48,10 @@ export class Continuation implements Answer {
   async *pieces(): AsyncGenerator<string> {
     const { sequence, prompt, options, tokenIds } = this;
     const stream = new TextStream(this.tokenizer, { skipSpecialTokens: true });
-    const until = new TextUntil(...options.stopTexts ?? []);
-    for await (const id of continueTokens(sequence, prompt, options)) {
+    const stops = readStops(options.stopTexts ?? [], this.tokenizer);
+    const until = new TextUntil(...stops.texts);
+    const stopTokens = [...options.stopTokens ?? [], ...stops.tokens];
+    for await (const id of continueTokens(sequence, prompt, { ...options, stopTokens })) {
       tokenIds.push(id);
       const piece = until.push(stream.push(id));
       this.text += piece;

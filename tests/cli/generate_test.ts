@@ -59,6 +59,22 @@ const SHORT = ["--max-new-tokens", "6"];
 const HELLO = [{ role: "user", content: "Hello" }];
 
 trainingTest(
+  "an option of sampling beside a temperature of 0 is told",
+  () =>
+    withChatModel({}, async (model) => {
+      const base = ["--model", model, "--max-new-tokens", "1", "--prompt", "x"];
+      const { code, err } = await run([...base, "--top-p", "0.9", "--seed", "3"]);
+      assertEquals([code, err.split("\n")], [
+        0,
+        ["--top-p", "--seed"].map((flag) =>
+          `warning: ${flag} has no effect: temperature 0 always takes the most likely token`
+        ),
+      ]);
+      assertEquals((await run([...base, "--top-p", "0.9", "--temperature", "1"])).err, "");
+    }),
+);
+
+trainingTest(
   "a prompt is continued as it is, a chat goes through the template",
   () =>
     withChatModel({}, async (model) => {
@@ -138,7 +154,7 @@ trainingTest(
 
       const twice = await run(base, { typed: ["Hello", CTRL_C, "more"], interruptAt: 3 });
       assertEquals([twice.code, twice.asked], [130, 2]);
-      const typed = await run([...base, ...SHORT], {
+      const typed = await run(["--model", model, ...SHORT], {
         typed: [CTRL_C, "Hello", CTRL_C, CTRL_C, "more"],
       });
       assertEquals([typed.code, typed.asked], [130, 4]);
