@@ -78,7 +78,12 @@ function refuseUnsupported(rope: Fields, config: Json): void {
 function scalingFromJson(rope: Fields, sizes: Sizes): RopeScaling | undefined {
   const { json } = rope;
   const type = json.rope_type === undefined ? json.type ?? "default" : json.rope_type;
-  if (type === "default") return undefined;
+  if (type === "default") {
+    if (json.type === undefined && json.rope_type === undefined && json.factor !== undefined) {
+      rope.fault("factor has no effect without rope_type");
+    }
+    return undefined;
+  }
   const known = ROPE_TYPES.find((each) => each === type);
   switch (known) {
     case "linear":

@@ -164,6 +164,7 @@ CONFIGS = {
     "by_layer_type": ({"rope_parameters": {"full_attention": YARN, "sliding_attention": YARN}}, 40),
     # What transformers ignores or gets wrong silently.
     "yarn_attn_factor": (parameters({**YARN, "attn_factor": 0.5}), 40),
+    "factor_without_type": ({"rope_theta": 500.0, "rope_scaling": {"factor": 4.0}}, 40),
     "partial": (parameters({"partial_rotary_factor": 0.5}), 30),
     "partial_outside": (parameters(YARN, partial_rotary_factor=0.5), 30),
 }

@@ -46,6 +46,7 @@ const REFUSED: Record<string, RegExp> = {
   longrope_misshapen: /long_factor must be a list of 8 positive numbers, .*, got a list of 7/,
   by_layer_type: /one per type of layer \(full_attention, sliding_attention\) is not supported/,
   yarn_attn_factor: /attn_factor is not a key of transformers \(attention_factor, /,
+  factor_without_type: /rope_scaling: factor has no effect without rope_type/,
   partial: /partial_rotary_factor 0.5 is not supported \(1 is\)/,
   partial_outside: /partial_rotary_factor 0.5 is not supported \(1 is\)/,
 };
