@@ -3,6 +3,7 @@ import { RenderError, typeError } from "./errors.ts";
 import { percentFormat } from "./percent_format.ts";
 import { escapeHtml } from "./html.ts";
 import { str } from "./repr.ts";
+import { typeName } from "./types.ts";
 import {
   Float,
   float,
@@ -15,7 +16,6 @@ import {
   sequenceOf,
   textOf,
   Tuple,
-  typeName,
   Undefined,
   type Value,
 } from "./values.ts";

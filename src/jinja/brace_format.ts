@@ -3,16 +3,8 @@ import { lengthOf, pointsOf } from "./characters.ts";
 import { RenderError, typeError, valueError } from "./errors.ts";
 import { formatFloat } from "./number_format.ts";
 import { repr, str } from "./repr.ts";
-import {
-  Float,
-  isFloat,
-  isInt,
-  isNumber,
-  isString,
-  type Keywords,
-  typeName,
-  type Value,
-} from "./values.ts";
+import { typeName } from "./types.ts";
+import { Float, isFloat, isInt, isNumber, isString, type Keywords, type Value } from "./values.ts";
 
 /** How a template reaches into values: the sandbox's rules hold in formats as well. */
 export interface Access {

@@ -1,12 +1,12 @@
 /** Functions with Python's way of binding arguments: by position or by name. */
 import { typeError } from "./errors.ts";
+import { typeName } from "./types.ts";
 import {
   isInt,
   isNumber,
   isString,
   type Keywords,
   textOf,
-  typeName,
   Undefined,
   type Value,
 } from "./values.ts";

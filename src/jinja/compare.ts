@@ -1,23 +1,19 @@
 /** Python's comparisons and `in`. */
 import { compareText } from "./characters.ts";
 import { typeError } from "./errors.ts";
+import { iterate } from "./containers.ts";
+import { dictEntries, dictGet, dictSize, DictView, isDict } from "./dict.ts";
+import { typeName } from "./types.ts";
 import {
-  dictEntries,
-  dictGet,
-  dictSize,
-  DictView,
   Float,
   Generator,
-  isDict,
   isNumber,
   isString,
-  iterate,
   lift,
   Range,
   sequenceOf,
   textOf,
   Tuple,
-  typeName,
   Undefined,
   type Value,
 } from "./values.ts";

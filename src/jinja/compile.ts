@@ -9,7 +9,8 @@ import { str } from "./repr.ts";
 import type { Scope } from "./scope.ts";
 import { callValue } from "./subscripts.ts";
 import { compileArguments } from "./compile_expression.ts";
-import { iterate, lift, Namespace, truth, type Value } from "./values.ts";
+import { iterate, truth } from "./containers.ts";
+import { lift, Namespace, type Value } from "./values.ts";
 
 /** How a statement ended: a loop is left, or goes on with its next item. */
 type Ending = void | "break" | "continue";

@@ -9,19 +9,9 @@ import { str } from "./repr.ts";
 import type { Scope } from "./scope.ts";
 import { callMethod, callValue, getAttribute, getItem, slice } from "./subscripts.ts";
 import { TESTS } from "./tests.ts";
-import {
-  Dict,
-  dictEntries,
-  isDict,
-  isString,
-  iterate,
-  type Keywords,
-  textOf,
-  truth,
-  Tuple,
-  Undefined,
-  type Value,
-} from "./values.ts";
+import { iterate, truth } from "./containers.ts";
+import { Dict, dictEntries, isDict } from "./dict.ts";
+import { isString, type Keywords, textOf, Tuple, Undefined, type Value } from "./values.ts";
 
 export type Evaluate = (scope: Scope) => Value;
 

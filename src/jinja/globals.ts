@@ -2,19 +2,9 @@
 import { builtin, indexIn } from "./builtin.ts";
 import { RenderError, typeError, valueError } from "./errors.ts";
 import { str } from "./repr.ts";
-import {
-  Callable,
-  Dict,
-  dictEntries,
-  isDict,
-  iterate,
-  type Keywords,
-  lift,
-  Namespace,
-  PyObject,
-  Range,
-  type Value,
-} from "./values.ts";
+import { iterate } from "./containers.ts";
+import { Dict, dictEntries, isDict } from "./dict.ts";
+import { Callable, type Keywords, lift, Namespace, PyObject, Range, type Value } from "./values.ts";
 
 /** The sandbox refuses longer ranges. */
 const LONGEST_RANGE = 100_000;

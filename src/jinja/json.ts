@@ -3,18 +3,9 @@ import { compare } from "./compare.ts";
 import { typeError } from "./errors.ts";
 import { repr, reprFloat } from "./repr.ts";
 import { asNumber } from "./arithmetic.ts";
-import {
-  dictEntries,
-  isDict,
-  isFloat,
-  isInt,
-  isString,
-  lift,
-  sequenceOf,
-  textOf,
-  typeName,
-  type Value,
-} from "./values.ts";
+import { dictEntries, isDict } from "./dict.ts";
+import { typeName } from "./types.ts";
+import { isFloat, isInt, isString, lift, sequenceOf, textOf, type Value } from "./values.ts";
 
 export interface JsonStyle {
   readonly ensureAscii: boolean;

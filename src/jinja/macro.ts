@@ -2,7 +2,8 @@
 import { typeError } from "./errors.ts";
 import type { Evaluate } from "./compile_expression.ts";
 import type { Scope } from "./scope.ts";
-import { Callable, Dict, type Keywords, Tuple, Undefined, type Value } from "./values.ts";
+import { Dict } from "./dict.ts";
+import { Callable, type Keywords, Tuple, Undefined, type Value } from "./values.ts";
 
 export interface MacroParts {
   readonly name: string;

@@ -5,17 +5,8 @@ import { strip } from "./characters.ts";
 import { RenderError } from "./errors.ts";
 import { plain, type Registry } from "./registry.ts";
 import { str } from "./repr.ts";
-import {
-  float,
-  int,
-  isFloat,
-  isInt,
-  isString,
-  textOf,
-  truth,
-  Undefined,
-  type Value,
-} from "./values.ts";
+import { truth } from "./containers.ts";
+import { float, int, isFloat, isInt, isString, textOf, Undefined, type Value } from "./values.ts";
 
 /** Python's `float(text)`; undefined where it fails. */
 function parseFloatText(text: string): number | undefined {

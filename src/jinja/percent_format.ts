@@ -3,17 +3,16 @@ import { lengthOf, pointsOf } from "./characters.ts";
 import { typeError, valueError } from "./errors.ts";
 import { formatFloat } from "./number_format.ts";
 import { repr } from "./repr.ts";
+import { dictGet, isDict } from "./dict.ts";
+import { typeName } from "./types.ts";
 import {
-  dictGet,
   Float,
   int,
-  isDict,
   isFloat,
   isInt,
   isNumber,
   lift,
   Tuple,
-  typeName,
   Undefined,
   type Value,
 } from "./values.ts";

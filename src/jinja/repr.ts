@@ -1,9 +1,7 @@
 /** Python's `str()` and `repr()`. */
+import { dictEntries, DictView, isDict } from "./dict.ts";
 import {
-  dictEntries,
-  DictView,
   Float,
-  isDict,
   lift,
   Markup,
   Namespace,

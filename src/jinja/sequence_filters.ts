@@ -7,21 +7,10 @@ import { RenderError, typeError } from "./errors.ts";
 import { type Named, plain, type Registered, type Registry } from "./registry.ts";
 import { repr, str } from "./repr.ts";
 import { attribute, reversedItems, slice } from "./subscripts.ts";
-import {
-  dictEntries,
-  Generator,
-  hashOf,
-  isDict,
-  isString,
-  iterate,
-  type Keywords,
-  lengthOfValue,
-  truth,
-  Tuple,
-  typeName,
-  Undefined,
-  type Value,
-} from "./values.ts";
+import { iterate, lengthOfValue, truth } from "./containers.ts";
+import { dictEntries, hashOf, isDict } from "./dict.ts";
+import { typeName } from "./types.ts";
+import { Generator, isString, type Keywords, Tuple, Undefined, type Value } from "./values.ts";
 
 const argumentError = (message: string) => new RenderError("FilterArgumentError", message);
 

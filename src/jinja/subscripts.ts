@@ -6,26 +6,22 @@ import { equals } from "./compare.ts";
 import { typeError, valueError } from "./errors.ts";
 import { repr } from "./repr.ts";
 import { textMethod } from "./text_methods.ts";
+import { iterate } from "./containers.ts";
+import { dictEntries, dictGet, DictView, isDict } from "./dict.ts";
+import { objectTypeName, typeName } from "./types.ts";
 import {
   Callable,
-  dictEntries,
-  dictGet,
-  DictView,
   Float,
   Generator,
-  isDict,
   isString,
-  iterate,
   type Keywords,
   lift,
   Markup,
-  objectTypeName,
   PyObject,
   Range,
   sequenceOf,
   textOf,
   Tuple,
-  typeName,
   Undefined,
   type Value,
 } from "./values.ts";

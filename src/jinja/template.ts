@@ -1,7 +1,8 @@
 /**
  * Jinja templates as transformers renders them: Jinja 3.1's language in its immutable sandbox, with
  * Python's values, `tojson` as transformers defines it, `break` and `continue`, and
- * `{% generation %}`.
+ * `{% generation %}`. Refused by name: other templates (`include`, `extends`, …), `autoescape`, the
+ * filters `pprint`, `random` and `urlize`, and bytes; no chat template has a use for them.
  */
 import { compile, type Run } from "./compile.ts";
 import { GLOBALS } from "./globals.ts";

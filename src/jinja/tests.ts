@@ -4,14 +4,12 @@ import { contains, equals, type Order, ordered } from "./compare.ts";
 import { plain, type Registered, type Registry } from "./registry.ts";
 import { str } from "./repr.ts";
 import { isLower, isUpper } from "./text_methods.ts";
+import { hasLength, isIterable } from "./containers.ts";
+import { DictView, isDict } from "./dict.ts";
 import {
   Callable,
-  DictView,
-  hasLength,
-  isDict,
   isFloat,
   isInt,
-  isIterable,
   isNumber,
   isString,
   Markup,

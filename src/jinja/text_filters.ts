@@ -8,19 +8,14 @@ import { percentFormat } from "./percent_format.ts";
 import { plain, type Registry } from "./registry.ts";
 import { str } from "./repr.ts";
 import { capitalize, center, replaceText, textMethod } from "./text_methods.ts";
+import { isIterable, iterate, lengthOfValue, truth } from "./containers.ts";
+import { Dict, dictEntries, isDict } from "./dict.ts";
 import {
-  Dict,
-  dictEntries,
-  isDict,
-  isIterable,
   isString,
-  iterate,
-  lengthOfValue,
   lift,
   Markup,
   sequenceOf,
   textOf,
-  truth,
   Tuple,
   Undefined,
   type Value,

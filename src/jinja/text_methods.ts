@@ -10,7 +10,9 @@ import {
 } from "./characters.ts";
 import { builtin, indexIn, textIn } from "./builtin.ts";
 import { typeError, valueError } from "./errors.ts";
-import { isString, iterate, type Keywords, lift, Tuple, typeName, type Value } from "./values.ts";
+import { iterate } from "./containers.ts";
+import { typeName } from "./types.ts";
+import { isString, type Keywords, lift, Tuple, type Value } from "./values.ts";
 
 export type Method = (text: string, args: readonly Value[], keywords: Keywords) => Value;
 

@@ -17,9 +17,8 @@
  * the caller's own objects, by which the caller recognises them. They cannot be changed, because
  * transformers renders in an immutable sandbox.
  */
-import { entriesOf, JsonNumber } from "../files/json_value.ts";
-import { type ErrorKind, RenderError, typeError } from "./errors.ts";
-import { pointsOf } from "./characters.ts";
+import { JsonNumber } from "../files/json_value.ts";
+import { type ErrorKind, RenderError } from "./errors.ts";
 
 /** A value of the table above. */
 export type Value = unknown;
@@ -147,43 +146,6 @@ export class Namespace extends PyObject {
   }
 }
 
-/** A dict made by a template; its keys may be any hashable values. */
-export class Dict {
-  readonly #entries = new Map<unknown, readonly [Value, Value]>();
-  constructor(entries: Iterable<readonly [Value, Value]>) {
-    for (const [key, value] of entries) {
-      const hash = hashOf(key), known = this.#entries.get(hash);
-      this.#entries.set(hash, [known ? known[0] : key, value]);
-    }
-  }
-  get size(): number {
-    return this.#entries.size;
-  }
-  get(key: Value): Value | undefined {
-    return this.#entries.get(hashOf(key))?.[1];
-  }
-  entries(): (readonly [Value, Value])[] {
-    return [...this.#entries.values()];
-  }
-}
-
-/** `keys()`, `values()` or `items()` of a dict. */
-export class DictView extends PyObject {
-  readonly typeName: string;
-  constructor(readonly dict: Value, readonly kind: "keys" | "values" | "items") {
-    super();
-    this.typeName = `dict_${kind}`;
-  }
-  values(): Value[] {
-    const entries = dictEntries(this.dict);
-    if (this.kind === "items") return entries.map((entry) => new Tuple(entry));
-    return entries.map(([key, value]) => this.kind === "keys" ? key : value);
-  }
-  override truth(): boolean {
-    return dictSize(this.dict) > 0;
-  }
-}
-
 /** A value as it comes in, made one of the table. */
 export function lift(value: unknown): Value {
   switch (typeof value) {
@@ -236,148 +198,8 @@ export function isNumber(value: Value): value is number | bigint | boolean | Flo
     value instanceof Float;
 }
 
-export function isDict(value: Value): value is Dict | Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  if (value instanceof Dict) return true;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
 /** The items of a list or tuple. */
 export function sequenceOf(value: Value): readonly Value[] | null {
   if (Array.isArray(value)) return value;
   return value instanceof Tuple ? value.items : null;
-}
-
-/** JavaScript's undefined if the key is missing. */
-export function dictGet(dict: Value, key: Value): Value | undefined {
-  if (dict instanceof Dict) return dict.get(key);
-  if (key instanceof Markup) key = key.text;
-  if (typeof key !== "string") {
-    hashOf(key);
-    return undefined;
-  }
-  const object = dict as Record<string, unknown>;
-  if (!Object.hasOwn(object, key)) return undefined;
-  const value = object[key];
-  return value === undefined ? undefined : lift(value);
-}
-
-export function dictEntries(dict: Value): (readonly [Value, Value])[] {
-  if (dict instanceof Dict) return dict.entries();
-  return entriesOf(dict as Record<string, unknown>).flatMap(([key, value]) =>
-    value === undefined ? [] : [[key, lift(value)] as const]
-  );
-}
-
-export function dictSize(dict: Value): number {
-  return dict instanceof Dict ? dict.size : dictEntries(dict).length;
-}
-
-/** Equal for values that are equal as keys: 1, 1.0 and True are. */
-export function hashOf(value: Value): unknown {
-  if (typeof value === "string" || value === null) return value;
-  if (typeof value === "number" || typeof value === "bigint") return value;
-  if (typeof value === "boolean") return Number(value);
-  if (value instanceof Float) {
-    return Number.isFinite(value.value) ? int(BigInt(value.value)) : value.value;
-  }
-  if (value instanceof Markup) return value.text;
-  if (value instanceof Tuple) {
-    const parts = value.items.map((each) => {
-      const hash = hashOf(lift(each));
-      return `${typeof hash}:${String(hash).length}:${String(hash)}`;
-    });
-    return `\0tuple ${parts.join(",")}`;
-  }
-  if (value instanceof Undefined) return Undefined;
-  if (value instanceof PyObject) return value;
-  throw typeError(`unhashable type: '${typeName(value)}'`);
-}
-
-export function typeName(value: Value): string {
-  if (value === null) return "NoneType";
-  if (typeof value === "boolean") return "bool";
-  if (isInt(value)) return "int";
-  if (isFloat(value)) return "float";
-  if (typeof value === "string") return "str";
-  if (value instanceof Markup) return "Markup";
-  if (Array.isArray(value)) return "list";
-  if (value instanceof Tuple) return "tuple";
-  if (value instanceof PyObject) return value.typeName;
-  return isDict(value) ? "dict" : "object";
-}
-
-/** For messages: `str object`; None is itself. */
-export function objectTypeName(value: Value): string {
-  return value === null ? "None" : `${typeName(value)} object`;
-}
-
-export function truth(value: Value): boolean {
-  switch (typeof value) {
-    case "boolean":
-      return value;
-    case "string":
-      return value !== "";
-    case "number":
-      return value !== 0;
-    case "bigint":
-      return true; // zero is a number
-  }
-  if (value === null) return false;
-  if (value instanceof PyObject) return value.truth();
-  return length(value) !== 0;
-}
-
-/** Python's `len`, or null where it has none. */
-function length(value: Value): number | null {
-  if (isString(value)) return pointsOf(textOf(value)).length;
-  if (value instanceof Float) return value.value;
-  const items = sequenceOf(value);
-  if (items) return items.length;
-  if (value instanceof Range) return value.length;
-  if (value instanceof DictView) return dictSize(value.dict);
-  if (value instanceof Undefined) return 0;
-  return isDict(value) ? dictSize(value) : null;
-}
-
-/** Python's `len`. */
-export function lengthOfValue(value: Value): number {
-  const count = value instanceof Float ? null : length(value);
-  if (count !== null) return count;
-  throw typeError(`object of type '${typeName(value)}' has no len()`);
-}
-
-/** Whether Python's `len` takes it. */
-export function hasLength(value: Value): boolean {
-  return !(value instanceof Float) && length(value) !== null;
-}
-
-/** The values that a `for` gets, or null if it is not iterable. */
-function iterated(value: Value): readonly Value[] | null {
-  if (isString(value)) return Array.from(textOf(value));
-  const items = sequenceOf(value);
-  if (items) return items.some(needsLift) ? items.map(lift) : items;
-  if (value instanceof Generator) return value.rest();
-  if (value instanceof Range || value instanceof DictView) return value.values();
-  if (value instanceof Undefined) return [];
-  return isDict(value) ? dictEntries(value).map(([key]) => key) : null;
-}
-
-function needsLift(value: Value): boolean {
-  return value === undefined || typeof value === "bigint" || value instanceof JsonNumber ||
-    (typeof value === "number" && Math.abs(value) >= 1e21);
-}
-
-/** The values that a `for` gets; throws if it is not iterable. */
-export function iterate(value: Value): readonly Value[] {
-  const values = iterated(value);
-  if (values) return values;
-  throw typeError(`'${typeName(value)}' object is not iterable`);
-}
-
-export function isIterable(value: Value): boolean {
-  return isString(value) || sequenceOf(value) !== null || value instanceof Generator ||
-    value instanceof Range || value instanceof DictView || value instanceof Undefined ||
-    isDict(value);
 }
