@@ -41,7 +41,11 @@ async function showPreview(options: FinetuneOptions, io: Io): Promise<number> {
   const summary = `${report.examples} examples, ${report.tokens} tokens, ${report.trainedTokens} ` +
     `of them trained; ${rowsPerEpoch} sequences of ${options.seqLen} per epoch`;
   io.result(
-    { ...report, rows_per_epoch: rowsPerEpoch },
+    {
+      ...report,
+      notes: report.notes.map((note) => spell(note, FLAGS)),
+      rows_per_epoch: rowsPerEpoch,
+    },
     [text, "", summary, ...reportText(report, options).map((line) => spell(line, FLAGS))].join(
       "\n",
     ),

@@ -28,6 +28,8 @@ import {
   type Meaning,
   READ,
 } from "./llama_factory/values.ts";
+import { trainsAdapters } from "../train/method_fields.ts";
+import { methodNamed, methodOf } from "../train/methods.ts";
 import { readYamlMapping } from "./yaml_mapping.ts";
 
 const TABLES = [READ, RENAMED, IGNORED, NOTED, ONLY];
@@ -199,12 +201,19 @@ function parseMerged<Parsed>(
 }
 
 function merge(config: ConfigFile, flags: Readonly<Given>): Given {
+  const asked = (option: string) =>
+    Object.hasOwn(config.given, option) || Object.hasOwn(flags, option);
   const file = { ...config.implied, ...config.given };
   for (const [a, b] of ALTERNATIVES) {
     if (Object.hasOwn(flags, a)) delete file[b];
     if (Object.hasOwn(flags, b)) delete file[a];
   }
   const merged = { ...file, ...flags };
+  // A flag may choose adapters, beside which embeddings are trained only where that is asked for.
+  const method = methodNamed(merged.optimizer);
+  if (method && trainsAdapters(methodOf(method)) && !asked("trainEmbeddings")) {
+    delete merged.trainEmbeddings;
+  }
   // No default instead, with which other options might conflict.
   if (config.faulted.has("optimizer")) merged.optimizer ??= null;
   return merged;

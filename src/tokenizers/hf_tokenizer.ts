@@ -14,7 +14,8 @@ import {
 import { ByteTokenizer, byteVocabulary, isByteTokenizer } from "./byte_tokenizer.ts";
 import { chatTemplatesOf } from "./chat_templates.ts";
 import { cleansUp, cleanUp } from "./clean_up.ts";
-import type { Engine, EngineEncoding } from "./engine.ts";
+import type { AddedToken, Engine, EngineEncoding } from "./engine.ts";
+import { extendedFiles, specialToken } from "./extended_files.ts";
 import { openEngine } from "./open_engine.ts";
 import type {
   DecodeOptions,
@@ -59,20 +60,44 @@ export function tokenizerFromFiles(
   files: TokenizerFiles,
   warnings: readonly string[] = [],
 ): Tokenizer {
-  const json = parse(origin, files.get(TOKENIZER_JSON));
+  const declarations = declarationsOf(origin, files);
+  // Ours is as good as the library's and faster, but it has no chat template.
+  const templates = chatTemplatesOf(files, declaredNames(declarations).chat_template);
+  if (isByteTokenizer(declarations.tokenizer) && templates.size === 0) return new ByteTokenizer();
+  return openFiles(origin, files, declarations, warnings);
+}
+
+/**
+ * The tokenizer with these texts as special tokens. Texts that are tokens keep their ids, and become
+ * special; others get the next ids. Throws a {@link UserError} for a tokenizer of bytes.
+ */
+export function addSpecialTokens(tokenizer: Tokenizer, texts: readonly string[]): Tokenizer {
+  if (tokenizer instanceof HfTokenizer) return tokenizer.withSpecialTokens(texts);
+  throw new UserError(
+    `the tokenizer bytes has one token for each byte: ${texts.join(", ")} cannot be added`,
+    "use a model with a tokenizer.json",
+  );
+}
+
+function openFiles(
+  origin: string,
+  files: TokenizerFiles,
+  declarations: Declarations,
+  warnings: readonly string[],
+): HfTokenizer {
+  const engine = openEngine(origin, declarations.tokenizer, files.get(TOKENIZER_JSON)!);
+  return new HfTokenizer(origin, engine, files, declarations, warnings);
+}
+
+function declarationsOf(origin: string, files: TokenizerFiles): Declarations {
   const optional = (name: string): Json =>
     files.has(name) ? parse(join(dirname(origin), name), files.get(name)) : {};
-  const declarations = {
-    tokenizer: json,
+  return {
+    tokenizer: parse(origin, files.get(TOKENIZER_JSON)),
     config: optional(TOKENIZER_CONFIG),
     map: optional("special_tokens_map.json"),
     added: optional("added_tokens.json"),
   };
-  // Ours is as good as the library's and faster, but it has no chat template.
-  const templates = chatTemplatesOf(files, declaredNames(declarations).chat_template);
-  if (isByteTokenizer(json) && templates.size === 0) return new ByteTokenizer();
-  const engine = openEngine(origin, json, files.get(TOKENIZER_JSON)!);
-  return new HfTokenizer(origin, engine, files, declarations, warnings);
 }
 
 /** The tokenizer's files by name; `file` is tokenizer.json under whatever name it has. */
@@ -187,6 +212,20 @@ class HfTokenizer implements Tokenizer {
       const { message } = error as Error;
       throw new UserError([this.path, what, message].filter((part) => part !== null).join(": "));
     }
+  }
+
+  /** See {@link addSpecialTokens}. */
+  withSpecialTokens(texts: readonly string[]): HfTokenizer {
+    const { path, files } = this, declarations = declarationsOf(path, files);
+    const fresh = texts.map(specialToken), declared = tokensToAdd(declarations);
+    // Those of the vocabulary keep their ids, others get the next ones.
+    const engine = openEngine(path, declarations.tokenizer, files.get(TOKENIZER_JSON)!);
+    engine.add([...declared, ...fresh]);
+    const numbered = (token: AddedToken) => ({ ...token, id: engine.tokenId(token.content)! });
+    const others = declared.filter(({ content }) => !texts.includes(content));
+    const added = fresh.map(numbered);
+    const extended = extendedFiles(files, [...others.map(numbered), ...added], added);
+    return openFiles(path, extended, declarationsOf(path, extended), this.warnings);
   }
 
   async save(folder: string): Promise<void> {

@@ -7,6 +7,7 @@ import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { elementsOf } from "../numbers/layout.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import type { RunOptions, TrainingData } from "./recipe.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { stateTensors } from "./state.ts";
@@ -26,10 +27,9 @@ export function planDisk(
 ): DiskPlan {
   const training = buildTraining(new PlanAllocator(), config, shape, capabilities);
   const { all } = training.model.parameters;
-  const adapters = all.filter(({ kind }) => kind === "adapter");
-  const saved = adapters.length ? adapters : all;
+  const saved = shape.lora ? savedWithAdapter(training.model.parameters) : all;
   // An adapter is saved as float32 whatever the model's format.
-  const bytesPerWeight = adapters.length || shape.dtype === "float32" ? 4 : 2;
+  const bytesPerWeight = shape.lora || shape.dtype === "float32" ? 4 : 2;
   return {
     checkpointBytes: sum(stateTensors(training).map(({ tensor }) => tensor.byteLength)),
     resultBytes: sum(saved.map((each) => elementsOf(each) * bytesPerWeight)),
@@ -72,6 +72,12 @@ export async function assertRoom(
     phrase`free some space, keep fewer checkpoints with ${option("keepCheckpoints", 1)}, or choose
       another ${option("output")}`,
   );
+}
+
+/** What is trained; a tied head is saved as well. */
+function savedWithAdapter({ all, embedding, head }: LlamaParameters): Parameter[] {
+  const trained = all.filter(({ trainable }) => trainable);
+  return head === embedding && embedding.trainable ? [...trained, head] : trained;
 }
 
 function sum(values: readonly number[]): number {

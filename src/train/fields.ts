@@ -192,7 +192,8 @@ export const loraFields = section("LoRA", {
 });
 
 export const trainEmbeddings = z.boolean().default(false).describe(
-  "train embedding and head too; needs gradients and moments for the whole vocabulary",
+  "train embedding and head too; needs gradients and moments for the whole vocabulary. Adapters " +
+    "save them whole (peft's modules_to_save)",
 );
 
 /** Fields shared by the commands that work with a trained model. */

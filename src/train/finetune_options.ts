@@ -44,6 +44,9 @@ const modelFields = section("Model", {
   model: z.string().min(1).describe(
     "pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
   ).meta({ value: "dir|x.gguf|hf:org/name" }),
+  adapter: z.string().min(1).optional().describe(
+    "folder of an adapter in peft's layout to train further, with its own modules, ranks and alphas",
+  ).meta({ value: "dir" }),
 });
 
 const batchFields = section("Batch", {
@@ -98,6 +101,10 @@ const dataFields = section("Data", {
   ),
   tokenizer: z.string().min(1).optional().describe("tokenizer to use instead of the model's")
     .meta({ value: "dir|tokenizer.json|hf:…" }),
+  addTokens: strings().optional().describe(
+    "special tokens to add to the tokenizer, such as a template's marks; embedding and head get " +
+      "rows for them, start them at the mean of the others, and are trained",
+  ).meta({ value: "text" }),
   textField,
   preview: count().optional().describe(
     "print the first n examples with their trained tokens marked, then exit",
@@ -180,10 +187,12 @@ export const finetuneOptions: Options<FinetuneOptions> = defineOptions({
   derive: (options) => {
     const { optimizer, dtype } = options;
     const { weightQuant, projQuant } = quantisation(options);
+    const trainEmbeddings = options.trainEmbeddings || options.addTokens !== undefined;
     return {
+      trainEmbeddings,
       weightQuant,
       projQuant,
-      embeddingQuant: quantisesEmbeddings(options),
+      embeddingQuant: quantisesEmbeddings({ ...options, trainEmbeddings }),
       // At these learning rates an update is smaller than the spacing of bfloat16 or INT8 values.
       stochasticRound: options.stochasticRound ?? (weightQuant || dtype === "bfloat16"),
       lr: options.lr ?? methodOf(optimizer).lr.finetune,

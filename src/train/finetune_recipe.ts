@@ -2,9 +2,12 @@
 import { join } from "@std/path";
 
 import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
-import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
+import { addSpecialTokens } from "../tokenizers/hf_tokenizer.ts";
+import { loadModelTokenizer, loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
+import { withRows } from "../formats/grown_vocabulary.ts";
+import { openWithAdapter } from "../formats/peft/adapted_model.ts";
 import { saveAdapter } from "../formats/peft/save.ts";
 import { loadWeights, saveWeights } from "../formats/pretrained.ts";
 import { openPretrained, type PretrainedModel } from "../formats/pretrained_model.ts";
@@ -19,6 +22,7 @@ import {
 import type { Gpu } from "../gpu/gpu.ts";
 import { longerNote } from "../model/length_note.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
+import { type Continued, continuedShape } from "./continued_adapter.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { initializeAdapters } from "./initialize_adapters.ts";
@@ -33,10 +37,13 @@ import { stretchRope } from "./stretch_rope.ts";
  * UserError} if the base cannot be opened.
  */
 export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
-  const { config, tokenizer, path, warnings } = await openBase(options);
+  const { config, tokenizer, path, warnings, continued } = await openBase(options);
   // Read before training: nothing must fail once the model is trained.
   const files = await readBaseFiles(path), talk = conversing(options.template, tokenizer);
-  const shape = trainingShape(options, config);
+  const given = trainingShape(options, config);
+  const shape = continued
+    ? { ...given, ...continued, lora: { ...continued.lora, dropout: options.loraDropout } }
+    : given;
   // Opened lazily: saving a checkpoint's model must work when the data no longer exists.
   let opened: Promise<FinetuneData> | undefined;
   const data = () => opened ??= finetuneData(options, tokenizer, config.vocabSize);
@@ -59,13 +66,14 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
         ? encodeQuestion(tokenizer, options, text)
         : encodeText(tokenizer, text),
     async start(gpu, { model, load }, onPreparation) {
-      using source = await openPretrained(path);
-      await loadWeights(gpu, model.parameters, source.weights, {
+      using source = await openWithAdapter(path, options.adapter);
+      await loadWeights(gpu, model.parameters, withRows(source.weights, config.vocabSize), {
         workspace: load,
         onProgress: (share) =>
           onPreparation?.({ type: "preparation", what: "loading weights", share }),
       });
-      initializeAdapters(gpu, model.parameters, options.seed);
+      if (source.adapter) await source.adapter.load(gpu, model.parameters);
+      else initializeAdapters(gpu, model.parameters, options.seed);
     },
     save: (gpu, training, results) => {
       const trainedLength = config.trainedLength &&
@@ -79,19 +87,32 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
 /** What a run starts from, except the weights. */
 export interface Base extends Pick<PretrainedModel, "config" | "path" | "warnings"> {
   readonly tokenizer: Tokenizer;
+  /** What an adapter that is trained further determines. */
+  readonly continued?: Continued;
 }
 
 /** The model that a run starts from, without its weights, and its tokenizer. */
-export async function openBase(
-  options: FinetuneOptions,
-): Promise<Base> {
-  const { model: spec, tokenizer: tokenizerSpec } = options;
-  using source = await openPretrained(spec);
-  const { path, warnings } = source, config = stretchRope(source.config, options, spec);
-  const tokenizer = await loadTokenizer(tokenizerSpec ?? path);
-  const names = { tokenizer: tokenizerSpec ?? spec, model: spec };
+export async function openBase(options: FinetuneOptions): Promise<Base> {
+  const { model: spec, adapter, addTokens } = options;
+  using source = await openWithAdapter(spec, adapter);
+  const { path, warnings } = source, stretched = stretchRope(source.config, options, spec);
+  const continued = source.adapter && continuedShape(source.adapter, source.resized!, options);
+  const own = options.tokenizer
+    ? await loadTokenizer(options.tokenizer)
+    : await loadModelTokenizer(path, adapter);
+  const tokenizer = addTokens ? addSpecialTokens(own, addTokens) : own;
+  const config = addTokens
+    ? { ...stretched, vocabSize: Math.max(stretched.vocabSize, tokenizer.vocabSize) }
+    : stretched;
+  const names = { tokenizer: options.tokenizer ?? spec, model: spec };
   const unknown = checkTokenizer(tokenizer, config, names);
-  return { config, path, tokenizer, warnings: [...warnings, ...tokenizer.warnings, ...unknown] };
+  return {
+    config,
+    path,
+    tokenizer,
+    warnings: [...warnings, ...tokenizer.warnings, ...unknown],
+    continued,
+  };
 }
 
 /** Saves a model in Hugging Face's layout, or the adapters alone in peft's. */
@@ -116,7 +137,7 @@ async function save(
     await writeTokenizer(folder, tokenizer, talk);
   } else {
     using original = await openPretrained(path);
-    await saveWeights(gpu, parameters, folder, dtype, original.weights);
+    await saveWeights(gpu, parameters, folder, dtype, withRows(original.weights, config.vocabSize));
     await writeModelFolder(folder, { config, dtype, base: files, tokenizer, conversing: talk });
   }
   await writeRunCard(folder, { kind, base: options.model, chat: talk.about, options, results });

@@ -147,7 +147,8 @@ function trainedPart(
     const targets = LORA_TARGETS.filter((name) =>
       loraTarget.includes(name) || all && PROJECTIONS.some((projection) => projection === name)
     );
-    return { trained: "adapters", lora: { rank, alpha, targets, dropout } };
+    const trained = options.trainEmbeddings ? "adapters_and_embeddings" : "adapters";
+    return { trained, lora: { rank, alpha, targets, dropout } };
   }
   const finetuning = "finetune" in options ? options.finetune : "trainEmbeddings" in options;
   const whole = !finetuning || ("trainEmbeddings" in options && options.trainEmbeddings);

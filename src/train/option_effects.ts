@@ -122,6 +122,23 @@ const ROUNDING_EFFECTS: readonly Effect[] = [
 
 const ADAPTER_EFFECTS: readonly Effect[] = [
   onlyWith(["loraRank", "loraAlpha", "loraDropout", "loraTarget"], trainsAdapters),
+  only(
+    ["loraTarget"],
+    ({ loraTarget, trainEmbeddings, addTokens }) =>
+      !(trainEmbeddings === true || addTokens !== undefined) || !Array.isArray(loraTarget) ||
+      !loraTarget.some((name) => name === "embed_tokens" || name === "lm_head"),
+    "has embed_tokens or lm_head, which are trained whole",
+  ),
+];
+
+/** Of an adapter that is trained further. */
+const GIVEN_ADAPTER_EFFECTS: readonly Effect[] = [
+  onlyWith(["adapter"], trainsAdapters, "is trained further by"),
+  only(
+    ["loraRank", "loraAlpha", "loraTarget"],
+    ({ adapter }) => adapter === undefined,
+    phrase`is that of ${option("adapter")}`,
+  ),
 ];
 
 /** Of embedding and head where they are frozen unless asked for. */
@@ -129,13 +146,8 @@ const EMBEDDING_EFFECTS: readonly Effect[] = [
   onlyWith(["embeddingQuant"], hasInt8Weights, "INT8 embeddings need"),
   only(
     ["embeddingQuant"],
-    ({ trainEmbeddings }) => trainEmbeddings !== true,
+    ({ trainEmbeddings, addTokens }) => trainEmbeddings !== true && addTokens === undefined,
     "applies only to an embedding that is not trained",
-  ),
-  only(
-    ["trainEmbeddings"],
-    (options) => !trainsAdapters(method(options)),
-    ({ optimizer }) => `${optimizer} trains only adapters`,
   ),
 ];
 
@@ -154,10 +166,11 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ...METHOD_EFFECTS,
   ...UPDATE_EFFECTS,
   ...ADAPTER_EFFECTS,
+  ...GIVEN_ADAPTER_EFFECTS,
   ...EMBEDDING_EFFECTS,
   only(
     ["embeddingAdam8bit"],
-    ({ trainEmbeddings }) => trainEmbeddings === true,
+    ({ trainEmbeddings, addTokens }) => trainEmbeddings === true || addTokens !== undefined,
     phrase`needs ${option("trainEmbeddings", true)}`,
   ),
   only(

@@ -78,7 +78,8 @@ export interface MemoryOptions {
    */
   readonly finetune: boolean;
   /**
-   * Train embedding and head too; needs gradients and moments for the whole vocabulary.
+   * Train embedding and head too; needs gradients and moments for the whole vocabulary. Adapters
+   * save them whole (peft's modules_to_save).
    * @default false
    */
   readonly trainEmbeddings: boolean;
@@ -427,6 +428,10 @@ export interface FinetuneOptions {
    */
   readonly projGroupSize: number;
   /**
+   * Folder of an adapter in peft's layout to train further, with its own modules, ranks and alphas.
+   */
+  readonly adapter?: string;
+  /**
    * Scale RoPE so that sequences of `seqLen` fit, though the model has fewer positions; saved with
    * the model.
    */
@@ -486,6 +491,11 @@ export interface FinetuneOptions {
   readonly packing: boolean;
   /** Tokenizer to use instead of the model's. */
   readonly tokenizer?: string;
+  /**
+   * Special tokens to add to the tokenizer, such as a template's marks; embedding and head get rows
+   * for them, start them at the mean of the others, and are trained.
+   */
+  readonly addTokens?: string[];
   /**
    * Field of a JSON record or Parquet row that contains the text.
    * @default text
@@ -555,7 +565,8 @@ export interface FinetuneOptions {
    */
   readonly energyShare: number;
   /**
-   * Train embedding and head too; needs gradients and moments for the whole vocabulary.
+   * Train embedding and head too; needs gradients and moments for the whole vocabulary. Adapters
+   * save them whole (peft's modules_to_save).
    * @default false
    */
   readonly trainEmbeddings: boolean;

@@ -86,6 +86,18 @@ Deno.test("options are known by three spellings, from the schema", async () => {
   assertEquals(await optionsOf(MINIMAL + nulls), REQUIRED);
 });
 
+Deno.test("LLaMA-Factory's keys for added tokens, embeddings beside adapters, and an adapter to go on with", async () => {
+  const lora = `${MINIMAL}finetuning_type: lora\n`;
+  const added = await optionsOf(`${lora}add_special_tokens: <a>, <b>\nresize_vocab: true\n`);
+  assertEquals([added.addTokens, added.trainEmbeddings], [["<a>", "<b>"], true]);
+  const own = await optionsOf(`${lora}add_tokens: [<a>]\n`);
+  assertEquals(own.addTokens, ["<a>"]);
+  const whole = await optionsOf(`${lora}additional_target: embed_tokens,lm_head\n`);
+  assertEquals(whole.trainEmbeddings, true);
+  const further = await optionsOf(`${lora}adapter_name_or_path: run/adapter\n`);
+  assertEquals([further.adapter, further.trainEmbeddings ?? false], ["run/adapter", false]);
+});
+
 Deno.test("values of every type; lists as lists or as a word", async () => {
   const text = `
 model: m
@@ -495,7 +507,10 @@ for (
     ["packing: true\nneat_packing: false", "neat_packing: false is not supported with packing on"],
     ["packing: false\nneat_packing: true", "true disagrees with packing on line 4"],
     ["dataset_dir: ONLINE", "dataset_dir: ONLINE is not supported"],
-    ["adapter_name_or_path: a", "adapter_name_or_path: is not supported: merge"],
+    ["create_new_adapter: true", "create_new_adapter: must be false or left out, got true"],
+    ["resize_vocab: true", "resize_vocab: needs add_special_tokens"],
+    ["add_tokens: <a>,<b>", "add_tokens: adds plain tokens there, and special ones here"],
+    ["additional_target: norm", "must be of embed_tokens and lm_head, which are trained whole"],
     ["train_from_scratch: true", "train_from_scratch: must be false, got true"],
     // One option under two names.
     ["batch_size: 1\nper_device_train_batch_size: 1", "means the same as batch_size on line 4"],

@@ -144,6 +144,9 @@ def make(name: str, base: str, nf4: bool = False, resize: int = 0, **options) ->
                   if "lora_" not in key and (parameter.requires_grad or resize and "embed" in key)]
         for parameter in others:
             parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    wholes = {f"base_model.model.{key.removeprefix('base_model.model.').split('.modules_to_save')[0]}"
+              ".weight": parameter for key, parameter in peft.named_parameters()
+              if "modules_to_save" in key and name == "odd-whole"}
     ids, labels = inputs_of(path, model.config.vocab_size)
     peft.train()  # nothing is dropped; evaluating, bitsandbytes may compute in bfloat16
     output = peft(input_ids=ids, labels=labels)
@@ -161,7 +164,7 @@ def make(name: str, base: str, nf4: bool = False, resize: int = 0, **options) ->
     save_file({"input_ids": ids.int(), "labels": labels.int(),
                "logits": output.logits.detach().contiguous(),
                "loss": output.loss.detach().reshape(1),
-               **{f"grad.{key}": factor.grad for key, factor in factors.items()}},
+               **{f"grad.{key}": trained.grad for key, trained in {**factors, **wholes}.items()}},
               folder / "expected.safetensors")
     print(f"{name}: loss {output.loss.item():.6f}, {len(factors)} factors")
 

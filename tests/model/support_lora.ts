@@ -7,7 +7,7 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import type { ActivationType } from "../../src/kernels/format.ts";
 import type { RunnableModel } from "../../src/inference/runnable_model.ts";
-import { createParameters, type WeightType } from "../../src/model/parameters.ts";
+import { createParameters, type Trained, type WeightType } from "../../src/model/parameters.ts";
 import { assertClose } from "../support.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
@@ -33,7 +33,11 @@ export interface AdaptedModel extends RunnableModel {
 export async function loadAdapted(
   gpu: Gpu,
   { adapter, base }: AdapterCase,
-  { weights = "float32", dtype = "float32" }: { weights?: WeightType; dtype?: ActivationType } = {},
+  { weights = "float32", dtype = "float32", trained = "adapters" }: {
+    weights?: WeightType;
+    dtype?: ActivationType;
+    trained?: Trained;
+  } = {},
 ): Promise<AdaptedModel> {
   using source = await openAdapted(base, adapter);
   const scope = new Scope(gpu);
@@ -41,7 +45,7 @@ export async function loadAdapted(
     weights,
     groupSize: 256,
     embeddings: "float32",
-    trained: "adapters",
+    trained,
     lora: source.adapter.lora,
   });
   await loadWeights(gpu, parameters, source.weights);

@@ -64,6 +64,20 @@ export const READ: Readonly<Record<string, Reader>> = {
       : { options: { template: value } },
   // As in LLaMA-Factory, a fraction below 1, or a number of examples.
   val_size: (value) => ({ options: { evalShare: value } }),
+  add_special_tokens: (value) => ({ options: { addTokens: listOf(value) } }),
+  // A list is our own option, a string with commas LLaMA-Factory's key.
+  add_tokens: (value) =>
+    Array.isArray(value) ? { options: { addTokens: value } } : fault(
+      "adds plain tokens there, and special ones here: use add_special_tokens, or a list",
+    ),
+  resize_vocab: (value, { get }) =>
+    value === false || get("add_special_tokens") !== undefined ? {} : fault(
+      "needs add_special_tokens: tokens without a row are refused where they are used",
+    ),
+  additional_target: (value) =>
+    listOf(value).every((name) => name === "embed_tokens" || name === "lm_head")
+      ? { options: { trainEmbeddings: true } }
+      : fault(`must be of embed_tokens and lm_head, which are trained whole, got ${show(value)}`),
   // In pre-training a choice, in fine-tuning a boolean.
   packing: (value, { has }) => ({
     options: {

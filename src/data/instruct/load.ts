@@ -1,4 +1,5 @@
 /** Encodes all examples of a data set, and counts what was skipped or cut. */
+import { option, type Phrase, phrase } from "../../options/phrase.ts";
 import { TextEnds } from "../../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { UnknownTokens } from "../../tokenizers/unknown_tokens.ts";
@@ -126,12 +127,13 @@ function keep(
   report.trainedTokens += count;
 }
 
-function notesOn(template: ChatTemplate, tokenizer: Tokenizer): string[] {
+function notesOn(template: ChatTemplate, tokenizer: Tokenizer): Phrase[] {
   const spelled = spelledMarks(template, tokenizer);
   if (spelled.length === 0) return [];
   return [
-    `${template.options.name} marks turns with ${spelled.join(" ")}, for which the tokenizer has ` +
-    "no tokens of their own: they are spelled out, and generation does not stop at them",
+    phrase`${template.options.name} marks turns with ${spelled.join(" ")}, for which the tokenizer
+      has no tokens of their own: they are spelled out, and generation does not stop at them
+      (${option("addTokens", spelled)} gives it some)`,
   ];
 }
 

@@ -32,7 +32,7 @@ export interface InstructReport {
   /** Examples that are not learned as they stand, by kind. */
   readonly findings: Finding[];
   /** Notes for the user. */
-  readonly notes: string[];
+  readonly notes: Phrase[];
 }
 
 /**

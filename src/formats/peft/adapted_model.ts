@@ -16,6 +16,8 @@ import { endsWith, PeftAdapter, type SavedRows } from "./adapter.ts";
 export interface AdaptedModel extends PretrainedModel {
   /** The low-rank updates, to be read into parameters of this configuration. */
   readonly adapter: PeftAdapter;
+  /** Whether the adapter has another number of tokens than its base. */
+  readonly resized: boolean;
 }
 
 /**
@@ -34,6 +36,7 @@ export async function openAdapted(spec: string, folder: string): Promise<Adapted
       weights,
       warnings: base.warnings,
       adapter,
+      resized: config.vocabSize !== base.config.vocabSize,
       [Symbol.dispose]() {
         opened[Symbol.dispose]();
         base[Symbol.dispose]();
@@ -50,7 +53,7 @@ export async function openAdapted(spec: string, folder: string): Promise<Adapted
 export async function openWithAdapter(
   spec: string,
   folder: string | undefined,
-): Promise<PretrainedModel & { readonly adapter?: PeftAdapter }> {
+): Promise<PretrainedModel & Partial<AdaptedModel>> {
   return folder === undefined ? await openPretrained(spec) : await openAdapted(spec, folder);
 }
 

@@ -29,7 +29,7 @@ export async function admitFineTuning(
   assertFiles(services, validationFiles, { param: "validation_file", purpose });
   const model = await services.models.get(request.model);
   refuseAdapter(model);
-  const own = (await modelFacts(model)).config, longest = longestSequence(own);
+  const { config: own, vocabulary } = await modelFacts(model), longest = longestSequence(own);
   const place = request.method ? METHOD : DEPRECATED;
   if (options.ropeScaling === undefined && options.seqLen > longest) {
     throw new ApiError(400, {
@@ -39,7 +39,10 @@ export async function admitFineTuning(
       code: "invalid_hyperparameters",
     });
   }
-  const config = stretchRope(own, options, model.name);
+  // At most; tokens may be in the vocabulary already.
+  const tokens = options.addTokens ? vocabulary.vocabSize + options.addTokens.length : 0;
+  const stretched = stretchRope(own, options, model.name);
+  const config = { ...stretched, vocabSize: Math.max(own.vocabSize, tokens) };
   const shape = trainingShape(options, config);
   const planned = planJob(services, { kind: "fine_tuning", config, shape });
   const hyperparameters = finetuneHyperparameters.show(kept);

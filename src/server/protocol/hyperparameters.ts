@@ -17,6 +17,7 @@ import { documentField, type FieldSchema, REQUEST } from "./spelling.ts";
 /** Paths and machine limits, which a request must not set. */
 const SERVER_DECIDES = new Set([
   "model",
+  "adapter",
   "data",
   "dataset",
   "datasetDir",

@@ -12,6 +12,8 @@ import {
   InstructStream,
 } from "../../../src/data/instruct/stream.ts";
 import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
+import { spell } from "../../../src/options/phrase.ts";
+import { FLAGS } from "../../../src/options/spelling.ts";
 import { UserError } from "../../../src/options/user_error.ts";
 import { jsonl, withFiles } from "../support.ts";
 import { DAY, golden, INSTRUCT, tokenizers } from "./support.ts";
@@ -304,7 +306,7 @@ Deno.test("progress is reported, and all faults of the options at once", async (
   const spelled = await open({ ...ALPACA, tokenizer: tokenizers.llama });
   assertEquals(spelled.report.notes.length, 1);
   assertEquals(
-    spelled.report.notes[0].startsWith("template chatml marks turns with <|im_sta"),
+    spell(spelled.report.notes[0], FLAGS).startsWith("template chatml marks turns with <|im_sta"),
     true,
   );
 });
