@@ -66,8 +66,7 @@ const OF_NO_METHOD = [
   ..."earlyStoppingPatience earlyStoppingThreshold ropeScaling seed skipUnusable".split(" "),
   ..."warmupSteps scheduler minLrRatio output evalEvery saveEvery samplePrompt".split(" "),
   ..."sampleTokens keepCheckpoints gpuMemory loadBestModelAtEnd overwriteOutput resume".split(" "),
-  ..."seed adapter addTokens skipUnusable ropeScaling".split(" "),
-  ..."earlyStoppingPatience earlyStoppingThreshold".split(" "),
+  ..."adapter addTokens".split(" "),
 ];
 
 /** A setting in which each option of a method has something to change. */
