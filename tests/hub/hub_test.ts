@@ -472,6 +472,16 @@ Deno.test("hub: the hub's own protocol, and plain HTTP where that fails", async 
   });
   await withHub([MODEL], async ({ server, options }) => {
     server.xet = true;
+    let answers = 0;
+    server.fault = ({ kind, range }, body) => {
+      if (kind !== "xet" || answers++ > 0) return undefined;
+      return new Response(cutOff(body, null).body, { status: range ? 206 : 200 });
+    };
+    const folder = await resolveModel(`hf:${NAME}`, options);
+    assertEquals(await Deno.readFile(join(folder, "model.safetensors")), WEIGHTS);
+  });
+  await withHub([MODEL], async ({ server, options }) => {
+    server.xet = true;
     server.fault = ({ kind }) => kind === "xet" ? new Response("", { status: 500 }) : undefined;
     const folder = await resolveModel(`hf:${NAME}`, options);
     assertEquals(await Deno.readFile(join(folder, "model.safetensors")), WEIGHTS);
