@@ -1,6 +1,8 @@
 /** Resolves the files, folders and patterns named by the user to files, in a fixed order. */
 import { basename, join } from "@std/path";
+import { otherSplits } from "../hub/data_selection.ts";
 import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
+import { listOf } from "../hub/selection.ts";
 import { UserError } from "../options/user_error.ts";
 import { unreadable } from "./documents.ts";
 import { isPattern, leftOutText, type Walk, walkFolder, walkPattern } from "./folder_walk.ts";
@@ -77,7 +79,14 @@ async function filesIn(spec: string, walk: () => Promise<Walk>): Promise<Listing
   }
   const files = [];
   for (const { path, name } of found.files) files.push(await dataFile(path, name));
-  return { files, notes: note ? [note] : [] };
+  const notes = note ? [note] : [];
+  const others = otherSplits(files.map(({ name }) => name));
+  if (others.length > 0) {
+    notes.push(
+      `data ${spec}: ${listOf(others)}, of other splits by name, belong to the data too`,
+    );
+  }
+  return { files, notes };
 }
 
 /** As a shell does outside of quotes. */

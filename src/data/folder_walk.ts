@@ -1,6 +1,6 @@
 /** The files of a folder, or those that match a pattern, and what is left out of it, with reasons. */
-import { globToRegExp } from "@std/path";
-import { dirname, join } from "@std/path";
+import { dirname, globToRegExp, join } from "@std/path";
+import { listOf } from "../hub/selection.ts";
 import { hasDataName } from "./formats.ts";
 
 /** A file below a folder. */
@@ -41,6 +41,9 @@ const DESCRIPTIONS = new RegExp(
 /** Written by datasets' save_to_disk beside dataset_info.json. */
 const STATE = "state.json";
 
+/** The split to train on, of a DatasetDict that save_to_disk wrote. */
+const TRAIN = "train";
+
 /**
  * The data files of a folder and of the folders in it. Hidden ones are skipped; what is no regular
  * file is never opened, since reading a pipe could wait forever.
@@ -53,13 +56,15 @@ export async function walkFolder(folder: string, options: WalkOptions = {}): Pro
     const real = await Deno.realPath(join(folder, below));
     if (around.includes(real)) return leaveOut(below, "a link to a folder around it");
     const entries = await Array.fromAsync(Deno.readDir(join(folder, below)));
-    const saved = entries.some(({ name }) => name === "dataset_info.json");
+    const has = (name: string) => entries.some((entry) => entry.name === name);
+    const saved = has("dataset_info.json"), hasSplits = has("dataset_dict.json") && has(TRAIN);
     for (const { name: own } of entries) {
       if (own.startsWith(".")) continue;
       const name = below ? `${below}/${own}` : own, path = join(folder, name);
       const info = await Deno.stat(path).catch(() => undefined); // follows links
       if (info?.isDirectory) {
-        if (enters(name)) await visit(name, [...around, real]);
+        if (hasSplits && own !== TRAIN) leaveOut(name, "another split than train");
+        else if (enters(name)) await visit(name, [...around, real]);
       } else if (!wants(name)) continue;
       else if (!info) leaveOut(name, "a link that leads nowhere");
       else if (!info.isFile) leaveOut(name, "no regular file");
@@ -104,14 +109,8 @@ export async function walkPattern(pattern: string): Promise<Walk> {
 export function leftOutText(spec: string, { leftOut }: Walk): string | undefined {
   if (leftOut.length === 0) return undefined;
   const reasons = Map.groupBy(leftOut, ({ reason }) => reason);
-  const groups = [...reasons].map(([reason, each]) => `${namesOf(each)} (${reason})`);
+  const groups = [...reasons].map(([reason, each]) =>
+    `${listOf(each.map(({ name }) => name))} (${reason})`
+  );
   return `data ${spec}: left out ${groups.join(", ")}`;
-}
-
-const NAMED = 5;
-
-function namesOf(list: readonly LeftOut[]): string {
-  const more = list.length - NAMED;
-  return list.slice(0, NAMED).map(({ name }) => name).join(", ") +
-    (more > 0 ? ` and ${more} more` : "");
 }

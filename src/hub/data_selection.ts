@@ -140,6 +140,15 @@ function oneKind(data: readonly HubFile[]): HubFile[] {
 const TRAIN = splitNamed("train|training");
 const OTHERS = splitNamed("test|testing|eval|evaluation|validation|valid|val|dev");
 
+/**
+ * Files of other splits, where some are named as training data: `test.jsonl` beside `train.jsonl`.
+ * Empty where names tell of no splits.
+ */
+export function otherSplits(paths: readonly string[]): readonly string[] {
+  const named = paths.some((path) => TRAIN.test(path));
+  return named ? paths.filter((path) => !TRAIN.test(path) && OTHERS.test(path)) : [];
+}
+
 /** Matches a word in a path, between the hub's word separators. */
 function splitNamed(words: string): RegExp {
   return new RegExp(`(^|[-._ 0-9/])(${words})([-._ 0-9/]|$)`, "i");

@@ -47,6 +47,32 @@ Deno.test("a folder: data by its names; the rest is noted, and pipes are never o
   });
 });
 
+Deno.test("splits: train of a saved DatasetDict; where names tell of others, a note", async () => {
+  const files = {
+    "dict/dataset_dict.json": '{"splits": ["train", "test"]}',
+    "dict/train/data.jsonl": jsonl(["one"]),
+    "dict/test/data.jsonl": jsonl(["two"]),
+    "names/train-0.jsonl": jsonl(["one"]),
+    "names/validation.jsonl": jsonl(["two"]),
+    "names/contest.jsonl": jsonl(["three"]),
+    "no/test.jsonl": jsonl(["one"]),
+  };
+  await withFiles(files, async (folder) => {
+    const listed = async (name: string) => {
+      const { files, notes } = await listFiles([join(folder, name)]);
+      return [files.map(({ name }) => name), notes.map((note) => note.replace(folder, ""))];
+    };
+    assertEquals(await listed("dict"), [["train/data.jsonl"], [
+      "data /dict: left out dataset_dict.json (a description), test (another split than train)",
+    ]]);
+    assertEquals(await listed("names"), [
+      ["contest.jsonl", "train-0.jsonl", "validation.jsonl"],
+      ["data /names: validation.jsonl, of other splits by name, belong to the data too"],
+    ]);
+    assertEquals(await listed("no"), [["test.jsonl"], []]);
+  });
+});
+
 Deno.test("patterns, as a shell expands them, and a name that looks like one", async () => {
   const names = ["a.jsonl", "b.jsonl", "x/c.jsonl", "x/y/d.jsonl", "x/e.txt", "n.log", "[1].txt"];
   const files = Object.fromEntries(
