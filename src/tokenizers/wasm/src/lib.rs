@@ -9,8 +9,7 @@ mod watched;
 use std::cell::RefCell;
 use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{
-    AddedToken, DecoderWrapper, NormalizerWrapper, PreTokenizerWrapper, Result, Tokenizer,
-    TokenizerImpl,
+    AddedToken, DecoderWrapper, NormalizerWrapper, PreTokenizerWrapper, Result, TokenizerImpl,
 };
 use watched::Watched;
 
@@ -63,7 +62,13 @@ fn answer(call: impl FnOnce(&mut Engine) -> Result<Output>) -> u32 {
 fn returned(result: Result<Output>) -> u32 {
     let (output, status) = match result {
         Ok(output) => (output, 0),
-        Err(error) => (Output { text: error.to_string().into(), ..Output::default() }, 1),
+        Err(error) => (
+            Output {
+                text: error.to_string().into(),
+                ..Output::default()
+            },
+            1,
+        ),
     };
     OUTPUT.replace(output);
     status
@@ -74,27 +79,29 @@ fn returned(result: Result<Output>) -> u32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn load(address: *mut u8, length: usize, unknown: i32) -> u32 {
     std::panic::set_hook(Box::new(|panic| {
-        let text = panic.payload_as_str().unwrap_or("panic").as_bytes().to_vec();
-        OUTPUT.replace(Output { text, ..Output::default() });
+        let text = panic
+            .payload_as_str()
+            .unwrap_or("panic")
+            .as_bytes()
+            .to_vec();
+        OUTPUT.replace(Output {
+            text,
+            ..Output::default()
+        });
     }));
     let json = unsafe { owned(address, length) };
-    let loaded = Tokenizer::from_bytes(json).and_then(|tokenizer| watched(tokenizer, unknown));
-    returned(loaded.map(|engine| {
+    returned(read(&json, u32::try_from(unknown).ok()).map(|engine| {
         ENGINE.set(Some(engine));
         Output::default()
     }))
 }
 
-/// The same tokenizer around a watched model.
-fn watched(tokenizer: Tokenizer, unknown: i32) -> Result<Engine> {
-    let own = tokenizer.into_inner();
-    let model = Watched::new(own.get_model().clone(), u32::try_from(unknown).ok());
-    let mut engine = Engine::new(model);
-    engine.with_normalizer(own.get_normalizer().cloned())?;
-    engine.with_pre_tokenizer(own.get_pre_tokenizer().cloned());
-    engine.with_decoder(own.get_decoder().cloned());
-    engine.with_post_processor(own.get_post_processor().cloned().map(untrimmed));
-    engine.with_added_vocabulary(own.get_added_vocabulary().clone());
+fn read(json: &[u8], unknown: Option<u32>) -> Result<Engine> {
+    let mut engine: Engine = serde_json::from_slice(json)?;
+    engine.get_model().unknown.set(unknown);
+    engine.with_truncation(None)?.with_padding(None);
+    let processor = engine.get_post_processor().cloned();
+    engine.with_post_processor(processor.map(untrimmed));
     Ok(engine)
 }
 
@@ -138,14 +145,18 @@ pub unsafe extern "C" fn encode(address: *mut u8, length: usize, flags: u32) -> 
         let special = flags & ADD_SPECIAL_TOKENS != 0;
         let mut output = Output::default();
         if flags & WITH_OFFSETS == 0 {
-            output.ids = engine.encode_fast(text.as_str(), special)?.get_ids().to_vec();
+            output.ids = engine
+                .encode_fast(text.as_str(), special)?
+                .get_ids()
+                .to_vec();
         } else {
             let encoding = engine.encode_char_offsets(text.as_str(), special)?;
             output.ids = encoding.get_ids().to_vec();
             let units = Utf16::of(&text);
             let offsets = encoding.get_offsets().iter();
-            (output.starts, output.ends) =
-                offsets.map(|&(start, end)| (units.at(start), units.at(end))).unzip();
+            (output.starts, output.ends) = offsets
+                .map(|&(start, end)| (units.at(start), units.at(end)))
+                .unzip();
         }
         let unknown = engine.get_model().take();
         if !unknown.is_empty() {
@@ -199,18 +210,30 @@ pub unsafe extern "C" fn decode(address: *mut u8, length: usize, skip_special: u
             return Err(format!("has no token {id}, its vocabulary is {size}").into());
         }
         let text = engine.decode(&ids, skip_special != 0)?.into_bytes();
-        Ok(Output { text, ..Output::default() })
+        Ok(Output {
+            text,
+            ..Output::default()
+        })
     })
 }
 
 /// One more than the largest id, in `ids`.
 #[unsafe(no_mangle)]
 pub extern "C" fn vocab_size() -> u32 {
-    answer(|engine| Ok(Output { ids: vec![vocabulary_size(engine)], ..Output::default() }))
+    answer(|engine| {
+        Ok(Output {
+            ids: vec![vocabulary_size(engine)],
+            ..Output::default()
+        })
+    })
 }
 
 fn vocabulary_size(engine: &Engine) -> u32 {
-    engine.get_vocab(true).into_values().max().map_or(0, |largest| largest + 1)
+    engine
+        .get_vocab(true)
+        .into_values()
+        .max()
+        .map_or(0, |largest| largest + 1)
 }
 
 /// The id of a token, in `ids`; none if it is not in the vocabulary.
@@ -219,7 +242,10 @@ pub unsafe extern "C" fn token_id(address: *mut u8, length: usize) -> u32 {
     let token = unsafe { owned_text(address, length) };
     answer(|engine| {
         let ids = engine.token_to_id(&token?).into_iter().collect();
-        Ok(Output { ids, ..Output::default() })
+        Ok(Output {
+            ids,
+            ..Output::default()
+        })
     })
 }
 

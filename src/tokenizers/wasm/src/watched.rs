@@ -1,5 +1,7 @@
 //! A model that notes what it has no token for.
-use std::cell::RefCell;
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::Value;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tokenizers::models::{ModelWrapper, TrainerWrapper};
@@ -7,7 +9,8 @@ use tokenizers::{Model, Result, Token};
 
 pub struct Watched {
     model: ModelWrapper,
-    unknown: Option<u32>,
+    /// The id of the unknown token.
+    pub unknown: Cell<Option<u32>>,
     /// Byte-pair encoding without an unknown token leaves unknown characters out.
     drops: bool,
     /// Text that became the unknown token or was left out since the last call of `take`.
@@ -15,19 +18,16 @@ pub struct Watched {
 }
 
 impl Watched {
-    pub fn new(model: ModelWrapper, unknown: Option<u32>) -> Self {
-        let drops = matches!(&model, ModelWrapper::BPE(bpe) if bpe.unk_token.is_none());
-        Self { model, unknown, drops, noted: RefCell::default() }
-    }
-
     pub fn take(&self) -> Vec<String> {
         self.noted.take()
     }
 
     fn note(&self, sequence: &str, tokens: &[Token]) {
-        if let Some(unknown) = self.unknown {
+        if let Some(unknown) = self.unknown.get() {
             for token in tokens.iter().filter(|token| token.id == unknown) {
-                let text = sequence.get(token.offsets.0..token.offsets.1).unwrap_or_default();
+                let text = sequence
+                    .get(token.offsets.0..token.offsets.1)
+                    .unwrap_or_default();
                 self.noted.borrow_mut().push(text.to_owned());
             }
         }
@@ -40,6 +40,35 @@ impl Watched {
                 }
             }
         }
+    }
+}
+
+/// As the library reads a model, but where its type is given without the library's two copies of the
+/// whole vocabulary.
+impl<'de> Deserialize<'de> for Watched {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut json = Value::deserialize(deserializer)?;
+        let kind = json
+            .as_object_mut()
+            .and_then(|object| object.remove("type"));
+        let model = match kind.as_ref().and_then(Value::as_str) {
+            Some("BPE") => serde_json::from_value(json).map(ModelWrapper::BPE),
+            Some("WordPiece") => serde_json::from_value(json).map(ModelWrapper::WordPiece),
+            Some("WordLevel") => serde_json::from_value(json).map(ModelWrapper::WordLevel),
+            Some("Unigram") => serde_json::from_value(json).map(ModelWrapper::Unigram),
+            Some(other) => Err(serde_json::Error::custom(format!(
+                "unknown model type {other}"
+            ))),
+            None => serde_json::from_value(json),
+        }
+        .map_err(D::Error::custom)?;
+        let drops = matches!(&model, ModelWrapper::BPE(bpe) if bpe.unk_token.is_none());
+        Ok(Self {
+            model,
+            unknown: Cell::default(),
+            drops,
+            noted: RefCell::default(),
+        })
     }
 }
 
