@@ -33,7 +33,12 @@ Deno.test({
         "warning: neither the model nor the adapter has a tokenizer.json: none written",
       ]);
       const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
-      assertEquals(names.sort(), ["config.json", "generation_config.json", "model.safetensors"]);
+      assertEquals(names.sort(), [
+        "README.md",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+      ]);
       const second = await run();
       assertEquals([second.code, second.stdout], [1, []]);
       assertEquals(second.stderr, [
