@@ -83,8 +83,21 @@ export function chatTemplate(
  * tuned with them spells them out, and generates past the end of its answer unless stopped there.
  */
 export function spelledMarks(template: ChatTemplate, tokenizer: Tokenizer): string[] {
-  const marks = template.source.match(/<\|?[a-z_]+\|?>/g) ?? [];
+  const marks = shortDialogue(template).match(/<\|?[a-z_]+\|?>/g) ?? [];
   return [...new Set(marks)].filter((mark) => {
     return tokenizer.encode(mark, { addSpecialTokens: false }).length !== 1;
   });
+}
+
+/** What every dialogue has; a template's other marks are of tools and thoughts. */
+function shortDialogue(template: ChatTemplate): string {
+  const turns = [{ role: "user", content: "question" }, { role: "assistant", content: "answer" }];
+  for (const messages of [[{ role: "system", content: "system" }, ...turns], turns]) {
+    try {
+      return template.render(messages, "a short dialogue").text;
+    } catch {
+      // Without a system prompt, then.
+    }
+  }
+  return template.source;
 }

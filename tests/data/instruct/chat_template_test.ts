@@ -156,6 +156,9 @@ Deno.test("marks that the tokenizer has no tokens for are named", () => {
   assertEquals(marks("llama3", "chat"), []);
   assertEquals(marks("llama2", "llama"), []);
   assertEquals(marks("chatml", "llama"), ["<|im_start|>", "<|im_end|>"]);
+  // Those of tools are text in Qwen's own tokenizers, too.
+  const source = "{% if tools %}<tools>{% endif %}{% for m in messages %}<|im_end|>{% endfor %}";
+  assertEquals(spelledMarks(new ChatTemplate(source, OPTIONS), tokenizers.chat), []);
 });
 
 Deno.test("strftime: as Python's, and no guesses", async () => {
