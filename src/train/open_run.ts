@@ -72,7 +72,8 @@ export async function openRun(
     { lr, scheduler, minLrRatio, steps, warmupSteps },
     state?.step ?? 0,
   );
-  warnings.push(...notes, ...state ? changedRates(state, identityOf(recipe)) : []);
+  const changed = state && changedRates(state, identityOf(recipe));
+  warnings.push(...notes, ...changed ? [changed] : []);
   const limit = gpuMemoryLimit(gpu, options.gpuMemory);
   const advice = auto && !checkpoint
     ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })

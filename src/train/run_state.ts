@@ -160,14 +160,17 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
   }
 }
 
-/** What a resume changes of the things that it may change. */
-export function changedRates(saved: RunIdentity, now: RunIdentity): Phrase[] {
+/** What a resume changes of the options that it may change; undefined if nothing. */
+export function changedRates(saved: RunIdentity, now: RunIdentity): Phrase | undefined {
   const before: Record<string, unknown> = { ...saved.rates, ...accumulationOf(saved) };
   const after: Record<string, unknown> = { ...now.rates, ...accumulationOf(now) };
-  return Object.keys(after)
+  const changed = Object.keys(after)
     // Version 1 checkpoints have no rates.
     .filter((name) => before[name] !== undefined && before[name] !== after[name])
     .map((name) => phrase`${option(name)} was ${`${before[name]}`}, is ${`${after[name]}`}`);
+  return changed.length
+    ? phrase`the run is resumed with other options: ${joinPhrases(changed, "; ")}`
+    : undefined;
 }
 
 function accumulationOf({ shape }: RunIdentity) {

@@ -263,21 +263,26 @@ trainingTest(
         await copyFolder(join(options("run").output, name), join(options("twice").output, name));
       }
       const longer = (name: string) =>
-        options(name, { ...change, steps: 60, warmupSteps: 6, resume: "auto", saveEvery: 0 });
+        options(name, { ...change, steps: 30, warmupSteps: 3, resume: "auto", saveEvery: 0 });
       const { events } = await runTraining(longer("run"));
       const rates = new Map(steps(events).map(({ step, lr }) => [step, lr]));
-      // The floor of the earlier schedule, a tenth of the peak, then linearly over six steps.
+      // The floor of the earlier schedule, a tenth of the peak, then linearly over three steps.
       assertAlmostEquals(rates.get(11)!, 0.001, 1e-9);
       const cosine = (done: number) =>
-        0.001 + 0.009 * (1 + Math.cos(Math.PI * (done - 6) / 54)) / 2;
-      assertAlmostEquals(rates.get(17)!, cosine(16), 1e-9);
-      for (let step = 12; step <= 60; step++) {
-        assert(Math.abs(rates.get(step)! - rates.get(step - 1)!) < 0.002, `step ${step}`);
+        0.001 + 0.009 * (1 + Math.cos(Math.PI * (done - 3) / 27)) / 2;
+      assertAlmostEquals(rates.get(14)!, cosine(13), 1e-9);
+      for (let step = 12; step <= 30; step++) {
+        assert(Math.abs(rates.get(step)! - rates.get(step - 1)!) < 0.003, `step ${step}`);
       }
-      const message = warnings(events).find((text) => text.includes("steps was 10, is 60"));
+      const message = warnings(events).find((text) => text.includes("steps was 10, is 30"));
       assert(message?.includes("the learning rate starts from 0.001"), message);
       const plan = events.find((event) => event.type === "plan");
       assertEquals(plan?.resumed_from, join(options("run").output, "checkpoint-10"));
+
+      const other = options("twice", { ...change, steps: 10, weightDecay: 0.1, resume: "auto" });
+      assertEquals(warnings((await runTraining(other)).events), [
+        "the run is resumed with other options: weightDecay was 0, is 0.1",
+      ]);
 
       await runTraining(longer("twice"), { until: 13 });
       const second = await runTraining(longer("twice"));
