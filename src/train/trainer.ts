@@ -79,6 +79,8 @@ export class Trainer {
   #lastCheckpoint: string | undefined;
   #savedStep: number;
   #owed: RunState["due"];
+  /** In the data, after the last complete step. */
+  #position: unknown;
 
   private constructor(readonly gpu: Gpu, run: OpenRun) {
     const state = run.resumed?.state;
@@ -93,6 +95,7 @@ export class Trainer {
     this.#firstLoss = state?.first_eval_loss;
     this.#owed = state?.due;
     this.#lastCheckpoint = run.resumed?.path;
+    this.#position = run.data.batches.position();
   }
 
   /** A pre-training run; see {@link open}. */
@@ -149,7 +152,7 @@ export class Trainer {
       if (!this.#isFinished || this.#owed) yield* this.#report(metrics, false);
       yield* this.#save();
     } catch (error) {
-      if (!(error instanceof LossError)) await this.#rescue();
+      yield* this.#rescue(error, metrics);
       throw error;
     }
     const interrupted = !this.#isFinished || this.#owed !== undefined;
@@ -195,16 +198,19 @@ export class Trainer {
   }
 
   /** Saves what was trained when something else has failed; the failure itself is reported. */
-  async #rescue(): Promise<void> {
+  async *#rescue(failure: unknown, metrics: Metrics): AsyncGenerator<TrainingEvent> {
+    if (failure instanceof LossError) return;
     try {
-      await Array.fromAsync(this.#save());
-    } catch {
-      // The first failure is the one to report.
+      // Of steps that are not reported yet a loss may turn out not to be finite.
+      yield* this.#report(metrics, false);
+      yield* this.#save();
+    } catch (error) {
+      if (error instanceof LossError) return;
     }
     try {
       if (this.#isFinished) await this.#saveModel(this.#summary(undefined));
     } catch {
-      // Likewise.
+      // The first failure is the one to report.
     }
   }
 
@@ -315,6 +321,7 @@ export class Trainer {
     for (let i = 0; i < options.gradientAccumulation; i++) {
       batches.push((await data.batches.next())!); // training data repeats endlessly
     }
+    this.#position = data.batches.position();
     const step = ++this.#step;
     const lr = rateOf(schedule, step - 1);
     const lossIndex = step % LOSS_RING;
@@ -363,7 +370,7 @@ export class Trainer {
   /** Writes a checkpoint of this step, unless the newest one already is. */
   async *#save(): AsyncGenerator<TrainingEvent> {
     if (this.#step === this.#savedStep) return;
-    const { gpu, recipe } = this, { options } = recipe, { training, data, schedule } = this.#run;
+    const { gpu, recipe } = this, { options } = recipe, { training, schedule } = this.#run;
     const state: RunState = {
       step: this.#step,
       tokens: this.#submitted.totalTokens,
@@ -374,7 +381,7 @@ export class Trainer {
       lazy: training.optimizer.lazyStates(),
       first_eval_loss: this.#firstLoss,
       due: this.#owed,
-      data: data.batches.position(),
+      data: this.#position,
       ...identityOf(recipe),
     };
     const entries = stateEntries(gpu, training);

@@ -3,15 +3,19 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import { join } from "@std/path";
 import { IGNORED } from "../../src/model/batch.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
+import { spell } from "../../src/options/phrase.ts";
+import { FLAGS } from "../../src/options/spelling.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { BestEvaluation } from "../../src/train/best_evaluation.ts";
 import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
+import { assertRoom, runBytes } from "../../src/train/disk.ts";
+import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { LossWatch } from "../../src/train/loss_watch.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
-import { isDue } from "../../src/train/run_notes.ts";
+import { isDue, runNotes } from "../../src/train/run_notes.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
@@ -134,6 +138,69 @@ trainingTest(
       assert(!await exists(own.output, "model"));
     }),
 );
+
+trainingTest(
+  "data that fails in the middle of a step leaves the steps before it; a resume gives the same bits",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const change = { ...ADAMW, gradientAccumulation: 2, warmupSteps: 1 };
+      await runTraining(options("whole", change));
+      const own = options("run", change);
+      let taken = 0;
+      const { events, error } = await run(own, ({ openData }) => ({
+        async openData(...args) {
+          const data = await openData(...args), { batches } = data;
+          return {
+            ...data,
+            batches: Object.assign(Object.create(batches), {
+              // The second batch of step 4.
+              next: () =>
+                ++taken === 8 ? Promise.reject(new UserError("a broken line")) : batches.next(),
+              position: () => batches.position(),
+            }),
+          };
+        },
+      }));
+      assertEquals((error as Error).message, "a broken line");
+      assertEquals(steps(events).map(({ step }) => step), [1, 2, 3]);
+      assert(await exists(own.output, "checkpoint-3/manifest.json"));
+      await runTraining({ ...own, resume: "auto" });
+      const weights = (name: string) =>
+        Deno.readFile(join(options(name).output, "model/model.safetensors"));
+      assertEquals(await weights("run"), await weights("whole"));
+    }),
+);
+
+Deno.test("what a run says of its steps once their number is known", () => {
+  const base = { model: "m", data: ["d"], output: "o" };
+  const notes = (given: Record<string, unknown>, steps: number, warmupSteps = 0) =>
+    runNotes(finetuneOptions.parse({ ...base, ...given }), { steps, warmupSteps })
+      .map((note) => spell(note, FLAGS));
+  assertEquals(notes({}, 5), []);
+  assertEquals(notes({ warmupSteps: 100, lr: 0.1 }, 40, 100), [
+    "a warm-up of 100 steps is longer than the run of 40: the learning rate never reaches --lr 0.1 " +
+    "(set --warmup-steps)",
+  ]);
+  assertEquals(notes({ evalEvery: 50, saveEvery: 60, keepCheckpoints: 3 }, 40), [
+    "--eval-every 50 is longer than the run of 40 steps: the model is evaluated only at its end",
+    "--save-every 60 is longer than the run of 40 steps: only one checkpoint is saved, at its end",
+    "--keep-checkpoints 3 has no effect: only one checkpoint is saved, at the end of the run",
+  ]);
+  assertEquals(notes({ evalEvery: "epoch", saveEvery: 20, keepCheckpoints: 1 }, 40), []);
+});
+
+Deno.test("a run needs room for its checkpoints while one more is written, and its result", async () => {
+  const plan = { checkpointBytes: 10, resultBytes: 3 };
+  assertEquals(runBytes(plan, { saves: 1, keep: 2 }), 13);
+  assertEquals(runBytes(plan, { saves: 9, keep: 2 }), 33);
+  const options = finetuneOptions.parse({ model: "m", data: ["d"], output: "." });
+  await assertRoom(options, { steps: 5 }, plan);
+  const error = await assertRejects(
+    () => assertRoom(options, { steps: 5 }, { checkpointBytes: 2 ** 60, resultBytes: 2 ** 30 }),
+    UserError,
+  );
+  assert(/^output: "\.": .* of the disk are free, but the run will need/.test(error.message));
+});
 
 trainingTest(
   "a run that diverges says so, while it runs and in its summary",
