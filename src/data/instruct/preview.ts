@@ -27,14 +27,14 @@ const GREEN = "\x1b[32m", PLAIN = "\x1b[39m";
 
 function marked({ ids, trained }: StoredExample, { tokenizer, colour }: PreviewOptions): string {
   const [open, close] = colour ? [GREEN, PLAIN] : ["«", "»"];
-  let text = "", shown = "", start = 0;
+  let text = "", before = 0, start = 0;
   for (let end = 1; end <= ids.length; end++) {
     if (end < ids.length && trained[end] === trained[start]) continue;
-    // Decode from the start and subtract: decoders treat the start of a text differently.
-    const soFar = tokenizer.decode(ids.subarray(0, end));
-    const part = soFar.slice(shown.length);
+    // With the part before, and less it: decoders treat the start of a text differently.
+    const context = tokenizer.decode(ids.subarray(before, start));
+    const part = tokenizer.decode(ids.subarray(before, end)).slice(context.length);
     text += trained[start] ? open + part + close : part;
-    [shown, start] = [soFar, end];
+    [before, start] = [start, end];
   }
   return text;
 }
