@@ -78,6 +78,17 @@ function specialTokens(names: Json): unknown[] {
   return [...tokens, ...Object.values(extra as Json)].filter((token) => contentOf(token) !== null);
 }
 
+/** Named tokens that no tokenizer needs to have: `sep_token`, or a model's own such as `image_token`. */
+export function furtherTokens(names: Json): Record<string, string> {
+  const extra = isObject(names.extra_special_tokens) ? names.extra_special_tokens : {};
+  const tokens = Object.entries({ ...names, ...extra })
+    .filter(([name]) => name in extra || (name.endsWith("_token") && !COMMON.includes(name)))
+    .map(([name, token]) => [name, contentOf(token)]);
+  return Object.fromEntries(tokens.filter(([, content]) => content !== null));
+}
+
+const COMMON = ["bos_token", "eos_token", "unk_token", "pad_token"];
+
 /** A token's text: it is declared as a string, or as an object with options. */
 export function contentOf(token: unknown): string | null {
   const content = isObject(token) ? token.content : token;

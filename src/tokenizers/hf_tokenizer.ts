@@ -8,6 +8,7 @@ import {
   contentOf,
   type Declarations,
   declaredNames,
+  furtherTokens,
   listedTokens,
   tokensToAdd,
 } from "./added_tokens.ts";
@@ -158,11 +159,13 @@ class HfTokenizer implements Tokenizer {
       name === undefined
         ? usual.find((token) => engine.tokenId(token) !== null) ?? null
         : contentOf(name);
+    const others = furtherTokens(names);
     this.specialTokens = {
       bosToken: named(names.bos_token, USUAL_BOS),
       eosToken: named(names.eos_token, USUAL_EOS),
       unkToken: contentOf(names.unk_token),
       padToken: contentOf(names.pad_token),
+      ...(Object.keys(others).length > 0 && { others }),
     };
     const idOf = (token: string | null) => token === null ? null : engine.tokenId(token);
     this.bosTokenId = idOf(this.specialTokens.bosToken);

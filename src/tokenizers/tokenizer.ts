@@ -54,6 +54,8 @@ export interface SpecialTokens {
   readonly unkToken: string | null;
   /** The padding token. */
   readonly padToken: string | null;
+  /** Others by name, such as `sep_token`, if there are any. */
+  readonly others?: Readonly<Record<string, string>>;
 }
 
 /** Options of {@link Tokenizer.encode}. */

@@ -130,6 +130,9 @@ Deno.test("tokenizers: the chat template and the special tokens, wherever the fo
     await tokenizer.save(join(folder, "saved"));
     assertEquals((await loadTokenizer(join(folder, "saved"))).toolTemplate, "{{ tools }}");
     const end = "<|endoftext|>";
+    await template({ sep_token: "!", add_bos_token: true, extra_special_tokens: { image: end } });
+    const { others } = (await loadTokenizer(folder)).specialTokens;
+    assertEquals(others, { sep_token: "!", image: end });
     await template({ bos_token: null, eos_token: { content: end }, pad_token: "!" });
     const { specialTokens } = await loadTokenizer(folder);
     assertEquals(specialTokens, { bosToken: null, eosToken: end, unkToken: null, padToken: "!" });

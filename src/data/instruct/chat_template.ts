@@ -121,7 +121,7 @@ export class ChatTemplate {
 
 /** The variables and functions that transformers provides, besides the dialogue. */
 function constantsOf({ specialTokens, now }: TemplateOptions): Record<string, unknown> {
-  const { bosToken, eosToken, unkToken, padToken } = specialTokens;
+  const { bosToken, eosToken, unkToken, padToken, others } = specialTokens;
   const tokens = {
     bos_token: bosToken,
     eos_token: eosToken,
@@ -133,6 +133,7 @@ function constantsOf({ specialTokens, now }: TemplateOptions): Record<string, un
       throw new RenderError("TemplateError", str(message));
     }),
     strftime_now: new Callable("strftime_now", ([format]) => strftime(now, str(format))),
+    ...others,
     // A missing token is undefined and prints as nothing.
     ...Object.fromEntries(Object.entries(tokens).filter(([, token]) => token !== null)),
   };

@@ -124,6 +124,15 @@ Deno.test("templates by name: those that cannot be are refused", async () => {
   assertEquals(text.endsWith("questions. USER: hi ASSISTANT: yo<|endoftext|>"), true);
 });
 
+Deno.test("a template can write every token that its tokenizer names", () => {
+  const specialTokens = { ...OPTIONS.specialTokens, others: { sep_token: "<sep>" } };
+  const template = new ChatTemplate("{{ sep_token }}|{{ cls_token }}", {
+    ...OPTIONS,
+    specialTokens,
+  });
+  assertEquals(template.render(HELLO, "").text, "<sep>|");
+});
+
 Deno.test("a template for tools is used where the dialogue has some, as in transformers", () => {
   const tokenizer = {
     ...tokenizers.chat,
