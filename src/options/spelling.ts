@@ -25,8 +25,8 @@ export const FLAGS: Spelling = {
   between: " ",
 };
 
-/** Quoted if a shell would split it. */
+/** Quoted if a shell would split or interpret it. */
 function shellWord(value: unknown): string {
   const word = String(value);
-  return /^[^\s"'\\$]+$/.test(word) ? word : JSON.stringify(word);
+  return /^[^\s"'\\$`<>|&;()*?!#[\]{}]+$/.test(word) ? word : JSON.stringify(word);
 }

@@ -42,6 +42,12 @@ for (
       'sample_prompt: "Once upon"',
     ],
     [
+      phrase`${option("addTokens", ["<|im_start|>", "<a>"])}`,
+      'addTokens: ["<|im_start|>","<a>"]',
+      '--add-tokens "<|im_start|>" "<a>"',
+      'add_tokens: ["<|im_start|>","<a>"]',
+    ],
+    [
       phrase`${settings({ activationCheckpointing: true, packing: false, batchSize: 4 })}`,
       "activationCheckpointing: true, packing: false, batchSize: 4",
       "--activation-checkpointing --no-packing --batch-size 4",
