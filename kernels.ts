@@ -187,6 +187,7 @@ export { type ApplyUpdate, applyUpdate } from "./src/kernels/optim/apply_update.
 
 // A model on the device, and its passes.
 export type {
+  LoraTarget,
   ParameterDescription,
   ParameterKind,
   ProjectionName,
@@ -196,9 +197,12 @@ export type {
   LayerParameters,
   Linear,
   LlamaParameters,
+  LoraModules,
   LoraShape,
+  ModuleLora,
   Parameter,
   Trained,
+  UniformLora,
   WeightFormat,
   WeightType,
 } from "./src/model/parameters.ts";

@@ -76,9 +76,16 @@ export type * from "./src/train/events.ts";
 export { saveCheckpointModel } from "./src/train/checkpoint_model.ts";
 
 // Recipes and objectives: what a run is made of.
-export type { EncodedPrompt, Recipe, RunOptions, TrainingData } from "./src/train/recipe.ts";
+export type {
+  EncodedPrompt,
+  Recipe,
+  RunOptions,
+  RunResults,
+  TrainingData,
+} from "./src/train/recipe.ts";
 export { pretrainRecipe } from "./src/train/pretrain_recipe.ts";
-export { finetuneRecipe, openBase } from "./src/train/finetune_recipe.ts";
+export { type Base, finetuneRecipe, openBase } from "./src/train/finetune_recipe.ts";
+export type { Continued } from "./src/train/continued_adapter.ts";
 export type { TrainedModel, TrainingShape } from "./src/train/build.ts";
 export { optimizerRates, resolveConfig, trainingShape } from "./src/train/method.ts";
 export type { OptimizerRates } from "./src/optim/rates.ts";

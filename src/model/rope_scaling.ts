@@ -5,13 +5,17 @@ export const ROPE_TYPES = ["linear", "dynamic", "yarn", "longrope", "llama3"] as
 
 /** Positions are divided by the factor (Chen et al. 2023). */
 export interface LinearScaling {
+  /** `rope_type` in transformers. */
   readonly type: "linear";
+  /** How many times longer sequences become. */
   readonly factor: number;
 }
 
 /** Beyond the model's positions the base grows with the length ("dynamic NTK"). */
 export interface DynamicScaling {
+  /** `rope_type` in transformers. */
   readonly type: "dynamic";
+  /** How many times longer sequences may become; the base grows only as far as one needs. */
   readonly factor: number;
 }
 
@@ -20,7 +24,9 @@ export interface DynamicScaling {
  * (Peng et al. 2023).
  */
 export interface YarnScaling {
+  /** `rope_type` in transformers. */
   readonly type: "yarn";
+  /** Divisor of the slow frequencies. */
   readonly factor: number;
   /** Positions in pre-training. */
   readonly originalMaxPositions: number;
@@ -36,6 +42,7 @@ export interface YarnScaling {
 
 /** Each frequency has its own divisor, and another beyond the original positions (Ding et al. 2024). */
 export interface LongRopeScaling {
+  /** `rope_type` in transformers. */
   readonly type: "longrope";
   /** (D/2): divisors for sequences within the original positions. */
   readonly shortFactors: readonly number[];
@@ -49,10 +56,15 @@ export interface LongRopeScaling {
 
 /** Llama 3.1's: as YaRN, with bounds in wavelengths (Llama 3 herd of models, section 3.4.3). */
 export interface Llama3Scaling {
+  /** `rope_type` in transformers. */
   readonly type: "llama3";
+  /** Divisor of the slow frequencies. */
   readonly factor: number;
+  /** Turns within the original positions up to which a frequency is divided by the whole factor. */
   readonly lowFreqFactor: number;
+  /** Turns from which it is kept. */
   readonly highFreqFactor: number;
+  /** Positions in pre-training. */
   readonly originalMaxPositions: number;
 }
 

@@ -8,6 +8,7 @@ import type { FinetuneOptions } from "./finetune_options.ts";
 
 /** The part of a run's shape that an adapter determines. */
 export interface Continued extends Pick<TrainingShape, "trained"> {
+  /** Its adapters, module by module. */
   readonly lora: LoraModules;
 }
 

@@ -86,6 +86,7 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
 
 /** What a run starts from, except the weights. */
 export interface Base extends Pick<PretrainedModel, "config" | "path" | "warnings"> {
+  /** The model's own or another, with the added tokens. */
   readonly tokenizer: Tokenizer;
   /** What an adapter that is trained further determines. */
   readonly continued?: Continued;

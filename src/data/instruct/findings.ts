@@ -7,8 +7,32 @@ import { joinPhrases, type Phrase } from "../../options/phrase.ts";
  */
 export type Effect = "unusable" | "skipped" | "changed";
 
+/** What examples have in common: a kind of {@link Finding}. */
+export type FindingKind =
+  | "invalid"
+  | "unsupported"
+  | "order"
+  | "refused"
+  | "lostSystem"
+  | "lostTools"
+  | "lostToolCalls"
+  | "lostToolResults"
+  | "lostContent"
+  | "lostThoughts"
+  | "noAnswer"
+  | "rewritten"
+  | "nothingLearned"
+  | "cutAway"
+  | "cutThoughts"
+  | "rewrittenTurns"
+  | "lostToolDetails"
+  | "lostNames"
+  | "emptyAnswers"
+  | "unanswered"
+  | "twoSystems";
+
 /** Effect; what follows "5 examples"; for unusable ones, the template that would help. */
-const KINDS = {
+const KINDS: Readonly<Record<FindingKind, readonly [Effect, string, string?]>> = {
   invalid: ["unusable", "with invalid fields"],
   unsupported: ["unusable", "with fields that carry meaning but cannot be trained on"],
   order: ["unusable", "with turns out of order"],
@@ -67,16 +91,15 @@ const KINDS = {
     "changed",
     "with a system prompt both as a field and as the first message: the message is used",
   ],
-} as const satisfies Record<string, readonly [Effect, string, string?]>;
-
-/** What examples have in common: a kind of {@link Finding}. */
-export type FindingKind = keyof typeof KINDS;
+};
 
 /** The examples of one kind. */
 export interface Finding {
+  /** What is the matter with them. */
   readonly kind: FindingKind;
   /** `unusable`, `skipped`, or `changed`: trained on, but not quite as they stand. */
   readonly effect: Effect;
+  /** How many there are. */
   count: number;
   /** Where the first of them are: "chats.jsonl:17". */
   readonly first: string[];
@@ -125,5 +148,5 @@ export function effectOf(kind: FindingKind): Effect {
 
 /** The chat template that would help the examples of a kind. */
 export function remedyOf(kind: FindingKind): string | undefined {
-  return (KINDS[kind] as readonly [Effect, string, string?])[2];
+  return KINDS[kind][2];
 }

@@ -70,8 +70,10 @@ export function addUnusable(
 
 /** All examples of a data set that cannot be used as they are. */
 export class UnusableError extends UserError {
+  /** As it appears in a stack trace. */
   override readonly name = "UnusableError";
 
+  /** One error for all findings that end a run, a line for each kind. */
   constructor(report: Pick<InstructReport, "records" | "unusable" | "findings">) {
     const findings = report.findings.filter(({ effect }) => effect === "unusable");
     super(
