@@ -19,7 +19,7 @@ import type { z } from "zod";
 import { camelCase, snakeCase } from "../text.ts";
 import { type Fault, OptionsError } from "../options/faults.ts";
 import { fieldInfo, type Options } from "../options/schema.ts";
-import { IGNORED, NOTED, ONLY, onlyFault, RENAMED } from "./llama_factory/keys.ts";
+import { IGNORED, NOTED, ONLY, onlyFault, OTHER_DEFAULTS, RENAMED } from "./llama_factory/keys.ts";
 import { METHOD_KEYS, readMethod } from "./llama_factory/method.ts";
 import {
   isLlamaFactory,
@@ -140,14 +140,26 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
     }
   }
   if (idle.length) notes.push(`${path}: these keys have no effect here: ${idle.join(", ")}`);
-  const holdsOut = ["evalShare", "evalData", "evalDataset"].some((each) =>
-    Object.hasOwn(given, each)
-  );
-  if (isLlamaFactory(file) && !holdsOut && !Object.hasOwn(implied, "evalShare")) {
-    implied.evalShare = 0;
-    notes.push(`${path}: without val_size nothing is held out, as in LLaMA-Factory`);
+  if (isLlamaFactory(file)) {
+    const left = defaultsOf(fields, { ...implied, ...given });
+    if (left) notes.push(`${path}: left out, with defaults of this program: ${left}`);
+    if (
+      !["evalShare", "evalData", "evalDataset"].some((each) => each in given || each in implied)
+    ) {
+      implied.evalShare = 0;
+      notes.push(`${path}: without val_size nothing is held out, as in LLaMA-Factory`);
+    }
   }
   return { given, implied, places, faults, notes, faulted };
+}
+
+/** The keys that a file leaves out although their defaults in LLaMA-Factory are others. */
+function defaultsOf(fields: z.ZodRawShape, given: Given): string {
+  return Object.entries(OTHER_DEFAULTS)
+    .filter(([option]) => Object.hasOwn(fields, option) && !(option in given))
+    .filter(([option]) => option !== "warmupRatio" || !("warmupSteps" in given))
+    .map(([, [key, there]]) => `${key} (${there} in LLaMA-Factory)`)
+    .join(", ");
 }
 
 /** Validates flags and file together; reports all faults at once, each with its location. */

@@ -327,6 +327,7 @@ enable_thinking: true
     "note: run.yaml: these keys have no effect here: trust_remote_code, deepspeed, " +
     "overwrite_cache, preprocessing_num_workers, dataloader_num_workers, logging_steps, plot_loss, " +
     "save_only_model, report_to, ddp_timeout, per_device_eval_batch_size",
+    "note: run.yaml: left out, with defaults of this program: packing (false in LLaMA-Factory)",
   ]);
 });
 
@@ -335,7 +336,13 @@ Deno.test("LLaMA-Factory: without val_size nothing is held out; template default
   const text = "model_name_or_path: m\ndataset: d\noutput_dir: o\n";
   const { options, err } = await run("finetune", text);
   assertEquals(options?.evalShare, 0);
-  assertEquals(err, ["note: run.yaml: without val_size nothing is held out, as in LLaMA-Factory"]);
+  assertEquals(err, [
+    "note: run.yaml: left out, with defaults of this program: cutoff_len (2048 in LLaMA-Factory), " +
+    "per_device_train_batch_size (8 in LLaMA-Factory), learning_rate (0.00005 in LLaMA-Factory), " +
+    "lr_scheduler_type (linear in LLaMA-Factory), warmup_ratio (0 in LLaMA-Factory), packing " +
+    "(false in LLaMA-Factory)",
+    "note: run.yaml: without val_size nothing is held out, as in LLaMA-Factory",
+  ]);
   assertEquals((await run("finetune", `${text}val_size: 0.2\n`)).options?.evalShare, 0.2);
   assertEquals((await run("finetune", `${text}eval_dataset: e\n`)).options?.evalShare, 0.05);
   assertEquals((await run("finetune", text, ["--eval-share", "0.3"])).options?.evalShare, 0.3);

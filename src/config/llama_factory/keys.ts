@@ -30,6 +30,16 @@ export const RENAMED: Readonly<Record<string, string>> = {
   early_stopping_steps: "earlyStoppingPatience",
 };
 
+/** LLaMA-Factory's defaults where this program's differ, by option: the key, and its value there. */
+export const OTHER_DEFAULTS: Readonly<Record<string, readonly [key: string, there: unknown]>> = {
+  seqLen: ["cutoff_len", 2048],
+  batchSize: ["per_device_train_batch_size", 8],
+  lr: ["learning_rate", 5e-5],
+  scheduler: ["lr_scheduler_type", "linear"],
+  warmupRatio: ["warmup_ratio", 0],
+  packing: ["packing", false],
+};
+
 /** Keys that never affect results, and why. */
 export const IGNORED: Readonly<Record<string, string>> = {
   trust_remote_code: "code from a model's repository is never run",
