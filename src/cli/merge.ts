@@ -43,11 +43,12 @@ async function run(options: MergeModelOptions, io: Io): Promise<number> {
       io.log(`merging: ${Math.floor(100 * share)}%`);
     };
     const result = await mergeAdapter(gpu, { ...options, onProgress, signal: io.signal });
-    const { merged, dtype, tokenizer } = result, { output } = options;
+    const { warnings, ...rest } = result, { merged, dtype, tokenizer } = rest, { output } = options;
+    for (const warning of warnings) io.log(`warning: ${warning}`);
     if (!tokenizer) {
       io.log("warning: neither the model nor the adapter has a tokenizer.json: none written");
     }
-    io.result({ output, ...result }, `${output}: ${merged} projections merged, ${dtype}`);
+    io.result({ output, ...rest }, `${output}: ${merged} projections merged, ${dtype}`);
   } finally {
     gpu.close();
   }

@@ -60,6 +60,8 @@ export interface MergeResult {
   readonly dtype: SavedDType;
   /** Whether there was a tokenizer, in the adapter's folder or with the model. */
   readonly tokenizer: boolean;
+  /** What was taken otherwise than the files say, for the user. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -112,7 +114,8 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   const dtype = DTYPES[typeOf(parameters.layers[0].query.weight)];
   await writeModelFolder(output, { config, dtype, base: files, ...talk });
   await writeMergedCard(options, { dtype, chat: talk.conversing.about });
-  return { merged: updates.size, dtype, tokenizer: talk.tokenizer !== undefined };
+  const tokenizer = talk.tokenizer !== undefined;
+  return { merged: updates.size, dtype, tokenizer, warnings: source.warnings };
 }
 
 /** Refuses a folder that contains a model or an adapter, to avoid mixing files. */

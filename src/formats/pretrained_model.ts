@@ -9,6 +9,7 @@ import { readLlamaConfig } from "./hf_config.ts";
 import { isHubSpec, resolveModel, resolveTokenizer } from "../hub/hub.ts";
 import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { openWeights } from "./open_weights.ts";
+import { weightsIn } from "./safetensors.ts";
 import { withHead } from "./output_head.ts";
 import type { WeightFile } from "./weight_file.ts";
 
@@ -62,5 +63,16 @@ export async function readModelConfig(spec: string): Promise<LlamaConfig> {
   const path = isHubSpec(spec) ? await resolveTokenizer(spec) : await orItsGguf(spec);
   if (!isGgufPath(path)) return await readLlamaConfig(path);
   using model = await openPretrained(path);
+  return model.config;
+}
+
+/**
+ * The same with the head that the weights have, as fine-tuning allocates it; where only config.json
+ * is at hand, its own.
+ */
+export async function readBaseConfig(spec: string): Promise<LlamaConfig> {
+  const config = await readModelConfig(spec);
+  if (!config.tieWordEmbeddings || isHubSpec(spec) || !await weightsIn(spec)) return config;
+  using model = await openPretrained(spec);
   return model.config;
 }

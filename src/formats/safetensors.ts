@@ -105,11 +105,17 @@ async function locate(path: string): Promise<string> {
     throw new UserError(`${path}: cannot be opened: ${(error as Error).message}`);
   }
   if (!info.isDirectory) return path;
-  for (const name of [SINGLE, INDEX]) {
-    const found = await Deno.stat(join(path, name)).catch(() => null);
-    if (found?.isFile) return join(path, name);
-  }
+  const found = await weightsIn(path);
+  if (found !== undefined) return found;
   throw new UserError(`${path}: holds neither ${SINGLE} nor ${INDEX}`, await hintFor(path));
+}
+
+/** The file that {@link Safetensors.open} would open in a folder. */
+export async function weightsIn(folder: string): Promise<string | undefined> {
+  for (const name of [SINGLE, INDEX]) {
+    const found = await Deno.stat(join(folder, name)).catch(() => null);
+    if (found?.isFile) return join(folder, name);
+  }
 }
 
 /** A hint about what a folder contains instead. */

@@ -84,7 +84,7 @@ gpuTest(
         ...options,
         onProgress: (share) => shares.push(share),
       });
-      assertEquals(result, { merged: 6, dtype: "float32", tokenizer: false });
+      assertEquals(result, { merged: 6, dtype: "float32", tokenizer: false, warnings: [] });
       assertEquals(shares.at(-1), 1);
       using base = await Safetensors.open(options.model);
       using merged = await Safetensors.open(options.output);
@@ -229,6 +229,33 @@ gpuTest("a GGUF file as the base", (gpu) =>
     };
     assertCloseToLargest("logits", await run(output), await run(model, adapter), 1e-4);
   }));
+
+gpuTest(
+  "a head that differs from a tied embedding is merged, and warned about",
+  (gpu) =>
+    withFolder(async (folder) => {
+      const model = `${FIXTURES}lenient/tied_other_head`, adapter = join(folder, "adapter");
+      using source = await openPretrained(model);
+      const lora: LoraShape = { rank: 4, alpha: 8, targets: ["q_proj"] };
+      const scope = new Scope(gpu);
+      const format = { weights: "float32", groupSize: 256, embeddings: "float32" } as const;
+      const parameters = createParameters(scope, source.config, {
+        ...format,
+        trained: "adapters",
+        lora,
+      });
+      await Deno.mkdir(adapter);
+      await saveAdapter(gpu, parameters, adapter, { lora, dropout: 0, base: model });
+      scope.release();
+      const output = join(folder, "merged");
+      const { warnings } = await mergeAdapter(gpu, { model, adapter, output, dtype: "keep" });
+      assertMatch(warnings.join(), /lm_head.weight differs from it/);
+      using merged = await Safetensors.open(output);
+      const head = "lm_head.weight";
+      assertEquals(await merged.readFloat32(head), await source.weights.readFloat32(head));
+      assertEquals((await readJson(output, "config.json")).tie_word_embeddings, false);
+    }),
+);
 
 gpuTest(
   "what would destroy or mix models is refused, and leaves nothing",

@@ -8,6 +8,7 @@ import { parseLlamaConfig, writeHfConfig } from "../../src/formats/hf_config.ts"
 import { readRawConfig } from "../../src/formats/model_files.ts";
 import { causalName } from "../../src/formats/module_names.ts";
 import { openWeights } from "../../src/formats/open_weights.ts";
+import { readBaseConfig } from "../../src/formats/pretrained_model.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { saveWeights } from "../../src/formats/pretrained.ts";
 import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
@@ -72,6 +73,14 @@ gpuTest("a head that differs from the embedding is saved, and config.json says s
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("a plan counts the head that the weights have", async () => {
+  const ties = async (name: string) => (await readBaseConfig(FIXTURES + name)).tieWordEmbeddings;
+  assertEquals(await ties("tied"), true);
+  assertEquals(await ties("tied_equal_head"), true);
+  assertEquals(await ties("tied_other_head"), false);
+  assertEquals(await ties("tied_other_head/config.json"), true, "only the configuration is given");
 });
 
 gpuTest("checkpoints that would train or answer wrongly are refused", async (gpu) => {

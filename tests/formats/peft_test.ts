@@ -13,6 +13,7 @@ import {
 } from "../../src/formats/safetensors.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import { Scope } from "../../src/gpu/scope.ts";
+import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { createParameters } from "../../src/model/parameters.ts";
 import { adapterCase } from "../model/support_lora.ts";
 import { gpuTest } from "../support.ts";
@@ -283,3 +284,33 @@ gpuTest("what peft wrote is written again with the same bits", async (gpu) => {
     scope.release();
   }
 });
+
+gpuTest(
+  "values of an adapter that are not finite are counted, and refused",
+  (gpu) =>
+    withFolder(async (folder) => {
+      const { adapter, base } = await adapterCase("llama-qv-r8");
+      using whole = await Safetensors.open(join(adapter, "adapter_model.safetensors"));
+      const names = [...whole.tensors.keys()];
+      const entries = names.map((name): SafetensorsEntry => ({
+        name,
+        shape: whole.info(name).shape,
+        dtype: "F32",
+        data: (async function* () {
+          const values = await whole.readFloat32(name);
+          if (name === names[1]) values[3] = NaN;
+          yield new Uint8Array(values.buffer);
+        })(),
+      }));
+      await writeSafetensors(join(folder, "adapter_model.safetensors"), entries);
+      await Deno.copyFile(
+        join(adapter, "adapter_config.json"),
+        join(folder, "adapter_config.json"),
+      );
+      await assertRefusesAsync(
+        () => LlamaForCausalLM.fromPretrained(base, { gpu, adapter: folder }),
+        UserError,
+        `tensor ${names[1]}: 1 of ${whole.info(names[1]).shape.reduce((a, b) => a * b)} values`,
+      );
+    }),
+);

@@ -8,7 +8,6 @@ import type { LlamaConfig } from "../../model/config.ts";
 import { describeParameters } from "../../model/description.ts";
 import { createParameters } from "../../model/parameters.ts";
 import { openPretrained, type PretrainedModel } from "../pretrained_model.ts";
-import type { Safetensors } from "../safetensors.ts";
 import type { WeightFile, WeightInfo } from "../weight_file.ts";
 import { endsWith, PeftAdapter, type SavedRows } from "./adapter.ts";
 
@@ -135,7 +134,7 @@ function assertFits(
   const { vocabSize } = config;
   const faults = [...adapter.wholes].flatMap(([name, tensor]) => {
     if (name === HEAD && config.tieWordEmbeddings) return []; // the same as the embedding
-    const expected = shapes.get(name), { shape } = adapter.file.info(tensor);
+    const expected = shapes.get(name), { shape } = adapter.file.tensors.get(tensor)!;
     if (!expected) return [`${tensor} belongs to no parameter of the model`];
     return String(expected) === String(shape)
       ? []
@@ -157,7 +156,7 @@ function assertFits(
 function overlay(
   base: WeightFile,
   sources: ReadonlyMap<string, Source>,
-  adapter: Safetensors,
+  adapter: WeightFile,
 ): WeightFile {
   const entries = [...sources].map(([name, source]): [string, WeightInfo] => {
     const { shape, dtype } = infoOf(source);
@@ -180,11 +179,11 @@ function overlay(
 
 /** Puts the rows that overlap into a matrix's elements from `start` on. */
 async function putRows(
-  file: Safetensors,
+  file: WeightFile,
   { tensor, rows }: SavedRows,
   { values, start }: { values: Float32Array; start: number },
 ): Promise<void> {
-  const columns = file.info(tensor).shape[1], end = start + values.length;
+  const columns = file.tensors.get(tensor)!.shape[1], end = start + values.length;
   for (const [index, row] of rows.entries()) {
     const from = Math.max(start, row * columns), to = Math.min(end, (row + 1) * columns);
     if (from >= to) continue;

@@ -15,8 +15,10 @@ import {
   type Parameter,
 } from "../../model/parameters.ts";
 import { isIntegerType } from "../element_types.ts";
+import { finiteWeights } from "../finite_weights.ts";
 import { Safetensors } from "../safetensors.ts";
 import { listFaults } from "../tensor_faults.ts";
+import type { WeightFile } from "../weight_file.ts";
 import { type AdapterConfig, readAdapterConfig } from "./config.ts";
 import { parseAdapterName } from "./names.ts";
 
@@ -43,7 +45,8 @@ export class PeftAdapter {
     readonly rows: ReadonlyMap<string, SavedRows>,
     /** Factors by the names of parameters: their tensors in the file. */
     private readonly factors: ReadonlyMap<string, string>,
-    readonly file: Safetensors,
+    /** Refuses values that are not finite as they are read. */
+    readonly file: WeightFile,
   ) {}
 
   /** Opens an adapter as peft saves one. Throws a {@link UserError} that lists all faults. */
@@ -66,7 +69,7 @@ export class PeftAdapter {
     const faults = [...this.factors].flatMap(([name, tensor]) => {
       const parameter = adapters.get(name);
       if (!parameter) return [`${tensor} belongs to no module of the model`];
-      const expected = fileShape(parameter), { shape } = this.file.info(tensor);
+      const expected = fileShape(parameter), { shape } = this.file.tensors.get(tensor)!;
       return String(expected) === String(shape)
         ? []
         : [`${tensor} must be [${expected.join(", ")}], is [${shape.join(", ")}]`];
@@ -104,7 +107,7 @@ export class PeftAdapter {
   }
 }
 
-async function openWeights(folder: string): Promise<Safetensors> {
+async function openWeights(folder: string): Promise<WeightFile> {
   const path = join(folder, ADAPTER_WEIGHTS);
   if (!await isThere(path) && await isThere(join(folder, "adapter_model.bin"))) {
     throw new UserError(
@@ -112,7 +115,7 @@ async function openWeights(folder: string): Promise<Safetensors> {
       "peft writes the other one: PeftModel.from_pretrained(base, folder).save_pretrained(folder)",
     );
   }
-  return await Safetensors.open(path);
+  return finiteWeights(await Safetensors.open(path));
 }
 
 type Content = [
@@ -123,7 +126,7 @@ type Content = [
 ];
 
 /** What the tensors are, checked against each other and the configuration. */
-function contentOf(file: Safetensors, config: AdapterConfig): Content {
+function contentOf(file: WeightFile, config: AdapterConfig): Content {
   const wholes = new Map<string, string>(), rows = new Map<string, SavedRows>();
   const factors = new Map<string, string>(), modules = new Map<string, ModuleLora>();
   const faults: string[] = [];
