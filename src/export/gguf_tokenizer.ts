@@ -1,5 +1,10 @@
 /** llama.cpp's tokenizer metadata, from the files of Hugging Face's format. */
-import { type TokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
+import {
+  type DeclaredToken,
+  declaredTokens,
+  type TokenizerFiles,
+  tokenizerFromFiles,
+} from "../tokenizers/hf_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { withoutGenerationMarks } from "../data/instruct/chat_template.ts";
 import { UserError } from "../options/user_error.ts";
@@ -34,12 +39,17 @@ export function tokenizerMetadata(
   vocabSize: number,
 ): KeyValues {
   const tokenizer = tokenizerFromFiles(origin, files);
-  const source = readSource(origin, files, vocabSize);
+  const source = readSource(origin, files, vocabSize, declaredTokens(tokenizer));
   const own = source.model.byte_fallback === true ? sentencePiece(source) : byteLevel(source);
   return { ...own, ...specialTokens(tokenizer, source.tokens) };
 }
 
-function readSource(origin: string, files: TokenizerFiles, vocabSize: number): Source {
+function readSource(
+  origin: string,
+  files: TokenizerFiles,
+  vocabSize: number,
+  declared: readonly DeclaredToken[],
+): Source {
   const json = JSON.parse(new TextDecoder().decode(files.get("tokenizer.json"))) as Json;
   const model = json.model as Json;
   if (model.type !== "BPE") {
@@ -54,7 +64,7 @@ function readSource(origin: string, files: TokenizerFiles, vocabSize: number): S
   }
   const added = new Map<number, boolean>();
   const addedTokens = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
-  for (const { id, content, special } of addedTokens) {
+  for (const { id, content, special } of [...addedTokens, ...declared]) {
     tokens[id as number] = String(content);
     added.set(id as number, special === true);
   }

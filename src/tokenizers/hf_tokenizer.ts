@@ -80,6 +80,18 @@ export function addSpecialTokens(tokenizer: Tokenizer, texts: readonly string[])
   );
 }
 
+/** A token that is declared beside tokenizer.json. */
+export interface DeclaredToken {
+  readonly id: number;
+  readonly content: string;
+  readonly special: boolean;
+}
+
+/** The tokens that other files than tokenizer.json declare. */
+export function declaredTokens(tokenizer: Tokenizer): readonly DeclaredToken[] {
+  return tokenizer instanceof HfTokenizer ? tokenizer.declared : [];
+}
+
 function openFiles(
   origin: string,
   files: TokenizerFiles,
@@ -143,6 +155,7 @@ class HfTokenizer implements Tokenizer {
   readonly specialTokens: SpecialTokens;
   readonly chatTemplate: string | null;
   readonly toolTemplate?: string;
+  readonly declared: readonly DeclaredToken[];
   readonly #cleansUp: boolean;
   readonly #pieces: (unknown: readonly string[]) => readonly string[];
 
@@ -154,7 +167,7 @@ class HfTokenizer implements Tokenizer {
     readonly warnings: readonly string[],
   ) {
     const { tokenizer, config } = declarations, names = declaredNames(declarations);
-    addDeclaredTokens(path, engine, declarations);
+    this.declared = addDeclaredTokens(path, engine, declarations);
     const named = (name: unknown, usual: readonly string[]) =>
       name === undefined
         ? usual.find((token) => engine.tokenId(token) !== null) ?? null
@@ -248,7 +261,11 @@ class HfTokenizer implements Tokenizer {
 }
 
 /** Adds what the other files declare, as transformers does, but for BOS and EOS under a mere name. */
-function addDeclaredTokens(path: string, engine: Engine, declarations: Declarations): void {
+function addDeclaredTokens(
+  path: string,
+  engine: Engine,
+  declarations: Declarations,
+): DeclaredToken[] {
   if (declarations.config.split_special_tokens === true) {
     throw new UserError(
       `${path}: split_special_tokens in ${TOKENIZER_CONFIG} is not supported`,
@@ -262,7 +279,9 @@ function addDeclaredTokens(path: string, engine: Engine, declarations: Declarati
     if (name === null || listed.has(name) || engine.tokenId(name) !== null) continue;
     throw new UserError(`${path}: ${field} ${JSON.stringify(name)} is not in the vocabulary`);
   }
-  engine.add(tokensToAdd(declarations));
+  const tokens = tokensToAdd(declarations);
+  engine.add(tokens);
+  return tokens.map(({ content, special }) => ({ id: engine.tokenId(content)!, content, special }));
 }
 
 /**

@@ -119,6 +119,35 @@ for (const name of ["tokenizer-gpt2", "tokenizer-llama"]) {
   });
 }
 
+Deno.test("gguf tokenizer: tokens that are declared beside tokenizer.json are written, too", async () => {
+  const { files } = await loadTokenizer(DATA + "tokenizer-gpt2") as Tokenizer & {
+    files: Map<string, Uint8Array<ArrayBuffer>>;
+  };
+  const token = (content: string, special: boolean) => ({
+    content,
+    special,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    single_word: false,
+  });
+  const config = {
+    added_tokens_decoder: { 400: token("<|turn|>", true), 401: token("<|plain|>", false) },
+    eos_token: "<|turn|>",
+  };
+  const declared = new Map([
+    ...files,
+    ["tokenizer_config.json", new TextEncoder().encode(JSON.stringify(config))] as const,
+  ]);
+  const source = tokenizerFromFiles("x", declared), copy = writtenAndRead("x", declared, 405);
+  assertEquals([copy.eosTokenId, copy.vocabSize], [400, 402]);
+  const text = "Hello<|turn|> there<|plain|>";
+  assertEquals(copy.encode(text), source.encode(text));
+  assertEquals(copy.encode(text).filter((id) => id >= 400), [400, 401]);
+  const ids = copy.encode(text);
+  assertEquals(copy.decode(ids, { skipSpecialTokens: true }), "Hello there<|plain|>");
+});
+
 Deno.test("gguf tokenizer: one that reads like those of llama.gguf and gemma.gguf", async () => {
   for (const name of ["llama", "spm", "gemma"]) {
     const { metadata } = await readGgufHeader(`${FIXTURES}${name}.gguf`);
