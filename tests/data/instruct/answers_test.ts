@@ -57,6 +57,7 @@ Deno.test("where the prompt begins the dialogue, what is learned begins at its e
 
 Deno.test("the prompt's tokens and the learned ones are those of the whole dialogue", () => {
   const { chat, llama } = tokenizers;
+  let checked = 0;
   for (const template of unmarked) {
     for (const example of generated) {
       if (rendered(template, example) === null) continue;
@@ -77,10 +78,12 @@ Deno.test("the prompt's tokens and the learned ones are those of the whole dialo
           const learned = trained.subarray(before.length, through.length);
           assertEquals(learned.every((each) => each === 1), true);
           assertEquals(trained[through.length] ?? 0, 0);
+          checked++;
         }
       }
     }
   }
+  assert(checked > 1900, `${checked} answers checked`);
 });
 
 const NOTHING_ADDED = { addSpecialTokens: false };
