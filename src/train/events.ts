@@ -95,6 +95,8 @@ export interface DataReport {
   readonly trained_tokens: number;
   /** Examples that are not learned as they stand, by kind. */
   readonly findings: readonly DataFinding[];
+  /** What else is to be known, such as fields that are not used. */
+  readonly notes: readonly string[];
 }
 
 /** Examples of one kind. */

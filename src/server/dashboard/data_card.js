@@ -26,6 +26,7 @@ export function createDataCard(data) {
         ...(examples.truncated
           ? [h("li", {}, `${whole(examples.truncated)} truncated to a sequence`)]
           : []),
+        ...examples.notes.map((/** @type {string} */ note) => h("li", {}, note)),
       ];
       list.hidden = rows.length === 0;
       fill(list, rows);

@@ -325,6 +325,15 @@ for (const [format, record, text, kind] of REFUSED) {
   });
 }
 
+Deno.test("turns of ShareGPT: what alternates, with several results of several calls", () => {
+  const call = { from: "function_call", value: '[{"name": "f"}, {"name": "g"}]' };
+  const result = { from: "observation", value: "1" };
+  const conversations = [{ from: "system", value: "s" }, human, call, result, result, gpt, human];
+  const example = toExample({ conversations }, recordFormat("sharegpt"), "a:1");
+  assertEquals(example.kind === "chat" && example.messages.length, 7);
+  assertEquals(example.remarks, ["unanswered"]);
+});
+
 Deno.test("refused: values nested too deep to be written, without an overflow", () => {
   let deep: unknown = 1;
   for (let level = 0; level < 20_000; level++) deep = { deep };

@@ -126,6 +126,7 @@ browserTest("the overview says which examples are learned, and which are not", a
       "Skipped: 9 examples without an assistant turn (file-poems:2; and 8 more)",
       "1 example with thoughts that the chat template removes: they are not learned (file-poems:5)",
       "2 truncated to a sequence",
+      "fields ignored: id",
     ]);
   });
 });

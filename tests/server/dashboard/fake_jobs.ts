@@ -253,6 +253,7 @@ export class FakeJobs {
       truncated: 2,
       tokens: 180_000,
       trained_tokens: 120_000,
+      notes: ["fields ignored: id"],
       findings: [
         {
           kind: "lostToolCalls",
