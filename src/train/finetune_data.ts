@@ -228,7 +228,7 @@ function dataReport(report: InstructReport): DataReport {
     truncated,
     tokens,
     trained_tokens: trainedTokens,
-    notes: report.notes,
+    notes: report.notes.map((note) => spell(note, PROPERTIES)),
     findings: report.findings.map((finding) => {
       const { kind, effect, count, first } = finding;
       return { kind, effect, count, first, message: spell(describeFinding(finding), PROPERTIES) };
