@@ -40,7 +40,7 @@ export class TextEnds {
   note(): string | null {
     if (this.#written.size === 0) return null;
     const tokens = [...this.#written].join(" and ");
-    return `some texts already have ${tokens}, which is not added to them again`;
+    return `some texts already have ${tokens}: a second is not added`;
   }
 }
 

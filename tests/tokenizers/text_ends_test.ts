@@ -37,8 +37,7 @@ Deno.test("examples and documents have one BOS and one EOS, whoever wrote them",
     return { ids, trained: trained.join(""), note: ends.note() };
   };
   const where = "x.jsonl:1",
-    note = "some texts already have <s> and </s>, which is not added to " +
-      "them again";
+    note = "some texts already have <s> and </s>: a second is not added";
   const text = encoded({ kind: "text", text: "Speak", where });
   assertEquals(text.note, null);
   assertEquals(encoded({ kind: "text", text: "<s>Speak</s>", where }), { ...text, note });
