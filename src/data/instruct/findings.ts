@@ -28,6 +28,7 @@ export type FindingKind =
   | "lostToolDetails"
   | "lostNames"
   | "emptyAnswers"
+  | "emptyQuestions"
   | "unanswered"
   | "twoSystems";
 
@@ -86,6 +87,7 @@ const KINDS: Readonly<Record<FindingKind, readonly [Effect, string, string?]>> =
   ],
   lostNames: ["changed", "with names that the chat template does not write"],
   emptyAnswers: ["changed", "with an empty answer, which is learned as such"],
+  emptyQuestions: ["changed", "with an empty question"],
   unanswered: ["changed", "without a last answer: nothing after the one before is learned"],
   twoSystems: [
     "changed",

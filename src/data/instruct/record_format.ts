@@ -1,5 +1,6 @@
 /** The formats of instruction data, and their detection. */
 import { UserError } from "../../options/user_error.ts";
+import { remedyFor } from "./likely_format.ts";
 import { excerpt, isRecord } from "./record_values.ts";
 
 /** Layouts of instruction data that are understood. */
@@ -103,6 +104,6 @@ export function detectFormat(record: unknown, where: string): RecordFormat {
   throw new UserError(
     `${where}: no format of instruction data has the fields ` +
       (Object.keys(record).join(", ") || "of an empty object"),
-    `known are ${known}; other names are declared in a dataset_info.json`,
+    remedyFor(record) ?? `known are ${known}; other names are declared in a dataset_info.json`,
   );
 }

@@ -1,4 +1,5 @@
 /** The messages of a dialogue, in ShareGPT's and OpenAI's form. */
+import { option, phrase } from "../../options/phrase.ts";
 import type { Message } from "./example.ts";
 import type { Tags } from "./record_format.ts";
 import {
@@ -29,16 +30,22 @@ export const DEFAULT_TAGS: Tags = {
 const ROLES: Record<string, string> = {
   human: "user",
   user: "user",
+  prompter: "user",
   gpt: "assistant",
   assistant: "assistant",
   chatgpt: "assistant",
+  bing: "assistant",
+  bard: "assistant",
   model: "assistant",
   system: "system",
   developer: "system",
   tool: "tool",
   observation: "tool",
   function: "tool",
+  ipython: "tool",
+  tool_response: "tool",
   function_call: "function_call",
+  tool_call: "function_call",
 };
 
 /** Fields that hold text, apart from the content. */
@@ -50,6 +57,9 @@ const TEXTS = [
   "thinking",
   "tool_plan",
 ];
+
+/** Other programs' names of `weight`, of which axolotl's and ms-swift's are booleans. */
+const WEIGHTS = ["weight", "train", "training", "loss"];
 
 /** Throws a {@link RecordError} that names the field below `where`. */
 export function messageAt(
@@ -67,6 +77,10 @@ export function messageAt(
     .filter(([name, each]) => name !== roleTag && name !== contentTag && isGiven(each))
     .flatMap(([name, each]) => fieldAt(name, each, { role, where, rule }));
   const fields = Object.fromEntries(rest), text = value[contentTag], at = `${where}.${contentTag}`;
+  const weights = rest.flatMap(([name, each]) => name === "weight" ? [each] : []);
+  if (new Set(weights).size > 1) {
+    throw new RecordError(`${where} says twice whether it is learned, and differently`);
+  }
   const calls = rest.filter(([name]) => name === "tool_calls").length;
   if (calls + Number(role === "function_call") > 1) {
     throw new RecordError(`${where} has its calls twice, which may differ`);
@@ -115,7 +129,17 @@ function fieldAt(
   { role, where, rule }: { role: string; where: string; rule: NullRule },
 ): [string, unknown][] {
   const at = `${where}.${name}`;
-  if (name === "weight") return [[name, weightAt(value, at)]];
+  if (WEIGHTS.includes(name)) {
+    const weight = weightAt(typeof value === "boolean" && name !== "weight" ? +value : value, at);
+    if (weight === 0 || role === "assistant" || name === "weight") return [["weight", weight]];
+    throw new RecordError(
+      `${at}: only the assistant's messages are learned, not those of ${role}`,
+      phrase`${option("trainOnPrompt", true)} trains on all messages`,
+    );
+  }
+  if (name === "train_detail" && !(Array.isArray(value) && value.length === 0)) {
+    throw new RecordError(`${at}: parts of a message cannot be left out of training`);
+  }
   if (TEXTS.includes(name)) return [[name, textAt(value, at)]];
   if (name === "tool_calls" || name === "function_call") {
     const calls = name === "tool_calls"

@@ -2,6 +2,7 @@
 import type { ChatExample, Example, Message } from "./example.ts";
 import type { FindingKind } from "./findings.ts";
 import { messageAt } from "./record_messages.ts";
+import { PREFERENCES } from "./likely_format.ts";
 import type { RecordFormat } from "./record_format.ts";
 import { excerpt, isGiven, isRecord, listAt, RecordError, textAt } from "./record_values.ts";
 import { type NullRule, toolsAt } from "./tool_fields.ts";
@@ -30,10 +31,11 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   videos: "videos",
   audio: "sound",
   audios: "sound",
-  chosen: "preferences",
-  rejected: "preferences",
-  kto_tag: "preferences",
+  ...Object.fromEntries(PREFERENCES.map((name) => [name, "preferences"])),
 };
+
+/** What other programs call a system prompt; it stands in the dialogue too, or would be lost. */
+const SYSTEMS = ["system", "system_prompt", "system_message", "system_instruction"];
 
 /** Reads a record's fields; those that it is never asked for are reported. */
 class RecordReader {
@@ -49,7 +51,7 @@ class RecordReader {
 
   example(): Example {
     const example = this.#content();
-    const ignored = this.#ignored(example.kind);
+    const ignored = this.#ignored(example);
     if (example.kind === "chat") this.#remark(example);
     return {
       ...example,
@@ -135,9 +137,7 @@ class RecordReader {
   }
 
   #messages(column: string, rule: string, tags = this.format.tags): Message[] {
-    const listed = this.#field(column);
-    if (!Array.isArray(listed)) throw this.#fault(column, rule, listed);
-    return listed.map((each, index) => {
+    return listAt(this.#field(column), this.#at(`field "${column}"`), rule).map((each, index) => {
       return messageAt(each, tags, this.#at(`${column}[${index}]`), this.rule);
     });
   }
@@ -191,9 +191,12 @@ class RecordReader {
   }
 
   #remark({ messages }: ChatExample): void {
-    const isEmpty = ({ role, content, tool_calls, weight }: Message) =>
-      role === "assistant" && !content && !tool_calls && weight !== 0;
-    if (messages.some(isEmpty)) this.#remarks.push("emptyAnswers");
+    const isBlank = ({ content }: Message) => !content?.trim();
+    const isEmptyAnswer = (each: Message) =>
+      each.role === "assistant" && isBlank(each) && !each.tool_calls && each.weight !== 0;
+    if (messages.some(isEmptyAnswer)) this.#remarks.push("emptyAnswers");
+    const isEmptyQuestion = (each: Message) => each.role === "user" && isBlank(each);
+    if (messages.some(isEmptyQuestion)) this.#remarks.push("emptyQuestions");
     if (isUnanswered(messages)) this.#remarks.push("unanswered");
   }
 
@@ -201,11 +204,11 @@ class RecordReader {
    * Fields that were not read. Those with a meaning that cannot be trained on are refused, unless
    * the user has declared which fields count.
    */
-  #ignored(kind: Example["kind"]): string[] {
+  #ignored(example: Example): string[] {
     const { format: { isDeclared } } = this;
     const ignored = Object.keys(this.record)
       .filter((name) => !this.#read.has(name) && hasContent(this.record[name]));
-    const unsupported = isDeclared ? undefined : ignored.find((name) => this.#means(name, kind));
+    const unsupported = isDeclared ? undefined : ignored.find((name) => this.#means(name, example));
     if (unsupported === undefined) return ignored;
     const value = this.record[unsupported];
     throw new RecordError(
@@ -221,14 +224,18 @@ class RecordReader {
   }
 
   /** Whether an unread field would change what is learned. */
-  #means(name: string, kind: Example["kind"]): boolean {
-    if (kind === "text") return false;
+  #means(name: string, example: Example): boolean {
+    // A row of a dialogue's table, as OASST's: its answers would be learned as its questions are.
+    if (example.kind === "text") return name === "role" || name === "parent_id";
     if (Object.hasOwn(UNSUPPORTED, name)) return true;
-    // TRL's unpaired preferences: a completion, and whether it is a good one.
-    if (name === "label") {
-      return this.format.name === "prompt_completion" && typeof this.record[name] === "boolean";
+    const value = this.record[name];
+    // Unpaired preferences of TRL and LLaMA-Factory: an answer, and whether it is a good one.
+    if (name === "label") return typeof value === "boolean";
+    if (SYSTEMS.includes(name)) {
+      return example.kind !== "chat" || !example.messages.some(({ content }) => content === value);
     }
-    return ["system", "tools", "functions", "history"].includes(name);
+    if (name === "context") return this.format.name === "alpaca";
+    return ["tools", "functions", "history"].includes(name);
   }
 
   #at(what: string): string {

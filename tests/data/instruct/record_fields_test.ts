@@ -127,6 +127,29 @@ Deno.test("weights: 0 and 1, in any kind of number", () => {
   assertEquals(weightOf(null), undefined);
 });
 
+Deno.test("weights by the names of other programs: axolotl's train, ms-swift's loss", () => {
+  for (const [name, values] of [["train", [false, true]], ["loss", [0, 1.0]]] as const) {
+    const answers = values.map((each) => ({ ...assistant, [name]: each }));
+    const { messages } = openai({ messages: [user, answers[0], user, answers[1]] });
+    assertEquals(messages.map(({ weight, [name]: left }) => [weight, left]), [
+      [undefined, undefined],
+      [0, undefined],
+      [undefined, undefined],
+      [1, undefined],
+    ]);
+  }
+});
+
+Deno.test("messages may be JSON in a string, as flat tables have them", () => {
+  const messages = [user, assistant];
+  assertEquals(openai({ messages: JSON.stringify(messages) }).messages, messages);
+});
+
+Deno.test("a system prompt under another name is none that is lost if the dialogue begins with it", () => {
+  const messages = [{ role: "system", content: "s" }, user, assistant];
+  assertEquals(openai({ messages, system_prompt: "s" }).ignored, ["system_prompt"]);
+});
+
 Deno.test("content: null only beside calls, which the template then sees", () => {
   assertEquals(openai(calling(callOf({}))).messages[1].content, null);
   const { messages } = openai({
@@ -147,7 +170,9 @@ Deno.test("remarks: empty answers, a dialogue that ends with a question, two sys
   const remarks = (...messages: unknown[]) => openai({ messages }).remarks;
   const [user, empty] = [{ role: "user", content: "q" }, { role: "assistant", content: "" }];
   assertEquals(remarks(user, empty), ["emptyAnswers"]);
+  assertEquals(remarks(user, { ...empty, content: " \n" }), ["emptyAnswers"]);
   assertEquals(remarks(user, { ...empty, weight: 0 }), undefined);
+  assertEquals(remarks({ ...user, content: " " }, assistant), ["emptyQuestions"]);
   assertEquals(remarks(user, { ...empty, content: "r" }, user), ["unanswered"]);
   const system = (content: string) => ({
     system: "field",
@@ -206,6 +231,19 @@ const REFUSED: [FormatName, unknown, string, string?][] = [
     'messages[1].reasoning_content must be a string, got ["a"]',
   ],
   ["openai", message({ refusal: "no" }), "a refusal is learned as content"],
+  ["openai", message({ train: true, weight: 0 }), "messages[1] says twice whether it is learned"],
+  ["openai", message({ loss: 0.7 }), "messages[1].loss must be 0 or 1, got 0.7 (a number)"],
+  ["openai", message({ train_detail: [{}] }), "parts of a message cannot be left out of training"],
+  [
+    "openai",
+    { messages: [{ ...user, train: true }, assistant] },
+    "messages[0].train: only the assistant's messages are learned, not those of user",
+  ],
+  ["openai", { ...message({}), label: false }, '"label" (false) has no place here', "unsupported"],
+  ["openai", { ...message({}), system_prompt: "s" }, '"system_prompt" ("s")', "unsupported"],
+  ["openai", { ...message({}), rejected_response: "c" }, "is for preferences", "unsupported"],
+  ["alpaca", { ...pair, context: "c" }, '"context" ("c") has no place here', "unsupported"],
+  ["text", { text: "q", role: "prompter" }, '"role" ("prompter") has no place', "unsupported"],
   [
     "openai",
     message({ content: null, tool_calls: [] }),

@@ -169,8 +169,8 @@ Deno.test("records: the same from JSON Lines and parquet, with their places", as
 /** The record, the format if given, the message. */
 const BROKEN: [unknown, FormatName | undefined, string][] = [
   [{ question: "a", answer: "b" }, undefined, "has the fields question, answer"],
-  [{ chosen: "a", rejected: "b" }, undefined, "; openai (messages); prompt"],
-  [{ chosen: "a", rejected: "b" }, undefined, "alpaca (instruction, output)"],
+  [{ words: "a", labels: "b" }, undefined, "; openai (messages); prompt"],
+  [{ words: "a", labels: "b" }, undefined, "alpaca (instruction, output)"],
   [{}, undefined, "has the fields of an empty object"],
   [5, undefined, "a record must be a JSON object, got 5"],
   [{ text: "a" }, "alpaca", 'has no field "instruction"\n  hint: it has text'],
