@@ -8,12 +8,19 @@ import { type ByteSource, fromUtf16, plainBytes, unpackedBytes, utf16Of } from "
 import { compressionOf, COMPRESSIONS } from "./compression.ts";
 import { csvRecords, readCsv, type Separator } from "./csv_reader.ts";
 import { type Parts, type Place, type Reader, unreadable } from "./documents.ts";
-import { areLines, type DataRecord, jsonlParts, jsonRecords, readJsonl } from "./jsonl_reader.ts";
+import {
+  areLines,
+  type DataRecord,
+  jsonlParts,
+  jsonRecords,
+  readJsonl,
+  type RecordOptions,
+} from "./jsonl_reader.ts";
 import { parquetParts, parquetRecords, readParquet } from "./parquet_reader.ts";
 import { readText } from "./text_reader.ts";
 
-/** Reads the records of a file from a position. */
-export type RecordReader = (from?: Place) => AsyncIterable<DataRecord>;
+/** Reads the records of a file from a position. The options are for JSON. */
+export type RecordReader = (from?: Place, options?: RecordOptions) => AsyncIterable<DataRecord>;
 
 /** How a file is read. */
 export interface OpenedFile {
@@ -51,15 +58,23 @@ export function hasDataName(name: string): boolean {
   return formatNamed(name) !== undefined;
 }
 
-function formatNamed(name: string): Format | undefined {
-  const plain = withoutCompression(name.toLowerCase());
-  const ending = Object.keys(FORMATS).find((ending) => plain.endsWith(ending));
-  return ending === undefined ? undefined : FORMATS[ending];
+/** The endings of files with these formats, or all but those, without compression. */
+export function endingsOf({ texts }: { readonly texts: boolean }): string[] {
+  return Object.keys(FORMATS).filter((ending) => texts || FORMATS[ending] !== "text");
 }
 
-function withoutCompression(name: string): string {
-  const ending = Object.keys(COMPRESSIONS).find((ending) => name.endsWith(ending));
-  return ending === undefined ? name : name.slice(0, -ending.length);
+/** How the name of a data file ends, in lower case: ".jsonl", ".csv.gz". */
+export function dataEnding(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  const packed = Object.keys(COMPRESSIONS).find((ending) => lower.endsWith(ending)) ?? "";
+  const plain = lower.slice(0, lower.length - packed.length);
+  const ending = Object.keys(FORMATS).find((ending) => plain.endsWith(ending));
+  return ending === undefined ? undefined : ending + packed;
+}
+
+function formatNamed(name: string): Format | undefined {
+  const ending = dataEnding(name);
+  return ending === undefined ? undefined : FORMATS[/^\.[^.]*/.exec(ending)![0]];
 }
 
 const HEAD_BYTES = 1 << 12;
@@ -69,15 +84,19 @@ export interface FileToOpen {
   readonly path: string;
   /** By default the path. */
   readonly label?: string;
+  /** The name that tells the format, by default the path. */
+  readonly name?: string;
 }
 
 /**
  * Chooses the reader of a file. Compression, UTF-16 and, where the name does not tell it, the
  * format are recognised by the first bytes. Throws a {@link UserError} if it cannot be data.
  */
-export async function openFile({ path, label = path }: FileToOpen): Promise<OpenedFile> {
-  const named = formatNamed(path);
-  const { source, head, packed } = await openBytes({ path, label });
+export async function openFile(
+  { path, label = path, name = path }: FileToOpen,
+): Promise<OpenedFile> {
+  const named = formatNamed(name);
+  const { source, head, packed } = await openBytes({ path, label, name });
   const other = named && named !== "text" ? standIn(label, head) : undefined;
   if (other) throw other;
   const format = named ?? await formatByContent(source);
@@ -94,7 +113,7 @@ export async function openFile({ path, label = path }: FileToOpen): Promise<Open
     case "json":
       return {
         read: (from, options) => readJsonl(source, from, options),
-        records: (from) => jsonRecords(source, from),
+        records: (from, options) => jsonRecords(source, from, options),
         parts: async (bytes) => await areLines(source) ? jsonlParts(source, bytes) : undefined,
       };
     case "csv":
@@ -123,10 +142,10 @@ function tableOf(format: "parquet" | "arrow", path: string, label: string): Open
 }
 
 /** The bytes of a text-like file: decompressed, in UTF-8. */
-export async function openBytes({ path, label = path }: FileToOpen) {
+export async function openBytes({ path, label = path, name = path }: FileToOpen) {
   const { head, size } = await headOf(path, label);
   if (isLfsPointer(head)) throw lfsPointerError(label);
-  const ending = Object.keys(COMPRESSIONS).find((ending) => path.toLowerCase().endsWith(ending));
+  const ending = Object.keys(COMPRESSIONS).find((ending) => name.toLowerCase().endsWith(ending));
   const compression = ending === undefined ? compressionOf(head) : COMPRESSIONS[ending];
   const packed = compression !== undefined;
   const bytes = packed ? unpackedBytes(path, compression, label) : plainBytes(path, size, label);

@@ -30,6 +30,14 @@ export interface DataRecord {
   readonly fromTable?: boolean;
 }
 
+/** Bounds for data that may be anything. By default a fault ends the reading. */
+export interface RecordOptions {
+  /** Is given the fault of a record that cannot be parsed, and the next one is read. */
+  readonly onInvalid?: (error: UserError) => Promise<void>;
+  /** Longer records end the reading, and those that do not end. */
+  readonly maxBytes?: number;
+}
+
 /** Parses the text of a record. */
 export type ParseJson = (text: string) => unknown;
 
@@ -37,8 +45,12 @@ export type ParseJson = (text: string) => unknown;
  * Records from a position, numbers as {@link parseJson} reads them. JSON Lines can be read from any
  * line whose offset is known.
  */
-export function jsonRecords(source: ByteSource, from: Place = START): AsyncGenerator<DataRecord> {
-  return records(source, from, parseJson);
+export function jsonRecords(
+  source: ByteSource,
+  from: Place = START,
+  options: RecordOptions = {},
+): AsyncGenerator<DataRecord> {
+  return records(source, from, parseJson, options);
 }
 
 /** The texts of the records as documents. */
@@ -81,8 +93,7 @@ export function jsonlParts(source: ByteSource, partBytes: number): Parts {
         if (offset >= end) break;
         const where = `${path} at byte ${offset}`, place = { offset, record };
         if (offset >= start && !bytes.every(isJsonSpace)) {
-          const reading = { path, parse: JSON.parse, skipTo: 0, at: () => {} };
-          const value = parsed(decode(bytes, where, offset), reading, where);
+          const value = parsed(decode(bytes, where, offset), { parse: JSON.parse }, where);
           yield { text: textOf(value, textField, where), first: true, last: true, where, place };
           record++;
         }
@@ -97,16 +108,33 @@ async function* records(
   source: ByteSource,
   from: Place,
   parse: ParseJson,
+  { onInvalid, maxBytes = Infinity }: RecordOptions = {},
 ): AsyncGenerator<DataRecord> {
   const { path } = source, start = from.offset > 0 ? from : START;
+  let where = `${path}:${start.record + 1}`, held = 0;
+  const reading: Reading = {
+    path,
+    parse,
+    skipTo: from.record,
+    at: (place) => [where, held] = [place, 0],
+    limit(bytes) {
+      if (bytes > maxBytes) throw tooLong(where, maxBytes);
+    },
+    onInvalid,
+  };
   const chunks = source.chunks(start.offset);
-  let where = `${path}:${start.record + 1}`;
-  const reading = { path, parse, skipTo: from.record, at: (place: string) => where = place };
+  const counted = async function* () {
+    for await (const chunk of chunks) {
+      reading.limit(held);
+      held += chunk.length;
+      yield chunk;
+    }
+  };
   try {
     // Only lines have positions with an offset.
     const found = start.offset > 0
-      ? lines(chunks, reading, start)
-      : unwrapped(await layoutOf(chunks, reading), reading);
+      ? lines(counted(), reading, start)
+      : unwrapped(await layoutOf(counted(), reading), reading);
     for await (const record of found) {
       if (record.place.record >= from.record) yield record;
     }
@@ -124,9 +152,19 @@ interface Reading {
   readonly skipTo: number;
   /** Notes what is being read, for errors. */
   at(where: string): void;
+  /** Throws if so many bytes are too many for a record. */
+  limit(bytes: number): void;
+  readonly onInvalid?: (error: UserError) => Promise<void>;
 }
 
-export const OPEN_ARRAY = 0x5b, OPEN_OBJECT = 0x7b;
+function tooLong(where: string, maxBytes: number): UserError {
+  return new UserError(
+    `${where}: a record may have at most ${maxBytes / 2 ** 20} MiB`,
+    "does the file have one record per line? (long texts for pre-training can be .txt files)",
+  );
+}
+
+const OPEN_ARRAY = 0x5b, OPEN_OBJECT = 0x7b;
 
 /** The first byte, and then the first line, tell how the records are laid out. */
 async function layoutOf(
@@ -143,7 +181,7 @@ async function layoutOf(
 }
 
 /** The first byte other than white space distinguishes lines from an array. */
-export async function peek(source: AsyncGenerator<Uint8Array>) {
+async function peek(source: AsyncGenerator<Uint8Array>) {
   const held: Uint8Array[] = [];
   let first: number | undefined;
   while (first === undefined) {
@@ -201,11 +239,13 @@ async function* lines(
     const place = { offset, record }, where = `${reading.path}:${record + 1}`;
     reading.at(where);
     // The first one shows whether it holds all.
+    reading.limit(bytes.length);
     if (record >= reading.skipTo || record === 0) {
-      const line = decode(bytes, where, offset);
-      if (line.trim() !== "") {
-        yield { value: parsed(line, reading, where, lineHint(terminated)), where, place };
-      }
+      const value = await valueOf(reading, () => {
+        const line = decode(bytes, where, offset);
+        return line.trim() === "" ? undefined : parsed(line, reading, where, lineHint(terminated));
+      });
+      if (value !== undefined) yield { value, where, place };
     }
     offset += bytes.length + 1;
     record++;
@@ -222,10 +262,22 @@ async function* elements(
   for await (const { bytes, line } of found) {
     const where = `${reading.path}:${line}`, place = { offset: 0, record };
     reading.at(where);
+    reading.limit(bytes.length);
     if (record >= reading.skipTo || record === 0) {
-      yield { value: parsed(decode(bytes, where), reading, where), where, place };
+      const value = await valueOf(reading, () => parsed(decode(bytes, where), reading, where));
+      if (value !== undefined) yield { value, where, place };
     }
     record++;
+  }
+}
+
+/** Undefined if there is none, or an invalid one. */
+async function valueOf({ onInvalid }: Reading, read: () => unknown): Promise<unknown> {
+  try {
+    return read();
+  } catch (error) {
+    if (!onInvalid || !(error instanceof UserError)) throw error;
+    await onInvalid(error);
   }
 }
 
@@ -264,7 +316,7 @@ function listIn(value: unknown): string | undefined {
 }
 
 /** Splits at newlines; the last line may lack one. */
-export async function* linesOf(chunks: AsyncIterable<Uint8Array>) {
+async function* linesOf(chunks: AsyncIterable<Uint8Array>) {
   let held: Uint8Array[] = [];
   for await (let chunk of chunks) {
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a)) {
@@ -286,7 +338,12 @@ function decode(bytes: Uint8Array, where: string, offset?: number): string {
   }
 }
 
-function parsed(json: string, { parse }: Reading, where: string, hint?: string): unknown {
+function parsed(
+  json: string,
+  { parse }: Pick<Reading, "parse">,
+  where: string,
+  hint?: string,
+): unknown {
   try {
     return parse(json);
   } catch (error) {

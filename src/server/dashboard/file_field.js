@@ -21,7 +21,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
     type: "file",
     id,
     class: "visually-hidden",
-    accept: ".jsonl,.json,.txt,.parquet",
+    accept: ".jsonl,.ndjson,.json,.csv,.tsv,.parquet,.arrow,.feather,.txt,.md,.gz,.zst,.bz2",
     "aria-describedby": `${id}-hint ${id}-error`,
   });
   const select = h("select", { class: "select", "aria-label": `${label}: previous uploads` });

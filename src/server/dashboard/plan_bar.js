@@ -16,7 +16,8 @@ const ORDER = [
 export function createPlanBar() {
   const bar = h("div", { class: "plan-bar", role: "img" });
   const legend = h("ul", { class: "plan-legend" });
-  const element = h("div", { class: "plan" }, bar, legend);
+  // Nothing to see, and no name, before there is a plan.
+  const element = h("div", { class: "plan", hidden: true }, bar, legend);
   return {
     element,
     /**
@@ -24,6 +25,7 @@ export function createPlanBar() {
      * @param {number | null} [limit]
      */
     show({ planned_peak_bytes, by_purpose = {} }, limit) {
+      element.hidden = false;
       const purposes = Object.entries(by_purpose).filter(([, count]) => count > 0)
         .sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));
       const sum = purposes.reduce((total, [, count]) => total + count, 0);

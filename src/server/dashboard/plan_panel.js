@@ -56,7 +56,6 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
       limit ? h("span", {}, ` of ${bytes(limit)}`) : null,
     );
     setText(verdict, fits === false ? "Does not fit" : limit ? "Fits" : "Limit unknown");
-    bar.element.hidden = false;
     bar.show({ planned_peak_bytes, by_purpose }, limit);
     disk.hidden = !rest.checkpoint_bytes;
     setText(

@@ -9,8 +9,8 @@ import type { Purpose } from "../store/file_kinds.ts";
 /** The footer is parsed in one go. */
 const MAX_FOOTER_BYTES = 2 * 2 ** 20;
 
-/** Returns the number of rows, which {@link checkRows} reads. */
-export async function checkParquet(file: FileRange, purpose: Purpose): Promise<number> {
+/** What the footer tells, before any row is read. Throws an ApiError or a {@link UserError}. */
+export async function checkParquet(file: FileRange, purpose: Purpose): Promise<void> {
   const tail = await file.read(Math.max(0, file.size - 8), file.size);
   const head = await file.read(0, 4);
   if (file.size < 12 || !isMark(head) || !isMark(tail.subarray(4))) {
@@ -26,15 +26,13 @@ export async function checkParquet(file: FileRange, purpose: Purpose): Promise<n
     );
   }
   const metadata = await contentsOf(file);
-  const rows = Number(metadata.num_rows);
-  if (!(rows > 0)) throw invalidFile("The file has no rows");
+  if (!(metadata.num_rows > 0)) throw invalidFile("The file has no rows");
   // The first element is the root; elements below a list or a group do no harm here.
   const columns = metadata.schema.slice(1).map(({ name }) => [name, null]);
   if (purpose === "fine-tune") detectFormat(Object.fromEntries(columns), "its columns");
   else if (!columns.some(([name]) => name === "text")) {
     throw invalidFile('The file has no column "text", which pre-training reads');
   }
-  return rows;
 }
 
 async function contentsOf(file: FileRange): Promise<FileMetaData> {

@@ -1,5 +1,6 @@
 /** Stores an uploaded file, entirely or not at all. */
 import { dirname } from "@std/path";
+import { SUPPORTED } from "../../data/formats.ts";
 import { formatBytes } from "../../text.ts";
 import { syncFolder } from "../../files/atomic.ts";
 import { ApiError } from "../api_error.ts";
@@ -12,10 +13,10 @@ import { invalidFile } from "./faults.ts";
 import { type FormFile, invalid, LAST_ANSWER, readForm } from "./form.ts";
 import {
   cleanFilename,
-  endingOf,
   ENDINGS,
   type Purpose,
   PURPOSES,
+  suits,
   UNFINISHED,
 } from "../store/file_kinds.ts";
 import { isDiskFull, openSink, type Sink } from "./sink.ts";
@@ -125,9 +126,8 @@ function nameOf(file: FormFile): string {
   if (filename === "") {
     throw invalid("file", "has no file name: its extension determines the format");
   }
-  const known = [...new Set(Object.values(ENDINGS).flat())];
-  if (known.includes(endingOf(filename))) return filename;
-  throw invalidFile(`${filename}: file names must end in ${known.join(", ")}`);
+  if (PURPOSES.some((purpose) => suits(filename, purpose))) return filename;
+  throw invalidFile(`${filename}: is not named as a data file; ${SUPPORTED}`);
 }
 
 /** The form's other fields, when it has been read. */
@@ -144,9 +144,10 @@ function readFields(fields: ReadonlyMap<string, string>, filename: string | unde
 }
 
 function refuseEnding(filename: string, purpose: Purpose): void {
-  const endings = ENDINGS[purpose];
-  if (endings.includes(endingOf(filename))) return;
-  throw invalidFile(`${filename}: file names for ${purpose} must end in ${endings.join(", ")}`);
+  if (suits(filename, purpose)) return;
+  throw invalidFile(
+    `${filename}: file names for ${purpose} must end in ${ENDINGS[purpose].join(", ")}`,
+  );
 }
 
 /** Seconds after which it expires. */

@@ -1,4 +1,6 @@
 /** Purposes and formats of files. */
+import { extname } from "@std/path";
+import { dataEnding, endingsOf } from "../../data/formats.ts";
 
 export const PURPOSES = ["fine-tune", "pretrain"] as const;
 export type Purpose = (typeof PURPOSES)[number];
@@ -6,32 +8,34 @@ export type Purpose = (typeof PURPOSES)[number];
 /** Purpose of files created by jobs; not for uploads. */
 export const RESULTS_PURPOSE = "fine-tune-results";
 
-/** Allowed extensions by purpose. */
+/** Allowed extensions by purpose, before that of a compression. */
 export const ENDINGS: Readonly<Record<Purpose, readonly string[]>> = {
-  "fine-tune": [".jsonl", ".json", ".parquet"],
-  "pretrain": [".txt", ".jsonl", ".json", ".parquet"],
+  "fine-tune": endingsOf({ texts: false }),
+  "pretrain": endingsOf({ texts: true }),
 };
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".jsonl": "application/jsonl",
+  ".ndjson": "application/jsonl",
   ".json": "application/json",
   ".txt": "text/plain; charset=utf-8",
+  ".md": "text/plain; charset=utf-8",
   ".csv": "text/csv; charset=utf-8",
-  ".parquet": "application/octet-stream",
+  ".tsv": "text/tab-separated-values; charset=utf-8",
 };
 
 /** Suffix of the stored name during upload. */
 export const UNFINISHED = ".part";
 
-/** The extension of a name in lower case, with its dot; empty if there is none. */
-export function endingOf(filename: string): string {
-  return /\.[^.]*$/.exec(filename)?.[0].toLowerCase() ?? "";
+/** Whether files for this purpose may have such a name. */
+export function suits(filename: string, purpose: Purpose): boolean {
+  const ending = dataEnding(filename);
+  return ending !== undefined && ENDINGS[purpose].some((each) => ending.startsWith(each));
 }
 
 /** The extension of the stored file: one of a few, whatever its name. */
 export function storedEnding(filename: string): string {
-  const ending = endingOf(filename);
-  return Object.hasOwn(CONTENT_TYPES, ending) ? ending : ".bin";
+  return dataEnding(filename) ?? ".bin";
 }
 
 export function contentType(filename: string): string {
@@ -47,6 +51,6 @@ export function cleanFilename(given: string): string {
     .toWellFormed().split(/[/\\]/).at(-1)!.trim();
   if (name === "" || name === "." || name === "..") return "";
   if (name.length <= MAX_NAME) return name;
-  const ending = endingOf(name).slice(0, 16);
+  const ending = (dataEnding(name) ?? extname(name)).slice(0, 16);
   return name.slice(0, MAX_NAME - ending.length).toWellFormed() + ending;
 }

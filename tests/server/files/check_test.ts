@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+import zlib from "node:zlib";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { ApiError } from "../../../src/server/api_error.ts";
@@ -57,12 +59,15 @@ Deno.test("the first bad lines are reported, and their number", async () => {
   const lines = [GOOD_LINE, ...bad, "", GOOD_LINE, ...Array(20).fill("{"), LAYOUTS.alpaca];
   const message = await refused(lines.join("\n"));
   assertStringIncludes(message, "27 of 29 records are invalid; nothing was stored:\n");
-  assertStringIncludes(message, "\nline 2: is not valid JSON: ");
-  assertStringIncludes(message, "\nline 4: a record must be a JSON object, got null\n");
-  assertStringIncludes(message, '\nline 5: has no field "messages"; it has a\n');
-  assertStringIncludes(message, '\nline 6: field "messages" must be a list of messages');
-  assertStringIncludes(message, '\nline 7: messages[0].role is "x", no known role; known are ');
-  assertStringIncludes(message, "\nline 10: is not valid JSON");
+  assertStringIncludes(message, "\ndata.jsonl:2: is not valid JSON: ");
+  assertStringIncludes(message, "\ndata.jsonl:4: a record must be a JSON object, got null\n");
+  assertStringIncludes(message, '\ndata.jsonl:5: has no field "messages"; it has a\n');
+  assertStringIncludes(message, '\ndata.jsonl:6: field "messages" must be a list of messages');
+  assertStringIncludes(
+    message,
+    '\ndata.jsonl:7: messages[0].role is "x", no known role; known are ',
+  );
+  assertStringIncludes(message, "\ndata.jsonl:10: is not valid JSON");
   assertEquals(message.split("\n").length, 12);
   assert(message.endsWith("\nand 17 more"));
 });
@@ -70,7 +75,7 @@ Deno.test("the first bad lines are reported, and their number", async () => {
 Deno.test("what is no UTF-8 is named by its line", async () => {
   const message = await refused(joinBytes(`${GOOD_LINE}\n`, new Uint8Array([0x22, 0xff, 0x22])));
   assertStringIncludes(message, "1 of 2 records are invalid");
-  assertStringIncludes(message, "line 2: is not UTF-8 text");
+  assertStringIncludes(message, "data.jsonl:2: is not UTF-8 text");
 });
 
 Deno.test("files without a record are refused", async () => {
@@ -87,16 +92,16 @@ Deno.test("an array that is truncated or followed by more is refused", async () 
   const given = { filename: "a.json" };
   assertStringIncludes(await refused(`[${LAYOUTS.alpaca},`, given), "does not end");
   assertStringIncludes(await refused(`[${LAYOUTS.alpaca}] 1`, given), "more follows");
-  assertStringIncludes(await refused(`[${LAYOUTS.alpaca},]`, given), "line 1: is not valid JSON");
+  assertStringIncludes(await refused(`[${LAYOUTS.alpaca},]`, given), "a.json:1: is not valid JSON");
 });
 
 Deno.test("texts to pre-train on need a text", async () => {
   const purpose = "pretrain";
   assertEquals(await check('{"text":"a"}\n{"text":"b","other":1}', { purpose }), 2);
-  assertStringIncludes(await refused(GOOD_LINE, { purpose }), 'line 1: has no field "text"');
+  assertStringIncludes(await refused(GOOD_LINE, { purpose }), 'data.jsonl:1: has no field "text"');
   assertStringIncludes(
     await refused('{"text":1}', { purpose }),
-    'line 1: field "text" must be a string',
+    'data.jsonl:1: field "text" must be a string',
   );
   const txt = { filename: "a.txt", purpose } as const;
   // A character that two chunks share.
@@ -117,7 +122,7 @@ Deno.test("a record that is too long ends the check at once", async () => {
 Deno.test("nesting that would end the stack is a bad line", async () => {
   const depth = 200_000;
   const message = await refused(`{"messages":${"[".repeat(depth)}${"]".repeat(depth)}}`);
-  assertStringIncludes(message, "line 1: ");
+  assertStringIncludes(message, "data.jsonl:1: ");
 });
 
 Deno.test("parquet needs its marks, its contents and the columns", async () => {
@@ -146,10 +151,10 @@ Deno.test("values of records are checked at upload as at training: line or row, 
   for (
     const line of [
       "4 of 5 records are invalid",
-      "line 2: messages[1].weight must be 0 or 1, got 2 (an integer)",
-      "line 3: messages[1].content must be a string, got 7 (an integer)",
-      'line 4: field "chosen" (["a"]) is for preferences, which cannot be trained on',
-      "line 5: messages[0].content must be a string, got 12345678901234567890 (an integer)",
+      "data.jsonl:2: messages[1].weight must be 0 or 1, got 2 (an integer)",
+      "data.jsonl:3: messages[1].content must be a string, got 7 (an integer)",
+      'data.jsonl:4: field "chosen" (["a"]) is for preferences, which cannot be trained on',
+      "data.jsonl:5: messages[0].content must be a string, got 12345678901234567890 (an integer)",
     ]
   ) assertStringIncludes(message, line);
   const given = { filename: "a.parquet" };
@@ -166,9 +171,50 @@ Deno.test("values of records are checked at upload as at training: line or row, 
   }
 });
 
+Deno.test("every form that training reads is accepted, and judged by its readers", async () => {
+  const indented = JSON.stringify(JSON.parse(GOOD_LINE), null, 2);
+  assertEquals(await check(`${indented}\n${indented}\n`), 2);
+  assertEquals(await check(`{"data": [${GOOD_LINE}, ${GOOD_LINE}]}`, { filename: "a.json" }), 2);
+  const csv = `instruction,output\n"a, b","c\nd"\ne,f\n`;
+  assertEquals(await check(csv, { filename: "a.csv" }), 2);
+  assertEquals(await check(csv.replaceAll(",", "\t"), { filename: "A.TSV" }), 2);
+  assertEquals(await check(zlib.gzipSync(csv), { filename: "a.csv.gz" }), 2);
+  assertEquals(await check(zlib.zstdCompressSync(GOOD_LINE), { filename: "a.jsonl.zst" }), 1);
+  assertEquals(await check(zlib.gzipSync(GOOD_LINE)), 1); // named .jsonl
+  const utf16 = Buffer.from(`\ufeff${GOOD_LINE}`, "utf16le");
+  assertEquals(await check(new Uint8Array(utf16)), 1);
+  const pretrain = { purpose: "pretrain" } as const;
+  const arrow = await Deno.readFile(new URL("data/tables/file.arrow", FIXTURES));
+  assertStringIncludes(
+    await refused(arrow, { filename: "a.arrow", ...pretrain }),
+    '1 of 3 records are invalid; nothing was stored:\na.arrow, row 3: has no field "text" (it is null)',
+  );
+  assertEquals(await check("text\nsome\nmore\n", { filename: "a.csv", ...pretrain }), 2);
+  assertEquals(await check("# A text", { filename: "a.md", ...pretrain }), 0);
+  assertEquals(await check(zlib.gzipSync("A text"), { filename: "a.txt.gz", ...pretrain }), 0);
+
+  assertEquals(
+    await refused("instruction,output\na\n", { filename: "a.csv" }),
+    "a.csv, row 1: has 1 values for 2 columns; the first row names the columns: instruction, output",
+  );
+  assertStringIncludes(
+    await refused(zlib.gzipSync(GOOD_LINE).subarray(0, 40), { filename: "a.jsonl.gz" }),
+    "a.jsonl.gz: the gzip data is cut short or damaged",
+  );
+  assertStringIncludes(
+    await refused(zlib.gzipSync(`${GOOD_LINE}\nno`), { filename: "a.jsonl.gz" }),
+    "1 of 2 records are invalid; nothing was stored:\na.jsonl.gz:2: is not valid JSON",
+  );
+  assertStringIncludes(
+    await refused(zlib.gzipSync(" "), { filename: "a.txt.gz", ...pretrain }),
+    "only white space",
+  );
+  assertStringIncludes(await refused("<!DOCTYPE html><p>Log in"), "data.jsonl: ");
+});
+
 Deno.test("others are answered while a file is checked", async () => {
   // Bad lines cost most for their length.
-  const checked = refused("{\n".repeat(200_000));
+  const checked = refused(GOOD_LINE + "\n{".repeat(200_000));
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   await checked;

@@ -1,0 +1,7 @@
+/** The process that checks a file's records. */
+import { PURPOSES } from "../store/file_kinds.ts";
+import { checkRecords } from "./check_records.ts";
+
+const [path, filename, given] = Deno.args;
+const purpose = PURPOSES.find((each) => each === given)!;
+console.log(JSON.stringify(await checkRecords({ path, filename, purpose })));
