@@ -35,3 +35,8 @@ export function kebabCase(name: string): string {
 export function camelCase(name: string): string {
   return name.replace(/[-_]([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
+
+/** `1 example`, `2 examples`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -6,6 +6,7 @@ import { openExamples, reportText } from "../train/finetune_data.ts";
 import { type FinetuneOptions, finetuneOptions } from "../train/finetune_options.ts";
 import { openBase } from "../train/finetune_recipe.ts";
 import { Trainer } from "../train/trainer.ts";
+import { counted } from "../text.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { runTraining } from "./training.ts";
 
@@ -38,8 +39,9 @@ async function showPreview(options: FinetuneOptions, io: Io): Promise<number> {
     config.vocabSize,
   );
   const text = preview(examples, options.preview!, { tokenizer, colour: io.interactive });
-  const summary = `${report.examples} examples, ${report.tokens} tokens, ${report.trainedTokens} ` +
-    `of them trained; ${rowsPerEpoch} sequences of ${options.seqLen} per epoch`;
+  const summary = `${counted(report.examples, "example")}, ${report.tokens} tokens, ` +
+    `${report.trainedTokens} of them trained; ${counted(rowsPerEpoch, "sequence")} of ` +
+    `${options.seqLen} tokens per epoch`;
   io.result(
     {
       ...report,

@@ -220,8 +220,10 @@ trainingTest(
       for (const input of [{ typed: ["Hello"] }, { stdin: "Hello" }]) {
         const { code, err } = await run(["--model", model, "--chat", ...SHORT], input);
         assertEquals(code, 1);
-        assertStringIncludes(err, "hint: choose the one its model was or will be trained with");
-        assertStringIncludes(err, "--template alpaca|chatml");
+        assertStringIncludes(
+          err,
+          "--template chooses the one its model was or will be trained with: alpaca, chatml",
+        );
       }
       const given = ["--model", model, ...SHORT, "--template", "chatml"];
       assertEquals((await run(given, { typed: ["Hello"] })).code, 0);

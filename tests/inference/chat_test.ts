@@ -233,7 +233,7 @@ gpuTest(
   (gpu) =>
     withChat(gpu, { files: { "chat_template.jinja": "" } }, async ({ model, tokenizer }) => {
       const bare = { ...bound(tokenizer), chatTemplate: null };
-      assertRefuses(() => new Conversation(model, bare), UserError, 'template: "alpaca|chatml');
+      assertRefuses(() => new Conversation(model, bare), UserError, "trained with: alpaca, chatml");
       const chatTemplate = "a\n{{ raise_exception('not with me') }}";
       const refused = () => all(chat(model, { ...bare, chatTemplate }, HELLO));
       await assertRefusesAsync(refused, UserError, "chat template, line 2: not with me");

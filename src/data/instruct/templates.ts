@@ -55,8 +55,8 @@ export function chatTemplate(
     }
     throw new UserError(
       "the tokenizer has no chat template, which conversations need",
-      phrase`choose the one its model was or will be trained with:
-        ${option("template", TEMPLATE_NAMES.slice(1).join("|"))}`,
+      phrase`${option("template")} chooses the one its model was or will be trained with:
+        ${TEMPLATE_NAMES.slice(1).join(", ")}`,
     );
   }
   if (!Object.hasOwn(BUILT_IN, name)) {

@@ -108,7 +108,7 @@ Deno.test("templates by name: those that cannot be are refused", async () => {
   const refused = (name: string, message: string) =>
     assertRefuses(() => chatTemplate(name, tokenizers.llama), UserError, message);
   refused("default", "the tokenizer has no chat template, which conversations need");
-  refused("default", 'template: "alpaca|chatml|gemma');
+  refused("default", "trained with: alpaca, chatml, gemma");
   refused("chatlm", 'template "chatlm" is not known\n  hint: known are default, alpaca, chatml');
   const tokenizer = { ...tokenizers.llama, specialTokens: { ...OPTIONS.specialTokens } };
   const endless = {
