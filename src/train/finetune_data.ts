@@ -1,4 +1,5 @@
 /** The data of a fine-tuning run: examples, or texts for continued pre-training. */
+import { counted } from "../text.ts";
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import type { Batch } from "../model/batch.ts";
 import { datasetSources } from "../data/instruct/dataset_info.ts";
@@ -244,7 +245,9 @@ export function reportText(
   const lines = [...report.notes, ...findingLines(report)];
   if (report.truncated) {
     lines.push(
-      `${report.truncated} of ${report.examples} examples were truncated to ${seqLen} tokens`,
+      `truncated to ${seqLen} tokens: ${report.truncated} of ${
+        counted(report.examples, "example")
+      }`,
     );
   }
   return lines;
