@@ -31,18 +31,31 @@ export interface Dialogue {
 
 export function assistantSpans(templates: ChatTemplate, example: ChatExample): Dialogue {
   const { messages, tools, where } = example, template = templates.for(tools);
-  const whole = template.render(messages, where, { tools }), { text, generated } = whole;
+  const whole = template.render(messages, where, { tools }), { text } = whole;
   const turns = messages.flatMap(({ role }, index) => role === "assistant" ? [index] : []);
   const wanted = turns.filter((index) => messages[index].weight !== 0);
   if (template.marksGeneration) {
-    if (wanted.length === turns.length) return { text, spans: generated, lost: 0 };
-    if (generated.length === turns.length) {
-      return { text, spans: wanted.map((turn) => generated[turns.indexOf(turn)]), lost: 0 };
-    }
+    const spans = markedSpans(whole, turns, wanted);
+    if (spans) return { text, spans, lost: 0 };
   }
   const finder = new AnswerFinder(template, example, whole);
   const spans = wanted.map((turn) => finder.spanOf(turn)).filter((span) => span !== null);
   return { text, spans, lost: wanted.length - spans.length };
+}
+
+/** The template's generation marks in the wanted answers; null if they cannot be told apart. */
+function markedSpans(
+  { generated, turns: places }: Rendered,
+  turns: readonly number[],
+  wanted: readonly number[],
+): readonly Span[] | null {
+  if (wanted.length === turns.length) return generated;
+  const own = wanted.map((turn) => places[turn]).filter((place) => place !== null);
+  if (own.length === wanted.length) {
+    return generated.filter(([start, end]) => own.some((of) => of[0] <= start && end <= of[1]));
+  }
+  if (generated.length !== turns.length) return null;
+  return wanted.map((turn) => generated[turns.indexOf(turn)]);
 }
 
 class AnswerFinder {
@@ -95,7 +108,7 @@ class AnswerFinder {
     const given = prompt.text.slice(asked[0]), shared = commonLength(given, text.slice(start));
     if (shared === given.length || start + shared >= own[0]) return start + shared;
     // That message is written differently here: only what follows it can be compared.
-    return afterOpening(text, own, prompt.text.slice(asked[1]));
+    return last === before.length - 1 ? afterOpening(text, own, prompt.text.slice(asked[1])) : null;
   }
 
   /** The generation prompt after any question; null if the template has no place for that. */

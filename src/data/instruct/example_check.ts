@@ -37,7 +37,8 @@ export class ExampleCheck {
 
   /** What the user may want to know about fields. */
   notes(): string[] {
-    const list = (names: ReadonlySet<string>) => [...names].join(", ");
+    const list = (names: ReadonlySet<string>) =>
+      [...names].map((name) => name.trim() || `"${name}"`).join(", ");
     return [
       ...(this.#unread.size ? [`fields ignored: ${list(this.#unread)}`] : []),
       ...(this.#unwritten.size

@@ -7,6 +7,7 @@ import type { ChatTemplate } from "./chat_template.ts";
 import { encodeExample, type EncodeExampleOptions } from "./encode.ts";
 import type { Example } from "./example.ts";
 import { ExampleCheck } from "./example_check.ts";
+import { unlearnedEnd } from "./end_of_turn.ts";
 import { addFinding, sortFindings } from "./findings.ts";
 import {
   addUnusable,
@@ -128,9 +129,11 @@ function keep(
 }
 
 function notesOn(template: ChatTemplate, tokenizer: Tokenizer): Phrase[] {
-  const spelled = spelledMarks(template, tokenizer);
-  if (spelled.length === 0) return [];
+  const spelled = spelledMarks(template, tokenizer), unlearned = unlearnedEnd(template);
+  const notes: Phrase[] = unlearned === undefined ? [] : [unlearned];
+  if (spelled.length === 0) return notes;
   return [
+    ...notes,
     phrase`${template.options.name} marks turns with ${spelled.join(" ")}, for which the tokenizer
       has no tokens of their own: they are spelled out, and generation does not stop at them
       (${option("addTokens", spelled)} gives it some)`,

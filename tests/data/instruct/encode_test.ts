@@ -123,6 +123,48 @@ Deno.test("messages of weight 0 are not learned, with marks and without", () => 
   }
 });
 
+Deno.test("messages of weight 0, and marks on some answers or twice in one: those of the others", () => {
+  const { options } = chatTemplate("chatml", tokenizers.chat);
+  const dialogue = [
+    { role: "user", content: "1?" },
+    { role: "assistant", content: "one", weight: 0 },
+    { role: "user", content: "2?" },
+    { role: "assistant", content: "two" },
+  ];
+  const written = (answer: string) => {
+    const source = "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}" + answer +
+      "{% else %}{{ m.content }}{% endif %}\n{% endfor %}";
+    const { text, spans } = assistantSpans(new ChatTemplate(source, options), chat(dialogue));
+    return spans.map(([start, end]) => text.slice(start, end));
+  };
+  const mark = (text: string) => `{% generation %}${text}{% endgeneration %}`;
+  const last = `{% if loop.last %}${mark("{{ m.content }}")}{% else %}{{ m.content }}{% endif %}`;
+  assertEquals(written(last), ["two"]);
+  assertEquals(written(mark("a") + "-" + mark("{{ m.content }}")), ["a", "two"]);
+  assertEquals(written(`{% if loop.first %}${mark("a")}{% endif %}{{ m.content }}`), []);
+});
+
+Deno.test("a question written anew elsewhere: the answer begins where it does", () => {
+  const questions = "{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }}\n" +
+    "{% endif %}{% endfor %}";
+  const { options } = chatTemplate("chatml", tokenizers.chat);
+  const template = new ChatTemplate(questions + golden.templates.chatml, options);
+  const { text, spans } = assistantSpans(
+    template,
+    chat([
+      { role: "system", content: "s" },
+      { role: "user", content: " 1? " },
+      { role: "assistant", content: "one" },
+      { role: "user", content: "1?" },
+      { role: "assistant", content: "two" },
+    ]),
+  );
+  assertEquals(spans.map(([start, end]) => text.slice(start, end)), [
+    "one<|im_end|>",
+    "two<|im_end|>",
+  ]);
+});
+
 Deno.test("a dialogue that the assistant begins, and one it has no part in", () => {
   const begun = [{ role: "assistant", content: "hi" }, ...golden.dialogues[0]];
   const template = new ChatTemplate(golden.templates.chatml, {

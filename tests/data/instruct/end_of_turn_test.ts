@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { ChatTemplate } from "../../../src/data/instruct/chat_template.ts";
-import { chatTemplate } from "../../../src/data/instruct/templates.ts";
-import { endOfTurn } from "../../../src/data/instruct/end_of_turn.ts";
+import { chatTemplate, TEMPLATE_NAMES } from "../../../src/data/instruct/templates.ts";
+import { endOfTurn, unlearnedEnd } from "../../../src/data/instruct/end_of_turn.ts";
 import { DAY, tokenizers } from "./support.ts";
 
 Deno.test("what ends a turn, by template and tokenizer", () => {
@@ -25,4 +25,26 @@ Deno.test("templates without an end, or that refuse a short dialogue, yield none
   assertEquals(end("{{ raise_exception('no') }}"), {});
   // Phi's: the end of the turn, then that of the text.
   assertEquals(end("{{ messages[1].content }}<|im_end|>\n<|endoftext|>"), { token: 401 });
+});
+
+Deno.test("an end of turn that is not learned is named: outside the marks, or not written", () => {
+  const { options } = chatTemplate("chatml", tokenizers.chat);
+  const of = (source: string) => unlearnedEnd(new ChatTemplate(source, options));
+  const turn = (text: string) => `{% for m in messages %}${text}{% endfor %}`;
+  assertEquals(
+    of(turn("{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>\n")),
+    'template chatml leaves "<|im_end|>", which ends a turn, outside its generation marks: it is ' +
+      "not learned",
+  );
+  assertEquals(
+    of(turn("{{ m.role }}: {{ m.content }}\n\n")),
+    "template chatml writes nothing after an answer: where it ends is not learned",
+  );
+  assertEquals(
+    of(turn("{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}\n")),
+    undefined,
+  );
+  for (const name of TEMPLATE_NAMES.slice(1)) {
+    assertEquals(unlearnedEnd(chatTemplate(name, tokenizers.chat)), undefined, name);
+  }
 });
