@@ -1,7 +1,7 @@
 // h = act(gate) · up                      (Shazeer 2020: SwiGLU with silu, GEGLU with gelu)
 //   gate, up (N, F) are what the backward pass needs; h (N, F) is overwritten.
 // @use bfloat16 | float32
-// @use gate_silu | gate_gelu_tanh
+// @use gate_silu | gate_gelu | gate_gelu_tanh
 override WORKGROUP_SIZE: u32;
 
 struct Params {

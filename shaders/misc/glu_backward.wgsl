@@ -4,7 +4,7 @@
 //   dh   ← h     recomputed here, so that the gradient of down_proj needs no stored copy
 // All three (N, F) are overwritten in place: one pass, no extra memory.
 // @use bfloat16 | float32
-// @use gate_silu | gate_gelu_tanh
+// @use gate_silu | gate_gelu | gate_gelu_tanh
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -72,6 +72,7 @@ export async function exportGguf(
       ...source.warnings,
       ...windowWarnings(config),
       ...longRopeWarnings(config),
+      ...activationWarnings(config),
       ...cutWarnings(tokenizer, config),
     ],
   };
@@ -90,6 +91,13 @@ function longRopeWarnings({ ropeScaling: scaling }: LlamaConfig): string[] {
   return [
     "llama.cpp chooses LongRoPE's factors by the size of its context, not by the sequence: for the " +
     `short ones give it at most ${scaling.originalMaxPositions} tokens`,
+  ];
+}
+
+function activationWarnings({ activation }: LlamaConfig): string[] {
+  if (activation !== "gelu") return [];
+  return [
+    "llama.cpp computes GELU by its tanh approximation, this model exactly: its results differ a little",
   ];
 }
 

@@ -5,7 +5,12 @@ import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { describeParameters } from "../model/description.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
-import { architectureFor, configMetadata, interleavesHeads } from "../formats/gguf/config.ts";
+import {
+  activationOf,
+  architectureFor,
+  configMetadata,
+  interleavesHeads,
+} from "../formats/gguf/config.ts";
 import { type Encoding, F16, F32, Q8_0 } from "../formats/gguf/encode.ts";
 import { isNorm, isQueryOrKey, toGgufName } from "../formats/gguf/names.ts";
 import { permuteHeads } from "../formats/gguf/permute.ts";
@@ -65,6 +70,7 @@ interface Planned {
 export async function writeGguf(path: string, model: GgufModel): Promise<void> {
   const { config, name, type } = model;
   checkNames(path, model);
+  checkActivation(path, config);
   const rope = ropeScalingToGguf(path, config, architectureFor(config));
   const tensors = [...ropeEntries(rope.tensors), ...model.tensors].map((entry) =>
     plan(entry, type)
@@ -112,6 +118,16 @@ function checkNames(path: string, { config, tensors }: GgufModel): void {
       `${path}: ${foreign.length} tensors do not belong to the model: ${list(foreign)}`,
     );
   }
+}
+
+/** llama.cpp has one activation for an architecture; the tanh approximation passes for the exact GELU. */
+function checkActivation(path: string, config: LlamaConfig): void {
+  const architecture = architectureFor(config), own = activationOf(architecture);
+  if (config.activation === own || (config.activation === "gelu" && own === "gelu_tanh")) return;
+  throw new UserError(
+    `${path}: ${config.modelType} with the activation ${config.activation} cannot be written as ` +
+      `GGUF: llama.cpp computes ${own} for ${architecture}`,
+  );
 }
 
 /** The tokenizer, and the special ids that only the config names. */

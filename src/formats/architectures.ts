@@ -41,11 +41,14 @@ export function traitsOf(
 const ACTIVATIONS: Readonly<Record<string, GateActivation>> = {
   silu: "silu",
   swish: "silu",
+  gelu: "gelu",
   gelu_pytorch_tanh: "gelu_tanh",
+  gelu_new: "gelu_tanh",
+  gelu_fast: "gelu_tanh",
 };
 
-function activation(fields: Fields): Pick<Traits, "activation"> {
-  const given = fields.json.hidden_act ?? "silu";
+function activation(fields: Fields, unless = "silu"): Pick<Traits, "activation"> {
+  const given = fields.json.hidden_act ?? unless;
   const activation = ACTIVATIONS[String(given)];
   if (!activation) {
     const names = Object.keys(ACTIVATIONS).join(", ");
@@ -55,18 +58,17 @@ function activation(fields: Fields): Pick<Traits, "activation"> {
 }
 
 /**
- * The first checkpoints specify "gelu", but were trained with its tanh approximation; later ones
- * specify it in `hidden_activation` or `hidden_act`.
+ * As in transformers 5, which reads `hidden_act` alone: "gelu", of the first checkpoints, is exact.
+ * Between, `hidden_activation` took its place; but for the kind of GELU the two must agree.
  */
 function gemmaActivation(fields: Fields): Pick<Traits, "activation"> {
-  const { hidden_activation, hidden_act } = fields.json;
-  const given = hidden_activation ?? hidden_act ?? "gelu";
-  if (given !== "gelu" && given !== "gelu_pytorch_tanh") {
+  const { hidden_activation: other } = fields.json;
+  if ((other ?? "gelu") !== "gelu" && other !== "gelu_pytorch_tanh") {
     fields.fault(
-      `hidden_activation ${JSON.stringify(given)} is not supported (gelu_pytorch_tanh is)`,
+      `hidden_activation ${JSON.stringify(other)} is not supported (gelu_pytorch_tanh is)`,
     );
   }
-  return { activation: "gelu_tanh" };
+  return activation(fields, "gelu_pytorch_tanh");
 }
 
 /** `attention_bias` gives q, k, v and o a bias; without it none has one. */
@@ -105,7 +107,7 @@ export const ARCHITECTURES: Readonly<Record<ModelType, Architecture>> = {
       bosTokenId: 1,
       eosTokenId: 2,
     },
-    traits: activation,
+    traits: (fields) => activation(fields),
     window(fields, layers) {
       // Null means none, absent the class's default.
       if (fields.json.sliding_window === null) return undefined;

@@ -237,7 +237,7 @@ function tokenIds({ bosTokenId, eosTokenId, padTokenId }: LlamaConfig) {
 }
 
 function activationJson({ modelType, activation }: LlamaConfig) {
-  const name = activation === "silu" ? "silu" : "gelu_pytorch_tanh";
+  const name = activation === "gelu_tanh" ? "gelu_pytorch_tanh" : activation;
   return modelType === "gemma"
     ? { hidden_act: name, hidden_activation: name }
     : { hidden_act: name };

@@ -12,6 +12,7 @@ import bfloat16 from "../../shaders/lib/bfloat16.wgsl" with { type: "text" };
 import dynamic_8bit from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
 import float32 from "../../shaders/lib/float32.wgsl" with { type: "text" };
 import fours from "../../shaders/lib/fours.wgsl" with { type: "text" };
+import gate_gelu from "../../shaders/lib/gate_gelu.wgsl" with { type: "text" };
 import gate_gelu_tanh from "../../shaders/lib/gate_gelu_tanh.wgsl" with { type: "text" };
 import gate_silu from "../../shaders/lib/gate_silu.wgsl" with { type: "text" };
 import gradient_apart from "../../shaders/lib/gradient_apart.wgsl" with { type: "text" };
@@ -54,6 +55,7 @@ const LIBRARIES = {
   dynamic_8bit,
   float32,
   fours,
+  gate_gelu,
   gate_gelu_tanh,
   gate_silu,
   gradient_apart,

@@ -149,6 +149,11 @@ Deno.test("gguf: a write that fails says why and leaves the file that was there"
         const norm = entry.name === "model.layers.1.mlp.up_proj.weight";
         return norm ? { ...entry, data: only(values) } : { ...entry, data: zeros(entry.shape) };
       });
+    await refused(
+      entries,
+      "llama with the activation gelu cannot be written as GGUF: llama.cpp computes silu for llama",
+      { ...config, activation: "gelu" },
+    );
     await refused(entries.slice(1), "1 tensors are missing: lm_head.weight");
     await refused(
       [...entries, { ...entries[0], name: "model.layers.0.self_attn.q_proj.bias" }],

@@ -92,7 +92,15 @@ Deno.test("hf_config: architectures and the defaults of their classes", () => {
   const gemma = parse("gemma", { num_key_value_heads: 1, hidden_act: "gelu" });
   assertEquals(
     [gemma.activation, gemma.normOffset, gemma.embeddingScale, gemma.tieWordEmbeddings],
-    ["gelu_tanh", 1, Math.sqrt(gemma.hiddenSize), true],
+    ["gelu", 1, Math.sqrt(gemma.hiddenSize), true],
+  );
+  const activation = (fields: object) =>
+    parse("gemma", { num_key_value_heads: 1, ...fields }).activation;
+  // transformers 5.17 reads hidden_act alone.
+  assertEquals(activation({}), "gelu_tanh");
+  assertEquals(
+    activation({ hidden_act: "gelu", hidden_activation: "gelu_pytorch_tanh" }),
+    "gelu",
   );
   const biased = parse("llama", { attention_bias: true, mlp_bias: true });
   assertEquals([biased.attentionBias, biased.outputBias, biased.mlpBias], [true, true, true]);
@@ -117,7 +125,7 @@ Deno.test("hf_config: reports all faults at once", () => {
   assertEquals(error.message.split("\n").map((line: string) => line.trim()), [
     "model/config.json: num_attention_heads must divide hidden_size, got 8 and 513",
     "num_key_value_heads must divide num_attention_heads, got 3 and 8",
-    'hidden_act "relu" is not supported (silu, swish, gelu_pytorch_tanh are)',
+    'hidden_act "relu" is not supported (silu, swish, gelu, gelu_pytorch_tanh, gelu_new, gelu_fast are)',
     'attention_bias must be true or false, got "yes"',
     "vocab_size must be a positive integer, got 0",
     "intermediate_size is missing (a positive integer)",
@@ -129,7 +137,7 @@ Deno.test("hf_config: reports all faults at once", () => {
 const REFUSED: [unknown, string][] = [
   [{ ...LEAST, model_type: "mamba" }, 'model_type "mamba" is not supported'],
   [{ ...LEAST, model_type: "qwen3", head_dim: 12 }, "head_dim must be a multiple of 8 in qwen3"],
-  [{ ...LEAST, model_type: "gemma", hidden_act: "silu" }, 'hidden_activation "silu" is not'],
+  [{ ...LEAST, model_type: "gemma", hidden_activation: "silu" }, 'hidden_activation "silu" is not'],
   [{ ...LEAST, model_type: "mistral", sliding_window: -1 }, "sliding_window must be a positive"],
   [{ ...LEAST, model_type: undefined }, "model_type is missing"],
   [[], "must be a JSON object"],

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import (AutoConfig, AutoModelForCausalLM, GemmaConfig, LlamaConfig, LlamaForCausalLM,
-                          LlamaModel, MistralConfig, Qwen2Config, Qwen3Config)
+from transformers import (AutoConfig, AutoModelForCausalLM, GemmaConfig, GemmaForCausalLM,
+                          LlamaConfig, LlamaForCausalLM, LlamaModel, MistralConfig, Qwen2Config, Qwen3Config)
 
 OUT = Path(__file__).parent.parent / "fixtures" / "lenient"
 shutil.rmtree(OUT, ignore_errors=True)
@@ -111,6 +111,11 @@ def single_too(names, folder):
 sharded("index_lists_less", lambda names, folder: names.pop("model.norm.weight"))
 sharded("index_names_other_file", wrong_file)
 sharded("index_and_single", single_too)
+save("gelu", untied, config=lambda json: json | {"hidden_act": "gelu"})
+# The first releases of Gemma say "gelu"; transformers 5 no longer reads the other.
+gemma = randomised(GemmaForCausalLM(GemmaConfig(**SIZES)))
+save("gemma_gelu", gemma, config=lambda json: json | {"hidden_act": "gelu",
+                                                      "hidden_activation": "gelu_pytorch_tanh"})
 save_file(logits, OUT / "logits.safetensors")
 
 codes = torch.arange(256, dtype=torch.uint8)
@@ -129,7 +134,7 @@ CHANGES = [
     {"sliding_window": None, "use_sliding_window": False}, {"sliding_window": 16, "use_sliding_window": False},
     {"sliding_window": 16}, {"sliding_window": 16, "use_sliding_window": True, "max_window_layers": 0},
     {"attention_bias": True}, {"attention_bias": None}, {"mlp_bias": True}, {"mlp_bias": None},
-    {"pretraining_tp": 2}, {"hidden_act": ...}, {"hidden_act": "swish"}, {"tie_word_embeddings": None}, {"tie_word_embeddings": ...},
+    {"pretraining_tp": 2}, {"hidden_act": ...}, {"hidden_act": "swish"}, {"hidden_act": "gelu"}, {"tie_word_embeddings": None}, {"tie_word_embeddings": ...},
     {"max_position_embeddings": ...}, {"initializer_range": ...}, {"rope_theta": 5000.0},
     {"hidden_size": 16.0}, {"num_hidden_layers": "1"}, {"vocab_size": None},
     {"use_cache": False}, {"some_new_key": {"x": 1}},
@@ -150,7 +155,8 @@ def outcome(json_config):
     # Mistral's mask reads the configuration, Qwen's the layer's attention.
     window = config.sliding_window if config.model_type == "mistral" else getattr(
         attention, "sliding_window", None)
-    activation = "gelu_tanh" if "tanh" in type(layer.mlp.act_fn).__name__.lower() else "silu"
+    act = type(layer.mlp.act_fn).__name__.lower()
+    activation = "gelu_tanh" if "tanh" in act else "gelu" if "gelu" in act else "silu"
     return dict(
         keyValueHeads=attention.k_proj.out_features // attention.head_dim, headSize=attention.head_dim,
         rmsNormEps=getattr(layer.input_layernorm, "variance_epsilon", getattr(layer.input_layernorm, "eps", None)),

@@ -1,6 +1,7 @@
 /** Converts between a model's configuration and the metadata of a GGUF file. */
 import { UserError } from "../../options/user_error.ts";
 import { LLAMA_TRAITS, type LlamaConfig, type Traits } from "../../model/config.ts";
+import type { GateActivation } from "../../kernels/misc/glu.ts";
 import type { GgufTensor } from "./header.ts";
 import type { Metadata } from "./metadata.ts";
 import { type KeyValues, value } from "./values.ts";
@@ -109,9 +110,8 @@ function traitsFromGguf(
     outputBias: has("attn_output.bias"),
     mlpBias: has("ffn_up.bias"),
     qkNorm: has("attn_q_norm.weight"),
-    ...(architecture === "gemma"
-      ? { activation: "gelu_tanh", normOffset: 1, embeddingScale: Math.sqrt(hiddenSize) }
-      : {}),
+    activation: activationOf(architecture),
+    ...(architecture === "gemma" ? { normOffset: 1, embeddingScale: Math.sqrt(hiddenSize) } : {}),
   };
 }
 
@@ -144,6 +144,11 @@ function tokenIds(
     eosTokenId: ends.length > 1 ? ends : ends[0],
     padTokenId: id("padding"),
   };
+}
+
+/** What llama.cpp computes for an architecture; files do not say. */
+export function activationOf(architecture: GgufArchitecture): GateActivation {
+  return architecture === "gemma" ? "gelu_tanh" : "silu";
 }
 
 /** llama.cpp's architecture for a configuration; Mistral is "llama" with a window. */

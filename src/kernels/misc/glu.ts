@@ -4,8 +4,8 @@ import { expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 
-/** Activation of the gate: SwiGLU, or GEGLU with the tanh approximation (Shazeer 2020). */
-export type GateActivation = "silu" | "gelu_tanh";
+/** Activation of the gate: SwiGLU, or GEGLU, exact or with the tanh approximation (Shazeer 2020). */
+export type GateActivation = "silu" | "gelu" | "gelu_tanh";
 
 const WORKGROUP_SIZE = 64;
 
@@ -16,6 +16,7 @@ const define = (activation: GateActivation) =>
   });
 const kernels = {
   silu: define("silu"),
+  gelu: define("gelu"),
   gelu_tanh: define("gelu_tanh"),
 };
 

@@ -14,6 +14,7 @@ const define = (activation: GateActivation) =>
   });
 const kernels = {
   silu: define("silu"),
+  gelu: define("gelu"),
   gelu_tanh: define("gelu_tanh"),
 };
 

@@ -16,7 +16,7 @@ import {
   upload,
 } from "../../support.ts";
 
-const ACTIVATIONS = ["silu", "gelu_tanh"] as const;
+const ACTIVATIONS = ["silu", "gelu", "gelu_tanh"] as const;
 
 Deno.test("the oracle of glu_backward agrees with central differences", () => {
   const [gate, up, dh] = [1, 2, 3].map((seed) => Float64Array.from(randomNormal(12, seed)));
@@ -73,6 +73,24 @@ gpuTest("glu_backward has PyTorch's gradient of gelu(approximate='tanh')", async
   runPass(gpu, (pass) => gluBackward(pass, { activation: "gelu_tanh", gate, up, dh }));
   // A few ulps of exp, whose argument, some −24 at −6, is rounded, too.
   assertClose("dgate", await download(gpu, gate), slopes, { atol: 1e-30, rtol: 5e-6 });
+});
+
+gpuTest("glu_backward has PyTorch's gradient of gelu", async (gpu) => {
+  const gates = [-6, -3, -1, -0.5, 0, 0.25, 1, 3], ones = gates.map(() => 1);
+  // torch 2.13.0, the gradient of torch.nn.functional.gelu(x) in float64.
+  const slopes = [
+    -3.546870945402639e-8,
+    -0.01194564720418392,
+    -0.08331547058768635,
+    0.13250487534383712,
+    0.5,
+    0.695373354883636,
+    1.0833154705876864,
+    1.011945647204184,
+  ];
+  const [gate, up, dh] = [gates, ones, ones].map((values) => upload(gpu, "row", [8], values));
+  runPass(gpu, (pass) => gluBackward(pass, { activation: "gelu", gate, up, dh }));
+  assertClose("dgate", await download(gpu, gate), slopes, { atol: 1e-30, rtol: 3e-6 });
 });
 
 gpuTest("glu_backward stays finite where exp or tanh would overflow", async (gpu) => {

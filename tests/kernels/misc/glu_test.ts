@@ -16,7 +16,7 @@ import {
   upload,
 } from "../../support.ts";
 
-const ACTIVATIONS = ["silu", "gelu_tanh"] as const;
+const ACTIVATIONS = ["silu", "gelu", "gelu_tanh"] as const;
 
 for (const [rows, columns] of [[1, 8], [3, 257], [33, 64], [5, 5461]]) {
   gpuTest(`glu (${rows}, ${columns}) agrees with the oracle`, async (gpu) => {
@@ -53,8 +53,10 @@ gpuTest("glu stays finite where exp or tanh would overflow", async (gpu) => {
   silu[0] = 2 * gates[0] / (1 + Math.exp(80));
   const close = { atol: 1e-30, rtol: 1e-6 };
   assertClose("silu", await twice(gpu, "silu", gates), silu, close);
-  const gelu = oracle("gelu_tanh", gates, gates.map(() => 2));
-  assertClose("gelu_tanh", (await twice(gpu, "gelu_tanh", gates)).slice(1), gelu.slice(1), close);
+  for (const activation of ["gelu", "gelu_tanh"] as const) {
+    const gelu = oracle(activation, gates, gates.map(() => 2));
+    assertClose(activation, (await twice(gpu, activation, gates)).slice(1), gelu.slice(1), close);
+  }
 });
 
 gpuTest("glu has PyTorch's gelu(approximate='tanh')", async (gpu) => {
@@ -75,6 +77,24 @@ gpuTest("glu has PyTorch's gelu(approximate='tanh')", async (gpu) => {
   // A few ulps of exp, whose argument, some −24 at −6, is rounded, too.
   const close = { atol: 1e-30, rtol: 5e-6 };
   assertClose("gelu", await twice(gpu, "gelu_tanh", gates), gelu.map((y) => 2 * y), close);
+});
+
+gpuTest("glu has PyTorch's gelu", async (gpu) => {
+  const gates = [-6, -3, -1, -0.5, 0, 0.25, 1, 3, 6];
+  // torch 2.13.0, torch.nn.functional.gelu(x) of these in float64.
+  const gelu = [
+    -5.919525869479969e-9,
+    -0.00404969409489031,
+    -0.15865525393145702,
+    -0.15426876936299344,
+    0,
+    0.14967658142073093,
+    0.841344746068543,
+    2.99595030590511,
+    5.999999994080474,
+  ];
+  const close = { atol: 1e-30, rtol: 3e-6 }; // as above, at half the argument
+  assertClose("gelu", await twice(gpu, "gelu", gates), gelu.map((y) => 2 * y), close);
 });
 
 gpuTest("glu walks tensors that exceed one dispatch", async (gpu) => {

@@ -1,10 +1,11 @@
-import { type Activation, ACTIVATIONS, glu } from "./glu.ts";
+import { type Activation, ACTIVATIONS, glu, normalDensity, normalDistribution } from "./glu.ts";
 
 const SLOPES: Record<Activation, (z: number) => number> = {
   silu: (z) => {
     const sigmoid = 1 / (1 + Math.exp(-z));
     return sigmoid + z * sigmoid * (1 - sigmoid);
   },
+  gelu: (z) => normalDistribution(z) + (Math.abs(z) < 40 ? z * normalDensity(z) : 0),
   gelu_tanh: (z) => {
     const root = Math.sqrt(2 / Math.PI);
     const tanh = Math.tanh(root * (z + 0.044715 * z ** 3));
