@@ -31,8 +31,7 @@ export interface CommonFlags {
 
 /**
  * Validates a whole command line, and the file that it names, at once; `onNote` is called with what
- * the user should know about the file. Throws an {@link
- * OptionsError} with all faults.
+ * the user should know about the file. Throws an {@link OptionsError} with all faults.
  */
 export async function parseFlags<Parsed>(
   options: Options<Parsed>,

@@ -79,7 +79,7 @@ const dataFields = section("Data", {
     (value) => value <= 0.5 || (value >= 1 && Number.isInteger(value)),
     { error: "must be at most 0.5, or a whole number of examples" },
   ).default(0.05).describe(
-    "share of the examples held out for evaluation if no evaluation data is given, or from 1 on " +
+    "share of the examples held out for evaluation if no evaluation data is given; 1 or more: " +
       "their number; 0: none",
   ),
   maxSamples: count().optional().describe("use only the first n examples"),
@@ -102,8 +102,8 @@ const dataFields = section("Data", {
   tokenizer: z.string().min(1).optional().describe("tokenizer to use instead of the model's")
     .meta({ value: "dir|tokenizer.json|hf:…" }),
   addTokens: strings().optional().describe(
-    "special tokens to add to the tokenizer, such as a template's marks; embedding and head get " +
-      "rows for them, start them at the mean of the others, and are trained",
+    "special tokens to add to the tokenizer, such as a template's marks; embedding and head get a " +
+      "row for each, which starts at the mean of the others, and are trained",
   ).meta({ value: "text" }),
   textField,
   preview: count().optional().describe(

@@ -454,8 +454,8 @@ export interface FinetuneOptions {
   /** Evaluation datasets by name. */
   readonly evalDataset?: string[];
   /**
-   * Share of the examples held out for evaluation if no evaluation data is given, or from 1 on
-   * their number; 0: none.
+   * Share of the examples held out for evaluation if no evaluation data is given; 1 or more: their
+   * number; 0: none.
    * @default 0.05
    */
   readonly evalShare: number;
@@ -492,8 +492,8 @@ export interface FinetuneOptions {
   /** Tokenizer to use instead of the model's. */
   readonly tokenizer?: string;
   /**
-   * Special tokens to add to the tokenizer, such as a template's marks; embedding and head get rows
-   * for them, start them at the mean of the others, and are trained.
+   * Special tokens to add to the tokenizer, such as a template's marks; embedding and head get a
+   * row for each, which starts at the mean of the others, and are trained.
    */
   readonly addTokens?: string[];
   /**

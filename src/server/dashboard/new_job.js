@@ -64,7 +64,7 @@ export function createNewJob(from) {
   const training = fileField(
     "training_file",
     "Training file",
-    "JSON Lines, one example per line: messages, instruction and output, or prompt and completion",
+    "JSON, CSV, Parquet or Arrow: messages, instruction and output, or prompt and completion",
   );
   const validation = fileField(
     "validation_file",
