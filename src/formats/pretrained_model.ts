@@ -1,5 +1,5 @@
 /** A pre-trained model on disk, in any supported format. */
-import { join } from "@std/path";
+import { join, resolve } from "@std/path";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
@@ -26,36 +26,51 @@ export interface PretrainedModel extends Disposable {
 }
 
 /**
- * Opens a Hugging Face folder, a `.gguf` file, or `hf:org/name`, downloaded if needed. Throws
- * {@link UserError}s that name file and values.
+ * Opens a Hugging Face folder, a `.gguf` file, or `hf:org/name`, downloaded if needed; `adapter` is
+ * the folder of the adapter that will be applied. Throws {@link UserError}s that name file and values.
  */
-export async function openPretrained(spec: string): Promise<PretrainedModel> {
+export async function openPretrained(spec: string, adapter?: string): Promise<PretrainedModel> {
   const path = await resolveModel(spec);
   if (isGgufPath(path)) {
     const file = await GgufFile.open(path), { config } = file, weights = finiteWeights(file);
     return { path, config, weights, warnings: [], [Symbol.dispose]: () => file.close() };
   }
-  await refuseAdapter(path);
+  const warnings = await adapterIn(path, adapter);
   const config = await readLlamaConfig(path);
   const file = await openWeights(path);
   try {
     const model = await withHead(config, finiteWeights(file));
-    return { path, ...model, [Symbol.dispose]: () => file.close() };
+    return {
+      path,
+      ...model,
+      warnings: [...warnings, ...model.warnings],
+      [Symbol.dispose]: () => file.close(),
+    };
   } catch (error) {
     file.close();
     throw error;
   }
 }
 
-/** Refuses an adapter's folder, which resembles a model's. */
-async function refuseAdapter(path: string): Promise<void> {
+/**
+ * Refuses an adapter's folder, which resembles a model's; an adapter beside a model, which transformers
+ * would apply, is warned about.
+ */
+async function adapterIn(path: string, applied: string | undefined): Promise<string[]> {
   const has = async (name: string) =>
     (await Deno.stat(join(path, name)).catch(() => undefined))?.isFile;
-  if (!await has("adapter_config.json") || await has("config.json")) return;
-  throw new UserError(
-    `${path}: is an adapter, not a model`,
-    phrase`give its model, and ${option("adapter", path)}; or merge the two`,
-  );
+  if (!await has("adapter_config.json")) return [];
+  if (!await has("config.json")) {
+    throw new UserError(
+      `${path}: is an adapter, not a model`,
+      phrase`give its model, and ${option("adapter", path)}; or merge the two`,
+    );
+  }
+  if (applied !== undefined && resolve(applied) === resolve(path)) return [];
+  return [
+    `${path} holds an adapter beside the model, which transformers would apply: it is not applied, ` +
+    "unless it is given as the adapter",
+  ];
 }
 
 /** The configuration of a model as its config.json has it; downloads no weights from the hub. */

@@ -56,6 +56,21 @@ Deno.test("an adapter given as a model is recognised", () =>
     await assertRefusesAsync(() => openPretrained(folder), UserError, "is an adapter, not a model");
   }));
 
+Deno.test("an adapter beside a model is not applied without a word", () =>
+  withFolder(async (folder) => {
+    const { adapter, base } = await adapterCase("llama-qv-r8");
+    for (const from of [base, adapter]) {
+      for await (const { name, isFile } of Deno.readDir(from)) {
+        if (isFile) await Deno.copyFile(join(from, name), join(folder, name));
+      }
+    }
+    using alone = await openPretrained(folder);
+    assertEquals(alone.warnings.length, 1);
+    assert(alone.warnings[0].includes("holds an adapter beside the model"), alone.warnings[0]);
+    using adapted = await openAdapted(folder, folder);
+    assertEquals(adapted.warnings, []);
+  }));
+
 const QUERY = "model.layers.0.self_attn.q_proj";
 
 Deno.test("rank, alpha and base of a configuration", async () => {

@@ -24,7 +24,7 @@ export interface AdaptedModel extends PretrainedModel {
  * UserError} if the adapter does not fit the model.
  */
 export async function openAdapted(spec: string, folder: string): Promise<AdaptedModel> {
-  const base = await openPretrained(spec);
+  const base = await openPretrained(spec, folder);
   let adapter: PeftAdapter | undefined;
   try {
     adapter = await PeftAdapter.open(folder);
