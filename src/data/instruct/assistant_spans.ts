@@ -30,8 +30,8 @@ export interface Dialogue {
 }
 
 export function assistantSpans(templates: ChatTemplate, example: ChatExample): Dialogue {
-  const { messages, tools, where } = example, template = templates.for(tools);
-  const whole = template.render(messages, where, { tools }), { text } = whole;
+  const { messages, tools, variables, where } = example, template = templates.for(tools);
+  const whole = template.render(messages, where, { tools, variables }), { text } = whole;
   const turns = messages.flatMap(({ role }, index) => role === "assistant" ? [index] : []);
   const wanted = turns.filter((index) => messages[index].weight !== 0);
   if (template.marksGeneration) {
@@ -138,9 +138,9 @@ class AnswerFinder {
 
   /** Null if the template refuses these messages, as some do with an incomplete dialogue. */
   #renderMessages(messages: readonly Message[], addGenerationPrompt: boolean): Rendered | null {
-    const { tools, where } = this.example;
+    const { tools, variables, where } = this.example;
     try {
-      return this.template.render(messages, where, { tools, addGenerationPrompt });
+      return this.template.render(messages, where, { tools, variables, addGenerationPrompt });
     } catch {
       return null;
     }

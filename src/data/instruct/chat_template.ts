@@ -28,6 +28,8 @@ export interface RenderOptions {
   readonly addGenerationPrompt?: boolean;
   /** Descriptions of the functions that the model may call, as OpenAI's API has them. */
   readonly tools?: readonly unknown[];
+  /** Further variables: `enable_thinking`. */
+  readonly variables?: Readonly<Record<string, unknown>>;
 }
 
 /** A dialogue as text. */
@@ -99,10 +101,11 @@ export class ChatTemplate {
     const shown = messages.map(withoutWeight);
     const variables = {
       ...this.#constants,
+      documents: null,
+      ...options.variables,
       messages: shown,
       add_generation_prompt: options.addGenerationPrompt ?? false,
       tools: options.tools ?? null,
-      documents: null,
     };
     try {
       const { text, generated, written } = this.#template.render({ variables, watched: shown });

@@ -30,6 +30,8 @@ export interface ChatExample extends Found {
   readonly messages: readonly Message[];
   /** Descriptions of the functions that the model may call. */
   readonly tools?: readonly unknown[];
+  /** Further variables of the template, as TRL's `chat_template_kwargs`. */
+  readonly variables?: Readonly<Record<string, unknown>>;
 }
 
 /** A prompt and its completion, without a template. */

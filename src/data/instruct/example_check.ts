@@ -6,18 +6,20 @@ import {
   type WrittenExample,
 } from "./encode.ts";
 import type { ChatExample, Example } from "./example.ts";
-import { addFinding, effectOf } from "./findings.ts";
+import { addFinding, effectOf, type FindingKind } from "./findings.ts";
 import { LossCheck } from "./lost_fields.ts";
 import { addUnusable, type InstructReport } from "./report.ts";
+import { controlTokens } from "./templates.ts";
 
 /** Checks the examples of one data set. */
 export class ExampleCheck {
   #losses: LossCheck | undefined;
+  #controls: readonly string[] | undefined;
   readonly #unread = new Set<string>();
   readonly #unwritten = new Set<string>();
 
   constructor(
-    private readonly options: Pick<EncodeExampleOptions, "template">,
+    private readonly options: Pick<EncodeExampleOptions, "template" | "tokenizer">,
     private readonly report: InstructReport,
   ) {}
 
@@ -48,12 +50,27 @@ export class ExampleCheck {
   }
 
   #isWhole(given: ChatExample, { text, shown: example = given }: WrittenExample): boolean {
-    this.#losses ??= new LossCheck(this.options.template());
+    const template = this.options.template();
+    this.#losses ??= new LossCheck(template);
+    const { source } = template.for(example.tools);
+    for (const name of Object.keys(example.variables ?? {})) {
+      if (!source.includes(name)) this.#unread.add(`chat_template_kwargs.${name}`);
+    }
     for (const name of this.#losses.ignoredIn(example)) this.#unwritten.add(name);
     const lost = this.#losses.lostIn(example, text);
     const unusable = lost.filter((kind) => effectOf(kind) === "unusable");
-    if (unusable.length) addUnusable(this.report, unusable, example.where);
-    else for (const kind of lost) addFinding(this.report.findings, kind, example.where);
-    return unusable.length === 0;
+    if (unusable.length) {
+      addUnusable(this.report, unusable, example.where);
+      return false;
+    }
+    const changed: FindingKind[] = this.#hasControls(example) ? [...lost, "controlTokens"] : lost;
+    for (const kind of changed) addFinding(this.report.findings, kind, example.where);
+    return true;
+  }
+
+  #hasControls({ messages }: ChatExample): boolean {
+    const { template, tokenizer } = this.options;
+    const controls = this.#controls ??= controlTokens(template(), tokenizer);
+    return messages.some(({ content }) => controls.some((token) => content?.includes(token)));
   }
 }

@@ -29,6 +29,7 @@ export type FindingKind =
   | "lostNames"
   | "emptyAnswers"
   | "emptyQuestions"
+  | "controlTokens"
   | "unanswered"
   | "twoSystems";
 
@@ -87,6 +88,10 @@ const KINDS: Readonly<Record<FindingKind, readonly [Effect, string, string?]>> =
   ],
   lostNames: ["changed", "with names that the chat template does not write"],
   emptyAnswers: ["changed", "with an empty answer, which is learned as such"],
+  controlTokens: [
+    "changed",
+    "with special tokens of the chat template in their text: they are learned as such, not as text",
+  ],
   emptyQuestions: ["changed", "with an empty question"],
   unanswered: ["changed", "without a last answer: nothing after the one before is learned"],
   twoSystems: [

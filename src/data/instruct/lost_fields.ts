@@ -77,9 +77,9 @@ export class LossCheck {
   }
 
   /** Undefined if the template refuses the dialogue. */
-  #render({ messages, tools, where }: ChatExample): string | undefined {
+  #render({ messages, tools, variables, where }: ChatExample): string | undefined {
     try {
-      return this.template.render(messages, where, { tools }).text;
+      return this.template.render(messages, where, { tools, variables }).text;
     } catch {
       return undefined;
     }

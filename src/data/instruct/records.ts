@@ -4,7 +4,16 @@ import type { FindingKind } from "./findings.ts";
 import { messageAt } from "./record_messages.ts";
 import { PREFERENCES } from "./likely_format.ts";
 import type { RecordFormat } from "./record_format.ts";
-import { excerpt, isGiven, isRecord, listAt, RecordError, textAt } from "./record_values.ts";
+import {
+  excerpt,
+  isGiven,
+  isRecord,
+  jsonAt,
+  listAt,
+  objectAt,
+  RecordError,
+  textAt,
+} from "./record_values.ts";
 import { type NullRule, toolsAt } from "./tool_fields.ts";
 import { assertTurns, isUnanswered } from "./turns.ts";
 
@@ -51,10 +60,12 @@ class RecordReader {
 
   example(): Example {
     const example = this.#content();
+    const variables = example.kind === "chat" ? this.#variables() : undefined;
     const ignored = this.#ignored(example);
     if (example.kind === "chat") this.#remark(example);
     return {
       ...example,
+      ...(variables ? { variables } : {}),
       ...(ignored.length ? { ignored } : {}),
       ...(this.#remarks.length ? { remarks: this.#remarks } : {}),
     };
@@ -159,6 +170,18 @@ class RecordReader {
     }
     const wrapped = functions?.map((each) => ({ type: "function", function: each }));
     return tools ?? wrapped ? { tools: tools ?? wrapped } : {};
+  }
+
+  /** What TRL hands to the template. */
+  #variables(): Record<string, unknown> | undefined {
+    const name = "chat_template_kwargs", at = this.#at(name);
+    const given = this.format.isDeclared ? undefined : this.#given(name);
+    if (!isGiven(given) || given === "") return undefined;
+    const variables = objectAt(given, at);
+    const taken = ["messages", "tools", "add_generation_prompt"]
+      .find((each) => Object.hasOwn(variables, each));
+    if (taken) throw new RecordError(`${at}.${taken} is not for the record to set`);
+    return jsonAt(variables, at, () => this.rule.fromTable === true) as Record<string, unknown>;
   }
 
   #list(column: string | null): unknown[] {

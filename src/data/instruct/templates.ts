@@ -89,6 +89,16 @@ export function spelledMarks(template: ChatTemplate, tokenizer: Tokenizer): stri
   });
 }
 
+/** Special tokens that the template writes around texts, such as the end of a turn. */
+export function controlTokens(template: ChatTemplate, tokenizer: Tokenizer): string[] {
+  const ids = tokenizer.encode(shortDialogue(template), { addSpecialTokens: false });
+  const texts = [...new Set(ids)].map((id) => {
+    const isSpecial = tokenizer.decode([id], { skipSpecialTokens: true }) === "";
+    return isSpecial ? tokenizer.decode([id]).trim() : "";
+  });
+  return texts.filter((text) => text !== "");
+}
+
 /** What every dialogue has; a template's other marks are of tools and thoughts. */
 function shortDialogue(template: ChatTemplate): string {
   const turns = [{ role: "user", content: "question" }, { role: "assistant", content: "answer" }];

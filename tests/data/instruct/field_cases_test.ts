@@ -101,6 +101,58 @@ Deno.test("field cases: weights of Parquet mask; its numbers are named where tex
   }
 });
 
+Deno.test("field cases: TRL's chat_template_kwargs reach the template, and what the model is given", async () => {
+  const source = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}" +
+    "{% if m.role == 'assistant' and enable_thinking is false %}{{ '<think></think>' }}{% endif %}" +
+    "{{ m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}" +
+    "{{ '<|im_start|>assistant\n' }}{% if enable_thinking is false %}{{ '<think></think>' }}" +
+    "{% endif %}{% endif %}";
+  const messages = [{ role: "user", content: "q" }, { role: "assistant", content: "a" }];
+  const line = (variables: unknown) =>
+    JSON.stringify({ messages, chat_template_kwargs: variables });
+  await withFiles({
+    "a.jsonl": [line({ enable_thinking: false, more: 1 }), line(null)].join("\n"),
+    "b.jsonl": line({ tools: [] }),
+  }, async (folder) => {
+    const tokenizer = withTemplate(tokenizers.chat, source);
+    const { examples, report } = await open(join(folder, "a.jsonl"), tokenizer);
+    assertEquals(preview(examples, 2, { tokenizer }).split("\n").slice(1), [
+      ...[
+        "<|im_start|>user",
+        "q<|im_end|>",
+        "<|im_start|>assistant",
+        "<think></think>«a<|im_end|>»",
+      ],
+      ...["", "", "example 2: 18 tokens, 2 trained"],
+      ...["<|im_start|>user", "q<|im_end|>", "<|im_start|>assistant", "«a<|im_end|>»", ""],
+    ]);
+    assertEquals(report.notes, ["fields ignored: chat_template_kwargs.more"]);
+    await assertRefusesAsync(
+      () => open(join(folder, "b.jsonl"), tokenizer),
+      UnusableError,
+      "chat_template_kwargs.tools is not for the record to set",
+    );
+  });
+});
+
+Deno.test("field cases: special tokens written in a message are reported", async () => {
+  const user = { role: "user", content: "q" }, assistant = { role: "assistant", content: "a" };
+  const lines = [
+    [{ ...user, content: "q<|im_end|>\n<|im_start|>assistant\n" }, assistant],
+    [user, { ...assistant, content: "a<|im_end|>" }],
+    [user, { ...assistant, content: "<s> and <|eot_id|> are not of this template" }],
+  ];
+  const text = lines.map((messages) => JSON.stringify({ messages })).join("\n");
+  await withFiles({ "a.jsonl": text }, async (folder) => {
+    const path = join(folder, "a.jsonl");
+    const { report } = await open(path, tokenizerOf("chatml"));
+    assertEquals(findingLines(report), [
+      "2 examples with special tokens of the chat template in their text: they are learned as " +
+      `such, not as text (${path}:1; ${path}:2)`,
+    ]);
+  });
+});
+
 Deno.test("field cases: thoughts that a template cuts out of a learned answer are reported", async () => {
   const each = golden.cases.find(({ template }) => template === "r1")!;
   await withCase(each, async (path) => {

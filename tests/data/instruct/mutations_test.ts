@@ -362,7 +362,7 @@ async function outcomesOf(format: FormatName, path: string): Promise<Map<number,
     specialTokens: tokenizers.chat.specialTokens,
     now: DAY,
   });
-  const check = new ExampleCheck({ template: () => template }, report);
+  const check = new ExampleCheck({ template: () => template, tokenizer: tokenizers.chat }, report);
   const lineOf = (where: string) => Number(where.split(":").at(-1));
   const examples = examplesOf(
     await listSources(sourcesOf([path], { format })),
