@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { main } from "../../src/cli/main.ts";
@@ -116,14 +117,11 @@ Deno.test("the permissions of `deno task serve` are enough to upload, train and 
         .replace("server-data", folders.folder)
         .replace(/(?<=[=,])models\b/, folders.modelsFolder)
     );
-    const server = await startServer({
-      ...folders,
-      permissions: given,
-      args: ["--port", String(port)],
-    });
+    const server = await startServer({ ...folders, permissions: given, port });
     try {
       const { client } = server;
-      const file = new File([EXAMPLES], "examples.jsonl");
+      // Read by a process of its own.
+      const file = new File([gzipSync(EXAMPLES)], "examples.jsonl.gz");
       const { id } = await client.files.create({ file, purpose: "fine-tune" });
       const created = await client.fineTuning.jobs.create({ model: "tiny", training_file: id });
       let job = created;

@@ -16,6 +16,8 @@ export interface ServerSetup {
   readonly permissions?: readonly string[];
   /** What the client sends as its key. */
   readonly apiKey?: string;
+  /** By default any that is free. */
+  readonly port?: number;
 }
 
 export interface TestServer {
@@ -65,12 +67,12 @@ export async function makeFolders(root: string, models: ServerSetup["models"] = 
 
 /** Starts a server on given folders, as after a crash; throws with its log if it does not come up. */
 export async function startServer(
-  { args = [], permissions = ["-A"], apiKey = "none", folder, modelsFolder }:
+  { args = [], permissions = ["-A"], apiKey = "none", port = 0, folder, modelsFolder }:
     & Omit<ServerSetup, "models">
     & Pick<TestServer, "folder" | "modelsFolder">,
 ): Promise<TestServer> {
-  // The last of repeated flags wins.
-  const flags = ["--port", "0", "--data-folder", folder, "--models-folder", modelsFolder, ...args];
+  const folders = ["--data-folder", folder, "--models-folder", modelsFolder];
+  const flags = ["--port", String(port), ...folders, ...args];
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", ...permissions, join(ROOT, "cli.ts"), "serve", "--json", ...flags],
     cwd: ROOT,
