@@ -11,9 +11,13 @@ type Json = Record<string, unknown>;
 
 const FILE = "dataset_info.json";
 
-/** Supported keys of an entry. `subset` and `split` apply to hub repositories, not to files. */
+/** Supported keys of an entry, and those that apply to repositories or say nothing of the records. */
 const KEYS = ["file_name", "formatting", "columns", "tags", "num_samples", "ranking"];
-const IGNORED_KEYS = ["subset", "split"];
+const IGNORED_KEYS = ["subset", "split", "file_sha1"];
+/** Where else LLaMA-Factory looks for an entry's files, before `file_name`. */
+const REMOTE_KEYS = ["hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name"];
+/** Columns of data that cannot be trained on. */
+const PREFERENCE_COLUMNS = ["chosen", "rejected", "kto_tag"];
 const ALPACA_COLUMNS = ["prompt", "query", "response", "history", "system", "tools"];
 const SHAREGPT_COLUMNS = ["messages", "system", "tools"];
 
@@ -61,13 +65,16 @@ function sourceOf(
   entry: Json,
   fault: (message: string) => void,
 ): ExampleSource[] {
-  for (const key of Object.keys(entry)) {
-    if (!KEYS.includes(key) && !IGNORED_KEYS.includes(key)) {
-      fault(`"${key}" is not supported here; known are ${KEYS.join(", ")}`);
-    }
+  for (const [key, value] of Object.entries(entry)) {
+    if (value === null || KEYS.includes(key) || IGNORED_KEYS.includes(key)) continue;
+    fault(
+      REMOTE_KEYS.includes(key)
+        ? `"${key}" is not supported here: download the files, and name them as "file_name"`
+        : `"${key}" is not supported here; known are ${KEYS.join(", ")}`,
+    );
   }
   if (entry.ranking === true) fault(`"ranking": preference data is not supported here`);
-  const { file_name: file, num_samples: limit, formatting = "alpaca" } = entry;
+  const { file_name: file, num_samples: limit } = entry, formatting = entry.formatting ?? "alpaca";
   if (typeof file !== "string") {
     fault(`"file_name" must name a file of the folder, got ${JSON.stringify(file)}`);
   }
@@ -134,12 +141,15 @@ function stringsIn(
     fault(`"${key}" must be an object, got ${JSON.stringify(value)}`);
     return undefined;
   }
-  for (const [name, each] of Object.entries(value)) {
-    if (!allowed.includes(name)) {
+  const given = Object.entries(value).filter(([, each]) => each !== null);
+  for (const [name, each] of given) {
+    if (PREFERENCE_COLUMNS.includes(name)) {
+      fault(`"${key}.${name}" is for preferences, which cannot be trained on`);
+    } else if (!allowed.includes(name)) {
       fault(`"${key}.${name}" is not supported here; known are ${allowed.join(", ")}`);
     } else if (typeof each !== "string") {
       fault(`"${key}.${name}" must be a string, got ${JSON.stringify(each)}`);
     }
   }
-  return value as Record<string, string>;
+  return Object.fromEntries(given) as Record<string, string>;
 }

@@ -302,7 +302,7 @@ Deno.test("dataset_info.json: what is not supported is named, all at once", asyn
     );
     for (
       const part of [
-        'dataset_info.json: hub: "hf_hub_url" is not supported here; known are file_name',
+        'dataset_info.json: hub: "hf_hub_url" is not supported here: download the files, and name',
         'hub: "file_name" must name a file of the folder',
         'images: "ranking": preference data is not supported',
         'images: "columns.images" is not supported here; known are messages, system, tools',
@@ -320,6 +320,23 @@ Deno.test("dataset_info.json: what is not supported is named, all at once", asyn
     withFiles(files({ a: entry }), async (folder) => {
       await assertRefusesAsync(() => datasetSources(folder, ["a"]), UserError, message);
     });
+  await refused({ file_name: "x", folder: "y" }, '"folder" is not supported here; known are');
+  await refused(
+    { file_name: "x", columns: { prompt: "p", chosen: "c" } },
+    '"columns.chosen" is for preferences, which cannot be trained on',
+  );
+  const nulls = { file_name: "x", folder: null, formatting: null, tags: null, num_samples: null };
+  await withFiles(
+    files({ a: { ...nulls, columns: { prompt: "p", query: null } } }),
+    async (dir) => {
+      const [{ format }] = await datasetSources(dir, ["a"]);
+      assertEquals([format!.name, format!.columns.prompt, format!.columns.query], [
+        "text",
+        "p",
+        "input",
+      ]);
+    },
+  );
   await refused({ file_name: "x", formatting: "csv" }, "must be alpaca, sharegpt or openai");
   await refused({ file_name: "x", num_samples: 0 }, '"num_samples" must be a positive integer');
   await refused({ file_name: "x", tags: {} }, '"tags" belong to formatting sharegpt');
