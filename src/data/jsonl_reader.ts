@@ -347,7 +347,12 @@ function parsed(
   try {
     return parse(json);
   } catch (error) {
-    throw new UserError(`${where}: is not valid JSON: ${(error as Error).message}`, hint);
+    // Python's json writes what JSON has no notation for.
+    const isPythons = /[[:,]\s*(?:NaN|-?Infinity)\s*[\],}]/.test(json);
+    throw new UserError(
+      `${where}: is not valid JSON: ${(error as Error).message}`,
+      isPythons ? "NaN and Infinity are no JSON: null stands for a missing value" : hint,
+    );
   }
 }
 

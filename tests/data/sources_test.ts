@@ -167,6 +167,7 @@ const LFS_POINTER = "version https://git-lfs.github.com/spec/v1\n" +
 /** Name of the file, its content, the message. */
 const BROKEN: [string, string | Uint8Array, string][] = [
   ["a.jsonl", '{"text": "x"}\n{"text": "y', "a.jsonl:2: is not valid JSON"],
+  ["a.jsonl", '{"text": "x", "n": NaN}', "hint: NaN and Infinity are no JSON: null stands for"],
   ["a.jsonl", '{"text": "x"}\n{"text": "y', "this is the last line and it does not end"],
   ["a.jsonl", '{"text": "x"}\n\n{"body": "y"}\n', 'a.jsonl:3: has no field "text"'],
   ["a.jsonl", '{"body": "y", "id": 1}\n', "hint: it has body, id; see textField"],

@@ -5,8 +5,8 @@ import {
   writeExample,
   type WrittenExample,
 } from "./encode.ts";
-import type { ChatExample, Example } from "./example.ts";
-import { addFinding, effectOf, type FindingKind } from "./findings.ts";
+import type { ChatExample, Example, Message } from "./example.ts";
+import { addFinding, effectOf } from "./findings.ts";
 import { LossCheck } from "./lost_fields.ts";
 import { addUnusable, type InstructReport } from "./report.ts";
 import { controlTokens } from "./templates.ts";
@@ -19,7 +19,10 @@ export class ExampleCheck {
   readonly #unwritten = new Set<string>();
 
   constructor(
-    private readonly options: Pick<EncodeExampleOptions, "template" | "tokenizer">,
+    private readonly options: Pick<
+      EncodeExampleOptions,
+      "template" | "tokenizer" | "trainOnPrompt"
+    >,
     private readonly report: InstructReport,
   ) {}
 
@@ -63,8 +66,9 @@ export class ExampleCheck {
       addUnusable(this.report, unusable, example.where);
       return false;
     }
-    const changed: FindingKind[] = this.#hasControls(example) ? [...lost, "controlTokens"] : lost;
-    for (const kind of changed) addFinding(this.report.findings, kind, example.where);
+    if (this.#hasControls(example)) lost.push("controlTokens");
+    if (this.options.trainOnPrompt && example.messages.some(isLeftOut)) lost.push("weightsUnused");
+    for (const kind of lost) addFinding(this.report.findings, kind, example.where);
     return true;
   }
 
@@ -73,4 +77,8 @@ export class ExampleCheck {
     const controls = this.#controls ??= controlTokens(template(), tokenizer);
     return messages.some(({ content }) => controls.some((token) => content?.includes(token)));
   }
+}
+
+function isLeftOut({ role, weight }: Message): boolean {
+  return role === "assistant" && weight === 0;
 }

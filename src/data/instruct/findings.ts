@@ -29,6 +29,7 @@ export type FindingKind =
   | "lostNames"
   | "emptyAnswers"
   | "emptyQuestions"
+  | "weightsUnused"
   | "controlTokens"
   | "unanswered"
   | "twoSystems";
@@ -92,6 +93,7 @@ const KINDS: Readonly<Record<FindingKind, readonly [Effect, string, string?]>> =
     "changed",
     "with special tokens of the chat template in their text: they are learned as such, not as text",
   ],
+  weightsUnused: ["changed", "with answers of weight 0: they are learned, as prompts are"],
   emptyQuestions: ["changed", "with an empty question"],
   unanswered: ["changed", "without a last answer: nothing after the one before is learned"],
   twoSystems: [

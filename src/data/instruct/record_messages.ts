@@ -68,7 +68,12 @@ export function messageAt(
   where: string,
   rule: NullRule,
 ): Message {
-  if (!isRecord(value)) throw new RecordError(`${where} must be a message, got ${excerpt(value)}`);
+  if (!isRecord(value)) {
+    throw new RecordError(
+      `${where} must be a message, got ${excerpt(value)}`,
+      '{"role": "user", "content": …}, or {"from": "human", "value": …}',
+    );
+  }
   const isPlain = !tags && isGiven(value.role);
   const { role_tag, content_tag } = tags ?? DEFAULT_TAGS;
   const [roleTag, contentTag] = isPlain ? ["role", "content"] : [role_tag, content_tag];

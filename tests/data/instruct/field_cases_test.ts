@@ -135,6 +135,19 @@ Deno.test("field cases: TRL's chat_template_kwargs reach the template, and what 
   });
 });
 
+Deno.test("field cases: weights of 0 that training on prompts overrides are reported", async () => {
+  const [user, assistant] = [{ role: "user", content: "q" }, { role: "assistant", content: "a" }];
+  const messages = [user, { ...assistant, weight: 0 }, user, assistant];
+  await withFiles({ "a.jsonl": JSON.stringify({ messages }) }, async (folder) => {
+    const path = join(folder, "a.jsonl");
+    const { report } = await open(path, tokenizerOf("chatml"), { trainOnPrompt: true });
+    assertEquals(findingLines(report), [
+      `1 example with answers of weight 0: they are learned, as prompts are (${path}:1)`,
+    ]);
+    assertEquals(findingLines((await open(path, tokenizerOf("chatml"))).report), []);
+  });
+});
+
 Deno.test("field cases: special tokens written in a message are reported", async () => {
   const user = { role: "user", content: "q" }, assistant = { role: "assistant", content: "a" };
   const lines = [

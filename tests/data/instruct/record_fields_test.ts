@@ -322,6 +322,7 @@ const REFUSED: [FormatName, unknown, string, string?][] = [
   ],
   ["openai", { messages: [user, assistant], chosen: "c" }, "is for preferences", "unsupported"],
   ["sharegpt", { conversations: [gpt] }, "conversations[0]: the user must begin", "order"],
+  ["sharegpt", { conversations: ["q", "a"] }, 'conversations[0] must be a message, got "q"'],
   [
     "sharegpt",
     { conversations: [human, human, gpt] },
