@@ -2,6 +2,7 @@
 import { basename, resolve } from "@std/path";
 import { readTokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { isGgufPath } from "../files/gguf_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { readGenerationConfig, sampledAs } from "../formats/generation_config.ts";
 import { openPretrained } from "../formats/pretrained_model.ts";
@@ -42,8 +43,15 @@ export async function exportGguf(
 ): Promise<ExportResult> {
   await refuseFolder(output);
   using source = await openPretrained(model);
-  const { config, weights } = source, generation = await readGenerationConfig(model);
-  const { file, files } = await readTokenizerFiles(model);
+  const { config, weights, path } = source;
+  if (isGgufPath(path)) {
+    throw new UserError(
+      `${model}: is a GGUF file already`,
+      "llama.cpp's llama-quantize converts it to other types; export takes a model's folder",
+    );
+  }
+  const generation = await readGenerationConfig(path);
+  const { file, files } = await readTokenizerFiles(path);
   const tokenizer = tokenizerFromFiles(file, files), { ends } = conversing("default", tokenizer);
 
   const names = describeParameters(config).map(({ name }) => name);

@@ -13,6 +13,8 @@ import {
   type MergeWorkspace,
   uploadFactors,
 } from "../model/merge_lora.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { UserError } from "../options/user_error.ts";
@@ -34,7 +36,7 @@ import type { SafetensorsEntry } from "../formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../formats/safetensors_shards.ts";
 import type { WeightFile } from "../formats/weight_file.ts";
 import { mergedConversation, writeMergedCard } from "./merged_files.ts";
-import { readBaseFiles, writeModelFolder } from "./model_folder.ts";
+import { type ModelFolder, readBaseFiles, writeModelFolder } from "./model_folder.ts";
 
 /** Options of {@link mergeAdapter}. */
 export interface MergeOptions {
@@ -88,6 +90,11 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   assertSameTensors(weights, base);
   // Read before the weights are written: a fault in them must not leave half a model.
   const files = await readBaseFiles(path), talk = await mergedConversation(adapter, path);
+  const { tokenizer } = talk;
+  const unknown = tokenizer
+    ? vocabularyWarnings(tokenizer, config, { tokenizer: adapter, model: path })
+    : [];
+  assertHasEnds(talk, config, options);
   await makeFolder(output);
 
   const updates = updatesOf(parameters);
@@ -114,8 +121,27 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   const dtype = DTYPES[typeOf(parameters.layers[0].query.weight)];
   await writeModelFolder(output, { config, dtype, base: files, ...talk });
   await writeMergedCard(options, { dtype, chat: talk.conversing.about });
-  const tokenizer = talk.tokenizer !== undefined;
-  return { merged: updates.size, dtype, tokenizer, warnings: source.warnings };
+  return {
+    merged: updates.size,
+    dtype,
+    tokenizer: tokenizer !== undefined,
+    warnings: [...source.warnings, ...unknown],
+  };
+}
+
+/** Refuses an adapter whose dialogues end with a token that the model has no row for. */
+function assertHasEnds(
+  { conversing: { ends } }: Pick<ModelFolder, "conversing">,
+  { vocabSize }: LlamaConfig,
+  { model, adapter }: MergeOptions,
+): void {
+  const outside = ends.find((id) => id >= vocabSize);
+  if (outside === undefined) return;
+  throw new UserError(
+    `${adapter}: its tokenizer ends turns with token ${outside}, for which ${model} and the adapter ` +
+      `have no row: they have ${vocabSize}`,
+    "is it an adapter of this model?",
+  );
 }
 
 /** Refuses a folder that contains a model or an adapter, to avoid mixing files. */

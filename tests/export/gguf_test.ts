@@ -231,6 +231,11 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
       UserError,
       "a tokenizer.json is needed",
     );
+    await assertRefusesAsync(
+      () => exportGguf({ model: join(FIXTURES, "gguf/llama.gguf"), output, type: "f16" }),
+      UserError,
+      "llama.gguf: is a GGUF file already",
+    );
     // A vocabulary that fits the model's 256 ids.
     const tokenizer = join(FIXTURES, "data", "tokenizer-gpt2", "tokenizer.json");
     const json = JSON.parse(await Deno.readTextFile(tokenizer));

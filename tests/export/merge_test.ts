@@ -272,6 +272,26 @@ gpuTest(
       const other = await adapterCase("qwen2-all-r8");
       await refused({ model: other.base }, "does not fit the model");
       await refused({ adapter: folder }, "adapter_config.json: cannot be read");
+      const longer = join(folder, "longer");
+      await Deno.mkdir(longer);
+      for await (const { name } of Deno.readDir(adapter)) {
+        await Deno.copyFile(join(adapter, name), join(longer, name));
+      }
+      const tokenizer = await readJson(FIXTURES, "data/tokenizer-gpt2/tokenizer.json");
+      const content = "<|end|>";
+      const added = [...tokenizer.added_tokens as unknown[], {
+        ...(tokenizer.added_tokens as object[])[0],
+        id: 1000,
+        content,
+      }];
+      const texts = {
+        tokenizer: { ...tokenizer, added_tokens: added },
+        tokenizer_config: { eos_token: content },
+      };
+      for (const [name, json] of Object.entries(texts)) {
+        await Deno.writeTextFile(join(longer, `${name}.json`), JSON.stringify(json));
+      }
+      await refused({ adapter: longer }, "its tokenizer ends turns with token");
       await Deno.writeTextFile(join(folder, "file"), "");
       await refused({ output: join(folder, "file") }, "file: cannot be created");
       assertEquals(await Deno.stat(output).catch(() => "none"), "none");

@@ -127,6 +127,19 @@ Deno.test("gguf: headers that cannot be right are refused", async () => {
   );
 });
 
+Deno.test("gguf: counts that are listed for every layer, and llama.cpp's null token", () => {
+  const read = (values: Record<string, unknown>) => new Metadata("x.gguf", values);
+  assertEquals(read({ k: [4, 4, 4] }).countOfLayers("k"), 4);
+  assertEquals(read({ k: 4 }).countOfLayers("k"), 4);
+  assertEquals(read({}).countOfLayers("k", 8), 8);
+  for (const k of [[4, 2], [0, 0], [], ["a"]]) {
+    const message = `x.gguf: k must be the same positive integer for every layer, got a list of`;
+    assertRefuses(() => read({ k }).countOfLayers("k"), UserError, message);
+  }
+  // LLAMA_TOKEN_NULL, −1
+  assertEquals(read({ k: 0xffffffff }).tokenId("k"), undefined);
+});
+
 Deno.test("gguf: features of llama.cpp that would change the result are refused by key", () => {
   const read = (values: Record<string, unknown>) => {
     const all = { "general.architecture": "llama", ...values };

@@ -30,10 +30,11 @@ export function readGgufConfig(
   const architecture = architectureOf(metadata);
   const key = (name: string) => `${architecture}.${name}`;
   const count = (name: string, fallback?: number) => metadata.count(key(name), fallback);
+  const ofLayers = (name: string, fallback?: number) => metadata.countOfLayers(key(name), fallback);
   const fault = (message: string) => new UserError(`${metadata.path}: ${message}`);
   refuseUnsupported(metadata, architecture);
-  const hiddenSize = count("embedding_length"), heads = count("attention.head_count");
-  const keyValueHeads = count("attention.head_count_kv", heads), layers = count("block_count");
+  const hiddenSize = count("embedding_length"), heads = ofLayers("attention.head_count");
+  const keyValueHeads = ofLayers("attention.head_count_kv", heads), layers = count("block_count");
   const headSize = count("attention.key_length", hiddenSize / heads);
   for (const name of ["attention.value_length", "rope.dimension_count"]) {
     const size = count(name, headSize);
@@ -52,7 +53,7 @@ export function readGgufConfig(
     ...(architecture === "llama" && slidingWindow ? { modelType: "mistral" } : {}),
     vocabSize: embedding.shape[0],
     hiddenSize,
-    intermediateSize: count("feed_forward_length"),
+    intermediateSize: ofLayers("feed_forward_length"),
     layers,
     heads,
     keyValueHeads,

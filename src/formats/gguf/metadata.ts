@@ -1,6 +1,8 @@
 /** The key-value pairs of a GGUF file, validated when read. */
 import { UserError } from "../../options/user_error.ts";
 
+const NO_TOKEN = 2 ** 32 - 1;
+
 /** Reads values by key; every fault is a {@link UserError} that names file, key and value. */
 export class Metadata {
   constructor(readonly path: string, readonly values: Readonly<Record<string, unknown>>) {}
@@ -35,9 +37,19 @@ export class Metadata {
     return this.#integer(key, undefined, "an integer of 0 or more");
   }
 
-  /** A token id; undefined if absent. */
+  /** A count that may be listed for every layer; it must then be the same for all. */
+  countOfLayers(key: string, fallback?: number): number {
+    const value = this.values[key], rule = "the same positive integer for every layer";
+    if (!Array.isArray(value)) return this.count(key, fallback);
+    const [first] = value;
+    if (!(first > 0) || value.some((each) => each !== first)) throw this.#fault(key, rule);
+    return Number(first);
+  }
+
+  /** A token id; undefined if absent or llama.cpp's null, −1 in 32 bits. */
   tokenId(key: string): number | undefined {
-    return this.has(key) ? this.#integer(key, undefined, "a token id") : undefined;
+    if (!this.has(key) || this.values[key] === NO_TOKEN) return undefined;
+    return this.#integer(key, undefined, "a token id");
   }
 
   strings(key: string): string[] {
