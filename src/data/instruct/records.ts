@@ -63,6 +63,8 @@ class RecordReader {
     const variables = example.kind === "chat" ? this.#variables() : undefined;
     const ignored = this.#ignored(example);
     if (example.kind === "chat") this.#remark(example);
+    const isEmpty = example.kind === "completion" && example.completion.trim() === "";
+    if (isEmpty) this.#remarks.push("emptyAnswers");
     return {
       ...example,
       ...(variables ? { variables } : {}),

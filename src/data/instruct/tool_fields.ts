@@ -99,9 +99,19 @@ function toolCallAt(value: unknown, where: string, rule: NullRule): JsonObject {
   ) as JsonObject;
 }
 
+/** What arguments are called elsewhere. */
+const OTHER_ARGUMENTS = ["parameters", "params", "args", "kwargs", "input"];
+
 /** A function's name and arguments, which become an object: OpenAI writes them as a string. */
 export function callAt(value: Json, where: string, rule: NullRule): JsonObject {
   checkName(value, where);
+  const other = OTHER_ARGUMENTS.find((name) => isGiven(value[name]));
+  if (other && !isGiven(value.arguments)) {
+    throw new RecordError(
+      `${where}.${other} (${excerpt(value[other])}) has no place here, and would be lost`,
+      'a call is {"name": …, "arguments": {…}}',
+    );
+  }
   const given = argumentsAt(value.arguments, `${where}.arguments`, rule);
   return jsonAt({ ...withoutNulls(value), arguments: given }, where) as JsonObject;
 }

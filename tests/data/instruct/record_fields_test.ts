@@ -140,6 +140,12 @@ Deno.test("weights by the names of other programs: axolotl's train, ms-swift's l
   }
 });
 
+Deno.test("remarks: an empty completion is an empty answer", () => {
+  const of = (completion: string) =>
+    toExample({ prompt: "a", completion }, recordFormat("prompt_completion"), "a:1").remarks;
+  assertEquals([of(" "), of("b")], [["emptyAnswers"], undefined]);
+});
+
 Deno.test("messages may be JSON in a string, as flat tables have them", () => {
   const messages = [user, assistant];
   assertEquals(openai({ messages: JSON.stringify(messages) }).messages, messages);
@@ -290,6 +296,16 @@ const REFUSED: [FormatName, unknown, string, string?][] = [
     "openai",
     message(callOf("Oslo")),
     'tool_calls[0].function.arguments must be a JSON object, or a string with one, got "Oslo"',
+  ],
+  [
+    "openai",
+    message({ tool_calls: [{ function: { name: "f", parameters: { a: 1 } } }] }),
+    'function.parameters ({"a":1}) has no place here, and would be lost',
+  ],
+  [
+    "sharegpt",
+    { conversations: [human, { from: "function_call", value: '{"name":"f","args":{}}' }] },
+    "conversations[1].args ({}) has no place here",
   ],
   ["openai", message(callOf("[1]")), "arguments must be a JSON object, or a string with one"],
   ["openai", message(callOf([1])), "arguments must be a JSON object, got [1]"],
