@@ -6,6 +6,7 @@ import { type Architecture, ARCHITECTURES, traitsOf } from "./architectures.ts";
 import { writeJson } from "../files/atomic.ts";
 import { Fields, isObject } from "../files/fields.ts";
 import { ropeFromJson, ropeToJson } from "./hf_rope.ts";
+import { modelsInside } from "../files/models_inside.ts";
 import { ggufModels } from "../files/gguf_path.ts";
 import { readJsonObject } from "../files/json_file.ts";
 
@@ -32,7 +33,8 @@ async function hintFor(file: string): Promise<string | undefined> {
       "transformers saved";
   }
   const models = ggufModels(names);
-  return models.length > 1 ? `it has ${models.join(", ")}: give the path of one` : undefined;
+  if (models.length > 1) return `it has ${models.join(", ")}: give the path of one`;
+  return await modelsInside(dirname(file));
 }
 
 /**

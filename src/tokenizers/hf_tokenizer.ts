@@ -3,6 +3,7 @@ import { dirname, join } from "@std/path";
 import { isObject } from "../files/fields.ts";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { standIn } from "../files/stand_in.ts";
+import { modelsInside } from "../files/models_inside.ts";
 import { UserError } from "../options/user_error.ts";
 import {
   contentOf,
@@ -126,8 +127,8 @@ async function readFiles(
       if (name !== TOKENIZER_JSON && error instanceof Deno.errors.NotFound) continue;
       throw new UserError(
         `tokenizer ${file}: cannot be read: ${(error as Error).message}`,
-        "a tokenizer.json is needed; transformers writes one with " +
-          "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
+        await modelsInside(folder) ?? "a tokenizer.json is needed; transformers writes one with " +
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
       );
     }
   }

@@ -1,3 +1,5 @@
+import { assertRefusesAsync } from "../support_errors.ts";
+import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
@@ -156,6 +158,24 @@ for (const [json, message] of REFUSED) {
     assertThrows(() => parseLlamaConfig(json), UserError, message);
   });
 }
+
+Deno.test("hf_config: a run's folder is not a model, but says where its model is", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const tuned = join(folder, "adapter"), model = join(folder, "checkpoint-500");
+    const fails = (hint: string) =>
+      assertRefusesAsync(() => readLlamaConfig(folder), UserError, hint);
+    await Deno.mkdir(tuned);
+    await Deno.writeTextFile(join(tuned, "adapter_config.json"), "{}");
+    await fails(`it has an adapter, ${tuned}: give that, and its base as the model`);
+    await Deno.mkdir(model);
+    await Deno.writeTextFile(join(model, "config.json"), "{}");
+    await fails(`the model is in ${model}`);
+    await assertRefusesAsync(() => loadTokenizer(folder), UserError, `the model is in ${model}`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 Deno.test("hf_config: what is written is read again", async () => {
   const folder = await Deno.makeTempDir();
