@@ -1,10 +1,11 @@
 /** Fine-tuning: trains the weights of a checkpoint on examples. */
-import { join } from "@std/path";
+import { join, resolve } from "@std/path";
 
 import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
 import { addSpecialTokens } from "../tokenizers/hf_tokenizer.ts";
 import { loadModelTokenizer, loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { isThere } from "../files/is_there.ts";
 import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
 import { withRows } from "../formats/grown_vocabulary.ts";
 import { openWithAdapter } from "../formats/peft/adapted_model.ts";
@@ -56,6 +57,7 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
     warnings: [
       ...warnings,
       ...longerNote(config, options.seqLen),
+      ...await otherResult(options, shape),
       ...options.rank === "auto" ? [] : shapeWarnings(config, shape),
     ],
     evaluateFirst: true,
@@ -143,6 +145,17 @@ async function save(
   }
   await writeRunCard(folder, { kind, base: options.model, chat: talk.about, options, results });
   return folder;
+}
+
+/** Of a run with another method in the same folder, whose result is not replaced by this one's. */
+async function otherResult(
+  { output, model, adapter }: FinetuneOptions,
+  { lora }: Pick<TrainingShape, "lora">,
+): Promise<string[]> {
+  const other = join(output, lora ? "model" : "adapter");
+  const inUse = [model, adapter].some((path) => path && resolve(path) === resolve(other));
+  if (inUse || !await isThere(other)) return [];
+  return [`${other} is the result of an earlier run: this one will not replace it`];
 }
 
 /** How peft's configuration names the base model: its name on the Hub, or its path. */

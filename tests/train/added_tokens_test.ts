@@ -16,6 +16,7 @@ import { explain, UserError } from "../../src/options/user_error.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { EvalEvent } from "../../src/train/events.ts";
 import { type FinetuneOptions, finetuneOptions } from "../../src/train/finetune_options.ts";
+import { finetuneRecipe } from "../../src/train/finetune_recipe.ts";
 import { adapterCase } from "../model/support_lora.ts";
 import { DATA } from "../data/support.ts";
 import { runFinetuning, TINY, trainingTest } from "./support.ts";
@@ -234,4 +235,23 @@ trainingTest(
       await Deno.remove(folder, { recursive: true });
     }
   },
+);
+
+trainingTest(
+  "the result of an earlier run with another method is warned about",
+  () =>
+    withBench(true, async ({ folder, options }) => {
+      const tokens = { addTokens: TOKENS };
+      const warned = async (change: Record<string, unknown>) =>
+        (await finetuneRecipe(options("run", { ...tokens, ...change }))).warnings
+          .filter((text) => String(text).includes("the result of an earlier run"));
+      const adapter = join(folder, "run", "adapter");
+      assertEquals(await warned({ optimizer: "galore_adamw" }), []);
+      await Deno.mkdir(adapter, { recursive: true });
+      const galore = await warned({ optimizer: "galore_adamw" });
+      assertEquals(galore, [
+        `${adapter} is the result of an earlier run: this one will not replace it`,
+      ]);
+      assertEquals(await warned({ optimizer: "lora" }), []);
+    }),
 );
