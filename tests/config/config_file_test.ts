@@ -316,6 +316,7 @@ deepspeed: examples/deepspeed/ds_z3_config.json
 ${COMMON}
 max_grad_norm: 1.0
 enable_thinking: true
+tool_format: glm4
 `;
   const { options, err } = await run("finetune", text);
   assert(options, err.join("\n"));
@@ -324,6 +325,8 @@ enable_thinking: true
     "updates their global norm is never known",
     "note: run.yaml:43: enable_thinking: has no effect here: thoughts are trained as the examples " +
     "and the chat template have them; it is a setting of generation",
+    "note: run.yaml:44: tool_format: has no effect here: tools and calls are written by the chat " +
+    "template",
     "note: run.yaml: these keys have no effect here: trust_remote_code, deepspeed, " +
     "overwrite_cache, preprocessing_num_workers, dataloader_num_workers, logging_steps, plot_loss, " +
     "save_only_model, report_to, ddp_timeout, per_device_eval_batch_size",

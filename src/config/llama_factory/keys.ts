@@ -119,6 +119,7 @@ export const NOTED: Readonly<
     "thoughts are trained as the examples and the chat template have them; it is a setting of " +
     "generation",
   ],
+  tool_format: [[], "tools and calls are written by the chat template"],
   group_by_length: [[false], "packing: true fills sequences with examples of any length"],
 };
 
