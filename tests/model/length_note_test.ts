@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { PRESETS } from "../../src/model/config.ts";
+import { type LlamaConfig, PRESETS } from "../../src/model/config.ts";
 import { lengthNote, longerNote } from "../../src/model/length_note.ts";
 import { stretchRope } from "../../src/train/stretch_rope.ts";
 
@@ -23,4 +23,17 @@ Deno.test("sequences of another length than in training have a note", () => {
     "sequences have 2048 tokens, the model has 1024 positions before RoPE is scaled: RoPE is " +
     "scaled (yarn)",
   ]);
+  // Llama 3.1 was trained on long texts with its scaling.
+  const llama: LlamaConfig = {
+    ...MODEL,
+    maxPositions: 131072,
+    ropeScaling: {
+      type: "llama3",
+      factor: 8,
+      lowFreqFactor: 1,
+      highFreqFactor: 4,
+      originalMaxPositions: 8192,
+    },
+  };
+  assertEquals(longerNote(llama, 16384), []);
 });
