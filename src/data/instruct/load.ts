@@ -113,7 +113,6 @@ function keep(
     for (let i = 1; i < end; i++) count += trained[i]; // the first token is never predicted
     return count;
   };
-  report.lostTurns += lost;
   if (learned(ids.length) === 0) {
     return skip(report, lost > 0 ? "rewritten" : "nothingLearned", example);
   }

@@ -27,8 +27,6 @@ export interface InstructReport {
   tokens: number;
   /** Tokens of the examples that the loss counts. */
   trainedTokens: number;
-  /** The assistant's turns that the template shows differently from how they are generated. */
-  lostTurns: number;
   /** Examples that are not learned as they stand, by kind. */
   readonly findings: Finding[];
   /** Notes for the user. */
@@ -51,7 +49,6 @@ export function emptyReport(): InstructReport {
     truncated: 0,
     tokens: 0,
     trainedTokens: 0,
-    lostTurns: 0,
     findings: [],
     notes: [],
   };
