@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { fromFileUrl } from "@std/path";
 import {
   explain,
   fullAdamWShape,
@@ -25,7 +26,7 @@ const OUTPUT = "runs/demo";
 
 const options = pretrainOptions.parse({
   model: "llama_nano",
-  data: [new URL("./data/tinyshakespeare.txt", import.meta.url).pathname],
+  data: [fromFileUrl(import.meta.resolve("./data/tinyshakespeare.txt"))],
   evalShare: 0.05,
   shuffleBuffer: 10_000, // the whole text
   output: OUTPUT,

@@ -194,6 +194,26 @@ Deno.test("no flag is spelled below the front ends", () => {
   assertEquals(spelled, [], "an option in a text is data: see src/options/phrase.ts");
 });
 
+/** Here `pathname` is what an HTTP client asked for. */
+const OF_HTTP = [
+  /^src\/(hub|server\/http)\//,
+  /^tests\/(hub|server)\//,
+  "tests/examples/mounted_test.ts",
+  "tests/structure_test.ts",
+];
+
+Deno.test("no URL of a file is taken for its path", () => {
+  const documents = [...filesIn("docs", ".md"), "README.md", "CONTRIBUTING.md"];
+  const taken = [...modules, ...documents].flatMap((path) => {
+    const ofHttp = OF_HTTP.some((each) => path.match(each));
+    const rule = ofHttp ? /(import\.meta\.url\)|\b[A-Z_]+)\.pathname/ : /\bpathname\b|file:\/\//;
+    return read(path).split("\n").filter((line) => rule.test(line))
+      .map((line) => `${path}: ${line.trim()}`);
+  });
+  const hint = "a URL writes spaces, accents and drive letters otherwise: use fromFileUrl";
+  assertEquals(taken, [], hint);
+});
+
 Deno.test("what can be imported is there", () => {
   const missing = modules.flatMap((path) =>
     importsOf(path).filter((imported) => !exists(imported)).map((it) => `${path} imports ${it}`)

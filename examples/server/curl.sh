@@ -27,7 +27,9 @@ field() {
   printf '%b\n' "$text"
 }
 
-answer=$(api "$url/files" --form purpose=fine-tune --form "file=@$file") ||
+# Quoted, as curl gives commas and semicolons a meaning.
+quoted=${file//\\/\\\\} quoted=${quoted//\"/\\\"}
+answer=$(api "$url/files" --form purpose=fine-tune --form "file=@\"$quoted\"") ||
   { echo "$answer"; exit 1; }
 file_id=$(field id "$answer")
 echo "uploaded $file as $file_id"

@@ -1,11 +1,11 @@
 /** The commands on real files, through the command line. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { main } from "../../src/cli/main.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { trainingTest, withWorkshop } from "../train/support.ts";
 
-const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/models/"));
 
 async function run(...args: string[]) {
   const out: string[] = [], err: string[] = [];

@@ -1,11 +1,12 @@
 /** `eval` on tasks, through the command line. */
 import { assertAlmostEquals, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { main } from "../../src/cli/main.ts";
 import { EVAL_FIXTURES, goldenTasks } from "../eval/support.ts";
 import { trainingTest } from "../train/support.ts";
 
-const MODELS = new URL("../fixtures/models/", import.meta.url).pathname;
-const TEXT = new URL("../../examples/data/tinyshakespeare.txt", import.meta.url).pathname;
+const MODELS = fromFileUrl(import.meta.resolve("../fixtures/models/"));
+const TEXT = fromFileUrl(import.meta.resolve("../../examples/data/tinyshakespeare.txt"));
 
 async function run(...args: string[]) {
   const out: string[] = [], err: string[] = [];

@@ -1,6 +1,6 @@
 /** Files of options, through the command line where it matters. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { readConfigFile } from "../../src/config/config_file.ts";
 import { COMMANDS, main } from "../../src/cli/main.ts";
 import { IGNORED, NOTED, ONLY, RENAMED } from "../../src/config/llama_factory/keys.ts";
@@ -12,7 +12,7 @@ import { OptionsError } from "../../src/options/faults.ts";
 
 type Values = Record<string, unknown>;
 
-const EXAMPLES = new URL("../../examples/configs/", import.meta.url).pathname;
+const EXAMPLES = fromFileUrl(import.meta.resolve("../../examples/configs/"));
 
 async function withFile<T>(text: string, use: (path: string) => Promise<T>, name = "run.yaml") {
   const folder = await Deno.makeTempDir();

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, fromFileUrl, join } from "@std/path";
 import { listFiles } from "../../src/data/files.ts";
+import { PROJECT_FILE } from "../support_project.ts";
 import { jsonl, withFiles } from "./support.ts";
 
 const namesOf = async (...specs: string[]) =>
@@ -128,17 +129,13 @@ const PIPED: [what: string, shell: string, expected: [string, string[]]][] = [
 for (const [what, shell, expected] of PIPED) {
   Deno.test(`standard input or a pipe with ${what}: read twice, no copy left`, async () => {
     await withFiles({ "read.ts": READER }, async (folder) => {
-      const config = new URL("../../deno.jsonc", import.meta.url).pathname;
       const { stdout, stderr } = await new Deno.Command("sh", {
         args: [
           "-c",
-          shell.replace(
-            "$READ",
-            `"${Deno.execPath()}" run -A --no-check --config ${config} read.ts`,
-          ),
+          shell.replace("$READ", '"$DENO" run -A --no-check --config "$CONFIG" read.ts'),
         ],
         cwd: folder,
-        env: { TMPDIR: folder },
+        env: { TMPDIR: folder, DENO: Deno.execPath(), CONFIG: fromFileUrl(PROJECT_FILE) },
       }).output();
       const lines = new TextDecoder().decode(stdout).trim().split("\n");
       assertEquals(

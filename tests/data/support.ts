@@ -1,9 +1,10 @@
 /** Shared by the tests of the data. */
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 
-export const DATA: string = new URL("../fixtures/data/", import.meta.url).pathname;
-export const SHAKESPEARE: string =
-  new URL("../../examples/data/tinyshakespeare.txt", import.meta.url).pathname;
+export const DATA: string = fromFileUrl(import.meta.resolve("../fixtures/data/"));
+export const SHAKESPEARE: string = fromFileUrl(
+  import.meta.resolve("../../examples/data/tinyshakespeare.txt"),
+);
 
 /** Runs with a temporary folder of the given files. */
 export async function withFiles(

@@ -2,6 +2,7 @@
  * Whole tasks: log-likelihoods and metrics against lm-evaluation-harness, limits and truncation.
  */
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { evaluateTask, type Scores } from "../../src/eval/evaluate_task.ts";
 import type { Scorer } from "../../src/eval/scoring.ts";
@@ -12,7 +13,7 @@ import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { assertClose, gpuTest } from "../support.ts";
 import { goldenTasks, type HarnessTask, pathOf } from "./support.ts";
 
-const MODEL = new URL("../fixtures/models/llama-gqa-tied", import.meta.url).pathname;
+const MODEL = fromFileUrl(import.meta.resolve("../fixtures/models/llama-gqa-tied"));
 const tokenizer = await loadTokenizer("bytes");
 
 /** Metrics by the harness' names; bootstrapped errors differ by their draws. */

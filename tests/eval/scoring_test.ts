@@ -1,10 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { encodePairs } from "../../src/eval/scoring.ts";
 import { UserError } from "../../src/options/user_error.ts";
 
-const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 
 interface Pair {
   readonly text: [context: string, continuation: string];

@@ -1,5 +1,6 @@
 /** Results of lm-evaluation-harness on the files in tests/fixtures/eval. */
 
+import { fromFileUrl } from "@std/path";
 export interface HarnessTask {
   readonly shots: number;
   readonly metrics: Readonly<Record<string, number>>;
@@ -14,7 +15,7 @@ export interface HarnessMmlu {
   readonly stem: Readonly<Record<string, number>>;
 }
 
-export const EVAL_FIXTURES = new URL("../fixtures/eval/", import.meta.url).pathname;
+export const EVAL_FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/eval/"));
 
 /**
  * By tests/golden/make_log_likelihoods.py, with the model llama-gqa-tied and one token per byte.

@@ -1,5 +1,5 @@
 /** Runs programs of `examples/` as their readers would. */
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { main } from "../../src/cli/main.ts";
 
 export const ROOT = fromFileUrl(new URL("../..", import.meta.url));
@@ -43,7 +43,7 @@ export async function run(
 
 /** The command in the header of a Deno example, with our arguments. */
 export async function documented(path: string, args: readonly string[]): Promise<string[]> {
-  const text = await Deno.readTextFile(new URL(path, `file://${ROOT}`));
+  const text = await Deno.readTextFile(join(ROOT, path));
   const words = /^ \* +deno (run .*?)\b(?=examples\/)/m.exec(text)![1].trim().split(/\s+/);
   return [Deno.execPath(), words[0], "--no-prompt", ...words.slice(1), path, ...args];
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { basename, join } from "@std/path";
+import { basename, fromFileUrl, join } from "@std/path";
 import { NO_INPUT } from "../../src/cli/command.ts";
 import { exportModel } from "../../src/cli/export.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
@@ -18,7 +18,7 @@ import { ropeFrequencies } from "../../src/model/rope.ts";
 import { withChatModel } from "../inference/support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 
-const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 const MODELS = FIXTURES + "models/";
 
 Deno.test("gguf: Q8_0 is quantised as gguf does it, to the bit", async () => {

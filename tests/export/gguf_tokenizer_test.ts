@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { tokenizerFromFiles } from "../../src/tokenizers/hf_tokenizer.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
@@ -9,8 +10,8 @@ import { tokenizerMetadata } from "../../src/export/gguf_tokenizer.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { assertRefuses } from "../support_errors.ts";
 
-const FIXTURES = new URL("../fixtures/gguf/", import.meta.url).pathname;
-const DATA = new URL("../fixtures/data/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/gguf/"));
+const DATA = fromFileUrl(import.meta.resolve("../fixtures/data/"));
 
 interface Expected {
   readonly texts: readonly string[];

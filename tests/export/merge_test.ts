@@ -1,6 +1,6 @@
 /** A merged model against its base with the adapter applied, and what is kept or refused. */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import {
   createMergeWorkspace,
   type LowRankUpdate,
@@ -21,7 +21,7 @@ import { createParameters, type LoraShape } from "../../src/model/parameters.ts"
 import { adapterCase, assertCloseToLargest, readBatch } from "../model/support_lora.ts";
 import { assertClose, gpuTest, randomNormal, rounded } from "../support.ts";
 
-const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import {
   conversing,
   conversingAs,
@@ -13,7 +13,7 @@ import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { tokenizers } from "../data/instruct/support.ts";
 import { TINY } from "../train/support.ts";
 
-const CHAT = new URL("../fixtures/instruct/tokenizer-chat", import.meta.url).pathname;
+const CHAT = fromFileUrl(import.meta.resolve("../fixtures/instruct/tokenizer-chat"));
 /** Ids of tokenizer-chat. */
 const END_OF_TEXT = 0, IM_END = 401;
 

@@ -1,12 +1,12 @@
 /** What failed downloads and clones leave in place of files, in each kind of file of a model. */
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 
-const PLAIN = new URL("../fixtures/lenient/plain/", import.meta.url).pathname;
-const GGUF = new URL("../fixtures/gguf/llama.gguf", import.meta.url).pathname;
+const PLAIN = fromFileUrl(import.meta.resolve("../fixtures/lenient/plain/"));
+const GGUF = fromFileUrl(import.meta.resolve("../fixtures/gguf/llama.gguf"));
 
 const POINTER = "version https://git-lfs.github.com/spec/v1\n" +
   "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";

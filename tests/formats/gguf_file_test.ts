@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { CODEBOOKS } from "../../src/formats/gguf/codebooks.ts";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
 import { openWeights } from "../../src/formats/open_weights.ts";
@@ -8,7 +8,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import { LLAMA_TRAITS } from "../../src/model/config.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 
-const FIXTURES = new URL("../fixtures/gguf/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/gguf/"));
 
 Deno.test("gguf: values of every type are gguf's own, to the bit", async () => {
   using file = await GgufFile.open(FIXTURES + "types.gguf");

@@ -1,5 +1,6 @@
 /** Headers of GGUF files: versions, alignment, strings, and what is refused. */
 import { assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { readGgufConfig } from "../../src/formats/gguf/config.ts";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
 import { readGgufHeader } from "../../src/formats/gguf/header.ts";
@@ -7,7 +8,7 @@ import { Metadata } from "../../src/formats/gguf/metadata.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { assertRefuses, assertRefusesAsync } from "../support_errors.ts";
 
-const FIXTURES = new URL("../fixtures/gguf/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/gguf/"));
 
 /** The parts of a header, laid out as the specification says; sizes are 32 bits in version 1. */
 class Bytes {

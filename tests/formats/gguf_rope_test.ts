@@ -3,7 +3,7 @@
  * llama-context.cpp, ggml_rope_ext); tests/interop/rope_gguf.py runs it on the same files.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { parseLlamaConfig } from "../../src/formats/hf_config.ts";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
 import { Metadata } from "../../src/formats/gguf/metadata.ts";
@@ -15,7 +15,7 @@ import type { LlamaConfig } from "../../src/model/config.ts";
 import type { RopeScaling } from "../../src/model/rope_scaling.ts";
 import { UserError } from "../../src/options/user_error.ts";
 
-const FOLDER = new URL("../fixtures/rope/", import.meta.url).pathname;
+const FOLDER = fromFileUrl(import.meta.resolve("../fixtures/rope/"));
 const { base, cases } = JSON.parse(await Deno.readTextFile(`${FOLDER}cases.json`));
 const configOf = (name: string): LlamaConfig =>
   parseLlamaConfig({ ...base, ...cases[name].config });

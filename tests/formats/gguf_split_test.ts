@@ -1,6 +1,6 @@
 /** GGUF models in several files, as gguf's writer and llama.cpp's tools split them. */
 import { assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { ggufModels, ggufName, ggufParts } from "../../src/files/gguf_path.ts";
 import { GgufFile } from "../../src/formats/gguf/gguf_file.ts";
 import { openPretrained, readModelConfig } from "../../src/formats/pretrained_model.ts";
@@ -9,7 +9,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 
-const FIXTURES = new URL("../fixtures/gguf/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/gguf/"));
 const SPLIT = FIXTURES + "split";
 const part = (number: number) => `llama-0000${number}-of-00003.gguf`;
 

@@ -1,12 +1,12 @@
 import { assertRefusesAsync } from "../support_errors.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
 import { parseLlamaConfig, readLlamaConfig, writeHfConfig } from "../../src/formats/hf_config.ts";
 import { LLAMA_TRAITS, type LlamaConfig, PRESETS } from "../../src/model/config.ts";
 
-const MODELS = new URL("../fixtures/models/", import.meta.url).pathname;
+const MODELS = fromFileUrl(import.meta.resolve("../fixtures/models/"));
 
 const MHA: LlamaConfig = {
   ...LLAMA_TRAITS,

@@ -3,7 +3,7 @@
  * tests/golden/make_lenient.py makes the folders and the values.
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { parseLlamaConfig, writeHfConfig } from "../../src/formats/hf_config.ts";
 import { readRawConfig } from "../../src/formats/model_files.ts";
 import { causalName } from "../../src/formats/module_names.ts";
@@ -19,7 +19,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import { assertClose, gpuTest } from "../support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 
-const FIXTURES = new URL("../fixtures/lenient/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/lenient/"));
 const IDS = [1, 2, 3, 4, 5, 6];
 
 async function logitsOf(gpu: Gpu, folder: string) {

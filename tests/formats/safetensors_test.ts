@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { fromFloat32 } from "../../src/formats/element_types.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import {
@@ -11,7 +11,7 @@ import {
 import { fromBfloat16, toBfloat16 } from "../../src/numbers/bfloat16.ts";
 import { assertRefuses, assertRefusesAsync } from "../support_errors.ts";
 
-const FIXTURES = new URL("../fixtures/formats/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/formats/"));
 const ALL_TYPES = FIXTURES + "all_types.safetensors";
 
 Deno.test("safetensors: values of every type agree with the reference library", async () => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { dirname, join } from "@std/path";
+import { dirname, fromFileUrl, join } from "@std/path";
 import { waitAsked } from "../../src/hub/answers.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import {
@@ -750,12 +750,12 @@ Deno.test("hub: the environment is what Python's library reads", async () => {
     await using server = new HubServer([MODEL]);
     await Deno.writeTextFile(join(home, "token"), "hf_file\n");
     const run = async (env: Record<string, string>) => {
-      const module = new URL("../../src/hub/hub.ts", import.meta.url).href;
+      const module = import.meta.resolve("../../src/hub/hub.ts");
       const code = `import { resolveModel } from "${module}";` +
         `await resolveModel("hf:${NAME}").then(console.log, (e) => console.log(e.message));`;
       const { stdout } = await new Deno.Command(Deno.execPath(), {
         args: ["eval", code],
-        cwd: new URL("../..", import.meta.url).pathname,
+        cwd: fromFileUrl(import.meta.resolve("../..")),
         env: { HF_HOME: home, HF_ENDPOINT: server.endpoint + "/", HF_TOKEN: "", ...env },
       }).output();
       return new TextDecoder().decode(stdout).trim();

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import {
   Safetensors,
   type SafetensorsEntry,
@@ -9,7 +9,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { assertClose, gpuTest, randomNormal } from "../support.ts";
 
-const BASE = new URL("../fixtures/models/llama-gqa-tied", import.meta.url).pathname;
+const BASE = fromFileUrl(import.meta.resolve("../fixtures/models/llama-gqa-tied"));
 // A rank that is not a multiple of 8, so that its rows are padded.
 const RANK = 3, ALPHA = 12, TARGETS = ["q_proj", "v_proj", "down_proj"];
 
@@ -122,7 +122,7 @@ gpuTest(
       await writeAdapter(adapter, await randomFactors());
       const load = (base: string, adapter: string) =>
         LlamaForCausalLM.fromPretrained(base, { gpu, adapter });
-      const other = new URL("../fixtures/models/llama-mha", import.meta.url).pathname;
+      const other = fromFileUrl(import.meta.resolve("../fixtures/models/llama-mha"));
       await assertRejects(() => load(other, adapter), UserError, "does not fit the model");
       await assertRejects(
         () => load(BASE, folder),

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { CachedSequence, type CachedSequenceOptions } from "../../src/inference/cached_sequence.ts";
@@ -6,7 +7,7 @@ import { continueTokens } from "../../src/inference/generate.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { assertClose, gpuTest } from "../support.ts";
 
-const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/models/"));
 const PROMPT = Array.from({ length: 51 }, (_, i) => (i * i * 7 + 3 * i + 11) % 200);
 
 // Sums of some hundred float32 products in another order: some units in the last place of the

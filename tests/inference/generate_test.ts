@@ -1,9 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { gpuTest } from "../support.ts";
 
-const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/models/"));
 
 interface Golden {
   readonly prompt: number[];

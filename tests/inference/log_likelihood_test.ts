@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
 import { logLikelihoods } from "../../src/inference/log_likelihood.ts";
 import {
@@ -9,7 +10,7 @@ import {
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { assertClose, gpuTest } from "../support.ts";
 
-const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 const MODEL = `${FIXTURES}models/llama-gqa-tied`;
 
 /** By lm-evaluation-harness and PyTorch: tests/golden/make_log_likelihoods.py. */

@@ -1,5 +1,5 @@
 /** A chat model with random weights and a real chat tokenizer. */
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
@@ -7,7 +7,7 @@ import { LLAMA_TRAITS, type LlamaConfig } from "../../src/model/config.ts";
 import { createParameters } from "../../src/model/parameters.ts";
 import { randomNormal } from "../support.ts";
 
-export const TOKENIZER = new URL("../fixtures/instruct/tokenizer-chat/", import.meta.url).pathname;
+export const TOKENIZER = fromFileUrl(import.meta.resolve("../fixtures/instruct/tokenizer-chat/"));
 
 const CONFIG: LlamaConfig = {
   ...LLAMA_TRAITS,

@@ -8,10 +8,10 @@
  * Fails at the first difference.
  */
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 
 const [python, work] = Deno.args, folder = join(work, "added_tokens");
-const root = new URL("../../", import.meta.url).pathname;
+const root = fromFileUrl(import.meta.resolve("../../"));
 const tokenizer = join(root, "tests/fixtures/data/tokenizer-llama");
 const data = join(root, "examples/data/planets.jsonl");
 const QUESTION = "Which planet is closest to the Sun?", COUNT = "60";

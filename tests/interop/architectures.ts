@@ -8,11 +8,11 @@
  * and of transformers (and peft) are printed side by side, the merged model's difference from
  * peft's, and the greedy texts of `generate` and of llama.cpp.
  */
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 
 const [python, folder] = Deno.args;
-const interop = new URL(".", import.meta.url).pathname;
-const cli = new URL("../../cli.ts", import.meta.url).pathname;
+const interop = fromFileUrl(import.meta.resolve("./"));
+const cli = fromFileUrl(import.meta.resolve("../../cli.ts"));
 const LENGTH = "64", PROMPT = "ROMEO:", COUNT = "24";
 
 async function run(program: string, args: readonly string[]): Promise<string> {

@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
 import { PRESETS } from "../../src/model/config.ts";
 import { describeParameters, parameterCount, PROJECTIONS } from "../../src/model/description.ts";
 
-const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/models/"));
 
 const byName = (shapes: Map<string, readonly number[]>) =>
   [...shapes].sort(([one], [other]) => one < other ? -1 : 1);

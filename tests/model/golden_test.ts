@@ -3,7 +3,7 @@
  * of every number format and from shards.
  */
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { type ElementType, Safetensors } from "../../src/formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../../src/formats/safetensors_shards.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
@@ -12,7 +12,7 @@ import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { toBfloat16 } from "../../src/numbers/bfloat16.ts";
 import { assertClose, gpuTest } from "../support.ts";
 
-const FIXTURES = new URL("../fixtures/models/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/models/"));
 
 const MODELS = [
   "llama-mha",

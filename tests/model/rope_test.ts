@@ -4,7 +4,7 @@
  * that cross the border.
  */
 import { assertEquals, assertMatch } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { parseLlamaConfig, writeHfConfig } from "../../src/formats/hf_config.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
@@ -14,7 +14,7 @@ import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { assertClose, gpuTest } from "../support.ts";
 
-const FIXTURES = new URL("../fixtures/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 const FOLDER = `${FIXTURES}rope/`;
 
 interface Case {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
 import { ShapeError } from "../../src/numbers/shape_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
@@ -138,7 +139,7 @@ gpuTest("a refresh gives the same bits for the same key, others for another step
 
 /** The log of a run of the Q-GaLore reference, and its gradients and updates at even steps. */
 async function openReference(name: string) {
-  const path = new URL(`../fixtures/quant/projector-${name}`, import.meta.url).pathname;
+  const path = fromFileUrl(import.meta.resolve(`../fixtures/quant/projector-${name}`));
   const log: {
     rank: number;
     update_proj_gap: number;

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { BatchStream } from "../../src/data/batches.ts";
 import { encodeExample } from "../../src/data/instruct/encode.ts";
 import type { Example } from "../../src/data/instruct/example.ts";
@@ -6,7 +7,7 @@ import { encodePairs } from "../../src/eval/scoring.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { encodePrompt, TextEnds } from "../../src/tokenizers/text_ends.ts";
 
-const DATA = new URL("../fixtures/data/", import.meta.url).pathname;
+const DATA = fromFileUrl(import.meta.resolve("../fixtures/data/"));
 /** Starts every text with <s>, id 1; the end of a text is </s>, id 2. */
 const llama = await loadTokenizer(DATA + "tokenizer-llama");
 const bare = (text: string) => llama.encode(text, { addSpecialTokens: false });

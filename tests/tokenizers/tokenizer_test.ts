@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
 import { Engine } from "../../src/tokenizers/engine.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { TextStream } from "../../src/tokenizers/tokenizer.ts";
 import { assertRefuses, assertRefusesAsync } from "../support_errors.ts";
 
-const DATA = new URL("../fixtures/data/", import.meta.url).pathname;
+const DATA = fromFileUrl(import.meta.resolve("../fixtures/data/"));
 
 interface Expected {
   vocab_size: number;

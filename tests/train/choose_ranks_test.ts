@@ -1,6 +1,6 @@
 /** `--rank auto`, from the first gradients to a run that is resumed. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { OutOfMemoryError } from "../../src/gpu/errors.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
@@ -196,7 +196,7 @@ trainingTest(
   "fine-tuning a tied model, its embedding trained as well",
   () =>
     withWorkshop(async ({ folder }) => {
-      const model = new URL("../fixtures/models/llama-gqa-tied", import.meta.url).pathname;
+      const model = fromFileUrl(import.meta.resolve("../fixtures/models/llama-gqa-tied"));
       const data = join(folder, "train.jsonl");
       const lines = ["red", "green", "blue", "black", "white"].flatMap((word, i) =>
         [1, 2, 3, 4].map((times) =>

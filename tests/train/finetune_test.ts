@@ -1,6 +1,6 @@
 /** Fine-tuning a checkpoint by every method: memory, what changes and what does not, resuming. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import type { DoneEvent, EvalEvent } from "../../src/train/events.ts";
@@ -9,7 +9,7 @@ import { assertClose } from "../support.ts";
 import { runFinetuning, trainingTest } from "./support.ts";
 
 /** A vocabulary of 320, of which the byte tokenizer uses 257. */
-const BASE = new URL("../fixtures/models/llama-gqa-tied", import.meta.url).pathname;
+const BASE = fromFileUrl(import.meta.resolve("../fixtures/models/llama-gqa-tied"));
 
 const WORDS = ["red", "green", "blue", "black", "white", "brown"];
 

@@ -1,10 +1,10 @@
 /** The command line, killed and resumed: nothing is lost, and the bits are the same. */
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { FLAGS } from "../../src/options/spelling.ts";
 import { trainingTest, withWorkshop, type Workshop } from "./support.ts";
 
-const CLI = new URL("../../cli.ts", import.meta.url).pathname;
+const CLI = fromFileUrl(import.meta.resolve("../../cli.ts"));
 
 /** Runs `pretrain` and kills it with SIGKILL once it has reported `killAfter` steps. */
 async function pretrain(

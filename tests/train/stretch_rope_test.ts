@@ -1,6 +1,6 @@
 /** RoPE scaled for a run, by the factor of LLaMA-Factory's `rope_scaling` (model/model_utils/rope.py). */
 import { assertEquals, assertThrows } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
 import { PRESETS } from "../../src/model/config.ts";
 import { longestSequence } from "../../src/model/rope_scaling.ts";
@@ -11,7 +11,7 @@ import { stretchRope } from "../../src/train/stretch_rope.ts";
 import { runFinetuning, trainingTest } from "./support.ts";
 
 /** Its RoPE is scaled; the run's base is the same without. */
-const WEIGHTS = new URL("../fixtures/models/llama-gqa-tied", import.meta.url).pathname;
+const WEIGHTS = fromFileUrl(import.meta.resolve("../fixtures/models/llama-gqa-tied"));
 const MODEL = PRESETS.llama_9m; // 1,024 positions
 
 Deno.test("ropeScaling: the factor is the length over the positions, rounded up", () => {

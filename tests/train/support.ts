@@ -1,5 +1,5 @@
 /** A model and a text small enough to train in a test. */
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { LLAMA_TRAITS, type LlamaConfig } from "../../src/model/config.ts";
@@ -27,7 +27,7 @@ export const TINY: LlamaConfig = {
   initializerRange: 0.02,
 };
 
-const SHAKESPEARE = new URL("../../examples/data/tinyshakespeare.txt", import.meta.url).pathname;
+const SHAKESPEARE = fromFileUrl(import.meta.resolve("../../examples/data/tinyshakespeare.txt"));
 
 export interface Workshop {
   readonly folder: string;

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
 import { KernelPass } from "../../../src/gpu/pass.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
@@ -9,7 +10,7 @@ import { levelsOf, unpackCodes } from "../../../src/numbers/group.ts";
 import { groupQuantize as oracle, withoutPadding } from "../../oracles/quantise/group_quantize.ts";
 import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
 
-const FIXTURE = new URL("../../fixtures/quant/group_quant.safetensors", import.meta.url).pathname;
+const FIXTURE = fromFileUrl(import.meta.resolve("../../fixtures/quant/group_quant.safetensors"));
 
 function quantised(
   gpu: Gpu,

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { PlanAllocator } from "../../../src/gpu/allocator.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
@@ -20,7 +21,7 @@ import {
 } from "../../oracles/quantise/nf4_quantize.ts";
 import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
 
-const FIXTURES = new URL("../../fixtures/nf4/", import.meta.url).pathname;
+const FIXTURES = fromFileUrl(import.meta.resolve("../../fixtures/nf4/"));
 
 const nf4 = (gpu: Gpu, shape: readonly number[]) =>
   gpu.tensor({ name: "nf4", shape, dtype: "nf4", purpose: "weights" });

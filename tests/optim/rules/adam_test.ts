@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { PlanAllocator } from "../../../src/gpu/allocator.ts";
 import { Safetensors } from "../../../src/formats/safetensors.ts";
 import { adam8 } from "../../../src/optim/rules/adam.ts";
@@ -8,7 +9,7 @@ import { assertClose, download, gpuTest, randomNormal, runPass, upload } from ".
 import { RATES } from "../support_rates.ts";
 import { matmulWorkspace } from "../support.ts";
 
-const FIXTURE = new URL("../../fixtures/adam/adam_8bit.safetensors", import.meta.url).pathname;
+const FIXTURE = fromFileUrl(import.meta.resolve("../../fixtures/adam/adam_8bit.safetensors"));
 const [ROWS, COLUMNS, STEPS] = [33, 136, 25];
 const lr = 1e-3, rates = { ...RATES, adamEps: 1e-8 };
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { Safetensors } from "../../../src/formats/safetensors.ts";
 import { PlanAllocator } from "../../../src/gpu/allocator.ts";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
@@ -57,7 +58,7 @@ function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
 for (const shape of SHAPES) {
   const name = shape.join("x");
   gpuTest(`20 steps of Muon follow torch, ${name}`, async (gpu) => {
-    using fixture = await Safetensors.open(FIXTURE.pathname);
+    using fixture = await Safetensors.open(fromFileUrl(FIXTURE));
     let step = 0;
     for await (const parameter of trajectory(gpu, muon32, shape)) {
       if (!KEEP.includes(++step)) continue;

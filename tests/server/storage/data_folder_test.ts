@@ -42,10 +42,8 @@ Deno.test("a folder is one server's, until it closes or is killed", async () => 
     const error = await assertRejects(() => DataFolder.open(folder), UserError);
     assert(error.message.includes(`${folder}: another server is using it`), error.message);
     first.close();
-    const module = fromFileUrl(
-      new URL("../../../src/server/storage/data_folder.ts", import.meta.url),
-    );
-    const code = `const { DataFolder } = await import(${JSON.stringify(`file://${module}`)});
+    const module = import.meta.resolve("../../../src/server/storage/data_folder.ts");
+    const code = `const { DataFolder } = await import("${module}");
       await DataFolder.open(${JSON.stringify(folder)});
       console.log("open");
       setInterval(() => {}, 1000);`;
