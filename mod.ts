@@ -84,7 +84,8 @@ export type {
   TrainingData,
 } from "./src/train/recipe.ts";
 export { pretrainRecipe } from "./src/train/pretrain_recipe.ts";
-export { type Base, finetuneRecipe, openBase } from "./src/train/finetune_recipe.ts";
+export { type Base, type BaseOptions, openBase } from "./src/train/base_model.ts";
+export { finetuneRecipe } from "./src/train/finetune_recipe.ts";
 export type { Continued } from "./src/train/continued_adapter.ts";
 export type { TrainedModel, TrainingShape } from "./src/train/build.ts";
 export { optimizerRates, resolveConfig, trainingShape } from "./src/train/method.ts";

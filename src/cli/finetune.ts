@@ -4,7 +4,7 @@ import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { openExamples, reportText } from "../train/finetune_data.ts";
 import { type FinetuneOptions, finetuneOptions } from "../train/finetune_options.ts";
-import { openBase } from "../train/finetune_recipe.ts";
+import { openBase } from "../train/base_model.ts";
 import { Trainer } from "../train/trainer.ts";
 import { counted } from "../text.ts";
 import { type Command, EXIT, type Io } from "./command.ts";

@@ -1,0 +1,157 @@
+/**
+ * The model that a run starts from: opened before anything is allocated, loaded when the run
+ * starts, and what its result is saved as.
+ */
+import { join, resolve } from "@std/path";
+
+import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
+import { addSpecialTokens } from "../tokenizers/hf_tokenizer.ts";
+import { loadModelTokenizer, loadTokenizer } from "../tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { isThere } from "../files/is_there.ts";
+import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
+import { withRows } from "../formats/grown_vocabulary.ts";
+import { openWithAdapter } from "../formats/peft/adapted_model.ts";
+import { saveAdapter } from "../formats/peft/save.ts";
+import { loadWeights, saveWeights } from "../formats/pretrained.ts";
+import { openPretrained, type PretrainedModel } from "../formats/pretrained_model.ts";
+import {
+  type BaseFiles,
+  type Conversing,
+  writeModelFolder,
+  writeTokenizer,
+} from "../export/model_folder.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import type { TrainedModel, TrainingShape } from "./build.ts";
+import { type Continued, continuedShape } from "./continued_adapter.ts";
+import type { OnPreparation } from "./events.ts";
+import { initializeAdapters } from "./initialize_adapters.ts";
+import { type StretchOptions, stretchRope } from "./stretch_rope.ts";
+
+/** Names a base, and how the run changes it. */
+export interface BaseOptions extends StretchOptions {
+  /** A folder, a .gguf file, or `hf:…`. */
+  readonly model: string;
+  /** Folder of an adapter to train further. */
+  readonly adapter?: string;
+  /** Instead of the model's own. */
+  readonly tokenizer?: string;
+  /** Special tokens to add. */
+  readonly addTokens?: readonly string[];
+  /** Whether embedding and head are trained beside adapters. */
+  readonly trainEmbeddings: boolean;
+}
+
+/** What a run starts from, except the weights. */
+export interface Base extends Pick<PretrainedModel, "config" | "path" | "warnings"> {
+  /** The model's own or another, with the added tokens. */
+  readonly tokenizer: Tokenizer;
+  /** What an adapter that is trained further determines. */
+  readonly continued?: Continued;
+}
+
+/** The model that a run starts from, without its weights, and its tokenizer. */
+export async function openBase(options: BaseOptions): Promise<Base> {
+  const { model: spec, adapter, addTokens } = options;
+  using source = await openWithAdapter(spec, adapter);
+  const { path, warnings } = source, stretched = stretchRope(source.config, options, spec);
+  const continued = source.adapter && continuedShape(source.adapter, source.resized!, options);
+  const own = options.tokenizer
+    ? await loadTokenizer(options.tokenizer)
+    : await loadModelTokenizer(path, adapter);
+  const tokenizer = addTokens ? addSpecialTokens(own, addTokens) : own;
+  const config = addTokens
+    ? { ...stretched, vocabSize: Math.max(stretched.vocabSize, tokenizer.vocabSize) }
+    : stretched;
+  const names = { tokenizer: options.tokenizer ?? spec, model: spec };
+  const unknown = checkTokenizer(tokenizer, config, names);
+  return {
+    config,
+    path,
+    tokenizer,
+    warnings: [...warnings, ...tokenizer.warnings, ...unknown],
+    continued,
+  };
+}
+
+/** The weights that a run starts from: the base's, and its adapter's or new ones. */
+export async function loadBase(
+  gpu: Gpu,
+  { model, load }: TrainedModel,
+  { path, adapter, config, seed }: {
+    readonly path: string;
+    readonly adapter?: string;
+    readonly config: LlamaConfig;
+    readonly seed: number;
+  },
+  onPreparation?: OnPreparation,
+): Promise<void> {
+  using source = await openWithAdapter(path, adapter);
+  await loadWeights(gpu, model.parameters, withRows(source.weights, config.vocabSize), {
+    workspace: load,
+    onProgress: (share) => onPreparation?.({ type: "preparation", what: "loading weights", share }),
+  });
+  if (source.adapter) await source.adapter.load(gpu, model.parameters);
+  else initializeAdapters(gpu, model.parameters, seed);
+}
+
+/** What a run saves of a trained base. */
+export interface Result {
+  readonly output: string;
+  /** The base, as the run's options name it. */
+  readonly model: string;
+  /** Where it is on the disk, and its files that are copied. */
+  readonly base: { readonly path: string; readonly files: BaseFiles };
+  readonly config: LlamaConfig;
+  readonly shape: Pick<TrainingShape, "dtype" | "lora">;
+  readonly tokenizer: Tokenizer;
+  readonly talk: Conversing;
+}
+
+/** Saves a model in Hugging Face's layout, or the adapters alone in peft's; returns the folder. */
+export async function saveResult(
+  gpu: Gpu,
+  { model: { parameters } }: TrainedModel,
+  { output, model, base, config, shape: { lora, dtype }, tokenizer, talk }: Result,
+): Promise<string> {
+  const folder = resultFolder(output, lora ? "adapter" : "model");
+  await Deno.mkdir(folder, { recursive: true });
+  if (lora) {
+    const { dropout, ...shape } = lora, name = baseName(model, base.path);
+    await saveAdapter(gpu, parameters, folder, { lora: shape, dropout, base: name });
+    await writeTokenizer(folder, tokenizer, talk);
+  } else {
+    using original = await openPretrained(base.path);
+    await saveWeights(gpu, parameters, folder, dtype, withRows(original.weights, config.vocabSize));
+    await writeModelFolder(folder, {
+      config,
+      dtype,
+      base: base.files,
+      tokenizer,
+      conversing: talk,
+    });
+  }
+  return folder;
+}
+
+/** A warning about the result of another method in the same folder, which this one's won't replace. */
+export async function otherResult(
+  output: string,
+  { lora }: Pick<TrainingShape, "lora">,
+  read: readonly (string | undefined)[],
+): Promise<string[]> {
+  const other = resultFolder(output, lora ? "model" : "adapter");
+  const inUse = read.some((path) => path && resolve(path) === resolve(other));
+  if (inUse || !await isThere(other)) return [];
+  return [`${other} is the result of an earlier run: this one will not replace it`];
+}
+
+function resultFolder(output: string, kind: "model" | "adapter"): string {
+  return join(output, kind);
+}
+
+/** How peft's configuration names the base model: its name on the Hub, or its path. */
+function baseName(model: string, path: string): string {
+  return isHubSpec(model) ? parseHubSpec(model, "model").name : path;
+}
