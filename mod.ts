@@ -71,7 +71,7 @@ export {
 } from "./src/train/options.ts";
 export { type FinetuneOptions, finetuneOptions } from "./src/train/finetune_options.ts";
 export { readConfigFile } from "./src/config/config_file.ts";
-export { type Preparing, Trainer } from "./src/train/trainer.ts";
+export { type Preparing, type Running, Trainer } from "./src/train/trainer.ts";
 export type * from "./src/train/events.ts";
 export { saveCheckpointModel } from "./src/train/checkpoint_model.ts";
 
@@ -257,7 +257,7 @@ export {
   spell,
   type Spelling,
 } from "./src/options/phrase.ts";
-export { CheckpointError } from "./src/train/checkpoint_manifest.ts";
+export { CheckpointError } from "./src/formats/checkpoint/manifest.ts";
 export { DiskFullError } from "./src/files/atomic.ts";
 export { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./src/gpu/errors.ts";
 export { ShapeError } from "./src/numbers/shape_error.ts";

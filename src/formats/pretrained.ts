@@ -5,7 +5,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { bytesOf, columnsOf, elementsOf, rowsOf } from "../numbers/layout.ts";
-import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowRange, type Tensor, type TensorReader, viewAs } from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import {
@@ -164,7 +164,7 @@ async function uploadRows(
  * given, which has no quantisation error.
  */
 export async function saveWeights(
-  gpu: Gpu,
+  reader: TensorReader,
   parameters: LlamaParameters,
   directory: string,
   dtype: "bfloat16" | "float32",
@@ -175,7 +175,7 @@ export async function saveWeights(
     shape,
     dtype: dtype === "bfloat16" ? "BF16" : "F32",
     data: trainable || !original
-      ? exported(gpu, weight, dtype)
+      ? exported(reader, weight, dtype)
       : copied(original, name, weight, dtype),
   }));
   await writeSafetensorsSharded(directory, entries, { metadata: { format: "pt" } });
@@ -197,25 +197,25 @@ async function* copied(
 
 /** The values of a parameter in file layout, one block of rows at a time. */
 export async function* exported(
-  gpu: Gpu,
+  reader: TensorReader,
   weight: Tensor,
   dtype: "bfloat16" | "float32",
 ): AsyncGenerator<Uint8Array> {
-  const unpack = await unpacker(gpu, weight);
+  const unpack = await unpacker(reader, weight);
   for (const [start, end] of rowBlocks(weight)) {
     const block = weight.shape.length === 1 ? weight : rowRange(weight, start, end);
-    const values = unpack(block, await gpu.read(block));
+    const values = unpack(block, await reader.read(block));
     yield fromFloat32(dtype === "float32" ? "F32" : "BF16", values);
   }
 }
 
 /** Converts the bytes of a row range to numbers. */
 async function unpacker(
-  gpu: Gpu,
+  reader: TensorReader,
   { dtype, constants }: Tensor,
 ): Promise<(block: Tensor, bytes: Uint8Array) => Float32Array<ArrayBuffer>> {
   if (!constants) return unpackTensor;
-  const { buffer } = await gpu.read(constants);
+  const { buffer } = await reader.read(constants);
   return dtype === "nf4"
     ? (block, bytes) => nf4Dequantize(block, bytes, new Uint32Array(buffer))
     : (block, bytes) => dequantize(block, bytes, new Float32Array(buffer));

@@ -21,12 +21,20 @@ import type { Purpose, Tensor } from "./tensor.ts";
 /** Bytes of the only read-back buffer; larger reads pass through it in pieces. */
 export const READ_BACK_BYTES = 4 << 20;
 
+/**
+ * Called as a layer is recorded, `layer` of `layers` in the order of the part; returns what is called
+ * once the GPU has done it.
+ */
+export type Watch = (part: "forward" | "backward", layer: number, layers: number) => () => void;
+
 /** A device and its allocations. Close it when done: drivers limit the number of open devices. */
 export class Gpu implements Allocator {
   /** Bytes of all tensors and textures. */
   readonly account: MemoryAccount = new MemoryAccount();
   /** Compiled kernels. */
   readonly pipelines: PipelineCache;
+  /** Watches passes; see {@link KernelPass.passed}. */
+  watch: Watch | undefined;
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
   #pending: Promise<unknown>[] = [];
   #failure: Error | null = null;

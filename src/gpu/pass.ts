@@ -154,6 +154,18 @@ export class KernelPass {
     this.#used = 0;
   }
 
+  /**
+   * Marks the end of a layer. If someone watches, submits what is recorded, so that it can be seen
+   * when the GPU gets there; otherwise does nothing.
+   */
+  passed(part: "forward" | "backward", layer: number, layers: number): void {
+    const done = this.gpu.watch?.(part, layer, layers);
+    if (!done) return;
+    this.submit();
+    // A lost device is reported by whoever reads from it.
+    this.gpu.device.queue.onSubmittedWorkDone().then(done, () => {});
+  }
+
   #command(): GPUCommandEncoder {
     this.#endPass();
     return this.#encoder ??= this.gpu.device.createCommandEncoder({ label: "pass" });

@@ -35,6 +35,12 @@ export interface Tensor extends Layout {
   readonly constants?: Tensor;
 }
 
+/** Reads the bytes of tensors: a `Gpu`, or what keeps them in a file. */
+export interface TensorReader {
+  /** The bytes of a tensor, padding included (or `length` of them from `start`, multiples of 4). */
+  read(tensor: Tensor, start?: number, length?: number): Promise<Uint8Array>;
+}
+
 /**
  * A view of rows [start, end) of a matrix, sharing its buffer. If a kernel binds the view, its
  * start must satisfy the adapter's storage alignment, as every multiple of 64 rows does.

@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { evaluatePerplexity, type Evaluation } from "./perplexity.ts";
+import { evaluatePerplexity, type Evaluation, type EvaluationOptions } from "./perplexity.ts";
 import { readGeneration } from "../formats/generation.ts";
 import type { GenerationConfig } from "../formats/generation_config.ts";
 import { openWithAdapter } from "../formats/peft/adapted_model.ts";
@@ -140,7 +140,7 @@ export class LlamaForCausalLM {
   /** Loss and perplexity over batches of (batch, length) inputs and targets. */
   async evaluate(
     batches: AsyncIterable<Batch>,
-    { batch, length }: { batch: number; length: number },
+    { batch, length, ...options }: { batch: number; length: number } & EvaluationOptions,
   ): Promise<Evaluation> {
     const scope = new Scope(this.gpu);
     try {
@@ -151,7 +151,8 @@ export class LlamaForCausalLM {
         dtype: "float32",
         purpose: "workspace",
       });
-      return await evaluatePerplexity(this.gpu, model, { ...buffers, losses, index: 0 }, batches);
+      const all = { ...buffers, losses, index: 0 };
+      return await evaluatePerplexity(this.gpu, model, all, batches, options);
     } finally {
       scope.release();
     }

@@ -32,16 +32,24 @@ export interface EvaluationBuffers {
  */
 const READ_EVERY = 16;
 
-/** An abort takes effect between batches and throws the signal's reason. */
+/** How an evaluation is watched and ended. */
+export interface EvaluationOptions {
+  /** Takes effect between batches; its reason is thrown. */
+  readonly signal?: AbortSignal;
+  /** Called with the number of batches that the GPU has done. */
+  readonly onBatch?: (done: number) => void;
+}
+
+/** Mean loss over all targets of the batches. */
 export async function evaluatePerplexity(
   gpu: Gpu,
   model: Llama,
   { activations, head, losses, index }: EvaluationBuffers,
   batches: AsyncIterable<Batch>,
-  signal?: AbortSignal,
+  { signal, onBatch }: EvaluationOptions = {},
 ): Promise<Evaluation> {
   const pass = new KernelPass(gpu);
-  let total = 0, tokens = 0, unread = 0;
+  let total = 0, tokens = 0, unread = 0, count = 0;
   const read = async () => {
     const bytes = await gpu.read(losses, 4 * index, 4);
     total += new Float32Array(bytes.buffer)[0];
@@ -51,6 +59,8 @@ export async function evaluatePerplexity(
     begin(pass, { model, activations, head }, batch);
     headLoss(pass, model, activations, head, { out: losses, index, accumulate: unread > 0 });
     pass.submit();
+    const done = ++count;
+    if (onBatch) gpu.device.queue.onSubmittedWorkDone().then(() => onBatch(done), () => {});
     tokens += batch.tokens;
     if (++unread === READ_EVERY) await read();
     signal?.throwIfAborted();

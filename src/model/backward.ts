@@ -38,6 +38,7 @@ export function backward(
     if (activations.keep === "layer_inputs") forwardToGate(pass, model, activations, layer);
     mlpBackward(pass, model, activations, gradients, sink, layer);
     attentionBlockBackward(pass, model, activations, gradients, sink, layer);
+    pass.passed("backward", config.layers - layer, config.layers);
   }
   const { embedding, embeddingAdapter: adapter } = parameters;
   const { embeddingScale: scale } = config;

@@ -49,6 +49,7 @@ export function forward(
       out: activations.residual[layer + 1],
       residual: middle,
     });
+    pass.passed("forward", layer + 1, model.config.layers);
   }
   if (cache) cache.length += activations.length;
 }

@@ -12,7 +12,7 @@ import { isThere } from "../files/is_there.ts";
 import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
 import { withRows } from "../formats/grown_vocabulary.ts";
 import { openWithAdapter } from "../formats/peft/adapted_model.ts";
-import { saveAdapter } from "../formats/peft/save.ts";
+import { saveAdapter, saveAdapterConfig } from "../formats/peft/save.ts";
 import { loadWeights, saveWeights } from "../formats/pretrained.ts";
 import { openPretrained, type PretrainedModel } from "../formats/pretrained_model.ts";
 import {
@@ -23,6 +23,7 @@ import {
 } from "../export/model_folder.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import type { LlamaParameters } from "../model/parameters.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
 import { type Continued, continuedShape } from "./continued_adapter.ts";
 import type { OnPreparation } from "./events.ts";
@@ -113,26 +114,38 @@ export interface Result {
 export async function saveResult(
   gpu: Gpu,
   { model: { parameters } }: TrainedModel,
-  { output, model, base, config, shape: { lora, dtype }, tokenizer, talk }: Result,
+  result: Result,
 ): Promise<string> {
+  const { output, base, config, shape: { lora, dtype } } = result;
   const folder = resultFolder(output, lora ? "adapter" : "model");
   await Deno.mkdir(folder, { recursive: true });
-  if (lora) {
-    const { dropout, ...shape } = lora, name = baseName(model, base.path);
-    await saveAdapter(gpu, parameters, folder, { lora: shape, dropout, base: name });
-    await writeTokenizer(folder, tokenizer, talk);
-  } else {
+  if (lora) await saveAdapter(gpu, parameters, folder);
+  else {
     using original = await openPretrained(base.path);
     await saveWeights(gpu, parameters, folder, dtype, withRows(original.weights, config.vocabSize));
-    await writeModelFolder(folder, {
-      config,
-      dtype,
-      base: base.files,
-      tokenizer,
-      conversing: talk,
-    });
   }
+  await describeResult(folder, parameters, result);
   return folder;
+}
+
+/** Writes all of a result but its weights: a model's configuration and tokenizer, or an adapter's. */
+export async function describeResult(
+  folder: string,
+  parameters: LlamaParameters,
+  { model, base, config, shape: { lora, dtype }, tokenizer, talk }: Result,
+): Promise<void> {
+  if (!lora) {
+    const { files } = base, conversing = talk;
+    return await writeModelFolder(folder, { config, dtype, base: files, tokenizer, conversing });
+  }
+  const { dropout, ...shape } = lora, name = baseName(model, base.path);
+  await saveAdapterConfig(parameters, folder, { lora: shape, dropout, base: name });
+  await writeTokenizer(folder, tokenizer, talk);
+}
+
+/** Where a base can be found again: on the Hub, or at its path, from any folder. */
+export function originOf(model: string, path: string): string {
+  return isHubSpec(model) ? model : resolve(path);
 }
 
 /** A warning about the result of another method in the same folder, which this one's won't replace. */

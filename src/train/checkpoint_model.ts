@@ -5,7 +5,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { buildTraining } from "./build.ts";
-import { readCheckpoint } from "./checkpoint.ts";
+import { readCheckpoint } from "../formats/checkpoint/reader.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";

@@ -218,6 +218,41 @@ export interface PreparationEvent {
 /** Called with the progress of preparations. */
 export type OnPreparation = (event: PreparationEvent) => void;
 
+/** What takes time in a run. */
+export type RunPhase =
+  | "training"
+  | "evaluating"
+  | "generating samples"
+  | "saving a checkpoint"
+  | "loading the best model"
+  | "saving the model";
+
+/**
+ * What a run is doing: not one of its events, but the argument of {@link OnProgress}. `done` of
+ * `total` is the share of the phase, where it is known.
+ */
+export interface ProgressEvent {
+  /** Tells it apart from events. */
+  readonly type: "progress";
+  /** The phase that begins or goes on. */
+  readonly phase: RunPhase;
+  /** The step in progress when training, otherwise the last one done. */
+  readonly step: number;
+  /** Of a step that takes seconds: what the GPU has reached. */
+  readonly part?: "forward" | "backward";
+  /** The layer it has passed, from 1, in the order of the part. */
+  readonly layer?: number;
+  /** Layers of the model. */
+  readonly layers?: number;
+  /** Layers, batches, samples or tensors done. */
+  readonly done?: number;
+  /** How many there are. */
+  readonly total?: number;
+}
+
+/** Called at each phase of a run and, where it takes long, as it proceeds; must return at once. */
+export type OnProgress = (event: ProgressEvent) => void;
+
 /** The last event: all steps done, or stopped early and saved. */
 export interface DoneEvent {
   /** Tells events apart. */

@@ -1,11 +1,18 @@
 /** Fine-tuning: trains the weights of a checkpoint on examples. */
 import { conversing, readBaseFiles } from "../export/model_folder.ts";
 import { longerNote } from "../model/length_note.ts";
-import { loadBase, openBase, otherResult, saveResult } from "./base_model.ts";
+import {
+  describeResult,
+  loadBase,
+  openBase,
+  originOf,
+  otherResult,
+  saveResult,
+} from "./base_model.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { optimizerRates, shapeWarnings, trainingShape } from "./method.ts";
-import type { Recipe } from "./recipe.ts";
+import type { Recipe, RunResults } from "./recipe.ts";
 import { writeRunCard } from "./run_card.ts";
 import { encodeQuestion, encodeText } from "./samples.ts";
 
@@ -25,6 +32,20 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
   // Opened lazily: saving a checkpoint's model must work when the data no longer exists.
   let opened: Promise<FinetuneData> | undefined;
   const data = () => opened ??= finetuneData(options, tokenizer, config.vocabSize);
+  const trainedLength = config.trainedLength && Math.max(config.trainedLength, seqLen);
+  const result = {
+    output,
+    model,
+    base: { path, files },
+    config: { ...config, trainedLength },
+    shape,
+    tokenizer,
+    talk,
+  };
+  const writeCard = (folder: string, results: RunResults) => {
+    const kind = shape.lora ? "adapter" : "model";
+    return writeRunCard(folder, { kind, base: model, chat: talk.about, options, results });
+  };
   return {
     options,
     config,
@@ -46,19 +67,14 @@ export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> 
         : encodeText(tokenizer, text),
     start: (gpu, training, onPreparation) =>
       loadBase(gpu, training, { path, adapter, config, seed }, onPreparation),
+    base: originOf(model, path),
+    async describe(folder, parameters, results) {
+      await describeResult(folder, parameters, result);
+      await writeCard(folder, results);
+    },
     async save(gpu, training, results) {
-      const trainedLength = config.trainedLength && Math.max(config.trainedLength, seqLen);
-      const folder = await saveResult(gpu, training, {
-        output,
-        model,
-        base: { path, files },
-        config: { ...config, trainedLength },
-        shape,
-        tokenizer,
-        talk,
-      });
-      const kind = shape.lora ? "adapter" : "model";
-      await writeRunCard(folder, { kind, base: model, chat: talk.about, options, results });
+      const folder = await saveResult(gpu, training, result);
+      await writeCard(folder, results);
       return folder;
     },
   };

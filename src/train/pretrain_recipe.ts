@@ -6,10 +6,11 @@ import { conversing, writeModelFolder } from "../export/model_folder.ts";
 import { saveWeights } from "../formats/pretrained.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { initialize } from "../model/initialize.ts";
+import type { LlamaParameters } from "../model/parameters.ts";
 import { optimizerRates, resolveRunConfig, shapeWarnings, trainingShape } from "./method.ts";
 import { HeldOut } from "./held_out.ts";
 import type { PretrainOptions } from "./options.ts";
-import type { Recipe } from "./recipe.ts";
+import type { Recipe, RunResults } from "./recipe.ts";
 import { writeRunCard } from "./run_card.ts";
 import { encodeText } from "./samples.ts";
 
@@ -39,6 +40,16 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
     () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
     evalData ? undefined : evalShare,
   );
+  const describe = async (folder: string, _: LlamaParameters, results: RunResults) => {
+    await writeModelFolder(folder, {
+      config: { ...config, trainedLength: seqLen },
+      dtype: shape.dtype,
+      base: {},
+      tokenizer,
+      conversing: conversing("default", tokenizer),
+    });
+    await writeRunCard(folder, { kind: "model", options, results });
+  };
   return {
     options,
     config,
@@ -69,19 +80,12 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
       pass.submit();
       return Promise.resolve();
     },
-    async save(gpu, { model }, results) {
-      const folder = join(options.output, "model"), { dtype } = shape;
+    describe,
+    async save(gpu, { model: { parameters } }, results) {
+      const folder = join(options.output, "model");
       await Deno.mkdir(folder, { recursive: true });
-      await saveWeights(gpu, model.parameters, folder, dtype);
-      const talk = conversing("default", tokenizer);
-      await writeModelFolder(folder, {
-        config: { ...config, trainedLength: seqLen },
-        dtype,
-        base: {},
-        tokenizer,
-        conversing: talk,
-      });
-      await writeRunCard(folder, { kind: "model", options, results });
+      await saveWeights(gpu, parameters, folder, shape.dtype);
+      await describe(folder, parameters, results);
       return folder;
     },
   };

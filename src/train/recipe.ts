@@ -5,6 +5,7 @@ import type { Phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import type { LlamaParameters } from "../model/parameters.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
 import type { DataReport, OnPreparation, Summary } from "./events.ts";
@@ -104,6 +105,20 @@ export interface Recipe {
   encodePrompt(text: string): Promise<EncodedPrompt>;
   /** Writes the weights that a new run starts from. */
   start(gpu: Gpu, training: TrainedModel, onPreparation?: OnPreparation): Promise<void>;
+  /**
+   * What the weights that a checkpoint does not hold are read from: the path or `hf:…` of the model
+   * that the run starts from, if there is one.
+   */
+  readonly base?: string;
+  /**
+   * Writes all of the saved model or adapter but its weights: configuration, tokenizer, card. With it
+   * a checkpoint can be used as a model's folder.
+   */
+  describe?(
+    folder: string,
+    parameters: LlamaParameters,
+    results: RunResults,
+  ): Promise<void>;
   /** Writes the model below the output folder, with its results, and returns its path. */
   save(gpu: Gpu, training: TrainedModel, results: RunResults): Promise<string>;
 }

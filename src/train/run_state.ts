@@ -8,7 +8,7 @@ import type { OptimizerRates } from "../optim/rates.ts";
 import { joinPhrases, option, type Phrase, phrase } from "../options/phrase.ts";
 import type { BestState } from "./best_evaluation.ts";
 import type { TrainingShape } from "./build.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint } from "../formats/checkpoint/reader.ts";
 import { crossEntropyObjective } from "./objective.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunSchedule } from "./resumed_schedule.ts";
@@ -42,6 +42,8 @@ export interface RunState extends RunIdentity {
   readonly lazy: Readonly<Record<string, LazyRefresh>>;
   /** Position of the next batch. */
   readonly data: unknown;
+  /** Where the weights are that the checkpoint does not hold, if any; older versions lack it. */
+  readonly base?: string;
 }
 
 const count = z.number().int().min(0);
@@ -63,6 +65,7 @@ const schema = z.looseObject({
   shape,
   rates: z.looseObject({ seed: count }).optional(),
   objective: z.string().optional(),
+  base: z.string().optional(),
 });
 
 /** The state in a checkpoint of this or an older version. Throws if it is invalid. */

@@ -1,7 +1,7 @@
 /** What a run starts from: a checkpoint or nothing, and its output folder. */
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { type Checkpoint, findCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, findCheckpoint } from "../formats/checkpoint/reader.ts";
 import type { RunOptions } from "./recipe.ts";
 
 /** The checkpoint to resume from; refuses to start a new run over existing ones. */

@@ -3,7 +3,8 @@ import { UserError } from "../options/user_error.ts";
 import { type Gpu, READ_BACK_BYTES } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Training } from "./build.ts";
-import type { Checkpoint, CheckpointEntry } from "./checkpoint.ts";
+import type { Checkpoint } from "../formats/checkpoint/reader.ts";
+import type { CheckpointEntry } from "./checkpoint.ts";
 
 /** Entries of a checkpoint, each read from the device as it is written. */
 export function stateEntries(gpu: Gpu, training: Training): CheckpointEntry[] {

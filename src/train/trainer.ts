@@ -23,19 +23,24 @@
 import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Batch } from "../model/batch.ts";
 import { elementsOf } from "../numbers/layout.ts";
 import { parameterCount } from "../model/description.ts";
 import { option, type Phrase, phrase, spell } from "../options/phrase.ts";
 import { PROPERTIES } from "../options/spelling.ts";
+import { Activity } from "./activity.ts";
 import { LOSS_RING, type Training } from "./build.ts";
 import { BestEvaluation } from "./best_evaluation.ts";
-import {
-  checkpointFolder,
-  pruneCheckpoints,
-  readCheckpoint,
-  writeCheckpoint,
-} from "./checkpoint.ts";
-import type { EvalEvent, PlanEvent, Summary, TrainingEvent, WarningEvent } from "./events.ts";
+import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.ts";
+import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
+import type {
+  EvalEvent,
+  OnProgress,
+  PlanEvent,
+  Summary,
+  TrainingEvent,
+  WarningEvent,
+} from "./events.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { LossWatch } from "./loss_watch.ts";
@@ -63,6 +68,14 @@ const DIVERGENCE_ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmu
 /** A loss that is not finite: the weights are not worth saving. */
 class LossError extends UserError {}
 
+/** How a run is ended and watched. */
+export interface Running {
+  /** Aborts after the step in progress, which is then saved. */
+  readonly signal?: AbortSignal;
+  /** Called with what the run is doing between its events, some of which take minutes to come. */
+  readonly onProgress?: OnProgress;
+}
+
 /** A training run: open it with one of the static methods, then iterate over {@link run}. */
 export class Trainer {
   /** What happens, to which weights, and on what. */
@@ -73,6 +86,7 @@ export class Trainer {
   readonly #submitted: SubmittedSteps;
   readonly #best: BestEvaluation;
   readonly #watch: LossWatch;
+  readonly #activity: Activity;
   #step: number;
   #loss: number;
   #firstLoss: number | undefined;
@@ -89,6 +103,7 @@ export class Trainer {
     this.#run = run;
     this.#submitted = new SubmittedSteps(gpu, run.training, state?.tokens ?? 0);
     this.#best = new BestEvaluation(run.recipe.options, state?.best);
+    this.#activity = new Activity(gpu);
     this.#watch = new LossWatch(state?.first_loss ?? undefined);
     this.#step = this.#savedStep = state?.step ?? 0;
     this.#loss = state?.loss ?? NaN;
@@ -134,7 +149,8 @@ export class Trainer {
    * checkpoint. Ends with a `done` event, or throws. What fails between steps (an evaluation, a
    * sample) ends the run with everything trained so far saved.
    */
-  async *run({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainingEvent> {
+  async *run({ signal, onProgress }: Running = {}): AsyncGenerator<TrainingEvent> {
+    this.#activity.onProgress = onProgress;
     const { recipe: { options } } = this, { data, rankAdvice, warnings } = this.#run;
     yield this.#planEvent();
     if (data.report) yield { type: "data", ...data.report };
@@ -194,6 +210,7 @@ export class Trainer {
   }
 
   async #saveModel(summary: Summary): Promise<void> {
+    this.#activity.report("saving the model", this.#step);
     await this.recipe.save(this.gpu, this.#run.training, { ...summary, steps: this.#step });
   }
 
@@ -219,6 +236,7 @@ export class Trainer {
     const { loadBestModelAtEnd, output } = this.recipe.options, best = this.#best.state;
     if (!loadBestModelAtEnd || !best || best.step === this.#step) return undefined;
     const path = checkpointFolder(output, best.step);
+    this.#activity.report("loading the best model", this.#step);
     try {
       const checkpoint = await readCheckpoint(path);
       // Weights are replaced as they are read, and checksums known only afterwards.
@@ -252,10 +270,17 @@ export class Trainer {
   async *#samples(signal?: AbortSignal): AsyncGenerator<TrainingEvent> {
     const { gpu, recipe } = this, { training, prompts } = this.#run;
     let written = 0;
+    const progress = () =>
+      this.#activity.report("generating samples", this.#step, {
+        done: written,
+        total: prompts.length,
+      });
+    if (prompts.length) progress();
     for await (
       const sample of writeSamples(gpu, recipe, training, { prompts, step: this.#step, signal })
     ) {
       written++;
+      progress();
       yield sample;
     }
     if (written < prompts.length) this.#owed ??= "samples";
@@ -280,6 +305,7 @@ export class Trainer {
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
     if (!this.#submitted.count) return undefined;
     const steps = await this.#submitted.read();
+    this.#activity.stepsTake(steps.at(-1)!.step_ms);
     let diverges = false;
     this.#watch.startAtLeast(this.#firstLoss);
     for (const { step, loss } of steps) {
@@ -317,7 +343,7 @@ export class Trainer {
 
   async #submitStep(): Promise<void> {
     const { recipe: { options, rates } } = this, { training, data, schedule } = this.#run;
-    const batches = [];
+    const batches: Batch[] = [];
     for (let i = 0; i < options.gradientAccumulation; i++) {
       batches.push((await data.batches.next())!); // training data repeats endlessly
     }
@@ -325,7 +351,10 @@ export class Trainer {
     const step = ++this.#step;
     const lr = rateOf(schedule, step - 1);
     const lossIndex = step % LOSS_RING;
-    const divisor = trainStep(this.gpu, training, batches, { step, lr, rates, lossIndex });
+    const divisor = this.#activity.step(
+      step,
+      () => trainStep(this.gpu, training, batches, { step, lr, rates, lossIndex }),
+    );
     const targets = batches.reduce((sum, { tokens }) => sum + tokens, 0);
     this.#submitted.add({ step, lr, targets, divisor });
   }
@@ -352,13 +381,15 @@ export class Trainer {
     const { gpu, recipe } = this, { training: { model, ...buffers } } = this.#run;
     const batches = await recipe.openEvaluation();
     if (!batches) return undefined;
+    const onBatch = this.#activity.batches(this.#step);
     try {
+      const options = { signal, onBatch };
       return await evaluatePerplexity(
         gpu,
         model,
         { ...buffers, index: LOSS_RING },
         batches,
-        signal,
+        options,
       );
     } catch (error) {
       if (!signal?.aborted) throw error;
@@ -370,6 +401,7 @@ export class Trainer {
   /** Writes a checkpoint of this step, unless the newest one already is. */
   async *#save(): AsyncGenerator<TrainingEvent> {
     if (this.#step === this.#savedStep) return;
+    this.#activity.report("saving a checkpoint", this.#step);
     const { gpu, recipe } = this, { options } = recipe, { training, schedule } = this.#run;
     const state: RunState = {
       step: this.#step,
@@ -382,10 +414,19 @@ export class Trainer {
       first_eval_loss: this.#firstLoss,
       due: this.#owed,
       data: this.#position,
+      base: recipe.base,
       ...identityOf(recipe),
     };
-    const entries = stateEntries(gpu, training);
-    const path = await writeCheckpoint(options.output, { step: this.#step, entries, state });
+    const path = await writeCheckpoint(options.output, {
+      step: this.#step,
+      entries: stateEntries(gpu, training),
+      state,
+      beside: async (folder) =>
+        await recipe.describe?.(folder, training.model.parameters, {
+          ...this.#summary(undefined),
+          steps: state.step,
+        }),
+    });
     const spare = options.loadBestModelAtEnd ? this.#best.state?.step : undefined;
     await pruneCheckpoints(options.output, options.keepCheckpoints, spare);
     this.#lastCheckpoint = path;

@@ -9,7 +9,7 @@ import {
 } from "../../src/model/merge_lora.ts";
 import { readLlamaConfig } from "../../src/formats/hf_config.ts";
 import { mergeAdapter, type MergeOptions } from "../../src/export/merge.ts";
-import { saveAdapter } from "../../src/formats/peft/save.ts";
+import { saveAdapter, saveAdapterConfig } from "../../src/formats/peft/save.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
@@ -209,7 +209,8 @@ gpuTest("a GGUF file as the base", (gpu) =>
       gpu.write(weight, packTensor(weight, randomNormal(shape[0] * shape[1], index, 0.1)));
     }
     await Deno.mkdir(adapter);
-    await saveAdapter(gpu, parameters, adapter, { lora, dropout: 0, base: model });
+    await saveAdapter(gpu, parameters, adapter);
+    await saveAdapterConfig(parameters, adapter, { lora, dropout: 0, base: model });
     scope.release();
     const result = await mergeAdapter(gpu, { model, adapter, output, dtype: "float32" });
     assertEquals(result.tokenizer, true);
@@ -245,7 +246,8 @@ gpuTest(
         lora,
       });
       await Deno.mkdir(adapter);
-      await saveAdapter(gpu, parameters, adapter, { lora, dropout: 0, base: model });
+      await saveAdapter(gpu, parameters, adapter);
+      await saveAdapterConfig(parameters, adapter, { lora, dropout: 0, base: model });
       scope.release();
       const output = join(folder, "merged");
       const { warnings } = await mergeAdapter(gpu, { model, adapter, output, dtype: "keep" });

@@ -3,12 +3,11 @@ import { join } from "@std/path";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import {
   type CheckpointEntry,
-  findCheckpoint,
   pruneCheckpoints,
-  readCheckpoint,
   writeCheckpoint,
 } from "../../src/train/checkpoint.ts";
-import { CheckpointError } from "../../src/train/checkpoint_manifest.ts";
+import { CheckpointError } from "../../src/formats/checkpoint/manifest.ts";
+import { findCheckpoint, readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 
 async function* inPieces(bytes: Uint8Array, size: number) {
   for (let start = 0; start < bytes.length; start += size) {

@@ -10,7 +10,7 @@ import { uploadRope } from "../../src/model/llama.ts";
 import type { Parameter } from "../../src/model/parameters.ts";
 import { formatBytes } from "../../src/text.ts";
 import { buildTraining } from "../../src/train/build.ts";
-import { findCheckpoint } from "../../src/train/checkpoint.ts";
+import { findCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 import type { RankAdviceEvent, StepEvent, TrainingEvent } from "../../src/train/events.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { planMemory } from "../../src/train/plan.ts";

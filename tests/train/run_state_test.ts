@@ -9,7 +9,7 @@ import {
 import { join } from "@std/path";
 import { FLAGS } from "../../src/options/spelling.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
-import { readCheckpoint } from "../../src/train/checkpoint.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { assertSameRun, identityOf, readRunState } from "../../src/train/run_state.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";

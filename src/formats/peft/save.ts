@@ -1,6 +1,6 @@
 /** Writes a trained adapter as peft does. */
 import { join } from "@std/path";
-import type { Gpu } from "../../gpu/gpu.ts";
+import type { TensorReader } from "../../gpu/tensor.ts";
 import { unpackTensor } from "../../numbers/plain.ts";
 import { LORA_TARGETS } from "../../model/description.ts";
 import {
@@ -25,29 +25,39 @@ export interface SavedAdapter {
   readonly base: string;
 }
 
-/** Writes the adapters so that `peft.PeftModel.from_pretrained(base, folder)` loads them. */
+/**
+ * Writes the adapters' weights; with {@link saveAdapterConfig}
+ * `peft.PeftModel.from_pretrained(base, folder)` loads them.
+ */
 export async function saveAdapter(
-  gpu: Gpu,
+  reader: TensorReader,
   parameters: LlamaParameters,
   folder: string,
-  { lora, dropout, base }: SavedAdapter,
 ): Promise<void> {
-  const { all, embedding, head } = parameters;
-  const adapters = all.filter(({ kind }) => kind === "adapter");
-  const wholes = embedding.trainable ? { embed_tokens: embedding, lm_head: head } : {};
   await writeSafetensors(
     join(folder, ADAPTER_WEIGHTS),
     [
-      ...adapters.map((parameter) => factorEntry(gpu, parameter)),
-      ...Object.entries(wholes).map(([module, { weight, shape }]): SafetensorsEntry => ({
+      ...adaptersOf(parameters).map((parameter) => factorEntry(reader, parameter)),
+      ...Object.entries(wholesOf(parameters)).map((
+        [module, { weight, shape }],
+      ): SafetensorsEntry => ({
         name: `${ADAPTER_PREFIX}${module === "lm_head" ? "" : "model."}${module}.weight`,
         shape,
         dtype: "F32",
-        data: exported(gpu, weight, "float32"),
+        data: exported(reader, weight, "float32"),
       })),
     ],
     { format: "pt" },
   );
+}
+
+/** Writes adapter_config.json. */
+export async function saveAdapterConfig(
+  parameters: LlamaParameters,
+  folder: string,
+  { lora, dropout, base }: SavedAdapter,
+): Promise<void> {
+  const adapters = adaptersOf(parameters), wholes = wholesOf(parameters);
   const { modules, usual } = modulesOf(adapters, lora);
   const pattern = (field: keyof ModuleLora) =>
     Object.fromEntries(
@@ -67,7 +77,7 @@ export async function saveAdapter(
     fan_in_fan_out: false,
     inference_mode: true,
     init_lora_weights: true,
-    modules_to_save: embedding.trainable ? Object.keys(wholes) : null,
+    modules_to_save: parameters.embedding.trainable ? Object.keys(wholes) : null,
     use_dora: false,
     use_rslora: false,
     rank_pattern: pattern("rank"),
@@ -75,10 +85,19 @@ export async function saveAdapter(
   });
 }
 
-function factorEntry(gpu: Gpu, parameter: Parameter): SafetensorsEntry {
+function adaptersOf({ all }: LlamaParameters): Parameter[] {
+  return all.filter(({ kind }) => kind === "adapter");
+}
+
+/** Parameters that are saved whole, by module. */
+function wholesOf({ embedding, head }: LlamaParameters): Record<string, Parameter> {
+  return embedding.trainable ? { embed_tokens: embedding, lm_head: head } : {};
+}
+
+function factorEntry(reader: TensorReader, parameter: Parameter): SafetensorsEntry {
   const { name, weight } = parameter, shape = fileShape(parameter);
   const whole = async function* () {
-    const values = unpackTensor(weight, await gpu.read(weight));
+    const values = unpackTensor(weight, await reader.read(weight));
     const data = isTransposed(parameter) ? transposed(values, shape[1]) : values;
     yield new Uint8Array(data.buffer);
   };

@@ -1,7 +1,7 @@
 /** Models of checkpoints, written when one is first used. */
 import { join } from "@std/path";
 import { isThere } from "../../files/is_there.ts";
-import { checkpointSteps } from "../../train/checkpoint.ts";
+import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
 import { ApiError } from "../api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import type { FailureEvent } from "../worker/protocol.ts";

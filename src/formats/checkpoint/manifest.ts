@@ -1,6 +1,6 @@
 /** The manifest beside a checkpoint's bytes, checked before and while they are read. */
 import { createHash } from "node:crypto";
-import { UserError } from "../options/user_error.ts";
+import { UserError } from "../../options/user_error.ts";
 
 /** Incremented whenever a reader of the old layout would misread the new one. */
 export const FORMAT = 1;

@@ -1,0 +1,178 @@
+/**
+ * Reads checkpoints: a folder with a manifest, and the raw bytes of a run's tensors in one file.
+ * src/train/checkpoint.ts writes them.
+ */
+import { createHash } from "node:crypto";
+import { join } from "@std/path";
+import {
+  CheckpointError,
+  ENTRIES_FILE,
+  type EntryRecord,
+  type Manifest,
+  MANIFEST_FILE,
+  parseManifest,
+} from "./manifest.ts";
+
+/** Bytes of a file held in memory at a time. */
+const CHUNK_BYTES = 4 << 20;
+const FOLDER = /^checkpoint-(\d+)$/;
+
+/** Opens a checkpoint after checking its manifest and length; contents are checked when read. */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const manifestPath = join(path, MANIFEST_FILE);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(manifestPath);
+  } catch (error) {
+    throw new CheckpointError(
+      `checkpoint: cannot read ${manifestPath}: ${(error as Error).message}`,
+      "pass a checkpoint-<step> folder, or auto",
+    );
+  }
+  const manifest = parseManifest(text, manifestPath);
+  const file = join(path, ENTRIES_FILE);
+  const actual = await Deno.stat(file).then(({ size }) => size, () => undefined);
+  if (actual !== manifest.bytes) {
+    throw new CheckpointError(
+      `checkpoint: ${file} ${actual === undefined ? "is missing" : `has ${actual} bytes`}, ` +
+        `expected ${manifest.bytes}`,
+    );
+  }
+  return new Checkpoint(path, manifest);
+}
+
+/** A checkpoint opened for reading. */
+export class Checkpoint {
+  readonly #entries: ReadonlyMap<string, EntryRecord>;
+
+  constructor(readonly path: string, readonly manifest: Manifest) {
+    this.#entries = new Map(manifest.entries.map((entry) => [entry.name, entry]));
+  }
+
+  get step(): number {
+    return this.manifest.step;
+  }
+
+  get state(): unknown {
+    return this.manifest.state;
+  }
+
+  get names(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
+  /** Bytes of an entry. */
+  bytes(name: string): number {
+    return this.#find(name).bytes;
+  }
+
+  /**
+   * Streams the bytes of an entry. A wrong checksum throws a {@link CheckpointError} after the last
+   * piece: the earlier pieces must then be discarded.
+   */
+  async *stream(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const { offset, bytes, sha256 } = this.#find(name);
+    const path = join(this.path, ENTRIES_FILE), hash = createHash("sha256");
+    using file = await Deno.open(path);
+    await file.seek(offset, Deno.SeekMode.Start);
+    for (let done = 0; done < bytes;) {
+      const piece = new Uint8Array(Math.min(CHUNK_BYTES, bytes - done));
+      const count = await file.read(piece);
+      if (count === null) {
+        throw new CheckpointError(
+          `checkpoint: ${path} ends after ${offset + done} bytes, expected ${this.manifest.bytes}`,
+        );
+      }
+      done += count;
+      hash.update(piece.subarray(0, count));
+      yield piece.subarray(0, count);
+    }
+    const actual = hash.digest("hex");
+    if (actual !== sha256) {
+      throw new CheckpointError(
+        `checkpoint: ${name} in ${path} has SHA-256 ${actual}, expected ${sha256}`,
+        "the file was damaged after writing; resume from an earlier checkpoint",
+      );
+    }
+  }
+
+  /** All bytes of an entry, checked. */
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const all = new Uint8Array(this.bytes(name));
+    let offset = 0;
+    for await (const piece of this.stream(name)) {
+      all.set(piece, offset);
+      offset += piece.length;
+    }
+    return all;
+  }
+
+  /** Reads everything and throws if a checksum is wrong. */
+  async verify(): Promise<void> {
+    for (const name of this.names) {
+      for await (const _ of this.stream(name));
+    }
+  }
+
+  #find(name: string): EntryRecord {
+    const entry = this.#entries.get(name);
+    if (!entry) {
+      throw new CheckpointError(
+        `checkpoint: ${this.path} has no entry ${name}`,
+        "was it written with another model or another optimizer?",
+      );
+    }
+    return entry;
+  }
+}
+
+/**
+ * The checkpoint at that path, or for `auto` the newest intact one in `output`, verified by reading
+ * all of it; undefined if none exists. `warn` is called for each damaged one.
+ */
+export async function findCheckpoint(
+  output: string,
+  which: string,
+  warn: (message: string) => void = () => {},
+): Promise<Checkpoint | undefined> {
+  if (which !== "auto") return await readCheckpoint(which);
+  for (const step of (await checkpointSteps(output)).reverse()) {
+    const path = checkpointFolder(output, step);
+    try {
+      const checkpoint = await readCheckpoint(path);
+      await checkpoint.verify();
+      return checkpoint;
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      warn(`skipping ${path}: ${error.message}`);
+    }
+  }
+  return undefined;
+}
+
+/** The folder of the checkpoint after a step. */
+export function checkpointFolder(output: string, step: number): string {
+  return join(output, `checkpoint-${step}`);
+}
+
+/** Steps that have a checkpoint in the folder, ascending. */
+export async function checkpointSteps(output: string): Promise<number[]> {
+  return (await namesIn(output)).flatMap((name) => {
+    const found = name.match(FOLDER);
+    return found ? [Number(found[1])] : [];
+  }).sort((a, b) => a - b);
+}
+
+/** Names in a folder; none if it does not exist. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * What a run is doing at the moment, for a display: its phase, and how far a long one is. Reports
+ * are calls, not events of the run: they come when the GPU gets there, and nothing waits for them.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import type { OnProgress, ProgressEvent, RunPhase } from "./events.ts";
+
+/** Steps from here on are watched layer by layer, which takes a submit for each. */
+const SLOW_STEP_MS = 2000;
+
+export class Activity {
+  /** Until a step is timed it may be a slow one. */
+  #stepMs = Infinity;
+  /** Of the longest evaluation so far. */
+  #batches: number | undefined;
+
+  constructor(
+    private readonly gpu: Gpu,
+    /** Without it nothing is watched. */
+    public onProgress?: OnProgress,
+  ) {}
+
+  /** `step` is the one in progress, or the last one done. */
+  report(phase: RunPhase, step: number, how: Partial<ProgressEvent> = {}): void {
+    this.onProgress?.({ type: "progress", phase, step, ...how });
+  }
+
+  /** Submits a step by `submit`, watching the layers if steps take long. */
+  step<T>(step: number, submit: () => T): T {
+    this.report("training", step);
+    if (!this.onProgress || this.#stepMs < SLOW_STEP_MS) return submit();
+    let total = 0;
+    this.gpu.watch = (part, layer, layers) => {
+      const done = ++total;
+      // Called when all are recorded, so that the total is known.
+      return () => this.report("training", step, { part, layer, layers, done, total });
+    };
+    try {
+      return submit();
+    } finally {
+      this.gpu.watch = undefined;
+    }
+  }
+
+  /**
+   * Reports the batches of an evaluation after a step: of how many, an earlier evaluation has shown.
+   * Undefined if nobody watches.
+   */
+  batches(step: number): ((done: number) => void) | undefined {
+    this.report("evaluating", step, { done: 0, total: this.#batches });
+    const total = this.#batches;
+    return this.onProgress && ((done) => {
+      this.#batches = Math.max(done, total ?? 0);
+      this.report("evaluating", step, { done, total });
+    });
+  }
+
+  /** Steps take this long, by the last ones read. */
+  stepsTake(milliseconds: number): void {
+    this.#stepMs = milliseconds;
+  }
+}
