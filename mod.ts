@@ -63,12 +63,8 @@ export type { Purpose } from "./src/gpu/tensor.ts";
 
 // Training: options, the run, its events.
 export { type OptionFields, type Options } from "./src/options/schema.ts";
-export {
-  type MemoryOptions,
-  memoryOptions,
-  type PretrainOptions,
-  pretrainOptions,
-} from "./src/train/options.ts";
+export { type MemoryOptions, memoryOptions } from "./src/train/memory_options.ts";
+export { type PretrainOptions, pretrainOptions } from "./src/train/options.ts";
 export { type FinetuneOptions, finetuneOptions } from "./src/train/finetune_options.ts";
 export { readConfigFile } from "./src/config/config_file.ts";
 export { type Preparing, type Running, Trainer } from "./src/train/trainer.ts";

@@ -5,22 +5,21 @@ import { Profiler } from "../src/gpu/profiler.ts";
 import { type Tensor, viewAs } from "../src/gpu/tensor.ts";
 import { applyUpdate } from "../src/kernels/optim/apply_update.ts";
 import { backward } from "../src/model/backward.ts";
-import type { Batch } from "../src/model/batch.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";
 import { forward } from "../src/model/forward.ts";
 import type { GradientSink } from "../src/model/gradients.ts";
 import { finalNorm, headLossAndGradients } from "../src/model/head.ts";
-import { initialize } from "../src/model/initialize.ts";
-import { uploadRope } from "../src/model/llama.ts";
 import type { Optimizer, OptimizerStep } from "../src/optim/optimizer.ts";
 import type { ParameterState } from "../src/optim/optimizer_state.ts";
 import { project, projectBack, type Projector } from "../src/optim/projector.ts";
 import { refreshSubspace } from "../src/optim/subspace.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
 import { optimizerRates, trainingShape } from "../src/train/method.ts";
-import { memoryOptions, pretrainOptions } from "../src/train/options.ts";
+import { memoryOptions } from "../src/train/memory_options.ts";
+import { pretrainOptions } from "../src/train/options.ts";
 import { trainStep } from "../src/train/step.ts";
 import type { Recorded, Stopwatch } from "./timing.ts";
+import { prepare, someBatch } from "./untrained.ts";
 
 export interface StepResult {
   readonly name: string;
@@ -72,14 +71,6 @@ export async function benchStep(watch: Stopwatch): Promise<StepResult> {
     phases,
     kernels: gpu.capabilities.software ? undefined : await kernelTimes(gpu, step),
   };
-}
-
-function prepare(gpu: Gpu, { model, optimizer }: Training): void {
-  uploadRope(gpu, model);
-  const pass = new KernelPass(gpu);
-  const scratch = optimizer.scratch.gradient;
-  initialize(gpu, pass, model.config, model.parameters, { seed: 1, scratch });
-  pass.submit();
 }
 
 /** Each phase recorded separately, over the whole model. */
@@ -154,10 +145,4 @@ async function kernelTimes(gpu: Gpu, step: (profiler: Profiler) => void) {
     times[name] = (times[name] ?? 0) + milliseconds;
   }
   return times;
-}
-
-function someBatch(tokens: number, vocabulary: number): Batch {
-  const inputs = Uint32Array.from({ length: tokens }, (_, i) => (i * i + 7 * i) % vocabulary);
-  const targets = Int32Array.from(inputs, (_, i) => inputs[(i + 1) % tokens]);
-  return { inputs, targets, tokens };
 }

@@ -11,6 +11,30 @@ export function formatBytes(bytes: number, digits = 3): string {
   return `${unit === 0 ? value : value.toPrecision(digits)} ${units[unit]}`;
 }
 
+/** A count in words where it is large: 58.1 million. */
+export function formatCount(count: number): string {
+  const [name, unit] = ([["trillion", 1e12], ["billion", 1e9], ["million", 1e6]] as const)
+    .find(([, unit]) => count >= 0.9995 * unit) ?? ["", 1];
+  return name
+    ? `${(count / unit).toPrecision(3)} ${name}`
+    : Math.round(count).toLocaleString("en-GB");
+}
+
+/** Seconds, in the two largest units that apply: 331 ms, 4.2 s, 3 min 20 s, 5 h 20 min, 12 days 3 h. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 0.9995) return `${(1000 * seconds).toPrecision(3)} ms`;
+  if (seconds < 59.95) return `${seconds.toPrecision(seconds < 9.95 ? 2 : 3)} s`;
+  for (const [large, many, small, few] of PAIRS) {
+    const whole = Math.round(seconds / few) * few, rest = whole % many / few;
+    if (whole >= many) {
+      return `${Math.floor(whole / many)} ${large}${rest ? ` ${rest} ${small}` : ""}`;
+    }
+  }
+  throw new RangeError(`formatDuration: ${seconds}`);
+}
+
+const PAIRS = [["d", 86_400, "h", 3600], ["h", 3600, "min", 60], ["min", 60, "s", 1]] as const;
+
 /** Aligned columns, the first to the left and the others to the right. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];

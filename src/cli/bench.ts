@@ -1,47 +1,101 @@
-/** `bench`: speed of the kernels on this adapter. */
+/** `bench`: speed of the kernels on this adapter, or of training a model. */
 import { z } from "zod";
 import { bench as measure, formatMeasurement, MEASUREMENT_HEAD } from "../../bench/bench.ts";
 import { benchStep, type StepResult } from "../../bench/step.ts";
 import { EFFORT, Stopwatch } from "../../bench/timing.ts";
 import { Gpu } from "../gpu/gpu.ts";
-import { defineOptions, section } from "../options/schema.ts";
+import { option, phrase } from "../options/phrase.ts";
+import { defineOptions, type Rule, section } from "../options/schema.ts";
+import { trainedModel } from "../train/fields.ts";
+import { deriveSizes, type MemoryOptions, sizeFields, sizeRules } from "../train/memory_options.ts";
+import { benchTraining } from "./bench_training.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { formatTable } from "../text.ts";
 import { adapterName } from "../gpu/adapter.ts";
 
-const options = defineOptions({
-  fields: section("Selection", {
-    quick: z.boolean().default(false).describe("shorter measurements: faster, but noisier"),
-    filter: z.string().min(1).optional().describe("run only benchmarks whose names contain this"),
+/** What is meaningless without a model. */
+const modelFields = {
+  ...section("Measurement", {
+    tokens: z.number().positive().optional().describe("tokens of a run, whose time is estimated")
+      .meta({ value: "N", derived: "20 a parameter, a million in fine-tuning" }),
   }),
+  ...sizeFields,
+};
+
+const modelRules: readonly Rule[] = [
+  ({ model, filter }) =>
+    model !== undefined && filter !== undefined
+      ? {
+        option: "filter",
+        message: phrase`selects kernels: it has no effect with ${option("model")}`,
+      }
+      : undefined,
+  ...Object.keys(modelFields).map((name): Rule => ({ model }, given) =>
+    model === undefined && given[name] !== undefined
+      ? { option: name, message: phrase`needs ${option("model")}` }
+      : undefined
+  ),
+];
+
+const options = defineOptions({
+  fields: {
+    ...section("Measurement", {
+      quick: z.boolean().default(false).describe("shorter measurements: faster, but noisier"),
+      filter: z.string().min(1).optional().describe("run only benchmarks whose names contain this"),
+    }),
+    ...modelFields,
+    ...section("Model", {
+      model: trainedModel.optional().describe(
+        "time training instead of kernels: a preset, a config.json, or the folder of a model",
+      ),
+    }),
+  },
+  rules: [
+    ...modelRules,
+    ...sizeRules.map((rule): Rule => (options, given) =>
+      options.model === undefined ? undefined : rule(options, given)
+    ),
+  ],
+  derive: (options) => deriveSizes({ ...options, model: options.model ?? "" }),
 });
 export type BenchOptions = ReturnType<typeof options.parse>;
 
 export const bench: Command = {
   name: "bench",
-  summary: "measure the kernels on this adapter",
-  examples: ["bench --filter matmul"],
+  summary: "measure the kernels on this adapter, or how long a model takes to train",
+  details:
+    "With --model, trains it on random tokens for some seconds: tokens per second, memory, " +
+    "and the time of a whole run.",
+  examples: [
+    "bench --model llama_60m --batch-size 16 --seq-len 256 --tokens 1.1e9",
+    "bench --filter matmul",
+  ],
   options,
   run,
 };
 
-async function run({ filter, quick }: BenchOptions, io: Io): Promise<number> {
-  const gpu = await Gpu.open();
-  try {
-    io.log(`adapter: ${adapterName(gpu.adapter)}`);
-    io.log(MEASUREMENT_HEAD);
-    for await (const measured of measure(gpu, { filter, quick, signal: io.signal })) {
-      io.result(measured, formatMeasurement(measured));
-    }
-    if (!io.signal.aborted && (!filter || "step".includes(filter))) {
-      const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
-      const step = await benchStep(watch);
-      io.result(step, formatStep(step));
-    }
-  } finally {
-    gpu.close();
+async function run(options: BenchOptions, io: Io): Promise<number> {
+  const { model, quick } = options;
+  using gpu = await Gpu.open();
+  if (model === undefined) await benchKernels(gpu, options, io);
+  else {await benchTraining(gpu, { ...options, model } satisfies MemoryOptions, {
+      quick,
+      tokens: options.tokens,
+    }, io);}
+  return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+}
+
+async function benchKernels(gpu: Gpu, { filter, quick }: BenchOptions, io: Io): Promise<void> {
+  io.log(`adapter: ${adapterName(gpu.adapter)}`);
+  io.log(MEASUREMENT_HEAD);
+  for await (const measured of measure(gpu, { filter, quick, signal: io.signal })) {
+    io.result(measured, formatMeasurement(measured));
   }
-  return EXIT.done;
+  if (!io.signal.aborted && (!filter || "step".includes(filter))) {
+    const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
+    const step = await benchStep(watch);
+    io.result(step, formatStep(step));
+  }
 }
 
 function formatStep({ shape, phases, step_ms, tokens_per_second }: StepResult): string {

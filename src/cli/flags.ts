@@ -1,11 +1,10 @@
 /** Converts between flags and options; the flags are derived from the schema. */
 import type { z } from "zod";
 import { kebabCase } from "../text.ts";
-import { memoryOptions } from "../train/options.ts";
 import { type FieldInfo, fieldInfo, type Options } from "../options/schema.ts";
 import { checkOptions, loadConfig, takesConfig } from "../config/config_file.ts";
 import { type Flag, parseArguments } from "./arguments.ts";
-import { loadConfigForMemory } from "./config_for_memory.ts";
+import { loadConfigForSizes } from "./config_for_sizes.ts";
 
 /** Flags of every command. */
 export const COMMON_FLAGS = {
@@ -40,10 +39,10 @@ export async function parseFlags<Parsed>(
 ): Promise<Parsed> {
   const { fields } = options;
   const { given, faults, config: path } = readFlags(fields, args);
-  const isMemory = fields === memoryOptions.fields;
   const config = path === undefined
     ? undefined
-    : await (isMemory ? loadConfigForMemory(path) : loadConfig(path, fields));
+    // Only commands that take the sizes of either kind of run have an option to say which.
+    : await (Object.hasOwn(fields, "finetune") ? loadConfigForSizes : loadConfig)(path, fields);
   const parsed = checkOptions(options, { given, faults, config });
   for (const note of config?.notes ?? []) onNote(note);
   return parsed;

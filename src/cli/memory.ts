@@ -6,10 +6,8 @@ import { CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
 import { formatBytes, formatTable } from "../text.ts";
-import { readBaseConfig } from "../formats/pretrained_model.ts";
-import { presetOf } from "../train/presets.ts";
-import { resolveConfig, shapeWarnings, trainingShape } from "../train/method.ts";
-import { type MemoryOptions, memoryOptions } from "../train/options.ts";
+import { plannedConfig, shapeWarnings, trainingShape } from "../train/method.ts";
+import { type MemoryOptions, memoryOptions } from "../train/memory_options.ts";
 import { fullAdamWShape, type MemoryPlan, planMemory } from "../train/plan.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 
@@ -28,9 +26,7 @@ const CARDS = [8, 12, 16, 24];
 const RESERVED = GIB / 2;
 
 async function run(options: MemoryOptions, io: Io): Promise<number> {
-  const config = options.finetune
-    ? presetOf(options.model) ?? await readBaseConfig(options.model)
-    : await resolveConfig(options.model);
+  const config = await plannedConfig(options);
   const shape = trainingShape(options, config);
   // Part of the workspace depends on the kernels chosen for this adapter; without one, assume a
   // card's.

@@ -8,17 +8,25 @@ import type { WeightType } from "../model/parameters.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { effectiveRank } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
-import { readModelConfig } from "../formats/pretrained_model.ts";
+import { readBaseConfig, readModelConfig } from "../formats/pretrained_model.ts";
 import type { TrainingShape } from "./build.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { trainsAdapters } from "./method_fields.ts";
 import { type Method, methodOf } from "./methods.ts";
-import type { MemoryOptions, PretrainOptions } from "./options.ts";
+import type { MemoryOptions } from "./memory_options.ts";
+import type { PretrainOptions } from "./options.ts";
 import { presetOf, rankOf } from "./presets.ts";
 
 /** The configuration of a preset, a config.json, or a model in any form; reads no weights. */
 export async function resolveConfig(model: string): Promise<LlamaConfig> {
   return presetOf(model) ?? await readModelConfig(model);
+}
+
+/** The configuration that a run of these options has at least; for its size and speed. */
+export async function plannedConfig(
+  { model, finetune }: Pick<MemoryOptions, "model" | "finetune">,
+): Promise<LlamaConfig> {
+  return finetune ? presetOf(model) ?? await readBaseConfig(model) : await resolveConfig(model);
 }
 
 /** The part of a tokenizer that a configuration depends on. */

@@ -9,7 +9,6 @@ import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 import {
   count,
-  loraFields,
   memoryFields,
   optimizerFields,
   orNever,
@@ -19,22 +18,14 @@ import {
   scheduleFields,
   strings,
   textField,
-  trainedModel,
-  trainEmbeddings,
 } from "./fields.ts";
-import {
-  embeddingQuant,
-  optimizerField,
-  quantisation,
-  quantisesEmbeddings,
-  trainsAdapters,
-} from "./method_fields.ts";
-import { METHOD_NAMES, type MethodName, methodOf } from "./methods.ts";
-import { effectRules, MEMORY_EFFECTS, PRETRAIN_EFFECTS } from "./option_effects.ts";
+import { quantisation } from "./method_fields.ts";
+import { methodOf } from "./methods.ts";
+import { effectRules, PRETRAIN_EFFECTS } from "./option_effects.ts";
 import { knownPreset, overwriteRule, warmupRule } from "./option_rules.ts";
-import type { MemoryOptions, PretrainOptions } from "./option_types.ts";
+import type { PretrainOptions } from "./option_types.ts";
 
-export type { MemoryOptions, PretrainOptions } from "./option_types.ts";
+export type { PretrainOptions } from "./option_types.ts";
 
 const stepFields = section("Schedule", {
   steps: count().default(10_000).describe("total optimizer steps").meta({ value: "N" }),
@@ -69,47 +60,6 @@ const trainingRules: Rule[] = [
   ...effectRules(PRETRAIN_EFFECTS),
   warmupRule,
 ];
-
-/** Options of `memory`: what a run would need, without starting it. */
-export const memoryOptions: Options<MemoryOptions> = defineOptions({
-  fields: {
-    ...memoryFields,
-    ...section("Model", {
-      model: trainedModel.describe("a preset, a config.json, or the folder of a model"),
-    }),
-    ...section("Optimizer", {
-      optimizer: optimizerField(METHOD_NAMES, "training method"),
-    }),
-    ...section("Fine-tuning", {
-      finetune: z.boolean().optional().describe("plan fine-tuning instead of pre-training")
-        .meta({ derived: "on with lora and qlora" }),
-      trainEmbeddings,
-      embeddingQuant,
-    }),
-    ...loraFields,
-  },
-  rules: [
-    knownPreset,
-    ...effectRules(MEMORY_EFFECTS),
-    ({ finetune, optimizer }) =>
-      finetune === false && trainsAdapters(methodOf(optimizer as MethodName))
-        ? { option: "finetune", message: `must be on with ${optimizer}, which only fine-tunes` }
-        : undefined,
-    ({ rank }) =>
-      rank === "auto"
-        ? {
-          option: "rank",
-          message: "auto depends on the training data: give a number to plan with",
-        }
-        : undefined,
-  ],
-  derive: (options) => ({
-    ...quantisation(options),
-    finetune: options.finetune ?? trainsAdapters(methodOf(options.optimizer)),
-    embeddingQuant: options.finetune === true && quantisesEmbeddings(options),
-    loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
-  }),
-});
 
 /** Options of a pre-training run; `Trainer.pretrain` takes what `parse` returns. */
 export const pretrainOptions: Options<PretrainOptions> = defineOptions({

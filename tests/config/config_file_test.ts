@@ -7,7 +7,8 @@ import { IGNORED, NOTED, ONLY, RENAMED } from "../../src/config/llama_factory/ke
 import { READ } from "../../src/config/llama_factory/values.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
-import { memoryOptions, pretrainOptions } from "../../src/train/options.ts";
+import { memoryOptions } from "../../src/train/memory_options.ts";
+import { pretrainOptions } from "../../src/train/options.ts";
 import { OptionsError } from "../../src/options/faults.ts";
 
 type Values = Record<string, unknown>;

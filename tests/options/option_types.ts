@@ -12,7 +12,8 @@ import { fieldInfo, type Options } from "../../src/options/schema.ts";
 import { PROPERTIES } from "../../src/options/spelling.ts";
 import { serverOptions } from "../../src/server/options.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
-import { memoryOptions, pretrainOptions } from "../../src/train/options.ts";
+import { memoryOptions } from "../../src/train/memory_options.ts";
+import { pretrainOptions } from "../../src/train/options.ts";
 
 const WIDTH = 100;
 

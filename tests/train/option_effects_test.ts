@@ -17,7 +17,7 @@ import { initializeAdapters } from "../../src/train/initialize_adapters.ts";
 import { optimizerRates, trainingShape } from "../../src/train/method.ts";
 import { isLowRank } from "../../src/train/method_fields.ts";
 import { METHOD_NAMES, type MethodName, methodOf } from "../../src/train/methods.ts";
-import { memoryOptions } from "../../src/train/options.ts";
+import { memoryOptions } from "../../src/train/memory_options.ts";
 import { planMemory } from "../../src/train/plan.ts";
 import { trainStep } from "../../src/train/step.ts";
 import { download, randomStream } from "../support.ts";

@@ -1,15 +1,14 @@
-/** Reads the file of a run for `memory`, which picks its own options from the run's. */
+/** Reads the file of a run for `memory` and `bench`, which pick their own options from the run's. */
 import { z } from "zod";
 import { finetuneOptions } from "../train/finetune_options.ts";
-import { memoryOptions, pretrainOptions } from "../train/options.ts";
+import { pretrainOptions } from "../train/options.ts";
 import { type ConfigFile, loadConfig } from "../config/config_file.ts";
 
 /**
  * Missing sizes default to those of the file's command, so that the plan is the run's: `finetune`
  * if the file has an option that only `finetune` knows.
  */
-export async function loadConfigForMemory(path: string): Promise<ConfigFile> {
-  const { fields } = memoryOptions;
+export async function loadConfigForSizes(path: string, fields: z.ZodRawShape): Promise<ConfigFile> {
   const runs = { ...pretrainOptions.fields, ...finetuneOptions.fields };
   const config = await loadConfig(path, { ...runs, ...fields });
   const isFinetuning = Object.keys({ ...config.given, ...config.implied }).some((option) =>

@@ -1,0 +1,145 @@
+/** How fast a model trains on this adapter: real steps on random tokens, timed as a run times its own. */
+import type { Gpu } from "../src/gpu/gpu.ts";
+import type { Batch } from "../src/model/batch.ts";
+import type { LlamaConfig } from "../src/model/config.ts";
+import { parameterCount } from "../src/model/description.ts";
+import type { OptimizerRates } from "../src/optim/rates.ts";
+import { buildTraining, LOSS_RING, type TrainingShape } from "../src/train/build.ts";
+import { gpuMemoryLimit } from "../src/train/gpu_memory.ts";
+import { optimizerRates } from "../src/train/method.ts";
+import { pretrainOptions } from "../src/train/options.ts";
+import { assertFits } from "../src/train/plan.ts";
+import { trainStep } from "../src/train/step.ts";
+import { SubmittedSteps } from "../src/train/submitted_steps.ts";
+import { median } from "./timing.ts";
+import { prepare, someBatch } from "./untrained.ts";
+
+/** The speed of a training run. */
+export interface TrainingSpeed {
+  readonly name: "training";
+  readonly parameters: number;
+  /** Tokens of an optimizer step, all its micro-batches. */
+  readonly tokens_per_step: number;
+  /** Of steps that refresh no subspace. */
+  readonly tokens_per_second: number;
+  /** Milliseconds of such a step. */
+  readonly step_ms: number;
+  /** Milliseconds that a step takes longer if it refreshes every subspace; 0 without projections. */
+  readonly refresh_ms: number;
+  /** Steps after which a subspace is refreshed at the earliest. */
+  readonly refresh_interval?: number;
+  /** Milliseconds of the first step, which compiles the kernels and finds the first subspaces. */
+  readonly first_step_ms: number;
+  /** GPU memory as planned, in bytes. */
+  readonly planned_peak_bytes: number;
+  /** GPU memory that was allocated at most, in bytes. */
+  readonly gpu_peak_bytes: number;
+}
+
+/** What to measure. */
+export interface MeasuredRun {
+  readonly config: LlamaConfig;
+  readonly shape: TrainingShape;
+  /** Micro-batches per optimizer step. */
+  readonly gradientAccumulation: number;
+}
+
+export interface MeasureOptions {
+  /** Milliseconds of steps to time; at least two steps are. */
+  readonly milliseconds: number;
+  /** Called as each part of the measurement begins. */
+  readonly onPhase?: (phase: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** The rates move no time: those of a run with defaults. */
+const RATES: OptimizerRates = optimizerRates(
+  pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" }),
+);
+
+/**
+ * Times a run from random weights; undefined if the signal aborts it. Throws a {@link
+ * DoesNotFitError} if the run needs more memory than there is.
+ */
+export async function measureTraining(
+  gpu: Gpu,
+  { config, shape, gradientAccumulation }: MeasuredRun,
+  { milliseconds, onPhase = () => {}, signal }: MeasureOptions,
+): Promise<TrainingSpeed | undefined> {
+  const { capabilities } = gpu;
+  const plan = assertFits(config, shape, capabilities, gpuMemoryLimit(gpu, undefined));
+  const training = buildTraining(gpu, config, shape, capabilities);
+  await gpu.check();
+  prepare(gpu, training);
+  const batch = someBatch(shape.batchSize * shape.seqLen, config.vocabSize);
+  const batches = Array<Batch>(gradientAccumulation).fill(batch);
+  const submitted = new SubmittedSteps(gpu, training, 0);
+  const submit = (step: number) => {
+    const options = { step, lr: 1e-4, rates: RATES, lossIndex: step % LOSS_RING };
+    const divisor = trainStep(gpu, training, batches, options);
+    submitted.add({ step, lr: options.lr, targets: divisor, divisor });
+  };
+  const timed = async (step: number) => {
+    submitted.restartClock();
+    submit(step);
+    return (await submitted.read())[0].step_ms;
+  };
+
+  /** With and without in turns, so that other load slows both. */
+  const refreshTime = async () => {
+    onPhase("timing a refresh of all subspaces");
+    const end = performance.now() + milliseconds / 2,
+      plain: number[] = [],
+      refreshed: number[] = [];
+    do {
+      plain.push(await timed(2));
+      refreshed.push(await timed(1 + (refreshed.length + 1) * RATES.updateProjGap));
+    } while (refreshed.length < 4 && performance.now() < end && !signal?.aborted);
+    return Math.max(0, median(refreshed) - median(plain));
+  };
+
+  const refreshes = training.optimizer.projectors.length > 0;
+  onPhase(refreshes ? "compiling the kernels, first subspaces" : "compiling the kernels");
+  const first_step_ms = await timed(1);
+  if (signal?.aborted) return undefined;
+  onPhase("timing steps");
+  const start = performance.now();
+  let count = 0, elapsed = 0;
+  submitted.restartClock();
+  while (count < 2 || performance.now() - start < milliseconds) {
+    // None of these numbers is due for a refresh.
+    submit(2 + (count + submitted.count) % (RATES.updateProjGap - 1));
+    if (!submitted.mustRead) continue;
+    for (const { step_ms } of await submitted.read()) {
+      elapsed += step_ms;
+      count++;
+    }
+    submitted.restartClock();
+    if (signal?.aborted) return undefined;
+  }
+  const step_ms = elapsed / count;
+  const refresh_ms = refreshes ? await refreshTime() : 0;
+  if (signal?.aborted) return undefined;
+  const tokens_per_step = batch.tokens * gradientAccumulation;
+  return {
+    name: "training",
+    parameters: parameterCount(config),
+    tokens_per_step,
+    tokens_per_second: 1000 * tokens_per_step / step_ms,
+    step_ms,
+    refresh_ms,
+    ...(refreshes ? { refresh_interval: RATES.updateProjGap } : undefined),
+    first_step_ms,
+    planned_peak_bytes: plan.plannedPeakBytes,
+    gpu_peak_bytes: gpu.account.peak,
+  };
+}
+
+/** Seconds that a number of tokens takes; with every subspace refreshed as often as it may be. */
+export function secondsFor(tokens: number, speed: TrainingSpeed): number {
+  const { tokens_per_step, step_ms, refresh_ms, refresh_interval = Infinity, first_step_ms } =
+    speed;
+  const steps = Math.ceil(tokens / tokens_per_step);
+  const refreshes = Math.floor((steps - 1) / refresh_interval);
+  return (first_step_ms + (steps - 1) * step_ms + refreshes * refresh_ms) / 1000;
+}

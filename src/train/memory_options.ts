@@ -1,0 +1,66 @@
+/** What decides the size of a run of any kind, for the commands that plan or time one. */
+import { z } from "zod";
+import { defineOptions, type Options, type Rule, section } from "../options/schema.ts";
+import { loraFields, memoryFields, trainedModel, trainEmbeddings } from "./fields.ts";
+import {
+  embeddingQuant,
+  optimizerField,
+  quantisation,
+  quantisesEmbeddings,
+  trainsAdapters,
+} from "./method_fields.ts";
+import { METHOD_NAMES, type MethodName, methodOf } from "./methods.ts";
+import { effectRules, MEMORY_EFFECTS } from "./option_effects.ts";
+import { knownPreset } from "./option_rules.ts";
+import type { MemoryOptions } from "./option_types.ts";
+
+export type { MemoryOptions } from "./option_types.ts";
+
+export const sizeFields = {
+  ...memoryFields,
+  ...section("Model", {
+    model: trainedModel.describe("a preset, a config.json, or the folder of a model"),
+  }),
+  ...section("Optimizer", {
+    optimizer: optimizerField(METHOD_NAMES, "training method"),
+  }),
+  ...section("Fine-tuning", {
+    finetune: z.boolean().optional().describe("plan fine-tuning instead of pre-training")
+      .meta({ derived: "on with lora and qlora" }),
+    trainEmbeddings,
+    embeddingQuant,
+  }),
+  ...loraFields,
+};
+
+export const sizeRules: readonly Rule[] = [
+  knownPreset,
+  ...effectRules(MEMORY_EFFECTS),
+  ({ finetune, optimizer }) =>
+    finetune === false && trainsAdapters(methodOf(optimizer as MethodName))
+      ? { option: "finetune", message: `must be on with ${optimizer}, which only fine-tunes` }
+      : undefined,
+  ({ rank }) =>
+    rank === "auto"
+      ? {
+        option: "rank",
+        message: "auto depends on the training data: give a number to plan with",
+      }
+      : undefined,
+];
+
+export function deriveSizes(options: z.output<z.ZodObject<typeof sizeFields>>) {
+  return {
+    ...quantisation(options),
+    finetune: options.finetune ?? trainsAdapters(methodOf(options.optimizer)),
+    embeddingQuant: options.finetune === true && quantisesEmbeddings(options),
+    loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
+  };
+}
+
+/** Options of `memory`: what a run would need, without starting it. */
+export const memoryOptions: Options<MemoryOptions> = defineOptions({
+  fields: sizeFields,
+  rules: sizeRules,
+  derive: deriveSizes,
+});
