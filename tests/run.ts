@@ -11,9 +11,11 @@
  * Ends with a list of failed tests, and `N passed, N failed`.
  */
 import { stripVTControlCharacters } from "node:util";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 
 const FILES_PER_PROCESS = 24;
+/** Packages of tests are in a lock of their own, so that no other command fetches them. */
+const LOCK = fromFileUrl(new URL("deno.lock", import.meta.url));
 const screen = Deno.stdout.writable.getWriter();
 
 const flags = Deno.args.filter((argument) => argument.startsWith("-"));
@@ -50,7 +52,7 @@ async function runFiles(files: readonly string[]): Promise<void> {
   const colours = Deno.stdout.isTerminal() && !Deno.noColor;
   const process = new Deno.Command(Deno.execPath(), {
     // Types are `deno task check`'s.
-    args: ["test", "-A", "--no-check", ...flags, ...files],
+    args: ["test", "-A", "--no-check", `--lock=${LOCK}`, ...flags, ...files],
     env: colours ? { FORCE_COLOR: "1" } : {},
     stdout: "piped",
   }).spawn();

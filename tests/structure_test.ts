@@ -12,6 +12,7 @@ const ROOT = fromFileUrl(new URL("..", import.meta.url));
  */
 const RUNGS = [
   "shaders",
+  "src/packages",
   "src/product.ts",
   "src/text.ts",
   "src/options",

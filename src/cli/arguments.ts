@@ -3,7 +3,7 @@
  * lists (`--data a b`) or separate values that are empty or start with a minus, and does not report
  * missing ones. So the words are first rewritten in the form that it handles, `--flag=value`.
  */
-import { parseArgs } from "@std/cli/parse-args";
+import { parseArgs } from "../packages/std_parse_args.ts";
 import type { Fault } from "../options/faults.ts";
 import type { FieldInfo } from "../options/schema.ts";
 

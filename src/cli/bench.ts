@@ -1,5 +1,5 @@
 /** `bench`: speed of the kernels on this adapter, or of training a model. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { bench as measure, formatMeasurement, MEASUREMENT_HEAD } from "../../bench/bench.ts";
 import { benchStep, type StepResult } from "../../bench/step.ts";
 import { EFFORT, Stopwatch } from "../../bench/timing.ts";

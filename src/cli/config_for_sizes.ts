@@ -1,5 +1,5 @@
 /** Reads the file of a run for `memory` and `bench`, which pick their own options from the run's. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { finetuneOptions } from "../train/finetune_options.ts";
 import { pretrainOptions } from "../train/options.ts";
 import { type ConfigFile, loadConfig } from "../config/config_file.ts";

@@ -1,6 +1,6 @@
 /** Download progress: a bar on a terminal, lines elsewhere; always on stderr. */
 import process from "node:process";
-import cliProgress from "cli-progress";
+import cliProgress from "../packages/cli_progress.ts";
 import type { DownloadEvent, DownloadProgressEvent } from "../hub/hub.ts";
 import { formatBytes } from "../text.ts";
 import type { ProgressOutput } from "./progress.ts";

@@ -1,5 +1,5 @@
 /** `dump`: logits, loss and gradients of a model on given tokens, to compare with another program. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { Safetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";

@@ -1,5 +1,5 @@
 /** `eval`: loss and perplexity of a trained model on a text, and its scores on tasks. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { BatchStream } from "../data/batches.ts";
 import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";
 import { loadModelTokenizer, loadTokenizer } from "../tokenizers/load_tokenizer.ts";

@@ -1,5 +1,5 @@
 /** `export`: a trained model as a GGUF file, for llama.cpp and programs built on it. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { exportGguf } from "../export/gguf.ts";
 import { GGUF_TYPES } from "../export/write_gguf.ts";
 import { defineOptions, section } from "../options/schema.ts";

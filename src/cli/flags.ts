@@ -1,5 +1,5 @@
 /** Converts between flags and options; the flags are derived from the schema. */
-import type { z } from "zod";
+import type { z } from "../packages/zod.ts";
 import { kebabCase } from "../text.ts";
 import { type FieldInfo, fieldInfo, type Options } from "../options/schema.ts";
 import { checkOptions, loadConfig, takesConfig } from "../config/config_file.ts";

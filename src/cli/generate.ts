@@ -1,5 +1,5 @@
 /** `generate`: continues a text with a trained model, or chats with it. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { readMessages } from "../data/instruct/messages_file.ts";
 import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";

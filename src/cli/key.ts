@@ -1,5 +1,5 @@
 /** `key`: manages the API keys of a server, running or not. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { UserError } from "../options/user_error.ts";
 import { dataFolderField } from "../server/options.ts";
 import type { KeyRecord } from "../server/store/records.ts";

@@ -1,5 +1,5 @@
 /** `merge`: merges an adapter into its model. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { mergeAdapter } from "../export/merge.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions, section } from "../options/schema.ts";

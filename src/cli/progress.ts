@@ -1,6 +1,6 @@
 /** Progress of a run: a bar on a terminal, lines elsewhere; always on stderr. */
 import process from "node:process";
-import cliProgress from "cli-progress";
+import cliProgress from "../packages/cli_progress.ts";
 import type {
   DataEvent,
   PlanEvent,

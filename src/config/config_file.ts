@@ -15,7 +15,7 @@
  *
  * @module
  */
-import type { z } from "zod";
+import type { z } from "../packages/zod.ts";
 import { camelCase, snakeCase } from "../text.ts";
 import { type Fault, OptionsError } from "../options/faults.ts";
 import { fieldInfo, type Options } from "../options/schema.ts";

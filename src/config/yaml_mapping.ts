@@ -1,5 +1,5 @@
 /** The keys of a YAML or JSON file, with their lines; JSON is read as YAML. */
-import { parse, YamlSyntaxError } from "@std/yaml";
+import { parse, YamlSyntaxError } from "../packages/std_yaml.ts";
 import { unreadable } from "../data/documents.ts";
 import { OptionsError } from "../options/faults.ts";
 

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { zstdDecompressSync } from "node:zlib";
-import { decompress as decompressLz4 } from "lz4js";
+import { decompress as decompressLz4 } from "../packages/lz4js.ts";
 import { objectOf } from "../files/json_value.ts";
 import { UserError } from "../options/user_error.ts";
 import { arrowConvert } from "./arrow_types.ts";
@@ -95,7 +95,7 @@ async function assertComplete(file: FileHandle, label: string): Promise<void> {
 
 /** Loaded where needed: the package takes a while to start. */
 async function loadArrow() {
-  const arrow = await import("apache-arrow");
+  const arrow = await import("../packages/apache_arrow.ts");
   const { compressionRegistry, CompressionType } = arrow;
   compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (frame) => decompressLz4(frame) });
   compressionRegistry.set(CompressionType.ZSTD, { decode: (frame) => zstdDecompressSync(frame) });

@@ -1,5 +1,5 @@
 /** How the values of an Arrow file become JSON, by their types. */
-import type * as Arrow from "apache-arrow";
+import type * as Arrow from "../packages/apache_arrow.ts";
 import { objectOf } from "../files/json_value.ts";
 import {
   asIs,

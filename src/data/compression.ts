@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { Readable, type Transform } from "node:stream";
 import { constants, createGunzip, createZstdDecompress } from "node:zlib";
-import unbzip2 from "unbzip2-stream";
+import unbzip2 from "../packages/unbzip2.ts";
 import { UserError } from "../options/user_error.ts";
 import { zstdFrames } from "./zstd_frames.ts";
 

@@ -2,7 +2,7 @@
  * Comma- and tab-separated values (RFC 4180): the first row names the columns, every value is a
  * string, and a quoted one may span lines.
  */
-import { CsvParseStream } from "@std/csv";
+import { CsvParseStream } from "../packages/std_csv.ts";
 import { UserError } from "../options/user_error.ts";
 import type { ByteSource } from "./byte_source.ts";
 import {

@@ -1,5 +1,5 @@
 /** Resolves the files, folders and patterns named by the user to files, in a fixed order. */
-import { basename, join } from "@std/path";
+import { basename, join } from "../packages/std_path.ts";
 import { otherSplits } from "../hub/data_selection.ts";
 import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
 import { listOf } from "../hub/selection.ts";

@@ -1,5 +1,5 @@
 /** The files of a folder, or those that match a pattern, and what is left out of it, with reasons. */
-import { dirname, globToRegExp, join } from "@std/path";
+import { dirname, globToRegExp, join } from "../packages/std_path.ts";
 import { listOf } from "../hub/selection.ts";
 import { hasDataName } from "./formats.ts";
 

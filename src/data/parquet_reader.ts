@@ -4,8 +4,8 @@ import {
   parquetMetadataAsync,
   parquetReadObjects,
   parquetSchema,
-} from "hyparquet";
-import { compressors } from "hyparquet-compressors";
+} from "../packages/hyparquet.ts";
+import { compressors } from "../packages/hyparquet_compressors.ts";
 import { FileRange } from "../files/file_range.ts";
 import { objectOf } from "../files/json_value.ts";
 import {

@@ -1,6 +1,6 @@
 /** How the values of a Parquet file become JSON, by its schema. */
 import { objectOf } from "../files/json_value.ts";
-import type { ParquetParsers, SchemaElement, SchemaTree } from "hyparquet";
+import type { ParquetParsers, SchemaElement, SchemaTree } from "../packages/hyparquet.ts";
 import {
   asIs,
   bigEndian,

@@ -2,7 +2,7 @@
  * The places of a chat template in a tokenizer's folder: transformers 5 has it in a file, its earlier
  * versions and most other programs look into tokenizer_config.json.
  */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { isThere } from "../files/is_there.ts";
 import { readJsonObject } from "../files/json_file.ts";

@@ -1,5 +1,5 @@
 /** Converts a folder in Hugging Face's layout to a GGUF file. */
-import { basename, resolve } from "@std/path";
+import { basename, resolve } from "../packages/std_path.ts";
 import { readTokenizerFiles, tokenizerFromFiles } from "../tokenizers/hf_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { isGgufPath } from "../files/gguf_path.ts";

@@ -1,5 +1,5 @@
 /** What lies beside the weights of a merged model: tokenizer and chat template of the adapter. */
-import { basename, join, resolve } from "@std/path";
+import { basename, join, resolve } from "../packages/std_path.ts";
 import { isThere } from "../files/is_there.ts";
 import { TOKENIZER_JSON } from "../files/tokenizer_files.ts";
 import type { SavedDType } from "../formats/hf_config.ts";

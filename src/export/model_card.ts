@@ -1,6 +1,6 @@
 /** README.md of a saved model: what it was made from, how, and with what result. */
-import { basename, isAbsolute } from "@std/path";
-import { stringify } from "@std/yaml";
+import { basename, isAbsolute } from "../packages/std_path.ts";
+import { stringify } from "../packages/std_yaml.ts";
 import { isHubSpec, parseHubSpec, type RepoType } from "../hub/spec.ts";
 import { PRODUCT, VERSION } from "../product.ts";
 import { snakeCase } from "../text.ts";

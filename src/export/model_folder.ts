@@ -2,7 +2,7 @@
  * What lies beside the weights in a model's folder: configurations, tokenizer, chat template. All
  * places that name the end of a turn or the template agree, because every program reads another.
  */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { endOfTurn } from "../data/instruct/end_of_turn.ts";
 import { ChatTemplate, withoutGenerationMarks } from "../data/instruct/chat_template.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";

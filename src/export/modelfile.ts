@@ -1,5 +1,5 @@
 /** Ollama's Modelfile for a GGUF file: the chat template, where answers end, how to sample. */
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, join } from "../packages/std_path.ts";
 import type { ChatTemplate } from "../data/instruct/chat_template.ts";
 import { endOfTurn } from "../data/instruct/end_of_turn.ts";
 import { beginsWithBos } from "../tokenizers/text_ends.ts";

@@ -1,5 +1,5 @@
 /** Writes GGUF files for llama.cpp in one pass. */
-import { buildGgufHeader, type GGUFTypedMetadata } from "@huggingface/gguf";
+import { buildGgufHeader, type GGUFTypedMetadata } from "../packages/huggingface_gguf.ts";
 import type { TokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";

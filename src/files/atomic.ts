@@ -1,5 +1,5 @@
 /** Atomic file writes: to a temporary file, which is synced and renamed. */
-import { dirname } from "@std/path";
+import { dirname } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Phrase } from "../options/phrase.ts";
 

@@ -1,5 +1,5 @@
 /** GGUF files by name: llama.cpp's tools recognise a model, and the parts of a split one, by it. */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 
 /** Whether a path names a GGUF file, by its extension, as in llama.cpp's own tools. */
 export function isGgufPath(path: string): boolean {

@@ -1,5 +1,5 @@
 /** A model's generation_config.json: how to sample from it. */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { Fields } from "../files/fields.ts";
 import { readJsonObject } from "../files/json_file.ts";
 

@@ -1,5 +1,5 @@
 /** Hugging Face's config.json and generation_config.json of the supported architectures. */
-import { dirname, join } from "@std/path";
+import { dirname, join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { type LlamaConfig, MODEL_TYPES, type ModelType } from "../model/config.ts";
 import { type Architecture, ARCHITECTURES, traitsOf } from "./architectures.ts";

@@ -1,5 +1,5 @@
 /** Files in a model's folder besides the weights. */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { readJsonObject } from "../files/json_file.ts";
 

@@ -1,5 +1,5 @@
 /** A pre-trained model on disk, in any supported format. */
-import { join, resolve } from "@std/path";
+import { join, resolve } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";

@@ -1,5 +1,5 @@
 /** Safetensors files and sharded folders: ranged reads, streaming writes. */
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
 import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";

@@ -1,5 +1,5 @@
 /** A model's weights as transformers saves them: one file, or shards and their index. */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { writeJson } from "../files/atomic.ts";
 import { ELEMENT_BYTES } from "./element_types.ts";

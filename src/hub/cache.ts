@@ -8,8 +8,8 @@
  *     models--org--name/blobs/<hash>               the files, each once
  *     .locks/models--org--name/<hash>.lock         held while a blob is written
  */
-import { getRepoFolderName, REGEX_COMMIT_HASH } from "@huggingface/hub";
-import { dirname, join, relative } from "@std/path";
+import { getRepoFolderName, REGEX_COMMIT_HASH } from "../packages/huggingface_hub.ts";
+import { dirname, join, relative } from "../packages/std_path.ts";
 import { isObject } from "../files/fields.ts";
 import { type HubSpec, isSafePath } from "./spec.ts";
 

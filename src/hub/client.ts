@@ -6,7 +6,7 @@ import {
   HubApiError,
   listFiles,
   modelInfo,
-} from "@huggingface/hub";
+} from "../packages/huggingface_hub.ts";
 import { UserError } from "../options/user_error.ts";
 import { assertNoWebPage, ranged, waitAsked, WebPageAnswer } from "./answers.ts";
 import { type HubFile, isHash } from "./cache.ts";

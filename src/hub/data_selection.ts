@@ -1,6 +1,6 @@
 /** Selects the files of a data set on the hub by configuration, split and format. */
-import { globToRegExp } from "@std/path";
-import { parse as parseYaml } from "@std/yaml";
+import { globToRegExp } from "../packages/std_path.ts";
+import { parse as parseYaml } from "../packages/std_yaml.ts";
 import { UserError } from "../options/user_error.ts";
 import { isObject } from "../files/fields.ts";
 import type { HubFile } from "./cache.ts";

@@ -1,7 +1,7 @@
 /** Downloads one file into the cache, resuming partial downloads and verifying hashes. */
 import { statfs } from "node:fs/promises";
 import { createHash, type Hash } from "node:crypto";
-import { dirname } from "@std/path";
+import { dirname } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { writeAll } from "../files/atomic.ts";
 import { formatBytes } from "../text.ts";

@@ -1,6 +1,6 @@
 /** Environment variables of the Hugging Face hub, as its Python library reads them. */
-import { getHFHubCachePath, HUB_URL } from "@huggingface/hub";
-import { join } from "@std/path";
+import { getHFHubCachePath, HUB_URL } from "../packages/huggingface_hub.ts";
+import { join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 
 /** Where the hub and its cache are, and the token for private repositories. */

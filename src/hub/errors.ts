@@ -1,5 +1,5 @@
 /** Errors of the Hugging Face hub, with advice on how to resolve them. */
-import { HubApiError } from "@huggingface/hub";
+import { HubApiError } from "../packages/huggingface_hub.ts";
 import { UserError } from "../options/user_error.ts";
 import { titleOf, WebPageAnswer } from "./answers.ts";
 import type { HubEnvironment } from "./environment.ts";

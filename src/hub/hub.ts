@@ -11,8 +11,8 @@
  * const model = await LlamaForCausalLM.fromPretrained(folder, { gpu });
  * ```
  */
-import { REGEX_COMMIT_HASH } from "@huggingface/hub";
-import { join } from "@std/path";
+import { REGEX_COMMIT_HASH } from "../packages/huggingface_hub.ts";
+import { join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { ggufModels, ggufParts, isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { WebPageAnswer } from "./answers.ts";

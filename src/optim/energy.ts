@@ -10,7 +10,7 @@
  * energy at ¾ k and 0.15% at k. Where k approaches D, T = G̃·G̃ᵀ (D, D) takes one product instead
  * of thirteen and is exact. Only T leaves the device; the host computes its eigenvalues.
  */
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { EigenvalueDecomposition, Matrix } from "../packages/ml_matrix.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";

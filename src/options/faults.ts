@@ -1,6 +1,6 @@
 /** Faults of options, which are all reported at once. */
-import { closestString } from "@std/text/closest-string";
-import { levenshteinDistance } from "@std/text/levenshtein-distance";
+import { closestString } from "../packages/std_text.ts";
+import { levenshteinDistance } from "../packages/std_text.ts";
 import { joinPhrases, option, type Phrase, phrase, spell } from "./phrase.ts";
 import { FIELDS } from "./spelling.ts";
 import { UserError } from "./user_error.ts";

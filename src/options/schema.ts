@@ -1,7 +1,7 @@
 /**
  * Defines options: fields of a zod schema and rules between them, with all faults reported at once.
  */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { type Fault, OptionsError } from "./faults.ts";
 import { type Phrase, spell } from "./phrase.ts";
 import { PROPERTIES } from "./spelling.ts";

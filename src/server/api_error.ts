@@ -1,5 +1,5 @@
 /** Errors sent to clients, in the shape that OpenAI's clients read. */
-import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { ContentfulStatusCode } from "../packages/hono.ts";
 
 export interface ApiErrorDetails {
   /** What is wrong, including the value, and what would be right. */

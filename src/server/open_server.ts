@@ -17,7 +17,7 @@ export interface ServerHooks {
  * An app of Hono's, `Hono` of `npm:hono`. By index, because `deno doc --lint` takes the name of a
  * package's type for a private type of ours.
  */
-export type HonoApp = InstanceType<(typeof import("hono"))["Hono"]>;
+export type HonoApp = InstanceType<(typeof import("../packages/hono.ts"))["Hono"]>;
 
 /** A server that is open: its data folder is locked, its database open, its GPU known. */
 export interface Server {

@@ -1,5 +1,5 @@
 /** The options of the server. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { count } from "../train/fields.ts";
 import { defineOptions, type Options, section } from "../options/schema.ts";
 import type { ServerOptions } from "./option_types.ts";

@@ -1,5 +1,5 @@
 /** One token per byte: no vocabulary to train or download, and every text can be encoded. */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { writeJson } from "../files/atomic.ts";
 import { UserError } from "../options/user_error.ts";
 import type {

@@ -1,5 +1,5 @@
 /** Tokenizers in Hugging Face's format (tokenizer.json), with its own library. */
-import { dirname, join } from "@std/path";
+import { dirname, join } from "../packages/std_path.ts";
 import { isObject } from "../files/fields.ts";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { standIn } from "../files/stand_in.ts";

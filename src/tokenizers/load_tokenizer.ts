@@ -1,5 +1,5 @@
 /** Loads a tokenizer by name: bytes, or one in Hugging Face's format. */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { isThere } from "../files/is_there.ts";
 import { TOKENIZER_JSON } from "../files/tokenizer_files.ts";

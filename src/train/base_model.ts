@@ -2,7 +2,7 @@
  * The model that a run starts from: opened before anything is allocated, loaded when the run
  * starts, and what its result is saved as.
  */
-import { join, resolve } from "@std/path";
+import { join, resolve } from "../packages/std_path.ts";
 
 import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
 import { addSpecialTokens } from "../tokenizers/hf_tokenizer.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { explainWriteError, syncFolder, writeAll } from "../files/atomic.ts";
 import { option, phrase } from "../options/phrase.ts";
 import {

@@ -2,7 +2,7 @@
  * The fields that option schemas are made of: those that several commands share. Which command takes
  * which is in options.ts and finetune_options.ts.
  */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { LORA_TARGETS } from "../model/description.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { described, section } from "../options/schema.ts";

@@ -1,5 +1,5 @@
 /** What decides the size of a run of any kind, for the commands that plan or time one. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { defineOptions, type Options, type Rule, section } from "../options/schema.ts";
 import { loraFields, memoryFields, trainedModel, trainEmbeddings } from "./fields.ts";
 import {

@@ -1,5 +1,5 @@
 /** Option fields, defaults and rules derived from the table of methods. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import {
   DEFAULT_METHOD,
   type Method,

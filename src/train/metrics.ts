@@ -1,5 +1,5 @@
 /** metrics.jsonl, one line per step, and summary.json. */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import type { StepMetrics, Summary } from "./events.ts";
 
 const METRICS_FILE = "metrics.jsonl";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 import {

@@ -1,5 +1,5 @@
 /** Pre-training: randomly initialised weights, all trained on text. */
-import { join } from "@std/path";
+import { join } from "../packages/std_path.ts";
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { conversing, writeModelFolder } from "../export/model_folder.ts";

@@ -1,5 +1,5 @@
 /** The model card of a run. */
-import { basename, join, resolve } from "@std/path";
+import { basename, join, resolve } from "../packages/std_path.ts";
 import { modelCard } from "../export/model_card.ts";
 import { type FinetuneOptions, finetuneOptions } from "./finetune_options.ts";
 import { methodOf } from "./methods.ts";

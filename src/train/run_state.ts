@@ -1,5 +1,5 @@
 /** What a checkpoint holds besides tensors: the progress and the identity of its run. */
-import { z } from "zod";
+import { z } from "../packages/zod.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LazyRefresh } from "../optim/lazy_refresh.ts";

@@ -3,7 +3,7 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import OpenAI, { toFile } from "openai";
-import { Stream } from "openai/streaming";
+import { Stream } from "openai";
 import { writeChatModel } from "../inference/support.ts";
 import { type TestServer, withServer } from "./support.ts";
 

@@ -1,5 +1,5 @@
 /** LLaMA-Factory's `dataset_info.json`: names of data sets, with their location and field names. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { isObject } from "../../files/fields.ts";
 import { UserError } from "../../options/user_error.ts";
 import { unreadable } from "../documents.ts";

@@ -2,7 +2,7 @@
  * Custom questions: JSON records with `question`, `choices` and `answer`. Prompts are those of
  * lm-evaluation-harness' `arc_easy`, whose own records are accepted too.
  */
-import { basename, dirname, extname, join } from "@std/path";
+import { basename, dirname, extname, join } from "../../packages/std_path.ts";
 import { openBytes } from "../../data/formats.ts";
 import { jsonRecords } from "../../data/jsonl_reader.ts";
 import { isObject } from "../../files/fields.ts";

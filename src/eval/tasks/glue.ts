@@ -3,7 +3,7 @@
  * lm-evaluation-harness' `glue` tasks (versions 1.0; qqp and wnli 2.0). Questions come from
  * `dev.tsv`, because the labels of `test.tsv` are not public; few-shot examples from `train.tsv`.
  */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { Metric, Question, Task } from "../task.ts";
 import { readText, takeShots } from "./files.ts";

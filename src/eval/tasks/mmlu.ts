@@ -4,8 +4,8 @@
  * lm-evaluation-harness' `mmlu` (templates of version 1.0, the group of version 2), which equal
  * those of the original code except that questions are trimmed.
  */
-import { parse } from "@std/csv";
-import { join } from "@std/path";
+import { parse } from "../../packages/std_csv.ts";
+import { join } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { option, type Phrase, phrase } from "../../options/phrase.ts";
 import type { Question, Task, TaskPart } from "../task.ts";

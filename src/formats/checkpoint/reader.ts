@@ -3,7 +3,7 @@
  * src/train/checkpoint.ts writes them.
  */
 import { createHash } from "node:crypto";
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import {
   CheckpointError,
   ENTRIES_FILE,

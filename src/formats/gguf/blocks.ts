@@ -5,7 +5,7 @@
  * Products of a scale and a code are exact in float64 and the sum is rounded once, when it is
  * stored as float32: the same bits as arithmetic in float32.
  */
-import { GGMLQuantizationType } from "@huggingface/gguf";
+import { GGMLQuantizationType } from "../../packages/huggingface_gguf.ts";
 import { toFloat32 } from "../element_types.ts";
 import { decodeMXFP4, decodeNVFP4 } from "./float4.ts";
 import {

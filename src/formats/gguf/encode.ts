@@ -1,5 +1,5 @@
 /** Encodes float32 values in the types that are written: F32, F16 and Q8_0. */
-import { GGMLQuantizationType } from "@huggingface/gguf";
+import { GGMLQuantizationType } from "../../packages/huggingface_gguf.ts";
 
 export interface Encoding {
   readonly name: string;

@@ -2,7 +2,7 @@
  * Models in several GGUF files, as `llama-gguf-split` writes them: every part knows its number and
  * how many there are, the first has the metadata, and they find each other by name.
  */
-import { basename } from "@std/path";
+import { basename } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { ggufParts } from "../../files/gguf_path.ts";
 import { isThere } from "../../files/is_there.ts";

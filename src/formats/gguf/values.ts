@@ -1,5 +1,5 @@
 /** Typed values of a GGUF file's metadata, as `@huggingface/gguf` writes them. */
-import { GGUFValueType, type MetadataValue } from "@huggingface/gguf";
+import { GGUFValueType, type MetadataValue } from "../../packages/huggingface_gguf.ts";
 
 export interface TypedValue {
   readonly value: MetadataValue;

@@ -2,7 +2,7 @@
  * A saved LoRA adapter. Its tensors say what is adapted; the configuration beside them says by how
  * much: patterns of targets, layers and exclusions were for its training.
  */
-import { basename, join } from "@std/path";
+import { basename, join } from "../../packages/std_path.ts";
 import { isThere } from "../../files/is_there.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { Gpu } from "../../gpu/gpu.ts";

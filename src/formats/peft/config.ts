@@ -1,5 +1,5 @@
 /** adapter_config.json of a LoRA adapter: what of it determines the result, and what is refused. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Fields, isObject } from "../../files/fields.ts";
 import type { ModuleLora } from "../../model/parameters.ts";

@@ -1,5 +1,5 @@
 /** Writes a trained adapter as peft does. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import type { TensorReader } from "../../gpu/tensor.ts";
 import { unpackTensor } from "../../numbers/plain.ts";
 import { LORA_TARGETS } from "../../model/description.ts";

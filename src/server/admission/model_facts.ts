@@ -1,5 +1,5 @@
 /** What planning a job requires of a model, read from its files once. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { ByteTokenizer } from "../../tokenizers/byte_tokenizer.ts";
 import { denoProcess } from "../processes/deno_process.ts";
 import type { LlamaConfig } from "../../model/config.ts";

@@ -50,9 +50,7 @@ import textFieldJs from "./text_field.js" with { type: "text" };
 import themeJs from "./theme.js" with { type: "text" };
 import uploadJs from "./upload.js" with { type: "text" };
 import page from "./index.html" with { type: "text" };
-import eventsourceParserJs from "eventsource-parser" with { type: "text" };
-import uplotCss from "uplot/dist/uPlot.min.css" with { type: "text" };
-import uplotJs from "uplot/dist/uPlot.esm.js" with { type: "text" };
+import { eventsourceParserJs, uplotCss, uplotJs } from "../../packages/dashboard.ts";
 
 export const PAGE = page;
 

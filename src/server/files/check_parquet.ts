@@ -1,5 +1,5 @@
 /** Parquet: checks the magic bytes, the footer, and that the required columns exist. */
-import { type FileMetaData, parquetMetadataAsync } from "hyparquet";
+import { type FileMetaData, parquetMetadataAsync } from "../../packages/hyparquet.ts";
 import { detectFormat } from "../../data/instruct/record_format.ts";
 import type { FileRange } from "../../files/file_range.ts";
 import { UserError } from "../../options/user_error.ts";

@@ -1,7 +1,7 @@
 /** A form with one file, streamed: neither form nor file is ever entirely in memory. */
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { Busboy, type BusboyFileStream } from "@fastify/busboy";
+import { Busboy, type BusboyFileStream } from "../../packages/busboy.ts";
 import { ApiError } from "../api_error.ts";
 
 export interface FormFile {

@@ -1,5 +1,5 @@
 /** Stores an uploaded file, entirely or not at all. */
-import { dirname } from "@std/path";
+import { dirname } from "../../packages/std_path.ts";
 import { SUPPORTED } from "../../data/formats.ts";
 import { formatBytes } from "../../text.ts";
 import { syncFolder } from "../../files/atomic.ts";

@@ -1,6 +1,6 @@
 /** The methods of a path, to distinguish a wrong method (405) from an unknown path (404). */
-import type { Hono } from "hono";
-import { TrieRouter } from "hono/router/trie-router";
+import type { Hono } from "../../packages/hono.ts";
+import { TrieRouter } from "../../packages/hono.ts";
 import type { ServerEnv } from "./middleware/context.ts";
 
 export function allowedMethods(app: Pick<Hono<ServerEnv>, "routes">): (path: string) => string[] {

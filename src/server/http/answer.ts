@@ -1,5 +1,5 @@
 /** Common response descriptions. */
-import type { z } from "zod";
+import type { z } from "../../packages/zod.ts";
 
 /** 200 with JSON, for a route's description. */
 export const answer = <Schema extends z.ZodType>(description: string, schema: Schema) => ({

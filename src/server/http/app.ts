@@ -1,8 +1,8 @@
 /** The server's routes behind their middleware. Independent of processes, ports and signals. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
-import { cors } from "hono/cors";
-import { HTTPException } from "hono/http-exception";
-import type { Context } from "hono";
+import type { OpenAPIHono } from "../../packages/zod_openapi.ts";
+import { cors } from "../../packages/hono.ts";
+import { HTTPException } from "../../packages/hono.ts";
+import type { Context } from "../../packages/hono.ts";
 import { explain, UserError } from "../../options/user_error.ts";
 import { allowedMethods } from "./allowed_methods.ts";
 import { ApiError } from "../api_error.ts";

@@ -1,6 +1,6 @@
 /** The base of every part of the API: validates requests by schema, reports faults in one shape. */
-import { OpenAPIHono } from "@hono/zod-openapi";
-import type { z } from "zod";
+import { OpenAPIHono } from "../../packages/zod_openapi.ts";
+import type { z } from "../../packages/zod.ts";
 import { ApiError } from "../api_error.ts";
 
 export function createApp(): OpenAPIHono {

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { Hono } from "hono";
-import { basePath } from "hono/route";
+import { Hono } from "../../packages/hono.ts";
+import { basePath } from "../../packages/hono.ts";
 import type { ServerEnv } from "./middleware/context.ts";
 
 /** For `site.route("/train", …)`, or to be served directly. */

@@ -1,6 +1,6 @@
 /** The OpenAPI document of the whole API, from the descriptions of its routes. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
-import { z } from "zod";
+import type { OpenAPIHono } from "../../packages/zod_openapi.ts";
+import { z } from "../../packages/zod.ts";
 import { PRODUCT, VERSION } from "../../product.ts";
 
 /** The part of the document that is read here. */

@@ -1,7 +1,7 @@
 /** Metrics in Prometheus's text format. */
-import { createMiddleware } from "hono/factory";
-import { routePath } from "hono/route";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { createMiddleware } from "../../packages/hono.ts";
+import { routePath } from "../../packages/hono.ts";
+import { Counter, Gauge, Histogram, Registry } from "../../packages/prom_client.ts";
 import type { JobRecord } from "../store/records.ts";
 import type { EventLog, Metrics, RequestSample, Storage } from "../services.ts";
 import type { Store } from "../store/store.ts";

@@ -1,5 +1,5 @@
 /** Models of checkpoints, written when one is first used. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { isThere } from "../../files/is_there.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
 import { ApiError } from "../api_error.ts";

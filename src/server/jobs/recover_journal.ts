@@ -1,5 +1,5 @@
 /** Recovers the events of a run whose server was killed. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { readJsonLines } from "../processes/lines.ts";
 import { JOURNAL_FILE, LOCK_FILE, type WorkerEvent } from "../worker/protocol.ts";
 

@@ -1,5 +1,5 @@
 /** Automatic removal from the data folder. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { pruneCheckpoints } from "../../train/checkpoint.ts";
 import { RESULTS_PURPOSE, UNFINISHED } from "../store/file_kinds.ts";
 import { removeFile } from "../files/remove.ts";

@@ -1,5 +1,5 @@
 /** Translates a job's request into the task of the training process: names become paths. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { effective, FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../train/option_effects.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";

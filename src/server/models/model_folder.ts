@@ -1,5 +1,5 @@
 /** All models: those in the models folder, and results of jobs. */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { trainsAdapters } from "../../train/method_fields.ts";
 import { methodNamed, methodOf } from "../../train/methods.ts";
 import { ApiError } from "../api_error.ts";

@@ -1,5 +1,5 @@
 /** Finds the models in a folder. Names come from the disk, never from a request. */
-import { basename, join, SEPARATOR } from "@std/path";
+import { basename, join, SEPARATOR } from "../../packages/std_path.ts";
 import { ggufModels, ggufName, ggufParts } from "../../files/gguf_path.ts";
 
 export interface FoundModel {

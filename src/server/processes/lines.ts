@@ -1,5 +1,5 @@
 /** Messages between the server and its child processes: one JSON object per line. */
-import { TextLineStream } from "@std/streams/text-line-stream";
+import { TextLineStream } from "../../packages/std_text_line_stream.ts";
 
 /** The objects of a stream, as they arrive. Skips invalid lines, which were cut off by a crash. */
 export async function* readJsonLines<T>(

@@ -1,5 +1,5 @@
 /** Checkpoints of a job as OpenAI's API shows them. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import type { CheckpointRecord, JobRecord } from "../store/records.ts";
 import { checkpointModelName } from "./job.ts";
 import { pageSchema } from "./page.ts";

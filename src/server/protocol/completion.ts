@@ -1,5 +1,5 @@
 /** `/v1/completions` in OpenAI's shapes. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import type { GenerationRequest } from "../services.ts";
 import {
   type AnswerHead,

@@ -1,5 +1,5 @@
 /** Events of jobs as clients see them, in OpenAI's shape. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import type { EventRecord } from "../store/records.ts";
 import { eventId } from "../store/events.ts";
 import { pageSchema } from "./page.ts";

@@ -1,5 +1,5 @@
 /** Files as OpenAI's API shows them. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import { ENDINGS, PURPOSES } from "../store/file_kinds.ts";
 import type { FileRecord } from "../store/records.ts";
 import { pageFields, pageSchema } from "./page.ts";

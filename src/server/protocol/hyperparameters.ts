@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import { joinPhrases, spell } from "../../options/phrase.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";

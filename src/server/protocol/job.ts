@@ -1,5 +1,5 @@
 /** Jobs as clients see them: OpenAI's fine-tuning job, and the same for pre-training. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import { PURPOSES } from "../../gpu/tensor.ts";
 import { FINAL_STATUSES, JOB_STATUSES, type JobRecord } from "../store/records.ts";
 import type { Services } from "../services.ts";

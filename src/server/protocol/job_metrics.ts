@@ -1,5 +1,5 @@
 /** The curves of a job, for the dashboard's charts. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import type { Store } from "../store/store.ts";
 
 const step = z.number().int();

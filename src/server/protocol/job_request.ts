@@ -1,5 +1,5 @@
 /** Schemas of requests for jobs. Hyperparameters are validated by hyperparameters.ts. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import { PRESETS } from "../../model/config.ts";
 import { finetuneHyperparameters, pretrainHyperparameters } from "./hyperparameters.ts";
 

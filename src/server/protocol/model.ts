@@ -1,5 +1,5 @@
 /** Models as OpenAI's API shows them. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import type { ModelRecord } from "../services.ts";
 
 export const modelSchema = z.object({

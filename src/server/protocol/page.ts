@@ -1,5 +1,5 @@
 /** Pagination as in OpenAI's API: `limit` items after an id, newest or oldest first. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 
 export interface PageLimits {
   /** Default number of items per page. */

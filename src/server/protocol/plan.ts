@@ -1,5 +1,5 @@
 /** A job's plan in advance, for the dashboard's form. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import { snakeCase } from "../../text.ts";
 import type { PlannedJob } from "../services.ts";
 import { byPurposeSchema } from "./job.ts";

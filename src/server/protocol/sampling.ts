@@ -1,5 +1,5 @@
 /** Shared by requests for answers: OpenAI's parameters, and those without effect. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../packages/zod_openapi.ts";
 import { VERSION } from "../../product.ts";
 import type { GenerationEvent, GenerationRequest } from "../services.ts";
 

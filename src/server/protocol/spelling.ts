@@ -1,5 +1,5 @@
 /** Spells options as in requests. */
-import { z } from "zod";
+import { z } from "../../packages/zod.ts";
 import { joinPhrases, type Phrase, phrase, spell, type Spelling } from "../../options/phrase.ts";
 import { FIELDS } from "../../options/spelling.ts";
 import { snakeCase } from "../../text.ts";

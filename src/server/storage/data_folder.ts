@@ -1,6 +1,6 @@
 /** The data folder: used by one server at a time, private, and limited in size. */
 import { statfs } from "node:fs/promises";
-import { join, resolve } from "@std/path";
+import { join, resolve } from "../../packages/std_path.ts";
 import { option, phrase } from "../../options/phrase.ts";
 import { UserError } from "../../options/user_error.ts";
 import { storedEnding } from "../store/file_kinds.ts";

@@ -1,5 +1,5 @@
 /** Purposes and formats of files. */
-import { extname } from "@std/path";
+import { extname } from "../../packages/std_path.ts";
 import { dataEnding, endingsOf } from "../../data/formats.ts";
 
 export const PURPOSES = ["fine-tune", "pretrain"] as const;

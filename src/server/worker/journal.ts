@@ -2,7 +2,7 @@
  * The events of a run, written to disk before they are sent: if the server is killed while the run
  * finishes its step, the next server reads the remaining events here.
  */
-import { join } from "@std/path";
+import { join } from "../../packages/std_path.ts";
 import { jsonLine } from "../processes/lines.ts";
 import { JOURNAL_FILE, type WorkerEvent } from "./protocol.ts";
 

@@ -1,5 +1,5 @@
 /** The API's documentation as a page of plain HTML, without scripts. */
-import { html } from "hono/html";
+import { html } from "../../../packages/hono.ts";
 import type { OpenApiDocument, Operation, Schema } from "../openapi.ts";
 import { fieldTable, prose, schemaType } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 /** JSON Schema as HTML: types with links to named ones, fields as a table. */
-import { html } from "hono/html";
+import { html } from "../../../packages/hono.ts";
 import type { Schema } from "../openapi.ts";
 
 /** Renders text between backticks as code. */

@@ -1,6 +1,6 @@
 /** API keys, sent as `Authorization: Bearer …`. */
-import { createMiddleware } from "hono/factory";
-import { RateLimiterMemory } from "rate-limiter-flexible";
+import { createMiddleware } from "../../../packages/hono.ts";
+import { RateLimiterMemory } from "../../../packages/rate_limiter.ts";
 import { ApiError } from "../../api_error.ts";
 import { addressOf, type ServerEnv } from "./context.ts";
 import { tooMany } from "./rate_limit.ts";

@@ -1,5 +1,5 @@
 /** Request bodies: JSON of limited size and nesting that arrives in time. */
-import { createMiddleware } from "hono/factory";
+import { createMiddleware } from "../../../packages/hono.ts";
 import { ApiError } from "../../api_error.ts";
 import type { ServerEnv } from "./context.ts";
 

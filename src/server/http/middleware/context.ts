@@ -1,5 +1,5 @@
 /** What middleware knows about a request and passes on. */
-import type { Context } from "hono";
+import type { Context } from "../../../packages/hono.ts";
 import type { KeyRecord } from "../../store/records.ts";
 
 export interface ServerEnv {

@@ -1,6 +1,6 @@
 /** Limits of concurrent requests and of requests per minute. */
-import { createMiddleware } from "hono/factory";
-import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
+import { createMiddleware } from "../../../packages/hono.ts";
+import { RateLimiterMemory, type RateLimiterRes } from "../../../packages/rate_limiter.ts";
 import { ApiError } from "../../api_error.ts";
 import { addressOf, type ServerEnv } from "./context.ts";
 

@@ -1,6 +1,6 @@
 /** Gives each request an id, shared by its response and the log, and optionally logs it. */
-import { createMiddleware } from "hono/factory";
-import { routePath } from "hono/route";
+import { createMiddleware } from "../../../packages/hono.ts";
+import { routePath } from "../../../packages/hono.ts";
 import { randomLetters } from "../../store/ids.ts";
 import type { ServerEnv } from "./context.ts";
 

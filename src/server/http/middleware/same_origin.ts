@@ -5,8 +5,8 @@
  *
  * @module
  */
-import type { Context } from "hono";
-import { createMiddleware } from "hono/factory";
+import type { Context } from "../../../packages/hono.ts";
+import { createMiddleware } from "../../../packages/hono.ts";
 import { ApiError } from "../../api_error.ts";
 import type { ServerOptions } from "../../options.ts";
 import { addressOf, isLoopback, type ServerEnv, UNKNOWN_ADDRESS } from "./context.ts";

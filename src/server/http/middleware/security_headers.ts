@@ -1,5 +1,5 @@
 /** Security headers for all responses. */
-import { createMiddleware } from "hono/factory";
+import { createMiddleware } from "../../../packages/hono.ts";
 import type { ServerEnv } from "./context.ts";
 
 /** Only files from this server; no foreign sources, nothing inline. */

@@ -1,5 +1,5 @@
 /** `POST /v1/chat/completions`. */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 import {
   chatChunkSchema,

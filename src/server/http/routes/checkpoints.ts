@@ -1,5 +1,5 @@
 /** `/v1/…/jobs/{id}/checkpoints` */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 import { checkpointPages, toCheckpoint } from "../../protocol/checkpoint.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "../../../packages/zod_openapi.ts";
 import { createHash } from "node:crypto";
 import { createApp } from "../app_base.ts";
 import { notFound } from "../../api_error.ts";

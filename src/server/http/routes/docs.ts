@@ -2,7 +2,7 @@
  * `GET /openapi.json`, and `GET /docs` for people. Both are the same for everyone and generated
  * once.
  */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 import style from "../docs/style.css" with { type: "text" };
 import { docsPage } from "../docs/page.ts";

@@ -1,6 +1,6 @@
 /** Events of jobs: in pages, and as a live stream. */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
+import type { Context } from "../../../packages/hono.ts";
 import { ApiError } from "../../api_error.ts";
 import { createApp } from "../app_base.ts";
 import { eventPageSchema, toEvent } from "../../protocol/event.ts";

@@ -1,5 +1,5 @@
 /** `/v1/files`: training data and results of jobs. */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { ApiError, notFound } from "../../api_error.ts";
 import { createApp } from "../app_base.ts";
 import { contentType } from "../../store/file_kinds.ts";

@@ -1,5 +1,5 @@
 /** `/v1/fine_tuning`: OpenAI's jobs, and their memory plan in advance. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "../../../packages/zod_openapi.ts";
 import { admitFineTuning } from "../../admission/fine_tuning.ts";
 import {
   type FineTuningPlanRequest,

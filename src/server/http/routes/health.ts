@@ -1,5 +1,5 @@
 /** `GET /health`: liveness check. Needs no key. */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 
 const route = createRoute({

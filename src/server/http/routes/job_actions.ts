@@ -1,5 +1,5 @@
 /** Routes for jobs of every kind: list, retrieve, cancel, pause, resume. */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import type { Services } from "../../services.ts";

@@ -1,5 +1,5 @@
 /** Routes that create jobs of any kind: one queues a job if it fits, one only plans it. */
-import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, type z } from "../../../packages/zod_openapi.ts";
 import type { Admission } from "../../admission/admission.ts";
 import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
 import { createApp } from "../app_base.ts";

@@ -1,5 +1,5 @@
 /** What distinguishes the routes of fine-tuning jobs from those of pre-training. */
-import { z } from "@hono/zod-openapi";
+import { z } from "../../../packages/zod_openapi.ts";
 import { notFound } from "../../api_error.ts";
 import {
   fineTuningJobPage,

@@ -1,5 +1,5 @@
 /** `/v1/…/jobs/{id}/metrics`: the curves so far; later points come as events. */
-import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 import { jobMetrics, jobMetricsQuery, jobMetricsSchema } from "../../protocol/job_metrics.ts";
 import type { Services } from "../../services.ts";

@@ -1,5 +1,5 @@
 /** All routes of one kind of jobs. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 import type { Services } from "../../services.ts";
 import { checkpointRoutes } from "./checkpoints.ts";

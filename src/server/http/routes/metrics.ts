@@ -1,5 +1,5 @@
 /** `GET /metrics`, for Prometheus. */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 import type { Services } from "../../services.ts";
 

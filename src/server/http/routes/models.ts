@@ -1,5 +1,5 @@
 /** `/v1/models`: models for training and chat. */
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 import { deletedModelSchema, modelListSchema, modelSchema, toModel } from "../../protocol/model.ts";
 import type { Services } from "../../services.ts";

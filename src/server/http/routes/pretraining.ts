@@ -1,5 +1,5 @@
 /** `/v1/pretraining`: models from scratch, in the shape of OpenAI's fine-tuning jobs. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "../../../packages/zod_openapi.ts";
 import { admitPretraining } from "../../admission/pretraining.ts";
 import {
   pretrainingPlanRequest,

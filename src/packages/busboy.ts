@@ -1,0 +1,1 @@
+export * from "npm:@fastify/busboy@^3.2.0";

@@ -1,0 +1,1 @@
+export { default } from "npm:cli-progress@^3.12.0";

@@ -1,0 +1,1 @@
+export * from "npm:@huggingface/gguf@^0.4.0";

@@ -1,0 +1,1 @@
+export * from "npm:hyparquet@^1.20.0";

@@ -1,0 +1,1 @@
+export * from "npm:hyparquet-compressors@^1.1.0";

@@ -1,0 +1,1 @@
+export * from "npm:rate-limiter-flexible@^11.4.0";

@@ -1,6 +1,0 @@
-/** Types of the one function of `unbzip2-stream`; see std_assert.d.ts. */
-declare module "unbzip2-stream" {
-  import type { EventEmitter } from "node:events";
-  /** Decompresses bzip2, of several streams too; emits an error on anything else. */
-  export default function unbzip2(): EventEmitter & { write(chunk: Uint8Array): void; end(): void };
-}

@@ -1,0 +1,1 @@
+export * from "npm:eventsource-parser@^3.1.0";
