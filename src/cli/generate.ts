@@ -3,22 +3,24 @@ import { z } from "../packages/zod.ts";
 import { readMessages } from "../data/instruct/messages_file.ts";
 import { chatTemplate, TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";
-import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import { loadModelTokenizer } from "../tokenizers/load_tokenizer.ts";
-import { encodePrompt } from "../tokenizers/text_ends.ts";
-import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
+import { TEXT_SAMPLING } from "../formats/generation_config.ts";
 import { UserError } from "../options/user_error.ts";
 import { Gpu } from "../gpu/gpu.ts";
-import { chatSampling, Conversation, stopTokens } from "../inference/chat.ts";
+import { Conversation } from "../inference/chat.ts";
+import { samplingFor, textSampling } from "../inference/default_sampling.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
-import { longestSequence } from "../model/rope_scaling.ts";
 import { trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section, wasGiven } from "../options/schema.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { untilInterrupted } from "./stopped_text.ts";
 import { converse } from "./repl.ts";
+import { MOST_TOKENS, Texts } from "./texts.ts";
 
-const asked = (otherwise: string) => `${otherwise}; in a chat, the model's own setting`;
+const { temperature, topP, topK } = TEXT_SAMPLING;
+const own = (text: string) => `the model's own setting, or ${text}`;
+const inText = (text: number, chat: number) => own(`${text} for a text, ${chat} in a chat`);
 
 const rules: Rule[] = [
   ({ messages, prompt }) =>
@@ -54,26 +56,29 @@ const options = defineOptions({
       maxNewTokens: z.number().int().min(1).optional().describe(
         "maximum number of tokens to generate",
       )
-        .meta({ derived: "128; in a chat, 512" }),
+        .meta({ derived: own(`${MOST_TOKENS}; in a chat, 512`) }),
       temperature: z.number().min(0).optional().describe(
         "sampling temperature; 0 always takes the most likely token",
-      ).meta({ derived: asked("0") }),
+      ).meta({ derived: inText(temperature, 0) }),
       topP: z.number().gt(0).max(1).optional().describe(
         "sample from the most likely tokens with this total probability; 1: from all",
-      ).meta({ derived: asked("1") }),
+      ).meta({ derived: inText(topP, 1) }),
       topK: z.number().int().min(0).optional().describe(
         "sample from this many of the most likely tokens; 0: from all",
-      ).meta({ derived: asked("0") }),
+      ).meta({ derived: inText(topK, 0) }),
+      minP: z.number().min(0).max(1).optional().describe(
+        "sample from tokens of at least this share of the most likely one's probability",
+      ).meta({ derived: own("0") }),
       repetitionPenalty: z.number().positive().optional().describe(
         "above 1, tokens that already occur become less likely",
-      ).meta({ derived: asked("1") }),
+      ).meta({ derived: own("1.1 for a text of words or their parts, otherwise 1") }),
       seed: z.number().int().min(0).max(0xffffffff).default(42).describe("seed for sampling"),
     }),
   },
   rules,
 });
 /** Options that only a temperature above 0 gives a meaning. */
-const SAMPLING = ["topP", "topK", "seed"] as const;
+const SAMPLING = ["topP", "topK", "minP", "seed"] as const;
 
 export type GenerateOptions = ReturnType<typeof options.parse>;
 
@@ -81,10 +86,11 @@ export const generate: Command = {
   name: "generate",
   summary: "continue a text with a trained model, or chat with it",
   details:
-    "At a terminal without --prompt it starts a chat: Ctrl-C stops an answer, Ctrl-C twice " +
-    "or Ctrl-D exits. With --json it prints one object per answer.",
+    "At a terminal without --prompt it starts a chat, or continues what is typed if the model has " +
+    "no chat template: Ctrl-C stops an answer, Ctrl-C twice or Ctrl-D exits. With --json it prints " +
+    "one object per answer.",
   examples: [
-    'generate --model runs/nano/model --prompt "Once upon a time" --temperature 0.8',
+    'generate --model runs/nano/model --prompt "Once upon a time"',
     "generate --model hf:HuggingFaceTB/SmolLM2-135M-Instruct",
     'generate --model model.gguf --adapter runs/ft/adapter --chat --prompt "Name a planet."',
   ],
@@ -101,11 +107,14 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
   }
   const typed = !dialogue && options.prompt === undefined && io.input.interactive;
   const prompt = dialogue || typed ? undefined : options.prompt ?? await readPrompt(io);
+  const forChat = options.system !== undefined || options.template !== "default";
   const gpu = await Gpu.open();
   try {
     const tokenizer = await loadModelTokenizer(options.model, options.adapter);
-    const plain = prompt !== undefined && !chat;
-    if (plain && (options.system !== undefined || options.template !== "default")) {
+    const plain = typed
+      ? !chat && !forChat && tokenizer.chatTemplate === null
+      : prompt !== undefined && !chat;
+    if (plain && forChat) {
       throw new UserError(
         "--system and --template need --chat: stdin alone is continued literally",
       );
@@ -116,14 +125,17 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
     const names = { tokenizer: options.adapter ?? options.model, model: options.model };
     const unknown = vocabularyWarnings(tokenizer, model.config, names);
-    const { temperature } = plain
-      ? { temperature: options.temperature ?? 0 }
-      : chatSampling(options, model.generation);
-    const idle = temperature === 0 ? idleSampling(options) : [];
+    const otherwise = plain ? textSampling(tokenizer) : undefined;
+    const sampling = samplingFor(options, model.generation, otherwise);
+    const idle = sampling.temperature === 0 ? idleSampling(options) : [];
     for (const warning of [...model.warnings, ...tokenizer.warnings, ...unknown, ...idle]) {
       io.log(`warning: ${warning}`);
     }
-    if (plain) return await complete(model, tokenizer, prompt, options, io);
+    if (plain) {
+      const { seed, maxNewTokens = model.generation.maxNewTokens ?? MOST_TOKENS } = options;
+      const texts = new Texts(model, tokenizer, { ...sampling, seed, maxNewTokens });
+      return typed ? await texts.converse(io) : await texts.write(prompt!, io);
+    }
     const conversation = new Conversation(model, tokenizer, { ...options, tools: dialogue?.tools });
     if (typed) return await converse(conversation, io);
     conversation.add(...dialogue?.messages ?? [{ role: "user", content: prompt! }]);
@@ -150,43 +162,6 @@ async function readPrompt(io: Io): Promise<string> {
   );
 }
 
-/** Continues a text without a template. */
-async function complete(
-  model: LlamaForCausalLM,
-  tokenizer: Tokenizer,
-  prompt: string,
-  options: GenerateOptions,
-  io: Io,
-): Promise<number> {
-  const { ids: tokens, note } = encodePrompt(tokenizer, prompt);
-  if (note) io.log(`note: ${note}`);
-  assertKnownIds("--prompt", tokens, model.config.vocabSize, tokenizer);
-  const longest = longestSequence(model.config), wanted = options.maxNewTokens ?? 128;
-  const maxNewTokens = Math.min(wanted, Math.max(1, longest - tokens.length));
-  if (maxNewTokens < wanted) {
-    io.log(
-      `warning: the model has only ${longest} positions: using --max-new-tokens ${maxNewTokens}`,
-    );
-  }
-  const ids: number[] = [];
-  const stream = new TextStream(tokenizer);
-  const generated = model.generate(tokens, {
-    ...options,
-    temperature: options.temperature ?? 0,
-    maxNewTokens,
-    stopTokens: stopTokens(model, tokenizer),
-    signal: io.signal,
-  });
-  await untilInterrupted(io, async () => {
-    for await (const id of generated) {
-      ids.push(id);
-      io.text(stream.push(id));
-    }
-  });
-  io.result({ text: tokenizer.decode(ids), token_ids: ids }, stream.flush());
-  return io.signal.aborted ? EXIT.interrupted : EXIT.done;
-}
-
 /** Answers a dialogue once. */
 async function answer(conversation: Conversation, io: Io): Promise<number> {
   await untilInterrupted(io, async () => {
@@ -195,13 +170,4 @@ async function answer(conversation: Conversation, io: Io): Promise<number> {
   const { text = "", tokenIds = [] } = conversation.answer ?? {};
   io.result({ text, token_ids: tokenIds }, "");
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
-}
-
-/** Text written before an interruption is still a result. */
-async function untilInterrupted(io: Io, write: () => Promise<void>): Promise<void> {
-  try {
-    await write();
-  } catch (error) {
-    if (!io.signal.aborted) throw error;
-  }
 }

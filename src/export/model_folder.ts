@@ -8,6 +8,7 @@ import { ChatTemplate, withoutGenerationMarks } from "../data/instruct/chat_temp
 import { chatTemplate } from "../data/instruct/templates.ts";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { readJsonObject } from "../files/json_file.ts";
+import type { Sampled } from "../formats/generation_config.ts";
 import { type SavedDType, writeGenerationConfig, writeHfConfig } from "../formats/hf_config.ts";
 import { readRawConfig } from "../formats/model_files.ts";
 import { isGgufPath } from "../files/gguf_path.ts";
@@ -119,6 +120,8 @@ export interface ModelFolder {
   /** Undefined if neither the model nor its adapter has one. */
   readonly tokenizer?: Tokenizer;
   readonly conversing: Conversing;
+  /** How a model without a base is to be sampled; by default greedily. */
+  readonly sampled?: Sampled;
 }
 
 /**
@@ -137,7 +140,7 @@ export async function writeModelFolder(folder: string, model: ModelFolder): Prom
   } else {
     await writeHfConfig(folder, { ...config, eosTokenId }, dtype);
   }
-  await writeGeneration(folder, { ...config, eosTokenId }, base, ends);
+  await writeGeneration(folder, { ...config, eosTokenId }, model);
   if (tokenizer) await writeTokenizer(folder, tokenizer, model.conversing);
 }
 
@@ -156,10 +159,9 @@ export async function writeTokenizer(
 async function writeGeneration(
   folder: string,
   config: LlamaConfig,
-  { generation }: BaseFiles,
-  ends: readonly number[],
+  { base: { generation }, conversing: { ends }, sampled }: ModelFolder,
 ): Promise<void> {
-  if (!generation) return await writeGenerationConfig(folder, config);
+  if (!generation) return await writeGenerationConfig(folder, config, sampled);
   const path = join(folder, GENERATION_CONFIG), { json, bytes } = generation;
   const own = (json.eos_token_id ?? undefined) as LlamaConfig["eosTokenId"];
   // Without ids there, transformers would not stop at those of config.json.

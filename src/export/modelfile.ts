@@ -97,11 +97,12 @@ function quoted(text: string): string {
 function sampling(generation: GenerationConfig): (readonly [string, number])[] {
   const sampled = sampledAs(generation);
   if (!sampled) return [];
-  const { temperature, topK, topP, repetitionPenalty } = sampled;
+  const { temperature, topK, topP, minP, repetitionPenalty } = sampled;
   return [
     ["temperature", temperature],
     ["top_k", topK],
     ["top_p", topP],
+    ...(minP === undefined ? [] : [["min_p", minP] as const]),
     ...(repetitionPenalty === undefined ? [] : [["repeat_penalty", repetitionPenalty] as const]),
   ];
 }

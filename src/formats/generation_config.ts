@@ -24,6 +24,12 @@ export interface GenerationConfig {
    * effect.
    */
   readonly repetitionPenalty?: number;
+  /** Least share of the likeliest token's probability. */
+  readonly minP?: number;
+  /** No sequence of this many tokens occurs twice; 0: all may. */
+  readonly noRepeatNgramSize?: number;
+  /** Most tokens per answer. */
+  readonly maxNewTokens?: number;
   /** Settings of the model that are not supported here, as `name value`. */
   readonly ignored: readonly string[];
 }
@@ -33,21 +39,26 @@ export interface Sampled {
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
+  readonly minP?: number;
   readonly repetitionPenalty?: number;
 }
 
+/**
+ * How a text is continued by a model whose authors have not said how: llama.cpp's temperature, top-k
+ * and top-p. The likeliest tokens alone would soon repeat themselves, small models at once.
+ */
+export const TEXT_SAMPLING: Sampled = { temperature: 0.8, topK: 40, topP: 0.95 };
+
 /** With transformers' defaults; undefined for a model that decodes greedily, as most do there. */
 export function sampledAs(
-  { doSample, temperature = 1, topK = 50, topP = 1, repetitionPenalty }: GenerationConfig,
+  { doSample, temperature = 1, topK = 50, topP = 1, minP, repetitionPenalty }: GenerationConfig,
 ): Sampled | undefined {
-  return doSample ? { temperature, topK, topP, repetitionPenalty } : undefined;
+  return doSample ? { temperature, topK, topP, minP, repetitionPenalty } : undefined;
 }
 
 /** Neutral values; any other would change what is generated. */
 const NEUTRAL: Readonly<Record<string, unknown>> = {
-  no_repeat_ngram_size: 0,
   encoder_no_repeat_ngram_size: 0,
-  min_p: 0,
   typical_p: 1,
   epsilon_cutoff: 0,
   eta_cutoff: 0,
@@ -85,6 +96,9 @@ export async function readGenerationConfig(folder: string): Promise<GenerationCo
     repetitionPenalty: isGiven(json.repetition_penalty)
       ? fields.positive("repetition_penalty")
       : undefined,
+    minP: share(fields, "min_p", { zero: true }),
+    noRepeatNgramSize: atLeastZero(fields, "no_repeat_ngram_size", Number.isSafeInteger),
+    maxNewTokens: isGiven(json.max_new_tokens) ? fields.count("max_new_tokens") : undefined,
     ignored: ignoredOf(json),
   };
   fields.finish(path);
@@ -109,11 +123,12 @@ function atLeastZero(fields: Fields, name: string, holds = Number.isFinite): num
   fields.fault(`${name} must be ${rule} of 0 or more, got ${JSON.stringify(value)}`);
 }
 
-function share(fields: Fields, name: string): number | undefined {
+function share(fields: Fields, name: string, { zero = false } = {}): number | undefined {
   const value = fields.json[name];
   if (!isGiven(value)) return undefined;
-  if (typeof value === "number" && value > 0 && value <= 1) return value;
-  fields.fault(`${name} must be above 0 and at most 1, got ${JSON.stringify(value)}`);
+  if (typeof value === "number" && (value > 0 || zero && value === 0) && value <= 1) return value;
+  const rule = zero ? "from 0 to 1" : "above 0 and at most 1";
+  fields.fault(`${name} must be ${rule}, got ${JSON.stringify(value)}`);
 }
 
 function ignoredOf(json: Record<string, unknown>): string[] {

@@ -5,6 +5,7 @@ import { type LlamaConfig, MODEL_TYPES, type ModelType } from "../model/config.t
 import { type Architecture, ARCHITECTURES, traitsOf } from "./architectures.ts";
 import { writeJson } from "../files/atomic.ts";
 import { Fields, isObject } from "../files/fields.ts";
+import type { Sampled } from "./generation_config.ts";
 import { ropeFromJson, ropeToJson } from "./hf_rope.ts";
 import { modelsInside } from "../files/models_inside.ts";
 import { ggufModels } from "../files/gguf_path.ts";
@@ -224,9 +225,19 @@ function positionsJson(
   };
 }
 
-/** Writes the generation_config.json of a model without one. */
-export async function writeGenerationConfig(folder: string, config: LlamaConfig): Promise<void> {
-  await writeJson(join(folder, "generation_config.json"), tokenIds(config));
+/** Writes the generation_config.json of a model without one; greedy unless it is to be sampled. */
+export async function writeGenerationConfig(
+  folder: string,
+  config: LlamaConfig,
+  sampled?: Sampled,
+): Promise<void> {
+  const sampling = sampled && {
+    do_sample: true,
+    temperature: sampled.temperature,
+    top_k: sampled.topK,
+    top_p: sampled.topP,
+  };
+  await writeJson(join(folder, "generation_config.json"), { ...tokenIds(config), ...sampling });
 }
 
 /** Nulls are written explicitly: transformers replaces absent ids by LLaMA's 1 and 2. */

@@ -4,10 +4,11 @@ import type { Message } from "../data/instruct/example.ts";
 import { chatTemplate } from "../data/instruct/templates.ts";
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { type GenerationConfig, sampledAs } from "../formats/generation_config.ts";
+import type { GenerationConfig } from "../formats/generation_config.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
 import { endOfTurn } from "../data/instruct/end_of_turn.ts";
+import { samplingFor } from "./default_sampling.ts";
 import { createSequence } from "./memory_limit.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import type { RunnableModel } from "./runnable_model.ts";
@@ -22,7 +23,7 @@ export interface ChatModel extends RunnableModel {
 
 /** Sampling options default to the model's generation_config.json. */
 export interface ChatOptions extends Partial<SamplingOptions> {
-  /** Most tokens per answer; default 512. */
+  /** Most tokens per answer; by default the model's own setting, or 512. */
   readonly maxNewTokens?: number;
   /** The system prompt. */
   readonly system?: string;
@@ -89,7 +90,7 @@ export class Conversation {
     readonly options: ChatOptions = {},
   ) {
     this.#template = chatTemplate(options.template ?? "default", tokenizer);
-    this.#sampling = chatSampling(options, model.generation);
+    this.#sampling = samplingFor(options, model.generation);
     const { token, text } = endOfTurn(this.#template, tokenizer);
     this.#stopTokens = [...stopTokens(model, tokenizer), ...(token === undefined ? [] : [token])];
     this.#stopTexts = [...options.stop ?? [], ...(text === undefined ? [] : [text])];
@@ -133,7 +134,7 @@ export class Conversation {
   async *reply(signal?: AbortSignal): AsyncGenerator<string> {
     this.answer = undefined;
     const prompt = this.#prompt();
-    const wanted = this.options.maxNewTokens ?? 512;
+    const wanted = this.options.maxNewTokens ?? this.model.generation.maxNewTokens ?? 512;
     const limit = tokenLimit(this.model, "the dialogue", prompt.length, wanted);
     const positions = prompt.length + limit;
     this.#sequence ??= createSequence(this.model, positions);
@@ -178,21 +179,4 @@ export function stopTokens(model: ChatModel, tokenizer: Tokenizer): number[] {
   const { generation, config } = model;
   const ids = [generation.eosTokenIds, config.eosTokenId ?? [], tokenizer.eosTokenId ?? []];
   return [...new Set(ids.flat())];
-}
-
-/**
- * Sampling as given, otherwise from the model's generation config: greedy unless it enables
- * sampling, then with transformers' defaults.
- */
-export function chatSampling(
-  given: Partial<SamplingOptions>,
-  generation: GenerationConfig,
-): SamplingOptions {
-  const own: SamplingOptions = sampledAs(generation) ?? { temperature: 0 };
-  return {
-    temperature: given.temperature ?? own.temperature,
-    topP: given.topP ?? own.topP,
-    topK: given.topK ?? own.topK,
-    repetitionPenalty: given.repetitionPenalty ?? generation.repetitionPenalty,
-  };
 }

@@ -1,10 +1,10 @@
 /** Continues texts, without a template. */
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
-import { encodePrompt } from "../tokenizers/text_ends.ts";
+import { encodeStart } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../options/user_error.ts";
-import { type ChatModel, type ChatOptions, chatSampling, stopTokens } from "./chat.ts";
+import { type ChatModel, type ChatOptions, stopTokens } from "./chat.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
+import { samplingFor } from "./default_sampling.ts";
 import { createSequence } from "./memory_limit.ts";
 
 /** Sampling options default to the model's generation_config.json. */
@@ -12,7 +12,8 @@ export type CompleteOptions = Omit<ChatOptions, "system" | "template" | "tools">
 
 /**
  * Streams the continuation of a text, without special tokens; `ended` is called with the result,
- * however it ends. A BOS token that the text begins with is not added again. Throws a {@link UserError} if the text fills the model's positions.
+ * however it ends. A BOS token that the text begins with is not added again; an empty text is begun.
+ * Throws a {@link UserError} if the text fills the model's positions.
  */
 export async function* complete(
   model: ChatModel,
@@ -21,17 +22,13 @@ export async function* complete(
   options: CompleteOptions = {},
   ended?: (answer: Answer) => void,
 ): AsyncGenerator<string> {
-  const { ids: prompt } = encodePrompt(tokenizer, text);
+  const { ids: prompt } = encodeStart(tokenizer, text);
   assertKnownIds("the prompt", prompt, model.config.vocabSize, tokenizer);
-  if (prompt.length === 0) {
-    throw new UserError(
-      "the prompt is empty, and this model has no BOS token to start from",
-    );
-  }
-  const limit = tokenLimit(model, "the prompt", prompt.length, options.maxNewTokens ?? 512);
+  const wanted = options.maxNewTokens ?? model.generation.maxNewTokens ?? 512;
+  const limit = tokenLimit(model, "the prompt", prompt.length, wanted);
   const sequence = createSequence(model, prompt.length + limit);
   const answer = new Continuation(sequence, tokenizer, prompt, {
-    ...chatSampling(options, model.generation),
+    ...samplingFor(options, model.generation),
     maxNewTokens: limit,
     stopTokens: stopTokens(model, tokenizer),
     stopTexts: options.stop,

@@ -3,7 +3,7 @@ import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { CachedSequence } from "./cached_sequence.ts";
-import { penalise, randomStream, sampleToken, type SamplingOptions } from "./sampling.ts";
+import { nextToken, randomStream, type SamplingOptions } from "./sampling.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
 /** Options of {@link LlamaForCausalLM.generate}. */
@@ -55,13 +55,12 @@ export async function* continueTokens(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number> {
-  const { maxNewTokens, stopTokens = [], seed = 0, repetitionPenalty = 1, signal } = options;
+  const { maxNewTokens, stopTokens = [], seed = 0, signal } = options;
   const random = randomStream(seed);
   const tokens = Array.from(prompt);
   for (let made = 0; made < maxNewTokens; made++) {
     const logits = await sequence.logits(tokens, signal);
-    penalise(logits, tokens, repetitionPenalty);
-    const token = sampleToken(logits, options, random);
+    const token = nextToken(logits, tokens, options, random);
     if (stopTokens.includes(token)) return;
     yield token;
     tokens.push(token);

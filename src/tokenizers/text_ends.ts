@@ -1,4 +1,5 @@
 /** BOS before a text and EOS after it, once each. */
+import { UserError } from "../options/user_error.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Whether the tokenizer starts every text with BOS. */
@@ -67,4 +68,21 @@ export function encodePrompt(tokenizer: Tokenizer, text: string): { ids: number[
   }
   if (!written.length) return { ids };
   return { ids, note: `the prompt already has ${written.join(" and ")}: not added again` };
+}
+
+/** The same with at least one token, since a model computes the next one from those before it. */
+export function encodeStart(tokenizer: Tokenizer, text: string): { ids: number[]; note?: string } {
+  const prompt = encodePrompt(tokenizer, text);
+  if (prompt.ids.length) return prompt;
+  const { bosTokenId, eosTokenId, specialTokens } = tokenizer;
+  const line = tokenizer.encode("\n"), empty = "the prompt has no tokens";
+  if (bosTokenId !== null) {
+    return { ids: [bosTokenId], note: `${empty}: starting from ${specialTokens.bosToken}` };
+  }
+  if (line.length) return { ids: line, note: `${empty}: starting from a new line` };
+  // It separates the texts that most models are trained on.
+  if (eosTokenId !== null) {
+    return { ids: [eosTokenId], note: `${empty}: starting from ${specialTokens.eosToken}` };
+  }
+  throw new UserError(`${empty}, and the tokenizer has none to start from`);
 }

@@ -3,6 +3,7 @@ import { join } from "../packages/std_path.ts";
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { conversing, writeModelFolder } from "../export/model_folder.ts";
+import { TEXT_SAMPLING } from "../formats/generation_config.ts";
 import { saveWeights } from "../formats/pretrained.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { initialize } from "../model/initialize.ts";
@@ -47,6 +48,7 @@ export async function pretrainRecipe(options: PretrainOptions): Promise<Recipe> 
       base: {},
       tokenizer,
       conversing: conversing("default", tokenizer),
+      sampled: TEXT_SAMPLING,
     });
     await writeRunCard(folder, { kind: "model", options, results });
   };

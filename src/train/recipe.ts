@@ -3,6 +3,7 @@ import type { BatchSource } from "../data/batches.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { SamplingOptions } from "../inference/sampling.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
@@ -62,6 +63,8 @@ export interface EncodedPrompt {
   readonly ids: readonly number[];
   /** Ids that end the continuation. */
   readonly stop: readonly number[];
+  /** How to continue it; by default with the most likely tokens. */
+  readonly sampling?: SamplingOptions;
 }
 
 /** What a run has come to when its model is saved. */

@@ -1,26 +1,28 @@
 /** Samples that a model generates during training, to show what it has learned. */
 import { chatTemplate } from "../data/instruct/templates.ts";
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
-import { encodePrompt } from "../tokenizers/text_ends.ts";
+import { encodeStart } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { CachedSequence } from "../inference/cached_sequence.ts";
 import { endOfTurn } from "../data/instruct/end_of_turn.ts";
+import { GREEDY, textSampling } from "../inference/default_sampling.ts";
 import { continueTokens } from "../inference/generate.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Training } from "./build.ts";
 import type { SampleEvent } from "./events.ts";
 import type { EncodedPrompt, Recipe } from "./recipe.ts";
 
-/** Encodes a text to continue. */
+/** Encodes a text to continue; always with the same random numbers, as progress is to be seen. */
 export function encodeText(tokenizer: Tokenizer, text: string): EncodedPrompt {
   const { eosTokenId } = tokenizer;
-  const { ids } = encodePrompt(tokenizer, text);
-  return { ids, stop: eosTokenId === null ? [] : [eosTokenId] };
+  const { ids } = encodeStart(tokenizer, text);
+  const stop = eosTokenId === null ? [] : [eosTokenId];
+  return { ids, stop, sampling: textSampling(tokenizer) };
 }
 
-/** Encodes a user's question with the template of the run's examples. */
+/** Encodes a user's question, with the template of the run's examples, for the likeliest answer. */
 export function encodeQuestion(
   tokenizer: Tokenizer,
   { template: templateName, defaultSystem }: {
@@ -35,11 +37,8 @@ export function encodeQuestion(
     addGenerationPrompt: true,
   });
   const { token } = endOfTurn(template, tokenizer);
-  const { stop } = encodeText(tokenizer, "");
-  return {
-    ids: tokenizer.encode(text, { addSpecialTokens: false }),
-    stop: token === undefined ? stop : [...stop, token],
-  };
+  const ends = [tokenizer.eosTokenId, token].filter((id) => id !== null && id !== undefined);
+  return { ids: tokenizer.encode(text, { addSpecialTokens: false }), stop: ends };
 }
 
 export interface SamplePrompt {
@@ -80,9 +79,9 @@ export async function* writeSamples(
     positions: shape.samplePositions!,
   });
   try {
-    for (const { text: prompt, encoded: { ids, stop } } of prompts) {
+    for (const { text: prompt, encoded: { ids, stop, sampling = GREEDY } } of prompts) {
       const made: number[] = [];
-      const options = { maxNewTokens: sampleTokens, temperature: 0, stopTokens: stop };
+      const options = { ...sampling, maxNewTokens: sampleTokens, stopTokens: stop };
       for await (const id of continueTokens(sequence, ids, options)) {
         if (signal?.aborted) return;
         made.push(id);

@@ -56,6 +56,7 @@ async function run(args: readonly string[], { stdin = "", typed, interruptAt }: 
 }
 
 const SHORT = ["--max-new-tokens", "6"];
+const GREEDY = ["--temperature", "0"];
 const HELLO = [{ role: "user", content: "Hello" }];
 
 trainingTest(
@@ -63,7 +64,8 @@ trainingTest(
   () =>
     withChatModel({}, async (model) => {
       const base = ["--model", model, "--max-new-tokens", "1", "--prompt", "x"];
-      const { code, err } = await run([...base, "--top-p", "0.9", "--seed", "3"]);
+      const greedy = ["--temperature", "0", "--top-p", "0.9", "--seed", "3"];
+      const { code, err } = await run([...base, ...greedy]);
       assertEquals([code, err.split("\n")], [
         0,
         ["--top-p", "--seed"].map((flag) =>
@@ -71,6 +73,7 @@ trainingTest(
         ),
       ]);
       assertEquals((await run([...base, "--top-p", "0.9", "--temperature", "1"])).err, "");
+      assertEquals((await run([...base, "--top-p", "0.9", "--seed", "3"])).err, "");
     }),
 );
 
@@ -78,7 +81,7 @@ trainingTest(
   "a prompt is continued as it is, a chat goes through the template",
   () =>
     withChatModel({}, async (model) => {
-      const base = ["--model", model, ...SHORT];
+      const base = ["--model", model, ...SHORT, ...GREEDY];
       const raw = await run([...base, "--prompt", "Hello", "--json"]);
       assertEquals(raw.code, 0, raw.err);
       const { text, token_ids } = JSON.parse(raw.out);
@@ -112,6 +115,68 @@ trainingTest(
       assertEquals([streamed.out, streamed.err], [answer.text + "\n", ""]);
       const unused = await run([...base, "--system", "x"], { stdin: "Hello" });
       assertStringIncludes(unused.err, "need --chat: stdin alone is continued literally");
+    }),
+);
+
+trainingTest(
+  "a text is sampled: as the model's authors say, or as we do, unless asked otherwise",
+  async () => {
+    const json = async (model: string, ...args: string[]) => {
+      const base = ["--model", model, "--max-new-tokens", "24", "--prompt", "Hello", "--json"];
+      const { code, out, err } = await run([...base, ...args]);
+      assertEquals(code, 0, err);
+      return JSON.parse(out).token_ids;
+    };
+    const asked = (options: Record<string, number>) =>
+      Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+    const ours = { temperature: 0.8, "top-k": 40, "top-p": 0.95, "repetition-penalty": 1 };
+    await withChatModel({}, async (model) => {
+      const text = await json(model);
+      assertEquals(text, await json(model, ...asked(ours)));
+      assertEquals(text, await json(model, "--seed", "42"), "the same again");
+      assert(text.join() !== (await json(model, "--seed", "43")).join());
+      assert(text.join() !== (await json(model, ...GREEDY)).join());
+    });
+    const generation = { do_sample: true, temperature: 1.5, top_p: 0.9, max_new_tokens: 3 };
+    await withChatModel({ files: { "generation_config.json": generation } }, async (model) => {
+      const theirs = { temperature: 1.5, "top-k": 50, "top-p": 0.9 };
+      assertEquals(await json(model), await json(model, ...asked(theirs)));
+      const short = await run(["--model", model, "--prompt", "Hello", "--json"]);
+      assertEquals(JSON.parse(short.out).token_ids.length, 3);
+    });
+    const greedy = { do_sample: false };
+    await withChatModel({ files: { "generation_config.json": greedy } }, async (model) => {
+      assertEquals(await json(model), await json(model, ...GREEDY));
+    });
+  },
+);
+
+trainingTest("an empty prompt begins a text", () =>
+  withChatModel({}, async (model) => {
+    const { code, err, out } = await run(["--model", model, ...SHORT, "--prompt", "", "--json"]);
+    assertEquals([code, err], [
+      0,
+      "note: the prompt has no tokens: starting from <|begin_of_text|>",
+    ]);
+    assertEquals(JSON.parse(out).token_ids.length, 6);
+  }));
+
+trainingTest(
+  "at a terminal, a model without a chat template continues what is typed",
+  () =>
+    withChatModel({}, async (model) => {
+      await Deno.remove(join(model, "chat_template.jinja"));
+      const base = ["--model", model, ...SHORT];
+      const typed = ["Hello", "", "/reset", "Hello", "/exit"];
+      const { code, err, out, asked } = await run([...base, ...GREEDY], { typed });
+      assertEquals([code, asked], [0, 5], err);
+      assertStringIncludes(err, "no chat template: it continues each text that you type");
+      assertStringIncludes(err, "unknown command /reset: /exit quits");
+      const { out: once } = await run([...base, ...GREEDY, "--prompt", "Hello"]);
+      assertEquals(out, once + once);
+      const sampled = await run([...base, "--json"], { typed: ["Hello", "Hello"] });
+      const [first, second] = sampled.out.trim().split("\n");
+      assert(first !== second, "the same text goes on differently");
     }),
 );
 
@@ -250,7 +315,8 @@ trainingTest(
       const own = await run([...base, "--adapter", adapter]);
       assertEquals(own.code, 0, own.err);
       assert(own.out !== plain.out);
-      assertEquals(own.out, (await run(["--model", model, ...SHORT, "--prompt", "Hello"])).out);
+      const raw = await run(["--model", model, ...SHORT, ...GREEDY, "--prompt", "Hello"]);
+      assertEquals(own.out, raw.out);
     }),
 );
 

@@ -289,6 +289,7 @@ Deno.test("export: what ends a turn, how to sample, and the name, under gguf-py'
       do_sample: true,
       temperature: 0.5,
       top_p: 0.75,
+      min_p: 0.25,
       eos_token_id: [0, 405, 401],
     },
   };
@@ -303,6 +304,7 @@ Deno.test("export: what ends a turn, how to sample, and the name, under gguf-py'
     assertEquals(values["general.sampling.temp"], 0.5);
     assertEquals(values["general.sampling.top_p"], 0.75);
     assertEquals(values["general.sampling.top_k"], 50);
+    assertEquals(values["general.sampling.min_p"], 0.25);
     assertEquals(
       values["tokenizer.chat_template"],
       "{% for m in messages %}{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}",
@@ -310,7 +312,8 @@ Deno.test("export: what ends a turn, how to sample, and the name, under gguf-py'
     using copy = await GgufFile.open(output);
     assertEquals(copy.config.eosTokenId, [0, 401, 405]);
     assertEquals(await readGeneration(output, copy.config), {
-      ...{ doSample: true, temperature: 0.5, topK: 50, topP: 0.75, repetitionPenalty: undefined },
+      ...{ doSample: true, temperature: 0.5, topK: 50, topP: 0.75, minP: 0.25 },
+      repetitionPenalty: undefined,
       ...{ eosTokenIds: [0, 401, 405], bosTokenId: 402, padTokenId: undefined, ignored: [] },
     });
   });

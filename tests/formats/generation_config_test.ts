@@ -28,6 +28,9 @@ const NOTHING: GenerationConfig = {
   topP: undefined,
   topK: undefined,
   repetitionPenalty: undefined,
+  minP: undefined,
+  noRepeatNgramSize: undefined,
+  maxNewTokens: undefined,
   ignored: [],
 };
 
@@ -41,6 +44,9 @@ Deno.test("generation_config: what an instruct model says", async () => {
     top_p: 0.9,
     top_k: 20,
     repetition_penalty: 1.1,
+    min_p: 0,
+    no_repeat_ngram_size: 3,
+    max_new_tokens: 2048,
     num_beams: 1,
     length_penalty: 2,
     transformers_version: "4.40.0",
@@ -54,6 +60,9 @@ Deno.test("generation_config: what an instruct model says", async () => {
     topP: 0.9,
     topK: 20,
     repetitionPenalty: 1.1,
+    minP: 0,
+    noRepeatNgramSize: 3,
+    maxNewTokens: 2048,
     ignored: ["length_penalty 2"],
   });
 });
@@ -86,6 +95,9 @@ Deno.test("generation_config: all faults at once, with the file that has them", 
     top_p: 1.5,
     top_k: 2.5,
     repetition_penalty: 0,
+    min_p: 2,
+    no_repeat_ngram_size: -1,
+    max_new_tokens: 0,
   };
   const error = await assertRejects(() => read({ generation_config }), UserError);
   assertEquals(error.message.split("\n").map((line) => line.trim().replace(/^.*\//, "")), [
@@ -95,6 +107,9 @@ Deno.test("generation_config: all faults at once, with the file that has them", 
     "top_p must be above 0 and at most 1, got 1.5",
     "top_k must be an integer of 0 or more, got 2.5",
     "repetition_penalty must be a positive number, got 0",
+    "min_p must be from 0 to 1, got 2",
+    "no_repeat_ngram_size must be an integer of 0 or more, got -1",
+    "max_new_tokens must be a positive integer, got 0",
   ]);
   const refused = (files: Record<string, unknown>, message: string) =>
     assertRejects(() => read(files), UserError, message);

@@ -3,7 +3,7 @@ import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { chat, chatSampling, Conversation, stopTokens } from "../../src/inference/chat.ts";
+import { chat, Conversation, stopTokens } from "../../src/inference/chat.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { golden } from "../data/instruct/support.ts";
 import { gpuTest } from "../support.ts";
@@ -265,19 +265,3 @@ gpuTest(
       },
     ),
 );
-
-Deno.test("sampling of a chat: what is given, then the model's, then transformers' defaults", () => {
-  const model = { eosTokenIds: [], ignored: [] };
-  const greedy = { temperature: 0, topP: undefined, topK: undefined, repetitionPenalty: undefined };
-  assertEquals(chatSampling({}, { ...model, temperature: 0.6 }), greedy);
-  const sampled = { ...model, doSample: true };
-  assertEquals(chatSampling({}, sampled), { ...greedy, temperature: 1, topK: 50, topP: 1 });
-  const full = { ...sampled, temperature: 0.6, topP: 0.9, topK: 20, repetitionPenalty: 1.1 };
-  const { doSample: _, eosTokenIds: __, ignored: ___, ...own } = full;
-  assertEquals(chatSampling({}, full), own);
-  assertEquals(chatSampling({ temperature: 0, topK: 0 }, full), {
-    ...own,
-    temperature: 0,
-    topK: 0,
-  });
-});

@@ -76,12 +76,17 @@ gpuTest(
 );
 
 gpuTest(
-  "a prompt without a token, or that fills the positions, is refused",
+  "a text without a token is begun, one that fills the positions refused",
   (gpu) =>
     withModel(gpu, { config: { maxPositions: 16 } }, async (model, tokenizer) => {
       const refused = (text: string, message: string) =>
         assertRejects(() => all(complete(model, tokenizer, text)), UserError, message);
-      await refused("", "the prompt is empty");
+      const begun = model.generate([tokenizer.bosTokenId!], { maxNewTokens: 8, temperature: 0 });
+      const options = { skipSpecialTokens: true };
+      assertEquals(
+        await all(complete(model, tokenizer, "", { maxNewTokens: 8 })),
+        tokenizer.decode(await Array.fromAsync(begun), options),
+      );
       await refused("a b c ".repeat(9), "leaves no room for an answer in the model's 16 positions");
     }),
 );

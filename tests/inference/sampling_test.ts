@@ -1,57 +1,86 @@
 import { assert, assertEquals } from "@std/assert";
-import { penalise, randomStream, sampleToken } from "../../src/inference/sampling.ts";
+import {
+  candidates,
+  forbidRepeats,
+  nextToken,
+  penalise,
+  randomStream,
+  type SamplingOptions,
+} from "../../src/inference/sampling.ts";
 
-/** Probabilities 1/2, 1/4, 1/8, 1/8 at the ids 2, 0, 3, 1. */
-const LOGITS = Float32Array.of(Math.log(2), 0, Math.log(4), 0);
-const PROBABILITIES = [1 / 4, 1 / 8, 1 / 2, 1 / 8];
+const FIXTURE = new URL("../fixtures/sampling.json", import.meta.url);
 
-/** Shares of the ids over evenly spread random numbers: exact but for the spacing. */
-function shares(options: Parameters<typeof sampleToken>[1]): number[] {
-  const draws = 4000, counts = [0, 0, 0, 0];
-  for (let i = 0; i < draws; i++) counts[sampleToken(LOGITS, options, () => (i + 0.5) / draws)]++;
-  return counts.map((count) => count / draws);
+/** Settings by transformers' names, and what its processors make of the logits, in float64. */
+interface Golden {
+  readonly settings: Readonly<Record<string, number>>;
+  readonly tokens: number[];
+  readonly logits: number[];
+  readonly probabilities: number[];
+}
+const golden: Golden[] = JSON.parse(await Deno.readTextFile(FIXTURE));
+
+function optionsOf({ settings }: Golden): SamplingOptions {
+  return {
+    temperature: settings.temperature ?? 1,
+    topK: settings.top_k,
+    topP: settings.top_p,
+    minP: settings.min_p,
+    repetitionPenalty: settings.repetition_penalty,
+    noRepeatNgramSize: settings.no_repeat_ngram_size,
+  };
 }
 
-function assertShares(actual: number[], expected: number[]): void {
-  for (const [id, share] of expected.entries()) {
-    assert(Math.abs(actual[id] - share) <= 1e-3, `id ${id}: ${actual[id]}, expected ${share}`);
+for (const each of golden) {
+  const name = JSON.stringify(each.settings);
+  Deno.test(`probabilities are those of transformers: ${name}`, () => {
+    const options = optionsOf(each), logits = Float64Array.from(each.logits);
+    penalise(logits, each.tokens, options.repetitionPenalty ?? 1);
+    forbidRepeats(logits, each.tokens, options.noRepeatNgramSize ?? 0);
+    const { weights, id } = candidates(logits, options);
+    const sum = weights.reduce((a, b) => a + b), actual = new Array(logits.length).fill(0);
+    weights.forEach((weight, rank) => actual[id(rank)] = weight / sum);
+    // Both in float64; they differ in the order of a sum of 48 terms.
+    each.probabilities.forEach((expected, id) =>
+      assert(Math.abs(actual[id] - expected) <= 1e-14, `${id}: ${actual[id]}, not ${expected}`)
+    );
+  });
+}
+
+Deno.test("ids are drawn with their probabilities, after all processors", () => {
+  const each = golden.at(-1)!, draws = 4000, counts = each.logits.map(() => 0);
+  for (let i = 0; i < draws; i++) {
+    const logits = Float64Array.from(each.logits), random = () => (i + 0.5) / draws;
+    counts[nextToken(logits, each.tokens, optionsOf(each), random)]++;
   }
-}
-
-Deno.test("at temperature 1 ids are drawn with their probabilities", () => {
-  assertShares(shares({ temperature: 1 }), PROBABILITIES);
+  // The random numbers are evenly spread: a share is exact but for their spacing.
+  each.probabilities.forEach((expected, id) =>
+    assert(Math.abs(counts[id] / draws - expected) <= 1 / draws, `${id}: ${counts[id]}`)
+  );
 });
 
-Deno.test("temperature divides the logits", () => {
-  const squared = PROBABILITIES.map((p) => p * p), sum = squared.reduce((a, b) => a + b);
-  assertShares(shares({ temperature: 0.5 }), squared.map((p) => p / sum));
-});
-
-Deno.test("top-k keeps the k likeliest, ties to the lower id", () => {
-  assertShares(shares({ temperature: 1, topK: 2 }), [1 / 3, 0, 2 / 3, 0]);
-  assertShares(shares({ temperature: 1, topK: 3 }), [2 / 7, 1 / 7, 4 / 7, 0]);
-});
-
-Deno.test("top-p keeps the fewest that reach p, and at least one", () => {
-  assertShares(shares({ temperature: 1, topP: 0.75 }), [1 / 3, 0, 2 / 3, 0]);
-  assertShares(shares({ temperature: 1, topP: 0.76 }), [2 / 7, 1 / 7, 4 / 7, 0]);
-  assertShares(shares({ temperature: 1, topP: 0.01 }), [0, 0, 1, 0]);
-});
+const draw = (logits: readonly number[], options: SamplingOptions, random: number) =>
+  nextToken(Float32Array.from(logits), [], options, () => random);
 
 Deno.test("temperature 0 takes the first of the likeliest", () => {
-  assertEquals(sampleToken(LOGITS, { temperature: 0 }, () => 0.99), 2);
-  assertEquals(sampleToken(Float32Array.of(1, 3, 3), { temperature: 0 }, () => 0.99), 1);
+  assertEquals(draw([Math.log(2), 0, Math.log(4), 0], { temperature: 0 }, 0.99), 2);
+  assertEquals(draw([1, 3, 3], { temperature: 0 }, 0.99), 1);
+});
+
+Deno.test("temperature 0 heeds the tokens so far, as transformers does", () => {
+  const options = { temperature: 0, repetitionPenalty: 2 };
+  assertEquals(nextToken(Float32Array.of(3, 2), [0], options, () => 0), 1);
+  const never = { temperature: 0, noRepeatNgramSize: 2 };
+  assertEquals(nextToken(Float32Array.of(3, 2, 1), [1, 0, 1], never, () => 0), 1);
 });
 
 Deno.test("equal logits are ordered by id, among many", () => {
-  const logits = Float32Array.from({ length: 1000 }, (_, id) => id % 10);
-  const draw = (random: number) =>
-    sampleToken(logits, { temperature: 1, topK: 200, topP: 1 }, () => random);
+  const logits = Array.from({ length: 1000 }, (_, id) => id % 10);
+  const of = (random: number) => draw(logits, { temperature: 1, topK: 200, topP: 1 }, random);
   const nine = Math.exp(9), eight = Math.exp(8), all = 100 * (nine + eight);
-  assertEquals(draw(0), 9);
-  assertEquals(draw(2.5 * nine / all), 29);
-  assertEquals(draw((100 * nine + 41.5 * eight) / all), 418);
-  assertEquals(draw(1 - 1e-9), 998);
+  assertEquals(of(0), 9);
+  assertEquals(of(2.5 * nine / all), 29);
+  assertEquals(of((100 * nine + 41.5 * eight) / all), 418);
+  assertEquals(of(1 - 1e-9), 998);
 });
 
 Deno.test("a penalty makes earlier tokens less likely, once, whatever the logit's sign", () => {

@@ -1,11 +1,14 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { BatchStream } from "../../src/data/batches.ts";
 import { encodeExample } from "../../src/data/instruct/encode.ts";
 import type { Example } from "../../src/data/instruct/example.ts";
 import { encodePairs } from "../../src/eval/scoring.ts";
+import { UserError } from "../../src/options/user_error.ts";
+import { ByteTokenizer } from "../../src/tokenizers/byte_tokenizer.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
-import { encodePrompt, TextEnds } from "../../src/tokenizers/text_ends.ts";
+import { encodePrompt, encodeStart, TextEnds } from "../../src/tokenizers/text_ends.ts";
+import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 
 const DATA = fromFileUrl(import.meta.resolve("../fixtures/data/"));
 /** Starts every text with <s>, id 1; the end of a text is </s>, id 2. */
@@ -21,6 +24,23 @@ Deno.test("a prompt that begins with BOS gets no second one", () => {
   // Two that are written are meant.
   assertEquals(encodePrompt(llama, "<s><s>hi").ids, [1, 1, ...bare("hi")]);
   assertEquals(encodePairs(llama, "<s>hi", [" you"]), encodePairs(llama, "hi", [" you"]));
+});
+
+Deno.test("a text begins with BOS, or else a new line, or else EOS", () => {
+  assertEquals(encodeStart(llama, "hi"), encodePrompt(llama, "hi"));
+  assertEquals(encodeStart(llama, ""), { ids: [1] });
+  const bytes = new ByteTokenizer();
+  const note = "the prompt has no tokens: starting from a new line";
+  assertEquals(encodeStart(bytes, ""), { ids: [10], note });
+  // One that adds nothing, and drops new lines.
+  const own = { ...bytes, encode: () => [] } as unknown as Tokenizer;
+  assertEquals(encodeStart(own, "?").ids, [256]);
+  assertEquals(encodeStart({ ...own, bosTokenId: 7 }, "?").ids, [7]);
+  assertThrows(
+    () => encodeStart({ ...own, eosTokenId: null }, "?"),
+    UserError,
+    "the prompt has no tokens, and the tokenizer has none to start from",
+  );
 });
 
 Deno.test("examples and documents have one BOS and one EOS, whoever wrote them", async () => {

@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
+import { textSampling } from "../../src/inference/default_sampling.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import type { DoneEvent, SampleEvent, StepEvent, TrainingEvent } from "../../src/train/events.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
@@ -36,7 +37,7 @@ trainingTest(
         const model = await LlamaForCausalLM.fromPretrained(folder, { gpu });
         for (const { prompt, text } of samples.slice(2)) {
           const ids = tokenizer.encode(prompt);
-          const options = { maxNewTokens: 12, temperature: 0 };
+          const options = { ...textSampling(tokenizer), maxNewTokens: 12 };
           const written = await Array.fromAsync(model.generate(ids, options));
           assertEquals(text, tokenizer.decode(written, { skipSpecialTokens: true }));
         }
