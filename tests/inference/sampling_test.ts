@@ -8,7 +8,7 @@ import {
   type SamplingOptions,
 } from "../../src/inference/sampling.ts";
 
-const FIXTURE = new URL("../fixtures/sampling.json", import.meta.url);
+const FIXTURE = new URL(import.meta.resolve("../fixtures/sampling.json"));
 
 /** Settings by transformers' names, and what its processors make of the logits, in float64. */
 interface Golden {
