@@ -48,6 +48,14 @@ export interface Allocator {
   texture(spec: TextureSpec): TextureTensor;
 }
 
+/** The bytes of one user of a device: what it holds beyond what was live when it began. */
+export interface AccountWatch extends Disposable {
+  /** Bytes that are allocated now. */
+  readonly live: number;
+  /** The most bytes that were allocated at once. */
+  readonly peak: number;
+}
+
 /** Bytes live now, at peak, and by purpose. */
 export class MemoryAccount {
   /** Bytes that are allocated now. */
@@ -58,12 +66,30 @@ export class MemoryAccount {
   readonly byPurpose: Record<Purpose, number> = Object.fromEntries(
     PURPOSES.map((purpose) => [purpose, 0]),
   ) as Record<Purpose, number>;
+  readonly #watches = new Set<{ peak: number; readonly base: number }>();
+
+  /** Counts from here on, until it is disposed of; a device's own peak never falls. */
+  watch(): AccountWatch {
+    const live = () => this.live, watches = this.#watches;
+    const counted = { base: this.live, peak: 0 };
+    watches.add(counted);
+    return {
+      get live() {
+        return live() - counted.base;
+      },
+      get peak() {
+        return counted.peak;
+      },
+      [Symbol.dispose]: () => void watches.delete(counted),
+    };
+  }
 
   /** Counts an allocation, or with negative bytes its release. */
   add(purpose: Purpose, bytes: number): void {
     this.live += bytes;
     this.byPurpose[purpose] += bytes;
     this.peak = Math.max(this.peak, this.live);
+    for (const watch of this.#watches) watch.peak = Math.max(watch.peak, this.live - watch.base);
   }
 }
 

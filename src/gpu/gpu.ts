@@ -13,6 +13,7 @@ import {
   type TextureSpec,
   type TextureTensor,
 } from "./allocator.ts";
+import { BindGroupCache } from "./bind_groups.ts";
 import { type Capabilities, type Limits, openDevice } from "./capabilities.ts";
 import { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./errors.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -20,6 +21,9 @@ import type { Purpose, Tensor } from "./tensor.ts";
 
 /** Bytes of the only read-back buffer; larger reads pass through it in pieces. */
 export const READ_BACK_BYTES = 4 << 20;
+
+/** Milliseconds in which a loss is known after the errors that it causes. */
+const LOSS_TAKES_MS = 50;
 
 /**
  * Called as a layer is recorded, `layer` of `layers` in the order of the part; returns what is called
@@ -31,6 +35,8 @@ export type Watch = (part: "forward" | "backward", layer: number, layers: number
 export class Gpu implements Allocator {
   /** Bytes of all tensors and textures. */
   readonly account: MemoryAccount = new MemoryAccount();
+  /** Bind groups of live operands. */
+  readonly bindGroups: BindGroupCache = new BindGroupCache();
   /** Compiled kernels. */
   readonly pipelines: PipelineCache;
   /** Watches passes; see {@link KernelPass.passed}. */
@@ -38,6 +44,9 @@ export class Gpu implements Allocator {
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
   #pending: Promise<unknown>[] = [];
   #failure: Error | null = null;
+  /** Whatever else fails on a lost device is its consequence. */
+  #lost: DeviceLostError | null = null;
+  #reading: Promise<void> | undefined;
   readonly #readBack: GPUBuffer;
   #closed = false;
 
@@ -52,14 +61,11 @@ export class Gpu implements Allocator {
       this.fail(new GpuError(`GPU: ${(event as GPUUncapturedErrorEvent).error.message}`));
     });
     device.lost.then((info) => {
-      if (!this.#closed) {
-        this.fail(
-          new DeviceLostError(
-            `GPU: the device was lost (${info.reason ?? "unknown"}): ${info.message}`,
-            "was the driver reset, or the card unplugged?",
-          ),
-        );
-      }
+      if (this.#closed) return;
+      this.#lost = new DeviceLostError(
+        `GPU: the device was lost (${info.reason ?? "unknown"}): ${info.message}`,
+        "was the driver reset, or the card unplugged?",
+      );
     });
     this.#readBack = this.rawBuffer(
       "read-back",
@@ -120,7 +126,9 @@ export class Gpu implements Allocator {
   /** Releases memory, which can be reused after the next submit. */
   release(made: Tensor | TextureTensor): void {
     if ("texture" in made) {
-      made.texture?.destroy();
+      if (!made.texture) return;
+      this.bindGroups.forget(made.texture);
+      made.texture.destroy();
       this.account.add(made.purpose, -textureBytes(made));
       return;
     }
@@ -129,6 +137,7 @@ export class Gpu implements Allocator {
     const purpose = this.#purposes.get(buffer);
     if (!purpose) throw new GpuError(`release: ${made.name} was already released`);
     this.#purposes.delete(buffer);
+    this.bindGroups.forget(buffer);
     this.account.add(purpose, -buffer.size);
     buffer.destroy();
     if (made.constants) this.release(made.constants);
@@ -159,12 +168,27 @@ export class Gpu implements Allocator {
     );
   }
 
-  /** The bytes of a tensor, padding included (or `length` of them from `start`, multiples of 4). */
+  /**
+   * The bytes of a tensor, padding included (or `length` of them from `start`, multiples of 4).
+   * Reads of several callers come one after the other.
+   */
   async read(
     tensor: Tensor,
     start = 0,
     length: number = tensor.byteLength - start,
   ): Promise<Uint8Array> {
+    while (this.#reading) await this.#reading;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#reading = promise;
+    try {
+      return await this.#read(tensor, start, length);
+    } finally {
+      this.#reading = undefined;
+      resolve();
+    }
+  }
+
+  async #read(tensor: Tensor, start: number, length: number): Promise<Uint8Array> {
     const result = new Uint8Array(length);
     for (let done = 0; done < length; done += READ_BACK_BYTES) {
       const size = Math.min(READ_BACK_BYTES, length - done);
@@ -181,8 +205,7 @@ export class Gpu implements Allocator {
       try {
         await this.#readBack.mapAsync(GPUMapMode.READ, 0, size);
       } catch (error) {
-        await this.check();
-        throw new GpuError(`read ${tensor.name}: ${(error as Error).message}`);
+        throw await this.#cause(new GpuError(`read ${tensor.name}: ${(error as Error).message}`));
       }
       result.set(new Uint8Array(this.#readBack.getMappedRange(0, size)), done);
       this.#readBack.unmap();
@@ -194,7 +217,11 @@ export class Gpu implements Allocator {
   /** Waits until the GPU has finished all submitted work. */
   async settled(): Promise<void> {
     await this.check();
-    await this.device.queue.onSubmittedWorkDone();
+    try {
+      await this.device.queue.onSubmittedWorkDone();
+    } catch (error) {
+      throw await this.#cause(new GpuError(`waiting for the GPU: ${(error as Error).message}`));
+    }
     await this.check();
   }
 
@@ -203,7 +230,19 @@ export class Gpu implements Allocator {
     const pending = this.#pending;
     this.#pending = [];
     await Promise.all(pending);
-    if (this.#failure) throw this.#failure;
+    if (this.#closed) throw new GpuError("GPU: used after it was closed");
+    if (this.#lost) throw this.#lost;
+    if (this.#failure) throw await this.#cause(this.#failure);
+  }
+
+  /** What to report for an error: on a lost device the first is of some operation, not the loss. */
+  async #cause(error: Error): Promise<Error> {
+    if (this.#closed) return new GpuError("GPU: used after it was closed");
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, LOSS_TAKES_MS);
+    await Promise.race([this.device.lost, late.promise]);
+    clearTimeout(timer);
+    return this.#lost ?? this.#failure ?? error;
   }
 
   /** Runs `make` in an error scope; the next {@link check} throws what it reports. */

@@ -5,6 +5,7 @@
  * ones. {@link KernelPass.submit} does not wait, and nothing runs before it; {@link Gpu.read} sees
  * the results of every pass submitted before it.
  */
+import type { BoundResource } from "./bind_groups.ts";
 import { GpuError } from "./errors.ts";
 import { type Kernel, packParameters } from "./kernel.ts";
 import type { Gpu } from "./gpu.ts";
@@ -34,13 +35,10 @@ const SLOT_BYTES = 256;
 /** Dispatches per submit; beyond it the pass submits automatically. */
 const SLOTS = 1024;
 
-/** Per-device rather than per-pass state: the parameter buffer and cached bind groups. */
+/** Per-device rather than per-pass state: the parameter buffer. */
 class Recording {
   readonly parameters: GPUBuffer;
   readonly parameterGroup: GPUBindGroup;
-  readonly #ids = new WeakMap<object, number>();
-  #nextId = 0;
-  readonly groups = new Map<string, GPUBindGroup>();
 
   constructor(gpu: Gpu) {
     this.parameters = gpu.rawBuffer(
@@ -53,12 +51,6 @@ class Recording {
       layout: gpu.pipelines.parameterLayout,
       entries: [{ binding: 0, resource: { buffer: this.parameters, size: SLOT_BYTES } }],
     });
-  }
-
-  id(object: object): number {
-    let id = this.#ids.get(object);
-    if (id === undefined) this.#ids.set(object, id = this.#nextId++);
-    return id;
   }
 }
 
@@ -181,8 +173,7 @@ export class KernelPass {
     layout: GPUBindGroupLayout,
     operands: Readonly<Record<string, Operand>>,
   ): GPUBindGroup {
-    let key = `${this.#recording.id(layout)}`;
-    const entries: GPUBindGroupEntry[] = [];
+    const entries: GPUBindGroupEntry[] = [], resources: BoundResource[] = [];
     for (const { name, binding, texture } of kernel.bindings) {
       const operand = operands[name];
       if (!operand) throw new GpuError(`kernel ${kernel.name}: operand ${name} is missing`);
@@ -190,7 +181,7 @@ export class KernelPass {
         if (!texture) {
           throw new GpuError(`kernel ${kernel.name}: operand ${name} must be a tensor`);
         }
-        key += `|t${this.#recording.id(operand.texture!)}`;
+        resources.push({ object: operand.texture! });
         entries.push({ binding, resource: viewOf(operand.texture!) });
         continue;
       }
@@ -202,18 +193,14 @@ export class KernelPass {
           "the launcher must bind it in row ranges",
         );
       }
-      key += `|${this.#recording.id(buffer!)},${offset},${size}`;
+      resources.push({ object: buffer!, offset, size });
       entries.push({ binding, resource: { buffer: buffer!, offset, size } });
     }
-    let group = this.#recording.groups.get(key);
-    if (!group) {
-      group = this.gpu.validated(
+    return this.gpu.bindGroups.get(layout, resources, () =>
+      this.gpu.validated(
         `kernel ${kernel.name}`,
         () => this.gpu.device.createBindGroup({ label: kernel.name, layout, entries }),
-      );
-      this.#recording.groups.set(key, group);
-    }
-    return group;
+      ));
   }
 }
 

@@ -7,7 +7,7 @@
  *
  * using gpu = await Gpu.open();
  * const tokenizer = await loadTokenizer("runs/demo/model");
- * const model = await LlamaForCausalLM.fromPretrained("runs/demo/model", { gpu });
+ * using model = await LlamaForCausalLM.fromPretrained("runs/demo/model", { gpu });
  * const prompt = tokenizer.encode("ROMEO:");
  * for await (const id of model.generate(prompt, { maxNewTokens: 64, temperature: 0.8 })) {
  *   console.log(id);
@@ -182,5 +182,10 @@ export class LlamaForCausalLM {
   /** Releases the memory of the weights. */
   release(): void {
     this.scope.release();
+  }
+
+  /** {@link release}, for `using`. */
+  [Symbol.dispose](): void {
+    this.release();
   }
 }

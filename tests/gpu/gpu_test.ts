@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { GpuError, OutOfMemoryError } from "../../src/gpu/errors.ts";
+import { DeviceLostError, GpuError, OutOfMemoryError } from "../../src/gpu/errors.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { defineKernel } from "../../src/gpu/kernel.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
@@ -84,6 +84,40 @@ own("every byte is accounted for, and given back once", async (gpu) => {
   assertThrows(() => gpu.release(kept), GpuError, "kept was already released");
 });
 
+own("a watch counts what is allocated beyond what was there, and its own peak", (gpu) => {
+  const tensor = (name: string, size: number) =>
+    gpu.tensor({ name, shape: [size], dtype: "float32", purpose: "weights" });
+  const scope = new Scope(gpu);
+  scope.tensor({ name: "first", shape: [64], dtype: "float32", purpose: "weights" });
+  const kept = tensor("kept", 8);
+  scope.release();
+  using watch = gpu.account.watch();
+  assertEquals([watch.live, watch.peak], [0, 0]);
+  const x = tensor("x", 16), y = tensor("y", 8);
+  gpu.release(y);
+  assertEquals([watch.live, watch.peak], [64, 96]);
+  gpu.release(x);
+  assertEquals([watch.live, watch.peak, gpu.account.live], [0, 96, 32]);
+  gpu.release(kept);
+});
+
+own("reads at the same time come one after the other", async (gpu) => {
+  const tensors = [1, 2, 3].map((value) => upload(gpu, `x${value}`, [8], Array(8).fill(value)));
+  const read = await Promise.all(tensors.map((x) => download(gpu, x)));
+  assertEquals(read.map((values) => [...values]), [1, 2, 3].map((value) => Array(8).fill(value)));
+  // What is submitted after a read was asked for is not seen by it, if no other read is under way.
+  const pass = new KernelPass(gpu), early = download(gpu, tensors[0]);
+  pass.clear(tensors[0]);
+  pass.submit();
+  assertEquals((await early)[0], 1);
+});
+
+own("a device that was closed says so", async (gpu) => {
+  const x = upload(gpu, "x", [8]);
+  gpu.close();
+  await assertRejects(() => gpu.read(x), GpuError, "GPU: used after it was closed");
+});
+
 own("a shader that does not compile is an error that names the kernel", async (gpu) => {
   const kernel = defineKernel(
     "broken",
@@ -150,11 +184,20 @@ own("operands and workgroups that do not fit are refused by name", async (gpu) =
   await gpu.check();
 });
 
-own("a lost device is an error of whatever comes next", async (gpu) => {
-  const y = upload(gpu, "y", [8], undefined, "uint32");
-  gpu.device.destroy();
-  await assertRejects(() => gpu.read(y), GpuError);
-});
+for (const first of ["read", "settled"] as const) {
+  own(`a lost device is named by the first that fails: ${first}`, async (gpu) => {
+    const y = upload(gpu, "y", [8], undefined, "uint32");
+    const reading = gpu.read(y);
+    gpu.device.destroy();
+    await reading.catch(() => {});
+    await assertRejects(
+      async () => void await (first === "read" ? gpu.read(y) : gpu.settled()),
+      DeviceLostError,
+      "the device was lost",
+    );
+    await assertRejects(() => gpu.check(), DeviceLostError);
+  });
+}
 
 gpuTest("a profiler names every dispatch and gives it a time", async (gpu) => {
   const profiler = Profiler.create(gpu);
