@@ -3,11 +3,25 @@ import { DeviceLostError, NoAdapterError } from "../gpu/errors.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { explain, type UserError } from "../options/user_error.ts";
+import { PROGRAM } from "./help.ts";
 
 /** An error for the command line: message and hint, with options as flags. */
 export function advise(error: UserError): string {
   const { message, hint } = error.explanation;
   return explain({ message, hint: adviceFor(error) ?? hint }, FLAGS);
+}
+
+/** Deno's words for a missing permission, which messages quote. */
+const DENIED = /(Requires \w+ access to (.+)), run again with the (--allow-\w+) flag/;
+
+/** In place of a text that quotes Deno on a missing permission: one line on how to grant it. */
+export function permissionAdvice(text: string): string | undefined {
+  const line = text.split("\n").find((line) => DENIED.test(line));
+  return line?.replace(DENIED, (_, needed, what, flag) => {
+    // Deno does not name a folder for temporary files.
+    const value = what.startsWith('"') ? `=${what}` : "";
+    return `${needed}: add ${flag}${value}, or run it as \`${PROGRAM} …\``;
+  });
 }
 
 function adviceFor(error: UserError): Phrase | undefined {

@@ -9,7 +9,8 @@ import { type FieldInfo, fieldInfo } from "../options/schema.ts";
 const WIDTH = 100;
 const INDENT = 30;
 
-export const PROGRAM = "deno run -A cli.ts";
+/** The permissions of `-P` are in deno.jsonc. */
+export const PROGRAM = "deno run -qP cli.ts";
 
 /** The list of commands. */
 export function overview(commands: readonly Command[]): string {

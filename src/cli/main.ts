@@ -3,7 +3,7 @@ import { setHubDefaults } from "../hub/hub.ts";
 import { explain, UserError } from "../options/user_error.ts";
 import { nearestWord, OptionsError } from "../options/faults.ts";
 import { FLAGS } from "../options/spelling.ts";
-import { advise } from "./advice.ts";
+import { advise, permissionAdvice } from "./advice.ts";
 import { bench } from "./bench.ts";
 import { type Command, EXIT, type Input, type Io, NO_INPUT } from "./command.ts";
 import { DownloadProgress } from "./download_progress.ts";
@@ -110,25 +110,32 @@ async function runCommand(
   }
 }
 
-/** A user error is one message; anything else is reported as an internal error. */
+/**
+ * A user error and a missing permission are one message; anything else is reported as an internal
+ * error.
+ */
 function describe(error: unknown, verbose: boolean): string {
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  if (error instanceof UserError) {
-    const text = advise(error);
+  const { name, stack } = error instanceof Error ? error : new Error(String(error));
+  const text = messageOf(error);
+  if (error instanceof UserError || error instanceof Deno.errors.NotCapable) {
     return verbose && stack ? `${text}\n${stack}` : text;
   }
-  if (verbose) return stack ?? message;
-  return `${
-    (error as Error)?.name ?? "Error"
-  }: ${message}\n  hint: --verbose prints the stack trace`;
+  if (verbose) return stack ?? text;
+  return `${name}: ${text}\n  hint: --verbose prints the stack trace`;
 }
 
 /** With `--json` results end with the error, so that they cannot be mistaken for complete. */
 function report(error: unknown, code: number, text: string, io: Io): number {
-  const message = error instanceof UserError ? advise(error) : (error as Error)?.message;
-  io.event({ type: "error", error: message ?? String(error) });
+  io.event({ type: "error", error: messageOf(error) });
   io.log(text);
   return code;
+}
+
+function messageOf(error: unknown): string {
+  const text = error instanceof UserError
+    ? advise(error)
+    : (error as Error)?.message ?? String(error);
+  return permissionAdvice(text) ?? text;
 }
 
 function createIo({ json, verbose }: CommonFlags, terminal: Terminal): Io {

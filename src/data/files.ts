@@ -1,9 +1,10 @@
 /** Resolves the files, folders and patterns named by the user to files, in a fixed order. */
-import { basename, join } from "../packages/std_path.ts";
+import { basename, join, SEPARATOR_PATTERN } from "../packages/std_path.ts";
 import { otherSplits } from "../hub/data_selection.ts";
 import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
 import { listOf } from "../hub/selection.ts";
 import { UserError } from "../options/user_error.ts";
+import { isForbidden } from "../files/stat.ts";
 import { unreadable } from "./documents.ts";
 import { isPattern, leftOutText, type Walk, walkFolder, walkPattern } from "./folder_walk.ts";
 import { hasDataName, type OpenedFile, openFile, SUPPORTED } from "./formats.ts";
@@ -57,7 +58,8 @@ async function filesOf(spec: string, hub?: HubOptions): Promise<Listing> {
   }
   const path = withHome(spec);
   const info = await Deno.stat(path).catch((error) => {
-    if (isPattern(path) && error instanceof Deno.errors.NotFound) return undefined;
+    // Windows refuses the name itself.
+    if (isPattern(path) && !isForbidden(error)) return undefined;
     throw unreadable(`data ${spec}`, error);
   });
   if (!info) return await filesIn(spec, () => walkPattern(path));
@@ -91,7 +93,7 @@ async function filesIn(spec: string, walk: () => Promise<Walk>): Promise<Listing
 
 /** As a shell does outside of quotes. */
 function withHome(path: string): string {
-  if (!/^~(\/|$)/.test(path)) return path;
+  if (path.split(SEPARATOR_PATTERN)[0] !== "~") return path;
   const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
   return home ? home + path.slice(1) : path;
 }

@@ -1,6 +1,7 @@
 /** The files of a folder, or those that match a pattern, and what is left out of it, with reasons. */
-import { dirname, globToRegExp, join } from "../packages/std_path.ts";
+import { dirname, globToRegExp, join, SEPARATOR_PATTERN } from "../packages/std_path.ts";
 import { listOf } from "../hub/selection.ts";
+import { statOf } from "../files/stat.ts";
 import { hasDataName } from "./formats.ts";
 
 /** A file below a folder. */
@@ -91,18 +92,37 @@ export function isPattern(path: string): boolean {
  * that ends in more than a star, such as `*.log`, chooses files whatever their names end in.
  */
 export async function walkPattern(pattern: string): Promise<Walk> {
-  const parts = pattern.split("/");
-  const fixed = parts.findIndex(isPattern);
-  const base = parts.slice(0, fixed).join("/"), rest = parts.slice(fixed).join("/");
+  const { folder, rest } = await splitPattern(pattern, isFolder);
   const rule: RegExp = globToRegExp(rest);
-  const deep = rest.includes("**"), depth = parts.length - fixed;
+  const deep = rest.includes("**"), depth = rest.split(SEPARATOR_PATTERN).length;
   const matches = (name: string): boolean =>
     rule.test(name) || (name.includes("/") && matches(dirname(name)));
-  return await walkFolder(pattern.startsWith("/") ? `/${base}` : base || ".", {
+  return await walkFolder(folder, {
     wants: matches,
     enters: (name) => deep || name.split("/").length < depth || matches(name),
     byName: rest.endsWith("*"),
   });
+}
+
+/**
+ * Splits a path before the first part that is a pattern, which `notes [2024]` is not if it is a
+ * folder. `separator` is this system's; Windows has two.
+ */
+export async function splitPattern(
+  pattern: string,
+  isFolder: (path: string) => Promise<boolean>,
+  separator: RegExp = SEPARATOR_PATTERN,
+): Promise<{ folder: string; rest: string }> {
+  let start = 0;
+  for (const { 0: { length }, index } of pattern.matchAll(new RegExp(separator, "g"))) {
+    if (isPattern(pattern.slice(start, index)) && !await isFolder(pattern.slice(0, index))) break;
+    start = index + length;
+  }
+  return { folder: pattern.slice(0, start) || ".", rest: pattern.slice(start) };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await statOf(path))?.isDirectory ?? false;
 }
 
 /** One line on what was left out; undefined if nothing was. */

@@ -4,7 +4,6 @@
  */
 import { join } from "../packages/std_path.ts";
 import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
-import { isThere } from "../files/is_there.ts";
 import { readJsonObject } from "../files/json_file.ts";
 import {
   ADDITIONAL_TEMPLATES,
@@ -12,6 +11,7 @@ import {
   OLD_CHAT_TEMPLATE,
   TOKENIZER_CONFIG,
 } from "../files/tokenizer_files.ts";
+import { isThere } from "../files/stat.ts";
 
 /** Leaves one template in a folder, in both places. */
 export async function writeChatTemplate(folder: string, template: string): Promise<void> {

@@ -9,6 +9,7 @@ import { openPretrained } from "../formats/pretrained_model.ts";
 import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { describeParameters } from "../model/description.ts";
+import { statOf } from "../files/stat.ts";
 import { conversing } from "./model_folder.ts";
 import { writeModelfile } from "./modelfile.ts";
 import { type GgufEntry, type GgufType, writeGguf } from "./write_gguf.ts";
@@ -118,7 +119,7 @@ function cutWarnings(tokenizer: Tokenizer, { vocabSize }: LlamaConfig): string[]
 
 /** Refuses to replace a folder by a file. */
 async function refuseFolder(output: string): Promise<void> {
-  const info = await Deno.stat(output).catch(() => null);
+  const info = await statOf(output);
   if (info?.isDirectory) throw new UserError(`${output} is a folder`, "name a .gguf file in it");
 }
 

@@ -1,10 +1,10 @@
 /** What lies beside the weights of a merged model: tokenizer and chat template of the adapter. */
 import { basename, join, resolve } from "../packages/std_path.ts";
-import { isThere } from "../files/is_there.ts";
 import { TOKENIZER_JSON } from "../files/tokenizer_files.ts";
 import type { SavedDType } from "../formats/hf_config.ts";
 import { isGgufPath } from "../files/gguf_path.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
+import { isThere } from "../files/stat.ts";
 import { modelCard } from "./model_card.ts";
 import { conversing, conversingAs, type ModelFolder } from "./model_folder.ts";
 

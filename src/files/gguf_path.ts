@@ -1,5 +1,6 @@
 /** GGUF files by name: llama.cpp's tools recognise a model, and the parts of a split one, by it. */
 import { join } from "../packages/std_path.ts";
+import { statOf } from "./stat.ts";
 
 /** Whether a path names a GGUF file, by its extension, as in llama.cpp's own tools. */
 export function isGgufPath(path: string): boolean {
@@ -45,7 +46,7 @@ export function ggufModels(names: readonly string[]): string[] {
  * given path.
  */
 export async function orItsGguf(path: string): Promise<string> {
-  const info = await Deno.stat(path).catch(() => undefined);
+  const info = await statOf(path);
   if (!info?.isDirectory) return path;
   const names = (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name);
   if (names.some((name) => /\.safetensors(\.index\.json)?$/.test(name))) return path;

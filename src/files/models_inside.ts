@@ -1,6 +1,6 @@
 /** Where the model is, if a folder of a training run was given in its place. */
 import { join } from "../packages/std_path.ts";
-import { isThere } from "./is_there.ts";
+import { isThere } from "./stat.ts";
 
 /** A hint that names the models and adapters one level below a folder; undefined if it has none. */
 export async function modelsInside(folder: string): Promise<string | undefined> {

@@ -2,6 +2,7 @@
 import { dirname, join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { type LlamaConfig, MODEL_TYPES, type ModelType } from "../model/config.ts";
+import { statOf } from "../files/stat.ts";
 import { type Architecture, ARCHITECTURES, traitsOf } from "./architectures.ts";
 import { writeJson } from "../files/atomic.ts";
 import { Fields, isObject } from "../files/fields.ts";
@@ -18,7 +19,7 @@ const TRAINED_LENGTH = "trained_seq_len";
 
 /** Reads a config.json, or that of a folder. Throws a {@link UserError} with all faults. */
 export async function readLlamaConfig(path: string): Promise<LlamaConfig> {
-  const info = await Deno.stat(path).catch(() => null);
+  const info = await statOf(path);
   const file = info?.isDirectory ? join(path, CONFIG) : path;
   const json = await readJsonObject(file);
   if (!json) throw new UserError(`${file}: cannot be read: no such file`, await hintFor(file));

@@ -3,6 +3,7 @@ import { join, resolve } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
+import { statOf } from "../files/stat.ts";
 import { finiteWeights } from "./finite_weights.ts";
 import { GgufFile } from "./gguf/gguf_file.ts";
 import { readLlamaConfig } from "./hf_config.ts";
@@ -57,8 +58,7 @@ export async function openPretrained(spec: string, adapter?: string): Promise<Pr
  * would apply, is warned about.
  */
 async function adapterIn(path: string, applied: string | undefined): Promise<string[]> {
-  const has = async (name: string) =>
-    (await Deno.stat(join(path, name)).catch(() => undefined))?.isFile;
+  const has = async (name: string) => (await statOf(join(path, name)))?.isFile;
   if (!await has("adapter_config.json")) return [];
   if (!await has("config.json")) {
     throw new UserError(

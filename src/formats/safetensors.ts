@@ -2,6 +2,7 @@
 import { basename, dirname, join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { writeAll, writeAtomically } from "../files/atomic.ts";
+import { statOf } from "../files/stat.ts";
 import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
 import { isObject } from "../files/fields.ts";
 import { FileRange } from "../files/file_range.ts";
@@ -113,7 +114,7 @@ async function locate(path: string): Promise<string> {
 /** The file that {@link Safetensors.open} would open in a folder. */
 export async function weightsIn(folder: string): Promise<string | undefined> {
   for (const name of [SINGLE, INDEX]) {
-    const found = await Deno.stat(join(folder, name)).catch(() => null);
+    const found = await statOf(join(folder, name));
     if (found?.isFile) return join(folder, name);
   }
 }
@@ -195,7 +196,7 @@ function shardName(index: string, shard: unknown): string {
 /** Reports every missing shard, not only the first. */
 async function assertThere(index: string, shards: readonly string[]): Promise<void> {
   const found = await Promise.all(
-    shards.map((name) => Deno.stat(join(dirname(index), name)).catch(() => undefined)),
+    shards.map((name) => statOf(join(dirname(index), name))),
   );
   const missing = shards.filter((_, at) => !found[at]?.isFile);
   if (missing.length === 0) return;

@@ -31,13 +31,30 @@ export function adapterName(
 const BACKENDS = "vulkan,metal,dx12";
 const BACKENDS_VARIABLE = "DENO_WEBGPU_BACKEND";
 
-/** The fastest adapter, or null. Needs --allow-env for the choice of backends to take effect. */
+/**
+ * A folder of sockets. Mesa looks there for a Wayland display, and where the variable is not set,
+ * as in containers and over SSH, libwayland complains on stderr. Any absolute path silences it; no
+ * program listens in one that does not exist.
+ */
+const SOCKETS = "/nonexistent";
+const SOCKETS_VARIABLE = "XDG_RUNTIME_DIR";
+
+/**
+ * The fastest adapter, or null. The choice of backends, and silence about a missing display, need
+ * the permission for the environment variables DENO_WEBGPU_BACKEND and XDG_RUNTIME_DIR.
+ */
 export async function findAdapter(): Promise<GPUAdapter | null> {
-  const { state } = await Deno.permissions.query({ name: "env", variable: BACKENDS_VARIABLE });
-  if (state === "granted" && !Deno.env.has(BACKENDS_VARIABLE)) {
-    Deno.env.set(BACKENDS_VARIABLE, BACKENDS);
-  }
+  using _backends = withVariable(BACKENDS_VARIABLE, BACKENDS);
+  using _sockets = Deno.build.os === "linux" ? withVariable(SOCKETS_VARIABLE, SOCKETS) : undefined;
   return await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
+}
+
+/** Sets an environment variable that is not set, as long as the result is not disposed of. */
+function withVariable(variable: string, value: string): Disposable | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  if (state !== "granted" || Deno.env.has(variable)) return undefined;
+  Deno.env.set(variable, value);
+  return { [Symbol.dispose]: () => Deno.env.delete(variable) };
 }
 
 /** What the driver reports about an adapter. */

@@ -11,6 +11,7 @@
 import { getRepoFolderName, REGEX_COMMIT_HASH } from "../packages/huggingface_hub.ts";
 import { dirname, join, relative } from "../packages/std_path.ts";
 import { isObject } from "../files/fields.ts";
+import { statOf } from "../files/stat.ts";
 import { type HubSpec, isSafePath } from "./spec.ts";
 
 /** A file as the hub lists it. */
@@ -98,7 +99,7 @@ export class HubCache {
       for await (const { name } of Deno.readDir(join(root, below))) {
         const path = below ? `${below}/${name}` : name;
         // Skip links whose blob is gone.
-        const info = await Deno.stat(join(root, path)).catch(() => undefined);
+        const info = await statOf(join(root, path));
         if (info?.isDirectory) await visit(path);
         else if (info) files.push({ path, size: info.size, oid: "" });
       }
@@ -108,7 +109,7 @@ export class HubCache {
   }
 
   async has(commit: string, file: HubFile): Promise<boolean> {
-    const info = await Deno.stat(join(this.snapshot(commit), file.path)).catch(() => undefined);
+    const info = await statOf(join(this.snapshot(commit), file.path));
     return info?.size === file.size;
   }
 

@@ -188,7 +188,7 @@ export class HubClient {
       return part;
     } catch (error) {
       signal?.throwIfAborted();
-      if (error instanceof WebPageAnswer) throw error;
+      if (error instanceof WebPageAnswer || error instanceof Deno.errors.NotCapable) throw error;
       throw new HubUnreachable(
         silence.signal.aborted
           ? `${url.host}: no answer in ${SILENCE_MS / 1000} s`

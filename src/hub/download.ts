@@ -1,10 +1,10 @@
 /** Downloads one file into the cache, resuming partial downloads and verifying hashes. */
-import { statfs } from "node:fs/promises";
 import { createHash, type Hash } from "node:crypto";
 import { dirname } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { writeAll } from "../files/atomic.ts";
 import { formatBytes } from "../text.ts";
+import { freeBytes, statOf } from "../files/stat.ts";
 import type { HubCache, HubFile } from "./cache.ts";
 import { type HubClient, sleep } from "./client.ts";
 
@@ -30,7 +30,7 @@ export async function downloadBlob(
   await Deno.mkdir(dirname(blob), { recursive: true });
   // Other processes, including Python's, wait for one that is already downloading.
   using _lock = await takeLock(cache.lock(file), signal);
-  const there = await Deno.stat(blob).catch(() => undefined);
+  const there = await statOf(blob);
   if (there?.size !== file.size) await receiveWhole(client, commit, file, blob, onBytes);
   await cache.link(commit, file);
   onBytes(file.size);
@@ -135,8 +135,7 @@ async function takeLock(path: string, signal?: AbortSignal): Promise<Disposable>
 /** Refuses a download that cannot fit, before its first byte. */
 export async function assertSpace(folder: string, bytes: number, what: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
-  const disk = await statfs(folder).catch(() => undefined); // not supported on every system
-  const free = disk && disk.bavail * disk.bsize;
+  const free = await freeBytes(folder);
   if (free === undefined || bytes <= free) return;
   throw new UserError(
     `${what}: ${formatBytes(bytes)} to download, ${formatBytes(free)} free at ${folder}`,

@@ -2,6 +2,7 @@
 import { getHFHubCachePath, HUB_URL } from "../packages/huggingface_hub.ts";
 import { join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
+import { statOf } from "../files/stat.ts";
 
 /** Where the hub and its cache are, and the token for private repositories. */
 export interface HubEnvironment {
@@ -43,7 +44,7 @@ async function readToken(): Promise<HubEnvironment["token"]> {
     if (value) return { value, origin };
   }
   const path = Deno.env.get("HF_TOKEN_PATH") ?? join(homeFolder(), "token");
-  const value = (await Deno.readTextFile(path).catch(() => "")).trim();
+  const value = (await statOf(path) ? await Deno.readTextFile(path) : "").trim();
   return value ? { value, origin: path } : undefined;
 }
 

@@ -11,6 +11,7 @@ export class HubUnreachable extends Error {}
 /** Whether a retry may help: not if the hub has refused. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof UserError || error instanceof WebPageAnswer) return false;
+  if (error instanceof Deno.errors.NotCapable) return false;
   if (!(error instanceof HubApiError)) return !isDiskFault(error);
   return error.statusCode >= 500 || [408, 429].includes(error.statusCode);
 }
@@ -26,7 +27,7 @@ export function explainHubError(
   spec: HubSpec,
   environment: HubEnvironment,
 ): unknown {
-  if (error instanceof UserError) return error;
+  if (error instanceof UserError || error instanceof Deno.errors.NotCapable) return error;
   const fault = (message: string, hint?: string) => new UserError(`${spec.spec}: ${message}`, hint);
   const host = new URL(environment.endpoint).host;
   if (error instanceof HubApiError) {

@@ -2,6 +2,8 @@
 
 /** `/`, on Windows `\`. */
 export declare const SEPARATOR: string;
+/** Matches one or more. */
+export declare const SEPARATOR_PATTERN: RegExp;
 export declare function basename(path: string | URL, suffix?: string): string;
 export declare function dirname(path: string | URL): string;
 /** With its dot; empty if there is none. */

@@ -54,8 +54,7 @@ function listen(
     }
     if (error instanceof Deno.errors.NotCapable) {
       throw new UserError(
-        phrase`${where}: Deno lacks the permission to listen there`,
-        `start it with --allow-net=${host}:${port}`,
+        phrase`${where}: Deno lacks the permission to listen there: add --allow-net=${host}:${port}`,
       );
     }
     throw new UserError(

@@ -5,6 +5,7 @@ import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { standIn } from "../files/stand_in.ts";
 import { modelsInside } from "../files/models_inside.ts";
 import { UserError } from "../options/user_error.ts";
+import { statOf } from "../files/stat.ts";
 import {
   contentOf,
   type Declarations,
@@ -50,7 +51,7 @@ export async function openHfTokenizer(path: string): Promise<Tokenizer> {
 export async function readTokenizerFiles(
   path: string,
 ): Promise<{ file: string; files: TokenizerFiles }> {
-  const info = await Deno.stat(path).catch(() => null);
+  const info = await statOf(path);
   if (!info) throw new UserError(`tokenizer ${path}: no such file or folder`);
   const file = info.isDirectory ? join(path, TOKENIZER_JSON) : path;
   return { file, files: await readFiles(dirname(file), file) };

@@ -1,11 +1,11 @@
 /** Loads a tokenizer by name: bytes, or one in Hugging Face's format. */
 import { join } from "../packages/std_path.ts";
 import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
-import { isThere } from "../files/is_there.ts";
 import { TOKENIZER_JSON } from "../files/tokenizer_files.ts";
 import { readGgufMetadata } from "../formats/gguf/split.ts";
 import { ggufTokenizerWarnings, readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
 import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
+import { isThere } from "../files/stat.ts";
 import { ByteTokenizer } from "./byte_tokenizer.ts";
 import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";

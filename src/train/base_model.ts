@@ -8,7 +8,6 @@ import { checkTokenizer } from "../tokenizers/check_tokenizer.ts";
 import { addSpecialTokens } from "../tokenizers/hf_tokenizer.ts";
 import { loadModelTokenizer, loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { isThere } from "../files/is_there.ts";
 import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
 import { withRows } from "../formats/grown_vocabulary.ts";
 import { openWithAdapter } from "../formats/peft/adapted_model.ts";
@@ -23,6 +22,7 @@ import {
 } from "../export/model_folder.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import { isThere } from "../files/stat.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
 import { type Continued, continuedShape } from "./continued_adapter.ts";

@@ -1,5 +1,4 @@
 /** How much a run will write to disk, without starting it, and whether there is room for it. */
-import { statfs } from "node:fs/promises";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { formatBytes } from "../text.ts";
@@ -8,6 +7,7 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import { elementsOf } from "../numbers/layout.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { freeBytes } from "../files/stat.ts";
 import type { RunOptions, TrainingData } from "./recipe.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { stateTensors } from "./state.ts";
@@ -57,13 +57,12 @@ export async function assertRoom(
   plan: DiskPlan,
   done = 0,
 ): Promise<void> {
-  // Not supported on every system.
-  const disk = await statfs(output).catch(() => undefined);
-  if (!disk) return;
+  const free = await freeBytes(output);
+  if (free === undefined) return;
   const every = saveEvery === "epoch" ? stepsPerEpoch : saveEvery || steps;
   const saves = Math.ceil((steps - done) / every) + (loadBestModelAtEnd ? 1 : 0);
   const keep = keepCheckpoints + (loadBestModelAtEnd ? 1 : 0) - (done > 0 ? 1 : 0);
-  const needed = runBytes(plan, { saves, keep }), free = disk.bavail * disk.bsize;
+  const needed = runBytes(plan, { saves, keep });
   if (needed <= free) return;
   throw new UserError(
     phrase`${option("output", output)}: ${formatBytes(free)} of the disk are free, but the run will

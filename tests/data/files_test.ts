@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { basename, dirname, fromFileUrl, join } from "@std/path";
 import { listFiles } from "../../src/data/files.ts";
+import { splitPattern } from "../../src/data/folder_walk.ts";
 import { PROJECT_FILE } from "../support_project.ts";
 import { jsonl, withFiles } from "./support.ts";
 
@@ -90,6 +91,32 @@ Deno.test("patterns, as a shell expands them, and a name that looks like one", a
     assertEquals(await matching("*.log"), ["n.log"]); // by content
     assertEquals(await matching("[1].txt"), ["[1].txt"]);
   });
+});
+
+Deno.test("a folder may look like a pattern, in a path and before a pattern", async () => {
+  const folders = ["notes [2024]", "{a,b}", "what?", "50% #1 é", "*"];
+  const files = Object.fromEntries(folders.map((name) => [`${name}/x.txt`, name]));
+  await withFiles({ ...files, "a/y.txt": "a", "notes 2/z.txt": "2" }, async (folder) => {
+    for (const name of folders) {
+      assertEquals(await namesOf(join(folder, name)), ["x.txt"]);
+      assertEquals(await namesOf(join(folder, name, "x.txt")), ["x.txt"]);
+      assertEquals(await namesOf(join(folder, name, "*.txt")), ["x.txt"]);
+    }
+    assertEquals(await namesOf(join(folder, "notes [1-4]", "*.txt")), ["notes 2/z.txt"]);
+  });
+});
+
+Deno.test("a pattern is split by this system's separators: of Windows, there are two", async () => {
+  const windows = async (pattern: string, ...folders: string[]) => {
+    const isFolder = (path: string) => Promise.resolve(folders.includes(path));
+    const { folder, rest } = await splitPattern(pattern, isFolder, /[\\/]+/);
+    return [folder, rest];
+  };
+  assertEquals(await windows("C:\\texts\\*.txt"), ["C:\\texts\\", "*.txt"]);
+  assertEquals(await windows("C:/my texts\\**/*.txt"), ["C:/my texts\\", "**/*.txt"]);
+  assertEquals(await windows("\\\\server\\share\\?.txt"), ["\\\\server\\share\\", "?.txt"]);
+  assertEquals(await windows("D:\\[x]\\*.txt", "D:\\[x]"), ["D:\\[x]\\", "*.txt"]);
+  assertEquals(await windows("*.txt"), [".", "*.txt"]);
 });
 
 Deno.test("~ is the user's folder", async () => {

@@ -1,6 +1,7 @@
 /** Reads files of tasks, with errors that name the task. */
 import { UserError } from "../../options/user_error.ts";
 import { option, type Phrase, phrase } from "../../options/phrase.ts";
+import { statOf } from "../../files/stat.ts";
 
 /** Names in a folder, sorted. */
 export async function namesIn(task: string, folder: string): Promise<string[]> {
@@ -23,11 +24,11 @@ export async function readText(task: string, path: string, hint?: Phrase): Promi
 }
 
 export async function isFolder(path: string): Promise<boolean> {
-  return (await Deno.stat(path).catch(() => null))?.isDirectory ?? false;
+  return (await statOf(path))?.isDirectory ?? false;
 }
 
 export async function isFile(path: string): Promise<boolean> {
-  return (await Deno.stat(path).catch(() => null))?.isFile ?? false;
+  return (await statOf(path))?.isFile ?? false;
 }
 
 function unreadable(task: string, path: string, kind: string, error: unknown, hint?: Phrase) {

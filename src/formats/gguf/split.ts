@@ -5,7 +5,7 @@
 import { basename } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { ggufParts } from "../../files/gguf_path.ts";
-import { isThere } from "../../files/is_there.ts";
+import { isThere } from "../../files/stat.ts";
 import { type GgufHeader, readGgufHeader } from "./header.ts";
 import type { Metadata } from "./metadata.ts";
 

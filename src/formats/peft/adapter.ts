@@ -3,7 +3,6 @@
  * much: patterns of targets, layers and exclusions were for its training.
  */
 import { basename, join } from "../../packages/std_path.ts";
-import { isThere } from "../../files/is_there.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import { packTensor } from "../../numbers/plain.ts";
@@ -19,6 +18,7 @@ import { finiteWeights } from "../finite_weights.ts";
 import { Safetensors } from "../safetensors.ts";
 import { listFaults } from "../tensor_faults.ts";
 import type { WeightFile } from "../weight_file.ts";
+import { isThere } from "../../files/stat.ts";
 import { type AdapterConfig, readAdapterConfig } from "./config.ts";
 import { parseAdapterName } from "./names.ts";
 

@@ -1,10 +1,10 @@
 /** Models of checkpoints, written when one is first used. */
 import { join } from "../../packages/std_path.ts";
-import { isThere } from "../../files/is_there.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
 import { ApiError } from "../api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import type { FailureEvent } from "../worker/protocol.ts";
+import { isThere } from "../../files/stat.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";

@@ -1,6 +1,7 @@
 /** Translates a job's request into the task of the training process: names become paths. */
 import { join } from "../../packages/std_path.ts";
 import { effective, FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../train/option_effects.ts";
+import { looksLikePath } from "../../train/presets.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
@@ -41,7 +42,7 @@ export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<T
   const reads = [
     ...data,
     ...evalData,
-    ...Object.values(model).filter((path) => path.includes("/")),
+    ...Object.values(model).filter(looksLikePath),
   ];
   return { kind: job.kind, options, reads };
 }

@@ -34,7 +34,7 @@ export const startTraining: StartTraining = ({ reads, ...task }) => {
     read: [folder, ...reads],
     write: [folder],
     env: GPU_ENVIRONMENT,
-    sys: ["systemMemoryInfo"],
+    sys: ["systemMemoryInfo", "statfs"],
   }, { stdin: "piped" }).spawn();
   const writer = child.stdin.getWriter();
   // Writes to a process that has ended fail; its exit reports the cause.

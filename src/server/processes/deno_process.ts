@@ -12,8 +12,8 @@ export interface Permissions {
   readonly sys?: readonly string[];
 }
 
-/** Environment of every process that opens the GPU: the choice of backends. */
-export const GPU_ENVIRONMENT: readonly string[] = ["DENO_WEBGPU_BACKEND"];
+/** What every process that opens the GPU sets for its driver. */
+export const GPU_ENVIRONMENT: readonly string[] = ["DENO_WEBGPU_BACKEND", "XDG_RUNTIME_DIR"];
 
 /**
  * The command that runs `program`, a module URL, with `args`. The server has already loaded its

@@ -43,9 +43,15 @@ function startProbe(): Deno.ChildProcess {
     return denoProcess(PROGRAM, PERMISSIONS).spawn();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    throw new UserError(
-      "the server runs GPU work in child processes but lacks the permission to start them",
-      `start it with --allow-run=${Deno.execPath()}, as \`deno task serve\` does`,
-    );
+    throw new UserError(missingRun(Deno.execPath()));
   }
+}
+
+/** Deno separates the paths of a permission by commas, and offers no way to escape one. */
+export function missingRun(deno: string): string {
+  const why =
+    "the server runs GPU work in processes of its own, which Deno must be allowed to start";
+  return deno.includes(",")
+    ? `${why}, but ${deno} has a comma: move it to another folder, or add --allow-run`
+    : `${why}: add --allow-run="${deno}", as \`deno task serve\` does`;
 }
