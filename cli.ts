@@ -1,5 +1,5 @@
 /**
- * The command line. `deno run -A cli.ts --help` lists the commands.
+ * The command line. `deno run -qP cli.ts --help` lists the commands.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * Fine-tunes a model and chats with the result, without the command line or a server:
  *
- *     deno run -A examples/finetune_library.ts hf:HuggingFaceTB/SmolLM2-135M-Instruct \
+ *     deno run -qP examples/finetune_library.ts hf:HuggingFaceTB/SmolLM2-135M-Instruct \
  *       examples/data/planets.jsonl runs/planets
  *
  * The model may also be a folder in Hugging Face's layout or a .gguf file.

@@ -1,7 +1,7 @@
 /**
  * Trains on a text with a loss of your own: rare bytes count more.
  *
- *     deno run -A examples/own_objective.ts examples/data/tinyshakespeare.txt runs/rare
+ *     deno run -qP examples/own_objective.ts examples/data/tinyshakespeare.txt runs/rare
  *
  * @module
  */

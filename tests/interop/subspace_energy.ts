@@ -1,7 +1,7 @@
 /**
  * Finds the subspaces of real gradients on the device, for subspace_energy.py to judge.
  *
- *     deno run -A cli.ts dump --gradients --model <dir> --inputs tokens.safetensors --output g.safetensors
+ *     deno run -qP cli.ts dump --gradients --model <dir> --inputs tokens.safetensors --output g.safetensors
  *     deno run -A tests/interop/subspace_energy.ts g.safetensors basis.safetensors 128
  *     python tests/interop/subspace_energy.py g.safetensors basis.safetensors
  *

@@ -255,7 +255,7 @@ Deno.test("what keeps a server from starting is reported in one line, with advic
     };
     await fails("an address that others reach, without a key", [...data, "--host", "0.0.0.0"], [
       "--host 0.0.0.0: this address is reachable from other machines, and the server has no API key",
-      `key --create NAME --data-folder ${folder}`,
+      `key --create NAME --data-folder "${folder}"`,
     ]);
     await fails("a page's address with a path", [...data, "--cors-origin", "https://a.example/b"], [
       "--cors-origin https://a.example/b: must be an origin",

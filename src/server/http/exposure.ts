@@ -14,7 +14,7 @@ export function checkExposure(
     phrase`${
       option("host", host)
     }: this address is reachable from other machines, and the server has no API key`,
-    `create one: deno run -A cli.ts key --create NAME --data-folder ${dataFolder}`,
+    `create one: deno run -qP cli.ts key --create NAME --data-folder "${dataFolder}"`,
   );
 }
 
