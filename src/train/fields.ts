@@ -15,6 +15,7 @@ import {
   WEIGHT_METHODS,
 } from "./method_fields.ts";
 import { PRESET_NAMES } from "./presets.ts";
+import { STRETCHES } from "./stretch_rope.ts";
 
 export const SCHEDULERS = ["cosine", "linear", "constant"] as const;
 export const DTYPES = ["bfloat16", "float32"] as const;
@@ -29,6 +30,27 @@ export const strings = () => z.array(z.string().min(1)).min(1);
 export const trainedModel = z.string().min(1).describe(
   "a preset, a config.json in Hugging Face's format, or a folder containing one",
 ).meta({ value: "preset|config.json|dir", choices: PRESET_NAMES });
+
+export const baseModel = z.string().min(1).describe(
+  "pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
+).meta({ value: "dir|x.gguf|hf:org/name" });
+
+/** What a pre-training run starts from: one of the two. */
+export const startFields = section("Model", {
+  model: trainedModel.optional().meta(described(
+    phrase`the model to train from random weights, unless ${option("from")} is given: a preset, a
+      config.json in Hugging Face's format, or a folder containing one`,
+  )),
+  from: baseModel.optional().describe(
+    "pre-trained model whose weights are trained further: a folder in Hugging Face's layout, a " +
+      ".gguf file, or hf:org/name",
+  ),
+});
+
+export const ropeScaling = z.enum(STRETCHES).meta(described(
+  phrase`scale RoPE so that sequences of ${option("seqLen")} fit, though the model has fewer
+    positions; saved with the model`,
+));
 
 const dtype = z.enum(DTYPES).default("bfloat16").describe(
   "format of activations and unquantised weights; float32 is exact and takes twice the memory",

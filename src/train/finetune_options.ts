@@ -15,12 +15,14 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
 import {
+  baseModel,
   count,
   loraFields,
   memoryFields,
   optimizerFields,
   orNever,
   rankFields,
+  ropeScaling,
   runFields,
   scheduleFields,
   share,
@@ -32,7 +34,6 @@ import { effectRules, FINETUNE_EFFECTS } from "./option_effects.ts";
 import { overwriteRule, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneOptions } from "./option_types.ts";
-import { STRETCHES } from "./stretch_rope.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 
 export type { FinetuneOptions } from "./option_types.ts";
@@ -41,9 +42,7 @@ export type { FinetuneOptions } from "./option_types.ts";
 export const DATA_FORMATS = ["auto", ...FORMATS] as const;
 
 const modelFields = section("Model", {
-  model: z.string().min(1).describe(
-    "pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
-  ).meta({ value: "dir|x.gguf|hf:org/name" }),
+  model: baseModel,
   adapter: z.string().min(1).optional().describe(
     "folder of an adapter in peft's layout to train further, with its own modules, ranks and alphas",
   ).meta({ value: "dir" }),
@@ -54,10 +53,7 @@ const batchFields = section("Batch", {
     .meta({ value: "B" }),
   seqLen: count().default(512).describe("tokens per sequence; longer examples are truncated")
     .meta({ value: "T" }),
-  ropeScaling: z.enum(STRETCHES).optional().meta(described(
-    phrase`scale RoPE so that sequences of ${option("seqLen")} fit, though the model has fewer
-      positions; saved with the model`,
-  )),
+  ropeScaling: ropeScaling.optional(),
 });
 
 const dataFields = section("Data", {

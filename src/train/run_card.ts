@@ -9,7 +9,7 @@ import type { RunResults } from "./recipe.ts";
 export interface RunCard {
   readonly kind: "model" | "adapter";
   readonly options: PretrainOptions | FinetuneOptions;
-  /** The model a fine-tuning run started from, as given. */
+  /** The model that the run started from, as given. */
   readonly base?: string;
   /** A sentence on the format of dialogues, if the model was trained on any. */
   readonly chat?: string;
@@ -20,7 +20,12 @@ export interface RunCard {
 export async function writeRunCard(folder: string, card: RunCard): Promise<void> {
   const { kind, options, base, chat, results } = card;
   const { optimizer, output, data } = options, { title, about } = methodOf(optimizer);
-  const made = base === undefined ? "Trained from random weights" : "Fine-tuned";
+  const finetuned = "template" in options;
+  const made = finetuned
+    ? "Fine-tuned"
+    : base === undefined
+    ? "Trained from random weights"
+    : "Pre-trained further on text";
   const text = modelCard({
     kind,
     title: basename(resolve(output)),
@@ -41,10 +46,11 @@ export function chosenOptions(
 ): Readonly<Record<string, unknown>> {
   const { model, data = [], output, optimizer } = options;
   const schema = "template" in options ? finetuneOptions : pretrainOptions;
+  const from = "from" in options ? { from: options.from } : undefined;
   const defaults: Readonly<Record<string, unknown>> = {
-    ...schema.parse({ model, data: data.length ? data : ["-"], output, optimizer }),
+    ...schema.parse({ model, ...from, data: data.length ? data : ["-"], output, optimizer }),
   };
-  const always = ["model", "data", "optimizer"];
+  const always = ["model", "from", "data", "optimizer"];
   return Object.fromEntries(
     Object.entries(options).filter(([name, value]) =>
       always.includes(name) || JSON.stringify(value) !== JSON.stringify(defaults[name])
