@@ -50,6 +50,8 @@ export interface Terminal {
   readonly input?: Input;
   /** See {@link Io.takeInterrupts}; without it there are no interrupts. */
   readonly takeInterrupts?: Io["takeInterrupts"];
+  /** See {@link Io.describeStop}. */
+  readonly describeStop?: Io["describeStop"];
 }
 
 /** Runs a command line and returns its exit code; throws nothing. */
@@ -158,6 +160,7 @@ function createIo({ json, verbose }: CommonFlags, terminal: Terminal): Io {
     signal: terminal.signal,
     input: terminal.input ?? NO_INPUT,
     takeInterrupts: terminal.takeInterrupts ?? (() => () => {}),
+    describeStop: terminal.describeStop ?? (() => () => {}),
     log: (line) => terminal.stderr(line),
     text: (piece) => {
       if (!json) terminal.write(piece);

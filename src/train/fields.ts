@@ -169,6 +169,10 @@ export const runFields = section("Run", {
     .meta({ value: "dir" }),
   evalEvery: orNever().default(1000).describe("steps between evaluations; 0: only at the end"),
   saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: only at the end"),
+  saveMinutes: z.number().min(0).default(10).meta(described(
+    phrase`minutes after which a checkpoint is saved whatever ${option("saveEvery")} says, rarer
+      where saving takes more than a twentieth of the time; 0: only by steps`,
+  )).meta({ value: "minutes" }),
   samplePrompt: strings().optional().describe(
     "prompt for the model to continue or answer at each evaluation, to see its progress",
   ).meta({ value: "text" }),
@@ -195,8 +199,8 @@ export const runFields = section("Run", {
     phrase`if ${option("output")} already contains a run, delete its checkpoints and start over`,
   )),
   resume: z.string().min(1).optional().meta(described(
-    phrase`continue from this checkpoint; auto: from the newest complete one in ${option("output")},
-      if any`,
+    phrase`continue from this checkpoint, or from the newest complete one of this run's folder; auto
+      or latest: of ${option("output")}, if any`,
   )).meta({ value: "dir|auto" }),
 });
 

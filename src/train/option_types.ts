@@ -377,6 +377,12 @@ export interface PretrainOptions {
    * @default 1000
    */
   readonly saveEvery: number;
+  /**
+   * Minutes after which a checkpoint is saved whatever `saveEvery` says, rarer where saving takes
+   * more than a twentieth of the time; 0: only by steps.
+   * @default 10
+   */
+  readonly saveMinutes: number;
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
@@ -415,7 +421,10 @@ export interface PretrainOptions {
    * @default false
    */
   readonly overwriteOutput: boolean;
-  /** Continue from this checkpoint; auto: from the newest complete one in `output`, if any. */
+  /**
+   * Continue from this checkpoint, or from the newest complete one of this run's folder; auto or
+   * latest: of `output`, if any.
+   */
   readonly resume?: string;
 }
 
@@ -710,6 +719,12 @@ export interface FinetuneOptions {
    * @default 500
    */
   readonly saveEvery: number | "epoch";
+  /**
+   * Minutes after which a checkpoint is saved whatever `saveEvery` says, rarer where saving takes
+   * more than a twentieth of the time; 0: only by steps.
+   * @default 10
+   */
+  readonly saveMinutes: number;
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
@@ -748,6 +763,9 @@ export interface FinetuneOptions {
    * @default false
    */
   readonly overwriteOutput: boolean;
-  /** Continue from this checkpoint; auto: from the newest complete one in `output`, if any. */
+  /**
+   * Continue from this checkpoint, or from the newest complete one of this run's folder; auto or
+   * latest: of `output`, if any.
+   */
   readonly resume?: string;
 }
