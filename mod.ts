@@ -62,10 +62,14 @@ export { Gpu } from "./src/gpu/gpu.ts";
 export type { Purpose } from "./src/gpu/tensor.ts";
 
 // Training: options, the run, its events.
-export { type OptionFields, type Options } from "./src/options/schema.ts";
-export { type MemoryOptions, memoryOptions } from "./src/train/memory_options.ts";
-export { type PretrainOptions, pretrainOptions } from "./src/train/options.ts";
-export { type FinetuneOptions, finetuneOptions } from "./src/train/finetune_options.ts";
+export type { Given, Only, OptionFields, Options } from "./src/options/schema.ts";
+export { type MemoryInput, type MemoryOptions, memoryOptions } from "./src/train/memory_options.ts";
+export { type PretrainInput, type PretrainOptions, pretrainOptions } from "./src/train/options.ts";
+export {
+  type FinetuneInput,
+  type FinetuneOptions,
+  finetuneOptions,
+} from "./src/train/finetune_options.ts";
 export { readConfigFile } from "./src/config/config_file.ts";
 export { type Preparing, type Running, Trainer } from "./src/train/trainer.ts";
 export type * from "./src/train/events.ts";
@@ -112,6 +116,16 @@ export {
 } from "./src/train/plan.ts";
 
 // Data.
+export type {
+  Data,
+  DataBytes,
+  DataItem,
+  DataItems,
+  DataSource,
+  DataSpec,
+  DataTable,
+  MemorySource,
+} from "./src/data/data.ts";
 export type { CorpusPlace } from "./src/data/sources.ts";
 export type { Place } from "./src/data/documents.ts";
 export type { Packing, SequencePlace } from "./src/data/sequences.ts";
@@ -129,7 +143,7 @@ export {
   type InstructPosition,
   InstructStream,
 } from "./src/data/instruct/stream.ts";
-export type { ExampleSource } from "./src/data/instruct/sources.ts";
+export type { ExampleData, ExampleSource } from "./src/data/instruct/sources.ts";
 export {
   type Columns,
   type FormatName,
@@ -154,9 +168,6 @@ export {
   type Tokenizer,
 } from "./src/tokenizers/tokenizer.ts";
 export { UnknownTokens } from "./src/tokenizers/unknown_tokens.ts";
-export { type TrainedTokenizer, trainTokenizer } from "./src/data/train_tokenizer.ts";
-export { type TokenizerOptions, tokenizerOptions } from "./src/data/tokenizer_options.ts";
-export type { TokenizerProgress, TrainingControl, Vocabulary } from "./src/tokenizers/train_bpe.ts";
 export type {
   ChatTemplate,
   Rendered,

@@ -56,7 +56,7 @@ const options = defineOptions({
       options.model === undefined ? undefined : rule(options, given)
     ),
   ],
-  derive: (options) => deriveSizes(options),
+  derive: (options) => deriveSizes({ ...options, model: options.model ?? "" }),
 });
 export type BenchOptions = ReturnType<typeof options.parse>;
 

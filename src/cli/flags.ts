@@ -33,7 +33,7 @@ export interface CommonFlags {
  * the user should know about the file. Throws an {@link OptionsError} with all faults.
  */
 export async function parseFlags<Parsed>(
-  options: Options<Parsed>,
+  options: Options<Parsed, never>,
   args: readonly string[],
   onNote: (note: string) => void = () => {},
 ): Promise<Parsed> {

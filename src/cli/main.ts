@@ -20,14 +20,12 @@ import { memory } from "./memory.ts";
 import { merge } from "./merge.ts";
 import { pretrain } from "./pretrain.ts";
 import { serve } from "./serve.ts";
-import { tokenizerTrain } from "./tokenizer_train.ts";
 
 export const COMMANDS: readonly Command[] = [
   pretrain,
   finetune,
   evaluate,
   generate,
-  tokenizerTrain,
   memory,
   merge,
   exportModel,
@@ -50,8 +48,6 @@ export interface Terminal {
   readonly input?: Input;
   /** See {@link Io.takeInterrupts}; without it there are no interrupts. */
   readonly takeInterrupts?: Io["takeInterrupts"];
-  /** See {@link Io.describeStop}. */
-  readonly describeStop?: Io["describeStop"];
 }
 
 /** Runs a command line and returns its exit code; throws nothing. */
@@ -60,37 +56,27 @@ export async function main(
   terminal: Terminal,
   commands: readonly Command[] = COMMANDS,
 ): Promise<number> {
-  const [name] = args;
+  const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
-    const asked = commandIn(args.slice(1), commands);
+    const asked = commands.find((command) => command.name === rest[0]);
     const text = asked ? commandHelp(asked) : overview(commands);
     if (name !== undefined) terminal.stdout(text);
     else terminal.stderr(text);
     return name === undefined ? EXIT.usage : EXIT.done;
   }
-  const command = commandIn(args, commands);
+  const command = commands.find((command) => command.name === name);
   if (!command) {
     const nearest = nearestWord(name, commands.map((command) => command.name));
     const hint = nearest ? ` (did you mean ${nearest}?)` : "";
     terminal.stderr(`unknown command ${name}${hint}\n\`${PROGRAM} --help\` lists the commands`);
     return EXIT.usage;
   }
-  const rest = args.slice(wordsOf(command).length);
   const flags = readCommonFlags(rest);
   if (flags.help) {
     terminal.stdout(commandHelp(command));
     return EXIT.done;
   }
   return await runCommand(command, rest, flags, terminal);
-}
-
-/** The command that a command line begins with; its name may have several words. */
-function commandIn(args: readonly string[], commands: readonly Command[]): Command | undefined {
-  return commands.find((command) => wordsOf(command).every((word, at) => args[at] === word));
-}
-
-function wordsOf({ name }: Command): string[] {
-  return name.split(" ");
 }
 
 async function runCommand(
@@ -160,7 +146,6 @@ function createIo({ json, verbose }: CommonFlags, terminal: Terminal): Io {
     signal: terminal.signal,
     input: terminal.input ?? NO_INPUT,
     takeInterrupts: terminal.takeInterrupts ?? (() => () => {}),
-    describeStop: terminal.describeStop ?? (() => () => {}),
     log: (line) => terminal.stderr(line),
     text: (piece) => {
       if (!json) terminal.write(piece);

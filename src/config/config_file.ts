@@ -56,7 +56,6 @@ export interface ConfigFile {
  * would have no effect beside the file's `steps`.
  */
 const ALTERNATIVES = [
-  ["model", "from"],
   ["steps", "epochs"],
   ["warmupSteps", "warmupRatio"],
   ["data", "dataset"],
@@ -80,7 +79,7 @@ const ALTERNATIVES = [
  */
 export async function readConfigFile<Parsed>(
   path: string,
-  options: Options<Parsed>,
+  options: Options<Parsed, never>,
   overrides: Readonly<Record<string, unknown>> = {},
   onNote: (note: string) => void = () => {},
 ): Promise<Parsed> {
@@ -165,7 +164,7 @@ function defaultsOf(fields: z.ZodRawShape, given: Given): string {
 
 /** Validates flags and file together; reports all faults at once, each with its location. */
 export function checkOptions<Parsed>(
-  options: Options<Parsed>,
+  options: Options<Parsed, never>,
   { given, faults = [], config }: {
     readonly given: Readonly<Given>;
     /** Faults already found in flags. */
@@ -193,14 +192,14 @@ export function checkOptions<Parsed>(
 
 /** Leaves out implied options that have no effect beside the explicit ones. */
 function parseMerged<Parsed>(
-  options: Options<Parsed>,
+  options: Options<Parsed, never>,
   given: Readonly<Given>,
   config: ConfigFile | undefined,
 ): Parsed {
-  if (!config) return options.parse(given);
+  if (!config) return options.parseUnknown(given);
   const merged = merge(config, given);
   try {
-    return options.parse(merged);
+    return options.parseUnknown(merged);
   } catch (error) {
     if (!(error instanceof OptionsError)) throw error;
     const idle = error.faults.map(({ option }) => option).filter((option) =>
@@ -209,7 +208,7 @@ function parseMerged<Parsed>(
     );
     if (!idle.length) throw error;
     for (const option of idle) delete merged[option];
-    return options.parse(merged);
+    return options.parseUnknown(merged);
   }
 }
 

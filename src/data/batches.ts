@@ -2,6 +2,7 @@
 import { type Batch, IGNORED } from "../model/batch.ts";
 import { UserError } from "../options/user_error.ts";
 import { checkFiles, checkSources } from "./check_corpus.ts";
+import { type Data, dataSpecs } from "./data.ts";
 import { MixedOrder } from "./mixed_order.ts";
 import { FileOrder, type PieceOrder } from "./piece_order.ts";
 import { hashText, permutation, randomStream } from "./random.ts";
@@ -25,10 +26,10 @@ export interface BatchSource {
 
 /** Options of every stream of batches; `Source` is what it reads from. */
 export interface StreamOptions<Source> {
-  /** Files and folders; see files.ts for supported kinds. */
-  readonly data: readonly Source[];
+  /** Paths of files and folders, or data in memory. */
+  readonly data: Source;
   /** If given, nothing of `data` is held out. */
-  readonly evalData?: readonly Source[];
+  readonly evalData?: Source;
   /** Which part of `data`: what is trained on, or what is held out. */
   readonly split: "train" | "eval";
   /** Encodes the texts. */
@@ -48,7 +49,7 @@ export interface StreamOptions<Source> {
 }
 
 /** Options of {@link BatchStream.open}. */
-export interface DataOptions extends StreamOptions<string> {
+export interface DataOptions extends StreamOptions<Data> {
   /** Default `packed`. */
   readonly packing?: Packing;
   /** Rows to shuffle at a time, behind the mix of documents; 0 keeps the order of the files. */
@@ -113,14 +114,15 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     const { data, evalData, split, tokenizer, seqLen, packing = "packed", seed = 0 } = options;
     const { heldOutShare = 0.05, textField = "text", repeat = split === "train" } = options;
     const share: Share = evalData || (split === "train" && heldOutShare === 0) ? "all" : split;
-    const specs = split === "eval" ? evalData ?? data : data;
+    const specs = split === "eval" && evalData ? dataSpecs(evalData, "evalData") : dataSpecs(data);
     const corpus = await Corpus.open(specs, { textField, share, heldOutShare });
     const size = split === "eval" ? 1 : Math.max(1, options.shuffleBuffer ?? DEFAULT_SHUFFLE);
-    const files = corpus.files.length;
+    const files = corpus.files.length, content = contentOf(corpus);
     const of = {
       files,
       bytes: corpus.files.reduce((sum, file) => sum + file.size, 0),
       names: hashText(corpus.files.map(({ name }) => name).join("\n")),
+      ...(content === undefined ? undefined : { content }),
       share: share === "all" ? share : `${share} ${heldOutShare}`,
       textField,
       vocabulary: tokenizer.vocabSize,
@@ -133,11 +135,13 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     // What a checkpoint was trained on has been checked.
     if (split === "train" && !options.position) {
       await checkFiles(corpus.files, textField);
-      if (evalData) await checkSources(evalData, textField);
+      if (evalData) await checkSources(dataSpecs(evalData, "evalData"), textField);
     }
     const place = options.position?.place;
     const vocabSize = options.vocabSize ?? tokenizer.vocabSize;
-    const order = await orderOf(corpus, { size, seed, seqLen, version: options.position?.version });
+    // What is made anew at each pass has no parts to choose from.
+    const version = corpus.isStreamed ? 1 : options.position?.version;
+    const order = await orderOf(corpus, { size, seed, seqLen, version });
     const reader = await SequenceReader.open(
       order,
       { tokenizer, vocabSize, seqLen, packing },
@@ -145,7 +149,14 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     );
     try {
       const rows = await ShuffledRows.open(reader, { size, seed, repeat }, place);
-      return new BatchStream(options, rows, reader, of, [...corpus.notes, ...order.notes]);
+      const streamed = corpus.isStreamed && split === "train"
+        ? [
+          `${specs.length === 1 ? "the data is" : "some of the data is"} read as it comes: ` +
+          `its order is kept, but for a shuffle within ${size} sequences`,
+        ]
+        : [];
+      const notes = [...corpus.notes, ...order.notes, ...streamed];
+      return new BatchStream(options, rows, reader, of, notes);
     } catch (error) {
       await reader.close();
       throw error;
@@ -210,6 +221,12 @@ async function orderOf(
   if (size === 1) return new FileOrder(corpus, () => Array.from({ length }, (_, index) => index));
   if (version === 2) return await MixedOrder.open(corpus, { seed, seqLen });
   return new FileOrder(corpus, (pass) => permutation(length, randomStream(seed, pass, 1)));
+}
+
+/** A hash of what is in memory; undefined if nothing is. */
+function contentOf({ files }: Corpus): number | undefined {
+  const hashes = files.flatMap(({ content }) => content ?? []);
+  return hashes.length ? hashText(hashes.join()) : undefined;
 }
 
 function assertOptions(options: DataOptions): void {

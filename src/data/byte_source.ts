@@ -9,13 +9,16 @@ export interface ByteSource {
   readonly path: string;
   /** Their number, where known without reading them. */
   readonly size?: number;
+  /** Of data that is lines of JSON whatever it looks like: how messages name a line. */
+  readonly itemAt?: (place: { readonly offset: number; readonly record?: number }) => string;
   /**
    * Bytes from an offset, so many at a time; without `size`, those before it are decompressed, too.
    */
   chunks(offset?: number, chunkBytes?: number): AsyncGenerator<Uint8Array>;
 }
 
-const CHUNK_BYTES = 1 << 18;
+/** Bytes of a chunk, by default. */
+export const CHUNK_BYTES = 1 << 18;
 
 /** A file as it is. `path` is read; `label`, by default the same, is what messages call it. */
 export function plainBytes(path: string, size: number, label: string = path): ByteSource {
@@ -45,7 +48,7 @@ export function unpackedBytes(
 ): ByteSource {
   return {
     path: label,
-    chunks: (offset = 0) => skip(unpacked(path, compression, label), offset),
+    chunks: (offset = 0) => skipBytes(unpacked(path, compression, label), offset),
   };
 }
 
@@ -71,10 +74,11 @@ export function fromUtf16(source: ByteSource, encoding: Utf16): ByteSource {
       throw unreadable(source.path, new Error("is not valid UTF-16"));
     }
   };
-  return { path: source.path, chunks: (offset = 0) => skip(converted(), offset) };
+  return { path: source.path, chunks: (offset = 0) => skipBytes(converted(), offset) };
 }
 
-async function* skip(
+/** The bytes from an offset on. */
+export async function* skipBytes(
   chunks: AsyncGenerator<Uint8Array>,
   offset: number,
 ): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,5 @@
 /** Reads data before training does, so that faults show before the first step. */
+import type { DataSpec } from "./data.ts";
 import { START } from "./documents.ts";
 import { type DataFile, listFiles } from "./files.ts";
 
@@ -14,7 +15,8 @@ const CHECKED_FILES = 1000;
  */
 export async function checkFiles(files: readonly DataFile[], textField: string): Promise<void> {
   let left = CHECKED_CHARACTERS;
-  const checked = files.slice(0, CHECKED_FILES);
+  // Streamed data is read as training comes to it.
+  const checked = files.filter(({ isStreamed }) => !isStreamed).slice(0, CHECKED_FILES);
   for (const [index, { read }] of checked.entries()) {
     // What small files leave over is for those behind them.
     const share = left / (checked.length - index);
@@ -27,7 +29,7 @@ export async function checkFiles(files: readonly DataFile[], textField: string):
   }
 }
 
-/** {@link checkFiles} of files, folders and patterns. */
-export async function checkSources(specs: readonly string[], textField: string): Promise<void> {
+/** {@link checkFiles} of the data that specifications name. */
+export async function checkSources(specs: readonly DataSpec[], textField: string): Promise<void> {
   await checkFiles((await listFiles(specs)).files, textField);
 }

@@ -6,8 +6,10 @@ import { listOf } from "../hub/selection.ts";
 import { UserError } from "../options/user_error.ts";
 import { isForbidden } from "../files/stat.ts";
 import { unreadable } from "./documents.ts";
+import type { DataSpec } from "./data.ts";
 import { isPattern, leftOutText, type Walk, walkFolder, walkPattern } from "./folder_walk.ts";
 import { hasDataName, type OpenedFile, openFile, SUPPORTED } from "./formats.ts";
+import { openMemory } from "./memory_file.ts";
 import { spool } from "./spool.ts";
 
 export interface DataFile extends OpenedFile {
@@ -15,8 +17,12 @@ export interface DataFile extends OpenedFile {
   readonly path: string;
   /** The path relative to the named folder, so that it does not change when that moves. */
   readonly name: string;
-  /** Bytes on the disk. */
+  /** Bytes on the disk, or as lines of JSON; 0 for data that is made anew at each pass. */
   readonly size: number;
+  /** Of data in memory: a hash. */
+  readonly content?: number;
+  /** Whether it is made anew at each pass, and possibly endless. */
+  readonly isStreamed?: boolean;
 }
 
 /** The data that specifications name. */
@@ -36,10 +42,10 @@ export function isText(file: DataFile): boolean {
 /**
  * The files named by the specifications: a file, a folder, searched recursively and sorted, a
  * pattern such as `data/*.jsonl`, `-` for standard input, or a data set of the hub (`hf:…`), which
- * is downloaded. `~` stands for the user's folder. Throws a {@link UserError} on missing files and
- * unknown kinds.
+ * is downloaded. `~` stands for the user's folder. Data in memory is one file more. Throws a {@link
+ * UserError} on missing files and unknown kinds.
  */
-export async function listFiles(specs: readonly string[], hub?: HubOptions): Promise<Listing> {
+export async function listFiles(specs: readonly DataSpec[], hub?: HubOptions): Promise<Listing> {
   const files: DataFile[] = [], notes: string[] = [];
   for (const spec of specs) {
     const found = await filesOf(spec, hub);
@@ -50,7 +56,11 @@ export async function listFiles(specs: readonly string[], hub?: HubOptions): Pro
   return { files, notes };
 }
 
-async function filesOf(spec: string, hub?: HubOptions): Promise<Listing> {
+async function filesOf(spec: DataSpec, hub?: HubOptions): Promise<Listing> {
+  if (typeof spec !== "string") {
+    const file = { path: spec.label, name: spec.label, ...await openMemory(spec) };
+    return { files: [file], notes: [] };
+  }
   if (isHubSpec(spec)) return { files: await filesOfHub(spec, hub), notes: [] };
   if (spec === STDIN) {
     const path = await spool(STDIN, () => Promise.resolve(Deno.stdin.readable));

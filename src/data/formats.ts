@@ -111,11 +111,7 @@ export async function openFile(
     case "text":
       return { text: source, read: (from, options) => readText(source, from, options) };
     case "json":
-      return {
-        read: (from, options) => readJsonl(source, from, options),
-        records: (from, options) => jsonRecords(source, from, options),
-        parts: async (bytes) => await areLines(source) ? jsonlParts(source, bytes) : undefined,
-      };
+      return jsonFile(source);
     case "csv":
     case "tsv": {
       const separator: Separator = format === "csv" ? "," : "\t";
@@ -125,6 +121,15 @@ export async function openFile(
       };
     }
   }
+}
+
+/** Records of JSON. */
+export function jsonFile(source: ByteSource): OpenedFile {
+  return {
+    read: (from, options) => readJsonl(source, from, options),
+    records: (from, options) => jsonRecords(source, from, options),
+    parts: async (bytes) => await areLines(source) ? jsonlParts(source, bytes) : undefined,
+  };
 }
 
 function tableOf(format: "parquet" | "arrow", path: string, label: string): OpenedFile {

@@ -66,6 +66,7 @@ export async function* readJsonl(
 
 /** Whether records are lines, so that they can be found from any offset. */
 export async function areLines(source: ByteSource): Promise<boolean> {
+  if (source.itemAt) return source.size !== undefined;
   const chunks = source.chunks();
   try {
     const opened = await peek(chunks);
@@ -81,7 +82,7 @@ const decoder = new TextDecoder();
 
 /** The texts of the lines that begin in each of the parts of `partBytes`. */
 export function jsonlParts(source: ByteSource, partBytes: number): Parts {
-  const { path, size } = source;
+  const { path, size, itemAt = ({ offset }) => `${path} at byte ${offset}` } = source;
   const { count, at } = cutRange([0, size!], partBytes);
   return {
     count,
@@ -91,7 +92,7 @@ export function jsonlParts(source: ByteSource, partBytes: number): Parts {
       let offset = Math.max(0, start - 1), record = 0;
       for await (const { bytes } of linesOf(source.chunks(offset, partBytes))) {
         if (offset >= end) break;
-        const where = `${path} at byte ${offset}`, place = { offset, record };
+        const where = itemAt({ offset }), place = { offset, record };
         if (offset >= start && !bytes.every(isJsonSpace)) {
           const value = parsed(decode(bytes, where, offset), { parse: JSON.parse }, where);
           yield { text: textOf(value, textField, where), first: true, last: true, where, place };
@@ -110,10 +111,12 @@ async function* records(
   parse: ParseJson,
   { onInvalid, maxBytes = Infinity }: RecordOptions = {},
 ): AsyncGenerator<DataRecord> {
-  const { path } = source, start = from.offset > 0 ? from : START;
-  let where = `${path}:${start.record + 1}`, held = 0;
+  const { path, itemAt } = source, start = from.offset > 0 ? from : START;
+  const name = itemAt ?? (({ record }) => `${path}:${record! + 1}`);
+  let where = name(start), held = 0;
   const reading: Reading = {
     path,
+    name,
     parse,
     skipTo: from.record,
     at: (place) => [where, held] = [place, 0],
@@ -132,7 +135,7 @@ async function* records(
   };
   try {
     // Only lines have positions with an offset.
-    const found = start.offset > 0
+    const found = itemAt || start.offset > 0
       ? lines(counted(), reading, start)
       : unwrapped(await layoutOf(counted(), reading), reading);
     for await (const record of found) {
@@ -147,6 +150,8 @@ async function* records(
 
 interface Reading {
   readonly path: string;
+  /** How messages name a line. */
+  readonly name: NonNullable<ByteSource["itemAt"]>;
   readonly parse: ParseJson;
   /** Records before this one need not be parsed. */
   readonly skipTo: number;
@@ -236,7 +241,7 @@ async function* lines(
 ): AsyncGenerator<DataRecord> {
   let { offset, record } = from;
   for await (const { bytes, terminated } of linesOf(chunks)) {
-    const place = { offset, record }, where = `${reading.path}:${record + 1}`;
+    const place = { offset, record }, where = reading.name(place);
     reading.at(where);
     // The first one shows whether it holds all.
     reading.limit(bytes.length);
@@ -249,7 +254,7 @@ async function* lines(
     }
     offset += bytes.length + 1;
     record++;
-    reading.at(`${reading.path}:${record + 1}`);
+    reading.at(reading.name({ offset, record }));
   }
 }
 

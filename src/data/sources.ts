@@ -1,5 +1,7 @@
 /** A corpus: the documents of many files as one stream, with an optional held-out share. */
+import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
+import type { DataSpec } from "./data.ts";
 import { type ByteSource, sizeOf } from "./byte_source.ts";
 import { type Parts, type Piece, type Place, type ReaderOptions, START } from "./documents.ts";
 import { type DataFile, isText, listFiles } from "./files.ts";
@@ -56,13 +58,25 @@ export class Corpus {
     this.#manyTexts = files.filter(isText).length >= MANY_TEXT_FILES;
   }
 
+  /** Whether some of it is made anew at each pass, and possibly endless. */
+  get isStreamed(): boolean {
+    return this.files.some(({ isStreamed }) => isStreamed);
+  }
+
   /** Lists the files; throws a {@link UserError} on unusable ones. Reads nothing yet. */
-  static async open(specs: readonly string[], options: CorpusOptions): Promise<Corpus> {
+  static async open(specs: readonly DataSpec[], options: CorpusOptions): Promise<Corpus> {
     const { heldOutShare } = options;
     if (!(heldOutShare >= 0 && heldOutShare < 1)) {
       throw new UserError(`held-out share must be at least 0 and below 1, got ${heldOutShare}`);
     }
     const { files, notes } = await listFiles(specs);
+    const streamed = files.find(({ isStreamed }) => isStreamed);
+    if (streamed && options.share !== "all") {
+      throw new UserError(
+        `${streamed.path}: is read as it comes, so nothing of it can be held out`,
+        phrase`set ${option("evalData")}, or ${option("evalShare", 0)}`,
+      );
+    }
     return new Corpus(files, notes, options);
   }
 

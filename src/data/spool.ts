@@ -1,6 +1,6 @@
-/** Copies what can be read only once, such as standard input, to a temporary file. */
+/** Standard input and pipes, by name: each is copied once. */
+import { temporaryFile } from "./temporary_file.ts";
 
-/** Data is read more than once: to evaluate, to repeat, to resume. */
 const spooled = new Map<string, Promise<string>>();
 
 /** The path of the copy of what `open` gives, made at the first call with that name. */
@@ -10,19 +10,7 @@ export function spool(
 ): Promise<string> {
   const known = spooled.get(name);
   if (known) return known;
-  const copied = copy(open);
+  const copied = open().then(temporaryFile);
   spooled.set(name, copied);
   return copied;
-}
-
-async function copy(open: () => Promise<ReadableStream<Uint8Array>>): Promise<string> {
-  const path = await Deno.makeTempFile({ prefix: "data-" });
-  globalThis.addEventListener("unload", () => {
-    try {
-      Deno.removeSync(path);
-    } catch { /* already removed */ }
-  });
-  const file = await Deno.open(path, { write: true });
-  await (await open()).pipeTo(file.writable);
-  return path;
 }

@@ -16,18 +16,35 @@ export type Rule = (
 ) => Fault | undefined;
 
 /**
- * Options that can be parsed. `Parsed` is an interface that editors show field by field, generated
- * from the schema by `deno task options`. `in out`: the schema's inferred type must be assignable
- * both ways, or the definition does not compile.
+ * Options that can be parsed. `Parsed` and `Input` are interfaces that editors show field by field,
+ * generated from the schema by `deno task options`. `in out`: the schema's inferred type must be
+ * assignable both ways, or the definition does not compile.
  */
-export interface Options<in out Parsed> {
+export interface Options<in out Parsed, in Input = Partial<Parsed>> {
   /** The zod schema of each option. */
   readonly fields: OptionFields;
-  /** Validates everything and fills in defaults. Throws an {@link OptionsError} with all faults. */
-  parse(input: Partial<Parsed>): Parsed;
-  /** The same for unvalidated input: a file, a request. */
-  parse(input: unknown): Parsed;
+  /**
+   * Validates everything and fills in defaults. Options that have been parsed are returned as they
+   * are, and copies of them keep the values of all options. Throws an {@link OptionsError} with all
+   * faults.
+   */
+  parse<Given extends Input>(input: Given & Only<Given, Input>): Parsed;
+  /** The same for input of any kind: a file, a request. Data must be paths. */
+  parseUnknown(input: unknown): Parsed;
 }
+
+/** What is given of some options: the required ones at least, lists perhaps readonly. */
+export type Given<Parsed, Required extends keyof Parsed = never> =
+  & { readonly [Name in keyof Parsed]?: Readonly<Parsed[Name]> }
+  & { readonly [Name in Required]: Readonly<Parsed[Name]> };
+
+/**
+ * Refuses options that do not exist, also where the compiler would let them pass: in an object that
+ * was not written at the call.
+ */
+export type Only<Given, Known> = {
+  readonly [Name in Exclude<keyof Given, keyof Known>]: `${Name & string} is no option`;
+};
 
 /** Schemas by name, in the order of help texts. */
 export type OptionFields = z.ZodRawShape;
@@ -35,6 +52,34 @@ export type OptionFields = z.ZodRawShape;
 type Inferred<Fields extends z.ZodRawShape, Derived> =
   & Omit<z.output<z.ZodObject<Fields>>, keyof Derived>
   & Derived;
+
+/** Options that a program may give in memory, beside what their schema says of strings. */
+const LIVE = z.registry<{ fault(value: unknown): string | undefined }>();
+
+/**
+ * An option that front ends give as strings, and a program also as something that JSON cannot hold.
+ * `fault` says what is wrong with such a value.
+ */
+export function orLive<Field extends z.ZodType, Value>(
+  field: Field,
+  fault: (value: unknown) => string | undefined,
+): LiveField<Field, Value> {
+  const own = field.clone();
+  LIVE.add(own, { fault });
+  return own as unknown as LiveField<Field, Value>;
+}
+
+type LiveField<Field, Value> = Field extends z.ZodOptional ? z.ZodOptional<z.ZodType<Value>>
+  : z.ZodType<Value>;
+
+/** Whether an option may be given in memory. */
+export function isLive(field: z.core.$ZodType): boolean {
+  return LIVE.get(field)?.fault !== undefined;
+}
+
+function isStrings(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
+}
 
 /** Which of the options that `parse` returned were given. */
 const CHOSEN = new WeakMap<object, ReadonlySet<string>>();
@@ -56,28 +101,43 @@ export function withoutDefaults(
 }
 
 /** `derive` returns the options whose defaults depend on others. */
-export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<never, never>>(
+export function defineOptions<
+  Fields extends z.ZodRawShape,
+  Derived = Record<never, never>,
+  Input = Partial<Inferred<Fields, Derived>>,
+>(
   { fields, rules = [], derive }: {
     readonly fields: Fields;
     readonly rules?: readonly Rule[];
     readonly derive?: (options: z.output<z.ZodObject<Fields>>) => Derived;
   },
-): Options<Inferred<Fields, Derived>> {
+): Options<Inferred<Fields, Derived>, Input> {
+  type Parsed = Inferred<Fields, Derived>;
+  const returned = new WeakSet<object>();
+  const usual = Object.keys(fields)
+    .filter((name) => z.safeParse(fields[name], undefined).data !== undefined);
+  const parse = (input: unknown, { inMemory }: { readonly inMemory: boolean }): Parsed => {
+    const given = { ...(input as Record<string, unknown>) };
+    const { options, faults } = parseFields(fields, given, inMemory);
+    // A copy of parsed options has all of them: what was chosen is not known any more.
+    const isCopy = inMemory && usual.length > 0 && usual.every((name) => given[name] !== undefined);
+    for (const rule of isCopy ? [] : rules) {
+      const fault = rule(options, given);
+      if (fault) faults.push(fault);
+    }
+    if (faults.length) throw new OptionsError(faults);
+    const derived = isCopy ? given : derive?.(options as z.output<z.ZodObject<Fields>>);
+    const parsed = { ...options, ...derived };
+    returned.add(parsed);
+    const chosen = isCopy ? [] : Object.keys(given).filter((name) => given[name] !== undefined);
+    CHOSEN.set(parsed, new Set(chosen));
+    return parsed as Parsed;
+  };
   return {
     fields,
-    parse(input: unknown) {
-      const given = { ...(input as Record<string, unknown>) };
-      const { options, faults } = parseFields(fields, given);
-      for (const rule of rules) {
-        const fault = rule(options, given);
-        if (fault) faults.push(fault);
-      }
-      if (faults.length) throw new OptionsError(faults);
-      const derived = derive?.(options as z.output<z.ZodObject<Fields>>);
-      const parsed = { ...options, ...derived };
-      CHOSEN.set(parsed, new Set(Object.keys(given).filter((name) => given[name] !== undefined)));
-      return parsed as Inferred<Fields, Derived>;
-    },
+    parseUnknown: (input) => parse(input, { inMemory: false }),
+    parse: (input: object) =>
+      returned.has(input) ? input as Parsed : parse(input, { inMemory: true }),
   };
 }
 
@@ -85,7 +145,11 @@ export function defineOptions<Fields extends z.ZodRawShape, Derived = Record<nev
  * Parses field by field, because an object's schema skips its refinements after the first invalid
  * field, but users should see all faults at once.
  */
-function parseFields(fields: z.ZodRawShape, given: Readonly<Record<string, unknown>>) {
+function parseFields(
+  fields: z.ZodRawShape,
+  given: Readonly<Record<string, unknown>>,
+  inMemory: boolean,
+) {
   const options: Record<string, unknown> = {};
   const faults: Fault[] = [];
   for (const option of Object.keys(given)) {
@@ -94,13 +158,21 @@ function parseFields(fields: z.ZodRawShape, given: Readonly<Record<string, unkno
     }
   }
   for (const [option, field] of Object.entries(fields)) {
-    const result = z.safeParse(field, given[option]);
+    const value = given[option];
+    const live = inMemory ? LIVE.get(field) : undefined;
+    if (live && value !== undefined && !isStrings(value)) {
+      const message = live.fault(value);
+      if (message) faults.push({ option, message });
+      else options[option] = value;
+      continue;
+    }
+    const result = z.safeParse(field, value);
     if (result.success) {
       if (result.data !== undefined) options[option] = result.data;
       continue;
     }
     for (const issue of distinct(result.error.issues)) {
-      faults.push(describeIssue(option, issue, given[option]));
+      faults.push(describeIssue(option, issue, value));
     }
   }
   return { options, faults };

@@ -5,7 +5,9 @@
  * @module
  */
 
-/** Options of a server; `openServer` and `serve` fill in what is not given. */
+import type { Given } from "../options/schema.ts";
+
+/** Options of a server, with the defaults of those that are not given. */
 export interface ServerOptions {
   /**
    * Folder for files, jobs and results; the server writes nowhere else.
@@ -84,4 +86,8 @@ export interface ServerOptions {
    * @default 10
    */
   readonly modelIdle: number;
+}
+
+/** Options of a server, as a program gives them. */
+export interface ServerInput extends Given<ServerOptions> {
 }

@@ -2,9 +2,9 @@
 import { z } from "../packages/zod.ts";
 import { count } from "../train/fields.ts";
 import { defineOptions, type Options, section } from "../options/schema.ts";
-import type { ServerOptions } from "./option_types.ts";
+import type { ServerInput, ServerOptions } from "./option_types.ts";
 
-export type { ServerOptions } from "./option_types.ts";
+export type { ServerInput, ServerOptions } from "./option_types.ts";
 
 const folder = () => z.string().min(1);
 
@@ -13,7 +13,7 @@ export const dataFolderField = folder().default("server-data").describe(
 ).meta({ value: "dir" });
 
 /** The schema of {@link ServerOptions}: flags, `--help`, checks and defaults. */
-export const serverOptions: Options<ServerOptions> = defineOptions({
+export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions({
   fields: {
     ...section("Folders", {
       dataFolder: dataFolderField,

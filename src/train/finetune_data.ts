@@ -6,7 +6,8 @@ import { datasetSources } from "../data/instruct/dataset_info.ts";
 import { describeFinding } from "../data/instruct/findings.ts";
 import { findingLines, type InstructReport } from "../data/instruct/report.ts";
 import { shareOf } from "../data/instruct/held_out_count.ts";
-import { kindOfData } from "../data/instruct/sources.ts";
+import { dataNames } from "../data/data.ts";
+import { exampleSources, kindOfData } from "../data/instruct/sources.ts";
 import { type InstructPosition, InstructStream } from "../data/instruct/stream.ts";
 import { option, type Phrase, phrase, spell } from "../options/phrase.ts";
 import { PROPERTIES } from "../options/spelling.ts";
@@ -115,8 +116,9 @@ async function instructOptions(
   const { data, dataset, datasetDir, evalData, evalDataset, dataFormat, evalShare } = options;
   const named = async (names?: readonly string[]) =>
     names ? await datasetSources(datasetDir, names) : [];
-  const evaluated = [...evalData ?? [], ...await named(evalDataset)];
-  const trained = [...data ?? [], ...await named(dataset)];
+  const sources = (given: typeof data, name: string) => given ? exampleSources(given, name) : [];
+  const evaluated = [...sources(evalData, "evalData"), ...await named(evalDataset)];
+  const trained = [...sources(data, "data"), ...await named(dataset)];
   const format = dataFormat === "auto" ? undefined : dataFormat;
   return {
     ...options,
@@ -157,7 +159,7 @@ function textData(
   return {
     kind: "text",
     async open(position) {
-      const first = data![0];
+      const [first] = dataNames(data);
       if (!steps) {
         throw new UserError(
           phrase`${option("steps")} is required to train on text (${first}…): it is streamed, so the

@@ -15,14 +15,13 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
 import {
-  baseModel,
   count,
+  inMemoryToo,
   loraFields,
   memoryFields,
   optimizerFields,
   orNever,
   rankFields,
-  ropeScaling,
   runFields,
   scheduleFields,
   share,
@@ -33,16 +32,19 @@ import {
 import { effectRules, FINETUNE_EFFECTS } from "./option_effects.ts";
 import { overwriteRule, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
-import type { FinetuneOptions } from "./option_types.ts";
+import type { FinetuneInput, FinetuneOptions } from "./option_types.ts";
+import { STRETCHES } from "./stretch_rope.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 
-export type { FinetuneOptions } from "./option_types.ts";
+export type { FinetuneInput, FinetuneOptions } from "./option_types.ts";
 
 /** The layout of the examples in a file; `auto` decides by the fields of the first. */
 export const DATA_FORMATS = ["auto", ...FORMATS] as const;
 
 const modelFields = section("Model", {
-  model: baseModel,
+  model: z.string().min(1).describe(
+    "pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
+  ).meta({ value: "dir|x.gguf|hf:org/name" }),
   adapter: z.string().min(1).optional().describe(
     "folder of an adapter in peft's layout to train further, with its own modules, ranks and alphas",
   ).meta({ value: "dir" }),
@@ -53,22 +55,29 @@ const batchFields = section("Batch", {
     .meta({ value: "B" }),
   seqLen: count().default(512).describe("tokens per sequence; longer examples are truncated")
     .meta({ value: "T" }),
-  ropeScaling: ropeScaling.optional(),
+  ropeScaling: z.enum(STRETCHES).optional().meta(described(
+    phrase`scale RoPE so that sequences of ${option("seqLen")} fit, though the model has fewer
+      positions; saved with the model`,
+  )),
 });
 
 const dataFields = section("Data", {
-  data: strings().optional().describe(
-    "training examples (Alpaca, ShareGPT, messages, prompt and completion): JSON, JSON Lines, CSV, " +
-      "Parquet or Arrow files, also compressed; folders, patterns (data/*.jsonl), - for standard " +
-      "input, or hf:…; .txt files continue pre-training",
-  ).meta({ value: "file|dir|hf:…" }),
+  data: inMemoryToo(
+    strings().optional().describe(
+      "training examples (Alpaca, ShareGPT, messages, prompt and completion): JSON, JSON Lines, " +
+        "CSV, Parquet or Arrow files, also compressed; folders, patterns (data/*.jsonl), - for " +
+        "standard input, or hf:…; .txt files continue pre-training",
+    ).meta({ value: "file|dir|hf:…" }),
+  ),
   dataset: strings().optional().meta(described(
     phrase`datasets by their names in the dataset_info.json of ${option("datasetDir")}`,
   )).meta({ value: "name" }),
   datasetDir: z.string().min(1).default("data").describe("folder containing dataset_info.json")
     .meta({ value: "dir" }),
-  evalData: strings().optional().describe("evaluation examples; nothing is then held out")
-    .meta({ value: "file|dir|hf:…" }),
+  evalData: inMemoryToo(
+    strings().optional().describe("evaluation examples; nothing is then held out")
+      .meta({ value: "file|dir|hf:…" }),
+  ),
   evalDataset: strings().optional().describe("evaluation datasets by name")
     .meta({ value: "name" }),
   evalShare: z.number().min(0).refine(
@@ -82,7 +91,7 @@ const dataFields = section("Data", {
   dataFormat: z.enum(DATA_FORMATS).default("auto").describe("format of the examples"),
   template: z.string().min(1).default("default").describe(
     `chat template: the tokenizer's own, or one of ${TEMPLATE_NAMES.slice(1).join(", ")}`,
-  ).meta({ value: "name" }),
+  ).meta({ value: "name", proposals: TEMPLATE_NAMES }),
   skipUnusable: z.boolean().default(false).describe(
     "leave out examples that cannot be trained on as they are, instead of refusing the data",
   ),
@@ -164,7 +173,7 @@ const rules: Rule[] = [
 ];
 
 /** {@link FinetuneOptions}: `Trainer.finetune` takes what `parse` returns. */
-export const finetuneOptions: Options<FinetuneOptions> = defineOptions({
+export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOptions({
   fields: {
     ...memoryFields,
     ...modelFields,

@@ -1,5 +1,6 @@
 /** Fine-tuning: trains the weights of a checkpoint on examples. */
 import { conversing, readBaseFiles } from "../export/model_folder.ts";
+import type { Only } from "../options/schema.ts";
 import { longerNote } from "../model/length_note.ts";
 import {
   describeResult,
@@ -10,7 +11,7 @@ import {
   saveResult,
 } from "./base_model.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
-import type { FinetuneOptions } from "./finetune_options.ts";
+import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
 import { optimizerRates, shapeWarnings, trainingShape } from "./method.ts";
 import type { Recipe, RunResults } from "./recipe.ts";
 import { writeRunCard } from "./run_card.ts";
@@ -20,7 +21,10 @@ import { encodeQuestion, encodeText } from "./samples.ts";
  * The recipe of a fine-tuning run: the base's weights, instruction data or text. Throws a {@link
  * UserError} if the base cannot be opened.
  */
-export async function finetuneRecipe(options: FinetuneOptions): Promise<Recipe> {
+export async function finetuneRecipe<Given extends FinetuneInput>(
+  input: Given & Only<Given, FinetuneInput>,
+): Promise<Recipe> {
+  const options = finetuneOptions.parse<FinetuneInput>(input);
   const { model, adapter, output, seqLen, seed } = options;
   const { config, tokenizer, path, warnings, continued } = await openBase(options);
   // Read before training: nothing must fail once the model is trained.

@@ -24,24 +24,16 @@ export async function resolveConfig(model: string): Promise<LlamaConfig> {
 
 /** The configuration that a run of these options has at least; for its size and speed. */
 export async function plannedConfig(
-  { model, from, finetune }: Pick<MemoryOptions, "model" | "from" | "finetune">,
+  { model, finetune }: Pick<MemoryOptions, "model" | "finetune">,
 ): Promise<LlamaConfig> {
-  if (from !== undefined) return await readBaseConfig(from);
-  return finetune ? presetOf(model) ?? await readBaseConfig(model!) : await resolveConfig(model!);
+  return finetune ? presetOf(model) ?? await readBaseConfig(model) : await resolveConfig(model);
 }
 
 /** The part of a tokenizer that a configuration depends on. */
 export type Vocabulary = Pick<Tokenizer, "vocabSize" | "bosTokenId" | "eosTokenId">;
 
-/** What a configuration is fitted to. */
-interface Sized {
-  readonly model: string;
-  readonly seqLen: number;
-  readonly tokenizer: string;
-}
-
 export async function resolveRunConfig(
-  options: Sized,
+  options: PretrainOptions,
   tokenizer: Vocabulary,
 ): Promise<LlamaConfig> {
   return runConfig(await resolveConfig(options.model), options, tokenizer);
@@ -54,7 +46,7 @@ export async function resolveRunConfig(
  */
 export function runConfig(
   config: LlamaConfig,
-  { model, seqLen, tokenizer: spec }: Sized,
+  { model, seqLen, tokenizer: spec }: Pick<PretrainOptions, "model" | "seqLen" | "tokenizer">,
   tokenizer: Vocabulary,
 ): LlamaConfig {
   const ids = {
@@ -153,7 +145,7 @@ function samplePositions(
   return Math.min(longestSequence(config), options.seqLen + options.sampleTokens);
 }
 
-/** Which parameters a run trains: in pre-training all of them, or adapters. */
+/** Which parameters a run trains; all of them in pre-training. */
 function trainedPart(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
 ): Pick<TrainingShape, "trained" | "lora"> {
@@ -166,7 +158,7 @@ function trainedPart(
     const trained = options.trainEmbeddings ? "adapters_and_embeddings" : "adapters";
     return { trained, lora: { rank, alpha, targets, dropout } };
   }
-  const finetuning = "finetune" in options ? options.finetune : "template" in options;
+  const finetuning = "finetune" in options ? options.finetune : "trainEmbeddings" in options;
   const whole = !finetuning || ("trainEmbeddings" in options && options.trainEmbeddings);
   return { trained: whole ? "all" : "body" };
 }

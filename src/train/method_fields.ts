@@ -11,7 +11,7 @@ import {
   rankOptionOf,
 } from "./methods.ts";
 
-/** Methods that train weights: from random ones, only these do. */
+/** Methods that train weights: pre-training has no others. */
 export const WEIGHT_METHODS = methodsWith(({ trains }) => trains === "weights");
 
 /** A method as documents generated from the schema show it, such as OpenAPI's. */

@@ -5,12 +5,15 @@
  * @module
  */
 
+import type { Data } from "../data/data.ts";
+import type { PresetName } from "../model/config.ts";
+import type { Given } from "../options/schema.ts";
 import type { MethodName } from "./methods.ts";
 
 /** What decides the memory of a training run, as `memoryOptions.parse` returns it. */
 export interface MemoryOptions {
   /** A preset, a config.json, or the folder of a model. */
-  readonly model?: string;
+  readonly model: PresetName | (string & Record<never, never>);
   /**
    * Format of activations and unquantised weights; float32 is exact and takes twice the memory.
    * @default bfloat16
@@ -120,20 +123,21 @@ export interface MemoryOptions {
     | "embed_tokens"
     | "lm_head"
   )[];
+}
+
+/** What decides the memory of a training run, as a program gives it. */
+export interface MemoryInput extends Given<Omit<MemoryOptions, "optimizer">, "model"> {
   /**
-   * Pre-trained model whose weights are trained further: a folder in Hugging Face's layout, a .gguf
-   * file, or hf:org/name.
+   * Training method.
+   * @default q_galore_adamw8bit
    */
-  readonly from?: string;
+  readonly optimizer?: MethodName | "galore_adamw_8bit";
 }
 
 /** Options of a pre-training run, as `pretrainOptions.parse` returns them. */
 export interface PretrainOptions {
-  /**
-   * The model to train from random weights, unless `from` is given: a preset, a config.json in
-   * Hugging Face's format, or a folder containing one.
-   */
-  readonly model?: string;
+  /** A preset, a config.json in Hugging Face's format, or a folder containing one. */
+  readonly model: PresetName | (string & Record<never, never>);
   /**
    * Format of activations and unquantised weights; float32 is exact and takes twice the memory.
    * @default bfloat16
@@ -160,8 +164,7 @@ export interface PretrainOptions {
    */
   readonly seqLen: number;
   /**
-   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights;
-   * lora and qlora train adapters beside a given model.
+   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights.
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -198,16 +201,6 @@ export interface PretrainOptions {
    */
   readonly projGroupSize: number;
   /**
-   * Pre-trained model whose weights are trained further: a folder in Hugging Face's layout, a .gguf
-   * file, or hf:org/name.
-   */
-  readonly from?: string;
-  /**
-   * Scale RoPE so that sequences of `seqLen` fit, though the model has fewer positions; saved with
-   * the model.
-   */
-  readonly ropeScaling?: "linear" | "dynamic" | "yarn" | "llama3";
-  /**
    * Share of a gradient's energy that `rank: "auto"` keeps.
    * @default 0.9
    */
@@ -216,9 +209,9 @@ export interface PretrainOptions {
    * Training text: text, JSON Lines, CSV, Parquet or Arrow files, also compressed; folders,
    * patterns (data/*.jsonl.zst), - for standard input, or hf:…
    */
-  readonly data: string[];
+  readonly data: Data;
   /** Evaluation text; nothing is then held out. */
-  readonly evalData?: string[];
+  readonly evalData?: Data;
   /**
    * Share of `data` held out for evaluation, without `evalData`.
    * @default 0.01
@@ -226,9 +219,9 @@ export interface PretrainOptions {
   readonly evalShare: number;
   /**
    * `bytes`, a tokenizer.json, a folder containing one, or hf:…
-   * @default bytes; with `from`, the model's own
+   * @default bytes
    */
-  readonly tokenizer?: string;
+  readonly tokenizer: "bytes" | (string & Record<never, never>);
   /**
    * Field of a JSON record or Parquet row that contains the text.
    * @default text
@@ -271,15 +264,14 @@ export interface PretrainOptions {
    */
   readonly queueSize: number;
   /**
-   * Round updated weights stochastically, so that small updates are not lost.
-   * @default on with INT8 weights and, with `from`, bfloat16 ones
+   * Round updated INT8 weights stochastically, so that small updates are not lost.
+   * @default on with INT8 weights
    */
   readonly stochasticRound: boolean;
   /**
    * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit; 0.001 with adamw,
-   * adamw8bit, muon, muon8bit; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw,
-   * galore_adamw8bit; 0.0001 with adamw, adamw8bit, muon, muon8bit, lora, qlora
+   * adamw8bit, muon, muon8bit
    */
   readonly lr: number;
   /**
@@ -302,44 +294,6 @@ export interface PretrainOptions {
    * @default 0
    */
   readonly weightDecay: number;
-  /**
-   * Train embedding and head too; needs gradients and moments for the whole vocabulary. Adapters
-   * save them whole (peft's modules_to_save).
-   * @default false
-   */
-  readonly trainEmbeddings: boolean;
-  /**
-   * Rank of the adapters.
-   * @default 8
-   */
-  readonly loraRank: number;
-  /**
-   * Alpha; updates are scaled by alpha / rank.
-   * @default twice `loraRank`
-   */
-  readonly loraAlpha: number;
-  /**
-   * Dropout rate of the adapters' inputs.
-   * @default 0
-   */
-  readonly loraDropout: number;
-  /**
-   * Modules to adapt: all projections, or some of q_proj, k_proj, v_proj, o_proj, gate_proj,
-   * up_proj, down_proj, embed_tokens, lm_head.
-   * @default all
-   */
-  readonly loraTarget: (
-    | "all"
-    | "q_proj"
-    | "k_proj"
-    | "v_proj"
-    | "o_proj"
-    | "gate_proj"
-    | "up_proj"
-    | "down_proj"
-    | "embed_tokens"
-    | "lm_head"
-  )[];
   /**
    * Total optimizer steps.
    * @default 10000
@@ -377,12 +331,6 @@ export interface PretrainOptions {
    * @default 1000
    */
   readonly saveEvery: number;
-  /**
-   * Minutes after which a checkpoint is saved whatever `saveEvery` says, rarer where saving takes
-   * more than a twentieth of the time; 0: only by steps.
-   * @default 10
-   */
-  readonly saveMinutes: number;
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
@@ -421,11 +369,18 @@ export interface PretrainOptions {
    * @default false
    */
   readonly overwriteOutput: boolean;
+  /** Continue from this checkpoint; auto: from the newest complete one in `output`, if any. */
+  readonly resume?: "auto" | (string & Record<never, never>);
+}
+
+/** Options of a pre-training run, as a program gives them. */
+export interface PretrainInput
+  extends Given<Omit<PretrainOptions, "optimizer">, "model" | "data" | "output"> {
   /**
-   * Continue from this checkpoint, or from the newest complete one of this run's folder; auto or
-   * latest: of `output`, if any.
+   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights.
+   * @default q_galore_adamw8bit
    */
-  readonly resume?: string;
+  readonly optimizer?: MethodName | "galore_adamw_8bit";
 }
 
 /** Options of a fine-tuning run, as `finetuneOptions.parse` returns them. */
@@ -508,7 +463,7 @@ export interface FinetuneOptions {
    * Parquet or Arrow files, also compressed; folders, patterns (data/*.jsonl), - for standard
    * input, or hf:…; .txt files continue pre-training.
    */
-  readonly data?: string[];
+  readonly data?: Data;
   /** Datasets by their names in the dataset_info.json of `datasetDir`. */
   readonly dataset?: string[];
   /**
@@ -517,7 +472,7 @@ export interface FinetuneOptions {
    */
   readonly datasetDir: string;
   /** Evaluation examples; nothing is then held out. */
-  readonly evalData?: string[];
+  readonly evalData?: Data;
   /** Evaluation datasets by name. */
   readonly evalDataset?: string[];
   /**
@@ -538,7 +493,18 @@ export interface FinetuneOptions {
    * qwen, vicuna, zephyr.
    * @default default
    */
-  readonly template: string;
+  readonly template:
+    | "default"
+    | "alpaca"
+    | "chatml"
+    | "gemma"
+    | "llama2"
+    | "llama3"
+    | "mistral"
+    | "qwen"
+    | "vicuna"
+    | "zephyr"
+    | (string & Record<never, never>);
   /**
    * Leave out examples that cannot be trained on as they are, instead of refusing the data.
    * @default false
@@ -719,12 +685,6 @@ export interface FinetuneOptions {
    * @default 500
    */
   readonly saveEvery: number | "epoch";
-  /**
-   * Minutes after which a checkpoint is saved whatever `saveEvery` says, rarer where saving takes
-   * more than a twentieth of the time; 0: only by steps.
-   * @default 10
-   */
-  readonly saveMinutes: number;
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
@@ -763,9 +723,16 @@ export interface FinetuneOptions {
    * @default false
    */
   readonly overwriteOutput: boolean;
+  /** Continue from this checkpoint; auto: from the newest complete one in `output`, if any. */
+  readonly resume?: "auto" | (string & Record<never, never>);
+}
+
+/** Options of a fine-tuning run, as a program gives them. */
+export interface FinetuneInput
+  extends Given<Omit<FinetuneOptions, "optimizer">, "model" | "output"> {
   /**
-   * Continue from this checkpoint, or from the newest complete one of this run's folder; auto or
-   * latest: of `output`, if any.
+   * Training method: low-rank gradients (GaLore, Q-GaLore), full-rank ones, or adapters.
+   * @default q_galore_adamw8bit
    */
-  readonly resume?: string;
+  readonly optimizer?: MethodName | "galore_adamw_8bit";
 }

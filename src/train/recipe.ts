@@ -23,7 +23,6 @@ export type RunOptions = Pick<
   | "overwriteOutput"
   | "evalEvery"
   | "saveEvery"
-  | "saveMinutes"
   | "keepCheckpoints"
   | "loadBestModelAtEnd"
   | "earlyStoppingPatience"

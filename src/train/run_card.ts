@@ -1,5 +1,6 @@
 /** The model card of a run. */
 import { basename, join, resolve } from "../packages/std_path.ts";
+import { dataNames } from "../data/data.ts";
 import { modelCard } from "../export/model_card.ts";
 import { type FinetuneOptions, finetuneOptions } from "./finetune_options.ts";
 import { methodOf } from "./methods.ts";
@@ -9,7 +10,7 @@ import type { RunResults } from "./recipe.ts";
 export interface RunCard {
   readonly kind: "model" | "adapter";
   readonly options: PretrainOptions | FinetuneOptions;
-  /** The model that the run started from, as given. */
+  /** The model a fine-tuning run started from, as given. */
   readonly base?: string;
   /** A sentence on the format of dialogues, if the model was trained on any. */
   readonly chat?: string;
@@ -19,19 +20,14 @@ export interface RunCard {
 /** Writes README.md into the folder of a trained model or adapter. */
 export async function writeRunCard(folder: string, card: RunCard): Promise<void> {
   const { kind, options, base, chat, results } = card;
-  const { optimizer, output, data } = options, { title, about } = methodOf(optimizer);
-  const finetuned = "template" in options;
-  const made = finetuned
-    ? "Fine-tuned"
-    : base === undefined
-    ? "Trained from random weights"
-    : "Pre-trained further on text";
+  const { optimizer, output } = options, { title, about } = methodOf(optimizer);
+  const made = base === undefined ? "Trained from random weights" : "Fine-tuned";
   const text = modelCard({
     kind,
     title: basename(resolve(output)),
     summary: `${made} with ${title}. ${about}`,
     base,
-    data,
+    data: dataNames(options.data),
     tags: [optimizer],
     facts: [["Method", `${title} (\`${optimizer}\`)`], ...factsOf(results)],
     chat,
@@ -44,15 +40,19 @@ export async function writeRunCard(folder: string, card: RunCard): Promise<void>
 export function chosenOptions(
   options: PretrainOptions | FinetuneOptions,
 ): Readonly<Record<string, unknown>> {
-  const { model, data = [], output, optimizer } = options;
+  const { model, output, optimizer, data, evalData } = options;
   const schema = "template" in options ? finetuneOptions : pretrainOptions;
-  const from = "from" in options ? { from: options.from } : undefined;
   const defaults: Readonly<Record<string, unknown>> = {
-    ...schema.parse({ model, ...from, data: data.length ? data : ["-"], output, optimizer }),
+    ...schema.parseUnknown({ model, data: ["-"], output, optimizer }),
   };
-  const always = ["model", "from", "data", "optimizer"];
+  const named = {
+    ...options,
+    ...(data && { data: dataNames(data) }),
+    ...(evalData && { evalData: dataNames(evalData) }),
+  };
+  const always = ["model", "data", "optimizer"];
   return Object.fromEntries(
-    Object.entries(options).filter(([name, value]) =>
+    Object.entries(named).filter(([name, value]) =>
       always.includes(name) || JSON.stringify(value) !== JSON.stringify(defaults[name])
     ),
   );

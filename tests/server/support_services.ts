@@ -31,7 +31,7 @@ export function testServices(
   const storage = { used: () => Promise.resolve(0), free: () => Promise.resolve(2 ** 40) };
   const metrics = new ServerMetrics({ store, log, storage, streams });
   return {
-    options: serverOptions.parse(options),
+    options: serverOptions.parseUnknown(options),
     device: {
       name: "test adapter",
       capabilities: {

@@ -13,7 +13,15 @@ async function pretrain(
   { killAfter = Infinity, resume }: { killAfter?: number; resume?: string } = {},
 ): Promise<boolean> {
   const { model, data, output } = options(name);
-  const given = { model, data: data[0], output, steps: 12, saveEvery: 2, evalEvery: 0, rank: 16 };
+  const given = {
+    model,
+    data: (data as string[])[0],
+    output,
+    steps: 12,
+    saveEvery: 2,
+    evalEvery: 0,
+    rank: 16,
+  };
   const sizes = { batchSize: 3, seqLen: 24, updateProjGap: 3, warmupSteps: 1, evalShare: 0.05 };
   const flags = Object.entries({ ...given, ...sizes, ...(resume ? { resume } : {}) })
     .flatMap(([option, value]) => [FLAGS.one({ option }), String(value)]);

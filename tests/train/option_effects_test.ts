@@ -100,14 +100,14 @@ for (const optimizer of METHOD_NAMES) {
       await saveInitial(gpu, folder);
       const base = { ...usual(optimizer), stochasticRound: false };
       if (methodOf(optimizer).trains === "adapters") base.stochasticRound = undefined!;
-      const before = await Array.fromAsync(steps(gpu, folder, finetuneOptions.parse(base)));
+      const before = await Array.fromAsync(steps(gpu, folder, finetuneOptions.parseUnknown(base)));
       const idle: string[] = [];
       for (const [option, value] of Object.entries(CHANGES)) {
         const options = accepted({ ...base, [option]: value });
         // Switched on by the method already: the other value is the change.
         const changed = options && (options as unknown as Record<string, unknown>)[option] ===
-            (finetuneOptions.parse(base) as unknown as Record<string, unknown>)[option]
-          ? finetuneOptions.parse({ ...base, [option]: false })
+            (finetuneOptions.parseUnknown(base) as unknown as Record<string, unknown>)[option]
+          ? finetuneOptions.parseUnknown({ ...base, [option]: false })
           : options;
         if (changed && !await differ(before, steps(gpu, folder, changed))) idle.push(option);
       }
@@ -132,7 +132,7 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
   };
   for (const optimizer of METHOD_NAMES) {
     for (const field of Object.keys(memoryOptions.fields)) {
-      if (["model", "from", "optimizer", ...free].includes(field)) continue;
+      if (field === "model" || field === "optimizer" || free.includes(field)) continue;
       assert(field in values, field);
       const base = { model: "./config.json", optimizer, gradientAccumulation: 1 };
       for (const finetune of [undefined, true]) {
@@ -174,7 +174,7 @@ for (
 ) {
   Deno.test(`refuses ${JSON.stringify(given)}`, () => {
     const base = { model: "-", data: ["-"], output: "-" };
-    assertThrows(() => finetuneOptions.parse({ ...base, ...given }), OptionsError, message);
+    assertThrows(() => finetuneOptions.parseUnknown({ ...base, ...given }), OptionsError, message);
   });
 }
 
@@ -190,7 +190,7 @@ function planOf(options: ReturnType<typeof memoryOptions.parse>): string {
 /** The options, unless they are refused for one that has no effect. */
 function accepted(given: Record<string, unknown>): FinetuneOptions | undefined {
   try {
-    return finetuneOptions.parse(given);
+    return finetuneOptions.parseUnknown(given);
   } catch (error) {
     if (!(error instanceof OptionsError)) throw error;
     assertEquals(error.faults.length, 1, error.message);
@@ -199,7 +199,7 @@ function accepted(given: Record<string, unknown>): FinetuneOptions | undefined {
 
 /** A model of {@link CONFIG} with random weights. */
 async function saveInitial(gpu: Gpu, folder: string): Promise<void> {
-  const scope = new Scope(gpu), options = finetuneOptions.parse({ ...usual("adamw") });
+  const scope = new Scope(gpu), options = finetuneOptions.parseUnknown({ ...usual("adamw") });
   const { model, scratch } = buildTraining(
     scope,
     CONFIG,

@@ -49,6 +49,6 @@ Deno.test("run card: its options read back as the run's, without folders of this
     await Deno.writeTextFile(path, card.split("```yaml\n")[1].split("```")[0]);
     assertEquals(
       await readConfigFile(path, finetuneOptions, { output: options.output }),
-      { ...options, data: ["chats.jsonl", ...options.data!.slice(1)] },
+      { ...options, data: ["chats.jsonl", ...(options.data as string[]).slice(1)] },
     );
   }));

@@ -62,7 +62,7 @@ Deno.test("ropeScaling: without effect, without need or twice is refused", () =>
     ropeScaling: "yarn",
   };
   assertThrows(
-    () => finetuneOptions.parse(options),
+    () => finetuneOptions.parseUnknown(options),
     OptionsError,
     "ropeScaling: cannot be saved with the adapters of lora",
   );

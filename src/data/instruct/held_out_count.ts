@@ -3,7 +3,7 @@ import { UserError } from "../../options/user_error.ts";
 import { option, phrase } from "../../options/phrase.ts";
 import { hashText } from "../random.ts";
 import { contentOf } from "./example.ts";
-import { examplesOf, type ExampleSource, listSources } from "./sources.ts";
+import { type ExampleData, examplesOf, exampleSources, listSources } from "./sources.ts";
 import { type InstructOptions, sourceOf } from "./stream.ts";
 
 /**
@@ -13,10 +13,10 @@ import { type InstructOptions, sourceOf } from "./stream.ts";
  */
 export async function shareOf(
   count: number,
-  data: readonly (string | ExampleSource)[],
+  data: ExampleData,
   options: Pick<InstructOptions, "format" | "maxSamples">,
 ): Promise<number> {
-  const listed = await listSources(data.map((each) => sourceOf(each, options)));
+  const listed = await listSources(exampleSources(data).map((each) => sourceOf(each, options)));
   const hashes: number[] = [];
   // What is wrong with a record is reported when it is encoded.
   for await (const example of examplesOf(listed, () => {})) {

@@ -1,16 +1,19 @@
 /** Reads examples from the sources named by the user. */
 import { UserError } from "../../options/user_error.ts";
 import type { DataRecord } from "../jsonl_reader.ts";
+import { isObject } from "../../files/fields.ts";
+import { type Data, dataSources, type DataSpec } from "../data.ts";
 import { type DataFile, isText, listFiles } from "../files.ts";
+import { declaredFormat } from "./declared_format.ts";
 import type { Example } from "./example.ts";
 import { detectFormat, type FormatName, type RecordFormat, recordFormat } from "./record_format.ts";
 import { RecordError } from "./record_values.ts";
 import { toExample } from "./records.ts";
 
-/** A data set: a file or a folder. */
+/** A data set: a file, a folder, or data in memory. */
 export interface ExampleSource {
-  /** A path or `hf:…`. */
-  readonly spec: string;
+  /** A path, `hf:…`, or data in memory. */
+  readonly spec: DataSpec;
   /** For reports; by default the specification. */
   readonly name?: string;
   /** By default detected from each file's first record. */
@@ -19,8 +22,36 @@ export interface ExampleSource {
   readonly limit?: number;
 }
 
+/** What examples are read from. */
+export type ExampleData = Data | readonly (string | ExampleSource)[];
+
+/** The sources of data, with the option's name as their label. Throws if it is none. */
+export function exampleSources(data: ExampleData, label = "data"): ExampleSource[] {
+  if (areSources(data)) {
+    return data.map((each) => typeof each === "string" ? { spec: each } : each);
+  }
+  return dataSources(data as Data, label).map((source) => {
+    if (typeof source === "string" || !("rows" in source)) return { spec: source };
+    const { rows, label: name, ...entry } = source, faults: string[] = [];
+    const format = declaredFormat(entry, (fault) => faults.push(fault));
+    if (faults.length) throw new UserError(`${name}: ${faults.join("\n  ")}`);
+    return { spec: rows, format };
+  });
+}
+
+const SOURCE_FIELDS = ["spec", "name", "format", "limit"];
+
+/** Whether these are {@link ExampleSource}s, perhaps with paths among them, and not records. */
+function areSources(data: ExampleData): data is readonly (string | ExampleSource)[] {
+  const isExampleSource = (each: unknown) =>
+    isObject(each) && "spec" in each &&
+    Object.keys(each).every((name) => SOURCE_FIELDS.includes(name));
+  return Array.isArray(data) &&
+    data.every((each) => typeof each === "string" || isExampleSource(each));
+}
+
 export function sourcesOf(
-  specs: readonly string[],
+  specs: readonly DataSpec[],
   { format, limit }: { format?: FormatName; limit?: number } = {},
 ): ExampleSource[] {
   return specs.map((spec) => ({ spec, format: format && recordFormat(format), limit }));
@@ -31,8 +62,8 @@ export function sourcesOf(
  * pre-training, which {@link BatchStream} packs regardless of where a text ends. Records with a
  * `text` are instruction data: each is a separate example.
  */
-export async function kindOfData(specs: readonly string[]): Promise<"instruct" | "text"> {
-  const { files } = await listFiles(specs);
+export async function kindOfData(data: ExampleData): Promise<"instruct" | "text"> {
+  const { files } = await listFiles(exampleSources(data).map(({ spec }) => spec));
   const texts = files.filter(isText);
   if (texts.length === 0) return "instruct";
   if (texts.length === files.length) return "text";

@@ -6,19 +6,19 @@ import { hashText } from "../random.ts";
 import { isHeldOut, type Share } from "../sources.ts";
 import { contentOf, type Example } from "./example.ts";
 import { loadExamples } from "./load.ts";
-import type { FormatName } from "./record_format.ts";
+import { type FormatName, recordFormat } from "./record_format.ts";
 import { assertExamples, type InstructReport } from "./report.ts";
 import { RowPlan } from "./row_plan.ts";
-import { type ExampleSource, listSources, sourcesOf } from "./sources.ts";
+import { type ExampleData, type ExampleSource, exampleSources, listSources } from "./sources.ts";
 import type { ExampleStore } from "./store.ts";
 import { chatTemplate } from "./templates.ts";
 import { assertNoFaults, countFaults, endFaults } from "../counts.ts";
 
 /**
- * `data` are files and folders, or the result of {@link datasetSources} for names of data sets.
+ * `data` are paths, data in memory, or {@link ExampleSource}s.
  * Examples longer than `seqLen` are truncated at the end, like LLaMA-Factory's `cutoff_len`.
  */
-export interface InstructOptions extends StreamOptions<string | ExampleSource> {
+export interface InstructOptions extends StreamOptions<ExampleData> {
   /** By default detected from each file's first record. */
   readonly format?: FormatName;
   /** A name of {@link TEMPLATE_NAMES}; by default the tokenizer's own. */
@@ -107,8 +107,10 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     const share: Share = options.evalData || (split === "train" && heldOutShare === 0)
       ? "all"
       : split;
-    const specs = split === "eval" ? options.evalData ?? options.data : options.data;
-    const listed = await listSources(specs.map((each) => sourceOf(each, options)));
+    const sources = split === "eval" && options.evalData
+      ? exampleSources(options.evalData, "evalData")
+      : exampleSources(options.data);
+    const listed = await listSources(sources.map((each) => sourceOf(each, options)));
     const files = listed.flatMap((source) => source.files);
     const { store, report, template } = await loadExamples(listed, {
       tokenizer,
@@ -232,13 +234,16 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
 
 /** A source with the limits of its stream. */
 export function sourceOf(
-  each: string | ExampleSource,
+  each: ExampleSource,
   options: Pick<InstructOptions, "format" | "maxSamples">,
 ): ExampleSource {
   const { format, maxSamples } = options;
-  if (typeof each === "string") return sourcesOf([each], { format, limit: maxSamples })[0];
   const limit = Math.min(each.limit ?? Infinity, maxSamples ?? Infinity);
-  return { ...each, limit: Number.isFinite(limit) ? limit : undefined };
+  return {
+    ...each,
+    format: each.format ?? (format && recordFormat(format)),
+    limit: Number.isFinite(limit) ? limit : undefined,
+  };
 }
 
 /** Selects by content, so that equal examples stay together. */

@@ -44,9 +44,6 @@ const TEKKEN =
   "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" +
   "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-/** Qwen 2's: GPT-4's pattern, with each digit by itself. */
-export const QWEN_2_SPLIT = split(QWEN_2);
-
 /** llama.cpp's own, for files that do not name a scheme: no model was trained with it. */
 const UNNAMED = sequence(
   isolate("[\\p{P}\\$\\+<=>\\^~\\|]+"),
@@ -79,7 +76,7 @@ export const PRE_TOKENIZERS: readonly PreTokenizer[] = [
     ...plain,
     names: ["qwen2", "deepseek-r1-qwen"],
     normalizer: { type: "NFC" },
-    preTokenizer: QWEN_2_SPLIT,
+    preTokenizer: split(QWEN_2),
   },
   {
     ...plain,

@@ -53,7 +53,6 @@ export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | u
     case "warning":
       return { ...message(event.message), level: "warn", key: `warning:${event.message}` };
     case "done":
-    case "failed":
       return undefined;
   }
 }

@@ -17,7 +17,6 @@ import { documentField, type FieldSchema, REQUEST } from "./spelling.ts";
 /** Paths and machine limits, which a request must not set. */
 const SERVER_DECIDES = new Set([
   "model",
-  "from",
   "adapter",
   "data",
   "dataset",
@@ -40,8 +39,7 @@ type Values = Readonly<Record<string, unknown>>;
 
 /** What the options need besides hyperparameters; of paths only the presence matters. */
 export interface Beside {
-  readonly model?: string;
-  readonly from?: string;
+  readonly model: string;
   readonly data: readonly string[];
   readonly evalData?: readonly string[];
   readonly tokenizer?: string;

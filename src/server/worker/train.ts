@@ -31,8 +31,8 @@ async function saveCheckpoint({ kind, options }: TrainingTask): Promise<void> {
     await saveCheckpointModel(
       gpu,
       kind === "fine_tuning"
-        ? { finetune: finetuneOptions.parse(options) }
-        : { pretrain: pretrainOptions.parse(options) },
+        ? { finetune: finetuneOptions.parseUnknown(options) }
+        : { pretrain: pretrainOptions.parseUnknown(options) },
     );
   } finally {
     gpu.close();
@@ -56,8 +56,16 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
     // A stored job has all options; notes are only about those that someone chose.
     const chosen = ({ fields }: { fields: OptionFields }) => withoutDefaults(fields, options);
     const trainer = kind === "fine_tuning"
-      ? await Trainer.finetune(gpu, finetuneOptions.parse(chosen(finetuneOptions)), preparing)
-      : await Trainer.pretrain(gpu, pretrainOptions.parse(chosen(pretrainOptions)), preparing);
+      ? await Trainer.finetune(
+        gpu,
+        finetuneOptions.parseUnknown(chosen(finetuneOptions)),
+        preparing,
+      )
+      : await Trainer.pretrain(
+        gpu,
+        pretrainOptions.parseUnknown(chosen(pretrainOptions)),
+        preparing,
+      );
     for await (const event of trainer.run({ signal })) report(event);
   } finally {
     gpu.close();
