@@ -6,19 +6,29 @@
  * @module
  */
 import {
-  DEBIAN_PACKAGES,
+  type DebianPackages,
   driverAdvice,
+  DRIVERS,
   inspectSystem,
   isDebian,
   type System,
 } from "./src/host/system.ts";
-import { adapterName, findAdapter } from "./src/gpu/adapter.ts";
+import { adapterName, describeAdapter, findAdapter } from "./src/gpu/adapter.ts";
 import { findBrowser } from "./src/host/find_browser.ts";
+
+const BROWSER: DebianPackages = {
+  names: ["chromium"],
+  purpose: "the browser for the dashboard's tests",
+  size: "some 220 MB to download, 800 MB on disk",
+};
 
 /** The adapter's name, or null. */
 async function probe(): Promise<string | null> {
   const adapter = await findAdapter();
-  return adapter ? adapterName(adapter.info) : null;
+  if (!adapter) return null;
+  const { software, ...description } = describeAdapter(adapter);
+  const name = adapterName(description);
+  return software ? `${name}: no graphics card, so everything works, but slowly` : name;
 }
 
 /** The same in a new process, because the list of drivers is read once per process. */
@@ -50,13 +60,12 @@ async function aptGet(...args: string[]): Promise<boolean> {
 /** Announces and installs packages; returns false if that is impossible here or fails. */
 async function install(
   system: System,
-  packages: readonly string[],
-  purpose: string,
+  { names, purpose, size }: DebianPackages,
 ): Promise<boolean> {
   if (!system.root || !isDebian(system)) return false;
-  console.error(`setup: will install ${packages.join(", ")} with apt-get: ${purpose}`);
+  console.error(`setup: will install ${names.join(", ")} with apt-get (${size}): ${purpose}`);
   return await aptGet("update") &&
-    await aptGet("install", "-y", "--no-install-recommends", ...packages);
+    await aptGet("install", "-y", "--no-install-recommends", ...names);
 }
 
 async function setup(system: System): Promise<number> {
@@ -65,14 +74,13 @@ async function setup(system: System): Promise<number> {
     console.error(`setup: found an adapter: ${found}`);
     return 0;
   }
-  console.error("setup: no WebGPU adapter");
-  const purpose = "Vulkan and Mesa's drivers, including the software driver";
-  const adapter = await install(system, DEBIAN_PACKAGES, purpose) ? await probeAfresh() : null;
+  console.error("setup: this machine offers no adapter to WebGPU: it needs a graphics driver");
+  const adapter = await install(system, DRIVERS) ? await probeAfresh() : null;
   if (adapter) {
-    console.error(`setup: installed ${DEBIAN_PACKAGES.join(", ")}; found an adapter: ${adapter}`);
+    console.error(`setup: installed ${DRIVERS.names.join(", ")}; found an adapter: ${adapter}`);
     return 0;
   }
-  console.error("setup: this machine needs a graphics driver:");
+  console.error("setup: to install one:");
   for (const line of driverAdvice(system)) console.error(`  ${line}`);
   console.error("then run `deno task setup` again");
   return 1;
@@ -81,13 +89,12 @@ async function setup(system: System): Promise<number> {
 /** `root` is where to search, for tests. */
 async function setupBrowser(system: System, root: string | undefined): Promise<void> {
   let found = findBrowser(root);
-  const purpose = "the browser for the dashboard's tests";
-  if (!found && await install(system, ["chromium"], purpose)) found = findBrowser(root);
+  if (!found && await install(system, BROWSER)) found = findBrowser(root);
   console.error(
     found
       ? `setup: found a browser: ${found}`
       : "setup: no browser: tests that need one will be skipped; install Chromium or Chrome to run " +
-        "them (on Debian: apt-get install chromium)",
+        `them (on Debian: sudo apt-get install chromium, ${BROWSER.size})`,
   );
 }
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, resolve } from "@std/path";
 import {
   explain,
   fullAdamWShape,
@@ -41,6 +41,15 @@ const options = pretrainOptions.parse({
   evalEvery: 100,
   seed: 1,
 });
+
+/** What the demo is going to do. */
+function announce({ model, steps }: Pick<typeof options, "model" | "steps">): void {
+  console.error(
+    `Trains ${model}, a LLaMA of 0.9 million parameters, on tiny Shakespeare with Q-GaLore, then lets\n` +
+      `it write: ${steps} steps, seconds on a graphics card and some minutes on a processor. Writes\n` +
+      `to ${resolve(OUTPUT)}, in place of an earlier demo's run.\n`,
+  );
+}
 
 async function train(gpu: Gpu): Promise<Summary> {
   const trainer = await Trainer.pretrain(gpu, options);
@@ -103,6 +112,7 @@ async function sample(gpu: Gpu): Promise<void> {
 }
 
 try {
+  announce(options);
   // A demo starts afresh each time.
   await Deno.remove(OUTPUT, { recursive: true }).catch(() => {});
   using gpu = await Gpu.open();

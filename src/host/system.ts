@@ -12,11 +12,19 @@ export interface System {
   readonly vulkanDrivers: readonly string[];
 }
 
-/**
- * Packages that provide a Vulkan device on any Debian: the loader, and Mesa's drivers including a
- * software one.
- */
-export const DEBIAN_PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"] as const;
+/** Debian's packages for a purpose. */
+export interface DebianPackages {
+  readonly names: readonly string[];
+  readonly purpose: string;
+  /** On a Debian 12 that has none of what they depend on. */
+  readonly size: string;
+}
+
+export const DRIVERS: DebianPackages = {
+  names: ["mesa-vulkan-drivers", "libvulkan1"],
+  purpose: "Vulkan and Mesa's drivers, for AMD and Intel cards, and for the processor alone",
+  size: "some 55 MB to download, 230 MB on disk",
+};
 
 export function inspectSystem(): System {
   const release = Deno.build.os === "linux" ? readText("/etc/os-release") : "";
@@ -48,9 +56,12 @@ export function driverAdvice(system: System): string[] {
       "over Remote Desktop, or without a card, Windows may offer no adapter",
     ];
   }
-  const lines = [linuxPackages(system)];
+  const lines = [linuxPackages(system), `that is ${DRIVERS.purpose}: ${DRIVERS.size}`];
   if (system.graphicsDevice) {
-    lines.push("for an NVIDIA card, install NVIDIA's driver: it includes Vulkan");
+    lines.push(
+      "for an NVIDIA card, install NVIDIA's driver with its Vulkan part: nvidia-vulkan-icd on Debian, " +
+        "libnvidia-gl on Ubuntu, nvidia-utils on Arch, akmod-nvidia on Fedora (RPM Fusion)",
+    );
   } else {
     lines.push("no graphics device is visible: Mesa's software driver will work, but slowly");
   }
@@ -66,7 +77,7 @@ export function driverAdvice(system: System): string[] {
 function linuxPackages({ distribution, root }: System): string {
   const sudo = root ? "" : "sudo ";
   if (/\b(debian|ubuntu)\b/.test(distribution)) {
-    const packages = DEBIAN_PACKAGES.join(" ");
+    const packages = DRIVERS.names.join(" ");
     return `${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends ${packages}`;
   }
   if (/\b(fedora|rhel|centos)\b/.test(distribution)) {
