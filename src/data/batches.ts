@@ -1,4 +1,5 @@
 /** Batches of token ids for training and evaluation, from where a checkpoint left off. */
+import type { Phrase } from "../options/phrase.ts";
 import { type Batch, IGNORED } from "../model/batch.ts";
 import { UserError } from "../options/user_error.ts";
 import { checkFiles, checkSources } from "./check_corpus.ts";
@@ -19,7 +20,7 @@ export interface BatchSource {
   /** The position of the source, as JSON; reopened there, it continues with the same batches. */
   position(): unknown;
   /** Notes for the user on the data read since the last call. */
-  takeNotes?(): readonly string[];
+  takeNotes?(): readonly Phrase[];
   /** Closes the files that are open. */
   close(): Promise<void>;
 }
@@ -195,6 +196,11 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
   /** The position after the last batch returned by {@link next}. */
   position(): DataPosition {
     return { version: this.reader.order.version, of: this.of, place: this.rows.place() };
+  }
+
+  /** Sequences of a pass over the data, once one has been read ahead. */
+  get rowsPerPass(): number | undefined {
+    return this.reader.rowsPerPass;
   }
 
   /** Notes for the user on the texts read so far, each once. */

@@ -58,6 +58,9 @@ export class SequenceReader {
   #pending: number[];
   #pieces: AsyncGenerator<PlacedPiece>;
   #rowsOfPass: number;
+  /** Of a pass that was read from its start to its end. */
+  #rowsPerPass: number | undefined;
+  #whole: boolean;
   readonly #ends: TextEnds;
   readonly #unknown = new UnknownTokens();
   /** What the user was told. */
@@ -72,7 +75,8 @@ export class SequenceReader {
     this.#at = place.at;
     this.#pending = [...place.pending];
     // A pass resumed in the middle is known to have rows.
-    this.#rowsOfPass = isStart(place, order) ? 0 : 1;
+    this.#whole = isStart(place, order);
+    this.#rowsOfPass = this.#whole ? 0 : 1;
     this.#pieces = order.pieces(place.pass, place.at);
     this.#ends = new TextEnds(options.tokenizer);
   }
@@ -134,9 +138,16 @@ export class SequenceReader {
     return rest;
   }
 
+  /** Rows of a pass over the data, once one has been read. */
+  get rowsPerPass(): number | undefined {
+    return this.#rowsPerPass;
+  }
+
   /** Starts the next pass with the pending tokens. Throws if this one had no row. */
   startPass(): void {
     this.assertRows();
+    if (this.#whole) this.#rowsPerPass = this.#rowsOfPass;
+    this.#whole = true;
     this.#pass++;
     [this.#at, this.#ids, this.#consumed] = [this.order.start, [], 0];
     this.#rowsOfPass = 0;

@@ -89,6 +89,21 @@ export function wasGiven(parsed: object, option: string): boolean {
   return CHOSEN.get(parsed)?.has(option) ?? false;
 }
 
+/** Whether this option of a parsed object is known to be a default. */
+export function wasLeftOpen(parsed: object, option: string): boolean {
+  return CHOSEN.get(parsed)?.has(option) === false;
+}
+
+/** Parsed options with other defaults: what was given counts as given still. */
+export function withDefaults<Parsed extends object>(
+  parsed: Parsed,
+  defaults: Partial<Parsed>,
+): Parsed {
+  const changed = { ...parsed, ...defaults }, chosen = CHOSEN.get(parsed);
+  if (chosen) CHOSEN.set(changed, chosen);
+  return changed;
+}
+
 /** Leaves out options that have their defaults, as if they had not been given. */
 export function withoutDefaults(
   fields: OptionFields,
@@ -129,8 +144,8 @@ export function defineOptions<
     const derived = isCopy ? given : derive?.(options as z.output<z.ZodObject<Fields>>);
     const parsed = { ...options, ...derived };
     returned.add(parsed);
-    const chosen = isCopy ? [] : Object.keys(given).filter((name) => given[name] !== undefined);
-    CHOSEN.set(parsed, new Set(chosen));
+    const chosen = Object.keys(given).filter((name) => given[name] !== undefined);
+    if (!isCopy) CHOSEN.set(parsed, new Set(chosen));
     return parsed as Parsed;
   };
   return {

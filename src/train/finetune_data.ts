@@ -16,6 +16,8 @@ import type { DataReport, OnPreparation } from "./events.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { TrainingData } from "./recipe.ts";
 import { HeldOut } from "./held_out.ts";
+import { notingRepeats } from "./repeats.ts";
+import { lengthNote, runLength } from "./small_set.ts";
 import { UserError } from "../options/user_error.ts";
 import { wasGiven } from "../options/schema.ts";
 
@@ -72,8 +74,10 @@ async function instructData(
         position: position as InstructPosition | undefined,
       });
       const rows = options.batchSize * options.gradientAccumulation;
-      const steps = options.steps ?? Math.ceil(options.epochs * batches.rowsPerEpoch / rows);
-      const warnings: Phrase[] = reportText(batches.report, options);
+      const length = runLength(batches.rowsPerEpoch, options), { steps } = length;
+      const { report: { examples }, rowsPerEpoch } = batches;
+      const note = lengthNote(length, options, { examples, rows: rowsPerEpoch });
+      const warnings: Phrase[] = [...reportText(batches.report, options), ...note ? [note] : []];
       if (wasGiven(options, "textField")) {
         warnings.push(
           phrase`${option("textField", options.textField)} has no effect: the data is examples, not
@@ -108,7 +112,8 @@ async function instructData(
   };
 }
 
-async function instructOptions(
+/** The options of a stream of the examples. */
+export async function instructOptions(
   options: FinetuneOptions,
   tokenizer: Tokenizer,
   vocabSize: number,
@@ -181,7 +186,7 @@ function textData(
       });
       const { evaluates, warnings } = await heldOut.check();
       return {
-        batches,
+        batches: notingRepeats(batches, { ...options, steps }),
         ...stepsOf(options, steps),
         evaluates,
         warnings: [...exampleNotes(options, first), ...batches.notes, ...warnings],

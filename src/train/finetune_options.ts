@@ -33,6 +33,7 @@ import { effectRules, FINETUNE_EFFECTS } from "./option_effects.ts";
 import { overwriteRule, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneInput, FinetuneOptions } from "./option_types.ts";
+import { LEAST_STEPS, MOST_EPOCHS, USUAL_EPOCHS } from "./small_set.ts";
 import { STRETCHES } from "./stretch_rope.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 
@@ -132,7 +133,10 @@ const methodFields = section("Optimizer", {
 });
 
 const finetuneSchedule = section("Schedule", {
-  epochs: z.number().positive().default(3).describe("passes over the examples"),
+  epochs: z.number().positive().optional().describe("passes over the examples").meta({
+    derived: `${USUAL_EPOCHS}; over a small set up to ${MOST_EPOCHS}, in smaller batches, for ` +
+      `${LEAST_STEPS} steps`,
+  }),
   steps: count().optional().meta(described(
     phrase`total optimizer steps, overriding ${option("epochs")}`,
   )).meta({ value: "N" }),

@@ -12,6 +12,7 @@ import {
 } from "./base_model.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
+import { withFittedBatch } from "./fitted_batch.ts";
 import { optimizerRates, shapeWarnings, trainingShape } from "./method.ts";
 import type { Recipe, RunResults } from "./recipe.ts";
 import { writeRunCard } from "./run_card.ts";
@@ -24,9 +25,10 @@ import { encodeQuestion, encodeText } from "./samples.ts";
 export async function finetuneRecipe<Given extends FinetuneInput>(
   input: Given & Only<Given, FinetuneInput>,
 ): Promise<Recipe> {
-  const options = finetuneOptions.parse<FinetuneInput>(input);
-  const { model, adapter, output, seqLen, seed } = options;
-  const { config, tokenizer, path, warnings, continued } = await openBase(options);
+  const asked = finetuneOptions.parse<FinetuneInput>(input);
+  const { model, adapter, output, seqLen, seed } = asked;
+  const { config, tokenizer, path, warnings, continued } = await openBase(asked);
+  const options = await withFittedBatch(asked, tokenizer, config.vocabSize);
   // Read before training: nothing must fail once the model is trained.
   const files = await readBaseFiles(path), talk = conversing(options.template, tokenizer);
   const given = trainingShape(options, config);

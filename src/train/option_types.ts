@@ -642,9 +642,9 @@ export interface FinetuneOptions {
   )[];
   /**
    * Passes over the examples.
-   * @default 3
+   * @default 3; over a small set up to 25, in smaller batches, for 100 steps
    */
-  readonly epochs: number;
+  readonly epochs?: number;
   /** Total optimizer steps, overriding `epochs`. */
   readonly steps?: number;
   /**

@@ -13,6 +13,7 @@ import { HeldOut, shareHeldOut } from "./held_out.ts";
 import type { Only } from "../options/schema.ts";
 import { type PretrainInput, pretrainOptions } from "./options.ts";
 import type { Recipe, RunResults } from "./recipe.ts";
+import { notingRepeats } from "./repeats.ts";
 import { writeRunCard } from "./run_card.ts";
 import { encodeText } from "./samples.ts";
 
@@ -77,7 +78,13 @@ export async function pretrainRecipe<Given extends PretrainInput>(
       });
       const { steps, warmupSteps } = options;
       const { evaluates, warnings } = await heldOut.check();
-      return { batches, steps, warmupSteps, evaluates, warnings: [...batches.notes, ...warnings] };
+      return {
+        batches: notingRepeats(batches, options),
+        steps,
+        warmupSteps,
+        evaluates,
+        warnings: [...batches.notes, ...warnings],
+      };
     },
     openEvaluation: () => heldOut.open(),
     encodePrompt: (text) => Promise.resolve(encodeText(tokenizer, text)),

@@ -205,6 +205,7 @@ const EXPECTED = {
   output: "saves/llama3-8b",
   batchSize: 1,
   gradientAccumulation: 8,
+  epochs: 3,
   warmupRatio: 0.1,
   // LLaMA-Factory's cosine ends at zero, ours at a tenth.
   minLrRatio: 0,

@@ -164,6 +164,7 @@ trainingTest(
       const { events } = await runFinetuning(options("run", change));
       const warnings = events.filter((event) => event.type === "warning");
       assertEquals(warnings.map(({ message }) => message.split(":")[0]), [
+        "a run of 2 steps teaches little",
         "none of the 40 examples fell into the held-out share of 0.000001, so nothing is evaluated " +
         "(increase evalShare or set evalData)",
       ]);
@@ -225,5 +226,38 @@ trainingTest(
       assertEquals(await checkpoints(), ["checkpoint-3"]);
       await runFinetuning(options("run", { ...change, steps: 1, overwriteOutput: true }));
       assertEquals(await checkpoints(), ["checkpoint-1"]);
+    }),
+);
+
+trainingTest(
+  "a small set is learned by default, and a resumed run keeps what was chosen for it",
+  () =>
+    withDesk(async ({ options }) => {
+      const open = { steps: undefined, batchSize: undefined, warmupSteps: undefined };
+      const chosen = {
+        optimizer: "adamw",
+        seqLen: 256,
+        evalData: undefined,
+        evalShare: 0.2,
+        ...open,
+      };
+      const { events } = await runFinetuning(options("run", chosen), { until: 3 });
+      const told = events.flatMap((event) => event.type === "warning" ? [event.message] : []);
+      assertEquals(told, [
+        "33 examples in 4 sequences: 25 epochs in batches of 1 make 100 steps, chosen for a small " +
+        "set (epochs and batchSize set them)",
+      ]);
+      const rest = await runFinetuning(options("run", { ...chosen, resume: "auto" }));
+      const { summary } = rest.events.at(-1) as DoneEvent;
+      assertEquals(rest.events[0].type === "plan" && rest.events[0].steps, 100);
+      const { first_eval_loss, eval_loss } = summary;
+      assert(eval_loss! < 0.7 * first_eval_loss!, `${first_eval_loss} to ${eval_loss}`);
+      // What is asked for stays.
+      const asked = { ...chosen, epochs: 1 };
+      const { account, events: [plan] } = await runFinetuning(options("asked", asked));
+      assertEquals(plan.type === "plan" && [plan.steps, plan.planned_peak_bytes], [
+        1,
+        account.peak,
+      ]);
     }),
 );

@@ -117,9 +117,9 @@ export function toFineTuningJob(
     learning_rate_multiplier: number;
   };
   const { steps, epochs, batch_size } = hyperparameters as Record<string, number>;
-  // A run with a number of steps has no number of epochs.
+  // A run with a number of steps has no number of epochs, and one may choose them for its data.
   const openai = {
-    n_epochs: steps === undefined ? epochs : "auto" as const,
+    n_epochs: steps === undefined ? epochs ?? "auto" as const : "auto" as const,
     batch_size,
     learning_rate_multiplier,
   };
