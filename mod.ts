@@ -62,7 +62,14 @@ export { Gpu } from "./src/gpu/gpu.ts";
 export type { Purpose } from "./src/gpu/tensor.ts";
 
 // Training: options, the run, its events.
-export type { Given, Only, OptionFields, Options } from "./src/options/schema.ts";
+export type {
+  Given,
+  NoSuchOption,
+  Only,
+  OptionFields,
+  Options,
+  ReadonlyList,
+} from "./src/options/schema.ts";
 export { type MemoryInput, type MemoryOptions, memoryOptions } from "./src/train/memory_options.ts";
 export { type PretrainInput, type PretrainOptions, pretrainOptions } from "./src/train/options.ts";
 export {

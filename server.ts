@@ -19,7 +19,7 @@ export {
   type Server,
   type ServerHooks,
 } from "./src/server/open_server.ts";
-export type { ServerOptions } from "./src/server/options.ts";
+export type { ServerInput, ServerOptions } from "./src/server/options.ts";
 export { serve, type ServeHooks } from "./src/server/serve.ts";
 
 if (import.meta.main) {

@@ -77,10 +77,10 @@ const ALTERNATIVES = [
  * const trainer = await Trainer.finetune(gpu, options);
  * ```
  */
-export async function readConfigFile<Parsed>(
+export async function readConfigFile<Parsed, Input>(
   path: string,
-  options: Options<Parsed, never>,
-  overrides: Readonly<Record<string, unknown>> = {},
+  options: Options<Parsed, Input>,
+  overrides: Partial<Input> = {},
   onNote: (note: string) => void = () => {},
 ): Promise<Parsed> {
   const config = await loadConfig(path, options.fields);

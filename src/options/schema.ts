@@ -28,23 +28,35 @@ export interface Options<in out Parsed, in Input = Partial<Parsed>> {
    * are, and copies of them keep the values of all options. Throws an {@link OptionsError} with all
    * faults.
    */
-  parse<Given extends Input>(input: Given & Only<Given, Input>): Parsed;
+  parse<Given extends Input>(input: Only<Given, Input>): Parsed;
   /** The same for input of any kind: a file, a request. Data must be paths. */
   parseUnknown(input: unknown): Parsed;
 }
 
 /** What is given of some options: the required ones at least, lists perhaps readonly. */
 export type Given<Parsed, Required extends keyof Parsed = never> =
-  & { readonly [Name in keyof Parsed]?: Readonly<Parsed[Name]> }
-  & { readonly [Name in Required]: Readonly<Parsed[Name]> };
+  & { readonly [Name in keyof Parsed]?: ReadonlyList<Parsed[Name]> }
+  & { readonly [Name in Required]: ReadonlyList<Parsed[Name]> };
+
+/** A list that is not written to; other values as they are. */
+export type ReadonlyList<Value> = Value extends (infer Item)[] ? readonly Item[] : Value;
 
 /**
- * Refuses options that do not exist, also where the compiler would let them pass: in an object that
- * was not written at the call.
+ * Options of which none may be unknown, also where the compiler would let one pass: in an object
+ * that was not written at the call. `Input` comes first, for editors to explain its options.
  */
-export type Only<Given, Known> = {
-  readonly [Name in Exclude<keyof Given, keyof Known>]: `${Name & string} is no option`;
-};
+export type Only<Given extends Input, Input> =
+  & Input
+  & Given
+  & {
+    readonly [Name in Exclude<keyof Given, keyof Input>]: NoSuchOption<Name>;
+  };
+
+/** What an option would have to be that does not exist. */
+export interface NoSuchOption<Name> {
+  /** Its name. */
+  readonly "is no option": Name;
+}
 
 /** Schemas by name, in the order of help texts. */
 export type OptionFields = z.ZodRawShape;

@@ -2,7 +2,7 @@
 import { createServer } from "./http/app.ts";
 import { checkOrigins } from "./http/exposure.ts";
 import { mountable } from "./http/mountable.ts";
-import { type ServerOptions, serverOptions } from "./options.ts";
+import { type ServerInput, type ServerOptions, serverOptions } from "./options.ts";
 import { openParts } from "./parts.ts";
 
 /** What a server reports, besides answering. */
@@ -68,7 +68,7 @@ export interface Server {
  * ```
  */
 export async function openServer(
-  options: Partial<ServerOptions> = {},
+  options: ServerInput = {},
   { log = console.error, verbose = false }: ServerHooks = {},
 ): Promise<Server> {
   const checked: ServerOptions = serverOptions.parse(options);

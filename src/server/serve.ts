@@ -2,7 +2,7 @@
 import { phrase, settings } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { openServer, type ServerHooks } from "./open_server.ts";
-import { type ServerOptions, serverOptions } from "./options.ts";
+import { type ServerInput, type ServerOptions, serverOptions } from "./options.ts";
 
 /** Shutdown and reporting of a stand-alone server. */
 export interface ServeHooks extends ServerHooks {
@@ -20,7 +20,7 @@ const DRAIN_TIMEOUT = 3000;
  * option is wrong, and a {@link UserError} if it cannot start: a folder, an address, a missing key,
  * a missing GPU.
  */
-export async function serve(given: Partial<ServerOptions>, hooks: ServeHooks): Promise<void> {
+export async function serve(given: ServerInput, hooks: ServeHooks): Promise<void> {
   const options = serverOptions.parse(given);
   const server = await openServer(options, hooks);
   let http: Deno.HttpServer<Deno.NetAddr> | undefined;

@@ -23,7 +23,7 @@ import { encodeQuestion, encodeText } from "./samples.ts";
  * UserError} if the base cannot be opened.
  */
 export async function finetuneRecipe<Given extends FinetuneInput>(
-  input: Given & Only<Given, FinetuneInput>,
+  input: Only<Given, FinetuneInput>,
 ): Promise<Recipe> {
   const asked = finetuneOptions.parse<FinetuneInput>(input);
   const { model, adapter, output, seqLen, seed } = asked;

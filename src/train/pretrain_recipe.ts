@@ -22,7 +22,7 @@ import { encodeText } from "./samples.ts";
  * UserError} if model, tokenizer and data do not fit one another.
  */
 export async function pretrainRecipe<Given extends PretrainInput>(
-  given: Given & Only<Given, PretrainInput>,
+  given: Only<Given, PretrainInput>,
 ): Promise<Recipe> {
   const options = pretrainOptions.parse<PretrainInput>(given);
   const tokenizer = await loadTokenizer(options.tokenizer);

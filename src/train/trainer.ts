@@ -116,7 +116,7 @@ export class Trainer {
   /** A pre-training run; see {@link open}. */
   static async pretrain<Given extends PretrainInput>(
     gpu: Gpu,
-    options: Given & Only<Given, PretrainInput>,
+    options: Only<Given, PretrainInput>,
     preparing: Preparing = {},
   ): Promise<Trainer> {
     return await Trainer.open(gpu, await pretrainRecipe<PretrainInput>(options), preparing);
@@ -125,7 +125,7 @@ export class Trainer {
   /** A fine-tuning run, which starts from the weights of `options.model`; see {@link open}. */
   static async finetune<Given extends FinetuneInput>(
     gpu: Gpu,
-    options: Given & Only<Given, FinetuneInput>,
+    options: Only<Given, FinetuneInput>,
     preparing: Preparing = {},
   ): Promise<Trainer> {
     return await Trainer.open(gpu, await finetuneRecipe<FinetuneInput>(options), preparing);
