@@ -98,6 +98,7 @@ function linuxPackages({ distribution, root }: System): string {
 }
 
 function vulkanDrivers(): string[] {
+  if (Deno.build.os !== "linux") return [];
   const named = Deno.env.get("VK_DRIVER_FILES") ?? Deno.env.get("VK_ICD_FILENAMES");
   const files = named?.split(":").filter(exists) ??
     ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"].flatMap(listing);

@@ -22,7 +22,7 @@ async function withAptGet(
   const root = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${root}/calls`, "");
-    const text = `#!/bin/sh\necho "$@" >> ${root}/calls\n${script.replaceAll("$ROOT", root)}\n`;
+    const text = `#!/bin/sh\nROOT="$(dirname "$0")"\necho "$@" >> "$ROOT/calls"\n${script}\n`;
     await Deno.writeTextFile(`${root}/apt-get`, text, { mode: 0o755 });
     await use(`${root}:${Deno.env.get("PATH")}`, root);
     return await Deno.readTextFile(`${root}/calls`);
@@ -87,7 +87,7 @@ Deno.test({
       assertEquals(code, 0);
     });
     assertEquals(broken, calls.split(/(?<=\n)/)[0]);
-    const script = "mkdir -p $ROOT/usr/bin && touch $ROOT/usr/bin/chromium";
+    const script = 'mkdir -p "$ROOT/usr/bin" && touch "$ROOT/usr/bin/chromium"';
     const installed = await withAptGet(script, async (PATH, root) => {
       if (!installs) await Deno.mkdir(`${root}/usr/bin`, { recursive: true });
       if (!installs) await Deno.writeTextFile(`${root}/usr/bin/chromium`, "");

@@ -147,12 +147,12 @@ Deno.test("the permissions of `deno task serve` are enough to upload, train and 
   });
 });
 
-Deno.test("`deno task serve` installs nothing, and works where Deno's path has a space", async () => {
+Deno.test("`deno task serve` installs nothing, and works where Deno's path has a space and an accent", async () => {
   const { command, dependencies } = project.tasks.serve;
   assertEquals(dependencies, undefined);
   await withFolder(async (root) => {
-    const deno = join(root, "a b", "deno");
-    await Deno.mkdir(join(root, "a b"));
+    const deno = join(root, "my deno é", "deno");
+    await Deno.mkdir(join(root, "my deno é"));
     await Deno.copyFile(Deno.execPath(), deno);
     const probe = `console.log((await new Deno.Command(Deno.execPath(), {
       args: ["--version"],
