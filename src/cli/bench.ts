@@ -56,7 +56,7 @@ const options = defineOptions({
       options.model === undefined ? undefined : rule(options, given)
     ),
   ],
-  derive: (options) => deriveSizes({ ...options, model: options.model ?? "" }),
+  derive: (options) => deriveSizes(options),
 });
 export type BenchOptions = ReturnType<typeof options.parse>;
 

@@ -22,6 +22,14 @@ export const NO_INPUT: Input = {
   line: () => Promise.resolve({ type: "end" }),
 };
 
+/** What a stop means at the moment. */
+export interface Stopping {
+  /** Said at the first signal: what happens before the command ends. */
+  readonly first: string;
+  /** Said at the second: what an immediate end loses. */
+  readonly second?: string;
+}
+
 /** A command's interface to the outside world; tests supply their own. */
 export interface Io {
   /** True with `--json`: results and events go to stdout, one object per line. */
@@ -29,11 +37,13 @@ export interface Io {
   readonly verbose: boolean;
   /** True if stderr is a terminal that can redraw lines. */
   readonly interactive: boolean;
-  /** Aborted by the first SIGINT or SIGTERM: finish the step, save, return. */
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP: finish the step, save, return. */
   readonly signal: AbortSignal;
   readonly input: Input;
   /** Calls `handle` at each Ctrl-C instead of aborting, until the returned function is called. */
   takeInterrupts(handle: () => void): () => void;
+  /** Says what `describe` returns when the command is stopped, until the returned function is called. */
+  describeStop(describe: () => Stopping): () => void;
   /** Writes a line for people to stderr. */
   log(line: string): void;
   /** Writes a piece of a streamed result to stdout; does nothing with `--json`. */

@@ -1,19 +1,25 @@
 /** Reads the file of a run for `memory` and `bench`, which pick their own options from the run's. */
 import { z } from "../packages/zod.ts";
 import { finetuneOptions } from "../train/finetune_options.ts";
+import { trainsAdapters } from "../train/method_fields.ts";
+import { methodNamed, methodOf } from "../train/methods.ts";
 import { pretrainOptions } from "../train/options.ts";
 import { type ConfigFile, loadConfig } from "../config/config_file.ts";
 
 /**
  * Missing sizes default to those of the file's command, so that the plan is the run's: `finetune`
- * if the file has an option that only `finetune` knows.
+ * if the file has an option that only `finetune` knows, or adapters beside `model`.
  */
 export async function loadConfigForSizes(path: string, fields: z.ZodRawShape): Promise<ConfigFile> {
   const runs = { ...pretrainOptions.fields, ...finetuneOptions.fields };
   const config = await loadConfig(path, { ...runs, ...fields });
-  const isFinetuning = Object.keys({ ...config.given, ...config.implied }).some((option) =>
-    Object.hasOwn(finetuneOptions.fields, option) && !Object.hasOwn(pretrainOptions.fields, option)
-  );
+  const given: Record<string, unknown> = { ...config.implied, ...config.given };
+  const method = methodNamed(given.optimizer);
+  const isFinetuning =
+    Object.keys(given).some((option) =>
+      Object.hasOwn(finetuneOptions.fields, option) &&
+      !Object.hasOwn(pretrainOptions.fields, option)
+    ) || (given.from === undefined && method !== undefined && trainsAdapters(methodOf(method)));
   const run = isFinetuning ? finetuneOptions.fields : pretrainOptions.fields;
   const implied: Record<string, unknown> = isFinetuning ? { finetune: true } : {};
   for (const [option, field] of Object.entries(run)) {

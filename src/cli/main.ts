@@ -20,12 +20,14 @@ import { memory } from "./memory.ts";
 import { merge } from "./merge.ts";
 import { pretrain } from "./pretrain.ts";
 import { serve } from "./serve.ts";
+import { tokenizerTrain } from "./tokenizer_train.ts";
 
 export const COMMANDS: readonly Command[] = [
   pretrain,
   finetune,
   evaluate,
   generate,
+  tokenizerTrain,
   memory,
   merge,
   exportModel,
@@ -48,6 +50,8 @@ export interface Terminal {
   readonly input?: Input;
   /** See {@link Io.takeInterrupts}; without it there are no interrupts. */
   readonly takeInterrupts?: Io["takeInterrupts"];
+  /** See {@link Io.describeStop}. */
+  readonly describeStop?: Io["describeStop"];
 }
 
 /** Runs a command line and returns its exit code; throws nothing. */
@@ -56,27 +60,37 @@ export async function main(
   terminal: Terminal,
   commands: readonly Command[] = COMMANDS,
 ): Promise<number> {
-  const [name, ...rest] = args;
+  const [name] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
-    const asked = commands.find((command) => command.name === rest[0]);
+    const asked = commandIn(args.slice(1), commands);
     const text = asked ? commandHelp(asked) : overview(commands);
     if (name !== undefined) terminal.stdout(text);
     else terminal.stderr(text);
     return name === undefined ? EXIT.usage : EXIT.done;
   }
-  const command = commands.find((command) => command.name === name);
+  const command = commandIn(args, commands);
   if (!command) {
     const nearest = nearestWord(name, commands.map((command) => command.name));
     const hint = nearest ? ` (did you mean ${nearest}?)` : "";
     terminal.stderr(`unknown command ${name}${hint}\n\`${PROGRAM} --help\` lists the commands`);
     return EXIT.usage;
   }
+  const rest = args.slice(wordsOf(command).length);
   const flags = readCommonFlags(rest);
   if (flags.help) {
     terminal.stdout(commandHelp(command));
     return EXIT.done;
   }
   return await runCommand(command, rest, flags, terminal);
+}
+
+/** The command that a command line begins with; its name may have several words. */
+function commandIn(args: readonly string[], commands: readonly Command[]): Command | undefined {
+  return commands.find((command) => wordsOf(command).every((word, at) => args[at] === word));
+}
+
+function wordsOf({ name }: Command): string[] {
+  return name.split(" ");
 }
 
 async function runCommand(
@@ -146,6 +160,7 @@ function createIo({ json, verbose }: CommonFlags, terminal: Terminal): Io {
     signal: terminal.signal,
     input: terminal.input ?? NO_INPUT,
     takeInterrupts: terminal.takeInterrupts ?? (() => () => {}),
+    describeStop: terminal.describeStop ?? (() => () => {}),
     log: (line) => terminal.stderr(line),
     text: (piece) => {
       if (!json) terminal.write(piece);

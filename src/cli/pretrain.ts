@@ -1,4 +1,4 @@
-/** `pretrain`: trains a model from scratch. */
+/** `pretrain`: trains a model on text, from random weights or those of another. */
 import { type PretrainOptions, pretrainOptions } from "../train/options.ts";
 import { Trainer } from "../train/trainer.ts";
 import type { Command, Io } from "./command.ts";
@@ -6,11 +6,12 @@ import { runTraining } from "./training.ts";
 
 export const pretrain: Command = {
   name: "pretrain",
-  summary: "train a model from scratch",
+  summary: "train a model on text, from scratch or from another model",
   details: "Writes metrics.jsonl, summary.json, checkpoints and a model in Hugging Face's layout " +
-    "to --output. Ctrl-C saves a checkpoint before exiting; --resume auto continues from it.",
+    "(with lora and qlora: an adapter in peft's) to --output. Ctrl-C saves a checkpoint before exiting; --resume auto continues from it.",
   examples: [
     "pretrain --model llama_nano --data texts/ --output runs/nano --steps 200",
+    "pretrain --from runs/nano/model --data more/ --output runs/nano-2 --steps 200",
     "pretrain --model llama_60m --data c4.jsonl --tokenizer tokenizer.json --output runs/60m",
   ],
   options: pretrainOptions,

@@ -1,26 +1,31 @@
 /** The command line as a process: its streams, its signals, its exit code. */
+import { EXIT } from "./command.ts";
 import { terminalInput } from "./input.ts";
-import { interruption, takeInterrupts } from "./interruption.ts";
+import { describeStop, interruption, takeInterrupts } from "./interruption.ts";
 import { main } from "./main.ts";
+import { ignoreClosedStreams, writeError, writeOut } from "./streams.ts";
 
 /** Runs a command line and ends the process with its exit code. */
 export async function runProgram(args: readonly string[]): Promise<never> {
-  Deno.exit(
-    await main(args, {
-      stdout: (line) => console.log(line),
-      write,
-      stderr: (line) => console.error(line),
-      interactive: Deno.stderr.isTerminal(),
-      signal: interruption(),
-      input: terminalInput(),
-      takeInterrupts,
-    }),
-  );
-}
-
-/** Writes everything: a pipe may accept only part of a text at a time. */
-function write(text: string): void {
-  for (let bytes = new TextEncoder().encode(text); bytes.length;) {
-    bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
-  }
+  ignoreClosedStreams();
+  const stopping = interruption();
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    stopping.fail(event.reason);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    stopping.fail(event.error ?? event.message);
+  });
+  const code = await main(args, {
+    stdout: (line) => writeOut(`${line}\n`),
+    write: writeOut,
+    stderr: (line) => writeError(`${line}\n`),
+    interactive: Deno.stderr.isTerminal(),
+    signal: stopping.signal,
+    input: terminalInput(),
+    takeInterrupts,
+    describeStop,
+  });
+  Deno.exit(stopping.failed ? EXIT.failed : code);
 }

@@ -179,7 +179,9 @@ function describePlan(plan: PlanEvent): string {
   const count = (value: number) => value.toLocaleString("en-GB");
   const { parameters, trained_parameters: trained } = plan;
   const part = trained === parameters ? "" : `${count(trained)} trained, `;
-  const checkpoint = plan.resumed_from ? ` (${plan.resumed_from})` : "";
+  const saved = plan.resumed_saved_at &&
+    `, saved ${new Date(plan.resumed_saved_at).toLocaleString("sv").slice(0, 16)}`;
+  const checkpoint = plan.resumed_from ? ` (${plan.resumed_from}${saved ?? ""})` : "";
   const from = plan.resumed_step ? `resuming after step ${plan.resumed_step}${checkpoint}, ` : "";
   return `${count(parameters)} parameters, ${part}${from}${plan.steps} steps, ` +
     `${formatBytes(plan.planned_peak_bytes)} of GPU memory, on ${plan.adapter}`;

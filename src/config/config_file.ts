@@ -56,6 +56,7 @@ export interface ConfigFile {
  * would have no effect beside the file's `steps`.
  */
 const ALTERNATIVES = [
+  ["model", "from"],
   ["steps", "epochs"],
   ["warmupSteps", "warmupRatio"],
   ["data", "dataset"],

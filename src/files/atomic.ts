@@ -2,6 +2,8 @@
 import { dirname } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Phrase } from "../options/phrase.ts";
+import { formatBytes } from "../text.ts";
+import { freeBytes } from "./stat.ts";
 
 /**
  * Calls `write` with a temporary file in the folder of `path`, then syncs and renames it. If
@@ -29,10 +31,35 @@ export async function writeAtomically(
   await syncFolder(dirname(path));
 }
 
+const MAKE_ROOM = "free some space";
+
 /** The disk has no room for a file; existing files are unchanged. */
 export class DiskFullError extends UserError {
   /** As it appears in a stack trace. */
   override readonly name = "DiskFullError";
+}
+
+/** What to add to the message of an error of the disk. */
+export interface WriteErrorDetails {
+  /** Follows the message. */
+  readonly lost?: string;
+  /** How to make room. */
+  readonly hint?: Phrase;
+}
+
+/** Throws a {@link DiskFullError} if the disk lacks the room for that many bytes at `path`. */
+export async function assertSpace(
+  path: string,
+  bytes: number,
+  { lost = "", hint = MAKE_ROOM }: WriteErrorDetails = {},
+): Promise<void> {
+  const free = await freeBytes(dirname(path));
+  if (free === undefined || free >= bytes) return;
+  throw new DiskFullError(
+    `cannot write ${path}: it needs ${formatBytes(bytes)}, but ${formatBytes(free)} of the disk ` +
+      `are free: ${formatBytes(bytes - free)} are missing${lost}`,
+    hint,
+  );
 }
 
 /** Whether the system reported that the disk or the user's quota is full. */
@@ -45,7 +72,7 @@ export function isDiskFull(error: unknown): boolean {
 export function explainWriteError(
   error: unknown,
   path: string,
-  { lost = "", hint = "free some space" }: { readonly lost?: string; readonly hint?: Phrase } = {},
+  { lost = "", hint = MAKE_ROOM }: WriteErrorDetails = {},
 ): unknown {
   const { code, message } = error as Error & { code?: unknown };
   // The code of an abort is a number.

@@ -1,24 +1,14 @@
 /** One tokenizer of Hugging Face's library, in an instance of WebAssembly of its own. */
-import module from "./wasm/module.js";
-
-/** The exports of wasm/src/lib.rs. */
-interface Exports {
-  readonly memory: WebAssembly.Memory;
-  allocate(length: number): number;
-  load(address: number, length: number, unknown: number): number;
-  add_tokens(address: number, length: number): number;
-  encode(address: number, length: number, flags: number): number;
-  decode(address: number, length: number, skipSpecial: number): number;
-  vocab_size(): number;
-  token_id(address: number, length: number): number;
-  ids(): number;
-  count(): number;
-  starts(): number;
-  ends(): number;
-  unknown(): number;
-  text(): number;
-  text_length(): number;
-}
+import {
+  instantiate,
+  passBytes,
+  passText,
+  readText,
+  reasonOf,
+  succeeded,
+  type TokenizersModule,
+  words,
+} from "./module_instance.ts";
 
 /** A token to add: an entry of tokenizer.json's `added_tokens`, without its id. */
 export interface AddedToken {
@@ -48,7 +38,7 @@ const ADD_SPECIAL_TOKENS = 1, WITH_OFFSETS = 2;
  * Faults are thrown as an `Error` with the library's message.
  */
 export class Engine {
-  #instance: Exports | null = null;
+  #instance: TokenizersModule | null = null;
   readonly #added: AddedToken[] = [];
 
   /** A tokenizer.json, and the id of its unknown token. */
@@ -101,9 +91,9 @@ export class Engine {
     });
   }
 
-  #open(): Exports {
+  #open(): TokenizersModule {
     if (this.#instance) return this.#instance;
-    const wasm = new WebAssembly.Instance(module, {}).exports as unknown as Exports;
+    const wasm = instantiate();
     return this.#trapped(wasm, () => {
       succeeded(wasm, wasm.load(...passBytes(wasm, this.json), this.unknown ?? -1));
       if (this.#added.length) addTokens(wasm, this.#added);
@@ -111,52 +101,23 @@ export class Engine {
     });
   }
 
-  #call<T>(work: (wasm: Exports) => T): T {
+  #call<T>(work: (wasm: TokenizersModule) => T): T {
     const wasm = this.#open();
     return this.#trapped(wasm, () => work(wasm));
   }
 
   /** After a panic, an instance is of no use any more; the next call opens another. */
-  #trapped<T>(wasm: Exports, work: () => T): T {
+  #trapped<T>(wasm: TokenizersModule, work: () => T): T {
     try {
       return work();
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError)) throw error;
       this.#instance = null;
-      const mebibytes = wasm.memory.buffer.byteLength / 2 ** 20;
-      const reason = readText(wasm) ||
-        (mebibytes > 2048
-          ? `it needs more memory than WebAssembly has (${Math.round(mebibytes)} MiB in use)`
-          : error.message);
-      throw new Error(reason, { cause: error });
+      throw new Error(reasonOf(wasm, error), { cause: error });
     }
   }
 }
 
-function addTokens(wasm: Exports, tokens: readonly AddedToken[]): void {
+function addTokens(wasm: TokenizersModule, tokens: readonly AddedToken[]): void {
   succeeded(wasm, wasm.add_tokens(...passText(wasm, JSON.stringify(tokens))));
-}
-
-function succeeded(wasm: Exports, status: number): void {
-  if (status !== 0) throw new Error(readText(wasm));
-}
-
-function words(wasm: Exports, address: number, count: number): Uint32Array<ArrayBuffer> {
-  return new Uint32Array(wasm.memory.buffer as ArrayBuffer, address, count).slice();
-}
-
-function readText(wasm: Exports): string {
-  const bytes = new Uint8Array(wasm.memory.buffer, wasm.text(), wasm.text_length());
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-}
-
-function passBytes(wasm: Exports, bytes: Uint8Array): [address: number, length: number] {
-  const address = wasm.allocate(bytes.length);
-  new Uint8Array(wasm.memory.buffer).set(bytes, address);
-  return [address, bytes.length];
-}
-
-/** Halves of surrogate pairs become U+FFFD, as `TextEncoder` does; no other text has them. */
-function passText(wasm: Exports, text: string): [address: number, length: number] {
-  return passBytes(wasm, new TextEncoder().encode(text));
 }

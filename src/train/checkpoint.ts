@@ -2,13 +2,13 @@
  * Writes checkpoints: everything goes to a temporary folder, which is synced and renamed; every
  * entry has a checksum, so that corruption is detected before training resumes.
  *
- * Only one process may write to an output folder at a time.
+ * Only one run may write to an output folder at a time: see start.ts.
  *
  * @module
  */
 import { createHash } from "node:crypto";
 import { join } from "../packages/std_path.ts";
-import { explainWriteError, syncFolder, writeAll } from "../files/atomic.ts";
+import { assertSpace, explainWriteError, syncFolder, writeAll } from "../files/atomic.ts";
 import { option, phrase } from "../options/phrase.ts";
 import {
   ENTRIES_FILE,
@@ -28,6 +28,8 @@ export interface CheckpointEntry {
 
 export interface CheckpointContent {
   readonly step: number;
+  /** Of all entries, if known: a disk without the room for them is then not written to. */
+  readonly bytes?: number;
   readonly entries: Iterable<CheckpointEntry> | AsyncIterable<CheckpointEntry>;
   /** Anything JSON can hold. */
   readonly state: unknown;
@@ -35,7 +37,14 @@ export interface CheckpointContent {
   readonly beside?: (folder: string) => Promise<void>;
 }
 
-const LEFTOVER = /^checkpoint-\d+\.tmp$/;
+/** Being written, or being replaced, when a process was killed. */
+const LEFTOVER = /^(checkpoint-\d+)\.(tmp|old)$/;
+
+const WRITE_ERROR = {
+  lost: "; earlier checkpoints are untouched",
+  hint: phrase`free some space, or keep fewer with ${option("keepCheckpoints")}; then continue from
+    the last one with ${option("resume", "auto")}`,
+};
 
 /**
  * Writes `output`/checkpoint-<step> and returns its path. On failure earlier checkpoints are
@@ -43,44 +52,64 @@ const LEFTOVER = /^checkpoint-\d+\.tmp$/;
  */
 export async function writeCheckpoint(output: string, content: CheckpointContent): Promise<string> {
   const folder = checkpointFolder(output, content.step), temporary = `${folder}.tmp`;
-  await removeLeftovers(output);
   try {
+    await recoverCheckpoints(output);
     await Deno.mkdir(temporary, { recursive: true });
+    await assertSpace(folder, content.bytes ?? 0, WRITE_ERROR);
     await writeEntries(temporary, content);
     await content.beside?.(temporary);
     await syncFolder(temporary);
-    // A folder cannot be renamed over a non-empty one: remove the old checkpoint of this step.
-    await removeIfThere(folder);
-    await Deno.rename(temporary, folder);
+    await replaceFolder(temporary, folder);
     await syncFolder(output);
     return folder;
   } catch (error) {
     await removeIfThere(temporary).catch(() => {}); // report the first error
-    throw explainWriteError(error, folder, {
-      lost: "; earlier checkpoints are untouched",
-      hint: phrase`free some space, or keep fewer with ${
-        option("keepCheckpoints")
-      }; then continue from
-        the last one with ${option("resume", "auto")}`,
-    });
+    throw explainWriteError(error, folder, WRITE_ERROR);
   }
+}
+
+/** A folder cannot be renamed over another: what it replaces is whole under one name at any time. */
+async function replaceFolder(from: string, to: string): Promise<void> {
+  const old = `${to}.old`;
+  await Deno.rename(to, old).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  await Deno.rename(from, to);
+  await removeIfThere(old);
 }
 
 /**
  * Removes all but the newest `keep` checkpoints, and that of the step `spare`; returns the removed
- * paths.
+ * paths. With `current`, the step that the run has just saved, later ones are removed first: they
+ * are damaged, or of a course that the run has left by resuming from before them.
  */
 export async function pruneCheckpoints(
   output: string,
   keep: number,
-  spare?: number,
+  { spare, current = Infinity }: { readonly spare?: number; readonly current?: number } = {},
 ): Promise<string[]> {
   const steps = await checkpointSteps(output);
-  const removed = steps.slice(0, Math.max(0, steps.length - keep))
-    .filter((step) => step !== spare)
+  const own = steps.filter((step) => step <= current);
+  const older = own.slice(0, Math.max(0, own.length - keep)).filter((step) => step !== spare);
+  const removed = [...steps.filter((step) => step > current), ...older]
     .map((step) => checkpointFolder(output, step));
   for (const path of removed) await Deno.remove(path, { recursive: true });
   return removed;
+}
+
+/**
+ * Cleans up after a process that was killed while saving: a checkpoint that was about to be replaced
+ * stays, unless its successor is in place; one that was being written is removed.
+ */
+export async function recoverCheckpoints(output: string): Promise<void> {
+  const names = await namesIn(output);
+  for (const name of names) {
+    const [, folder, kind] = name.match(LEFTOVER) ?? [];
+    if (!folder) continue;
+    const path = join(output, name);
+    if (kind === "old" && !names.includes(folder)) await Deno.rename(path, join(output, folder));
+    else await removeIfThere(path);
+  }
 }
 
 async function writeEntries(folder: string, { step, entries, state }: CheckpointContent) {
@@ -106,13 +135,6 @@ async function writeEntries(folder: string, { step, entries, state }: Checkpoint
   );
   await writeAll(manifest, new TextEncoder().encode(formatManifest(content)));
   await manifest.sync();
-}
-
-/** Removes what an earlier process left behind when it was killed while saving. */
-async function removeLeftovers(output: string): Promise<void> {
-  for (const name of await namesIn(output)) {
-    if (LEFTOVER.test(name)) await removeIfThere(join(output, name));
-  }
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** How much a run will write to disk, without starting it, and whether there is room for it. */
-import { option, phrase } from "../options/phrase.ts";
+import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { formatBytes } from "../text.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
@@ -45,32 +45,38 @@ export function runBytes(
 }
 
 /**
- * Refuses a run that will not have the room to save what it trains. `done` are the steps of the
- * checkpoint that it continues from, whose room is taken already.
+ * Refuses a run that will not have the room to save what it trains, and returns a warning for one
+ * that may not have it for checkpoints by minutes. `done` are the steps of the checkpoint that it
+ * continues from, whose room is taken already.
  */
 export async function assertRoom(
-  { output, saveEvery, keepCheckpoints, loadBestModelAtEnd }: Pick<
+  { output, saveEvery, saveMinutes, keepCheckpoints, loadBestModelAtEnd }: Pick<
     RunOptions,
-    "output" | "saveEvery" | "keepCheckpoints" | "loadBestModelAtEnd"
+    "output" | "saveEvery" | "saveMinutes" | "keepCheckpoints" | "loadBestModelAtEnd"
   >,
   { steps, stepsPerEpoch = steps }: Pick<TrainingData, "steps" | "stepsPerEpoch">,
   plan: DiskPlan,
   done = 0,
-): Promise<void> {
+): Promise<Phrase | undefined> {
   const free = await freeBytes(output);
-  if (free === undefined) return;
+  if (free === undefined) return undefined;
   const every = saveEvery === "epoch" ? stepsPerEpoch : saveEvery || steps;
   const saves = Math.ceil((steps - done) / every) + (loadBestModelAtEnd ? 1 : 0);
   const keep = keepCheckpoints + (loadBestModelAtEnd ? 1 : 0) - (done > 0 ? 1 : 0);
-  const needed = runBytes(plan, { saves, keep });
-  if (needed <= free) return;
-  throw new UserError(
+  const message = (needed: number) =>
     phrase`${option("output", output)}: ${formatBytes(free)} of the disk are free, but the run will
       need ${formatBytes(needed)}: ${formatBytes(plan.checkpointBytes)} per checkpoint and
-      ${formatBytes(plan.resultBytes)} for the result`,
-    phrase`free some space, keep fewer checkpoints with ${option("keepCheckpoints", 1)}, or choose
-      another ${option("output")}`,
-  );
+      ${formatBytes(plan.resultBytes)} for the result`;
+  const hint = phrase`free some space, keep fewer checkpoints with ${option("keepCheckpoints", 1)},
+    or choose another ${option("output")}`;
+  const needed = runBytes(plan, { saves, keep });
+  if (needed > free) throw new UserError(message(needed), hint);
+  const most = runBytes(plan, { saves: saveMinutes > 0 ? Infinity : saves, keep });
+  return most > free
+    ? phrase`if it lasts longer than ${option("saveMinutes", saveMinutes)}: ${
+      message(most)
+    }; ${hint}`
+    : undefined;
 }
 
 /** What is trained; a tied head is saved as well. */

@@ -1,5 +1,5 @@
 /**
- * The events of a run: `Trainer.run` yields these, and ends with `done` or throws.
+ * The events of a run: `Trainer.run` yields these, and ends with `done`, or with `failed` and an error.
  *
  * An event is the JSON object that `--json` prints and metrics.jsonl keeps, whose names other
  * programs rely on. So its fields are in snake_case, unlike all other names of the library: they
@@ -125,6 +125,8 @@ export interface PlanEvent {
   readonly resumed_step: number;
   /** The folder of that checkpoint. */
   readonly resumed_from?: string;
+  /** When it was saved, ISO 8601. */
+  readonly resumed_saved_at?: string;
   /** Of the run, or of choosing ranks before it (`rank: "auto"`) if that needs more. */
   readonly planned_peak_bytes: number;
   /** Of the run. */
@@ -253,14 +255,40 @@ export interface ProgressEvent {
 /** Called at each phase of a run and, where it takes long, as it proceeds; must return at once. */
 export type OnProgress = (event: ProgressEvent) => void;
 
+/** What of a run is on disk. */
+export interface Saved {
+  /** Folder of the newest checkpoint, that of a resumed run included. */
+  readonly checkpoint?: string;
+  /** Steps done at that checkpoint. */
+  readonly checkpoint_step?: number;
+  /** Folder of the model, once the run has ended. */
+  readonly model?: string;
+  /** Folder of the adapter, with a method that trains one. */
+  readonly adapter?: string;
+}
+
 /** The last event: all steps done, or stopped early and saved. */
 export interface DoneEvent {
   /** Tells events apart. */
   readonly type: "done";
   /** Whether it was stopped before its last step. */
   readonly interrupted: boolean;
+  /** Steps done. */
+  readonly step: number;
+  /** What is on disk now; a run stopped before its first step has saved nothing. */
+  readonly saved: Saved;
   /** As in summary.json. */
   readonly summary: Summary;
+}
+
+/** The last event of a run that fails: what could be saved before the error is thrown. */
+export interface FailedEvent {
+  /** Tells events apart. */
+  readonly type: "failed";
+  /** Steps done; those after `saved.checkpoint_step` are lost. */
+  readonly step: number;
+  /** What is on disk now. */
+  readonly saved: Saved;
 }
 
 /** What `Trainer.run` yields, distinguished by `type`. */
@@ -273,4 +301,5 @@ export type TrainingEvent =
   | SampleEvent
   | CheckpointEvent
   | WarningEvent
-  | DoneEvent;
+  | DoneEvent
+  | FailedEvent;

@@ -16,6 +16,7 @@ import {
   WEIGHT_METHODS,
 } from "./method_fields.ts";
 import { PRESET_NAMES } from "./presets.ts";
+import { STRETCHES } from "./stretch_rope.ts";
 
 export const SCHEDULERS = ["cosine", "linear", "constant"] as const;
 export const DTYPES = ["bfloat16", "float32"] as const;
@@ -34,6 +35,27 @@ export const inMemoryToo = <Field extends z.ZodType>(field: Field) =>
 export const trainedModel = z.string().min(1).describe(
   "a preset, a config.json in Hugging Face's format, or a folder containing one",
 ).meta({ value: "preset|config.json|dir", choices: PRESET_NAMES });
+
+export const baseModel = z.string().min(1).describe(
+  "pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
+).meta({ value: "dir|x.gguf|hf:org/name" });
+
+/** What a pre-training run starts from: one of the two. */
+export const startFields = section("Model", {
+  model: trainedModel.optional().meta(described(
+    phrase`the model to train from random weights, unless ${option("from")} is given: a preset, a
+      config.json in Hugging Face's format, or a folder containing one`,
+  )),
+  from: baseModel.optional().describe(
+    "pre-trained model whose weights are trained further: a folder in Hugging Face's layout, a " +
+      ".gguf file, or hf:org/name",
+  ),
+});
+
+export const ropeScaling = z.enum(STRETCHES).meta(described(
+  phrase`scale RoPE so that sequences of ${option("seqLen")} fit, though the model has fewer
+    positions; saved with the model`,
+));
 
 const dtype = z.enum(DTYPES).default("bfloat16").describe(
   "format of activations and unquantised weights; float32 is exact and takes twice the memory",
@@ -152,6 +174,10 @@ export const runFields = section("Run", {
     .meta({ value: "dir" }),
   evalEvery: orNever().default(1000).describe("steps between evaluations; 0: only at the end"),
   saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: only at the end"),
+  saveMinutes: z.number().min(0).default(10).meta(described(
+    phrase`minutes after which a checkpoint is saved whatever ${option("saveEvery")} says, rarer
+      where saving takes more than a twentieth of the time; 0: only by steps`,
+  )).meta({ value: "minutes" }),
   samplePrompt: strings().optional().describe(
     "prompt for the model to continue or answer at each evaluation, to see its progress",
   ).meta({ value: "text" }),
@@ -178,8 +204,8 @@ export const runFields = section("Run", {
     phrase`if ${option("output")} already contains a run, delete its checkpoints and start over`,
   )),
   resume: z.string().min(1).optional().meta(described(
-    phrase`continue from this checkpoint; auto: from the newest complete one in ${option("output")},
-      if any`,
+    phrase`continue from this checkpoint, or from the newest complete one of this run's folder; auto
+      or latest: of ${option("output")}, if any`,
   )).meta({ value: "dir|auto", proposals: ["auto"] }),
 });
 

@@ -15,6 +15,7 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
 import {
+  baseModel,
   count,
   inMemoryToo,
   loraFields,
@@ -22,6 +23,7 @@ import {
   optimizerFields,
   orNever,
   rankFields,
+  ropeScaling,
   runFields,
   scheduleFields,
   share,
@@ -34,7 +36,6 @@ import { overwriteRule, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneInput, FinetuneOptions } from "./option_types.ts";
 import { LEAST_STEPS, MOST_EPOCHS, USUAL_EPOCHS } from "./small_set.ts";
-import { STRETCHES } from "./stretch_rope.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 
 export type { FinetuneInput, FinetuneOptions } from "./option_types.ts";
@@ -43,9 +44,7 @@ export type { FinetuneInput, FinetuneOptions } from "./option_types.ts";
 export const DATA_FORMATS = ["auto", ...FORMATS] as const;
 
 const modelFields = section("Model", {
-  model: z.string().min(1).describe(
-    "pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
-  ).meta({ value: "dir|x.gguf|hf:org/name" }),
+  model: baseModel,
   adapter: z.string().min(1).optional().describe(
     "folder of an adapter in peft's layout to train further, with its own modules, ranks and alphas",
   ).meta({ value: "dir" }),
@@ -56,10 +55,7 @@ const batchFields = section("Batch", {
     .meta({ value: "B" }),
   seqLen: count().default(512).describe("tokens per sequence; longer examples are truncated")
     .meta({ value: "T" }),
-  ropeScaling: z.enum(STRETCHES).optional().meta(described(
-    phrase`scale RoPE so that sequences of ${option("seqLen")} fit, though the model has fewer
-      positions; saved with the model`,
-  )),
+  ropeScaling: ropeScaling.optional(),
 });
 
 const dataFields = section("Data", {

@@ -1,7 +1,8 @@
 /** What decides the size of a run of any kind, for the commands that plan or time one. */
 import { z } from "../packages/zod.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, type Options, type Rule, section } from "../options/schema.ts";
-import { loraFields, memoryFields, trainedModel, trainEmbeddings } from "./fields.ts";
+import { loraFields, memoryFields, startFields, trainedModel, trainEmbeddings } from "./fields.ts";
 import {
   embeddingQuant,
   optimizerField,
@@ -11,7 +12,7 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, type MethodName, methodOf } from "./methods.ts";
 import { effectRules, MEMORY_EFFECTS } from "./option_effects.ts";
-import { knownPreset } from "./option_rules.ts";
+import { knownPreset, startRule } from "./option_rules.ts";
 import type { MemoryInput, MemoryOptions } from "./option_types.ts";
 
 export type { MemoryInput, MemoryOptions } from "./option_types.ts";
@@ -36,8 +37,8 @@ export const sizeFields = {
 export const sizeRules: readonly Rule[] = [
   knownPreset,
   ...effectRules(MEMORY_EFFECTS),
-  ({ finetune, optimizer }) =>
-    finetune === false && trainsAdapters(methodOf(optimizer as MethodName))
+  ({ finetune, optimizer, from }) =>
+    finetune === false && from === undefined && trainsAdapters(methodOf(optimizer as MethodName))
       ? { option: "finetune", message: `must be on with ${optimizer}, which only fine-tunes` }
       : undefined,
   ({ rank }) =>
@@ -49,10 +50,14 @@ export const sizeRules: readonly Rule[] = [
       : undefined,
 ];
 
-export function deriveSizes(options: z.output<z.ZodObject<typeof sizeFields>>) {
+type Sizes = Omit<z.output<z.ZodObject<typeof sizeFields>>, "model">;
+
+/** `from` is the model of pre-training that continues. */
+export function deriveSizes(options: Sizes & { readonly from?: string }) {
   return {
     ...quantisation(options),
-    finetune: options.finetune ?? trainsAdapters(methodOf(options.optimizer)),
+    finetune: options.finetune ??
+      (options.from === undefined && trainsAdapters(methodOf(options.optimizer))),
     embeddingQuant: options.finetune === true && quantisesEmbeddings(options),
     loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
   };
@@ -60,7 +65,24 @@ export function deriveSizes(options: z.output<z.ZodObject<typeof sizeFields>>) {
 
 /** Options of `memory`: what a run would need, without starting it. */
 export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions({
-  fields: sizeFields,
-  rules: sizeRules,
-  derive: deriveSizes,
+  fields: {
+    ...sizeFields,
+    ...startFields,
+    ...section("Model", {
+      model: trainedModel.optional().describe("a preset, a config.json, or the folder of a model"),
+    }),
+  },
+  rules: [
+    startRule,
+    ({ finetune, from }) =>
+      finetune === true && from !== undefined
+        ? {
+          option: "finetune",
+          message: phrase`plans fine-tuning of ${option("model")}, ${option("from")} pre-training:
+            keep only one`,
+        }
+        : undefined,
+    ...sizeRules,
+  ],
+  derive: (options) => deriveSizes(options),
 });

@@ -24,16 +24,24 @@ export async function resolveConfig(model: string): Promise<LlamaConfig> {
 
 /** The configuration that a run of these options has at least; for its size and speed. */
 export async function plannedConfig(
-  { model, finetune }: Pick<MemoryOptions, "model" | "finetune">,
+  { model, from, finetune }: Pick<MemoryOptions, "model" | "from" | "finetune">,
 ): Promise<LlamaConfig> {
-  return finetune ? presetOf(model) ?? await readBaseConfig(model) : await resolveConfig(model);
+  if (from !== undefined) return await readBaseConfig(from);
+  return finetune ? presetOf(model) ?? await readBaseConfig(model!) : await resolveConfig(model!);
 }
 
 /** The part of a tokenizer that a configuration depends on. */
 export type Vocabulary = Pick<Tokenizer, "vocabSize" | "bosTokenId" | "eosTokenId">;
 
+/** What a configuration is fitted to. */
+interface Sized {
+  readonly model: string;
+  readonly seqLen: number;
+  readonly tokenizer: string;
+}
+
 export async function resolveRunConfig(
-  options: PretrainOptions,
+  options: Sized,
   tokenizer: Vocabulary,
 ): Promise<LlamaConfig> {
   return runConfig(await resolveConfig(options.model), options, tokenizer);
@@ -46,7 +54,7 @@ export async function resolveRunConfig(
  */
 export function runConfig(
   config: LlamaConfig,
-  { model, seqLen, tokenizer: spec }: Pick<PretrainOptions, "model" | "seqLen" | "tokenizer">,
+  { model, seqLen, tokenizer: spec }: Sized,
   tokenizer: Vocabulary,
 ): LlamaConfig {
   const ids = {
@@ -145,7 +153,7 @@ function samplePositions(
   return Math.min(longestSequence(config), options.seqLen + options.sampleTokens);
 }
 
-/** Which parameters a run trains; all of them in pre-training. */
+/** Which parameters a run trains: in pre-training all of them, or adapters. */
 function trainedPart(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
 ): Pick<TrainingShape, "trained" | "lora"> {
@@ -158,7 +166,7 @@ function trainedPart(
     const trained = options.trainEmbeddings ? "adapters_and_embeddings" : "adapters";
     return { trained, lora: { rank, alpha, targets, dropout } };
   }
-  const finetuning = "finetune" in options ? options.finetune : "trainEmbeddings" in options;
+  const finetuning = "finetune" in options ? options.finetune : "template" in options;
   const whole = !finetuning || ("trainEmbeddings" in options && options.trainEmbeddings);
   return { trained: whole ? "all" : "body" };
 }

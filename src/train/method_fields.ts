@@ -11,7 +11,7 @@ import {
   rankOptionOf,
 } from "./methods.ts";
 
-/** Methods that train weights: pre-training has no others. */
+/** Methods that train weights: from random ones, only these do. */
 export const WEIGHT_METHODS = methodsWith(({ trains }) => trains === "weights");
 
 /** A method as documents generated from the schema show it, such as OpenAPI's. */

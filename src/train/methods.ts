@@ -12,7 +12,7 @@ export interface Method {
   readonly title: string;
   /** What it does, in a sentence or two. */
   readonly about: string;
-  /** All weights, or small adapters beside frozen weights, which only fine-tune. */
+  /** All weights, or small adapters beside the frozen weights of a given model. */
   readonly trains: "weights" | "adapters";
   /** Format of the projection matrices; `dtype` is that of the activations. */
   readonly weights: "dtype" | "int8" | "nf4";
@@ -20,14 +20,28 @@ export interface Method {
   readonly projection?: "int4" | "float32";
   /** The update rule of each kind of parameter. */
   readonly rules: RulesByKind;
-  /** Default learning rates; adapters have none for pre-training. */
-  readonly lr: { readonly pretrain?: number; readonly finetune: number };
+  /** Default learning rates of each kind of run. */
+  readonly lr: DefaultRates;
   /** Other names that `optimizer` accepts. */
   readonly aliases: readonly string[];
   /** The values of transformers' `optim` that mean this method. */
   readonly optim: readonly string[];
   /** The keys that select it in a LLaMA-Factory file, together with `optim`. */
   readonly llamaFactory: LlamaFactoryKeys;
+}
+
+/** Peak learning rates, by what a run does. */
+export interface DefaultRates {
+  /** Pre-training from random weights, which adapters do not do. */
+  readonly pretrain?: number;
+  /**
+   * Pre-training of a model that is trained already. A tenth of the rate from random weights: for
+   * AdamW that is the 1e-4 with which Llemma continued Code Llama 7B (Azerbayev et al. 2023,
+   * section 2.2). For adapters the 1e-4 of LLaMA-Factory's `llama3_lora_pretrain.yaml`.
+   */
+  readonly continue: number;
+  /** Fine-tuning on examples. */
+  readonly finetune: number;
 }
 
 /** What names a method in a LLaMA-Factory file. */
@@ -60,7 +74,7 @@ export const METHODS = {
     weights: "int8",
     projection: "int4",
     rules: ADAM_8BIT,
-    lr: { pretrain: 0.01, finetune: 1e-4 },
+    lr: { pretrain: 0.01, continue: 0.001, finetune: 1e-4 },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "full", switch: "use_galore", byOwnName: true },
@@ -72,7 +86,7 @@ export const METHODS = {
     weights: "dtype",
     projection: "float32",
     rules: ADAM,
-    lr: { pretrain: 0.01, finetune: 1e-4 },
+    lr: { pretrain: 0.01, continue: 0.001, finetune: 1e-4 },
     aliases: [],
     optim: ["galore_adamw", "galore_adamw_layerwise"],
     llamaFactory: { finetuning_type: "full", switch: "use_galore" },
@@ -84,7 +98,7 @@ export const METHODS = {
     weights: "dtype",
     projection: "float32",
     rules: ADAM_8BIT,
-    lr: { pretrain: 0.01, finetune: 1e-4 },
+    lr: { pretrain: 0.01, continue: 0.001, finetune: 1e-4 },
     aliases: ["galore_adamw_8bit"],
     optim: ["galore_adamw_8bit", "galore_adamw_8bit_layerwise"],
     llamaFactory: { finetuning_type: "full", switch: "use_galore" },
@@ -95,7 +109,7 @@ export const METHODS = {
     trains: "weights",
     weights: "dtype",
     rules: ADAM,
-    lr: { pretrain: 0.001, finetune: 2e-5 },
+    lr: { pretrain: 0.001, continue: 1e-4, finetune: 2e-5 },
     aliases: [],
     // Paging and fusing change where moments are stored, not their values.
     optim: ["adamw_torch", "adamw_torch_fused", "adamw_hf", "paged_adamw", "paged_adamw_32bit"],
@@ -107,7 +121,7 @@ export const METHODS = {
     trains: "weights",
     weights: "dtype",
     rules: ADAM_8BIT,
-    lr: { pretrain: 0.001, finetune: 2e-5 },
+    lr: { pretrain: 0.001, continue: 1e-4, finetune: 2e-5 },
     aliases: [],
     optim: ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"],
     llamaFactory: { finetuning_type: "full" },
@@ -120,7 +134,7 @@ export const METHODS = {
     trains: "weights",
     weights: "dtype",
     rules: { matrices: "muon", embeddings: "adam", others: "adam" },
-    lr: { pretrain: 0.001, finetune: 2e-5 },
+    lr: { pretrain: 0.001, continue: 1e-4, finetune: 2e-5 },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "full", switch: "use_muon" },
@@ -133,7 +147,7 @@ export const METHODS = {
     trains: "weights",
     weights: "dtype",
     rules: { matrices: "muon8bit", embeddings: "adam", others: "adam8bit" },
-    lr: { pretrain: 0.001, finetune: 2e-5 },
+    lr: { pretrain: 0.001, continue: 1e-4, finetune: 2e-5 },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "full", switch: "use_muon" },
@@ -144,7 +158,7 @@ export const METHODS = {
     trains: "adapters",
     weights: "dtype",
     rules: ADAM,
-    lr: { finetune: 2e-4 },
+    lr: { continue: 1e-4, finetune: 2e-4 },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "lora" },
@@ -157,7 +171,7 @@ export const METHODS = {
     trains: "adapters",
     weights: "nf4",
     rules: ADAM,
-    lr: { finetune: 2e-4 },
+    lr: { continue: 1e-4, finetune: 2e-4 },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "lora", quantization_bit: 4 },

@@ -1,5 +1,6 @@
 /** metrics.jsonl, one line per step, and summary.json. */
 import { join } from "../packages/std_path.ts";
+import { explainWriteError, writeAll } from "../files/atomic.ts";
 import type { StepMetrics, Summary } from "./events.ts";
 
 const METRICS_FILE = "metrics.jsonl";
@@ -10,7 +11,14 @@ const SUMMARY_FILE = "summary.json";
  * its checkpoint, and a partial line left by a killed process.
  */
 export class Metrics {
-  private constructor(readonly path: string, readonly file: Deno.FsFile) {}
+  readonly #unwritten: Uint8Array[] = [];
+
+  private constructor(
+    readonly path: string,
+    readonly file: Deno.FsFile,
+    /** Bytes of whole lines. */
+    private length: number,
+  ) {}
 
   /** `afterStep`: the step that the run resumes from, 0 for a new one. */
   static async open(output: string, afterStep: number): Promise<Metrics> {
@@ -20,17 +28,36 @@ export class Metrics {
     const kept = await lengthUpTo(path, afterStep);
     await file.truncate(kept);
     await file.seek(kept, Deno.SeekMode.Start);
-    return new Metrics(path, file);
+    return new Metrics(path, file, kept);
   }
 
-  async append(metrics: StepMetrics): Promise<void> {
-    const line = new TextEncoder().encode(JSON.stringify(metrics) + "\n");
-    for (let done = 0; done < line.length;) done += await this.file.write(line.subarray(done));
+  /** Lines that the disk has no room for are kept, and written before those of the next call. */
+  async append(lines: readonly StepMetrics[]): Promise<void> {
+    const encoder = new TextEncoder();
+    this.#unwritten.push(...lines.map((line) => encoder.encode(JSON.stringify(line) + "\n")));
+    try {
+      for (let [line] = this.#unwritten; line; [line] = this.#unwritten) {
+        await writeAll(this.file, line);
+        this.length += line.length;
+        this.#unwritten.shift();
+      }
+    } catch (error) {
+      // Part of a line may have been written.
+      await this.file.truncate(this.length);
+      await this.file.seek(this.length, Deno.SeekMode.Start);
+      throw explainWriteError(error, this.path);
+    }
   }
 
   [Symbol.dispose](): void {
     this.file.close();
   }
+}
+
+/** Steps whose figures an earlier run has left in a folder. */
+export async function stepsReported(output: string): Promise<number> {
+  const text = await Deno.readTextFile(join(output, METRICS_FILE)).catch(() => "");
+  return text.split("\n").filter((line) => stepOf(line) !== undefined).length;
 }
 
 /** Bytes of the leading complete lines up to `lastStep`. */

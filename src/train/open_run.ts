@@ -1,7 +1,9 @@
 /** Opens a run of a recipe: everything checked, planned, allocated and initialised, or restored. */
+import { MANIFEST_FILE } from "../formats/checkpoint/manifest.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { uploadRope } from "../model/llama.ts";
 import type { Phrase } from "../options/phrase.ts";
+import { join } from "../packages/std_path.ts";
 import { buildTraining, type Training } from "./build.ts";
 import { pruneCheckpoints } from "./checkpoint.ts";
 import { adviseRanks, withRanks } from "./choose_ranks.ts";
@@ -20,7 +22,7 @@ import {
   type RunState,
 } from "./run_state.ts";
 import { type SamplePrompt, samplePrompts } from "./samples.ts";
-import { makeOutput, startingPoint } from "./start.ts";
+import { startingPoint } from "./start.ts";
 import { restoreTensors } from "./state.ts";
 
 /** How {@link Trainer.open} reports its progress. */
@@ -29,6 +31,8 @@ export interface Preparing {
    * Called with the progress of slow preparations before the first event of {@link Trainer.run}.
    */
   readonly onPreparation?: OnPreparation;
+  /** Ends the preparation: the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** A run that can take its next step. */
@@ -43,15 +47,25 @@ export interface OpenRun {
   readonly prompts: readonly SamplePrompt[];
   readonly schedule: RunSchedule;
   /** The checkpoint that it continues from. */
-  readonly resumed?: { readonly path: string; readonly state: RunState };
+  readonly resumed?: {
+    readonly path: string;
+    /** When it was saved. */
+    readonly savedAt: Date | null;
+    readonly state: RunState;
+  };
 }
 
 /** Faults are {@link UserError}s. What can fail without the GPU does so before anything is allocated. */
 export async function openRun(
   gpu: Gpu,
   given: Recipe,
-  { onPreparation }: Preparing,
+  { onPreparation: report, signal }: Preparing,
 ): Promise<OpenRun> {
+  // Ends what nobody waits for any more, in the middle of a long phase as well.
+  const onPreparation: OnPreparation = (event) => {
+    signal?.throwIfAborted();
+    report?.(event);
+  };
   const { options, config } = given, { capabilities } = gpu;
   const warnings = [...given.warnings];
   const checkpoint = await startingPoint(options, (message) => warnings.push(message));
@@ -64,7 +78,6 @@ export async function openRun(
   const prompts = await samplePrompts(recipe);
   const data = await recipe.openData(state?.data, onPreparation);
   warnings.push(...data.warnings);
-  await makeOutput(options.output);
   warnings.push(...runNotes(options, data));
   const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;
   const { schedule, notes } = resumedSchedule(
@@ -82,7 +95,14 @@ export async function openRun(
   const { shape, objective } = recipe;
   const needed = assertFits(config, shape, capabilities, limit, objective);
   const plannedPeakBytes = Math.max(needed.plannedPeakBytes, advice?.plannedPeakBytes ?? 0);
-  await assertRoom(options, data, planDisk(config, shape, capabilities), state?.step);
+  const scarce = await assertRoom(
+    options,
+    data,
+    planDisk(config, shape, capabilities),
+    state?.step,
+  );
+  if (scarce) warnings.push(scarce);
+  signal?.throwIfAborted();
   const training = buildTraining(gpu, config, shape, capabilities, objective);
   await gpu.check();
   uploadRope(gpu, training.model);
@@ -92,6 +112,7 @@ export async function openRun(
     training.optimizer.restoreLazyStates(state!.lazy);
   }
   await gpu.check();
+  signal?.throwIfAborted();
   // Delete only after everything that can fail has succeeded.
   if (options.overwriteOutput) await pruneCheckpoints(options.output, 0);
   return {
@@ -103,6 +124,10 @@ export async function openRun(
     data,
     prompts,
     schedule,
-    resumed: checkpoint && { path: checkpoint.path, state: state! },
+    resumed: checkpoint && {
+      path: checkpoint.path,
+      savedAt: (await Deno.stat(join(checkpoint.path, MANIFEST_FILE))).mtime,
+      state: state!,
+    },
   };
 }

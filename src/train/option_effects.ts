@@ -58,6 +58,11 @@ function only(
   return { options, used, needs: typeof needs === "function" ? needs : () => needs };
 }
 
+/** An effect that is the rule in some runs only. */
+function where(applies: (given: Values) => boolean, effect: Effect): Effect {
+  return { ...effect, used: (options, given) => !applies(given) || effect.used(options, given) };
+}
+
 const quantised = (options: Values) => quantisation(options as Parameters<typeof quantisation>[0]);
 const method = ({ optimizer }: Values) => methodOf(optimizer as MethodName);
 
@@ -120,6 +125,31 @@ const ROUNDING_EFFECTS: readonly Effect[] = [
   ),
 ];
 
+/** Of the rounding of weights that are trained already: also bfloat16's. */
+const TRAINED_ROUNDING_EFFECTS: readonly Effect[] = [
+  only(
+    ["stochasticRound"],
+    (options) => !trainsAdapters(method(options)),
+    ({ optimizer }) =>
+      `applies to INT8 and bfloat16 weights; the adapters of ${optimizer} are float32`,
+  ),
+  only(
+    ["stochasticRound"],
+    (options) => quantised(options).weightQuant || options.dtype !== "float32",
+    phrase`applies to INT8 and bfloat16 weights, not with ${option("dtype", "float32")}`,
+  ),
+];
+
+const ROPE_EFFECTS: readonly Effect[] = [
+  only(
+    ["ropeScaling"],
+    (options) => !trainsAdapters(method(options)),
+    ({ optimizer }) =>
+      `cannot be saved with the adapters of ${optimizer}: write rope_parameters into the ` +
+      "config.json of their base model",
+  ),
+];
+
 const ADAPTER_EFFECTS: readonly Effect[] = [
   onlyWith(["loraRank", "loraAlpha", "loraDropout", "loraTarget"], trainsAdapters),
   only(
@@ -154,7 +184,21 @@ const EMBEDDING_EFFECTS: readonly Effect[] = [
 export const PRETRAIN_EFFECTS: readonly Effect[] = [
   ...METHOD_EFFECTS,
   ...UPDATE_EFFECTS,
-  ...ROUNDING_EFFECTS,
+  ...ROUNDING_EFFECTS.map((effect) => where(({ from }) => from === undefined, effect)),
+  ...TRAINED_ROUNDING_EFFECTS.map((effect) => where(({ from }) => from !== undefined, effect)),
+  ...ADAPTER_EFFECTS,
+  only(
+    ["ropeScaling"],
+    isSet("from"),
+    phrase`needs ${option("from")}: a model that is trained from random weights has the positions of
+      its configuration`,
+  ),
+  ...ROPE_EFFECTS,
+  only(
+    ["trainEmbeddings"],
+    (options) => trainsAdapters(method(options)),
+    "applies to adapters: the other methods train every weight",
+  ),
   only(
     ["evalShare"],
     ({ evalShare }, { evalData }) => evalShare === 0 || evalData === undefined,
@@ -173,24 +217,8 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
     ({ trainEmbeddings, addTokens }) => trainEmbeddings === true || addTokens !== undefined,
     phrase`needs ${option("trainEmbeddings", true)}`,
   ),
-  only(
-    ["ropeScaling"],
-    (options) => !trainsAdapters(method(options)),
-    ({ optimizer }) =>
-      `cannot be saved with the adapters of ${optimizer}: write rope_parameters into the ` +
-      "config.json of their base model",
-  ),
-  only(
-    ["stochasticRound"],
-    (options) => !trainsAdapters(method(options)),
-    ({ optimizer }) =>
-      `applies to INT8 and bfloat16 weights; the adapters of ${optimizer} are float32`,
-  ),
-  only(
-    ["stochasticRound"],
-    (options) => quantised(options).weightQuant || options.dtype !== "float32",
-    phrase`applies to INT8 and bfloat16 weights, not with ${option("dtype", "float32")}`,
-  ),
+  ...ROPE_EFFECTS,
+  ...TRAINED_ROUNDING_EFFECTS,
   only(
     ["epochs"],
     (_, { steps }) => steps === undefined,

@@ -2,7 +2,48 @@
 import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
-import { looksLikePath, PRESET_NAMES } from "./presets.ts";
+import { trainsAdapters, WEIGHT_METHODS } from "./method_fields.ts";
+import { type MethodName, methodOf } from "./methods.ts";
+import { looksLikePath, PRESET_NAMES, presetOf } from "./presets.ts";
+
+/** A run starts from random weights, or from those of a model. */
+export const startRule: Rule = ({ model, from }, given) => {
+  if (given.model === undefined && given.from === undefined) {
+    return {
+      option: "model",
+      message: phrase`is required: a preset or a config.json to train from random weights, or
+        ${option("from")} to train a model further`,
+    };
+  }
+  if (model !== undefined && from !== undefined) {
+    return {
+      option: "model",
+      message: phrase`starts from random weights, ${
+        option("from", from)
+      } from those of a model: keep
+        only one`,
+    };
+  }
+  return presetOf(from) && {
+    option: "from",
+    message: phrase`${String(from)} is a preset, which has no weights: ${
+      option("model", from)
+    } starts from
+      random ones`,
+  };
+};
+
+/** Refuses adapters beside random weights. */
+export const adaptersRule: Rule = ({ optimizer }, { from }) =>
+  from === undefined && optimizer !== undefined &&
+    trainsAdapters(methodOf(optimizer as MethodName))
+    ? {
+      option: "optimizer",
+      message: phrase`${String(optimizer)} trains adapters beside the weights of a model, which ${
+        option("from")
+      } names; from random weights: ${WEIGHT_METHODS.join(", ")}`,
+    }
+    : undefined;
 
 /** Refuses a preset that does not exist. */
 export const knownPreset: Rule = ({ model }) =>

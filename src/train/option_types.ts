@@ -13,7 +13,7 @@ import type { MethodName } from "./methods.ts";
 /** What decides the memory of a training run, as `memoryOptions.parse` returns it. */
 export interface MemoryOptions {
   /** A preset, a config.json, or the folder of a model. */
-  readonly model: PresetName | (string & Record<never, never>);
+  readonly model?: PresetName | (string & Record<never, never>);
   /**
    * Format of activations and unquantised weights; float32 is exact and takes twice the memory.
    * @default bfloat16
@@ -123,10 +123,15 @@ export interface MemoryOptions {
     | "embed_tokens"
     | "lm_head"
   )[];
+  /**
+   * Pre-trained model whose weights are trained further: a folder in Hugging Face's layout, a .gguf
+   * file, or hf:org/name.
+   */
+  readonly from?: string;
 }
 
 /** What decides the memory of a training run, as a program gives it. */
-export interface MemoryInput extends Given<Omit<MemoryOptions, "optimizer">, "model"> {
+export interface MemoryInput extends Given<Omit<MemoryOptions, "optimizer">> {
   /**
    * Training method.
    * @default q_galore_adamw8bit
@@ -136,8 +141,11 @@ export interface MemoryInput extends Given<Omit<MemoryOptions, "optimizer">, "mo
 
 /** Options of a pre-training run, as `pretrainOptions.parse` returns them. */
 export interface PretrainOptions {
-  /** A preset, a config.json in Hugging Face's format, or a folder containing one. */
-  readonly model: PresetName | (string & Record<never, never>);
+  /**
+   * The model to train from random weights, unless `from` is given: a preset, a config.json in
+   * Hugging Face's format, or a folder containing one.
+   */
+  readonly model?: PresetName | (string & Record<never, never>);
   /**
    * Format of activations and unquantised weights; float32 is exact and takes twice the memory.
    * @default bfloat16
@@ -164,7 +172,8 @@ export interface PretrainOptions {
    */
   readonly seqLen: number;
   /**
-   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights.
+   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights;
+   * lora and qlora train adapters beside a given model.
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -201,6 +210,16 @@ export interface PretrainOptions {
    */
   readonly projGroupSize: number;
   /**
+   * Pre-trained model whose weights are trained further: a folder in Hugging Face's layout, a .gguf
+   * file, or hf:org/name.
+   */
+  readonly from?: string;
+  /**
+   * Scale RoPE so that sequences of `seqLen` fit, though the model has fewer positions; saved with
+   * the model.
+   */
+  readonly ropeScaling?: "linear" | "dynamic" | "yarn" | "llama3";
+  /**
    * Share of a gradient's energy that `rank: "auto"` keeps.
    * @default 0.9
    */
@@ -219,9 +238,9 @@ export interface PretrainOptions {
   readonly evalShare: number;
   /**
    * `bytes`, a tokenizer.json, a folder containing one, or hf:…
-   * @default bytes
+   * @default bytes; with `from`, the model's own
    */
-  readonly tokenizer: "bytes" | (string & Record<never, never>);
+  readonly tokenizer?: "bytes" | (string & Record<never, never>);
   /**
    * Field of a JSON record or Parquet row that contains the text.
    * @default text
@@ -264,14 +283,15 @@ export interface PretrainOptions {
    */
   readonly queueSize: number;
   /**
-   * Round updated INT8 weights stochastically, so that small updates are not lost.
-   * @default on with INT8 weights
+   * Round updated weights stochastically, so that small updates are not lost.
+   * @default on with INT8 weights and, with `from`, bfloat16 ones
    */
   readonly stochasticRound: boolean;
   /**
    * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit; 0.001 with adamw,
-   * adamw8bit, muon, muon8bit
+   * adamw8bit, muon, muon8bit; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw,
+   * galore_adamw8bit; 0.0001 with adamw, adamw8bit, muon, muon8bit, lora, qlora
    */
   readonly lr: number;
   /**
@@ -294,6 +314,44 @@ export interface PretrainOptions {
    * @default 0
    */
   readonly weightDecay: number;
+  /**
+   * Train embedding and head too; needs gradients and moments for the whole vocabulary. Adapters
+   * save them whole (peft's modules_to_save).
+   * @default false
+   */
+  readonly trainEmbeddings: boolean;
+  /**
+   * Rank of the adapters.
+   * @default 8
+   */
+  readonly loraRank: number;
+  /**
+   * Alpha; updates are scaled by alpha / rank.
+   * @default twice `loraRank`
+   */
+  readonly loraAlpha: number;
+  /**
+   * Dropout rate of the adapters' inputs.
+   * @default 0
+   */
+  readonly loraDropout: number;
+  /**
+   * Modules to adapt: all projections, or some of q_proj, k_proj, v_proj, o_proj, gate_proj,
+   * up_proj, down_proj, embed_tokens, lm_head.
+   * @default all
+   */
+  readonly loraTarget: (
+    | "all"
+    | "q_proj"
+    | "k_proj"
+    | "v_proj"
+    | "o_proj"
+    | "gate_proj"
+    | "up_proj"
+    | "down_proj"
+    | "embed_tokens"
+    | "lm_head"
+  )[];
   /**
    * Total optimizer steps.
    * @default 10000
@@ -331,6 +389,12 @@ export interface PretrainOptions {
    * @default 1000
    */
   readonly saveEvery: number;
+  /**
+   * Minutes after which a checkpoint is saved whatever `saveEvery` says, rarer where saving takes
+   * more than a twentieth of the time; 0: only by steps.
+   * @default 10
+   */
+  readonly saveMinutes: number;
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
@@ -369,15 +433,19 @@ export interface PretrainOptions {
    * @default false
    */
   readonly overwriteOutput: boolean;
-  /** Continue from this checkpoint; auto: from the newest complete one in `output`, if any. */
+  /**
+   * Continue from this checkpoint, or from the newest complete one of this run's folder; auto or
+   * latest: of `output`, if any.
+   */
   readonly resume?: "auto" | (string & Record<never, never>);
 }
 
 /** Options of a pre-training run, as a program gives them. */
 export interface PretrainInput
-  extends Given<Omit<PretrainOptions, "optimizer">, "model" | "data" | "output"> {
+  extends Given<Omit<PretrainOptions, "optimizer">, "data" | "output"> {
   /**
-   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights.
+   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights;
+   * lora and qlora train adapters beside a given model.
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -685,6 +753,12 @@ export interface FinetuneOptions {
    * @default 500
    */
   readonly saveEvery: number | "epoch";
+  /**
+   * Minutes after which a checkpoint is saved whatever `saveEvery` says, rarer where saving takes
+   * more than a twentieth of the time; 0: only by steps.
+   * @default 10
+   */
+  readonly saveMinutes: number;
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
@@ -723,7 +797,10 @@ export interface FinetuneOptions {
    * @default false
    */
   readonly overwriteOutput: boolean;
-  /** Continue from this checkpoint; auto: from the newest complete one in `output`, if any. */
+  /**
+   * Continue from this checkpoint, or from the newest complete one of this run's folder; auto or
+   * latest: of `output`, if any.
+   */
   readonly resume?: "auto" | (string & Record<never, never>);
 }
 

@@ -10,20 +10,24 @@ import { defineOptions, described, type Options, type Rule, section } from "../o
 import {
   count,
   inMemoryToo,
+  loraFields,
   memoryFields,
   optimizerFields,
   orNever,
   PACKINGS,
   rankFields,
+  ropeScaling,
   runFields,
   scheduleFields,
+  startFields,
   strings,
   textField,
+  trainEmbeddings,
 } from "./fields.ts";
-import { quantisation } from "./method_fields.ts";
-import { methodOf } from "./methods.ts";
+import { optimizerField, quantisation, ratesText } from "./method_fields.ts";
+import { METHOD_NAMES, methodOf } from "./methods.ts";
 import { effectRules, PRETRAIN_EFFECTS } from "./option_effects.ts";
-import { knownPreset, overwriteRule, warmupRule } from "./option_rules.ts";
+import { adaptersRule, knownPreset, overwriteRule, startRule, warmupRule } from "./option_rules.ts";
 import type { PretrainInput, PretrainOptions } from "./option_types.ts";
 
 export type { PretrainInput, PretrainOptions } from "./option_types.ts";
@@ -46,9 +50,13 @@ const dataFields = section("Data", {
   evalShare: z.number().min(0).max(0.5).default(0.01).meta(described(
     phrase`share of ${option("data")} held out for evaluation, without ${option("evalData")}`,
   )),
-  tokenizer: z.string().min(1).default("bytes").describe(
+  tokenizer: z.string().min(1).optional().describe(
     "`bytes`, a tokenizer.json, a folder containing one, or hf:…",
-  ).meta({ value: "bytes|dir|tokenizer.json|hf:…", proposals: ["bytes"] }),
+  ).meta({
+    value: "bytes|dir|tokenizer.json|hf:…",
+    derived: phrase`bytes; with ${option("from")}, the model's own`,
+    proposals: ["bytes"],
+  }),
   textField,
   packing: z.enum(PACKINGS).default("packed").describe(
     "packed: documents back to back, no padding; padded: one document per sequence",
@@ -59,8 +67,30 @@ const dataFields = section("Data", {
   ),
 });
 
+const continuedFields = {
+  ...section("Optimizer", {
+    optimizer: optimizerField(
+      METHOD_NAMES,
+      "training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 " +
+        "weights; lora and qlora train adapters beside a given model",
+    ),
+    lr: z.number().positive().optional().describe("peak learning rate").meta({
+      derived: phrase`${ratesText("pretrain")}; with ${option("from")}, ${ratesText("continue")}`,
+    }),
+    stochasticRound: z.boolean().optional().describe(
+      "round updated weights stochastically, so that small updates are not lost",
+    ).meta({
+      derived: phrase`on with INT8 weights and, with ${option("from")}, bfloat16 ones`,
+    }),
+    trainEmbeddings,
+  }),
+  ...loraFields,
+};
+
 const trainingRules: Rule[] = [
   overwriteRule,
+  startRule,
+  adaptersRule,
   knownPreset,
   ...effectRules(PRETRAIN_EFFECTS),
   warmupRule,
@@ -70,9 +100,12 @@ const trainingRules: Rule[] = [
 export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOptions({
   fields: {
     ...memoryFields,
+    ...startFields,
+    ...section("Model", { ropeScaling: ropeScaling.optional() }),
     ...rankFields,
     ...dataFields,
     ...optimizerFields,
+    ...continuedFields,
     ...stepFields,
     ...scheduleFields,
     ...runFields,
@@ -80,11 +113,15 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
   rules: trainingRules,
   derive: (options) => {
     const { weightQuant, projQuant } = quantisation(options);
+    const { from, optimizer, dtype } = options, rates = methodOf(optimizer).lr;
     return {
       weightQuant,
       projQuant,
-      stochasticRound: options.stochasticRound ?? weightQuant,
-      lr: options.lr ?? methodOf(options.optimizer).lr.pretrain!,
+      // Small updates of trained weights are below the spacing of bfloat16, too.
+      stochasticRound: options.stochasticRound ??
+        (weightQuant || (from !== undefined && dtype === "bfloat16")),
+      lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue),
+      loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
       warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),
     };
   },

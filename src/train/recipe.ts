@@ -23,6 +23,7 @@ export type RunOptions = Pick<
   | "overwriteOutput"
   | "evalEvery"
   | "saveEvery"
+  | "saveMinutes"
   | "keepCheckpoints"
   | "loadBestModelAtEnd"
   | "earlyStoppingPatience"

@@ -10,7 +10,7 @@ import type { RunResults } from "./recipe.ts";
 export interface RunCard {
   readonly kind: "model" | "adapter";
   readonly options: PretrainOptions | FinetuneOptions;
-  /** The model a fine-tuning run started from, as given. */
+  /** The model that the run started from, as given. */
   readonly base?: string;
   /** A sentence on the format of dialogues, if the model was trained on any. */
   readonly chat?: string;
@@ -21,7 +21,12 @@ export interface RunCard {
 export async function writeRunCard(folder: string, card: RunCard): Promise<void> {
   const { kind, options, base, chat, results } = card;
   const { optimizer, output } = options, { title, about } = methodOf(optimizer);
-  const made = base === undefined ? "Trained from random weights" : "Fine-tuned";
+  const finetuned = "template" in options;
+  const made = finetuned
+    ? "Fine-tuned"
+    : base === undefined
+    ? "Trained from random weights"
+    : "Pre-trained further on text";
   const text = modelCard({
     kind,
     title: basename(resolve(output)),
@@ -42,15 +47,16 @@ export function chosenOptions(
 ): Readonly<Record<string, unknown>> {
   const { model, output, optimizer, data, evalData } = options;
   const schema = "template" in options ? finetuneOptions : pretrainOptions;
+  const from = "from" in options ? { from: options.from } : undefined;
   const defaults: Readonly<Record<string, unknown>> = {
-    ...schema.parseUnknown({ model, data: ["-"], output, optimizer }),
+    ...schema.parseUnknown({ model, ...from, data: ["-"], output, optimizer }),
   };
   const named = {
     ...options,
     ...(data && { data: dataNames(data) }),
     ...(evalData && { evalData: dataNames(evalData) }),
   };
-  const always = ["model", "data", "optimizer"];
+  const always = ["model", "from", "data", "optimizer"];
   return Object.fromEntries(
     Object.entries(named).filter(([name, value]) =>
       always.includes(name) || JSON.stringify(value) !== JSON.stringify(defaults[name])

@@ -16,7 +16,7 @@ export function runNotes(
   >,
 ): Phrase[] {
   if (!evaluates) refuseEvaluations(options);
-  const { evalEvery, saveEvery, keepCheckpoints, samplePrompt, lr } = options;
+  const { evalEvery, saveEvery, saveMinutes, keepCheckpoints, samplePrompt, lr } = options;
   const given = (name: string) => wasGiven(options, name);
   const notes: Phrase[] = [];
   if (warmupSteps > steps) {
@@ -35,11 +35,18 @@ export function runNotes(
         evaluated only at its end`,
     );
   }
-  const once = saveEvery === 0 || (typeof saveEvery === "number" && saveEvery >= steps);
+  const byMinutes = saveMinutes > 0;
+  const once = !byMinutes &&
+    (saveEvery === 0 || (typeof saveEvery === "number" && saveEvery >= steps));
   if (given("saveEvery") && typeof saveEvery === "number" && saveEvery > steps) {
     notes.push(
-      phrase`${option("saveEvery", saveEvery)} is longer than the run of ${steps} steps: only one
-        checkpoint is saved, at its end`,
+      phrase`${option("saveEvery", saveEvery)} is longer than the run of ${steps} steps: ${
+        byMinutes
+          ? phrase`checkpoints are saved as ${
+            option("saveMinutes", saveMinutes)
+          } says, and at its end`
+          : "only one checkpoint is saved, at its end"
+      }`,
     );
   }
   if (given("keepCheckpoints") && keepCheckpoints > 1 && once) {

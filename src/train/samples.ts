@@ -84,7 +84,8 @@ export async function* writeSamples(
       const options = { ...sampling, maxNewTokens: sampleTokens, stopTokens: stop };
       for await (const id of continueTokens(sequence, ids, options)) {
         if (signal?.aborted) return;
-        made.push(id);
+        // A row that pads the vocabulary stands for no text.
+        if (id < tokenizer.vocabSize) made.push(id);
       }
       const text = tokenizer.decode(made, { skipSpecialTokens: true });
       yield { type: "sample", step, prompt, text };

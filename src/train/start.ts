@@ -1,27 +1,141 @@
 /** What a run starts from: a checkpoint or nothing, and its output folder. */
+import { FolderLock } from "../files/folder_lock.ts";
+import { isThere } from "../files/stat.ts";
+import {
+  type Checkpoint,
+  checkpointSteps,
+  newestCheckpoint,
+  readCheckpoint,
+} from "../formats/checkpoint/reader.ts";
+import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import { option, phrase } from "../options/phrase.ts";
-import { type Checkpoint, findCheckpoint } from "../formats/checkpoint/reader.ts";
+import { dirname, join, resolve } from "../packages/std_path.ts";
+import { counted } from "../text.ts";
+import { recoverCheckpoints } from "./checkpoint.ts";
+import { stepsReported } from "./metrics.ts";
 import type { RunOptions } from "./recipe.ts";
 
-/** The checkpoint to resume from; refuses to start a new run over existing ones. */
+/** Values of `resume` that mean the newest checkpoint of the output folder. */
+const NEWEST = ["auto", "latest"];
+
+/**
+ * The checkpoint to resume from, undefined for a new run. Refuses to start a new one over what an
+ * earlier one has left; `warn` is called for what else was found.
+ */
 export async function startingPoint(
   { output, resume, overwriteOutput }: RunOptions,
-  warn: (message: string) => void,
+  warn: (message: Phrase) => void,
 ): Promise<Checkpoint | undefined> {
-  if (resume) return await findCheckpoint(output, resume, warn);
+  await recoverCheckpoints(output);
   if (overwriteOutput) return undefined;
-  const found = await findCheckpoint(output, "auto", warn);
-  if (found) {
+  if (resume && !NEWEST.includes(resume)) return await namedCheckpoint(resume, output, warn);
+  const { checkpoint, damaged } = await newestCheckpoint(output);
+  for (const { path, reason } of damaged) warn(`skipping ${path}: ${reason}`);
+  if (checkpoint && resume) return checkpoint;
+  if (checkpoint) {
     throw new UserError(
-      `${output} already holds a run: ${found.path}`,
+      `${output} already holds a run: ${checkpoint.path}`,
       phrase`add ${option("resume", "auto")} to continue it or ${option("overwriteOutput", true)}
         to remove it, or choose another ${option("output")}`,
     );
   }
+  const left = await remains(output, damaged.length);
+  if (resume && left.kept) {
+    throw new UserError(
+      phrase`${option("resume", resume)}: ${output} has no checkpoint to continue from, but
+        ${left.kept}, which a new run would replace`,
+      phrase`add ${option("overwriteOutput", true)} in place of ${
+        option("resume")
+      } to start over, or
+        choose another ${option("output")}`,
+    );
+  }
+  if (left.kept) warn(`${output} has ${left.kept}, which this run replaces`);
+  else if (left.steps) {
+    warn(
+      `${output} has the figures of ${
+        counted(left.steps, "step")
+      }, but no checkpoint: their weights ` +
+        "are lost, and the run starts at step 1",
+    );
+  } else if (resume) {
+    warn(phrase`${option("resume", resume)}: ${output} holds no run yet: it starts at step 1`);
+  }
 }
 
-/** Creates the output folder early, before computing anything that could not be saved there. */
+/** A checkpoint by its path, or the newest one in the folder of a run. */
+async function namedCheckpoint(
+  path: string,
+  output: string,
+  warn: (message: Phrase) => void,
+): Promise<Checkpoint> {
+  const isRun = (await checkpointSteps(path)).length > 0;
+  const { checkpoint, damaged } = isRun
+    ? await newestCheckpoint(path)
+    : { checkpoint: await readCheckpoint(path), damaged: [] };
+  for (const { path, reason } of damaged) warn(`skipping ${path}: ${reason}`);
+  if (!checkpoint) throw new UserError(`no checkpoint in ${path} is whole`);
+  if (resolve(dirname(checkpoint.path)) === resolve(output)) {
+    const later = (await checkpointSteps(output)).filter((step) => step > checkpoint.step);
+    if (later.length) {
+      warn(
+        `the run continues from step ${checkpoint.step}: its later checkpoints (steps ` +
+          `${later.join(", ")}) are removed once a new one is saved`,
+      );
+    }
+  }
+  return checkpoint;
+}
+
+/** What an earlier run has left besides checkpoints that are whole. */
+async function remains(output: string, damaged: number) {
+  const kept = [
+    ...damaged ? [counted(damaged, "damaged checkpoint")] : [],
+    ...await isThere(join(output, "model")) ? ["a model"] : [],
+    ...await isThere(join(output, "adapter")) ? ["an adapter"] : [],
+  ];
+  return { kept: kept.join(" and "), steps: await stepsReported(output) };
+}
+
+/**
+ * The output folder, locked: created early, before computing anything that could not be saved there,
+ * and refused while another run writes to it.
+ */
+export class Output implements Disposable {
+  #ended = false;
+
+  private constructor(readonly lock: FolderLock, private readonly created: boolean) {}
+
+  static async claim(output: string): Promise<Output> {
+    const created = !await isThere(output);
+    await makeOutput(output);
+    return new Output(await FolderLock.take(output), created);
+  }
+
+  /** For the user. */
+  get warnings(): readonly string[] {
+    if (this.lock.holds) return [];
+    return [
+      `the file system of ${this.lock.folder} has no locks: nothing keeps another run from writing ` +
+      "there",
+    ];
+  }
+
+  /** Unlocks the folder; one that nothing came to be written to is removed. */
+  [Symbol.dispose](): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.lock.release();
+    if (!this.created) return;
+    try {
+      Deno.removeSync(this.lock.folder);
+    } catch {
+      // It is not empty.
+    }
+  }
+}
+
+/** Creates a folder and checks that it can be written to. */
 export async function makeOutput(output: string): Promise<void> {
   const refuse = (what: string, error: unknown): never => {
     throw new UserError(

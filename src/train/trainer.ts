@@ -23,20 +23,18 @@ import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts"
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Batch } from "../model/batch.ts";
-import { elementsOf } from "../numbers/layout.ts";
-import { parameterCount } from "../model/description.ts";
 import { option, type Phrase, phrase, spell } from "../options/phrase.ts";
 import type { Only } from "../options/schema.ts";
 import { PROPERTIES } from "../options/spelling.ts";
 import { Activity } from "./activity.ts";
-import { LOSS_RING, type Training } from "./build.ts";
+import { LOSS_RING } from "./build.ts";
 import { BestEvaluation } from "./best_evaluation.ts";
 import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.ts";
-import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type {
+  DoneEvent,
   EvalEvent,
   OnProgress,
-  PlanEvent,
+  Saved,
   Summary,
   TrainingEvent,
   WarningEvent,
@@ -53,20 +51,19 @@ import type { Recipe } from "./recipe.ts";
 import { rateOf } from "./resumed_schedule.ts";
 import { isDue } from "./run_notes.ts";
 import { writeSamples } from "./samples.ts";
+import { Output } from "./start.ts";
+import { planEvent, runSummary } from "./run_figures.ts";
 import { identityOf, type RunState } from "./run_state.ts";
-import { restoreTensors, stateEntries } from "./state.ts";
+import { Saving } from "./saving.ts";
+import { restoreTensors } from "./state.ts";
 import { trainStep } from "./step.ts";
 import { SubmittedSteps } from "./submitted_steps.ts";
-import { adapterName } from "../gpu/adapter.ts";
 
 export type { Preparing };
 
 /** What helps a run whose loss rises, or is not finite. */
 const DIVERGENCE_ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
   ${option("dtype", "float32")}`;
-
-/** A loss that is not finite: the weights are not worth saving. */
-class LossError extends UserError {}
 
 /** How a run is ended and watched. */
 export interface Running {
@@ -83,103 +80,178 @@ export class Trainer {
   /** GPU memory that the run allocates. */
   readonly plan: MemoryPlan;
   readonly #run: OpenRun;
+  /** Locked from the opening of the trainer to the end of its run. */
+  #output: Output | undefined;
   readonly #submitted: SubmittedSteps;
   readonly #best: BestEvaluation;
   readonly #watch: LossWatch;
   readonly #activity: Activity;
+  readonly #saving: Saving;
   #step: number;
   #loss: number;
   #firstLoss: number | undefined;
-  #lastCheckpoint: string | undefined;
-  #savedStep: number;
   #owed: RunState["due"];
   /** In the data, after the last complete step. */
   #position: unknown;
+  /** The weights are not worth saving. */
+  #spoilt = false;
 
-  private constructor(readonly gpu: Gpu, run: OpenRun) {
+  private constructor(readonly gpu: Gpu, run: OpenRun, output: Output) {
     const state = run.resumed?.state;
     this.recipe = run.recipe;
     this.plan = run.plan;
     this.#run = run;
+    this.#output = output;
+    // Of a trainer that never runs: its weights are gone.
+    gpu.device.lost.then(() => output[Symbol.dispose]());
     this.#submitted = new SubmittedSteps(gpu, run.training, state?.tokens ?? 0);
     this.#best = new BestEvaluation(run.recipe.options, state?.best);
     this.#activity = new Activity(gpu);
     this.#watch = new LossWatch(state?.first_loss ?? undefined);
-    this.#step = this.#savedStep = state?.step ?? 0;
+    this.#saving = new Saving(gpu, run);
+    this.#step = state?.step ?? 0;
     this.#loss = state?.loss ?? NaN;
     this.#firstLoss = state?.first_eval_loss;
     this.#owed = state?.due;
-    this.#lastCheckpoint = run.resumed?.path;
     this.#position = run.data.batches.position();
   }
 
   /** A pre-training run; see {@link open}. */
-  static async pretrain<Given extends PretrainInput>(
+  static pretrain<Given extends PretrainInput>(
     gpu: Gpu,
     options: Only<Given, PretrainInput>,
     preparing: Preparing = {},
   ): Promise<Trainer> {
-    return await Trainer.open(gpu, await pretrainRecipe<PretrainInput>(options), preparing);
+    const recipe = () => pretrainRecipe<PretrainInput>(options);
+    return Trainer.#open(gpu, options.output, recipe, preparing);
   }
 
   /** A fine-tuning run, which starts from the weights of `options.model`; see {@link open}. */
-  static async finetune<Given extends FinetuneInput>(
+  static finetune<Given extends FinetuneInput>(
     gpu: Gpu,
     options: Only<Given, FinetuneInput>,
     preparing: Preparing = {},
   ): Promise<Trainer> {
-    return await Trainer.open(gpu, await finetuneRecipe<FinetuneInput>(options), preparing);
+    const recipe = () => finetuneRecipe<FinetuneInput>(options);
+    return Trainer.#open(gpu, options.output, recipe, preparing);
   }
 
   /**
-   * A run of any recipe: one of this library's, perhaps with another objective, or your own. Reads
-   * and validates everything, plans the memory, refuses what cannot fit, then allocates and
-   * initialises, or restores a checkpoint. Faults are {@link UserError}s.
+   * A run of any recipe: one of this library's, perhaps with another objective, or your own. Locks
+   * the output folder, reads and validates everything, plans the memory, refuses what cannot fit,
+   * then allocates and initialises, or restores a checkpoint. Faults are {@link UserError}s. The
+   * folder stays locked until the run has ended, or {@link close}.
    */
-  static async open(
+  static open(gpu: Gpu, recipe: Recipe, preparing: Preparing = {}): Promise<Trainer> {
+    return Trainer.#open(gpu, recipe.options.output, () => Promise.resolve(recipe), preparing);
+  }
+
+  static async #open(
     gpu: Gpu,
-    recipe: Recipe,
-    preparing: Preparing = {},
+    folder: string,
+    recipe: () => Promise<Recipe>,
+    preparing: Preparing,
   ): Promise<Trainer> {
-    return new Trainer(gpu, await openRun(gpu, recipe, preparing));
+    preparing.signal?.throwIfAborted();
+    const output = await Output.claim(folder);
+    try {
+      const opened = (async () => openRun(gpu, await recipe(), preparing))();
+      const run = await unlessAborted(opened, preparing.signal);
+      const warnings = [...output.warnings, ...run.warnings];
+      return new Trainer(gpu, { ...run, warnings }, output);
+    } catch (error) {
+      output[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Unlocks the output folder of a trainer that is not run. */
+  close(): void {
+    this.#output?.[Symbol.dispose]();
+    this.#output = undefined;
+  }
+
+  /** {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Steps done, those included whose figures are not reported yet. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** What is on disk now; also after a failure. */
+  get saved(): Saved {
+    return this.#saving.saved;
   }
 
   /**
    * Trains to the last step, or until the signal aborts; it then finishes the step and saves a
-   * checkpoint. Ends with a `done` event, or throws. What fails between steps (an evaluation, a
-   * sample) ends the run with everything trained so far saved.
+   * checkpoint. Ends with a `done` event. Whatever else ends it (an evaluation, a sample, the data,
+   * the disk), everything trained so far is saved first, if it can be; a `failed` event says what is
+   * on disk, and the error is thrown. Leaving the loop early, by `break` or an error, saves as well.
    */
   async *run({ signal, onProgress }: Running = {}): AsyncGenerator<TrainingEvent> {
     this.#activity.onProgress = onProgress;
-    const { recipe: { options } } = this, { data, rankAdvice, warnings } = this.#run;
-    yield this.#planEvent();
+    const { output } = this.recipe.options;
+    this.#output ??= await Output.claim(output);
+    let metrics: Metrics | undefined, ended = false;
+    try {
+      yield* this.#announce();
+      metrics = await Metrics.open(output, this.#step);
+      const evaluation = yield* this.#train(metrics, signal);
+      const done = yield* this.#finish(evaluation);
+      ended = true;
+      yield done;
+    } catch (error) {
+      if (metrics) yield* this.#rescue(metrics);
+      ended = true;
+      yield { type: "failed", step: this.#step, saved: this.saved };
+      throw error;
+    } finally {
+      // Left by the caller: nobody receives what is still reported.
+      if (!ended && metrics) { for await (const _ of this.#rescue(metrics)); }
+      metrics?.[Symbol.dispose]();
+      this.close();
+    }
+  }
+
+  *#announce(): Generator<TrainingEvent> {
+    const { data, rankAdvice, warnings } = this.#run;
+    yield planEvent(this.gpu, this.#run, this.#step);
     if (data.report) yield { type: "data", ...data.report };
     if (rankAdvice) yield rankAdvice;
     for (const warning of warnings) yield warningEvent(warning);
     yield* this.#dataNotes();
-    using metrics = await Metrics.open(options.output, this.#step);
+  }
+
+  /** Up to the last step, or the stop, and its checkpoint; returns the last evaluation, if any. */
+  async *#train(
+    metrics: Metrics,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
     if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst(signal);
-    let evaluation: Evaluation | undefined;
-    try {
-      evaluation = yield* this.#catchUp(signal);
-      evaluation = (yield* this.#train(metrics, signal)) ?? evaluation;
-      // A run resumed at its last step never trained.
-      if (this.#isFinished) evaluation ??= yield* this.#reportEvaluation(signal);
-      if (!this.#isFinished || this.#owed) yield* this.#report(metrics, false);
-      yield* this.#save();
-    } catch (error) {
-      yield* this.#rescue(error, metrics);
-      throw error;
-    }
+    let evaluation = yield* this.#catchUp(signal);
+    evaluation = (yield* this.#trainSteps(metrics, signal)) ?? evaluation;
+    // A run resumed at its last step never trained.
+    if (this.#isFinished) evaluation ??= yield* this.#reportEvaluation(signal);
+    if (!this.#isFinished || this.#owed) yield* this.#report(metrics, false);
+    yield* this.#save();
+    return evaluation;
+  }
+
+  /** The model and the summary, unless the run was interrupted. */
+  async *#finish(evaluation: Evaluation | undefined): AsyncGenerator<TrainingEvent, DoneEvent> {
     const interrupted = !this.#isFinished || this.#owed !== undefined;
     if (this.#watch.isAbove) yield warningEvent(this.#divergence("ended"));
     if (!interrupted) evaluation = (yield* this.#loadBest()) ?? evaluation;
     const summary = this.#summary(evaluation);
     if (!interrupted) {
       await this.#saveModel(summary);
-      await writeSummary(options.output, summary);
+      await writeSummary(this.recipe.options.output, summary);
     }
-    yield { type: "done", interrupted, summary };
+    return { type: "done", interrupted, step: this.#step, saved: this.saved, summary };
   }
 
   /** All steps are done, or early stopping has ended the run. */
@@ -187,7 +259,7 @@ export class Trainer {
     return this.#step >= this.#run.data.steps || this.#best.exhausted;
   }
 
-  async *#train(
+  async *#trainSteps(
     metrics: Metrics,
     signal?: AbortSignal,
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
@@ -195,11 +267,12 @@ export class Trainer {
     const { steps, stepsPerEpoch } = this.#run.data;
     let evaluation: Evaluation | undefined;
     this.#submitted.restartClock();
+    this.#saving.restartClock();
     while (!this.#isFinished && !signal?.aborted) {
       await this.#submitStep();
       const last = this.#step === steps;
       const evaluating = last || isDue(this.#step, evalEvery, stepsPerEpoch);
-      const saving = last || isDue(this.#step, saveEvery, stepsPerEpoch);
+      const saving = last || isDue(this.#step, saveEvery, stepsPerEpoch) || this.#saving.isDue;
       if (!evaluating && !saving && !this.#submitted.mustRead) continue;
       evaluation = yield* this.#report(metrics, evaluating, signal);
       const isBest = evaluation && this.#best.record(this.#step, evaluation.loss);
@@ -209,26 +282,29 @@ export class Trainer {
     return evaluation;
   }
 
-  async #saveModel(summary: Summary): Promise<void> {
-    this.#activity.report("saving the model", this.#step);
-    await this.recipe.save(this.gpu, this.#run.training, { ...summary, steps: this.#step });
+  /**
+   * Saves what was trained when something else has ended the run. Each part is tried whatever became
+   * of the others: what ended the run is the error to report.
+   */
+  async *#rescue(metrics: Metrics): AsyncGenerator<TrainingEvent> {
+    const attempt = async function* (part: () => AsyncGenerator<TrainingEvent, unknown>) {
+      try {
+        yield* part();
+      } catch {
+        // Reported is the first failure.
+      }
+    };
+    // Of steps that are not reported yet a loss may turn out not to be finite.
+    yield* attempt(() => this.#report(metrics, false));
+    yield* attempt(() => this.#save());
+    if (this.#spoilt || !this.#isFinished) return;
+    yield* attempt(() => this.#loadBest());
+    await this.#saveModel(this.#summary(undefined)).catch(() => {});
   }
 
-  /** Saves what was trained when something else has failed; the failure itself is reported. */
-  async *#rescue(failure: unknown, metrics: Metrics): AsyncGenerator<TrainingEvent> {
-    if (failure instanceof LossError) return;
-    try {
-      // Of steps that are not reported yet a loss may turn out not to be finite.
-      yield* this.#report(metrics, false);
-      yield* this.#save();
-    } catch (error) {
-      if (error instanceof LossError) return;
-    }
-    try {
-      if (this.#isFinished) await this.#saveModel(this.#summary(undefined));
-    } catch {
-      // The first failure is the one to report.
-    }
+  async #saveModel(summary: Summary): Promise<void> {
+    this.#activity.report("saving the model", this.#step);
+    await this.#saving.writeModel({ ...summary, steps: this.#step });
   }
 
   /** With `loadBestModelAtEnd`: the weights of the best evaluation, whose figures it returns. */
@@ -269,6 +345,7 @@ export class Trainer {
 
   async *#samples(signal?: AbortSignal): AsyncGenerator<TrainingEvent> {
     const { gpu, recipe } = this, { training, prompts } = this.#run;
+    const samples = writeSamples(gpu, recipe, training, { prompts, step: this.#step, signal });
     let written = 0;
     const progress = () =>
       this.#activity.report("generating samples", this.#step, {
@@ -276,14 +353,15 @@ export class Trainer {
         total: prompts.length,
       });
     if (prompts.length) progress();
-    for await (
-      const sample of writeSamples(gpu, recipe, training, { prompts, step: this.#step, signal })
-    ) {
-      written++;
-      progress();
-      yield sample;
+    try {
+      for await (const sample of samples) {
+        written++;
+        progress();
+        yield sample;
+      }
+    } finally {
+      if (written < prompts.length) this.#owed ??= "samples";
     }
-    if (written < prompts.length) this.#owed ??= "samples";
   }
 
   /** Does the evaluation and samples that a stop prevented before this checkpoint was saved. */
@@ -292,7 +370,7 @@ export class Trainer {
     this.#owed = undefined;
     const evaluation = due === "evaluation" ? yield* this.#reportEvaluation(signal) : undefined;
     // Its checkpoint does not know of it yet.
-    if (evaluation && this.#best.record(this.#step, evaluation.loss)) this.#savedStep = -1;
+    if (evaluation && this.#best.record(this.#step, evaluation.loss)) this.#saving.outdate();
     if (due) yield* this.#samples(signal);
     return evaluation;
   }
@@ -323,11 +401,9 @@ export class Trainer {
     }
     const figures = evaluation &&
       { eval_loss: evaluation.loss, eval_perplexity: evaluation.perplexity };
-    for (const step of steps) {
-      const line = step.step === this.#step ? { ...step, ...figures } : step;
-      await metrics.append(line);
-      yield { type: "step", ...line };
-    }
+    const lines = steps.map((step) => step.step === this.#step ? { ...step, ...figures } : step);
+    await metrics.append(lines);
+    for (const line of lines) yield { type: "step", ...line };
     if (failure) throw failure.error;
     yield* this.#dataNotes();
     if (diverges) yield warningEvent(this.#divergence("stays"));
@@ -360,8 +436,9 @@ export class Trainer {
   }
 
   #refuseLoss(step: number, loss: number): never {
-    const good = this.#lastCheckpoint;
-    throw new LossError(
+    const { checkpoint: good } = this.saved;
+    this.#spoilt = true;
+    throw new UserError(
       `step ${step}: the loss is ${loss}; ` +
         (good ? `the last good checkpoint is ${good}` : "no checkpoint exists yet"),
       phrase`${DIVERGENCE_ADVICE}; no checkpoint was overwritten`,
@@ -400,9 +477,9 @@ export class Trainer {
 
   /** Writes a checkpoint of this step, unless the newest one already is. */
   async *#save(): AsyncGenerator<TrainingEvent> {
-    if (this.#step === this.#savedStep) return;
+    if (this.#spoilt || this.#saving.has(this.#step)) return;
     this.#activity.report("saving a checkpoint", this.#step);
-    const { gpu, recipe } = this, { options } = recipe, { training, schedule } = this.#run;
+    const { recipe } = this, { training, schedule } = this.#run;
     const state: RunState = {
       step: this.#step,
       tokens: this.#submitted.totalTokens,
@@ -417,60 +494,21 @@ export class Trainer {
       base: recipe.base,
       ...identityOf(recipe),
     };
-    const path = await writeCheckpoint(options.output, {
-      step: this.#step,
-      entries: stateEntries(gpu, training),
-      state,
-      beside: async (folder) =>
-        await recipe.describe?.(folder, training.model.parameters, {
-          ...this.#summary(undefined),
-          steps: state.step,
-        }),
-    });
-    const spare = options.loadBestModelAtEnd ? this.#best.state?.step : undefined;
-    await pruneCheckpoints(options.output, options.keepCheckpoints, spare);
-    this.#lastCheckpoint = path;
-    this.#savedStep = this.#step;
-    yield { type: "checkpoint", step: this.#step, path };
-  }
-
-  #planEvent(): PlanEvent {
-    return {
-      type: "plan",
-      parameters: parameterCount(this.recipe.config),
-      trained_parameters: trainedCount(this.#run.training),
-      steps: this.#run.data.steps,
-      resumed_step: this.#step,
-      resumed_from: this.#run.resumed?.path,
-      planned_peak_bytes: this.plan.plannedPeakBytes,
-      by_purpose: this.plan.byPurpose,
-      adapter: adapterName(this.gpu.adapter),
-    };
+    const spare = recipe.options.loadBestModelAtEnd ? this.#best.state?.step : undefined;
+    const results = { ...this.#summary(undefined), steps: this.#step };
+    yield await this.#saving.writeCheckpoint(state, results, spare);
   }
 
   #summary(evaluation: Evaluation | undefined): Summary {
-    const { optimizer } = this.#run.training, { options } = this.recipe, best = this.#best.state;
-    const fixed = Math.ceil(this.#step / options.updateProjGap);
-    const chooses = options.loadBestModelAtEnd || options.earlyStoppingPatience !== undefined;
-    const early = this.#best.exhausted && this.#step < this.#run.data.steps;
-    return {
-      first_loss: this.#watch.first,
-      final_loss: this.#loss,
-      ...(this.#watch.isAbove ? { diverged: true } : undefined),
-      first_eval_loss: this.#firstLoss,
-      eval_loss: evaluation?.loss,
-      eval_perplexity: evaluation?.perplexity,
-      ...(chooses && best ? { best_step: best.step, best_eval_loss: best.loss } : undefined),
-      ...(early ? { stopped_early_at: this.#step } : undefined),
-      tokens: this.#submitted.totalTokens,
-      tokens_per_second: this.#submitted.tokensPerSecond,
-      planned_peak_bytes: this.plan.plannedPeakBytes,
-      gpu_peak_bytes: this.gpu.account.peak,
-      subspace_refreshes: optimizer.refreshCount,
-      subspace_refreshes_fixed_interval: optimizer.projectors.length * fixed,
-      adapter: adapterName(this.gpu.adapter),
-      data: this.#run.data.report,
-    };
+    return runSummary(this.gpu, this.#run, {
+      step: this.#step,
+      loss: this.#loss,
+      firstEvaluation: this.#firstLoss,
+      evaluation,
+      watch: this.#watch,
+      best: this.#best,
+      submitted: this.#submitted,
+    });
   }
 }
 
@@ -483,9 +521,16 @@ function warningEvent(warning: Phrase): WarningEvent {
   return { type: "warning", message, ...(message === warning ? undefined : { phrase: warning }) };
 }
 
-function trainedCount({ optimizer }: Training): number {
-  return optimizer.states.reduce(
-    (sum, { parameter }) => sum + elementsOf(parameter),
-    0,
-  );
+/** Waits for a promise that may never settle, such as a read of a pipe that nobody writes to. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await promise;
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    promise.catch(() => {}); // of what nobody waits for
+  }
 }

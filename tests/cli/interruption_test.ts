@@ -5,7 +5,7 @@ const SCRIPT = `
   "../../src/cli/interruption.ts",
   import.meta.url,
 )}";
-  const signal = interruption();
+  const { signal } = interruption();
   if (Deno.args[0] === "take") {
     await new Promise((resolve) => {
       const giveBack = takeInterrupts(() => resolve(giveBack()));
@@ -15,6 +15,10 @@ const SCRIPT = `
   const alive = setInterval(() => {}, 1000);
   console.log("ready");
   await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  if (Deno.args[0] === "slow") {
+    console.log("saving");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
   console.log("saved");
   if (Deno.args[0] === "hang") await new Promise(() => {});
   clearInterval(alive);
@@ -37,7 +41,9 @@ async function interrupted(mode: string, signals: Record<string, Deno.Signal>) {
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     out += text;
     for (const [word, signal] of Object.entries(signals)) {
-      if (text.includes(word)) child.kill(signal);
+      if (!text.includes(word)) continue;
+      if (word === "saved") await new Promise((resolve) => setTimeout(resolve, 500)); // not part of the first
+      child.kill(signal);
     }
   }
   const { code } = await child.status;
@@ -45,7 +51,7 @@ async function interrupted(mode: string, signals: Record<string, Deno.Signal>) {
   return { code, out, err: await stderr };
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.test(`${signal} lets a command save, then exits with 130`, async () => {
     const { code, out, err } = await interrupted("save", { ready: signal });
     assertEquals([code, out], [130, "ready\nsaved\n"]);
@@ -56,6 +62,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 Deno.test("a second SIGINT does not wait", async () => {
   const { code } = await interrupted("hang", { ready: "SIGINT", saved: "SIGINT" });
   assertEquals(code, 130);
+});
+
+Deno.test("one Ctrl-C that arrives twice is one, and a closed terminal is no reason to hurry", async () => {
+  for (const again of ["SIGINT", "SIGHUP"] as const) {
+    const { code, out } = await interrupted("slow", { ready: "SIGINT", saving: again });
+    assertEquals([code, out], [130, "ready\nsaving\nsaved\n"]);
+  }
 });
 
 Deno.test("a command may take SIGINT for something else, and give it back", async () => {

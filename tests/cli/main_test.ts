@@ -147,10 +147,11 @@ Deno.test("no command: the list, on stderr, and exit 2; --help: on stdout, and e
 
 Deno.test("every command's help fits the page and tells defaults and choices", async () => {
   for (const { name } of COMMANDS) {
-    const { code, out } = await run([name, "--help"]);
+    const words = name.split(" ");
+    const { code, out } = await run([...words, "--help"]);
     assertEquals(code, 0);
     assertStringIncludes(out, `cli.ts ${name} `);
-    assertEquals(await run(["help", name]), { code, out, err: "" });
+    assertEquals(await run(["help", ...words]), { code, out, err: "" });
     const body = out.slice(out.indexOf("\n\n"), out.indexOf("\nExamples"));
     const wide = body.split("\n").filter((line) => line.length > 100);
     assertEquals(wide, [], `${name}: lines wider than 100`);

@@ -55,6 +55,8 @@ Deno.test("without a terminal: a line for what happens", () => {
     progress.handle({
       type: "done",
       interrupted: true,
+      step: 1,
+      saved: {},
       summary: {
         final_loss: 5,
         tokens: 10,

@@ -476,6 +476,55 @@ lr_scheduler_type: constant
   assertStringIncludes(sft, "run.yaml:1: stage: must be pt");
 });
 
+Deno.test("a file of LLaMA-Factory for continued pre-training, with its own example's keys", async () => {
+  // examples/train_lora/llama3_lora_pretrain.yaml, but for max_steps.
+  const text = `model_name_or_path: meta-llama/Meta-Llama-3-8B-Instruct
+stage: pt
+do_train: true
+finetuning_type: lora
+lora_rank: 8
+lora_target: all
+data: c4_demo.json
+cutoff_len: 2048
+output_dir: saves/llama3-8b/lora/pretrain
+per_device_train_batch_size: 1
+gradient_accumulation_steps: 8
+learning_rate: 1.0e-4
+max_steps: 100
+lr_scheduler_type: cosine
+warmup_ratio: 0.1
+bf16: true
+`;
+  const { options, err } = await run("pretrain", text);
+  assert(options, err.join("\n"));
+  const { from, model, optimizer, lr, steps, warmupSteps, seqLen, loraRank } = options;
+  assertEquals([from, model, optimizer, lr, steps, warmupSteps, seqLen, loraRank], [
+    ...["hf:meta-llama/Meta-Llama-3-8B-Instruct", undefined, "lora", 1e-4, 100, 10, 2048, 8],
+  ]);
+  // The same in full: every weight is trained anyway.
+  const full = await run(
+    "pretrain",
+    text.replace("finetuning_type: lora\nlora_rank: 8\nlora_target: all", "finetuning_type: full"),
+  );
+  assertEquals(full.options?.optimizer, "adamw", full.err.join("\n"));
+  const scratch = await run(
+    "pretrain",
+    `${text.replaceAll(/^(finetuning|lora_).*\n/gm, "")}train_from_scratch: true\n`,
+  );
+  assertEquals([scratch.options?.model, scratch.options?.from], [
+    ...["hf:meta-llama/Meta-Llama-3-8B-Instruct", undefined],
+  ], scratch.err.join("\n"));
+  const memory = await run("memory", text);
+  assertEquals(
+    [memory.options?.from, memory.options?.finetune],
+    [from, false],
+    memory.err.join("\n"),
+  );
+  // A flag for one of the two ways to start overrides the other in the file.
+  const flag = await run("pretrain", "from: ./a\ndata: d\noutput: o\n", ["--model", "llama_nano"]);
+  assertEquals([flag.options?.model, flag.options?.from], ["llama_nano", undefined]);
+});
+
 for (
   const [lines, expected] of [
     // Types and ranges, by the schema: file, line, key, value and what is right.
@@ -629,7 +678,7 @@ Deno.test("commands that train take --config and say so; others do not", async (
       interactive: false,
       signal: new AbortController().signal,
     });
-    const takes = ["pretrain", "finetune", "memory"].includes(name);
+    const takes = ["pretrain", "finetune", "memory", "bench"].includes(name);
     assertEquals(out.join("\n").includes("--config <file>"), takes, name);
   }
   const { err, code } = await run("generate", "model: m\n", ["--prompt", "x"]);

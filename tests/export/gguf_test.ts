@@ -250,6 +250,7 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
       signal: new AbortController().signal,
       input: NO_INPUT,
       takeInterrupts: () => () => {},
+      describeStop: () => () => {},
       log: (line: string) => lines.push(line),
       text: () => {},
       event: () => {},

@@ -1,13 +1,18 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { DiskFullError } from "../../src/files/atomic.ts";
+import { spell } from "../../src/options/phrase.ts";
+import { PROPERTIES } from "../../src/options/spelling.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
+import type { RunOptions } from "../../src/train/recipe.ts";
+import { startingPoint } from "../../src/train/start.ts";
 import {
   type CheckpointEntry,
   pruneCheckpoints,
   writeCheckpoint,
 } from "../../src/train/checkpoint.ts";
 import { CheckpointError } from "../../src/formats/checkpoint/manifest.ts";
-import { findCheckpoint, readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 
 async function* inPieces(bytes: Uint8Array, size: number) {
   for (let start = 0; start < bytes.length; start += size) {
@@ -41,6 +46,13 @@ function folderTest(name: string, run: (output: string) => Promise<void>) {
 
 const write = (output: string, step: number) =>
   writeCheckpoint(output, { step, entries: entries(), state: STATE });
+
+/** As a run finds its checkpoint. */
+const find = (output: string, resume: string, warnings: string[] = []) =>
+  startingPoint(
+    { output, resume, overwriteOutput: false } as RunOptions,
+    (warning) => warnings.push(spell(warning, PROPERTIES)),
+  );
 
 const names = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 
@@ -126,16 +138,16 @@ folderTest("a changed or broken manifest is refused", async (output) => {
 folderTest(
   "auto takes the newest whole checkpoint and says why it passes others over",
   async (output) => {
-    assertEquals(await findCheckpoint(output, "auto"), undefined);
+    assertEquals(await find(output, "auto"), undefined);
     for (const step of [9, 10, 100]) await write(output, step);
-    assertEquals((await findCheckpoint(output, "auto"))?.step, 100);
+    assertEquals((await find(output, "auto"))?.step, 100);
     await damage(join(output, "checkpoint-100", "entries.bin"), (bytes) => {
       bytes[3] ^= 128;
     });
     await Deno.remove(join(output, "checkpoint-10", "manifest.json"));
     await Deno.mkdir(join(output, "checkpoint-200.tmp"));
     const warnings: string[] = [];
-    const found = await findCheckpoint(output, "auto", (message) => warnings.push(message));
+    const found = await find(output, "latest", warnings);
     assertEquals(found?.step, 9);
     assertEquals(warnings.length, 2);
     assertStringIncludes(warnings[0], `skipping ${output}/checkpoint-100: checkpoint: weight in`);
@@ -143,12 +155,78 @@ folderTest(
   },
 );
 
+folderTest(
+  "with no whole checkpoint left, auto does not start over what else is there",
+  async (output) => {
+    const warnings: string[] = [];
+    await find(output, "auto", warnings);
+    assertEquals(warnings, [`resume: "auto": ${output} holds no run yet: it starts at step 1`]);
+    await Deno.mkdir(output);
+    const lines = [1, 2].map((step) => JSON.stringify({ step, loss: 1 }) + "\n");
+    await Deno.writeTextFile(join(output, "metrics.jsonl"), lines.join(""));
+    assertEquals(await find(output, "auto", warnings), undefined);
+    assertStringIncludes(
+      warnings[1],
+      "has the figures of 2 steps, but no checkpoint: their weights are",
+    );
+    await write(output, 5);
+    await Deno.remove(join(output, "checkpoint-5", "manifest.json"));
+    const error = await assertRejects(() => find(output, "auto"), UserError);
+    assertStringIncludes(
+      error.message,
+      "no checkpoint to continue from, but 1 damaged checkpoint,",
+    );
+    assertStringIncludes(error.hint!, "add overwriteOutput: true in place of resume to start over");
+    await Deno.remove(join(output, "checkpoint-5"), { recursive: true });
+    await Deno.mkdir(join(output, "model"));
+    await assertRejects(
+      () => find(output, "auto"),
+      UserError,
+      "but a model, which a new run would",
+    );
+  },
+);
+
 folderTest("a checkpoint given by its path is that one, or an error", async (output) => {
   const path = await write(output, 5);
+  await assertRejects(() => find(output, join(output, "..")), CheckpointError, "cannot read");
+  assertEquals((await find(output, path))?.step, 5);
   await write(output, 6);
-  assertEquals((await findCheckpoint(output, path))?.step, 5);
-  await assertRejects(() => findCheckpoint(output, output), CheckpointError, "cannot read");
+  const warnings: string[] = [];
+  assertEquals((await find(output, path, warnings))?.step, 5);
+  assertEquals(warnings, [
+    "the run continues from step 5: its later checkpoints (steps 6) are removed once a new one is saved",
+  ]);
+  // The folder of a run is its newest one.
+  assertEquals((await find(join(output, "other"), output))?.step, 6);
 });
+
+folderTest(
+  "a run that left a later course keeps what it saves, and removes that",
+  async (output) => {
+    for (const step of [10, 20, 40, 60]) await write(output, step);
+    const path = (step: number) => join(output, `checkpoint-${step}`);
+    // It resumed from 20 and saved 30.
+    await write(output, 30);
+    const removed = await pruneCheckpoints(output, 2, { current: 30 });
+    assertEquals(removed, [path(40), path(60), path(10)]);
+    assertEquals(names(output), ["checkpoint-20", "checkpoint-30"]);
+    await pruneCheckpoints(output, 1, { spare: 20, current: 30 });
+    assertEquals(names(output), ["checkpoint-20", "checkpoint-30"]);
+  },
+);
+
+folderTest(
+  "killed between the two names of a step saved twice: one of them is there",
+  async (output) => {
+    await write(output, 1);
+    await Deno.rename(join(output, "checkpoint-1"), join(output, "checkpoint-1.old"));
+    assertEquals((await find(output, "auto"))?.step, 1);
+    await Deno.mkdir(join(output, "checkpoint-1.old"));
+    await find(output, "auto");
+    assertEquals(names(output), ["checkpoint-1"]);
+  },
+);
 
 folderTest("pruning keeps the newest by number, and removes nothing else", async (output) => {
   assertEquals(await pruneCheckpoints(output, 2), []);
@@ -191,6 +269,19 @@ folderTest(
     );
     assertEquals(names(output), ["checkpoint-1"]);
     await (await readCheckpoint(join(output, "checkpoint-1"))).verify();
+  },
+);
+
+folderTest(
+  "a disk without the room for a checkpoint is not filled with part of it",
+  async (output) => {
+    const bytes = 2 ** 60, content = { step: 2, bytes, entries: entries(), state: {} };
+    await write(output, 1);
+    const error = await assertRejects(() => writeCheckpoint(output, content), DiskFullError);
+    const text =
+      /checkpoint-2: it needs .* PiB, but .* of the disk are free: .* are missing; earlier/;
+    assert(text.test(error.message), error.message);
+    assertEquals(names(output), ["checkpoint-1"]);
   },
 );
 

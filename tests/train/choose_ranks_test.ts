@@ -10,7 +10,7 @@ import { uploadRope } from "../../src/model/llama.ts";
 import type { Parameter } from "../../src/model/parameters.ts";
 import { formatBytes } from "../../src/text.ts";
 import { buildTraining } from "../../src/train/build.ts";
-import { findCheckpoint } from "../../src/formats/checkpoint/reader.ts";
+import { newestCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 import type { RankAdviceEvent, StepEvent, TrainingEvent } from "../../src/train/events.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { planMemory } from "../../src/train/plan.ts";
@@ -156,7 +156,7 @@ trainingTest(
       assertEquals(advice.bytes.advised, optimizer_state + projections);
       assert(new Set(advice.matrices.map(({ rank }) => rank)).size > 1, "ranks differ");
       assert(advice.matrices.every(({ energy }) => energy >= 0.95 - 1e-4));
-      const checkpoint = (await findCheckpoint(join(folder, "whole"), "auto", () => {}))!;
+      const checkpoint = (await newestCheckpoint(join(folder, "whole"))).checkpoint!;
       for (const { name, shape, rank } of advice.matrices) {
         // int4 rows of the smaller side, which is 24 or 40: no padding.
         assertEquals(checkpoint.bytes(`${name}.projection`), rank * Math.min(...shape) / 2, name);

@@ -29,7 +29,7 @@ function folderTest(name: string, run: (output: string, metrics: string) => Prom
 
 async function append(output: string, afterStep: number, lines: StepMetrics[]) {
   using metrics = await Metrics.open(output, afterStep);
-  for (const each of lines) await metrics.append(each);
+  for (const each of lines) await metrics.append([each]);
 }
 
 const read = async (path: string) =>

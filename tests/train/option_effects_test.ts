@@ -132,7 +132,7 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
   };
   for (const optimizer of METHOD_NAMES) {
     for (const field of Object.keys(memoryOptions.fields)) {
-      if (field === "model" || field === "optimizer" || free.includes(field)) continue;
+      if (["model", "from", "optimizer", ...free].includes(field)) continue;
       assert(field in values, field);
       const base = { model: "./config.json", optimizer, gradientAccumulation: 1 };
       for (const finetune of [undefined, true]) {

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { PRESETS } from "../../src/model/config.ts";
 import { spell } from "../../src/options/phrase.ts";
 import { PROPERTIES } from "../../src/options/spelling.ts";
-import { WEIGHT_METHODS } from "../../src/train/method_fields.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
+import { METHOD_NAMES } from "../../src/train/methods.ts";
 import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
 import { rankOf } from "../../src/train/presets.ts";
 import { nearestWord, OptionsError } from "../../src/options/faults.ts";
@@ -27,7 +27,6 @@ Deno.test("defaults are Q-GaLore's", () => {
     weightGroupSize: 256,
     projGroupSize: 256,
     evalShare: 0.01,
-    tokenizer: "bytes",
     textField: "text",
     packing: "packed",
     shuffleBuffer: 1000,
@@ -38,6 +37,11 @@ Deno.test("defaults are Q-GaLore's", () => {
     gammaProj: 2,
     queueSize: 5,
     stochasticRound: true,
+    trainEmbeddings: false,
+    loraRank: 8,
+    loraAlpha: 16,
+    loraDropout: 0,
+    loraTarget: ["all"],
     lr: 0.01,
     beta1: 0.9,
     beta2: 0.999,
@@ -50,6 +54,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     seed: 42,
     evalEvery: 1000,
     saveEvery: 1000,
+    saveMinutes: 10,
     sampleTokens: 48,
     keepCheckpoints: 2,
     loadBestModelAtEnd: false,
@@ -116,7 +121,7 @@ Deno.test("all faults are reported at once", () => {
       "stepz: unknown option (did you mean steps?)",
       "batchSize: must be at least 1, got 0",
       "seqLen: must be a whole number, got 1.5",
-      `optimizer: must be one of ${WEIGHT_METHODS.join(", ")}, galore_adamw_8bit, got ` +
+      `optimizer: must be one of ${METHOD_NAMES.join(", ")}, galore_adamw_8bit, got ` +
       "galore_adam (did you mean galore_adamw?)",
       "weightGroupSize: must be a multiple of 8, got 100",
       "data: is required",

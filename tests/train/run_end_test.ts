@@ -51,7 +51,13 @@ trainingTest(
   "without held-out data a run ends with its model, and says what has no effect",
   () =>
     withWorkshop(async ({ options }) => {
-      const own = options("run", { ...ADAMW, evalEvery: 2, keepCheckpoints: 3, warmupSteps: 0 });
+      const own = options("run", {
+        ...ADAMW,
+        saveMinutes: 0,
+        evalEvery: 2,
+        keepCheckpoints: 3,
+        warmupSteps: 0,
+      });
       const { events } = await runTraining(own);
       assertEquals(summaryOf(events).eval_loss, undefined);
       assert(await exists(own.output, "model/model.safetensors"));
@@ -181,12 +187,16 @@ Deno.test("what a run says of its steps once their number is known", () => {
     "a warm-up of 100 steps is longer than the run of 40: the learning rate never reaches --lr 0.1 " +
     "(set --warmup-steps)",
   ]);
-  assertEquals(notes({ evalEvery: 50, saveEvery: 60, keepCheckpoints: 3 }, 40), [
+  assertEquals(notes({ saveMinutes: 0, evalEvery: 50, saveEvery: 60, keepCheckpoints: 3 }, 40), [
     "--eval-every 50 is longer than the run of 40 steps: the model is evaluated only at its end",
     "--save-every 60 is longer than the run of 40 steps: only one checkpoint is saved, at its end",
     "--keep-checkpoints 3 has no effect: only one checkpoint is saved, at the end of the run",
   ]);
   assertEquals(notes({ evalEvery: "epoch", saveEvery: 20, keepCheckpoints: 1 }, 40), []);
+  assertEquals(notes({ saveEvery: 60, keepCheckpoints: 3 }, 40), [
+    "--save-every 60 is longer than the run of 40 steps: checkpoints are saved as --save-minutes 10 " +
+    "says, and at its end",
+  ]);
 });
 
 Deno.test("a run needs room for its checkpoints while one more is written, and its result", async () => {

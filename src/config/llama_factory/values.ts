@@ -3,6 +3,7 @@ import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
 import { isHubSpec } from "../../hub/spec.ts";
 import { LAYER_MODULES, PROJECTION_PARTS } from "../../model/description.ts";
 import type { Fault } from "../../options/faults.ts";
+import { presetOf } from "../../train/presets.ts";
 
 /** The file that contains a key, and the command that reads it. */
 export interface KeyContext {
@@ -33,15 +34,16 @@ export const READ: Readonly<Record<string, Reader>> = {
     return fault(`must be ${known}, got ${show(value)}`);
   },
   train_from_scratch: (value, { has }) => {
-    const expected = !has("template");
-    if (value === expected) return {};
-    return fault(
-      `must be ${expected}, got ${show(value)}: pre-training starts from random weights`,
-    );
+    if (value === false || (value === true && has("from"))) return {};
+    const known = has("from") ? "true or false" : "false";
+    return fault(`must be ${known}, got ${show(value)}: fine-tuning starts from a model's weights`);
   },
-  model_name_or_path: (model) => ({
-    options: { model: typeof model === "string" ? hubOrPath(model) : model },
-  }),
+  // With random weights it is the model's shape; a preset is nothing else.
+  model_name_or_path: (value, file) => {
+    const model = typeof value === "string" ? hubOrPath(value) : value;
+    const shapeOnly = file.get("train_from_scratch") === true || presetOf(value) !== undefined;
+    return { options: pretrains(file) && !shapeOnly ? { from: model } : { model } };
+  },
   dataset_dir: (value) =>
     typeof value === "string" && /^(ONLINE|REMOTE:)/.test(value)
       ? fault(`${value} is not supported: use data: [hf:org/name] for datasets on the hub`)
@@ -197,6 +199,11 @@ export const READ: Readonly<Record<string, Reader>> = {
       ? {}
       : fault(`must be all: GaLore projects every linear layer, got ${show(value)}`),
 };
+
+/** Whether the file is of a pre-training run: by its command, or by its stage for `memory`. */
+function pretrains({ get, has }: KeyContext): boolean {
+  return has("from") && (!has("template") || get("stage") === "pt");
+}
 
 /** `meta-llama/Meta-Llama-3-8B` is a folder if it exists, else a name on the hub. */
 function hubOrPath(model: string): string {

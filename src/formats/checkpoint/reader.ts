@@ -130,28 +130,30 @@ export class Checkpoint {
   }
 }
 
-/**
- * The checkpoint at that path, or for `auto` the newest intact one in `output`, verified by reading
- * all of it; undefined if none exists. `warn` is called for each damaged one.
- */
-export async function findCheckpoint(
-  output: string,
-  which: string,
-  warn: (message: string) => void = () => {},
-): Promise<Checkpoint | undefined> {
-  if (which !== "auto") return await readCheckpoint(which);
+/** The newest checkpoint of an output folder that is whole, and those that are not. */
+export interface Newest {
+  readonly checkpoint?: Checkpoint;
+  /** Newer ones, the newest first. */
+  readonly damaged: readonly { readonly path: string; readonly reason: string }[];
+}
+
+/** Finds the newest intact checkpoint in `output`, verified by reading all of it. */
+export async function newestCheckpoint(output: string): Promise<Newest> {
+  const damaged: { path: string; reason: string }[] = [];
   for (const step of (await checkpointSteps(output)).reverse()) {
     const path = checkpointFolder(output, step);
     try {
       const checkpoint = await readCheckpoint(path);
       await checkpoint.verify();
-      return checkpoint;
+      return { checkpoint, damaged };
     } catch (error) {
-      if (!(error instanceof CheckpointError)) throw error;
-      warn(`skipping ${path}: ${error.message}`);
+      // An error of the disk has a code.
+      const { message, code } = error as Error & { code?: unknown };
+      if (!(error instanceof CheckpointError) && typeof code !== "string") throw error;
+      damaged.push({ path, reason: message });
     }
   }
-  return undefined;
+  return { damaged };
 }
 
 /** The folder of the checkpoint after a step. */

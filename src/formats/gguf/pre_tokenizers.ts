@@ -44,6 +44,9 @@ const TEKKEN =
   "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" +
   "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+/** Qwen 2's: GPT-4's pattern, with each digit by itself. */
+export const QWEN_2_SPLIT = split(QWEN_2);
+
 /** llama.cpp's own, for files that do not name a scheme: no model was trained with it. */
 const UNNAMED = sequence(
   isolate("[\\p{P}\\$\\+<=>\\^~\\|]+"),
@@ -76,7 +79,7 @@ export const PRE_TOKENIZERS: readonly PreTokenizer[] = [
     ...plain,
     names: ["qwen2", "deepseek-r1-qwen"],
     normalizer: { type: "NFC" },
-    preTokenizer: split(QWEN_2),
+    preTokenizer: QWEN_2_SPLIT,
   },
   {
     ...plain,

@@ -7,10 +7,9 @@ import { stretchRope } from "../../train/stretch_rope.ts";
 import { ApiError } from "../api_error.ts";
 import { finetuneHyperparameters } from "../protocol/hyperparameters.ts";
 import type { FineTuningPlanRequest } from "../protocol/job_request.ts";
-import type { ModelRecord } from "../services.ts";
 import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
+import { baseModel } from "./base_model.ts";
 import { assertFiles } from "./files.ts";
-import { modelFacts } from "./model_facts.ts";
 import { diskBytes, planJob } from "./plan.ts";
 
 /** The fields of a request that hold hyperparameters. */
@@ -27,21 +26,20 @@ export async function admitFineTuning(
   const purpose = "fine-tune";
   assertFiles(services, trainingFiles, { param: "training_file", purpose });
   assertFiles(services, validationFiles, { param: "validation_file", purpose });
-  const model = await services.models.get(request.model);
-  refuseAdapter(model);
-  const { config: own, vocabulary } = await modelFacts(model), longest = longestSequence(own);
+  const { name, config: own, vocabulary } = await baseModel(services, request.model, "model");
+  const longest = longestSequence(own);
   const place = request.method ? METHOD : DEPRECATED;
   if (options.ropeScaling === undefined && options.seqLen > longest) {
     throw new ApiError(400, {
       message: `${place}.seq_len: must be at most ${longest}, the positions of ` +
-        `${model.name}, got ${options.seqLen}`,
+        `${name}, got ${options.seqLen}`,
       param: `${place}.seq_len`,
       code: "invalid_hyperparameters",
     });
   }
   // At most; tokens may be in the vocabulary already.
   const tokens = options.addTokens ? vocabulary.vocabSize + options.addTokens.length : 0;
-  const stretched = stretchRope(own, options, model.name);
+  const stretched = stretchRope(own, options, name);
   const config = { ...stretched, vocabSize: Math.max(own.vocabSize, tokens) };
   const shape = trainingShape(options, config);
   const planned = planJob(services, { kind: "fine_tuning", config, shape });
@@ -51,7 +49,7 @@ export async function admitFineTuning(
     planned,
     job: {
       kind: "fine_tuning",
-      model: model.name,
+      model: name,
       request: {
         ...keptRequest(request, { seed, shape, hyperparameters }),
         learning_rate_multiplier: rateMultiplier,
@@ -97,16 +95,6 @@ function assertTemplate(template: string, place: string): void {
       (nearest ? ` (did you mean ${nearest}?)` : ""),
     param: `${place}.template`,
     code: "invalid_hyperparameters",
-  });
-}
-
-function refuseAdapter({ name, adapter }: ModelRecord): void {
-  if (!adapter) return;
-  throw new ApiError(400, {
-    message: `model: ${name} is an adapter, but a job starts from a full model: merge it with ` +
-      "its model first (`cli.ts merge`) and put the result in the models folder",
-    param: "model",
-    code: "unusable_model",
   });
 }
 

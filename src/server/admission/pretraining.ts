@@ -3,6 +3,9 @@ import { parseLlamaConfig } from "../../formats/hf_config.ts";
 import { explain, UserError } from "../../options/user_error.ts";
 import { type LlamaConfig, PRESETS } from "../../model/config.ts";
 import { runConfig, trainingShape, type Vocabulary } from "../../train/method.ts";
+import type { PretrainOptions } from "../../train/options.ts";
+import { assertRoom } from "../../train/pretrain_start.ts";
+import { stretchRope } from "../../train/stretch_rope.ts";
 import { presetOf } from "../../train/presets.ts";
 import { nearestWord } from "../../options/faults.ts";
 import { ApiError } from "../api_error.ts";
@@ -10,6 +13,7 @@ import { pretrainHyperparameters } from "../protocol/hyperparameters.ts";
 import type { PretrainingRequest } from "../protocol/job_request.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
+import { baseModel } from "./base_model.ts";
 import { assertFiles } from "./files.ts";
 import { BYTES, modelFacts } from "./model_facts.ts";
 import { diskBytes, planJob } from "./plan.ts";
@@ -22,12 +26,14 @@ export async function admitPretraining(
   services: AdmissionServices,
   request: PretrainingRequest,
 ): Promise<Admission> {
-  const { model, tokenizer } = request;
-  const { name, config: asked } = configOf(model);
+  const { model, from } = request, asked = askedConfig(request);
   const validationFiles = request.validation_files ?? [];
+  const tokenizer = request.tokenizer ?? (from ? undefined : "bytes");
   const { options, kept } = pretrainHyperparameters.read(request.hyperparameters ?? {}, {
     // Of an option that holds a path only the presence matters here.
-    model: typeof model === "string" ? model : "./config.json",
+    ...(from
+      ? { from: "./model" }
+      : { model: typeof model === "string" ? model : "./config.json" }),
     data: ["-"],
     evalData: validationFiles.length ? ["-"] : undefined,
     tokenizer,
@@ -37,14 +43,14 @@ export async function admitPretraining(
   const purpose = "pretrain";
   assertFiles(services, trainingFiles, { param: "training_files", purpose });
   assertFiles(services, validationFiles, { param: "validation_files", purpose });
-  const vocabulary = tokenizer === "bytes"
-    ? BYTES
-    : (await modelFacts(await services.models.get(tokenizer), "tokenizer")).vocabulary;
-  const config = fit(asked, { name, seqLen: options.seqLen, tokenizer, vocabulary });
+  const { name, config } = from ? await trainedModel(services, { from, tokenizer, options }) : {
+    name: asked!.name,
+    config: await fit(services, asked!, { tokenizer: tokenizer!, options }),
+  };
   const shape = trainingShape(options, config);
   const planned = planJob(services, { kind: "pretraining", config, shape });
   const hyperparameters = pretrainHyperparameters.show(kept);
-  const { seed } = options;
+  const { seed } = options, begins = from ? { from: name } : { model };
   return {
     planned,
     job: {
@@ -52,10 +58,10 @@ export async function admitPretraining(
       model: name,
       request: {
         ...keptRequest(request, { seed, shape, hyperparameters }),
-        model,
-        tokenizer,
+        ...begins,
+        tokenizer: tokenizer ?? null,
       },
-      options: { ...kept, seed, model, tokenizer },
+      options: { ...kept, seed, ...begins, ...(tokenizer && { tokenizer }) },
       trainingFiles,
       validationFiles,
       plan: {
@@ -66,8 +72,47 @@ export async function admitPretraining(
   };
 }
 
+/** The configuration to train from random weights; undefined where the weights of a model are. */
+function askedConfig({ model, from }: PretrainingRequest): NamedConfig | undefined {
+  if (from && model) {
+    throw invalid("model", "starts from random weights, from from those of a model: keep only one");
+  }
+  if (from) return undefined;
+  if (!model) throw invalid("model", "is required, or from: a model to train further");
+  return configOf(model);
+}
+
+interface NamedConfig {
+  readonly name: string;
+  readonly config: LlamaConfig;
+}
+
+async function trainedModel(
+  services: AdmissionServices,
+  { from, tokenizer, options }: {
+    readonly from: string;
+    readonly tokenizer?: string;
+    readonly options: PretrainOptions;
+  },
+): Promise<NamedConfig> {
+  const { name, config: own } = await baseModel(services, from, "from");
+  if (tokenizer) {
+    const given = await vocabularyOf(services, tokenizer);
+    inRequestTerms("tokenizer", () => assertRoom(tokenizer, given, { name, config: own }));
+  }
+  const stretch = () => stretchRope(own, options, name);
+  return { name, config: inRequestTerms("hyperparameters.seq_len", stretch) };
+}
+
+async function vocabularyOf(services: AdmissionServices, tokenizer: string): Promise<Vocabulary> {
+  if (tokenizer === "bytes") return BYTES;
+  return (await modelFacts(await services.models.get(tokenizer), "tokenizer")).vocabulary;
+}
+
 /** The preset of that name, or the configuration in the request. */
-function configOf(model: PretrainingRequest["model"]): { name: string; config: LlamaConfig } {
+function configOf(
+  model: NonNullable<PretrainingRequest["model"]>,
+): { name: string; config: LlamaConfig } {
   if (typeof model !== "string") {
     const config = inRequestTerms("model", () => parseLlamaConfig(model, "model"));
     if (config.layers > MOST_LAYERS) {
@@ -85,20 +130,18 @@ function configOf(model: PretrainingRequest["model"]): { name: string; config: L
   );
 }
 
-function fit(
-  config: LlamaConfig,
-  { name, seqLen, tokenizer, vocabulary }: {
-    readonly name: string;
-    readonly seqLen: number;
+async function fit(
+  services: AdmissionServices,
+  { name, config }: NamedConfig,
+  { tokenizer, options: { seqLen } }: {
     readonly tokenizer: string;
-    readonly vocabulary: Vocabulary;
+    readonly options: PretrainOptions;
   },
-): LlamaConfig {
+): Promise<LlamaConfig> {
+  const vocabulary = await vocabularyOf(services, tokenizer);
   // Only a preset grows to what the run needs, and presets are recognised by name.
-  return inRequestTerms(
-    "model",
-    () => runConfig(config, { model: name, seqLen, tokenizer }, vocabulary),
-  );
+  const fitted = () => runConfig(config, { model: name, seqLen, tokenizer }, vocabulary);
+  return inRequestTerms("model", fitted);
 }
 
 function trainingFilesOf({ training_file, training_files }: PretrainingRequest): string[] {

@@ -53,6 +53,7 @@ export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | u
     case "warning":
       return { ...message(event.message), level: "warn", key: `warning:${event.message}` };
     case "done":
+    case "failed":
       return undefined;
   }
 }

@@ -113,6 +113,9 @@ export class JobRun {
       case "done":
         if (!event.interrupted) this.#summary = event.summary;
         return;
+      case "failed":
+        // The failure itself follows.
+        return;
       case "plan":
         this.#totalSteps = event.steps;
         this.preparation = undefined;

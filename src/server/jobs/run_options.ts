@@ -56,13 +56,13 @@ export function fileOf({ files }: Pick<Store, "files">, id: string): FileRecord 
 
 async function modelOptions(job: JobRecord, places: RunPlaces): Promise<Record<string, string>> {
   if (job.kind === "fine_tuning") return { model: (await places.models.get(job.model)).path };
-  const { model, tokenizer } = job.options;
-  return {
-    model: typeof model === "string" ? model : await writeConfig(job, places),
-    tokenizer: tokenizer === undefined || tokenizer === "bytes"
-      ? "bytes"
-      : (await places.models.get(String(tokenizer))).path,
-  };
+  const { model, from, tokenizer } = job.options;
+  const pathOf = async (name: unknown) => (await places.models.get(String(name))).path;
+  const start: Record<string, string> = from !== undefined
+    ? { from: await pathOf(from) }
+    : { model: typeof model === "string" ? model : await writeConfig(job, places) };
+  if (tokenizer === undefined) return start;
+  return { ...start, tokenizer: tokenizer === "bytes" ? "bytes" : await pathOf(tokenizer) };
 }
 
 /** Writes the configuration in the request to where the run expects it. */

@@ -17,6 +17,7 @@ import { documentField, type FieldSchema, REQUEST } from "./spelling.ts";
 /** Paths and machine limits, which a request must not set. */
 const SERVER_DECIDES = new Set([
   "model",
+  "from",
   "adapter",
   "data",
   "dataset",
@@ -39,7 +40,8 @@ type Values = Readonly<Record<string, unknown>>;
 
 /** What the options need besides hyperparameters; of paths only the presence matters. */
 export interface Beside {
-  readonly model: string;
+  readonly model?: string;
+  readonly from?: string;
   readonly data: readonly string[];
   readonly evalData?: readonly string[];
   readonly tokenizer?: string;

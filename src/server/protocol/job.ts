@@ -87,10 +87,14 @@ export const pretrainingJobSchema = z.object({
   object: z.literal("pretraining.job"),
   ...common,
   model: z.union([z.string(), z.record(z.string(), z.unknown())]),
+  from: z.string().nullable().openapi({
+    description: "The model whose weights are trained further, which `model` names as well; null " +
+      "for random weights",
+  }),
   trained_model: z.string().nullable().openapi({ description: "Null until it succeeds" }),
   training_files: z.array(z.string()),
   validation_files: z.array(z.string()),
-  tokenizer: z.string(),
+  tokenizer: z.string().nullable().openapi({ description: "Null for that of `from`" }),
   hyperparameters: z.record(z.string(), z.unknown()).openapi({
     description: "With the values the run uses",
   }),
@@ -143,14 +147,16 @@ export function toPretrainingJob(
   job: JobRecord,
   sources: JobSources,
 ): z.output<typeof pretrainingJobSchema> {
-  const { model, tokenizer, hyperparameters } = job.request as Shown & {
-    model: string | Record<string, unknown>;
-    tokenizer: string;
+  const { model, from, tokenizer, hyperparameters } = job.request as Shown & {
+    model?: string | Record<string, unknown>;
+    from?: string;
+    tokenizer: string | null;
   };
   return {
     object: "pretraining.job",
     ...commonFields(job, sources),
-    model,
+    model: model ?? job.model,
+    from: from ?? null,
     trained_model: job.resultModel ?? null,
     training_files: [...job.trainingFiles],
     validation_files: [...job.validationFiles],

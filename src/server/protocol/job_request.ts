@@ -77,14 +77,22 @@ const files = z.array(fileId).max(100);
 const pretraining = {
   model: z.union([z.string().min(1).max(100), configuration], {
     error: "must be the name of a preset, or a configuration as in a config.json",
-  }).openapi({ description: `A configuration, or one of ${Object.keys(PRESETS).join(", ")}` }),
+  }).nullish().openapi({
+    description: "What to train from random weights: a configuration, or one of " +
+      Object.keys(PRESETS).join(", "),
+  }),
+  from: z.string().min(1).max(500).nullish().openapi({
+    description: "Instead of `model`: a model of `GET /v1/models`, not an adapter, whose weights " +
+      "are trained further",
+  }),
   training_file: fileId.nullish().openapi({ description: "Shorthand for one file" }),
   training_files: files.nullish().openapi({ description: 'Files with the purpose "pretrain"' }),
   validation_files: files.nullish().openapi({
     description: "Evaluation files; without them, `eval_share` of the text is held out",
   }),
-  tokenizer: z.string().min(1).max(500).default("bytes").openapi({
-    description: "`bytes`, or a model of `GET /v1/models` whose tokenizer to use",
+  tokenizer: z.string().min(1).max(500).nullish().openapi({
+    description: "`bytes`, or a model of `GET /v1/models` whose tokenizer to use; by default " +
+      "`bytes`, or that of `from`",
   }),
   ...common,
   hyperparameters: pretrainHyperparameters.schema.nullish(),

@@ -4,6 +4,8 @@ import { parseLlamaConfig } from "../../../src/formats/hf_config.ts";
 import { trainingShape } from "../../../src/train/method.ts";
 import { pretrainOptions } from "../../../src/train/options.ts";
 import { planMemory } from "../../../src/train/plan.ts";
+import { readBaseConfig } from "../../../src/formats/pretrained_model.ts";
+import { trainingTask } from "../../../src/server/jobs/run_options.ts";
 import { PRESETS } from "../../../src/model/config.ts";
 import { withJobsApi } from "./support.ts";
 
@@ -82,5 +84,41 @@ Deno.test("pre-training: a configuration of one's own, and a model's tokenizer",
     // A plan needs no file and is the same.
     const { body: plan } = await post("/v1/pretraining/plan", { model, tokenizer: "tiny" });
     assertEquals(plan.planned_peak_bytes, body.plan.planned_peak_bytes);
+  });
+});
+
+Deno.test("pre-training: from the weights of a model", async () => {
+  await withJobsApi({}, async ({ file, post, services }) => {
+    const { status, body } = await post("/v1/pretraining/jobs", {
+      from: "tiny",
+      training_file: file("pretrain"),
+      hyperparameters: { optimizer: "lora", lora_rank: 4, seq_len: 32 },
+    });
+    assertEquals(status, 200, JSON.stringify(body));
+    assertEquals([body.model, body.from, body.tokenizer], ["tiny", "tiny", null]);
+    assertEquals(body.hyperparameters.lr, 1e-4);
+    const job = services.store.jobs.get(body.id)!;
+    assertEquals([job.model, job.options.from, job.options.model], ["tiny", "tiny", undefined]);
+    const { path } = await services.models.get("tiny"), config = await readBaseConfig(path);
+    const options = pretrainOptions.parse({ ...job.options, from: path, data: ["d"], output: "o" });
+    assertEquals(
+      body.plan.planned_peak_bytes,
+      planMemory(config, trainingShape(options, config), services.device.capabilities)
+        .plannedPeakBytes,
+    );
+    const storage = {
+      filePath: ({ id }: { id: string }) => `/files/${id}`,
+      jobFolder: (id: string) => `/jobs/${id}`,
+    };
+    const places = { ...services, storage, file: (id: string) => ({ id, filename: `${id}.txt` }) };
+    const { options: task, reads } = await trainingTask(job, places);
+    assertEquals([task.from, task.model, task.tokenizer], [path, undefined, undefined]);
+    assert(reads.includes(path));
+    const { body: plan } = await post("/v1/pretraining/plan", {
+      from: "tiny",
+      tokenizer: "bytes",
+      hyperparameters: { seq_len: 32 },
+    });
+    assert(plan.planned_peak_bytes > 0);
   });
 });

@@ -170,6 +170,9 @@ Deno.test("fine-tuning: refused requests say which field", async () => {
   await Deno.remove(broken);
 });
 
+/** A pre-training request for the weights of a model. */
+const FROM = { model: undefined, from: "tiny" };
+
 Deno.test("pre-training: refused requests say which field", async () => {
   const config = { model_type: "llama", hidden_size: 64, intermediate_size: 96 };
   const whole = { ...config, num_attention_heads: 4, num_hidden_layers: 2, vocab_size: 300 };
@@ -178,6 +181,23 @@ Deno.test("pre-training: refused requests say which field", async () => {
       [{ model: "llama_9n" }, 400, "model", /one of llama_nano, .*\(did you mean llama_9m\?\)/],
       [{ model: "/etc/passwd" }, 400, "model", /one of llama_nano, .* got \/etc\/passwd/],
       [{ model: 4 }, 400, "model", /must be the name of a preset, or a configuration/],
+      [{ from: "tiny" }, 400, "model", /from random weights, from from those of a model/],
+      [{ model: undefined }, 400, "model", /is required, or from/],
+      [{ ...FROM, from: "nobody" }, 404, "model", /`nobody` does not exist/],
+      [{ ...FROM, from: "/etc/passwd" }, 404, "model", /does not exist/],
+      [
+        { ...FROM, hyperparameters: { seq_len: 1e6 } },
+        400,
+        "hyperparameters.seq_len",
+        /seq_len: 1000000 exceeds the \d+ positions of tiny/,
+      ],
+      [
+        { hyperparameters: { optimizer: "lora" } },
+        400,
+        "hyperparameters.optimizer",
+        /adapters beside the weights of a model, which `?from`? names/,
+      ],
+      [{ hyperparameters: { from: "x" } }, 400, "hyperparameters.from", /the server sets it/],
       [{ model: config }, 400, "model", /num_attention_heads/],
       [{ model: { ...whole, num_hidden_layers: 1e6 } }, 400, "model", /must be at most 128/],
       [{ model: { ...whole, vocab_size: 16 } }, 400, "model", /tokenizer bytes has 257 ids/],

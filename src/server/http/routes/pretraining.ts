@@ -1,4 +1,4 @@
-/** `/v1/pretraining`: models from scratch, in the shape of OpenAI's fine-tuning jobs. */
+/** `/v1/pretraining`: training on text, in the shape of OpenAI's fine-tuning jobs. */
 import type { OpenAPIHono } from "../../../packages/zod_openapi.ts";
 import { admitPretraining } from "../../admission/pretraining.ts";
 import {
@@ -13,8 +13,9 @@ import { jobRoutes } from "./jobs.ts";
 
 const creation: JobCreation<PretrainingRequest> = {
   summary: "Pre-train a model on text",
-  description: "Beyond OpenAI's API: trains random initial weights with the options of the " +
-    "command `pretrain`.",
+  description:
+    "Beyond OpenAI's API: trains random initial weights, or those of a model, with the " +
+    "options of the command `pretrain`.",
   request: pretrainingRequest,
   planRequest: pretrainingPlanRequest,
   admit: admitPretraining,

@@ -4,6 +4,7 @@
 //! 0, or 1 where `text` is the message of its fault. Its results are read with the functions at the
 //! end of this file until the next call. A panic ends the instance, and `text` is its message.
 mod libc;
+mod training;
 mod watched;
 
 use std::cell::RefCell;
@@ -74,10 +75,8 @@ fn returned(result: Result<Output>) -> u32 {
     status
 }
 
-/// Loads a tokenizer.json without its truncation and padding, which belong to batches; `unknown` is
-/// the id of its unknown token, or -1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn load(address: *mut u8, length: usize, unknown: i32) -> u32 {
+/// Leaves the message of a panic in `text`.
+fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic
             .payload_as_str()
@@ -89,6 +88,13 @@ pub unsafe extern "C" fn load(address: *mut u8, length: usize, unknown: i32) -> 
             ..Output::default()
         });
     }));
+}
+
+/// Loads a tokenizer.json without its truncation and padding, which belong to batches; `unknown` is
+/// the id of its unknown token, or -1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn load(address: *mut u8, length: usize, unknown: i32) -> u32 {
+    report_panics();
     let json = unsafe { owned(address, length) };
     returned(read(&json, u32::try_from(unknown).ok()).map(|engine| {
         ENGINE.set(Some(engine));

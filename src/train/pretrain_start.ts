@@ -1,0 +1,147 @@
+/** What a pre-training run starts from: random weights, or a model that is trained further. */
+import { join } from "../packages/std_path.ts";
+import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
+import { conversing, readBaseFiles, writeModelFolder } from "../export/model_folder.ts";
+import { TEXT_SAMPLING } from "../formats/generation_config.ts";
+import { saveWeights } from "../formats/pretrained.ts";
+import { weightsIn } from "../formats/safetensors.ts";
+import { isGgufPath } from "../files/gguf_path.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { initialize } from "../model/initialize.ts";
+import type { LlamaParameters } from "../model/parameters.ts";
+import { longerNote } from "../model/length_note.ts";
+import { option, type Phrase, phrase } from "../options/phrase.ts";
+import { UserError } from "../options/user_error.ts";
+import {
+  describeResult,
+  loadBase,
+  openBase,
+  originOf,
+  otherResult,
+  saveResult,
+} from "./base_model.ts";
+import type { TrainedModel } from "./build.ts";
+import { resolveRunConfig, trainingShape, type Vocabulary } from "./method.ts";
+import type { PretrainOptions } from "./options.ts";
+import { presetOf } from "./presets.ts";
+import type { Recipe } from "./recipe.ts";
+import type { RunCard } from "./run_card.ts";
+
+/** The part of a recipe that depends on where the weights come from. */
+export interface PretrainStart
+  extends Pick<Recipe, "config" | "shape" | "tokenizer" | "evaluateFirst" | "start" | "base"> {
+  /** For the user. */
+  readonly warnings: readonly Phrase[];
+  /** For the card of the result. */
+  readonly card: Pick<RunCard, "kind" | "base" | "chat">;
+  /** Writes all of the result but weights and card. */
+  describe(folder: string, parameters: LlamaParameters): Promise<void>;
+  /** Writes the result but its card, and returns its folder. */
+  save(gpu: Gpu, training: TrainedModel): Promise<string>;
+}
+
+/** Throws a {@link UserError} if model and tokenizer do not fit each other. */
+export async function pretrainStart(options: PretrainOptions): Promise<PretrainStart> {
+  const { from } = options;
+  return from === undefined ? await randomStart(options) : await trainedStart(options, from);
+}
+
+async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
+  const { output, seqLen, seed, tokenizer: spec = "bytes" } = options, model = options.model!;
+  const tokenizer = await loadTokenizer(spec);
+  const config = await resolveRunConfig({ model, seqLen, tokenizer: spec }, tokenizer);
+  const shape = trainingShape(options, config), { dtype } = shape;
+  const describe = (folder: string) =>
+    writeModelFolder(folder, {
+      config: { ...config, trainedLength: seqLen },
+      dtype,
+      base: {},
+      tokenizer,
+      conversing: conversing("default", tokenizer),
+      sampled: TEXT_SAMPLING,
+    });
+  return {
+    config,
+    shape,
+    tokenizer,
+    warnings: presetOf(model) || !(isGgufPath(model) || await weightsIn(model)) ? [] : [
+      phrase`${
+        option("model", model)
+      } holds trained weights, which are not used: the run starts from
+        random ones (${option("from", model)} trains them further)`,
+    ],
+    evaluateFirst: false,
+    card: { kind: "model" },
+    start(gpu, { model: { parameters }, scratch }) {
+      const pass = new KernelPass(gpu);
+      initialize(gpu, pass, config, parameters, { seed, scratch });
+      pass.submit();
+      return Promise.resolve();
+    },
+    describe,
+    async save(gpu, { model: { parameters } }) {
+      const folder = join(output, "model");
+      await Deno.mkdir(folder, { recursive: true });
+      await saveWeights(gpu, parameters, folder, dtype);
+      await describe(folder);
+      return folder;
+    },
+  };
+}
+
+async function trainedStart(options: PretrainOptions, model: string): Promise<PretrainStart> {
+  const { output, seqLen, seed } = options;
+  const { config, tokenizer, path, warnings } = await openBase({ ...options, model });
+  if (options.tokenizer) assertRoom(options.tokenizer, tokenizer, { name: model, config });
+  // Read before training: nothing must fail once the model is trained.
+  const files = await readBaseFiles(path), talk = conversing("default", tokenizer);
+  const shape = trainingShape(options, config);
+  const result = {
+    output,
+    model,
+    base: { path, files },
+    config: trainedTo(config, seqLen),
+    shape,
+    tokenizer,
+    talk,
+  };
+  return {
+    config,
+    shape,
+    tokenizer,
+    warnings: [
+      ...warnings,
+      ...longerNote(config, seqLen),
+      ...await otherResult(output, shape, [model]),
+    ],
+    evaluateFirst: true,
+    card: { kind: shape.lora ? "adapter" : "model", base: model, chat: talk.about },
+    start: (gpu, training, onPreparation) =>
+      loadBase(gpu, training, { path, config, seed }, onPreparation),
+    base: originOf(model, path),
+    describe: (folder, parameters) => describeResult(folder, parameters, result),
+    save: (gpu, training) => saveResult(gpu, training, result),
+  };
+}
+
+/** Refuses another tokenizer than the model's own that has more ids than the model has rows. */
+export function assertRoom(
+  tokenizer: string,
+  { vocabSize }: Vocabulary,
+  { name, config }: { readonly name: string; readonly config: LlamaConfig },
+): void {
+  if (vocabSize <= config.vocabSize) return;
+  throw new UserError(
+    phrase`${option("tokenizer", tokenizer)} has ${vocabSize} ids, ${name} rows for
+      ${config.vocabSize}`,
+    phrase`leave ${option("tokenizer")} out to use the model's own`,
+  );
+}
+
+/** With the length that the model has seen, where that was known of it. */
+function trainedTo(config: LlamaConfig, seqLen: number): LlamaConfig {
+  const { trainedLength } = config;
+  return { ...config, trainedLength: trainedLength && Math.max(trainedLength, seqLen) };
+}

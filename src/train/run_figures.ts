@@ -1,0 +1,76 @@
+/** The figures of a run before its first step and after its last. */
+import { adapterName } from "../gpu/adapter.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Evaluation } from "../inference/perplexity.ts";
+import { parameterCount } from "../model/description.ts";
+import { elementsOf } from "../numbers/layout.ts";
+import type { BestEvaluation } from "./best_evaluation.ts";
+import type { Training } from "./build.ts";
+import type { PlanEvent, Summary } from "./events.ts";
+import type { LossWatch } from "./loss_watch.ts";
+import type { OpenRun } from "./open_run.ts";
+import type { SubmittedSteps } from "./submitted_steps.ts";
+
+/** `step` is that of the checkpoint that the run continues from. */
+export function planEvent(gpu: Gpu, run: OpenRun, step: number): PlanEvent {
+  const { recipe, plan, training, data, resumed } = run;
+  return {
+    type: "plan",
+    parameters: parameterCount(recipe.config),
+    trained_parameters: trainedCount(training),
+    steps: data.steps,
+    resumed_step: step,
+    resumed_from: resumed?.path,
+    resumed_saved_at: resumed?.savedAt?.toISOString(),
+    planned_peak_bytes: plan.plannedPeakBytes,
+    by_purpose: plan.byPurpose,
+    adapter: adapterName(gpu.adapter),
+  };
+}
+
+/** What the trainer knows at the end of a run. */
+export interface Progress {
+  /** Steps done. */
+  readonly step: number;
+  /** Of the last step. */
+  readonly loss: number;
+  /** Loss on the held-out data before the first step. */
+  readonly firstEvaluation: number | undefined;
+  readonly evaluation: Evaluation | undefined;
+  readonly watch: LossWatch;
+  readonly best: BestEvaluation;
+  readonly submitted: SubmittedSteps;
+}
+
+export function runSummary(gpu: Gpu, run: OpenRun, progress: Progress): Summary {
+  const { recipe: { options }, plan, training: { optimizer }, data } = run;
+  const { step, loss, firstEvaluation, evaluation, watch, submitted } = progress;
+  const { state: best, exhausted } = progress.best;
+  const fixed = Math.ceil(step / options.updateProjGap);
+  const chooses = options.loadBestModelAtEnd || options.earlyStoppingPatience !== undefined;
+  return {
+    first_loss: watch.first,
+    final_loss: loss,
+    ...(watch.isAbove ? { diverged: true } : undefined),
+    first_eval_loss: firstEvaluation,
+    eval_loss: evaluation?.loss,
+    eval_perplexity: evaluation?.perplexity,
+    ...(chooses && best ? { best_step: best.step, best_eval_loss: best.loss } : undefined),
+    ...(exhausted && step < data.steps ? { stopped_early_at: step } : undefined),
+    tokens: submitted.totalTokens,
+    tokens_per_second: submitted.tokensPerSecond,
+    planned_peak_bytes: plan.plannedPeakBytes,
+    gpu_peak_bytes: gpu.account.peak,
+    subspace_refreshes: optimizer.refreshCount,
+    subspace_refreshes_fixed_interval: optimizer.projectors.length * fixed,
+    adapter: adapterName(gpu.adapter),
+    data: data.report,
+  };
+}
+
+function trainedCount({ optimizer }: Training): number {
+  return optimizer.states.reduce(
+    (sum, { parameter }) => sum + elementsOf(parameter),
+    0,
+  );
+}

@@ -1,0 +1,101 @@
+/** What a run writes to its output folder besides metrics: checkpoints, and the model at its end. */
+import { isDiskFull } from "../files/atomic.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
+import type { CheckpointEvent, Saved } from "./events.ts";
+import type { OpenRun } from "./open_run.ts";
+import type { RunResults } from "./recipe.ts";
+import type { RunState } from "./run_state.ts";
+import { stateEntries, stateTensors } from "./state.ts";
+
+/** A save may take a twentieth of the time: the next one by minutes waits that many times as long. */
+const TIMES_A_SAVE = 20;
+
+export class Saving {
+  #checkpoint: { readonly path: string; readonly step: number } | undefined;
+  #result: Pick<Saved, "model" | "adapter"> = {};
+  /** The newest checkpoint lacks something that belongs to its step. */
+  #stale = false;
+  #savedAt = performance.now();
+  /** Milliseconds that the last save took. */
+  #cost = 0;
+
+  constructor(readonly gpu: Gpu, readonly run: OpenRun) {
+    const { resumed } = run;
+    this.#checkpoint = resumed && { path: resumed.path, step: resumed.state.step };
+  }
+
+  /** What is on disk. */
+  get saved(): Saved {
+    const { path: checkpoint, step: checkpoint_step } = this.#checkpoint ?? {};
+    return { ...(checkpoint ? { checkpoint, checkpoint_step } : undefined), ...this.#result };
+  }
+
+  /** Whether a checkpoint of this step would add nothing. */
+  has(step: number): boolean {
+    return !this.#stale && step === (this.#checkpoint?.step ?? 0);
+  }
+
+  /** The checkpoint of the current step is to be written again. */
+  outdate(): void {
+    this.#stale = true;
+  }
+
+  /** The minutes between saves count from here: what came before is saved, or was no training. */
+  restartClock(): void {
+    this.#savedAt = performance.now();
+  }
+
+  /** Whether the minutes between saves have passed. */
+  get isDue(): boolean {
+    const { saveMinutes } = this.run.recipe.options;
+    const interval = Math.max(saveMinutes * 60_000, TIMES_A_SAVE * this.#cost);
+    return saveMinutes > 0 && performance.now() - this.#savedAt >= interval;
+  }
+
+  /**
+   * Writes a checkpoint and removes those that are too many. `best` is the step whose checkpoint
+   * stays. Where the disk is full, those are removed first and the newest whole one is kept.
+   */
+  async writeCheckpoint(
+    state: RunState,
+    results: RunResults,
+    best: number | undefined,
+  ): Promise<CheckpointEvent> {
+    const { recipe: { options: { output, keepCheckpoints } } } = this.run, { step } = state;
+    const begun = performance.now();
+    const path = await this.#write(state, results).catch(async (error) => {
+      if (!isDiskFull(error)) throw error;
+      const keep = { spare: best, current: this.#checkpoint?.step };
+      const removed = this.#checkpoint &&
+        await pruneCheckpoints(output, Math.max(1, keepCheckpoints - 1), keep);
+      if (!removed?.length) throw error;
+      return await this.#write(state, results);
+    });
+    this.#checkpoint = { path, step };
+    this.#stale = false;
+    this.#cost = performance.now() - begun;
+    this.restartClock();
+    await pruneCheckpoints(output, keepCheckpoints, { spare: best, current: step });
+    return { type: "checkpoint", step, path };
+  }
+
+  #write(state: RunState, results: RunResults): Promise<string> {
+    const { gpu, run: { recipe, training } } = this;
+    const bytes = stateTensors(training).reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
+    return writeCheckpoint(recipe.options.output, {
+      step: state.step,
+      bytes,
+      entries: stateEntries(gpu, training),
+      state,
+      beside: async (folder) => await recipe.describe?.(folder, training.model.parameters, results),
+    });
+  }
+
+  /** Writes the model, or the adapter. */
+  async writeModel(results: RunResults): Promise<void> {
+    const { recipe, training } = this.run;
+    const path = await recipe.save(this.gpu, training, results);
+    this.#result = recipe.shape.lora ? { adapter: path } : { model: path };
+  }
+}
