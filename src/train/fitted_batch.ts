@@ -1,13 +1,13 @@
 /** The batch of a fine-tuning run where the user leaves it open. */
 import { listSources } from "../data/instruct/sources.ts";
 import { InstructStream, sourceOf } from "../data/instruct/stream.ts";
-import { findCheckpoint } from "../formats/checkpoint/reader.ts";
 import { wasLeftOpen, withDefaults } from "../options/schema.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { instructOptions } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { readRunState } from "./run_state.ts";
 import { batchOfSmallSet } from "./small_set.ts";
+import { resumedCheckpoint } from "./start.ts";
 
 /** In a set of more bytes, the usual passes have steps enough. */
 const SMALL_BYTES = 1 << 20;
@@ -19,8 +19,7 @@ export async function withFittedBatch(
   vocabSize: number,
 ): Promise<FinetuneOptions> {
   if (!wasLeftOpen(options, "batchSize")) return options;
-  const { output, resume } = options;
-  const checkpoint = resume ? await findCheckpoint(output, resume, () => {}) : undefined;
+  const checkpoint = await resumedCheckpoint(options);
   const batchSize = checkpoint
     ? readRunState(checkpoint).shape.batchSize
     : await batchForExamples(options, tokenizer, vocabSize);

@@ -63,6 +63,15 @@ export async function startingPoint(
   }
 }
 
+/** The checkpoint that `resume` names, if there is one. */
+export async function resumedCheckpoint(
+  { output, resume }: Pick<RunOptions, "output" | "resume">,
+): Promise<Checkpoint | undefined> {
+  if (!resume) return undefined;
+  if (!NEWEST.includes(resume)) return await namedCheckpoint(resume, output, () => {});
+  return (await newestCheckpoint(output)).checkpoint;
+}
+
 /** A checkpoint by its path, or the newest one in the folder of a run. */
 async function namedCheckpoint(
   path: string,

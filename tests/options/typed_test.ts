@@ -51,10 +51,10 @@ export async function programs(gpu: Gpu, model: ChatModel, tokenizer: Tokenizer)
   await Trainer.pretrain(gpu, { ...RUN, optimizer: "adam" });
   // @ts-expect-error no such module
   await Trainer.finetune(gpu, { ...RUN, loraTarget: ["query"] });
-  // @ts-expect-error a model is needed
-  await Trainer.pretrain(gpu, { data: ["a.txt"], output: "run" });
+  // @ts-expect-error data is needed
+  await Trainer.pretrain(gpu, { from: "base", output: "run" });
   // @ts-expect-error an option of fine-tuning
-  await Trainer.pretrain(gpu, { ...RUN, loraRank: 5 });
+  await Trainer.pretrain(gpu, { ...RUN, template: "chatml" });
   // @ts-expect-error an option of pre-training
   finetuneOptions.parse({ ...RUN, shuffleBuffer: 5 });
   // @ts-expect-error no option of that name
