@@ -1,16 +1,18 @@
 /** The JSDoc types of the dashboard's modules, which run in a browser and not in Deno. */
 import { assert } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { project } from "../../support_project.ts";
+import { project, PROJECT_FILE } from "../../support_project.ts";
 
 const FOLDER = fromFileUrl(new URL("../../../src/server/dashboard", import.meta.url));
 
 Deno.test("the types of the dashboard's modules hold", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const { "uplot/": uplot, "eventsource-parser": parser } = project.imports;
+    const names = ["uplot/dist/uPlot.esm.js", "eventsource-parser"];
     const browser = {
-      imports: { "uplot/": uplot, "eventsource-parser": parser },
+      imports: Object.fromEntries(
+        names.map((name) => [name, new URL(project.imports[name], PROJECT_FILE).href]),
+      ),
       compilerOptions: {
         checkJs: true,
         lib: ["dom", "dom.iterable", "dom.asynciterable", "esnext"],
