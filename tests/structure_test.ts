@@ -52,6 +52,7 @@ const RUNGS = [
   "src/server/models",
   "src/server/events",
   "src/server/http",
+  "src/server/compiled.ts",
   "src/server/parts.ts",
   "src/server/open_server.ts",
   "src/server/serve.ts",
@@ -60,6 +61,7 @@ const RUNGS = [
   "server.ts",
   "cli.ts",
   "setup.ts",
+  "compile.ts",
   "examples",
   "tests",
 ];
@@ -220,6 +222,18 @@ Deno.test("what can be imported is there", () => {
     importsOf(path).filter((imported) => !exists(imported)).map((it) => `${path} imports ${it}`)
   );
   assertEquals(missing, []);
+});
+
+Deno.test("deno.lock, which every task fetches, holds the product's packages alone", () => {
+  const product = filesIn("src/packages", ".ts").map(read).join("\n");
+  const locked = Object.keys(JSON.parse(read("deno.lock")).specifiers)
+    .map((specifier) => specifier.slice(0, specifier.lastIndexOf("@")));
+  assertEquals(
+    locked.filter((name) => name !== "npm:@webgpu/types" && !product.includes(`"${name}@`)),
+    [],
+    "`deno test` without `--lock=tests/deno.lock` writes a test's packages there: " +
+      "`git checkout main deno.lock`, and `deno task test FILE`",
+  );
 });
 
 Deno.test("one name and one version, wherever they stand", () => {

@@ -1,4 +1,5 @@
 /** Help texts, generated from the schemas that validate the options. */
+import { basename } from "../packages/std_path.ts";
 import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
 import type { Command } from "./command.ts";
@@ -9,8 +10,16 @@ import { type FieldInfo, fieldInfo } from "../options/schema.ts";
 const WIDTH = 100;
 const INDENT = 30;
 
-/** The permissions of `-P` are in deno.jsonc. */
-export const PROGRAM = "deno run -qP cli.ts";
+/** How people start this program. The permissions of `-P` are in deno.jsonc. */
+export const PROGRAM = executableName() ?? "deno run -qP cli.ts";
+
+/** Where it is one executable, as compile.ts makes them. */
+function executableName(): string | undefined {
+  if (Deno.build.standalone) return basename(Deno.execPath());
+  const variable = "TRAINER_EXECUTABLE";
+  const allowed = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+  return allowed ? Deno.env.get(variable) : undefined;
+}
 
 /** The list of commands. */
 export function overview(commands: readonly Command[]): string {

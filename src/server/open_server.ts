@@ -1,4 +1,5 @@
 /** The server without its own address: an app to mount or serve elsewhere. */
+import "./compiled.ts";
 import { createServer } from "./http/app.ts";
 import { checkOrigins } from "./http/exposure.ts";
 import { mountable } from "./http/mountable.ts";

@@ -18,6 +18,8 @@ export interface ServerSetup {
   readonly apiKey?: string;
   /** By default any that is free. */
   readonly port?: number;
+  /** An executable in place of `deno run cli.ts`. */
+  readonly program?: string;
 }
 
 export interface TestServer {
@@ -67,14 +69,15 @@ export async function makeFolders(root: string, models: ServerSetup["models"] = 
 
 /** Starts a server on given folders, as after a crash; throws with its log if it does not come up. */
 export async function startServer(
-  { args = [], permissions = ["-A"], apiKey = "none", port = 0, folder, modelsFolder }:
+  { args = [], permissions = ["-A"], apiKey = "none", port = 0, program, folder, modelsFolder }:
     & Omit<ServerSetup, "models">
     & Pick<TestServer, "folder" | "modelsFolder">,
 ): Promise<TestServer> {
   const folders = ["--data-folder", folder, "--models-folder", modelsFolder];
   const flags = ["--port", String(port), ...folders, ...args];
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...permissions, join(ROOT, "cli.ts"), "serve", "--json", ...flags],
+  const run = program ? [] : ["run", "--no-prompt", ...permissions, join(ROOT, "cli.ts")];
+  const process = new Deno.Command(program ?? Deno.execPath(), {
+    args: [...run, "serve", "--json", ...flags],
     cwd: ROOT,
     stdin: "null",
     stdout: "piped",

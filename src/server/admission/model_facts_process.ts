@@ -3,9 +3,10 @@ import { checkTokenizer } from "../../tokenizers/check_tokenizer.ts";
 import { loadTokenizer } from "../../tokenizers/load_tokenizer.ts";
 import { openPretrained } from "../../formats/pretrained_model.ts";
 import { UserError } from "../../options/user_error.ts";
+import { programArguments } from "../processes/own_program.ts";
 import type { Inspection } from "./model_facts.ts";
 
-const [path, name] = Deno.args;
+const [path, name] = programArguments();
 console.log(JSON.stringify(await inspect(path, name)));
 
 async function inspect(path: string, name: string): Promise<Inspection> {

@@ -1,7 +1,8 @@
 /** The process that checks a file's records. */
+import { programArguments } from "../processes/own_program.ts";
 import { PURPOSES } from "../store/file_kinds.ts";
 import { checkRecords } from "./check_records.ts";
 
-const [path, filename, given] = Deno.args;
+const [path, filename, given] = programArguments();
 const purpose = PURPOSES.find((each) => each === given)!;
 console.log(JSON.stringify(await checkRecords({ path, filename, purpose })));

@@ -1,6 +1,7 @@
 /** Child processes of the server, with the least permissions. */
 import { ggufParts } from "../../files/gguf_path.ts";
 import { UserError } from "../../options/user_error.ts";
+import { childArguments } from "./own_program.ts";
 
 export interface Permissions {
   /** Files and folders; folders include their contents, one part of a GGUF model the others. */
@@ -18,31 +19,34 @@ export const GPU_ENVIRONMENT: readonly string[] = ["DENO_WEBGPU_BACKEND", "XDG_R
 /**
  * The command that runs `program`, a module URL, with `args`. The server has already loaded its
  * imports, so nothing is downloaded. Throws a {@link UserError} for a path with a comma.
+ *
+ * In a program made by `deno compile` the process is that program again, and is confined by kinds of
+ * permission alone.
  */
 export function denoProcess(
   program: string,
-  { read, write, env, sys }: Permissions,
+  permissions: Permissions,
   { args = [], stdin = "null", stderr = "piped" }:
     & { readonly args?: readonly string[] }
     & Pick<Deno.CommandOptions, "stdin" | "stderr"> = {},
 ): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      "--cached-only",
-      ...flag("read", read?.flatMap(ggufParts).map(permitted)),
-      ...flag("write", write?.map(permitted)),
-      ...flag("env", env),
-      ...flag("sys", sys),
-      program,
-      ...args,
-    ],
+    args: Deno.build.standalone
+      ? childArguments(program, Object.keys(permissions), args)
+      : ["run", "--quiet", "--no-prompt", "--cached-only", ...flags(permissions), program, ...args],
     stdin,
     stdout: "piped",
     stderr,
   });
+}
+
+function flags({ read, write, env, sys }: Permissions): string[] {
+  return [
+    ...flag("read", read?.flatMap(ggufParts).map(permitted)),
+    ...flag("write", write?.map(permitted)),
+    ...flag("env", env),
+    ...flag("sys", sys),
+  ];
 }
 
 /** Without a list Deno would grant the permission for everything. */

@@ -2,6 +2,7 @@
 import { driverAdvice, inspectSystem } from "../../host/system.ts";
 import { adapterName, findAdapter } from "../../gpu/adapter.ts";
 import { Gpu } from "../../gpu/gpu.ts";
+import { isProgram } from "./own_program.ts";
 import type { ProbeResult } from "./probe.ts";
 
 async function probe(): Promise<ProbeResult> {
@@ -11,7 +12,7 @@ async function probe(): Promise<ProbeResult> {
   return { device: { name: adapterName(adapter), capabilities } };
 }
 
-if (import.meta.main) {
+if (isProgram(import.meta)) {
   console.log(JSON.stringify(await probe()));
   Deno.exit();
 }

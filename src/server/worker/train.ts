@@ -15,6 +15,7 @@ import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
+import { isProgram } from "../processes/own_program.ts";
 import { Journal } from "./journal.ts";
 import {
   type FailureCode,
@@ -102,7 +103,7 @@ function failureOf(error: unknown): FailureEvent {
   };
 }
 
-if (import.meta.main) {
+if (isProgram(import.meta)) {
   // Ignored: Ctrl-C in the server's terminal reaches this process too, but the server decides.
   Deno.addSignalListener("SIGINT", () => {});
   const controller = new AbortController();
