@@ -3,39 +3,33 @@
  *
  * @example Pre-train
  * ```ts
- * import { Gpu, pretrainOptions, Trainer } from "@deno-galore/trainer";
+ * import { Gpu, Trainer } from "@deno-galore/trainer";
  *
  * using gpu = await Gpu.open();
- * const options = pretrainOptions.parse({
+ * const trainer = await Trainer.pretrain(gpu, {
  *   model: "llama_nano",
- *   data: ["examples/data/tinyshakespeare.txt"],
+ *   data: "examples/data/tinyshakespeare.txt",
  *   output: "runs/nano",
  *   steps: 200,
  * });
- * const trainer = await Trainer.pretrain(gpu, options);
  * for await (const event of trainer.run()) {
  *   if (event.type === "step") console.log(event.step, event.loss);
  * }
  * ```
  *
- * @example Fine-tune, and chat with the result
+ * @example Fine-tune on data of the program, and chat with the result
  * ```ts
- * import {
- *   chat,
- *   finetuneOptions,
- *   Gpu,
- *   LlamaForCausalLM,
- *   loadTokenizer,
- *   Trainer,
- * } from "@deno-galore/trainer";
+ * import { chat, Gpu, LlamaForCausalLM, loadTokenizer, Trainer } from "@deno-galore/trainer";
  *
  * using gpu = await Gpu.open();
- * const options = finetuneOptions.parse({
+ * const trainer = await Trainer.finetune(gpu, {
  *   model: "hf:HuggingFaceTB/SmolLM2-135M-Instruct",
- *   data: ["alpaca.json"],
+ *   data: [
+ *     { prompt: "Name three planets.", completion: "Mars, Venus and Saturn." },
+ *     { prompt: "Name two rivers.", completion: "The Nile and the Rhine." },
+ *   ], // or a path, an iterator over the rows of a database, what fetch returns, …
  *   output: "runs/alpaca",
  * });
- * const trainer = await Trainer.finetune(gpu, options);
  * for await (const event of trainer.run()) console.log(event);
  *
  * const model = await LlamaForCausalLM.fromPretrained("runs/alpaca/model", { gpu });

@@ -11,7 +11,6 @@
 import {
   chat,
   explain,
-  finetuneOptions,
   Gpu,
   LlamaForCausalLM,
   loadTokenizer,
@@ -40,9 +39,9 @@ function tell(event: TrainingEvent): void {
 
 async function finetune(gpu: Gpu, model: string, data: string, output: string): Promise<void> {
   // The options of the command line's help, in camel case; all faults are reported at once.
-  const options = finetuneOptions.parse({
+  const trainer = await Trainer.finetune(gpu, {
     model,
-    data: [data],
+    data,
     output,
     epochs: 3,
     batchSize: 2,
@@ -50,7 +49,6 @@ async function finetune(gpu: Gpu, model: string, data: string, output: string): 
     rank: 32,
     evalShare: 0.1,
   });
-  const trainer = await Trainer.finetune(gpu, options);
   for await (const event of trainer.run()) tell(event);
 }
 

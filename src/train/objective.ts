@@ -5,13 +5,7 @@
  *
  * @example Rare bytes count more
  * ```ts
- * import {
- *   Gpu,
- *   pretrainOptions,
- *   pretrainRecipe,
- *   Trainer,
- *   weightedCrossEntropy,
- * } from "@deno-galore/trainer";
+ * import { Gpu, pretrainRecipe, Trainer, weightedCrossEntropy } from "@deno-galore/trainer";
  *
  * const data = "examples/data/tinyshakespeare.txt", frequency = new Float32Array(257);
  * for (const byte of await Deno.readFile(data)) frequency[byte]++;
@@ -19,13 +13,14 @@
  *   Float32Array.from(targets, (id) => id < 0 ? 0 : 1 / Math.max(1, frequency[id])));
  *
  * using gpu = await Gpu.open();
- * const options = pretrainOptions.parse({ model: "llama_nano", data: [data], output: "runs/rare" });
- * const trainer = await Trainer.open(gpu, { ...await pretrainRecipe(options), objective });
+ * const recipe = await pretrainRecipe({ model: "llama_nano", data, output: "runs/rare" });
+ * const trainer = await Trainer.open(gpu, { ...recipe, objective });
  * ```
  *
  * @module
  */
 import type { Allocator } from "../gpu/allocator.ts";
+import { UserError } from "../options/user_error.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { packTensor } from "../numbers/plain.ts";
@@ -70,17 +65,36 @@ export const crossEntropyObjective: Objective = {
 
 /**
  * Σ w·(−log p(target)) / Σ w. `weigh` returns a weight for each of the (B·T) targets of a batch;
- * those of ignored targets do not count. The weights use 4 bytes of GPU memory per token.
+ * those of ignored targets do not count. The weights use 4 bytes of GPU memory per token. A step
+ * whose weights are all 0 is a {@link UserError}, as is a weight that is negative or not finite.
  */
 export function weightedCrossEntropy(
   name: string,
   weigh: (batch: Batch) => Float32Array,
 ): Objective {
+  const weighed = (batch: Batch) => {
+    const weights = weigh(batch), { length } = batch.targets;
+    if (weights.length === length) return weights;
+    throw new ShapeError(
+      `objective ${name}: weights must be one for each of ${length} targets, got ${weights.length}`,
+    );
+  };
+  const weightOf = (weights: Float32Array, n: number) => {
+    if (weights[n] >= 0 && weights[n] < Infinity) return weights[n];
+    throw new UserError(
+      `objective ${name}: a weight must be finite and at least 0, got ${
+        weights[n]
+      } for target ${n}`,
+    );
+  };
   return {
     name,
     divisor: (batch) => {
-      const weights = weigh(batch);
-      return batch.targets.reduce((sum, target, n) => target < 0 ? sum : sum + weights[n], 0);
+      const weights = weighed(batch);
+      return batch.targets.reduce(
+        (sum, target, n) => target < 0 ? sum : sum + weightOf(weights, n),
+        0,
+      );
     },
     build(allocator, { tokens }) {
       const weights = allocator.tensor({
@@ -90,12 +104,7 @@ export function weightedCrossEntropy(
         purpose: "activations",
       });
       return (pass, buffers, batch, output) => {
-        const values = weigh(batch);
-        if (values.length !== tokens) {
-          throw new ShapeError(
-            `objective ${name}: weights must be one for each of ${tokens} targets, got ${values.length}`,
-          );
-        }
+        const values = weighed(batch);
         pass.gpu.write(weights, packTensor(weights, values));
         forwardAndBack(pass, buffers, batch, { ...output, weights });
       };

@@ -4,6 +4,7 @@ import { KernelPass } from "../gpu/pass.ts";
 import type { Profiler } from "../gpu/profiler.ts";
 import type { Batch } from "../model/batch.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
+import { UserError } from "../options/user_error.ts";
 import type { Training } from "./build.ts";
 
 export interface StepOptions {
@@ -44,6 +45,13 @@ export function accumulateStep(
     (sum, batch) => sum + (objective.divisor?.(batch) ?? batch.tokens),
     0,
   );
+  if (objective.divisor && !(divisor > 0 && divisor < Infinity)) {
+    throw new UserError(
+      `step ${step}: the weights of objective ${objective.name} sum to ${divisor} over all targets, ` +
+        "so nothing would be learned",
+      "weights must be finite, at least 0, and above 0 for some target of each step",
+    );
+  }
   const gradScale = divisor ? 1 / divisor : 1;
   const pass = new KernelPass(gpu, profiler);
   optimizer.beginStep({ step, lr, rates });

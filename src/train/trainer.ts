@@ -423,14 +423,14 @@ export class Trainer {
     for (let i = 0; i < options.gradientAccumulation; i++) {
       batches.push((await data.batches.next())!); // training data repeats endlessly
     }
-    this.#position = data.batches.position();
-    const step = ++this.#step;
+    const position = data.batches.position(), step = this.#step + 1;
     const lr = rateOf(schedule, step - 1);
     const lossIndex = step % LOSS_RING;
     const divisor = this.#activity.step(
       step,
       () => trainStep(this.gpu, training, batches, { step, lr, rates, lossIndex }),
     );
+    [this.#position, this.#step] = [position, step];
     const targets = batches.reduce((sum, { tokens }) => sum + tokens, 0);
     this.#submitted.add({ step, lr, targets, divisor });
   }

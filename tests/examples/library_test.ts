@@ -28,6 +28,10 @@ Deno.test("examples: what is wrong is said in a line", async () => {
   assertEquals(wrong.code, 1);
   assertStringIncludes(wrong.err, folder);
   assert(!wrong.err.includes("    at "), wrong.err);
+  const missing = await run(await documented(OWN_OBJECTIVE, [`${folder}/none.txt`, folder]));
+  assertEquals(missing.code, 1);
+  assertStringIncludes(missing.err, "none.txt");
+  assert(!missing.err.includes("    at "), missing.err);
 });
 
 Deno.test("examples: an objective of one's own trains, and its checkpoint says so", async () => {

@@ -1,12 +1,14 @@
 /** Micro-batches against one large batch, and the low-rank sum against a repeated batch. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
 import { initialize } from "../../src/model/initialize.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import type { Optimizer } from "../../src/optim/optimizer.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { type Objective, weightedCrossEntropy } from "../../src/train/objective.ts";
@@ -200,4 +202,32 @@ gpuTest("weights of the loss: twice is as often, and none is not at all", async 
   const alike = await train(gpu, 2, [[a, b]], { galore: false, objective: ones });
   const plain = await train(gpu, 2, [[a, b]], { galore: false });
   assertSame({ ...alike, loss: alike.loss / 2 }, plain);
+});
+
+gpuTest("weights of the loss that teach nothing are refused", async (gpu) => {
+  const batch = batchOf(2, 1);
+  for (
+    const [weights, message] of [
+      [[0, 0], "step 1: the weights of objective mine sum to 0 over all targets, so nothing would"],
+      [[1, -1], "objective mine: a weight must be finite and at least 0, got -1 for target 1"],
+      [[1, NaN], "objective mine: a weight must be finite and at least 0, got NaN for target 1"],
+      [[Infinity, 1], "got Infinity for target "],
+    ] as const
+  ) {
+    const objective = weightedCrossEntropy(
+      "mine",
+      ({ targets }) => Float32Array.from(targets, (_, n) => weights[n % 2]),
+    );
+    await assertRejects(
+      () => train(gpu, 1, [[batch]], { galore: false, objective }),
+      UserError,
+      message,
+    );
+  }
+  const short = weightedCrossEntropy("mine", () => new Float32Array(3));
+  await assertRejects(
+    () => train(gpu, 1, [[batch]], { galore: false, objective: short }),
+    ShapeError,
+    "objective mine: weights must be one for each of",
+  );
 });
