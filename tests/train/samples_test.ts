@@ -31,6 +31,12 @@ trainingTest(
         [6, PROMPTS[1]],
       ]);
       const folder = join(run.output, "model");
+      // Other programs sample it, too: these are transformers' names.
+      const generation = await Deno.readTextFile(join(folder, "generation_config.json"));
+      assertEquals(JSON.parse(generation), {
+        ...{ bos_token_id: null, eos_token_id: 256, pad_token_id: null },
+        ...{ do_sample: true, temperature: 0.8, top_k: 40, top_p: 0.95 },
+      });
       const gpu = await Gpu.open();
       try {
         const tokenizer = await loadTokenizer(folder);
