@@ -64,7 +64,9 @@ const OF_NO_METHOD = [
     .split(" "),
   ..."packing tokenizer textField preview energyShare epochs steps warmupRatio".split(" "),
   ..."earlyStoppingPatience earlyStoppingThreshold ropeScaling seed skipUnusable".split(" "),
-  ..."warmupSteps scheduler minLrRatio output evalEvery saveEvery samplePrompt".split(" "),
+  ..."warmupSteps scheduler minLrRatio output evalEvery saveEvery samplePrompt saveMinutes".split(
+    " ",
+  ),
   ..."sampleTokens keepCheckpoints gpuMemory loadBestModelAtEnd overwriteOutput resume".split(" "),
   ..."adapter addTokens".split(" "),
 ];
