@@ -1,13 +1,28 @@
 /** What is at a path. Whatever may not be looked at is reported, and not taken for absent. */
 import { statfs } from "node:fs/promises";
+import { UserError } from "../options/user_error.ts";
 
-/** As `Deno.stat`; undefined if nothing is there. */
+/**
+ * As `Deno.stat`; undefined if nothing is there. Throws a {@link UserError} where the system does
+ * not let this user look.
+ */
 export async function statOf(path: string): Promise<Deno.FileInfo | undefined> {
   try {
     return await Deno.stat(path);
   } catch (error) {
-    if (isForbidden(error)) throw error;
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new UserError(
+        `${path}: permission denied`,
+        "the folders around it must let this user in: who owns them?",
+      );
+    }
   }
+}
+
+/** Whether anything is there. */
+export async function isThere(path: string): Promise<boolean> {
+  return await statOf(path) !== undefined;
 }
 
 /** Bytes free on the disk of a folder; undefined on systems that do not say. */
@@ -18,11 +33,6 @@ export async function freeBytes(folder: string): Promise<number | undefined> {
   } catch (error) {
     if (isForbidden(error)) throw error;
   }
-}
-
-/** Whether anything is there. */
-export async function isThere(path: string): Promise<boolean> {
-  return await statOf(path) !== undefined;
 }
 
 /** Whether Deno's permissions, or the system's, were the obstacle. */
