@@ -6,6 +6,7 @@ import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { foundModel } from "./found_model.ts";
 
 const options = defineOptions({
   fields: section("Files", {
@@ -32,6 +33,7 @@ export const dump: Command = {
 
 async function run(options: DumpOptions, io: Io): Promise<number> {
   const { inputIds, labels, batch, length } = await readInputs(options.inputs);
+  await foundModel(options, io);
   using gpu = await Gpu.open();
   const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu });
   const { logits, loss, gradients } = await model.lossAndGradients(inputIds, labels, {

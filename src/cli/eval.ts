@@ -4,6 +4,7 @@ import { BatchStream } from "../data/batches.ts";
 import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";
 import { loadModelTokenizer, loadTokenizer } from "../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { FoundModel } from "../formats/find_model.ts";
 import { evaluateTask, type TaskResult } from "../eval/evaluate_task.ts";
 import type { Evaluation } from "../inference/perplexity.ts";
 import type { Task } from "../eval/task.ts";
@@ -16,6 +17,7 @@ import { longestSequence } from "../model/rope_scaling.ts";
 import { textFields, trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { foundModel } from "./found_model.ts";
 import { evalTable, type Measured } from "./eval_table.ts";
 
 const given = z.array(z.string().min(1)).min(1).optional();
@@ -84,7 +86,7 @@ export const evaluate: Command = {
   details: "Tasks are scored by log-likelihood: the model's answer is the choice it finds most " +
     "likely. Prompts and metrics are those of EleutherAI's lm-evaluation-harness.",
   examples: [
-    "eval --model runs/nano/model --data held-out.txt",
+    "eval --model runs/nano --data held-out.txt",
     "eval --model runs/tuned/model --before models/base --tasks mmlu:data/mmlu --batch-size 4",
     "eval --model runs/tuned/model --tasks cola:glue/CoLA,choices:questions.jsonl --limit 200",
   ],
@@ -96,14 +98,14 @@ async function run(options: EvalOptions, io: Io): Promise<number> {
   // Report faulty files before loading anything.
   const tasks: Task[] = [];
   for (const spec of options.tasks) tasks.push(await loadTask(spec, options.shots));
+  const found = await foundModel(options, io);
+  const before = options.before ? await foundModel({ model: options.before }, io) : undefined;
   const gpu = await Gpu.open();
   try {
     // One after the other, so that two models need not fit at once.
-    const before = options.before
-      ? await measure(gpu, options.before, tasks, { ...options, adapter: undefined }, io)
-      : undefined;
-    const after = await measure(gpu, options.model, tasks, options, io);
-    io.result(before ? { ...after, before } : after, describe(after, before));
+    const first = before && await measure(gpu, before, tasks, options, io);
+    const after = await measure(gpu, found, tasks, options, io);
+    io.result(first ? { ...after, before: first } : after, describe(after, first));
     return EXIT.done;
   } finally {
     gpu.close();
@@ -112,15 +114,15 @@ async function run(options: EvalOptions, io: Io): Promise<number> {
 
 async function measure(
   gpu: Gpu,
-  directory: string,
+  { model: directory, adapter }: FoundModel,
   tasks: readonly Task[],
   options: EvalOptions,
   io: Io,
 ): Promise<Measured> {
   const tokenizer = options.tokenizer
     ? await loadTokenizer(options.tokenizer)
-    : await loadModelTokenizer(directory, options.adapter);
-  const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options });
+    : await loadModelTokenizer(directory, adapter);
+  const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options, adapter });
   const names = { tokenizer: options.tokenizer ?? directory, model: directory };
   const unknown = vocabularyWarnings(tokenizer, model.config, names);
   for (const warning of [...model.warnings, ...tokenizer.warnings, ...unknown]) {

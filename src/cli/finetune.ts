@@ -8,6 +8,7 @@ import { openBase } from "../train/base_model.ts";
 import { Trainer } from "../train/trainer.ts";
 import { counted } from "../text.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { foundModel } from "./found_model.ts";
 import { runTraining } from "./training.ts";
 
 export const finetune: Command = {
@@ -25,6 +26,7 @@ export const finetune: Command = {
 };
 
 async function run(options: FinetuneOptions, io: Io): Promise<number> {
+  await foundModel(options, io);
   if (options.preview) return await showPreview(options, io);
   return await runTraining((gpu, preparing) => Trainer.finetune(gpu, options, preparing), io);
 }

@@ -14,6 +14,7 @@ import { trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section, wasGiven } from "../options/schema.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { foundModel } from "./found_model.ts";
 import { untilInterrupted } from "./stopped_text.ts";
 import { converse } from "./repl.ts";
 import { MOST_TOKENS, Texts } from "./texts.ts";
@@ -90,7 +91,7 @@ export const generate: Command = {
     "no chat template: Ctrl-C stops an answer, Ctrl-C twice or Ctrl-D exits. With --json it prints " +
     "one object per answer.",
   examples: [
-    'generate --model runs/nano/model --prompt "Once upon a time"',
+    'generate --model runs/nano --prompt "Once upon a time"',
     "generate --model hf:HuggingFaceTB/SmolLM2-135M-Instruct",
     'generate --model model.gguf --adapter runs/ft/adapter --chat --prompt "Name a planet."',
   ],
@@ -108,9 +109,10 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
   const typed = !dialogue && options.prompt === undefined && io.input.interactive;
   const prompt = dialogue || typed ? undefined : options.prompt ?? await readPrompt(io);
   const forChat = options.system !== undefined || options.template !== "default";
+  const { model: folder, adapter } = await foundModel(options, io);
   const gpu = await Gpu.open();
   try {
-    const tokenizer = await loadModelTokenizer(options.model, options.adapter);
+    const tokenizer = await loadModelTokenizer(folder, adapter);
     const plain = typed
       ? !chat && !forChat && tokenizer.chatTemplate === null
       : prompt !== undefined && !chat;
@@ -122,8 +124,8 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     // Fail before loading, and perhaps downloading, the weights.
     if (!plain) chatTemplate(options.template, tokenizer);
     if (typed) io.log(`loading ${options.model}`);
-    const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu, ...options });
-    const names = { tokenizer: options.adapter ?? options.model, model: options.model };
+    const model = await LlamaForCausalLM.fromPretrained(folder, { gpu, ...options, adapter });
+    const names = { tokenizer: adapter ?? folder, model: folder };
     const unknown = vocabularyWarnings(tokenizer, model.config, names);
     const otherwise = plain ? textSampling(tokenizer) : undefined;
     const sampling = samplingFor(options, model.generation, otherwise);

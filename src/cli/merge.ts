@@ -4,13 +4,16 @@ import { mergeAdapter } from "../export/merge.ts";
 import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { foundModel } from "./found_model.ts";
 
 const options = defineOptions({
   fields: section("Files", {
-    model: z.string().min(1).describe("model the adapter was trained on")
-      .meta({ value: "dir|gguf|hf:…" }),
-    adapter: z.string().min(1).describe("folder of the adapter, in peft's layout")
-      .meta({ value: "dir" }),
+    model: z.string().min(1).describe(
+      "model the adapter was trained on; or the adapter itself, or its run, which name their model",
+    ).meta({ value: "dir|gguf|hf:…" }),
+    adapter: z.string().min(1).optional().describe(
+      "folder of the adapter, in peft's layout, or of the run that trains it",
+    ).meta({ value: "dir" }),
     output: z.string().min(1).describe("folder to write the merged model to")
       .meta({ value: "dir" }),
     dtype: z.enum(["keep", "bfloat16", "float32"]).default("keep")
@@ -25,7 +28,10 @@ export const merge: Command = {
   details: "Adds the low-rank updates of lora or qlora to the weights and writes a model that no " +
     "longer needs the adapter, for generate, export and transformers. A qlora adapter is added to " +
     "the original weights, not the quantised ones.",
-  examples: ["merge --model llama-3-8b/ --adapter runs/qlora/adapter --output merged/"],
+  examples: [
+    "merge --model runs/qlora --output merged/",
+    "merge --model llama-3-8b/ --adapter runs/qlora/adapter --output merged/",
+  ],
   options,
   run,
 };
@@ -34,6 +40,7 @@ export const merge: Command = {
 const LINE_INTERVAL_MS = 10_000;
 
 async function run(options: MergeModelOptions, io: Io): Promise<number> {
+  const found = await foundModel(options, io);
   const gpu = await Gpu.open();
   let last = performance.now();
   try {
@@ -42,7 +49,7 @@ async function run(options: MergeModelOptions, io: Io): Promise<number> {
       last = performance.now();
       io.log(`merging: ${Math.floor(100 * share)}%`);
     };
-    const result = await mergeAdapter(gpu, { ...options, onProgress, signal: io.signal });
+    const result = await mergeAdapter(gpu, { ...options, ...found, onProgress, signal: io.signal });
     const { warnings, ...rest } = result, { merged, dtype, tokenizer } = rest, { output } = options;
     for (const warning of warnings) io.log(`warning: ${warning}`);
     if (!tokenizer) {

@@ -6,26 +6,24 @@ import { isGgufPath } from "../files/gguf_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { readGenerationConfig, sampledAs } from "../formats/generation_config.ts";
 import { openPretrained } from "../formats/pretrained_model.ts";
-import type { WeightFile, WeightInfo } from "../formats/weight_file.ts";
+import { inBlocks, type WeightFile, type WeightInfo } from "../formats/weight_file.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { describeParameters } from "../model/description.ts";
 import { statOf } from "../files/stat.ts";
 import { conversing } from "./model_folder.ts";
 import { writeModelfile } from "./modelfile.ts";
 import { type GgufEntry, type GgufType, writeGguf } from "./write_gguf.ts";
-import { elementsOf } from "../numbers/layout.ts";
-
-/** Host memory of a block of rows. */
-const BLOCK_BYTES = 8 << 20;
 
 /** Options of {@link exportGguf}. */
 export interface ExportOptions {
-  /** Folder of a model: config.json, safetensors, tokenizer files. */
+  /** Folder of a model (config.json, safetensors, tokenizer files), of a run or of a checkpoint. */
   readonly model: string;
   /** The file to write. */
   readonly output: string;
   /** Format of the matrices. */
   readonly type: GgufType;
+  /** The model's name in the file; by default its folder's. */
+  readonly name?: string;
 }
 
 /** What {@link exportGguf} wrote. */
@@ -40,7 +38,7 @@ export interface ExportResult {
 
 /** Writes the model of a folder as GGUF, tokenizer included; replaces `output`. */
 export async function exportGguf(
-  { model, output, type }: ExportOptions,
+  { model, output, type, name = basename(resolve(model)) }: ExportOptions,
 ): Promise<ExportResult> {
   await refuseFolder(output);
   using source = await openPretrained(model);
@@ -65,7 +63,7 @@ export async function exportGguf(
     config,
     tensors: names.map((name) => entryOf(weights, weights.tensors.get(name)!)),
     tokenizerFiles: files,
-    name: basename(resolve(model)),
+    name,
     ends: [...ends, ...generation.eosTokenIds],
     sampled: sampledAs(generation),
     type,
@@ -123,17 +121,7 @@ async function refuseFolder(output: string): Promise<void> {
   if (info?.isDirectory) throw new UserError(`${output} is a folder`, "name a .gguf file in it");
 }
 
-function entryOf(weights: WeightFile, { name, shape }: WeightInfo): GgufEntry {
-  return { name, shape, data: inBlocks(weights, name, shape) };
-}
-
-async function* inBlocks(
-  weights: WeightFile,
-  name: string,
-  shape: readonly number[],
-): AsyncGenerator<Float32Array<ArrayBuffer>> {
-  const size = elementsOf({ shape }), block = BLOCK_BYTES / 4;
-  for (let start = 0; start < size; start += block) {
-    yield await weights.readFloat32(name, start, Math.min(block, size - start));
-  }
+function entryOf(weights: WeightFile, info: WeightInfo): GgufEntry {
+  const { name, shape } = info;
+  return { name, shape, data: inBlocks(weights, info) };
 }

@@ -29,21 +29,24 @@ import {
 } from "../model/parameters.ts";
 import { type FloatType, fromFloat32 } from "../formats/element_types.ts";
 import type { SavedDType } from "../formats/hf_config.ts";
-import { type PeftAdapter, transposed } from "../formats/peft/adapter.ts";
+import type { PeftAdapter } from "../formats/peft/adapter.ts";
+import { transposed } from "../formats/peft/layout.ts";
+import { findModel } from "../formats/find_model.ts";
 import { openAdapted } from "../formats/peft/adapted_model.ts";
 import { assertSameTensors } from "../formats/pretrained.ts";
 import type { SafetensorsEntry } from "../formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../formats/safetensors_shards.ts";
 import type { WeightFile } from "../formats/weight_file.ts";
+import { makeModelFolder } from "./new_folder.ts";
 import { mergedConversation, writeMergedCard } from "./merged_files.ts";
 import { type ModelFolder, readBaseFiles, writeModelFolder } from "./model_folder.ts";
 
 /** Options of {@link mergeAdapter}. */
 export interface MergeOptions {
-  /** A Hugging Face folder, a `.gguf` file or `hf:org/name`. */
+  /** A Hugging Face folder, a `.gguf` file or `hf:org/name`; or an adapter, which names its model. */
   readonly model: string;
-  /** Folder of the adapter, as peft saves one. */
-  readonly adapter: string;
+  /** Folder of the adapter, as peft saves one, unless `model` is it; or of the run that trains it. */
+  readonly adapter?: string;
   /** Folder to write; it must not hold a model yet. */
   readonly output: string;
   /** `keep`: each tensor's own format, or bfloat16 where safetensors have no such format. */
@@ -72,9 +75,9 @@ export interface MergeResult {
  * or `output` already holds one.
  */
 export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<MergeResult> {
-  const { adapter, output } = options;
-  using source = await openAdapted(options.model, adapter);
-  const { path, weights, adapter: saved } = source, { lora } = saved;
+  const { output } = options, { model } = await findModel(options.model, options.adapter);
+  using source = await openAdapted(options.model, options.adapter);
+  const { path, weights, adapter: saved } = source, { lora, folder: adapter } = saved;
   const apart = "lm_head" in lora.modules || "model.embed_tokens" in lora.modules;
   const tieWordEmbeddings = source.config.tieWordEmbeddings && !apart;
   const config = { ...source.config, tieWordEmbeddings };
@@ -94,8 +97,8 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   const unknown = tokenizer
     ? vocabularyWarnings(tokenizer, config, { tokenizer: adapter, model: path })
     : [];
-  assertHasEnds(talk, config, options);
-  await makeFolder(output);
+  assertHasEnds(talk, config, { model, adapter });
+  await makeModelFolder(output, "merged model");
 
   const updates = updatesOf(parameters);
   const typeOf = ({ name }: Parameter) => savedType(weights, name, options.dtype);
@@ -120,7 +123,7 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
   }
   const dtype = DTYPES[typeOf(parameters.layers[0].query.weight)];
   await writeModelFolder(output, { config, dtype, base: files, ...talk });
-  await writeMergedCard(options, { dtype, chat: talk.conversing.about });
+  await writeMergedCard({ model, adapter, output }, { dtype, chat: talk.conversing.about });
   return {
     merged: updates.size,
     dtype,
@@ -133,7 +136,7 @@ export async function mergeAdapter(gpu: Gpu, options: MergeOptions): Promise<Mer
 function assertHasEnds(
   { conversing: { ends } }: Pick<ModelFolder, "conversing">,
   { vocabSize }: LlamaConfig,
-  { model, adapter }: MergeOptions,
+  { model, adapter }: { readonly model: string; readonly adapter: string },
 ): void {
   const outside = ends.find((id) => id >= vocabSize);
   if (outside === undefined) return;
@@ -141,24 +144,6 @@ function assertHasEnds(
     `${adapter}: its tokenizer ends turns with token ${outside}, for which ${model} and the adapter ` +
       `have no row: they have ${vocabSize}`,
     "is it an adapter of this model?",
-  );
-}
-
-/** Refuses a folder that contains a model or an adapter, to avoid mixing files. */
-async function makeFolder(output: string): Promise<void> {
-  try {
-    await Deno.mkdir(output, { recursive: true });
-  } catch (error) {
-    throw new UserError(`${output}: cannot be created: ${(error as Error).message}`);
-  }
-  const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
-  const held = names.filter((name) =>
-    name === "config.json" || /\.safetensors(\.index\.json)?$/.test(name)
-  );
-  if (held.length === 0) return;
-  throw new UserError(
-    `${output} already holds ${held.sort().slice(0, 3).join(", ")}`,
-    "choose another folder for the merged model",
   );
 }
 

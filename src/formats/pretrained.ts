@@ -209,8 +209,8 @@ export async function* exported(
   }
 }
 
-/** Converts the bytes of a row range to numbers. */
-async function unpacker(
+/** A function that converts the bytes of a row range of a tensor to numbers. */
+export async function unpacker(
   reader: TensorReader,
   { dtype, constants }: Tensor,
 ): Promise<(block: Tensor, bytes: Uint8Array) => Float32Array<ArrayBuffer>> {

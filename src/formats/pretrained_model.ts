@@ -10,6 +10,11 @@ import { readLlamaConfig } from "./hf_config.ts";
 import { isHubSpec, resolveModel, resolveTokenizer } from "../hub/hub.ts";
 import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { openWeights } from "./open_weights.ts";
+import { isThere } from "../files/stat.ts";
+import { isCheckpoint, openCheckpoint } from "./checkpoint/contents.ts";
+import { modelWeights } from "./checkpoint/weights.ts";
+import { findModel } from "./find_model.ts";
+import { withRows } from "./grown_vocabulary.ts";
 import { weightsIn } from "./safetensors.ts";
 import { withHead } from "./output_head.ts";
 import type { WeightFile } from "./weight_file.ts";
@@ -27,11 +32,20 @@ export interface PretrainedModel extends Disposable {
 }
 
 /**
- * Opens a Hugging Face folder, a `.gguf` file, or `hf:org/name`, downloaded if needed; `adapter` is
- * the folder of the adapter that will be applied. Throws {@link UserError}s that name file and values.
+ * Opens a Hugging Face folder, a `.gguf` file, or `hf:org/name`, downloaded if needed; the folder of a
+ * run or one of its checkpoints. `adapter` is the folder of the adapter that will be applied. Throws
+ * {@link UserError}s that name file and values.
  */
 export async function openPretrained(spec: string, adapter?: string): Promise<PretrainedModel> {
+  const found = await findModel(spec);
+  if (found.adapter !== undefined) throw notAModel(found.adapter);
+  return await openFound(found.model, adapter);
+}
+
+/** The same for what {@link findModel} has found. */
+export async function openFound(spec: string, adapter?: string): Promise<PretrainedModel> {
   const path = await resolveModel(spec);
+  if (await isCheckpoint(path)) return await openCheckpointModel(path);
   if (isGgufPath(path)) {
     const file = await GgufFile.open(path), { config } = file, weights = finiteWeights(file);
     return { path, config, weights, warnings: [], [Symbol.dispose]: () => file.close() };
@@ -54,6 +68,51 @@ export async function openPretrained(spec: string, adapter?: string): Promise<Pr
 }
 
 /**
+ * Opens a checkpoint of a model. Weights that were not trained are read from the base that it names,
+ * or from `given`.
+ */
+export async function openCheckpointModel(path: string, given?: string): Promise<PretrainedModel> {
+  const contents = await openCheckpoint(path), { parameters, base = given } = contents;
+  const rest = base !== undefined && parameters.all.some(({ trainable }) => !trainable)
+    ? await openPretrained(base)
+    : undefined;
+  const close = () => {
+    contents[Symbol.dispose]();
+    rest?.[Symbol.dispose]();
+  };
+  try {
+    const config = await configIn(path), rows = contents.config.vocabSize;
+    const weights = modelWeights(contents, rest && withRows(rest.weights, rows));
+    return {
+      path,
+      config,
+      weights: finiteWeights(weights),
+      warnings: [],
+      [Symbol.dispose]: close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** The configuration in a model's folder, or of a checkpoint that an old version wrote. */
+async function configIn(path: string): Promise<LlamaConfig> {
+  if (await isThere(join(path, "config.json")) || !await isCheckpoint(path)) {
+    return await readLlamaConfig(path);
+  }
+  using contents = await openCheckpoint(path);
+  return contents.config;
+}
+
+function notAModel(path: string): UserError {
+  return new UserError(
+    `${path}: is an adapter, not a model`,
+    phrase`give its model, and ${option("adapter", path)}; or merge the two`,
+  );
+}
+
+/**
  * Refuses an adapter's folder, which resembles a model's; an adapter beside a model, which transformers
  * would apply, is warned about.
  */
@@ -61,10 +120,7 @@ async function adapterIn(path: string, applied: string | undefined): Promise<str
   const has = async (name: string) => (await statOf(join(path, name)))?.isFile;
   if (!await has("adapter_config.json")) return [];
   if (!await has("config.json")) {
-    throw new UserError(
-      `${path}: is an adapter, not a model`,
-      phrase`give its model, and ${option("adapter", path)}; or merge the two`,
-    );
+    throw notAModel(path);
   }
   if (applied !== undefined && resolve(applied) === resolve(path)) return [];
   return [
@@ -75,9 +131,10 @@ async function adapterIn(path: string, applied: string | undefined): Promise<str
 
 /** The configuration of a model as its config.json has it; downloads no weights from the hub. */
 export async function readModelConfig(spec: string): Promise<LlamaConfig> {
-  const path = isHubSpec(spec) ? await resolveTokenizer(spec) : await orItsGguf(spec);
-  if (!isGgufPath(path)) return await readLlamaConfig(path);
-  using model = await openPretrained(path);
+  const { model: named } = await findModel(spec);
+  const path = isHubSpec(named) ? await resolveTokenizer(named) : await orItsGguf(named);
+  if (!isGgufPath(path)) return await configIn(path);
+  using model = await openFound(path);
   return model.config;
 }
 
@@ -87,7 +144,8 @@ export async function readModelConfig(spec: string): Promise<LlamaConfig> {
  */
 export async function readBaseConfig(spec: string): Promise<LlamaConfig> {
   const config = await readModelConfig(spec);
-  if (!config.tieWordEmbeddings || isHubSpec(spec) || !await weightsIn(spec)) return config;
-  using model = await openPretrained(spec);
+  const { model: path } = await findModel(spec);
+  if (!config.tieWordEmbeddings || isHubSpec(path) || !await weightsIn(path)) return config;
+  using model = await openPretrained(path);
   return model.config;
 }

@@ -1,4 +1,8 @@
 /** The loader's interface to files of weights, whatever their format. */
+import { elementsOf } from "../numbers/layout.ts";
+
+/** Elements of a block: 8 MiB in float32. */
+const BLOCK = 2 << 20;
 
 /** A tensor of a {@link WeightFile}. */
 export interface WeightInfo {
@@ -22,4 +26,15 @@ export interface WeightFile {
   close(): void;
   /** {@link close}, for `using`. */
   [Symbol.dispose](): void;
+}
+
+/** All values of a tensor, a block at a time. */
+export async function* inBlocks(
+  file: WeightFile,
+  { name, shape }: Pick<WeightInfo, "name" | "shape">,
+): AsyncGenerator<Float32Array<ArrayBuffer>> {
+  const size = elementsOf({ shape });
+  for (let start = 0; start < size; start += BLOCK) {
+    yield await file.readFloat32(name, start, Math.min(BLOCK, size - start));
+  }
 }

@@ -2,17 +2,20 @@
 import { join } from "../packages/std_path.ts";
 import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { TOKENIZER_JSON } from "../files/tokenizer_files.ts";
+import { isCheckpoint } from "../formats/checkpoint/contents.ts";
+import { findModel } from "../formats/find_model.ts";
 import { readGgufMetadata } from "../formats/gguf/split.ts";
 import { ggufTokenizerWarnings, readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
 import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
 import { isThere } from "../files/stat.ts";
+import { UserError } from "../options/user_error.ts";
 import { ByteTokenizer } from "./byte_tokenizer.ts";
 import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
- * `bytes`, or the path of a `tokenizer.json`, a folder with one, or a GGUF file, or a model's
- * `hf:org/name`. Throws a UserError that describes the fault.
+ * `bytes`, or the path of a `tokenizer.json`, a folder with one, a GGUF file, a run or one of its
+ * checkpoints, or a model's `hf:org/name`. Throws a UserError that describes the fault.
  *
  * @example
  * ```ts
@@ -24,15 +27,29 @@ import type { Tokenizer } from "./tokenizer.ts";
  */
 export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tokenizer> {
   if (spec === "bytes") return new ByteTokenizer();
-  const path = isHubSpec(spec) ? await resolveTokenizer(spec, hub) : await localPath(spec);
+  const path = isHubSpec(spec) ? await resolveTokenizer(spec, hub) : await localPath(spec, hub);
   if (!isGgufPath(path)) return await openHfTokenizer(path);
   const metadata = await readGgufMetadata(path);
   return tokenizerFromFiles(path, readGgufTokenizer(metadata), ggufTokenizerWarnings(metadata));
 }
 
-/** A folder's own tokenizer comes before that of a GGUF model in it. */
-async function localPath(path: string): Promise<string> {
-  return await isThere(join(path, TOKENIZER_JSON)) ? path : await orItsGguf(path);
+/** A folder's own tokenizer comes before that of a model that is found in it. */
+async function localPath(path: string, hub?: HubOptions): Promise<string> {
+  if (await hasTokenizer(path)) return path;
+  const { model, adapter } = await findModel(path);
+  if (adapter !== undefined && await hasTokenizer(adapter)) return adapter;
+  if (isHubSpec(model)) return await resolveTokenizer(model, hub);
+  if (await isCheckpoint(model) && !await hasTokenizer(model)) {
+    throw new UserError(
+      `${model}: holds no tokenizer: an earlier version of this program wrote it`,
+      "resume the run with this version, and use its next checkpoint",
+    );
+  }
+  return await orItsGguf(model);
+}
+
+function hasTokenizer(folder: string): Promise<boolean> {
+  return isThere(join(folder, TOKENIZER_JSON));
 }
 
 /**
@@ -40,6 +57,7 @@ async function localPath(path: string): Promise<string> {
  * tokenizer and the chat template that they were trained with.
  */
 export async function loadModelTokenizer(model: string, adapter?: string): Promise<Tokenizer> {
-  const own = adapter !== undefined && await isThere(join(adapter, TOKENIZER_JSON));
-  return await loadTokenizer(own ? adapter : model);
+  const found = await findModel(model, adapter);
+  const own = found.adapter !== undefined && await hasTokenizer(found.adapter);
+  return await loadTokenizer(own ? found.adapter! : found.model);
 }

@@ -10,6 +10,7 @@ import { loadModelTokenizer, loadTokenizer } from "../tokenizers/load_tokenizer.
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
 import { withRows } from "../formats/grown_vocabulary.ts";
+import { findModel } from "../formats/find_model.ts";
 import { openWithAdapter } from "../formats/peft/adapted_model.ts";
 import { saveAdapter, saveAdapterConfig } from "../formats/peft/save.ts";
 import { loadWeights, saveWeights } from "../formats/pretrained.ts";
@@ -48,14 +49,19 @@ export interface BaseOptions extends StretchOptions {
 export interface Base extends Pick<PretrainedModel, "config" | "path" | "warnings"> {
   /** The model's own or another, with the added tokens. */
   readonly tokenizer: Tokenizer;
-  /** What an adapter that is trained further determines. */
+  /** The model itself, as found by what the options name: its `hf:…`, or where it is on the disk. */
+  readonly origin: string;
+  /** Folder of the adapter that is trained further, named or found likewise. */
+  readonly adapter?: string;
+  /** What it determines. */
   readonly continued?: Continued;
 }
 
 /** The model that a run starts from, without its weights, and its tokenizer. */
 export async function openBase(options: BaseOptions): Promise<Base> {
-  const { model: spec, adapter, addTokens } = options;
-  using source = await openWithAdapter(spec, adapter);
+  const { model: spec, addTokens } = options;
+  const { model, adapter } = await findModel(spec, options.adapter);
+  using source = await openWithAdapter(model, adapter);
   const { path, warnings } = source, stretched = stretchRope(source.config, options, spec);
   const continued = source.adapter && continuedShape(source.adapter, source.resized!, options);
   const own = options.tokenizer
@@ -70,6 +76,8 @@ export async function openBase(options: BaseOptions): Promise<Base> {
   return {
     config,
     path,
+    origin: isHubSpec(model) ? model : resolve(path),
+    adapter,
     tokenizer,
     warnings: [...warnings, ...tokenizer.warnings, ...unknown],
     continued,
@@ -100,7 +108,7 @@ export async function loadBase(
 /** What a run saves of a trained base. */
 export interface Result {
   readonly output: string;
-  /** The base, as the run's options name it. */
+  /** The base as {@link Base.origin} names it. */
   readonly model: string;
   /** Where it is on the disk, and its files that are copied. */
   readonly base: { readonly path: string; readonly files: BaseFiles };
@@ -141,11 +149,6 @@ export async function describeResult(
   const { dropout, ...shape } = lora, name = baseName(model, base.path);
   await saveAdapterConfig(parameters, folder, { lora: shape, dropout, base: name });
   await writeTokenizer(folder, tokenizer, talk);
-}
-
-/** Where a base can be found again: on the Hub, or at its path, from any folder. */
-export function originOf(model: string, path: string): string {
-  return isHubSpec(model) ? model : resolve(path);
 }
 
 /** A warning about the result of another method in the same folder, which this one's won't replace. */

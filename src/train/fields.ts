@@ -230,9 +230,12 @@ export const trainEmbeddings = z.boolean().default(false).describe(
 /** Fields shared by the commands that work with a trained model. */
 export const trainedFields = section("Model", {
   model: z.string().min(1).describe(
-    "trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
+    "trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name; or the output " +
+      "folder of a run, finished or stopped, or one of its checkpoints",
   ).meta({ value: "dir|x.gguf|hf:org/name" }),
-  adapter: z.string().min(1).optional().describe("folder of an adapter in peft's layout to apply")
+  adapter: z.string().min(1).optional().describe(
+    "folder of an adapter in peft's layout to apply, or of the run that trains it",
+  )
     .meta({ value: "dir" }),
   weights: z.enum(WEIGHT_FORMATS).optional().describe("weight format in GPU memory")
     .meta({ derived: "as in the files" }),

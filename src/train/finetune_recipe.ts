@@ -1,15 +1,10 @@
 /** Fine-tuning: trains the weights of a checkpoint on examples. */
 import { conversing, readBaseFiles } from "../export/model_folder.ts";
+import { option, phrase } from "../options/phrase.ts";
 import type { Only } from "../options/schema.ts";
+import { UserError } from "../options/user_error.ts";
 import { longerNote } from "../model/length_note.ts";
-import {
-  describeResult,
-  loadBase,
-  openBase,
-  originOf,
-  otherResult,
-  saveResult,
-} from "./base_model.ts";
+import { describeResult, loadBase, openBase, otherResult, saveResult } from "./base_model.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
 import { withFittedBatch } from "./fitted_batch.ts";
@@ -26,12 +21,22 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
   input: Only<Given, FinetuneInput>,
 ): Promise<Recipe> {
   const asked = finetuneOptions.parse<FinetuneInput>(input);
-  const { model, adapter, output, seqLen, seed } = asked;
-  const { config, tokenizer, path, warnings, continued } = await openBase(asked);
+  const { model, output, seqLen, seed } = asked;
+  const { config, tokenizer, path, origin, adapter, warnings, continued } = await openBase(asked);
   const options = await withFittedBatch(asked, tokenizer, config.vocabSize);
   // Read before training: nothing must fail once the model is trained.
   const files = await readBaseFiles(path), talk = conversing(options.template, tokenizer);
   const given = trainingShape(options, config);
+  if (continued && !given.lora) {
+    throw new UserError(
+      phrase`${model}: is an adapter, and ${
+        option("optimizer", options.optimizer)
+      } trains whole models`,
+      phrase`merge the adapter into its model first, or train it further with ${
+        option("optimizer", "lora")
+      }`,
+    );
+  }
   const shape = continued
     ? { ...given, ...continued, lora: { ...continued.lora, dropout: options.loraDropout } }
     : given;
@@ -41,7 +46,7 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
   const trainedLength = config.trainedLength && Math.max(config.trainedLength, seqLen);
   const result = {
     output,
-    model,
+    model: origin,
     base: { path, files },
     config: { ...config, trainedLength },
     shape,
@@ -73,7 +78,7 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
         : encodeText(tokenizer, text),
     start: (gpu, training, onPreparation) =>
       loadBase(gpu, training, { path, adapter, config, seed }, onPreparation),
-    base: originOf(model, path),
+    base: origin,
     async describe(folder, parameters, results) {
       await describeResult(folder, parameters, result);
       await writeCard(folder, results);

@@ -75,6 +75,12 @@ export async function openRun(
     ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
     : given;
   if (checkpoint) assertSameRun(checkpoint.path, state!, identityOf(recipe));
+  if (state?.base !== undefined && state.base !== recipe.base && recipe.shape.trained !== "all") {
+    warnings.push(
+      `the run started from ${state.base}, and goes on from ${recipe.base}: its checkpoint lacks the ` +
+        "weights that are not trained, which must be the same",
+    );
+  }
   const prompts = await samplePrompts(recipe);
   const data = await recipe.openData(state?.data, onPreparation);
   warnings.push(...data.warnings);

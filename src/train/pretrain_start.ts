@@ -14,14 +14,7 @@ import type { LlamaParameters } from "../model/parameters.ts";
 import { longerNote } from "../model/length_note.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import {
-  describeResult,
-  loadBase,
-  openBase,
-  originOf,
-  otherResult,
-  saveResult,
-} from "./base_model.ts";
+import { describeResult, loadBase, openBase, otherResult, saveResult } from "./base_model.ts";
 import type { TrainedModel } from "./build.ts";
 import { resolveRunConfig, trainingShape, type Vocabulary } from "./method.ts";
 import type { PretrainOptions } from "./options.ts";
@@ -93,14 +86,23 @@ async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
 
 async function trainedStart(options: PretrainOptions, model: string): Promise<PretrainStart> {
   const { output, seqLen, seed } = options;
-  const { config, tokenizer, path, warnings } = await openBase({ ...options, model });
+  const { config, tokenizer, path, origin, adapter, warnings } = await openBase({
+    ...options,
+    model,
+  });
+  if (adapter !== undefined) {
+    throw new UserError(
+      phrase`${option("from", model)}: is an adapter, not a model`,
+      "merge it into its model first, and start from that",
+    );
+  }
   if (options.tokenizer) assertRoom(options.tokenizer, tokenizer, { name: model, config });
   // Read before training: nothing must fail once the model is trained.
   const files = await readBaseFiles(path), talk = conversing("default", tokenizer);
   const shape = trainingShape(options, config);
   const result = {
     output,
-    model,
+    model: origin,
     base: { path, files },
     config: trainedTo(config, seqLen),
     shape,
@@ -120,7 +122,7 @@ async function trainedStart(options: PretrainOptions, model: string): Promise<Pr
     card: { kind: shape.lora ? "adapter" : "model", base: model, chat: talk.about },
     start: (gpu, training, onPreparation) =>
       loadBase(gpu, training, { path, config, seed }, onPreparation),
-    base: originOf(model, path),
+    base: origin,
     describe: (folder, parameters) => describeResult(folder, parameters, result),
     save: (gpu, training) => saveResult(gpu, training, result),
   };

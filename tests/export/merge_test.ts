@@ -88,7 +88,7 @@ gpuTest(
       assertEquals(shares.at(-1), 1);
       using base = await Safetensors.open(options.model);
       using merged = await Safetensors.open(options.output);
-      using factors = await Safetensors.open(join(options.adapter, "adapter_model.safetensors"));
+      using factors = await Safetensors.open(join(options.adapter!, "adapter_model.safetensors"));
       assertEquals([...merged.tensors.keys()].sort(), [...base.tensors.keys()].sort());
       for (const [name, { shape: [out, inner] }] of base.tensors) {
         if (!/[qv]_proj/.test(name)) {

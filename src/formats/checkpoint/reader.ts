@@ -111,9 +111,14 @@ export class Checkpoint {
     return all;
   }
 
-  /** Reads everything and throws if a checksum is wrong. */
-  async verify(): Promise<void> {
-    for (const name of this.names) {
+  /** Where the bytes of an entry begin in the file of entries. */
+  offset(name: string): number {
+    return this.#find(name).offset;
+  }
+
+  /** Reads these entries, by default all, and throws if a checksum is wrong. */
+  async verify(names: readonly string[] = this.names): Promise<void> {
+    for (const name of names) {
       for await (const _ of this.stream(name));
     }
   }

@@ -7,7 +7,10 @@ import { PlanAllocator } from "../../gpu/allocator.ts";
 import type { LlamaConfig } from "../../model/config.ts";
 import { describeParameters } from "../../model/description.ts";
 import { createParameters } from "../../model/parameters.ts";
-import { openPretrained, type PretrainedModel } from "../pretrained_model.ts";
+import { option, phrase } from "../../options/phrase.ts";
+import { UserError } from "../../options/user_error.ts";
+import { findModel } from "../find_model.ts";
+import { openFound, type PretrainedModel } from "../pretrained_model.ts";
 import type { WeightFile, WeightInfo } from "../weight_file.ts";
 import { endsWith, PeftAdapter, type SavedRows } from "./adapter.ts";
 
@@ -20,11 +23,22 @@ export interface AdaptedModel extends PretrainedModel {
 }
 
 /**
- * Opens a model as {@link openPretrained} does, and a folder of an adapter. Throws a {@link
+ * Opens a model and the folder of an adapter, or an adapter's folder and its base. Throws a {@link
  * UserError} if the adapter does not fit the model.
  */
-export async function openAdapted(spec: string, folder: string): Promise<AdaptedModel> {
-  const base = await openPretrained(spec, folder);
+export async function openAdapted(spec: string, folder?: string): Promise<AdaptedModel> {
+  const opened = await openWithAdapter(spec, folder);
+  if (opened.adapter) return opened as AdaptedModel;
+  opened[Symbol.dispose]();
+  throw new UserError(
+    `${spec}: is a model without an adapter`,
+    phrase`name the adapter as well: ${option("adapter")}`,
+  );
+}
+
+/** The same for what {@link findModel} has found. */
+async function openBoth(spec: string, folder: string): Promise<AdaptedModel> {
+  const base = await openFound(spec, folder);
   let adapter: PeftAdapter | undefined;
   try {
     adapter = await PeftAdapter.open(folder);
@@ -48,12 +62,13 @@ export async function openAdapted(spec: string, folder: string): Promise<Adapted
   }
 }
 
-/** `openAdapted` where there is an adapter, `openPretrained` where there is none. */
+/** Opens what {@link findModel} finds: a model, with its adapter if there is one. */
 export async function openWithAdapter(
   spec: string,
   folder: string | undefined,
 ): Promise<PretrainedModel & Partial<AdaptedModel>> {
-  return folder === undefined ? await openPretrained(spec) : await openAdapted(spec, folder);
+  const { model, adapter } = await findModel(spec, folder);
+  return adapter === undefined ? await openFound(model) : await openBoth(model, adapter);
 }
 
 const EMBEDDING = "model.embed_tokens.weight", HEAD = "lm_head.weight";

@@ -10,6 +10,7 @@ import {
   ADAPTER_PREFIX,
   type LlamaParameters,
   type LoraModules,
+  loraOf,
   type ModuleLora,
   type Parameter,
 } from "../../model/parameters.ts";
@@ -19,10 +20,11 @@ import { Safetensors } from "../safetensors.ts";
 import { listFaults } from "../tensor_faults.ts";
 import type { WeightFile } from "../weight_file.ts";
 import { isThere } from "../../files/stat.ts";
-import { type AdapterConfig, readAdapterConfig } from "./config.ts";
+import { isCheckpoint, openCheckpoint } from "../checkpoint/contents.ts";
+import { adapterWeights } from "../checkpoint/weights.ts";
+import { ADAPTER_CONFIG, type AdapterConfig, readAdapterConfig } from "./config.ts";
+import { ADAPTER_WEIGHTS, fileShape, isTransposed, transposed } from "./layout.ts";
 import { parseAdapterName } from "./names.ts";
-
-export const ADAPTER_WEIGHTS = "adapter_model.safetensors";
 
 /** Rows of a matrix, by the tensor that holds them. */
 export interface SavedRows {
@@ -49,10 +51,12 @@ export class PeftAdapter {
     readonly file: WeightFile,
   ) {}
 
-  /** Opens an adapter as peft saves one. Throws a {@link UserError} that lists all faults. */
+  /**
+   * Opens an adapter as peft saves one, or a checkpoint of adapters. Throws a {@link UserError} that
+   * lists all faults.
+   */
   static async open(folder: string): Promise<PeftAdapter> {
-    const config = await readAdapterConfig(folder);
-    const file = await openWeights(folder);
+    const { config, file } = await openFolder(folder);
     try {
       return new PeftAdapter(folder, config, ...contentOf(file, config), file);
     } catch (error) {
@@ -105,6 +109,26 @@ export class PeftAdapter {
   [Symbol.dispose](): void {
     this.file.close();
   }
+}
+
+async function openFolder(folder: string): Promise<{ config: AdapterConfig; file: WeightFile }> {
+  const described = await isThere(join(folder, ADAPTER_CONFIG));
+  if (!await isCheckpoint(folder)) {
+    const config = await readAdapterConfig(folder);
+    return { config, file: await openWeights(folder) };
+  }
+  const contents = await openCheckpoint(folder), { lora, parameters, base } = contents;
+  if (!lora) {
+    contents[Symbol.dispose]();
+    throw new UserError(`${folder}: is a checkpoint of a model, not of an adapter`);
+  }
+  const config = described ? await readAdapterConfig(folder) : {
+    base,
+    sizeOf: (module: string) => loraOf(lora, module)!,
+    modulesToSave: parameters.embedding.trainable ? ["embed_tokens", "lm_head"] : [],
+    tokens: new Map(),
+  };
+  return { config, file: finiteWeights(adapterWeights(contents)) };
 }
 
 async function openWeights(folder: string): Promise<WeightFile> {
@@ -163,23 +187,4 @@ function contentOf(file: WeightFile, config: AdapterConfig): Content {
 /** Whether a module's full name is, or ends with, a name given in a configuration. */
 export function endsWith(module: string, name: string): boolean {
   return module === name || module.endsWith(`.${name}`);
-}
-
-/** A of an embedding is (r, V) in files, and (V, r) on the device. */
-export function isTransposed({ name }: Pick<Parameter, "name">): boolean {
-  return name.endsWith(".lora_embedding_A");
-}
-
-/** Shape in files. */
-export function fileShape(parameter: Pick<Parameter, "name" | "shape">): readonly number[] {
-  return isTransposed(parameter) ? parameter.shape.toReversed() : parameter.shape;
-}
-
-/** (n, rows) from (rows, n). */
-export function transposed(values: Float32Array, rows: number): Float32Array<ArrayBuffer> {
-  const columns = values.length / rows, result = new Float32Array(values.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) result[j * rows + i] = values[i * columns + j];
-  }
-  return result;
 }

@@ -14,7 +14,7 @@ import {
 import { writeJson } from "../../files/atomic.ts";
 import { exported } from "../pretrained.ts";
 import { type SafetensorsEntry, writeSafetensors } from "../safetensors.ts";
-import { ADAPTER_WEIGHTS, fileShape, isTransposed, transposed } from "./adapter.ts";
+import { ADAPTER_WEIGHTS, fileShape, isTransposed, transposed } from "./layout.ts";
 import { ADAPTER_CONFIG } from "./config.ts";
 
 export interface SavedAdapter {

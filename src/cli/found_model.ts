@@ -1,0 +1,13 @@
+/** The model that a command was given, and what is said about it. */
+import { findModel, type FoundModel } from "../formats/find_model.ts";
+import type { Io } from "./command.ts";
+
+/** What the options name; says what was taken from the folder of a run. */
+export async function foundModel(
+  { model, adapter }: { readonly model: string; readonly adapter?: string },
+  io: Io,
+): Promise<FoundModel> {
+  const found = await findModel(model, adapter);
+  if (found.note) io.log(found.note);
+  return found;
+}

@@ -1,0 +1,20 @@
+/** A folder that a model is written to. */
+import { UserError } from "../options/user_error.ts";
+
+/** Creates the folder of a model; refuses one that contains a model or an adapter, to avoid mixing files. */
+export async function makeModelFolder(output: string, what = "model"): Promise<void> {
+  try {
+    await Deno.mkdir(output, { recursive: true });
+  } catch (error) {
+    throw new UserError(`${output}: cannot be created: ${(error as Error).message}`);
+  }
+  const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
+  const held = names.filter((name) =>
+    name === "config.json" || /\.safetensors(\.index\.json)?$/.test(name)
+  );
+  if (held.length === 0) return;
+  throw new UserError(
+    `${output} already holds ${held.sort().slice(0, 3).join(", ")}`,
+    `choose another folder for the ${what}`,
+  );
+}

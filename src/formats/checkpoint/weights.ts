@@ -1,0 +1,106 @@
+/**
+ * A checkpoint's weights as files of weights have them: in the values of the model, or adapter, that
+ * is saved from it, bit for bit. So a run that was stopped can be used as it is.
+ */
+import { rowRange, type Tensor, type TensorReader } from "../../gpu/tensor.ts";
+import { ADAPTER_PREFIX, type Parameter } from "../../model/parameters.ts";
+import { columnsOf, elementsOf } from "../../numbers/layout.ts";
+import { unpackTensor } from "../../numbers/plain.ts";
+import { UserError } from "../../options/user_error.ts";
+import { type FloatType, fromFloat32, toFloat32 } from "../element_types.ts";
+import { fileShape, isTransposed, transposed } from "../peft/layout.ts";
+import { unpacker } from "../pretrained.ts";
+import type { WeightFile, WeightInfo } from "../weight_file.ts";
+import type { CheckpointContents } from "./contents.ts";
+
+/** Values of a tensor, flattened: elements [start, end). */
+type Read = (start: number, end: number) => Promise<Float32Array<ArrayBuffer>>;
+
+/**
+ * The model's weights, of which those that were not trained are read from `base`. Throws a {@link
+ * UserError} if it is needed and not given.
+ */
+export function modelWeights(contents: CheckpointContents, base?: WeightFile): WeightFile {
+  const { path, parameters, reader, dtype } = contents;
+  const type = dtype === "float32" ? "F32" : "BF16";
+  const entries = parameters.all.map(({ name, shape, weight, trainable }) => {
+    if (trainable) return [{ name, shape, dtype: type }, valuesOf(reader, weight)] as const;
+    if (!base) {
+      throw new UserError(
+        `${path}: holds no ${name}, which was not trained, and does not say where it is`,
+        "an earlier version of this program wrote it: resume the run, and use its next checkpoint",
+      );
+    }
+    const read: Read = (start, end) => base.readFloat32(name, start, end - start);
+    return [{ name, shape, dtype: type }, read] as const;
+  });
+  return weightFile(contents, entries.map(([info, read]) => [info, rounded(type, read)]));
+}
+
+/** The adapters' weights, under peft's names. */
+export function adapterWeights(contents: CheckpointContents): WeightFile {
+  const { parameters, reader } = contents;
+  const { all, embedding, head } = parameters;
+  const entries = all.filter(({ kind }) => kind === "adapter")
+    .map((parameter): [WeightInfo, Read] => {
+      const { name } = parameter;
+      return [{ name, shape: fileShape(parameter), dtype: "F32" }, factor(reader, parameter)];
+    });
+  const wholes = { "model.embed_tokens": embedding, lm_head: head };
+  if (embedding.trainable) {
+    for (const [module, { shape, weight }] of Object.entries(wholes)) {
+      const name = `${ADAPTER_PREFIX}${module}.weight`;
+      entries.push([{ name, shape, dtype: "F32" }, valuesOf(reader, weight)]);
+    }
+  }
+  return weightFile(contents, entries);
+}
+
+/** Closing the file closes the checkpoint. */
+function weightFile(
+  contents: CheckpointContents,
+  entries: readonly (readonly [WeightInfo, Read])[],
+): WeightFile {
+  const reads = new Map(entries.map(([{ name }, read]) => [name, read]));
+  const tensors = new Map(entries.map(([info]) => [info.name, info]));
+  return {
+    path: contents.path,
+    tensors,
+    readFloat32: (name, start = 0, count = elementsOf(tensors.get(name)!) - start) =>
+      reads.get(name)!(start, start + count),
+    close: () => contents[Symbol.dispose](),
+    [Symbol.dispose]: () => contents[Symbol.dispose](),
+  };
+}
+
+/** As a file of that type has them. */
+function rounded(type: FloatType, read: Read): Read {
+  if (type === "F32") return read;
+  return async (start, end) => toFloat32(type, fromFloat32(type, await read(start, end)));
+}
+
+/** Dequantised, whole rows at a time. */
+function valuesOf(reader: TensorReader, weight: Tensor): Read {
+  const columns = columnsOf(weight.shape);
+  let unpacking: ReturnType<typeof unpacker> | undefined;
+  return async (start, end) => {
+    const unpack = await (unpacking ??= unpacker(reader, weight));
+    if (weight.shape.length === 1) {
+      return unpack(weight, await reader.read(weight)).slice(start, end);
+    }
+    const first = Math.floor(start / columns);
+    const rows = rowRange(weight, first, Math.ceil(end / columns));
+    const values = unpack(rows, await reader.read(rows)), skipped = first * columns;
+    return values.subarray(start - skipped, end - skipped);
+  };
+}
+
+/** In the layout of files. */
+function factor(reader: TensorReader, parameter: Parameter): Read {
+  const { weight } = parameter;
+  if (!isTransposed(parameter)) return valuesOf(reader, weight);
+  return async (start, end) => {
+    const values = unpackTensor(weight, await reader.read(weight));
+    return transposed(values, parameter.shape[1]).slice(start, end);
+  };
+}
