@@ -3,6 +3,9 @@
  *
  * @module
  */
-import { runProgram } from "./src/cli/program.ts";
+import "./src/host/needs_deno.ts";
 
-if (import.meta.main) await runProgram(Deno.args);
+if (import.meta.main) {
+  const { runProgram } = await import("./src/cli/program.ts");
+  await runProgram(Deno.args);
+}

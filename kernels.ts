@@ -74,6 +74,12 @@
  * @module
  */
 
+// The GPU, as in `@deno-galore/trainer`: kernels alone run wherever WebGPU is.
+export { type AdapterDescription, findAdapter } from "./src/gpu/adapter.ts";
+export type { Capabilities, Feature, Limits } from "./src/gpu/capabilities.ts";
+export type { BindGroupCache, BoundResource } from "./src/gpu/bind_groups.ts";
+export { Gpu, type Watch } from "./src/gpu/gpu.ts";
+
 // Tensors: shape, number format, bytes.
 export {
   bytesOf,

@@ -12,7 +12,15 @@ function modulesIn(folder: string): string[] {
   });
 }
 
-const ENTRIES = ["mod.ts", "kernels.ts", "server.ts", "cli.ts", "setup.ts", "compile.ts"];
+const ENTRIES = [
+  "mod.ts",
+  "kernels.ts",
+  "server.ts",
+  "cli.ts",
+  "setup.ts",
+  "compile.ts",
+  "pack.ts",
+];
 const PRODUCT = [...ENTRIES, ...modulesIn("src"), ...modulesIn("bench")];
 const PACKAGES = modulesIn("src/packages"), OF_TESTS = modulesIn("tests/packages");
 

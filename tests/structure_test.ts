@@ -62,6 +62,7 @@ const RUNGS = [
   "cli.ts",
   "setup.ts",
   "compile.ts",
+  "pack.ts",
   "examples",
   "tests",
 ];

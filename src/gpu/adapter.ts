@@ -40,21 +40,33 @@ const SOCKETS = "/nonexistent";
 const SOCKETS_VARIABLE = "XDG_RUNTIME_DIR";
 
 /**
- * The fastest adapter, or null. The choice of backends, and silence about a missing display, need
- * the permission for the environment variables DENO_WEBGPU_BACKEND and XDG_RUNTIME_DIR.
+ * The fastest adapter, or null. Deno's choice of backends, and silence about a missing display,
+ * need the permission for the environment variables DENO_WEBGPU_BACKEND and XDG_RUNTIME_DIR. `gpu`
+ * is another implementation of WebGPU, such as that of npm's `webgpu`.
  */
-export async function findAdapter(): Promise<GPUAdapter | null> {
-  using _backends = withVariable(BACKENDS_VARIABLE, BACKENDS);
-  using _sockets = Deno.build.os === "linux" ? withVariable(SOCKETS_VARIABLE, SOCKETS) : undefined;
-  return await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
+export async function findAdapter(gpu?: GPU): Promise<GPUAdapter | null> {
+  // No `using`: not every browser and Node knows it.
+  const unset = [
+    withVariable(BACKENDS_VARIABLE, BACKENDS),
+    withVariable(SOCKETS_VARIABLE, SOCKETS, "linux"),
+  ];
+  try {
+    const from = gpu ?? globalThis.navigator?.gpu;
+    return await from?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
+  } finally {
+    for (const undo of unset) undo?.();
+  }
 }
 
-/** Sets an environment variable that is not set, as long as the result is not disposed of. */
-function withVariable(variable: string, value: string): Disposable | undefined {
+/**
+ * Sets an environment variable of Deno that is not set, and returns what unsets it again. The one use of Deno in the modules that a kernel needs: browsers and others run them, too.
+ */
+function withVariable(variable: string, value: string, os?: string): (() => void) | undefined {
+  if (!("Deno" in globalThis) || (os && Deno.build.os !== os)) return undefined;
   const { state } = Deno.permissions.querySync({ name: "env", variable });
   if (state !== "granted" || Deno.env.has(variable)) return undefined;
   Deno.env.set(variable, value);
-  return { [Symbol.dispose]: () => Deno.env.delete(variable) };
+  return () => Deno.env.delete(variable);
 }
 
 /** What the driver reports about an adapter. */
@@ -65,7 +77,9 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
     architecture,
     device,
     description,
-    software: /llvmpipe|lavapipe|swiftshader|basic render/i.test(`${device} ${description}`),
+    software: /llvmpipe|lavapipe|swiftshader|basic render/i.test(
+      `${architecture} ${device} ${description}`,
+    ),
     features: [...adapter.features].sort(),
   };
 }

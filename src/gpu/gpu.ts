@@ -74,9 +74,12 @@ export class Gpu implements Allocator {
     );
   }
 
-  /** Opens the first adapter with all it allows. Throws {@link NoAdapterError} if none exists. */
-  static async open(): Promise<Gpu> {
-    const adapter = await findAdapter();
+  /**
+   * Opens an adapter with all it allows: the fastest, unless one is given, of this or of another
+   * implementation of WebGPU. Throws {@link NoAdapterError} if none exists.
+   */
+  static async open(given?: GPUAdapter): Promise<Gpu> {
+    const adapter = given ?? await findAdapter();
     if (!adapter) {
       throw new NoAdapterError("no WebGPU adapter was found", "is its driver installed?");
     }
