@@ -63,7 +63,7 @@ function describe(
   const share = (100 * plan.plannedPeakBytes / full.plannedPeakBytes).toFixed(0);
   return [
     `${options.model ?? options.from}: ${(parameters / 1e6).toFixed(1)} million parameters, ` +
-    `batch ${options.batchSize} x ${options.seqLen} tokens`,
+    `${config.vocabSize} tokens, batch ${options.batchSize} x ${options.seqLen} tokens`,
     "",
     formatTable(["", options.optimizer, "full adamw"], rows),
     "",

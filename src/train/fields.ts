@@ -40,6 +40,10 @@ export const baseModel = z.string().min(1).describe(
   "pre-trained model: a folder in Hugging Face's layout, a .gguf file, or hf:org/name",
 ).meta({ value: "dir|x.gguf|hf:org/name" });
 
+export const vocabSize = count().optional().describe(
+  "rows of a preset's embedding and head: tokens of its vocabulary, or more",
+).meta({ value: "V" });
+
 /** What a pre-training run starts from: one of the two. */
 export const startFields = section("Model", {
   model: trainedModel.optional().meta(described(
@@ -50,6 +54,7 @@ export const startFields = section("Model", {
     "pre-trained model whose weights are trained further: a folder in Hugging Face's layout, a " +
       ".gguf file, or hf:org/name",
   ),
+  vocabSize: vocabSize.meta({ value: "V", derived: "the tokenizer's" }),
 });
 
 export const ropeScaling = z.enum(STRETCHES).meta(described(

@@ -5,9 +5,8 @@ import { wasLeftOpen, withDefaults } from "../options/schema.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { instructOptions } from "./finetune_data.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
-import { readRunState } from "./run_state.ts";
 import { batchOfSmallSet } from "./small_set.ts";
-import { resumedCheckpoint } from "./start.ts";
+import { begunRun } from "./start.ts";
 
 /** In a set of more bytes, the usual passes have steps enough. */
 const SMALL_BYTES = 1 << 20;
@@ -19,9 +18,9 @@ export async function withFittedBatch(
   vocabSize: number,
 ): Promise<FinetuneOptions> {
   if (!wasLeftOpen(options, "batchSize")) return options;
-  const checkpoint = await resumedCheckpoint(options);
-  const batchSize = checkpoint
-    ? readRunState(checkpoint).shape.batchSize
+  const begun = await begunRun(options);
+  const batchSize = begun
+    ? begun.shape.batchSize
     : await batchForExamples(options, tokenizer, vocabSize);
   return batchSize === undefined ? options : withDefaults(options, { batchSize });
 }

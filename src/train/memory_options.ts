@@ -2,7 +2,14 @@
 import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, type Options, type Rule, section } from "../options/schema.ts";
-import { loraFields, memoryFields, startFields, trainedModel, trainEmbeddings } from "./fields.ts";
+import {
+  loraFields,
+  memoryFields,
+  startFields,
+  trainedModel,
+  trainEmbeddings,
+  vocabSize,
+} from "./fields.ts";
 import {
   embeddingQuant,
   optimizerField,
@@ -21,6 +28,7 @@ export const sizeFields = {
   ...memoryFields,
   ...section("Model", {
     model: trainedModel.describe("a preset, a config.json, or the folder of a model"),
+    vocabSize: vocabSize.meta({ value: "V", derived: "the preset's, 32000 but for llama_nano" }),
   }),
   ...section("Optimizer", {
     optimizer: optimizerField(METHOD_NAMES, "training method"),
@@ -70,6 +78,7 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
     ...startFields,
     ...section("Model", {
       model: trainedModel.optional().describe("a preset, a config.json, or the folder of a model"),
+      vocabSize: sizeFields.vocabSize,
     }),
   },
   rules: [

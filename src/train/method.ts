@@ -24,10 +24,15 @@ export async function resolveConfig(model: string): Promise<LlamaConfig> {
 
 /** The configuration that a run of these options has at least; for its size and speed. */
 export async function plannedConfig(
-  { model, from, finetune }: Pick<MemoryOptions, "model" | "from" | "finetune">,
+  { model, from, finetune, vocabSize }: Pick<
+    MemoryOptions,
+    "model" | "from" | "finetune" | "vocabSize"
+  >,
 ): Promise<LlamaConfig> {
   if (from !== undefined) return await readBaseConfig(from);
-  return finetune ? presetOf(model) ?? await readBaseConfig(model!) : await resolveConfig(model!);
+  const preset = presetOf(model);
+  if (preset) return { ...preset, vocabSize: vocabSize ?? preset.vocabSize };
+  return finetune ? await readBaseConfig(model!) : await readModelConfig(model!);
 }
 
 /** The part of a tokenizer that a configuration depends on. */
@@ -38,6 +43,8 @@ interface Sized {
   readonly model: string;
   readonly seqLen: number;
   readonly tokenizer: string;
+  /** Rows of a preset's embedding and head; by default as many as the tokenizer has ids. */
+  readonly vocabSize?: number;
 }
 
 export async function resolveRunConfig(
@@ -49,23 +56,31 @@ export async function resolveRunConfig(
 
 /**
  * The configuration of a run: the model's, with the tokenizer's special ids. A preset is only a
- * recipe, so its vocabulary and positions grow to what the run needs; a config.json is used as it
- * is.
+ * recipe: it has the tokenizer's vocabulary, unless told otherwise, and its positions grow to what
+ * the run needs. A config.json is used as it is.
  */
 export function runConfig(
   config: LlamaConfig,
-  { model, seqLen, tokenizer: spec }: Sized,
+  fit: Sized,
   tokenizer: Vocabulary,
 ): LlamaConfig {
+  const { model, seqLen, tokenizer: spec, vocabSize = tokenizer.vocabSize } = fit;
   const ids = {
     bosTokenId: tokenizer.bosTokenId ?? undefined,
     eosTokenId: tokenizer.eosTokenId ?? undefined,
   };
   if (presetOf(model)) {
+    if (tokenizer.vocabSize > vocabSize) {
+      throw new UserError(
+        phrase`${option("vocabSize", vocabSize)} is too few: ${option("tokenizer", spec)} has
+          ${tokenizer.vocabSize} ids`,
+        phrase`leave ${option("vocabSize")} out to have a row for each`,
+      );
+    }
     return {
       ...config,
       ...ids,
-      vocabSize: Math.max(config.vocabSize, tokenizer.vocabSize),
+      vocabSize,
       maxPositions: Math.max(config.maxPositions, seqLen),
     };
   }

@@ -22,6 +22,7 @@ import {
   methodOf,
   methodsWith,
 } from "./methods.ts";
+import { presetOf } from "./presets.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -65,6 +66,15 @@ function where(applies: (given: Values) => boolean, effect: Effect): Effect {
 
 const quantised = (options: Values) => quantisation(options as Parameters<typeof quantisation>[0]);
 const method = ({ optimizer }: Values) => methodOf(optimizer as MethodName);
+
+/** Of a preset, which is a recipe: other models have a vocabulary of their own. */
+const PRESET_EFFECTS: readonly Effect[] = [
+  only(
+    ["vocabSize"],
+    ({ model, from }) => from === undefined && presetOf(model) !== undefined,
+    "applies to a preset: another model has the vocab_size of its config.json",
+  ),
+];
 
 /** Of the method, in every training run and its plan. */
 const METHOD_EFFECTS: readonly Effect[] = [
@@ -182,6 +192,7 @@ const EMBEDDING_EFFECTS: readonly Effect[] = [
 ];
 
 export const PRETRAIN_EFFECTS: readonly Effect[] = [
+  ...PRESET_EFFECTS,
   ...METHOD_EFFECTS,
   ...UPDATE_EFFECTS,
   ...ROUNDING_EFFECTS.map((effect) => where(({ from }) => from === undefined, effect)),
@@ -253,6 +264,7 @@ const plansFinetuning = (options: Values) =>
   options.finetune === true || trainsAdapters(method(options));
 
 export const MEMORY_EFFECTS: readonly Effect[] = [
+  ...PRESET_EFFECTS,
   ...METHOD_EFFECTS,
   ...ADAPTER_EFFECTS,
   ...EMBEDDING_EFFECTS,

@@ -76,6 +76,11 @@ export interface MemoryOptions {
    */
   readonly projGroupSize: number;
   /**
+   * Rows of a preset's embedding and head: tokens of its vocabulary, or more.
+   * @default the preset's, 32000 but for llama_nano
+   */
+  readonly vocabSize?: number;
+  /**
    * Plan fine-tuning instead of pre-training.
    * @default on with lora and qlora
    */
@@ -214,6 +219,11 @@ export interface PretrainOptions {
    * file, or hf:org/name.
    */
   readonly from?: string;
+  /**
+   * Rows of a preset's embedding and head: tokens of its vocabulary, or more.
+   * @default the tokenizer's
+   */
+  readonly vocabSize?: number;
   /**
    * Scale RoPE so that sequences of `seqLen` fit, though the model has fewer positions; saved with
    * the model.

@@ -1,6 +1,8 @@
 /** What a pre-training run starts from: random weights, or a model that is trained further. */
 import { join } from "../packages/std_path.ts";
+import { ByteTokenizer } from "../tokenizers/byte_tokenizer.ts";
 import { loadTokenizer } from "../tokenizers/load_tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { conversing, readBaseFiles, writeModelFolder } from "../export/model_folder.ts";
 import { TEXT_SAMPLING } from "../formats/generation_config.ts";
 import { saveWeights } from "../formats/pretrained.ts";
@@ -19,6 +21,7 @@ import type { TrainedModel } from "./build.ts";
 import { resolveRunConfig, trainingShape, type Vocabulary } from "./method.ts";
 import type { PretrainOptions } from "./options.ts";
 import { presetOf } from "./presets.ts";
+import { begunRun } from "./start.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunCard } from "./run_card.ts";
 
@@ -44,7 +47,8 @@ export async function pretrainStart(options: PretrainOptions): Promise<PretrainS
 async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
   const { output, seqLen, seed, tokenizer: spec = "bytes" } = options, model = options.model!;
   const tokenizer = await loadTokenizer(spec);
-  const config = await resolveRunConfig({ model, seqLen, tokenizer: spec }, tokenizer);
+  const vocabSize = options.vocabSize ?? (await begunRun(options))?.config.vocabSize;
+  const config = await resolveRunConfig({ model, seqLen, tokenizer: spec, vocabSize }, tokenizer);
   const shape = trainingShape(options, config), { dtype } = shape;
   const describe = (folder: string) =>
     writeModelFolder(folder, {
@@ -59,12 +63,7 @@ async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
     config,
     shape,
     tokenizer,
-    warnings: presetOf(model) || !(isGgufPath(model) || await weightsIn(model)) ? [] : [
-      phrase`${
-        option("model", model)
-      } holds trained weights, which are not used: the run starts from
-        random ones (${option("from", model)} trains them further)`,
-    ],
+    warnings: await startNotes(options, model, config, tokenizer),
     evaluateFirst: false,
     card: { kind: "model" },
     start(gpu, { model: { parameters }, scratch }) {
@@ -82,6 +81,41 @@ async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
       return folder;
     },
   };
+}
+
+/** Width from which a model is made for more than bytes. */
+const WIDE = 512;
+
+/** For the user: what a run from random weights makes of the model that was named. */
+async function startNotes(
+  options: PretrainOptions,
+  model: string,
+  config: LlamaConfig,
+  tokenizer: Tokenizer,
+): Promise<Phrase[]> {
+  const preset = presetOf(model), notes: Phrase[] = [];
+  const named = option("model", model), bytes = option("tokenizer", "bytes");
+  if (!preset && (isGgufPath(model) || await weightsIn(model))) {
+    notes.push(
+      phrase`${named} holds trained weights, which are not used: the run starts from random ones
+        (${option("from", model)} trains them further)`,
+    );
+  }
+  if (tokenizer instanceof ByteTokenizer && config.hiddenSize >= WIDE) {
+    notes.push(
+      phrase`with ${bytes} the model spells every word: one of this size learns more from the tokens
+        of a vocabulary that was trained on the data (\`tokenizer train\` on the command line,
+        \`trainTokenizer\` in the library)`,
+    );
+  }
+  if (preset && options.vocabSize === undefined && config.vocabSize < preset.vocabSize) {
+    const usual = option("vocabSize", preset.vocabSize);
+    notes.push(
+      phrase`embedding and head have ${config.vocabSize} rows, one for each id of the tokenizer,
+        where ${named} had ${preset.vocabSize} in earlier releases (${usual})`,
+    );
+  }
+  return notes;
 }
 
 async function trainedStart(options: PretrainOptions, model: string): Promise<PretrainStart> {

@@ -3,6 +3,7 @@ import { FolderLock } from "../files/folder_lock.ts";
 import { isThere } from "../files/stat.ts";
 import {
   type Checkpoint,
+  checkpointFolder,
   checkpointSteps,
   newestCheckpoint,
   readCheckpoint,
@@ -14,6 +15,7 @@ import { counted } from "../text.ts";
 import { recoverCheckpoints } from "./checkpoint.ts";
 import { stepsReported } from "./metrics.ts";
 import type { RunOptions } from "./recipe.ts";
+import { readRunState, type RunState } from "./run_state.ts";
 
 /** Values of `resume` that mean the newest checkpoint of the output folder. */
 const NEWEST = ["auto", "latest"];
@@ -63,13 +65,24 @@ export async function startingPoint(
   }
 }
 
-/** The checkpoint that `resume` names, if there is one. */
-export async function resumedCheckpoint(
-  { output, resume }: Pick<RunOptions, "output" | "resume">,
-): Promise<Checkpoint | undefined> {
-  if (!resume) return undefined;
-  if (!NEWEST.includes(resume)) return await namedCheckpoint(resume, output, () => {});
-  return (await newestCheckpoint(output)).checkpoint;
+/**
+ * The run that `resume` continues, if any, as its newest manifest that can be read has it; what is
+ * wrong with others is reported by {@link startingPoint}, which also checks the contents.
+ */
+export async function begunRun(
+  { output, resume, overwriteOutput }: Pick<RunOptions, "output" | "resume" | "overwriteOutput">,
+): Promise<RunState | undefined> {
+  if (!resume || overwriteOutput) return undefined;
+  const folder = NEWEST.includes(resume) ? output : resume;
+  const steps = await checkpointSteps(folder);
+  const paths = steps.reverse().map((step) => checkpointFolder(folder, step));
+  for (const path of paths.length ? paths : [folder]) {
+    try {
+      return readRunState(await readCheckpoint(path));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
 }
 
 /** A checkpoint by its path, or the newest one in the folder of a run. */

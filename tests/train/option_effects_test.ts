@@ -131,6 +131,7 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
     batchSize: 8,
     seqLen: 32,
     rank: 5,
+    vocabSize: 300,
   };
   for (const optimizer of METHOD_NAMES) {
     for (const field of Object.keys(memoryOptions.fields)) {

@@ -133,14 +133,15 @@ function configOf(
 async function fit(
   services: AdmissionServices,
   { name, config }: NamedConfig,
-  { tokenizer, options: { seqLen } }: {
+  { tokenizer, options: { seqLen, vocabSize } }: {
     readonly tokenizer: string;
     readonly options: PretrainOptions;
   },
 ): Promise<LlamaConfig> {
   const vocabulary = await vocabularyOf(services, tokenizer);
-  // Only a preset grows to what the run needs, and presets are recognised by name.
-  const fitted = () => runConfig(config, { model: name, seqLen, tokenizer }, vocabulary);
+  // Only a preset is fitted to what the run needs, and presets are recognised by name.
+  const asked = { model: name, seqLen, tokenizer, vocabSize };
+  const fitted = () => runConfig(config, asked, vocabulary);
   return inRequestTerms("model", fitted);
 }
 
