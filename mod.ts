@@ -170,7 +170,11 @@ export {
 } from "./src/tokenizers/tokenizer.ts";
 export { UnknownTokens } from "./src/tokenizers/unknown_tokens.ts";
 export { type TrainedTokenizer, trainTokenizer } from "./src/data/train_tokenizer.ts";
-export { type TokenizerOptions, tokenizerOptions } from "./src/data/tokenizer_options.ts";
+export {
+  type TokenizerInput,
+  type TokenizerOptions,
+  tokenizerOptions,
+} from "./src/data/tokenizer_options.ts";
 export type { TokenizerProgress, TrainingControl, Vocabulary } from "./src/tokenizers/train_bpe.ts";
 export type {
   ChatTemplate,

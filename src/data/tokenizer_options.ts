@@ -1,18 +1,29 @@
 /** The options of {@link trainTokenizer}. */
 import { z } from "../packages/zod.ts";
-import { defineOptions, type Options, type Rule, section } from "../options/schema.ts";
+import {
+  defineOptions,
+  type Given,
+  type Options,
+  orLive,
+  type Rule,
+  section,
+} from "../options/schema.ts";
 import { END_OF_TEXT } from "../tokenizers/byte_tokenizer.ts";
+import { type Data, dataFault } from "./data.ts";
 import { smallestVocabulary, specialTokensOf, type Vocabulary } from "../tokenizers/train_bpe.ts";
 
-/** Options of {@link trainTokenizer}. */
+/** Options of {@link trainTokenizer}, as `tokenizerOptions.parse` returns them. */
 export interface TokenizerOptions extends Vocabulary {
-  /** Files, folders, patterns, `-` or `hf:…`, as for pre-training. */
-  readonly data: string[];
+  /** Files, folders, patterns, `hf:…`, or data in memory, as for pre-training. */
+  readonly data: Data;
   /** The field of a record that holds the text. */
   readonly textField: string;
   /** Bytes of text to learn from, in UTF-8: of more, a random sample is taken. */
   readonly maxBytes: number;
 }
+
+/** Options of {@link trainTokenizer}, as a program gives them. */
+export type TokenizerInput = Given<TokenizerOptions, "data">;
 
 /** The library counts pairs in 32 bits. */
 const MOST_BYTES = 2 ** 31 - 1;
@@ -23,10 +34,13 @@ const token = z.string().refine((text) => [...text].length > 1, "must have two c
 /** The fields of {@link tokenizerOptions}. */
 export const tokenizerFields = {
   ...section("Data", {
-    data: z.array(z.string().min(1)).min(1).describe(
-      "texts to learn from: text, JSON Lines, CSV, Parquet or Arrow files, also compressed; " +
-        "folders, patterns (data/*.jsonl.zst), - for standard input, or hf:…",
-    ).meta({ value: "file|dir|hf:…" }),
+    data: orLive<z.ZodArray<z.ZodString>, Data>(
+      z.array(z.string().min(1)).min(1).describe(
+        "texts to learn from: text, JSON Lines, CSV, Parquet or Arrow files, also compressed; " +
+          "folders, patterns (data/*.jsonl.zst), - for standard input, or hf:…",
+      ).meta({ value: "file|dir|hf:…" }),
+      dataFault,
+    ),
     textField: z.string().min(1).default("text").describe(
       "field of a JSON record or Parquet row that contains the text",
     ).meta({ value: "name" }),
@@ -64,7 +78,7 @@ export const vocabularyRule: Rule = (options) => {
 };
 
 /** Options of {@link trainTokenizer}, which parses what it is given. */
-export const tokenizerOptions: Options<TokenizerOptions> = defineOptions({
+export const tokenizerOptions: Options<TokenizerOptions, TokenizerInput> = defineOptions({
   fields: tokenizerFields,
   rules: [vocabularyRule],
 });

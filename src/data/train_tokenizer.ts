@@ -1,12 +1,14 @@
 /** Trains a tokenizer on the texts of a corpus. */
 import { option, type Phrase, phrase } from "../options/phrase.ts";
+import type { Only } from "../options/schema.ts";
 import { UserError } from "../options/user_error.ts";
 import { formatBytes } from "../text.ts";
 import { BpeTraining, type TrainingControl } from "../tokenizers/train_bpe.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { dataSpecs } from "./data.ts";
 import { MixedOrder } from "./mixed_order.ts";
 import { Corpus } from "./sources.ts";
-import { type TokenizerOptions, tokenizerOptions } from "./tokenizer_options.ts";
+import { type TokenizerInput, tokenizerOptions } from "./tokenizer_options.ts";
 
 /** A trained tokenizer, and what it was trained on. */
 export interface TrainedTokenizer {
@@ -38,14 +40,22 @@ const MOST_SYMBOLS = 24e6;
  * const { tokenizer } = await trainTokenizer({ data: ["texts/"], vocabSize: 8000 });
  * await tokenizer.save("my8k"); // for `tokenizer: "my8k"` of a run, and for transformers
  * ```
+ *
+ * @example Texts that a program has
+ * ```ts
+ * import { trainTokenizer } from "@deno-galore/trainer";
+ *
+ * const texts = ["To be, or not to be", "that is the question"];
+ * await trainTokenizer({ data: [texts], vocabSize: 300 });
+ * ```
  */
-export async function trainTokenizer(
-  given: Partial<TokenizerOptions>,
+export async function trainTokenizer<Given extends TokenizerInput>(
+  given: Only<Given, TokenizerInput>,
   control: TrainingControl = {},
 ): Promise<TrainedTokenizer> {
-  const options = tokenizerOptions.parse(given);
+  const options = tokenizerOptions.parse<TokenizerInput>(given);
   const { data, textField, maxBytes, vocabSize, minFrequency } = options;
-  const corpus = await Corpus.open(data, { textField, share: "all", heldOutShare: 0 });
+  const corpus = await Corpus.open(dataSpecs(data), { textField, share: "all", heldOutShare: 0 });
   const order = await MixedOrder.open(corpus, { seed: 0, seqLen: 1024 });
   const training = new BpeTraining(options, control);
   const notes: Phrase[] = [...corpus.notes];

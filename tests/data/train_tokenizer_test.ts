@@ -14,7 +14,7 @@ import { assertRefusesAsync } from "../support_errors.ts";
 
 interface Trained {
   readonly data?: string;
-  readonly options: Partial<TokenizerOptions>;
+  readonly options: Partial<Omit<TokenizerOptions, "data">>;
   readonly vocabulary: number;
   /** Of the tokenizer.json. */
   readonly sha256: string;
@@ -82,6 +82,19 @@ Deno.test("the same texts give the same tokenizer from other files, in another o
     const { tokenizer } = await trainTokenizer({ data: [join(folder, "*.jsonl")], ...options });
     await tokenizer.save(folder);
     assertEquals(await sha256(join(folder, "tokenizer.json")), expected);
+  }));
+
+Deno.test("texts of a program give the tokenizer that a file of them gives", () =>
+  inFolder(async (folder) => {
+    const { options, sha256: expected } = cases["many scripts, BOS and chat tokens"];
+    const once = function* () {
+      for (const text of texts) yield { text };
+    };
+    for (const data of [[texts], once(), once]) {
+      const { tokenizer } = await trainTokenizer({ ...options, data });
+      await tokenizer.save(folder);
+      assertEquals(await sha256(join(folder, "tokenizer.json")), expected);
+    }
   }));
 
 Deno.test("a corpus beyond the limit is a sample, of which the user is told", async () => {

@@ -128,7 +128,6 @@ for (
     `${model} over bytes: ${spells ? "a warning" : "none"}`,
     () =>
       inFolder(async (output) => {
-        const { pretrainRecipe } = await import("../../src/train/pretrain_recipe.ts");
         const { warnings } = await pretrainRecipe(
           pretrainOptions.parse({ ...small, model, data: [SHAKESPEARE], output }),
         );
