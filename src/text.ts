@@ -64,3 +64,26 @@ export function camelCase(name: string): string {
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
+
+/** Characters of a value that a message shows. */
+const SHOWN = 100;
+
+/** The beginning of a long text, and its length. */
+export function shortened(text: string, most = SHOWN): string {
+  if (text.length <= most) return text;
+  return `${text.slice(0, most).toWellFormed()}… (${text.length.toLocaleString("en")} characters)`;
+}
+
+/** A value as JSON, for a message: no longer than a line or two, whatever it is. */
+export function quoted(value: unknown, most = SHOWN): string {
+  if (typeof value === "string" && value.length > most) {
+    const begin = JSON.stringify(value.slice(0, most).toWellFormed()).slice(0, -1);
+    return `${begin}…" (${value.length.toLocaleString("en")} characters)`;
+  }
+  try {
+    return shortened(JSON.stringify(value) ?? String(value), 2 * most);
+  } catch {
+    // A bigint, a circle, or more than a string can hold.
+    return typeof value === "object" ? "a value that JSON cannot hold" : shortened(String(value));
+  }
+}

@@ -2,6 +2,7 @@
 import { parse, YamlSyntaxError } from "../packages/std_yaml.ts";
 import { unreadable } from "../data/documents.ts";
 import { OptionsError } from "../options/faults.ts";
+import { quoted } from "../text.ts";
 
 export interface YamlMapping {
   readonly path: string;
@@ -26,7 +27,7 @@ export async function readYamlMapping(path: string): Promise<YamlMapping> {
     throw fault(path, "is empty: expected one option per line, such as lr: 1e-4");
   }
   if (typeof value !== "object" || Array.isArray(value)) {
-    const got = Array.isArray(value) ? "a list" : JSON.stringify(value);
+    const got = Array.isArray(value) ? "a list" : quoted(value);
     throw fault(path, `must be a mapping of options to values, got ${got}`);
   }
   const lineOf = (key: string) => lines.get(key)?.[0];

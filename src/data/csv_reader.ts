@@ -15,6 +15,7 @@ import {
 } from "./documents.ts";
 import type { DataRecord } from "./jsonl_reader.ts";
 import { decodedText } from "./text_reader.ts";
+import { quoted } from "../text.ts";
 
 export type Separator = "," | "\t";
 
@@ -73,6 +74,6 @@ function assertColumns(columns: readonly string[], path: string): void {
   const twice = columns.find((name, at) => columns.indexOf(name) !== at);
   if (twice === undefined) return;
   throw new UserError(
-    `${path}: its first row, which names the columns, has ${JSON.stringify(twice)} twice`,
+    `${path}: its first row, which names the columns, has ${quoted(twice)} twice`,
   );
 }

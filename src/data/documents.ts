@@ -3,6 +3,7 @@ import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { JsonNumber } from "../files/json_value.ts";
 import { BinaryValue } from "./table_values.ts";
+import { quoted } from "../text.ts";
 
 /** A document, or part of one for text files, which may be larger than memory. */
 export interface Piece {
@@ -58,7 +59,7 @@ export function cutRange(
 /** The text of a record; throws a {@link UserError} if the field is missing or not a string. */
 export function textOf(record: unknown, field: string, where: string): string {
   if (typeof record !== "object" || record === null || Array.isArray(record)) {
-    throw new UserError(`${where}: must be a JSON object, got ${JSON.stringify(record)}`);
+    throw new UserError(`${where}: must be a JSON object, got ${quoted(record)}`);
   }
   const value = (record as Record<string, unknown>)[field];
   if (typeof value === "string") return value;

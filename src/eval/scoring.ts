@@ -3,6 +3,7 @@ import { encodePrompt } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LogLikelihood, LogLikelihoodRequest } from "../inference/log_likelihood.ts";
+import { quoted } from "../text.ts";
 
 /** Log-likelihoods of requests: a model's `logLikelihoods` with its other options bound. */
 export type Scorer = (
@@ -52,7 +53,7 @@ function afterPrefix(
 function required(ids: number[], text: string): number[] {
   if (ids.length) return ids;
   throw new UserError(
-    `evaluation: the answer ${JSON.stringify(text)} has no token of its own`,
+    `evaluation: the answer ${quoted(text)} has no token of its own`,
     "the tokenizer merges all of it into the end of the question",
   );
 }

@@ -4,6 +4,7 @@ import type { Task } from "./task.ts";
 import { loadChoices } from "./tasks/choices.ts";
 import { GLUE_TASKS, loadGlue } from "./tasks/glue.ts";
 import { loadMmlu } from "./tasks/mmlu.ts";
+import { quoted } from "../text.ts";
 
 /** A task to load. */
 export interface TaskSpec {
@@ -53,7 +54,7 @@ export function parseTaskSpecs(text: string): TaskSpec[] {
     }
     if (!Object.hasOwn(LOADERS, name)) {
       throw new UserError(
-        `task ${JSON.stringify(written)} is not known: known are ${TASK_NAMES.join(", ")}`,
+        `task ${quoted(written)} is not known: known are ${TASK_NAMES.join(", ")}`,
       );
     }
     if (!path) throw new UserError(`task ${name}: needs a path: ${name}:<path>`);

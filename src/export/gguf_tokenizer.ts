@@ -13,6 +13,7 @@ import { type Merge, scoresFromMerges } from "../formats/gguf/merges.ts";
 import { findPreTokenizer, PRE_TOKENIZERS } from "../formats/gguf/pre_tokenizers.ts";
 import { TOKEN_TYPE } from "../formats/gguf/token_types.ts";
 import { type KeyValues, value } from "../formats/gguf/values.ts";
+import { quoted } from "../text.ts";
 
 type Json = Record<string, unknown>;
 
@@ -54,7 +55,7 @@ function readSource(
   const model = json.model as Json;
   if (model.type !== "BPE") {
     throw new UserError(
-      `${origin}: a model of type ${JSON.stringify(model.type)} cannot be written as GGUF`,
+      `${origin}: a model of type ${quoted(model.type)} cannot be written as GGUF`,
       "BPE can, byte-level or with byte fallback",
     );
   }

@@ -1,5 +1,6 @@
 /** Reads an untrusted JSON object field by field and collects all faults before throwing. */
 import { UserError } from "../options/user_error.ts";
+import { quoted } from "../text.ts";
 
 type Json = Record<string, unknown>;
 
@@ -78,5 +79,5 @@ function isId(value: unknown): value is number {
 }
 
 function show(value: unknown): string {
-  return JSON.stringify(value);
+  return quoted(value);
 }

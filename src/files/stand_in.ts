@@ -1,6 +1,7 @@
 /** Recognises what a failed download or a clone leaves in place of a file. */
 import { UserError } from "../options/user_error.ts";
 import { isLfsPointer, lfsPointerError } from "./lfs_pointer.ts";
+import { quoted } from "../text.ts";
 
 /** Bytes from the start of a file that {@link standIn} needs. */
 export const HEAD_BYTES = 512;
@@ -37,7 +38,7 @@ export function notWeights(path: string, head: Uint8Array): UserError | undefine
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x08\x0e-\x1f\ufffd]/.test(text)) return undefined;
   return new UserError(
-    `${path}: is text, not weights: ${JSON.stringify(text.trim().slice(0, 80))}`,
+    `${path}: is text, not weights: ${quoted(text.trim().slice(0, 80))}`,
     "download the file again",
   );
 }

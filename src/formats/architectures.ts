@@ -5,6 +5,7 @@
 import { LLAMA_TRAITS, type ModelType, type SlidingWindow, type Traits } from "../model/config.ts";
 import type { GateActivation } from "../kernels/misc/glu.ts";
 import type { Fields } from "../files/fields.ts";
+import { quoted } from "../text.ts";
 
 interface Defaults {
   readonly maxPositions: number;
@@ -52,7 +53,7 @@ function activation(fields: Fields, unless = "silu"): Pick<Traits, "activation">
   const activation = ACTIVATIONS[String(given)];
   if (!activation) {
     const names = Object.keys(ACTIVATIONS).join(", ");
-    fields.fault(`hidden_act ${JSON.stringify(given)} is not supported (${names} are)`);
+    fields.fault(`hidden_act ${quoted(given)} is not supported (${names} are)`);
   }
   return { activation };
 }
@@ -65,7 +66,7 @@ function gemmaActivation(fields: Fields): Pick<Traits, "activation"> {
   const { hidden_activation: other } = fields.json;
   if ((other ?? "gelu") !== "gelu" && other !== "gelu_pytorch_tanh") {
     fields.fault(
-      `hidden_activation ${JSON.stringify(other)} is not supported (gelu_pytorch_tanh is)`,
+      `hidden_activation ${quoted(other)} is not supported (gelu_pytorch_tanh is)`,
     );
   }
   return activation(fields, "gelu_pytorch_tanh");

@@ -2,6 +2,7 @@
 import { join } from "../packages/std_path.ts";
 import { Fields } from "../files/fields.ts";
 import { readJsonObject } from "../files/json_file.ts";
+import { quoted } from "../text.ts";
 
 /** How a model is to be sampled, and which tokens it begins and ends with. */
 export interface GenerationConfig {
@@ -120,7 +121,7 @@ function atLeastZero(fields: Fields, name: string, holds = Number.isFinite): num
   if (!isGiven(value)) return undefined;
   if (typeof value === "number" && value >= 0 && holds(value)) return value;
   const rule = holds === Number.isFinite ? "a number" : "an integer";
-  fields.fault(`${name} must be ${rule} of 0 or more, got ${JSON.stringify(value)}`);
+  fields.fault(`${name} must be ${rule} of 0 or more, got ${quoted(value)}`);
 }
 
 function share(fields: Fields, name: string, { zero = false } = {}): number | undefined {
@@ -128,11 +129,11 @@ function share(fields: Fields, name: string, { zero = false } = {}): number | un
   if (!isGiven(value)) return undefined;
   if (typeof value === "number" && (value > 0 || zero && value === 0) && value <= 1) return value;
   const rule = zero ? "from 0 to 1" : "above 0 and at most 1";
-  fields.fault(`${name} must be ${rule}, got ${JSON.stringify(value)}`);
+  fields.fault(`${name} must be ${rule}, got ${quoted(value)}`);
 }
 
 function ignoredOf(json: Record<string, unknown>): string[] {
   return Object.entries(NEUTRAL)
     .filter(([name, neutral]) => isGiven(json[name]) && json[name] !== neutral)
-    .map(([name]) => `${name} ${JSON.stringify(json[name])}`);
+    .map(([name]) => `${name} ${quoted(json[name])}`);
 }

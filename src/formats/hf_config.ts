@@ -11,6 +11,7 @@ import { ropeFromJson, ropeToJson } from "./hf_rope.ts";
 import { modelsInside } from "../files/models_inside.ts";
 import { ggufModels } from "../files/gguf_path.ts";
 import { readJsonObject } from "../files/json_file.ts";
+import { quoted } from "../text.ts";
 
 const CONFIG = "config.json";
 
@@ -103,7 +104,9 @@ function modelTypeOf(json: Record<string, unknown>, origin: string): ModelType {
   );
   if (known) return known;
   throw new UserError(
-    `${origin}: model_type ${JSON.stringify(given) ?? "is missing and"} is not supported`,
+    `${origin}: model_type ${
+      given === undefined ? "is missing and" : quoted(given)
+    } is not supported`,
     `supported are ${MODEL_TYPES.join(", ")}`,
   );
 }
@@ -136,9 +139,9 @@ function refuseUnsupported(fields: Fields): void {
     fields.fault("use_bidirectional_attention is not supported");
   }
   const dropout = json.attention_dropout ?? 0;
-  if (dropout !== 0) fields.fault(`attention_dropout ${JSON.stringify(dropout)} is not supported`);
+  if (dropout !== 0) fields.fault(`attention_dropout ${quoted(dropout)} is not supported`);
   if (isObject(json.quantization_config)) {
-    const method = JSON.stringify(json.quantization_config.quant_method);
+    const method = quoted(json.quantization_config.quant_method);
     fields.fault(`quantization_config (${method}) is not supported: give the original weights`);
   }
 }

@@ -11,6 +11,7 @@ import {
   type RopeScaling,
   yarnAttentionFactor,
 } from "../model/rope_scaling.ts";
+import { quoted } from "../text.ts";
 
 type RopeConfig = Pick<LlamaConfig, "ropeTheta" | "ropeScaling">;
 type Json = Record<string, unknown>;
@@ -33,7 +34,7 @@ export function ropeFromJson(fields: Fields, sizes: Sizes): RopeConfig {
   for (const name of ["rope_scaling", "rope_parameters"]) {
     const given = json[name] ?? {};
     if (isObject(given)) continue;
-    fields.fault(`${name} must be an object or null, got ${JSON.stringify(given)}`);
+    fields.fault(`${name} must be an object or null, got ${quoted(given)}`);
     return { ropeTheta: NaN };
   }
   // A rope_scaling that is not empty replaces rope_parameters as a whole.
@@ -57,14 +58,14 @@ function refuseUnsupported(rope: Fields, config: Json): void {
   if (byLayer.length) rope.fault(`one per type of layer (${byLayer.join(", ")}) is not supported`);
   const partial = rope.json.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
   if (partial !== 1) {
-    rope.fault(`partial_rotary_factor ${JSON.stringify(partial)} is not supported (1 is)`);
+    rope.fault(`partial_rotary_factor ${quoted(partial)} is not supported (1 is)`);
   }
   const lost = isObject(config.rope_parameters)
     ? config.rope_parameters.rope_theta ?? 10000
     : 10000;
   if (rope.json.rope_theta === undefined && lost !== 10000) {
     rope.fault(
-      `replaces rope_parameters and so drops their rope_theta ${JSON.stringify(lost)}: give it ` +
+      `replaces rope_parameters and so drops their rope_theta ${quoted(lost)}: give it ` +
         "rope_theta too, or put the scaling into rope_parameters",
     );
   }
@@ -103,9 +104,7 @@ function scalingFromJson(rope: Fields, sizes: Sizes): RopeScaling | undefined {
       };
     default:
       rope.fault(
-        `rope_type ${JSON.stringify(type)} is not supported (${
-          ["default", ...ROPE_TYPES].join(", ")
-        } are)`,
+        `rope_type ${quoted(type)} is not supported (${["default", ...ROPE_TYPES].join(", ")} are)`,
       );
   }
 }
@@ -154,7 +153,7 @@ function divisors(rope: Fields, name: string, count: number): number[] {
   const given = rope.json[name];
   const isDivisor = (each: unknown) => typeof each === "number" && each > 0;
   if (Array.isArray(given) && given.length === count && given.every(isDivisor)) return given;
-  const found = Array.isArray(given) ? `a list of ${given.length}` : JSON.stringify(given);
+  const found = Array.isArray(given) ? `a list of ${given.length}` : quoted(given);
   rope.fault(
     given === undefined
       ? `${name} is missing (a list of ${count} positive numbers)`

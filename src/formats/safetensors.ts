@@ -11,6 +11,7 @@ import { readJsonObject } from "../files/json_file.ts";
 import { readHeader, type SafetensorsHeader, type TensorInfo } from "./safetensors_header.ts";
 import type { WeightFile } from "./weight_file.ts";
 import { elementsOf } from "../numbers/layout.ts";
+import { quoted } from "../text.ts";
 export type { ElementType, TensorInfo };
 export { ELEMENT_BYTES, toFloat32 };
 
@@ -190,7 +191,7 @@ async function openShards(
 
 function shardName(index: string, shard: unknown): string {
   if (typeof shard === "string" && basename(shard) === shard && shard !== "..") return shard;
-  throw new UserError(`${index}: shard ${JSON.stringify(shard)} must be a file beside it`);
+  throw new UserError(`${index}: shard ${quoted(shard)} must be a file beside it`);
 }
 
 /** Reports every missing shard, not only the first. */

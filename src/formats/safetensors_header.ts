@@ -9,6 +9,7 @@ import { ELEMENT_BYTES, type ElementType, isElementType } from "./element_types.
 import type { FileRange } from "../files/file_range.ts";
 import { HEAD_BYTES, notWeights } from "../files/stand_in.ts";
 import { elementsOf } from "../numbers/layout.ts";
+import { quoted } from "../text.ts";
 
 /** A tensor of a safetensors file, as its header describes it. */
 export interface TensorInfo {
@@ -59,7 +60,7 @@ export async function readHeader(file: FileRange): Promise<SafetensorsHeader> {
   const header = parseJson(await file.read(8, 8 + length), fault);
   const { __metadata__, ...entries } = header, metadata = __metadata__ ?? {};
   if (!isRecord(metadata) || !Object.values(metadata).every((v) => typeof v === "string")) {
-    throw fault(`__metadata__ must map strings to strings, got ${JSON.stringify(metadata)}`);
+    throw fault(`__metadata__ must map strings to strings, got ${quoted(metadata)}`);
   }
   const tensors = Object.entries(entries)
     .map(([name, entry]) => tensorInfo(name, entry, file.path, 8 + length))
@@ -93,17 +94,17 @@ function isSize(value: unknown): value is number {
 
 function tensorInfo(name: string, entry: unknown, path: string, dataStart: number): TensorInfo {
   const fault = (message: string) => new UserError(`${path}: tensor ${name}: ${message}`);
-  if (!isRecord(entry)) throw fault(`must be an object, got ${JSON.stringify(entry)}`);
+  if (!isRecord(entry)) throw fault(`must be an object, got ${quoted(entry)}`);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (!isElementType(dtype)) {
     const known = Object.keys(ELEMENT_BYTES).join(", ");
-    throw fault(`dtype ${JSON.stringify(dtype)} is not supported (${known} are)`);
+    throw fault(`dtype ${quoted(dtype)} is not supported (${known} are)`);
   }
   if (!Array.isArray(shape) || !shape.every(isSize)) {
-    throw fault(`shape must list sizes of 0 or more, got ${JSON.stringify(shape)}`);
+    throw fault(`shape must list sizes of 0 or more, got ${quoted(shape)}`);
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
-    throw fault(`data_offsets must be [start, end], got ${JSON.stringify(offsets)}`);
+    throw fault(`data_offsets must be [start, end], got ${quoted(offsets)}`);
   }
   const [start, end] = offsets as number[];
   const expected = elementsOf({ shape }) * ELEMENT_BYTES[dtype];

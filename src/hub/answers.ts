@@ -1,4 +1,5 @@
 /** What servers, mirrors and proxies answer otherwise than the hub does. */
+import { quoted } from "../text.ts";
 
 /** A web page came in place of data: a network's login page, or a proxy's refusal. */
 export class WebPageAnswer extends Error {}
@@ -63,7 +64,7 @@ export async function assertNoWebPage(answer: Response, asked: URL): Promise<voi
   const said = titleOf(await beginningOf(answer));
   throw new WebPageAnswer(
     `${asked.host} was asked, and ${host} answers with a web page ` +
-      `(${answer.status}, ${type.split(";")[0]}${said && `: ${JSON.stringify(said)}`})`,
+      `(${answer.status}, ${type.split(";")[0]}${said && `: ${quoted(said)}`})`,
   );
 }
 

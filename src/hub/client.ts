@@ -13,6 +13,7 @@ import { type HubFile, isHash } from "./cache.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { HubUnreachable, isPassing } from "./errors.ts";
 import { type HubSpec, isSafePath } from "./spec.ts";
+import { quoted } from "../text.ts";
 
 /** Longest silence before and during a response. */
 const SILENCE_MS = 30_000;
@@ -80,7 +81,7 @@ export class HubClient {
       const sha256 = lfs?.oid;
       if (!isSafePath(path) || !isHash(sha256 ?? oid)) {
         throw new UserError(
-          `${this.spec.spec}: the hub lists ${JSON.stringify(path)}, which is not a valid path`,
+          `${this.spec.spec}: the hub lists ${quoted(path)}, which is not a valid path`,
         );
       }
       files.push({

@@ -3,6 +3,7 @@ import { getHFHubCachePath, HUB_URL } from "../packages/huggingface_hub.ts";
 import { join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { statOf } from "../files/stat.ts";
+import { quoted } from "../text.ts";
 
 /** Where the hub and its cache are, and the token for private repositories. */
 export interface HubEnvironment {
@@ -25,7 +26,7 @@ export async function readHubEnvironment(): Promise<HubEnvironment> {
   const endpoint = (Deno.env.get("HF_ENDPOINT") || HUB_URL).replace(/\/+$/, "");
   if (!/^https?:$/.test(URL.parse(endpoint)?.protocol ?? "")) {
     throw new UserError(
-      `HF_ENDPOINT: ${JSON.stringify(endpoint)} is not a URL`,
+      `HF_ENDPOINT: ${quoted(endpoint)} is not a URL`,
       `expected the URL of the hub or of a mirror, such as ${HUB_URL}`,
     );
   }

@@ -4,6 +4,7 @@ import { UserError } from "../options/user_error.ts";
 import { titleOf, WebPageAnswer } from "./answers.ts";
 import type { HubEnvironment } from "./environment.ts";
 import { type HubSpec, NAMES } from "./spec.ts";
+import { quoted } from "../text.ts";
 
 /** No response: no network, an unknown host, or a proxy in between. */
 export class HubUnreachable extends Error {}
@@ -88,7 +89,7 @@ function wordsOf({ data }: HubApiError): string {
   const words = data?.error ?? data?.message;
   if (typeof words === "string" && /^\s*</.test(words)) {
     const title = titleOf(words);
-    return title && `: a web page, ${JSON.stringify(title)}`;
+    return title && `: a web page, ${quoted(title)}`;
   }
   return typeof words === "string" && words.length < 500 && !words.startsWith("<") && words.trim()
     ? `: ${words.trim()}`

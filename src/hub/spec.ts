@@ -1,5 +1,6 @@
 /** Parses `hf:…`: a model or a data set on the Hugging Face hub. */
 import { UserError } from "../options/user_error.ts";
+import { quoted } from "../text.ts";
 
 export type RepoType = "model" | "dataset";
 
@@ -44,7 +45,7 @@ export function parseHubSpec(spec: string, expected: RepoType): HubSpec {
   const [last, ...revisions] = parts[named - 1].split("@");
   const name = [...parts.slice(0, named - 1), last].join("/");
   if (!name.split("/").every(isName)) {
-    throw fault(`${JSON.stringify(name)} is not a valid name on the hub`);
+    throw fault(`${quoted(name)} is not a valid name on the hub`);
   }
   const rest = parts.slice(named);
   let revision = "main";
@@ -53,18 +54,27 @@ export function parseHubSpec(spec: string, expected: RepoType): HubSpec {
     // Pull requests and conversions are the only revisions with slashes in their names.
     if (revision === "refs") revision = ["refs", ...rest.splice(0, 2)].join("/");
     if (!/^[\w.-]+(\/[\w.-]+)*$/.test(revision) || revision.includes("..")) {
-      throw fault(`${JSON.stringify(revision)} is not a revision`);
+      throw fault(`${quoted(revision)} is not a revision`);
     }
   }
   const path = rest.join("/").replace(/\/+$/, "");
-  if (path && !isSafePath(path)) throw fault(`${JSON.stringify(path)} is not a valid path`);
+  if (path && (!isSafePath(path) || path.length > LONGEST_PATH)) {
+    throw fault(`${quoted(path)} is not a valid path`);
+  }
   return { spec, type: expected, name, revision, path };
 }
 
+/** As of the systems whose folders hold the files. */
+const LONGEST_PATH = 4096;
+
 export const NAMES: Record<RepoType, string> = { model: "model", dataset: "dataset" };
 
+/** The hub's own limit. */
+const LONGEST_NAME = 96;
+
 function isName(part: string): boolean {
-  return /^\w[\w.-]*$/.test(part) && !part.includes("..") && !part.includes("--");
+  return part.length <= LONGEST_NAME && /^\w[\w.-]*$/.test(part) && !part.includes("..") &&
+    !part.includes("--");
 }
 
 /** Whether an untrusted path stays below the folder that it is joined to. */

@@ -1,6 +1,7 @@
 /** Faults of options, which are all reported at once. */
 import { closestString } from "../packages/std_text.ts";
 import { levenshteinDistance } from "../packages/std_text.ts";
+import { shortened } from "../text.ts";
 import { joinPhrases, option, type Phrase, phrase, spell } from "./phrase.ts";
 import { FIELDS } from "./spelling.ts";
 import { UserError } from "./user_error.ts";
@@ -17,6 +18,9 @@ export interface Fault {
   readonly near?: readonly [string, readonly string[]];
 }
 
+/** Faults that a message shows. */
+const MOST_FAULTS = 35;
+
 /** All faults of a run's options, reported together before anything is loaded. */
 export class OptionsError extends UserError {
   /** As it appears in a stack trace. */
@@ -24,7 +28,9 @@ export class OptionsError extends UserError {
 
   /** One error for all faults, a line each. */
   constructor(readonly faults: readonly Fault[]) {
-    super(joinPhrases(faults.map(describeFault), "\n"));
+    const left = faults.length - MOST_FAULTS;
+    const shown = faults.slice(0, MOST_FAULTS).map(describeFault);
+    super(joinPhrases(left > 0 ? [...shown, `… and ${left} more`] : shown, "\n"));
   }
 }
 
@@ -34,12 +40,16 @@ export function describeFault({ option: name, place, message, near }: Fault): Ph
   const suggestion = nearest ? ` (did you mean ${nearest}?)` : "";
   // A file has its own spelling, whatever reads it.
   if (place) return `${place}: ${spell(message, FIELDS)}${suggestion}`;
-  const where = name && option(name);
+  const where = name && option(shortened(name));
   return where ? phrase`${where}: ${message}${suggestion}` : phrase`${message}${suggestion}`;
 }
 
+/** Longer ones are no misspelt words, and take long to compare. */
+const LONGEST_WORD = 100;
+
 /** The known word that `word` abbreviates, or that differs in at most a third of its letters. */
 export function nearestWord(word: string, known: readonly string[]): string | undefined {
+  if (word.length > LONGEST_WORD) return undefined;
   const nearest = closestString(word, known);
   const allowed = Math.ceil(nearest.length / 3);
   if (levenshteinDistance(word.toLowerCase(), nearest.toLowerCase()) <= allowed) return nearest;

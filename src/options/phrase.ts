@@ -81,6 +81,46 @@ export function joinPhrases(phrases: readonly Phrase[], separator: string): Phra
   );
 }
 
+/** Characters of a line, of all lines, and lines that a message may have. */
+const LONGEST_LINE = 1000, LONGEST_TEXT = 8000, MOST_LINES = 40;
+
+/**
+ * A text that a screen can show. What quotes a value shortens it; this holds whatever a message is
+ * made of: a path of a megabyte, the fields of a record, a hundred thousand faults.
+ */
+export function onAScreen(phrase: Phrase): Phrase {
+  const pieces: Piece[] = [];
+  let lines = 1, characters = 0, left = 0;
+  for (const piece of piecesOf(phrase)) {
+    if (typeof piece !== "string") {
+      if (left === 0) pieces.push(piece);
+      continue;
+    }
+    const kept: string[] = [];
+    for (const [index, line] of piece.split("\n").entries()) {
+      if (index > 0) lines++;
+      if (lines > MOST_LINES || characters > LONGEST_TEXT) {
+        if (index > 0 || left === 0) left++;
+        continue;
+      }
+      const short = lineOnAScreen(line);
+      characters += short.length;
+      kept.push(short);
+    }
+    if (kept.length) pieces.push(kept.join("\n"));
+  }
+  if (left > 0) pieces.push(`\n… and ${left.toLocaleString("en")} more`);
+  return simplified(pieces);
+}
+
+function lineOnAScreen(line: string): string {
+  if (line.length <= LONGEST_LINE) return line;
+  const begin = line.slice(0, 0.7 * LONGEST_LINE).toWellFormed();
+  const end = line.slice(-0.2 * LONGEST_LINE).toWellFormed();
+  const left = line.length - begin.length - end.length;
+  return `${begin} … (${left.toLocaleString("en")} characters) … ${end}`;
+}
+
 /** The text as a front end shows it. */
 export function spell(phrase: Phrase, spelling: Spelling): string {
   if (typeof phrase === "string") return phrase;

@@ -5,6 +5,7 @@ import { z } from "../packages/zod.ts";
 import { type Fault, OptionsError } from "./faults.ts";
 import { type Phrase, spell } from "./phrase.ts";
 import { PROPERTIES } from "./spelling.ts";
+import { quoted, shortened } from "../text.ts";
 
 /**
  * A combination to refuse. `options` holds only individually valid options, with defaults; `given`
@@ -212,7 +213,7 @@ function distinct(issues: readonly z.core.$ZodIssue[]): Iterable<z.core.$ZodIssu
 
 function describeIssue(option: string, issue: z.core.$ZodIssue, value: unknown): Fault {
   if (value === undefined) return { option, message: "is required" };
-  const got = `, got ${typeof value === "string" ? value : JSON.stringify(value)}`;
+  const got = `, got ${typeof value === "string" ? shortened(value) : quoted(value)}`;
   switch (issue.code) {
     case "invalid_value": {
       const known = issue.values.map(String);

@@ -1,10 +1,14 @@
 /** How each front end spells options. */
-import { kebabCase, snakeCase } from "../text.ts";
+import { kebabCase, quoted, shortened, snakeCase } from "../text.ts";
 import type { OptionReference, Spelling } from "./phrase.ts";
+
+/** Characters of a value: it may be there to be copied. */
+const LONGEST_VALUE = 1000;
 
 /** The library: `seqLen`, `seqLen: 512`. */
 export const PROPERTIES: Spelling = {
-  one: ({ option, value }) => value === undefined ? option : `${option}: ${JSON.stringify(value)}`,
+  one: ({ option, value }) =>
+    value === undefined ? option : `${option}: ${quoted(value, LONGEST_VALUE)}`,
   between: ", ",
 };
 
@@ -20,7 +24,8 @@ export const FLAGS: Spelling = {
     const name = kebabCase(option);
     if (value === undefined || value === true) return `--${name}`;
     if (value === false) return `--no-${name}`;
-    return [`--${name}`, ...[value].flat().map(shellWord)].join(" ");
+    const words = [value].flat().map(shellWord).join(" ");
+    return `--${name} ${shortened(words, LONGEST_VALUE)}`;
   },
   between: " ",
 };

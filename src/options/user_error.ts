@@ -1,5 +1,5 @@
 /** The error for what the user can fix, and how to show it. */
-import { type Phrase, phrase, spell, type Spelling } from "./phrase.ts";
+import { onAScreen, type Phrase, phrase, spell, type Spelling } from "./phrase.ts";
 import { PROPERTIES } from "./spelling.ts";
 
 /** What is wrong, and what would be right. Plain JSON. */
@@ -23,9 +23,10 @@ export class UserError extends Error {
 
   /** An error with what to do about it. */
   constructor(message: Phrase, hint?: Phrase) {
-    super(spell(message, PROPERTIES));
-    this.#explanation = { message, hint };
-    if (hint !== undefined) this.hint = spell(hint, PROPERTIES);
+    const shown = { message: onAScreen(message), hint: hint && onAScreen(hint) };
+    super(spell(shown.message, PROPERTIES));
+    this.#explanation = shown;
+    if (shown.hint !== undefined) this.hint = spell(shown.hint, PROPERTIES);
   }
 
   /** Message and hint, with options as data. */

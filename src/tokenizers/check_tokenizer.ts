@@ -2,6 +2,7 @@
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { quoted } from "../text.ts";
 
 /** Names of the two in messages: their paths. */
 export interface CheckedNames {
@@ -66,7 +67,7 @@ export function vocabularyWarnings(
 
 function named(tokenizer: Pick<Vocabulary, "decode">, id: number): string {
   try {
-    return `${id} (${JSON.stringify(tokenizer.decode([id]))})`;
+    return `${id} (${quoted(tokenizer.decode([id]))})`;
   } catch {
     return String(id); // an unused id
   }

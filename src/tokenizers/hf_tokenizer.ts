@@ -28,6 +28,7 @@ import type {
   Tokenizer,
 } from "./tokenizer.ts";
 import { TOKENIZER_CONFIG, TOKENIZER_FILES, TOKENIZER_JSON } from "../files/tokenizer_files.ts";
+import { quoted } from "../text.ts";
 
 type Json = Record<string, unknown>;
 
@@ -209,7 +210,7 @@ class HfTokenizer implements Tokenizer {
     { addSpecialTokens = true, unknown }: EncodeOptions = {},
   ): EngineEncoding {
     const encoding = this.#work(
-      `${JSON.stringify(text.slice(0, 40))} cannot be encoded`,
+      `${quoted(text.slice(0, 40))} cannot be encoded`,
       () => this.engine.encode(text, { addSpecialTokens, offsets }),
     );
     unknown?.add(encoding.ids.length, encoding.unknown.length, this.#pieces(encoding.unknown));
@@ -279,7 +280,7 @@ function addDeclaredTokens(
   for (const field of ["bos_token", "eos_token"]) {
     const name = contentOf(names[field]);
     if (name === null || listed.has(name) || engine.tokenId(name) !== null) continue;
-    throw new UserError(`${path}: ${field} ${JSON.stringify(name)} is not in the vocabulary`);
+    throw new UserError(`${path}: ${field} ${quoted(name)} is not in the vocabulary`);
   }
   const tokens = tokensToAdd(declarations);
   engine.add(tokens);

@@ -2,6 +2,7 @@
 import { isObject } from "../files/fields.ts";
 import { UserError } from "../options/user_error.ts";
 import { Engine } from "./engine.ts";
+import { quoted } from "../text.ts";
 
 type Json = Record<string, unknown>;
 
@@ -62,7 +63,7 @@ function faultyPart(json: Json): string | null {
     if (faulty === undefined) break;
     part = faulty;
   }
-  return `${name} is not understood: ${JSON.stringify(part)?.slice(0, 200)}`;
+  return `${name} is not understood: ${quoted(part)}`;
 }
 
 function stepsOf(part: unknown): unknown[] {

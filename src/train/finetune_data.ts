@@ -9,7 +9,7 @@ import { shareOf } from "../data/instruct/held_out_count.ts";
 import { dataNames } from "../data/data.ts";
 import { exampleSources, kindOfData } from "../data/instruct/sources.ts";
 import { type InstructPosition, InstructStream } from "../data/instruct/stream.ts";
-import { option, type Phrase, phrase, spell } from "../options/phrase.ts";
+import { onAScreen, option, type Phrase, phrase, spell } from "../options/phrase.ts";
 import { PROPERTIES } from "../options/spelling.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { DataReport, OnPreparation } from "./events.ts";
@@ -236,7 +236,7 @@ function dataReport(report: InstructReport): DataReport {
     truncated,
     tokens,
     trained_tokens: trainedTokens,
-    notes: report.notes.map((note) => spell(note, PROPERTIES)),
+    notes: report.notes.map((note) => spell(onAScreen(note), PROPERTIES)),
     findings: report.findings.map((finding) => {
       const { kind, effect, count, first } = finding;
       return { kind, effect, count, first, message: spell(describeFinding(finding), PROPERTIES) };

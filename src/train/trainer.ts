@@ -23,7 +23,7 @@ import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts"
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Batch } from "../model/batch.ts";
-import { option, type Phrase, phrase, spell } from "../options/phrase.ts";
+import { onAScreen, option, type Phrase, phrase, spell } from "../options/phrase.ts";
 import type { Only } from "../options/schema.ts";
 import { PROPERTIES } from "../options/spelling.ts";
 import { Activity } from "./activity.ts";
@@ -516,7 +516,8 @@ function evalEvent(step: number, { loss, perplexity, tokens }: Evaluation): Eval
   return { type: "eval", step, eval_loss: loss, eval_perplexity: perplexity, tokens };
 }
 
-function warningEvent(warning: Phrase): WarningEvent {
+function warningEvent(given: Phrase): WarningEvent {
+  const warning = onAScreen(given);
   const message = spell(warning, PROPERTIES);
   return { type: "warning", message, ...(message === warning ? undefined : { phrase: warning }) };
 }

@@ -4,6 +4,7 @@ import { isHubSpec } from "../../hub/spec.ts";
 import { LAYER_MODULES, PROJECTION_PARTS } from "../../model/description.ts";
 import type { Fault } from "../../options/faults.ts";
 import { presetOf } from "../../train/presets.ts";
+import { quoted, shortened } from "../../text.ts";
 
 /** The file that contains a key, and the command that reads it. */
 export interface KeyContext {
@@ -306,5 +307,5 @@ export function fault(message: string): Meaning {
 }
 
 export function show(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? shortened(value) : quoted(value);
 }

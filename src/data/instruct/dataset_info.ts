@@ -5,6 +5,7 @@ import { UserError } from "../../options/user_error.ts";
 import { unreadable } from "../documents.ts";
 import { declaredFormat } from "./declared_format.ts";
 import type { ExampleSource } from "./sources.ts";
+import { quoted } from "../../text.ts";
 
 type Json = Record<string, unknown>;
 
@@ -71,12 +72,12 @@ function sourceOf(
   if (entry.ranking === true) fault(`"ranking": preference data is not supported here`);
   const { file_name: file, num_samples: limit } = entry;
   if (typeof file !== "string") {
-    fault(`"file_name" must name a file of the folder, got ${JSON.stringify(file)}`);
+    fault(`"file_name" must name a file of the folder, got ${quoted(file)}`);
   }
   if (
     limit !== undefined && limit !== null && !(Number.isSafeInteger(limit) && Number(limit) > 0)
   ) {
-    fault(`"num_samples" must be a positive integer, got ${JSON.stringify(limit)}`);
+    fault(`"num_samples" must be a positive integer, got ${quoted(limit)}`);
   }
   const format = declaredFormat(entry, fault);
   if (!format) return [];

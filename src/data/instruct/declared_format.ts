@@ -2,6 +2,7 @@
 import { isObject } from "../../files/fields.ts";
 import { type RecordFormat, recordFormat } from "./record_format.ts";
 import { DEFAULT_TAGS } from "./record_messages.ts";
+import { quoted } from "../../text.ts";
 
 type Json = Record<string, unknown>;
 
@@ -20,7 +21,7 @@ export function declaredFormat(
 ): RecordFormat | undefined {
   const formatting = entry.formatting ?? "alpaca";
   if (formatting !== "alpaca" && formatting !== "sharegpt" && formatting !== "openai") {
-    fault(`"formatting" must be alpaca, sharegpt or openai, got ${JSON.stringify(formatting)}`);
+    fault(`"formatting" must be alpaca, sharegpt or openai, got ${quoted(formatting)}`);
     return undefined;
   }
   return { ...formatOf(formatting, entry, fault), isDeclared: true };
@@ -67,7 +68,7 @@ function stringsIn(
   const value = entry[key];
   if (value === undefined || value === null) return undefined;
   if (!isObject(value)) {
-    fault(`"${key}" must be an object, got ${JSON.stringify(value)}`);
+    fault(`"${key}" must be an object, got ${quoted(value)}`);
     return undefined;
   }
   const given = Object.entries(value).filter(([, each]) => each !== null);
@@ -77,7 +78,7 @@ function stringsIn(
     } else if (!allowed.includes(name)) {
       fault(`"${key}.${name}" is not supported here; known are ${allowed.join(", ")}`);
     } else if (typeof each !== "string") {
-      fault(`"${key}.${name}" must be a string, got ${JSON.stringify(each)}`);
+      fault(`"${key}.${name}" must be a string, got ${quoted(each)}`);
     }
   }
   return Object.fromEntries(given) as Record<string, string>;

@@ -10,6 +10,7 @@ import { UserError } from "../../options/user_error.ts";
 import { option, phrase } from "../../options/phrase.ts";
 import type { Question, Task } from "../task.ts";
 import { isFile, takeShots } from "./files.ts";
+import { quoted } from "../../text.ts";
 
 /** Files with few-shot examples, beside the file of questions; the first that exists. */
 const SHOT_FILES = ["dev.jsonl", "train.jsonl"];
@@ -56,7 +57,7 @@ function toQuestion(record: unknown, where: string): Question {
   if (!isObject(record)) throw new UserError(`${where}: must be a JSON object`);
   const { question } = record;
   if (typeof question !== "string" || question === "") {
-    throw new UserError(`${where}: question must be a text, got ${JSON.stringify(question)}`);
+    throw new UserError(`${where}: question must be a text, got ${quoted(question)}`);
   }
   const { choices, labels } = readChoices(record.choices, where);
   const answer = answerOf(record.answer ?? record.answerKey, choices, labels, where);
@@ -71,9 +72,7 @@ function readChoices(
   const choices = isObject(value) ? value.text : value;
   if (!isTexts(choices) || choices.length < 2) {
     throw new UserError(
-      `${where}: choices must be a list of two texts or more, none empty, got ${
-        JSON.stringify(choices)
-      }`,
+      `${where}: choices must be a list of two texts or more, none empty, got ${quoted(choices)}`,
     );
   }
   const letters = choices.map((_, i) => String.fromCharCode(65 + i));
@@ -101,7 +100,7 @@ function answerOf(
     const label = labels.indexOf(answer), text = choices.indexOf(answer);
     if (label >= 0 && text >= 0 && label !== text) {
       throw new UserError(
-        `${where}: answer ${JSON.stringify(answer)} is the label of one choice and the text of ` +
+        `${where}: answer ${quoted(answer)} is the label of one choice and the text of ` +
           "another",
         "give its index, from 0",
       );
@@ -110,6 +109,6 @@ function answerOf(
   }
   throw new UserError(
     `${where}: answer must be an index from 0 to ${choices.length - 1}, one of ` +
-      `${labels.join(", ")}, or the text of a choice, got ${JSON.stringify(answer)}`,
+      `${labels.join(", ")}, or the text of a choice, got ${quoted(answer)}`,
   );
 }

@@ -7,6 +7,7 @@ import { join } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { Metric, Question, Task } from "../task.ts";
 import { readText, takeShots } from "./files.ts";
+import { quoted } from "../../text.ts";
 
 type Fields = Readonly<Record<string, string>>;
 
@@ -182,9 +183,7 @@ function toQuestion(
   const answer = labels.indexOf(fields[label]);
   if (answer < 0) {
     throw new UserError(
-      `${where}: ${label} must be one of ${labels.join(", ")}, got ${
-        JSON.stringify(fields[label])
-      }`,
+      `${where}: ${label} must be one of ${labels.join(", ")}, got ${quoted(fields[label])}`,
     );
   }
   return { prompt: prompt(fields), choices: answers, answer };

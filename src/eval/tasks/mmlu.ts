@@ -11,6 +11,7 @@ import { option, type Phrase, phrase } from "../../options/phrase.ts";
 import type { Question, Task, TaskPart } from "../task.ts";
 import { isFolder, namesIn, readText, takeShots } from "./files.ts";
 import { MMLU_CATEGORIES } from "./mmlu_subjects.ts";
+import { quoted } from "../../text.ts";
 
 export const MMLU_SHOTS = 5;
 
@@ -72,7 +73,7 @@ function toQuestion(row: readonly string[], where: string): Question {
   const options = rest.slice(0, LETTERS.length), letter = rest[LETTERS.length].trim();
   const answer = LETTERS.findIndex((each) => each === letter);
   if (answer < 0) {
-    throw new UserError(`${where}: the answer must be A, B, C or D, got ${JSON.stringify(letter)}`);
+    throw new UserError(`${where}: the answer must be A, B, C or D, got ${quoted(letter)}`);
   }
   const lines = options.map((option, i) => `${LETTERS[i]}. ${option}\n`);
   return { prompt: `${question.trim()}\n${lines.join("")}Answer:`, choices: LETTERS, answer };

@@ -3,6 +3,7 @@ import { join } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Fields, isObject } from "../../files/fields.ts";
 import type { ModuleLora } from "../../model/parameters.ts";
+import { quoted } from "../../text.ts";
 
 export const ADAPTER_CONFIG = "adapter_config.json";
 
@@ -96,7 +97,7 @@ const VARIANT = /^use_|_config$/;
 function refuseUnsupported(fields: Fields): void {
   const { json } = fields;
   const refuse = (name: string, supported: string) =>
-    fields.fault(`${name} ${JSON.stringify(json[name])} is not supported (${supported})`);
+    fields.fault(`${name} ${quoted(json[name])} is not supported (${supported})`);
   if ((json.peft_type ?? "LORA") !== "LORA") refuse("peft_type", "LORA is");
   if (!HARMLESS.includes(json.init_lora_weights ?? true)) {
     refuse("init_lora_weights", "it changes the base; peft can save such an adapter as plain LoRA");
@@ -104,7 +105,7 @@ function refuseUnsupported(fields: Fields): void {
   for (const [name, value] of Object.entries(json)) {
     const changes = UNSUPPORTED.has(name) || (VARIANT.test(name) && !IGNORED.has(name));
     if (changes && !isEmpty(value)) {
-      fields.fault(`${name} is not supported, got ${JSON.stringify(value)}`);
+      fields.fault(`${name} is not supported, got ${quoted(value)}`);
     }
   }
 }
@@ -126,18 +127,18 @@ function strings(value: unknown): string[] {
 function patternOf(fields: Fields, name: string, fallback: number): (module: string) => number {
   const given = fields.json[name] ?? {};
   if (!isObject(given)) {
-    fields.fault(`${name} must be an object of patterns, got ${JSON.stringify(given)}`);
+    fields.fault(`${name} must be an object of patterns, got ${quoted(given)}`);
     return () => fallback;
   }
   const patterns = Object.entries(given).flatMap(([pattern, value]) => {
     if (typeof value !== "number" || !(value > 0)) {
-      fields.fault(`${name}: ${pattern} must be a positive number, got ${JSON.stringify(value)}`);
+      fields.fault(`${name}: ${pattern} must be a positive number, got ${quoted(value)}`);
       return [];
     }
     try {
       return [{ matches: new RegExp(`^(.*\\.)?(${inJavaScript(pattern)})$`), value }];
     } catch {
-      fields.fault(`${name}: ${JSON.stringify(pattern)} is not a regular expression`);
+      fields.fault(`${name}: ${quoted(pattern)} is not a regular expression`);
       return [];
     }
   });
@@ -156,7 +157,7 @@ function tokensOf(fields: Fields): Map<string, readonly number[]> {
   const isId = (id: unknown) => Number.isSafeInteger(id) && (id as number) >= 0;
   for (const [, ids] of entries) {
     if (Array.isArray(ids) && ids.every(isId)) continue;
-    fields.fault(`${name} must be token ids, got ${JSON.stringify(ids)}`);
+    fields.fault(`${name} must be token ids, got ${quoted(ids)}`);
     return new Map();
   }
   return new Map(entries as [string, readonly number[]][]);

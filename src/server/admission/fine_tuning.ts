@@ -11,6 +11,7 @@ import { type Admission, type AdmissionServices, keptRequest } from "./admission
 import { baseModel } from "./base_model.ts";
 import { assertFiles } from "./files.ts";
 import { diskBytes, planJob } from "./plan.ts";
+import { shortened } from "../../text.ts";
 
 /** The fields of a request that hold hyperparameters. */
 const METHOD = "method.supervised.hyperparameters", DEPRECATED = "hyperparameters";
@@ -91,7 +92,8 @@ function assertTemplate(template: string, place: string): void {
   if (TEMPLATE_NAMES.includes(template)) return;
   const nearest = nearestWord(template, TEMPLATE_NAMES);
   throw new ApiError(400, {
-    message: `${place}.template: must be one of ${TEMPLATE_NAMES.join(", ")}, got ${template}` +
+    message:
+      `${place}.template: must be one of ${TEMPLATE_NAMES.join(", ")}, got ${shortened(template)}` +
       (nearest ? ` (did you mean ${nearest}?)` : ""),
     param: `${place}.template`,
     code: "invalid_hyperparameters",

@@ -17,6 +17,7 @@ import { baseModel } from "./base_model.ts";
 import { assertFiles } from "./files.ts";
 import { BYTES, modelFacts } from "./model_facts.ts";
 import { diskBytes, planJob } from "./plan.ts";
+import { shortened } from "../../text.ts";
 
 /** The deepest published model of this family has 126 layers; planning visits every layer. */
 const MOST_LAYERS = 128;
@@ -125,7 +126,9 @@ function configOf(
   const names = Object.keys(PRESETS), nearest = nearestWord(model, names);
   throw invalid(
     "model",
-    `must be a configuration as in a config.json, or one of ${names.join(", ")}, got ${model}` +
+    `must be a configuration as in a config.json, or one of ${names.join(", ")}, got ${
+      shortened(model)
+    }` +
       (nearest ? ` (did you mean ${nearest}?)` : ""),
   );
 }

@@ -1,7 +1,7 @@
 /** Stores an uploaded file, entirely or not at all. */
 import { dirname } from "../../packages/std_path.ts";
 import { SUPPORTED } from "../../data/formats.ts";
-import { formatBytes } from "../../text.ts";
+import { formatBytes, quoted } from "../../text.ts";
 import { syncFolder } from "../../files/atomic.ts";
 import { ApiError } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
@@ -136,7 +136,7 @@ function readFields(fields: ReadonlyMap<string, string>, filename: string | unde
   const purpose = PURPOSES.find((each) => each === fields.get("purpose"));
   if (!purpose) {
     const given = fields.get("purpose");
-    const got = given === undefined ? "is missing" : `is ${JSON.stringify(given)}`;
+    const got = given === undefined ? "is missing" : `is ${quoted(given)}`;
     throw invalid("purpose", `${got}, must be one of ${PURPOSES.join(", ")}`);
   }
   refuseEnding(filename, purpose);

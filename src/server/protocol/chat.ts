@@ -14,12 +14,13 @@ import {
   toUsage,
   usageSchema,
 } from "./sampling.ts";
+import { quoted } from "../../text.ts";
 
 const ROLES = ["system", "developer", "user", "assistant"] as const;
 
 const textPart = z.strictObject({
   type: z.literal("text", {
-    error: ({ input }) => `${JSON.stringify(input)} is not supported: models here read only text`,
+    error: ({ input }) => `${quoted(input)} is not supported: models here read only text`,
   }),
   text: z.string(),
 });
@@ -47,8 +48,7 @@ const NO_TOOLS = "models here do not call functions", NO_AUDIO = "models here wr
 
 const messageSchema = z.strictObject({
   role: z.enum(ROLES, {
-    error: ({ input }) =>
-      `${JSON.stringify(input)} is not supported: a role is one of ${ROLES.join(", ")}`,
+    error: ({ input }) => `${quoted(input)} is not supported: a role is one of ${ROLES.join(", ")}`,
   }).openapi({ description: "`developer` is the same as `system`" }),
   content,
   name: ignored(),

@@ -11,7 +11,7 @@ import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
 import { describeFault, type Fault, OptionsError } from "../../options/faults.ts";
 import { ApiError } from "../api_error.ts";
-import { snakeCase } from "../../text.ts";
+import { quoted, shortened, snakeCase } from "../../text.ts";
 import { documentField, type FieldSchema, REQUEST } from "./spelling.ts";
 
 /** Paths and machine limits, which a request must not set. */
@@ -237,7 +237,7 @@ function withOpenAi(properties: Record<string, FieldSchema>): Record<string, Fie
   };
 }
 
-const show = (value: unknown) => typeof value === "string" ? value : JSON.stringify(value);
+const show = (value: unknown) => typeof value === "string" ? shortened(value) : quoted(value);
 
 export const finetuneHyperparameters = new Hyperparameters(
   "FineTuningHyperparameters",

@@ -2,6 +2,7 @@
 import { z } from "../../packages/zod_openapi.ts";
 import { PRESETS } from "../../model/config.ts";
 import { finetuneHyperparameters, pretrainHyperparameters } from "./hyperparameters.ts";
+import { quoted } from "../../text.ts";
 
 const fileId = z.string().min(1).max(100);
 
@@ -28,8 +29,7 @@ export type CommonFields = Partial<
 
 const method = z.strictObject({
   type: z.literal("supervised", {
-    error: ({ input }) =>
-      `must be "supervised", the only supported method, got ${JSON.stringify(input)}`,
+    error: ({ input }) => `must be "supervised", the only supported method, got ${quoted(input)}`,
   }),
   supervised: z.strictObject({
     hyperparameters: finetuneHyperparameters.schema.nullish(),
