@@ -31,6 +31,14 @@ const LOSS_TAKES_MS = 50;
  */
 export type Watch = (part: "forward" | "backward", layer: number, layers: number) => () => void;
 
+/** Something for the queue that was recorded and is not given to it yet. */
+export interface HeldWork {
+  /** Gives it to the queue. */
+  readonly give: () => void;
+  /** Whether it overwrites what a run must keep; all that follows may as well. */
+  readonly overwrites: boolean;
+}
+
 /** A device and its allocations. Close it when done: drivers limit the number of open devices. */
 export class Gpu implements Allocator {
   /** Bytes of all tensors and textures. */
@@ -47,6 +55,7 @@ export class Gpu implements Allocator {
   /** Whatever else fails on a lost device is its consequence. */
   #lost: DeviceLostError | null = null;
   #reading: Promise<void> | undefined;
+  #held: HeldWork[] | undefined;
   readonly #readBack: GPUBuffer;
   #closed = false;
 
@@ -162,13 +171,38 @@ export class Gpu implements Allocator {
         `write: ${data.byteLength} bytes at ${byteOffset} overrun ${tensor.name} of ${tensor.byteLength}`,
       );
     }
-    this.device.queue.writeBuffer(
-      tensor.buffer!,
-      tensor.byteOffset + byteOffset,
-      data.buffer,
-      data.byteOffset,
-      data.byteLength,
-    );
+    const { buffer, byteLength } = data, { queue } = this.device;
+    const at = tensor.byteOffset + byteOffset, target = tensor.buffer!;
+    // What is written later is a copy: the caller may reuse its array.
+    const [source, start] = this.#held
+      ? [buffer.slice(data.byteOffset, data.byteOffset + byteLength), 0]
+      : [buffer, data.byteOffset];
+    this.enqueue(() => queue.writeBuffer(target, at, source, start, byteLength));
+  }
+
+  /** Gives work to the queue now, or keeps it while {@link hold} records. */
+  enqueue(give: () => void, overwrites = false): void {
+    if (this.#held) this.#held.push({ give, overwrites });
+    else give();
+  }
+
+  /** Whether {@link hold} records. */
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /**
+   * What `record` submits and writes, in order and in small pieces, for the caller to give to the
+   * queue at its own pace. `record` cannot wait for the GPU.
+   */
+  hold(record: () => void): HeldWork[] {
+    const held: HeldWork[] = this.#held = [];
+    try {
+      record();
+    } finally {
+      this.#held = undefined;
+    }
+    return held;
   }
 
   /**

@@ -34,6 +34,8 @@ export interface Dispatch {
 const SLOT_BYTES = 256;
 /** Dispatches per submit; beyond it the pass submits automatically. */
 const SLOTS = 1024;
+/** The same for work that is held: at a quarter of a second each at most, some seconds. */
+const HELD_SLOTS = 16;
 
 /** Per-device rather than per-pass state: the parameter buffer. */
 class Recording {
@@ -66,6 +68,7 @@ export class KernelPass {
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   #used = 0;
+  #overwrites = false;
 
   /** With a profiler, each dispatch gets its own compute pass between two timestamps. */
   constructor(readonly gpu: Gpu, readonly profiler?: Profiler) {
@@ -88,7 +91,7 @@ export class KernelPass {
         `kernel ${kernel.name}: workgroups must be 1 to ${limit} a dimension, got ${x}, ${y}, ${z}`,
       );
     }
-    if (this.#used === SLOTS) this.submit();
+    if (this.#used >= (this.gpu.isHolding ? HELD_SLOTS : SLOTS)) this.submit();
     const pipeline = this.gpu.pipelines.get(kernel, constants);
     const group = this.#bind(kernel, pipeline.operands, operands);
     const slot = this.#used++ * SLOT_BYTES;
@@ -133,17 +136,26 @@ export class KernelPass {
     if (!this.#encoder) return;
     this.#endPass();
     this.profiler?.resolve(this.#encoder);
-    const { queue } = this.gpu.device;
-    queue.writeBuffer(
-      this.#recording.parameters,
-      0,
-      this.#slots.buffer,
-      0,
-      this.#used * SLOT_BYTES,
-    );
-    queue.submit([this.#encoder.finish()]);
+    const { queue } = this.gpu.device, { parameters } = this.#recording;
+    const commands = this.#encoder.finish(), bytes = this.#used * SLOT_BYTES;
+    // A copy only for what is submitted later.
+    const slots = this.gpu.isHolding ? this.#slots.buffer.slice(0, bytes) : this.#slots.buffer;
+    this.gpu.enqueue(() => {
+      queue.writeBuffer(parameters, 0, slots, 0, bytes);
+      queue.submit([commands]);
+    }, this.#overwrites);
     this.#encoder = null;
     this.#used = 0;
+  }
+
+  /**
+   * From here on the recorded work overwrites what a run must keep: weights and their states. See
+   * {@link Gpu.hold}.
+   */
+  overwrites(): void {
+    if (this.#overwrites) return;
+    if (this.gpu.isHolding) this.submit();
+    this.#overwrites = true;
   }
 
   /**
@@ -155,7 +167,8 @@ export class KernelPass {
     if (!done) return;
     this.submit();
     // A lost device is reported by whoever reads from it.
-    this.gpu.device.queue.onSubmittedWorkDone().then(done, () => {});
+    const tell = () => void this.gpu.device.queue.onSubmittedWorkDone().then(done, () => {});
+    this.gpu.enqueue(tell, this.#overwrites);
   }
 
   #command(): GPUCommandEncoder {

@@ -39,6 +39,7 @@ export interface OptimizerStep {
 export class Optimizer implements GradientSink {
   #now: OptimizerStep | undefined;
   #microBatch = 0;
+  #touched = false;
   #toRefresh = new Set<Projector>();
   readonly projectors: readonly Projector[];
   readonly #states: ReadonlyMap<Parameter, ParameterState>;
@@ -72,10 +73,31 @@ export class Optimizer implements GradientSink {
   /** Begins a step. */
   beginStep(now: OptimizerStep): void {
     this.#now = now;
+    this.#touched = false;
     for (const { lazy } of this.projectors) {
       if (lazy.refreshes === 0) lazy.interval = now.rates.updateProjGap;
     }
     this.#toRefresh = new Set(this.projectors.filter(({ lazy }) => isDue(lazy, now.step - 1)));
+  }
+
+  /** Whether work of this step that overwrites weights or states has been recorded. */
+  get touched(): boolean {
+    return this.#touched;
+  }
+
+  #touch(pass: KernelPass): void {
+    this.#touched = true;
+    pass.overwrites();
+  }
+
+  /** The step was not done after all. */
+  cancelStep(): void {
+    this.#toRefresh = new Set();
+  }
+
+  /** Whether a step, from 1, refreshes subspaces. */
+  refreshesAt(step: number): boolean {
+    return this.projectors.some(({ lazy }) => isDue(lazy, step - 1));
   }
 
   beginMicroBatch(index: number): void {
@@ -125,6 +147,7 @@ export class Optimizer implements GradientSink {
     // A step's micro-batches must share one subspace: the first of them chooses it.
     if (this.#microBatch === 0 && this.#toRefresh.has(projector)) {
       const { step, rates: { seed } } = this.#step;
+      this.#touch(pass);
       refreshSubspace(pass, this.matmul, this.scratch.subspace!, projector, {
         gradient,
         seed,
@@ -141,6 +164,7 @@ export class Optimizer implements GradientSink {
   apply(pass: KernelPass, parameter: Parameter): void {
     const state = this.#states.get(parameter)!, { projector, rule } = state;
     const reduced = this.#reduced(state), { step, lr, rates } = this.#step;
+    this.#touch(pass);
     rule.record(pass, {
       gradient: reduced,
       state: state.state,

@@ -25,18 +25,17 @@ export class Activity {
     this.onProgress?.({ type: "progress", phase, step, ...how });
   }
 
-  /** Submits a step by `submit`, watching the layers if steps take long. */
-  step<T>(step: number, submit: () => T): T {
+  /** Submits a step of that many micro-batches by `submit`, watching the layers if steps take long. */
+  async step<T>(step: number, microBatches: number, submit: () => Promise<T> | T): Promise<T> {
     this.report("training", step);
-    if (!this.onProgress || this.#stepMs < SLOW_STEP_MS) return submit();
-    let total = 0;
+    if (!this.onProgress || this.#stepMs < SLOW_STEP_MS) return await submit();
+    let passed = 0;
     this.gpu.watch = (part, layer, layers) => {
-      const done = ++total;
-      // Called when all are recorded, so that the total is known.
+      const done = ++passed, total = 2 * layers * microBatches;
       return () => this.report("training", step, { part, layer, layers, done, total });
     };
     try {
-      return submit();
+      return await submit();
     } finally {
       this.gpu.watch = undefined;
     }

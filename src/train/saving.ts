@@ -11,6 +11,9 @@ import { stateEntries, stateTensors } from "./state.ts";
 /** A save may take a twentieth of the time: the next one by minutes waits that many times as long. */
 const TIMES_A_SAVE = 20;
 
+/** Before a step of so long, a save is worth its cost: the step can then be stopped at any point. */
+const LONG_STEP_MS = 20_000;
+
 export class Saving {
   #checkpoint: { readonly path: string; readonly step: number } | undefined;
   #result: Pick<Saved, "model" | "adapter"> = {};
@@ -44,6 +47,11 @@ export class Saving {
   /** The minutes between saves count from here: what came before is saved, or was no training. */
   restartClock(): void {
     this.#savedAt = performance.now();
+  }
+
+  /** Whether to save before a step that takes so long. */
+  isWorthBefore(stepMs: number): boolean {
+    return stepMs >= Math.max(LONG_STEP_MS, TIMES_A_SAVE * this.#cost);
   }
 
   /** Whether the minutes between saves have passed. */

@@ -20,6 +20,8 @@ export interface SubmittedStep {
 export class SubmittedSteps {
   #steps: SubmittedStep[] = [];
   #since = 0;
+  /** Milliseconds of the last step with and without refreshes of subspaces. */
+  readonly #took: { refreshing?: number; plain?: number } = {};
   #tokensRead = 0;
   #seconds = 0;
 
@@ -50,6 +52,11 @@ export class SubmittedSteps {
     this.#steps.push(step);
   }
 
+  /** Milliseconds that a step will take, by the last one of its kind; undefined for the first. */
+  expectedMs(step: number): number | undefined {
+    return this.#took[this.training.optimizer.refreshesAt(step) ? "refreshing" : "plain"];
+  }
+
   /** At once when the lazy rule needs a step's similarities, or the ring of losses is full. */
   get mustRead(): boolean {
     return this.training.optimizer.refreshes || this.#steps.length === LOSS_RING ||
@@ -72,6 +79,7 @@ export class SubmittedSteps {
     let tokens = this.tokens + this.#tokensRead;
     this.#tokensRead += targets;
     this.#seconds += seconds;
+    this.#took[refreshed ? "refreshing" : "plain"] = 1000 * seconds / steps.length;
     const before = optimizer.refreshCount - (refreshed?.refreshed.length ?? 0);
     return steps.map((each) => {
       const { step, lr, divisor } = each;

@@ -56,7 +56,7 @@ import { planEvent, runSummary } from "./run_figures.ts";
 import { identityOf, type RunState } from "./run_state.ts";
 import { Saving } from "./saving.ts";
 import { restoreTensors } from "./state.ts";
-import { trainStep } from "./step.ts";
+import { type StepEnd, trainStep, trainStepAtPace } from "./step.ts";
 import { SubmittedSteps } from "./submitted_steps.ts";
 
 export type { Preparing };
@@ -65,9 +65,15 @@ export type { Preparing };
 const DIVERGENCE_ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
   ${option("dtype", "float32")}`;
 
+/** Steps longer than this can be stopped within. */
+const PACED_STEP_MS = 1000;
+
 /** How a run is ended and watched. */
 export interface Running {
-  /** Aborts after the step in progress, which is then saved. */
+  /**
+   * Ends the run: within the step in progress where that loses nothing, otherwise after it; what was
+   * trained is then saved.
+   */
   readonly signal?: AbortSignal;
   /** Called with what the run is doing between its events, some of which take minutes to come. */
   readonly onProgress?: OnProgress;
@@ -93,7 +99,9 @@ export class Trainer {
   #owed: RunState["due"];
   /** In the data, after the last complete step. */
   #position: unknown;
-  /** The weights are not worth saving. */
+  /** Read from the data for the next step. */
+  #batches: Batch[] = [];
+  /** The weights are not worth saving: the loss is not finite, or a step was abandoned. */
   #spoilt = false;
 
   private constructor(readonly gpu: Gpu, run: OpenRun, output: Output) {
@@ -187,14 +195,20 @@ export class Trainer {
   }
 
   /**
-   * Trains to the last step, or until the signal aborts; it then finishes the step and saves a
-   * checkpoint. Ends with a `done` event. Whatever else ends it (an evaluation, a sample, the data,
+   * Trains to the last step, or until the signal aborts; it then saves a checkpoint, of the step in
+   * progress if it has begun to change the weights and they are not saved. Ends with a `done` event. Whatever else ends it (an evaluation, a sample, the data,
    * the disk), everything trained so far is saved first, if it can be; a `failed` event says what is
    * on disk, and the error is thrown. Leaving the loop early, by `break` or an error, saves as well.
    */
   async *run({ signal, onProgress }: Running = {}): AsyncGenerator<TrainingEvent> {
     this.#activity.onProgress = onProgress;
     const { output } = this.recipe.options;
+    if (this.#spoilt) {
+      throw new UserError(
+        `this trainer ended within step ${this.#step + 1}: its weights are not those of a step`,
+        phrase`open another one with ${option("resume", "auto")}`,
+      );
+    }
     this.#output ??= await Output.claim(output);
     let metrics: Metrics | undefined, ended = false;
     try {
@@ -269,7 +283,13 @@ export class Trainer {
     this.#submitted.restartClock();
     this.#saving.restartClock();
     while (!this.#isFinished && !signal?.aborted) {
-      await this.#submitStep();
+      const expected = this.#submitted.expectedMs(this.#step + 1) ?? 0;
+      if (this.#saving.isWorthBefore(expected)) {
+        yield* this.#report(metrics, false);
+        yield* this.#save();
+        this.#submitted.restartClock();
+      }
+      if (!await this.#submitStep(signal)) break;
       const last = this.#step === steps;
       const evaluating = last || isDue(this.#step, evalEvery, stepsPerEpoch);
       const saving = last || isDue(this.#step, saveEvery, stepsPerEpoch) || this.#saving.isDue;
@@ -417,22 +437,37 @@ export class Trainer {
     for (const note of this.#run.data.batches.takeNotes?.() ?? []) yield warningEvent(note);
   }
 
-  async #submitStep(): Promise<void> {
-    const { recipe: { options, rates } } = this, { training, data, schedule } = this.#run;
-    const batches: Batch[] = [];
-    for (let i = 0; i < options.gradientAccumulation; i++) {
-      batches.push((await data.batches.next())!); // training data repeats endlessly
+  /** Returns false if the signal ended the step. */
+  async #submitStep(signal?: AbortSignal): Promise<boolean> {
+    const { recipe: { options, rates }, gpu } = this, { training, data, schedule } = this.#run;
+    const count = options.gradientAccumulation;
+    while (this.#batches.length < count) {
+      this.#batches.push((await data.batches.next())!); // training data repeats endlessly
     }
-    const position = data.batches.position(), step = this.#step + 1;
-    const lr = rateOf(schedule, step - 1);
-    const lossIndex = step % LOSS_RING;
-    const divisor = this.#activity.step(
-      step,
-      () => trainStep(this.gpu, training, batches, { step, lr, rates, lossIndex }),
-    );
-    [this.#position, this.#step] = [position, step];
+    const batches = this.#batches, position = data.batches.position(), step = this.#step + 1;
+    const lr = rateOf(schedule, step - 1), lossIndex = step % LOSS_RING;
+    const mayAbandon = this.#saving.has(this.#step);
+    const own = { step, lr, rates, lossIndex };
+    // The pace costs a fast step more than the stop within it is worth; the first may be a slow one.
+    const atPace = (this.#submitted.expectedMs(step) ?? Infinity) > PACED_STEP_MS;
+    const submit = () =>
+      signal && atPace
+        ? trainStepAtPace(gpu, training, batches, { ...own, signal, mayAbandon })
+        : { end: "submitted" as const, divisor: trainStep(gpu, training, batches, own) };
+    let ended: StepEnd;
+    try {
+      ended = await this.#activity.step(step, count, submit);
+    } catch (error) {
+      this.#spoilt = training.optimizer.touched;
+      training.optimizer.cancelStep();
+      throw error;
+    }
+    if (ended.end === "abandoned") this.#spoilt = true;
+    if (ended.end !== "submitted") return false;
+    [this.#position, this.#step, this.#batches] = [position, step, []];
     const targets = batches.reduce((sum, { tokens }) => sum + tokens, 0);
-    this.#submitted.add({ step, lr, targets, divisor });
+    this.#submitted.add({ step, lr, targets, divisor: ended.divisor });
+    return true;
   }
 
   #refuseLoss(step: number, loss: number): never {

@@ -1,0 +1,79 @@
+/** Steps that are stopped within: what they leave, and that the pace changes no bit. */
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { Gpu } from "../../src/gpu/gpu.ts";
+import { crossEntropyObjective, type Objective } from "../../src/train/objective.ts";
+import type { PretrainOptions } from "../../src/train/options.ts";
+import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+
+const OWN = { evalShare: 0, saveEvery: 0, warmupSteps: 0, steps: 5, gradientAccumulation: 2 };
+
+/** Cross-entropy that calls `hook` with the number of each micro-batch that is recorded. */
+function hooked(hook: (microBatch: number) => void): Objective {
+  let count = 0;
+  return {
+    ...crossEntropyObjective,
+    build(...args) {
+      const submit = crossEntropyObjective.build(...args);
+      return (...given) => {
+        submit(...given);
+        hook(count++);
+      };
+    },
+  };
+}
+
+/** Runs, stopped when a micro-batch is recorded but not yet given to the GPU. */
+async function stoppedAt(options: PretrainOptions, microBatch: number) {
+  const gpu = await Gpu.open(), controller = new AbortController();
+  try {
+    const recipe = await pretrainRecipe(options);
+    const objective = hooked((each) => {
+      if (each === microBatch) controller.abort();
+    });
+    const trainer = await Trainer.open(gpu, { ...recipe, objective });
+    const events = await Array.fromAsync(trainer.run({ signal: controller.signal }));
+    const done = events.at(-1)!;
+    assert(done.type === "done");
+    const again = await Array.fromAsync(trainer.run()).then(
+      () => "finished",
+      (error) => error.message,
+    );
+    return { done, again };
+  } finally {
+    gpu.close();
+  }
+}
+
+const model = (options: PretrainOptions) =>
+  Deno.readFile(join(options.output, "model/model.safetensors"));
+
+trainingTest(
+  "a step that is stopped within leaves the step before it, and a resume gives the same bits",
+  () =>
+    withWorkshop(async ({ options }) => {
+      // With a signal its first steps are given at the GPU's pace, without one none is.
+      const own = options("own", { ...OWN, saveEvery: 2, keepCheckpoints: 5 });
+      await runTraining(own);
+      const whole = await model(own), plain = options("plain", OWN), gpu = await Gpu.open();
+      await Array.fromAsync((await Trainer.pretrain(gpu, plain)).run());
+      gpu.close();
+      assertEquals(await model(plain), whole);
+
+      // Stopped before anything was saved.
+      const { done: first } = await stoppedAt(options("first", OWN), 1);
+      assertEquals([first.interrupted, first.step, first.saved], [true, 0, {}]);
+
+      // In the step after a checkpoint, which refreshes subspaces: from the second micro-batch on they
+      // have changed; in the first nothing has, so that the trainer may go on.
+      const resume = join(own.output, "checkpoint-2");
+      for (const [microBatch, next] of [[1, /ended within step 3/], [0, /finished/]] as const) {
+        const { done, again } = await stoppedAt({ ...own, resume }, microBatch);
+        assertEquals([done.step, done.saved], [2, { checkpoint: resume, checkpoint_step: 2 }]);
+        assert(next.test(again), again);
+      }
+      assertEquals(await model(own), whole);
+    }),
+);
