@@ -1,13 +1,15 @@
 /** Batches of token ids for training and evaluation, from where a checkpoint left off. */
-import type { Phrase } from "../options/phrase.ts";
 import { type Batch, IGNORED } from "../model/batch.ts";
 import { UserError } from "../options/user_error.ts";
 import { checkFiles, checkSources } from "./check_corpus.ts";
+import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { type Data, dataSpecs } from "./data.ts";
+import { marksOf } from "./file_marks.ts";
 import { MixedOrder } from "./mixed_order.ts";
 import { FileOrder, type PieceOrder } from "./piece_order.ts";
 import { hashText, permutation, randomStream } from "./random.ts";
 import { type Packing, SequenceReader } from "./sequences.ts";
+import { resumedCorpus } from "./resumed_corpus.ts";
 import { ShuffledRows, type ShufflePlace } from "./shuffle.ts";
 import { Corpus, type Share } from "./sources.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -59,6 +61,8 @@ export interface DataOptions extends StreamOptions<Data> {
   readonly textField?: string;
   /** The position to resume from, as returned by {@link BatchStream.position}. */
   readonly position?: DataPosition;
+  /** Of many text files, whole ones are held out: {@link BatchStream.holdsOutFiles} of training. */
+  readonly holdsOutFiles?: boolean;
 }
 
 /** The position of a stream. JSON, a few kilobytes at most. */
@@ -96,14 +100,18 @@ const DEFAULT_SHUFFLE = 512;
  * ```
  */
 export class BatchStream implements BatchSource, AsyncIterable<Batch> {
+  readonly #of: DataPosition["of"];
+  /** For the user: what was left out of the named folders, what is mixed less, what has changed. */
+  readonly notes: readonly Phrase[];
+
   private constructor(
     readonly options: DataOptions,
     private readonly rows: ShuffledRows,
     private readonly reader: SequenceReader,
-    private readonly of: DataPosition["of"],
-    /** For the user: what was left out of the named folders, and what is mixed less. */
-    readonly notes: readonly string[],
-  ) {}
+    { of, notes }: { readonly of: DataPosition["of"]; readonly notes: readonly Phrase[] },
+  ) {
+    [this.#of, this.notes] = [of, notes];
+  }
 
   /**
    * Lists the files, reads them once (of a large corpus some 128 MB) and encodes the first rows, so
@@ -114,17 +122,18 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     assertOptions(options);
     const { data, evalData, split, tokenizer, seqLen, packing = "packed", seed = 0 } = options;
     const { heldOutShare = 0.05, textField = "text", repeat = split === "train" } = options;
-    const share: Share = evalData || (split === "train" && heldOutShare === 0) ? "all" : split;
+    const { position } = options;
     const specs = split === "eval" && evalData ? dataSpecs(evalData, "evalData") : dataSpecs(data);
-    const corpus = await Corpus.open(specs, { textField, share, heldOutShare });
+    const held = heldOut({ ...options, heldOutShare });
+    const corpus = await Corpus.open(specs, { textField, ...held });
     const size = split === "eval" ? 1 : Math.max(1, options.shuffleBuffer ?? DEFAULT_SHUFFLE);
-    const files = corpus.files.length, content = contentOf(corpus);
+    // What is made anew at each pass has no parts to choose from.
+    const version = corpus.isStreamed ? 1 : position?.version;
+    const mayChange = split === "train" && isMarked(corpus) && !(version === 1 && size > 1) &&
+      !(position && "names" in position.of);
     const of = {
-      files,
-      bytes: corpus.files.reduce((sum, file) => sum + file.size, 0),
-      names: hashText(corpus.files.map(({ name }) => name).join("\n")),
-      ...(content === undefined ? undefined : { content }),
-      share: share === "all" ? share : `${share} ${heldOutShare}`,
+      ...(mayChange ? holdsOut(corpus) : listing(corpus)),
+      share: held.share === "all" ? held.share : `${held.share} ${held.heldOutShare}`,
       textField,
       vocabulary: tokenizer.vocabSize,
       seqLen,
@@ -132,32 +141,43 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
       shuffleBuffer: size,
       seed,
     };
-    if (options.position) assertSame(options.position, of, 2);
+    if (position) assertSame(position, of, 2);
     // What a checkpoint was trained on has been checked.
-    if (split === "train" && !options.position) {
+    if (split === "train" && !position) {
       await checkFiles(corpus.files, textField);
       if (evalData) await checkSources(dataSpecs(evalData, "evalData"), textField);
     }
-    const place = options.position?.place;
     const vocabSize = options.vocabSize ?? tokenizer.vocabSize;
-    // What is made anew at each pass has no parts to choose from.
-    const version = corpus.isStreamed ? 1 : options.position?.version;
-    const order = await orderOf(corpus, { size, seed, seqLen, version });
+    const making = {
+      seed,
+      mixes: size > 1,
+      orderOf: (corpus: Corpus, strand: number) =>
+        orderOf(corpus, { size, seed, seqLen, version, strand }),
+    };
+    const { order, place, join, note } = mayChange
+      ? await resumedCorpus({ corpus, marks: await marksOf(corpus.files) }, making, position?.place)
+      : { order: await making.orderOf(corpus, 0), place: position?.place };
     const reader = await SequenceReader.open(
       order,
       { tokenizer, vocabSize, seqLen, packing },
       place?.start,
     );
     try {
-      const rows = await ShuffledRows.open(reader, { size, seed, repeat }, place);
-      const streamed = corpus.isStreamed && split === "train"
-        ? [
-          `${specs.length === 1 ? "the data is" : "some of the data is"} read as it comes: ` +
-          `its order is kept, but for a shuffle within ${size} sequences`,
-        ]
-        : [];
-      const notes = [...corpus.notes, ...order.notes, ...streamed];
-      return new BatchStream(options, rows, reader, of, notes);
+      const afterBlock = join && (() => join(reader));
+      const rows = await ShuffledRows.open(reader, { size, seed, repeat, afterBlock }, place);
+      const notes = [
+        ...held.notes,
+        ...corpus.notes,
+        ...order.notes,
+        ...note ? [note(reader)] : [],
+        ...corpus.isStreamed && split === "train"
+          ? [
+            `${specs.length === 1 ? "the data is" : "some of the data is"} read as it comes: ` +
+            `its order is kept, but for a shuffle within ${size} sequences`,
+          ]
+          : [],
+      ];
+      return new BatchStream(options, rows, reader, { of, notes });
     } catch (error) {
       await reader.close();
       throw error;
@@ -193,9 +213,14 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     for (let batch = await this.next(); batch; batch = await this.next()) yield batch;
   }
 
+  /** Whether whole text files are held out of training, as they were when the run began. */
+  get holdsOutFiles(): boolean | undefined {
+    return this.reader.order.corpus.options.holdsOutFiles;
+  }
+
   /** The position after the last batch returned by {@link next}. */
   position(): DataPosition {
-    return { version: this.reader.order.version, of: this.of, place: this.rows.place() };
+    return { version: this.reader.order.version, of: this.#of, place: this.rows.place() };
   }
 
   /** Sequences of a pass over the data, once one has been read ahead. */
@@ -216,17 +241,60 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
 
 async function orderOf(
   corpus: Corpus,
-  { size, seed, seqLen, version = 2 }: {
+  { size, seed, seqLen, version = 2, strand }: {
     readonly size: number;
     readonly seed: number;
     readonly seqLen: number;
     readonly version?: 1 | 2;
+    readonly strand: number;
   },
 ): Promise<PieceOrder> {
   const { length } = corpus.files;
   if (size === 1) return new FileOrder(corpus, () => Array.from({ length }, (_, index) => index));
-  if (version === 2) return await MixedOrder.open(corpus, { seed, seqLen });
+  if (version === 2) return await MixedOrder.open(corpus, { seed, seqLen, strand });
   return new FileOrder(corpus, (pass) => permutation(length, randomStream(seed, pass, 1)));
+}
+
+/**
+ * Which documents a stream reads. A run that is resumed is trained on the share that it began with:
+ * what was held out then stays held out when data of its own is given for evaluation.
+ */
+function heldOut(
+  { split, evalData, heldOutShare, position, holdsOutFiles }: DataOptions & {
+    readonly heldOutShare: number;
+  },
+) {
+  const { share: saved, holdsOut } = position?.of ?? {};
+  const rule = holdsOut === undefined ? holdsOutFiles : holdsOut === "files";
+  const [, kept] = String(saved ?? "").match(/^train (\S+)$/) ?? [];
+  if (split === "train" && evalData && kept !== undefined) {
+    const note = phrase`what was held out of ${option("data")} stays out of the training beside ${
+      option("evalData")
+    }`;
+    return { share: split, heldOutShare: Number(kept), holdsOutFiles: rule, notes: [note] };
+  }
+  const share: Share = evalData || (split === "train" && heldOutShare === 0) ? "all" : split;
+  return { share, heldOutShare, holdsOutFiles: rule, notes: [] };
+}
+
+/** Whether a change of each file can be noticed. */
+function isMarked({ files }: Corpus): boolean {
+  return files.every(({ sampled, isStreamed }) => sampled !== undefined && !isStreamed);
+}
+
+function holdsOut({ options: { share, holdsOutFiles } }: Corpus) {
+  return share === "all" ? undefined : { holdsOut: holdsOutFiles ? "files" : "ends" };
+}
+
+/** What a position depends on where the data may not change. */
+function listing(corpus: Corpus) {
+  const { files } = corpus, content = contentOf(corpus);
+  return {
+    files: files.length,
+    bytes: files.reduce((sum, file) => sum + file.size, 0),
+    names: hashText(files.map(({ name }) => name).join("\n")),
+    ...(content === undefined ? undefined : { content }),
+  };
 }
 
 /** A hash of what is in memory; undefined if nothing is. */
@@ -259,13 +327,15 @@ export function assertSame(
       "the checkpoint was written by a newer release: resume it with that",
     );
   }
-  const changes = Object.keys({ ...position.of, ...of })
-    .filter((key) => position.of[key] !== of[key])
-    .map((key) => `${key} was ${position.of[key]}, is now ${of[key]}`);
+  const keys = Object.keys({ ...position.of, ...of }).filter((key) => position.of[key] !== of[key]);
+  const changes = keys.map((key) => `${key} was ${position.of[key]}, is now ${of[key]}`);
   if (changes.length) {
     throw new UserError(
       `cannot resume the data stream: ${changes.join("\n  ")}`,
-      "resume with the data and the options of the run",
+      keys.includes("share")
+        ? phrase`what ${option("evalShare")} would hold out now has been trained on: leave it as it
+          was, or give ${option("evalData")}`
+        : "resume with the data and the options of the run",
     );
   }
 }

@@ -4,6 +4,7 @@ import { otherSplits } from "../hub/data_selection.ts";
 import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
 import { listOf } from "../hub/selection.ts";
 import { UserError } from "../options/user_error.ts";
+import { sampledContent } from "../files/sampled_content.ts";
 import { isForbidden } from "../files/stat.ts";
 import { unreadable } from "./documents.ts";
 import type { DataSpec } from "./data.ts";
@@ -21,6 +22,8 @@ export interface DataFile extends OpenedFile {
   readonly size: number;
   /** Of data in memory: a hash. */
   readonly content?: number;
+  /** Of a file: a hash of samples, by which a change is noticed. */
+  readonly sampled?: () => Promise<string>;
   /** Whether it is made anew at each pass, and possibly endless. */
   readonly isStreamed?: boolean;
 }
@@ -117,5 +120,6 @@ async function filesOfHub(spec: string, hub?: HubOptions): Promise<DataFile[]> {
 
 async function dataFile(path: string, name: string, label = path): Promise<DataFile> {
   const opened = await openFile({ path, label });
-  return { path: label, name, size: (await Deno.stat(path)).size, ...opened };
+  const { size } = await Deno.stat(path);
+  return { path: label, name, size, sampled: () => sampledContent(path, size), ...opened };
 }

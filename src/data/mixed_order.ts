@@ -51,6 +51,8 @@ export interface MixedOrderOptions {
   readonly seed: number;
   /** T, from which the size of a text's pieces is derived. */
   readonly seqLen: number;
+  /** Distinguishes orders of one run over different files; 0 by default. */
+  readonly strand?: number;
 }
 
 /** Bytes of a part, unless there would be too many of them. */
@@ -106,8 +108,9 @@ export class MixedOrder implements PieceOrder {
     pass: number,
     from: unknown = this.start,
   ): AsyncGenerator<PlacedPiece> {
-    const { given: skipped, ...first } = from as MixedPlace, { seed, seqLen } = this.options;
-    const order = permutation(this.parts.length, randomStream(seed, pass, 2));
+    const { given: skipped, ...first } = from as MixedPlace;
+    const { seqLen, seed, strand = 0 } = this.options, seeds = strand ? [strand] : [];
+    const order = permutation(this.parts.length, randomStream(seed, pass, 2, ...seeds));
     const filling = new PoolFilling(this.corpus, {
       parts: order.map((index) => this.parts[index]),
       pieceBytes: pieceBytesFor(seqLen),
@@ -117,7 +120,10 @@ export class MixedOrder implements PieceOrder {
       for (let given = skipped;; given = 0) {
         const place = filling.place(), documents = await filling.next();
         if (documents.length === 0) return;
-        const mixed = permutation(documents.length, randomStream(seed, pass, 3, place.pool));
+        const mixed = permutation(
+          documents.length,
+          randomStream(seed, pass, 3, place.pool, ...seeds),
+        );
         for (; given < documents.length; given++) {
           yield { ...documents[mixed[given]], place: { ...place, given } };
         }

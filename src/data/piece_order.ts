@@ -1,4 +1,5 @@
 /** In what order a pass goes over the documents of a corpus. */
+import type { FileMark } from "./file_marks.ts";
 import type { Piece } from "./documents.ts";
 import { type Corpus, CORPUS_START, type CorpusPlace } from "./sources.ts";
 
@@ -17,6 +18,8 @@ export interface PieceOrder {
   readonly start: unknown;
   /** For the user, on how well it mixes. */
   readonly notes: readonly string[];
+  /** The files that a place depends on, where the corpus may change. */
+  filesAt?(place: unknown): readonly (readonly FileMark[])[];
   /** The pieces of a pass, from the one at a place. */
   pieces(pass: number, from?: unknown): AsyncGenerator<PlacedPiece>;
 }

@@ -1,4 +1,5 @@
 /** Converts documents to rows of T + 1 tokens: inputs, and targets shifted by one. */
+import type { FileMark } from "./file_marks.ts";
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { PieceOrder, PlacedPiece } from "./piece_order.ts";
@@ -36,6 +37,17 @@ export interface SequencePlace {
   readonly consumed: number;
   /** Tokens that do not fill a row yet: one after a complete row, up to T after a pass. */
   readonly pending: readonly number[];
+  /** Of the pass, that piece included; positions of earlier releases lack it. */
+  readonly read?: ReadSoFar;
+  /** The files that `at` depends on, where the corpus may change. */
+  readonly files?: readonly (readonly FileMark[])[];
+}
+
+/** JSON. */
+export interface ReadSoFar {
+  /** Documents that were read to their end. */
+  readonly documents: number;
+  readonly characters: number;
 }
 
 /** The data holds no row: it is empty, or too short. */
@@ -58,6 +70,9 @@ export class SequenceReader {
   #pending: number[];
   #pieces: AsyncGenerator<PlacedPiece>;
   #rowsOfPass: number;
+  #documents = 0;
+  #characters = 0;
+  #order: PieceOrder;
   /** Of a pass that was read from its start to its end. */
   #rowsPerPass: number | undefined;
   #whole: boolean;
@@ -67,10 +82,11 @@ export class SequenceReader {
   readonly #noted = new Set<unknown>();
 
   private constructor(
-    readonly order: PieceOrder,
+    order: PieceOrder,
     readonly options: SequenceOptions,
     place: SequencePlace,
   ) {
+    this.#order = order;
     this.#pass = place.pass;
     this.#at = place.at;
     this.#pending = [...place.pending];
@@ -88,7 +104,10 @@ export class SequenceReader {
     place: SequencePlace = { pass: 0, at: order.start, consumed: 0, pending: [] },
   ): Promise<SequenceReader> {
     const reader = new SequenceReader(order, options, place);
-    if (place.consumed === 0) return reader;
+    if (place.consumed === 0) {
+      reader.#count(place.read);
+      return reader;
+    }
     try {
       const found = await reader.#advance();
       if (!found || reader.#ids.length < place.consumed) {
@@ -99,7 +118,25 @@ export class SequenceReader {
       throw error;
     }
     reader.#consumed = place.consumed;
+    reader.#count(place.read);
     return reader;
+  }
+
+  get order(): PieceOrder {
+    return this.#order;
+  }
+
+  /**
+   * Goes on in another order of the same pass, whose place `at` is that of the piece in progress;
+   * at the start of a pass, from the order's own.
+   */
+  async follow(order: PieceOrder, at: (place: unknown) => unknown): Promise<void> {
+    await this.#pieces.return(undefined);
+    const starts = isStart(this.place(), this.#order);
+    this.#at = starts ? order.start : at(this.#at);
+    this.#pieces = order.pieces(this.#pass, this.#at);
+    if (!starts) await this.#pieces.next();
+    this.#order = order;
   }
 
   /** The position after the last row. */
@@ -109,6 +146,8 @@ export class SequenceReader {
       at: this.#at,
       consumed: this.#consumed,
       pending: [...this.#pending],
+      read: { documents: this.#documents, characters: this.#characters },
+      files: this.#order.filesAt?.(this.#at),
     };
   }
 
@@ -150,6 +189,7 @@ export class SequenceReader {
     this.#whole = true;
     this.#pass++;
     [this.#at, this.#ids, this.#consumed] = [this.order.start, [], 0];
+    this.#count({ documents: 0, characters: 0 });
     this.#rowsOfPass = 0;
     this.#pieces = this.order.pieces(this.#pass);
   }
@@ -203,6 +243,10 @@ export class SequenceReader {
     return null;
   }
 
+  #count(read: ReadSoFar = { documents: 0, characters: 0 }): void {
+    ({ documents: this.#documents, characters: this.#characters } = read);
+  }
+
   /** Encodes the next piece; false at the end of the pass. */
   async #advance(): Promise<boolean> {
     const { done, value: piece } = await this.#pieces.next();
@@ -215,6 +259,8 @@ export class SequenceReader {
     ids.push(...after);
     assertKnownIds(piece.where, ids, vocabSize, tokenizer);
     this.#first = piece.first;
+    this.#documents += Number(piece.last);
+    this.#characters += piece.text.length;
     [this.#at, this.#ids, this.#consumed] = [piece.place, ids, 0];
     return true;
   }

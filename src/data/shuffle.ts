@@ -16,6 +16,8 @@ export interface ShuffleOptions {
   readonly seed: number;
   /** Whether passes repeat forever. */
   readonly repeat: boolean;
+  /** Called once, when the block in progress is read: what comes next may change here. */
+  readonly afterBlock?: () => Promise<void>;
 }
 
 /** JSON. */
@@ -42,6 +44,7 @@ export class ShuffledRows {
   #ordinal: number;
   #given = 0;
   #finished = false;
+  #afterBlock: ShuffleOptions["afterBlock"];
 
   private constructor(
     readonly reader: SequenceReader,
@@ -49,6 +52,7 @@ export class ShuffledRows {
     ordinal: number,
   ) {
     this.#ordinal = ordinal - 1;
+    this.#afterBlock = options.afterBlock;
     this.#filling = emptyBlock(reader);
     this.#block = this.#filling;
   }
@@ -81,6 +85,8 @@ export class ShuffledRows {
   async #advanceBlock(): Promise<boolean> {
     while (!this.#filling.closed) await this.#readOne();
     if (this.#filling.rows.length === 0) return false;
+    await this.#afterBlock?.();
+    this.#afterBlock = undefined;
     this.#block = this.#filling;
     this.#filling = emptyBlock(this.reader, this.#finished);
     this.#ordinal++;

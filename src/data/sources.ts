@@ -16,6 +16,8 @@ export interface CorpusOptions {
   readonly share: Share;
   /** Between 0 and 1: the share held out from `train` for `eval`. */
   readonly heldOutShare: number;
+  /** Whether whole text files are held out; by default if they are many. */
+  readonly holdsOutFiles?: boolean;
 }
 
 /** A position in a pass over the corpus. */
@@ -55,7 +57,7 @@ export class Corpus {
     readonly notes: readonly string[],
     readonly options: CorpusOptions,
   ) {
-    this.#manyTexts = files.filter(isText).length >= MANY_TEXT_FILES;
+    this.#manyTexts = options.holdsOutFiles ?? holdsOutFiles(files);
   }
 
   /** Whether some of it is made anew at each pass, and possibly endless. */
@@ -77,7 +79,16 @@ export class Corpus {
         phrase`set ${option("evalData")}, or ${option("evalShare", 0)}`,
       );
     }
-    return new Corpus(files, notes, options);
+    // Decided once: of a part of the files, what is held out is the same.
+    return new Corpus(files, notes, {
+      ...options,
+      holdsOutFiles: options.holdsOutFiles ?? holdsOutFiles(files),
+    });
+  }
+
+  /** The same with some of its files, in this order. */
+  only(files: readonly DataFile[]): Corpus {
+    return new Corpus(files, [], this.options);
   }
 
   /**
@@ -168,6 +179,11 @@ export class Corpus {
     if (share === "all" || isText(file)) return true;
     return isHeldOut(text, heldOutShare) === (share === "eval");
   }
+}
+
+/** Whether whole text files are held out, instead of the end of each. */
+function holdsOutFiles(files: readonly DataFile[]): boolean {
+  return files.filter(isText).length >= MANY_TEXT_FILES;
 }
 
 /** Whether a document with that text is held out. */

@@ -157,8 +157,9 @@ function textData(
     textField,
     heldOutShare: evalShare,
   };
+  let holdsOutFiles: boolean | undefined;
   const heldOut = new HeldOut(
-    () => BatchStream.open({ ...shared, split: "eval", repeat: false }),
+    () => BatchStream.open({ ...shared, split: "eval", repeat: false, holdsOutFiles }),
     evalData ? undefined : evalShare,
   );
   return {
@@ -184,6 +185,7 @@ function textData(
         repeat: true,
         position: position as DataPosition | undefined,
       });
+      ({ holdsOutFiles } = batches);
       const { evaluates, warnings } = await heldOut.check();
       return {
         batches: notingRepeats(batches, { ...options, steps }),

@@ -35,8 +35,9 @@ export async function pretrainRecipe<Given extends PretrainInput>(
     textField,
     heldOutShare: evalShare,
   };
+  let holdsOutFiles: boolean | undefined;
   const heldOut = new HeldOut(
-    () => BatchStream.open({ ...stream, split: "eval", repeat: false }),
+    () => BatchStream.open({ ...stream, split: "eval", repeat: false, holdsOutFiles }),
     evalData ? undefined : evalShare,
   );
   const writeCard = (folder: string, results: RunResults) =>
@@ -58,6 +59,7 @@ export async function pretrainRecipe<Given extends PretrainInput>(
         repeat: true,
         position: position as DataPosition | undefined,
       });
+      ({ holdsOutFiles } = batches);
       const { steps, warmupSteps } = options;
       const { evaluates, warnings } = await heldOut.check();
       return {

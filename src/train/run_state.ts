@@ -116,8 +116,12 @@ export function identityOf({ config, shape, rates, objective }: Recipe): RunIden
   return { config, shape, rates, objective: (objective ?? crossEntropyObjective).name };
 }
 
-/** What a resume may change: fields that affect memory and speed but not the training itself. */
+/**
+ * What a resume may change: what affects memory and speed but not the training itself, and how many
+ * sequences a step takes, which is counted nowhere.
+ */
 const FREE = [
+  "shape.batchSize",
   "shape.activationCheckpointing",
   "shape.samplePositions",
   "shape.optimizer.gradientAccumulation",
@@ -126,7 +130,6 @@ const FREE = [
 /** The options that a run's identity comes from, where there is one for a field. */
 const OPTIONS: Readonly<Record<string, string>> = {
   seed: "seed",
-  "shape.batchSize": "batchSize",
   "shape.seqLen": "seqLen",
   "shape.dtype": "dtype",
   "shape.weightGroupSize": "weightGroupSize",
@@ -158,15 +161,16 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
     throw new UserError(
       phrase`checkpoint ${path} belongs to a different run: ${joinPhrases(changed, "; ")}`,
       phrase`resume with the options it was written with, or start over in another
-        ${option("output")}`,
+        ${option("output")}; to train its weights in another way, start from its model (in
+        pre-training ${option("from")}, in fine-tuning ${option("model")})`,
     );
   }
 }
 
 /** What a resume changes of the options that it may change; undefined if nothing. */
 export function changedRates(saved: RunIdentity, now: RunIdentity): Phrase | undefined {
-  const before: Record<string, unknown> = { ...saved.rates, ...accumulationOf(saved) };
-  const after: Record<string, unknown> = { ...now.rates, ...accumulationOf(now) };
+  const before: Record<string, unknown> = { ...saved.rates, ...stepOf(saved) };
+  const after: Record<string, unknown> = { ...now.rates, ...stepOf(now) };
   const changed = Object.keys(after)
     // Version 1 checkpoints have no rates.
     .filter((name) => before[name] !== undefined && before[name] !== after[name])
@@ -176,8 +180,9 @@ export function changedRates(saved: RunIdentity, now: RunIdentity): Phrase | und
     : undefined;
 }
 
-function accumulationOf({ shape }: RunIdentity) {
-  return { gradientAccumulation: shape.optimizer.gradientAccumulation };
+function stepOf({ shape }: RunIdentity) {
+  const { batchSize, optimizer: { gradientAccumulation } } = shape;
+  return { batchSize, gradientAccumulation };
 }
 
 /** Every scalar and list by its path, as JSON. Chosen ranks are compared only if both runs have them. */
