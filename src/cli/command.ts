@@ -1,4 +1,5 @@
 /** A subcommand, and its interface to the outside world. */
+import type { Draw } from "./status_line.ts";
 import type { Options } from "../options/schema.ts";
 
 /** A typed line, an interrupt (Ctrl-C), or the end of input (Ctrl-D). */
@@ -44,6 +45,10 @@ export interface Io {
   takeInterrupts(handle: () => void): () => void;
   /** Says what `describe` returns when the command is stopped, until the returned function is called. */
   describeStop(describe: () => Stopping): () => void;
+  /** The words of the command line, from the command on. */
+  readonly args: readonly string[];
+  /** Shows a line at the bottom of an interactive terminal; undefined removes it. */
+  status(draw: Draw | undefined): void;
   /** Writes a line for people to stderr. */
   log(line: string): void;
   /** Writes a piece of a streamed result to stdout; does nothing with `--json`. */

@@ -1,9 +1,8 @@
 /** Download progress: a bar on a terminal, lines elsewhere; always on stderr. */
-import process from "node:process";
-import cliProgress from "../packages/cli_progress.ts";
 import type { DownloadEvent, DownloadProgressEvent } from "../hub/hub.ts";
 import { formatBytes } from "../text.ts";
-import type { ProgressOutput } from "./progress.ts";
+import { barOf, fitting } from "./status_line.ts";
+import { formatSeconds, type ProgressOutput } from "./working.ts";
 
 /** Interval between progress lines in a log. */
 const LINE_INTERVAL_MS = 10_000;
@@ -12,7 +11,8 @@ const BAR_INTERVAL_MS = 100;
 /** Shows the events of a download; call `stop` when it ends or fails. */
 export class DownloadProgress {
   readonly #logged = new Set<string>();
-  #bar?: cliProgress.SingleBar;
+  /** Where this attempt began: what an earlier one downloaded does not count towards the speed. */
+  #began?: { readonly received: number; readonly at: number };
   #last = 0;
 
   /** `now` is the clock, in ms. */
@@ -44,31 +44,27 @@ export class DownloadProgress {
   }
 
   stop(): void {
-    this.#bar?.stop();
-    this.#bar = undefined;
+    if (!this.#began) return;
+    this.#began = undefined;
+    this.output.status?.(undefined);
   }
 
-  #draw(event: DownloadProgressEvent): void {
-    const payload = {
-      file: event.file,
-      done: formatBytes(event.received),
-      all: formatBytes(event.bytes),
-    };
-    if (!this.#bar) {
-      this.#bar = new cliProgress.SingleBar({
-        stream: process.stderr,
-        format: "{bar} {percentage}%  {done} of {all}  ETA {eta_formatted}  {file}",
-        barsize: 24,
-        hideCursor: true,
-        clearOnComplete: true,
-        forceRedraw: true,
-      }, cliProgress.Presets.shades_classic);
-      // Start from what an earlier attempt downloaded, which must not count towards the speed.
-      this.#bar.start(event.bytes, event.received, payload);
-    }
-    if (event.received < event.bytes && this.now() - this.#last < BAR_INTERVAL_MS) return;
-    this.#last = this.now();
-    this.#bar.update(event.received, payload);
+  #draw({ received, bytes, file }: DownloadProgressEvent): void {
+    const now = this.now();
+    const { received: before, at } = this.#began ??= { received, at: now };
+    if (received < bytes && now - this.#last < BAR_INTERVAL_MS) return;
+    this.#last = now;
+    const left = (bytes - received) * (now - at) / (received - before) / 1000;
+    const share = received / bytes, eta = `ETA ${formatSeconds(left)}`;
+    const far = `${Math.floor(100 * share)}%  ${formatBytes(received)} of ${formatBytes(bytes)}`;
+    this.output.status?.((columns) =>
+      fitting(columns, [
+        `${barOf(share, 24)} ${far}  ${eta}  ${file}`,
+        `${barOf(share, 24)} ${far}  ${eta}`,
+        `${barOf(share, 10)} ${far}  ${eta}`,
+        `${far}  ${eta}`,
+      ])
+    );
   }
 
   #logProgress(event: DownloadProgressEvent): void {
@@ -81,7 +77,7 @@ export class DownloadProgress {
   }
 
   #line(text: string): void {
-    this.stop(); // otherwise the bar would overwrite the line
+    this.stop();
     this.output.log(text);
   }
 }

@@ -17,7 +17,9 @@ import { longestSequence } from "../model/rope_scaling.ts";
 import { textFields, trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { foundModel } from "./found_model.ts";
+import { foundModel, loadModel } from "./found_model.ts";
+import { openGpu } from "./open_gpu.ts";
+import { whileDoing } from "./working.ts";
 import { evalTable, type Measured } from "./eval_table.ts";
 
 const given = z.array(z.string().min(1)).min(1).optional();
@@ -100,7 +102,7 @@ async function run(options: EvalOptions, io: Io): Promise<number> {
   for (const spec of options.tasks) tasks.push(await loadTask(spec, options.shots));
   const found = await foundModel(options, io);
   const before = options.before ? await foundModel({ model: options.before }, io) : undefined;
-  const gpu = await Gpu.open();
+  const gpu = await openGpu(io);
   try {
     // One after the other, so that two models need not fit at once.
     const first = before && await measure(gpu, before, tasks, options, io);
@@ -122,7 +124,7 @@ async function measure(
   const tokenizer = options.tokenizer
     ? await loadTokenizer(options.tokenizer)
     : await loadModelTokenizer(directory, adapter);
-  const model = await LlamaForCausalLM.fromPretrained(directory, { gpu, ...options, adapter });
+  const model = await loadModel(directory, { gpu, ...options, adapter }, io);
   const names = { tokenizer: options.tokenizer ?? directory, model: directory };
   const unknown = vocabularyWarnings(tokenizer, model.config, names);
   for (const warning of [...model.warnings, ...tokenizer.warnings, ...unknown]) {
@@ -167,13 +169,16 @@ async function measureText(
     batchSize: batch,
     seqLen: length,
   });
-  const evaluation = await model.evaluate(stream, { batch, length });
+  const evaluation = await whileDoing(io, "evaluating", (report) =>
+    model.evaluate(stream, {
+      batch,
+      length,
+      signal: io.signal,
+      onBatch: (done) => report({ detail: `${done} batches` }),
+    }));
   for (const note of stream.takeNotes()) io.log(`warning: ${note}`);
   return evaluation;
 }
-
-/** Milliseconds between progress lines of a task. */
-const REPORT_EVERY = 10_000;
 
 async function ask(
   model: LlamaForCausalLM,
@@ -183,19 +188,20 @@ async function ask(
   { batchSize: batch, limit }: EvalOptions,
   io: Io,
 ): Promise<TaskResult> {
-  let reported = performance.now();
-  const result = await evaluateTask(task, {
-    tokenizer,
-    length,
-    limit,
-    score: (requests, onProgress) =>
-      model.logLikelihoods(requests, { batch, length, onProgress, signal: io.signal }),
-    onProgress: (done, total) => {
-      if (performance.now() - reported < REPORT_EVERY) return;
-      reported = performance.now();
-      io.log(`${task.name}: ${done} of ${total} questions`);
-    },
-  });
+  const result = await whileDoing(
+    io,
+    task.name,
+    (report) =>
+      evaluateTask(task, {
+        tokenizer,
+        length,
+        limit,
+        score: (requests, onProgress) =>
+          model.logLikelihoods(requests, { batch, length, onProgress, signal: io.signal }),
+        onProgress: (done, total) =>
+          report({ share: done / total, detail: `${done} of ${total} questions` }),
+      }),
+  );
   for (const note of result.notes) io.log(`note: ${task.name}: ${note}`);
   return result;
 }

@@ -6,6 +6,7 @@ import { GGUF_TYPES } from "../export/write_gguf.ts";
 import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { foundModel } from "./found_model.ts";
+import { whileDoing } from "./working.ts";
 import { formatBytes } from "../text.ts";
 import { isGgufPath } from "../files/gguf_path.ts";
 import { UserError } from "../options/user_error.ts";
@@ -60,7 +61,17 @@ async function run(options: ExportModelOptions, io: Io): Promise<number> {
     );
   }
   const name = basename(resolve(model));
-  const { bytes, modelfile, warnings } = await exportGguf({ ...options, model: found.model, name });
+  const { bytes, modelfile, warnings } = await whileDoing(
+    io,
+    "exporting",
+    (report) =>
+      exportGguf({
+        ...options,
+        model: found.model,
+        name,
+        onProgress: (share) => report({ share }),
+      }),
+  );
   for (const warning of warnings) io.log(`warning: ${warning}`);
   const { output, type } = options;
   io.result(
@@ -72,7 +83,17 @@ async function run(options: ExportModelOptions, io: Io): Promise<number> {
 
 /** A stopped run's model, or adapter, as other programs read it. */
 async function saveFolder({ model: run, output }: ExportModelOptions, io: Io): Promise<number> {
-  const path = await saveCheckpointModel({ run, output, signal: io.signal });
+  const path = await whileDoing(
+    io,
+    "saving",
+    (report) =>
+      saveCheckpointModel({
+        run,
+        output,
+        signal: io.signal,
+        onProgress: (share) => report({ share }),
+      }),
+  );
   io.result({ output: path }, `${path}: saved in Hugging Face's layout`);
   return EXIT.done;
 }

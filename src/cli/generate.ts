@@ -6,15 +6,14 @@ import { vocabularyWarnings } from "../tokenizers/check_tokenizer.ts";
 import { loadModelTokenizer } from "../tokenizers/load_tokenizer.ts";
 import { TEXT_SAMPLING } from "../formats/generation_config.ts";
 import { UserError } from "../options/user_error.ts";
-import { Gpu } from "../gpu/gpu.ts";
 import { Conversation } from "../inference/chat.ts";
 import { samplingFor, textSampling } from "../inference/default_sampling.ts";
-import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { trainedFields } from "../train/fields.ts";
 import { defineOptions, type Rule, section, wasGiven } from "../options/schema.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { foundModel } from "./found_model.ts";
+import { foundModel, loadModel } from "./found_model.ts";
+import { openGpu } from "./open_gpu.ts";
 import { untilInterrupted } from "./stopped_text.ts";
 import { converse } from "./repl.ts";
 import { MOST_TOKENS, Texts } from "./texts.ts";
@@ -110,7 +109,7 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
   const prompt = dialogue || typed ? undefined : options.prompt ?? await readPrompt(io);
   const forChat = options.system !== undefined || options.template !== "default";
   const { model: folder, adapter } = await foundModel(options, io);
-  const gpu = await Gpu.open();
+  const gpu = await openGpu(io);
   try {
     const tokenizer = await loadModelTokenizer(folder, adapter);
     const plain = typed
@@ -124,7 +123,7 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     // Fail before loading, and perhaps downloading, the weights.
     if (!plain) chatTemplate(options.template, tokenizer);
     if (typed) io.log(`loading ${options.model}`);
-    const model = await LlamaForCausalLM.fromPretrained(folder, { gpu, ...options, adapter });
+    const model = await loadModel(folder, { gpu, ...options, adapter }, io);
     const names = { tokenizer: adapter ?? folder, model: folder };
     const unknown = vocabularyWarnings(tokenizer, model.config, names);
     const otherwise = plain ? textSampling(tokenizer) : undefined;

@@ -48,6 +48,8 @@ export interface Terminal {
   readonly signal: AbortSignal;
   /** Empty by default. */
   readonly input?: Input;
+  /** See {@link Io.status}; without it there is no such line. */
+  readonly status?: Io["status"];
   /** See {@link Io.takeInterrupts}; without it there are no interrupts. */
   readonly takeInterrupts?: Io["takeInterrupts"];
   /** See {@link Io.describeStop}. */
@@ -99,7 +101,7 @@ async function runCommand(
   flags: CommonFlags,
   terminal: Terminal,
 ): Promise<number> {
-  const io = createIo(flags, terminal);
+  const io = createIo(flags, terminal, [command.name, ...args]);
   const downloads = new DownloadProgress(io);
   setHubDefaults({ signal: io.signal, onProgress: (event) => downloads.handle(event) });
   try {
@@ -152,8 +154,14 @@ function messageOf(error: unknown): string {
   return permissionAdvice(text) ?? text;
 }
 
-function createIo({ json, verbose }: CommonFlags, terminal: Terminal): Io {
+function createIo(
+  { json, verbose }: CommonFlags,
+  terminal: Terminal,
+  args: readonly string[],
+): Io {
   return {
+    args,
+    status: terminal.status ?? (() => {}),
     json,
     verbose,
     interactive: terminal.interactive,

@@ -1,10 +1,11 @@
 /** `merge`: merges an adapter into its model. */
 import { z } from "../packages/zod.ts";
 import { mergeAdapter } from "../export/merge.ts";
-import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { foundModel } from "./found_model.ts";
+import { openGpu } from "./open_gpu.ts";
+import { whileDoing } from "./working.ts";
 
 const options = defineOptions({
   fields: section("Files", {
@@ -36,20 +37,21 @@ export const merge: Command = {
   run,
 };
 
-/** Interval between progress lines in a log. */
-const LINE_INTERVAL_MS = 10_000;
-
 async function run(options: MergeModelOptions, io: Io): Promise<number> {
   const found = await foundModel(options, io);
-  const gpu = await Gpu.open();
-  let last = performance.now();
+  const gpu = await openGpu(io);
   try {
-    const onProgress = (share: number) => {
-      if (performance.now() - last < LINE_INTERVAL_MS) return;
-      last = performance.now();
-      io.log(`merging: ${Math.floor(100 * share)}%`);
-    };
-    const result = await mergeAdapter(gpu, { ...options, ...found, onProgress, signal: io.signal });
+    const result = await whileDoing(
+      io,
+      "merging",
+      (report) =>
+        mergeAdapter(gpu, {
+          ...options,
+          ...found,
+          onProgress: (share) => report({ share }),
+          signal: io.signal,
+        }),
+    );
     const { warnings, ...rest } = result, { merged, dtype, tokenizer } = rest, { output } = options;
     for (const warning of warnings) io.log(`warning: ${warning}`);
     if (!tokenizer) {

@@ -3,7 +3,7 @@ import { EXIT } from "./command.ts";
 import { terminalInput } from "./input.ts";
 import { describeStop, interruption, takeInterrupts } from "./interruption.ts";
 import { main } from "./main.ts";
-import { ignoreClosedStreams, writeError, writeOut } from "./streams.ts";
+import { canRedraw, ignoreClosedStreams, status, writeError, writeOut } from "./streams.ts";
 
 /** Runs a command line and ends the process with its exit code. */
 export async function runProgram(args: readonly string[]): Promise<never> {
@@ -21,7 +21,8 @@ export async function runProgram(args: readonly string[]): Promise<never> {
     stdout: (line) => writeOut(`${line}\n`),
     write: writeOut,
     stderr: (line) => writeError(`${line}\n`),
-    interactive: Deno.stderr.isTerminal(),
+    interactive: canRedraw(),
+    status,
     signal: stopping.signal,
     input: terminalInput(),
     takeInterrupts,

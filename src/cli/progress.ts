@@ -1,57 +1,90 @@
 /** Progress of a run: a bar on a terminal, lines elsewhere; always on stderr. */
-import process from "node:process";
-import cliProgress from "../packages/cli_progress.ts";
 import type {
   DataEvent,
+  DoneEvent,
   PlanEvent,
   PreparationEvent,
+  ProgressEvent,
+  RunPhase,
   StepEvent,
   TrainingEvent,
 } from "../train/events.ts";
 import { formatBytes } from "../text.ts";
 import { describeRanks } from "./rank_table.ts";
+import { barOf, fitting } from "./status_line.ts";
+import { formatSeconds, type HowFar, type ProgressOutput, Working } from "./working.ts";
 
-export interface ProgressOutput {
-  readonly interactive: boolean;
-  log(line: string): void;
-}
+export type { ProgressOutput };
 
-/** Least interval between lines where there is no bar. */
+/** Least interval between lines of steps where there is no bar. */
 const LINE_INTERVAL_MS = 1000;
-
-/** Preparations longer than this are reported, and again at this interval. */
-const PREPARATION_INTERVAL_MS = 5000;
+/** Interval of the clock. */
+const TICK_MS = 500;
+/** Seconds after which it is said how long something has taken. */
+const LONG_S = 2;
+/** Weight of a step's time in the mean that the time left is computed from. */
+const SMOOTHING = 0.1;
 
 /** Shows the events of a run; call `stop` when it ends or fails. */
 export class Progress {
-  readonly #show: { step(event: StepEvent): void; line(text: string): void; stop(): void };
+  readonly #working: Working;
   #steps = 0;
-  #preparing: string | undefined;
-  #reportedAt = 0;
+  #step: StepEvent | undefined;
+  #stepMs: number | undefined;
+  #lastLine = -Infinity;
+  #phase: RunPhase | undefined;
+  #how: HowFar = {};
+  #since = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
 
   /** `now` is the clock, in ms. */
   constructor(
-    output: ProgressOutput,
+    private readonly output: ProgressOutput,
     private readonly now: () => number = () => performance.now(),
   ) {
-    const steps = () => this.#steps;
-    this.#show = output.interactive ? new Bar(steps) : new Lines(output, steps, now);
+    this.#working = new Working(output, now);
   }
 
-  handle(event: TrainingEvent | PreparationEvent): void {
-    const line = (text: string) => this.#show.line(text);
+  /** Looks at the clock by itself from now on. */
+  start(): this {
+    this.#timer ??= setInterval(() => this.tick(), TICK_MS);
+    return this;
+  }
+
+  /** Says what is done before the run's first event. */
+  prepare(what: string): void {
+    this.#working.show(what, { atOnce: true });
+  }
+
+  /** Shows the time that passes. */
+  tick(): void {
+    if (this.#isDrawn) this.#draw();
+    else this.#working.tick();
+  }
+
+  handle(event: TrainingEvent | PreparationEvent | ProgressEvent): void {
+    const line = (text: string) => this.#working.line(text);
     switch (event.type) {
-      case "preparation":
-        return this.#prepare(event);
+      case "preparation": {
+        const { what, share, count } = event;
+        return this.#working.show(what, {
+          share,
+          detail: share === undefined && count !== undefined ? `${count}` : undefined,
+        });
+      }
+      case "progress":
+        return this.#goOn(event);
       case "plan":
         this.#steps = event.steps;
-        return line(describePlan(event));
+        this.#since = this.now();
+        line(describePlan(event));
+        return this.tick();
       case "data":
         return line(describeData(event));
       case "rank_advice":
         return line(describeRanks(event));
       case "step":
-        return this.#show.step(event);
+        return this.#count(event);
       case "eval":
         return line(
           `step ${event.step}: evaluation loss ${event.eval_loss.toFixed(4)}, perplexity ${
@@ -64,104 +97,110 @@ export class Progress {
         return line(`step ${event.step}: saved ${event.path}`);
       case "warning":
         return line(`warning: ${event.message}`);
-      case "done": {
+      case "failed":
+        return this.stop();
+      case "done":
         this.stop();
-        const { final_loss, tokens, tokens_per_second, gpu_peak_bytes } = event.summary;
-        const { best_step, best_eval_loss, stopped_early_at } = event.summary;
-        if (stopped_early_at !== undefined) line(`step ${stopped_early_at}: stopped early`);
-        if (best_step !== undefined) {
-          line(`best evaluation: loss ${best_eval_loss!.toFixed(4)} at step ${best_step}`);
-        }
-        return line(
-          `${event.interrupted ? "stopped" : "done"}: loss ${
-            final_loss.toFixed(4)
-          }, ${tokens} tokens at ${tokens_per_second.toFixed(0)} tokens/s, ${
-            formatBytes(gpu_peak_bytes)
-          } of GPU memory at peak`,
-        );
-      }
+        return describeDone(event).forEach(line);
     }
   }
 
   stop(): void {
-    this.#show.stop();
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#steps = 0;
+    this.#working.stop();
   }
 
-  /** Fast preparations are not reported. */
-  #prepare({ what, share, count }: PreparationEvent): void {
-    if (what !== this.#preparing) [this.#preparing, this.#reportedAt] = [what, this.now()];
-    if (this.now() - this.#reportedAt < PREPARATION_INTERVAL_MS) return;
-    this.#reportedAt = this.now();
-    const done = share === undefined ? `${count}` : `${Math.floor(100 * share)}%`;
-    this.#show.line(`${what}: ${done}`);
+  #goOn({ phase, step, part, layer, layers, done, total }: ProgressEvent): void {
+    const training = phase === "training", of = this.#steps ? ` of ${this.#steps}` : "";
+    const share = total ? (done ?? 0) / total : undefined;
+    if (phase !== this.#phase) this.#since = this.now();
+    this.#phase = phase;
+    this.#how = training
+      ? { detail: part && `${part} pass, layer ${layer} of ${layers}` }
+      : { share, detail: total && done !== undefined ? `${done} of ${total}` : undefined };
+    if (this.#isDrawn) return this.#draw();
+    const what = training ? `step ${step}${of}` : `step ${step}: ${phase}`;
+    this.#working.show(what, { ...this.#how, share: part ? share : this.#how.share });
   }
-}
 
-class Lines {
-  #lastLine = -Infinity;
-
-  constructor(
-    readonly output: ProgressOutput,
-    readonly steps: () => number,
-    readonly now: () => number,
-  ) {}
-
-  step(event: StepEvent): void {
-    const last = event.step === this.steps();
-    if (!last && this.now() - this.#lastLine < LINE_INTERVAL_MS) return;
+  #count(event: StepEvent): void {
+    this.#step = event;
+    this.#since = this.now();
+    this.#how = {};
+    this.#stepMs = this.#stepMs === undefined
+      ? event.step_ms
+      : this.#stepMs + SMOOTHING * (event.step_ms - this.#stepMs);
+    if (this.#isDrawn) return this.#draw();
+    if (event.step !== this.#steps && this.now() - this.#lastLine < LINE_INTERVAL_MS) return;
     this.#lastLine = this.now();
     const { loss, lr, speed, memory } = figures(event);
-    const left = (this.steps() - event.step) * event.step_ms / 1000;
-    this.line(
-      [
-        `step ${event.step}/${this.steps()}`,
-        `loss ${loss}`,
-        `lr ${lr}`,
-        `${speed} tokens/s`,
-        memory,
-        `ETA ${formatSeconds(left)}`,
-      ].join("  "),
+    this.#working.line(
+      `step ${event.step}/${this.#steps}  loss ${loss}  lr ${lr}  ${speed}  ${memory}  ` +
+        `ETA ${this.#left()}`,
     );
   }
 
-  line(text: string): void {
-    this.output.log(text);
+  get #isDrawn(): boolean {
+    return this.output.interactive && this.output.status !== undefined && this.#steps > 0;
   }
 
-  stop(): void {}
-}
-
-class Bar {
-  readonly #bars = new cliProgress.MultiBar({
-    stream: process.stderr,
-    format: "{bar} {value}/{total}  loss {loss}  lr {lr}  {speed} tokens/s  {memory}  " +
-      "ETA {eta_formatted}",
-    barsize: 24,
-    hideCursor: true,
-    // Estimate the remaining time from a few steps.
-    etaBuffer: 20,
-    forceRedraw: true,
-  }, cliProgress.Presets.shades_classic);
-  #bar?: { update(value: number, payload: Record<string, string>): void };
-  #stopped = false;
-
-  constructor(readonly steps: () => number) {}
-
-  step(event: StepEvent): void {
-    if (this.#stopped) return;
-    // Start at the first step: shader compilation would distort the estimate.
-    const bar = this.#bar ??= this.#bars.create(this.steps(), event.step - 1, figures(event));
-    bar!.update(event.step, figures(event));
+  #draw(): void {
+    this.output.status!((columns) => this.#bar(columns));
   }
 
-  line(text: string): void {
-    if (this.#bar && !this.#stopped) this.#bars.log(`${text}\n`);
-    else console.error(text);
+  /** What matters most stays longest in a narrow window: the step, the time left, the loss. */
+  #bar(columns: number): string {
+    const { step = 0 } = this.#step ?? {}, share = step / (this.#steps || 1);
+    const bar = (length: number) => barOf(share, length), count = `${step}/${this.#steps}`;
+    const eta = `ETA ${this.#left()}`;
+    const doing = this.#doing();
+    if (doing) {
+      const loss = this.#step ? `  loss ${this.#step.loss.toFixed(4)}` : "";
+      return fitting(columns, [
+        `${bar(24)} ${count}${loss}  ${doing}  ${eta}`,
+        `${bar(10)} ${count}${loss}  ${doing}  ${eta}`,
+        `${bar(10)} ${count}  ${doing}  ${eta}`,
+        `${count}  ${doing}  ${eta}`,
+        `${count}  ${this.#phase}  ${eta}`,
+        `${count}  ${eta}`,
+      ]);
+    }
+    if (!this.#step) return fitting(columns, [`${bar(24)} ${count}`, count]);
+    const { loss, lr, speed, memory } = figures(this.#step);
+    const parts = [`loss ${loss}`, `lr ${lr}`, speed, memory];
+    const without = (...gone: number[]) =>
+      [...parts.filter((_, at) => !gone.includes(at)), eta].join("  ");
+    return fitting(columns, [
+      `${bar(24)} ${count}  ${without()}`,
+      `${bar(10)} ${count}  ${without()}`,
+      `${bar(24)} ${count}  ${without(3)}`,
+      `${bar(10)} ${count}  ${without(3)}`,
+      `${bar(24)} ${count}  ${without(1, 3)}`,
+      `${bar(10)} ${count}  ${without(1, 3)}`,
+      `${bar(10)} ${count}  ${without(1, 2, 3)}`,
+      `${count}  ${without(1, 2, 3)}`,
+      `${count}  ${eta}`,
+    ]);
   }
 
-  stop(): void {
-    if (!this.#stopped) this.#bars.stop();
-    this.#stopped = true;
+  /** What takes long: another phase than training, or a step of seconds. */
+  #doing(): string | undefined {
+    const seconds = (this.now() - this.#since) / 1000, { detail, share } = this.#how;
+    const far = detail ?? (share === undefined ? undefined : `${Math.floor(100 * share)}%`);
+    const phase = this.#phase === "training" ? undefined : this.#phase;
+    const known = [phase, far].filter((each) => each !== undefined);
+    if (seconds < LONG_S && !phase) return undefined;
+    if (seconds >= LONG_S) {
+      known.push(`${known.length ? "" : "this step "}${formatSeconds(seconds)}`);
+    }
+    return known.join(", ");
+  }
+
+  #left(): string {
+    if (!this.#step || this.#stepMs === undefined) return "?";
+    return formatSeconds((this.#steps - this.#step.step) * this.#stepMs / 1000);
   }
 }
 
@@ -170,11 +209,10 @@ function figures(event: StepEvent) {
   return {
     loss: event.loss.toFixed(4),
     lr: event.lr.toPrecision(3),
-    speed: event.tokens_per_second.toFixed(0),
+    speed: `${event.tokens_per_second.toFixed(0)} tokens/s`,
     memory: formatBytes(event.gpu_bytes),
   };
 }
-
 function describePlan(plan: PlanEvent): string {
   const count = (value: number) => value.toLocaleString("en-GB");
   const { parameters, trained_parameters: trained } = plan;
@@ -194,11 +232,19 @@ function describeData({ records, examples, held_out, tokens, trained_tokens }: D
     `${count(trained_tokens)} of them trained`;
 }
 
-/** 3725 seconds: 1h02m. */
-function formatSeconds(seconds: number): string {
-  const whole = Math.round(seconds);
-  const pad = (value: number) => String(value).padStart(2, "0");
-  if (whole < 60) return `${whole}s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)}m${pad(whole % 60)}s`;
-  return `${Math.floor(whole / 3600)}h${pad(Math.floor(whole / 60) % 60)}m`;
+function describeDone({ summary, interrupted, step }: DoneEvent): string[] {
+  const { final_loss, tokens, tokens_per_second, gpu_peak_bytes } = summary;
+  const { best_step, best_eval_loss, stopped_early_at } = summary;
+  const trained = step > 0
+    ? `loss ${final_loss.toFixed(4)}, ${tokens} tokens at ${tokens_per_second.toFixed(0)} tokens/s`
+    : "before the first step";
+  return [
+    ...stopped_early_at === undefined ? [] : [`step ${stopped_early_at}: stopped early`],
+    ...best_step === undefined
+      ? []
+      : [`best evaluation: loss ${best_eval_loss!.toFixed(4)} at step ${best_step}`],
+    `${interrupted ? "stopped" : "done"}: ${trained}, ${
+      formatBytes(gpu_peak_bytes)
+    } of GPU memory at peak`,
+  ];
 }

@@ -16,7 +16,7 @@ import { UserError } from "../options/user_error.ts";
 import { formatBytes } from "../text.ts";
 import { makeOutput } from "../train/start.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
-import { PhaseProgress } from "./phase_progress.ts";
+import { Working } from "./working.ts";
 
 const options = defineOptions({
   fields: {
@@ -72,13 +72,13 @@ async function run(
 }
 
 async function trainShowing(training: TokenizerOptions, io: Io) {
-  const progress = new PhaseProgress(io);
+  const working = new Working(io).start();
   try {
     return await trainTokenizer(training, {
       signal: io.signal,
-      onProgress: ({ phase, done, total }) => progress.show(phase, done, total),
+      onProgress: ({ phase, done, total }) => working.show(phase, { share: done / total }),
     });
   } finally {
-    progress.stop();
+    working.stop();
   }
 }

@@ -1,36 +1,61 @@
 /** Shared by the training commands: opens a device and a trainer, and shows its events. */
-import { Gpu } from "../gpu/gpu.ts";
+import { dirname, join } from "../packages/std_path.ts";
+import type { Gpu } from "../gpu/gpu.ts";
 import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
-import type { PreparationEvent, TrainingEvent, WarningEvent } from "../train/events.ts";
+import type {
+  DoneEvent,
+  PreparationEvent,
+  ProgressEvent,
+  TrainingEvent,
+  WarningEvent,
+} from "../train/events.ts";
 import type { Preparing, Trainer } from "../train/trainer.ts";
 import { counted } from "../text.ts";
 import { EXIT, type Io, type Stopping } from "./command.ts";
+import { commandLine, resuming } from "./command_line.ts";
 import { Progress } from "./progress.ts";
+import { openGpu } from "./open_gpu.ts";
 
 /** Runs a trainer to its end or an interruption; returns the exit code. */
 export async function runTraining(
   create: (gpu: Gpu, preparing: Preparing) => Promise<Trainer>,
   io: Io,
 ): Promise<number> {
-  const gpu = await Gpu.open();
-  const progress = new Progress(io);
+  const gpu = await openGpu(io);
+  const progress = new Progress(io).start();
+  progress.prepare("reading model and data");
   const show = (event: TrainingEvent | PreparationEvent) => {
     const shown = event.type === "warning" ? inFlags(event) : event;
     progress.handle(shown);
     io.event(shown);
+    if (event.type === "done" && event.interrupted) afterStop(event, io);
   };
+  const onProgress = (event: ProgressEvent) => progress.handle(event);
   let trainer: Trainer | undefined;
   const withdraw = io.describeStop(() => stopping(trainer));
   try {
     trainer = await create(gpu, { onPreparation: show, signal: io.signal });
-    for await (const event of trainer.run({ signal: io.signal })) show(event);
+    for await (const event of trainer.run({ signal: io.signal, onProgress })) show(event);
   } finally {
     withdraw();
     progress.stop();
     gpu.close();
   }
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+}
+
+/** How a stopped run goes on, and what can be done with what it has saved. */
+function afterStop({ step, saved: { checkpoint } }: DoneEvent, io: Io): void {
+  if (checkpoint === undefined) {
+    return io.log("nothing is saved: it was stopped before its first step");
+  }
+  const run = dirname(checkpoint), command = (...words: string[]) => `  ${commandLine(words)}`;
+  io.log(`saved: ${checkpoint}, after step ${step}. To go on:`);
+  io.log(`  ${resuming(io.args)}`);
+  io.log("To try it as it is, and to save it as a model:");
+  io.log(command("generate", "--model", run, "--prompt", "Once upon a time"));
+  io.log(command("export", "--model", run, "--output", join(run, `model-${step}`)));
 }
 
 /** What a stop does now, and what a second one would lose. */

@@ -24,6 +24,8 @@ export interface ExportOptions {
   readonly type: GgufType;
   /** The model's name in the file; by default its folder's. */
   readonly name?: string;
+  /** Called with the share of the tensors written. */
+  readonly onProgress?: (share: number) => void;
 }
 
 /** What {@link exportGguf} wrote. */
@@ -38,7 +40,7 @@ export interface ExportResult {
 
 /** Writes the model of a folder as GGUF, tokenizer included; replaces `output`. */
 export async function exportGguf(
-  { model, output, type, name = basename(resolve(model)) }: ExportOptions,
+  { model, output, type, name = basename(resolve(model)), onProgress }: ExportOptions,
 ): Promise<ExportResult> {
   await refuseFolder(output);
   using source = await openPretrained(model);
@@ -61,7 +63,10 @@ export async function exportGguf(
   }
   await writeGguf(output, {
     config,
-    tensors: names.map((name) => entryOf(weights, weights.tensors.get(name)!)),
+    tensors: names.map((name, at) => {
+      const written = () => onProgress?.((at + 1) / names.length);
+      return entryOf(weights, weights.tensors.get(name)!, written);
+    }),
     tokenizerFiles: files,
     name,
     ends: [...ends, ...generation.eosTokenIds],
@@ -121,7 +126,11 @@ async function refuseFolder(output: string): Promise<void> {
   if (info?.isDirectory) throw new UserError(`${output} is a folder`, "name a .gguf file in it");
 }
 
-function entryOf(weights: WeightFile, info: WeightInfo): GgufEntry {
+function entryOf(weights: WeightFile, info: WeightInfo, written: () => void): GgufEntry {
   const { name, shape } = info;
-  return { name, shape, data: inBlocks(weights, info) };
+  const data = async function* () {
+    yield* inBlocks(weights, info);
+    written();
+  };
+  return { name, shape, data: data() };
 }

@@ -67,6 +67,8 @@ export interface FromPretrainedOptions {
    * the requirement before anything is allocated.
    */
   readonly memoryLimit?: number;
+  /** Called with the share of the weights that are loaded. */
+  readonly onProgress?: (share: number) => void;
 }
 
 /** A language model on the device: LLaMA, or a relative of it such as Mistral, Qwen or Gemma. */
@@ -114,7 +116,7 @@ export class LlamaForCausalLM {
     const scope = new Scope(gpu);
     const parameters = createParameters(scope, config, format);
     try {
-      await loadWeights(gpu, parameters, source.weights);
+      await loadWeights(gpu, parameters, source.weights, { onProgress: options.onProgress });
       await adapter?.load(gpu, parameters);
     } catch (error) {
       scope.release();

@@ -246,6 +246,8 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
     const io = {
       json: true,
       verbose: false,
+      args: [],
+      status: () => {},
       interactive: false,
       signal: new AbortController().signal,
       input: NO_INPUT,

@@ -1,0 +1,120 @@
+/** Shows what a command is doing while it takes time, so that nothing seems to hang. */
+import { barOf, type Draw, fitting } from "./status_line.ts";
+
+/** Where progress is shown. */
+export interface ProgressOutput {
+  readonly interactive: boolean;
+  log(line: string): void;
+  /** Shows a line at the bottom of the terminal; undefined removes it. */
+  status?(draw: Draw | undefined): void;
+}
+
+/** How far something is. */
+export interface HowFar {
+  /** 0 to 1. */
+  readonly share?: number;
+  /** More of it in words: `5 of 24 layers`. */
+  readonly detail?: string;
+  /** Shown on a terminal before it takes long: the clock stands still meanwhile. */
+  readonly atOnce?: boolean;
+}
+
+/** Silence in a log after which a line says what is going on. */
+const SILENCE_MS = 4000;
+/** Interval of the clock that looks for silence, and redraws the line on a terminal. */
+const TICK_MS = 500;
+
+/** What is going on; call `stop` when it ends or fails. */
+export class Working {
+  #what: string | undefined;
+  #how: HowFar = {};
+  #since = 0;
+  #written = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** `now` is the clock, in ms. */
+  constructor(
+    readonly output: ProgressOutput,
+    readonly now: () => number = () => performance.now(),
+  ) {
+    this.#written = now();
+  }
+
+  /** Looks at the clock by itself from now on. */
+  start(): this {
+    this.#timer ??= setInterval(() => this.tick(), TICK_MS);
+    return this;
+  }
+
+  /** Says what is being done from now on, or how far it is. */
+  show(what: string, how: HowFar = {}): void {
+    if (what !== this.#what) [this.#what, this.#since] = [what, this.now()];
+    this.#how = how;
+    this.tick();
+  }
+
+  /** Writes a line, which breaks a silence. */
+  line(text: string): void {
+    this.#written = this.now();
+    this.output.log(text);
+  }
+
+  /** Shows what takes long; what is done at once is not shown at all. */
+  tick(): void {
+    if (this.#what === undefined) return;
+    const { interactive, status } = this.output;
+    if (interactive && status) {
+      const { atOnce } = this.#how;
+      if (atOnce || this.now() - this.#since >= TICK_MS) status((columns) => this.#drawn(columns));
+    } else if (this.now() - Math.max(this.#written, this.#since) >= SILENCE_MS) {
+      this.line(this.#text());
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = this.#what = undefined;
+    this.output.status?.(undefined);
+  }
+
+  /** `loading weights: 38%, 12s`. */
+  #text(): string {
+    const { share, detail } = this.#how, seconds = (this.now() - this.#since) / 1000;
+    const far = [share === undefined ? undefined : `${Math.floor(100 * share)}%`, detail];
+    const told = far.filter((each) => each !== undefined).join(", ");
+    const shown = told ? `${this.#what}: ${told}` : this.#what!;
+    return told ? shown : `${shown}, ${formatSeconds(seconds)}`;
+  }
+
+  #drawn(columns: number): string {
+    const { share } = this.#how, text = this.#text();
+    return share === undefined ? text : fitting(columns, [`${barOf(share, 24)} ${text}`, text]);
+  }
+}
+
+/** Says that something is being done until it is. */
+export async function whileDoing<T>(
+  output: ProgressOutput,
+  what: string,
+  work: (report: (how: HowFar) => void) => T | Promise<T>,
+  how?: HowFar,
+): Promise<T> {
+  const working = new Working(output).start();
+  try {
+    working.show(what, how);
+    return await work((how) => working.show(what, how));
+  } finally {
+    working.stop();
+  }
+}
+
+/** 3725 seconds: 1h02m; 273,600 seconds: 3d04h. */
+export function formatSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  const whole = Math.round(seconds);
+  const pad = (value: number) => String(value).padStart(2, "0");
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${pad(whole % 60)}s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)}h${pad(Math.floor(whole / 60) % 60)}m`;
+  return `${Math.floor(whole / 86_400)}d${pad(Math.floor(whole / 3600) % 24)}h`;
+}

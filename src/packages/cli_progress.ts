@@ -1,1 +1,0 @@
-export { default } from "npm:cli-progress@^3.12.0";
