@@ -8,6 +8,7 @@ import { fromFileUrl } from "@std/path";
 
 await import("./architectures.ts");
 await import("./added_tokens.ts");
+await import("./trained_tokenizer.ts");
 
 console.log("RoPE's scalings through GGUF");
 const [python] = Deno.args;
