@@ -6,6 +6,7 @@
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import { MOST_SPANS, Profiler } from "../src/gpu/profiler.ts";
+import { BUFFER_USAGE } from "../src/gpu/usage.ts";
 
 export interface Effort {
   /** Approximate duration of a batch. */
@@ -30,7 +31,7 @@ export class Stopwatch {
   }
 
   static async create(gpu: Gpu, effort: Effort): Promise<Stopwatch> {
-    const scratch = gpu.rawBuffer("stopwatch", 16, GPUBufferUsage.COPY_DST);
+    const scratch = gpu.rawBuffer("stopwatch", 16, BUFFER_USAGE.COPY_DST);
     const times: number[] = [];
     for (let i = 0; i < 9; i++) {
       const encoder = gpu.device.createCommandEncoder();

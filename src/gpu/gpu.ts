@@ -18,6 +18,7 @@ import { type Capabilities, type Limits, openDevice } from "./capabilities.ts";
 import { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./errors.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
+import { BUFFER_USAGE, MAP_MODE, TEXTURE_USAGE } from "./usage.ts";
 
 /** Bytes of the only read-back buffer; larger reads pass through it in pieces. */
 export const READ_BACK_BYTES = 4 << 20;
@@ -79,7 +80,7 @@ export class Gpu implements Allocator {
     this.#readBack = this.rawBuffer(
       "read-back",
       READ_BACK_BYTES,
-      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST,
     );
   }
 
@@ -110,7 +111,7 @@ export class Gpu implements Allocator {
           `tensor ${name}: needs ${bytes} bytes in one buffer, this adapter allows ${limit}`,
         );
       }
-      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+      const usage = BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST;
       const buffer = this.rawBuffer(name, bytes, usage);
       this.account.add(purpose, bytes);
       this.#purposes.set(buffer, purpose);
@@ -129,7 +130,7 @@ export class Gpu implements Allocator {
           label: spec.name,
           size: [spec.width, spec.height],
           format: "rgba32float",
-          usage: GPUTextureUsage.STORAGE_BINDING,
+          usage: TEXTURE_USAGE.STORAGE_BINDING,
         }),
     );
     return { ...spec, texture };
@@ -240,7 +241,7 @@ export class Gpu implements Allocator {
       this.device.queue.submit([encoder.finish()]);
       await this.check();
       try {
-        await this.#readBack.mapAsync(GPUMapMode.READ, 0, size);
+        await this.#readBack.mapAsync(MAP_MODE.READ, 0, size);
       } catch (error) {
         throw await this.#cause(new GpuError(`read ${tensor.name}: ${(error as Error).message}`));
       }

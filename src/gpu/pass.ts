@@ -12,6 +12,7 @@ import type { Gpu } from "./gpu.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TextureTensor } from "./allocator.ts";
 import type { Profiler } from "./profiler.ts";
+import { BUFFER_USAGE } from "./usage.ts";
 
 /** A tensor or staging texture that a dispatch binds. */
 export type Operand = Tensor | TextureTensor;
@@ -46,7 +47,7 @@ class Recording {
     this.parameters = gpu.rawBuffer(
       "parameters",
       SLOT_BYTES * SLOTS,
-      GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+      BUFFER_USAGE.UNIFORM | BUFFER_USAGE.COPY_DST,
     );
     this.parameterGroup = gpu.device.createBindGroup({
       label: "parameters",

@@ -5,6 +5,7 @@
 import type { Capabilities } from "./capabilities.ts";
 import { GpuError } from "./errors.ts";
 import { constantValues, type Kernel, specialised } from "./kernel.ts";
+import { SHADER_STAGE } from "./usage.ts";
 
 /** Values of a kernel's constants, by name. */
 export type Constants = Readonly<Record<string, number>>;
@@ -44,7 +45,7 @@ export class PipelineCache {
       label: "parameters",
       entries: [{
         binding: 0,
-        visibility: GPUShaderStage.COMPUTE,
+        visibility: SHADER_STAGE.COMPUTE,
         buffer: { type: "uniform", hasDynamicOffset: true },
       }],
     });
@@ -95,7 +96,7 @@ export class PipelineCache {
         label,
         entries: kernel.bindings.map(({ binding, access, texture: format }) => ({
           binding,
-          visibility: GPUShaderStage.COMPUTE,
+          visibility: SHADER_STAGE.COMPUTE,
           ...(format
             ? { storageTexture: { access: access === "read" ? "read-only" : "write-only", format } }
             : { buffer: { type: access === "read" ? "read-only-storage" : "storage" } }),

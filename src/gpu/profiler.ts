@@ -3,6 +3,7 @@
  * Vulkan takes them when a dispatch is queued, not when it runs: they mean little there.
  */
 import type { Gpu } from "./gpu.ts";
+import { BUFFER_USAGE, MAP_MODE } from "./usage.ts";
 
 /** The time of one dispatch. */
 export interface Span {
@@ -30,12 +31,12 @@ export class Profiler {
     this.#resolved = gpu.rawBuffer(
       "timestamps",
       bytes,
-      GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+      BUFFER_USAGE.QUERY_RESOLVE | BUFFER_USAGE.COPY_SRC,
     );
     this.#mapped = gpu.rawBuffer(
       "timestamps",
       bytes,
-      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST,
     );
   }
 
@@ -69,7 +70,7 @@ export class Profiler {
     const names = this.#names.splice(0);
     if (!names.length) return [];
     await this.gpu.check();
-    await this.#mapped.mapAsync(GPUMapMode.READ);
+    await this.#mapped.mapAsync(MAP_MODE.READ);
     const times = new BigUint64Array(this.#mapped.getMappedRange().slice(0, 16 * names.length));
     this.#mapped.unmap();
     return names.map((name, index) => ({

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { chromium } from "playwright-core";
 import { findAdapter, Gpu } from "../../kernels.ts";
+import { BUFFER_USAGE, MAP_MODE, SHADER_STAGE, TEXTURE_USAGE } from "../../src/gpu/usage.ts";
 import { CHROMIUM } from "../server/dashboard/browser.ts";
 
 Deno.test("an adapter of another WebGPU is found, and opened", async () => {
@@ -17,6 +18,20 @@ Deno.test("an adapter of another WebGPU is found, and opened", async () => {
   const gpu = await Gpu.open(own);
   assertEquals(gpu.adapter.description, own.info.description);
   gpu.close();
+});
+
+Deno.test("the bits of usages are WebGPU's", () => {
+  const agrees = (own: Readonly<Record<string, number>>, global: object) =>
+    assertEquals(
+      own,
+      Object.fromEntries(
+        Object.keys(own).map((name) => [name, (global as Record<string, number>)[name]]),
+      ),
+    );
+  agrees(BUFFER_USAGE, GPUBufferUsage);
+  agrees(TEXTURE_USAGE, GPUTextureUsage);
+  agrees(MAP_MODE, GPUMapMode);
+  agrees(SHADER_STAGE, GPUShaderStage);
 });
 
 /** Computes c = a · bᵀ with the library, in a page, and shows it. */
