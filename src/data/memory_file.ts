@@ -1,6 +1,12 @@
 /** Opens data of a program as a file is opened. */
 import { UserError } from "../options/user_error.ts";
-import { type DataItems, isBytes, type MemorySource } from "./data.ts";
+import {
+  type DataItems,
+  type DataSpec,
+  isBytes,
+  type MemorySource,
+  type TableSpec,
+} from "./data.ts";
 import { unreadable } from "./documents.ts";
 import { dataEnding, jsonFile, type OpenedFile, openFile } from "./formats.ts";
 import { linesOfArray, linesOfCalls, linesOfItems, type MemoryLines } from "./memory_lines.ts";
@@ -19,19 +25,37 @@ export interface MemoryFile extends OpenedFile {
 /** By the value: what can be read only once is read once, however often it is opened. */
 const opened = new WeakMap<object, Promise<MemoryFile>>();
 
+/** Called with the number of items, or of chunks, that have been read so far. */
+export type OnRead = (count: number) => void;
+
 /** Reads to its end what can be read only once. Throws a {@link UserError} if it has nothing. */
-export function openMemory(given: MemorySource): Promise<MemoryFile> {
+export function openMemory(given: MemorySource, onRead?: OnRead): Promise<MemoryFile> {
   const { value, label } = given;
   // An array may have changed since, as between two runs.
   if (Array.isArray(value)) return open(given);
   const known = opened.get(value);
   if (known) return known;
-  const file = open({ value, label });
+  const file = open({ value, label }, onRead);
   opened.set(value, file);
   return file;
 }
 
-async function open({ label, value }: MemorySource): Promise<MemoryFile> {
+/** Reads now what of the data can be read only once, which {@link openMemory} then has. */
+export async function readOnce(
+  sources: readonly (DataSpec | TableSpec)[],
+  onRead: OnRead,
+): Promise<void> {
+  for (const source of sources) {
+    const spec = typeof source !== "string" && "rows" in source ? source.rows : source;
+    if (typeof spec === "string" || Array.isArray(spec.value)) continue;
+    if (typeof spec.value !== "function") await openMemory(spec, onRead);
+  }
+}
+
+async function open(
+  { label, value }: MemorySource,
+  onRead: OnRead = () => {},
+): Promise<MemoryFile> {
   if (Array.isArray(value)) return fileOf(linesOfArray(label, value));
   if (typeof value === "function") {
     return fileOf(linesOfCalls(label, async function* () {
@@ -40,12 +64,15 @@ async function open({ label, value }: MemorySource): Promise<MemoryFile> {
       yield* items;
     }));
   }
-  if (isBytes(value)) return await openBytes(label, bytesOf(label, value), nameOf(value));
+  if (isBytes(value)) {
+    const bytes = readable(label, bytesOf(label, value), onRead);
+    return await openBytes(label, bytes, nameOf(value));
+  }
   const { first, items } = await peeked(label, value as DataItems);
   if (first instanceof Uint8Array) {
-    return await openBytes(label, items as AsyncIterable<Uint8Array>);
+    return await openBytes(label, readable(label, items as AsyncIterable<Uint8Array>, onRead));
   }
-  return fileOf(await linesOfItems(label, items));
+  return fileOf(await linesOfItems(label, items, onRead));
 }
 
 function fileOf({ source, content }: MemoryLines): MemoryFile {
@@ -59,20 +86,30 @@ async function openBytes(
   bytes: AsyncIterable<Uint8Array>,
   name?: string,
 ): Promise<MemoryFile> {
-  const path = await temporaryFile(readable(label, bytes));
+  const path = await temporaryFile(bytes);
   const { size } = await Deno.stat(path);
   if (size === 0) throw new UserError(`${label}: is empty`);
   return { ...await openFile({ path, label, name }), size, isStreamed: false };
 }
 
-async function* readable(label: string, bytes: AsyncIterable<Uint8Array>) {
-  try {
-    for await (const chunk of bytes) {
-      if (chunk instanceof Uint8Array) yield chunk;
-      else throw new UserError(`${label}: has bytes at first, and then other values`);
-    }
-  } catch (error) {
+async function* readable(label: string, bytes: AsyncIterable<Uint8Array>, onRead: OnRead) {
+  let count = 0;
+  const failed = (error: unknown) => {
     throw unreadable(label, error);
+  };
+  const chunks = bytes[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await chunks.next().catch(failed);
+      if (done) return;
+      if (!(value instanceof Uint8Array)) {
+        throw new UserError(`${label}: has bytes at first, and then other values`);
+      }
+      onRead(++count);
+      yield value;
+    }
+  } finally {
+    await chunks.return?.();
   }
 }
 
@@ -131,7 +168,11 @@ async function peeked(label: string, given: DataItems) {
   }
   const first = read.value;
   const items = async function* () {
-    for (; !read.done; read = await iterator.next()) yield read.value;
+    try {
+      for (; !read.done; read = await iterator.next()) yield read.value;
+    } finally {
+      if (!read.done) await iterator.return?.();
+    }
   };
   return { first, items: items() };
 }

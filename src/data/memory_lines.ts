@@ -34,11 +34,13 @@ export function linesOfArray(label: string, items: readonly unknown[]): MemoryLi
 export async function linesOfItems(
   label: string,
   items: AsyncIterable<unknown>,
+  onItem: (count: number) => void = () => {},
 ): Promise<MemoryLines> {
   const index = new LineIndex();
   const lines = async function* () {
     for await (const line of linesOf(label, items)) {
       index.add(line);
+      onItem(index.count);
       yield line;
     }
   };
@@ -90,6 +92,10 @@ class LineIndex {
   #ends = new Float64Array(1 << 10);
   #count = 0;
   #content = 0x811c9dc5;
+
+  get count(): number {
+    return this.#count;
+  }
 
   get size(): number {
     return this.startOf(this.#count);

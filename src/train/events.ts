@@ -210,10 +210,14 @@ export interface PreparationEvent {
   /** Tells events apart. */
   readonly type: "preparation";
   /** The preparation. */
-  readonly what: "encoding examples" | "loading weights" | "looking at first gradients";
+  readonly what:
+    | "reading data"
+    | "encoding examples"
+    | "loading weights"
+    | "looking at first gradients";
   /** 0 to 1, if the total is known. */
   readonly share?: number;
-  /** Examples so far, otherwise. */
+  /** Examples so far, or items of data, or chunks of a stream of bytes. */
   readonly count?: number;
 }
 

@@ -172,7 +172,7 @@ const rules: Rule[] = [
       : undefined,
 ];
 
-/** {@link FinetuneOptions}: `Trainer.finetune` takes what `parse` returns. */
+/** Options of a fine-tuning run; `Trainer.finetune` takes them as given, or as `parse` returns them. */
 export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOptions({
   fields: {
     ...memoryFields,

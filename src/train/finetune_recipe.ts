@@ -9,6 +9,7 @@ import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
 import { withFittedBatch } from "./fitted_batch.ts";
 import { optimizerRates, shapeWarnings, trainingShape } from "./method.ts";
+import { readDataOnce } from "./read_data_once.ts";
 import type { Recipe, RunResults } from "./recipe.ts";
 import { writeRunCard } from "./run_card.ts";
 import { encodeQuestion, encodeText } from "./samples.ts";
@@ -70,7 +71,10 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
       ...options.rank === "auto" ? [] : shapeWarnings(config, shape),
     ],
     evaluateFirst: true,
-    openData: async (...args) => await (await data()).open(...args),
+    openData: async (position, onPreparation) => {
+      await readDataOnce(options, onPreparation);
+      return await (await data()).open(position, onPreparation);
+    },
     openEvaluation: async () => await (await data()).openEvaluation(),
     encodePrompt: async (text) =>
       (await data()).kind === "instruct"

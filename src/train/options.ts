@@ -96,7 +96,7 @@ const trainingRules: Rule[] = [
   warmupRule,
 ];
 
-/** Options of a pre-training run; `Trainer.pretrain` takes what `parse` returns. */
+/** Options of a pre-training run; `Trainer.pretrain` takes them as given, or as `parse` returns them. */
 export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOptions({
   fields: {
     ...memoryFields,

@@ -2,6 +2,7 @@
 import { BatchStream, type DataPosition } from "../data/batches.ts";
 import { optimizerRates, shapeWarnings } from "./method.ts";
 import { HeldOut, shareHeldOut } from "./held_out.ts";
+import { readDataOnce } from "./read_data_once.ts";
 import type { Only } from "../options/schema.ts";
 import { type PretrainInput, pretrainOptions } from "./options.ts";
 import { pretrainStart } from "./pretrain_start.ts";
@@ -52,7 +53,8 @@ export async function pretrainRecipe<Given extends PretrainInput>(
       ...shareNotes,
       ...options.rank === "auto" ? [] : shapeWarnings(config, shape),
     ],
-    async openData(position) {
+    async openData(position, onPreparation) {
+      await readDataOnce(options, onPreparation);
       const batches = await BatchStream.open({
         ...stream,
         split: "train",

@@ -3,9 +3,10 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { type BatchSource, BatchStream, type DataOptions } from "../../src/data/batches.ts";
 import { checkFiles } from "../../src/data/check_corpus.ts";
-import { type Data, dataFault, dataNames, dataSpecs } from "../../src/data/data.ts";
+import { type Data, dataFault, dataNames, dataSources, dataSpecs } from "../../src/data/data.ts";
 import { listFiles } from "../../src/data/files.ts";
 import { InstructStream } from "../../src/data/instruct/stream.ts";
+import { readOnce } from "../../src/data/memory_file.ts";
 import { MixedOrder } from "../../src/data/mixed_order.ts";
 import { Corpus } from "../../src/data/sources.ts";
 import { UserError } from "../../src/options/user_error.ts";
@@ -267,6 +268,29 @@ Deno.test("bad data is refused in words", async () => {
 function fail(): never {
   throw new Error("items are checked when they are read");
 }
+
+Deno.test("what can be read only once is read with progress, and let go of when that is ended", async () => {
+  const counts: number[] = [];
+  let closed = false;
+  const items = async function* () {
+    try {
+      yield* later(records());
+    } finally {
+      closed = true;
+    }
+  };
+  await readOnce(dataSources(["a.txt", items(), C4, () => C4]), (count) => counts.push(count));
+  assertEquals(counts, C4.map((_, index) => index + 1));
+  for (const data of [items(), new Response(bytes()), ReadableStream.from(records())] as Data[]) {
+    closed = false;
+    const stop = new Error("enough");
+    const reading = readOnce(dataSources(data), () => {
+      throw stop;
+    });
+    assertEquals(await reading.catch((error) => error), stop);
+    assertEquals(closed, data instanceof Object && "throw" in data);
+  }
+});
 
 Deno.test("data is named in documents as its author would", () => {
   assertEquals(dataNames(["a.txt", "hf:org/name"]), ["a.txt", "hf:org/name"]);
