@@ -1,5 +1,6 @@
 /** How fast a model trains on this adapter: real steps on random tokens, timed as a run times its own. */
 import type { Gpu } from "../src/gpu/gpu.ts";
+import { Scope } from "../src/gpu/scope.ts";
 import type { Batch } from "../src/model/batch.ts";
 import type { LlamaConfig } from "../src/model/config.ts";
 import { parameterCount } from "../src/model/description.ts";
@@ -68,12 +69,14 @@ export async function measureTraining(
 ): Promise<TrainingSpeed | undefined> {
   const { capabilities } = gpu;
   const plan = assertFits(config, shape, capabilities, gpuMemoryLimit(gpu, undefined));
-  const training = buildTraining(gpu, config, shape, capabilities);
+  using memory = gpu.account.watch();
+  using scope = new Scope(gpu);
+  const training = buildTraining(scope, config, shape, capabilities);
   await gpu.check();
   prepare(gpu, training);
   const batch = someBatch(shape.batchSize * shape.seqLen, config.vocabSize);
   const batches = Array<Batch>(gradientAccumulation).fill(batch);
-  const submitted = new SubmittedSteps(gpu, training, 0);
+  const submitted = new SubmittedSteps(gpu, memory, training, 0);
   const submit = (step: number) => {
     const options = { step, lr: 1e-4, rates: RATES, lossIndex: step % LOSS_RING };
     const divisor = trainStep(gpu, training, batches, options);
@@ -131,7 +134,7 @@ export async function measureTraining(
     ...(refreshes ? { refresh_interval: RATES.updateProjGap } : undefined),
     first_step_ms,
     planned_peak_bytes: plan.plannedPeakBytes,
-    gpu_peak_bytes: gpu.account.peak,
+    gpu_peak_bytes: memory.peak,
   };
 }
 

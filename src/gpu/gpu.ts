@@ -48,6 +48,8 @@ export class Gpu implements Allocator {
   readonly bindGroups: BindGroupCache = new BindGroupCache();
   /** Compiled kernels. */
   readonly pipelines: PipelineCache;
+  /** What is of no use without the device: disposed of when it is closed. */
+  readonly dependents: Set<Disposable> = new Set();
   /** Watches passes; see {@link KernelPass.passed}. */
   watch: Watch | undefined;
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
@@ -296,6 +298,7 @@ export class Gpu implements Allocator {
   /** Destroys the device and releases all its memory. */
   close(): void {
     this.#closed = true;
+    for (const dependent of this.dependents) dependent[Symbol.dispose]();
     this.device.destroy();
   }
 

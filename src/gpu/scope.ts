@@ -4,7 +4,7 @@ import type { Gpu } from "./gpu.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Tracks what is allocated through it and releases all of it at once. */
-export class Scope implements Allocator {
+export class Scope implements Allocator, Disposable {
   readonly #made: (Tensor | TextureTensor)[] = [];
 
   /** An empty scope. */
@@ -27,5 +27,10 @@ export class Scope implements Allocator {
   /** Gives back everything that was allocated. */
   release(): void {
     for (const made of this.#made.splice(0)) this.gpu.release(made);
+  }
+
+  /** {@link release}, for `using`. */
+  [Symbol.dispose](): void {
+    this.release();
   }
 }

@@ -1,6 +1,7 @@
 /** Opens a run of a recipe: everything checked, planned, allocated and initialised, or restored. */
 import { MANIFEST_FILE } from "../formats/checkpoint/manifest.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import type { AccountWatch } from "../gpu/allocator.ts";
+import type { Scope } from "../gpu/scope.ts";
 import { uploadRope } from "../model/llama.ts";
 import type { Phrase } from "../options/phrase.ts";
 import { join } from "../packages/std_path.ts";
@@ -37,6 +38,8 @@ export interface Preparing {
 
 /** A run that can take its next step. */
 export interface OpenRun {
+  /** What it allocates, samples and evaluations included. */
+  readonly memory: AccountWatch;
   /** The recipe given, with the ranks that were advised for it. */
   readonly recipe: Recipe;
   readonly plan: MemoryPlan;
@@ -55,9 +58,13 @@ export interface OpenRun {
   };
 }
 
-/** Faults are {@link UserError}s. What can fail without the GPU does so before anything is allocated. */
+/**
+ * Faults are {@link UserError}s. What can fail without the GPU does so before anything is allocated,
+ * which happens in `scope`.
+ */
 export async function openRun(
-  gpu: Gpu,
+  scope: Scope,
+  memory: AccountWatch,
   given: Recipe,
   { onPreparation: report, signal }: Preparing,
 ): Promise<OpenRun> {
@@ -66,7 +73,7 @@ export async function openRun(
     signal?.throwIfAborted();
     report?.(event);
   };
-  const { options, config } = given, { capabilities } = gpu;
+  const { gpu } = scope, { options, config } = given, { capabilities } = gpu;
   const warnings = [...given.warnings];
   const checkpoint = await startingPoint(options, (message) => warnings.push(message));
   const state = checkpoint && readRunState(checkpoint);
@@ -109,7 +116,7 @@ export async function openRun(
   );
   if (scarce) warnings.push(scarce);
   signal?.throwIfAborted();
-  const training = buildTraining(gpu, config, shape, capabilities, objective);
+  const training = buildTraining(scope, config, shape, capabilities, objective);
   await gpu.check();
   uploadRope(gpu, training.model);
   await recipe.start(gpu, training, onPreparation);
@@ -122,6 +129,7 @@ export async function openRun(
   // Delete only after everything that can fail has succeeded.
   if (options.overwriteOutput) await pruneCheckpoints(options.output, 0);
   return {
+    memory,
     recipe,
     plan: { ...needed, plannedPeakBytes },
     warnings,

@@ -43,7 +43,7 @@ export interface Progress {
 }
 
 export function runSummary(gpu: Gpu, run: OpenRun, progress: Progress): Summary {
-  const { recipe: { options }, plan, training: { optimizer }, data } = run;
+  const { memory, recipe: { options }, plan, training: { optimizer }, data } = run;
   const { step, loss, firstEvaluation, evaluation, watch, submitted } = progress;
   const { state: best, exhausted } = progress.best;
   const fixed = Math.ceil(step / options.updateProjGap);
@@ -60,7 +60,7 @@ export function runSummary(gpu: Gpu, run: OpenRun, progress: Progress): Summary 
     tokens: submitted.totalTokens,
     tokens_per_second: submitted.tokensPerSecond,
     planned_peak_bytes: plan.plannedPeakBytes,
-    gpu_peak_bytes: gpu.account.peak,
+    gpu_peak_bytes: memory.peak,
     subspace_refreshes: optimizer.refreshCount,
     subspace_refreshes_fixed_interval: optimizer.projectors.length * fixed,
     adapter: adapterName(gpu.adapter),

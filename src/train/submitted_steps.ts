@@ -2,6 +2,7 @@
  * Steps that the GPU has been given and whose losses have not been read. A read waits for the GPU,
  * so losses are fetched several at a time: the figures of a step come late, and in groups.
  */
+import type { AccountWatch } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { LOSS_RING, type Training } from "./build.ts";
 import type { StepMetrics } from "./events.ts";
@@ -26,7 +27,12 @@ export class SubmittedSteps {
   #seconds = 0;
 
   /** `tokens` is the number of targets trained on in earlier sittings of the run. */
-  constructor(readonly gpu: Gpu, readonly training: Training, readonly tokens: number) {}
+  constructor(
+    readonly gpu: Gpu,
+    readonly memory: AccountWatch,
+    readonly training: Training,
+    readonly tokens: number,
+  ) {}
 
   get count(): number {
     return this.#steps.length;
@@ -65,7 +71,7 @@ export class SubmittedSteps {
 
   /** The figures of all of them; a loss may not be finite. */
   async read(): Promise<StepMetrics[]> {
-    const { gpu, training: { losses, optimizer } } = this;
+    const { gpu, memory, training: { losses, optimizer } } = this;
     const sums = new Float32Array((await gpu.read(losses)).buffer);
     // Steps with refreshes are read at once, so such a step is the last one read.
     const refreshed = optimizer.refreshes ? { refreshed: optimizer.refreshed } : undefined;
@@ -91,8 +97,8 @@ export class SubmittedSteps {
         tokens,
         tokens_per_second: targets / seconds,
         step_ms: (1000 * seconds) / steps.length,
-        gpu_bytes: gpu.account.live,
-        gpu_peak_bytes: gpu.account.peak,
+        gpu_bytes: memory.live,
+        gpu_peak_bytes: memory.peak,
         subspace_refreshes: each === last ? optimizer.refreshCount : before,
         ...(each === last ? refreshed : undefined),
       };

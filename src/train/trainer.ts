@@ -22,6 +22,7 @@
 import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { Scope } from "../gpu/scope.ts";
 import type { Batch } from "../model/batch.ts";
 import { onAScreen, option, type Phrase, phrase, spell } from "../options/phrase.ts";
 import type { Only } from "../options/schema.ts";
@@ -57,6 +58,7 @@ import { identityOf, type RunState } from "./run_state.ts";
 import { Saving } from "./saving.ts";
 import { restoreTensors } from "./state.ts";
 import { type StepEnd, trainStep, trainStepAtPace } from "./step.ts";
+import { occupy } from "./occupy.ts";
 import { SubmittedSteps } from "./submitted_steps.ts";
 
 export type { Preparing };
@@ -86,8 +88,8 @@ export class Trainer {
   /** GPU memory that the run allocates. */
   readonly plan: MemoryPlan;
   readonly #run: OpenRun;
-  /** Locked from the opening of the trainer to the end of its run. */
-  #output: Output | undefined;
+  /** Memory, the device and the output folder, until {@link close}. */
+  readonly #resources: DisposableStack;
   readonly #submitted: SubmittedSteps;
   readonly #best: BestEvaluation;
   readonly #watch: LossWatch;
@@ -104,15 +106,14 @@ export class Trainer {
   /** The weights are not worth saving: the loss is not finite, or a step was abandoned. */
   #spoilt = false;
 
-  private constructor(readonly gpu: Gpu, run: OpenRun, output: Output) {
+  private constructor(readonly gpu: Gpu, run: OpenRun, resources: DisposableStack) {
     const state = run.resumed?.state;
     this.recipe = run.recipe;
     this.plan = run.plan;
     this.#run = run;
-    this.#output = output;
-    // Of a trainer that never runs: its weights are gone.
-    gpu.device.lost.then(() => output[Symbol.dispose]());
-    this.#submitted = new SubmittedSteps(gpu, run.training, state?.tokens ?? 0);
+    this.#resources = resources;
+    gpu.dependents.add(this);
+    this.#submitted = new SubmittedSteps(gpu, run.memory, run.training, state?.tokens ?? 0);
     this.#best = new BestEvaluation(run.recipe.options, state?.best);
     this.#activity = new Activity(gpu);
     this.#watch = new LossWatch(state?.first_loss ?? undefined);
@@ -145,10 +146,10 @@ export class Trainer {
   }
 
   /**
-   * A run of any recipe: one of this library's, perhaps with another objective, or your own. Locks
-   * the output folder, reads and validates everything, plans the memory, refuses what cannot fit,
-   * then allocates and initialises, or restores a checkpoint. Faults are {@link UserError}s. The
-   * folder stays locked until the run has ended, or {@link close}.
+   * A run of any recipe: one of this library's, perhaps with another objective, or your own. Reserves
+   * the device and the output folder, reads and validates everything, plans the memory, refuses what
+   * cannot fit, then allocates and initialises, or restores a checkpoint. Faults are {@link
+   * UserError}s. All of it is given back when the run has ended, or by {@link close}.
    */
   static open(gpu: Gpu, recipe: Recipe, preparing: Preparing = {}): Promise<Trainer> {
     return Trainer.#open(gpu, recipe.options.output, () => Promise.resolve(recipe), preparing);
@@ -161,22 +162,23 @@ export class Trainer {
     preparing: Preparing,
   ): Promise<Trainer> {
     preparing.signal?.throwIfAborted();
-    const output = await Output.claim(folder);
-    try {
-      const opened = (async () => openRun(gpu, await recipe(), preparing))();
-      const run = await unlessAborted(opened, preparing.signal);
-      const warnings = [...output.warnings, ...run.warnings];
-      return new Trainer(gpu, { ...run, warnings }, output);
-    } catch (error) {
-      output[Symbol.dispose]();
-      throw error;
-    }
+    using resources = new DisposableStack();
+    resources.use(occupy(gpu, folder));
+    const output = resources.use(await Output.claim(folder));
+    const memory = resources.use(gpu.account.watch());
+    const scope = resources.use(new Scope(gpu));
+    const opened = (async () => openRun(scope, memory, await recipe(), preparing))();
+    // An aborted preparation ends a little later, and may have allocated meanwhile.
+    opened.catch(() => scope.release());
+    const run = await unlessAborted(opened, preparing.signal);
+    const warnings = [...output.warnings, ...run.warnings];
+    return new Trainer(gpu, { ...run, warnings }, resources.move());
   }
 
-  /** Unlocks the output folder of a trainer that is not run. */
+  /** Gives back the memory, the device and the output folder, as the end of the run does. */
   close(): void {
-    this.#output?.[Symbol.dispose]();
-    this.#output = undefined;
+    this.gpu.dependents.delete(this);
+    this.#resources.dispose();
   }
 
   /** {@link close}, for `using`. */
@@ -199,17 +201,17 @@ export class Trainer {
    * progress if it has begun to change the weights and they are not saved. Ends with a `done` event. Whatever else ends it (an evaluation, a sample, the data,
    * the disk), everything trained so far is saved first, if it can be; a `failed` event says what is
    * on disk, and the error is thrown. Leaving the loop early, by `break` or an error, saves as well.
+   * A trainer runs once; another one continues with `resume`.
    */
   async *run({ signal, onProgress }: Running = {}): AsyncGenerator<TrainingEvent> {
     this.#activity.onProgress = onProgress;
     const { output } = this.recipe.options;
-    if (this.#spoilt) {
+    if (this.#resources.disposed) {
       throw new UserError(
-        `this trainer ended within step ${this.#step + 1}: its weights are not those of a step`,
-        phrase`open another one with ${option("resume", "auto")}`,
+        `${output}: this trainer was closed, or has run`,
+        phrase`open another one, with ${option("resume", "auto")}, to continue`,
       );
     }
-    this.#output ??= await Output.claim(output);
     let metrics: Metrics | undefined, ended = false;
     try {
       yield* this.#announce();
