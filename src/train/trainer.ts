@@ -198,9 +198,10 @@ export class Trainer {
 
   /**
    * Trains to the last step, or until the signal aborts; it then saves a checkpoint, of the step in
-   * progress if it has begun to change the weights and they are not saved. Ends with a `done` event. Whatever else ends it (an evaluation, a sample, the data,
-   * the disk), everything trained so far is saved first, if it can be; a `failed` event says what is
-   * on disk, and the error is thrown. Leaving the loop early, by `break` or an error, saves as well.
+   * progress if it has begun to change the weights and they are not saved. Ends with a `done` event.
+   * Whatever else ends it (an evaluation, a sample, the data, the disk), everything trained so far is
+   * saved first, if it can be; a `failed` event says what is on disk, and the error is thrown.
+   * Leaving the loop early, by `break` or an error, saves as well.
    * A trainer runs once; another one continues with `resume`.
    */
   async *run({ signal, onProgress }: Running = {}): AsyncGenerator<TrainingEvent> {
