@@ -48,8 +48,7 @@ if [ ! -d "$folder" ]; then
   mv "$new" "$folder" 2>/dev/null || rm -rf "$new"
 fi
 TRAINER_EXECUTABLE=$(basename "$0") DENO_DIR="$folder/cache" DENO_NO_UPDATE_CHECK=1
-XDG_RUNTIME_DIR="\${XDG_RUNTIME_DIR:-/tmp}"
-export TRAINER_EXECUTABLE DENO_DIR DENO_NO_UPDATE_CHECK XDG_RUNTIME_DIR
+export TRAINER_EXECUTABLE DENO_DIR DENO_NO_UPDATE_CHECK
 exec "$folder/deno" run --quiet --allow-all --cached-only "$folder/program/cli.ts" "$@"
 `;
   return head(head(0).split("\n").length - 1);
