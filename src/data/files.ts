@@ -4,6 +4,7 @@ import { otherSplits } from "../hub/data_selection.ts";
 import { type HubOptions, isHubSpec, resolveData } from "../hub/hub.ts";
 import { listOf } from "../hub/selection.ts";
 import { UserError } from "../options/user_error.ts";
+import { quoted } from "../text.ts";
 import { sampledContent } from "../files/sampled_content.ts";
 import { isForbidden } from "../files/stat.ts";
 import { unreadable } from "./documents.ts";
@@ -34,6 +35,15 @@ export interface Listing {
   /** For the user: what was left out. */
   readonly notes: readonly string[];
 }
+
+/** Whether a name that names no file reads like a text. */
+function isProse(spec: string): boolean {
+  return spec.includes("\n") || spec.length > 255 || /\s\S+\s.*[.!?…]$/.test(spec);
+}
+
+const PROSE_HINT =
+  'a string in a list is a path; a text is a record, { "text": "…" }, or in a list ' +
+  "of its own";
 
 /** Standard input, where a file is expected. */
 const STDIN = "-";
@@ -72,7 +82,9 @@ async function filesOf(spec: DataSpec, hub?: HubOptions): Promise<Listing> {
   const path = withHome(spec);
   const info = await Deno.stat(path).catch((error) => {
     // Windows refuses the name itself.
-    if (isPattern(path) && !isForbidden(error)) return undefined;
+    if (isForbidden(error)) throw unreadable(`data ${spec}`, error);
+    if (isProse(spec)) throw new UserError(`data ${quoted(spec)}: no such file`, PROSE_HINT);
+    if (isPattern(path)) return undefined;
     throw unreadable(`data ${spec}`, error);
   });
   if (!info) return await filesIn(spec, () => walkPattern(path));

@@ -209,6 +209,8 @@ Deno.test("a function is called at each pass, and its items are read as they com
 /** What is wrong with data, and what is said. */
 const BAD: readonly (readonly [unknown, string])[] = [
   [[], "data: must not be empty"],
+  [["Once upon a time.", "The end is near?"], 'data "Once upon a time.": no such file'],
+  [["two\nlines"], 'data "two\\nlines": no such file'],
   [5, "data: must be paths, or data in memory, got a number"],
   [null, "data: must be paths, or data in memory, got null"],
   [Promise.resolve([]), "data: must be paths, or data in memory, got a Promise: await it first"],

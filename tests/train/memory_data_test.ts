@@ -34,7 +34,7 @@ trainingTest(
   "pre-training on an array, an iterator, a function",
   () =>
     withWorkshop(async ({ folder }) => {
-      const records = (await c4Texts()).map((text) => ({ body: text.slice(0, 300) }));
+      const records = (await c4Texts()).map((text) => ({ body: text.slice(0, 120) }));
       const path = join(folder, "texts.jsonl");
       await Deno.writeTextFile(path, records.map((each) => JSON.stringify(each) + "\n").join(""));
       const options = (name: string, data: Data) =>
@@ -44,13 +44,13 @@ trainingTest(
           output: join(folder, name),
           textField: "body",
           evalShare: 0.2,
-          steps: 6,
+          steps: 4,
           batchSize: 3,
           seqLen: 24,
           rank: 16,
           updateProjGap: 2,
           weightGroupSize: 64,
-          saveEvery: 3,
+          saveEvery: 2,
         }) satisfies PretrainInput;
       const run = async (name: string, data: Data, until?: number) =>
         await train((gpu) => Trainer.pretrain(gpu, options(name, data)), until);
@@ -110,15 +110,15 @@ trainingTest("fine-tuning on rows of a database, and a response", async () => {
         Trainer.finetune(gpu, {
           model,
           tokenizer: "bytes",
-          template: "alpaca",
+          template: "chatml",
           data,
           evalShare: 3,
           output: join(folder, name),
           optimizer: "galore_adamw",
           rank: 16,
           batchSize: 2,
-          seqLen: 256,
-          steps: 3,
+          seqLen: 128,
+          steps: 2,
           warmupSteps: 0,
           lr: 3e-3,
         })
