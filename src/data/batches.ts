@@ -5,6 +5,7 @@ import { checkFiles, checkSources } from "./check_corpus.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { type Data, dataSpecs } from "./data.ts";
 import { marksOf } from "./file_marks.ts";
+import type { DataFile } from "./files.ts";
 import { MixedOrder } from "./mixed_order.ts";
 import { FileOrder, type PieceOrder } from "./piece_order.ts";
 import { hashText, permutation, randomStream } from "./random.ts";
@@ -124,12 +125,12 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     const { heldOutShare = 0.05, textField = "text", repeat = split === "train" } = options;
     const { position } = options;
     const specs = split === "eval" && evalData ? dataSpecs(evalData, "evalData") : dataSpecs(data);
-    const held = heldOut({ ...options, heldOutShare });
+    const held = heldOut({ ...options, heldOutShare, of: position?.of });
     const corpus = await Corpus.open(specs, { textField, ...held });
     const size = split === "eval" ? 1 : Math.max(1, options.shuffleBuffer ?? DEFAULT_SHUFFLE);
     // What is made anew at each pass has no parts to choose from.
     const version = corpus.isStreamed ? 1 : position?.version;
-    const mayChange = split === "train" && isMarked(corpus) && !(version === 1 && size > 1) &&
+    const mayChange = split === "train" && isMarked(corpus.files) && !(version === 1 && size > 1) &&
       !(position && "names" in position.of);
     const of = {
       ...(mayChange ? holdsOut(corpus) : listing(corpus)),
@@ -259,12 +260,16 @@ async function orderOf(
  * Which documents a stream reads. A run that is resumed is trained on the share that it began with:
  * what was held out then stays held out when data of its own is given for evaluation.
  */
-function heldOut(
-  { split, evalData, heldOutShare, position, holdsOutFiles }: DataOptions & {
+export function heldOut(
+  { split, evalData, heldOutShare, of = {}, holdsOutFiles }: {
+    readonly split: "train" | "eval";
+    readonly evalData?: unknown;
     readonly heldOutShare: number;
+    readonly of?: DataPosition["of"];
+    readonly holdsOutFiles?: boolean;
   },
 ) {
-  const { share: saved, holdsOut } = position?.of ?? {};
+  const { share: saved, holdsOut } = of;
   const rule = holdsOut === undefined ? holdsOutFiles : holdsOut === "files";
   const [, kept] = String(saved ?? "").match(/^train (\S+)$/) ?? [];
   if (split === "train" && evalData && kept !== undefined) {
@@ -278,7 +283,7 @@ function heldOut(
 }
 
 /** Whether a change of each file can be noticed. */
-function isMarked({ files }: Corpus): boolean {
+export function isMarked(files: readonly DataFile[]): boolean {
   return files.every(({ sampled, isStreamed }) => sampled !== undefined && !isStreamed);
 }
 

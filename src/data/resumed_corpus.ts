@@ -99,20 +99,21 @@ function joined(
   return phrase`${are}: they ${so} what is left of this epoch${before}`;
 }
 
-function anew({ added, replaced, gone }: MatchedFiles, { files }: Corpus): Phrase {
-  const changes = [
+/** What has changed, where not only files were added. */
+export function changesOf({ added, replaced, gone }: MatchedFiles, files: number): string {
+  const more = replaced.length > 1 ? ", …" : "", news = added.length - replaced.length;
+  return [
     ...replaced.length
-      ? [
-        `${replaced.length} of ${files.length} files have other content (${replaced[0].path}${
-          replaced.length > 1 ? ", …" : ""
-        })`,
-      ]
+      ? [`${replaced.length} of ${files} files have other content (${replaced[0].path}${more})`]
       : [],
-    ...added.length > replaced.length ? [`${added.length - replaced.length} are new`] : [],
+    ...news ? [`${news} are new`] : [],
     ...gone ? [`${gone} are gone`] : [],
-  ];
+  ].join(", ");
+}
+
+function anew(matched: MatchedFiles, { files }: Corpus): Phrase {
   return phrase`since the run was saved ${
-    changes.join(", ")
-  }: the epoch that was begun ends here, and
-    the next one reads all ${counted(files.length, "file")} as they are now`;
+    changesOf(matched, files.length)
+  }: the epoch that was begun
+    ends here, and the next one reads all ${counted(files.length, "file")} as they are now`;
 }

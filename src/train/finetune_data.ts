@@ -23,7 +23,11 @@ import { wasGiven } from "../options/schema.ts";
 
 export interface FinetuneData {
   readonly kind: "instruct" | "text";
-  open(position?: unknown, onPreparation?: OnPreparation): Promise<TrainingData>;
+  open(
+    position?: unknown,
+    onPreparation?: OnPreparation,
+    done?: number,
+  ): Promise<TrainingData>;
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
 }
 
@@ -64,7 +68,7 @@ async function instructData(
   let checked: InstructStream | undefined;
   return {
     kind: "instruct",
-    async open(position, onPreparation) {
+    async open(position, onPreparation, done = 0) {
       const batches = await InstructStream.open({
         ...shared,
         onProgress: ({ examples: count }) =>
@@ -74,7 +78,11 @@ async function instructData(
         position: position as InstructPosition | undefined,
       });
       const rows = options.batchSize * options.gradientAccumulation;
-      const length = runLength(batches.rowsPerEpoch, options), { steps } = length;
+      const length = runLength(batches.rowsPerEpoch, options, {
+        steps: done,
+        rows: batches.rowsRead,
+      });
+      const { steps } = length;
       const { report: { examples }, rowsPerEpoch } = batches;
       const note = lengthNote(length, options, { examples, rows: rowsPerEpoch });
       const warnings: Phrase[] = [...reportText(batches.report, options), ...note ? [note] : []];

@@ -89,7 +89,7 @@ export async function openRun(
     );
   }
   const prompts = await samplePrompts(recipe);
-  const data = await recipe.openData(state?.data, onPreparation);
+  const data = await recipe.openData(state?.data, onPreparation, state?.step);
   warnings.push(...data.warnings);
   warnings.push(...runNotes(options, data));
   const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;

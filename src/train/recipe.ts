@@ -98,9 +98,13 @@ export interface Recipe {
   readonly evaluateFirst: boolean;
   /**
    * Opens the training data, at the position saved in a checkpoint. Checks the held-out data as
-   * well, so that its faults end a run before its first step.
+   * well, so that its faults end a run before its first step. `done` are the steps before it.
    */
-  openData(position?: unknown, onPreparation?: OnPreparation): Promise<TrainingData>;
+  openData(
+    position?: unknown,
+    onPreparation?: OnPreparation,
+    done?: number,
+  ): Promise<TrainingData>;
   /** One pass over the held-out data; undefined if nothing is held out. */
   openEvaluation(): Promise<AsyncIterable<Batch> | undefined>;
   /**

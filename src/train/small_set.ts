@@ -39,10 +39,24 @@ export function batchOfSmallSet(rows: number, usual: number): number {
   return Math.min(usual, Math.max(1, Math.floor(USUAL_EPOCHS * rows / LEAST_STEPS)));
 }
 
-/** @param rows sequences of a pass over the examples */
-export function runLength(rows: number, asked: AskedLength): RunLength {
+/**
+ * Passes are those over the present data: of a run that goes on with more of it, or with another
+ * batch, what was read counts as far as it goes.
+ *
+ * @param rows sequences of a pass over the examples
+ * @param done what the run has behind it
+ */
+export function runLength(
+  rows: number,
+  asked: AskedLength,
+  done: { readonly steps: number; readonly rows: number } = { steps: 0, rows: 0 },
+): RunLength {
   const perStep = asked.batchSize * asked.gradientAccumulation;
-  const stepsOf = (epochs: number) => Math.ceil(epochs * rows / perStep);
+  const isUsual = done.rows === done.steps * perStep;
+  const stepsOf = (epochs: number) =>
+    isUsual
+      ? Math.ceil(epochs * rows / perStep)
+      : done.steps + Math.max(0, Math.ceil((epochs * rows - done.rows) / perStep));
   if (asked.steps !== undefined) {
     return { steps: asked.steps, epochs: asked.steps * perStep / rows, small: false };
   }

@@ -3,6 +3,7 @@ import { option, type Phrase, phrase } from "../../options/phrase.ts";
 import { TextEnds } from "../../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { UnknownTokens } from "../../tokenizers/unknown_tokens.ts";
+import type { DataFile } from "../files.ts";
 import type { ChatTemplate } from "./chat_template.ts";
 import { encodeExample, type EncodeExampleOptions } from "./encode.ts";
 import type { Example } from "./example.ts";
@@ -37,6 +38,8 @@ export interface LoadOptions extends EncodeExampleOptions {
 export interface LoadedExamples {
   readonly store: ExampleStore;
   readonly report: InstructReport;
+  /** The first example of each file that was read, in their order. */
+  readonly starts: ReadonlyMap<DataFile, number>;
   /** Undefined if there was no dialogue. */
   readonly template?: ChatTemplate;
 }
@@ -65,10 +68,15 @@ export async function loadExamples(
   const ends = new TextEnds(tokenizer), unknown = new UnknownTokens();
   const encoding = { ...options, template: () => template ??= options.template(), ends, unknown };
   const check = new ExampleCheck(encoding, report);
-  const examples = examplesOf(listed, ({ kind, explanation }, where) => {
-    report.records++;
-    addUnusable(report, [kind], where, explanation);
-  });
+  const starts = new Map<DataFile, number>();
+  const examples = examplesOf(
+    listed,
+    ({ kind, explanation }, where) => {
+      report.records++;
+      addUnusable(report, [kind], where, explanation);
+    },
+    (file) => starts.set(file, store.count),
+  );
   for await (const found of examples) {
     report.records++;
     const selected = selects(found), example = withSystem(found, defaultSystem);
@@ -88,7 +96,7 @@ export async function loadExamples(
   report.notes.push(...check.notes());
   if (template) report.notes.push(...notesOn(template, tokenizer));
   report.notes.push(...[ends.note(), unknown.note()].filter((note) => note !== null));
-  return { store, report, template };
+  return { store, report, template, starts };
 }
 
 function hasAnswer(example: Example): boolean {

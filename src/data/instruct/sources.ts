@@ -108,11 +108,13 @@ type OnUnusable = (error: RecordError, where: string) => void;
 export async function* examplesOf(
   listed: readonly SourceFiles[],
   onUnusable?: OnUnusable,
+  onFile?: (file: DataFile) => void,
 ): AsyncGenerator<Example> {
   for (const { source, files } of listed) {
     let left = source.limit ?? Infinity;
     for (const file of files) {
       if (left === 0) break;
+      onFile?.(file);
       let format = source.format;
       for await (const { value, where, fromTable } of file.records!()) {
         format ??= detectFormat(value, where);

@@ -1,14 +1,15 @@
 /** Batches of instruction data, from where a checkpoint left off. */
 import { type Batch, IGNORED } from "../../model/batch.ts";
 import { option, phrase } from "../../options/phrase.ts";
-import { assertSame, type BatchSource, type StreamOptions } from "../batches.ts";
+import { assertSame, type BatchSource, heldOut, isMarked, type StreamOptions } from "../batches.ts";
 import { hashText } from "../random.ts";
 import { isHeldOut, type Share } from "../sources.ts";
+import { Epochs, type InstructPlace, type Stage } from "./epochs.ts";
 import { contentOf, type Example } from "./example.ts";
 import { loadExamples } from "./load.ts";
 import { type FormatName, recordFormat } from "./record_format.ts";
 import { assertExamples, type InstructReport } from "./report.ts";
-import { RowPlan } from "./row_plan.ts";
+import { type ResumedExamples, resumedExamples } from "./resumed_examples.ts";
 import { type ExampleData, type ExampleSource, exampleSources, listSources } from "./sources.ts";
 import type { ExampleStore } from "./store.ts";
 import { chatTemplate } from "./templates.ts";
@@ -50,7 +51,7 @@ export interface InstructPosition {
   /** See {@link InstructOptions.now}; a resumed run keeps its original date. */
   readonly now: string;
   /** Rows of the epoch already used. */
-  readonly place: { readonly epoch: number; readonly row: number };
+  readonly place: InstructPlace;
 }
 
 /**
@@ -84,18 +85,20 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
   #epoch: number;
   #row: number;
   #rows: readonly (readonly number[])[];
+  #before: readonly Stage[] | undefined;
 
   private constructor(
     readonly options: InstructOptions,
     readonly examples: ExampleStore,
     readonly report: InstructReport,
-    private readonly plan: RowPlan,
+    private readonly epochs: Epochs,
     private readonly of: InstructPosition["of"],
     private readonly now: Date,
+    /** Where it begins. */
+    private readonly start: ResumedExamples,
   ) {
-    const { epoch, row } = options.position?.place ?? { epoch: 0, row: 0 };
-    [this.#epoch, this.#row] = [epoch, row];
-    this.#rows = this.#order();
+    ({ epoch: this.#epoch, row: this.#row, before: this.#before } = start);
+    this.#rows = start.rows ?? epochs.rows(this.#epoch);
   }
 
   /** Throws a {@link UserError} if the data cannot be read, encoded or trained on. */
@@ -104,27 +107,26 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     const { split, tokenizer, seqLen, position, packing = true, seed = 0 } = options;
     const { trainOnPrompt = false, heldOutShare = 0.05, template: name = "default" } = options;
     const now = position ? new Date(position.now) : options.now ?? new Date();
-    const share: Share = options.evalData || (split === "train" && heldOutShare === 0)
-      ? "all"
-      : split;
+    const held = heldOut({ ...options, heldOutShare, of: position?.of });
+    const { share } = held;
     const sources = split === "eval" && options.evalData
       ? exampleSources(options.evalData, "evalData")
       : exampleSources(options.data);
     const listed = await listSources(sources.map((each) => sourceOf(each, options)));
     const files = listed.flatMap((source) => source.files);
-    const { store, report, template } = await loadExamples(listed, {
+    const { store, report, template, starts } = await loadExamples(listed, {
       tokenizer,
       template: () => chatTemplate(name, tokenizer, now),
       trainOnPrompt,
       vocabSize: options.vocabSize ?? tokenizer.vocabSize,
       seqLen,
-      selects: (example) => selects(example, share, heldOutShare),
+      selects: (example) => selects(example, share, held.heldOutShare),
       checksOthers: split === "train",
       skipUnusable: options.skipUnusable,
       defaultSystem: options.defaultSystem,
       onProgress: options.onProgress,
     });
-    report.notes.push(...listed.flatMap(({ notes }) => notes));
+    report.notes.push(...held.notes, ...listed.flatMap(({ notes }) => notes));
     assertExamples(report, {
       what: `${share === "eval" ? "the held-out data" : "the data"} (${files[0].path}…)`,
       seqLen,
@@ -133,11 +135,14 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
           ${option("evalData")}`
         : undefined,
     });
+    const mayChange = split === "train" && isMarked(files) && !(position && "names" in position.of);
     const of = {
-      files: files.length,
-      bytes: files.reduce((sum, file) => sum + file.size, 0),
-      names: hashText(files.map((file) => file.name).join("\n")),
-      share: share === "all" ? share : `${share} ${heldOutShare}`,
+      ...(mayChange ? undefined : {
+        files: files.length,
+        bytes: files.reduce((sum, file) => sum + file.size, 0),
+        names: hashText(files.map((file) => file.name).join("\n")),
+      }),
+      share: share === "all" ? share : `${share} ${held.heldOutShare}`,
       template: template ? name : "none",
       trainOnPrompt: `${trainOnPrompt}`,
       seqLen,
@@ -147,20 +152,42 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
       tokens: store.tokens,
       content: store.hash(),
     };
-    if (position) assertSame(position, of, 1);
     const lengths = Array.from({ length: store.count }, (_, index) => store.length(index));
-    const plan = packing ? RowPlan.packed(lengths, seqLen) : RowPlan.single(lengths);
-    return new InstructStream(options, store, report, plan, of, now);
+    const epochs = new Epochs({
+      lengths,
+      seqLen,
+      packing,
+      seed: split === "train" ? seed : undefined,
+    });
+    const start = mayChange
+      ? await resumedExamples({ starts, store, epochs }, position?.place)
+      : { ...position?.place ?? { epoch: 0, row: 0 }, changed: false };
+    if (position) {
+      const { examples, tokens, content } = position.of;
+      assertSame(position, start.changed ? { ...of, examples, tokens, content } : of, 1);
+    }
+    if (start.note) report.notes.push(start.note);
+    return new InstructStream(options, store, report, epochs, of, now, start);
+  }
+
+  /** Rows that passes over the present examples have up to here. */
+  get rowsRead(): number {
+    return (this.#epoch + 1) * this.rowsPerEpoch - this.rowsLeft;
+  }
+
+  /** Rows that are left of the epoch. */
+  get rowsLeft(): number {
+    return this.#rows.length - this.#row;
   }
 
   /** The same in every epoch. */
   get rowsPerEpoch(): number {
-    return this.plan.rowCount;
+    return this.epochs.rowCount;
   }
 
   /** The epoch of the next row, from 0. */
   get epoch(): number {
-    return this.#row === this.rowsPerEpoch && this.#repeats ? this.#epoch + 1 : this.#epoch;
+    return this.#row === this.#rows.length && this.#repeats ? this.#epoch + 1 : this.#epoch;
   }
 
   /**
@@ -203,7 +230,8 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
 
   /** The position after the last batch returned by {@link next}. */
   position(): InstructPosition {
-    const place = { epoch: this.#epoch, row: this.#row };
+    const { files } = this.start;
+    const place = { epoch: this.#epoch, row: this.#row, files, before: this.#before };
     return { version: 1, of: this.of, now: this.now.toISOString(), place };
   }
 
@@ -216,17 +244,13 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     return this.options.repeat ?? this.options.split === "train";
   }
 
-  #order(): readonly (readonly number[])[] {
-    const { split, seed = 0 } = this.options;
-    return this.plan.epoch(this.#epoch, split === "train" ? seed : undefined);
-  }
-
   #nextRow(): readonly number[] | null {
     if (this.#row === this.#rows.length) {
       if (!this.#repeats) return null;
       this.#epoch++;
       this.#row = 0;
-      this.#rows = this.#order();
+      this.#rows = this.epochs.rows(this.#epoch);
+      this.#before = undefined;
     }
     return this.#rows[this.#row++];
   }
