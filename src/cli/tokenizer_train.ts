@@ -14,7 +14,7 @@ import { defineOptions, section } from "../options/schema.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { UserError } from "../options/user_error.ts";
 import { formatBytes } from "../text.ts";
-import { makeOutput } from "../train/start.ts";
+import { Output } from "../train/start.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { Working } from "./working.ts";
 
@@ -57,7 +57,7 @@ async function run(
         ${option("output")}`,
     );
   }
-  await makeOutput(folder);
+  using _output = await Output.claim(folder);
   const trained = await trainShowing(training, io);
   await trained.tokenizer.save(folder);
   for (const note of trained.notes) io.log(`warning: ${spell(note, FLAGS)}`);
