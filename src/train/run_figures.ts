@@ -1,12 +1,14 @@
-/** The figures of a run before its first step and after its last. */
+/** Events and figures of a run, from what the trainer knows. */
 import { adapterName } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Evaluation } from "../inference/perplexity.ts";
 import { parameterCount } from "../model/description.ts";
 import { elementsOf } from "../numbers/layout.ts";
+import { onAScreen, type Phrase, spell } from "../options/phrase.ts";
+import { PROPERTIES } from "../options/spelling.ts";
 import type { BestEvaluation } from "./best_evaluation.ts";
 import type { Training } from "./build.ts";
-import type { PlanEvent, Summary } from "./events.ts";
+import type { EvalEvent, PlanEvent, Summary, WarningEvent } from "./events.ts";
 import type { LossWatch } from "./loss_watch.ts";
 import type { OpenRun } from "./open_run.ts";
 import type { SubmittedSteps } from "./submitted_steps.ts";
@@ -73,4 +75,14 @@ function trainedCount({ optimizer }: Training): number {
     (sum, { parameter }) => sum + elementsOf(parameter),
     0,
   );
+}
+
+export function evalEvent(step: number, { loss, perplexity, tokens }: Evaluation): EvalEvent {
+  return { type: "eval", step, eval_loss: loss, eval_perplexity: perplexity, tokens };
+}
+
+export function warningEvent(given: Phrase): WarningEvent {
+  const warning = onAScreen(given);
+  const message = spell(warning, PROPERTIES);
+  return { type: "warning", message, ...(message === warning ? undefined : { phrase: warning }) };
 }

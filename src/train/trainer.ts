@@ -23,23 +23,14 @@ import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts"
 import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
-import type { Batch } from "../model/batch.ts";
-import { onAScreen, option, type Phrase, phrase, spell } from "../options/phrase.ts";
+import { option, phrase } from "../options/phrase.ts";
 import type { Only } from "../options/schema.ts";
-import { PROPERTIES } from "../options/spelling.ts";
 import { Activity } from "./activity.ts";
 import { LOSS_RING } from "./build.ts";
 import { BestEvaluation } from "./best_evaluation.ts";
+import { divergence, lossError } from "./divergence.ts";
 import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.ts";
-import type {
-  DoneEvent,
-  EvalEvent,
-  OnProgress,
-  Saved,
-  Summary,
-  TrainingEvent,
-  WarningEvent,
-} from "./events.ts";
+import type { DoneEvent, OnProgress, Saved, Summary, TrainingEvent } from "./events.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import type { FinetuneInput } from "./finetune_options.ts";
 import { LossWatch } from "./loss_watch.ts";
@@ -49,26 +40,19 @@ import { type OpenRun, openRun, type Preparing } from "./open_run.ts";
 import type { MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
 import type { Recipe } from "./recipe.ts";
-import { rateOf } from "./resumed_schedule.ts";
 import { isDue } from "./run_notes.ts";
 import { writeSamples } from "./samples.ts";
 import { Output } from "./start.ts";
-import { planEvent, runSummary } from "./run_figures.ts";
+import { evalEvent, planEvent, runSummary, warningEvent } from "./run_figures.ts";
 import { identityOf, type RunState } from "./run_state.ts";
 import { Saving } from "./saving.ts";
 import { restoreTensors } from "./state.ts";
-import { type StepEnd, trainStep, trainStepAtPace } from "./step.ts";
 import { occupy } from "./occupy.ts";
+import { Stepping } from "./stepping.ts";
 import { SubmittedSteps } from "./submitted_steps.ts";
+import { unlessAborted } from "./unless_aborted.ts";
 
 export type { Preparing };
-
-/** What helps a run whose loss rises, or is not finite. */
-const DIVERGENCE_ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
-  ${option("dtype", "float32")}`;
-
-/** Steps longer than this can be stopped within. */
-const PACED_STEP_MS = 1000;
 
 /** How a run is ended and watched. */
 export interface Running {
@@ -95,16 +79,10 @@ export class Trainer {
   readonly #watch: LossWatch;
   readonly #activity: Activity;
   readonly #saving: Saving;
-  #step: number;
+  readonly #stepping: Stepping;
   #loss: number;
   #firstLoss: number | undefined;
   #owed: RunState["due"];
-  /** In the data, after the last complete step. */
-  #position: unknown;
-  /** Read from the data for the next step. */
-  #batches: Batch[] = [];
-  /** The weights are not worth saving: the loss is not finite, or a step was abandoned. */
-  #spoilt = false;
 
   private constructor(readonly gpu: Gpu, run: OpenRun, resources: DisposableStack) {
     const state = run.resumed?.state;
@@ -118,11 +96,10 @@ export class Trainer {
     this.#activity = new Activity(gpu);
     this.#watch = new LossWatch(state?.first_loss ?? undefined);
     this.#saving = new Saving(gpu, run);
-    this.#step = state?.step ?? 0;
+    this.#stepping = new Stepping(gpu, run, this.#submitted, this.#activity);
     this.#loss = state?.loss ?? NaN;
     this.#firstLoss = state?.first_eval_loss;
     this.#owed = state?.due;
-    this.#position = run.data.batches.position();
   }
 
   /** A pre-training run; see {@link open}. */
@@ -188,7 +165,7 @@ export class Trainer {
 
   /** Steps done, those included whose figures are not reported yet. */
   get step(): number {
-    return this.#step;
+    return this.#stepping.step;
   }
 
   /** What is on disk now; also after a failure. */
@@ -261,7 +238,7 @@ export class Trainer {
   /** The model and the summary, unless the run was interrupted. */
   async *#finish(evaluation: Evaluation | undefined): AsyncGenerator<TrainingEvent, DoneEvent> {
     const interrupted = !this.#isFinished || this.#owed !== undefined;
-    if (this.#watch.isAbove) yield warningEvent(this.#divergence("ended"));
+    if (this.#watch.isAbove) yield warningEvent(divergence(this.#watch));
     if (!interrupted) evaluation = (yield* this.#loadBest()) ?? evaluation;
     const summary = this.#summary(evaluation);
     if (!interrupted) {
@@ -269,6 +246,10 @@ export class Trainer {
       await writeSummary(this.recipe.options.output, summary);
     }
     return { type: "done", interrupted, step: this.#step, saved: this.saved, summary };
+  }
+
+  get #step(): number {
+    return this.#stepping.step;
   }
 
   /** All steps are done, or early stopping has ended the run. */
@@ -292,7 +273,7 @@ export class Trainer {
         yield* this.#save();
         this.#submitted.restartClock();
       }
-      if (!await this.#submitStep(signal)) break;
+      if (!await this.#stepping.take(this.#saving.has(this.#step), signal)) break;
       const last = this.#step === steps;
       const evaluating = last || isDue(this.#step, evalEvery, stepsPerEpoch);
       const saving = last || isDue(this.#step, saveEvery, stepsPerEpoch) || this.#saving.isDue;
@@ -320,7 +301,7 @@ export class Trainer {
     // Of steps that are not reported yet a loss may turn out not to be finite.
     yield* attempt(() => this.#report(metrics, false));
     yield* attempt(() => this.#save());
-    if (this.#spoilt || !this.#isFinished) return;
+    if (this.#stepping.spoilt || !this.#isFinished) return;
     yield* attempt(() => this.#loadBest());
     await this.#saveModel(this.#summary(undefined)).catch(() => {});
   }
@@ -410,7 +391,10 @@ export class Trainer {
     let diverges = false;
     this.#watch.startAtLeast(this.#firstLoss);
     for (const { step, loss } of steps) {
-      if (!Number.isFinite(loss)) this.#refuseLoss(step, loss);
+      if (!Number.isFinite(loss)) {
+        this.#stepping.spoil();
+        throw lossError(step, loss, this.saved);
+      }
       this.#loss = loss;
       diverges = this.#watch.add(loss) || diverges;
     }
@@ -429,7 +413,7 @@ export class Trainer {
     for (const line of lines) yield { type: "step", ...line };
     if (failure) throw failure.error;
     yield* this.#dataNotes();
-    if (diverges) yield warningEvent(this.#divergence("stays"));
+    if (diverges) yield warningEvent(divergence(this.#watch, this.#step));
     if (evaluation) yield evalEvent(this.#step, evaluation);
     if (evaluating) yield* this.#samples(signal);
     return evaluation;
@@ -438,57 +422,6 @@ export class Trainer {
   /** What was found in the data since the last report. */
   *#dataNotes(): Generator<TrainingEvent> {
     for (const note of this.#run.data.batches.takeNotes?.() ?? []) yield warningEvent(note);
-  }
-
-  /** Returns false if the signal ended the step. */
-  async #submitStep(signal?: AbortSignal): Promise<boolean> {
-    const { recipe: { options, rates }, gpu } = this, { training, data, schedule } = this.#run;
-    const count = options.gradientAccumulation;
-    while (this.#batches.length < count) {
-      this.#batches.push((await data.batches.next())!); // training data repeats endlessly
-    }
-    const batches = this.#batches, position = data.batches.position(), step = this.#step + 1;
-    const lr = rateOf(schedule, step - 1), lossIndex = step % LOSS_RING;
-    const mayAbandon = this.#saving.has(this.#step);
-    const own = { step, lr, rates, lossIndex };
-    // The pace costs a fast step more than the stop within it is worth; the first may be a slow one.
-    const atPace = (this.#submitted.expectedMs(step) ?? Infinity) > PACED_STEP_MS;
-    const submit = () =>
-      signal && atPace
-        ? trainStepAtPace(gpu, training, batches, { ...own, signal, mayAbandon })
-        : { end: "submitted" as const, divisor: trainStep(gpu, training, batches, own) };
-    let ended: StepEnd;
-    try {
-      ended = await this.#activity.step(step, count, submit);
-    } catch (error) {
-      this.#spoilt = training.optimizer.touched;
-      training.optimizer.cancelStep();
-      throw error;
-    }
-    if (ended.end === "abandoned") this.#spoilt = true;
-    if (ended.end !== "submitted") return false;
-    [this.#position, this.#step, this.#batches] = [position, step, []];
-    const targets = batches.reduce((sum, { tokens }) => sum + tokens, 0);
-    this.#submitted.add({ step, lr, targets, divisor: ended.divisor });
-    return true;
-  }
-
-  #refuseLoss(step: number, loss: number): never {
-    const { checkpoint: good } = this.saved;
-    this.#spoilt = true;
-    throw new UserError(
-      `step ${step}: the loss is ${loss}; ` +
-        (good ? `the last good checkpoint is ${good}` : "no checkpoint exists yet"),
-      phrase`${DIVERGENCE_ADVICE}; no checkpoint was overwritten`,
-    );
-  }
-
-  #divergence(verb: "stays" | "ended"): Phrase {
-    const { start, mean } = this.#watch;
-    const where = verb === "stays" ? `step ${this.#step}: the loss stays` : "the loss ended";
-    return phrase`${where} above where it began: ${mean.toFixed(2)} now, ${
-      start!.toFixed(2)
-    } at the start, so the run diverges: ${DIVERGENCE_ADVICE}`;
   }
 
   /** Undefined if nothing is held out, or if the signal aborted it. */
@@ -515,7 +448,7 @@ export class Trainer {
 
   /** Writes a checkpoint of this step, unless the newest one already is. */
   async *#save(): AsyncGenerator<TrainingEvent> {
-    if (this.#spoilt || this.#saving.has(this.#step)) return;
+    if (this.#stepping.spoilt || this.#saving.has(this.#step)) return;
     this.#activity.report("saving a checkpoint", this.#step);
     const { recipe } = this, { training, schedule } = this.#run;
     const state: RunState = {
@@ -528,7 +461,7 @@ export class Trainer {
       lazy: training.optimizer.lazyStates(),
       first_eval_loss: this.#firstLoss,
       due: this.#owed,
-      data: this.#position,
+      data: this.#stepping.position,
       base: recipe.base,
       ...identityOf(recipe),
     };
@@ -547,29 +480,5 @@ export class Trainer {
       best: this.#best,
       submitted: this.#submitted,
     });
-  }
-}
-
-function evalEvent(step: number, { loss, perplexity, tokens }: Evaluation): EvalEvent {
-  return { type: "eval", step, eval_loss: loss, eval_perplexity: perplexity, tokens };
-}
-
-function warningEvent(given: Phrase): WarningEvent {
-  const warning = onAScreen(given);
-  const message = spell(warning, PROPERTIES);
-  return { type: "warning", message, ...(message === warning ? undefined : { phrase: warning }) };
-}
-
-/** Waits for a promise that may never settle, such as a read of a pipe that nobody writes to. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise;
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    promise.catch(() => {}); // of what nobody waits for
   }
 }

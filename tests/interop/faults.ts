@@ -11,6 +11,8 @@ import { assert } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 import { randomStream } from "../../src/data/random.ts";
+import { writeHfConfig } from "../../src/formats/hf_config.ts";
+import { TINY } from "../train/support.ts";
 
 const [work, tries = "40", seed = "1"] = Deno.args;
 const random = randomStream(Number(seed), 0, 0);
@@ -90,6 +92,9 @@ const quietly = async (program: string, ...args: string[]) =>
 
 await Deno.mkdir(disk, { recursive: true });
 await restore();
+// So small that a run reads on within seconds.
+const size = { hiddenSize: 32, intermediateSize: 64, layers: 1, heads: 2, keyValueHeads: 2 };
+await writeHfConfig(work, { ...TINY, ...size, headSize: 16, maxPositions: 256 }, "float32");
 const mounted = await quietly("mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", disk);
 if (mounted) faults.push(fullDisk);
 else console.log("no permission to mount a tmpfs: no full disk");
@@ -97,19 +102,21 @@ else console.log("no permission to mount a tmpfs: no full disk");
 /** Starts or resumes the run; its events and messages are collected. */
 function start() {
   const flags = Object.entries({
-    model: "llama_nano",
+    model: join(work, "config.json"),
     data,
     output,
     steps: 1_000_000,
     scheduler: "constant",
     optimizer: "adamw8bit",
-    batchSize: 4,
-    seqLen: 128,
+    batchSize: 8,
+    seqLen: 256,
+    warmupSteps: 0,
     evalEvery: 0,
     evalShare: 0,
     saveEvery: 0,
     saveMinutes: 0.1,
-    shuffleBuffer: 16,
+    // In the order of the file, which is read as it is needed.
+    shuffleBuffer: 0,
     resume: "auto",
   }).flatMap((
     [name, value],

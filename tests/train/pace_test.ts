@@ -37,11 +37,7 @@ async function stoppedAt(options: PretrainOptions, microBatch: number) {
     const events = await Array.fromAsync(trainer.run({ signal: controller.signal }));
     const done = events.at(-1)!;
     assert(done.type === "done");
-    const again = await Array.fromAsync(trainer.run()).then(
-      () => "finished",
-      (error) => error.message,
-    );
-    return { done, again };
+    return done;
   } finally {
     gpu.close();
   }
@@ -63,17 +59,17 @@ trainingTest(
       assertEquals(await model(plain), whole);
 
       // Stopped before anything was saved.
-      const { done: first } = await stoppedAt(options("first", OWN), 1);
+      const first = await stoppedAt(options("first", OWN), 1);
       assertEquals([first.interrupted, first.step, first.saved], [true, 0, {}]);
 
-      // In the step after a checkpoint, which refreshes subspaces: from the second micro-batch on they
-      // have changed; in the first nothing has, so that the trainer may go on.
+      // In the step after a checkpoint, which refreshes subspaces: before anything has changed, and in
+      // the second micro-batch, when they have.
       const resume = join(own.output, "checkpoint-2");
-      for (const [microBatch, next] of [[1, /ended within step 3/], [0, /finished/]] as const) {
-        const { done, again } = await stoppedAt({ ...own, resume }, microBatch);
+      for (const microBatch of [0, 1]) {
+        const done = await stoppedAt({ ...own, resume }, microBatch);
         assertEquals([done.step, done.saved], [2, { checkpoint: resume, checkpoint_step: 2 }]);
-        assert(next.test(again), again);
       }
+      await runTraining({ ...own, resume });
       assertEquals(await model(own), whole);
     }),
 );

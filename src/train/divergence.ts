@@ -1,0 +1,26 @@
+/** What is said of a run whose loss rises, or is not finite. */
+import { option, type Phrase, phrase } from "../options/phrase.ts";
+import { UserError } from "../options/user_error.ts";
+import type { Saved } from "./events.ts";
+import type { LossWatch } from "./loss_watch.ts";
+
+/** What helps. */
+const ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
+  ${option("dtype", "float32")}`;
+
+/** A loss that is not finite ends a run. */
+export function lossError(step: number, loss: number, { checkpoint }: Saved): UserError {
+  return new UserError(
+    `step ${step}: the loss is ${loss}; ` +
+      (checkpoint ? `the last good checkpoint is ${checkpoint}` : "no checkpoint exists yet"),
+    phrase`${ADVICE}; no checkpoint was overwritten`,
+  );
+}
+
+/** A loss above where it began; without `step`, at the end of the run. */
+export function divergence({ start, mean }: LossWatch, step?: number): Phrase {
+  const where = step === undefined ? "the loss ended" : `step ${step}: the loss stays`;
+  return phrase`${where} above where it began: ${mean.toFixed(2)} now, ${
+    start!.toFixed(2)
+  } at the start, so the run diverges: ${ADVICE}`;
+}
