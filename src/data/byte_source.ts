@@ -30,14 +30,21 @@ export function plainBytes(path: string, size: number, label: string = path): By
         throw unreadable(label, error);
       });
       try {
-        for (; offset < file.size; offset += chunkBytes) {
-          yield await file.read(offset, offset + chunkBytes);
+        for (; offset < size; offset += chunkBytes) {
+          const end = Math.min(size, offset + chunkBytes), chunk = await file.read(offset, end);
+          if (chunk.length < end - offset) throw unreadable(label, shortened(offset, chunk, size));
+          yield chunk;
         }
       } finally {
         file.close();
       }
     },
   };
+}
+
+/** A file that was cut while it is used must not pass for a shorter one. */
+function shortened(offset: number, chunk: Uint8Array, size: number): Error {
+  return new Error(`it ends after ${offset + chunk.length} bytes, and had ${size} before`);
 }
 
 /** A compressed file. */

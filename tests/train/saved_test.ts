@@ -136,16 +136,17 @@ trainingTest(
   () =>
     withWorkshop(async ({ options }) => {
       const own = options("run", { ...ADAMW, data: ["nowhere.txt"] });
-      const gpu = await Gpu.open();
+      const gpu = await Gpu.open(), second = await Gpu.open();
       const first = await Trainer.pretrain(gpu, options("run", ADAMW));
-      const error = await assertRejects(() => Trainer.pretrain(gpu, own), UserError);
+      const error = await assertRejects(() => Trainer.pretrain(second, own), UserError);
       assertEquals(error.message, `${own.output} is in use: this process already writes there`);
       first.close();
-      await assertRejects(() => Trainer.pretrain(gpu, own), UserError, "nowhere.txt");
+      await assertRejects(() => Trainer.pretrain(second, own), UserError, "nowhere.txt");
       // What fails before it begins leaves no folder behind.
       const other = options("other", { ...ADAMW, data: ["nowhere.txt"] });
-      await assertRejects(() => Trainer.pretrain(gpu, other), UserError, "nowhere.txt");
+      await assertRejects(() => Trainer.pretrain(second, other), UserError, "nowhere.txt");
       await assertRejects(() => Deno.stat(other.output), Deno.errors.NotFound);
+      second.close();
       // A trainer that never ran ends with its device.
       await Trainer.pretrain(gpu, options("run", ADAMW));
       gpu.close();
