@@ -74,7 +74,12 @@ export {
 export { readConfigFile } from "./src/config/config_file.ts";
 export { type Preparing, type Running, Trainer } from "./src/train/trainer.ts";
 export type * from "./src/train/events.ts";
-export { saveCheckpointModel } from "./src/train/checkpoint_model.ts";
+export {
+  type RunOfCheckpoint,
+  saveCheckpointModel,
+  type SavedRun,
+} from "./src/train/checkpoint_model.ts";
+export type { SaveProgress } from "./src/export/checkpoint_model.ts";
 
 // Recipes and objectives: what a run is made of.
 export type {
@@ -224,7 +229,7 @@ export type { GenerateOptions } from "./src/inference/generate.ts";
 export type { SamplingOptions } from "./src/inference/sampling.ts";
 
 // Evaluation.
-export type { Evaluation } from "./src/inference/perplexity.ts";
+export type { Evaluation, EvaluationOptions } from "./src/inference/perplexity.ts";
 export type {
   LogLikelihood,
   LogLikelihoodOptions,
@@ -243,6 +248,7 @@ export type { Metric, Question, Task, TaskPart } from "./src/eval/task.ts";
 export { loadTask, parseTaskSpecs, TASK_NAMES, type TaskSpec } from "./src/eval/tasks.ts";
 
 // Files of models, and the hub.
+export { findModel, type FoundModel } from "./src/formats/find_model.ts";
 export { openPretrained, type PretrainedModel } from "./src/formats/pretrained_model.ts";
 export type { GenerationConfig } from "./src/formats/generation_config.ts";
 export { readLlamaConfig, type SavedDType, writeHfConfig } from "./src/formats/hf_config.ts";
