@@ -66,7 +66,7 @@ export class Working {
     if (interactive && status) {
       const { atOnce } = this.#how;
       if (atOnce || this.now() - this.#since >= TICK_MS) status((columns) => this.#drawn(columns));
-    } else if (this.now() - Math.max(this.#written, this.#since) >= SILENCE_MS) {
+    } else if (this.now() - this.#written >= SILENCE_MS) {
       this.line(this.#text());
     }
   }

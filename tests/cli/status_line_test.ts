@@ -178,10 +178,10 @@ Deno.test("without a terminal no silence is longer than four seconds, and nothin
   working.stop();
   during(9000);
   assertEquals(lines, [
-    [5, "loading weights: 25%"],
+    [4, "loading weights: 25%"],
     [7, "a warning"],
-    [14, "step 1 of 2: forward pass, layer 2 of 8"],
-    [18, "step 1 of 2: forward pass, layer 2 of 8"],
+    [11, "step 1 of 2: forward pass, layer 2 of 8"],
+    [15, "step 1 of 2: forward pass, layer 2 of 8"],
   ]);
 });
 
