@@ -31,6 +31,11 @@ export interface EvaluationBuffers {
  * Batches per read of the sum: each read waits for the GPU, but long float32 sums lose accuracy.
  */
 const READ_EVERY = 16;
+/**
+ * A program that submits to a slow device without waiting stands still in a submit at last, and with
+ * it its signals and its clock: after this long it waits for the device instead.
+ */
+const WAIT_AFTER_MS = 500;
 
 /** How an evaluation is watched and ended. */
 export interface EvaluationOptions {
@@ -49,7 +54,7 @@ export async function evaluatePerplexity(
   { signal, onBatch }: EvaluationOptions = {},
 ): Promise<Evaluation> {
   const pass = new KernelPass(gpu);
-  let total = 0, tokens = 0, unread = 0, count = 0;
+  let total = 0, tokens = 0, unread = 0, count = 0, waited = performance.now();
   const read = async () => {
     const bytes = await gpu.read(losses, 4 * index, 4);
     total += new Float32Array(bytes.buffer)[0];
@@ -62,7 +67,10 @@ export async function evaluatePerplexity(
     const done = ++count;
     if (onBatch) gpu.device.queue.onSubmittedWorkDone().then(() => onBatch(done), () => {});
     tokens += batch.tokens;
-    if (++unread === READ_EVERY) await read();
+    if (++unread === READ_EVERY || performance.now() - waited > WAIT_AFTER_MS) {
+      await (unread === READ_EVERY ? read() : gpu.settled());
+      waited = performance.now();
+    }
     signal?.throwIfAborted();
   }
   if (unread) await read();
