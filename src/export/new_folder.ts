@@ -1,4 +1,5 @@
 /** A folder that a model is written to. */
+import { assertNotLocked } from "../files/folder_lock.ts";
 import { UserError } from "../options/user_error.ts";
 
 /** Creates the folder of a model; refuses one that contains a model or an adapter, to avoid mixing files. */
@@ -8,6 +9,7 @@ export async function makeModelFolder(output: string, what = "model"): Promise<v
   } catch (error) {
     throw new UserError(`${output}: cannot be created: ${(error as Error).message}`);
   }
+  await assertNotLocked(output);
   const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
   const held = names.filter((name) =>
     name === "config.json" || /\.safetensors(\.index\.json)?$/.test(name)
