@@ -78,7 +78,7 @@
 export { type AdapterDescription, findAdapter } from "./src/gpu/adapter.ts";
 export type { Capabilities, Feature, Limits } from "./src/gpu/capabilities.ts";
 export type { BindGroupCache, BoundResource } from "./src/gpu/bind_groups.ts";
-export { Gpu, type Watch } from "./src/gpu/gpu.ts";
+export { Gpu, type HeldWork, type Watch } from "./src/gpu/gpu.ts";
 
 // Tensors: shape, number format, bytes.
 export {
@@ -93,6 +93,7 @@ export {
 export { packTensor, unpackTensor } from "./src/numbers/plain.ts";
 export { expectDType, expectShape, rowRange, type Tensor, viewAs } from "./src/gpu/tensor.ts";
 export {
+  type AccountWatch,
   type Allocator,
   MemoryAccount,
   PlanAllocator,

@@ -91,6 +91,7 @@ export type {
 } from "./src/train/recipe.ts";
 export { pretrainRecipe } from "./src/train/pretrain_recipe.ts";
 export { type Base, type BaseOptions, openBase } from "./src/train/base_model.ts";
+export type { Stretch, StretchOptions } from "./src/train/stretch_rope.ts";
 export { finetuneRecipe } from "./src/train/finetune_recipe.ts";
 export type { Continued } from "./src/train/continued_adapter.ts";
 export type { TrainedModel, TrainingShape } from "./src/train/build.ts";
@@ -106,6 +107,7 @@ export {
 
 // Methods, and the memory that they need.
 export {
+  type DefaultRates,
   type LlamaFactoryKeys,
   type Method,
   type MethodName,
@@ -134,7 +136,8 @@ export type {
 } from "./src/data/data.ts";
 export type { CorpusPlace } from "./src/data/sources.ts";
 export type { Place } from "./src/data/documents.ts";
-export type { Packing, SequencePlace } from "./src/data/sequences.ts";
+export type { Packing, ReadSoFar, SequencePlace } from "./src/data/sequences.ts";
+export type { FileMark } from "./src/data/file_marks.ts";
 export type { ShufflePlace } from "./src/data/shuffle.ts";
 export { type Batch, IGNORED } from "./src/model/batch.ts";
 export {
@@ -149,6 +152,7 @@ export {
   type InstructPosition,
   InstructStream,
 } from "./src/data/instruct/stream.ts";
+export type { InstructPlace, Stage } from "./src/data/instruct/epochs.ts";
 export type { ExampleData, ExampleSource } from "./src/data/instruct/sources.ts";
 export {
   type Columns,

@@ -43,10 +43,11 @@ export interface SequencePlace {
   readonly files?: readonly (readonly FileMark[])[];
 }
 
-/** JSON. */
+/** How much of the data a run has read. JSON. */
 export interface ReadSoFar {
   /** Documents that were read to their end. */
   readonly documents: number;
+  /** Their characters, in UTF-16 units. */
   readonly characters: number;
 }
 

@@ -3,6 +3,10 @@
 /** A row of logits (V). */
 export type Logits = Float32Array | Float64Array;
 
+/**
+ * How the next token is chosen. As in transformers, the repetition penalty and repeated n-grams come
+ * first, then temperature, top-k, top-p and min-p.
+ */
 export interface SamplingOptions {
   /** 0 takes the most likely token. */
   readonly temperature: number;

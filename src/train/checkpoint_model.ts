@@ -39,6 +39,7 @@ export type RunOfCheckpoint =
  * UserError}s.
  */
 export function saveCheckpointModel(saved: SavedRun): Promise<string>;
+/** Of a checkpoint that an earlier version wrote: with the options of its run, and the GPU. */
 export function saveCheckpointModel(gpu: Gpu, run: RunOfCheckpoint): Promise<string>;
 export async function saveCheckpointModel(
   first: SavedRun | Gpu,

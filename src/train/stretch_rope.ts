@@ -5,12 +5,17 @@ import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 
 /** Values of LLaMA-Factory's `rope_scaling`. */
-export const STRETCHES = ["linear", "dynamic", "yarn", "llama3"] as const;
+export const STRETCHES = ["linear", "dynamic", "yarn", "llama3"] as const satisfies Stretch[];
+
+/** A scaling that training can choose. */
+export type Stretch = "linear" | "dynamic" | "yarn" | "llama3";
 
 /** The options that decide it. */
 export interface StretchOptions {
+  /** Tokens of a sequence. */
   readonly seqLen: number;
-  readonly ropeScaling?: typeof STRETCHES[number];
+  /** How to scale; by default sequences must fit the model's positions. */
+  readonly ropeScaling?: Stretch;
 }
 
 /**

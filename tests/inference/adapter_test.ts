@@ -125,7 +125,7 @@ gpuTest(
       const other = fromFileUrl(import.meta.resolve("../fixtures/models/llama-mha"));
       await assertRejects(() => load(other, adapter), UserError, "does not fit the model");
       await assertRejects(
-        () => load(BASE, folder),
+        () => load(BASE, join(folder, "none")),
         UserError,
         "adapter_config.json: cannot be read",
       );

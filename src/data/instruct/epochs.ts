@@ -16,7 +16,9 @@ export interface Stage {
 
 /** A place in the epochs. JSON. */
 export interface InstructPlace {
+  /** From 0. */
   readonly epoch: number;
+  /** Rows of the epoch that were used. */
   readonly row: number;
   /** The files now, where they may change; positions of earlier releases lack it. */
   readonly files?: readonly FileMark[];
