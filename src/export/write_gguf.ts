@@ -1,4 +1,5 @@
 /** Writes GGUF files for llama.cpp in one pass. */
+import { dirname } from "../packages/std_path.ts";
 import { buildGgufHeader, type GGUFTypedMetadata } from "../packages/huggingface_gguf.ts";
 import type { TokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
@@ -84,6 +85,8 @@ export async function writeGguf(path: string, model: GgufModel): Promise<void> {
     "general.alignment": value.uint32(ALIGNMENT),
     ...vocabularyMetadata(model),
   });
+  // What keeps a folder from being made keeps the file from being written, which says so.
+  await Deno.mkdir(dirname(path), { recursive: true }).catch(() => {});
   await writeAtomically(path, async (file) => {
     await writeAll(file, header);
     for (const tensor of tensors) {

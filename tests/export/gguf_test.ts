@@ -221,7 +221,7 @@ const SCALINGS = [[8, 1, 4, 8192], [32, 1, 4, 8192], [4, 1, 8, 2048], [16, 2, 4,
 
 Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () => {
   await inFolder(async (folder) => {
-    const model = join(folder, "model"), output = join(folder, "model.gguf");
+    const model = join(folder, "model"), output = join(folder, "new", "model.gguf");
     await Deno.mkdir(model);
     for (const name of ["config.json", "model.safetensors"]) {
       await Deno.copyFile(join(MODELS, "mistral-window", name), join(model, name));
@@ -261,7 +261,7 @@ Deno.test("export: a folder becomes a GGUF file with its tokenizer", async () =>
     const options = exportModel.options.parse({ model, output, type: "q8_0" });
     assertEquals(await exportModel.run(options, io), 0);
     const { size } = await Deno.stat(output);
-    const modelfile = join(folder, "Modelfile");
+    const modelfile = join(folder, "new", "Modelfile");
     assertEquals(results, [{ output, type: "q8_0", bytes: size, modelfile }]);
     assertMatch(await Deno.readTextFile(modelfile), /FROM \.\/model\.gguf\n/);
     assertEquals(lines.length, 1);
