@@ -10,7 +10,7 @@ import { gpuMemoryLimit } from "../src/train/gpu_memory.ts";
 import { optimizerRates } from "../src/train/method.ts";
 import { pretrainOptions } from "../src/train/options.ts";
 import { assertFits } from "../src/train/plan.ts";
-import { trainStep } from "../src/train/step.ts";
+import { trainStep, trainStepAtPace } from "../src/train/step.ts";
 import { SubmittedSteps } from "../src/train/submitted_steps.ts";
 import { median } from "./timing.ts";
 import { prepare, someBatch } from "./untrained.ts";
@@ -45,13 +45,23 @@ export interface MeasuredRun {
   readonly gradientAccumulation: number;
 }
 
+/** How far a part of the measurement is. */
+export interface MeasureProgress {
+  /** What is measured. */
+  readonly phase: string;
+  /** Of the step in progress, 0 to 1, if it takes long. */
+  readonly share?: number;
+}
+
 export interface MeasureOptions {
-  /** Milliseconds of steps to time; at least two steps are. */
+  /** Milliseconds of steps to time; one step at least. */
   readonly milliseconds: number;
-  /** Called as each part of the measurement begins. */
-  readonly onPhase?: (phase: string) => void;
+  readonly onProgress?: (progress: MeasureProgress) => void;
   readonly signal?: AbortSignal;
 }
+
+/** Steps from here on are submitted layer by layer, so that they can be watched and stopped. */
+const SLOW_STEP_MS = 2000;
 
 /** The rates move no time: those of a run with defaults. */
 const RATES: OptimizerRates = optimizerRates(
@@ -65,7 +75,7 @@ const RATES: OptimizerRates = optimizerRates(
 export async function measureTraining(
   gpu: Gpu,
   { config, shape, gradientAccumulation }: MeasuredRun,
-  { milliseconds, onPhase = () => {}, signal }: MeasureOptions,
+  { milliseconds, onProgress = () => {}, signal = new AbortController().signal }: MeasureOptions,
 ): Promise<TrainingSpeed | undefined> {
   const { capabilities } = gpu;
   const plan = assertFits(config, shape, capabilities, gpuMemoryLimit(gpu, undefined));
@@ -77,52 +87,65 @@ export async function measureTraining(
   const batch = someBatch(shape.batchSize * shape.seqLen, config.vocabSize);
   const batches = Array<Batch>(gradientAccumulation).fill(batch);
   const submitted = new SubmittedSteps(gpu, memory, training, 0);
-  const submit = (step: number) => {
+  let phase = "", stepMs = Infinity;
+  const begin = (what: string) => onProgress({ phase: phase = what });
+  const submit = async (step: number) => {
     const options = { step, lr: 1e-4, rates: RATES, lossIndex: step % LOSS_RING };
-    const divisor = trainStep(gpu, training, batches, options);
-    submitted.add({ step, lr: options.lr, targets: divisor, divisor });
+    let divisor: number | undefined;
+    if (stepMs < SLOW_STEP_MS) divisor = trainStep(gpu, training, batches, options);
+    else {
+      let passed = 0;
+      gpu.watch = (_part, _layer, layers) => {
+        const share = ++passed / (2 * layers * batches.length);
+        return () => onProgress({ phase, share });
+      };
+      const pacing = { signal, mayAbandon: true };
+      const ended = await trainStepAtPace(gpu, training, batches, { ...options, ...pacing });
+      gpu.watch = undefined;
+      if (ended.end === "submitted") divisor = ended.divisor;
+    }
+    if (divisor !== undefined) submitted.add({ step, lr: options.lr, targets: divisor, divisor });
   };
   const timed = async (step: number) => {
     submitted.restartClock();
-    submit(step);
-    return (await submitted.read())[0].step_ms;
+    await submit(step);
+    // An abort leaves nothing to read.
+    return submitted.count ? (await submitted.read())[0].step_ms : NaN;
   };
-
   /** With and without in turns, so that other load slows both. */
   const refreshTime = async () => {
-    onPhase("timing a refresh of all subspaces");
-    const end = performance.now() + milliseconds / 2,
-      plain: number[] = [],
-      refreshed: number[] = [];
+    begin("timing a refresh of all subspaces");
+    const end = performance.now() + milliseconds / 2;
+    const plain: number[] = [], refreshed: number[] = [];
     do {
-      plain.push(await timed(2));
+      plain.push(stepMs < SLOW_STEP_MS ? await timed(2) : stepMs);
       refreshed.push(await timed(1 + (refreshed.length + 1) * RATES.updateProjGap));
-    } while (refreshed.length < 4 && performance.now() < end && !signal?.aborted);
+    } while (refreshed.length < 4 && performance.now() < end && !signal.aborted);
     return Math.max(0, median(refreshed) - median(plain));
   };
 
   const refreshes = training.optimizer.projectors.length > 0;
-  onPhase(refreshes ? "compiling the kernels, first subspaces" : "compiling the kernels");
+  begin(refreshes ? "compiling the kernels, first subspaces" : "compiling the kernels");
   const first_step_ms = await timed(1);
-  if (signal?.aborted) return undefined;
-  onPhase("timing steps");
-  const start = performance.now();
-  let count = 0, elapsed = 0;
+  begin("timing steps");
+  stepMs = await timed(2);
+  const start = performance.now(), isSlow = stepMs >= SLOW_STEP_MS;
+  // The first few of fast steps take longer.
+  let count = isSlow ? 1 : 0, elapsed = isSlow ? stepMs : 0;
   submitted.restartClock();
-  while (count < 2 || performance.now() - start < milliseconds) {
+  while (!signal.aborted && (count < 1 || performance.now() - start < milliseconds)) {
     // None of these numbers is due for a refresh.
-    submit(2 + (count + submitted.count) % (RATES.updateProjGap - 1));
-    if (!submitted.mustRead) continue;
+    await submit(2 + (count + submitted.count) % (RATES.updateProjGap - 1));
+    if (!submitted.count || !submitted.mustRead) continue;
     for (const { step_ms } of await submitted.read()) {
       elapsed += step_ms;
       count++;
     }
     submitted.restartClock();
-    if (signal?.aborted) return undefined;
   }
   const step_ms = elapsed / count;
-  const refresh_ms = refreshes ? await refreshTime() : 0;
-  if (signal?.aborted) return undefined;
+  const refresh_ms = refreshes && !signal.aborted ? await refreshTime() : 0;
+  if (signal.aborted) return undefined;
   const tokens_per_step = batch.tokens * gradientAccumulation;
   return {
     name: "training",

@@ -3,13 +3,14 @@ import { z } from "../packages/zod.ts";
 import { bench as measure, formatMeasurement, MEASUREMENT_HEAD } from "../../bench/bench.ts";
 import { benchStep, type StepResult } from "../../bench/step.ts";
 import { EFFORT, Stopwatch } from "../../bench/timing.ts";
-import { Gpu } from "../gpu/gpu.ts";
+import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
 import { trainedModel } from "../train/fields.ts";
 import { deriveSizes, type MemoryOptions, sizeFields, sizeRules } from "../train/memory_options.ts";
 import { benchTraining } from "./bench_training.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { openGpu } from "./open_gpu.ts";
 import { formatTable } from "../text.ts";
 import { adapterName } from "../gpu/adapter.ts";
 
@@ -76,12 +77,12 @@ export const bench: Command = {
 
 async function run(options: BenchOptions, io: Io): Promise<number> {
   const { model, quick } = options;
-  using gpu = await Gpu.open();
+  using gpu = await openGpu(io);
   if (model === undefined) await benchKernels(gpu, options, io);
-  else {await benchTraining(gpu, { ...options, model } satisfies MemoryOptions, {
-      quick,
-      tokens: options.tokens,
-    }, io);}
+  else {
+    const sizes: MemoryOptions = { ...options, model };
+    await benchTraining(gpu, sizes, { quick, tokens: options.tokens }, io);
+  }
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
 }
 

@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatDuration } from "../text.ts";
 import { plannedConfig, trainingShape } from "../train/method.ts";
 import type { MemoryOptions } from "../train/memory_options.ts";
 import type { Io } from "./command.ts";
+import { Working } from "./working.ts";
 
 /** Tokens a parameter at which a model of a given budget is best (Hoffmann et al. 2022). */
 const TOKENS_PER_PARAMETER = 20;
@@ -22,11 +23,13 @@ export async function benchTraining(
   const config = await plannedConfig(options);
   const shape = trainingShape(options, config);
   io.log(`adapter: ${adapterName(gpu.adapter)}`);
-  const speed = await measureTraining(
-    gpu,
-    { config, shape, gradientAccumulation: options.gradientAccumulation },
-    { milliseconds: quick ? 2000 : 10_000, onPhase: (phase) => io.log(phase), signal: io.signal },
-  );
+  const { gradientAccumulation } = options, milliseconds = quick ? 2000 : 10_000;
+  const working = new Working(io).start();
+  const speed = await measureTraining(gpu, { config, shape, gradientAccumulation }, {
+    milliseconds,
+    onProgress: ({ phase, share }) => working.show(phase, { share }),
+    signal: io.signal,
+  }).finally(() => working.stop());
   if (!speed) return;
   const asked = tokens ??
     (options.finetune ? FINETUNING_TOKENS : TOKENS_PER_PARAMETER * speed.parameters);

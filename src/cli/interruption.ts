@@ -11,7 +11,8 @@ import { writeError } from "./streams.ts";
  */
 const SAME_REQUEST_MS = 300;
 
-const SAVING: Stopping = { first: "saving before exit" };
+/** Of commands that have nothing to save. */
+const STOPPING: Stopping = { first: "stopping" };
 
 /** Handlers of commands that use Ctrl-C otherwise, latest last. */
 const handlers: (() => void)[] = [];
@@ -42,7 +43,7 @@ export interface Interruption {
 export function interruption(): Interruption {
   const controller = new AbortController();
   let failed = false, since = 0;
-  const meaning = () => (meanings.at(-1) ?? (() => SAVING))();
+  const meaning = () => (meanings.at(-1) ?? (() => STOPPING))();
   const stop = () => {
     if (controller.signal.aborted) return;
     since = performance.now();

@@ -80,6 +80,15 @@ for (const optimizer of ["qlora", "adamw", "muon8bit"]) {
   });
 }
 
+Deno.test({
+  name: "bench --model ends within a step that is stopped, without figures",
+  sanitizeResources: false,
+  fn: async () => {
+    const { code, stdout } = await bench(["--model", "llama_nano", ...SMALL], AbortSignal.abort());
+    assertEquals([code, stdout], [130, ""]);
+  },
+});
+
 for (
   const [args, expected] of [
     [["--rank", "8"], "--rank: needs --model"],

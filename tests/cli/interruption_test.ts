@@ -55,7 +55,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.test(`${signal} lets a command save, then exits with 130`, async () => {
     const { code, out, err } = await interrupted("save", { ready: signal });
     assertEquals([code, out], [130, "ready\nsaved\n"]);
-    assertStringIncludes(err, "interrupted: saving");
+    assertStringIncludes(err, "interrupted: stopping");
   });
 }
 
