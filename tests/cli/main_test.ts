@@ -163,17 +163,35 @@ Deno.test("every command's help fits the page and tells defaults and choices", a
   assertStringIncludes(out, "llama_7b");
 });
 
+/** Asserts that a command takes these arguments, without running it. */
+async function assertValid(line: string): Promise<void> {
+  const args = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare);
+  const stubs = COMMANDS.map((command) => ({ ...command, run: () => Promise.resolve(0) }));
+  const { code, err } = await run(args, stubs);
+  assertEquals([code, err], [0, ""], line);
+}
+
 Deno.test("every example in the help is a valid command line", async () => {
-  for (const command of COMMANDS) {
-    for (const example of command.examples) {
-      const args = [...example.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) =>
-        quoted ?? bare
-      );
-      const stub = { ...command, run: () => Promise.resolve(0) };
-      const { code, err } = await run(args, [stub]);
-      assertEquals([code, err], [0, ""], example);
+  for (const { examples } of COMMANDS) for (const example of examples) await assertValid(example);
+});
+
+Deno.test("every command line in the documents is valid", async () => {
+  const root = new URL("../../", import.meta.url);
+  const documents = [...Deno.readDirSync(new URL("docs/", root))].map(({ name }) => `docs/${name}`);
+  let lines = 0;
+  for (const document of ["README.md", ...documents.filter((path) => path.endsWith(".md"))]) {
+    const text = await Deno.readTextFile(new URL(document, root));
+    for (const [, block] of text.matchAll(/^```(?:sh|powershell)\n([^]*?)^```/gm)) {
+      // A backslash continues a line, in PowerShell a backtick.
+      for (const line of block.replaceAll(/[\\`]\n/g, " ").split("\n")) {
+        const command = /^deno run -qP cli\.ts (.*?)(?: +#.*)?$/.exec(line)?.[1];
+        if (command === undefined) continue;
+        lines++;
+        await assertValid(command);
+      }
     }
   }
+  assert(lines > 15, `only ${lines} found`);
 });
 
 Deno.test("a user's error is one message, exit 1, and the stack only with --verbose", async () => {
