@@ -71,7 +71,7 @@ export async function assertRoom(
     or choose another ${option("output")}`;
   const needed = runBytes(plan, { saves, keep });
   if (needed > free) throw new UserError(message(needed), hint);
-  const most = runBytes(plan, { saves: saveMinutes > 0 ? Infinity : saves, keep });
+  const most = runBytes(plan, { saves: saveMinutes === 0 ? saves : Infinity, keep });
   return most > free
     ? phrase`if it lasts longer than ${option("saveMinutes", saveMinutes)}: ${
       message(most)

@@ -179,10 +179,10 @@ export const runFields = section("Run", {
     .meta({ value: "dir" }),
   evalEvery: orNever().default(1000).describe("steps between evaluations; 0: only at the end"),
   saveEvery: orNever().default(1000).describe("steps between checkpoints; 0: only at the end"),
-  saveMinutes: z.number().min(0).default(10).meta(described(
+  saveMinutes: z.number().min(0).optional().meta(described(
     phrase`minutes after which a checkpoint is saved whatever ${option("saveEvery")} says, rarer
       where saving takes more than a twentieth of the time; 0: only by steps`,
-  )).meta({ value: "minutes" }),
+  )).meta({ value: "minutes", derived: "1 for checkpoints up to 100 MB, up to 10 for large ones" }),
   samplePrompt: strings().optional().describe(
     "prompt for the model to continue or answer at each evaluation, to see its progress",
   ).meta({ value: "text" }),

@@ -402,9 +402,9 @@ export interface PretrainOptions {
   /**
    * Minutes after which a checkpoint is saved whatever `saveEvery` says, rarer where saving takes
    * more than a twentieth of the time; 0: only by steps.
-   * @default 10
+   * @default 1 for checkpoints up to 100 MB, up to 10 for large ones
    */
-  readonly saveMinutes: number;
+  readonly saveMinutes?: number;
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**
@@ -766,9 +766,9 @@ export interface FinetuneOptions {
   /**
    * Minutes after which a checkpoint is saved whatever `saveEvery` says, rarer where saving takes
    * more than a twentieth of the time; 0: only by steps.
-   * @default 10
+   * @default 1 for checkpoints up to 100 MB, up to 10 for large ones
    */
-  readonly saveMinutes: number;
+  readonly saveMinutes?: number;
   /** Prompt for the model to continue or answer at each evaluation, to see its progress. */
   readonly samplePrompt?: string[];
   /**

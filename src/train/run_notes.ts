@@ -35,7 +35,7 @@ export function runNotes(
         evaluated only at its end`,
     );
   }
-  const byMinutes = saveMinutes > 0;
+  const byMinutes = saveMinutes !== 0;
   const once = !byMinutes &&
     (saveEvery === 0 || (typeof saveEvery === "number" && saveEvery >= steps));
   if (given("saveEvery") && typeof saveEvery === "number" && saveEvery > steps) {

@@ -11,6 +11,15 @@ import { stateEntries, stateTensors } from "./state.ts";
 /** A save may take a twentieth of the time: the next one by minutes waits that many times as long. */
 const TIMES_A_SAVE = 20;
 
+/** What a disk may be written by default: a small checkpoint every minute, a large one every ten. */
+const BYTES_A_MINUTE = 100e6;
+const MOST_MINUTES = 10;
+
+/** Minutes between checkpoints of so many bytes, unless an option says otherwise. */
+export function usualMinutes(bytes: number): number {
+  return Math.min(MOST_MINUTES, Math.max(1, bytes / BYTES_A_MINUTE));
+}
+
 /** Before a step of so long, a save is worth its cost: the step can then be stopped at any point. */
 const LONG_STEP_MS = 20_000;
 
@@ -20,12 +29,16 @@ export class Saving {
   /** The newest checkpoint lacks something that belongs to its step. */
   #stale = false;
   #savedAt = performance.now();
+  /** Of a checkpoint. */
+  readonly #bytes: number;
   /** Milliseconds that the last save took. */
   #cost = 0;
 
   constructor(readonly gpu: Gpu, readonly run: OpenRun) {
     const { resumed } = run;
     this.#checkpoint = resumed && { path: resumed.path, step: resumed.state.step };
+    const tensors = stateTensors(run.training);
+    this.#bytes = tensors.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
   }
 
   /** What is on disk. */
@@ -56,7 +69,7 @@ export class Saving {
 
   /** Whether the minutes between saves have passed. */
   get isDue(): boolean {
-    const { saveMinutes } = this.run.recipe.options;
+    const { saveMinutes = usualMinutes(this.#bytes) } = this.run.recipe.options;
     const interval = Math.max(saveMinutes * 60_000, TIMES_A_SAVE * this.#cost);
     return saveMinutes > 0 && performance.now() - this.#savedAt >= interval;
   }
@@ -90,10 +103,9 @@ export class Saving {
 
   #write(state: RunState, results: RunResults): Promise<string> {
     const { gpu, run: { recipe, training } } = this;
-    const bytes = stateTensors(training).reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
     return writeCheckpoint(recipe.options.output, {
       step: state.step,
-      bytes,
+      bytes: this.#bytes,
       entries: stateEntries(gpu, training),
       state,
       beside: async (folder) => await recipe.describe?.(folder, training.model.parameters, results),

@@ -54,7 +54,6 @@ Deno.test("defaults are Q-GaLore's", () => {
     seed: 42,
     evalEvery: 1000,
     saveEvery: 1000,
-    saveMinutes: 10,
     sampleTokens: 48,
     keepCheckpoints: 2,
     loadBestModelAtEnd: false,

@@ -194,7 +194,7 @@ Deno.test("what a run says of its steps once their number is known", () => {
   ]);
   assertEquals(notes({ evalEvery: "epoch", saveEvery: 20, keepCheckpoints: 1 }, 40), []);
   assertEquals(notes({ saveEvery: 60, keepCheckpoints: 3 }, 40), [
-    "--save-every 60 is longer than the run of 40 steps: checkpoints are saved as --save-minutes 10 " +
+    "--save-every 60 is longer than the run of 40 steps: checkpoints are saved as --save-minutes " +
     "says, and at its end",
   ]);
 });

@@ -6,6 +6,7 @@ import { Gpu } from "../../src/gpu/gpu.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
+import { usualMinutes } from "../../src/train/saving.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
@@ -111,6 +112,10 @@ trainingTest(
       await runTraining({ ...own, steps: saved.step + 1, resume: "latest" });
     }),
 );
+
+Deno.test("small checkpoints are saved every minute, large ones more rarely", () => {
+  assertEquals([13e6, 100e6, 450e6, 12e9].map(usualMinutes), [1, 1, 4.5, 10]);
+});
 
 trainingTest(
   "checkpoints by minutes, whatever the steps",
