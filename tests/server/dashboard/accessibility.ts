@@ -32,6 +32,8 @@ const CHECKS = `(() => {
   const controls = "button, a[href], input, select, textarea, [role=img], [role=progressbar], " +
     "[role=log], [role=region], [tabindex='0'], dialog[open]";
   for (const element of document.querySelectorAll(controls)) {
+    // What is not shown is not there for anybody.
+    if (element.closest("[hidden]")) continue;
     if (!nameOf(element)?.trim()) faults.push("no name: " + say(element));
   }
   const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
