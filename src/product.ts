@@ -10,4 +10,4 @@
 export const PRODUCT = "Deno GaLore";
 
 /** Version of the package; duplicated in deno.jsonc, which cannot import it. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
