@@ -45,7 +45,9 @@ export async function run(
 export async function documented(path: string, args: readonly string[]): Promise<string[]> {
   const text = await Deno.readTextFile(join(ROOT, path));
   const words = /^ \* +deno (run .*?)\b(?=examples\/)/m.exec(text)![1].trim().split(/\s+/);
-  return [Deno.execPath(), words[0], "--no-prompt", ...words.slice(1), path, ...args];
+  // The product's lock is not for packages of examples.
+  const lock = "--lock=tests/deno.lock";
+  return [Deno.execPath(), words[0], "--no-prompt", lock, ...words.slice(1), path, ...args];
 }
 
 /** An API key of the server that has this data folder. */
