@@ -71,9 +71,9 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
       ...options.rank === "auto" ? [] : shapeWarnings(config, shape),
     ],
     evaluateFirst: true,
-    openData: async (position, onPreparation) => {
+    openData: async (position, onPreparation, done) => {
       await readDataOnce(options, onPreparation);
-      return await (await data()).open(position, onPreparation);
+      return await (await data()).open(position, onPreparation, done);
     },
     openEvaluation: async () => await (await data()).openEvaluation(),
     encodePrompt: async (text) =>
