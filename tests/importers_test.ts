@@ -4,8 +4,12 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join, relative } from "@std/path";
+import { writeChatModel } from "./inference/support.ts";
 
 const ROOT = new URL("..", import.meta.url);
+
+const pathOf = (module: string, folder: string) =>
+  relative(folder, fromFileUrl(new URL(module, ROOT))).replaceAll("\\", "/");
 
 /** A good part of what each entry exports, as a program names it. */
 const program = (library: string, kernels: string, server: string) => `
@@ -51,15 +55,16 @@ used.push(defineKernel, KernelPass, matmul, packTensor, unpackTensor, openServer
 console.log(used.filter((it) => it === undefined).length, Object.keys(METHODS).length > 5);
 `;
 
-/** Checks and runs it in a folder of its own. */
+/** Checks and runs it in a folder of its own, and compares what it prints. */
 async function importer(
   config: object,
-  write: (folder: string) => string,
+  write: (folder: string) => string | Promise<string>,
+  compare = (out: string) => assertEquals(out, "0 true\n"),
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "my stuff é " });
   try {
     await Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(config));
-    await Deno.writeTextFile(join(folder, "main.ts"), write(folder));
+    await Deno.writeTextFile(join(folder, "main.ts"), await write(folder));
     for (const command of [["check"], ["run", "-A", "--no-check"]]) {
       const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: [...command, "--quiet", "main.ts"],
@@ -68,7 +73,7 @@ async function importer(
       }).output();
       const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
       assert(success, `${command}: ${err}`);
-      if (command[0] === "run") assertEquals(out, "0 true\n");
+      if (command[0] === "run") compare(out);
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -80,7 +85,7 @@ Deno.test("a program elsewhere imports this folder by path, by URL and by a map 
     { imports: { "trainer/": ROOT.href } },
     (folder) =>
       program(
-        relative(folder, fromFileUrl(new URL("mod.ts", ROOT))).replaceAll("\\", "/"),
+        pathOf("mod.ts", folder),
         new URL("kernels.ts", ROOT).href,
         "trainer/server.ts",
       ),
@@ -102,4 +107,73 @@ Deno.test("a program with a browser's types links this folder as a package", () 
         "@deno-galore/trainer/kernels",
         "@deno-galore/trainer/server",
       ),
+  ));
+
+const tuner = (library: string) => `
+import { chat, findModel, Gpu, LlamaForCausalLM, loadTokenizer } from "${library}";
+import { saveCheckpointModel, Trainer } from "${library}";
+
+const data = ["Mercury", "Venus", "Earth", "Mars", "Jupiter"].map((planet, place) => ({
+  prompt: \`Which planet is number \${place + 1}?\`,
+  completion: \`It is \${planet}.\`,
+}));
+
+async function tune(gpu: Gpu, output: string) {
+  const stop = new AbortController(), losses: number[] = [];
+  using trainer = await Trainer.finetune(gpu, {
+    model: "base",
+    data,
+    output,
+    steps: 200,
+    seqLen: 64,
+    rank: 8,
+  });
+  for await (const event of trainer.run({ signal: stop.signal })) {
+    if (event.type === "step") losses.push(event.loss);
+    if (losses.length === 3) stop.abort();
+    if (event.type === "done") return { losses, ...event };
+  }
+}
+
+async function ask(gpu: Gpu, folder: string, content: string) {
+  using model = await LlamaForCausalLM.fromPretrained(folder, { gpu });
+  const tokenizer = await loadTokenizer(folder);
+  let answer = "";
+  const dialogue = [{ role: "user", content }];
+  for await (const piece of chat(model, tokenizer, dialogue, { maxNewTokens: 8 })) answer += piece;
+  return answer;
+}
+
+using gpu = await Gpu.open();
+for (let run = 1; run <= 5; run++) {
+  const done = await tune(gpu, \`runs/\${run}\`);
+  const { model: found } = await findModel(\`runs/\${run}\`);
+  const model = await saveCheckpointModel({ run: \`runs/\${run}\`, output: \`models/\${run}\` });
+  const answers = [await ask(gpu, model, data[0].prompt), await ask(gpu, found, data[0].prompt)];
+  console.log(JSON.stringify({ ...done, found, answers, live: gpu.account.live }));
+}
+`;
+
+Deno.test("a program of 40 lines trains on an array, stops, saves and chats, five times", () =>
+  importer(
+    {},
+    async (folder) => {
+      await writeChatModel(join(folder, "base"));
+      const text = tuner(pathOf("mod.ts", folder));
+      assert(text.split("\n").filter((line) => line.trim()).length <= 40);
+      return text;
+    },
+    (out) => {
+      const runs = out.trim().split("\n").map((line) => JSON.parse(line));
+      assertEquals(runs.map(({ live }) => live), [0, 0, 0, 0, 0]);
+      for (const [i, { losses, found, ...run }] of runs.entries()) {
+        assert(run.interrupted && run.step >= 3 && run.step < 200, out);
+        assertEquals([found, run.saved.checkpoint_step], [run.saved.checkpoint, run.step]);
+        assertEquals(losses.length, run.step);
+        // The same options train the same bits, whatever was trained before.
+        assertEquals(losses.slice(0, 3), runs[0].losses.slice(0, 3), `run ${i + 1}`);
+        // A checkpoint answers as the model that is saved from it.
+        assertEquals(run.answers[0], run.answers[1]);
+      }
+    },
   ));

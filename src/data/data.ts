@@ -133,6 +133,7 @@ export function isBytes(value: unknown): value is Response | Blob {
 }
 
 function isIterable(value: unknown): boolean {
+  if (ArrayBuffer.isView(value)) return false;
   return isObject(value) || Array.isArray(value)
     ? Symbol.iterator in (value as object) || Symbol.asyncIterator in (value as object)
     : false;
@@ -145,6 +146,10 @@ function isTable(value: unknown): value is DataTable {
 function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (value instanceof Promise) return "a Promise: await it first";
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+    return "bytes: what a file holds is written new Blob([bytes])";
+  }
+  if (value instanceof URL) return "a URL: give a file's path, or what fetch returns";
   if (isObject(value)) return "an object: a single record is written [record]";
   return `a ${typeof value}`;
 }

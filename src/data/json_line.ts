@@ -2,9 +2,13 @@
 import { isObject } from "../files/fields.ts";
 import { JsonNumber, type JsonValue, objectOf, stringifyJson } from "../files/json_value.ts";
 import { UserError } from "../options/user_error.ts";
+import { shortened } from "../text.ts";
 
 /** As Python's JSON reader, which refuses deeper values. */
 const MOST_LEVELS = 500;
+
+/** Of a field in a message. */
+const LONGEST_PATH = 80;
 
 /**
  * The line of an item, without its end. Values become JSON as JSON.stringify makes it, except what
@@ -29,7 +33,9 @@ interface Place {
 
 /** Undefined for what JSON.stringify leaves out. */
 function jsonOf(value: unknown, place: Place): JsonValue | undefined {
-  if (place.level > MOST_LEVELS) fault(place, `is nested more than ${MOST_LEVELS} levels deep`);
+  if (place.level > MOST_LEVELS) {
+    fault(place, `is nested more than ${MOST_LEVELS} levels deep, or refers to itself`);
+  }
   switch (typeof value) {
     case "undefined":
     case "function":
@@ -71,7 +77,8 @@ function hasToJson(value: unknown): value is { toJSON(): unknown } {
 }
 
 function fault({ where, path }: Place, message: string): never {
-  throw new UserError(path ? `${where}: field "${path}" ${message}` : `${where}: ${message}`);
+  const field = path && `field "${shortened(path, LONGEST_PATH)}" `;
+  throw new UserError(`${where}: ${field}${message}`);
 }
 
 function nameOf(value: unknown): string {

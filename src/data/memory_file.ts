@@ -69,6 +69,12 @@ async function open(
     return await openBytes(label, bytes, nameOf(value));
   }
   const { first, items } = await peeked(label, value as DataItems);
+  if (typeof first === "string" && value instanceof ReadableStream) {
+    throw new UserError(
+      `${label}: is a stream of strings, whose pieces need not be whole texts or records`,
+      "give the stream of bytes, as without TextDecoderStream, or the items as an iterator",
+    );
+  }
   if (first instanceof Uint8Array) {
     return await openBytes(label, readable(label, items as AsyncIterable<Uint8Array>, onRead));
   }

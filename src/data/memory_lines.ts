@@ -1,6 +1,7 @@
 /** Data of a program as lines of JSON: in memory, in a temporary file, or made anew at each pass. */
 import { type ByteSource, CHUNK_BYTES, plainBytes, skipBytes } from "./byte_source.ts";
 import { unreadable } from "./documents.ts";
+import { UserError } from "../options/user_error.ts";
 import { jsonLine } from "./json_line.ts";
 import { temporaryFile } from "./temporary_file.ts";
 
@@ -15,8 +16,15 @@ export interface MemoryLines {
 export function linesOfArray(label: string, items: readonly unknown[]): MemoryLines {
   const index = new LineIndex(), line = (i: number) => jsonLine(items[i], `${label}[${i}]`);
   for (let i = 0; i < items.length; i++) index.add(line(i));
+  // Items that have joined are not read; other changes would shift what positions stand for.
   const from = function* (first: number) {
-    for (let i = first; i < items.length; i++) yield line(i);
+    for (let i = first; i < index.count; i++) {
+      const text = i < items.length ? line(i) : undefined;
+      if (text === undefined || index.startOf(i) + lineBytes(text) !== index.startOf(i + 1)) {
+        throw new UserError(`${label}[${i}]: has changed during the run`, "give the run a copy");
+      }
+      yield text;
+    }
   };
   const source: ByteSource = {
     path: label,
@@ -87,6 +95,17 @@ async function* encoded(
   if (text) yield encoder.encode(text);
 }
 
+/** In UTF-8, the end of the line included. */
+function lineBytes(line: string): number {
+  let bytes = line.length + 1;
+  for (let i = 0; i < line.length; i++) {
+    const code = line.charCodeAt(i);
+    // Each half of a surrogate pair has two of its four bytes.
+    if (code > 0x7f) bytes += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}
+
 /** Where lines end: eight bytes each. */
 class LineIndex {
   #ends = new Float64Array(1 << 10);
@@ -112,14 +131,9 @@ class LineIndex {
       ends.set(this.#ends);
       this.#ends = ends;
     }
-    let bytes = line.length + 1, hash = Math.imul(this.#content ^ line.length, 0x01000193);
-    for (let i = 0; i < line.length; i++) {
-      const code = line.charCodeAt(i);
-      hash = Math.imul(hash ^ code, 0x01000193);
-      // In UTF-8 each half of a surrogate pair has two of its four bytes.
-      if (code > 0x7f) bytes += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1;
-    }
-    this.#ends[this.#count] = this.size + bytes;
+    let hash = Math.imul(this.#content ^ line.length, 0x01000193);
+    for (let i = 0; i < line.length; i++) hash = Math.imul(hash ^ line.charCodeAt(i), 0x01000193);
+    this.#ends[this.#count] = this.size + lineBytes(line);
     this.#count++;
     this.#content = hash;
   }

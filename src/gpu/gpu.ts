@@ -158,6 +158,15 @@ export class Gpu implements Allocator {
     if (made.constants) this.release(made.constants);
   }
 
+  /** Throws a {@link GpuError} if a tensor's memory was released, before the device would fail. */
+  assertHeld(tensor: Tensor, what: string): void {
+    if (tensor.buffer && this.#purposes.has(tensor.buffer)) return;
+    throw new GpuError(
+      `${what}: the memory of ${tensor.name} was released`,
+      "release a model, or what else holds it, after its last use; a tensor belongs to one Gpu",
+    );
+  }
+
   /** A buffer outside the account: parameters and read-back, a few megabytes of fixed size. */
   rawBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     return this.#guard(
@@ -174,6 +183,7 @@ export class Gpu implements Allocator {
         `write: ${data.byteLength} bytes at ${byteOffset} overrun ${tensor.name} of ${tensor.byteLength}`,
       );
     }
+    this.assertHeld(tensor, "write");
     const { buffer, byteLength } = data, { queue } = this.device;
     const at = tensor.byteOffset + byteOffset, target = tensor.buffer!;
     // What is written later is a copy: the caller may reuse its array.
@@ -229,6 +239,7 @@ export class Gpu implements Allocator {
   }
 
   async #read(tensor: Tensor, start: number, length: number): Promise<Uint8Array> {
+    this.assertHeld(tensor, "read");
     const result = new Uint8Array(length);
     for (let done = 0; done < length; done += READ_BACK_BYTES) {
       const size = Math.min(READ_BACK_BYTES, length - done);

@@ -210,11 +210,16 @@ export class KernelPass {
       resources.push({ object: buffer!, offset, size });
       entries.push({ binding, resource: { buffer: buffer!, offset, size } });
     }
-    return this.gpu.bindGroups.get(layout, resources, () =>
-      this.gpu.validated(
+    return this.gpu.bindGroups.get(layout, resources, () => {
+      for (const { name } of kernel.bindings) {
+        const operand = operands[name];
+        if (!("texture" in operand)) this.gpu.assertHeld(operand, `kernel ${kernel.name}`);
+      }
+      return this.gpu.validated(
         `kernel ${kernel.name}`,
         () => this.gpu.device.createBindGroup({ label: kernel.name, layout, entries }),
-      ));
+      );
+    });
   }
 }
 

@@ -5,6 +5,7 @@ import { chatTemplate } from "../data/instruct/templates.ts";
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { GenerationConfig } from "../formats/generation_config.ts";
+import { assertSampling } from "./assert_sampling.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
 import { endOfTurn } from "../data/instruct/end_of_turn.ts";
@@ -83,12 +84,13 @@ export class Conversation {
   #sequence: CachedSequence | undefined;
   #replies = 0;
 
-  /** Throws a {@link UserError} if there is no template. */
+  /** Throws a {@link UserError} if there is no template, or an option is out of its range. */
   constructor(
     readonly model: ChatModel,
     readonly tokenizer: Tokenizer,
     readonly options: ChatOptions = {},
   ) {
+    assertSampling(options);
     this.#template = chatTemplate(options.template ?? "default", tokenizer);
     this.#sampling = samplingFor(options, model.generation);
     const { token, text } = endOfTurn(this.#template, tokenizer);

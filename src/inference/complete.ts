@@ -2,6 +2,7 @@
 import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import { encodeStart } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { assertSampling } from "./assert_sampling.ts";
 import { type ChatModel, type ChatOptions, stopTokens } from "./chat.ts";
 import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
 import { samplingFor } from "./default_sampling.ts";
@@ -22,6 +23,7 @@ export async function* complete(
   options: CompleteOptions = {},
   ended?: (answer: Answer) => void,
 ): AsyncGenerator<string> {
+  assertSampling(options);
   const { ids: prompt } = encodeStart(tokenizer, text);
   assertKnownIds("the prompt", prompt, model.config.vocabSize, tokenizer);
   const wanted = options.maxNewTokens ?? model.generation.maxNewTokens ?? 512;

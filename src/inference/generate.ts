@@ -2,6 +2,7 @@
 import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
+import { assertSampling } from "./assert_sampling.ts";
 import { CachedSequence } from "./cached_sequence.ts";
 import { nextToken, randomStream, type SamplingOptions } from "./sampling.ts";
 import type { RunnableModel } from "./runnable_model.ts";
@@ -24,6 +25,7 @@ export async function* generate(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number> {
+  assertSampling(options);
   const { maxNewTokens } = options, longest = longestSequence(model.config);
   const positions = prompt.length + maxNewTokens;
   if (prompt.length === 0) {

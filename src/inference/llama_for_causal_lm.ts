@@ -22,6 +22,7 @@ import type { GenerationConfig } from "../formats/generation_config.ts";
 import { openWithAdapter } from "../formats/peft/adapted_model.ts";
 import { loadWeights, savedFormat } from "../formats/pretrained.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
+import { assertGpu } from "../gpu/assert_gpu.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import type { ActivationType } from "../kernels/format.ts";
@@ -88,15 +89,16 @@ export class LlamaForCausalLM {
   ) {}
 
   /**
-   * Loads a Hugging Face folder, a `.gguf` file or `hf:org/name`. Throws {@link UserError}s that
-   * name file and value.
+   * Loads a Hugging Face folder, a `.gguf` file, `hf:org/name`, or the folder of a run or of one of
+   * its checkpoints. Throws {@link UserError}s that name file and value.
    */
   static async fromPretrained(
     directory: string,
     options: FromPretrainedOptions,
   ): Promise<LlamaForCausalLM> {
-    const { gpu, weights, weightGroupSize = 256, dtype = "float32" } = options;
+    const { weights, weightGroupSize = 256, dtype = "float32" } = options, gpu: Gpu = options.gpu;
     const { memoryLimit } = options;
+    assertGpu(gpu);
     using source = await openWithAdapter(directory, options.adapter);
     const { config, warnings, adapter } = source;
     const saved = savedFormat(source.weights);
@@ -114,27 +116,30 @@ export class LlamaForCausalLM {
       assertMemory("the model's weights", plan.account.peak, memoryLimit, gpu.account.live);
     }
     const scope = new Scope(gpu);
-    const parameters = createParameters(scope, config, format);
     try {
+      const parameters = createParameters(scope, config, format);
       await loadWeights(gpu, parameters, source.weights, { onProgress: options.onProgress });
       await adapter?.load(gpu, parameters);
+      return new LlamaForCausalLM(
+        gpu,
+        config,
+        parameters,
+        dtype,
+        generation,
+        scope,
+        memoryLimit,
+        warnings,
+      );
     } catch (error) {
       scope.release();
       throw error;
     }
-    return new LlamaForCausalLM(
-      gpu,
-      config,
-      parameters,
-      dtype,
-      generation,
-      scope,
-      memoryLimit,
-      warnings,
-    );
   }
 
-  /** Yields new token ids, following the prompt. */
+  /**
+   * Yields new token ids, following the prompt. Throws a {@link UserError} if it is empty, or prompt
+   * and new tokens exceed the model's positions.
+   */
   generate(prompt: ArrayLike<number>, options: GenerateOptions): AsyncGenerator<number> {
     return generate(this, prompt, options);
   }
@@ -181,7 +186,7 @@ export class LlamaForCausalLM {
     return logLikelihoods(this, requests, options);
   }
 
-  /** Releases the memory of the weights. */
+  /** Releases the memory of the weights; the model cannot be used any more. */
   release(): void {
     this.scope.release();
   }

@@ -151,7 +151,8 @@ export function defineOptions<
     const isCopy = inMemory && usual.length > 0 && usual.every((name) => given[name] !== undefined);
     for (const rule of isCopy ? [] : rules) {
       const fault = rule(options, given);
-      if (fault) faults.push(fault);
+      // An option that is no value at all is not judged beside others.
+      if (fault && !faults.some(({ option }) => option === fault.option)) faults.push(fault);
     }
     if (faults.length) throw new OptionsError(faults);
     const derived = isCopy ? given : derive?.(options as z.output<z.ZodObject<Fields>>);
@@ -213,7 +214,9 @@ function distinct(issues: readonly z.core.$ZodIssue[]): Iterable<z.core.$ZodIssu
 
 function describeIssue(option: string, issue: z.core.$ZodIssue, value: unknown): Fault {
   if (value === undefined) return { option, message: "is required" };
-  const got = `, got ${typeof value === "string" ? shortened(value) : quoted(value)}`;
+  // A program's "3" is no 3.
+  const isPlain = typeof value === "string" && !(value.trim() && Number.isFinite(Number(value)));
+  const got = `, got ${isPlain ? shortened(value) : quoted(value)}`;
   switch (issue.code) {
     case "invalid_value": {
       const known = issue.values.map(String);

@@ -21,6 +21,7 @@
  */
 import { evaluatePerplexity, type Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../options/user_error.ts";
+import { assertGpu } from "../gpu/assert_gpu.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Scope } from "../gpu/scope.ts";
 import { option, phrase } from "../options/phrase.ts";
@@ -32,10 +33,10 @@ import { divergence, lossError } from "./divergence.ts";
 import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.ts";
 import type { DoneEvent, OnProgress, Saved, Summary, TrainingEvent } from "./events.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
-import type { FinetuneInput } from "./finetune_options.ts";
+import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
 import { LossWatch } from "./loss_watch.ts";
 import { Metrics, writeSummary } from "./metrics.ts";
-import type { PretrainInput } from "./options.ts";
+import { type PretrainInput, pretrainOptions } from "./options.ts";
 import { type OpenRun, openRun, type Preparing } from "./open_run.ts";
 import type { MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
@@ -83,6 +84,7 @@ export class Trainer {
   #loss: number;
   #firstLoss: number | undefined;
   #owed: RunState["due"];
+  #running = false;
 
   private constructor(readonly gpu: Gpu, run: OpenRun, resources: DisposableStack) {
     const state = run.resumed?.state;
@@ -103,23 +105,23 @@ export class Trainer {
   }
 
   /** A pre-training run; see {@link open}. */
-  static pretrain<Given extends PretrainInput>(
+  static async pretrain<Given extends PretrainInput>(
     gpu: Gpu,
     options: Only<Given, PretrainInput>,
     preparing: Preparing = {},
   ): Promise<Trainer> {
-    const recipe = () => pretrainRecipe<PretrainInput>(options);
-    return Trainer.#open(gpu, options.output, recipe, preparing);
+    const parsed = pretrainOptions.parse<PretrainInput>(options);
+    return await Trainer.#open(gpu, parsed.output, () => pretrainRecipe(parsed), preparing);
   }
 
   /** A fine-tuning run, which starts from the weights of `options.model`; see {@link open}. */
-  static finetune<Given extends FinetuneInput>(
+  static async finetune<Given extends FinetuneInput>(
     gpu: Gpu,
     options: Only<Given, FinetuneInput>,
     preparing: Preparing = {},
   ): Promise<Trainer> {
-    const recipe = () => finetuneRecipe<FinetuneInput>(options);
-    return Trainer.#open(gpu, options.output, recipe, preparing);
+    const parsed = finetuneOptions.parse<FinetuneInput>(options);
+    return await Trainer.#open(gpu, parsed.output, () => finetuneRecipe(parsed), preparing);
   }
 
   /**
@@ -138,6 +140,7 @@ export class Trainer {
     recipe: () => Promise<Recipe>,
     preparing: Preparing,
   ): Promise<Trainer> {
+    assertGpu(gpu);
     preparing.signal?.throwIfAborted();
     using resources = new DisposableStack();
     resources.use(occupy(gpu, folder));
@@ -152,7 +155,10 @@ export class Trainer {
     return new Trainer(gpu, { ...run, warnings }, resources.move());
   }
 
-  /** Gives back the memory, the device and the output folder, as the end of the run does. */
+  /**
+   * Gives back the memory, the device and the output folder, as the end of the run does. During a
+   * run it discards what is not saved: abort its signal, or leave its loop, and it saves.
+   */
   close(): void {
     this.gpu.dependents.delete(this);
     this.#resources.dispose();
@@ -183,17 +189,13 @@ export class Trainer {
    */
   async *run({ signal, onProgress }: Running = {}): AsyncGenerator<TrainingEvent> {
     this.#activity.onProgress = onProgress;
-    const { output } = this.recipe.options;
-    if (this.#resources.disposed) {
-      throw new UserError(
-        `${output}: this trainer was closed, or has run`,
-        phrase`open another one, with ${option("resume", "auto")}, to continue`,
-      );
-    }
+    if (this.#running) throw this.#over("has run, or runs");
+    this.#assertOpen();
+    this.#running = true;
     let metrics: Metrics | undefined, ended = false;
     try {
       yield* this.#announce();
-      metrics = await Metrics.open(output, this.#step);
+      metrics = await Metrics.open(this.recipe.options.output, this.#step);
       const evaluation = yield* this.#train(metrics, signal);
       const done = yield* this.#finish(evaluation);
       ended = true;
@@ -209,6 +211,17 @@ export class Trainer {
       metrics?.[Symbol.dispose]();
       this.close();
     }
+  }
+
+  #assertOpen(): void {
+    if (this.#resources.disposed) throw this.#over("was closed");
+  }
+
+  #over(how: string): UserError {
+    return new UserError(
+      `${this.recipe.options.output}: this trainer ${how}`,
+      phrase`open another one, with ${option("resume", "auto")}, to continue`,
+    );
   }
 
   *#announce(): Generator<TrainingEvent> {
@@ -267,6 +280,7 @@ export class Trainer {
     this.#submitted.restartClock();
     this.#saving.restartClock();
     while (!this.#isFinished && !signal?.aborted) {
+      this.#assertOpen();
       const expected = this.#submitted.expectedMs(this.#step + 1) ?? 0;
       if (this.#saving.isWorthBefore(expected)) {
         yield* this.#report(metrics, false);

@@ -318,3 +318,43 @@ Deno.test("an item longer than a chunk, and characters of every length, are read
     assertEquals(again.map(({ text }) => text), texts.slice(place.record));
   }
 });
+
+Deno.test("an array that changes under a run ends it, but may grow", async () => {
+  const changes: [(items: { text: string }[]) => void, string?][] = [
+    [(items) => items.push({ text: "joined" })],
+    [(items) => items.length = 2, "data[2]: has changed during the run"],
+    [(items) => items[1] = { text: "shorter" }, "data[1]: has changed during the run"],
+  ];
+  for (const [change, message] of changes) {
+    const items = records(), [file] = (await listFiles(dataSpecs(items))).files;
+    change(items);
+    const read = Array.fromAsync(file.read({ offset: 0, record: 0 }, { textField: "text" }));
+    if (message) await assertRejects(() => read, UserError, message);
+    else assertEquals((await read).map(({ text }) => text), C4);
+  }
+});
+
+Deno.test("what is nearly data is refused in words that say what would be right", async () => {
+  assertEquals(
+    dataFault(bytes()),
+    "must be paths, or data in memory, got bytes: what a file holds is written new Blob([bytes])",
+  );
+  assertEquals(
+    dataFault(new URL("https://example.com/a.txt")),
+    "must be paths, or data in memory, got a URL: give a file's path, or what fetch returns",
+  );
+  const stream = new Blob([bytes()]).stream().pipeThrough(new TextDecoderStream());
+  await assertRejects(
+    () => listFiles(dataSpecs(stream as Data)),
+    UserError,
+    "data: is a stream of strings, whose pieces need not be whole texts or records",
+  );
+  const round: Record<string, unknown> = { text: "a" };
+  round.self = round;
+  const error = await assertRejects(() => listFiles(dataSpecs([round])), UserError);
+  assertEquals(
+    error.message,
+    `data[0]: field "${"self.".repeat(16)}… (2,504 characters)" is nested more than 500 levels ` +
+      "deep, or refers to itself",
+  );
+});

@@ -84,6 +84,15 @@ own("every byte is accounted for, and given back once", async (gpu) => {
   assertThrows(() => gpu.release(kept), GpuError, "kept was already released");
 });
 
+own("what was released is refused when it is used, and the device works on", async (gpu) => {
+  const [x, y] = ["x", "y"].map((name) => upload(gpu, name, [4], new Float32Array(4)));
+  gpu.release(x);
+  const use = `the memory of x was released`;
+  await assertRejects(() => gpu.read(x), GpuError, `read: ${use}`);
+  assertThrows(() => gpu.write(x, new Float32Array(4)), GpuError, `write: ${use}`);
+  assertEquals([...await download(gpu, y)], [0, 0, 0, 0]);
+});
+
 own("a watch counts what is allocated beyond what was there, and its own peak", (gpu) => {
   const tensor = (name: string, size: number) =>
     gpu.tensor({ name, shape: [size], dtype: "float32", purpose: "weights" });

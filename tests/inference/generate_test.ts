@@ -67,3 +67,62 @@ gpuTest("a prompt beyond the model's positions, or none, is refused", async (gpu
   await assertRejects(() => generate([256], 1), UserError, "token id 256");
   model.release();
 });
+
+gpuTest("a released model is refused by name, and the device works on", async (gpu) => {
+  const [{ prompt, continuation }] = golden["llama-mha"];
+  const load = () => LlamaForCausalLM.fromPretrained(`${FIXTURES}llama-mha`, { gpu });
+  const { live } = gpu.account, options = { maxNewTokens: 4, temperature: 0 };
+  const released = await load();
+  released.release();
+  await assertRejects(
+    () => Array.fromAsync(released.generate(prompt, options)),
+    UserError,
+    "the memory of model.embed_tokens.weight was released",
+  );
+  assertEquals(gpu.account.live, live);
+  using model = await load();
+  assertEquals(await Array.fromAsync(model.generate(prompt, options)), continuation.slice(0, 4));
+});
+
+gpuTest(
+  "a model that cannot be made, or a device that is none, leaves nothing behind",
+  async (gpu) => {
+    const { live } = gpu.account, folder = `${FIXTURES}llama-mha`;
+    await assertRejects(
+      () => LlamaForCausalLM.fromPretrained(folder, { gpu, weights: "int8", weightGroupSize: 7 }),
+      UserError,
+      "group size",
+    );
+    assertEquals(gpu.account.live, live);
+    for (
+      const [given, got] of [[undefined, "undefined"], [Promise.resolve(gpu), "a Promise"]] as const
+    ) {
+      await assertRejects(
+        () => LlamaForCausalLM.fromPretrained(folder, { gpu: given as unknown as typeof gpu }),
+        UserError,
+        `gpu: must be a Gpu, got ${got}`,
+      );
+    }
+  },
+);
+
+gpuTest("settings of a generation that mean nothing are refused", async (gpu) => {
+  using model = await LlamaForCausalLM.fromPretrained(`${FIXTURES}llama-mha`, { gpu });
+  const faults = [
+    [{ maxNewTokens: -4 }, "maxNewTokens: must be a whole number, got -4"],
+    [{ maxNewTokens: NaN }, "maxNewTokens: must be a whole number, got NaN"],
+    [{ temperature: -1 }, "temperature: must be a number from 0 on, got -1"],
+    [{ temperature: NaN }, "temperature: must be a number from 0 on, got NaN"],
+    [{ topP: 7 }, "topP: must be from 0 to 1, got 7"],
+    [{ topK: 0.5 }, "topK: must be a whole number, got 0.5"],
+    [{ repetitionPenalty: 0 }, "repetitionPenalty: must be above 0, got 0"],
+  ] as const;
+  for (const [fault, message] of faults) {
+    const options = { maxNewTokens: 1, temperature: 0, ...fault };
+    await assertRejects(
+      () => Array.fromAsync(model.generate([1], options)),
+      UserError,
+      message,
+    );
+  }
+});

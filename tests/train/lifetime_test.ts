@@ -89,7 +89,7 @@ trainingTest(
       await assertRejects(
         () => first.run().next(),
         UserError,
-        "this trainer was closed, or has run",
+        "this trainer has run, or runs",
       );
       using second = await Trainer.pretrain(gpu, options("two"));
       assertEquals(gpu.account.live, live);
@@ -137,5 +137,50 @@ trainingTest("other models on the device are not counted to a run", async () => 
       assertEquals(event.summary.gpu_peak_bytes, event.summary.planned_peak_bytes);
     }
     assertEquals(gpu.account.live, live);
+  });
+});
+
+trainingTest("what no program with types writes is refused in words", async () => {
+  await withWorkshop(async ({ options }) => {
+    using gpu = await Gpu.open();
+    const refused = async (given: unknown, what: unknown, message: string) => {
+      const error = await assertRejects(
+        () => Trainer.pretrain(given as Gpu, what as ReturnType<typeof options>),
+        UserError,
+      );
+      assertEquals(error.message.split("\n")[0], message);
+    };
+    await refused(undefined, options("run"), "gpu: must be a Gpu, got undefined");
+    await refused(Promise.resolve(gpu), options("run"), "gpu: must be a Gpu, got a Promise");
+    for (const nothing of [undefined, null, {}]) await refused(gpu, nothing, "data: is required");
+    await refused(gpu, { ...options("run"), steps: "3" }, 'steps: must be a number, got "3"');
+    await refused(
+      gpu,
+      { ...options("run"), data: null },
+      "data: must be paths, or data in memory, got null",
+    );
+    using _trainer = await Trainer.pretrain(gpu, options("run"));
+  });
+});
+
+trainingTest("a trainer runs once, and closed in its loop it ends in words", async () => {
+  await withWorkshop(async ({ options }) => {
+    using gpu = await Gpu.open();
+    using trainer = await Trainer.pretrain(gpu, options("run"));
+    const run = trainer.run();
+    await run.next();
+    await assertRejects(() => trainer.run().next(), UserError, "this trainer has run, or runs");
+    await assertRejects(
+      async () => {
+        for await (const event of run) if (event.type === "checkpoint") trainer.close();
+      },
+      UserError,
+      "this trainer was closed",
+    );
+    assertEquals([trainer.saved.checkpoint_step, gpu.account.live], [3, 0]);
+    using again = await Trainer.pretrain(gpu, { ...options("run"), resume: "auto" });
+    for await (const event of again.run()) {
+      if (event.type === "done") assertEquals(event.step, 6);
+    }
   });
 });
