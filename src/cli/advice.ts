@@ -18,6 +18,8 @@ const DENIED = /(Requires \w+ access to (.+)), run again with the (--allow-\w+) 
 export function permissionAdvice(text: string): string | undefined {
   const line = text.split("\n").find((line) => DENIED.test(line));
   return line?.replace(DENIED, (_, needed, what, flag) => {
+    // Files of devices and of /proc; the flag takes no value.
+    if (flag === "--allow-all") return `${needed}: add ${flag}`;
     // Deno does not name a folder for temporary files.
     const value = what.startsWith('"') ? `=${what}` : "";
     return `${needed}: add ${flag}${value}, or run it as \`${PROGRAM} …\``;

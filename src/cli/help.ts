@@ -7,8 +7,14 @@ import { takesConfig } from "../config/config_file.ts";
 import { COMMON_FLAGS, CONFIG_FLAG } from "./flags.ts";
 import { type FieldInfo, fieldInfo } from "../options/schema.ts";
 
-const WIDTH = 100;
+/** Columns of a page where no terminal is narrower; one that is narrower still would break words. */
+const WIDEST = 100, NARROWEST = 60;
 const INDENT = 30;
+
+/** Width of a page on a terminal of that many columns, or on none. */
+export function pageWidth(columns = WIDEST): number {
+  return Math.min(WIDEST, Math.max(NARROWEST, columns));
+}
 
 /** How people start this program. The permissions of `-P` are in deno.jsonc. */
 export const PROGRAM = executableName() ?? "deno run -qP cli.ts";
@@ -22,7 +28,7 @@ function executableName(): string | undefined {
 }
 
 /** The list of commands. */
-export function overview(commands: readonly Command[]): string {
+export function overview(commands: readonly Command[], page = pageWidth()): string {
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
   return [
     "Trains LLaMA-family language models on a single GPU, through WebGPU.",
@@ -30,7 +36,7 @@ export function overview(commands: readonly Command[]): string {
     `Usage: ${PROGRAM} <command> [options]`,
     "",
     "Commands",
-    ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`),
+    ...commands.flatMap(({ name, summary }) => entry(name, summary, { page, indent: width + 2 })),
     "",
     `\`${PROGRAM} <command> --help\` lists the options of a command.`,
     "Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted after saving.",
@@ -38,29 +44,35 @@ export function overview(commands: readonly Command[]): string {
 }
 
 /** Everything about one command. */
-export function commandHelp(command: Command): string {
+export function commandHelp(command: Command, page = pageWidth()): string {
+  const columns = { page, indent: INDENT };
   const infos = Object.entries(command.options.fields)
     .map(([option, field]) => ({ option, info: fieldInfo(field) }));
   const required = infos.filter(({ info }) => info.required)
     .map(({ option, info }) => `${signature(option, info)} `).join("");
   const lines = [
-    `Usage: ${PROGRAM} ${command.name} ${required}[options]`,
+    ...wrap(`Usage: ${PROGRAM} ${command.name} ${required}[options]`, { page, indent: 0 }),
     "",
-    ...wrap(`${capitalised(command.summary)}. ${command.details ?? ""}`.trimEnd(), 0),
+    ...wrap(`${capitalised(command.summary)}. ${command.details ?? ""}`.trimEnd(), {
+      page,
+      indent: 0,
+    }),
   ];
   for (const title of new Set(infos.map(({ info }) => info.section))) {
     lines.push("", title);
     for (const { option, info } of infos) {
-      if (info.section === title) lines.push(...entry(signature(option, info), explanation(info)));
+      if (info.section === title) {
+        lines.push(...entry(signature(option, info), explanation(info), columns));
+      }
     }
   }
   if (takesConfig(command.options.fields)) {
     const { name, value, description } = CONFIG_FLAG;
-    lines.push("", "File", ...entry(`--${name} <${value}>`, description));
+    lines.push("", "File", ...entry(`--${name} <${value}>`, description, columns));
   }
   lines.push("", "Common");
   for (const [name, text] of Object.entries(COMMON_FLAGS)) {
-    lines.push(...entry(`--${name}`, text));
+    lines.push(...entry(`--${name}`, text, columns));
   }
   if (command.examples.length) {
     lines.push("", "Examples", ...command.examples.map((line) => `  ${PROGRAM} ${line}`));
@@ -92,20 +104,26 @@ function explanation(info: FieldInfo): string {
   return spell(info.description, FLAGS) + notes.map((note) => ` (${note})`).join("");
 }
 
-function entry(left: string, right: string): string[] {
-  const [first, ...rest] = wrap(right, INDENT);
+/** A page's width, and the column at which explanations begin. */
+interface Columns {
+  readonly page: number;
+  readonly indent: number;
+}
+
+function entry(left: string, right: string, columns: Columns): string[] {
+  const [first, ...rest] = wrap(right, columns);
   const head = `  ${left}`;
-  return head.length < INDENT
-    ? [head.padEnd(INDENT) + first.trimStart(), ...rest]
+  return head.length < columns.indent
+    ? [head.padEnd(columns.indent) + first.trimStart(), ...rest]
     : [head, first, ...rest];
 }
 
 /** Wraps at spaces to the page width, with each line indented. */
-function wrap(text: string, indent: number): string[] {
+function wrap(text: string, { page, indent }: Columns): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > WIDTH) {
+    if (last === undefined || last.length + 1 + word.length > page) {
       lines.push(" ".repeat(indent) + word);
     } else lines[lines.length - 1] = `${last} ${word}`;
   }

@@ -1,4 +1,5 @@
 /** Runs a command line: finds the command, validates its options, renders errors. */
+import { PRODUCT, VERSION } from "../product.ts";
 import { setHubDefaults } from "../hub/hub.ts";
 import { explain, UserError } from "../options/user_error.ts";
 import { nearestWord, OptionsError } from "../options/faults.ts";
@@ -14,7 +15,7 @@ import { exportModel } from "./export.ts";
 import { finetune } from "./finetune.ts";
 import { type CommonFlags, parseFlags, readCommonFlags } from "./flags.ts";
 import { generate } from "./generate.ts";
-import { commandHelp, overview, PROGRAM } from "./help.ts";
+import { commandHelp, overview, pageWidth, PROGRAM } from "./help.ts";
 import { key } from "./key.ts";
 import { memory } from "./memory.ts";
 import { merge } from "./merge.ts";
@@ -45,6 +46,8 @@ export interface Terminal {
   write(text: string): void;
   stderr(line: string): void;
   readonly interactive: boolean;
+  /** Its width, where it is a terminal: help is wrapped to it. */
+  readonly columns?: number;
   readonly signal: AbortSignal;
   /** Empty by default. */
   readonly input?: Input;
@@ -62,13 +65,17 @@ export async function main(
   terminal: Terminal,
   commands: readonly Command[] = COMMANDS,
 ): Promise<number> {
-  const [name] = args;
+  const [name] = args, page = pageWidth(terminal.columns);
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     const asked = commandIn(args.slice(1), commands);
-    const text = asked ? commandHelp(asked) : overview(commands);
+    const text = asked ? commandHelp(asked, page) : overview(commands, page);
     if (name !== undefined) terminal.stdout(text);
     else terminal.stderr(text);
     return name === undefined ? EXIT.usage : EXIT.done;
+  }
+  if (name === "--version") {
+    terminal.stdout(`${PRODUCT} ${VERSION}`);
+    return EXIT.done;
   }
   const command = commandIn(args, commands);
   if (!command) {
@@ -80,7 +87,7 @@ export async function main(
   const rest = args.slice(wordsOf(command).length);
   const flags = readCommonFlags(rest);
   if (flags.help) {
-    terminal.stdout(commandHelp(command));
+    terminal.stdout(commandHelp(command, page));
     return EXIT.done;
   }
   return await runCommand(command, rest, flags, terminal);

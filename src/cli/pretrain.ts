@@ -2,6 +2,7 @@
 import { type PretrainOptions, pretrainOptions } from "../train/options.ts";
 import { Trainer } from "../train/trainer.ts";
 import type { Command, Io } from "./command.ts";
+import { foundModel } from "./found_model.ts";
 import { runTraining } from "./training.ts";
 
 export const pretrain: Command = {
@@ -18,6 +19,7 @@ export const pretrain: Command = {
   run,
 };
 
-function run(options: PretrainOptions, io: Io): Promise<number> {
-  return runTraining((gpu, preparing) => Trainer.pretrain(gpu, options, preparing), io);
+async function run(options: PretrainOptions, io: Io): Promise<number> {
+  if (options.from !== undefined) await foundModel({ model: options.from }, io);
+  return await runTraining((gpu, preparing) => Trainer.pretrain(gpu, options, preparing), io);
 }

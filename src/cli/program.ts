@@ -3,7 +3,14 @@ import { EXIT } from "./command.ts";
 import { terminalInput } from "./input.ts";
 import { describeStop, interruption, takeInterrupts } from "./interruption.ts";
 import { main } from "./main.ts";
-import { canRedraw, ignoreClosedStreams, status, writeError, writeOut } from "./streams.ts";
+import {
+  canRedraw,
+  ignoreClosedStreams,
+  status,
+  terminalColumns,
+  writeError,
+  writeOut,
+} from "./streams.ts";
 
 /** Runs a command line and ends the process with its exit code. */
 export async function runProgram(args: readonly string[]): Promise<never> {
@@ -22,6 +29,7 @@ export async function runProgram(args: readonly string[]): Promise<never> {
     write: writeOut,
     stderr: (line) => writeError(`${line}\n`),
     interactive: canRedraw(),
+    columns: terminalColumns(),
     status,
     signal: stopping.signal,
     input: terminalInput(),

@@ -235,8 +235,10 @@ function describeData({ records, examples, held_out, tokens, trained_tokens }: D
 function describeDone({ summary, interrupted, step }: DoneEvent): string[] {
   const { final_loss, tokens, tokens_per_second, gpu_peak_bytes } = summary;
   const { best_step, best_eval_loss, stopped_early_at } = summary;
+  // A run that had ended before has no speed.
+  const speed = tokens_per_second ? ` at ${tokens_per_second.toFixed(0)} tokens/s` : "";
   const trained = step > 0
-    ? `loss ${final_loss.toFixed(4)}, ${tokens} tokens at ${tokens_per_second.toFixed(0)} tokens/s`
+    ? `loss ${final_loss.toFixed(4)}, ${tokens} tokens${speed}`
     : "before the first step";
   return [
     ...stopped_early_at === undefined ? [] : [`step ${stopped_early_at}: stopped early`],

@@ -37,6 +37,11 @@ function columns(): number {
   return Number(environment("COLUMNS")) || 80;
 }
 
+/** Width of the terminal; undefined where nothing is shown on one. */
+export function terminalColumns(): number | undefined {
+  return Deno.stdout.isTerminal() || Deno.stderr.isTerminal() ? columns() : undefined;
+}
+
 /** Whether lines on stderr can be redrawn. */
 export function canRedraw(): boolean {
   return Deno.stderr.isTerminal() && environment("TERM") !== "dumb";

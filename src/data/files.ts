@@ -6,6 +6,7 @@ import { listOf } from "../hub/selection.ts";
 import { UserError } from "../options/user_error.ts";
 import { quoted } from "../text.ts";
 import { sampledContent } from "../files/sampled_content.ts";
+import { absent } from "../files/absent.ts";
 import { isForbidden } from "../files/stat.ts";
 import { unreadable } from "./documents.ts";
 import type { DataSpec } from "./data.ts";
@@ -85,6 +86,7 @@ async function filesOf(spec: DataSpec, hub?: HubOptions): Promise<Listing> {
     if (isForbidden(error)) throw unreadable(`data ${spec}`, error);
     if (isProse(spec)) throw new UserError(`data ${quoted(spec)}: no such file`, PROSE_HINT);
     if (isPattern(path)) return undefined;
+    if (error instanceof Deno.errors.NotFound) return absent("data", spec);
     throw unreadable(`data ${spec}`, error);
   });
   if (!info) return await filesIn(spec, () => walkPattern(path));

@@ -2,7 +2,19 @@
 import { assertNotLocked } from "../files/folder_lock.ts";
 import { UserError } from "../options/user_error.ts";
 
-/** Creates the folder of a model; refuses one that contains a model or an adapter, to avoid mixing files. */
+/** What is written beside a model or an adapter. */
+const COMPANIONS = [
+  "README.md",
+  "chat_template.jinja",
+  "generation_config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+];
+
+/**
+ * Creates the folder of a model. Refuses one that contains a model or an adapter, to avoid mixing
+ * files, or a file that the model's would replace.
+ */
 export async function makeModelFolder(output: string, what = "model"): Promise<void> {
   try {
     await Deno.mkdir(output, { recursive: true });
@@ -11,9 +23,10 @@ export async function makeModelFolder(output: string, what = "model"): Promise<v
   }
   await assertNotLocked(output);
   const names = await Array.fromAsync(Deno.readDir(output), ({ name }) => name);
-  const held = names.filter((name) =>
+  const models = names.filter((name) =>
     name === "config.json" || /\.safetensors(\.index\.json)?$/.test(name)
   );
+  const held = models.length ? models : names.filter((name) => COMPANIONS.includes(name));
   if (held.length === 0) return;
   throw new UserError(
     `${output} already holds ${held.sort().slice(0, 3).join(", ")}`,

@@ -4,6 +4,8 @@
  */
 import { basename, isAbsolute, join } from "../packages/std_path.ts";
 import { readJsonObject } from "../files/json_file.ts";
+import { absent } from "../files/absent.ts";
+import { isGgufPath } from "../files/gguf_path.ts";
 import { isThere, statOf } from "../files/stat.ts";
 import { isHubSpec } from "../hub/spec.ts";
 import { option, phrase } from "../options/phrase.ts";
@@ -40,8 +42,8 @@ interface Chosen {
 /**
  * The model and adapter that `spec` names, with an `adapter` that is named apart: of a finished run
  * its result, of a stopped one its newest checkpoint that is whole, and an adapter with its base.
- * Anything else is returned as it is. Throws a {@link UserError} that says what a folder is if it
- * cannot be used so.
+ * Any other folder is returned as it is. Throws a {@link UserError} that says what is there if it
+ * cannot be used so, or which name was probably meant if nothing is.
  */
 export async function findModel(spec: string, adapter?: string): Promise<FoundModel> {
   const given = adapter === undefined ? undefined : await findAdapter(adapter);
@@ -108,8 +110,16 @@ async function recordedBase(adapter: string): Promise<string | undefined> {
   return (await readAdapterConfig(adapter)).base;
 }
 
+const A_MODEL = "a model is a folder, a .gguf file, or hf:org/name on the Hugging Face hub";
+
 /** Of a run's folder its result or newest checkpoint; any other path as it is. */
 async function inRun(path: string): Promise<Chosen> {
+  const info = await statOf(path);
+  if (!info) return await absent("model", path, A_MODEL);
+  // Sizes alone can be computed from a config.json.
+  if (info.isFile && !isGgufPath(path) && !path.endsWith(".json")) {
+    throw new UserError(`model ${path}: is a file of another kind`, A_MODEL);
+  }
   if (!await isRun(path)) return { path };
   const { newest, damaged } = await newestCheckpoint(path);
   const results = await resultsIn(path);

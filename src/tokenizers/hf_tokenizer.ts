@@ -5,6 +5,7 @@ import { writeAll, writeAtomically, writeJson } from "../files/atomic.ts";
 import { standIn } from "../files/stand_in.ts";
 import { modelsInside } from "../files/models_inside.ts";
 import { UserError } from "../options/user_error.ts";
+import { absent } from "../files/absent.ts";
 import { statOf } from "../files/stat.ts";
 import {
   contentOf,
@@ -53,7 +54,7 @@ export async function readTokenizerFiles(
   path: string,
 ): Promise<{ file: string; files: TokenizerFiles }> {
   const info = await statOf(path);
-  if (!info) throw new UserError(`tokenizer ${path}: no such file or folder`);
+  if (!info) return await absent("tokenizer", path);
   const file = info.isDirectory ? join(path, TOKENIZER_JSON) : path;
   return { file, files: await readFiles(dirname(file), file) };
 }

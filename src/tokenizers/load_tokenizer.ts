@@ -7,7 +7,7 @@ import { findModel } from "../formats/find_model.ts";
 import { readGgufMetadata } from "../formats/gguf/split.ts";
 import { ggufTokenizerWarnings, readGgufTokenizer } from "../formats/gguf/tokenizer_in.ts";
 import { type HubOptions, isHubSpec, resolveTokenizer } from "../hub/hub.ts";
-import { isThere } from "../files/stat.ts";
+import { isThere, statOf } from "../files/stat.ts";
 import { UserError } from "../options/user_error.ts";
 import { ByteTokenizer } from "./byte_tokenizer.ts";
 import { openHfTokenizer, tokenizerFromFiles } from "./hf_tokenizer.ts";
@@ -35,7 +35,7 @@ export async function loadTokenizer(spec: string, hub?: HubOptions): Promise<Tok
 
 /** A folder's own tokenizer comes before that of a model that is found in it. */
 async function localPath(path: string, hub?: HubOptions): Promise<string> {
-  if (await hasTokenizer(path)) return path;
+  if (!(await statOf(path))?.isDirectory || await hasTokenizer(path)) return path;
   const { model, adapter } = await findModel(path);
   if (adapter !== undefined && await hasTokenizer(adapter)) return adapter;
   if (isHubSpec(model)) return await resolveTokenizer(model, hub);

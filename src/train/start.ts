@@ -165,9 +165,13 @@ export async function makeOutput(output: string): Promise<void> {
       "choose a writable folder",
     );
   };
-  await Deno.mkdir(output, { recursive: true }).catch((error) =>
-    refuse("cannot be created", error)
-  );
+  await Deno.mkdir(output, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.AlreadyExists)) refuse("cannot be created", error);
+    throw new UserError(
+      phrase`${option("output", output)}: is a file, and a run writes to a folder`,
+      "choose another one",
+    );
+  });
   try {
     await Deno.remove(await Deno.makeTempFile({ dir: output, prefix: ".writable-" }));
   } catch (error) {

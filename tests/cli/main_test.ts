@@ -6,6 +6,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import type { Command, Io } from "../../src/cli/command.ts";
 import { COMMANDS, main } from "../../src/cli/main.ts";
 import { defineOptions } from "../../src/options/schema.ts";
+import { project } from "../support_project.ts";
 
 /** A command that records its options and then calls `act`. */
 function probe(act: (options: Record<string, unknown>, io: Io) => Promise<number> | number) {
@@ -36,6 +37,7 @@ async function run(
   args: readonly string[],
   commands: readonly Command[] = COMMANDS,
   signal = new AbortController().signal,
+  columns?: number,
 ) {
   const out: string[] = [], err: string[] = [];
   const code = await main(args, {
@@ -43,6 +45,7 @@ async function run(
     write: (text) => out.push(text),
     stderr: (line) => err.push(line),
     interactive: false,
+    columns,
     signal,
   }, commands);
   return { code, out: out.join("\n"), err: err.join("\n") };
@@ -143,6 +146,21 @@ Deno.test("no command: the list, on stderr, and exit 2; --help: on stdout, and e
   assertEquals([help.code, help.err], [0, ""]);
   assertEquals(bare.err, help.out);
   for (const { name, summary } of COMMANDS) assertStringIncludes(help.out, `${name} `, summary);
+});
+
+Deno.test("help fits a terminal that is narrower than a page, and loses no word", async () => {
+  const words = (text: string) => text.split(/\s+/).join(" ");
+  for (const args of [["--help"], ["generate", "--help"], ["tokenizer", "train", "--help"]]) {
+    const wide = await run(args), narrow = await run(args, COMMANDS, undefined, 80);
+    const [text] = narrow.out.split("\nExamples");
+    assertEquals(text.split("\n").filter((line) => line.length > 80), []);
+    assertEquals(words(narrow.out), words(wide.out));
+  }
+});
+
+Deno.test("--version: the product and the version of its configuration", async () => {
+  const out = `Deno GaLore ${project.version}`;
+  assertEquals(await run(["--version"]), { code: 0, out, err: "" });
 });
 
 Deno.test("every command's help fits the page and tells defaults and choices", async () => {

@@ -85,6 +85,8 @@ Deno.test("every kind of permission that Deno can deny is named with its flag", 
       assertMatch(advice!, new RegExp(`^x: Requires ${kind} access .*: add --allow-${kind}="`));
     });
   });
+  const all = 'Requires all access to "/dev/stdin", run again with the --allow-all flag';
+  assertEquals(permissionAdvice(all), 'Requires all access to "/dev/stdin": add --allow-all');
   assertEquals(permissionAdvice("another error\n  hint: a hint"), undefined);
 });
 

@@ -270,6 +270,11 @@ gpuTest(
       };
       const { base, adapter } = await adapterCase("llama-qv-r8");
       await refused({ output: base }, "llama-gqa-tied already holds config.json");
+      const notes = join(folder, "notes");
+      await Deno.mkdir(notes);
+      await Deno.writeTextFile(join(notes, "README.md"), "mine");
+      await refused({ output: notes }, "notes already holds README.md");
+      assertEquals(await Deno.readTextFile(join(notes, "README.md")), "mine");
       await refused({ output: adapter }, "llama-qv-r8 already holds adapter_model.safetensors");
       const other = await adapterCase("qwen2-all-r8");
       await refused({ model: other.base }, "does not fit the model");

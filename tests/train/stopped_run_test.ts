@@ -198,9 +198,13 @@ trainingTest(
         note: `${output}: finished; using model`,
       });
       // Anything but a run's folder is left as it is.
-      for (const path of [model, join(output, "checkpoint-6"), folder, "hf:org/name", "gone"]) {
+      for (const path of [model, join(output, "checkpoint-6"), folder, "hf:org/name"]) {
         assertEquals(await findModel(path), { model: path, adapter: undefined, note: undefined });
       }
+      const refused = (path: string, message: string) =>
+        assertRefusesAsync(() => findModel(path), UserError, message);
+      await refused(`${output}x`, `no such file or folder (did you mean ${output}?)`);
+      await refused(join(output, "metrics.jsonl"), "metrics.jsonl: is a file of another kind");
       // The run goes on beyond its end, and is stopped.
       const longer: PretrainOptions = { ...run, steps: 9, resume: "auto" };
       await runTraining(longer, { until: 7 });
