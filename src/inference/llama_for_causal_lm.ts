@@ -96,9 +96,10 @@ export class LlamaForCausalLM {
     directory: string,
     options: FromPretrainedOptions,
   ): Promise<LlamaForCausalLM> {
-    const { weights, weightGroupSize = 256, dtype = "float32" } = options, gpu: Gpu = options.gpu;
-    const { memoryLimit } = options;
+    const gpu: Gpu = options?.gpu;
     assertGpu(gpu);
+    const { weights, weightGroupSize = 256, dtype = "float32" } = options;
+    const { memoryLimit } = options;
     using source = await openWithAdapter(directory, options.adapter);
     const { config, warnings, adapter } = source;
     const saved = savedFormat(source.weights);
