@@ -38,10 +38,7 @@ export interface ExportResult {
   readonly warnings: readonly string[];
 }
 
-/**
- * Writes the model of a folder as GGUF, tokenizer included; replaces `output`. Throws a {@link
- * UserError} if there is no such model, or GGUF cannot hold it.
- */
+/** Writes the model of a folder as GGUF, tokenizer included; replaces `output`. */
 export async function exportGguf(
   { model, output, type, name = basename(resolve(model)), onProgress }: ExportOptions,
 ): Promise<ExportResult> {

@@ -64,8 +64,12 @@ export async function findModel(spec: string, adapter?: string): Promise<FoundMo
   return { model: await baseOf(path), adapter: path, note };
 }
 
+const AN_ADAPTER =
+  "an adapter is a folder in peft's layout, or the folder of the run that trains it";
+
 /** The folder of an adapter that a user named as one. */
 async function findAdapter(folder: string): Promise<Chosen> {
+  if (!await isThere(folder)) return await absent("adapter", folder, AN_ADAPTER);
   const chosen = await inRun(folder), { path } = chosen;
   const held = await isThere(join(path, ADAPTER_CONFIG)) || await isAdapter(path);
   if (held || !await isModel(path)) return chosen;

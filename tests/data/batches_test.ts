@@ -273,6 +273,6 @@ Deno.test("a fault far behind, or in the evaluation data, is found before the fi
       { evalData: [join(folder, "other.jsonl")] },
       'other.jsonl:1: has no field "text"',
     );
-    await refused({ evalData: [join(folder, "none.jsonl")] }, "none.jsonl: cannot be read");
+    await refused({ evalData: [join(folder, "none.jsonl")] }, "none.jsonl: no such file or folder");
   });
 });

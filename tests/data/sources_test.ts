@@ -247,7 +247,7 @@ Deno.test("sources: what cannot be data is refused, with what could be", async (
     await refused(folder, "left out a.png (no data file by its name)");
     await refused(join(folder, "*.jsonl"), "*.jsonl: no data file matches");
     await refused("/dev/null", "/dev/null: is a device or a socket, not a file");
-    await refused(join(folder, "none.txt"), "none.txt: cannot be read: No such file");
+    await refused(join(folder, "none.txt"), "none.txt: no such file or folder");
     await refused("hf:models/org/name", "names a model where a dataset is needed");
   });
   await assertRefusesAsync(() => piecesOf([]), UserError, "no file given");

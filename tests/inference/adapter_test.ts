@@ -127,7 +127,7 @@ gpuTest(
       await assertRejects(
         () => load(BASE, join(folder, "none")),
         UserError,
-        "adapter_config.json: cannot be read",
+        `adapter ${join(folder, "none")}: no such file or folder`,
       );
       assertEquals(gpu.account.live, live);
     } finally {
