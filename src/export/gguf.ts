@@ -38,7 +38,10 @@ export interface ExportResult {
   readonly warnings: readonly string[];
 }
 
-/** Writes the model of a folder as GGUF, tokenizer included; replaces `output`. */
+/**
+ * Writes the model of a folder as GGUF, tokenizer included; replaces `output`. Throws a {@link
+ * UserError} if there is no such model, or GGUF cannot hold it.
+ */
 export async function exportGguf(
   { model, output, type, name = basename(resolve(model)), onProgress }: ExportOptions,
 ): Promise<ExportResult> {

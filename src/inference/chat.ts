@@ -41,7 +41,8 @@ export interface ChatOptions extends Partial<SamplingOptions> {
 }
 
 /**
- * Streams the answer to a dialogue.
+ * Streams the answer to a dialogue. Throws a {@link UserError} if the template refuses the messages,
+ * they fill the model's positions, or an option is out of its range.
  *
  * @example
  * ```ts

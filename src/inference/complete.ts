@@ -14,7 +14,8 @@ export type CompleteOptions = Omit<ChatOptions, "system" | "template" | "tools">
 /**
  * Streams the continuation of a text, without special tokens; `ended` is called with the result,
  * however it ends. A BOS token that the text begins with is not added again; an empty text is begun.
- * Throws a {@link UserError} if the text fills the model's positions.
+ * Throws a {@link UserError} if the text fills the model's positions, or an option is out of its
+ * range.
  */
 export async function* complete(
   model: ChatModel,

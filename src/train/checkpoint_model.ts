@@ -34,12 +34,21 @@ export type RunOfCheckpoint =
  * Writes the model of a stopped run, or of any checkpoint, as a folder in Hugging Face's layout, or
  * in peft's if adapters are trained; returns its path. Needs neither the GPU nor the run's data.
  *
- * Of a checkpoint that an earlier version wrote, which lacks the tokenizer, the run's options are
- * needed: `model/` or `adapter/` is then written below their `output`. Faults are {@link
- * UserError}s.
+ * Throws a {@link UserError} if there is no checkpoint, or `output` already holds a model.
+ *
+ * @example
+ * ```ts
+ * import { saveCheckpointModel } from "@deno-galore/trainer";
+ *
+ * await saveCheckpointModel({ run: "runs/nano", output: "models/nano" });
+ * ```
  */
 export function saveCheckpointModel(saved: SavedRun): Promise<string>;
-/** Of a checkpoint that an earlier version wrote: with the options of its run, and the GPU. */
+/**
+ * Of a checkpoint that an earlier version wrote, which lacks the tokenizer: with the options of its
+ * run, below whose `output` it writes `model/` or `adapter/`, and the GPU. Throws a {@link UserError}
+ * if they are those of another run.
+ */
 export function saveCheckpointModel(gpu: Gpu, run: RunOfCheckpoint): Promise<string>;
 export async function saveCheckpointModel(
   first: SavedRun | Gpu,
