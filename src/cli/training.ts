@@ -5,6 +5,7 @@ import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
 import type {
   DoneEvent,
+  FailedEvent,
   PreparationEvent,
   ProgressEvent,
   TrainingEvent,
@@ -30,6 +31,8 @@ export async function runTraining(
     progress.handle(shown);
     io.event(shown);
     if (event.type === "done" && event.interrupted) afterStop(event, io);
+    const lost = event.type === "failed" && whatIsLost(event);
+    if (lost) io.log(lost);
   };
   const onProgress = (event: ProgressEvent) => progress.handle(event);
   let trainer: Trainer | undefined;
@@ -56,6 +59,16 @@ function afterStop({ step, saved: { checkpoint } }: DoneEvent, io: Io): void {
   io.log("To try it as it is, and to save it as a model:");
   io.log(command("generate", "--model", run, "--prompt", "Once upon a time"));
   io.log(command("export", "--model", run, "--output", join(run, `model-${step}`)));
+}
+
+/** What a failed run could not save, where that also failed; undefined if nothing is lost. */
+export function whatIsLost({ step, saved }: FailedEvent): string | undefined {
+  const { checkpoint, checkpoint_step = 0 } = saved, lost = step - checkpoint_step;
+  if (lost <= 0) return undefined;
+  const steps = `${counted(lost, "step")} up to ${step} could not be saved`;
+  return `${steps}: ${
+    checkpoint ? `the newest checkpoint is ${checkpoint}` : "no checkpoint exists"
+  }`;
 }
 
 /** What a stop does now, and what a second one would lose. */
