@@ -27,7 +27,11 @@ for (const [name, change] of Object.entries(SETTINGS)) {
         const plan = events.find((event) => event.type === "plan")!;
         const { summary } = events.at(-1) as DoneEvent;
         assertEquals(plan.planned_peak_bytes, account.peak);
-        assertEquals(account.live, account.peak, "nothing is allocated or freed after the start");
+        for (const event of events) {
+          if (event.type !== "step") continue;
+          assertEquals(event.gpu_bytes, account.peak, "nothing is allocated or freed meanwhile");
+        }
+        assertEquals(account.live, 0, "the end of the run gives it back");
         assertEquals(summary.gpu_peak_bytes, account.peak);
         const total = Object.values(plan.by_purpose).reduce((sum, bytes) => sum + bytes, 0);
         assertEquals(total, account.peak);
