@@ -19,6 +19,9 @@ export async function makeModelFolder(output: string, what = "model"): Promise<v
   try {
     await Deno.mkdir(output, { recursive: true });
   } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new UserError(`${output}: is a file`, `a ${what} is written to a folder`);
+    }
     throw new UserError(`${output}: cannot be created: ${(error as Error).message}`);
   }
   await assertNotLocked(output);

@@ -272,6 +272,8 @@ trainingTest(
       await refused(HELLO, 'template "chatlm" is not known', "--template", "chatlm");
       const absent = await run(["--model", model, "--messages", "/nowhere.json"]);
       assertStringIncludes(absent.err, "/nowhere.json: cannot be read");
+      const around = await run(["--model", "tests/cli", "--prompt", "x"]);
+      assertStringIncludes(around.err, "tests/cli: holds no model");
       const silent = await run(["--model", model]);
       assertStringIncludes(silent.err, "no prompt: stdin is empty");
     }),

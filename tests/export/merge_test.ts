@@ -300,7 +300,7 @@ gpuTest(
       }
       await refused({ adapter: longer }, "its tokenizer ends turns with token");
       await Deno.writeTextFile(join(folder, "file"), "");
-      await refused({ output: join(folder, "file") }, "file: cannot be created");
+      await refused({ output: join(folder, "file") }, "file: is a file");
       assertEquals(await Deno.stat(output).catch(() => "none"), "none");
       const aborted = await optionsOf("llama-qv-r8", output, { signal: AbortSignal.abort() });
       await assertRejects(() => mergeAdapter(gpu, aborted), DOMException);
