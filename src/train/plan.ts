@@ -147,6 +147,7 @@ export function assertFits(
     throw new OutOfMemoryError(
       `tensor ${plan.largest.name} needs one buffer of ${formatBytes(plan.largest.bytes, 4)}, ` +
         `this adapter allows ${formatBytes(maxBufferSize, 4)}`,
+      phrase`lower ${option("batchSize")} or ${option("seqLen")}, or choose a smaller model`,
     );
   }
   if (plan.plannedPeakBytes > limit) {

@@ -1,6 +1,10 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
+import { OutOfMemoryError } from "../../src/gpu/errors.ts";
 import type { DoneEvent } from "../../src/train/events.ts";
-import { DoesNotFitError } from "../../src/train/plan.ts";
+import { memoryOptions } from "../../src/train/memory_options.ts";
+import { trainingShape } from "../../src/train/method.ts";
+import { assertFits, DoesNotFitError } from "../../src/train/plan.ts";
 import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const SETTINGS: Record<string, Record<string, unknown>> = {
@@ -72,3 +76,14 @@ trainingTest(
       assertEquals(account.peak <= 4 * 2 ** 20, true, `${account.peak} bytes`);
     }),
 );
+
+Deno.test("a tensor larger than any buffer is refused with what makes it smaller", () => {
+  const shape = trainingShape(memoryOptions.parse({ model: "llama_nano", batchSize: 64 }), TINY);
+  const limits = { ...CONSUMER_CARD.limits, maxBufferSize: 1 << 20 };
+  const error = assertThrows(
+    () => assertFits(TINY, shape, { ...CONSUMER_CARD, limits }, Infinity),
+    OutOfMemoryError,
+    "needs one buffer of",
+  );
+  assertEquals(error.hint, "lower batchSize or seqLen, or choose a smaller model");
+});
