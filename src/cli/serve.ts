@@ -19,6 +19,7 @@ export const serve: Command = {
 };
 
 async function run(options: ServerOptions, io: Io): Promise<number> {
+  io.describeStop(() => ({ first: "saving the running job before exit" }));
   await serveUntil(options, {
     signal: io.signal,
     log: (line) => io.log(line),
