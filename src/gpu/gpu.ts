@@ -238,6 +238,49 @@ export class Gpu implements Allocator {
     }
   }
 
+  /**
+   * The bytes of several tensors, padding included, at most {@link READ_BACK_BYTES} in all: a read
+   * takes 11 ms or more however little it reads.
+   */
+  async readTogether(tensors: readonly Tensor[]): Promise<Uint8Array[]> {
+    while (this.#reading) await this.#reading;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#reading = promise;
+    try {
+      const total = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      if (total > READ_BACK_BYTES) {
+        throw new GpuError(`read: ${total} bytes together, must be at most ${READ_BACK_BYTES}`);
+      }
+      const encoder = this.device.createCommandEncoder({ label: "read together" });
+      let offset = 0;
+      for (const tensor of tensors) {
+        this.assertHeld(tensor, "read");
+        const { buffer, byteOffset, byteLength } = tensor;
+        encoder.copyBufferToBuffer(buffer!, byteOffset, this.#readBack, offset, byteLength);
+        offset += byteLength;
+      }
+      this.device.queue.submit([encoder.finish()]);
+      await this.#mapReadBack(total, `${tensors.length} tensors`);
+      const all = new Uint8Array(this.#readBack.getMappedRange(0, total)).slice();
+      this.#readBack.unmap();
+      await this.check();
+      let start = 0;
+      return tensors.map(({ byteLength }) => all.subarray(start, start += byteLength));
+    } finally {
+      this.#reading = undefined;
+      resolve();
+    }
+  }
+
+  async #mapReadBack(size: number, what: string): Promise<void> {
+    await this.check();
+    try {
+      await this.#readBack.mapAsync(MAP_MODE.READ, 0, size);
+    } catch (error) {
+      throw await this.#cause(new GpuError(`read ${what}: ${(error as Error).message}`));
+    }
+  }
+
   async #read(tensor: Tensor, start: number, length: number): Promise<Uint8Array> {
     this.assertHeld(tensor, "read");
     const result = new Uint8Array(length);
@@ -252,12 +295,7 @@ export class Gpu implements Allocator {
         size,
       );
       this.device.queue.submit([encoder.finish()]);
-      await this.check();
-      try {
-        await this.#readBack.mapAsync(MAP_MODE.READ, 0, size);
-      } catch (error) {
-        throw await this.#cause(new GpuError(`read ${tensor.name}: ${(error as Error).message}`));
-      }
+      await this.#mapReadBack(size, tensor.name);
       result.set(new Uint8Array(this.#readBack.getMappedRange(0, size)), done);
       this.#readBack.unmap();
     }

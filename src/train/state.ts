@@ -6,12 +6,31 @@ import type { Training } from "./build.ts";
 import type { Checkpoint } from "../formats/checkpoint/reader.ts";
 import type { CheckpointEntry } from "./checkpoint.ts";
 
-/** Entries of a checkpoint, each read from the device as it is written. */
-export function stateEntries(gpu: Gpu, training: Training): CheckpointEntry[] {
-  return stateTensors(training).map(({ name, tensor }) => ({
-    name,
-    data: readTensor(gpu, tensor),
-  }));
+/** Entries of a checkpoint, read from the device as they are written, small ones together. */
+export async function* stateEntries(gpu: Gpu, training: Training): AsyncGenerator<CheckpointEntry> {
+  let small: StateTensor[] = [], bytes = 0;
+  for (const each of stateTensors(training)) {
+    const { name, tensor } = each;
+    if (bytes + tensor.byteLength > READ_BACK_BYTES) {
+      yield* readTogether(gpu, small);
+      [small, bytes] = [[], 0];
+    }
+    if (tensor.byteLength > READ_BACK_BYTES) yield { name, data: readTensor(gpu, tensor) };
+    else {
+      small.push(each);
+      bytes += tensor.byteLength;
+    }
+  }
+  yield* readTogether(gpu, small);
+}
+
+async function* readTogether(
+  gpu: Gpu,
+  tensors: readonly StateTensor[],
+): AsyncGenerator<CheckpointEntry> {
+  if (!tensors.length) return;
+  const read = await gpu.readTogether(tensors.map(({ tensor }) => tensor));
+  for (const [i, { name }] of tensors.entries()) yield { name, data: read[i] };
 }
 
 /**
@@ -43,9 +62,15 @@ export async function restoreTensors(
   }
 }
 
+/** A tensor and its name in a checkpoint. */
+export interface StateTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
 /** Weights, rule states, projections and leading vectors, in the device's own layout. */
-export function stateTensors({ optimizer }: Training): { name: string; tensor: Tensor }[] {
-  const found: { name: string; tensor: Tensor }[] = [];
+export function stateTensors({ optimizer }: Training): StateTensor[] {
+  const found: StateTensor[] = [];
   const add = (name: string, tensor: Tensor | undefined) => {
     if (!tensor) return;
     found.push({ name, tensor });

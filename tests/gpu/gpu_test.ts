@@ -121,6 +121,20 @@ own("reads at the same time come one after the other", async (gpu) => {
   assertEquals((await early)[0], 1);
 });
 
+own("tensors read together arrive each as it is, also beside other reads", async (gpu) => {
+  const tensors = [1, 2, 3].map((value) =>
+    upload(gpu, `x${value}`, [8 * value], Array(8 * value).fill(value))
+  );
+  const [together, alone] = await Promise.all([gpu.readTogether(tensors), gpu.read(tensors[1])]);
+  assertEquals(
+    together.map((bytes) => [...new Float32Array(bytes.slice().buffer)]),
+    [1, 2, 3].map((value) => Array(8 * value).fill(value)),
+  );
+  assertEquals(together[1], alone);
+  const large = upload(gpu, "large", [1 << 20], new Float32Array(1 << 20));
+  await assertRejects(() => gpu.readTogether([large, tensors[0]]), GpuError, "must be at most");
+});
+
 own("a device that was closed says so", async (gpu) => {
   const x = upload(gpu, "x", [8]);
   gpu.close();

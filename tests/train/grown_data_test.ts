@@ -75,11 +75,14 @@ trainingTest("fine-tuning goes on with more examples: epochs count over all of t
       finetuneOptions.parse({
         ...{ model: MODEL, tokenizer: "bytes", data, output: join(folder, name), epochs: 2 },
         ...{ optimizer: "lora", packing: false, evalShare: 0, batchSize: 4, seqLen: 32 },
-        ...{ saveEvery: 1, keepCheckpoints: 9, ...change },
+        ...change,
       });
     const steps = ({ events }: Ran) =>
       events.flatMap((event) => event.type === "plan" ? [event.steps] : []);
-    assertEquals(steps(await runFinetuning(options("first"))), [6]);
+    assertEquals(
+      steps(await runFinetuning(options("first", { saveEvery: 1, keepCheckpoints: 9 }))),
+      [6],
+    );
     await write("b.jsonl", 12, 20);
     // One step of four is behind it: 8 and 8 examples are left of this epoch, 20 are the other's.
     const resume = join(folder, "first", "checkpoint-1");
