@@ -227,49 +227,50 @@ export class Gpu implements Allocator {
     start = 0,
     length: number = tensor.byteLength - start,
   ): Promise<Uint8Array> {
+    return await this.#withReadBack(() => this.#read(tensor, start, length));
+  }
+
+  /**
+   * The bytes of several tensors, padding included, at most {@link READ_BACK_BYTES} in all: a read
+   * takes 11 ms or more however little it reads. Throws a {@link GpuError} beyond that.
+   */
+  async readTogether(tensors: readonly Tensor[]): Promise<Uint8Array[]> {
+    const total = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (total > READ_BACK_BYTES) {
+      throw new GpuError(`read: ${total} bytes together, must be at most ${READ_BACK_BYTES}`);
+    }
+    return await this.#withReadBack(() => this.#readTogether(tensors, total));
+  }
+
+  /** One user of the read-back buffer at a time; without others `use` begins at once. */
+  async #withReadBack<T>(use: () => Promise<T>): Promise<T> {
     while (this.#reading) await this.#reading;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#reading = promise;
     try {
-      return await this.#read(tensor, start, length);
+      return await use();
     } finally {
       this.#reading = undefined;
       resolve();
     }
   }
 
-  /**
-   * The bytes of several tensors, padding included, at most {@link READ_BACK_BYTES} in all: a read
-   * takes 11 ms or more however little it reads.
-   */
-  async readTogether(tensors: readonly Tensor[]): Promise<Uint8Array[]> {
-    while (this.#reading) await this.#reading;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#reading = promise;
-    try {
-      const total = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
-      if (total > READ_BACK_BYTES) {
-        throw new GpuError(`read: ${total} bytes together, must be at most ${READ_BACK_BYTES}`);
-      }
-      const encoder = this.device.createCommandEncoder({ label: "read together" });
-      let offset = 0;
-      for (const tensor of tensors) {
-        this.assertHeld(tensor, "read");
-        const { buffer, byteOffset, byteLength } = tensor;
-        encoder.copyBufferToBuffer(buffer!, byteOffset, this.#readBack, offset, byteLength);
-        offset += byteLength;
-      }
-      this.device.queue.submit([encoder.finish()]);
-      await this.#mapReadBack(total, `${tensors.length} tensors`);
-      const all = new Uint8Array(this.#readBack.getMappedRange(0, total)).slice();
-      this.#readBack.unmap();
-      await this.check();
-      let start = 0;
-      return tensors.map(({ byteLength }) => all.subarray(start, start += byteLength));
-    } finally {
-      this.#reading = undefined;
-      resolve();
+  async #readTogether(tensors: readonly Tensor[], total: number): Promise<Uint8Array[]> {
+    const encoder = this.device.createCommandEncoder({ label: "read together" });
+    let offset = 0;
+    for (const tensor of tensors) {
+      this.assertHeld(tensor, "read");
+      const { buffer, byteOffset, byteLength } = tensor;
+      encoder.copyBufferToBuffer(buffer!, byteOffset, this.#readBack, offset, byteLength);
+      offset += byteLength;
     }
+    this.device.queue.submit([encoder.finish()]);
+    await this.#mapReadBack(total, `${tensors.length} tensors`);
+    const all = new Uint8Array(this.#readBack.getMappedRange(0, total)).slice();
+    this.#readBack.unmap();
+    await this.check();
+    let start = 0;
+    return tensors.map(({ byteLength }) => all.subarray(start, start += byteLength));
   }
 
   async #mapReadBack(size: number, what: string): Promise<void> {

@@ -8,35 +8,26 @@
  * Fails at the first difference.
  */
 import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl, join } from "@std/path";
+import { join } from "@std/path";
+import { cli, lastOf, ROOT, run } from "./support.ts";
 
 const [python, work] = Deno.args, folder = join(work, "added_tokens");
-const root = fromFileUrl(import.meta.resolve("../../"));
-const tokenizer = join(root, "tests/fixtures/data/tokenizer-llama");
-const data = join(root, "examples/data/planets.jsonl");
+const tokenizer = join(ROOT, "tests/fixtures/data/tokenizer-llama");
+const data = join(ROOT, "examples/data/planets.jsonl");
 const QUESTION = "Which planet is closest to the Sun?", COUNT = "60";
 
-async function run(program: string, args: readonly string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args: [...args] }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  if (!success) throw new Error(`${program} ${args.join(" ")}\n${text(stderr)}`);
-  return text(stdout);
-}
-const trainer = (...args: string[]) =>
-  run(Deno.execPath(), ["run", "-A", join(root, "cli.ts"), ...args, "--json"]);
-const lastOf = (lines: string) => JSON.parse(lines.split("\n").at(-1)!);
 const script = async (name: string, ...args: string[]) =>
-  lastOf(await run(python, [join(root, "tests/interop", name), ...args]));
+  lastOf(await run(python, [join(ROOT, "tests/interop", name), ...args]));
 
 await Deno.remove(folder, { recursive: true }).catch(() => {});
 await Deno.mkdir(folder, { recursive: true });
-await run(python, [join(root, "tests/interop/make_chat_base.py"), tokenizer, folder]);
+await run(python, [join(ROOT, "tests/interop/make_chat_base.py"), tokenizer, folder]);
 
 async function answers(model: string, adapter: string[]) {
   const flags = adapter.flatMap((each) => ["--adapter", each]);
   const limit = ["--max-new-tokens", COUNT, "--temperature", "0", "--weights", "float32"];
   const ours = lastOf(
-    await trainer("generate", "--model", model, ...flags, "--chat", "--prompt", QUESTION, ...limit),
+    await cli("generate", "--model", model, ...flags, "--chat", "--prompt", QUESTION, ...limit),
   );
   const theirs = await script("chat_turn.py", model, QUESTION, COUNT, ...adapter);
   assertEquals(theirs.token_ids, ours.token_ids);
@@ -52,7 +43,7 @@ for (const base of ["tied", "untied"]) {
     const model = join(folder, base), output = join(folder, `${base}-${optimizer}`);
     const tokens = ["--template", "chatml", "--add-tokens", "<|im_start|>", "<|im_end|>"];
     const run = ["--steps", "100", "--lr", "0.01", "--batch-size", "4", "--seq-len", "128"];
-    await trainer(
+    await cli(
       ...["finetune", "--model", model, "--data", data, "--output", output, ...tokens, ...run],
       ...["--optimizer", optimizer, "--eval-share", "0", "--overwrite-output"],
       ...["--dtype", "float32"],
@@ -63,11 +54,11 @@ for (const base of ["tied", "untied"]) {
       : await answers(join(output, "model"), []);
     if (adapted) {
       const adapter = join(output, "adapter");
-      await trainer("merge", "--model", model, "--adapter", adapter, "--output", merged);
+      await cli("merge", "--model", model, "--adapter", adapter, "--output", merged);
       assertEquals((await answers(merged, [])).text, text);
     }
     const gguf = join(output, "model.gguf");
-    await trainer("export", "--model", adapted ? merged : join(output, "model"), "--output", gguf);
+    await cli("export", "--model", adapted ? merged : join(output, "model"), "--output", gguf);
     const cpp = await script("llama_cpp_chat.py", gguf, QUESTION, COUNT);
     assertEquals([cpp.text.trim(), cpp.stopped], [text.trim(), stopped]);
     console.log(`${base}, ${optimizer}: the same answer everywhere: ${JSON.stringify(text)}`);

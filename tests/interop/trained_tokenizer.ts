@@ -8,25 +8,16 @@
  * Fails at the first difference.
  */
 import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl, join } from "@std/path";
+import { join } from "@std/path";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
+import { cli, lastOf, ROOT, run } from "./support.ts";
 
-const root = fromFileUrl(import.meta.resolve("../../"));
-const [python, work, texts = join(root, "tests/fixtures/data/c4.jsonl")] = Deno.args;
+const [python, work, texts = join(ROOT, "tests/fixtures/data/c4.jsonl")] = Deno.args;
 const folder = join(work, "trained tokenizer é"), tokenizer = join(folder, "8k");
 const COUNT = 1000, STEPS = "20";
 
-async function run(program: string, args: readonly string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args: [...args] }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  if (!success) throw new Error(`${program} ${args.join(" ")}\n${text(stderr)}`);
-  return text(stdout);
-}
-const cli = (...args: string[]) =>
-  run(Deno.execPath(), ["run", "-A", join(root, "cli.ts"), ...args, "--json"]);
-const lastOf = (lines: string) => JSON.parse(lines.split("\n").at(-1)!);
 const script = async (name: string, ...args: string[]) =>
-  lastOf(await run(python, [join(root, "tests/interop", name), ...args]));
+  lastOf(await run(python, [join(ROOT, "tests/interop", name), ...args]));
 
 await Deno.remove(folder, { recursive: true }).catch(() => {});
 await Deno.mkdir(folder, { recursive: true });
