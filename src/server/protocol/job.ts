@@ -1,7 +1,7 @@
 /** Jobs as clients see them: OpenAI's fine-tuning job, and the same for pre-training. */
 import { z } from "../../packages/zod_openapi.ts";
 import { PURPOSES } from "../../gpu/tensor.ts";
-import { FINAL_STATUSES, JOB_STATUSES, type JobRecord } from "../store/records.ts";
+import { FINAL_STATUSES, JOB_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
 import type { Services } from "../services.ts";
 import { pageSchema } from "./page.ts";
 
@@ -52,6 +52,13 @@ const common = {
   }),
   progress: z.object({ step: z.number().int(), total_steps: z.number().int().nullable() })
     .nullable().openapi({ description: "Null before the first step" }),
+  sequence: z.number().int().openapi({
+    description: "Order of creation, over jobs of every kind; times may go back with the clock",
+  }),
+  queue_turn: z.number().int().nullable().openapi({
+    description: "Order of the queue: of the queued jobs, of every kind, the lowest runs next; " +
+      "null for a job that does not wait for its turn",
+  }),
   preparation: z.object({
     what: z.string(),
     share: z.number().optional(),
@@ -165,6 +172,9 @@ export function toPretrainingJob(
   };
 }
 
+/** Statuses of jobs that wait for their turn. */
+const WAITING: readonly JobStatus[] = ["validating_files", "queued"];
+
 function commonFields(job: JobRecord, { store, jobs }: JobSources) {
   const { seed, suffix, metadata } = job.request as Shown;
   const { error, plan } = job;
@@ -187,6 +197,8 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
     progress: last
       ? { step: last.step, total_steps: last.data.total_steps as number | undefined ?? null }
       : null,
+    sequence: store.jobs.placeOf(job.id),
+    queue_turn: WAITING.includes(job.status) ? job.turn : null,
     preparation: finished ? null : jobs.preparation(job.id) ?? null,
     status_reason: job.reason ?? null,
   };

@@ -92,6 +92,11 @@ export class JobTable {
     return this.#table.get(id);
   }
 
+  /** Its place in the order of creation. */
+  placeOf(id: string): number {
+    return this.#table.placeOf(id);
+  }
+
   /** Cheaper than `get`, for frequent queries. */
   status(id: string): JobStatus | undefined {
     return this.#status.get(id)?.status as JobStatus | undefined;

@@ -118,6 +118,27 @@ Deno.test("fine-tuning: cancel, pause and resume; what is unknown is a 404", asy
   });
 });
 
+Deno.test("jobs of both kinds say their order of creation and of the queue", async () => {
+  await withJobsApi({}, async ({ file, post }) => {
+    const finetuning = { model: "tiny", training_file: file(), hyperparameters: SMALL };
+    const pretraining = {
+      model: "llama_nano",
+      training_files: [file("pretrain")],
+      tokenizer: "bytes",
+      hyperparameters: { ...SMALL, steps: 3 },
+    };
+    const jobs = "/v1/fine_tuning/jobs";
+    const first = (await post(jobs, finetuning)).body;
+    const second = (await post("/v1/pretraining/jobs", pretraining)).body;
+    const third = (await post(jobs, finetuning)).body;
+    const order = [first, second, third].map(({ sequence }) => sequence);
+    assertEquals(order, order.toSorted((a, b) => a - b));
+    assert(first.queue_turn < second.queue_turn && second.queue_turn < third.queue_turn);
+    const paused = (await post(`${jobs}/${first.id}/pause`, {})).body;
+    assertEquals([paused.queue_turn, paused.sequence], [null, first.sequence]);
+  });
+});
+
 Deno.test("fine-tuning: progress, preparation, reason and error of a job", async () => {
   await withJobsApi({}, async ({ client, file, services: { store }, get }) => {
     const { id } = await client.fineTuning.jobs.create({
