@@ -1,4 +1,5 @@
 /** Turns a fine-tuning request into a job that will run, or an error. */
+import { isDeepStrictEqual } from "node:util";
 import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
 import { longestSequence } from "../../model/rope_scaling.ts";
 import { nearestWord } from "../../options/faults.ts";
@@ -21,7 +22,7 @@ export async function admitFineTuning(
   services: AdmissionServices,
   request: FineTuningPlanRequest,
 ): Promise<Admission> {
-  const { options, kept, rateMultiplier } = readHyperparameters(request);
+  const { options, kept, rateMultiplier, place } = readHyperparameters(request);
   const trainingFiles = listOf(request.training_file);
   const validationFiles = listOf(request.validation_file);
   const purpose = "fine-tune";
@@ -29,7 +30,6 @@ export async function admitFineTuning(
   assertFiles(services, validationFiles, { param: "validation_file", purpose });
   const { name, config: own, vocabulary } = await baseModel(services, request.model, "model");
   const longest = longestSequence(own);
-  const place = request.method ? METHOD : DEPRECATED;
   if (options.ropeScaling === undefined && options.seqLen > longest) {
     throw new ApiError(400, {
       message: `${place}.seq_len: must be at most ${longest}, the positions of ` +
@@ -67,25 +67,40 @@ export async function admitFineTuning(
 }
 
 function readHyperparameters({ method, hyperparameters, ...request }: FineTuningPlanRequest) {
-  if (method && hyperparameters) {
-    throw new ApiError(400, {
-      message: "hyperparameters: already set in method; keep only method, the other is " +
-        "deprecated",
-      param: "hyperparameters",
-      code: "invalid_value",
-    });
-  }
-  const given = method ? method.supervised?.hyperparameters : hyperparameters;
-  const place = method ? METHOD : DEPRECATED;
+  const { given, place } = placeOfHyperparameters(method?.supervised?.hyperparameters, {
+    deprecated: hyperparameters,
+    method,
+  });
   const beside = {
     model: request.model,
     data: ["-"],
     evalData: request.validation_file ? ["-"] : undefined,
     seed: request.seed ?? undefined,
   };
-  const read = finetuneHyperparameters.read(given ?? {}, beside, place);
+  const read = finetuneHyperparameters.read(given, beside, place);
   assertTemplate(read.options.template, place);
-  return read;
+  return { ...read, place };
+}
+
+type Given = Readonly<Record<string, unknown>> | null | undefined;
+
+/** Clients fill in either field, or both alike; an empty one says nothing. */
+function placeOfHyperparameters(
+  nested: Given,
+  { deprecated, method }: { readonly deprecated: Given; readonly method: unknown },
+): { readonly given: NonNullable<Given>; readonly place: string } {
+  const [inMethod, beside] = [nested, deprecated].map((given) => given ?? {});
+  const [either, other] = [inMethod, beside].map((given) => Object.keys(given).length > 0);
+  if (either && other && !isDeepStrictEqual(inMethod, beside)) {
+    throw new ApiError(400, {
+      message: `hyperparameters: differs from ${METHOD}: keep only that, the other is deprecated`,
+      param: "hyperparameters",
+      code: "invalid_value",
+    });
+  }
+  return either || (method && !other)
+    ? { given: inMethod, place: METHOD }
+    : { given: beside, place: DEPRECATED };
 }
 
 function assertTemplate(template: string, place: string): void {

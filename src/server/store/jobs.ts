@@ -15,8 +15,8 @@ export interface JobQuery {
   /** The last id of the previous page. */
   readonly after?: string;
   readonly limit: number;
-  /** Only jobs whose request has all of these. */
-  readonly metadata?: Readonly<Record<string, string>>;
+  /** Only jobs whose request has all of these; null: those without any. */
+  readonly metadata?: Readonly<Record<string, string>> | null;
 }
 
 /** Changes to a job: undefined leaves a field unchanged, null clears it. */
@@ -64,6 +64,8 @@ export class JobTable {
         SELECT 1 FROM json_each(?3) AS wanted WHERE NOT EXISTS (
           SELECT 1 FROM json_each(request, '$.metadata') AS has
           WHERE has.key = wanted.key AND has.value = wanted.value))
+      AND (?5 = 0 OR NOT EXISTS (
+        SELECT 1 FROM json_each(request, '$.metadata') AS has WHERE has.type = 'text'))
       ORDER BY seq DESC LIMIT ?4`);
     this.#status = db.prepare("SELECT status FROM jobs WHERE id = ?");
     this.#next = db.prepare(
@@ -128,7 +130,13 @@ export class JobTable {
   /** Newest first. */
   list({ kind, after, limit, metadata = {} }: JobQuery): Page<JobRecord> {
     const place = after === undefined ? Number.MAX_SAFE_INTEGER : this.#table.placeOf(after);
-    const rows = this.#list.all(kind, place, JSON.stringify(metadata), limit + 1);
+    const rows = this.#list.all(
+      kind,
+      place,
+      JSON.stringify(metadata ?? {}),
+      limit + 1,
+      Number(metadata === null),
+    );
     return this.#table.page(rows, limit);
   }
 

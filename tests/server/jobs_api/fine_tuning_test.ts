@@ -94,6 +94,54 @@ Deno.test("fine-tuning: pages and the metadata filter of the official client", a
   });
 });
 
+Deno.test("fine-tuning: jobs without metadata, as the API and its client ask for them", async () => {
+  await withJobsApi({}, async ({ client, file, get }) => {
+    const job = { model: "tiny", training_file: file(), hyperparameters: SMALL };
+    const create = (metadata?: Record<string, string>) =>
+      client.fineTuning.jobs.create({ ...job, metadata } as OpenAI.FineTuning.JobCreateParams);
+    await create({ project: "a" });
+    const { id } = await create();
+    const found = await client.fineTuning.jobs.list({ metadata: null });
+    assertEquals(found.data.map(({ id }) => id), [id]);
+    const { status, body } = await get("/v1/fine_tuning/jobs?metadata=null&limit=5");
+    assertEquals([status, body.data.length], [200, 1]);
+    assertEquals((await get("/v1/fine_tuning/jobs?metadata=x")).status, 400);
+  });
+});
+
+Deno.test("fine-tuning: a method without hyperparameters leaves them to their older place", async () => {
+  await withJobsApi({}, async ({ file, post }) => {
+    const job = { model: "tiny", training_file: file() };
+    const create = async (fields: object) =>
+      (await post("/v1/fine_tuning/jobs", { ...job, ...fields })).body;
+    const hyperparameters = { seq_len: 64, n_epochs: 2 };
+    const supervised = { hyperparameters };
+    for (
+      const method of [
+        undefined,
+        { type: "supervised" },
+        { type: "supervised", supervised: null },
+        { type: "supervised", supervised: {} },
+        { type: "supervised", supervised: { hyperparameters: {} } },
+        { type: "supervised", supervised },
+      ]
+    ) {
+      const { hyperparameters: shown } = await create({ method, hyperparameters });
+      assertEquals(shown?.n_epochs, 2, JSON.stringify(method));
+    }
+    const nested = await create({
+      method: { type: "supervised", supervised },
+      hyperparameters: {},
+    });
+    assertEquals(nested.hyperparameters.n_epochs, 2);
+    const { error } = await create({
+      method: { type: "supervised" },
+      hyperparameters: { seq_len: 64, n_epochs: -1 },
+    });
+    assertEquals(error.param, "hyperparameters.n_epochs");
+  });
+});
+
 Deno.test("fine-tuning: cancel, pause and resume; what is unknown is a 404", async () => {
   await withJobsApi({}, async ({ client, file, post, get }) => {
     const { id } = await client.fineTuning.jobs.create({

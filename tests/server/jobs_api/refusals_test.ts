@@ -89,9 +89,9 @@ Deno.test("fine-tuning: refused hyperparameters are named as the request names t
         `${DEEP}.seq_len: must be at most 256, the positions of tiny, got 512`,
       ],
       [
-        { ...method({}), hyperparameters: {} },
+        { ...method({ rank: 4 }), hyperparameters: { rank: 8 } },
         "hyperparameters",
-        "hyperparameters: already set in method; keep only method, the other is deprecated",
+        `hyperparameters: differs from ${DEEP}: keep only that, the other is deprecated`,
       ],
     ];
     for (const [body, param, message] of cases) {

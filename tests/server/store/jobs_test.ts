@@ -50,12 +50,13 @@ Deno.test("jobs are listed newest first, by kind and by metadata", () =>
     );
     jobs.insert(job({ id: "ftjob-none", request: { metadata: null } }));
     jobs.insert(job({ id: "ptjob-1", kind: "pretraining" }));
-    const list = (wanted?: Record<string, string>) =>
+    const list = (wanted?: Record<string, string> | null) =>
       jobs.list({ kind: "fine_tuning", limit: 10, metadata: wanted }).data.map(({ id }) => id);
     assertEquals(list(), ["ftjob-none", "ftjob-3", "ftjob-2", "ftjob-1", "ftjob-0"]);
     assertEquals(list({ team: "a" }), ["ftjob-2", "ftjob-1"]);
     assertEquals(list({ team: "a", 'it\'s "x"': "1" }), ["ftjob-2"]);
     assertEquals(list({ team: "c" }), []);
+    assertEquals(list(null), ["ftjob-none", "ftjob-0"]);
     const first = jobs.list({ kind: "fine_tuning", limit: 2 });
     assertEquals(first.data.map(({ id }) => id), ["ftjob-none", "ftjob-3"]);
     assertEquals(first.hasMore, true);

@@ -10,10 +10,11 @@ const { after, limit } = pageFields();
 const listQuery = z.object({
   after,
   limit,
-  metadata: z.never().optional().openapi({
+  metadata: z.enum(["null", ""]).optional().openapi({
     type: "object",
     additionalProperties: { type: "string" },
-    description: "Only jobs with these pairs, such as `metadata[project]=demo`",
+    description: "Only jobs with these pairs, such as `metadata[project]=demo`; `metadata=null`: " +
+      "only jobs without any",
     param: { style: "deepObject", explode: true },
   }),
 });
@@ -40,8 +41,8 @@ export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIH
       responses: answer("A page of jobs", page),
     }),
     (context) => {
-      const { after, limit } = context.req.valid("query");
-      const metadata = metadataOf(context.req.query());
+      const { after, limit, metadata: none } = context.req.valid("query");
+      const metadata = none === undefined ? metadataOf(context.req.query()) : null;
       const { data, hasMore } = store.jobs.list({ kind, after, limit, metadata });
       return context.json(pageOf(data.map((job) => show(job, services)), hasMore) as never, 200);
     },
