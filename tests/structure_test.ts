@@ -36,6 +36,7 @@ const RUNGS = [
   "kernels.ts",
   "mod.ts",
   "src/server/dashboard",
+  "src/server/server_log.ts",
   "src/server/option_types.ts",
   "src/server/options.ts",
   "src/server/api_error.ts",

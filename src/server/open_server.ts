@@ -5,12 +5,16 @@ import { checkOrigins } from "./http/exposure.ts";
 import { mountable } from "./http/mountable.ts";
 import { type ServerInput, type ServerOptions, serverOptions } from "./options.ts";
 import { openParts } from "./parts.ts";
+import { ServerLog } from "./server_log.ts";
 
 /** What a server reports, besides answering. */
 export interface ServerHooks {
-  /** Is called with each line for people: faults, and requests with `verbose`. */
+  /**
+   * Is called with each line of the log, as the option `logFormat` has it: faults, what happens to
+   * jobs, and requests with `verbose`. By default lines go to stderr.
+   */
   log?(line: string): void;
-  /** Log each request: method, route, status, time, key and request id. */
+  /** Log each request: method, route, status, time, client, key and request id. */
   readonly verbose?: boolean;
 }
 
@@ -70,12 +74,13 @@ export interface Server {
  */
 export async function openServer(
   options: ServerInput = {},
-  { log = console.error, verbose = false }: ServerHooks = {},
+  { log = (line) => console.error(line), verbose = false }: ServerHooks = {},
 ): Promise<Server> {
   const checked: ServerOptions = serverOptions.parse(options);
   checkOrigins(checked);
-  const { services, stop, close } = await openParts(checked, { log });
-  const app = createServer(services, { onFault: log, onRequest: verbose ? log : undefined });
+  const serverLog = new ServerLog(log, checked.logFormat);
+  const { services, stop, close } = await openParts(checked, serverLog);
+  const app = createServer(services, { verbose });
   let stopped: Promise<void> | undefined;
   const stopOnce = () => stopped ??= stop();
   return {

@@ -67,6 +67,11 @@ export interface ServerOptions {
    */
   readonly rateLimit?: number;
   /**
+   * Format of the log on stderr; json: one object per line.
+   * @default text
+   */
+  readonly logFormat: "text" | "json";
+  /**
    * Number of newest checkpoints to keep per job.
    * @default 2
    */

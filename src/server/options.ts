@@ -2,6 +2,7 @@
 import { z } from "../packages/zod.ts";
 import { count } from "../train/fields.ts";
 import { defineOptions, type Options, section } from "../options/schema.ts";
+import { LOG_FORMATS } from "./server_log.ts";
 import type { ServerInput, ServerOptions } from "./option_types.ts";
 
 export type { ServerInput, ServerOptions } from "./option_types.ts";
@@ -48,6 +49,11 @@ export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions(
       maxStreams: count().default(256).describe("maximum concurrent event streams"),
       rateLimit: count().optional().describe("requests per minute for each key or address")
         .meta({ derived: "unlimited on localhost, otherwise 6000" }),
+    }),
+    ...section("Log", {
+      logFormat: z.enum(LOG_FORMATS).default("text").describe(
+        "format of the log on stderr; json: one object per line",
+      ),
     }),
     ...section("Retention", {
       keepCheckpoints: count().default(2).describe("number of newest checkpoints to keep per job"),

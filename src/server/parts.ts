@@ -1,6 +1,7 @@
 /** Builds the parts of the server, and defines a shutdown order that loses nothing. */
 import { EventStreams } from "./events/event_stream.ts";
 import { StoredEventLog } from "./events/event_log.ts";
+import { logJobs } from "./events/job_log.ts";
 import { saveCheckpoint } from "./jobs/checkpoint_models.ts";
 import { JobQueue } from "./jobs/queue.ts";
 import { InferenceHost } from "./inference/host.ts";
@@ -10,6 +11,7 @@ import type { ServerOptions } from "./options.ts";
 import { probeDevice } from "./processes/probe.ts";
 import { ServerMetrics } from "./http/prometheus.ts";
 import { Retention } from "./jobs/retention.ts";
+import type { ServerLog } from "./server_log.ts";
 import type { Services } from "./services.ts";
 import { DataFolder } from "./storage/data_folder.ts";
 import { Store } from "./store/store.ts";
@@ -27,7 +29,7 @@ export interface Parts {
 /** Throws a `UserError` if something they need is missing, after closing what was opened. */
 export async function openParts(
   options: ServerOptions,
-  { log: tell }: { log(line: string): void },
+  serverLog: ServerLog,
 ): Promise<Parts> {
   await using stack = new AsyncDisposableStack();
   const quota = options.diskQuota === undefined ? undefined : options.diskQuota * GIB;
@@ -39,8 +41,8 @@ export async function openParts(
   checkExposure(options, store.keys.anyActive());
   const device = await probeDevice();
 
-  const onFault = (error: unknown) => tell((error as Error)?.stack ?? String(error));
-  const log = new StoredEventLog(store, onFault);
+  const log = new StoredEventLog(store, (error) => serverLog.fault(error));
+  stack.defer(logJobs(log, serverLog));
   const streams = new EventStreams({ store, log });
   const metrics = stack.adopt(
     new ServerMetrics({ store, log, storage, streams }),
@@ -52,10 +54,12 @@ export async function openParts(
     models,
     store,
     materialize: (model) =>
-      saveCheckpoint(model, { options, store, log, storage, models, room: retention }),
+      saveCheckpoint(model, { options, store, serverLog, log, storage, models, room: retention }),
   });
-  const retention = new Retention({ options, store, storage }, { onFault: tell });
-  const jobs = new JobQueue({ options, store, log, storage, models, room: retention }, {
+  const retention = new Retention({ options, store, storage }, {
+    onFault: (line) => serverLog.error(line),
+  });
+  const jobs = new JobQueue({ options, store, serverLog, log, storage, models, room: retention }, {
     // A job's plan assumes that no model is loaded for inference.
     onStart: () => inference.unload(),
     onSuccess: (job) => retention.pruneFinished(job),
@@ -68,6 +72,7 @@ export async function openParts(
     services: {
       options,
       device,
+      serverLog,
       store,
       log,
       streams,

@@ -8,12 +8,14 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import type { DiskPlan } from "../train/disk.ts";
 import type { Alternative, MemoryPlan } from "../train/plan.ts";
 import type { ServerOptions } from "./options.ts";
+import type { ServerLog } from "./server_log.ts";
 import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 
 export interface Services {
   readonly options: ServerOptions;
   readonly device: Device;
+  readonly serverLog: ServerLog;
   readonly store: Store;
   readonly log: EventLog;
   readonly streams: Streams;

@@ -6,6 +6,7 @@ import { StoredEventLog } from "../../src/server/events/event_log.ts";
 import { EventStreams } from "../../src/server/events/event_stream.ts";
 import { serverOptions } from "../../src/server/options.ts";
 import { ServerMetrics } from "../../src/server/http/prometheus.ts";
+import { ServerLog } from "../../src/server/server_log.ts";
 import type { Services } from "../../src/server/services.ts";
 import { Store } from "../../src/server/store/store.ts";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
@@ -26,7 +27,8 @@ export function testServices(
     & { readonly options?: Record<string, unknown> } = {},
 ): Services & { close(): void } {
   const store = parts.store ?? Store.open(":memory:");
-  const log = new StoredEventLog(store);
+  const serverLog = parts.serverLog ?? new ServerLog((line) => console.error(line));
+  const log = new StoredEventLog(store, (error) => serverLog.fault(error));
   const streams = new EventStreams({ store, log });
   const storage = { used: () => Promise.resolve(0), free: () => Promise.resolve(2 ** 40) };
   const metrics = new ServerMetrics({ store, log, storage, streams });
@@ -40,6 +42,7 @@ export function testServices(
         limits: { ...CONSUMER_CARD.limits, maxBufferSize: 2 ** 30 },
       },
     },
+    serverLog,
     log,
     streams,
     metrics,

@@ -9,8 +9,11 @@ export class StoredEventLog implements EventLog {
   readonly #onFault: (error: unknown) => void;
   readonly #listeners = new Set<(event: EventRecord) => void>();
 
-  /** `onFault` is called for listeners that throw; the others still receive the event. */
-  constructor(store: Store, onFault: (error: unknown) => void = console.error) {
+  /**
+   * `onFault` is called for listeners that throw; the others still receive the event. Without it
+   * `append` throws.
+   */
+  constructor(store: Store, onFault: (error: unknown) => void = rethrow) {
     this.#store = store;
     this.#onFault = onFault;
   }
@@ -34,4 +37,8 @@ export class StoredEventLog implements EventLog {
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
   }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }

@@ -10,7 +10,7 @@ import { REQUEST } from "../protocol/spelling.ts";
 import { createApp } from "./app_base.ts";
 import { authenticate } from "./middleware/authenticate.ts";
 import { limitBody } from "./middleware/body.ts";
-import { isLoopback, type ServerEnv } from "./middleware/context.ts";
+import { isLoopback, requestFields, type ServerEnv } from "./middleware/context.ts";
 import { concurrencyLimit, rateLimit } from "./middleware/rate_limit.ts";
 import { requestLog } from "./middleware/request_log.ts";
 import { sameOrigin } from "./middleware/same_origin.ts";
@@ -27,13 +27,12 @@ import { healthRoutes } from "./routes/health.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { pretrainingRoutes } from "./routes/pretraining.ts";
+import type { ServerLog } from "../server_log.ts";
 import type { Services } from "../services.ts";
 
-export interface RequestHooks {
-  /** Called with internal faults and their stack. */
-  readonly onFault?: (line: string) => void;
-  /** Called with each request. */
-  readonly onRequest?: (line: string) => void;
+export interface RequestOptions {
+  /** Logs each request. */
+  readonly verbose?: boolean;
 }
 
 /** Milliseconds within which a JSON body must arrive. */
@@ -50,14 +49,17 @@ const isPublic = (path: string) => PUBLIC_PATHS.has(path) || /^\/assets\/[^/]+$/
 /** The only route that accepts more than JSON. */
 const isUpload = (path: string) => path === "/v1/files";
 
-export function createServer(services: Services, hooks: RequestHooks = {}): OpenAPIHono<ServerEnv> {
-  const { options, store } = services;
+export function createServer(
+  services: Services,
+  { verbose = false }: RequestOptions = {},
+): OpenAPIHono<ServerEnv> {
+  const { options, store, serverLog } = services;
   const local = isLoopback(options.host);
   // A server that others can reach needs a key, even after the last one is revoked.
   const open = () => local && !store.keys.anyActive();
   const app = createApp() as unknown as OpenAPIHono<ServerEnv>;
 
-  app.use(requestLog(hooks.onRequest));
+  app.use(requestLog(verbose ? serverLog : undefined));
   app.use(observeRequests(services.metrics));
   app.use(securityHeaders());
   app.use(concurrencyLimit(options.maxRequests));
@@ -74,7 +76,7 @@ export function createServer(services: Services, hooks: RequestHooks = {}): Open
 
   const methodsOf = allowedMethods(app);
   app.notFound((context) => unknownRoute(context, methodsOf(context.req.path)).toResponse());
-  app.onError((error, context) => answerTo(error, context, hooks).toResponse());
+  app.onError((error, context) => answerTo(error, context, serverLog).toResponse());
   return app;
 }
 
@@ -105,7 +107,7 @@ function unknownRoute({ req: { method, path } }: Context<ServerEnv>, methods: st
   });
 }
 
-function answerTo(error: Error, context: Context<ServerEnv>, { onFault }: RequestHooks): ApiError {
+function answerTo(error: Error, context: Context<ServerEnv>, log: ServerLog): ApiError {
   if (error instanceof ApiError) return error;
   // Thrown by Hono for a body that is not JSON or has the wrong content type.
   if (error instanceof HTTPException && error.status < 500) {
@@ -115,10 +117,9 @@ function answerTo(error: Error, context: Context<ServerEnv>, { onFault }: Reques
   if (error instanceof UserError) {
     return new ApiError(400, { message: explain(error, REQUEST), code: "invalid_value" });
   }
-  const id = context.get("requestId");
-  onFault?.(`${id}: ${error.stack ?? error}`);
+  log.fault(error, requestFields(context));
   return new ApiError(500, {
-    message: `The server failed to process the request. Its id is ${id}.`,
+    message: `The server failed to process the request. Its id is ${context.get("requestId")}.`,
     type: "server_error",
     code: "internal_error",
   });

@@ -61,8 +61,8 @@ export class JobRun {
       return await this.#run();
     } catch (error) {
       this.#process?.kill();
-      const { message, stack } = error as Error;
-      if (!(error instanceof ApiError)) console.error(stack ?? error);
+      const { message } = error as Error, { serverLog } = this.parts;
+      if (!(error instanceof ApiError)) serverLog.fault(error, { job_id: this.job.id });
       return { type: "failed", code: isFull(error) ? "disk_full" : "internal_error", message };
     }
   }

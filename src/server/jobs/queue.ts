@@ -126,6 +126,10 @@ export class JobQueue implements Jobs {
     await Promise.all([this.#validated, this.#ended]);
   }
 
+  #report(error: unknown, { id }: JobRecord): void {
+    this.parts.serverLog.fault(error, { job_id: id });
+  }
+
   #find(id: string): JobRecord {
     const job = this.parts.store.jobs.get(id);
     if (!job) throw notFound("job", id);
@@ -141,7 +145,9 @@ export class JobQueue implements Jobs {
 
   /** One after another, in order of arrival. */
   #validate(job: JobRecord): void {
-    this.#validated = this.#validated.then(() => this.#checkFiles(job)).catch(console.error);
+    this.#validated = this.#validated.then(() => this.#checkFiles(job)).catch((error) =>
+      this.#report(error, job)
+    );
   }
 
   /** Files are validated on upload; this checks that they have not changed. */
@@ -178,14 +184,14 @@ export class JobQueue implements Jobs {
   }
 
   async #attempt(run: JobRun): Promise<void> {
-    await this.hooks.onStart?.().catch(console.error);
+    await this.hooks.onStart?.().catch((error) => this.#report(error, run.job));
     const outcome = await run.run();
     try {
       await this.#conclude(this.#find(run.job.id), outcome);
     } catch (error) {
       // On a completely full disk even the store cannot be written. The job stays "running" there
       // and resumes when the server is restarted.
-      console.error(error);
+      this.#report(error, run.job);
     }
   }
 
@@ -241,7 +247,7 @@ export class JobQueue implements Jobs {
     this.#crashes = { jobId: job.id, step, count };
     const how = signal ? `by signal ${signal}` : `with exit code ${code}`;
     const text = `The training process ended ${how}`;
-    if (log) console.error(`${job.id}: ${text}\n${log}`);
+    if (log) this.parts.serverLog.entry("error", text, { job_id: job.id }, log);
     if (this.#stopping) return;
     if (count < FRUITLESS_CRASHES) {
       this.#transition(job, "queued", {}, `${text}; continuing from step ${step}`, "warn");

@@ -1,10 +1,12 @@
 /** The parts of the server that run jobs. */
 import type { ServerOptions } from "../options.ts";
+import type { ServerLog } from "../server_log.ts";
 import type { EventLog, Models, Room, Storage } from "../services.ts";
 import type { Store } from "../store/store.ts";
 
 export interface QueueParts {
   readonly store: Store;
+  readonly serverLog: ServerLog;
   readonly log: EventLog;
   readonly storage: Storage;
   readonly models: Pick<Models, "get">;

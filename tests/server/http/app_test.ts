@@ -2,25 +2,28 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { option, phrase } from "../../../src/options/phrase.ts";
 import { ApiError } from "../../../src/server/api_error.ts";
-import { createServer, type RequestHooks } from "../../../src/server/http/app.ts";
+import { createServer } from "../../../src/server/http/app.ts";
 import { docsPage } from "../../../src/server/http/docs/page.ts";
 import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";
 import { UserError } from "../../../src/options/user_error.ts";
 import type { OpenApiDocument } from "../../../src/server/http/openapi.ts";
+import { ServerLog } from "../../../src/server/server_log.ts";
 import { testServices } from "../support_services.ts";
 
 type App = OpenAPIHono<ServerEnv>;
 
 async function withApp(
-  { options, hooks }: {
+  { options, log = [] }: {
     readonly options?: Record<string, unknown>;
-    readonly hooks?: RequestHooks;
+    /** Receives the lines of the log. */
+    readonly log?: string[];
   },
   use: (app: App) => Promise<void>,
 ) {
-  const services = testServices({ options });
+  const serverLog = new ServerLog((line) => log.push(line));
+  const services = testServices({ options, serverLog });
   try {
-    await use(createServer(services, hooks));
+    await use(createServer(services, { verbose: true }));
   } finally {
     services.close();
   }
@@ -78,8 +81,8 @@ Deno.test("an ApiError is its own answer, headers and all", async () => {
 });
 
 Deno.test("a fault of ours is 500 with the request's id; the stack goes to the log alone", async () => {
-  const faults: string[] = [];
-  await withApp({ hooks: { onFault: (line) => faults.push(line) } }, async (app) => {
+  const log: string[] = [];
+  await withApp({ log }, async (app) => {
     failing(app, () => new Error("a secret of the machine"));
     const answer = await app.request("/fails");
     assertEquals(answer.status, 500);
@@ -88,9 +91,15 @@ Deno.test("a fault of ours is 500 with the request's id; the stack goes to the l
     assertEquals([error.type, error.code], ["server_error", "internal_error"]);
     assertStringIncludes(error.message, id);
     assert(!error.message.includes("secret"));
-    assertEquals(faults.length, 1);
-    assertStringIncludes(faults[0], id);
-    assertMatch(faults[0], /a secret of the machine\n +at /);
+    const [fault, first, ...stack] = log;
+    const begin = String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z error`;
+    const said = ` a secret of the machine client=unknown request_id=${id}$`;
+    assertMatch(fault, new RegExp(begin + said));
+    assertMatch(first, new RegExp(String.raw`${begin} \| Error: a secret of the machine$`));
+    for (const line of stack.slice(0, -1)) {
+      assertMatch(line, new RegExp(String.raw`${begin} \| +at `));
+    }
+    assertMatch(log.at(-1)!, new RegExp(String.raw`info request method=GET .* request_id=${id}$`));
   });
 });
 
@@ -117,8 +126,7 @@ Deno.test("every answer has an id of its own and the headers that keep browsers 
 
 Deno.test("the log has one line per request: its route, and no data", async () => {
   const lines: string[] = [];
-  const hooks = { onRequest: (line: string) => lines.push(line) };
-  await withApp({ hooks }, async (app) => {
+  await withApp({ log: lines }, async (app) => {
     app.get("/v1/things/:id", (context) => context.text("here"));
     await app.request("/v1/things/thing-secret1?token=secret2", {
       headers: { authorization: "Bearer secret3" },
@@ -126,8 +134,13 @@ Deno.test("the log has one line per request: its route, and no data", async () =
     await app.request("/secret4");
   });
   assertEquals(lines.length, 2);
-  assertMatch(lines[0], /^GET \/v1\/things\/:id 200 [\d.]+ms - req_\w{20}$/);
-  assertMatch(lines[1], /^GET \S+ 404 [\d.]+ms - req_\w{20}$/);
+  const line = (route: string, status: number) =>
+    new RegExp(
+      String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info request method=GET route=${route} ` +
+        String.raw`status=${status} ms=[\d.]+ client=unknown request_id=req_\w{20}$`,
+    );
+  assertMatch(lines[0], line("/v1/things/:id", 200));
+  assertMatch(lines[1], line(String.raw`\S+`, 404));
   assert(!lines.join().includes("secret"));
 });
 

@@ -11,6 +11,7 @@ import { loadTokenizer } from "../../../src/tokenizers/load_tokenizer.ts";
 import { chat } from "../../../src/inference/chat.ts";
 import { complete } from "../../../src/inference/complete.ts";
 import { LlamaForCausalLM } from "../../../src/inference/llama_for_causal_lm.ts";
+import { ServerLog } from "../../../src/server/server_log.ts";
 import type { GenerationEvent, GenerationRequest } from "../../../src/server/services.ts";
 import { gpuTest } from "../../support.ts";
 import { modelApp, serverTest, withModelServer } from "../inference/support.ts";
@@ -161,7 +162,7 @@ serverTest(
 
 /** Inference that records requests and yields given events. */
 function recorded(events: () => AsyncIterable<GenerationEvent>) {
-  const asked: GenerationRequest[] = [];
+  const asked: GenerationRequest[] = [], log: string[] = [];
   const inference = {
     loaded: undefined,
     async *generate(request: GenerationRequest) {
@@ -171,14 +172,18 @@ function recorded(events: () => AsyncIterable<GenerationEvent>) {
     unload: () => Promise.resolve(),
     stop: () => Promise.resolve(),
   };
-  const app = modelApp({ inference, models: {} as never });
+  const app = modelApp({
+    inference,
+    models: {} as never,
+    serverLog: new ServerLog((line) => log.push(line)),
+  });
   const post = (path: string, body: unknown) =>
     app.request(`/v1/${path}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: typeof body === "string" ? body : JSON.stringify(body),
     });
-  return { asked, post };
+  return { asked, post, log };
 }
 
 const DONE = { type: "done", finishReason: "stop", promptTokens: 1, completionTokens: 1 } as const;
@@ -236,33 +241,28 @@ Deno.test("requests reach the model; parameters without effect are accepted", as
 });
 
 Deno.test("a fault in the middle is sent in the stream, which then ends without [DONE]", async () => {
-  const { post } = recorded(async function* () {
+  const { post, log } = recorded(async function* () {
     yield { type: "text", text: "Hel" };
     throw new Error("a secret of the server's");
   });
-  const { error } = console;
-  console.error = () => {};
-  try {
-    const response = await post("chat/completions", {
-      model: "m",
-      messages: HELLO,
-      stream: true,
-    });
-    assertEquals(response.status, 200);
-    assertMatch(response.headers.get("content-type")!, /^text\/event-stream/);
-    const events = (await response.text()).trimEnd().split("\n\n");
-    assertEquals(events.length, 3);
-    assertEquals(JSON.parse(events[2].slice("data: ".length)), {
-      error: {
-        message: "The server failed to process the request.",
-        type: "server_error",
-        param: null,
-        code: "internal_error",
-      },
-    });
-  } finally {
-    console.error = error;
-  }
+  const response = await post("chat/completions", {
+    model: "m",
+    messages: HELLO,
+    stream: true,
+  });
+  assertEquals(response.status, 200);
+  assertMatch(response.headers.get("content-type")!, /^text\/event-stream/);
+  const events = (await response.text()).trimEnd().split("\n\n");
+  assertEquals(events.length, 3);
+  assertEquals(JSON.parse(events[2].slice("data: ".length)), {
+    error: {
+      message: "The server failed to process the request.",
+      type: "server_error",
+      param: null,
+      code: "internal_error",
+    },
+  });
+  assertMatch(log[0], / error a secret of the server's client=/);
 });
 
 Deno.test("pieces are asked for as they are read", async () => {

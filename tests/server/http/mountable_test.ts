@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Hono } from "hono";
 import { createServer } from "../../../src/server/http/app.ts";
 import { mountable } from "../../../src/server/http/mountable.ts";
+import { ServerLog } from "../../../src/server/server_log.ts";
 import { testServices } from "../support_services.ts";
 
 type Given = ReturnType<typeof testServices> & { readonly lines: readonly string[] };
@@ -12,9 +13,11 @@ async function withSites(
   options: Record<string, unknown> = {},
 ) {
   for (const path of ["/train", "/a/b", "/käse"]) {
-    const services = testServices({ options }), lines: string[] = [];
+    const lines: string[] = [];
+    const serverLog = new ServerLog((line) => lines.push(line));
+    const services = testServices({ options, serverLog });
     try {
-      const inner = createServer(services, { onRequest: (line) => lines.push(line) });
+      const inner = createServer(services, { verbose: true });
       inner.get("/v1/things", (context) => context.json({ query: context.req.query("q") }));
       inner.post("/v1/things", async (context) => context.json(await context.req.json()));
       const site = new Hono();

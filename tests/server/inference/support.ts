@@ -9,6 +9,7 @@ import { ModelFolder } from "../../../src/server/models/model_folder.ts";
 import { chatRoutes } from "../../../src/server/http/routes/chat.ts";
 import { completionRoutes } from "../../../src/server/http/routes/completions.ts";
 import { modelRoutes } from "../../../src/server/http/routes/models.ts";
+import { ServerLog } from "../../../src/server/server_log.ts";
 import type { Services, Storage } from "../../../src/server/services.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { type ChatFolder, writeChatModel } from "../../inference/support.ts";
@@ -33,7 +34,7 @@ export interface ModelServerSetup extends Partial<HostParts> {
 }
 
 /** The routes with the middleware that affects responses. */
-export function modelApp(services: Pick<Services, "models" | "inference">) {
+export function modelApp(services: Pick<Services, "models" | "inference" | "serverLog">) {
   const app = createApp();
   app.use(limitBody({ maxBytes: 2 ** 20, timeoutMs: 5000, isUpload: () => false }) as never);
   for (const routes of [modelRoutes, chatRoutes, completionRoutes]) {
@@ -70,7 +71,7 @@ export async function withModelServer(
     store,
     ...parts,
   });
-  const app = modelApp({ models, inference: host });
+  const app = modelApp({ models, inference: host, serverLog: new ServerLog(console.error) });
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
   const url = `http://127.0.0.1:${server.addr.port}`;
   try {

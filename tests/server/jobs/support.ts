@@ -4,6 +4,7 @@ import { writeHfConfig } from "../../../src/formats/hf_config.ts";
 import { StoredEventLog } from "../../../src/server/events/event_log.ts";
 import { newId } from "../../../src/server/store/ids.ts";
 import { JobQueue } from "../../../src/server/jobs/queue.ts";
+import { ServerLog } from "../../../src/server/server_log.ts";
 import { serverOptions } from "../../../src/server/options.ts";
 import type { JobRecord, JobStatus } from "../../../src/server/store/records.ts";
 import type { NewJob } from "../../../src/server/services.ts";
@@ -37,11 +38,11 @@ export async function withQueue(
   try {
     const storage = await DataFolder.open(join(folder, "data"), { quota });
     const store = Store.open(storage.database);
-    const log = new StoredEventLog(store);
+    const log = new StoredEventLog(store), serverLog = new ServerLog(console.error);
     const options = serverOptions.parse({ dataFolder: join(folder, "data"), gpuMemory: 4 });
     const models = { get: () => Promise.reject(new Error("no model is asked for")) };
     const room = new Retention({ options, store, storage });
-    const queue = new JobQueue({ store, log, storage, models, options, room });
+    const queue = new JobQueue({ store, serverLog, log, storage, models, options, room });
     try {
       await writeHfConfig(folder, TINY, "float32");
       await use(bench({ folder, storage, store, queue }));

@@ -21,6 +21,15 @@ export function addressOf(context: Context<ServerEnv>): string {
   return remote && "hostname" in remote ? remote.hostname : UNKNOWN_ADDRESS;
 }
 
+/** What the log says about a request, in every entry that concerns it. */
+export function requestFields(context: Context<ServerEnv>) {
+  return {
+    client: addressOf(context),
+    key_id: context.get("key")?.id,
+    request_id: context.get("requestId"),
+  };
+}
+
 /** Loopback host names, as in URLs. */
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)$/;
 

@@ -2,24 +2,24 @@
 import { createMiddleware } from "../../../packages/hono.ts";
 import { routePath } from "../../../packages/hono.ts";
 import { randomLetters } from "../../store/ids.ts";
-import type { ServerEnv } from "./context.ts";
+import type { ServerLog } from "../../server_log.ts";
+import { requestFields, type ServerEnv } from "./context.ts";
 
-/**
- * `write` receives method, route, status, milliseconds and key. The route is its pattern, because
- * the URL may contain what must not appear in logs.
- */
-export function requestLog(write?: (line: string) => void) {
+/** Logs the route's pattern, because the URL may contain what must not appear in logs. */
+export function requestLog(log?: ServerLog) {
   return createMiddleware<ServerEnv>(async (context, next) => {
     const id = `req_${randomLetters(20)}`, start = performance.now();
     context.set("requestId", id);
     await next();
     context.header("x-request-id", id);
-    if (!write) return;
-    const ms = (performance.now() - start).toFixed(1);
-    const route = routePath(context, -1);
-    const { method } = context.req, { status } = context.res;
-    const key = context.get("key")?.id ?? "-";
-    write(`${KNOWN.has(method) ? method : "?"} ${route} ${status} ${ms}ms ${key} ${id}`);
+    const { method } = context.req;
+    log?.info("request", {
+      method: KNOWN.has(method) ? method : "?",
+      route: routePath(context, -1),
+      status: context.res.status,
+      ms: Number((performance.now() - start).toFixed(1)),
+      ...requestFields(context),
+    });
   });
 }
 

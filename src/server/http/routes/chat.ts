@@ -10,8 +10,7 @@ import {
   toChatGeneration,
   toChatUsageChunk,
 } from "../../protocol/chat.ts";
-import type { Services } from "../../services.ts";
-import { respond, type Shape } from "./generation.ts";
+import { type GenerationServices, respond, type Shape } from "./generation.ts";
 
 const route = createRoute({
   method: "post",
@@ -41,16 +40,15 @@ const SHAPE: Shape = {
   usage: toChatUsageChunk,
 };
 
-export function chatRoutes({ inference }: Pick<Services, "inference">): OpenAPIHono {
+export function chatRoutes(services: GenerationServices): OpenAPIHono {
   const app = createApp();
   app.openapi(route, async (context) => {
     const body = context.req.valid("json");
-    return await respond(inference, {
+    return await respond(services, context, {
       generation: toChatGeneration(body),
       prefix: "chatcmpl",
       stream: body.stream === true,
       includeUsage: body.stream_options?.include_usage === true,
-      signal: context.req.raw.signal,
       shape: SHAPE,
     });
   });

@@ -10,8 +10,7 @@ import {
   toCompletionUsage,
 } from "../../protocol/completion.ts";
 import { toUsage } from "../../protocol/sampling.ts";
-import type { Services } from "../../services.ts";
-import { respond, type Shape } from "./generation.ts";
+import { type GenerationServices, respond, type Shape } from "./generation.ts";
 
 const route = createRoute({
   method: "post",
@@ -33,16 +32,15 @@ const route = createRoute({
   },
 });
 
-export function completionRoutes({ inference }: Pick<Services, "inference">): OpenAPIHono {
+export function completionRoutes(services: GenerationServices): OpenAPIHono {
   const app = createApp();
   app.openapi(route, async (context) => {
     const body = context.req.valid("json");
-    return await respond(inference, {
+    return await respond(services, context, {
       generation: toCompletionGeneration(body),
       prefix: "cmpl",
       stream: body.stream === true,
       includeUsage: body.stream_options?.include_usage === true,
-      signal: context.req.raw.signal,
       shape: shapeOf(body.echo ? promptOf(body) : ""),
     });
   });

@@ -1,17 +1,19 @@
 /** Answers of models, complete or streamed; shared by chat and completions. */
+import type { Context } from "../../../packages/hono.ts";
 import { ApiError } from "../../api_error.ts";
 import { newId } from "../../store/ids.ts";
 import type { AnswerHead, Done } from "../../protocol/sampling.ts";
-import type { GenerationEvent, GenerationRequest, Inference } from "../../services.ts";
+import type { GenerationEvent, GenerationRequest, Services } from "../../services.ts";
 import { unixSeconds } from "../../store/unix_seconds.ts";
+import { requestFields, type ServerEnv } from "../middleware/context.ts";
+
+export type GenerationServices = Pick<Services, "inference" | "serverLog">;
 
 export interface Asked {
   readonly generation: GenerationRequest;
   readonly prefix: "chatcmpl" | "cmpl";
   readonly stream: boolean;
   readonly includeUsage: boolean;
-  /** Aborted when the client disconnects. */
-  readonly signal: AbortSignal;
   readonly shape: Shape;
 }
 
@@ -29,8 +31,13 @@ export interface Shape {
 const CLIENT_GONE = 499;
 
 /** Faults before the first piece are thrown as ApiErrors; later ones are sent in the stream. */
-export async function respond(inference: Inference, asked: Asked): Promise<Response> {
-  const { generation, prefix, signal } = asked;
+export async function respond(
+  services: GenerationServices,
+  context: Context,
+  asked: Asked,
+): Promise<Response> {
+  const { generation, prefix } = asked, { inference } = services;
+  const { signal } = context.req.raw;
   const head = {
     id: newId(prefix),
     created: unixSeconds(),
@@ -38,7 +45,7 @@ export async function respond(inference: Inference, asked: Asked): Promise<Respo
   };
   try {
     return asked.stream
-      ? await respondInPieces(inference, asked, head)
+      ? await respondInPieces(services, context, asked, head)
       : Response.json(await whole(inference.generate(generation, signal), asked.shape, head));
   } catch (error) {
     if (signal.aborted) return new Response(null, { status: CLIENT_GONE });
@@ -60,15 +67,18 @@ async function whole(
 }
 
 async function respondInPieces(
-  inference: Inference,
+  { inference, serverLog }: GenerationServices,
+  context: Context,
   asked: Asked,
   head: AnswerHead,
 ): Promise<Response> {
   const left = new AbortController();
-  const signal = AbortSignal.any([asked.signal, left.signal]);
+  const signal = AbortSignal.any([context.req.raw.signal, left.signal]);
   const events = inference.generate(asked.generation, signal)[Symbol.asyncIterator]();
   const first = await events.next();
-  const lines = linesOf(first, events, asked, head);
+  const lines = linesOf(first, events, asked, head, (error) => {
+    if (!signal.aborted) return toApiError(error, serverLog, context);
+  });
   const encoder = new TextEncoder();
   // Each line is generated once the client has read the previous one: a slow client slows the
   // model.
@@ -93,8 +103,9 @@ async function respondInPieces(
 async function* linesOf(
   first: IteratorResult<GenerationEvent>,
   events: AsyncIterator<GenerationEvent>,
-  { shape, includeUsage, signal }: Asked,
+  { shape, includeUsage }: Asked,
   head: AnswerHead,
+  faultOf: (error: unknown) => ApiError | undefined,
 ): AsyncGenerator<string> {
   // If usage comes at the end, every earlier chunk has a null field for it.
   const line = (chunk: object) => JSON.stringify(includeUsage ? { ...chunk, usage: null } : chunk);
@@ -115,13 +126,18 @@ async function* linesOf(
     throw new Error("the answer ended early");
   } catch (error) {
     // The status has been sent already: clients recognise an error in the stream by its field.
-    if (!signal.aborted) yield JSON.stringify(faultOf(error));
+    const fault = faultOf(error);
+    if (fault) yield JSON.stringify(fault);
   }
 }
 
-function faultOf(error: unknown): ApiError {
+function toApiError(
+  error: unknown,
+  log: GenerationServices["serverLog"],
+  context: Context<ServerEnv>,
+): ApiError {
   if (error instanceof ApiError) return error;
-  console.error(error);
+  log.fault(error, requestFields(context));
   return new ApiError(500, {
     message: "The server failed to process the request.",
     type: "server_error",
