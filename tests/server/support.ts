@@ -20,6 +20,10 @@ export interface ServerSetup {
   readonly port?: number;
   /** An executable in place of `deno run cli.ts`. */
   readonly program?: string;
+  /** Another checkout, whose cli.ts is run; by default this one. */
+  readonly checkout?: string;
+  /** Environment variables beyond those of the test. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface TestServer {
@@ -69,16 +73,17 @@ export async function makeFolders(root: string, models: ServerSetup["models"] = 
 
 /** Starts a server on given folders, as after a crash; throws with its log if it does not come up. */
 export async function startServer(
-  { args = [], permissions = ["-A"], apiKey = "none", port = 0, program, folder, modelsFolder }:
-    & Omit<ServerSetup, "models">
-    & Pick<TestServer, "folder" | "modelsFolder">,
+  setup: Omit<ServerSetup, "models"> & Pick<TestServer, "folder" | "modelsFolder">,
 ): Promise<TestServer> {
+  const { permissions = ["-A"], checkout = ROOT, program, env } = setup;
+  const { args = [], apiKey = "none", port = 0, folder, modelsFolder } = setup;
   const folders = ["--data-folder", folder, "--models-folder", modelsFolder];
   const flags = ["--port", String(port), ...folders, ...args];
-  const run = program ? [] : ["run", "--no-prompt", ...permissions, join(ROOT, "cli.ts")];
+  const run = program ? [] : ["run", "--no-prompt", ...permissions, join(checkout, "cli.ts")];
   const process = new Deno.Command(program ?? Deno.execPath(), {
     args: [...run, "serve", "--json", ...flags],
-    cwd: ROOT,
+    cwd: checkout,
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
