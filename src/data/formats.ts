@@ -99,7 +99,7 @@ export async function openFile(
   const { source, head, packed } = await openBytes({ path, label, name });
   const other = named && named !== "text" ? standIn(label, head) : undefined;
   if (other) throw other;
-  const format = named ?? await formatByContent(source);
+  const format = named ?? formatOf(await firstChunk(source), source.path);
   if (format === "parquet" || format === "arrow") {
     if (!packed) return tableOf(format, path, label);
     throw new UserError(
@@ -176,15 +176,43 @@ async function firstChunk(source: ByteSource): Promise<Uint8Array> {
 
 const NONE = new Uint8Array();
 
-/** For a file whose name does not tell. */
-async function formatByContent(source: ByteSource): Promise<Format> {
-  const head = await firstChunk(source);
+/** What the first bytes of a file tell, whatever its name. */
+export interface JudgedContent {
+  /** The ending that its name should have; `.txt` of any text that is not JSON. */
+  readonly ending: string;
+  /** Its first characters, unless it is binary. */
+  readonly text?: string;
+}
+
+/** Throws a {@link UserError} for bytes that are neither text nor a known format. */
+export async function judgeContent(
+  { path, label = path }: Omit<FileToOpen, "name">,
+): Promise<JudgedContent> {
+  const { source, head } = await openBytes({ path, label, name: "" });
+  const compression = compressionOf(head);
+  const packed = Object.keys(COMPRESSIONS).find((each) => COMPRESSIONS[each] === compression) ?? "";
+  const first = await firstChunk(source), format = formatOf(first, label), text = textIn(first);
+  const isArray = format === "json" && /^\ufeff?\s*\[/.test(text!);
+  return { ending: (isArray ? ".json" : USUAL_ENDING[format]) + packed, text };
+}
+
+const USUAL_ENDING: Readonly<Record<ContentFormat, string>> = {
+  text: ".txt",
+  json: ".jsonl",
+  parquet: ".parquet",
+  arrow: ".arrow",
+};
+
+/** Formats that the first bytes tell. */
+type ContentFormat = Exclude<Format, "csv" | "tsv">;
+
+function formatOf(head: Uint8Array, label: string): ContentFormat {
   const begins = (text: string) => [...text].every((each, at) => head[at] === each.charCodeAt(0));
   if (begins("PAR1")) return "parquet";
   if (begins("ARROW1") || begins("\xff\xff\xff\xff")) return "arrow";
   const text = textIn(head);
   if (text === undefined) {
-    throw new UserError(`data ${source.path}: is neither text nor a known data format`, SUPPORTED);
+    throw new UserError(`data ${label}: is neither text nor a known data format`, SUPPORTED);
   }
   return /^\ufeff?\s*(\{\s*"|\[\s*[{"])/.test(text) ? "json" : "text";
 }

@@ -183,7 +183,7 @@ export interface Storage {
   readonly path: string;
   readonly database: string;
   /** Path of an uploaded file's bytes; the extension follows its name. */
-  filePath(file: Pick<FileRecord, "id" | "filename">): string;
+  filePath(file: Pick<FileRecord, "id" | "filename" | "ending">): string;
   /** The output folder of a job's run. */
   jobFolder(id: string): string;
   /** Bytes of everything in the data folder. */

@@ -14,10 +14,10 @@ const PROGRAM = new URL("./check_records_process.ts", import.meta.url).href;
 
 /** Throws an ApiError 400 if the process gives no answer. */
 export async function askRecords(
-  { path, filename, purpose }: FileToCheck,
+  { path, filename, purpose, ending = "" }: FileToCheck,
 ): Promise<CheckedRecords> {
   const asked = await ask<CheckedRecords>(
-    denoProcess(PROGRAM, { read: [path] }, { args: [path, filename, purpose] }).spawn(),
+    denoProcess(PROGRAM, { read: [path] }, { args: [path, filename, purpose, ending] }).spawn(),
     TIMEOUT,
   );
   if ("answer" in asked) return asked.answer;

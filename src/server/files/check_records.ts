@@ -6,6 +6,7 @@ import { UserError } from "../../options/user_error.ts";
 import { checkText } from "./check_text.ts";
 import { describeFault, Faults, type FoundFaults } from "./faults.ts";
 import type { Purpose } from "../store/file_kinds.ts";
+import type { FileContents } from "../store/records.ts";
 import { Pace } from "./pace.ts";
 
 /**
@@ -18,8 +19,14 @@ export interface FileToCheck {
   readonly path: string;
   /** The client's name for it. */
   readonly filename: string;
+  /** What its name lacks. */
+  readonly ending?: string;
   readonly purpose: Purpose;
 }
+
+/** The name that tells its format. */
+export const nameOf = ({ filename, ending = "" }: Pick<FileToCheck, "filename" | "ending">) =>
+  filename + ending;
 
 /** Plain JSON, for it may come from another process. */
 export interface CheckedRecords extends FoundFaults {
@@ -28,12 +35,12 @@ export interface CheckedRecords extends FoundFaults {
   /** Why the file could not be read to its end. */
   readonly ended?: string;
   readonly isText: boolean;
+  readonly contents: FileContents;
 }
 
 /** A file has one layout, that of its first valid record. */
-export async function checkRecords(
-  { path, filename, purpose }: FileToCheck,
-): Promise<CheckedRecords> {
+export async function checkRecords(given: FileToCheck): Promise<CheckedRecords> {
+  const { path, filename, purpose } = given, contents = { chat: 0, completion: 0, text: 0 };
   const faults = new Faults(), pace = new Pace();
   let records = 0,
     isText = false,
@@ -44,7 +51,7 @@ export async function checkRecords(
     faults.add(error);
   };
   try {
-    const opened = await openFile({ path, label: filename, name: filename });
+    const opened = await openFile({ path, label: filename, name: nameOf(given) });
     isText = opened.records === undefined;
     if (opened.text) await checkText(opened.text, pace);
     const read = opened.records?.(undefined, { onInvalid, maxBytes: MAX_RECORD_BYTES }) ?? [];
@@ -53,14 +60,14 @@ export async function checkRecords(
       records++;
       try {
         format ??= detectFormat(value, where);
-        toExample(value, format, where, { fromTable });
+        contents[toExample(value, format, where, { fromTable }).kind]++;
       } catch (error) {
         faults.add(error);
       }
     }
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return { records, isText, ...faults.found, ended: describeFault(error) };
+    return { records, isText, contents, ...faults.found, ended: describeFault(error) };
   }
-  return { records, isText, ...faults.found };
+  return { records, isText, contents, ...faults.found };
 }

@@ -3,6 +3,6 @@ import { programArguments } from "../processes/own_program.ts";
 import { PURPOSES } from "../store/file_kinds.ts";
 import { checkRecords } from "./check_records.ts";
 
-const [path, filename, given] = programArguments();
+const [path, filename, given, ending] = programArguments();
 const purpose = PURPOSES.find((each) => each === given)!;
-console.log(JSON.stringify(await checkRecords({ path, filename, purpose })));
+console.log(JSON.stringify(await checkRecords({ path, filename, ending, purpose })));

@@ -11,14 +11,8 @@ import type { Services, Storage } from "../services.ts";
 import { checkFile } from "./check.ts";
 import { invalidFile } from "./faults.ts";
 import { type FormFile, invalid, LAST_ANSWER, readForm } from "./form.ts";
-import {
-  cleanFilename,
-  ENDINGS,
-  type Purpose,
-  PURPOSES,
-  suits,
-  UNFINISHED,
-} from "../store/file_kinds.ts";
+import { cleanFilename, PURPOSES, UNFINISHED } from "../store/file_kinds.ts";
+import { judgeEnding, mayBeData } from "./judge_ending.ts";
 import { isDiskFull, openSink, type Sink } from "./sink.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 
@@ -51,20 +45,37 @@ export async function receiveFile(
   try {
     const { fields } = await readForm(request, stallMs, async (file) => {
       const filename = nameOf(file);
-      const path = storage.filePath({ id, filename });
-      const upload: Saved = { path, unfinished: path + UNFINISHED, filename, bytes: 0 };
+      const unfinished = storage.filePath({ id, filename }) + UNFINISHED;
+      const upload: Saved = { unfinished, filename, bytes: 0 };
       saved.push(upload);
       await save(file, upload, services, open);
     });
     const upload = saved.at(0);
     const { purpose, lifetime } = readFields(fields, upload?.filename);
-    const { path, unfinished, filename, bytes } = upload!;
-    const lines = await checkFile({ path: unfinished, filename, purpose });
+    const { unfinished, filename, bytes } = upload!;
+    const ending = await judgeEnding({ path: unfinished, filename, purpose });
+    const { records: lines, contents } = await checkFile({
+      path: unfinished,
+      filename,
+      ending,
+      purpose,
+    });
+    const path = upload!.path = storage.filePath({ id, filename, ending });
     await Deno.rename(unfinished, path);
     await syncFolder(dirname(path));
     const createdAt = unixSeconds();
     const expiresAt = lifetime === undefined ? undefined : createdAt + lifetime;
-    const record = { id, filename, purpose, bytes, lines, createdAt, expiresAt };
+    const record = {
+      id,
+      filename,
+      ending,
+      purpose,
+      bytes,
+      lines,
+      contents,
+      createdAt,
+      expiresAt,
+    };
     store.files.insert(record);
     await store.sync();
     return record;
@@ -76,9 +87,10 @@ export async function receiveFile(
 }
 
 interface Saved {
-  readonly path: string;
   /** Path until it is complete and checked. */
   readonly unfinished: string;
+  /** Where it is then. */
+  path?: string;
   readonly filename: string;
   bytes: number;
 }
@@ -115,7 +127,7 @@ async function save(
 }
 
 async function discard({ path, unfinished, bytes }: Saved, storage: Storage): Promise<void> {
-  for (const each of [unfinished, path]) {
+  for (const each of path ? [unfinished, path] : [unfinished]) {
     await Deno.remove(each).catch(() => {}); // one of them does not exist; report the cause instead
   }
   storage.account(-bytes);
@@ -126,7 +138,7 @@ function nameOf(file: FormFile): string {
   if (filename === "") {
     throw invalid("file", "has no file name: its extension determines the format");
   }
-  if (PURPOSES.some((purpose) => suits(filename, purpose))) return filename;
+  if (mayBeData(filename)) return filename;
   throw invalidFile(`${filename}: is not named as a data file; ${SUPPORTED}`);
 }
 
@@ -139,15 +151,7 @@ function readFields(fields: ReadonlyMap<string, string>, filename: string | unde
     const got = given === undefined ? "is missing" : `is ${quoted(given)}`;
     throw invalid("purpose", `${got}, must be one of ${PURPOSES.join(", ")}`);
   }
-  refuseEnding(filename, purpose);
   return { purpose, lifetime: readLifetime(fields) };
-}
-
-function refuseEnding(filename: string, purpose: Purpose): void {
-  if (suits(filename, purpose)) return;
-  throw invalidFile(
-    `${filename}: file names for ${purpose} must end in ${ENDINGS[purpose].join(", ")}`,
-  );
 }
 
 /** Seconds after which it expires. */

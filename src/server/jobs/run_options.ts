@@ -14,7 +14,7 @@ export interface RunPlaces {
   readonly models: Pick<Models, "get">;
   readonly options: Pick<ServerOptions, "gpuMemory" | "keepCheckpoints">;
   /** The record of a file that the job needs. */
-  file(id: string): Pick<FileRecord, "id" | "filename">;
+  file(id: string): Pick<FileRecord, "id" | "filename" | "ending">;
 }
 
 export interface Task extends TrainingTask {

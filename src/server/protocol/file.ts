@@ -43,7 +43,8 @@ export const uploadSchema = {
     file: {
       type: "string" as const,
       format: "binary",
-      description: PURPOSES.map((each) => `${each}: ${ENDINGS[each].join(", ")}`).join("; "),
+      description: PURPOSES.map((each) => `${each}: ${ENDINGS[each].join(", ")}`).join("; ") +
+        "; without an ending its content is judged",
     },
     purpose: { type: "string" as const, enum: [...PURPOSES] },
     "expires_after[anchor]": { type: "string" as const, enum: ["created_at"] },

@@ -52,8 +52,8 @@ export class DataFolder implements Storage {
     return join(this.path, "files");
   }
 
-  filePath({ id, filename }: Pick<FileRecord, "id" | "filename">): string {
-    return join(this.filesFolder, checked(id, FILE_ID) + storedEnding(filename));
+  filePath(file: Pick<FileRecord, "id" | "filename" | "ending">): string {
+    return join(this.filesFolder, checked(file.id, FILE_ID) + storedEnding(file));
   }
 
   jobFolder(id: string): string {

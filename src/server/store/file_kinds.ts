@@ -1,6 +1,7 @@
 /** Purposes and formats of files. */
 import { extname } from "../../packages/std_path.ts";
 import { dataEnding, endingsOf } from "../../data/formats.ts";
+import type { FileRecord } from "./records.ts";
 
 export const PURPOSES = ["fine-tune", "pretrain"] as const;
 export type Purpose = (typeof PURPOSES)[number];
@@ -27,19 +28,21 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 /** Suffix of the stored name during upload. */
 export const UNFINISHED = ".part";
 
-/** Whether files for this purpose may have such a name. */
-export function suits(filename: string, purpose: Purpose): boolean {
-  const ending = dataEnding(filename);
-  return ending !== undefined && ENDINGS[purpose].some((each) => ending.startsWith(each));
+/** Whether files for this purpose may end so. */
+export function suits(ending: string, purpose: Purpose): boolean {
+  return ENDINGS[purpose].some((each) => ending.startsWith(each));
 }
+
+/** What determines a file's format. */
+export type NamedFile = Pick<FileRecord, "filename" | "ending">;
 
 /** The extension of the stored file: one of a few, whatever its name. */
-export function storedEnding(filename: string): string {
-  return dataEnding(filename) ?? ".bin";
+export function storedEnding({ filename, ending }: NamedFile): string {
+  return ending ?? dataEnding(filename) ?? ".bin";
 }
 
-export function contentType(filename: string): string {
-  return CONTENT_TYPES[storedEnding(filename)] ?? "application/octet-stream";
+export function contentType(file: NamedFile): string {
+  return CONTENT_TYPES[storedEnding(file)] ?? "application/octet-stream";
 }
 
 const MAX_NAME = 255;

@@ -1,6 +1,6 @@
 /** Records of uploaded files and results; their bytes are in the data folder. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { FileRecord } from "./records.ts";
+import type { FileContents, FileRecord } from "./records.ts";
 import { type Page, RecordTable } from "./record_table.ts";
 
 export interface FileQuery {
@@ -16,6 +16,7 @@ export class Files {
   readonly #table: RecordTable<FileRecord>;
   readonly #list: Readonly<Record<FileQuery["order"], StatementSync>>;
   readonly #delete: StatementSync;
+  readonly #setContents: StatementSync;
   readonly #expired: StatementSync;
   readonly #bytes: StatementSync;
 
@@ -23,9 +24,11 @@ export class Files {
     this.#table = new RecordTable<FileRecord>(db, { table: "files", one: "file" }, {
       id: "plain",
       filename: "plain",
+      ending: "plain",
       purpose: "plain",
       bytes: "plain",
       lines: "plain",
+      contents: "json",
       createdAt: "plain",
       expiresAt: "plain",
     });
@@ -35,6 +38,7 @@ export class Files {
         ORDER BY seq ${order} LIMIT ?3`);
     this.#list = { asc: list(">", "ASC"), desc: list("<", "DESC") };
     this.#delete = db.prepare("DELETE FROM files WHERE id = ?");
+    this.#setContents = db.prepare("UPDATE files SET contents = ? WHERE id = ?");
     this.#expired = db.prepare("SELECT * FROM files WHERE expires_at <= ? ORDER BY seq");
     this.#bytes = db.prepare("SELECT coalesce(sum(bytes), 0) AS bytes FROM files");
   }
@@ -51,6 +55,11 @@ export class Files {
     const start = order === "asc" ? 0 : Number.MAX_SAFE_INTEGER;
     const place = after === undefined ? start : this.#table.placeOf(after);
     return this.#table.page(this.#list[order].all(place, purpose ?? null, limit + 1), limit);
+  }
+
+  /** Records what was counted after the upload. */
+  setContents(id: string, contents: FileContents): void {
+    this.#setContents.run(this.#table.encode("contents", contents), id);
   }
 
   /** Returns false if there is none. */

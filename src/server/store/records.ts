@@ -23,13 +23,27 @@ export const FINAL_STATUSES: readonly JobStatus[] = ["succeeded", "failed", "can
 export interface FileRecord {
   readonly id: string; // file-…
   readonly filename: string;
+  /** `.jsonl`, where its name does not end as a data file's: as its content was judged. */
+  readonly ending?: string;
   readonly purpose: string;
   readonly bytes: number;
   /** Number of lines, for JSON lines. */
   readonly lines: number;
+  /** Absent in results of jobs, and in uploads of servers that did not count them. */
+  readonly contents?: FileContents;
   /** Unix seconds, like all times here. */
   readonly createdAt: number;
   readonly expiresAt?: number;
+}
+
+/** Numbers of a file's records by kind; of a text all are 0. */
+export interface FileContents {
+  /** Dialogues, which a chat template writes as text. */
+  readonly chat: number;
+  /** Prompts with a completion. */
+  readonly completion: number;
+  /** Texts. */
+  readonly text: number;
 }
 
 export interface JobError {

@@ -8,7 +8,8 @@ import { UserError } from "../../options/user_error.ts";
  *
  * `seq` preserves the order of arrival, which times in whole seconds do not.
  */
-const MIGRATIONS: readonly string[] = [`
+const MIGRATIONS: readonly string[] = [
+  `
   CREATE TABLE files (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -81,7 +82,12 @@ const MIGRATIONS: readonly string[] = [`
     revoked_at INTEGER,
     hash BLOB NOT NULL
   ) STRICT;
-`];
+`,
+  `
+  ALTER TABLE files ADD COLUMN ending TEXT; -- where its name has none
+  ALTER TABLE files ADD COLUMN contents TEXT; -- kinds of its records; null until they are counted
+`,
+];
 
 /** Upgrades an older or empty database to this version; refuses a newer one. */
 export function migrate(db: DatabaseSync, path: string): void {

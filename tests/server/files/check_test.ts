@@ -18,7 +18,7 @@ async function check(
   try {
     const path = join(folder, "upload");
     await Deno.writeFile(path, joinBytes(content));
-    return await checkFile({ path, filename, purpose });
+    return (await checkFile({ path, filename, purpose })).records;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -107,7 +107,7 @@ export function fileRoutes(services: FileServices, receiving: ReceiveOptions = {
     });
     return new Response(file.readable, {
       headers: {
-        "Content-Type": contentType(record.filename),
+        "Content-Type": contentType(record),
         "Content-Length": String(record.bytes),
         "Content-Disposition": attachment(record.filename),
         "X-Content-Type-Options": "nosniff",
