@@ -72,7 +72,7 @@ export function createServer(
   app.use(limitBody({ maxBytes: options.maxBody * 1024, timeoutMs: BODY_TIMEOUT, isUpload }));
 
   for (const routes of ROUTES) app.route("/", routes(services));
-  app.route("/", docsRoutes(app as unknown as OpenAPIHono, isPublic));
+  app.route("/", docsRoutes(app as unknown as OpenAPIHono, { isPublic, open }));
 
   const methodsOf = allowedMethods(app);
   app.notFound((context) => unknownRoute(context, methodsOf(context.req.path)).toResponse());

@@ -37,8 +37,9 @@ const content = z.preprocess(
       minItems: 1,
       items: {
         type: "object",
-        properties: { type: { type: "string", enum: ["text"] }, text: { type: "string" } },
+        properties: { type: { type: "string", const: "text" }, text: { type: "string" } },
         required: ["type", "text"],
+        additionalProperties: false,
       },
     },
   ],

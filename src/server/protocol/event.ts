@@ -1,6 +1,6 @@
 /** Events of jobs as clients see them, in OpenAI's shape. */
 import { z } from "../../packages/zod_openapi.ts";
-import type { EventRecord } from "../store/records.ts";
+import { type EventRecord, JOB_STATUSES } from "../store/records.ts";
 import { eventId } from "../store/events.ts";
 import { pageSchema } from "./page.ts";
 
@@ -18,6 +18,14 @@ export const eventSchema = z.object({
       "if present `refreshed`, `valid_loss` and `valid_perplexity`",
   }),
 }).openapi("JobEvent");
+/** What a stream of a job's metrics sends. */
+export const metricsItemSchema = z.union([
+  z.looseObject({ step: z.int() }).openapi({ description: "The data of an event" }),
+  z.object({ job_id: z.string(), status: z.enum(JOB_STATUSES) }).openapi({
+    description: "Sent as `event: status` when it changes",
+  }),
+]).openapi("JobMetricsItem");
+
 export const eventPageSchema = pageSchema(eventSchema).openapi("JobEventPage");
 
 export function toEvent(event: EventRecord): z.output<typeof eventSchema> {

@@ -9,10 +9,31 @@ const LONGEST_STOP = 256;
 /** A parameter of OpenAI's that supports only some values; the first is the neutral one. */
 export function only(values: readonly unknown[], why: string) {
   const known = values.map((value) => JSON.stringify(value));
+  const described: object = {
+    anyOf: [...values.filter((value) => value !== null).map(exactly), { type: "null" }],
+    description: `Only ${known.join(" or ")}: ${why}`,
+  };
   return z.unknown().optional().refine(
     (value) => value === undefined || value === null || known.includes(JSON.stringify(value)),
     { error: ({ input }) => `${shortened(input)} is not supported: ${why}` },
-  ).openapi({ description: `Only ${known.join(" or ")}: ${why}` });
+  ).openapi(described);
+}
+
+/** In terms that generators of clients know: they ignore a `const` that is a list or an object. */
+function exactly(value: unknown): object {
+  if (Array.isArray(value)) {
+    const [only] = value;
+    const items = only === undefined ? {} : exactly(only);
+    return { type: "array", items, minItems: value.length, maxItems: value.length };
+  }
+  if (typeof value !== "object") return { type: typeof value, enum: [value] };
+  const fields = Object.entries(value!);
+  return {
+    type: "object",
+    properties: Object.fromEntries(fields.map(([name, field]) => [name, exactly(field)])),
+    required: fields.map(([name]) => name),
+    additionalProperties: false,
+  };
 }
 
 function shortened(value: unknown): string {

@@ -33,7 +33,7 @@ export interface FieldSchema {
 export function documentField(field: z.core.$ZodType): FieldSchema {
   const json = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
   // Drop what only the command line's help uses.
-  const { $schema: _, value: _value, choices: _choices, ...shown } = json;
+  const { $schema: _, value: _value, choices: _choices, proposals: _proposals, ...shown } = json;
   const { section, phrase: named, derived, methods, ...rest } = shown;
   const texts = [named ?? rest.description, derived && phrase`default: ${derived as Phrase}`];
   const description = spell(joinPhrases(texts.filter(Boolean) as Phrase[], "; "), REQUEST);

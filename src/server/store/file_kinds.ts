@@ -41,8 +41,15 @@ export function storedEnding({ filename, ending }: NamedFile): string {
   return ending ?? dataEnding(filename) ?? ".bin";
 }
 
+const OTHER_TYPE = "application/octet-stream";
+
+/** All that {@link contentType} returns, without parameters. */
+export const DOWNLOAD_TYPES = [
+  ...new Set([OTHER_TYPE, ...Object.values(CONTENT_TYPES).map((type) => type.split(";")[0])]),
+];
+
 export function contentType(file: NamedFile): string {
-  return CONTENT_TYPES[storedEnding(file)] ?? "application/octet-stream";
+  return CONTENT_TYPES[storedEnding(file)] ?? OTHER_TYPE;
 }
 
 const MAX_NAME = 255;

@@ -6,8 +6,9 @@ import { createServer } from "../../../src/server/http/app.ts";
 import { docsPage } from "../../../src/server/http/docs/page.ts";
 import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";
 import { UserError } from "../../../src/options/user_error.ts";
-import type { OpenApiDocument } from "../../../src/server/http/openapi.ts";
+import type { OpenApiDocument } from "../../../src/server/http/openapi_types.ts";
 import { ServerLog } from "../../../src/server/server_log.ts";
+import type { Services } from "../../../src/server/services.ts";
 import { testServices } from "../support_services.ts";
 
 type App = OpenAPIHono<ServerEnv>;
@@ -18,12 +19,12 @@ async function withApp(
     /** Receives the lines of the log. */
     readonly log?: string[];
   },
-  use: (app: App) => Promise<void>,
+  use: (app: App, store: Services["store"]) => Promise<void>,
 ) {
   const serverLog = new ServerLog((line) => log.push(line));
   const services = testServices({ options, serverLog });
   try {
-    await use(createServer(services, { verbose: true }));
+    await use(createServer(services, { verbose: true }), services.store);
   } finally {
     services.close();
   }
@@ -145,12 +146,12 @@ Deno.test("the log has one line per request: its route, and no data", async () =
 });
 
 Deno.test("the document lists every route, its errors and how to authenticate", async () => {
-  await withApp({}, async (app) => {
+  await withApp({}, async (app, store) => {
     const answer = await app.request("/openapi.json");
     assertEquals(answer.headers.get("content-type"), "application/json");
     const document: OpenApiDocument & Record<string, unknown> = await answer.json();
     assertEquals(document.openapi, "3.1.0");
-    assertEquals(document.security, [{ bearer: [] }]);
+    assertEquals(document.security, [{ bearer: [] }, {}], "without keys none is needed");
     // Pages and their parts are not the API's.
     const undocumented = /^(\/|\/assets\/.*|\/docs.*|\/openapi\.json)$/;
     const described = new Set(
@@ -163,9 +164,12 @@ Deno.test("the document lists every route, its errors and how to authenticate", 
     ).map(({ method, path }) => `${method} ${path.replace(/:(\w+)(\{.+?\})?/g, "{$1}")}`);
     assertEquals([...described].sort(), [...new Set(routes)].sort());
     for (const operation of Object.values(document.paths).flatMap(Object.values)) {
-      assert(operation.responses.default.content?.["application/json"]);
+      assertEquals(operation.responses.default, { $ref: "#/components/responses/Error" });
     }
     assertEquals(document.paths["/health"].get.security, []);
+    store.keys.create("laptop");
+    const { security } = await (await app.request("/openapi.json")).json() as OpenApiDocument;
+    assertEquals(security, [{ bearer: [] }]);
   });
 });
 

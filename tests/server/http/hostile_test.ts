@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { OpenApiDocument } from "../../../src/server/http/openapi.ts";
+import type { OpenApiDocument } from "../../../src/server/http/openapi_types.ts";
 import { makeDataFolder } from "../../../src/server/storage/data_folder.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { writeChatModel } from "../../inference/support.ts";

@@ -1,5 +1,5 @@
 /** Malicious or faulty requests, generated from the API's OpenAPI document. */
-import type { OpenApiDocument, Operation, Schema } from "../../../src/server/http/openapi.ts";
+import type { OpenApiDocument, Operation, Schema } from "../../../src/server/http/openapi_types.ts";
 
 export interface HostileRequest {
   readonly method: string;

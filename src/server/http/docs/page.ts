@@ -1,7 +1,9 @@
 /** The API's documentation as a page of plain HTML, without scripts. */
 import { html } from "../../../packages/hono.ts";
-import type { OpenApiDocument, Operation, Schema } from "../openapi.ts";
+import type { Answer, OpenApiDocument, Operation, Schema } from "../openapi_types.ts";
 import { fieldTable, prose, schemaType } from "./schema.ts";
+
+type Documented = Pick<OpenApiDocument, "info" | "paths" | "components">;
 
 interface Endpoint {
   readonly method: string;
@@ -10,7 +12,7 @@ interface Endpoint {
   readonly operation: Operation;
 }
 
-export function docsPage({ info, paths, components }: OpenApiDocument) {
+export function docsPage({ info, paths, components }: Documented) {
   const endpoints = Object.entries(paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, operation]): Endpoint => ({
       method: method.toUpperCase(),
@@ -39,9 +41,11 @@ export function docsPage({ info, paths, components }: OpenApiDocument) {
         <a href=".">Dashboard</a></p>
         </header>
         <nav aria-label="Contents">${[...groups].map(([name, members]) => contents(name, members))}
+        <h4><a href="#errors">Errors</a></h4>
         <h4><a href="#schemas">Schemas</a></h4></nav>
         <main>
         ${[...groups].map(([name, members]) => html`<h2>${name}</h2>${members.map(endpoint)}`)}
+        ${errorList(components.responses ?? {})}
         <h2 id="schemas">Schemas</h2>
         ${schemas.map(([name, schema]) => component(name, schema))}
             </main>
@@ -75,19 +79,41 @@ ${
   }
 <h4>Answers</h4>
 <ul>${
-    Object.entries(responses).map(([status, answer]) =>
-      html`<li><code>${status === "default" ? "4xx, 5xx" : status}</code> ${
-        answer.description ?? ""
-      }${
-        Object.entries(answer.content ?? {}).map(([type, { schema }]) =>
-          html`
-            <small>${type}</small> ${schema ? schemaType(schema) : ""}
-          `
-        )
-      }</li>`
+    Object.entries(responses).flatMap(([status, each]) =>
+      "$ref" in each ? [] : [html`<li><code>${status}</code> ${answer(each)}</li>`]
     )
-  }</ul>
+  }<li>${errorCodes(responses)}<a href="#errors">errors</a></li></ul>
 </section>`;
+}
+
+function errorCodes(responses: Operation["responses"]) {
+  return Object.entries(responses).flatMap(([status, each]) =>
+    "$ref" in each && status !== "default"
+      ? [html`
+        <code>${status}</code>
+      `]
+      : []
+  );
+}
+
+function answer({ description = "", content = {} }: Answer) {
+  return html`${description}${
+    Object.entries(content).map(([type, { schema }]) =>
+      html`
+        <small>${type}</small> ${schema ? schemaType(schema) : ""}
+      `
+    )
+  }`;
+}
+
+/** The errors that operations refer to. */
+function errorList(responses: Readonly<Record<string, Answer>>) {
+  return html`<h2 id="errors">Errors</h2>
+<ul>${
+    Object.entries(responses).map(([name, each]) =>
+      html`<li><code>${name}</code> ${answer(each)}</li>`
+    )
+  }</ul>`;
 }
 
 function parameterField({ name, in: place, required, description, schema }: {

@@ -1,6 +1,6 @@
 /** JSON Schema as HTML: types with links to named ones, fields as a table. */
 import { html } from "../../../packages/hono.ts";
-import type { Schema } from "../openapi.ts";
+import type { Schema } from "../openapi_types.ts";
 
 /** Renders text between backticks as code. */
 export function prose(text: string): Html {
@@ -111,7 +111,10 @@ function joined(parts: readonly (Html | string)[], between: Html | string): Html
 
 /** Default and bounds. */
 function notes(schema: Schema): Html | string {
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength } = schema;
+  const given = alternatives(schema).filter(({ type }) => type !== "null");
+  // The bounds of a nullable value are those of its only other type.
+  const bounded = given.length === 1 ? given[0] : schema;
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength } = bounded;
   const limits = [
     schema.default !== undefined && `default ${JSON.stringify(schema.default)}`,
     minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER && `at least ${minimum}`,

@@ -1,6 +1,7 @@
 /** `POST /v1/chat/completions`. */
 import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
+import { errors } from "../error_responses.ts";
 import {
   chatChunkSchema,
   chatCompletionSchema,
@@ -26,9 +27,10 @@ const route = createRoute({
       description: "The answer; with `stream: true` a stream of chunks, ending with `data: [DONE]`",
       content: {
         "application/json": { schema: chatCompletionSchema },
-        "text/event-stream": { schema: z.array(chatChunkSchema) },
+        "text/event-stream": { schema: z.string(), "x-itemSchema": chatChunkSchema },
       },
     },
+    ...errors(404, 503),
   },
 });
 

@@ -1,6 +1,7 @@
 /** `/v1/…/jobs/{id}/checkpoints` */
 import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
+import { errors } from "../error_responses.ts";
 import { checkpointPages, toCheckpoint } from "../../protocol/checkpoint.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import type { Services } from "../../services.ts";
@@ -21,7 +22,7 @@ export function checkpointRoutes(services: Services, of: JobKindRoutes): OpenAPI
       tags: [tag],
       summary: "List a job's checkpoints, newest first; each can be used as a model by name",
       request: { params: jobParams, query: z.object({ after, limit }) },
-      responses: answer("A page of checkpoints", checkpointPages[kind]),
+      responses: { ...answer("A page of checkpoints", checkpointPages[kind]), ...errors(404) },
     }),
     (context) => {
       const job = findJob(services, of, context.req.valid("param").id);

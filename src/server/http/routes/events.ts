@@ -3,7 +3,8 @@ import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.
 import type { Context } from "../../../packages/hono.ts";
 import { ApiError } from "../../api_error.ts";
 import { createApp } from "../app_base.ts";
-import { eventPageSchema, toEvent } from "../../protocol/event.ts";
+import { errors } from "../error_responses.ts";
+import { eventPageSchema, eventSchema, metricsItemSchema, toEvent } from "../../protocol/event.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import { JOB_KINDS, type JobKind } from "../../store/records.ts";
 import type { Services, StreamQuery } from "../../services.ts";
@@ -36,12 +37,21 @@ const resumeHeaders = z.object({
   }),
 });
 
-const streamContent = { [EVENT_STREAM]: { schema: z.string() } };
+const streamOf = (item: z.ZodType) => ({
+  [EVENT_STREAM]: { schema: z.string(), "x-itemSchema": item },
+});
+
+/** In names of operations. */
+const NAMES: Readonly<Record<JobKind, string>> = {
+  fine_tuning: "FineTuning",
+  pretraining: "Pretraining",
+};
 
 function eventsRoute(kind: JobKind) {
   return createRoute({
     method: "get",
     path: `/v1/${kind}/jobs/{id}/events`,
+    operationId: `list${NAMES[kind]}Events`,
     tags: ["Jobs"],
     summary: "List a job's events, newest first; as a stream, from the first on",
     request: {
@@ -59,8 +69,9 @@ function eventsRoute(kind: JobKind) {
     responses: {
       200: {
         description: "Events",
-        content: { "application/json": { schema: eventPageSchema }, ...streamContent },
+        content: { "application/json": { schema: eventPageSchema }, ...streamOf(eventSchema) },
       },
+      ...errors(404),
     },
   });
 }
@@ -69,6 +80,7 @@ function metricsStreamRoute(kind: JobKind) {
   return createRoute({
     method: "get",
     path: `/v1/${kind}/jobs/{id}/metrics/stream`,
+    operationId: `stream${NAMES[kind]}JobMetrics`,
     tags: ["Metrics"],
     summary: "Stream the job's metrics as they arrive, and `event: status` when it changes",
     request: {
@@ -76,20 +88,24 @@ function metricsStreamRoute(kind: JobKind) {
       query: z.object({ after, ...resumeFields }),
       headers: resumeHeaders,
     },
-    responses: { 200: { description: "Server-sent events", content: streamContent } },
+    responses: {
+      200: { description: "Server-sent events", content: streamOf(metricsItemSchema) },
+      ...errors(404),
+    },
   });
 }
 
 const allStreamRoute = createRoute({
   method: "get",
   path: "/metrics/stream",
+  operationId: "streamEvents",
   tags: ["Metrics"],
   summary: "Stream the events of all jobs as they arrive",
   request: {
     query: z.object({ after, ...resumeFields }),
     headers: resumeHeaders,
   },
-  responses: { 200: { description: "Server-sent events", content: streamContent } },
+  responses: { 200: { description: "Server-sent events", content: streamOf(eventSchema) } },
 });
 
 export function eventRoutes(services: EventServices): OpenAPIHono {

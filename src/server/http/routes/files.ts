@@ -1,8 +1,10 @@
 /** `/v1/files`: training data and results of jobs. */
 import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { ApiError, notFound } from "../../api_error.ts";
+import { answer } from "../answer.ts";
 import { createApp } from "../app_base.ts";
-import { contentType } from "../../store/file_kinds.ts";
+import { errors } from "../error_responses.ts";
+import { contentType, DOWNLOAD_TYPES } from "../../store/file_kinds.ts";
 import { type FileServices, receiveFile, type ReceiveOptions } from "../../files/receive.ts";
 import { removeFile } from "../../files/remove.ts";
 import {
@@ -18,10 +20,6 @@ import type { FileRecord } from "../../store/records.ts";
 
 const params = z.object({ id: z.string() });
 
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  200: { description, content: { "application/json": { schema } } },
-});
-
 const upload = createRoute({
   method: "post",
   path: "/v1/files",
@@ -31,7 +29,7 @@ const upload = createRoute({
   request: {
     body: { required: true, content: { "multipart/form-data": { schema: uploadSchema } } },
   },
-  responses: json("The file", fileSchema),
+  responses: answer("The file", fileSchema),
 });
 
 const list = createRoute({
@@ -41,7 +39,7 @@ const list = createRoute({
   tags: ["Files"],
   summary: "List files",
   request: { query: fileQuery },
-  responses: json("A page of files", filePageSchema),
+  responses: { ...answer("A page of files", filePageSchema), ...errors(404) },
 });
 
 const retrieve = createRoute({
@@ -51,8 +49,10 @@ const retrieve = createRoute({
   tags: ["Files"],
   summary: "Retrieve a file's metadata",
   request: { params },
-  responses: json("The file", fileSchema),
+  responses: { ...answer("The file", fileSchema), ...errors(404) },
 });
+
+const BYTES = { type: "string" as const, format: "binary" };
 
 const content = createRoute({
   method: "get",
@@ -64,8 +64,9 @@ const content = createRoute({
   responses: {
     200: {
       description: "The bytes, as uploaded",
-      content: { "application/octet-stream": { schema: { type: "string", format: "binary" } } },
+      content: Object.fromEntries(DOWNLOAD_TYPES.map((type) => [type, { schema: BYTES }])),
     },
+    ...errors(404),
   },
 });
 
@@ -76,7 +77,7 @@ const remove = createRoute({
   tags: ["Files"],
   summary: "Delete a file that no unfinished job needs",
   request: { params },
-  responses: json("Deleted", deletedFileSchema),
+  responses: { ...answer("Deleted", deletedFileSchema), ...errors(404, 409) },
 });
 
 export function fileRoutes(services: FileServices, receiving: ReceiveOptions = {}): OpenAPIHono {

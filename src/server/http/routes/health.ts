@@ -2,15 +2,18 @@
 import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
 
+const healthSchema = z.object({ status: z.literal("ok") }).openapi("Health");
+
 const route = createRoute({
   method: "get",
   path: "/health",
+  operationId: "checkHealth",
   tags: ["Server"],
   summary: "Check that the server responds",
   responses: {
     200: {
       description: "It responds",
-      content: { "application/json": { schema: z.object({ status: z.literal("ok") }) } },
+      content: { "application/json": { schema: healthSchema } },
     },
   },
 });

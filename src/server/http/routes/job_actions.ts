@@ -1,6 +1,7 @@
 /** Routes for jobs of every kind: list, retrieve, cancel, pause, resume. */
 import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
+import { errors } from "../error_responses.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import type { Services } from "../../services.ts";
 import { findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
@@ -34,11 +35,11 @@ export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIH
     createRoute({
       method: "get",
       path: `${path}/jobs`,
-      operationId: `list${operation}s`,
+      operationId: of.listOperation,
       tags: [tag],
       summary: "List jobs, newest first",
       request: { query: listQuery },
-      responses: answer("A page of jobs", page),
+      responses: { ...answer("A page of jobs", page), ...errors(404) },
     }),
     (context) => {
       const { after, limit, metadata: none } = context.req.valid("query");
@@ -56,7 +57,7 @@ export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIH
       tags: [tag],
       summary: "Retrieve a job",
       request: { params: jobParams },
-      responses: answer("The job", schema),
+      responses: { ...answer("The job", schema), ...errors(404) },
     }),
     (context) => {
       const job = findJob(services, of, context.req.valid("param").id);
@@ -73,7 +74,7 @@ export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIH
         tags: [tag],
         summary,
         request: { params: jobParams },
-        responses: answer("The job", schema),
+        responses: { ...answer("The job", schema), ...errors(404) },
       }),
       async (context) => {
         const { id } = findJob(services, of, context.req.valid("param").id);

@@ -3,6 +3,7 @@ import { createRoute, type OpenAPIHono, type z } from "../../../packages/zod_ope
 import type { Admission } from "../../admission/admission.ts";
 import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
 import { createApp } from "../app_base.ts";
+import { errors } from "../error_responses.ts";
 import { planSchema, toPlan } from "../../protocol/plan.ts";
 import type { JobRecord } from "../../store/records.ts";
 import type { Services } from "../../services.ts";
@@ -33,7 +34,7 @@ export function jobCreationRoutes<Request>(
       summary,
       description,
       request: jsonBody(request),
-      responses: answer("The job, queued", schema),
+      responses: { ...answer("The job, queued", schema), ...errors(404) },
     }),
     async (context) => {
       const admission = await admit(services, context.req.valid("json") as Request);
@@ -48,7 +49,7 @@ export function jobCreationRoutes<Request>(
       tags: [tag],
       summary: "Plan the memory and disk a job would need, without creating it",
       request: jsonBody(planRequest),
-      responses: answer("The plan", planSchema),
+      responses: { ...answer("The plan", planSchema), ...errors(404) },
     }),
     async (context) => {
       const { job, planned } = await admit(services, context.req.valid("json") as Request);

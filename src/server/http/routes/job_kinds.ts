@@ -22,6 +22,8 @@ export interface JobKindRoutes {
   readonly what: string;
   /** Suffix of operation names: `cancelFineTuningJob`. */
   readonly operation: string;
+  /** OpenAI names the first differently. */
+  readonly listOperation: string;
   readonly schema: typeof fineTuningJobSchema | typeof pretrainingJobSchema;
   readonly page: typeof fineTuningJobPage | typeof pretrainingJobPage;
   show(job: JobRecord, sources: JobSources): z.output<JobKindRoutes["schema"]>;
@@ -33,6 +35,7 @@ export const FINE_TUNING: JobKindRoutes = {
   tag: "Fine-tuning",
   what: "fine-tuning job",
   operation: "FineTuningJob",
+  listOperation: "listPaginatedFineTuningJobs",
   schema: fineTuningJobSchema,
   page: fineTuningJobPage,
   show: toFineTuningJob,
@@ -44,6 +47,7 @@ export const PRETRAINING: JobKindRoutes = {
   tag: "Pre-training",
   what: "pre-training job",
   operation: "PretrainingJob",
+  listOperation: "listPretrainingJobs",
   schema: pretrainingJobSchema,
   page: pretrainingJobPage,
   show: toPretrainingJob,

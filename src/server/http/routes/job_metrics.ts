@@ -1,6 +1,7 @@
 /** `/v1/…/jobs/{id}/metrics`: the curves so far; later points come as events. */
 import { createRoute, type OpenAPIHono } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
+import { errors } from "../error_responses.ts";
 import { jobMetrics, jobMetricsQuery, jobMetricsSchema } from "../../protocol/job_metrics.ts";
 import type { Services } from "../../services.ts";
 import { findJob, type JobKindRoutes, jobParams } from "./job_kinds.ts";
@@ -36,7 +37,7 @@ export function jobMetricsRoutes(services: Services, of: JobKindRoutes): OpenAPI
       tags: [tag],
       summary: "Retrieve a job's curves: losses, rates, memory, refreshes, samples",
       request: { params: jobParams, query: jobMetricsQuery },
-      responses: answer("The curves", jobMetricsSchema),
+      responses: { ...answer("The curves", jobMetricsSchema), ...errors(404) },
     }),
     (context) => {
       const { id } = findJob(services, of, context.req.valid("param").id);

@@ -6,6 +6,7 @@ import type { Services } from "../../services.ts";
 const metricsRoute = createRoute({
   method: "get",
   path: "/metrics",
+  operationId: "retrieveMetrics",
   tags: ["Metrics"],
   summary: "Metrics of the server and the running job, in Prometheus's text format",
   responses: {

@@ -1,6 +1,7 @@
 /** `/v1/models`: models for training and chat. */
 import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import { createApp } from "../app_base.ts";
+import { errors } from "../error_responses.ts";
 import { deletedModelSchema, modelListSchema, modelSchema, toModel } from "../../protocol/model.ts";
 import type { Services } from "../../services.ts";
 import { answer } from "../answer.ts";
@@ -25,7 +26,7 @@ const retrieve = createRoute({
   tags: ["Models"],
   summary: "Retrieve a model",
   request: { params },
-  responses: answer("The model", modelSchema),
+  responses: { ...answer("The model", modelSchema), ...errors(404) },
 });
 
 const remove = createRoute({
@@ -35,7 +36,7 @@ const remove = createRoute({
   tags: ["Models"],
   summary: "Delete a job's result that nothing depends on",
   request: { params },
-  responses: answer("Deleted", deletedModelSchema),
+  responses: { ...answer("Deleted", deletedModelSchema), ...errors(404, 409) },
 });
 
 /** Names contain slashes (`org/name`), which not every client encodes. */
