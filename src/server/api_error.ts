@@ -8,6 +8,8 @@ export interface ApiErrorDetails {
   readonly param?: string;
   /** Machine-readable: `model_not_found`. */
   readonly code?: string;
+  /** Values of the offending field that would do; beyond OpenAI's API. */
+  readonly choices?: readonly string[];
   /** `invalid_request_error` by default. */
   readonly type?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -22,13 +24,14 @@ export class ApiError extends Error {
 
   /** The response body. */
   toJSON() {
-    const { message, param, code, type } = this.details;
+    const { message, param, code, type, choices } = this.details;
     return {
       error: {
         message,
         type: type ?? "invalid_request_error",
         param: param ?? null,
         code: code ?? null,
+        ...(choices && { choices }),
       },
     };
   }

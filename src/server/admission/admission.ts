@@ -3,12 +3,33 @@ import type { TrainingShape } from "../../train/build.ts";
 import type { CommonFields } from "../protocol/job_request.ts";
 import type { NewJob, Services } from "../services.ts";
 import type { PlannedJob } from "../services.ts";
+import { longestSequence } from "../../model/rope_scaling.ts";
+import type { PlanContext } from "../protocol/plan.ts";
+import { type ModelFacts, usableTemplates } from "./model_facts.ts";
 
-export type AdmissionServices = Pick<Services, "options" | "device" | "store" | "models">;
+export type AdmissionServices = Pick<
+  Services,
+  "options" | "device" | "store" | "storage" | "models"
+>;
 
 export interface Admission {
   readonly job: NewJob;
   readonly planned: PlannedJob;
+  /** The model whose weights are trained; undefined for random ones. */
+  readonly base?: ModelFacts;
+}
+
+/** What the answer to a plan says of it. */
+export function planContext({ job, base }: Admission): PlanContext {
+  return {
+    hyperparameters: job.request.hyperparameters as Record<string, unknown>,
+    base: base && {
+      positions: longestSequence(base.config),
+      vocabSize: base.config.vocabSize,
+      templates: usableTemplates(base),
+    },
+    warnings: base?.warnings ?? [],
+  };
 }
 
 /** The part of its request that every job keeps, as responses show it. */

@@ -1,8 +1,6 @@
 /** Turns a fine-tuning request into a job that will run, or an error. */
 import { isDeepStrictEqual } from "node:util";
-import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
 import { longestSequence } from "../../model/rope_scaling.ts";
-import { nearestWord } from "../../options/faults.ts";
 import { trainingShape } from "../../train/method.ts";
 import { stretchRope } from "../../train/stretch_rope.ts";
 import { ApiError } from "../api_error.ts";
@@ -12,7 +10,7 @@ import { type Admission, type AdmissionServices, keptRequest } from "./admission
 import { baseModel } from "./base_model.ts";
 import { assertFiles } from "./files.ts";
 import { diskBytes, planJob } from "./plan.ts";
-import { shortened } from "../../text.ts";
+import { assertTemplate, assertTemplateName } from "./template.ts";
 
 /** The fields of a request that hold hyperparameters. */
 const METHOD = "method.supervised.hyperparameters", DEPRECATED = "hyperparameters";
@@ -28,7 +26,8 @@ export async function admitFineTuning(
   const purpose = "fine-tune";
   assertFiles(services, trainingFiles, { param: "training_file", purpose });
   assertFiles(services, validationFiles, { param: "validation_file", purpose });
-  const { name, config: own, vocabulary } = await baseModel(services, request.model, "model");
+  const model = await baseModel(services, request.model, "model");
+  const { name, config: own, vocabulary } = model;
   const longest = longestSequence(own);
   if (options.ropeScaling === undefined && options.seqLen > longest) {
     throw new ApiError(400, {
@@ -38,6 +37,12 @@ export async function admitFineTuning(
       code: "invalid_hyperparameters",
     });
   }
+  await assertTemplate(services, {
+    model,
+    options,
+    files: [...trainingFiles, ...validationFiles],
+    param: `${place}.template`,
+  });
   // At most; tokens may be in the vocabulary already.
   const tokens = options.addTokens ? vocabulary.vocabSize + options.addTokens.length : 0;
   const stretched = stretchRope(own, options, name);
@@ -48,6 +53,7 @@ export async function admitFineTuning(
   const { seed } = options;
   return {
     planned,
+    base: model,
     job: {
       kind: "fine_tuning",
       model: name,
@@ -78,7 +84,7 @@ function readHyperparameters({ method, hyperparameters, ...request }: FineTuning
     seed: request.seed ?? undefined,
   };
   const read = finetuneHyperparameters.read(given, beside, place);
-  assertTemplate(read.options.template, place);
+  assertTemplateName(read.options.template, `${place}.template`);
   return { ...read, place };
 }
 
@@ -101,18 +107,6 @@ function placeOfHyperparameters(
   return either || (method && !other)
     ? { given: inMethod, place: METHOD }
     : { given: beside, place: DEPRECATED };
-}
-
-function assertTemplate(template: string, place: string): void {
-  if (TEMPLATE_NAMES.includes(template)) return;
-  const nearest = nearestWord(template, TEMPLATE_NAMES);
-  throw new ApiError(400, {
-    message:
-      `${place}.template: must be one of ${TEMPLATE_NAMES.join(", ")}, got ${shortened(template)}` +
-      (nearest ? ` (did you mean ${nearest}?)` : ""),
-    param: `${place}.template`,
-    code: "invalid_hyperparameters",
-  });
 }
 
 const listOf = (id: string | null | undefined) => id ? [id] : [];

@@ -1,5 +1,6 @@
 /** What planning a job requires of a model, read from its files once. */
 import { join } from "../../packages/std_path.ts";
+import { TEMPLATE_NAMES } from "../../data/instruct/templates.ts";
 import { ByteTokenizer } from "../../tokenizers/byte_tokenizer.ts";
 import { denoProcess } from "../processes/deno_process.ts";
 import type { LlamaConfig } from "../../model/config.ts";
@@ -13,6 +14,15 @@ import { ask } from "../processes/ask.ts";
 export interface ModelFacts {
   readonly config: LlamaConfig;
   readonly vocabulary: Vocabulary;
+  /** What was assumed or is odd about its files, for the user. */
+  readonly warnings: readonly string[];
+  /** Values of the option `template` that its tokenizer cannot use, and why not. */
+  readonly templateFaults: Readonly<Record<string, Explanation>>;
+}
+
+/** Values of the option `template` that the model's tokenizer can use. */
+export function usableTemplates({ templateFaults }: Pick<ModelFacts, "templateFaults">): string[] {
+  return TEMPLATE_NAMES.filter((name) => !Object.hasOwn(templateFaults, name));
 }
 
 /** The process's output. */
@@ -44,8 +54,9 @@ export async function modelFacts(model: ModelRecord, param = "model"): Promise<M
     if (known.size > MOST_KEPT) known.delete(known.keys().next().value!);
   }
   const found = await inspection;
-  if ("facts" in found) return found.facts;
-  const message = explain(found.refused, REQUEST).replaceAll(model.path, model.name);
+  const named = (text: string) => text.replaceAll(model.path, model.name);
+  if ("facts" in found) return { ...found.facts, warnings: found.facts.warnings.map(named) };
+  const message = named(explain(found.refused, REQUEST));
   throw new ApiError(400, { message, param, code: "unusable_model" });
 }
 
@@ -55,8 +66,17 @@ export const BYTES: Vocabulary = (({ vocabSize, bosTokenId, eosTokenId }) => ({
   eosTokenId,
 }))(new ByteTokenizer());
 
+/** Files of a model's folder from which its facts come. */
+const DESCRIBING = [
+  "config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "chat_template.jinja",
+  "chat_template.json",
+];
+
 async function ageOf(path: string): Promise<string> {
-  const files = [path, ...["config.json", "tokenizer.json"].map((name) => join(path, name))];
+  const files = [path, ...DESCRIBING.map((name) => join(path, name))];
   const infos = await Promise.all(files.map((file) => Deno.stat(file).catch(() => undefined)));
   return JSON.stringify([path, ...infos.map((info) => info && [info.mtime, info.size])]);
 }

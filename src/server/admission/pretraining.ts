@@ -44,16 +44,20 @@ export async function admitPretraining(
   const purpose = "pretrain";
   assertFiles(services, trainingFiles, { param: "training_files", purpose });
   assertFiles(services, validationFiles, { param: "validation_files", purpose });
-  const { name, config } = from ? await trainedModel(services, { from, tokenizer, options }) : {
-    name: asked!.name,
-    config: await fit(services, asked!, { tokenizer: tokenizer!, options }),
-  };
+  const base = from ? await baseModel(services, from, "from") : undefined;
+  const { name, config } = base
+    ? { name: base.name, config: await trainedConfig(services, { base, tokenizer, options }) }
+    : {
+      name: asked!.name,
+      config: await fit(services, asked!, { tokenizer: tokenizer!, options }),
+    };
   const shape = trainingShape(options, config);
   const planned = planJob(services, { kind: "pretraining", config, shape });
   const hyperparameters = pretrainHyperparameters.show(kept);
   const { seed } = options, begins = from ? { from: name } : { model };
   return {
     planned,
+    base,
     job: {
       kind: "pretraining",
       model: name,
@@ -88,21 +92,20 @@ interface NamedConfig {
   readonly config: LlamaConfig;
 }
 
-async function trainedModel(
+async function trainedConfig(
   services: AdmissionServices,
-  { from, tokenizer, options }: {
-    readonly from: string;
+  { base: { name, config: own }, tokenizer, options }: {
+    readonly base: NamedConfig;
     readonly tokenizer?: string;
     readonly options: PretrainOptions;
   },
-): Promise<NamedConfig> {
-  const { name, config: own } = await baseModel(services, from, "from");
+): Promise<LlamaConfig> {
   if (tokenizer) {
     const given = await vocabularyOf(services, tokenizer);
     inRequestTerms("tokenizer", () => assertRoom(tokenizer, given, { name, config: own }));
   }
   const stretch = () => stretchRope(own, options, name);
-  return { name, config: inRequestTerms("hyperparameters.seq_len", stretch) };
+  return inRequestTerms("hyperparameters.seq_len", stretch);
 }
 
 async function vocabularyOf(services: AdmissionServices, tokenizer: string): Promise<Vocabulary> {

@@ -24,11 +24,33 @@ export const planSchema = z.object({
   hyperparameters: z.record(z.string(), z.unknown()).openapi({
     description: "The values the run would use",
   }),
+  base: z.object({
+    positions: z.number().openapi({ description: "Tokens of the longest sequence" }),
+    vocab_size: z.number(),
+    templates: z.array(z.string()).openapi({
+      description: "Values of `template` that its tokenizer can use; `default` is its own",
+    }),
+  }).nullable().openapi({ description: "The model to be trained; null for random weights" }),
+  warnings: z.array(z.object({ message: z.string() })).openapi({
+    description: "What is odd about that model's files",
+  }),
 }).openapi("Plan");
+
+/** What a plan says beside its figures. */
+export interface PlanContext {
+  readonly hyperparameters: Record<string, unknown>;
+  /** Undefined for random weights. */
+  readonly base?: {
+    readonly positions: number;
+    readonly vocabSize: number;
+    readonly templates: readonly string[];
+  };
+  readonly warnings: readonly string[];
+}
 
 export function toPlan(
   { plan, limit, fits, alternatives, disk }: PlannedJob,
-  hyperparameters: Record<string, unknown>,
+  { hyperparameters, base, warnings }: PlanContext,
 ): z.output<typeof planSchema> {
   return {
     object: "plan",
@@ -40,6 +62,14 @@ export function toPlan(
     checkpoint_bytes: disk.checkpointBytes,
     result_bytes: disk.resultBytes,
     hyperparameters,
+    base: base
+      ? {
+        positions: base.positions,
+        vocab_size: base.vocabSize,
+        templates: [...base.templates],
+      }
+      : null,
+    warnings: warnings.map((message) => ({ message })),
   };
 }
 

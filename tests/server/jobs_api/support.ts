@@ -1,5 +1,6 @@
 /** The job routes over a real store, with a queue that only records jobs. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { join } from "@std/path";
 import OpenAI from "openai";
 import { ApiError } from "../../../src/server/api_error.ts";
 import { createApp } from "../../../src/server/http/app_base.ts";
@@ -40,6 +41,8 @@ export interface Setup {
   readonly freeDisk?: number;
   readonly software?: boolean;
   readonly models?: readonly ModelRecord[];
+  /** Where files are, if they are read. */
+  readonly filesFolder?: string;
 }
 
 /** Of the model that every test has: `tiny`, 256 positions, 408 tokens. */
@@ -70,7 +73,10 @@ export async function withJobsApi(
     options: { gpuMemory: 8, ...setup.options },
     jobs: fakeJobs(store),
     models: fakeModels(models),
-    storage: { free: () => Promise.resolve(setup.freeDisk ?? 2 ** 40) } as Storage,
+    storage: {
+      free: () => Promise.resolve(setup.freeDisk ?? 2 ** 40),
+      filePath: ({ id }) => join(setup.filesFolder!, `${id}.jsonl`),
+    } as Storage,
     ...(setup.software === undefined ? {} : {
       device: {
         name: "test adapter",
@@ -111,6 +117,7 @@ export async function withJobsApi(
           purpose,
           bytes: 10,
           lines: 1,
+          contents: { chat: 1, completion: 0, text: 0 },
           createdAt: 1,
         });
         return id;

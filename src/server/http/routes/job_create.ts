@@ -1,6 +1,6 @@
 /** Routes that create jobs of any kind: one queues a job if it fits, one only plans it. */
 import { createRoute, type OpenAPIHono, type z } from "../../../packages/zod_openapi.ts";
-import type { Admission } from "../../admission/admission.ts";
+import { type Admission, planContext } from "../../admission/admission.ts";
 import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
 import { createApp } from "../app_base.ts";
 import { errors } from "../error_responses.ts";
@@ -52,9 +52,8 @@ export function jobCreationRoutes<Request>(
       responses: { ...answer("The plan", planSchema), ...errors(404) },
     }),
     async (context) => {
-      const { job, planned } = await admit(services, context.req.valid("json") as Request);
-      const hyperparameters = job.request.hyperparameters as Record<string, unknown>;
-      return context.json(toPlan(planned, hyperparameters), 200);
+      const admission = await admit(services, context.req.valid("json") as Request);
+      return context.json(toPlan(admission.planned, planContext(admission)), 200);
     },
   );
   return app;
