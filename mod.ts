@@ -286,6 +286,6 @@ export {
   type Spelling,
 } from "./src/options/phrase.ts";
 export { CheckpointError } from "./src/formats/checkpoint/manifest.ts";
-export { DiskFullError } from "./src/files/atomic.ts";
+export { DiskError, DiskFullError } from "./src/files/disk_error.ts";
 export { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./src/gpu/errors.ts";
 export { ShapeError } from "./src/numbers/shape_error.ts";

@@ -1,5 +1,6 @@
 /** Copies of what can be read only once: data is read again to evaluate, to repeat, to resume. */
-import { explainWriteError, writeAll } from "../files/atomic.ts";
+import { writeAll } from "../files/atomic.ts";
+import { explainWriteError } from "../files/disk_error.ts";
 
 /** Writes a temporary file, which is removed when the program ends, and returns its path. */
 export async function temporaryFile(chunks: AsyncIterable<Uint8Array>): Promise<string> {

@@ -1,4 +1,5 @@
 /** Errors sent to clients, in the shape that OpenAI's clients read. */
+import type { DiskFault } from "../files/disk_error.ts";
 import type { ContentfulStatusCode } from "../packages/hono.ts";
 
 export interface ApiErrorDetails {
@@ -39,6 +40,14 @@ export class ApiError extends Error {
   toResponse(): Response {
     return Response.json(this, { status: this.status, headers: this.details.headers });
   }
+}
+
+/** 507, for a request that the disk cannot take; nothing of it is kept. */
+export function diskRefusal(fault: DiskFault): ApiError {
+  const message = fault === "disk_full"
+    ? "The disk of the data folder is full: delete files or models, or make room on the disk"
+    : "The data folder cannot be read or written: the server's log has the reason";
+  return new ApiError(507, { message, type: "server_error", code: fault });
 }
 
 /** 404, as OpenAI words it. */

@@ -8,7 +8,8 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "../packages/std_path.ts";
-import { assertSpace, explainWriteError, syncFolder, writeAll } from "../files/atomic.ts";
+import { assertSpace, syncFolder, writeAll } from "../files/atomic.ts";
+import { explainWriteError } from "../files/disk_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import {
   ENTRIES_FILE,

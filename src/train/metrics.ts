@@ -1,6 +1,7 @@
 /** metrics.jsonl, one line per step, and summary.json. */
 import { join } from "../packages/std_path.ts";
-import { explainWriteError, writeAll } from "../files/atomic.ts";
+import { writeAll } from "../files/atomic.ts";
+import { explainWriteError } from "../files/disk_error.ts";
 import type { StepMetrics, Summary } from "./events.ts";
 
 const METRICS_FILE = "metrics.jsonl";

@@ -1,5 +1,5 @@
 /** What a run writes to its output folder besides metrics: checkpoints, and the model at its end. */
-import { isDiskFull } from "../files/atomic.ts";
+import { diskFault } from "../files/disk_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type { CheckpointEvent, Saved } from "./events.ts";
@@ -86,7 +86,7 @@ export class Saving {
     const { recipe: { options: { output, keepCheckpoints } } } = this.run, { step } = state;
     const begun = performance.now();
     const path = await this.#write(state, results).catch(async (error) => {
-      if (!isDiskFull(error)) throw error;
+      if (diskFault(error) !== "disk_full") throw error;
       const keep = { spare: best, current: this.#checkpoint?.step };
       const removed = this.#checkpoint &&
         await pruneCheckpoints(output, Math.max(1, keepCheckpoints - 1), keep);

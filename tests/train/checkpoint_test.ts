@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { DiskFullError } from "../../src/files/atomic.ts";
+import { DiskFullError } from "../../src/files/disk_error.ts";
 import { spell } from "../../src/options/phrase.ts";
 import { PROPERTIES } from "../../src/options/spelling.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";

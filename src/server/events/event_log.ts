@@ -20,7 +20,11 @@ export class StoredEventLog implements EventLog {
 
   append(jobId: string, event: NewEvent): EventRecord | undefined {
     const record = this.#store.events.append(jobId, event, unixSeconds());
-    if (!record) return undefined;
+    if (record) this.#store.afterCommit(() => this.#notify(record));
+    return record;
+  }
+
+  #notify(record: EventRecord): void {
     for (const listener of this.#listeners) {
       try {
         listener(record);
@@ -28,7 +32,6 @@ export class StoredEventLog implements EventLog {
         this.#onFault(error);
       }
     }
-    return record;
   }
 
   subscribe(listener: (event: EventRecord) => void): () => void {

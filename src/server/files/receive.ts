@@ -3,6 +3,7 @@ import { dirname } from "../../packages/std_path.ts";
 import { SUPPORTED } from "../../data/formats.ts";
 import { formatBytes, quoted } from "../../text.ts";
 import { syncFolder } from "../../files/atomic.ts";
+import { diskFault } from "../../files/disk_error.ts";
 import { ApiError } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import { EXPIRY } from "../protocol/file.ts";
@@ -13,7 +14,7 @@ import { invalidFile } from "./faults.ts";
 import { type FormFile, invalid, LAST_ANSWER, readForm } from "./form.ts";
 import { cleanFilename, PURPOSES, UNFINISHED } from "../store/file_kinds.ts";
 import { judgeEnding, mayBeData } from "./judge_ending.ts";
-import { isDiskFull, openSink, type Sink } from "./sink.ts";
+import { openSink, type Sink } from "./sink.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 
 export type FileServices = Pick<Services, "options" | "store" | "storage" | "room">;
@@ -81,8 +82,8 @@ export async function receiveFile(
     return record;
   } catch (error) {
     for (const upload of saved) await discard(upload, storage);
-    store.files.delete(id);
-    throw isDiskFull(error) ? await noRoom(storage) : error;
+    forget(id, store);
+    throw diskFault(error) === "disk_full" ? await noRoom(storage) : error;
   }
 }
 
@@ -131,6 +132,14 @@ async function discard({ path, unfinished, bytes }: Saved, storage: Storage): Pr
     await Deno.remove(each).catch(() => {}); // one of them does not exist; report the cause instead
   }
   storage.account(-bytes);
+}
+
+/** For a record that the disk took and could not keep. */
+function forget(id: string, store: FileServices["store"]): void {
+  if (!store.files.get(id)) return;
+  const remove = () => void store.files.delete(id);
+  store.files.holdDeletion(id, remove);
+  store.held.attempt();
 }
 
 function nameOf(file: FormFile): string {

@@ -18,7 +18,3 @@ export async function openSink(path: string): Promise<Sink> {
     close: () => file.close(),
   };
 }
-
-export function isDiskFull(error: unknown): boolean {
-  return ["ENOSPC", "EDQUOT"].includes((error as { code?: string } | undefined)?.code ?? "");
-}

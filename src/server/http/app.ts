@@ -3,9 +3,10 @@ import type { OpenAPIHono } from "../../packages/zod_openapi.ts";
 import { cors } from "../../packages/hono.ts";
 import { HTTPException } from "../../packages/hono.ts";
 import type { Context } from "../../packages/hono.ts";
+import { diskFault } from "../../files/disk_error.ts";
 import { explain, UserError } from "../../options/user_error.ts";
 import { allowedMethods } from "./allowed_methods.ts";
-import { ApiError } from "../api_error.ts";
+import { ApiError, diskRefusal } from "../api_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import { createApp } from "./app_base.ts";
 import { authenticate } from "./middleware/authenticate.ts";
@@ -113,6 +114,11 @@ function answerTo(error: Error, context: Context<ServerEnv>, log: ServerLog): Ap
   if (error instanceof HTTPException && error.status < 500) {
     const code = error.status === 415 ? "unsupported_content_type" : "invalid_json";
     return new ApiError(error.status, { message: error.message, code });
+  }
+  const fault = diskFault(error);
+  if (fault) {
+    log.error(error.message, { ...requestFields(context), fault });
+    return diskRefusal(fault);
   }
   if (error instanceof UserError) {
     return new ApiError(400, { message: explain(error, REQUEST), code: "invalid_value" });

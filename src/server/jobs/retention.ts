@@ -1,8 +1,8 @@
 /** Automatic removal from the data folder. */
 import { join } from "../../packages/std_path.ts";
 import { pruneCheckpoints } from "../../train/checkpoint.ts";
-import { RESULTS_PURPOSE, UNFINISHED } from "../store/file_kinds.ts";
-import { removeFile } from "../files/remove.ts";
+import { DELETED, RESULTS_PURPOSE, UNFINISHED } from "../store/file_kinds.ts";
+import { finishDeletion, removeFile } from "../files/remove.ts";
 import { forgetCheckpoints } from "./checkpoint_models.ts";
 import { FINAL_STATUSES, type JobRecord } from "../store/records.ts";
 import type { Services } from "../services.ts";
@@ -56,17 +56,19 @@ export class Retention {
   }
 
   /**
-   * Removes unfinished uploads and files without a record. Must run before requests are answered,
-   * because an upload in progress looks the same.
+   * Removes unfinished uploads and files without a record, and finishes deletions. Must run before
+   * requests are answered, because an upload in progress looks the same.
    */
   async sweepLeftovers(): Promise<void> {
     const { store, storage } = this.services;
     // A database without files may be a new one that replaces a lost one: remove nothing.
     const anyKnown = store.files.list({ limit: 1, order: "asc" }).data.length > 0;
     for await (const { name, isFile } of Deno.readDir(storage.filesFolder)) {
+      const id = name.replace(/\..*$/, ""), path = join(storage.filesFolder, name);
       const unfinished = name.endsWith(UNFINISHED);
-      const unknown = anyKnown && !store.files.get(name.replace(/\..*$/, ""));
-      if (isFile && (unfinished || unknown)) await Deno.remove(join(storage.filesFolder, name));
+      const unknown = anyKnown && !store.files.get(id);
+      if (isFile && (unfinished || unknown)) await Deno.remove(path);
+      else if (isFile && name.endsWith(DELETED)) finishDeletion(id, path, store);
     }
   }
 
@@ -84,18 +86,29 @@ export class Retention {
   }
 
   /**
-   * Removes checkpoints of finished jobs, earliest first, until `bytes` are free. Returns false if
-   * that is not enough. Results stay.
+   * Removes checkpoints of finished jobs until `bytes` are free: of those that ended first, but of
+   * failed ones, which may be resumed from theirs, after all others. Returns false if that is not
+   * enough. Results stay.
    */
   async makeRoom(bytes: number): Promise<boolean> {
-    const { store, storage } = this.services;
-    const ended = store.jobs.withStatus(...FINAL_STATUSES)
-      .sort((a, b) => (a.finishedAt ?? a.createdAt) - (b.finishedAt ?? b.createdAt));
-    for (const { id } of ended) {
+    const { storage } = this.services;
+    for (const { id } of this.#ended()) {
       if (await storage.free() >= bytes) return true;
       await this.#removeCheckpoints(id);
     }
     return await storage.free() >= bytes;
+  }
+
+  /** By the order of their last events, which no clock that is set back changes. */
+  #ended(): JobRecord[] {
+    const { jobs, events } = this.services.store;
+    const placed = jobs.withStatus(...FINAL_STATUSES).map((job) => ({
+      job,
+      place: [Number(job.status === "failed"), events.lastSeq(job.id), job.finishedAt ?? 0],
+    }));
+    const byPlace = (a: number[], b: number[]) =>
+      a.map((each, i) => each - b[i]).find(Boolean) ?? 0;
+    return placed.sort((a, b) => byPlace(a.place, b.place)).map(({ job }) => job);
   }
 
   /** Uploaded files older than `keepFiles` days. */
@@ -106,8 +119,8 @@ export class Retention {
     while (true) {
       const { data, hasMore } = store.files.list({ after, limit: 100, order: "asc" });
       for (const file of data) {
-        if (file.createdAt > now - options.keepFiles * DAY) return;
-        if (file.purpose !== RESULTS_PURPOSE) yield file;
+        const isOld = file.createdAt <= now - options.keepFiles * DAY;
+        if (isOld && file.purpose !== RESULTS_PURPOSE) yield file;
       }
       if (!hasMore) return;
       after = data.at(-1)!.id;

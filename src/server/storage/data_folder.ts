@@ -4,6 +4,7 @@ import { join, resolve } from "../../packages/std_path.ts";
 import { option, phrase } from "../../options/phrase.ts";
 import { UserError } from "../../options/user_error.ts";
 import { storedEnding } from "../store/file_kinds.ts";
+import { Reserve } from "../store/reserve.ts";
 import type { FileRecord } from "../store/records.ts";
 import type { Storage } from "../services.ts";
 
@@ -13,9 +14,10 @@ const FILE_ID = /^file-[A-Za-z0-9]{24}$/, JOB_ID = /^(ft|pt)job-[A-Za-z0-9]{24}$
 const FRESH_MS = 5000;
 
 /**
- * Disk space that files may not use, so that the database can still record that the disk is full.
+ * Bytes of the disk that files may not use, or that share of a small one: the database and the logs
+ * of runs grow meanwhile.
  */
-const DISK_RESERVE = 32 * 2 ** 20;
+const MARGIN = 32 * 2 ** 20, MARGIN_SHARE = 1 / 8;
 
 export interface DataFolderOptions {
   /** Maximum total bytes; by default the size of the disk. */
@@ -27,12 +29,15 @@ export class DataFolder implements Storage {
   #measured: Measured | undefined;
   #measuredAt = 0;
   #accounted = 0;
+  readonly #reserve: Reserve;
 
   private constructor(
     readonly path: string,
     readonly quota: number,
     readonly lock: Deno.FsFile,
-  ) {}
+  ) {
+    this.#reserve = new Reserve(join(path, Reserve.NAME));
+  }
 
   /**
    * Creates the folder if needed. Throws a {@link UserError} if it is not writable or in use by
@@ -41,7 +46,9 @@ export class DataFolder implements Storage {
   static async open(folder: string, { quota = Infinity }: DataFolderOptions = {}) {
     await makeDataFolder(folder);
     const path = resolve(folder);
-    return new DataFolder(path, quota, await takeLock(path));
+    const data = new DataFolder(path, quota, await takeLock(path));
+    await data.#keepReserve(await diskOf(path));
+    return data;
   }
 
   get database(): string {
@@ -67,7 +74,7 @@ export class DataFolder implements Storage {
 
   async free(): Promise<number> {
     const { used, diskLeft } = await this.#measure();
-    const left = Math.min(this.quota - used, diskLeft - DISK_RESERVE);
+    const left = Math.min(this.quota - used, diskLeft);
     return Math.max(0, left - this.#accounted);
   }
 
@@ -91,15 +98,40 @@ export class DataFolder implements Storage {
     this.#measuredAt = performance.now();
     // Bytes accounted for during the measurement may be missing from it: keep them.
     const seen = this.#accounted;
-    this.#walk = Promise.all([folderBytes(this.path), statfs(this.path)])
-      .then(([used, { bavail, bsize }]) => {
+    this.#walk = Promise.all([folderBytes(this.path), diskOf(this.path)])
+      .then(async ([used, disk]) => {
+        const measured = { used: used - this.#reserve.bytes, diskLeft: leftFor(disk) };
+        await this.#keepReserve(disk);
         this.#accounted -= seen;
-        return this.#measured = { used, diskLeft: bavail * bsize };
+        return this.#measured = measured;
       })
       .finally(() => this.#walk = undefined);
     return await this.#walk;
   }
+
+  /** Where the disk has room for more than that. */
+  async #keepReserve(disk: Disk): Promise<void> {
+    await this.#reserve.keep({ left: leftFor(disk), diskBytes: disk.bytes });
+  }
 }
+
+interface Disk {
+  readonly bytes: number;
+  readonly free: number;
+}
+
+/** A system that cannot say is not limited by it. */
+async function diskOf(path: string): Promise<Disk> {
+  try {
+    const { blocks, bavail, bsize } = await statfs(path);
+    return { bytes: blocks * bsize, free: bavail * bsize };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    return { bytes: Infinity, free: Infinity };
+  }
+}
+
+const leftFor = ({ bytes, free }: Disk) => free - Math.min(MARGIN, bytes * MARGIN_SHARE);
 
 interface Measured {
   readonly used: number;
@@ -148,17 +180,30 @@ function checked(id: string, shape: RegExp): string {
   throw new TypeError(`no id of this server's: ${JSON.stringify(id)}`);
 }
 
-/** Bytes of all files below; ignores files removed meanwhile and does not follow links. */
+/**
+ * Bytes of all files below that this user may see (a disk's own lost+found is not among them);
+ * ignores files removed meanwhile and does not follow links.
+ */
 export async function folderBytes(folder: string): Promise<number> {
+  const bytesOf = async ({ name, isDirectory, isFile }: Deno.DirEntry) => {
+    const path = join(folder, name);
+    return isDirectory ? await folderBytes(path) : isFile ? (await Deno.stat(path)).size : 0;
+  };
   let bytes = 0;
-  try {
-    for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
-      const path = join(folder, name);
-      if (isDirectory) bytes += await folderBytes(path);
-      else if (isFile) bytes += (await Deno.stat(path)).size;
+  await unlessUnseen(async () => {
+    for await (const entry of Deno.readDir(folder)) {
+      await unlessUnseen(async () => void (bytes += await bytesOf(entry)));
     }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  });
   return bytes;
+}
+
+async function unlessUnseen(look: () => Promise<void>): Promise<void> {
+  try {
+    await look();
+  } catch (error) {
+    const unseen = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.PermissionDenied;
+    if (!unseen) throw error;
+  }
 }

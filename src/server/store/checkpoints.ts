@@ -1,5 +1,6 @@
 /** Checkpoints of jobs that can be used as models; their weights are in the job's folder. */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { StatementSync } from "node:sqlite";
+import type { Database, Write } from "./database.ts";
 import type { CheckpointRecord } from "./records.ts";
 import { type Page, RecordTable } from "./record_table.ts";
 
@@ -8,9 +9,9 @@ export class Checkpoints {
   readonly #list: StatementSync;
   readonly #of: StatementSync;
   readonly #all: StatementSync;
-  readonly #deleteSteps: StatementSync;
+  readonly #deleteSteps: Write;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#table = new RecordTable<CheckpointRecord>(
       db,
       { table: "checkpoints", one: "checkpoint" },
@@ -20,7 +21,7 @@ export class Checkpoints {
       SELECT * FROM checkpoints WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`);
     this.#of = db.prepare("SELECT * FROM checkpoints WHERE job_id = ? ORDER BY step");
     this.#all = db.prepare("SELECT * FROM checkpoints ORDER BY seq");
-    this.#deleteSteps = db.prepare(`
+    this.#deleteSteps = db.prepareWrite(`
       DELETE FROM checkpoints WHERE job_id = ? AND step IN (SELECT value FROM json_each(?))`);
   }
 

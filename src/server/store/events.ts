@@ -1,6 +1,7 @@
 /** Events of jobs, each stored once and never changed. */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { StatementSync } from "node:sqlite";
 import { notFound } from "../api_error.ts";
+import type { Database, Write } from "./database.ts";
 import type { EventRecord, NewEvent } from "./records.ts";
 import type { Page, Row } from "./record_table.ts";
 
@@ -21,19 +22,20 @@ export function eventSeq(id: string): number | undefined {
 }
 
 export class Events {
-  readonly #append: StatementSync;
+  readonly #append: Write;
   readonly #list: StatementSync;
   readonly #since: StatementSync;
   readonly #sinceOf: StatementSync;
   readonly #lastSeq: StatementSync;
+  readonly #lastSeqOf: StatementSync;
   readonly #metrics: StatementSync;
   readonly #thinned: StatementSync;
   readonly #lastStep: StatementSync;
   readonly #latest: StatementSync;
   readonly #keyed: StatementSync;
 
-  constructor(db: DatabaseSync) {
-    this.#append = db.prepare(`
+  constructor(db: Database) {
+    this.#append = db.prepareWrite(`
       INSERT INTO events (job_id, key, created_at, level, type, message, data, step, notable)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_id, key) DO NOTHING`);
     this.#list = db.prepare(
@@ -44,6 +46,9 @@ export class Events {
       "SELECT * FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?",
     );
     this.#lastSeq = db.prepare("SELECT coalesce(max(seq), 0) AS seq FROM events");
+    this.#lastSeqOf = db.prepare(
+      "SELECT coalesce(max(seq), 0) AS seq FROM events WHERE job_id = ?",
+    );
     this.#metrics = db.prepare(`
       SELECT seq, step, data FROM events WHERE job_id = ? AND type = 'metrics' ORDER BY step, seq`);
     // Each wanted step, or the next one present, by index lookups instead of a scan of the run.
@@ -108,9 +113,10 @@ export class Events {
     return rows.map(decode);
   }
 
-  /** 0 before the first event. */
-  lastSeq(): number {
-    return this.#lastSeq.get()!.seq as number;
+  /** Of a job or all; 0 before the first event. */
+  lastSeq(jobId?: string): number {
+    const row = jobId === undefined ? this.#lastSeq.get() : this.#lastSeqOf.get(jobId);
+    return row!.seq as number;
   }
 
   /**

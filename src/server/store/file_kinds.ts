@@ -27,6 +27,8 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 /** Suffix of the stored name during upload. */
 export const UNFINISHED = ".part";
+/** Suffix of the stored name while its record is being deleted. */
+export const DELETED = ".deleted";
 
 /** Whether files for this purpose may end so. */
 export function suits(ending: string, purpose: Purpose): boolean {

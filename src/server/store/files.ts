@@ -1,5 +1,7 @@
 /** Records of uploaded files and results; their bytes are in the data folder. */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { StatementSync } from "node:sqlite";
+import type { Database, Write } from "./database.ts";
+import type { Held } from "./held.ts";
 import type { FileContents, FileRecord } from "./records.ts";
 import { type Page, RecordTable } from "./record_table.ts";
 
@@ -15,12 +17,14 @@ export interface FileQuery {
 export class Files {
   readonly #table: RecordTable<FileRecord>;
   readonly #list: Readonly<Record<FileQuery["order"], StatementSync>>;
-  readonly #delete: StatementSync;
-  readonly #setContents: StatementSync;
+  readonly #delete: Write;
+  readonly #setContents: Write;
   readonly #expired: StatementSync;
   readonly #bytes: StatementSync;
+  /** Deleted, but not in the database yet. */
+  readonly #gone = new Set<string>();
 
-  constructor(db: DatabaseSync) {
+  constructor(readonly db: Database, readonly held: Held) {
     this.#table = new RecordTable<FileRecord>(db, { table: "files", one: "file" }, {
       id: "plain",
       filename: "plain",
@@ -37,8 +41,8 @@ export class Files {
         SELECT * FROM files WHERE seq ${beyond} ?1 AND (?2 IS NULL OR purpose = ?2)
         ORDER BY seq ${order} LIMIT ?3`);
     this.#list = { asc: list(">", "ASC"), desc: list("<", "DESC") };
-    this.#delete = db.prepare("DELETE FROM files WHERE id = ?");
-    this.#setContents = db.prepare("UPDATE files SET contents = ? WHERE id = ?");
+    this.#delete = db.prepareWrite("DELETE FROM files WHERE id = ?");
+    this.#setContents = db.prepareWrite("UPDATE files SET contents = ? WHERE id = ?");
     this.#expired = db.prepare("SELECT * FROM files WHERE expires_at <= ? ORDER BY seq");
     this.#bytes = db.prepare("SELECT coalesce(sum(bytes), 0) AS bytes FROM files");
   }
@@ -48,13 +52,14 @@ export class Files {
   }
 
   get(id: string): FileRecord | undefined {
-    return this.#table.get(id);
+    return this.#gone.has(id) ? undefined : this.#table.get(id);
   }
 
   list({ after, limit, order, purpose }: FileQuery): Page<FileRecord> {
     const start = order === "asc" ? 0 : Number.MAX_SAFE_INTEGER;
     const place = after === undefined ? start : this.#table.placeOf(after);
-    return this.#table.page(this.#list[order].all(place, purpose ?? null, limit + 1), limit);
+    const rows = this.#list[order].all(place, purpose ?? null, limit + 1 + this.#gone.size);
+    return this.#table.page(rows.filter(({ id }) => !this.#gone.has(id as string)), limit);
   }
 
   /** Records what was counted after the upload. */
@@ -67,9 +72,19 @@ export class Files {
     return this.#delete.run(id).changes === 1;
   }
 
+  /** Deletes a file for readers now, and in the database once the disk takes `write`. */
+  holdDeletion(id: string, write: () => void): void {
+    this.#gone.add(id);
+    this.held.add(() => {
+      write();
+      this.db.afterCommit(() => this.#gone.delete(id));
+    });
+  }
+
   /** Files expired at `now`, in unix seconds. */
   expired(now: number): FileRecord[] {
-    return this.#expired.all(now).map((row) => this.#table.decode(row));
+    return this.#expired.all(now).map((row) => this.#table.decode(row))
+      .filter(({ id }) => !this.#gone.has(id));
   }
 
   /** Total of all files. */

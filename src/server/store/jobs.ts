@@ -1,5 +1,7 @@
 /** Jobs: their requests and their state. */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { StatementSync } from "node:sqlite";
+import type { Database, Write } from "./database.ts";
+import type { Held } from "./held.ts";
 import {
   FINAL_STATUSES,
   JOB_KINDS,
@@ -23,20 +25,19 @@ export interface JobQuery {
 export type JobPatch = { readonly [Field in keyof JobRecord]?: JobRecord[Field] | null };
 
 export class JobTable {
-  readonly #db: DatabaseSync;
   readonly #table: RecordTable<JobRecord>;
-  readonly #updates = new Map<string, StatementSync>();
+  readonly #updates = new Map<string, Write>();
+  /** Changes that are not in the database yet, by job. */
+  readonly #held = new Map<string, JobPatch>();
   readonly #list: StatementSync;
   readonly #status: StatementSync;
-  readonly #next: StatementSync;
   readonly #withStatus: StatementSync;
   readonly #counts: StatementSync;
   readonly #usingFile: StatementSync;
   readonly #nextTurn: StatementSync;
   readonly #resultModels: StatementSync;
 
-  constructor(db: DatabaseSync) {
-    this.#db = db;
+  constructor(readonly db: Database, readonly held: Held) {
     this.#table = new RecordTable<JobRecord>(db, { table: "jobs", one: "job" }, {
       id: "plain",
       kind: "plain",
@@ -68,11 +69,10 @@ export class JobTable {
         SELECT 1 FROM json_each(request, '$.metadata') AS has WHERE has.type = 'text'))
       ORDER BY seq DESC LIMIT ?4`);
     this.#status = db.prepare("SELECT status FROM jobs WHERE id = ?");
-    this.#next = db.prepare(
-      "SELECT * FROM jobs WHERE status = 'queued' ORDER BY turn, seq LIMIT 1",
-    );
     this.#withStatus = db.prepare(`
-      SELECT * FROM jobs WHERE status IN (SELECT value FROM json_each(?)) ORDER BY turn, seq`);
+      SELECT * FROM jobs WHERE status IN (SELECT value FROM json_each(?1))
+        OR id IN (SELECT value FROM json_each(?2))
+      ORDER BY turn, seq`);
     this.#counts = db.prepare(
       "SELECT kind, status, count(*) AS count FROM jobs GROUP BY kind, status",
     );
@@ -91,7 +91,8 @@ export class JobTable {
   }
 
   get(id: string): JobRecord | undefined {
-    return this.#table.get(id);
+    const job = this.#table.get(id);
+    return job && this.#current(job);
   }
 
   /** Its place in the order of creation. */
@@ -101,7 +102,20 @@ export class JobTable {
 
   /** Cheaper than `get`, for frequent queries. */
   status(id: string): JobStatus | undefined {
-    return this.#status.get(id)?.status as JobStatus | undefined;
+    const held = this.#held.get(id)?.status;
+    return held ?? this.#status.get(id)?.status as JobStatus | undefined;
+  }
+
+  /**
+   * Changes a job for readers now, and in the database once the disk takes `write`, which must make
+   * the change and may add what belongs to it.
+   */
+  hold(id: string, patch: JobPatch, write: () => void): void {
+    this.#held.set(id, { ...this.#held.get(id), ...patch });
+    this.held.add(() => {
+      write();
+      this.db.afterCommit(() => this.#held.delete(id));
+    });
   }
 
   /** Returns the updated job. */
@@ -111,16 +125,24 @@ export class JobTable {
     const row = fields.length
       ? this.#update(fields).get(...fields.map((each) => this.#table.encode(each, patch[each])), id)
       : undefined;
-    const job = row ? this.#table.decode(row) : this.get(id);
+    const job = row ? this.#current(this.#table.decode(row)) : this.get(id);
     if (!job) throw new Error(`jobs.update: there is no job ${id}`);
     return job;
   }
 
-  #update(fields: readonly (keyof JobRecord)[]): StatementSync {
+  /** The job as readers see it. */
+  #current(job: JobRecord): JobRecord {
+    const patch = this.#held.get(job.id);
+    if (!patch) return job;
+    const fields = Object.entries({ ...job, ...patch }).filter(([, value]) => value !== null);
+    return Object.fromEntries(fields) as unknown as JobRecord;
+  }
+
+  #update(fields: readonly (keyof JobRecord)[]): Write {
     const assignments = this.#table.assignments(fields);
     const known = this.#updates.get(assignments);
     if (known) return known;
-    const statement = this.#db.prepare(
+    const statement = this.db.prepareWrite(
       `UPDATE jobs SET ${assignments} WHERE id = ? RETURNING *`,
     );
     this.#updates.set(assignments, statement);
@@ -137,19 +159,21 @@ export class JobTable {
       limit + 1,
       Number(metadata === null),
     );
-    return this.#table.page(rows, limit);
+    const { data, hasMore } = this.#table.page(rows, limit);
+    return { data: data.map((job) => this.#current(job)), hasMore };
   }
 
   /** The queued job whose turn it is. */
   next(): JobRecord | undefined {
-    const row = this.#next.get();
-    return row && this.#table.decode(row);
+    return this.withStatus("queued").at(0);
   }
 
   /** In queue order. */
   withStatus(...statuses: readonly JobStatus[]): JobRecord[] {
-    const rows = this.#withStatus.all(JSON.stringify(statuses));
-    return rows.map((row) => this.#table.decode(row));
+    const held = JSON.stringify([...this.#held.keys()]);
+    return this.#withStatus.all(JSON.stringify(statuses), held)
+      .map((row) => this.#current(this.#table.decode(row)))
+      .filter(({ status }) => statuses.includes(status));
   }
 
   counts(): Record<JobKind, Record<JobStatus, number>> {
@@ -158,13 +182,19 @@ export class JobTable {
     for (const { kind, status, count } of this.#counts.all()) {
       counts[kind as JobKind][status as JobStatus] = count as number;
     }
+    for (const id of this.#held.keys()) {
+      const { kind, status } = this.#table.get(id)!;
+      counts[kind][status]--;
+      counts[kind][this.status(id)!]++;
+    }
     return counts as Record<JobKind, Record<JobStatus, number>>;
   }
 
   /** Unfinished jobs that use a file. */
   usingFile(fileId: string): string[] {
     const rows = this.#usingFile.all(fileId, JSON.stringify(FINAL_STATUSES));
-    return rows.map(({ id }) => id as string);
+    return rows.map(({ id }) => id as string)
+      .filter((id) => !FINAL_STATUSES.includes(this.status(id)!));
   }
 
   /** A position at the end of the queue. */
@@ -174,6 +204,7 @@ export class JobTable {
 
   /** Jobs with a result model, oldest first. */
   resultModels(): JobRecord[] {
-    return this.#resultModels.all().map((row) => this.#table.decode(row));
+    return this.#resultModels.all().map((row) => this.#current(this.#table.decode(row)))
+      .filter(({ resultModel }) => resultModel !== undefined);
   }
 }

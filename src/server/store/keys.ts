@@ -1,7 +1,9 @@
 /** API keys. A secret is shown once, when created; only its hash is stored. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { StatementSync } from "node:sqlite";
+import { diskFault } from "../../files/disk_error.ts";
 import { newId } from "./ids.ts";
+import type { Database, Write } from "./database.ts";
 import type { KeyRecord } from "./records.ts";
 import { RecordTable } from "./record_table.ts";
 import { unixSeconds } from "./unix_seconds.ts";
@@ -15,13 +17,13 @@ const hashOf = (secret: string) => createHash("sha256").update(secret).digest();
 
 export class Keys {
   readonly #table: RecordTable<KeyRecord>;
-  readonly #setHash: StatementSync;
+  readonly #setHash: Write;
   readonly #active: StatementSync;
-  readonly #use: StatementSync;
+  readonly #use: Write;
   readonly #list: StatementSync;
-  readonly #revoke: StatementSync;
+  readonly #revoke: Write;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: Database) {
     this.#table = new RecordTable<KeyRecord>(db, { table: "keys", one: "key" }, {
       id: "plain",
       name: "plain",
@@ -29,13 +31,13 @@ export class Keys {
       lastUsedAt: "plain",
       revokedAt: "plain",
     });
-    this.#setHash = db.prepare(
+    this.#setHash = db.prepareWrite(
       "INSERT INTO keys (id, name, created_at, hash) VALUES (?, ?, ?, ?)",
     );
     this.#active = db.prepare("SELECT * FROM keys WHERE revoked_at IS NULL");
-    this.#use = db.prepare("UPDATE keys SET last_used_at = ? WHERE id = ?");
+    this.#use = db.prepareWrite("UPDATE keys SET last_used_at = ? WHERE id = ?");
     this.#list = db.prepare("SELECT * FROM keys ORDER BY seq");
-    this.#revoke = db.prepare(
+    this.#revoke = db.prepareWrite(
       "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
     );
   }
@@ -57,7 +59,12 @@ export class Keys {
     const key = this.#table.decode(row);
     const now = unixSeconds();
     if (now - (key.lastUsedAt ?? 0) < USE_NOTED_EVERY) return key;
-    this.#use.run(now, key.id);
+    try {
+      this.#use.run(now, key.id);
+    } catch (error) {
+      // Nobody is locked out because the disk is full.
+      if (!diskFault(error)) throw error;
+    }
     return { ...key, lastUsedAt: now };
   }
 

@@ -1,7 +1,8 @@
 /** Records in an SQLite table, one column per field, in snake_case. */
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { snakeCase } from "../../text.ts";
 import { notFound } from "../api_error.ts";
+import type { Database, Write } from "./database.ts";
 
 /** How each field is stored: unchanged, or as JSON. */
 export type Columns<R> = { readonly [Field in keyof Required<R>]: "plain" | "json" };
@@ -16,12 +17,12 @@ export interface Page<R> {
 
 export class RecordTable<R extends { readonly id: string }> {
   readonly #fields: readonly (keyof R & string)[];
-  readonly #insert: StatementSync;
+  readonly #insert: Write;
   readonly #get: StatementSync;
   readonly #seq: StatementSync;
 
   constructor(
-    db: DatabaseSync,
+    db: Database,
     /** Names of the table and of one record. */
     readonly names: { readonly table: string; readonly one: string },
     readonly columns: Columns<R>,
@@ -30,7 +31,7 @@ export class RecordTable<R extends { readonly id: string }> {
     this.#fields = Object.keys(columns) as (keyof R & string)[];
     const list = this.#fields.map(snakeCase).join(", ");
     const places = this.#fields.map(() => "?").join(", ");
-    this.#insert = db.prepare(
+    this.#insert = db.prepareWrite(
       `INSERT INTO ${table} (${list}) VALUES (${places}) ON CONFLICT DO NOTHING`,
     );
     this.#get = db.prepare(`SELECT * FROM ${table} WHERE id = ?`);

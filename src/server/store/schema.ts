@@ -1,6 +1,6 @@
 /** The database schema, as a list of migrations. */
-import type { DatabaseSync } from "node:sqlite";
 import { UserError } from "../../options/user_error.ts";
+import type { Database } from "./database.ts";
 
 /**
  * Entry N migrates from version N to N + 1; `user_version` holds the version. Published entries are
@@ -90,23 +90,23 @@ const MIGRATIONS: readonly string[] = [
 ];
 
 /** Upgrades an older or empty database to this version; refuses a newer one. */
-export function migrate(db: DatabaseSync, path: string): void {
-  // Immediate: if two processes open it at once, the second finds it upgraded.
-  db.exec("BEGIN IMMEDIATE");
-  try {
-    const { user_version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-    if (user_version > MIGRATIONS.length) {
-      throw new UserError(
-        `${path} has version ${user_version}, but this program supports up to ` +
-          `${MIGRATIONS.length}`,
-        "it was written by a newer version: use that, or another data folder",
-      );
-    }
-    for (const statements of MIGRATIONS.slice(user_version)) db.exec(statements);
-    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-    db.exec("COMMIT");
-  } catch (error) {
-    db.exec("ROLLBACK");
-    throw error;
-  }
+export function migrate(db: Database): void {
+  // A database of this version is not written to: its disk may be full.
+  if (versionOf(db) === MIGRATIONS.length) return;
+  // Asked again within the transaction: if two processes open it at once, the second finds it
+  // upgraded.
+  db.transaction(() => {
+    for (const statements of MIGRATIONS.slice(versionOf(db))) db.sqlite.exec(statements);
+    db.sqlite.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  });
+}
+
+function versionOf(db: Database): number {
+  const { user_version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (user_version <= MIGRATIONS.length) return user_version;
+  throw new UserError(
+    `${db.path} has version ${user_version}, but this program supports up to ` +
+      `${MIGRATIONS.length}`,
+    "it was written by a newer version: use that, or another data folder",
+  );
 }

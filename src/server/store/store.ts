@@ -1,8 +1,9 @@
 /** The server's state, in one SQLite database. */
-import { DatabaseSync } from "node:sqlite";
 import { Checkpoints } from "./checkpoints.ts";
+import { Database } from "./database.ts";
 import { Events } from "./events.ts";
 import { Files } from "./files.ts";
+import { Held } from "./held.ts";
 import { JobTable } from "./jobs.ts";
 import { Keys } from "./keys.ts";
 import { migrate } from "./schema.ts";
@@ -19,14 +20,17 @@ export class Store {
   readonly checkpoints: Checkpoints;
   readonly events: Events;
   readonly keys: Keys;
-  readonly #db: DatabaseSync;
+  /** Writes that wait for the disk. */
+  readonly held: Held;
+  readonly #db: Database;
   readonly #wal: WalSync;
 
-  private constructor(db: DatabaseSync, path: string) {
+  private constructor(db: Database) {
     this.#db = db;
-    this.#wal = new WalSync(path);
-    this.files = new Files(db);
-    this.jobs = new JobTable(db);
+    this.#wal = new WalSync(db.path);
+    this.held = new Held((fn) => this.transaction(fn));
+    this.files = new Files(db, this.held);
+    this.jobs = new JobTable(db, this.held);
     this.checkpoints = new Checkpoints(db);
     this.events = new Events(db);
     this.keys = new Keys(db);
@@ -34,14 +38,14 @@ export class Store {
 
   /** Creates the database if needed. `:memory:` for a temporary one. */
   static open(path: string): Store {
-    const db = new DatabaseSync(path, { enableForeignKeyConstraints: true });
+    return Store.over(Database.open(path));
+  }
+
+  /** Takes the connection over: {@link close} closes it. */
+  static over(db: Database): Store {
     try {
-      db.exec(`
-        PRAGMA busy_timeout = 5000; -- another process makes a key meanwhile
-        PRAGMA journal_mode = WAL; -- readers and the writer do not wait for each other
-        PRAGMA synchronous = NORMAL; -- see wal_sync.ts`);
-      migrate(db, path);
-      return new Store(db, path);
+      migrate(db);
+      return new Store(db);
     } catch (error) {
       db.close();
       throw error;
@@ -50,18 +54,15 @@ export class Store {
 
   /**
    * Commits all that `fn` writes, or nothing if it throws. Nested transactions join the outer one.
+   * `fn` is called again if the disk was full and the reserve could be given up for it.
    */
   transaction<T>(fn: () => T): T {
-    if (this.#db.isTransaction) return fn();
-    this.#db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = fn();
-      this.#db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      this.#db.exec("ROLLBACK");
-      throw error;
-    }
+    return this.#db.transaction(fn);
+  }
+
+  /** Calls `fn` once what is being written is committed: now, outside a transaction. */
+  afterCommit(fn: () => void): void {
+    this.#db.afterCommit(fn);
   }
 
   /** Resolves when everything written before this call would survive a power failure. */
@@ -71,7 +72,8 @@ export class Store {
 
   /** Idempotent. */
   close(): void {
+    this.held.close();
     this.#wal.close();
-    if (this.#db.isOpen) this.#db.close();
+    this.#db.close();
   }
 }

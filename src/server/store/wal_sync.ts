@@ -12,23 +12,21 @@
  *
  * @module
  */
+import { DiskError } from "../../files/disk_error.ts";
+
 export class WalSync {
-  readonly #file: Deno.FsFile | undefined;
+  #file: Deno.FsFile | undefined;
   /** The flush in progress, and the one that follows it. */
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
   #closed = false;
 
-  /**
-   * For the database at `path`, which must be open and have been written to; not for one in memory.
-   */
-  constructor(path: string) {
-    this.#file = path === ":memory:" ? undefined : Deno.openSync(`${path}-wal`, { read: true });
-  }
+  /** For the database at `path`, which must be open. One in memory has no log. */
+  constructor(readonly path: string) {}
 
   /** Resolves when everything committed before this call is on the disk. */
   sync(): Promise<void> {
-    if (!this.#file || this.#closed) return Promise.resolve();
+    if (this.path === ":memory:" || this.#closed) return Promise.resolve();
     // A flush in progress may have started before the caller's commit.
     if (this.#running) return this.#next ??= this.#running.then(() => this.#start());
     return this.#start();
@@ -37,10 +35,21 @@ export class WalSync {
   #start(): Promise<void> {
     this.#next = undefined;
     if (this.#closed) return Promise.resolve();
-    return this.#running = this.#file!.syncData().finally(() => {
+    return this.#running = this.#flush().finally(() => {
       this.#running = undefined;
-      if (this.#closed) this.#file!.close();
+      if (this.#closed) this.#file?.close();
     });
+  }
+
+  async #flush(): Promise<void> {
+    const path = `${this.path}-wal`;
+    // Opened only now: SQLite makes it with the first write.
+    const file = this.#file ??= Deno.openSync(path, { read: true });
+    await file.syncData();
+    if (this.#closed) return;
+    // SQLite still writes to a log that someone has deleted: that is no place to keep anything.
+    const [open, there] = await Promise.all([file.stat(), Deno.stat(path)]);
+    if (open.ino !== there.ino) throw new DiskError(`${path} is no longer the log of the database`);
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 /** The protocol between the server and the training process. */
+import type { DiskFault } from "../../files/disk_error.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import type { PreparationEvent, TrainingEvent } from "../../train/events.ts";
 import type { JobKind } from "../store/records.ts";
@@ -20,7 +21,7 @@ export interface StopCommand {
 }
 
 export type FailureCode =
-  | "disk_full"
+  | DiskFault
   | "insufficient_gpu_memory"
   | "gpu_error"
   | "invalid_run"

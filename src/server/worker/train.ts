@@ -5,7 +5,7 @@
  * @module
  */
 import { join } from "../../packages/std_path.ts";
-import { isDiskFull } from "../../files/atomic.ts";
+import { diskFault } from "../../files/disk_error.ts";
 import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
@@ -86,15 +86,14 @@ function send(event: WorkerEvent): void {
 
 function failureOf(error: unknown): FailureEvent {
   const { message, stack } = error as Error;
-  const code: FailureCode = isDiskFull(error)
-    ? "disk_full"
-    : error instanceof OutOfMemoryError
-    ? "insufficient_gpu_memory"
-    : error instanceof GpuError
-    ? "gpu_error"
-    : error instanceof UserError
-    ? "invalid_run"
-    : "internal_error";
+  const code: FailureCode = diskFault(error) ??
+    (error instanceof OutOfMemoryError
+      ? "insufficient_gpu_memory"
+      : error instanceof GpuError
+      ? "gpu_error"
+      : error instanceof UserError
+      ? "invalid_run"
+      : "internal_error");
   if (code === "internal_error") console.error(stack ?? error);
   return {
     type: "failure",
