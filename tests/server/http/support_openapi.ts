@@ -53,6 +53,13 @@ export class Contract {
     this.seen.set(operation, (this.seen.get(operation) ?? new Set()).add(status));
   }
 
+  /** Fails unless the document allows this body, which the server accepted. */
+  holdRequest(operation: string, body: BodyInit | null | undefined): void {
+    if (typeof body !== "string") return;
+    const { schema } = this.#find(operation).requestBody!.content["application/json"];
+    this.#validate(schema!, JSON.parse(body), `the body of ${operation}`);
+  }
+
   /** Every example of the document is a value of its schema. */
   checkExamples(): number {
     let count = 0;

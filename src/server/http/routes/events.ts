@@ -9,7 +9,7 @@ import { pageFields, pageOf } from "../../protocol/page.ts";
 import { JOB_KINDS, type JobKind } from "../../store/records.ts";
 import type { Services, StreamQuery } from "../../services.ts";
 import { eventSeq } from "../../store/events.ts";
-import { findJob } from "./job_kinds.ts";
+import { findJob, jobParams } from "./job_kinds.ts";
 
 type EventServices = Pick<Services, "options" | "store" | "streams">;
 
@@ -17,10 +17,6 @@ type EventServices = Pick<Services, "options" | "store" | "streams">;
 const RETRY_AFTER = 5;
 
 const EVENT_STREAM = "text/event-stream";
-
-const params = z.object({
-  id: z.string().openapi({ example: "ftjob-AbCdEfGhIjKlMnOpQrStUvWx" }),
-});
 
 const { after, limit } = pageFields();
 
@@ -55,7 +51,7 @@ function eventsRoute(kind: JobKind) {
     tags: ["Jobs"],
     summary: "List a job's events, newest first; as a stream, from the first on",
     request: {
-      params,
+      params: jobParams,
       query: z.object({
         after,
         limit,
@@ -84,7 +80,7 @@ function metricsStreamRoute(kind: JobKind) {
     tags: ["Metrics"],
     summary: "Stream the job's metrics as they arrive, and `event: status` when it changes",
     request: {
-      params,
+      params: jobParams,
       query: z.object({ after, ...resumeFields }),
       headers: resumeHeaders,
     },

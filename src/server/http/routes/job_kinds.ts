@@ -53,7 +53,9 @@ export const PRETRAINING: JobKindRoutes = {
   show: toPretrainingJob,
 };
 
-export const jobParams = z.object({ id: z.string().min(1).max(100) });
+export const jobParams = z.object({
+  id: z.string().min(1).max(100).openapi({ example: "ftjob-AbCdEfGhIjKlMnOpQrStUvWx" }),
+});
 
 /** The job of that id, if it is of this kind. Throws an ApiError 404 otherwise. */
 export function findJob(
