@@ -40,6 +40,7 @@ const RUNGS = [
   "src/server/option_types.ts",
   "src/server/options.ts",
   "src/server/api_error.ts",
+  "src/server/or_aborted.ts",
   "src/server/store",
   "src/server/services.ts",
   "src/server/protocol",

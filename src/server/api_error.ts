@@ -50,6 +50,14 @@ export function diskRefusal(fault: DiskFault): ApiError {
   return new ApiError(507, { message, type: "server_error", code: fault });
 }
 
+/**
+ * Throws the error with which the server itself has ended the request, if it has; not for a client
+ * that has left.
+ */
+export function throwIfEnded({ reason }: AbortSignal): void {
+  if (reason instanceof ApiError) throw reason;
+}
+
 /** 404, as OpenAI words it. */
 export function notFound(what: string, id: string, param = "id"): ApiError {
   return new ApiError(404, { message: `No such ${what}: ${id}`, param, code: "not_found" });

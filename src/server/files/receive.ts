@@ -4,7 +4,7 @@ import { SUPPORTED } from "../../data/formats.ts";
 import { formatBytes, quoted } from "../../text.ts";
 import { syncFolder } from "../../files/atomic.ts";
 import { diskFault } from "../../files/disk_error.ts";
-import { ApiError } from "../api_error.ts";
+import { ApiError, throwIfEnded } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import { EXPIRY } from "../protocol/file.ts";
 import type { FileRecord } from "../store/records.ts";
@@ -62,6 +62,7 @@ export async function receiveFile(
       purpose,
     });
     const path = upload!.path = storage.filePath({ id, filename, ending });
+    throwIfEnded(request.signal);
     await Deno.rename(unfinished, path);
     await syncFolder(dirname(path));
     const createdAt = unixSeconds();

@@ -9,6 +9,7 @@ import { allowedMethods } from "./allowed_methods.ts";
 import { ApiError, diskRefusal } from "../api_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import { createApp } from "./app_base.ts";
+import { endWithAccess } from "./middleware/access.ts";
 import { authenticate } from "./middleware/authenticate.ts";
 import { limitBody } from "./middleware/body.ts";
 import { isLoopback, requestFields, type ServerEnv } from "./middleware/context.ts";
@@ -69,6 +70,7 @@ export function createServer(
     app.use(cors({ origin: options.corsOrigin, exposeHeaders: ["x-request-id", "retry-after"] }));
   }
   app.use(authenticate({ keys: store.keys, open, isPublic }));
+  app.use(endWithAccess({ keys: store.keys, open, isPublic, log: serverLog }));
   app.use(rateLimit(options.rateLimit ?? (local ? undefined : PUBLIC_RATE)));
   app.use(limitBody({ maxBytes: options.maxBody * 1024, timeoutMs: BODY_TIMEOUT, isUpload }));
 

@@ -8,6 +8,7 @@ import type {
   ModelRecord,
   Models,
 } from "../services.ts";
+import { orAborted } from "../or_aborted.ts";
 import type { Store } from "../store/store.ts";
 import { ModelProcess } from "./model_process.ts";
 import { Turns } from "./turns.ts";
@@ -56,19 +57,17 @@ export class InferenceHost implements Inference {
     await this.parts.models.get(request.model);
     const end = await this.#turns.take(signal);
     clearTimeout(this.#idle);
-    let events: ReadableStream<GenerationEvent>;
-    try {
-      signal.throwIfAborted();
-      const process = await this.#load(request.model);
-      signal.throwIfAborted();
-      const generation = process.generate(request, signal, this.parts.stallMs ?? STALL_MS);
-      events = generation.events;
-      generation.ended.then(() => this.#end(end));
-    } catch (error) {
-      this.#end(end);
+    const loading = signal.aborted
+      ? Promise.reject<never>(signal.reason)
+      : this.#load(request.model);
+    const process = await orAborted(loading, signal).catch((error) => {
+      // What is being loaded cannot be stopped, and serves the next request.
+      loading.catch(() => {}).finally(() => this.#end(end));
       throw error;
-    }
-    yield* events;
+    });
+    const generation = process.generate(request, signal, this.parts.stallMs ?? STALL_MS);
+    generation.ended.then(() => this.#end(end));
+    yield* generation.events;
   }
 
   /** Waits only for the answer in progress. */

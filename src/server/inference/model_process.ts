@@ -89,6 +89,7 @@ export class ModelProcess {
         fail = (reason) => controller.error(reason);
         signal.addEventListener("abort", onAbort);
         this.#send({ type: "generate", request });
+        if (signal.aborted) onAbort();
       },
       // Called whenever fewer than AHEAD events are buffered.
       pull: async (controller) => {

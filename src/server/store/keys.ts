@@ -78,6 +78,11 @@ export class Keys {
     return this.#revoke.run(unixSeconds(), id).changes === 1;
   }
 
+  /** Ids of the keys that are not revoked. */
+  activeIds(): ReadonlySet<string> {
+    return new Set(this.#active.all().map(({ id }) => id as string));
+  }
+
   anyActive(): boolean {
     return this.#active.get() !== undefined;
   }

@@ -1,5 +1,6 @@
 /** What middleware knows about a request and passes on. */
 import type { Context } from "../../../packages/hono.ts";
+import type { ApiError } from "../../api_error.ts";
 import type { KeyRecord } from "../../store/records.ts";
 
 export interface ServerEnv {
@@ -9,6 +10,8 @@ export interface ServerEnv {
     readonly requestId: string;
     /** The request's key; undefined if none is needed. */
     readonly key?: KeyRecord;
+    /** What a stream says to a client whose access has ended; by default nothing. */
+    readonly lastWords?: (fault: ApiError) => Uint8Array<ArrayBuffer>;
   };
 }
 

@@ -48,7 +48,9 @@ export async function respond(
       ? await respondInPieces(services, context, asked, head)
       : Response.json(await whole(inference.generate(generation, signal), asked.shape, head));
   } catch (error) {
-    if (signal.aborted) return new Response(null, { status: CLIENT_GONE });
+    if (signal.aborted && !(error instanceof ApiError)) {
+      return new Response(null, { status: CLIENT_GONE });
+    }
     throw error;
   }
 }
@@ -80,13 +82,15 @@ async function respondInPieces(
     if (!signal.aborted) return toApiError(error, serverLog, context);
   });
   const encoder = new TextEncoder();
+  const encode = (json: string) => encoder.encode(`data: ${json}\n\n`);
+  context.set("lastWords", (fault: ApiError) => encode(JSON.stringify(fault)));
   // Each line is generated once the client has read the previous one: a slow client slows the
   // model.
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
       const { done, value } = await lines.next();
       if (done) controller.close();
-      else controller.enqueue(encoder.encode(`data: ${value}\n\n`));
+      else controller.enqueue(encode(value));
     },
     cancel: () => left.abort(),
   }, { highWaterMark: 0 });

@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, type z } from "../../../packages/zod_openapi.ts";
 import { type Admission, planContext } from "../../admission/admission.ts";
 import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
+import { throwIfEnded } from "../../api_error.ts";
 import { createApp } from "../app_base.ts";
 import { errors } from "../error_responses.ts";
 import { planSchema, toPlan } from "../../protocol/plan.ts";
@@ -38,6 +39,7 @@ export function jobCreationRoutes<Request>(
     }),
     async (context) => {
       const admission = await admit(services, context.req.valid("json") as Request);
+      throwIfEnded(context.req.raw.signal);
       return context.json(show(await createJob(services, admission), services), 200);
     },
   );
