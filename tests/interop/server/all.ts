@@ -14,6 +14,7 @@ if (!work) throw new Error("all.ts: give a Python with the clients, and a folder
 /** Programs of this folder, and their arguments. */
 const SCRIPTS: readonly (readonly [name: string, ...args: string[]])[] = [
   ["faults.ts", join(work, "faults")],
+  ["models_folder.ts", join(work, "models")],
 ];
 
 /** Of the packages of tests. */

@@ -3,7 +3,7 @@
  * train in seconds, and the tally of promises kept.
  */
 import { fromFileUrl, join, resolve } from "@std/path";
-import { writeChatModel } from "../../inference/support.ts";
+import { type ChatFolder, writeChatModel } from "../../inference/support.ts";
 
 export { startServer, type TestServer } from "../../server/support.ts";
 
@@ -19,10 +19,10 @@ export async function emptyFolder(path: string): Promise<string> {
   return resolve(path);
 }
 
-/** A models folder with `tiny`, a chat model of some 20,000 weights. */
-export async function tinyModels(path: string): Promise<string> {
+/** A models folder with `tiny`, a chat model of some 20,000 weights, changed as wanted. */
+export async function tinyModels(path: string, config: ChatFolder["config"] = {}): Promise<string> {
   await emptyFolder(path);
-  await writeChatModel(join(path, "tiny"));
+  await writeChatModel(join(path, "tiny"), { config });
   return resolve(path);
 }
 
@@ -138,7 +138,7 @@ const HYPERPARAMETERS = {
   save_every: 20,
 };
 
-/** Creates a job of these steps; other hyperparameters may be changed. */
+/** Creates a job with these hyperparameters: a pre-training from random weights, or of `tiny`. */
 export async function createJob(
   api: Api,
   kind: Kind,
@@ -187,11 +187,11 @@ export class Tally {
     this.#kinds.set(kind, of);
     of.tries++;
     if (faults.length) of.broken++;
-    for (const fault of new Set(faults.map((text) => text.replace(ID, "…")))) {
-      this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + 1);
-    }
     console.log(`${++this.#index} ${kind}: ${faults.length ? "BROKEN" : "held"} ${note}`.trimEnd());
-    for (const fault of faults) console.log(`    ${fault.replaceAll("\n", "\n    ")}`);
+    for (const fault of new Set(faults.map((text) => text.split("\n")[0].replace(ID, "…")))) {
+      this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + 1);
+      console.log(`    ${fault}`);
+    }
   }
 
   /** Prints the table; returns whether all tries held. */
