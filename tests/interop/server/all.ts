@@ -15,6 +15,7 @@ if (!work) throw new Error("all.ts: give a Python with the clients, and a folder
 const SCRIPTS: readonly (readonly [name: string, ...args: string[]])[] = [
   ["faults.ts", join(work, "faults")],
   ["models_folder.ts", join(work, "models")],
+  ["revoked.ts", join(work, "revoked")],
 ];
 
 /** Of the packages of tests. */
