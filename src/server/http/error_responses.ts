@@ -9,6 +9,9 @@ const errorSchema = z.object({
     type: z.string().describe("`invalid_request_error` in most cases"),
     param: z.string().nullable().describe("The request field at fault"),
     code: z.string().nullable().describe("For programs, such as `model_not_found`"),
+    choices: z.array(z.string()).optional().describe(
+      "Values of the field that would do; beyond OpenAI's API",
+    ),
   }),
 }).openapi("Error");
 
@@ -41,6 +44,7 @@ export const ERRORS: Readonly<Record<number, ErrorKind>> = {
   },
   500: { name: "InternalError", description: "The server failed; its log has the request's id" },
   503: { name: "Unavailable", description: "Not at the moment, such as for want of memory" },
+  507: { name: "InsufficientStorage", description: "The server's disk is full, or cannot be used" },
 };
 
 export const HEADERS = {

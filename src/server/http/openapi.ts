@@ -164,7 +164,7 @@ function errorsOf(
     ...(parameters.some(isBounded) ? [400] : []),
     ...(needsKey ? [401] : []),
     ...(method === "get" ? [] : [400, 408, 413, 415]),
-    ...[403, 429, 500],
+    ...[403, 429, 500, 507],
   ];
   const refer = (name: string) => ({ $ref: `#/components/responses/${name}` });
   return {

@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { DiskFullError } from "../../../src/files/disk_error.ts";
 import { ApiError } from "../../../src/server/api_error.ts";
 import { createServer } from "../../../src/server/http/app.ts";
 import type { OpenApiDocument, Operation } from "../../../src/server/http/openapi_types.ts";
@@ -301,8 +302,28 @@ async function walkMiddleware(
   }
 }
 
-/** Statuses that need half a minute of silence, or a fault of the server. */
-const NOT_HERE = [408, 500];
+/** What a fault below the routes gives. */
+async function walkFaults(walk: Walk, services: Services) {
+  const faults = [[500, new Error("a fault")], [507, new DiskFullError("no room")]] as const;
+  for (const { operation, path } of walk.calls()) {
+    for (const [status, error] of faults) {
+      const keys = {
+        ...services.store.keys,
+        anyActive() {
+          throw error;
+        },
+      };
+      const store = new Proxy(services.store, {
+        get: (whole, name) => name === "keys" ? keys : Reflect.get(whole, name),
+      });
+      const app = createServer({ ...services, store });
+      await walk.send(operation, status, path, {}, app);
+    }
+  }
+}
+
+/** It needs half a minute of silence. */
+const NOT_HERE = [408];
 
 Deno.test("every operation gives the statuses of the document, with the answers of its schemas", async () => {
   await withWalk(async (walk, api, server) => {
@@ -313,6 +334,7 @@ Deno.test("every operation gives the statuses of the document, with the answers 
     await walk.send("retrieveMetrics", 200, "/metrics");
     await walk.send("checkHealth", 200, "/health");
     await walkMiddleware(walk, api.services.store, server);
+    await walkFaults(walk, api.services);
     const { contract } = walk;
     for (const { operation } of walk.calls()) {
       const missing = contract.statusesOf(operation).filter((status) =>
