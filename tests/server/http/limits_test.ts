@@ -5,6 +5,7 @@ import { ApiError } from "../../../src/server/api_error.ts";
 import { createServer } from "../../../src/server/http/app.ts";
 import { limitBody } from "../../../src/server/http/middleware/body.ts";
 import type { ServerEnv } from "../../../src/server/http/middleware/context.ts";
+import { RateLimiter } from "../../../src/server/http/middleware/limiter.ts";
 import { concurrencyLimit, rateLimit } from "../../../src/server/http/middleware/rate_limit.ts";
 import { testServices } from "../support_services.ts";
 
@@ -169,3 +170,41 @@ Deno.test("the limits of the options are those of the server", async () => {
     services.close();
   }
 });
+
+Deno.test("a client waits for the rest of its minute, by a clock that nobody sets", () => {
+  let now = 5;
+  const limiter = new RateLimiter(2, 60_000, () => now);
+  const counts = (client: string, times: number) =>
+    Array.from({ length: times }, () => limiter.count(client));
+  assertEquals(counts("a", 3), [undefined, undefined, 60_000]);
+  now += 20_000;
+  assertEquals(limiter.count("a"), 40_000);
+  assertEquals(counts("b", 3), [undefined, undefined, 60_000]);
+  now += 40_000;
+  assertEquals(limiter.count("a"), undefined);
+  // Those whose minute is over are forgotten.
+  for (let i = 0; i < 1000; i++) limiter.count(`client ${i}`);
+  now += 60_000;
+  limiter.count("last");
+  assertEquals(limiter.size, 1);
+});
+
+for (const hours of [-2, 2]) {
+  Deno.test(`a system clock set by ${hours} hours neither locks out nor lets in`, async () => {
+    const app = appWith(rateLimit(2));
+    const ask = async () => {
+      const { status, headers } = await app.request("/");
+      return [status, Number(headers.get("retry-after"))];
+    };
+    assertEquals([await ask(), await ask()], [[200, 0], [200, 0]]);
+    const clock = Date.now;
+    try {
+      Date.now = () => clock() + hours * 3600_000;
+      const [status, wait] = await ask();
+      assertEquals(status, 429);
+      assert(wait >= 1 && wait <= 60, `${wait}`);
+    } finally {
+      Date.now = clock;
+    }
+  });
+}

@@ -33,7 +33,7 @@ Deno.test("the use of a key is noted, once a minute at most", () =>
     assertEquals(record.lastUsedAt, undefined);
     const clock = Date.now, start = 1_800_000_000;
     try {
-      for (const [seconds, noted] of [[0, 0], [59, 0], [60, 60], [61, 60]]) {
+      for (const [seconds, noted] of [[0, 0], [59, 0], [60, 60], [61, 60], [-7200, -7200]]) {
         Date.now = () => (start + seconds) * 1000;
         assertEquals(keys.verify(secret)?.lastUsedAt, start + noted);
         assertEquals(keys.list()[0].lastUsedAt, start + noted);

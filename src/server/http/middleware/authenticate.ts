@@ -1,8 +1,8 @@
 /** API keys, sent as `Authorization: Bearer …`. */
 import { createMiddleware } from "../../../packages/hono.ts";
-import { RateLimiterMemory } from "../../../packages/rate_limiter.ts";
 import { ApiError } from "../../api_error.ts";
 import { addressOf, type ServerEnv } from "./context.ts";
+import { RateLimiter } from "./limiter.ts";
 import { tooMany } from "./rate_limit.ts";
 import type { KeyRecord } from "../../store/records.ts";
 
@@ -26,16 +26,15 @@ export function authenticate(
     readonly isPublic: (path: string) => boolean;
   },
 ) {
-  const failures = new RateLimiterMemory({ points: MOST_FAILURES, duration: 60 });
+  const failures = new RateLimiter(MOST_FAILURES);
   return createMiddleware<ServerEnv>(async (context, next) => {
     const secret = bearer(context.req.header("authorization"));
     if (!open() && !isPublic(context.req.path)) {
       // A missing key is verified like any other, so that both take the same time.
       const key = keys.verify(secret ?? "");
       if (!key) {
-        await failures.consume(addressOf(context)).catch((limit) => {
-          throw tooMany("too many requests with a wrong API key", limit);
-        });
+        const wait = failures.count(addressOf(context));
+        if (wait !== undefined) throw tooMany("too many requests with a wrong API key", wait);
         throw unauthorized(secret !== undefined);
       }
       context.set("key", key);

@@ -1,18 +1,15 @@
 /** Limits of concurrent requests and of requests per minute. */
 import { createMiddleware } from "../../../packages/hono.ts";
-import { RateLimiterMemory, type RateLimiterRes } from "../../../packages/rate_limiter.ts";
 import { ApiError } from "../../api_error.ts";
 import { addressOf, type ServerEnv } from "./context.ts";
+import { RateLimiter } from "./limiter.ts";
 
 /** `perMinute` requests for each key, or each address without one; undefined: no limit. */
 export function rateLimit(perMinute: number | undefined) {
-  const limiter = perMinute === undefined
-    ? undefined
-    : new RateLimiterMemory({ points: perMinute, duration: 60 });
+  const limiter = perMinute === undefined ? undefined : new RateLimiter(perMinute);
   return createMiddleware<ServerEnv>(async (context, next) => {
-    await limiter?.consume(context.get("key")?.id ?? addressOf(context)).catch((limit) => {
-      throw tooMany(`more than ${perMinute} requests per minute`, limit);
-    });
+    const wait = limiter?.count(context.get("key")?.id ?? addressOf(context));
+    if (wait !== undefined) throw tooMany(`more than ${perMinute} requests per minute`, wait);
     await next();
   });
 }
@@ -38,11 +35,9 @@ export function concurrencyLimit(most: number) {
   });
 }
 
-/** 429, with the time until the limiter resets. */
-export function tooMany(what: string, limit: unknown): ApiError {
-  // An Error is a fault of the limiter itself.
-  if (limit instanceof Error) throw limit;
-  const seconds = Math.max(1, Math.ceil((limit as RateLimiterRes).msBeforeNext / 1000));
+/** 429, with the time to wait. */
+export function tooMany(what: string, waitMs: number): ApiError {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
   return new ApiError(429, {
     message: `${what}: try again in ${seconds} s`,
     type: "requests",

@@ -1,1 +1,0 @@
-export * from "npm:rate-limiter-flexible@^11.4.0";
