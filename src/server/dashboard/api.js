@@ -1,12 +1,20 @@
 /** Requests to the server. Prompts for a key when one is needed and keeps it for this tab only. */
 
+import { noteDate } from "./clock.js";
+
 const KEY = "api-key";
+/** Most items that a list is loaded with. */
+export const MOST_LISTED = 500;
 
 /** An error response in OpenAI's shape. */
 export class RequestError extends Error {
   /**
    * @param {number} status 0 if there was no response
-   * @param {{ message: string, param?: string | null, code?: string | null }} details
+   * @param {object} details
+   * @param {string} details.message
+   * @param {string | null} [details.param]
+   * @param {string | null} [details.code]
+   * @param {string[]} [details.choices] values that would be right
    */
   constructor(status, details) {
     super(details.message);
@@ -14,6 +22,7 @@ export class RequestError extends Error {
     this.status = status;
     this.param = details.param ?? undefined;
     this.code = details.code ?? undefined;
+    this.choices = details.choices;
   }
 }
 
@@ -76,8 +85,9 @@ export async function send(path, { json, ...init } = {}) {
       response = await fetch(urlOf(path), { ...init, body, headers });
     } catch (error) {
       if (/** @type {Error} */ (error).name === "AbortError") throw error;
-      throw new RequestError(0, { message: "Cannot reach the server.", code: "unreachable" });
+      throw unreachable();
     }
+    noteDate(response.headers.get("date"));
     if (response.ok) return response;
     if (response.status !== 401) throw await errorOf(response);
     await response.body?.cancel();
@@ -103,7 +113,7 @@ export function post(path, json, signal) {
  * @param {number} [most] items
  * @returns {Promise<any[]>}
  */
-export async function list(path, most = 500) {
+export async function list(path, most = MOST_LISTED) {
   /** @type {any[]} */
   const items = [];
   for (let after = ""; items.length < most;) {
@@ -131,5 +141,29 @@ export function parseError(status, text) {
   } catch {
     // Not from the API: a proxy's page, for example.
   }
-  return new RequestError(status, { message: `The server answered with status ${status}.` });
+  const meaning = PROXY_FAULTS[status];
+  const message = meaning ?? "The server answered in words that this page does not understand";
+  return new RequestError(status, { message: `${message} (status ${status}).` });
+}
+
+/**
+ * Statuses of answers that are not the server's own, but a proxy's in front of it.
+ *
+ * @type {Record<number, string>}
+ */
+const PROXY_FAULTS = {
+  413: "The proxy in front of the server takes no request as large as this",
+  502: "The server is not running",
+  503: "The server is not ready",
+  504: "The server did not answer in time",
+  507: "The server's disk is full: make room, then try again",
+};
+
+/** No response at all. */
+export function unreachable() {
+  return new RequestError(0, {
+    message: "The server cannot be reached: it has stopped, or the network is down. Nothing that " +
+      "you entered is lost; try again when it is back.",
+    code: "unreachable",
+  });
 }

@@ -7,13 +7,13 @@ import { h } from "./dom.js";
 import { createHome } from "./home.js";
 import { icon } from "./icons.js";
 import { createJobView } from "./job_view.js";
-import { allJobs, applyEvents, isFinished, loaded, loadJobs } from "./jobs.js";
+import { allJobs, applyEvents, isFinished, loaded, loadJobs, queue } from "./jobs.js";
 import { goLive, onEvents } from "./live.js";
 import { loadModels } from "./models.js";
 import { createNewJob } from "./new_job.js";
 import { PRODUCT } from "./product.js";
 import { parseRoute, redirect } from "./router.js";
-import { createSidebar, markCurrent } from "./sidebar.js";
+import { createSidebar, markLinks } from "./sidebar.js";
 
 /** @typedef {{ element: HTMLElement, focusTarget: HTMLElement, select?(tab: string): void, destroy(): void }} View */
 
@@ -28,15 +28,14 @@ let shown = "";
 
 function showRoute() {
   const route = parseRoute(location.hash);
-  markCurrent(sidebar);
+  markLinks(sidebar);
   shell.dataset.view = route.view;
   // The first view depends on what is loaded.
   if (route.view === "home" && !loaded) return;
   if (route.view === "home" && !narrow.matches && allJobs().length) {
     const jobs = allJobs();
-    const job = jobs.find(({ status }) => status === "running") ?? jobs.find((it) =>
-      !isFinished(it)
-    ) ?? jobs[0];
+    const job = jobs.find(({ status }) => status === "running") ?? queue()[0] ??
+      jobs.find((it) => !isFinished(it)) ?? jobs[0];
     return redirect(`#/jobs/${encodeURIComponent(job.id)}`);
   }
   const key = `${route.view} ${route.id} ${route.query}`;
@@ -78,6 +77,12 @@ function refresh() {
   loadModels().catch(() => {});
 }
 
+// A file that misses its field would replace the page, and all that is entered in it.
+for (const type of /** @type {const} */ (["dragover", "drop"])) {
+  globalThis.addEventListener(type, (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+}
 onKeyNeeded(askForKey);
 createSidebar(sidebar);
 createBanner(/** @type {HTMLElement} */ (document.getElementById("banner")));

@@ -3,19 +3,25 @@ import apiJs from "./api.js" with { type: "text" };
 import appJs from "./app.js" with { type: "text" };
 import bannerJs from "./banner.js" with { type: "text" };
 import baseCss from "./base.css" with { type: "text" };
+import bubbleJs from "./bubble.js" with { type: "text" };
 import chartJs from "./chart.js" with { type: "text" };
 import chartsJs from "./charts.js" with { type: "text" };
 import chatCss from "./chat.css" with { type: "text" };
 import chatJs from "./chat.js" with { type: "text" };
-import chatStreamJs from "./chat_stream.js" with { type: "text" };
+import chatModeJs from "./chat_mode.js" with { type: "text" };
+import clockJs from "./clock.js" with { type: "text" };
+import completionModeJs from "./completion_mode.js" with { type: "text" };
 import controlsCss from "./controls.css" with { type: "text" };
 import copyJs from "./copy.js" with { type: "text" };
 import dataCardJs from "./data_card.js" with { type: "text" };
 import dialogsJs from "./dialogs.js" with { type: "text" };
 import domJs from "./dom.js" with { type: "text" };
 import eventSourceJs from "./event_source.js" with { type: "text" };
+import fieldErrorsJs from "./field_errors.js" with { type: "text" };
 import fileFieldJs from "./file_field.js" with { type: "text" };
+import filesJs from "./files.js" with { type: "text" };
 import formatJs from "./format.js" with { type: "text" };
+import generationStreamJs from "./generation_stream.js" with { type: "text" };
 import heatmapJs from "./heatmap.js" with { type: "text" };
 import homeJs from "./home.js" with { type: "text" };
 import hyperparameterFieldsJs from "./hyperparameter_fields.js" with { type: "text" };
@@ -23,6 +29,8 @@ import iconsJs from "./icons.js" with { type: "text" };
 import jobCss from "./job.css" with { type: "text" };
 import jobDetailsJs from "./job_details.js" with { type: "text" };
 import jobHeaderJs from "./job_header.js" with { type: "text" };
+import jobListJs from "./job_list.js" with { type: "text" };
+import jobNoticeJs from "./job_notice.js" with { type: "text" };
 import jobStatsJs from "./job_stats.js" with { type: "text" };
 import jobViewJs from "./job_view.js" with { type: "text" };
 import jobsJs from "./jobs.js" with { type: "text" };
@@ -35,6 +43,8 @@ import newJobCss from "./new_job.css" with { type: "text" };
 import newJobJs from "./new_job.js" with { type: "text" };
 import openapiJs from "./openapi.js" with { type: "text" };
 import optionFieldJs from "./option_field.js" with { type: "text" };
+import paceJs from "./pace.js" with { type: "text" };
+import phaseJs from "./phase.js" with { type: "text" };
 import planBarJs from "./plan_bar.js" with { type: "text" };
 import planPanelJs from "./plan_panel.js" with { type: "text" };
 import productJs from "./product.js" with { type: "text" };
@@ -42,13 +52,18 @@ import refreshMapJs from "./refresh_map.js" with { type: "text" };
 import routerJs from "./router.js" with { type: "text" };
 import runDataJs from "./run_data.js" with { type: "text" };
 import samplesViewJs from "./samples_view.js" with { type: "text" };
+import samplingJs from "./sampling.js" with { type: "text" };
 import sidebarJs from "./sidebar.js" with { type: "text" };
 import statusJs from "./status.js" with { type: "text" };
 import tablesJs from "./tables.js" with { type: "text" };
 import tabsJs from "./tabs.js" with { type: "text" };
+import templateFieldJs from "./template_field.js" with { type: "text" };
 import textFieldJs from "./text_field.js" with { type: "text" };
 import themeJs from "./theme.js" with { type: "text" };
+import timeAgoJs from "./time_ago.js" with { type: "text" };
 import uploadJs from "./upload.js" with { type: "text" };
+import uploadFaultsJs from "./upload_faults.js" with { type: "text" };
+import warningsCardJs from "./warnings_card.js" with { type: "text" };
 import page from "./index.html" with { type: "text" };
 import { eventsourceParserJs, uplotCss, uplotJs } from "../../packages/dashboard.ts";
 
@@ -59,11 +74,14 @@ export const ASSETS = {
   "app.js": appJs,
   "banner.js": bannerJs,
   "base.css": baseCss,
+  "bubble.js": bubbleJs,
   "chart.js": chartJs,
   "charts.js": chartsJs,
   "chat.css": chatCss,
   "chat.js": chatJs,
-  "chat_stream.js": chatStreamJs,
+  "chat_mode.js": chatModeJs,
+  "clock.js": clockJs,
+  "completion_mode.js": completionModeJs,
   "controls.css": controlsCss,
   "copy.js": copyJs,
   "data_card.js": dataCardJs,
@@ -71,8 +89,11 @@ export const ASSETS = {
   "dom.js": domJs,
   "event_source.js": eventSourceJs,
   "eventsource_parser.js": eventsourceParserJs,
+  "field_errors.js": fieldErrorsJs,
   "file_field.js": fileFieldJs,
+  "files.js": filesJs,
   "format.js": formatJs,
+  "generation_stream.js": generationStreamJs,
   "heatmap.js": heatmapJs,
   "home.js": homeJs,
   "hyperparameter_fields.js": hyperparameterFieldsJs,
@@ -80,6 +101,8 @@ export const ASSETS = {
   "job.css": jobCss,
   "job_details.js": jobDetailsJs,
   "job_header.js": jobHeaderJs,
+  "job_list.js": jobListJs,
+  "job_notice.js": jobNoticeJs,
   "job_stats.js": jobStatsJs,
   "job_view.js": jobViewJs,
   "jobs.js": jobsJs,
@@ -92,6 +115,8 @@ export const ASSETS = {
   "new_job.js": newJobJs,
   "openapi.js": openapiJs,
   "option_field.js": optionFieldJs,
+  "pace.js": paceJs,
+  "phase.js": phaseJs,
   "plan_bar.js": planBarJs,
   "plan_panel.js": planPanelJs,
   "product.js": productJs,
@@ -99,14 +124,19 @@ export const ASSETS = {
   "router.js": routerJs,
   "run_data.js": runDataJs,
   "samples_view.js": samplesViewJs,
+  "sampling.js": samplingJs,
   "sidebar.js": sidebarJs,
   "status.js": statusJs,
   "tables.js": tablesJs,
   "tabs.js": tabsJs,
+  "template_field.js": templateFieldJs,
   "text_field.js": textFieldJs,
   "theme.js": themeJs,
+  "time_ago.js": timeAgoJs,
   "upload.js": uploadJs,
+  "upload_faults.js": uploadFaultsJs,
   "uplot.css": uplotCss,
   "uplot.js": uplotJs,
+  "warnings_card.js": warningsCardJs,
 } as const;
 export type AssetName = keyof typeof ASSETS;

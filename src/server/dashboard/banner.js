@@ -40,7 +40,7 @@ export function createBanner(banner) {
     if (banner.hidden) showing = setTimeout(show, PATIENCE);
     else show();
     const count = () => {
-      const seconds = Math.ceil(((connection.retryAt ?? 0) - Date.now()) / 1000);
+      const seconds = Math.ceil(((connection.retryAt ?? 0) - performance.now()) / 1000);
       setText(countdown, seconds > 0 ? `Retrying in ${seconds} s` : "Retrying…");
     };
     count();

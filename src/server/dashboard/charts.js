@@ -2,6 +2,7 @@
 import { createChart } from "./chart.js";
 import { h } from "./dom.js";
 import { bytes, compact, loss, rate, whole } from "./format.js";
+import { paceOf } from "./pace.js";
 import { lossColumns, smooth } from "./run_data.js";
 
 /** @param {string} label @param {boolean} pressed @param {(on: boolean) => void} change */
@@ -65,10 +66,15 @@ export function createCharts(data, plannedBytes) {
     title: "Throughput",
     height: 150,
     axis: compact,
-    lines: [{ label: "Tokens/s", colour: "chart-speed", format: compact }],
+    lines: [
+      { label: "Tokens/s", colour: "chart-speed", alpha: 0.35, quiet: true },
+      { label: "Tokens/s", colour: "chart-speed", format: compact },
+    ],
     range: fromZero,
-    summary: () =>
-      data.last ? `${whole(data.last.tokens_per_second)} tokens per second now.` : "No steps yet.",
+    summary: () => {
+      const { tokensPerSecond } = paceOf(data.timed);
+      return tokensPerSecond ? `${whole(tokensPerSecond)} tokens per second now.` : "No steps yet.";
+    },
   });
   const memoryChart = createChart({
     title: "GPU memory",
@@ -104,7 +110,8 @@ export function createCharts(data, plannedBytes) {
       const steps = data.steps.map(({ step }) => step);
       const plan = plannedBytes() ?? null;
       rateChart.setData([steps, data.steps.map(({ lr }) => lr ?? null)]);
-      speedChart.setData([steps, data.steps.map((it) => it.tokens_per_second ?? null)]);
+      const speeds = data.steps.map((it) => data.speedOf(it));
+      speedChart.setData([steps, speeds, smooth(speeds)]);
       memoryChart.setData([
         steps,
         data.steps.map((it) => it.gpu_peak_bytes ?? null),

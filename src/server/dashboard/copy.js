@@ -11,12 +11,24 @@ export function copyButton(text, label) {
     title: `Copy ${label}`,
   }, icon("copy"));
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(typeof text === "string" ? text : text());
+    await copyText(typeof text === "string" ? text : text());
     fill(button, icon("check"));
     announce("Copied");
     setTimeout(() => fill(button, icon("copy")), 1500);
   });
   return button;
+}
+
+/** @param {string} text */
+async function copyText(text) {
+  // Not there where the page came over plain HTTP from another machine.
+  if (navigator.clipboard) return await navigator.clipboard.writeText(text);
+  const box = h("textarea", { class: "visually-hidden", readonly: true, "aria-hidden": "true" });
+  box.value = text;
+  document.body.append(box);
+  box.select();
+  document.execCommand("copy");
+  box.remove();
 }
 
 /** Commands in a frame. @param {string} text @param {string} label */

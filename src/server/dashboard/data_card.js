@@ -1,41 +1,24 @@
-/** What of a job's examples is learned, and what is not. */
-import { fill, h, setText } from "./dom.js";
+/** How much of a job's data is learned; what is not, its warnings say. */
+import { h, setText } from "./dom.js";
 import { whole } from "./format.js";
 
 /** @param {import("./run_data.js").RunData} data */
 export function createDataCard(data) {
-  const note = h("p", { class: "card-note" });
-  const list = h("ul", { class: "findings" });
+  const text = h("p", { class: "data-summary" });
   const element = h(
     "section",
     { class: "card", "aria-label": "Examples", hidden: true },
-    h("div", { class: "card-head" }, h("h2", {}, "Examples"), note),
-    list,
+    h("div", { class: "card-head" }, h("h2", {}, "Examples"), text),
   );
   return {
     element,
     draw() {
       const { examples } = data;
       element.hidden = !examples;
-      if (!examples) return;
-      setText(note, summaryOf(examples));
-      const rows = [
-        ...examples.findings.map((/** @type {{ effect: string, message: string }} */ each) =>
-          h("li", { "data-effect": each.effect }, LEADS[each.effect] ?? "", each.message)
-        ),
-        ...(examples.truncated
-          ? [h("li", {}, `${whole(examples.truncated)} truncated to a sequence`)]
-          : []),
-        ...examples.notes.map((/** @type {string} */ note) => h("li", {}, note)),
-      ];
-      list.hidden = rows.length === 0;
-      fill(list, rows);
+      if (examples) setText(text, summaryOf(examples));
     },
   };
 }
-
-/** @type {Record<string, string>} */
-const LEADS = { unusable: "Left out: ", skipped: "Skipped: " };
 
 /** @param {Record<string, number>} examples */
 function summaryOf({ examples, records, held_out, trained_tokens }) {

@@ -3,6 +3,7 @@
  * lost connection resumes where it broke off.
  */
 import { authorization, parseError, renewKey, urlOf } from "./api.js";
+import { noteDate } from "./clock.js";
 import { createParser } from "./eventsource_parser.js";
 
 const FIRST_DELAY = 500;
@@ -30,7 +31,7 @@ export async function readEvents(response, onEvent, onBytes) {
 }
 
 /**
- * Keeps a stream open until the signal aborts.
+ * Keeps a stream open until the signal aborts or the server answers that nothing follows (204).
  *
  * @param {string} path
  * @param {object} handlers
@@ -66,6 +67,9 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
         await renewKey();
         continue;
       }
+      noteDate(response.headers.get("date"));
+      // No content: the stream has ended for good, and so it would after another request.
+      if (response.status === 204) return;
       if (!response.ok) throw parseError(response.status, await response.text());
       onOpen(lastId !== undefined);
       delay = FIRST_DELAY;
@@ -86,7 +90,7 @@ export async function follow(path, { signal, onOpen, onEvent, onLost }) {
     // Jitter, so that many pages do not reconnect at the same moment.
     const wait = delay * (0.75 + Math.random() / 2);
     delay = Math.min(LONGEST_DELAY, delay * 2);
-    onLost({ message, retryAt: Date.now() + wait, ended });
+    onLost({ message, retryAt: performance.now() + wait, ended });
     await pause(wait, signal);
   }
 }

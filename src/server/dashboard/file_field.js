@@ -3,6 +3,7 @@ import { announce, fill, h, setText, uniqueId } from "./dom.js";
 import { bytes, percent, whole } from "./format.js";
 import { icon } from "./icons.js";
 import { upload } from "./upload.js";
+import { createUploadFaults } from "./upload_faults.js";
 
 /** @typedef {{ id: string, filename: string, bytes: number, lines?: number }} Uploaded */
 
@@ -41,6 +42,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
     h("div", { class: "upload-line" }, progressName, cancel),
     h("div", { class: "progress", "data-status": "running", "aria-hidden": "true" }, fillBar),
   );
+  const faults = createUploadFaults();
   const error = h("p", { class: "field-error", role: "alert", id: `${id}-error`, hidden: true });
   const element = h(
     "div",
@@ -49,6 +51,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
     h("div", { class: "file-row" }, input, drop, progress),
     h("div", { class: "file-earlier" }, select),
     error,
+    faults.element,
   );
   /** @type {AbortController | undefined} */
   let uploading;
@@ -64,8 +67,9 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
   /** @param {File} file */
   async function start(file) {
     uploading?.abort();
-    uploading = new AbortController();
+    const attempt = uploading = new AbortController();
     setError("");
+    faults.remove(file.name);
     drop.hidden = true;
     progress.hidden = false;
     setText(progressName, file.name);
@@ -78,21 +82,30 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
             ? `${file.name} · ${percent(share)} of ${bytes(file.size)}`
             : `${file.name} · validating`,
         );
-      }, uploading.signal);
+      }, attempt.signal);
       announce(`${done.filename} uploaded`);
       onUploaded(done);
       select.value = done.id;
-      select.focus();
+      // Whoever types elsewhere by now is not interrupted.
+      if ([document.body, input, cancel].includes(/** @type {any} */ (document.activeElement))) {
+        select.focus();
+      }
       onChange();
     } catch (fault) {
       if (/** @type {Error} */ (fault).name !== "AbortError") {
-        setError(`${file.name}: ${/** @type {Error} */ (fault).message}`);
+        faults.add(file.name, /** @type {Error} */ (fault).message);
       }
     } finally {
-      progress.hidden = true;
-      drop.hidden = false;
-      input.value = "";
+      // Unless another has begun, whose progress is shown.
+      if (uploading === attempt) endUpload();
     }
+  }
+
+  function endUpload() {
+    uploading = undefined;
+    progress.hidden = true;
+    drop.hidden = false;
+    input.value = "";
   }
 
   input.addEventListener("change", () => input.files?.[0] && start(input.files[0]));
@@ -112,16 +125,22 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
   }
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
-    const file = event.dataTransfer?.files[0];
+    const [file, ...others] = event.dataTransfer?.files ?? [];
     if (file) start(file);
+    for (const { name } of others) faults.add(name, `not uploaded: this field takes one file`);
   });
 
   return {
     element,
-    input: select,
+    get input() {
+      return select.disabled ? input : select;
+    },
     setError,
     get value() {
       return select.value;
+    },
+    get uploading() {
+      return uploading !== undefined;
     },
     /** @param {Uploaded[]} files @param {string} [chosen] */
     setFiles(files, chosen = select.value) {

@@ -1,4 +1,5 @@
 /** Human-readable numbers. */
+import { serverNow } from "./clock.js";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
@@ -80,9 +81,15 @@ export function duration(seconds) {
     .map(([unit, count]) => `${count} ${unit}`).join(" ");
 }
 
-/** `just now`, `5 min ago`, `3 Mar`. @param {number} unix seconds @param {number} [now] */
-export function ago(unix, now = Date.now() / 1000) {
-  const seconds = Math.max(0, now - unix);
+/**
+ * `just now`, `5 min ago`, `3 Mar`; a date for a time to come, after a clock was set back.
+ *
+ * @param {number} unix seconds, as the server counts them
+ * @param {number} [now] likewise
+ */
+export function ago(unix, now = serverNow()) {
+  const seconds = now - unix;
+  if (seconds < -45) return dateTime(unix);
   if (seconds < 45) return "just now";
   if (seconds < 3600) return `${Math.max(1, Math.round(seconds / 60))} min ago`;
   if (seconds < 86400) return `${Math.round(seconds / 3600)} h ago`;

@@ -1,12 +1,14 @@
-/** First steps, shown while there are no jobs. */
-import { fill, h } from "./dom.js";
+/** First steps, shown while there are no jobs; on a phone also the title of their list. */
+import { fill, h, setText } from "./dom.js";
 import { codeBlock } from "./copy.js";
 import { icon } from "./icons.js";
+import { allJobs, onJobsChanged } from "./jobs.js";
 import { baseModels, modelsLoaded, onModelsChanged } from "./models.js";
 
 export function createHome() {
   const title = h("h1", { tabindex: -1 }, "Train your first model");
   const steps = h("ol", { class: "first-steps" });
+  const command = h("div");
   const element = h(
     "section",
     { class: "view home" },
@@ -17,9 +19,20 @@ export function createHome() {
       "Fine-tune a model on this machine's GPU, watch it train, then chat with it.",
     ),
     steps,
+    h("p", { class: "or", "aria-hidden": "true" }, "or"),
+    h(
+      "section",
+      { class: "api-way", "aria-label": "Instead of the form" },
+      h("h2", {}, "Use the API instead"),
+      h("p", {}, "The API is OpenAI's, so its clients work unchanged."),
+      command,
+    ),
   );
 
   function draw() {
+    const jobs = allJobs().length > 0;
+    element.classList.toggle("with-jobs", jobs);
+    setText(title, jobs ? "Jobs" : "Train your first model");
     if (!modelsLoaded) return;
     const models = baseModels();
     fill(
@@ -33,19 +46,22 @@ export function createHome() {
         h(
           "p",
           {},
-          "Upload JSON Lines with one example per line: a conversation, an instruction, or plain text. The form shows how much memory the run needs before it starts.",
+          "Upload examples, such as JSON Lines with a conversation or an instruction per line. The form shows how much memory the run needs before it starts.",
         ),
         h("a", { class: "button primary", href: "#/new" }, icon("plus"), "New job"),
       ]),
-      step("Or use the API", false, [
-        h("p", {}, "The API is OpenAI's, so its clients work unchanged."),
-        codeBlock(CURL(models[0]?.id ?? "MODEL"), "Commands to start a job"),
-      ]),
     );
+    fill(command, codeBlock(CURL(models[0]?.id ?? "MODEL"), "Commands to start a job"));
   }
-  const end = onModelsChanged(draw);
+  const ends = [onModelsChanged(draw), onJobsChanged(draw)];
   draw();
-  return { element, focusTarget: title, destroy: end };
+  return {
+    element,
+    focusTarget: title,
+    destroy() {
+      for (const end of ends) end();
+    },
+  };
 }
 
 /** @param {string} title @param {boolean} done @param {HTMLElement[]} content */

@@ -2,6 +2,7 @@
 import { fill, h } from "./dom.js";
 import { jobOptions } from "./openapi.js";
 import { createOptionField } from "./option_field.js";
+import { createTemplateField } from "./template_field.js";
 
 /** The most important numbers, with their labels in the form. @type {Record<string, string>} */
 const MAIN = {
@@ -15,11 +16,17 @@ const MAIN = {
 
 /** Has its own field: the method. */
 const ELSEWHERE = "optimizer";
+/** Belongs to the model and its data in the form. */
+const TEMPLATE = "template";
 
 export function createHyperparameterFields() {
   const main = h("div", { class: "numbers" });
   const others = h("div", { class: "more-options" });
-  /** @type {Map<string, ReturnType<typeof createOptionField>>} */
+  const template = h("div");
+  /** @type {ReturnType<typeof createTemplateField> | undefined} */
+  let templateField;
+  /** @typedef {ReturnType<typeof createOptionField> | ReturnType<typeof createTemplateField>} Field */
+  /** @type {Map<string, Field>} */
   const fields = new Map();
   let rankName = "";
 
@@ -33,9 +40,16 @@ export function createHyperparameterFields() {
   return {
     main,
     others,
+    template,
     async load() {
       const options = (await jobOptions()).filter(({ name }) => name !== ELSEWHERE);
       for (const info of options) {
+        if (info.name === TEMPLATE) {
+          templateField = createTemplateField(info);
+          fields.set(TEMPLATE, templateField);
+          fill(template, templateField.element);
+          continue;
+        }
         const label = MAIN[info.name];
         const field = createOptionField(info, label ? { label, hint: "" } : {});
         // A derived default is a sentence, which the plan replaces by a number.
@@ -43,7 +57,7 @@ export function createHyperparameterFields() {
         fields.set(info.name, field);
       }
       fill(main, Object.keys(MAIN).flatMap((name) => fields.get(name)?.element ?? []));
-      const rest = options.filter(({ name }) => !(name in MAIN));
+      const rest = options.filter(({ name }) => !(name in MAIN) && name !== TEMPLATE);
       const sections = Map.groupBy(rest, ({ section }) => section);
       fill(others, [...sections].map(([section, infos]) => group(section, infos)));
       showRank();
@@ -62,6 +76,8 @@ export function createHyperparameterFields() {
     },
     /** @param {string} name */
     get: (name) => fields.get(name),
+    /** The chat templates that fit the model. @param {string[]} templates */
+    offerTemplates: (templates) => templateField?.offer(templates),
     /** Shows the values that empty fields get. @param {Record<string, unknown>} values */
     suggest(values) {
       for (const name of Object.keys(MAIN)) {
@@ -77,9 +93,6 @@ export function createHyperparameterFields() {
         const chosen = fixed ? String(value) !== fallback : name in MAIN || !fallback;
         if (chosen) field.set(value === "auto" ? undefined : value);
       }
-    },
-    clearErrors() {
-      for (const field of fields.values()) field.setError("");
     },
   };
 

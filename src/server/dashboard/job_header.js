@@ -2,21 +2,32 @@
 import { announce, fill, h, setText } from "./dom.js";
 import { confirm } from "./dialogs.js";
 import { copyButton } from "./copy.js";
-import { ago, dateTime, percent } from "./format.js";
+import { percent } from "./format.js";
 import { icon } from "./icons.js";
+import { createNotice } from "./job_notice.js";
 import { act, isFinished, modelOf, resultOf, shareDone, titleOf } from "./jobs.js";
 import { createProgress, createStatus, progressText } from "./status.js";
+import { timeAgo } from "./time_ago.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
+/** @typedef {"pause" | "resume" | "cancel"} Action */
 
-/** @param {string} id */
-export function createJobHeader(id) {
+/** What an action leads to, until it is there: a step may take a minute. @type {Record<Action, string>} */
+const UNDER_WAY = {
+  pause: "Pausing: a checkpoint is saved after the current step.",
+  cancel: "Cancelling: it stops after the current step.",
+  resume: "Resuming.",
+};
+
+/** @param {string} id @param {() => number | undefined} lastCheckpoint its step */
+export function createJobHeader(id, lastCheckpoint) {
   const title = h("h1", { tabindex: -1 });
   const status = createStatus();
   const subtitle = h("p", { class: "job-subtitle" });
   const actions = h("div", { class: "job-actions" });
-  const notice = h("div", { class: "notice", hidden: true });
+  const notice = createNotice();
   const problem = h("p", { class: "field-error", role: "alert", hidden: true });
+  const underWay = h("p", { class: "muted", role: "status", hidden: true });
   const progress = createProgress();
   const progressLine = h("p", { class: "job-progress" });
   const element = h(
@@ -29,17 +40,23 @@ export function createJobHeader(id) {
       actions,
     ),
     problem,
-    notice,
+    underWay,
+    notice.element,
     h("div", { class: "job-progress-row" }, progress.element, progressLine),
   );
   let offered = "";
 
-  /** @param {"pause" | "resume" | "cancel"} action */
+  /** @param {Action} action */
   async function perform(action) {
     problem.hidden = true;
+    underWay.hidden = false;
+    setText(underWay, UNDER_WAY[action]);
+    const before = status.element.dataset.status;
     try {
-      announce(`${titleOf(await act(id, action))}: ${action} requested`);
+      const job = await act(id, action);
+      if (job.status !== before) underWay.hidden = true;
     } catch (error) {
+      underWay.hidden = true;
       problem.hidden = false;
       setText(problem, /** @type {Error} */ (error).message);
     }
@@ -59,13 +76,15 @@ export function createJobHeader(id) {
   /** @param {Job} job */
   function actionsOf(job) {
     /** @param {Parameters<typeof icon>[0]} name @param {string} label @param {() => void} click */
-    const button = (name, label, click) =>
-      h("button", { type: "button", class: "button", on: { click } }, icon(name), label);
+    const button = (name, label, click, look = "button") =>
+      h("button", { type: "button", class: look, on: { click } }, icon(name), label);
     const items = [];
     if (job.status === "running" || job.status === "queued") {
       items.push(button("pause", "Pause", () => perform("pause")));
     }
-    if (job.status === "paused") items.push(button("play", "Resume", () => perform("resume")));
+    if (job.status === "paused" || job.status === "failed") {
+      items.push(button("play", "Resume", () => perform("resume"), "button primary"));
+    }
     if (!isFinished(job)) items.push(button("stop", "Cancel", cancel));
     if (isFinished(job) && job.id.startsWith("ftjob-")) {
       items.push(
@@ -90,16 +109,18 @@ export function createJobHeader(id) {
     /** @param {Job} job */
     update(job) {
       setText(title, titleOf(job));
-      if (status.element.dataset.status !== job.status) {
-        if (status.element.dataset.status) {
-          announce(`${titleOf(job)}: ${job.status.replace("_", " ")}`);
-        }
+      const before = status.element.dataset.status;
+      if (before !== job.status) {
+        if (before) announce(`${titleOf(job)}: ${job.status.replace("_", " ")}`);
         status.update(job.status);
+        underWay.hidden = true;
       }
       const offer = `${job.status} ${resultOf(job) ?? ""}`;
       if (offer !== offered) {
         offered = offer;
+        const focused = actions.contains(document.activeElement);
         fill(actions, actionsOf(job));
+        if (focused) /** @type {HTMLElement | null} */ (actions.firstElementChild)?.focus();
         fill(
           subtitle,
           h(
@@ -107,11 +128,11 @@ export function createJobHeader(id) {
             {},
             modelOf(job) === titleOf(job) ? kindOf(job) : `${kindOf(job)} of ${modelOf(job)}`,
           ),
-          h("span", { title: dateTime(job.created_at) }, ago(job.created_at)),
+          timeAgo(job.created_at),
           h("span", { class: "job-id" }, h("code", {}, job.id), copyButton(job.id, "the job's id")),
         );
-        showNotice(notice, job);
       }
+      notice.update(job, lastCheckpoint());
       progress.element.parentElement?.classList.toggle("is-done", isFinished(job));
       progress.update(job);
       const share = shareDone(job);
@@ -126,24 +147,4 @@ export function createJobHeader(id) {
 /** @param {Job} job */
 function kindOf(job) {
   return job.id.startsWith("ptjob-") ? "Pre-training" : "Fine-tuning";
-}
-
-/** Why it failed or is paused. @param {HTMLElement} notice @param {Job} job */
-function showNotice(notice, job) {
-  const reason = job.status === "failed"
-    ? job.error?.message
-    : job.status === "paused"
-    ? job.status_reason
-    : undefined;
-  notice.hidden = !reason;
-  notice.dataset.status = job.status;
-  if (!reason) return;
-  const advice = job.status === "paused"
-    ? "Fix the problem and resume the job: it continues from its checkpoint."
-    : "";
-  fill(
-    notice,
-    icon("warning"),
-    h("div", {}, h("p", {}, reason), advice && h("p", { class: "muted" }, advice)),
-  );
 }

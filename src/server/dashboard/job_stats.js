@@ -1,6 +1,8 @@
 /** The key figures of a run. */
 import { h, setText } from "./dom.js";
 import { bytes, compact, loss, percent, perplexity, whole } from "./format.js";
+import { isFinished } from "./jobs.js";
+import { paceOf } from "./pace.js";
 
 /**
  * @param {import("./run_data.js").RunData} data
@@ -21,7 +23,8 @@ export function createStats(data, plannedBytes) {
   const memory = stat("GPU memory");
   return {
     element,
-    draw() {
+    /** @param {import("./jobs.js").Job | undefined} job */
+    draw(job) {
       const { last, steps, evaluations } = data;
       const first = steps[0];
       // A single step is noisy: show the mean of the last few.
@@ -33,9 +36,14 @@ export function createStats(data, plannedBytes) {
       setText(valid.value, loss(latest?.valid_loss, 3));
       setText(
         valid.note,
-        latest ? `perplexity ${perplexity(latest.valid_perplexity)}` : "not evaluated yet",
+        latest
+          ? noteOf(latest, job?.best)
+          : job && isFinished(job)
+          ? "never evaluated"
+          : "not evaluated yet",
       );
-      setText(speed.value, last ? `${compact(last.tokens_per_second)} tok/s` : "–");
+      const { tokensPerSecond } = paceOf(data.timed);
+      setText(speed.value, tokensPerSecond ? `${compact(tokensPerSecond)} tok/s` : "–");
       setText(speed.note, last ? `${compact(last.tokens)} tokens so far` : "");
       const plan = plannedBytes();
       setText(memory.value, bytes(last?.gpu_peak_bytes ?? plan));
@@ -50,4 +58,14 @@ export function createStats(data, plannedBytes) {
       element.title = last ? `Step ${whole(last.step)}` : "";
     },
   };
+}
+
+/**
+ * @param {import("./run_data.js").Evaluation} latest
+ * @param {{ step: number, valid_loss: number } | null | undefined} best
+ */
+function noteOf({ step, valid_perplexity }, best) {
+  return best && best.step !== step
+    ? `best ${loss(best.valid_loss, 3)} at step ${whole(best.step)}`
+    : `perplexity ${perplexity(valid_perplexity)}`;
 }

@@ -7,7 +7,7 @@ import { createHeatmap } from "./heatmap.js";
 import { createDetails, hyperparametersOf } from "./job_details.js";
 import { createJobHeader } from "./job_header.js";
 import { createStats } from "./job_stats.js";
-import { isFinished, jobOf, onJobsChanged, pathOf, reloadJob, titleOf } from "./jobs.js";
+import { isFinished, jobOf, noteSteps, onJobsChanged, pathOf, reloadJob, titleOf } from "./jobs.js";
 import { onEvents } from "./live.js";
 import { createLog } from "./log_view.js";
 import { PRODUCT } from "./product.js";
@@ -15,13 +15,14 @@ import { RunData } from "./run_data.js";
 import { createSamples } from "./samples_view.js";
 import { createCheckpoints, createEvaluations } from "./tables.js";
 import { createTabs } from "./tabs.js";
+import { createWarnings } from "./warnings_card.js";
 
 /** Q-GaLore's default. */
 const USUAL_GAP = 200;
 /** Milliseconds between updates of the charts' descriptions, less frequent than the charts'. */
 const DESCRIBE_EVERY = 1000;
-/** Polling interval before the first step: no events report preparation. */
-const PREPARING_EVERY = 2000;
+/** Polling interval while no step ends: no event tells what a job does before and within one. */
+const ACTIVITY_EVERY = 2000;
 
 /** @param {string} id */
 export function createJobView(id) {
@@ -31,11 +32,14 @@ export function createJobView(id) {
     const job = jobOf(id);
     return Number(job && hyperparametersOf(job).update_proj_gap) || USUAL_GAP;
   };
-  const header = createJobHeader(id);
+  /** @type {number | undefined} */
+  let lastCheckpoint;
+  const header = createJobHeader(id, () => lastCheckpoint);
   const stats = createStats(data, planned);
   const charts = createCharts(data, planned);
   const heatmap = createHeatmap(data, gap);
   const examples = createDataCard(data);
+  const warnings = createWarnings();
   const evaluations = createEvaluations(data);
   const checkpoints = createCheckpoints();
   const samples = createSamples(data);
@@ -47,6 +51,7 @@ export function createJobView(id) {
     { class: "overview" },
     stats.element,
     waiting,
+    warnings.element,
     examples.element,
     charts.loss,
     h("div", { class: "chart-row" }, charts.others),
@@ -76,6 +81,8 @@ export function createJobView(id) {
   let ready = false;
   let drawn = -1;
   let described = 0;
+  /** When a step ended. */
+  let stepped = -Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let describing;
   /** @type {import("./jobs.js").JobEvent[]} */
@@ -91,6 +98,7 @@ export function createJobView(id) {
     waiting.textContent = job.status === "queued"
       ? "Charts appear after the first step. Jobs run one at a time; this one is waiting for its turn."
       : "Charts appear after the first step.";
+    warnings.draw(job);
     details.draw(job, data.plan);
   }
 
@@ -98,22 +106,25 @@ export function createJobView(id) {
     if (!ready || drawn === data.version) return;
     drawn = data.version;
     element.classList.toggle("has-steps", data.steps.length > 0);
-    stats.draw();
+    stats.draw(jobOf(id));
     examples.draw();
     charts.draw();
     heatmap.draw();
     evaluations.draw();
     samples.draw();
-    const wait = Math.max(0, described + DESCRIBE_EVERY - Date.now());
+    const wait = Math.max(0, described + DESCRIBE_EVERY - performance.now());
     describing ??= setTimeout(() => {
       describing = undefined;
-      described = Date.now();
+      described = performance.now();
       charts.describe();
     }, wait);
   }
 
   async function loadCheckpoints() {
-    checkpoints.draw(await list(`${pathOf(id)}/checkpoints`, 100));
+    const saved = await list(`${pathOf(id)}/checkpoints`, 100);
+    lastCheckpoint = saved[0]?.step_number;
+    checkpoints.draw(saved);
+    drawJob();
   }
 
   const ends = [
@@ -121,6 +132,7 @@ export function createJobView(id) {
     onEvents((events) => {
       const own = events.filter((event) => event.job_id === id);
       if (!own.length) return;
+      if (own.some(({ type }) => type === "metrics")) stepped = performance.now();
       log.append(own);
       if (own.some(({ data }) => data?.kind === "checkpoint")) loadCheckpoints().catch(() => {});
       if (!ready) return void early.push(...own);
@@ -142,15 +154,16 @@ export function createJobView(id) {
     // Events that arrived during the request; those already in the response are recognised by step.
     for (const event of early) data.add(event);
     early = [];
+    noteSteps(id, data.timed);
     ready = true;
     drawData();
     drawJob();
   }
 
   const looking = setInterval(() => {
-    const preparing = jobOf(id)?.status === "running" && !data.steps.length && !document.hidden;
-    if (preparing) reloadJob(id).catch(() => {});
-  }, PREPARING_EVERY);
+    const quiet = jobOf(id)?.status === "running" && performance.now() - stepped >= ACTIVITY_EVERY;
+    if (quiet && !document.hidden) reloadJob(id).catch(() => {});
+  }, ACTIVITY_EVERY);
 
   drawJob();
   load().catch((error) => {

@@ -1,5 +1,7 @@
 /** The page's jobs: loaded once, then kept up to date by the event stream. */
-import { list, post, request } from "./api.js";
+import { list, MOST_LISTED, post, request } from "./api.js";
+import { serverNow } from "./clock.js";
+import { LATEST, paceOf } from "./pace.js";
 
 /**
  * A job as in the API: OpenAI's shape with our own extensions.
@@ -20,10 +22,18 @@ import { list, post, request } from "./api.js";
 const jobs = new Map();
 const changes = new EventTarget();
 export let loaded = false;
+/** Whether there are older jobs than those listed. */
+export let more = false;
 
 /** Newest first. @returns {Job[]} */
 export function allJobs() {
-  return [...jobs.values()].sort((a, b) => b.created_at - a.created_at || (a.id < b.id ? 1 : -1));
+  return [...jobs.values()].sort((a, b) => b.sequence - a.sequence);
+}
+
+/** Jobs that wait for their turn, in the order in which they will run. @returns {Job[]} */
+export function queue() {
+  return [...jobs.values()].filter(({ status }) => status === "queued")
+    .sort((a, b) => a.queue_turn - b.queue_turn);
 }
 
 /** @param {string} id */
@@ -51,6 +61,7 @@ export async function loadJobs() {
   const lists = await Promise.all([list("/v1/fine_tuning/jobs"), list("/v1/pretraining/jobs")]);
   jobs.clear();
   for (const job of lists.flat()) jobs.set(job.id, job);
+  more = lists.some(({ length }) => length >= MOST_LISTED);
   loaded = true;
   changed();
 }
@@ -68,9 +79,7 @@ export async function reloadJob(id) {
 
 /** @param {Job} job */
 export function keep(job) {
-  // Keep the pace measured on this page.
-  const { step_seconds, seconds_left } = jobs.get(job.id) ?? job;
-  jobs.set(job.id, { ...job, step_seconds, seconds_left });
+  jobs.set(job.id, job);
   changed();
   return job;
 }
@@ -92,7 +101,9 @@ export function applyEvents(events) {
   for (const { job_id, type, data } of events) {
     const job = jobs.get(job_id);
     if (job && type === "metrics" && data.train_loss !== undefined) {
-      jobs.set(job_id, { ...job, ...movedOn(job, data) });
+      noteSteps(job_id, [/** @type {any} */ (data)]);
+      const progress = { step: data.step, total_steps: data.total_steps };
+      jobs.set(job_id, { ...job, progress, preparation: null, activity: null });
       changed();
       if (job.status === "running") continue;
     } else if (type === "metrics") continue;
@@ -108,22 +119,29 @@ export function applyEvents(events) {
   }
 }
 
-/** @param {Job} job @param {Record<string, any>} data of a step */
-function movedOn(job, data) {
-  const seconds = 0.9 * (job.step_seconds ?? data.step_ms / 1000) + 0.1 * data.step_ms / 1000;
-  return {
-    progress: { step: data.step, total_steps: data.total_steps },
-    preparation: null,
-    step_seconds: seconds,
-    seconds_left: (data.total_steps - data.step) * seconds,
-  };
+/** Latest steps of running jobs. @type {Map<string, import("./pace.js").Timed[]>} */
+const latest = new Map();
+
+/**
+ * Steps to tell a job's pace by: those newer than the ones noted.
+ *
+ * @param {string} id
+ * @param {readonly (import("./pace.js").Timed & { valid_loss?: number })[]} steps
+ */
+export function noteSteps(id, steps) {
+  const known = latest.get(id) ?? [];
+  const last = known.at(-1)?.step ?? 0;
+  const timed = steps.filter(({ step, valid_loss }) => step > last && valid_loss === undefined);
+  latest.set(id, [...known, ...timed].slice(-LATEST));
 }
 
-/** Seconds until the end of a running job, by its latest steps. @param {Job} job */
+/** Seconds until the end of a running job, evaluations left out. @param {Job} job */
 export function secondsLeft(job) {
   if (job.status !== "running") return undefined;
-  if (job.seconds_left !== undefined) return job.seconds_left;
-  if (job.estimated_finish) return Math.max(0, job.estimated_finish - Date.now() / 1000);
+  const { step, total_steps } = job.progress ?? {};
+  const { secondsPerStep } = paceOf(latest.get(job.id) ?? []);
+  if (secondsPerStep !== undefined && total_steps) return (total_steps - step) * secondsPerStep;
+  if (job.estimated_finish) return Math.max(0, job.estimated_finish - serverNow());
   return undefined;
 }
 

@@ -14,7 +14,7 @@ let scheduled = false;
  * @typedef {object} Connection
  * @property {"connecting" | "live" | "lost"} state
  * @property {string} [message]
- * @property {number} [retryAt]
+ * @property {number} [retryAt] as performance.now() counts
  */
 /** @type {Connection} */
 export let connection = { state: "connecting" };
@@ -26,9 +26,10 @@ export function onEvents(listener) {
   return () => listeners.delete(listener);
 }
 
-/** @param {() => void} listener */
+/** @param {() => void} listener @returns {() => void} ends it */
 export function onConnectionChanged(listener) {
   connectionChanges.addEventListener("change", listener);
+  return () => connectionChanges.removeEventListener("change", listener);
 }
 
 /** @param {Connection} next */

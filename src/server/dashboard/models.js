@@ -15,6 +15,13 @@ export async function loadModels() {
   return models;
 }
 
+/** Milliseconds between looks into an empty models folder: nothing tells of the first model. */
+const LOOK_EVERY = 5000;
+setInterval(() => {
+  const waiting = modelsLoaded && !baseModels().length && !document.hidden;
+  if (waiting) loadModels().catch(() => {});
+}, LOOK_EVERY);
+
 /** @param {() => void} listener @returns {() => void} ends it */
 export function onModelsChanged(listener) {
   changes.addEventListener("change", listener);
@@ -25,18 +32,14 @@ export function baseModels() {
   return models.filter(({ id }) => !isResult(id)).sort((a, b) => a.id.localeCompare(b.id));
 }
 
-/** Results of jobs, newest first. */
+/** Results of jobs, newest first: the server lists them in the order of their jobs. */
 export function resultModels() {
-  return newestFirst(models.filter(({ id }) => isResult(id) && !isCheckpoint(id)));
+  return models.filter(({ id }) => isResult(id) && !isCheckpoint(id)).reverse();
 }
 
+/** Newest first, likewise. */
 function checkpointModels() {
-  return newestFirst(models.filter(({ id }) => isCheckpoint(id)));
-}
-
-/** @param {Model[]} some */
-function newestFirst(some) {
-  return some.sort((a, b) => b.created - a.created);
+  return models.filter(({ id }) => isCheckpoint(id)).reverse();
 }
 
 /** @param {string} id */

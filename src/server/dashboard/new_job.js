@@ -1,21 +1,50 @@
 /** The form that starts a job. */
 import { list, post } from "./api.js";
 import { fill, h, setText, uniqueId } from "./dom.js";
+import { createFieldErrors } from "./field_errors.js";
 import { createFileField } from "./file_field.js";
 import { howToAddModels } from "./home.js";
 import { createHyperparameterFields } from "./hyperparameter_fields.js";
 import { hyperparametersOf } from "./job_details.js";
 import { keep, reloadJob } from "./jobs.js";
+import { connection, onConnectionChanged } from "./live.js";
 import { createMethodField } from "./methods.js";
-import { baseModels, fillModelSelect, loadModels, resultModels } from "./models.js";
+import {
+  baseModels,
+  fillModelSelect,
+  loadModels,
+  onModelsChanged,
+  resultModels,
+} from "./models.js";
 import { createPlanPanel } from "./plan_panel.js";
 import { go } from "./router.js";
 import { createField } from "./text_field.js";
 
 /** @typedef {import("./api.js").RequestError} RequestError */
 
+/** @typedef {ReturnType<typeof createForm>} Form */
+
+/**
+ * Forms by the job that they copy: what was entered stays while the page is open, until its job is
+ * started.
+ *
+ * @type {Map<string | null, Form>}
+ */
+const drafts = new Map();
+
 /** @param {string | null} from the job to copy values from */
 export function createNewJob(from) {
+  const form = drafts.get(from) ?? createForm(from, () => {
+    drafts.delete(from);
+    form.end();
+  });
+  drafts.set(from, form);
+  form.refresh();
+  return { element: form.element, focusTarget: form.focusTarget, destroy() {} };
+}
+
+/** @param {string | null} from @param {() => void} onStarted */
+function createForm(from, onStarted) {
   const id = uniqueId("new");
   const title = h("h1", { tabindex: -1 }, "New job");
   const model = createField("model", "Model", h("select", { class: "select", id: `${id}-model` }));
@@ -40,7 +69,10 @@ export function createNewJob(from) {
   const problem = h("p", { class: "field-error", role: "alert", tabindex: -1, hidden: true });
   const submit = h("button", { type: "submit", class: "button primary large" }, "Start job");
   const options = createHyperparameterFields();
-  const changed = () => plan.update();
+  const changed = () => ready && plan.update();
+  /** Whether the choices are loaded. */
+  let ready = false;
+  let starting = false;
 
   /** @type {import("./file_field.js").Uploaded[]} */
   let files = [];
@@ -80,14 +112,20 @@ export function createNewJob(from) {
     body,
     apply,
     onError(error) {
-      clearErrors();
-      if (error?.param) showError(error);
+      errors.clear("plan");
+      if (error) showError("plan", error);
     },
-    onPlan(fits, values) {
-      submit.disabled = !fits;
-      options.suggest(values);
+    onPlan(fits, answer) {
+      fit = fits;
+      submit.disabled = starting || !fits;
+      options.suggest(answer?.hyperparameters ?? {});
+      if (answer?.base) options.offerTemplates(answer.base.templates);
     },
   });
+  let fit = true;
+  const errors = createFieldErrors((name) => named[name] ?? options.get(name));
+  /** @type {Record<string, import("./field_errors.js").Field>} */
+  const named = { model, suffix, seed, training_file: training, validation_file: validation };
 
   const form = h(
     "form",
@@ -108,6 +146,7 @@ export function createNewJob(from) {
           h("summary", {}, "Validation file"),
           validation.element,
         ),
+        options.template,
       ),
       h("section", { class: "form-section" }, h("h2", {}, "Method"), method.element, options.main),
       h(
@@ -167,23 +206,15 @@ export function createNewJob(from) {
     changed();
   }
 
-  function clearErrors() {
-    options.clearErrors();
-    for (const field of [model, suffix, seed, training, validation]) field.setError("");
-    problem.hidden = true;
-  }
-
-  /** Shows an error at the field that it names; returns the field. @param {RequestError} error */
-  function showError({ param = "", message }) {
-    const name = param.split(".").at(-1) ?? "";
-    const named = { model, suffix, seed, training_file: training, validation_file: validation };
-    const field = named[/** @type {keyof typeof named} */ (name)] ?? options.get(name);
-    field?.setError(message.startsWith(`${param}: `) ? message.slice(param.length + 2) : message);
-    const closed = /** @type {HTMLDetailsElement | null | undefined} */ (
-      field?.input.closest("details:not([open])")
-    );
-    if (closed) closed.open = true;
-    return field?.input;
+  /**
+   * Shows an error at the field that it names; returns the field's control.
+   *
+   * @param {import("./field_errors.js").Source} source
+   * @param {RequestError} error
+   */
+  function showError(source, error) {
+    if (error.choices) options.offerTemplates(error.choices);
+    return errors.show(source, error);
   }
 
   /** @param {string} message */
@@ -193,61 +224,99 @@ export function createNewJob(from) {
     return problem;
   }
 
+  /** What the form can say before the server does. @returns {string} */
+  function missingFile() {
+    if (training.uploading) return "The upload has not finished: wait for it, or cancel it.";
+    return training.value ? "" : "A training file is required: choose one, or upload it.";
+  }
+
   form.addEventListener("input", ({ target }) => {
     const { type } = /** @type {HTMLInputElement} */ (target);
+    errors.clear("start");
     if (target !== suffix.input && type !== "file") changed();
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    clearErrors();
-    submit.disabled = true;
-    setText(submit, "Starting…");
+    if (starting) return;
+    errors.clear("start");
+    problem.hidden = true;
+    const missing = missingFile();
+    if (missing) return errors.show("start", { param: "training_file", message: missing })?.focus();
+    starting = submit.disabled = true;
+    setText(submit, "Checking the data and starting…");
     try {
       const job = keep(await post("/v1/fine_tuning/jobs", body()));
+      onStarted();
       go(`#/jobs/${encodeURIComponent(job.id)}`);
     } catch (error) {
       const fault = /** @type {RequestError} */ (error);
-      (showError(fault) ?? showProblem(fault.message)).focus();
+      (showError("start", fault) ?? showProblem(fault.message)).focus();
     } finally {
-      submit.disabled = false;
+      starting = false;
+      submit.disabled = !fit;
       setText(submit, "Start job");
     }
   });
+
+  function showModels() {
+    const select = /** @type {HTMLSelectElement} */ (model.input);
+    fillModelSelect(select, select.value || (baseModels()[0]?.id ?? ""));
+    noModels.hidden = baseModels().length + resultModels().length > 0;
+    if (!noModels.hidden) fill(noModels, howToAddModels());
+    model.element.hidden = !noModels.hidden;
+  }
 
   async function load() {
     const [uploaded] = await Promise.all([
       list("/v1/files"),
       loadModels(),
-      options.load(),
-      method.load(),
+      ready || options.load(),
+      ready || method.load(),
     ]);
     files = uploaded.filter(({ purpose }) => purpose === "fine-tune");
-    fillModelSelect(/** @type {HTMLSelectElement} */ (model.input), baseModels()[0]?.id ?? "");
-    noModels.hidden = baseModels().length + resultModels().length > 0;
-    if (!noModels.hidden) fill(noModels, howToAddModels());
+    showModels();
     showFiles();
-    if (from) takeOver(await reloadJob(from));
+    if (!ready && from) takeOver(await reloadJob(from));
+    ready = true;
+    problem.hidden = true;
     changed();
+  }
+
+  /** @type {Promise<void> | undefined} */
+  let loading;
+  function refresh() {
+    loading ??= load().catch((error) => void showProblem(error.message))
+      .finally(() => (loading = undefined));
   }
 
   /** @param {import("./jobs.js").Job} job */
   function takeOver(job) {
     model.input.value = String(job.model);
+    const gone = (/** @type {string} */ param, /** @type {string} */ message) =>
+      errors.show("start", { param, message });
+    if (!model.input.value) gone("model", `${job.model} is not there any more: choose another.`);
     suffix.input.value = job.user_provided_suffix ?? "";
     training.setFiles(files, job.training_file);
+    if (!training.value) {
+      gone("training_file", "The job's file has been deleted: choose another, or upload it again.");
+    }
     validation.setFiles(files, job.validation_file ?? "");
     const { optimizer, ...values } = hyperparametersOf(job);
     if (optimizer) method.choose(String(optimizer));
     options.takeOver(values);
   }
 
-  load().catch((error) => showProblem(error.message));
+  const ends = [
+    onModelsChanged(() => ready && showModels()),
+    // What could not be loaded, or planned, while the server was away.
+    onConnectionChanged(() => connection.state === "live" && refresh()),
+  ];
   return {
     element,
     focusTarget: title,
-    destroy() {
-      training.destroy();
-      validation.destroy();
+    refresh,
+    end() {
+      for (const end of ends) end();
       plan.destroy();
     },
   };

@@ -20,8 +20,12 @@ import { request } from "./api.js";
  * @property {string} [rank_option] the option that sets its rank
  */
 
-/** Duplicates of other options under OpenAI's names. */
-const TWICE = new Set(["epochs", "learning_rate_multiplier"]);
+/**
+ * Options that another says as well, under OpenAI's name or our own, and that other.
+ *
+ * @type {Record<string, string>}
+ */
+export const TWICE = { epochs: "n_epochs", learning_rate_multiplier: "lr" };
 
 /** @type {Promise<OptionInfo[]> | undefined} */
 let options;
@@ -43,7 +47,7 @@ export function readOptions(document) {
     schema = propertiesOf(document, schema)[name];
   }
   return Object.entries(propertiesOf(document, schema))
-    .filter(([name]) => !TWICE.has(name))
+    .filter(([name]) => !(name in TWICE))
     .map(([name, field]) => infoOf(document, name, field));
 }
 

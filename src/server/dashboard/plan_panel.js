@@ -14,14 +14,14 @@ const DEBOUNCE = 250;
  * @param {() => Record<string, any>} options.body of the request to create the job
  * @param {(change: Record<string, unknown>) => void} options.apply applies an alternative
  * @param {(error: import("./api.js").RequestError | undefined) => void} options.onError
- * @param {(fits: boolean, hyperparameters: Record<string, unknown>) => void} options.onPlan the
- *   values that the run would use
+ * @param {(fits: boolean, answer?: Record<string, any>) => void} options.onPlan
  */
 export function createPlanPanel({ body, apply, onError, onPlan }) {
   const figure = h("p", { class: "plan-figure" });
   const verdict = h("p", { class: "plan-verdict", role: "status" });
   const bar = createPlanBar();
   const disk = h("p", { class: "plan-disk", hidden: true });
+  const warnings = h("ul", { class: "plan-warnings", hidden: true });
   const fixes = h("div", { class: "plan-fixes", hidden: true });
   const element = h(
     "section",
@@ -30,6 +30,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     figure,
     bar.element,
     disk,
+    warnings,
     fixes,
   );
   /** @type {AbortController | undefined} */
@@ -44,6 +45,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     setText(figure, text);
     bar.element.hidden = true;
     disk.hidden = true;
+    warnings.hidden = true;
     fixes.hidden = true;
   }
 
@@ -66,7 +68,14 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     );
     fixes.hidden = fits !== false;
     if (fits === false) showFixes(alternatives ?? []);
-    onPlan(fits !== false, rest.hyperparameters ?? {});
+    warnings.hidden = !rest.warnings?.length;
+    fill(
+      warnings,
+      (rest.warnings ?? []).map((/** @type {{ message: string }} */ { message }) =>
+        h("li", {}, capital(message))
+      ),
+    );
+    onPlan(fits !== false, { ...rest, by_purpose, limit, planned_peak_bytes });
   }
 
   /** @param {{ change: Record<string, unknown>, bytes: number }[]} alternatives */
@@ -108,7 +117,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     } catch (error) {
       if (signal.aborted) return;
       const { param, message } = /** @type {import("./api.js").RequestError} */ (error);
-      onPlan(true, {});
+      onPlan(true);
       if (param === "training_file" && !job.training_file) {
         rest("Choose a training file to see how much memory the run needs.");
       } else {

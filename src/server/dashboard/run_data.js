@@ -1,4 +1,5 @@
 /** Measurements of one run, of bounded size however long it is. */
+import { LATEST } from "./pace.js";
 
 /**
  * @typedef {object} Step
@@ -34,6 +35,12 @@ export class RunData {
   plan;
   /** @type {Record<string, any> | undefined} what of the data is learned */
   examples;
+  /**
+   * Steps that an evaluation or a checkpoint was part of: their time says nothing of the pace.
+   *
+   * @type {Set<number>}
+   */
+  #interrupted = new Set();
   /** Incremented by every change, so that views know when to redraw. */
   version = 0;
   /** Steps between older points. */
@@ -47,6 +54,7 @@ export class RunData {
     this.samples = samples ?? [];
     this.plan = plan ?? undefined;
     this.examples = data ?? undefined;
+    for (const { step } of this.evaluations) this.#interrupted.add(step);
     this.#thin();
     this.version++;
   }
@@ -57,12 +65,23 @@ export class RunData {
     else if (data?.kind === "plan") this.plan = data;
     else if (data?.kind === "data") this.examples = data;
     else if (data?.kind === "sample") this.#addSample(data);
+    else if (data?.kind === "checkpoint") this.#interrupted.add(data.step);
     else return;
     this.version++;
   }
 
   get last() {
     return this.steps.at(-1);
+  }
+
+  /** Tokens per second, where the time was a step's alone. @param {Step} step */
+  speedOf({ step, tokens_per_second }) {
+    return this.#interrupted.has(step) ? null : tokens_per_second ?? null;
+  }
+
+  /** The latest steps whose time was theirs alone. */
+  get timed() {
+    return this.steps.slice(-2 * LATEST).filter(({ step }) => !this.#interrupted.has(step));
   }
 
   /** @param {Record<string, any>} data */
@@ -75,6 +94,7 @@ export class RunData {
     }
     if (data.valid_loss !== undefined && step > (this.evaluations.at(-1)?.step ?? -1)) {
       const { valid_loss, valid_perplexity } = data;
+      this.#interrupted.add(step);
       this.evaluations.push({ step, valid_loss, valid_perplexity });
     }
   }

@@ -1,25 +1,34 @@
 /** Navigation: jobs with their state, models to chat with, and the connection state. */
+import { MOST_LISTED } from "./api.js";
 import { fill, h, keyed, setText } from "./dom.js";
-import { ago } from "./format.js";
 import { icon, mark } from "./icons.js";
-import { allJobs, isFinished, loaded, modelOf, onJobsChanged, titleOf } from "./jobs.js";
+import { createJobList } from "./job_list.js";
+import { allJobs, isFinished, loaded, more, onJobsChanged, queue } from "./jobs.js";
 import { connection, onConnectionChanged } from "./live.js";
 import { baseModels, onModelsChanged, resultModels, shortName } from "./models.js";
 import { PRODUCT } from "./product.js";
-import { createProgress, progressText, statusLabel } from "./status.js";
 
 /** Most results listed; the chat view lists all. */
 const MOST_MODELS = 8;
 
 /** @param {HTMLElement} element */
 export function createSidebar(element) {
-  const active = h("ul", { class: "job-list" });
-  const finished = h("ul", { class: "job-list" });
+  const active = createJobList("Active", markLinks);
+  const paused = createJobList("Paused", markLinks);
+  const finished = createJobList("Finished", markLinks);
   const models = h("ul", { class: "model-list" });
-  const activeSection = section("Active", active);
-  const finishedSection = section("Finished", finished);
-  const modelsSection = section("Models", models);
+  const modelsSection = h(
+    "section",
+    { class: "sidebar-section", hidden: true, "aria-label": "Models" },
+    h("h2", {}, "Models"),
+    models,
+  );
   const none = h("p", { class: "sidebar-none", hidden: true }, "Your jobs appear here.");
+  const cut = h(
+    "p",
+    { class: "sidebar-none", hidden: true },
+    `Only the newest ${MOST_LISTED} jobs of each kind are listed.`,
+  );
   const live = h("span", { class: "live" });
   fill(
     element,
@@ -29,31 +38,35 @@ export function createSidebar(element) {
       h("a", { class: "brand", href: "#/" }, mark(), h("span", {}, PRODUCT)),
       h("a", { class: "button primary new-job", href: "#/new" }, icon("plus"), "New job"),
     ),
-    h("div", { class: "sidebar-body" }, none, activeSection, finishedSection, modelsSection),
+    h(
+      "div",
+      { class: "sidebar-body" },
+      none,
+      active.element,
+      paused.element,
+      finished.element,
+      cut,
+      modelsSection,
+    ),
     h("div", { class: "sidebar-foot" }, live, h("a", { href: "docs" }, "API")),
   );
   element.addEventListener("keydown", moveFocus);
 
   function drawJobs() {
     const jobs = allJobs();
-    const rank = (/** @type {string} */ status) =>
-      ["running", "validating_files", "queued", "paused"].indexOf(status);
-    const now = jobs.filter((job) => !isFinished(job))
-      .sort((a, b) => rank(a.status) - rank(b.status) || a.created_at - b.created_at);
-    const past = jobs.filter(isFinished);
-    keyed(active, now, ({ id }) => id, createItem, updateItem);
-    keyed(finished, past, ({ id }) => id, createItem, updateItem);
-    activeSection.hidden = now.length === 0;
-    finishedSection.hidden = past.length === 0;
+    const be = (/** @type {string} */ status) => jobs.filter((job) => job.status === status);
+    active.draw([...be("running"), ...queue(), ...be("validating_files").reverse()]);
+    paused.draw(be("paused"));
+    finished.draw(jobs.filter(isFinished));
     none.hidden = !loaded || jobs.length > 0;
-    element.dataset.empty = String(loaded && jobs.length === 0);
+    cut.hidden = !more;
   }
 
   function drawModels() {
     const shown = [...resultModels().slice(0, MOST_MODELS), ...baseModels()];
     modelsSection.hidden = shown.length === 0;
     keyed(models, shown, ({ id }) => id, createModel, () => {});
-    markCurrent(element);
+    markLinks(element);
   }
 
   function drawConnection() {
@@ -70,65 +83,6 @@ export function createSidebar(element) {
   drawConnection();
 }
 
-/** @param {string} title @param {HTMLElement} list */
-function section(title, list) {
-  return h(
-    "section",
-    { class: "sidebar-section", hidden: true, "aria-label": title },
-    h("h2", {}, title),
-    list,
-  );
-}
-
-/** @param {import("./jobs.js").Job} job */
-function createItem(job) {
-  const progress = createProgress();
-  const title = h("span", { class: "job-item-title" });
-  const meta = h("span", { class: "job-item-meta" });
-  const item = h(
-    "li",
-    {},
-    h(
-      "a",
-      { class: "job-item", href: `#/jobs/${encodeURIComponent(job.id)}` },
-      h("span", { class: "status-dot", "aria-hidden": "true" }),
-      title,
-      meta,
-      progress.element,
-    ),
-  );
-  parts.set(item, { title, meta, progress });
-  if (item.firstElementChild) markLink(/** @type {HTMLAnchorElement} */ (item.firstElementChild));
-  return item;
-}
-
-/**
- * @type {WeakMap<HTMLElement, {
- *   title: HTMLElement,
- *   meta: HTMLElement,
- *   progress: ReturnType<typeof createProgress>,
- * }>}
- */
-const parts = new WeakMap();
-
-/** @param {HTMLElement} item @param {import("./jobs.js").Job} job */
-function updateItem(item, job) {
-  const its = parts.get(item);
-  if (!its) return;
-  /** @type {HTMLElement} */ (item.firstElementChild).dataset.status = job.status;
-  setText(its.title, titleOf(job));
-  const running = job.status === "running";
-  const far = running ? progressText(job) : statusLabel(job.status);
-  const rest = running
-    ? ""
-    : modelOf(job) === titleOf(job)
-    ? ago(job.finished_at ?? job.created_at)
-    : modelOf(job);
-  setText(its.meta, [far, rest].filter(Boolean).join(" · "));
-  its.progress.element.hidden = !running;
-  if (running) its.progress.update(job);
-}
-
 /** @param {import("./models.js").Model} model */
 function createModel({ id }) {
   return h(
@@ -143,20 +97,15 @@ function createModel({ id }) {
   );
 }
 
-/** @param {HTMLElement} element */
-export function markCurrent(element) {
+/** Marks the links to what is shown. @param {HTMLElement} element that they are in */
+export function markLinks(element) {
   for (const link of element.querySelectorAll("a[href^='#']")) {
-    markLink(/** @type {HTMLAnchorElement} */ (link));
+    const href = link.getAttribute("href") ?? "";
+    const here = location.hash === href ||
+      (/^#\/(jobs|chat)\//.test(href) && location.hash.startsWith(`${href}/`));
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
-}
-
-/** @param {HTMLAnchorElement} link */
-function markLink(link) {
-  const href = link.getAttribute("href") ?? "";
-  const here = location.hash === href ||
-    (href.startsWith("#/jobs/") && location.hash.startsWith(`${href}/`));
-  if (here) link.setAttribute("aria-current", "page");
-  else link.removeAttribute("aria-current");
 }
 
 /** Arrow keys move through the links of a list. @param {KeyboardEvent} event */

@@ -1,7 +1,8 @@
 /** States of a job, in words and colours. */
 import { h, setText } from "./dom.js";
-import { duration, percent, whole } from "./format.js";
-import { secondsLeft, shareDone } from "./jobs.js";
+import { duration, whole } from "./format.js";
+import { queue, secondsLeft, shareDone } from "./jobs.js";
+import { phaseOf } from "./phase.js";
 
 /** @type {Record<string, string>} */
 const LABELS = {
@@ -39,22 +40,21 @@ export function createStatus() {
  * @param {import("./jobs.js").Job} job
  */
 export function progressText(job) {
-  const { progress, preparation, status } = job;
-  if (status === "running" && preparation) {
-    const { what, share, count } = preparation;
-    const far = share !== undefined && share !== null
-      ? ` · ${percent(share)}`
-      : count
-      ? ` · ${whole(count)}`
-      : "";
-    return capital(what) + far;
-  }
-  if (status === "running" && !progress?.step) return "Preparing";
-  const left = secondsLeft(job);
-  const steps = progress?.total_steps
+  if (job.status === "queued") return queueText(job);
+  const { progress } = job;
+  const phase = phaseOf(job);
+  const left = phase ? undefined : secondsLeft(job);
+  const steps = progress?.total_steps && progress.step
     ? `${whole(progress.step)} of ${whole(progress.total_steps)}`
     : "";
-  return [steps, left === undefined ? "" : `${duration(left)} left`].filter(Boolean).join(" · ");
+  return [steps, phase, left === undefined ? "" : `${duration(left)} left`].filter(Boolean)
+    .join(" · ");
+}
+
+/** @param {import("./jobs.js").Job} job */
+function queueText({ id }) {
+  const place = queue().findIndex((job) => job.id === id);
+  return place < 0 ? "" : place === 0 ? "Next in the queue" : `Number ${place + 1} in the queue`;
 }
 
 /** A thin progress bar; screen readers get its text only. */

@@ -1,7 +1,8 @@
 /** Evaluations and checkpoints of a run. */
 import { fill, h, setText } from "./dom.js";
-import { ago, dateTime, loss, perplexity, whole } from "./format.js";
+import { loss, perplexity, whole } from "./format.js";
 import { copyButton } from "./copy.js";
+import { timeAgo } from "./time_ago.js";
 
 /**
  * @param {string} title
@@ -14,7 +15,7 @@ function createTable(title, columns, empty) {
   const nothing = h("p", { class: "nothing" }, empty);
   const table = h(
     "div",
-    { class: "table-scroll", tabindex: 0, role: "region", "aria-label": title },
+    { class: "table-scroll", tabindex: 0, role: "group", "aria-label": `${title}, table` },
     h(
       "table",
       {},
@@ -113,7 +114,7 @@ export function createCheckpoints() {
           {},
           h("td", { class: "number" }, whole(step_number)),
           h("td", { class: "number" }, loss(metrics?.train_loss)),
-          h("td", { title: dateTime(created_at) }, ago(created_at)),
+          h("td", {}, timeAgo(created_at)),
           h(
             "td",
             { class: "cell-actions" },

@@ -1,5 +1,5 @@
 /** Uploads a file and reports progress, which `fetch` does not support yet. */
-import { authorization, parseError, renewKey, RequestError, urlOf } from "./api.js";
+import { authorization, parseError, renewKey, unreachable, urlOf } from "./api.js";
 
 /**
  * @param {File} file
@@ -32,10 +32,7 @@ function attempt(file, purpose, onProgress, signal) {
     const request = new XMLHttpRequest();
     request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
     request.onload = () => resolve({ status: request.status, text: request.responseText });
-    request.onerror = () =>
-      reject(
-        new RequestError(0, { message: "The upload failed: cannot reach the server." }),
-      );
+    request.onerror = () => reject(unreachable());
     request.onabort = () => reject(new DOMException("Aborted", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
     request.open("POST", urlOf("/v1/files"));

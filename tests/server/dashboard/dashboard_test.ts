@@ -118,15 +118,19 @@ browserTest("an answer is streamed, stopped, and remembered", async () => {
 browserTest("the overview says which examples are learned, and which are not", async () => {
   await using server = fakeServer({ pace: 400 });
   await visit(`${server.url}/${RUNNING}`, {}, async ({ page }) => {
-    const card = page.getByRole("region", { name: "Examples" });
-    await card.getByText("940 of 1,000 (48 held out), 120,000 trained tokens").waitFor();
-    assertEquals(await card.getByRole("listitem").allTextContents(), [
+    await page.getByRole("region", { name: "Examples" })
+      .getByText("940 of 1,000 (48 held out), 120,000 trained tokens").waitFor();
+    const warnings = page.getByRole("region", { name: "Warnings" });
+    await warnings.getByText("1 more").click();
+    assertEquals(await warnings.getByRole("listitem").allTextContents(), [
       "Left out: 3 examples with tool calls that the chat template does not write " +
       "(file-poems:17; file-poems:31; file-poems:90)",
       "Skipped: 9 examples without an assistant turn (file-poems:2; and 8 more)",
       "1 example with thoughts that the chat template removes: they are not learned (file-poems:5)",
-      "2 truncated to a sequence",
-      "fields ignored: id",
+      "Truncated to 512 tokens: 20 of 36 examples",
+      "None of the 36 examples fell into the held-out share of 0.05, so nothing is evaluated",
+      "Fields ignored: id",
+      "The learning rate of 0.1 is far above the usual 1e-4",
     ]);
   });
 });

@@ -1,5 +1,5 @@
 /** Fake jobs in every state, one of them running. */
-import { type FakePlan, fakePlan } from "./fake_plan.ts";
+import { type FakePlan, fakePlan, WITHOUT_TEMPLATE } from "./fake_plan.ts";
 
 // deno-lint-ignore no-explicit-any
 type Job = Record<string, any> & { id: string; status: string };
@@ -20,7 +20,6 @@ const LAYERS = 12;
 const MATRICES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 const GAP = 50;
 
-const now = () => Math.floor(Date.now() / 1000);
 /** Deterministic noise. */
 const noise = (n: number) => {
   const x = Math.sin(n * 12.9898) * 43758.5453;
@@ -38,6 +37,43 @@ function refreshedAt(step: number): string[] {
     })).flat().filter(Boolean);
 }
 
+/** What a run says of its data, as the server passes it on. */
+const WARNINGS = [
+  "left out: 3 examples with tool calls that the chat template does not write " +
+  "(file-poems:17; file-poems:31; file-poems:90)",
+  "skipped: 9 examples without an assistant turn (file-poems:2; and 8 more)",
+  "1 example with thoughts that the chat template removes: they are not learned (file-poems:5)",
+  "truncated to 512 tokens: 20 of 36 examples",
+  "none of the 36 examples fell into the held-out share of 0.05, so nothing is evaluated",
+  "fields ignored: id",
+  "the learning rate of 0.1 is far above the usual 1e-4",
+];
+
+interface NewJob {
+  readonly id: string;
+  readonly status: string;
+  readonly suffix: string;
+  /** Seconds since its creation. */
+  readonly age: number;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly turn?: number;
+  readonly files?: readonly string[];
+}
+
+const LONG = "a-name-of-sixty-four-characters-that-somebody-thought-explained_it";
+const CROWD = ["succeeded", "queued", "failed", "cancelled", "succeeded", "paused", "succeeded"];
+
+/** Of the same second, so that only their sequence orders them; the queue runs backwards. */
+function crowdJob(i: number): NewJob {
+  return {
+    id: `ftjob-crowd${i}`,
+    status: CROWD[i % CROWD.length],
+    suffix: i % 3 ? `${LONG}-${i}` : `run-${i}`,
+    age: 90_000,
+    turn: 10_000 - i,
+  };
+}
+
 export class FakeJobs {
   readonly #jobs = new Map<string, Job>();
   readonly #events: FakeEvent[] = [];
@@ -50,11 +86,16 @@ export class FakeJobs {
       readonly pace: number;
       readonly steps: number;
       readonly empty: boolean;
+      /** Further jobs in every state, with long names. */
+      readonly crowd: number;
+      /** Seconds that the server's clock is ahead of the browser's. */
+      readonly ahead: number;
     },
   ) {
     if (options.empty) return;
     const day = 86_400;
-    this.#add({
+    for (let i = 0; i < options.crowd; i++) this.#add(crowdJob(i));
+    const failed = this.#add({
       id: "ftjob-failed",
       status: "failed",
       suffix: "legal-summaries",
@@ -62,10 +103,11 @@ export class FakeJobs {
       error: {
         code: "device_lost",
         message:
-          "The GPU driver reset while step 212 ran. The job can be run again from its start; " +
-          "its checkpoint of step 200 is kept.",
+          "The GPU driver reset while step 212 ran: the card was lost, and came back without the " +
+          "job's memory.",
       },
     });
+    this.#run(failed, 212, 600);
     this.#add({ id: "ftjob-cancelled", status: "cancelled", suffix: "first-try", age: 4 * day });
     const done = this.#add({
       id: "ftjob-done",
@@ -93,6 +135,10 @@ export class FakeJobs {
     this.#keepRunning(running, 2 * options.steps);
   }
 
+  #now() {
+    return Math.floor(Date.now() / 1000) + this.options.ahead;
+  }
+
   get lastSeq() {
     return this.#events.length;
   }
@@ -108,7 +154,7 @@ export class FakeJobs {
 
   models() {
     if (this.options.empty) return [];
-    const bases = ["smollm2-135m", "qwen2.5-0.5b", "llama-3.2-1b"];
+    const bases = ["smollm2-135m", "qwen2.5-0.5b", "llama-3.2-1b", WITHOUT_TEMPLATE];
     const results = [...this.#jobs.values()].map((job) => job.fine_tuned_model).filter(Boolean);
     return [...bases, ...results].map((id, i) => ({
       id,
@@ -163,6 +209,7 @@ export class FakeJobs {
 
   act(id: string, action: string): Job {
     const job = this.#jobs.get(id)!;
+    job.error = null;
     job.status = action === "cancel" ? "cancelled" : action === "pause" ? "paused" : "running";
     job.status_reason = null;
     this.#log(id, `Job ${job.status}`);
@@ -184,27 +231,34 @@ export class FakeJobs {
     this.#wake.resolve();
   }
 
-  #add({ id, status, suffix, age, error }: {
-    id: string;
-    status: string;
-    suffix: string;
-    age: number;
-    error?: { code: string; message: string };
-  }): Job {
+  /** Changes a job, and tells so. */
+  change(id: string, changes: Partial<Job>): void {
+    Object.assign(this.#jobs.get(id)!, changes);
+    this.#log(id, "Changed");
+  }
+
+  #add({ id, status, suffix, age, error, turn, files = ["file-poems"] }: NewJob): Job {
     const plan = fakePlan({}) as FakePlan;
     const final = ["succeeded", "failed", "cancelled"].includes(status);
     const job: Job = {
       object: "fine_tuning.job",
       id,
       status,
-      created_at: now() - age,
-      finished_at: final ? now() - age + 2400 : null,
+      created_at: this.#now() - age,
+      finished_at: final ? this.#now() - age + 2400 : null,
       estimated_finish: null,
       model: "smollm2-135m",
       fine_tuned_model: status === "succeeded" ? `ft:smollm2-135m:${suffix}:Ab12Cd34` : null,
       user_provided_suffix: suffix || null,
-      training_file: "file-poems",
-      validation_file: null,
+      ...(id.startsWith("ptjob-")
+        ? { training_files: files, validation_files: [] }
+        : { training_file: files[0] ?? null, validation_file: null }),
+      sequence: this.#jobs.size + 1,
+      queue_turn: status === "queued" ? turn ?? this.#jobs.size + 1 : null,
+      warnings: [],
+      activity: null,
+      best: null,
+      stopped_early_at: null,
       seed: 42,
       trained_tokens: status === "succeeded" ? 2_457_600 : null,
       error: error ?? null,
@@ -217,13 +271,17 @@ export class FakeJobs {
         supervised: {
           hyperparameters: {
             optimizer: "q_galore_adamw8bit",
+            epochs: 3,
             n_epochs: 3,
             batch_size: 4,
+            learning_rate_multiplier: 1,
             lr: 1e-4,
             seq_len: 512,
             rank: 144,
             update_proj_gap: GAP,
             scheduler: "cosine",
+            eval_share: 0.05,
+            activation_checkpointing_every_n_layers_of_the_model: true,
           },
         },
       },
@@ -235,6 +293,7 @@ export class FakeJobs {
 
   #run(job: Job, steps: number, total: number) {
     const { planned_peak_bytes, by_purpose } = job.plan;
+    job.warnings = WARNINGS.map((message) => ({ message, created_at: this.#now() }));
     this.#log(job.id, "Training 134515008 parameters", {
       kind: "plan",
       parameters: 134_515_008,
@@ -254,31 +313,7 @@ export class FakeJobs {
       tokens: 180_000,
       trained_tokens: 120_000,
       notes: ["fields ignored: id"],
-      findings: [
-        {
-          kind: "lostToolCalls",
-          effect: "unusable",
-          count: 3,
-          first: ["file-poems:17"],
-          message: "3 examples with tool calls that the chat template does not write " +
-            "(file-poems:17; file-poems:31; file-poems:90)",
-        },
-        {
-          kind: "noAnswer",
-          effect: "skipped",
-          count: 9,
-          first: ["file-poems:2"],
-          message: "9 examples without an assistant turn (file-poems:2; and 8 more)",
-        },
-        {
-          kind: "cutThoughts",
-          effect: "changed",
-          count: 1,
-          first: ["file-poems:5"],
-          message: "1 example with thoughts that the chat template removes: they are not learned " +
-            "(file-poems:5)",
-        },
-      ],
+      findings: [],
     });
     this.#event(job.id, "metrics", `Step 0/${total}: validation loss=3.9120`, {
       step: 0,
@@ -296,7 +331,7 @@ export class FakeJobs {
       this.#step(job, step, total);
       if (step < total) return;
       job.status = "succeeded";
-      job.finished_at = now();
+      job.finished_at = this.#now();
       job.fine_tuned_model = `ft:${job.model}:${job.user_provided_suffix ?? ""}:Ef56Gh78`;
       this.#log(job.id, "The job has successfully completed");
       clearInterval(timer);
@@ -355,7 +390,7 @@ export class FakeJobs {
       id: `ftevent-${this.#events.length + 1}`,
       object: "fine_tuning.job.event",
       job_id,
-      created_at: now(),
+      created_at: this.#now(),
       level,
       type,
       message,

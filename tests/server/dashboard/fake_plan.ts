@@ -7,11 +7,18 @@ const GIB = 2 ** 30;
 const NOT_HERE = ["model", "data", "dataset", "datasetDir", "evalData", "evalDataset", "tokenizer"];
 const NOR_HERE = ["preview", "output", "keepCheckpoints", "gpuMemory", "overwriteOutput", "resume"];
 
+/** A base model that cannot chat. */
+export const WITHOUT_TEMPLATE = "tiny-base";
+
+/** The templates that it can be trained with. */
+const TEMPLATES = ["chatml", "llama3", "alpaca"];
+
 export type FakePlan = ReturnType<typeof planOf>;
 
 /** Grows with batch and length, so that a form has something to show. */
 export function fakePlan(body: {
   readonly model?: string;
+  readonly training_file?: string;
   readonly method?: { supervised?: { hyperparameters?: Record<string, unknown> } };
 }) {
   const options = body.method?.supervised?.hyperparameters ?? {};
@@ -22,7 +29,19 @@ export function fakePlan(body: {
     const message = `${param}: must be a number above 0, got ${value}`;
     return { error: { message, type: "invalid_request_error", param, code: "invalid_value" } };
   }
-  return planOf(options);
+  if (body.model === WITHOUT_TEMPLATE && body.training_file && !options.template) {
+    const param = "method.supervised.hyperparameters.template";
+    const message = `${param}: ${body.model} has no chat template, which the conversations of ` +
+      `${body.training_file} need: choose one of ${TEMPLATES.join(", ")}`;
+    const error = { message, type: "invalid_request_error", param, code: "missing_chat_template" };
+    return { error: { ...error, choices: TEMPLATES } };
+  }
+  const own = body.model === WITHOUT_TEMPLATE ? [] : ["default"];
+  return {
+    ...planOf(options),
+    base: { positions: 2048, vocab_size: 49_152, templates: [...own, ...TEMPLATES] },
+    warnings: [],
+  };
 }
 
 function planOf(options: Record<string, unknown>) {

@@ -9,7 +9,7 @@ import { streamSSE } from "hono/streaming";
 import { securityHeaders } from "../../../src/server/http/middleware/security_headers.ts";
 import { dashboardRoutes } from "../../../src/server/http/routes/dashboard.ts";
 import { FakeJobs } from "./fake_jobs.ts";
-import { fakeDocument, fakePlan } from "./fake_plan.ts";
+import { fakeDocument, fakePlan, WITHOUT_TEMPLATE } from "./fake_plan.ts";
 
 export interface FakeOptions {
   /** Milliseconds per step. */
@@ -18,6 +18,10 @@ export interface FakeOptions {
   readonly steps?: number;
   /** Start empty: no models, jobs or files. */
   readonly empty?: boolean;
+  /** Further jobs in every state, with long names. */
+  readonly crowd?: number;
+  /** Seconds that the server's clock is ahead of the browser's. */
+  readonly ahead?: number;
   /** Requests need this key. */
   readonly key?: string;
 }
@@ -40,10 +44,22 @@ function refusal(message: string, param: string | null = null, code = "invalid_v
   return { error: { message, type: "invalid_request_error", param, code } };
 }
 
+const DISK_FULL = {
+  error: {
+    message:
+      "The data folder's disk is full: 12 MiB are free. Delete files or models to make room.",
+    type: "server_error",
+    param: null,
+    code: "disk_full",
+  },
+};
+
 export function fakeServer(
-  { pace = 120, steps = 612, empty = false, key, port = 0 }: FakeOptions & { port?: number } = {},
+  { pace = 120, steps = 612, empty = false, crowd = 0, ahead = 0, key, port = 0 }:
+    & FakeOptions
+    & { port?: number } = {},
 ): FakeServer {
-  const jobs = new FakeJobs({ pace, steps, empty });
+  const jobs = new FakeJobs({ pace, steps, empty, crowd, ahead });
   const files = empty ? [] : [{
     id: "file-poems",
     object: "file",
@@ -55,6 +71,7 @@ export function fakeServer(
   const app = new Hono();
   app.use(securityHeaders());
   app.use(async (context, next) => {
+    context.header("date", new Date(Date.now() + 1000 * ahead).toUTCString());
     const open = context.req.path === "/" || context.req.path.startsWith("/assets/");
     if (!open && key && context.req.header("authorization") !== `Bearer ${key}`) {
       return context.json(refusal("Incorrect API key provided.", null, "invalid_api_key"), 401);
@@ -65,9 +82,16 @@ export function fakeServer(
   app.get("/openapi.json", (context) => context.json(fakeDocument()));
   app.get("/v1/models", (context) => context.json(page(jobs.models())));
   app.get("/v1/files", (context) => context.json(page(files)));
+  app.get("/v1/files/:id", (context) => {
+    const file = files.find(({ id }) => id === context.req.param("id"));
+    return file
+      ? context.json(file)
+      : context.json(refusal("No such file", "id", "not_found"), 404);
+  });
   app.post("/v1/files", async (context) => {
     const form = await context.req.formData();
     const file = form.get("file") as File;
+    if (file.name === "too-much.jsonl") return context.json(DISK_FULL, 507);
     const lines = (await file.text()).trim().split("\n");
     const bad = lines.findIndex((line) => {
       try {
@@ -100,6 +124,7 @@ export function fakeServer(
     }
     const plan = fakePlan(body);
     if ("error" in plan) return context.json(plan, 400);
+    if (body.suffix === "too-much") return context.json(DISK_FULL, 507);
     return context.json(jobs.create(body, plan));
   });
   app.get("/v1/:kind/jobs/:id", (context) => {
@@ -134,7 +159,11 @@ export function fakeServer(
       }
     }));
   app.post("/v1/chat/completions", async (context) => {
-    const { messages, max_tokens = 256 } = await context.req.json();
+    const { model, messages, max_tokens = 256 } = await context.req.json();
+    if (model === WITHOUT_TEMPLATE) {
+      const message = `model ${model}: the model has no chat template, which a chat needs`;
+      return context.json(refusal(message, "model", "missing_chat_template"), 400);
+    }
     const said = messages.at(-1).content as string;
     const words =
       `You said “${said}”. A calm loss curve is a long walk downhill: steep at first, ` +
@@ -148,6 +177,23 @@ export function fakeServer(
       }
       const finish_reason = tokens.length === max_tokens ? "length" : "stop";
       await stream.writeSSE({ data: JSON.stringify({ choices: [{ delta: {}, finish_reason }] }) });
+      const usage = { completion_tokens: tokens.length };
+      await stream.writeSSE({ data: JSON.stringify({ choices: [], usage }) });
+      await stream.writeSSE({ data: "[DONE]" });
+    });
+  });
+  app.post("/v1/completions", async (context) => {
+    const { max_tokens = 256 } = await context.req.json();
+    const words = ", a loss went for a walk. It came back lower every evening, and one night not " +
+      "at all: <i>the end</i>.";
+    const tokens = words.match(/\s*\S+/g)!.slice(0, max_tokens);
+    return streamSSE(context, async (stream) => {
+      for (const text of tokens) {
+        if (stream.aborted) return;
+        await stream.writeSSE({ data: JSON.stringify({ choices: [{ text }] }) });
+        await stream.sleep(pace / 3);
+      }
+      await stream.writeSSE({ data: JSON.stringify({ choices: [{ finish_reason: "stop" }] }) });
       const usage = { completion_tokens: tokens.length };
       await stream.writeSSE({ data: JSON.stringify({ choices: [], usage }) });
       await stream.writeSSE({ data: "[DONE]" });

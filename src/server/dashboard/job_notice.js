@@ -1,0 +1,52 @@
+/** Why a job is paused or has failed, and what can be done about it. */
+import { fill, h } from "./dom.js";
+import { whole } from "./format.js";
+import { icon } from "./icons.js";
+
+/** @typedef {import("./jobs.js").Job} Job */
+
+export function createNotice() {
+  const element = h("div", { class: "notice", hidden: true });
+  let drawn = "";
+  return {
+    element,
+    /** @param {Job} job @param {number | undefined} from step of the latest checkpoint */
+    update(job, from) {
+      const [reason, advice] = noticeOf(job, from);
+      if (drawn === reason + advice) return;
+      drawn = reason + advice;
+      element.hidden = !reason;
+      element.dataset.status = job.status;
+      fill(
+        element,
+        icon("warning"),
+        h("div", {}, h("p", { class: "notice-reason" }, reason), h("p", {}, advice)),
+      );
+    },
+  };
+}
+
+/** @param {Job} job @param {number | undefined} from @returns {[string, string]} reason and advice */
+function noticeOf(job, from) {
+  if (job.status === "paused") {
+    return job.status_reason
+      ? [`Paused: ${job.status_reason}`, `Once that is mended, resume it: ${whereTo(job, from)}.`]
+      : ["Paused on request.", `Resume it when the GPU may be used: ${whereTo(job, from)}.`];
+  }
+  if (job.status !== "failed") return ["", ""];
+  const again = job.id.startsWith("ftjob-")
+    ? " “Run again” opens the form with its values, to change what was wrong."
+    : "";
+  return [
+    `Failed: ${job.error?.message ?? "no reason was given"}`,
+    `Once that is mended, resume it: ${whereTo(job, from)}.${again}`,
+  ];
+}
+
+/** @param {Job} job @param {number | undefined} from */
+function whereTo({ progress }, from) {
+  if (from !== undefined) return `it continues from the checkpoint of step ${whole(from)}`;
+  return progress?.step
+    ? "it starts again from the beginning, since it has no checkpoint"
+    : "it starts from the beginning";
+}

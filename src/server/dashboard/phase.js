@@ -1,0 +1,32 @@
+/** What a running job does when it is not simply stepping: before its first step, and between. */
+import { percent, whole } from "./format.js";
+
+/** `Evaluating · 40%`; empty while it steps. @param {import("./jobs.js").Job} job */
+export function phaseOf({ status, preparation, activity, progress }) {
+  if (status !== "running") return "";
+  if (preparation) return line(preparation.what, farOf(preparation));
+  if (activity && activity.phase !== "training") {
+    return line(activity.phase, shareOf(activity));
+  }
+  if (activity?.part) {
+    const { step, part, layer, layers } = activity;
+    return line(`step ${whole(step)}, ${part} pass`, layer ? `layer ${layer} of ${layers}` : "");
+  }
+  return progress?.step ? "" : "Preparing";
+}
+
+/** @param {string} what @param {string} far */
+function line(what, far) {
+  return what.charAt(0).toUpperCase() + what.slice(1) + (far && ` · ${far}`);
+}
+
+/** @param {{ share?: number | null, count?: number | null }} preparation */
+function farOf({ share, count }) {
+  if (share !== undefined && share !== null) return percent(share);
+  return count ? whole(count) : "";
+}
+
+/** @param {{ done?: number, total?: number }} activity */
+function shareOf({ done, total }) {
+  return total ? percent((done ?? 0) / total) : "";
+}
