@@ -9,6 +9,7 @@ const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   "./processes/probe_process.ts": () => import("./processes/probe_process.ts"),
   "./files/check_records_process.ts": () => import("./files/check_records_process.ts"),
   "./admission/model_facts_process.ts": () => import("./admission/model_facts_process.ts"),
+  "./admission/rehearsal_process.ts": () => import("./admission/rehearsal_process.ts"),
   "./worker/train.ts": () => import("./worker/train.ts"),
   "./inference/worker.ts": () => import("./inference/worker.ts"),
 };

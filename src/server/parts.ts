@@ -6,6 +6,7 @@ import { saveCheckpoint } from "./jobs/checkpoint_models.ts";
 import { JobQueue } from "./jobs/queue.ts";
 import { InferenceHost } from "./inference/host.ts";
 import { checkExposure } from "./http/exposure.ts";
+import { Rehearsal } from "./admission/rehearsal.ts";
 import { ModelFolder } from "./models/model_folder.ts";
 import type { ServerOptions } from "./options.ts";
 import { probeDevice } from "./processes/probe.ts";
@@ -78,6 +79,7 @@ export async function openParts(
       streams,
       metrics,
       jobs,
+      rehearsal: new Rehearsal({ options, models, storage, store }),
       models,
       inference,
       storage,

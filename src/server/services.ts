@@ -21,6 +21,7 @@ export interface Services {
   readonly streams: Streams;
   readonly metrics: Metrics;
   readonly jobs: Jobs;
+  readonly rehearsal: Rehearsing;
   readonly models: Models;
   readonly inference: Inference;
   readonly storage: Storage;
@@ -85,6 +86,21 @@ export type NewJob = Pick<
   JobRecord,
   "kind" | "model" | "request" | "options" | "trainingFiles" | "validationFiles" | "plan"
 >;
+
+/** What was found by opening what a run trains on, in the API's terms. */
+export type Rehearsed =
+  | { readonly warnings: readonly string[] }
+  | {
+    readonly refused: string;
+    /** The option at fault, by its library name, if it is one. */
+    readonly option?: string;
+  };
+
+/** Finds out before a job is accepted what its run would refuse before its first step. */
+export interface Rehearsing {
+  /** Undefined if that takes too long: the run will tell. */
+  rehearse(job: NewJob): Promise<Rehearsed | undefined>;
+}
 
 /** What a job does before its first step. */
 export interface Preparation {

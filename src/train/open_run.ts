@@ -14,7 +14,7 @@ import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { assertFits, type MemoryPlan } from "./plan.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
 import { resumedSchedule, type RunSchedule } from "./resumed_schedule.ts";
-import { runNotes } from "./run_notes.ts";
+import { openInputs } from "./run_inputs.ts";
 import {
   assertSameRun,
   changedRates,
@@ -22,7 +22,7 @@ import {
   readRunState,
   type RunState,
 } from "./run_state.ts";
-import { type SamplePrompt, samplePrompts } from "./samples.ts";
+import type { SamplePrompt } from "./samples.ts";
 import { startingPoint } from "./start.ts";
 import { restoreTensors } from "./state.ts";
 
@@ -88,18 +88,16 @@ export async function openRun(
         "weights that are not trained, which must be the same",
     );
   }
-  const prompts = await samplePrompts(recipe);
-  const data = await recipe.openData(state?.data, onPreparation, state?.step);
-  warnings.push(...data.warnings);
-  warnings.push(...runNotes(options, data));
+  const { prompts, data, warnings: notes } = await openInputs(recipe, onPreparation, state);
+  warnings.push(...notes);
   const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;
-  const { schedule, notes } = resumedSchedule(
+  const { schedule, notes: resumeNotes } = resumedSchedule(
     state?.schedule,
     { lr, scheduler, minLrRatio, steps, warmupSteps },
     state?.step ?? 0,
   );
   const changed = state && changedRates(state, identityOf(recipe));
-  warnings.push(...notes, ...changed ? [changed] : []);
+  warnings.push(...resumeNotes, ...changed ? [changed] : []);
   const limit = gpuMemoryLimit(gpu, options.gpuMemory);
   const advice = auto && !checkpoint
     ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })

@@ -47,6 +47,7 @@ export function testServices(
     streams,
     metrics,
     jobs: missing("jobs"),
+    rehearsal: { rehearse: () => Promise.resolve({ warnings: [] }) },
     models: missing("models"),
     inference: missing("inference"),
     storage: missing("storage"),

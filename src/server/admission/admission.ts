@@ -15,6 +15,11 @@ export type AdmissionServices = Pick<
 export interface Admission {
   readonly job: NewJob;
   readonly planned: PlannedJob;
+  /** Where the request has its hyperparameters and its files. */
+  readonly fields: {
+    readonly hyperparameters: string;
+    readonly files: { readonly training: string; readonly validation: string };
+  };
   /** The model whose weights are trained; undefined for random ones. */
   readonly base?: ModelFacts;
 }

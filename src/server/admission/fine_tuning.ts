@@ -53,6 +53,10 @@ export async function admitFineTuning(
   const { seed } = options;
   return {
     planned,
+    fields: {
+      hyperparameters: place,
+      files: { training: "training_file", validation: "validation_file" },
+    },
     base: model,
     job: {
       kind: "fine_tuning",

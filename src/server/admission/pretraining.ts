@@ -57,6 +57,10 @@ export async function admitPretraining(
   const { seed } = options, begins = from ? { from: name } : { model };
   return {
     planned,
+    fields: {
+      hyperparameters: "hyperparameters",
+      files: { training: "training_files", validation: "validation_files" },
+    },
     base,
     job: {
       kind: "pretraining",

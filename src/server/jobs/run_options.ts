@@ -17,13 +17,19 @@ export interface RunPlaces {
   file(id: string): Pick<FileRecord, "id" | "filename" | "ending">;
 }
 
+/** What of a job determines its run. */
+export type RunJob = Pick<
+  JobRecord,
+  "id" | "kind" | "model" | "options" | "trainingFiles" | "validationFiles"
+>;
+
 export interface Task extends TrainingTask {
   /** Paths that the process may read besides its own folder and code. */
   readonly reads: readonly string[];
 }
 
 /** Throws an ApiError if a model or a file no longer exists. */
-export async function trainingTask(job: JobRecord, places: RunPlaces): Promise<Task> {
+export async function trainingTask(job: RunJob, places: RunPlaces): Promise<Task> {
   const { storage, options: { gpuMemory, keepCheckpoints } } = places;
   const path = (id: string) => storage.filePath(places.file(id));
   const data = job.trainingFiles.map(path), evalData = job.validationFiles.map(path);
@@ -54,7 +60,7 @@ export function fileOf({ files }: Pick<Store, "files">, id: string): FileRecord 
   throw new ApiError(400, { message: `The file ${id} no longer exists`, code: "file_not_found" });
 }
 
-async function modelOptions(job: JobRecord, places: RunPlaces): Promise<Record<string, string>> {
+async function modelOptions(job: RunJob, places: RunPlaces): Promise<Record<string, string>> {
   if (job.kind === "fine_tuning") return { model: (await places.models.get(job.model)).path };
   const { model, from, tokenizer } = job.options;
   const pathOf = async (name: unknown) => (await places.models.get(String(name))).path;
@@ -66,7 +72,7 @@ async function modelOptions(job: JobRecord, places: RunPlaces): Promise<Record<s
 }
 
 /** Writes the configuration in the request to where the run expects it. */
-async function writeConfig(job: JobRecord, { storage }: RunPlaces): Promise<string> {
+async function writeConfig(job: RunJob, { storage }: RunPlaces): Promise<string> {
   const folder = join(storage.jobFolder(job.id), "config"), path = join(folder, "config.json");
   await Deno.mkdir(folder, { recursive: true });
   await Deno.writeTextFile(path, JSON.stringify(job.options.model));

@@ -9,13 +9,13 @@ import { diskFault } from "../../files/disk_error.ts";
 import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
-import { type OptionFields, withoutDefaults } from "../../options/schema.ts";
 import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { isProgram } from "../processes/own_program.ts";
+import { chosenFinetuning, chosenPretraining } from "./chosen_options.ts";
 import { Journal } from "./journal.ts";
 import {
   type FailureCode,
@@ -54,19 +54,9 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
   const gpu = await Gpu.open();
   try {
     const preparing = { onPreparation: report };
-    // A stored job has all options; notes are only about those that someone chose.
-    const chosen = ({ fields }: { fields: OptionFields }) => withoutDefaults(fields, options);
     const trainer = kind === "fine_tuning"
-      ? await Trainer.finetune(
-        gpu,
-        finetuneOptions.parseUnknown(chosen(finetuneOptions)),
-        preparing,
-      )
-      : await Trainer.pretrain(
-        gpu,
-        pretrainOptions.parseUnknown(chosen(pretrainOptions)),
-        preparing,
-      );
+      ? await Trainer.finetune(gpu, chosenFinetuning({ options }), preparing)
+      : await Trainer.pretrain(gpu, chosenPretraining({ options }), preparing);
     for await (const event of trainer.run({ signal })) report(event);
   } finally {
     gpu.close();

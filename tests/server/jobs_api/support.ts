@@ -3,6 +3,8 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { join } from "@std/path";
 import OpenAI from "openai";
 import { ApiError } from "../../../src/server/api_error.ts";
+import { Rehearsal } from "../../../src/server/admission/rehearsal.ts";
+import type { DataFolder } from "../../../src/server/storage/data_folder.ts";
 import { createApp } from "../../../src/server/http/app_base.ts";
 import { newId } from "../../../src/server/store/ids.ts";
 import type { JobRecord } from "../../../src/server/store/records.ts";
@@ -43,6 +45,8 @@ export interface Setup {
   readonly models?: readonly ModelRecord[];
   /** Where files are, if they are read. */
   readonly filesFolder?: string;
+  /** Reads files from it before a job is accepted, as a server does. */
+  readonly dataFolder?: DataFolder;
 }
 
 /** Of the model that every test has: `tiny`, 256 positions, 408 tokens. */
@@ -73,7 +77,7 @@ export async function withJobsApi(
     options: { gpuMemory: 8, ...setup.options },
     jobs: fakeJobs(store),
     models: fakeModels(models),
-    storage: {
+    storage: setup.dataFolder ?? {
       free: () => Promise.resolve(setup.freeDisk ?? 2 ** 40),
       filePath: ({ id }) => join(setup.filesFolder!, `${id}.jsonl`),
     } as Storage,
@@ -88,6 +92,7 @@ export async function withJobsApi(
       },
     }),
   });
+  if (setup.dataFolder) Object.assign(services, { rehearsal: new Rehearsal(services) });
   const app = createApp();
   app.onError((error) => {
     if (error instanceof ApiError) return error.toResponse();

@@ -3,6 +3,8 @@ import { createRoute, type OpenAPIHono, type z } from "../../../packages/zod_ope
 import { type Admission, planContext } from "../../admission/admission.ts";
 import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
 import { throwIfEnded } from "../../api_error.ts";
+import { assertBegins } from "../../admission/acceptable.ts";
+import { jobEvent } from "../../jobs/job_events.ts";
 import { createApp } from "../app_base.ts";
 import { errors } from "../error_responses.ts";
 import { planSchema, toPlan } from "../../protocol/plan.ts";
@@ -39,8 +41,8 @@ export function jobCreationRoutes<Request>(
     }),
     async (context) => {
       const admission = await admit(services, context.req.valid("json") as Request);
-      throwIfEnded(context.req.raw.signal);
-      return context.json(show(await createJob(services, admission), services), 200);
+      const job = await createJob(services, admission, context.req.raw.signal);
+      return context.json(show(job, services), 200);
     },
   );
   app.openapi(
@@ -62,12 +64,24 @@ export function jobCreationRoutes<Request>(
 }
 
 /**
- * Resolves when the job would survive a power failure. Throws an ApiError 400 if it does not fit.
+ * Resolves when the job would survive a power failure. Throws an ApiError 400 if it does not fit, or
+ * if its run would end before its first step.
  */
-async function createJob(services: Services, { job, planned }: Admission): Promise<JobRecord> {
+async function createJob(
+  services: Services,
+  admission: Admission,
+  signal: AbortSignal,
+): Promise<JobRecord> {
+  const { job, planned } = admission;
   assertFitsMemory(planned);
   await assertFitsDisk(planned, services);
+  const warnings = await assertBegins(admission, services);
+  throwIfEnded(signal);
   const created = services.jobs.create(job);
+  // The run repeats them; an event is stored once.
+  for (const message of warnings) {
+    services.log.append(created.id, jobEvent({ type: "warning", message }, 0)!);
+  }
   await services.store.sync();
   return created;
 }
