@@ -102,8 +102,8 @@ function infoOf(document, name, field) {
     orWord: Boolean(number) && types.includes("string"),
     choices: number || type === "boolean" ? [] : words,
     description,
-    fallback: String(schema.default ?? derived ?? ""),
-    fixed: schema.default !== undefined,
+    fallback: String(schema["x-default"] ?? derived ?? ""),
+    fixed: schema["x-default"] !== undefined,
     section: schema["x-section"] ?? "Options",
     methods: schema["x-methods"] ?? [],
   };

@@ -65,12 +65,12 @@ const OPENAI_FIELDS: Record<string, FieldSchema> = {
   n_epochs: {
     anyOf: [{ type: "number", exclusiveMinimum: 0 }, { type: "string", enum: ["auto"] }],
     description: "passes over the examples, as `epochs`",
-    default: "auto",
+    "x-default": "auto",
   },
   [MULTIPLIER]: {
     anyOf: [{ type: "number", exclusiveMinimum: 0 }, { type: "string", enum: ["auto"] }],
     description: "multiplies the method's default learning rate; instead of `lr`",
-    default: "auto",
+    "x-default": "auto",
   },
 };
 
@@ -225,13 +225,13 @@ function twice(first: string, second: string): Fault {
 
 function withOpenAi(properties: Record<string, FieldSchema>): Record<string, FieldSchema> {
   const { batch_size, ...rest } = properties;
-  const { description, default: usual, ...number } = batch_size;
+  const { description, "x-default": usual, ...number } = batch_size;
   return {
     ...OPENAI_FIELDS,
     batch_size: {
       anyOf: [number, { type: "string", enum: ["auto"] }],
       description,
-      default: usual,
+      "x-default": usual,
     },
     ...rest,
   };

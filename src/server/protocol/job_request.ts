@@ -13,7 +13,7 @@ const common = {
   seed: z.number().int().min(0).max(0xffffffff).nullish().openapi({
     description: "Seed for data order and random numbers; the same seed gives the " +
       "same run",
-    default: 42,
+    "x-default": 42,
   }),
   metadata: z.record(z.string().max(64), z.string().max(512)).refine(
     (pairs) => Object.keys(pairs).length <= 16,

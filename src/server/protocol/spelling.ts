@@ -20,7 +20,11 @@ export const REQUEST: Spelling = {
 /** A JSON schema with a description. */
 export interface FieldSchema {
   readonly description: string;
-  readonly default?: unknown;
+  /**
+   * The value that the server takes where none is given. Not `default`: clients that are generated
+   * from the document send each `default`, and the server refuses options that do not apply.
+   */
+  readonly "x-default"?: unknown;
   /** Its heading. */
   readonly "x-section"?: unknown;
   /** Descriptions of the methods, on the field that chooses one. */
@@ -34,13 +38,14 @@ export function documentField(field: z.core.$ZodType): FieldSchema {
   const json = z.toJSONSchema(field, { io: "input" }) as Record<string, unknown>;
   // Drop what only the command line's help uses.
   const { $schema: _, value: _value, choices: _choices, proposals: _proposals, ...shown } = json;
-  const { section, phrase: named, derived, methods, ...rest } = shown;
+  const { section, phrase: named, derived, methods, default: usual, ...rest } = shown;
   const texts = [named ?? rest.description, derived && phrase`default: ${derived as Phrase}`];
   const description = spell(joinPhrases(texts.filter(Boolean) as Phrase[], "; "), REQUEST);
   // Lets forms generated from the document group fields.
   return {
     ...rest,
     description,
+    ...(usual === undefined ? undefined : { "x-default": usual }),
     "x-section": section,
     ...(methods ? { "x-methods": documentMethods(methods as Methods) } : undefined),
   };

@@ -91,7 +91,7 @@ export function fakeDocument() {
     n_epochs: {
       anyOf: [{ type: "number" }, { type: "string", enum: ["auto"] }],
       description: "passes over the examples, as `epochs`",
-      default: "auto",
+      "x-default": "auto",
     },
     ...Object.fromEntries(own),
   };

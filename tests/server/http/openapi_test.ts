@@ -364,6 +364,14 @@ Deno.test("every operation has a name of its own, a summary, a known tag, and it
   });
 });
 
+Deno.test("no field of a body has a default that generated clients would send", async () => {
+  await withWalk(({ contract: { document } }) => {
+    const schemas = JSON.stringify(document.components.schemas);
+    assert(!schemas.includes('"default":'));
+    assert(schemas.includes('"x-default":8'), "LoRA's rank, for people");
+  });
+});
+
 const OPENAI_NAMES = [
   "createFile",
   "listFiles",

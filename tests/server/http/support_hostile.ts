@@ -305,7 +305,8 @@ class Shapes {
     const schema = this.#resolved(given);
     if (schema.const !== undefined) return schema.const;
     if (schema.enum) return schema.enum[0];
-    if (schema.default !== undefined) return schema.default;
+    const usual = schema.default ?? schema["x-default"];
+    if (usual !== undefined) return usual;
     const options = schema.anyOf ?? schema.oneOf ?? schema.allOf;
     if (options) return this.#example(options.at(-1)!, depth);
     switch ([schema.type].flat()[0]) {

@@ -108,7 +108,7 @@ Deno.test("the document has every option that a request may set, described", asy
       open: () => false,
     });
     const schemas = components!.schemas as unknown as Record<string, {
-      properties: Record<string, { description?: string; default?: unknown }>;
+      properties: Record<string, { description?: string; "x-default"?: unknown }>;
     }>;
     const decided = ["model", "data", "evalData", "output", "resume", "tokenizer", "seed"];
     for (
@@ -130,8 +130,8 @@ Deno.test("the document has every option that a request may set, described", asy
       }
     }
     const { lora_rank, n_epochs, lr } = schemas.FineTuningHyperparameters.properties;
-    assertEquals(lora_rank.default, 8);
-    assertEquals(n_epochs.default, "auto");
+    assertEquals(lora_rank["x-default"], 8);
+    assertEquals(n_epochs["x-default"], "auto");
     assertMatch(lr.description!, /^peak learning rate; default: 0.0001 with q_galore_adamw8bit, /);
     // Each row of the table of methods, for whatever is made of the document.
     const { optimizer } = schemas.FineTuningHyperparameters.properties as Record<string, unknown>;

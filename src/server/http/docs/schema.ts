@@ -115,8 +115,9 @@ function notes(schema: Schema): Html | string {
   // The bounds of a nullable value are those of its only other type.
   const bounded = given.length === 1 ? given[0] : schema;
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength } = bounded;
+  const usual = schema.default ?? schema["x-default"];
   const limits = [
-    schema.default !== undefined && `default ${JSON.stringify(schema.default)}`,
+    usual !== undefined && `default ${JSON.stringify(usual)}`,
     minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER && `at least ${minimum}`,
     exclusiveMinimum !== undefined && `more than ${exclusiveMinimum}`,
     maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER && `at most ${maximum}`,
