@@ -16,6 +16,7 @@ const SCRIPTS: readonly (readonly [name: string, ...args: string[]])[] = [
   ["faults.ts", join(work, "faults")],
   ["models_folder.ts", join(work, "models")],
   ["revoked.ts", join(work, "revoked")],
+  ["clock.ts", join(work, "clock")],
 ];
 
 /** Of the packages of tests. */

@@ -155,7 +155,7 @@ async function attempt(
     async start(count = 1, change = {}) {
       for (let more = 0; more < count; more++) {
         const kind = KINDS[Math.floor(KINDS.length * random())];
-        const options = { steps: STEPS, eval_share: 0.1, ...change };
+        const options = { steps: STEPS, ...change };
         jobs.push(await createJob(api, kind, files, options));
       }
     },

@@ -75,7 +75,7 @@ async function attempt(
   const files = await uploadData(api), jobs: JobRef[] = [], faults: string[] = [];
   try {
     for (const kind of ["fine_tuning", "fine_tuning", "pretraining", "fine_tuning"] as const) {
-      jobs.push(await createJob(api, kind, files, { steps: STEPS, eval_share: 0.1 }));
+      jobs.push(await createJob(api, kind, files, { steps: STEPS }));
     }
     await pause(5000 * random());
     server = await vanish(server);

@@ -133,7 +133,7 @@ const HYPERPARAMETERS = {
   batch_size: 2,
   seq_len: 64,
   optimizer: "adamw",
-  eval_share: 0,
+  eval_share: 0.1,
   eval_every: 0,
   save_every: 20,
 };
@@ -199,12 +199,13 @@ export class Tally {
     const rows = [...this.#kinds];
     const tries = rows.reduce((sum, [, of]) => sum + of.tries, 0);
     const broken = rows.reduce((sum, [, of]) => sum + of.broken, 0);
+    const width = Math.max(...rows.map(([kind]) => kind.length), 3);
     const line = (kind: string, { tries, broken }: { tries: number; broken: number }) =>
       console.log(
-        `${kind.padEnd(40)}${String(tries).padStart(7)}${String(tries - broken).padStart(7)}` +
+        `${kind.padEnd(width)}${String(tries).padStart(7)}${String(tries - broken).padStart(7)}` +
           String(broken).padStart(8),
       );
-    console.log(`\n${"kind".padEnd(40)}  tries   held  broken`);
+    console.log(`\n${"kind".padEnd(width)}  tries   held  broken`);
     for (const [kind, of] of rows) line(kind, of);
     line("all", { tries, broken });
     const counted = [...this.#faults].sort(([, a], [, b]) => b - a);
