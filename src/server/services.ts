@@ -120,6 +120,7 @@ export interface Jobs {
    */
   cancel(id: string): JobRecord;
   pause(id: string): JobRecord;
+  /** A failed job as well as a paused one: from its last checkpoint, or else from its start. */
   resume(id: string): JobRecord;
   /** What the running job does before its first step. */
   preparation(id: string): Preparation | undefined;
@@ -188,8 +189,8 @@ export interface Inference {
 /** Keeps the data folder below its quota. */
 export interface Room {
   /**
-   * Removes checkpoints of finished jobs, oldest first, until `bytes` can be written. Returns false
-   * if that is not enough.
+   * Removes checkpoints of finished jobs, those of failed ones last, until `bytes` can be written.
+   * Returns false if that is not enough.
    */
   makeRoom(bytes: number): Promise<boolean>;
 }

@@ -1,6 +1,6 @@
 /** metrics.jsonl, one line per step, and summary.json. */
 import { join } from "../packages/std_path.ts";
-import { writeAll } from "../files/atomic.ts";
+import { writeAll, writeJson } from "../files/atomic.ts";
 import { explainWriteError } from "../files/disk_error.ts";
 import type { StepMetrics, Summary } from "./events.ts";
 
@@ -84,7 +84,5 @@ function stepOf(line: string): number | undefined {
 
 /** Writes summary.json atomically. */
 export async function writeSummary(output: string, summary: Summary): Promise<void> {
-  const path = join(output, SUMMARY_FILE), temporary = `${path}.tmp`;
-  await Deno.writeTextFile(temporary, JSON.stringify(summary, null, 2) + "\n");
-  await Deno.rename(temporary, path);
+  await writeJson(join(output, SUMMARY_FILE), summary);
 }

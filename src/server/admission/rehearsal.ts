@@ -4,7 +4,8 @@
  */
 import { onAScreen, type OptionReference, type Phrase } from "../../options/phrase.ts";
 import type { Explanation } from "../../options/user_error.ts";
-import { fileOf, trainingTask } from "../jobs/run_options.ts";
+import { fileOf } from "../jobs/inputs.ts";
+import { trainingTask } from "../jobs/run_options.ts";
 import { inClientTerms } from "../jobs/wording.ts";
 import { ask } from "../processes/ask.ts";
 import { denoProcess } from "../processes/deno_process.ts";

@@ -1,7 +1,8 @@
 /** Models of checkpoints, written when one is first used. */
 import { join } from "../../packages/std_path.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
-import { ApiError } from "../api_error.ts";
+import { diskFault } from "../../files/disk_error.ts";
+import { ApiError, diskRefusal } from "../api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import type { FailureEvent } from "../worker/protocol.ts";
 import { isThere } from "../../files/stat.ts";
@@ -43,6 +44,9 @@ export async function saveCheckpoint(
   const { code } = await process.exit;
   if (code !== 0) {
     await remove(unfinished);
+    if (failure?.code === "disk_full" || failure?.code === "disk_error") {
+      throw diskRefusal(failure.code);
+    }
     throw new ApiError(failure ? 400 : 503, {
       message: `The model ${name} could not be created: ` +
         (failure ? inClientTerms(failure, job, parts) : "its process ended"),
@@ -62,7 +66,13 @@ export async function forgetCheckpoints(
   const gone = store.checkpoints.of(jobId).map(({ step }) => step).filter((each) =>
     !kept.has(each)
   );
-  store.checkpoints.deleteSteps(jobId, gone);
+  const forget = () => store.checkpoints.deleteSteps(jobId, gone);
+  try {
+    if (gone.length) forget();
+  } catch (error) {
+    if (!diskFault(error)) throw error;
+    store.held.add(forget);
+  }
   for (const step of gone) await remove(checkpointModelFolder(folder, step));
 }
 

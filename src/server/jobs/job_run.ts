@@ -1,5 +1,6 @@
 /** One attempt of a job: its process from start to end, and its events. */
 import type { DataFinding, PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
+import type { DiskFault } from "../../files/disk_error.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { formatBytes } from "../../text.ts";
 import { ApiError } from "../api_error.ts";
@@ -11,7 +12,9 @@ import { forgetCheckpoints } from "./checkpoint_models.ts";
 import { jobEvent } from "./job_events.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { recoverJournal, untilFree } from "./recover_journal.ts";
-import { fileOf, trainingTask } from "./run_options.ts";
+import { diskReason, Hindrance, hindranceOf } from "./hindrance.ts";
+import { assertFiles, fileOf } from "./inputs.ts";
+import { type Task, trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";
 import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
@@ -24,10 +27,10 @@ export type Outcome =
   /** As requested. */
   | { readonly type: "stopped"; readonly intent: Intent }
   | Explanation & { readonly type: "failed"; readonly code: string }
+  /** Nothing is wrong with it: the disk is full, or something it needs is away. */
+  | { readonly type: "hindered"; readonly reason: string }
   /** It ended without a result. */
   | { readonly type: "crashed"; readonly exit: Exit };
-
-type Refusal = Outcome & { readonly type: "failed" };
 
 /** The estimated finish is not stored at every step. */
 const ESTIMATE_INTERVAL_MS = 5000;
@@ -42,7 +45,10 @@ export class JobRun {
   #estimated = 0;
   #summary: Summary | undefined;
   #failure: FailureEvent | undefined;
-  #refusal: Refusal | undefined;
+  /** Why the server ended it. */
+  #hindrance: string | undefined;
+  /** Events since then are in the run's journal alone: the next attempt records them. */
+  #unrecorded = false;
 
   constructor(readonly job: JobRecord, readonly parts: QueueParts) {}
 
@@ -55,15 +61,14 @@ export class JobRun {
     else this.#process?.stop();
   }
 
-  /** Runs to any outcome; never throws. */
+  /** Runs to any outcome, after which no process is left; never throws. */
   async run(): Promise<Outcome> {
     try {
-      return await this.#run();
+      return await this.#explained(await this.#run());
     } catch (error) {
       this.#process?.kill();
-      const { message } = error as Error, { serverLog } = this.parts;
-      if (!(error instanceof ApiError)) serverLog.fault(error, { job_id: this.job.id });
-      return { type: "failed", code: isFull(error) ? "disk_full" : "internal_error", message };
+      await this.#process?.exit.catch(() => {});
+      return this.#thrown(error);
     }
   }
 
@@ -74,31 +79,89 @@ export class JobRun {
     await recoverJournal(folder, (event) => this.#onEvent(event), () => parts.store.sync());
     // Recovered events belong to an earlier attempt: this one must report its own end.
     this.#totalSteps = 0;
-    this.#summary = this.#failure = undefined;
-    const task = await trainingTask(job, { ...parts, file: (id) => fileOf(parts.store, id) });
+    this.#summary = this.#failure = this.#hindrance = undefined;
+    const task = await this.#task();
     parts.storage.remeasure();
     const missing = job.plan.diskBytes - await folderBytes(folder);
-    if (!await parts.room.makeRoom(missing)) return noRoom(missing, await parts.storage.free());
+    if (!await parts.room.makeRoom(missing)) {
+      throw new Hindrance(noRoom(missing, await parts.storage.free()));
+    }
     // Do not await between this check and spawning: end() must have a process to signal.
     if (this.#intent) return { type: "stopped", intent: this.#intent };
     this.#process = startTraining(task);
-    for await (const event of this.#process.events) await this.#onEvent(event);
+    for await (const event of this.#process.events) await this.#receive(event);
     const exit = await this.#process.exit;
     return this.#outcome(exit);
   }
 
+  /** Throws if something that the run needs is not there. */
+  async #task(): Promise<Task> {
+    const { job, parts } = this;
+    await assertFiles(job, parts);
+    return await trainingTask(job, { ...parts, file: (id) => fileOf(parts.store, id) });
+  }
+
   /** Ends the run for a reason of the server. */
-  #refuse(refusal: Refusal): void {
-    this.#refusal = refusal;
+  #hinder(reason: string): void {
+    this.#hindrance ??= reason;
     this.#process?.stop();
   }
 
   #outcome(exit: Exit): Outcome {
-    if (this.#refusal && !this.#summary && this.#intent !== "cancel") return this.#refusal;
+    const finished = this.#summary && !this.#unrecorded;
+    if (this.#hindrance !== undefined && !finished && this.#intent !== "cancel") {
+      return { type: "hindered", reason: this.#hindrance };
+    }
     if (this.#failure) return { ...this.#failure, type: "failed" };
     if (this.#summary) return { type: "succeeded", summary: this.#summary };
     if (this.#intent) return { type: "stopped", intent: this.#intent };
     return { type: "crashed", exit };
+  }
+
+  /** A run without a result may have lacked something, whatever its process made of that. */
+  async #explained(outcome: Outcome): Promise<Outcome> {
+    if (outcome.type !== "failed" && outcome.type !== "crashed") return outcome;
+    const { job, parts } = this;
+    if (outcome.type === "failed" && isDiskFault(outcome.code)) {
+      // Omit the hint, which is for command-line users.
+      const message = inClientTerms({ message: outcome.message }, job, parts);
+      return { type: "hindered", reason: diskReason(outcome.code, message) };
+    }
+    try {
+      await this.#task();
+    } catch (error) {
+      const reason = hindranceOf(error);
+      if (reason !== undefined) return { type: "hindered", reason };
+    }
+    parts.storage.remeasure();
+    if (outcome.type === "crashed" && !await parts.room.makeRoom(1)) {
+      return { type: "hindered", reason: noRoom(1, 0) };
+    }
+    return outcome;
+  }
+
+  #thrown(error: unknown): Outcome {
+    const reason = hindranceOf(error);
+    if (reason !== undefined) return { type: "hindered", reason };
+    const { message } = error as Error;
+    if (error instanceof ApiError) {
+      return { type: "failed", code: error.details.code ?? "internal_error", message };
+    }
+    this.parts.serverLog.fault(error, { job_id: this.job.id });
+    return { type: "failed", code: "internal_error", message };
+  }
+
+  /** An event that the store cannot take ends the run, as do all after it. */
+  async #receive(event: WorkerEvent): Promise<void> {
+    if (this.#unrecorded) return;
+    try {
+      await this.#onEvent(event);
+    } catch (error) {
+      const reason = hindranceOf(error);
+      if (reason === undefined) throw error;
+      this.#unrecorded = true;
+      this.#hinder(reason);
+    }
   }
 
   async #onEvent(event: WorkerEvent): Promise<void> {
@@ -180,19 +243,14 @@ export class JobRun {
     // It may have replaced an older one.
     await forgetCheckpoints(job.id, parts);
     parts.storage.remeasure();
-    if (!await parts.room.makeRoom(1)) this.#refuse(noRoom(1, 0));
+    if (!await parts.room.makeRoom(1)) this.#hinder(noRoom(1, 0));
   }
 }
 
-function noRoom(needed: number, free: number): Refusal {
-  const message = `the data folder may take ${formatBytes(free)} more, the job needs ` +
+function noRoom(needed: number, free: number): string {
+  return `the data folder may take ${formatBytes(free)} more, the job needs ` +
     `${formatBytes(needed)}: delete files or models, or raise the quota, then resume the job`;
-  return { type: "failed", code: "disk_full", message };
 }
 
-/** Whether the disk is full, according to the system or SQLite. */
-function isFull(error: unknown): boolean {
-  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
-  const SQLITE_FULL = 13;
-  return code === "ENOSPC" || errcode === SQLITE_FULL;
-}
+const isDiskFault = (code: string): code is DiskFault =>
+  code === "disk_full" || code === "disk_error";

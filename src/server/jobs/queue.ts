@@ -8,24 +8,27 @@ import type { PreparationEvent } from "../../train/events.ts";
 import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import { resultModelName } from "../protocol/job.ts";
-import {
-  type EventLevel,
-  FINAL_STATUSES,
-  type JobRecord,
-  type JobStatus,
-  type NewEvent,
-} from "../store/records.ts";
+import { FINAL_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
 import type { Jobs, NewJob } from "../services.ts";
-import type { JobPatch } from "../store/jobs.ts";
 import { type Intent, JobRun, type Outcome } from "./job_run.ts";
+import { diskFault } from "../../files/disk_error.ts";
+import { hindranceOf } from "./hindrance.ts";
+import { assertFiles } from "./inputs.ts";
+import { Transitions } from "./transitions.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { message } from "./job_events.ts";
 import { writeResultsFile } from "./results_file.ts";
 import { inClientTerms } from "./wording.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 
+/** Statuses that a job leaves on request; those that succeeded or were cancelled stay as they are. */
+const RESUMABLE: readonly JobStatus[] = ["paused", "failed"];
+
 /** Consecutive crashes allowed without a new checkpoint. */
 const FRUITLESS_CRASHES = 3;
+
+/** Milliseconds until the queue, which a disk kept from reading, looks again. */
+const LOOK_AGAIN_MS = 1000;
 
 export interface QueueHooks {
   /** Before a job takes the GPU. */
@@ -42,20 +45,19 @@ export class JobQueue implements Jobs {
   #stopping = false;
   /** Crashes of the running job since its last checkpoint, and that checkpoint's step. */
   #crashes = { jobId: "", step: 0, count: 0 };
+  readonly #status: Transitions;
 
-  constructor(readonly parts: QueueParts, readonly hooks: QueueHooks = {}) {}
+  constructor(readonly parts: QueueParts, readonly hooks: QueueHooks = {}) {
+    this.#status = new Transitions(parts);
+  }
 
   start(): void {
     const { store } = this.parts;
     for (const job of store.jobs.withStatus("running")) {
-      const from = store.checkpoints.of(job.id).at(-1);
-      const where = from ? `the checkpoint of step ${from.step}` : "its start";
-      this.#transition(
-        job,
-        "queued",
-        {},
-        `The server had stopped; the job continues from ${where}`,
-      );
+      this.#status.record(job, {
+        status: "queued",
+        text: `The server had stopped; the job continues from ${this.#whereFrom(job)}`,
+      });
     }
     for (const job of store.jobs.withStatus("validating_files")) this.#validate(job);
     this.#next();
@@ -85,12 +87,8 @@ export class JobQueue implements Jobs {
     const job = this.#find(id);
     if (FINAL_STATUSES.includes(job.status)) throw tooLate("cancelled", job);
     if (this.#run?.job.id === id) return this.#end(job, "cancel");
-    return this.#transition(
-      job,
-      "cancelled",
-      { finishedAt: unixSeconds() },
-      `${title(job)} job cancelled`,
-    );
+    this.#cancelled(job);
+    return this.#find(id);
   }
 
   pause(id: string): JobRecord {
@@ -99,19 +97,21 @@ export class JobQueue implements Jobs {
       throw tooLate("paused", job);
     }
     if (this.#run?.job.id === id) return this.#end(job, "pause");
-    return this.#transition(job, "paused", {}, `${title(job)} job paused`);
+    this.#paused(job);
+    return this.#find(id);
   }
 
   resume(id: string): JobRecord {
     const job = this.#find(id);
-    if (job.status !== "paused") throw tooLate("resumed", job);
+    if (!RESUMABLE.includes(job.status)) throw tooLate("resumed", job);
     const turn = this.parts.store.jobs.nextTurn();
-    const resumed = this.#transition(
-      job,
-      "queued",
-      { turn, reason: null },
-      `${title(job)} job resumed`,
-    );
+    const from = job.status === "failed" ? ` from ${this.#whereFrom(job)}` : "";
+    const resumed = this.#status.make(job, {
+      status: "queued",
+      patch: { turn, reason: null, error: null, finishedAt: null },
+      text: `${title(job)} job resumed${from}`,
+    });
+    if (this.#crashes.jobId === id) this.#crashes = { jobId: "", step: 0, count: 0 };
     this.#next();
     return resumed;
   }
@@ -136,10 +136,21 @@ export class JobQueue implements Jobs {
     return job;
   }
 
+  /** Where a run would take the job up. */
+  #whereFrom(job: JobRecord): string {
+    const last = this.parts.store.checkpoints.of(job.id).at(-1);
+    return last ? `the checkpoint of step ${last.step}` : "its start";
+  }
+
   #end(job: JobRecord, intent: Intent): JobRecord {
     this.#run!.end(intent);
     const doing = intent === "cancel" ? "Cancelling" : "Pausing";
-    this.parts.log.append(job.id, message(`${doing} the ${noun(job)} job`));
+    try {
+      this.parts.log.append(job.id, message(`${doing} the ${noun(job)} job`));
+    } catch (error) {
+      // What matters, the end itself, is recorded in any case.
+      if (!diskFault(error)) throw error;
+    }
     return job;
   }
 
@@ -150,34 +161,45 @@ export class JobQueue implements Jobs {
     );
   }
 
-  /** Files are validated on upload; this checks that they have not changed. */
   async #checkFiles(job: JobRecord): Promise<void> {
-    const { store, storage } = this.parts;
-    const fault = await firstAsync([...job.trainingFiles, ...job.validationFiles], async (id) => {
-      const file = store.files.get(id);
-      if (!file) return `The file ${id} no longer exists`;
-      const { size } = await Deno.stat(storage.filePath(file)).catch(() => ({ size: undefined }));
-      if (size !== file.bytes) {
-        return `The file ${id} has ${
-          size ?? "no"
-        } bytes in the data folder, expected ${file.bytes}`;
-      }
-    });
+    const fault = await assertFiles(job, this.parts).then(() => undefined, (error) => ({ error }));
     if (this.#find(job.id).status !== "validating_files") return;
-    if (fault) return this.#fail(job, "invalid_training_file", fault);
-    this.#transition(job, "queued", {}, "Files validated, moving job to queued state");
+    if (fault) return this.#thrown(job, fault.error);
+    this.#status.record(job, {
+      status: "queued",
+      text: "Files validated, moving job to queued state",
+    });
     this.#next();
   }
 
   /** Starts the next job if none is running. */
   #next(): void {
-    if (this.#run || this.#stopping) return;
-    const job = this.parts.store.jobs.next();
-    if (!job) return;
-    const begun = { startedAt: job.startedAt ?? unixSeconds() };
-    const running = this.#transition(job, "running", begun, `${title(job)} job started`);
+    try {
+      while (!this.#run && !this.#stopping) {
+        const job = this.parts.store.jobs.next();
+        if (!job) return;
+        this.#start(job);
+      }
+    } catch (error) {
+      this.parts.serverLog.fault(error);
+      Deno.unrefTimer(setTimeout(() => this.#next(), LOOK_AGAIN_MS));
+    }
+  }
+
+  /** Pauses it instead if the disk cannot take that it runs. */
+  #start(job: JobRecord): void {
+    let running: JobRecord;
+    try {
+      running = this.#status.make(job, {
+        status: "running",
+        patch: { startedAt: job.startedAt ?? unixSeconds() },
+        text: `${title(job)} job started`,
+      });
+    } catch (error) {
+      return this.#thrown(job, error);
+    }
     const run = this.#run = new JobRun(running, this.parts);
-    this.#ended = this.#attempt(run).finally(() => {
+    this.#ended = this.#attempt(run).catch((error) => this.#report(error, job)).finally(() => {
       this.#run = undefined;
       this.#next();
     });
@@ -187,11 +209,9 @@ export class JobQueue implements Jobs {
     await this.hooks.onStart?.().catch((error) => this.#report(error, run.job));
     const outcome = await run.run();
     try {
-      await this.#conclude(this.#find(run.job.id), outcome);
+      await this.#conclude(run.job, outcome);
     } catch (error) {
-      // On a completely full disk even the store cannot be written. The job stays "running" there
-      // and resumes when the server is restarted.
-      this.#report(error, run.job);
+      this.#thrown(run.job, error);
     }
   }
 
@@ -200,12 +220,13 @@ export class JobQueue implements Jobs {
       case "succeeded":
         return await this.#succeed(job, outcome.summary.tokens);
       case "stopped":
-        return this.#stopped(job, outcome.intent);
+        if (outcome.intent === "cancel") this.#cancelled(job);
+        else if (outcome.intent === "pause") this.#paused(job);
+        // At a shutdown the status stays "running" for the next start.
+        return;
+      case "hindered":
+        return this.#hindered(job, outcome.reason);
       case "failed":
-        if (outcome.code === "disk_full") {
-          // Omit the hint, which is for command-line users.
-          return this.#pauseFor(job, inClientTerms({ message: outcome.message }, job, this.parts));
-        }
         return this.#fail(job, outcome.code, inClientTerms(outcome, job, this.parts));
       case "crashed":
         return this.#crashed(job, outcome);
@@ -213,31 +234,63 @@ export class JobQueue implements Jobs {
   }
 
   async #succeed(job: JobRecord, trainedTokens: number): Promise<void> {
+    const { store, storage, log } = this.parts;
     const results = await writeResultsFile(job, this.parts);
     const resultModel = resultModelName(job);
-    this.parts.log.append(job.id, message(`New model created: ${resultModel}`));
-    const succeeded = this.#transition(job, "succeeded", {
-      trainedTokens,
-      resultModel,
-      resultFiles: [results.id],
-      finishedAt: unixSeconds(),
-      estimatedFinish: null,
-    }, "The job has successfully completed");
-    await this.hooks.onSuccess?.(succeeded);
+    try {
+      this.#status.make(job, {
+        status: "succeeded",
+        patch: {
+          trainedTokens,
+          resultModel,
+          resultFiles: [results.id],
+          finishedAt: unixSeconds(),
+          estimatedFinish: null,
+        },
+        text: "The job has successfully completed",
+        also: () => {
+          store.files.insert(results);
+          log.append(job.id, message(`New model created: ${resultModel}`));
+        },
+      });
+    } catch (error) {
+      await Deno.remove(storage.filePath(results)).catch(() => {}); // report the cause
+      throw error;
+    }
+    await this.hooks.onSuccess?.(this.#find(job.id)).catch((error) => this.#report(error, job));
   }
 
-  #stopped(job: JobRecord, intent: Intent): void {
-    if (intent === "cancel") {
-      const ended = { finishedAt: unixSeconds(), estimatedFinish: null };
-      this.#transition(job, "cancelled", ended, `${title(job)} job cancelled`);
-    } else if (intent === "pause") {
-      this.#transition(job, "paused", { estimatedFinish: null }, `${title(job)} job paused`);
-    } // At a shutdown the status stays "running" for the next start.
+  /** Pauses a job that something around it keeps from running; any other error fails it. */
+  #thrown(job: JobRecord, error: unknown): void {
+    const reason = hindranceOf(error);
+    if (reason !== undefined) return this.#hindered(job, reason);
+    const { message } = error as Error;
+    if (error instanceof ApiError) return this.#fail(job, error.details.code!, message);
+    this.#report(error, job);
+    this.#fail(job, "internal_error", message);
   }
 
-  #pauseFor(job: JobRecord, reason: string): void {
-    const text = `${title(job)} job paused: ${reason}`;
-    this.#transition(job, "paused", { reason, estimatedFinish: null }, text, "error");
+  #hindered(job: JobRecord, because: string): void {
+    const reason = inClientTerms({ message: because }, job, this.parts);
+    this.#status.record(job, {
+      status: "paused",
+      patch: { reason, estimatedFinish: null },
+      text: `${title(job)} job paused: ${reason}`,
+      level: "error",
+    });
+  }
+
+  #paused(job: JobRecord): void {
+    const text = `${title(job)} job paused`;
+    this.#status.record(job, { status: "paused", patch: { estimatedFinish: null }, text });
+  }
+
+  #cancelled(job: JobRecord): void {
+    this.#status.record(job, {
+      status: "cancelled",
+      patch: { finishedAt: unixSeconds(), estimatedFinish: null },
+      text: `${title(job)} job cancelled`,
+    });
   }
 
   #crashed(job: JobRecord, { exit: { code, signal, log } }: Outcome & { type: "crashed" }): void {
@@ -250,7 +303,8 @@ export class JobQueue implements Jobs {
     if (log) this.parts.serverLog.entry("error", text, { job_id: job.id }, log);
     if (this.#stopping) return;
     if (count < FRUITLESS_CRASHES) {
-      this.#transition(job, "queued", {}, `${text}; continuing from step ${step}`, "warn");
+      const patch = { estimatedFinish: null }, next = `${text}; continuing from step ${step}`;
+      this.#status.record(job, { status: "queued", patch, text: next, level: "warn" });
     } else {
       const times = `${count} times without getting past step ${step}`;
       this.#fail(job, "process_crashed", `${text}, ${times}`);
@@ -258,30 +312,11 @@ export class JobQueue implements Jobs {
   }
 
   #fail(job: JobRecord, code: string, text: string): void {
-    const error = { code, message: text };
-    this.#transition(
-      job,
-      "failed",
-      { error, finishedAt: unixSeconds(), estimatedFinish: null },
+    this.#status.record(job, {
+      status: "failed",
+      patch: { error: { code, message: text }, finishedAt: unixSeconds(), estimatedFinish: null },
       text,
-      "error",
-    );
-  }
-
-  /** Writes status and event together, so that readers see both or neither. */
-  #transition(
-    job: JobRecord,
-    status: JobStatus,
-    patch: JobPatch,
-    text: string,
-    level: EventLevel = "info",
-  ): JobRecord {
-    const { store, log } = this.parts;
-    const event: NewEvent = { ...message(text, { kind: "status", status }), level };
-    return store.transaction(() => {
-      const updated = store.jobs.update(job.id, { ...patch, status });
-      log.append(job.id, event);
-      return updated;
+      level: "error",
     });
   }
 }
@@ -294,15 +329,4 @@ function tooLate(what: string, { id, status }: JobRecord): ApiError {
     message: `Job ${id} cannot be ${what}: its status is ${status}`,
     code: "invalid_job_status",
   });
-}
-
-/** The first result that is not undefined. */
-async function firstAsync<T, U>(
-  items: readonly T[],
-  ask: (item: T) => Promise<U | undefined>,
-): Promise<U | undefined> {
-  for (const item of items) {
-    const answer = await ask(item);
-    if (answer !== undefined) return answer;
-  }
 }

@@ -23,10 +23,10 @@ const COLUMNS = [
 /** Rows per write, after which it yields to other work. */
 const BATCH = 500;
 
-/** Writes the file and records it. */
+/** Writes the file; its record is the caller's to insert. */
 export async function writeResultsFile(
   job: Pick<JobRecord, "id">,
-  { store, storage }: { readonly store: Store; readonly storage: Storage },
+  { store, storage }: { readonly store: Pick<Store, "events">; readonly storage: Storage },
 ): Promise<FileRecord> {
   const id = newId("file"), filename = `step_metrics_${job.id}.csv`;
   const points = store.events.metrics(job.id);
@@ -43,7 +43,7 @@ export async function writeResultsFile(
       await write(points.slice(start, start + BATCH).map(({ data }) => row(data)));
     }
   });
-  const record = {
+  return {
     id,
     filename,
     purpose: RESULTS_PURPOSE,
@@ -51,8 +51,6 @@ export async function writeResultsFile(
     lines: points.length + 1,
     createdAt: unixSeconds(),
   };
-  store.files.insert(record);
-  return record;
 }
 
 /** Only numbers, so nothing needs quoting. */

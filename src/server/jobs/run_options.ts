@@ -2,17 +2,16 @@
 import { join } from "../../packages/std_path.ts";
 import { effective, FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../train/option_effects.ts";
 import { looksLikePath } from "../../train/presets.ts";
-import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
 import type { Models, Storage } from "../services.ts";
-import type { Store } from "../store/store.ts";
 import type { TrainingTask } from "../worker/protocol.ts";
+import { modelPath } from "./inputs.ts";
 
 export interface RunPlaces {
   readonly storage: Pick<Storage, "filePath" | "jobFolder">;
   readonly models: Pick<Models, "get">;
-  readonly options: Pick<ServerOptions, "gpuMemory" | "keepCheckpoints">;
+  readonly options: Pick<ServerOptions, "gpuMemory" | "keepCheckpoints" | "modelsFolder">;
   /** The record of a file that the job needs. */
   file(id: string): Pick<FileRecord, "id" | "filename" | "ending">;
 }
@@ -28,7 +27,7 @@ export interface Task extends TrainingTask {
   readonly reads: readonly string[];
 }
 
-/** Throws an ApiError if a model or a file no longer exists. */
+/** Throws a {@link Hindrance} if a model is not there. */
 export async function trainingTask(job: RunJob, places: RunPlaces): Promise<Task> {
   const { storage, options: { gpuMemory, keepCheckpoints } } = places;
   const path = (id: string) => storage.filePath(places.file(id));
@@ -53,17 +52,10 @@ export async function trainingTask(job: RunJob, places: RunPlaces): Promise<Task
   return { kind: job.kind, options, reads };
 }
 
-/** The record of a file. Throws an ApiError if it no longer exists. */
-export function fileOf({ files }: Pick<Store, "files">, id: string): FileRecord {
-  const file = files.get(id);
-  if (file) return file;
-  throw new ApiError(400, { message: `The file ${id} no longer exists`, code: "file_not_found" });
-}
-
 async function modelOptions(job: RunJob, places: RunPlaces): Promise<Record<string, string>> {
-  if (job.kind === "fine_tuning") return { model: (await places.models.get(job.model)).path };
+  if (job.kind === "fine_tuning") return { model: await modelPath(job.model, places) };
   const { model, from, tokenizer } = job.options;
-  const pathOf = async (name: unknown) => (await places.models.get(String(name))).path;
+  const pathOf = (name: unknown) => modelPath(String(name), places);
   const start: Record<string, string> = from !== undefined
     ? { from: await pathOf(from) }
     : { model: typeof model === "string" ? model : await writeConfig(job, places) };

@@ -2,6 +2,7 @@
 import { denoProcess, GPU_ENVIRONMENT } from "../processes/deno_process.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import type { WorkerEvent } from "../worker/protocol.ts";
+import { Hindrance } from "./hindrance.ts";
 import type { Task } from "./run_options.ts";
 
 /** How the process ended, and the tail of its stderr. */
@@ -27,15 +28,19 @@ const PROGRAM = new URL("../worker/train.ts", import.meta.url).href;
 /** Characters of stderr kept to explain a crash. */
 const LOG_CHARACTERS = 4000;
 
-/** Starts the process with permission to read only the task's paths and write only its folder. */
+/**
+ * Starts the process with permission to read only the task's paths and write only its folder. Throws
+ * a {@link Hindrance} if the system does not start one.
+ */
 export const startTraining: StartTraining = ({ reads, ...task }) => {
   const folder = String(task.options.output);
-  const child = denoProcess(PROGRAM, {
+  const command = denoProcess(PROGRAM, {
     read: [folder, ...reads],
     write: [folder],
     env: GPU_ENVIRONMENT,
     sys: ["systemMemoryInfo", "statfs"],
-  }, { stdin: "piped" }).spawn();
+  }, { stdin: "piped" });
+  const child = spawned(command);
   const writer = child.stdin.getWriter();
   // Writes to a process that has ended fail; its exit reports the cause.
   const send = (value: unknown) => void writer.write(jsonLine(value)).catch(() => {});
@@ -57,6 +62,17 @@ export const startTraining: StartTraining = ({ reads, ...task }) => {
     },
   };
 };
+
+function spawned(command: Deno.Command): Deno.ChildProcess {
+  try {
+    return command.spawn();
+  } catch (error) {
+    throw new Hindrance(
+      `The system does not start a training process (${(error as Error).message}): it may lack ` +
+        "memory or processes, or Deno itself; then resume the job",
+    );
+  }
+}
 
 async function lastOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";

@@ -162,7 +162,7 @@ function explained(error: unknown, path: string): unknown {
   const { message } = error as Error, code = codeOf(error);
   if (code === FULL) {
     return new DiskFullError(
-      `the disk of ${path} is full`,
+      `${path} cannot be written: its disk is full`,
       "delete files or models, or make room on the disk",
     );
   }

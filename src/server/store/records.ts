@@ -16,7 +16,7 @@ export const JOB_STATUSES = [
 ] as const;
 export type JobStatus = typeof JOB_STATUSES[number];
 
-/** Statuses that a job never leaves. */
+/** Statuses that a job leaves only when someone resumes it, and only `failed` can be. */
 export const FINAL_STATUSES: readonly JobStatus[] = ["succeeded", "failed", "cancelled"];
 
 /** An uploaded file, or a result. Its bytes are stored under its id in the data folder. */

@@ -11,15 +11,25 @@ const SYNC_INTERVAL_MS = 250;
 
 export class Journal implements Disposable {
   readonly #file: Deno.FsFile;
+  /** Bytes of whole lines. */
+  #length: number;
   #synced = 0;
 
   constructor(folder: string) {
     this.#file = Deno.openSync(join(folder, JOURNAL_FILE), { append: true, create: true });
+    this.#length = this.#file.statSync().size;
   }
 
+  /** Writes all of a line, or throws and leaves none of it, which would spoil the next. */
   append(event: WorkerEvent): void {
     const line = jsonLine(event);
-    for (let done = 0; done < line.length;) done += this.#file.writeSync(line.subarray(done));
+    try {
+      for (let done = 0; done < line.length;) done += this.#file.writeSync(line.subarray(done));
+      this.#length += line.length;
+    } catch (error) {
+      this.#file.truncateSync(this.#length);
+      throw error;
+    }
     const now = performance.now();
     if (event.type === "step" && now - this.#synced < SYNC_INTERVAL_MS) return;
     this.#synced = now;

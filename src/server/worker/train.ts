@@ -48,7 +48,12 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
   await lock.lock(true);
   using journal = new Journal(folder);
   const report = (event: WorkerEvent) => {
-    if (event.type !== "preparation") journal.append(event);
+    try {
+      if (event.type !== "preparation") journal.append(event);
+    } catch (error) {
+      // At once: a checkpoint of what the journal lacks would leave a gap in the job's curves.
+      fail(error);
+    }
     send(event);
   };
   const gpu = await Gpu.open();
@@ -72,6 +77,11 @@ function send(event: WorkerEvent): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
+}
+
+function fail(error: unknown): never {
+  send(failureOf(error));
+  Deno.exit(1);
 }
 
 function failureOf(error: unknown): FailureEvent {
@@ -104,8 +114,7 @@ if (isProgram(import.meta)) {
     if (task.saveCheckpoint) await saveCheckpoint(task);
     else await train(task, controller.signal);
   } catch (error) {
-    send(failureOf(error));
-    Deno.exit(1);
+    fail(error);
   }
   // Exit explicitly, because stdin is still being read.
   Deno.exit(0);

@@ -1,0 +1,57 @@
+/** Changes of a job's status, each with the event that reports it. */
+import type { EventLevel, JobRecord, JobStatus, NewEvent } from "../store/records.ts";
+import type { JobPatch } from "../store/jobs.ts";
+import { diskFault } from "../../files/disk_error.ts";
+import { message } from "./job_events.ts";
+import type { QueueParts } from "./queue_parts.ts";
+
+export interface Transition {
+  readonly status: JobStatus;
+  readonly patch?: JobPatch;
+  /** Of the event. */
+  readonly text: string;
+  readonly level?: EventLevel;
+  /** Writes what belongs to it, all or nothing. */
+  readonly also?: () => void;
+}
+
+export class Transitions {
+  constructor(readonly parts: Pick<QueueParts, "store" | "log" | "serverLog">) {}
+
+  /**
+   * Makes a change that someone asks for. Readers see status and event together. Throws, and changes
+   * nothing, if the disk cannot take it.
+   */
+  make(job: JobRecord, transition: Transition): JobRecord {
+    // In their order.
+    this.parts.store.held.flush();
+    return this.#write(job, transition);
+  }
+
+  /**
+   * Records what has happened. It has, even if the disk cannot take it: readers then see it all the
+   * same, and it is written later. Never throws.
+   */
+  record(job: JobRecord, transition: Transition): void {
+    const { store, serverLog } = this.parts;
+    try {
+      this.make(job, transition);
+    } catch (error) {
+      const { patch, status, text } = transition, about = { job_id: job.id };
+      if (diskFault(error)) serverLog.error(`${text} (not on the disk yet)`, about);
+      else serverLog.fault(error, about);
+      store.jobs.hold(job.id, { ...patch, status }, () => void this.#write(job, transition));
+    }
+  }
+
+  #write(job: JobRecord, { status, patch, text, level = "info", also }: Transition): JobRecord {
+    const { store, log } = this.parts;
+    const event: NewEvent = { ...message(text, { kind: "status", status }), level };
+    return store.transaction(() => {
+      also?.();
+      const updated = store.jobs.update(job.id, { ...patch, status });
+      log.append(job.id, event);
+      return updated;
+    });
+  }
+}
