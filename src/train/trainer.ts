@@ -315,6 +315,8 @@ export class Trainer {
     // Of steps that are not reported yet a loss may turn out not to be finite.
     yield* attempt(() => this.#report(metrics, false));
     yield* attempt(() => this.#save());
+    // Lines that the disk had no room for: fewer checkpoints may have made some.
+    await metrics.append([]).catch(() => {});
     if (this.#stepping.spoilt || !this.#isFinished) return;
     yield* attempt(() => this.#loadBest());
     await this.#saveModel(this.#summary(undefined)).catch(() => {});
@@ -423,7 +425,8 @@ export class Trainer {
     const figures = evaluation &&
       { eval_loss: evaluation.loss, eval_perplexity: evaluation.perplexity };
     const lines = steps.map((step) => step.step === this.#step ? { ...step, ...figures } : step);
-    await metrics.append(lines);
+    // Whoever watches has them even if the disk does not: a checkpoint that follows is after them.
+    await metrics.append(lines).catch((error) => failure ??= { error });
     for (const line of lines) yield { type: "step", ...line };
     if (failure) throw failure.error;
     yield* this.#dataNotes();
