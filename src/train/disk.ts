@@ -1,6 +1,6 @@
 /** How much a run will write to disk, without starting it, and whether there is room for it. */
 import { option, type Phrase, phrase } from "../options/phrase.ts";
-import { UserError } from "../options/user_error.ts";
+import { DiskFullError } from "../files/disk_error.ts";
 import { formatBytes } from "../text.ts";
 import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -70,7 +70,7 @@ export async function assertRoom(
   const hint = phrase`free some space, keep fewer checkpoints with ${option("keepCheckpoints", 1)},
     or choose another ${option("output")}`;
   const needed = runBytes(plan, { saves, keep });
-  if (needed > free) throw new UserError(message(needed), hint);
+  if (needed > free) throw new DiskFullError(message(needed), hint);
   const most = runBytes(plan, { saves: saveMinutes === 0 ? saves : Infinity, keep });
   return most > free
     ? phrase`if it lasts longer than ${option("saveMinutes", saveMinutes)}: ${

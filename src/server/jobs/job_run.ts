@@ -3,6 +3,7 @@ import type { DataFinding, PreparationEvent, StepEvent, Summary } from "../../tr
 import type { DiskFault } from "../../files/disk_error.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { formatBytes } from "../../text.ts";
+import { join } from "../../packages/std_path.ts";
 import { ApiError } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import type { JobRecord } from "../store/records.ts";
@@ -81,6 +82,7 @@ export class JobRun {
     this.#totalSteps = 0;
     this.#summary = this.#failure = this.#hindrance = undefined;
     const task = await this.#task();
+    await removeResult(folder);
     parts.storage.remeasure();
     const missing = job.plan.diskBytes - await folderBytes(folder);
     if (!await parts.room.makeRoom(missing)) {
@@ -244,6 +246,15 @@ export class JobRun {
     await forgetCheckpoints(job.id, parts);
     parts.storage.remeasure();
     if (!await parts.room.makeRoom(1)) this.#hinder(noRoom(1, 0));
+  }
+}
+
+/** An attempt that ended before its result was recorded may have left one: this one makes its own. */
+async function removeResult(folder: string): Promise<void> {
+  for (const name of ["model", "adapter"]) {
+    await Deno.remove(join(folder, name), { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
   }
 }
 
