@@ -1,8 +1,10 @@
 /**
  * The server under load while it trains, on this machine: open event streams, reads at a steady
- * rate, and their cost to training. Prints one JSON object.
+ * rate, and their cost to training. Prints one JSON object, and exits with 1 if a request failed, a
+ * stream lost an event, or a figure is beyond its limit. Nothing else should run meanwhile.
  *
- *     deno run -A tests/server/load.ts [--streams 100] [--rate 100] [--seconds 60] [--idle]
+ *     deno run -A --lock=tests/deno.lock tests/server/load.ts
+ *       [--streams 100] [--rate 100] [--seconds 60] [--idle] [--checkout DIR]
  *
  * With `--idle` no job runs, and the reads come at 1,000 a second unless `--rate` says otherwise.
  */
@@ -17,9 +19,10 @@ const { values } = parseArgs({
     rate: { type: "string" },
     seconds: { type: "string", default: "60" },
     idle: { type: "boolean", default: false },
+    checkout: { type: "string" },
   },
 });
-const { idle } = values;
+const { idle, checkout } = values;
 const streams = Number(values.streams), seconds = Number(values.seconds);
 const rate = Number(values.rate ?? (idle ? 1000 : 100));
 const TEXT = new URL("../../examples/data/tinyshakespeare.txt", import.meta.url);
@@ -133,6 +136,11 @@ async function read(
   return { ms: ms.sort((a, b) => a - b), failed };
 }
 
+/** Of the latency of reads. */
+const MOST_P99_MS = 50;
+/** Share of training's throughput. */
+const MOST_LOSS = 0.15;
+
 const share = (sorted: readonly number[], q: number) =>
   Math.round(10 * sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]) / 10;
 
@@ -151,7 +159,10 @@ async function throughput(url: string, job: string, during: Promise<unknown>): P
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-await withServer({ args: ["--max-streams", String(streams + 10)] }, async (server) => {
+const faults: string[] = [];
+const args = ["--max-streams", String(streams + 10)];
+
+await withServer({ args, checkout }, async (server) => {
   const { url } = server, base = `${url}/v1/pretraining/jobs`;
   const job = await createJob(server);
   const steps = async () => (await json(`${base}/${job}`)).progress?.step ?? 0;
@@ -188,13 +199,20 @@ await withServer({ args: ["--max-streams", String(streams + 10)] }, async (serve
   // They ended at different moments: each must be a prefix of the longest.
   const whole = seen.filter((ids) => ids.every((id, i) => id === longest[i]));
   const alone = quiet.reduce((sum, value) => sum + value, 0) / Math.max(1, quiet.length);
+  const p99 = share(ms, 0.99), loss = loaded === undefined ? 0 : 1 - loaded / alone;
+  if (failed) faults.push(`${failed} requests failed`);
+  if (whole.length < held.length) {
+    faults.push(`${held.length - whole.length} streams are not whole`);
+  }
+  if (p99 >= MOST_P99_MS) faults.push(`the 99th percentile is ${p99} ms, not below ${MOST_P99_MS}`);
+  if (loss >= MOST_LOSS) faults.push(`training loses ${loss.toFixed(3)}, not below ${MOST_LOSS}`);
   console.log(JSON.stringify({
     streams,
     requests: ms.length,
     requests_per_second: rate,
     failed,
     p50_ms: share(ms, 0.5),
-    p99_ms: share(ms, 0.99),
+    p99_ms: p99,
     max_ms: share(ms, 1),
     events_of_a_stream: longest.length,
     least_events_of_a_stream: Math.min(...seen.map(({ length }) => length)),
@@ -202,7 +220,10 @@ await withServer({ args: ["--max-streams", String(streams + 10)] }, async (serve
     ...(loaded === undefined ? {} : {
       tokens_per_second_alone: quiet.map(Math.round),
       tokens_per_second_loaded: Math.round(loaded),
-      throughput_loss: Math.round(1000 * (1 - loaded / alone)) / 1000,
+      throughput_loss: Math.round(1000 * loss) / 1000,
     }),
   }));
 });
+
+for (const fault of faults) console.error(fault);
+Deno.exit(faults.length ? 1 : 0);

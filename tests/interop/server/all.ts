@@ -17,6 +17,7 @@ const SCRIPTS: readonly (readonly [name: string, ...args: string[]])[] = [
   ["models_folder.ts", join(work, "models")],
   ["revoked.ts", join(work, "revoked")],
   ["clock.ts", join(work, "clock")],
+  ["../../server/load.ts"],
 ];
 
 /** Of the packages of tests. */
