@@ -7,6 +7,7 @@
 import type { Capabilities } from "../gpu/capabilities.ts";
 import type { DiskPlan } from "../train/disk.ts";
 import type { Alternative, MemoryPlan } from "../train/plan.ts";
+import type { ProgressEvent } from "../train/events.ts";
 import type { ServerOptions } from "./options.ts";
 import type { ServerLog } from "./server_log.ts";
 import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./store/records.ts";
@@ -109,6 +110,9 @@ export interface Preparation {
   readonly count?: number;
 }
 
+/** What a job does from its first step on. */
+export type Activity = Omit<ProgressEvent, "type">;
+
 /** The queue: first in, first out, one job on the GPU at a time. */
 export interface Jobs {
   /** Starts jobs; after a crash, the one that was running first. */
@@ -124,6 +128,8 @@ export interface Jobs {
   resume(id: string): JobRecord;
   /** What the running job does before its first step. */
   preparation(id: string): Preparation | undefined;
+  /** What it does from then on. */
+  activity(id: string): Activity | undefined;
   /** Ends the running job after a checkpoint; it resumes when the server restarts. */
   stop(): Promise<void>;
 }

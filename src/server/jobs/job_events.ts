@@ -1,6 +1,12 @@
 /** Converts events of a run to events of its job: text for people, data for charts. */
 import { formatBytes } from "../../text.ts";
-import type { DataEvent, PlanEvent, StepEvent, TrainingEvent } from "../../train/events.ts";
+import type {
+  DataEvent,
+  DoneEvent,
+  PlanEvent,
+  StepEvent,
+  TrainingEvent,
+} from "../../train/events.ts";
 import type { NewEvent } from "../store/records.ts";
 
 /** A run reports its steps in groups; the evaluation belongs to one of them. */
@@ -53,9 +59,23 @@ export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | u
     case "warning":
       return { ...message(event.message), level: "warn", key: `warning:${event.message}` };
     case "done":
+      return earlyStopEvent(event);
     case "failed":
       return undefined;
   }
+}
+
+function earlyStopEvent({ summary }: DoneEvent): NewEvent | undefined {
+  const { stopped_early_at: step, best_step, best_eval_loss } = summary;
+  if (step === undefined) return undefined;
+  const best = best_eval_loss === undefined
+    ? ""
+    : `, whose best step is ${best_step} (${validation(best_eval_loss)})`;
+  const data = { kind: "early_stop", step, best_step, best_valid_loss: best_eval_loss };
+  return {
+    ...message(`Early stopping ended the run at step ${step}${best}`, data),
+    key: "early_stop",
+  };
 }
 
 /** A message from the server itself about a job. */

@@ -1,5 +1,11 @@
 /** One attempt of a job: its process from start to end, and its events. */
-import type { DataFinding, PreparationEvent, StepEvent, Summary } from "../../train/events.ts";
+import type {
+  DataFinding,
+  PreparationEvent,
+  ProgressEvent,
+  StepEvent,
+  Summary,
+} from "../../train/events.ts";
 import type { DiskFault } from "../../files/disk_error.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { formatBytes } from "../../text.ts";
@@ -39,6 +45,8 @@ const ESTIMATE_INTERVAL_MS = 5000;
 export class JobRun {
   /** What it does before its first step. */
   preparation: PreparationEvent | undefined;
+  /** What it does from its first step on. */
+  activity: ProgressEvent | undefined;
   #intent: Intent | undefined;
   #process: TrainingProcess | undefined;
   #totalSteps = 0;
@@ -172,12 +180,16 @@ export class JobRun {
       case "preparation":
         this.preparation = event;
         return;
+      case "progress":
+        this.activity = event;
+        return;
       case "failure":
         this.#failure = event;
         return;
       case "done":
-        if (!event.interrupted) this.#summary = event.summary;
-        return;
+        if (event.interrupted) return;
+        this.#summary = event.summary;
+        break;
       case "failed":
         // The failure itself follows.
         return;

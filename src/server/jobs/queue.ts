@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { PreparationEvent } from "../../train/events.ts";
+import type { PreparationEvent, ProgressEvent } from "../../train/events.ts";
 import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import { resultModelName } from "../protocol/job.ts";
@@ -118,6 +118,10 @@ export class JobQueue implements Jobs {
 
   preparation(id: string): PreparationEvent | undefined {
     return this.#run?.job.id === id ? this.#run.preparation : undefined;
+  }
+
+  activity(id: string): ProgressEvent | undefined {
+    return this.#run?.job.id === id ? this.#run.activity : undefined;
   }
 
   async stop(): Promise<void> {

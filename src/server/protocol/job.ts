@@ -2,7 +2,8 @@
 import { z } from "../../packages/zod_openapi.ts";
 import { PURPOSES } from "../../gpu/tensor.ts";
 import { FINAL_STATUSES, JOB_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
-import type { Services } from "../services.ts";
+import type { RunPhase } from "../../train/events.ts";
+import type { Activity, Services } from "../services.ts";
 import { pageSchema } from "./page.ts";
 
 type Named = Pick<JobRecord, "id" | "kind" | "model" | "request">;
@@ -29,6 +30,32 @@ export const byPurposeSchema = z.object(
     z.ZodNumber
   >,
 );
+
+const PHASES = [
+  "training",
+  "evaluating",
+  "generating samples",
+  "saving a checkpoint",
+  "loading the best model",
+  "saving the model",
+] as const satisfies readonly RunPhase[];
+
+const activitySchema = z.object({
+  phase: z.enum(PHASES),
+  step: z.number().int(),
+  part: z.enum(["forward", "backward"]).optional().openapi({
+    description: "Of a step that takes seconds: what the GPU has reached",
+  }),
+  layer: z.number().int().optional(),
+  layers: z.number().int().optional(),
+  done: z.number().int().optional().openapi({
+    description: "Layers, batches, samples or tensors done",
+  }),
+  total: z.number().int().optional(),
+});
+
+/** Most warnings that a job shows; all are among its events. */
+const MOST_WARNINGS = 50;
 
 const time = () => z.number().int().nullable().openapi({ description: "Unix seconds" });
 
@@ -64,6 +91,19 @@ const common = {
     share: z.number().optional(),
     count: z.number().int().optional(),
   }).nullable().openapi({ description: "What a running job is doing before its first step" }),
+  activity: activitySchema.nullable().openapi({
+    description: "What it is doing from then on, as of half a second ago",
+  }),
+  best: z.object({ step: z.number().int(), valid_loss: z.number() }).nullable().openapi({
+    description: "The lowest validation loss, where it chooses the model or ends the run",
+  }),
+  stopped_early_at: z.number().int().nullable().openapi({
+    description: "The step at which early stopping ended the run",
+  }),
+  warnings: z.array(z.object({ message: z.string(), created_at: z.number().int() })).openapi({
+    description: "What to know of the run, such as examples that are cut: the latest " +
+      `${MOST_WARNINGS}`,
+  }),
   status_reason: z.string().nullable().openapi({
     description: "Why it is paused, unless a client paused it",
   }),
@@ -200,6 +240,22 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
     sequence: store.jobs.placeOf(job.id),
     queue_turn: WAITING.includes(job.status) ? job.turn : null,
     preparation: finished ? null : jobs.preparation(job.id) ?? null,
+    activity: finished ? null : shownActivity(jobs.activity(job.id)),
+    best: choosesByEvaluation(job) ? store.events.best(job.id) ?? null : null,
+    stopped_early_at: store.events.keyed(job.id, "early_stop", 1).at(0)?.data.step as number ??
+      null,
+    warnings: store.events.keyed(job.id, "warning", MOST_WARNINGS)
+      .map(({ message, createdAt }) => ({ message, created_at: createdAt })),
     status_reason: job.reason ?? null,
   };
+}
+
+function shownActivity(activity: Activity | undefined) {
+  if (!activity) return null;
+  const { phase, step, part, layer, layers, done, total } = activity;
+  return { phase, step, part, layer, layers, done, total };
+}
+
+function choosesByEvaluation({ options }: JobRecord): boolean {
+  return options.loadBestModelAtEnd === true || options.earlyStoppingPatience !== undefined;
 }

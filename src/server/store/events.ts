@@ -33,6 +33,7 @@ export class Events {
   readonly #lastStep: StatementSync;
   readonly #latest: StatementSync;
   readonly #keyed: StatementSync;
+  readonly #best: StatementSync;
 
   constructor(db: Database) {
     this.#append = db.prepareWrite(`
@@ -64,6 +65,10 @@ export class Events {
     this.#latest = db.prepare(`
       SELECT seq, step, data FROM events WHERE job_id = ? AND type = 'metrics'
       ORDER BY step DESC LIMIT 1`);
+    this.#best = db.prepare(`
+      SELECT step, json_extract(data, '$.valid_loss') AS valid_loss FROM events
+      WHERE job_id = ? AND notable AND step > 0 AND valid_loss IS NOT NULL
+      ORDER BY valid_loss, step LIMIT 1`);
     // ';' follows ':'.
     this.#keyed = db.prepare(`
       SELECT * FROM (
@@ -137,6 +142,12 @@ export class Events {
   latest(jobId: string): MetricsPoint | undefined {
     const row = this.#latest.get(jobId);
     return row && point(row);
+  }
+
+  /** The evaluation after a step that had the lowest loss. */
+  best(jobId: string): { readonly step: number; readonly valid_loss: number } | undefined {
+    const row = this.#best.get(jobId);
+    return row && { step: row.step as number, valid_loss: row.valid_loss as number };
   }
 
   /** The newest events whose key is `kind` or starts with `kind:`, in order. */

@@ -1,7 +1,7 @@
 /** The protocol between the server and the training process. */
 import type { DiskFault } from "../../files/disk_error.ts";
 import type { Explanation } from "../../options/user_error.ts";
-import type { PreparationEvent, TrainingEvent } from "../../train/events.ts";
+import type { PreparationEvent, ProgressEvent, TrainingEvent } from "../../train/events.ts";
 import type { JobKind } from "../store/records.ts";
 
 /** The first line on the process's stdin. */
@@ -33,7 +33,8 @@ export interface FailureEvent extends Explanation {
   readonly code: FailureCode;
 }
 
-export type WorkerEvent = TrainingEvent | PreparationEvent | FailureEvent;
+/** A preparation and a progress are of the moment: the journal has neither. */
+export type WorkerEvent = TrainingEvent | PreparationEvent | ProgressEvent | FailureEvent;
 
 /** In the job's folder: the run's events, in case the server does not receive them. */
 export const JOURNAL_FILE = "events.jsonl";

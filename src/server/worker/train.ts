@@ -17,6 +17,7 @@ import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { isProgram } from "../processes/own_program.ts";
 import { chosenFinetuning, chosenPretraining } from "./chosen_options.ts";
 import { Journal } from "./journal.ts";
+import { fewReports } from "./reports.ts";
 import {
   type FailureCode,
   type FailureEvent,
@@ -62,7 +63,8 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
     const trainer = kind === "fine_tuning"
       ? await Trainer.finetune(gpu, chosenFinetuning({ options }), preparing)
       : await Trainer.pretrain(gpu, chosenPretraining({ options }), preparing);
-    for await (const event of trainer.run({ signal })) report(event);
+    const onProgress = fewReports(send);
+    for await (const event of trainer.run({ signal, onProgress })) report(event);
   } finally {
     gpu.close();
   }

@@ -49,6 +49,20 @@ queueTest("a job runs to its end, and leaves events, a result and its curves", a
   assertEquals(csv[12].split(",").slice(0, 2), ["12", String(lines[11].loss)]);
 });
 
+queueTest("what a run does at the moment is known, and not stored", async (bench) => {
+  const { queue, store } = bench, phases = new Set<string>();
+  const { id } = queue.create(bench.job());
+  const timer = setInterval(() => phases.add(queue.activity(id)?.phase ?? "none"), 1);
+  await bench.until(id, "succeeded");
+  clearInterval(timer);
+  for (const phase of ["training", "evaluating", "saving a checkpoint", "saving the model"]) {
+    assert(phases.has(phase), `${phase} of ${[...phases].join(", ")}`);
+  }
+  assertEquals(queue.activity(id), undefined);
+  const kinds = store.events.since(0, { jobId: id, limit: 1000 }).map(({ data }) => data.kind);
+  assertEquals(kinds.includes("progress"), false);
+});
+
 queueTest("one job at a time, first in, first out", async (bench) => {
   const { queue, store } = bench;
   const [a, b, c] = [4, 4, 4].map((steps) => queue.create(bench.job({ steps })).id);

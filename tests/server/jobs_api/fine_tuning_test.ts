@@ -4,6 +4,9 @@ import OpenAI from "openai";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";
 import { resolveConfig, trainingShape } from "../../../src/train/method.ts";
 import { planMemory } from "../../../src/train/plan.ts";
+import { jobEvent } from "../../../src/server/jobs/job_events.ts";
+import type { NewEvent } from "../../../src/server/store/records.ts";
+import type { EvalEvent, Summary } from "../../../src/train/events.ts";
 import { withJobsApi } from "./support.ts";
 
 /** The model has 256 positions, a quarter of its width of 32 is a rank of 8. */
@@ -205,12 +208,51 @@ Deno.test("fine-tuning: progress, preparation, reason and error of a job", async
       1,
     );
     assertEquals((await shown()).progress, { step: 4, total_steps: 9 });
+    assertEquals((await shown()).activity, { phase: "evaluating", step: 4, done: 2 });
     store.jobs.update(id, { status: "paused", reason: "the disk is full" });
     assertEquals((await shown()).status_reason, "the disk is full");
     const error = { code: "training_failed", message: "it broke" };
     store.jobs.update(id, { status: "failed", error, finishedAt: 5 });
     assertEquals((await shown()).error, { ...error, param: null });
     assertEquals((await shown()).finished_at, 5);
+  });
+});
+
+Deno.test("fine-tuning: a job's warnings, its best step and where it stopped early", async () => {
+  await withJobsApi({}, async ({ post, file, services: { store }, get }) => {
+    const create = async (chosen: object) => {
+      const supervised = { hyperparameters: { seq_len: 64, ...chosen } };
+      const method = { type: "supervised", supervised };
+      const job = { model: "tiny", training_file: file(), method };
+      return (await post("/v1/fine_tuning/jobs", job)).body.id as string;
+    };
+    const id = await create({ early_stopping_patience: 2, eval_every: 2 });
+    const other = await create({});
+    const shown = async (id: string) => (await get(`/v1/fine_tuning/jobs/${id}`)).body;
+    const untouched = await shown(id);
+    assertEquals([untouched.best, untouched.warnings], [null, []]);
+    assertEquals([untouched.activity, untouched.stopped_early_at], [null, null]);
+    const append = (id: string, event: NewEvent | undefined) => store.events.append(id, event!, 7);
+    for (const each of [id, other]) {
+      append(each, jobEvent({ type: "warning", message: "20 of 36 examples were cut" }, 9));
+      const losses = [1, 3, 2, 2.5, 2];
+      for (const [at, eval_loss] of losses.entries()) {
+        const evaluation = { type: "eval", step: 2 * at, eval_loss, eval_perplexity: 9, tokens: 5 };
+        append(each, jobEvent(evaluation as EvalEvent, 9));
+      }
+    }
+    const summary = { stopped_early_at: 8, best_step: 4, best_eval_loss: 2 } as Summary;
+    const done = jobEvent({ type: "done", interrupted: false, step: 8, saved: {}, summary }, 9)!;
+    assertEquals(
+      done.message,
+      "Early stopping ended the run at step 8, whose best step is 4 (validation loss=2.0000)",
+    );
+    append(id, done);
+    const stopped = await shown(id);
+    assertEquals(stopped.warnings, [{ message: "20 of 36 examples were cut", created_at: 7 }]);
+    // An evaluation before the first step chooses no model.
+    assertEquals([stopped.best, stopped.stopped_early_at], [{ step: 4, valid_loss: 2 }, 8]);
+    assertEquals((await shown(other)).best, null);
   });
 });
 

@@ -176,6 +176,8 @@ function fakeJobs(store: Store): Jobs {
     resume: (id) => set(id, "queued"),
     preparation: (id) =>
       store.jobs.status(id) === "running" ? { what: "loading weights", share: 0.5 } : undefined,
+    activity: (id) =>
+      store.jobs.status(id) === "running" ? { phase: "evaluating", step: 4, done: 2 } : undefined,
     stop: () => Promise.resolve(),
   };
 }

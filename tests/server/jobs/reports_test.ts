@@ -1,0 +1,21 @@
+import { assertEquals } from "@std/assert";
+import { fewReports } from "../../../src/server/worker/reports.ts";
+import type { ProgressEvent } from "../../../src/train/events.ts";
+
+Deno.test("each phase is reported as it begins, and its figures now and then", async () => {
+  const sent: string[] = [];
+  const report = fewReports(({ phase, done }) => sent.push(`${phase} ${done ?? ""}`), 40);
+  const evaluating = (done: number): ProgressEvent => ({
+    type: "progress",
+    phase: "evaluating",
+    step: 3,
+    done,
+  });
+  for (let done = 0; done < 1000; done++) report(evaluating(done));
+  report({ type: "progress", phase: "saving a checkpoint", step: 3 });
+  report(evaluating(1));
+  report(evaluating(2));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  report(evaluating(3));
+  assertEquals(sent, ["evaluating 0", "saving a checkpoint ", "evaluating 1", "evaluating 3"]);
+});
