@@ -44,7 +44,7 @@ export class Metrics {
       }
     } catch (error) {
       // Part of a line may have been written.
-      await this.file.truncate(this.length);
+      await this.file.truncate(this.length).catch(() => {}); // report the cause
       await this.file.seek(this.length, Deno.SeekMode.Start);
       throw explainWriteError(error, this.path);
     }

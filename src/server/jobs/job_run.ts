@@ -98,7 +98,7 @@ export class JobRun {
     }
     // Do not await between this check and spawning: end() must have a process to signal.
     if (this.#intent) return { type: "stopped", intent: this.#intent };
-    this.#process = startTraining(task);
+    this.#process = (parts.startTraining ?? startTraining)(task);
     for await (const event of this.#process.events) await this.#receive(event);
     const exit = await this.#process.exit;
     return this.#outcome(exit);

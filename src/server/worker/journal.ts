@@ -27,13 +27,20 @@ export class Journal implements Disposable {
       for (let done = 0; done < line.length;) done += this.#file.writeSync(line.subarray(done));
       this.#length += line.length;
     } catch (error) {
-      this.#file.truncateSync(this.#length);
+      this.#cut();
       throw error;
     }
     const now = performance.now();
     if (event.type === "step" && now - this.#synced < SYNC_INTERVAL_MS) return;
     this.#synced = now;
     this.#file.syncDataSync();
+  }
+
+  /** What ended the write is the error to report. */
+  #cut(): void {
+    try {
+      this.#file.truncateSync(this.#length);
+    } catch { /* whoever reads it skips part of a line, and what follows on it */ }
   }
 
   [Symbol.dispose](): void {

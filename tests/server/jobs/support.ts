@@ -3,13 +3,15 @@ import { join } from "@std/path";
 import { writeHfConfig } from "../../../src/formats/hf_config.ts";
 import { StoredEventLog } from "../../../src/server/events/event_log.ts";
 import { newId } from "../../../src/server/store/ids.ts";
-import { JobQueue } from "../../../src/server/jobs/queue.ts";
+import { JobQueue, type QueueHooks } from "../../../src/server/jobs/queue.ts";
 import { ServerLog } from "../../../src/server/server_log.ts";
+import type { QueueParts } from "../../../src/server/jobs/queue_parts.ts";
 import { serverOptions } from "../../../src/server/options.ts";
 import type { JobRecord, JobStatus } from "../../../src/server/store/records.ts";
 import type { NewJob } from "../../../src/server/services.ts";
 import { Retention } from "../../../src/server/jobs/retention.ts";
 import { DataFolder } from "../../../src/server/storage/data_folder.ts";
+import { Database } from "../../../src/server/store/database.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { TINY } from "../../train/support.ts";
 
@@ -19,6 +21,7 @@ export interface Bench {
   readonly folder: string;
   readonly storage: DataFolder;
   readonly store: Store;
+  readonly database: Database;
   readonly queue: JobQueue;
   /** A job of some steps. */
   job(change?: Record<string, unknown>): NewJob;
@@ -32,20 +35,34 @@ export interface Bench {
 
 export async function withQueue(
   use: (bench: Bench) => void | Promise<void>,
-  { root, quota }: { readonly root?: string; readonly quota?: number } = {},
+  { root, quota, models, startTraining, hooks }:
+    & { readonly root?: string; readonly quota?: number; readonly hooks?: QueueHooks }
+    & Partial<Pick<QueueParts, "models" | "startTraining">> = {},
 ): Promise<void> {
   const folder = root ?? await Deno.makeTempDir();
   try {
     const storage = await DataFolder.open(join(folder, "data"), { quota });
-    const store = Store.open(storage.database);
+    const database = Database.open(storage.database), store = Store.over(database);
     const log = new StoredEventLog(store), serverLog = new ServerLog(console.error);
-    const options = serverOptions.parse({ dataFolder: join(folder, "data"), gpuMemory: 4 });
-    const models = { get: () => Promise.reject(new Error("no model is asked for")) };
+    const options = serverOptions.parse({
+      dataFolder: join(folder, "data"),
+      modelsFolder: join(folder, "models"),
+      gpuMemory: 4,
+    });
     const room = new Retention({ options, store, storage });
-    const queue = new JobQueue({ store, serverLog, log, storage, models, options, room });
+    const queue = new JobQueue({
+      store,
+      serverLog,
+      log,
+      storage,
+      models: models ?? { get: () => Promise.reject(new Error("no model is asked for")) },
+      options,
+      room,
+      startTraining,
+    }, hooks);
     try {
       await writeHfConfig(folder, TINY, "float32");
-      await use(bench({ folder, storage, store, queue }));
+      await use(bench({ folder, storage, store, database, queue }));
     } finally {
       await queue.stop();
       store.close();
@@ -56,7 +73,7 @@ export async function withQueue(
   }
 }
 
-function bench(parts: Pick<Bench, "folder" | "storage" | "store" | "queue">): Bench {
+function bench(parts: Pick<Bench, "folder" | "storage" | "store" | "database" | "queue">): Bench {
   const { store, storage } = parts;
   const file = { id: newId("file"), filename: "text.txt" };
   const text = Deno.readTextFileSync(SHAKESPEARE).slice(0, 40_000);
