@@ -59,6 +59,8 @@ export interface StreamQuery {
 export interface Streams {
   /** Number of open streams. */
   readonly count: number;
+  /** Whether the reader has all events of a job that has ended. */
+  isOver(query: StreamQuery): boolean;
   /** Ends with `data: [DONE]` once the job has ended and all its events were sent. */
   open(query: StreamQuery): ReadableStream<Uint8Array>;
 }

@@ -85,6 +85,12 @@ export class EventStreams implements Streams {
     return this.#streams.size;
   }
 
+  isOver({ jobId, after }: StreamQuery): boolean {
+    if (jobId === undefined || after === undefined) return false;
+    const { events, jobs } = this.#store;
+    return isFinal(jobs.status(jobId)) && after >= events.lastSeq(jobId);
+  }
+
   open(query: StreamQuery): ReadableStream<Uint8Array> {
     if (this.#closed) throw new Error("EventStreams.open: the streams are closed");
     const last = this.#store.events.lastSeq();
@@ -191,9 +197,11 @@ export class EventStreams implements Streams {
     const status = jobs.status(jobId);
     if (stream.content === "metrics" && status !== stream.status) {
       stream.status = status;
-      return encode(`event: status\ndata: ${JSON.stringify({ job_id: jobId, status })}\n\n`);
+      // With the id of the job's last event, whatever its type: a client that has this has it all.
+      const id = events.lastSeq(jobId), data = JSON.stringify({ job_id: jobId, status });
+      return encode(`event: status\nid: ${id}\ndata: ${data}\n\n`);
     }
-    if (status && !FINAL_STATUSES.includes(status)) return;
+    if (!isFinal(status)) return;
     stream.done = true;
     return DONE;
   }
@@ -265,6 +273,9 @@ export class EventStreams implements Streams {
     this.#recentStart = this.#flushed;
   }
 }
+
+/** A job that is gone is over too. */
+const isFinal = (status: JobStatus | undefined) => !status || FINAL_STATUSES.includes(status);
 
 const entryOf = (event: EventRecord): Entry => ({ event, frames: {} });
 

@@ -33,6 +33,11 @@ const resumeHeaders = z.object({
   }),
 });
 
+/** For the description of a job's streams. */
+const OVER = {
+  204: { description: "The job has ended and `Last-Event-ID` is its last event: do not reconnect" },
+};
+
 const streamOf = (item: z.ZodType) => ({
   [EVENT_STREAM]: { schema: z.string(), "x-itemSchema": item },
 });
@@ -67,6 +72,7 @@ function eventsRoute(kind: JobKind) {
         description: "Events",
         content: { "application/json": { schema: eventPageSchema }, ...streamOf(eventSchema) },
       },
+      ...OVER,
       ...errors(404),
     },
   });
@@ -86,6 +92,7 @@ function metricsStreamRoute(kind: JobKind) {
     },
     responses: {
       200: { description: "Server-sent events", content: streamOf(metricsItemSchema) },
+      ...OVER,
       ...errors(404),
     },
   });
@@ -156,6 +163,8 @@ function placeOf(
 }
 
 function stream(context: Context, { options, streams }: EventServices, query: StreamQuery) {
+  // It tells an EventSource not to connect again; anything else, an empty stream included, does not.
+  if (streams.isOver(query)) return new Response(null, { status: 204 });
   if (streams.count >= options.maxStreams) {
     throw new ApiError(429, {
       message: `${streams.count} event streams are open, the maximum (--max-streams)`,

@@ -1,0 +1,1 @@
+export * from "npm:eventsource@^4.1.0";
