@@ -16,6 +16,13 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
+/** Skipped if no browser is installed. */
+export function browserTest(name: string, run: () => Promise<void>) {
+  // Playwright keeps a pipe to the browser's process for a moment after it has closed it.
+  const options = { ignore: !CHROMIUM, sanitizeOps: false, sanitizeResources: false };
+  Deno.test({ name: `dashboard: ${name}`, ...options, fn: run });
+}
+
 export interface Visit {
   readonly page: Page;
   /** Script errors, content security policy violations, and requests to other origins. */

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
 import type { Page } from "playwright-core";
 import { accessibilityFaults, sidewaysScroll } from "./accessibility.ts";
-import { CHROMIUM, inkOf, until, visit } from "./browser.ts";
+import { browserTest, inkOf, until, visit } from "./browser.ts";
 import { fakeServer } from "./fake_server.ts";
 
 const RUNNING = "#/jobs/ftjob-running";
@@ -18,13 +18,6 @@ const VIEWS = [
   "#/new",
   CHAT,
 ];
-
-/** Skipped if no browser is installed. */
-function browserTest(name: string, run: () => Promise<void>) {
-  // Playwright keeps a pipe to the browser's process for a moment after it has closed it.
-  const options = { ignore: !CHROMIUM, sanitizeOps: false, sanitizeResources: false };
-  Deno.test({ name: `dashboard: ${name}`, ...options, fn: run });
-}
 
 /** The loss chart's text for screen readers. */
 const lossSummary = (page: Page) =>

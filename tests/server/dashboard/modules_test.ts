@@ -1,7 +1,9 @@
 /** Computations of the dashboard, without a browser. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { follow } from "../../../src/server/dashboard/event_source.js";
 import * as format from "../../../src/server/dashboard/format.js";
 import { readOptions } from "../../../src/server/dashboard/openapi.js";
+import { paceOf } from "../../../src/server/dashboard/pace.js";
 import { fixedInterval, placeOf, refreshMap } from "../../../src/server/dashboard/refresh_map.js";
 import { parseRoute } from "../../../src/server/dashboard/router.js";
 import { lossColumns, RunData, smooth } from "../../../src/server/dashboard/run_data.js";
@@ -43,6 +45,8 @@ Deno.test("numbers as people read them", () => {
   assertEquals([7, 12_345, 1_234_567, 3.25].map(format.compact), ["7", "12.3k", "1.2M", "3.3"]);
   assertEquals([1.5, 0.00001, Number.NaN].map((it) => format.loss(it)), ["1.5000", "1.00e-5", "–"]);
   assertEquals(format.ago(100, 100 + 7200), "2 h ago");
+  // Of a clock that was set back since.
+  assert(/1970/.test(format.ago(100 + 7200, 100)), format.ago(100 + 7200, 100));
 });
 
 Deno.test("a run of 50,000 steps is kept in a few thousand points, its end exactly", () => {
@@ -87,6 +91,66 @@ Deno.test("smoothing keeps a constant, and does not lag behind a slope", () => {
   const slope = smooth(Array.from({ length: 1000 }, (_, i) => i)) as number[];
   assert(Math.abs(slope[500] - 500) < 1e-6, `${slope[500]}`);
   assertEquals(smooth([null, 1, null]), [null, 1, null]);
+});
+
+const timed = (count: number, ms: (step: number) => number) =>
+  Array.from({ length: count }, (_, i) => ({
+    step: i + 1,
+    step_ms: ms(i + 1),
+    tokens_per_second: 1000 * 512 / ms(i + 1),
+  }));
+
+Deno.test("the pace is that of steps: no evaluation, compilation or stall makes it collapse", () => {
+  const even = paceOf(timed(200, () => 500));
+  assertEquals(even.secondsPerStep, 0.5);
+  assertAlmostEquals(even.tokensPerSecond!, 1024, 1e-6);
+  // The first step compiles shaders; the suspended machine of step 30 slept for an hour.
+  const stalled = paceOf(timed(40, (step) => step === 1 ? 30_000 : step === 30 ? 3.6e6 : 500));
+  assert(stalled.secondsPerStep! < 0.6, `${stalled.secondsPerStep}`);
+  // A step in ten refreshes subspaces and takes three times as long: that is its pace.
+  const refreshing = paceOf(timed(200, (step) => step % 10 ? 500 : 1500));
+  assertAlmostEquals(refreshing.secondsPerStep!, 0.6, 0.02);
+  assertEquals(paceOf([]), {});
+  assertEquals(paceOf(timed(1, () => 700)).secondsPerStep, 0.7);
+
+  const data = new RunData();
+  for (let i = 1; i <= 100; i++) {
+    const evaluated = i % 20 === 0 ? { valid_loss: 1, tokens_per_second: 1, step_ms: 9e4 } : {};
+    data.add(step(i, { tokens_per_second: 1024, step_ms: 500, ...evaluated }));
+  }
+  assertEquals(paceOf(data.timed).secondsPerStep, 0.5);
+  assertEquals(data.steps.filter((it) => data.speedOf(it) === null).map((it) => it.step), [
+    20,
+    40,
+    60,
+    80,
+    100,
+  ]);
+});
+
+Deno.test("a stream that the server has ended for good (204) is not asked for again", async () => {
+  const answers = [
+    () => new Response("id: 7\ndata: last\n\n"),
+    () => new Response(null, { status: 204 }),
+  ];
+  const asked: (string | null)[] = [], events: string[] = [];
+  const real = globalThis.fetch;
+  globalThis.fetch = (_, init) => {
+    asked.push(new Headers(init?.headers).get("last-event-id"));
+    return Promise.resolve(answers[asked.length - 1]());
+  };
+  try {
+    const signal = AbortSignal.timeout(10_000);
+    await follow("/stream", {
+      signal,
+      onOpen: () => {},
+      onEvent: ({ data }) => events.push(data),
+      onLost: () => {},
+    });
+    assertEquals([signal.aborted, asked, events], [false, [null, "7"], ["last"]]);
+  } finally {
+    globalThis.fetch = real;
+  }
 });
 
 Deno.test("refreshes by layer and step", () => {
