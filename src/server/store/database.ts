@@ -79,7 +79,8 @@ export class Database {
     const statement = this.sqlite.prepare(sql);
     return {
       run: (...values) => this.#write(() => statement.run(...values)),
-      get: (...values) => this.#write(() => statement.get(...values)),
+      // To the end: after one row, what makes the commit fail would go unnoticed.
+      get: (...values) => this.#write(() => statement.all(...values).at(0)),
     };
   }
 
