@@ -12,7 +12,7 @@ const errorSchema = z.object({
     choices: z.array(z.string()).optional().describe(
       "Values of the field that would do; beyond OpenAI's API",
     ),
-  }),
+  }).openapi("ErrorDetails"),
 }).openapi("Error");
 
 interface ErrorKind {

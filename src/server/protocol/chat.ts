@@ -59,7 +59,7 @@ const messageSchema = z.strictObject({
   audio: only([null], NO_AUDIO),
   tool_calls: only([[]], NO_TOOLS),
   function_call: only([null], NO_TOOLS),
-});
+}).openapi("ChatMessage");
 
 const tokens = z.number().int().min(1).nullish();
 
@@ -117,32 +117,36 @@ const headFields = {
 export const chatCompletionSchema = z.object({
   ...headFields,
   object: z.literal("chat.completion"),
-  choices: z.array(z.object({
-    index: z.literal(0),
-    message: z.object({
-      role: z.literal("assistant"),
-      content: z.string(),
-      refusal: z.null(),
-    }),
-    logprobs: z.null(),
-    finish_reason: finishReasonSchema,
-  })),
+  choices: z.array(
+    z.object({
+      index: z.literal(0),
+      message: z.object({
+        role: z.literal("assistant"),
+        content: z.string(),
+        refusal: z.null(),
+      }).openapi("ChatAnswer"),
+      logprobs: z.null(),
+      finish_reason: finishReasonSchema,
+    }).openapi("ChatChoice"),
+  ),
   usage: usageSchema,
 }).openapi("ChatCompletion");
 
 export const chatChunkSchema = z.object({
   ...headFields,
   object: z.literal("chat.completion.chunk"),
-  choices: z.array(z.object({
-    index: z.literal(0),
-    delta: z.object({
-      role: z.literal("assistant").optional(),
-      content: z.string().optional(),
-      refusal: z.null().optional(),
-    }),
-    logprobs: z.null(),
-    finish_reason: finishReasonSchema.nullable(),
-  })).openapi({ description: "Empty in the chunk that reports usage" }),
+  choices: z.array(
+    z.object({
+      index: z.literal(0),
+      delta: z.object({
+        role: z.literal("assistant").optional(),
+        content: z.string().optional(),
+        refusal: z.null().optional(),
+      }).openapi("ChatDelta"),
+      logprobs: z.null(),
+      finish_reason: finishReasonSchema.nullable(),
+    }).openapi("ChatChunkChoice"),
+  ).openapi({ description: "Empty in the chunk that reports usage" }),
   usage: usageSchema.nullish(),
 }).openapi("ChatCompletionChunk");
 

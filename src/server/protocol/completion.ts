@@ -53,12 +53,14 @@ export const completionSchema = z.object({
   object: z.literal("text_completion"),
   created: z.number().int().openapi({ description: "Unix seconds" }),
   model: z.string(),
-  choices: z.array(z.object({
-    text: z.string(),
-    index: z.literal(0),
-    logprobs: z.null(),
-    finish_reason: finishReasonSchema.nullable().openapi({ description: "Null until the end" }),
-  })).openapi({ description: "Empty in the chunk that reports usage" }),
+  choices: z.array(
+    z.object({
+      text: z.string(),
+      index: z.literal(0),
+      logprobs: z.null(),
+      finish_reason: finishReasonSchema.nullable().openapi({ description: "Null until the end" }),
+    }).openapi("CompletionChoice"),
+  ).openapi({ description: "Empty in the chunk that reports usage" }),
   usage: usageSchema.nullish(),
   system_fingerprint: z.string(),
 }).openapi("Completion");

@@ -1,7 +1,8 @@
 /** Events of jobs as clients see them, in OpenAI's shape. */
 import { z } from "../../packages/zod_openapi.ts";
-import { type EventRecord, JOB_STATUSES } from "../store/records.ts";
+import type { EventRecord } from "../store/records.ts";
 import { eventId } from "../store/events.ts";
+import { jobStatusSchema } from "./job.ts";
 import { pageSchema } from "./page.ts";
 
 export const eventSchema = z.object({
@@ -21,7 +22,7 @@ export const eventSchema = z.object({
 /** What a stream of a job's metrics sends. */
 export const metricsItemSchema = z.union([
   z.looseObject({ step: z.int() }).openapi({ description: "The data of an event" }),
-  z.object({ job_id: z.string(), status: z.enum(JOB_STATUSES) }).openapi({
+  z.object({ job_id: z.string(), status: jobStatusSchema }).openapi({
     description: "Sent as `event: status` when it changes",
   }),
 ]).openapi("JobMetricsItem");

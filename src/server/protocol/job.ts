@@ -29,7 +29,9 @@ export const byPurposeSchema = z.object(
     typeof PURPOSES[number],
     z.ZodNumber
   >,
-);
+).openapi("MemoryByPurpose");
+
+export const jobStatusSchema = z.enum(JOB_STATUSES).openapi("JobStatus");
 
 const PHASES = [
   "training",
@@ -52,7 +54,7 @@ const activitySchema = z.object({
     description: "Layers, batches, samples or tensors done",
   }),
   total: z.number().int().optional(),
-});
+}).openapi("JobActivity");
 
 /** Most warnings that a job shows; all are among its events. */
 const MOST_WARNINGS = 50;
@@ -65,20 +67,23 @@ const common = {
   created_at: z.number().int().openapi({ description: "Unix seconds" }),
   finished_at: time(),
   estimated_finish: time(),
-  status: z.enum(JOB_STATUSES),
+  status: jobStatusSchema,
   error: z.object({ code: z.string(), message: z.string(), param: z.string().nullable() })
-    .nullable(),
+    .openapi("JobError").nullable(),
   organization_id: z.string(),
   result_files: z.array(z.string()),
   seed: z.number().int(),
   trained_tokens: z.number().int().nullable(),
   metadata: z.record(z.string(), z.string()).nullable(),
   user_provided_suffix: z.string().nullable(),
-  plan: z.object({ planned_peak_bytes: z.number(), by_purpose: byPurposeSchema }).openapi({
-    description: "GPU memory the run will take; like the following fields, beyond OpenAI's API",
-  }),
+  plan: z.object({ planned_peak_bytes: z.number(), by_purpose: byPurposeSchema }).openapi(
+    "JobMemory",
+    {
+      description: "GPU memory the run will take; like the following fields, beyond OpenAI's API",
+    },
+  ),
   progress: z.object({ step: z.number().int(), total_steps: z.number().int().nullable() })
-    .nullable().openapi({ description: "Null before the first step" }),
+    .openapi("JobProgress").nullable().openapi({ description: "Null before the first step" }),
   sequence: z.number().int().openapi({
     description: "Order of creation, over jobs of every kind; times may go back with the clock",
   }),
@@ -90,17 +95,22 @@ const common = {
     what: z.string(),
     share: z.number().optional(),
     count: z.number().int().optional(),
-  }).nullable().openapi({ description: "What a running job is doing before its first step" }),
+  }).openapi("JobPreparation").nullable().openapi({
+    description: "What a running job is doing before its first step",
+  }),
   activity: activitySchema.nullable().openapi({
     description: "What it is doing from then on, as of half a second ago",
   }),
-  best: z.object({ step: z.number().int(), valid_loss: z.number() }).nullable().openapi({
-    description: "The lowest validation loss, where it chooses the model or ends the run",
-  }),
+  best: z.object({ step: z.number().int(), valid_loss: z.number() }).openapi("JobBest").nullable()
+    .openapi({
+      description: "The lowest validation loss, where it chooses the model or ends the run",
+    }),
   stopped_early_at: z.number().int().nullable().openapi({
     description: "The step at which early stopping ended the run",
   }),
-  warnings: z.array(z.object({ message: z.string(), created_at: z.number().int() })).openapi({
+  warnings: z.array(
+    z.object({ message: z.string(), created_at: z.number().int() }).openapi("JobWarning"),
+  ).openapi({
     description: "What to know of the run, such as examples that are cut: the latest " +
       `${MOST_WARNINGS}`,
   }),
@@ -122,12 +132,12 @@ export const fineTuningJobSchema = z.object({
     n_epochs: auto(z.number()),
     batch_size: auto(z.number()),
     learning_rate_multiplier: auto(z.number()),
-  }),
+  }).openapi("FineTuningJobHyperparameters"),
   integrations: z.array(z.unknown()),
   method: z.object({
     type: z.literal("supervised"),
     supervised: z.object({ hyperparameters: z.record(z.string(), z.unknown()) }),
-  }).openapi({ description: "With the values the run uses" }),
+  }).openapi("FineTuningJobMethod", { description: "With the values the run uses" }),
 }).openapi("FineTuningJob");
 
 export const pretrainingJobSchema = z.object({

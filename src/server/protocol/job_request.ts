@@ -34,7 +34,7 @@ const method = z.strictObject({
   supervised: z.strictObject({
     hyperparameters: finetuneHyperparameters.schema.nullish(),
   }).nullish(),
-});
+}).openapi("FineTuningMethod");
 
 const fineTuning = {
   model: z.string().min(1).max(500).openapi({

@@ -12,13 +12,15 @@ export const planSchema = z.object({
     description: "Available GPU memory in bytes; null if unknown",
   }),
   fits: z.boolean(),
-  alternatives: z.array(z.object({
-    change: z.record(z.string(), z.unknown()).openapi({
-      description: "Hyperparameters to set",
-      example: { activation_checkpointing: true, batch_size: 2 },
-    }),
-    bytes: z.number(),
-  })).openapi({ description: "Settings that would fit, if this job does not" }),
+  alternatives: z.array(
+    z.object({
+      change: z.record(z.string(), z.unknown()).openapi({
+        description: "Hyperparameters to set",
+        example: { activation_checkpointing: true, batch_size: 2 },
+      }),
+      bytes: z.number(),
+    }).openapi("PlanAlternative"),
+  ).openapi({ description: "Settings that would fit, if this job does not" }),
   checkpoint_bytes: z.number().openapi({ description: "Disk space per checkpoint" }),
   result_bytes: z.number().openapi({ description: "Disk space of the result" }),
   hyperparameters: z.record(z.string(), z.unknown()).openapi({
@@ -30,7 +32,9 @@ export const planSchema = z.object({
     templates: z.array(z.string()).openapi({
       description: "Values of `template` that its tokenizer can use; `default` is its own",
     }),
-  }).nullable().openapi({ description: "The model to be trained; null for random weights" }),
+  }).openapi("PlanBase").nullable().openapi({
+    description: "The model to be trained; null for random weights",
+  }),
   warnings: z.array(z.object({ message: z.string() })).openapi({
     description: "What is odd about that model's files",
   }),

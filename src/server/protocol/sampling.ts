@@ -71,7 +71,7 @@ export const samplingFields = {
   stream_options: z.strictObject({
     include_usage: z.boolean().nullish(),
     include_obfuscation: z.boolean().nullish().openapi({ description: "Has no effect here" }),
-  }).nullish(),
+  }).openapi("StreamOptions").nullish(),
   n: only([1], "one answer per request"),
   frequency_penalty: only([0], "penalties are not supported"),
   presence_penalty: only([0], "penalties are not supported"),
@@ -106,7 +106,7 @@ function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0];
 }
 
-export const finishReasonSchema = z.enum(["stop", "length"]).openapi({
+export const finishReasonSchema = z.enum(["stop", "length"]).openapi("FinishReason", {
   description: "It ended or reached a stop string, or reached the token limit",
 });
 
