@@ -12,8 +12,8 @@ const errorSchema = z.object({
     choices: z.array(z.string()).optional().describe(
       "Values of the field that would do; beyond OpenAI's API",
     ),
-  }).openapi("ErrorDetails"),
-}).openapi("Error");
+  }).openapi("Error"),
+}).openapi("ErrorResponse");
 
 interface ErrorKind {
   /** Name of the component. */

@@ -42,9 +42,19 @@ export class Components {
   }
 }
 
-/** With references to components instead of zod's `$defs`. */
+/**
+ * With references to components instead of zod's `$defs`. A fixed value among alternatives is an
+ * `enum` of one: openapi-python-client refuses all others for a `const`.
+ */
 function linked(json: object): Schema {
-  return JSON.parse(JSON.stringify(json).replaceAll('"#/$defs/', '"#/components/schemas/'));
+  return JSON.parse(
+    JSON.stringify(json).replaceAll('"#/$defs/', '"#/components/schemas/'),
+    (key, value) => key === "anyOf" ? value.map(asEnum) : value,
+  );
+}
+
+function asEnum({ const: only, ...rest }: Schema): Schema {
+  return only === undefined ? rest : { ...rest, enum: [only] };
 }
 
 /** Zod extracts the schemas that have an id. */

@@ -16,7 +16,7 @@ const recordIds: Middleware = {
 client.use(recordIds);
 
 type Job = components["schemas"]["FineTuningJob"];
-type Failure = components["schemas"]["Error"];
+type Failure = components["schemas"]["ErrorResponse"];
 
 /** The answer, which is an error's or the operation's. */
 function good<Data>(
