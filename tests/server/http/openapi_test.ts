@@ -190,6 +190,9 @@ async function walkJobs(walk: Walk, { services: { store } }: JobsApi) {
       await walk.send(operation, 400, `${jobs}/${"x".repeat(101)}${below}`);
     }
     await walk.send(`list${kind}Events`, 200, `${jobs}/${id}/events?stream=true`);
+    const last = { headers: { "last-event-id": String(store.events.lastSeq()) } };
+    await walk.send(`list${kind}Events`, 204, `${jobs}/${id}/events?stream=true`, last);
+    await walk.send(`stream${name}Metrics`, 204, `${jobs}/${id}/metrics/stream`, last);
     await walk.send(`create${name}`, 404, jobs, json({ ...request, ...UNKNOWN[path] }));
     await walk.send(`plan${name}`, 404, `/v1/${path}/plan`, json({ ...request, ...UNKNOWN[path] }));
   }

@@ -1,5 +1,5 @@
 /** Answers held against the OpenAPI document, by a validator of JSON Schema. */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import Ajv from "ajv";
 import { createParser } from "eventsource-parser";
 import type { Answer, OpenApiDocument, Schema } from "../../../src/server/http/openapi_types.ts";
@@ -38,6 +38,8 @@ export class Contract {
       const schema = this.resolve(header as { schema?: Schema }).schema!;
       this.#validate(schema, schema.type === "integer" ? Number(value) : value, `${where} ${name}`);
     }
+    this.seen.set(operation, (this.seen.get(operation) ?? new Set()).add(status));
+    if (!answer.content) return assertEquals(body, "", where);
     const type = headers.get("content-type")?.split(";")[0] ?? "";
     const media = answer.content?.[type];
     assert(media, `${where} has content of type ${type}`);
@@ -50,7 +52,6 @@ export class Contract {
     } else {
       this.#validate(media.schema!, body, where);
     }
-    this.seen.set(operation, (this.seen.get(operation) ?? new Set()).add(status));
   }
 
   /** Fails unless the document allows this body, which the server accepted. */
