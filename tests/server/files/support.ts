@@ -1,7 +1,8 @@
 /** The file routes over a real data folder and a real socket, and hand-written forms. */
 import { join } from "@std/path";
 import OpenAI from "openai";
-import { ApiError } from "../../../src/server/api_error.ts";
+import { diskFault } from "../../../src/files/disk_error.ts";
+import { ApiError, diskRefusal } from "../../../src/server/api_error.ts";
 import type { ReceiveOptions } from "../../../src/server/files/receive.ts";
 import type { FileRecord, JobRecord } from "../../../src/server/store/records.ts";
 import { fileRoutes } from "../../../src/server/http/routes/files.ts";
@@ -13,6 +14,7 @@ export interface Setup extends ReceiveOptions {
   readonly options?: Record<string, unknown>;
   /** Bytes. */
   readonly quota?: number;
+  readonly store?: Services["store"];
 }
 
 export interface FilesServer {
@@ -25,16 +27,18 @@ export interface FilesServer {
 }
 
 export async function withFilesServer(
-  { options, quota, ...receiving }: Setup,
+  { options, quota, store, ...receiving }: Setup,
   use: (server: FilesServer) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "files-" });
   const storage = await DataFolder.open(folder, { quota });
-  const made = testServices({ storage, options });
+  const made = testServices({ storage, options, ...(store && { store }) });
   const services = { ...made, storage };
   const app = fileRoutes(services, receiving);
   app.onError((error) => {
     if (error instanceof ApiError) return error.toResponse();
+    const fault = diskFault(error);
+    if (fault) return diskRefusal(fault).toResponse();
     console.error(error);
     return new ApiError(500, { message: String(error) }).toResponse();
   });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { DiskError } from "../../../src/files/disk_error.ts";
 import { option, phrase } from "../../../src/options/phrase.ts";
 import { ApiError } from "../../../src/server/api_error.ts";
 import { createServer } from "../../../src/server/http/app.ts";
@@ -59,6 +60,40 @@ Deno.test("a path with other methods is 405, and names them", async () => {
     const { error } = await answer.json();
     assertEquals(error.code, "method_not_allowed");
     assertEquals(error.message, "DELETE is not allowed here: /health allows GET, HEAD");
+  });
+});
+
+Deno.test("a disk that cannot take a request is 507: full, or for a reason in the log", async () => {
+  const log: string[] = [];
+  await withApp({ log }, async (app) => {
+    const errors = {
+      "/full": Object.assign(new Error("No space left on device (os error 28)"), {
+        code: "ENOSPC",
+      }),
+      "/failing": new DiskError("/data/server.db cannot be written: disk I/O error"),
+    };
+    for (const [path, error] of Object.entries(errors)) {
+      app.get(path, () => {
+        throw error;
+      });
+    }
+    const full = await app.request("/full");
+    assertEquals(full.status, 507);
+    assertEquals(await full.json(), {
+      error: {
+        message:
+          "The disk of the data folder is full: delete files or models, or make room on the disk",
+        type: "server_error",
+        param: null,
+        code: "disk_full",
+      },
+    });
+    const failing = await app.request("/failing");
+    const { error: { code, message } } = await failing.json();
+    assertEquals([failing.status, code], [507, "disk_error"]);
+    assert(!message.includes("/data"), message);
+    const [line] = log.filter((line) => line.includes("server.db cannot be written"));
+    assertStringIncludes(line, `request_id=${failing.headers.get("x-request-id")}`);
   });
 });
 

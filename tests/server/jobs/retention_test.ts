@@ -140,6 +140,35 @@ Deno.test("room is made of the checkpoints of the job that ended first", async (
   });
 });
 
+Deno.test("a failed job keeps its checkpoints longest; the clock does not decide who ended first", async () => {
+  await withRetention({ quota: 500_000 }, async (retention, server) => {
+    const { events } = server.services.store;
+    await addJob(server, "a", { status: "failed", finishedAt: 1 }, 40_000);
+    await addJob(server, "b", { status: "succeeded", finishedAt: 9 }, 40_000);
+    await addJob(server, "c", { status: "cancelled", finishedAt: 5 }, 40_000);
+    // The clock was set back between the two.
+    for (const letter of ["a", "b", "c"]) {
+      events.append(jobId(letter), { level: "info", type: "message", message: "", data: {} }, 1);
+    }
+    const states = () => ["a", "b", "c"].map((letter) => left(server, letter).length);
+    await retention.makeRoom(300_000);
+    assertEquals(states(), [3, 1, 3]);
+    await retention.makeRoom(400_000);
+    assertEquals(states(), [3, 1, 1]);
+    await retention.makeRoom(450_000);
+    assertEquals(states(), [1, 1, 1]);
+  });
+});
+
+Deno.test("files go by their age, not by what is beside them", async () => {
+  await withRetention({ options: { keepFiles: 5 } }, async (retention, server) => {
+    await addFile(server, "a", { createdAt: 9 * DAY });
+    await addFile(server, "b", { createdAt: DAY });
+    await retention.sweepFiles();
+    assertEquals(server.names(), [`${fileId("a")}.jsonl`]);
+  });
+});
+
 Deno.test("it looks again and again until it is stopped, and tells what it cannot remove", async () => {
   await withFilesServer({}, async (server) => {
     const faults: string[] = [];

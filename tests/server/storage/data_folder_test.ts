@@ -88,6 +88,7 @@ Deno.test("what is used and what is left agree with the folder and the quota", a
     data.account(9000);
     assertEquals(await data.free(), 0);
     data.close();
+    assertEquals((await Deno.stat(join(folder, "server.reserve"))).size, 8 * 2 ** 20);
     const unlimited = await DataFolder.open(folder);
     assert(await unlimited.free() > 0 && Number.isFinite(await unlimited.free()));
     unlimited.close();

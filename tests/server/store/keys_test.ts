@@ -1,5 +1,8 @@
-import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { DiskError } from "../../../src/files/disk_error.ts";
+import { Database } from "../../../src/server/store/database.ts";
+import { Store } from "../../../src/server/store/store.ts";
 import { withStore } from "./support.ts";
 
 Deno.test("a secret opens until its key is revoked", () =>
@@ -56,3 +59,12 @@ Deno.test("what is kept of a secret is its SHA-256", () =>
       assert(!bytes.includes(secret.slice(3)), `${file} holds the secret`);
     }
   }));
+
+Deno.test("a key opens on a disk that cannot note its use", () => {
+  const database = Database.open(":memory:"), store = Store.over(database);
+  const { secret } = store.keys.create("a");
+  database.sqlite.exec("PRAGMA query_only = ON");
+  assertEquals(store.keys.verify(secret)?.name, "a");
+  assertThrows(() => store.keys.create("b"), DiskError, "cannot be written");
+  store.close();
+});
