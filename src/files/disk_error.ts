@@ -18,21 +18,28 @@ export type DiskFault = "disk_full" | "disk_error";
 
 /** No room, the user's share is used up, or the largest file that the process may write is reached. */
 const FULL: readonly unknown[] = ["ENOSPC", "EDQUOT", "EFBIG"];
+/** The same by number, because Deno has no names for some. */
+const FULL_NUMBERS: Readonly<Record<string, readonly number[]>> = {
+  linux: [28, 122, 27],
+  darwin: [28, 69, 27],
+  windows: [112, 39],
+};
 
 /**
  * Whether an error is the disk's rather than the program's: any error of the operating system
  * (ENOSPC, EIO, EROFS; ENOENT where a folder has been taken away). Undefined for others.
  */
 export function diskFault(error: unknown): DiskFault | undefined {
-  const code = systemCode(error);
-  if (error instanceof DiskFullError || FULL.includes(code)) return "disk_full";
-  if (error instanceof DiskError || code !== undefined) return "disk_error";
-}
-
-/** `ENOSPC`; not Node's own codes (`ERR_…`), nor the number of an abort. */
-function systemCode(error: unknown): string | undefined {
-  const { code } = (error ?? {}) as { code?: unknown };
-  return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
+  if (error instanceof DiskError) {
+    return error instanceof DiskFullError ? "disk_full" : "disk_error";
+  }
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  // Not Node's own codes (`ERR_…`), nor the number of an abort.
+  const named = typeof code === "string" && /^E[A-Z0-9]+$/.test(code);
+  const [, number] = /\(os error (\d+)\)/.exec(String(message)) ?? [];
+  if (error instanceof UserError || !(named || number)) return undefined;
+  const full = FULL.includes(code) || FULL_NUMBERS[Deno.build.os]?.includes(Number(number));
+  return full ? "disk_full" : "disk_error";
 }
 
 /** What to add to the message of an error of the disk. */
