@@ -6,7 +6,8 @@ import { assertKnownIds } from "../tokenizers/known_ids.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { GenerationConfig } from "../formats/generation_config.ts";
 import { assertSampling } from "./assert_sampling.ts";
-import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
+import { tokenLimit } from "./context_length.ts";
+import { type Answer, Continuation } from "./continuation.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
 import { endOfTurn } from "../data/instruct/end_of_turn.ts";
 import { samplingFor } from "./default_sampling.ts";
@@ -26,6 +27,8 @@ export interface ChatModel extends RunnableModel {
 export interface ChatOptions extends Partial<SamplingOptions> {
   /** Most tokens per answer; by default the model's own setting, or 512. */
   readonly maxNewTokens?: number;
+  /** Refuse a prompt that leaves no room for that many, instead of shortening the answer. */
+  readonly mustFit?: boolean;
   /** The system prompt. */
   readonly system?: string;
   /** A template by name, as for the option `template`; by default the tokenizer's own. */
@@ -138,7 +141,12 @@ export class Conversation {
     this.answer = undefined;
     const prompt = this.#prompt();
     const wanted = this.options.maxNewTokens ?? this.model.generation.maxNewTokens ?? 512;
-    const limit = tokenLimit(this.model, "the dialogue", prompt.length, wanted);
+    const limit = tokenLimit(this.model, {
+      what: "the dialogue",
+      promptTokens: prompt.length,
+      wanted,
+      mustFit: this.options.mustFit,
+    });
     const positions = prompt.length + limit;
     this.#sequence ??= createSequence(this.model, positions);
     this.#sequence.reserve(positions);

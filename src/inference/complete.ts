@@ -4,7 +4,8 @@ import { encodeStart } from "../tokenizers/text_ends.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { assertSampling } from "./assert_sampling.ts";
 import { type ChatModel, type ChatOptions, stopTokens } from "./chat.ts";
-import { type Answer, Continuation, tokenLimit } from "./continuation.ts";
+import { tokenLimit } from "./context_length.ts";
+import { type Answer, Continuation } from "./continuation.ts";
 import { samplingFor } from "./default_sampling.ts";
 import { createSequence } from "./memory_limit.ts";
 
@@ -28,7 +29,12 @@ export async function* complete(
   const { ids: prompt } = encodeStart(tokenizer, text);
   assertKnownIds("the prompt", prompt, model.config.vocabSize, tokenizer);
   const wanted = options.maxNewTokens ?? model.generation.maxNewTokens ?? 512;
-  const limit = tokenLimit(model, "the prompt", prompt.length, wanted);
+  const limit = tokenLimit(model, {
+    what: "the prompt",
+    promptTokens: prompt.length,
+    wanted,
+    mustFit: options.mustFit,
+  });
   const sequence = createSequence(model, prompt.length + limit);
   const answer = new Continuation(sequence, tokenizer, prompt, {
     ...samplingFor(options, model.generation),

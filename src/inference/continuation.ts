@@ -1,8 +1,5 @@
 /** Streams the continuation of a prompt up to a stop token or text. */
 import { TextStream, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UserError } from "../options/user_error.ts";
-import type { LlamaConfig } from "../model/config.ts";
-import { longestSequence } from "../model/rope_scaling.ts";
 import type { CachedSequence } from "./cached_sequence.ts";
 import { readStops } from "./stop_texts.ts";
 import { TextUntil } from "./text_until.ts";
@@ -64,25 +61,4 @@ export class Continuation implements Answer {
     this.text += rest;
     if (rest) yield rest;
   }
-}
-
-/**
- * How many tokens may be added to a prompt: the requested number, limited by the model's positions.
- * Throws a {@link UserError} if none is left.
- *
- * @param what the prompt, for the message: "the dialogue"
- */
-export function tokenLimit(
-  { config }: { readonly config: Pick<LlamaConfig, "maxPositions" | "ropeScaling"> },
-  what: string,
-  promptTokens: number,
-  wanted: number,
-): number {
-  const longest = longestSequence(config);
-  if (promptTokens < longest) return Math.min(wanted, longest - promptTokens);
-  throw new UserError(
-    `${what} has ${promptTokens} tokens and leaves no room for an answer in the model's ` +
-      `${longest} positions`,
-    "start a new one, or shorten it",
-  );
 }

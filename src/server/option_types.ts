@@ -62,6 +62,11 @@ export interface ServerOptions {
    */
   readonly maxStreams: number;
   /**
+   * Maximum requests that wait for the answer of a model, one at a time.
+   * @default 32
+   */
+  readonly maxWaiting: number;
+  /**
    * Requests per minute for each key or address.
    * @default unlimited on localhost, otherwise 6000
    */

@@ -47,6 +47,9 @@ export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions(
       ),
       maxRequests: count().default(256).describe("maximum concurrent requests"),
       maxStreams: count().default(256).describe("maximum concurrent event streams"),
+      maxWaiting: count().default(32).describe(
+        "maximum requests that wait for the answer of a model, one at a time",
+      ),
       rateLimit: count().optional().describe("requests per minute for each key or address")
         .meta({ derived: "unlimited on localhost, otherwise 6000" }),
     }),

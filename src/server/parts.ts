@@ -52,6 +52,7 @@ export async function openParts(
   const models = new ModelFolder({ options, store, storage, inference: () => inference });
   const inference: InferenceHost = new InferenceHost({
     options,
+    serverLog,
     models,
     store,
     materialize: (model) =>

@@ -168,6 +168,8 @@ export interface GenerationRequest {
     | { readonly messages: readonly { readonly role: string; readonly content: string }[] }
     | { readonly text: string };
   readonly maxTokens?: number;
+  /** Whether to refuse a prompt that leaves no room for that many. */
+  readonly mustFit?: boolean;
   readonly temperature?: number;
   readonly topP?: number;
   readonly seed?: number;

@@ -1,6 +1,7 @@
 /** Runs models for inference, at most one on the GPU at a time, in a separate process. */
 import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
+import type { ServerLog } from "../server_log.ts";
 import type {
   GenerationEvent,
   GenerationRequest,
@@ -13,21 +14,19 @@ import type { Store } from "../store/store.ts";
 import { ModelProcess } from "./model_process.ts";
 import { Turns } from "./turns.ts";
 
-/** Most requests that may wait. */
-const ROOM = 32;
 /** After this a stalled reader loses its turn, so that the others get theirs. */
 const STALL_MS = 60_000;
 /** Largest delay of a timer. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 export interface HostParts {
-  readonly options: Pick<ServerOptions, "modelIdle" | "gpuMemory">;
+  readonly options: Pick<ServerOptions, "modelIdle" | "gpuMemory" | "maxWaiting">;
   readonly models: Pick<Models, "get">;
+  readonly serverLog: ServerLog;
   readonly store: { readonly jobs: Pick<Store["jobs"], "withStatus"> };
   /** Called before the model of a checkpoint is loaded, to create its folder. */
   readonly materialize?: (model: ModelRecord) => Promise<void>;
-  /** For tests: number of waiting requests, and patience with slow readers. */
-  readonly room?: number;
+  /** For tests: patience with slow readers. */
   readonly stallMs?: number;
 }
 
@@ -37,7 +36,7 @@ export class InferenceHost implements Inference {
   #idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly parts: HostParts) {
-    this.#turns = new Turns(parts.room ?? ROOM);
+    this.#turns = new Turns(parts.options.maxWaiting);
   }
 
   get loaded(): string | undefined {
@@ -102,7 +101,7 @@ export class InferenceHost implements Inference {
     const model = await this.parts.models.get(name);
     if (model.kind === "checkpoint") await this.parts.materialize?.(model);
     this.#turns.check();
-    const process = this.#process = new ModelProcess(model);
+    const process = this.#process = new ModelProcess(model, this.parts.serverLog);
     await process.load(this.#gpuMemory());
     return process;
   }

@@ -26,7 +26,16 @@ export type Reply =
   | { readonly type: "loaded" }
   | GenerationEvent
   | { readonly type: "aborted" }
-  | { readonly type: "fault"; readonly kind: FaultKind; readonly message: string };
+  | Fault;
+
+export interface Fault {
+  readonly type: "fault";
+  readonly kind: FaultKind;
+  readonly message: string;
+  /** For programs, and the field at fault, where a client may react to it. */
+  readonly code?: string;
+  readonly param?: string;
+}
 
 /**
  * A fault of the request or the model; not enough memory; anything else, above all of the driver.

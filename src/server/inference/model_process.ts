@@ -1,7 +1,8 @@
 /** The server's handle on a process with one model on the GPU. */
 import { ApiError } from "../api_error.ts";
-import { jsonLine, readJsonLines } from "../processes/lines.ts";
+import { jsonLine, linesOf, readJsonLines } from "../processes/lines.ts";
 import { denoProcess, GPU_ENVIRONMENT } from "../processes/deno_process.ts";
+import type { ServerLog } from "../server_log.ts";
 import type { GenerationEvent, GenerationRequest, ModelRecord } from "../services.ts";
 import { type FaultKind, isLast, type Question, type Reply } from "./messages.ts";
 
@@ -21,10 +22,11 @@ export class ModelProcess {
   #ready = false;
 
   /** Starts the process; {@link load} loads the model. */
-  constructor(readonly model: ModelRecord) {
+  constructor(readonly model: ModelRecord, log: ServerLog) {
     this.#child = spawn(model);
     this.#stdin = this.#child.stdin.getWriter();
     this.#replies = readJsonLines<Reply>(this.#child.stdout);
+    void logLines(this.#child, model, log);
     this.#child.status.then(() => this.#ready = false);
   }
 
@@ -148,7 +150,9 @@ export class ModelProcess {
         (text, path) => path ? text.replaceAll(path, this.model.name) : text,
         reply.message,
       );
-      return new ApiError(...FAULTS[reply.kind](`model ${this.model.name}: ${message}`));
+      const { code, param, kind } = reply;
+      if (code !== undefined) return new ApiError(400, { message, param, code });
+      return new ApiError(...FAULTS[kind](`model ${this.model.name}: ${message}`));
     }
     const { signal, code } = await this.#child.status;
     return new ApiError(503, {
@@ -173,6 +177,15 @@ function stalled(ms: number): ApiError {
   });
 }
 
+/** What it writes to stderr: its own faults, and what its driver has to say. */
+async function logLines(
+  { stderr, pid }: Deno.ChildProcess,
+  { name }: ModelRecord,
+  log: ServerLog,
+): Promise<void> {
+  for await (const line of linesOf(stderr)) log.warn(line, { model: name, pid });
+}
+
 const PROGRAM = new URL("./worker.ts", import.meta.url).href;
 
 /** With permission only to read the model and to open the GPU. */
@@ -182,5 +195,5 @@ function spawn({ path, adapter }: ModelRecord): Deno.ChildProcess {
     env: GPU_ENVIRONMENT,
     // For the free memory, where the processor is the GPU.
     sys: ["systemMemoryInfo"],
-  }, { stdin: "piped", stderr: "inherit" }).spawn();
+  }, { stdin: "piped" }).spawn();
 }

@@ -1,8 +1,8 @@
 /** A fair mutex with a bounded queue, whose waiters can give up. */
 import { ApiError } from "../api_error.ts";
 
-/** In seconds. A guess: the length of the earlier answers is unknown. */
-const RETRY_AFTER = "10";
+/** Weight of the latest turn in the mean length of turns. */
+const LATEST = 0.3;
 
 interface Waiting {
   readonly begin: () => void;
@@ -13,9 +13,16 @@ export class Turns {
   #taken = false;
   #closed: ApiError | undefined;
   readonly #waiting: Waiting[] = [];
+  /** When the present turn began, in milliseconds of the clock. */
+  #began = 0;
+  /** How long recent turns took, in milliseconds. */
+  #mean: number | undefined;
 
-  /** @param room most waiters */
-  constructor(readonly room: number) {}
+  /**
+   * @param room most waiters
+   * @param now a monotonic clock, in milliseconds
+   */
+  constructor(readonly room: number, readonly now: () => number = () => performance.now()) {}
 
   /** Whether nobody has or awaits the turn. */
   get idle(): boolean {
@@ -28,15 +35,8 @@ export class Turns {
    * with the error of {@link close}.
    */
   async take(signal?: AbortSignal): Promise<() => void> {
-    if (this.#waiting.length >= this.room && this.#taken) {
-      throw new ApiError(429, {
-        message: `${this.room} requests are already waiting for an answer: try again later`,
-        type: "rate_limit_error",
-        code: "too_many_requests",
-        headers: { "retry-after": RETRY_AFTER },
-      });
-    }
-    return await this.#take((waiting) => this.#waiting.push(waiting), signal);
+    if (this.#waiting.length >= this.room && this.#taken) throw this.#full();
+    return this.#measured(await this.#take((waiting) => this.#waiting.push(waiting), signal));
   }
 
   /** Like {@link take}, but ahead of all waiters and without a limit. */
@@ -53,6 +53,29 @@ export class Turns {
   /** Throws the error of {@link close}, if closed. */
   check(): void {
     if (this.#closed) throw this.#closed;
+  }
+
+  #measured(end: () => void): () => void {
+    const began = this.#began;
+    return () => {
+      const took = this.now() - began;
+      this.#mean = this.#mean === undefined ? took : this.#mean + LATEST * (took - this.#mean);
+      end();
+    };
+  }
+
+  /** 429, with the time until a place is likely to be free: when the present turn ends. */
+  #full(): ApiError {
+    const since = this.now() - this.#began;
+    // One that takes longer than most, or the very first, may take as long again.
+    const left = this.#mean !== undefined && this.#mean > since ? this.#mean - since : since;
+    const seconds = Math.max(1, Math.ceil(left / 1000));
+    return new ApiError(429, {
+      message: `${this.room} requests are already waiting for an answer: try again in ${seconds} s`,
+      type: "rate_limit_error",
+      code: "too_many_requests",
+      headers: { "retry-after": String(seconds) },
+    });
   }
 
   async #take(line: (waiting: Waiting) => void, signal?: AbortSignal): Promise<() => void> {
@@ -72,6 +95,7 @@ export class Turns {
       await promise.finally(() => signal?.removeEventListener("abort", abandon));
     }
     this.#taken = true;
+    this.#began = this.now();
     return () => this.#end();
   }
 

@@ -13,13 +13,14 @@ import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
 import { type ChatOptions, Conversation } from "../../inference/chat.ts";
 import { complete } from "../../inference/complete.ts";
+import { ContextLengthError } from "../../inference/context_length.ts";
 import type { Answer } from "../../inference/continuation.ts";
 import { LlamaForCausalLM } from "../../inference/llama_for_causal_lm.ts";
 import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import type { GenerationRequest } from "../services.ts";
-import { type FaultKind, type Question, type Reply } from "./messages.ts";
+import type { Fault, FaultKind, Question, Reply } from "./messages.ts";
 import { Permits } from "./permits.ts";
 
 interface Loaded {
@@ -43,17 +44,25 @@ async function load({ path, adapter, gpuMemory }: Question & { type: "load" }): 
 /** The pieces of an answer; `result` returns the complete answer after the last piece. */
 function answer(
   { model, tokenizer }: Loaded,
-  { prompt, maxTokens, temperature, topP, seed, stop }: GenerationRequest,
+  { prompt, maxTokens, mustFit, temperature, topP, seed, stop }: GenerationRequest,
   signal: AbortSignal,
 ): { readonly pieces: AsyncIterable<string>; readonly result: () => Answer } {
-  const options: ChatOptions = { maxNewTokens: maxTokens, temperature, topP, seed, stop, signal };
+  const options: ChatOptions = {
+    maxNewTokens: maxTokens,
+    mustFit,
+    temperature,
+    topP,
+    seed,
+    stop,
+    signal,
+  };
   if ("text" in prompt) {
     let result: Answer;
     const pieces = complete(model, tokenizer, prompt.text, options, (answer) => result = answer);
     return { pieces, result: () => result };
   }
   if (tokenizer.chatTemplate === null) {
-    throw new UserError(
+    throw new MissingTemplateError(
       "the model has no chat template, which a chat needs: use /v1/completions, which " +
         "continues a text literally",
     );
@@ -97,19 +106,47 @@ class Task {
       });
     } catch (error) {
       if (signal.aborted) return await send({ type: "aborted" });
-      await sendFault(error);
+      await send(codedFault(error, request) ?? faultOf(error));
       if (kindOf(error) !== "request") Deno.exit(1);
     }
   }
 }
 
-async function sendFault(error: unknown): Promise<void> {
+class MissingTemplateError extends UserError {}
+
+/** A fault that clients know by its code. */
+function codedFault(error: unknown, { model, prompt }: GenerationRequest): Fault | undefined {
+  const fault = { type: "fault", kind: "request" } as const;
+  if (error instanceof MissingTemplateError) {
+    const message = `model ${model}: ${error.message}`;
+    return { ...fault, message, code: "missing_chat_template", param: "model" };
+  }
+  if (!(error instanceof ContextLengthError)) return undefined;
+  // Clients recognise OpenAI's message, too.
+  const { positions, promptTokens, answerTokens } = error;
+  const param = "text" in prompt ? "prompt" : "messages";
+  const asked = answerTokens === undefined
+    ? `your ${param} resulted in ${promptTokens} tokens`
+    : `you requested ${promptTokens + answerTokens} tokens (${promptTokens} in the ${param}, ` +
+      `${answerTokens} in the completion)`;
+  return {
+    ...fault,
+    message: `This model's maximum context length is ${positions} tokens. However, ${asked}. ` +
+      `Please reduce the length of the ${param}${
+        answerTokens === undefined ? "" : " or completion"
+      }.`,
+    code: "context_length_exceeded",
+    param,
+  };
+}
+
+function faultOf(error: unknown): Fault {
   const kind = kindOf(error);
   if (kind === "internal") console.error(error);
   const message = error instanceof UserError
     ? spell(error.explanation.message, REQUEST)
     : "an internal fault; see the server's log";
-  await send({ type: "fault", kind, message });
+  return { type: "fault", kind, message };
 }
 
 function kindOf(error: unknown): FaultKind {
@@ -125,7 +162,7 @@ for await (const message of readJsonLines<Question>(Deno.stdin.readable)) {
       loaded = await load(message);
       await send({ type: "loaded" });
     } catch (error) {
-      await sendFault(error);
+      await send(faultOf(error));
       Deno.exit(1);
     }
   } else if (message.type === "generate") {

@@ -1,12 +1,18 @@
 /** Messages between the server and its child processes: one JSON object per line. */
 import { TextLineStream } from "../../packages/std_text_line_stream.ts";
 
+type Bytes = ReadableStream<Uint8Array<ArrayBuffer>>;
+
+/** The lines of a stream, as they arrive. */
+export function linesOf(stream: Bytes): ReadableStream<string> {
+  return stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+}
+
 /** The objects of a stream, as they arrive. Skips invalid lines, which were cut off by a crash. */
 export async function* readJsonLines<T>(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  stream: Bytes,
 ): AsyncGenerator<T> {
-  const lines = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-  for await (const line of lines) {
+  for await (const line of linesOf(stream)) {
     const value = parse<T>(line);
     if (value !== undefined) yield value;
   }

@@ -69,7 +69,8 @@ export const chatRequestSchema = z.strictObject({
     description: "The conversation so far, rendered with the model's chat template",
   }),
   max_completion_tokens: tokens.openapi({
-    description: "Maximum tokens of the answer; 512 by default",
+    description: "Maximum tokens of the answer: refused if they exceed the model's positions " +
+      "with the prompt; by default as many as the model's own settings ask for, or 512, or fit",
   }),
   max_tokens: tokens.openapi({ description: "The older name of max_completion_tokens" }),
   response_format: only([{ type: "text" }], "structured answers are not supported"),
@@ -95,9 +96,11 @@ export const chatRequestSchema = z.strictObject({
 }).superRefine(checkStreaming).openapi("CreateChatCompletionRequest");
 
 export function toChatGeneration(body: z.output<typeof chatRequestSchema>): GenerationRequest {
+  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   return {
     ...toSampling(body),
-    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
+    maxTokens,
+    mustFit: maxTokens !== undefined,
     prompt: {
       messages: body.messages.map(({ role, content }) => ({
         role: role === "developer" ? "system" : role,

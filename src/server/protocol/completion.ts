@@ -26,7 +26,8 @@ export const completionRequestSchema = z.strictObject({
     description: "The text to continue",
   }),
   max_tokens: z.number().int().min(1).nullish().openapi({
-    description: `Maximum tokens to generate; ${DEFAULT_TOKENS} by default`,
+    description: "Maximum tokens to generate: refused if they exceed the model's positions with " +
+      `the prompt; ${DEFAULT_TOKENS} by default, or as many as fit`,
   }),
   echo: z.boolean().nullish().openapi({ description: "Include the prompt in the answer" }),
   best_of: only([1], "one answer per request"),
@@ -44,6 +45,7 @@ export function toCompletionGeneration(body: CompletionBody): GenerationRequest 
   return {
     ...toSampling(body),
     maxTokens: body.max_tokens ?? DEFAULT_TOKENS,
+    mustFit: typeof body.max_tokens === "number",
     prompt: { text: promptOf(body) },
   };
 }

@@ -141,22 +141,74 @@ serverTest(
         OpenAI.BadRequestError,
         "the model has no chat template, which a chat needs: use /v1/completions",
       );
-      assertEquals(error.type, "invalid_request_error");
+      assertEquals(
+        [error.type, error.code, error.param],
+        ["invalid_request_error", "missing_chat_template", "model"],
+      );
       const text = { model: "tiny", prompt: "Hello", max_tokens: 12 };
       const drawn = async () => (await client.completions.create(text)).choices[0].text;
       const { pid } = host;
       assert(await drawn() !== await drawn(), "it asks to be sampled");
       assertEquals(host.pid, pid, "a request that is at fault ends no process");
       await assertRejects(
-        () => client.completions.create({ ...text, prompt: "a b c ".repeat(200) }),
-        OpenAI.BadRequestError,
-        "leaves no room for an answer in the model's 256 positions",
-      );
-      await assertRejects(
         () => client.chat.completions.create({ ...ASKED, model: "picky", stream: true }),
         OpenAI.BadRequestError,
         "chat template, line 1: not with me",
       );
+    }),
+);
+
+serverTest(
+  "more than the model's positions is a context_length_exceeded, before a stream begins",
+  () =>
+    withModelServer({ write: { tiny: {} } }, async ({ client }) => {
+      // 256 positions; a token is one letter or more.
+      const long = "a b c ".repeat(200), short = "a b c ";
+      const chat = (content: string, max_tokens?: number, stream = false) =>
+        client.chat.completions.create({
+          model: "tiny",
+          messages: [{ role: "user", content }],
+          max_tokens,
+          stream,
+        });
+      const text = (prompt: string, max_tokens?: number, stream = false) =>
+        client.completions.create({ model: "tiny", prompt, max_tokens, stream });
+      const begin = "This model's maximum context length is 256 tokens. However, ";
+      for (const stream of [false, true]) {
+        for (
+          const [ask, param] of [[chat, "messages"], [text, "prompt"]] as const
+        ) {
+          for (
+            const [prompt, tokens, words] of [
+              [
+                long,
+                undefined,
+                `your ${param} resulted in \\d+ tokens. Please reduce the length of`,
+              ],
+              [long, 300, `your ${param} resulted in \\d+ tokens. Please reduce the length of`],
+              [
+                short,
+                256,
+                `you requested \\d+ tokens \\(\\d+ in the ${param}, 256 in the completion\\)`,
+              ],
+            ] as const
+          ) {
+            const error = await assertRejects(
+              () => ask(prompt, tokens, stream) as Promise<unknown>,
+              OpenAI.BadRequestError,
+            );
+            assertEquals([error.code, error.param], ["context_length_exceeded", param]);
+            assertMatch(error.message, new RegExp(`^400 ${begin}${words}`));
+          }
+        }
+      }
+      // Nobody asked for more than fits: the answer takes what is left.
+      const { usage, choices } = await client.chat.completions.create({
+        model: "tiny",
+        messages: [{ role: "user", content: "a ".repeat(100) }],
+        temperature: 0,
+      });
+      assert(usage!.total_tokens <= 256 && choices.length === 1);
     }),
 );
 
@@ -229,6 +281,7 @@ Deno.test("requests reach the model; parameters without effect are accepted", as
     seed: 0xffffffff,
     stop: ["END"],
     maxTokens: 7,
+    mustFit: true,
     prompt: {
       messages: [
         { role: "system", content: "Be brief." },

@@ -32,46 +32,50 @@ const isThere = (pid: number) => {
 serverTest(
   "requests wait for one another, and a client that leaves frees the process",
   () =>
-    withModelServer({ write: { tiny: TALKER }, room: 1 }, async (server) => {
-      const { client, host } = server;
-      assertEquals(host.loaded, undefined, "nothing is loaded before it is asked");
-      const answers = await Promise.all([say(server), say(server)]);
-      assertEquals(answers[0], answers[1]);
-      assertEquals(host.loaded, "tiny");
-      const { pid } = host;
+    withModelServer(
+      { write: { tiny: TALKER }, options: { modelIdle: 10, maxWaiting: 1 } },
+      async (server) => {
+        const { client, host } = server;
+        assertEquals(host.loaded, undefined, "nothing is loaded before it is asked");
+        const answers = await Promise.all([say(server), say(server)]);
+        assertEquals(answers[0], answers[1]);
+        assertEquals(host.loaded, "tiny");
+        const { pid } = host;
 
-      const stream = await client.chat.completions.create(ENDLESS);
-      const pieces = stream[Symbol.asyncIterator]();
-      for (let read = 0; read < 3; read++) await pieces.next();
-      const waiting = say(server);
-      // Only as many wait as there is room for.
-      let refused: unknown;
-      await until("one is too many", () => {
-        say(server).catch((error) => refused ??= error);
-        return refused !== undefined;
-      });
-      assert(refused instanceof OpenAI.RateLimitError, String(refused));
-      assertEquals([refused.code, refused.headers.get("retry-after")], ["too_many_requests", "10"]);
+        const stream = await client.chat.completions.create(ENDLESS);
+        const pieces = stream[Symbol.asyncIterator]();
+        for (let read = 0; read < 3; read++) await pieces.next();
+        const waiting = say(server);
+        // Only as many wait as there is room for.
+        let refused: unknown;
+        await until("one is too many", () => {
+          say(server).catch((error) => refused ??= error);
+          return refused !== undefined;
+        });
+        assert(refused instanceof OpenAI.RateLimitError, String(refused));
+        assertEquals(refused.code, "too_many_requests");
+        assertMatch(refused.headers.get("retry-after")!, /^[1-9]\d*$/);
 
-      let answered = false;
-      waiting.then(() => answered = true);
-      stream.controller.abort();
-      await until("the next one is answered", () => answered);
-      assertEquals(await waiting, answers[0]);
+        let answered = false;
+        waiting.then(() => answered = true);
+        stream.controller.abort();
+        await until("the next one is answered", () => answered);
+        assertEquals(await waiting, answers[0]);
 
-      // A client that aborts a non-streamed answer, and one that leaves the queue.
-      const one = new AbortController(), other = new AbortController();
-      const { stream: _, ...whole } = ENDLESS;
-      const leaving = [one, other].map(({ signal }) =>
-        client.chat.completions.create(whole, { signal }).catch((error) => error)
-      );
-      await until("it is at it", () => host.loaded === "tiny");
-      other.abort();
-      one.abort();
-      for (const each of leaving) assert(await each instanceof OpenAI.APIUserAbortError);
-      assertEquals(await say(server), answers[0]);
-      assertEquals(host.pid, pid, "it is the same process all the time");
-    }),
+        // A client that aborts a non-streamed answer, and one that leaves the queue.
+        const one = new AbortController(), other = new AbortController();
+        const { stream: _, ...whole } = ENDLESS;
+        const leaving = [one, other].map(({ signal }) =>
+          client.chat.completions.create(whole, { signal }).catch((error) => error)
+        );
+        await until("it is at it", () => host.loaded === "tiny");
+        other.abort();
+        one.abort();
+        for (const each of leaving) assert(await each instanceof OpenAI.APIUserAbortError);
+        assertEquals(await say(server), answers[0]);
+        assertEquals(host.pid, pid, "it is the same process all the time");
+      },
+    ),
 );
 
 serverTest(
@@ -111,7 +115,7 @@ serverTest(
   () =>
     withModelServer({
       write: { tiny: LONG, other: { ...LONG, config: { layers: 1 } } },
-      options: { modelIdle: 1 / 600, gpuMemory: undefined },
+      options: { modelIdle: 1 / 600, maxWaiting: 32 },
     }, async (server) => {
       const { host, jobFolder, store } = server;
       const texts = await Promise.all([say(server), say(server, { model: "other" })]);
@@ -147,7 +151,7 @@ serverTest(
   () =>
     withModelServer({
       write: { tiny: LONG, broken: {} },
-      options: { modelIdle: 10, gpuMemory: 0.0012 },
+      options: { modelIdle: 10, gpuMemory: 0.0012, maxWaiting: 32 },
     }, async (server) => {
       const { client, host, path, store } = server;
       assert(await say(server));
@@ -272,4 +276,28 @@ Deno.test("turns go round in order; who unloads comes next, who leaves is passed
   await Promise.all(all);
   assertEquals(order, ["unload", "a", "c"]);
   assert(turns.idle);
+});
+
+Deno.test("who is refused learns when a place is likely to be free", async () => {
+  let now = 0;
+  const turns = new Turns(1, () => now);
+  const refused = async () => {
+    const { details } = await assertRejects(() => turns.take(), ApiError);
+    return Number(details.headers!["retry-after"]);
+  };
+  let end = await turns.take();
+  let waiting = turns.take();
+  assertEquals(await refused(), 1, "nothing is known yet");
+  now += 8000;
+  assertEquals(await refused(), 8, "the first may take as long again");
+  now += 2000;
+  end();
+  end = await waiting;
+  waiting = turns.take();
+  now += 4000;
+  assertEquals(await refused(), 6, "10 s like the one before, of which 4 are over");
+  now += 16_000;
+  assertEquals(await refused(), 20);
+  end();
+  (await waiting)();
 });

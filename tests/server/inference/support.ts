@@ -65,13 +65,15 @@ export async function withModelServer(
     storage,
     inference: () => host,
   });
+  const serverLog = new ServerLog(console.error);
   const host: InferenceHost = new InferenceHost({
-    options: { modelIdle: 10, gpuMemory: undefined },
+    options: { modelIdle: 10, gpuMemory: undefined, maxWaiting: 32 },
     models,
+    serverLog,
     store,
     ...parts,
   });
-  const app = modelApp({ models, inference: host, serverLog: new ServerLog(console.error) });
+  const app = modelApp({ models, inference: host, serverLog });
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, app.fetch);
   const url = `http://127.0.0.1:${server.addr.port}`;
   try {
