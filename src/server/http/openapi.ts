@@ -48,6 +48,7 @@ export function openApiDocument(
       },
     };
   }
+  for (const [path, { post }] of Object.entries(paths)) if (post) linkBelow(path, post, paths);
   return {
     openapi: "3.1.0",
     info: {
@@ -74,6 +75,16 @@ export function openApiDocument(
       },
     },
   };
+}
+
+/** Says that the id of what an operation creates is the parameter of those below its path. */
+function linkBelow(path: string, { responses }: Operation, paths: OpenApiDocument["paths"]): void {
+  const below = Object.entries(paths).filter(([other]) => other.startsWith(`${path}/{id}`))
+    .flatMap(([, operations]) => Object.values(operations));
+  if (!below.length) return;
+  const parameters = { id: "$response.body#/id" };
+  const links = below.map(({ operationId }) => [operationId, { operationId, parameters }]);
+  Object.assign(responses[200], { links: Object.fromEntries(links) });
 }
 
 function operationOf(route: Route, components: Components, needsKey: boolean): Operation {

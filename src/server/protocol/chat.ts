@@ -10,6 +10,7 @@ import {
   ignored,
   only,
   samplingFields,
+  STREAMING_RULE,
   toSampling,
   toUsage,
   usageSchema,
@@ -93,7 +94,7 @@ export const chatRequestSchema = z.strictObject({
   safety_identifier: ignored(),
   prompt_cache_key: ignored(),
   prompt_cache_retention: ignored(),
-}).superRefine(checkStreaming).openapi("CreateChatCompletionRequest");
+}).superRefine(checkStreaming).openapi("CreateChatCompletionRequest", STREAMING_RULE);
 
 export function toChatGeneration(body: z.output<typeof chatRequestSchema>): GenerationRequest {
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;

@@ -9,6 +9,7 @@ import {
   finishReasonSchema,
   only,
   samplingFields,
+  STREAMING_RULE,
   toSampling,
   toUsage,
   usageSchema,
@@ -33,7 +34,7 @@ export const completionRequestSchema = z.strictObject({
   best_of: only([1], "one answer per request"),
   logprobs: only([null], "log-probabilities are not supported"),
   suffix: only([""], "texts are only continued at their end"),
-}).superRefine(checkStreaming).openapi("CreateCompletionRequest");
+}).superRefine(checkStreaming).openapi("CreateCompletionRequest", STREAMING_RULE);
 
 export type CompletionBody = z.output<typeof completionRequestSchema>;
 

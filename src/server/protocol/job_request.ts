@@ -69,7 +69,14 @@ export type FineTuningPlanRequest = z.output<typeof fineTuningPlanRequest>;
 
 const configuration = z.record(z.string(), z.unknown()).openapi({
   description: "A model configuration with the fields of a Hugging Face config.json",
-  example: { model_type: "llama", hidden_size: 256, num_hidden_layers: 4 },
+  example: {
+    model_type: "llama",
+    vocab_size: 257,
+    hidden_size: 256,
+    intermediate_size: 688,
+    num_hidden_layers: 4,
+    num_attention_heads: 4,
+  },
 });
 
 const files = z.array(fileId).max(100);
@@ -100,8 +107,17 @@ const pretraining = {
 
 export const pretrainingPlanRequest = z.strictObject(pretraining).openapi("PlanPretrainingJob");
 
+/** What the next schema refuses, as JSON Schema. */
+const TRAINING_FILES_RULE: object = {
+  if: { properties: { training_file: { type: "string" } }, required: ["training_file"] },
+  else: {
+    properties: { training_files: { type: "array", minItems: 1 } },
+    required: ["training_files"],
+  },
+};
+
 export const pretrainingRequest = z.strictObject(pretraining).refine(
   ({ training_file, training_files }) => training_file || training_files?.length,
   { path: ["training_files"], error: "is required: ids of training files" },
-).openapi("CreatePretrainingJob");
+).openapi("CreatePretrainingJob", TRAINING_FILES_RULE);
 export type PretrainingRequest = z.output<typeof pretrainingPlanRequest>;

@@ -81,6 +81,12 @@ export const samplingFields = {
 
 export type SamplingBody = z.output<z.ZodObject<typeof samplingFields>>;
 
+/** What {@link checkStreaming} refuses, as JSON Schema. */
+export const STREAMING_RULE: object = {
+  if: { properties: { stream_options: { type: "object" } }, required: ["stream_options"] },
+  then: { properties: { stream: { const: true } }, required: ["stream"] },
+};
+
 /** For `superRefine`: rules between fields. */
 export function checkStreaming(
   { stream, stream_options }: Pick<SamplingBody, "stream" | "stream_options">,

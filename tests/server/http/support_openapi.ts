@@ -110,7 +110,7 @@ function eventsOf(body: string): unknown[] {
 function closed<T>(value: T): T {
   const copy = structuredClone(value);
   visit(copy, (schema) => {
-    if (schema.properties) {
+    if (schema.properties && schema.type === "object") {
       Object.assign(schema, { additionalProperties: schema.additionalProperties ?? false });
     }
   });
