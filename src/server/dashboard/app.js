@@ -25,13 +25,18 @@ const narrow = matchMedia("(max-width: 859px)");
 /** @type {View | undefined} */
 let view;
 let shown = "";
+/** Why the jobs could not be loaded. */
+let loadFault = "";
 
 function showRoute() {
   const route = parseRoute(location.hash);
   markLinks(sidebar);
   shell.dataset.view = route.view;
   // The first view depends on what is loaded.
-  if (route.view === "home" && !loaded) return;
+  if (route.view === "home" && !loaded) {
+    if (loadFault) main.replaceChildren(faultView(loadFault));
+    return;
+  }
   if (route.view === "home" && !narrow.matches && allJobs().length) {
     const jobs = allJobs();
     const job = jobs.find(({ status }) => status === "running") ?? queue()[0] ??
@@ -70,10 +75,24 @@ function createView(route) {
   }
 }
 
+/** @param {string} message */
+function faultView(message) {
+  return h(
+    "div",
+    { class: "empty" },
+    h("h1", { tabindex: -1 }, "The jobs could not be loaded"),
+    h("p", { role: "alert" }, message),
+    h("button", { type: "button", class: "button", on: { click: refresh } }, "Try again"),
+  );
+}
+
 /** The stream resends missed events, but not jobs created or deleted meanwhile. */
 function refresh() {
   const first = !loaded;
-  loadJobs().then(() => first && showRoute()).catch(() => {});
+  loadJobs().then(() => first && showRoute()).catch((error) => {
+    loadFault = error.message;
+    if (first) showRoute();
+  });
   loadModels().catch(() => {});
 }
 

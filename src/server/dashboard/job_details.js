@@ -2,7 +2,7 @@
 import { copyButton } from "./copy.js";
 import { fill, h, setText } from "./dom.js";
 import { fileName } from "./files.js";
-import { dateTime, duration, loss, percent, whole } from "./format.js";
+import { dateTime, duration, loss, whole } from "./format.js";
 import { modelOf, resultOf } from "./jobs.js";
 import { TWICE } from "./openapi.js";
 import { createPlanBar } from "./plan_bar.js";
@@ -81,7 +81,8 @@ function heldOut(job) {
   const share = Number(hyperparametersOf(job).eval_share ?? Number.NaN);
   if (share === 0) return "No file, and no examples held out: nothing is evaluated";
   if (share >= 1) return `No file: ${whole(share)} of the training examples are held out`;
-  return share > 0 ? `No file: ${percent(share)} of the training data is held out` : "No file";
+  const percents = Number((100 * share).toPrecision(2));
+  return share > 0 ? `No file: ${percents}% of the training data is held out` : "No file";
 }
 
 /** @param {HTMLElement} bar */

@@ -110,7 +110,8 @@ export function createJobView(id) {
     examples.draw();
     charts.draw();
     heatmap.draw();
-    evaluations.draw();
+    const job = jobOf(id);
+    evaluations.draw(job !== undefined && isFinished(job));
     samples.draw();
     const wait = Math.max(0, described + DESCRIBE_EVERY - performance.now());
     describing ??= setTimeout(() => {

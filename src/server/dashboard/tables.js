@@ -42,6 +42,8 @@ function createTable(title, columns, empty) {
   );
   return {
     element,
+    /** @param {string} text of a table without rows */
+    explain: (text) => setText(nothing, text),
     /** @param {HTMLTableRowElement[]} rows @param {string} [caption] */
     show(rows, caption = "") {
       nothing.hidden = rows.length > 0;
@@ -67,7 +69,9 @@ export function createEvaluations(data) {
   let drawn = -1;
   return {
     element: table.element,
-    draw() {
+    /** @param {boolean} over whether none will follow */
+    draw(over) {
+      if (over) table.explain("Nothing was evaluated.");
       const { evaluations } = data;
       if (evaluations.length === drawn) return;
       drawn = evaluations.length;

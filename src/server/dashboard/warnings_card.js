@@ -1,5 +1,6 @@
 /** What a run warns of: examples that were cut, or that nothing is evaluated. */
-import { fill, h } from "./dom.js";
+import { fill, h, setText } from "./dom.js";
+import { fileName } from "./files.js";
 import { icon } from "./icons.js";
 import { capital } from "./status.js";
 
@@ -27,7 +28,7 @@ export function createWarnings() {
       if (state === drawn) return;
       drawn = state;
       element.hidden = messages.length === 0;
-      const rows = messages.map((message) => h("li", {}, message));
+      const rows = messages.map(rowOf);
       fill(list, rows.slice(0, FIRST));
       rest.hidden = rows.length <= FIRST;
       fill(
@@ -37,4 +38,16 @@ export function createWarnings() {
       );
     },
   };
+}
+
+/** With the names of the files that it means. @param {string} message */
+function rowOf(message) {
+  const row = h("li", {}, message);
+  const ids = new Set(message.match(/\bfile-\w+/g));
+  Promise.all([...ids].map(async (id) => /** @type {const} */ ([id, await fileName(id)])))
+    .then((names) => {
+      const named = names.reduce((text, [id, name]) => text.replaceAll(id, name ?? id), message);
+      setText(row, named);
+    }).catch(() => {});
+  return row;
 }

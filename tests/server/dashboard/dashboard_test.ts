@@ -115,11 +115,12 @@ browserTest("the overview says which examples are learned, and which are not", a
       .getByText("940 of 1,000 (48 held out), 120,000 trained tokens").waitFor();
     const warnings = page.getByRole("region", { name: "Warnings" });
     await warnings.getByText("1 more").click();
+    await warnings.getByText("poems.jsonl:90").waitFor();
     assertEquals(await warnings.getByRole("listitem").allTextContents(), [
       "Left out: 3 examples with tool calls that the chat template does not write " +
-      "(file-poems:17; file-poems:31; file-poems:90)",
-      "Skipped: 9 examples without an assistant turn (file-poems:2; and 8 more)",
-      "1 example with thoughts that the chat template removes: they are not learned (file-poems:5)",
+      "(poems.jsonl:17; poems.jsonl:31; poems.jsonl:90)",
+      "Skipped: 9 examples without an assistant turn (poems.jsonl:2; and 8 more)",
+      "1 example with thoughts that the chat template removes: they are not learned (poems.jsonl:5)",
       "Truncated to 512 tokens: 20 of 36 examples",
       "None of the 36 examples fell into the held-out share of 0.05, so nothing is evaluated",
       "Fields ignored: id",
