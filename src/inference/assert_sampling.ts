@@ -15,6 +15,8 @@ const RULES = {
   minP: [isShare, "from 0 to 1"],
   repetitionPenalty: [(value: number) => value > 0, "above 0"],
   noRepeatNgramSize: [isCount, "a whole number"],
+  frequencyPenalty: [Number.isFinite, "a number"],
+  presencePenalty: [Number.isFinite, "a number"],
 } as const;
 
 /** Throws a {@link UserError} for the first setting that is given and out of its range. */
@@ -25,5 +27,11 @@ export function assertSampling(
     const value: unknown = given[name as keyof typeof RULES];
     if (value === undefined || (typeof value === "number" && holds(value))) continue;
     throw new UserError(phrase`${option(name)}: must be ${right}, got ${String(value)}`);
+  }
+  for (const [id, bias] of Object.entries(given.logitBias ?? {})) {
+    if (/^\d+$/.test(id) && Number.isFinite(bias)) continue;
+    throw new UserError(
+      phrase`${option("logitBias")}: must be numbers by token id, got ${String(bias)} for ${id}`,
+    );
   }
 }

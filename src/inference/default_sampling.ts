@@ -1,6 +1,7 @@
 /** How a model is sampled where the user leaves it open. */
 import { type GenerationConfig, sampledAs, TEXT_SAMPLING } from "../formats/generation_config.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { biasesIn } from "./logit_biases.ts";
 import type { SamplingOptions } from "./sampling.ts";
 
 /** The most likely token, always. */
@@ -29,6 +30,7 @@ export function samplingFor(
     repetitionPenalty: given.repetitionPenalty ?? repetitionPenalty ??
       (temperature === 0 ? undefined : own.repetitionPenalty),
     noRepeatNgramSize: given.noRepeatNgramSize ?? noRepeatNgramSize,
+    ...biasesIn(given),
   };
 }
 

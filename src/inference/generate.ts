@@ -59,10 +59,10 @@ export async function* continueTokens(
 ): AsyncGenerator<number> {
   const { maxNewTokens, stopTokens = [], seed = 0, signal } = options;
   const random = randomStream(seed);
-  const tokens = Array.from(prompt);
+  const tokens = Array.from(prompt), sampling = { ...options, promptTokens: prompt.length };
   for (let made = 0; made < maxNewTokens; made++) {
     const logits = await sequence.logits(tokens, signal);
-    const token = nextToken(logits, tokens, options, random);
+    const token = nextToken(logits, tokens, sampling, random);
     if (stopTokens.includes(token)) return;
     yield token;
     tokens.push(token);

@@ -1,13 +1,11 @@
 /** Choosing the next token from a row of logits, as transformers' logits processors do. */
-
-/** A row of logits (V). */
-export type Logits = Float32Array | Float64Array;
+import { addLogitBias, type LogitBiases, type Logits, penaliseGenerated } from "./logit_biases.ts";
 
 /**
  * How the next token is chosen. As in transformers, the repetition penalty and repeated n-grams come
- * first, then temperature, top-k, top-p and min-p.
+ * first, then temperature, top-k, top-p and min-p; biases are around the first, as in vLLM.
  */
-export interface SamplingOptions {
+export interface SamplingOptions extends LogitBiases {
   /** 0 takes the most likely token. */
   readonly temperature: number;
   /** Keep the fewest tokens whose probabilities reach this sum (nucleus sampling). */
@@ -23,17 +21,19 @@ export interface SamplingOptions {
 }
 
 /**
- * The id of the token after `tokens`, the prompt included. Overwrites `logits`; `random` is a number
- * in [0, 1).
+ * The id of the token after `tokens`, of which the first `promptTokens` are the prompt, all unless
+ * given. Overwrites `logits`; `random` is a number in [0, 1).
  */
 export function nextToken(
   logits: Logits,
   tokens: readonly number[],
-  options: SamplingOptions,
+  options: SamplingOptions & { readonly promptTokens?: number },
   random: () => number,
 ): number {
   const { temperature, repetitionPenalty = 1, noRepeatNgramSize = 0 } = options;
+  addLogitBias(logits, options);
   penalise(logits, tokens, repetitionPenalty);
+  penaliseGenerated(logits, tokens.slice(options.promptTokens ?? tokens.length), options);
   forbidRepeats(logits, tokens, noRepeatNgramSize);
   if (temperature === 0) return argmax(logits);
   const { weights, id } = candidates(logits, options);

@@ -172,6 +172,12 @@ export interface GenerationRequest {
   readonly mustFit?: boolean;
   readonly temperature?: number;
   readonly topP?: number;
+  readonly topK?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly logitBias?: Readonly<Record<number, number>>;
   readonly seed?: number;
   readonly stop?: readonly string[];
 }

@@ -44,18 +44,10 @@ async function load({ path, adapter, gpuMemory }: Question & { type: "load" }): 
 /** The pieces of an answer; `result` returns the complete answer after the last piece. */
 function answer(
   { model, tokenizer }: Loaded,
-  { prompt, maxTokens, mustFit, temperature, topP, seed, stop }: GenerationRequest,
+  { prompt, maxTokens, model: _, ...sampling }: GenerationRequest,
   signal: AbortSignal,
 ): { readonly pieces: AsyncIterable<string>; readonly result: () => Answer } {
-  const options: ChatOptions = {
-    maxNewTokens: maxTokens,
-    mustFit,
-    temperature,
-    topP,
-    seed,
-    stop,
-    signal,
-  };
+  const options: ChatOptions = { ...sampling, maxNewTokens: maxTokens, signal };
   if ("text" in prompt) {
     let result: Answer;
     const pieces = complete(model, tokenizer, prompt.text, options, (answer) => result = answer);

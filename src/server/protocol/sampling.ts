@@ -73,9 +73,29 @@ export const samplingFields = {
     include_obfuscation: z.boolean().nullish().openapi({ description: "Has no effect here" }),
   }).openapi("StreamOptions").nullish(),
   n: only([1], "one answer per request"),
-  frequency_penalty: only([0], "penalties are not supported"),
-  presence_penalty: only([0], "penalties are not supported"),
-  logit_bias: only([{}], "biases are not supported"),
+  frequency_penalty: z.number().min(-2).max(2).nullish().openapi({
+    description: "Subtracted from the logit of a token for each time that the answer has it",
+  }),
+  presence_penalty: z.number().min(-2).max(2).nullish().openapi({
+    description: "Subtracted from the logits of tokens that the answer has already",
+  }),
+  logit_bias: z.record(
+    z.string().regex(/^\d{1,9}$/),
+    z.number().min(-100).max(100),
+    { error: ({ code }) => code === "invalid_key" ? "must be the id of a token" : undefined },
+  ).nullish().openapi({ description: "Added to the logits of these token ids" }),
+  top_k: z.number().int().min(0).nullish().openapi({
+    description:
+      "Sample from that many of the most likely tokens, 0: from all; beyond OpenAI's API",
+  }),
+  min_p: z.number().min(0).max(1).nullish().openapi({
+    description: "Sample from tokens of at least this share of the most likely one's " +
+      "probability; beyond OpenAI's API",
+  }),
+  repetition_penalty: z.number().positive().max(10).nullish().openapi({
+    description: "Above 1, tokens that the prompt or the answer has already become less likely; " +
+      "beyond OpenAI's API",
+  }),
   user: ignored(),
 };
 
@@ -102,6 +122,12 @@ export function toSampling(body: SamplingBody): Omit<GenerationRequest, "prompt"
     model: body.model,
     temperature: body.temperature ?? undefined,
     topP: body.top_p ?? undefined,
+    topK: body.top_k ?? undefined,
+    minP: body.min_p ?? undefined,
+    repetitionPenalty: body.repetition_penalty ?? undefined,
+    frequencyPenalty: body.frequency_penalty ?? undefined,
+    presencePenalty: body.presence_penalty ?? undefined,
+    logitBias: body.logit_bias ?? undefined,
     seed: (body.seed ?? randomSeed()) >>> 0,
     stop: body.stop == null ? undefined : [body.stop].flat(),
   };
