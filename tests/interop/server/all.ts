@@ -14,6 +14,7 @@ if (!work) throw new Error("all.ts: give a Python with the clients, and a folder
 /** Programs of this folder, and their arguments. */
 const SCRIPTS: readonly (readonly [name: string, ...args: string[]])[] = [
   ["faults.ts", join(work, "faults")],
+  ["openapi.ts", join(work, "openapi")],
   ["models_folder.ts", join(work, "models")],
   ["revoked.ts", join(work, "revoked")],
   ["clock.ts", join(work, "clock")],
