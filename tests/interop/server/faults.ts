@@ -226,7 +226,7 @@ async function lastCheckpoint(one: Try): Promise<number> {
 
 /** The step from which the first job continues; none if it had ended. */
 async function continued(one: Try): Promise<number> {
-  const told = (await messages(one)).find((text) => /continues from/.test(text));
+  const told = (await messages(one)).find((text) => /(continues|goes on) from/.test(text));
   if (!told) return Infinity;
   return Number(/of step (\d+)/.exec(told)?.[1] ?? 0);
 }

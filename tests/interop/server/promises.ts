@@ -16,9 +16,12 @@ const STUCK_MS = 15_000;
 
 const FINAL = ["succeeded", "failed", "cancelled"];
 
+/** Milliseconds that a process takes to end after a fault. */
+const DYING_MS = 1000;
+
 /** Undefined while the process lives, otherwise how it ended and its last words. */
 export async function death({ process, log }: TestServer): Promise<string | undefined> {
-  const ended = await Promise.race([process.status, pause(0)]);
+  const ended = await Promise.race([process.status, pause(DYING_MS)]);
   if (!ended) return undefined;
   const words = log().trim().split("\n").findLast((line) => /error|cannot/i.test(line)) ?? "";
   return `the server died (${ended.signal ?? ended.code}): ${words.trim()}`;
