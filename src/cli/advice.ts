@@ -3,6 +3,7 @@ import { DeviceLostError, NoAdapterError } from "../gpu/errors.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { explain, type UserError } from "../options/user_error.ts";
+import { MissingKeyError } from "../server/http/exposure.ts";
 import { PROGRAM } from "./help.ts";
 
 /** An error for the command line: message and hint, with options as flags. */
@@ -29,6 +30,9 @@ export function permissionAdvice(text: string): string | undefined {
 function adviceFor(error: UserError): Phrase | undefined {
   if (error instanceof NoAdapterError) {
     return "`deno task setup` installs a driver (on Debian, as root); `deno task doctor` gives details";
+  }
+  if (error instanceof MissingKeyError) {
+    return `create one: ${PROGRAM} key --create NAME --data-folder "${error.dataFolder}"`;
   }
   if (error instanceof DeviceLostError) {
     return phrase`the driver was reset or the card unplugged; continue with ${

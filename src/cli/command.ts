@@ -29,6 +29,8 @@ export interface Stopping {
   readonly first: string;
   /** Said at the second: what an immediate end loses. */
   readonly second?: string;
+  /** Where a command with a log of its own has it said; by default stderr. */
+  readonly log?: { info(text: string): void; fault(error: unknown): void };
 }
 
 /** A command's interface to the outside world; tests supply their own. */

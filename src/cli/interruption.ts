@@ -44,17 +44,22 @@ export function interruption(): Interruption {
   const controller = new AbortController();
   let failed = false, since = 0;
   const meaning = () => (meanings.at(-1) ?? (() => STOPPING))();
+  const say = (text: string) => {
+    const { log } = meaning();
+    if (log) log.info(text);
+    else writeError(`${text}\n`);
+  };
   const stop = () => {
     if (controller.signal.aborted) return;
     since = performance.now();
-    writeError(`interrupted: ${meaning().first} (again to exit immediately)\n`);
+    say(`interrupted: ${meaning().first} (again to exit immediately)`);
     controller.abort(new DOMException("interrupted", "AbortError"));
   };
   const stopOrExit = () => {
     if (!controller.signal.aborted) return stop();
     if (performance.now() - since < SAME_REQUEST_MS) return;
     const { second } = meaning();
-    if (second) writeError(`${second}\n`);
+    if (second) say(second);
     Deno.exit(failed ? EXIT.failed : EXIT.interrupted);
   };
   listen("SIGINT", () => (handlers.at(-1) ?? stopOrExit)());
@@ -70,9 +75,11 @@ export function interruption(): Interruption {
     fail(error) {
       failed = true;
       const { stack } = error instanceof Error ? error : new Error(String(error));
-      writeError(`${stack}\n`);
+      const { log } = meaning();
+      if (log) log.fault(error);
+      else writeError(`${stack}\n`);
       if (controller.signal.aborted) return;
-      writeError(`an error outside the command: ${meaning().first}\n`);
+      say(`an error outside the command: ${meaning().first}`);
       controller.abort(new DOMException("failed", "AbortError"));
     },
   };

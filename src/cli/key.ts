@@ -1,9 +1,11 @@
 /** `key`: manages the API keys of a server, running or not. */
+import { dirname } from "../packages/std_path.ts";
 import { z } from "../packages/zod.ts";
+import { isThere } from "../files/stat.ts";
 import { UserError } from "../options/user_error.ts";
 import { dataFolderField } from "../server/options.ts";
 import type { KeyRecord } from "../server/store/records.ts";
-import { makeDataFolder } from "../server/storage/data_folder.ts";
+import { findDatabase, makeDataFolder } from "../server/storage/data_folder.ts";
 import type { Keys } from "../server/store/keys.ts";
 import { Store } from "../server/store/store.ts";
 import { defineOptions } from "../options/schema.ts";
@@ -46,7 +48,9 @@ async function run(
   { create, revoke, dataFolder }: ReturnType<typeof options.parse>,
   io: Io,
 ): Promise<number> {
-  const store = Store.open(await makeDataFolder(dataFolder));
+  const store = Store.open(
+    create === undefined ? await findDatabase(dataFolder) : await makeIfMissing(dataFolder, io),
+  );
   try {
     if (create !== undefined) createKey(store.keys, create, io);
     else if (revoke !== undefined) revokeKey(store.keys, revoke, io);
@@ -55,6 +59,13 @@ async function run(
     store.close();
   }
   return EXIT.done;
+}
+
+/** A key may come before the server's first start. Returns the path of the database. */
+async function makeIfMissing(folder: string, io: Io): Promise<string> {
+  const isNew = !await isThere(folder), database = await makeDataFolder(folder);
+  if (isNew) io.log(`created the data folder ${dirname(database)}`);
+  return database;
 }
 
 function createKey(keys: Keys, name: string, io: Io): void {

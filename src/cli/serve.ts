@@ -1,5 +1,6 @@
 /** `serve`: the training server. */
 import { type ServerOptions, serverOptions } from "../server/options.ts";
+import { ServerLog } from "../server/server_log.ts";
 import { serve as serveUntil } from "../server/serve.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 
@@ -19,14 +20,15 @@ export const serve: Command = {
 };
 
 async function run(options: ServerOptions, io: Io): Promise<number> {
-  io.describeStop(() => ({ first: "saving the running job before exit" }));
+  const log = new ServerLog((line) => io.log(line), options.logFormat);
+  io.describeStop(() => ({ first: "saving the running job before exit", log }));
   await serveUntil(options, {
     signal: io.signal,
     log: (line) => io.log(line),
     verbose: io.verbose,
     onListening: (url) => {
-      if (io.json) io.event({ type: "listening", url });
-      else io.log(`listening on ${url} · dashboard / · docs /docs`);
+      io.event({ type: "listening", url });
+      log.info(`listening on ${url} · dashboard / · docs /docs`);
     },
   });
   return EXIT.done;

@@ -39,7 +39,7 @@ const MISSING: [flag: string, command: string[], granted: string[]][] = [
   [READ, ["generate", "--model", "model", "--prompt", "x"], []],
   [READ, ["finetune", "--config", "run.yaml"], []],
   [READ, ["eval", "--model", "model", "--tasks", "cola:glue"], []],
-  [WRITE, ["key", "--list", "--data-folder", "data"], [READ]],
+  [WRITE, ["key", "--create", "a", "--data-folder", "data"], [READ]],
   [WRITE, ["pretrain", "--model", "llama_nano", "--data", TEXT, "--output", "run"], [READ, ENV]],
   [ENV, ["eval", "--model", "hf:org/model", "--data", TEXT], [READ, WRITE, SYS]],
   [SYS, ["doctor"], [READ, ENV]],

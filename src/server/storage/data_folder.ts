@@ -1,6 +1,7 @@
 /** The data folder: used by one server at a time, private, and limited in size. */
 import { statfs } from "node:fs/promises";
-import { join, resolve } from "../../packages/std_path.ts";
+import { basename, join, resolve } from "../../packages/std_path.ts";
+import { isThere } from "../../files/stat.ts";
 import { option, phrase } from "../../options/phrase.ts";
 import { UserError } from "../../options/user_error.ts";
 import { storedEnding } from "../store/file_kinds.ts";
@@ -157,6 +158,18 @@ export async function makeDataFolder(folder: string): Promise<string> {
   } catch (error) {
     throw new UserError(`data folder ${resolve(folder)}: ${(error as Error).message}`);
   }
+}
+
+/** The database of a server's data folder. Throws a {@link UserError} if it is none; creates nothing. */
+export async function findDatabase(folder: string): Promise<string> {
+  const database = databaseIn(folder), path = resolve(folder);
+  if (await isThere(database)) return database;
+  throw new UserError(
+    await isThere(path)
+      ? `${path} is no server's data folder: it has no ${basename(database)}`
+      : `data folder ${path}: does not exist`,
+    phrase`name that of the server with ${option("dataFolder")}`,
+  );
 }
 
 /** A system lock rather than a lock file, because it ends with its process. */
