@@ -184,7 +184,7 @@ function uploadLimit({ options }: FileServices): number {
 
 function tooLarge(limit: number): ApiError {
   return new ApiError(413, {
-    message: `The file is larger than ${formatBytes(limit)} (--max-upload)`,
+    message: `The file is larger than ${formatBytes(limit)}, the server's max_upload`,
     param: "file",
     code: "file_too_large",
     headers: LAST_ANSWER,
@@ -195,7 +195,7 @@ async function noRoom(storage: Storage): Promise<ApiError> {
   const [used, free] = await Promise.all([storage.used(), storage.free()]);
   return new ApiError(413, {
     message: `No space for the file: the data folder holds ${formatBytes(used)} and may ` +
-      `take ${formatBytes(free)} more. Delete files or models, or raise --disk-quota`,
+      `take ${formatBytes(free)} more. Delete files or models, or raise the server's disk_quota`,
     param: "file",
     code: "storage_quota_exceeded",
     headers: LAST_ANSWER,

@@ -71,7 +71,9 @@ export class Turns {
     const left = this.#mean !== undefined && this.#mean > since ? this.#mean - since : since;
     const seconds = Math.max(1, Math.ceil(left / 1000));
     return new ApiError(429, {
-      message: `${this.room} requests are already waiting for an answer: try again in ${seconds} s`,
+      message:
+        `${this.room} requests are already waiting for an answer, the server's max_waiting: ` +
+        `try again in ${seconds} s`,
       type: "rate_limit_error",
       code: "too_many_requests",
       headers: { "retry-after": String(seconds) },

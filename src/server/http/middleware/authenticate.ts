@@ -50,7 +50,7 @@ function bearer(header: string | undefined): string | undefined {
 function unauthorized(given: boolean): ApiError {
   return new ApiError(401, {
     message: given
-      ? "Incorrect API key provided. Run `key --list` on the server to see the active ones."
+      ? "Incorrect API key provided. On the server, the command `key` lists the active ones."
       : "You didn't provide an API key. Send one as `Authorization: Bearer YOUR_KEY`.",
     code: "invalid_api_key",
     headers: { "www-authenticate": "Bearer" },

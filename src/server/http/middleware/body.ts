@@ -103,7 +103,7 @@ function nestedDeeperThan(most: number, json: Uint8Array): boolean {
 
 function tooLarge(maxBytes: number): ApiError {
   return new ApiError(413, {
-    message: `the body is larger than ${maxBytes / 1024} KiB (--max-body)`,
+    message: `the body is larger than ${maxBytes / 1024} KiB, the server's max_body`,
     code: "request_too_large",
     headers: { connection: "close" },
   });

@@ -9,7 +9,9 @@ export function rateLimit(perMinute: number | undefined) {
   const limiter = perMinute === undefined ? undefined : new RateLimiter(perMinute);
   return createMiddleware<ServerEnv>(async (context, next) => {
     const wait = limiter?.count(context.get("key")?.id ?? addressOf(context));
-    if (wait !== undefined) throw tooMany(`more than ${perMinute} requests per minute`, wait);
+    if (wait !== undefined) {
+      throw tooMany(`more than ${perMinute} requests per minute, the server's rate_limit`, wait);
+    }
     await next();
   });
 }
@@ -20,7 +22,9 @@ export function concurrencyLimit(most: number) {
   return createMiddleware<ServerEnv>(async (_context, next) => {
     if (running >= most) {
       throw new ApiError(429, {
-        message: `the server is already processing ${most} requests: try again in a moment`,
+        message:
+          `the server is already processing ${most} requests, its max_requests: try again in ` +
+          "a moment",
         type: "requests",
         code: "too_many_requests",
         headers: { "retry-after": "1" },

@@ -24,7 +24,8 @@ export function sameOrigin({ host, corsOrigin = [] }: Allowed, open: () => boole
       if (origin === undefined) checkSite(context);
       else if (hostOf(origin) !== authority.toLowerCase() && !corsOrigin.includes(origin)) {
         throw new ApiError(403, {
-          message: `requests from pages of ${origin} are refused: allow them with --cors-origin`,
+          message:
+            `requests from pages of ${origin} are refused: the server's cors_origin can allow them`,
           code: "origin_not_allowed",
         });
       }
@@ -38,7 +39,7 @@ function checkAddress(address: string): void {
   if (address === UNKNOWN_ADDRESS || isLoopback(address.replace(/^::ffff:/, ""))) return;
   throw new ApiError(403, {
     message: "without an API key this server answers only its own machine " +
-      "(`key --create NAME` creates a key)",
+      "(the command `key` creates one)",
     code: "address_not_allowed",
   });
 }
@@ -48,7 +49,7 @@ function checkHost(authority: string, own: string): void {
   if (isLoopback(name) || name === own.toLowerCase() || name === `[${own.toLowerCase()}]`) return;
   throw new ApiError(403, {
     message: `this server is not ${authority}: without an API key it answers only to localhost, ` +
-      `127.0.0.1 and [::1] (\`key --create NAME\` creates a key)`,
+      `127.0.0.1 and [::1] (the command \`key\` creates one)`,
     code: "host_not_allowed",
   });
 }
@@ -59,7 +60,8 @@ function checkSite({ req }: Context<ServerEnv>): void {
   if (site !== "cross-site" && site !== "same-site") return;
   if (req.method === "GET" && req.header("sec-fetch-mode") === "navigate") return;
   throw new ApiError(403, {
-    message: "requests from pages of other sites are refused: allow them with --cors-origin",
+    message:
+      "requests from pages of other sites are refused: the server's cors_origin can allow them",
     code: "origin_not_allowed",
   });
 }

@@ -167,7 +167,7 @@ function stream(context: Context, { options, streams }: EventServices, query: St
   if (streams.isOver(query)) return new Response(null, { status: 204 });
   if (streams.count >= options.maxStreams) {
     throw new ApiError(429, {
-      message: `${streams.count} event streams are open, the maximum (--max-streams)`,
+      message: `${streams.count} event streams are open, the server's max_streams`,
       type: "requests",
       code: "too_many_streams",
       headers: { "retry-after": String(RETRY_AFTER) },
