@@ -1,4 +1,5 @@
 /** Rewords messages of a run in the API's terms. */
+import { SEPARATOR } from "../../packages/std_path.ts";
 import { explain, type Explanation } from "../../options/user_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import type { Storage } from "../services.ts";
@@ -23,7 +24,8 @@ export function inClientTerms(
   const names = [
     ...files.map((file) => [storage.filePath(file), file.id]),
     [storage.jobFolder(id), id],
-    [storage.path, ""],
+    [storage.path + SEPARATOR, ""],
+    [storage.path, "the data folder"],
   ];
   return names.reduce(
     (text, [path, name]) => text.replaceAll(path, name),

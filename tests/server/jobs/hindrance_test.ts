@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { DatabaseSync } from "node:sqlite";
 import { DiskError } from "../../../src/files/disk_error.ts";
+import { EventStreams } from "../../../src/server/events/event_stream.ts";
 import { ApiError, notFound } from "../../../src/server/api_error.ts";
 import { startTraining } from "../../../src/server/jobs/training_process.ts";
 import type { ModelRecord } from "../../../src/server/services.ts";
@@ -219,6 +220,10 @@ hindranceTest("a process that the system does not start pauses the job", {}, asy
       const { queue, store } = bench, { id } = queue.create(bench.job());
       const failed = () => until(() => store.jobs.status(id) === "failed");
       await failed();
+      const streams = new EventStreams({ store, log: bench.log }), content = "events" as const;
+      const first = await new Response(streams.open({ jobId: id, content })).text();
+      assert(first.endsWith("data: [DONE]\n\n"), "a failure ends a stream");
+      const after = store.events.lastSeq(id);
       const { error, finishedAt } = store.jobs.get(id)!;
       assertEquals(error, { code: "invalid_run", message: "the loss is NaN" });
       assert(finishedAt !== undefined);
@@ -234,7 +239,11 @@ hindranceTest("a process that the system does not start pauses the job", {}, asy
       await failed();
       assertEquals(store.jobs.get(id)!.error!.code, "process_crashed");
       queue.resume(id);
-      await bench.until(id, "succeeded");
+      // A client that reconnects has the rest, to the next end.
+      const rest = await new Response(streams.open({ jobId: id, content, after })).text();
+      assertMatch(rest, /job resumed from the checkpoint of step 6.*completed.*\[DONE\]\n\n$/s);
+      await streams.close();
+      assertEquals(store.jobs.status(id), "succeeded");
       assertEquals(steps(bench, id), upTo(8));
       assertThrows(() => queue.resume(id), ApiError, "its status is succeeded");
     },

@@ -1,7 +1,8 @@
-/** The queue, with real training processes on the local adapter. */
+/** The queue, mostly with real training processes on the local adapter. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { ApiError } from "../../../src/server/api_error.ts";
+import { played } from "./stand_in_process.ts";
 import { type Bench, withQueue } from "./support.ts";
 
 function queueTest(name: string, use: (bench: Bench) => void | Promise<void>): void {
@@ -63,17 +64,23 @@ queueTest("what a run does at the moment is known, and not stored", async (bench
   assertEquals(kinds.includes("progress"), false);
 });
 
-queueTest("one job at a time, first in, first out", async (bench) => {
-  const { queue, store } = bench;
-  const [a, b, c] = [4, 4, 4].map((steps) => queue.create(bench.job({ steps })).id);
-  await bench.until(a, "running");
-  queue.cancel(b);
-  await bench.until(c, "succeeded");
-  assertEquals(store.jobs.get(b)!.status, "cancelled");
-  assertEquals(steps(bench, b), []);
-  const [first, last] = [a, c].map((id) => store.events.since(0, { jobId: id, limit: 100 }));
-  const started = last.find(({ message }) => message.endsWith("job started"))!;
-  assert(started.seq > first.at(-1)!.seq, "the second began when the first had ended");
+Deno.test({
+  name: "one job at a time, first in, first out",
+  fn: () =>
+    withQueue(async (bench) => {
+      const { queue, store } = bench;
+      const [a, b, c] = [4, 4, 4].map((steps) => queue.create(bench.job({ steps })).id);
+      await bench.until(a, "running");
+      queue.cancel(b);
+      await bench.until(c, "succeeded");
+      assertEquals(store.jobs.get(b)!.status, "cancelled");
+      assertEquals(steps(bench, b), []);
+      const [first, last] = [a, c].map((id) => store.events.since(0, { jobId: id, limit: 100 }));
+      const started = last.find(({ message }) => message.endsWith("job started"))!;
+      assert(started.seq > first.at(-1)!.seq, "the second began when the first had ended");
+    }, { startTraining: played(() => ({})) }),
+  sanitizeOps: false,
+  sanitizeResources: false,
 });
 
 queueTest("paused and resumed, the result is that of a job left alone", async (bench) => {

@@ -22,6 +22,7 @@ export interface Bench {
   readonly storage: DataFolder;
   readonly store: Store;
   readonly database: Database;
+  readonly log: StoredEventLog;
   readonly queue: JobQueue;
   /** A job of some steps. */
   job(change?: Record<string, unknown>): NewJob;
@@ -62,7 +63,7 @@ export async function withQueue(
     }, hooks);
     try {
       await writeHfConfig(folder, TINY, "float32");
-      await use(bench({ folder, storage, store, database, queue }));
+      await use(bench({ folder, storage, store, database, log, queue }));
     } finally {
       await queue.stop();
       store.close();
@@ -73,7 +74,9 @@ export async function withQueue(
   }
 }
 
-function bench(parts: Pick<Bench, "folder" | "storage" | "store" | "database" | "queue">): Bench {
+function bench(
+  parts: Pick<Bench, "folder" | "storage" | "store" | "database" | "log" | "queue">,
+): Bench {
   const { store, storage } = parts;
   const file = { id: newId("file"), filename: "text.txt" };
   const text = Deno.readTextFileSync(SHAKESPEARE).slice(0, 40_000);

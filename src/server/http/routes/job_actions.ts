@@ -23,7 +23,9 @@ const listQuery = z.object({
 const ACTIONS = {
   cancel: "Cancel the job; takes effect within a step",
   pause: "Save a checkpoint and pause the job; takes effect within a step",
-  resume: "Put a paused job back into the queue",
+  resume:
+    "Put a paused or failed job back into the queue; it continues from its last checkpoint, " +
+    "if it has one",
 } as const;
 
 export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIHono {
