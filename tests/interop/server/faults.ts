@@ -112,6 +112,11 @@ const FULL: Readonly<Record<string, (one: Try) => Promise<void>>> = {
     await pause(400 * one.random());
     disk.fill(Math.floor(CHECKPOINT_BYTES * one.random()));
   },
+  async "no inodes left"(one) {
+    await one.start(2, { save_every: 10 });
+    await pause(JOB_MS * one.random());
+    disk.fillInodes();
+  },
 };
 
 /** About 1 MB in half a second. */
@@ -187,7 +192,7 @@ async function whileFull(one: Try, spare: string): Promise<void> {
   faults.push(...await statusFaults(one.server, api, jobs), ...await readFaults(api, jobs));
   disk.stopFilling();
   const upload = () => api.upload("small.txt", "One line.\n".repeat(100), "pretrain");
-  faults.push(...await refusalFaults(upload));
+  faults.push(...await refusalFaults(upload), ...await refusalFaults(() => one.start()));
   faults.push(...await deleteFaults(api, spare));
   disk.empty();
 }
