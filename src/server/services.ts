@@ -145,6 +145,8 @@ export interface ModelRecord {
   readonly path: string;
   /** Folder of a peft adapter to apply. */
   readonly adapter?: string;
+  /** What else is read to open it: the weights that a checkpoint does not hold. */
+  readonly reads?: readonly string[];
   /** The job that it is a result of. */
   readonly jobId?: string;
   /** The step, if it is a checkpoint. */

@@ -83,8 +83,8 @@ async function ageOf(path: string): Promise<string> {
 
 const PROGRAM = new URL("./model_facts_process.ts", import.meta.url).href;
 
-async function inspect({ path, name }: ModelRecord): Promise<Inspection> {
-  const child = denoProcess(PROGRAM, { read: [path] }, { args: [path, name] }).spawn();
+async function inspect({ path, name, reads = [] }: ModelRecord): Promise<Inspection> {
+  const child = denoProcess(PROGRAM, { read: [path, ...reads] }, { args: [path, name] }).spawn();
   const asked = await ask<Inspection>(child, TIMEOUT);
   if ("answer" in asked) return asked.answer;
   const { end, said } = asked.failure;

@@ -189,9 +189,9 @@ async function logLines(
 const PROGRAM = new URL("./worker.ts", import.meta.url).href;
 
 /** With permission only to read the model and to open the GPU. */
-function spawn({ path, adapter }: ModelRecord): Deno.ChildProcess {
+function spawn({ path, adapter, reads = [] }: ModelRecord): Deno.ChildProcess {
   return denoProcess(PROGRAM, {
-    read: adapter === undefined ? [path] : [path, adapter],
+    read: [path, ...reads, ...(adapter === undefined ? [] : [adapter])],
     env: GPU_ENVIRONMENT,
     // For the free memory, where the processor is the GPU.
     sys: ["systemMemoryInfo"],

@@ -1,7 +1,7 @@
 /** What a job needs from outside its folder: whether it is there. */
 import type { FileRecord, JobRecord } from "../store/records.ts";
 import { ApiError } from "../api_error.ts";
-import type { Models, Storage } from "../services.ts";
+import type { ModelRecord, Models, Storage } from "../services.ts";
 import type { ServerOptions } from "../options.ts";
 import type { Store } from "../store/store.ts";
 import { Hindrance } from "./hindrance.ts";
@@ -40,16 +40,16 @@ export async function assertFiles(
   }
 }
 
-/** The path of a model that a job needs. Throws a {@link Hindrance} that says where it should be. */
-export async function modelPath(
+/** A model that a job needs. Throws a {@link Hindrance} that says where it should be. */
+export async function neededModel(
   name: string,
   { models, options: { modelsFolder } }: {
     readonly models: Pick<Models, "get">;
     readonly options: Pick<ServerOptions, "modelsFolder">;
   },
-): Promise<string> {
+): Promise<ModelRecord> {
   try {
-    return (await models.get(name)).path;
+    return await models.get(name);
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 404) throw error;
     throw new Hindrance(

@@ -4,9 +4,9 @@ import { effective, FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../train/optio
 import { looksLikePath } from "../../train/presets.ts";
 import type { ServerOptions } from "../options.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
-import type { Models, Storage } from "../services.ts";
+import type { ModelRecord, Models, Storage } from "../services.ts";
 import type { TrainingTask } from "../worker/protocol.ts";
-import { modelPath } from "./inputs.ts";
+import { neededModel } from "./inputs.ts";
 
 export interface RunPlaces {
   readonly storage: Pick<Storage, "filePath" | "jobFolder">;
@@ -32,7 +32,12 @@ export async function trainingTask(job: RunJob, places: RunPlaces): Promise<Task
   const { storage, options: { gpuMemory, keepCheckpoints } } = places;
   const path = (id: string) => storage.filePath(places.file(id));
   const data = job.trainingFiles.map(path), evalData = job.validationFiles.map(path);
-  const model = await modelOptions(job, places);
+  const models: ModelRecord[] = [];
+  const model = await modelOptions(job, places, async (name) => {
+    const model = await neededModel(String(name), places);
+    models.push(model);
+    return model.path;
+  });
   // An earlier version kept, and ignored, options that have no effect.
   const options = effective(job.kind === "fine_tuning" ? FINETUNE_EFFECTS : PRETRAIN_EFFECTS, {
     ...job.options,
@@ -48,14 +53,18 @@ export async function trainingTask(job: RunJob, places: RunPlaces): Promise<Task
     ...data,
     ...evalData,
     ...Object.values(model).filter(looksLikePath),
+    ...models.flatMap(({ reads = [] }) => reads),
   ];
   return { kind: job.kind, options, reads };
 }
 
-async function modelOptions(job: RunJob, places: RunPlaces): Promise<Record<string, string>> {
-  if (job.kind === "fine_tuning") return { model: await modelPath(job.model, places) };
+async function modelOptions(
+  job: RunJob,
+  places: RunPlaces,
+  pathOf: (name: unknown) => Promise<string>,
+): Promise<Record<string, string>> {
+  if (job.kind === "fine_tuning") return { model: await pathOf(job.model) };
   const { model, from, tokenizer } = job.options;
-  const pathOf = (name: unknown) => modelPath(String(name), places);
   const start: Record<string, string> = from !== undefined
     ? { from: await pathOf(from) }
     : { model: typeof model === "string" ? model : await writeConfig(job, places) };

@@ -14,6 +14,12 @@ const FRESH_MS = 1000;
 
 const UNFINISHED = JOB_STATUSES.filter((status) => !FINAL_STATUSES.includes(status));
 
+interface Scanned {
+  readonly at: number;
+  readonly models: Promise<FoundModel[]>;
+  isOver: boolean;
+}
+
 export interface ModelParts extends Pick<Services, "store" | "storage"> {
   readonly options: Pick<Services["options"], "modelsFolder">;
   /** Lazy, because inference depends on the models. */
@@ -21,15 +27,13 @@ export interface ModelParts extends Pick<Services, "store" | "storage"> {
 }
 
 export class ModelFolder implements Models {
-  #scanned: { readonly at: number; readonly models: Promise<FoundModel[]> } | undefined;
+  #scanned: Scanned | undefined;
 
   constructor(readonly parts: ModelParts) {}
 
   async list(): Promise<ModelRecord[]> {
     const records = new Map<string, ModelRecord>();
-    for (const { name, path, createdAt } of await this.#scan()) {
-      records.set(name, { name, path, createdAt, kind: "base" });
-    }
+    for (const found of await this.#scan()) records.set(found.name, { ...found, kind: "base" });
     // Oldest first, so that a result follows its base model.
     for (const job of this.parts.store.jobs.resultModels()) {
       const record = this.#resultOf(job, records);
@@ -39,7 +43,9 @@ export class ModelFolder implements Models {
   }
 
   async get(name: string): Promise<ModelRecord> {
-    const model = (await this.list()).find((each) => each.name === name);
+    const find = async () => (await this.list()).find((each) => each.name === name);
+    // It may have come since the folder was scanned.
+    const model = await find() ?? (this.#rescan() ? await find() : undefined);
     if (model) return model;
     throw new ApiError(404, {
       message: `The model '${name}' does not exist: GET /v1/models lists all models`,
@@ -64,9 +70,20 @@ export class ModelFolder implements Models {
   #scan(): Promise<FoundModel[]> {
     const now = performance.now();
     if (!this.#scanned || now - this.#scanned.at > FRESH_MS) {
-      this.#scanned = { at: now, models: scanModels(this.parts.options.modelsFolder) };
+      const scanned: Scanned = {
+        at: now,
+        models: scanModels(this.parts.options.modelsFolder).finally(() => scanned.isOver = true),
+        isOver: false,
+      };
+      this.#scanned = scanned;
     }
     return this.#scanned.models;
+  }
+
+  /** Has the next list scan anew, unless a scan is under way: of many requests one does. */
+  #rescan(): true {
+    if (this.#scanned?.isOver) this.#scanned = undefined;
+    return true;
   }
 
   /** Undefined if the base model of an adapter is gone. */
