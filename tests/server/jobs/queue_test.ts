@@ -16,6 +16,18 @@ const steps = ({ store }: Bench, id: string) =>
     .map(({ step }) => step);
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
 
+let whole: Promise<Uint8Array> | undefined;
+
+/** The weights of a job that nothing disturbs. */
+function undisturbed(): Promise<Uint8Array> {
+  const made = Promise.withResolvers<Uint8Array>();
+  return whole ??= withQueue(async (bench) => {
+    const { id } = bench.queue.create(bench.job());
+    await bench.until(id, "succeeded");
+    made.resolve(await weights(bench, id));
+  }).then(() => made.promise);
+}
+
 function weights({ storage }: Bench, id: string): Promise<Uint8Array> {
   return Deno.readFile(join(storage.jobFolder(id), "model/model.safetensors"));
 }
@@ -82,8 +94,7 @@ Deno.test({
 
 queueTest("paused and resumed, the result is that of a job left alone", async (bench) => {
   const { queue, store } = bench;
-  const whole = queue.create(bench.job()).id, broken = queue.create(bench.job()).id;
-  await bench.until(whole, "succeeded");
+  const expected = await undisturbed(), broken = queue.create(bench.job()).id;
   await bench.untilStep(broken, 5);
   queue.pause(broken);
   await bench.until(broken, "paused");
@@ -93,20 +104,19 @@ queueTest("paused and resumed, the result is that of a job left alone", async (b
   queue.resume(broken);
   await bench.until(broken, "succeeded");
   assertEquals(steps(bench, broken), upTo(12));
-  assertEquals(await weights(bench, broken), await weights(bench, whole));
+  assertEquals(await weights(bench, broken), expected);
 });
 
 queueTest("a process that is killed is started again from its checkpoint", async (bench) => {
   const { queue } = bench;
-  const whole = queue.create(bench.job()).id, broken = queue.create(bench.job()).id;
-  await bench.until(whole, "succeeded");
+  const expected = await undisturbed(), broken = queue.create(bench.job()).id;
   await bench.untilStep(broken, 5);
   await new Deno.Command("pkill", { args: ["-9", "-P", `${Deno.pid}`, "-f", "worker/train.ts"] })
     .output();
   await bench.until(broken, "succeeded");
   assert(bench.told(broken).some((text) => text.includes("ended by signal SIGKILL; continuing")));
   assertEquals(steps(bench, broken), upTo(12));
-  assertEquals(await weights(bench, broken), await weights(bench, whole));
+  assertEquals(await weights(bench, broken), expected);
 });
 
 queueTest("a job that cannot run says why", async (bench) => {
