@@ -87,8 +87,7 @@ export class EventStreams implements Streams {
 
   isOver({ jobId, after }: StreamQuery): boolean {
     if (jobId === undefined || after === undefined) return false;
-    const { events, jobs } = this.#store;
-    return isFinal(jobs.status(jobId)) && after >= events.lastSeq(jobId);
+    return this.#hasEnded(jobId) && after >= this.#store.events.lastSeq(jobId);
   }
 
   open(query: StreamQuery): ReadableStream<Uint8Array> {
@@ -201,9 +200,18 @@ export class EventStreams implements Streams {
       const id = events.lastSeq(jobId), data = JSON.stringify({ job_id: jobId, status });
       return encode(`event: status\nid: ${id}\ndata: ${data}\n\n`);
     }
-    if (!isFinal(status)) return;
+    if (!this.#hasEnded(jobId)) return;
     stream.done = true;
     return DONE;
+  }
+
+  /**
+   * Whether a job has no event to come: one that is gone has none, one whose end the disk has not
+   * taken yet has that.
+   */
+  #hasEnded(jobId: string): boolean {
+    const { jobs } = this.#store, status = jobs.status(jobId);
+    return !status || FINAL_STATUSES.includes(status) && !jobs.isHeld(jobId);
   }
 
   /** Makes written events visible to streams once flushed, with one flush for all of them. */
@@ -273,9 +281,6 @@ export class EventStreams implements Streams {
     this.#recentStart = this.#flushed;
   }
 }
-
-/** A job that is gone is over too. */
-const isFinal = (status: JobStatus | undefined) => !status || FINAL_STATUSES.includes(status);
 
 const entryOf = (event: EventRecord): Entry => ({ event, frames: {} });
 

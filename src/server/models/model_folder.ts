@@ -60,11 +60,12 @@ export class ModelFolder implements Models {
     if (kind !== "result") throw notDeletable(name, kind);
     this.#refuseIfNeeded(name);
     // Remove the name first: after a crash a folder without a name does no harm, unlike the
-    // reverse.
-    store.jobs.update(jobId!, { resultModel: null });
-    await store.sync();
+    // reverse. On a full disk, removing the folder makes the room for that.
+    store.jobs.settle(jobId!, { resultModel: null });
+    if (!store.jobs.isHeld(jobId!)) await store.sync();
     if (inference().loaded === name) await inference().unload();
     await this.#remove(resultFolder(store.jobs.get(jobId!)!, this.parts.storage));
+    store.held.attempt();
   }
 
   #scan(): Promise<FoundModel[]> {

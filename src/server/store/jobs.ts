@@ -1,5 +1,6 @@
 /** Jobs: their requests and their state. */
 import type { StatementSync } from "node:sqlite";
+import { diskFault } from "../../files/disk_error.ts";
 import type { Database, Write } from "./database.ts";
 import type { Held } from "./held.ts";
 import {
@@ -116,6 +117,22 @@ export class JobTable {
       write();
       this.db.afterCommit(() => this.#held.delete(id));
     });
+  }
+
+  /** An update of what has happened in any case: it is held if the disk cannot take it now. */
+  settle(id: string, patch: JobPatch): void {
+    const write = () => void this.update(id, patch);
+    try {
+      write();
+    } catch (error) {
+      if (!diskFault(error)) throw error;
+      this.hold(id, patch, write);
+    }
+  }
+
+  /** Whether some change of it is not in the database yet. */
+  isHeld(id: string): boolean {
+    return this.#held.has(id);
   }
 
   /** Returns the updated job. */

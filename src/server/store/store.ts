@@ -72,6 +72,7 @@ export class Store {
 
   /** Idempotent. */
   close(): void {
+    this.held.attempt();
     this.held.close();
     this.#wal.close();
     this.#db.close();

@@ -11,6 +11,7 @@ import { completionRoutes } from "../../../src/server/http/routes/completions.ts
 import { modelRoutes } from "../../../src/server/http/routes/models.ts";
 import { ServerLog } from "../../../src/server/server_log.ts";
 import type { Services, Storage } from "../../../src/server/services.ts";
+import { Database } from "../../../src/server/store/database.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { type ChatFolder, writeChatModel } from "../../inference/support.ts";
 
@@ -18,6 +19,7 @@ export interface ModelServer {
   readonly host: InferenceHost;
   readonly models: ModelFolder;
   readonly store: Store;
+  readonly database: Database;
   /** Bytes accounted to `storage`. */
   readonly accounted: number[];
   readonly client: OpenAI;
@@ -52,7 +54,8 @@ export async function withModelServer(
   run: (server: ModelServer) => Promise<void>,
 ): Promise<void> {
   const root = await Deno.realPath(await Deno.makeTempDir());
-  const modelsFolder = join(root, "models"), store = Store.open(join(root, "server.sqlite"));
+  const modelsFolder = join(root, "models");
+  const database = Database.open(join(root, "server.sqlite")), store = Store.over(database);
   const accounted: number[] = [];
   const jobFolder = (id: string) => join(root, "jobs", id);
   const storage = {
@@ -82,7 +85,7 @@ export async function withModelServer(
     }
     const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
     const path = (name: string) => join(modelsFolder, name);
-    await run({ host, models, store, accounted, client, url, path, jobFolder });
+    await run({ host, models, store, database, accounted, client, url, path, jobFolder });
   } finally {
     await host.stop();
     await server.shutdown();

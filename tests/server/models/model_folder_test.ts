@@ -205,6 +205,22 @@ serverTest(
     }),
 );
 
+serverTest("a result can be deleted though its record cannot be written yet", async () => {
+  await withModelServer({}, async ({ store, database, models, client, jobFolder }) => {
+    insertJob(store, "ftjob-full", { resultModel: "ft:base::obfull" });
+    await lay(jobFolder("ftjob-full"), { "model/weights": null });
+    database.sqlite.exec("PRAGMA query_only = ON");
+    await client.models.delete("ft:base::obfull");
+    assertEquals(await models.list(), []);
+    assertEquals([...Deno.readDirSync(jobFolder("ftjob-full"))], []);
+    const onDisk = () => database.prepare("SELECT result_model FROM jobs").get()!.result_model;
+    assertEquals(onDisk(), "ft:base::obfull");
+    database.sqlite.exec("PRAGMA query_only = OFF");
+    store.held.flush();
+    assertEquals(onDisk(), null);
+  });
+});
+
 serverTest("a result that is talked to is taken from the GPU before it goes", async () => {
   const calls: string[] = [];
   await withModelServer({}, async ({ store, models, client, host }) => {
