@@ -46,7 +46,7 @@ export class ServerLog {
     const begin = `${time} ${level}`;
     this.write(`${begin} ${escaped(message)}${pairs.join("")}`);
     // Each with the time, so that none can be taken for an entry, or lose its own.
-    for (const line of detail?.trimEnd().split("\n") ?? []) {
+    for (const line of detail?.trim() ? detail.trimEnd().split("\n") : []) {
       this.write(`${begin} | ${escaped(line)}`);
     }
   }
@@ -58,8 +58,9 @@ function valueText(value: string | number): string {
   return /^[^\s"=]+$/.test(text) ? escaped(text) : escaped(JSON.stringify(text));
 }
 
+/** Those that end or erase a line, colour a terminal, or reverse what follows. */
 // deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g;
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 function escaped(text: string): string {
   return text.replace(CONTROL, (each) => {

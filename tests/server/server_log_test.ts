@@ -12,7 +12,7 @@ function linesOf(format: LogFormat, use: (log: ServerLog) => void): string[] {
 const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
 
 /** Tries to write a line of its own, to erase one, to colour a terminal. */
-const HOSTILE = "a\n2026-01-01T00:00:00.000Z info request\r\x1b[2K\x9b31m\u2028\u0000";
+const HOSTILE = "a\n2026-01-01T00:00:00.000Z info request\r\x1b[2K\x9b31m\u2028\u202e\u0000";
 
 Deno.test("every line of a text log begins with its time, whatever its values contain", () => {
   const lines = linesOf("text", (log) => {

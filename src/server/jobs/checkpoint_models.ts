@@ -21,7 +21,7 @@ export async function saveCheckpoint(
   { name, jobId, step }: Pick<ModelRecord, "name" | "jobId" | "step">,
   parts: QueueParts,
 ): Promise<void> {
-  const { store, storage } = parts;
+  const { store, storage, serverLog } = parts;
   const job = store.jobs.get(jobId!)!, folder = storage.jobFolder(job.id);
   const output = checkpointModelFolder(folder, step!), resume = join(folder, `checkpoint-${step}`);
   if (await isThere(output)) return;
@@ -41,8 +41,9 @@ export async function saveCheckpoint(
   });
   let failure: FailureEvent | undefined;
   for await (const event of process.events) if (event.type === "failure") failure = event;
-  const { code } = await process.exit;
+  const { code, log } = await process.exit;
   if (code !== 0) {
+    serverLog.entry("error", `The model ${name} could not be created`, { job_id: job.id }, log);
     await remove(unfinished);
     if (failure?.code === "disk_full" || failure?.code === "disk_error") {
       throw diskRefusal(failure.code);

@@ -117,12 +117,21 @@ export class JobRun {
     this.#process?.stop();
   }
 
+  /** The stack, which its process wrote. */
+  #logFault({ log }: Exit): void {
+    const { serverLog } = this.parts, fields = { job_id: this.job.id };
+    serverLog.entry("error", "A fault ended the training process", fields, log);
+  }
+
   #outcome(exit: Exit): Outcome {
     const finished = this.#summary && !this.#unrecorded;
     if (this.#hindrance !== undefined && !finished && this.#intent !== "cancel") {
       return { type: "hindered", reason: this.#hindrance };
     }
-    if (this.#failure) return { ...this.#failure, type: "failed" };
+    if (this.#failure) {
+      if (this.#failure.code === "internal_error") this.#logFault(exit);
+      return { ...this.#failure, type: "failed" };
+    }
     if (this.#summary) return { type: "succeeded", summary: this.#summary };
     if (this.#intent) return { type: "stopped", intent: this.#intent };
     return { type: "crashed", exit };

@@ -36,15 +36,15 @@ export interface Bench {
 
 export async function withQueue(
   use: (bench: Bench) => void | Promise<void>,
-  { root, quota, models, startTraining, hooks }:
+  { root, quota, models, startTraining, hooks, serverLog = new ServerLog(console.error) }:
     & { readonly root?: string; readonly quota?: number; readonly hooks?: QueueHooks }
-    & Partial<Pick<QueueParts, "models" | "startTraining">> = {},
+    & Partial<Pick<QueueParts, "models" | "startTraining" | "serverLog">> = {},
 ): Promise<void> {
   const folder = root ?? await Deno.makeTempDir();
   try {
     const storage = await DataFolder.open(join(folder, "data"), { quota });
     const database = Database.open(storage.database), store = Store.over(database);
-    const log = new StoredEventLog(store), serverLog = new ServerLog(console.error);
+    const log = new StoredEventLog(store);
     const options = serverOptions.parse({
       dataFolder: join(folder, "data"),
       modelsFolder: join(folder, "models"),
