@@ -34,7 +34,7 @@ function showRoute() {
   shell.dataset.view = route.view;
   // The first view depends on what is loaded.
   if (route.view === "home" && !loaded) {
-    if (loadFault) main.replaceChildren(faultView(loadFault));
+    main.replaceChildren(loadFault ? faultView(loadFault) : waitingView());
     return;
   }
   if (route.view === "home" && !narrow.matches && allJobs().length) {
@@ -73,6 +73,10 @@ function createView(route) {
     case "home":
       return createHome();
   }
+}
+
+function waitingView() {
+  return h("h1", { class: "visually-hidden" }, `${PRODUCT}: loading`);
 }
 
 /** @param {string} message */

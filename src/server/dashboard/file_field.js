@@ -1,11 +1,11 @@
 /** A field for a file: dropped, chosen, or uploaded earlier. */
 import { announce, fill, h, setText, uniqueId } from "./dom.js";
-import { bytes, percent, whole } from "./format.js";
+import { ago, bytes, inTheMiddle, percent } from "./format.js";
 import { icon } from "./icons.js";
 import { upload } from "./upload.js";
 import { createUploadFaults } from "./upload_faults.js";
 
-/** @typedef {{ id: string, filename: string, bytes: number, lines?: number }} Uploaded */
+/** @typedef {{ id: string, filename: string, bytes: number, created_at: number }} Uploaded */
 
 /**
  * @param {object} options
@@ -155,7 +155,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
           h(
             "option",
             { value: file.id },
-            `${file.filename} · ${file.lines ? `${whole(file.lines)} lines` : bytes(file.bytes)}`,
+            `${inTheMiddle(file.filename)} · ${bytes(file.bytes)} · ${ago(file.created_at)}`,
           )
         ),
       );

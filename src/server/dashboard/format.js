@@ -113,6 +113,13 @@ export function dateTime(unix) {
   });
 }
 
+/** A long name without its middle: its end tells it from others. @param {string} name */
+export function inTheMiddle(name, most = 56) {
+  if (name.length <= most) return name;
+  const half = (most - 1) >> 1;
+  return `${name.slice(0, half)}…${name.slice(-half)}`;
+}
+
 /** `weights`, `optimizer state`. @param {string} name of a purpose or an option, in snake_case */
 export function words(name) {
   return name.replaceAll("_", " ");

@@ -117,12 +117,13 @@ function createForm(from, onStarted) {
     },
     onPlan(fits, answer) {
       fit = fits;
-      submit.disabled = starting || !fits;
+      allowStart();
       options.suggest(answer?.hyperparameters ?? {});
       if (answer?.base) options.offerTemplates(answer.base.templates);
     },
   });
   let fit = true;
+  const allowStart = () => (submit.disabled = starting || !fit || !noModels.hidden);
   const errors = createFieldErrors((name) => named[name] ?? options.get(name));
   /** @type {Record<string, import("./field_errors.js").Field>} */
   const named = { model, suffix, seed, training_file: training, validation_file: validation };
@@ -242,7 +243,8 @@ function createForm(from, onStarted) {
     problem.hidden = true;
     const missing = missingFile();
     if (missing) return errors.show("start", { param: "training_file", message: missing })?.focus();
-    starting = submit.disabled = true;
+    starting = true;
+    allowStart();
     setText(submit, "Checking the data and starting…");
     try {
       const job = keep(await post("/v1/fine_tuning/jobs", body()));
@@ -253,7 +255,7 @@ function createForm(from, onStarted) {
       (showError("start", fault) ?? showProblem(fault.message)).focus();
     } finally {
       starting = false;
-      submit.disabled = !fit;
+      allowStart();
       setText(submit, "Start job");
     }
   });
@@ -264,6 +266,7 @@ function createForm(from, onStarted) {
     noModels.hidden = baseModels().length + resultModels().length > 0;
     if (!noModels.hidden) fill(noModels, howToAddModels());
     model.element.hidden = !noModels.hidden;
+    allowStart();
   }
 
   async function load() {

@@ -6,7 +6,7 @@ import { authorization, parseError, renewKey, unreachable, urlOf } from "./api.j
  * @param {string} purpose
  * @param {(share: number) => void} onProgress
  * @param {AbortSignal} signal
- * @returns {Promise<{ id: string, filename: string, bytes: number }>}
+ * @returns {Promise<import("./file_field.js").Uploaded>}
  */
 export async function upload(file, purpose, onProgress, signal) {
   for (;;) {

@@ -108,6 +108,7 @@ export function fakeServer(
       filename: file.name,
       bytes: file.size,
       purpose: String(form.get("purpose")),
+      created_at: Math.floor(Date.now() / 1000) + ahead,
     };
     files.unshift(record);
     return context.json(record);

@@ -45,6 +45,7 @@ Deno.test("numbers as people read them", () => {
   assertEquals([7, 12_345, 1_234_567, 3.25].map(format.compact), ["7", "12.3k", "1.2M", "3.3"]);
   assertEquals([1.5, 0.00001, Number.NaN].map((it) => format.loss(it)), ["1.5000", "1.00e-5", "–"]);
   assertEquals(format.ago(100, 100 + 7200), "2 h ago");
+  assertEquals(format.inTheMiddle("a".repeat(60) + "-v2.jsonl", 21), "aaaaaaaaaa…a-v2.jsonl");
   // Of a clock that was set back since.
   assert(/1970/.test(format.ago(100 + 7200, 100)), format.ago(100 + 7200, 100));
 });
