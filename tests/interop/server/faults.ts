@@ -161,7 +161,7 @@ async function attempt(
       for (let more = 0; more < count; more++) {
         const kind = KINDS[Math.floor(KINDS.length * random())];
         const options = { steps: STEPS, ...change };
-        jobs.push(await createJob(api, kind, files, options));
+        jobs.push(await createJob(this.api, kind, files, options));
       }
     },
     async untilStep(step) {
