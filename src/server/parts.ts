@@ -9,6 +9,7 @@ import { checkExposure } from "./http/exposure.ts";
 import { Rehearsal } from "./admission/rehearsal.ts";
 import { ModelFolder } from "./models/model_folder.ts";
 import type { ServerOptions } from "./options.ts";
+import { assertPermissible } from "./processes/deno_process.ts";
 import { probeDevice } from "./processes/probe.ts";
 import { ServerMetrics } from "./http/prometheus.ts";
 import { Retention } from "./jobs/retention.ts";
@@ -32,6 +33,7 @@ export async function openParts(
   options: ServerOptions,
   serverLog: ServerLog,
 ): Promise<Parts> {
+  assertPermissible([options.dataFolder, options.modelsFolder]);
   await using stack = new AsyncDisposableStack();
   const quota = options.diskQuota === undefined ? undefined : options.diskQuota * GIB;
   const storage = stack.adopt(

@@ -285,6 +285,10 @@ Deno.test("what keeps a server from starting is reported in one line, with advic
     await fails("a data folder in a file", ["--data-folder", join(file, "data")], [
       `data folder ${join(file, "data")}: `,
     ]);
+    await fails("a folder with a comma", [...data, "--models-folder", `${file},b/models`], [
+      `${file},b/models: has a comma in its path, which Deno's permissions cannot express`,
+      "rename it or its folder",
+    ]);
     await fails(
       "no GPU",
       data,

@@ -5,6 +5,7 @@ import type {
   ProgressEvent,
   StepEvent,
   Summary,
+  WarningEvent,
 } from "../../train/events.ts";
 import type { DiskFault } from "../../files/disk_error.ts";
 import type { Explanation } from "../../options/user_error.ts";
@@ -217,6 +218,7 @@ export class JobRun {
         event = { ...event, findings: event.findings.map((each) => this.#finding(each)) };
         break;
       case "warning":
+        if (isAboutResuming(event)) return;
         event = {
           type: event.type,
           message: inClientTerms({ message: event.phrase ?? event.message }, job, parts),
@@ -277,6 +279,12 @@ async function removeResult(folder: string): Promise<void> {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
   }
+}
+
+/** Every attempt resumes what is there; that a job has saved nothing yet is no news to its client. */
+function isAboutResuming({ phrase }: WarningEvent): boolean {
+  const first = typeof phrase === "object" ? phrase.find((piece) => piece !== "") : undefined;
+  return typeof first === "object" && "option" in first && first.option === "resume";
 }
 
 function noRoom(needed: number, free: number): string {

@@ -1,4 +1,5 @@
 /** Child processes of the server, with the least permissions. */
+import { resolve } from "../../packages/std_path.ts";
 import { ggufParts } from "../../files/gguf_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { childArguments } from "./own_program.ts";
@@ -52,6 +53,14 @@ function flags({ read, write, env, sys }: Permissions): string[] {
 /** Without a list Deno would grant the permission for everything. */
 function flag(kind: string, list: readonly string[] = []): string[] {
   return list.length ? [`--allow-${kind}=${list.join(",")}`] : [];
+}
+
+/**
+ * Refuses folders whose files no process could be allowed to read, before one is started. Throws a
+ * {@link UserError} that names the first.
+ */
+export function assertPermissible(folders: readonly string[]): void {
+  if (!Deno.build.standalone) folders.map((folder) => permitted(resolve(folder)));
 }
 
 /** Deno separates paths by commas and offers no way to escape one. */

@@ -45,6 +45,7 @@ queueTest("a job runs to its end, and leaves events, a result and its curves", a
   for (const phase of ["training", "evaluating", "saving a checkpoint", "saving the model"]) {
     assert(phases.has(phase), `${phase} of ${[...phases].join(", ")}`);
   }
+  assertEquals(store.events.keyed(id, "warning", 9).map(({ message }) => message), []);
   // It is of the moment, and not stored.
   assertEquals(store.events.since(0, { jobId: id, limit: 999 }).some(isProgress), false);
   assertEquals(done.resultModel, `pt:tiny::${id.slice(-8)}`);
