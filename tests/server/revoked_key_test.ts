@@ -27,7 +27,7 @@ Deno.test("a revoked key ends its streams, answers, waiting requests and uploads
   // Nothing but the revocation ends the streams of a paused job.
   store.jobs.insert(job({ status: "paused" }));
   store.close();
-  const server = await startServer(folders);
+  const server = await startServer({ ...folders, args: ["--host", "0.0.0.0"] });
   try {
     const as = (secret: string) => (path: string, init: RequestInit = {}) => {
       const headers = new Headers(init.headers);
@@ -110,6 +110,10 @@ Deno.test("a revoked key ends its streams, answers, waiting requests and uploads
       }),
     });
     assertEquals((await next.json()).usage.completion_tokens, 2);
+    // Without any key left, a server that others reach stays closed.
+    await revoke(kept.record.id, folders.folder);
+    const closed = [await askOther("/v1/models"), await fetch(`${server.url}/v1/models`)];
+    assertEquals(closed.map(({ status }) => status), [401, 401]);
     assertEquals(await Array.fromAsync(Deno.readDir(join(folders.folder, "files"))), []);
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${server.log()}`, { cause: error });
