@@ -7,25 +7,20 @@
 import type { PreparationEvent, ProgressEvent } from "../../train/events.ts";
 import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
-import { resultModelName } from "../protocol/job.ts";
 import { FINAL_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
 import type { Jobs, NewJob } from "../services.ts";
-import { type Intent, JobRun, type Outcome } from "./job_run.ts";
+import { type Intent, JobRun } from "./job_run.ts";
 import { diskFault } from "../../files/disk_error.ts";
-import { hindranceOf } from "./hindrance.ts";
+import { Conclusions } from "./conclusions.ts";
 import { assertFiles } from "./inputs.ts";
 import { Transitions } from "./transitions.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { message } from "./job_events.ts";
-import { writeResultsFile } from "./results_file.ts";
-import { inClientTerms } from "./wording.ts";
+import { noun, title } from "./wording.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 
 /** Statuses that a job leaves on request; those that succeeded or were cancelled stay as they are. */
 const RESUMABLE: readonly JobStatus[] = ["paused", "failed"];
-
-/** Consecutive crashes allowed without a new checkpoint. */
-const FRUITLESS_CRASHES = 3;
 
 /** Milliseconds until the queue, which a disk kept from reading, looks again. */
 const LOOK_AGAIN_MS = 1000;
@@ -43,12 +38,12 @@ export class JobQueue implements Jobs {
   /** Validation of the latest job. */
   #validated: Promise<void> = Promise.resolve();
   #stopping = false;
-  /** Crashes of the running job since its last checkpoint, and that checkpoint's step. */
-  #crashes = { jobId: "", step: 0, count: 0 };
   readonly #status: Transitions;
+  readonly #conclusions: Conclusions;
 
   constructor(readonly parts: QueueParts, readonly hooks: QueueHooks = {}) {
     this.#status = new Transitions(parts);
+    this.#conclusions = new Conclusions(parts, this.#status);
   }
 
   start(): void {
@@ -87,7 +82,7 @@ export class JobQueue implements Jobs {
     const job = this.#find(id);
     if (FINAL_STATUSES.includes(job.status)) throw tooLate("cancelled", job);
     if (this.#run?.job.id === id) return this.#end(job, "cancel");
-    this.#cancelled(job);
+    this.#conclusions.cancelled(job);
     return this.#find(id);
   }
 
@@ -97,7 +92,7 @@ export class JobQueue implements Jobs {
       throw tooLate("paused", job);
     }
     if (this.#run?.job.id === id) return this.#end(job, "pause");
-    this.#paused(job);
+    this.#conclusions.paused(job);
     return this.#find(id);
   }
 
@@ -111,7 +106,7 @@ export class JobQueue implements Jobs {
       patch: { turn, reason: null, error: null, finishedAt: null },
       text: `${title(job)} job resumed${from}`,
     });
-    if (this.#crashes.jobId === id) this.#crashes = { jobId: "", step: 0, count: 0 };
+    this.#conclusions.forgetCrashes(id);
     this.#next();
     return resumed;
   }
@@ -168,7 +163,7 @@ export class JobQueue implements Jobs {
   async #checkFiles(job: JobRecord): Promise<void> {
     const fault = await assertFiles(job, this.parts).then(() => undefined, (error) => ({ error }));
     if (this.#find(job.id).status !== "validating_files") return;
-    if (fault) return this.#thrown(job, fault.error);
+    if (fault) return this.#conclusions.thrown(job, fault.error);
     this.#status.record(job, {
       status: "queued",
       text: "Files validated, moving job to queued state",
@@ -200,7 +195,7 @@ export class JobQueue implements Jobs {
         text: `${title(job)} job started`,
       });
     } catch (error) {
-      return this.#thrown(job, error);
+      return this.#conclusions.thrown(job, error);
     }
     const run = this.#run = new JobRun(running, this.parts);
     this.#ended = this.#attempt(run).catch((error) => this.#report(error, job)).finally(() => {
@@ -211,122 +206,16 @@ export class JobQueue implements Jobs {
 
   async #attempt(run: JobRun): Promise<void> {
     await this.hooks.onStart?.().catch((error) => this.#report(error, run.job));
-    const outcome = await run.run();
+    const outcome = await run.run(), { job } = run;
     try {
-      await this.#conclude(run.job, outcome);
+      await this.#conclusions.conclude(job, outcome, this.#stopping);
     } catch (error) {
-      this.#thrown(run.job, error);
+      return this.#conclusions.thrown(job, error);
     }
-  }
-
-  async #conclude(job: JobRecord, outcome: Outcome): Promise<void> {
-    switch (outcome.type) {
-      case "succeeded":
-        return await this.#succeed(job, outcome.summary.tokens);
-      case "stopped":
-        if (outcome.intent === "cancel") this.#cancelled(job);
-        else if (outcome.intent === "pause") this.#paused(job);
-        // At a shutdown the status stays "running" for the next start.
-        return;
-      case "hindered":
-        return this.#hindered(job, outcome.reason);
-      case "failed":
-        return this.#fail(job, outcome.code, inClientTerms(outcome, job, this.parts));
-      case "crashed":
-        return this.#crashed(job, outcome);
-    }
-  }
-
-  async #succeed(job: JobRecord, trainedTokens: number): Promise<void> {
-    const { store, storage, log } = this.parts;
-    const results = await writeResultsFile(job, this.parts);
-    const resultModel = resultModelName(job);
-    try {
-      this.#status.make(job, {
-        status: "succeeded",
-        patch: {
-          trainedTokens,
-          resultModel,
-          resultFiles: [results.id],
-          finishedAt: unixSeconds(),
-          estimatedFinish: null,
-        },
-        text: "The job has successfully completed",
-        also: () => {
-          store.files.insert(results);
-          log.append(job.id, message(`New model created: ${resultModel}`));
-        },
-      });
-    } catch (error) {
-      await Deno.remove(storage.filePath(results)).catch(() => {}); // report the cause
-      throw error;
-    }
+    if (outcome.type !== "succeeded") return;
     await this.hooks.onSuccess?.(this.#find(job.id)).catch((error) => this.#report(error, job));
   }
-
-  /** Pauses a job that something around it keeps from running; any other error fails it. */
-  #thrown(job: JobRecord, error: unknown): void {
-    const reason = hindranceOf(error);
-    if (reason !== undefined) return this.#hindered(job, reason);
-    const { message } = error as Error;
-    if (error instanceof ApiError) return this.#fail(job, error.details.code!, message);
-    this.#report(error, job);
-    this.#fail(job, "internal_error", message);
-  }
-
-  #hindered(job: JobRecord, because: string): void {
-    const reason = inClientTerms({ message: because }, job, this.parts);
-    this.#status.record(job, {
-      status: "paused",
-      patch: { reason, estimatedFinish: null },
-      text: `${title(job)} job paused: ${reason}`,
-      level: "error",
-    });
-  }
-
-  #paused(job: JobRecord): void {
-    const text = `${title(job)} job paused`;
-    this.#status.record(job, { status: "paused", patch: { estimatedFinish: null }, text });
-  }
-
-  #cancelled(job: JobRecord): void {
-    this.#status.record(job, {
-      status: "cancelled",
-      patch: { finishedAt: unixSeconds(), estimatedFinish: null },
-      text: `${title(job)} job cancelled`,
-    });
-  }
-
-  #crashed(job: JobRecord, { exit: { code, signal, log } }: Outcome & { type: "crashed" }): void {
-    const step = this.parts.store.checkpoints.of(job.id).at(-1)?.step ?? 0;
-    const again = this.#crashes.jobId === job.id && this.#crashes.step === step;
-    const count = again ? this.#crashes.count + 1 : 1;
-    this.#crashes = { jobId: job.id, step, count };
-    const how = signal ? `by signal ${signal}` : `with exit code ${code}`;
-    const text = `The training process ended ${how}`;
-    if (log) this.parts.serverLog.entry("error", text, { job_id: job.id }, log);
-    if (this.#stopping) return;
-    if (count < FRUITLESS_CRASHES) {
-      const patch = { estimatedFinish: null }, next = `${text}; continuing from step ${step}`;
-      this.#status.record(job, { status: "queued", patch, text: next, level: "warn" });
-    } else {
-      const times = `${count} times without getting past step ${step}`;
-      this.#fail(job, "process_crashed", `${text}, ${times}`);
-    }
-  }
-
-  #fail(job: JobRecord, code: string, text: string): void {
-    this.#status.record(job, {
-      status: "failed",
-      patch: { error: { code, message: text }, finishedAt: unixSeconds(), estimatedFinish: null },
-      text,
-      level: "error",
-    });
-  }
 }
-
-const noun = ({ kind }: JobRecord) => kind === "fine_tuning" ? "fine-tuning" : "pre-training";
-const title = ({ kind }: JobRecord) => kind === "fine_tuning" ? "Fine-tuning" : "Pre-training";
 
 function tooLate(what: string, { id, status }: JobRecord): ApiError {
   return new ApiError(400, {

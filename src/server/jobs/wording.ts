@@ -11,6 +11,11 @@ export interface Places {
   readonly storage: Pick<Storage, "path" | "filePath" | "jobFolder">;
 }
 
+export const noun = ({ kind }: Pick<JobRecord, "kind">) =>
+  kind === "fine_tuning" ? "fine-tuning" : "pre-training";
+export const title = ({ kind }: Pick<JobRecord, "kind">) =>
+  kind === "fine_tuning" ? "Fine-tuning" : "Pre-training";
+
 /** Replaces paths given to the run (run_options.ts) by ids, and options by field names. */
 export function inClientTerms(
   explanation: Explanation,

@@ -1,0 +1,138 @@
+/** What becomes of a job: how the end of a run, or a client's wish, is recorded. */
+import { ApiError } from "../api_error.ts";
+import { resultModelName } from "../protocol/job.ts";
+import type { JobRecord } from "../store/records.ts";
+import { unixSeconds } from "../store/unix_seconds.ts";
+import { hindranceOf } from "./hindrance.ts";
+import { message } from "./job_events.ts";
+import type { Outcome } from "./job_run.ts";
+import type { QueueParts } from "./queue_parts.ts";
+import { writeResultsFile } from "./results_file.ts";
+import type { Transitions } from "./transitions.ts";
+import { inClientTerms, title } from "./wording.ts";
+
+/** Consecutive crashes allowed without a new checkpoint. */
+const FRUITLESS_CRASHES = 3;
+
+export class Conclusions {
+  /** Crashes of the running job since its last checkpoint, and that checkpoint's step. */
+  #crashes = { jobId: "", step: 0, count: 0 };
+
+  constructor(readonly parts: QueueParts, readonly status: Transitions) {}
+
+  /** A job that crashes while the server is stopping is the next server's to continue. */
+  async conclude(job: JobRecord, outcome: Outcome, stopping: boolean): Promise<void> {
+    switch (outcome.type) {
+      case "succeeded":
+        return await this.#succeed(job, outcome.summary.tokens);
+      case "stopped":
+        if (outcome.intent === "cancel") this.cancelled(job);
+        else if (outcome.intent === "pause") this.paused(job);
+        // At a shutdown the status stays "running" for the next start.
+        return;
+      case "hindered":
+        return this.#hindered(job, outcome.reason);
+      case "failed":
+        return this.#fail(job, outcome.code, inClientTerms(outcome, job, this.parts));
+      case "crashed":
+        return this.#crashed(job, outcome, stopping);
+    }
+  }
+
+  async #succeed(job: JobRecord, trainedTokens: number): Promise<void> {
+    const { store, storage, log } = this.parts;
+    const results = await writeResultsFile(job, this.parts);
+    const resultModel = resultModelName(job);
+    try {
+      this.status.make(job, {
+        status: "succeeded",
+        patch: {
+          trainedTokens,
+          resultModel,
+          resultFiles: [results.id],
+          finishedAt: unixSeconds(),
+          estimatedFinish: null,
+        },
+        text: "The job has successfully completed",
+        also: () => {
+          store.files.insert(results);
+          log.append(job.id, message(`New model created: ${resultModel}`));
+        },
+      });
+    } catch (error) {
+      await Deno.remove(storage.filePath(results)).catch(() => {}); // report the cause
+      throw error;
+    }
+  }
+
+  /** Crashes so far do not count against a job that someone resumes. */
+  forgetCrashes(jobId: string): void {
+    if (this.#crashes.jobId === jobId) this.#crashes = { jobId: "", step: 0, count: 0 };
+  }
+
+  /** Pauses a job that something around it keeps from running; any other error fails it. */
+  thrown(job: JobRecord, error: unknown): void {
+    const reason = hindranceOf(error);
+    if (reason !== undefined) return this.#hindered(job, reason);
+    const { message } = error as Error;
+    if (error instanceof ApiError) {
+      return this.#fail(job, error.details.code ?? "internal_error", message);
+    }
+    this.parts.serverLog.fault(error, { job_id: job.id });
+    this.#fail(job, "internal_error", message);
+  }
+
+  #hindered(job: JobRecord, because: string): void {
+    const reason = inClientTerms({ message: because }, job, this.parts);
+    this.status.record(job, {
+      status: "paused",
+      patch: { reason, estimatedFinish: null },
+      text: `${title(job)} job paused: ${reason}`,
+      level: "error",
+    });
+  }
+
+  paused(job: JobRecord): void {
+    const text = `${title(job)} job paused`;
+    this.status.record(job, { status: "paused", patch: { estimatedFinish: null }, text });
+  }
+
+  cancelled(job: JobRecord): void {
+    this.status.record(job, {
+      status: "cancelled",
+      patch: { finishedAt: unixSeconds(), estimatedFinish: null },
+      text: `${title(job)} job cancelled`,
+    });
+  }
+
+  #crashed(
+    job: JobRecord,
+    { exit: { code, signal, log } }: Outcome & { type: "crashed" },
+    stopping: boolean,
+  ): void {
+    const step = this.parts.store.checkpoints.of(job.id).at(-1)?.step ?? 0;
+    const again = this.#crashes.jobId === job.id && this.#crashes.step === step;
+    const count = again ? this.#crashes.count + 1 : 1;
+    this.#crashes = { jobId: job.id, step, count };
+    const how = signal ? `by signal ${signal}` : `with exit code ${code}`;
+    const text = `The training process ended ${how}`;
+    if (log) this.parts.serverLog.entry("error", text, { job_id: job.id }, log);
+    if (stopping) return;
+    if (count < FRUITLESS_CRASHES) {
+      const patch = { estimatedFinish: null }, next = `${text}; continuing from step ${step}`;
+      this.status.record(job, { status: "queued", patch, text: next, level: "warn" });
+    } else {
+      const times = `${count} times without getting past step ${step}`;
+      this.#fail(job, "process_crashed", `${text}, ${times}`);
+    }
+  }
+
+  #fail(job: JobRecord, code: string, text: string): void {
+    this.status.record(job, {
+      status: "failed",
+      patch: { error: { code, message: text }, finishedAt: unixSeconds(), estimatedFinish: null },
+      text,
+      level: "error",
+    });
+  }
+}
