@@ -15,7 +15,7 @@ import {
 import { go } from "./router.js";
 import { createSampling } from "./sampling.js";
 
-/** @typedef {"chat" | "text"} Mode */
+/** @typedef {import("./sampling.js").Mode} Mode */
 
 /** Chosen, by model, while the page is open. @type {Map<string, Mode>} */
 const modes = new Map();
@@ -91,7 +91,7 @@ export function createChat(name) {
       /** @type {Element} */ (fresh.lastElementChild),
       mode === "chat" ? "New chat" : "Clear",
     );
-    sampling.showSystem(mode === "chat");
+    sampling.use(mode);
     element.dataset.mode = mode;
     fill(body, part.elements);
     onChange();

@@ -133,7 +133,7 @@ export function createChatMode(model, { onRefused, onChange }) {
   function request() {
     const system = systemPrompt();
     return {
-      ...samplingFields(),
+      ...samplingFields("chat"),
       model,
       messages: [...(system ? [{ role: "system", content: system }] : []), ...messages],
     };

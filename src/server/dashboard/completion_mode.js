@@ -90,7 +90,7 @@ export function createCompletionMode(model, { onChange }) {
       if (follow) box.scrollTop = box.scrollHeight;
     };
     try {
-      const body = { ...samplingFields(), model, prompt: before };
+      const body = { ...samplingFields("text"), model, prompt: before };
       const end = await streamText("/v1/completions", body, signal, (piece) => {
         text += piece;
         if (!due) requestAnimationFrame(show);

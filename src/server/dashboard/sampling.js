@@ -1,17 +1,22 @@
 /** Settings of generation, shared by all models and both modes while the page is open. */
 import { h, uniqueId } from "./dom.js";
 
-/** As entered. */
-const entered = { temperature: "0.7", maxTokens: "256", topP: "", system: "" };
+/** @typedef {"chat" | "text"} Mode */
 
-/** Fields of a request, in either mode. */
-export function samplingFields() {
+/** As entered. */
+const entered = { temperature: "0.7", maxTokens: "", topP: "", system: "" };
+
+/** Where no number is entered: an answer ends by itself, a text does not. */
+const TOKENS = { chat: undefined, text: 128 };
+
+/** Fields of a request. @param {Mode} mode */
+export function samplingFields(mode) {
   /** @param {string} text */
   const number = (text) => text.trim() === "" ? undefined : Number(text);
   return {
     temperature: number(entered.temperature),
     top_p: number(entered.topP),
-    max_tokens: number(entered.maxTokens) || undefined,
+    max_tokens: number(entered.maxTokens) || TOKENS[mode],
   };
 }
 
@@ -37,6 +42,7 @@ export function createSampling() {
       h("textarea", { class: "input", rows: 2, placeholder: "You are a helpful assistant." }),
     ),
   );
+  const maxTokens = bind("maxTokens", number({ min: 1, step: 1 }));
   const element = h(
     "details",
     { class: "quiet-details chat-settings" },
@@ -46,15 +52,16 @@ export function createSampling() {
       { class: "chat-settings-grid" },
       field("Temperature", bind("temperature", number({ min: 0, max: 2, step: 0.1 }))),
       field("Top p", bind("topP", number({ min: 0, max: 1, step: 0.05, placeholder: "1" }))),
-      field("Maximum tokens", bind("maxTokens", number({ min: 1, step: 1 }))),
+      field("Maximum tokens", maxTokens),
       system,
     ),
   );
   return {
     element,
-    /** A continued text has no system prompt. @param {boolean} shown */
-    showSystem(shown) {
-      system.hidden = !shown;
+    /** A continued text has no system prompt. @param {Mode} mode */
+    use(mode) {
+      system.hidden = mode === "text";
+      maxTokens.setAttribute("placeholder", String(TOKENS[mode] ?? "as many as fit"));
     },
   };
 }
