@@ -15,7 +15,7 @@ export interface ServerOptions {
    */
   readonly dataFolder: string;
   /**
-   * Base models: folders in Hugging Face's layout and .gguf files.
+   * Base models: folders in Hugging Face's layout, .gguf files, and what runs have saved.
    * @default models
    */
   readonly modelsFolder: string;
@@ -82,7 +82,8 @@ export interface ServerOptions {
    */
   readonly keepCheckpoints: number;
   /**
-   * Keep the checkpoints of succeeded jobs while space allows; results are always kept.
+   * Keep the checkpoints of succeeded jobs; if space runs out, those of ended jobs are deleted all
+   * the same, results never.
    * @default true
    */
   readonly keepFinishedCheckpoints: boolean;

@@ -19,7 +19,7 @@ export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions(
     ...section("Folders", {
       dataFolder: dataFolderField,
       modelsFolder: folder().default("models").describe(
-        "base models: folders in Hugging Face's layout and .gguf files",
+        "base models: folders in Hugging Face's layout, .gguf files, and what runs have saved",
       ).meta({ value: "dir" }),
     }),
     ...section("Network", {
@@ -61,7 +61,8 @@ export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions(
     ...section("Retention", {
       keepCheckpoints: count().default(2).describe("number of newest checkpoints to keep per job"),
       keepFinishedCheckpoints: z.boolean().default(true).describe(
-        "keep the checkpoints of succeeded jobs while space allows; results are always kept",
+        "keep the checkpoints of succeeded jobs; if space runs out, those of ended jobs are " +
+          "deleted all the same, results never",
       ),
       keepFiles: z.number().min(0).default(0).describe(
         "days after which uploads that no job needs are deleted; 0: never",
