@@ -15,6 +15,8 @@ if (!work) throw new Error("all.ts: give a Python with the clients, and a folder
 const SCRIPTS: readonly (readonly [name: string, ...args: string[]])[] = [
   ["faults.ts", join(work, "faults")],
   ["openapi.ts", join(work, "openapi")],
+  ["fuzzed.ts", join(work, "fuzzed")],
+  ["clients.ts", join(work, "clients")],
   ["models_folder.ts", join(work, "models")],
   ["revoked.ts", join(work, "revoked")],
   ["clock.ts", join(work, "clock")],

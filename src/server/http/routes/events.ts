@@ -18,18 +18,24 @@ const RETRY_AFTER = 5;
 
 const EVENT_STREAM = "text/event-stream";
 
-const { after, limit } = pageFields();
+const { after: anyAfter, limit } = pageFields();
+
+/** For the document; {@link placeOf} says what is wrong. */
+const EVENT_ID = { pattern: "^(ftevent-)?\\d{1,15}$", example: "12" };
+
+const after = anyAfter.openapi({ ...EVENT_ID, example: "ftevent-12" });
 
 const resumeFields = {
   last_event_id: z.string().optional().openapi({
+    ...EVENT_ID,
     description: "Like the header of that name, for clients that cannot set headers",
   }),
 };
 
 const resumeHeaders = z.object({
   "last-event-id": z.string().optional().openapi({
+    ...EVENT_ID,
     description: "The last event received: the stream continues after it",
-    example: "12",
   }),
 });
 
