@@ -28,25 +28,21 @@ export function createNotice() {
 
 /** @param {Job} job @param {number | undefined} from @returns {[string, string]} reason and advice */
 function noticeOf(job, from) {
+  const resumed = `Resumed, it ${whereTo(job, from)}.`;
   if (job.status === "paused") {
-    return job.status_reason
-      ? [`Paused: ${job.status_reason}`, `Once that is mended, resume it: ${whereTo(job, from)}.`]
-      : ["Paused on request.", `Resume it when the GPU may be used: ${whereTo(job, from)}.`];
+    return [job.status_reason ? `Paused: ${job.status_reason}` : "Paused on request.", resumed];
   }
   if (job.status !== "failed") return ["", ""];
   const again = job.id.startsWith("ftjob-")
     ? " “Run again” opens the form with its values, to change what was wrong."
     : "";
-  return [
-    `Failed: ${job.error?.message ?? "no reason was given"}`,
-    `Once that is mended, resume it: ${whereTo(job, from)}.${again}`,
-  ];
+  return [`Failed: ${job.error?.message ?? "no reason was given"}`, resumed + again];
 }
 
 /** @param {Job} job @param {number | undefined} from */
 function whereTo({ progress }, from) {
-  if (from !== undefined) return `it continues from the checkpoint of step ${whole(from)}`;
+  if (from !== undefined) return `continues from the checkpoint of step ${whole(from)}`;
   return progress?.step
-    ? "it starts again from the beginning, since it has no checkpoint"
-    : "it starts from the beginning";
+    ? "starts again from the beginning, since it has no checkpoint"
+    : "starts from the beginning";
 }
