@@ -9,7 +9,8 @@ export const serve: Command = {
   summary: "run the training server: OpenAI's API, live metrics, a dashboard",
   details:
     "Runs until interrupted; the running job then saves a checkpoint and continues when the " +
-    "server is back. Any address but localhost needs a key first: `key --create NAME`.",
+    "server is back. Any address but localhost needs a key first: `key --create NAME`. With " +
+    "--verbose it logs every request.",
   examples: [
     "serve",
     "serve --data-folder /srv/trainer --models-folder /srv/models --port 9000",

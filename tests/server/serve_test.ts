@@ -94,6 +94,23 @@ Deno.test("event streams end when the server stops", async () => {
   });
 });
 
+Deno.test("a request in progress has some seconds to finish, and cannot hold up the stop", async () => {
+  await withServer({}, async ({ url, stop }) => {
+    const { hostname, port } = new URL(url);
+    using client = await Deno.connect({ hostname, port: Number(port) });
+    const head =
+      `POST /v1/files HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-length: 1000\r\n` +
+      "content-type: multipart/form-data; boundary=b\r\n\r\n--b\r\n";
+    await client.write(new TextEncoder().encode(head));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const began = performance.now();
+    assertEquals((await stop()).code, 130);
+    const seconds = (performance.now() - began) / 1000;
+    // 3 s, and what a busy machine adds to the end of a process.
+    assert(seconds > 2.5 && seconds < 15, `it took ${seconds} s`);
+  });
+});
+
 Deno.test("the permissions of `deno task serve` are enough to upload, train and talk", async () => {
   const quoted = /"(--allow-run=)\$\(.*'\)"/;
   const command = project.tasks.serve.command.replace(quoted, `$1${Deno.execPath()}`);

@@ -21,3 +21,24 @@ Deno.test("a process may read the other parts of a split GGUF model, and no neig
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a process has no network, starts no other, and writes only where it may", async () => {
+  const folder = await Deno.makeTempDir(), program = `${folder}/program.ts`;
+  try {
+    await Deno.writeTextFile(
+      program,
+      `const asked = [
+        { name: "net" }, { name: "run" }, { name: "ffi" }, { name: "env" }, { name: "sys" },
+        { name: "write" }, { name: "write", path: "${folder}" }, { name: "write", path: "/tmp" },
+      ];
+      console.log(asked.map((each) => Deno.permissions.querySync(each).state).join());`,
+    );
+    const { stdout } = await denoProcess(program, { read: [folder], write: [folder] }).output();
+    const states = new TextDecoder().decode(stdout).trim().split(",");
+    // Where only some paths are granted, the whole is not.
+    const none = Array(5).fill("prompt");
+    assertEquals(states.with(5, "prompt"), [...none, "prompt", "granted", "prompt"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -51,6 +51,19 @@ Deno.test("a transaction is atomic, and a nested one is part of it", () =>
     assertEquals(store.transaction(() => store.transaction(() => 7)), 7);
   }));
 
+Deno.test("a copy made as the documents say, while the server runs, is whole", () =>
+  withStore((store, path) => {
+    store.files.insert(file());
+    store.jobs.insert(job());
+    const other = new DatabaseSync(path), copy = `${path}.copy`;
+    other.exec(`VACUUM INTO '${copy}'`);
+    other.close();
+    store.jobs.update("ftjob-1", { status: "running" });
+    const backup = Store.open(copy);
+    assertEquals([backup.jobs.get("ftjob-1"), backup.files.get("file-1")], [job(), file()]);
+    backup.close();
+  }));
+
 Deno.test("another process's writes are seen: a key made beside a running server", () =>
   withStore((server, path) => {
     const command = Store.open(path);
