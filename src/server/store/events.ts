@@ -69,11 +69,12 @@ export class Events {
       SELECT step, json_extract(data, '$.valid_loss') AS valid_loss FROM events
       WHERE job_id = ? AND notable AND step > 0 AND valid_loss IS NOT NULL
       ORDER BY valid_loss, step LIMIT 1`);
-    // ';' follows ':'.
+    // ';' follows ':'. The range and the '+' have it look up keys, not go through a job's events.
     this.#keyed = db.prepare(`
       SELECT * FROM (
-        SELECT * FROM events WHERE job_id = ?1 AND (key = ?2 OR key > ?2 || ':' AND key < ?2 || ';')
-        ORDER BY seq DESC LIMIT ?3)
+        SELECT * FROM events
+        WHERE job_id = ?1 AND key >= ?2 AND key < ?2 || ';' AND (key = ?2 OR key > ?2 || ':')
+        ORDER BY +seq DESC LIMIT ?3)
       ORDER BY seq`);
   }
 

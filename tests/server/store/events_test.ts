@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Store } from "../../../src/server/store/store.ts";
 import { job, message, step, withStore } from "./support.ts";
 
@@ -120,4 +120,16 @@ Deno.test("curves: a long run thinned evenly, with its last step and all that is
     const expected = [...new Set([...even, ...evaluated, ...refreshed])].sort((a, b) => a - b);
     assertEquals(steps, expected);
     assertEquals(store.events.metrics("ftjob-1").length, last);
+  }));
+
+Deno.test("events of a kind are looked up, however long the run: every job shown asks for them", () =>
+  withJobs((store) => {
+    store.transaction(() => {
+      for (let at = 1; at <= 20_000; at++) store.events.append("ftjob-1", step(at), NOW);
+    });
+    const began = performance.now();
+    for (let i = 0; i < 50; i++) assertEquals(store.events.keyed("ftjob-1", "warning", 9), []);
+    const each = (performance.now() - began) / 50;
+    // 0.05 ms by the index; going through the job's events takes more than 10.
+    assert(each < 5, `${each} ms`);
   }));
