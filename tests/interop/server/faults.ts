@@ -96,6 +96,8 @@ async function whileFull(attempt: Attempt, spare: string): Promise<void> {
   const upload = () => api.upload("small.txt", "One line.\n".repeat(100), "pretrain");
   faults.push(...await refusalFaults(upload), ...await refusalFaults(() => attempt.start()));
   faults.push(...await deleteFaults(api, spare));
+  // A job that was accepted has found no room, either.
+  await untilQuiet(api, jobs);
   disk.empty();
 }
 
