@@ -59,7 +59,7 @@ browserTest(
     server.jobs.change("ftjob-cancelled", { training_file: null });
     await visit(`${server.url}/#/jobs/ftjob-running/details`, { width: 360 }, async ({ page }) => {
       const terms = page.locator(".facts dt");
-      await page.getByText("poems.jsonl").waitFor();
+      await page.locator(".file-list").getByText("poems.jsonl").waitFor();
       await page.getByText("file-poems", { exact: true }).waitFor();
       await page.getByText("No file: 5% of the training data is held out").waitFor();
       const names = await terms.allTextContents();
