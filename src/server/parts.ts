@@ -3,6 +3,7 @@ import { EventStreams } from "./events/event_stream.ts";
 import { StoredEventLog } from "./events/event_log.ts";
 import { logJobs } from "./events/job_log.ts";
 import { saveCheckpoint } from "./jobs/checkpoint_models.ts";
+import { Moments } from "./jobs/moments.ts";
 import { JobQueue } from "./jobs/queue.ts";
 import { InferenceHost } from "./inference/host.ts";
 import { checkExposure } from "./http/exposure.ts";
@@ -46,7 +47,8 @@ export async function openParts(
 
   const log = new StoredEventLog(store, (error) => serverLog.fault(error));
   stack.defer(logJobs(log, serverLog));
-  const streams = new EventStreams({ store, log });
+  const moments = new Moments();
+  const streams = new EventStreams({ store, log, moments });
   const metrics = stack.adopt(
     new ServerMetrics({ store, log, storage, streams }),
     (metrics) => metrics.close(),
@@ -63,7 +65,8 @@ export async function openParts(
   const retention = new Retention({ options, store, storage }, {
     onFault: (line) => serverLog.error(line),
   });
-  const jobs = new JobQueue({ options, store, serverLog, log, storage, models, room: retention }, {
+  const parts = { options, store, serverLog, log, storage, models, room: retention, moments };
+  const jobs = new JobQueue(parts, {
     // A job's plan assumes that no model is loaded for inference.
     onStart: () => inference.unload(),
     onSuccess: (job) => retention.pruneFinished(job),

@@ -10,7 +10,9 @@
  *
  * @module
  */
+import type { Moment, Moments } from "../jobs/moments.ts";
 import { toEvent } from "../protocol/event.ts";
+import { toMoment } from "../protocol/moment.ts";
 import { type EventRecord, FINAL_STATUSES, type JobStatus } from "../store/records.ts";
 import type { EventLog, StreamQuery, Streams } from "../services.ts";
 import type { Store } from "../store/store.ts";
@@ -21,6 +23,8 @@ interface Stream extends StreamQuery {
   greeted: boolean;
   /** The last status sent. */
   status?: JobStatus;
+  /** The last moment told. */
+  moment?: Moment;
   /** Whether everything was sent. */
   done: boolean;
 }
@@ -53,6 +57,7 @@ export class EventStreams implements Streams {
   readonly #heartbeat: number;
   readonly #keep: number;
   readonly #streams = new Set<Stream>();
+  readonly #moments: Pick<Moments, "of" | "subscribe"> | undefined;
   readonly #unsubscribe: () => void;
   /** The latest events: all after `#recentStart` up to `#flushed`. */
   #recent: Entry[] = [];
@@ -67,9 +72,11 @@ export class EventStreams implements Streams {
   readonly #ending = Promise.withResolvers<void>();
   #closed = false;
 
-  constructor({ store, log, heartbeat = 15_000, recent = 1000 }: {
+  constructor({ store, log, moments, heartbeat = 15_000, recent = 1000 }: {
     readonly store: Store;
     readonly log: Pick<EventLog, "subscribe">;
+    /** What a job's stream of metrics tells beside them. */
+    readonly moments?: Pick<Moments, "of" | "subscribe">;
     /** Milliseconds of silence after which a stream sends a comment. */
     readonly heartbeat?: number;
     /** Number of events cached as bytes. */
@@ -78,7 +85,12 @@ export class EventStreams implements Streams {
     this.#store = store;
     this.#heartbeat = heartbeat;
     this.#keep = recent;
-    this.#unsubscribe = log.subscribe(() => this.#update());
+    this.#moments = moments;
+    const unsubscribe = [
+      log.subscribe(() => this.#update()),
+      moments?.subscribe(() => this.#streams.size && this.#wake()),
+    ];
+    this.#unsubscribe = () => unsubscribe.forEach((each) => each?.());
   }
 
   get count(): number {
@@ -145,7 +157,8 @@ export class EventStreams implements Streams {
     for (;;) {
       // Taken before reading, so that no event is missed in between.
       const updated = this.#updated.promise;
-      const bytes = this.#events(stream) ?? this.#status(stream);
+      const bytes = this.#events(stream) ?? this.#status(stream) ??
+        this.#moment(stream);
       if (bytes) return bytes;
       if (beats !== this.#beats || !this.#streams.has(stream)) return HEARTBEAT;
       await updated;
@@ -212,6 +225,18 @@ export class EventStreams implements Streams {
   #hasEnded(jobId: string): boolean {
     const { jobs } = this.#store, status = jobs.status(jobId);
     return !status || FINAL_STATUSES.includes(status) && !jobs.isHeld(jobId);
+  }
+
+  /** What the job does at the moment, if that is news: a slow reader is told of the latest alone. */
+  #moment(stream: Stream): Uint8Array | undefined {
+    const { jobId, content } = stream;
+    if (content !== "metrics" || jobId === undefined) return;
+    const moment = this.#moments?.of(jobId);
+    if (moment === stream.moment) return;
+    stream.moment = moment;
+    if (moment) {
+      return encode(`event: moment\ndata: ${JSON.stringify(toMoment(jobId, moment))}\n\n`);
+    }
   }
 
   /** Makes written events visible to streams once flushed, with one flush for all of them. */

@@ -1,12 +1,5 @@
 /** One attempt of a job: its process from start to end, and its events. */
-import type {
-  DataFinding,
-  PreparationEvent,
-  ProgressEvent,
-  StepEvent,
-  Summary,
-  WarningEvent,
-} from "../../train/events.ts";
+import type { DataFinding, StepEvent, Summary, WarningEvent } from "../../train/events.ts";
 import type { DiskFault } from "../../files/disk_error.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { formatBytes } from "../../text.ts";
@@ -44,10 +37,6 @@ export type Outcome =
 const ESTIMATE_INTERVAL_MS = 5000;
 
 export class JobRun {
-  /** What it does before its first step. */
-  preparation: PreparationEvent | undefined;
-  /** What it does from its first step on. */
-  activity: ProgressEvent | undefined;
   #intent: Intent | undefined;
   #process: TrainingProcess | undefined;
   #totalSteps = 0;
@@ -60,7 +49,10 @@ export class JobRun {
   /** Events since then are in the run's journal alone: the next attempt records them. */
   #unrecorded = false;
 
-  constructor(readonly job: JobRecord, readonly parts: QueueParts) {}
+  constructor(
+    readonly job: JobRecord,
+    readonly parts: QueueParts & Required<Pick<QueueParts, "moments">>,
+  ) {}
 
   /** Takes effect within a step. Of several intents, the first final one counts. */
   end(intent: Intent): void {
@@ -188,10 +180,10 @@ export class JobRun {
     const { job, parts } = this;
     switch (event.type) {
       case "preparation":
-        this.preparation = event;
+        parts.moments.set(job.id, { preparation: event });
         return;
       case "progress":
-        this.activity = event;
+        parts.moments.set(job.id, { activity: event });
         return;
       case "failure":
         this.#failure = event;
@@ -205,7 +197,7 @@ export class JobRun {
         return;
       case "plan":
         this.#totalSteps = event.steps;
-        this.preparation = undefined;
+        parts.moments.set(job.id, {});
         break;
       case "step":
         this.#lastStep = event;

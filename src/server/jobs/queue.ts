@@ -4,16 +4,16 @@
  *
  * @module
  */
-import type { PreparationEvent, ProgressEvent } from "../../train/events.ts";
 import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import { FINAL_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
-import type { Jobs, NewJob } from "../services.ts";
+import type { Activity, Jobs, NewJob, Preparation } from "../services.ts";
 import { type Intent, JobRun } from "./job_run.ts";
 import { diskFault } from "../../files/disk_error.ts";
 import { Conclusions } from "./conclusions.ts";
 import { assertFiles } from "./inputs.ts";
 import { Transitions } from "./transitions.ts";
+import { Moments } from "./moments.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { message } from "./job_events.ts";
 import { noun, title } from "./wording.ts";
@@ -40,8 +40,10 @@ export class JobQueue implements Jobs {
   #stopping = false;
   readonly #status: Transitions;
   readonly #conclusions: Conclusions;
+  readonly #moments: Moments;
 
   constructor(readonly parts: QueueParts, readonly hooks: QueueHooks = {}) {
+    this.#moments = parts.moments ?? new Moments();
     this.#status = new Transitions(parts);
     this.#conclusions = new Conclusions(parts, this.#status);
   }
@@ -111,12 +113,12 @@ export class JobQueue implements Jobs {
     return resumed;
   }
 
-  preparation(id: string): PreparationEvent | undefined {
-    return this.#run?.job.id === id ? this.#run.preparation : undefined;
+  preparation(id: string): Preparation | undefined {
+    return this.#moments.of(id)?.preparation;
   }
 
-  activity(id: string): ProgressEvent | undefined {
-    return this.#run?.job.id === id ? this.#run.activity : undefined;
+  activity(id: string): Activity | undefined {
+    return this.#moments.of(id)?.activity;
   }
 
   async stop(): Promise<void> {
@@ -197,9 +199,10 @@ export class JobQueue implements Jobs {
     } catch (error) {
       return this.#conclusions.thrown(job, error);
     }
-    const run = this.#run = new JobRun(running, this.parts);
+    const run = this.#run = new JobRun(running, { ...this.parts, moments: this.#moments });
     this.#ended = this.#attempt(run).catch((error) => this.#report(error, job)).finally(() => {
       this.#run = undefined;
+      this.#moments.set(job.id, undefined);
       this.#next();
     });
   }

@@ -3,6 +3,7 @@ import type { ServerOptions } from "../options.ts";
 import type { ServerLog } from "../server_log.ts";
 import type { EventLog, Models, Room, Storage } from "../services.ts";
 import type { Store } from "../store/store.ts";
+import type { Moments } from "./moments.ts";
 import type { StartTraining } from "./training_process.ts";
 
 export interface QueueParts {
@@ -13,6 +14,8 @@ export interface QueueParts {
   readonly models: Pick<Models, "get">;
   readonly options: ServerOptions;
   readonly room: Room;
+  /** Told of what the running job does; by default the queue alone knows. */
+  readonly moments?: Moments;
   /** For tests: what stands in for the training process. */
   readonly startTraining?: StartTraining;
 }

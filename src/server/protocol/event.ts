@@ -3,6 +3,7 @@ import { z } from "../../packages/zod_openapi.ts";
 import type { EventRecord } from "../store/records.ts";
 import { eventId } from "../store/events.ts";
 import { jobStatusSchema } from "./job.ts";
+import { momentSchema } from "./moment.ts";
 import { pageSchema } from "./page.ts";
 
 export const eventSchema = z.object({
@@ -24,6 +25,9 @@ export const metricsItemSchema = z.union([
   z.looseObject({ step: z.int() }).openapi({ description: "The data of an event" }),
   z.object({ job_id: z.string(), status: jobStatusSchema }).openapi({
     description: "Sent as `event: status` when it changes",
+  }),
+  momentSchema.openapi({
+    description: "Sent as `event: moment` while it runs: not stored, and without an id",
   }),
 ]).openapi("JobMetricsItem");
 

@@ -2,8 +2,8 @@
 import { z } from "../../packages/zod_openapi.ts";
 import { PURPOSES } from "../../gpu/tensor.ts";
 import { FINAL_STATUSES, JOB_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
-import type { RunPhase } from "../../train/events.ts";
-import type { Activity, Services } from "../services.ts";
+import type { Services } from "../services.ts";
+import { activitySchema, preparationSchema, toActivity } from "./moment.ts";
 import { pageSchema } from "./page.ts";
 
 type Named = Pick<JobRecord, "id" | "kind" | "model" | "request">;
@@ -32,29 +32,6 @@ export const byPurposeSchema = z.object(
 ).openapi("MemoryByPurpose");
 
 export const jobStatusSchema = z.enum(JOB_STATUSES).openapi("JobStatus");
-
-const PHASES = [
-  "training",
-  "evaluating",
-  "generating samples",
-  "saving a checkpoint",
-  "loading the best model",
-  "saving the model",
-] as const satisfies readonly RunPhase[];
-
-const activitySchema = z.object({
-  phase: z.enum(PHASES),
-  step: z.number().int(),
-  part: z.enum(["forward", "backward"]).optional().openapi({
-    description: "Of a step that takes seconds: what the GPU has reached",
-  }),
-  layer: z.number().int().optional(),
-  layers: z.number().int().optional(),
-  done: z.number().int().optional().openapi({
-    description: "Layers, batches, samples or tensors done",
-  }),
-  total: z.number().int().optional(),
-}).openapi("JobActivity");
 
 /** Most warnings that a job shows; all are among its events. */
 const MOST_WARNINGS = 50;
@@ -91,11 +68,7 @@ const common = {
     description: "Order of the queue: of the queued jobs, of every kind, the lowest runs next; " +
       "null for a job that does not wait for its turn",
   }),
-  preparation: z.object({
-    what: z.string(),
-    share: z.number().optional(),
-    count: z.number().int().optional(),
-  }).openapi("JobPreparation").nullable().openapi({
+  preparation: preparationSchema.nullable().openapi({
     description: "What a running job is doing before its first step",
   }),
   activity: activitySchema.nullable().openapi({
@@ -250,7 +223,7 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
     sequence: store.jobs.placeOf(job.id),
     queue_turn: WAITING.includes(job.status) ? job.turn : null,
     preparation: finished ? null : jobs.preparation(job.id) ?? null,
-    activity: finished ? null : shownActivity(jobs.activity(job.id)),
+    activity: finished ? null : toActivity(jobs.activity(job.id)),
     best: choosesByEvaluation(job) ? store.events.best(job.id) ?? null : null,
     stopped_early_at: store.events.keyed(job.id, "early_stop", 1).at(0)?.data.step as number ??
       null,
@@ -258,12 +231,6 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
       .map(({ message, createdAt }) => ({ message, created_at: createdAt })),
     status_reason: job.reason ?? null,
   };
-}
-
-function shownActivity(activity: Activity | undefined) {
-  if (!activity) return null;
-  const { phase, step, part, layer, layers, done, total } = activity;
-  return { phase, step, part, layer, layers, done, total };
 }
 
 function choosesByEvaluation({ options }: JobRecord): boolean {

@@ -50,7 +50,7 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
   using journal = new Journal(folder);
   const report = (event: WorkerEvent) => {
     try {
-      if (event.type !== "preparation") journal.append(event);
+      journal.append(event);
     } catch (error) {
       // At once: a checkpoint of what the journal lacks would leave a gap in the job's curves.
       fail(error);
@@ -59,11 +59,10 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
   };
   const gpu = await Gpu.open();
   try {
-    const preparing = { onPreparation: report };
+    const onProgress = fewReports(send), preparing = { onPreparation: onProgress };
     const trainer = kind === "fine_tuning"
       ? await Trainer.finetune(gpu, chosenFinetuning({ options }), preparing)
       : await Trainer.pretrain(gpu, chosenPretraining({ options }), preparing);
-    const onProgress = fewReports(send);
     for await (const event of trainer.run({ signal, onProgress })) report(event);
   } finally {
     gpu.close();

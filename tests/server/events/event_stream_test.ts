@@ -6,6 +6,7 @@ import { createApp } from "../../../src/server/http/app_base.ts";
 import { ApiError } from "../../../src/server/api_error.ts";
 import { StoredEventLog } from "../../../src/server/events/event_log.ts";
 import { EventStreams } from "../../../src/server/events/event_stream.ts";
+import { Moments } from "../../../src/server/jobs/moments.ts";
 import type { StreamQuery } from "../../../src/server/services.ts";
 import { serverOptions } from "../../../src/server/options.ts";
 import { eventRoutes } from "../../../src/server/http/routes/events.ts";
@@ -16,6 +17,7 @@ interface Setup {
   readonly store: Store;
   readonly log: StoredEventLog;
   readonly streams: EventStreams;
+  readonly moments: Moments;
   request(path: string, init?: RequestInit): Promise<Response>;
   fetch(request: Request): Response | Promise<Response>;
 }
@@ -33,7 +35,8 @@ async function withStreams(
   store.jobs.insert(job({ status: "running" }));
   store.jobs.insert(job({ id: "ptjob-1", kind: "pretraining", status: "running" }));
   const log = new StoredEventLog(store);
-  const streams = new EventStreams({ store, log, ...given });
+  const moments = new Moments();
+  const streams = new EventStreams({ store, log, moments, ...given });
   const app = createApp();
   app.onError((error) => {
     if (error instanceof ApiError) return error.toResponse();
@@ -42,7 +45,7 @@ async function withStreams(
   app.route("/", eventRoutes({ options: serverOptions.parse({ maxStreams }), store, streams }));
   const request = async (path: string, init?: RequestInit) => await app.request(path, init);
   try {
-    await use({ store, log, streams, request, fetch: (request) => app.fetch(request) });
+    await use({ store, log, streams, moments, request, fetch: (request) => app.fetch(request) });
   } finally {
     await streams.close();
     assertEquals(streams.count, 0);
@@ -454,4 +457,40 @@ Deno.test("an event larger than a batch, in either form", () =>
       assertEquals(reader.ids.filter((id) => id !== undefined), [1, 2]);
       await reader.cancel();
     }
+  }));
+
+Deno.test("a job's metrics tell what it does at the moment: the latest, and never again", () =>
+  withStreams(async ({ streams, moments, log, store }) => {
+    const read = (content: StreamQuery["content"]) =>
+      new Reader(streams.open({ jobId: "ftjob-1", content }));
+    const reader = read("metrics"), events = read("events");
+    const named = (name: string) => reader.events.filter(({ event }) => event === name);
+    const told = (count: number) => reader.until(() => named("moment").length === count);
+    await reader.until(() => named("status").length === 1);
+    moments.set("ftjob-1", { preparation: { what: "loading weights", share: 0.5 } });
+    await told(1);
+    moments.set("ptjob-1", { activity: { phase: "training", step: 9 } });
+    for (const done of [1, 2, 3]) {
+      moments.set("ftjob-1", { activity: { phase: "evaluating", step: 4, done } });
+    }
+    await told(2);
+    moments.set("ftjob-1", undefined);
+    log.append("ftjob-1", step(1));
+    store.jobs.update("ftjob-1", { status: "succeeded" });
+    await Promise.all([reader, events].map((each) => each.until(({ ended }) => ended)));
+    assertEquals(named("moment").map(({ data, id }) => [JSON.parse(data), id]), [
+      [
+        { job_id: "ftjob-1", preparation: { what: "loading weights", share: 0.5 }, activity: null },
+        undefined,
+      ],
+      [
+        {
+          job_id: "ftjob-1",
+          preparation: null,
+          activity: { phase: "evaluating", step: 4, done: 3 },
+        },
+        undefined,
+      ],
+    ]);
+    assertEquals(events.events.some(({ event }) => event !== undefined), false);
   }));

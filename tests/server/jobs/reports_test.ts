@@ -4,7 +4,9 @@ import type { ProgressEvent } from "../../../src/train/events.ts";
 
 Deno.test("each phase is reported as it begins, and its figures now and then", async () => {
   const sent: string[] = [];
-  const report = fewReports(({ phase, done }) => sent.push(`${phase} ${done ?? ""}`), 40);
+  const report = fewReports((each) => {
+    sent.push(each.type === "progress" ? `${each.phase} ${each.done ?? ""}` : each.what);
+  }, 40);
   const evaluating = (done: number): ProgressEvent => ({
     type: "progress",
     phase: "evaluating",
@@ -17,5 +19,14 @@ Deno.test("each phase is reported as it begins, and its figures now and then", a
   report(evaluating(2));
   await new Promise((resolve) => setTimeout(resolve, 50));
   report(evaluating(3));
-  assertEquals(sent, ["evaluating 0", "saving a checkpoint ", "evaluating 1", "evaluating 3"]);
+  for (const share of [0, 0.5]) {
+    report({ type: "preparation", what: "loading weights", share });
+  }
+  assertEquals(sent, [
+    "evaluating 0",
+    "saving a checkpoint ",
+    "evaluating 1",
+    "evaluating 3",
+    "loading weights",
+  ]);
 });

@@ -1,0 +1,58 @@
+/** What a running job does at the moment, as clients see it. */
+import { z } from "../../packages/zod_openapi.ts";
+import type { RunPhase } from "../../train/events.ts";
+import type { Activity, Preparation } from "../services.ts";
+
+const PHASES = [
+  "training",
+  "evaluating",
+  "generating samples",
+  "saving a checkpoint",
+  "loading the best model",
+  "saving the model",
+] as const satisfies readonly RunPhase[];
+
+export const activitySchema = z.object({
+  phase: z.enum(PHASES),
+  step: z.number().int(),
+  part: z.enum(["forward", "backward"]).optional().openapi({
+    description: "Of a step that takes seconds: what the GPU has reached",
+  }),
+  layer: z.number().int().optional(),
+  layers: z.number().int().optional(),
+  done: z.number().int().optional().openapi({
+    description: "Layers, batches, samples or tensors done",
+  }),
+  total: z.number().int().optional(),
+}).openapi("JobActivity");
+
+export const preparationSchema = z.object({
+  what: z.string(),
+  share: z.number().optional(),
+  count: z.number().int().optional(),
+}).openapi("JobPreparation");
+
+/** An item of a job's stream. */
+export const momentSchema = z.object({
+  job_id: z.string(),
+  preparation: preparationSchema.nullable(),
+  activity: activitySchema.nullable(),
+}).openapi("JobMoment");
+
+export function toActivity(activity: Activity | undefined) {
+  if (!activity) return null;
+  const { phase, step, part, layer, layers, done, total } = activity;
+  return { phase, step, part, layer, layers, done, total };
+}
+
+export function toMoment(
+  jobId: string,
+  { preparation, activity }: { readonly preparation?: Preparation; readonly activity?: Activity },
+): z.output<typeof momentSchema> {
+  const { what, share, count } = preparation ?? {};
+  return {
+    job_id: jobId,
+    preparation: what === undefined ? null : { what, share, count },
+    activity: toActivity(activity),
+  };
+}
