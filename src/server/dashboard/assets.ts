@@ -28,6 +28,7 @@ import hyperparameterFieldsJs from "./hyperparameter_fields.js" with { type: "te
 import iconsJs from "./icons.js" with { type: "text" };
 import jobCss from "./job.css" with { type: "text" };
 import jobDetailsJs from "./job_details.js" with { type: "text" };
+import jobFormJs from "./job_form.js" with { type: "text" };
 import jobHeaderJs from "./job_header.js" with { type: "text" };
 import jobListJs from "./job_list.js" with { type: "text" };
 import jobNoticeJs from "./job_notice.js" with { type: "text" };
@@ -100,6 +101,7 @@ export const ASSETS = {
   "icons.js": iconsJs,
   "job.css": jobCss,
   "job_details.js": jobDetailsJs,
+  "job_form.js": jobFormJs,
   "job_header.js": jobHeaderJs,
   "job_list.js": jobListJs,
   "job_notice.js": jobNoticeJs,
