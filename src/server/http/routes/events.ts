@@ -8,7 +8,6 @@ import { eventPageSchema, eventSchema, metricsItemSchema, toEvent } from "../../
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import { JOB_KINDS, type JobKind } from "../../store/records.ts";
 import type { Services, StreamQuery } from "../../services.ts";
-import { eventSeq } from "../../store/events.ts";
 import { findJob, jobParams } from "./job_kinds.ts";
 
 type EventServices = Pick<Services, "options" | "store" | "streams">;
@@ -18,24 +17,29 @@ const RETRY_AFTER = 5;
 
 const EVENT_STREAM = "text/event-stream";
 
-const { after: anyAfter, limit } = pageFields();
+const { limit } = pageFields();
 
-/** For the document; {@link placeOf} says what is wrong. */
-const EVENT_ID = { pattern: "^(ftevent-)?\\d{1,15}$", example: "12" };
+/** The number that a stream sends as its `id:`, or the id in an event's object. */
+const eventId = z.string().regex(/^(ftevent-)?\d{1,15}$/, {
+  error: ({ input }) => `must be the id of an event, such as 12 or ftevent-12, got ${input}`,
+});
 
-const after = anyAfter.openapi({ ...EVENT_ID, example: "ftevent-12" });
+const after = eventId.optional().openapi({
+  description: "Id of the last event received, or of the previous page's last",
+  example: "ftevent-12",
+});
 
 const resumeFields = {
-  last_event_id: z.string().optional().openapi({
-    ...EVENT_ID,
+  last_event_id: eventId.optional().openapi({
     description: "Like the header of that name, for clients that cannot set headers",
+    example: "12",
   }),
 };
 
 const resumeHeaders = z.object({
-  "last-event-id": z.string().optional().openapi({
-    ...EVENT_ID,
+  "last-event-id": eventId.optional().openapi({
     description: "The last event received: the stream continues after it",
+    example: "12",
   }),
 });
 
@@ -155,17 +159,8 @@ function placeOf(
     readonly after?: string;
   },
 ): number | undefined {
-  for (const name of ["last-event-id", "last_event_id", "after"] as const) {
-    const id = given[name];
-    if (id === undefined) continue;
-    const seq = /^\d{1,15}$/.test(id) ? Number(id) : eventSeq(id);
-    if (seq !== undefined) return seq;
-    throw new ApiError(400, {
-      message: `${name}: must be the id of an event, such as 12 or ftevent-12, got ${id}`,
-      param: name,
-      code: "invalid_value",
-    });
-  }
+  const id = given["last-event-id"] ?? given.last_event_id ?? given.after;
+  return id === undefined ? undefined : Number(id.replace("ftevent-", ""));
 }
 
 function stream(context: Context, { options, streams }: EventServices, query: StreamQuery) {
