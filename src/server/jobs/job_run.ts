@@ -65,6 +65,13 @@ export class JobRun {
 
   /** Runs to any outcome, after which no process is left; never throws. */
   async run(): Promise<Outcome> {
+    const outcome = await this.#attempt();
+    // Whatever else came in between, a job that is to be cancelled is.
+    const cancelled = this.#intent === "cancel" && outcome.type !== "succeeded";
+    return cancelled ? { type: "stopped", intent: "cancel" } : outcome;
+  }
+
+  async #attempt(): Promise<Outcome> {
     try {
       return await this.#explained(await this.#run());
     } catch (error) {
@@ -87,7 +94,7 @@ export class JobRun {
     parts.storage.remeasure();
     const missing = job.plan.diskBytes - await folderBytes(folder);
     if (!await parts.room.makeRoom(missing)) {
-      throw new Hindrance(noRoom(missing, await parts.storage.free()));
+      throw new Hindrance(noRoom(await parts.storage.free(), missing));
     }
     // Do not await between this check and spawning: end() must have a process to signal.
     if (this.#intent) return { type: "stopped", intent: this.#intent };
@@ -118,7 +125,7 @@ export class JobRun {
 
   #outcome(exit: Exit): Outcome {
     const finished = this.#summary && !this.#unrecorded;
-    if (this.#hindrance !== undefined && !finished && this.#intent !== "cancel") {
+    if (this.#hindrance !== undefined && !finished) {
       return { type: "hindered", reason: this.#hindrance };
     }
     if (this.#failure) {
@@ -147,7 +154,7 @@ export class JobRun {
     }
     parts.storage.remeasure();
     if (outcome.type === "crashed" && !await parts.room.makeRoom(1)) {
-      return { type: "hindered", reason: noRoom(1, 0) };
+      return { type: "hindered", reason: noRoom(0) };
     }
     return outcome;
   }
@@ -260,7 +267,7 @@ export class JobRun {
     // It may have replaced an older one.
     await forgetCheckpoints(job.id, parts);
     parts.storage.remeasure();
-    if (!await parts.room.makeRoom(1)) this.#hinder(noRoom(1, 0));
+    if (!await parts.room.makeRoom(1)) this.#hinder(noRoom(0));
   }
 }
 
@@ -279,9 +286,11 @@ function isAboutResuming({ phrase }: WarningEvent): boolean {
   return typeof first === "object" && "option" in first && first.option === "resume";
 }
 
-function noRoom(needed: number, free: number): string {
-  return `the data folder may take ${formatBytes(free)} more, the job needs ` +
-    `${formatBytes(needed)}: delete files or models, or raise the quota, then resume the job`;
+/** `needed` bytes, if that is known. */
+function noRoom(free: number, needed?: number): string {
+  const need = needed === undefined ? "" : `, the job needs ${formatBytes(needed)}`;
+  return `the data folder may take ${formatBytes(free)} more${need}: ` +
+    "delete files or models, or raise the quota, then resume the job";
 }
 
 const isDiskFault = (code: string): code is DiskFault =>

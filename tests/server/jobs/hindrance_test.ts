@@ -174,6 +174,20 @@ for (const code of ["disk_full", "disk_error"] as const) {
   );
 }
 
+hindranceTest("a cancellation holds, whatever keeps the job from running meanwhile", {
+  startTraining: played(() => ({})),
+}, async (bench) => {
+  const job = bench.job(),
+    { id } = bench.queue.create({
+      ...job,
+      plan: { ...job.plan, diskBytes: 2 ** 60 },
+    });
+  await bench.until(id, "running");
+  bench.queue.cancel(id);
+  const { reason } = await bench.until(id, "cancelled", "paused");
+  assertEquals([bench.store.jobs.status(id), reason], ["cancelled", undefined]);
+});
+
 hindranceTest("a file whose bytes are away pauses the job", {
   startTraining: played(() => ({})),
 }, async (bench) => {
