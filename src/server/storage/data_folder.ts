@@ -27,6 +27,8 @@ export interface DataFolderOptions {
 
 export class DataFolder implements Storage {
   #walk: Promise<Measured> | undefined;
+  /** Whether the walk in progress may have missed what a caller of `remeasure` knows. */
+  #outdated = false;
   #measured: Measured | undefined;
   #measuredAt = 0;
   #accounted = 0;
@@ -85,6 +87,7 @@ export class DataFolder implements Storage {
 
   remeasure(): void {
     this.#measured = undefined;
+    this.#outdated = this.#walk !== undefined;
   }
 
   /** Unlocks the folder; the system does the same when this process ends. */
@@ -94,6 +97,8 @@ export class DataFolder implements Storage {
 
   /** Concurrent callers share one measurement. */
   async #measure(): Promise<Measured> {
+    // Walks follow each other: each subtracts what was accounted for before it.
+    while (this.#walk && this.#outdated) await this.#walk.catch(() => {});
     if (this.#walk) return await this.#walk;
     if (this.#measured && performance.now() - this.#measuredAt < FRESH_MS) return this.#measured;
     this.#measuredAt = performance.now();
@@ -106,7 +111,11 @@ export class DataFolder implements Storage {
         this.#accounted -= seen;
         return this.#measured = measured;
       })
-      .finally(() => this.#walk = undefined);
+      .finally(() => {
+        this.#walk = undefined;
+        if (this.#outdated) this.#measured = undefined;
+        this.#outdated = false;
+      });
     return await this.#walk;
   }
 

@@ -94,3 +94,25 @@ Deno.test("what is used and what is left agree with the folder and the quota", a
     unlimited.close();
   });
 });
+
+Deno.test("what is measured anew is measured after it was asked for, also during a measurement", async () => {
+  await withFolder(async (folder) => {
+    const data = await DataFolder.open(folder),
+      text = (name: string) => join(folder, "files", name);
+    for (let index = 0; index < 300; index++) await Deno.writeTextFile(text(`${index}`), "1");
+    // The first that a walk sees.
+    const [{ name: first }] = Deno.readDirSync(join(folder, "files"));
+    const before = await data.used();
+    for (let round = 1; round <= 20; round++) {
+      data.remeasure();
+      const running = data.used();
+      await new Promise((resolve) => setTimeout(resolve, round % 5));
+      Deno.writeTextFileSync(text(first), "1".repeat(1 + round));
+      data.remeasure();
+      assertEquals(await data.used(), before + round);
+      await running;
+      assertEquals(await data.used(), before + round);
+    }
+    data.close();
+  });
+});
