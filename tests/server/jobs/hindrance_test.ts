@@ -174,19 +174,19 @@ for (const code of ["disk_full", "disk_error"] as const) {
   );
 }
 
-hindranceTest("a cancellation holds, whatever keeps the job from running meanwhile", {
-  startTraining: played(() => ({})),
-}, async (bench) => {
-  const job = bench.job(),
-    { id } = bench.queue.create({
-      ...job,
-      plan: { ...job.plan, diskBytes: 2 ** 60 },
-    });
-  await bench.until(id, "running");
-  bench.queue.cancel(id);
-  const { reason } = await bench.until(id, "cancelled", "paused");
-  assertEquals([bench.store.jobs.status(id), reason], ["cancelled", undefined]);
-});
+{
+  let onStart = () => {};
+  hindranceTest("a cancellation holds, whatever keeps the job from running meanwhile", {
+    startTraining: played(() => ({})),
+    hooks: { onStart: () => Promise.resolve(onStart()) },
+  }, async ({ queue, ...bench }) => {
+    const job = bench.job(), plan = { ...job.plan, diskBytes: 2 ** 60 };
+    const { id } = queue.create({ ...job, plan });
+    onStart = () => void queue.cancel(id);
+    const { status, reason } = await bench.until(id, "cancelled", "paused");
+    assertEquals([status, reason], ["cancelled", undefined]);
+  });
+}
 
 hindranceTest("a file whose bytes are away pauses the job", {
   startTraining: played(() => ({})),
