@@ -302,3 +302,21 @@ async function until(holds: () => boolean): Promise<void> {
   for (let i = 0; i < 1000 && !holds(); i++) await new Promise((go) => setTimeout(go, 5));
   assert(holds());
 }
+
+Deno.test({
+  name: "HEAD of a file's content has its headers and leaves no file open",
+  ignore: Deno.build.os !== "linux", // where open files can be counted
+  fn: () =>
+    withFilesServer({}, async ({ url }) => {
+      const { json } = await postForm(url, uploadOf(GOOD_LINE));
+      const head = async () => {
+        const { status, headers } = await fetch(`${url}/${json.id}/content`, { method: "HEAD" });
+        return [status, headers.get("content-length")];
+      };
+      const openFiles = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      await head();
+      const before = openFiles();
+      for (let i = 0; i < 50; i++) assertEquals(await head(), [200, `${GOOD_LINE.length}`]);
+      assert(openFiles() < before + 25, `${before} files were open, now ${openFiles()}`);
+    }),
+});

@@ -106,7 +106,10 @@ export function fileRoutes(services: FileServices, receiving: ReceiveOptions = {
     const file = await Deno.open(storage.filePath(record)).catch((error) => {
       throw error instanceof Deno.errors.NotFound ? notFound("file", record.id) : error;
     });
-    return new Response(file.readable, {
+    // An answer to HEAD has no body: nobody would read the file to its end and so close it.
+    const isHead = c.req.method === "HEAD";
+    if (isHead) file.close();
+    return new Response(isHead ? null : file.readable, {
       headers: {
         "Content-Type": contentType(record),
         "Content-Length": String(record.bytes),
