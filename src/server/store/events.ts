@@ -15,9 +15,12 @@ export interface MetricsPoint {
 /** `ftevent-12`, an event's id for clients. */
 export const eventId = (seq: number) => `ftevent-${seq}`;
 
-/** Undefined if it is not an event's id. */
+/** An id as clients send it: of an event's object, or the bare number that a stream sends as `id:`. */
+export const EVENT_ID = /^(?:ftevent-)?(\d{1,15})$/;
+
+/** The number of an event; undefined if that is not an {@link EVENT_ID}. */
 export function eventSeq(id: string): number | undefined {
-  const digits = /^ftevent-(\d{1,15})$/.exec(id)?.[1];
+  const digits = EVENT_ID.exec(id)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 

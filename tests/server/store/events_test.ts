@@ -43,7 +43,11 @@ Deno.test("events in pages, newest first, by the ids that clients see", () =>
     const rest = events.list("ftjob-1", { limit: 3, after });
     assertEquals(rest.data.map(({ message }) => message), ["2", "1"]);
     assertEquals(rest.hasMore, false);
-    for (const bad of ["12", "ftevent-", "ftevent-1x", "ftevent-1234567890123456", "ftevent--1"]) {
+    // The bare number, which a stream sends as `id:`.
+    assertEquals(events.list("ftjob-1", { limit: 3, after: after.slice("ftevent-".length) }), rest);
+    for (
+      const bad of ["", "x12", "ftevent-", "ftevent-1x", "ftevent-1234567890123456", "ftevent--1"]
+    ) {
       assertThrows(
         () => events.list("ftjob-1", { limit: 1, after: bad }),
         Error,

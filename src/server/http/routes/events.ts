@@ -8,6 +8,7 @@ import { eventPageSchema, eventSchema, metricsItemSchema, toEvent } from "../../
 import { pageFields, pageOf } from "../../protocol/page.ts";
 import { JOB_KINDS, type JobKind } from "../../store/records.ts";
 import type { Services, StreamQuery } from "../../services.ts";
+import { EVENT_ID, eventSeq } from "../../store/events.ts";
 import { findJob, jobParams } from "./job_kinds.ts";
 
 type EventServices = Pick<Services, "options" | "store" | "streams">;
@@ -19,8 +20,7 @@ const EVENT_STREAM = "text/event-stream";
 
 const { limit } = pageFields();
 
-/** The number that a stream sends as its `id:`, or the id in an event's object. */
-const eventId = z.string().regex(/^(ftevent-)?\d{1,15}$/, {
+const eventId = z.string().regex(EVENT_ID, {
   error: ({ input }) => `must be the id of an event, such as 12 or ftevent-12, got ${input}`,
 });
 
@@ -160,11 +160,11 @@ function placeOf(
   },
 ): number | undefined {
   const id = given["last-event-id"] ?? given.last_event_id ?? given.after;
-  return id === undefined ? undefined : Number(id.replace("ftevent-", ""));
+  return id === undefined ? undefined : eventSeq(id);
 }
 
 function stream(context: Context, { options, streams }: EventServices, query: StreamQuery) {
-  // It tells an EventSource not to connect again; anything else, an empty stream included, does not.
+  // Only a 204 keeps an EventSource from reconnecting; an empty stream does not.
   if (streams.isOver(query)) return new Response(null, { status: 204 });
   if (streams.count >= options.maxStreams) {
     throw new ApiError(429, {
