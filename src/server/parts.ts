@@ -41,7 +41,10 @@ export async function openParts(
     await DataFolder.open(options.dataFolder, { quota }),
     (folder) => folder.close(),
   );
-  const store = stack.adopt(Store.open(storage.database), (store) => store.close());
+  const store = stack.adopt(
+    Store.open(storage.database, (error, id) => serverLog.fault(error, { id })),
+    (store) => store.close(),
+  );
   checkExposure(options, store.keys.anyActive());
   const device = await probeDevice();
 

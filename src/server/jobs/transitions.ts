@@ -23,8 +23,8 @@ export class Transitions {
    * nothing, if the disk cannot take it.
    */
   make(job: JobRecord, transition: Transition): JobRecord {
-    // In their order.
-    this.parts.store.held.flush();
+    // What has happened to the job before comes first.
+    this.parts.store.held.flush(job.id);
     return this.#write(job, transition);
   }
 

@@ -8,7 +8,6 @@ import {
   type StatementSync,
 } from "node:sqlite";
 import { DiskError, DiskFullError } from "../../files/disk_error.ts";
-import { UserError } from "../../options/user_error.ts";
 import { Reserve } from "./reserve.ts";
 
 /** A statement that changes the database. */
@@ -168,7 +167,7 @@ function explained(error: unknown, path: string): unknown {
     );
   }
   if (code === BUSY) {
-    return new UserError(
+    return new DiskError(
       `${path} is locked by another process`,
       "a server that was started on a full disk locks it: make room, then restart that server",
     );

@@ -75,7 +75,7 @@ export class Files {
   /** Deletes a file for readers now, and in the database once the disk takes `write`. */
   holdDeletion(id: string, write: () => void): void {
     this.#gone.add(id);
-    this.held.add(() => {
+    this.held.add(id, () => {
       write();
       this.db.afterCommit(() => this.#gone.delete(id));
     });

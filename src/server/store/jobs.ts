@@ -113,7 +113,7 @@ export class JobTable {
    */
   hold(id: string, patch: JobPatch, write: () => void): void {
     this.#held.set(id, { ...this.#held.get(id), ...patch });
-    this.held.add(() => {
+    this.held.add(id, () => {
       write();
       this.db.afterCommit(() => this.#held.delete(id));
     });

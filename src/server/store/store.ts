@@ -9,6 +9,9 @@ import { Keys } from "./keys.ts";
 import { migrate } from "./schema.ts";
 import { WalSync } from "./wal_sync.ts";
 
+/** Is called with a fault that no caller can be given: that of a write which was {@link Held}. */
+export type StoreFault = Held["onFault"];
+
 /**
  * All calls are synchronous and take microseconds: prepared statements over indices, and commits
  * that do not wait for the disk. A commit survives a crash of the process; await `sync` before
@@ -25,10 +28,10 @@ export class Store {
   readonly #db: Database;
   readonly #wal: WalSync;
 
-  private constructor(db: Database) {
+  private constructor(db: Database, onFault: StoreFault) {
     this.#db = db;
     this.#wal = new WalSync(db.path);
-    this.held = new Held((fn) => this.transaction(fn));
+    this.held = new Held((fn) => this.transaction(fn), onFault);
     this.files = new Files(db, this.held);
     this.jobs = new JobTable(db, this.held);
     this.checkpoints = new Checkpoints(db);
@@ -37,15 +40,15 @@ export class Store {
   }
 
   /** Creates the database if needed. `:memory:` for a temporary one. */
-  static open(path: string): Store {
-    return Store.over(Database.open(path));
+  static open(path: string, onFault?: StoreFault): Store {
+    return Store.over(Database.open(path), onFault);
   }
 
   /** Takes the connection over: {@link close} closes it. */
-  static over(db: Database): Store {
+  static over(db: Database, onFault: StoreFault = console.error): Store {
     try {
       migrate(db);
-      return new Store(db);
+      return new Store(db, onFault);
     } catch (error) {
       db.close();
       throw error;

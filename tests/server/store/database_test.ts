@@ -2,7 +2,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { DiskError, DiskFullError } from "../../../src/files/disk_error.ts";
-import { UserError } from "../../../src/options/user_error.ts";
 import { Database } from "../../../src/server/store/database.ts";
 import { Reserve } from "../../../src/server/store/reserve.ts";
 import { Store } from "../../../src/server/store/store.ts";
@@ -167,7 +166,7 @@ Deno.test("a locked database is reported with what locks it", () =>
     database.sqlite.exec("PRAGMA busy_timeout = 1");
     const other = Database.open(path);
     other.sqlite.exec("BEGIN IMMEDIATE");
-    assertThrows(() => store.jobs.insert(job()), UserError, "is locked by another process");
+    assertThrows(() => store.jobs.insert(job()), DiskError, "is locked by another process");
     other.sqlite.exec("ROLLBACK");
     other.close();
   }));
