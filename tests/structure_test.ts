@@ -40,7 +40,6 @@ const RUNGS = [
   "src/server/option_types.ts",
   "src/server/options.ts",
   "src/server/api_error.ts",
-  "src/server/or_aborted.ts",
   "src/server/store",
   "src/server/services.ts",
   "src/server/protocol",

@@ -14,7 +14,13 @@ export class DiskFullError extends DiskError {
   override readonly name = "DiskFullError";
 }
 
-export type DiskFault = "disk_full" | "disk_error";
+const DISK_FAULTS = ["disk_full", "disk_error"] as const;
+export type DiskFault = typeof DISK_FAULTS[number];
+
+/** Whether the code of a failure is the disk's. */
+export function isDiskFault(code: string | undefined): code is DiskFault {
+  return DISK_FAULTS.some((each) => each === code);
+}
 
 /** No room, the user's share is used up, or the largest file that the process may write is reached. */
 const FULL: readonly unknown[] = ["ENOSPC", "EDQUOT", "EFBIG"];

@@ -101,7 +101,7 @@ export type Rehearsed =
 
 /** Finds out before a job is accepted what its run would refuse before its first step. */
 export interface Rehearsing {
-  /** Undefined if that takes too long: the run will tell. */
+  /** Undefined if that takes too long, or cannot be done now: the run will find out. */
   rehearse(job: NewJob): Promise<Rehearsed | undefined>;
 }
 
@@ -119,7 +119,8 @@ export type Activity = Omit<ProgressEvent, "type">;
 export interface Jobs {
   /** Starts jobs; after a crash, the one that was running first. */
   start(): void;
-  create(job: NewJob): JobRecord;
+  /** `warnings` are stored with the job, so that a disk that cannot take them takes no job either. */
+  create(job: NewJob, warnings?: readonly string[]): JobRecord;
   /**
    * These return immediately; a running job stops within a step and reports it as an event. Throws
    * an ApiError 400 that names the status if the job is not in a suitable one.

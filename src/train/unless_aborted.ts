@@ -1,4 +1,7 @@
-/** Waits for a promise that may never settle, such as a read of a pipe that nobody writes to. */
+/**
+ * The promise's result, or a rejection with the signal's reason as soon as it aborts. For what may
+ * never settle, such as a read of a pipe that nobody writes to, or takes too long to wait for.
+ */
 export async function unlessAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal | undefined,

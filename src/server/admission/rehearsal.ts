@@ -48,12 +48,14 @@ export class Rehearsal implements Rehearsing {
         ...this.parts,
         file: (id) => fileOf(store, id),
       });
-      const process = denoProcess(PROGRAM, { read: [folder, ...reads] }, { stdin: "piped" });
-      const child = process.spawn(), writer = child.stdin.getWriter();
+      const command = denoProcess(PROGRAM, { read: [folder, ...reads] }, { stdin: "piped" });
+      const child = spawned(command);
+      if (!child) return undefined;
+      const writer = child.stdin.getWriter();
       // A process that has ended already answers by its end.
       writer.write(jsonLine(task)).then(() => writer.close()).catch(() => {});
       const asked = await ask<Opened>(child, patience);
-      // It took too long, or needs more memory than is free now: its turn will show.
+      // It took too long, or needs more memory than is free now: the run will find out.
       if (!("answer" in asked)) return undefined;
       const worded = (explanation: Explanation) =>
         inClientTerms(explanation, { ...job, id }, this.parts);
@@ -65,6 +67,15 @@ export class Rehearsal implements Rehearsing {
       // Nothing but a configuration that was part of the request.
       await Deno.remove(folder, { recursive: true }).catch(() => {});
     }
+  }
+}
+
+/** Undefined if the system does not start a process now: a run that it does not start is paused. */
+function spawned(command: Deno.Command): Deno.ChildProcess | undefined {
+  try {
+    return command.spawn();
+  } catch {
+    return undefined;
   }
 }
 

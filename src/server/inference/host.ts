@@ -1,4 +1,5 @@
 /** Runs models for inference, at most one on the GPU at a time, in a separate process. */
+import { unlessAborted } from "../../train/unless_aborted.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerOptions } from "../options.ts";
 import type { ServerLog } from "../server_log.ts";
@@ -9,7 +10,6 @@ import type {
   ModelRecord,
   Models,
 } from "../services.ts";
-import { orAborted } from "../or_aborted.ts";
 import type { Store } from "../store/store.ts";
 import { ModelProcess } from "./model_process.ts";
 import { Turns } from "./turns.ts";
@@ -59,7 +59,7 @@ export class InferenceHost implements Inference {
     const loading = signal.aborted
       ? Promise.reject<never>(signal.reason)
       : this.#load(request.model);
-    const process = await orAborted(loading, signal).catch((error) => {
+    const process = await unlessAborted(loading, signal).catch((error) => {
       // What is being loaded cannot be stopped, and serves the next request.
       loading.catch(() => {}).finally(() => this.#end(end));
       throw error;

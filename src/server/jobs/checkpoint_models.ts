@@ -1,7 +1,7 @@
 /** Models of checkpoints, written when one is first used. */
 import { join } from "../../packages/std_path.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
-import { diskFault } from "../../files/disk_error.ts";
+import { diskFault, isDiskFault } from "../../files/disk_error.ts";
 import { ApiError, diskRefusal } from "../api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import type { FailureEvent } from "../worker/protocol.ts";
@@ -45,9 +45,7 @@ export async function saveCheckpoint(
   if (code !== 0) {
     serverLog.entry("error", `The model ${name} could not be created`, { job_id: job.id }, log);
     await remove(unfinished);
-    if (failure?.code === "disk_full" || failure?.code === "disk_error") {
-      throw diskRefusal(failure.code);
-    }
+    if (isDiskFault(failure?.code)) throw diskRefusal(failure.code);
     throw new ApiError(failure ? 400 : 503, {
       message: `The model ${name} could not be created: ` +
         (failure ? inClientTerms(failure, job, parts) : "its process ended"),
@@ -72,7 +70,7 @@ export async function forgetCheckpoints(
     if (gone.length) forget();
   } catch (error) {
     if (!diskFault(error)) throw error;
-    store.held.add(forget);
+    store.held.add(jobId, forget);
   }
   for (const step of gone) await remove(checkpointModelFolder(folder, step));
 }

@@ -1,11 +1,10 @@
 /** What becomes of a job: how the end of a run, or a client's wish, is recorded. */
-import { ApiError } from "../api_error.ts";
+import type { Explanation } from "../../options/user_error.ts";
 import { resultModelName } from "../protocol/job.ts";
 import type { JobRecord } from "../store/records.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
-import { hindranceOf } from "./hindrance.ts";
 import { message } from "./job_events.ts";
-import type { Outcome } from "./job_run.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { writeResultsFile } from "./results_file.ts";
 import type { Transitions } from "./transitions.ts";
@@ -33,7 +32,7 @@ export class Conclusions {
       case "hindered":
         return this.#hindered(job, outcome.reason);
       case "failed":
-        return this.#fail(job, outcome.code, inClientTerms(outcome, job, this.parts));
+        return this.#fail(job, outcome);
       case "crashed":
         return this.#crashed(job, outcome, stopping);
     }
@@ -72,14 +71,9 @@ export class Conclusions {
 
   /** Pauses a job that something around it keeps from running; any other error fails it. */
   thrown(job: JobRecord, error: unknown): void {
-    const reason = hindranceOf(error);
-    if (reason !== undefined) return this.#hindered(job, reason);
-    const { message } = error as Error;
-    if (error instanceof ApiError) {
-      return this.#fail(job, error.details.code ?? "internal_error", message);
-    }
-    this.parts.serverLog.fault(error, { job_id: job.id });
-    this.#fail(job, "internal_error", message);
+    const outcome = outcomeOf(error, job.id, this.parts.serverLog);
+    if (outcome.type === "hindered") this.#hindered(job, outcome.reason);
+    else this.#fail(job, outcome);
   }
 
   #hindered(job: JobRecord, because: string): void {
@@ -123,11 +117,12 @@ export class Conclusions {
       this.status.record(job, { status: "queued", patch, text: next, level: "warn" });
     } else {
       const times = `${count} times without getting past step ${step}`;
-      this.#fail(job, "process_crashed", `${text}, ${times}`);
+      this.#fail(job, { code: "process_crashed", message: `${text}, ${times}` });
     }
   }
 
-  #fail(job: JobRecord, code: string, text: string): void {
+  #fail(job: JobRecord, failure: Explanation & { readonly code: string }): void {
+    const { code } = failure, text = inClientTerms(failure, job, this.parts);
     this.status.record(job, {
       status: "failed",
       patch: { error: { code, message: text }, finishedAt: unixSeconds(), estimatedFinish: null },

@@ -57,7 +57,7 @@ export function jobEvent(event: TrainingEvent, totalSteps: number): NewEvent | u
         key: "ranks",
       };
     case "warning":
-      return { ...message(event.message), level: "warn", key: `warning:${event.message}` };
+      return warning(event.message);
     case "done":
       return earlyStopEvent(event);
     case "failed":
@@ -81,6 +81,11 @@ function earlyStopEvent({ summary }: DoneEvent): NewEvent | undefined {
 /** A message from the server itself about a job. */
 export function message(text: string, data: Readonly<Record<string, unknown>> = {}): NewEvent {
   return { level: "info", type: "message", message: text, data };
+}
+
+/** What to know of a run. It is found at creation and by each attempt, and stored once. */
+export function warning(text: string): NewEvent {
+  return { ...message(text), level: "warn", key: `warning:${text}` };
 }
 
 function metrics(key: string, text: string, data: NewEvent["data"]): NewEvent {

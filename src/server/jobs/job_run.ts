@@ -1,10 +1,8 @@
 /** One attempt of a job: its process from start to end, and its events. */
 import type { DataFinding, StepEvent, Summary, WarningEvent } from "../../train/events.ts";
-import type { DiskFault } from "../../files/disk_error.ts";
-import type { Explanation } from "../../options/user_error.ts";
+import { isDiskFault } from "../../files/disk_error.ts";
 import { formatBytes } from "../../text.ts";
 import { join } from "../../packages/std_path.ts";
-import { ApiError } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import type { JobRecord } from "../store/records.ts";
 import { folderBytes } from "../storage/data_folder.ts";
@@ -17,21 +15,9 @@ import { diskReason, Hindrance, hindranceOf } from "./hindrance.ts";
 import { assertFiles, fileOf } from "./inputs.ts";
 import { type Task, trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";
+import { type Intent, type Outcome, outcomeOf } from "./outcome.ts";
 import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
-
-/** Why a run should end before its last step. */
-export type Intent = "pause" | "cancel" | "shutdown";
-
-export type Outcome =
-  | { readonly type: "succeeded"; readonly summary: Summary }
-  /** As requested. */
-  | { readonly type: "stopped"; readonly intent: Intent }
-  | Explanation & { readonly type: "failed"; readonly code: string }
-  /** Nothing is wrong with it: the disk is full, or something it needs is away. */
-  | { readonly type: "hindered"; readonly reason: string }
-  /** It ended without a result. */
-  | { readonly type: "crashed"; readonly exit: Exit };
 
 /** The estimated finish is not stored at every step. */
 const ESTIMATE_INTERVAL_MS = 5000;
@@ -77,7 +63,7 @@ export class JobRun {
     } catch (error) {
       this.#process?.kill();
       await this.#process?.exit.catch(() => {});
-      return this.#thrown(error);
+      return outcomeOf(error, this.job.id, this.parts.serverLog);
     }
   }
 
@@ -157,17 +143,6 @@ export class JobRun {
       return { type: "hindered", reason: noRoom(0) };
     }
     return outcome;
-  }
-
-  #thrown(error: unknown): Outcome {
-    const reason = hindranceOf(error);
-    if (reason !== undefined) return { type: "hindered", reason };
-    const { message } = error as Error;
-    if (error instanceof ApiError) {
-      return { type: "failed", code: error.details.code ?? "internal_error", message };
-    }
-    this.parts.serverLog.fault(error, { job_id: this.job.id });
-    return { type: "failed", code: "internal_error", message };
   }
 
   /** An event that the store cannot take ends the run, as do all after it. */
@@ -292,6 +267,3 @@ function noRoom(free: number, needed?: number): string {
   return `the data folder may take ${formatBytes(free)} more${need}: ` +
     "delete files or models, or raise the quota, then resume the job";
 }
-
-const isDiskFault = (code: string): code is DiskFault =>
-  code === "disk_full" || code === "disk_error";

@@ -8,14 +8,15 @@ import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
 import { FINAL_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
 import type { Activity, Jobs, NewJob, Preparation } from "../services.ts";
-import { type Intent, JobRun } from "./job_run.ts";
+import { JobRun } from "./job_run.ts";
+import type { Intent } from "./outcome.ts";
 import { diskFault } from "../../files/disk_error.ts";
 import { Conclusions } from "./conclusions.ts";
 import { assertFiles } from "./inputs.ts";
 import { Transitions } from "./transitions.ts";
 import { Moments } from "./moments.ts";
 import type { QueueParts } from "./queue_parts.ts";
-import { message } from "./job_events.ts";
+import { message, warning } from "./job_events.ts";
 import { noun, title } from "./wording.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 
@@ -60,7 +61,7 @@ export class JobQueue implements Jobs {
     this.#next();
   }
 
-  create(job: NewJob): JobRecord {
+  create(job: NewJob, warnings: readonly string[] = []): JobRecord {
     const { store, log } = this.parts;
     const record: JobRecord = {
       ...job,
@@ -75,6 +76,7 @@ export class JobQueue implements Jobs {
       log.append(record.id, message(`Created ${noun(record)} job: ${record.id}`));
       const files = [...record.trainingFiles, ...record.validationFiles];
       log.append(record.id, message(`Validating files: ${files.join(", ")}`));
+      for (const each of warnings) log.append(record.id, warning(each));
     });
     this.#validate(record);
     return record;

@@ -44,8 +44,12 @@ export class ModelFolder implements Models {
 
   async get(name: string): Promise<ModelRecord> {
     const find = async () => (await this.list()).find((each) => each.name === name);
-    // It may have come since the folder was scanned.
-    const model = await find() ?? (this.#rescan() ? await find() : undefined);
+    let model = await find();
+    if (!model) {
+      // It may have come since the folder was scanned.
+      this.#outdate();
+      model = await find();
+    }
     if (model) return model;
     throw new ApiError(404, {
       message: `The model '${name}' does not exist: GET /v1/models lists all models`,
@@ -82,9 +86,8 @@ export class ModelFolder implements Models {
   }
 
   /** Has the next list scan anew, unless a scan is under way: of many requests one does. */
-  #rescan(): true {
+  #outdate(): void {
     if (this.#scanned?.isOver) this.#scanned = undefined;
-    return true;
   }
 
   /** Undefined if the base model of an adapter is gone. */

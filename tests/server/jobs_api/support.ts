@@ -18,6 +18,7 @@ import type {
   Services,
   Storage,
 } from "../../../src/server/services.ts";
+import { warning } from "../../../src/server/jobs/job_events.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { writeChatModel } from "../../inference/support.ts";
 import { testServices } from "../support_services.ts";
@@ -159,7 +160,7 @@ function fakeJobs(store: Store): Jobs {
   const set = (id: string, status: JobRecord["status"]) => store.jobs.update(id, { status });
   return {
     start() {},
-    create(job: NewJob): JobRecord {
+    create(job: NewJob, warnings: readonly string[] = []): JobRecord {
       const record: JobRecord = {
         ...job,
         id: newId(job.kind === "fine_tuning" ? "ftjob" : "ptjob"),
@@ -169,6 +170,7 @@ function fakeJobs(store: Store): Jobs {
         resultFiles: [],
       };
       store.jobs.insert(record);
+      for (const each of warnings) store.events.append(record.id, warning(each), 1_700_000_000);
       return record;
     },
     cancel: (id) => set(id, "cancelled"),

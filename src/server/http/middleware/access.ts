@@ -5,9 +5,10 @@
  * @module
  */
 import { createMiddleware } from "../../../packages/hono.ts";
-import { ApiError } from "../../api_error.ts";
-import { orAborted } from "../../or_aborted.ts";
+import { unlessAborted } from "../../../train/unless_aborted.ts";
+import type { ApiError } from "../../api_error.ts";
 import type { ServerLog } from "../../server_log.ts";
+import { unauthorized } from "./authenticate.ts";
 import type { ServerEnv } from "./context.ts";
 
 /** Milliseconds between checks, while requests are in progress. */
@@ -36,7 +37,7 @@ export function endWithAccess({ keys, open, isPublic, log }: AccessOptions) {
       body: raw.body?.pipeThrough(new TransformStream(), { signal }),
     });
     try {
-      await orAborted(next(), signal);
+      await unlessAborted(next(), signal);
     } catch (error) {
       release();
       throw error;
@@ -100,14 +101,11 @@ class AccessWatch {
 }
 
 function accessEnded(hadKey: boolean): ApiError {
-  return new ApiError(401, {
-    message: hadKey
-      ? "The API key has been revoked."
-      : "The server needs an API key now: send one as `Authorization: Bearer YOUR_KEY`.",
-    code: "invalid_api_key",
-    // The rest of a body is not awaited.
-    headers: { "www-authenticate": "Bearer", connection: "close" },
-  });
+  const message = hadKey
+    ? "The API key has been revoked."
+    : "The server needs an API key now: send one as `Authorization: Bearer YOUR_KEY`.";
+  // The rest of a body is not awaited.
+  return unauthorized(message, { connection: "close" });
 }
 
 const isEventStream = ({ headers }: Response) =>

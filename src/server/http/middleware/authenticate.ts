@@ -35,7 +35,11 @@ export function authenticate(
       if (!key) {
         const wait = failures.count(addressOf(context));
         if (wait !== undefined) throw tooMany("too many requests with a wrong API key", wait);
-        throw unauthorized(secret !== undefined);
+        throw unauthorized(
+          secret === undefined
+            ? "You didn't provide an API key. Send one as `Authorization: Bearer YOUR_KEY`."
+            : "Incorrect API key provided. On the server, the command `key` lists the active ones.",
+        );
       }
       context.set("key", key);
     }
@@ -47,12 +51,11 @@ function bearer(header: string | undefined): string | undefined {
   return header?.match(/^Bearer +(\S+) *$/i)?.[1];
 }
 
-function unauthorized(given: boolean): ApiError {
+/** 401, with the code that OpenAI gives it. */
+export function unauthorized(message: string, headers: Record<string, string> = {}): ApiError {
   return new ApiError(401, {
-    message: given
-      ? "Incorrect API key provided. On the server, the command `key` lists the active ones."
-      : "You didn't provide an API key. Send one as `Authorization: Bearer YOUR_KEY`.",
+    message,
     code: "invalid_api_key",
-    headers: { "www-authenticate": "Bearer" },
+    headers: { "www-authenticate": "Bearer", ...headers },
   });
 }

@@ -1,6 +1,5 @@
 /** Gives each request an id, shared by its response and the log, and optionally logs it. */
-import { createMiddleware } from "../../../packages/hono.ts";
-import { routePath } from "../../../packages/hono.ts";
+import { createMiddleware, routePath } from "../../../packages/hono.ts";
 import { randomLetters } from "../../store/ids.ts";
 import type { ServerLog } from "../../server_log.ts";
 import { requestFields, type ServerEnv } from "./context.ts";

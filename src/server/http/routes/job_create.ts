@@ -4,7 +4,6 @@ import { type Admission, planContext } from "../../admission/admission.ts";
 import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
 import { throwIfEnded } from "../../api_error.ts";
 import { assertBegins } from "../../admission/acceptable.ts";
-import { jobEvent } from "../../jobs/job_events.ts";
 import { createApp } from "../app_base.ts";
 import { errors } from "../error_responses.ts";
 import { planSchema, toPlan } from "../../protocol/plan.ts";
@@ -77,11 +76,7 @@ async function createJob(
   await assertFitsDisk(planned, services);
   const warnings = await assertBegins(admission, services);
   throwIfEnded(signal);
-  const created = services.jobs.create(job);
-  // The run repeats them; an event is stored once.
-  for (const message of warnings) {
-    services.log.append(created.id, jobEvent({ type: "warning", message }, 0)!);
-  }
+  const created = services.jobs.create(job, warnings);
   await services.store.sync();
   return created;
 }
