@@ -97,19 +97,12 @@ export function createChatMode(model, { onRefused, onChange }) {
     const { signal } = answering;
     const started = performance.now();
     let text = "";
-    let due = false;
-    /** Several tokens may arrive per frame. */
-    const show = () => {
-      due = false;
-      const follow = nearEnd();
-      answer.setText(text);
-      if (follow) toEnd();
-    };
     try {
-      const end = await streamText("/v1/chat/completions", request(), signal, (piece) => {
-        text += piece;
-        if (!due) requestAnimationFrame(show);
-        due = true;
+      const end = await streamText("/v1/chat/completions", request(), signal, (soFar) => {
+        text = soFar;
+        const follow = nearEnd();
+        answer.setText(text);
+        if (follow) toEnd();
       });
       answer.setNote(endText(end, (performance.now() - started) / 1000));
       announce(`Answer: ${text.slice(0, 400)}`);
@@ -121,7 +114,6 @@ export function createChatMode(model, { onRefused, onChange }) {
       // Without an answer the message is no part of the conversation: it can be sent again.
       else if (!text && !prompt.value) write(content);
     } finally {
-      show();
       answer.setState("done");
       if (text) messages.push({ role: "assistant", content: text });
       else messages.pop();

@@ -82,19 +82,13 @@ export function createCompletionMode(model, { onChange }) {
     const { signal } = writing;
     const started = performance.now();
     let text = "";
-    let due = false;
-    const show = () => {
-      due = false;
-      const follow = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
-      box.value = before + text;
-      if (follow) box.scrollTop = box.scrollHeight;
-    };
     try {
       const body = { ...samplingFields("text"), model, prompt: before };
-      const end = await streamText("/v1/completions", body, signal, (piece) => {
-        text += piece;
-        if (!due) requestAnimationFrame(show);
-        due = true;
+      const end = await streamText("/v1/completions", body, signal, (soFar) => {
+        text = soFar;
+        const follow = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
+        box.value = before + text;
+        if (follow) box.scrollTop = box.scrollHeight;
       });
       say(
         text ? endText(end, (performance.now() - started) / 1000) : "The model ends the text here.",
@@ -104,7 +98,6 @@ export function createCompletionMode(model, { onChange }) {
       if (signal.aborted) say("stopped");
       else say(/** @type {Error} */ (error).message, true);
     } finally {
-      show();
       keep();
       const focused = document.activeElement === stop;
       writing = undefined;

@@ -113,11 +113,27 @@ export function dateTime(unix) {
   });
 }
 
-/** A long name without its middle: its end tells it from others. @param {string} name */
+/** A long name without its middle: names often differ only at their end. @param {string} name */
 export function inTheMiddle(name, most = 56) {
   if (name.length <= most) return name;
   const half = (most - 1) >> 1;
   return `${name.slice(0, half)}…${name.slice(-half)}`;
+}
+
+/** With a capital at its start. @param {string} text */
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/**
+ * How many of a list to show before `n more`: all where that would hide only one, which takes no
+ * more room than the words.
+ *
+ * @param {number} count of the list
+ * @param {number} few
+ */
+export function shownOf(count, few) {
+  return count <= few + 1 ? count : few;
 }
 
 /** `weights`, `optimizer state`. @param {string} name of a purpose or an option, in snake_case */

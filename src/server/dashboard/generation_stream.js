@@ -8,7 +8,8 @@ import { readEvents } from "./event_source.js";
  * @param {"/v1/chat/completions" | "/v1/completions"} path
  * @param {Record<string, unknown>} body
  * @param {AbortSignal} signal
- * @param {(text: string) => void} onText
+ * @param {(text: string) => void} onText called with all text so far, at most once per frame, for
+ *   several tokens may arrive in one; and at the end, also of a stream that fails
  * @returns {Promise<End>}
  */
 export async function streamText(path, body, signal, onText) {
@@ -22,16 +23,31 @@ export async function streamText(path, body, signal, onText) {
   /** @type {Error | undefined} */
   let fault;
   let done = false;
-  await readEvents(response, ({ data }) => {
-    if (data === "[DONE]") return void (done = true);
-    const chunk = JSON.parse(data);
-    if (chunk.error) return void (fault = parseError(500, data));
-    const [choice] = chunk.choices ?? [];
-    const text = choice?.delta?.content ?? choice?.text;
-    if (text) onText(text);
-    if (choice?.finish_reason) end.finish = choice.finish_reason;
-    if (chunk.usage) end.tokens = chunk.usage.completion_tokens;
-  });
+  let text = "";
+  let due = false;
+  const show = () => {
+    if (due) onText(text);
+    due = false;
+  };
+  try {
+    await readEvents(response, ({ data }) => {
+      if (data === "[DONE]") return void (done = true);
+      const chunk = JSON.parse(data);
+      if (chunk.error) return void (fault = parseError(500, data));
+      const [choice] = chunk.choices ?? [];
+      const piece = choice?.delta?.content ?? choice?.text;
+      if (piece) {
+        text += piece;
+        if (!due) requestAnimationFrame(show);
+        due = true;
+      }
+      if (choice?.finish_reason) end.finish = choice.finish_reason;
+      if (chunk.usage) end.tokens = chunk.usage.completion_tokens;
+    });
+  } finally {
+    // A hidden tab has no frames.
+    show();
+  }
   if (fault) throw fault;
   if (!done && !end.finish) throw new Error("The answer ended early: the server may have stopped.");
   return end;

@@ -1,6 +1,7 @@
 /** First steps, shown while there are no jobs; on a phone also the title of their list. */
 import { fill, h, setText } from "./dom.js";
 import { codeBlock } from "./copy.js";
+import { shownOf } from "./format.js";
 import { icon } from "./icons.js";
 import { allJobs, onJobsChanged } from "./jobs.js";
 import { baseModels, modelsLoaded, onModelsChanged } from "./models.js";
@@ -76,8 +77,9 @@ function step(title, done, content) {
 
 /** @param {{ id: string }[]} models */
 function names(models) {
-  const shown = models.slice(0, 4).map(({ id }) => id).join(", ");
-  return models.length > 4 ? `${shown} and ${models.length - 4} more` : shown;
+  const count = shownOf(models.length, 4);
+  const shown = models.slice(0, count).map(({ id }) => id).join(", ");
+  return models.length > count ? `${shown} and ${models.length - count} more` : shown;
 }
 
 /** Instructions for an empty models folder. */

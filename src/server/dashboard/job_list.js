@@ -1,5 +1,6 @@
 /** A section of the sidebar with jobs: the first of them, and the others when asked for. */
 import { fill, h, keyed, setText } from "./dom.js";
+import { shownOf } from "./format.js";
 import { isFinished, modelOf, titleOf } from "./jobs.js";
 import { createProgress, progressText, statusLabel } from "./status.js";
 import { timeAgo } from "./time_ago.js";
@@ -35,9 +36,10 @@ export function createJobList(title, onCreated) {
   function draw(next) {
     jobs = next;
     element.hidden = jobs.length === 0;
-    keyed(list, jobs.slice(0, most), ({ id }) => id, create, updateItem);
-    more.hidden = jobs.length <= most;
-    setText(more, `${jobs.length - most} more`);
+    const shown = shownOf(jobs.length, most);
+    keyed(list, jobs.slice(0, shown), ({ id }) => id, create, updateItem);
+    more.hidden = jobs.length === shown;
+    setText(more, `${jobs.length - shown} more`);
   }
 
   more.addEventListener("click", () => {

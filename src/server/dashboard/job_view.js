@@ -21,7 +21,7 @@ import { createWarnings } from "./warnings_card.js";
 const USUAL_GAP = 200;
 /** Milliseconds between updates of the charts' descriptions, less frequent than the charts'. */
 const DESCRIBE_EVERY = 1000;
-/** Polling interval while no step ends: no event tells what a job does before and within one. */
+/** Polling interval while no step ends: the stream of all jobs has no event before and within one. */
 const ACTIVITY_EVERY = 2000;
 
 /** @param {string} id */

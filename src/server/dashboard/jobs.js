@@ -123,7 +123,7 @@ export function applyEvents(events) {
 const latest = new Map();
 
 /**
- * Steps to tell a job's pace by: those newer than the ones noted.
+ * Notes steps for a job's pace: those newer than the ones known.
  *
  * @param {string} id
  * @param {readonly (import("./pace.js").Timed & { valid_loss?: number })[]} steps

@@ -15,7 +15,7 @@ export async function loadModels() {
   return models;
 }
 
-/** Milliseconds between looks into an empty models folder: nothing tells of the first model. */
+/** Milliseconds between looks into an empty models folder: no event announces the first model. */
 const LOOK_EVERY = 5000;
 setInterval(() => {
   const waiting = modelsLoaded && !baseModels().length && !document.hidden;

@@ -1,6 +1,6 @@
 /** One option of a job as a field; empty means the server's default. */
 import { h, setText, uniqueId } from "./dom.js";
-import { capital } from "./status.js";
+import { capital } from "./format.js";
 
 /** @typedef {import("./openapi.js").OptionInfo} OptionInfo */
 

@@ -4,7 +4,7 @@
 
 /** Steps that count; fewer are noisy, more are late to notice a change. */
 export const LATEST = 64;
-/** A step that took longer than so many usual ones counts as that: a stall is no pace. */
+/** A longer step counts as that many usual ones: a stall says nothing of the pace. */
 const MOST_USUAL = 6;
 
 /**

@@ -1,5 +1,5 @@
 /** What a running job does when it is not simply stepping: before its first step, and between. */
-import { percent, whole } from "./format.js";
+import { capital, percent, whole } from "./format.js";
 
 /** `Evaluating · 40%`; empty while it steps. @param {import("./jobs.js").Job} job */
 export function phaseOf({ status, preparation, activity, progress }) {
@@ -17,7 +17,7 @@ export function phaseOf({ status, preparation, activity, progress }) {
 
 /** @param {string} what @param {string} far */
 function line(what, far) {
-  return what.charAt(0).toUpperCase() + what.slice(1) + (far && ` · ${far}`);
+  return capital(what) + (far && ` · ${far}`);
 }
 
 /** @param {{ share?: number | null, count?: number | null }} preparation */

@@ -1,7 +1,6 @@
 /** Memory of a run by purpose, as one bar against the limit. */
 import { fill, h, setVars } from "./dom.js";
-import { bytes, words } from "./format.js";
-import { capital } from "./status.js";
+import { bytes, capital, words } from "./format.js";
 
 const ORDER = [
   "weights",

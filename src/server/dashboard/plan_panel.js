@@ -1,10 +1,9 @@
 /** The memory that the job in the form would need, updated as the form changes. */
 import { post } from "./api.js";
 import { fill, h, setText } from "./dom.js";
-import { bytes, words } from "./format.js";
+import { bytes, capital, words } from "./format.js";
 import { icon } from "./icons.js";
 import { createPlanBar } from "./plan_bar.js";
-import { capital } from "./status.js";
 
 /** Milliseconds after the last keystroke. */
 const DEBOUNCE = 250;

@@ -80,8 +80,3 @@ export function createProgress() {
     },
   };
 }
-
-/** @param {string} text */
-export function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}

@@ -1,8 +1,8 @@
 /** What a run warns of: examples that were cut, or that nothing is evaluated. */
 import { fill, h, setText } from "./dom.js";
 import { fileName } from "./files.js";
+import { capital, shownOf } from "./format.js";
 import { icon } from "./icons.js";
-import { capital } from "./status.js";
 
 /** Shown before the rest is asked for. */
 const FIRST = 6;
@@ -29,12 +29,13 @@ export function createWarnings() {
       drawn = state;
       element.hidden = messages.length === 0;
       const rows = messages.map(rowOf);
-      fill(list, rows.slice(0, FIRST));
-      rest.hidden = rows.length <= FIRST;
+      const first = shownOf(rows.length, FIRST);
+      fill(list, rows.slice(0, first));
+      rest.hidden = rows.length === first;
       fill(
         rest,
-        h("summary", {}, `${rows.length - FIRST} more`),
-        h("ul", { class: "findings" }, rows.slice(FIRST)),
+        h("summary", {}, `${rows.length - first} more`),
+        h("ul", { class: "findings" }, rows.slice(first)),
       );
     },
   };

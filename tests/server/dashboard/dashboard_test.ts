@@ -114,7 +114,7 @@ browserTest("the overview says which examples are learned, and which are not", a
     await page.getByRole("region", { name: "Examples" })
       .getByText("940 of 1,000 (48 held out), 120,000 trained tokens").waitFor();
     const warnings = page.getByRole("region", { name: "Warnings" });
-    await warnings.getByText("1 more").click();
+    await warnings.getByText("2 more").click();
     await warnings.getByText("poems.jsonl:90").waitFor();
     assertEquals(await warnings.getByRole("listitem").allTextContents(), [
       "Left out: 3 examples with tool calls that the chat template does not write " +
@@ -125,6 +125,7 @@ browserTest("the overview says which examples are learned, and which are not", a
       "None of the 36 examples fell into the held-out share of 0.05, so nothing is evaluated",
       "Fields ignored: id",
       "The learning rate of 0.1 is far above the usual 1e-4",
+      "The first sample prompt is cut to 512 tokens",
     ]);
   });
 });

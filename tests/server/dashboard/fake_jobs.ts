@@ -47,6 +47,7 @@ const WARNINGS = [
   "none of the 36 examples fell into the held-out share of 0.05, so nothing is evaluated",
   "fields ignored: id",
   "the learning rate of 0.1 is far above the usual 1e-4",
+  "the first sample prompt is cut to 512 tokens",
 ];
 
 interface NewJob {

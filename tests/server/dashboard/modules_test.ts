@@ -50,6 +50,12 @@ Deno.test("numbers as people read them", () => {
   assert(/1970/.test(format.ago(100 + 7200, 100)), format.ago(100 + 7200, 100));
 });
 
+Deno.test("no list hides a single item behind words that take as much room", () => {
+  const shown = [0, 5, 6, 7, 8, 40].map((count) => format.shownOf(count, 6));
+  assertEquals(shown, [0, 5, 6, 7, 6, 6]);
+  assertEquals(format.shownOf(40, Infinity), 40);
+});
+
 Deno.test("a run of 50,000 steps is kept in a few thousand points, its end exactly", () => {
   const data = new RunData();
   for (let i = 1; i <= 50_000; i++) data.add(step(i));
