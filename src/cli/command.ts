@@ -25,11 +25,11 @@ export const NO_INPUT: Input = {
 
 /** What a stop means at the moment. */
 export interface Stopping {
-  /** Said at the first signal: what happens before the command ends. */
+  /** Printed at the first signal: what happens before the command ends. */
   readonly first: string;
-  /** Said at the second: what an immediate end loses. */
+  /** Printed at the second: what an immediate end loses. */
   readonly second?: string;
-  /** Where a command with a log of its own has it said; by default stderr. */
+  /** Where both go for a command that has a log; by default stderr. */
   readonly log?: { info(text: string): void; fault(error: unknown): void };
 }
 

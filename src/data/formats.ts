@@ -84,12 +84,12 @@ export interface FileToOpen {
   readonly path: string;
   /** By default the path. */
   readonly label?: string;
-  /** The name that tells the format, by default the path. */
+  /** The name that determines the format, by default the path. */
   readonly name?: string;
 }
 
 /**
- * Chooses the reader of a file. Compression, UTF-16 and, where the name does not tell it, the
+ * Chooses the reader of a file. Compression, UTF-16 and, where the name does not say, the
  * format are recognised by the first bytes. Throws a {@link UserError} if it cannot be data.
  */
 export async function openFile(
@@ -176,7 +176,7 @@ async function firstChunk(source: ByteSource): Promise<Uint8Array> {
 
 const NONE = new Uint8Array();
 
-/** What the first bytes of a file tell, whatever its name. */
+/** The format of a file by its first bytes, whatever its name. */
 export interface JudgedContent {
   /** The ending that its name should have; `.txt` of any text that is not JSON. */
   readonly ending: string;
@@ -203,7 +203,7 @@ const USUAL_ENDING: Readonly<Record<ContentFormat, string>> = {
   arrow: ".arrow",
 };
 
-/** Formats that the first bytes tell. */
+/** Formats that are recognised by their first bytes. */
 type ContentFormat = Exclude<Format, "csv" | "tsv">;
 
 function formatOf(head: Uint8Array, label: string): ContentFormat {

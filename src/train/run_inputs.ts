@@ -1,4 +1,4 @@
-/** What a run trains on: opened, and with what is to be said about it, before anything needs a GPU. */
+/** Opens what a run trains on, with its warnings, before anything needs a GPU. */
 import type { Phrase } from "../options/phrase.ts";
 import type { OnPreparation } from "./events.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";

@@ -15,7 +15,7 @@ const TIMES_A_SAVE = 20;
 const BYTES_A_MINUTE = 100e6;
 const MOST_MINUTES = 10;
 
-/** Minutes between checkpoints of so many bytes, unless an option says otherwise. */
+/** Minutes between checkpoints of that many bytes, unless an option says otherwise. */
 export function usualMinutes(bytes: number): number {
   return Math.min(MOST_MINUTES, Math.max(1, bytes / BYTES_A_MINUTE));
 }

@@ -87,6 +87,6 @@ async function inspect({ path, name, reads = [] }: ModelRecord): Promise<Inspect
   const child = denoProcess(PROGRAM, { read: [path, ...reads] }, { args: [path, name] }).spawn();
   const asked = await ask<Inspection>(child, TIMEOUT);
   if ("answer" in asked) return asked.answer;
-  const { end, said } = asked.failure;
-  throw new Error(`the process that read the model ${name} ${end}: ${said}`);
+  const { end, stderr } = asked.failure;
+  throw new Error(`the process that read the model ${name} ${end}: ${stderr}`);
 }

@@ -23,7 +23,7 @@ interface Stream extends StreamQuery {
   greeted: boolean;
   /** The last status sent. */
   status?: JobStatus;
-  /** The last moment told. */
+  /** The last moment sent. */
   moment?: Moment;
   /** Whether everything was sent. */
   done: boolean;
@@ -75,7 +75,7 @@ export class EventStreams implements Streams {
   constructor({ store, log, moments, heartbeat = 15_000, recent = 1000 }: {
     readonly store: Store;
     readonly log: Pick<EventLog, "subscribe">;
-    /** What a job's stream of metrics tells beside them. */
+    /** Sent in a job's stream of metrics beside its events. */
     readonly moments?: Pick<Moments, "of" | "subscribe">;
     /** Milliseconds of silence after which a stream sends a comment. */
     readonly heartbeat?: number;
@@ -157,8 +157,7 @@ export class EventStreams implements Streams {
     for (;;) {
       // Taken before reading, so that no event is missed in between.
       const updated = this.#updated.promise;
-      const bytes = this.#events(stream) ?? this.#status(stream) ??
-        this.#moment(stream);
+      const bytes = this.#events(stream) ?? this.#status(stream) ?? this.#moment(stream);
       if (bytes) return bytes;
       if (beats !== this.#beats || !this.#streams.has(stream)) return HEARTBEAT;
       await updated;
@@ -227,7 +226,7 @@ export class EventStreams implements Streams {
     return !status || FINAL_STATUSES.includes(status) && !jobs.isHeld(jobId);
   }
 
-  /** What the job does at the moment, if that is news: a slow reader is told of the latest alone. */
+  /** What the job does at the moment, unless that was sent: a slow reader gets only the latest. */
   #moment(stream: Stream): Uint8Array | undefined {
     const { jobId, content } = stream;
     if (content !== "metrics" || jobId === undefined) return;

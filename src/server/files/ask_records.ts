@@ -21,6 +21,6 @@ export async function askRecords(
     TIMEOUT,
   );
   if ("answer" in asked) return asked.answer;
-  const { end, said } = asked.failure;
-  throw invalidFile(`The rows cannot be read: the process that did ${end}: ${said.slice(-500)}`);
+  const { end, stderr } = asked.failure;
+  throw invalidFile(`The rows cannot be read: the process that did ${end}: ${stderr.slice(-500)}`);
 }

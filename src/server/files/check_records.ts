@@ -24,7 +24,7 @@ export interface FileToCheck {
   readonly purpose: Purpose;
 }
 
-/** The name that tells its format. */
+/** The name that determines its format. */
 export const nameOf = ({ filename, ending = "" }: Pick<FileToCheck, "filename" | "ending">) =>
   filename + ending;
 

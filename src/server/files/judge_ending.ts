@@ -36,7 +36,7 @@ export async function judgeEnding(file: FileToJudge): Promise<string | undefined
   }
   const judged = await judgeContent({ path, label: filename }).catch((error) => {
     if (!(error instanceof UserError)) throw error;
-    // A name that tells leaves it to the reader of that format to say what is wrong.
+    // Where the name gives a format, its reader reports what is wrong.
     return named === undefined ? Promise.reject(invalidFile(describeFault(error))) : undefined;
   });
   if (named !== undefined) {
@@ -54,8 +54,8 @@ function endingOfText(text: string, { filename, purpose }: FileToJudge): string 
   if (purpose === "pretrain") return ".txt";
   if (/^\ufeff?\s*([{[]|$)/.test(text)) return ".jsonl";
   throw invalidFile(
-    `${filename}: has no file ending, and its content tells no format of examples: neither JSON, ` +
-      "nor a table whose first line names the columns of one (prompt,completion). Name it by its " +
+    `${filename}: has no file ending, and its content is in no format of examples: neither JSON, ` +
+      "nor a table whose first line names their columns (prompt,completion). Name it by its " +
       `format; ${SUPPORTED}`,
   );
 }

@@ -82,8 +82,8 @@ function stored(schema: z.core.$ZodType) {
 
 /** What `.openapi` and `.describe` say of this schema itself, not of what it wraps. */
 function metadataOf(schema: z.core.$ZodType): Metadata {
-  const { _internal: _, param: _param, ...said } = stored(schema);
-  const all: Metadata = { ...z.globalRegistry.get(schema), ...said };
+  const { _internal: _, param: _param, ...own } = stored(schema);
+  const all: Metadata = { ...z.globalRegistry.get(schema), ...own };
   const inner = wrapped(schema);
   const inherited = inner ? metadataOf(inner) : {};
   return Object.fromEntries(
@@ -92,12 +92,12 @@ function metadataOf(schema: z.core.$ZodType): Metadata {
 }
 
 function describe(schema: z.core.$ZodTypes, json: z.core.JSONSchema.BaseSchema, io: Direction) {
-  const { example, ...said } = metadataOf(schema);
+  const { example, ...metadata } = metadataOf(schema);
   // Metadata with a type describes the whole value.
-  if ("type" in said || "anyOf" in said) {
+  if ("type" in metadata || "anyOf" in metadata) {
     for (const key of Object.keys(json)) delete json[key];
   }
-  Object.assign(json, said, example === undefined ? undefined : { examples: [example] });
+  Object.assign(json, metadata, example === undefined ? undefined : { examples: [example] });
   // Answers may gain fields, which clients must accept.
   const { def } = schema._zod;
   if (io === "output" && def.type === "object" && !def.catchall) delete json.additionalProperties;

@@ -80,7 +80,7 @@ export class InferenceHost implements Inference {
     }
   }
 
-  /** Ends the answer in progress immediately; waiting clients are told to retry later. */
+  /** Ends the answer in progress immediately; waiting clients get a 503. */
   async stop(): Promise<void> {
     clearTimeout(this.#idle);
     this.#turns.close(

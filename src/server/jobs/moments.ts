@@ -1,4 +1,4 @@
-/** What the running job does at the moment: known to whoever is told, and kept nowhere. */
+/** What the running job does at the moment, for whoever subscribes; never stored. */
 import type { Activity, Preparation } from "../services.ts";
 
 /** One of them at most. */

@@ -14,7 +14,7 @@ export interface QueueParts {
   readonly models: Pick<Models, "get">;
   readonly options: ServerOptions;
   readonly room: Room;
-  /** Told of what the running job does; by default the queue alone knows. */
+  /** Has what the running job does at the moment; by default of the queue's own. */
   readonly moments?: Moments;
   /** For tests: what stands in for the training process. */
   readonly startTraining?: StartTraining;

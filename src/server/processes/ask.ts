@@ -4,8 +4,7 @@
 export interface NoAnswer {
   /** "ended with code 1", "was ended by SIGKILL" */
   readonly end: string;
-  /** Its stderr. */
-  readonly said: string;
+  readonly stderr: string;
 }
 
 export type Asked<Answer> = { readonly answer: Answer } | { readonly failure: NoAnswer };
@@ -23,6 +22,6 @@ export async function ask<Answer>(
   } catch {
     // It ended in the middle of its answer.
     const end = signal ? `was ended by ${signal}` : `ended with code ${code}`;
-    return { failure: { end, said: new TextDecoder().decode(stderr).trim() } };
+    return { failure: { end, stderr: new TextDecoder().decode(stderr).trim() } };
   }
 }

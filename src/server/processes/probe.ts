@@ -24,7 +24,7 @@ const PERMISSIONS: Permissions = {
 export async function probeDevice(): Promise<Device> {
   const asked = await ask<ProbeResult>(startProbe(), TIMEOUT);
   if ("failure" in asked) {
-    const { end, said } = asked.failure, last = said.split("\n").at(-1);
+    const { end, stderr } = asked.failure, last = stderr.split("\n").at(-1);
     throw new GpuError(
       `the GPU probe ${end}${last ? `: ${last}` : ""}`,
       "`deno task doctor` gives details",

@@ -20,6 +20,7 @@ export const eventSchema = z.object({
       "if present `refreshed`, `valid_loss` and `valid_perplexity`",
   }),
 }).openapi("JobEvent");
+
 /** What a stream of a job's metrics sends. */
 export const metricsItemSchema = z.union([
   z.looseObject({ step: z.int() }).openapi({ description: "The data of an event" }),

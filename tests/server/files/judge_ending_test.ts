@@ -50,11 +50,11 @@ Deno.test("an upload without an ending is what its content is, for training too"
   });
 });
 
-Deno.test("what content does not tell, or a name tells wrongly, is refused with the right name", async () => {
+Deno.test("what content does not show, or a name gets wrong, is refused with the right name", async () => {
   const parquet = await read("instruct/tools.parquet");
   const cases: [string, string | Uint8Array, string][] = [
-    ["upload", TEXT, "has no file ending, and its content tells no format of examples"],
-    ["blob", "question;answer\na;b", "tells no format of examples"],
+    ["upload", TEXT, "has no file ending, and its content is in no format of examples"],
+    ["blob", "question;answer\na;b", "is in no format of examples"],
     ["upload", "", "The file is empty"],
     ["upload", "{oops", "is not valid JSON"],
     ["upload", new Uint8Array([0, 1, 2, 3]), "is neither text nor a known data format"],
