@@ -40,6 +40,7 @@ import liveJs from "./live.js" with { type: "text" };
 import logViewJs from "./log_view.js" with { type: "text" };
 import methodsJs from "./methods.js" with { type: "text" };
 import modelsJs from "./models.js" with { type: "text" };
+import moreJs from "./more.js" with { type: "text" };
 import newJobCss from "./new_job.css" with { type: "text" };
 import newJobJs from "./new_job.js" with { type: "text" };
 import openapiJs from "./openapi.js" with { type: "text" };
@@ -56,6 +57,7 @@ import samplesViewJs from "./samples_view.js" with { type: "text" };
 import samplingJs from "./sampling.js" with { type: "text" };
 import sidebarJs from "./sidebar.js" with { type: "text" };
 import statusJs from "./status.js" with { type: "text" };
+import tableJs from "./table.js" with { type: "text" };
 import tablesJs from "./tables.js" with { type: "text" };
 import tabsJs from "./tabs.js" with { type: "text" };
 import templateFieldJs from "./template_field.js" with { type: "text" };
@@ -113,6 +115,7 @@ export const ASSETS = {
   "log_view.js": logViewJs,
   "methods.js": methodsJs,
   "models.js": modelsJs,
+  "more.js": moreJs,
   "new_job.css": newJobCss,
   "new_job.js": newJobJs,
   "openapi.js": openapiJs,
@@ -129,6 +132,7 @@ export const ASSETS = {
   "sampling.js": samplingJs,
   "sidebar.js": sidebarJs,
   "status.js": statusJs,
+  "table.js": tableJs,
   "tables.js": tablesJs,
   "tabs.js": tabsJs,
   "template_field.js": templateFieldJs,

@@ -81,11 +81,13 @@ export function keyed(container, items, keyOf, create, update) {
       child,
     ) => [child.dataset.key, child]),
   );
+  // First, so that those after them are not moved, which would take their focus.
+  const kept = new Set(items.map(keyOf));
+  for (const [key, element] of old) if (!kept.has(key ?? "")) element.remove();
   items.forEach((item, index) => {
     const key = keyOf(item);
     let element = old.get(key);
-    if (element) old.delete(key);
-    else {
+    if (!element) {
       element = create(item);
       element.dataset.key = key;
     }
@@ -94,7 +96,6 @@ export function keyed(container, items, keyOf, create, update) {
       container.insertBefore(element, container.children[index] ?? null);
     }
   });
-  for (const element of old.values()) element.remove();
 }
 
 let lastId = 0;

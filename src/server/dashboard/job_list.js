@@ -1,13 +1,11 @@
 /** A section of the sidebar with jobs: the first of them, and the others when asked for. */
 import { fill, h, keyed, setText } from "./dom.js";
-import { shownOf } from "./format.js";
 import { isFinished, modelOf, titleOf } from "./jobs.js";
+import { createMore } from "./more.js";
 import { createProgress, progressText, statusLabel } from "./status.js";
 import { timeAgo } from "./time_ago.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
-
-const FEW = 20;
 
 /**
  * @param {string} title
@@ -15,17 +13,16 @@ const FEW = 20;
  */
 export function createJobList(title, onCreated) {
   const list = h("ul", { class: "job-list" });
-  const more = h("button", { type: "button", class: "button small older" });
+  const more = createMore(list, () => draw(jobs));
   const element = h(
     "section",
     { class: "sidebar-section", hidden: true, "aria-label": title },
     h("h2", {}, title),
     list,
-    more,
+    more.element,
   );
   /** @type {Job[]} */
   let jobs = [];
-  let most = FEW;
   const create = (/** @type {Job} */ job) => {
     const item = createItem(job);
     onCreated(item);
@@ -36,19 +33,9 @@ export function createJobList(title, onCreated) {
   function draw(next) {
     jobs = next;
     element.hidden = jobs.length === 0;
-    const shown = shownOf(jobs.length, most);
-    keyed(list, jobs.slice(0, shown), ({ id }) => id, create, updateItem);
-    more.hidden = jobs.length === shown;
-    setText(more, `${jobs.length - shown} more`);
+    keyed(list, more.first(jobs), ({ id }) => id, create, updateItem);
   }
 
-  more.addEventListener("click", () => {
-    const first = most;
-    most = Infinity;
-    draw(jobs);
-    // The button is gone: the first of those that it showed takes the focus.
-    list.children[first]?.querySelector("a")?.focus();
-  });
   return { element, draw };
 }
 

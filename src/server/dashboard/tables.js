@@ -1,58 +1,9 @@
 /** Evaluations and checkpoints of a run. */
-import { fill, h, setText } from "./dom.js";
-import { loss, perplexity, whole } from "./format.js";
 import { copyButton } from "./copy.js";
+import { h } from "./dom.js";
+import { loss, perplexity, whole } from "./format.js";
+import { createTable } from "./table.js";
 import { timeAgo } from "./time_ago.js";
-
-/**
- * @param {string} title
- * @param {{ label: string, number?: boolean }[]} columns
- * @param {string} empty
- */
-function createTable(title, columns, empty) {
-  const body = h("tbody");
-  const note = h("p", { class: "card-note" });
-  const nothing = h("p", { class: "nothing" }, empty);
-  const table = h(
-    "div",
-    { class: "table-scroll", tabindex: 0, role: "group", "aria-label": `${title}, table` },
-    h(
-      "table",
-      {},
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          columns.map(({ label, number }) =>
-            h("th", { scope: "col", class: number ? "number" : undefined }, label)
-          ),
-        ),
-      ),
-      body,
-    ),
-  );
-  const element = h(
-    "section",
-    { class: "card table-card", "aria-label": title },
-    h("div", { class: "card-head" }, h("h2", {}, title), note),
-    nothing,
-    table,
-  );
-  return {
-    element,
-    /** @param {string} text of a table without rows */
-    explain: (text) => setText(nothing, text),
-    /** @param {HTMLTableRowElement[]} rows @param {string} [caption] */
-    show(rows, caption = "") {
-      nothing.hidden = rows.length > 0;
-      table.hidden = rows.length === 0;
-      setText(note, caption);
-      fill(body, rows);
-    },
-  };
-}
 
 /** @param {import("./run_data.js").RunData} data */
 export function createEvaluations(data) {
