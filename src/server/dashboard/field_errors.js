@@ -10,15 +10,17 @@
 
 /** @param {(name: string) => Field | undefined} fieldOf */
 export function createFieldErrors(fieldOf) {
-  /** @type {Map<Source, Field>} */
-  const faulty = new Map();
+  /** @type {Record<Source, Set<Field>>} */
+  const faulty = { plan: new Set(), start: new Set() };
   return {
     /** @param {Source} source */
     clear(source) {
-      const field = faulty.get(source);
-      faulty.delete(source);
-      // Unless the other source says something of the same field.
-      if (field && ![...faulty.values()].includes(field)) field.setError("");
+      const fields = [...faulty[source]];
+      faulty[source].clear();
+      for (const field of fields) {
+        // Unless the other source says something of the same field.
+        if (!Object.values(faulty).some((others) => others.has(field))) field.setError("");
+      }
     },
     /**
      * Shows an error at the field that it names; returns the field's control, if there is one.
@@ -29,7 +31,7 @@ export function createFieldErrors(fieldOf) {
     show(source, { param = "", message }) {
       const field = fieldOf(param.split(".").at(-1) ?? "");
       if (!field) return undefined;
-      faulty.set(source, field);
+      faulty[source].add(field);
       field.setError(message.startsWith(`${param}: `) ? message.slice(param.length + 2) : message);
       for (
         let at = field.input.closest("details");

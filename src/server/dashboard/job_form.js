@@ -163,8 +163,17 @@ export function createJobForm(from, onStarted) {
   );
 
   function showFiles() {
-    training.setFiles(files);
-    validation.setFiles(files);
+    offerFiles("training_file", training.value);
+    offerFiles("validation_file", validation.value);
+  }
+
+  /** @param {"training_file" | "validation_file"} param @param {string} chosen */
+  function offerFiles(param, chosen) {
+    const field = param === "training_file" ? training : validation;
+    field.setFiles(files, chosen);
+    if (field.value === chosen) return;
+    const message = "This file has been deleted: choose another, or upload it again.";
+    errors.show("start", { param, message });
   }
 
   /** The request, with the entered values only. */
@@ -243,12 +252,25 @@ export function createJobForm(from, onStarted) {
   });
 
   function showModels() {
-    const select = /** @type {HTMLSelectElement} */ (model.input);
-    fillModelSelect(select, select.value || (baseModels()[0]?.id ?? ""));
+    offerModels(model.input.value || gone || (baseModels()[0]?.id ?? ""));
     noModels.hidden = baseModels().length + resultModels().length > 0;
     if (!noModels.hidden) fill(noModels, howToAddModels());
     model.element.hidden = !noModels.hidden;
     allowStart();
+  }
+
+  /** Chosen, but deleted since: no other takes its place unasked. */
+  let gone = "";
+  /** @param {string} chosen */
+  function offerModels(chosen) {
+    const select = /** @type {HTMLSelectElement} */ (model.input);
+    fillModelSelect(select, chosen);
+    gone = "";
+    if (!chosen || select.value === chosen) return;
+    gone = chosen;
+    select.value = "";
+    const message = `${chosen} is not there any more: choose another.`;
+    errors.show("start", { param: "model", message });
   }
 
   async function load() {
@@ -276,16 +298,10 @@ export function createJobForm(from, onStarted) {
 
   /** @param {import("./jobs.js").Job} job */
   function takeOver(job) {
-    model.input.value = String(job.model);
-    const gone = (/** @type {string} */ param, /** @type {string} */ message) =>
-      errors.show("start", { param, message });
-    if (!model.input.value) gone("model", `${job.model} is not there any more: choose another.`);
+    offerModels(String(job.model));
     suffix.input.value = job.user_provided_suffix ?? "";
-    training.setFiles(files, job.training_file);
-    if (!training.value) {
-      gone("training_file", "The job's file has been deleted: choose another, or upload it again.");
-    }
-    validation.setFiles(files, job.validation_file ?? "");
+    offerFiles("training_file", job.training_file ?? "");
+    offerFiles("validation_file", job.validation_file ?? "");
     const { optimizer, ...values } = hyperparametersOf(job);
     if (optimizer) method.choose(String(optimizer));
     options.takeOver(values);
