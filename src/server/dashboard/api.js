@@ -111,14 +111,15 @@ export function post(path, json, signal) {
  *
  * @param {string} path
  * @param {number} [most] items
+ * @param {number} [perPage]
  * @returns {Promise<any[]>}
  */
-export async function list(path, most = MOST_LISTED) {
+export async function list(path, most = MOST_LISTED, perPage = 100) {
   /** @type {any[]} */
   const items = [];
   for (let after = ""; items.length < most;) {
     const page = await request(
-      `${path}?limit=100${after && `&after=${encodeURIComponent(after)}`}`,
+      `${path}?limit=${perPage}${after && `&after=${encodeURIComponent(after)}`}`,
     );
     items.push(...page.data);
     if (!page.has_more || !page.data.length) break;

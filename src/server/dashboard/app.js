@@ -4,6 +4,7 @@ import { createBanner } from "./banner.js";
 import { createChat } from "./chat.js";
 import { askForKey } from "./dialogs.js";
 import { h } from "./dom.js";
+import { createFilesView } from "./files_view.js";
 import { createHome } from "./home.js";
 import { icon } from "./icons.js";
 import { createJobView } from "./job_view.js";
@@ -70,6 +71,8 @@ function createView(route) {
       return createNewJob(route.query.get("from"));
     case "chat":
       return createChat(route.id);
+    case "files":
+      return createFilesView();
     case "home":
       return createHome();
   }

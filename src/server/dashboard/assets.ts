@@ -14,12 +14,17 @@ import completionModeJs from "./completion_mode.js" with { type: "text" };
 import controlsCss from "./controls.css" with { type: "text" };
 import copyJs from "./copy.js" with { type: "text" };
 import dataCardJs from "./data_card.js" with { type: "text" };
+import deletableTableJs from "./deletable_table.js" with { type: "text" };
 import dialogsJs from "./dialogs.js" with { type: "text" };
 import domJs from "./dom.js" with { type: "text" };
+import downloadJs from "./download.js" with { type: "text" };
 import eventSourceJs from "./event_source.js" with { type: "text" };
 import fieldErrorsJs from "./field_errors.js" with { type: "text" };
 import fileFieldJs from "./file_field.js" with { type: "text" };
+import filesCss from "./files.css" with { type: "text" };
 import filesJs from "./files.js" with { type: "text" };
+import filesCardJs from "./files_card.js" with { type: "text" };
+import filesViewJs from "./files_view.js" with { type: "text" };
 import formatJs from "./format.js" with { type: "text" };
 import generationStreamJs from "./generation_stream.js" with { type: "text" };
 import heatmapJs from "./heatmap.js" with { type: "text" };
@@ -51,6 +56,7 @@ import planBarJs from "./plan_bar.js" with { type: "text" };
 import planPanelJs from "./plan_panel.js" with { type: "text" };
 import productJs from "./product.js" with { type: "text" };
 import refreshMapJs from "./refresh_map.js" with { type: "text" };
+import resultsCardJs from "./results_card.js" with { type: "text" };
 import routerJs from "./router.js" with { type: "text" };
 import runDataJs from "./run_data.js" with { type: "text" };
 import samplesViewJs from "./samples_view.js" with { type: "text" };
@@ -88,13 +94,18 @@ export const ASSETS = {
   "controls.css": controlsCss,
   "copy.js": copyJs,
   "data_card.js": dataCardJs,
+  "deletable_table.js": deletableTableJs,
   "dialogs.js": dialogsJs,
   "dom.js": domJs,
+  "download.js": downloadJs,
   "event_source.js": eventSourceJs,
   "eventsource_parser.js": eventsourceParserJs,
   "field_errors.js": fieldErrorsJs,
   "file_field.js": fileFieldJs,
+  "files.css": filesCss,
   "files.js": filesJs,
+  "files_card.js": filesCardJs,
+  "files_view.js": filesViewJs,
   "format.js": formatJs,
   "generation_stream.js": generationStreamJs,
   "heatmap.js": heatmapJs,
@@ -126,6 +137,7 @@ export const ASSETS = {
   "plan_panel.js": planPanelJs,
   "product.js": productJs,
   "refresh_map.js": refreshMapJs,
+  "results_card.js": resultsCardJs,
   "router.js": routerJs,
   "run_data.js": runDataJs,
   "samples_view.js": samplesViewJs,

@@ -1,8 +1,8 @@
-/** The routes of the page: `#/jobs/ID/log`, `#/new?from=ID`, `#/chat/MODEL`. */
+/** The routes of the page: `#/jobs/ID/log`, `#/new?from=ID`, `#/chat/MODEL`, `#/files`. */
 
 /**
  * @typedef {object} Route
- * @property {"home" | "job" | "new" | "chat"} view
+ * @property {"home" | "job" | "new" | "chat" | "files"} view
  * @property {string} id of the job, or the model's name
  * @property {string} tab
  * @property {URLSearchParams} query
@@ -20,6 +20,8 @@ export function parseRoute(hash) {
       return { view: "new", id: "", tab: "", query };
     case "chat":
       return { view: "chat", id, tab: "", query };
+    case "files":
+      return { view: "files", id: "", tab: "", query };
     default:
       return { view: "home", id: "", tab: "", query };
   }

@@ -48,7 +48,13 @@ export function createSidebar(element) {
       cut,
       modelsSection,
     ),
-    h("div", { class: "sidebar-foot" }, live, h("a", { href: "docs" }, "API")),
+    h(
+      "div",
+      { class: "sidebar-foot" },
+      live,
+      h("a", { href: "#/files" }, "Files and models"),
+      h("a", { href: "docs" }, "API"),
+    ),
   );
   element.addEventListener("keydown", moveFocus);
 

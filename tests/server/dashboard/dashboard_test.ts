@@ -16,6 +16,7 @@ const VIEWS = [
   "#/jobs/ftjob-failed",
   "#/jobs/ftjob-queued",
   "#/new",
+  "#/files",
   CHAT,
 ];
 
@@ -178,6 +179,10 @@ browserTest("first steps when there is no data yet", async () => {
     await page.getByText(`curl ${server.url}/v1/files`).waitFor();
     assertEquals(await accessibilityFaults(page), []);
     assert(await sidewaysScroll(page) <= 0, "scrolls sideways");
+    await page.goto(`${server.url}/#/files`);
+    await page.getByText("No models of jobs").waitFor();
+    await page.getByText("No files: uploads appear here").waitFor();
+    assertEquals(await accessibilityFaults(page), []);
     await page.goto(`${server.url}/#/chat`);
     await page.getByText("No models yet").waitFor();
     await page.goto(`${server.url}/#/jobs/ftjob-nothing`);

@@ -62,6 +62,7 @@ interface NewJob {
 }
 
 const LONG = "a-name-of-sixty-four-characters-that-somebody-thought-explained_it";
+const FINAL = ["succeeded", "failed", "cancelled"];
 const CROWD = ["succeeded", "queued", "failed", "cancelled", "succeeded", "paused", "succeeded"];
 
 /** Of the same second, so that only their sequence orders them; the queue runs backwards. */
@@ -123,7 +124,9 @@ export class FakeJobs {
       suffix: "support-tickets",
       age: 9000,
     });
-    paused.status_reason = "The disk is full: 0.4 GiB are free, and a checkpoint takes 1.4 GiB.";
+    paused.status_reason =
+      "The disk is full: 0.4 GiB are free, and a checkpoint takes 1.4 GiB: delete files or models, " +
+      "or make room on the disk, then resume the job";
     this.#run(paused, 180, 900);
     this.#add({ id: "ftjob-queued", status: "queued", suffix: "", age: 300 });
     const running = this.#add({
@@ -163,6 +166,29 @@ export class FakeJobs {
       created: 1_780_000_000 + i,
       owned_by: "local",
     }));
+  }
+
+  /** A model that an unfinished job trains stays. */
+  deleteModel(id: string) {
+    const user = this.#unfinished().find(({ model }) => model === id);
+    if (user) {
+      const message =
+        `The model '${id}' is in use: ${user.id} trains it: cancel it or wait until it ends`;
+      return {
+        error: { message, type: "invalid_request_error", param: "model", code: "model_in_use" },
+      };
+    }
+    const job = [...this.#jobs.values()].find((job) => job.fine_tuned_model === id)!;
+    job.fine_tuned_model = null;
+    return { id, object: "model", deleted: true };
+  }
+
+  unfinishedWith(file: string): string[] {
+    return this.#unfinished().filter((job) => job.training_file === file).map(({ id }) => id);
+  }
+
+  #unfinished() {
+    return [...this.#jobs.values()].filter(({ status }) => !FINAL.includes(status));
   }
 
   eventsOf(id: string) {
@@ -240,7 +266,7 @@ export class FakeJobs {
 
   #add({ id, status, suffix, age, error, turn, files = ["file-poems"] }: NewJob): Job {
     const plan = fakePlan({}) as FakePlan;
-    const final = ["succeeded", "failed", "cancelled"].includes(status);
+    const final = FINAL.includes(status);
     const job: Job = {
       object: "fine_tuning.job",
       id,

@@ -54,20 +54,30 @@ const DISK_FULL = {
   },
 };
 
+/** Newest first, as the API lists them. */
+const fakeFiles = (crowd: number) => [
+  ...Array.from({ length: crowd }, (_, i) => fakeFile(`crowd${i}`, `run-${i}.jsonl`, 1000)),
+  fakeFile("poems", "poems.jsonl", 482_133),
+  fakeFile("book", "the-whole-book.txt", 2_400_000_000, "pretrain"),
+  fakeFile("metrics", "step_metrics_ftjob-done.csv", 9_120, "fine-tune-results"),
+];
+
+const fakeFile = (id: string, filename: string, bytes: number, purpose = "fine-tune") => ({
+  id: `file-${id}`,
+  object: "file",
+  filename,
+  bytes,
+  purpose,
+  created_at: 1_780_000_000,
+});
+
 export function fakeServer(
   { pace = 120, steps = 612, empty = false, crowd = 0, ahead = 0, key, port = 0 }:
     & FakeOptions
     & { port?: number } = {},
 ): FakeServer {
   const jobs = new FakeJobs({ pace, steps, empty, crowd, ahead });
-  const files = empty ? [] : [{
-    id: "file-poems",
-    object: "file",
-    filename: "poems.jsonl",
-    bytes: 482_133,
-    purpose: "fine-tune",
-    created_at: 1_780_000_000,
-  }];
+  const files = empty ? [] : fakeFiles(crowd);
   const app = new Hono();
   app.use(securityHeaders());
   app.use(async (context, next) => {
@@ -81,7 +91,37 @@ export function fakeServer(
   app.route("/", dashboardRoutes());
   app.get("/openapi.json", (context) => context.json(fakeDocument()));
   app.get("/v1/models", (context) => context.json(page(jobs.models())));
-  app.get("/v1/files", (context) => context.json(page(files)));
+  app.delete("/v1/models/:id", (context) => {
+    const { id } = context.req.param();
+    const answer = jobs.deleteModel(id);
+    return "error" in answer ? context.json(answer, 409) : context.json(answer);
+  });
+  app.get("/v1/files", (context) => {
+    const { after, limit = "10000" } = context.req.query();
+    const first = files.findIndex(({ id }) => id === after) + 1;
+    const data = files.slice(first, first + Number(limit));
+    return context.json({ ...page(data), has_more: files.length > first + data.length });
+  });
+  app.delete("/v1/files/:id", (context) => {
+    const { id } = context.req.param();
+    const index = files.findIndex((file) => file.id === id);
+    if (index < 0) return context.json(refusal("No such file", "id", "not_found"), 404);
+    const users = jobs.unfinishedWith(id);
+    if (users.length) {
+      const message = `File ${id} is in use by ${
+        users.join(", ")
+      }: cancel it or wait until it ends`;
+      return context.json(refusal(message, "id", "file_in_use"), 409);
+    }
+    files.splice(index, 1);
+    return context.json({ id, object: "file", deleted: true });
+  });
+  app.get("/v1/files/:id/content", (context) => {
+    const file = files.find(({ id }) => id === context.req.param("id"));
+    return file
+      ? context.text(`the bytes of ${file.filename}`)
+      : context.json(refusal("No such file", "id", "not_found"), 404);
+  });
   app.get("/v1/files/:id", (context) => {
     const file = files.find(({ id }) => id === context.req.param("id"));
     return file

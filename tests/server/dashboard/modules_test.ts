@@ -188,6 +188,7 @@ Deno.test("addresses within the page", () => {
   assertEquals(place("#/jobs/ftjob-1/log"), ["job", "ftjob-1", "log"]);
   assertEquals(place("#/chat/ft%3Aorg%2Fllama%3Ax"), ["chat", "ft:org/llama:x", ""]);
   assertEquals(place("#/chat/%E0%A4%A"), ["chat", "%E0%A4%A", ""]);
+  assertEquals(place("#/files"), ["files", "", ""]);
   assertEquals(parseRoute("#/new?from=ftjob-1").query.get("from"), "ftjob-1");
 });
 

@@ -52,6 +52,7 @@ Deno.test({
             await startJob(page);
             await watchJob(page);
             await talk(page);
+            await makeRoom(page);
           }),
       );
     } finally {
@@ -131,4 +132,24 @@ async function talk(page: Page): Promise<void> {
   assertEquals(said, "Mars is.");
   const shown = await page.getByLabel("Model", { exact: true }).inputValue();
   assert(/^ft:tiny:planets:\w{8}$/.test(shown), shown);
+}
+
+async function makeRoom(page: Page): Promise<void> {
+  await page.getByRole("link", { name: "Files and models" }).click();
+  await page.getByText(/^2 files, [\d.]+ KiB$/).waitFor();
+  for (
+    const [button, left] of [
+      ["Delete planets.jsonl", /^1 file, /],
+      [/^Delete step_metrics_ftjob-\w{24}\.csv$/, /^No files: /],
+      ["Delete planets", /^No models of jobs: /],
+    ] as const
+  ) {
+    await page.getByRole("button", { name: button, exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText(left).waitFor();
+  }
+  await page.locator(".job-item", { hasText: "planets" }).click();
+  await page.getByRole("heading", { name: "planets" }).waitFor();
+  await page.getByText("Succeeded", { exact: true }).first().waitFor();
+  assertEquals(await page.locator(".job-actions").getByRole("link", { name: "Chat" }).count(), 0);
 }
