@@ -6,6 +6,7 @@ import OpenAI, { toFile } from "openai";
 import { Stream } from "openai";
 import { writeChatModel } from "../inference/support.ts";
 import { type TestServer, withServer } from "./support.ts";
+import { until } from "./until.ts";
 
 type Job = OpenAI.FineTuning.Jobs.FineTuningJob;
 type JobEvent = OpenAI.FineTuning.Jobs.FineTuningJobEvent;
@@ -61,13 +62,12 @@ function upload({ client }: TestServer) {
     .then((file) => client.files.create({ file, purpose: "fine-tune" }));
 }
 
-async function until({ client }: TestServer, id: string, status: Job["status"]): Promise<Job> {
-  for (;;) {
+function untilStatus({ client }: TestServer, id: string, status: Job["status"]): Promise<Job> {
+  return until(`${id} is ${status}`, async () => {
     const job = await client.fineTuning.jobs.retrieve(id);
     if (job.status === status) return job;
     assert(!["failed", "cancelled", "succeeded"].includes(job.status), JSON.stringify(job.error));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  });
 }
 
 /** Streams events up to the job's last. */
@@ -179,7 +179,7 @@ clientTest(
       if (stepOf(event)! >= 5) break;
     }
     await client.fineTuning.jobs.pause(job.id);
-    await until(server, job.id, "paused" as Job["status"]);
+    await untilStatus(server, job.id, "paused" as Job["status"]);
     const [newest] = (await client.fineTuning.jobs.checkpoints.list(job.id)).data;
     const paused = newest.step_number;
     assert(paused >= 5 && paused < 240, `paused at ${paused}`);

@@ -10,6 +10,7 @@ import {
   uploadOf,
   withFilesServer,
 } from "./support.ts";
+import { until } from "../until.ts";
 
 Deno.test("the official client uploads a file and reads it back", async () => {
   await withFilesServer({}, async ({ client, names, services }) => {
@@ -218,9 +219,9 @@ Deno.test("a client that disconnects midway leaves nothing behind", async () => 
       const body = uploadOf(`${GOOD_LINE}\n`.repeat(10_000));
       const upload = await startUpload(url, `Content-Length: ${body.length}`);
       await upload.send(body.slice(0, body.length / 2));
-      if (wait) await until(() => names().length === 1);
+      if (wait) await until("the file is begun", () => names().length === 1);
       upload.close();
-      await until(() => names().length === 0);
+      await until("nothing of it is left", () => names().length === 0);
     }
     assertEquals(services.store.files.bytes(), 0);
   });
@@ -234,7 +235,7 @@ Deno.test("a client that stalls is given up", async () => {
     assertStringIncludes(answer, "HTTP/1.1 408 ");
     assertStringIncludes(answer, '"request_timeout"');
     upload.close();
-    await until(() => names().length === 0);
+    await until("nothing of it is left", () => names().length === 0);
   });
 });
 
@@ -296,11 +297,6 @@ async function startUpload(url: string, header: string) {
     },
     close: () => connection.close(),
   };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000 && !holds(); i++) await new Promise((go) => setTimeout(go, 5));
-  assert(holds());
 }
 
 Deno.test({

@@ -6,7 +6,8 @@ import { ApiError } from "../../../src/server/api_error.ts";
 import { Turns } from "../../../src/server/inference/turns.ts";
 import type { ModelRecord } from "../../../src/server/services.ts";
 import { writeAdapter, writeChatModel } from "../../inference/support.ts";
-import { type ModelServer, serverTest, until, withModelServer } from "./support.ts";
+import { type ModelServer, serverTest, withModelServer } from "./support.ts";
+import { until } from "../until.ts";
 
 const HELLO = [{ role: "user" as const, content: "Hello" }];
 const ASKED = { model: "tiny", messages: HELLO, max_tokens: 4, temperature: 0 };

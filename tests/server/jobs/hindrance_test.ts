@@ -9,6 +9,7 @@ import { startTraining } from "../../../src/server/jobs/training_process.ts";
 import type { ModelRecord } from "../../../src/server/services.ts";
 import { played } from "./stand_in_process.ts";
 import { type Bench, withQueue } from "./support.ts";
+import { until } from "../until.ts";
 
 type Setup = NonNullable<Parameters<typeof withQueue>[1]>;
 
@@ -30,11 +31,6 @@ function writable({ database }: Bench, is: boolean): void {
 function onDisk({ storage }: Bench, id: string): Record<string, unknown> {
   using db = new DatabaseSync(storage.database, { readOnly: true });
   return db.prepare("SELECT * FROM jobs WHERE id = ?").get(id)!;
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !holds(); i++) await new Promise((go) => setTimeout(go, 10));
-  assert(holds(), "it did not come about within 5 s");
 }
 
 const steps = ({ store }: Bench, id: string) => store.events.metrics(id).map(({ step }) => step);
@@ -73,7 +69,7 @@ const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
 
       atStep = () => {};
       writable(bench, true);
-      await until(() => onDisk(bench, a).status === "paused");
+      await until("it is on the disk", () => onDisk(bench, a).status === "paused");
       assertEquals([onDisk(bench, a).reason, onDisk(bench, b).status], [reason, "cancelled"]);
       assertEquals(bench.told(a).at(-1), `Pre-training job paused: ${reason}`);
       queue.resume(a);
@@ -146,10 +142,16 @@ for (const code of ["disk_full", "disk_error"] as const) {
 
       await Deno.mkdir(modelsFolder);
       queue.resume(a);
-      await until(() => bench.store.jobs.get(a)!.reason?.includes("is empty") === true);
+      await until(
+        "the reason is known",
+        () => bench.store.jobs.get(a)!.reason?.includes("is empty") === true,
+      );
       await Deno.writeTextFile(join(modelsFolder, "other"), "");
       queue.resume(a);
-      await until(() => bench.store.jobs.get(a)!.reason?.includes("is not in the models") === true);
+      await until(
+        "the reason is known",
+        () => bench.store.jobs.get(a)!.reason?.includes("is not in the models") === true,
+      );
 
       present.set("llama", join(modelsFolder, "llama"));
       for (const id of [a, b]) queue.resume(id);
@@ -232,7 +234,7 @@ hindranceTest("a process that the system does not start pauses the job", {}, asy
     { startTraining },
     async (bench) => {
       const { queue, store } = bench, { id } = queue.create(bench.job());
-      const failed = () => until(() => store.jobs.status(id) === "failed");
+      const failed = () => until("it fails", () => store.jobs.status(id) === "failed");
       await failed();
       const streams = new EventStreams({ store, log: bench.log }), content = "events" as const;
       const first = await new Response(streams.open({ jobId: id, content })).text();
@@ -268,7 +270,7 @@ hindranceTest("a process that the system does not start pauses the job", {}, asy
     { startTraining: played((attempt) => attempt === 1 ? { steps: 0, failure } : {}) },
     async (bench) => {
       const { id } = bench.queue.create(bench.job());
-      await until(() => bench.store.jobs.status(id) === "failed");
+      await until("it fails", () => bench.store.jobs.status(id) === "failed");
       bench.queue.resume(id);
       await bench.until(id, "succeeded");
       assert(bench.told(id).includes("Pre-training job resumed from its start"));
@@ -306,7 +308,7 @@ Deno.test({
         await bench.until(id, "paused");
         assertEquals(onDisk(bench, id).status, "running");
         writable(bench, true);
-        await until(() => onDisk(bench, id).status === "paused");
+        await until("it is on the disk", () => onDisk(bench, id).status === "paused");
         bench.queue.resume(id);
         await bench.until(id, "succeeded");
       }, { root, startTraining });

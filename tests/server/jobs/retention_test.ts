@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { Retention } from "../../../src/server/jobs/retention.ts";
 import type { JobRecord } from "../../../src/server/store/records.ts";
 import { file, type FilesServer, job, type Setup, withFilesServer } from "../files/support.ts";
+import { until } from "../until.ts";
 
 const DAY = 24 * 3600;
 
@@ -176,22 +177,17 @@ Deno.test("it looks again and again until it is stopped, and tells what it canno
     const retention = new Retention(server.services, settings);
     await retention.start();
     await addFile(server, "a", { expiresAt: 1 });
-    await until(() => server.names().length === 0);
+    await until("the file is gone", () => server.names().length === 0);
     // A folder in a file's place.
     const blocked = file(fileId("b"), { expiresAt: 1 });
     await Deno.mkdir(join(server.services.storage.filePath(blocked), "x"), { recursive: true });
     server.services.store.files.insert(blocked);
-    await until(() => faults.length > 0);
+    await until("a fault is reported", () => faults.length > 0);
     await addFile(server, "c", { expiresAt: 1 });
-    await until(() => server.names().length === 1);
+    await until("one file is gone", () => server.names().length === 1);
     await retention.stop();
     await addFile(server, "d", { expiresAt: 1 });
     await new Promise((go) => setTimeout(go, 20));
     assertEquals(server.names().length, 2);
   });
 });
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000 && !holds(); i++) await new Promise((go) => setTimeout(go, 2));
-  assertEquals(holds(), true);
-}

@@ -7,13 +7,18 @@ import { JobQueue, type QueueHooks } from "../../../src/server/jobs/queue.ts";
 import { ServerLog } from "../../../src/server/server_log.ts";
 import type { QueueParts } from "../../../src/server/jobs/queue_parts.ts";
 import { serverOptions } from "../../../src/server/options.ts";
-import type { JobRecord, JobStatus } from "../../../src/server/store/records.ts";
+import {
+  FINAL_STATUSES,
+  type JobRecord,
+  type JobStatus,
+} from "../../../src/server/store/records.ts";
 import type { NewJob } from "../../../src/server/services.ts";
 import { Retention } from "../../../src/server/jobs/retention.ts";
 import { DataFolder } from "../../../src/server/storage/data_folder.ts";
 import { Database } from "../../../src/server/store/database.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { TINY } from "../../train/support.ts";
+import { until } from "../until.ts";
 
 const SHAKESPEARE = new URL("../../../examples/data/tinyshakespeare.txt", import.meta.url);
 
@@ -112,21 +117,16 @@ function bench(
         diskBytes: 2 ** 20,
       },
     }),
-    async until(id, ...statuses) {
-      for (;;) {
+    until: (id, ...statuses) =>
+      until(`${id} is ${statuses.join(" or ")}`, () => {
         const job = store.jobs.get(id)!;
         if (statuses.includes(job.status)) return job;
-        if (["failed", "cancelled", "succeeded"].includes(job.status)) {
-          throw new Error(`job is ${job.status}: ${JSON.stringify(job.error)}`);
-        }
-        await pause();
-      }
-    },
+        if (!FINAL_STATUSES.includes(job.status)) return undefined;
+        throw new Error(`job is ${job.status}: ${JSON.stringify(job.error)}`);
+      }),
     told: (id) => all(id).map(({ message }) => message),
     async untilStep(id, step) {
-      while (store.events.lastStep(id) < step) await pause();
+      await until(`${id} has done step ${step}`, () => store.events.lastStep(id) >= step);
     },
   };
 }
-
-const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
