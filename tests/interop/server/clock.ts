@@ -18,6 +18,7 @@ import {
   jobPath,
   type JobRef,
   pause,
+  runKey,
   startServer,
   Tally,
   tinyModels,
@@ -55,13 +56,8 @@ async function faketime(): Promise<string> {
   throw new Error("clock.ts: libfaketime is not installed: apt-get install libfaketime");
 }
 
-async function createKey(name: string): Promise<string> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "cli.ts", "key", "--create", name, "--json", "--data-folder", folder],
-    cwd: values.checkout,
-  }).output();
-  return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!).secret;
-}
+const createKey = async (name: string): Promise<string> =>
+  (await runKey({ checkout: values.checkout, folder }, "--create", name)).secret;
 
 const [ours, theirs] = [await createKey("ours"), await createKey("theirs")];
 setClock("+0");

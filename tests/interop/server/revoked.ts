@@ -15,6 +15,7 @@ import {
   emptyFolder,
   jobPath,
   pause,
+  runKey,
   startServer,
   Tally,
   tinyModels,
@@ -37,15 +38,7 @@ const AT_ONCE_MS = 1000;
 /** Milliseconds after which we stop to wait for an end. */
 const PATIENCE_MS = 15_000;
 
-/** `key` of the checkout's command line. */
-async function key(...args: string[]) {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "cli.ts", "key", ...args, "--json", "--data-folder", folder],
-    cwd: values.checkout,
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
-}
+const key = (...args: string[]) => runKey({ checkout: values.checkout, folder }, ...args);
 
 /** A request in progress: what came of it so far, and when it ended. */
 class Opened {

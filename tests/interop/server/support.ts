@@ -118,6 +118,19 @@ export async function uploadData(api: Api): Promise<TrainingFiles> {
   };
 }
 
+/** Runs `key` of a checkout's command line; returns the object that it prints with `--json`. */
+export async function runKey(
+  { checkout, folder }: { readonly checkout: string; readonly folder: string },
+  ...args: readonly string[]
+): Promise<{ readonly id: string; readonly secret: string }> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "cli.ts", "key", ...args, "--json", "--data-folder", folder],
+    cwd: checkout,
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+}
+
 /** So small that a step takes milliseconds and a checkpoint some 100 KB. */
 const CONFIG = {
   model_type: "llama",
