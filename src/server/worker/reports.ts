@@ -1,23 +1,26 @@
-/** What of a run's progress is sent to the server: each phase as it begins, and few figures of it. */
+/** What of a run's progress is sent to the server: each phase as it begins, and some of its figures. */
 import type { PreparationEvent, ProgressEvent } from "../../train/events.ts";
 
-/** A reader that shows them has no use for more. */
+/** Milliseconds between figures of a phase: nobody who watches them has a use for more. */
 const INTERVAL_MS = 500;
 
 type Report = PreparationEvent | ProgressEvent;
 
 const phaseOf = (report: Report) => report.type === "progress" ? report.phase : report.what;
 
-/** Of the reports in between only the next one after the interval is passed on. */
+/**
+ * Passes on the first report of each phase, and later ones at intervals.
+ *
+ * @param now a monotonic clock, in milliseconds
+ */
 export function fewReports(
   send: (report: Report) => void,
-  intervalMs: number = INTERVAL_MS,
+  now: () => number = () => performance.now(),
 ): (report: Report) => void {
   let phase: string | undefined, sent = -Infinity;
   return (report) => {
-    const now = performance.now();
-    if (phaseOf(report) === phase && now - sent < intervalMs) return;
-    [phase, sent] = [phaseOf(report), now];
+    if (phaseOf(report) === phase && now() - sent < INTERVAL_MS) return;
+    [phase, sent] = [phaseOf(report), now()];
     send(report);
   };
 }

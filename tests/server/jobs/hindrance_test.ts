@@ -289,7 +289,7 @@ hindranceTest("what follows a success cannot undo it", {
 });
 
 Deno.test({
-  name: "a start on a disk that takes no write shows what ran as paused, and goes on later",
+  name: "a start on a disk that takes no write shows what ran as paused, and resumes it later",
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {

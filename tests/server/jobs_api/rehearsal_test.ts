@@ -136,7 +136,7 @@ Deno.test("what the run will warn about is known when its job is created", () =>
     assertEquals(messages.some((each) => each.includes("so nothing is evaluated")), true);
   }));
 
-Deno.test("a job whose data takes too long to read is accepted: its run will tell", () =>
+Deno.test("a job whose data takes too long to read is accepted: its run will find out", () =>
   withRealFiles(async ({ upload, post, services }) => {
     Object.assign(services, { rehearsal: new Rehearsal(services, 1) });
     const unlearned = await upload(dialogue({ content: "Hello", weight: 0 }));
