@@ -78,6 +78,7 @@ export function fakeServer(
 ): FakeServer {
   const jobs = new FakeJobs({ pace, steps, empty, crowd, ahead });
   const files = empty ? [] : fakeFiles(crowd);
+  let uploads = 0;
   const app = new Hono();
   app.use(securityHeaders());
   app.use(async (context, next) => {
@@ -143,7 +144,7 @@ export function fakeServer(
     if (bad >= 0) return context.json(refusal(`line ${bad + 1}: is no JSON: ${lines[bad]}`), 400);
     const record = {
       ...files[0],
-      id: `file-${files.length}`,
+      id: `file-${++uploads}`,
       object: "file",
       filename: file.name,
       bytes: file.size,
