@@ -6,7 +6,11 @@ import { createMore } from "./more.js";
 import { createTable } from "./table.js";
 
 /** @typedef {import("./dom.js").Child} Child */
-/** Shows at the row why it failed. @typedef {(work: () => Promise<void>) => Promise<boolean>} Attempt */
+/**
+ * Does what a row's button is for, once at a time, and shows at the row why it failed. `label` is
+ * the button's meanwhile. Resolves to whether it worked.
+ * @typedef {(button: HTMLElement, label: string, work: () => Promise<void>) => Promise<boolean>} Attempt
+ */
 
 /**
  * @template Item
@@ -45,7 +49,11 @@ export function createDeletableTable(options) {
   function createRow(item) {
     const fault = h("p", { class: "field-error", role: "alert", hidden: true });
     /** @type {Attempt} */
-    const attempt = async (work) => {
+    const attempt = async (button, label, work) => {
+      if (button.hasAttribute("aria-busy")) return false;
+      const before = button.textContent ?? "";
+      button.setAttribute("aria-busy", "true");
+      setText(button, label);
       fault.hidden = true;
       try {
         await work();
@@ -54,6 +62,9 @@ export function createDeletableTable(options) {
         fault.hidden = false;
         setText(fault, /** @type {Error} */ (error).message);
         return false;
+      } finally {
+        button.removeAttribute("aria-busy");
+        setText(button, before);
       }
     };
     const remove = h("button", {
@@ -69,14 +80,10 @@ export function createDeletableTable(options) {
       others.map((cell) => h("td", {}, cell)),
       h("td", {}, h("div", { class: "row-actions" }, actions?.(item, attempt), remove)),
     );
-    let asked = false;
     remove.addEventListener("click", async () => {
-      if (asked) return;
-      asked = true;
-      if (await isWanted(item) && await attempt(() => deleteAt(options.pathOf(item)))) {
-        leave(row, item);
-      }
-      asked = false;
+      if (!await isWanted(item)) return;
+      const deletion = () => deleteAt(options.pathOf(item));
+      if (await attempt(remove, "Deleting…", deletion)) leave(row, item);
     });
     return row;
   }

@@ -72,7 +72,7 @@ function downloadButton(file, attempt) {
   }, "Download");
   button.addEventListener(
     "click",
-    () => attempt(() => download(`${pathOf(file)}/content`, file.filename)),
+    () => attempt(button, "Downloading…", () => download(`${pathOf(file)}/content`, file.filename)),
   );
   return button;
 }
