@@ -50,7 +50,6 @@ export class Conclusions {
           resultModel,
           resultFiles: [results.id],
           finishedAt: unixSeconds(),
-          estimatedFinish: null,
         },
         text: "The job has successfully completed",
         also: () => {
@@ -80,7 +79,7 @@ export class Conclusions {
     const reason = inClientTerms({ message: because }, job, this.parts);
     this.status.record(job, {
       status: "paused",
-      patch: { reason, estimatedFinish: null },
+      patch: { reason },
       text: `${title(job)} job paused: ${reason}`,
       level: "error",
     });
@@ -88,13 +87,13 @@ export class Conclusions {
 
   paused(job: JobRecord): void {
     const text = `${title(job)} job paused`;
-    this.status.record(job, { status: "paused", patch: { estimatedFinish: null }, text });
+    this.status.record(job, { status: "paused", text });
   }
 
   cancelled(job: JobRecord): void {
     this.status.record(job, {
       status: "cancelled",
-      patch: { finishedAt: unixSeconds(), estimatedFinish: null },
+      patch: { finishedAt: unixSeconds() },
       text: `${title(job)} job cancelled`,
     });
   }
@@ -113,8 +112,8 @@ export class Conclusions {
     if (log) this.parts.serverLog.entry("error", text, { job_id: job.id }, log);
     if (stopping) return;
     if (count < FRUITLESS_CRASHES) {
-      const patch = { estimatedFinish: null }, next = `${text}; continuing from step ${step}`;
-      this.status.record(job, { status: "queued", patch, text: next, level: "warn" });
+      const next = `${text}; continuing from step ${step}`;
+      this.status.record(job, { status: "queued", text: next, level: "warn" });
     } else {
       const times = `${count} times without getting past step ${step}`;
       this.#fail(job, { code: "process_crashed", message: `${text}, ${times}` });
@@ -125,7 +124,7 @@ export class Conclusions {
     const { code } = failure, text = inClientTerms(failure, job, this.parts);
     this.status.record(job, {
       status: "failed",
-      patch: { error: { code, message: text }, finishedAt: unixSeconds(), estimatedFinish: null },
+      patch: { error: { code, message: text }, finishedAt: unixSeconds() },
       text,
       level: "error",
     });

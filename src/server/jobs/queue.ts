@@ -12,7 +12,7 @@ import { JobRun } from "./job_run.ts";
 import type { Intent } from "./outcome.ts";
 import { diskFault } from "../../files/disk_error.ts";
 import { Conclusions } from "./conclusions.ts";
-import { assertFiles } from "./inputs.ts";
+import { assertFiles, fileOf } from "./inputs.ts";
 import { Transitions } from "./transitions.ts";
 import { Moments } from "./moments.ts";
 import type { QueueParts } from "./queue_parts.ts";
@@ -103,11 +103,14 @@ export class JobQueue implements Jobs {
   resume(id: string): JobRecord {
     const job = this.#find(id);
     if (!RESUMABLE.includes(job.status)) throw tooLate("resumed", job);
-    const turn = this.parts.store.jobs.nextTurn();
+    const { store } = this.parts;
+    // The files of a job that has failed can be deleted: it would only fail again.
+    for (const each of [...job.trainingFiles, ...job.validationFiles]) fileOf(store, each);
+    const turn = store.jobs.nextTurn();
     const from = job.status === "failed" ? ` from ${this.#whereFrom(job)}` : "";
     const resumed = this.#status.make(job, {
       status: "queued",
-      patch: { turn, reason: null, error: null, finishedAt: null },
+      patch: { turn },
       text: `${title(job)} job resumed${from}`,
     });
     this.#conclusions.forgetCrashes(id);

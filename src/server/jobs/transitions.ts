@@ -7,6 +7,7 @@ import type { QueueParts } from "./queue_parts.ts";
 
 export interface Transition {
   readonly status: JobStatus;
+  /** Changes that come with it, {@link OF_A_STATUS} included. */
   readonly patch?: JobPatch;
   /** Of the event. */
   readonly text: string;
@@ -14,6 +15,9 @@ export interface Transition {
   /** Writes what belongs to it, all or nothing. */
   readonly also?: () => void;
 }
+
+/** Fields that say something of one status only: the next one has them if its transition sets them. */
+const OF_A_STATUS = { reason: null, error: null, finishedAt: null, estimatedFinish: null } as const;
 
 export class Transitions {
   constructor(readonly parts: Pick<QueueParts, "store" | "log" | "serverLog">) {}
@@ -37,21 +41,23 @@ export class Transitions {
     try {
       this.make(job, transition);
     } catch (error) {
-      const { patch, status, text } = transition, about = { job_id: job.id };
+      const { text } = transition, about = { job_id: job.id };
       if (diskFault(error)) serverLog.error(`${text} (not on the disk yet)`, about);
       else serverLog.fault(error, about);
-      store.jobs.hold(job.id, { ...patch, status }, () => void this.#write(job, transition));
+      store.jobs.hold(job.id, patchOf(transition), () => void this.#write(job, transition));
     }
   }
 
-  #write(job: JobRecord, { status, patch, text, level = "info", also }: Transition): JobRecord {
-    const { store, log } = this.parts;
+  #write(job: JobRecord, transition: Transition): JobRecord {
+    const { store, log } = this.parts, { status, text, level = "info", also } = transition;
     const event: NewEvent = { ...message(text, { kind: "status", status }), level };
     return store.transaction(() => {
       also?.();
-      const updated = store.jobs.update(job.id, { ...patch, status });
+      const updated = store.jobs.update(job.id, patchOf(transition));
       log.append(job.id, event);
       return updated;
     });
   }
 }
+
+const patchOf = ({ patch, status }: Transition): JobPatch => ({ ...OF_A_STATUS, ...patch, status });

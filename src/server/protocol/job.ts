@@ -1,7 +1,7 @@
 /** Jobs as clients see them: OpenAI's fine-tuning job, and the same for pre-training. */
 import { z } from "../../packages/zod_openapi.ts";
 import { PURPOSES } from "../../gpu/tensor.ts";
-import { FINAL_STATUSES, JOB_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
+import { JOB_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
 import type { Services } from "../services.ts";
 import { activitySchema, preparationSchema, toActivity } from "./moment.ts";
 import { pageSchema } from "./page.ts";
@@ -202,7 +202,8 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
   const { seed, suffix, metadata } = job.request as Shown;
   const { error, plan } = job;
   const last = store.events.latest(job.id);
-  const finished = FINAL_STATUSES.includes(job.status);
+  // Its process may outlive that status for a moment.
+  const running = job.status === "running";
   return {
     id: job.id,
     created_at: job.createdAt,
@@ -222,8 +223,8 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
       : null,
     sequence: store.jobs.placeOf(job.id),
     queue_turn: WAITING.includes(job.status) ? job.turn : null,
-    preparation: finished ? null : jobs.preparation(job.id) ?? null,
-    activity: finished ? null : toActivity(jobs.activity(job.id)),
+    preparation: running ? jobs.preparation(job.id) ?? null : null,
+    activity: running ? toActivity(jobs.activity(job.id)) : null,
     best: choosesByEvaluation(job) ? store.events.best(job.id) ?? null : null,
     stopped_early_at: store.events.keyed(job.id, "early_stop", 1).at(0)?.data.step as number ??
       null,

@@ -13,10 +13,11 @@ export class Reserve {
 
   constructor(readonly path: string) {}
 
-  /** What it takes now. */
+  /** What it takes now; nothing where somebody has put something else in its place. */
   get bytes(): number {
     try {
-      return Deno.statSync(this.path).size;
+      const { isFile, size } = Deno.lstatSync(this.path);
+      return isFile ? size : 0;
     } catch {
       return 0;
     }
@@ -37,8 +38,10 @@ export class Reserve {
   async keep({ left, diskBytes }: { readonly left: number; readonly diskBytes: number }) {
     const wanted = Math.min(BYTES, Math.floor(diskBytes * SHARE_OF_DISK / PIECE) * PIECE);
     if (this.bytes >= wanted || left < wanted) return;
+    // What a link points to is not this server's to write over.
+    this.release();
     try {
-      using file = await Deno.open(this.path, { write: true, create: true, mode: 0o600 });
+      using file = await Deno.open(this.path, { write: true, createNew: true, mode: 0o600 });
       // Random: file systems that compress, or store zeros as holes, would hold nothing.
       for (let bytes = 0; bytes < wanted; bytes += PIECE) {
         for (let piece = crypto.getRandomValues(new Uint8Array(PIECE)); piece.length;) {

@@ -164,6 +164,38 @@ Deno.test({
   sanitizeResources: false,
 });
 
+Deno.test({
+  name: "what is said of a status ends with it: why a job is paused, when it will have finished",
+  fn: () =>
+    withQueue(async (bench) => {
+      const { queue, store } = bench;
+      const { id } = queue.create(bench.job());
+      assertMatch((await bench.until(id, "paused")).reason!, /the job needs/);
+      assertEquals(queue.cancel(id).reason, undefined);
+      // A server that is killed while a job runs leaves it like this.
+      const other = queue.create(bench.job());
+      await bench.until(other.id, "paused");
+      store.jobs.update(other.id, { status: "running", reason: null, estimatedFinish: 1 });
+      queue.start();
+      assertEquals(store.jobs.get(other.id)!.estimatedFinish, undefined);
+      await bench.until(other.id, "paused");
+    }, { quota: 1000 }),
+  sanitizeOps: false,
+  sanitizeResources: false,
+});
+
+queueTest(
+  "a failed job whose file was deleted meanwhile is not resumed to fail again",
+  async (bench) => {
+    const { queue, store } = bench, job = bench.job();
+    const { id } = queue.create({ ...job, options: { ...job.options, optimizer: "unknown" } });
+    const { error } = await bench.until(id, "failed");
+    store.files.delete(job.trainingFiles[0]);
+    assertThrows(() => queue.resume(id), ApiError, `file ${job.trainingFiles[0]} no longer exists`);
+    assertEquals([store.jobs.get(id)!.status, store.jobs.get(id)!.error], ["failed", error]);
+  },
+);
+
 queueTest("what comes too late is refused with the job's status", (bench) => {
   const { queue } = bench;
   const { id } = queue.create(bench.job({ steps: 2 }));

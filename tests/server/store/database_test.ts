@@ -3,6 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { DiskError, DiskFullError } from "../../../src/files/disk_error.ts";
 import { Database } from "../../../src/server/store/database.ts";
+import { isThere } from "../../../src/files/stat.ts";
 import { Reserve } from "../../../src/server/store/reserve.ts";
 import { Store } from "../../../src/server/store/store.ts";
 import { file, job, message, withStore } from "./support.ts";
@@ -170,6 +171,27 @@ Deno.test("a locked database is reported with what locks it", () =>
     other.sqlite.exec("ROLLBACK");
     other.close();
   }));
+
+Deno.test("nothing is written through a link in the reserve's place, nor counted", async () => {
+  const folder = await Deno.makeTempDir(),
+    MIB = 2 ** 20,
+    room = { left: 9 * MIB, diskBytes: 999 * MIB };
+  const reserve = new Reserve(join(folder, Reserve.NAME)), precious = join(folder, "precious");
+  await Deno.writeTextFile(precious, "precious");
+  for (const target of [precious, join(folder, "nowhere"), folder]) {
+    await Deno.symlink(target, reserve.path);
+    assertEquals([reserve.bytes, reserve.release()], [0, false]);
+    await Deno.symlink(target, reserve.path);
+    await reserve.keep(room);
+    assertEquals([reserve.bytes, reserve.release()], [8 * MIB, true]);
+  }
+  await Deno.mkdir(join(reserve.path, "not empty"), { recursive: true });
+  await reserve.keep(room);
+  assertEquals([reserve.bytes, reserve.release()], [0, false]);
+  assertEquals(await Deno.readTextFile(precious), "precious");
+  assertEquals(await isThere(join(folder, "nowhere")), false);
+  await Deno.remove(folder, { recursive: true });
+});
 
 Deno.test("the reserve takes real bytes, a small share of a small disk, and only spare room", async () => {
   const folder = await Deno.makeTempDir();
