@@ -1,4 +1,5 @@
 /** What a run starts from: a checkpoint or nothing, and its output folder. */
+import { DiskError, diskFault, DiskFullError, MAKE_ROOM } from "../files/disk_error.ts";
 import { FolderLock } from "../files/folder_lock.ts";
 import { isThere } from "../files/stat.ts";
 import {
@@ -160,10 +161,10 @@ export class Output implements Disposable {
 /** Creates a folder and checks that it can be written to. */
 export async function makeOutput(output: string): Promise<void> {
   const refuse = (what: string, error: unknown): never => {
-    throw new UserError(
-      phrase`${option("output", output)}: ${what}: ${(error as Error).message}`,
-      "choose a writable folder",
-    );
+    const text = phrase`${option("output", output)}: ${what}: ${(error as Error).message}`;
+    const fault = diskFault(error);
+    if (fault === "disk_full") throw new DiskFullError(text, MAKE_ROOM);
+    throw new (fault ? DiskError : UserError)(text, "choose a writable folder");
   };
   await Deno.mkdir(output, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.AlreadyExists)) refuse("cannot be created", error);

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { DiskFullError } from "../../src/files/disk_error.ts";
+import { diskFault, DiskFullError } from "../../src/files/disk_error.ts";
 import { spell } from "../../src/options/phrase.ts";
 import { PROPERTIES } from "../../src/options/spelling.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import type { RunOptions } from "../../src/train/recipe.ts";
-import { startingPoint } from "../../src/train/start.ts";
+import { makeOutput, startingPoint } from "../../src/train/start.ts";
 import {
   type CheckpointEntry,
   pruneCheckpoints,
@@ -334,3 +334,26 @@ Deno.test.afterAll(async () => {
   if (mounted) await quietly("umount", disk);
   await Deno.remove(disk, { recursive: true });
 });
+
+folderTest(
+  "an output that the disk does not take is the disk's fault, not an option's",
+  async (output) => {
+    const { makeTempFile } = Deno;
+    const full = { message: "No space left on device (os error 28)", code: "ENOSPC" };
+    const denied = { message: "Permission denied (os error 13)", code: "EACCES" };
+    try {
+      for (const [error, fault] of [[full, "disk_full"], [denied, "disk_error"]] as const) {
+        Deno.makeTempFile = () => Promise.reject(Object.assign(new Error(error.message), error));
+        const refusal = await assertRejects(
+          () => makeOutput(output),
+          UserError,
+          `cannot be written to: ${error.message}`,
+        );
+        assertEquals(diskFault(refusal), fault);
+      }
+    } finally {
+      Deno.makeTempFile = makeTempFile;
+    }
+    await makeOutput(output);
+  },
+);

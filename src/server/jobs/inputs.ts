@@ -25,7 +25,7 @@ export async function assertFiles(
 ): Promise<void> {
   for (const id of [...trainingFiles, ...validationFiles]) {
     const file = fileOf(store, id);
-    const { size } = await Deno.stat(storage.filePath(file)).catch((error: Error) => {
+    const { size } = await statReadable(storage.filePath(file)).catch((error: Error) => {
       const why = error instanceof Deno.errors.NotFound ? "it is not there" : error.message;
       throw new Hindrance(
         `The file ${id} cannot be read in the data folder (${why}): bring the folder's disk back ` +
@@ -38,6 +38,12 @@ export async function assertFiles(
       code: "invalid_training_file",
     });
   }
+}
+
+/** Throws also where its status can be had, but not its bytes. */
+async function statReadable(path: string): Promise<Deno.FileInfo> {
+  using file = await Deno.open(path);
+  return await file.stat();
 }
 
 /** A model that a job needs. Throws a {@link Hindrance} that says where it should be. */

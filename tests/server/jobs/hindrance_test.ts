@@ -207,6 +207,18 @@ hindranceTest("a file whose bytes are away pauses the job", {
   await bench.until(id, "succeeded");
 });
 
+hindranceTest("a file that is there but cannot be opened pauses the job", {
+  startTraining: played(() => ({})),
+}, async (bench) => {
+  const { queue, store, storage } = bench, job = bench.job();
+  const path = storage.filePath(store.files.get(job.trainingFiles[0])!);
+  await Deno.remove(path);
+  // Not by its permissions: root reads everything.
+  using _ = Deno.listen({ transport: "unix", path });
+  const { reason } = await bench.until(queue.create(job).id, "paused");
+  assertMatch(reason!, /^The file file-\w+ cannot be read in the data folder \(.*os error/);
+});
+
 hindranceTest("a process that the system does not start pauses the job", {}, async (bench) => {
   const execPath = Deno.execPath;
   Deno.execPath = () => join(bench.folder, "no-deno");
