@@ -18,6 +18,7 @@ import deletableTableJs from "./deletable_table.js" with { type: "text" };
 import dialogsJs from "./dialogs.js" with { type: "text" };
 import domJs from "./dom.js" with { type: "text" };
 import downloadJs from "./download.js" with { type: "text" };
+import errorTextJs from "./error_text.js" with { type: "text" };
 import eventSourceJs from "./event_source.js" with { type: "text" };
 import fieldErrorsJs from "./field_errors.js" with { type: "text" };
 import fileFieldJs from "./file_field.js" with { type: "text" };
@@ -98,6 +99,7 @@ export const ASSETS = {
   "dialogs.js": dialogsJs,
   "dom.js": domJs,
   "download.js": downloadJs,
+  "error_text.js": errorTextJs,
   "event_source.js": eventSourceJs,
   "eventsource_parser.js": eventsourceParserJs,
   "field_errors.js": fieldErrorsJs,

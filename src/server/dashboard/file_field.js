@@ -1,5 +1,6 @@
 /** A field for a file: dropped, chosen, or uploaded earlier. */
 import { announce, fill, h, setText, uniqueId } from "./dom.js";
+import { createErrorText } from "./error_text.js";
 import { ago, bytes, inTheMiddle, percent } from "./format.js";
 import { icon } from "./icons.js";
 import { upload } from "./upload.js";
@@ -43,32 +44,24 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
     h("div", { class: "progress", "data-status": "running", "aria-hidden": "true" }, fillBar),
   );
   const faults = createUploadFaults();
-  const error = h("p", { class: "field-error", role: "alert", id: `${id}-error`, hidden: true });
+  const error = createErrorText(input);
   const element = h(
     "div",
     { class: "field file-field", "data-param": name },
     h("span", { class: "label" }, label),
     h("div", { class: "file-row" }, input, drop, progress),
     h("div", { class: "file-earlier" }, select),
-    error,
+    error.element,
     faults.element,
   );
   /** @type {AbortController | undefined} */
   let uploading;
 
-  /** @param {string} message */
-  function setError(message) {
-    error.hidden = !message;
-    setText(error, message);
-    if (message) input.setAttribute("aria-invalid", "true");
-    else input.removeAttribute("aria-invalid");
-  }
-
   /** @param {File} file */
   async function start(file) {
     uploading?.abort();
     const attempt = uploading = new AbortController();
-    setError("");
+    error.set("");
     faults.remove(file.name);
     drop.hidden = true;
     progress.hidden = false;
@@ -111,7 +104,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
   input.addEventListener("change", () => input.files?.[0] && start(input.files[0]));
   cancel.addEventListener("click", () => uploading?.abort());
   select.addEventListener("change", () => {
-    setError("");
+    error.set("");
     onChange();
   });
   for (const type of ["dragenter", "dragover"]) {
@@ -135,7 +128,7 @@ export function createFileField({ name, label, hint, none, onChange, onUploaded 
     get input() {
       return select.disabled ? input : select;
     },
-    setError,
+    setError: error.set,
     get value() {
       return select.value;
     },

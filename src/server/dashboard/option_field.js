@@ -1,5 +1,6 @@
 /** One option of a job as a field; empty means the server's default. */
-import { h, setText, uniqueId } from "./dom.js";
+import { h, uniqueId } from "./dom.js";
+import { createErrorText } from "./error_text.js";
 import { capital } from "./format.js";
 
 /** @typedef {import("./openapi.js").OptionInfo} OptionInfo */
@@ -8,7 +9,7 @@ import { capital } from "./format.js";
 export function createOptionField(info, { label, hint } = {}) {
   const id = uniqueId(`option-${info.name}`);
   const control = controlOf(info, id);
-  const error = h("p", { class: "field-error", id: `${id}-error`, role: "alert", hidden: true });
+  const error = createErrorText(control);
   const text = hint ?? info.description;
   const element = h(
     "div",
@@ -16,7 +17,7 @@ export function createOptionField(info, { label, hint } = {}) {
     h("label", { class: "label", for: id }, label ?? h("code", {}, info.name)),
     control,
     text ? h("p", { class: "hint", id: `${id}-hint` }, capital(text)) : null,
-    error,
+    error.element,
   );
   return {
     name: info.name,
@@ -41,13 +42,7 @@ export function createOptionField(info, { label, hint } = {}) {
         control.placeholder = String(value);
       }
     },
-    /** @param {string} message */
-    setError(message) {
-      error.hidden = !message;
-      setText(error, message);
-      if (message) control.setAttribute("aria-invalid", "true");
-      else control.removeAttribute("aria-invalid");
-    },
+    setError: error.set,
   };
 }
 

@@ -1,5 +1,6 @@
 /** The field for the chat template, which a base model may lack: the values that fit the model. */
 import { fill, h, setText, uniqueId } from "./dom.js";
+import { createErrorText } from "./error_text.js";
 
 /** As `template` calls the model's own. */
 const OWN = "default";
@@ -13,7 +14,7 @@ export function createTemplateField(info) {
     "aria-describedby": `${id}-hint ${id}-error`,
   });
   const hint = h("p", { class: "hint", id: `${id}-hint` });
-  const error = h("p", { class: "field-error", id: `${id}-error`, role: "alert", hidden: true });
+  const error = createErrorText(select);
   const summary = h("summary", {}, "Chat template");
   const element = h(
     "details",
@@ -25,7 +26,7 @@ export function createTemplateField(info) {
       h("label", { class: "label", for: id }, "Chat template"),
       select,
       hint,
-      error,
+      error.element,
     ),
   );
   /** @type {string[]} */
@@ -74,12 +75,6 @@ export function createTemplateField(info) {
       draw();
     },
     suggest() {},
-    /** @param {string} message */
-    setError(message) {
-      error.hidden = !message;
-      setText(error, message);
-      if (message) select.setAttribute("aria-invalid", "true");
-      else select.removeAttribute("aria-invalid");
-    },
+    setError: error.set,
   };
 }

@@ -1,5 +1,6 @@
 /** A control with its label and error message. */
-import { h, setText } from "./dom.js";
+import { h } from "./dom.js";
+import { createErrorText } from "./error_text.js";
 
 /**
  * @param {string} param its name in the request
@@ -8,13 +9,8 @@ import { h, setText } from "./dom.js";
  * @param {{ optional?: boolean }} [options]
  */
 export function createField(param, label, input, { optional } = {}) {
-  const error = h("p", {
-    class: "field-error",
-    id: `${input.id}-error`,
-    role: "alert",
-    hidden: true,
-  });
-  input.setAttribute("aria-describedby", error.id);
+  const error = createErrorText(input);
+  input.setAttribute("aria-describedby", error.element.id);
   const mark = optional ? h("span", { class: "optional" }, " optional") : null;
   return {
     input,
@@ -23,14 +19,8 @@ export function createField(param, label, input, { optional } = {}) {
       { class: "field", "data-param": param },
       h("label", { class: "label", for: input.id }, label, mark),
       input,
-      error,
+      error.element,
     ),
-    /** @param {string} message */
-    setError(message) {
-      error.hidden = !message;
-      setText(error, message);
-      if (message) input.setAttribute("aria-invalid", "true");
-      else input.removeAttribute("aria-invalid");
-    },
+    setError: error.set,
   };
 }

@@ -19,6 +19,7 @@ export class Reserve {
       const { isFile, size } = Deno.lstatSync(this.path);
       return isFile ? size : 0;
     } catch {
+      // It has been given up.
       return 0;
     }
   }
@@ -30,6 +31,7 @@ export class Reserve {
       Deno.removeSync(this.path);
       return bytes > 0;
     } catch {
+      // It has been given up already, or the disk does not let go of it.
       return false;
     }
   }
