@@ -61,7 +61,7 @@ export function createSampling() {
     /** A continued text has no system prompt. @param {Mode} mode */
     use(mode) {
       system.hidden = mode === "text";
-      maxTokens.setAttribute("placeholder", String(TOKENS[mode] ?? "as many as fit"));
+      maxTokens.setAttribute("placeholder", String(TOKENS[mode] ?? "the model's own, or 512"));
     },
   };
 }

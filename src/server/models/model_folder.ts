@@ -85,7 +85,7 @@ export class ModelFolder implements Models {
     return this.#scanned.models;
   }
 
-  /** Has the next list scan anew, unless a scan is under way: of many requests one does. */
+  /** Has the next list scan anew, unless a scan is in progress: of many requests one scans. */
   #outdate(): void {
     if (this.#scanned?.isOver) this.#scanned = undefined;
   }

@@ -71,7 +71,7 @@ export const chatRequestSchema = z.strictObject({
   }),
   max_completion_tokens: tokens.openapi({
     description: "Maximum tokens of the answer: refused if they exceed the model's positions " +
-      "with the prompt; by default as many as the model's own settings ask for, or 512, or fit",
+      "with the prompt; by default the model's own setting, or 512, and fewer if no more fit",
   }),
   max_tokens: tokens.openapi({ description: "The older name of max_completion_tokens" }),
   response_format: only([{ type: "text" }], "structured answers are not supported"),

@@ -28,7 +28,7 @@ export const completionRequestSchema = z.strictObject({
   }),
   max_tokens: z.number().int().min(1).nullish().openapi({
     description: "Maximum tokens to generate: refused if they exceed the model's positions with " +
-      `the prompt; ${DEFAULT_TOKENS} by default, or as many as fit`,
+      `the prompt; ${DEFAULT_TOKENS} by default, and fewer if no more fit`,
   }),
   echo: z.boolean().nullish().openapi({ description: "Include the prompt in the answer" }),
   best_of: only([1], "one answer per request"),
