@@ -142,3 +142,14 @@ Deno.test("a job whose data takes too long to read is accepted: its run will fin
     const unlearned = await upload(dialogue({ content: "Hello", weight: 0 }));
     assertEquals((await post("/v1/fine_tuning/jobs", tune(unlearned))).status, 200);
   }));
+
+Deno.test("a job whose file is deleted while it is read is refused", () =>
+  withRealFiles(async ({ upload, refusal, services }) => {
+    const { store } = services, id = await upload(GOOD_LINE);
+    const rehearse = () => {
+      store.files.delete(id);
+      return Promise.resolve({ warnings: [] });
+    };
+    Object.assign(services, { rehearsal: { rehearse } });
+    assertEquals((await refusal("fine_tuning", tune(id))).code, "file_not_found");
+  }));

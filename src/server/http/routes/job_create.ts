@@ -4,6 +4,7 @@ import { type Admission, planContext } from "../../admission/admission.ts";
 import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
 import { throwIfEnded } from "../../api_error.ts";
 import { assertBegins } from "../../admission/acceptable.ts";
+import { fileOf } from "../../jobs/inputs.ts";
 import { createApp } from "../app_base.ts";
 import { errors } from "../error_responses.ts";
 import { planSchema, toPlan } from "../../protocol/plan.ts";
@@ -76,6 +77,8 @@ async function createJob(
   await assertFitsDisk(planned, services);
   const warnings = await assertBegins(admission, services);
   throwIfEnded(signal);
+  // Reading them takes seconds, in which nothing keeps a client from deleting them.
+  for (const id of [...job.trainingFiles, ...job.validationFiles]) fileOf(services.store, id);
   const created = services.jobs.create(job, warnings);
   await services.store.sync();
   return created;
