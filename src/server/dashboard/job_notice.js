@@ -25,16 +25,13 @@ export function createNotice() {
           {},
           h("p", { class: "notice-reason" }, reason),
           h("p", {}, advice),
-          asksForRoom(reason) ? h("a", { href: "#/files" }, "See files and models") : null,
+          job.status_reason_code === "disk_full"
+            ? h("a", { href: "#/files" }, "See files and models")
+            : null,
         ),
       );
     },
   };
-}
-
-/** Whether deleting would help: the server always says so in these words. @param {string} reason */
-export function asksForRoom(reason) {
-  return /delete files or models/i.test(reason);
 }
 
 /** @param {Job} job @param {number | undefined} from @returns {[string, string]} reason and advice */

@@ -3,6 +3,7 @@ import type { Explanation } from "../../options/user_error.ts";
 import { resultModelName } from "../protocol/job.ts";
 import type { JobRecord } from "../store/records.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
+import type { Hindered } from "./hindrance.ts";
 import { message } from "./job_events.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { QueueParts } from "./queue_parts.ts";
@@ -30,7 +31,7 @@ export class Conclusions {
         // At a shutdown the status stays "running" for the next start.
         return;
       case "hindered":
-        return this.#hindered(job, outcome.reason);
+        return this.#hindered(job, outcome);
       case "failed":
         return this.#fail(job, outcome);
       case "crashed":
@@ -71,15 +72,15 @@ export class Conclusions {
   /** Pauses a job that something around it keeps from running; any other error fails it. */
   thrown(job: JobRecord, error: unknown): void {
     const outcome = outcomeOf(error, job.id, this.parts.serverLog);
-    if (outcome.type === "hindered") this.#hindered(job, outcome.reason);
+    if (outcome.type === "hindered") this.#hindered(job, outcome);
     else this.#fail(job, outcome);
   }
 
-  #hindered(job: JobRecord, because: string): void {
-    const reason = inClientTerms({ message: because }, job, this.parts);
+  #hindered(job: JobRecord, { code: reasonCode, reason: message }: Hindered): void {
+    const reason = inClientTerms({ message }, job, this.parts);
     this.status.record(job, {
       status: "paused",
-      patch: { reason },
+      patch: { reason, reasonCode },
       text: `${title(job)} job paused: ${reason}`,
       level: "error",
     });

@@ -1,6 +1,15 @@
 /** What keeps a job from running though nothing is wrong with it: it is paused, with the reason. */
 import { type DiskFault, diskFault } from "../../files/disk_error.ts";
 import { ApiError } from "../api_error.ts";
+import type { HindranceCode } from "../store/records.ts";
+
+/** A job that cannot run now. */
+export interface Hindered {
+  readonly type: "hindered";
+  readonly code: HindranceCode;
+  /** Says what would be right. */
+  readonly reason: string;
+}
 
 /** A model, a file or a process that is not to be had now. In answer to a request, a 503. */
 export class Hindrance extends ApiError {
@@ -10,16 +19,19 @@ export class Hindrance extends ApiError {
   }
 }
 
-/** Why an error keeps a job from running; undefined if it is a fault of the job or the server. */
-export function hindranceOf(error: unknown): string | undefined {
-  if (error instanceof Hindrance) return error.message;
+/** What an error keeps a job from; undefined if it is a fault of the job or the server. */
+export function hindranceOf(error: unknown): Hindered | undefined {
+  if (error instanceof Hindrance) {
+    return { type: "hindered", code: "unavailable", reason: error.message };
+  }
   const fault = diskFault(error);
-  return fault && diskReason(fault, (error as Error).message);
+  return fault && hinderedByDisk(fault, (error as Error).message);
 }
 
-/** For a job that the disk of the data folder hinders. `message` is the system's or SQLite's. */
-export function diskReason(fault: DiskFault, message: string): string {
-  return fault === "disk_full"
-    ? `${message}: delete files or models, or make room on the disk, then resume the job`
-    : `${message}: see to the data folder's disk, then resume the job`;
+/** By the disk of the data folder. `message` is the system's or SQLite's. */
+export function hinderedByDisk(code: DiskFault, message: string): Hindered {
+  const advice = code === "disk_full"
+    ? "delete files or models, or make room on the disk"
+    : "see to the data folder's disk";
+  return { type: "hindered", code, reason: `${message}: ${advice}, then resume the job` };
 }

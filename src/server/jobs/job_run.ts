@@ -11,7 +11,7 @@ import { forgetCheckpoints } from "./checkpoint_models.ts";
 import { jobEvent } from "./job_events.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { recoverJournal, untilFree } from "./recover_journal.ts";
-import { diskReason, Hindrance, hindranceOf } from "./hindrance.ts";
+import { type Hindered, hinderedByDisk, hindranceOf } from "./hindrance.ts";
 import { assertFiles, fileOf } from "./inputs.ts";
 import { type Task, trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";
@@ -31,7 +31,7 @@ export class JobRun {
   #summary: Summary | undefined;
   #failure: FailureEvent | undefined;
   /** Why the server ended it. */
-  #hindrance: string | undefined;
+  #hindered: Hindered | undefined;
   /** Events since then are in the run's journal alone: the next attempt records them. */
   #unrecorded = false;
 
@@ -74,13 +74,13 @@ export class JobRun {
     await recoverJournal(folder, (event) => this.#onEvent(event), () => parts.store.sync());
     // Recovered events belong to an earlier attempt: this one must report its own end.
     this.#totalSteps = 0;
-    this.#summary = this.#failure = this.#hindrance = undefined;
+    this.#summary = this.#failure = this.#hindered = undefined;
     const task = await this.#task();
     await removeResult(folder);
     parts.storage.remeasure();
     const missing = job.plan.diskBytes - await folderBytes(folder);
     if (!await parts.room.makeRoom(missing)) {
-      throw new Hindrance(noRoom(await parts.storage.free(), missing));
+      return noRoom(await parts.storage.free(), missing);
     }
     // Do not await between this check and spawning: end() must have a process to signal.
     if (this.#intent) return { type: "stopped", intent: this.#intent };
@@ -98,8 +98,8 @@ export class JobRun {
   }
 
   /** Ends the run for a reason of the server. */
-  #hinder(reason: string): void {
-    this.#hindrance ??= reason;
+  #hinder(hindered: Hindered): void {
+    this.#hindered ??= hindered;
     this.#process?.stop();
   }
 
@@ -111,9 +111,7 @@ export class JobRun {
 
   #outcome(exit: Exit): Outcome {
     const finished = this.#summary && !this.#unrecorded;
-    if (this.#hindrance !== undefined && !finished) {
-      return { type: "hindered", reason: this.#hindrance };
-    }
+    if (this.#hindered && !finished) return this.#hindered;
     if (this.#failure) {
       if (this.#failure.code === "internal_error") this.#logFault(exit);
       return { ...this.#failure, type: "failed" };
@@ -130,17 +128,17 @@ export class JobRun {
     if (outcome.type === "failed" && isDiskFault(outcome.code)) {
       // Omit the hint, which is for command-line users.
       const message = inClientTerms({ message: outcome.message }, job, parts);
-      return { type: "hindered", reason: diskReason(outcome.code, message) };
+      return hinderedByDisk(outcome.code, message);
     }
     try {
       await this.#task();
     } catch (error) {
-      const reason = hindranceOf(error);
-      if (reason !== undefined) return { type: "hindered", reason };
+      const hindered = hindranceOf(error);
+      if (hindered) return hindered;
     }
     parts.storage.remeasure();
     if (outcome.type === "crashed" && !await parts.room.makeRoom(1)) {
-      return { type: "hindered", reason: noRoom(0) };
+      return noRoom(0);
     }
     return outcome;
   }
@@ -151,10 +149,10 @@ export class JobRun {
     try {
       await this.#onEvent(event);
     } catch (error) {
-      const reason = hindranceOf(error);
-      if (reason === undefined) throw error;
+      const hindered = hindranceOf(error);
+      if (!hindered) throw error;
       this.#unrecorded = true;
-      this.#hinder(reason);
+      this.#hinder(hindered);
     }
   }
 
@@ -262,8 +260,9 @@ function isAboutResuming({ phrase }: WarningEvent): boolean {
 }
 
 /** `needed` bytes, if that is known. */
-function noRoom(free: number, needed?: number): string {
+function noRoom(free: number, needed?: number): Hindered {
   const need = needed === undefined ? "" : `, the job needs ${formatBytes(needed)}`;
-  return `the data folder may take ${formatBytes(free)} more${need}: ` +
+  const reason = `the data folder may take ${formatBytes(free)} more${need}: ` +
     "delete files or models, or raise the quota, then resume the job";
+  return { type: "hindered", code: "disk_full", reason };
 }

@@ -3,17 +3,11 @@ import type { Explanation } from "../../options/user_error.ts";
 import type { Summary } from "../../train/events.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerLog } from "../server_log.ts";
-import { hindranceOf } from "./hindrance.ts";
+import { type Hindered, hindranceOf } from "./hindrance.ts";
 import type { Exit } from "./training_process.ts";
 
 /** Why a run should end before its last step. */
 export type Intent = "pause" | "cancel" | "shutdown";
-
-/** Nothing is wrong with the job: the disk is full, or something it needs is away. */
-interface Hindered {
-  readonly type: "hindered";
-  readonly reason: string;
-}
 
 interface Failed extends Explanation {
   readonly type: "failed";
@@ -31,8 +25,8 @@ export type Outcome =
 
 /** What an error means for its job. A fault of the server itself is logged. */
 export function outcomeOf(error: unknown, jobId: string, log: ServerLog): Failed | Hindered {
-  const reason = hindranceOf(error);
-  if (reason !== undefined) return { type: "hindered", reason };
+  const hindered = hindranceOf(error);
+  if (hindered) return hindered;
   const { message } = error as Error;
   if (error instanceof ApiError) {
     return { type: "failed", code: error.details.code ?? "internal_error", message };

@@ -17,7 +17,13 @@ export interface Transition {
 }
 
 /** Fields that say something of one status only: the next one has them if its transition sets them. */
-const OF_A_STATUS = { reason: null, error: null, finishedAt: null, estimatedFinish: null } as const;
+const OF_A_STATUS = {
+  reason: null,
+  reasonCode: null,
+  error: null,
+  finishedAt: null,
+  estimatedFinish: null,
+} as const;
 
 export class Transitions {
   constructor(readonly parts: Pick<QueueParts, "store" | "log" | "serverLog">) {}

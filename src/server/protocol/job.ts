@@ -1,7 +1,7 @@
 /** Jobs as clients see them: OpenAI's fine-tuning job, and the same for pre-training. */
 import { z } from "../../packages/zod_openapi.ts";
 import { PURPOSES } from "../../gpu/tensor.ts";
-import { JOB_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
+import { HINDRANCE_CODES, JOB_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
 import type { Services } from "../services.ts";
 import { activitySchema, preparationSchema, toActivity } from "./moment.ts";
 import { pageSchema } from "./page.ts";
@@ -89,6 +89,10 @@ const common = {
   }),
   status_reason: z.string().nullable().openapi({
     description: "Why it is paused, unless a client paused it",
+  }),
+  status_reason_code: z.enum(HINDRANCE_CODES).nullable().openapi({
+    description: "The same for programs: the server's disk is full, or fails, or a model or " +
+      "another thing that the job needs is away",
   }),
 };
 
@@ -231,6 +235,7 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
     warnings: store.events.keyed(job.id, "warning", MOST_WARNINGS)
       .map(({ message, createdAt }) => ({ message, created_at: createdAt })),
     status_reason: job.reason ?? null,
+    status_reason_code: job.reasonCode ?? null,
   };
 }
 

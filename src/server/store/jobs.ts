@@ -59,6 +59,7 @@ export class JobTable {
       resultFiles: "json",
       error: "json",
       reason: "plain",
+      reasonCode: "plain",
     });
     // Every wanted metadata pair must occur in the request.
     this.#list = db.prepare(`

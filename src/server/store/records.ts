@@ -84,7 +84,12 @@ export interface JobRecord {
   readonly error?: JobError;
   /** Why it is paused, if not on request. */
   readonly reason?: string;
+  readonly reasonCode?: HindranceCode;
 }
+
+/** The data folder's disk is full, or fails; a model, a file or a process is not to be had. */
+export const HINDRANCE_CODES = ["disk_full", "disk_error", "unavailable"] as const;
+export type HindranceCode = typeof HINDRANCE_CODES[number];
 
 export interface CheckpointRecord {
   readonly id: string; // ftckpt-…

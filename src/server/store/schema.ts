@@ -86,6 +86,7 @@ const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE files ADD COLUMN ending TEXT; -- where its name has none
   ALTER TABLE files ADD COLUMN contents TEXT; -- kinds of its records; null until they are counted
+  ALTER TABLE jobs ADD COLUMN reason_code TEXT;
 `,
 ];
 

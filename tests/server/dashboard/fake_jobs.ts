@@ -124,6 +124,7 @@ export class FakeJobs {
       suffix: "support-tickets",
       age: 9000,
     });
+    paused.status_reason_code = "disk_full";
     paused.status_reason =
       "The disk is full: 0.4 GiB are free, and a checkpoint takes 1.4 GiB: delete files or models, " +
       "or make room on the disk, then resume the job";
@@ -238,7 +239,7 @@ export class FakeJobs {
     const job = this.#jobs.get(id)!;
     job.error = null;
     job.status = action === "cancel" ? "cancelled" : action === "pause" ? "paused" : "running";
-    job.status_reason = null;
+    job.status_reason = job.status_reason_code = null;
     this.#log(id, `Job ${job.status}`);
     return job;
   }
@@ -293,6 +294,7 @@ export class FakeJobs {
       progress: null,
       preparation: null,
       status_reason: null,
+      status_reason_code: null,
       method: {
         type: "supervised",
         supervised: {

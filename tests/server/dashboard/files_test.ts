@@ -1,8 +1,6 @@
 /** The view that makes room on the disk: files and models are listed, downloaded and deleted. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Page } from "playwright-core";
-import { asksForRoom } from "../../../src/server/dashboard/job_notice.js";
-import { diskReason } from "../../../src/server/jobs/hindrance.ts";
 import { accessibilityFaults } from "./accessibility.ts";
 import { browserTest, until, visit } from "./browser.ts";
 import { fakeServer } from "./fake_server.ts";
@@ -21,13 +19,6 @@ async function remove(page: Page, name: string): Promise<void> {
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).press("Enter");
   await page.getByRole("dialog").waitFor({ state: "detached" });
 }
-
-Deno.test("a job that is paused for want of room leads to what can be deleted", () => {
-  assert(asksForRoom(diskReason("disk_full", "No space left on device")));
-  assert(!asksForRoom(diskReason("disk_error", "Read-only file system")));
-  // The quota's words, in the reason of a job.
-  assert(asksForRoom("the job needs 3 GiB: delete files or models, or raise the quota"));
-});
 
 browserTest("files and models are deleted to make room, and are gone everywhere", async () => {
   await using server = fakeServer({ pace: 400, crowd: 30, key: "sk-right" });

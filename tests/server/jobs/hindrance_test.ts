@@ -47,7 +47,8 @@ const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
       const [a, b] = [queue.create(bench.job()).id, queue.create(bench.job()).id];
       await bench.until(b, "queued");
       atStep = (step) => step === 6 && writable(bench, false);
-      const { reason, estimatedFinish } = await bench.until(a, "paused");
+      const { reason, reasonCode, estimatedFinish } = await bench.until(a, "paused");
+      assertEquals(reasonCode, "disk_error");
       assertMatch(reason!, /server\.db cannot be written: .*readonly.*then resume the job$/);
       assertEquals(estimatedFinish, undefined);
       assertMatch((await bench.until(b, "paused")).reason!, /cannot be written/);
@@ -109,7 +110,8 @@ for (const code of ["disk_full", "disk_error"] as const) {
     { startTraining: played((attempt) => attempt === 1 ? { failure } : {}) },
     async (bench) => {
       const { id } = bench.queue.create(bench.job());
-      const { reason, error } = await bench.until(id, "paused");
+      const { reason, reasonCode, error } = await bench.until(id, "paused");
+      assertEquals(reasonCode, code);
       assertMatch(reason!, /^cannot write \/x: no: .*then resume the job$/);
       assertEquals(error, undefined);
       bench.queue.resume(id);
@@ -137,7 +139,8 @@ for (const code of ["disk_full", "disk_error"] as const) {
       const away =
         `The model 'llama' is away: there is no models folder ${modelsFolder}: mount or ` +
         "restore it, then resume the job";
-      assertEquals((await bench.until(a, "paused")).reason, away);
+      const { reason, reasonCode } = await bench.until(a, "paused");
+      assertEquals([reason, reasonCode], [away, "unavailable"]);
       assertEquals((await bench.until(b, "paused")).reason, away);
 
       await Deno.mkdir(modelsFolder);
