@@ -1,5 +1,6 @@
 /** Every refusal of a request for a job: status, field and message. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DiskError } from "../../../src/files/disk_error.ts";
 import type { ModelRecord } from "../../../src/server/services.ts";
 import { METHOD_NAMES } from "../../../src/train/methods.ts";
 import { withJobsApi } from "./support.ts";
@@ -247,5 +248,24 @@ Deno.test("plans of absurd numbers are answered like any other", async () => {
       });
       assertEquals(status, 200, JSON.stringify(body));
     }
+  });
+});
+
+Deno.test("where the disk keeps nothing, what is refused does not happen, and what happens is not refused", async () => {
+  await withJobsApi({}, async ({ file, post, get, services }) => {
+    const jobs = "/v1/fine_tuning/jobs", training_file = file();
+    const request = { model: "tiny", training_file, hyperparameters: { seq_len: 64 } };
+    const { body: { id } } = await post(jobs, request), { sync } = services.store;
+    services.store.sync = () => Promise.reject(new DiskError("the disk is read-only"));
+    await assertRejects(() => post(jobs, request), DiskError);
+    for (
+      const [action, status] of [["pause", "paused"], ["resume", "queued"], ["cancel", "cancelled"]]
+    ) {
+      const answer = await post(`${jobs}/${id}/${action}`, {});
+      assertEquals([answer.status, answer.body.status], [200, status]);
+    }
+    services.store.sync = sync;
+    const { body: { data } } = await get(jobs);
+    assertEquals(data.map((job: { status: string }) => job.status), ["cancelled", "cancelled"]);
   });
 });

@@ -1,5 +1,6 @@
 /** Routes for jobs of every kind: list, retrieve, cancel, pause, resume. */
 import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
+import { diskFault } from "../../../files/disk_error.ts";
 import { createApp } from "../app_base.ts";
 import { errors } from "../error_responses.ts";
 import { pageFields, pageOf } from "../../protocol/page.ts";
@@ -81,7 +82,10 @@ export function jobActionRoutes(services: Services, of: JobKindRoutes): OpenAPIH
       async (context) => {
         const { id } = findJob(services, of, context.req.valid("param").id);
         const job = jobs[action as keyof typeof ACTIONS](id);
-        await store.sync();
+        // It holds already, even if a power failure might undo it: what is refused must not happen.
+        await store.sync().catch((error) => {
+          if (!diskFault(error)) throw error;
+        });
         return context.json(show(job, services), 200);
       },
     );

@@ -8,7 +8,7 @@ import { fileOf } from "../../jobs/inputs.ts";
 import { createApp } from "../app_base.ts";
 import { errors } from "../error_responses.ts";
 import { planSchema, toPlan } from "../../protocol/plan.ts";
-import type { JobRecord } from "../../store/records.ts";
+import { FINAL_STATUSES, type JobRecord } from "../../store/records.ts";
 import type { Services } from "../../services.ts";
 import { answer } from "../answer.ts";
 import type { JobKindRoutes } from "./job_kinds.ts";
@@ -80,7 +80,14 @@ async function createJob(
   // Reading them takes seconds, in which nothing keeps a client from deleting them.
   for (const id of [...job.trainingFiles, ...job.validationFiles]) fileOf(services.store, id);
   const created = services.jobs.create(job, warnings);
-  await services.store.sync();
+  try {
+    await services.store.sync();
+  } catch (error) {
+    // Whoever is refused may ask again: one of the two must not run.
+    const { status } = services.store.jobs.get(created.id)!;
+    if (!FINAL_STATUSES.includes(status)) services.jobs.cancel(created.id);
+    throw error;
+  }
   return created;
 }
 
