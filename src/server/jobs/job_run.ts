@@ -40,6 +40,11 @@ export class JobRun {
     readonly parts: QueueParts & Required<Pick<QueueParts, "moments">>,
   ) {}
 
+  /** Whether someone has cancelled it, though it may have succeeded before. */
+  get isCancelled(): boolean {
+    return this.#intent === "cancel";
+  }
+
   /** Takes effect within a step. Of several intents, the first final one counts. */
   end(intent: Intent): void {
     if (this.#intent === "cancel") return;
@@ -53,7 +58,7 @@ export class JobRun {
   async run(): Promise<Outcome> {
     const outcome = await this.#attempt();
     // Whatever else came in between, a job that is to be cancelled is.
-    const cancelled = this.#intent === "cancel" && outcome.type !== "succeeded";
+    const cancelled = this.isCancelled && outcome.type !== "succeeded";
     return cancelled ? { type: "stopped", intent: "cancel" } : outcome;
   }
 

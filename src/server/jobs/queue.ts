@@ -218,6 +218,7 @@ export class JobQueue implements Jobs {
     try {
       await this.#conclusions.conclude(job, outcome, this.#stopping);
     } catch (error) {
+      if (run.isCancelled) return this.#conclusions.cancelled(job);
       return this.#conclusions.thrown(job, error);
     }
     if (outcome.type !== "succeeded") return;

@@ -193,6 +193,22 @@ for (const code of ["disk_full", "disk_error"] as const) {
   });
 }
 
+hindranceTest("a cancellation holds also where the disk does not take the result", {
+  startTraining: played(() => ({})),
+}, async (bench) => {
+  const { queue, storage } = bench, filePath = storage.filePath.bind(storage);
+  const { id } = queue.create(bench.job());
+  storage.filePath = (file) => {
+    if (file.filename.startsWith("step_metrics")) {
+      writable(bench, false);
+      queue.cancel(id);
+    }
+    return filePath(file);
+  };
+  const { status, reason } = await bench.until(id, "cancelled", "paused");
+  assertEquals([status, reason], ["cancelled", undefined]);
+});
+
 hindranceTest("a file whose bytes are away pauses the job", {
   startTraining: played(() => ({})),
 }, async (bench) => {
