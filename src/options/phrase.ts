@@ -39,6 +39,14 @@ export function option(option: string, value?: unknown): OptionReference {
   return value === undefined ? { option } : { option, value };
 }
 
+/** The name of the first option in a phrase. */
+export function firstOption(phrase: Phrase): string | undefined {
+  if (typeof phrase === "string") return undefined;
+  const isOption = (piece: Piece): piece is OptionReference =>
+    typeof piece === "object" && "option" in piece;
+  return phrase.find(isOption)?.option;
+}
+
 /** Names several options with values in a {@link phrase}. */
 export function settings(settings: Settings["settings"]): Settings {
   return { settings };

@@ -2,7 +2,7 @@
  * Opens what a job would train on before it is accepted, with the run's own code, in a process of its
  * own: whatever is wrong is known at once, not when the job's turn comes.
  */
-import { onAScreen, type OptionReference, type Phrase } from "../../options/phrase.ts";
+import { firstOption, onAScreen, type Phrase } from "../../options/phrase.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import { fileOf } from "../jobs/inputs.ts";
 import { trainingTask } from "../jobs/run_options.ts";
@@ -61,7 +61,7 @@ export class Rehearsal implements Rehearsing {
         inClientTerms(explanation, { ...job, id }, this.parts);
       const { answer } = asked;
       return "refused" in answer
-        ? { refused: worded(answer.refused), option: optionIn(answer.refused.message) }
+        ? { refused: worded(answer.refused), option: firstOption(answer.refused.message) }
         : { warnings: answer.warnings.map((each) => worded({ message: onAScreen(each) })) };
     } finally {
       // Nothing but a configuration that was part of the request.
@@ -80,11 +80,3 @@ function spawned(command: Deno.Command): Deno.ChildProcess | undefined {
 }
 
 const PREFIXES = { fine_tuning: "ftjob", pretraining: "ptjob" } as const;
-
-/** The first option that a text names. */
-function optionIn(message: Phrase): string | undefined {
-  if (typeof message === "string") return undefined;
-  const isOption = (piece: unknown): piece is OptionReference =>
-    typeof piece === "object" && piece !== null && "option" in piece;
-  return message.find(isOption)?.option;
-}

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { spell } from "../../options/phrase.ts";
+import { firstOption, option, spell } from "../../options/phrase.ts";
 import { loadModelTokenizer } from "../../tokenizers/load_tokenizer.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
@@ -113,7 +113,7 @@ function codedFault(error: unknown, { model, prompt }: GenerationRequest): Fault
     const message = `model ${model}: ${error.message}`;
     return { ...fault, message, code: "missing_chat_template", param: "model" };
   }
-  if (!(error instanceof ContextLengthError)) return undefined;
+  if (!(error instanceof ContextLengthError)) return faultOfOption(error, model);
   // Clients recognise OpenAI's message, too.
   const { positions, promptTokens, answerTokens } = error;
   const param = "text" in prompt ? "prompt" : "messages";
@@ -129,6 +129,20 @@ function codedFault(error: unknown, { model, prompt }: GenerationRequest): Fault
       }.`,
     code: "context_length_exceeded",
     param,
+  };
+}
+
+/** Only the model shows that a value cannot be: a token that its vocabulary does not have. */
+function faultOfOption(error: unknown, model: string): Fault | undefined {
+  if (!(error instanceof UserError) || kindOf(error) !== "request") return undefined;
+  const { message } = error.explanation, named = firstOption(message);
+  if (named === undefined) return undefined;
+  return {
+    type: "fault",
+    kind: "request",
+    message: `model ${model}: ${spell(message, REQUEST)}`,
+    code: "invalid_value",
+    param: spell([option(named)], REQUEST),
   };
 }
 

@@ -159,7 +159,7 @@ serverTest(
 );
 
 serverTest(
-  "more than the model's positions is a context_length_exceeded, before a stream begins",
+  "what only the model can judge is refused with OpenAI's code and the field, before a stream begins",
   () =>
     withModelServer({ write: { tiny: {} } }, async ({ client }) => {
       // 256 positions; a token is one letter or more.
@@ -173,6 +173,18 @@ serverTest(
         });
       const text = (prompt: string, max_tokens?: number, stream = false) =>
         client.completions.create({ model: "tiny", prompt, max_tokens, stream });
+      // It has 408 tokens.
+      const unknown = await assertRejects(
+        () =>
+          client.chat.completions.create({
+            model: "tiny",
+            messages: [{ role: "user", content: "Hello" }],
+            logit_bias: { 99999: 1 },
+          }),
+        OpenAI.BadRequestError,
+        "model tiny: logit_bias: token 99999 is outside the vocabulary of 408",
+      );
+      assertEquals([unknown.code, unknown.param], ["invalid_value", "logit_bias"]);
       const begin = "This model's maximum context length is 256 tokens. However, ";
       for (const stream of [false, true]) {
         for (
