@@ -18,6 +18,7 @@ import {
   jobPath,
   type Kind,
   pause,
+  runKey,
   startServer,
   trainingProcesses,
 } from "../interop/server/support.ts";
@@ -31,14 +32,7 @@ await writeChatModel(join(modelsFolder, "tiny"));
 await writeChatModel(join(modelsFolder, "plain"));
 await Deno.remove(join(modelsFolder, "plain", "chat_template.jinja"));
 
-async function key(...args: string[]) {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "cli.ts", "key", ...args, "--json", "--data-folder", folder],
-    cwd: checkout,
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
-}
+const key = (...args: string[]) => runKey({ checkout, folder }, ...args);
 
 const active = await key("--create", "laptop"), revoked = await key("--create", "lost");
 await key("--revoke", revoked.id);
