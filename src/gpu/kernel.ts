@@ -8,10 +8,14 @@
  *   // @const HEAD_QUADS           a `const` of type u32, where an override cannot stand: it sizes
  *                                  arrays in registers
  *
- * Libraries may use others. Sources are concatenated, never edited; `enable` lines come first.
+ *   // @unroll                  before a loop: see unroll.ts
+ *
+ * Libraries may use others. Sources are concatenated and not otherwise edited; `enable` lines come
+ * first.
  */
 import type { Feature } from "./capabilities.ts";
 import { GpuError } from "./errors.ts";
+import { unrolled } from "./unroll.ts";
 
 /** How a shader uses a binding. */
 export type Access = "read" | "write";
@@ -235,7 +239,7 @@ export function constantValues(
   });
 }
 
-/** The WGSL with its `const`s inserted; `constants` holds their values by name. */
+/** The WGSL to compile: its `const`s inserted, by name, and its marked loops unrolled. */
 export function specialised(
   { code, constants: declared }: Kernel,
   constants: Readonly<Record<string, number>>,
@@ -243,12 +247,12 @@ export function specialised(
   const lines = declared.filter(({ kind }) => kind === "const").map(({ name }) =>
     `const ${name} = ${constants[name]}u;`
   );
-  if (!lines.length) return code;
+  if (!lines.length) return unrolled(code);
   const end = [...code.matchAll(ENABLE)].reduce(
     (at, it) => Math.max(at, it.index + it[0].length),
     0,
   );
-  return `${code.slice(0, end)}\n${lines.join("\n")}\n${code.slice(end)}`;
+  return unrolled(`${code.slice(0, end)}\n${lines.join("\n")}\n${code.slice(end)}`);
 }
 
 /** Packs parameters in struct order; throws {@link GpuError} on a missing or unknown one. */
