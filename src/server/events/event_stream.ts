@@ -99,7 +99,8 @@ export class EventStreams implements Streams {
 
   isOver({ jobId, after }: StreamQuery): boolean {
     if (jobId === undefined || after === undefined) return false;
-    return this.#hasEnded(jobId) && after >= this.#store.events.lastSeq(jobId);
+    const { events, jobs } = this.#store;
+    return this.#isFinal(jobId, jobs.status(jobId)) && after >= events.lastSeq(jobId);
   }
 
   open(query: StreamQuery): ReadableStream<Uint8Array> {
@@ -202,28 +203,27 @@ export class EventStreams implements Streams {
   #status(stream: Stream): Uint8Array | undefined {
     const { jobId } = stream;
     if (jobId === undefined) return;
+    const { events, jobs } = this.#store, last = events.lastSeq(jobId);
     // Events written but not yet flushed come first.
-    const { events, jobs } = this.#store, unflushed = events.lastSeq() > this.#flushed;
-    if (unflushed && events.since(stream.after, { jobId, limit: 1 }).length) return;
+    if (last > stream.after) return;
     const status = jobs.status(jobId);
     if (stream.content === "metrics" && status !== stream.status) {
       stream.status = status;
       // With the id of the job's last event, whatever its type: a client that has this has it all.
-      const id = events.lastSeq(jobId), data = JSON.stringify({ job_id: jobId, status });
-      return encode(`event: status\nid: ${id}\ndata: ${data}\n\n`);
+      const data = JSON.stringify({ job_id: jobId, status });
+      return encode(`event: status\nid: ${last}\ndata: ${data}\n\n`);
     }
-    if (!this.#hasEnded(jobId)) return;
+    if (!this.#isFinal(jobId, status)) return;
     stream.done = true;
     return DONE;
   }
 
   /**
-   * Whether a job has no event to come: one that is gone has none, one whose end the disk has not
-   * taken yet has that.
+   * Whether a job of this status has no event to come: one that is gone has none, one whose end the
+   * disk has not taken yet has that.
    */
-  #hasEnded(jobId: string): boolean {
-    const { jobs } = this.#store, status = jobs.status(jobId);
-    return !status || FINAL_STATUSES.includes(status) && !jobs.isHeld(jobId);
+  #isFinal(jobId: string, status: JobStatus | undefined): boolean {
+    return !status || FINAL_STATUSES.includes(status) && !this.#store.jobs.isHeld(jobId);
   }
 
   /** What the job does at the moment, unless that was sent: a slow reader gets only the latest. */

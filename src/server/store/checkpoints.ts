@@ -18,7 +18,7 @@ export class Checkpoints {
       { id: "plain", jobId: "plain", step: "plain", createdAt: "plain", metrics: "json" },
     );
     this.#list = db.prepare(`
-      SELECT * FROM checkpoints WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`);
+      SELECT * FROM checkpoints WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ? + 0`);
     this.#of = db.prepare("SELECT * FROM checkpoints WHERE job_id = ? ORDER BY step");
     this.#all = db.prepare("SELECT * FROM checkpoints ORDER BY seq");
     this.#deleteSteps = db.prepareWrite(`

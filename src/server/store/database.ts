@@ -69,7 +69,11 @@ export class Database {
     }
   }
 
-  /** A statement that only reads. */
+  /**
+   * A statement that only reads. A limit is written `LIMIT ? + 0`: SQLite plans for the value of a
+   * bare parameter there, and so compiles the statement again whenever that is bound, which takes
+   * several times as long as a lookup.
+   */
   prepare(sql: string): StatementSync {
     return this.sqlite.prepare(sql);
   }

@@ -43,11 +43,11 @@ export class Events {
       INSERT INTO events (job_id, key, created_at, level, type, message, data, step, notable)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job_id, key) DO NOTHING`);
     this.#list = db.prepare(
-      "SELECT * FROM events WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+      "SELECT * FROM events WHERE job_id = ? AND seq < ? ORDER BY seq DESC LIMIT ? + 0",
     );
-    this.#since = db.prepare("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
+    this.#since = db.prepare("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ? + 0");
     this.#sinceOf = db.prepare(
-      "SELECT * FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+      "SELECT * FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ? + 0",
     );
     this.#lastSeq = db.prepare("SELECT coalesce(max(seq), 0) AS seq FROM events");
     this.#lastSeqOf = db.prepare(
@@ -77,7 +77,7 @@ export class Events {
       SELECT * FROM (
         SELECT * FROM events
         WHERE job_id = ?1 AND key >= ?2 AND key < ?2 || ';' AND (key = ?2 OR key > ?2 || ':')
-        ORDER BY +seq DESC LIMIT ?3)
+        ORDER BY +seq DESC LIMIT ?3 + 0)
       ORDER BY seq`);
   }
 

@@ -39,7 +39,7 @@ export class Files {
     const list = (beyond: string, order: string) =>
       db.prepare(`
         SELECT * FROM files WHERE seq ${beyond} ?1 AND (?2 IS NULL OR purpose = ?2)
-        ORDER BY seq ${order} LIMIT ?3`);
+        ORDER BY seq ${order} LIMIT ?3 + 0`);
     this.#list = { asc: list(">", "ASC"), desc: list("<", "DESC") };
     this.#delete = db.prepareWrite("DELETE FROM files WHERE id = ?");
     this.#setContents = db.prepareWrite("UPDATE files SET contents = ? WHERE id = ?");

@@ -69,7 +69,7 @@ export class JobTable {
           WHERE has.key = wanted.key AND has.value = wanted.value))
       AND (?5 = 0 OR NOT EXISTS (
         SELECT 1 FROM json_each(request, '$.metadata') AS has WHERE has.type = 'text'))
-      ORDER BY seq DESC LIMIT ?4`);
+      ORDER BY seq DESC LIMIT ?4 + 0`);
     this.#status = db.prepare("SELECT status FROM jobs WHERE id = ?");
     this.#withStatus = db.prepare(`
       SELECT * FROM jobs WHERE status IN (SELECT value FROM json_each(?1))
