@@ -3,10 +3,18 @@
  * rate, and their cost to training. Prints one JSON object, and exits with 1 if a request failed, a
  * stream lost an event, or a figure is beyond its limit. Nothing else should run meanwhile.
  *
+ * A machine's speed drifts by more than that cost within a minute. So training is timed in pairs of
+ * windows, of `--seconds` / 6 each: one in which all streams are open and the reads are made, and
+ * one, right before or after it, without either. A window begins and ends with the report of a step.
+ * The cost is the median over the pairs. Streams are closed after a loaded window, and before the
+ * next are opened again after the last event that they received, as a client reconnects; a window
+ * begins once all of them are answered.
+ *
  *     deno run -A --lock=tests/deno.lock tests/server/load.ts
  *       [--streams 100] [--rate 100] [--seconds 60] [--idle] [--checkout DIR]
  *
- * With `--idle` no job runs, and the reads come at 1,000 a second unless `--rate` says otherwise.
+ * With `--idle` no job runs, the only window is a loaded one, and the reads come at 1,000 a second
+ * unless `--rate` says otherwise.
  */
 import { parseArgs } from "node:util";
 import { toFile } from "openai";
@@ -82,30 +90,34 @@ class Connection {
   }
 }
 
-/** An event stream kept open until ended. */
-class HeldStream {
+/** A reader of a job's events, who reconnects for the rest after being closed. */
+class EventReader {
+  /** The numbers of the events received whole. */
+  readonly seen: number[] = [];
+  #connection: Connection | undefined;
   #text = "";
 
-  private constructor(readonly connection: Connection) {}
+  constructor(readonly url: string) {}
 
-  static async open(url: string): Promise<HeldStream> {
-    const connection = await Connection.open(url), stream = new HeldStream(connection);
-    await connection.send(new URL(url).pathname + new URL(url).search);
-    stream.#read();
-    return stream;
+  /** Resolves when the stream is answered. */
+  async open(): Promise<void> {
+    const connection = this.#connection = await Connection.open(this.url);
+    const after = this.seen.length ? `&after=${this.seen.at(-1)}` : "";
+    await connection.send(this.url.slice(new URL(this.url).origin.length) + after);
+    this.#text = await connection.read();
+    if (!this.#text.startsWith("HTTP/1.1 200")) throw new Error(`${this.url}: ${this.#text}`);
+    this.#read(connection);
   }
 
-  /** The numbers of its events. */
-  get seen(): number[] {
-    return [...this.#text.matchAll(/^id: ?(\d+)/gm)].map(([, id]) => Number(id));
+  close(): void {
+    this.#connection?.connection.close();
+    for (const [, id] of this.#text.matchAll(/^id: (\d+)\ndata: .*\n\n/gm)) {
+      this.seen.push(Number(id));
+    }
   }
 
-  end(): void {
-    this.connection.connection.close();
-  }
-
-  async #read(): Promise<void> {
-    for (let piece = "."; piece; this.#text += piece) piece = await this.connection.read();
+  async #read(connection: Connection): Promise<void> {
+    for (let piece = "."; piece; this.#text += piece) piece = await connection.read();
   }
 }
 
@@ -133,9 +145,11 @@ async function read(
     }
     connection.connection.close();
   }));
-  return { ms: ms.sort((a, b) => a - b), failed };
+  return { ms, failed };
 }
 
+/** Windows of either kind. */
+const PAIRS = 6;
 /** Of the latency of reads. */
 const MOST_P99_MS = 50;
 /** Share of training's throughput. */
@@ -144,16 +158,36 @@ const MOST_LOSS = 0.15;
 const share = (sorted: readonly number[], q: number) =>
   Math.round(10 * sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]) / 10;
 
-/** Tokens a second of the job over some seconds from now. */
-async function throughput(url: string, job: string, during: Promise<unknown>): Promise<number> {
-  const progress = async () => {
-    const { data } = await json(`${url}/v1/pretraining/jobs/${job}/events?limit=5`);
+const thousandths = (value: number) => Math.round(1000 * value) / 1000;
+
+const median = (values: readonly number[]) => {
+  const sorted = values.toSorted((a, b) => a - b), half = (sorted.length - 1) / 2;
+  return (sorted[Math.floor(half)] + sorted[Math.ceil(half)]) / 2;
+};
+
+/** Milliseconds between questions for the next report of steps, which come several together. */
+const POLL_MS = 20;
+
+/** The next report of the job's steps: tokens trained on so far. */
+async function nextReport(job: string): Promise<{ readonly tokens: number; readonly at: number }> {
+  const tokens = async () => {
+    const { data } = await json(`${job}/events?limit=5`);
     const found = data.find(({ type }: { type: string }) => type === "metrics");
-    return { tokens: Number(found?.data.tokens ?? 0), at: performance.now() };
+    return Number(found?.data.tokens ?? 0);
   };
-  const before = await progress();
-  await during;
-  const after = await progress();
+  const before = await tokens();
+  for (;;) {
+    await pause(POLL_MS);
+    const now = await tokens();
+    if (now > before) return { tokens: now, at: performance.now() };
+  }
+}
+
+/** Tokens a second of the job over a window. */
+async function throughput(job: string, window: () => Promise<unknown>): Promise<number> {
+  const before = await nextReport(job);
+  await window();
+  const after = await nextReport(job);
   return 1000 * (after.tokens - before.tokens) / (after.at - before.at);
 }
 
@@ -180,29 +214,44 @@ await withServer({ args, checkout }, async (server) => {
   ];
   // Warm up, so that the code is compiled.
   await read(urls, 10);
-  const quiet = idle ? [] : [await throughput(url, job, pause(500 * seconds))];
 
-  const held = await Promise.all(Array.from(
+  const readers = Array.from(
     { length: streams },
-    () => HeldStream.open(`${base}/${job}/events?stream=true`),
-  ));
-  while (held.some(({ seen }) => seen.length === 0)) await pause(50);
-  const reading = read(urls, seconds);
-  const loaded = idle ? undefined : await throughput(url, job, reading);
-  const { ms, failed } = await reading;
-  await pause(2000);
-  for (const stream of held) stream.end();
-  if (!idle) quiet.push(await throughput(url, job, pause(500 * seconds)));
+    () => new EventReader(`${base}/${job}/events?stream=true`),
+  );
+  const windows = idle ? 1 : PAIRS, window = seconds / windows;
+  const ms: number[] = [], alone: number[] = [], loaded: number[] = [];
+  let failed = 0;
+  const makeReads = async () => {
+    const made = await read(urls, window);
+    ms.push(...made.ms);
+    failed += made.failed;
+  };
+  const timeLoaded = async () => {
+    await Promise.all(readers.map((reader) => reader.open()));
+    if (idle) await makeReads();
+    else loaded.push(await throughput(`${base}/${job}`, makeReads));
+    for (const reader of readers) reader.close();
+  };
+  const timeAlone = async () => {
+    if (!idle) alone.push(await throughput(`${base}/${job}`, () => pause(1000 * window)));
+  };
+  for (let pair = 0; pair < windows; pair++) {
+    // Either first in turn: a drift favours neither.
+    const order = pair % 2 ? [timeLoaded, timeAlone] : [timeAlone, timeLoaded];
+    for (const time of order) await time();
+  }
 
-  const seen = held.map((stream) => stream.seen);
+  ms.sort((a, b) => a - b);
+  const seen = readers.map((reader) => reader.seen);
   const longest = seen.reduce((a, b) => (b.length > a.length ? b : a));
-  // They ended at different moments: each must be a prefix of the longest.
+  // They were closed at different moments: each must be a prefix of the longest.
   const whole = seen.filter((ids) => ids.every((id, i) => id === longest[i]));
-  const alone = quiet.reduce((sum, value) => sum + value, 0) / Math.max(1, quiet.length);
-  const p99 = share(ms, 0.99), loss = loaded === undefined ? 0 : 1 - loaded / alone;
+  const losses = loaded.map((value, pair) => 1 - value / alone[pair]);
+  const p99 = share(ms, 0.99), loss = idle ? 0 : median(losses);
   if (failed) faults.push(`${failed} requests failed`);
-  if (whole.length < held.length) {
-    faults.push(`${held.length - whole.length} streams are not whole`);
+  if (whole.length < readers.length) {
+    faults.push(`${readers.length - whole.length} streams are not whole`);
   }
   if (p99 >= MOST_P99_MS) faults.push(`the 99th percentile is ${p99} ms, not below ${MOST_P99_MS}`);
   if (loss >= MOST_LOSS) faults.push(`training loses ${loss.toFixed(3)}, not below ${MOST_LOSS}`);
@@ -217,10 +266,11 @@ await withServer({ args, checkout }, async (server) => {
     events_of_a_stream: longest.length,
     least_events_of_a_stream: Math.min(...seen.map(({ length }) => length)),
     streams_in_order_and_whole: whole.length,
-    ...(loaded === undefined ? {} : {
-      tokens_per_second_alone: quiet.map(Math.round),
-      tokens_per_second_loaded: Math.round(loaded),
-      throughput_loss: Math.round(1000 * loss) / 1000,
+    ...(idle ? {} : {
+      tokens_per_second_alone: alone.map(Math.round),
+      tokens_per_second_loaded: loaded.map(Math.round),
+      throughput_losses: losses.map(thousandths),
+      throughput_loss: thousandths(loss),
     }),
   }));
 });
