@@ -1,8 +1,10 @@
 // Eight consecutive elements of two matrices, each in a format that an override constant names, for
-// kernels that would otherwise need a variant for every pair of formats. The compiler folds the
-// branches. Words are read one by one, which suits cards, since they coalesce loads; elsewhere
-// lib/octet_<format>.wgsl reads vectors. Only b may be NF4, which is a format of frozen weights.
-// The kernel's Params hold a_first_octet, a_group_octets and the same for b: see octet_int8.wgsl.
+// kernels that would otherwise need a source for every pair of formats. The compiler folds the
+// branches. Only b may be NF4, which is a format of frozen weights. Loading and decoding are apart,
+// so that a kernel can load ahead. The kernel's Params hold a_first_octet, a_group_octets and the
+// same for b: see octet_int8.wgsl.
+// @use words_a_1 | words_a_2 | words_a_4
+// @use words_b_1 | words_b_2 | words_b_4
 // @use nf4
 override A_FORMAT: u32;
 override B_FORMAT: u32;
@@ -18,10 +20,46 @@ struct Octet {
   high: vec4<f32>,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<u32>;
-@group(0) @binding(1) var<storage, read> b: array<u32>;
-@group(0) @binding(2) var<storage, read> a_constants: array<vec2<f32>>;   // scale, zero point
+// An octet as stored: its words, and those of its group's constants.
+struct Stored {
+  low: vec4<u32>,
+  high: vec4<u32>,
+  constants: vec4<u32>,
+}
+
+@group(0) @binding(2) var<storage, read> a_constants: array<vec2<u32>>;   // scale, zero point
 @group(0) @binding(3) var<storage, read> b_constants: array<u32>;   // the same, or see nf4.wgsl
+
+// The branch is uniform, and spares nearly every matrix a division.
+fn group_of(octet: u32, group_octets: u32) -> u32 {
+  if (countOneBits(group_octets) == 1u) { return octet >> firstTrailingBit(group_octets); }
+  return octet / group_octets;
+}
+
+fn stored_a(index: u32) -> Stored {
+  let none = vec4<u32>(0u);
+  if (A_FORMAT == FLOAT32) { return Stored(words_a(2u * index), words_a(2u * index + 1u), none); }
+  if (A_FORMAT == BFLOAT16) { return Stored(words_a(index), none, none); }
+  let group = group_of(params.a_first_octet + index, params.a_group_octets);
+  return Stored(words_a(index), none, vec4<u32>(a_constants[group], 0u, 0u));
+}
+
+fn stored_b(index: u32) -> Stored {
+  let none = vec4<u32>(0u);
+  if (B_FORMAT == FLOAT32) { return Stored(words_b(2u * index), words_b(2u * index + 1u), none); }
+  if (B_FORMAT == BFLOAT16) { return Stored(words_b(index), none, none); }
+  if (B_FORMAT == NF4) {
+    let block = (params.b_first_octet + index) / NF4_BLOCK_OCTETS;
+    let record = nf4_record(block);
+    let constants = vec4<u32>(
+      block, b_constants[0], b_constants[record], b_constants[nf4_code_word(block)],
+    );
+    return Stored(words_b(index), none, constants);
+  }
+  let group = group_of(params.b_first_octet + index, params.b_group_octets);
+  let constants = vec4<u32>(b_constants[2u * group], b_constants[2u * group + 1u], 0u, 0u);
+  return Stored(words_b(index), none, constants);
+}
 
 fn bfloat16_pairs(first: u32, second: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(
@@ -29,65 +67,28 @@ fn bfloat16_pairs(first: u32, second: u32) -> vec4<f32> {
   );
 }
 
-fn codes(word: u32, bits: u32) -> vec4<f32> {
-  let shifts = vec4<u32>(0u, bits, 2u * bits, 3u * bits);
-  return vec4<f32>((vec4<u32>(word) >> shifts) & vec4<u32>((1u << bits) - 1u));
+// Bytes are what cards convert to floating point in one instruction.
+fn bytes_of(word: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
 }
 
-fn octet_a(index: u32) -> Octet {
-  if (A_FORMAT == FLOAT32) {
-    let w = 8u * index;
-    return Octet(
-      bitcast<vec4<f32>>(vec4<u32>(a[w], a[w + 1u], a[w + 2u], a[w + 3u])),
-      bitcast<vec4<f32>>(vec4<u32>(a[w + 4u], a[w + 5u], a[w + 6u], a[w + 7u])),
-    );
+fn decoded(format: u32, stored: Stored) -> Octet {
+  let low = stored.low;
+  if (format == FLOAT32) { return Octet(bitcast<vec4<f32>>(low), bitcast<vec4<f32>>(stored.high)); }
+  if (format == BFLOAT16) { return Octet(bfloat16_pairs(low.x, low.y), bfloat16_pairs(low.z, low.w)); }
+  if (format == NF4) {
+    let constants = stored.constants;
+    let absmax = nf4_absmax(constants.x, constants.y, constants.z, constants.w);
+    return Octet(absmax * nf4_levels(low.x), absmax * nf4_levels(low.x >> 16u));
   }
-  if (A_FORMAT == BFLOAT16) {
-    let w = 4u * index;
-    return Octet(bfloat16_pairs(a[w], a[w + 1u]), bfloat16_pairs(a[w + 2u], a[w + 3u]));
+  let group = bitcast<vec2<f32>>(stored.constants.xy);
+  if (format == INT8) {
+    return Octet((bytes_of(low.x) - group.y) * group.x, (bytes_of(low.y) - group.y) * group.x);
   }
-  let group = a_constants[(params.a_first_octet + index) / params.a_group_octets];
-  if (A_FORMAT == INT8) {
-    return Octet(
-      (codes(a[2u * index], 8u) - group.y) * group.x,
-      (codes(a[2u * index + 1u], 8u) - group.y) * group.x,
-    );
-  }
+  let even = bytes_of(low.x & 0x0f0f0f0fu);
+  let odd = bytes_of((low.x >> 4u) & 0x0f0f0f0fu);
   return Octet(
-    (codes(a[index], 4u) - group.y) * group.x,
-    (codes(a[index] >> 16u, 4u) - group.y) * group.x,
-  );
-}
-
-fn octet_b(index: u32) -> Octet {
-  if (B_FORMAT == FLOAT32) {
-    let w = 8u * index;
-    return Octet(
-      bitcast<vec4<f32>>(vec4<u32>(b[w], b[w + 1u], b[w + 2u], b[w + 3u])),
-      bitcast<vec4<f32>>(vec4<u32>(b[w + 4u], b[w + 5u], b[w + 6u], b[w + 7u])),
-    );
-  }
-  if (B_FORMAT == BFLOAT16) {
-    let w = 4u * index;
-    return Octet(bfloat16_pairs(b[w], b[w + 1u]), bfloat16_pairs(b[w + 2u], b[w + 3u]));
-  }
-  if (B_FORMAT == NF4) {
-    let block = (params.b_first_octet + index) / NF4_BLOCK_OCTETS;
-    let absmax = nf4_absmax(
-      block, b_constants[0], b_constants[nf4_record(block)], b_constants[nf4_code_word(block)],
-    );
-    return Octet(absmax * nf4_levels(b[index]), absmax * nf4_levels(b[index] >> 16u));
-  }
-  let pair = 2u * ((params.b_first_octet + index) / params.b_group_octets);
-  let group = bitcast<vec2<f32>>(vec2<u32>(b_constants[pair], b_constants[pair + 1u]));
-  if (B_FORMAT == INT8) {
-    return Octet(
-      (codes(b[2u * index], 8u) - group.y) * group.x,
-      (codes(b[2u * index + 1u], 8u) - group.y) * group.x,
-    );
-  }
-  return Octet(
-    (codes(b[index], 4u) - group.y) * group.x,
-    (codes(b[index] >> 16u, 4u) - group.y) * group.x,
+    (vec4<f32>(even.x, odd.x, even.y, odd.y) - group.y) * group.x,
+    (vec4<f32>(even.z, odd.z, even.w, odd.w) - group.y) * group.x,
   );
 }

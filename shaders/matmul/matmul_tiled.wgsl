@@ -1,10 +1,13 @@
 // c = alpha · op(A) · op(B) [+ c] [+ residual],  op(A) (M, K), op(B) (K, N), read where they lie.
-// For graphics cards: 64 x 64 tiles of c, 16 k at a time through workgroup memory (8.5 KiB, so that
-// several workgroups share a core), 64 threads with 8 x 8 sums each: a quarter of a 32-bit load
-// from workgroup memory per multiply-add. Operands are dequantised as tiles are filled.
+// For graphics cards: a workgroup computes a tile of c, 16 k at a time through workgroup memory, a
+// thread 8 x 8 of its sums: a quarter of a 32-bit load from workgroup memory per multiply-add.
+// Operands are dequantised as tiles are filled.
 //   A is (M, K) and B is (N, K), the k-major case, unless their flags are set.
+// Every tile sums the same products in the same order, so all give the same bits.
 // @use bfloat16 | float32
 // @use octet_any, matmul_store
+// @const TILE_M
+// @const TILE_N
 override A_TRANSPOSED: bool;   // A is (K, M)
 override B_TRANSPOSED: bool;   // B is (K, N)
 
@@ -28,109 +31,139 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const TILE_K = 16u;
-// Quads from one k to the next: one more than in a tile, against bank conflicts.
-const PITCH = 17u;
-var<workgroup> a_tile: array<vec4<f32>, 272>;   // [k][m / 4]
-var<workgroup> b_tile: array<vec4<f32>, 272>;   // [k][n / 4]
+const THREADS = TILE_M * TILE_N / 64u;
+// Octets of each operand's tile that a thread fills.
+const A_OCTETS = TILE_M * TILE_K / 8u / THREADS;
+const B_OCTETS = TILE_N * TILE_K / 8u / THREADS;
 
-fn octet_of(is_a: bool, row: u32, column_octet: u32) -> Octet {
-  if (is_a) {
-    return octet_a(row * params.a_row_octets + params.a_column_octet + column_octet);
-  }
-  return octet_b(row * params.b_row_octets + params.b_column_octet + column_octet);
+// Eight rows of op(A), or columns of op(B), for every k of a tile: what a thread multiplies. Each
+// index in it is a constant there, so it costs no instruction. One more quad shifts the next
+// block's memory banks, so that eight neighbouring threads read from all of them.
+struct Block {
+  quads: array<array<array<vec4<f32>, 2>, 8>, 2>,   // [k / 8][k % 8][row / 4]
+  apart: vec4<f32>,
 }
 
-fn put(is_a: bool, k: u32, quad: u32, values: vec4<f32>) {
-  if (is_a) { a_tile[k * PITCH + quad] = values; } else { b_tile[k * PITCH + quad] = values; }
+var<workgroup> blocks: array<Block, (TILE_M + TILE_N) / 8u>;   // of A, then of B
+
+// Where an octet of an operand's tile lies in the tile: `along` octets of 8 k and `block`s of eight
+// rows if k-major, else eight rows at one k.
+struct Place {
+  row: u32,   // the first of eight if transposed
+  k: u32,     // the first of eight unless transposed
 }
 
-// One of 32 threads fills its share of an operand's tile: 4 rows x 8 k. `start` is the tile's first
-// row of op(X), `size` the number of rows. Elements past the end become zero.
-fn fill(is_a: bool, share: u32, start: u32, size: u32, k0: u32) {
-  let zero = Octet(vec4<f32>(0.0), vec4<f32>(0.0));
-  let quad = share / 2u;
-  let row = start + 4u * quad;
-  let k = 8u * (share % 2u);
-  var o = array<Octet, 4>(zero, zero, zero, zero);
-  if (k0 + k < params.k) {
-    for (var i = 0u; i < 4u; i++) {
-      if (row + i < size) { o[i] = octet_of(is_a, row + i, (k0 + k) / 8u); }
-    }
+fn place(transposed: bool, octet: u32, tile_rows: u32) -> Place {
+  if (transposed) { return Place(8u * (octet % (tile_rows / 8u)), octet / (tile_rows / 8u)); }
+  return Place(octet / 2u, 8u * (octet % 2u));
+}
+
+// The octet's index in its binding. Beyond the last row or k it is another one's: sums of such rows
+// are not stored, and such k are zeroed.
+fn source(transposed: bool, row: u32, rows: u32, k: u32, row_octets: u32) -> u32 {
+  if (transposed) { return min(k, params.k - 1u) * row_octets + min(row, rows - 1u) / 8u; }
+  return min(row, rows - 1u) * row_octets + min(k, params.k - 1u) / 8u;
+}
+
+// Zero past the last k: whatever lies there may be an infinity.
+fn ended(transposed: bool, octet: Octet, k: u32) -> Octet {
+  let zero = vec4<f32>(0.0);
+  let end = vec4<u32>(params.k);
+  let first = select(four_from(k), vec4<u32>(k), transposed);
+  let second = select(four_from(k + 4u), vec4<u32>(k), transposed);
+  return Octet(select(zero, octet.low, first < end), select(zero, octet.high, second < end));
+}
+
+fn put(transposed: bool, first_block: u32, at: Place, octet: Octet) {
+  let block = first_block + at.row / 8u;
+  let half = at.k / 8u;
+  if (transposed) {
+    let k = at.k % 8u;
+    blocks[block].quads[half][k][0] = octet.low;
+    blocks[block].quads[half][k][1] = octet.high;
+    return;
   }
-  let low = transpose(mat4x4<f32>(o[0].low, o[1].low, o[2].low, o[3].low));
-  let high = transpose(mat4x4<f32>(o[0].high, o[1].high, o[2].high, o[3].high));
+  let quad = (at.row / 4u) % 2u;
+  let row = at.row % 4u;
+  // @unroll
   for (var i = 0u; i < 4u; i++) {
-    put(is_a, k + i, quad, select(vec4<f32>(0.0), low[i], k0 + k + i < params.k));
-    put(is_a, k + 4u + i, quad, select(vec4<f32>(0.0), high[i], k0 + k + 4u + i < params.k));
+    blocks[block].quads[half][i][quad][row] = octet.low[i];
+    blocks[block].quads[half][i + 4u][quad][row] = octet.high[i];
   }
 }
 
-// The same for an operand stored with k along its rows: 4 k x 8 of op(X)'s rows, already in order.
-fn fill_transposed(is_a: bool, share: u32, start: u32, size: u32, k0: u32) {
-  let column = share % 8u;
-  for (var i = 0u; i < 4u; i++) {
-    let k = share / 8u + 4u * i;
-    var o = Octet(vec4<f32>(0.0), vec4<f32>(0.0));
-    if (k0 + k < params.k && start + 8u * column < size) {
-      o = octet_of(is_a, k0 + k, start / 8u + column);
-    }
-    put(is_a, k, 2u * column, o.low);
-    put(is_a, k, 2u * column + 1u, o.high);
-  }
-}
-
-// Column r of the result is row r of c, its components four columns of c.
-fn outer(rows: vec4<f32>, columns: vec4<f32>) -> mat4x4<f32> {
-  return mat4x4<f32>(columns * rows.x, columns * rows.y, columns * rows.z, columns * rows.w);
-}
-
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let m0 = 64u * group.y;
-  let n0 = 64u * group.x;
-  let tm = thread / 8u;
-  let tn = thread % 8u;
-  var c00 = mat4x4<f32>();
-  var c01 = mat4x4<f32>();
-  var c10 = mat4x4<f32>();
-  var c11 = mat4x4<f32>();
+  let m0 = TILE_M * group.y;
+  let n0 = TILE_N * group.x;
+  // Eight by four threads are neighbours: they read few addresses, and write whole cache lines.
+  let tm = (thread / 8u) % (TILE_M / 8u);
+  let tn = thread % 8u + 8u * (thread / TILE_M);
+  var left: array<vec4<f32>, 8>;    // [row], four columns
+  var right: array<vec4<f32>, 8>;   // the next four
   for (var k0 = 0u; k0 < params.k; k0 += TILE_K) {
-    workgroupBarrier();
-    if (thread < 32u) {
-      if (A_TRANSPOSED) {
-        fill_transposed(true, thread, m0, params.rows, k0);
-      } else {
-        fill(true, thread, m0, params.rows, k0);
+    // Loaded before the barrier, while other threads still multiply.
+    var a_octets: array<Octet, A_OCTETS>;
+    var b_octets: array<Octet, B_OCTETS>;
+    // @unroll
+    for (var i = 0u; i < A_OCTETS; i++) {
+      let at = place(A_TRANSPOSED, thread + i * THREADS, TILE_M);
+      let index = source(A_TRANSPOSED, m0 + at.row, params.rows, k0 + at.k, params.a_row_octets);
+      a_octets[i] = decoded(A_FORMAT, stored_a(params.a_column_octet + index));
+    }
+    // @unroll
+    for (var i = 0u; i < B_OCTETS; i++) {
+      let at = place(B_TRANSPOSED, thread + i * THREADS, TILE_N);
+      let index = source(B_TRANSPOSED, n0 + at.row, params.columns, k0 + at.k, params.b_row_octets);
+      b_octets[i] = decoded(B_FORMAT, stored_b(params.b_column_octet + index));
+    }
+    if (k0 + TILE_K > params.k) {
+      // @unroll
+      for (var i = 0u; i < A_OCTETS; i++) {
+        let k = k0 + place(A_TRANSPOSED, thread + i * THREADS, TILE_M).k;
+        a_octets[i] = ended(A_TRANSPOSED, a_octets[i], k);
       }
-    } else {
-      if (B_TRANSPOSED) {
-        fill_transposed(false, thread - 32u, n0, params.columns, k0);
-      } else {
-        fill(false, thread - 32u, n0, params.columns, k0);
+      // @unroll
+      for (var i = 0u; i < B_OCTETS; i++) {
+        let k = k0 + place(B_TRANSPOSED, thread + i * THREADS, TILE_N).k;
+        b_octets[i] = ended(B_TRANSPOSED, b_octets[i], k);
       }
     }
     workgroupBarrier();
-    for (var k = 0u; k < TILE_K; k++) {
-      // Quads tm and tm + 8, not adjacent ones, so that adjacent threads read adjacent quads.
-      let a0 = a_tile[k * PITCH + tm];
-      let a1 = a_tile[k * PITCH + tm + 8u];
-      let b0 = b_tile[k * PITCH + tn];
-      let b1 = b_tile[k * PITCH + tn + 8u];
-      c00 += outer(a0, b0);
-      c01 += outer(a0, b1);
-      c10 += outer(a1, b0);
-      c11 += outer(a1, b1);
+    // @unroll
+    for (var i = 0u; i < A_OCTETS; i++) {
+      put(A_TRANSPOSED, 0u, place(A_TRANSPOSED, thread + i * THREADS, TILE_M), a_octets[i]);
+    }
+    // @unroll
+    for (var i = 0u; i < B_OCTETS; i++) {
+      put(B_TRANSPOSED, TILE_M / 8u, place(B_TRANSPOSED, thread + i * THREADS, TILE_N), b_octets[i]);
+    }
+    workgroupBarrier();
+    // @unroll
+    for (var half = 0u; half < 2u; half++) {
+      // @unroll
+      for (var k = 0u; k < 8u; k++) {
+        let a0 = blocks[tm].quads[half][k][0];
+        let a1 = blocks[tm].quads[half][k][1];
+        let b0 = blocks[TILE_M / 8u + tn].quads[half][k][0];
+        let b1 = blocks[TILE_M / 8u + tn].quads[half][k][1];
+        // @unroll
+        for (var r = 0u; r < 4u; r++) {
+          left[r] = fma(vec4<f32>(a0[r]), b0, left[r]);
+          right[r] = fma(vec4<f32>(a0[r]), b1, right[r]);
+          left[r + 4u] = fma(vec4<f32>(a1[r]), b0, left[r + 4u]);
+          right[r + 4u] = fma(vec4<f32>(a1[r]), b1, right[r + 4u]);
+        }
+      }
     }
   }
-  let m = m0 + 4u * tm;
-  let quad = n0 / 4u + tn;
-  for (var r = 0u; r < 4u; r++) {
-    store_quad(m + r, quad, c00[r]);
-    store_quad(m + r, quad + 8u, c01[r]);
-    store_quad(m + 32u + r, quad, c10[r]);
-    store_quad(m + 32u + r, quad + 8u, c11[r]);
+  let quad = n0 / 4u + 2u * tn;
+  // @unroll
+  for (var r = 0u; r < 8u; r++) {
+    store_quad(m0 + 8u * tm + r, quad, left[r]);
+    store_quad(m0 + 8u * tm + r, quad + 1u, right[r]);
   }
 }

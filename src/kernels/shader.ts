@@ -43,6 +43,12 @@ import rng_normal from "../../shaders/lib/rng_normal.wgsl" with { type: "text" }
 import weight_bfloat16 from "../../shaders/lib/weight_bfloat16.wgsl" with { type: "text" };
 import weight_float32 from "../../shaders/lib/weight_float32.wgsl" with { type: "text" };
 import weight_int8 from "../../shaders/lib/weight_int8.wgsl" with { type: "text" };
+import words_a_1 from "../../shaders/lib/words_a_1.wgsl" with { type: "text" };
+import words_a_2 from "../../shaders/lib/words_a_2.wgsl" with { type: "text" };
+import words_a_4 from "../../shaders/lib/words_a_4.wgsl" with { type: "text" };
+import words_b_1 from "../../shaders/lib/words_b_1.wgsl" with { type: "text" };
+import words_b_2 from "../../shaders/lib/words_b_2.wgsl" with { type: "text" };
+import words_b_4 from "../../shaders/lib/words_b_4.wgsl" with { type: "text" };
 import { defineKernel, type Kernel, type KernelOptions } from "../gpu/kernel.ts";
 
 const LIBRARIES = {
@@ -82,6 +88,12 @@ const LIBRARIES = {
   weight_bfloat16,
   weight_float32,
   weight_int8,
+  words_a_1,
+  words_a_2,
+  words_a_4,
+  words_b_1,
+  words_b_2,
+  words_b_4,
 };
 
 /** {@link defineKernel}, with the libraries of this project. */

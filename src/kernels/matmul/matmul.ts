@@ -15,12 +15,14 @@ import { describe, expectDType, expectShape, type Tensor } from "../../gpu/tenso
 import type { MatmulLayout, MatmulShape, Problem } from "./matmul_blocks.ts";
 import { createTextureWorkspace, matmulTexture, type TextureWorkspace } from "./matmul_texture.ts";
 import { matmulTiled } from "./matmul_tiled.ts";
+import { tileByShape, type TileChoice } from "./matmul_tiles.ts";
 import { isVector, matmulVector } from "./matmul_vector.ts";
 import type { MatmulVariant } from "../strategy.ts";
 
 export type { MatmulLayout, MatmulShape } from "./matmul_blocks.ts";
 export type { StagingTexture } from "./matmul_stage.ts";
 export type { TextureWorkspace } from "./matmul_texture.ts";
+export { type MatmulTile, tileByShape, type TileChoice } from "./matmul_tiles.ts";
 export type { MatmulVariant } from "../strategy.ts";
 
 /** Operands of {@link matmul}: c = alpha · op(a) · op(b) [+ c] [+ residual]. */
@@ -48,7 +50,7 @@ export type MatmulWorkspace =
     readonly none: Tensor;
   }
   & (
-    | { readonly variant: "tiled" }
+    | { readonly variant: "tiled"; readonly tile: TileChoice }
     | { readonly variant: "texture"; readonly textures: TextureWorkspace }
   );
 
@@ -62,6 +64,8 @@ export interface MatmulWorkspaceOptions {
   readonly shapes: readonly MatmulShape[];
   /** Most texels, of 16 bytes, in each of the two staging textures; 1,048,576 by default. */
   readonly texels?: number;
+  /** The tile of each product, of variant `tiled`; {@link tileByShape} by default. */
+  readonly tile?: TileChoice;
 }
 
 /** FLOPs per dispatch: well below a quarter of a second on the slowest adapter of each kind. */
@@ -70,7 +74,7 @@ const FLOPS: Record<MatmulVariant, number> = { texture: 4e9, tiled: 1e11 };
 /** Scratch memory for products of these shapes; all products of a device share it. */
 export function createMatmulWorkspace(
   allocator: Allocator,
-  { variant, limits, shapes, texels }: MatmulWorkspaceOptions,
+  { variant, limits, shapes, texels, tile = tileByShape }: MatmulWorkspaceOptions,
 ): MatmulWorkspace {
   const none = allocator.tensor({
     name: "matmul.none",
@@ -80,7 +84,7 @@ export function createMatmulWorkspace(
   });
   switch (variant) {
     case "tiled":
-      return { variant, none };
+      return { variant, none, tile };
     case "texture": {
       const staged = shapes.filter((shape) => !isVector(shape)),
         side = limits.maxTextureDimension2D;
@@ -101,7 +105,7 @@ export function matmul(pass: KernelPass, workspace: MatmulWorkspace, io: Matmul)
   }
   switch (workspace.variant) {
     case "tiled":
-      return matmulTiled(pass, problem, FLOPS.tiled);
+      return matmulTiled(pass, problem, workspace.tile(problem), FLOPS.tiled);
     case "texture":
       return matmulTexture(pass, workspace.textures, problem, FLOPS.texture);
   }

@@ -6,14 +6,13 @@ import { rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { type Problem, rowsOfC, STORE_FLAGS, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetOffset } from "../octet.ts";
+import { type MatmulTile, sidesOf } from "./matmul_tiles.ts";
 import { lengthOf, type Range, ranges, rowsPerBinding } from "../ranges.ts";
 import { strategyFor } from "../strategy.ts";
 import { FLAG } from "../shader.ts";
 
-/** The side of the tile that a workgroup computes, as in the WGSL. */
-const TILE = 64;
-/** A thread runs 9 loop iterations for every 8 k, plus a few. */
-const ROUNDS_PER_K = 1.25;
+/** The terms of a sum that a round of the kernel's loop adds. */
+const TILE_K = 16;
 /** As in lib/octet_any.wgsl. */
 const FORMATS: Record<MatrixType, number> = {
   float32: 0,
@@ -23,25 +22,49 @@ const FORMATS: Record<MatrixType, number> = {
   nf4: 4,
 };
 
-const kernels = kernelByFormat("matmul_tiled", code, {
-  constants: {
-    ...STORE_FLAGS,
-    A_FORMAT: [0, 1, 2, 3],
-    B_FORMAT: Object.values(FORMATS),
-    A_TRANSPOSED: FLAG,
-    B_TRANSPOSED: FLAG,
-  },
-});
+/** Words of a load; formats of one width share a kernel. */
+const WIDTHS = { float32: 4, bfloat16: 4, int8: 2, int4: 1, nf4: 1 } as const;
+type Width = (typeof WIDTHS)[MatrixType];
+
+function formatsOf(width: Width): number[] {
+  const all = Object.keys(FORMATS) as MatrixType[];
+  return all.filter((format) => WIDTHS[format] === width).map((format) => FORMATS[format]);
+}
+
+/** Of a tile. */
+const SIDES = [64, 128];
+
+const define = (a: Width, b: Width) =>
+  kernelByFormat(`matmul_tiled.${a}.${b}`, code, {
+    variants: [`words_a_${a}`, `words_b_${b}`],
+    constants: {
+      ...STORE_FLAGS,
+      A_FORMAT: formatsOf(a).filter((format) => format !== FORMATS.nf4),
+      B_FORMAT: formatsOf(b),
+      A_TRANSPOSED: FLAG,
+      B_TRANSPOSED: FLAG,
+      TILE_M: SIDES,
+      TILE_N: SIDES,
+    },
+  });
+const byB = (a: Width) => ({ 1: define(a, 1), 2: define(a, 2), 4: define(a, 4) });
+const kernels = { 1: byB(1), 2: byB(2), 4: byB(4) };
 
 /** Records the product in blocks that fit the bindings and the time limit of a dispatch. */
-export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): void {
+export function matmulTiled(
+  pass: KernelPass,
+  problem: Problem,
+  tile: MatmulTile,
+  flops: number,
+): void {
+  const [rows, columns] = sidesOf(tile);
   const { layout, a, b, none } = problem;
   const turnedA = layout === "TN", turnedB = layout !== "NT";
   const rowsOfA = rowsPerBinding(pass, a), rowsOfB = rowsPerBinding(pass, b);
   const kStep = Math.min(
     turnedA ? rowsOfA : Infinity,
     turnedB ? rowsOfB : Infinity,
-    strategyFor(pass.gpu.capabilities).loopRounds / ROUNDS_PER_K,
+    strategyFor(pass.gpu.capabilities).loopRounds * TILE_K,
     problem.k,
   );
   const nStep = Math.min(turnedB ? Infinity : rowsOfB, problem.n);
@@ -55,13 +78,19 @@ export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): 
         const { constants, operands, params } = storing(problem, { m, n, k });
         const left = part(a, turnedA, m, k), right = part(b, turnedB, n, k);
         pass.dispatch({
-          kernel: forFormat(kernels, "matmul", problem.c),
+          kernel: forFormat(
+            kernels[WIDTHS[a.dtype as MatrixType]][WIDTHS[b.dtype as MatrixType]],
+            "matmul",
+            problem.c,
+          ),
           constants: {
             ...constants,
             A_FORMAT: FORMATS[a.dtype as MatrixType],
             B_FORMAT: FORMATS[b.dtype as MatrixType],
             A_TRANSPOSED: turnedA ? 1 : 0,
             B_TRANSPOSED: turnedB ? 1 : 0,
+            TILE_M: rows,
+            TILE_N: columns,
           },
           operands: {
             a: left.view,
@@ -82,7 +111,7 @@ export function matmulTiled(pass: KernelPass, problem: Problem, flops: number): 
             b_first_octet: octetOffset(right.view),
             b_group_octets: groupOctets(b),
           },
-          workgroups: [Math.ceil(lengthOf(n) / TILE), Math.ceil(lengthOf(m) / TILE)],
+          workgroups: [Math.ceil(lengthOf(n) / columns), Math.ceil(lengthOf(m) / rows)],
         });
       }
     }

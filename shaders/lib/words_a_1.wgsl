@@ -1,0 +1,6 @@
+// Operand a of lib/octet_any.wgsl, of which an octet takes one word: int4.
+@group(0) @binding(0) var<storage, read> a: array<u32>;
+
+fn words_a(index: u32) -> vec4<u32> {
+  return vec4<u32>(a[index], 0u, 0u, 0u);
+}
