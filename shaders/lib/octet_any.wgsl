@@ -8,6 +8,8 @@
 // @use nf4
 override A_FORMAT: u32;
 override B_FORMAT: u32;
+override A_GROUP_SHIFTS: bool;   // groups of a power of two are found by a shift, others by a division
+override B_GROUP_SHIFTS: bool;
 
 const FLOAT32 = 0u;
 const BFLOAT16 = 1u;
@@ -30,9 +32,8 @@ struct Stored {
 @group(0) @binding(2) var<storage, read> a_constants: array<vec2<u32>>;   // scale, zero point
 @group(0) @binding(3) var<storage, read> b_constants: array<u32>;   // the same, or see nf4.wgsl
 
-// The branch is uniform, and spares nearly every matrix a division.
-fn group_of(octet: u32, group_octets: u32) -> u32 {
-  if (countOneBits(group_octets) == 1u) { return octet >> firstTrailingBit(group_octets); }
+fn group_of(shifts: bool, octet: u32, group_octets: u32) -> u32 {
+  if (shifts) { return octet >> firstTrailingBit(group_octets); }
   return octet / group_octets;
 }
 
@@ -40,7 +41,7 @@ fn stored_a(index: u32) -> Stored {
   let none = vec4<u32>(0u);
   if (A_FORMAT == FLOAT32) { return Stored(words_a(2u * index), words_a(2u * index + 1u), none); }
   if (A_FORMAT == BFLOAT16) { return Stored(words_a(index), none, none); }
-  let group = group_of(params.a_first_octet + index, params.a_group_octets);
+  let group = group_of(A_GROUP_SHIFTS, params.a_first_octet + index, params.a_group_octets);
   return Stored(words_a(index), none, vec4<u32>(a_constants[group], 0u, 0u));
 }
 
@@ -56,9 +57,30 @@ fn stored_b(index: u32) -> Stored {
     );
     return Stored(words_b(index), none, constants);
   }
-  let group = group_of(params.b_first_octet + index, params.b_group_octets);
+  let group = group_of(B_GROUP_SHIFTS, params.b_first_octet + index, params.b_group_octets);
   let constants = vec4<u32>(b_constants[2u * group], b_constants[2u * group + 1u], 0u, 0u);
   return Stored(words_b(index), none, constants);
+}
+
+// NF4's levels and the numbers of its absolute maxima by their codes: a read for some dozen selections.
+var<workgroup> nf4_level: array<f32, 16>;
+var<workgroup> nf4_maximum: array<vec4<f32>, 64>;
+
+// Fills the tables, before anything is decoded. A workgroup has 64 threads or more.
+fn prepare_decoding(thread: u32) {
+  if (B_FORMAT != NF4) { return; }
+  if (thread < 16u) { nf4_level[thread] = nf4_levels(thread).x; }
+  if (thread < 64u) { nf4_maximum[thread] = decode_signed(0x03020100u + 0x04040404u * thread); }
+  workgroupBarrier();
+}
+
+fn nf4_four(word: u32) -> vec4<f32> {
+  return vec4<f32>(
+    nf4_level[word & 15u],
+    nf4_level[(word >> 4u) & 15u],
+    nf4_level[(word >> 8u) & 15u],
+    nf4_level[(word >> 12u) & 15u],
+  );
 }
 
 fn bfloat16_pairs(first: u32, second: u32) -> vec4<f32> {
@@ -75,11 +97,15 @@ fn bytes_of(word: u32) -> vec4<f32> {
 fn decoded(format: u32, stored: Stored) -> Octet {
   let low = stored.low;
   if (format == FLOAT32) { return Octet(bitcast<vec4<f32>>(low), bitcast<vec4<f32>>(stored.high)); }
-  if (format == BFLOAT16) { return Octet(bfloat16_pairs(low.x, low.y), bfloat16_pairs(low.z, low.w)); }
+  if (format == BFLOAT16) {
+    return Octet(bfloat16_pairs(low.x, low.y), bfloat16_pairs(low.z, low.w));
+  }
   if (format == NF4) {
     let constants = stored.constants;
-    let absmax = nf4_absmax(constants.x, constants.y, constants.z, constants.w);
-    return Octet(absmax * nf4_levels(low.x), absmax * nf4_levels(low.x >> 16u));
+    let code = (constants.w >> (8u * (constants.x % 4u))) & 255u;
+    let absmax = nf4_maximum[code / 4u][code % 4u] * bitcast<f32>(constants.z) +
+      bitcast<f32>(constants.y);
+    return Octet(absmax * nf4_four(low.x), absmax * nf4_four(low.x >> 16u));
   }
   let group = bitcast<vec2<f32>>(stored.constants.xy);
   if (format == INT8) {

@@ -1,6 +1,6 @@
 // c = alpha · op(A) · op(B) [+ c] [+ residual],  op(A) (M, K), op(B) (K, N), read where they lie.
-// For graphics cards: a workgroup computes a tile of c, 16 k at a time through workgroup memory, a
-// thread 8 x 8 of its sums: a quarter of a 32-bit load from workgroup memory per multiply-add.
+// For graphics cards: a workgroup computes a tile of c, 8 or 16 k at a time through workgroup memory,
+// a thread 8 x 8 of its sums: a quarter of a 32-bit load from workgroup memory per multiply-add.
 // Operands are dequantised as tiles are filled.
 //   A is (M, K) and B is (N, K), the k-major case, unless their flags are set.
 // Every tile sums the same products in the same order, so all give the same bits.
@@ -30,8 +30,10 @@ struct Params {
 
 @group(1) @binding(0) var<uniform> params: Params;
 
-const TILE_K = 16u;
 const THREADS = TILE_M * TILE_N / 64u;
+// 16 k at a time, or 8 in a tile of 64 x 64, of which more would take too many registers.
+const HALVES = (TILE_M + TILE_N) / 96u;
+const TILE_K = 8u * HALVES;
 // Octets of each operand's tile that a thread fills.
 const A_OCTETS = TILE_M * TILE_K / 8u / THREADS;
 const B_OCTETS = TILE_N * TILE_K / 8u / THREADS;
@@ -40,29 +42,35 @@ const B_OCTETS = TILE_N * TILE_K / 8u / THREADS;
 // index in it is a constant there, so it costs no instruction. One more quad shifts the next
 // block's memory banks, so that eight neighbouring threads read from all of them.
 struct Block {
-  quads: array<array<array<vec4<f32>, 2>, 8>, 2>,   // [k / 8][k % 8][row / 4]
+  quads: array<array<array<vec4<f32>, 2>, 8>, HALVES>,   // [k / 8][k % 8][row / 4]
   apart: vec4<f32>,
 }
 
 var<workgroup> blocks: array<Block, (TILE_M + TILE_N) / 8u>;   // of A, then of B
 
-// Where an octet of an operand's tile lies in the tile: `along` octets of 8 k and `block`s of eight
-// rows if k-major, else eight rows at one k.
+// Where an octet begins in an operand's tile: one row at eight k, or eight rows at one k.
 struct Place {
-  row: u32,   // the first of eight if transposed
-  k: u32,     // the first of eight unless transposed
+  row: u32,
+  k: u32,
 }
 
 fn place(transposed: bool, octet: u32, tile_rows: u32) -> Place {
   if (transposed) { return Place(8u * (octet % (tile_rows / 8u)), octet / (tile_rows / 8u)); }
-  return Place(octet / 2u, 8u * (octet % 2u));
+  return Place(octet / HALVES, 8u * (octet % HALVES));
 }
 
-// The octet's index in its binding. Beyond the last row or k it is another one's: sums of such rows
-// are not stored, and such k are zeroed.
-fn source(transposed: bool, row: u32, rows: u32, k: u32, row_octets: u32) -> u32 {
-  if (transposed) { return min(k, params.k - 1u) * row_octets + min(row, rows - 1u) / 8u; }
-  return min(row, rows - 1u) * row_octets + min(k, params.k - 1u) / 8u;
+// The index of an octet in its binding is origin + k · stride. Rows and k beyond the last are read as
+// the last: sums of such rows are not stored, and such k are zeroed.
+fn origin(transposed: bool, row: u32, rows: u32, row_octets: u32) -> u32 {
+  let last = min(row, rows - 1u);
+  if (transposed) { return last / 8u; }
+  return last * row_octets;
+}
+
+fn step_to(transposed: bool, k: u32, row_octets: u32) -> u32 {
+  let last = min(k, params.k - 1u);
+  if (transposed) { return last * row_octets; }
+  return last / 8u;
 }
 
 // Zero past the last k: whatever lies there may be an infinity.
@@ -92,6 +100,18 @@ fn put(transposed: bool, first_block: u32, at: Place, octet: Octet) {
   }
 }
 
+fn a_place(thread: u32, i: u32) -> Place { return place(A_TRANSPOSED, thread + i * THREADS, TILE_M); }
+
+fn b_place(thread: u32, i: u32) -> Place { return place(B_TRANSPOSED, thread + i * THREADS, TILE_N); }
+
+fn load_a(origin: u32, k: u32) -> Stored {
+  return stored_a(origin + step_to(A_TRANSPOSED, k, params.a_row_octets));
+}
+
+fn load_b(origin: u32, k: u32) -> Stored {
+  return stored_b(origin + step_to(B_TRANSPOSED, k, params.b_row_octets));
+}
+
 @compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -104,46 +124,63 @@ fn main(
   let tn = thread % 8u + 8u * (thread / TILE_M);
   var left: array<vec4<f32>, 8>;    // [row], four columns
   var right: array<vec4<f32>, 8>;   // the next four
+  // Loaded a tile ahead, so that the multiplications hide the latency.
+  var a_origins: array<u32, A_OCTETS>;
+  var b_origins: array<u32, B_OCTETS>;
+  var a_stored: array<Stored, A_OCTETS>;
+  var b_stored: array<Stored, B_OCTETS>;
+  // @unroll
+  for (var i = 0u; i < A_OCTETS; i++) {
+    let at = a_place(thread, i);
+    a_origins[i] = params.a_column_octet +
+      origin(A_TRANSPOSED, m0 + at.row, params.rows, params.a_row_octets);
+    a_stored[i] = load_a(a_origins[i], at.k);
+  }
+  // @unroll
+  for (var i = 0u; i < B_OCTETS; i++) {
+    let at = b_place(thread, i);
+    b_origins[i] = params.b_column_octet +
+      origin(B_TRANSPOSED, n0 + at.row, params.columns, params.b_row_octets);
+    b_stored[i] = load_b(b_origins[i], at.k);
+  }
+  prepare_decoding(thread);
   for (var k0 = 0u; k0 < params.k; k0 += TILE_K) {
-    // Loaded before the barrier, while other threads still multiply.
     var a_octets: array<Octet, A_OCTETS>;
     var b_octets: array<Octet, B_OCTETS>;
     // @unroll
-    for (var i = 0u; i < A_OCTETS; i++) {
-      let at = place(A_TRANSPOSED, thread + i * THREADS, TILE_M);
-      let index = source(A_TRANSPOSED, m0 + at.row, params.rows, k0 + at.k, params.a_row_octets);
-      a_octets[i] = decoded(A_FORMAT, stored_a(params.a_column_octet + index));
-    }
+    for (var i = 0u; i < A_OCTETS; i++) { a_octets[i] = decoded(A_FORMAT, a_stored[i]); }
     // @unroll
-    for (var i = 0u; i < B_OCTETS; i++) {
-      let at = place(B_TRANSPOSED, thread + i * THREADS, TILE_N);
-      let index = source(B_TRANSPOSED, n0 + at.row, params.columns, k0 + at.k, params.b_row_octets);
-      b_octets[i] = decoded(B_FORMAT, stored_b(params.b_column_octet + index));
-    }
+    for (var i = 0u; i < B_OCTETS; i++) { b_octets[i] = decoded(B_FORMAT, b_stored[i]); }
     if (k0 + TILE_K > params.k) {
       // @unroll
       for (var i = 0u; i < A_OCTETS; i++) {
-        let k = k0 + place(A_TRANSPOSED, thread + i * THREADS, TILE_M).k;
-        a_octets[i] = ended(A_TRANSPOSED, a_octets[i], k);
+        a_octets[i] = ended(A_TRANSPOSED, a_octets[i], k0 + a_place(thread, i).k);
       }
       // @unroll
       for (var i = 0u; i < B_OCTETS; i++) {
-        let k = k0 + place(B_TRANSPOSED, thread + i * THREADS, TILE_N).k;
-        b_octets[i] = ended(B_TRANSPOSED, b_octets[i], k);
+        b_octets[i] = ended(B_TRANSPOSED, b_octets[i], k0 + b_place(thread, i).k);
       }
     }
     workgroupBarrier();
     // @unroll
     for (var i = 0u; i < A_OCTETS; i++) {
-      put(A_TRANSPOSED, 0u, place(A_TRANSPOSED, thread + i * THREADS, TILE_M), a_octets[i]);
+      put(A_TRANSPOSED, 0u, a_place(thread, i), a_octets[i]);
     }
     // @unroll
     for (var i = 0u; i < B_OCTETS; i++) {
-      put(B_TRANSPOSED, TILE_M / 8u, place(B_TRANSPOSED, thread + i * THREADS, TILE_N), b_octets[i]);
+      put(B_TRANSPOSED, TILE_M / 8u, b_place(thread, i), b_octets[i]);
     }
     workgroupBarrier();
     // @unroll
-    for (var half = 0u; half < 2u; half++) {
+    for (var i = 0u; i < A_OCTETS; i++) {
+      a_stored[i] = load_a(a_origins[i], k0 + TILE_K + a_place(thread, i).k);
+    }
+    // @unroll
+    for (var i = 0u; i < B_OCTETS; i++) {
+      b_stored[i] = load_b(b_origins[i], k0 + TILE_K + b_place(thread, i).k);
+    }
+    // @unroll
+    for (var half = 0u; half < HALVES; half++) {
       // @unroll
       for (var k = 0u; k < 8u; k++) {
         let a0 = blocks[tm].quads[half][k][0];

@@ -6,13 +6,13 @@ import { rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { type Problem, rowsOfC, STORE_FLAGS, storing } from "./matmul_blocks.ts";
 import { groupOctets, type MatrixType, octetOffset } from "../octet.ts";
-import { type MatmulTile, sidesOf } from "./matmul_tiles.ts";
+import { MATMUL_TILES, type MatmulTile } from "./matmul_tiles.ts";
 import { lengthOf, type Range, ranges, rowsPerBinding } from "../ranges.ts";
 import { strategyFor } from "../strategy.ts";
 import { FLAG } from "../shader.ts";
 
-/** The terms of a sum that a round of the kernel's loop adds. */
-const TILE_K = 16;
+/** The fewest terms of a sum that an iteration of the kernel's loop adds. */
+const LEAST_K = 8;
 /** As in lib/octet_any.wgsl. */
 const FORMATS: Record<MatrixType, number> = {
   float32: 0,
@@ -31,9 +31,6 @@ function formatsOf(width: Width): number[] {
   return all.filter((format) => WIDTHS[format] === width).map((format) => FORMATS[format]);
 }
 
-/** Of a tile. */
-const SIDES = [64, 128];
-
 const define = (a: Width, b: Width) =>
   kernelByFormat(`matmul_tiled.${a}.${b}`, code, {
     variants: [`words_a_${a}`, `words_b_${b}`],
@@ -41,10 +38,12 @@ const define = (a: Width, b: Width) =>
       ...STORE_FLAGS,
       A_FORMAT: formatsOf(a).filter((format) => format !== FORMATS.nf4),
       B_FORMAT: formatsOf(b),
+      A_GROUP_SHIFTS: FLAG,
+      B_GROUP_SHIFTS: FLAG,
       A_TRANSPOSED: FLAG,
       B_TRANSPOSED: FLAG,
-      TILE_M: SIDES,
-      TILE_N: SIDES,
+      TILE_M: [64, 128],
+      TILE_N: [64, 128],
     },
   });
 const byB = (a: Width) => ({ 1: define(a, 1), 2: define(a, 2), 4: define(a, 4) });
@@ -57,14 +56,14 @@ export function matmulTiled(
   tile: MatmulTile,
   flops: number,
 ): void {
-  const [rows, columns] = sidesOf(tile);
+  const sides = MATMUL_TILES[tile];
   const { layout, a, b, none } = problem;
   const turnedA = layout === "TN", turnedB = layout !== "NT";
   const rowsOfA = rowsPerBinding(pass, a), rowsOfB = rowsPerBinding(pass, b);
   const kStep = Math.min(
     turnedA ? rowsOfA : Infinity,
     turnedB ? rowsOfB : Infinity,
-    strategyFor(pass.gpu.capabilities).loopRounds * TILE_K,
+    strategyFor(pass.gpu.capabilities).loopRounds * LEAST_K,
     problem.k,
   );
   const nStep = Math.min(turnedB ? Infinity : rowsOfB, problem.n);
@@ -87,10 +86,12 @@ export function matmulTiled(
             ...constants,
             A_FORMAT: FORMATS[a.dtype as MatrixType],
             B_FORMAT: FORMATS[b.dtype as MatrixType],
+            A_GROUP_SHIFTS: shifts(a),
+            B_GROUP_SHIFTS: shifts(b),
             A_TRANSPOSED: turnedA ? 1 : 0,
             B_TRANSPOSED: turnedB ? 1 : 0,
-            TILE_M: rows,
-            TILE_N: columns,
+            TILE_M: sides.m,
+            TILE_N: sides.n,
           },
           operands: {
             a: left.view,
@@ -111,7 +112,7 @@ export function matmulTiled(
             b_first_octet: octetOffset(right.view),
             b_group_octets: groupOctets(b),
           },
-          workgroups: [Math.ceil(lengthOf(n) / columns), Math.ceil(lengthOf(m) / rows)],
+          workgroups: [Math.ceil(lengthOf(n) / sides.n), Math.ceil(lengthOf(m) / sides.m)],
         });
       }
     }
@@ -122,4 +123,9 @@ export function matmulTiled(
 function part(tensor: Tensor, transposed: boolean, rows: Range, k: Range) {
   const down = transposed ? k : rows, across = transposed ? rows : k;
   return { view: rowRange(tensor, down.start, down.end), column: across.start };
+}
+
+/** Whether the groups of a tensor are found by a shift. One without groups has groups of one octet. */
+function shifts(tensor: Tensor): number {
+  return Number.isInteger(Math.log2(groupOctets(tensor))) ? 1 : 0;
 }

@@ -1,31 +1,39 @@
 /** The family of tiles of matmul_tiled: one source, one result to the bit, several speeds. */
 import type { MatmulShape } from "./matmul_blocks.ts";
 
-/** Rows and columns of c that a workgroup computes, 64 for each thread. */
-export type MatmulTile = "64x64" | "64x128" | "128x64" | "128x128";
+/** Rows and columns of c that a workgroup computes. */
+export type MatmulTile = "128x128" | "128x64" | "64x128" | "64x64";
+
+/** The geometry of a tile: constants of the kernel. */
+export interface TileSides {
+  /** Rows of c. */
+  readonly m: number;
+  /** Columns of c. */
+  readonly n: number;
+}
+
+/** Largest first. A workgroup has a thread for 64 elements. */
+export const MATMUL_TILES: Readonly<Record<MatmulTile, TileSides>> = {
+  "128x128": { m: 128, n: 128 },
+  "128x64": { m: 128, n: 64 },
+  "64x128": { m: 64, n: 128 },
+  "64x64": { m: 64, n: 64 },
+};
 
 /** Chooses the tile of a product. */
 export type TileChoice = (shape: MatmulShape) => MatmulTile;
 
-/** Largest first. */
-export const MATMUL_TILES: readonly MatmulTile[] = ["128x128", "128x64", "64x128", "64x64"];
-
 /** Fewer workgroups leave parts of a large card idle, which costs more than a small tile. */
 const ENOUGH = 256;
 
-/** The sides of a tile, in elements. */
-export function sidesOf(tile: MatmulTile): readonly [rows: number, columns: number] {
-  const [rows, columns] = tile.split("x").map(Number);
-  return [rows, columns];
-}
-
 /** Workgroups that compute c (m, n). */
 export function workgroupsOf(tile: MatmulTile, { m, n }: Pick<MatmulShape, "m" | "n">): number {
-  const [rows, columns] = sidesOf(tile);
-  return Math.ceil(m / rows) * Math.ceil(n / columns);
+  const sides = MATMUL_TILES[tile];
+  return Math.ceil(m / sides.m) * Math.ceil(n / sides.n);
 }
 
 /** The largest tile that gives a card enough workgroups: without measuring, for any card. */
 export function tileByShape(shape: MatmulShape): MatmulTile {
-  return MATMUL_TILES.find((tile) => workgroupsOf(tile, shape) >= ENOUGH) ?? "64x64";
+  const tiles = Object.keys(MATMUL_TILES) as MatmulTile[];
+  return tiles.find((tile) => workgroupsOf(tile, shape) >= ENOUGH) ?? "64x64";
 }

@@ -8,7 +8,9 @@ import {
   createMatmulWorkspace,
   matmul,
   type MatmulLayout,
+  type MatmulTile,
   type MatmulVariant,
+  tileByShape,
 } from "../../../src/kernels/matmul/matmul.ts";
 import type { MatrixType } from "../../../src/kernels/octet.ts";
 import { matmul as oracle } from "../../oracles/matmul/matmul.ts";
@@ -38,6 +40,7 @@ interface Case {
   readonly accumulate?: boolean;
   readonly residual?: boolean;
   readonly texels?: number;
+  readonly tile?: MatmulTile;
 }
 
 /** Runs a case and compares it with the oracle; returns the bytes of c, padding included. */
@@ -54,6 +57,7 @@ async function check(gpu: Gpu, test: Case): Promise<Uint8Array> {
     limits: gpu.limits,
     shapes: [{ layout, m, n, k }],
     texels: test.texels,
+    tile: test.tile && (() => test.tile!),
   });
   runPass(
     gpu,
@@ -175,6 +179,35 @@ for (const variant of VARIANTS) {
     }
   });
 }
+
+const TILES = ["128x128", "128x64", "64x128", "64x64"] as const;
+
+for (
+  const [layout, a, b, c] of [
+    ["NT", "bfloat16", "int8", "bfloat16"],
+    ["NN", "bfloat16", "nf4", "float32"],
+    ["TN", "int4", "float32", "float32"],
+  ] as const
+) {
+  gpuTest(`matmul ${layout} in tiles of every size gives the same bits`, async (gpu) => {
+    // Less than a tile, one row and k; several tiles, none of them whole; whole tiles and steps of k.
+    for (const size of [[1, 9, 1], [150, 199, 45], [128, 256, 32]] as const) {
+      const results = [];
+      for (const tile of TILES) {
+        results.push(await check(gpu, { variant: "tiled", layout, size, a, b, c, tile }));
+      }
+      for (const bytes of results) assertEquals(bytes, results[0]);
+    }
+  });
+}
+
+Deno.test("matmul's tile: the largest of which a card gets enough", () => {
+  const tile = (m: number, n: number) => tileByShape({ layout: "NT", m, n, k: 512 });
+  assertEquals(tile(8192, 5461), "128x128");
+  assertEquals(tile(4096, 512), "128x64");
+  assertEquals(tile(2048, 512), "64x64");
+  assertEquals(tile(5, 3), "64x64");
+});
 
 // 1,024 texels are 64 rows of 64 numbers: every dimension needs several blocks.
 for (const variant of VARIANTS) {
