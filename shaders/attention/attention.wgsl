@@ -10,7 +10,7 @@
 // whatever it summed is scaled to zero at its first visible key. Every row sees at least one: its
 // own.
 // @use bfloat16 | float32
-// @use attention_tile, attention_first_keys, fours
+// @use attention_tile, attention_rows_workgroup, attention_first_keys, fours
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
@@ -20,7 +20,7 @@ struct Params {
   query_length: u32,   // Tq
   key_length: u32,
   key_capacity: u32,   // S
-  first_key: u32,      // keys in this dispatch; a multiple of BLOCK
+  first_key: u32,      // keys in this dispatch
   end_key: u32,
   q_quads: u32,        // row strides, in quads
   k_quads: u32,
@@ -34,122 +34,140 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> logsumexp: array<f32>;      // (B·Tq, H)
 @group(1) @binding(0) var<uniform> params: Params;
 
-var<workgroup> probabilities: Block;
-var<workgroup> exchange: array<vec4<f32>, WORKGROUP_SIZE>;   // one number per row of a thread
-
-// Scores of four keys from `key` on, masked outside `first` to `last`.
-fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
-  let keys = four_from(key);
-  let seen = (keys >= vec4<u32>(first)) & (keys <= vec4<u32>(last));
-  return select(vec4<f32>(LOWEST), s * params.scale, seen);
-}
-
-@compute @workgroup_size(WORKGROUP_SIZE)
+@compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row_lane = thread / LANES;
-  let column_lane = thread % LANES;
+  let lane = thread % LANES;
   let unit = params.first + group.x;
-  let block = unit % params.blocks;
+  // The last queries see most keys: they begin first, so that none of them runs alone at the end.
+  let block = params.blocks - 1u - unit % params.blocks;
   let head = (unit / params.blocks) % params.heads;
   let sequence = unit / (params.blocks * params.heads);
 
-  let first_query = block * BLOCK;
-  let last_query = params.query_length - 1u;
-  let last_key = params.key_length - 1u;
+  let first_query = block * BLOCK_ROWS;
+  let end_query = min(first_query + BLOCK_ROWS, params.query_length);
   let shift = params.key_length - params.query_length;
-  // Beyond the last query, the last is recomputed and not stored.
-  let query = rows_of(first_query, row_lane, last_query);
-  let q_at = (sequence * params.query_length + query) * params.q_quads + head * HEAD_QUADS;
-  let k_base = sequence * params.key_capacity;
-  let k_head = (head / params.group) * HEAD_QUADS;
   let row_base = (params.sequence + sequence) * params.query_length;
-  let first = first_keys_of(row_base + query);   // first and last visible key of each row
-  let visible = query + shift;
-  let lowest = first_key_of(row_base + first_query) / BLOCK * BLOCK;
+  let lowest = first_key_of(row_base + first_query) / CHUNK * CHUNK;
   let start = max(params.first_key, lowest);
-  let keys = min(params.end_key, min(first_query + BLOCK - 1u, last_query) + shift + 1u);
-  if (start >= keys) { return; }
+  let end = min(params.end_key, end_query + shift);
+  if (start >= end) { return; }
   let continues = params.first_key > lowest;   // an earlier dispatch has processed some keys
+  // Keys that every query of the block sees.
+  let all_from = first_key_of(row_base + end_query - 1u);
+  let all_end = min(end, first_query + shift + 1u);
 
-  var maximum = vec4<f32>(LOWEST);
-  var total = vec4<f32>(0.0);   // over this thread's columns
-  var sums = Rows();
-  for (var first_key = start; first_key < keys; first_key += BLOCK) {
-    let column = first_key + 4u * column_lane;
-    let k_at = (k_base + next_four(column, last_key)) * params.k_quads + k_head;
-    // Column r of s: the scores of row r with the four keys.
-    var s = mat4x4<f32>();
-    for (var d = 0u; d < HEAD_QUADS; d++) { s += transpose(load_k(k_at, d)) * load_q(q_at, d); }
-    s[0] = masked(s[0], column, first.x, visible.x);
-    s[1] = masked(s[1], column, first.y, visible.y);
-    s[2] = masked(s[2], column, first.z, visible.z);
-    s[3] = masked(s[3], column, first.w, visible.w);
+  // Where this thread's part of the tiles comes from. Beyond the last row it is read again.
+  let q_head = (sequence * params.query_length) * params.q_quads + head * HEAD_QUADS;
+  let q_first = q_head + (first_query + thread / CHUNK) * params.q_quads;
+  let q_last = q_head + (end_query - 1u) * params.q_quads;
+  let k_head = sequence * params.key_capacity * params.k_quads + head / params.group * HEAD_QUADS;
+  let k_last = k_head + (params.key_length - 1u) * params.k_quads;
+  let value = value_quad(thread);
+
+  let scale_2 = params.scale * 1.4426950408889634;   // exp(scale · s) = exp2(scale_2 · s)
+  var maximum = Statistics();   // of the scores before they are scaled
+  var total = Statistics();     // over this thread's columns
+  // @unroll
+  for (var g = 0u; g < GROUPS; g++) { maximum[g] = vec4<f32>(LOWEST); }
+  var sums = Sums();
+  for (var first_key = start; first_key < end; first_key += BLOCK_COLUMNS) {
+    var s = Scores();
+    let k_first = k_head + (first_key + thread / CHUNK) * params.k_quads;
+    for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
+      let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+      workgroupBarrier();   // all threads have read the previous tiles
+      // @unroll
+      for (var i = 0u; i < ROW_FILLS; i++) {
+        put_row(i, thread, unpack(q[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+      }
+      // @unroll
+      for (var i = 0u; i < COLUMN_FILLS; i++) {
+        put_column(i, thread, unpack(k[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+      }
+      workgroupBarrier();
+      add_products(&s, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
+    }
+
+    if (first_key < all_from || first_key + BLOCK_COLUMNS > all_end) {
+      let keys = vec4<u32>(first_key + lane) + LANES * vec4<u32>(0u, 1u, 2u, 3u);
+      // @unroll
+      for (var r = 0u; r < ROWS; r++) {
+        let query = min(first_query + row_lane + ROW_LANES * r, end_query - 1u);
+        let first = first_key_of(row_base + query);
+        let last = min(query + shift, end - 1u);
+        let seen = (keys >= vec4<u32>(first)) & (keys <= vec4<u32>(last));
+        s[r] = select(vec4<f32>(LOWEST), s[r], seen);
+      }
+    }
 
     // The new maximum of each row, shared by all its threads; earlier sums are rescaled.
-    exchange[thread] = largest_of_each(s);
-    workgroupBarrier();
     var now = maximum;
-    for (var i = 0u; i < LANES; i++) { now = max(now, exchange[row_lane * LANES + i]); }
-    let shrink = exp(maximum - now);
+    // @unroll
+    for (var r = 0u; r < ROWS; r++) { now[r / 4u][r % 4u] = max(now[r / 4u][r % 4u], largest_of(s[r])); }
+    now = row_maxima(now, row_lane, lane);
+    // @unroll
+    for (var r = 0u; r < ROWS; r++) {
+      let shrink = exp2((maximum[r / 4u][r % 4u] - now[r / 4u][r % 4u]) * scale_2);
+      s[r] = exp2((s[r] - now[r / 4u][r % 4u]) * scale_2);
+      total[r / 4u][r % 4u] = fma(total[r / 4u][r % 4u], shrink, s[r].x + s[r].y + s[r].z + s[r].w);
+      // @unroll
+      for (var i = 0u; i < OUT_QUADS; i++) { sums[r][i] *= shrink; }
+    }
     maximum = now;
-    let p = mat4x4<f32>(
-      exp(s[0] - now.x), exp(s[1] - now.y), exp(s[2] - now.z), exp(s[3] - now.w),
-    );
-    total = total * shrink + vec4<f32>(1.0) * p;
-    for (var r = 0u; r < 4u; r++) {
-      probabilities[(row_lane + LANES * r) * BLOCK_STRIDE + column_lane] = p[r];
-    }
-    workgroupBarrier();
 
-    let shrinking = mat4x4<f32>(
-      vec4<f32>(shrink.x, 0.0, 0.0, 0.0), vec4<f32>(0.0, shrink.y, 0.0, 0.0),
-      vec4<f32>(0.0, 0.0, shrink.z, 0.0), vec4<f32>(0.0, 0.0, 0.0, shrink.w),
-    );
-    for (var i = 0u; i < OUT_QUADS; i++) { sums[i] = sums[i] * shrinking; }
     // sums += probabilities · v
-    for (var c = 0u; c < min(LANES, (keys - first_key + 3u) / 4u); c++) {
-      var weights = mat4x4<f32>();
-      for (var r = 0u; r < 4u; r++) {
-        weights[r] = probabilities[(row_lane + LANES * r) * BLOCK_STRIDE + c];
+    let v_first = k_head + (first_key + value_column(thread)) * params.k_quads;
+    for (var j = 0u; j < LANES; j += STEP) {
+      workgroupBarrier();
+      if (j % CHUNK == 0u) { put_weights(&s, row_lane, lane, j); }
+      // @unroll
+      for (var i = 0u; i < COLUMN_FILLS; i++) {
+        let at = min(v_first + (j + i * FILL_STEP) * params.k_quads, k_last);
+        put_value(i, thread, unpack(v[at + value]));
       }
-      let v_at = (k_base + next_four(first_key + 4u * c, last_key)) * params.k_quads + k_head;
-      for (var i = 0u; i < OUT_QUADS; i++) {
-        let d = min(column_lane + LANES * i, HEAD_QUADS - 1u);
-        sums[i] += load_v(v_at, d) * weights;
-      }
+      workgroupBarrier();
+      add_weighted(&sums, row_lane, lane, j);
     }
-    // No barrier is needed here: `exchange` is no longer read, and the next block writes to
-    // `probabilities` only after a barrier that threads reach once they are done.
   }
 
-  exchange[thread] = total;
-  workgroupBarrier();
-  var sum = vec4<f32>(0.0);
-  for (var i = 0u; i < LANES; i++) { sum += exchange[row_lane * LANES + i]; }
-  let at = (row_base + query) * params.lse_stride + head;
-  var shrink = vec4<f32>(1.0);
-  var before = vec4<f32>(0.0);   // weight of the earlier keys
+  total = row_sums(total, row_lane, lane);
+  var old = Statistics();
   if (continues) {
-    let old = vec4<f32>(logsumexp[at.x], logsumexp[at.y], logsumexp[at.z], logsumexp[at.w]);
-    let now = max(maximum, old);
-    shrink = exp(maximum - now);
-    before = exp(old - now);
-    maximum = now;
-    sum = sum * shrink + before;
+    // @unroll
+    for (var r = 0u; r < ROWS; r++) {
+      let row = row_base + min(first_query + row_lane + ROW_LANES * r, end_query - 1u);
+      old[r / 4u][r % 4u] = logsumexp[row * params.lse_stride + head];
+    }
     storageBarrier();   // all threads have read what one is about to overwrite
   }
-  for (var r = 0u; r < 4u; r++) {
-    if (first_query + row_lane + LANES * r <= last_query) {
-      if (column_lane == 0u) { logsumexp[at[r]] = maximum[r] + log(sum[r]); }
+  // @unroll
+  for (var r = 0u; r < ROWS; r++) {
+    let query = first_query + row_lane + ROW_LANES * r;
+    if (query < end_query) {
+      var largest = maximum[r / 4u][r % 4u] * params.scale;
+      var sum = total[r / 4u][r % 4u];
+      var shrink = 1.0;
+      var before = 0.0;   // weight of the earlier keys
+      if (continues) {
+        let now = max(largest, old[r / 4u][r % 4u]);
+        shrink = exp(largest - now);
+        before = exp(old[r / 4u][r % 4u] - now);
+        largest = now;
+        sum = sum * shrink + before;
+      }
+      if (lane == 0u) { logsumexp[(row_base + query) * params.lse_stride + head] = largest + log(sum); }
+      let out_at = q_head + query * params.q_quads;
+      // @unroll
       for (var i = 0u; i < OUT_QUADS; i++) {
-        let d = column_lane + LANES * i;
+        let d = lane + LANES * i;
         if (d < HEAD_QUADS) {
-          var values = sums[i][r] * shrink[r];
-          if (continues) { values += unpack(out[q_at[r] + d]) * before[r]; }
-          out[q_at[r] + d] = pack(values / sum[r]);
+          var values = sums[r][i] * shrink;
+          if (continues) { values += unpack(out[out_at + d]) * before; }
+          out[out_at + d] = pack(values / sum);
         }
       }
     }

@@ -7,7 +7,7 @@
 // registers, in a fixed order, without atomics or a pass over partial sums. First keys never
 // decrease, so the loop ends at the first block of queries that sees only later keys.
 // @use bfloat16 | float32
-// @use attention_tile, attention_tile_dout, attention_first_keys, fours
+// @use attention_tile, attention_first_keys
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, key/value head, block of keys)
@@ -17,7 +17,7 @@ struct Params {
   length: u32,         // T
   first_member: u32,   // heads of a group in this dispatch
   end_member: u32,
-  first_query: u32,    // queries of each in this dispatch; a multiple of BLOCK
+  first_query: u32,    // queries of each in this dispatch
   end_query: u32,
   accumulate: u32,     // 1 adds to dk and dv
   q_quads: u32,        // row strides, in quads
@@ -28,108 +28,157 @@ struct Params {
   scale: f32,          // 1 / sqrt(D)
 }
 
+@group(0) @binding(3) var<storage, read> dout: array<Quad>;             // (B·T, H·D)
 @group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) with logsumexp
 @group(0) @binding(5) var<storage, read_write> dk: array<Quad>;         // (B·T, K·D)
 @group(0) @binding(6) var<storage, read_write> dv: array<Quad>;         // (B·T, K·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
-var<workgroup> probabilities: Block;   // transposed: rows are keys
-var<workgroup> gradients: Block;       // ds, transposed
-
-@compute @workgroup_size(WORKGROUP_SIZE)
+@compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row_lane = thread / LANES;
-  let column_lane = thread % LANES;
+  let lane = thread % LANES;
   let unit = params.first + group.x;
   let block = unit % params.blocks;
   let key_heads = params.heads / params.group;
   let key_head = (unit / params.blocks) % key_heads;
   let base = (unit / (params.blocks * key_heads)) * params.length;
 
-  let first_key = block * BLOCK;
-  let last = params.length - 1u;
-  let last_key = min(first_key + BLOCK - 1u, last);
+  let first_key = block * BLOCK_ROWS;
+  let end_key = min(first_key + BLOCK_ROWS, params.length);
   // Causality: queries before the first key see none of this block.
-  let start = max(params.first_query, first_key);
+  let start = max(params.first_query, first_key / BLOCK_COLUMNS * BLOCK_COLUMNS);
   let rows = params.sequence * params.length + base;
   if (params.accumulate == 1u) {
     if (start >= params.end_query) { return; }
-    if (first_key_of(rows + start) > last_key) { return; }
+    if (first_key_of(rows + start) >= end_key) { return; }
   }
-  // Beyond the last key, the last is recomputed and not stored.
-  let key = rows_of(first_key, row_lane, last);
-  let k_at = (base + key) * params.k_quads + key_head * HEAD_QUADS;
-  var dk_sums = Rows();
-  var dv_sums = Rows();
 
+  // Where this thread's part of the tiles comes from. Beyond the last row it is read again.
+  let k_head = base * params.k_quads + key_head * HEAD_QUADS;
+  let k_first = k_head + (first_key + thread / CHUNK) * params.k_quads;
+  let k_last = k_head + (end_key - 1u) * params.k_quads;
+  let value = value_quad(thread);
+
+  var dk_sums = Sums();
+  var dv_sums = Sums();
   for (var member = params.first_member; member < params.end_member; member++) {
     let head = key_head * params.group + member;
-    for (var first_query = start; first_query < params.end_query; first_query += BLOCK) {
-      if (first_key_of(rows + first_query) > last_key) { break; }
-      let column = first_query + 4u * column_lane;
-      let columns = next_four(column, last);
-      let q_at = (base + columns) * params.q_quads + head * HEAD_QUADS;
-      // Column r: key r with the four queries.
-      var s = mat4x4<f32>();
-      var dp = mat4x4<f32>();
-      for (var d = 0u; d < HEAD_QUADS; d++) {
-        s += transpose(load_q(q_at, d)) * load_k(k_at, d);
-        dp += transpose(load_dout(q_at, d)) * load_v(k_at, d);
+    let q_head = base * params.q_quads + head * HEAD_QUADS;
+    let q_last = q_head + (params.length - 1u) * params.q_quads;
+    for (var first_query = start; first_query < params.end_query; first_query += BLOCK_COLUMNS) {
+      if (first_key_of(rows + first_query) >= end_key) { break; }
+      let q_first = q_head + (first_query + thread / CHUNK) * params.q_quads;
+      let v_first = q_head + (first_query + value_column(thread)) * params.q_quads;
+      var s = Scores();
+      for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
+        let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+        workgroupBarrier();   // all threads have read the previous tiles
+        // @unroll
+        for (var i = 0u; i < ROW_FILLS; i++) {
+          put_row(i, thread, unpack(k[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+        }
+        // @unroll
+        for (var i = 0u; i < COLUMN_FILLS; i++) {
+          put_column(i, thread, unpack(q[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+        }
+        workgroupBarrier();
+        add_products(&s, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
       }
 
-      workgroupBarrier();   // all threads have read the previous blocks
-      let query = four_from(column);
-      let first = first_keys_of(rows + columns);
-      let at = (rows + columns) * params.pair_stride + head;
-      let pairs = transpose(mat4x2<f32>(delta[at.x], delta[at.y], delta[at.z], delta[at.w]));
-      for (var r = 0u; r < 4u; r++) {
-        let seen = (query >= vec4<u32>(key[r])) & (query <= vec4<u32>(last)) &
-          (first <= vec4<u32>(key[r]));
-        // A masked score may exceed the query's logsumexp, and exp would overflow.
-        let score = select(vec4<f32>(0.0), s[r] * params.scale - pairs[1], seen);
-        let p = select(vec4<f32>(0.0), exp(score), seen);
-        let place = (row_lane + LANES * r) * BLOCK_STRIDE + column_lane;
-        probabilities[place] = p;
-        gradients[place] = p * (dp[r] - pairs[0]) * params.scale;
+      // s becomes p. Queries are columns: their statistics and what they see.
+      let end = min(params.end_query, params.length);
+      let queries = vec4<u32>(first_query + lane) + LANES * vec4<u32>(0u, 1u, 2u, 3u);
+      let at = (rows + min(queries, vec4<u32>(params.length - 1u))) * params.pair_stride + head;
+      let lse = vec4<f32>(delta[at.x].y, delta[at.y].y, delta[at.z].y, delta[at.w].y);
+      let end_block = first_query + BLOCK_COLUMNS;
+      let masked = first_query + 1u < end_key || end_block > end ||
+        first_key_of(rows + min(end_block, end) - 1u) > first_key;
+      var first = vec4<u32>(0u);
+      if (masked) { first = first_keys_of(rows + min(queries, vec4<u32>(params.length - 1u))); }
+      // @unroll
+      for (var r = 0u; r < ROWS; r++) {
+        let key = first_key + row_lane + ROW_LANES * r;
+        var score = s[r] * params.scale - lse;
+        var seen = vec4<bool>(true);
+        if (masked) {
+          seen = (queries >= vec4<u32>(key)) & (queries < vec4<u32>(end)) & (first <= vec4<u32>(key));
+          // A masked score may exceed the query's logsumexp, and exp would overflow.
+          score = select(vec4<f32>(0.0), score, seen);
+        }
+        s[r] = exp(score);
+        if (masked) { s[r] = select(vec4<f32>(0.0), s[r], seen); }
       }
-      workgroupBarrier();
 
-      // dv += pᵀ · dout, dk += dsᵀ · q
-      for (var c = 0u; c < min(LANES, (last - first_query) / 4u + 1u); c++) {
-        var p = mat4x4<f32>();
-        var ds = mat4x4<f32>();
-        for (var r = 0u; r < 4u; r++) {
-          let place = (row_lane + LANES * r) * BLOCK_STRIDE + c;
-          p[r] = probabilities[place];
-          ds[r] = gradients[place];
+      // dv += pᵀ · dout
+      for (var j = 0u; j < LANES; j += STEP) {
+        workgroupBarrier();
+        if (j % CHUNK == 0u) { put_weights(&s, row_lane, lane, j); }
+        // @unroll
+        for (var i = 0u; i < COLUMN_FILLS; i++) {
+          let at = min(v_first + (j + i * FILL_STEP) * params.q_quads, q_last);
+          put_value(i, thread, unpack(dout[at + value]));
         }
-        let b_at = (base + next_four(first_query + 4u * c, last)) * params.q_quads +
-          head * HEAD_QUADS;
-        for (var i = 0u; i < OUT_QUADS; i++) {
-          let d = min(column_lane + LANES * i, HEAD_QUADS - 1u);
-          dv_sums[i] += load_dout(b_at, d) * p;
-          dk_sums[i] += load_q(b_at, d) * ds;
+        workgroupBarrier();
+        add_weighted(&dv_sums, row_lane, lane, j);
+      }
+
+      var dp: Scores;   // and − delta, here to begin with
+      let row_delta = vec4<f32>(delta[at.x].x, delta[at.y].x, delta[at.z].x, delta[at.w].x);
+      // @unroll
+      for (var r = 0u; r < ROWS; r++) { dp[r] = -row_delta; }
+      for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
+        let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+        workgroupBarrier();
+        // @unroll
+        for (var i = 0u; i < ROW_FILLS; i++) {
+          put_row(i, thread, unpack(v[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
         }
+        // @unroll
+        for (var i = 0u; i < COLUMN_FILLS; i++) {
+          put_column(i, thread, unpack(dout[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+        }
+        workgroupBarrier();
+        add_products(&dp, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
+      }
+
+      // dk += dsᵀ · q
+      // @unroll
+      for (var r = 0u; r < ROWS; r++) { s[r] *= dp[r]; }
+      for (var j = 0u; j < LANES; j += STEP) {
+        workgroupBarrier();
+        if (j % CHUNK == 0u) { put_weights(&s, row_lane, lane, j); }
+        // @unroll
+        for (var i = 0u; i < COLUMN_FILLS; i++) {
+          let at = min(v_first + (j + i * FILL_STEP) * params.q_quads, q_last);
+          put_value(i, thread, unpack(q[at + value]));
+        }
+        workgroupBarrier();
+        add_weighted(&dk_sums, row_lane, lane, j);
       }
     }
   }
 
-  for (var r = 0u; r < 4u; r++) {
-    if (first_key + row_lane + LANES * r <= last) {
+  // @unroll
+  for (var r = 0u; r < ROWS; r++) {
+    let key = first_key + row_lane + ROW_LANES * r;
+    if (key < end_key) {
+      let at = k_head + key * params.k_quads;
+      // @unroll
       for (var i = 0u; i < OUT_QUADS; i++) {
-        let d = column_lane + LANES * i;
+        let d = lane + LANES * i;
         if (d < HEAD_QUADS) {
-          var dk_sum = dk_sums[i][r];
-          var dv_sum = dv_sums[i][r];
+          var dk_sum = dk_sums[r][i] * params.scale;
+          var dv_sum = dv_sums[r][i];
           if (params.accumulate == 1u) {
-            dk_sum += unpack(dk[k_at[r] + d]);
-            dv_sum += unpack(dv[k_at[r] + d]);
+            dk_sum += unpack(dk[at + d]);
+            dv_sum += unpack(dv[at + d]);
           }
-          dk[k_at[r] + d] = pack(dk_sum);
-          dv[k_at[r] + d] = pack(dv_sum);
+          dk[at + d] = pack(dk_sum);
+          dv[at + d] = pack(dv_sum);
         }
       }
     }

@@ -5,7 +5,7 @@
 // The probabilities are recomputed from the logsumexp: their matrix never exists in memory. The
 // loop is that of attention.wgsl: a block of queries of one head over blocks of keys.
 // @use bfloat16 | float32
-// @use attention_tile, attention_tile_dout, attention_first_keys, fours
+// @use attention_tile, attention_first_keys
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)
@@ -13,7 +13,7 @@ struct Params {
   heads: u32,          // H
   group: u32,          // H / K
   length: u32,         // T
-  first_key: u32,      // keys in this dispatch; a multiple of BLOCK
+  first_key: u32,      // keys in this dispatch
   end_key: u32,
   q_quads: u32,        // row strides, in quads
   k_quads: u32,
@@ -23,91 +23,123 @@ struct Params {
   scale: f32,          // 1 / sqrt(D)
 }
 
+@group(0) @binding(3) var<storage, read> dout: array<Quad>;             // (B·T, H·D)
 @group(0) @binding(4) var<storage, read> delta: array<vec2<f32>>;       // (B·T, H) with logsumexp
 @group(0) @binding(5) var<storage, read_write> dq: array<Quad>;         // (B·T, H·D)
 @group(1) @binding(0) var<uniform> params: Params;
 
-var<workgroup> gradients: Block;
-
-@compute @workgroup_size(WORKGROUP_SIZE)
+@compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row_lane = thread / LANES;
-  let column_lane = thread % LANES;
+  let lane = thread % LANES;
   let unit = params.first + group.x;
-  let block = unit % params.blocks;
+  // The last queries see most keys: they begin first, so that none of them runs alone at the end.
+  let block = params.blocks - 1u - unit % params.blocks;
   let head = (unit / params.blocks) % params.heads;
   let base = (unit / (params.blocks * params.heads)) * params.length;
 
-  let first_query = block * BLOCK;
-  let last = params.length - 1u;
-  // Beyond the last query, the last is recomputed and not stored.
-  let query = rows_of(first_query, row_lane, last);
-  let q_at = (base + query) * params.q_quads + head * HEAD_QUADS;
-  let k_head = (head / params.group) * HEAD_QUADS;
+  let first_query = block * BLOCK_ROWS;
+  let end_query = min(first_query + BLOCK_ROWS, params.length);
   let rows = params.sequence * params.length + base;
-  let first = first_keys_of(rows + query);
-  let lowest = first_key_of(rows + first_query) / BLOCK * BLOCK;
+  let lowest = first_key_of(rows + first_query) / CHUNK * CHUNK;
   let start = max(params.first_key, lowest);
-  let keys = min(params.end_key, min(first_query + BLOCK, params.length));
-  if (start >= keys) { return; }
+  let end = min(params.end_key, end_query);
+  if (start >= end) { return; }
+  // Keys that every query of the block sees.
+  let all_from = first_key_of(rows + end_query - 1u);
+  let all_end = min(end, first_query + 1u);
 
-  var lse = vec4<f32>(0.0);
-  var row_delta = vec4<f32>(0.0);
-  for (var r = 0u; r < 4u; r++) {
-    let pair = delta[(rows + query[r]) * params.pair_stride + head];
-    row_delta[r] = pair.x;
-    lse[r] = pair.y;
-  }
+  // Where this thread's part of the tiles comes from. Beyond the last row it is read again.
+  let q_head = base * params.q_quads + head * HEAD_QUADS;
+  let q_first = q_head + (first_query + thread / CHUNK) * params.q_quads;
+  let q_last = q_head + (end_query - 1u) * params.q_quads;
+  let k_head = base * params.k_quads + head / params.group * HEAD_QUADS;
+  let k_last = k_head + (params.length - 1u) * params.k_quads;
+  let value = value_quad(thread);
 
-  var sums = Rows();
-  for (var first_key = start; first_key < keys; first_key += BLOCK) {
-    let column = first_key + 4u * column_lane;
-    let k_at = (base + next_four(column, last)) * params.k_quads + k_head;
-    // Column r: row r with the four keys.
-    var s = mat4x4<f32>();
-    var dp = mat4x4<f32>();
-    for (var d = 0u; d < HEAD_QUADS; d++) {
-      s += transpose(load_k(k_at, d)) * load_q(q_at, d);
-      dp += transpose(load_v(k_at, d)) * load_dout(q_at, d);
+  var sums = Sums();
+  for (var first_key = start; first_key < end; first_key += BLOCK_COLUMNS) {
+    var s = Scores();
+    var dp = Scores();
+    let k_first = k_head + (first_key + thread / CHUNK) * params.k_quads;
+    for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
+      let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+      workgroupBarrier();   // all threads have read the previous tiles
+      // @unroll
+      for (var i = 0u; i < ROW_FILLS; i++) {
+        put_row(i, thread, unpack(q[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+      }
+      // @unroll
+      for (var i = 0u; i < COLUMN_FILLS; i++) {
+        put_column(i, thread, unpack(k[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+      }
+      workgroupBarrier();
+      add_products(&s, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
+    }
+    for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
+      let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+      workgroupBarrier();
+      // @unroll
+      for (var i = 0u; i < ROW_FILLS; i++) {
+        put_row(i, thread, unpack(dout[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+      }
+      // @unroll
+      for (var i = 0u; i < COLUMN_FILLS; i++) {
+        put_column(i, thread, unpack(v[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+      }
+      workgroupBarrier();
+      add_products(&dp, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
     }
 
-    workgroupBarrier();   // all threads have read the previous block
-    let key = four_from(column);
-    for (var r = 0u; r < 4u; r++) {
-      let seen = (key >= vec4<u32>(first[r])) & (key <= vec4<u32>(query[r]));
-      // A masked score may exceed the query's logsumexp, and exp would overflow.
-      let p = exp(select(vec4<f32>(0.0), s[r] * params.scale - lse[r], seen));
-      let ds = p * (dp[r] - row_delta[r]) * params.scale;
-      gradients[(row_lane + LANES * r) * BLOCK_STRIDE + column_lane] =
-        select(vec4<f32>(0.0), ds, seen);
+    let masked = first_key < all_from || first_key + BLOCK_COLUMNS > all_end;
+    let keys = vec4<u32>(first_key + lane) + LANES * vec4<u32>(0u, 1u, 2u, 3u);
+    // @unroll
+    for (var r = 0u; r < ROWS; r++) {
+      let query = min(first_query + row_lane + ROW_LANES * r, end_query - 1u);
+      let pair = delta[(rows + query) * params.pair_stride + head];
+      var score = s[r] * params.scale - pair.y;
+      var seen = vec4<bool>(true);
+      if (masked) {
+        seen = (keys >= vec4<u32>(first_key_of(rows + query))) &
+          (keys <= vec4<u32>(min(query, end - 1u)));
+        // A masked score may exceed the query's logsumexp, and exp would overflow.
+        score = select(vec4<f32>(0.0), score, seen);
+      }
+      s[r] = exp(score) * (dp[r] - pair.x);
+      if (masked) { s[r] = select(vec4<f32>(0.0), s[r], seen); }
     }
-    workgroupBarrier();
 
     // sums += ds · k
-    for (var c = 0u; c < min(LANES, (keys - first_key + 3u) / 4u); c++) {
-      var ds = mat4x4<f32>();
-      for (var r = 0u; r < 4u; r++) {
-        ds[r] = gradients[(row_lane + LANES * r) * BLOCK_STRIDE + c];
+    let v_first = k_head + (first_key + value_column(thread)) * params.k_quads;
+    for (var j = 0u; j < LANES; j += STEP) {
+      workgroupBarrier();
+      if (j % CHUNK == 0u) { put_weights(&s, row_lane, lane, j); }
+      // @unroll
+      for (var i = 0u; i < COLUMN_FILLS; i++) {
+        let at = min(v_first + (j + i * FILL_STEP) * params.k_quads, k_last);
+        put_value(i, thread, unpack(k[at + value]));
       }
-      let b_at = (base + next_four(first_key + 4u * c, last)) * params.k_quads + k_head;
-      for (var i = 0u; i < OUT_QUADS; i++) {
-        sums[i] += load_k(b_at, min(column_lane + LANES * i, HEAD_QUADS - 1u)) * ds;
-      }
+      workgroupBarrier();
+      add_weighted(&sums, row_lane, lane, j);
     }
   }
 
-  for (var r = 0u; r < 4u; r++) {
-    if (first_query + row_lane + LANES * r <= last) {
+  // @unroll
+  for (var r = 0u; r < ROWS; r++) {
+    let query = first_query + row_lane + ROW_LANES * r;
+    if (query < end_query) {
+      let at = q_head + query * params.q_quads;
+      // @unroll
       for (var i = 0u; i < OUT_QUADS; i++) {
-        let d = column_lane + LANES * i;
+        let d = lane + LANES * i;
         if (d < HEAD_QUADS) {
-          var sum = sums[i][r];
+          var sum = sums[r][i] * params.scale;
           // An earlier dispatch has processed some keys.
-          if (params.first_key > lowest) { sum += unpack(dq[q_at[r] + d]); }
-          dq[q_at[r] + d] = pack(sum);
+          if (params.first_key > lowest) { sum += unpack(dq[at + d]); }
+          dq[at + d] = pack(sum);
         }
       }
     }

@@ -1,54 +1,137 @@
-// Shared by the attention kernels for cards. A workgroup owns a block of 32 rows (queries, or keys
-// in the backward pass over keys) of one head and loops over blocks of 32 columns. Its 64 threads
-// form a grid of LANES × LANES. In a product over the head a thread computes a tile of 4 rows × 4
-// columns in registers, so that each loaded element serves four products; in a product over columns
-// it computes 4 rows × OUT_QUADS quads of the head. The blocks fit registers at D = 128 and 16 KiB
-// of workgroup memory, and waste little on the masked half of short sequences.
+// Shared by the attention kernels for cards. A workgroup owns a block of rows (queries, or keys in
+// the backward pass over keys) of one head and loops over blocks of 64 columns. Its threads form a
+// grid of ROW_LANES × LANES; each computes ROWS rows × 4 columns of a product over the head, and
+// ROWS rows × OUT_QUADS quads of the head of a product over columns. Both are the same loop: operands
+// come from workgroup memory, a vec4 a load, and each serves every row or column of the thread.
+//   Rows of a thread are ROW_LANES apart and columns LANES apart, so that only the lane, which is
+// the same throughout, is a variable index: the rest are constants, which cost no address.
 // @use bfloat16 | float32
 // @use fours
 // @const HEAD_QUADS   D / 4
-const LANES = 8u;
-const BLOCK = 4u * LANES;
+// @const ROWS         rows of a thread: 2, 4 or 8
+// @const ROW_LANES    8 or 16
+const LANES = 16u;
+const THREADS = ROW_LANES * LANES;
+const BLOCK_ROWS = ROWS * ROW_LANES;
+const BLOCK_COLUMNS = 4u * LANES;
+const CHUNK = 8u;   // quads of a row that workgroup memory holds
 const OUT_QUADS = (HEAD_QUADS + LANES - 1u) / LANES;
-const WORKGROUP_SIZE = LANES * LANES;
+const STEP = CHUNK / OUT_QUADS;   // columns, by fours, of which it holds all quads
 
-// A block of probabilities or their gradients, exchanged between threads: rows of BLOCK columns as
-// quads, plus one quad of padding against bank conflicts.
-const BLOCK_STRIDE = LANES + 1u;
-alias Block = array<vec4<f32>, BLOCK * BLOCK_STRIDE>;
+// 16 KiB at most: what every adapter has.
+var<workgroup> row_tile: array<array<array<vec4<f32>, CHUNK>, ROW_LANES>, ROWS>;
+var<workgroup> column_tile: array<array<array<vec4<f32>, CHUNK>, LANES>, 4>;
 
-// Sums of four rows: column r of matrix i holds quad lane + LANES · i of row r's head.
-alias Rows = array<mat4x4<f32>, OUT_QUADS>;
-
-// A thread's four rows are LANES apart, its four columns adjacent; all are clamped to the last.
-fn rows_of(first: u32, lane: u32, last: u32) -> vec4<u32> {
-  let apart = vec4<u32>(0u, LANES, 2u * LANES, 3u * LANES);
-  return min(vec4<u32>(first + lane) + apart, vec4<u32>(last));
+// Where element `at` of a lane's eight lies: neighbouring lanes must not meet in one bank.
+fn place(at: u32, lane: u32) -> u32 {
+  return at ^ (lane % CHUNK);
 }
 
-fn next_four(first: u32, last: u32) -> vec4<u32> {
-  return min(four_from(first), vec4<u32>(last));
+alias Scores = array<vec4<f32>, ROWS>;                   // of a thread's rows with its four columns
+alias Sums = array<array<vec4<f32>, OUT_QUADS>, ROWS>;   // quads lane + LANES · i of its rows
+const GROUPS = (ROWS + 3u) / 4u;
+alias Statistics = array<vec4<f32>, GROUPS>;             // a number for each of its rows
+
+// How the threads fill the tiles: in a step, each writes one quad of rows and columns so far apart.
+const FILL_STEP = THREADS / CHUNK;
+const ROW_FILLS = BLOCK_ROWS / FILL_STEP;
+const COLUMN_FILLS = BLOCK_COLUMNS / FILL_STEP;
+const FILL_COLUMNS = 4u / COLUMN_FILLS;
+
+// Quad thread % CHUNK of row thread / CHUNK + FILL_STEP · i.
+fn put_row(i: u32, thread: u32, quad: vec4<f32>) {
+  let lane = thread / CHUNK % ROW_LANES;
+  row_tile[2u * i + thread / (CHUNK * ROW_LANES)][lane][place(thread % CHUNK, lane)] = quad;
+}
+
+// Quad thread % CHUNK of column thread / CHUNK + FILL_STEP · i, for add_products.
+fn put_column(i: u32, thread: u32, quad: vec4<f32>) {
+  let lane = thread / CHUNK % LANES;
+  column_tile[FILL_COLUMNS * i + thread / (CHUNK * LANES)][lane][place(thread % CHUNK, lane)] = quad;
+}
+
+// For add_weighted a thread writes quad value_quad of column value_column + FILL_STEP · i.
+fn value_column(thread: u32) -> u32 {
+  return thread / LANES % CHUNK % STEP + thread / (CHUNK * LANES) * LANES;
+}
+
+fn value_quad(thread: u32) -> u32 {
+  return min(thread % LANES + thread / LANES % CHUNK / STEP * LANES, HEAD_QUADS - 1u);
+}
+
+fn put_value(i: u32, thread: u32, quad: vec4<f32>) {
+  let lane = thread % LANES;
+  column_tile[FILL_COLUMNS * i + thread / (CHUNK * LANES)][lane][place(thread / LANES % CHUNK, lane)] =
+    quad;
+}
+
+// s += rows · columnsᵀ, over the first quads of the tiles
+fn add_products(s: ptr<function, Scores>, row_lane: u32, lane: u32, quads: u32) {
+  for (var d = 0u; d < quads; d++) {
+    let row_at = place(d, row_lane);
+    let at = place(d, lane);
+    let columns = transpose(mat4x4<f32>(
+      column_tile[0][lane][at], column_tile[1][lane][at],
+      column_tile[2][lane][at], column_tile[3][lane][at],
+    ));
+    // @unroll
+    for (var r = 0u; r < ROWS; r++) {
+      let row = row_tile[r][row_lane][row_at];
+      (*s)[r] = fma(vec4<f32>(row.x), columns[0], (*s)[r]);
+      (*s)[r] = fma(vec4<f32>(row.y), columns[1], (*s)[r]);
+      (*s)[r] = fma(vec4<f32>(row.z), columns[2], (*s)[r]);
+      (*s)[r] = fma(vec4<f32>(row.w), columns[3], (*s)[r]);
+    }
+  }
+}
+
+// Writes numbers that belong to columns lane + LANES · c, for add_weighted: half of the lanes.
+fn put_weights(s: ptr<function, Scores>, row_lane: u32, lane: u32, first: u32) {
+  if (lane / CHUNK != first / CHUNK) { return; }
+  let at = place(lane % CHUNK, row_lane);
+  // @unroll
+  for (var r = 0u; r < ROWS; r++) { row_tile[r][row_lane][at] = (*s)[r]; }
+}
+
+// sums += weights · values, over STEP columns of each of the four from `first` on
+fn add_weighted(sums: ptr<function, Sums>, row_lane: u32, lane: u32, first: u32) {
+  for (var j = 0u; j < STEP; j++) {
+    let row_at = place(first % CHUNK + j, row_lane);
+    // The side that takes fewer registers is held in them.
+    if (OUT_QUADS == 1u) {
+      let at = place(j, lane);
+      let values = array<vec4<f32>, 4>(
+        column_tile[0][lane][at], column_tile[1][lane][at],
+        column_tile[2][lane][at], column_tile[3][lane][at],
+      );
+      // @unroll
+      for (var r = 0u; r < ROWS; r++) {
+        let weights = row_tile[r][row_lane][row_at];
+        // @unroll
+        for (var c = 0u; c < 4u; c++) {
+          (*sums)[r][0] = fma(vec4<f32>(weights[c]), values[c], (*sums)[r][0]);
+        }
+      }
+    } else {
+      var weights: array<vec4<f32>, ROWS>;
+      // @unroll
+      for (var r = 0u; r < ROWS; r++) { weights[r] = row_tile[r][row_lane][row_at]; }
+      // @unroll
+      for (var i = 0u; i < OUT_QUADS; i++) {
+        let at = place(STEP * i + j, lane);
+        // @unroll
+        for (var c = 0u; c < 4u; c++) {
+          let value = column_tile[c][lane][at];
+          // @unroll
+          for (var r = 0u; r < ROWS; r++) {
+            (*sums)[r][i] = fma(vec4<f32>(weights[r][c]), value, (*sums)[r][i]);
+          }
+        }
+      }
+    }
+  }
 }
 
 @group(0) @binding(0) var<storage, read> q: array<Quad>;   // (B·Tq, H·D)
 @group(0) @binding(1) var<storage, read> k: array<Quad>;   // (B·keyCapacity, K·D)
 @group(0) @binding(2) var<storage, read> v: array<Quad>;   // (B·keyCapacity, K·D)
-
-// One quad of each of four rows, a row per matrix column.
-fn load_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(q[at.x + d]), unpack(q[at.y + d]), unpack(q[at.z + d]), unpack(q[at.w + d]),
-  );
-}
-
-fn load_k(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(k[at.x + d]), unpack(k[at.y + d]), unpack(k[at.z + d]), unpack(k[at.w + d]),
-  );
-}
-
-fn load_v(at: vec4<u32>, d: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    unpack(v[at.x + d]), unpack(v[at.y + d]), unpack(v[at.z + d]), unpack(v[at.w + d]),
-  );
-}

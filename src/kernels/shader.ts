@@ -2,12 +2,14 @@
 import attention_first_keys from "../../shaders/lib/attention_first_keys.wgsl" with {
   type: "text",
 };
+import attention_rows_workgroup from "../../shaders/lib/attention_rows_workgroup.wgsl" with {
+  type: "text",
+};
 import attention_texture from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
 import attention_texture_dout from "../../shaders/lib/attention_texture_dout.wgsl" with {
   type: "text",
 };
 import attention_tile from "../../shaders/lib/attention_tile.wgsl" with { type: "text" };
-import attention_tile_dout from "../../shaders/lib/attention_tile_dout.wgsl" with { type: "text" };
 import bfloat16 from "../../shaders/lib/bfloat16.wgsl" with { type: "text" };
 import dynamic_8bit from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
 import float32 from "../../shaders/lib/float32.wgsl" with { type: "text" };
@@ -53,10 +55,10 @@ import { defineKernel, type Kernel, type KernelOptions } from "../gpu/kernel.ts"
 
 const LIBRARIES = {
   attention_first_keys,
+  attention_rows_workgroup,
   attention_texture,
   attention_texture_dout,
   attention_tile,
-  attention_tile_dout,
   bfloat16,
   dynamic_8bit,
   float32,

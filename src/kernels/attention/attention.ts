@@ -7,22 +7,21 @@ import {
   expectFirstKeys,
   expectHeads,
   firstKeysOf,
-  headConstants,
   rowsPerWalk,
   sequencesPerRange,
   unitsPerDispatch,
 } from "./attention_heads.ts";
 import type { Attention } from "./attention_operands.ts";
 import { attentionTexture } from "./attention_texture.ts";
-import { BLOCK_ROWS, tiledWalk } from "./attention_tile.ts";
-import { forFormat, kernelByFormat } from "../format.ts";
+import { tiledKernels, tiledWalk } from "./attention_tile.ts";
+import { forFormat } from "../format.ts";
 import { ranges } from "../ranges.ts";
 
 export type { HeadShape } from "./attention_heads.ts";
 export type { Attention, AttentionWorkspace } from "./attention_operands.ts";
 export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./attention_texture.ts";
 
-const kernels = kernelByFormat("attention", code, { constants: headConstants() });
+const kernelsFor = tiledKernels("forward", "attention", code);
 
 /**
  * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. In
@@ -58,9 +57,10 @@ export function attention(pass: KernelPass, io: Attention): void {
 function attentionTiled(pass: KernelPass, io: Attention): void {
   const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
   const { heads, keyValueHeads, headSize } = io;
+  const { kernels, constants, blockRows } = kernelsFor(headSize);
   const kernel = forFormat(kernels, "attention", q, k, v, out);
-  const blocks = Math.ceil(queryLength / BLOCK_ROWS);
-  const most = unitsPerDispatch(pass, 2 * BLOCK_ROWS * keyLength * headSize);
+  const blocks = Math.ceil(queryLength / blockRows);
+  const most = unitsPerDispatch(pass, 2 * blockRows * keyLength * headSize);
   const walked = rowsPerWalk(pass, tiledWalk(headSize), io.loopRounds);
   const operands = [{ tensor: q, rows: queryLength }, { tensor: k, rows: keyCapacity }];
   for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands))) {
@@ -71,7 +71,7 @@ function attentionTiled(pass: KernelPass, io: Attention): void {
       for (const { start: first, end: last } of ranges((end - start) * heads * blocks, most)) {
         pass.dispatch({
           kernel,
-          constants: { HEAD_QUADS: headSize / 4 },
+          constants,
           operands: {
             q: bound,
             k: rowRange(k, ...keys),

@@ -14,24 +14,19 @@ import {
   expectHeads,
   firstKeysOf,
   groupWalks,
-  headConstants,
   rowsPerWalk,
   sequencesPerRange,
   unitsPerDispatch,
 } from "./attention_heads.ts";
 import type { AttentionBackward } from "./attention_operands.ts";
-import { BLOCK_ROWS, tiledWalk } from "./attention_tile.ts";
-import { forFormat, kernelByFormat } from "../format.ts";
+import { type TiledKernel, tiledKernels, tiledWalk } from "./attention_tile.ts";
+import { forFormat } from "../format.ts";
 import { ranges } from "../ranges.ts";
 
 export type { AttentionBackward } from "./attention_operands.ts";
 
-const queryKernels = kernelByFormat("attention_backward_queries", queriesCode, {
-  constants: headConstants(),
-});
-const keyKernels = kernelByFormat("attention_backward_keys", keysCode, {
-  constants: headConstants(),
-});
+const queryKernelsFor = tiledKernels("queries", "attention_backward_queries", queriesCode);
+const keyKernelsFor = tiledKernels("keys", "attention_backward_keys", keysCode);
 
 /**
  * The gradients of causal attention over whole sequences, from recomputed probabilities: one kernel
@@ -50,20 +45,19 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
   const { q, k, v, dout, dq, dk, dv, delta, batch, length } = io;
   const { heads, keyValueHeads, headSize } = io;
   const operation = "attentionBackward";
-  const constants = { HEAD_QUADS: headSize / 4 };
-  const queryKernel = forFormat(queryKernels, operation, q, k, v, dout, dq);
-  const keyKernel = forFormat(keyKernels, operation, q, k, v, dout, dk, dv);
+  const overQueries = queryKernelsFor(headSize), overKeys = keyKernelsFor(headSize);
+  const queryKernel = forFormat(overQueries.kernels, operation, q, k, v, dout, dq);
+  const keyKernel = forFormat(overKeys.kernels, operation, q, k, v, dout, dk, dv);
 
-  const blocks = Math.ceil(length / BLOCK_ROWS);
+  const blocksOf = ({ blockRows }: TiledKernel) => Math.ceil(length / blockRows);
+  const pairsOf = ({ blockRows }: TiledKernel) => blockRows * length * headSize;
   const group = heads / keyValueHeads;
-  const pairs = BLOCK_ROWS * length * headSize;
   const walk = tiledWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands))) {
     const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
     const firstKeys = firstKeysOf(io.firstKeys, range(q));
     const params = {
-      blocks,
       heads,
       group,
       length,
@@ -78,33 +72,36 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
       ...{ q: range(q), k: range(k), v: range(v), dout: range(dout), delta },
       ...firstKeys.operands,
     };
-    const queryUnits = (end - start) * heads * blocks;
+    const queryUnits = (end - start) * heads * blocksOf(overQueries);
     for (const { start: first_key, end: end_key } of ranges(length, walked)) {
       for (
-        const { start: first, end: last } of ranges(queryUnits, unitsPerDispatch(pass, 3 * pairs))
+        const { start: first, end: last } of ranges(
+          queryUnits,
+          unitsPerDispatch(pass, 3 * pairsOf(overQueries)),
+        )
       ) {
         pass.dispatch({
           kernel: queryKernel,
-          constants,
+          constants: overQueries.constants,
           operands: { ...bound, dq: range(dq) },
-          params: { ...params, first, first_key, end_key },
+          params: { ...params, blocks: blocksOf(overQueries), first, first_key, end_key },
           workgroups: [last - first],
         });
       }
     }
-    const keyUnits = (end - start) * keyValueHeads * blocks;
+    const keyUnits = (end - start) * keyValueHeads * blocksOf(overKeys);
     for (const queries of groupWalks(group, length, walk, walked)) {
       for (
         const { start: first, end: last } of ranges(
           keyUnits,
-          unitsPerDispatch(pass, 4 * group * pairs),
+          unitsPerDispatch(pass, 4 * group * pairsOf(overKeys)),
         )
       ) {
         pass.dispatch({
           kernel: keyKernel,
-          constants,
+          constants: overKeys.constants,
           operands: { ...bound, dk: range(dk), dv: range(dv) },
-          params: { ...params, ...queries, first },
+          params: { ...params, blocks: blocksOf(overKeys), ...queries, first },
           workgroups: [last - first],
         });
       }
