@@ -1,6 +1,7 @@
-// Activations in bfloat16, four at a time, two in a u32, the lower half first. Twin: float32.wgsl.
-// Uses bit operations, which every adapter supports.
+// Activations in bfloat16, two in a u32, the lower half first: four at a time, or eight, which are
+// one load of 16 bytes. Twin: float32.wgsl. Uses bit operations, which every adapter supports.
 alias Quad = vec2<u32>;
+alias Eight = vec4<u32>;
 
 fn unpack(quad: Quad) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4<u32>(
@@ -16,4 +17,16 @@ fn pack(values: vec4<f32>) -> Quad {
   let nan = (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
   let half = select(rounded, vec4<u32>(0x7fc00000u), nan) >> vec4<u32>(16u);
   return vec2<u32>(half.x | (half.y << 16u), half.z | (half.w << 16u));
+}
+
+fn unpack_low(eight: Eight) -> vec4<f32> {
+  return unpack(eight.xy);
+}
+
+fn unpack_high(eight: Eight) -> vec4<f32> {
+  return unpack(eight.zw);
+}
+
+fn pack_eight(low: vec4<f32>, high: vec4<f32>) -> Eight {
+  return vec4<u32>(pack(low), pack(high));
 }

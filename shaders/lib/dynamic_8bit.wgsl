@@ -13,7 +13,8 @@ const POWERS = array<f32, 7>(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0);
 fn dynamic_values(places: vec4<f32>, n: f32) -> vec4<f32> {
   var power = vec4<f32>(POWERS[0]);
   var parts = n;
-  for (var i = 1; i < 7; i++) {
+  // @unroll
+  for (var i = 1u; i < 7u; i++) {
     parts *= 2.0;
     power = select(power, vec4<f32>(POWERS[i]), places >= vec4<f32>(parts));
   }
@@ -34,8 +35,9 @@ fn dynamic_places(magnitudes: vec4<f32>, n: f32) -> vec4<f32> {
   var scale = vec4<f32>(1.0 / POWERS[0]);
   var parts = vec4<f32>(n);
   var lower = n;
-  for (var i = 1; i < 7; i++) {
-    let above = magnitudes > vec4<f32>(POWERS[i - 1] * (1.0 + 0.9 / lower));
+  // @unroll
+  for (var i = 1u; i < 7u; i++) {
+    let above = magnitudes > vec4<f32>(POWERS[i - 1u] * (1.0 + 0.9 / lower));
     lower *= 2.0;
     scale = select(scale, vec4<f32>(1.0 / POWERS[i]), above);
     parts = select(parts, vec4<f32>(lower), above);

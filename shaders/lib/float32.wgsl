@@ -1,6 +1,7 @@
-// Activations in float32, four at a time. Twin: bfloat16.wgsl. A kernel written with Quad, unpack
-// and pack runs in either format.
+// Activations in float32, four or eight at a time. Twin: bfloat16.wgsl. A kernel written with Quad,
+// unpack and pack, or with Eight and its functions, runs in either format.
 alias Quad = vec4<f32>;
+alias Eight = mat2x4<f32>;
 
 fn unpack(quad: Quad) -> vec4<f32> {
   return quad;
@@ -8,4 +9,16 @@ fn unpack(quad: Quad) -> vec4<f32> {
 
 fn pack(values: vec4<f32>) -> Quad {
   return values;
+}
+
+fn unpack_low(eight: Eight) -> vec4<f32> {
+  return eight[0];
+}
+
+fn unpack_high(eight: Eight) -> vec4<f32> {
+  return eight[1];
+}
+
+fn pack_eight(low: vec4<f32>, high: vec4<f32>) -> Eight {
+  return mat2x4<f32>(low, high);
 }

@@ -1,6 +1,6 @@
 // Asymmetric group quantisation: value = (code − zero) · scale, one (scale, zero) per group of
-// consecutive elements. Used by lib/group_int8.wgsl and lib/group_int4.wgsl, which define LEVELS,
-// load_codes and store_codes. The unit of work is an octet: eight elements, which never straddle
+// consecutive elements. Used by lib/group_int8.wgsl and lib/group_int4.wgsl, which define Codes,
+// LEVELS, load_codes and store_codes. The unit of work is an octet: eight elements, which never straddle
 // two groups.
 // @use rng
 struct Octet {

@@ -1,6 +1,8 @@
 // 4-bit codes, eight to a u32, lowest bits first: an octet is one word of the kernel's binding
-// `codes`. Twin: group_int8.wgsl.
+// `codes`, an array of Codes. Twin: group_int8.wgsl.
 // @use group
+alias Codes = u32;
+
 const LEVELS = 15.0;
 
 fn load_codes(octet: u32) -> Octet {

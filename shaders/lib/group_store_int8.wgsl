@@ -1,8 +1,7 @@
 // Adds stores to group_int8.wgsl, for kernels that write codes.
 // @use group_int8
 fn store_codes(octet: u32, values: Octet) {
-  codes[2u * octet] = word_of(values.low);
-  codes[2u * octet + 1u] = word_of(values.high);
+  codes[octet] = vec2<u32>(word_of(values.low), word_of(values.high));
 }
 
 fn word_of(values: vec4<f32>) -> u32 {

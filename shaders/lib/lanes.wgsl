@@ -1,21 +1,35 @@
-// LANES threads share a quantisation group or block and process its elements interleaved; then each
-// receives the maxima of the whole. One lane shares nothing and needs no barrier, which is
-// expensive on a processor.
-//   Call lanes_max once per kernel. A second call would overwrite maxima that slower threads still
-// read: it needs a workgroupBarrier() before it if LANES > 1.
+// LANES threads share a row, a group or a block: each processes every LANES-th of its parts, then
+// all receive the maxima or the sum of the whole, exchanged between lanes 1 apart, then 2, 4 and so
+// on, so that the order is the same in either variant. Lanes less than NEAR apart exchange
+// registers if the adapter can (lanes_subgroup.wgsl), others use workgroup memory.
+//   Every thread of the workgroup must call these functions. One lane shares nothing and needs no
+// barrier, which is expensive on a processor.
+// @use lanes_shared | lanes_subgroup
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
-override LANES: u32;
+override LANES: u32;            // a power of two
 
-var<workgroup> lane_maxima: array<vec2<f32>, WORKGROUP_SIZE>;
+var<workgroup> lane_values: array<vec2<f32>, WORKGROUP_SIZE>;
 
 fn lanes_max(own: vec2<f32>, local: u32) -> vec2<f32> {
   if (LANES == 1u) { return own; }
-  lane_maxima[local] = own;
-  workgroupBarrier();
-  var maxima = own;
-  let first = local / LANES * LANES;
-  for (var lane = 0u; lane < LANES; lane++) {
-    maxima = max(maxima, lane_maxima[first + lane]);
+  var values = near_max(own);
+  for (var step = NEAR; step < LANES; step *= 2u) {
+    lane_values[local] = values;
+    workgroupBarrier();
+    values = max(values, lane_values[local ^ step]);
+    workgroupBarrier();
   }
-  return maxima;
+  return values;
+}
+
+fn lanes_sum(own: f32, local: u32) -> f32 {
+  if (LANES == 1u) { return own; }
+  var value = near_sum(own);
+  for (var step = NEAR; step < LANES; step *= 2u) {
+    lane_values[local].x = value;
+    workgroupBarrier();
+    value += lane_values[local ^ step].x;
+    workgroupBarrier();
+  }
+  return value;
 }

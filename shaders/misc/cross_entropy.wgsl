@@ -5,11 +5,10 @@
 //   A label that is not below V is a data error: its loss is NaN, which cannot go unnoticed.
 // LANES threads share a row. Each keeps a running maximum and the sum of exponentials relative to
 // it (Milakov & Gimelshein 2018), so that the row is read once for the loss and once more for the
-// gradient; every lane then reduces all pairs, in the same order.
-// @use fours
-override WORKGROUP_SIZE: u32;
-override LANES: u32;      // divides WORKGROUP_SIZE
+// gradient; then they reduce both.
+// @use fours, lanes
 override WEIGHTED: bool;
+const HELD = 4u;   // quads that a thread loads at once
 
 struct Params {
   rows: u32,        // of this range
@@ -28,9 +27,6 @@ struct Params {
 
 const BLOCK = 64u;
 
-var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
-var<workgroup> sums: array<f32, WORKGROUP_SIZE>;
-
 // Padding must not count: it becomes LOWEST, whose exponential is zero.
 fn load(start: u32, quad: u32) -> vec4<f32> {
   let v = logits[start + quad];
@@ -42,17 +38,17 @@ fn load(start: u32, quad: u32) -> vec4<f32> {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  let lane = thread % LANES;
-  let n = group.x * (WORKGROUP_SIZE / LANES) + thread / LANES;
+  let lane = local % LANES;
+  let n = group.x * (WORKGROUP_SIZE / LANES) + local / LANES;
   let inside = n < params.rows;
   let start = n * params.quads;
   var label = -1;
   if (inside) { label = labels[params.row + n]; }
   let counted = label >= 0;
 
-  // No early return: every thread must reach the barrier.
+  // No early return: every thread must reach the barriers.
   var maximum = LOWEST;
   var sum = vec4<f32>(0.0);
   let quads = select(0u, (params.columns + 3u) / 4u, counted);
@@ -60,16 +56,25 @@ fn main(
   // in each, would cost three digits.
   for (var block = lane; block < quads; block += BLOCK * LANES) {
     var part = vec4<f32>(0.0);
-    for (var i = block; i < min(quads, block + BLOCK * LANES); i += LANES) {
-      let v = load(start, i);
-      let highest = largest_of(v);
-      if (highest > maximum) {
-        let shrink = exp(maximum - highest);
-        sum *= shrink;
-        part *= shrink;
-        maximum = highest;
+    for (var i = block; i < min(quads, block + BLOCK * LANES); i += HELD * LANES) {
+      var held: array<vec4<f32>, HELD>;
+      // @unroll
+      for (var k = 0u; k < HELD; k++) {
+        if (i + k * LANES < quads) { held[k] = load(start, i + k * LANES); }
       }
-      part += exp(v - maximum);
+      // @unroll
+      for (var k = 0u; k < HELD; k++) {
+        if (i + k * LANES < quads) {
+          let highest = largest_of(held[k]);
+          if (highest > maximum) {
+            let shrink = exp(maximum - highest);
+            sum *= shrink;
+            part *= shrink;
+            maximum = highest;
+          }
+          part += exp(held[k] - maximum);
+        }
+      }
     }
     sum += part;
   }
@@ -79,17 +84,9 @@ fn main(
     at_label = logits[start + u32(label) / 4u][u32(label) % 4u];
   }
 
-  if (LANES > 1u) {
-    maxima[thread] = maximum;
-    sums[thread] = total;
-    workgroupBarrier();
-    let first = thread - lane;
-    for (var i = first; i < first + LANES; i++) { maximum = max(maximum, maxima[i]); }
-    total = 0.0;
-    for (var i = first; i < first + LANES; i++) {
-      total += sums[i] * exp(maxima[i] - maximum);
-    }
-  }
+  let own = maximum;
+  maximum = lanes_max(vec2<f32>(own), local).x;
+  if (LANES > 1u) { total = lanes_sum(total * exp(own - maximum), local); }
   if (!inside) { return; }
 
   var weight = 1.0;
@@ -107,7 +104,7 @@ fn main(
     var d = vec4<f32>(0.0);
     if (counted) {
       d = exp(load(start, i) - logsumexp);
-      if (u32(label) / 4u == i) { d[u32(label) % 4u] -= 1.0; }
+      d -= select(vec4<f32>(0.0), vec4<f32>(1.0), four_from(4u * i) == vec4<u32>(u32(label)));
     }
     logits[start + i] = scale * d;
   }

@@ -1,43 +1,59 @@
 // out[c] (+)= Σ_g x[g, c], in float32
-// LANES threads share a quad of columns: each sums every LANES-th row, and the first adds up their
-// sums. Adjacent threads read adjacent memory, and the order is fixed.
+// LANES threads share an octet of columns: each sums every LANES-th row, and the first adds up
+// their sums. Adjacent threads read adjacent memory, and the order is fixed.
 // @use bfloat16 | float32
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override LANES: u32;
+const HELD = 4u;                // rows that a thread loads at once
 
 struct Params {
   rows: u32,         // G, of this range
-  quads: u32,        // row stride, in quads
+  octets: u32,       // row stride, in octets
   accumulate: u32,   // 1 adds to out
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Quad>;                 // (G, C)
-@group(0) @binding(1) var<storage, read_write> out: array<vec4<f32>>;    // (C)
+@group(0) @binding(0) var<storage, read> x: array<Eight>;                  // (G, C)
+@group(0) @binding(1) var<storage, read_write> out: array<mat2x4<f32>>;    // (C)
 @group(1) @binding(0) var<uniform> params: Params;
 
-var<workgroup> lane_sums: array<vec4<f32>, WORKGROUP_SIZE>;
+var<workgroup> lane_sums: array<mat2x4<f32>, WORKGROUP_SIZE>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let group_quads = WORKGROUP_SIZE / LANES;
-  let lane = local / group_quads;
-  let quad = group.x * group_quads + local % group_quads;
-  var sum = vec4<f32>(0.0);
-  // A thread past the last quad has no rows, but must still reach the barrier.
-  let rows = select(0u, params.rows, quad < params.quads);
-  for (var row = lane; row < rows; row += LANES) { sum += unpack(x[row * params.quads + quad]); }
+  let group_octets = WORKGROUP_SIZE / LANES;
+  let lane = local / group_octets;
+  let octet = group.x * group_octets + local % group_octets;
+  // A thread past the last octet has no rows, but must still reach the barrier.
+  let rows = select(0u, params.rows, octet < params.octets);
+
+  var sum = mat2x4<f32>();
+  for (var block = lane; block < rows; block += HELD * LANES) {
+    var values: array<Eight, HELD>;
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      let row = block + k * LANES;
+      if (row < rows) { values[k] = x[row * params.octets + octet]; }
+    }
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      if (block + k * LANES < rows) {
+        sum += mat2x4<f32>(unpack_low(values[k]), unpack_high(values[k]));
+      }
+    }
+  }
+
   // One lane shares nothing and needs no barrier, which is expensive on a processor.
   if (LANES > 1u) {
     lane_sums[local] = sum;
     workgroupBarrier();
     for (var other = 1u; other < LANES; other++) {
-      sum += lane_sums[(local + other * group_quads) % WORKGROUP_SIZE];
+      sum += lane_sums[(local + other * group_octets) % WORKGROUP_SIZE];
     }
   }
-  if (lane > 0u || quad >= params.quads) { return; }
-  if (params.accumulate == 1u) { sum += out[quad]; }
-  out[quad] = sum;
+  if (lane > 0u || octet >= params.octets) { return; }
+  if (params.accumulate == 1u) { sum += out[octet]; }
+  out[octet] = sum;
 }

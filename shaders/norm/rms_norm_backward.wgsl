@@ -1,66 +1,87 @@
 // forward: y = (weight + offset) · x̂, x̂ = x · rstd                (Zhang & Sennrich 2019, eq. 4)
 //   g   = (weight + offset) · dy
 //   dx (+)= rstd · (g − x̂ · mean_c(g · x̂))    added if the residual path already wrote dx
-//   partial = sums of dy · x̂ over the rows of a workgroup; sum_rows reduces (G, C) to dweight
-// Partial sums, not atomics: WGSL has no float atomics, and a fixed order makes runs bitwise
-// reproducible. A workgroup first processes its columns, a quad per thread, then its rows, one per
-// thread. The two halves are independent, but if dx is dy the first must have read what the second
-// overwrites.
+// LANES threads per row, each of which keeps what it loads of a short row in registers. The weight's
+// gradient is rms_norm_backward_weight.wgsl's.
 // @use bfloat16 | float32
 // @use gradient_apart | gradient_in_place
-override WORKGROUP_SIZE: u32;
+// @use lanes
 override ACCUMULATE: bool;   // adds to dx
+const HELD = 4u;             // octets
 
 struct Params {
-  rows: u32,         // of this range
-  group_rows: u32,   // rows per workgroup
+  rows: u32,      // of this range
   columns: u32,
-  quads: u32,        // row stride, in quads
+  octets: u32,    // row stride, in octets
   offset: f32,
-  add_partial: u32,  // 1 adds to partial: all ranges after the first
 }
 
-@group(0) @binding(1) var<storage, read> x: array<Quad>;                   // (N, C)
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;         // (C)
-@group(0) @binding(3) var<storage, read> rstd: array<f32>;                 // (N)
-@group(0) @binding(5) var<storage, read_write> partial_sums: array<vec4<f32>>;  // (G, C)
+@group(0) @binding(1) var<storage, read> x: array<Eight>;               // (N, C)
+@group(0) @binding(2) var<storage, read> weight: array<mat2x4<f32>>;    // (C)
+@group(0) @binding(3) var<storage, read> rstd: array<f32>;              // (N)
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn row_gradient(row: u32) {
-  let start = row * params.quads;
-  let scale = rstd[row];
-  var dots = vec4<f32>(0.0);
-  for (var i = 0u; i < params.quads; i++) {
-    dots += (weight[i] + params.offset) * incoming(start + i) * unpack(x[start + i]);
+fn scaled_gradient(dy: Eight, octet: u32) -> mat2x4<f32> {
+  let w = weight[octet];
+  return mat2x4<f32>(
+    (w[0] + params.offset) * unpack_low(dy),
+    (w[1] + params.offset) * unpack_high(dy),
+  );
+}
+
+fn with_products(sum: vec4<f32>, g: mat2x4<f32>, values: Eight) -> vec4<f32> {
+  return sum + g[0] * unpack_low(values) + g[1] * unpack_high(values);
+}
+
+fn write_gradient(i: u32, g: mat2x4<f32>, values: Eight, scale: f32, pull: f32) {
+  var low = scale * (g[0] - pull * unpack_low(values));
+  var high = scale * (g[1] - pull * unpack_high(values));
+  if (ACCUMULATE) {
+    let before = dx[i];
+    low += unpack_low(before);
+    high += unpack_high(before);
   }
-  let dot = dots.x + dots.y + dots.z + dots.w;
-  let pull = dot * scale * scale / f32(params.columns);   // mean(g · x̂) · rstd
-  for (var i = 0u; i < params.quads; i++) {
-    let g = (weight[i] + params.offset) * incoming(start + i);
-    var d = scale * (g - pull * unpack(x[start + i]));
-    if (ACCUMULATE) { d += unpack(dx[start + i]); }
-    dx[start + i] = pack(d);
-  }
+  dx[i] = pack_eight(low, high);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(local_invocation_index) thread: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  let first = group.x * params.group_rows;
-  let last = min(first + params.group_rows, params.rows);
-  for (var quad = thread; quad < params.quads; quad += WORKGROUP_SIZE) {
-    var sum = vec4<f32>(0.0);
-    for (var row = first; row < last; row++) {
-      let i = row * params.quads + quad;
-      sum += incoming(i) * unpack(x[i]) * rstd[row];
-    }
-    let at = group.x * params.quads + quad;
-    if (params.add_partial == 1u) { sum += partial_sums[at]; }
-    partial_sums[at] = sum;
-  }
+  let lane = local % LANES;
+  let row = group.x * (WORKGROUP_SIZE / LANES) + local / LANES;
+  let start = row * params.octets;
+  // A thread past the last row has no elements, but must still reach the barriers.
+  let octets = select(0u, params.octets, row < params.rows);
 
-  if (IN_PLACE) { storageBarrier(); }
-  for (var row = first + thread; row < last; row += WORKGROUP_SIZE) { row_gradient(row); }
+  var g: array<mat2x4<f32>, HELD>;
+  var values: array<Eight, HELD>;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let i = k * LANES + lane;
+    if (i < octets) {
+      values[k] = x[start + i];
+      g[k] = scaled_gradient(incoming(start + i), i);
+    }
+  }
+  var dots = vec4<f32>(0.0);
+  // @unroll
+  for (var k = 0u; k < HELD; k++) { dots = with_products(dots, g[k], values[k]); }
+  for (var i = HELD * LANES + lane; i < octets; i += LANES) {
+    dots = with_products(dots, scaled_gradient(incoming(start + i), i), x[start + i]);
+  }
+  let dot = lanes_sum(dots.x + dots.y + dots.z + dots.w, local);
+  let scale = rstd[min(row, params.rows - 1u)];
+  let pull = dot * scale * scale / f32(params.columns);   // mean(g · x̂) · rstd
+
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let i = k * LANES + lane;
+    if (i < octets) { write_gradient(start + i, g[k], values[k], scale, pull); }
+  }
+  for (var i = HELD * LANES + lane; i < octets; i += LANES) {
+    let gradient = scaled_gradient(incoming(start + i), i);
+    write_gradient(start + i, gradient, x[start + i], scale, pull);
+  }
 }

@@ -1,15 +1,17 @@
 // Adam's step with 8-bit moments, block-wise (Dettmers et al. 2022; adam.wgsl has the equations): a
 // block of 256 consecutive elements of the padded tensor stores the codes of its moments, relative
-// to the block's absolute maxima. LANES threads per block compute the new moments twice: for the
-// maxima, then for the update and the codes. The update uses the moments before rounding.
+// to the block's absolute maxima. LANES threads per block keep the new moments of HELD octets each in
+// registers; if that is not all, they compute the others twice, for the maxima and then for the
+// update and the codes. The update uses the moments before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
 //   bitsandbytes' CUDA kernel, unlike its other backends, replaces a small negative m that would
 // become zero by the smallest negative number; a positive one becomes zero. Not done here.
 // @use dynamic_8bit, lanes, fours
-const BLOCK_QUADS = 64u;
+// @const HELD
+const BLOCK_OCTETS = 32u;
 
 struct Params {
-  quads: u32,         // of this range
+  octets: u32,        // of this range
   first_block: u32,   // of this range, in the whole tensor
   blocks: u32,        // of this range
   beta1: f32,
@@ -20,20 +22,57 @@ struct Params {
   eps: f32,           // ε · √(1 − β2^t)
 }
 
-@group(0) @binding(0) var<storage, read_write> gradient: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> m: array<u32>;             // codes, four per word
-@group(0) @binding(2) var<storage, read_write> v: array<u32>;
+@group(0) @binding(0) var<storage, read_write> gradient: array<mat2x4<f32>>;
+@group(0) @binding(1) var<storage, read_write> m: array<vec2<u32>>;       // codes, four per word
+@group(0) @binding(2) var<storage, read_write> v: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read_write> absmax_m: array<f32>;      // (blocks), all
 @group(0) @binding(4) var<storage, read_write> absmax_v: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn first_moment(quad: u32, absmax: f32) -> vec4<f32> {
-  return params.beta1 * (absmax * decode_signed(m[quad])) + params.fresh1 * gradient[quad];
+struct Moments {
+  first: mat2x4<f32>,
+  second: mat2x4<f32>,
 }
 
-fn second_moment(quad: u32, absmax: f32) -> vec4<f32> {
-  let g = gradient[quad];
-  return params.beta2 * (absmax * decode_unsigned(v[quad])) + params.fresh2 * g * g;
+fn new_moments(octet: u32, absmax: vec2<f32>) -> Moments {
+  let g = gradient[octet];
+  let first = m[octet];
+  let second = v[octet];
+  return Moments(
+    mat2x4<f32>(
+      params.beta1 * (absmax.x * decode_signed(first.x)) + params.fresh1 * g[0],
+      params.beta1 * (absmax.x * decode_signed(first.y)) + params.fresh1 * g[1],
+    ),
+    mat2x4<f32>(
+      params.beta2 * (absmax.y * decode_unsigned(second.x)) + params.fresh2 * g[0] * g[0],
+      params.beta2 * (absmax.y * decode_unsigned(second.y)) + params.fresh2 * g[1] * g[1],
+    ),
+  );
+}
+
+fn with_largest(absmax: vec2<f32>, moments: Moments) -> vec2<f32> {
+  return max(absmax, vec2<f32>(
+    largest_of(max(abs(moments.first[0]), abs(moments.first[1]))),
+    largest_of(max(moments.second[0], moments.second[1])),
+  ));
+}
+
+fn update_of(first: vec4<f32>, second: vec4<f32>) -> vec4<f32> {
+  return -params.step_size * first / (sqrt(second) + params.eps);
+}
+
+fn write(octet: u32, moments: Moments, divisor: vec2<f32>) {
+  let first = moments.first;
+  let second = moments.second;
+  m[octet] = vec2<u32>(
+    encode_signed(first[0] / divisor.x), encode_signed(first[1] / divisor.x),
+  );
+  v[octet] = vec2<u32>(
+    encode_unsigned(second[0] / divisor.y), encode_unsigned(second[1] / divisor.y),
+  );
+  gradient[octet] = mat2x4<f32>(
+    update_of(first[0], second[0]), update_of(first[1], second[1]),
+  );
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -43,28 +82,38 @@ fn main(
 ) {
   let block = id.x / LANES;
   let lane = id.x % LANES;
-  // A thread past the last block has no elements, but must still reach the barrier.
-  let start = block * BLOCK_QUADS;
-  let end = select(0u, min(start + BLOCK_QUADS, params.quads), block < params.blocks);
+  // A thread past the last block has no elements, but must still reach the barriers.
+  let start = block * BLOCK_OCTETS;
+  let end = select(0u, min(start + BLOCK_OCTETS, params.octets), block < params.blocks);
   let place = params.first_block + min(block, params.blocks - 1u);
   let old = vec2<f32>(absmax_m[place], absmax_v[place]);
 
-  var own = vec2<f32>(0.0);
-  for (var quad = start + lane; quad < end; quad += LANES) {
-    own.x = max(own.x, largest_of(abs(first_moment(quad, old.x))));
-    own.y = max(own.y, largest_of(second_moment(quad, old.y)));
+  var held: array<Moments, HELD>;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let octet = start + k * LANES + lane;
+    if (octet < end) { held[k] = new_moments(octet, old); }
   }
-  // Its barrier also ensures that every lane has read the old maxima before the new are written.
+  // An octet that the block lacks counts as zeros, which are never the largest.
+  var own = vec2<f32>(0.0);
+  // @unroll
+  for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
+  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+    own = with_largest(own, new_moments(octet, old));
+  }
+  // Its barrier, if any, also ensures that every lane has read the old maxima before the new are
+  // written.
   let absmax = lanes_max(own, local);
   // In a block whose maximum is zero all moments are zero, whatever the divisor.
   let divisor = select(vec2<f32>(1.0), absmax, absmax > vec2<f32>(0.0));
 
-  for (var quad = start + lane; quad < end; quad += LANES) {
-    let first = first_moment(quad, old.x);
-    let second = second_moment(quad, old.y);
-    m[quad] = encode_signed(first / divisor.x);
-    v[quad] = encode_unsigned(second / divisor.y);
-    gradient[quad] = -params.step_size * first / (sqrt(second) + params.eps);
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let octet = start + k * LANES + lane;
+    if (octet < end) { write(octet, held[k], divisor); }
+  }
+  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+    write(octet, new_moments(octet, old), divisor);
   }
   if (lane == 0u && block < params.blocks) {
     absmax_m[place] = absmax.x;

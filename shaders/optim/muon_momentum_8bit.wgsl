@@ -1,27 +1,37 @@
 // Muon's momentum in 8 bits, block-wise (muon_momentum.wgsl has the equations, adam_8bit.wgsl the
-// format): LANES threads per block compute the new momentum twice, for the absolute maximum and
-// then for the update and the codes. The update uses the momentum before rounding.
+// format): LANES threads per block keep the new momentum of HELD octets each in registers; if that is
+// not all, they compute the others twice. The update uses the momentum before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
-// @use dynamic_8bit
-// @use lanes
-const BLOCK_QUADS = 64u;
+// @use dynamic_8bit, lanes, fours
+// @const HELD
+const BLOCK_OCTETS = 32u;
 
 struct Params {
-  quads: u32,         // of this range
+  octets: u32,        // of this range
   first_block: u32,   // of this range, in the whole tensor
   blocks: u32,        // of this range
   fresh: f32,         // 1 − μ: computed on the host, before rounding to float32
 }
 
-@group(0) @binding(0) var<storage, read> gradient: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> momentum: array<u32>;   // codes, four per word
+@group(0) @binding(0) var<storage, read> gradient: array<mat2x4<f32>>;
+@group(0) @binding(1) var<storage, read_write> momentum: array<vec2<u32>>;   // codes, four per word
 @group(0) @binding(2) var<storage, read_write> absmax: array<f32>;     // (blocks), all
-@group(0) @binding(3) var<storage, read_write> update: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> update: array<mat2x4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn new_momentum(quad: u32, largest: f32) -> vec4<f32> {
-  let old = largest * decode_signed(momentum[quad]);
-  return old + params.fresh * (gradient[quad] - old);
+fn new_momentum(octet: u32, largest: f32) -> mat2x4<f32> {
+  let words = momentum[octet];
+  let old = mat2x4<f32>(largest * decode_signed(words.x), largest * decode_signed(words.y));
+  return old + params.fresh * (gradient[octet] - old);
+}
+
+fn with_largest(largest: f32, values: mat2x4<f32>) -> f32 {
+  return max(largest, largest_of(max(abs(values[0]), abs(values[1]))));
+}
+
+fn write(octet: u32, m: mat2x4<f32>, divisor: f32) {
+  momentum[octet] = vec2<u32>(encode_signed(m[0] / divisor), encode_signed(m[1] / divisor));
+  update[octet] = m + params.fresh * (gradient[octet] - m);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -31,25 +41,37 @@ fn main(
 ) {
   let block = id.x / LANES;
   let lane = id.x % LANES;
-  // A thread past the last block has no elements, but must still reach the barrier.
-  let start = block * BLOCK_QUADS;
-  let end = select(0u, min(start + BLOCK_QUADS, params.quads), block < params.blocks);
+  // A thread past the last block has no elements, but must still reach the barriers.
+  let start = block * BLOCK_OCTETS;
+  let end = select(0u, min(start + BLOCK_OCTETS, params.octets), block < params.blocks);
   let place = params.first_block + min(block, params.blocks - 1u);
   let old = absmax[place];
 
-  var own = vec4<f32>(0.0);
-  for (var quad = start + lane; quad < end; quad += LANES) {
-    own = max(own, abs(new_momentum(quad, old)));
+  var held: array<mat2x4<f32>, HELD>;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let octet = start + k * LANES + lane;
+    if (octet < end) { held[k] = new_momentum(octet, old); }
   }
-  // Its barrier also ensures that every lane has read the old maximum before the new is written.
-  let most = max(max(own.x, own.y), max(own.z, own.w));
-  let largest = lanes_max(vec2<f32>(most, 0.0), local).x;
+  // An octet that the block lacks counts as zeros, which are never the largest.
+  var own = 0.0;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
+  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+    own = with_largest(own, new_momentum(octet, old));
+  }
+  // Its barrier, if any, also ensures that every lane has read the old maximum before the new is
+  // written.
+  let largest = lanes_max(vec2<f32>(own), local).x;
   let divisor = select(1.0, largest, largest > 0.0);
 
-  for (var quad = start + lane; quad < end; quad += LANES) {
-    let m = new_momentum(quad, old);
-    momentum[quad] = encode_signed(m / divisor);
-    update[quad] = m + params.fresh * (gradient[quad] - m);
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let octet = start + k * LANES + lane;
+    if (octet < end) { write(octet, held[k], divisor); }
+  }
+  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+    write(octet, new_momentum(octet, old), divisor);
   }
   if (lane == 0u && block < params.blocks) { absmax[place] = largest; }
 }

@@ -9,16 +9,14 @@ struct Params {
   group_octets: u32,
 }
 
-@group(0) @binding(0) var<storage, read> codes: array<u32>;
+@group(0) @binding(0) var<storage, read> codes: array<Codes>;
 @group(0) @binding(1) var<storage, read> constants: array<vec2<f32>>;   // (groups, 2), all
-@group(0) @binding(2) var<storage, read_write> target_values: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> target_values: array<Octet>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x >= params.octets) { return; }
   let group = (params.first_octet + id.x) / params.group_octets;
-  let values = decode(load_codes(id.x), constants[group]);
-  target_values[2u * id.x] = values.low;
-  target_values[2u * id.x + 1u] = values.high;
+  target_values[id.x] = decode(load_codes(id.x), constants[group]);
 }

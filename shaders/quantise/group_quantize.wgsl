@@ -1,10 +1,13 @@
 // codes, constants = quantise(source): for each group of consecutive elements of the padded matrix
 //   scale = max(high − low, 1e-5) / levels,  zero = round(−low / scale),
 //   code = round(source / scale) + zero, to nearest or stochastically
-// as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads per group read
-// it twice: for its extent, then for its codes.
+// as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads per group keep
+// HELD octets each in registers; the rest of a longer group is read twice, for its extent and then
+// for its codes.
 // @use group_store_int8 | group_store_int4
 // @use rng, lanes
+// @const HELD
+
 struct Params {
   octets: u32,          // of this range
   first_octet: u32,     // index of the first octet in the whole tensor; starts a group
@@ -16,10 +19,19 @@ struct Params {
   tensor: u32,
 }
 
-@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(0) var<storage, read> source: array<Octet>;
+@group(0) @binding(1) var<storage, read_write> codes: array<Codes>;
 @group(0) @binding(2) var<storage, read_write> constants: array<vec2<f32>>;   // (groups, 2), all
 @group(1) @binding(0) var<uniform> params: Params;
+
+fn encode(octet: u32, values: Octet, pair: vec2<f32>) {
+  if (params.stochastic == 1u) {
+    let draws = rounding_draws(params.seed, params.step, params.tensor, params.first_octet + octet);
+    store_codes(octet, encode_stochastic(values, pair, draws));
+  } else {
+    store_codes(octet, encode_nearest(values, pair));
+  }
+}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -28,27 +40,33 @@ fn main(
 ) {
   let group = id.x / LANES;
   let lane = id.x % LANES;
-  // A thread past the last group has no elements, but must still reach the barrier.
+  // A thread past the last group has no elements, but must still reach the barriers.
   let start = group * params.group_octets;
   let end = select(0u, min(start + params.group_octets, params.octets), group < params.groups);
 
+  var held: array<Octet, HELD>;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let octet = start + k * LANES + lane;
+    if (octet < end) { held[k] = source[octet]; }
+  }
+  // The range of a group includes zero, so that octets which it lacks may count as zeros.
   var extent = Extent(0.0, 0.0);
-  for (var octet = start + lane; octet < end; octet += LANES) {
-    extent = extent_with(extent, Octet(source[2u * octet], source[2u * octet + 1u]));
+  // @unroll
+  for (var k = 0u; k < HELD; k++) { extent = extent_with(extent, held[k]); }
+  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+    extent = extent_with(extent, source[octet]);
   }
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
   let pair = group_constants(Extent(0.0 - maxima.x, maxima.y));
 
-  for (var octet = start + lane; octet < end; octet += LANES) {
-    let values = Octet(source[2u * octet], source[2u * octet + 1u]);
-    if (params.stochastic == 1u) {
-      let draws = rounding_draws(
-        params.seed, params.step, params.tensor, params.first_octet + octet,
-      );
-      store_codes(octet, encode_stochastic(values, pair, draws));
-    } else {
-      store_codes(octet, encode_nearest(values, pair));
-    }
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let octet = start + k * LANES + lane;
+    if (octet < end) { encode(octet, held[k], pair); }
+  }
+  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+    encode(octet, source[octet], pair);
   }
   if (lane == 0u && group < params.groups) {
     constants[params.first_octet / params.group_octets + group] = pair;

@@ -1,9 +1,11 @@
 // weight = requantise(decay · dequantise(weight) + update), group by group, in one pass over the
 // codes: no float copy of the weight exists (Q-GaLore, Zhang et al. 2024, algorithm 1). Each group
-// gets a new scale and zero point. LANES threads per group compute the new values twice: for their
-// extent, then for their codes.
+// gets a new scale and zero point. LANES threads per group keep HELD octets of new values each in
+// registers; those of a longer group are computed twice, for their extent and then for their codes.
 // @use group_store_int8 | group_store_int4
 // @use rng, lanes
+// @const HELD
+
 struct Params {
   octets: u32,          // of this range
   first_octet: u32,     // index of the first octet in the whole tensor; starts a group
@@ -16,17 +18,27 @@ struct Params {
   tensor: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(0) var<storage, read_write> codes: array<Codes>;
 @group(0) @binding(1) var<storage, read_write> constants: array<vec2<f32>>;   // (groups, 2), all
-@group(0) @binding(2) var<storage, read> update: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> update: array<Octet>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn updated(octet: u32, pair: vec2<f32>) -> Octet {
   let old = decode(load_codes(octet), pair);
+  let change = update[octet];
   return Octet(
-    params.decay * old.low + update[2u * octet],
-    params.decay * old.high + update[2u * octet + 1u],
+    params.decay * old.low + change.low,
+    params.decay * old.high + change.high,
   );
+}
+
+fn encode(octet: u32, values: Octet, pair: vec2<f32>) {
+  if (params.stochastic == 1u) {
+    let draws = rounding_draws(params.seed, params.step, params.tensor, params.first_octet + octet);
+    store_codes(octet, encode_stochastic(values, pair, draws));
+  } else {
+    store_codes(octet, encode_nearest(values, pair));
+  }
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -36,30 +48,36 @@ fn main(
 ) {
   let group = id.x / LANES;
   let lane = id.x % LANES;
-  // A thread past the last group has no elements, but must still reach the barrier.
+  // A thread past the last group has no elements, but must still reach the barriers.
   let start = group * params.group_octets;
   let end = select(0u, min(start + params.group_octets, params.octets), group < params.groups);
   let place = params.first_octet / params.group_octets + min(group, params.groups - 1u);
   let old = constants[place];
 
+  var held: array<Octet, HELD>;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let octet = start + k * LANES + lane;
+    if (octet < end) { held[k] = updated(octet, old); }
+  }
+  // The range of a group includes zero, so that octets which it lacks may count as zeros.
   var extent = Extent(0.0, 0.0);
-  for (var octet = start + lane; octet < end; octet += LANES) {
+  // @unroll
+  for (var k = 0u; k < HELD; k++) { extent = extent_with(extent, held[k]); }
+  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
     extent = extent_with(extent, updated(octet, old));
   }
-  // Its barrier also ensures that every lane has read `old` before `pair` is written.
+  // Their barrier, if any, also ensures that every lane has read `old` before `pair` is written.
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
   let pair = group_constants(Extent(0.0 - maxima.x, maxima.y));
 
-  for (var octet = start + lane; octet < end; octet += LANES) {
-    let values = updated(octet, old);
-    if (params.stochastic == 1u) {
-      let draws = rounding_draws(
-        params.seed, params.step, params.tensor, params.first_octet + octet,
-      );
-      store_codes(octet, encode_stochastic(values, pair, draws));
-    } else {
-      store_codes(octet, encode_nearest(values, pair));
-    }
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let octet = start + k * LANES + lane;
+    if (octet < end) { encode(octet, held[k], pair); }
+  }
+  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+    encode(octet, updated(octet, old), pair);
   }
   if (lane == 0u && group < params.groups) { constants[place] = pair; }
 }

@@ -1,24 +1,27 @@
 /**
  * Element-wise kernels treat a tensor as one flat array of stored elements, split into ranges. A
- * range is small enough for any binding (32 MiB of float32), for 65,535 workgroups and for a
+ * range is small enough for any binding (128 MiB of float32), for 65,535 workgroups and for a
  * quarter of a second on a slow adapter, and large enough to make dispatch overhead negligible.
  */
-import type { Gpu } from "../gpu/gpu.ts";
 import { bytesOf, storedElements } from "../numbers/layout.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Range } from "./ranges.ts";
+import type { Gpu } from "../gpu/gpu.ts";
 import { strategyFor } from "./strategy.ts";
-
-const RANGE_ELEMENTS = 1 << 23;
 
 /** Ranges start at multiples of this: 256 bytes of the narrowest format, int4. */
 const ALIGNMENT = 512;
 
 /** Ranges that cover all stored elements; each starts on a multiple of `unit` (a group, a block). */
-export function* flatRanges(tensor: Tensor, unit = 1): Generator<Range> {
+export function* flatRanges(
+  { gpu }: { readonly gpu: Pick<Gpu, "capabilities"> },
+  tensor: Tensor,
+  unit = 1,
+): Generator<Range> {
   const elements = storedElements(tensor);
   const step = leastCommonMultiple(ALIGNMENT, unit);
-  const length = Math.max(1, Math.floor(RANGE_ELEMENTS / step)) * step;
+  const { flatElements } = strategyFor(gpu.capabilities);
+  const length = Math.max(1, Math.floor(flatElements / step)) * step;
   for (let start = 0; start < elements; start += length) {
     yield { start, end: Math.min(start + length, elements) };
   }
@@ -33,17 +36,6 @@ export function flatView(tensor: Tensor, { start, end }: Range): Tensor {
     byteOffset: tensor.byteOffset + bytesOf(tensor.dtype, start),
     byteLength: bytesOf(tensor.dtype, end - start),
   };
-}
-
-/**
- * Threads that share a row or a quantisation group that takes `rounds` loop iterations in all: the
- * adapter's preferred number, or more if each would otherwise exceed the iteration limit.
- */
-export function lanesOf({ capabilities }: Pick<Gpu, "capabilities">, rounds: number): number {
-  const { rowLanes, loopRounds } = strategyFor(capabilities);
-  let lanes = rowLanes;
-  while (rounds / lanes > loopRounds) lanes *= 2;
-  return lanes;
 }
 
 function leastCommonMultiple(a: number, b: number): number {

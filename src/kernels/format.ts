@@ -29,6 +29,11 @@ export function forFormat(
   operation: string,
   ...tensors: readonly Tensor[]
 ): Kernel {
+  return kernels[formatOf(operation, ...tensors)];
+}
+
+/** The common format of these tensors. */
+export function formatOf(operation: string, ...tensors: readonly Tensor[]): ActivationType {
   const format = tensors[0].dtype;
   const odd = tensors.find((tensor) => tensor.dtype !== format);
   if (odd || (format !== "float32" && format !== "bfloat16")) {
@@ -38,5 +43,5 @@ export function forFormat(
       }`,
     );
   }
-  return kernels[format];
+  return format;
 }

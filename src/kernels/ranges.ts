@@ -57,3 +57,9 @@ export function rowsCovered(pass: KernelPass, threadsPerRow: number): number {
   return Math.max(1, Math.floor(maxComputeWorkgroupsPerDimension / threadsPerRow)) *
     ROW_WORKGROUP_SIZE;
 }
+
+/** Rows that one dispatch covers with workgroups of so many; a multiple of 64 on most adapters. */
+export function rowsOfGroups(pass: KernelPass, rowsPerGroup: number): number {
+  const most = pass.gpu.limits.maxComputeWorkgroupsPerDimension * rowsPerGroup;
+  return Math.max(1, Math.floor(most / ALIGNMENT)) * ALIGNMENT;
+}

@@ -25,6 +25,8 @@ import group_int8 from "../../shaders/lib/group_int8.wgsl" with { type: "text" }
 import group_store_int4 from "../../shaders/lib/group_store_int4.wgsl" with { type: "text" };
 import group_store_int8 from "../../shaders/lib/group_store_int8.wgsl" with { type: "text" };
 import lanes from "../../shaders/lib/lanes.wgsl" with { type: "text" };
+import lanes_shared from "../../shaders/lib/lanes_shared.wgsl" with { type: "text" };
+import lanes_subgroup from "../../shaders/lib/lanes_subgroup.wgsl" with { type: "text" };
 import matmul_store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
 import nf4 from "../../shaders/lib/nf4.wgsl" with { type: "text" };
 import octet_any from "../../shaders/lib/octet_any.wgsl" with { type: "text" };
@@ -74,6 +76,8 @@ const LIBRARIES = {
   group_store_int4,
   group_store_int8,
   lanes,
+  lanes_shared,
+  lanes_subgroup,
   matmul_store,
   nf4,
   octet_any,
@@ -110,5 +114,5 @@ export function shader(
 /** Values of a constant that is a flag. */
 export const FLAG = [0, 1];
 
-/** Threads that may share a row, a group or a block in a workgroup of 64. */
-export const LANES = [1, 2, 4, 8, 16, 32, 64];
+/** Geometry of kernels whose lanes share columns: see sum_rows.wgsl. */
+export const COLUMN_LANES = { WORKGROUP_SIZE: [64, 256], LANES: [1, 8, 32] };

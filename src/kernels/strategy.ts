@@ -16,10 +16,20 @@ export interface Strategy {
   readonly matmul: MatmulVariant;
   /** Variant of attention. */
   readonly attention: AttentionVariant;
-  /** Threads that share a row, a quantisation group or a block, unless loop limits require more. */
-  readonly rowLanes: number;
-  /** Threads that share a quad of columns. */
+  /** Loads of a row, a group or a block that one thread processes before lanes share them. */
+  readonly loadsPerLane: number;
+  /** Octets of a group or a block of float32 that a lane keeps in registers. */
+  readonly octetsHeld: number;
+  /** Threads of a workgroup of lanes, at least. */
+  readonly rowWorkgroup: number;
+  /** Threads of a workgroup that processes a tensor element by element. */
+  readonly flatWorkgroup: number;
+  /** Elements that one dispatch of such a kernel processes. */
+  readonly flatElements: number;
+  /** Threads that share an octet of columns. */
   readonly columnLanes: number;
+  /** Threads of their workgroups. */
+  readonly columnWorkgroup: number;
   /** Loop iterations that a thread may run in one dispatch; see {@link LOOP_ROUNDS}. */
   readonly loopRounds: number;
   /** Multiply-adds of attention that safely take less than a quarter of a second. */
@@ -39,18 +49,28 @@ export const LOOP_ROUNDS = 61_440;
 const SOFTWARE: Strategy = {
   matmul: "texture",
   attention: "texture",
-  rowLanes: 1,
+  loadsPerLane: Infinity,
+  octetsHeld: 4,
+  rowWorkgroup: 64,
+  flatWorkgroup: 64,
+  flatElements: 2 ** 23,
   columnLanes: 1,
+  columnWorkgroup: 64,
   loopRounds: LOOP_ROUNDS,
   attentionWork: 2 ** 28,
 };
 
-/** Neighbouring threads read neighbouring addresses; eight quads fill a card's cache line. */
+/** Neighbouring threads read neighbouring addresses, 16 bytes each, several at once. */
 const CARD: Strategy = {
   matmul: "tiled",
   attention: "tiled",
-  rowLanes: 32,
-  columnLanes: 8,
+  loadsPerLane: 4,
+  octetsHeld: 2,
+  rowWorkgroup: 256,
+  flatWorkgroup: 256,
+  flatElements: 2 ** 25,
+  columnLanes: 32,
+  columnWorkgroup: 256,
   loopRounds: Infinity,
   attentionWork: 2 ** 35,
 };

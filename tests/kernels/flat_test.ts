@@ -5,7 +5,8 @@ import type { Tensor } from "../../src/gpu/tensor.ts";
 import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_8bit.ts";
 import { adam } from "../../src/kernels/optim/adam.ts";
 import { applyUpdate } from "../../src/kernels/optim/apply_update.ts";
-import { flatRanges, lanesOf } from "../../src/kernels/flat.ts";
+import { flatRanges } from "../../src/kernels/flat.ts";
+import { lanesFor } from "../../src/kernels/lanes.ts";
 import { groupDequantize } from "../../src/kernels/quantise/group_dequantize.ts";
 import { groupQuantize } from "../../src/kernels/quantise/group_quantize.ts";
 import { gpuTest, randomNormal, runPass, upload } from "../support.ts";
@@ -36,8 +37,9 @@ async function assertPeriodic(gpu: Gpu, tensor: Tensor, size: number): Promise<v
 
 Deno.test("ranges begin at whole groups and at aligned addresses, and cover all", () => {
   const stored = { shape: [20_000_000], stride: 20_000_000 } as unknown as Tensor;
+  const gpu = { capabilities: { ...CONSUMER_CARD, software: true } };
   for (const unit of [1, 256, 384, 1000]) {
-    const ranges = [...flatRanges(stored, unit)];
+    const ranges = [...flatRanges({ gpu }, stored, unit)];
     assert(ranges.length >= 3);
     ranges.forEach(({ start, end }, i) => {
       assertEquals(start, i ? ranges[i - 1].end : 0);
@@ -51,10 +53,10 @@ Deno.test("ranges begin at whole groups and at aligned addresses, and cover all"
 Deno.test("threads share a row once it would take one alone too many rounds of loops", () => {
   const lanes = (software: boolean) =>
     [64, 61_440, 61_441, 130_000].map((rounds) =>
-      lanesOf({ capabilities: { ...CONSUMER_CARD, software } }, rounds)
+      lanesFor({ capabilities: { ...CONSUMER_CARD, software } }, rounds, rounds)
     );
   assertEquals(lanes(true), [1, 1, 2, 4]);
-  assertEquals(lanes(false), [32, 32, 32, 32]);
+  assertEquals(lanes(false), [16, 256, 256, 256]);
 });
 
 gpuTest("kernels give every range of a large tensor what is its own", async (gpu) => {

@@ -3,21 +3,17 @@ import code from "../../../shaders/misc/cross_entropy.wgsl" with { type: "text" 
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
-import { lanesOf } from "../flat.ts";
+import { kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 import { ranges, rowsPerBinding } from "../ranges.ts";
-import { FLAG, LANES, shader } from "../shader.ts";
+import { FLAG } from "../shader.ts";
 
-const WORKGROUP_SIZE = 64;
-
-const kernel = shader("cross_entropy", code, {
-  constants: { WORKGROUP_SIZE, LANES, WEIGHTED: FLAG },
-});
+const kernels = kernelByLanes("cross_entropy", code, { constants: { WEIGHTED: FLAG } });
 
 /** Logits per dispatch: a tenth of a second on a slow adapter. */
 const LOGITS_PER_DISPATCH = 1 << 23;
 
 /** Operands of {@link crossEntropy}. */
-export interface CrossEntropy {
+export interface CrossEntropy extends Sharing {
   /** (n, V) float32; overwritten with dlogits if gradients are requested. */
   readonly logits: Tensor;
   /** (n) uint32 holding int32 bits; negative labels, -100 by custom, are ignored. */
@@ -39,13 +35,11 @@ function loopRounds(logits: Tensor): number {
 
 /**
  * Computes the losses and, in place of the logits, gradScale · (softmax − onehot). Throws {@link
- * ShapeError} on operands that do not match. `lanes` is the number of threads that share a row, a
- * divisor of 64.
+ * ShapeError} on operands that do not match.
  */
 export function crossEntropy(
   pass: KernelPass,
-  { logits, labels, losses, weights, gradScale, gradients }: CrossEntropy,
-  lanes: number = lanesOf(pass.gpu, loopRounds(logits)),
+  { logits, labels, losses, weights, gradScale, gradients, ...sharing }: CrossEntropy,
 ): void {
   const rows = rowsOf(logits.shape), columns = columnsOf(logits.shape);
   expectDType("crossEntropy", "logits", logits, "float32");
@@ -57,13 +51,14 @@ export function crossEntropy(
     expectDType("crossEntropy", "weights", weights, "float32");
     expectShape("crossEntropy", "weights", weights, [rows]);
   }
-  const rowsPerGroup = WORKGROUP_SIZE / lanes;
+  const { lanes = lanesFor(pass.gpu, logits.stride / 4, loopRounds(logits)), near } = sharing;
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
   // Multiples of 64 rows satisfy the adapter's alignment.
   const inTime = Math.max(1, Math.floor(LOGITS_PER_DISPATCH / logits.stride / 64)) * 64;
   for (const { start, end } of ranges(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes, WEIGHTED: weights ? 1 : 0 },
+      constants: { ...constants, WEIGHTED: weights ? 1 : 0 },
       // Without weights their binding still needs a buffer.
       operands: {
         logits: rowRange(logits, start, end),

@@ -44,7 +44,7 @@ export function dropout(pass: KernelPass, io: Dropout): void {
   expectShape("dropout", "y", y, x.shape);
   if (x.buffer === y.buffer) throw new ShapeError("dropout: y must be another tensor than x");
   const kernel = forFormat(kernels, "dropout", x, y);
-  for (const range of flatRanges(x)) {
+  for (const range of flatRanges(pass, x)) {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,

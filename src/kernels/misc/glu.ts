@@ -40,7 +40,7 @@ export function glu(pass: KernelPass, { activation, gate, up, h }: Glu): void {
   expectShape("glu", "up", up, gate.shape);
   expectShape("glu", "h", h, gate.shape);
   const kernel = forFormat(kernels[activation], "glu", gate, up, h);
-  for (const range of flatRanges(gate)) {
+  for (const range of flatRanges(pass, gate)) {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,

@@ -38,7 +38,7 @@ export function gluBackward(pass: KernelPass, { activation, gate, up, dh }: GluB
   expectShape("gluBackward", "up", up, gate.shape);
   expectShape("gluBackward", "dh", dh, gate.shape);
   const kernel = forFormat(kernels[activation], "gluBackward", gate, up, dh);
-  for (const range of flatRanges(gate)) {
+  for (const range of flatRanges(pass, gate)) {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,

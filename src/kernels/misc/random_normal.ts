@@ -27,7 +27,7 @@ export interface RandomNormal {
  */
 export function randomNormal(pass: KernelPass, { target, std, seed, tensor }: RandomNormal): void {
   const kernel = forFormat(kernels, "randomNormal", target);
-  for (const range of flatRanges(target)) {
+  for (const range of flatRanges(pass, target)) {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,

@@ -39,7 +39,7 @@ export function sum(
     );
   }
   // A thread adds up 32,768 quads of a range's 2^23 elements: within LOOP_ROUNDS of strategy.ts.
-  for (const range of flatRanges(x)) {
+  for (const range of flatRanges(pass, x)) {
     pass.dispatch({
       kernel,
       operands: { x: flatView(x, range), out },

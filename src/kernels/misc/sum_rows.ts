@@ -5,11 +5,9 @@ import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tenso
 import { forFormat, kernelByFormat } from "../format.ts";
 import { ranges, rowsPerBinding } from "../ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
-import { LANES } from "../shader.ts";
+import { COLUMN_LANES } from "../shader.ts";
 
-const WORKGROUP_SIZE = 64;
-
-const kernels = kernelByFormat("sum_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
+const kernels = kernelByFormat("sum_rows", code, { constants: COLUMN_LANES });
 
 /** Operands of {@link sumRows}. */
 export interface SumRows {
@@ -19,7 +17,7 @@ export interface SumRows {
   readonly out: Tensor;
   /** Adds to the existing values. */
   readonly accumulate?: boolean;
-  /** Threads per quad of columns, a divisor of 64; chosen for the adapter by default. */
+  /** Threads per octet of columns: 1, 8 or 32; chosen for the adapter by default. */
   readonly lanes?: number;
 }
 
@@ -29,20 +27,21 @@ export interface SumRows {
  */
 export function sumRows(pass: KernelPass, io: SumRows): void {
   const { x, out, accumulate = false } = io;
-  const { lanes = strategyFor(pass.gpu.capabilities).columnLanes } = io;
+  const { columnLanes, columnWorkgroup: size } = strategyFor(pass.gpu.capabilities);
+  const { lanes = columnLanes } = io;
   expectDType("sumRows", "x", x, "float32", "bfloat16");
   expectDType("sumRows", "out", out, "float32");
   expectShape("sumRows", "out", out, [columnsOf(x.shape)]);
   const kernel = forFormat(kernels, "sumRows", x);
-  const quads = x.stride / 4;
+  const octets = x.stride / 8;
   const most = Math.min(rowsPerBinding(pass, x), LOOP_ROUNDS);
   for (const { start, end } of ranges(rowsOf(x.shape), most)) {
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes },
+      constants: { LANES: lanes, WORKGROUP_SIZE: size },
       operands: { x: rowRange(x, start, end), out },
-      params: { rows: end - start, quads, accumulate: accumulate || start > 0 ? 1 : 0 },
-      workgroups: [Math.ceil((quads * lanes) / WORKGROUP_SIZE)],
+      params: { rows: end - start, octets, accumulate: accumulate || start > 0 ? 1 : 0 },
+      workgroups: [Math.ceil((octets * lanes) / size)],
     });
   }
 }

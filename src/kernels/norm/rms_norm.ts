@@ -3,15 +3,14 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { flatView } from "../flat.ts";
-import { forFormat, kernelByFormat } from "../format.ts";
-import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "../ranges.ts";
+import { formatOf } from "../format.ts";
+import { kernelByFormatAndLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
-const kernels = kernelByFormat("rms_norm", code, {
-  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
-});
+const kernels = kernelByFormatAndLanes("rms_norm", code);
 
 /** Operands of {@link rmsNorm}. */
-export interface RmsNorm {
+export interface RmsNorm extends Sharing {
   /** (N, C) float32 or bfloat16. */
   readonly x: Tensor;
   /** (C) float32. */
@@ -37,18 +36,26 @@ export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
   expectShape("rmsNorm", "weight", weight, [columns]);
   expectShape("rmsNorm", "y", y, x.shape);
   expectShape("rmsNorm", "rstd", rstd, [rows]);
-  const kernel = forFormat(kernels, "rmsNorm", x, y);
-  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, 1, x))) {
+  const octets = x.stride / 8;
+  const { lanes = lanesFor(pass.gpu, octets, 2 * octets), near } = io;
+  const { kernel, constants, rowsPerGroup } = sharedBy(
+    pass,
+    kernels[formatOf("rmsNorm", x, y)],
+    { lanes, near },
+  );
+  const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, x));
+  for (const { start, end } of ranges(rows, most)) {
     pass.dispatch({
       kernel,
+      constants,
       operands: {
         x: rowRange(x, start, end),
         weight,
         y: rowRange(y, start, end),
         rstd: flatView(rstd, { start, end }),
       },
-      params: { rows: end - start, columns, quads: x.stride / 4, eps, offset },
-      workgroups: [Math.ceil((end - start) / ROW_WORKGROUP_SIZE)],
+      params: { rows: end - start, columns, octets, eps, offset },
+      workgroups: [Math.ceil((end - start) / rowsPerGroup)],
     });
   }
 }

@@ -1,28 +1,32 @@
 import code from "../../../shaders/norm/rms_norm_backward.wgsl" with { type: "text" };
+import weightCode from "../../../shaders/norm/rms_norm_backward_weight.wgsl" with { type: "text" };
 import { ShapeError } from "../../numbers/shape_error.ts";
+import type { Kernel } from "../../gpu/kernel.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { flatView } from "../flat.ts";
-import { forFormat, kernelByFormat } from "../format.ts";
-import { ranges, rowsPerBinding } from "../ranges.ts";
-import { LOOP_ROUNDS } from "../strategy.ts";
-import { FLAG } from "../shader.ts";
+import { formatOf, kernelByFormat } from "../format.ts";
+import { kernelByFormatAndLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
+import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
+import { COLUMN_LANES, FLAG } from "../shader.ts";
 
-const WORKGROUP_SIZE = 64;
-
-const constants = { WORKGROUP_SIZE, ACCUMULATE: FLAG };
-const kernels = kernelByFormat("rms_norm_backward", code, {
+const constants = { ACCUMULATE: FLAG };
+const kernels = kernelByFormatAndLanes("rms_norm_backward", code, {
   variants: ["gradient_apart"],
   constants,
 });
-const kernelsInPlace = kernelByFormat("rms_norm_backward.in_place", code, {
+const kernelsInPlace = kernelByFormatAndLanes("rms_norm_backward.in_place", code, {
   variants: ["gradient_in_place"],
   constants,
 });
+const weightKernels = kernelByFormat("rms_norm_backward_weight", weightCode, {
+  constants: COLUMN_LANES,
+});
 
 /** Operands of {@link rmsNormBackward}. */
-export interface RmsNormBackward {
+export interface RmsNormBackward extends Sharing {
   /** (N, C) float32 or bfloat16. */
   readonly dy: Tensor;
   /** (N, C). */
@@ -39,13 +43,13 @@ export interface RmsNormBackward {
   readonly offset?: 0 | 1;
   /** Adds to dx, which must then be a different tensor from dy. */
   readonly accumulate?: boolean;
+  /** Threads that share columns of the weight's gradient; chosen for the adapter by default. */
+  readonly columnLanes?: number;
 }
 
 /**
- * Records one dispatch of G workgroups, G = `partial.shape[0]` (one a range of rows, where N rows
- * exceed a binding or what G workgroups may do at once). A row is one thread's work, so 64 rows a
- * workgroup keep a card busy; where rows are short and many, give them more workgroups. Throws
- * {@link ShapeError} on operands that do not match.
+ * dx, and G partial sums of the weight's gradient, G = `partial.shape[0]`: each over a Gth of the
+ * rows. Throws {@link ShapeError} on operands that do not match.
  */
 export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
   const { dy, x, weight, rstd, dx, partial, offset = 0, accumulate = false } = io;
@@ -66,38 +70,61 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
       "without `accumulate` dy is overwritten",
     );
   }
-  const kernel = forFormat(together ? kernelsInPlace : kernels, "rmsNormBackward", dy, x, dx);
-  const quads = x.stride / 4;
-  for (const { start, end } of ranges(rows, rowsAtOnce(pass, x, groups))) {
+  const format = formatOf("rmsNormBackward", dy, x, dx), octets = x.stride / 8;
+  // Before dx overwrites dy.
+  weightGradient(pass, io, weightKernels[format]);
+  const { lanes = lanesFor(pass.gpu, octets, 2 * octets), near } = io;
+  const { kernel, constants, rowsPerGroup } = sharedBy(
+    pass,
+    (together ? kernelsInPlace : kernels)[format],
+    { lanes, near },
+  );
+  const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, x));
+  for (const range of ranges(rows, most)) {
+    const { start, end } = range;
     pass.dispatch({
       kernel,
-      constants: { ACCUMULATE: accumulate ? 1 : 0 },
+      constants: { ...constants, ACCUMULATE: accumulate ? 1 : 0 },
       operands: {
         dy: rowRange(dy, start, end),
         x: rowRange(x, start, end),
         weight,
-        rstd: flatView(rstd, { start, end }),
+        rstd: flatView(rstd, range),
         dx: rowRange(dx, start, end),
+      },
+      params: { rows: end - start, columns, octets, offset },
+      workgroups: [Math.ceil((end - start) / rowsPerGroup)],
+    });
+  }
+}
+
+function weightGradient(
+  pass: KernelPass,
+  { dy, x, rstd, partial, ...io }: RmsNormBackward,
+  kernel: Kernel,
+): void {
+  const { columnLanes: lanes, columnWorkgroup: size } = strategyFor(pass.gpu.capabilities);
+  const { columnLanes = lanes } = io;
+  const octets = x.stride / 8, groups = rowsOf(partial.shape);
+  const most = Math.min(rowsPerBinding(pass, x), LOOP_ROUNDS * groups);
+  for (const range of ranges(rowsOf(x.shape), most)) {
+    const { start, end } = range;
+    pass.dispatch({
+      kernel,
+      constants: { LANES: columnLanes, WORKGROUP_SIZE: size },
+      operands: {
+        dy: rowRange(dy, start, end),
+        x: rowRange(x, start, end),
+        rstd: flatView(rstd, range),
         partial_sums: partial,
       },
       params: {
         rows: end - start,
         group_rows: Math.ceil((end - start) / groups),
-        columns,
-        quads,
-        offset,
+        octets,
         add_partial: start > 0 ? 1 : 0,
       },
-      workgroups: [groups],
+      workgroups: [Math.ceil(octets * columnLanes / size), groups],
     });
   }
-}
-
-/** Rows that can be bound at once and that keep each thread within {@link LOOP_ROUNDS}. */
-function rowsAtOnce(pass: KernelPass, x: Tensor, groups: number): number {
-  const quads = x.stride / 4;
-  // For every 64 rows of a workgroup, a thread loops twice over one row and once down its columns.
-  const rounds = 2 * quads + 1 + Math.ceil(quads / WORKGROUP_SIZE) * (WORKGROUP_SIZE + 1);
-  const most = Math.max(1, Math.floor(LOOP_ROUNDS / rounds)) * WORKGROUP_SIZE * groups;
-  return Math.min(most, rowsPerBinding(pass, x));
 }

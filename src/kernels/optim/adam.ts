@@ -43,7 +43,7 @@ export function adam(pass: KernelPass, io: Adam): void {
     expectDType("adam", name, operand, "float32");
     expectShape("adam", name, operand, gradient.shape);
   }
-  for (const range of flatRanges(gradient)) {
+  for (const range of flatRanges(pass, gradient)) {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,

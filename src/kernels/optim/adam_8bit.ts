@@ -4,18 +4,16 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { storedElements } from "../../numbers/layout.ts";
 import { adamParameters, type AdamRates } from "./adam.ts";
-import { flatRanges, flatView, lanesOf } from "../flat.ts";
-import { LANES, shader } from "../shader.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 
-const WORKGROUP_SIZE = 64;
-
-const kernel = shader("adam_8bit", code, { constants: { WORKGROUP_SIZE, LANES } });
+const kernels = kernelByLanes("adam_8bit", code, { constants: { HELD } });
 
 /** Elements that share an absolute maximum, as in bitsandbytes. */
 export const ADAM_BLOCK = 256;
 
 /** Operands of {@link adam8bit}. */
-export interface Adam8bit extends AdamRates {
+export interface Adam8bit extends AdamRates, Sharing {
   /** float32, overwritten with the update. */
   readonly gradient: Tensor;
   /** uint8 codes of the signed map, the shape of the gradient, overwritten. */
@@ -26,8 +24,6 @@ export interface Adam8bit extends AdamRates {
   readonly absmaxM: Tensor;
   /** float32 (blocks), overwritten. */
   readonly absmaxV: Tensor;
-  /** Threads per block, a divisor of 64; chosen for the adapter by default. */
-  readonly lanes?: number;
 }
 
 /** Number of blocks in a tensor, its padding included. */
@@ -40,7 +36,9 @@ export function adamBlocks(tensor: Tensor): number {
  * represents zeros. Dettmers et al. 2022. Throws {@link ShapeError} on operands that do not match.
  */
 export function adam8bit(pass: KernelPass, io: Adam8bit): void {
-  const { gradient, m, v, absmaxM, absmaxV, lanes = lanesOf(pass.gpu, ADAM_BLOCK / 2) } = io;
+  const { gradient, m, v, absmaxM, absmaxV, near } = io;
+  const { lanes = lanesFor(pass.gpu, ADAM_BLOCK / 4, ADAM_BLOCK / 4) } = io;
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
   expectDType("adam8bit", "gradient", gradient, "float32");
   for (const [name, operand] of Object.entries({ m, v })) {
     expectDType("adam8bit", name, operand, "uint8");
@@ -50,12 +48,12 @@ export function adam8bit(pass: KernelPass, io: Adam8bit): void {
     expectDType("adam8bit", name, operand, "float32");
     expectShape("adam8bit", name, operand, [adamBlocks(gradient)]);
   }
-  for (const range of flatRanges(gradient, ADAM_BLOCK)) {
+  for (const range of flatRanges(pass, gradient, ADAM_BLOCK)) {
     const elements = range.end - range.start;
     const blocks = Math.ceil(elements / ADAM_BLOCK);
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes },
+      constants,
       operands: {
         gradient: flatView(gradient, range),
         m: flatView(m, range),
@@ -64,12 +62,12 @@ export function adam8bit(pass: KernelPass, io: Adam8bit): void {
         absmax_v: absmaxV,
       },
       params: {
-        quads: elements / 4,
+        octets: elements / 8,
         first_block: range.start / ADAM_BLOCK,
         blocks,
         ...adamParameters(io),
       },
-      workgroups: [Math.ceil((blocks * lanes) / WORKGROUP_SIZE)],
+      workgroups: [Math.ceil(blocks / rowsPerGroup)],
     });
   }
 }

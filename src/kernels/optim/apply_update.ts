@@ -34,7 +34,7 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
   expectDType("applyUpdate", "update", update, "float32");
   expectShape("applyUpdate", "update", update, weight.shape);
   const kernel = forFormat(kernels, "applyUpdate", weight);
-  for (const range of flatRanges(weight)) {
+  for (const range of flatRanges(pass, weight)) {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,

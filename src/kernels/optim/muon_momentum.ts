@@ -29,7 +29,7 @@ export function muonMomentum(pass: KernelPass, io: MuonMomentum): void {
     expectDType("muonMomentum", name, operand, "float32");
     expectShape("muonMomentum", name, operand, gradient.shape);
   }
-  for (const range of flatRanges(gradient)) {
+  for (const range of flatRanges(pass, gradient)) {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,

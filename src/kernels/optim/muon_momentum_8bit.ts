@@ -2,14 +2,12 @@ import code from "../../../shaders/optim/muon_momentum_8bit.wgsl" with { type: "
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { ADAM_BLOCK, adamBlocks } from "./adam_8bit.ts";
-import { flatRanges, flatView, lanesOf } from "../flat.ts";
-import { LANES, shader } from "../shader.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 
-const WORKGROUP_SIZE = 64;
+const kernels = kernelByLanes("muon_momentum_8bit", code, { constants: { HELD } });
 
-const kernel = shader("muon_momentum_8bit", code, { constants: { WORKGROUP_SIZE, LANES } });
-
-export interface MuonMomentum8bit {
+export interface MuonMomentum8bit extends Sharing {
   /** float32. */
   readonly gradient: Tensor;
   /** uint8 codes of the signed map, in the gradient's shape, overwritten. */
@@ -20,8 +18,6 @@ export interface MuonMomentum8bit {
   readonly update: Tensor;
   /** μ */
   readonly decay: number;
-  /** Threads per block, a divisor of 64; chosen for the adapter by default. */
-  readonly lanes?: number;
 }
 
 /**
@@ -29,8 +25,9 @@ export interface MuonMomentum8bit {
  * of zero bytes represents zeros. Throws {@link ShapeError} on operands that do not match.
  */
 export function muonMomentum8bit(pass: KernelPass, io: MuonMomentum8bit): void {
-  const { gradient, momentum, absmax, update, decay } = io;
-  const { lanes = lanesOf(pass.gpu, ADAM_BLOCK / 2) } = io;
+  const { gradient, momentum, absmax, update, decay, near } = io;
+  const { lanes = lanesFor(pass.gpu, ADAM_BLOCK / 4, ADAM_BLOCK / 4) } = io;
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
   expectDType("muonMomentum8bit", "gradient", gradient, "float32");
   expectDType("muonMomentum8bit", "momentum", momentum, "uint8");
   expectShape("muonMomentum8bit", "momentum", momentum, gradient.shape);
@@ -38,11 +35,11 @@ export function muonMomentum8bit(pass: KernelPass, io: MuonMomentum8bit): void {
   expectShape("muonMomentum8bit", "absmax", absmax, [adamBlocks(gradient)]);
   expectDType("muonMomentum8bit", "update", update, "float32");
   expectShape("muonMomentum8bit", "update", update, gradient.shape);
-  for (const range of flatRanges(gradient, ADAM_BLOCK)) {
+  for (const range of flatRanges(pass, gradient, ADAM_BLOCK)) {
     const elements = range.end - range.start, blocks = Math.ceil(elements / ADAM_BLOCK);
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes },
+      constants,
       operands: {
         gradient: flatView(gradient, range),
         momentum: flatView(momentum, range),
@@ -50,12 +47,12 @@ export function muonMomentum8bit(pass: KernelPass, io: MuonMomentum8bit): void {
         update: flatView(update, range),
       },
       params: {
-        quads: elements / 4,
+        octets: elements / 8,
         first_block: range.start / ADAM_BLOCK,
         blocks,
         fresh: 1 - decay,
       },
-      workgroups: [Math.ceil((blocks * lanes) / WORKGROUP_SIZE)],
+      workgroups: [Math.ceil(blocks / rowsPerGroup)],
     });
   }
 }

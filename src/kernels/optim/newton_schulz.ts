@@ -34,7 +34,7 @@ export function newtonSchulz(pass: KernelPass, io: NewtonSchulz): void {
     expectDType("newtonSchulz", name, operand, "float32");
     expectShape("newtonSchulz", name, operand, [size, size]);
   }
-  for (const range of flatRanges(square)) {
+  for (const range of flatRanges(pass, square)) {
     const quads = (range.end - range.start) / 4;
     pass.dispatch({
       kernel,

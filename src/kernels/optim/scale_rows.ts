@@ -2,32 +2,30 @@ import code from "../../../shaders/optim/scale_rows.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { rowsOf } from "../../numbers/layout.ts";
-import { lanesOf } from "../flat.ts";
-import { ranges, rowsPerBinding } from "../ranges.ts";
-import { LANES, shader } from "../shader.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
-const WORKGROUP_SIZE = 64;
+const kernels = kernelByLanes("scale_rows", code, { constants: { HELD } });
 
-const kernel = shader("scale_rows", code, { constants: { WORKGROUP_SIZE, LANES } });
-
-export interface ScaleRows {
+export interface ScaleRows extends Sharing {
   /** (rows, columns) float32, in place. */
   readonly matrix: Tensor;
-  /** Threads per row, a divisor of 64; chosen for the adapter by default. */
-  readonly lanes?: number;
 }
 
 /** row /= max |row|; rows of zeros stay zero. Throws {@link ShapeError} on another format. */
 export function scaleRows(pass: KernelPass, io: ScaleRows): void {
-  const { matrix, lanes = lanesOf(pass.gpu, io.matrix.stride / 2) } = io; // two loops over quads
+  const { matrix, near } = io;
+  const { lanes = lanesFor(pass.gpu, matrix.stride / 4, matrix.stride / 4) } = io;
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
   expectDType("scaleRows", "matrix", matrix, "float32");
-  for (const { start, end } of ranges(rowsOf(matrix.shape), rowsPerBinding(pass, matrix))) {
+  const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, matrix));
+  for (const { start, end } of ranges(rowsOf(matrix.shape), most)) {
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes },
+      constants,
       operands: { matrix: rowRange(matrix, start, end) },
-      params: { rows: end - start, row_quads: matrix.stride / 4 },
-      workgroups: [Math.ceil(((end - start) * lanes) / WORKGROUP_SIZE)],
+      params: { rows: end - start, row_octets: matrix.stride / 8 },
+      workgroups: [Math.ceil((end - start) / rowsPerGroup)],
     });
   }
 }

@@ -3,11 +3,18 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { type GroupType, kernelByGroup } from "./group_format.ts";
+import { type GroupType, kernelsByGroup } from "./group_format.ts";
+import { shader } from "../shader.ts";
 
 const WORKGROUP_SIZE = 256;
 
-const kernels = kernelByGroup("group_dequantize", "reads", code, { constants: { WORKGROUP_SIZE } });
+const kernels = kernelsByGroup(
+  "group_dequantize",
+  "reads",
+  code,
+  { constants: { WORKGROUP_SIZE } },
+  shader,
+);
 
 /** Operands of {@link groupDequantize}. */
 export interface GroupDequantize {
@@ -26,7 +33,7 @@ export function groupDequantize(pass: KernelPass, { source, target }: GroupDequa
   expectDType("groupDequantize", "target", target, "float32");
   expectShape("groupDequantize", "target", target, source.shape);
   const offset = elementOffset(source);
-  for (const range of flatRanges(target)) {
+  for (const range of flatRanges(pass, target)) {
     const octets = (range.end - range.start) / 8;
     pass.dispatch({
       kernel: kernels[source.dtype as GroupType],

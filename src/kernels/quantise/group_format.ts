@@ -1,14 +1,11 @@
 /** Kernels with an int8 and an int4 variant of the same source. */
 import { ShapeError } from "../../numbers/shape_error.ts";
-import type { Kernel, KernelOptions } from "../../gpu/kernel.ts";
+import type { KernelOptions } from "../../gpu/kernel.ts";
 import { elementOffset, storedElements } from "../../numbers/layout.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { shader } from "../shader.ts";
 
 /** The number formats of group quantisation. */
 export type GroupType = "int8" | "int4";
-
-export type KernelByGroup = Record<GroupType, Kernel>;
 
 /**
  * Key of stochastic rounding: the same key draws the same bits, so a resumed run rounds exactly as
@@ -25,17 +22,18 @@ export interface StochasticRounding {
 
 /**
  * Both variants of a WGSL source written in terms of Octet, load_codes and, if it writes,
- * store_codes.
+ * store_codes; `define` makes each of them.
  */
-export function kernelByGroup(
+export function kernelsByGroup<T>(
   name: string,
   access: "reads" | "writes",
   source: string,
   options: Omit<KernelOptions, "libraries" | "variants">,
-): KernelByGroup {
+  define: (name: string, source: string, options: Omit<KernelOptions, "libraries">) => T,
+): Record<GroupType, T> {
   const library = access === "reads" ? "group" : "group_store";
   const variant = (format: GroupType) =>
-    shader(`${name}.${format}`, source, { ...options, variants: [`${library}_${format}`] });
+    define(`${name}.${format}`, source, { ...options, variants: [`${library}_${format}`] });
   return { int8: variant("int8"), int4: variant("int4") };
 }
 

@@ -2,26 +2,28 @@ import code from "../../../shaders/quantise/group_quantize.wgsl" with { type: "t
 import type { KernelPass } from "../../gpu/pass.ts";
 import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { flatRanges, flatView, lanesOf } from "../flat.ts";
+import { flatRanges, flatView } from "../flat.ts";
 import {
   expectWholeGroups,
   type GroupType,
-  kernelByGroup,
+  kernelsByGroup,
   roundingParameters,
   type StochasticRounding,
 } from "./group_format.ts";
-import { LANES } from "../shader.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 
 export type { StochasticRounding } from "./group_format.ts";
 
-const WORKGROUP_SIZE = 64;
-
-const kernels = kernelByGroup("group_quantize", "writes", code, {
-  constants: { WORKGROUP_SIZE, LANES },
-});
+const kernels = kernelsByGroup(
+  "group_quantize",
+  "writes",
+  code,
+  { constants: { HELD } },
+  kernelByLanes,
+);
 
 /** Operands of {@link groupQuantize}. */
-export interface GroupQuantize {
+export interface GroupQuantize extends Sharing {
   /** float32. */
   readonly source: Tensor;
   /**
@@ -30,8 +32,6 @@ export interface GroupQuantize {
   readonly target: Tensor;
   /** Rounds stochastically; to nearest if absent. */
   readonly rounding?: StochasticRounding;
-  /** Threads per group, a divisor of 64; chosen for the adapter by default. */
-  readonly lanes?: number;
 }
 
 /**
@@ -46,14 +46,15 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
   expectShape("groupQuantize", "target", target, source.shape);
   expectWholeGroups("groupQuantize", "target", target);
   const offset = elementOffset(target);
-  const groupSize = target.groupSize!, kernel = kernels[target.dtype as GroupType];
-  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // two loops over its octets
-  for (const range of flatRanges(source, groupSize)) {
+  const groupSize = target.groupSize!, byLanes = kernels[target.dtype as GroupType];
+  const { lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4), near } = io;
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, { lanes, near });
+  for (const range of flatRanges(pass, source, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes },
+      constants,
       operands: {
         source: flatView(source, range),
         codes: flatView(target, range),
@@ -66,7 +67,7 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
         groups,
         ...roundingParameters(rounding),
       },
-      workgroups: [Math.ceil((groups * lanes) / WORKGROUP_SIZE)],
+      workgroups: [Math.ceil(groups / rowsPerGroup)],
     });
   }
 }

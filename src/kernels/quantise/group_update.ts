@@ -1,24 +1,26 @@
 import code from "../../../shaders/quantise/group_update.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { flatRanges, flatView, lanesOf } from "../flat.ts";
+import { flatRanges, flatView } from "../flat.ts";
 import {
   expectWholeMatrix,
   type GroupType,
-  kernelByGroup,
+  kernelsByGroup,
   roundingParameters,
   type StochasticRounding,
 } from "./group_format.ts";
-import { LANES } from "../shader.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 
-const WORKGROUP_SIZE = 64;
-
-const kernels = kernelByGroup("group_update", "writes", code, {
-  constants: { WORKGROUP_SIZE, LANES },
-});
+const kernels = kernelsByGroup(
+  "group_update",
+  "writes",
+  code,
+  { constants: { HELD } },
+  kernelByLanes,
+);
 
 /** Operands of {@link groupUpdate}. */
-export interface GroupUpdate {
+export interface GroupUpdate extends Sharing {
   /** int8 or int4: codes and constants overwritten. */
   readonly weight: Tensor;
   /** float32, the shape of weight. */
@@ -27,8 +29,6 @@ export interface GroupUpdate {
   readonly decay: number;
   /** Rounds stochastically; to nearest if absent. */
   readonly rounding?: StochasticRounding;
-  /** Threads per group, a divisor of 64; chosen for the adapter by default. */
-  readonly lanes?: number;
 }
 
 /**
@@ -42,14 +42,15 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
   expectDType("groupUpdate", "update", update, "float32");
   expectShape("groupUpdate", "update", update, weight.shape);
   expectWholeMatrix("groupUpdate", "weight", weight);
-  const groupSize = weight.groupSize!;
-  const { lanes = lanesOf(pass.gpu, groupSize / 4) } = io; // two loops over its octets
-  for (const range of flatRanges(weight, groupSize)) {
+  const groupSize = weight.groupSize!, byLanes = kernels[weight.dtype as GroupType];
+  const { lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4), near } = io;
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, { lanes, near });
+  for (const range of flatRanges(pass, weight, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);
     pass.dispatch({
-      kernel: kernels[weight.dtype as GroupType],
-      constants: { LANES: lanes },
+      kernel,
+      constants,
       operands: {
         codes: flatView(weight, range),
         constants: weight.constants!,
@@ -63,7 +64,7 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
         decay,
         ...roundingParameters(rounding),
       },
-      workgroups: [Math.ceil((groups * lanes) / WORKGROUP_SIZE)],
+      workgroups: [Math.ceil(groups / rowsPerGroup)],
     });
   }
 }

@@ -7,18 +7,12 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, elementOffset, padded, rowsOf, storedElements } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor, viewAs } from "../../gpu/tensor.ts";
 import { NF4_BLOCK, NF4_SUPERBLOCK, nf4ConstantWords } from "../../numbers/nf4.ts";
-import { flatRanges, flatView, lanesOf } from "../flat.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 import { sum } from "../misc/sum.ts";
-import { LANES, shader } from "../shader.ts";
 
-const WORKGROUP_SIZE = 64;
-
-const constants = { WORKGROUP_SIZE, LANES };
-const kernel = shader("nf4_quantize", code, { constants });
-const constantsKernel = shader("nf4_constants", constantsCode, { constants });
-
-/** Octets per block: more threads would be idle. */
-const MOST_LANES = 8;
+const kernels = kernelByLanes("nf4_quantize", code, { constants: { HELD } });
+const constantsKernels = kernelByLanes("nf4_constants", constantsCode);
 
 /** Scratch memory of {@link nf4Quantize}. */
 export interface Nf4Workspace {
@@ -42,13 +36,11 @@ export function createNf4Workspace(
 }
 
 /** Operands of {@link nf4Quantize}. */
-export interface Nf4Quantize {
+export interface Nf4Quantize extends Sharing {
   /** float32, its padding zero. */
   readonly source: Tensor;
   /** nf4, the shape of source: codes and constants overwritten. */
   readonly target: Tensor;
-  /** Threads per block and per 256 blocks, a divisor of 8; chosen for the adapter by default. */
-  readonly lanes?: number;
 }
 
 /**
@@ -78,7 +70,7 @@ export function nf4RowStep(target: Tensor): number {
 export function nf4QuantizeRows(
   pass: KernelPass,
   workspace: Nf4Workspace,
-  { source, target, row, lanes = lanesFor(pass) }: Nf4Quantize & { readonly row: number },
+  { source, target, row, ...sharing }: Nf4Quantize & { readonly row: number },
 ): void {
   expectDType("nf4Quantize", "source", source, "float32");
   expectWhole(target);
@@ -95,21 +87,23 @@ export function nf4QuantizeRows(
     );
   }
   const absmaxes = absmaxesOf(workspace, target);
-  for (const range of flatRanges(source, NF4_BLOCK)) {
+  const { lanes = lanesFor(pass.gpu, NF4_BLOCK / 4, NF4_BLOCK / 4), near } = sharing;
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  for (const range of flatRanges(pass, source, NF4_BLOCK)) {
     const last = start + range.end === elements;
     const first = (start + range.start) / NF4_BLOCK;
     // The scratch buffer holds old data, but its padding is summed and must be zero.
     const end = last ? absmaxes.stride : Math.ceil((start + range.end) / NF4_BLOCK);
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes },
+      constants,
       operands: { source: flatView(source, range), codes: flatView(part, range), absmaxes },
       params: {
-        quads: (range.end - range.start) / 4,
+        octets: (range.end - range.start) / 8,
         blocks: end - first,
         first_block: first,
       },
-      workgroups: [Math.ceil(((end - first) * lanes) / WORKGROUP_SIZE)],
+      workgroups: [Math.ceil((end - first) / rowsPerGroup)],
     });
   }
 }
@@ -118,28 +112,27 @@ export function nf4QuantizeRows(
 export function nf4QuantizeConstants(
   pass: KernelPass,
   workspace: Nf4Workspace,
-  { target, lanes = lanesFor(pass) }: Pick<Nf4Quantize, "target" | "lanes">,
+  { target, ...sharing }: Omit<Nf4Quantize, "source">,
 ): void {
   expectWhole(target);
   const constants = target.constants!, absmaxes = absmaxesOf(workspace, target);
   const blocks = columnsOf(absmaxes.shape);
   const offset = { ...constants, dtype: "float32" } as const;
   sum(pass, { x: absmaxes, out: offset, index: 0, scale: 1 / blocks });
+  const loads = NF4_SUPERBLOCK / 4;
+  const { lanes = lanesFor(pass.gpu, loads, 2 * loads), near } = sharing;
+  const shared = sharedBy(pass, constantsKernels, { lanes, near });
   pass.dispatch({
-    kernel: constantsKernel,
-    constants: { LANES: lanes },
+    kernel: shared.kernel,
+    constants: shared.constants,
     operands: { absmaxes, constants },
     params: { blocks },
-    workgroups: [Math.ceil((Math.ceil(blocks / NF4_SUPERBLOCK) * lanes) / WORKGROUP_SIZE)],
+    workgroups: [Math.ceil(Math.ceil(blocks / NF4_SUPERBLOCK) / shared.rowsPerGroup)],
   });
 }
 
 function absmaxesOf({ absmaxes }: Nf4Workspace, target: Tensor): Tensor {
   return viewAs(absmaxes, "nf4.absmaxes", [blocksOf(storedElements(target))]);
-}
-
-function lanesFor(pass: KernelPass): number {
-  return Math.min(lanesOf(pass.gpu, NF4_BLOCK / 2), MOST_LANES);
 }
 
 function expectWhole(target: Tensor): void {

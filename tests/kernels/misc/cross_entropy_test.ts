@@ -32,7 +32,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [70, 33], [65, 1], [5, 5461]]) 
     const losses = upload(gpu, "losses", [rows], new Float32Array(rows).fill(9));
     const io = { logits, labels, losses, gradScale };
     // What a real card runs: many threads a row.
-    runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: false }, 32));
+    runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: false, lanes: 32 }));
     const shared = await download(gpu, losses);
     // Float32 sums of up to 5,461 exponentials; a loss near zero is a difference of larger numbers.
     const tolerance = { atol: 2e-6, rtol: 2e-6 };
@@ -47,7 +47,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [70, 33], [65, 1], [5, 5461]]) 
     const close = { atol: 1e-6 * gradScale, rtol: 5e-6 };
     assertClose("dlogits", await download(gpu, logits), expected.dlogits, close);
     gpu.write(logits, packTensor(logits, values));
-    runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: true }, 32));
+    runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: true, lanes: 32 }));
     assertClose("dlogits of 32 lanes", await download(gpu, logits), expected.dlogits, close);
     const stored = new Float32Array((await gpu.read(logits)).slice().buffer);
     for (let i = 0; i < stored.length; i++) {

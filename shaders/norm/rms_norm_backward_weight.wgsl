@@ -1,0 +1,74 @@
+// forward: y = (weight + offset) · x̂, x̂ = x · rstd                (Zhang & Sennrich 2019, eq. 4)
+//   partial (+)= sums of dy · x̂ over groups of rows; sum_rows reduces (G, C) to dweight
+// Partial sums, not atomics: WGSL has no float atomics, and a fixed order makes runs bitwise
+// reproducible. LANES threads share an octet of columns: each sums every LANES-th row of a group,
+// and the first adds up their sums. Adjacent threads read adjacent memory.
+// @use bfloat16 | float32
+override WORKGROUP_SIZE: u32;   // a multiple of LANES
+override LANES: u32;
+const HELD = 4u;                // rows that a thread loads at once
+
+struct Params {
+  rows: u32,          // of this range
+  group_rows: u32,    // rows per group
+  octets: u32,        // row stride, in octets
+  add_partial: u32,   // 1 adds to partial: all ranges after the first
+}
+
+@group(0) @binding(0) var<storage, read> dy: array<Eight>;      // (N, C)
+@group(0) @binding(1) var<storage, read> x: array<Eight>;       // (N, C)
+@group(0) @binding(2) var<storage, read> rstd: array<f32>;      // (N)
+@group(0) @binding(3) var<storage, read_write> partial_sums: array<mat2x4<f32>>;   // (G, C)
+@group(1) @binding(0) var<uniform> params: Params;
+
+var<workgroup> lane_sums: array<mat2x4<f32>, WORKGROUP_SIZE>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let group_octets = WORKGROUP_SIZE / LANES;
+  let lane = local / group_octets;
+  let octet = group.x * group_octets + local % group_octets;
+  let first = group.y * params.group_rows;
+  // A thread past the last octet has no rows, but must still reach the barrier.
+  let last = select(0u, min(first + params.group_rows, params.rows), octet < params.octets);
+
+  var sum = mat2x4<f32>();
+  for (var block = first + lane; block < last; block += HELD * LANES) {
+    var gradients: array<Eight, HELD>;
+    var values: array<Eight, HELD>;
+    var scales: array<f32, HELD>;
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      let row = block + k * LANES;
+      scales[k] = 0.0;
+      if (row < last) {
+        gradients[k] = dy[row * params.octets + octet];
+        values[k] = x[row * params.octets + octet];
+        scales[k] = rstd[row];
+      }
+    }
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      if (block + k * LANES < last) {
+        sum[0] += unpack_low(gradients[k]) * unpack_low(values[k]) * scales[k];
+        sum[1] += unpack_high(gradients[k]) * unpack_high(values[k]) * scales[k];
+      }
+    }
+  }
+
+  // One lane shares nothing and needs no barrier, which is expensive on a processor.
+  if (LANES > 1u) {
+    lane_sums[local] = sum;
+    workgroupBarrier();
+    for (var other = 1u; other < LANES; other++) {
+      sum += lane_sums[(local + other * group_octets) % WORKGROUP_SIZE];
+    }
+  }
+  if (lane > 0u || octet >= params.octets) { return; }
+  let at = group.y * params.octets + octet;
+  if (params.add_partial == 1u) { sum += partial_sums[at]; }
+  partial_sums[at] = sum;
+}

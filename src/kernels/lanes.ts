@@ -1,0 +1,113 @@
+/**
+ * Kernels in which several threads, "lanes", share a row, a group or a block; see
+ * shaders/lib/lanes.wgsl.
+ */
+import { GpuError } from "../gpu/errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Kernel, KernelOptions } from "../gpu/kernel.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import type { ActivationType } from "./format.ts";
+import { shader } from "./shader.ts";
+import { strategyFor } from "./strategy.ts";
+
+/** How lanes share; chosen for the adapter by default. */
+export interface Sharing {
+  /** Threads per row, group or block: a power of two. */
+  readonly lanes?: number;
+  /**
+   * Neighbouring lanes that exchange registers: a power of two, at most the adapter's smallest
+   * subgroup. With 1 all use workgroup memory.
+   */
+  readonly near?: number;
+}
+
+/** A kernel whose lanes exchange values in workgroup memory, and one that also uses subgroups. */
+export interface KernelByLanes {
+  readonly shared: Kernel;
+  readonly subgroup: Kernel;
+}
+
+const LANES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+const WORKGROUP_SIZES = [64, 128, 256, 512, 1024];
+const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128];
+
+/** Both variants of a WGSL source that uses the library `lanes`. */
+export function kernelByLanes(
+  name: string,
+  source: string,
+  options: Omit<KernelOptions, "libraries"> = {},
+): KernelByLanes {
+  const variant = (suffix: string, library: string, constants: KernelOptions["constants"]) =>
+    shader(`${name}${suffix}`, source, {
+      variants: [...options.variants ?? [], library],
+      constants: { ...options.constants, LANES, WORKGROUP_SIZE: WORKGROUP_SIZES, ...constants },
+    });
+  return {
+    shared: variant("", "lanes_shared", {}),
+    subgroup: variant(".subgroups", "lanes_subgroup", { NEAR: SUBGROUP_SIZES }),
+  };
+}
+
+/** The same for a source in either format of activations. */
+export function kernelByFormatAndLanes(
+  name: string,
+  source: string,
+  options: Omit<KernelOptions, "libraries"> = {},
+): Record<ActivationType, KernelByLanes> {
+  const variant = (format: ActivationType) =>
+    kernelByLanes(`${name}.${format}`, source, {
+      ...options,
+      variants: [format, ...options.variants ?? []],
+    });
+  return { float32: variant("float32"), bfloat16: variant("bfloat16") };
+}
+
+/** Values of the constant HELD: octets that a lane keeps in registers. */
+export const HELD = [2, 4];
+
+/** The kernel and constants for a number of lanes, and how many rows a workgroup then takes. */
+export function sharedBy(
+  { gpu }: KernelPass,
+  kernels: KernelByLanes,
+  { lanes, near = nearIn(gpu) }: Sharing & { readonly lanes: number },
+): { kernel: Kernel; constants: Record<string, number>; rowsPerGroup: number } {
+  const { rowWorkgroup, octetsHeld } = strategyFor(gpu.capabilities);
+  const size = Math.max(lanes, rowWorkgroup), rowsPerGroup = size / lanes;
+  const holds = kernels.shared.constants.some(({ name }) => name === "HELD");
+  const constants = {
+    LANES: lanes,
+    WORKGROUP_SIZE: size,
+    ...(holds && { HELD: octetsHeld }),
+  };
+  if (lanes === 1 || near === 1) return { kernel: kernels.shared, constants, rowsPerGroup };
+  if (near > nearIn(gpu)) {
+    throw new GpuError(
+      `kernel ${kernels.subgroup.name}: near must be at most ${nearIn(gpu)} here, got ${near}`,
+      "it is the adapter's smallest subgroup",
+    );
+  }
+  return { kernel: kernels.subgroup, constants: { ...constants, NEAR: near }, rowsPerGroup };
+}
+
+/** The adapter's smallest subgroup; 1 if it grants none. */
+function nearIn({ capabilities: { subgroupSize } }: Gpu): number {
+  return subgroupSize?.[0] ?? 1;
+}
+
+/**
+ * Lanes for a row, group or block of so many loads, which takes a single thread `rounds` loop
+ * iterations: enough to have all loads of a short row under way at once on a card, and for no
+ * thread to exceed the adapter's limit of iterations.
+ */
+export function lanesFor(
+  { capabilities }: Pick<Gpu, "capabilities">,
+  loads: number,
+  rounds: number,
+): number {
+  const { loadsPerLane, loopRounds } = strategyFor(capabilities);
+  const most = Math.min(LANES.at(-1)!, capabilities.limits.maxComputeInvocationsPerWorkgroup);
+  let lanes = 1;
+  while (lanes < most && loads / lanes > loadsPerLane) lanes *= 2;
+  while (rounds / lanes > loopRounds) lanes *= 2;
+  return lanes;
+}
