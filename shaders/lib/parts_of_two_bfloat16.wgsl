@@ -10,3 +10,7 @@ fn unpack_part(part: Part) -> Values {
 fn pack_part(values: Values) -> Part {
   return pack(vec4<f32>(values, 0.0, 0.0)).x;
 }
+
+fn product(a: Values, b: Values) -> Values {
+  return a * b;
+}

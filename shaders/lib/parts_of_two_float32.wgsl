@@ -9,3 +9,7 @@ fn unpack_part(part: Part) -> Values {
 fn pack_part(values: Values) -> Part {
   return values;
 }
+
+fn product(a: Values, b: Values) -> Values {
+  return a * b;
+}

@@ -1,7 +1,7 @@
-// A weight matrix in float32, whatever the format of the activations; `weight` is a binding of the
-// kernel. Twins: weight_bfloat16.wgsl, weight_int8.wgsl.
-alias WeightQuad = vec4<f32>;
+// Octets of a weight matrix in float32, whatever the format of the activations; `weight` is a binding
+// of the kernel. Twins: weight_bfloat16.wgsl, weight_int8.wgsl.
+alias WeightOctet = mat2x4<f32>;
 
-fn load_weight(index: u32) -> vec4<f32> {
-  return weight[index];
+fn load_weight(octet: u32) -> mat2x4<f32> {
+  return weight[octet];
 }

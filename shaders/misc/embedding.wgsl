@@ -3,11 +3,11 @@
 //   rows and writes only the tokens in it; together they write every row.
 // @use bfloat16 | float32
 // @use weight_float32 | weight_bfloat16 | weight_int8
-override WORKGROUP_SIZE: u32;
+override TILE: u32;
 
 struct Params {
-  count: u32,        // threads of this range: rows of out · quads
-  quads: u32,        // row stride, in quads
+  rows: u32,         // of out, in this range
+  octets: u32,       // row stride, in octets
   row: u32,          // first row of out in this range
   first_token: u32,  // first row of weight in this range
   tokens: u32,       // rows of weight in this range
@@ -17,17 +17,16 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> tokens: array<u32>;           // (N)
-@group(0) @binding(1) var<storage, read> weight: array<WeightQuad>;    // (V, C); int8: + constants
-@group(0) @binding(2) var<storage, read_write> out: array<Quad>;       // (N, C)
+@group(0) @binding(1) var<storage, read> weight: array<WeightOctet>;   // (V, C); int8: + constants
+@group(0) @binding(2) var<storage, read_write> out: array<Eight>;      // (N, C)
 @group(1) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
+@compute @workgroup_size(TILE, TILE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.count) { return; }
-  let row = id.x / params.quads;
-  let quad = id.x % params.quads;
+  if (id.x >= params.octets || id.y >= params.rows) { return; }
   // Tokens before the range wrap around to large numbers, so that one comparison suffices.
-  let token = tokens[params.row + row] - params.first_token;
+  let token = tokens[params.row + id.y] - params.first_token;
   if (token >= params.tokens) { return; }
-  out[id.x] = pack(params.scale * load_weight(token * params.quads + quad));
+  let values = params.scale * load_weight(token * params.octets + id.x);
+  out[id.y * params.octets + id.x] = pack_eight(values[0], values[1]);
 }

@@ -5,11 +5,10 @@
 // loops over the run and owns the row of dweight, the others are idle. A run is cut at the end of a
 // dispatch; the next one adds the rest.
 // @use bfloat16 | float32
-override WORKGROUP_SIZE: u32;
+override TILE: u32;
 
 struct Params {
-  count: u32,        // threads of this range: positions · quads
-  quads: u32,        // row stride, in quads
+  octets: u32,       // row stride, in octets
   position: u32,     // first position of this range
   end: u32,          // one past its last
   first_row: u32,    // first row of dx in this range
@@ -19,26 +18,28 @@ struct Params {
   scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> dx: array<Quad>;                     // (N, C)
+@group(0) @binding(0) var<storage, read> dx: array<Eight>;                    // (N, C)
 @group(0) @binding(1) var<storage, read> order: array<u32>;                   // (N)
 @group(0) @binding(2) var<storage, read> sorted_tokens: array<u32>;           // (N)
-@group(0) @binding(3) var<storage, read_write> dweight: array<vec4<f32>>;     // (V, C)
+@group(0) @binding(3) var<storage, read_write> dweight: array<mat2x4<f32>>;   // (V, C)
 @group(1) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
+@compute @workgroup_size(TILE, TILE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.count) { return; }
-  let start = params.position + id.x / params.quads;
-  let quad = id.x % params.quads;
+  let start = params.position + id.y;
+  if (id.x >= params.octets || start >= params.end) { return; }
   let token = sorted_tokens[start];
   // Rows before the range wrap around to large numbers, so that one comparison suffices.
   let target_row = token - params.first_token;
   if (target_row >= params.tokens) { return; }
   if (start > params.position && sorted_tokens[start - 1u] == token) { return; }
-  var sum = vec4<f32>(0.0);
+  var sum = mat2x4<f32>();
   for (var i = start; i < params.end && sorted_tokens[i] == token; i++) {
     let row = order[i] - params.first_row;
-    if (row < params.rows) { sum += unpack(dx[row * params.quads + quad]); }
+    if (row < params.rows) {
+      let values = dx[row * params.octets + id.x];
+      sum += mat2x4<f32>(unpack_low(values), unpack_high(values));
+    }
   }
-  dweight[target_row * params.quads + quad] += params.scale * sum;
+  dweight[target_row * params.octets + id.x] += params.scale * sum;
 }

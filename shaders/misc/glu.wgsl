@@ -5,17 +5,22 @@
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  quads: u32,   // quads stored in this range
+  octets: u32,   // octets stored in this range
 }
 
-@group(0) @binding(0) var<storage, read> gate: array<Quad>;        // (N, F)
-@group(0) @binding(1) var<storage, read> up: array<Quad>;          // (N, F)
-@group(0) @binding(2) var<storage, read_write> h: array<Quad>;     // (N, F)
+@group(0) @binding(0) var<storage, read> gate: array<Eight>;        // (N, F)
+@group(0) @binding(1) var<storage, read> up: array<Eight>;          // (N, F)
+@group(0) @binding(2) var<storage, read_write> h: array<Eight>;     // (N, F)
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let i = id.x;
-  if (i >= params.quads) { return; }
-  h[i] = pack(activated(unpack(gate[i])).value * unpack(up[i]));
+  if (i >= params.octets) { return; }
+  let z = gate[i];
+  let u = up[i];
+  h[i] = pack_eight(
+    activated(unpack_low(z)).value * unpack_low(u),
+    activated(unpack_high(z)).value * unpack_high(u),
+  );
 }

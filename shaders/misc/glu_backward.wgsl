@@ -8,22 +8,28 @@
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  quads: u32,   // quads stored in this range
+  octets: u32,   // octets stored in this range
 }
 
-@group(0) @binding(0) var<storage, read_write> gate: array<Quad>;   // (N, F)
-@group(0) @binding(1) var<storage, read_write> up: array<Quad>;     // (N, F)
-@group(0) @binding(2) var<storage, read_write> dh: array<Quad>;     // (N, F)
+@group(0) @binding(0) var<storage, read_write> gate: array<Eight>;   // (N, F)
+@group(0) @binding(1) var<storage, read_write> up: array<Eight>;     // (N, F)
+@group(0) @binding(2) var<storage, read_write> dh: array<Eight>;     // (N, F)
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let i = id.x;
-  if (i >= params.quads) { return; }
-  let act = activated(unpack(gate[i]));
-  let u = unpack(up[i]);
-  let d = unpack(dh[i]);
-  gate[i] = pack(d * u * act.slope);
-  up[i] = pack(d * act.value);
-  dh[i] = pack(act.value * u);
+  if (i >= params.octets) { return; }
+  let z = gate[i];
+  let u = up[i];
+  let d = dh[i];
+  let low = activated(unpack_low(z));
+  let high = activated(unpack_high(z));
+  let u_low = unpack_low(u);
+  let u_high = unpack_high(u);
+  let d_low = unpack_low(d);
+  let d_high = unpack_high(d);
+  gate[i] = pack_eight(d_low * u_low * low.slope, d_high * u_high * high.slope);
+  up[i] = pack_eight(d_low * low.value, d_high * high.value);
+  dh[i] = pack_eight(low.value * u_low, high.value * u_high);
 }

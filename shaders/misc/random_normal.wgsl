@@ -1,5 +1,5 @@
-// target = std · N(0, 1), four elements per thread, by the Box-Muller transform of
-// counter-based bits (lib/rng.wgsl). The counter is the index in the padded matrix, so that
+// target = std · N(0, 1), eight elements per thread, by the Box-Muller transform of
+// counter-based bits (lib/rng.wgsl). The counter is the index of a quad in the padded matrix, so that
 // ranges can be drawn separately. The padding of a row stays zero.
 // @use bfloat16 | float32
 // @use rng_normal, fours
@@ -9,8 +9,8 @@ override WORKGROUP_SIZE: u32;
 const INITIALISATION = 0xffffffffu;
 
 struct Params {
-  quads: u32,         // of this range
-  first_quad: u32,    // of this range, in the whole tensor
+  octets: u32,        // of this range
+  first_octet: u32,   // of this range, in the whole tensor
   row_quads: u32,
   columns: u32,
   deviation: f32,
@@ -18,14 +18,18 @@ struct Params {
   tensor: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> target_values: array<Quad>;
+@group(0) @binding(0) var<storage, read_write> target_values: array<Eight>;
 @group(1) @binding(0) var<uniform> params: Params;
+
+fn drawn(quad: u32, first_column: u32) -> vec4<f32> {
+  let values = params.deviation * random_normal(params.seed, INITIALISATION, params.tensor, quad);
+  return select(vec4<f32>(0.0), values, four_from(first_column) < vec4<u32>(params.columns));
+}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.quads) { return; }
-  let quad = params.first_quad + id.x;
-  let column = four_from(4u * (quad % params.row_quads));
-  let values = params.deviation * random_normal(params.seed, INITIALISATION, params.tensor, quad);
-  target_values[id.x] = pack(select(vec4<f32>(0.0), values, column < vec4<u32>(params.columns)));
+  if (id.x >= params.octets) { return; }
+  let quad = 2u * (params.first_octet + id.x);
+  let column = 4u * (quad % params.row_quads);
+  target_values[id.x] = pack_eight(drawn(quad, column), drawn(quad + 1u, column + 4u));
 }

@@ -4,11 +4,11 @@
 // Halves, not neighbours, are paired, as in Hugging Face's LLaMA (and its checkpoints). Cosines and
 // sines may carry a factor (YaRN's, LongRoPE's). The backward pass is the transpose, the rotation
 // the other way with the same factor, so it needs nothing saved.
-// @use parts_of_four | parts_of_two_float32 | parts_of_two_bfloat16
-override WORKGROUP_SIZE: u32;
+// @use parts_of_eight | parts_of_four | parts_of_two_float32 | parts_of_two_bfloat16
+override TILE: u32;
 
 struct Params {
-  count: u32,       // threads of this range: rows · heads · parts of half a head
+  rows: u32,        // of this range
   row: u32,         // first row of this range, in the whole tensor
   length: u32,      // T
   offset: u32,      // position of the first token of a sequence
@@ -23,19 +23,18 @@ struct Params {
 @group(0) @binding(1) var<storage, read> table: array<Values>;       // (Tmax, D): cosines, sines
 @group(1) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
+@compute @workgroup_size(TILE, TILE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.count) { return; }
+  if (id.x >= params.row_halves || id.y >= params.rows) { return; }
   let half = params.head_parts / 2u;
-  let row = id.x / params.row_halves;
-  let in_row = id.x % params.row_halves;
-  let i = in_row % half;
-  let first = row * params.parts + (in_row / half) * params.head_parts + i;
-  let position = (params.row + row) % params.length + params.offset;
+  let head = id.x / half;
+  let i = id.x - head * half;
+  let first = id.y * params.parts + head * params.head_parts + i;
+  let position = (params.row + id.y) % params.length + params.offset;
   let cosine = table[position * params.table_parts + i];
   let sine = table[position * params.table_parts + half + i] * params.direction;
   let x1 = unpack_part(x[first]);
   let x2 = unpack_part(x[first + half]);
-  x[first] = pack_part(x1 * cosine - x2 * sine);
-  x[first + half] = pack_part(x2 * cosine + x1 * sine);
+  x[first] = pack_part(product(x1, cosine) - product(x2, sine));
+  x[first + half] = pack_part(product(x2, cosine) + product(x1, sine));
 }

@@ -1,4 +1,4 @@
-// weight = decay · weight + update, four elements per thread, for weights in float32 or bfloat16.
+// weight = decay · weight + update, eight elements per thread, for weights in float32 or bfloat16.
 // A bfloat16 has 8 significant bits: most updates are smaller than half a step of their weight and
 // vanish when rounding to nearest. Stochastic rounding preserves them in expectation.
 // @use bfloat16 | float32
@@ -6,8 +6,8 @@
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  quads: u32,         // of this range
-  first_quad: u32,    // of this range, in the whole tensor
+  octets: u32,        // of this range
+  first_octet: u32,   // of this range, in the whole tensor
   decay: f32,
   stochastic: u32,    // 0 or 1; 1 for bfloat16 only
   seed: u32,
@@ -15,8 +15,8 @@ struct Params {
   tensor: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> weight: array<Quad>;
-@group(0) @binding(1) var<storage, read> update: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> weight: array<Eight>;
+@group(0) @binding(1) var<storage, read> update: array<mat2x4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 // Adds 16 random bits below the 16 that bfloat16 keeps, then truncates: the result is the upper
@@ -31,8 +31,15 @@ fn rounded(values: vec4<f32>, quad: u32) -> vec4<f32> {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.quads) { return; }
-  var values = params.decay * unpack(weight[id.x]) + update[id.x];
-  if (params.stochastic == 1u) { values = rounded(values, params.first_quad + id.x); }
-  weight[id.x] = pack(values);
+  if (id.x >= params.octets) { return; }
+  let old = weight[id.x];
+  let change = update[id.x];
+  var low = params.decay * unpack_low(old) + change[0];
+  var high = params.decay * unpack_high(old) + change[1];
+  if (params.stochastic == 1u) {
+    let quad = 2u * (params.first_octet + id.x);
+    low = rounded(low, quad);
+    high = rounded(high, quad + 1u);
+  }
+  weight[id.x] = pack_eight(low, high);
 }

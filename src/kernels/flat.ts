@@ -7,6 +7,7 @@ import { bytesOf, storedElements } from "../numbers/layout.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Range } from "./ranges.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { KernelPass } from "../gpu/pass.ts";
 import { strategyFor } from "./strategy.ts";
 
 /** Ranges start at multiples of this: 256 bytes of the narrowest format, int4. */
@@ -35,6 +36,18 @@ export function flatView(tensor: Tensor, { start, end }: Range): Tensor {
     stride: end - start,
     byteOffset: tensor.byteOffset + bytesOf(tensor.dtype, start),
     byteLength: bytesOf(tensor.dtype, end - start),
+  };
+}
+
+/** Geometry of kernels with a thread per octet of a flat tensor. */
+export const FLAT = { WORKGROUP_SIZE: [64, 256] };
+
+/** Constants and workgroups of a dispatch of such a kernel with so many threads. */
+export function flatWork({ gpu }: KernelPass, threads: number) {
+  const { flatWorkgroup } = strategyFor(gpu.capabilities);
+  return {
+    constants: { WORKGROUP_SIZE: flatWorkgroup },
+    workgroups: [Math.ceil(threads / flatWorkgroup)] as const,
   };
 }
 

@@ -13,6 +13,9 @@ const ALIGNMENT = 64;
 /** Workgroup size of the kernels that use one thread per quad of a row. */
 export const ROW_WORKGROUP_SIZE = 64;
 
+/** Sides of the workgroups of kernels with a thread per octet of a row: octets by rows. */
+export const TILE = { TILE: 16 };
+
 /** A half-open range [start, end) of rows, columns or elements. */
 export interface Range {
   readonly start: number;
@@ -48,14 +51,20 @@ export function rowsPerDispatch(
   threadsPerRow: number,
   ...matrices: readonly Tensor[]
 ): number {
-  return Math.min(rowsCovered(pass, threadsPerRow), rowsPerBinding(pass, ...matrices));
+  const { maxComputeWorkgroupsPerDimension } = pass.gpu.limits;
+  const covered = Math.max(1, Math.floor(maxComputeWorkgroupsPerDimension / threadsPerRow)) *
+    ROW_WORKGROUP_SIZE;
+  return Math.min(covered, rowsPerBinding(pass, ...matrices));
 }
 
-/** Rows that one dispatch can cover, regardless of binding sizes. */
-export function rowsCovered(pass: KernelPass, threadsPerRow: number): number {
-  const { maxComputeWorkgroupsPerDimension } = pass.gpu.limits;
-  return Math.max(1, Math.floor(maxComputeWorkgroupsPerDimension / threadsPerRow)) *
-    ROW_WORKGROUP_SIZE;
+/** Rows that one dispatch can bind, and cover with tiles; a multiple of 64. */
+export function rowsPerTiles(pass: KernelPass, ...matrices: readonly Tensor[]): number {
+  return Math.min(rowsOfGroups(pass, TILE.TILE), rowsPerBinding(pass, ...matrices));
+}
+
+/** Workgroups that cover rows of so many threads each with tiles. */
+export function tiles(threadsPerRow: number, rows: number): [number, number] {
+  return [Math.ceil(threadsPerRow / TILE.TILE), Math.ceil(rows / TILE.TILE)];
 }
 
 /** Rows that one dispatch covers with workgroups of so many; a multiple of 64 on most adapters. */

@@ -35,6 +35,7 @@ import octet_float32 from "../../shaders/lib/octet_float32.wgsl" with { type: "t
 import octet_int4 from "../../shaders/lib/octet_int4.wgsl" with { type: "text" };
 import octet_int8 from "../../shaders/lib/octet_int8.wgsl" with { type: "text" };
 import octet_nf4 from "../../shaders/lib/octet_nf4.wgsl" with { type: "text" };
+import parts_of_eight from "../../shaders/lib/parts_of_eight.wgsl" with { type: "text" };
 import parts_of_four from "../../shaders/lib/parts_of_four.wgsl" with { type: "text" };
 import parts_of_two_bfloat16 from "../../shaders/lib/parts_of_two_bfloat16.wgsl" with {
   type: "text",
@@ -86,6 +87,7 @@ const LIBRARIES = {
   octet_int4,
   octet_int8,
   octet_nf4,
+  parts_of_eight,
   parts_of_four,
   parts_of_two_bfloat16,
   parts_of_two_float32,

@@ -3,11 +3,9 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
-import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "../ranges.ts";
+import { ranges, rowsPerTiles, TILE, tiles } from "../ranges.ts";
 
-const kernels = kernelByFormat("add_bias", code, {
-  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
-});
+const kernels = kernelByFormat("add_bias", code, { constants: TILE });
 
 /** Operands of {@link addBias}. */
 export interface AddBias {
@@ -22,14 +20,13 @@ export function addBias(pass: KernelPass, { y, bias }: AddBias): void {
   expectDType("addBias", "bias", bias, "float32");
   expectShape("addBias", "bias", bias, [columnsOf(y.shape)]);
   const kernel = forFormat(kernels, "addBias", y);
-  const quads = y.stride / 4;
-  for (const { start, end } of ranges(rowsOf(y.shape), rowsPerDispatch(pass, quads, y))) {
-    const count = (end - start) * quads;
+  const octets = y.stride / 8;
+  for (const { start, end } of ranges(rowsOf(y.shape), rowsPerTiles(pass, y))) {
     pass.dispatch({
       kernel,
       operands: { y: rowRange(y, start, end), bias },
-      params: { count, quads },
-      workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+      params: { rows: end - start, octets },
+      workgroups: tiles(octets, end - start),
     });
   }
 }

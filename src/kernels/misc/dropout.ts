@@ -3,14 +3,12 @@ import { ShapeError } from "../../numbers/shape_error.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { flatRanges, flatView } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { FLAG } from "../shader.ts";
 
-const WORKGROUP_SIZE = 64;
-
 const kernels = kernelByFormat("dropout", code, {
-  constants: { WORKGROUP_SIZE, ACCUMULATE: FLAG },
+  constants: { ...FLAT, ACCUMULATE: FLAG },
 });
 
 /** Operands of {@link dropout}. */
@@ -45,21 +43,22 @@ export function dropout(pass: KernelPass, io: Dropout): void {
   if (x.buffer === y.buffer) throw new ShapeError("dropout: y must be another tensor than x");
   const kernel = forFormat(kernels, "dropout", x, y);
   for (const range of flatRanges(pass, x)) {
-    const quads = (range.end - range.start) / 4;
+    const octets = (range.end - range.start) / 8;
+    const { constants, workgroups } = flatWork(pass, octets);
     pass.dispatch({
       kernel,
-      constants: { ACCUMULATE: accumulate ? 1 : 0 },
+      constants: { ...constants, ACCUMULATE: accumulate ? 1 : 0 },
       operands: { x: flatView(x, range), y: flatView(y, range) },
       params: {
-        quads,
-        first_quad: range.start / 4,
+        octets,
+        first_octet: range.start / 8,
         share,
         scale: 1 / (1 - share),
         seed: seed >>> 0,
         step: step >>> 0,
         tensor: tensor >>> 0,
       },
-      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+      workgroups,
     });
   }
 }

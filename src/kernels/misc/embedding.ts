@@ -4,12 +4,12 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { groupOctets, octetOffset } from "../octet.ts";
-import { ranges, ROW_WORKGROUP_SIZE, rowsPerBinding, rowsPerDispatch } from "../ranges.ts";
+import { ranges, rowsPerBinding, rowsPerTiles, TILE, tiles } from "../ranges.ts";
 
 const define = (weight: "float32" | "bfloat16" | "int8") =>
   kernelByFormat(`embedding.${weight}_weight`, code, {
     variants: [`weight_${weight}`],
-    constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+    constants: TILE,
   });
 const byWeight = {
   float32: define("float32"),
@@ -42,10 +42,10 @@ export function embedding(pass: KernelPass, io: Embedding): void {
   expectShape("embedding", "tokens", tokens, [rows]);
   expectShape("embedding", "out", out, [rows, columns]);
   const kernel = forFormat(byWeight[weight.dtype as keyof typeof byWeight], "embedding", out);
-  const quads = out.stride / 4;
-  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, quads, out))) {
+  const octets = out.stride / 8;
+  for (const { start, end } of ranges(rows, rowsPerTiles(pass, out))) {
     for (const { start: first, end: last } of ranges(vocabulary, rowsPerBinding(pass, weight))) {
-      const count = (end - start) * quads, table = rowRange(weight, first, last);
+      const table = rowRange(weight, first, last);
       pass.dispatch({
         kernel,
         operands: {
@@ -55,8 +55,8 @@ export function embedding(pass: KernelPass, io: Embedding): void {
           ...(weight.constants && { constants: weight.constants }),
         },
         params: {
-          count,
-          quads,
+          rows: end - start,
+          octets,
           row: start,
           first_token: first,
           tokens: last - first,
@@ -64,7 +64,7 @@ export function embedding(pass: KernelPass, io: Embedding): void {
           first_octet: octetOffset(table),
           group_octets: groupOctets(table),
         },
-        workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+        workgroups: tiles(octets, end - start),
       });
     }
   }

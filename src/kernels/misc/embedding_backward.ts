@@ -3,11 +3,11 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
-import { ranges, ROW_WORKGROUP_SIZE, rowsCovered, rowsPerBinding } from "../ranges.ts";
+import { ranges, rowsOfGroups, rowsPerBinding, TILE, tiles } from "../ranges.ts";
 import { LOOP_ROUNDS } from "../strategy.ts";
 
 const kernels = kernelByFormat("embedding_backward", code, {
-  constants: { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE },
+  constants: TILE,
 });
 
 /** Operands of {@link embeddingBackward}. */
@@ -53,9 +53,9 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
   expectDType("embeddingBackward", "dweight", dweight, "float32");
   expectShape("embeddingBackward", "dweight", dweight, [vocabulary, columns]);
   const kernel = forFormat(kernels, "embeddingBackward", dx);
-  const quads = dx.stride / 4;
+  const octets = dx.stride / 8;
   // A single thread may have to loop over all of them.
-  const positionsPerDispatch = Math.min(rowsCovered(pass, quads), LOOP_ROUNDS);
+  const positionsPerDispatch = Math.min(rowsOfGroups(pass, TILE.TILE), LOOP_ROUNDS);
   for (const { start: firstRow, end: lastRow } of ranges(positions, rowsPerBinding(pass, dx))) {
     for (
       const { start: firstToken, end: lastToken } of ranges(
@@ -64,7 +64,6 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
       )
     ) {
       for (const { start, end } of ranges(positions, positionsPerDispatch)) {
-        const count = (end - start) * quads;
         pass.dispatch({
           kernel,
           operands: {
@@ -74,8 +73,7 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
             dweight: rowRange(dweight, firstToken, lastToken),
           },
           params: {
-            count,
-            quads,
+            octets,
             position: start,
             end,
             first_row: firstRow,
@@ -84,7 +82,7 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
             tokens: lastToken - firstToken,
             scale,
           },
-          workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+          workgroups: tiles(octets, end - start),
         });
       }
     }

@@ -1,18 +1,16 @@
 import code from "../../../shaders/misc/glu.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { flatRanges, flatView } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 
 /** Activation of the gate: SwiGLU, or GEGLU, exact or with the tanh approximation (Shazeer 2020). */
 export type GateActivation = "silu" | "gelu" | "gelu_tanh";
 
-const WORKGROUP_SIZE = 64;
-
 const define = (activation: GateActivation) =>
   kernelByFormat(`glu.${activation}`, code, {
     variants: [`gate_${activation}`],
-    constants: { WORKGROUP_SIZE },
+    constants: FLAT,
   });
 const kernels = {
   silu: define("silu"),
@@ -41,7 +39,7 @@ export function glu(pass: KernelPass, { activation, gate, up, h }: Glu): void {
   expectShape("glu", "h", h, gate.shape);
   const kernel = forFormat(kernels[activation], "glu", gate, up, h);
   for (const range of flatRanges(pass, gate)) {
-    const quads = (range.end - range.start) / 4;
+    const octets = (range.end - range.start) / 8;
     pass.dispatch({
       kernel,
       operands: {
@@ -49,8 +47,8 @@ export function glu(pass: KernelPass, { activation, gate, up, h }: Glu): void {
         up: flatView(up, range),
         h: flatView(h, range),
       },
-      params: { quads },
-      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+      params: { octets },
+      ...flatWork(pass, octets),
     });
   }
 }

@@ -1,16 +1,14 @@
 import code from "../../../shaders/misc/glu_backward.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { flatRanges, flatView } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import type { GateActivation } from "./glu.ts";
-
-const WORKGROUP_SIZE = 64;
 
 const define = (activation: GateActivation) =>
   kernelByFormat(`glu_backward.${activation}`, code, {
     variants: [`gate_${activation}`],
-    constants: { WORKGROUP_SIZE },
+    constants: FLAT,
   });
 const kernels = {
   silu: define("silu"),
@@ -39,7 +37,7 @@ export function gluBackward(pass: KernelPass, { activation, gate, up, dh }: GluB
   expectShape("gluBackward", "dh", dh, gate.shape);
   const kernel = forFormat(kernels[activation], "gluBackward", gate, up, dh);
   for (const range of flatRanges(pass, gate)) {
-    const quads = (range.end - range.start) / 4;
+    const octets = (range.end - range.start) / 8;
     pass.dispatch({
       kernel,
       operands: {
@@ -47,8 +45,8 @@ export function gluBackward(pass: KernelPass, { activation, gate, up, dh }: GluB
         up: flatView(up, range),
         dh: flatView(dh, range),
       },
-      params: { quads },
-      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+      params: { octets },
+      ...flatWork(pass, octets),
     });
   }
 }

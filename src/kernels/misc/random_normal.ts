@@ -2,12 +2,10 @@ import code from "../../../shaders/misc/random_normal.wgsl" with { type: "text" 
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf } from "../../numbers/layout.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { flatRanges, flatView } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 
-const WORKGROUP_SIZE = 256;
-
-const kernels = kernelByFormat("random_normal", code, { constants: { WORKGROUP_SIZE } });
+const kernels = kernelByFormat("random_normal", code, { constants: FLAT });
 
 /** Operands of {@link randomNormal}. */
 export interface RandomNormal {
@@ -28,20 +26,20 @@ export interface RandomNormal {
 export function randomNormal(pass: KernelPass, { target, std, seed, tensor }: RandomNormal): void {
   const kernel = forFormat(kernels, "randomNormal", target);
   for (const range of flatRanges(pass, target)) {
-    const quads = (range.end - range.start) / 4;
+    const octets = (range.end - range.start) / 8;
     pass.dispatch({
       kernel,
       operands: { target_values: flatView(target, range) },
       params: {
-        quads,
-        first_quad: range.start / 4,
+        octets,
+        first_octet: range.start / 8,
         row_quads: target.stride / 4,
         columns: columnsOf(target.shape),
         deviation: std,
         seed: seed >>> 0,
         tensor: tensor >>> 0,
       },
-      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+      ...flatWork(pass, octets),
     });
   }
 }

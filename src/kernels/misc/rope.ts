@@ -4,11 +4,13 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "../format.ts";
-import { ranges, ROW_WORKGROUP_SIZE, rowsPerDispatch } from "../ranges.ts";
+import { ranges, rowsPerTiles, TILE, tiles } from "../ranges.ts";
 import { shader } from "../shader.ts";
 
-const constants = { WORKGROUP_SIZE: ROW_WORKGROUP_SIZE };
-const inFours = kernelByFormat("rope", code, { variants: ["parts_of_four"], constants });
+const constants = TILE;
+const inEights = kernelByFormat("rope", code, { variants: ["parts_of_eight"], constants });
+/** For heads whose half is not a multiple of eight, such as 40. */
+const inFours = kernelByFormat("rope_in_fours", code, { variants: ["parts_of_four"], constants });
 /** For heads whose half is not a multiple of four, such as 100 (OpenLLaMA 3B). */
 const inTwos: KernelByFormat = {
   float32: shader("rope_in_twos.float32", code, {
@@ -63,16 +65,15 @@ export function rope(
       "was it made for a shorter context?",
     );
   }
-  const part = headSize % 8 === 0 ? 4 : 2;
-  const kernel = forFormat(part === 4 ? inFours : inTwos, "rope", x);
+  const part = headSize % 16 === 0 ? 8 : headSize % 8 === 0 ? 4 : 2;
+  const kernel = forFormat({ 8: inEights, 4: inFours, 2: inTwos }[part], "rope", x);
   const threadsPerRow = columns / 2 / part;
-  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, threadsPerRow, x))) {
-    const count = (end - start) * threadsPerRow;
+  for (const { start, end } of ranges(rows, rowsPerTiles(pass, x))) {
     pass.dispatch({
       kernel,
       operands: { x: rowRange(x, start, end), table },
       params: {
-        count,
+        rows: end - start,
         row: start,
         length,
         offset: positionOffset,
@@ -82,7 +83,7 @@ export function rope(
         table_parts: table.stride / part,
         direction: inverse ? -1 : 1,
       },
-      workgroups: [Math.ceil(count / ROW_WORKGROUP_SIZE)],
+      workgroups: tiles(threadsPerRow, end - start),
     });
   }
 }

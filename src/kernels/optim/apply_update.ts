@@ -1,14 +1,12 @@
 import code from "../../../shaders/optim/apply_update.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { flatRanges, flatView } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { roundingParameters, type StochasticRounding } from "../quantise/group_format.ts";
 import { groupUpdate } from "../quantise/group_update.ts";
 
-const WORKGROUP_SIZE = 256;
-
-const kernels = kernelByFormat("apply_update", code, { constants: { WORKGROUP_SIZE } });
+const kernels = kernelByFormat("apply_update", code, { constants: FLAT });
 
 /** Operands of {@link applyUpdate}. */
 export interface ApplyUpdate {
@@ -35,17 +33,17 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
   expectShape("applyUpdate", "update", update, weight.shape);
   const kernel = forFormat(kernels, "applyUpdate", weight);
   for (const range of flatRanges(pass, weight)) {
-    const quads = (range.end - range.start) / 4;
+    const octets = (range.end - range.start) / 8;
     pass.dispatch({
       kernel,
       operands: { weight: flatView(weight, range), update: flatView(update, range) },
       params: {
-        quads,
-        first_quad: range.start / 4,
+        octets,
+        first_octet: range.start / 8,
         decay,
         ...roundingParameters(weight.dtype === "bfloat16" ? rounding : undefined),
       },
-      workgroups: [Math.ceil(quads / WORKGROUP_SIZE)],
+      ...flatWork(pass, octets),
     });
   }
 }

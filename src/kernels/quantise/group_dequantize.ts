@@ -2,17 +2,15 @@ import code from "../../../shaders/quantise/group_dequantize.wgsl" with { type: 
 import type { KernelPass } from "../../gpu/pass.ts";
 import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { flatRanges, flatView } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { type GroupType, kernelsByGroup } from "./group_format.ts";
 import { shader } from "../shader.ts";
-
-const WORKGROUP_SIZE = 256;
 
 const kernels = kernelsByGroup(
   "group_dequantize",
   "reads",
   code,
-  { constants: { WORKGROUP_SIZE } },
+  { constants: FLAT },
   shader,
 );
 
@@ -47,7 +45,7 @@ export function groupDequantize(pass: KernelPass, { source, target }: GroupDequa
         first_octet: (offset + range.start) / 8,
         group_octets: source.groupSize! / 8,
       },
-      workgroups: [Math.ceil(octets / WORKGROUP_SIZE)],
+      ...flatWork(pass, octets),
     });
   }
 }
