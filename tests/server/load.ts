@@ -183,6 +183,18 @@ async function nextReport(job: string): Promise<{ readonly tokens: number; reado
   }
 }
 
+/** Resolves when the server has noticed that the clients of its streams have left. */
+async function streamsEnd(url: string): Promise<void> {
+  const since = performance.now();
+  for (;;) {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    const open = Number(/^\w+_event_streams (\d+)$/m.exec(text)![1]);
+    if (open === 0) return;
+    if (performance.now() - since > 10_000) throw new Error(`${open} closed streams are open`);
+    await pause(POLL_MS);
+  }
+}
+
 /** Tokens a second of the job over a window. */
 async function throughput(job: string, window: () => Promise<unknown>): Promise<number> {
   const before = await nextReport(job);
@@ -232,6 +244,7 @@ await withServer({ args, checkout }, async (server) => {
     if (idle) await makeReads();
     else loaded.push(await throughput(`${base}/${job}`, makeReads));
     for (const reader of readers) reader.close();
+    await streamsEnd(url);
   };
   const timeAlone = async () => {
     if (!idle) alone.push(await throughput(`${base}/${job}`, () => pause(1000 * window)));
