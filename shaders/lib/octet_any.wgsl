@@ -5,10 +5,10 @@
 // same for b: see octet_int8.wgsl.
 // @use words_a_1 | words_a_2 | words_a_4
 // @use words_b_1 | words_b_2 | words_b_4
-// @use nf4
+// @use group_of, nf4_table
 override A_FORMAT: u32;
 override B_FORMAT: u32;
-override A_GROUP_SHIFTS: bool;   // groups of a power of two are found by a shift, others by a division
+override A_GROUP_SHIFTS: bool;   // see group_of.wgsl
 override B_GROUP_SHIFTS: bool;
 
 const FLOAT32 = 0u;
@@ -31,11 +31,6 @@ struct Stored {
 
 @group(0) @binding(2) var<storage, read> a_constants: array<vec2<u32>>;   // scale, zero point
 @group(0) @binding(3) var<storage, read> b_constants: array<u32>;   // the same, or see nf4.wgsl
-
-fn group_of(shifts: bool, octet: u32, group_octets: u32) -> u32 {
-  if (shifts) { return octet >> firstTrailingBit(group_octets); }
-  return octet / group_octets;
-}
 
 fn stored_a(index: u32) -> Stored {
   let none = vec4<u32>(0u);
@@ -62,27 +57,6 @@ fn stored_b(index: u32) -> Stored {
   return Stored(words_b(index), none, constants);
 }
 
-// NF4's levels and the numbers of its absolute maxima by their codes: a read for some dozen selections.
-var<workgroup> nf4_level: array<f32, 16>;
-var<workgroup> nf4_maximum: array<vec4<f32>, 64>;
-
-// Fills the tables, before anything is decoded. A workgroup has 64 threads or more.
-fn prepare_decoding(thread: u32) {
-  if (B_FORMAT != NF4) { return; }
-  if (thread < 16u) { nf4_level[thread] = nf4_levels(thread).x; }
-  if (thread < 64u) { nf4_maximum[thread] = decode_signed(0x03020100u + 0x04040404u * thread); }
-  workgroupBarrier();
-}
-
-fn nf4_four(word: u32) -> vec4<f32> {
-  return vec4<f32>(
-    nf4_level[word & 15u],
-    nf4_level[(word >> 4u) & 15u],
-    nf4_level[(word >> 8u) & 15u],
-    nf4_level[(word >> 12u) & 15u],
-  );
-}
-
 fn bfloat16_pairs(first: u32, second: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(
     vec4<u32>(first << 16u, first & 0xffff0000u, second << 16u, second & 0xffff0000u),
@@ -102,10 +76,8 @@ fn decoded(format: u32, stored: Stored) -> Octet {
   }
   if (format == NF4) {
     let constants = stored.constants;
-    let code = (constants.w >> (8u * (constants.x % 4u))) & 255u;
-    let absmax = nf4_maximum[code / 4u][code % 4u] * bitcast<f32>(constants.z) +
-      bitcast<f32>(constants.y);
-    return Octet(absmax * nf4_four(low.x), absmax * nf4_four(low.x >> 16u));
+    let absmax = nf4_absmax_read(constants.x, constants.y, constants.z, constants.w);
+    return Octet(absmax * nf4_levels_read(low.x), absmax * nf4_levels_read(low.x >> 16u));
   }
   let group = bitcast<vec2<f32>>(stored.constants.xy);
   if (format == INT8) {

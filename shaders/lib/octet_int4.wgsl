@@ -1,5 +1,8 @@
 // Eight consecutive elements of a group-quantised int4 matrix: one word, lowest bits first,
 // value = (code - zero) · scale. See octet_int8 for the parameters it reads.
+// @use group_of
+override GROUP_SHIFTS: bool;
+
 struct Octet {
   low: vec4<f32>,
   high: vec4<f32>,
@@ -14,6 +17,6 @@ fn codes(word: u32) -> vec4<f32> {
 
 fn octet(index: u32) -> Octet {
   let word = source[index];
-  let group = constants[(params.first_octet + index) / params.group_octets];
+  let group = constants[group_of(GROUP_SHIFTS, params.first_octet + index, params.group_octets)];
   return Octet((codes(word) - group.y) * group.x, (codes(word >> 16u) - group.y) * group.x);
 }

@@ -1,6 +1,9 @@
 // Eight consecutive elements of a group-quantised int8 matrix: value = (code - zero) · scale.
 // An octet never straddles a group, so it needs one pair of constants. The kernel's Params hold
 // first_octet (octets of the whole matrix before this binding) and group_octets.
+// @use group_of
+override GROUP_SHIFTS: bool;
+
 struct Octet {
   low: vec4<f32>,
   high: vec4<f32>,
@@ -15,6 +18,6 @@ fn codes(word: u32) -> vec4<f32> {
 
 fn octet(index: u32) -> Octet {
   let words = source[index];
-  let group = constants[(params.first_octet + index) / params.group_octets];
+  let group = constants[group_of(GROUP_SHIFTS, params.first_octet + index, params.group_octets)];
   return Octet((codes(words.x) - group.y) * group.x, (codes(words.y) - group.y) * group.x);
 }

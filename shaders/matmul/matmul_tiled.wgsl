@@ -143,7 +143,7 @@ fn main(
       origin(B_TRANSPOSED, n0 + at.row, params.columns, params.b_row_octets);
     b_stored[i] = load_b(b_origins[i], at.k);
   }
-  prepare_decoding(thread);
+  if (B_FORMAT == NF4) { prepare_tables(thread); }
   for (var k0 = 0u; k0 < params.k; k0 += TILE_K) {
     var a_octets: array<Octet, A_OCTETS>;
     var b_octets: array<Octet, B_OCTETS>;

@@ -1,12 +1,15 @@
 // c = alpha · A · Bᵀ [+ c] [+ residual] for at most four rows of A: decoding one token at a time.
 //   A (M, K) float32 or bfloat16, B (N, K) in the format of lib/octet_<format>.wgsl ("source").
 // Only A is reused, so B is read directly from its buffer, once. LANES threads share four rows of B
-// (a quad of c) and split k among them; the first adds the parts in order. On a software adapter
-// one lane is fastest; on a card several are, because loads coalesce.
+// (a quad of c) and split k among them; their parts are added in pairs. On a software adapter one
+// lane is fastest; on a card many are, because loads coalesce, and because it takes thousands of
+// loads at once to keep its memory busy: hence also several octets a round.
 // @use bfloat16 | float32
-// @use octet_float32 | octet_bfloat16 | octet_int8 | octet_int4 | octet_nf4
+// @use octet_float32 | octet_bfloat16 | octet_int8 | octet_int4 | octet_nf4 | octet_nf4_table
+// @use no_table | nf4_table
 // @use matmul_store, fours
-override LANES: u32;
+// @const OCTETS
+override LANES: u32;            // a power of two
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override A_BFLOAT16: bool;
 // M as a constant: a software adapter runs both sides of a branch and masks one, here on leftover
@@ -42,10 +45,13 @@ fn octet_a(row: u32, column: u32) -> Octet {
   return Octet(bitcast<vec4<f32>>(a[2u * index]), bitcast<vec4<f32>>(a[2u * index + 1u]));
 }
 
-// The row of B, zero past the end of k and of the rows.
+// A row past the last is read as the last: its sums are not stored.
 fn octet_b(row: u32, column: u32) -> Octet {
-  if (row >= params.columns) { return Octet(vec4<f32>(0.0), vec4<f32>(0.0)); }
-  let o = octet(row * params.row_octets + column);
+  return octet(min(row, params.columns - 1u) * params.row_octets + column);
+}
+
+// Zero past the end of k: whatever lies there may be an infinity.
+fn ended(o: Octet, column: u32) -> Octet {
   let k = four_from(8u * column);
   return Octet(
     select(vec4<f32>(0.0), o.low, k < vec4<u32>(params.k)),
@@ -53,48 +59,86 @@ fn octet_b(row: u32, column: u32) -> Octet {
   );
 }
 
+// Four columns of c for each row of A. Never index the matrix by a variable, which would move it
+// out of registers.
+fn product(sums: ptr<function, mat4x4<f32>>, b: array<Octet, 4>, i: u32) {
+  let low = transpose(mat4x4<f32>(b[0].low, b[1].low, b[2].low, b[3].low));
+  let high = transpose(mat4x4<f32>(b[0].high, b[1].high, b[2].high, b[3].high));
+  let x0 = octet_a(0u, i);
+  (*sums)[0] += low * x0.low + high * x0.high;
+  if (ROWS > 1u) {
+    let x1 = octet_a(1u, i);
+    (*sums)[1] += low * x1.low + high * x1.high;
+  }
+  if (ROWS > 2u) {
+    let x2 = octet_a(2u, i);
+    (*sums)[2] += low * x2.low + high * x2.high;
+  }
+  if (ROWS > 3u) {
+    let x3 = octet_a(3u, i);
+    (*sums)[3] += low * x3.low + high * x3.high;
+  }
+}
+
+fn octets_b(quad: u32, i: u32) -> array<Octet, 4> {
+  return array<Octet, 4>(
+    octet_b(4u * quad, i),
+    octet_b(4u * quad + 1u, i),
+    octet_b(4u * quad + 2u, i),
+    octet_b(4u * quad + 3u, i),
+  );
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(global_invocation_id) id: vec3<u32>,
-  @builtin(local_invocation_id) local: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
 ) {
   let quad = id.x / LANES;
   let lane = id.x % LANES;
-  // Four columns of c for each row of A. Never index the matrix by a variable, which would move it
-  // out of registers.
+  prepare_tables(local);
   var sums = mat4x4<f32>();
   if (4u * quad < params.columns) {
-    for (var i = lane; i < (params.k + 7u) / 8u; i += LANES) {
-      let b0 = octet_b(4u * quad, i);
-      let b1 = octet_b(4u * quad + 1u, i);
-      let b2 = octet_b(4u * quad + 2u, i);
-      let b3 = octet_b(4u * quad + 3u, i);
-      let low = transpose(mat4x4<f32>(b0.low, b1.low, b2.low, b3.low));
-      let high = transpose(mat4x4<f32>(b0.high, b1.high, b2.high, b3.high));
-      let x0 = octet_a(0u, i);
-      sums[0] += low * x0.low + high * x0.high;
-      if (ROWS > 1u) {
-        let x1 = octet_a(1u, i);
-        sums[1] += low * x1.low + high * x1.high;
+    let octets = (params.k + 7u) / 8u;
+    for (var first = lane; first < octets; first += OCTETS * LANES) {
+      var b: array<array<Octet, 4>, OCTETS>;
+      // @unroll
+      for (var o = 0u; o < OCTETS; o++) {
+        b[o] = octets_b(quad, min(first + o * LANES, octets - 1u));
       }
-      if (ROWS > 2u) {
-        let x2 = octet_a(2u, i);
-        sums[2] += low * x2.low + high * x2.high;
+      if (8u * (first + (OCTETS - 1u) * LANES) + 8u > params.k) {
+        // @unroll
+        for (var o = 0u; o < OCTETS; o++) {
+          // @unroll
+          for (var r = 0u; r < 4u; r++) { b[o][r] = ended(b[o][r], first + o * LANES); }
+        }
       }
-      if (ROWS > 3u) {
-        let x3 = octet_a(3u, i);
-        sums[3] += low * x3.low + high * x3.high;
+      // @unroll
+      for (var o = 0u; o < OCTETS; o++) {
+        product(&sums, b[o], min(first + o * LANES, octets - 1u));
       }
     }
   }
   if (LANES > 1u) {
-    parts[local.x] = sums;
-    workgroupBarrier();
+    // @unroll
+    for (var r = 0u; r < 4u; r++) {
+      if (ROWS > r) { parts[local][r] = sums[r]; }
+    }
+    for (var step = LANES / 2u; step > 0u; step /= 2u) {
+      workgroupBarrier();
+      if (lane < step) {
+        // @unroll
+        for (var r = 0u; r < 4u; r++) {
+          if (ROWS > r) { parts[local][r] += parts[local + step][r]; }
+        }
+      }
+    }
     if (lane != 0u) { return; }
-    for (var i = 1u; i < LANES; i++) { sums += parts[local.x + i]; }
+    // @unroll
+    for (var r = 0u; r < 4u; r++) {
+      if (ROWS > r) { sums[r] = parts[local][r]; }
+    }
   }
-  store_quad(0u, quad, sums[0]);
-  store_quad(1u, quad, sums[1]);
-  store_quad(2u, quad, sums[2]);
-  store_quad(3u, quad, sums[3]);
+  // @unroll
+  for (var r = 0u; r < 4u; r++) { store_quad(r, quad, sums[r]); }
 }

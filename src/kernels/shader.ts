@@ -22,6 +22,7 @@ import gradient_in_place from "../../shaders/lib/gradient_in_place.wgsl" with { 
 import group from "../../shaders/lib/group.wgsl" with { type: "text" };
 import group_int4 from "../../shaders/lib/group_int4.wgsl" with { type: "text" };
 import group_int8 from "../../shaders/lib/group_int8.wgsl" with { type: "text" };
+import group_of from "../../shaders/lib/group_of.wgsl" with { type: "text" };
 import group_store_int4 from "../../shaders/lib/group_store_int4.wgsl" with { type: "text" };
 import group_store_int8 from "../../shaders/lib/group_store_int8.wgsl" with { type: "text" };
 import lanes from "../../shaders/lib/lanes.wgsl" with { type: "text" };
@@ -29,6 +30,8 @@ import lanes_shared from "../../shaders/lib/lanes_shared.wgsl" with { type: "tex
 import lanes_subgroup from "../../shaders/lib/lanes_subgroup.wgsl" with { type: "text" };
 import matmul_store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
 import nf4 from "../../shaders/lib/nf4.wgsl" with { type: "text" };
+import nf4_table from "../../shaders/lib/nf4_table.wgsl" with { type: "text" };
+import no_table from "../../shaders/lib/no_table.wgsl" with { type: "text" };
 import octet_any from "../../shaders/lib/octet_any.wgsl" with { type: "text" };
 import octet_bfloat16 from "../../shaders/lib/octet_bfloat16.wgsl" with { type: "text" };
 import octet_float32 from "../../shaders/lib/octet_float32.wgsl" with { type: "text" };
@@ -36,6 +39,7 @@ import octet_int4 from "../../shaders/lib/octet_int4.wgsl" with { type: "text" }
 import octet_int8 from "../../shaders/lib/octet_int8.wgsl" with { type: "text" };
 import octet_nf4 from "../../shaders/lib/octet_nf4.wgsl" with { type: "text" };
 import parts_of_eight from "../../shaders/lib/parts_of_eight.wgsl" with { type: "text" };
+import octet_nf4_table from "../../shaders/lib/octet_nf4_table.wgsl" with { type: "text" };
 import parts_of_four from "../../shaders/lib/parts_of_four.wgsl" with { type: "text" };
 import parts_of_two_bfloat16 from "../../shaders/lib/parts_of_two_bfloat16.wgsl" with {
   type: "text",
@@ -74,6 +78,7 @@ const LIBRARIES = {
   group,
   group_int4,
   group_int8,
+  group_of,
   group_store_int4,
   group_store_int8,
   lanes,
@@ -81,6 +86,8 @@ const LIBRARIES = {
   lanes_subgroup,
   matmul_store,
   nf4,
+  nf4_table,
+  no_table,
   octet_any,
   octet_bfloat16,
   octet_float32,
@@ -88,6 +95,7 @@ const LIBRARIES = {
   octet_int8,
   octet_nf4,
   parts_of_eight,
+  octet_nf4_table,
   parts_of_four,
   parts_of_two_bfloat16,
   parts_of_two_float32,

@@ -5,7 +5,14 @@ import type { Kernel } from "../../gpu/kernel.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { OCTET, padded, rowsOf } from "../../numbers/layout.ts";
 import { rowRange, type Tensor } from "../../gpu/tensor.ts";
-import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "../octet.ts";
+import {
+  groupOctets,
+  type MatrixType,
+  octetConstants,
+  octetConstantsOf,
+  octetLibrary,
+  octetOffset,
+} from "../octet.ts";
 import { lengthOf, type Range, ranges, rowsPerBinding } from "../ranges.ts";
 import { FLAG, shader } from "../shader.ts";
 
@@ -15,7 +22,7 @@ const SIDE = 16;
 const define = (format: MatrixType) =>
   shader(`matmul_stage.${format}`, code, {
     variants: [octetLibrary(format)],
-    constants: { TRANSPOSED: FLAG, SIDE },
+    constants: { TRANSPOSED: FLAG, SIDE, ...octetConstants(format) },
   });
 const kernels: Record<MatrixType, Kernel> = {
   float32: define("float32"),
@@ -58,7 +65,7 @@ export function matmulStage(pass: KernelPass, io: MatmulStage): void {
     const height = transposed ? padded(rows) / 4 : rows;
     pass.dispatch({
       kernel: kernels[source.dtype as MatrixType],
-      constants: { TRANSPOSED: transposed ? 1 : 0 },
+      constants: { TRANSPOSED: transposed ? 1 : 0, ...octetConstantsOf(source) },
       operands: {
         source: part,
         constants: source.constants ?? part,

@@ -5,7 +5,7 @@ import { OCTET } from "../../numbers/layout.ts";
 import { rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { type Problem, rowsOfC, STORE_FLAGS, storing } from "./matmul_blocks.ts";
-import { groupOctets, type MatrixType, octetOffset } from "../octet.ts";
+import { groupOctets, groupShifts, type MatrixType, octetOffset } from "../octet.ts";
 import { MATMUL_TILES, type MatmulTile } from "./matmul_tiles.ts";
 import { lengthOf, type Range, ranges, rowsPerBinding } from "../ranges.ts";
 import { strategyFor } from "../strategy.ts";
@@ -86,8 +86,8 @@ export function matmulTiled(
             ...constants,
             A_FORMAT: FORMATS[a.dtype as MatrixType],
             B_FORMAT: FORMATS[b.dtype as MatrixType],
-            A_GROUP_SHIFTS: shifts(a),
-            B_GROUP_SHIFTS: shifts(b),
+            A_GROUP_SHIFTS: groupShifts(a),
+            B_GROUP_SHIFTS: groupShifts(b),
             A_TRANSPOSED: turnedA ? 1 : 0,
             B_TRANSPOSED: turnedB ? 1 : 0,
             TILE_M: sides.m,
@@ -123,9 +123,4 @@ export function matmulTiled(
 function part(tensor: Tensor, transposed: boolean, rows: Range, k: Range) {
   const down = transposed ? k : rows, across = transposed ? rows : k;
   return { view: rowRange(tensor, down.start, down.end), column: across.start };
-}
-
-/** Whether the groups of a tensor are found by a shift. One without groups has groups of one octet. */
-function shifts(tensor: Tensor): number {
-  return Number.isInteger(Math.log2(groupOctets(tensor))) ? 1 : 0;
 }

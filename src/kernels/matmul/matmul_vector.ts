@@ -4,8 +4,15 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { OCTET } from "../../numbers/layout.ts";
 import { rowRange } from "../../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "../format.ts";
-import { type Problem, STORE_FLAGS, storing } from "./matmul_blocks.ts";
-import { groupOctets, type MatrixType, octetLibrary, octetOffset } from "../octet.ts";
+import { type Problem, stepDown, STORE_FLAGS, storing } from "./matmul_blocks.ts";
+import {
+  groupOctets,
+  type MatrixType,
+  octetConstants,
+  octetConstantsOf,
+  octetLibrary,
+  octetOffset,
+} from "../octet.ts";
 import { lengthOf, ranges, rowsPerBinding } from "../ranges.ts";
 import type { MatmulVariant } from "../strategy.ts";
 import { FLAG } from "../shader.ts";
@@ -13,26 +20,33 @@ import { FLAG } from "../shader.ts";
 /** The most rows it accepts; beyond this a tiled kernel is faster. */
 const MOST_ROWS = 4;
 /** Threads per row: a processor prefers long sequential reads, a card coalesced ones. */
-const LANES: Record<MatmulVariant, number> = { texture: 1, tiled: 16 };
+const LANES: Record<MatmulVariant, number> = { texture: 1, tiled: 64 };
 const WORKGROUP_SIZE: Record<MatmulVariant, number> = { texture: 8, tiled: 64 };
+/** Octets of a row that a thread loads at once. */
+const OCTETS: Record<MatmulVariant, number> = { texture: 1, tiled: 2 };
 
-const define = (format: MatrixType) =>
-  kernelByFormat(`matmul_vector.${format}`, code, {
-    variants: [octetLibrary(format)],
+const define = (format: MatrixType, libraries = [octetLibrary(format), "no_table"]) =>
+  kernelByFormat(`matmul_vector.${libraries[0]}`, code, {
+    variants: libraries,
     constants: {
       ...STORE_FLAGS,
+      ...octetConstants(format),
       ROWS: Array.from({ length: MOST_ROWS }, (_, i) => i + 1),
       LANES: Object.values(LANES),
       WORKGROUP_SIZE: Object.values(WORKGROUP_SIZE),
+      OCTETS: Object.values(OCTETS),
       A_BFLOAT16: FLAG,
     },
   });
-const kernels: Record<MatrixType, KernelByFormat> = {
+const others = {
   float32: define("float32"),
   bfloat16: define("bfloat16"),
   int8: define("int8"),
   int4: define("int4"),
-  nf4: define("nf4"),
+};
+const kernels: Record<MatmulVariant, Record<MatrixType, KernelByFormat>> = {
+  texture: { ...others, nf4: define("nf4") },
+  tiled: { ...others, nf4: define("nf4", ["octet_nf4_table", "nf4_table"]) },
 };
 
 export function isVector({ layout, m }: { layout: string; m: number }): boolean {
@@ -46,7 +60,7 @@ export function matmulVector(pass: KernelPass, problem: Problem, variant: Matmul
   const columnsPerGroup = 4 * size / lanes;
   const step = Math.min(
     rowsPerBinding(pass, b),
-    columnsPerGroup * pass.gpu.limits.maxComputeWorkgroupsPerDimension,
+    stepDown(columnsPerGroup * pass.gpu.limits.maxComputeWorkgroupsPerDimension),
   );
   for (const range of ranges(n, step)) {
     const part = rowRange(b, range.start, range.end);
@@ -57,12 +71,14 @@ export function matmulVector(pass: KernelPass, problem: Problem, variant: Matmul
       k: { start: 0, end: k },
     });
     pass.dispatch({
-      kernel: forFormat(kernels[b.dtype as MatrixType], "matmul", problem.c),
+      kernel: forFormat(kernels[variant][b.dtype as MatrixType], "matmul", problem.c),
       constants: {
         ...constants,
+        ...octetConstantsOf(b),
         ROWS: m,
         LANES: lanes,
         WORKGROUP_SIZE: size,
+        OCTETS: OCTETS[variant],
         A_BFLOAT16: a.dtype === "bfloat16" ? 1 : 0,
       },
       operands: { source: part, constants: b.constants ?? part, a, ...operands },
