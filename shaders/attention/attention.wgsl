@@ -10,7 +10,7 @@
 // whatever it summed is scaled to zero at its first visible key. Every row sees at least one: its
 // own.
 // @use bfloat16 | float32
-// @use attention_tile, attention_rows_workgroup, attention_first_keys, fours
+// @use attention_tile, attention_rows, attention_first_keys, fours
 
 struct Params {
   first: u32,          // first unit of this dispatch: (sequence, head, block of queries)

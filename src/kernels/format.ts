@@ -13,10 +13,10 @@ export type KernelByFormat = Record<ActivationType, Kernel>;
 export function kernelByFormat(
   name: string,
   source: string,
-  options: Omit<KernelOptions, "libraries"> = {},
+  { suffix = "", ...options }: Omit<KernelOptions, "libraries"> & { readonly suffix?: string } = {},
 ): KernelByFormat {
   const variant = (format: ActivationType) =>
-    shader(`${name}.${format}`, source, {
+    shader(`${name}.${format}${suffix}`, source, {
       ...options,
       variants: [format, ...options.variants ?? []],
     });

@@ -90,7 +90,7 @@ export function sharedBy(
 }
 
 /** The adapter's smallest subgroup; 1 if it grants none. */
-function nearIn({ capabilities: { subgroupSize } }: Gpu): number {
+export function nearIn({ capabilities: { subgroupSize } }: Gpu): number {
   return subgroupSize?.[0] ?? 1;
 }
 

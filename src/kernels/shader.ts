@@ -2,9 +2,13 @@
 import attention_first_keys from "../../shaders/lib/attention_first_keys.wgsl" with {
   type: "text",
 };
-import attention_rows_workgroup from "../../shaders/lib/attention_rows_workgroup.wgsl" with {
+import attention_near_shared from "../../shaders/lib/attention_near_shared.wgsl" with {
   type: "text",
 };
+import attention_near_subgroup from "../../shaders/lib/attention_near_subgroup.wgsl" with {
+  type: "text",
+};
+import attention_rows from "../../shaders/lib/attention_rows.wgsl" with { type: "text" };
 import attention_texture from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
 import attention_texture_dout from "../../shaders/lib/attention_texture_dout.wgsl" with {
   type: "text",
@@ -62,7 +66,9 @@ import { defineKernel, type Kernel, type KernelOptions } from "../gpu/kernel.ts"
 
 const LIBRARIES = {
   attention_first_keys,
-  attention_rows_workgroup,
+  attention_near_shared,
+  attention_near_subgroup,
+  attention_rows,
   attention_texture,
   attention_texture_dout,
   attention_tile,

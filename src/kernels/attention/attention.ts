@@ -13,15 +13,24 @@ import {
 } from "./attention_heads.ts";
 import type { Attention } from "./attention_operands.ts";
 import { attentionTexture } from "./attention_texture.ts";
-import { tiledKernels, tiledWalk } from "./attention_tile.ts";
+import { LANES, tiledKernels, tiledWalk } from "./attention_tile.ts";
 import { forFormat } from "../format.ts";
+import { nearIn } from "../lanes.ts";
 import { ranges } from "../ranges.ts";
 
 export type { HeadShape } from "./attention_heads.ts";
 export type { Attention, AttentionWorkspace } from "./attention_operands.ts";
 export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./attention_texture.ts";
 
-const kernelsFor = tiledKernels("forward", "attention", code);
+/** Threads that share a row exchange its statistics in workgroup memory, or near ones registers. */
+const sharedFor = tiledKernels("forward", "attention", code, {
+  variants: ["attention_near_shared"],
+});
+const subgroupFor = tiledKernels("forward", "attention", code, {
+  suffix: ".subgroups",
+  variants: ["attention_near_subgroup"],
+  constants: { NEAR: [4, 8, LANES] },
+});
 
 /**
  * Causal grouped-query attention, scaled by 1/√D: query i sees the keys j ≤ i + keyLength − Tq. In
@@ -57,7 +66,8 @@ export function attention(pass: KernelPass, io: Attention): void {
 function attentionTiled(pass: KernelPass, io: Attention): void {
   const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
   const { heads, keyValueHeads, headSize } = io;
-  const { kernels, constants, blockRows } = kernelsFor(headSize);
+  const near = Math.min(LANES, io.near ?? nearIn(pass.gpu));
+  const { kernels, constants, blockRows } = (near > 1 ? subgroupFor : sharedFor)(headSize);
   const kernel = forFormat(kernels, "attention", q, k, v, out);
   const blocks = Math.ceil(queryLength / blockRows);
   const most = unitsPerDispatch(pass, 2 * blockRows * keyLength * headSize);
@@ -71,7 +81,7 @@ function attentionTiled(pass: KernelPass, io: Attention): void {
       for (const { start: first, end: last } of ranges((end - start) * heads * blocks, most)) {
         pass.dispatch({
           kernel,
-          constants,
+          constants: near > 1 ? { ...constants, NEAR: near } : constants,
           operands: {
             q: bound,
             k: rowRange(k, ...keys),

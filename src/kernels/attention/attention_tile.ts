@@ -2,8 +2,12 @@
 import type { Walk } from "./attention_heads.ts";
 import { type KernelByFormat, kernelByFormat } from "../format.ts";
 
-/** Columns of a block, quads of a row that workgroup memory holds, lanes: as in the WGSL. */
-const BLOCK_COLUMNS = 64, CHUNK = 8, LANES = 16;
+type KernelOptions = NonNullable<Parameters<typeof kernelByFormat>[2]>;
+
+/** Columns of a block and quads of a row that workgroup memory holds, as in the WGSL. */
+const BLOCK_COLUMNS = 64, CHUNK = 8;
+/** Threads that share a row. */
+export const LANES = 16;
 
 /** Rows of a thread, and threads that share columns: constants of a kernel. */
 type Tile = Readonly<Record<"ROWS" | "ROW_LANES", number>>;
@@ -33,10 +37,12 @@ export function tiledKernels(
   pass: keyof typeof TILES,
   name: string,
   code: string,
+  options: KernelOptions = {},
 ): (headSize: number) => TiledKernel {
   const made = TILES[pass].map((tile, i) => {
     const HEAD_QUADS = Array.from({ length: LANES }, (_, lane) => LANES * i + lane + 1);
-    return { tile, kernels: kernelByFormat(name, code, { constants: { HEAD_QUADS, ...tile } }) };
+    const constants = { HEAD_QUADS, ...tile, ...options.constants };
+    return { tile, kernels: kernelByFormat(name, code, { ...options, constants }) };
   });
   return (headSize) => {
     const { tile, kernels } = made[Math.ceil(headSize / (4 * LANES)) - 1];

@@ -53,6 +53,10 @@ const CASES = [
   shapeOf(2, 64, 4, 4, 32),
   shapeOf(1, 130, 8, 1, 40),
   shapeOf(70, 130, 1, 1, 8), // more rows than a texture: two ranges of sequences
+  shapeOf(1, 67, 2, 1, 96),
+  shapeOf(2, 100, 2, 2, 128),
+  shapeOf(1, 40, 1, 1, 192),
+  shapeOf(1, 70, 2, 1, 256),
   shapeOf(1, 1024, 3, 1, 32), // more work than a dispatch may do
   shapeOf(1, 256, 32, 1, 64), // a software adapter's loops would end before the last head
 ];

@@ -43,7 +43,10 @@ const CASES: [title: string, shape: AttentionShape, formats: Format[], loopRound
   ["two blocks", training(2, 64, 4, 4, 64), ["float32", "bfloat16"]],
   ["ragged blocks, one key head", training(1, 130, 8, 1, 64), ["float32"]],
   ["more work than a dispatch may do", training(1, 1024, 3, 1, 64), ["float32"]],
-  ["wide head", training(1, 33, 1, 1, 256), ["float32"]],
+  ["head of 96", training(1, 67, 2, 1, 96), ["float32", "bfloat16"]],
+  ["head of 128", training(1, 130, 1, 1, 128), ["float32", "bfloat16"]],
+  ["head of 192", training(1, 33, 1, 1, 192), ["float32"]],
+  ["wide head", training(1, 33, 1, 1, 256), ["float32", "bfloat16"]],
   ["decoding", { ...training(1, 1, 4, 2, 64), keyLength: 50, keyCapacity: 80 }, ["float32"]],
   ["a chunk after others", { ...training(2, 9, 4, 2, 64), keyLength: 70, keyCapacity: 72 }, [
     "float32",
@@ -83,7 +86,9 @@ for (const [title, shape, formats, loopRounds] of CASES) {
       const q = upload(gpu, "q", [rows, width], qs, dtype);
       const k = upload(gpu, "k", [keyRows, keyWidth], ks, dtype);
       const v = upload(gpu, "v", [keyRows, keyWidth], vs, dtype);
-      for (const variant of ["tiled", "texture"] as const) {
+      // Where the adapter has subgroups, 1 is the variant without them.
+      const variants = [["tiled"], ["tiled", 1], ["texture"]] as const;
+      for (const [variant, near] of variants) {
         const workspace = createAttentionWorkspace(gpu, {
           ...shape,
           variant,
@@ -92,7 +97,7 @@ for (const [title, shape, formats, loopRounds] of CASES) {
         });
         const out = upload(gpu, "out", [rows, width], undefined, dtype);
         const logsumexp = upload(gpu, "logsumexp", [rows, heads]);
-        const io = { q, k, v, out, logsumexp, workspace, loopRounds, ...shape };
+        const io = { q, k, v, out, logsumexp, workspace, loopRounds, near, ...shape };
         runPass(gpu, (pass) => attention(pass, io));
         // Float32 scores of up to 12 are 1e-6 off, and a probability is off by as much, relatively.
         const rtol = 3e-6 + OUTPUT_ROUNDING[dtype];
