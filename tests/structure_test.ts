@@ -81,6 +81,7 @@ const TESTED_AS: Record<string, string> = {
   attention_backward_queries: "attention_backward",
   attention_backward_keys: "attention_backward",
   rms_norm_backward_weight: "rms_norm_backward",
+  sum_parts: "sum",
   // The absolute maxima of NF4, quantised in turn.
   nf4_constants: "nf4_quantize",
   attention_stage: "attention",

@@ -1,17 +1,16 @@
-// out[index] (+)= scale · Σ x, or scale · Σ x²
-// One workgroup: each thread strides over the elements, one thread reduces their sums. The order is
+// out[index] (+)= scale · Σ parts, the sums of sum_parts.wgsl
+// One workgroup: each thread strides over the parts, one thread adds up their sums. The order is
 // fixed, so that the same numbers give the same bits.
 override WORKGROUP_SIZE: u32;
 
 struct Params {
-  quads: u32,        // quads stored in this range; padding is zero
+  parts: u32,
   index: u32,
   scale: f32,
   accumulate: u32,   // 1 adds to out
-  squared: u32,      // 1 sums squares
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;       // (n)
+@group(0) @binding(0) var<storage, read> parts: array<f32>;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -19,12 +18,9 @@ var<workgroup> sums: array<f32, WORKGROUP_SIZE>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(local_invocation_index) thread: u32) {
-  var sum = vec4<f32>(0.0);
-  for (var i = thread; i < params.quads; i += WORKGROUP_SIZE) {
-    let value = x[i];
-    sum += value * select(vec4<f32>(1.0), value, params.squared == 1u);
-  }
-  sums[thread] = sum.x + sum.y + sum.z + sum.w;
+  var sum = 0.0;
+  for (var i = thread; i < params.parts; i += WORKGROUP_SIZE) { sum += parts[i]; }
+  sums[thread] = sum;
   workgroupBarrier();
   if (thread != 0u) { return; }
   var total = 0.0;

@@ -53,6 +53,7 @@ export class Gpu implements Allocator {
   /** Watches passes; see {@link KernelPass.passed}. */
   watch: Watch | undefined;
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
+  readonly #fixed = new WeakSet<GPUBuffer>();
   #pending: Promise<unknown>[] = [];
   #failure: Error | null = null;
   /** Whatever else fails on a lost device is its consequence. */
@@ -160,7 +161,8 @@ export class Gpu implements Allocator {
 
   /** Throws a {@link GpuError} if a tensor's memory was released, before the device would fail. */
   assertHeld(tensor: Tensor, what: string): void {
-    if (tensor.buffer && this.#purposes.has(tensor.buffer)) return;
+    const { buffer } = tensor;
+    if (buffer && (this.#purposes.has(buffer) || this.#fixed.has(buffer))) return;
     throw new GpuError(
       `${what}: the memory of ${tensor.name} was released`,
       "release a model, or what else holds it, after its last use; a tensor belongs to one Gpu",
@@ -174,6 +176,14 @@ export class Gpu implements Allocator {
       `buffer ${label} of ${size} bytes`,
       () => this.device.createBuffer({ label, size, usage }),
     );
+  }
+
+  /** Scratch memory of a few kilobytes outside the account, for as long as the device is open. */
+  rawTensor(name: string, elements: number): Tensor {
+    const byteLength = 4 * elements, shape = [elements];
+    const buffer = this.rawBuffer(name, byteLength, BUFFER_USAGE.STORAGE);
+    this.#fixed.add(buffer);
+    return { name, shape, stride: elements, dtype: "float32", buffer, byteOffset: 0, byteLength };
   }
 
   /** Writes bytes into a tensor at `byteOffset`, a multiple of 4. */

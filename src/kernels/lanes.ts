@@ -28,7 +28,7 @@ export interface KernelByLanes {
 }
 
 const LANES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
-const WORKGROUP_SIZES = [64, 128, 256, 512, 1024];
+const WORKGROUP_SIZES = [8, 64, 128, 256, 512, 1024];
 const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128];
 
 /** Both variants of a WGSL source that uses the library `lanes`. */

@@ -30,6 +30,10 @@ export interface Strategy {
   readonly columnLanes: number;
   /** Threads of their workgroups. */
   readonly columnWorkgroup: number;
+  /** Threads that sum up one tensor; see sum_parts.wgsl. */
+  readonly sumThreads: number;
+  /** Those of them that give one sum. */
+  readonly sumLanes: number;
   /** Loop iterations that a thread may run in one dispatch; see {@link LOOP_ROUNDS}. */
   readonly loopRounds: number;
   /** Multiply-adds of attention that safely take less than a quarter of a second. */
@@ -51,11 +55,13 @@ const SOFTWARE: Strategy = {
   attention: "texture",
   loadsPerLane: Infinity,
   octetsHeld: 4,
-  rowWorkgroup: 64,
+  rowWorkgroup: 8,
   flatWorkgroup: 64,
   flatElements: 2 ** 23,
   columnLanes: 1,
   columnWorkgroup: 64,
+  sumThreads: 64,
+  sumLanes: 1,
   loopRounds: LOOP_ROUNDS,
   attentionWork: 2 ** 28,
 };
@@ -71,6 +77,8 @@ const CARD: Strategy = {
   flatElements: 2 ** 25,
   columnLanes: 32,
   columnWorkgroup: 256,
+  sumThreads: 2 ** 17,
+  sumLanes: 256,
   loopRounds: Infinity,
   attentionWork: 2 ** 35,
 };

@@ -1,17 +1,27 @@
 import code from "../../../shaders/misc/sum.wgsl" with { type: "text" };
+import partsCode from "../../../shaders/misc/sum_parts.wgsl" with { type: "text" };
 import { ShapeError } from "../../numbers/shape_error.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { elementsOf } from "../../numbers/layout.ts";
 import { expectDType, type Tensor } from "../../gpu/tensor.ts";
 import { flatRanges, flatView } from "../flat.ts";
+import { kernelByLanes, sharedBy, type Sharing } from "../lanes.ts";
 import { shader } from "../shader.ts";
+import { strategyFor } from "../strategy.ts";
 
 const WORKGROUP_SIZE = 64;
 
 const kernel = shader("sum", code, { constants: { WORKGROUP_SIZE } });
+const partsKernels = kernelByLanes("sum_parts", partsCode);
+
+/** Most parts that one thread each sums up, or one workgroup. */
+const MOST_PARTS = 1024;
+
+const scratch = new WeakMap<Gpu, Tensor>();
 
 /** Operands of {@link sum}. */
-export interface Sum {
+export interface Sum extends Sharing {
   /** float32 of any shape, its padding zero. */
   readonly x: Tensor;
   /** float32. */
@@ -29,7 +39,7 @@ export interface Sum {
 /** out[index] (+)= scale · Σ x (or Σ x²), in a fixed order. Throws {@link ShapeError} on a bad operand. */
 export function sum(
   pass: KernelPass,
-  { x, out, index, scale = 1, squared = false, accumulate = false }: Sum,
+  { x, out, index, scale = 1, squared = false, accumulate = false, ...sharing }: Sum,
 ): void {
   expectDType("sum", "x", x, "float32");
   expectDType("sum", "out", out, "float32");
@@ -38,17 +48,30 @@ export function sum(
       `sum: out must be a vector with an element ${index}, got (${out.shape.join(", ")})`,
     );
   }
-  // A thread adds up 32,768 quads of a range's 2^23 elements: within LOOP_ROUNDS of strategy.ts.
+  const { gpu } = pass, { sumLanes, sumThreads } = strategyFor(gpu.capabilities);
+  const { lanes = sumLanes, near } = sharing;
+  const by = sharedBy(pass, partsKernels, { lanes, near });
+  const size = lanes * by.rowsPerGroup;
+  let parts = scratch.get(gpu);
+  if (!parts) scratch.set(gpu, parts = gpu.rawTensor("sum.parts", MOST_PARTS));
   for (const range of flatRanges(pass, x)) {
+    const quads = (range.end - range.start) / 4;
+    const groups = Math.max(1, Math.floor(Math.min(sumThreads, MOST_PARTS * lanes) / size));
+    pass.dispatch({
+      kernel: by.kernel,
+      constants: by.constants,
+      operands: { x: flatView(x, range), parts },
+      params: { quads, squared: squared ? 1 : 0 },
+      workgroups: [groups],
+    });
     pass.dispatch({
       kernel,
-      operands: { x: flatView(x, range), out },
+      operands: { parts, out },
       params: {
-        quads: (range.end - range.start) / 4,
+        parts: groups * by.rowsPerGroup,
         index,
         scale,
         accumulate: accumulate || range.start > 0 ? 1 : 0,
-        squared: squared ? 1 : 0,
       },
       workgroups: [1],
     });

@@ -1,0 +1,39 @@
+// parts[g] = Σ x, or Σ x², over the elements of LANES threads, each of which strides over all
+// elements; sum.wgsl adds up the parts. The order is fixed, so that the same numbers give the same
+// bits.
+// @use lanes
+const HELD = 4u;   // quads that a thread loads at once
+
+struct Params {
+  quads: u32,     // quads stored in this range; padding is zero
+  squared: u32,   // 1 sums squares
+}
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;          // (n)
+@group(0) @binding(1) var<storage, read_write> parts: array<f32>;      // a part for LANES threads
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(global_invocation_id) id: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let threads = groups.x * WORKGROUP_SIZE;
+  var sum = vec4<f32>(0.0);
+  for (var i = id.x; i < params.quads; i += HELD * threads) {
+    var values: array<vec4<f32>, HELD>;
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      if (i + k * threads < params.quads) { values[k] = x[i + k * threads]; }
+    }
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      if (i + k * threads < params.quads) {
+        sum += values[k] * select(vec4<f32>(1.0), values[k], params.squared == 1u);
+      }
+    }
+  }
+  let part = lanes_sum(sum.x + sum.y + sum.z + sum.w, local);
+  if (local % LANES == 0u) { parts[id.x / LANES] = part; }
+}
