@@ -13,9 +13,12 @@ override RESIDUAL: bool;
 
 // A quad belongs to one thread, so two bfloat16 in a word never race. Columns past the end of a row
 // are its padding and stay zero.
-fn store_quad(row: u32, quad: u32, sum: vec4<f32>) {
+fn store_quad(row: u32, quad: u32, sum: vec4<f32>) { store_quad_from(0u, row, quad, sum); }
+
+// The same in one of several matrices in c's binding, which begins at a row of it.
+fn store_quad_from(first_row: u32, row: u32, quad: u32, sum: vec4<f32>) {
   if (row >= params.rows || 4u * quad >= (params.columns + 7u) / 8u * 8u) { return; }
-  let index = row * params.row_quads + params.first_quad + quad;
+  let index = (first_row + row) * params.row_quads + params.first_quad + quad;
   var values = params.alpha * sum;
   if (ACCUMULATE) { values += unpack(c[index]); }
   if (RESIDUAL) { values += unpack(residual[index]); }

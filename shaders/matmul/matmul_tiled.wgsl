@@ -3,7 +3,8 @@
 // a thread 8 x 8 of its sums: a quarter of a 32-bit load from workgroup memory per multiply-add.
 // Operands are dequantised as tiles are filled.
 //   A is (M, K) and B is (N, K), the k-major case, unless their flags are set.
-// Every tile sums the same products in the same order, so all give the same bits.
+// Every tile sums the same products in the same order, so all give the same bits. Workgroups with
+// another z sum other terms, and write to a matrix of their own: see matmul_parts.wgsl.
 // @use bfloat16 | float32
 // @use octet_any, matmul_store
 // @const TILE_M
@@ -26,6 +27,7 @@ struct Params {
   b_column_octet: u32,
   b_first_octet: u32,
   b_group_octets: u32,
+  part: u32,              // terms for each z, a multiple of 16
 }
 
 @group(1) @binding(0) var<uniform> params: Params;
@@ -119,6 +121,8 @@ fn main(
 ) {
   let m0 = TILE_M * group.y;
   let n0 = TILE_N * group.x;
+  let start = params.part * group.z;
+  let end = min(start + params.part, params.k);
   // Eight by four threads are neighbours: they read few addresses, and write whole cache lines.
   let tm = (thread / 8u) % (TILE_M / 8u);
   let tn = thread % 8u + 8u * (thread / TILE_M);
@@ -134,17 +138,17 @@ fn main(
     let at = a_place(thread, i);
     a_origins[i] = params.a_column_octet +
       origin(A_TRANSPOSED, m0 + at.row, params.rows, params.a_row_octets);
-    a_stored[i] = load_a(a_origins[i], at.k);
+    a_stored[i] = load_a(a_origins[i], start + at.k);
   }
   // @unroll
   for (var i = 0u; i < B_OCTETS; i++) {
     let at = b_place(thread, i);
     b_origins[i] = params.b_column_octet +
       origin(B_TRANSPOSED, n0 + at.row, params.columns, params.b_row_octets);
-    b_stored[i] = load_b(b_origins[i], at.k);
+    b_stored[i] = load_b(b_origins[i], start + at.k);
   }
   if (B_FORMAT == NF4) { prepare_tables(thread); }
-  for (var k0 = 0u; k0 < params.k; k0 += TILE_K) {
+  for (var k0 = start; k0 < end; k0 += TILE_K) {
     var a_octets: array<Octet, A_OCTETS>;
     var b_octets: array<Octet, B_OCTETS>;
     // @unroll
@@ -200,7 +204,7 @@ fn main(
   let quad = n0 / 4u + 2u * tn;
   // @unroll
   for (var r = 0u; r < 8u; r++) {
-    store_quad(m0 + 8u * tm + r, quad, left[r]);
-    store_quad(m0 + 8u * tm + r, quad + 1u, right[r]);
+    store_quad_from(params.rows * group.z, m0 + 8u * tm + r, quad, left[r]);
+    store_quad_from(params.rows * group.z, m0 + 8u * tm + r, quad + 1u, right[r]);
   }
 }

@@ -14,13 +14,14 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { describe, expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import type { MatmulLayout, MatmulShape, Problem } from "./matmul_blocks.ts";
 import { createTextureWorkspace, matmulTexture, type TextureWorkspace } from "./matmul_texture.ts";
-import { matmulTiled } from "./matmul_tiled.ts";
+import { createTiledWorkspace, matmulTiled, type TiledWorkspace } from "./matmul_tiled.ts";
 import { tileByShape, type TileChoice } from "./matmul_tiles.ts";
 import { isVector, matmulVector } from "./matmul_vector.ts";
 import type { MatmulVariant } from "../strategy.ts";
 
 export type { MatmulLayout, MatmulShape } from "./matmul_blocks.ts";
 export type { StagingTexture } from "./matmul_stage.ts";
+export type { TiledWorkspace } from "./matmul_tiled.ts";
 export type { TextureWorkspace } from "./matmul_texture.ts";
 export { type MatmulTile, tileByShape, type TileChoice } from "./matmul_tiles.ts";
 export type { MatmulVariant } from "../strategy.ts";
@@ -50,7 +51,7 @@ export type MatmulWorkspace =
     readonly none: Tensor;
   }
   & (
-    | { readonly variant: "tiled"; readonly tile: TileChoice }
+    | { readonly variant: "tiled"; readonly tiled: TiledWorkspace }
     | { readonly variant: "texture"; readonly textures: TextureWorkspace }
   );
 
@@ -82,13 +83,13 @@ export function createMatmulWorkspace(
     dtype: "float32",
     purpose: "workspace",
   });
+  const others = shapes.filter((shape) => !isVector(shape));
   switch (variant) {
     case "tiled":
-      return { variant, none, tile };
+      return { variant, none, tiled: createTiledWorkspace(allocator, others, tile) };
     case "texture": {
-      const staged = shapes.filter((shape) => !isVector(shape)),
-        side = limits.maxTextureDimension2D;
-      return { variant, none, textures: createTextureWorkspace(allocator, staged, side, texels) };
+      const side = limits.maxTextureDimension2D;
+      return { variant, none, textures: createTextureWorkspace(allocator, others, side, texels) };
     }
   }
 }
@@ -105,7 +106,7 @@ export function matmul(pass: KernelPass, workspace: MatmulWorkspace, io: Matmul)
   }
   switch (workspace.variant) {
     case "tiled":
-      return matmulTiled(pass, problem, workspace.tile(problem), FLOPS.tiled);
+      return matmulTiled(pass, workspace.tiled, problem, FLOPS.tiled);
     case "texture":
       return matmulTexture(pass, workspace.textures, problem, FLOPS.texture);
   }

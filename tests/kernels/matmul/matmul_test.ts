@@ -12,6 +12,7 @@ import {
   type MatmulVariant,
   tileByShape,
 } from "../../../src/kernels/matmul/matmul.ts";
+import { partialSums, splitOf } from "../../../src/kernels/matmul/matmul_split.ts";
 import type { MatrixType } from "../../../src/kernels/octet.ts";
 import { matmul as oracle } from "../../oracles/matmul/matmul.ts";
 import { knownMatrix } from "../support_matrices.ts";
@@ -201,6 +202,42 @@ for (
   });
 }
 
+gpuTest("matmul of few tiles and many terms is split, and right", async (gpu) => {
+  // Three parts, the last one shorter and with an end inside an octet of k.
+  const size = [70, 41, 997] as const;
+  const options = { variant: "tiled", layout: "TN", size } as const;
+  const both = { alpha: 0.5, accumulate: true, residual: true };
+  const first = await check(gpu, { ...options, ...both, c: "bfloat16" });
+  assertEquals(await check(gpu, { ...options, ...both, c: "bfloat16", tile: "128x128" }), first);
+  await check(gpu, { ...options, layout: "NT", a: "bfloat16", b: "int8" });
+});
+
+gpuTest("matmul is not split where its workspace has no room", async (gpu) => {
+  const a = knownMatrix(gpu, "a", [8, 600], "float32", 7);
+  const b = knownMatrix(gpu, "b", [9, 600], "float32", 8);
+  const c = upload(gpu, "c", [8, 9]);
+  const shapes = [{ layout: "NT", m: 8, n: 9, k: 255 }] as const;
+  const workspace = createMatmulWorkspace(gpu, { variant: "tiled", limits: gpu.limits, shapes });
+  runPass(gpu, (pass) => matmul(pass, workspace, { layout: "NT", a: a.tensor, b: b.tensor, c }));
+  const expected = oracle("NT", a.values, b.values, { m: 8, n: 9, k: 600 });
+  assertClose("c", await download(gpu, c), expected, { atol: 1e-4, rtol: 1e-6 });
+});
+
+Deno.test("matmul's split: by shape, within 8 MiB of partial sums", () => {
+  const split = (m: number, n: number, k: number) => splitOf({ layout: "TN", m, n, k });
+  assertEquals(split(512, 512, 4096), { parts: 8, terms: 512 });
+  assertEquals(split(16, 2048, 2048), { parts: 8, terms: 256 });
+  assertEquals(split(70, 41, 997), { parts: 3, terms: 336 });
+  assertEquals(split(2048, 5461, 8192).parts, 1);
+  assertEquals(split(64, 64, 511).parts, 1);
+  for (const m of [1, 64, 65, 200, 512, 1000, 4096]) {
+    for (const n of [1, 63, 129, 768, 5461]) {
+      const shape = { layout: "TN", m, n, k: 1 << 20 } as const;
+      assert(4 * partialSums(shape) <= 8 * 2 ** 20, `${m} x ${n}`);
+    }
+  }
+});
+
 Deno.test("matmul's tile: the largest of which a card gets enough", () => {
   const tile = (m: number, n: number) => tileByShape({ layout: "NT", m, n, k: 512 });
   assertEquals(tile(8192, 5461), "128x128");
@@ -280,6 +317,7 @@ gpuTest("matmul workspace: planned as allocated, within its texels", (gpu) => {
     { layout: "NT", m: 2048, n: 11008, k: 4096 },
     { layout: "NN", m: 2048, n: 4096, k: 32000 },
     { layout: "NT", m: 1, n: 32000, k: 4096 },
+    { layout: "TN", m: 256, n: 512, k: 1024 },
   ] as const;
   for (const variant of VARIANTS) {
     const options = { variant, limits: gpu.limits, shapes, texels: 1 << 16 };
