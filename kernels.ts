@@ -187,6 +187,19 @@ export {
   type Nf4Workspace,
 } from "./src/kernels/quantise/nf4_quantize.ts";
 
+// The choice of tokens.
+export {
+  type AdjustLogits,
+  adjustLogits,
+  IN_PROMPT,
+} from "./src/kernels/sampling/adjust_logits.ts";
+export { type ForbidRepeats, forbidRepeats } from "./src/kernels/sampling/forbid_repeats.ts";
+export {
+  type ChooseToken,
+  chooseToken,
+  type TokenFilters,
+} from "./src/kernels/sampling/choose_token.ts";
+
 // Optimizers.
 export { type Adam, adam, type AdamRates } from "./src/kernels/optim/adam.ts";
 export { type Adam8bit, adam8bit, adamBlocks } from "./src/kernels/optim/adam_8bit.ts";

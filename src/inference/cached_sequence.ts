@@ -1,4 +1,8 @@
-/** A growing sequence on the device, with a KV cache. */
+/**
+ * A growing sequence on the device, with a KV cache. A prompt goes in as one batch, or few large
+ * ones; decoded tokens stay on the device, where each is the next one's input, and are read several
+ * at a time.
+ */
 import type { Allocator } from "../gpu/allocator.ts";
 import { UserError } from "../options/user_error.ts";
 import { KernelPass } from "../gpu/pass.ts";
@@ -9,12 +13,15 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
 import { finalNorm, headLogits } from "../model/head.ts";
-import { uploadInputs } from "../model/inputs.ts";
+import { uploadFirstKeys, uploadInputs } from "../model/inputs.ts";
 import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
 import { ropeRegime, turnsByLength } from "../model/rope.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { activationRows } from "./activation_rows.ts";
+import { readAhead } from "./read_ahead.ts";
 import type { RunnableModel } from "./runnable_model.ts";
+import type { SamplingOptions } from "./sampling.ts";
+import { type ChoiceBuffers, createChoiceBuffers, TokenChoice } from "./token_choice.ts";
 
 export interface CachedSequenceOptions {
   /** Initial capacity in tokens; see {@link CachedSequence.reserve}. */
@@ -28,6 +35,16 @@ export interface CachedSequenceOptions {
 
 const CHUNK = 512;
 
+/** How a sequence is continued. */
+export interface DecodeOptions extends SamplingOptions {
+  /** The most tokens to generate. */
+  readonly maxNewTokens: number;
+  /** Seed of the sampling; 0 by default. */
+  readonly seed?: number;
+  /** Stops between tokens or chunks of the prompt and throws the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
 export class CachedSequence {
   readonly #chunk: number;
   #buffers: Buffers;
@@ -35,6 +52,8 @@ export class CachedSequence {
   #tokens: number[] = [];
   /** Of each, the {@link ropeRegime} of its frequencies. */
   #regimes: number[] = [];
+  /** Changes whenever tokens are given that need not be those decoded last. */
+  #use = 0;
 
   constructor(readonly model: RunnableModel, { positions, chunk = CHUNK }: CachedSequenceOptions) {
     this.#chunk = chunk;
@@ -76,22 +95,67 @@ export class CachedSequence {
   /**
    * The logits (V) after the last of these tokens, at least one. A cached prefix is not recomputed.
    * An abort takes effect between chunks; what was computed stays cached.
+   */
+  async logits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
+    this.reserve(tokens.length);
+    await this.#enter(tokens, signal);
+    const { logits } = this.#buffers;
+    return unpackTensor(logits, await this.model.gpu.read(logits));
+  }
+
+  /**
+   * Yields the tokens that follow the prompt, of at least one token. Leave it early to stop: what
+   * was decoded beyond is dropped. Throws an error if the sequence is used otherwise meanwhile.
+   */
+  async *decode(prompt: readonly number[], options: DecodeOptions): AsyncGenerator<number> {
+    const { maxNewTokens, signal } = options;
+    if (maxNewTokens === 0) return;
+    const { gpu, config } = this.model;
+    this.reserve(prompt.length + maxNewTokens);
+    const choice = new TokenChoice(gpu, this.#buffers.choice, prompt, options);
+    await this.#enter(prompt, signal);
+    const { history } = this.#buffers.choice, use = this.#use;
+    const pass = new KernelPass(gpu);
+    const submit = (index: number) => {
+      if (use !== this.#use) {
+        throw new UserError("decode: the sequence was used otherwise meanwhile");
+      }
+      if (index > 0) this.#runChosen(pass);
+      choice.record(pass, { logits: this.#buffers.logits, token: this.#buffers.single.tokens });
+      pass.submit();
+    };
+    const read = async (start: number, end: number) => {
+      const first = prompt.length + start;
+      const bytes = await gpu.read(history, 4 * first, 4 * (end - start));
+      const tokens = new Uint32Array(bytes.buffer);
+      if (use !== this.#use) return tokens;
+      tokens.forEach((token, index) => {
+        this.#tokens.push(token);
+        this.#regimes.push(ropeRegime(config, first + index + 1));
+      });
+      return tokens;
+    };
+    try {
+      yield* readAhead({ submit, read }, maxNewTokens, signal);
+    } finally {
+      if (use === this.#use) this.#keep(Math.min(this.#tokens.length, this.#buffers.cache.length));
+    }
+  }
+
+  /**
+   * Runs the tokens that are not cached; the logits after the last are then in their buffer.
    *
    * Where RoPE's frequencies depend on the length (dynamic, longrope), a single new token is added
    * to the cache as it is, with the frequencies of the new length, as transformers decodes; several
    * need a cache of their own frequencies, as transformers starts from none.
    */
-  async logits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
-    const { gpu } = this.model;
-    this.reserve(tokens.length);
-    const { llama, cache, last, logits } = this.#buffers;
+  async #enter(tokens: readonly number[], signal?: AbortSignal): Promise<void> {
+    const { gpu } = this.model, { last } = this.#buffers;
+    this.#use++;
     const regime = ropeRegime(this.model.config, tokens.length);
     let done = this.#reusable(tokens, regime);
-    this.#tokens.length = this.#regimes.length = cache.length = done;
-    if (turnsByLength(this.model.config)) {
-      const rows = { start: done, end: tokens.length, length: tokens.length };
-      uploadRope(gpu, llama, rows);
-    }
+    this.#keep(done);
+    this.#turn(done, tokens.length);
     while (done < tokens.length) {
       signal?.throwIfAborted();
       const chunk = tokens.slice(done, done + this.#chunk);
@@ -100,7 +164,7 @@ export class CachedSequence {
       const normed = this.#run(pass, chunk);
       if (done === tokens.length) {
         pass.copy(rowRange(normed, chunk.length - 1, chunk.length), last);
-        headLogits(pass, llama, { x: last, logits });
+        this.#head(pass, last);
       }
       pass.submit();
       for (const token of chunk) {
@@ -110,7 +174,6 @@ export class CachedSequence {
       // Otherwise the whole prompt would be submitted before an abort could be noticed.
       if (done < tokens.length) await gpu.settled();
     }
-    return unpackTensor(logits, await gpu.read(logits));
   }
 
   /** Releases its memory. */
@@ -126,15 +189,44 @@ export class CachedSequence {
     return Math.min(common, tokens.length - 1, other < 0 ? Infinity : other);
   }
 
+  /** Forgets all but the first tokens. */
+  #keep(count: number): void {
+    this.#tokens.length = this.#regimes.length = this.#buffers.cache.length = count;
+  }
+
+  /** Positions from `start` on get the frequencies of a sequence that ends before `end`. */
+  #turn(start: number, end: number): void {
+    const { gpu, config } = this.model;
+    if (turnsByLength(config)) uploadRope(gpu, this.#buffers.llama, { start, end, length: end });
+  }
+
   /** Records a pass over the next tokens; returns their normalised outputs (n, C). */
   #run(pass: KernelPass, tokens: readonly number[]): Tensor {
     const { gpu, config } = this.model;
-    const { llama, activations, single, cache } = this.#buffers;
+    const { activations, single, cache } = this.#buffers;
     const rows = tokens.length === 1 ? single : activationRows(activations, tokens.length);
     uploadInputs(gpu, config, rows, { inputs: Uint32Array.from(tokens), offset: cache.length });
+    return this.#layers(pass, rows);
+  }
+
+  /** Records a pass over the token that was chosen, up to the logits after it. */
+  #runChosen(pass: KernelPass): void {
+    const { gpu, config } = this.model, { single, cache } = this.#buffers;
+    this.#turn(cache.length, cache.length + 1);
+    if (config.slidingWindow) uploadFirstKeys(gpu, config, single, { offset: cache.length });
+    this.#head(pass, this.#layers(pass, single));
+  }
+
+  #layers(pass: KernelPass, rows: Activations): Tensor {
+    const { llama, cache } = this.#buffers;
     forward(pass, llama, rows, cache);
     finalNorm(pass, llama, rows);
     return rows.normed;
+  }
+
+  #head(pass: KernelPass, x: Tensor): void {
+    const { llama, logits } = this.#buffers;
+    headLogits(pass, llama, { x, logits });
   }
 }
 
@@ -145,6 +237,7 @@ interface SequenceBuffers {
   readonly single: Activations; // of one token, in the same memory
   readonly last: Tensor; // (1, C)
   readonly logits: Tensor; // (1, V)
+  readonly choice: ChoiceBuffers;
 }
 
 type Buffers = SequenceBuffers & { readonly scope: Scope };
@@ -202,6 +295,7 @@ export function createSequenceBuffers(
     single: activationRows(activations, 1),
     last: make("last", [1, config.hiddenSize]),
     logits: make("logits", [1, config.vocabSize], "float32"),
+    choice: createChoiceBuffers(allocator, config, capacity),
   };
 }
 

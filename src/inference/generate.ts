@@ -3,20 +3,13 @@ import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { assertSampling } from "./assert_sampling.ts";
-import { CachedSequence } from "./cached_sequence.ts";
-import { nextToken, randomStream, type SamplingOptions } from "./sampling.ts";
+import { CachedSequence, type DecodeOptions } from "./cached_sequence.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
 /** Options of {@link LlamaForCausalLM.generate}. */
-export interface GenerateOptions extends SamplingOptions {
-  /** The most tokens to generate. */
-  readonly maxNewTokens: number;
+export interface GenerateOptions extends DecodeOptions {
   /** Ids that end the text; they are not yielded. */
   readonly stopTokens?: readonly number[];
-  /** Seed of the sampling; 0 by default. */
-  readonly seed?: number;
-  /** Stops between tokens or chunks of the prompt and throws the signal's reason. */
-  readonly signal?: AbortSignal;
 }
 
 /** Yields token ids as they are sampled. The cache and the buffers are freed at the end. */
@@ -57,14 +50,9 @@ export async function* continueTokens(
   prompt: ArrayLike<number>,
   options: GenerateOptions,
 ): AsyncGenerator<number> {
-  const { maxNewTokens, stopTokens = [], seed = 0, signal } = options;
-  const random = randomStream(seed);
-  const tokens = Array.from(prompt), sampling = { ...options, promptTokens: prompt.length };
-  for (let made = 0; made < maxNewTokens; made++) {
-    const logits = await sequence.logits(tokens, signal);
-    const token = nextToken(logits, tokens, sampling, random);
+  const { stopTokens = [] } = options;
+  for await (const token of sequence.decode(Array.from(prompt), options)) {
     if (stopTokens.includes(token)) return;
     yield token;
-    tokens.push(token);
   }
 }

@@ -2,9 +2,6 @@
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 
-/** A row of logits (V). */
-export type Logits = Float32Array | Float64Array;
-
 /** Biases of tokens, by id or by what was generated. */
 export interface LogitBiases {
   /** Added to the logits of these ids. */
@@ -26,25 +23,19 @@ export function biasesIn(
   };
 }
 
-/** Throws a {@link UserError} for an id that the logits do not have. */
-export function addLogitBias(logits: Logits, { logitBias = {} }: LogitBiases): void {
+/** What is added to each logit (V). Throws a {@link UserError} for an id that is none of them. */
+export function biasVector(
+  { logitBias = {} }: LogitBiases,
+  vocabSize: number,
+): Float32Array<ArrayBuffer> {
+  const biases = new Float32Array(vocabSize);
   for (const [id, bias] of Object.entries(logitBias)) {
-    if (!(Number(id) < logits.length)) {
+    if (!(Number(id) < vocabSize)) {
       throw new UserError(
-        phrase`${option("logitBias")}: token ${id} is outside the vocabulary of ${logits.length}`,
+        phrase`${option("logitBias")}: token ${id} is outside the vocabulary of ${vocabSize}`,
       );
     }
-    logits[Number(id)] += bias;
+    biases[Number(id)] = bias;
   }
-}
-
-/** logit[j] −= c[j]·frequencyPenalty + (c[j] > 0)·presencePenalty, c[j] the times in `generated`. */
-export function penaliseGenerated(
-  logits: Logits,
-  generated: readonly number[],
-  { frequencyPenalty = 0, presencePenalty = 0 }: LogitBiases,
-): void {
-  if (frequencyPenalty === 0 && presencePenalty === 0) return;
-  for (const id of generated) logits[id] -= frequencyPenalty;
-  for (const id of new Set(generated)) logits[id] -= presencePenalty;
+  return biases;
 }

@@ -20,7 +20,7 @@ export function uploadInputs(
   gpu: Gpu,
   config: LlamaConfig,
   activations: Activations,
-  { inputs, firstKeys, offset = 0 }: Inputs,
+  { inputs, ...seen }: Inputs,
 ): void {
   const bad = inputs.findIndex((id) => id >= config.vocabSize);
   if (bad >= 0) {
@@ -30,9 +30,19 @@ export function uploadInputs(
     );
   }
   gpu.write(activations.tokens, packTensor(activations.tokens, inputs));
-  const first = firstKeys ?? new Uint32Array(inputs.length);
+  uploadFirstKeys(gpu, config, activations, seen);
+}
+
+/** Writes the first keys of tokens that are on the device already. */
+export function uploadFirstKeys(
+  gpu: Gpu,
+  config: LlamaConfig,
+  activations: Activations,
+  { firstKeys, offset = 0 }: Omit<Inputs, "inputs">,
+): void {
+  const { windowFirstKeys, batch, length } = activations;
+  const first = firstKeys ?? new Uint32Array(batch * length);
   gpu.write(activations.firstKeys, packTensor(activations.firstKeys, first));
-  const { windowFirstKeys, length } = activations;
   if (!windowFirstKeys) return;
   const { size } = config.slidingWindow!;
   const windowed = first.map((key, n) => Math.max(key, offset + n % length - size + 1));

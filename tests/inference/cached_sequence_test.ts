@@ -173,3 +173,64 @@ gpuTest(
       );
     }),
 );
+
+// A sliding window has first keys of its own at every step.
+for (const name of ["llama-gqa-tied", "mistral-window"]) {
+  gpuTest(
+    `${name}: an answer left early, and what was decoded beyond, changes nothing that follows`,
+    (gpu) =>
+      withModel(gpu, name, async (model, sequence) => {
+        const used = sequence({ positions: 60 }), prompt = PROMPT.slice(0, 8);
+        const options = { maxNewTokens: 40, temperature: 0 };
+        const whole = await Array.fromAsync(model.generate(prompt, options));
+        for (const length of [1, 2, 7, 20]) {
+          const begun: number[] = [];
+          for await (const id of continueTokens(used, prompt, options)) {
+            begun.push(id);
+            if (begun.length === length) break;
+          }
+          assertEquals(begun, whole.slice(0, length));
+          const known = [...prompt, ...begun];
+          assert(used.cached >= known.length - 1, "the answer is cached but for its last token");
+          const fresh = sequence({ positions: 60 });
+          for (const more of [[7, 7], []]) {
+            const actual = await used.logits([...known, ...more]);
+            assertClose(`${length}`, actual, await fresh.logits([...known, ...more]), ROUNDING);
+          }
+        }
+      }),
+  );
+}
+
+gpuTest(
+  "decoding is the host's choice from the logits of each token",
+  (gpu) =>
+    withModel(gpu, "llama-gqa-tied", async (_, sequence) => {
+      const used = sequence({ positions: 60 }), tokens = PROMPT.slice(0, 8);
+      const options = { maxNewTokens: 24, temperature: 0 };
+      const actual = await Array.fromAsync(continueTokens(used, tokens, options));
+      const one = sequence({ positions: 60 });
+      for (const id of actual) {
+        const logits = await one.logits(tokens);
+        assertEquals(id, logits.indexOf(Math.max(...logits)));
+        tokens.push(id);
+      }
+    }),
+);
+
+gpuTest(
+  "an answer does not go on in a sequence that was used otherwise",
+  (gpu) =>
+    withModel(gpu, "llama-mha", async (_, sequence) => {
+      const used = sequence({ positions: 60 });
+      const answer = continueTokens(used, PROMPT.slice(0, 5), { maxNewTokens: 40, temperature: 0 });
+      await answer.next();
+      await used.logits(PROMPT.slice(0, 3));
+      await assertRejects(
+        () => Array.fromAsync(answer),
+        UserError,
+        "decode: the sequence was used otherwise meanwhile",
+      );
+      assertEquals(used.cached, 3);
+    }),
+);

@@ -1,12 +1,10 @@
+/** The choice of a token on the device, against transformers' logits processors. */
 import { assert, assertEquals } from "@std/assert";
-import {
-  candidates,
-  forbidRepeats,
-  nextToken,
-  penalise,
-  randomStream,
-  type SamplingOptions,
-} from "../../src/inference/sampling.ts";
+import { KernelPass } from "../../src/gpu/pass.ts";
+import { randomStream, type SamplingOptions } from "../../src/inference/sampling.ts";
+import { chooseToken } from "../../src/kernels/sampling/choose_token.ts";
+import { gpuTest } from "../support.ts";
+import { chooser } from "./support_choice.ts";
 
 const FIXTURE = new URL(import.meta.resolve("../fixtures/sampling.json"));
 
@@ -30,65 +28,46 @@ function optionsOf({ settings }: Golden): SamplingOptions {
   };
 }
 
+const DRAWS = 512;
+
 for (const each of golden) {
   const name = JSON.stringify(each.settings);
-  Deno.test(`probabilities are those of transformers: ${name}`, () => {
-    const options = optionsOf(each), logits = Float64Array.from(each.logits);
-    penalise(logits, each.tokens, options.repetitionPenalty ?? 1);
-    forbidRepeats(logits, each.tokens, options.noRepeatNgramSize ?? 0);
-    const { weights, id } = candidates(logits, options);
-    const sum = weights.reduce((a, b) => a + b), actual = new Array(logits.length).fill(0);
-    weights.forEach((weight, rank) => actual[id(rank)] = weight / sum);
-    // Both in float64; they differ in the order of a sum of 48 terms.
-    each.probabilities.forEach((expected, id) =>
-      assert(Math.abs(actual[id] - expected) <= 1e-14, `${id}: ${actual[id]}, not ${expected}`)
-    );
+  gpuTest(`tokens are drawn with transformers' probabilities: ${name}`, async (gpu) => {
+    const options = optionsOf(each);
+    const { choice, logits, token, choose } = chooser(gpu, each, { ...options, positions: DRAWS });
+    await choose(each.logits);
+    // The logits are now as penalties leave them, and random numbers can be spread evenly.
+    const pass = new KernelPass(gpu);
+    for (let position = 0; position < DRAWS; position++) {
+      const random = Math.floor((position + 0.5) / DRAWS * 2 ** 32);
+      chooseToken(pass, { ...choice.buffers, ...options, logits, token, position, random });
+    }
+    pass.submit();
+    const ids = new Uint32Array((await gpu.read(choice.buffers.history)).buffer);
+    const counts = each.logits.map((_, id) => ids.filter((drawn) => drawn === id).length);
+    // A share is exact but for the spacing, and float32's rounding where two tokens meet.
+    each.probabilities.forEach((expected, id) => {
+      assert(Math.abs(counts[id] / DRAWS - expected) <= 1 / DRAWS + 1e-5, `${id}: ${counts[id]}`);
+      assert(counts[id] === 0 || expected > 0, `${id} is excluded`);
+    });
   });
 }
 
-Deno.test("ids are drawn with their probabilities, after all processors", () => {
-  const each = golden.at(-1)!, draws = 4000, counts = each.logits.map(() => 0);
-  for (let i = 0; i < draws; i++) {
-    const logits = Float64Array.from(each.logits), random = () => (i + 0.5) / draws;
-    counts[nextToken(logits, each.tokens, optionsOf(each), random)]++;
-  }
-  // The random numbers are evenly spread: a share is exact but for their spacing.
-  each.probabilities.forEach((expected, id) =>
-    assert(Math.abs(counts[id] / draws - expected) <= 1 / draws, `${id}: ${counts[id]}`)
-  );
+gpuTest("temperature 0 heeds the tokens so far, as transformers does", async (gpu) => {
+  const likeliest = (tokens: number[], logits: number[], options: Partial<SamplingOptions>) =>
+    chooser(gpu, { tokens, logits }, { temperature: 0, ...options }).choose(logits);
+  assertEquals(await likeliest([0], [3, 2], { repetitionPenalty: 2 }), 1);
+  assertEquals(await likeliest([1, 0, 1], [3, 2, 1], { noRepeatNgramSize: 2 }), 1);
 });
 
-const draw = (logits: readonly number[], options: SamplingOptions, random: number) =>
-  nextToken(Float32Array.from(logits), [], options, () => random);
-
-Deno.test("temperature 0 takes the first of the likeliest", () => {
-  assertEquals(draw([Math.log(2), 0, Math.log(4), 0], { temperature: 0 }, 0.99), 2);
-  assertEquals(draw([1, 3, 3], { temperature: 0 }, 0.99), 1);
-});
-
-Deno.test("temperature 0 heeds the tokens so far, as transformers does", () => {
-  const options = { temperature: 0, repetitionPenalty: 2 };
-  assertEquals(nextToken(Float32Array.of(3, 2), [0], options, () => 0), 1);
-  const never = { temperature: 0, noRepeatNgramSize: 2 };
-  assertEquals(nextToken(Float32Array.of(3, 2, 1), [1, 0, 1], never, () => 0), 1);
-});
-
-Deno.test("equal logits are ordered by id, among many", () => {
-  const logits = Array.from({ length: 1000 }, (_, id) => id % 10);
-  const of = (random: number) => draw(logits, { temperature: 1, topK: 200, topP: 1 }, random);
-  const nine = Math.exp(9), eight = Math.exp(8), all = 100 * (nine + eight);
-  assertEquals(of(0), 9);
-  assertEquals(of(2.5 * nine / all), 29);
-  assertEquals(of((100 * nine + 41.5 * eight) / all), 418);
-  assertEquals(of(1 - 1e-9), 998);
-});
-
-Deno.test("a penalty makes earlier tokens less likely, once, whatever the logit's sign", () => {
-  const logits = Float32Array.of(3, -3, 0, 5);
-  penalise(logits, [0, 1, 0, 2], 1.5);
-  assertEquals([...logits], [2, -4.5, 0, 5]);
-  penalise(logits, [3], 1);
-  assertEquals(logits[3], 5);
+gpuTest("an n-gram counts the tokens that were chosen", async (gpu) => {
+  const logits = [4, 3, 2, 1];
+  const options = { temperature: 0, noRepeatNgramSize: 2 };
+  const { choose } = chooser(gpu, { tokens: [1], logits }, options);
+  const chosen: number[] = [];
+  for (let i = 0; i < 9; i++) chosen.push(await choose(logits));
+  // The likeliest token that makes no pair that occurred.
+  assertEquals(chosen, [0, 0, 1, 1, 2, 0, 2, 1, 3]);
 });
 
 Deno.test("the stream of random numbers is even, and its own for each seed", () => {

@@ -7,14 +7,13 @@ import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { TOKENIZER } from "./support.ts";
 
 /** A model that writes these tokens and then goes on with the last. */
-function scripted(ids: readonly number[], vocabSize: number): CachedSequence {
-  let at = 0;
-  const logits = () => {
-    const row = new Float32Array(vocabSize);
-    row[ids[Math.min(at++, ids.length - 1)]] = 1;
-    return Promise.resolve(row);
+function scripted(ids: readonly number[]): CachedSequence {
+  const decode = async function* (_prompt: unknown, { maxNewTokens }: { maxNewTokens: number }) {
+    for (let at = 0; at < maxNewTokens; at++) {
+      yield await Promise.resolve(ids[Math.min(at, ids.length - 1)]);
+    }
   };
-  return { logits } as unknown as CachedSequence;
+  return { decode } as unknown as CachedSequence;
 }
 
 Deno.test("a stop text of a special token ends the answer at the token", async () => {
@@ -23,7 +22,7 @@ Deno.test("a stop text of a special token ends the answer at the token", async (
   const [end] = encode("<|im_end|>");
   const ids = [...encode("To be, or not"), end, ...encode(" to be")];
   const answer = async (stopTexts: string[]) => {
-    const sequence = scripted(ids, tokenizer.vocabSize);
+    const sequence = scripted(ids);
     const continuation = new Continuation(sequence, tokenizer, encode("x"), {
       maxNewTokens: ids.length,
       temperature: 0,
