@@ -1,5 +1,5 @@
 // LANES threads share a row, a group or a block: each processes every LANES-th of its parts, then
-// all receive the maxima or the sum of the whole, exchanged between lanes 1 apart, then 2, 4 and so
+// all receive the maxima or sums of the whole, exchanged between lanes 1 apart, then 2, 4 and so
 // on, so that the order is the same in either variant. Lanes less than NEAR apart exchange
 // registers if the adapter can (lanes_subgroup.wgsl), others use workgroup memory.
 //   Every thread of the workgroup must call these functions. One lane shares nothing and needs no
@@ -22,14 +22,14 @@ fn lanes_max(own: vec2<f32>, local: u32) -> vec2<f32> {
   return values;
 }
 
-fn lanes_sum(own: f32, local: u32) -> f32 {
+fn lanes_sum(own: vec2<f32>, local: u32) -> vec2<f32> {
   if (LANES == 1u) { return own; }
-  var value = near_sum(own);
+  var values = near_sum(own);
   for (var step = NEAR; step < LANES; step *= 2u) {
-    lane_values[local].x = value;
+    lane_values[local] = values;
     workgroupBarrier();
-    value += lane_values[local ^ step].x;
+    values += lane_values[local ^ step];
     workgroupBarrier();
   }
-  return value;
+  return values;
 }

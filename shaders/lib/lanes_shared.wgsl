@@ -5,6 +5,6 @@ fn near_max(own: vec2<f32>) -> vec2<f32> {
   return own;
 }
 
-fn near_sum(own: f32) -> f32 {
+fn near_sum(own: vec2<f32>) -> vec2<f32> {
   return own;
 }

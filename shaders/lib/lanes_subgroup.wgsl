@@ -15,14 +15,14 @@ fn near_max(own: vec2<f32>) -> vec2<f32> {
   return values;
 }
 
-fn near_sum(own: f32) -> f32 {
-  var value = own;
-  if (LANES > 1u && NEAR > 1u) { value += subgroupShuffleXor(value, 1u); }
-  if (LANES > 2u && NEAR > 2u) { value += subgroupShuffleXor(value, 2u); }
-  if (LANES > 4u && NEAR > 4u) { value += subgroupShuffleXor(value, 4u); }
-  if (LANES > 8u && NEAR > 8u) { value += subgroupShuffleXor(value, 8u); }
-  if (LANES > 16u && NEAR > 16u) { value += subgroupShuffleXor(value, 16u); }
-  if (LANES > 32u && NEAR > 32u) { value += subgroupShuffleXor(value, 32u); }
-  if (LANES > 64u && NEAR > 64u) { value += subgroupShuffleXor(value, 64u); }
-  return value;
+fn near_sum(own: vec2<f32>) -> vec2<f32> {
+  var values = own;
+  if (LANES > 1u && NEAR > 1u) { values += subgroupShuffleXor(values, 1u); }
+  if (LANES > 2u && NEAR > 2u) { values += subgroupShuffleXor(values, 2u); }
+  if (LANES > 4u && NEAR > 4u) { values += subgroupShuffleXor(values, 4u); }
+  if (LANES > 8u && NEAR > 8u) { values += subgroupShuffleXor(values, 8u); }
+  if (LANES > 16u && NEAR > 16u) { values += subgroupShuffleXor(values, 16u); }
+  if (LANES > 32u && NEAR > 32u) { values += subgroupShuffleXor(values, 32u); }
+  if (LANES > 64u && NEAR > 64u) { values += subgroupShuffleXor(values, 64u); }
+  return values;
 }

@@ -86,7 +86,7 @@ fn main(
 
   let own = maximum;
   maximum = lanes_max(vec2<f32>(own), local).x;
-  if (LANES > 1u) { total = lanes_sum(total * exp(own - maximum), local); }
+  if (LANES > 1u) { total = lanes_sum(vec2<f32>(total * exp(own - maximum)), local).x; }
   if (!inside) { return; }
 
   var weight = 1.0;

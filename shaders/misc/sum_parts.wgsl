@@ -34,6 +34,7 @@ fn main(
       }
     }
   }
-  let part = lanes_sum(sum.x + sum.y + sum.z + sum.w, local);
+  let own = sum.x + sum.y + sum.z + sum.w;
+  let part = lanes_sum(vec2<f32>(own), local).x;
   if (local % LANES == 0u) { parts[id.x / LANES] = part; }
 }

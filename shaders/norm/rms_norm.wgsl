@@ -58,7 +58,8 @@ fn main(
   for (var i = HELD * LANES + lane; i < octets; i += LANES) {
     squares = with_squares(squares, x[start + i]);
   }
-  let sum = lanes_sum(squares.x + squares.y + squares.z + squares.w, local);
+  let own = squares.x + squares.y + squares.z + squares.w;
+  let sum = lanes_sum(vec2<f32>(own), local).x;
   let scale = inverseSqrt(sum / f32(params.columns) + params.eps);
   if (lane == 0u && row < params.rows) { rstd[row] = scale; }
 

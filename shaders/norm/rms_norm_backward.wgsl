@@ -71,7 +71,8 @@ fn main(
   for (var i = HELD * LANES + lane; i < octets; i += LANES) {
     dots = with_products(dots, scaled_gradient(incoming(start + i), i), x[start + i]);
   }
-  let dot = lanes_sum(dots.x + dots.y + dots.z + dots.w, local);
+  let own = dots.x + dots.y + dots.z + dots.w;
+  let dot = lanes_sum(vec2<f32>(own), local).x;
   let scale = rstd[min(row, params.rows - 1u)];
   let pull = dot * scale * scale / f32(params.columns);   // mean(g · x̂) · rstd
 

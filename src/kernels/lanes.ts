@@ -28,7 +28,7 @@ export interface KernelByLanes {
 }
 
 const LANES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
-const WORKGROUP_SIZES = [8, 64, 128, 256, 512, 1024];
+const WORKGROUP_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024];
 const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128];
 
 /** Both variants of a WGSL source that uses the library `lanes`. */
@@ -69,10 +69,14 @@ export const HELD = [2, 4];
 export function sharedBy(
   { gpu }: KernelPass,
   kernels: KernelByLanes,
-  { lanes, near = nearIn(gpu) }: Sharing & { readonly lanes: number },
+  { lanes, near = nearIn(gpu), threads }: Sharing & {
+    readonly lanes: number;
+    /** Of a workgroup; chosen for the adapter by default. */
+    readonly threads?: number;
+  },
 ): { kernel: Kernel; constants: Record<string, number>; rowsPerGroup: number } {
   const { rowWorkgroup, octetsHeld } = strategyFor(gpu.capabilities);
-  const size = Math.max(lanes, rowWorkgroup), rowsPerGroup = size / lanes;
+  const size = threads ?? Math.max(lanes, rowWorkgroup), rowsPerGroup = size / lanes;
   const holds = kernels.shared.constants.some(({ name }) => name === "HELD");
   const constants = {
     LANES: lanes,
@@ -87,6 +91,12 @@ export function sharedBy(
     );
   }
   return { kernel: kernels.subgroup, constants: { ...constants, NEAR: near }, rowsPerGroup };
+}
+
+/** Threads of a workgroup that works alone: 64 on a processor, which runs them in a loop. */
+export function loneThreads({ capabilities }: Gpu): number {
+  const { maxComputeInvocationsPerWorkgroup } = capabilities.limits;
+  return Math.min(strategyFor(capabilities).loneThreads, maxComputeInvocationsPerWorkgroup);
 }
 
 /** The adapter's smallest subgroup; 1 if it grants none. */

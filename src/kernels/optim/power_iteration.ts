@@ -3,14 +3,12 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { rowsOf } from "../../numbers/layout.ts";
 import { ranges } from "../ranges.ts";
-import { LOOP_ROUNDS } from "../strategy.ts";
-import { shader } from "../shader.ts";
+import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
+import { kernelByLanes, loneThreads, sharedBy, type Sharing } from "../lanes.ts";
 
-const WORKGROUP_SIZE = 64;
+const kernels = kernelByLanes("power_iteration", code);
 
-const kernel = shader("power_iteration", code, { constants: { WORKGROUP_SIZE } });
-
-export interface PowerIteration {
+export interface PowerIteration extends Sharing {
   /** (size, size) float32, symmetric positive semidefinite. */
   readonly matrix: Tensor;
   /** (2, size) float32: the vector, then scratch. */
@@ -31,11 +29,16 @@ export function powerIteration(pass: KernelPass, io: PowerIteration): void {
   expectDType("powerIteration", "vectors", vectors, "float32");
   expectShape("powerIteration", "vectors", vectors, [2, size]);
   const row_quads = matrix.stride / 4;
-  const rounds = Math.ceil(row_quads / WORKGROUP_SIZE) * (row_quads + 1) + WORKGROUP_SIZE + 1;
+  const { loneLanes } = strategyFor(pass.gpu.capabilities);
+  const { lanes = loneLanes, near } = io;
+  const threads = loneThreads(pass.gpu), teams = threads / lanes;
+  const { kernel, constants } = sharedBy(pass, kernels, { lanes, near, threads });
+  const rounds = Math.ceil(row_quads / teams) * (Math.ceil(row_quads / lanes) + 1) + teams + 1;
   const most = 2 * Math.max(1, Math.floor(LOOP_ROUNDS / (2 * rounds)));
   for (const { start, end } of ranges(2 * Math.ceil(iterations / 2), most)) {
     pass.dispatch({
       kernel,
+      constants,
       operands: { matrix, vectors },
       params: { size, row_quads, iterations: end - start },
       workgroups: [1],
