@@ -17,7 +17,8 @@ import {
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../numbers/group.ts";
 import { nf4Dequantize } from "../numbers/nf4.ts";
-import { fromFloat32 } from "./element_types.ts";
+import { ELEMENT_BYTES, type FloatType, fromFloat32 } from "./element_types.ts";
+import type { Block } from "../files/contents.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
@@ -170,43 +171,70 @@ export async function saveWeights(
   dtype: "bfloat16" | "float32",
   original?: WeightFile,
 ): Promise<void> {
+  const type = dtype === "bfloat16" ? "BF16" : "F32";
   const entries = parameters.all.map(({ name, shape, weight, trainable }): SafetensorsEntry => ({
     name,
     shape,
-    dtype: dtype === "bfloat16" ? "BF16" : "F32",
+    dtype: type,
     data: trainable || !original
-      ? exported(reader, weight, dtype)
-      : copied(original, name, weight, dtype),
+      ? exported(reader, weight, type)
+      : copied(original, name, weight, type),
   }));
   await writeSafetensorsSharded(directory, entries, { metadata: { format: "pt" } });
 }
 
 /** The same for a parameter in its original file. */
-async function* copied(
-  file: WeightFile,
-  name: string,
-  weight: Tensor,
-  dtype: "bfloat16" | "float32",
-): AsyncGenerator<Uint8Array> {
+function copied(file: WeightFile, name: string, weight: Tensor, type: FloatType): Block[] {
   const columns = columnsOf(weight.shape);
-  for (const [start, end] of rowBlocks(weight)) {
+  return blocksOf(weight, type, async (start, end, into) => {
     const values = await file.readFloat32(name, start * columns, (end - start) * columns);
-    yield fromFloat32(dtype === "float32" ? "F32" : "BF16", values);
-  }
+    into.set(fromFloat32(type, values));
+  });
 }
 
-/** The values of a parameter in file layout, one block of rows at a time. */
-export async function* exported(
-  reader: TensorReader,
+/** The values of a parameter in file layout. */
+export function exported(reader: TensorReader, weight: Tensor, type: FloatType): Block[] {
+  if (isStoredAs(weight, type)) return asStored(reader, weight, type);
+  let unpacking: ReturnType<typeof unpacker> | undefined;
+  return blocksOf(weight, type, async (start, end, into) => {
+    const block = rowsOrAll(weight, start, end);
+    const [unpack, bytes] = await Promise.all([
+      unpacking ??= unpacker(reader, weight),
+      reader.read(block),
+    ]);
+    into.set(fromFloat32(type, unpack(block, bytes)));
+  });
+}
+
+/** Whether a file has the very bytes of the device. */
+function isStoredAs({ dtype, shape, stride }: Tensor, type: FloatType): boolean {
+  const same = dtype === "float32" ? type === "F32" : dtype === "bfloat16" && type === "BF16";
+  return same && stride === columnsOf(shape);
+}
+
+function asStored(reader: TensorReader, weight: Tensor, type: FloatType): Block[] {
+  return blocksOf(
+    weight,
+    type,
+    (start, end, into) => reader.readInto(rowsOrAll(weight, start, end), into),
+  );
+}
+
+function rowsOrAll(weight: Tensor, start: number, end: number): Tensor {
+  return weight.shape.length === 1 ? weight : rowRange(weight, start, end);
+}
+
+/** One for each block of rows [start, end). */
+function blocksOf(
   weight: Tensor,
-  dtype: "bfloat16" | "float32",
-): AsyncGenerator<Uint8Array> {
-  const unpack = await unpacker(reader, weight);
-  for (const [start, end] of rowBlocks(weight)) {
-    const block = weight.shape.length === 1 ? weight : rowRange(weight, start, end);
-    const values = unpack(block, await reader.read(block));
-    yield fromFloat32(dtype === "float32" ? "F32" : "BF16", values);
-  }
+  type: FloatType,
+  fill: (start: number, end: number, into: Uint8Array) => Promise<void>,
+): Block[] {
+  const rowBytes = ELEMENT_BYTES[type] * columnsOf(weight.shape);
+  return [...rowBlocks(weight)].map(([start, end]) => ({
+    bytes: (end - start) * rowBytes,
+    fill: (into) => fill(start, end, into),
+  }));
 }
 
 /** A function that converts the bytes of a row range of a tensor to numbers. */

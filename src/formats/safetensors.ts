@@ -1,7 +1,9 @@
 /** Safetensors files and sharded folders: ranged reads, streaming writes. */
 import { basename, dirname, join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
-import { writeAll, writeAtomically } from "../files/atomic.ts";
+import { writeAtomically } from "../files/atomic.ts";
+import { type Contents, writeContents } from "../files/contents.ts";
+import { writeBehind } from "../files/write_behind.ts";
 import { statOf } from "../files/stat.ts";
 import { ELEMENT_BYTES, type ElementType, toFloat32 } from "./element_types.ts";
 import { isObject } from "../files/fields.ts";
@@ -225,14 +227,14 @@ export interface SafetensorsEntry {
   readonly dtype: ElementType;
   /** Row-major. */
   readonly shape: readonly number[];
-  /** Exactly the tensor's bytes, little-endian, in pieces of any size. Iterated once. */
-  readonly data: AsyncIterable<Uint8Array> | Uint8Array;
+  /** Exactly the tensor's bytes. */
+  readonly data: Contents;
 }
 
 /**
- * Writes a file atomically in one pass, holding one piece of data at a time. Entries are sorted as
- * in the reference implementation (largest elements first, then by name), so that every tensor is
- * aligned; their data is requested in that order.
+ * Writes a file atomically in one pass. Entries are sorted as in the reference implementation
+ * (largest elements first, then by name), so that every tensor is aligned; their data is requested in
+ * that order.
  */
 export async function writeSafetensors(
   path: string,
@@ -252,23 +254,28 @@ export async function writeSafetensors(
   const prefix = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
   new DataView(prefix.buffer).setBigUint64(0, BigInt(prefix.length - 8), true);
   prefix.set(json, 8);
-  await writeAtomically(path, async (file) => {
-    await writeAll(file, prefix);
-    for (const { name, dtype, shape, data } of sorted) {
-      const expected = bytesOf(dtype, shape);
-      let written = 0;
-      for await (const piece of data instanceof Uint8Array ? [data] : data) {
-        await writeAll(file, piece);
-        written += piece.length;
-      }
-      if (written !== expected) {
-        throw new UserError(
-          `${path}: tensor ${name}: ${dtype} [${shape.join(", ")}] takes ${expected} bytes, ` +
-            `the data has ${written}`,
-        );
-      }
-    }
-  });
+  const written = new Map<string, number>();
+  await writeAtomically(path, (file) =>
+    writeBehind(file, async (write) => {
+      await write(prefix);
+      await writeContents(write, sorted, ({ name }, bytes) => {
+        written.set(name, (written.get(name) ?? 0) + bytes.length);
+      });
+      for (const entry of sorted) assertWhole(path, entry, written.get(entry.name) ?? 0);
+    }));
+}
+
+function assertWhole(
+  path: string,
+  { name, dtype, shape }: SafetensorsEntry,
+  written: number,
+): void {
+  const expected = bytesOf(dtype, shape);
+  if (written === expected) return;
+  throw new UserError(
+    `${path}: tensor ${name}: ${dtype} [${shape.join(", ")}] takes ${expected} bytes, ` +
+      `the data has ${written}`,
+  );
 }
 
 function bytesOf(dtype: ElementType, shape: readonly number[]): number {

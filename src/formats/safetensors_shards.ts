@@ -19,8 +19,8 @@ export interface ShardOptions {
 }
 
 /**
- * Writes `model.safetensors`, or shards and their index if it would be too large, holding one piece
- * of data at a time. Entries fill the shards in the given order.
+ * Writes `model.safetensors`, or shards and their index if it would be too large. Entries fill the
+ * shards in the given order.
  *
  * An earlier save in the folder stays intact until the new one is complete; its files are then
  * removed. Only if old and new shards have the same names is there a moment without an index:

@@ -18,10 +18,13 @@ import { type Capabilities, type Limits, openDevice } from "./capabilities.ts";
 import { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./errors.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
-import { BUFFER_USAGE, MAP_MODE, TEXTURE_USAGE } from "./usage.ts";
+import { ReadBack } from "./read_back.ts";
+import { BUFFER_USAGE, TEXTURE_USAGE } from "./usage.ts";
 
-/** Bytes of the only read-back buffer; larger reads pass through it in pieces. */
-export const READ_BACK_BYTES = 4 << 20;
+/**
+ * Bytes written that are given to the device at once: until then they wait in memory of the driver.
+ */
+const WRITTEN_BYTES = 32 << 20;
 
 /** Milliseconds in which a loss is known after the errors that it causes. */
 const LOSS_TAKES_MS = 50;
@@ -58,9 +61,10 @@ export class Gpu implements Allocator {
   #failure: Error | null = null;
   /** Whatever else fails on a lost device is its consequence. */
   #lost: DeviceLostError | null = null;
-  #reading: Promise<void> | undefined;
   #held: HeldWork[] | undefined;
-  readonly #readBack: GPUBuffer;
+  readonly #readBack: ReadBack;
+  /** Bytes written since the last submit for their sake. */
+  #written = 0;
   #closed = false;
 
   private constructor(
@@ -80,11 +84,13 @@ export class Gpu implements Allocator {
         "was the driver reset, or the card unplugged?",
       );
     });
-    this.#readBack = this.rawBuffer(
-      "read-back",
-      READ_BACK_BYTES,
-      BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST,
-    );
+    this.#readBack = new ReadBack({
+      device,
+      staging: (bytes) =>
+        this.rawBuffer("read-back", bytes, BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST),
+      check: () => this.check(),
+      causeOf: (error) => this.#cause(error),
+    });
   }
 
   /**
@@ -169,7 +175,10 @@ export class Gpu implements Allocator {
     );
   }
 
-  /** A buffer outside the account: parameters and read-back, a few megabytes of fixed size. */
+  /**
+   * A buffer outside the account: parameters, a few megabytes of fixed size; and read-back, which
+   * lies in the host's memory.
+   */
   rawBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     return this.#guard(
       "out-of-memory",
@@ -200,13 +209,23 @@ export class Gpu implements Allocator {
     const [source, start] = this.#held
       ? [buffer.slice(data.byteOffset, data.byteOffset + byteLength), 0]
       : [buffer, data.byteOffset];
-    this.enqueue(() => queue.writeBuffer(target, at, source, start, byteLength));
+    this.enqueue(() => {
+      queue.writeBuffer(target, at, source, start, byteLength);
+      this.#written += byteLength;
+      if (this.#written < WRITTEN_BYTES) return;
+      queue.submit([]);
+      this.#written = 0;
+    });
   }
 
   /** Gives work to the queue now, or keeps it while {@link hold} records. */
   enqueue(give: () => void, overwrites = false): void {
-    if (this.#held) this.#held.push({ give, overwrites });
-    else give();
+    if (this.#held) {
+      this.#held.push({ give, overwrites });
+      return;
+    }
+    this.#readBack.submit();
+    give();
   }
 
   /** Whether {@link hold} records. */
@@ -230,88 +249,24 @@ export class Gpu implements Allocator {
 
   /**
    * The bytes of a tensor, padding included (or `length` of them from `start`, multiples of 4).
-   * Reads of several callers come one after the other.
+   * Reads that are asked for together are made together: what several callers need at a time is
+   * fetched by one wait for the GPU.
    */
   async read(
     tensor: Tensor,
     start = 0,
     length: number = tensor.byteLength - start,
   ): Promise<Uint8Array> {
-    return await this.#withReadBack(() => this.#read(tensor, start, length));
+    const bytes = new Uint8Array(length);
+    await this.readInto(tensor, bytes, start);
+    return bytes;
   }
 
-  /**
-   * The bytes of several tensors, padding included, at most {@link READ_BACK_BYTES} in all: a read
-   * takes 11 ms or more however little it reads. Throws a {@link GpuError} beyond that.
-   */
-  async readTogether(tensors: readonly Tensor[]): Promise<Uint8Array[]> {
-    const total = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (total > READ_BACK_BYTES) {
-      throw new GpuError(`read: ${total} bytes together, must be at most ${READ_BACK_BYTES}`);
-    }
-    return await this.#withReadBack(() => this.#readTogether(tensors, total));
-  }
-
-  /** One user of the read-back buffer at a time; without others `use` begins at once. */
-  async #withReadBack<T>(use: () => Promise<T>): Promise<T> {
-    while (this.#reading) await this.#reading;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#reading = promise;
-    try {
-      return await use();
-    } finally {
-      this.#reading = undefined;
-      resolve();
-    }
-  }
-
-  async #readTogether(tensors: readonly Tensor[], total: number): Promise<Uint8Array[]> {
-    const encoder = this.device.createCommandEncoder({ label: "read together" });
-    let offset = 0;
-    for (const tensor of tensors) {
-      this.assertHeld(tensor, "read");
-      const { buffer, byteOffset, byteLength } = tensor;
-      encoder.copyBufferToBuffer(buffer!, byteOffset, this.#readBack, offset, byteLength);
-      offset += byteLength;
-    }
-    this.device.queue.submit([encoder.finish()]);
-    await this.#mapReadBack(total, `${tensors.length} tensors`);
-    const all = new Uint8Array(this.#readBack.getMappedRange(0, total)).slice();
-    this.#readBack.unmap();
-    await this.check();
-    let start = 0;
-    return tensors.map(({ byteLength }) => all.subarray(start, start += byteLength));
-  }
-
-  async #mapReadBack(size: number, what: string): Promise<void> {
-    await this.check();
-    try {
-      await this.#readBack.mapAsync(MAP_MODE.READ, 0, size);
-    } catch (error) {
-      throw await this.#cause(new GpuError(`read ${what}: ${(error as Error).message}`));
-    }
-  }
-
-  async #read(tensor: Tensor, start: number, length: number): Promise<Uint8Array> {
-    this.assertHeld(tensor, "read");
-    const result = new Uint8Array(length);
-    for (let done = 0; done < length; done += READ_BACK_BYTES) {
-      const size = Math.min(READ_BACK_BYTES, length - done);
-      const encoder = this.device.createCommandEncoder({ label: `read ${tensor.name}` });
-      encoder.copyBufferToBuffer(
-        tensor.buffer!,
-        tensor.byteOffset + start + done,
-        this.#readBack,
-        0,
-        size,
-      );
-      this.device.queue.submit([encoder.finish()]);
-      await this.#mapReadBack(size, tensor.name);
-      result.set(new Uint8Array(this.#readBack.getMappedRange(0, size)), done);
-      this.#readBack.unmap();
-    }
-    await this.check();
-    return result;
+  /** The same into memory at hand: as many bytes as there is room for, a multiple of 4. */
+  readInto(tensor: Tensor, into: Uint8Array, start = 0): Promise<void> {
+    const { name, buffer, byteOffset } = tensor, offset = byteOffset + start;
+    const assertHeld = () => this.assertHeld(tensor, "read");
+    return this.#readBack.read({ name, buffer: buffer!, offset, assertHeld }, into);
   }
 
   /** Waits until the GPU has finished all submitted work. */

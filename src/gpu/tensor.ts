@@ -39,6 +39,8 @@ export interface Tensor extends Layout {
 export interface TensorReader {
   /** The bytes of a tensor, padding included (or `length` of them from `start`, multiples of 4). */
   read(tensor: Tensor, start?: number, length?: number): Promise<Uint8Array>;
+  /** The same into memory at hand: as many bytes as there is room for, a multiple of 4. */
+  readInto(tensor: Tensor, into: Uint8Array, start?: number): Promise<void>;
 }
 
 /**

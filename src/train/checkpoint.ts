@@ -6,11 +6,13 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { join } from "../packages/std_path.ts";
 import { assertSpace, syncFolder, writeAll } from "../files/atomic.ts";
+import { type Contents, writeContents } from "../files/contents.ts";
 import { explainWriteError } from "../files/disk_error.ts";
+import { writeBehind } from "../files/write_behind.ts";
 import { option, phrase } from "../options/phrase.ts";
+import { Crc32 } from "../formats/checkpoint/checksum.ts";
 import {
   ENTRIES_FILE,
   type EntryRecord,
@@ -23,15 +25,14 @@ import { checkpointFolder, checkpointSteps, namesIn } from "../formats/checkpoin
 
 export interface CheckpointEntry {
   readonly name: string;
-  /** The bytes at once, or streamed as they arrive from the device. */
-  readonly data: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly data: Contents;
 }
 
 export interface CheckpointContent {
   readonly step: number;
   /** Of all entries, if known: a disk without the room for them is then not written to. */
   readonly bytes?: number;
-  readonly entries: Iterable<CheckpointEntry> | AsyncIterable<CheckpointEntry>;
+  readonly entries: readonly CheckpointEntry[];
   /** Anything JSON can hold. */
   readonly state: unknown;
   /** Writes files of its own into the folder: those that lie beside a model's weights. */
@@ -114,21 +115,21 @@ export async function recoverCheckpoints(output: string): Promise<void> {
 }
 
 async function writeEntries(folder: string, { step, entries, state }: CheckpointContent) {
-  const records: EntryRecord[] = [];
-  let offset = 0;
+  const sums = new Map(entries.map(({ name }) => [name, { bytes: 0, crc: new Crc32() }]));
+  if (sums.size !== entries.length) throw new Error("checkpoint: two entries have the same name");
   using file = await Deno.create(join(folder, ENTRIES_FILE));
-  for await (const { name, data } of entries) {
-    const hash = createHash("sha256"), start = offset;
-    for await (const piece of data instanceof Uint8Array ? [data] : data) {
-      hash.update(piece);
-      await writeAll(file, piece);
-      offset += piece.length;
-    }
-    records.push({ name, offset: start, bytes: offset - start, sha256: hash.digest("hex") });
-  }
+  await writeBehind(file, (write) =>
+    writeContents(write, entries, ({ name }, bytes) => {
+      const sum = sums.get(name)!;
+      sum.bytes += bytes.length;
+      sum.crc.update(bytes);
+    }));
   await file.sync();
-  const names = new Set(records.map(({ name }) => name));
-  if (names.size !== records.length) throw new Error("checkpoint: two entries have the same name");
+  let offset = 0;
+  const records = [...sums].map(([name, { bytes, crc }]): EntryRecord => {
+    offset += bytes;
+    return { name, offset: offset - bytes, bytes, crc32: crc.digest() };
+  });
   using manifest = await Deno.create(join(folder, MANIFEST_FILE));
   // Round-trip through JSON first: the checksum must cover exactly what a reader will parse.
   const content: Manifest = JSON.parse(

@@ -1,36 +1,25 @@
 /** Every tensor that a resume needs, by name, from device to checkpoint and back. */
+import type { Block } from "../files/contents.ts";
 import { UserError } from "../options/user_error.ts";
-import { type Gpu, READ_BACK_BYTES } from "../gpu/gpu.ts";
+import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Training } from "./build.ts";
 import type { Checkpoint } from "../formats/checkpoint/reader.ts";
 import type { CheckpointEntry } from "./checkpoint.ts";
 
-/** Entries of a checkpoint, read from the device as they are written, small ones together. */
-export async function* stateEntries(gpu: Gpu, training: Training): AsyncGenerator<CheckpointEntry> {
-  let small: StateTensor[] = [], bytes = 0;
-  for (const each of stateTensors(training)) {
-    const { name, tensor } = each;
-    if (bytes + tensor.byteLength > READ_BACK_BYTES) {
-      yield* readTogether(gpu, small);
-      [small, bytes] = [[], 0];
-    }
-    if (tensor.byteLength > READ_BACK_BYTES) yield { name, data: readTensor(gpu, tensor) };
-    else {
-      small.push(each);
-      bytes += tensor.byteLength;
-    }
-  }
-  yield* readTogether(gpu, small);
+/** Bytes of a block at most. */
+const BLOCK_BYTES = 4 << 20;
+
+/** Entries of a checkpoint, read from the device as they are written. */
+export function stateEntries(gpu: Gpu, training: Training): CheckpointEntry[] {
+  return stateTensors(training).map(({ name, tensor }) => ({ name, data: blocksOf(gpu, tensor) }));
 }
 
-async function* readTogether(
-  gpu: Gpu,
-  tensors: readonly StateTensor[],
-): AsyncGenerator<CheckpointEntry> {
-  if (!tensors.length) return;
-  const read = await gpu.readTogether(tensors.map(({ tensor }) => tensor));
-  for (const [i, { name }] of tensors.entries()) yield { name, data: read[i] };
+function blocksOf(gpu: Gpu, tensor: Tensor): Block[] {
+  return Array.from({ length: Math.ceil(tensor.byteLength / BLOCK_BYTES) }, (_, index) => {
+    const start = index * BLOCK_BYTES, bytes = Math.min(BLOCK_BYTES, tensor.byteLength - start);
+    return { bytes, fill: (into) => gpu.readInto(tensor, into, start) };
+  });
 }
 
 /**
@@ -84,12 +73,6 @@ export function stateTensors({ optimizer }: Training): StateTensor[] {
     add(`${name}.leading`, projector?.leading);
   }
   return found;
-}
-
-async function* readTensor(gpu: Gpu, tensor: Tensor): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < tensor.byteLength; start += READ_BACK_BYTES) {
-    yield await gpu.read(tensor, start, Math.min(READ_BACK_BYTES, tensor.byteLength - start));
-  }
 }
 
 /** Writes consecutive pieces of any size into a tensor. */

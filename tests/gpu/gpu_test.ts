@@ -110,7 +110,7 @@ own("a watch counts what is allocated beyond what was there, and its own peak", 
   gpu.release(kept);
 });
 
-own("reads at the same time come one after the other", async (gpu) => {
+own("reads at the same time do not mix", async (gpu) => {
   const tensors = [1, 2, 3].map((value) => upload(gpu, `x${value}`, [8], Array(8).fill(value)));
   const read = await Promise.all(tensors.map((x) => download(gpu, x)));
   assertEquals(read.map((values) => [...values]), [1, 2, 3].map((value) => Array(8).fill(value)));
@@ -121,18 +121,81 @@ own("reads at the same time come one after the other", async (gpu) => {
   assertEquals((await early)[0], 1);
 });
 
-own("tensors read together arrive each as it is, also beside other reads", async (gpu) => {
-  const tensors = [1, 2, 3].map((value) =>
-    upload(gpu, `x${value}`, [8 * value], Array(8 * value).fill(value))
+/** Counts what the device is asked to do, and what is held of its buffers at most. */
+function counting(gpu: Gpu) {
+  const counted = { submits: 0, staging: 0 };
+  const { device } = gpu, { queue } = device;
+  const submit = queue.submit.bind(queue), createBuffer = device.createBuffer.bind(device);
+  queue.submit = (commands) => {
+    counted.submits++;
+    submit(commands);
+  };
+  device.createBuffer = (descriptor) => {
+    const buffer = createBuffer(descriptor), destroy = buffer.destroy.bind(buffer);
+    counted.staging += buffer.size;
+    buffer.destroy = () => {
+      counted.staging -= buffer.size;
+      destroy();
+    };
+    return buffer;
+  };
+  return counted;
+}
+
+own("tensors read together arrive each as it is, by one submit and one map", async (gpu) => {
+  const tensors = Array.from(
+    { length: 40 },
+    (_, index) => upload(gpu, `x${index}`, [8 * (index + 1)], Array(8 * (index + 1)).fill(index)),
   );
-  const [together, alone] = await Promise.all([gpu.readTogether(tensors), gpu.read(tensors[1])]);
+  const counted = counting(gpu);
+  const [together, alone] = await Promise.all([
+    Promise.all(tensors.map((x) => gpu.read(x))),
+    gpu.read(tensors[1]),
+  ]);
   assertEquals(
-    together.map((bytes) => [...new Float32Array(bytes.slice().buffer)]),
-    [1, 2, 3].map((value) => Array(8 * value).fill(value)),
+    together.map((bytes) => [...new Set(new Float32Array(bytes.buffer))]),
+    tensors.map((_, index) => [index]),
   );
   assertEquals(together[1], alone);
-  const large = upload(gpu, "large", [1 << 20], new Float32Array(1 << 20));
-  await assertRejects(() => gpu.readTogether([large, tensors[0]]), GpuError, "must be at most");
+  assertEquals(counted, { submits: 1, staging: 0 });
+});
+
+own("what several large reads pass through is at most 64 MiB, and given back", async (gpu) => {
+  const words = 5 << 20, values = new Uint32Array(words);
+  for (let i = 0; i < words; i++) values[i] = i;
+  const tensors = [0, 1, 2, 3, 4].map((index) => {
+    const name = `large${index}`, shape = [words];
+    const tensor = gpu.tensor({ name, shape, dtype: "uint32", purpose: "weights" });
+    values[0] = index;
+    gpu.write(tensor, values);
+    return tensor;
+  });
+  const counted = counting(gpu), read = Promise.all(tensors.map((x) => gpu.read(x)));
+  await Promise.resolve();
+  assertEquals(counted.staging, 64 << 20);
+  for (const [index, bytes] of (await read).entries()) {
+    const array = new Uint32Array(bytes.buffer);
+    let wrong = 0;
+    for (let i = 1; i < words; i++) wrong += array[i] === i ? 0 : 1;
+    assertEquals([array.length, array[0], wrong], [words, index, 0]);
+  }
+  assertEquals(counted.staging, 0);
+});
+
+own("a read of many that fails leaves the others whole", async (gpu) => {
+  const [x, y] = [1, 2].map((value) => upload(gpu, `x${value}`, [8], Array(8).fill(value)));
+  const reads = [gpu.read(x), gpu.read(y)];
+  gpu.release(x);
+  await assertRejects(() => reads[0], GpuError, "read: the memory of x1 was released");
+  assertEquals(new Float32Array((await reads[1]).buffer)[0], 2);
+});
+
+own("a device that is lost while it is read fails every read", async (gpu) => {
+  const x = upload(gpu, "x", [12 << 20], undefined, "uint32");
+  const reads = [gpu.read(x), gpu.read(x), gpu.read(x)];
+  gpu.device.destroy();
+  const ends = await Promise.allSettled(reads);
+  assertEquals(ends.map(({ status }) => status), Array(3).fill("rejected"));
 });
 
 own("a device that was closed says so", async (gpu) => {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { createHash } from "node:crypto";
 import { diskFault, DiskFullError } from "../../src/files/disk_error.ts";
 import { spell } from "../../src/options/phrase.ts";
 import { PROPERTIES } from "../../src/options/spelling.ts";
@@ -11,6 +12,7 @@ import {
   pruneCheckpoints,
   writeCheckpoint,
 } from "../../src/train/checkpoint.ts";
+import { Crc32 } from "../../src/formats/checkpoint/checksum.ts";
 import { CheckpointError } from "../../src/formats/checkpoint/manifest.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 
@@ -117,7 +119,7 @@ folderTest("a flipped bit is found while reading, in its entry and no other", as
   assertEquals(await checkpoint.read("weight"), WEIGHT);
   const error = await assertRejects(() => checkpoint.read("long"), CheckpointError);
   assert(
-    /long in .*entries\.bin has SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}/.test(error.message),
+    /long in .*entries\.bin has CRC-32 [0-9a-f]{8}, expected [0-9a-f]{8}/.test(error.message),
   );
   await assertRejects(() => checkpoint.verify(), CheckpointError, "long in");
 });
@@ -129,11 +131,46 @@ folderTest("a changed or broken manifest is refused", async (output) => {
   await assertRejects(() => readCheckpoint(path), CheckpointError, "manifest.json has SHA-256");
   await Deno.writeTextFile(manifest, text.slice(0, 100));
   await assertRejects(() => readCheckpoint(path), CheckpointError, "manifest.json is not JSON");
-  await Deno.writeTextFile(manifest, text.replace('"format": 1', '"format": 2'));
-  await assertRejects(() => readCheckpoint(path), CheckpointError, "has format 2, expected 1");
+  await Deno.writeTextFile(manifest, text.replace('"format": 2', '"format": 3'));
+  await assertRejects(
+    () => readCheckpoint(path),
+    CheckpointError,
+    "has format 3, expected at most 2",
+  );
   await Deno.remove(manifest);
   await assertRejects(() => readCheckpoint(path), CheckpointError, "cannot read");
 });
+
+Deno.test("an entry's checksum is the CRC-32 of zip and PNG", () => {
+  // The check value of CRC-32/ISO-HDLC in Ross Williams' model: of the digits 1 to 9.
+  const sum = new Crc32(), digits = new TextEncoder().encode("123456789");
+  for (const piece of [digits.subarray(0, 4), digits.subarray(4)]) sum.update(piece);
+  assertEquals(sum.digest(), "cbf43926");
+});
+
+folderTest(
+  "a checkpoint of an earlier version, with SHA-256, is read and checked",
+  async (output) => {
+    const path = join(output, "checkpoint-5"),
+      sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
+    await Deno.mkdir(path, { recursive: true });
+    await Deno.writeFile(join(path, "entries.bin"), WEIGHT);
+    const entry = { name: "weight", offset: 0, bytes: WEIGHT.length, sha256: sha256(WEIGHT) };
+    const content = { format: 1, step: 5, bytes: WEIGHT.length, entries: [entry], state: STATE };
+    const manifest = { ...content, sha256: sha256(JSON.stringify(content)) };
+    await Deno.writeTextFile(join(path, "manifest.json"), JSON.stringify(manifest, null, 1) + "\n");
+    assertEquals(await (await readCheckpoint(path)).read("weight"), WEIGHT);
+    assertEquals((await find(output, "auto"))?.step, 5);
+    await damage(join(path, "entries.bin"), (bytes) => {
+      bytes[77] ^= 4;
+    });
+    await assertRejects(
+      async () => await (await readCheckpoint(path)).verify(),
+      CheckpointError,
+      `has SHA-256 `,
+    );
+  },
+);
 
 folderTest(
   "auto takes the newest whole checkpoint and says why it passes others over",

@@ -84,19 +84,23 @@ function readerOf(checkpoint: Checkpoint, file: FileRange): TensorReader {
     if (!intact.has(name)) intact.set(name, checkpoint.verify([name]));
     return intact.get(name)!;
   };
+  const read: TensorReader["read"] = async (
+    { name, byteOffset, byteLength },
+    start = 0,
+    length = byteLength - start,
+  ) => {
+    const at = checkpoint.offset(name) + byteOffset + start, end = byteOffset + start + length;
+    if (end > checkpoint.bytes(name)) {
+      throw new CheckpointError(
+        `checkpoint: ${name} in ${checkpoint.path} has ${checkpoint.bytes(name)} bytes, expected ` +
+          `${end}`,
+      );
+    }
+    await verify(name);
+    return await file.read(at, at + length);
+  };
   return {
-    async read({ name, byteOffset, byteLength }, start = 0, length = byteLength - start) {
-      const at = checkpoint.offset(name) + byteOffset + start;
-      if (byteOffset + start + length > checkpoint.bytes(name)) {
-        throw new CheckpointError(
-          `checkpoint: ${name} in ${checkpoint.path} has ${
-            checkpoint.bytes(name)
-          } bytes, expected ` +
-            `${byteOffset + start + length}`,
-        );
-      }
-      await verify(name);
-      return await file.read(at, at + length);
-    },
+    read,
+    readInto: async (tensor, into, start) => into.set(await read(tensor, start, into.length)),
   };
 }

@@ -1,19 +1,22 @@
 /** The manifest beside a checkpoint's bytes, checked before and while they are read. */
 import { createHash } from "node:crypto";
 import { UserError } from "../../options/user_error.ts";
+import type { Checksum } from "./checksum.ts";
 
-/** Incremented whenever a reader of the old layout would misread the new one. */
-export const FORMAT = 1;
+/**
+ * Incremented whenever a reader of the old layout would misread the new one. All earlier ones can be
+ * read: 1 had SHA-256 in place of CRC-32.
+ */
+export const FORMAT = 2;
 export const MANIFEST_FILE = "manifest.json";
 export const ENTRIES_FILE = "entries.bin";
 
 /** A range of `entries.bin`. */
-export interface EntryRecord {
+export type EntryRecord = Checksum & {
   readonly name: string;
   readonly offset: number;
   readonly bytes: number;
-  readonly sha256: string;
-}
+};
 
 export interface Manifest {
   readonly format: number;
@@ -48,9 +51,9 @@ export function parseManifest(text: string, path: string): Manifest {
     throw new CheckpointError(`checkpoint: ${path} is not JSON: ${(error as Error).message}`);
   }
   const { sha256, ...manifest } = parsed;
-  if (manifest.format !== FORMAT) {
+  if (!(manifest.format >= 1 && manifest.format <= FORMAT)) {
     throw new CheckpointError(
-      `checkpoint: ${path} has format ${manifest.format}, expected ${FORMAT}`,
+      `checkpoint: ${path} has format ${manifest.format}, expected at most ${FORMAT}`,
       "it was written by another version of this program",
     );
   }

@@ -2,8 +2,8 @@
  * Reads checkpoints: a folder with a manifest, and the raw bytes of a run's tensors in one file.
  * src/train/checkpoint.ts writes them.
  */
-import { createHash } from "node:crypto";
 import { join } from "../../packages/std_path.ts";
+import { checkingOf } from "./checksum.ts";
 import {
   CheckpointError,
   ENTRIES_FILE,
@@ -75,8 +75,8 @@ export class Checkpoint {
    * piece: the earlier pieces must then be discarded.
    */
   async *stream(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const { offset, bytes, sha256 } = this.#find(name);
-    const path = join(this.path, ENTRIES_FILE), hash = createHash("sha256");
+    const entry = this.#find(name), { offset, bytes } = entry;
+    const path = join(this.path, ENTRIES_FILE), { checking, expected } = checkingOf(entry);
     using file = await Deno.open(path);
     await file.seek(offset, Deno.SeekMode.Start);
     for (let done = 0; done < bytes;) {
@@ -88,13 +88,13 @@ export class Checkpoint {
         );
       }
       done += count;
-      hash.update(piece.subarray(0, count));
+      checking.update(piece.subarray(0, count));
       yield piece.subarray(0, count);
     }
-    const actual = hash.digest("hex");
-    if (actual !== sha256) {
+    const actual = checking.digest();
+    if (actual !== expected) {
       throw new CheckpointError(
-        `checkpoint: ${name} in ${path} has SHA-256 ${actual}, expected ${sha256}`,
+        `checkpoint: ${name} in ${path} has ${checking.name} ${actual}, expected ${expected}`,
         "the file was damaged after writing; resume from an earlier checkpoint",
       );
     }

@@ -1,6 +1,7 @@
 /** Writes a trained adapter as peft does. */
 import { join } from "../../packages/std_path.ts";
 import type { TensorReader } from "../../gpu/tensor.ts";
+import { elementsOf } from "../../numbers/layout.ts";
 import { unpackTensor } from "../../numbers/plain.ts";
 import { LORA_TARGETS } from "../../model/description.ts";
 import {
@@ -44,7 +45,7 @@ export async function saveAdapter(
         name: `${ADAPTER_PREFIX}${module === "lm_head" ? "" : "model."}${module}.weight`,
         shape,
         dtype: "F32",
-        data: exported(reader, weight, "float32"),
+        data: exported(reader, weight, "F32"),
       })),
     ],
     { format: "pt" },
@@ -96,12 +97,12 @@ function wholesOf({ embedding, head }: LlamaParameters): Record<string, Paramete
 
 function factorEntry(reader: TensorReader, parameter: Parameter): SafetensorsEntry {
   const { name, weight } = parameter, shape = fileShape(parameter);
-  const whole = async function* () {
+  const fill = async (into: Uint8Array) => {
     const values = unpackTensor(weight, await reader.read(weight));
     const data = isTransposed(parameter) ? transposed(values, shape[1]) : values;
-    yield new Uint8Array(data.buffer);
+    into.set(new Uint8Array(data.buffer));
   };
-  return { name, shape, dtype: "F32", data: whole() };
+  return { name, shape, dtype: "F32", data: [{ bytes: 4 * elementsOf(parameter), fill }] };
 }
 
 /** The adapted modules, and the size of the first, from which patterns name the deviations. */
