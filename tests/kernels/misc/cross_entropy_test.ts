@@ -5,7 +5,15 @@ import { packTensor } from "../../../src/numbers/plain.ts";
 import { crossEntropy } from "../../../src/kernels/misc/cross_entropy.ts";
 import { centralDifferences } from "../../oracles/central_differences.ts";
 import { crossEntropy as oracle } from "../../oracles/misc/cross_entropy.ts";
-import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import {
+  assertClose,
+  download,
+  gpuTest,
+  randomNormal,
+  runPass,
+  sharings,
+  upload,
+} from "../../support.ts";
 
 Deno.test("the oracle of cross_entropy agrees with central differences", () => {
   const logits = Float64Array.from(randomNormal(15, 1)), labels = [4, -100, 0];
@@ -31,24 +39,25 @@ for (const [rows, columns] of [[1, 8], [3, 257], [70, 33], [65, 1], [5, 5461]]) 
     const labels = upload(gpu, "labels", [rows], ids, "uint32");
     const losses = upload(gpu, "losses", [rows], new Float32Array(rows).fill(9));
     const io = { logits, labels, losses, gradScale };
-    // What a real card runs: many threads a row.
-    runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: false, lanes: 32 }));
-    const shared = await download(gpu, losses);
     // Float32 sums of up to 5,461 exponentials; a loss near zero is a difference of larger numbers.
     const tolerance = { atol: 2e-6, rtol: 2e-6 };
-    runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: false }));
-    assertClose("losses", await download(gpu, losses), expected.losses, tolerance);
-    assertClose("losses of 32 lanes", shared, expected.losses, tolerance);
+    // What a real card runs: many threads a row.
+    for (const sharing of sharings(gpu, [1, 32, 512])) {
+      runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: false, ...sharing }));
+      const name = `losses of ${JSON.stringify(sharing)}`;
+      assertClose(name, await download(gpu, losses), expected.losses, tolerance);
+    }
     assertEquals(await download(gpu, logits), values, "logits stay without gradients");
 
-    runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: true }));
-    assertClose("losses", await download(gpu, losses), expected.losses, tolerance);
     // exp(logit − logsumexp) takes over the absolute error of a logsumexp of about 10.
     const close = { atol: 1e-6 * gradScale, rtol: 5e-6 };
-    assertClose("dlogits", await download(gpu, logits), expected.dlogits, close);
-    gpu.write(logits, packTensor(logits, values));
-    runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: true, lanes: 32 }));
-    assertClose("dlogits of 32 lanes", await download(gpu, logits), expected.dlogits, close);
+    for (const sharing of sharings(gpu, [1, 32, 512])) {
+      gpu.write(logits, packTensor(logits, values));
+      runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: true, ...sharing }));
+      assertClose("losses", await download(gpu, losses), expected.losses, tolerance);
+      const name = `dlogits of ${JSON.stringify(sharing)}`;
+      assertClose(name, await download(gpu, logits), expected.dlogits, close);
+    }
     const stored = new Float32Array((await gpu.read(logits)).slice().buffer);
     for (let i = 0; i < stored.length; i++) {
       if (i % logits.stride >= columns && stored[i] !== 0) throw new Error("padding is not zero");

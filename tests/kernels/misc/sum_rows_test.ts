@@ -20,7 +20,12 @@ for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
       const values = rounded(randomNormal(rows * columns, 1), dtype);
       const x = upload(gpu, "x", [rows, columns], values, dtype);
       const sums = oracle(values, columns);
-      for (const [accumulate, lanes] of [[false, undefined], [true, 1], [true, 8]] as const) {
+      for (
+        const [accumulate, lanes] of [[false, undefined], [true, 1], [true, 8], [
+          false,
+          32,
+        ]] as const
+      ) {
         const out = upload(gpu, "out", [columns], before);
         runPass(gpu, (pass) => sumRows(pass, { x, out, accumulate, lanes }));
         const expected = sums.map((value, c) => accumulate ? value + before[c] : value);
@@ -43,7 +48,7 @@ gpuTest("sum_rows sums the rows of a bias gradient in bfloat16", async (gpu) => 
   const [rows, columns] = [4099, 40];
   const values = rounded(randomNormal(rows * columns, 1), "bfloat16");
   const x = upload(gpu, "x", [rows, columns], values, "bfloat16");
-  for (const lanes of [1, 8]) {
+  for (const lanes of [1, 8, 32]) {
     const outs = [0, 1].map(() => upload(gpu, "out", [columns]));
     runPass(gpu, (pass) => outs.forEach((out) => sumRows(pass, { x, out, lanes })));
     const [sums, again] = [await download(gpu, outs[0]), await download(gpu, outs[1])];

@@ -14,6 +14,7 @@ import {
   randomNormal,
   rounded,
   runPass,
+  sharings,
   upload,
 } from "../../support.ts";
 
@@ -25,13 +26,15 @@ for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
       const expected = oracle(values, gains, rows, 1e-6);
       const x = upload(gpu, "x", [rows, columns], values, dtype);
       const weight = upload(gpu, "weight", [columns], gains);
-      const y = upload(gpu, "y", [rows, columns], undefined, dtype);
-      const rstd = upload(gpu, "rstd", [rows]);
-      runPass(gpu, (pass) => rmsNorm(pass, { x, weight, y, rstd, eps: 1e-6 }));
-      const float32 = 3e-6; // sums of some thousand float32 squares
-      const rtol = float32 + OUTPUT_ROUNDING[dtype];
-      assertClose("y", await download(gpu, y), expected.y, { atol: 1e-6, rtol });
-      assertClose("rstd", await download(gpu, rstd), expected.rstd, { atol: 0, rtol: float32 });
+      for (const sharing of sharings(gpu, [1, 16, 64])) {
+        const y = upload(gpu, "y", [rows, columns], undefined, dtype);
+        const rstd = upload(gpu, "rstd", [rows]);
+        runPass(gpu, (pass) => rmsNorm(pass, { x, weight, y, rstd, eps: 1e-6, ...sharing }));
+        const float32 = 3e-6; // sums of some thousand float32 squares
+        const rtol = float32 + OUTPUT_ROUNDING[dtype];
+        assertClose("y", await download(gpu, y), expected.y, { atol: 1e-6, rtol });
+        assertClose("rstd", await download(gpu, rstd), expected.rstd, { atol: 0, rtol: float32 });
+      }
     }
   });
 }

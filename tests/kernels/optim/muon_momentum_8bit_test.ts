@@ -5,12 +5,20 @@ import { muonMomentum8bit } from "../../../src/kernels/optim/muon_momentum_8bit.
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";
 import { muonMomentum8bit as oracle } from "../../oracles/optim/muon_momentum_8bit.ts";
-import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import {
+  assertClose,
+  download,
+  gpuTest,
+  randomNormal,
+  runPass,
+  sharings,
+  upload,
+} from "../../support.ts";
 
 for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
-  for (const lanes of [1, 32]) {
-    const name = `muon_momentum_8bit (${rows}, ${columns}), ${lanes} lanes`;
-    gpuTest(`${name}, follows the oracle`, async (gpu) => {
+  const name = `muon_momentum_8bit (${rows}, ${columns})`;
+  gpuTest(`${name}, follows the oracle`, async (gpu) => {
+    for (const sharing of sharings(gpu, [1, 16])) {
       const shape = [rows, columns], update = upload(gpu, "update", shape);
       const momentum = upload(gpu, "momentum", shape, undefined, "uint8");
       const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);
@@ -24,7 +32,7 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
         };
         const values = randomNormal(rows * columns, step).map((value) => value ** 5 * 1e-3);
         const gradient = upload(gpu, "gradient", shape, values);
-        const io = { gradient, momentum, absmax, update, decay: 0.95, lanes };
+        const io = { gradient, momentum, absmax, update, decay: 0.95, ...sharing };
         runPass(gpu, (pass) => muonMomentum8bit(pass, io));
         const wanted = oracle(withPadding(values, columns), before, 0.95);
         const written = new Float32Array((await gpu.read(update)).buffer).slice(0, stored);
@@ -39,8 +47,8 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
         const far = codes.some((code, i) => Math.abs(code - before.momentum[i]) > 1);
         assert(!far && moved <= 1e-3 * stored, `${moved} of ${stored} codes`);
       }
-    });
-  }
+    }
+  });
 }
 
 gpuTest("muon_momentum_8bit of zeros is zero", async (gpu) => {

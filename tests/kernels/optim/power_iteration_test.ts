@@ -4,7 +4,15 @@ import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { powerIteration } from "../../../src/kernels/optim/power_iteration.ts";
 import { leadingEigenvector } from "../../oracles/optim/power_iteration.ts";
 import { timesTransposed } from "../../oracles/svd.ts";
-import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import {
+  assertClose,
+  download,
+  gpuTest,
+  randomNormal,
+  runPass,
+  sharings,
+  upload,
+} from "../../support.ts";
 
 for (const size of [1, 9, 16, 61]) {
   gpuTest(`power_iteration finds the leading eigenvector of (${size}, ${size})`, async (gpu) => {
@@ -12,14 +20,16 @@ for (const size of [1, 9, 16, 61]) {
     const b = randomNormal(size * size, 2).map((value, i) => value * 1.4 ** -(i % size));
     const values = Float32Array.from(timesTransposed(b, b, size), (value) => value * 1e-15);
     const matrix = upload(gpu, "matrix", [size, size], values);
-    const vectors = upload(gpu, "vectors", [2, size], randomNormal(2 * size, 3));
-    runPass(gpu, (pass) => powerIteration(pass, { matrix, vectors, iterations: 99 }));
-    const actual = (await download(gpu, vectors)).slice(0, size);
     const expected = leadingEigenvector(values, size);
-    const most = expected.findIndex((value) => Math.abs(Math.abs(value) - 1) < 1e-9);
-    const sign = Math.sign(actual[most] * expected[most]); // an eigenvector's sign is arbitrary
-    // Rounding of the sums, amplified by the gap between the first two eigenvalues.
-    assertClose("vector", actual, expected.map((value) => sign * value), { atol: 1e-5, rtol: 0 });
+    for (const sharing of sharings(gpu, [1, 16, 64])) {
+      const vectors = upload(gpu, "vectors", [2, size], randomNormal(2 * size, 3));
+      runPass(gpu, (pass) => powerIteration(pass, { matrix, vectors, iterations: 99, ...sharing }));
+      const actual = (await download(gpu, vectors)).slice(0, size);
+      const most = expected.findIndex((value) => Math.abs(Math.abs(value) - 1) < 1e-9);
+      const sign = Math.sign(actual[most] * expected[most]); // an eigenvector's sign is arbitrary
+      // Rounding of the sums, amplified by the gap between the first two eigenvalues.
+      assertClose("vector", actual, expected.map((value) => sign * value), { atol: 1e-5, rtol: 0 });
+    }
   });
 }
 

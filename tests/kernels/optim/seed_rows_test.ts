@@ -3,16 +3,24 @@ import { KernelPass } from "../../../src/gpu/pass.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { seedRows } from "../../../src/kernels/optim/seed_rows.ts";
 import { seedRows as oracle } from "../../oracles/optim/seed_rows.ts";
-import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import {
+  assertClose,
+  download,
+  gpuTest,
+  randomNormal,
+  runPass,
+  sharings,
+  upload,
+} from "../../support.ts";
 
 for (const [rows, columns, first] of [[1, 8, 0], [70, 257, 66], [5, 5461, 5]]) {
-  for (const lanes of [1, 32]) {
-    gpuTest(`seed_rows (${rows}, ${columns}) from ${first}, ${lanes} lanes`, async (gpu) => {
+  gpuTest(`seed_rows (${rows}, ${columns}) from ${first}`, async (gpu) => {
+    for (const sharing of sharings(gpu, [1, 16])) {
       const values = randomNormal(rows * columns, 1);
       values.fill(0, 0, columns); // the first row holds nothing
       const target = upload(gpu, "target", [rows, columns], values);
       const key = { seed: 3, step: 4, tensor: 5 };
-      runPass(gpu, (pass) => seedRows(pass, { target, first, key, lanes }));
+      runPass(gpu, (pass) => seedRows(pass, { target, first, key, ...sharing }));
       const expected = oracle(values, columns, first, key);
       // As random_normal: WGSL's bounds on log, sin and cos.
       const actual = await download(gpu, target);
@@ -22,8 +30,8 @@ for (const [rows, columns, first] of [[1, 8, 0], [70, 257, 66], [5, 5461, 5]]) {
       const stored = new Float32Array((await gpu.read(target)).buffer);
       const padding = stored.filter((_, i) => i % target.stride >= columns);
       assertEquals(padding, new Float32Array(padding.length));
-    });
-  }
+    }
+  });
 }
 
 gpuTest("seed_rows refuses another format", (gpu) => {

@@ -8,7 +8,7 @@ import { Safetensors } from "../../../src/formats/safetensors.ts";
 import { groupQuantize } from "../../../src/kernels/quantise/group_quantize.ts";
 import { levelsOf, unpackCodes } from "../../../src/numbers/group.ts";
 import { groupQuantize as oracle, withoutPadding } from "../../oracles/quantise/group_quantize.ts";
-import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { assertClose, gpuTest, randomNormal, runPass, sharings, upload } from "../../support.ts";
 
 const FIXTURE = fromFileUrl(import.meta.resolve("../../fixtures/quant/group_quant.safetensors"));
 
@@ -47,15 +47,15 @@ for (
   const [rows, columns, groupSize] of [[1, 8, 256], [3, 257, 64], [5, 5461, 256], [33, 48, 136]]
 ) {
   for (const dtype of ["int8", "int4"] as const) {
-    for (const lanes of [1, 32]) {
-      gpuTest(
-        `group_quantize ${dtype} (${rows}, ${columns}) by ${groupSize}, ${lanes} lanes`,
-        async (gpu) => {
+    gpuTest(
+      `group_quantize ${dtype} (${rows}, ${columns}) by ${groupSize}`,
+      async (gpu) => {
+        for (const sharing of sharings(gpu, [1, 16])) {
           const values = awkwardValues(rows, columns);
           const source = upload(gpu, "source", [rows, columns], values);
           for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {
             const target = quantised(gpu, dtype, [rows, columns], groupSize);
-            runPass(gpu, (pass) => groupQuantize(pass, { source, target, rounding, lanes }));
+            runPass(gpu, (pass) => groupQuantize(pass, { source, target, rounding, ...sharing }));
             const options = { columns, groupSize, levels: levelsOf(target), rounding };
             const expected = oracle(values, options);
             // WGSL allows division an error of 2.5 ulps; the oracle rounds correctly.
@@ -75,9 +75,9 @@ for (
               `${moved} of ${codes.length} codes`,
             );
           }
-        },
-      );
-    }
+        }
+      },
+    );
   }
 }
 

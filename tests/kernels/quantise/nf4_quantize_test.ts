@@ -19,7 +19,7 @@ import {
   nf4Dequantize as oracleValues,
   nf4Quantize as oracle,
 } from "../../oracles/quantise/nf4_quantize.ts";
-import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { assertClose, gpuTest, randomNormal, runPass, sharings, upload } from "../../support.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../../fixtures/nf4/"));
 
@@ -87,9 +87,9 @@ gpuTest(
       const expected = oracle(withPadding(values, columns));
       const source = upload(gpu, "source", [rows, columns], values);
       let first: [Uint8Array, Uint32Array] | undefined;
-      for (const lanes of [1, 8]) {
+      for (const sharing of sharings(gpu, [1, 8])) {
         const target = nf4(gpu, [rows, columns]);
-        runPass(gpu, (pass) => nf4Quantize(pass, workspace, { source, target, lanes }));
+        runPass(gpu, (pass) => nf4Quantize(pass, workspace, { source, target, ...sharing }));
         const bytes = await gpu.read(target), constants = await constantsOf(gpu, target);
         // WGSL allows the inverse of an absmax an error of 2.5 ulps: only a value that close to a
         // midpoint may fall on the other side.
