@@ -62,11 +62,12 @@ fn main(
 
   // Where this thread's part of the tiles comes from. Beyond the last row it is read again.
   let q_head = (sequence * params.query_length) * params.q_quads + head * HEAD_QUADS;
-  let q_first = q_head + (first_query + thread / CHUNK) * params.q_quads;
+  let q_first = q_head + (first_query + filled_row(thread)) * params.q_quads;
+  let q_step = ROW_LANES * params.q_quads;
   let q_last = q_head + (end_query - 1u) * params.q_quads;
   let k_head = sequence * params.key_capacity * params.k_quads + head / params.group * HEAD_QUADS;
   let k_last = k_head + (params.key_length - 1u) * params.k_quads;
-  let value = value_quad(thread);
+  let k_step = LANES * params.k_quads;
 
   let scale_2 = params.scale * 1.4426950408889634;   // exp(scale · s) = exp2(scale_2 · s)
   var maximum = Statistics();   // of the scores before they are scaled
@@ -76,17 +77,21 @@ fn main(
   var sums = Sums();
   for (var first_key = start; first_key < end; first_key += BLOCK_COLUMNS) {
     var s = Scores();
-    let k_first = k_head + (first_key + thread / CHUNK) * params.k_quads;
+    let k_first = k_head + (first_key + filled_column(thread)) * params.k_quads;
     for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
       let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+      let q_at = q_first + quad;
+      let q_end = q_last + quad;
+      let k_at = k_first + quad;
+      let k_end = k_last + quad;
       workgroupBarrier();   // all threads have read the previous tiles
       // @unroll
       for (var i = 0u; i < ROW_FILLS; i++) {
-        put_row(i, thread, unpack(q[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+        put_row(i, thread, unpack(q[min(q_at + i * q_step, q_end)]));
       }
       // @unroll
       for (var i = 0u; i < COLUMN_FILLS; i++) {
-        put_column(i, thread, unpack(k[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+        put_column(i, thread, unpack(k[min(k_at + i * k_step, k_end)]));
       }
       workgroupBarrier();
       add_products(&s, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
@@ -107,7 +112,9 @@ fn main(
     // The new maximum of each row, shared by all its threads; earlier sums are rescaled.
     var now = maximum;
     // @unroll
-    for (var r = 0u; r < ROWS; r++) { now[r / 4u][r % 4u] = max(now[r / 4u][r % 4u], largest_of(s[r])); }
+    for (var r = 0u; r < ROWS; r++) {
+      now[r / 4u][r % 4u] = max(now[r / 4u][r % 4u], largest_of(s[r]));
+    }
     now = row_maxima(now, row_lane, lane);
     // @unroll
     for (var r = 0u; r < ROWS; r++) {
@@ -120,14 +127,15 @@ fn main(
     maximum = now;
 
     // sums += probabilities · v
-    let v_first = k_head + (first_key + value_column(thread)) * params.k_quads;
     for (var j = 0u; j < LANES; j += STEP) {
+      let quad = value_quad(thread);
+      let v_at = k_head + (first_key + j + value_column(thread)) * params.k_quads + quad;
+      let v_end = k_last + quad;
       workgroupBarrier();
       if (j % CHUNK == 0u) { put_weights(&s, row_lane, lane, j); }
       // @unroll
       for (var i = 0u; i < COLUMN_FILLS; i++) {
-        let at = min(v_first + (j + i * FILL_STEP) * params.k_quads, k_last);
-        put_value(i, thread, unpack(v[at + value]));
+        put_value(i, thread, unpack(v[min(v_at + i * k_step, v_end)]));
       }
       workgroupBarrier();
       add_weighted(&sums, row_lane, lane, j);
@@ -159,7 +167,9 @@ fn main(
         largest = now;
         sum = sum * shrink + before;
       }
-      if (lane == 0u) { logsumexp[(row_base + query) * params.lse_stride + head] = largest + log(sum); }
+      if (lane == 0u) {
+        logsumexp[(row_base + query) * params.lse_stride + head] = largest + log(sum);
+      }
       let out_at = q_head + query * params.q_quads;
       // @unroll
       for (var i = 0u; i < OUT_QUADS; i++) {

@@ -59,9 +59,10 @@ fn main(
 
   // Where this thread's part of the tiles comes from. Beyond the last row it is read again.
   let k_head = base * params.k_quads + key_head * HEAD_QUADS;
-  let k_first = k_head + (first_key + thread / CHUNK) * params.k_quads;
+  let k_first = k_head + (first_key + filled_row(thread)) * params.k_quads;
+  let k_step = ROW_LANES * params.k_quads;
   let k_last = k_head + (end_key - 1u) * params.k_quads;
-  let value = value_quad(thread);
+  let q_step = LANES * params.q_quads;
 
   var dk_sums = Sums();
   var dv_sums = Sums();
@@ -71,19 +72,22 @@ fn main(
     let q_last = q_head + (params.length - 1u) * params.q_quads;
     for (var first_query = start; first_query < params.end_query; first_query += BLOCK_COLUMNS) {
       if (first_key_of(rows + first_query) >= end_key) { break; }
-      let q_first = q_head + (first_query + thread / CHUNK) * params.q_quads;
-      let v_first = q_head + (first_query + value_column(thread)) * params.q_quads;
+      let q_first = q_head + (first_query + filled_column(thread)) * params.q_quads;
       var s = Scores();
       for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
         let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+        let q_at = q_first + quad;
+        let q_end = q_last + quad;
+        let k_at = k_first + quad;
+        let k_end = k_last + quad;
         workgroupBarrier();   // all threads have read the previous tiles
         // @unroll
         for (var i = 0u; i < ROW_FILLS; i++) {
-          put_row(i, thread, unpack(k[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+          put_row(i, thread, unpack(k[min(k_at + i * k_step, k_end)]));
         }
         // @unroll
         for (var i = 0u; i < COLUMN_FILLS; i++) {
-          put_column(i, thread, unpack(q[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+          put_column(i, thread, unpack(q[min(q_at + i * q_step, q_end)]));
         }
         workgroupBarrier();
         add_products(&s, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
@@ -105,7 +109,8 @@ fn main(
         var score = s[r] * params.scale - lse;
         var seen = vec4<bool>(true);
         if (masked) {
-          seen = (queries >= vec4<u32>(key)) & (queries < vec4<u32>(end)) & (first <= vec4<u32>(key));
+          seen = (queries >= vec4<u32>(key)) & (queries < vec4<u32>(end)) &
+            (first <= vec4<u32>(key));
           // A masked score may exceed the query's logsumexp, and exp would overflow.
           score = select(vec4<f32>(0.0), score, seen);
         }
@@ -115,12 +120,14 @@ fn main(
 
       // dv += pᵀ · dout
       for (var j = 0u; j < LANES; j += STEP) {
+        let quad = value_quad(thread);
+        let v_at = q_head + (first_query + j + value_column(thread)) * params.q_quads + quad;
+        let v_end = q_last + quad;
         workgroupBarrier();
         if (j % CHUNK == 0u) { put_weights(&s, row_lane, lane, j); }
         // @unroll
         for (var i = 0u; i < COLUMN_FILLS; i++) {
-          let at = min(v_first + (j + i * FILL_STEP) * params.q_quads, q_last);
-          put_value(i, thread, unpack(dout[at + value]));
+          put_value(i, thread, unpack(dout[min(v_at + i * q_step, v_end)]));
         }
         workgroupBarrier();
         add_weighted(&dv_sums, row_lane, lane, j);
@@ -132,14 +139,18 @@ fn main(
       for (var r = 0u; r < ROWS; r++) { dp[r] = -row_delta; }
       for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
         let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+        let q_at = q_first + quad;
+        let q_end = q_last + quad;
+        let k_at = k_first + quad;
+        let k_end = k_last + quad;
         workgroupBarrier();
         // @unroll
         for (var i = 0u; i < ROW_FILLS; i++) {
-          put_row(i, thread, unpack(v[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+          put_row(i, thread, unpack(v[min(k_at + i * k_step, k_end)]));
         }
         // @unroll
         for (var i = 0u; i < COLUMN_FILLS; i++) {
-          put_column(i, thread, unpack(dout[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+          put_column(i, thread, unpack(dout[min(q_at + i * q_step, q_end)]));
         }
         workgroupBarrier();
         add_products(&dp, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
@@ -149,12 +160,14 @@ fn main(
       // @unroll
       for (var r = 0u; r < ROWS; r++) { s[r] *= dp[r]; }
       for (var j = 0u; j < LANES; j += STEP) {
+        let quad = value_quad(thread);
+        let v_at = q_head + (first_query + j + value_column(thread)) * params.q_quads + quad;
+        let v_end = q_last + quad;
         workgroupBarrier();
         if (j % CHUNK == 0u) { put_weights(&s, row_lane, lane, j); }
         // @unroll
         for (var i = 0u; i < COLUMN_FILLS; i++) {
-          let at = min(v_first + (j + i * FILL_STEP) * params.q_quads, q_last);
-          put_value(i, thread, unpack(q[at + value]));
+          put_value(i, thread, unpack(q[min(v_at + i * q_step, v_end)]));
         }
         workgroupBarrier();
         add_weighted(&dk_sums, row_lane, lane, j);

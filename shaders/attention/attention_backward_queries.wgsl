@@ -54,41 +54,50 @@ fn main(
 
   // Where this thread's part of the tiles comes from. Beyond the last row it is read again.
   let q_head = base * params.q_quads + head * HEAD_QUADS;
-  let q_first = q_head + (first_query + thread / CHUNK) * params.q_quads;
+  let q_first = q_head + (first_query + filled_row(thread)) * params.q_quads;
+  let q_step = ROW_LANES * params.q_quads;
   let q_last = q_head + (end_query - 1u) * params.q_quads;
   let k_head = base * params.k_quads + head / params.group * HEAD_QUADS;
   let k_last = k_head + (params.length - 1u) * params.k_quads;
-  let value = value_quad(thread);
+  let k_step = LANES * params.k_quads;
 
   var sums = Sums();
   for (var first_key = start; first_key < end; first_key += BLOCK_COLUMNS) {
     var s = Scores();
     var dp = Scores();
-    let k_first = k_head + (first_key + thread / CHUNK) * params.k_quads;
+    let k_first = k_head + (first_key + filled_column(thread)) * params.k_quads;
     for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
       let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+      let q_at = q_first + quad;
+      let q_end = q_last + quad;
+      let k_at = k_first + quad;
+      let k_end = k_last + quad;
       workgroupBarrier();   // all threads have read the previous tiles
       // @unroll
       for (var i = 0u; i < ROW_FILLS; i++) {
-        put_row(i, thread, unpack(q[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+        put_row(i, thread, unpack(q[min(q_at + i * q_step, q_end)]));
       }
       // @unroll
       for (var i = 0u; i < COLUMN_FILLS; i++) {
-        put_column(i, thread, unpack(k[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+        put_column(i, thread, unpack(k[min(k_at + i * k_step, k_end)]));
       }
       workgroupBarrier();
       add_products(&s, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
     }
     for (var part = 0u; part < HEAD_QUADS; part += CHUNK) {
       let quad = min(part + thread % CHUNK, HEAD_QUADS - 1u);
+      let q_at = q_first + quad;
+      let q_end = q_last + quad;
+      let k_at = k_first + quad;
+      let k_end = k_last + quad;
       workgroupBarrier();
       // @unroll
       for (var i = 0u; i < ROW_FILLS; i++) {
-        put_row(i, thread, unpack(dout[min(q_first + i * FILL_STEP * params.q_quads, q_last) + quad]));
+        put_row(i, thread, unpack(dout[min(q_at + i * q_step, q_end)]));
       }
       // @unroll
       for (var i = 0u; i < COLUMN_FILLS; i++) {
-        put_column(i, thread, unpack(v[min(k_first + i * FILL_STEP * params.k_quads, k_last) + quad]));
+        put_column(i, thread, unpack(v[min(k_at + i * k_step, k_end)]));
       }
       workgroupBarrier();
       add_products(&dp, row_lane, lane, min(CHUNK, HEAD_QUADS - part));
@@ -113,14 +122,15 @@ fn main(
     }
 
     // sums += ds · k
-    let v_first = k_head + (first_key + value_column(thread)) * params.k_quads;
     for (var j = 0u; j < LANES; j += STEP) {
+      let quad = value_quad(thread);
+      let v_at = k_head + (first_key + j + value_column(thread)) * params.k_quads + quad;
+      let v_end = k_last + quad;
       workgroupBarrier();
       if (j % CHUNK == 0u) { put_weights(&s, row_lane, lane, j); }
       // @unroll
       for (var i = 0u; i < COLUMN_FILLS; i++) {
-        let at = min(v_first + (j + i * FILL_STEP) * params.k_quads, k_last);
-        put_value(i, thread, unpack(k[at + value]));
+        put_value(i, thread, unpack(k[min(v_at + i * k_step, v_end)]));
       }
       workgroupBarrier();
       add_weighted(&sums, row_lane, lane, j);

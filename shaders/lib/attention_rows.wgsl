@@ -7,7 +7,7 @@ fn exchange(own: Statistics, row_lane: u32, lane: u32) {
   workgroupBarrier();
   // @unroll
   for (var g = 0u; g < GROUPS; g++) {
-    row_tile[2u * g + lane / CHUNK][row_lane][lane % CHUNK] = own[g];
+    row_tile[lane / CHUNK][g][row_lane][lane % CHUNK] = own[g];
   }
   workgroupBarrier();
 }
@@ -23,7 +23,7 @@ fn row_maxima(own: Statistics, row_lane: u32, lane: u32) -> Statistics {
   for (var g = 0u; g < GROUPS; g++) {
     // @unroll
     for (var i = 0u; i < LANES; i += NEAR) {
-      maxima[g] = max(maxima[g], row_tile[2u * g + i / CHUNK][row_lane][i % CHUNK]);
+      maxima[g] = max(maxima[g], row_tile[i / CHUNK][g][row_lane][i % CHUNK]);
     }
   }
   return maxima;
@@ -41,7 +41,7 @@ fn row_sums(own: Statistics, row_lane: u32, lane: u32) -> Statistics {
   for (var g = 0u; g < GROUPS; g++) {
     // @unroll
     for (var i = 0u; i < LANES; i += NEAR) {
-      sums[g] += row_tile[2u * g + i / CHUNK][row_lane][i % CHUNK];
+      sums[g] += row_tile[i / CHUNK][g][row_lane][i % CHUNK];
     }
   }
   return sums;
