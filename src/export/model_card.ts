@@ -27,7 +27,7 @@ export interface ModelCard {
 }
 
 /** Options that say where and on what a run ran, not how. */
-const OF_THE_MACHINE = ["output", "resume", "overwriteOutput", "gpuMemory"];
+const OF_THE_MACHINE = ["output", "resume", "overwriteOutput", "gpuMemory", "tune"];
 
 /** The card in Markdown, with the metadata that Hugging Face's hub reads from its head. */
 export function modelCard(card: ModelCard): string {

@@ -31,7 +31,7 @@ export type Limits = Readonly<
 
 /**
  * What an adapter can do. Plain data, so that memory can be planned without a device, and that
- * processes can exchange it as JSON. Kernel timings on the adapter would belong here.
+ * processes can exchange it as JSON.
  */
 export interface Capabilities {
   /** The "GPU" is the processor (Mesa's llvmpipe, SwiftShader): correct, but slow. */
@@ -42,6 +42,11 @@ export interface Capabilities {
   readonly features: readonly Feature[];
   /** Minimum and maximum threads per subgroup; null without the feature. */
   readonly subgroupSize: readonly [least: number, most: number] | null;
+  /** The fastest variants of kernels, where they were timed; see {@link Gpu.tuned}. */
+  readonly timed?: {
+    /** Of matrix products, by shape: see kernels/matmul/matmul_tuning.ts. */
+    readonly tiles: Readonly<Record<string, string>>;
+  };
 }
 
 /** A typical consumer card, which a plan assumes where there is no adapter. */

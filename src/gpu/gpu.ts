@@ -65,13 +65,15 @@ export class Gpu implements Allocator {
   readonly #readBack: ReadBack;
   /** Bytes written since the last submit for their sake. */
   #written = 0;
+  #capabilities: Capabilities;
   #closed = false;
 
   private constructor(
     readonly device: GPUDevice,
     readonly adapter: AdapterDescription,
-    readonly capabilities: Capabilities,
+    capabilities: Capabilities,
   ) {
+    this.#capabilities = capabilities;
     this.pipelines = new PipelineCache(this);
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
@@ -104,6 +106,16 @@ export class Gpu implements Allocator {
     }
     const { device, capabilities } = await openDevice(adapter);
     return new Gpu(device, describeAdapter(adapter), capabilities);
+  }
+
+  /** What the device can do. */
+  get capabilities(): Capabilities {
+    return this.#capabilities;
+  }
+
+  /** Adds what was found out about its speed. */
+  tuned(timed: Capabilities["timed"]): void {
+    this.#capabilities = { ...this.#capabilities, timed };
   }
 
   /** Of {@link capabilities}. */

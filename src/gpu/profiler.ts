@@ -19,7 +19,7 @@ export interface Span {
 export const MOST_SPANS = 2048;
 
 /** Times the dispatches of the {@link KernelPass} that it is given to. */
-export class Profiler {
+export class Profiler implements Disposable {
   readonly #names: string[] = [];
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
@@ -43,6 +43,13 @@ export class Profiler {
   /** Null if the adapter has no timestamps. */
   static create(gpu: Gpu): Profiler | null {
     return gpu.capabilities.features.includes("timestamp-query") ? new Profiler(gpu) : null;
+  }
+
+  /** Gives back its queries. */
+  [Symbol.dispose](): void {
+    this.#queries.destroy();
+    this.#resolved.destroy();
+    this.#mapped.destroy();
   }
 
   /** Opens a span; undefined once the profiler is full. */

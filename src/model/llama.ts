@@ -12,6 +12,7 @@ import { packTensor } from "../numbers/plain.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul/matmul.ts";
+import { tilesOf } from "../kernels/matmul/matmul_tuning.ts";
 import type { LlamaConfig } from "./config.ts";
 import { projectionShapes } from "./description.ts";
 import type { LinearContext } from "./linear.ts";
@@ -26,6 +27,8 @@ export interface Llama extends LinearContext {
   readonly config: LlamaConfig;
   /** Its weights. */
   readonly parameters: LlamaParameters;
+  /** The matrix products of its passes, and of what shares its workspace. */
+  readonly products: readonly MatmulShape[];
   /** For attention, where it stages its operands. */
   readonly attention: AttentionWorkspace | undefined;
   /** (T, D): see {@link ropeTable}. */
@@ -73,10 +76,16 @@ export function createLlama(
     }),
     ...(use.matmuls ?? []),
   ];
-  const matmul = createMatmulWorkspace(allocator, { variant: strategy.matmul, limits, shapes });
+  const matmul = createMatmulWorkspace(allocator, {
+    variant: strategy.matmul,
+    limits,
+    shapes,
+    tile: tilesOf(capabilities.timed?.tiles),
+  });
   return {
     config,
     parameters,
+    products: shapes,
     matmul,
     lora: createLoraWorkspace(allocator, adapters, {
       matmul,

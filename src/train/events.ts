@@ -214,7 +214,8 @@ export interface PreparationEvent {
     | "reading data"
     | "encoding examples"
     | "loading weights"
-    | "looking at first gradients";
+    | "looking at first gradients"
+    | "timing kernels";
   /** 0 to 1, if the total is known. */
   readonly share?: number;
   /** Examples so far, or items of data, or chunks of a stream of bytes. */

@@ -205,6 +205,10 @@ export const runFields = section("Run", {
   gpuMemory: z.number().positive().optional().describe(
     "GPU memory the run may use, in GiB; a run that needs more is refused before it starts",
   ).meta({ value: "GiB", derived: "free memory on a software adapter, otherwise no limit" }),
+  tune: z.boolean().default(true).describe(
+    "before the first run on a graphics card, time the variants of its kernels for some seconds; " +
+      "otherwise they are chosen by the shapes of the model",
+  ),
   overwriteOutput: z.boolean().default(false).meta(described(
     phrase`if ${option("output")} already contains a run, delete its checkpoints and start over`,
   )),

@@ -1,6 +1,6 @@
 /** Opens a run of a recipe: everything checked, planned, allocated and initialised, or restored. */
 import { MANIFEST_FILE } from "../formats/checkpoint/manifest.ts";
-import type { AccountWatch } from "../gpu/allocator.ts";
+import { type AccountWatch, PlanAllocator } from "../gpu/allocator.ts";
 import type { Scope } from "../gpu/scope.ts";
 import { uploadRope } from "../model/llama.ts";
 import type { Phrase } from "../options/phrase.ts";
@@ -25,6 +25,7 @@ import {
 import type { SamplePrompt } from "./samples.ts";
 import { startingPoint } from "./start.ts";
 import { restoreTensors } from "./state.ts";
+import { tune } from "./tuning.ts";
 
 /** How {@link Trainer.open} reports its progress. */
 export interface Preparing {
@@ -113,8 +114,13 @@ export async function openRun(
     state?.step,
   );
   if (scarce) warnings.push(scarce);
+  if (options.tune) {
+    const products = () =>
+      buildTraining(new PlanAllocator(), config, shape, capabilities, objective).model.products;
+    await tune(gpu, products, onPreparation);
+  }
   signal?.throwIfAborted();
-  const training = buildTraining(scope, config, shape, capabilities, objective);
+  const training = buildTraining(scope, config, shape, gpu.capabilities, objective);
   await gpu.check();
   uploadRope(gpu, training.model);
   await recipe.start(gpu, training, onPreparation);

@@ -439,6 +439,12 @@ export interface PretrainOptions {
    */
   readonly gpuMemory?: number;
   /**
+   * Before the first run on a graphics card, time the variants of its kernels for some seconds;
+   * otherwise they are chosen by the shapes of the model.
+   * @default true
+   */
+  readonly tune: boolean;
+  /**
    * If `output` already contains a run, delete its checkpoints and start over.
    * @default false
    */
@@ -802,6 +808,12 @@ export interface FinetuneOptions {
    * @default free memory on a software adapter, otherwise no limit
    */
   readonly gpuMemory?: number;
+  /**
+   * Before the first run on a graphics card, time the variants of its kernels for some seconds;
+   * otherwise they are chosen by the shapes of the model.
+   * @default true
+   */
+  readonly tune: boolean;
   /**
    * If `output` already contains a run, delete its checkpoints and start over.
    * @default false

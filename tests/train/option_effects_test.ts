@@ -67,7 +67,9 @@ const OF_NO_METHOD = [
   ..."warmupSteps scheduler minLrRatio output evalEvery saveEvery samplePrompt saveMinutes".split(
     " ",
   ),
-  ..."sampleTokens keepCheckpoints gpuMemory loadBestModelAtEnd overwriteOutput resume".split(" "),
+  ..."sampleTokens keepCheckpoints gpuMemory tune loadBestModelAtEnd overwriteOutput resume".split(
+    " ",
+  ),
   ..."adapter addTokens".split(" "),
 ];
 

@@ -58,6 +58,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     keepCheckpoints: 2,
     loadBestModelAtEnd: false,
     earlyStoppingThreshold: 0,
+    tune: true,
     overwriteOutput: false,
   });
 });

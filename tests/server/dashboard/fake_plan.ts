@@ -5,7 +5,15 @@ import { finetuneOptions } from "../../../src/train/finetune_options.ts";
 
 const GIB = 2 ** 30;
 const NOT_HERE = ["model", "data", "dataset", "datasetDir", "evalData", "evalDataset", "tokenizer"];
-const NOR_HERE = ["preview", "output", "keepCheckpoints", "gpuMemory", "overwriteOutput", "resume"];
+const NOR_HERE = [
+  "preview",
+  "output",
+  "keepCheckpoints",
+  "gpuMemory",
+  "tune",
+  "overwriteOutput",
+  "resume",
+];
 
 /** A base model that cannot chat. */
 export const WITHOUT_TEMPLATE = "tiny-base";

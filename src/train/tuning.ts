@@ -1,0 +1,74 @@
+/** Kernels timed before a run, once for each adapter and product. */
+import { writeJson } from "../files/atomic.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { cacheFolder } from "../host/cache_folder.ts";
+import type { MatmulShape } from "../kernels/matmul/matmul.ts";
+import { type TileTable, tileTimer, tuneTiles } from "../kernels/matmul/matmul_tuning.ts";
+import { strategyFor } from "../kernels/strategy.ts";
+import { dirname, join } from "../packages/std_path.ts";
+import { z } from "../packages/zod.ts";
+import { VERSION } from "../product.ts";
+import type { OnPreparation } from "./events.ts";
+
+/** Milliseconds that a run waits for it at most, beside the product in progress. */
+const MOST_MS = 5000;
+/** WebGPU does not tell a driver's version: an update is noticed this much later. */
+const DAYS = 30;
+/** Remembered products, of all runs on an adapter. */
+const MOST_PRODUCTS = 2000;
+
+const remembered = z.object({
+  timed_at: z.iso.datetime(),
+  tiles: z.record(z.string(), z.string()),
+});
+
+/**
+ * Chooses the fastest variants of the kernels of a run. Does nothing on an adapter that has no
+ * choice or no clock. What is found is remembered where that is allowed, for other runs.
+ */
+export async function tune(
+  gpu: Gpu,
+  products: () => readonly MatmulShape[],
+  onPreparation: OnPreparation,
+  folder: string | undefined = cacheFolder(),
+): Promise<void> {
+  const time = strategyFor(gpu.capabilities).matmul === "tiled" ? tileTimer(gpu) : undefined;
+  if (!time) return;
+  const file = folder && join(folder, `timings-${await adapterKey(gpu)}.json`);
+  const known = { ...gpu.capabilities.timed?.tiles, ...await recall(file) };
+  const tiles = await tuneTiles(time, products(), known, {
+    most: MOST_MS,
+    onProgress: (share) => onPreparation({ type: "preparation", what: "timing kernels", share }),
+  });
+  gpu.tuned({ tiles });
+  if (file && Object.keys(tiles).length > Object.keys(known).length) await remember(file, tiles);
+}
+
+/** Of all that decides how fast a kernel is. */
+async function adapterKey({ adapter }: Gpu): Promise<string> {
+  const { vendor, architecture, device, description } = adapter;
+  const parts = [VERSION, Deno.version.deno, vendor, architecture, device, description];
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(parts.join("\n")));
+  return new Uint8Array(hash).slice(0, 8).toHex();
+}
+
+/** A file that is missing, old, damaged or out of reach is as good as none. */
+async function recall(file: string | undefined): Promise<TileTable> {
+  try {
+    const { timed_at, tiles } = remembered.parse(JSON.parse(await Deno.readTextFile(file!)));
+    return Date.now() - Date.parse(timed_at) < DAYS * 86_400_000 ? tiles : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Without it, the next run times them again. */
+async function remember(file: string, tiles: TileTable): Promise<void> {
+  const newest = Object.fromEntries(Object.entries(tiles).slice(-MOST_PRODUCTS));
+  try {
+    await Deno.mkdir(dirname(file), { recursive: true });
+    await writeJson(file, { timed_at: new Date().toISOString(), tiles: newest });
+  } catch {
+    // The disk is full, or the folder is not to be written to.
+  }
+}
