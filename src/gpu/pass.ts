@@ -187,17 +187,14 @@ export class KernelPass {
     layout: GPUBindGroupLayout,
     operands: Readonly<Record<string, Operand>>,
   ): GPUBindGroup {
-    const entries: GPUBindGroupEntry[] = [], resources: BoundResource[] = [];
-    for (const { name, binding, texture } of kernel.bindings) {
+    const resources = kernel.bindings.map(({ name, texture }): BoundResource => {
       const operand = operands[name];
       if (!operand) throw new GpuError(`kernel ${kernel.name}: operand ${name} is missing`);
       if ("texture" in operand) {
         if (!texture) {
           throw new GpuError(`kernel ${kernel.name}: operand ${name} must be a tensor`);
         }
-        resources.push({ object: operand.texture! });
-        entries.push({ binding, resource: viewOf(operand.texture!) });
-        continue;
+        return { object: operand.texture! };
       }
       const { buffer, byteOffset: offset, byteLength: size } = operand;
       const limit = this.gpu.limits.maxStorageBufferBindingSize;
@@ -207,14 +204,16 @@ export class KernelPass {
           "the launcher must bind it in row ranges",
         );
       }
-      resources.push({ object: buffer!, offset, size });
-      entries.push({ binding, resource: { buffer: buffer!, offset, size } });
-    }
+      return { object: buffer!, offset, size };
+    });
     return this.gpu.bindGroups.get(layout, resources, () => {
-      for (const { name } of kernel.bindings) {
+      const entries = kernel.bindings.map(({ name, binding }): GPUBindGroupEntry => {
         const operand = operands[name];
-        if (!("texture" in operand)) this.gpu.assertHeld(operand, `kernel ${kernel.name}`);
-      }
+        if ("texture" in operand) return { binding, resource: viewOf(operand.texture!) };
+        this.gpu.assertHeld(operand, `kernel ${kernel.name}`);
+        const { buffer, byteOffset: offset, byteLength: size } = operand;
+        return { binding, resource: { buffer: buffer!, offset, size } };
+      });
       return this.gpu.validated(
         `kernel ${kernel.name}`,
         () => this.gpu.device.createBindGroup({ label: kernel.name, layout, entries }),
