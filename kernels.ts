@@ -156,6 +156,7 @@ export {
 export { type RmsNorm, rmsNorm } from "./src/kernels/norm/rms_norm.ts";
 export { type RmsNormBackward, rmsNormBackward } from "./src/kernels/norm/rms_norm_backward.ts";
 export { type Rope, rope } from "./src/kernels/misc/rope.ts";
+export { type RopeCached, ropeCached } from "./src/kernels/misc/rope_cached.ts";
 export { type GateActivation, type Glu, glu } from "./src/kernels/misc/glu.ts";
 export { type GluBackward, gluBackward } from "./src/kernels/misc/glu_backward.ts";
 export { type AddBias, addBias } from "./src/kernels/misc/add_bias.ts";

@@ -6,12 +6,13 @@
  *     → RMSNorm → gate, up (N, F) → act(gate)·up → down (N, C) → + middle → next x
  */
 import type { KernelPass } from "../gpu/pass.ts";
-import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { type Tensor, viewAs } from "../gpu/tensor.ts";
 import { rowsOf } from "../numbers/layout.ts";
 import { attention } from "../kernels/attention/attention.ts";
 import { embedding } from "../kernels/misc/embedding.ts";
 import { rmsNorm } from "../kernels/norm/rms_norm.ts";
 import { rope } from "../kernels/misc/rope.ts";
+import { ropeCached } from "../kernels/misc/rope_cached.ts";
 import { glu } from "../kernels/misc/glu.ts";
 import type { Activations, LayerActivations } from "./activations.ts";
 import { applyLinear } from "./linear.ts";
@@ -76,9 +77,14 @@ export function forwardToGate(
   applyLinear(pass, model, { x: normed, linear: weights.key, out: heads?.key ?? key });
   applyLinear(pass, model, { x: normed, linear: weights.value, out: value });
   if (heads) normaliseHeads(pass, model, saved, layer);
-  const positionOffset = cache?.length ?? 0;
-  rope(pass, { x: query, table: model.rope, headSize, length, positionOffset });
-  rope(pass, { x: key, table: model.rope, headSize, length, positionOffset });
+  if (cache) {
+    const { key: cachedKey, value: cachedValue } = cache.layers[layer];
+    const { rope: table } = model, offset = cache.length;
+    ropeCached(pass, { query, key, value, cachedKey, cachedValue, table, headSize, offset });
+  } else {
+    rope(pass, { x: query, table: model.rope, headSize, length });
+    rope(pass, { x: key, table: model.rope, headSize, length });
+  }
   attend(pass, model, activations, saved, layer, cache);
   applyLinear(pass, model, {
     x: saved.attention,
@@ -105,16 +111,7 @@ function attend(
   cache: KeyValueCache | undefined,
 ): void {
   const { batch, length } = activations;
-  let { key, value } = saved;
-  let keyLength = length, keyCapacity = length;
-  if (cache) {
-    const own = cache.layers[layer];
-    keyLength = cache.length + length;
-    keyCapacity = cache.capacity;
-    pass.copy(key, rowRange(own.key, cache.length, keyLength));
-    pass.copy(value, rowRange(own.value, cache.length, keyLength));
-    ({ key, value } = own);
-  }
+  const { key, value } = cache?.layers[layer] ?? saved;
   attention(pass, {
     q: saved.query,
     k: key,
@@ -124,8 +121,8 @@ function attend(
     firstKeys: firstKeysOf(config, activations, layer),
     batch,
     queryLength: length,
-    keyLength,
-    keyCapacity,
+    keyLength: (cache?.length ?? 0) + length,
+    keyCapacity: cache?.capacity ?? length,
     heads: config.heads,
     keyValueHeads: config.keyValueHeads,
     headSize: config.headSize,

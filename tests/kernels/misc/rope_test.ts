@@ -1,6 +1,9 @@
+import { assertEquals } from "@std/assert";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../../src/gpu/pass.ts";
+import { rowRange, type Tensor } from "../../../src/gpu/tensor.ts";
 import { rope } from "../../../src/kernels/misc/rope.ts";
+import { ropeCached } from "../../../src/kernels/misc/rope_cached.ts";
 import { rope as oracle, ropeTable } from "../../oracles/misc/rope.ts";
 import {
   assertClose,
@@ -66,4 +69,75 @@ gpuTest("rope refuses odd heads, broken sequences and positions beyond the table
   for (const [io, message] of cases) {
     assertRefuses(() => rope(new KernelPass(gpu), { x, table, ...io }), ShapeError, message);
   }
+});
+
+// The last cache exceeds a binding of 128 MiB, which its rows of 1,024 bytes fill at row 131,072.
+const CACHED = [
+  { rows: 1, heads: 1, keyHeads: 1, headSize: 8, offset: 0, capacity: 1 },
+  { rows: 5, heads: 6, keyHeads: 2, headSize: 16, offset: 9, capacity: 20 },
+  { rows: 3, heads: 3, keyHeads: 3, headSize: 20, offset: 2, capacity: 5 },
+  { rows: 1, heads: 9, keyHeads: 3, headSize: 64, offset: 70, capacity: 100 },
+  { rows: 6, heads: 4, keyHeads: 2, headSize: 128, offset: 131_069, capacity: 131_080 },
+];
+
+for (const shape of CACHED) {
+  const { rows, heads, keyHeads, headSize, offset, capacity } = shape;
+  const title = `ropeCached N ${rows} H ${heads} K ${keyHeads} D ${headSize} after ${offset}`;
+  gpuTest(`${title} is rope and a copy, and leaves other rows`, async (gpu) => {
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const values = (columns: number, seed: number) =>
+        rounded(randomNormal(rows * columns, seed), dtype);
+      const queries = heads * headSize, keys = keyHeads * headSize;
+      const [q, k, v] = [values(queries, 1), values(keys, 2), values(keys, 3)];
+      // Of a long table only the rows that are needed.
+      const table = gpu.tensor({
+        name: "table",
+        shape: [offset + rows, headSize],
+        dtype: "float32",
+        purpose: "workspace",
+      });
+      const angles = ropeTable(rows, headSize, offset);
+      const needed = upload(gpu, "needed", [rows, headSize], angles);
+      const make = (name: string) =>
+        gpu.tensor({ name, shape: [capacity, keys], dtype, purpose: "workspace" });
+      const io = {
+        query: upload(gpu, "q", [rows, queries], q, dtype),
+        key: upload(gpu, "k", [rows, keys], k, dtype),
+        value: upload(gpu, "v", [rows, keys], v, dtype),
+        cachedKey: make("cached_key"),
+        cachedValue: make("cached_value"),
+        table,
+      };
+      runPass(gpu, (pass) => {
+        pass.copy(needed, rowRange(table, offset, offset + rows));
+        ropeCached(pass, { ...io, headSize, offset });
+      });
+      const tolerance = { atol: 5e-7, rtol: 3e-7 + OUTPUT_ROUNDING[dtype] };
+      const turn = (x: Float32Array, heads: number) =>
+        oracle(x, { length: rows, heads, headSize, positionOffset: offset });
+      assertClose("q", await download(gpu, io.query), turn(q, heads), tolerance);
+      const around = (tensor: Tensor) => {
+        const first = Math.max(0, offset - 2), last = Math.min(capacity, offset + rows + 2);
+        return download(gpu, rowRange(tensor, first, last));
+      };
+      const before = new Float32Array(Math.min(2, offset) * keys);
+      const after = new Float32Array(Math.min(2, capacity - offset - rows) * keys);
+      const cached = await around(io.cachedKey);
+      assertClose("k", cached, [...before, ...turn(k, keyHeads), ...after], tolerance);
+      assertEquals([...await around(io.cachedValue)], [...before, ...v, ...after]);
+      Object.values(io).forEach((tensor) => gpu.release(tensor));
+    }
+  });
+}
+
+gpuTest("ropeCached refuses a full cache", (gpu) => {
+  const [x, cache] = [upload(gpu, "x", [2, 16]), upload(gpu, "cache", [4, 16])];
+  const io = { query: x, key: x, value: x, cachedKey: cache, cachedValue: cache };
+  const table = upload(gpu, "table", [9, 8]);
+  const message = "ropeCached: the table has 9 positions and the cache 4, 5 are needed";
+  assertRefuses(
+    () => ropeCached(new KernelPass(gpu), { ...io, table, headSize: 8, offset: 3 }),
+    ShapeError,
+    message,
+  );
 });

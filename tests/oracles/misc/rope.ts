@@ -10,11 +10,11 @@ export function angle(position: number, i: number, headSize: number, theta = 10_
   return position * theta ** (-2 * i / headSize);
 }
 
-/** A (positions, D) table of D/2 cosines and D/2 sines. */
-export function ropeTable(positions: number, headSize: number): Float64Array {
+/** A (positions, D) table of D/2 cosines and D/2 sines, from a first position on. */
+export function ropeTable(positions: number, headSize: number, first = 0): Float64Array {
   const half = headSize / 2;
   return Float64Array.from({ length: positions * headSize }, (_, at) => {
-    const a = angle(Math.floor(at / headSize), at % half, headSize);
+    const a = angle(first + Math.floor(at / headSize), at % half, headSize);
     return at % headSize < half ? Math.cos(a) : Math.sin(a);
   });
 }
