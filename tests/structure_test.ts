@@ -86,6 +86,7 @@ const TESTED_AS: Record<string, string> = {
   rope_cached: "rope",
   // The absolute maxima of NF4, quantised in turn.
   nf4_constants: "nf4_quantize",
+  attention_few: "attention",
   attention_stage: "attention",
   attention_texture: "attention",
   attention_backward_queries_texture: "attention_backward",

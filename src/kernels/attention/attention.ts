@@ -11,6 +11,7 @@ import {
   sequencesPerRange,
   unitsPerDispatch,
 } from "./attention_heads.ts";
+import { attentionFew, FEW_QUERIES } from "./attention_few.ts";
 import type { Attention } from "./attention_operands.ts";
 import { attentionTexture } from "./attention_texture.ts";
 import { LANES, tiledKernels, tiledWalk } from "./attention_tile.ts";
@@ -60,6 +61,7 @@ export function attention(pass: KernelPass, io: Attention): void {
   expectFirstKeys("attention", io.firstKeys, rows);
 
   if (io.workspace) attentionTexture(pass, io.workspace, io);
+  else if (queryLength < FEW_QUERIES) attentionFew(pass, io);
   else attentionTiled(pass, io);
 }
 

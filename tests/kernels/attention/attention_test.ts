@@ -48,6 +48,21 @@ const CASES: [title: string, shape: AttentionShape, formats: Format[], loopRound
   ["head of 192", training(1, 33, 1, 1, 192), ["float32"]],
   ["wide head", training(1, 33, 1, 1, 256), ["float32", "bfloat16"]],
   ["decoding", { ...training(1, 1, 4, 2, 64), keyLength: 50, keyCapacity: 80 }, ["float32"]],
+  ["decoding, groups of 6", {
+    ...training(2, 3, 12, 2, 96),
+    keyLength: 700,
+    keyCapacity: 720,
+  }, ["float32", "bfloat16"]],
+  [
+    "decoding in walks",
+    {
+      ...training(1, 1, 3, 1, 256),
+      keyLength: 600,
+      keyCapacity: 600,
+    },
+    ["float32"],
+    1,
+  ],
   ["a chunk after others", { ...training(2, 9, 4, 2, 64), keyLength: 70, keyCapacity: 72 }, [
     "float32",
     "bfloat16",
