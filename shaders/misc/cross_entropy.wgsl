@@ -7,8 +7,8 @@
 // it (Milakov & Gimelshein 2018), so that the row is read once for the loss and once more for the
 // gradient; then they reduce both.
 // @use fours, lanes
+// @const HELD   quads that a thread loads at once
 override WEIGHTED: bool;
-const HELD = 4u;   // quads that a thread loads at once
 
 struct Params {
   rows: u32,        // of this range

@@ -2,7 +2,7 @@
 // elements; sum.wgsl adds up the parts. The order is fixed, so that the same numbers give the same
 // bits.
 // @use lanes
-const HELD = 4u;   // quads that a thread loads at once
+// @const HELD   quads that a thread loads at once
 
 struct Params {
   quads: u32,     // quads stored in this range; padding is zero

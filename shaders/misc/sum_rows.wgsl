@@ -2,9 +2,9 @@
 // LANES threads share an octet of columns: each sums every LANES-th row, and the first adds up
 // their sums. Adjacent threads read adjacent memory, and the order is fixed.
 // @use bfloat16 | float32
+// @const HELD   rows that a thread loads at once
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override LANES: u32;
-const HELD = 4u;                // rows that a thread loads at once
 
 struct Params {
   rows: u32,         // G, of this range

@@ -5,7 +5,7 @@
 // a longer one is read twice, the second time from a cache.
 // @use bfloat16 | float32
 // @use lanes
-const HELD = 4u;   // octets
+// @const HELD
 
 struct Params {
   rows: u32,      // of this range
@@ -47,7 +47,7 @@ fn main(
   let octets = select(0u, params.octets, row < params.rows);
 
   // The padding of a row is zero and adds nothing to the sum.
-  var held: array<Eight, HELD>;
+  var held: array<Eight, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     if (k * LANES + lane < octets) { held[k] = x[start + k * LANES + lane]; }

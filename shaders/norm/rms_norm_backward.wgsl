@@ -6,8 +6,9 @@
 // @use bfloat16 | float32
 // @use gradient_apart | gradient_in_place
 // @use lanes
+// @const HELD
+
 override ACCUMULATE: bool;   // adds to dx
-const HELD = 4u;             // octets
 
 struct Params {
   rows: u32,      // of this range
@@ -55,8 +56,8 @@ fn main(
   // A thread past the last row has no elements, but must still reach the barriers.
   let octets = select(0u, params.octets, row < params.rows);
 
-  var g: array<mat2x4<f32>, HELD>;
-  var values: array<Eight, HELD>;
+  var g: array<mat2x4<f32>, max(1u, HELD)>;
+  var values: array<Eight, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let i = k * LANES + lane;

@@ -4,9 +4,9 @@
 // reproducible. LANES threads share an octet of columns: each sums every LANES-th row of a group,
 // and the first adds up their sums. Adjacent threads read adjacent memory.
 // @use bfloat16 | float32
+// @const HELD   rows that a thread loads at once
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override LANES: u32;
-const HELD = 4u;                // rows that a thread loads at once
 
 struct Params {
   rows: u32,          // of this range

@@ -88,7 +88,7 @@ fn main(
   let place = params.first_block + min(block, params.blocks - 1u);
   let old = vec2<f32>(absmax_m[place], absmax_v[place]);
 
-  var held: array<Moments, HELD>;
+  var held: array<Moments, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;

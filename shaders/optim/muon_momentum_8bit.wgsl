@@ -47,7 +47,7 @@ fn main(
   let place = params.first_block + min(block, params.blocks - 1u);
   let old = absmax[place];
 
-  var held: array<mat2x4<f32>, HELD>;
+  var held: array<mat2x4<f32>, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;

@@ -5,7 +5,7 @@
 // so that a step costs one barrier and no more than the time to load a row. Rows are divided by
 // their lengths at the end. A row whose remaining squared length is at most `least` becomes zero.
 // @use lanes
-const HELD = 8u;   // quads
+// @const HELD   quads
 
 struct Params {
   rows: u32,        // at most WORKGROUP_SIZE / LANES

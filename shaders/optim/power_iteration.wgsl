@@ -3,7 +3,7 @@
 // 8.2.1). One workgroup: the matrix is small, and each iteration depends on the previous one. LANES
 // threads process four rows at a time. A zero matrix gives a zero vector.
 // @use fours, lanes
-const HELD = 4u;   // quads of each row that a thread loads at once
+// @const HELD   quads of each row that a thread loads at once
 
 // Of each LANES threads.
 var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;

@@ -31,7 +31,7 @@ fn main(
   // A thread past the last row has no elements, but must still reach the barriers.
   let end = select(0u, start + params.row_octets, row < params.rows);
 
-  var held: array<mat2x4<f32>, HELD>;
+  var held: array<mat2x4<f32>, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;

@@ -44,7 +44,7 @@ fn main(
   let start = group * params.group_octets;
   let end = select(0u, min(start + params.group_octets, params.octets), group < params.groups);
 
-  var held: array<Octet, HELD>;
+  var held: array<Octet, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;

@@ -54,7 +54,7 @@ fn main(
   let place = params.first_octet / params.group_octets + min(group, params.groups - 1u);
   let old = constants[place];
 
-  var held: array<Octet, HELD>;
+  var held: array<Octet, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;

@@ -56,7 +56,7 @@ fn main(
   let start = block * BLOCK_OCTETS;
   let end = select(start, min(start + BLOCK_OCTETS, params.octets), start < params.octets);
 
-  var held: array<mat2x4<f32>, HELD>;
+  var held: array<mat2x4<f32>, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;

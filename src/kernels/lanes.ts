@@ -31,16 +31,27 @@ const LANES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 const WORKGROUP_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024];
 const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128];
 
+/** A kernel's options, and the values of its constant HELD. */
+export interface LanesOptions extends Omit<KernelOptions, "libraries"> {
+  readonly held?: readonly number[];
+}
+
 /** Both variants of a WGSL source that uses the library `lanes`. */
 export function kernelByLanes(
   name: string,
   source: string,
-  options: Omit<KernelOptions, "libraries"> = {},
+  { held, ...options }: LanesOptions = {},
 ): KernelByLanes {
   const variant = (suffix: string, library: string, constants: KernelOptions["constants"]) =>
     shader(`${name}${suffix}`, source, {
       variants: [...options.variants ?? [], library],
-      constants: { ...options.constants, LANES, WORKGROUP_SIZE: WORKGROUP_SIZES, ...constants },
+      constants: {
+        ...options.constants,
+        ...(held && { HELD: held }),
+        LANES,
+        WORKGROUP_SIZE: WORKGROUP_SIZES,
+        ...constants,
+      },
     });
   return {
     shared: variant("", "lanes_shared", {}),
@@ -52,7 +63,7 @@ export function kernelByLanes(
 export function kernelByFormatAndLanes(
   name: string,
   source: string,
-  options: Omit<KernelOptions, "libraries"> = {},
+  options: LanesOptions = {},
 ): Record<ActivationType, KernelByLanes> {
   const variant = (format: ActivationType) =>
     kernelByLanes(`${name}.${format}`, source, {
@@ -62,8 +73,18 @@ export function kernelByFormatAndLanes(
   return { float32: variant("float32"), bfloat16: variant("bfloat16") };
 }
 
-/** Values of the constant HELD: octets that a lane keeps in registers. */
-export const HELD = [2, 4];
+/**
+ * Values of the constant HELD, the loads that a thread has under way at once, or keeps in registers:
+ * many on a card; on a processor, where they are not faster, as few as possible, for a third of the
+ * code to compile.
+ */
+export const HELD = { octets: [0, 4], blocks: [0, 2], loop: [1, 4] };
+
+/** The value of HELD for an adapter, if the kernel declares it. */
+export function heldBy({ capabilities }: Gpu, { constants }: Kernel): { HELD?: number } {
+  const values = constants.find(({ name }) => name === "HELD")?.values;
+  return values ? { HELD: strategyFor(capabilities).holds ? values.at(-1)! : values[0] } : {};
+}
 
 /** The kernel and constants for a number of lanes, and how many rows a workgroup then takes. */
 export function sharedBy(
@@ -75,13 +96,12 @@ export function sharedBy(
     readonly threads?: number;
   },
 ): { kernel: Kernel; constants: Record<string, number>; rowsPerGroup: number } {
-  const { rowWorkgroup, octetsHeld } = strategyFor(gpu.capabilities);
+  const { rowWorkgroup } = strategyFor(gpu.capabilities);
   const size = threads ?? Math.max(lanes, rowWorkgroup), rowsPerGroup = size / lanes;
-  const holds = kernels.shared.constants.some(({ name }) => name === "HELD");
-  const constants = {
+  const constants: Record<string, number> = {
     LANES: lanes,
     WORKGROUP_SIZE: size,
-    ...(holds && { HELD: octetsHeld }),
+    ...heldBy(gpu, kernels.shared),
   };
   if (lanes === 1 || near === 1) return { kernel: kernels.shared, constants, rowsPerGroup };
   if (near > nearIn(gpu)) {

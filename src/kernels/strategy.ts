@@ -18,8 +18,8 @@ export interface Strategy {
   readonly attention: AttentionVariant;
   /** Loads of a row, a group or a block that one thread processes before lanes share them. */
   readonly loadsPerLane: number;
-  /** Octets of a group or a block of float32 that a lane keeps in registers. */
-  readonly octetsHeld: number;
+  /** Whether threads have several loads under way at once, and keep them in registers. */
+  readonly holds: boolean;
   /** Threads of a workgroup of lanes, at least. */
   readonly rowWorkgroup: number;
   /** Threads of a workgroup that processes a tensor element by element. */
@@ -58,7 +58,7 @@ const SOFTWARE: Strategy = {
   matmul: "texture",
   attention: "texture",
   loadsPerLane: Infinity,
-  octetsHeld: 4,
+  holds: false,
   rowWorkgroup: 8,
   flatWorkgroup: 64,
   flatElements: 2 ** 23,
@@ -77,7 +77,7 @@ const CARD: Strategy = {
   matmul: "tiled",
   attention: "tiled",
   loadsPerLane: 4,
-  octetsHeld: 2,
+  holds: true,
   rowWorkgroup: 256,
   flatWorkgroup: 256,
   flatElements: 2 ** 25,

@@ -3,11 +3,14 @@ import code from "../../../shaders/misc/cross_entropy.wgsl" with { type: "text" 
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
-import { kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 import { ranges, rowsPerBinding } from "../ranges.ts";
 import { FLAG } from "../shader.ts";
 
-const kernels = kernelByLanes("cross_entropy", code, { constants: { WEIGHTED: FLAG } });
+const kernels = kernelByLanes("cross_entropy", code, {
+  held: HELD.loop,
+  constants: { WEIGHTED: FLAG },
+});
 
 /** Logits per dispatch: a tenth of a second on a slow adapter. */
 const LOGITS_PER_DISPATCH = 1 << 23;

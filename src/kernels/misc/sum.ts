@@ -6,14 +6,14 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { elementsOf } from "../../numbers/layout.ts";
 import { expectDType, type Tensor } from "../../gpu/tensor.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { kernelByLanes, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, sharedBy, type Sharing } from "../lanes.ts";
 import { shader } from "../shader.ts";
 import { strategyFor } from "../strategy.ts";
 
 const WORKGROUP_SIZE = 64;
 
 const kernel = shader("sum", code, { constants: { WORKGROUP_SIZE } });
-const partsKernels = kernelByLanes("sum_parts", partsCode);
+const partsKernels = kernelByLanes("sum_parts", partsCode, { held: HELD.loop });
 
 /** Most parts that one thread each sums up, or one workgroup. */
 const MOST_PARTS = 1024;

@@ -3,11 +3,14 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
+import { HELD, heldBy } from "../lanes.ts";
 import { ranges, rowsPerBinding } from "../ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
 import { COLUMN_LANES } from "../shader.ts";
 
-const kernels = kernelByFormat("sum_rows", code, { constants: COLUMN_LANES });
+const kernels = kernelByFormat("sum_rows", code, {
+  constants: { ...COLUMN_LANES, HELD: HELD.loop },
+});
 
 /** Operands of {@link sumRows}. */
 export interface SumRows {
@@ -38,7 +41,7 @@ export function sumRows(pass: KernelPass, io: SumRows): void {
   for (const { start, end } of ranges(rowsOf(x.shape), most)) {
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes, WORKGROUP_SIZE: size },
+      constants: { LANES: lanes, WORKGROUP_SIZE: size, ...heldBy(pass.gpu, kernel) },
       operands: { x: rowRange(x, start, end), out },
       params: { rows: end - start, octets, accumulate: accumulate || start > 0 ? 1 : 0 },
       workgroups: [Math.ceil((octets * lanes) / size)],

@@ -4,10 +4,10 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { flatView } from "../flat.ts";
 import { formatOf } from "../format.ts";
-import { kernelByFormatAndLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByFormatAndLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
-const kernels = kernelByFormatAndLanes("rms_norm", code);
+const kernels = kernelByFormatAndLanes("rms_norm", code, { held: HELD.octets });
 
 /** Operands of {@link rmsNorm}. */
 export interface RmsNorm extends Sharing {

@@ -7,22 +7,31 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { flatView } from "../flat.ts";
 import { formatOf, kernelByFormat } from "../format.ts";
-import { kernelByFormatAndLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import {
+  HELD,
+  heldBy,
+  kernelByFormatAndLanes,
+  lanesFor,
+  sharedBy,
+  type Sharing,
+} from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
 import { COLUMN_LANES, FLAG } from "../shader.ts";
 
 const constants = { ACCUMULATE: FLAG };
 const kernels = kernelByFormatAndLanes("rms_norm_backward", code, {
+  held: HELD.octets,
   variants: ["gradient_apart"],
   constants,
 });
 const kernelsInPlace = kernelByFormatAndLanes("rms_norm_backward.in_place", code, {
+  held: HELD.octets,
   variants: ["gradient_in_place"],
   constants,
 });
 const weightKernels = kernelByFormat("rms_norm_backward_weight", weightCode, {
-  constants: COLUMN_LANES,
+  constants: { ...COLUMN_LANES, HELD: HELD.loop },
 });
 
 /** Operands of {@link rmsNormBackward}. */
@@ -111,7 +120,7 @@ function weightGradient(
     const { start, end } = range;
     pass.dispatch({
       kernel,
-      constants: { LANES: columnLanes, WORKGROUP_SIZE: size },
+      constants: { LANES: columnLanes, WORKGROUP_SIZE: size, ...heldBy(pass.gpu, kernel) },
       operands: {
         dy: rowRange(dy, start, end),
         x: rowRange(x, start, end),

@@ -7,7 +7,7 @@ import { adamParameters, type AdamRates } from "./adam.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 
-const kernels = kernelByLanes("adam_8bit", code, { constants: { HELD } });
+const kernels = kernelByLanes("adam_8bit", code, { held: HELD.blocks });
 
 /** Elements that share an absolute maximum, as in bitsandbytes. */
 export const ADAM_BLOCK = 256;

@@ -5,7 +5,7 @@ import { ADAM_BLOCK, adamBlocks } from "./adam_8bit.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 
-const kernels = kernelByLanes("muon_momentum_8bit", code, { constants: { HELD } });
+const kernels = kernelByLanes("muon_momentum_8bit", code, { held: HELD.blocks });
 
 export interface MuonMomentum8bit extends Sharing {
   /** float32. */

@@ -15,7 +15,7 @@ import { shader } from "../shader.ts";
 const WORKGROUP_SIZE = 64;
 
 const kernel = shader("orthonormalize_block", code, { constants: { WORKGROUP_SIZE } });
-const kernelsByLanes = kernelByLanes("orthonormalize_block_lanes", lanesCode);
+const kernelsByLanes = kernelByLanes("orthonormalize_block_lanes", lanesCode, { held: [8] });
 
 /** Most rows per block, as in the WGSL. */
 export const BLOCK_ROWS = 32;

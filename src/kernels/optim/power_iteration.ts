@@ -4,9 +4,9 @@ import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { rowsOf } from "../../numbers/layout.ts";
 import { ranges } from "../ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
-import { kernelByLanes, loneThreads, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, loneThreads, sharedBy, type Sharing } from "../lanes.ts";
 
-const kernels = kernelByLanes("power_iteration", code);
+const kernels = kernelByLanes("power_iteration", code, { held: HELD.loop });
 
 export interface PowerIteration extends Sharing {
   /** (size, size) float32, symmetric positive semidefinite. */

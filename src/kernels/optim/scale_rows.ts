@@ -5,7 +5,7 @@ import { rowsOf } from "../../numbers/layout.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
-const kernels = kernelByLanes("scale_rows", code, { constants: { HELD } });
+const kernels = kernelByLanes("scale_rows", code, { held: HELD.blocks });
 
 export interface ScaleRows extends Sharing {
   /** (rows, columns) float32, in place. */

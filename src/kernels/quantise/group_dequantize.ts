@@ -9,9 +9,7 @@ import { shader } from "../shader.ts";
 const kernels = kernelsByGroup(
   "group_dequantize",
   "reads",
-  code,
-  { constants: FLAT },
-  shader,
+  (name, variants) => shader(name, code, { constants: FLAT, variants }),
 );
 
 /** Operands of {@link groupDequantize}. */

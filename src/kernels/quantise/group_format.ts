@@ -1,6 +1,5 @@
 /** Kernels with an int8 and an int4 variant of the same source. */
 import { ShapeError } from "../../numbers/shape_error.ts";
-import type { KernelOptions } from "../../gpu/kernel.ts";
 import { elementOffset, storedElements } from "../../numbers/layout.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 
@@ -27,13 +26,10 @@ export interface StochasticRounding {
 export function kernelsByGroup<T>(
   name: string,
   access: "reads" | "writes",
-  source: string,
-  options: Omit<KernelOptions, "libraries" | "variants">,
-  define: (name: string, source: string, options: Omit<KernelOptions, "libraries">) => T,
+  define: (name: string, variants: readonly string[]) => T,
 ): Record<GroupType, T> {
   const library = access === "reads" ? "group" : "group_store";
-  const variant = (format: GroupType) =>
-    define(`${name}.${format}`, source, { ...options, variants: [`${library}_${format}`] });
+  const variant = (format: GroupType) => define(`${name}.${format}`, [`${library}_${format}`]);
   return { int8: variant("int8"), int4: variant("int4") };
 }
 

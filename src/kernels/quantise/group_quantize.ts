@@ -17,9 +17,7 @@ export type { StochasticRounding } from "./group_format.ts";
 const kernels = kernelsByGroup(
   "group_quantize",
   "writes",
-  code,
-  { constants: { HELD } },
-  kernelByLanes,
+  (name, variants) => kernelByLanes(name, code, { held: HELD.blocks, variants }),
 );
 
 /** Operands of {@link groupQuantize}. */

@@ -14,9 +14,7 @@ import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.
 const kernels = kernelsByGroup(
   "group_update",
   "writes",
-  code,
-  { constants: { HELD } },
-  kernelByLanes,
+  (name, variants) => kernelByLanes(name, code, { held: HELD.blocks, variants }),
 );
 
 /** Operands of {@link groupUpdate}. */

@@ -11,7 +11,7 @@ import { flatRanges, flatView } from "../flat.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 import { sum } from "../misc/sum.ts";
 
-const kernels = kernelByLanes("nf4_quantize", code, { constants: { HELD } });
+const kernels = kernelByLanes("nf4_quantize", code, { held: HELD.blocks });
 const constantsKernels = kernelByLanes("nf4_constants", constantsCode);
 
 /** Scratch memory of {@link nf4Quantize}. */
