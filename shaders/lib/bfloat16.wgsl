@@ -14,9 +14,10 @@ fn unpack(quad: Quad) -> vec4<f32> {
 fn pack(values: vec4<f32>) -> Quad {
   let bits = bitcast<vec4<u32>>(values);
   let rounded = bits + 0x7fffu + ((bits >> vec4<u32>(16u)) & vec4<u32>(1u));
-  let nan = (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
-  let half = select(rounded, vec4<u32>(0x7fc00000u), nan) >> vec4<u32>(16u);
-  return vec2<u32>(half.x | (half.y << 16u), half.z | (half.w << 16u));
+  // Signed numbers are compared in one instruction by processors, unsigned ones in three.
+  let nan = vec4<i32>(bits & vec4<u32>(0x7fffffffu)) > vec4<i32>(0x7f800000);
+  let halves = select(rounded, vec4<u32>(0x7fc00000u), nan);
+  return (halves.xz >> vec2<u32>(16u)) | (halves.yw & vec2<u32>(0xffff0000u));
 }
 
 fn unpack_low(eight: Eight) -> vec4<f32> {

@@ -7,6 +7,7 @@
 // part j of decade i, and the index from the number: on a processor a table lookup costs as much as
 // ten additions, and a search takes eight. Codes are 127 ± q if signed, q − 1 if unsigned; zero has
 // index n − 1, one has 128n.
+// @use bytes
 const POWERS = array<f32, 7>(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0);
 
 // |value| = 10^(i − 6) · (0.1 + 0.9 · (j + ½) / 2^i·n)
@@ -54,23 +55,19 @@ fn dynamic_places(magnitudes: vec4<f32>, n: f32) -> vec4<f32> {
   );
 }
 
-fn unpack_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu));
-}
-
-fn pack_bytes(codes: vec4<f32>) -> u32 {
-  let bytes = vec4<u32>(codes) << vec4<u32>(0u, 8u, 16u, 24u);
-  return bytes.x | bytes.y | bytes.z | bytes.w;
+fn with_sign_of(magnitudes: vec4<f32>, numbers: vec4<f32>) -> vec4<f32> {
+  let sign = bitcast<vec4<u32>>(numbers) & vec4<u32>(0x80000000u);
+  return bitcast<vec4<f32>>(bitcast<vec4<u32>>(magnitudes) | sign);
 }
 
 fn decode_signed(word: u32) -> vec4<f32> {
   let places = unpack_bytes(word) - 127.0;
-  return sign(places) * dynamic_values(abs(places), 1.0);
+  return with_sign_of(dynamic_values(abs(places), 1.0), places);
 }
 
 fn encode_signed(values: vec4<f32>) -> u32 {
-  return pack_bytes(127.0 + sign(values) * min(dynamic_places(abs(values), 1.0),
-    select(vec4<f32>(127.0), vec4<f32>(128.0), values > vec4<f32>(0.0))));
+  let most = select(vec4<f32>(127.0), vec4<f32>(128.0), values > vec4<f32>(0.0));
+  return pack_bytes(127.0 + with_sign_of(min(dynamic_places(abs(values), 1.0), most), values));
 }
 
 fn decode_unsigned(word: u32) -> vec4<f32> {

@@ -11,5 +11,7 @@ fn random_bits(seed: u32, step: u32, tensor: u32, element: u32) -> vec4<u32> {
 
 // Four numbers in [0, 1), multiples of 2^-24.
 fn random_uniform(seed: u32, step: u32, tensor: u32, element: u32) -> vec4<f32> {
-  return vec4<f32>(random_bits(seed, step, tensor, element) >> vec4<u32>(8u)) * 5.9604644775390625e-8;
+  let bits = random_bits(seed, step, tensor, element) >> vec4<u32>(8u);
+  // Processors convert signed integers in one instruction, unsigned ones in several.
+  return vec4<f32>(vec4<i32>(bits)) * 5.9604644775390625e-8;
 }

@@ -28,11 +28,11 @@ struct Params {
 const BLOCK = 64u;
 
 // Padding must not count: it becomes LOWEST, whose exponential is zero.
-fn load(start: u32, quad: u32) -> vec4<f32> {
+fn load(start: u32, quad: u32, columns: u32) -> vec4<f32> {
   let v = logits[start + quad];
-  if (4u * quad + 4u <= params.columns) { return v; }
+  if (4u * quad + 4u <= columns) { return v; }
   let column = four_from(4u * quad);
-  return select(vec4<f32>(LOWEST), v, column < vec4<u32>(params.columns));
+  return select(vec4<f32>(LOWEST), v, column < vec4<u32>(columns));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -40,10 +40,13 @@ fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let columns = params.columns;
+  let stored = params.quads;
   let lane = local % LANES;
   let n = group.x * (WORKGROUP_SIZE / LANES) + local / LANES;
   let inside = n < params.rows;
-  let start = n * params.quads;
+  let start = n * stored;
   var label = -1;
   if (inside) { label = labels[params.row + n]; }
   let counted = label >= 0;
@@ -51,7 +54,7 @@ fn main(
   // No early return: every thread must reach the barriers.
   var maximum = LOWEST;
   var sum = vec4<f32>(0.0);
-  let quads = select(0u, (params.columns + 3u) / 4u, counted);
+  let quads = select(0u, (columns + 3u) / 4u, counted);
   // Sum in blocks: adding tens of thousands of small terms to one large sum, with a rounding bias
   // in each, would cost three digits.
   for (var block = lane; block < quads; block += BLOCK * LANES) {
@@ -60,7 +63,7 @@ fn main(
       var held: array<vec4<f32>, HELD>;
       // @unroll
       for (var k = 0u; k < HELD; k++) {
-        if (i + k * LANES < quads) { held[k] = load(start, i + k * LANES); }
+        if (i + k * LANES < quads) { held[k] = load(start, i + k * LANES, columns); }
       }
       // @unroll
       for (var k = 0u; k < HELD; k++) {
@@ -100,10 +103,10 @@ fn main(
   }
   if (params.gradients == 0u) { return; }
   let scale = params.grad_scale * weight;
-  for (var i = lane; i < params.quads; i += LANES) {
+  for (var i = lane; i < stored; i += LANES) {
     var d = vec4<f32>(0.0);
     if (counted) {
-      d = exp(load(start, i) - logsumexp);
+      d = exp(load(start, i, columns) - logsumexp);
       d -= select(vec4<f32>(0.0), vec4<f32>(1.0), four_from(4u * i) == vec4<u32>(u32(label)));
     }
     logits[start + i] = scale * d;

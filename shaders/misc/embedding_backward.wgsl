@@ -33,11 +33,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let target_row = token - params.first_token;
   if (target_row >= params.tokens) { return; }
   if (start > params.position && sorted_tokens[start - 1u] == token) { return; }
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let p = params;
   var sum = mat2x4<f32>();
-  for (var i = start; i < params.end && sorted_tokens[i] == token; i++) {
-    let row = order[i] - params.first_row;
-    if (row < params.rows) {
-      let values = dx[row * params.octets + id.x];
+  for (var i = start; i < p.end && sorted_tokens[i] == token; i++) {
+    let row = order[i] - p.first_row;
+    if (row < p.rows) {
+      let values = dx[row * p.octets + id.x];
       sum += mat2x4<f32>(unpack_low(values), unpack_high(values));
     }
   }

@@ -19,18 +19,21 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let quads = params.quads;
+  let squared = params.squared == 1u;
   let threads = groups.x * WORKGROUP_SIZE;
   var sum = vec4<f32>(0.0);
-  for (var i = id.x; i < params.quads; i += HELD * threads) {
+  for (var i = id.x; i < quads; i += HELD * threads) {
     var values: array<vec4<f32>, HELD>;
     // @unroll
     for (var k = 0u; k < HELD; k++) {
-      if (i + k * threads < params.quads) { values[k] = x[i + k * threads]; }
+      if (i + k * threads < quads) { values[k] = x[i + k * threads]; }
     }
     // @unroll
     for (var k = 0u; k < HELD; k++) {
-      if (i + k * threads < params.quads) {
-        sum += values[k] * select(vec4<f32>(1.0), values[k], params.squared == 1u);
+      if (i + k * threads < quads) {
+        sum += values[k] * select(vec4<f32>(1.0), values[k], squared);
       }
     }
   }

@@ -23,6 +23,8 @@ fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let octets = params.octets;
   let group_octets = WORKGROUP_SIZE / LANES;
   let lane = local / group_octets;
   let octet = group.x * group_octets + local % group_octets;
@@ -35,7 +37,7 @@ fn main(
     // @unroll
     for (var k = 0u; k < HELD; k++) {
       let row = block + k * LANES;
-      if (row < rows) { values[k] = x[row * params.octets + octet]; }
+      if (row < rows) { values[k] = x[row * octets + octet]; }
     }
     // @unroll
     for (var k = 0u; k < HELD; k++) {

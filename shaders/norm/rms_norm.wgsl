@@ -27,11 +27,11 @@ fn with_squares(sum: vec4<f32>, eight: Eight) -> vec4<f32> {
   return sum + low * low + high * high;
 }
 
-fn normed(eight: Eight, scale: f32, octet: u32) -> Eight {
+fn normed(eight: Eight, scale: f32, octet: u32, offset: f32) -> Eight {
   let w = weight[octet];
   return pack_eight(
-    unpack_low(eight) * scale * (w[0] + params.offset),
-    unpack_high(eight) * scale * (w[1] + params.offset),
+    unpack_low(eight) * scale * (w[0] + offset),
+    unpack_high(eight) * scale * (w[1] + offset),
   );
 }
 
@@ -40,6 +40,8 @@ fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let offset = params.offset;
   let lane = local % LANES;
   let row = group.x * (WORKGROUP_SIZE / LANES) + local / LANES;
   let start = row * params.octets;
@@ -66,9 +68,9 @@ fn main(
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let i = k * LANES + lane;
-    if (i < octets) { y[start + i] = normed(held[k], scale, i); }
+    if (i < octets) { y[start + i] = normed(held[k], scale, i, offset); }
   }
   for (var i = HELD * LANES + lane; i < octets; i += LANES) {
-    y[start + i] = normed(x[start + i], scale, i);
+    y[start + i] = normed(x[start + i], scale, i, offset);
   }
 }

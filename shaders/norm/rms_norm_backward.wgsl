@@ -22,11 +22,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> rstd: array<f32>;              // (N)
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn scaled_gradient(dy: Eight, octet: u32) -> mat2x4<f32> {
+fn scaled_gradient(dy: Eight, octet: u32, offset: f32) -> mat2x4<f32> {
   let w = weight[octet];
   return mat2x4<f32>(
-    (w[0] + params.offset) * unpack_low(dy),
-    (w[1] + params.offset) * unpack_high(dy),
+    (w[0] + offset) * unpack_low(dy),
+    (w[1] + offset) * unpack_high(dy),
   );
 }
 
@@ -50,6 +50,8 @@ fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let offset = params.offset;
   let lane = local % LANES;
   let row = group.x * (WORKGROUP_SIZE / LANES) + local / LANES;
   let start = row * params.octets;
@@ -63,14 +65,14 @@ fn main(
     let i = k * LANES + lane;
     if (i < octets) {
       values[k] = x[start + i];
-      g[k] = scaled_gradient(incoming(start + i), i);
+      g[k] = scaled_gradient(incoming(start + i), i, offset);
     }
   }
   var dots = vec4<f32>(0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { dots = with_products(dots, g[k], values[k]); }
   for (var i = HELD * LANES + lane; i < octets; i += LANES) {
-    dots = with_products(dots, scaled_gradient(incoming(start + i), i), x[start + i]);
+    dots = with_products(dots, scaled_gradient(incoming(start + i), i, offset), x[start + i]);
   }
   let own = dots.x + dots.y + dots.z + dots.w;
   let dot = lanes_sum(vec2<f32>(own), local).x;
@@ -83,7 +85,7 @@ fn main(
     if (i < octets) { write_gradient(start + i, g[k], values[k], scale, pull); }
   }
   for (var i = HELD * LANES + lane; i < octets; i += LANES) {
-    let gradient = scaled_gradient(incoming(start + i), i);
+    let gradient = scaled_gradient(incoming(start + i), i, offset);
     write_gradient(start + i, gradient, x[start + i], scale, pull);
   }
 }

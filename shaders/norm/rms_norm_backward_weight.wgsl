@@ -28,6 +28,8 @@ fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let octets = params.octets;
   let group_octets = WORKGROUP_SIZE / LANES;
   let lane = local / group_octets;
   let octet = group.x * group_octets + local % group_octets;
@@ -45,8 +47,8 @@ fn main(
       let row = block + k * LANES;
       scales[k] = 0.0;
       if (row < last) {
-        gradients[k] = dy[row * params.octets + octet];
-        values[k] = x[row * params.octets + octet];
+        gradients[k] = dy[row * octets + octet];
+        values[k] = x[row * octets + octet];
         scales[k] = rstd[row];
       }
     }

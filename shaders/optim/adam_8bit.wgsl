@@ -34,18 +34,18 @@ struct Moments {
   second: mat2x4<f32>,
 }
 
-fn new_moments(octet: u32, absmax: vec2<f32>) -> Moments {
+fn new_moments(octet: u32, absmax: vec2<f32>, p: Params) -> Moments {
   let g = gradient[octet];
   let first = m[octet];
   let second = v[octet];
   return Moments(
     mat2x4<f32>(
-      params.beta1 * (absmax.x * decode_signed(first.x)) + params.fresh1 * g[0],
-      params.beta1 * (absmax.x * decode_signed(first.y)) + params.fresh1 * g[1],
+      p.beta1 * (absmax.x * decode_signed(first.x)) + p.fresh1 * g[0],
+      p.beta1 * (absmax.x * decode_signed(first.y)) + p.fresh1 * g[1],
     ),
     mat2x4<f32>(
-      params.beta2 * (absmax.y * decode_unsigned(second.x)) + params.fresh2 * g[0] * g[0],
-      params.beta2 * (absmax.y * decode_unsigned(second.y)) + params.fresh2 * g[1] * g[1],
+      p.beta2 * (absmax.y * decode_unsigned(second.x)) + p.fresh2 * g[0] * g[0],
+      p.beta2 * (absmax.y * decode_unsigned(second.y)) + p.fresh2 * g[1] * g[1],
     ),
   );
 }
@@ -57,11 +57,11 @@ fn with_largest(absmax: vec2<f32>, moments: Moments) -> vec2<f32> {
   ));
 }
 
-fn update_of(first: vec4<f32>, second: vec4<f32>) -> vec4<f32> {
-  return -params.step_size * first / (sqrt(second) + params.eps);
+fn update_of(first: vec4<f32>, second: vec4<f32>, p: Params) -> vec4<f32> {
+  return -p.step_size * first / (sqrt(second) + p.eps);
 }
 
-fn write(octet: u32, moments: Moments, divisor: vec2<f32>) {
+fn write(octet: u32, moments: Moments, divisor: vec2<f32>, p: Params) {
   let first = moments.first;
   let second = moments.second;
   m[octet] = vec2<u32>(
@@ -71,7 +71,7 @@ fn write(octet: u32, moments: Moments, divisor: vec2<f32>) {
     encode_unsigned(second[0] / divisor.y), encode_unsigned(second[1] / divisor.y),
   );
   gradient[octet] = mat2x4<f32>(
-    update_of(first[0], second[0]), update_of(first[1], second[1]),
+    update_of(first[0], second[0], p), update_of(first[1], second[1], p),
   );
 }
 
@@ -80,26 +80,28 @@ fn main(
   @builtin(global_invocation_id) id: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let p = params;
   let block = id.x / LANES;
   let lane = id.x % LANES;
   // A thread past the last block has no elements, but must still reach the barriers.
   let start = block * BLOCK_OCTETS;
-  let end = select(0u, min(start + BLOCK_OCTETS, params.octets), block < params.blocks);
-  let place = params.first_block + min(block, params.blocks - 1u);
+  let end = select(0u, min(start + BLOCK_OCTETS, p.octets), block < p.blocks);
+  let place = p.first_block + min(block, p.blocks - 1u);
   let old = vec2<f32>(absmax_m[place], absmax_v[place]);
 
   var held: array<Moments, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { held[k] = new_moments(octet, old); }
+    if (octet < end) { held[k] = new_moments(octet, old, p); }
   }
   // An octet that the block lacks counts as zeros, which are never the largest.
   var own = vec2<f32>(0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    own = with_largest(own, new_moments(octet, old));
+    own = with_largest(own, new_moments(octet, old, p));
   }
   // Its barrier, if any, also ensures that every lane has read the old maxima before the new are
   // written.
@@ -110,12 +112,12 @@ fn main(
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { write(octet, held[k], divisor); }
+    if (octet < end) { write(octet, held[k], divisor, p); }
   }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    write(octet, new_moments(octet, old), divisor);
+    write(octet, new_moments(octet, old, p), divisor, p);
   }
-  if (lane == 0u && block < params.blocks) {
+  if (lane == 0u && block < p.blocks) {
     absmax_m[place] = absmax.x;
     absmax_v[place] = absmax.y;
   }

@@ -19,19 +19,19 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> update: array<mat2x4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn new_momentum(octet: u32, largest: f32) -> mat2x4<f32> {
+fn new_momentum(octet: u32, largest: f32, fresh: f32) -> mat2x4<f32> {
   let words = momentum[octet];
   let old = mat2x4<f32>(largest * decode_signed(words.x), largest * decode_signed(words.y));
-  return old + params.fresh * (gradient[octet] - old);
+  return old + fresh * (gradient[octet] - old);
 }
 
 fn with_largest(largest: f32, values: mat2x4<f32>) -> f32 {
   return max(largest, largest_of(max(abs(values[0]), abs(values[1]))));
 }
 
-fn write(octet: u32, m: mat2x4<f32>, divisor: f32) {
+fn write(octet: u32, m: mat2x4<f32>, divisor: f32, fresh: f32) {
   momentum[octet] = vec2<u32>(encode_signed(m[0] / divisor), encode_signed(m[1] / divisor));
-  update[octet] = m + params.fresh * (gradient[octet] - m);
+  update[octet] = m + fresh * (gradient[octet] - m);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -39,6 +39,8 @@ fn main(
   @builtin(global_invocation_id) id: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let fresh = params.fresh;
   let block = id.x / LANES;
   let lane = id.x % LANES;
   // A thread past the last block has no elements, but must still reach the barriers.
@@ -51,14 +53,14 @@ fn main(
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { held[k] = new_momentum(octet, old); }
+    if (octet < end) { held[k] = new_momentum(octet, old, fresh); }
   }
   // An octet that the block lacks counts as zeros, which are never the largest.
   var own = 0.0;
   // @unroll
   for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    own = with_largest(own, new_momentum(octet, old));
+    own = with_largest(own, new_momentum(octet, old, fresh));
   }
   // Its barrier, if any, also ensures that every lane has read the old maximum before the new is
   // written.
@@ -68,10 +70,10 @@ fn main(
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { write(octet, held[k], divisor); }
+    if (octet < end) { write(octet, held[k], divisor, fresh); }
   }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    write(octet, new_momentum(octet, old), divisor);
+    write(octet, new_momentum(octet, old, fresh), divisor, fresh);
   }
   if (lane == 0u && block < params.blocks) { absmax[place] = largest; }
 }

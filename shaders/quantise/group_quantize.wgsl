@@ -24,9 +24,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> constants: array<vec2<f32>>;   // (groups, 2), all
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn encode(octet: u32, values: Octet, pair: vec2<f32>) {
-  if (params.stochastic == 1u) {
-    let draws = rounding_draws(params.seed, params.step, params.tensor, params.first_octet + octet);
+fn encode(octet: u32, values: Octet, pair: vec2<f32>, p: Params) {
+  if (p.stochastic == 1u) {
+    let draws = rounding_draws(p.seed, p.step, p.tensor, p.first_octet + octet);
     store_codes(octet, encode_stochastic(values, pair, draws));
   } else {
     store_codes(octet, encode_nearest(values, pair));
@@ -38,11 +38,13 @@ fn main(
   @builtin(global_invocation_id) id: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let p = params;
   let group = id.x / LANES;
   let lane = id.x % LANES;
   // A thread past the last group has no elements, but must still reach the barriers.
-  let start = group * params.group_octets;
-  let end = select(0u, min(start + params.group_octets, params.octets), group < params.groups);
+  let start = group * p.group_octets;
+  let end = select(0u, min(start + p.group_octets, p.octets), group < p.groups);
 
   var held: array<Octet, max(1u, HELD)>;
   // @unroll
@@ -63,12 +65,12 @@ fn main(
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { encode(octet, held[k], pair); }
+    if (octet < end) { encode(octet, held[k], pair, p); }
   }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    encode(octet, source[octet], pair);
+    encode(octet, source[octet], pair, p);
   }
-  if (lane == 0u && group < params.groups) {
-    constants[params.first_octet / params.group_octets + group] = pair;
+  if (lane == 0u && group < p.groups) {
+    constants[p.first_octet / p.group_octets + group] = pair;
   }
 }

@@ -23,18 +23,18 @@ struct Params {
 @group(0) @binding(2) var<storage, read> update: array<Octet>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn updated(octet: u32, pair: vec2<f32>) -> Octet {
+fn updated(octet: u32, pair: vec2<f32>, p: Params) -> Octet {
   let old = decode(load_codes(octet), pair);
   let change = update[octet];
   return Octet(
-    params.decay * old.low + change.low,
-    params.decay * old.high + change.high,
+    p.decay * old.low + change.low,
+    p.decay * old.high + change.high,
   );
 }
 
-fn encode(octet: u32, values: Octet, pair: vec2<f32>) {
-  if (params.stochastic == 1u) {
-    let draws = rounding_draws(params.seed, params.step, params.tensor, params.first_octet + octet);
+fn encode(octet: u32, values: Octet, pair: vec2<f32>, p: Params) {
+  if (p.stochastic == 1u) {
+    let draws = rounding_draws(p.seed, p.step, p.tensor, p.first_octet + octet);
     store_codes(octet, encode_stochastic(values, pair, draws));
   } else {
     store_codes(octet, encode_nearest(values, pair));
@@ -46,26 +46,28 @@ fn main(
   @builtin(global_invocation_id) id: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
+  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
+  let p = params;
   let group = id.x / LANES;
   let lane = id.x % LANES;
   // A thread past the last group has no elements, but must still reach the barriers.
-  let start = group * params.group_octets;
-  let end = select(0u, min(start + params.group_octets, params.octets), group < params.groups);
-  let place = params.first_octet / params.group_octets + min(group, params.groups - 1u);
+  let start = group * p.group_octets;
+  let end = select(0u, min(start + p.group_octets, p.octets), group < p.groups);
+  let place = p.first_octet / p.group_octets + min(group, p.groups - 1u);
   let old = constants[place];
 
   var held: array<Octet, max(1u, HELD)>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { held[k] = updated(octet, old); }
+    if (octet < end) { held[k] = updated(octet, old, p); }
   }
   // The range of a group includes zero, so that octets which it lacks may count as zeros.
   var extent = Extent(0.0, 0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { extent = extent_with(extent, held[k]); }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    extent = extent_with(extent, updated(octet, old));
+    extent = extent_with(extent, updated(octet, old, p));
   }
   // Their barrier, if any, also ensures that every lane has read `old` before `pair` is written.
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
@@ -74,10 +76,10 @@ fn main(
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { encode(octet, held[k], pair); }
+    if (octet < end) { encode(octet, held[k], pair, p); }
   }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    encode(octet, updated(octet, old), pair);
+    encode(octet, updated(octet, old, p), pair, p);
   }
-  if (lane == 0u && group < params.groups) { constants[place] = pair; }
+  if (lane == 0u && group < p.groups) { constants[place] = pair; }
 }

@@ -15,6 +15,7 @@ import attention_texture_dout from "../../shaders/lib/attention_texture_dout.wgs
 };
 import attention_tile from "../../shaders/lib/attention_tile.wgsl" with { type: "text" };
 import bfloat16 from "../../shaders/lib/bfloat16.wgsl" with { type: "text" };
+import bytes from "../../shaders/lib/bytes.wgsl" with { type: "text" };
 import dynamic_8bit from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
 import float32 from "../../shaders/lib/float32.wgsl" with { type: "text" };
 import fours from "../../shaders/lib/fours.wgsl" with { type: "text" };
@@ -73,6 +74,7 @@ const LIBRARIES = {
   attention_texture_dout,
   attention_tile,
   bfloat16,
+  bytes,
   dynamic_8bit,
   float32,
   fours,
