@@ -5,7 +5,8 @@ import type { TokenizerFiles } from "../tokenizers/hf_tokenizer.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { describeParameters } from "../model/description.ts";
-import { writeAll, writeAtomically } from "../files/atomic.ts";
+import { writeAtomically } from "../files/atomic.ts";
+import { writeBehind } from "../files/write_behind.ts";
 import {
   activationOf,
   architectureFor,
@@ -87,24 +88,25 @@ export async function writeGguf(path: string, model: GgufModel): Promise<void> {
   });
   // What keeps a folder from being made keeps the file from being written, which says so.
   await Deno.mkdir(dirname(path), { recursive: true }).catch(() => {});
-  await writeAtomically(path, async (file) => {
-    await writeAll(file, header);
-    for (const tensor of tensors) {
-      let written = 0;
-      for await (const piece of encoded(path, tensor, config)) {
-        await writeAll(file, piece);
-        written += piece.length;
+  await writeAtomically(path, (file) =>
+    writeBehind(file, async (write) => {
+      await write(header);
+      for (const tensor of tensors) {
+        let written = 0;
+        for await (const piece of encoded(path, tensor, config)) {
+          await write(piece);
+          written += piece.length;
+        }
+        if (written !== tensor.byteLength) {
+          throw new UserError(
+            `${path}: tensor ${tensor.entry.name}: ${tensor.encoding.name} ` +
+              `[${tensor.entry.shape.join(", ")}] takes ${tensor.byteLength} bytes, ` +
+              `the data made ${written}`,
+          );
+        }
+        await write(new Uint8Array(padded(written) - written));
       }
-      if (written !== tensor.byteLength) {
-        throw new UserError(
-          `${path}: tensor ${tensor.entry.name}: ${tensor.encoding.name} ` +
-            `[${tensor.entry.shape.join(", ")}] takes ${tensor.byteLength} bytes, ` +
-            `the data made ${written}`,
-        );
-      }
-      await writeAll(file, new Uint8Array(padded(written) - written));
-    }
-  });
+    }));
 }
 
 function checkNames(path: string, { config, tensors }: GgufModel): void {

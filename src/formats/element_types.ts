@@ -1,4 +1,5 @@
 /** The element types of safetensors, and their values as float32. */
+import { roundToBfloat16, widenBfloat16 } from "../numbers/bfloat16.ts";
 import { UserError } from "../options/user_error.ts";
 
 /** As the format names them. */
@@ -73,15 +74,23 @@ export function fromFloat32(
     case "F16":
       return new Uint8Array(new Float16Array(values).buffer);
     case "BF16": {
-      // A loop over the bits, as below, saves minutes for a large model.
-      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
       const halves = new Uint16Array(values.length);
-      for (let i = 0; i < halves.length; i++) {
-        const word = bits[i], nan = (word & 0x7fffffff) > 0x7f800000;
-        halves[i] = nan ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-      }
+      roundToBfloat16(values, halves);
       return new Uint8Array(halves.buffer);
     }
+  }
+}
+
+/** The same into memory at hand. */
+export function writeFloat32(
+  type: FloatType,
+  values: Float32Array<ArrayBuffer>,
+  into: Uint8Array<ArrayBuffer>,
+): void {
+  if (type === "BF16" && into.byteOffset % 2 === 0) {
+    roundToBfloat16(values, new Uint16Array(into.buffer, into.byteOffset, values.length));
+  } else {
+    into.set(fromFloat32(type, values));
   }
 }
 
@@ -94,8 +103,9 @@ export function toFloat32(type: ElementType, bytes: Uint8Array): Float32Array<Ar
   if (bytes.length % size !== 0) {
     throw new UserError(`toFloat32: ${bytes.length} bytes are no whole number of ${type} elements`);
   }
-  // A typed array needs an aligned address, which a copy always has.
-  const buffer = bytes.slice().buffer;
+  // A typed array needs an aligned address, which a copy always has; and the result is the caller's.
+  const own = bytes.byteLength === bytes.buffer.byteLength && type !== "F32";
+  const buffer = (own ? bytes : bytes.slice()).buffer as ArrayBuffer;
   switch (type) {
     case "F64":
       return Float32Array.from(new Float64Array(buffer));
@@ -104,11 +114,9 @@ export function toFloat32(type: ElementType, bytes: Uint8Array): Float32Array<Ar
     case "F16":
       return new Float32Array(new Float16Array(buffer));
     case "BF16": {
-      // A loop: `from` with a function takes a hundred times as long, which is minutes for a large
-      // model.
-      const halves = new Uint16Array(buffer), words = new Uint32Array(halves.length);
-      for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
-      return new Float32Array(words.buffer);
+      const halves = new Uint16Array(buffer), values = new Float32Array(halves.length);
+      widenBfloat16(halves, values);
+      return values;
     }
     case "I64":
       return Float32Array.from(new BigInt64Array(buffer), Number);

@@ -17,7 +17,8 @@ import {
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { dequantize } from "../numbers/group.ts";
 import { nf4Dequantize } from "../numbers/nf4.ts";
-import { ELEMENT_BYTES, type FloatType, fromFloat32 } from "./element_types.ts";
+import { ELEMENT_BYTES, type FloatType, writeFloat32 } from "./element_types.ts";
+import { ahead } from "../files/ahead.ts";
 import type { Block } from "../files/contents.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { writeSafetensorsSharded } from "./safetensors_shards.ts";
@@ -25,8 +26,8 @@ import type { WeightFile } from "./weight_file.ts";
 import { listFaults, parameterFaults, unexpectedTensors } from "./tensor_faults.ts";
 
 const HEAD = "lm_head.weight";
-/** Host memory of a block of rows. */
-const BLOCK_BYTES = 8 << 20;
+/** Host memory of a block of rows, and of those that are read while others are uploaded. */
+const BLOCK_BYTES = 8 << 20, AHEAD_BYTES = 2 * BLOCK_BYTES;
 
 /** Buffers through which matrices pass, some rows at a time, to be quantised. */
 export interface LoadWorkspace {
@@ -71,7 +72,7 @@ export interface LoadOptions {
 
 /**
  * Reads every parameter except adapters. Missing, unexpected and misshapen tensors are all reported
- * at once, before anything is uploaded. Holds one block of rows in host memory at a time; the
+ * at once, before anything is uploaded. Holds a few blocks of rows in host memory at a time; the
  * device quantises.
  */
 export async function loadWeights(
@@ -84,17 +85,46 @@ export async function loadWeights(
   assertSameTensors(file, base);
   const total = base.reduce((sum, parameter) => sum + elementsOf(parameter), 0);
   let loaded = 0;
-  const scope = new Scope(gpu);
+  const scope = new Scope(gpu), pass = new KernelPass(gpu);
   try {
     const through = workspace ?? createLoadWorkspace(scope, parameters);
-    for (const parameter of base) {
-      await loadParameter(gpu, file, parameter, through);
+    const read = async (block: RowBlock) => {
+      const { parameter: { name }, start, end, columns } = block;
+      const values = await file.readFloat32(name, start * columns, (end - start) * columns);
+      return { block, values };
+    };
+    const blocks = base.flatMap(rowBlocksOf);
+    for await (
+      const { block, values } of ahead(blocks, read, { bytes: sizeOf, most: AHEAD_BYTES })
+    ) {
+      upload(pass, block, values, through);
+      if (!block.isLast) continue;
       await gpu.check();
-      onProgress?.((loaded += elementsOf(parameter)) / total);
+      onProgress?.((loaded += elementsOf(block.parameter)) / total);
     }
   } finally {
     scope.release();
   }
+}
+
+/** Rows [start, end) of a parameter. */
+interface RowBlock {
+  readonly parameter: Parameter;
+  readonly start: number;
+  readonly end: number;
+  readonly columns: number;
+  readonly isLast: boolean;
+}
+
+function rowBlocksOf(parameter: Parameter): RowBlock[] {
+  const columns = columnsOf(parameter.shape), blocks = [...rowBlocks(parameter.weight)];
+  return blocks.map(([start, end], index) => (
+    { parameter, start, end, columns, isLast: index === blocks.length - 1 }
+  ));
+}
+
+function sizeOf({ start, end, columns }: RowBlock): number {
+  return 4 * (end - start) * columns;
 }
 
 /** The smallest device format that holds the weights exactly: bfloat16 if possible. */
@@ -120,44 +150,27 @@ export function assertSameTensors(file: WeightFile, parameters: readonly Paramet
   );
 }
 
-async function loadParameter(
-  gpu: Gpu,
-  file: WeightFile,
-  { name, shape, weight }: Parameter,
+function upload(
+  pass: KernelPass,
+  { parameter: { name, weight }, start, end, columns, isLast }: RowBlock,
+  values: Float32Array,
   workspace: LoadWorkspace | undefined,
-): Promise<void> {
+): void {
+  const { gpu } = pass, shape = [end - start, columns];
   if (weight.dtype !== "int8" && weight.dtype !== "nf4") {
-    return await uploadRows(gpu, file, name, weight);
+    const bytes = packTensor({ ...weight, shape }, values);
+    gpu.write(weight, bytes, bytesOf(weight.dtype, start * weight.stride));
+    return;
   }
-  const pass = new KernelPass(gpu), columns = columnsOf(shape);
-  const { source: scratch, nf4 } = workspace!;
-  for (const [start, end] of rowBlocks(weight)) {
-    const source = viewAs(scratch, name, [end - start, columns]);
-    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
-    gpu.write(source, packTensor(source, values));
-    if (weight.dtype === "int8") {
-      groupQuantize(pass, { source, target: rowRange(weight, start, end) });
-    } else {
-      nf4QuantizeRows(pass, nf4!, { source, target: weight, row: start });
-    }
-    pass.submit();
+  const { source: scratch, nf4 } = workspace!, source = viewAs(scratch, name, shape);
+  gpu.write(source, packTensor(source, values));
+  if (weight.dtype === "int8") {
+    groupQuantize(pass, { source, target: rowRange(weight, start, end) });
+  } else {
+    nf4QuantizeRows(pass, nf4!, { source, target: weight, row: start });
+    if (isLast) nf4QuantizeConstants(pass, nf4!, { target: weight });
   }
-  if (weight.dtype === "nf4") nf4QuantizeConstants(pass, nf4!, { target: weight });
   pass.submit();
-}
-
-async function uploadRows(
-  gpu: Gpu,
-  file: WeightFile,
-  name: string,
-  target: Tensor,
-): Promise<void> {
-  const columns = columnsOf(target.shape);
-  for (const [start, end] of rowBlocks(target)) {
-    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
-    const block = { ...target, shape: [end - start, columns] };
-    gpu.write(target, packTensor(block, values), bytesOf(target.dtype, start * target.stride));
-  }
 }
 
 /**
@@ -188,7 +201,7 @@ function copied(file: WeightFile, name: string, weight: Tensor, type: FloatType)
   const columns = columnsOf(weight.shape);
   return blocksOf(weight, type, async (start, end, into) => {
     const values = await file.readFloat32(name, start * columns, (end - start) * columns);
-    into.set(fromFloat32(type, values));
+    writeFloat32(type, values, into);
   });
 }
 
@@ -202,7 +215,7 @@ export function exported(reader: TensorReader, weight: Tensor, type: FloatType):
       unpacking ??= unpacker(reader, weight),
       reader.read(block),
     ]);
-    into.set(fromFloat32(type, unpack(block, bytes)));
+    writeFloat32(type, unpack(block, bytes), into);
   });
 }
 
@@ -228,7 +241,7 @@ function rowsOrAll(weight: Tensor, start: number, end: number): Tensor {
 function blocksOf(
   weight: Tensor,
   type: FloatType,
-  fill: (start: number, end: number, into: Uint8Array) => Promise<void>,
+  fill: (start: number, end: number, into: Uint8Array<ArrayBuffer>) => Promise<void>,
 ): Block[] {
   const rowBytes = ELEMENT_BYTES[type] * columnsOf(weight.shape);
   return [...rowBlocks(weight)].map(([start, end]) => ({

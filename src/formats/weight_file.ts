@@ -1,4 +1,5 @@
 /** The loader's interface to files of weights, whatever their format. */
+import { ahead } from "../files/ahead.ts";
 import { elementsOf } from "../numbers/layout.ts";
 
 /** Elements of a block: 8 MiB in float32. */
@@ -28,13 +29,13 @@ export interface WeightFile {
   [Symbol.dispose](): void;
 }
 
-/** All values of a tensor, a block at a time. */
+/** All values of a tensor, a block at a time; the next is read meanwhile. */
 export async function* inBlocks(
   file: WeightFile,
   { name, shape }: Pick<WeightInfo, "name" | "shape">,
 ): AsyncGenerator<Float32Array<ArrayBuffer>> {
   const size = elementsOf({ shape });
-  for (let start = 0; start < size; start += BLOCK) {
-    yield await file.readFloat32(name, start, Math.min(BLOCK, size - start));
-  }
+  const starts = Array.from({ length: Math.ceil(size / BLOCK) }, (_, index) => index * BLOCK);
+  const read = (start: number) => file.readFloat32(name, start, Math.min(BLOCK, size - start));
+  yield* ahead(starts, read, { bytes: () => 1, most: 1 });
 }

@@ -6,7 +6,7 @@
  * a zero point: value = (code − zero) · scale. Codes are packed four (int8) or eight (int4) to 32
  * bits, lowest bits first.
  */
-import { bytesOf, columnsOf, elementOffset, type Layout, rowsOf } from "./layout.ts";
+import { bytesOf, columnsOf, elementOffset, elementsOf, type Layout, rowsOf } from "./layout.ts";
 import { ShapeError } from "./shape_error.ts";
 
 /** Greatest code: 255 or 15. */
@@ -44,21 +44,26 @@ export function packCodes(
 }
 
 /**
- * The values of a tensor's bytes; `constants` are the (groups, 2) pairs of the whole matrix, even
- * if the tensor is a row range.
+ * The values of a tensor's bytes, into new memory, if none is given; `constants` are the (groups, 2)
+ * pairs of the whole matrix, even if the tensor is a row range.
  */
 export function dequantize(
   tensor: Layout,
   bytes: Uint8Array,
   constants: Float32Array,
+  values: Float32Array<ArrayBuffer> = new Float32Array(elementsOf(tensor)),
 ): Float32Array<ArrayBuffer> {
-  const codes = unpackCodes(tensor, bytes);
-  const values = new Float32Array(codes.length);
-  const columns = columnsOf(tensor.shape), offset = elementOffset(tensor);
-  for (let i = 0; i < codes.length; i++) {
-    const at = offset + Math.floor(i / columns) * tensor.stride + (i % columns);
-    const group = Math.floor(at / tensor.groupSize!);
-    values[i] = Math.fround(codes[i] - constants[2 * group + 1]) * constants[2 * group];
+  const { stride } = tensor, groupSize = tensor.groupSize!, offset = elementOffset(tensor);
+  const columns = columnsOf(tensor.shape), rows = rowsOf(tensor.shape);
+  const isPlain = levelsOf(tensor) === 255 && stride === columns;
+  const codes = isPlain ? bytes : unpackCodes(tensor, bytes);
+  for (let row = 0, i = 0; row < rows; row++) {
+    const first = offset + row * stride, last = first + columns;
+    for (let at = first; at < last;) {
+      const group = Math.floor(at / groupSize), end = Math.min(last, (group + 1) * groupSize);
+      const scale = constants[2 * group], zero = constants[2 * group + 1];
+      for (; at < end; at++, i++) values[i] = Math.fround(codes[i] - zero) * scale;
+    }
   }
   return values;
 }
