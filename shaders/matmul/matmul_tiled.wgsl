@@ -33,18 +33,19 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const THREADS = TILE_M * TILE_N / 64u;
-// 16 k at a time, or 8 in a tile of 64 x 64, of which more would take too many registers.
-const HALVES = (TILE_M + TILE_N) / 96u;
+// 16 k at a time in the largest tile, else 8, so that a thread fills one octet of an operand or none.
+const HALVES = (TILE_M + TILE_N) / 128u;
 const TILE_K = 8u * HALVES;
-// Octets of each operand's tile that a thread fills.
-const A_OCTETS = TILE_M * TILE_K / 8u / THREADS;
-const B_OCTETS = TILE_N * TILE_K / 8u / THREADS;
+const A_OCTETS = TILE_M * HALVES;
+const B_OCTETS = TILE_N * HALVES;
 
-// Eight rows of op(A), or columns of op(B), for every k of a tile: what a thread multiplies. Each
-// index in it is a constant there, so it costs no instruction. One more quad shifts the next
+// Eight rows of op(A), or columns of op(B), for every k of a tile: what a thread multiplies. Every
+// index in it is a constant there, so it costs no instruction. Eight quads are four k, as filled: a
+// quad is four k of a row if k-major ([row]), else four rows at one k ([2 k + half]). A quad must be
+// written by one thread, for a write to one component may rewrite all. One quad more shifts the next
 // block's memory banks, so that eight neighbouring threads read from all of them.
 struct Block {
-  quads: array<array<array<vec4<f32>, 2>, 8>, HALVES>,   // [k / 8][k % 8][row / 4]
+  fours: array<array<vec4<f32>, 8>, 2u * HALVES>,   // [k / 4]
   apart: vec4<f32>,
 }
 
@@ -86,25 +87,36 @@ fn ended(transposed: bool, octet: Octet, k: u32) -> Octet {
 
 fn put(transposed: bool, first_block: u32, at: Place, octet: Octet) {
   let block = first_block + at.row / 8u;
-  let half = at.k / 8u;
+  let four = at.k / 4u;
   if (transposed) {
-    let k = at.k % 8u;
-    blocks[block].quads[half][k][0] = octet.low;
-    blocks[block].quads[half][k][1] = octet.high;
-    return;
-  }
-  let quad = (at.row / 4u) % 2u;
-  let row = at.row % 4u;
-  // @unroll
-  for (var i = 0u; i < 4u; i++) {
-    blocks[block].quads[half][i][quad][row] = octet.low[i];
-    blocks[block].quads[half][i + 4u][quad][row] = octet.high[i];
+    let quad = 2u * (at.k % 4u);
+    blocks[block].fours[four][quad] = octet.low;
+    blocks[block].fours[four][quad + 1u] = octet.high;
+  } else {
+    let row = at.row % 8u;
+    blocks[block].fours[four][row] = octet.low;
+    blocks[block].fours[four + 1u][row] = octet.high;
   }
 }
 
-fn a_place(thread: u32, i: u32) -> Place { return place(A_TRANSPOSED, thread + i * THREADS, TILE_M); }
-
-fn b_place(thread: u32, i: u32) -> Place { return place(B_TRANSPOSED, thread + i * THREADS, TILE_N); }
+// Four rows of a block at four k: a column for each k.
+fn quads(block: u32, four: u32, half: u32, transposed: bool) -> mat4x4<f32> {
+  if (transposed) {
+    return mat4x4<f32>(
+      blocks[block].fours[four][half],
+      blocks[block].fours[four][2u + half],
+      blocks[block].fours[four][4u + half],
+      blocks[block].fours[four][6u + half],
+    );
+  }
+  // In registers this only renames them.
+  return transpose(mat4x4<f32>(
+    blocks[block].fours[four][4u * half],
+    blocks[block].fours[four][4u * half + 1u],
+    blocks[block].fours[four][4u * half + 2u],
+    blocks[block].fours[four][4u * half + 3u],
+  ));
+}
 
 fn load_a(origin: u32, k: u32) -> Stored {
   return stored_a(origin + step_to(A_TRANSPOSED, k, params.a_row_octets));
@@ -126,77 +138,46 @@ fn main(
   // Eight by four threads are neighbours: they read few addresses, and write whole cache lines.
   let tm = (thread / 8u) % (TILE_M / 8u);
   let tn = thread % 8u + 8u * (thread / TILE_M);
-  var left: array<vec4<f32>, 8>;    // [row], four columns
-  var right: array<vec4<f32>, 8>;   // the next four
+  var sums: array<array<vec4<f32>, 8>, 2>;   // [column / 4][row]
+  let a_at = place(A_TRANSPOSED, thread, TILE_M);
+  let b_at = place(B_TRANSPOSED, thread, TILE_N);
+  let a_origin = params.a_column_octet +
+    origin(A_TRANSPOSED, m0 + a_at.row, params.rows, params.a_row_octets);
+  let b_origin = params.b_column_octet +
+    origin(B_TRANSPOSED, n0 + b_at.row, params.columns, params.b_row_octets);
+  let fills_a = A_OCTETS == THREADS || thread < A_OCTETS;
+  let fills_b = B_OCTETS == THREADS || thread < B_OCTETS;
   // Loaded a tile ahead, so that the multiplications hide the latency.
-  var a_origins: array<u32, A_OCTETS>;
-  var b_origins: array<u32, B_OCTETS>;
-  var a_stored: array<Stored, A_OCTETS>;
-  var b_stored: array<Stored, B_OCTETS>;
-  // @unroll
-  for (var i = 0u; i < A_OCTETS; i++) {
-    let at = a_place(thread, i);
-    a_origins[i] = params.a_column_octet +
-      origin(A_TRANSPOSED, m0 + at.row, params.rows, params.a_row_octets);
-    a_stored[i] = load_a(a_origins[i], start + at.k);
-  }
-  // @unroll
-  for (var i = 0u; i < B_OCTETS; i++) {
-    let at = b_place(thread, i);
-    b_origins[i] = params.b_column_octet +
-      origin(B_TRANSPOSED, n0 + at.row, params.columns, params.b_row_octets);
-    b_stored[i] = load_b(b_origins[i], start + at.k);
-  }
+  var a_stored = load_a(a_origin, start + a_at.k);
+  var b_stored = load_b(b_origin, start + b_at.k);
   if (B_FORMAT == NF4) { prepare_tables(thread); }
   for (var k0 = start; k0 < end; k0 += TILE_K) {
-    var a_octets: array<Octet, A_OCTETS>;
-    var b_octets: array<Octet, B_OCTETS>;
-    // @unroll
-    for (var i = 0u; i < A_OCTETS; i++) { a_octets[i] = decoded(A_FORMAT, a_stored[i]); }
-    // @unroll
-    for (var i = 0u; i < B_OCTETS; i++) { b_octets[i] = decoded(B_FORMAT, b_stored[i]); }
+    var a_octet = decoded(A_FORMAT, a_stored);
+    var b_octet = decoded(B_FORMAT, b_stored);
     if (k0 + TILE_K > params.k) {
-      // @unroll
-      for (var i = 0u; i < A_OCTETS; i++) {
-        a_octets[i] = ended(A_TRANSPOSED, a_octets[i], k0 + a_place(thread, i).k);
-      }
-      // @unroll
-      for (var i = 0u; i < B_OCTETS; i++) {
-        b_octets[i] = ended(B_TRANSPOSED, b_octets[i], k0 + b_place(thread, i).k);
-      }
+      a_octet = ended(A_TRANSPOSED, a_octet, k0 + a_at.k);
+      b_octet = ended(B_TRANSPOSED, b_octet, k0 + b_at.k);
     }
     workgroupBarrier();
-    // @unroll
-    for (var i = 0u; i < A_OCTETS; i++) {
-      put(A_TRANSPOSED, 0u, a_place(thread, i), a_octets[i]);
-    }
-    // @unroll
-    for (var i = 0u; i < B_OCTETS; i++) {
-      put(B_TRANSPOSED, TILE_M / 8u, b_place(thread, i), b_octets[i]);
-    }
+    if (fills_a) { put(A_TRANSPOSED, 0u, a_at, a_octet); }
+    if (fills_b) { put(B_TRANSPOSED, TILE_M / 8u, b_at, b_octet); }
     workgroupBarrier();
-    // @unroll
-    for (var i = 0u; i < A_OCTETS; i++) {
-      a_stored[i] = load_a(a_origins[i], k0 + TILE_K + a_place(thread, i).k);
-    }
-    // @unroll
-    for (var i = 0u; i < B_OCTETS; i++) {
-      b_stored[i] = load_b(b_origins[i], k0 + TILE_K + b_place(thread, i).k);
-    }
-    // @unroll
-    for (var half = 0u; half < HALVES; half++) {
+    if (fills_a) { a_stored = load_a(a_origin, k0 + TILE_K + a_at.k); }
+    if (fills_b) { b_stored = load_b(b_origin, k0 + TILE_K + b_at.k); }
+    for (var four = 0u; four < 2u * HALVES; four++) {
+      // By k, four rows each.
+      let low = quads(tm, four, 0u, A_TRANSPOSED);
+      let high = quads(tm, four, 1u, A_TRANSPOSED);
       // @unroll
-      for (var k = 0u; k < 8u; k++) {
-        let a0 = blocks[tm].quads[half][k][0];
-        let a1 = blocks[tm].quads[half][k][1];
-        let b0 = blocks[TILE_M / 8u + tn].quads[half][k][0];
-        let b1 = blocks[TILE_M / 8u + tn].quads[half][k][1];
+      for (var half = 0u; half < 2u; half++) {
+        let b = quads(TILE_M / 8u + tn, four, half, B_TRANSPOSED);
         // @unroll
-        for (var r = 0u; r < 4u; r++) {
-          left[r] = fma(vec4<f32>(a0[r]), b0, left[r]);
-          right[r] = fma(vec4<f32>(a0[r]), b1, right[r]);
-          left[r + 4u] = fma(vec4<f32>(a1[r]), b0, left[r + 4u]);
-          right[r + 4u] = fma(vec4<f32>(a1[r]), b1, right[r + 4u]);
+        for (var k = 0u; k < 4u; k++) {
+          // @unroll
+          for (var r = 0u; r < 4u; r++) {
+            sums[half][r] = fma(vec4<f32>(low[k][r]), b[k], sums[half][r]);
+            sums[half][r + 4u] = fma(vec4<f32>(high[k][r]), b[k], sums[half][r + 4u]);
+          }
         }
       }
     }
@@ -204,7 +185,7 @@ fn main(
   let quad = n0 / 4u + 2u * tn;
   // @unroll
   for (var r = 0u; r < 8u; r++) {
-    store_quad_from(params.rows * group.z, m0 + 8u * tm + r, quad, left[r]);
-    store_quad_from(params.rows * group.z, m0 + 8u * tm + r, quad + 1u, right[r]);
+    store_quad_from(params.rows * group.z, m0 + 8u * tm + r, quad, sums[0][r]);
+    store_quad_from(params.rows * group.z, m0 + 8u * tm + r, quad + 1u, sums[1][r]);
   }
 }
