@@ -113,8 +113,7 @@ export class CachedSequence {
     const { gpu, config } = this.model;
     this.reserve(prompt.length + maxNewTokens);
     const choice = new TokenChoice(gpu, this.#buffers.choice, prompt, options);
-    await this.#enter(prompt, signal);
-    const { history } = this.#buffers.choice, use = this.#use;
+    const use = await this.#enter(prompt, signal), { history } = this.#buffers.choice;
     const pass = new KernelPass(gpu);
     const submit = (index: number) => {
       if (use !== this.#use) {
@@ -138,24 +137,29 @@ export class CachedSequence {
     try {
       yield* readAhead({ submit, read }, maxNewTokens, signal);
     } finally {
-      if (use === this.#use) this.#keep(Math.min(this.#tokens.length, this.#buffers.cache.length));
+      if (use === this.#use) {
+        this.#keep(Math.min(this.#tokens.length, this.#buffers.cache.length));
+        this.#use++; // a read that an error left behind must not add to them
+      }
     }
   }
 
   /**
-   * Runs the tokens that are not cached; the logits after the last are then in their buffer.
+   * Runs the tokens that are not cached; the logits after the last are then in their buffer. Returns
+   * the number of this use.
    *
    * Where RoPE's frequencies depend on the length (dynamic, longrope), a single new token is added
    * to the cache as it is, with the frequencies of the new length, as transformers decodes; several
    * need a cache of their own frequencies, as transformers starts from none.
    */
-  async #enter(tokens: readonly number[], signal?: AbortSignal): Promise<void> {
+  async #enter(tokens: readonly number[], signal?: AbortSignal): Promise<number> {
     const { gpu } = this.model, { last } = this.#buffers;
-    this.#use++;
+    const use = ++this.#use;
     const regime = ropeRegime(this.model.config, tokens.length);
     let done = this.#reusable(tokens, regime);
     this.#keep(done);
     this.#turn(done, tokens.length);
+    let before: Promise<void> | undefined;
     while (done < tokens.length) {
       signal?.throwIfAborted();
       const chunk = tokens.slice(done, done + this.#chunk);
@@ -171,9 +175,13 @@ export class CachedSequence {
         this.#tokens.push(token);
         this.#regimes.push(regime);
       }
-      // Otherwise the whole prompt would be submitted before an abort could be noticed.
-      if (done < tokens.length) await gpu.settled();
+      // Otherwise the whole prompt would be submitted before an abort could be noticed. A wait takes
+      // 11 ms or more, in which the device has the next chunk.
+      await before;
+      before = done < tokens.length ? gpu.settled() : undefined;
+      before?.catch(() => {}); // should an abort come first
     }
+    return use;
   }
 
   /** Releases its memory. */
