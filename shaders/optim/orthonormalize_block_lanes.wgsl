@@ -22,6 +22,29 @@ fn inverse_square(square: f32) -> f32 {
   return select(0.0, 1.0 / select(1.0, square, independent), independent);
 }
 
+fn block_of(first: u32, start: u32, end: u32) -> array<vec4<f32>, HELD> {
+  var values: array<vec4<f32>, HELD>;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let quad = first + k * LANES;
+    if (quad < end) { values[k] = block[start + quad]; }
+  }
+  return values;
+}
+
+fn with_products(
+  sums: vec2<f32>,
+  other: array<vec4<f32>, HELD>,
+  own: array<vec4<f32>, HELD>,
+) -> vec2<f32> {
+  var both = sums;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    both += vec2<f32>(dot(other[k], other[k]), dot(other[k], own[k]));
+  }
+  return both;
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(local_invocation_index) local: u32) {
   let row = local / LANES;
@@ -30,39 +53,27 @@ fn main(@builtin(local_invocation_index) local: u32) {
   // Threads without a row own no elements, but must still reach the barriers.
   let quads = select(0u, params.row_quads, row < params.rows);
 
-  var own: array<vec4<f32>, HELD>;
-  // @unroll
-  for (var k = 0u; k < HELD; k++) {
-    let quad = k * LANES + lane;
-    if (quad < quads) { own[k] = block[start + quad]; }
-  }
-
+  var own = block_of(lane, start, quads);
   for (var i = 0u; i + 1u < params.rows; i++) {
     let complete = i * params.row_quads;
     let later = select(0u, quads, row > i);
-    var other: array<vec4<f32>, HELD>;
-    // @unroll
-    for (var k = 0u; k < HELD; k++) {
-      let quad = k * LANES + lane;
-      // Explicitly: naga leaves a variable of a loop as it was in the last iteration.
-      other[k] = vec4<f32>(0.0);
-      if (quad < later) { other[k] = block[complete + quad]; }
-    }
-    var sums = vec2<f32>(0.0);
-    // @unroll
-    for (var k = 0u; k < HELD; k++) {
-      sums += vec2<f32>(dot(other[k], other[k]), dot(other[k], own[k]));
-    }
-    for (var quad = HELD * LANES + lane; quad < later; quad += LANES) {
-      let b = block[complete + quad];
-      sums += vec2<f32>(dot(b, b), dot(b, block[start + quad]));
+    let other = block_of(lane, complete, later);
+    var sums = with_products(vec2<f32>(0.0), other, own);
+    for (var quad = HELD * LANES + lane; quad < later; quad += HELD * LANES) {
+      sums = with_products(sums, block_of(quad, complete, later), block_of(quad, start, later));
     }
     sums = lanes_sum(sums, local);
     let factor = sums.y * inverse_square(sums.x);
     // @unroll
     for (var k = 0u; k < HELD; k++) { own[k] -= factor * other[k]; }
-    for (var quad = HELD * LANES + lane; quad < later; quad += LANES) {
-      block[start + quad] -= factor * block[complete + quad];
+    for (var quad = HELD * LANES + lane; quad < later; quad += HELD * LANES) {
+      let a = block_of(quad, complete, later);
+      let b = block_of(quad, start, later);
+      // @unroll
+      for (var k = 0u; k < HELD; k++) {
+        let at = quad + k * LANES;
+        if (at < later) { block[start + at] = b[k] - factor * a[k]; }
+      }
     }
     if (row == i + 1u) {
       // @unroll
@@ -75,9 +86,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     workgroupBarrier();
   }
 
-  var square = 0.0;
-  // @unroll
-  for (var k = 0u; k < HELD; k++) { square += dot(own[k], own[k]); }
+  var square = with_products(vec2<f32>(0.0), own, own).x;
   for (var quad = HELD * LANES + lane; quad < quads; quad += LANES) {
     let b = block[start + quad];
     square += dot(b, b);

@@ -85,7 +85,7 @@ const CARD: Strategy = {
   columnWorkgroup: 256,
   sumThreads: 2 ** 17,
   sumLanes: 256,
-  loneThreads: 1024,
+  loneThreads: 512,
   loneLanes: 32,
   loopRounds: Infinity,
   attentionWork: 2 ** 35,
