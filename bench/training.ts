@@ -1,5 +1,5 @@
 /** How fast a model trains on this adapter: real steps on random tokens, timed as a run times its own. */
-import type { Gpu } from "../src/gpu/gpu.ts";
+import type { Gpu, Watch } from "../src/gpu/gpu.ts";
 import { Scope } from "../src/gpu/scope.ts";
 import type { Batch } from "../src/model/batch.ts";
 import type { LlamaConfig } from "../src/model/config.ts";
@@ -10,7 +10,7 @@ import { gpuMemoryLimit } from "../src/train/gpu_memory.ts";
 import { optimizerRates } from "../src/train/method.ts";
 import { pretrainOptions } from "../src/train/options.ts";
 import { assertFits } from "../src/train/plan.ts";
-import { trainStep, trainStepAtPace } from "../src/train/step.ts";
+import { RecordedStep, trainStep } from "../src/train/step.ts";
 import { SubmittedSteps } from "../src/train/submitted_steps.ts";
 import { median } from "./timing.ts";
 import { prepare, someBatch } from "./untrained.ts";
@@ -95,14 +95,14 @@ export async function measureTraining(
     if (stepMs < SLOW_STEP_MS) divisor = trainStep(gpu, training, batches, options);
     else {
       let passed = 0;
-      gpu.watch = (_part, _layer, layers) => {
+      const watch: Watch = (_part, _layer, layers) => {
         const share = ++passed / (2 * layers * batches.length);
         return () => onProgress({ phase, share });
       };
-      const pacing = { signal, mayAbandon: true };
-      const ended = await trainStepAtPace(gpu, training, batches, { ...options, ...pacing });
-      gpu.watch = undefined;
-      if (ended.end === "submitted") divisor = ended.divisor;
+      const recorded = { ...options, paced: true, watch };
+      const slow = new RecordedStep(gpu, training, batches, recorded);
+      const { end } = await slow.give({ signal, mayAbandon: true });
+      if (end === "submitted") divisor = slow.divisor;
     }
     if (divisor !== undefined) submitted.add({ step, lr: options.lr, targets: divisor, divisor });
   };

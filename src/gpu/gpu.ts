@@ -26,6 +26,9 @@ import { BUFFER_USAGE, TEXTURE_USAGE } from "./usage.ts";
  */
 const WRITTEN_BYTES = 32 << 20;
 
+/** Dispatches of a piece of held work: at a quarter of a second each at most, some seconds. */
+const SMALL_PIECE = 16;
+
 /** Milliseconds in which a loss is known after the errors that it causes. */
 const LOSS_TAKES_MS = 50;
 
@@ -61,7 +64,7 @@ export class Gpu implements Allocator {
   #failure: Error | null = null;
   /** Whatever else fails on a lost device is its consequence. */
   #lost: DeviceLostError | null = null;
-  #held: HeldWork[] | undefined;
+  #held: { readonly work: HeldWork[]; readonly piece: number } | undefined;
   readonly #readBack: ReadBack;
   /** Bytes written since the last submit for their sake. */
   #written = 0;
@@ -233,30 +236,31 @@ export class Gpu implements Allocator {
   /** Gives work to the queue now, or keeps it while {@link hold} records. */
   enqueue(give: () => void, overwrites = false): void {
     if (this.#held) {
-      this.#held.push({ give, overwrites });
+      this.#held.work.push({ give, overwrites });
       return;
     }
     this.#readBack.submit();
     give();
   }
 
-  /** Whether {@link hold} records. */
-  get isHolding(): boolean {
-    return this.#held !== undefined;
+  /** While {@link hold} records: the dispatches of a piece. */
+  get piece(): number | undefined {
+    return this.#held?.piece;
   }
 
   /**
-   * What `record` submits and writes, in order and in small pieces, for the caller to give to the
-   * queue at its own pace. `record` cannot wait for the GPU.
+   * What `record` submits and writes, in order and in pieces of at most so many dispatches, for the
+   * caller to {@link enqueue} at its own pace. `record` cannot wait for the GPU.
    */
-  hold(record: () => void): HeldWork[] {
-    const held: HeldWork[] = this.#held = [];
+  hold(record: () => void, piece: number = SMALL_PIECE): HeldWork[] {
+    const work: HeldWork[] = [];
+    this.#held = { work, piece };
     try {
       record();
     } finally {
       this.#held = undefined;
     }
-    return held;
+    return work;
   }
 
   /**

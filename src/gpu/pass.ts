@@ -9,6 +9,7 @@ import type { BoundResource } from "./bind_groups.ts";
 import { GpuError } from "./errors.ts";
 import { type Kernel, packParameters } from "./kernel.ts";
 import type { Gpu } from "./gpu.ts";
+import { keyOf } from "./pipelines.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TextureTensor } from "./allocator.ts";
 import type { Profiler } from "./profiler.ts";
@@ -35,8 +36,6 @@ export interface Dispatch {
 const SLOT_BYTES = 256;
 /** Dispatches per submit; beyond it the pass submits automatically. */
 const SLOTS = 1024;
-/** The same for work that is held: at a quarter of a second each at most, some seconds. */
-const HELD_SLOTS = 16;
 
 /** Per-device rather than per-pass state: the parameter buffer. */
 class Recording {
@@ -58,6 +57,42 @@ class Recording {
 }
 
 const recordings = new WeakMap<Gpu, Recording>();
+
+/** The first dispatch for each pipeline that is not compiled yet. */
+class Rehearsal {
+  readonly #found = new Map<Kernel, Map<string, Dispatch>>();
+
+  constructor(readonly gpu: Gpu) {}
+
+  add(dispatch: Dispatch): void {
+    const { kernel, constants = {} } = dispatch, key = keyOf(kernel, constants);
+    if (this.gpu.pipelines.has(kernel, constants)) return;
+    const found = this.#found.get(kernel);
+    if (!found) this.#found.set(kernel, new Map([[key, dispatch]]));
+    else if (!found.has(key)) found.set(key, dispatch);
+  }
+
+  get dispatches(): Dispatch[] {
+    return [...this.#found.values()].flatMap((found) => [...found.values()]);
+  }
+}
+
+const rehearsals = new WeakMap<Gpu, Rehearsal>();
+
+/**
+ * What {@link KernelPass.compile} has to compile for the work that `record` submits and writes, none
+ * of which is done: a dispatch for each pipeline, as first recorded.
+ */
+export function rehearse(gpu: Gpu, record: () => void): Dispatch[] {
+  const rehearsal = new Rehearsal(gpu);
+  rehearsals.set(gpu, rehearsal);
+  try {
+    gpu.hold(record);
+  } finally {
+    rehearsals.delete(gpu);
+  }
+  return rehearsal.dispatches;
+}
 
 /**
  * Records dispatches and submits them together. They run in the order of recording, each after the
@@ -83,8 +118,7 @@ export class KernelPass {
    * constant, or a size beyond the adapter's limits.
    */
   dispatch(dispatch: Dispatch): void {
-    const { kernel, constants = {}, operands, params = {}, workgroups } = dispatch;
-    const { device } = this.gpu;
+    const { kernel, workgroups } = dispatch;
     const limit = this.gpu.limits.maxComputeWorkgroupsPerDimension;
     const [x, y = 1, z = 1] = workgroups;
     if (![x, y, z].every((count) => Number.isInteger(count) && count >= 1 && count <= limit)) {
@@ -92,13 +126,31 @@ export class KernelPass {
         `kernel ${kernel.name}: workgroups must be 1 to ${limit} a dimension, got ${x}, ${y}, ${z}`,
       );
     }
-    if (this.#used >= (this.gpu.isHolding ? HELD_SLOTS : SLOTS)) this.submit();
+    const rehearsal = rehearsals.get(this.gpu);
+    if (rehearsal) rehearsal.add(dispatch);
+    else this.#record(dispatch, [x, y, z]);
+  }
+
+  /**
+   * Submits a dispatch of no workgroups: it compiles the kernel, also where the driver puts that off
+   * until a kernel is used, and does nothing else.
+   */
+  compile(dispatch: Dispatch): void {
+    this.#record(dispatch, [0, 0, 0]);
+    this.submit();
+  }
+
+  #record(
+    { kernel, constants = {}, operands, params = {} }: Dispatch,
+    workgroups: readonly [x: number, y: number, z: number],
+  ): void {
+    if (this.#used >= Math.min(SLOTS, this.gpu.piece ?? SLOTS)) this.submit();
     const pipeline = this.gpu.pipelines.get(kernel, constants);
     const group = this.#bind(kernel, pipeline.operands, operands);
     const slot = this.#used++ * SLOT_BYTES;
     if (kernel.parameters.length) packParameters(kernel, params, this.#slots, slot);
 
-    this.#encoder ??= device.createCommandEncoder({ label: "pass" });
+    this.#encoder ??= this.gpu.device.createCommandEncoder({ label: "pass" });
     const timestampWrites = this.profiler?.span(kernel.name);
     if (timestampWrites) this.#endPass();
     this.#pass ??= this.#encoder.beginComputePass({ label: kernel.name, timestampWrites });
@@ -107,7 +159,7 @@ export class KernelPass {
     if (kernel.parameters.length) {
       this.#pass.setBindGroup(1, this.#recording.parameterGroup, [slot]);
     }
-    this.#pass.dispatchWorkgroups(x, y, z);
+    this.#pass.dispatchWorkgroups(...workgroups);
     if (timestampWrites) this.#endPass();
   }
 
@@ -140,7 +192,7 @@ export class KernelPass {
     const { queue } = this.gpu.device, { parameters } = this.#recording;
     const commands = this.#encoder.finish(), bytes = this.#used * SLOT_BYTES;
     // A copy only for what is submitted later.
-    const slots = this.gpu.isHolding ? this.#slots.buffer.slice(0, bytes) : this.#slots.buffer;
+    const slots = this.gpu.piece ? this.#slots.buffer.slice(0, bytes) : this.#slots.buffer;
     this.gpu.enqueue(() => {
       queue.writeBuffer(parameters, 0, slots, 0, bytes);
       queue.submit([commands]);
@@ -155,7 +207,7 @@ export class KernelPass {
    */
   overwrites(): void {
     if (this.#overwrites) return;
-    if (this.gpu.isHolding) this.submit();
+    if (this.gpu.piece) this.submit();
     this.#overwrites = true;
   }
 

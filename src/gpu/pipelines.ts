@@ -57,7 +57,7 @@ export class PipelineCache {
     if (!variants) {
       this.#kernels.set(kernel, variants = { modules: new Map(), pipelines: new Map() });
     }
-    const key = kernel.constants.map(({ name }) => given[name]).join();
+    const key = keyOf(kernel, given);
     let found = variants.pipelines.get(key);
     if (!found) {
       const values = constantValues(kernel, given);
@@ -65,6 +65,11 @@ export class PipelineCache {
       variants.pipelines.set(key, found);
     }
     return found;
+  }
+
+  /** Whether {@link get} would have nothing to compile. */
+  has(kernel: Kernel, given: Constants): boolean {
+    return !!this.#kernels.get(kernel)?.pipelines.has(keyOf(kernel, given));
   }
 
   #compile(
@@ -114,4 +119,9 @@ export class PipelineCache {
       return { pipeline, operands };
     });
   }
+}
+
+/** Of a pipeline, among those of its kernel. */
+export function keyOf(kernel: Kernel, given: Constants): string {
+  return kernel.constants.map(({ name }) => given[name]).join();
 }

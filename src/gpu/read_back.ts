@@ -159,8 +159,8 @@ export class ReadBack {
   }
 
   async #map(staging: GPUBuffer, bytes: number, name: string): Promise<void> {
-    await this.of.check();
     try {
+      // At once: Deno waits here until the GPU is idle, so work must not come before it.
       await staging.mapAsync(MAP_MODE.READ, 0, bytes);
     } catch (error) {
       throw await this.of.causeOf(new GpuError(`read ${name}: ${(error as Error).message}`));

@@ -5,7 +5,7 @@ import { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Activations } from "../model/activations.ts";
 import type { Batch } from "../model/batch.ts";
-import { headLoss, type HeadWorkspace } from "../model/head.ts";
+import { headLoss, type HeadWorkspace, type LossOutput } from "../model/head.ts";
 import type { Llama } from "../model/llama.ts";
 import { begin } from "../model/pass.ts";
 
@@ -45,6 +45,18 @@ export interface EvaluationOptions {
   readonly onBatch?: (done: number) => void;
 }
 
+/** Records the sum of a batch's losses. */
+export function recordLoss(
+  pass: KernelPass,
+  model: Llama,
+  { activations, head }: Pick<EvaluationBuffers, "activations" | "head">,
+  batch: Batch,
+  loss: LossOutput,
+): void {
+  begin(pass, { model, activations, head }, batch);
+  headLoss(pass, model, activations, head, loss);
+}
+
 /** Mean loss over all targets of the batches. */
 export async function evaluatePerplexity(
   gpu: Gpu,
@@ -61,8 +73,8 @@ export async function evaluatePerplexity(
     unread = 0;
   };
   for await (const batch of batches) {
-    begin(pass, { model, activations, head }, batch);
-    headLoss(pass, model, activations, head, { out: losses, index, accumulate: unread > 0 });
+    const loss = { out: losses, index, accumulate: unread > 0 };
+    recordLoss(pass, model, { activations, head }, batch, loss);
     pass.submit();
     const done = ++count;
     if (onBatch) gpu.device.queue.onSubmittedWorkDone().then(() => onBatch(done), () => {});

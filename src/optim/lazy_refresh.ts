@@ -36,6 +36,18 @@ export function isDue({ interval, refreshes }: LazyRefresh, step: number): boole
 }
 
 /**
+ * Whether a step, counted from 0, may begin with a refresh while the similarity of the last one is
+ * still to be recorded: with the present interval, or with the one that it may grow to.
+ */
+export function mayBeDue(state: LazyRefresh, step: number, rule: LazyRule): boolean {
+  return isDue(state, step) || step % grown(state, rule) === 0;
+}
+
+function grown({ interval }: LazyRefresh, { gammaProj }: LazyRule): number {
+  return Math.floor(interval * gammaProj);
+}
+
+/**
  * Records the |cos| between a refresh's leading vector and the previous one; grows the interval
  * once the queue is full and its mean reaches the threshold. {@link NO_SIMILARITY} and NaN are
  * ignored. The reference uses the signed cosine, but the sign of a singular vector is arbitrary:
@@ -47,5 +59,5 @@ export function recordSimilarity(state: LazyRefresh, similarity: number, rule: L
   state.queue.push(similarity);
   if (state.queue.length < rule.queueSize) return;
   const mean = state.queue.reduce((sum, value) => sum + value, 0) / rule.queueSize;
-  if (mean >= rule.cosThreshold) state.interval = Math.floor(state.interval * rule.gammaProj);
+  if (mean >= rule.cosThreshold) state.interval = grown(state, rule);
 }

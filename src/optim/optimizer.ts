@@ -18,7 +18,7 @@ import { applyUpdate } from "../kernels/optim/apply_update.ts";
 import type { MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import type { GradientSink } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
-import { isDue, type LazyRefresh, recordSimilarity } from "./lazy_refresh.ts";
+import { isDue, type LazyRefresh, mayBeDue, recordSimilarity } from "./lazy_refresh.ts";
 import {
   createOptimizerScratch,
   type OptimizerScratch,
@@ -36,11 +36,22 @@ export interface OptimizerStep {
   readonly rates: OptimizerRates;
 }
 
+/** The subspaces that a step refreshes. */
+export interface StepRefresh {
+  readonly projectors: ReadonlySet<Projector>;
+  /** Names of their parameters. */
+  readonly parameters: readonly string[];
+}
+
 export class Optimizer implements GradientSink {
   #now: OptimizerStep | undefined;
   #microBatch = 0;
   #touched = false;
-  #toRefresh = new Set<Projector>();
+  #toRefresh: ReadonlySet<Projector> = new Set();
+  /** Of the step in progress: those whose refresh is recorded, and counted. */
+  readonly #counted = new Set<Projector>();
+  /** Refreshed, but their similarities are not recorded yet. */
+  readonly #unrecorded = new Set<Projector>();
   readonly projectors: readonly Projector[];
   readonly #states: ReadonlyMap<Parameter, ParameterState>;
 
@@ -74,6 +85,7 @@ export class Optimizer implements GradientSink {
   beginStep(now: OptimizerStep): void {
     this.#now = now;
     this.#touched = false;
+    this.#counted.clear();
     for (const { lazy } of this.projectors) {
       if (lazy.refreshes === 0) lazy.interval = now.rates.updateProjGap;
     }
@@ -92,7 +104,20 @@ export class Optimizer implements GradientSink {
 
   /** The step was not done after all. */
   cancelStep(): void {
+    for (const projector of this.#counted) {
+      projector.lazy.refreshes--;
+      this.#unrecorded.delete(projector);
+    }
+    this.#counted.clear();
     this.#toRefresh = new Set();
+  }
+
+  /**
+   * Whether what a step, from 1, refreshes is known by now: not where it depends on a similarity
+   * that is not recorded yet.
+   */
+  knowsRefreshesAt(step: number): boolean {
+    return [...this.#unrecorded].every(({ lazy }) => !mayBeDue(lazy, step - 1, this.#step.rates));
   }
 
   /** Whether a step, from 1, refreshes subspaces. */
@@ -104,25 +129,25 @@ export class Optimizer implements GradientSink {
     this.#microBatch = index;
   }
 
-  /** Whether this step refreshes subspaces, so that similarities must be read after it. */
-  get refreshes(): boolean {
-    return this.#toRefresh.size > 0;
-  }
-
-  /** Parameters whose subspaces this step refreshes. */
-  get refreshed(): string[] {
-    return this.states.flatMap(({ parameter, projector }) =>
+  /** What this step refreshes, if anything: similarities must be read after it. */
+  get refresh(): StepRefresh | undefined {
+    if (!this.#toRefresh.size) return undefined;
+    const parameters = this.states.flatMap(({ parameter, projector }) =>
       projector && this.#toRefresh.has(projector) ? [parameter.name] : []
     );
+    return { projectors: this.#toRefresh, parameters };
   }
 
-  /** After a step with refreshes: its similarities, one per projector, in order. */
-  recordSimilarities(similarities: ArrayLike<number>): void {
+  /**
+   * After a step with refreshes, the last one unless given: its similarities, one per projector, in
+   * order.
+   */
+  recordSimilarities(similarities: ArrayLike<number>, refresh = this.refresh): void {
     const { rates } = this.#step;
     for (const [index, projector] of this.projectors.entries()) {
-      if (this.#toRefresh.has(projector)) {
-        recordSimilarity(projector.lazy, similarities[index], rates);
-      }
+      if (!refresh?.projectors.has(projector)) continue;
+      recordSimilarity(projector.lazy, similarities[index], rates);
+      this.#unrecorded.delete(projector);
     }
   }
 
@@ -155,6 +180,8 @@ export class Optimizer implements GradientSink {
         tensor: parameter.index,
         similarity: { out: this.scratch.similarities, index: this.projectors.indexOf(projector) },
       });
+      this.#counted.add(projector);
+      this.#unrecorded.add(projector);
     }
     const accumulate = this.#microBatch > 0;
     project(pass, this.matmul, projector, { gradient, lowRank: this.#reduced(state), accumulate });

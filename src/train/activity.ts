@@ -2,7 +2,7 @@
  * What a run is doing at the moment, for a display: its phase, and how far a long one is. Reports
  * are calls, not events of the run: they come when the GPU gets there, and nothing waits for them.
  */
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Watch } from "../gpu/gpu.ts";
 import type { OnProgress, ProgressEvent, RunPhase } from "./events.ts";
 
 /** Steps from here on are watched layer by layer, which takes a submit for each. */
@@ -15,7 +15,6 @@ export class Activity {
   #batches: number | undefined;
 
   constructor(
-    private readonly gpu: Gpu,
     /** Without it nothing is watched. */
     public onProgress?: OnProgress,
   ) {}
@@ -25,20 +24,14 @@ export class Activity {
     this.onProgress?.({ type: "progress", phase, step, ...how });
   }
 
-  /** Submits a step of that many micro-batches by `submit`, watching the layers if steps take long. */
-  async step<T>(step: number, microBatches: number, submit: () => Promise<T> | T): Promise<T> {
-    this.report("training", step);
-    if (!this.onProgress || this.#stepMs < SLOW_STEP_MS) return await submit();
+  /** What watches the layers of a step of that many micro-batches, if steps take long. */
+  layersOf(step: number, microBatches: number): Watch | undefined {
+    if (!this.onProgress || this.#stepMs < SLOW_STEP_MS) return undefined;
     let passed = 0;
-    this.gpu.watch = (part, layer, layers) => {
+    return (part, layer, layers) => {
       const done = ++passed, total = 2 * layers * microBatches;
       return () => this.report("training", step, { part, layer, layers, done, total });
     };
-    try {
-      return await submit();
-    } finally {
-      this.gpu.watch = undefined;
-    }
   }
 
   /**

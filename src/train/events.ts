@@ -227,6 +227,7 @@ export type OnPreparation = (event: PreparationEvent) => void;
 
 /** What takes time in a run. */
 export type RunPhase =
+  | "compiling kernels"
   | "training"
   | "evaluating"
   | "generating samples"
@@ -251,7 +252,7 @@ export interface ProgressEvent {
   readonly layer?: number;
   /** Layers of the model. */
   readonly layers?: number;
-  /** Layers, batches, samples or tensors done. */
+  /** Kernels, layers, batches, samples or tensors done. */
   readonly done?: number;
   /** How many there are. */
   readonly total?: number;

@@ -1,5 +1,5 @@
 /** One optimizer step: the micro-batches' forward and backward passes, with fused updates. */
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Gpu, HeldWork, Watch } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import type { Profiler } from "../gpu/profiler.ts";
 import type { Batch } from "../model/batch.ts";
@@ -33,40 +33,94 @@ export function trainStep(
 /** How a step ended that may be stopped within. */
 export type StepEnd =
   /** It was submitted. */
-  | { readonly end: "submitted"; readonly divisor: number }
+  | { readonly end: "submitted" }
   /** It was stopped before it changed anything, or after it had begun to. */
   | { readonly end: "untouched" | "abandoned" };
 
+/** How a step is stopped within. */
+export interface Stopping {
+  readonly signal: AbortSignal;
+  /** Also once it has begun to overwrite: the state before it is saved. */
+  readonly mayAbandon: boolean;
+}
+
 /**
- * Submits a step at the GPU's own pace, so that an abort ends it within seconds however long it is:
- * at any point as long as nothing is overwritten, and later only if `mayAbandon`, since a step half
- * of whose updates are made is worth nothing. Otherwise the step is finished.
+ * A step that is recorded before it is given to the GPU: its first micro-batch at once, so that the
+ * host does that while the GPU does the step before, and the others as those before them are given.
  */
-export async function trainStepAtPace(
-  gpu: Gpu,
-  training: Training,
-  batches: readonly Batch[],
-  { signal, mayAbandon, ...options }: StepOptions & {
-    readonly signal: AbortSignal;
-    readonly mayAbandon: boolean;
-  },
-): Promise<StepEnd> {
-  const { optimizer } = training, pace = new Pace(gpu);
-  const { begin, divisor } = openStep(gpu, training, batches, options);
-  let touched = false;
-  for (const index of batches.keys()) {
-    for (const { give, overwrites } of gpu.hold(() => begin(index))) {
-      touched ||= overwrites;
-      if (signal.aborted && (mayAbandon || !touched)) {
-        optimizer.cancelStep();
-        return { end: touched ? "abandoned" : "untouched" };
-      }
-      give();
-      await pace.next();
+export class RecordedStep {
+  /** Divisor of its loss sum. */
+  readonly divisor: number;
+  readonly #begin: (index: number) => void;
+  #first: readonly HeldWork[] | undefined;
+  #touched = false;
+
+  /**
+   * In small pieces if it is `paced`: it can then be given at the GPU's own pace and stopped within.
+   * `watch` sees its layers; see {@link Gpu.watch}.
+   */
+  constructor(
+    readonly gpu: Gpu,
+    readonly training: Training,
+    readonly batches: readonly Batch[],
+    readonly options: StepOptions & { readonly paced: boolean; readonly watch?: Watch },
+  ) {
+    const { begin, divisor } = openStep(gpu, training, batches, options);
+    this.#begin = begin;
+    this.divisor = divisor;
+    this.#first = this.#record(0);
+  }
+
+  #record(index: number): HeldWork[] {
+    const { gpu, options: { paced, watch } } = this;
+    gpu.watch = watch;
+    try {
+      return gpu.hold(() => this.#begin(index), paced ? undefined : Infinity);
+    } catch (error) {
+      this.cancel();
+      throw error;
+    } finally {
+      gpu.watch = undefined;
     }
   }
-  if (optimizer.shape.exchange) applyStep(gpu, training, options);
-  return { end: "submitted", divisor };
+
+  /**
+   * Gives it to the GPU. A paced step ends at an abort, and within seconds however long it is: at
+   * any point as long as nothing is overwritten, and later only if `mayAbandon`, since a step half of
+   * whose updates are made is worth nothing. Otherwise the step is finished.
+   */
+  async give(stopping?: Stopping): Promise<StepEnd> {
+    const { gpu, training, options } = this;
+    const pace = options.paced ? new Pace(gpu) : undefined;
+    for (const index of this.batches.keys()) {
+      const work = this.#first ?? this.#record(index);
+      this.#first = undefined;
+      for (const { give, overwrites } of work) {
+        if (pace && stopping?.signal.aborted) {
+          const touches = this.#touched || overwrites;
+          if (stopping.mayAbandon || !touches) {
+            this.cancel();
+            return { end: touches ? "abandoned" : "untouched" };
+          }
+        }
+        this.#touched ||= overwrites;
+        gpu.enqueue(give);
+        await pace?.next();
+      }
+    }
+    if (training.optimizer.shape.exchange) applyStep(gpu, training, options);
+    return { end: "submitted" };
+  }
+
+  /** Whether the GPU has been given work of it that overwrites weights or states. */
+  get touched(): boolean {
+    return this.#touched;
+  }
+
+  /** It is not done after all. */
+  cancel(): void {
+    this.training.optimizer.cancelStep();
+  }
 }
 
 /**
@@ -85,7 +139,7 @@ export function accumulateStep(
 }
 
 /** A step of which `begin` submits a micro-batch, in order. */
-function openStep(
+export function openStep(
   gpu: Gpu,
   training: Training,
   batches: readonly Batch[],

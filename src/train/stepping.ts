@@ -3,9 +3,10 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Activity } from "./activity.ts";
 import { LOSS_RING } from "./build.ts";
+import { compileKernels, kernelsOf } from "./compile.ts";
 import type { OpenRun } from "./open_run.ts";
 import { rateOf } from "./resumed_schedule.ts";
-import { type StepEnd, trainStep, trainStepAtPace } from "./step.ts";
+import { RecordedStep } from "./step.ts";
 import type { SubmittedSteps } from "./submitted_steps.ts";
 import { unlessAborted } from "./unless_aborted.ts";
 
@@ -18,6 +19,8 @@ export class Stepping {
   #spoilt = false;
   /** Read from the data for the next step. */
   #batches: Batch[] = [];
+  /** The next step, if it is recorded. */
+  #next: RecordedStep | undefined;
   #reading: Promise<Batch | null> | undefined;
 
   constructor(
@@ -50,40 +53,78 @@ export class Stepping {
   }
 
   /**
+   * Compiles what the steps and evaluations of the run need, so that none of them waits for it.
+   * Returns early if the signal aborts it.
+   */
+  async compile(signal?: AbortSignal): Promise<void> {
+    const { gpu, activity, run: { recipe, training } } = this;
+    if (!await this.#read(signal)) return;
+    const kernels = kernelsOf(gpu, training, this.#batches, recipe.rates);
+    const report = (done: number, total: number) =>
+      activity.report("compiling kernels", this.#step, { done, total });
+    await compileKernels(gpu, kernels, report, signal);
+  }
+
+  /**
+   * Records the next step, so that the GPU can have it at once. Returns false if that is not possible
+   * yet: similarities that are to be read decide what it refreshes, or the signal aborted.
+   */
+  async prepare(signal?: AbortSignal): Promise<boolean> {
+    if (!this.run.training.optimizer.knowsRefreshesAt(this.#step + 1)) return false;
+    if (!await this.#read(signal)) return false;
+    this.#next ??= this.#record(signal !== undefined);
+    return true;
+  }
+
+  /** Forgets the step that is recorded: what the optimizer then holds is the state after the last. */
+  discard(): void {
+    this.#next?.cancel();
+    this.#next = undefined;
+  }
+
+  /**
    * Submits the next step. Returns false if the signal ended it: before it changed anything, or
    * where `mayAbandon` says that the state before it is saved.
    */
   async take(mayAbandon: boolean, signal?: AbortSignal): Promise<boolean> {
-    const { gpu, submitted, run: { recipe, training, data, schedule } } = this;
-    const count = recipe.options.gradientAccumulation;
-    if (!await this.#read(count, signal)) return false;
-    const batches = this.#batches, position = data.batches.position(), step = this.#step + 1;
-    const lr = rateOf(schedule, step - 1);
-    const options = { step, lr, rates: recipe.rates, lossIndex: step % LOSS_RING };
-    // The pace costs a fast step more than the stop within it is worth; the first may be a slow one.
-    const atPace = (submitted.expectedMs(step) ?? Infinity) > PACED_STEP_MS;
-    const submit = () =>
-      signal && atPace
-        ? trainStepAtPace(gpu, training, batches, { ...options, signal, mayAbandon })
-        : { end: "submitted" as const, divisor: trainStep(gpu, training, batches, options) };
-    let ended: StepEnd;
+    const { submitted, run: { data } } = this, step = this.#step + 1;
+    if (!await this.#read(signal)) return false;
+    const batches = this.#batches, position = data.batches.position();
+    this.activity.report("training", step);
+    const next = this.#next ?? this.#record(signal !== undefined);
+    this.#next = undefined;
     try {
-      ended = await this.activity.step(step, count, submit);
+      const { end } = await next.give(signal && { signal, mayAbandon });
+      if (end === "abandoned") this.#spoilt = true;
+      if (end !== "submitted") return false;
     } catch (error) {
-      this.#spoilt = training.optimizer.touched;
-      training.optimizer.cancelStep();
+      this.#spoilt = next.touched;
       throw error;
     }
-    if (ended.end === "abandoned") this.#spoilt = true;
-    if (ended.end !== "submitted") return false;
     [this.#position, this.#step, this.#batches] = [position, step, []];
     const targets = batches.reduce((sum, { tokens }) => sum + tokens, 0);
-    submitted.add({ step, lr, targets, divisor: ended.divisor });
+    submitted.add({ step, lr: next.options.lr, targets, divisor: next.divisor });
     return true;
   }
 
+  /** The next step, of the batches read. */
+  #record(stoppable: boolean): RecordedStep {
+    const { gpu, submitted, activity, run: { recipe, training, schedule } } = this;
+    const step = this.#step + 1, batches = this.#batches;
+    return new RecordedStep(gpu, training, batches, {
+      step,
+      lr: rateOf(schedule, step - 1),
+      rates: recipe.rates,
+      lossIndex: step % LOSS_RING,
+      // The pace costs a fast step more than the stop within it is worth; the first may be a slow one.
+      paced: stoppable && (submitted.expectedMs(step) ?? Infinity) > PACED_STEP_MS,
+      watch: activity.layersOf(step, batches.length),
+    });
+  }
+
   /** Reads the micro-batches of a step; returns false if the signal ended that. */
-  async #read(count: number, signal?: AbortSignal): Promise<boolean> {
+  async #read(signal?: AbortSignal): Promise<boolean> {
+    const count = this.run.recipe.options.gradientAccumulation;
     while (this.#batches.length < count) {
       this.#reading ??= this.run.data.batches.next();
       try {

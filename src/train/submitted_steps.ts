@@ -1,9 +1,11 @@
 /**
  * Steps that the GPU has been given and whose losses have not been read. A read waits for the GPU,
- * so losses are fetched several at a time: the figures of a step come late, and in groups.
+ * so losses are fetched several at a time, and while the GPU does the next step: the figures of a
+ * step come late, and in groups.
  */
 import type { AccountWatch } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { StepRefresh } from "../optim/optimizer.ts";
 import { LOSS_RING, type Training } from "./build.ts";
 import type { StepMetrics } from "./events.ts";
 
@@ -18,11 +20,27 @@ export interface SubmittedStep {
   readonly divisor: number;
 }
 
+/** With what the optimizer and the run had counted after it. */
+interface CountedStep extends SubmittedStep {
+  readonly tokens: number;
+  readonly refreshes: number;
+  readonly refresh?: StepRefresh;
+}
+
+/** A read in progress, of these steps. */
+interface Reading {
+  readonly steps: readonly CountedStep[];
+  readonly bytes: Promise<Uint8Array[]>;
+}
+
 export class SubmittedSteps {
-  #steps: SubmittedStep[] = [];
+  /** Without those that are being read. */
+  #steps: CountedStep[] = [];
+  #reading: Reading | undefined;
   #since = 0;
   /** Milliseconds of the last step with and without refreshes of subspaces. */
   readonly #took: { refreshing?: number; plain?: number } = {};
+  #totalTokens: number;
   #tokensRead = 0;
   #seconds = 0;
 
@@ -31,17 +49,19 @@ export class SubmittedSteps {
     readonly gpu: Gpu,
     readonly memory: AccountWatch,
     readonly training: Training,
-    readonly tokens: number,
-  ) {}
+    tokens: number,
+  ) {
+    this.#totalTokens = tokens;
+  }
 
+  /** Steps whose figures are not known. */
   get count(): number {
-    return this.#steps.length;
+    return this.#steps.length + (this.#reading?.steps.length ?? 0);
   }
 
   /** Targets trained on so far, those of steps that are not read included. */
   get totalTokens(): number {
-    return this.tokens + this.#tokensRead +
-      this.#steps.reduce((sum, { targets }) => sum + targets, 0);
+    return this.#totalTokens;
   }
 
   /** Of the steps read. */
@@ -54,8 +74,11 @@ export class SubmittedSteps {
     this.#since = performance.now();
   }
 
+  /** The step that was submitted last. */
   add(step: SubmittedStep): void {
-    this.#steps.push(step);
+    const { refresh, refreshCount: refreshes } = this.training.optimizer;
+    const tokens = this.#totalTokens += step.targets;
+    this.#steps.push({ ...step, tokens, refreshes, refresh });
   }
 
   /** Milliseconds that a step will take, by the last one of its kind; undefined for the first. */
@@ -63,45 +86,65 @@ export class SubmittedSteps {
     return this.#took[this.training.optimizer.refreshesAt(step) ? "refreshing" : "plain"];
   }
 
-  /** At once when the lazy rule needs a step's similarities, or the ring of losses is full. */
+  /** After a refresh, for the lazy rule; when the ring of losses is full; and now and then. */
   get mustRead(): boolean {
-    return this.training.optimizer.refreshes || this.#steps.length === LOSS_RING ||
+    return this.#steps.at(-1)?.refresh !== undefined || this.#steps.length === LOSS_RING ||
       performance.now() - this.#since > READ_AFTER_MS;
+  }
+
+  /**
+   * Begins to read the figures of all of them, for {@link readBegun}; what the GPU is given from now
+   * on does not wait for that.
+   */
+  beginReading(): void {
+    const { losses, optimizer: { scratch } } = this.training;
+    const tensors = this.#steps.at(-1)?.refresh ? [losses, scratch.similarities] : [losses];
+    const bytes = Promise.all(tensors.map((tensor) => this.gpu.read(tensor)));
+    bytes.catch(() => {}); // reported to whoever waits for it
+    this.#reading = { steps: this.#steps.splice(0), bytes };
+  }
+
+  /** Whether {@link readBegun} has something to wait for. */
+  get isReading(): boolean {
+    return this.#reading !== undefined;
   }
 
   /** The figures of all of them; a loss may not be finite. */
   async read(): Promise<StepMetrics[]> {
-    const { gpu, memory, training: { losses, optimizer } } = this;
-    const sums = new Float32Array((await gpu.read(losses)).buffer);
-    // Steps with refreshes are read at once, so such a step is the last one read.
-    const refreshed = optimizer.refreshes ? { refreshed: optimizer.refreshed } : undefined;
-    if (refreshed) {
-      const bytes = await gpu.read(optimizer.scratch.similarities);
-      optimizer.recordSimilarities(new Float32Array(bytes.buffer));
-    }
-    const steps = this.#steps.splice(0), last = steps.at(-1);
-    const seconds = (performance.now() - this.#since) / 1000;
+    const begun = await this.readBegun();
+    if (!this.#steps.length) return begun;
+    this.beginReading();
+    return [...begun, ...await this.readBegun()];
+  }
+
+  /** The figures of those whose reading has begun; their similarities go to the lazy rule. */
+  async readBegun(): Promise<StepMetrics[]> {
+    if (!this.#reading) return [];
+    const { memory, training: { optimizer } } = this, { steps } = this.#reading;
+    const [losses, similarities] = (await this.#reading.bytes)
+      .map(({ buffer }) => new Float32Array(buffer));
+    this.#reading = undefined;
+    // Steps with refreshes are read at once, so at most one is among them, and is the last.
+    const { refresh } = steps.at(-1)!;
+    if (refresh) optimizer.recordSimilarities(similarities, refresh);
+    // From one read to the next: the GPU does the next steps meanwhile.
+    const now = performance.now(), seconds = (now - this.#since) / 1000;
+    this.#since = now;
     const targets = steps.reduce((sum, step) => sum + step.targets, 0);
-    let tokens = this.tokens + this.#tokensRead;
     this.#tokensRead += targets;
     this.#seconds += seconds;
-    this.#took[refreshed ? "refreshing" : "plain"] = 1000 * seconds / steps.length;
-    const before = optimizer.refreshCount - (refreshed?.refreshed.length ?? 0);
-    return steps.map((each) => {
-      const { step, lr, divisor } = each;
-      tokens += each.targets;
-      return {
-        step,
-        loss: sums[step % LOSS_RING] / (divisor || 1),
-        lr,
-        tokens,
-        tokens_per_second: targets / seconds,
-        step_ms: (1000 * seconds) / steps.length,
-        gpu_bytes: memory.live,
-        gpu_peak_bytes: memory.peak,
-        subspace_refreshes: each === last ? optimizer.refreshCount : before,
-        ...(each === last ? refreshed : undefined),
-      };
-    });
+    this.#took[refresh ? "refreshing" : "plain"] = 1000 * seconds / steps.length;
+    return steps.map(({ step, lr, divisor, tokens, refreshes, refresh }) => ({
+      step,
+      loss: losses[step % LOSS_RING] / (divisor || 1),
+      lr,
+      tokens,
+      tokens_per_second: targets / seconds,
+      step_ms: (1000 * seconds) / steps.length,
+      gpu_bytes: memory.live,
+      gpu_peak_bytes: memory.peak,
+      subspace_refreshes: refreshes,
+      ...(refresh ? { refreshed: refresh.parameters } : undefined),
+    }));
   }
 }

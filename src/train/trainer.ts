@@ -31,7 +31,14 @@ import { LOSS_RING } from "./build.ts";
 import { BestEvaluation } from "./best_evaluation.ts";
 import { divergence, lossError } from "./divergence.ts";
 import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.ts";
-import type { DoneEvent, OnProgress, Saved, Summary, TrainingEvent } from "./events.ts";
+import type {
+  DoneEvent,
+  OnProgress,
+  Saved,
+  StepMetrics,
+  Summary,
+  TrainingEvent,
+} from "./events.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
 import { LossWatch } from "./loss_watch.ts";
@@ -95,7 +102,7 @@ export class Trainer {
     gpu.dependents.add(this);
     this.#submitted = new SubmittedSteps(gpu, run.memory, run.training, state?.tokens ?? 0);
     this.#best = new BestEvaluation(run.recipe.options, state?.best);
-    this.#activity = new Activity(gpu);
+    this.#activity = new Activity();
     this.#watch = new LossWatch(state?.first_loss ?? undefined);
     this.#saving = new Saving(gpu, run);
     this.#stepping = new Stepping(gpu, run, this.#submitted, this.#activity);
@@ -238,12 +245,15 @@ export class Trainer {
     metrics: Metrics,
     signal?: AbortSignal,
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
+    if (!this.#isFinished) await this.#stepping.compile(signal);
     if (this.recipe.evaluateFirst && this.#step === 0) yield* this.#evaluateFirst(signal);
     let evaluation = yield* this.#catchUp(signal);
     evaluation = (yield* this.#trainSteps(metrics, signal)) ?? evaluation;
     // A run resumed at its last step never trained.
     if (this.#isFinished) evaluation ??= yield* this.#reportEvaluation(signal);
-    if (!this.#isFinished || this.#owed) yield* this.#report(metrics, false);
+    if (!this.#isFinished || this.#owed) {
+      yield* this.#report(metrics, await this.#submitted.read());
+    }
     yield* this.#save();
     return evaluation;
   }
@@ -283,16 +293,33 @@ export class Trainer {
       this.#assertOpen();
       const expected = this.#submitted.expectedMs(this.#step + 1) ?? 0;
       if (this.#saving.isWorthBefore(expected)) {
-        yield* this.#report(metrics, false);
+        yield* this.#report(metrics, await this.#submitted.read());
         yield* this.#save();
         this.#submitted.restartClock();
       }
-      if (!await this.#stepping.take(this.#saving.has(this.#step), signal)) break;
+      const taking = this.#stepping.take(this.#saving.has(this.#step), signal);
+      taking.catch(() => {}); // reported below
+      try {
+        // Of earlier steps, while the GPU does this one.
+        yield* this.#report(metrics, await this.#submitted.readBegun());
+      } finally {
+        // What follows, if only a rescue, needs a whole step.
+        await taking;
+      }
+      if (!await taking) break;
       const last = this.#step === steps;
       const evaluating = last || isDue(this.#step, evalEvery, stepsPerEpoch);
       const saving = last || isDue(this.#step, saveEvery, stepsPerEpoch) || this.#saving.isDue;
-      if (!evaluating && !saving && !this.#submitted.mustRead) continue;
-      evaluation = yield* this.#report(metrics, evaluating, signal);
+      if (!evaluating && !saving) {
+        if (!this.#submitted.mustRead) continue;
+        const isPrepared = await this.#stepping.prepare(signal);
+        this.#submitted.beginReading();
+        // What the next step does, or whether it comes at all, depends on them.
+        if (!isPrepared) yield* this.#report(metrics, await this.#submitted.readBegun());
+        continue;
+      }
+      const unread = await this.#submitted.read();
+      evaluation = yield* this.#report(metrics, unread, evaluating, signal);
       const isBest = evaluation && this.#best.record(this.#step, evaluation.loss);
       if (saving || this.#isFinished || (isBest && loadBestModelAtEnd)) yield* this.#save();
       this.#submitted.restartClock();
@@ -313,7 +340,8 @@ export class Trainer {
       }
     };
     // Of steps that are not reported yet a loss may turn out not to be finite.
-    yield* attempt(() => this.#report(metrics, false));
+    const unread = await this.#submitted.read().catch(() => []);
+    yield* attempt(() => this.#report(metrics, unread));
     yield* attempt(() => this.#save());
     // Lines that the disk had no room for: fewer checkpoints may have made some.
     await metrics.append([]).catch(() => {});
@@ -395,14 +423,14 @@ export class Trainer {
     return evaluation;
   }
 
-  /** Waits for the submitted steps and reports them, evaluating after the last if `evaluating`. */
+  /** Reports steps whose figures were read, evaluating after the last if `evaluating`. */
   async *#report(
     metrics: Metrics,
-    evaluating: boolean,
+    steps: readonly StepMetrics[],
+    evaluating = false,
     signal?: AbortSignal,
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
-    if (!this.#submitted.count) return undefined;
-    const steps = await this.#submitted.read();
+    if (!steps.length) return undefined;
     this.#activity.stepsTake(steps.at(-1)!.step_ms);
     let diverges = false;
     this.#watch.startAtLeast(this.#firstLoss);
@@ -430,7 +458,7 @@ export class Trainer {
     for (const line of lines) yield { type: "step", ...line };
     if (failure) throw failure.error;
     yield* this.#dataNotes();
-    if (diverges) yield warningEvent(divergence(this.#watch, this.#step));
+    if (diverges) yield warningEvent(divergence(this.#watch, steps.at(-1)!.step));
     if (evaluation) yield evalEvent(this.#step, evaluation);
     if (evaluating) yield* this.#samples(signal);
     return evaluation;
@@ -465,6 +493,7 @@ export class Trainer {
 
   /** Writes a checkpoint of this step, unless the newest one already is. */
   async *#save(): AsyncGenerator<TrainingEvent> {
+    this.#stepping.discard();
     if (this.#stepping.spoilt || this.#saving.has(this.#step)) return;
     this.#activity.report("saving a checkpoint", this.#step);
     const { recipe } = this, { training, schedule } = this.#run;

@@ -255,7 +255,7 @@ async function* steps(gpu: Gpu, folder: string, options: FinetuneOptions): Async
         rates: optimizerRates(options),
         lossIndex: 0,
       });
-      if (optimizer.refreshes) {
+      if (optimizer.refresh) {
         optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
       }
       const hash = createHash("sha256");

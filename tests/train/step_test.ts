@@ -79,7 +79,7 @@ async function train(
       await exchange(optimizer.accumulated);
       applyStep(gpu, training);
     }
-    if (optimizer.refreshes) {
+    if (optimizer.refresh) {
       optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
     }
   }

@@ -4,6 +4,7 @@ import type { RunPhase } from "../../train/events.ts";
 import type { Activity, Preparation } from "../services.ts";
 
 const PHASES = [
+  "compiling kernels",
   "training",
   "evaluating",
   "generating samples",
@@ -21,7 +22,7 @@ export const activitySchema = z.object({
   layer: z.number().int().optional(),
   layers: z.number().int().optional(),
   done: z.number().int().optional().openapi({
-    description: "Layers, batches, samples or tensors done",
+    description: "Kernels, layers, batches, samples or tensors done",
   }),
   total: z.number().int().optional(),
 }).openapi("JobActivity");

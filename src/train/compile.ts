@@ -1,0 +1,69 @@
+/**
+ * Compiles the kernels of a run before its first step, so that no step waits for a compiler, and
+ * people see what takes so long. Which ones they are is found by recording a step without taking it.
+ */
+import type { Gpu } from "../gpu/gpu.ts";
+import { type Dispatch, KernelPass, rehearse } from "../gpu/pass.ts";
+import { recordLoss } from "../inference/perplexity.ts";
+import type { Batch } from "../model/batch.ts";
+import type { OptimizerRates } from "../optim/rates.ts";
+import type { Training } from "./build.ts";
+import { applyStep, openStep } from "./step.ts";
+
+/** Milliseconds between reports. */
+const REPORT_EVERY_MS = 50;
+
+/**
+ * A dispatch for each pipeline that steps of these batches and evaluations need, whatever subspaces
+ * they refresh, and that is not compiled yet. No step is taken, and no state changes.
+ */
+export function kernelsOf(
+  gpu: Gpu,
+  training: Training,
+  batches: readonly Batch[],
+  rates: OptimizerRates,
+): Dispatch[] {
+  const { optimizer, model, losses: out } = training;
+  const before = structuredClone(optimizer.lazyStates());
+  const recordStep = () => {
+    const options = { step: 1, lr: 0, rates, lossIndex: 0 };
+    const { begin } = openStep(gpu, training, batches, options);
+    for (const index of new Set([0, batches.length - 1])) begin(index);
+    if (optimizer.shape.exchange) applyStep(gpu, training);
+  };
+  try {
+    return rehearse(gpu, () => {
+      // Step 1 refreshes every subspace: from random vectors, unless resumed, and then from a basis.
+      recordStep();
+      recordStep();
+      for (const accumulate of [false, true]) {
+        const pass = new KernelPass(gpu), loss = { out, index: 0, accumulate };
+        recordLoss(pass, model, training, batches[0], loss);
+        pass.submit();
+      }
+    });
+  } finally {
+    optimizer.cancelStep();
+    optimizer.restoreLazyStates(before);
+  }
+}
+
+/** Compiles them one by one, and says how many are done; returns early if the signal aborts. */
+export async function compileKernels(
+  gpu: Gpu,
+  dispatches: readonly Dispatch[],
+  report: (done: number, total: number) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const pass = new KernelPass(gpu), total = dispatches.length;
+  let reported = -Infinity;
+  for (const [done, dispatch] of dispatches.entries()) {
+    if (performance.now() - reported >= REPORT_EVERY_MS) {
+      report(done, total);
+      await new Promise((resolve) => setTimeout(resolve)); // for displays and signals
+      if (signal?.aborted) return;
+      reported = performance.now();
+    }
+    pass.compile(dispatch);
+  }
+}
