@@ -61,23 +61,25 @@ fn ended(o: Octet, column: u32) -> Octet {
 
 // Four columns of c for each row of A. Never index the matrix by a variable, which would move it
 // out of registers.
-fn product(sums: ptr<function, mat4x4<f32>>, b: array<Octet, 4>, i: u32) {
+fn added(before: mat4x4<f32>, b: array<Octet, 4>, i: u32) -> mat4x4<f32> {
+  var sums = before;
   let low = transpose(mat4x4<f32>(b[0].low, b[1].low, b[2].low, b[3].low));
   let high = transpose(mat4x4<f32>(b[0].high, b[1].high, b[2].high, b[3].high));
   let x0 = octet_a(0u, i);
-  (*sums)[0] += low * x0.low + high * x0.high;
+  sums[0] += low * x0.low + high * x0.high;
   if (ROWS > 1u) {
     let x1 = octet_a(1u, i);
-    (*sums)[1] += low * x1.low + high * x1.high;
+    sums[1] += low * x1.low + high * x1.high;
   }
   if (ROWS > 2u) {
     let x2 = octet_a(2u, i);
-    (*sums)[2] += low * x2.low + high * x2.high;
+    sums[2] += low * x2.low + high * x2.high;
   }
   if (ROWS > 3u) {
     let x3 = octet_a(3u, i);
-    (*sums)[3] += low * x3.low + high * x3.high;
+    sums[3] += low * x3.low + high * x3.high;
   }
+  return sums;
 }
 
 fn octets_b(quad: u32, i: u32) -> array<Octet, 4> {
@@ -115,7 +117,7 @@ fn main(
       }
       // @unroll
       for (var o = 0u; o < OCTETS; o++) {
-        product(&sums, b[o], min(first + o * LANES, octets - 1u));
+        sums = added(sums, b[o], min(first + o * LANES, octets - 1u));
       }
     }
   }
