@@ -82,7 +82,6 @@ const TESTED_AS: Record<string, string> = {
   attention_backward_keys: "attention_backward",
   rms_norm_backward_weight: "rms_norm_backward",
   sum_parts: "sum",
-  orthonormalize_block_lanes: "orthonormalize_block",
   rope_cached: "rope",
   // The absolute maxima of NF4, quantised in turn.
   nf4_constants: "nf4_quantize",

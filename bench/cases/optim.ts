@@ -5,14 +5,17 @@ import { applyUpdate } from "../../src/kernels/optim/apply_update.ts";
 import { groupDequantize } from "../../src/kernels/quantise/group_dequantize.ts";
 import { groupQuantize } from "../../src/kernels/quantise/group_quantize.ts";
 import { randomNormal } from "../../src/kernels/misc/random_normal.ts";
-import { BLOCK_ROWS, orthonormalizeBlock } from "../../src/kernels/optim/orthonormalize_block.ts";
-import { powerIteration } from "../../src/kernels/optim/power_iteration.ts";
+import { CHOLESKY_ROWS, inverseCholesky } from "../../src/kernels/optim/inverse_cholesky.ts";
+import { createMatmulWorkspace } from "../../src/kernels/matmul/matmul.ts";
 import { scaleRows } from "../../src/kernels/optim/scale_rows.ts";
+import { strategyFor } from "../../src/kernels/strategy.ts";
 import { sum } from "../../src/kernels/misc/sum.ts";
+import { createProjector, projectorMatmuls } from "../../src/optim/projector.ts";
+import { createSubspaceWorkspace, refreshSubspace } from "../../src/optim/subspace.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 
 /** As in subspace.ts. */
-const POWER_ITERATIONS = 100;
+const WARM_ROUNDS = 3;
 const RATES = { step: 10, lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
 export function optimCases({ C, F, R }: Sizes): BenchCase[] {
@@ -84,25 +87,37 @@ export function optimCases({ C, F, R }: Sizes): BenchCase[] {
       },
     },
     {
-      name: "orthonormalize_block",
-      shape: `(${BLOCK_ROWS}, ${C})`,
+      name: "refresh of a subspace",
+      shape: `(${F}, ${C}) to ${R}`,
       prepare(bench) {
-        const block = bench.tensor("block", [BLOCK_ROWS, C]);
+        const { gpu, allocator } = bench;
+        const projection = { name: "w", shape: [F, C] as const, rank: R, quantised: false };
+        const projector = createProjector(allocator, { ...projection, groupSize: 256 });
+        const matmuls = createMatmulWorkspace(allocator, {
+          variant: strategyFor(gpu.capabilities).matmul,
+          limits: gpu.limits,
+          shapes: projectorMatmuls(projector),
+        });
+        const workspace = createSubspaceWorkspace(allocator, [[F, C, R]]);
+        const gradient = bench.tensor("gradient", [F, C]), out = bench.tensor("out", [8]);
+        const key = { seed: 1, step: 2, tensor: 3 }, similarity = { out, index: 0 };
+        const io = { gradient, ...key, similarity };
+        projector.lazy.refreshes = 1;
         return {
-          record: (pass) => orthonormalizeBlock(pass, { block, least: 1e-12 }),
-          // A dot product and a subtraction for each pair of rows.
-          flops: 2 * 2 * C * BLOCK_ROWS * (BLOCK_ROWS - 1) / 2,
+          record: (pass) => refreshSubspace(pass, matmuls, workspace, projector, io),
+          // The products with the gradient alone.
+          flops: (2 * WARM_ROUNDS + 1) * 2 * F * C * R,
         };
       },
     },
     {
-      name: "power_iteration",
-      shape: `(${R}, ${R}) x ${POWER_ITERATIONS}`,
+      name: "inverse_cholesky",
+      shape: `(${CHOLESKY_ROWS}, ${CHOLESKY_ROWS})`,
       prepare(bench) {
-        const matrix = bench.tensor("matrix", [R, R]), vectors = bench.tensor("vectors", [2, R]);
+        const gram = bench.tensor("gram", [CHOLESKY_ROWS, CHOLESKY_ROWS]);
         return {
-          record: (pass) => powerIteration(pass, { matrix, vectors, iterations: POWER_ITERATIONS }),
-          flops: 2 * R * R * POWER_ITERATIONS,
+          record: (pass) => inverseCholesky(pass, { gram, shift: 1e-5, least: 0 }),
+          flops: 2 * CHOLESKY_ROWS ** 3 / 3, // as much for the factor as for its inverse
         };
       },
     },
