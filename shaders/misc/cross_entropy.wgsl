@@ -103,12 +103,22 @@ fn main(
   }
   if (params.gradients == 0u) { return; }
   let scale = params.grad_scale * weight;
-  for (var i = lane; i < stored; i += LANES) {
-    var d = vec4<f32>(0.0);
-    if (counted) {
-      d = exp(load(start, i, columns) - logsumexp);
-      d -= select(vec4<f32>(0.0), vec4<f32>(1.0), four_from(4u * i) == vec4<u32>(u32(label)));
+  for (var block = lane; block < stored; block += HELD * LANES) {
+    var held: array<vec4<f32>, HELD>;
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      let i = block + k * LANES;
+      if (i < quads) { held[k] = load(start, i, columns); }
     }
-    logits[start + i] = scale * d;
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      let i = block + k * LANES;
+      var d = vec4<f32>(0.0);
+      if (i < quads) {
+        d = exp(held[k] - logsumexp);
+        d -= select(vec4<f32>(0.0), vec4<f32>(1.0), four_from(4u * i) == vec4<u32>(u32(label)));
+      }
+      if (i < stored) { logits[start + i] = scale * d; }
+    }
   }
 }

@@ -1,6 +1,7 @@
 // out[c] (+)= Σ_g x[g, c], in float32
-// LANES threads share an octet of columns: each sums every LANES-th row, and the first adds up
-// their sums. Adjacent threads read adjacent memory, and the order is fixed.
+// LANES threads share an octet of columns: each sums every LANES-th row, then
+// half of them add the sums of the other half, and so on. Adjacent threads read adjacent memory,
+// and the order is fixed.
 // @use bfloat16 | float32
 // @const HELD   rows that a thread loads at once
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
@@ -28,7 +29,7 @@ fn main(
   let group_octets = WORKGROUP_SIZE / LANES;
   let lane = local / group_octets;
   let octet = group.x * group_octets + local % group_octets;
-  // A thread past the last octet has no rows, but must still reach the barrier.
+  // A thread past the last octet has no rows, but must still reach the barriers.
   let rows = select(0u, params.rows, octet < params.octets);
 
   var sum = mat2x4<f32>();
@@ -51,8 +52,12 @@ fn main(
   if (LANES > 1u) {
     lane_sums[local] = sum;
     workgroupBarrier();
-    for (var other = 1u; other < LANES; other++) {
-      sum += lane_sums[(local + other * group_octets) % WORKGROUP_SIZE];
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+      if (lane < half) {
+        sum += lane_sums[local + half * group_octets];
+        lane_sums[local] = sum;
+      }
+      workgroupBarrier();
     }
   }
   if (lane > 0u || octet >= params.octets) { return; }

@@ -2,7 +2,7 @@
 //   partial (+)= sums of dy · x̂ over groups of rows; sum_rows reduces (G, C) to dweight
 // Partial sums, not atomics: WGSL has no float atomics, and a fixed order makes runs bitwise
 // reproducible. LANES threads share an octet of columns: each sums every LANES-th row of a group,
-// and the first adds up their sums. Adjacent threads read adjacent memory.
+// then half of them add the sums of the other half, and so on. Adjacent threads read adjacent memory.
 // @use bfloat16 | float32
 // @const HELD   rows that a thread loads at once
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
@@ -34,7 +34,7 @@ fn main(
   let lane = local / group_octets;
   let octet = group.x * group_octets + local % group_octets;
   let first = group.y * params.group_rows;
-  // A thread past the last octet has no rows, but must still reach the barrier.
+  // A thread past the last octet has no rows, but must still reach the barriers.
   let last = select(0u, min(first + params.group_rows, params.rows), octet < params.octets);
 
   var sum = mat2x4<f32>();
@@ -65,8 +65,12 @@ fn main(
   if (LANES > 1u) {
     lane_sums[local] = sum;
     workgroupBarrier();
-    for (var other = 1u; other < LANES; other++) {
-      sum += lane_sums[(local + other * group_octets) % WORKGROUP_SIZE];
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+      if (lane < half) {
+        sum += lane_sums[local + half * group_octets];
+        lane_sums[local] = sum;
+      }
+      workgroupBarrier();
     }
   }
   if (lane > 0u || octet >= params.octets) { return; }

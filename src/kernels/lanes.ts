@@ -78,7 +78,7 @@ export function kernelByFormatAndLanes(
  * many on a card; on a processor, where they are not faster, as few as possible, for a third of the
  * code to compile.
  */
-export const HELD = { octets: [0, 4], blocks: [0, 2], loop: [1, 4] };
+export const HELD = { octets: [0, 4], blocks: [0, 2], moments: [0, 1], loop: [1, 4] };
 
 /** The value of HELD for an adapter, if the kernel declares it. */
 export function heldBy({ capabilities }: Gpu, { constants }: Kernel): { HELD?: number } {

@@ -7,7 +7,7 @@ import { adamParameters, type AdamRates } from "./adam.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 
-const kernels = kernelByLanes("adam_8bit", code, { held: HELD.blocks });
+const kernels = kernelByLanes("adam_8bit", code, { held: HELD.moments });
 
 /** Elements that share an absolute maximum, as in bitsandbytes. */
 export const ADAM_BLOCK = 256;
@@ -37,7 +37,7 @@ export function adamBlocks(tensor: Tensor): number {
  */
 export function adam8bit(pass: KernelPass, io: Adam8bit): void {
   const { gradient, m, v, absmaxM, absmaxV, near } = io;
-  const { lanes = lanesFor(pass.gpu, ADAM_BLOCK / 4, ADAM_BLOCK / 4) } = io;
+  const { lanes = lanesFor(pass.gpu, ADAM_BLOCK / 2, ADAM_BLOCK / 4) } = io;
   const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
   expectDType("adam8bit", "gradient", gradient, "float32");
   for (const [name, operand] of Object.entries({ m, v })) {
