@@ -230,6 +230,7 @@ export {
 } from "./src/inference/chat.ts";
 export { complete, type CompleteOptions } from "./src/inference/complete.ts";
 export type { GenerateOptions } from "./src/inference/generate.ts";
+export type { ContinueOptions } from "./src/inference/cached_sequence.ts";
 export type { LogitBiases } from "./src/inference/logit_biases.ts";
 export type { SamplingOptions } from "./src/inference/sampling.ts";
 

@@ -37,6 +37,9 @@ const SLOT_BYTES = 256;
 /** Dispatches per submit; beyond it the pass submits automatically. */
 const SLOTS = 1024;
 
+/** Of each slot: a call that is given a list of one converts it, which takes as long as itself. */
+const OFFSETS = Uint32Array.from({ length: SLOTS }, (_, slot) => SLOT_BYTES * slot);
+
 /** Per-device rather than per-pass state: the parameter buffer. */
 class Recording {
   readonly parameters: GPUBuffer;
@@ -147,8 +150,10 @@ export class KernelPass {
     if (this.#used >= Math.min(SLOTS, this.gpu.piece ?? SLOTS)) this.submit();
     const pipeline = this.gpu.pipelines.get(kernel, constants);
     const group = this.#bind(kernel, pipeline.operands, operands);
-    const slot = this.#used++ * SLOT_BYTES;
-    if (kernel.parameters.length) packParameters(kernel, params, this.#slots, slot);
+    const slot = this.#used++;
+    if (kernel.parameters.length) {
+      packParameters(kernel, params, this.#slots, SLOT_BYTES * slot);
+    }
 
     this.#encoder ??= this.gpu.device.createCommandEncoder({ label: "pass" });
     const timestampWrites = this.profiler?.span(kernel.name);
@@ -157,7 +162,7 @@ export class KernelPass {
     this.#pass.setPipeline(pipeline.pipeline);
     this.#pass.setBindGroup(0, group);
     if (kernel.parameters.length) {
-      this.#pass.setBindGroup(1, this.#recording.parameterGroup, [slot]);
+      this.#pass.setBindGroup(1, this.#recording.parameterGroup, OFFSETS, slot, 1);
     }
     this.#pass.dispatchWorkgroups(...workgroups);
     if (timestampWrites) this.#endPass();

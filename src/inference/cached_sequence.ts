@@ -36,7 +36,7 @@ export interface CachedSequenceOptions {
 const CHUNK = 512;
 
 /** How a sequence is continued. */
-export interface DecodeOptions extends SamplingOptions {
+export interface ContinueOptions extends SamplingOptions {
   /** The most tokens to generate. */
   readonly maxNewTokens: number;
   /** Seed of the sampling; 0 by default. */
@@ -107,7 +107,7 @@ export class CachedSequence {
    * Yields the tokens that follow the prompt, of at least one token. Leave it early to stop: what
    * was decoded beyond is dropped. Throws an error if the sequence is used otherwise meanwhile.
    */
-  async *decode(prompt: readonly number[], options: DecodeOptions): AsyncGenerator<number> {
+  async *decode(prompt: readonly number[], options: ContinueOptions): AsyncGenerator<number> {
     const { maxNewTokens, signal } = options;
     if (maxNewTokens === 0) return;
     const { gpu, config } = this.model;

@@ -3,11 +3,11 @@ import { UserError } from "../options/user_error.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { assertSampling } from "./assert_sampling.ts";
-import { CachedSequence, type DecodeOptions } from "./cached_sequence.ts";
+import { CachedSequence, type ContinueOptions } from "./cached_sequence.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
 /** Options of {@link LlamaForCausalLM.generate}. */
-export interface GenerateOptions extends DecodeOptions {
+export interface GenerateOptions extends ContinueOptions {
   /** Ids that end the text; they are not yielded. */
   readonly stopTokens?: readonly number[];
 }

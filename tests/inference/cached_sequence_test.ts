@@ -234,3 +234,30 @@ gpuTest(
       assertEquals(used.cached, 3);
     }),
 );
+
+gpuTest(
+  "what an error leaves behind does not count as cached",
+  (gpu) =>
+    withModel(gpu, "llama-mha", async (model, sequence) => {
+      const used = sequence({ positions: 60 }), prompt = PROMPT.slice(0, 5);
+      const options = { maxNewTokens: 20, temperature: 0 };
+      const { pipelines, read } = gpu, { get } = pipelines;
+      let reading: Promise<unknown> | undefined;
+      // The next step fails while the first token is read.
+      gpu.read = (...args) => {
+        pipelines.get = () => {
+          throw new Error("lost");
+        };
+        return reading = read.apply(gpu, args);
+      };
+      await assertRejects(() => Array.fromAsync(used.decode(prompt, options)), Error, "lost");
+      pipelines.get = get;
+      gpu.read = read;
+      await reading;
+      assertEquals(used.cached, prompt.length);
+      assertEquals(
+        await Array.fromAsync(used.decode(prompt, options)),
+        await Array.fromAsync(model.generate(prompt, options)),
+      );
+    }),
+);
