@@ -86,7 +86,6 @@ const TESTED_AS: Record<string, string> = {
   // The absolute maxima of NF4, quantised in turn.
   nf4_constants: "nf4_quantize",
   attention_few: "attention",
-  attention_stage: "attention",
   attention_texture: "attention",
   attention_backward_queries_texture: "attention_backward",
   attention_backward_keys_texture: "attention_backward",

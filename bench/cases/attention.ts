@@ -24,6 +24,7 @@ function casesOf(B: number, T: number, H: number, D: number, window = T): BenchC
       batch: B,
       length: T,
       backward,
+      dtype: "bfloat16",
       ...heads,
     });
   const firstKeysOf = (bench: Bench) => {

@@ -1,18 +1,21 @@
 // attention_backward_queries.wgsl for software adapters: the same equations, operands and results.
 // See lib/attention_texture.wgsl for why its structure differs.
 // @use bfloat16 | float32
-// @use attention_texture, attention_texture_dout, attention_first_keys, fours
+// @use attention_texture, attention_first_keys, fours
 
 struct Params {
   count: u32,          // units of this and all earlier dispatches
-  first: u32,          // first unit of this dispatch: (sequence, head, four queries)
+  first: u32,          // first unit of this dispatch: (sequence, four queries, head)
   blocks: u32,         // quads of queries per sequence
   heads: u32,          // H
   group: u32,          // H / K
   length: u32,         // T
   first_key: u32,      // keys in this dispatch; a multiple of four
   end_key: u32,
-  q_quads: u32,        // row stride of dq, in quads
+  q_quads: u32,        // row stride of q, dout and dq, in quads
+  k_quads: u32,        // row stride of k and v, in quads
+  q_shift: u32,        // of the textures
+  k_shift: u32,
   sequence: u32,       // first sequence in all operands but delta and first_keys
   pair_stride: u32,    // row stride of delta, in pairs
   has_first_keys: u32, // 0 or 1
@@ -27,8 +30,8 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let unit = params.first + id.x;
   if (unit >= params.count) { return; }
-  let block = unit % params.blocks;
-  let head = (unit / params.blocks) % params.heads;
+  let head = unit % params.heads;
+  let block = (unit / params.heads) % params.blocks;
   let base = (unit / (params.blocks * params.heads)) * params.length;
 
   let last = params.length - 1u;
@@ -40,8 +43,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let start = max(params.first_key, lowest);
   let end = min(params.end_key, query.w + 1u);
   if (start >= end) { return; }
-  let q_x = head * HEAD_QUADS;
-  let k_x = (head / params.group) * HEAD_QUADS;
+  let queries_at = heads_at(q_y, params.q_shift, params.q_quads, head);
+  let key_head = head / params.group;
   let rows = min(4u, params.length - 4u * block);
   var lse = vec4<f32>(0.0);
   var row_delta = vec4<f32>(0.0);
@@ -51,15 +54,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     lse[r] = pair.y;
   }
 
-  var sums = Rows();
+  var sums = Sums();
   for (var first_key = start; first_key < end; first_key += 4u) {
     let key = four_from(first_key);
     let k_y = base + four_rows(first_key, last);
+    let keys_at = heads_at(k_y, params.k_shift, params.k_quads, key_head);
     var s = mat4x4<f32>();    // column r: row r with the four keys
     var dp = mat4x4<f32>();
-    for (var d = 0u; d < HEAD_QUADS; d++) {
-      s += transpose(load_k(k_x + d, k_y)) * load_q(q_x + d, q_y);
-      dp += transpose(load_v(k_x + d, k_y)) * load_dout(q_x + d, q_y);
+    for (var o = 0u; o < HEAD_OCTETS; o++) {
+      let queries = octets(Q, queries_at, o);
+      let keys = octets(K, keys_at, o);
+      s += transpose(keys.low) * queries.low;
+      s += transpose(keys.high) * queries.high;
+      let douts = octets(DOUT, queries_at, o);
+      let values = octets(V, keys_at, o);
+      dp += transpose(values.low) * douts.low;
+      dp += transpose(values.high) * douts.high;
     }
     var ds = mat4x4<f32>();
     for (var r = 0u; r < 4u; r++) {
@@ -68,15 +78,28 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       let p = exp(select(vec4<f32>(0.0), s[r] * params.scale - lse[r], seen));
       ds[r] = select(vec4<f32>(0.0), p * (dp[r] - row_delta[r]) * params.scale, seen);
     }
-    for (var d = 0u; d < HEAD_QUADS; d++) { sums[d] += load_k(k_x + d, k_y) * ds; }
+    // Key by key: unrolled for all four, these products are no faster, and slower to compile.
+    var ds_rows = transpose(ds);
+    var next = keys_at;
+    for (var c = 0u; c < 4u; c++) {
+      // @unroll
+      for (var o = 0u; o < HEAD_OCTETS; o++) {
+        let k_octet = octet(K, next.quad.x, next.y.x, o);
+        sums[2u * o] += outer(k_octet.low, ds_rows[0]);
+        sums[2u * o + 1u] += outer(k_octet.high, ds_rows[0]);
+      }
+      ds_rows = rotated_columns(ds_rows, 1u);
+      next = rotated(next, 1u);
+    }
   }
 
-  for (var d = 0u; d < HEAD_QUADS; d++) {
-    for (var r = 0u; r < rows; r++) {
-      let place = q_y[r] * params.q_quads + q_x + d;
-      var sum = sums[d][r];
-      // An earlier dispatch has processed some keys.
-      if (params.first_key > lowest) { sum += unpack(dq[place]); }
+  let continues = params.first_key > lowest;   // an earlier dispatch has processed some keys
+  for (var r = 0u; r < rows; r++) {
+    // @unroll
+    for (var d = 0u; d < HEAD_QUADS; d++) {
+      let place = q_y[r] * params.q_quads + head * HEAD_QUADS + d;
+      var sum = row_of(sums[d], r);
+      if (continues) { sum += unpack(dq[place]); }
       dq[place] = pack(sum);
     }
   }

@@ -5,7 +5,7 @@
 
 struct Params {
   count: u32,          // units of this and all earlier dispatches
-  first: u32,          // first unit of this dispatch: (sequence, head, four queries)
+  first: u32,          // first unit of this dispatch: (sequence, four queries, head)
   blocks: u32,         // quads of queries per sequence
   heads: u32,          // H
   group: u32,          // H / K
@@ -13,15 +13,18 @@ struct Params {
   key_length: u32,
   first_key: u32,      // keys in this dispatch; a multiple of four
   end_key: u32,
-  q_quads: u32,        // row stride of out, in quads
+  q_quads: u32,        // row stride of q and out, in quads
+  k_quads: u32,        // row stride of k and v, in quads
+  q_shift: u32,        // of the textures
+  k_shift: u32,
   sequence: u32,       // first sequence of the textures and of out
   lse_stride: u32,
   has_first_keys: u32, // 0 or 1
   scale: f32,          // 1 / sqrt(D)
 }
 
-@group(0) @binding(3) var<storage, read_write> out: array<Quad>;          // (B·Tq, H·D)
-@group(0) @binding(4) var<storage, read_write> logsumexp: array<f32>;     // (B·Tq, H)
+@group(0) @binding(4) var<storage, read_write> out: array<Quad>;          // (B·Tq, H·D)
+@group(0) @binding(5) var<storage, read_write> logsumexp: array<f32>;     // (B·Tq, H)
 @group(1) @binding(0) var<uniform> params: Params;
 
 // Scores of four keys from `key` on, masked outside `first` to `last`.
@@ -31,18 +34,24 @@ fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {
   return select(vec4<f32>(LOWEST), s * params.scale, seen);
 }
 
+fn scaled(m: mat4x4<f32>, factors: vec4<f32>) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    m[0] * factors.x, m[1] * factors.y, m[2] * factors.z, m[3] * factors.w,
+  );
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let unit = params.first + id.x;
   if (unit >= params.count) { return; }
-  let block = unit % params.blocks;
-  let head = (unit / params.blocks) % params.heads;
+  let head = unit % params.heads;
+  let block = (unit / params.heads) % params.blocks;
   let sequence = unit / (params.blocks * params.heads);
 
   let query = four_rows(4u * block, params.query_length - 1u);
   let q_y = sequence * params.query_length + query;
-  let q_x = head * HEAD_QUADS;
-  let k_x = (head / params.group) * HEAD_QUADS;
+  let queries_at = heads_at(q_y, params.q_shift, params.q_quads, head);
+  let key_head = head / params.group;
   let rows_at = params.sequence * params.query_length + q_y;
   let first = first_keys_of(rows_at);   // first and last visible key of each row
   let visible = query + (params.key_length - params.query_length);
@@ -54,12 +63,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 
   var maximum = vec4<f32>(LOWEST);
   var total = vec4<f32>(0.0);
-  var sums = Rows();
+  var sums = Sums();
   for (var key = start; key < end; key += 4u) {
     let k_y = sequence * params.key_length + four_rows(key, params.key_length - 1u);
+    let keys_at = heads_at(k_y, params.k_shift, params.k_quads, key_head);
     var s = mat4x4<f32>();   // column r: the scores of row r with the four keys
-    for (var d = 0u; d < HEAD_QUADS; d++) {
-      s += transpose(load_k(k_x + d, k_y)) * load_q(q_x + d, q_y);
+    for (var o = 0u; o < HEAD_OCTETS; o++) {
+      let queries = octets(Q, queries_at, o);
+      let keys = octets(K, keys_at, o);
+      s += transpose(keys.low) * queries.low;
+      s += transpose(keys.high) * queries.high;
     }
     s[0] = masked(s[0], key, first.x, visible.x);
     s[1] = masked(s[1], key, first.y, visible.y);
@@ -72,11 +85,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       exp(s[0] - now.x), exp(s[1] - now.y), exp(s[2] - now.z), exp(s[3] - now.w),
     );
     total = total * shrink + vec4<f32>(1.0) * p;
-    for (var d = 0u; d < HEAD_QUADS; d++) {
-      let old = sums[d];
-      sums[d] = mat4x4<f32>(
-        old[0] * shrink.x, old[1] * shrink.y, old[2] * shrink.z, old[3] * shrink.w,
-      ) + load_v(k_x + d, k_y) * p;
+    // @unroll
+    for (var o = 0u; o < HEAD_OCTETS; o++) {
+      let values = octets(V, keys_at, o);
+      sums[2u * o] = scaled(sums[2u * o], shrink) + values.low * p;
+      sums[2u * o + 1u] = scaled(sums[2u * o + 1u], shrink) + values.high * p;
     }
   }
 
@@ -92,11 +105,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     total = total * shrink + before;
   }
   let rows = min(4u, params.query_length - 4u * block);
-  for (var r = 0u; r < rows; r++) { logsumexp[at[r]] = maximum[r] + log(total[r]); }
-  for (var d = 0u; d < HEAD_QUADS; d++) {
-    for (var r = 0u; r < rows; r++) {
-      let place = q_y[r] * params.q_quads + q_x + d;
-      var sum = sums[d][r] * shrink[r];
+  for (var r = 0u; r < rows; r++) {
+    logsumexp[at[r]] = maximum[r] + log(total[r]);
+    // @unroll
+    for (var d = 0u; d < HEAD_QUADS; d++) {
+      let place = q_y[r] * params.q_quads + head * HEAD_QUADS + d;
+      var sum = row_of(sums[d], r) * shrink[r];
       if (continues) { sum += unpack(out[place]) * before[r]; }
       out[place] = pack(sum / total[r]);
     }

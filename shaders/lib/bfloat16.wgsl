@@ -31,3 +31,10 @@ fn unpack_high(eight: Eight) -> vec4<f32> {
 fn pack_eight(low: vec4<f32>, high: vec4<f32>) -> Eight {
   return vec4<u32>(pack(low), pack(high));
 }
+
+// A texture holds eight elements to a texel.
+const TEXEL_QUADS = 2u;
+
+fn texel_quad(texel: vec4<u32>, i: u32) -> vec4<f32> {
+  return unpack(select(texel.xy, texel.zw, i == 1u));
+}

@@ -22,3 +22,10 @@ fn unpack_high(eight: Eight) -> vec4<f32> {
 fn pack_eight(low: vec4<f32>, high: vec4<f32>) -> Eight {
   return mat2x4<f32>(low, high);
 }
+
+// A texture holds four elements to a texel.
+const TEXEL_QUADS = 1u;
+
+fn texel_quad(texel: vec4<u32>, i: u32) -> vec4<f32> {
+  return bitcast<vec4<f32>>(texel);
+}

@@ -26,10 +26,12 @@ export interface TensorSpec {
 export interface TextureSpec {
   /** For error messages, labels and memory plans. */
   readonly name: string;
-  /** In texels of 128 bits; the format is `rgba32float`. */
+  /** In texels of 128 bits. */
   readonly width: number;
   /** Rows of texels. */
   readonly height: number;
+  /** How shaders see a texel: four numbers (the default), or 128 bits of a copy. */
+  readonly format?: "rgba32float" | "rgba32uint";
   /** The column of the memory plan that it counts to. */
   readonly purpose: Purpose;
 }

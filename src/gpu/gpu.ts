@@ -153,8 +153,8 @@ export class Gpu implements Allocator {
         this.device.createTexture({
           label: spec.name,
           size: [spec.width, spec.height],
-          format: "rgba32float",
-          usage: TEXTURE_USAGE.STORAGE_BINDING,
+          format: spec.format ?? "rgba32float",
+          usage: TEXTURE_USAGE.STORAGE_BINDING | TEXTURE_USAGE.COPY_DST,
         }),
     );
     return { ...spec, texture };

@@ -32,6 +32,7 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number?, number?];
 }
 
+const TEXEL_BYTES = 16;
 /** Parameters of one dispatch: WebGPU's largest offset alignment, with room for 64 fields. */
 const SLOT_BYTES = 256;
 /** Dispatches per submit; beyond it the pass submits automatically. */
@@ -182,6 +183,35 @@ export class KernelPass {
       target.byteOffset,
       source.byteLength,
     );
+  }
+
+  /**
+   * Copies all of `source`, padding included, to the first `columns` columns of a texture, row after
+   * row, from texel `first` of these on. Columns must be a multiple of 16.
+   */
+  copyToTexture(source: Tensor, target: TextureTensor, columns: number, first = 0): void {
+    const end = first + source.byteLength / TEXEL_BYTES, room = columns * target.height;
+    if (columns > target.width || end > room) {
+      throw new GpuError(
+        `copy: ${source.name} of ${source.byteLength} bytes overruns ${target.name}, ` +
+          `which has room for ${room - first} texels from ${first} on`,
+      );
+    }
+    const encoder = this.#command();
+    // The rest of a row that others began, whole rows, the beginning of one.
+    for (let texel = first; texel < end;) {
+      const x = texel % columns, y = Math.floor(texel / columns);
+      const width = Math.min(end - texel, columns - x);
+      const height = Math.max(1, width === columns ? Math.floor((end - texel) / columns) : 1);
+      const offset = source.byteOffset + (texel - first) * TEXEL_BYTES;
+      const bytesPerRow = height > 1 ? columns * TEXEL_BYTES : undefined;
+      encoder.copyBufferToTexture(
+        { buffer: source.buffer!, offset, bytesPerRow },
+        { texture: target.texture!, origin: [x, y] },
+        [width, height],
+      );
+      texel += width * height;
+    }
   }
 
   /** Sets every byte of a tensor to zero. */

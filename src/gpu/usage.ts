@@ -11,7 +11,7 @@ export const BUFFER_USAGE = {
   QUERY_RESOLVE: 0x0200,
 } as const;
 
-export const TEXTURE_USAGE = { STORAGE_BINDING: 0x08 } as const;
+export const TEXTURE_USAGE = { COPY_DST: 0x02, STORAGE_BINDING: 0x08 } as const;
 
 export const MAP_MODE = { READ: 0x0001 } as const;
 

@@ -10,9 +10,6 @@ import attention_near_subgroup from "../../shaders/lib/attention_near_subgroup.w
 };
 import attention_rows from "../../shaders/lib/attention_rows.wgsl" with { type: "text" };
 import attention_texture from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
-import attention_texture_dout from "../../shaders/lib/attention_texture_dout.wgsl" with {
-  type: "text",
-};
 import attention_tile from "../../shaders/lib/attention_tile.wgsl" with { type: "text" };
 import bfloat16 from "../../shaders/lib/bfloat16.wgsl" with { type: "text" };
 import bytes from "../../shaders/lib/bytes.wgsl" with { type: "text" };
@@ -71,7 +68,6 @@ const LIBRARIES = {
   attention_near_subgroup,
   attention_rows,
   attention_texture,
-  attention_texture_dout,
   attention_tile,
   bfloat16,
   bytes,

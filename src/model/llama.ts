@@ -99,6 +99,7 @@ export function createLlama(
       batch,
       length: positions,
       backward,
+      dtype,
     }),
     rope: allocator.tensor({
       name: "rope",

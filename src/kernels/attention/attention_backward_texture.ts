@@ -16,14 +16,8 @@ import {
   sequencesPerRange,
   unitsPerDispatch,
 } from "./attention_heads.ts";
-import { attentionStage } from "./attention_stage.ts";
-import {
-  sequencesPerStage,
-  TEXTURE_CONSTANTS,
-  textureWalk,
-  THREAD_ROWS,
-  THREADS,
-} from "./attention_texture.ts";
+import { rowBytesOf, sequencesPerStage, shiftOf, stage } from "./attention_stage.ts";
+import { TEXTURE_CONSTANTS, textureWalk, THREAD_ROWS, THREADS } from "./attention_texture.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { ranges } from "../ranges.ts";
 
@@ -50,6 +44,10 @@ export function attentionBackwardTexture(
     );
   }
   const textures = { q: workspace.q, k: workspace.k, v: workspace.v, dout: workspace.dout };
+  const staged = Object.entries({ q, k, v, dout }).map(([name, source]) => {
+    const target = textures[name as keyof typeof textures];
+    return { source, target, length, capacity: length };
+  });
   const constants = { HEAD_QUADS: headSize / 4 };
   const queryKernel = forFormat(queryKernels, operation, q, dq);
   const keyKernel = forFormat(keyKernels, operation, q, dk, dv);
@@ -58,14 +56,11 @@ export function attentionBackwardTexture(
   const group = heads / keyValueHeads;
   const pairs = THREADS * THREAD_ROWS * length * headSize;
   const walk = textureWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
-  const held = sequencesPerStage(operation, workspace, io, length, length);
+  const held = sequencesPerStage(operation, staged);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands, held))) {
     const sequences = end - start;
-    for (const [name, source] of Object.entries({ q, k, v, dout })) {
-      const target = textures[name as keyof typeof textures];
-      attentionStage(pass, { source, target, start, sequences, length, capacity: length });
-    }
+    for (const each of staged) stage(pass, each, start, end);
     const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
     const firstKeys = firstKeysOf(io.firstKeys, range(q));
     const bound = { ...textures, delta, ...firstKeys.operands };
@@ -74,6 +69,10 @@ export function attentionBackwardTexture(
       heads,
       group,
       length,
+      q_quads: q.stride / 4,
+      k_quads: k.stride / 4,
+      q_shift: shiftOf(rowBytesOf(q)),
+      k_shift: shiftOf(rowBytesOf(k)),
       sequence: start,
       pair_stride: delta.stride / 2,
       ...firstKeys.params,
@@ -86,7 +85,7 @@ export function attentionBackwardTexture(
           kernel: queryKernel,
           constants,
           operands: { ...bound, dq: range(dq) },
-          params: { ...params, first_key, end_key, first, count, q_quads: q.stride / 4 },
+          params: { ...params, first_key, end_key, first, count },
           workgroups: [Math.ceil((count - first) / THREADS)],
         });
       }
@@ -100,7 +99,7 @@ export function attentionBackwardTexture(
           kernel: keyKernel,
           constants,
           operands: { ...bound, dk: range(dk), dv: range(dv) },
-          params: { ...params, ...queries, first, count, k_quads: k.stride / 4 },
+          params: { ...params, ...queries, first, count },
           workgroups: [Math.ceil((count - first) / THREADS)],
         });
       }

@@ -66,7 +66,11 @@ for (const shape of CASES) {
   const title = `B ${batch} T ${length} H ${heads} K ${keyValueHeads} D ${headSize}`;
   gpuTest(`attention_backward ${title} agrees with the oracle`, async (gpu) => {
     const rows = batch * length, width = heads * headSize, keyWidth = keyValueHeads * headSize;
-    for (const dtype of length === 64 ? ["float32", "bfloat16"] as const : ["float32"] as const) {
+    for (
+      const dtype of [33, 64].includes(length)
+        ? ["float32", "bfloat16"] as const
+        : ["float32"] as const
+    ) {
       const [qs, douts] = [1, 2].map((seed) =>
         rounded(randomNormal(rows * width, seed, 1.5), dtype)
       );
@@ -98,7 +102,12 @@ for (const shape of CASES) {
       for (
         const [variant, loopRounds] of variants.flatMap((it) => walks.map((n) => [it, n] as const))
       ) {
-        const workspace = createAttentionWorkspace(gpu, { ...shape, variant, backward: true });
+        const workspace = createAttentionWorkspace(gpu, {
+          ...shape,
+          variant,
+          backward: true,
+          dtype,
+        });
         const run = async () => {
           runPass(gpu, (pass) => {
             attention(pass, { ...io, workspace, loopRounds });

@@ -53,6 +53,8 @@ Deno.test("createAttentionWorkspace: nothing for cards, long sequences and huge 
   // (128, 32 + 4) texels of 16 bytes for q and dout, (128, 16 + 4) for k and v.
   assertEquals(make({}).bytes, 128 * 16 * (2 * 36 + 2 * 20));
   assertEquals(make({ backward: false }).bytes, 128 * 16 * (36 + 2 * 20));
+  // In bfloat16 a row of keys has 128 bytes, of which a copy moves two at once.
+  assertEquals(make({ dtype: "bfloat16" }).bytes, 16 * (128 * 2 * 20 + 64 * 2 * 20));
   for (const change of [{ variant: "tiled" }, { length: 8193 }, { headSize: 256 }]) {
     assertEquals(make(change), { workspace: undefined, bytes: 0 });
   }

@@ -38,8 +38,8 @@ function training(
 /** The last number: of rounds of loops in a dispatch, for a walk over keys to take several. */
 const CASES: [title: string, shape: AttentionShape, formats: Format[], loopRounds?: number][] = [
   ["one token", training(1, 1, 4, 4, 8), ["float32"]],
-  ["short, shared keys", training(3, 7, 6, 2, 16), ["float32"]],
-  ["odd head, padded rows", training(2, 33, 3, 1, 20), ["float32"]],
+  ["short, shared keys", training(3, 7, 6, 2, 16), ["float32", "bfloat16"]],
+  ["odd head, padded rows", training(2, 33, 3, 1, 20), ["float32", "bfloat16"]],
   ["two blocks", training(2, 64, 4, 4, 64), ["float32", "bfloat16"]],
   ["ragged blocks, one key head", training(1, 130, 8, 1, 64), ["float32"]],
   ["more work than a dispatch may do", training(1, 1024, 3, 1, 64), ["float32"]],
@@ -109,6 +109,7 @@ for (const [title, shape, formats, loopRounds] of CASES) {
           variant,
           length: shape.keyLength,
           backward: false,
+          dtype,
         });
         const out = upload(gpu, "out", [rows, width], undefined, dtype);
         const logsumexp = upload(gpu, "logsumexp", [rows, heads]);
@@ -196,7 +197,7 @@ gpuTest("attention refuses a workspace made for shorter sequences", (gpu) => {
     () =>
       attention(new KernelPass(gpu), { q: x, k: x, v: x, out: x, logsumexp, workspace, ...shape }),
     ShapeError,
-    "attention: the workspace holds (8, 32) queries, (12, 32) are needed for 12 keys\n" +
+    "attention: the workspace holds 8 rows of x, (12, 32) are needed\n" +
       "  hint: was it made for another model, or for shorter sequences?",
   );
 });
