@@ -30,10 +30,10 @@ export const TEXTURE_CONSTANTS = headConstants(MOST_HEAD_SIZE);
 
 const kernels = kernelByFormat("attention_texture", code, { constants: TEXTURE_CONSTANTS });
 
-/** For the longest of the three kernels, assuming no loop is unrolled; 2 for each further head. */
+/** Enough for the longest of the three kernels: its loops over the head, over rows and columns. */
 export function textureWalk(headSize: number): Walk {
   const products = 2 * (headSize / 4 + 1), rows = THREAD_ROWS + 1;
-  return { step: THREAD_ROWS, rounds: 1 + products + rows + 2 };
+  return { step: THREAD_ROWS, rounds: 1 + products + 2 * rows };
 }
 
 /** Records copies and attention for each range of sequences. */
