@@ -93,15 +93,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       for (var c = 0u; c < 4u; c += TOGETHER) {
         // @unroll
         for (var o = 0u; o < HEAD_OCTETS; o++) {
+          // Added up by themselves first: fewer roundings of the long sums.
+          var dv_octet = Octets();
+          var dk_octet = Octets();
           // @unroll
           for (var i = 0u; i < TOGETHER; i++) {
             let dout_octet = octet(DOUT, next.quad[i], next.y[i], o);
-            dv_sums[2u * o] += outer(dout_octet.low, p_rows[i]);
-            dv_sums[2u * o + 1u] += outer(dout_octet.high, p_rows[i]);
+            dv_octet.low += outer(dout_octet.low, p_rows[i]);
+            dv_octet.high += outer(dout_octet.high, p_rows[i]);
             let q_octet = octet(Q, next.quad[i], next.y[i], o);
-            dk_sums[2u * o] += outer(q_octet.low, ds_rows[i]);
-            dk_sums[2u * o + 1u] += outer(q_octet.high, ds_rows[i]);
+            dk_octet.low += outer(q_octet.low, ds_rows[i]);
+            dk_octet.high += outer(q_octet.high, ds_rows[i]);
           }
+          dv_sums[2u * o] += dv_octet.low;
+          dv_sums[2u * o + 1u] += dv_octet.high;
+          dk_sums[2u * o] += dk_octet.low;
+          dk_sums[2u * o + 1u] += dk_octet.high;
         }
         p_rows = rotated_columns(p_rows, TOGETHER);
         ds_rows = rotated_columns(ds_rows, TOGETHER);
