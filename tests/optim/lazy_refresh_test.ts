@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import {
   createLazyRefresh,
   isDue,
+  mayBeDue,
   NO_SIMILARITY,
   recordSimilarity,
 } from "../../src/optim/lazy_refresh.ts";
@@ -53,4 +54,19 @@ Deno.test("a state survives JSON, and an interval stays whole", () => {
   assertEquals(isDue({ ...state, refreshes: 1 }, 14), true);
   assertEquals(isDue({ ...state, refreshes: 1 }, 15), false);
   assertEquals(isDue(state, 15), true); // nothing has been refreshed yet
+});
+
+Deno.test("what may be due is due with one of the intervals that a similarity can lead to", () => {
+  for (const gammaProj of [1, 1.5, 2]) {
+    const rule = { queueSize: 1, cosThreshold: 0.4, gammaProj };
+    for (let step = 1; step < 100; step++) {
+      const outcomes = [0, 1].map((similarity) => {
+        const state = { ...createLazyRefresh(6), refreshes: 1 };
+        recordSimilarity(state, similarity, rule);
+        return isDue(state, step);
+      });
+      const state = { ...createLazyRefresh(6), refreshes: 1 };
+      assertEquals(mayBeDue(state, step, rule), outcomes.includes(true), `step ${step}`);
+    }
+  }
 });

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { Gpu } from "../../src/gpu/gpu.ts";
+import type { StepEvent } from "../../src/train/events.ts";
 import { crossEntropyObjective, type Objective } from "../../src/train/objective.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
@@ -55,7 +56,9 @@ trainingTest(
     withWorkshop(async ({ options }) => {
       // With a signal its first steps are given at the GPU's pace, without one none is.
       const own = options("own", { ...OWN, saveEvery: 2, keepCheckpoints: 5 });
-      await runTraining(own);
+      const { events } = await runTraining(own);
+      const reported = (step: number) =>
+        events.find((each) => each.type === "step" && each.step === step) as StepEvent;
       const whole = await model(own), plain = options("plain", OWN), gpu = await Gpu.open();
       await Array.fromAsync((await Trainer.pretrain(gpu, plain)).run());
       gpu.close();
@@ -71,6 +74,7 @@ trainingTest(
       for (const microBatch of [0, 1]) {
         const done = await stoppedAt({ ...own, resume }, microBatch);
         assertEquals([done.step, done.saved], [2, { checkpoint: resume, checkpoint_step: 2 }]);
+        assertEquals(done.summary.subspace_refreshes, reported(2).subspace_refreshes);
       }
       await runTraining({ ...own, resume });
       assertEquals(await model(own), whole);
