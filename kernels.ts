@@ -137,6 +137,8 @@ export {
   type StagingTexture,
   type TextureWorkspace,
 } from "./src/kernels/matmul/matmul.ts";
+export type { TiledWorkspace } from "./src/kernels/matmul/matmul_tiled.ts";
+export type { MatmulTile, TileChoice } from "./src/kernels/matmul/matmul_tiles.ts";
 
 // Attention.
 export {
@@ -153,6 +155,7 @@ export {
 } from "./src/kernels/attention/attention_backward.ts";
 
 // The rest of a decoder layer, forward and back.
+export type { Sharing } from "./src/kernels/lanes.ts";
 export { type RmsNorm, rmsNorm } from "./src/kernels/norm/rms_norm.ts";
 export { type RmsNormBackward, rmsNormBackward } from "./src/kernels/norm/rms_norm_backward.ts";
 export { type Rope, rope } from "./src/kernels/misc/rope.ts";

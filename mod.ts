@@ -261,6 +261,7 @@ export { readLlamaConfig, type SavedDType, writeHfConfig } from "./src/formats/h
 export type { WeightFile, WeightInfo } from "./src/formats/weight_file.ts";
 export type { ElementType } from "./src/formats/element_types.ts";
 export type { TensorInfo } from "./src/formats/safetensors_header.ts";
+export type { Block, Contents } from "./src/files/contents.ts";
 export { Safetensors, type SafetensorsEntry, writeSafetensors } from "./src/formats/safetensors.ts";
 export { GgufFile } from "./src/formats/gguf/gguf_file.ts";
 export { exportGguf, type ExportOptions, type ExportResult } from "./src/export/gguf.ts";
