@@ -90,14 +90,10 @@ export function heldBy({ capabilities }: Gpu, { constants }: Kernel): { HELD?: n
 export function sharedBy(
   { gpu }: KernelPass,
   kernels: KernelByLanes,
-  { lanes, near = nearIn(gpu), threads }: Sharing & {
-    readonly lanes: number;
-    /** Of a workgroup; chosen for the adapter by default. */
-    readonly threads?: number;
-  },
+  { lanes, near = nearIn(gpu) }: Sharing & { readonly lanes: number },
 ): { kernel: Kernel; constants: Record<string, number>; rowsPerGroup: number } {
   const { rowWorkgroup } = strategyFor(gpu.capabilities);
-  const size = threads ?? Math.max(lanes, rowWorkgroup), rowsPerGroup = size / lanes;
+  const size = Math.max(lanes, rowWorkgroup), rowsPerGroup = size / lanes;
   const constants: Record<string, number> = {
     LANES: lanes,
     WORKGROUP_SIZE: size,
@@ -111,12 +107,6 @@ export function sharedBy(
     );
   }
   return { kernel: kernels.subgroup, constants: { ...constants, NEAR: near }, rowsPerGroup };
-}
-
-/** Threads of a workgroup that works alone: 64 on a processor, which runs them in a loop. */
-export function loneThreads({ capabilities }: Gpu): number {
-  const { maxComputeInvocationsPerWorkgroup } = capabilities.limits;
-  return Math.min(strategyFor(capabilities).loneThreads, maxComputeInvocationsPerWorkgroup);
 }
 
 /** The adapter's smallest subgroup; 1 if it grants none. */

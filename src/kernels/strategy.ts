@@ -34,10 +34,6 @@ export interface Strategy {
   readonly sumThreads: number;
   /** Those of them that give one sum. */
   readonly sumLanes: number;
-  /** Most threads of a workgroup that works alone, where each step depends on the one before. */
-  readonly loneThreads: number;
-  /** Those of them that share a row. */
-  readonly loneLanes: number;
   /** Loop iterations that a thread may run in one dispatch; see {@link LOOP_ROUNDS}. */
   readonly loopRounds: number;
   /** Multiply-adds of attention that safely take less than a quarter of a second. */
@@ -66,8 +62,6 @@ const SOFTWARE: Strategy = {
   columnWorkgroup: 64,
   sumThreads: 64,
   sumLanes: 1,
-  loneThreads: 64,
-  loneLanes: 1,
   loopRounds: LOOP_ROUNDS,
   attentionWork: 2 ** 28,
 };
@@ -85,8 +79,6 @@ const CARD: Strategy = {
   columnWorkgroup: 256,
   sumThreads: 2 ** 17,
   sumLanes: 256,
-  loneThreads: 512,
-  loneLanes: 32,
   loopRounds: Infinity,
   attentionWork: 2 ** 35,
 };
