@@ -1,8 +1,8 @@
 // What nf4.wgsl computes, read from tables in workgroup memory, which takes a card a third of the
 // instructions. A workgroup of at least 64 threads fills them once.
 // @use nf4
-var<workgroup> nf4_level: array<f32, 16>;            // by code
-var<workgroup> nf4_maximum: array<vec4<f32>, 64>;    // of an absolute maximum's code: [code / 4][code % 4]
+var<workgroup> nf4_level: array<f32, 16>;           // by code
+var<workgroup> nf4_maximum: array<vec4<f32>, 64>;   // absolute maxima: [code / 4][code % 4]
 
 fn prepare_tables(thread: u32) {
   if (thread < 16u) { nf4_level[thread] = nf4_levels(thread).x; }

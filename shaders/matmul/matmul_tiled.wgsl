@@ -1,6 +1,7 @@
 // c = alpha · op(A) · op(B) [+ c] [+ residual],  op(A) (M, K), op(B) (K, N), read where they lie.
-// For graphics cards: a workgroup computes a tile of c, 8 or 16 k at a time through workgroup memory,
-// a thread 8 x 8 of its sums: a quarter of a 32-bit load from workgroup memory per multiply-add.
+// For graphics cards: a workgroup computes a tile of c, 8 or 16 k at a time through workgroup
+// memory, a thread 8 x 8 of its sums: a quarter of a 32-bit load from workgroup memory per
+// multiply-add.
 // Operands are dequantised as tiles are filled.
 //   A is (M, K) and B is (N, K), the k-major case, unless their flags are set.
 // Every tile sums the same products in the same order, so all give the same bits. Workgroups with
@@ -33,17 +34,18 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const THREADS = TILE_M * TILE_N / 64u;
-// 16 k at a time in the largest tile, else 8, so that a thread fills one octet of an operand or none.
+// 16 k at a time in the largest tile, else 8: a thread fills one octet of an operand or none.
 const HALVES = (TILE_M + TILE_N) / 128u;
 const TILE_K = 8u * HALVES;
 const A_OCTETS = TILE_M * HALVES;
 const B_OCTETS = TILE_N * HALVES;
 
-// Eight rows of op(A), or columns of op(B), for every k of a tile: what a thread multiplies. Every
-// index in it is a constant there, so it costs no instruction. Eight quads are four k, as filled: a
-// quad is four k of a row if k-major ([row]), else four rows at one k ([2 k + half]). A quad must be
-// written by one thread, for a write to one component may rewrite all. One quad more shifts the next
-// block's memory banks, so that eight neighbouring threads read from all of them.
+// Eight rows of op(A), or columns of op(B), for every k of a tile: what a thread multiplies. Its own
+// index apart, every index in it is a constant there or shared by all threads, so it costs nearly no
+// instruction. Eight quads are four k, as filled: a quad is four k of a row if k-major ([row]), else
+// four rows at one k ([2 k + half]), for a quad must be written by one thread: a write to a component
+// may rewrite the others (Metal and Direct3D do). One quad more shifts the next block's memory
+// banks, so that eight neighbouring threads read from all of them.
 struct Block {
   fours: array<array<vec4<f32>, 8>, 2u * HALVES>,   // [k / 4]
   apart: vec4<f32>,
@@ -62,8 +64,8 @@ fn place(transposed: bool, octet: u32, tile_rows: u32) -> Place {
   return Place(octet / HALVES, 8u * (octet % HALVES));
 }
 
-// The index of an octet in its binding is origin + k · stride. Rows and k beyond the last are read as
-// the last: sums of such rows are not stored, and such k are zeroed.
+// The index of an octet in its binding is origin + step_to(k). Rows and k beyond the last are read
+// as the last: sums of such rows are not stored, and such k are zeroed.
 fn origin(transposed: bool, row: u32, rows: u32, row_octets: u32) -> u32 {
   let last = min(row, rows - 1u);
   if (transposed) { return last / 8u; }
