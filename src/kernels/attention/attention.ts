@@ -1,4 +1,4 @@
-/** Causal grouped-query attention: checks the operands, then runs one of two variants. */
+/** Causal grouped-query attention: checks the operands, then runs one of three variants. */
 import code from "../../../shaders/attention/attention.wgsl" with { type: "text" };
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
