@@ -6,7 +6,7 @@ import type { Write } from "./write_behind.ts";
 export interface Block {
   /** Its size. */
   readonly bytes: number;
-  /** Fills so many bytes. May be called while other blocks are made, which hides waiting. */
+  /** Fills `into`, of that size. May be called while other blocks are filled: that hides waiting. */
   readonly fill: (into: Uint8Array<ArrayBuffer>) => Promise<void>;
 }
 

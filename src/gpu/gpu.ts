@@ -249,7 +249,7 @@ export class Gpu implements Allocator {
   }
 
   /**
-   * What `record` submits and writes, in order and in pieces of at most so many dispatches, for the
+   * What `record` submits and writes, in order and in pieces of at most `piece` dispatches, for the
    * caller to {@link enqueue} at its own pace. `record` cannot wait for the GPU.
    */
   hold(record: () => void, piece: number = SMALL_PIECE): HeldWork[] {

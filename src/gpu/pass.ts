@@ -255,8 +255,8 @@ export class KernelPass {
     if (!done) return;
     this.submit();
     // A lost device is reported by whoever reads from it.
-    const tell = () => void this.gpu.device.queue.onSubmittedWorkDone().then(done, () => {});
-    this.gpu.enqueue(tell, this.#overwrites);
+    const notify = () => void this.gpu.device.queue.onSubmittedWorkDone().then(done, () => {});
+    this.gpu.enqueue(notify, this.#overwrites);
   }
 
   #command(): GPUCommandEncoder {

@@ -103,10 +103,10 @@ export class ReadBack {
   }
 
   #takeStaging(): GPUBuffer | undefined {
-    if (this.#queued <= SMALL_BYTES) {
-      const small = this.#small;
+    const small = this.#small;
+    if (small && this.#queued <= SMALL_BYTES) {
       this.#small = undefined;
-      return small ?? this.#large.pop();
+      return small;
     }
     if (this.#large.length || this.#largeCount === LARGE_COUNT) return this.#large.pop();
     this.#largeCount++;

@@ -4,7 +4,10 @@ import { join } from "../packages/std_path.ts";
 /** Its name among those of other programs. */
 const NAME = "deno-galore";
 
-/** By the system's conventions; undefined where it is unknown or must not be asked for. */
+/**
+ * By the system's conventions; undefined where it is unknown, or Deno would have to ask the user for
+ * permission to use it.
+ */
 export function cacheFolder(): string | undefined {
   const home = variable("HOME"), { os } = Deno.build;
   const parent = os === "windows"
@@ -12,7 +15,12 @@ export function cacheFolder(): string | undefined {
     : os === "darwin"
     ? home && join(home, "Library", "Caches")
     : variable("XDG_CACHE_HOME") ?? (home && join(home, ".cache"));
-  return parent && join(parent, NAME);
+  const path = parent && join(parent, NAME);
+  const names = ["read", "write"] as const;
+  const granted = names.every((name) =>
+    Deno.permissions.querySync({ name, path }).state === "granted"
+  );
+  return granted ? path : undefined;
 }
 
 function variable(name: string): string | undefined {

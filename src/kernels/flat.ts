@@ -42,7 +42,7 @@ export function flatView(tensor: Tensor, { start, end }: Range): Tensor {
 /** Geometry of kernels with a thread per octet of a flat tensor. */
 export const FLAT = { WORKGROUP_SIZE: [64, 256] };
 
-/** Constants and workgroups of a dispatch of such a kernel with so many threads. */
+/** Constants and workgroups of a dispatch of such a kernel with this number of threads. */
 export function flatWork({ gpu }: KernelPass, threads: number) {
   const { flatWorkgroup } = strategyFor(gpu.capabilities);
   return {

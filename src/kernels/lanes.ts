@@ -109,13 +109,13 @@ export function sharedBy(
   return { kernel: kernels.subgroup, constants: { ...constants, NEAR: near }, rowsPerGroup };
 }
 
-/** The adapter's smallest subgroup; 1 if it grants none. */
+/** The adapter's smallest subgroup; 1 if it grants none, or one too small to be worth a kernel. */
 export function nearIn({ capabilities: { subgroupSize } }: Gpu): number {
-  return subgroupSize?.[0] ?? 1;
+  return SUBGROUP_SIZES.find((size) => size === subgroupSize?.[0]) ?? 1;
 }
 
 /**
- * Lanes for a row, group or block of so many loads, which takes a single thread `rounds` loop
+ * Lanes for a row, group or block of this number of loads, which takes one thread `rounds` loop
  * iterations: enough to have all loads of a short row under way at once on a card, and for no
  * thread to exceed the adapter's limit of iterations.
  */

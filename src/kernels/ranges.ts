@@ -62,12 +62,12 @@ export function rowsPerTiles(pass: KernelPass, ...matrices: readonly Tensor[]): 
   return Math.min(rowsOfGroups(pass, TILE.TILE), rowsPerBinding(pass, ...matrices));
 }
 
-/** Workgroups that cover rows of so many threads each with tiles. */
+/** Workgroups of tiles that cover `rows` rows of `threadsPerRow` threads. */
 export function tiles(threadsPerRow: number, rows: number): [number, number] {
   return [Math.ceil(threadsPerRow / TILE.TILE), Math.ceil(rows / TILE.TILE)];
 }
 
-/** Rows that one dispatch covers with workgroups of so many; a multiple of 64 on most adapters. */
+/** Rows that one dispatch covers by workgroups of `rowsPerGroup`; a multiple of 64 on most adapters. */
 export function rowsOfGroups(pass: KernelPass, rowsPerGroup: number): number {
   const most = pass.gpu.limits.maxComputeWorkgroupsPerDimension * rowsPerGroup;
   return Math.max(1, Math.floor(most / ALIGNMENT)) * ALIGNMENT;

@@ -1,5 +1,6 @@
 /** Kernels timed before a run, once for each adapter and product. */
 import { writeJson } from "../files/atomic.ts";
+import { diskFault } from "../files/disk_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { cacheFolder } from "../host/cache_folder.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
@@ -12,7 +13,7 @@ import type { OnPreparation } from "./events.ts";
 
 /** Milliseconds that a run waits for it at most, beside the product in progress. */
 const MOST_MS = 5000;
-/** WebGPU does not tell a driver's version: an update is noticed this much later. */
+/** Days after which kernels are timed again: WebGPU hides the driver's version, so its updates. */
 const DAYS = 30;
 /** Remembered products, of all runs on an adapter. */
 const MOST_PRODUCTS = 2000;
@@ -35,7 +36,7 @@ export async function tune(
   const time = strategyFor(gpu.capabilities).matmul === "tiled" ? tileTimer(gpu) : undefined;
   if (!time) return;
   const file = folder && join(folder, `timings-${await adapterKey(gpu)}.json`);
-  const known = { ...gpu.capabilities.timed?.tiles, ...await recall(file) };
+  const known = { ...gpu.capabilities.timed?.tiles, ...file && await recall(file) };
   const tiles = await tuneTiles(time, products(), known, {
     most: MOST_MS,
     onProgress: (share) => onPreparation({ type: "preparation", what: "timing kernels", share }),
@@ -52,23 +53,33 @@ async function adapterKey({ adapter }: Gpu): Promise<string> {
   return new Uint8Array(hash).slice(0, 8).toHex();
 }
 
-/** A file that is missing, old, damaged or out of reach is as good as none. */
-async function recall(file: string | undefined): Promise<TileTable> {
+/** What a file remembers; nothing if it is missing, old, damaged or cannot be read. */
+async function recall(file: string): Promise<TileTable> {
+  const text = await Deno.readTextFile(file).catch((error) => {
+    if (diskFault(error)) return undefined;
+    throw error;
+  });
+  const found = text === undefined ? undefined : remembered.safeParse(parsed(text)).data;
+  const recent = found && Date.now() - Date.parse(found.timed_at) < DAYS * 86_400_000;
+  return recent ? found.tiles : {};
+}
+
+/** Undefined where it is not JSON. */
+function parsed(text: string): unknown {
   try {
-    const { timed_at, tiles } = remembered.parse(JSON.parse(await Deno.readTextFile(file!)));
-    return Date.now() - Date.parse(timed_at) < DAYS * 86_400_000 ? tiles : {};
+    return JSON.parse(text);
   } catch {
-    return {};
+    return undefined;
   }
 }
 
-/** Without it, the next run times them again. */
+/** A disk that cannot take the file costs no run: the next one times its kernels again. */
 async function remember(file: string, tiles: TileTable): Promise<void> {
   const newest = Object.fromEntries(Object.entries(tiles).slice(-MOST_PRODUCTS));
   try {
     await Deno.mkdir(dirname(file), { recursive: true });
     await writeJson(file, { timed_at: new Date().toISOString(), tiles: newest });
-  } catch {
-    // The disk is full, or the folder is not to be written to.
+  } catch (error) {
+    if (!diskFault(error)) throw error;
   }
 }

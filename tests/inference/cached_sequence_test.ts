@@ -219,7 +219,7 @@ gpuTest(
 );
 
 gpuTest(
-  "an answer does not go on in a sequence that was used otherwise",
+  "an answer does not continue in a sequence that was used otherwise",
   (gpu) =>
     withModel(gpu, "llama-mha", async (_, sequence) => {
       const used = sequence({ positions: 60 });

@@ -120,7 +120,7 @@ gpuTest("no row is lost where singular values fall to a ten-thousandth", async (
   }
 });
 
-gpuTest("the leading vector is told from one of 97% of its size", async (gpu) => {
+gpuTest("the leading vector is distinguished from one of 97% of its size", async (gpu) => {
   const shape: Shape = [80, 48];
   const gradient = withSpectrum(shape, (i) => i === 1 ? 1 : i === 2 ? 0.97 : 0.5 / i, 3);
   const { projector, refresh } = bench(gpu, shape, 8);

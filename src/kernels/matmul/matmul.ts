@@ -8,6 +8,7 @@
  * Sums are float32 in a fixed order, so that the same run gives the same bits.
  */
 import type { Allocator } from "../../gpu/allocator.ts";
+import type { Limits } from "../../gpu/capabilities.ts";
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
@@ -15,7 +16,7 @@ import { describe, expectDType, expectShape, type Tensor } from "../../gpu/tenso
 import type { MatmulLayout, MatmulShape, Problem } from "./matmul_blocks.ts";
 import { createTextureWorkspace, matmulTexture, type TextureWorkspace } from "./matmul_texture.ts";
 import { createTiledWorkspace, matmulTiled, type TiledWorkspace } from "./matmul_tiled.ts";
-import { tileByShape, type TileChoice } from "./matmul_tiles.ts";
+import { tileByShape, type TileChoice, tilesWithin } from "./matmul_tiles.ts";
 import { isVector, matmulVector } from "./matmul_vector.ts";
 import type { MatmulVariant } from "../strategy.ts";
 
@@ -60,7 +61,7 @@ export interface MatmulWorkspaceOptions {
   /** The adapter's: {@link strategyFor}. */
   readonly variant: MatmulVariant;
   /** The adapter's limits. */
-  readonly limits: Pick<GPUSupportedLimits, "maxTextureDimension2D">;
+  readonly limits: Pick<Limits, "maxTextureDimension2D" | "maxComputeWorkgroupStorageSize">;
   /** The expected products. Others work too, perhaps in more blocks. */
   readonly shapes: readonly MatmulShape[];
   /** Most texels, of 16 bytes, in each of the two staging textures; 1,048,576 by default. */
@@ -86,7 +87,11 @@ export function createMatmulWorkspace(
   const others = shapes.filter((shape) => !isVector(shape));
   switch (variant) {
     case "tiled":
-      return { variant, none, tiled: createTiledWorkspace(allocator, others, tile) };
+      return {
+        variant,
+        none,
+        tiled: createTiledWorkspace(allocator, others, tilesWithin(limits, tile)),
+      };
     case "texture": {
       const side = limits.maxTextureDimension2D;
       return { variant, none, textures: createTextureWorkspace(allocator, others, side, texels) };

@@ -1,4 +1,5 @@
 /** The family of tiles of matmul_tiled: one source, one result to the bit, several speeds. */
+import type { Limits } from "../../gpu/capabilities.ts";
 import type { MatmulShape } from "./matmul_blocks.ts";
 
 /** Rows and columns of c that a workgroup computes. */
@@ -30,6 +31,26 @@ const ENOUGH = 256;
 export function workgroupsOf(tile: MatmulTile, { m, n }: Pick<MatmulShape, "m" | "n">): number {
   const sides = MATMUL_TILES[tile];
   return Math.ceil(m / sides.m) * Math.ceil(n / sides.n);
+}
+
+/** Bytes of a block of eight rows or columns at four k and of its padding, and of NF4's tables. */
+const BLOCK_BYTES = 128, PADDING_BYTES = 16, TABLE_BYTES = 1088;
+
+/** Workgroup memory that a tile takes; see matmul_tiled.wgsl and nf4_table.wgsl. */
+function workgroupBytes(tile: MatmulTile): number {
+  const sides = MATMUL_TILES[tile], rows = sides.m + sides.n, halves = Math.floor(rows / 128);
+  return (rows / 8) * (2 * halves * BLOCK_BYTES + PADDING_BYTES) + TABLE_BYTES;
+}
+
+/** A choice among the tiles that an adapter has the workgroup memory for: some have 16 KiB. */
+export function tilesWithin(
+  { maxComputeWorkgroupStorageSize: most }: Pick<Limits, "maxComputeWorkgroupStorageSize">,
+  choose: TileChoice,
+): TileChoice {
+  return (shape) => {
+    const tile = choose(shape);
+    return workgroupBytes(tile) <= most ? tile : "128x64";
+  };
 }
 
 /** The largest tile that gives a card enough workgroups: without measuring, for any card. */

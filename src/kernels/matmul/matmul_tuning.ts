@@ -76,6 +76,8 @@ const operations = ({ m, n, k }: MatmulShape) => m * n * k;
 const WARM_UP = 2, ROUNDS = 5;
 /** Operations of a run of a product that is timed: some milliseconds on a slow card. */
 const OPERATIONS = 2e10;
+/** Elements of a weight that is timed, unless 1024 columns have more: 512 MiB. */
+const WEIGHT = 2 ** 28;
 
 /** Times on the GPU's own clock; undefined if the adapter has none. */
 export function tileTimer(gpu: Gpu): TimeTiles | undefined {
@@ -83,7 +85,7 @@ export function tileTimer(gpu: Gpu): TimeTiles | undefined {
   return async (shape, tiles) => {
     using scope = new Scope(gpu);
     using profiler = Profiler.create(gpu)!;
-    const { layout, m, n, k } = shortened(shape);
+    const timed = shortened(shape), { layout, m, n, k } = timed;
     const tensor = (name: string, shape: readonly number[]) =>
       scope.tensor({ name: `tuning.${name}`, shape, dtype: "bfloat16", purpose: "workspace" });
     const a = tensor("a", layout === "TN" ? [k, m] : [m, k]);
@@ -95,7 +97,7 @@ export function tileTimer(gpu: Gpu): TimeTiles | undefined {
       createMatmulWorkspace(scope, {
         variant: "tiled",
         limits,
-        shapes: [shape],
+        shapes: [timed],
         tile: () => tile,
       })
     );
@@ -118,12 +120,16 @@ export function tileTimer(gpu: Gpu): TimeTiles | undefined {
   };
 }
 
-/** As many tiles side by side, or as many as fill a card, with fewer operations. */
+/**
+ * As many tiles side by side, or as many as fill a card, with fewer operations. The weight b, which
+ * may be stored in fewer bytes than the bfloat16 timed here, loses columns of c before it is too
+ * large for a buffer.
+ */
 function shortened(shape: MatmulShape): MatmulShape {
   const share = Math.min(1, OPERATIONS / operations(shape)), { layout, m, k } = shape;
-  return layout === "TN"
-    ? { ...shape, k: Math.max(Math.min(k, 256), Math.ceil(k * share)) }
-    : { ...shape, m: Math.max(Math.min(m, 1024), Math.ceil(m * share)) };
+  if (layout === "TN") return { ...shape, k: Math.max(Math.min(k, 256), Math.ceil(k * share)) };
+  const n = Math.min(shape.n, Math.max(1024, Math.floor(WEIGHT / k)));
+  return { ...shape, n, m: Math.max(Math.min(m, 1024), Math.ceil(m * share)) };
 }
 
 /** Random numbers: a card multiplies zeros faster. */

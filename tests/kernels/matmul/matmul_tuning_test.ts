@@ -1,7 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { Gpu } from "../../../src/gpu/gpu.ts";
 import type { MatmulShape } from "../../../src/kernels/matmul/matmul.ts";
-import { MATMUL_TILES, type MatmulTile } from "../../../src/kernels/matmul/matmul_tiles.ts";
+import {
+  MATMUL_TILES,
+  type MatmulTile,
+  tileByShape,
+  tilesWithin,
+} from "../../../src/kernels/matmul/matmul_tiles.ts";
 import {
   productKey,
   tilesOf,
@@ -51,6 +56,15 @@ Deno.test("known products are not timed, and time has a limit", async () => {
 Deno.test("a table with a tile of another version is no fault", () => {
   assertEquals(tilesOf({ [productKey(LARGE)]: "256x256" })(LARGE), "128x128");
   assertEquals(tilesOf()(LARGE), "128x128");
+});
+
+Deno.test("a tile takes no more workgroup memory than the adapter has", () => {
+  // WebGPU's least is 16 KiB. 128x128 takes 256 rows and columns, each of 16 float32, 16 bytes for
+  // every eight of them, and NF4's tables of 16 and 256 numbers: 17,984 bytes.
+  for (const [bytes, tile] of [[16_384, "128x64"], [17_983, "128x64"], [17_984, "128x128"]]) {
+    const choose = tilesWithin({ maxComputeWorkgroupStorageSize: Number(bytes) }, tileByShape);
+    assertEquals([choose(LARGE), choose(SMALL)], [tile, "64x64"]);
+  }
 });
 
 Deno.test("an adapter's clock times every tile, and gives back what it allocated", async () => {
