@@ -42,13 +42,12 @@ const B_OCTETS = TILE_N * HALVES;
 
 // Eight rows of op(A), or columns of op(B), for every k of a tile: what a thread multiplies. Its own
 // index apart, every index in it is a constant there or shared by all threads, so it costs nearly no
-// instruction. Eight quads are four k, as filled: a quad is four k of a row if k-major ([row]), else
-// four rows at one k ([2 k + half]), for a quad must be written by one thread: a write to a component
-// may rewrite the others (Metal and Direct3D do). One quad more shifts the next block's memory
-// banks, so that eight neighbouring threads read from all of them.
+// instruction. Numbers, not vectors: threads write side by side, and a write to a component of a
+// vector may rewrite the others (Metal and Direct3D do); four in a row are still read at once. The
+// gap shifts the next block's memory banks, so that eight neighbouring threads read from all.
 struct Block {
-  fours: array<array<vec4<f32>, 8>, 2u * HALVES>,   // [k / 4]
-  apart: vec4<f32>,
+  fours: array<array<array<f32, 8>, 4>, 2u * HALVES>,   // [k / 4][k % 4][row]
+  apart: array<f32, 4>,
 }
 
 var<workgroup> blocks: array<Block, (TILE_M + TILE_N) / 8u>;   // of A, then of B
@@ -90,34 +89,28 @@ fn ended(transposed: bool, octet: Octet, k: u32) -> Octet {
 fn put(transposed: bool, first_block: u32, at: Place, octet: Octet) {
   let block = first_block + at.row / 8u;
   let four = at.k / 4u;
-  if (transposed) {
-    let quad = 2u * (at.k % 4u);
-    blocks[block].fours[four][quad] = octet.low;
-    blocks[block].fours[four][quad + 1u] = octet.high;
-  } else {
-    let row = at.row % 8u;
-    blocks[block].fours[four][row] = octet.low;
-    blocks[block].fours[four + 1u][row] = octet.high;
+  let row = at.row % 8u;
+  let k = at.k % 4u;
+  // @unroll
+  for (var i = 0u; i < 4u; i++) {
+    if (transposed) {
+      blocks[block].fours[four][k][i] = octet.low[i];
+      blocks[block].fours[four][k][i + 4u] = octet.high[i];
+    } else {
+      blocks[block].fours[four][i][row] = octet.low[i];
+      blocks[block].fours[four + 1u][i][row] = octet.high[i];
+    }
   }
 }
 
-// Four rows of a block at four k: a column for each k.
-fn quads(block: u32, four: u32, half: u32, transposed: bool) -> mat4x4<f32> {
-  if (transposed) {
-    return mat4x4<f32>(
-      blocks[block].fours[four][half],
-      blocks[block].fours[four][2u + half],
-      blocks[block].fours[four][4u + half],
-      blocks[block].fours[four][6u + half],
-    );
-  }
-  // In registers this only renames them.
-  return transpose(mat4x4<f32>(
-    blocks[block].fours[four][4u * half],
-    blocks[block].fours[four][4u * half + 1u],
-    blocks[block].fours[four][4u * half + 2u],
-    blocks[block].fours[four][4u * half + 3u],
-  ));
+// Four rows at one k.
+fn quad_of(block: u32, four: u32, k: u32, half: u32) -> vec4<f32> {
+  return vec4<f32>(
+    blocks[block].fours[four][k][4u * half],
+    blocks[block].fours[four][k][4u * half + 1u],
+    blocks[block].fours[four][k][4u * half + 2u],
+    blocks[block].fours[four][k][4u * half + 3u],
+  );
 }
 
 fn load_a(origin: u32, k: u32) -> Stored {
@@ -167,19 +160,18 @@ fn main(
     if (fills_a) { a_stored = load_a(a_origin, k0 + TILE_K + a_at.k); }
     if (fills_b) { b_stored = load_b(b_origin, k0 + TILE_K + b_at.k); }
     for (var four = 0u; four < 2u * HALVES; four++) {
-      // By k, four rows each.
-      let low = quads(tm, four, 0u, A_TRANSPOSED);
-      let high = quads(tm, four, 1u, A_TRANSPOSED);
       // @unroll
-      for (var half = 0u; half < 2u; half++) {
-        let b = quads(TILE_M / 8u + tn, four, half, B_TRANSPOSED);
+      for (var k = 0u; k < 4u; k++) {
+        let low = quad_of(tm, four, k, 0u);
+        let high = quad_of(tm, four, k, 1u);
+        let b0 = quad_of(TILE_M / 8u + tn, four, k, 0u);
+        let b1 = quad_of(TILE_M / 8u + tn, four, k, 1u);
         // @unroll
-        for (var k = 0u; k < 4u; k++) {
-          // @unroll
-          for (var r = 0u; r < 4u; r++) {
-            sums[half][r] = fma(vec4<f32>(low[k][r]), b[k], sums[half][r]);
-            sums[half][r + 4u] = fma(vec4<f32>(high[k][r]), b[k], sums[half][r + 4u]);
-          }
+        for (var r = 0u; r < 4u; r++) {
+          sums[0][r] = fma(vec4<f32>(low[r]), b0, sums[0][r]);
+          sums[1][r] = fma(vec4<f32>(low[r]), b1, sums[1][r]);
+          sums[0][r + 4u] = fma(vec4<f32>(high[r]), b0, sums[0][r + 4u]);
+          sums[1][r + 4u] = fma(vec4<f32>(high[r]), b1, sums[1][r + 4u]);
         }
       }
     }
