@@ -1,11 +1,7 @@
-// out[c] (+)= Σ_g x[g, c], in float32
-// LANES threads share an octet of columns: each sums every LANES-th row, then
-// half of them add the sums of the other half, and so on. Adjacent threads read adjacent memory,
-// and the order is fixed.
+// out[c] (+)= Σ_g x[g, c], in float32 and a fixed order
 // @use bfloat16 | float32
+// @use column_lanes
 // @const HELD   rows that a thread loads at once
-override WORKGROUP_SIZE: u32;   // a multiple of LANES
-override LANES: u32;
 
 struct Params {
   rows: u32,         // G, of this range
@@ -16,8 +12,6 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<Eight>;                  // (G, C)
 @group(0) @binding(1) var<storage, read_write> out: array<mat2x4<f32>>;    // (C)
 @group(1) @binding(0) var<uniform> params: Params;
-
-var<workgroup> lane_sums: array<mat2x4<f32>, WORKGROUP_SIZE>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -48,18 +42,7 @@ fn main(
     }
   }
 
-  // One lane shares nothing and needs no barrier, which is expensive on a processor.
-  if (LANES > 1u) {
-    lane_sums[local] = sum;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-      if (lane < half) {
-        sum += lane_sums[local + half * group_octets];
-        lane_sums[local] = sum;
-      }
-      workgroupBarrier();
-    }
-  }
+  sum = columns_sum(sum, local);
   if (lane > 0u || octet >= params.octets) { return; }
   if (params.accumulate == 1u) { sum += out[octet]; }
   out[octet] = sum;

@@ -1,12 +1,10 @@
 // forward: y = (weight + offset) · x̂, x̂ = x · rstd                (Zhang & Sennrich 2019, eq. 4)
 //   partial (+)= sums of dy · x̂ over groups of rows; sum_rows reduces (G, C) to dweight
 // Partial sums, not atomics: WGSL has no float atomics, and a fixed order makes runs bitwise
-// reproducible. LANES threads share an octet of columns: each sums every LANES-th row of a group,
-// then half of them add the sums of the other half, and so on. Adjacent threads read adjacent memory.
+// reproducible.
 // @use bfloat16 | float32
+// @use column_lanes
 // @const HELD   rows that a thread loads at once
-override WORKGROUP_SIZE: u32;   // a multiple of LANES
-override LANES: u32;
 
 struct Params {
   rows: u32,          // of this range
@@ -20,8 +18,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> rstd: array<f32>;      // (N)
 @group(0) @binding(3) var<storage, read_write> partial_sums: array<mat2x4<f32>>;   // (G, C)
 @group(1) @binding(0) var<uniform> params: Params;
-
-var<workgroup> lane_sums: array<mat2x4<f32>, WORKGROUP_SIZE>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -61,18 +57,7 @@ fn main(
     }
   }
 
-  // One lane shares nothing and needs no barrier, which is expensive on a processor.
-  if (LANES > 1u) {
-    lane_sums[local] = sum;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-      if (lane < half) {
-        sum += lane_sums[local + half * group_octets];
-        lane_sums[local] = sum;
-      }
-      workgroupBarrier();
-    }
-  }
+  sum = columns_sum(sum, local);
   if (lane > 0u || octet >= params.octets) { return; }
   let at = group.y * params.octets + octet;
   if (params.add_partial == 1u) { sum += partial_sums[at]; }

@@ -28,7 +28,7 @@ export function unrolled(code: string): string {
     const [start, end, by] = [from, to, step].map((each) => evaluate(each, constants));
     if (by < 1 || (end - start) / by > MOST_ROUNDS) {
       throw new GpuError(
-        `@unroll: ${name} from ${start} to ${end} by ${by} is not 1 to ${MOST_ROUNDS} rounds`,
+        `@unroll: ${name} from ${start} to ${end} by ${by} is not at most ${MOST_ROUNDS} rounds`,
       );
     }
     const open = loop.index + head.length, close = closingBrace(text, open);

@@ -117,7 +117,10 @@ export class CachedSequence {
     const pass = new KernelPass(gpu);
     const submit = (index: number) => {
       if (use !== this.#use) {
-        throw new UserError("decode: the sequence was used otherwise meanwhile");
+        throw new UserError(
+          "decode: the sequence was used otherwise meanwhile",
+          "leave one answer before the next begins, or give each a sequence of its own",
+        );
       }
       if (index > 0) this.#runChosen(pass);
       choice.record(pass, { logits: this.#buffers.logits, token: this.#buffers.single.tokens });

@@ -31,6 +31,9 @@ const LANES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 const WORKGROUP_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024];
 const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128];
 
+/** Geometry of kernels whose lanes share columns: see shaders/lib/column_lanes.wgsl. */
+export const COLUMN_LANES = { WORKGROUP_SIZE: [64, 256], LANES: [1, 8, 32] };
+
 /** A kernel's options, and the values of its constant HELD. */
 export interface LanesOptions extends Omit<KernelOptions, "libraries"> {
   readonly held?: readonly number[];

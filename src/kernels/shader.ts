@@ -13,6 +13,7 @@ import attention_texture from "../../shaders/lib/attention_texture.wgsl" with { 
 import attention_tile from "../../shaders/lib/attention_tile.wgsl" with { type: "text" };
 import bfloat16 from "../../shaders/lib/bfloat16.wgsl" with { type: "text" };
 import bytes from "../../shaders/lib/bytes.wgsl" with { type: "text" };
+import column_lanes from "../../shaders/lib/column_lanes.wgsl" with { type: "text" };
 import dynamic_8bit from "../../shaders/lib/dynamic_8bit.wgsl" with { type: "text" };
 import float32 from "../../shaders/lib/float32.wgsl" with { type: "text" };
 import fours from "../../shaders/lib/fours.wgsl" with { type: "text" };
@@ -40,8 +41,8 @@ import octet_float32 from "../../shaders/lib/octet_float32.wgsl" with { type: "t
 import octet_int4 from "../../shaders/lib/octet_int4.wgsl" with { type: "text" };
 import octet_int8 from "../../shaders/lib/octet_int8.wgsl" with { type: "text" };
 import octet_nf4 from "../../shaders/lib/octet_nf4.wgsl" with { type: "text" };
-import parts_of_eight from "../../shaders/lib/parts_of_eight.wgsl" with { type: "text" };
 import octet_nf4_table from "../../shaders/lib/octet_nf4_table.wgsl" with { type: "text" };
+import parts_of_eight from "../../shaders/lib/parts_of_eight.wgsl" with { type: "text" };
 import parts_of_four from "../../shaders/lib/parts_of_four.wgsl" with { type: "text" };
 import parts_of_two_bfloat16 from "../../shaders/lib/parts_of_two_bfloat16.wgsl" with {
   type: "text",
@@ -71,6 +72,7 @@ const LIBRARIES = {
   attention_tile,
   bfloat16,
   bytes,
+  column_lanes,
   dynamic_8bit,
   float32,
   fours,
@@ -98,8 +100,8 @@ const LIBRARIES = {
   octet_int4,
   octet_int8,
   octet_nf4,
-  parts_of_eight,
   octet_nf4_table,
+  parts_of_eight,
   parts_of_four,
   parts_of_two_bfloat16,
   parts_of_two_float32,
@@ -127,6 +129,3 @@ export function shader(
 
 /** Values of a constant that is a flag. */
 export const FLAG = [0, 1];
-
-/** Geometry of kernels whose lanes share columns: see sum_rows.wgsl. */
-export const COLUMN_LANES = { WORKGROUP_SIZE: [64, 256], LANES: [1, 8, 32] };

@@ -3,10 +3,9 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
-import { HELD, heldBy } from "../lanes.ts";
+import { COLUMN_LANES, HELD, heldBy } from "../lanes.ts";
 import { ranges, rowsPerBinding } from "../ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
-import { COLUMN_LANES } from "../shader.ts";
 
 const kernels = kernelByFormat("sum_rows", code, {
   constants: { ...COLUMN_LANES, HELD: HELD.loop },

@@ -8,6 +8,7 @@ import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tenso
 import { flatView } from "../flat.ts";
 import { formatOf, kernelByFormat } from "../format.ts";
 import {
+  COLUMN_LANES,
   HELD,
   heldBy,
   kernelByFormatAndLanes,
@@ -17,7 +18,7 @@ import {
 } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
-import { COLUMN_LANES, FLAG } from "../shader.ts";
+import { FLAG } from "../shader.ts";
 
 const constants = { ACCUMULATE: FLAG };
 const kernels = kernelByFormatAndLanes("rms_norm_backward", code, {
