@@ -82,14 +82,20 @@ fn main(
     sum += part;
   }
   var total = sum.x + sum.y + sum.z + sum.w;
+  // Read by the lane that overwrites it with its gradient: no barrier keeps others from being ahead.
   var at_label = 0.0;
-  if (counted) {
-    at_label = logits[start + u32(label) / 4u][u32(label) % 4u];
+  let label_quad = u32(label) / 4u;
+  if (counted && label_quad % LANES == lane) {
+    at_label = logits[start + label_quad][u32(label) % 4u];
   }
 
   let own = maximum;
   maximum = lanes_max(vec2<f32>(own), local).x;
-  if (LANES > 1u) { total = lanes_sum(vec2<f32>(total * exp(own - maximum)), local).x; }
+  if (LANES > 1u) {
+    let sums = lanes_sum(vec2<f32>(total * exp(own - maximum), at_label), local);
+    total = sums.x;
+    at_label = sums.y;
+  }
   if (!inside) { return; }
 
   var weight = 1.0;

@@ -103,8 +103,7 @@ fn main(
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
     own = with_largest(own, new_moments(octet, old, p));
   }
-  // Its barrier, if any, also ensures that every lane has read the old maxima before the new are
-  // written.
+  // The new maxima depend on what every lane made of the old ones: none reads those later.
   let absmax = lanes_max(own, local);
   // In a block whose maximum is zero all moments are zero, whatever the divisor.
   let divisor = select(vec2<f32>(1.0), absmax, absmax > vec2<f32>(0.0));

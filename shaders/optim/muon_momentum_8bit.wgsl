@@ -62,8 +62,7 @@ fn main(
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
     own = with_largest(own, new_momentum(octet, old, fresh));
   }
-  // Its barrier, if any, also ensures that every lane has read the old maximum before the new is
-  // written.
+  // The new maximum depends on what every lane made of the old one: none reads that later.
   let largest = lanes_max(vec2<f32>(own), local).x;
   let divisor = select(1.0, largest, largest > 0.0);
 

@@ -69,7 +69,7 @@ fn main(
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
     extent = extent_with(extent, updated(octet, old, p));
   }
-  // Their barrier, if any, also ensures that every lane has read `old` before `pair` is written.
+  // `pair`, which overwrites `old`, depends on what every lane made of that: none reads it later.
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
   let pair = group_constants(Extent(0.0 - maxima.x, maxima.y));
 
