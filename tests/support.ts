@@ -3,7 +3,7 @@ import { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import type { DType } from "../src/numbers/layout.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
-import { fromBfloat16, toBfloat16 } from "../src/numbers/bfloat16.ts";
+import { fromBfloat16, toBfloat16 } from "./oracles/bfloat16.ts";
 import type { Sharing } from "../src/kernels/lanes.ts";
 import { packTensor, unpackTensor } from "../src/numbers/plain.ts";
 

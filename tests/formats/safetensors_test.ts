@@ -8,7 +8,7 @@ import {
   toFloat32,
   writeSafetensors,
 } from "../../src/formats/safetensors.ts";
-import { fromBfloat16, toBfloat16 } from "../../src/numbers/bfloat16.ts";
+import { fromBfloat16, toBfloat16 } from "../oracles/bfloat16.ts";
 import { assertRefuses, assertRefusesAsync } from "../support_errors.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/formats/"));

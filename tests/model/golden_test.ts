@@ -9,7 +9,7 @@ import { writeSafetensorsSharded } from "../../src/formats/safetensors_shards.ts
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { LossAndGradients } from "../../src/inference/loss_and_gradients.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
-import { toBfloat16 } from "../../src/numbers/bfloat16.ts";
+import { toBfloat16 } from "../oracles/bfloat16.ts";
 import { assertClose, gpuTest } from "../support.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/models/"));

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { UserError } from "../../../src/options/user_error.ts";
 import { KernelPass } from "../../../src/gpu/pass.ts";
-import { fromBfloat16, toBfloat16 } from "../../../src/numbers/bfloat16.ts";
+import { fromBfloat16, toBfloat16 } from "../../oracles/bfloat16.ts";
 import { unpackTensor } from "../../../src/numbers/plain.ts";
 import { dropout } from "../../../src/kernels/misc/dropout.ts";
 import { dropout as oracle, dropoutMask } from "../../oracles/misc/dropout.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../../src/gpu/pass.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { applyUpdate } from "../../../src/kernels/optim/apply_update.ts";
-import { fromBfloat16, toBfloat16 } from "../../../src/numbers/bfloat16.ts";
+import { fromBfloat16, toBfloat16 } from "../../oracles/bfloat16.ts";
 import { applyUpdate as oracle, roundBfloat16 } from "../../oracles/optim/apply_update.ts";
 import {
   assertClose,

@@ -1,5 +1,5 @@
 /** weight = decay · weight + update, rounded to float32 after each operation. */
-import { fromBfloat16 } from "../../../src/numbers/bfloat16.ts";
+import { fromBfloat16 } from "../bfloat16.ts";
 import { randomBits } from "../misc/random_normal.ts";
 
 const { fround } = Math;
