@@ -242,7 +242,7 @@ export type RunPhase =
 export interface ProgressEvent {
   /** Tells it apart from events. */
   readonly type: "progress";
-  /** The phase that begins or goes on. */
+  /** The phase that begins or continues. */
   readonly phase: RunPhase;
   /** The step in progress when training, otherwise the last one done. */
   readonly step: number;

@@ -85,7 +85,7 @@ export async function openRun(
   if (checkpoint) assertSameRun(checkpoint.path, state!, identityOf(recipe));
   if (state?.base !== undefined && state.base !== recipe.base && recipe.shape.trained !== "all") {
     warnings.push(
-      `the run started from ${state.base}, and goes on from ${recipe.base}: its checkpoint lacks the ` +
+      `the run started from ${state.base}, and continues from ${recipe.base}: its checkpoint lacks the ` +
         "weights that are not trained, which must be the same",
     );
   }
