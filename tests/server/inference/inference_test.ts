@@ -104,10 +104,16 @@ serverTest(
       await until("it is known", () => host.loaded === undefined);
       assertEquals(await say(server), expected, "killed between two requests, nobody notices");
 
-      const whole = say(server, { max_tokens: 4000 }).catch((error) => error);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      Deno.kill(host.pid!, "SIGKILL");
-      assertEquals([(await whole).status, (await whole).code], [503, "model_crashed"]);
+      let whole: unknown;
+      say(server, { max_tokens: 4000 }).then((text) => whole = text, (error) => whole = error);
+      // A process that the request has not reached yet is replaced, unnoticed.
+      await until("it has failed", async () => {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        if (whole === undefined && host.pid) Deno.kill(host.pid, "SIGKILL");
+        return whole !== undefined;
+      });
+      const { status, code } = whole as InstanceType<typeof OpenAI.APIError>;
+      assertEquals([status, code], [503, "model_crashed"]);
     }),
 );
 
