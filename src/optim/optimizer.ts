@@ -46,7 +46,6 @@ export interface StepRefresh {
 export class Optimizer implements GradientSink {
   #now: OptimizerStep | undefined;
   #microBatch = 0;
-  #touched = false;
   #toRefresh: ReadonlySet<Projector> = new Set();
   /** Of the step in progress: those whose refresh is recorded, and counted. */
   readonly #counted = new Set<Projector>();
@@ -84,22 +83,11 @@ export class Optimizer implements GradientSink {
   /** Begins a step. */
   beginStep(now: OptimizerStep): void {
     this.#now = now;
-    this.#touched = false;
     this.#counted.clear();
     for (const { lazy } of this.projectors) {
       if (lazy.refreshes === 0) lazy.interval = now.rates.updateProjGap;
     }
     this.#toRefresh = new Set(this.projectors.filter(({ lazy }) => isDue(lazy, now.step - 1)));
-  }
-
-  /** Whether work of this step that overwrites weights or states has been recorded. */
-  get touched(): boolean {
-    return this.#touched;
-  }
-
-  #touch(pass: KernelPass): void {
-    this.#touched = true;
-    pass.overwrites();
   }
 
   /** The step was not done after all. */
@@ -172,7 +160,7 @@ export class Optimizer implements GradientSink {
     // A step's micro-batches must share one subspace: the first of them chooses it.
     if (this.#microBatch === 0 && this.#toRefresh.has(projector)) {
       const { step, rates: { seed } } = this.#step;
-      this.#touch(pass);
+      pass.overwrites();
       refreshSubspace(pass, this.matmul, this.scratch.subspace!, projector, {
         gradient,
         seed,
@@ -191,7 +179,7 @@ export class Optimizer implements GradientSink {
   apply(pass: KernelPass, parameter: Parameter): void {
     const state = this.#states.get(parameter)!, { projector, rule } = state;
     const reduced = this.#reduced(state), { step, lr, rates } = this.#step;
-    this.#touch(pass);
+    pass.overwrites();
     rule.record(pass, {
       gradient: reduced,
       state: state.state,

@@ -104,11 +104,6 @@ export class SubmittedSteps {
     this.#reading = { steps: this.#steps.splice(0), bytes };
   }
 
-  /** Whether {@link readBegun} has something to wait for. */
-  get isReading(): boolean {
-    return this.#reading !== undefined;
-  }
-
   /** The figures of all of them; a loss may not be finite. */
   async read(): Promise<StepMetrics[]> {
     const begun = await this.readBegun();
