@@ -15,7 +15,7 @@ const ASKED = { model: "tiny", messages: HELLO, max_tokens: 4, temperature: 0 };
 /** At about ten milliseconds per token, longer than any of these tests. */
 const ENDLESS = { ...ASKED, max_tokens: 4000, stream: true as const };
 const LONG = { config: { maxPositions: 4096 }, files: { "generation_config.json": {} } };
-/** Nothing ends its texts. */
+/** No token of its configuration ends its texts. */
 const TALKER = { ...LONG, config: { ...LONG.config, eosTokenId: undefined } };
 
 const say = async ({ client }: ModelServer, change: Partial<typeof ASKED> = {}) =>
@@ -104,15 +104,12 @@ serverTest(
       await until("it is known", () => host.loaded === undefined);
       assertEquals(await say(server), expected, "killed between two requests, nobody notices");
 
-      let whole: unknown;
-      say(server, { max_tokens: 4000 }).then((text) => whole = text, (error) => whole = error);
-      // A process that the request has not reached yet is replaced, unnoticed.
-      await until("it has failed", async () => {
-        await new Promise((resolve) => setTimeout(resolve, 200));
-        if (whole === undefined && host.pid) Deno.kill(host.pid, "SIGKILL");
-        return whole !== undefined;
-      });
-      const { status, code } = whole as InstanceType<typeof OpenAI.APIError>;
+      // Stopped, so that it is in the middle of the answer when it is killed.
+      Deno.kill(host.pid!, "SIGSTOP");
+      const whole = say(server).catch((error) => error);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      Deno.kill(host.pid!, "SIGKILL");
+      const { status, code } = await whole;
       assertEquals([status, code], [503, "model_crashed"]);
     }),
 );
