@@ -54,9 +54,11 @@ export async function* bench(
   const peaks = createPeaks(gpu);
   try {
     const { arithmetic, copying } = peaks;
-    const gflops = arithmetic.amount / await watch.milliseconds(arithmetic.record) / 1e6;
+    const [registers] = await watch.milliseconds(watch.recorded(arithmetic.record));
+    const gflops = arithmetic.amount / registers / 1e6;
     yield measurement("peak multiply-add", "registers", { gflops }, 1);
-    const gbps = copying.amount / await watch.milliseconds(copying.record) / 1e6;
+    const [copied] = await watch.milliseconds(watch.recorded(copying.record));
+    const gbps = copying.amount / copied / 1e6;
     yield measurement("peak copy", "read + write", { gbps }, 1);
     for (const each of benchCases(gpu).filter(({ name }) => name.includes(filter))) {
       if (signal?.aborted) return;
@@ -73,7 +75,10 @@ async function measure(each: BenchCase, watch: Stopwatch, peaks: Peaks): Promise
   try {
     const { record, flops, bytes } = each.prepare(new Bench(gpu, scope));
     const peak = flops === undefined ? peaks.copying : peaks.arithmetic;
-    const [ms, peakMs] = await watch.paired(record, peak.record);
+    const [ms, peakMs] = await watch.milliseconds(
+      watch.recorded(record),
+      watch.recorded(peak.record),
+    );
     const rate = (flops ?? bytes!) / ms / 1e6;
     const share = rate / (peak.amount / peakMs / 1e6);
     const speed = flops === undefined ? { gbps: rate } : { gflops: rate };

@@ -2,10 +2,12 @@
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import { Profiler } from "../src/gpu/profiler.ts";
+import { Scope } from "../src/gpu/scope.ts";
 import { type Tensor, viewAs } from "../src/gpu/tensor.ts";
 import { applyUpdate } from "../src/kernels/optim/apply_update.ts";
 import { backward } from "../src/model/backward.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";
+import { projectionShapes } from "../src/model/description.ts";
 import { forward } from "../src/model/forward.ts";
 import type { GradientSink } from "../src/model/gradients.ts";
 import { finalNorm, headLossAndGradients } from "../src/model/head.ts";
@@ -18,6 +20,7 @@ import { optimizerRates, trainingShape } from "../src/train/method.ts";
 import { memoryOptions } from "../src/train/memory_options.ts";
 import { pretrainOptions } from "../src/train/options.ts";
 import { trainStep } from "../src/train/step.ts";
+import { createPeaks } from "./peak.ts";
 import type { Recorded, Stopwatch } from "./timing.ts";
 import { prepare, someBatch } from "./untrained.ts";
 
@@ -26,6 +29,12 @@ export interface StepResult {
   readonly shape: string;
   readonly step_ms: number;
   readonly tokens_per_second: number;
+  /** Of the operations that no step can do without, see {@link stepOperations}. */
+  readonly gflops: number;
+  /** Fraction of the adapter's peak of multiply-adds, measured alternately with it. */
+  readonly share_of_peak: number;
+  /** Of a step of 4,096 tokens, see {@link optimizerShare}. */
+  readonly optimizer_share: number;
   /** Milliseconds of each phase by itself; `refresh` refreshes every subspace. */
   readonly phases: Readonly<Record<string, number>>;
   /** Milliseconds of the step's kernels by the GPU's clock, where that is reliable. */
@@ -37,40 +46,94 @@ const STEP: Omit<OptimizerStep, "step"> = {
   rates: optimizerRates(pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" })),
 };
 
-/** A Q-GaLore step: the demo's model on a processor, a large batch of a larger one on a card. */
-export async function benchStep(watch: Stopwatch): Promise<StepResult> {
+/** Tokens of the step of which Q-GaLore's own work is given as a share. */
+const LARGE_STEP = 4096;
+
+/** What is timed: a preset, sequences, and tokens of each. */
+export type SizedStep = readonly [model: PresetName, batchSize: number, seqLen: number];
+
+/**
+ * The demo's model on a processor, and llama_60m unless it must be `quick`; a large batch of
+ * llama_60m on a card.
+ */
+export function benchSteps(gpu: Gpu, quick: boolean): SizedStep[] {
+  if (!gpu.capabilities.software) return [["llama_60m", 16, 256]];
+  return [["llama_nano", 8, 128], ...(quick ? [] : [["llama_60m", 4, 256] as const])];
+}
+
+/** A Q-GaLore step with default options. */
+export async function benchStep(
+  watch: Stopwatch,
+  [model, batchSize, seqLen]: SizedStep,
+): Promise<StepResult> {
   const { gpu } = watch;
-  const [model, batchSize, seqLen]: [PresetName, number, number] = gpu.capabilities.software
-    ? ["llama_nano", 8, 128]
-    : ["llama_60m", 16, 256];
+  using scope = new Scope(gpu);
   const config: LlamaConfig = PRESETS[model];
   const options = memoryOptions.parse({ model, batchSize, seqLen });
-  const training = buildTraining(gpu, config, trainingShape(options, config), gpu.capabilities);
+  const training = buildTraining(scope, config, trainingShape(options, config), gpu.capabilities);
   prepare(gpu, training);
-  const batch = someBatch(batchSize * seqLen, config.vocabSize);
+  const tokens = batchSize * seqLen, batch = someBatch(tokens, config.vocabSize);
   const step = (profiler?: Profiler) =>
     trainStep(gpu, training, [batch], { ...STEP, step: 2, lossIndex: 0, profiler });
 
   trainStep(gpu, training, [batch], { ...STEP, step: 1, lossIndex: 0 }); // compiles and refreshes
   const similarities = await gpu.read(training.optimizer.scratch.similarities);
   training.optimizer.recordSimilarities(new Float32Array(similarities.buffer));
-  const step_ms = await watch.millisecondsOf(() => step());
-  const phases: Record<string, number> = {};
-  for (const [phase, record] of Object.entries(phasesOf(training))) {
-    phases[phase] = await watch.millisecondsOf(() => {
-      const pass = new KernelPass(gpu);
-      record(pass);
-      pass.submit();
-    });
-  }
+  const { arithmetic, release } = createPeaks(gpu);
+  const parts = phasesOf(training);
+  const [step_ms, peak_ms, ...phaseMs] = await watch.milliseconds(
+    watch.submitted(() => step()),
+    watch.recorded(arithmetic.record),
+    ...Object.values(parts).map((record) =>
+      watch.submitted(() => {
+        const pass = new KernelPass(gpu);
+        record(pass);
+        pass.submit();
+      })
+    ),
+  );
+  release();
+  const phases = Object.fromEntries(Object.keys(parts).map((name, i) => [name, phaseMs[i]]));
+  const rate = stepOperations(config, batchSize, seqLen) / step_ms;
   return {
     name: "step",
     shape: `${model} ${batchSize} x ${seqLen}`,
     step_ms,
-    tokens_per_second: (1000 * batchSize * seqLen) / step_ms,
+    tokens_per_second: (1000 * tokens) / step_ms,
+    gflops: rate / 1e6,
+    share_of_peak: rate / (arithmetic.amount / peak_ms),
+    optimizer_share: optimizerShare(phases, step_ms, tokens),
     phases,
     kernels: gpu.capabilities.software ? undefined : await kernelTimes(gpu, step),
   };
+}
+
+/**
+ * Operations that a step cannot do without, a multiply-add as two: each matrix's three products, and
+ * of every visible pair of a query and a key two products forward, four backward. The optimizer's
+ * own, and what is computed again, are not among them (Chowdhery et al. 2022, appendix B).
+ */
+export function stepOperations(config: LlamaConfig, batchSize: number, seqLen: number): number {
+  const { layers, heads, headSize, vocabSize, hiddenSize } = config;
+  const layer = projectionShapes(config).reduce((sum, [out, inner]) => sum + out * inner, 0);
+  const weights = layers * layer + vocabSize * hiddenSize;
+  const pairs = layers * heads * seqLen * (seqLen + 1) / 2;
+  return 6 * batchSize * (seqLen * weights + 2 * pairs * headSize);
+}
+
+/**
+ * Share of the optimizer's own work in a step of {@link LARGE_STEP} tokens: projection and back,
+ * Adam, requantising, and every subspace refreshed as often as it may be. None of it depends on the
+ * number of tokens; the passes, the rest of the step, grow in proportion to it.
+ */
+export function optimizerShare(
+  phases: Readonly<Record<string, number>>,
+  stepMs: number,
+  tokens: number,
+): number {
+  const every = phases.projection + phases.adam + phases.requantise;
+  const own = every + phases.refresh / STEP.rates.updateProjGap;
+  return own / (own + (stepMs - every) * LARGE_STEP / tokens);
 }
 
 /** Each phase recorded separately, over the whole model. */

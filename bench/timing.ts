@@ -22,6 +22,67 @@ export const EFFORT: Record<"quick" | "full", Effort> = {
 
 export type Recorded = (pass: KernelPass) => void;
 
+/** Milliseconds of a number of repetitions. */
+export type Batch = (count: number) => Promise<number>;
+
+/** Work of this many milliseconds is timed three times at most: noise is small beside it. */
+const LONG_MS = 2000;
+
+/**
+ * Milliseconds of one repetition of each, in alternating batches: other load on the machine slows
+ * all of them, and their ratios stay the same.
+ */
+export async function alternating(
+  batches: readonly Batch[],
+  { batchMilliseconds, batches: most }: Effort,
+): Promise<number[]> {
+  const counts: number[] = [];
+  for (const batch of batches) counts.push(await calibrated(batch, batchMilliseconds));
+  const times: number[][] = batches.map(() => []);
+  let rounds = most;
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, batch] of batches.entries()) {
+      const time = await batch(counts[i]);
+      if (time > LONG_MS) rounds = Math.min(most, 3);
+      times[i].push(time / counts[i]);
+    }
+  }
+  return times.map(median);
+}
+
+/**
+ * The number of repetitions per batch. The first run compiles, and one outlier must not count as
+ * slow work.
+ */
+async function calibrated(batch: Batch, milliseconds: number): Promise<number> {
+  let count = 1, time = Infinity;
+  for (let i = 0; i < 4 && !(i > 0 && time > LONG_MS); i++) time = Math.min(time, await batch(1));
+  while (time < milliseconds / 2 && count < MOST) {
+    const wanted = count * milliseconds / Math.max(time, 0.1);
+    count = Math.min(MOST, 10 * count, Math.ceil(wanted));
+    time = await batch(count);
+  }
+  return count;
+}
+
+/**
+ * Times by the wall clock what `run` gives to a device, including the host's work, less the constant
+ * cost of `waiting` for it.
+ */
+export function wallClock(
+  run: (count: number) => void,
+  settled: () => Promise<unknown>,
+  waiting: number,
+): Batch {
+  return async (count) => {
+    await settled();
+    const start = performance.now();
+    run(count);
+    await settled();
+    return Math.max(performance.now() - start - waiting, 1e-3);
+  };
+}
+
 /** Measures on one device. Subtracts the constant cost of waiting for it, about 11 ms. */
 export class Stopwatch {
   readonly #profiler: Profiler | null;
@@ -45,55 +106,22 @@ export class Stopwatch {
     return new Stopwatch(gpu, effort, median(times));
   }
 
-  /** Milliseconds of one `record`. */
-  async milliseconds(record: Recorded): Promise<number> {
-    const count = await this.#calibrated(record);
-    const times: number[] = [];
-    while (times.length < this.effort.batches) times.push(await this.#batch(record, count));
-    return median(times) / count;
+  /** Milliseconds of one repetition of each, in alternating batches. */
+  milliseconds(...batches: readonly Batch[]): Promise<number[]> {
+    return alternating(batches, this.effort);
   }
 
-  /**
-   * Milliseconds of one `record` and of one `reference`, in alternating batches: other load on the
-   * machine slows both, and their ratio stays the same.
-   */
-  async paired(record: Recorded, reference: Recorded): Promise<[number, number]> {
-    const count = await this.#calibrated(record),
-      referenceCount = await this.#calibrated(reference);
-    const times: number[] = [], references: number[] = [];
-    while (times.length < this.effort.batches) {
-      times.push(await this.#batch(record, count) / count);
-      references.push(await this.#batch(reference, referenceCount) / referenceCount);
-    }
-    return [median(times), median(references)];
+  /** Times recorded work, without the recording. */
+  recorded(record: Recorded): Batch {
+    return (count) => this.#batch(record, count);
   }
 
-  /**
-   * The number of repetitions per batch. The first run compiles, and one outlier must not count as
-   * slow work.
-   */
-  async #calibrated(record: Recorded): Promise<number> {
-    let count = 1, time = Infinity;
-    for (let i = 0; i < 4; i++) time = Math.min(time, await this.#batch(record, count));
-    while (time < this.effort.batchMilliseconds / 2 && count < MOST) {
-      const wanted = count * this.effort.batchMilliseconds / Math.max(time, 0.1);
-      count = Math.min(MOST, 10 * count, Math.ceil(wanted));
-      time = await this.#batch(record, count);
-    }
-    return count;
-  }
-
-  /** Milliseconds of a `run` that submits itself, possibly several times; includes recording. */
-  async millisecondsOf(run: () => void): Promise<number> {
-    const times: number[] = [];
-    for (let i = -1; i < this.effort.batches; i++) {
-      await this.gpu.settled();
-      const start = performance.now();
-      run();
-      await this.gpu.settled();
-      if (i >= 0) times.push(performance.now() - start - this.waiting);
-    }
-    return Math.max(median(times), 1e-3);
+  /** Times a `run` that submits itself, possibly several times; includes the host's work. */
+  submitted(run: () => void): Batch {
+    const runs = (count: number) => {
+      for (let i = 0; i < count; i++) run();
+    };
+    return wallClock(runs, () => this.gpu.settled(), this.waiting);
   }
 
   async #batch(record: Recorded, count: number): Promise<number> {

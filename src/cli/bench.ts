@@ -1,7 +1,7 @@
 /** `bench`: speed of the kernels on this adapter, or of training a model. */
 import { z } from "../packages/zod.ts";
 import { bench as measure, formatMeasurement, MEASUREMENT_HEAD } from "../../bench/bench.ts";
-import { benchStep, type StepResult } from "../../bench/step.ts";
+import { benchStep, benchSteps, type StepResult } from "../../bench/step.ts";
 import { EFFORT, Stopwatch } from "../../bench/timing.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
@@ -92,20 +92,29 @@ async function benchKernels(gpu: Gpu, { filter, quick }: BenchOptions, io: Io): 
   for await (const measured of measure(gpu, { filter, quick, signal: io.signal })) {
     io.result(measured, formatMeasurement(measured));
   }
-  if (!io.signal.aborted && (!filter || "step".includes(filter))) {
-    const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
-    const step = await benchStep(watch);
+  if (filter && !"step".includes(filter)) return;
+  const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
+  for (const sized of benchSteps(gpu, quick)) {
+    if (io.signal.aborted) return;
+    const step = await benchStep(watch, sized);
     io.result(step, formatStep(step));
   }
 }
 
-function formatStep({ shape, phases, step_ms, tokens_per_second }: StepResult): string {
+function formatStep(step: StepResult): string {
+  const { shape, phases, step_ms, tokens_per_second, gflops, share_of_peak } = step;
+  const percent = (share: number) => `${(100 * share).toFixed(0)}%`;
   const rows = Object.entries(phases).map(([phase, milliseconds]) => [
     phase,
     milliseconds.toFixed(1),
-    `${(100 * milliseconds / step_ms).toFixed(0)}%`,
+    percent(milliseconds / step_ms),
   ]);
-  return `\nstep of ${shape} tokens: ${step_ms.toFixed(0)} ms, ${
-    tokens_per_second.toFixed(0)
-  } tokens/s\n${formatTable(["phase", "ms", "share"], rows)}`;
+  return [
+    `\nstep of ${shape} tokens: ${step_ms.toFixed(0)} ms, ${
+      tokens_per_second.toFixed(0)
+    } tokens/s, ` +
+    `${gflops.toFixed(1)} GFLOP/s, ${percent(share_of_peak)} of peak`,
+    formatTable(["phase", "ms", "share"], rows),
+    `Q-GaLore's own work in a step of 4096 tokens: ${(100 * step.optimizer_share).toFixed(1)}%`,
+  ].join("\n");
 }

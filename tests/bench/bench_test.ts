@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { bench, benchCases, formatMeasurement, type Measurement } from "../../bench/bench.ts";
-import { median } from "../../bench/timing.ts";
+import { optimizerShare, stepOperations } from "../../bench/step.ts";
+import { alternating, median } from "../../bench/timing.ts";
+import { PRESETS } from "../../src/model/config.ts";
 import { gpuTest } from "../support.ts";
 
 gpuTest("bench yields both peaks, then the cases that were asked for", async (gpu) => {
@@ -30,4 +32,31 @@ Deno.test("a measurement as a line for people", () => {
     share_of_peak: 0.128,
   });
   assertEquals(line.split(/\s{2,}/), ["sum", "(8)", "1.23", "5.7 GB/s", "13 %"]);
+});
+
+Deno.test("the operations of a step: 6 a weight and token, and 12 a visible pair's element", () => {
+  // GaLore's llama_60m: 8 layers of 4·512² + 3·512·1376 weights, a head of 32,000 · 512.
+  const weights = 8 * (4 * 512 ** 2 + 3 * 512 * 1376) + 32_000 * 512;
+  const pairs = 4 * 8 * 8 * (256 * 257 / 2);
+  assertEquals(stepOperations(PRESETS.llama_60m, 4, 256), 6 * 1024 * weights + 12 * pairs * 64);
+});
+
+Deno.test("the optimizer's share: of passes that grow with the tokens, a refresh in 200 steps", () => {
+  const phases = { projection: 20, adam: 10, requantise: 10, refresh: 2000 };
+  assertEquals(optimizerShare(phases, 140, 1024), 50 / (50 + 400));
+  assertEquals(optimizerShare(phases, 140, 4096), 50 / (50 + 100));
+});
+
+Deno.test("alternating batches: medians of one repetition, and long work three times at most", async () => {
+  const order: string[] = [];
+  const batch = (name: string, ms: number) => (count: number) => {
+    order.push(name);
+    return Promise.resolve(ms * count);
+  };
+  const effort = { batchMilliseconds: 40, batches: 5 };
+  assertEquals(await alternating([batch("a", 50), batch("b", 100)], effort), [50, 100]);
+  assertEquals(order.slice(-10).join(""), "ababababab");
+  order.length = 0;
+  assertEquals(await alternating([batch("a", 3000)], effort), [3000]);
+  assertEquals(order.length, 1 + 3);
 });

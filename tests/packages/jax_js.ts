@@ -1,0 +1,1 @@
+export * from "npm:@jax-js/jax@^0.1.25";
