@@ -2,22 +2,15 @@
 import code from "../../../shaders/attention/attention.wgsl" with { type: "text" };
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
-import { expectDType, expectShape, rowRange } from "../../gpu/tensor.ts";
-import {
-  expectFirstKeys,
-  expectHeads,
-  firstKeysOf,
-  rowsPerWalk,
-  sequencesPerRange,
-  unitsPerDispatch,
-} from "./attention_heads.ts";
+import { expectDType, expectShape } from "../../gpu/tensor.ts";
+import { expectFirstKeys, expectHeads, rowsPerWalk } from "./attention_heads.ts";
 import { attentionFew, FEW_QUERIES } from "./attention_few.ts";
 import type { Attention } from "./attention_operands.ts";
+import { attentionParts } from "./attention_parts.ts";
 import { attentionTexture } from "./attention_texture.ts";
 import { LANES, tiledKernels, tiledWalk } from "./attention_tile.ts";
 import { forFormat } from "../format.ts";
 import { nearIn } from "../lanes.ts";
-import { ranges } from "../ranges.ts";
 
 export type { HeadShape } from "./attention_heads.ts";
 export type { Attention, AttentionWorkspace } from "./attention_operands.ts";
@@ -66,52 +59,16 @@ export function attention(pass: KernelPass, io: Attention): void {
 }
 
 function attentionTiled(pass: KernelPass, io: Attention): void {
-  const { q, k, v, out, logsumexp, batch, queryLength, keyLength, keyCapacity } = io;
-  const { heads, keyValueHeads, headSize } = io;
+  const { q, k, v, out, queryLength, heads, headSize } = io;
   const near = Math.min(LANES, io.near ?? nearIn(pass.gpu));
-  const { kernels, constants, blockRows } = (near > 1 ? subgroupFor : sharedFor)(headSize);
+  const { kernels, constants: tile, blockRows: rows } = (near > 1 ? subgroupFor : sharedFor)(
+    headSize,
+  );
   const kernel = forFormat(kernels, "attention", q, k, v, out);
-  const blocks = Math.ceil(queryLength / blockRows);
-  const most = unitsPerDispatch(pass, 2 * blockRows * keyLength * headSize);
+  const constants = near > 1 ? { ...tile, NEAR: near } : tile;
+  const blocks = Math.ceil(queryLength / rows);
   const walked = rowsPerWalk(pass, tiledWalk(headSize), io.loopRounds);
-  const operands = [{ tensor: q, rows: queryLength }, { tensor: k, rows: keyCapacity }];
-  for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands))) {
-    const queries = [start * queryLength, end * queryLength] as const;
-    const keys = [start * keyCapacity, end * keyCapacity] as const;
-    const bound = rowRange(q, ...queries), firstKeys = firstKeysOf(io.firstKeys, bound);
-    for (const { start: first_key, end: end_key } of ranges(keyLength, walked)) {
-      for (const { start: first, end: last } of ranges((end - start) * heads * blocks, most)) {
-        pass.dispatch({
-          kernel,
-          constants: near > 1 ? { ...constants, NEAR: near } : constants,
-          operands: {
-            q: bound,
-            k: rowRange(k, ...keys),
-            v: rowRange(v, ...keys),
-            out: rowRange(out, ...queries),
-            logsumexp,
-            ...firstKeys.operands,
-          },
-          params: {
-            first,
-            blocks,
-            heads,
-            group: heads / keyValueHeads,
-            query_length: queryLength,
-            key_length: keyLength,
-            key_capacity: keyCapacity,
-            first_key,
-            end_key,
-            q_quads: q.stride / 4,
-            k_quads: k.stride / 4,
-            sequence: start,
-            lse_stride: logsumexp.stride,
-            ...firstKeys.params,
-            scale: 1 / Math.sqrt(headSize),
-          },
-          workgroups: [last - first],
-        });
-      }
-    }
+  for (const part of attentionParts(pass, io, { units: heads * blocks, rows, walked })) {
+    pass.dispatch({ ...part, kernel, constants, params: { ...part.params, blocks, heads } });
   }
 }
