@@ -62,6 +62,19 @@ export function rowRange(tensor: Tensor, start: number, end: number): Tensor {
 }
 
 /**
+ * A view of elements [start, end) of a vector of float32 or uint32, sharing its buffer. If a kernel
+ * binds the view, `start` must be a multiple of 64.
+ */
+export function elementRange(vector: Tensor, start: number, end: number): Tensor {
+  return {
+    ...vector,
+    shape: [end - start],
+    byteOffset: vector.byteOffset + 4 * start,
+    byteLength: 4 * padded(end - start),
+  };
+}
+
+/**
  * A view with another shape over the start of the same memory, for scratch tensors that serve
  * matrices of many sizes in turn. Its initial contents are undefined.
  */

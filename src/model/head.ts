@@ -8,7 +8,7 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { padded } from "../numbers/layout.ts";
-import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { elementRange, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { crossEntropy } from "../kernels/misc/cross_entropy.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import { sum } from "../kernels/misc/sum.ts";
@@ -217,16 +217,4 @@ function forEachChunk(
     };
     run(chunk, start, end);
   }
-}
-
-/**
- * Elements [start, end) of a vector; start is a multiple of 64, so that a binding can start there.
- */
-function elementRange(vector: Tensor, start: number, end: number): Tensor {
-  return {
-    ...vector,
-    shape: [end - start],
-    byteOffset: vector.byteOffset + 4 * start,
-    byteLength: 4 * Math.ceil((end - start) / 8) * 8,
-  };
 }

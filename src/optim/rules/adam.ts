@@ -1,9 +1,9 @@
 /** Adam with 32-bit or 8-bit moments. Weight decay is decoupled: kernels/apply_update. */
 import type { Allocator } from "../../gpu/allocator.ts";
-import type { Tensor } from "../../gpu/tensor.ts";
+import { elementRange, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { elementsOf } from "../../numbers/layout.ts";
 import { adam } from "../../kernels/optim/adam.ts";
-import { adam8bit, adamBlocks } from "../../kernels/optim/adam_8bit.ts";
+import { adam8bit, ADAM_BLOCK, adamBlocks } from "../../kernels/optim/adam_8bit.ts";
 import type { UpdateRule } from "./rule.ts";
 
 /** Smaller tensors keep float32 moments, as in bitsandbytes (min_8bit_size). */
@@ -21,6 +21,7 @@ function adamRule(bits: 8 | 32): UpdateRule<AdamState> {
     label: "adam",
     createState: (allocator, name, shape) => createState(allocator, name, shape, bits),
     matmuls: () => [],
+    rows: stateOfRows,
     record(pass, { gradient, state: { m, v, absmax_m, absmax_v }, step, lr, rates }) {
       const { beta1, beta2, adamEps: eps } = rates;
       const io = { gradient, m, v, step, lr, beta1, beta2, eps };
@@ -56,4 +57,15 @@ function createState(
     absmax_m: make("m.absmax", blocks, "float32"),
     absmax_v: make("v.absmax", blocks, "float32"),
   };
+}
+
+function stateOfRows({ m, v, absmax_m, absmax_v }: AdamState, start: number, end: number) {
+  const rows = (moment: Tensor) => rowRange(moment, start, end);
+  const maxima = (absmax: Tensor | undefined) =>
+    absmax && elementRange(
+      absmax,
+      start * m.stride / ADAM_BLOCK,
+      Math.ceil(end * m.stride / ADAM_BLOCK),
+    );
+  return { m: rows(m), v: rows(v), absmax_m: maxima(absmax_m), absmax_v: maxima(absmax_v) };
 }

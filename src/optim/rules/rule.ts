@@ -9,6 +9,13 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import type { MatmulShape, MatmulWorkspace } from "../../kernels/matmul/matmul.ts";
 import type { OptimizerRates } from "../rates.ts";
 
+/**
+ * Blocks of a gradient's rows start at multiples of this. Whatever is kept of 256 consecutive elements
+ * then starts with a block, and is bound at a multiple of 256 bytes also where that is one float32 and
+ * a row has eight elements.
+ */
+export const BLOCK_ROWS = 2048;
+
 /** Tensors of one parameter's state by name. Freshly allocated, all bytes are zero. */
 export type RuleState = Readonly<Record<string, Tensor | undefined>>;
 
@@ -27,6 +34,12 @@ export interface UpdateRule<
   matmuls(shape: readonly number[]): readonly MatmulShape[];
   /** Scratch memory shared by gradients of these shapes, where the rule needs any. */
   createWorkspace?(allocator: Allocator, shapes: readonly (readonly number[])[]): Workspace;
+  /**
+   * The state of rows [start, end) of the parameter: {@link record} then takes the gradient of these
+   * rows alone, with the same bits as of the whole. `start` is a multiple of {@link BLOCK_ROWS}. A
+   * rule without it, which needs a gradient whole, is given it whole.
+   */
+  rows?(state: State, start: number, end: number): State;
   /** Records the step: overwrites the gradient with the update to add to the weight. */
   record(pass: KernelPass, io: UpdateStep<State, Workspace>): void;
 }
@@ -35,7 +48,7 @@ export interface UpdateStep<
   State extends RuleState = RuleState,
   Workspace extends RuleWorkspace = RuleWorkspace,
 > {
-  /** float32, of the shape that the state was created for; overwritten with the update. */
+  /** float32, of the shape that the state was created for, or of its rows; overwritten with the update. */
   readonly gradient: Tensor;
   /** Overwritten. */
   readonly state: State;
