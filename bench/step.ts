@@ -19,7 +19,7 @@ import { buildTraining, type Training } from "../src/train/build.ts";
 import { optimizerRates, trainingShape } from "../src/train/method.ts";
 import { memoryOptions } from "../src/train/memory_options.ts";
 import { pretrainOptions } from "../src/train/options.ts";
-import { trainStep } from "../src/train/step.ts";
+import { RecordedStep, type StepOptions } from "../src/train/step.ts";
 import { createPeaks } from "./peak.ts";
 import type { Recorded, Stopwatch } from "./timing.ts";
 import { prepare, someBatch } from "./untrained.ts";
@@ -73,10 +73,12 @@ export async function benchStep(
   const training = buildTraining(scope, config, trainingShape(options, config), gpu.capabilities);
   prepare(gpu, training);
   const tokens = batchSize * seqLen, batch = someBatch(tokens, config.vocabSize);
-  const step = (profiler?: Profiler) =>
-    trainStep(gpu, training, [batch], { ...STEP, step: 2, lossIndex: 0, profiler });
+  const take = async (given: Pick<StepOptions, "step" | "profiler">) => {
+    await new RecordedStep(gpu, training, [batch], { ...STEP, lossIndex: 0, ...given }).give();
+  };
+  const step = (profiler?: Profiler) => take({ step: 2, profiler });
 
-  trainStep(gpu, training, [batch], { ...STEP, step: 1, lossIndex: 0 }); // compiles and refreshes
+  await take({ step: 1 }); // compiles and refreshes
   const similarities = await gpu.read(training.optimizer.scratch.similarities);
   training.optimizer.recordSimilarities(new Float32Array(similarities.buffer));
   const { arithmetic, release } = createPeaks(gpu);
@@ -199,10 +201,10 @@ function refreshAll(pass: KernelPass, optimizer: Optimizer, projected: readonly 
   }
 }
 
-async function kernelTimes(gpu: Gpu, step: (profiler: Profiler) => void) {
+async function kernelTimes(gpu: Gpu, step: (profiler: Profiler) => Promise<void>) {
   const profiler = Profiler.create(gpu);
   if (!profiler) return undefined;
-  step(profiler);
+  await step(profiler);
   const times: Record<string, number> = {};
   for (const { name, milliseconds } of await profiler.take()) {
     times[name] = (times[name] ?? 0) + milliseconds;

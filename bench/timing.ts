@@ -70,14 +70,14 @@ async function calibrated(batch: Batch, milliseconds: number): Promise<number> {
  * cost of `waiting` for it.
  */
 export function wallClock(
-  run: (count: number) => void,
+  run: (count: number) => void | Promise<void>,
   settled: () => Promise<unknown>,
   waiting: number,
 ): Batch {
   return async (count) => {
     await settled();
     const start = performance.now();
-    run(count);
+    await run(count);
     await settled();
     return Math.max(performance.now() - start - waiting, 1e-3);
   };
@@ -117,9 +117,9 @@ export class Stopwatch {
   }
 
   /** Times a `run` that submits itself, possibly several times; includes the host's work. */
-  submitted(run: () => void): Batch {
-    const runs = (count: number) => {
-      for (let i = 0; i < count; i++) run();
+  submitted(run: () => void | Promise<void>): Batch {
+    const runs = async (count: number) => {
+      for (let i = 0; i < count; i++) await run();
     };
     return wallClock(runs, () => this.gpu.settled(), this.waiting);
   }

@@ -10,7 +10,7 @@ import { gpuMemoryLimit } from "../src/train/gpu_memory.ts";
 import { optimizerRates } from "../src/train/method.ts";
 import { pretrainOptions } from "../src/train/options.ts";
 import { assertFits } from "../src/train/plan.ts";
-import { RecordedStep, trainStep } from "../src/train/step.ts";
+import { RecordedStep } from "../src/train/step.ts";
 import { SubmittedSteps } from "../src/train/submitted_steps.ts";
 import { median } from "./timing.ts";
 import { prepare, someBatch } from "./untrained.ts";
@@ -90,21 +90,18 @@ export async function measureTraining(
   let phase = "", stepMs = Infinity;
   const begin = (what: string) => onProgress({ phase: phase = what });
   const submit = async (step: number) => {
-    const options = { step, lr: 1e-4, rates: RATES, lossIndex: step % LOSS_RING };
-    let divisor: number | undefined;
-    if (stepMs < SLOW_STEP_MS) divisor = trainStep(gpu, training, batches, options);
-    else {
-      let passed = 0;
-      const watch: Watch = (_part, _layer, layers) => {
-        const share = ++passed / (2 * layers * batches.length);
-        return () => onProgress({ phase, share });
-      };
-      const recorded = { ...options, paced: true, watch };
-      const slow = new RecordedStep(gpu, training, batches, recorded);
-      const { end } = await slow.give({ signal, mayAbandon: true });
-      if (end === "submitted") divisor = slow.divisor;
-    }
-    if (divisor !== undefined) submitted.add({ step, lr: options.lr, targets: divisor, divisor });
+    let passed = 0;
+    const watch: Watch = (_part, _layer, layers) => {
+      const share = ++passed / (2 * layers * batches.length);
+      return () => onProgress({ phase, share });
+    };
+    const slow = stepMs >= SLOW_STEP_MS && { paced: true, watch };
+    const options = { step, lr: 1e-4, rates: RATES, lossIndex: step % LOSS_RING, ...slow };
+    const recorded = new RecordedStep(gpu, training, batches, options);
+    const { end } = await recorded.give({ signal, mayAbandon: true });
+    if (end !== "submitted") return;
+    const { divisor } = recorded;
+    submitted.add({ step, lr: options.lr, targets: divisor, divisor });
   };
   const timed = async (step: number) => {
     submitted.restartClock();

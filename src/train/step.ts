@@ -18,18 +18,6 @@ export interface StepOptions {
   readonly profiler?: Profiler;
 }
 
-/** Submits a whole step without waiting for it. Returns the divisor of its loss sum. */
-export function trainStep(
-  gpu: Gpu,
-  training: Training,
-  batches: readonly Batch[],
-  options: StepOptions,
-): number {
-  const divisor = accumulateStep(gpu, training, batches, options);
-  if (training.optimizer.shape.exchange) applyStep(gpu, training, options);
-  return divisor;
-}
-
 /** How a step ended that may be stopped within. */
 export type StepEnd =
   /** It was submitted. */
@@ -63,7 +51,7 @@ export class RecordedStep {
     readonly gpu: Gpu,
     readonly training: Training,
     readonly batches: readonly Batch[],
-    readonly options: StepOptions & { readonly paced: boolean; readonly watch?: Watch },
+    readonly options: StepOptions & { readonly paced?: boolean; readonly watch?: Watch },
   ) {
     const { begin, divisor } = openStep(gpu, training, batches, options);
     this.#begin = begin;
@@ -85,12 +73,23 @@ export class RecordedStep {
   }
 
   /**
-   * Gives it to the GPU. A paced step ends at an abort, and within seconds however long it is: at
-   * any point as long as nothing is overwritten, and later only if `mayAbandon`, since a step half of
-   * whose updates are made is worth nothing. Otherwise the step is finished.
+   * Gives it to the GPU, without waiting unless it is paced. A paced step ends at an abort, and within
+   * seconds however long it is: at any point as long as nothing is overwritten, and later only if
+   * `mayAbandon`, since a step half of whose updates are made is worth nothing. Otherwise the step is
+   * finished.
    */
   async give(stopping?: Stopping): Promise<StepEnd> {
-    const { gpu, training, options } = this;
+    const ended = await this.accumulate(stopping);
+    if (ended.end === "submitted" && this.training.optimizer.shape.exchange) this.apply();
+    return ended;
+  }
+
+  /**
+   * Gives its micro-batches only, as {@link give} does. With `exchange` their gradients then stay in
+   * `optimizer.accumulated` until {@link apply}; otherwise each is applied once complete.
+   */
+  async accumulate(stopping?: Stopping): Promise<StepEnd> {
+    const { gpu, options } = this;
     const pace = options.paced ? new Pace(gpu) : undefined;
     for (const index of this.batches.keys()) {
       const work = this.#first ?? this.#record(index);
@@ -105,11 +104,15 @@ export class RecordedStep {
         }
         this.#touched ||= overwrites;
         gpu.enqueue(give);
-        await pace?.next();
+        if (pace) await pace.next();
       }
     }
-    if (training.optimizer.shape.exchange) applyStep(gpu, training, options);
     return { end: "submitted" };
+  }
+
+  /** With `exchange`: gives the updates, once the gradients have been exchanged. */
+  apply(): void {
+    applyStep(this.gpu, this.training, this.options);
   }
 
   /** Whether the GPU has been given work of it that overwrites weights or states. */
@@ -121,21 +124,6 @@ export class RecordedStep {
   cancel(): void {
     this.training.optimizer.cancelStep();
   }
-}
-
-/**
- * Submits the micro-batches of a step. With `exchange` their gradients stay in
- * `optimizer.accumulated` until {@link applyStep}; otherwise each is applied once complete.
- */
-export function accumulateStep(
-  gpu: Gpu,
-  training: Training,
-  batches: readonly Batch[],
-  options: StepOptions,
-): number {
-  const { begin, divisor } = openStep(gpu, training, batches, options);
-  for (const index of batches.keys()) begin(index);
-  return divisor;
 }
 
 /** A step of which `begin` submits a micro-batch, in order. */
@@ -174,7 +162,7 @@ export function openStep(
   return { begin, divisor };
 }
 
-/** With `exchange`: submits the updates of a step once its gradients have been exchanged. */
+/** With `exchange`: submits the updates of a step. */
 export function applyStep(
   gpu: Gpu,
   { optimizer }: Training,

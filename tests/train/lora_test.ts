@@ -9,7 +9,7 @@ import { uploadRope } from "../../src/model/llama.ts";
 import type { WeightType } from "../../src/model/parameters.ts";
 import { buildTraining } from "../../src/train/build.ts";
 import { METHODS } from "../../src/train/methods.ts";
-import { trainStep } from "../../src/train/step.ts";
+import { RecordedStep } from "../../src/train/step.ts";
 import { assertClose, download, gpuTest, randomStream } from "../support.ts";
 import { RATES } from "../optim/support_rates.ts";
 import { adapterCase } from "../model/support_lora.ts";
@@ -74,7 +74,8 @@ async function train(
   for (const { name, weight } of base0) before.set(name, await gpu.read(weight));
 
   for (const [index, batches] of steps.entries()) {
-    trainStep(gpu, training, batches, { step: index + 1, lr: 0.01, rates: RATES, lossIndex: 0 });
+    const options = { step: index + 1, lr: 0.01, rates: RATES, lossIndex: 0 };
+    await new RecordedStep(gpu, training, batches, options).give();
   }
   const adapters = new Map<string, Float32Array>();
   for (const { kind, name, weight } of all) {

@@ -19,7 +19,7 @@ import { isLowRank } from "../../src/train/method_fields.ts";
 import { METHOD_NAMES, type MethodName, methodOf } from "../../src/train/methods.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { planMemory } from "../../src/train/plan.ts";
-import { trainStep } from "../../src/train/step.ts";
+import { RecordedStep } from "../../src/train/step.ts";
 import { download, randomStream } from "../support.ts";
 import { TINY, trainingTest } from "./support.ts";
 
@@ -249,12 +249,9 @@ async function* steps(gpu: Gpu, folder: string, options: FinetuneOptions): Async
         targets: Int32Array.from({ length: rows }, draw),
         tokens: rows,
       }));
-      trainStep(gpu, training, batches, {
-        step,
-        lr: options.lr,
-        rates: optimizerRates(options),
-        lossIndex: 0,
-      });
+      const rates = optimizerRates(options);
+      const given = { step, lr: options.lr, rates, lossIndex: 0 };
+      await new RecordedStep(gpu, training, batches, given).give();
       if (optimizer.refresh) {
         optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
       }

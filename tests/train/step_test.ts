@@ -12,7 +12,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { type Objective, weightedCrossEntropy } from "../../src/train/objective.ts";
-import { accumulateStep, applyStep } from "../../src/train/step.ts";
+import { RecordedStep } from "../../src/train/step.ts";
 import { assertClose, download, gpuTest, randomStream } from "../support.ts";
 import { RATES } from "../optim/support_rates.ts";
 import { TINY } from "./support.ts";
@@ -74,10 +74,11 @@ async function train(
   pass.submit();
   for (const [index, batches] of steps.entries()) {
     const options = { step: index + 1, lr: 0.01, rates: RATES, lossIndex: 0 };
-    accumulateStep(gpu, training, batches, options);
+    const step = new RecordedStep(gpu, training, batches, options);
+    await step.accumulate();
     if (exchange) {
       await exchange(optimizer.accumulated);
-      applyStep(gpu, training);
+      step.apply();
     }
     if (optimizer.refresh) {
       optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
