@@ -206,7 +206,12 @@ export {
 
 // Optimizers.
 export { type Adam, adam, type AdamRates } from "./src/kernels/optim/adam.ts";
-export { type Adam8bit, adam8bit, adamBlocks } from "./src/kernels/optim/adam_8bit.ts";
+export {
+  adam4bit,
+  adam8bit,
+  adamBlocks,
+  type AdamBlockwise,
+} from "./src/kernels/optim/adam_blockwise.ts";
 export { type ApplyUpdate, applyUpdate } from "./src/kernels/optim/apply_update.ts";
 
 // A model on the device, and its passes.

@@ -1,6 +1,6 @@
 /** The operations of an optimizer step, at the size of a gate projection. */
 import { adam } from "../../src/kernels/optim/adam.ts";
-import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_8bit.ts";
+import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_blockwise.ts";
 import { applyUpdate } from "../../src/kernels/optim/apply_update.ts";
 import { groupDequantize } from "../../src/kernels/quantise/group_dequantize.ts";
 import { groupQuantize } from "../../src/kernels/quantise/group_quantize.ts";

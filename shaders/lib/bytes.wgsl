@@ -1,4 +1,4 @@
-// Integers below 2^23 in float32, and bytes in words, lowest first. Processors convert signed integers
+// Integers below 2^23 in float32, and bytes and nibbles in words, lowest first. Processors convert signed integers
 // to float32 in one instruction, unsigned ones in several; back, an integer stands in the mantissa of
 // itself plus 2^23.
 fn number_of(integers: vec4<u32>) -> vec4<f32> {
@@ -17,4 +17,14 @@ fn unpack_bytes(word: u32) -> vec4<f32> {
 fn pack_bytes(numbers: vec4<f32>) -> u32 {
   let bytes = (bits_of(numbers) & vec4<u32>(0xffu)) << vec4<u32>(0u, 8u, 16u, 24u);
   return bytes.x | bytes.y | bytes.z | bytes.w;
+}
+
+// Of the lower half of a word.
+fn unpack_nibbles(word: u32) -> vec4<f32> {
+  return number_of((vec4<u32>(word) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(0xfu));
+}
+
+fn pack_nibbles(numbers: vec4<f32>) -> u32 {
+  let nibbles = (bits_of(numbers) & vec4<u32>(0xfu)) << vec4<u32>(0u, 4u, 8u, 12u);
+  return nibbles.x | nibbles.y | nibbles.z | nibbles.w;
 }

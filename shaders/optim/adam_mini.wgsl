@@ -1,5 +1,5 @@
 // Adam-mini's step for a matrix with a row per token (Zhang et al. 2024, arXiv 2406.16793, algorithm
-// 1): one second moment a row, and a first moment in 8 bits (adam_8bit.wgsl has the format), whose
+// 1): one second moment a row, and a first moment in 8 bits (adam_blockwise.wgsl has the format), whose
 // blocks of 256 elements start anew in each row.
 //   v = β2·v + (1 − β2)·mean_c(g²)
 //   m = β1·m + (1 − β1)·g

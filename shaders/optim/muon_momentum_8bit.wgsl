@@ -1,4 +1,4 @@
-// Muon's momentum in 8 bits, block-wise (muon_momentum.wgsl has the equations, adam_8bit.wgsl the
+// Muon's momentum in 8 bits, block-wise (muon_momentum.wgsl has the equations, adam_blockwise.wgsl the
 // format): LANES threads per block keep the new momentum of HELD octets each in registers; if that is
 // not all, they compute the others twice. The update uses the momentum before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.

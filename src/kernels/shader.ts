@@ -32,6 +32,8 @@ import lanes from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import lanes_shared from "../../shaders/lib/lanes_shared.wgsl" with { type: "text" };
 import lanes_subgroup from "../../shaders/lib/lanes_subgroup.wgsl" with { type: "text" };
 import matmul_store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
+import moments_4bit from "../../shaders/lib/moments_4bit.wgsl" with { type: "text" };
+import moments_8bit from "../../shaders/lib/moments_8bit.wgsl" with { type: "text" };
 import nf4 from "../../shaders/lib/nf4.wgsl" with { type: "text" };
 import nf4_table from "../../shaders/lib/nf4_table.wgsl" with { type: "text" };
 import no_table from "../../shaders/lib/no_table.wgsl" with { type: "text" };
@@ -91,6 +93,8 @@ const LIBRARIES = {
   lanes_shared,
   lanes_subgroup,
   matmul_store,
+  moments_4bit,
+  moments_8bit,
   nf4,
   nf4_table,
   no_table,

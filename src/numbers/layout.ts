@@ -9,10 +9,18 @@
 
 /**
  * Number formats. `int8` and `int4` are group-quantised (group.ts), with scales and zero points in
- * separate constants; likewise `nf4` (nf4.ts), with absolute maxima. `uint8` holds raw bytes (8-bit
- * Adam codes).
+ * separate constants; likewise `nf4` (nf4.ts), with absolute maxima. `uint8` and `uint4` hold raw
+ * bytes and nibbles (codes of Adam's moments).
  */
-export type DType = "float32" | "bfloat16" | "int8" | "int4" | "nf4" | "uint8" | "uint32";
+export type DType =
+  | "float32"
+  | "bfloat16"
+  | "int8"
+  | "int4"
+  | "nf4"
+  | "uint8"
+  | "uint4"
+  | "uint32";
 
 const BITS: Record<DType, number> = {
   float32: 32,
@@ -21,6 +29,7 @@ const BITS: Record<DType, number> = {
   int4: 4,
   nf4: 4,
   uint8: 8,
+  uint4: 4,
   uint32: 32,
 };
 

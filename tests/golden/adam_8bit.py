@@ -16,19 +16,10 @@ import torch
 from bitsandbytes.backends.triton.kernels_optim import optimizer_update_8bit_blockwise_pytorch
 from safetensors.torch import save_file
 
+from adam_gradients import gradient
+
 ROWS, COLUMNS, STEPS = 33, 136, 25  # 4,488 elements: 17 blocks and a piece of one
 KEEP = (1, 5, 25)
-
-
-def gradient(step: int) -> torch.Tensor:
-    """Magnitudes over four decades, some zero; the direction of an element stays for a while."""
-    i = torch.arange(ROWS * COLUMNS, dtype=torch.int64)
-    slow = (i * 2654435761 + (step // 8) * 40503 + 12345) % 2**32
-    fast = (i * 2246822519 + step * 3266489917 + 374761393) % 2**32
-    mixed = (slow // 2 + fast // 2) >> 8
-    decade = torch.tensor([1.0, 0.1, 0.01, 0.001, 0.0], dtype=torch.float32)[(slow >> 3) % 5]
-    centred = mixed.to(torch.float32) / 2.0**23 - 1.0
-    return (centred * decade).reshape(ROWS, COLUMNS)
 
 
 def main() -> None:
@@ -42,7 +33,7 @@ def main() -> None:
     kept = {"signed_map": signed, "unsigned_map": unsigned}
     for step in range(1, STEPS + 1):
         optimizer_update_8bit_blockwise_pytorch(
-            parameter, gradient(step), m, v, 0.9, 0.999, 0.0, 0.0, 1e-8, step, 1e-3,
+            parameter, gradient(step, ROWS, COLUMNS), m, v, 0.9, 0.999, 0.0, 0.0, 1e-8, step, 1e-3,
             signed, unsigned, absmax_m, absmax_v, 0.0, 1.0, False, optimizer_name="adam",
         )
         if step in KEEP:

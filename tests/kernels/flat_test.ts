@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { storedElements } from "../../src/numbers/layout.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
-import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_8bit.ts";
+import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_blockwise.ts";
 import { adam } from "../../src/kernels/optim/adam.ts";
 import { applyUpdate } from "../../src/kernels/optim/apply_update.ts";
 import { flatRanges } from "../../src/kernels/flat.ts";

@@ -4,7 +4,7 @@ import { storedElements } from "../../src/numbers/layout.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { fromBfloat16, toBfloat16 } from "../oracles/bfloat16.ts";
 import type { MatrixType } from "../../src/kernels/octet.ts";
-import { dynamicMap } from "../oracles/optim/adam_8bit.ts";
+import { dynamicMap } from "../oracles/optim/adam_blockwise.ts";
 import { LEVELS } from "../oracles/quantise/nf4_quantize.ts";
 import { randomStream } from "../support.ts";
 

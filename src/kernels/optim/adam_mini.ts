@@ -4,7 +4,7 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { elementRange, expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { columnsOf, padded, rowsOf } from "../../numbers/layout.ts";
 import { adamParameters, type AdamRates } from "./adam.ts";
-import { ADAM_BLOCK } from "./adam_8bit.ts";
+import { ADAM_BLOCK } from "./adam_blockwise.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 import { strategyFor } from "../strategy.ts";

@@ -1,7 +1,7 @@
 import code from "../../../shaders/optim/muon_momentum_8bit.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { ADAM_BLOCK, adamBlocks } from "./adam_8bit.ts";
+import { ADAM_BLOCK, adamBlocks } from "./adam_blockwise.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
 

@@ -16,7 +16,7 @@
 import type { Allocator } from "../../gpu/allocator.ts";
 import { type Tensor, viewAs } from "../../gpu/tensor.ts";
 import { matmul, type MatmulLayout, type MatmulShape } from "../../kernels/matmul/matmul.ts";
-import { adamBlocks } from "../../kernels/optim/adam_8bit.ts";
+import { adamBlocks } from "../../kernels/optim/adam_blockwise.ts";
 import { muonMomentum } from "../../kernels/optim/muon_momentum.ts";
 import { muonMomentum8bit } from "../../kernels/optim/muon_momentum_8bit.ts";
 import { newtonSchulz } from "../../kernels/optim/newton_schulz.ts";

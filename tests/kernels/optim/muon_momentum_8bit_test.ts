@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../../src/gpu/pass.ts";
-import { adamBlocks } from "../../../src/kernels/optim/adam_8bit.ts";
+import { adamBlocks } from "../../../src/kernels/optim/adam_blockwise.ts";
 import { muonMomentum8bit } from "../../../src/kernels/optim/muon_momentum_8bit.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";

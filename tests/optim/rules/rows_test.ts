@@ -38,7 +38,7 @@ async function train(gpu: Gpu, name: keyof typeof RULES, blocks: readonly [numbe
 
 gpuTest("blocks of rows get the bits of the whole, by every rule that takes them", async (gpu) => {
   const names = (Object.keys(RULES) as (keyof typeof RULES)[]).filter((name) => RULES[name].rows);
-  assert(names.includes("adam") && names.includes("adam8bit"));
+  assert(["adam", "adam8bit", "adam4bit"].every((name) => names.some((it) => it === name)));
   for (const name of names) {
     const whole = await train(gpu, name, [[0, ROWS]]);
     const blocks = [[BLOCK_ROWS, ROWS], [0, BLOCK_ROWS]] as [number, number][];

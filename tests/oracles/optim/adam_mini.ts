@@ -1,6 +1,6 @@
 /** Adam-mini's step with a row per token (Zhang et al. 2024), m in 8 bits, in float64 and by tables. */
 import type { AdamOptions } from "./adam.ts";
-import { dynamicMap, encodeBlocks } from "./adam_8bit.ts";
+import { dynamicMap, encodeBlocks } from "./adam_blockwise.ts";
 
 export interface StateMini {
   m: Uint8Array;

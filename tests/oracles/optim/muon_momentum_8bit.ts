@@ -1,5 +1,5 @@
 /** Muon's momentum in 8 bits, by table and nearest search: the state is overwritten. */
-import { dynamicMap, encodeBlocks } from "./adam_8bit.ts";
+import { dynamicMap, encodeBlocks } from "./adam_blockwise.ts";
 import { muonMomentum } from "./muon_momentum.ts";
 
 const SIGNED = dynamicMap(true);

@@ -2,7 +2,7 @@
  * NF4 with double quantisation in plain loops and tables (Dettmers et al. 2023). Values that decide
  * codes are rounded to float32, as on the device.
  */
-import { dynamicMap, nearestCode } from "../optim/adam_8bit.ts";
+import { dynamicMap, nearestCode } from "../optim/adam_blockwise.ts";
 
 const { fround } = Math;
 

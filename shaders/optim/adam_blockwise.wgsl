@@ -1,14 +1,15 @@
-// Adam's step with 8-bit moments, block-wise (Dettmers et al. 2022; adam.wgsl has the equations): a
-// block of 256 consecutive elements of the padded tensor stores the codes of its moments, relative
-// to the block's absolute maxima. LANES threads per block keep the new moments of HELD octets each in
-// registers; if that is not all, they compute the others twice, for the maxima and then for the
-// update and the codes. The update uses the moments before rounding.
+// Adam's step with moments in codes of 8 or 4 bits, block-wise (Dettmers et al. 2022; Li et al. 2023;
+// adam.wgsl has the equations): a block of BLOCK_OCTETS octets of consecutive elements of the padded
+// tensor stores the codes of its moments, relative to the block's absolute maxima. LANES threads per
+// block keep the new moments of HELD octets each in registers; if that is not all, they compute the
+// others twice, for the maxima and then for the update and the codes. The update uses the moments
+// before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
 //   bitsandbytes' CUDA kernel, unlike its other backends, replaces a small negative m that would
 // become zero by the smallest negative number; a positive one becomes zero. Not done here.
-// @use dynamic_8bit, lanes, fours
+// @use moments_8bit | moments_4bit
+// @use lanes, fours
 // @const HELD
-const BLOCK_OCTETS = 32u;
 
 struct Params {
   octets: u32,        // of this range
@@ -23,8 +24,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> gradient: array<mat2x4<f32>>;
-@group(0) @binding(1) var<storage, read_write> m: array<vec2<u32>>;       // codes, four per word
-@group(0) @binding(2) var<storage, read_write> v: array<vec2<u32>>;
+@group(0) @binding(1) var<storage, read_write> m: array<Codes>;           // an octet each
+@group(0) @binding(2) var<storage, read_write> v: array<Codes>;
 @group(0) @binding(3) var<storage, read_write> absmax_m: array<f32>;      // (blocks), all
 @group(0) @binding(4) var<storage, read_write> absmax_v: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
@@ -36,16 +37,16 @@ struct Moments {
 
 fn new_moments(octet: u32, absmax: vec2<f32>, p: Params) -> Moments {
   let g = gradient[octet];
-  let first = m[octet];
-  let second = v[octet];
+  let first = decode_first(m[octet]);
+  let second = decode_second(v[octet]);
   return Moments(
     mat2x4<f32>(
-      p.beta1 * (absmax.x * decode_signed(first.x)) + p.fresh1 * g[0],
-      p.beta1 * (absmax.x * decode_signed(first.y)) + p.fresh1 * g[1],
+      p.beta1 * (absmax.x * first[0]) + p.fresh1 * g[0],
+      p.beta1 * (absmax.x * first[1]) + p.fresh1 * g[1],
     ),
     mat2x4<f32>(
-      p.beta2 * (absmax.y * decode_unsigned(second.x)) + p.fresh2 * g[0] * g[0],
-      p.beta2 * (absmax.y * decode_unsigned(second.y)) + p.fresh2 * g[1] * g[1],
+      p.beta2 * (absmax.y * second[0]) + p.fresh2 * g[0] * g[0],
+      p.beta2 * (absmax.y * second[1]) + p.fresh2 * g[1] * g[1],
     ),
   );
 }
@@ -64,12 +65,8 @@ fn update_of(first: vec4<f32>, second: vec4<f32>, p: Params) -> vec4<f32> {
 fn write(octet: u32, moments: Moments, divisor: vec2<f32>, p: Params) {
   let first = moments.first;
   let second = moments.second;
-  m[octet] = vec2<u32>(
-    encode_signed(first[0] / divisor.x), encode_signed(first[1] / divisor.x),
-  );
-  v[octet] = vec2<u32>(
-    encode_unsigned(second[0] / divisor.y), encode_unsigned(second[1] / divisor.y),
-  );
+  m[octet] = encode_first(first[0] / divisor.x, first[1] / divisor.x);
+  v[octet] = encode_second(second[0] / divisor.y, second[1] / divisor.y);
   gradient[octet] = mat2x4<f32>(
     update_of(first[0], second[0], p), update_of(first[1], second[1], p),
   );

@@ -1,0 +1,121 @@
+/** Adam's step with moments of 8 or 4 bits, block-wise. */
+import code from "../../../shaders/optim/adam_blockwise.wgsl" with { type: "text" };
+import type { KernelPass } from "../../gpu/pass.ts";
+import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { type DType, storedElements } from "../../numbers/layout.ts";
+import { adamParameters, type AdamRates } from "./adam.ts";
+import { flatRanges, flatView } from "../flat.ts";
+import {
+  HELD,
+  type KernelByLanes,
+  kernelByLanes,
+  lanesFor,
+  sharedBy,
+  type Sharing,
+} from "../lanes.ts";
+
+/** A format of moments. */
+interface Format {
+  readonly operation: string;
+  readonly kernels: KernelByLanes;
+  readonly codes: DType;
+  /** Elements that share an absolute maximum. */
+  readonly block: number;
+}
+
+/** Elements that share an absolute maximum with 8 bits, as in bitsandbytes. */
+export const ADAM_BLOCK = 256;
+
+/** The same with 4 bits, as in Li et al. 2023 and torchao. */
+export const ADAM_4BIT_BLOCK = 128;
+
+const EIGHT: Format = {
+  operation: "adam8bit",
+  kernels: kernelByLanes("adam_8bit", code, { held: HELD.moments, variants: ["moments_8bit"] }),
+  codes: "uint8",
+  block: ADAM_BLOCK,
+};
+
+const FOUR: Format = {
+  operation: "adam4bit",
+  kernels: kernelByLanes("adam_4bit", code, { held: HELD.moments, variants: ["moments_4bit"] }),
+  codes: "uint4",
+  block: ADAM_4BIT_BLOCK,
+};
+
+/** Operands of {@link adam8bit} and {@link adam4bit}. */
+export interface AdamBlockwise extends AdamRates, Sharing {
+  /** float32, overwritten with the update. */
+  readonly gradient: Tensor;
+  /** uint8 or uint4 codes of the signed map, the shape of the gradient, overwritten. */
+  readonly m: Tensor;
+  /** The same of the unsigned map. */
+  readonly v: Tensor;
+  /** float32 (blocks), overwritten. */
+  readonly absmaxM: Tensor;
+  /** float32 (blocks), overwritten. */
+  readonly absmaxV: Tensor;
+}
+
+/** Number of blocks in a tensor, its padding included. */
+export function adamBlocks(tensor: Tensor, block = ADAM_BLOCK): number {
+  return Math.ceil(storedElements(tensor) / block);
+}
+
+/**
+ * gradient ← −lr · m̂ / (√v̂ + ε), with 8-bit moments in blocks of 256. A state of zero bytes
+ * represents zeros. Dettmers et al. 2022. Throws {@link ShapeError} on operands that do not match.
+ */
+export function adam8bit(pass: KernelPass, io: AdamBlockwise): void {
+  blockwise(pass, EIGHT, io);
+}
+
+/**
+ * The same with 4-bit moments in blocks of 128: m by the signed dynamic map, v by sixteenths. Li et
+ * al. 2023, with block-wise instead of rank-1 normalisation of v, as in torchao's AdamW4bit. Throws
+ * {@link ShapeError} on operands that do not match.
+ */
+export function adam4bit(pass: KernelPass, io: AdamBlockwise): void {
+  blockwise(pass, FOUR, io);
+}
+
+function blockwise(
+  pass: KernelPass,
+  { operation, kernels, codes, block }: Format,
+  io: AdamBlockwise,
+): void {
+  const { gradient, m, v, absmaxM, absmaxV, near } = io;
+  const { lanes = lanesFor(pass.gpu, block / 2, block / 4) } = io;
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  expectDType(operation, "gradient", gradient, "float32");
+  for (const [name, operand] of Object.entries({ m, v })) {
+    expectDType(operation, name, operand, codes);
+    expectShape(operation, name, operand, gradient.shape);
+  }
+  for (const [name, operand] of Object.entries({ absmaxM, absmaxV })) {
+    expectDType(operation, name, operand, "float32");
+    expectShape(operation, name, operand, [adamBlocks(gradient, block)]);
+  }
+  for (const range of flatRanges(pass, gradient, block)) {
+    const elements = range.end - range.start;
+    const blocks = Math.ceil(elements / block);
+    pass.dispatch({
+      kernel,
+      constants,
+      operands: {
+        gradient: flatView(gradient, range),
+        m: flatView(m, range),
+        v: flatView(v, range),
+        absmax_m: absmaxM,
+        absmax_v: absmaxV,
+      },
+      params: {
+        octets: elements / 8,
+        first_block: range.start / block,
+        blocks,
+        ...adamParameters(io),
+      },
+      workgroups: [Math.ceil(blocks / rowsPerGroup)],
+    });
+  }
+}
