@@ -7,9 +7,10 @@ import { parameterCount } from "../src/model/description.ts";
 import type { OptimizerRates } from "../src/optim/rates.ts";
 import { buildTraining, LOSS_RING, type TrainingShape } from "../src/train/build.ts";
 import { gpuMemoryLimit } from "../src/train/gpu_memory.ts";
+import type { MemoryOptions } from "../src/train/memory_options.ts";
 import { optimizerRates } from "../src/train/method.ts";
 import { pretrainOptions } from "../src/train/options.ts";
-import { assertFits } from "../src/train/plan.ts";
+import { assertFits } from "../src/train/does_not_fit.ts";
 import { RecordedStep } from "../src/train/step.ts";
 import { SubmittedSteps } from "../src/train/submitted_steps.ts";
 import { median } from "./timing.ts";
@@ -41,6 +42,8 @@ export interface TrainingSpeed {
 export interface MeasuredRun {
   readonly config: LlamaConfig;
   readonly shape: TrainingShape;
+  /** Those of `memory` that the shape is of. */
+  readonly options: MemoryOptions;
   /** Micro-batches per optimizer step. */
   readonly gradientAccumulation: number;
 }
@@ -74,11 +77,11 @@ const RATES: OptimizerRates = optimizerRates(
  */
 export async function measureTraining(
   gpu: Gpu,
-  { config, shape, gradientAccumulation }: MeasuredRun,
+  run: MeasuredRun,
   { milliseconds, onProgress = () => {}, signal = new AbortController().signal }: MeasureOptions,
 ): Promise<TrainingSpeed | undefined> {
-  const { capabilities } = gpu;
-  const plan = assertFits(config, shape, capabilities, gpuMemoryLimit(gpu, undefined));
+  const { config, shape, gradientAccumulation } = run, { capabilities } = gpu;
+  const plan = assertFits(run, capabilities, gpuMemoryLimit(gpu, undefined));
   using memory = gpu.account.watch();
   using scope = new Scope(gpu);
   const training = buildTraining(scope, config, shape, capabilities);

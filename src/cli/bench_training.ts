@@ -25,7 +25,7 @@ export async function benchTraining(
   io.log(`adapter: ${adapterName(gpu.adapter)}`);
   const { gradientAccumulation } = options, milliseconds = quick ? 2000 : 10_000;
   const working = new Working(io).start();
-  const speed = await measureTraining(gpu, { config, shape, gradientAccumulation }, {
+  const speed = await measureTraining(gpu, { config, shape, options, gradientAccumulation }, {
     milliseconds,
     onProgress: ({ phase, share }) => working.show(phase, { share }),
     signal: io.signal,

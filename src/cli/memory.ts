@@ -7,38 +7,47 @@ import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
 import { formatBytes, formatTable } from "../text.ts";
 import { plannedConfig, shapeWarnings, trainingShape } from "../train/method.ts";
+import { RESERVED_TEXT, runMemoryOfCard } from "../train/gpu_memory.ts";
 import { type MemoryOptions, memoryOptions } from "../train/memory_options.ts";
 import { fullAdamWShape, type MemoryPlan, planMemory } from "../train/plan.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { showFits } from "./fit_table.ts";
 
 export const memory: Command = {
   name: "memory",
   summary: "compute how much GPU memory a training run would need",
   details: "The code that allocates a run makes the plan, so the run takes exactly these bytes.",
-  examples: ["memory --model llama_7b --rank 1024 --batch-size 1 --activation-checkpointing"],
+  examples: [
+    "memory --model llama_7b --rank 1024 --batch-size 1 --activation-checkpointing",
+    "memory --model llama_7b --fit 16",
+  ],
   options: memoryOptions,
   run,
 };
 
-const GIB = 2 ** 30;
 const CARDS = [8, 12, 16, 24];
-/** Memory of a card used by the driver and a display. */
-const RESERVED = GIB / 2;
 
 async function run(options: MemoryOptions, io: Io): Promise<number> {
   const config = await plannedConfig(options);
-  const shape = trainingShape(options, config);
   // Part of the workspace depends on the kernels chosen for this adapter; without one, assume a
   // card's.
   const gpu = await findAdapter() ? await Gpu.open() : null;
   const capabilities = gpu?.capabilities ?? CONSUMER_CARD;
+  const card = capabilities.software ? CONSUMER_CARD : capabilities;
   gpu?.close();
+  if (options.fit !== undefined) return showFits(config, options, card, io);
+  const shape = trainingShape(options, config);
   const plan = planMemory(config, shape, capabilities);
   const full = planMemory(config, fullAdamWShape(shape), capabilities);
+  const onCard = planMemory(config, shape, card);
   for (const warning of shapeWarnings(config, shape)) io.log(`warning: ${warning}`);
   io.result(
-    { planned_peak_bytes: plan.plannedPeakBytes, by_purpose: plan.byPurpose },
-    describe(options, config, plan, full),
+    {
+      planned_peak_bytes: plan.plannedPeakBytes,
+      by_purpose: plan.byPurpose,
+      allocated_bytes: onCard.allocatedBytes,
+    },
+    describe(options, config, { plan, full, onCard }),
   );
   return EXIT.done;
 }
@@ -46,8 +55,7 @@ async function run(options: MemoryOptions, io: Io): Promise<number> {
 function describe(
   options: MemoryOptions,
   config: LlamaConfig,
-  plan: MemoryPlan,
-  full: MemoryPlan,
+  { plan, full, onCard }: Readonly<Record<"plan" | "full" | "onCard", MemoryPlan>>,
 ): string {
   const parameters = parameterCount(config);
   const rows = PURPOSES.map((purpose) => [
@@ -57,7 +65,7 @@ function describe(
   ]);
   rows.push(["peak", formatBytes(plan.plannedPeakBytes), formatBytes(full.plannedPeakBytes)]);
   const cards = CARDS.map((card) => {
-    const fits = plan.plannedPeakBytes <= card * GIB - RESERVED;
+    const fits = onCard.allocatedBytes <= runMemoryOfCard(card);
     return `${card} GB ${fits ? "yes" : "no"}`;
   });
   const share = (100 * plan.plannedPeakBytes / full.plannedPeakBytes).toFixed(0);
@@ -68,7 +76,8 @@ function describe(
     formatTable(["", options.optimizer, "full adamw"], rows),
     "",
     `${share}% of full AdamW (${options.dtype} weights, float32 moments)`,
-    `fits a card of: ${cards.join(", ")} (leaving 0.5 GB for driver and display)`,
-    `exact: ${plan.plannedPeakBytes} bytes`,
+    `fits a card of: ${cards.join(", ")} (${RESERVED_TEXT})`,
+    `exact: ${plan.plannedPeakBytes} bytes, on a card allocated in blocks of its driver: ` +
+    `${onCard.allocatedBytes} bytes`,
   ].join("\n");
 }

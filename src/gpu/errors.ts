@@ -19,8 +19,19 @@ export class DeviceLostError extends GpuError {
   override readonly name = "DeviceLostError";
 }
 
-/** A request that does not fit in memory, refused before the first allocation. */
+/** A request that does not fit in memory: refused before the first allocation, or by the driver. */
 export class OutOfMemoryError extends UserError {
   /** As it appears in a stack trace. */
   override readonly name: string = "OutOfMemoryError";
+}
+
+/** An allocation that the driver refused. What was allocated before it can be used, or released. */
+export class AllocationError extends OutOfMemoryError {
+  /** As it appears in a stack trace. */
+  override readonly name = "AllocationError";
+
+  /** `allocated`: bytes of tensors and textures that the device held before. */
+  constructor(message: string, readonly allocated: number) {
+    super(message);
+  }
 }

@@ -15,7 +15,13 @@ import {
 } from "./allocator.ts";
 import { BindGroupCache } from "./bind_groups.ts";
 import { type Capabilities, type Limits, openDevice } from "./capabilities.ts";
-import { DeviceLostError, GpuError, NoAdapterError, OutOfMemoryError } from "./errors.ts";
+import {
+  AllocationError,
+  DeviceLostError,
+  GpuError,
+  NoAdapterError,
+  OutOfMemoryError,
+} from "./errors.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
 import { ReadBack } from "./read_back.ts";
@@ -145,7 +151,6 @@ export class Gpu implements Allocator {
 
   /** Allocates a staging texture. */
   texture(spec: TextureSpec): TextureTensor {
-    this.account.add(spec.purpose, textureBytes(spec));
     const texture = this.#guard(
       "out-of-memory",
       `texture ${spec.name}`,
@@ -157,6 +162,7 @@ export class Gpu implements Allocator {
           usage: TEXTURE_USAGE.STORAGE_BINDING | TEXTURE_USAGE.COPY_DST,
         }),
     );
+    this.account.add(spec.purpose, textureBytes(spec));
     return { ...spec, texture };
   }
 
@@ -296,14 +302,20 @@ export class Gpu implements Allocator {
     await this.check();
   }
 
-  /** Throws the first error that the device reported, if any. */
+  /**
+   * Throws the first error that the device reported, if any. A failed allocation is thrown once: a
+   * device goes on without what it refused.
+   */
   async check(): Promise<void> {
     const pending = this.#pending;
     this.#pending = [];
     await Promise.all(pending);
     if (this.#closed) throw new GpuError("GPU: used after it was closed");
     if (this.#lost) throw this.#lost;
-    if (this.#failure) throw await this.#cause(this.#failure);
+    if (!this.#failure) return;
+    const cause = await this.#cause(this.#failure);
+    if (cause instanceof AllocationError) this.#failure = null;
+    throw cause;
   }
 
   /** What to report for an error: on a lost device the first is of some operation, not the loss. */
@@ -339,6 +351,7 @@ export class Gpu implements Allocator {
   }
 
   #guard<T>(filter: GPUErrorFilter, what: string, make: () => T): T {
+    const { live } = this.account;
     this.device.pushErrorScope(filter);
     const made = make();
     this.#pending.push(
@@ -346,7 +359,7 @@ export class Gpu implements Allocator {
         if (!error) return;
         this.fail(
           filter === "out-of-memory"
-            ? new OutOfMemoryError(`${what}: the GPU is out of memory (${error.message})`)
+            ? new AllocationError(`${what}: the GPU is out of memory (${error.message})`, live)
             : new GpuError(`${what}: ${error.message}`),
         );
       }),

@@ -6,7 +6,11 @@
  */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import type { DiskPlan } from "../train/disk.ts";
-import type { Alternative, MemoryPlan } from "../train/plan.ts";
+import type { FinetuneOptions } from "../train/finetune_options.ts";
+import type { PretrainOptions } from "../train/options.ts";
+import type { Alternative } from "../train/does_not_fit.ts";
+import type { MemoryPlan } from "../train/plan.ts";
+import type { SizedRun } from "../train/sizing.ts";
 import type { ProgressEvent } from "../train/events.ts";
 import type { ServerOptions } from "./options.ts";
 import type { ServerLog } from "./server_log.ts";
@@ -242,6 +246,8 @@ export interface JobPlan {
 
 /** The same with disk usage, and what would fit. */
 export interface PlannedJob extends JobPlan {
+  /** What was planned. */
+  readonly run: SizedRun & { readonly options: PretrainOptions | FinetuneOptions };
   readonly disk: DiskPlan;
   /** The largest buffer that the adapter allows. */
   readonly maxBufferSize: number;

@@ -1,7 +1,7 @@
 /** What decides the size of a run of any kind, for the commands that plan or time one. */
 import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { defineOptions, type Options, type Rule, section } from "../options/schema.ts";
+import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 import {
   loraFields,
   memoryFields,
@@ -79,6 +79,13 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
     ...section("Model", {
       model: trainedModel.optional().describe("a preset, a config.json, or the folder of a model"),
       vocabSize: sizeFields.vocabSize,
+    }),
+    ...section("Card", {
+      fit: z.number().positive().optional().meta(described(
+        phrase`show what fits a card of that many GiB: the largest batches by method, rank and
+          ${option("seqLen")}, and what they need to save memory; options that are given are kept,
+          ${option("batchSize")} as the least`,
+      )).meta({ value: "GiB" }),
     }),
   },
   rules: [

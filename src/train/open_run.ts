@@ -11,7 +11,8 @@ import { adviseRanks, withRanks } from "./choose_ranks.ts";
 import type { OnPreparation, RankAdviceEvent } from "./events.ts";
 import { assertRoom, planDisk } from "./disk.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
-import { assertFits, type MemoryPlan } from "./plan.ts";
+import { assertFits, failedAllocation } from "./does_not_fit.ts";
+import type { MemoryPlan } from "./plan.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
 import { resumedSchedule, type RunSchedule } from "./resumed_schedule.ts";
 import { openInputs } from "./run_inputs.ts";
@@ -105,7 +106,7 @@ export async function openRun(
     : undefined;
   recipe = advice?.recipe ?? recipe;
   const { shape, objective } = recipe;
-  const needed = assertFits(config, shape, capabilities, limit, objective);
+  const needed = assertFits(recipe, capabilities, limit);
   const plannedPeakBytes = Math.max(needed.plannedPeakBytes, advice?.plannedPeakBytes ?? 0);
   const scarce = await assertRoom(
     options,
@@ -120,15 +121,22 @@ export async function openRun(
     await tune(gpu, products, onPreparation);
   }
   signal?.throwIfAborted();
-  const training = buildTraining(scope, config, shape, gpu.capabilities, objective);
-  await gpu.check();
-  uploadRope(gpu, training.model);
-  await recipe.start(gpu, training, onPreparation);
-  if (checkpoint) {
-    await restoreTensors(gpu, training, checkpoint);
-    training.optimizer.restoreLazyStates(state!.lazy);
-  }
-  await gpu.check();
+  // Up to the first weights: a driver may lend what it takes back at the first use.
+  const start = async () => {
+    const training = buildTraining(scope, config, shape, gpu.capabilities, objective);
+    await gpu.check();
+    uploadRope(gpu, training.model);
+    await recipe.start(gpu, training, onPreparation);
+    if (checkpoint) {
+      await restoreTensors(gpu, training, checkpoint);
+      training.optimizer.restoreLazyStates(state!.lazy);
+    }
+    await gpu.check();
+    return training;
+  };
+  const training = await start().catch((error): never => {
+    throw failedAllocation(error, recipe, capabilities);
+  });
   signal?.throwIfAborted();
   // Delete only after everything that can fail has succeeded.
   if (options.overwriteOutput) await pruneCheckpoints(options.output, 0);

@@ -133,6 +133,11 @@ export interface MemoryOptions {
    * file, or hf:org/name.
    */
   readonly from?: string;
+  /**
+   * Show what fits a card of that many GiB: the largest batches by method, rank and `seqLen`, and
+   * what they need to save memory; options that are given are kept, `batchSize` as the least.
+   */
+  readonly fit?: number;
 }
 
 /** What decides the memory of a training run, as a program gives it. */

@@ -4,7 +4,7 @@ import { OutOfMemoryError } from "../../src/gpu/errors.ts";
 import type { DoneEvent } from "../../src/train/events.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
-import { assertFits, DoesNotFitError } from "../../src/train/plan.ts";
+import { assertFits, DoesNotFitError } from "../../src/train/does_not_fit.ts";
 import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const SETTINGS: Record<string, Record<string, unknown>> = {
@@ -78,10 +78,11 @@ trainingTest(
 );
 
 Deno.test("a tensor larger than any buffer is refused with what makes it smaller", () => {
-  const shape = trainingShape(memoryOptions.parse({ model: "llama_nano", batchSize: 64 }), TINY);
+  const options = memoryOptions.parse({ model: "llama_nano", batchSize: 64 });
+  const run = { config: TINY, options, shape: trainingShape(options, TINY) };
   const limits = { ...CONSUMER_CARD.limits, maxBufferSize: 1 << 20 };
   const error = assertThrows(
-    () => assertFits(TINY, shape, { ...CONSUMER_CARD, limits }, Infinity),
+    () => assertFits(run, { ...CONSUMER_CARD, limits }, Infinity),
     OutOfMemoryError,
     "needs one buffer of",
   );

@@ -25,7 +25,7 @@ export interface Admission {
 }
 
 /** What the answer to a plan says of it. */
-export function planContext({ job, base }: Admission): PlanContext {
+export function planContext({ job, base }: Admission): Omit<PlanContext, "batches"> {
   return {
     hyperparameters: job.request.hyperparameters as Record<string, unknown>,
     base: base && {

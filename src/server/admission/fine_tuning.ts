@@ -48,7 +48,7 @@ export async function admitFineTuning(
   const stretched = stretchRope(own, options, name);
   const config = { ...stretched, vocabSize: Math.max(own.vocabSize, tokens) };
   const shape = trainingShape(options, config);
-  const planned = planJob(services, { kind: "fine_tuning", config, shape });
+  const planned = planJob(services, { kind: "fine_tuning", config, options, shape });
   const hyperparameters = finetuneHyperparameters.show(kept);
   const { seed } = options;
   return {

@@ -3,32 +3,39 @@ import type { LlamaConfig } from "../../model/config.ts";
 import { spell } from "../../options/phrase.ts";
 import { formatBytes } from "../../text.ts";
 import type { TrainingShape } from "../../train/build.ts";
+import type { FinetuneOptions } from "../../train/finetune_options.ts";
+import type { PretrainOptions } from "../../train/options.ts";
 import { type DiskPlan, planDisk } from "../../train/disk.ts";
 import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
-import { describeAlternatives, planMemory, smallerAlternatives } from "../../train/plan.ts";
+import { describeAlternatives, neededText, toAlternatives } from "../../train/does_not_fit.ts";
+import { atOnce, type Fit, nearestFits, type Planning, whatFits } from "../../train/fit.ts";
+import { planMemory } from "../../train/plan.ts";
 import { ApiError } from "../api_error.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import type { JobPlan, PlannedJob, Services } from "../services.ts";
 
-type Planning = Pick<Services, "options" | "device" | "store">;
+type PlanServices = Pick<Services, "options" | "device" | "store">;
 
 /**
  * Plans with the allocating code itself: a few milliseconds for a model of 8 billion parameters.
  */
 export function planJob(
-  services: Planning,
-  { kind, config, shape }: {
+  services: PlanServices,
+  run: {
     readonly kind: JobPlan["kind"];
     readonly config: LlamaConfig;
+    readonly options: PretrainOptions | FinetuneOptions;
     readonly shape: TrainingShape;
   },
 ): PlannedJob {
+  const { kind, config, shape } = run;
   const { capabilities } = services.device, { maxBufferSize } = capabilities.limits;
   const plan = planMemory(config, shape, capabilities);
   const limit = memoryLimit(services);
-  const fits = plan.plannedPeakBytes <= (limit ?? Infinity) && plan.largest.bytes <= maxBufferSize;
+  const fits = plan.allocatedBytes <= (limit ?? Infinity) && plan.largest.bytes <= maxBufferSize;
   return {
     kind,
+    run,
     plan,
     limit,
     disk: planDisk(config, shape, capabilities),
@@ -36,15 +43,41 @@ export function planJob(
     fits,
     alternatives: fits || limit === undefined
       ? []
-      : smallerAlternatives(config, shape, capabilities, limit),
+      : toAlternatives(atOnce(nearestFits(run, limit, capabilities))),
   };
+}
+
+/**
+ * What fits with the job's method and rank: the largest batch by length and options that save memory.
+ * Nothing where the memory is not known. Lets other requests be answered meanwhile; ends early with
+ * the request that asks.
+ */
+export async function largestBatches(
+  { device: { capabilities } }: PlanServices,
+  { run, limit }: PlannedJob,
+  signal: AbortSignal,
+): Promise<Fit[]> {
+  if (limit === undefined) return [];
+  const { seqLen: _, batchSize: __, ...options } = run.options;
+  const rank = run.shape?.optimizer.projection?.rank;
+  const settled = { ...run, options: { ...options, rank } };
+  return await patiently(whatFits(settled, limit, capabilities), signal);
+}
+
+async function patiently<Result>(planning: Planning<Result>, signal: AbortSignal): Promise<Result> {
+  for (;;) {
+    signal.throwIfAborted();
+    const { done, value } = planning.next();
+    if (done) return value;
+    await new Promise((resolve) => setTimeout(resolve));
+  }
 }
 
 /**
  * Bytes that a job may use; undefined if unknown. Where the processor is the GPU, memory of the
  * running job will be free when the next one starts.
  */
-function memoryLimit({ options, device, store }: Planning): number | undefined {
+function memoryLimit({ options, device, store }: PlanServices): number | undefined {
   const limit = gpuMemoryLimit(device, options.gpuMemory);
   if (limit === Infinity) return undefined;
   if (options.gpuMemory !== undefined) return limit;
@@ -59,7 +92,7 @@ export function assertFitsMemory({ plan, limit, maxBufferSize, fits, alternative
   const refuse = (message: string) => {
     throw new ApiError(400, { message, code: "insufficient_gpu_memory" });
   };
-  const { largest, plannedPeakBytes, byPurpose } = plan;
+  const { largest, byPurpose } = plan;
   if (largest.bytes > maxBufferSize) {
     refuse(
       `tensor ${largest.name} needs one buffer of ${amount(largest.bytes)}, this GPU allows ` +
@@ -70,7 +103,7 @@ export function assertFitsMemory({ plan, limit, maxBufferSize, fits, alternative
     .sort(([, a], [, b]) => b - a)
     .map(([purpose, bytes]) => `${purpose.replaceAll("_", " ")} ${amount(bytes)}`);
   refuse(
-    `this job needs ${amount(plannedPeakBytes)} of GPU memory (${parts.join(", ")}), ` +
+    `this job needs ${neededText(plan, parts)}, ` +
       `${amount(limit!)} available; ${spell(describeAlternatives(alternatives), REQUEST)}`,
   );
 }

@@ -52,7 +52,7 @@ export async function admitPretraining(
       config: await fit(services, asked!, { tokenizer: tokenizer!, options }),
     };
   const shape = trainingShape(options, config);
-  const planned = planJob(services, { kind: "pretraining", config, shape });
+  const planned = planJob(services, { kind: "pretraining", config, options, shape });
   const hyperparameters = pretrainHyperparameters.show(kept);
   const { seed } = options, begins = from ? { from: name } : { model };
   return {

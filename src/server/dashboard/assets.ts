@@ -54,6 +54,7 @@ import optionFieldJs from "./option_field.js" with { type: "text" };
 import paceJs from "./pace.js" with { type: "text" };
 import phaseJs from "./phase.js" with { type: "text" };
 import planBarJs from "./plan_bar.js" with { type: "text" };
+import planBatchesJs from "./plan_batches.js" with { type: "text" };
 import planPanelJs from "./plan_panel.js" with { type: "text" };
 import productJs from "./product.js" with { type: "text" };
 import refreshMapJs from "./refresh_map.js" with { type: "text" };
@@ -136,6 +137,7 @@ export const ASSETS = {
   "pace.js": paceJs,
   "phase.js": phaseJs,
   "plan_bar.js": planBarJs,
+  "plan_batches.js": planBatchesJs,
   "plan_panel.js": planPanelJs,
   "product.js": productJs,
   "refresh_map.js": refreshMapJs,

@@ -4,6 +4,7 @@ import { fill, h, setText } from "./dom.js";
 import { bytes, capital, words } from "./format.js";
 import { icon } from "./icons.js";
 import { createPlanBar } from "./plan_bar.js";
+import { batchTable, settingsText } from "./plan_batches.js";
 
 /** Milliseconds after the last keystroke. */
 const DEBOUNCE = 250;
@@ -22,6 +23,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
   const disk = h("p", { class: "plan-disk", hidden: true });
   const warnings = h("ul", { class: "plan-warnings", hidden: true });
   const fixes = h("div", { class: "plan-fixes", hidden: true });
+  const batches = h("div", { class: "plan-batches", hidden: true });
   const element = h(
     "section",
     { class: "card plan-panel", "aria-label": "Memory plan" },
@@ -31,6 +33,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     disk,
     warnings,
     fixes,
+    batches,
   );
   /** @type {AbortController | undefined} */
   let asking;
@@ -46,6 +49,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     disk.hidden = true;
     warnings.hidden = true;
     fixes.hidden = true;
+    batches.hidden = true;
   }
 
   /** @param {Record<string, any>} answer */
@@ -67,6 +71,8 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     );
     fixes.hidden = fits !== false;
     if (fits === false) showFixes(alternatives ?? []);
+    batches.hidden = !rest.largest_batches?.length;
+    fill(batches, batches.hidden ? null : batchTable(rest.largest_batches, apply));
     warnings.hidden = !rest.warnings?.length;
     fill(
       warnings,
@@ -86,12 +92,10 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
         {},
         alternatives.length
           ? "These settings fit:"
-          : "No smaller batch or rank fits. Choose a smaller model or a shorter sequence.",
+          : "No smaller batch, rank or length fits. Choose a smaller model.",
       ),
       alternatives.map(({ change, bytes: count }) => {
-        const text = Object.entries(change).map(([name, value]) =>
-          `${capital(words(name))} ${value === true ? "on" : value}`
-        ).join(", ");
+        const text = settingsText(change);
         return h(
           "button",
           { type: "button", class: "fix", on: { click: () => apply(change) } },

@@ -77,6 +77,22 @@ function planOf(options: Record<string, unknown>) {
       { change: { activation_checkpointing: true }, bytes: 3.1 * GIB },
       { change: { batch_size: Math.max(1, batch >> 2) }, bytes: 2.4 * GIB },
     ],
+    allocated_bytes: planned_peak_bytes,
+    largest_batches: [
+      ...[1024, 2048].map((seq_len) => ({
+        change: { optimizer: "q_galore_adamw8bit", seq_len, batch_size: 8192 / seq_len },
+        bytes: 5.8 * GIB,
+      })),
+      ...[1024, 2048].map((seq_len) => ({
+        change: {
+          optimizer: "q_galore_adamw8bit",
+          activation_checkpointing: true,
+          seq_len,
+          batch_size: 49_152 / seq_len,
+        },
+        bytes: 5.9 * GIB,
+      })),
+    ],
     checkpoint_bytes: 1.4 * GIB,
     result_bytes: 0.9 * GIB,
     hyperparameters: {

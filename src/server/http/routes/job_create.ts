@@ -1,7 +1,7 @@
 /** Routes that create jobs of any kind: one queues a job if it fits, one only plans it. */
 import { createRoute, type OpenAPIHono, type z } from "../../../packages/zod_openapi.ts";
 import { type Admission, planContext } from "../../admission/admission.ts";
-import { assertFitsDisk, assertFitsMemory } from "../../admission/plan.ts";
+import { assertFitsDisk, assertFitsMemory, largestBatches } from "../../admission/plan.ts";
 import { throwIfEnded } from "../../api_error.ts";
 import { assertBegins } from "../../admission/acceptable.ts";
 import { fileOf } from "../../jobs/inputs.ts";
@@ -57,7 +57,9 @@ export function jobCreationRoutes<Request>(
     }),
     async (context) => {
       const admission = await admit(services, context.req.valid("json") as Request);
-      return context.json(toPlan(admission.planned, planContext(admission)), 200);
+      const { planned } = admission, { signal } = context.req.raw;
+      const batches = await largestBatches(services, planned, signal);
+      return context.json(toPlan(planned, { ...planContext(admission), batches }), 200);
     },
   );
   return app;

@@ -1,0 +1,243 @@
+/**
+ * What of a model fits a card: the largest batch by method, rank and length of sequences, and the
+ * options that it needs. Each figure is the plan of a run with these options (plan.ts).
+ *
+ * @module
+ */
+import { type Capabilities, CONSUMER_CARD } from "../gpu/capabilities.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { longestSequence } from "../model/rope_scaling.ts";
+import { isLowRank, WEIGHT_METHODS } from "./method_fields.ts";
+import { METHOD_NAMES, type MethodName, methodOf, rankOptionOf } from "./methods.ts";
+import type { MemoryInput } from "./memory_options.ts";
+import { type MemoryPlan, planMemory } from "./plan.ts";
+import { rankOf } from "./presets.ts";
+import { SAVINGS } from "./savings.ts";
+import { type SizedRun, Sizing, type Values } from "./sizing.ts";
+
+/** Options with which a run fits, and its memory with them. */
+export interface Fit {
+  /** Those that were left open, with the largest `batchSize`, and those that it needs to fit. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** The run's memory with them. */
+  readonly plan: MemoryPlan;
+}
+
+/** A search that pauses before each of its plans, which take some milliseconds. */
+export type Planning<Result> = Generator<void, Result>;
+
+/** More sequences at once make no step faster. */
+export const MOST_SEQUENCES = 512;
+/** Tokens of a sequence, where they are left open. */
+const LENGTHS = [256, 512, 1024, 2048];
+const LEAST_RANK = 8, LEAST_LENGTH = 32;
+
+/**
+ * What fits into so many bytes: the most tokens a batch first, and of equals what needs the fewest
+ * options. `options` says what is settled, with `batchSize` as the least; the methods, ranks and
+ * lengths that it leaves open are tried.
+ *
+ * @example
+ * ```ts
+ * import { planFit, PRESETS } from "./mod.ts";
+ *
+ * const [first] = planFit(PRESETS.llama_1b, { model: "llama_1b" }, 12e9);
+ * console.log(first.options, first.plan.plannedPeakBytes);
+ * ```
+ */
+export function planFit(
+  config: LlamaConfig,
+  options: MemoryInput,
+  bytes: number,
+  capabilities: Capabilities = CONSUMER_CARD,
+): Fit[] {
+  return atOnce(whatFits({ config, options }, bytes, capabilities));
+}
+
+/** Does a search without its pauses. */
+export function atOnce<Result>(planning: Planning<Result>): Result {
+  for (;;) {
+    const { done, value } = planning.next();
+    if (done) return value;
+  }
+}
+
+/** {@link planFit}, of options that may be those of a run. */
+export function* whatFits(
+  run: SizedRun,
+  bytes: number,
+  capabilities: Capabilities,
+): Planning<Fit[]> {
+  const search = new Search(run, bytes, capabilities), rows: Fit[][] = [];
+  const lengths = openLengths(run);
+  const { batchSize: least = 1 } = run.options as { batchSize?: number };
+  const batches = { least, most: Math.max(least, MOST_SEQUENCES) };
+  for (const open of openMethods(run)) {
+    const longest = { ...open, batchSize: 1, seqLen: lengths.at(-1) };
+    let before = new Map<unknown, unknown>();
+    for (const savings of yield* search.savings(longest)) {
+      const row: Fit[] = [];
+      for (const seqLen of lengths) {
+        const fit = yield* search.largestBatch({ ...open, ...savings, seqLen }, batches);
+        if (fit) row.push(fit);
+      }
+      const found = new Map(row.map(({ options }) => [options.seqLen, options.batchSize]));
+      if (lengths.some((length) => found.get(length) !== before.get(length))) rows.push(row);
+      before = found;
+    }
+  }
+  const tokens = (row: Fit[]) => Math.max(...row.map(tokensOf));
+  const size = ([{ options }]: Fit[]) => Object.keys(options).length;
+  return rows.sort((a, b) => tokens(b) - tokens(a) || size(a) - size(b)).flat();
+}
+
+/**
+ * What would make a run fit, at most three ways, the nearest first: options that save memory alone,
+ * a smaller batch, a lower rank, shorter sequences.
+ */
+export function* nearestFits(
+  run: SizedRun,
+  bytes: number,
+  capabilities: Capabilities,
+): Planning<Fit[]> {
+  const search = new Search(run, bytes, capabilities), found = new Map<string, Fit>();
+  if (!search.knows(run, capabilities)) return [];
+  const add = (fit: Fit | undefined) => {
+    if (fit) found.set(JSON.stringify(fit.options), fit);
+    return fit !== undefined;
+  };
+  const { batchSize, seqLen } = run.options as { batchSize: number; seqLen: number };
+  const ladder = yield* search.savings({}), all = ladder.at(-1)!;
+  for (const savings of ladder.slice(1)) {
+    if (add(yield* search.fit(savings))) break;
+  }
+  for (const savings of found.size ? [{}] : [all, {}]) {
+    add(yield* search.largestBatch(savings, { most: batchSize - 1 }));
+  }
+  const ranks = lowerRanks(run);
+  for (const savings of [{}, all]) {
+    for (const rank of ranks) {
+      if (add(yield* search.fit({ ...savings, ...rank }))) break;
+    }
+  }
+  const smaller = [...ranks, ...halves(seqLen, LEAST_LENGTH).map((seqLen) => ({ seqLen }))];
+  for (const change of found.size ? [] : smaller) {
+    if (add(yield* search.largestBatch({ ...all, ...change }, { most: batchSize }))) break;
+  }
+  return [...found.values()].slice(0, 3);
+}
+
+/** Plans of a run with other options, and which of them fit. */
+class Search {
+  readonly #sizing: Sizing;
+  readonly #bytes: number;
+  readonly #largest: number;
+
+  constructor(run: SizedRun, bytes: number, capabilities: Capabilities) {
+    this.#sizing = new Sizing(run, capabilities);
+    this.#bytes = bytes;
+    this.#largest = capabilities.limits.maxBufferSize;
+  }
+
+  /** Whether options decide the run's size: a recipe may have a shape of its own. */
+  knows({ config, shape, objective }: SizedRun, capabilities: Capabilities): boolean {
+    if (!shape) return true;
+    const own = planMemory(config, shape, capabilities, objective);
+    return this.#sizing.plan()?.plannedPeakBytes === own.plannedPeakBytes;
+  }
+
+  *#plan(options: Values): Planning<MemoryPlan | undefined> {
+    yield;
+    return this.#sizing.plan(options);
+  }
+
+  #fits({ allocatedBytes, largest }: MemoryPlan): boolean {
+    return allocatedBytes <= this.#bytes && largest.bytes <= this.#largest;
+  }
+
+  /** The plan with these options, if it fits. */
+  *fit(options: Values): Planning<Fit | undefined> {
+    const plan = yield* this.#plan(options);
+    return plan && this.#fits(plan) ? { options, plan } : undefined;
+  }
+
+  /**
+   * The largest batch with these options, from `least` to `most`. Memory grows almost in proportion
+   * to it, so two plans say where to look.
+   */
+  *largestBatch(
+    options: Values,
+    { least = 1, most }: { readonly least?: number; readonly most: number },
+  ): Planning<Fit | undefined> {
+    if (most < least) return undefined;
+    let best = yield* this.fit({ ...options, batchSize: least });
+    if (!best) return undefined;
+    const next = yield* this.#plan({ ...options, batchSize: least + 1 });
+    const growth = Math.max(1, next!.plannedPeakBytes - best.plan.plannedPeakBytes);
+    let low = least, high = most + 1, step = 1;
+    let guess = least + Math.floor((this.#bytes - best.plan.allocatedBytes) / growth);
+    while (high - low > 1) {
+      const batchSize = guess > low ? Math.min(guess, high - 1) : (low + high) >> 1;
+      const fit = yield* this.fit({ ...options, batchSize });
+      if (fit) [low, best] = [batchSize, fit];
+      else high = batchSize;
+      guess = fit ? batchSize + step : batchSize - step;
+      step *= 2;
+    }
+    return best;
+  }
+
+  /** The options that save memory beside these, each with those before it; none at first. */
+  *savings(options: Values): Planning<Values[]> {
+    const ladder: Values[] = [{}];
+    let least = (yield* this.#plan(options))?.plannedPeakBytes ?? 0;
+    for (const { option, value } of SAVINGS) {
+      const savings = { ...ladder.at(-1), [option]: value };
+      const plan = yield* this.#plan({ ...options, ...savings });
+      if (!plan || plan.plannedPeakBytes >= least) continue;
+      least = plan.plannedPeakBytes;
+      ladder.push(savings);
+    }
+    return ladder;
+  }
+}
+
+const tokensOf = ({ options: { batchSize, seqLen } }: Fit) => Number(batchSize) * Number(seqLen);
+
+/** The methods, each with its ranks, of which those that do not go with the rest have no plan. */
+function openMethods({ config, options }: SizedRun): Values[] {
+  const { optimizer, finetune, rank } = options as Values;
+  const names = optimizer !== undefined
+    ? [optimizer as MethodName]
+    : finetune === true || "from" in options
+    ? METHOD_NAMES
+    : WEIGHT_METHODS;
+  return names.flatMap((optimizer): Values[] => {
+    if (!isLowRank(methodOf(optimizer))) return [{ optimizer }];
+    const usual = rankOf({}, config);
+    const ranks = typeof rank === "number" ? [rank] : [usual, ...halves(usual, usual >> 2)];
+    return ranks.map((rank) => ({ optimizer, rank }));
+  });
+}
+
+function openLengths({ config, options }: SizedRun): number[] {
+  const { seqLen } = options as Values, longest = longestSequence(config);
+  if (typeof seqLen === "number") return [seqLen];
+  const lengths = LENGTHS.filter((length) => length <= longest);
+  return lengths.length ? lengths : [longest];
+}
+
+/** Options for lower ranks than the run's, if its method has one. */
+function lowerRanks({ config, options }: SizedRun): Values[] {
+  const { optimizer, rank, loraRank } = options as Values;
+  const name = rankOptionOf(methodOf(optimizer as MethodName));
+  if (!name) return [];
+  const own = name === "rank" ? rankOf({ rank: rank as number }, config) : Number(loraRank);
+  return halves(own, LEAST_RANK).map((rank) => ({ [name]: rank }));
+}
+
+/** Half of a number, a quarter, and so on, down to the least. */
+function halves(number: number, least: number): number[] {
+  const half = number >> 1;
+  return half >= Math.max(1, least) ? [half, ...halves(half, least)] : [];
+}

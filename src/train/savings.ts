@@ -1,0 +1,26 @@
+/**
+ * Options that save memory, one row each: what `memory --fit` tries, a refused run is advised, and
+ * the dashboard offers. For which methods an option is valid its own rules say.
+ *
+ * @module
+ */
+
+/** An option that takes less memory than its default. */
+export interface Saving {
+  /** Its name. */
+  readonly option: string;
+  /** The value that saves. */
+  readonly value: unknown;
+  /** What it costs, for people. */
+  readonly costs: string;
+}
+
+/** Cheapest first: each is tried on top of those before it. */
+export const SAVINGS: readonly Saving[] = [
+  { option: "activationCheckpointing", value: true, costs: "a third more arithmetic" },
+  {
+    option: "embeddingAdam8bit",
+    value: true,
+    costs: "a higher loss with a large vocabulary",
+  },
+];

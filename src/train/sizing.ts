@@ -1,0 +1,83 @@
+/** The memory of a run with other options than its own. */
+import type { Capabilities } from "../gpu/capabilities.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { OptionsError } from "../options/faults.ts";
+import { wasLeftOpen } from "../options/schema.ts";
+import type { TrainingShape } from "./build.ts";
+import { type MemoryOptions, memoryOptions } from "./memory_options.ts";
+import { trainingShape } from "./method.ts";
+import type { Objective } from "./objective.ts";
+import { type MemoryPlan, planMemory } from "./plan.ts";
+
+/** Options by name: as given, or to change. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/** A run to size. */
+export interface SizedRun {
+  /** The model's shape. */
+  readonly config: LlamaConfig;
+  /** Options of `memory`, or of a run, which has them and more. */
+  readonly options: object;
+  /** The run's own, where the options alone do not decide it. */
+  readonly shape?: TrainingShape;
+  /** The objective; cross-entropy by default. */
+  readonly objective?: Objective;
+}
+
+/** A run's size as its options change. */
+export class Sizing {
+  readonly #given: Values;
+
+  /** Of a run whose method is settled, what `memory` would refuse beside the rest is left out. */
+  constructor(private readonly run: SizedRun, private readonly capabilities: Capabilities) {
+    const given = sizeOptionsOf(run.options as Values);
+    const parsed = given.optimizer === undefined ? [] : parse(given);
+    const refused = Array.isArray(parsed) ? parsed : [];
+    this.#given = Object.fromEntries(
+      Object.entries(given).filter(([name]) => !refused.includes(name)),
+    );
+  }
+
+  /** The plan with these options changed; undefined if they do not go together. */
+  plan(change: Values = {}): MemoryPlan | undefined {
+    const options = parse({ ...this.#given, ...change });
+    if (Array.isArray(options)) return undefined;
+    const { config, objective } = this.run, shape = this.#asInRun(trainingShape(options, config));
+    const kept = "rank" in change ? shape : this.#withRanks(shape);
+    return planMemory(config, kept, this.capabilities, objective);
+  }
+
+  /** What no option of `memory` says. */
+  #asInRun(shape: TrainingShape): TrainingShape {
+    return { ...shape, samplePositions: this.run.shape?.samplePositions };
+  }
+
+  /** The ranks that were chosen from gradients. */
+  #withRanks(shape: TrainingShape): TrainingShape {
+    const { optimizer } = shape, { projection } = optimizer;
+    const ranks = this.run.shape?.optimizer.projection?.ranks;
+    if (!projection || !ranks) return shape;
+    return { ...shape, optimizer: { ...optimizer, projection: { ...projection, ranks } } };
+  }
+}
+
+/** The options that `memory` has in common with a run, as they were given. */
+function sizeOptionsOf(run: Values): Values {
+  const always = ["batchSize", "seqLen"];
+  const names = Object.keys(memoryOptions.fields).filter((name) =>
+    name !== "fit" && run[name] !== undefined && (always.includes(name) || !wasLeftOpen(run, name))
+  );
+  const given = Object.fromEntries(names.map((name) => [name, run[name]]));
+  if (given.rank === "auto") delete given.rank;
+  return "template" in run ? { ...given, finetune: true } : given;
+}
+
+/** The options, or the names of those that are refused. */
+function parse(given: Values): MemoryOptions | string[] {
+  try {
+    return memoryOptions.parseUnknown(given);
+  } catch (error) {
+    if (error instanceof OptionsError) return error.faults.map(({ option }) => option);
+    throw error;
+  }
+}
