@@ -77,7 +77,8 @@ function describe(
     "",
     `${share}% of full AdamW (${options.dtype} weights, float32 moments)`,
     `fits a card of: ${cards.join(", ")} (${RESERVED_TEXT})`,
-    `exact: ${plan.plannedPeakBytes} bytes, on a card allocated in blocks of its driver: ` +
-    `${onCard.allocatedBytes} bytes`,
+    `exact: ${plan.plannedPeakBytes} bytes`,
+    `of a card its driver takes ${formatBytes(onCard.allocatedBytes, 4)} in blocks for ` +
+    `${formatBytes(onCard.plannedPeakBytes, 4)}`,
   ].join("\n");
 }

@@ -1,7 +1,6 @@
 /** Refuses a run that cannot fit, and says what would. */
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { AllocationError, DeviceLostError, OutOfMemoryError } from "../gpu/errors.ts";
-import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
 import { joinPhrases, option, type Phrase, phrase, settings } from "../options/phrase.ts";
 import { formatBytes } from "../text.ts";

@@ -39,7 +39,7 @@ const LEAST_RANK = 8, LEAST_LENGTH = 32;
  *
  * @example
  * ```ts
- * import { planFit, PRESETS } from "./mod.ts";
+ * import { planFit, PRESETS } from "../../mod.ts";
  *
  * const [first] = planFit(PRESETS.llama_1b, { model: "llama_1b" }, 12e9);
  * console.log(first.options, first.plan.plannedPeakBytes);

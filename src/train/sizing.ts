@@ -61,15 +61,23 @@ export class Sizing {
   }
 }
 
+/** Stands for the model, whose configuration is at hand. */
+const MODEL = { model: "./config.json" };
+
 /** The options that `memory` has in common with a run, as they were given. */
 function sizeOptionsOf(run: Values): Values {
-  const always = ["batchSize", "seqLen"];
+  const always = ["batchSize", "seqLen"], otherwise = ["model", "vocabSize", "fit"];
   const names = Object.keys(memoryOptions.fields).filter((name) =>
-    name !== "fit" && run[name] !== undefined && (always.includes(name) || !wasLeftOpen(run, name))
+    !otherwise.includes(name) && run[name] !== undefined &&
+    (always.includes(name) || !wasLeftOpen(run, name))
   );
   const given = Object.fromEntries(names.map((name) => [name, run[name]]));
   if (given.rank === "auto") delete given.rank;
-  return "template" in run ? { ...given, finetune: true } : given;
+  return {
+    ...given,
+    ...(given.from === undefined ? MODEL : undefined),
+    ...("template" in run ? { finetune: true } : undefined),
+  };
 }
 
 /** The options, or the names of those that are refused. */

@@ -89,6 +89,15 @@ trainingTest("memory shows a table, and which cards a 7B fits", async () => {
   for (const words of ["optimizer state", "full adamw", "8 GB no", "16 GB yes", "24 GB yes"]) {
     assertStringIncludes(stdout, words);
   }
+  const sizes = ["--model", "llama_9m", "--seq-len", "256", "--fit", "1"];
+  const table = await run("memory", ...sizes, "--optimizer", "adamw8bit");
+  const rows = await run("memory", ...sizes, "--optimizer", "adamw8bit", "--json");
+  const [{ options, allocated_bytes }] = rows.stdout.trim().split("\n").map((each) =>
+    JSON.parse(each)
+  );
+  assert(allocated_bytes <= 2 ** 29, "all but half a GiB");
+  assertStringIncludes(table.stdout, `--optimizer adamw8bit --activation-checkpointing`);
+  assertStringIncludes(table.stdout, `  ${options.batch_size}\n`);
 });
 
 for (

@@ -1,7 +1,7 @@
 /** The memory that the job in the form would need, updated as the form changes. */
 import { post } from "./api.js";
 import { fill, h, setText } from "./dom.js";
-import { bytes, capital, words } from "./format.js";
+import { bytes, capital } from "./format.js";
 import { icon } from "./icons.js";
 import { createPlanBar } from "./plan_bar.js";
 import { batchTable, settingsText } from "./plan_batches.js";

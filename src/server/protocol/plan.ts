@@ -29,7 +29,8 @@ export const planSchema = z.object({
     description: "Settings that would fit, if this job does not",
   }),
   largest_batches: z.array(alternativeSchema).openapi({
-    description: "What fits with this method and rank: the largest `batch_size` by `seq_len`, with " +
+    description:
+      "What fits with this method and rank: the largest `batch_size` by `seq_len`, with " +
       "ever more settings that save memory; empty if the limit is unknown",
   }),
   checkpoint_bytes: z.number().openapi({ description: "Disk space per checkpoint" }),

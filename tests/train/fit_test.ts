@@ -1,0 +1,64 @@
+import { assertEquals } from "@std/assert";
+import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
+import { PRESETS } from "../../src/model/config.ts";
+import { planFit } from "../../src/train/fit.ts";
+import { runMemoryOfCard } from "../../src/train/gpu_memory.ts";
+import { memoryOptions } from "../../src/train/memory_options.ts";
+import { trainingShape } from "../../src/train/method.ts";
+import { METHOD_NAMES } from "../../src/train/methods.ts";
+import { planMemory } from "../../src/train/plan.ts";
+import { SAVINGS } from "../../src/train/savings.ts";
+
+const config = PRESETS.llama_130m, bytes = 3e9;
+
+function planWith(options: Record<string, unknown>) {
+  const parsed = memoryOptions.parseUnknown({ model: "llama_130m", ...options });
+  return planMemory(config, trainingShape(parsed, config), CONSUMER_CARD);
+}
+
+Deno.test("each fit is the plan of its options, and one sequence more does not fit", () => {
+  const fits = planFit(config, { model: "llama_130m", seqLen: 512 }, bytes);
+  for (const { options, plan } of fits) {
+    assertEquals(planWith(options), plan);
+    assertEquals(plan.allocatedBytes <= bytes, true);
+    const batchSize = Number(options.batchSize) + 1;
+    const more = planWith({ ...options, batchSize });
+    assertEquals(more.allocatedBytes > bytes || batchSize > 512, true, JSON.stringify(options));
+  }
+  const tokens = fits.map(({ options }) => Number(options.batchSize) * Number(options.seqLen));
+  assertEquals(tokens, tokens.toSorted((a, b) => b - a));
+});
+
+Deno.test("what is given is kept, a batch as the least; what is open is tried", () => {
+  const names = (given: Parameters<typeof planFit>[1], of = bytes) =>
+    new Set(planFit(config, given, of).map(({ options }) => options.optimizer));
+  assertEquals(names({ finetune: true, seqLen: 256 }), new Set(METHOD_NAMES));
+  assertEquals(names({ optimizer: "muon" }), new Set(["muon"]));
+  const fits = planFit(config, { batchSize: 64, seqLen: 256, rank: 96 }, bytes);
+  assertEquals(fits.every(({ options }) => Number(options.batchSize) >= 64), true);
+  assertEquals(new Set(fits.map(({ options }) => options.rank)), new Set([96]));
+  assertEquals(planFit(config, {}, 1e8), []);
+});
+
+Deno.test("every option that saves memory saves some, in some run", () => {
+  for (const { option, value } of SAVINGS) {
+    const saves = METHOD_NAMES.some((optimizer) =>
+      [undefined, true].some((finetune) => {
+        const base = { model: "./config.json", optimizer, finetune };
+        try {
+          return planWith({ ...base, [option]: value }).plannedPeakBytes <
+            planWith(base).plannedPeakBytes;
+        } catch {
+          return false;
+        }
+      })
+    );
+    assertEquals(saves, true, option);
+  }
+});
+
+Deno.test("of a card half a GiB is left to the driver, or 3% of a large one", () => {
+  assertEquals(runMemoryOfCard(8), 7.5 * 2 ** 30);
+  assertEquals(runMemoryOfCard(24), Math.floor(0.97 * 24 * 2 ** 30));
+  assertEquals(runMemoryOfCard(0.25), 0);
+});
