@@ -155,7 +155,6 @@ export {
 } from "./src/kernels/attention/attention_backward.ts";
 
 // The rest of a decoder layer, forward and back.
-export type { Sharing } from "./src/kernels/lanes.ts";
 export { type RmsNorm, rmsNorm } from "./src/kernels/norm/rms_norm.ts";
 export { type RmsNormBackward, rmsNormBackward } from "./src/kernels/norm/rms_norm_backward.ts";
 export { type Rope, rope } from "./src/kernels/misc/rope.ts";

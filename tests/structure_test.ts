@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { basename, fromFileUrl, join, relative } from "@std/path";
 import { PRODUCT as DASHBOARD_PRODUCT } from "../src/server/dashboard/product.js";
 import { PRODUCT, VERSION } from "../src/product.ts";
+import { TESTED_AS } from "./kernels/support_strategies.ts";
 import { project } from "./support_project.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -68,29 +69,6 @@ const RUNGS = [
   "tests",
 ];
 
-/**
- * Shaders that share the test, the oracle, and possibly the launcher of another: variants with the
- * same result, or dispatches of one operation, are tested together.
- */
-const TESTED_AS: Record<string, string> = {
-  matmul_texture: "matmul",
-  matmul_tiled: "matmul",
-  matmul_vector: "matmul",
-  // Of one backward pass, the dispatch before dq and the one after: dk and dv.
-  attention_delta: "attention_backward",
-  attention_backward_queries: "attention_backward",
-  attention_backward_keys: "attention_backward",
-  rms_norm_backward_weight: "rms_norm_backward",
-  sum_parts: "sum",
-  rope_cached: "rope",
-  // The absolute maxima of NF4, quantised in turn.
-  nf4_constants: "nf4_quantize",
-  attention_few: "attention",
-  attention_texture: "attention",
-  attention_backward_queries_texture: "attention_backward",
-  attention_backward_keys_texture: "attention_backward",
-};
-
 function filesIn(folder: string, extension: string): string[] {
   return [...Deno.readDirSync(join(ROOT, folder))].flatMap((entry) => {
     const path = `${folder}/${entry.name}`;
@@ -130,6 +108,18 @@ Deno.test("a kernel is four files of one name, in the folder of its family", () 
     ].filter((path) => !exists(path));
   });
   assertEquals(missing, []);
+});
+
+Deno.test("a kernel's test ends by checking that it ran every alternative", () => {
+  const tests = new Set(
+    shaders.map(shaderName).map((name) =>
+      `tests/kernels/${name.replace(/[^/]*$/, (own) => TESTED_AS[own] ?? own)}_test.ts`
+    ),
+  );
+  const without = [...tests].filter((path) =>
+    !read(path).endsWith("\ntestAlternatives(import.meta.url);\n")
+  );
+  assertEquals(without, []);
 });
 
 Deno.test("no exception has outlived its shader", () => {

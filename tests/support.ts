@@ -4,7 +4,6 @@ import { KernelPass } from "../src/gpu/pass.ts";
 import type { DType } from "../src/numbers/layout.ts";
 import type { Tensor } from "../src/gpu/tensor.ts";
 import { fromBfloat16, toBfloat16 } from "./oracles/bfloat16.ts";
-import type { Sharing } from "../src/kernels/lanes.ts";
 import { packTensor, unpackTensor } from "../src/numbers/plain.ts";
 
 let opened: Promise<Gpu> | undefined;
@@ -106,16 +105,4 @@ export function assertClose(
     );
   }
   return worst;
-}
-
-/**
- * Each of these numbers of lanes, exchanging values in workgroup memory and, where the adapter
- * grants subgroups, in registers: with all neighbours that this can reach, and with fewer.
- */
-export function sharings(gpu: Gpu, lanes: readonly number[]): Sharing[] {
-  const { subgroupSize, limits } = gpu.capabilities;
-  const most = limits.maxComputeInvocationsPerWorkgroup, near = subgroupSize?.[0] ?? 1;
-  const nears = [...new Set([1, near / 2, near])].filter((it) => it === 1 || it >= 4);
-  return lanes.filter((count) => count <= most)
-    .flatMap((lanes) => nears.filter((near) => near <= lanes).map((near) => ({ lanes, near })));
 }

@@ -42,7 +42,9 @@ export interface Capabilities {
   readonly features: readonly Feature[];
   /** Minimum and maximum threads per subgroup; null without the feature. */
   readonly subgroupSize: readonly [least: number, most: number] | null;
-  /** The fastest variants of kernels, where they were timed; see {@link Gpu.tuned}. */
+  /** Parts of kernels' strategy, whatever the adapter suggests: see kernels/strategy.ts. For tests. */
+  readonly forced?: Readonly<Record<string, string | number | boolean>>;
+  /** The fastest variants of kernels, where they were timed. */
   readonly timed?: {
     /** Of matrix products, by shape: see kernels/matmul/matmul_tuning.ts. */
     readonly tiles: Readonly<Record<string, string>>;

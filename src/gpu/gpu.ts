@@ -122,9 +122,9 @@ export class Gpu implements Allocator {
     return this.#capabilities;
   }
 
-  /** Adds what was found out about its speed. */
-  tuned(timed: Capabilities["timed"]): void {
-    this.#capabilities = { ...this.#capabilities, timed };
+  /** Changes what kernels go by: adds what was timed, or makes a test's device another kind. */
+  assume(change: Partial<Capabilities>): void {
+    this.#capabilities = { ...this.#capabilities, ...change };
   }
 
   /** Of {@link capabilities}. */

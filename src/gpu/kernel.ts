@@ -56,6 +56,8 @@ export interface ConstantDeclaration {
 export interface Kernel {
   /** For error messages, labels and timings. */
   readonly name: string;
+  /** The chosen library of each `@use` with alternatives. */
+  readonly variants: readonly string[];
   /** WGSL without its `const`s: see {@link specialised}. */
   readonly code: string;
   /** Operands, in the order of the source. */
@@ -103,6 +105,7 @@ export function defineKernel(name: string, source: string, options: KernelOption
   const plain = code.replace(COMMENT, "");
   const kernel = {
     name,
+    variants: options.variants ?? [],
     code,
     bindings: bindingsOf(plain),
     parameters: parametersOf(name, plain),

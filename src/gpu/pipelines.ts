@@ -72,6 +72,19 @@ export class PipelineCache {
     return !!this.#kernels.get(kernel)?.pipelines.has(keyOf(kernel, given));
   }
 
+  /** What was compiled so far. */
+  *compiled(): Generator<[kernel: Kernel, constants: Constants]> {
+    for (const [kernel, { pipelines }] of this.#kernels) {
+      for (const key of pipelines.keys()) {
+        const values = constantValues(kernel, constantsOf(kernel, key));
+        yield [
+          kernel,
+          Object.fromEntries(kernel.constants.map(({ name }, i) => [name, values[i]])),
+        ];
+      }
+    }
+  }
+
   #compile(
     kernel: Kernel,
     values: readonly number[],
@@ -124,4 +137,12 @@ export class PipelineCache {
 /** Of a pipeline, among those of its kernel. */
 export function keyOf(kernel: Kernel, given: Constants): string {
   return kernel.constants.map(({ name }) => given[name]).join();
+}
+
+/** What {@link keyOf} was given. */
+function constantsOf(kernel: Kernel, key: string): Constants {
+  const given = key.split(",");
+  return Object.fromEntries(
+    kernel.constants.flatMap(({ name }, i) => given[i] ? [[name, Number(given[i])]] : []),
+  );
 }

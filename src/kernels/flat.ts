@@ -8,7 +8,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import type { Range } from "./ranges.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { strategyFor } from "./strategy.ts";
+import { strategyFor, valuesOf } from "./strategy.ts";
 
 /** Ranges start at multiples of this: 256 bytes of the narrowest format, int4. */
 const ALIGNMENT = 512;
@@ -40,7 +40,7 @@ export function flatView(tensor: Tensor, { start, end }: Range): Tensor {
 }
 
 /** Geometry of kernels with a thread per octet of a flat tensor. */
-export const FLAT = { WORKGROUP_SIZE: [64, 256] };
+export const FLAT = { WORKGROUP_SIZE: valuesOf("flatWorkgroup") };
 
 /** Constants and workgroups of a dispatch of such a kernel with this number of threads. */
 export function flatWork({ gpu }: KernelPass, threads: number) {

@@ -2,24 +2,12 @@
  * Kernels in which several threads, "lanes", share a row, a group or a block; see
  * shaders/lib/lanes.wgsl.
  */
-import { GpuError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel, KernelOptions } from "../gpu/kernel.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { ActivationType } from "./format.ts";
 import { shader } from "./shader.ts";
-import { strategyFor } from "./strategy.ts";
-
-/** How lanes share; chosen for the adapter by default. */
-export interface Sharing {
-  /** Threads per row, group or block: a power of two. */
-  readonly lanes?: number;
-  /**
-   * Neighbouring lanes that exchange registers: a power of two, at most the adapter's smallest
-   * subgroup. With 1 all use workgroup memory.
-   */
-  readonly near?: number;
-}
+import { strategyFor, valuesOf } from "./strategy.ts";
 
 /** A kernel whose lanes exchange values in workgroup memory, and one that also uses subgroups. */
 export interface KernelByLanes {
@@ -32,7 +20,10 @@ const WORKGROUP_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024];
 const SUBGROUP_SIZES = [4, 8, 16, 32, 64, 128];
 
 /** Geometry of kernels whose lanes share columns: see shaders/lib/column_lanes.wgsl. */
-export const COLUMN_LANES = { WORKGROUP_SIZE: [64, 256], LANES: [1, 8, 32] };
+export const COLUMN_LANES = {
+  WORKGROUP_SIZE: valuesOf("columnWorkgroup"),
+  LANES: valuesOf("columnLanes"),
+};
 
 /** A kernel's options, and the values of its constant HELD. */
 export interface LanesOptions extends Omit<KernelOptions, "libraries"> {
@@ -93,9 +84,9 @@ export function heldBy({ capabilities }: Gpu, { constants }: Kernel): { HELD?: n
 export function sharedBy(
   { gpu }: KernelPass,
   kernels: KernelByLanes,
-  { lanes, near = nearIn(gpu) }: Sharing & { readonly lanes: number },
+  lanes: number,
 ): { kernel: Kernel; constants: Record<string, number>; rowsPerGroup: number } {
-  const { rowWorkgroup } = strategyFor(gpu.capabilities);
+  const { rowWorkgroup } = strategyFor(gpu.capabilities), near = nearIn(gpu);
   const size = Math.max(lanes, rowWorkgroup), rowsPerGroup = size / lanes;
   const constants: Record<string, number> = {
     LANES: lanes,
@@ -103,12 +94,6 @@ export function sharedBy(
     ...heldBy(gpu, kernels.shared),
   };
   if (lanes === 1 || near === 1) return { kernel: kernels.shared, constants, rowsPerGroup };
-  if (near > nearIn(gpu)) {
-    throw new GpuError(
-      `kernel ${kernels.subgroup.name}: near must be at most ${nearIn(gpu)} here, got ${near}`,
-      "it is the adapter's smallest subgroup",
-    );
-  }
   return { kernel: kernels.subgroup, constants: { ...constants, NEAR: near }, rowsPerGroup };
 }
 

@@ -83,7 +83,20 @@ const CARD: Strategy = {
   attentionWork: 2 ** 35,
 };
 
+/** Every strategy; tests run kernels with each. */
+export const STRATEGIES = { software: SOFTWARE, card: CARD };
+
 /** The strategy for an adapter. */
-export function strategyFor({ software }: Pick<Capabilities, "software">): Strategy {
-  return software ? SOFTWARE : CARD;
+export function strategyFor(
+  { software, forced }: Pick<Capabilities, "software" | "forced">,
+): Strategy {
+  const strategy = software ? STRATEGIES.software : STRATEGIES.card;
+  return forced ? { ...strategy, ...forced } : strategy;
+}
+
+/** The values of a number in all strategies: those of a kernel's constant. */
+export function valuesOf(
+  name: "flatWorkgroup" | "columnLanes" | "columnWorkgroup",
+): readonly number[] {
+  return [...new Set(Object.values(STRATEGIES).map((strategy) => strategy[name]))];
 }

@@ -41,7 +41,7 @@ export async function tune(
     most: MOST_MS,
     onProgress: (share) => onPreparation({ type: "preparation", what: "timing kernels", share }),
   });
-  gpu.tuned({ tiles });
+  gpu.assume({ timed: { tiles } });
   if (file && Object.keys(tiles).length > Object.keys(known).length) await remember(file, tiles);
 }
 

@@ -17,8 +17,9 @@ export interface KnownMatrix {
 const MAP = dynamicMap(true);
 
 /**
- * A random matrix. Groups of 24 straddle rows; scales and zero points differ from group to group.
- * NF4 has all codes of its absolute maxima. Values are of order 1.
+ * A random matrix. Groups straddle rows, of 24 elements or, by the number of rows, of 32, which
+ * kernels find by a shift; scales and zero points differ from group to group. NF4 has all codes of
+ * its absolute maxima. Values are of order 1.
  */
 export function knownMatrix(
   gpu: Gpu,
@@ -28,7 +29,7 @@ export function knownMatrix(
   seed: number,
 ): KnownMatrix {
   const next = randomStream(seed);
-  const groupSize = dtype === "int8" || dtype === "int4" ? 24 : undefined;
+  const groupSize = dtype === "int8" || dtype === "int4" ? rows % 4 < 2 ? 32 : 24 : undefined;
   const tensor = gpu.tensor({
     name,
     shape: [rows, columns],

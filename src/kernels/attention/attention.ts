@@ -60,14 +60,14 @@ export function attention(pass: KernelPass, io: Attention): void {
 
 function attentionTiled(pass: KernelPass, io: Attention): void {
   const { q, k, v, out, queryLength, heads, headSize } = io;
-  const near = Math.min(LANES, io.near ?? nearIn(pass.gpu));
+  const near = Math.min(LANES, nearIn(pass.gpu));
   const { kernels, constants: tile, blockRows: rows } = (near > 1 ? subgroupFor : sharedFor)(
     headSize,
   );
   const kernel = forFormat(kernels, "attention", q, k, v, out);
   const constants = near > 1 ? { ...tile, NEAR: near } : tile;
   const blocks = Math.ceil(queryLength / rows);
-  const walked = rowsPerWalk(pass, tiledWalk(headSize), io.loopRounds);
+  const walked = rowsPerWalk(pass, tiledWalk(headSize));
   for (const part of attentionParts(pass, io, { units: heads * blocks, rows, walked })) {
     pass.dispatch({ ...part, kernel, constants, params: { ...part.params, blocks, heads } });
   }

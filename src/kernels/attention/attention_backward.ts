@@ -52,7 +52,7 @@ function attentionBackwardTiled(pass: KernelPass, io: AttentionBackward): void {
   const blocksOf = ({ blockRows }: TiledKernel) => Math.ceil(length / blockRows);
   const pairsOf = ({ blockRows }: TiledKernel) => blockRows * length * headSize;
   const group = heads / keyValueHeads;
-  const walk = tiledWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
+  const walk = tiledWalk(headSize), walked = rowsPerWalk(pass, walk);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands))) {
     const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);

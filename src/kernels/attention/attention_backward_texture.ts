@@ -55,7 +55,7 @@ export function attentionBackwardTexture(
   const blocks = Math.ceil(length / THREAD_ROWS);
   const group = heads / keyValueHeads;
   const pairs = THREADS * THREAD_ROWS * length * headSize;
-  const walk = textureWalk(headSize), walked = rowsPerWalk(pass, walk, io.loopRounds);
+  const walk = textureWalk(headSize), walked = rowsPerWalk(pass, walk);
   const held = sequencesPerStage(operation, staged);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands, held))) {

@@ -26,7 +26,7 @@ export function attentionFew(pass: KernelPass, io: Attention): void {
   const constants = { HEAD_QUADS: headSize / 4, ROWS: rows };
   const blocks = Math.ceil(groupRows / rows);
   const rounds = 1 + constants.HEAD_QUADS + PARTS * (rows + 1);
-  const walked = rowsPerWalk(pass, { step: BLOCK_KEYS, rounds }, io.loopRounds);
+  const walked = rowsPerWalk(pass, { step: BLOCK_KEYS, rounds });
   for (const part of attentionParts(pass, io, { units: keyValueHeads * blocks, rows, walked })) {
     const params = { ...part.params, blocks, key_heads: keyValueHeads };
     pass.dispatch({ ...part, kernel, constants, params });

@@ -109,12 +109,9 @@ export interface Walk {
 }
 
 /** Rows that a thread may loop over in one dispatch. */
-export function rowsPerWalk(
-  pass: KernelPass,
-  { step, rounds }: Walk,
-  most = strategyFor(pass.gpu.capabilities).loopRounds,
-): number {
-  return step * Math.max(1, Math.floor(most / rounds));
+export function rowsPerWalk({ gpu }: KernelPass, { step, rounds }: Walk): number {
+  const { loopRounds } = strategyFor(gpu.capabilities);
+  return step * Math.max(1, Math.floor(loopRounds / rounds));
 }
 
 /** Splits the queries of all heads that share keys into walks of at most `rows` rows. */

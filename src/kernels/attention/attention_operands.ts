@@ -47,13 +47,6 @@ export interface Attention {
   readonly headSize: number;
   /** From {@link createAttentionWorkspace}, if it returned one. */
   readonly workspace?: AttentionWorkspace;
-  /** Loop iterations that a thread may run in a dispatch; chosen for the adapter by default. */
-  readonly loopRounds?: number;
-  /**
-   * Neighbouring threads that exchange registers: 4, 8 or 16, at most the adapter's smallest
-   * subgroup, which is the default. With 1 all use workgroup memory.
-   */
-  readonly near?: number;
 }
 
 /** Operands of {@link attentionBackward}. */
@@ -92,6 +85,4 @@ export interface AttentionBackward {
   readonly headSize: number;
   /** From {@link createAttentionWorkspace}, created for the backward pass too. */
   readonly workspace?: AttentionWorkspace;
-  /** Loop iterations that a thread may run in a dispatch; chosen for the adapter by default. */
-  readonly loopRounds?: number;
 }

@@ -48,7 +48,7 @@ export function attentionTexture(
   const blocks = Math.ceil(queryLength / THREAD_ROWS);
   const work = 2 * THREADS * THREAD_ROWS * keyLength * headSize;
   const unitsAtOnce = THREADS * unitsPerDispatch(pass, work);
-  const walked = rowsPerWalk(pass, textureWalk(headSize), io.loopRounds);
+  const walked = rowsPerWalk(pass, textureWalk(headSize));
   const keys = { length: keyLength, capacity: keyCapacity };
   const staged: Staged[] = [
     { source: q, target: workspace.q, length: queryLength, capacity: queryLength },

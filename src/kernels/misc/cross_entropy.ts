@@ -3,7 +3,7 @@ import code from "../../../shaders/misc/cross_entropy.wgsl" with { type: "text" 
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { ranges, rowsPerBinding } from "../ranges.ts";
 import { FLAG } from "../shader.ts";
 
@@ -16,7 +16,7 @@ const kernels = kernelByLanes("cross_entropy", code, {
 const LOGITS_PER_DISPATCH = 1 << 23;
 
 /** Operands of {@link crossEntropy}. */
-export interface CrossEntropy extends Sharing {
+export interface CrossEntropy {
   /** (n, V) float32; overwritten with dlogits if gradients are requested. */
   readonly logits: Tensor;
   /** (n) uint32 holding int32 bits; negative labels, -100 by custom, are ignored. */
@@ -42,7 +42,7 @@ function loopRounds(logits: Tensor): number {
  */
 export function crossEntropy(
   pass: KernelPass,
-  { logits, labels, losses, weights, gradScale, gradients, ...sharing }: CrossEntropy,
+  { logits, labels, losses, weights, gradScale, gradients }: CrossEntropy,
 ): void {
   const rows = rowsOf(logits.shape), columns = columnsOf(logits.shape);
   expectDType("crossEntropy", "logits", logits, "float32");
@@ -54,8 +54,8 @@ export function crossEntropy(
     expectDType("crossEntropy", "weights", weights, "float32");
     expectShape("crossEntropy", "weights", weights, [rows]);
   }
-  const { lanes = lanesFor(pass.gpu, logits.stride / 4, loopRounds(logits)), near } = sharing;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  const lanes = lanesFor(pass.gpu, logits.stride / 4, loopRounds(logits));
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
   // Multiples of 64 rows satisfy the adapter's alignment.
   const inTime = Math.max(1, Math.floor(LOGITS_PER_DISPATCH / logits.stride / 64)) * 64;
   for (const { start, end } of ranges(rows, Math.min(inTime, rowsPerBinding(pass, logits)))) {

@@ -6,7 +6,7 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { elementsOf } from "../../numbers/layout.ts";
 import { expectDType, type Tensor } from "../../gpu/tensor.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { HELD, kernelByLanes, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, sharedBy } from "../lanes.ts";
 import { shader } from "../shader.ts";
 import { strategyFor } from "../strategy.ts";
 
@@ -21,7 +21,7 @@ const MOST_PARTS = 1024;
 const scratch = new WeakMap<Gpu, Tensor>();
 
 /** Operands of {@link sum}. */
-export interface Sum extends Sharing {
+export interface Sum {
   /** float32 of any shape, its padding zero. */
   readonly x: Tensor;
   /** float32. */
@@ -39,7 +39,7 @@ export interface Sum extends Sharing {
 /** out[index] (+)= scale · Σ x (or Σ x²), in a fixed order. Throws {@link ShapeError} on a bad operand. */
 export function sum(
   pass: KernelPass,
-  { x, out, index, scale = 1, squared = false, accumulate = false, ...sharing }: Sum,
+  { x, out, index, scale = 1, squared = false, accumulate = false }: Sum,
 ): void {
   expectDType("sum", "x", x, "float32");
   expectDType("sum", "out", out, "float32");
@@ -48,9 +48,8 @@ export function sum(
       `sum: out must be a vector with an element ${index}, got (${out.shape.join(", ")})`,
     );
   }
-  const { gpu } = pass, { sumLanes, sumThreads } = strategyFor(gpu.capabilities);
-  const { lanes = sumLanes, near } = sharing;
-  const by = sharedBy(pass, partsKernels, { lanes, near });
+  const { gpu } = pass, { sumLanes: lanes, sumThreads } = strategyFor(gpu.capabilities);
+  const by = sharedBy(pass, partsKernels, lanes);
   const size = lanes * by.rowsPerGroup;
   let parts = scratch.get(gpu);
   if (!parts) scratch.set(gpu, parts = gpu.rawTensor("sum.parts", MOST_PARTS));

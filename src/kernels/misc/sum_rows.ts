@@ -19,8 +19,6 @@ export interface SumRows {
   readonly out: Tensor;
   /** Adds to the existing values. */
   readonly accumulate?: boolean;
-  /** Threads per octet of columns: 1, 8 or 32; chosen for the adapter by default. */
-  readonly lanes?: number;
 }
 
 /**
@@ -29,8 +27,7 @@ export interface SumRows {
  */
 export function sumRows(pass: KernelPass, io: SumRows): void {
   const { x, out, accumulate = false } = io;
-  const { columnLanes, columnWorkgroup: size } = strategyFor(pass.gpu.capabilities);
-  const { lanes = columnLanes } = io;
+  const { columnLanes: lanes, columnWorkgroup: size } = strategyFor(pass.gpu.capabilities);
   expectDType("sumRows", "x", x, "float32", "bfloat16");
   expectDType("sumRows", "out", out, "float32");
   expectShape("sumRows", "out", out, [columnsOf(x.shape)]);

@@ -4,13 +4,13 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { flatView } from "../flat.ts";
 import { formatOf } from "../format.ts";
-import { HELD, kernelByFormatAndLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByFormatAndLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
 const kernels = kernelByFormatAndLanes("rms_norm", code, { held: HELD.octets });
 
 /** Operands of {@link rmsNorm}. */
-export interface RmsNorm extends Sharing {
+export interface RmsNorm {
   /** (N, C) float32 or bfloat16. */
   readonly x: Tensor;
   /** (C) float32. */
@@ -37,11 +37,10 @@ export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
   expectShape("rmsNorm", "y", y, x.shape);
   expectShape("rmsNorm", "rstd", rstd, [rows]);
   const octets = x.stride / 8;
-  const { lanes = lanesFor(pass.gpu, octets, 2 * octets), near } = io;
   const { kernel, constants, rowsPerGroup } = sharedBy(
     pass,
     kernels[formatOf("rmsNorm", x, y)],
-    { lanes, near },
+    lanesFor(pass.gpu, octets, 2 * octets),
   );
   const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, x));
   for (const { start, end } of ranges(rows, most)) {

@@ -14,7 +14,6 @@ import {
   kernelByFormatAndLanes,
   lanesFor,
   sharedBy,
-  type Sharing,
 } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
@@ -36,7 +35,7 @@ const weightKernels = kernelByFormat("rms_norm_backward_weight", weightCode, {
 });
 
 /** Operands of {@link rmsNormBackward}. */
-export interface RmsNormBackward extends Sharing {
+export interface RmsNormBackward {
   /** (N, C) float32 or bfloat16. */
   readonly dy: Tensor;
   /** (N, C). */
@@ -53,8 +52,6 @@ export interface RmsNormBackward extends Sharing {
   readonly offset?: 0 | 1;
   /** Adds to dx, which must then be a different tensor from dy. */
   readonly accumulate?: boolean;
-  /** Threads that share columns of the weight's gradient; chosen for the adapter by default. */
-  readonly columnLanes?: number;
 }
 
 /**
@@ -83,11 +80,10 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
   const format = formatOf("rmsNormBackward", dy, x, dx), octets = x.stride / 8;
   // Before dx overwrites dy.
   weightGradient(pass, io, weightKernels[format]);
-  const { lanes = lanesFor(pass.gpu, octets, 2 * octets), near } = io;
   const { kernel, constants, rowsPerGroup } = sharedBy(
     pass,
     (together ? kernelsInPlace : kernels)[format],
-    { lanes, near },
+    lanesFor(pass.gpu, octets, 2 * octets),
   );
   const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, x));
   for (const range of ranges(rows, most)) {
@@ -110,18 +106,17 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
 
 function weightGradient(
   pass: KernelPass,
-  { dy, x, rstd, partial, ...io }: RmsNormBackward,
+  { dy, x, rstd, partial }: RmsNormBackward,
   kernel: Kernel,
 ): void {
   const { columnLanes: lanes, columnWorkgroup: size } = strategyFor(pass.gpu.capabilities);
-  const { columnLanes = lanes } = io;
   const octets = x.stride / 8, groups = rowsOf(partial.shape);
   const most = Math.min(rowsPerBinding(pass, x), LOOP_ROUNDS * groups);
   for (const range of ranges(rowsOf(x.shape), most)) {
     const { start, end } = range;
     pass.dispatch({
       kernel,
-      constants: { LANES: columnLanes, WORKGROUP_SIZE: size, ...heldBy(pass.gpu, kernel) },
+      constants: { LANES: lanes, WORKGROUP_SIZE: size, ...heldBy(pass.gpu, kernel) },
       operands: {
         dy: rowRange(dy, start, end),
         x: rowRange(x, start, end),
@@ -134,7 +129,7 @@ function weightGradient(
         octets,
         add_partial: start > 0 ? 1 : 0,
       },
-      workgroups: [Math.ceil(octets * columnLanes / size), groups],
+      workgroups: [Math.ceil(octets * lanes / size), groups],
     });
   }
 }

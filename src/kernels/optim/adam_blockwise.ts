@@ -5,14 +5,7 @@ import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { type DType, storedElements } from "../../numbers/layout.ts";
 import { adamParameters, type AdamRates } from "./adam.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import {
-  HELD,
-  type KernelByLanes,
-  kernelByLanes,
-  lanesFor,
-  sharedBy,
-  type Sharing,
-} from "../lanes.ts";
+import { HELD, type KernelByLanes, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 
 /** A format of moments. */
 interface Format {
@@ -44,7 +37,7 @@ const FOUR: Format = {
 };
 
 /** Operands of {@link adam8bit} and {@link adam4bit}. */
-export interface AdamBlockwise extends AdamRates, Sharing {
+export interface AdamBlockwise extends AdamRates {
   /** float32, overwritten with the update. */
   readonly gradient: Tensor;
   /** uint8 or uint4 codes of the signed map, the shape of the gradient, overwritten. */
@@ -84,9 +77,9 @@ function blockwise(
   { operation, kernels, codes, block }: Format,
   io: AdamBlockwise,
 ): void {
-  const { gradient, m, v, absmaxM, absmaxV, near } = io;
-  const { lanes = lanesFor(pass.gpu, block / 2, block / 4) } = io;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  const { gradient, m, v, absmaxM, absmaxV } = io;
+  const lanes = lanesFor(pass.gpu, block / 2, block / 4);
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
   expectDType(operation, "gradient", gradient, "float32");
   for (const [name, operand] of Object.entries({ m, v })) {
     expectDType(operation, name, operand, codes);

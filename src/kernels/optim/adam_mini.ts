@@ -5,14 +5,14 @@ import { elementRange, expectDType, expectShape, rowRange, type Tensor } from ".
 import { columnsOf, padded, rowsOf } from "../../numbers/layout.ts";
 import { adamParameters, type AdamRates } from "./adam.ts";
 import { ADAM_BLOCK } from "./adam_blockwise.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 import { strategyFor } from "../strategy.ts";
 
 const kernels = kernelByLanes("adam_mini", code, { held: HELD.moments });
 
 /** Operands of {@link adamMini}. */
-export interface AdamMini extends AdamRates, Sharing {
+export interface AdamMini extends AdamRates {
   /** (rows, C) float32, overwritten with the update. */
   readonly gradient: Tensor;
   /** (rows, C) uint8 codes of the signed map, overwritten. */
@@ -34,7 +34,7 @@ export function rowBlocks(columns: number): number {
  * Zhang et al. 2024 (arXiv 2406.16793). Throws {@link ShapeError} on operands that do not match.
  */
 export function adamMini(pass: KernelPass, io: AdamMini): void {
-  const { gradient, m, absmaxM, v, near } = io;
+  const { gradient, m, absmaxM, v } = io;
   const rows = rowsOf(gradient.shape), columns = columnsOf(gradient.shape);
   const blocks = rowBlocks(columns), octets = gradient.stride / 8;
   expectDType("adamMini", "gradient", gradient, "float32");
@@ -46,8 +46,8 @@ export function adamMini(pass: KernelPass, io: AdamMini): void {
   expectShape("adamMini", "v", v, [rows]);
   // A block has an octet for each of 32 lanes: more would have nothing to do.
   const most = ADAM_BLOCK / 8;
-  const { lanes = Math.min(most, lanesFor(pass.gpu, 2 * octets, 3 * octets)) } = io;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  const lanes = Math.min(most, lanesFor(pass.gpu, 2 * octets, 3 * octets));
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
   const { flatElements } = strategyFor(pass.gpu.capabilities);
   const together = Math.min(
     rowsOfGroups(pass, rowsPerGroup),

@@ -3,11 +3,11 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { ADAM_BLOCK, adamBlocks } from "./adam_blockwise.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 
 const kernels = kernelByLanes("muon_momentum_8bit", code, { held: HELD.blocks });
 
-export interface MuonMomentum8bit extends Sharing {
+export interface MuonMomentum8bit {
   /** float32. */
   readonly gradient: Tensor;
   /** uint8 codes of the signed map, in the gradient's shape, overwritten. */
@@ -25,9 +25,9 @@ export interface MuonMomentum8bit extends Sharing {
  * of zero bytes represents zeros. Throws {@link ShapeError} on operands that do not match.
  */
 export function muonMomentum8bit(pass: KernelPass, io: MuonMomentum8bit): void {
-  const { gradient, momentum, absmax, update, decay, near } = io;
-  const { lanes = lanesFor(pass.gpu, ADAM_BLOCK / 4, ADAM_BLOCK / 4) } = io;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  const { gradient, momentum, absmax, update, decay } = io;
+  const lanes = lanesFor(pass.gpu, ADAM_BLOCK / 4, ADAM_BLOCK / 4);
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
   expectDType("muonMomentum8bit", "gradient", gradient, "float32");
   expectDType("muonMomentum8bit", "momentum", momentum, "uint8");
   expectShape("muonMomentum8bit", "momentum", momentum, gradient.shape);

@@ -2,21 +2,21 @@ import code from "../../../shaders/optim/scale_rows.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { rowsOf } from "../../numbers/layout.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
 const kernels = kernelByLanes("scale_rows", code, { held: HELD.blocks });
 
-export interface ScaleRows extends Sharing {
+export interface ScaleRows {
   /** (rows, columns) float32, in place. */
   readonly matrix: Tensor;
 }
 
 /** row /= max |row|; rows of zeros stay zero. Throws {@link ShapeError} on another format. */
 export function scaleRows(pass: KernelPass, io: ScaleRows): void {
-  const { matrix, near } = io;
-  const { lanes = lanesFor(pass.gpu, matrix.stride / 4, matrix.stride / 4) } = io;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  const { matrix } = io;
+  const lanes = lanesFor(pass.gpu, matrix.stride / 4, matrix.stride / 4);
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
   expectDType("scaleRows", "matrix", matrix, "float32");
   const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, matrix));
   for (const { start, end } of ranges(rowsOf(matrix.shape), most)) {

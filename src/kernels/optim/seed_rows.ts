@@ -3,12 +3,12 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import type { StochasticRounding } from "../quantise/group_format.ts";
-import { kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
 const kernels = kernelByLanes("seed_rows", code);
 
-export interface SeedRows extends Sharing {
+export interface SeedRows {
   /** (rows, columns) float32. */
   readonly target: Tensor;
   /** Rows from this one on are filled; earlier ones only if they are all zero. */
@@ -18,10 +18,10 @@ export interface SeedRows extends Sharing {
 
 /** Fills rows with normal random numbers. Throws {@link ShapeError} on another format. */
 export function seedRows(pass: KernelPass, io: SeedRows): void {
-  const { target, first, key, near } = io;
+  const { target, first, key } = io;
   const quads = target.stride / 4;
-  const { lanes = lanesFor(pass.gpu, quads, 2 * quads) } = io;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  const lanes = lanesFor(pass.gpu, quads, 2 * quads);
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
   expectDType("seedRows", "target", target, "float32");
   const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, target));
   for (const { start, end } of ranges(rowsOf(target.shape), most)) {

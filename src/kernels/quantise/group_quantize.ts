@@ -10,7 +10,7 @@ import {
   roundingParameters,
   type StochasticRounding,
 } from "./group_format.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 
 export type { StochasticRounding } from "./group_format.ts";
 
@@ -21,7 +21,7 @@ const kernels = kernelsByGroup(
 );
 
 /** Operands of {@link groupQuantize}. */
-export interface GroupQuantize extends Sharing {
+export interface GroupQuantize {
   /** float32. */
   readonly source: Tensor;
   /**
@@ -45,8 +45,8 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
   expectWholeGroups("groupQuantize", "target", target);
   const offset = elementOffset(target);
   const groupSize = target.groupSize!, byLanes = kernels[target.dtype as GroupType];
-  const { lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4), near } = io;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, { lanes, near });
+  const lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4);
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, lanes);
   for (const range of flatRanges(pass, source, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);

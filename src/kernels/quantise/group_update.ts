@@ -9,7 +9,7 @@ import {
   roundingParameters,
   type StochasticRounding,
 } from "./group_format.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 
 const kernels = kernelsByGroup(
   "group_update",
@@ -18,7 +18,7 @@ const kernels = kernelsByGroup(
 );
 
 /** Operands of {@link groupUpdate}. */
-export interface GroupUpdate extends Sharing {
+export interface GroupUpdate {
   /** int8 or int4: codes and constants overwritten. */
   readonly weight: Tensor;
   /** float32, the shape of weight. */
@@ -41,8 +41,8 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
   expectShape("groupUpdate", "update", update, weight.shape);
   expectWholeMatrix("groupUpdate", "weight", weight);
   const groupSize = weight.groupSize!, byLanes = kernels[weight.dtype as GroupType];
-  const { lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4), near } = io;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, { lanes, near });
+  const lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4);
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, lanes);
   for (const range of flatRanges(pass, weight, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);

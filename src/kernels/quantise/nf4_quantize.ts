@@ -8,7 +8,7 @@ import { columnsOf, elementOffset, padded, rowsOf, storedElements } from "../../
 import { expectDType, expectShape, rowRange, type Tensor, viewAs } from "../../gpu/tensor.ts";
 import { NF4_BLOCK, NF4_SUPERBLOCK, nf4ConstantWords } from "../../numbers/nf4.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy, type Sharing } from "../lanes.ts";
+import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { sum } from "../misc/sum.ts";
 
 const kernels = kernelByLanes("nf4_quantize", code, { held: HELD.blocks });
@@ -36,7 +36,7 @@ export function createNf4Workspace(
 }
 
 /** Operands of {@link nf4Quantize}. */
-export interface Nf4Quantize extends Sharing {
+export interface Nf4Quantize {
   /** float32, its padding zero. */
   readonly source: Tensor;
   /** nf4, the shape of source: codes and constants overwritten. */
@@ -70,7 +70,7 @@ export function nf4RowStep(target: Tensor): number {
 export function nf4QuantizeRows(
   pass: KernelPass,
   workspace: Nf4Workspace,
-  { source, target, row, ...sharing }: Nf4Quantize & { readonly row: number },
+  { source, target, row }: Nf4Quantize & { readonly row: number },
 ): void {
   expectDType("nf4Quantize", "source", source, "float32");
   expectWhole(target);
@@ -87,8 +87,8 @@ export function nf4QuantizeRows(
     );
   }
   const absmaxes = absmaxesOf(workspace, target);
-  const { lanes = lanesFor(pass.gpu, NF4_BLOCK / 4, NF4_BLOCK / 4), near } = sharing;
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, { lanes, near });
+  const lanes = lanesFor(pass.gpu, NF4_BLOCK / 4, NF4_BLOCK / 4);
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
   for (const range of flatRanges(pass, source, NF4_BLOCK)) {
     const last = start + range.end === elements;
     const first = (start + range.start) / NF4_BLOCK;
@@ -112,7 +112,7 @@ export function nf4QuantizeRows(
 export function nf4QuantizeConstants(
   pass: KernelPass,
   workspace: Nf4Workspace,
-  { target, ...sharing }: Omit<Nf4Quantize, "source">,
+  { target }: Pick<Nf4Quantize, "target">,
 ): void {
   expectWhole(target);
   const constants = target.constants!, absmaxes = absmaxesOf(workspace, target);
@@ -120,8 +120,7 @@ export function nf4QuantizeConstants(
   const offset = { ...constants, dtype: "float32" } as const;
   sum(pass, { x: absmaxes, out: offset, index: 0, scale: 1 / blocks });
   const loads = NF4_SUPERBLOCK / 4;
-  const { lanes = lanesFor(pass.gpu, loads, 2 * loads), near } = sharing;
-  const shared = sharedBy(pass, constantsKernels, { lanes, near });
+  const shared = sharedBy(pass, constantsKernels, lanesFor(pass.gpu, loads, 2 * loads));
   pass.dispatch({
     kernel: shared.kernel,
     constants: shared.constants,

@@ -18,6 +18,8 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { strategies, testAlternatives } from "../support_strategies.ts";
+import { strategyFor } from "../../../src/kernels/strategy.ts";
 
 function shapeOf(
   batch: number,
@@ -97,21 +99,19 @@ for (const shape of CASES) {
       const tolerance = dtype === "float32"
         ? { atol: 2e-5, rtol: 1e-5 }
         : { atol: 0.06, rtol: 0.01 };
-      const walks = batch < 70 ? [undefined, ...WALKS[length] ?? []] : [undefined];
-      const variants = ["tiled", "texture"] as const;
-      for (
-        const [variant, loopRounds] of variants.flatMap((it) => walks.map((n) => [it, n] as const))
-      ) {
+      const walks = batch < 70 ? WALKS[length] ?? [] : [];
+      const changes = [{}, ...walks.map((loopRounds) => ({ loopRounds }))];
+      for (const strategy of strategies(gpu, changes)) {
         const workspace = createAttentionWorkspace(gpu, {
           ...shape,
-          variant,
+          variant: strategyFor(gpu.capabilities).attention,
           backward: true,
           dtype,
         });
         const run = async () => {
           runPass(gpu, (pass) => {
-            attention(pass, { ...io, workspace, loopRounds });
-            attentionBackward(pass, { ...io, workspace, loopRounds });
+            attention(pass, { ...io, workspace });
+            attentionBackward(pass, { ...io, workspace });
           });
           return {
             dq: await download(gpu, io.dq),
@@ -120,10 +120,9 @@ for (const shape of CASES) {
           };
         };
         const actual = await run();
-        const title = `${variant}, ${loopRounds ?? "all"} rounds:`;
-        assertClose(`${title} dq`, actual.dq, expected.dq, tolerance);
-        assertClose(`${title} dk`, actual.dk, expected.dk, tolerance);
-        assertClose(`${title} dv`, actual.dv, expected.dv, tolerance);
+        assertClose(`dq, ${strategy}`, actual.dq, expected.dq, tolerance);
+        assertClose(`dk, ${strategy}`, actual.dk, expected.dk, tolerance);
+        assertClose(`dv, ${strategy}`, actual.dv, expected.dv, tolerance);
         assertEquals(await run(), actual, "the same bits twice");
       }
     }
@@ -193,3 +192,5 @@ gpuTest("attention_backward refuses gradients of another shape", (gpu) => {
     "attentionBackward: dv must be (12, 16), got (12, 32)",
   );
 });
+
+testAlternatives(import.meta.url);

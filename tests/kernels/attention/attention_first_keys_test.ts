@@ -1,4 +1,6 @@
 /** Attention with a first key for each query, forward and backward: windows, packed examples. */
+import { strategyFor } from "../../../src/kernels/strategy.ts";
+import { strategies } from "../support_strategies.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
@@ -125,13 +127,12 @@ type Io = ReturnType<typeof operands>["io"];
 async function run(
   gpu: Gpu,
   io: Omit<Io, "firstKeys"> & Partial<Pick<Io, "firstKeys">>,
-  variant: "tiled" | "texture",
-  loopRounds?: number,
-) {
+): Promise<Record<"out" | "logsumexp" | "dq" | "dk" | "dv", Float32Array>> {
+  const variant = strategyFor(gpu.capabilities).attention;
   const workspace = createAttentionWorkspace(gpu, { ...io, variant, backward: true });
   runPass(gpu, (pass) => {
-    attention(pass, { ...io, workspace, loopRounds });
-    attentionBackward(pass, { ...io, workspace, loopRounds });
+    attention(pass, { ...io, workspace });
+    attentionBackward(pass, { ...io, workspace });
   });
   return {
     out: await download(gpu, io.out),
@@ -142,7 +143,9 @@ async function run(
   };
 }
 
-const VARIANTS = ["tiled", "texture"] as const;
+/** Loop iterations of a dispatch as a change of the strategy. */
+const roundsOf = (loopRounds: readonly (number | undefined)[]) =>
+  loopRounds.map((each) => each === undefined ? {} : { loopRounds: each });
 
 Deno.test("the oracles agree with central differences where queries have first keys", () => {
   const shape = training([packed(2, 3), windowed(5, 2)], 4, 2, 4);
@@ -166,15 +169,15 @@ for (const [title, { shape, formats, loopRounds = [undefined] }] of Object.entri
         ...forwardOracle(q, k, v, shape),
         ...backwardOracle(q, k, v, dout, shape),
       };
-      for (const variant of VARIANTS) {
-        for (const rounds of loopRounds) {
-          const actual = await run(gpu, io, variant, rounds);
-          const what = (name: string) => `${dtype} ${variant}, ${rounds ?? "all"} rounds: ${name}`;
+      for (const rounds of roundsOf(loopRounds)) {
+        for (const strategy of strategies(gpu, [rounds])) {
+          const actual = await run(gpu, io);
+          const what = (name: string) => `${dtype}, ${strategy}: ${name}`;
           // As in attention_test.ts: scores of up to 12 are 1e-6 off, and the outs of walks before,
           // of size up to 4, are rounded too.
           const once = OUTPUT_ROUNDING[dtype];
           assertClose(what("out"), actual.out, expected.out, {
-            atol: 5e-6 + (rounds ? 4 * 2 * once : 0),
+            atol: 5e-6 + (rounds.loopRounds ? 4 * 2 * once : 0),
             rtol: 3e-6 + once,
           });
           const close = { atol: 3e-6, rtol: 1e-6 };
@@ -187,7 +190,7 @@ for (const [title, { shape, formats, loopRounds = [undefined] }] of Object.entri
           for (const name of ["dq", "dk", "dv"] as const) {
             assertClose(what(name), actual[name], expected[name], tolerance);
           }
-          assertEquals(await run(gpu, io, variant, rounds), actual, "the same bits twice");
+          assertEquals(await run(gpu, io), actual, "the same bits twice");
         }
       }
     }
@@ -197,9 +200,9 @@ for (const [title, { shape, formats, loopRounds = [undefined] }] of Object.entri
 gpuTest("attention with no first keys is that with zeros, bit for bit", async (gpu) => {
   const shape = training([packed(70), packed(70)], 4, 2, 32);
   const { io } = operands(gpu, shape, "bfloat16");
-  for (const variant of VARIANTS) {
-    const zeros = await run(gpu, io, variant);
-    assertEquals(await run(gpu, { ...io, firstKeys: undefined }, variant), zeros, variant);
+  for (const strategy of strategies(gpu)) {
+    const zeros = await run(gpu, io);
+    assertEquals(await run(gpu, { ...io, firstKeys: undefined }), zeros, strategy);
   }
 });
 
@@ -209,18 +212,16 @@ gpuTest("attention reads no block of another example", async (gpu) => {
   const shape = training([packed(64, 64, 40)], 2, 1, 20);
   const { io } = operands(gpu, shape, "float32");
   const clean = new Map<string, Awaited<ReturnType<typeof run>>>();
-  const walks = VARIANTS.flatMap((variant) => [undefined, 1].map((n) => [variant, n] as const));
-  for (const [variant, rounds] of walks) {
-    clean.set(`${variant} ${rounds}`, await run(gpu, io, variant, rounds));
-  }
+  const walks = roundsOf([undefined, 1]);
+  for (const strategy of strategies(gpu, walks)) clean.set(strategy, await run(gpu, io));
   const spoilt = { ...io };
   for (const name of ["q", "k", "v", "dout"] as const) {
     const values = await download(gpu, io[name]), width = values.length / 168;
     spoilt[name] = upload(gpu, name, [168, width], values.fill(NaN, 64 * width, 128 * width));
   }
-  for (const [variant, rounds] of walks) {
-    const expected = clean.get(`${variant} ${rounds}`)!;
-    const actual = await run(gpu, spoilt, variant, rounds);
+  for (const strategy of strategies(gpu, walks)) {
+    const expected = clean.get(strategy)!;
+    const actual = await run(gpu, spoilt);
     for (const name of ["out", "logsumexp", "dq", "dk", "dv"] as const) {
       const width = actual[name].length / 168;
       const others = (values: Float32Array) => [
@@ -228,7 +229,7 @@ gpuTest("attention reads no block of another example", async (gpu) => {
         ...values.subarray(128 * width),
       ];
       assert(Number.isNaN(actual[name][64 * width]), `${name} of the example in the middle`);
-      assertEquals(others(actual[name]), others(expected[name]), `${variant} ${rounds} ${name}`);
+      assertEquals(others(actual[name]), others(expected[name]), `${strategy} ${name}`);
     }
   }
 });
@@ -269,17 +270,16 @@ for (const [queryLength, keyLength, window] of DECODING) {
       v: upload(gpu, "v", [keyRows, headSize], vs),
       firstKeys: upload(gpu, "first_keys", [rows], first, "uint32"),
     };
-    for (const variant of VARIANTS) {
-      for (const loopRounds of [undefined, 1]) {
-        const options = { ...shape, variant, length: keyLength, backward: false };
-        const workspace = createAttentionWorkspace(gpu, options);
-        const out = upload(gpu, "out", [rows, heads * headSize]);
-        const logsumexp = upload(gpu, "logsumexp", [rows, heads]);
-        runPass(gpu, (pass) => attention(pass, { ...io, out, logsumexp, workspace, loopRounds }));
-        const close = { atol: 5e-6, rtol: 3e-6 };
-        assertClose("out", await download(gpu, out), expected.out, close);
-        assertClose("logsumexp", await download(gpu, logsumexp), expected.logsumexp, close);
-      }
+    for (const strategy of strategies(gpu, roundsOf([undefined, 1]))) {
+      const variant = strategyFor(gpu.capabilities).attention;
+      const options = { ...shape, variant, length: keyLength, backward: false };
+      const workspace = createAttentionWorkspace(gpu, options);
+      const out = upload(gpu, "out", [rows, heads * headSize]);
+      const logsumexp = upload(gpu, "logsumexp", [rows, heads]);
+      runPass(gpu, (pass) => attention(pass, { ...io, out, logsumexp, workspace }));
+      const close = { atol: 5e-6, rtol: 3e-6 };
+      assertClose(strategy, await download(gpu, out), expected.out, close);
+      assertClose("logsumexp", await download(gpu, logsumexp), expected.logsumexp, close);
     }
   });
 }

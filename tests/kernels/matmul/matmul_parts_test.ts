@@ -10,6 +10,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 gpuTest("matmul_parts adds partial sums and stores them as a product", async (gpu) => {
   for (
@@ -43,3 +44,5 @@ gpuTest("matmul_parts adds partial sums and stores them as a product", async (gp
     }
   }
 });
+
+testAlternatives(import.meta.url);

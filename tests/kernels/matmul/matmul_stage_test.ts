@@ -7,6 +7,7 @@ import { matmulStage } from "../../../src/kernels/matmul/matmul_stage.ts";
 import { matmulStage as oracle } from "../../oracles/matmul/matmul_stage.ts";
 import { knownMatrix } from "../support_matrices.ts";
 import { assertClose, download, gpuTest, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 /** Textures cannot be read back, so a kernel copies them into a buffer. */
 const unstage = defineKernel(
@@ -91,3 +92,5 @@ for (const transposed of [false, true]) {
     assertClose("staged", actual, expected, { atol: 1e-30, rtol: 2 ** -24 });
   });
 }
+
+testAlternatives(import.meta.url);

@@ -9,7 +9,6 @@ import {
   matmul,
   type MatmulLayout,
   type MatmulTile,
-  type MatmulVariant,
   tileByShape,
 } from "../../../src/kernels/matmul/matmul.ts";
 import { partialSums, splitOf } from "../../../src/kernels/matmul/matmul_split.ts";
@@ -26,12 +25,12 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
-import { strategyFor } from "../../../src/kernels/strategy.ts";
+import { force, strategyTest, testAlternatives } from "../support_strategies.ts";
+import { STRATEGIES, strategyFor } from "../../../src/kernels/strategy.ts";
 
 type Size = readonly [m: number, n: number, k: number];
 
 interface Case {
-  readonly variant: MatmulVariant;
   readonly layout: MatmulLayout;
   readonly size: Size;
   readonly a?: MatrixType;
@@ -46,7 +45,7 @@ interface Case {
 
 /** Runs a case and compares it with the oracle; returns the bytes of c, padding included. */
 async function check(gpu: Gpu, test: Case): Promise<Uint8Array> {
-  const { variant, layout, size: [m, n, k], c: format = "float32", alpha, accumulate } = test;
+  const { layout, size: [m, n, k], c: format = "float32", alpha, accumulate } = test;
   const a = knownMatrix(gpu, "a", layout === "TN" ? [k, m] : [m, k], test.a ?? "float32", 1);
   const b = knownMatrix(gpu, "b", layout === "NT" ? [n, k] : [k, n], test.b ?? "float32", 2);
   const before = rounded(randomNormal(m * n, 3), format);
@@ -54,7 +53,7 @@ async function check(gpu: Gpu, test: Case): Promise<Uint8Array> {
   const c = upload(gpu, "c", [m, n], before, format);
   const residual = test.residual ? upload(gpu, "residual", [m, n], added, format) : undefined;
   const workspace = createMatmulWorkspace(gpu, {
-    variant,
+    variant: strategyFor(gpu.capabilities).matmul,
     limits: gpu.limits,
     shapes: [{ layout, m, n, k }],
     texels: test.texels,
@@ -80,53 +79,61 @@ async function check(gpu: Gpu, test: Case): Promise<Uint8Array> {
   return await gpu.read(c);
 }
 
-const VARIANTS = ["texture", "tiled"] as const;
 const LAYOUTS = ["NT", "NN", "TN"] as const;
 const FORMATS = ["float32", "bfloat16", "int8", "int4"] as const;
 /** Of b: NF4 is for frozen weights. */
 const WEIGHT_FORMATS = [...FORMATS, "nf4"] as const;
 
-for (const variant of VARIANTS) {
-  for (const layout of LAYOUTS) {
-    gpuTest(`matmul ${variant} ${layout} agrees with the oracle at odd shapes`, async (gpu) => {
+for (const layout of LAYOUTS) {
+  strategyTest(
+    (strategy) => `matmul ${layout} agrees with the oracle at odd shapes, ${strategy}`,
+    async (gpu) => {
       for (const size of [[5, 1, 3], [1, 9, 8], [70, 257, 33], [9, 66, 5461]] as const) {
-        await check(gpu, { variant, layout, size });
+        await check(gpu, { layout, size });
       }
-      await check(gpu, { variant, layout, size: [33, 11, 70], c: "bfloat16" });
-    });
-  }
+      await check(gpu, { layout, size: [33, 11, 70], c: "bfloat16" });
+    },
+  );
+}
 
-  gpuTest(`matmul ${variant} reads every format on either side`, async (gpu) => {
+strategyTest(
+  (strategy) => `matmul reads every format on either side, ${strategy}`,
+  async (gpu, name) => {
     const size = [19, 37, 29] as const;
     for (const format of WEIGHT_FORMATS) {
       // A pipeline of the tiled variant is compiled for each pair, so the pairs take turns.
       for (const layout of LAYOUTS) {
-        if (format !== "nf4" && (variant === "texture" || layout === "NN")) {
-          await check(gpu, { variant, layout, size, a: format, b: "bfloat16" });
+        if (format !== "nf4" && (name === "software" || layout === "NN")) {
+          await check(gpu, { layout, size, a: format, b: "bfloat16" });
         }
-        if (variant === "texture" || layout !== "NN" || format === "nf4") {
-          await check(gpu, { variant, layout, size, a: "bfloat16", b: format });
+        if (name === "software" || layout !== "NN" || format === "nf4") {
+          await check(gpu, { layout, size, a: "bfloat16", b: format });
         }
       }
     }
-    await check(gpu, { variant, layout: "TN", size, a: "int8", b: "int4" });
-  });
+    await check(gpu, { layout: "TN", size, a: "int8", b: "int4" });
+  },
+);
 
-  gpuTest(`matmul ${variant} scales, accumulates and adds a residual`, async (gpu) => {
+strategyTest(
+  (strategy) => `matmul scales, accumulates and adds a residual, ${strategy}`,
+  async (gpu) => {
     const both = { alpha: 3, accumulate: true, residual: true }, size = [21, 35, 40] as const;
-    await check(gpu, { variant, layout: "NT", size, alpha: -0.25 });
-    await check(gpu, { variant, layout: "NT", size, accumulate: true });
-    await check(gpu, { variant, layout: "NT", size, residual: true });
-    await check(gpu, { variant, layout: "NT", size, ...both });
-    await check(gpu, { variant, layout: "NT", size, c: "bfloat16", ...both });
-  });
+    await check(gpu, { layout: "NT", size, alpha: -0.25 });
+    await check(gpu, { layout: "NT", size, accumulate: true });
+    await check(gpu, { layout: "NT", size, residual: true });
+    await check(gpu, { layout: "NT", size, ...both });
+    await check(gpu, { layout: "NT", size, c: "bfloat16", ...both });
+  },
+);
 
-  gpuTest(`matmul ${variant} of few rows reads the weight as it lies`, async (gpu) => {
+strategyTest(
+  (strategy) => `matmul of few rows reads the weight as it lies, ${strategy}`,
+  async (gpu) => {
     for (const [index, b] of [...FORMATS.entries(), [0, "nf4"], [3, "nf4"]] as const) {
       const m = index + 1;
-      await check(gpu, { variant, layout: "NT", size: [m, 133, 301], b });
+      await check(gpu, { layout: "NT", size: [m, 133, 301], b });
       await check(gpu, {
-        variant,
         layout: "NT",
         size: [m, 7, 5],
         a: "bfloat16",
@@ -134,14 +141,17 @@ for (const variant of VARIANTS) {
         residual: true,
       });
     }
-    await check(gpu, { variant, layout: "NT", size: [2, 30, 40], c: "bfloat16", accumulate: true });
+    await check(gpu, { layout: "NT", size: [2, 30, 40], c: "bfloat16", accumulate: true });
     // A quantised a takes the general path.
-    await check(gpu, { variant, layout: "NT", size: [2, 30, 40], a: "int8" });
-  });
+    await check(gpu, { layout: "NT", size: [2, 30, 40], a: "int8" });
+  },
+);
 
-  gpuTest(`matmul ${variant} leaves padding zero and gives the same bits twice`, async (gpu) => {
+strategyTest(
+  (strategy) => `matmul leaves padding zero and gives the same bits twice, ${strategy}`,
+  async (gpu) => {
     for (const c of ["float32", "bfloat16"] as const) {
-      const test: Case = { variant, layout: "NN", size: [10, 19, 21], a: "int4", b: "int8", c };
+      const test: Case = { layout: "NN", size: [10, 19, 21], a: "int4", b: "int8", c };
       const bytes = await check(gpu, test);
       assertEquals(bytes, await check(gpu, test));
       const row = bytes.length / 10, element = row / 24;
@@ -149,37 +159,37 @@ for (const variant of VARIANTS) {
         if (at % row >= 19 * element) assertEquals(bytes[at], 0);
       }
     }
-  });
+  },
+);
 
-  gpuTest(`matmul ${variant} of row ranges`, async (gpu) => {
-    for (const format of WEIGHT_FORMATS) {
-      const a = knownMatrix(gpu, "a", [192, 21], "bfloat16", 5);
-      const b = knownMatrix(gpu, "b", [200, 21], format, 6);
-      const c = upload(gpu, "c", [192, 72]);
-      const workspace = createMatmulWorkspace(gpu, {
-        variant,
-        limits: gpu.limits,
-        shapes: [{ layout: "NT", m: 64, n: 72, k: 21 }],
-      });
-      runPass(gpu, (pass) =>
-        matmul(pass, workspace, {
-          layout: "NT",
-          a: rowRange(a.tensor, 64, 128),
-          b: rowRange(b.tensor, 128, 200),
-          c: rowRange(c, 128, 192),
-        }));
-      const expected = oracle(
-        "NT",
-        a.values.subarray(64 * 21),
-        b.values.subarray(128 * 21),
-        { m: 64, n: 72, k: 21 },
-      );
-      const all = await download(gpu, c);
-      assertClose(format, all.subarray(128 * 72), expected, { atol: 2e-5, rtol: 1e-6 });
-      assert(all.subarray(0, 128 * 72).every((value) => value === 0), "rows outside the range");
-    }
-  });
-}
+strategyTest((strategy) => `matmul of row ranges, ${strategy}`, async (gpu) => {
+  for (const format of WEIGHT_FORMATS) {
+    const a = knownMatrix(gpu, "a", [192, 21], "bfloat16", 5);
+    const b = knownMatrix(gpu, "b", [200, 21], format, 6);
+    const c = upload(gpu, "c", [192, 72]);
+    const workspace = createMatmulWorkspace(gpu, {
+      variant: strategyFor(gpu.capabilities).matmul,
+      limits: gpu.limits,
+      shapes: [{ layout: "NT", m: 64, n: 72, k: 21 }],
+    });
+    runPass(gpu, (pass) =>
+      matmul(pass, workspace, {
+        layout: "NT",
+        a: rowRange(a.tensor, 64, 128),
+        b: rowRange(b.tensor, 128, 200),
+        c: rowRange(c, 128, 192),
+      }));
+    const expected = oracle(
+      "NT",
+      a.values.subarray(64 * 21),
+      b.values.subarray(128 * 21),
+      { m: 64, n: 72, k: 21 },
+    );
+    const all = await download(gpu, c);
+    assertClose(format, all.subarray(128 * 72), expected, { atol: 2e-5, rtol: 1e-6 });
+    assert(all.subarray(0, 128 * 72).every((value) => value === 0), "rows outside the range");
+  }
+});
 
 const TILES = ["128x128", "128x64", "64x128", "64x64"] as const;
 
@@ -192,10 +202,11 @@ for (
 ) {
   gpuTest(`matmul ${layout} in tiles of every size gives the same bits`, async (gpu) => {
     // Less than a tile, one row and k; several tiles, none of them whole; whole tiles and steps of k.
+    using _ = force(gpu, { matmul: "tiled" });
     for (const size of [[1, 9, 1], [150, 199, 45], [128, 256, 32]] as const) {
       const results = [];
       for (const tile of TILES) {
-        results.push(await check(gpu, { variant: "tiled", layout, size, a, b, c, tile }));
+        results.push(await check(gpu, { layout, size, a, b, c, tile }));
       }
       for (const bytes of results) assertEquals(bytes, results[0]);
     }
@@ -205,7 +216,8 @@ for (
 gpuTest("matmul of few tiles and many terms is split, and right", async (gpu) => {
   // Three parts, the last one shorter and with an end inside an octet of k.
   const size = [70, 41, 997] as const;
-  const options = { variant: "tiled", layout: "TN", size } as const;
+  const options = { layout: "TN", size } as const;
+  using _ = force(gpu, { matmul: "tiled" });
   const both = { alpha: 0.5, accumulate: true, residual: true };
   const first = await check(gpu, { ...options, ...both, c: "bfloat16" });
   assertEquals(await check(gpu, { ...options, ...both, c: "bfloat16", tile: "128x128" }), first);
@@ -246,36 +258,35 @@ Deno.test("matmul's tile: the largest of which a card gets enough", () => {
   assertEquals(tile(5, 3), "64x64");
 });
 
-// 1,024 texels are 64 rows of 64 numbers: every dimension needs several blocks.
-for (const variant of VARIANTS) {
-  gpuTest(`matmul ${variant} sums a k beyond what a thread's loops may do`, async (gpu) => {
-    const k = 70_000, m = 8, n = 9;
-    // Small whole numbers: their sums are exact in float32, and a lost block shows.
-    const values = (count: number) => Float32Array.from({ length: count }, (_, i) => (i % 7) - 2);
-    const a = upload(gpu, "a", [m, k], values(m * k)), b = upload(gpu, "b", [n, k], values(n * k));
-    const c = upload(gpu, "c", [m, n]);
-    const shapes = [{ layout: "NT", m, n, k }] as const;
-    const workspace = createMatmulWorkspace(gpu, { variant, limits: gpu.limits, shapes });
-    runPass(gpu, (pass) => matmul(pass, workspace, { layout: "NT", a, b, c }));
-    const expected = new Float64Array(m * n), x = values(m * k), y = values(n * k);
-    for (let row = 0; row < m; row++) {
-      for (let column = 0; column < n; column++) {
-        for (let i = 0; i < k; i++) {
-          expected[row * n + column] += x[row * k + i] * y[column * k + i];
-        }
+strategyTest((strategy) => `matmul sums a k beyond what loops may do, ${strategy}`, async (gpu) => {
+  const k = 70_000, m = 8, n = 9;
+  // Small whole numbers: their sums are exact in float32, and a lost block shows.
+  const values = (count: number) => Float32Array.from({ length: count }, (_, i) => (i % 7) - 2);
+  const a = upload(gpu, "a", [m, k], values(m * k)), b = upload(gpu, "b", [n, k], values(n * k));
+  const c = upload(gpu, "c", [m, n]);
+  const shapes = [{ layout: "NT", m, n, k }] as const;
+  const variant = strategyFor(gpu.capabilities).matmul;
+  const workspace = createMatmulWorkspace(gpu, { variant, limits: gpu.limits, shapes });
+  runPass(gpu, (pass) => matmul(pass, workspace, { layout: "NT", a, b, c }));
+  const expected = new Float64Array(m * n), x = values(m * k), y = values(n * k);
+  for (let row = 0; row < m; row++) {
+    for (let column = 0; column < n; column++) {
+      for (let i = 0; i < k; i++) {
+        expected[row * n + column] += x[row * k + i] * y[column * k + i];
       }
     }
-    assertEquals(Array.from(await download(gpu, c)), Array.from(expected));
-  });
-}
+  }
+  assertEquals(Array.from(await download(gpu, c)), Array.from(expected));
+});
 
 gpuTest("matmul in blocks agrees with the oracle", async (gpu) => {
+  // 64 rows of 64 numbers: every dimension needs several blocks.
   const texels = 1024;
+  using _ = force(gpu, { matmul: "texture" });
   for (const layout of LAYOUTS) {
     for (const b of ["float32", "int8", "nf4"] as const) {
-      await check(gpu, { variant: "texture", layout, size: [70, 140, 150], b, texels });
+      await check(gpu, { layout, size: [70, 140, 150], b, texels });
       await check(gpu, {
-        variant: "texture",
         layout,
         size: [140, 70, 33],
         a: "bfloat16",
@@ -285,7 +296,6 @@ gpuTest("matmul in blocks agrees with the oracle", async (gpu) => {
     }
     const size = [130, 70, 200] as const;
     await check(gpu, {
-      variant: "texture",
       layout,
       size,
       alpha: 0.5,
@@ -294,7 +304,7 @@ gpuTest("matmul in blocks agrees with the oracle", async (gpu) => {
       texels,
     });
     // Rows that continue in a second and third band.
-    await check(gpu, { variant: "texture", layout, size: [70, 20, 5000], texels: 512 * 256 });
+    await check(gpu, { layout, size: [70, 20, 5000], texels: 512 * 256 });
   }
 });
 
@@ -319,7 +329,7 @@ gpuTest("matmul workspace: planned as allocated, within its texels", (gpu) => {
     { layout: "NT", m: 1, n: 32000, k: 4096 },
     { layout: "TN", m: 256, n: 512, k: 1024 },
   ] as const;
-  for (const variant of VARIANTS) {
+  for (const { matmul: variant } of Object.values(STRATEGIES)) {
     const options = { variant, limits: gpu.limits, shapes, texels: 1 << 16 };
     const plan = new PlanAllocator();
     createMatmulWorkspace(plan, options);
@@ -376,3 +386,5 @@ gpuTest("matmul refuses operands that do not match", (gpu) => {
     "matmul: a must be float32 or bfloat16 or int8 or int4, got nf4",
   );
 });
+
+testAlternatives(import.meta.url);

@@ -16,6 +16,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, columns] of [[1, 8], [3, 257], [70, 512], [5, 5461]]) {
   gpuTest(`add_bias (${rows}, ${columns}) adds to every row`, async (gpu) => {
@@ -76,3 +77,5 @@ gpuTest("add_bias refuses a bias of another width or format", (gpu) => {
     "addBias: bias must be float32, got bfloat16",
   );
 });
+
+testAlternatives(import.meta.url);

@@ -5,15 +5,8 @@ import { packTensor } from "../../../src/numbers/plain.ts";
 import { crossEntropy } from "../../../src/kernels/misc/cross_entropy.ts";
 import { centralDifferences } from "../../oracles/central_differences.ts";
 import { crossEntropy as oracle } from "../../oracles/misc/cross_entropy.ts";
-import {
-  assertClose,
-  download,
-  gpuTest,
-  randomNormal,
-  runPass,
-  sharings,
-  upload,
-} from "../../support.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 Deno.test("the oracle of cross_entropy agrees with central differences", () => {
   const logits = Float64Array.from(randomNormal(15, 1)), labels = [4, -100, 0];
@@ -41,21 +34,20 @@ for (const [rows, columns] of [[1, 8], [3, 257], [70, 33], [65, 1], [5, 5461]]) 
     const io = { logits, labels, losses, gradScale };
     // Float32 sums of up to 5,461 exponentials; a loss near zero is a difference of larger numbers.
     const tolerance = { atol: 2e-6, rtol: 2e-6 };
-    // What a real card runs: many threads a row.
-    for (const sharing of sharings(gpu, [1, 32, 512])) {
-      runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: false, ...sharing }));
-      const name = `losses of ${JSON.stringify(sharing)}`;
+    for (const strategy of sharings(gpu, LOOPS)) {
+      runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: false }));
+      const name = `losses of ${strategy}`;
       assertClose(name, await download(gpu, losses), expected.losses, tolerance);
     }
     assertEquals(await download(gpu, logits), values, "logits stay without gradients");
 
     // exp(logit − logsumexp) takes over the absolute error of a logsumexp of about 10.
     const close = { atol: 1e-6 * gradScale, rtol: 5e-6 };
-    for (const sharing of sharings(gpu, [1, 32, 512])) {
+    for (const strategy of sharings(gpu, LOOPS)) {
       gpu.write(logits, packTensor(logits, values));
-      runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: true, ...sharing }));
+      runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: true }));
       assertClose("losses", await download(gpu, losses), expected.losses, tolerance);
-      const name = `dlogits of ${JSON.stringify(sharing)}`;
+      const name = `dlogits of ${strategy}`;
       assertClose(name, await download(gpu, logits), expected.dlogits, close);
     }
     const stored = new Float32Array((await gpu.read(logits)).slice().buffer);
@@ -181,3 +173,5 @@ gpuTest("cross_entropy refuses labels of another count and bfloat16 logits", (gp
     "crossEntropy: logits must be float32, got bfloat16",
   );
 });
+
+testAlternatives(import.meta.url);

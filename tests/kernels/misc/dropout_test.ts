@@ -16,6 +16,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { strategyTest, testAlternatives } from "../support_strategies.ts";
 
 const KEY = { share: 0.1, seed: 7, step: 3, tensor: 5 };
 
@@ -29,21 +30,24 @@ Deno.test("the oracle of dropout is its own gradient", () => {
 });
 
 for (const shape of [[1, 8], [3, 257], [5, 5461]]) {
-  gpuTest(`dropout (${shape}) is the oracle's to the bit`, async (gpu) => {
-    for (const share of [0, 0.1, 0.5, 0.9]) {
-      for (const dtype of ["float32", "bfloat16"] as const) {
-        const values = rounded(randomNormal(shape[0] * shape[1], 1), dtype);
-        const x = upload(gpu, "x", shape, values, dtype);
-        const y = upload(gpu, "y", shape, randomNormal(values.length, 2), dtype);
-        runPass(gpu, (pass) => dropout(pass, { x, y, ...KEY, share }));
-        const exact = oracle(values, shape, { ...KEY, share });
-        const expected = dtype === "float32"
-          ? exact
-          : exact.map((value) => fromBfloat16(toBfloat16(value)));
-        assertEquals(await download(gpu, y), expected);
+  strategyTest(
+    (strategy) => `dropout (${shape}) is the oracle's to the bit, ${strategy}`,
+    async (gpu) => {
+      for (const share of [0, 0.1, 0.5, 0.9]) {
+        for (const dtype of ["float32", "bfloat16"] as const) {
+          const values = rounded(randomNormal(shape[0] * shape[1], 1), dtype);
+          const x = upload(gpu, "x", shape, values, dtype);
+          const y = upload(gpu, "y", shape, randomNormal(values.length, 2), dtype);
+          runPass(gpu, (pass) => dropout(pass, { x, y, ...KEY, share }));
+          const exact = oracle(values, shape, { ...KEY, share });
+          const expected = dtype === "float32"
+            ? exact
+            : exact.map((value) => fromBfloat16(toBfloat16(value)));
+          assertEquals(await download(gpu, y), expected);
+        }
       }
-    }
-  });
+    },
+  );
 }
 
 gpuTest("dropout adds, and leaves the padding zero", async (gpu) => {
@@ -118,3 +122,5 @@ gpuTest("dropout refuses a share of 1, its own operand and another shape", (gpu)
     "dropout: y must be (4, 16), got (4, 24)",
   );
 });
+
+testAlternatives(import.meta.url);

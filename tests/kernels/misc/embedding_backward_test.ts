@@ -16,6 +16,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 Deno.test("the oracle of embedding_backward agrees with central differences", () => {
   const ids = [2, 0, 2, 2],
@@ -130,3 +131,5 @@ gpuTest("embedding_backward refuses a gradient of another width", (gpu) => {
     "embeddingBackward: dweight must be (10, 16), got (10, 8)",
   );
 });
+
+testAlternatives(import.meta.url);

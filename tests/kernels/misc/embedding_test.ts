@@ -16,6 +16,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, vocabulary, columns] of [[1, 1, 8], [7, 11, 257], [130, 257, 64]]) {
   gpuTest(`embedding N ${rows} V ${vocabulary} C ${columns} in every format`, async (gpu) => {
@@ -109,3 +110,5 @@ gpuTest(
     );
   },
 );
+
+testAlternatives(import.meta.url);

@@ -15,6 +15,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { strategyTest, testAlternatives } from "../support_strategies.ts";
 
 const ACTIVATIONS = ["silu", "gelu", "gelu_tanh"] as const;
 
@@ -33,25 +34,28 @@ Deno.test("the oracle of glu_backward agrees with central differences", () => {
 });
 
 for (const [rows, columns] of [[1, 8], [3, 257], [5, 5461]]) {
-  gpuTest(`glu_backward (${rows}, ${columns}) agrees with the oracle`, async (gpu) => {
-    for (const activation of ACTIVATIONS) {
-      for (const dtype of ["float32", "bfloat16"] as const) {
-        const [gates, ups, dhs] = [1, 2, 3].map((seed) =>
-          rounded(randomNormal(rows * columns, seed, 2), dtype)
-        );
-        const gate = upload(gpu, "gate", [rows, columns], gates, dtype);
-        const up = upload(gpu, "up", [rows, columns], ups, dtype);
-        const dh = upload(gpu, "dh", [rows, columns], dhs, dtype);
-        runPass(gpu, (pass) => gluBackward(pass, { activation, gate, up, dh }));
-        const expected = oracle(activation, gates, ups, dhs);
-        // float32: exp is allowed a few ulps; dgate crosses zero, where a sum cancels.
-        const tolerance = { atol: 2e-6, rtol: 2e-6 + OUTPUT_ROUNDING[dtype] };
-        assertClose(`${activation}: dgate`, await download(gpu, gate), expected.dgate, tolerance);
-        assertClose(`${activation}: dup`, await download(gpu, up), expected.dup, tolerance);
-        assertClose(`${activation}: h`, await download(gpu, dh), expected.h, tolerance);
+  strategyTest(
+    (strategy) => `glu_backward (${rows}, ${columns}) agrees with the oracle, ${strategy}`,
+    async (gpu) => {
+      for (const activation of ACTIVATIONS) {
+        for (const dtype of ["float32", "bfloat16"] as const) {
+          const [gates, ups, dhs] = [1, 2, 3].map((seed) =>
+            rounded(randomNormal(rows * columns, seed, 2), dtype)
+          );
+          const gate = upload(gpu, "gate", [rows, columns], gates, dtype);
+          const up = upload(gpu, "up", [rows, columns], ups, dtype);
+          const dh = upload(gpu, "dh", [rows, columns], dhs, dtype);
+          runPass(gpu, (pass) => gluBackward(pass, { activation, gate, up, dh }));
+          const expected = oracle(activation, gates, ups, dhs);
+          // float32: exp is allowed a few ulps; dgate crosses zero, where a sum cancels.
+          const tolerance = { atol: 2e-6, rtol: 2e-6 + OUTPUT_ROUNDING[dtype] };
+          assertClose(`${activation}: dgate`, await download(gpu, gate), expected.dgate, tolerance);
+          assertClose(`${activation}: dup`, await download(gpu, up), expected.dup, tolerance);
+          assertClose(`${activation}: h`, await download(gpu, dh), expected.h, tolerance);
+        }
       }
-    }
-  });
+    },
+  );
 }
 
 gpuTest("glu_backward has PyTorch's gradient of gelu(approximate='tanh')", async (gpu) => {
@@ -113,3 +117,5 @@ gpuTest("glu_backward refuses operands of other shapes", (gpu) => {
     "gluBackward: dh must be (4, 16), got (3, 16)",
   );
 });
+
+testAlternatives(import.meta.url);

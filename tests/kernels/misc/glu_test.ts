@@ -15,26 +15,30 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { strategyTest, testAlternatives } from "../support_strategies.ts";
 
 const ACTIVATIONS = ["silu", "gelu", "gelu_tanh"] as const;
 
 for (const [rows, columns] of [[1, 8], [3, 257], [33, 64], [5, 5461]]) {
-  gpuTest(`glu (${rows}, ${columns}) agrees with the oracle`, async (gpu) => {
-    for (const activation of ACTIVATIONS) {
-      for (const dtype of ["float32", "bfloat16"] as const) {
-        const gates = rounded(randomNormal(rows * columns, 1, 3), dtype);
-        const ups = rounded(randomNormal(rows * columns, 2), dtype);
-        const gate = upload(gpu, "gate", [rows, columns], gates, dtype);
-        const up = upload(gpu, "up", [rows, columns], ups, dtype);
-        const h = upload(gpu, "h", [rows, columns], undefined, dtype);
-        runPass(gpu, (pass) => glu(pass, { activation, gate, up, h }));
-        // float32: exp is allowed a few ulps, more for large arguments; the rest is four roundings.
-        const rtol = 2e-6 + OUTPUT_ROUNDING[dtype];
-        const expected = oracle(activation, gates, ups);
-        assertClose(activation, await download(gpu, h), expected, { atol: 1e-7, rtol });
+  strategyTest(
+    (strategy) => `glu (${rows}, ${columns}) agrees with the oracle, ${strategy}`,
+    async (gpu) => {
+      for (const activation of ACTIVATIONS) {
+        for (const dtype of ["float32", "bfloat16"] as const) {
+          const gates = rounded(randomNormal(rows * columns, 1, 3), dtype);
+          const ups = rounded(randomNormal(rows * columns, 2), dtype);
+          const gate = upload(gpu, "gate", [rows, columns], gates, dtype);
+          const up = upload(gpu, "up", [rows, columns], ups, dtype);
+          const h = upload(gpu, "h", [rows, columns], undefined, dtype);
+          runPass(gpu, (pass) => glu(pass, { activation, gate, up, h }));
+          // float32: exp is allowed a few ulps, more for large arguments; the rest is four roundings.
+          const rtol = 2e-6 + OUTPUT_ROUNDING[dtype];
+          const expected = oracle(activation, gates, ups);
+          assertClose(activation, await download(gpu, h), expected, { atol: 1e-7, rtol });
+        }
       }
-    }
-  });
+    },
+  );
 }
 
 /** A row of gates, each times 2. */
@@ -132,3 +136,5 @@ gpuTest("glu refuses operands of other shapes and mixed formats", (gpu) => {
     "glu: activations must all be float32 or all bfloat16",
   );
 });
+
+testAlternatives(import.meta.url);

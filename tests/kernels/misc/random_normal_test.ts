@@ -4,20 +4,24 @@ import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { randomNormal } from "../../../src/kernels/misc/random_normal.ts";
 import { randomNormal as oracle } from "../../oracles/misc/random_normal.ts";
 import { assertClose, download, gpuTest, OUTPUT_ROUNDING, runPass, upload } from "../../support.ts";
+import { strategyTest, testAlternatives } from "../support_strategies.ts";
 
 for (const shape of [[1, 8], [3, 257], [5, 5461]] as const) {
-  gpuTest(`random_normal (${shape}) agrees with the oracle`, async (gpu) => {
-    const key = { std: 0.02, seed: 7, tensor: 3 };
-    for (const dtype of ["float32", "bfloat16"] as const) {
-      const target = upload(gpu, "target", shape, undefined, dtype);
-      runPass(gpu, (pass) => randomNormal(pass, { target, ...key }));
-      assertClose("target", await download(gpu, target), oracle(shape, key), {
-        // WGSL allows log an absolute error of 2^-21 near 1, and sin and cos one of 2^-11.
-        atol: key.std * 2 ** -9,
-        rtol: 1e-5 + OUTPUT_ROUNDING[dtype],
-      });
-    }
-  });
+  strategyTest(
+    (strategy) => `random_normal (${shape}) agrees with the oracle, ${strategy}`,
+    async (gpu) => {
+      const key = { std: 0.02, seed: 7, tensor: 3 };
+      for (const dtype of ["float32", "bfloat16"] as const) {
+        const target = upload(gpu, "target", shape, undefined, dtype);
+        runPass(gpu, (pass) => randomNormal(pass, { target, ...key }));
+        assertClose("target", await download(gpu, target), oracle(shape, key), {
+          // WGSL allows log an absolute error of 2^-21 near 1, and sin and cos one of 2^-11.
+          atol: key.std * 2 ** -9,
+          rtol: 1e-5 + OUTPUT_ROUNDING[dtype],
+        });
+      }
+    },
+  );
 }
 
 gpuTest("random_normal leaves the padding zero", async (gpu) => {
@@ -77,3 +81,5 @@ gpuTest("random_normal refuses a quantised target", (gpu) => {
     "randomNormal: activations must all be float32 or all bfloat16, got codes uint8",
   );
 });
+
+testAlternatives(import.meta.url);

@@ -15,6 +15,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 import { assertRefuses } from "../../support_errors.ts";
 
 // Heads of 20 and 100 have halves that are not multiples of four; 3 heads of 20 leave row padding.
@@ -141,3 +142,5 @@ gpuTest("ropeCached refuses a full cache", (gpu) => {
     message,
   );
 });
+
+testAlternatives(import.meta.url);

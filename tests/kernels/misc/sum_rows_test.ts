@@ -12,6 +12,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { strategies, testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
   gpuTest(`sum_rows (${rows}, ${columns}) overwrites or adds`, async (gpu) => {
@@ -20,17 +21,14 @@ for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
       const values = rounded(randomNormal(rows * columns, 1), dtype);
       const x = upload(gpu, "x", [rows, columns], values, dtype);
       const sums = oracle(values, columns);
-      for (
-        const [accumulate, lanes] of [[false, undefined], [true, 1], [true, 8], [
-          false,
-          32,
-        ]] as const
-      ) {
-        const out = upload(gpu, "out", [columns], before);
-        runPass(gpu, (pass) => sumRows(pass, { x, out, accumulate, lanes }));
-        const expected = sums.map((value, c) => accumulate ? value + before[c] : value);
-        // Up to 64 terms of size 1 that may cancel, a float32 rounding each; the sum is float32.
-        assertClose("out", await download(gpu, out), expected, { atol: 4e-6, rtol: 1e-6 });
+      for (const strategy of strategies(gpu)) {
+        for (const accumulate of [false, true]) {
+          const out = upload(gpu, "out", [columns], before);
+          runPass(gpu, (pass) => sumRows(pass, { x, out, accumulate }));
+          const expected = sums.map((value, c) => accumulate ? value + before[c] : value);
+          // Up to 64 terms of size 1 that may cancel, a float32 rounding each; the sum is float32.
+          assertClose(strategy, await download(gpu, out), expected, { atol: 4e-6, rtol: 1e-6 });
+        }
       }
     }
   });
@@ -48,13 +46,13 @@ gpuTest("sum_rows sums the rows of a bias gradient in bfloat16", async (gpu) => 
   const [rows, columns] = [4099, 40];
   const values = rounded(randomNormal(rows * columns, 1), "bfloat16");
   const x = upload(gpu, "x", [rows, columns], values, "bfloat16");
-  for (const lanes of [1, 8, 32]) {
+  for (const strategy of strategies(gpu)) {
     const outs = [0, 1].map(() => upload(gpu, "out", [columns]));
-    runPass(gpu, (pass) => outs.forEach((out) => sumRows(pass, { x, out, lanes })));
+    runPass(gpu, (pass) => outs.forEach((out) => sumRows(pass, { x, out })));
     const [sums, again] = [await download(gpu, outs[0]), await download(gpu, outs[1])];
     assertEquals(sums, again);
     // Terms of size 1 whose sums reach some hundreds: at random, 64 halves of 2^-24 of those.
-    assertClose("out", sums, oracle(values, columns), { atol: 1e-3, rtol: 1e-6 });
+    assertClose(strategy, sums, oracle(values, columns), { atol: 1e-3, rtol: 1e-6 });
   }
 });
 
@@ -66,3 +64,5 @@ gpuTest("sum_rows refuses an output of another width", (gpu) => {
     "sumRows: out must be (16), got (8)",
   );
 });
+
+testAlternatives(import.meta.url);

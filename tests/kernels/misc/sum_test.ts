@@ -3,27 +3,20 @@ import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../../src/gpu/pass.ts";
 import { sum } from "../../../src/kernels/misc/sum.ts";
 import { sum as oracle } from "../../oracles/misc/sum.ts";
-import {
-  assertClose,
-  download,
-  gpuTest,
-  randomNormal,
-  runPass,
-  sharings,
-  upload,
-} from "../../support.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 for (const count of [1, 257, 5461]) {
   gpuTest(`sum of ${count} scales, accumulates and leaves the other elements`, async (gpu) => {
     const values = randomNormal(count, 1).map(Math.abs);
-    for (const sharing of sharings(gpu, [1, 64])) {
+    for (const strategy of sharings(gpu, LOOPS)) {
       const x = upload(gpu, "x", [count], values), out = upload(gpu, "out", [3], [1, 2, 3]);
-      const io = { x, out, ...sharing };
+      const io = { x, out };
       runPass(gpu, (pass) => sum(pass, { ...io, index: 1, scale: 0.5, accumulate: true }));
       runPass(gpu, (pass) => sum(pass, { ...io, index: 2 }));
       const expected = [1, 2 + oracle(values, 0.5), oracle(values)];
       // Some 20 terms a thread, 64 threads: a float32 rounding each at most.
-      assertClose("out", await download(gpu, out), expected, { atol: 0, rtol: 2e-6 });
+      assertClose(strategy, await download(gpu, out), expected, { atol: 0, rtol: 2e-6 });
     }
   });
 }
@@ -57,3 +50,5 @@ gpuTest("sum refuses an index beyond its output", (gpu) => {
     "sum: out must be a vector with an element 3, got (3)",
   );
 });
+
+testAlternatives(import.meta.url);

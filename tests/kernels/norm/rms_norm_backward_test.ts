@@ -15,9 +15,9 @@ import {
   randomNormal,
   rounded,
   runPass,
-  sharings,
   upload,
 } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 import { assertRefuses } from "../../support_errors.ts";
 
 const EPS = 1e-6;
@@ -50,15 +50,15 @@ for (const [rows, columns, groups] of [[1, 8, 1], [3, 257, 2], [70, 512, 64], [5
       const weight = upload(gpu, "weight", [columns], gains);
       const rstd = upload(gpu, "rstd", [rows], statistics);
       const expected = oracle(dys, xs, gains, EPS);
-      for (const sharing of sharings(gpu, [1, 16, 64])) {
-        const runs = [], columnLanes = sharing.lanes === 1 ? 1 : sharing.near === 1 ? 8 : 32;
+      for (const strategy of sharings(gpu, LOOPS)) {
+        const runs = [];
         for (let run = 0; run < 2; run++) {
           const dx = upload(gpu, "dx", [rows, columns], before, dtype);
           const partial = upload(gpu, "partial", [groups, columns]);
           const dweight = upload(gpu, "dweight", [columns]);
           runPass(gpu, (pass) => {
             const operands = { dy, x, weight, rstd, dx, partial };
-            rmsNormBackward(pass, { ...operands, accumulate: true, ...sharing, columnLanes });
+            rmsNormBackward(pass, { ...operands, accumulate: true });
             sumRows(pass, { x: partial, out: dweight });
           });
           runs.push({ dx: await download(gpu, dx), dweight: await download(gpu, dweight) });
@@ -67,7 +67,7 @@ for (const [rows, columns, groups] of [[1, 8, 1], [3, 257, 2], [70, 512, 64], [5
         const dx = expected.dx.map((value, i) => value + before[i]);
         // Float32 sums of up to 5,461 products; dx and dweight are sums that may cancel.
         const rtol = 3e-6 + OUTPUT_ROUNDING[dtype];
-        assertClose("dx", runs[0].dx, dx, { atol: 3e-6, rtol });
+        assertClose(`dx, ${strategy}`, runs[0].dx, dx, { atol: 3e-6, rtol });
         assertClose("dweight", runs[0].dweight, expected.dweight, { atol: 6e-6, rtol: 3e-6 });
       }
     }
@@ -152,3 +152,5 @@ gpuTest("rms_norm_backward refuses the statistics of another batch", (gpu) => {
       "  hint: was it saved by a forward pass over another batch?",
   );
 });
+
+testAlternatives(import.meta.url);

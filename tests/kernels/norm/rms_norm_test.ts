@@ -14,9 +14,9 @@ import {
   randomNormal,
   rounded,
   runPass,
-  sharings,
   upload,
 } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
   gpuTest(`rms_norm (${rows}, ${columns}) agrees with the oracle`, async (gpu) => {
@@ -26,13 +26,13 @@ for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
       const expected = oracle(values, gains, rows, 1e-6);
       const x = upload(gpu, "x", [rows, columns], values, dtype);
       const weight = upload(gpu, "weight", [columns], gains);
-      for (const sharing of sharings(gpu, [1, 16, 64])) {
+      for (const strategy of sharings(gpu, LOOPS)) {
         const y = upload(gpu, "y", [rows, columns], undefined, dtype);
         const rstd = upload(gpu, "rstd", [rows]);
-        runPass(gpu, (pass) => rmsNorm(pass, { x, weight, y, rstd, eps: 1e-6, ...sharing }));
+        runPass(gpu, (pass) => rmsNorm(pass, { x, weight, y, rstd, eps: 1e-6 }));
         const float32 = 3e-6; // sums of some thousand float32 squares
         const rtol = float32 + OUTPUT_ROUNDING[dtype];
-        assertClose("y", await download(gpu, y), expected.y, { atol: 1e-6, rtol });
+        assertClose(`y, ${strategy}`, await download(gpu, y), expected.y, { atol: 1e-6, rtol });
         assertClose("rstd", await download(gpu, rstd), expected.rstd, { atol: 0, rtol: float32 });
       }
     }
@@ -109,3 +109,5 @@ gpuTest("rms_norm refuses a weight of another width", (gpu) => {
     "rmsNorm: weight must be (16), got (8)",
   );
 });
+
+testAlternatives(import.meta.url);

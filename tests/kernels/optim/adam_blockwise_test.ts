@@ -17,15 +17,8 @@ import {
   FOUR_BITS,
 } from "../../oracles/optim/adam_blockwise.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";
-import {
-  assertClose,
-  download,
-  gpuTest,
-  randomNormal,
-  runPass,
-  sharings,
-  upload,
-} from "../../support.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 const RATES = { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
@@ -64,7 +57,7 @@ function eachFormat(what: string, run: (gpu: Gpu, name: Name) => void | Promise<
 for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
   eachFormat(`(${rows}, ${columns}), follows the oracle`, async (gpu, name) => {
     const { step: record, format } = FORMATS[name];
-    for (const sharing of sharings(gpu, [1, 16])) {
+    for (const strategy of sharings(gpu, LOOPS)) {
       const shape = [rows, columns], state = createState(gpu, name, shape);
       const stored = rows * state.m.stride;
       for (let step = 1; step <= 3; step++) {
@@ -78,11 +71,11 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
         };
         const values = randomNormal(rows * columns, step).map((value) => value ** 5 * 1e-3);
         const gradient = upload(gpu, "gradient", shape, values);
-        runPass(gpu, (pass) => record(pass, { gradient, ...state, step, ...RATES, ...sharing }));
+        runPass(gpu, (pass) => record(pass, { gradient, ...state, step, ...RATES }));
         const update = oracle(withPadding(values, columns), before, format, { step, ...RATES });
         // A dozen float32 operations on numbers of the format, themselves computed in float32.
         const actual = new Float32Array((await gpu.read(gradient)).buffer);
-        assertClose("update", actual, update, { atol: 1e-5 * RATES.lr, rtol: 1e-5 });
+        assertClose(`update, ${strategy}`, actual, update, { atol: 1e-5 * RATES.lr, rtol: 1e-5 });
         for (const [codes, absmax] of [["m", "absmaxM"], ["v", "absmaxV"]] as const) {
           assertClose(absmax, await download(gpu, state[absmax]), before[absmax], {
             atol: 1e-30,
@@ -162,3 +155,5 @@ eachFormat("refuses what does not match", (gpu, name) => {
     `${name}: m must be ${dtype}, got float32`,
   );
 });
+
+testAlternatives(import.meta.url);

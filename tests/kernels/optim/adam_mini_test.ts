@@ -5,15 +5,8 @@ import { adamMini, rowBlocks } from "../../../src/kernels/optim/adam_mini.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { adamMini as oracle } from "../../oracles/optim/adam_mini.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";
-import {
-  assertClose,
-  download,
-  gpuTest,
-  randomNormal,
-  runPass,
-  sharings,
-  upload,
-} from "../../support.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 const RATES = { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
@@ -33,7 +26,7 @@ function tokenGradients(rows: number, columns: number, seed: number) {
 
 for (const [rows, columns] of [[1, 8], [70, 40], [5, 257], [3, 5461]] as const) {
   gpuTest(`adam_mini (${rows}, ${columns}) follows the oracle`, async (gpu) => {
-    for (const sharing of sharings(gpu, [1, 16])) {
+    for (const strategy of sharings(gpu, LOOPS)) {
       const shape = [rows, columns] as const, state = createState(gpu, shape);
       const stored = rows * state.m.stride;
       const read = async (tensor: typeof state.m) => (await gpu.read(tensor)).buffer as ArrayBuffer;
@@ -47,13 +40,13 @@ for (const [rows, columns] of [[1, 8], [70, 40], [5, 257], [3, 5461]] as const) 
         };
         const values = tokenGradients(rows, columns, step);
         const gradient = upload(gpu, "gradient", shape, values);
-        runPass(gpu, (pass) => adamMini(pass, { gradient, ...state, step, ...RATES, ...sharing }));
+        runPass(gpu, (pass) => adamMini(pass, { gradient, ...state, step, ...RATES }));
         const update = oracle(withPadding(values, columns), before, { columns, step, ...RATES });
         // A dozen float32 operations on numbers of the format, themselves computed in float32, and
         // a sum of up to 5461 squares.
         const close = { atol: 1e-30, rtol: 1e-5 };
         const actual = new Float32Array(await read(gradient));
-        assertClose("update", actual, update, { ...close, atol: 1e-5 * RATES.lr });
+        assertClose(`update, ${strategy}`, actual, update, { ...close, atol: 1e-5 * RATES.lr });
         assertClose("v", await download(gpu, state.v), before.v, close);
         assertClose("absmax", await download(gpu, state.absmaxM), before.absmaxM, close);
         const written = new Uint8Array(await read(state.m)).slice(0, stored);
@@ -84,3 +77,5 @@ gpuTest("adam_mini refuses what does not match", (gpu) => {
   refused({ v: upload(gpu, "v", [32]) }, "adamMini: v must be (16), got (32)");
   refused({ absmaxM: state.v }, "adamMini: absmaxM must be (32), got (16)"); // two blocks a row
 });
+
+testAlternatives(import.meta.url);

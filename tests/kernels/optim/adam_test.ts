@@ -4,6 +4,7 @@ import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { adam } from "../../../src/kernels/optim/adam.ts";
 import { adam as oracle } from "../../oracles/optim/adam.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 const RATES = { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
@@ -34,3 +35,5 @@ gpuTest("adam refuses moments of another shape", (gpu) => {
     "adam: m must be (4, 16), got (4, 8)",
   );
 });
+
+testAlternatives(import.meta.url);

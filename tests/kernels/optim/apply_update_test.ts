@@ -13,29 +13,33 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
+import { strategyTest, testAlternatives } from "../support_strategies.ts";
 
 const DECAY = 1 - 0.01 * 0.1;
 
 for (const [rows, columns] of [[1, 8], [3, 257], [5, 5461]]) {
-  gpuTest(`apply_update (${rows}, ${columns}) agrees with the oracle`, async (gpu) => {
-    const change = randomNormal(rows * columns, 2, 0.01);
-    const update = upload(gpu, "update", [rows, columns], change);
-    for (const dtype of ["float32", "bfloat16"] as const) {
-      const values = rounded(randomNormal(rows * columns, 1), dtype);
-      const weight = upload(gpu, "weight", [rows, columns], values, dtype);
-      runPass(gpu, (pass) => applyUpdate(pass, { weight, update, decay: DECAY }));
-      const exact = oracle(values, change, DECAY);
-      // Float32: an adapter may fuse the multiply and the add, one rounding of some 2^-24 less.
-      // Bfloat16: that may carry a value over a boundary, one step of 2^-7.
-      const tolerance = dtype === "float32"
-        ? { atol: 1e-7, rtol: 2e-7 }
-        : { atol: 0, rtol: 2 ** -7 };
-      const actual = await download(gpu, weight), expected = rounded(exact, dtype);
-      assertClose(dtype, actual, expected, tolerance);
-      const moved = actual.filter((value, i) => value !== expected[i]).length;
-      if (dtype === "bfloat16") assert(moved <= 1e-3 * actual.length, `${moved} moved`);
-    }
-  });
+  strategyTest(
+    (strategy) => `apply_update (${rows}, ${columns}) agrees with the oracle, ${strategy}`,
+    async (gpu) => {
+      const change = randomNormal(rows * columns, 2, 0.01);
+      const update = upload(gpu, "update", [rows, columns], change);
+      for (const dtype of ["float32", "bfloat16"] as const) {
+        const values = rounded(randomNormal(rows * columns, 1), dtype);
+        const weight = upload(gpu, "weight", [rows, columns], values, dtype);
+        runPass(gpu, (pass) => applyUpdate(pass, { weight, update, decay: DECAY }));
+        const exact = oracle(values, change, DECAY);
+        // Float32: an adapter may fuse the multiply and the add, one rounding of some 2^-24 less.
+        // Bfloat16: that may carry a value over a boundary, one step of 2^-7.
+        const tolerance = dtype === "float32"
+          ? { atol: 1e-7, rtol: 2e-7 }
+          : { atol: 0, rtol: 2 ** -7 };
+        const actual = await download(gpu, weight), expected = rounded(exact, dtype);
+        assertClose(dtype, actual, expected, tolerance);
+        const moved = actual.filter((value, i) => value !== expected[i]).length;
+        if (dtype === "bfloat16") assert(moved <= 1e-3 * actual.length, `${moved} moved`);
+      }
+    },
+  );
 }
 
 gpuTest("apply_update rounds bfloat16 stochastically, by its key", async (gpu) => {
@@ -106,3 +110,5 @@ gpuTest("apply_update refuses an update of another shape", (gpu) => {
     "applyUpdate: update must be (4, 16), got (4, 8)",
   );
 });
+
+testAlternatives(import.meta.url);

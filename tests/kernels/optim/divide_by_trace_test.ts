@@ -5,6 +5,7 @@ import { divideByTrace } from "../../../src/kernels/optim/divide_by_trace.ts";
 import { divideByTrace as oracle } from "../../oracles/optim/divide_by_trace.ts";
 import { timesTransposed } from "../../oracles/svd.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 for (const size of [1, 9, 64, 300]) {
   gpuTest(`divide_by_trace (${size}, ${size}) agrees with the oracle`, async (gpu) => {
@@ -33,3 +34,5 @@ gpuTest("divide_by_trace refuses what does not match", (gpu) => {
     "divideByTrace: target must be (9, 9), got (9, 8)",
   );
 });
+
+testAlternatives(import.meta.url);

@@ -6,6 +6,7 @@ import { inverseCholesky } from "../../../src/kernels/optim/inverse_cholesky.ts"
 import { inverseCholesky as oracle } from "../../oracles/optim/inverse_cholesky.ts";
 import { dot, timesTransposed } from "../../oracles/svd.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 async function run(gpu: Gpu, values: Float32Array<ArrayBuffer>, shift = 0, least = 0) {
   const size = Math.sqrt(values.length);
@@ -81,3 +82,5 @@ gpuTest("inverse_cholesky refuses what does not match", (gpu) => {
     "inverseCholesky: gram must have at most 128 rows, got float32 (129, 129)",
   );
 });
+
+testAlternatives(import.meta.url);

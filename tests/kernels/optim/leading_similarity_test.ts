@@ -4,6 +4,7 @@ import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { leadingSimilarity } from "../../../src/kernels/optim/leading_similarity.ts";
 import { leadingSimilarity as oracle } from "../../oracles/optim/leading_similarity.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 for (const size of [3, 257, 5461]) {
   gpuTest(`leading_similarity of ${size} elements agrees with the oracle`, async (gpu) => {
@@ -51,3 +52,5 @@ gpuTest("leading_similarity refuses what does not match", (gpu) => {
     "leadingSimilarity: index must be below 2, the size of out, got 2",
   );
 });
+
+testAlternatives(import.meta.url);

@@ -5,20 +5,13 @@ import { muonMomentum8bit } from "../../../src/kernels/optim/muon_momentum_8bit.
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";
 import { muonMomentum8bit as oracle } from "../../oracles/optim/muon_momentum_8bit.ts";
-import {
-  assertClose,
-  download,
-  gpuTest,
-  randomNormal,
-  runPass,
-  sharings,
-  upload,
-} from "../../support.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
   const name = `muon_momentum_8bit (${rows}, ${columns})`;
   gpuTest(`${name}, follows the oracle`, async (gpu) => {
-    for (const sharing of sharings(gpu, [1, 16])) {
+    for (const strategy of sharings(gpu, LOOPS)) {
       const shape = [rows, columns], update = upload(gpu, "update", shape);
       const momentum = upload(gpu, "momentum", shape, undefined, "uint8");
       const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);
@@ -32,13 +25,13 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
         };
         const values = randomNormal(rows * columns, step).map((value) => value ** 5 * 1e-3);
         const gradient = upload(gpu, "gradient", shape, values);
-        const io = { gradient, momentum, absmax, update, decay: 0.95, ...sharing };
+        const io = { gradient, momentum, absmax, update, decay: 0.95 };
         runPass(gpu, (pass) => muonMomentum8bit(pass, io));
         const wanted = oracle(withPadding(values, columns), before, 0.95);
         const written = new Float32Array((await gpu.read(update)).buffer).slice(0, stored);
         // A dozen float32 operations on numbers of the format, themselves computed in float32.
         const most = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-        assertClose("update", written, wanted, { atol: 1e-6 * most, rtol: 1e-5 });
+        assertClose(`update, ${strategy}`, written, wanted, { atol: 1e-6 * most, rtol: 1e-5 });
         const maxima = await download(gpu, absmax);
         assertClose("absmax", maxima, before.absmax, { atol: 1e-30, rtol: 1e-5 });
         const codes = new Uint8Array((await gpu.read(momentum)).slice(0, stored));
@@ -75,3 +68,5 @@ gpuTest("muon_momentum_8bit refuses maxima of another count", (gpu) => {
     "muonMomentum8bit: absmax must be (2), got (3)",
   );
 });
+
+testAlternatives(import.meta.url);

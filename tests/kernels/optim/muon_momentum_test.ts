@@ -4,6 +4,7 @@ import { muonMomentum } from "../../../src/kernels/optim/muon_momentum.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { muonMomentum as oracle } from "../../oracles/optim/muon_momentum.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, columns] of [[1, 1], [3, 257], [64, 512], [5, 5461]]) {
   gpuTest(`muon_momentum (${rows}, ${columns}) follows the oracle`, async (gpu) => {
@@ -31,3 +32,5 @@ gpuTest("muon_momentum refuses momentum of another shape", (gpu) => {
     "muonMomentum: momentum must be (4, 16), got (4, 8)",
   );
 });
+
+testAlternatives(import.meta.url);

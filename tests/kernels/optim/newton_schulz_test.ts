@@ -4,6 +4,7 @@ import { newtonSchulz } from "../../../src/kernels/optim/newton_schulz.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { newtonSchulz as oracle } from "../../oracles/optim/newton_schulz.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 
 const OPTIONS = { coefficients: [3.4445, -4.775, 2.0315], eps: 1e-7 } as const;
 
@@ -60,3 +61,5 @@ gpuTest("newton_schulz refuses a square of another size", (gpu) => {
     "newtonSchulz: square must be (9, 9), got (9, 8)",
   );
 });
+
+testAlternatives(import.meta.url);

@@ -3,28 +3,21 @@ import { KernelPass } from "../../../src/gpu/pass.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { seedRows } from "../../../src/kernels/optim/seed_rows.ts";
 import { seedRows as oracle } from "../../oracles/optim/seed_rows.ts";
-import {
-  assertClose,
-  download,
-  gpuTest,
-  randomNormal,
-  runPass,
-  sharings,
-  upload,
-} from "../../support.ts";
+import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, columns, first] of [[1, 8, 0], [70, 257, 66], [5, 5461, 5]]) {
   gpuTest(`seed_rows (${rows}, ${columns}) from ${first}`, async (gpu) => {
-    for (const sharing of sharings(gpu, [1, 16])) {
+    for (const strategy of sharings(gpu, LOOPS)) {
       const values = randomNormal(rows * columns, 1);
       values.fill(0, 0, columns); // the first row holds nothing
       const target = upload(gpu, "target", [rows, columns], values);
       const key = { seed: 3, step: 4, tensor: 5 };
-      runPass(gpu, (pass) => seedRows(pass, { target, first, key, ...sharing }));
+      runPass(gpu, (pass) => seedRows(pass, { target, first, key }));
       const expected = oracle(values, columns, first, key);
       // As random_normal: WGSL's bounds on log, sin and cos.
       const actual = await download(gpu, target);
-      assertClose("target", actual, expected, { atol: 2 ** -9, rtol: 1e-5 });
+      assertClose(strategy, actual, expected, { atol: 2 ** -9, rtol: 1e-5 });
       const kept = Math.min(first, rows) * columns;
       assertEquals(actual.slice(columns, kept), values.slice(columns, kept)); // bit for bit
       const stored = new Float32Array((await gpu.read(target)).buffer);
@@ -42,3 +35,5 @@ gpuTest("seed_rows refuses another format", (gpu) => {
     "seedRows: target must be float32, got bfloat16",
   );
 });
+
+testAlternatives(import.meta.url);

@@ -11,6 +11,7 @@ import {
   withoutPadding,
 } from "../../oracles/quantise/group_quantize.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { strategyTest, testAlternatives } from "../support_strategies.ts";
 
 /** A tensor on the device with codes and constants of the oracle; and its values. */
 function quantised(
@@ -33,22 +34,25 @@ for (
   const [rows, columns, groupSize] of [[1, 8, 256], [3, 257, 64], [5, 5461, 256], [33, 48, 136]]
 ) {
   for (const dtype of ["int8", "int4"] as const) {
-    gpuTest(`group_dequantize ${dtype} (${rows}, ${columns}) by ${groupSize}`, async (gpu) => {
-      const { tensor, values } = quantised(gpu, dtype, [rows, columns], groupSize);
-      const target = upload(gpu, "target", [rows, columns]);
-      runPass(gpu, (pass) => groupDequantize(pass, { source: tensor, target }));
-      assertEquals(await download(gpu, target), values); // one exact and one rounded operation
-      const bytes = await gpu.read(tensor), stored = await gpu.read(tensor.constants!);
-      assertEquals(dequantize(tensor, bytes, new Float32Array(stored.buffer)), values);
-      // The padding is zero: its code is the zero point.
-      const padded = new Float32Array((await gpu.read(target)).buffer);
-      assertClose(
-        "padding",
-        padded.filter((_, i) => i % target.stride >= columns),
-        new Float32Array(rows * (target.stride - columns)),
-        { atol: 1e-30, rtol: 0 },
-      );
-    });
+    strategyTest(
+      (strategy) => `group_dequantize ${dtype} (${rows}, ${columns}) by ${groupSize}, ${strategy}`,
+      async (gpu) => {
+        const { tensor, values } = quantised(gpu, dtype, [rows, columns], groupSize);
+        const target = upload(gpu, "target", [rows, columns]);
+        runPass(gpu, (pass) => groupDequantize(pass, { source: tensor, target }));
+        assertEquals(await download(gpu, target), values); // one exact and one rounded operation
+        const bytes = await gpu.read(tensor), stored = await gpu.read(tensor.constants!);
+        assertEquals(dequantize(tensor, bytes, new Float32Array(stored.buffer)), values);
+        // The padding is zero: its code is the zero point.
+        const padded = new Float32Array((await gpu.read(target)).buffer);
+        assertClose(
+          "padding",
+          padded.filter((_, i) => i % target.stride >= columns),
+          new Float32Array(rows * (target.stride - columns)),
+          { atol: 1e-30, rtol: 0 },
+        );
+      },
+    );
   }
 }
 
@@ -79,3 +83,5 @@ gpuTest("group_dequantize refuses what does not match", (gpu) => {
     "groupDequantize: source must be int8 or int4, got float32",
   );
 });
+
+testAlternatives(import.meta.url);

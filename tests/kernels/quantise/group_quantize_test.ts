@@ -8,7 +8,8 @@ import { Safetensors } from "../../../src/formats/safetensors.ts";
 import { groupQuantize } from "../../../src/kernels/quantise/group_quantize.ts";
 import { levelsOf, unpackCodes } from "../../../src/numbers/group.ts";
 import { groupQuantize as oracle, withoutPadding } from "../../oracles/quantise/group_quantize.ts";
-import { assertClose, gpuTest, randomNormal, runPass, sharings, upload } from "../../support.ts";
+import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 const FIXTURE = fromFileUrl(import.meta.resolve("../../fixtures/quant/group_quant.safetensors"));
 
@@ -50,17 +51,20 @@ for (
     gpuTest(
       `group_quantize ${dtype} (${rows}, ${columns}) by ${groupSize}`,
       async (gpu) => {
-        for (const sharing of sharings(gpu, [1, 16])) {
+        for (const strategy of sharings(gpu, LOOPS)) {
           const values = awkwardValues(rows, columns);
           const source = upload(gpu, "source", [rows, columns], values);
           for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {
             const target = quantised(gpu, dtype, [rows, columns], groupSize);
-            runPass(gpu, (pass) => groupQuantize(pass, { source, target, rounding, ...sharing }));
+            runPass(gpu, (pass) => groupQuantize(pass, { source, target, rounding }));
             const options = { columns, groupSize, levels: levelsOf(target), rounding };
             const expected = oracle(values, options);
             // WGSL allows division an error of 2.5 ulps; the oracle rounds correctly.
             const constants = await constantsOf(gpu, target);
-            assertClose("constants", constants, expected.constants, { atol: 1e-30, rtol: 3e-7 });
+            assertClose(`constants, ${strategy}`, constants, expected.constants, {
+              atol: 1e-30,
+              rtol: 3e-7,
+            });
             const codes = await codesOf(gpu, target);
             const wanted = withoutPadding(expected.codes, columns);
             assertEquals(codes.length, wanted.length);
@@ -207,3 +211,5 @@ gpuTest("group_quantize refuses what does not match", (gpu) => {
     "groupQuantize: target must be whole groups of",
   );
 });
+
+testAlternatives(import.meta.url);

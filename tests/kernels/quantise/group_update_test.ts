@@ -10,7 +10,8 @@ import {
   withoutPadding,
 } from "../../oracles/quantise/group_quantize.ts";
 import { groupUpdate as oracle } from "../../oracles/quantise/group_update.ts";
-import { assertClose, gpuTest, randomNormal, runPass, sharings, upload } from "../../support.ts";
+import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
 import type { Tensor } from "../../../src/gpu/tensor.ts";
 
@@ -30,21 +31,31 @@ function quantised(
   return { weight, made };
 }
 
-for (const [rows, columns, groupSize] of [[1, 8, 256], [3, 257, 64], [5, 5461, 256]]) {
-  gpuTest(`group_update (${rows}, ${columns}) by ${groupSize}`, async (gpu) => {
-    for (const sharing of sharings(gpu, [1, 16])) {
+for (
+  const [dtype, rows, columns, groupSize] of [
+    ["int8", 1, 8, 256],
+    ["int8", 3, 257, 64],
+    ["int8", 5, 5461, 256],
+    ["int4", 3, 257, 64],
+  ] as const
+) {
+  gpuTest(`group_update ${dtype} (${rows}, ${columns}) by ${groupSize}`, async (gpu) => {
+    for (const strategy of sharings(gpu, LOOPS)) {
       const change = randomNormal(rows * columns, 2, 0.02);
       const update = upload(gpu, "update", [rows, columns], change);
       for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {
         const values = randomNormal(rows * columns, 1, 0.1);
-        const { weight, made } = quantised(gpu, "int8", values, [rows, columns], groupSize);
-        const decay = 0.99;
-        runPass(gpu, (pass) => groupUpdate(pass, { weight, update, decay, rounding, ...sharing }));
-        const expected = oracle(made, change, decay, { columns, groupSize, levels: 255, rounding });
+        const { weight, made } = quantised(gpu, dtype, values, [rows, columns], groupSize);
+        const decay = 0.99, levels = levelsOf(weight);
+        runPass(gpu, (pass) => groupUpdate(pass, { weight, update, decay, rounding }));
+        const expected = oracle(made, change, decay, { columns, groupSize, levels, rounding });
         const constants = new Float32Array((await gpu.read(weight.constants!)).buffer);
         // A division, and a multiply and an add that may be fused: a few ulps. A zero point is an
         // integer, which such an error changes only near a half.
-        assertClose("constants", constants, expected.constants, { atol: 1e-30, rtol: 1e-6 });
+        assertClose(`constants, ${strategy}`, constants, expected.constants, {
+          atol: 1e-30,
+          rtol: 1e-6,
+        });
         const codes = unpackCodes(weight, await gpu.read(weight));
         const wanted = withoutPadding(expected.codes, columns);
         const furthest = codes.reduce((d, code, i) => Math.max(d, Math.abs(code - wanted[i])), 0);
@@ -112,3 +123,5 @@ gpuTest("group_update refuses what does not match", (gpu) => {
     "groupUpdate: update must be (4, 16), got (4, 8)",
   );
 });
+
+testAlternatives(import.meta.url);

@@ -4,6 +4,7 @@ import { adjustLogits, IN_PROMPT } from "../../../src/kernels/sampling/adjust_lo
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { adjustLogits as oracle } from "../../oracles/sampling/adjust_logits.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 import { assertRefuses } from "../../support_errors.ts";
 
 /** Of no prompt and no answer, both, and several times the same. */
@@ -86,3 +87,5 @@ gpuTest("adjustLogits refuses a bias of another vocabulary", (gpu) => {
   const message = "adjustLogits: bias must be (9), got (8)";
   assertRefuses(() => adjustLogits(new KernelPass(gpu), io), ShapeError, message);
 });
+
+testAlternatives(import.meta.url);

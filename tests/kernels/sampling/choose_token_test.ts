@@ -5,6 +5,7 @@ import { chooseToken } from "../../../src/kernels/sampling/choose_token.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { candidates, type Choice, total } from "../../oracles/sampling/choose_token.ts";
 import { gpuTest, randomNormal, randomStream, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 import { assertRefuses } from "../../support_errors.ts";
 
 /** What is chosen for each random number, of 32 bits. */
@@ -179,3 +180,5 @@ gpuTest("chooseToken refuses a place outside the history", (gpu) => {
     assertRefuses(() => chooseToken(new KernelPass(gpu), each), ShapeError, message);
   }
 });
+
+testAlternatives(import.meta.url);

@@ -4,6 +4,7 @@ import { forbidRepeats } from "../../../src/kernels/sampling/forbid_repeats.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { forbidden } from "../../oracles/sampling/forbid_repeats.ts";
 import { download, gpuTest, randomStream, runPass, upload } from "../../support.ts";
+import { testAlternatives } from "../support_strategies.ts";
 import { assertRefuses } from "../../support_errors.ts";
 
 gpuTest("repeats of every size are forbidden, and nothing else", async (gpu) => {
@@ -34,3 +35,5 @@ gpuTest("forbidRepeats refuses more tokens than there are", (gpu) => {
   const message = "forbidRepeats: size must be 1 to 61440 and length at most 4, got 2 and 5";
   assertRefuses(() => forbidRepeats(new KernelPass(gpu), io), ShapeError, message);
 });
+
+testAlternatives(import.meta.url);
