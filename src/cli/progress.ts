@@ -78,6 +78,7 @@ export class Progress {
         this.#steps = event.steps;
         this.#since = this.now();
         line(describePlan(event));
+        if (isUnlimited(event)) line(UNLIMITED);
         return this.tick();
       case "data":
         return line(describeData(event));
@@ -222,7 +223,27 @@ function describePlan(plan: PlanEvent): string {
   const checkpoint = plan.resumed_from ? ` (${plan.resumed_from}${saved ?? ""})` : "";
   const from = plan.resumed_step ? `resuming after step ${plan.resumed_step}${checkpoint}, ` : "";
   return `${count(parameters)} parameters, ${part}${from}${plan.steps} steps, ` +
-    `${formatBytes(plan.planned_peak_bytes)} of GPU memory, on ${plan.adapter}`;
+    `${describeMemory(plan)}, on ${plan.adapter}`;
+}
+
+function describeMemory({ planned_peak_bytes, allocated_bytes, memory_limit }: PlanEvent): string {
+  const planned = `${formatBytes(planned_peak_bytes)} of GPU memory`;
+  const notes = [
+    ...(allocated_bytes ?? 0) > planned_peak_bytes
+      ? [`${formatBytes(allocated_bytes!)} in the driver's blocks`]
+      : [],
+    ...memory_limit === undefined ? [] : [`${formatBytes(memory_limit)} available`],
+  ];
+  return notes.length ? `${planned} (${notes.join(", ")})` : planned;
+}
+
+const UNLIMITED =
+  "how much memory this card has is unknown: with --gpu-memory, a run that does not " +
+  "fit is refused at once";
+
+/** Events of earlier versions do not say. */
+function isUnlimited({ allocated_bytes, memory_limit }: PlanEvent): boolean {
+  return allocated_bytes !== undefined && memory_limit === undefined;
 }
 
 function describeData({ records, examples, held_out, tokens, trained_tokens }: DataEvent): string {

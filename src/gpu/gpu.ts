@@ -68,6 +68,8 @@ export class Gpu implements Allocator {
   readonly #fixed = new WeakSet<GPUBuffer>();
   #pending: Promise<unknown>[] = [];
   #failure: Error | null = null;
+  /** Of what failed, the first allocation, whose consequences are the rest. */
+  #refused: AllocationError | null = null;
   /** Whatever else fails on a lost device is its consequence. */
   #lost: DeviceLostError | null = null;
   #held: { readonly work: HeldWork[]; readonly piece: number } | undefined;
@@ -86,7 +88,10 @@ export class Gpu implements Allocator {
     this.pipelines = new PipelineCache(this);
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
-      this.fail(new GpuError(`GPU: ${(event as GPUUncapturedErrorEvent).error.message}`));
+      const { error } = event as GPUUncapturedErrorEvent, message = `GPU: ${error.message}`;
+      // Not of a tensor, which has a scope: of what a write needs on its way.
+      const isFull = error.constructor.name === "GPUOutOfMemoryError";
+      this.fail(isFull ? new AllocationError(message, this.account.live) : new GpuError(message));
     });
     device.lost.then((info) => {
       if (this.#closed) return;
@@ -312,10 +317,10 @@ export class Gpu implements Allocator {
     await Promise.all(pending);
     if (this.#closed) throw new GpuError("GPU: used after it was closed");
     if (this.#lost) throw this.#lost;
-    if (!this.#failure) return;
-    const cause = await this.#cause(this.#failure);
-    if (cause instanceof AllocationError) this.#failure = null;
-    throw cause;
+    const refused = this.#refused;
+    this.#refused = null;
+    if (refused) throw await this.#cause(refused);
+    if (this.#failure) throw await this.#cause(this.#failure);
   }
 
   /** What to report for an error: on a lost device the first is of some operation, not the loss. */
@@ -325,7 +330,8 @@ export class Gpu implements Allocator {
     const timer = setTimeout(late.resolve, LOSS_TAKES_MS);
     await Promise.race([this.device.lost, late.promise]);
     clearTimeout(timer);
-    return this.#lost ?? this.#failure ?? error;
+    if (this.#lost) return this.#lost;
+    return error instanceof AllocationError ? error : this.#failure ?? error;
   }
 
   /** Runs `make` in an error scope; the next {@link check} throws what it reports. */
@@ -357,11 +363,9 @@ export class Gpu implements Allocator {
     this.#pending.push(
       this.device.popErrorScope().then((error) => {
         if (!error) return;
-        this.fail(
-          filter === "out-of-memory"
-            ? new AllocationError(`${what}: the GPU is out of memory (${error.message})`, live)
-            : new GpuError(`${what}: ${error.message}`),
-        );
+        if (filter !== "out-of-memory") return this.fail(new GpuError(`${what}: ${error.message}`));
+        const message = `${what}: the GPU is out of memory (${error.message})`;
+        this.#refused ??= new AllocationError(message, live);
       }),
     );
     return made;

@@ -129,6 +129,10 @@ export interface PlanEvent {
   readonly resumed_saved_at?: string;
   /** Of the run, or of choosing ranks before it (`rank: "auto"`) if that needs more. */
   readonly planned_peak_bytes: number;
+  /** What the driver is asked for by it, in blocks; absent in events of earlier versions. */
+  readonly allocated_bytes?: number;
+  /** Bytes of GPU memory that the run is held to; absent where it is unknown how many a card has. */
+  readonly memory_limit?: number;
   /** Of the run. */
   readonly by_purpose: Readonly<Record<Purpose, number>>;
   /** Name of the adapter. */

@@ -45,6 +45,8 @@ export interface OpenRun {
   /** The recipe given, with the ranks that were advised for it. */
   readonly recipe: Recipe;
   readonly plan: MemoryPlan;
+  /** Bytes of GPU memory that it is held to; Infinity if unknown. */
+  readonly memoryLimit: number;
   readonly warnings: readonly Phrase[];
   readonly rankAdvice?: RankAdviceEvent;
   readonly training: Training;
@@ -144,6 +146,7 @@ export async function openRun(
     memory,
     recipe,
     plan: { ...needed, plannedPeakBytes },
+    memoryLimit: limit,
     warnings,
     rankAdvice: advice?.event,
     training,

@@ -25,6 +25,8 @@ export function planEvent(gpu: Gpu, run: OpenRun, step: number): PlanEvent {
     resumed_from: resumed?.path,
     resumed_saved_at: resumed?.savedAt?.toISOString(),
     planned_peak_bytes: plan.plannedPeakBytes,
+    allocated_bytes: plan.allocatedBytes,
+    memory_limit: Number.isFinite(run.memoryLimit) ? run.memoryLimit : undefined,
     by_purpose: plan.byPurpose,
     adapter: adapterName(gpu.adapter),
   };

@@ -79,6 +79,21 @@ Deno.test("without a terminal: a line for what happens", () => {
   ]);
 });
 
+Deno.test("the memory that there is, as far as it is known, is said with what the run takes", () => {
+  const shown = (change: Partial<PlanEvent>) =>
+    lines((progress) => progress.handle({ ...PLAN, ...change }));
+  const blocks = { allocated_bytes: 4 << 20, memory_limit: 2 ** 33 };
+  assertEquals(shown(blocks), [
+    "1,234,567 parameters, 100 steps, 3.00 MiB of GPU memory (4.00 MiB in the driver's blocks, " +
+    "8.00 GiB available), on llvmpipe",
+  ]);
+  assertEquals(shown({ allocated_bytes: 3 << 20 }), [
+    "1,234,567 parameters, 100 steps, 3.00 MiB of GPU memory, on llvmpipe",
+    "how much memory this card has is unknown: with --gpu-memory, a run that does not fit is " +
+    "refused at once",
+  ]);
+});
+
 Deno.test("advised ranks: a line for each kind of projection", () => {
   const matrix = (name: string, rank: number, energy: number) => ({
     name: `model.layers.${rank}.${name}.weight`,

@@ -1,6 +1,7 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { DRIVER_MEMORY, driverBytes, driverMemoryOf } from "../../src/gpu/driver_memory.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
+import { addressSpace } from "../support_memory.ts";
 
 const MIB = 2 ** 20;
 
@@ -32,10 +33,8 @@ Deno.test({
   async fn() {
     using gpu = await Gpu.open();
     if (!gpu.capabilities.software) return;
-    const status = () => Deno.readTextFileSync("/proc/self/status");
-    const size = () => 1024 * Number(/VmSize:\s+(\d+)/.exec(status())![1]);
     const { blocks: [first] } = DRIVER_MEMORY.vulkanShared;
-    const before = size(), sizes: number[] = [];
+    const before = addressSpace(), sizes: number[] = [];
     for (let i = 0; i < 300; i++) {
       const large = i % 20 === 7, elements = large ? i * 128 * 1024 : 8 * (1 + (i * i) % 97);
       const [name, shape] = [`t${i}`, [elements]];
@@ -45,7 +44,7 @@ Deno.test({
     const computed = driverBytes(sizes, DRIVER_MEMORY.vulkanShared) - first;
     const own = sizes.reduce((sum, bytes) => sum + bytes);
     // The process's own heap grows as well.
-    assertAlmostEquals((size() - before) / MIB, computed / MIB, 16);
+    assertAlmostEquals((addressSpace() - before) / MIB, computed / MIB, 16);
     assertEquals((computed - own) / MIB > 40, true, `${computed} of ${own}`);
   },
 });

@@ -1,10 +1,14 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { OutOfMemoryError } from "../../src/gpu/errors.ts";
 import type { DoneEvent } from "../../src/train/events.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
 import { assertFits, DoesNotFitError } from "../../src/train/does_not_fit.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
+import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { limitAddressSpace } from "../support_memory.ts";
 import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const SETTINGS: Record<string, Record<string, unknown>> = {
@@ -74,6 +78,51 @@ trainingTest(
       const { account } = await runTraining(options("run", { ...smaller, steps: 1 }));
       assertEquals(account.peak, bytes);
       assertEquals(account.peak <= 4 * 2 ** 20, true, `${account.peak} bytes`);
+    }),
+);
+
+/** Linux's way to take memory away from a software adapter. */
+const canLimit = Deno.build.os === "linux";
+
+trainingTest(
+  "memory that the driver refuses ends a run with what fits; the device stays",
+  () =>
+    withWorkshop(async ({ options }) => {
+      using gpu = await Gpu.open();
+      if (!canLimit || !gpu.capabilities.software) return;
+      const large = options("run", { batchSize: 8192, seqLen: 64, steps: 1, evalShare: 0 });
+      let error: DoesNotFitError;
+      {
+        await using _limit = await limitAddressSpace(1 << 30);
+        error = await assertRejects(() => Trainer.pretrain(gpu, large), DoesNotFitError);
+      }
+      assertMatch(
+        error.message,
+        /^this run needs \d\.\d+ GiB of GPU memory; the driver gave [\d.]+ MiB and refused more$/,
+      );
+      assertEquals(gpu.account.live, 0);
+      const [{ options: smaller, bytes }] = error.alternatives;
+      assertEquals(bytes < 2 ** 29, true, "half a GiB is left to the driver");
+      using trainer = await Trainer.pretrain(gpu, { ...large, ...smaller });
+      assertEquals(trainer.plan.plannedPeakBytes, bytes);
+      assertEquals(gpu.account.live, bytes);
+    }),
+);
+
+trainingTest(
+  "a device that is lost before the first step ends a run with what is smaller",
+  () =>
+    withWorkshop(async ({ options }) => {
+      using gpu = await Gpu.open();
+      const recipe = await pretrainRecipe(options("run", {}));
+      const start = async () => {
+        gpu.device.destroy();
+        await gpu.device.lost;
+      };
+      const opening = () => Trainer.open(gpu, { ...recipe, start });
+      const error = await assertRejects(opening, DoesNotFitError, "the device was lost");
+      assertEquals(gpu.account.live, 0);
+      assertEquals(error.alternatives, [], "half of what it needs is less than drivers take");
     }),
 );
 
