@@ -40,6 +40,17 @@ export function sizesFor(software: boolean): Sizes {
     : { B: 8, T: 1024, C: 2048, H: 32, D: 64, F: 5461, V: 32000, R: 512 };
 }
 
+/** The bits of a word that are random, and those that are set. */
+interface Bits {
+  readonly random: number;
+  readonly fixed: number;
+}
+
+/** 0.007 to 0.03, both as float32 and as bfloat16. */
+const MAGNITUDES: Bits = { random: 0x00ff00ff, fixed: 0x3c003c00 };
+const NUMBERS: Bits = { random: 0x80ff80ff, fixed: 0x3c003c00 };
+const CODES: Bits = { random: 0xffffffff, fixed: 0 };
+
 /** Allocates operands, which are released with their case. */
 export class Bench {
   constructor(readonly gpu: Gpu, readonly allocator: Allocator) {}
@@ -48,8 +59,15 @@ export class Bench {
   tensor(name: string, shape: readonly number[], dtype: DType = "float32"): Tensor {
     const groupSize = dtype === "int8" || dtype === "int4" ? 256 : undefined;
     const tensor = this.allocator.tensor({ name, shape, dtype, groupSize, purpose: "workspace" });
-    this.#fill(tensor, dtype === "float32" || dtype === "bfloat16");
-    if (tensor.constants) this.#fill(tensor.constants, true);
+    this.#fill(tensor, dtype === "float32" || dtype === "bfloat16" ? NUMBERS : CODES);
+    if (tensor.constants) this.#fill(tensor.constants, NUMBERS);
+    return tensor;
+  }
+
+  /** float32, none of them negative. */
+  magnitudes(name: string, shape: readonly number[]): Tensor {
+    const tensor = this.allocator.tensor({ name, shape, dtype: "float32", purpose: "workspace" });
+    this.#fill(tensor, MAGNITUDES);
     return tensor;
   }
 
@@ -65,10 +83,9 @@ export class Bench {
     return tensor;
   }
 
-  #fill(tensor: Tensor, numbers: boolean): void {
-    const words = new Uint32Array(tensor.byteLength / 4).map((_, i) => scattered(i));
-    // 0x3c: 0.007 to 0.03, both as float32 and as bfloat16.
-    if (numbers) words.forEach((word, i) => words[i] = (word & 0x80ff80ff) | 0x3c003c00);
+  #fill(tensor: Tensor, { random, fixed }: Bits): void {
+    const count = tensor.byteLength / 4;
+    const words = Uint32Array.from({ length: count }, (_, i) => (scattered(i) & random) | fixed);
     this.gpu.write(tensor, words);
   }
 }

@@ -4,6 +4,10 @@
 // to subtract from.
 const LOWEST = -3e38;
 
+// Moments that only decay become subnormal numbers and stay there: times 0.9, the smallest rounds to
+// itself. Processors compute many times slower with those, so smaller ones than this become zero.
+const LEAST = 1e-36;
+
 fn largest_of(v: vec4<f32>) -> f32 {
   return max(max(v.x, v.y), max(v.z, v.w));
 }

@@ -23,10 +23,12 @@ struct Params {
 
 @compute @workgroup_size(TILE, TILE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.octets || id.y >= params.rows) { return; }
+  // First of all: a processor loads a parameter once for all threads only outside of branches.
+  let p = params;
+  if (id.x >= p.octets || id.y >= p.rows) { return; }
   // Tokens before the range wrap around to large numbers, so that one comparison suffices.
-  let token = tokens[params.row + id.y] - params.first_token;
-  if (token >= params.tokens) { return; }
-  let values = params.scale * load_weight(token * params.octets + id.x);
-  out[id.y * params.octets + id.x] = pack_eight(values[0], values[1]);
+  let token = tokens[p.row + id.y] - p.first_token;
+  if (token >= p.tokens) { return; }
+  let values = p.scale * load_weight(token * p.octets + id.x);
+  out[id.y * p.octets + id.x] = pack_eight(values[0], values[1]);
 }

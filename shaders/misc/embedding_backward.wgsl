@@ -26,15 +26,15 @@ struct Params {
 
 @compute @workgroup_size(TILE, TILE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let start = params.position + id.y;
-  if (id.x >= params.octets || start >= params.end) { return; }
+  // First of all: a processor loads a parameter once for all threads only outside of branches.
+  let p = params;
+  let start = p.position + id.y;
+  if (id.x >= p.octets || start >= p.end) { return; }
   let token = sorted_tokens[start];
   // Rows before the range wrap around to large numbers, so that one comparison suffices.
-  let target_row = token - params.first_token;
-  if (target_row >= params.tokens) { return; }
-  if (start > params.position && sorted_tokens[start - 1u] == token) { return; }
-  // Once: a processor would load a parameter again in every iteration, since it may alias a store.
-  let p = params;
+  let target_row = token - p.first_token;
+  if (target_row >= p.tokens) { return; }
+  if (start > p.position && sorted_tokens[start - 1u] == token) { return; }
   var sum = mat2x4<f32>();
   for (var i = start; i < p.end && sorted_tokens[i] == token; i++) {
     let row = order[i] - p.first_row;
@@ -43,5 +43,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       sum += mat2x4<f32>(unpack_low(values), unpack_high(values));
     }
   }
-  dweight[target_row * params.octets + id.x] += params.scale * sum;
+  dweight[target_row * p.octets + id.x] += p.scale * sum;
 }

@@ -25,14 +25,16 @@ struct Params {
 
 @compute @workgroup_size(TILE, TILE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.row_halves || id.y >= params.rows) { return; }
-  let half = params.head_parts / 2u;
+  // First of all: a processor loads a parameter once for all threads only outside of branches.
+  let p = params;
+  if (id.x >= p.row_halves || id.y >= p.rows) { return; }
+  let half = p.head_parts / 2u;
   let head = id.x / half;
   let i = id.x - head * half;
-  let first = id.y * params.parts + head * params.head_parts + i;
-  let position = (params.row + id.y) % params.length + params.offset;
-  let cosine = table[position * params.table_parts + i];
-  let sine = table[position * params.table_parts + half + i] * params.direction;
+  let first = id.y * p.parts + head * p.head_parts + i;
+  let position = (p.row + id.y) % p.length + p.offset;
+  let cosine = table[position * p.table_parts + i];
+  let sine = table[position * p.table_parts + half + i] * p.direction;
   let x1 = unpack_part(x[first]);
   let x2 = unpack_part(x[first + half]);
   x[first] = pack_part(product(x1, cosine) - product(x2, sine));

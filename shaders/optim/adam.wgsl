@@ -4,6 +4,7 @@
 // with bias correction folded into two factors, as in bitsandbytes:
 //   g ← −step_size · m / (√v + eps),  step_size = lr·√(1 − β2^t) / (1 − β1^t),  eps = ε·√(1 − β2^t)
 // m, v and the gradient are overwritten; the gradient becomes the update.
+// @use fours
 override WORKGROUP_SIZE: u32;
 
 struct Params {
@@ -23,11 +24,13 @@ struct Params {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.quads) { return; }
+  // First of all: a processor loads a parameter once for all threads only outside of branches.
+  let p = params;
+  if (id.x >= p.quads) { return; }
   let g = gradient[id.x];
-  let first = params.beta1 * m[id.x] + params.fresh1 * g;
-  let second = params.beta2 * v[id.x] + params.fresh2 * g * g;
-  m[id.x] = first;
-  v[id.x] = second;
-  gradient[id.x] = -params.step_size * first / (sqrt(second) + params.eps);
+  let first = p.beta1 * m[id.x] + p.fresh1 * g;
+  let second = p.beta2 * v[id.x] + p.fresh2 * g * g;
+  m[id.x] = select(first, vec4<f32>(0.0), abs(first) < vec4<f32>(LEAST));
+  v[id.x] = select(second, vec4<f32>(0.0), second < vec4<f32>(LEAST));
+  gradient[id.x] = -p.step_size * first / (sqrt(second) + p.eps);
 }

@@ -101,7 +101,8 @@ fn main(
     own = with_largest(own, new_moments(octet, old, p));
   }
   // The new maxima depend on what every lane made of the old ones: none reads those later.
-  let absmax = lanes_max(own, local);
+  let largest = lanes_max(own, local);
+  let absmax = select(largest, vec2<f32>(0.0), largest < vec2<f32>(LEAST));
   // In a block whose maximum is zero all moments are zero, whatever the divisor.
   let divisor = select(vec2<f32>(1.0), absmax, absmax > vec2<f32>(0.0));
 

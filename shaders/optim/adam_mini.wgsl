@@ -80,7 +80,7 @@ fn main(
   );
   let second = p.beta2 * sums.y + p.fresh2 * (sums.x / f32(p.columns));
   let scale = -p.step_size / (sqrt(second) + p.eps);
-  if (lane == 0u && row < p.rows) { v[row] = second; }
+  if (lane == 0u && row < p.rows) { v[row] = select(second, 0.0, second < LEAST); }
 
   for (var block = 0u; block < p.blocks; block++) {
     let first = start + block * BLOCK_OCTETS;
@@ -100,7 +100,8 @@ fn main(
       own = with_largest(own, new_moment(octet, old, p));
     }
     // The new maximum depends on what every lane made of the old one: none reads that later.
-    let largest = lanes_max(vec2<f32>(own), local).x;
+    let most = lanes_max(vec2<f32>(own), local).x;
+    let largest = select(most, 0.0, most < LEAST);
     let divisor = select(1.0, largest, largest > 0.0);
 
     // @unroll

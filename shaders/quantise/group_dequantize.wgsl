@@ -1,7 +1,9 @@
 // target = (code − zero) · scale, by groups of consecutive elements of the padded matrix; an octet
 // per thread. `codes` may be a row range of a matrix; the constants are the whole matrix's.
 // @use group_int8 | group_int4
+// @use group_of
 override WORKGROUP_SIZE: u32;
+override GROUP_SHIFTS: bool;
 
 struct Params {
   octets: u32,         // of this range
@@ -16,7 +18,9 @@ struct Params {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= params.octets) { return; }
-  let group = (params.first_octet + id.x) / params.group_octets;
+  // First of all: a processor loads a parameter once for all threads only outside of branches.
+  let p = params;
+  if (id.x >= p.octets) { return; }
+  let group = group_of(GROUP_SHIFTS, p.first_octet + id.x, p.group_octets);
   target_values[id.x] = decode(load_codes(id.x), constants[group]);
 }

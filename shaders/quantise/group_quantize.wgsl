@@ -7,13 +7,13 @@
 // @use group_store_int8 | group_store_int4
 // @use rng, lanes
 // @const HELD
+override STOCHASTIC: bool;   // a constant: a processor takes both branches of a parameter
 
 struct Params {
   octets: u32,          // of this range
   first_octet: u32,     // index of the first octet in the whole tensor; starts a group
   group_octets: u32,
   groups: u32,          // of this range
-  stochastic: u32,      // 0 or 1
   seed: u32,
   step: u32,
   tensor: u32,
@@ -25,7 +25,7 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn encode(octet: u32, values: Octet, pair: vec2<f32>, p: Params) {
-  if (p.stochastic == 1u) {
+  if (STOCHASTIC) {
     let draws = rounding_draws(p.seed, p.step, p.tensor, p.first_octet + octet);
     store_codes(octet, encode_stochastic(values, pair, draws));
   } else {

@@ -5,6 +5,7 @@
 // @use group_store_int8 | group_store_int4
 // @use rng, lanes
 // @const HELD
+override STOCHASTIC: bool;   // a constant: a processor takes both branches of a parameter
 
 struct Params {
   octets: u32,          // of this range
@@ -12,7 +13,6 @@ struct Params {
   group_octets: u32,
   groups: u32,          // of this range
   decay: f32,
-  stochastic: u32,      // 0 or 1
   seed: u32,
   step: u32,
   tensor: u32,
@@ -33,7 +33,7 @@ fn updated(octet: u32, pair: vec2<f32>, p: Params) -> Octet {
 }
 
 fn encode(octet: u32, values: Octet, pair: vec2<f32>, p: Params) {
-  if (p.stochastic == 1u) {
+  if (STOCHASTIC) {
     let draws = rounding_draws(p.seed, p.step, p.tensor, p.first_octet + octet);
     store_codes(octet, encode_stochastic(values, pair, draws));
   } else {

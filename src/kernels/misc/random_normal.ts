@@ -4,8 +4,9 @@ import { columnsOf } from "../../numbers/layout.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
+import { FLAG } from "../shader.ts";
 
-const kernels = kernelByFormat("random_normal", code, { constants: FLAT });
+const kernels = kernelByFormat("random_normal", code, { constants: { ...FLAT, PADDED: FLAG } });
 
 /** Operands of {@link randomNormal}. */
 export interface RandomNormal {
@@ -25,21 +26,24 @@ export interface RandomNormal {
  */
 export function randomNormal(pass: KernelPass, { target, std, seed, tensor }: RandomNormal): void {
   const kernel = forFormat(kernels, "randomNormal", target);
+  const columns = columnsOf(target.shape);
   for (const range of flatRanges(pass, target)) {
     const octets = (range.end - range.start) / 8;
+    const { constants, workgroups } = flatWork(pass, octets);
     pass.dispatch({
       kernel,
+      constants: { ...constants, PADDED: columns < target.stride ? 1 : 0 },
       operands: { target_values: flatView(target, range) },
       params: {
         octets,
         first_octet: range.start / 8,
         row_quads: target.stride / 4,
-        columns: columnsOf(target.shape),
+        columns,
         deviation: std,
         seed: seed >>> 0,
         tensor: tensor >>> 0,
       },
-      ...flatWork(pass, octets),
+      workgroups,
     });
   }
 }

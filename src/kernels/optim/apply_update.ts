@@ -3,10 +3,10 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
-import { roundingParameters, type StochasticRounding } from "../quantise/group_format.ts";
+import { roundingBy, STOCHASTIC, type StochasticRounding } from "../quantise/group_format.ts";
 import { groupUpdate } from "../quantise/group_update.ts";
 
-const kernels = kernelByFormat("apply_update", code, { constants: FLAT });
+const kernels = kernelByFormat("apply_update", code, { constants: { ...FLAT, STOCHASTIC } });
 
 /** Operands of {@link applyUpdate}. */
 export interface ApplyUpdate {
@@ -32,18 +32,21 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
   expectDType("applyUpdate", "update", update, "float32");
   expectShape("applyUpdate", "update", update, weight.shape);
   const kernel = forFormat(kernels, "applyUpdate", weight);
+  const key = roundingBy(weight.dtype === "bfloat16" ? rounding : undefined);
   for (const range of flatRanges(pass, weight)) {
     const octets = (range.end - range.start) / 8;
+    const { constants, workgroups } = flatWork(pass, octets);
     pass.dispatch({
       kernel,
+      constants: { ...constants, ...key.constants },
       operands: { weight: flatView(weight, range), update: flatView(update, range) },
       params: {
         octets,
         first_octet: range.start / 8,
         decay,
-        ...roundingParameters(weight.dtype === "bfloat16" ? rounding : undefined),
+        ...key.params,
       },
-      ...flatWork(pass, octets),
+      workgroups,
     });
   }
 }

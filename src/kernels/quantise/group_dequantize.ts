@@ -4,12 +4,13 @@ import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { type GroupType, kernelsByGroup } from "./group_format.ts";
-import { shader } from "../shader.ts";
+import { groupShifts } from "../octet.ts";
+import { FLAG, shader } from "../shader.ts";
 
 const kernels = kernelsByGroup(
   "group_dequantize",
   "reads",
-  (name, variants) => shader(name, code, { constants: FLAT, variants }),
+  (name, variants) => shader(name, code, { constants: { ...FLAT, GROUP_SHIFTS: FLAG }, variants }),
 );
 
 /** Operands of {@link groupDequantize}. */
@@ -31,8 +32,10 @@ export function groupDequantize(pass: KernelPass, { source, target }: GroupDequa
   const offset = elementOffset(source);
   for (const range of flatRanges(pass, target)) {
     const octets = (range.end - range.start) / 8;
+    const { constants, workgroups } = flatWork(pass, octets);
     pass.dispatch({
       kernel: kernels[source.dtype as GroupType],
+      constants: { ...constants, GROUP_SHIFTS: groupShifts(source) },
       operands: {
         codes: flatView(source, range),
         constants: source.constants!,
@@ -43,7 +46,7 @@ export function groupDequantize(pass: KernelPass, { source, target }: GroupDequa
         first_octet: (offset + range.start) / 8,
         group_octets: source.groupSize! / 8,
       },
-      ...flatWork(pass, octets),
+      workgroups,
     });
   }
 }

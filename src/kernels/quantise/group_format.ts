@@ -2,6 +2,7 @@
 import { ShapeError } from "../../numbers/shape_error.ts";
 import { elementOffset, storedElements } from "../../numbers/layout.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
+import { FLAG } from "../shader.ts";
 
 /** The number formats of group quantisation. */
 export type GroupType = "int8" | "int4";
@@ -33,14 +34,15 @@ export function kernelsByGroup<T>(
   return { int8: variant("int8"), int4: variant("int4") };
 }
 
-/** The parameters of `encode_stochastic`; rounds to nearest without a key. */
-export function roundingParameters(rounding?: StochasticRounding) {
+/** The values of the constant STOCHASTIC: rounding to nearest, or with a key. */
+export const STOCHASTIC = FLAG;
+
+/** That constant, and the parameters that are the key. */
+export function roundingBy(rounding?: StochasticRounding) {
   const { seed, step, tensor } = rounding ?? { seed: 0, step: 0, tensor: 0 };
   return {
-    stochastic: rounding ? 1 : 0,
-    seed: seed >>> 0,
-    step: step >>> 0,
-    tensor: tensor >>> 0,
+    constants: { STOCHASTIC: rounding ? 1 : 0 },
+    params: { seed: seed >>> 0, step: step >>> 0, tensor: tensor >>> 0 },
   };
 }
 

@@ -7,7 +7,8 @@ import {
   expectWholeGroups,
   type GroupType,
   kernelsByGroup,
-  roundingParameters,
+  roundingBy,
+  STOCHASTIC,
   type StochasticRounding,
 } from "./group_format.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
@@ -17,7 +18,8 @@ export type { StochasticRounding } from "./group_format.ts";
 const kernels = kernelsByGroup(
   "group_quantize",
   "writes",
-  (name, variants) => kernelByLanes(name, code, { held: HELD.blocks, variants }),
+  (name, variants) =>
+    kernelByLanes(name, code, { held: HELD.blocks, variants, constants: { STOCHASTIC } }),
 );
 
 /** Operands of {@link groupQuantize}. */
@@ -47,12 +49,13 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
   const groupSize = target.groupSize!, byLanes = kernels[target.dtype as GroupType];
   const lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4);
   const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, lanes);
+  const key = roundingBy(rounding);
   for (const range of flatRanges(pass, source, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);
     pass.dispatch({
       kernel,
-      constants,
+      constants: { ...constants, ...key.constants },
       operands: {
         source: flatView(source, range),
         codes: flatView(target, range),
@@ -63,7 +66,7 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
         first_octet: (offset + range.start) / 8,
         group_octets: groupSize / 8,
         groups,
-        ...roundingParameters(rounding),
+        ...key.params,
       },
       workgroups: [Math.ceil(groups / rowsPerGroup)],
     });

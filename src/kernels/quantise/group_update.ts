@@ -6,7 +6,8 @@ import {
   expectWholeMatrix,
   type GroupType,
   kernelsByGroup,
-  roundingParameters,
+  roundingBy,
+  STOCHASTIC,
   type StochasticRounding,
 } from "./group_format.ts";
 import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
@@ -14,7 +15,8 @@ import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 const kernels = kernelsByGroup(
   "group_update",
   "writes",
-  (name, variants) => kernelByLanes(name, code, { held: HELD.blocks, variants }),
+  (name, variants) =>
+    kernelByLanes(name, code, { held: HELD.blocks, variants, constants: { STOCHASTIC } }),
 );
 
 /** Operands of {@link groupUpdate}. */
@@ -43,12 +45,13 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
   const groupSize = weight.groupSize!, byLanes = kernels[weight.dtype as GroupType];
   const lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4);
   const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, lanes);
+  const key = roundingBy(rounding);
   for (const range of flatRanges(pass, weight, groupSize)) {
     const elements = range.end - range.start;
     const groups = Math.ceil(elements / groupSize);
     pass.dispatch({
       kernel,
-      constants,
+      constants: { ...constants, ...key.constants },
       operands: {
         codes: flatView(weight, range),
         constants: weight.constants!,
@@ -60,7 +63,7 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
         group_octets: groupSize / 8,
         groups,
         decay,
-        ...roundingParameters(rounding),
+        ...key.params,
       },
       workgroups: [Math.ceil(groups / rowsPerGroup)],
     });

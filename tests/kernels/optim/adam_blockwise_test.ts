@@ -135,6 +135,18 @@ eachFormat("without a gradient keeps a fresh state zero", async (gpu, name) => {
   }
 });
 
+eachFormat("makes a block zero before it decays to subnormal numbers", async (gpu, name) => {
+  const state = createState(gpu, name, [8]), gradient = upload(gpu, "gradient", [8]);
+  for (const codes of [state.m, state.v]) {
+    gpu.write(codes, new Uint8Array(codes.byteLength).fill(255));
+  }
+  for (const absmax of [state.absmaxM, state.absmaxV]) gpu.write(absmax, Float32Array.of(1.9e-36));
+  const rates = { ...RATES, beta1: 0.6, beta2: 0.5 };
+  runPass(gpu, (pass) => FORMATS[name].step(pass, { gradient, ...state, step: 1, ...rates }));
+  assertClose("m", await download(gpu, state.absmaxM), [1.14e-36], { atol: 0, rtol: 1e-6 });
+  assertEquals([...await download(gpu, state.absmaxV)], [0]);
+});
+
 eachFormat("refuses what does not match", (gpu, name) => {
   const state = createState(gpu, name, [16, 256]), gradient = upload(gpu, "gradient", [16, 128]);
   const { step: record, block, dtype } = FORMATS[name], pass = new KernelPass(gpu);

@@ -1,5 +1,6 @@
-import { assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../../src/gpu/pass.ts";
+import type { Tensor } from "../../../src/gpu/tensor.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { adam } from "../../../src/kernels/optim/adam.ts";
 import { adam as oracle } from "../../oracles/optim/adam.ts";
@@ -26,6 +27,22 @@ for (const shape of [[1, 8], [257], [3, 5461]]) {
     }
   });
 }
+
+gpuTest(
+  "adam makes moments zero before they decay to subnormal numbers, but not NaN",
+  async (gpu) => {
+    const m = upload(gpu, "m", [8], [1.1e-36, -1.1e-36, 1.2e-36, -1e-40, NaN, 0, 1, -1]);
+    const v = upload(gpu, "v", [8], [1.0005e-36, 1.1e-36, 1e-40, 0, 0, NaN, 1, 1]);
+    runPass(
+      gpu,
+      (pass) => adam(pass, { gradient: upload(gpu, "gradient", [8]), m, v, step: 9, ...RATES }),
+    );
+    const zeros = async (tensor: Tensor) =>
+      [...await download(gpu, tensor)].map((value) => value === 0);
+    assertEquals(await zeros(m), [true, true, false, true, false, true, false, false]);
+    assertEquals(await zeros(v), [true, false, true, true, true, false, false, false]);
+  },
+);
 
 gpuTest("adam refuses moments of another shape", (gpu) => {
   const gradient = upload(gpu, "gradient", [4, 16]), m = upload(gpu, "m", [4, 8]);
