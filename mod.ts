@@ -115,6 +115,7 @@ export {
 } from "./src/train/methods.ts";
 export type { OptimizerShape, ProjectionShape, RulesByKind } from "./src/optim/optimizer_state.ts";
 export type { RuleName } from "./src/optim/rules/rules.ts";
+export type { EmbeddingOptimizer } from "./src/train/method_fields.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
 export { type Fit, planFit } from "./src/train/fit.ts";
 export { type Saving, SAVINGS } from "./src/train/savings.ts";

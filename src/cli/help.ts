@@ -47,7 +47,8 @@ export function overview(commands: readonly Command[], page = pageWidth()): stri
 export function commandHelp(command: Command, page = pageWidth()): string {
   const columns = { page, indent: INDENT };
   const infos = Object.entries(command.options.fields)
-    .map(([option, field]) => ({ option, info: fieldInfo(field) }));
+    .map(([option, field]) => ({ option, info: fieldInfo(field) }))
+    .filter(({ info }) => !info.deprecated);
   const required = infos.filter(({ info }) => info.required)
     .map(({ option, info }) => `${signature(option, info)} `).join("");
   const lines = [

@@ -270,6 +270,8 @@ export interface FieldInfo {
   readonly choices: readonly string[];
   readonly choiceName: string;
   readonly required: boolean;
+  /** A former name: understood, but not shown. */
+  readonly deprecated: boolean;
   /** The default as text, or how it is derived. */
   readonly default?: Phrase;
   /** Placeholder of the value in help. */
@@ -296,6 +298,7 @@ export function fieldInfo(field: z.core.$ZodType): FieldInfo {
     choices: listed ? [] : choices,
     choiceName: json.enum ? "one of" : "presets",
     required: !z.safeParse(field, undefined).success,
+    deprecated: json.deprecated === true,
     default: json.default === undefined ? json.derived as Phrase : String(json.default),
     value: String(json.value ?? listed ?? (json.enum ? "name" : PLACEHOLDERS[type])),
   };

@@ -57,6 +57,11 @@ export interface TrainingShape {
   readonly samplePositions?: number;
 }
 
+/** Whether such a run trains embedding and head. */
+export function trainsEmbeddings({ trained }: Pick<TrainingShape, "trained">): boolean {
+  return trained === "all" || trained === "adapters_and_embeddings";
+}
+
 /** Steps whose losses stay on the device until one read fetches them all. */
 export const LOSS_RING = 16;
 

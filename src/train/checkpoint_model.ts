@@ -9,11 +9,11 @@ import { UserError } from "../options/user_error.ts";
 import { adapterName } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { withRanks } from "./choose_ranks.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import type { PretrainOptions } from "./options.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
+import { resumedRecipe } from "./resumed_recipe.ts";
 import { assertSameRun, identityOf, readRunState } from "./run_state.ts";
 import type { SaveProgress } from "../export/checkpoint_model.ts";
 
@@ -77,9 +77,7 @@ async function saveByOptions(gpu: Gpu, options: RunOfCheckpoint): Promise<string
   const { resume, output } = given.options;
   if (!resume) throw new UserError(phrase`a checkpoint is required: ${option("resume")}`);
   const state = readRunState(await readCheckpoint(resume));
-  const recipe = given.options.rank === "auto"
-    ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
-    : given;
+  const { recipe } = resumedRecipe(given, state);
   assertSameRun(resume, state, identityOf(recipe));
   using contents = await openCheckpoint(resume);
   const folder = join(output, contents.lora ? "adapter" : "model");

@@ -10,6 +10,7 @@
 import type { Finding } from "../data/instruct/findings.ts";
 import type { Purpose } from "../gpu/tensor.ts";
 import type { Phrase } from "../options/phrase.ts";
+import type { EmbeddingOptimizer } from "./method_fields.ts";
 
 /** One line of metrics.jsonl, with the field names of the file. */
 export interface StepMetrics {
@@ -67,6 +68,8 @@ export interface Summary {
   readonly planned_peak_bytes: number;
   /** GPU memory that was allocated at most. */
   readonly gpu_peak_bytes: number;
+  /** Update rule of embedding and head, a value of `embeddingOptimizer`, where they are trained. */
+  readonly embedding_optimizer?: EmbeddingOptimizer;
   /** Over all matrices. */
   readonly subspace_refreshes: number;
   /** Refreshes that a fixed interval of `update_proj_gap` steps would have needed. */

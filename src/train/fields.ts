@@ -8,6 +8,8 @@ import { LORA_TARGETS } from "../model/description.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { described, orLive, section } from "../options/schema.ts";
 import {
+  EMBEDDING_OPTIMIZERS,
+  embeddingsText,
   hasInt4Projection,
   hasInt8Weights,
   onWith,
@@ -118,10 +120,15 @@ export const memoryFields = {
     ).meta({ derived: onWith(hasInt8Weights) }),
     projQuant: z.boolean().optional().describe("store GaLore's projection matrices in INT4")
       .meta({ derived: onWith(hasInt4Projection) }),
-    embeddingAdam8bit: z.boolean().default(false).describe(
-      "8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss " +
-        "with a large vocabulary",
-    ),
+    embeddingOptimizer: z.enum(EMBEDDING_OPTIMIZERS).optional().describe(
+      "update rule of embedding and head, where they are trained: adamw has two float32 moments " +
+        "per weight; adam_mini one in 8 bits, and a second per token; adamw8bit two in 8 bits, " +
+        "which raises the loss with a large vocabulary",
+    ).meta({ derived: embeddingsText() }),
+    embeddingAdam8bit: z.boolean().optional().meta({
+      ...described(phrase`former name of ${option("embeddingOptimizer", "adamw8bit")}`),
+      deprecated: true,
+    }),
     weightGroupSize: count().multipleOf(8).default(256).describe(
       "weights per quantisation group, sharing a scale and a zero point",
     ),

@@ -11,7 +11,7 @@ import type { OptimizerRates } from "../optim/rates.ts";
 import { readBaseConfig, readModelConfig } from "../formats/pretrained_model.ts";
 import type { TrainingShape } from "./build.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
-import { trainsAdapters } from "./method_fields.ts";
+import { chosenEmbeddingRule, trainsAdapters } from "./method_fields.ts";
 import { type Method, methodOf } from "./methods.ts";
 import type { MemoryOptions } from "./memory_options.ts";
 import type { PretrainOptions } from "./options.ts";
@@ -118,9 +118,10 @@ export function trainingShape(
     ...trainedPart(options),
     samplePositions: samplePositions(options, config),
     optimizer: {
-      rules: options.embeddingAdam8bit
-        ? { ...method.rules, embeddings: method.rules.others }
-        : method.rules,
+      rules: {
+        ...method.rules,
+        embeddings: chosenEmbeddingRule(options) ?? method.rules.embeddings,
+      },
       projection: method.projection && {
         rank: rankOf(options, config),
         quantised: options.projQuant,

@@ -1,4 +1,5 @@
 /** Option fields, defaults and rules derived from the table of methods. */
+import type { RuleName } from "../optim/rules/rules.ts";
 import { z } from "../packages/zod.ts";
 import {
   DEFAULT_METHOD,
@@ -41,14 +42,55 @@ export function onWith(holds: (method: Method) => unknown): string {
   return `on with ${methodsWith(holds).join(", ")}`;
 }
 
-/** `0.01 with q_galore_adamw8bit, …; 0.001 with adamw, …`: the default rates of a kind of run. */
-export function ratesText(run: keyof Method["lr"]): string {
-  const names = new Map<number, MethodName[]>();
+/** `0.01 with q_galore_adamw8bit, …; 0.001 with adamw, …`: a default that depends on the method. */
+function byMethod(valueOf: (method: Method) => string | number | undefined): string {
+  const names = new Map<string | number, MethodName[]>();
   for (const name of METHOD_NAMES) {
-    const rate = methodOf(name).lr[run];
-    if (rate !== undefined) names.set(rate, [...names.get(rate) ?? [], name]);
+    const value = valueOf(methodOf(name));
+    if (value !== undefined) names.set(value, [...names.get(value) ?? [], name]);
   }
-  return [...names].map(([rate, with_]) => `${rate} with ${with_.join(", ")}`).join("; ");
+  return [...names].map(([value, with_]) => `${value} with ${with_.join(", ")}`).join("; ");
+}
+
+/** The default rates of a kind of run. */
+export function ratesText(run: keyof Method["lr"]): string {
+  return byMethod(({ lr }) => lr[run]);
+}
+
+/** The update rules that embedding and head may have, by the values of `embeddingOptimizer`. */
+const EMBEDDING_RULES = {
+  adamw: "adam",
+  adamw8bit: "adam8bit",
+  adam_mini: "adam_mini",
+} as const satisfies Record<string, RuleName>;
+
+/** A value of `embeddingOptimizer`. */
+export type EmbeddingOptimizer = keyof typeof EMBEDDING_RULES;
+export const EMBEDDING_OPTIMIZERS = Object.keys(EMBEDDING_RULES) as EmbeddingOptimizer[];
+
+/** The value of `embeddingOptimizer` that means this rule, if any does. */
+export function embeddingOptimizerOf(rule: RuleName): EmbeddingOptimizer | undefined {
+  return EMBEDDING_OPTIMIZERS.find((name) => EMBEDDING_RULES[name] === rule);
+}
+
+/** The default of `embeddingOptimizer`. */
+export function embeddingsText(): string {
+  return byMethod(({ rules }) => embeddingOptimizerOf(rules.embeddings));
+}
+
+/**
+ * The rule of embedding and head that was asked for, if any: otherwise the method decides, or the
+ * checkpoint that a run continues from.
+ */
+export function chosenEmbeddingRule(
+  { embeddingOptimizer, embeddingAdam8bit }: {
+    readonly embeddingOptimizer?: EmbeddingOptimizer;
+    /** Its former name: float32 moments were the only other choice. */
+    readonly embeddingAdam8bit?: boolean;
+  },
+): RuleName | undefined {
+  if (embeddingOptimizer) return EMBEDDING_RULES[embeddingOptimizer];
+  return embeddingAdam8bit === undefined ? undefined : embeddingAdam8bit ? "adam8bit" : "adam";
 }
 
 /** Quantisation options are on by default with the methods that are defined by them. */

@@ -7,13 +7,14 @@ import type { Phrase } from "../options/phrase.ts";
 import { join } from "../packages/std_path.ts";
 import { buildTraining, type Training } from "./build.ts";
 import { pruneCheckpoints } from "./checkpoint.ts";
-import { adviseRanks, withRanks } from "./choose_ranks.ts";
+import { adviseRanks } from "./choose_ranks.ts";
 import type { OnPreparation, RankAdviceEvent } from "./events.ts";
 import { assertRoom, planDisk } from "./disk.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { assertFits, failedAllocation } from "./does_not_fit.ts";
 import type { MemoryPlan } from "./plan.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
+import { resumedRecipe } from "./resumed_recipe.ts";
 import { resumedSchedule, type RunSchedule } from "./resumed_schedule.ts";
 import { openInputs } from "./run_inputs.ts";
 import {
@@ -82,9 +83,9 @@ export async function openRun(
   const checkpoint = await startingPoint(options, (message) => warnings.push(message));
   const state = checkpoint && readRunState(checkpoint);
   const auto = options.rank === "auto";
-  let recipe = auto && state
-    ? withRanks(given, state.shape.optimizer.projection?.ranks ?? {})
-    : given;
+  const resumed = state && resumedRecipe(given, state);
+  let { recipe } = resumed ?? { recipe: given };
+  warnings.push(...resumed?.notes ?? []);
   if (checkpoint) assertSameRun(checkpoint.path, state!, identityOf(recipe));
   if (state?.base !== undefined && state.base !== recipe.base && recipe.shape.trained !== "all") {
     warnings.push(

@@ -64,6 +64,15 @@ function where(applies: (given: Values) => boolean, effect: Effect): Effect {
   return { ...effect, used: (options, given) => !applies(given) || effect.used(options, given) };
 }
 
+/** Of the update of embedding and head: in some runs they are trained whatever the option says. */
+function embeddingsTrained(anyway: (options: Values) => boolean): Effect {
+  return only(
+    ["embeddingOptimizer", "embeddingAdam8bit"],
+    (options) => options.trainEmbeddings === true || anyway(options),
+    phrase`needs ${option("trainEmbeddings", true)}`,
+  );
+}
+
 const quantised = (options: Values) => quantisation(options as Parameters<typeof quantisation>[0]);
 const method = ({ optimizer }: Values) => methodOf(optimizer as MethodName);
 
@@ -93,7 +102,11 @@ const METHOD_EFFECTS: readonly Effect[] = [
     (options) => quantised(options).projQuant,
     phrase`applies to an INT4 projection, which ${option("projQuant", false)} switches off`,
   ),
-  onlyWith(["embeddingAdam8bit"], has8BitMomentsElsewhere, "8-bit moments need"),
+  only(
+    ["embeddingAdam8bit"],
+    (_, { embeddingOptimizer }) => embeddingOptimizer === undefined,
+    phrase`is the former name of ${option("embeddingOptimizer")}: keep only that`,
+  ),
 ];
 
 /** Of the update, in every training run. */
@@ -210,6 +223,7 @@ export const PRETRAIN_EFFECTS: readonly Effect[] = [
     (options) => trainsAdapters(method(options)),
     "applies to adapters: the other methods train every weight",
   ),
+  embeddingsTrained((options) => !trainsAdapters(method(options))),
   only(
     ["evalShare"],
     ({ evalShare }, { evalData }) => evalShare === 0 || evalData === undefined,
@@ -223,11 +237,7 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ...ADAPTER_EFFECTS,
   ...GIVEN_ADAPTER_EFFECTS,
   ...EMBEDDING_EFFECTS,
-  only(
-    ["embeddingAdam8bit"],
-    ({ trainEmbeddings, addTokens }) => trainEmbeddings === true || addTokens !== undefined,
-    phrase`needs ${option("trainEmbeddings", true)}`,
-  ),
+  embeddingsTrained(({ addTokens }) => addTokens !== undefined),
   ...ROPE_EFFECTS,
   ...TRAINED_ROUNDING_EFFECTS,
   only(
@@ -273,11 +283,7 @@ export const MEMORY_EFFECTS: readonly Effect[] = [
     plansFinetuning,
     phrase`needs ${option("finetune", true)}: pre-training trains every weight`,
   ),
-  only(
-    ["embeddingAdam8bit"],
-    (options) => !plansFinetuning(options) || options.trainEmbeddings === true,
-    phrase`needs ${option("trainEmbeddings", true)}`,
-  ),
+  embeddingsTrained((options) => !plansFinetuning(options)),
 ];
 
 /**
@@ -305,10 +311,6 @@ export function effective(effects: readonly Effect[], given: Values): Record<str
     effects.filter((effect) => !effect.used(options, given)).flatMap(({ options }) => options),
   );
   return Object.fromEntries(Object.entries(given).filter(([name]) => !idle.has(name)));
-}
-
-function has8BitMomentsElsewhere({ rules }: Method): boolean {
-  return rules.embeddings !== rules.others;
 }
 
 function holdsOut({ evalShare }: Values, { evalData, evalDataset }: Values): boolean {

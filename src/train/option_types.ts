@@ -60,11 +60,15 @@ export interface MemoryOptions {
    */
   readonly projQuant: boolean;
   /**
-   * 8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss with
-   * a large vocabulary.
-   * @default false
+   * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
+   * weight; adam_mini one in 8 bits, and a second per token; adamw8bit two in 8 bits, which raises
+   * the loss with a large vocabulary.
+   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
+   * muon8bit, lora, qlora
    */
-  readonly embeddingAdam8bit: boolean;
+  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
+  /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
+  readonly embeddingAdam8bit?: boolean;
   /**
    * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256
@@ -204,11 +208,15 @@ export interface PretrainOptions {
    */
   readonly projQuant: boolean;
   /**
-   * 8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss with
-   * a large vocabulary.
-   * @default false
+   * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
+   * weight; adam_mini one in 8 bits, and a second per token; adamw8bit two in 8 bits, which raises
+   * the loss with a large vocabulary.
+   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
+   * muon8bit, lora, qlora
    */
-  readonly embeddingAdam8bit: boolean;
+  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
+  /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
+  readonly embeddingAdam8bit?: boolean;
   /**
    * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256
@@ -523,11 +531,15 @@ export interface FinetuneOptions {
    */
   readonly projQuant: boolean;
   /**
-   * 8-bit moments for embedding and head too: saves six bytes per weight, but raises the loss with
-   * a large vocabulary.
-   * @default false
+   * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
+   * weight; adam_mini one in 8 bits, and a second per token; adamw8bit two in 8 bits, which raises
+   * the loss with a large vocabulary.
+   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
+   * muon8bit, lora, qlora
    */
-  readonly embeddingAdam8bit: boolean;
+  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
+  /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
+  readonly embeddingAdam8bit?: boolean;
   /**
    * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256

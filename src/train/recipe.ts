@@ -36,6 +36,8 @@ export type RunOptions = Pick<
   | "minLrRatio"
   | "updateProjGap"
   | "rank"
+  | "embeddingOptimizer"
+  | "embeddingAdam8bit"
   | "energyShare"
   | "samplePrompt"
   | "sampleTokens"
@@ -73,7 +75,13 @@ export interface EncodedPrompt {
 export interface RunResults extends
   Pick<
     Summary,
-    "final_loss" | "first_eval_loss" | "eval_loss" | "eval_perplexity" | "tokens" | "adapter"
+    | "final_loss"
+    | "first_eval_loss"
+    | "eval_loss"
+    | "eval_perplexity"
+    | "tokens"
+    | "adapter"
+    | "embedding_optimizer"
   > {
   /** Steps done. */
   readonly steps: number;

@@ -3,6 +3,7 @@ import { basename, join, resolve } from "../packages/std_path.ts";
 import { dataNames } from "../data/data.ts";
 import { modelCard } from "../export/model_card.ts";
 import { type FinetuneOptions, finetuneOptions } from "./finetune_options.ts";
+import { chosenEmbeddingRule, embeddingOptimizerOf } from "./method_fields.ts";
 import { methodOf } from "./methods.ts";
 import { type PretrainOptions, pretrainOptions } from "./options.ts";
 import type { RunResults } from "./recipe.ts";
@@ -36,9 +37,20 @@ export async function writeRunCard(folder: string, card: RunCard): Promise<void>
     tags: [optimizer],
     facts: [["Method", `${title} (\`${optimizer}\`)`], ...factsOf(results)],
     chat,
-    options: chosenOptions(options),
+    options: chosenOptions(withEmbeddingRule(options, results)),
   });
   await Deno.writeTextFile(join(folder, "README.md"), text);
+}
+
+/** A continued run has the rule that it began with, where its options leave it open. */
+function withEmbeddingRule(
+  options: PretrainOptions | FinetuneOptions,
+  { embedding_optimizer: embeddingOptimizer }: RunResults,
+): PretrainOptions | FinetuneOptions {
+  const usual = embeddingOptimizerOf(methodOf(options.optimizer).rules.embeddings);
+  return chosenEmbeddingRule(options) || embeddingOptimizer === usual
+    ? options
+    : { ...options, embeddingOptimizer };
 }
 
 /** The options that are not as the method's defaults would be: a file of them repeats the run. */

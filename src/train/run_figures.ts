@@ -7,9 +7,10 @@ import { elementsOf } from "../numbers/layout.ts";
 import { onAScreen, type Phrase, spell } from "../options/phrase.ts";
 import { PROPERTIES } from "../options/spelling.ts";
 import type { BestEvaluation } from "./best_evaluation.ts";
-import type { Training } from "./build.ts";
+import { type Training, trainsEmbeddings } from "./build.ts";
 import type { EvalEvent, PlanEvent, Summary, WarningEvent } from "./events.ts";
 import type { LossWatch } from "./loss_watch.ts";
+import { embeddingOptimizerOf } from "./method_fields.ts";
 import type { OpenRun } from "./open_run.ts";
 import type { SubmittedSteps } from "./submitted_steps.ts";
 
@@ -47,7 +48,7 @@ export interface Progress {
 }
 
 export function runSummary(gpu: Gpu, run: OpenRun, progress: Progress): Summary {
-  const { memory, recipe: { options }, plan, training: { optimizer }, data } = run;
+  const { memory, recipe: { options, shape }, plan, training: { optimizer }, data } = run;
   const { step, loss, firstEvaluation, evaluation, watch, submitted } = progress;
   const { state: best, exhausted } = progress.best;
   const fixed = Math.ceil(step / options.updateProjGap);
@@ -65,6 +66,9 @@ export function runSummary(gpu: Gpu, run: OpenRun, progress: Progress): Summary 
     tokens_per_second: submitted.tokensPerSecond,
     planned_peak_bytes: plan.plannedPeakBytes,
     gpu_peak_bytes: memory.peak,
+    embedding_optimizer: trainsEmbeddings(shape)
+      ? embeddingOptimizerOf(shape.optimizer.rules.embeddings)
+      : undefined,
     subspace_refreshes: optimizer.refreshCount,
     subspace_refreshes_fixed_interval: optimizer.projectors.length * fixed,
     adapter: adapterName(gpu.adapter),

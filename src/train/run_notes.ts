@@ -19,6 +19,10 @@ export function runNotes(
   const { evalEvery, saveEvery, saveMinutes, keepCheckpoints, samplePrompt, lr } = options;
   const given = (name: string) => wasGiven(options, name);
   const notes: Phrase[] = [];
+  if (options.embeddingAdam8bit) {
+    const now = option("embeddingOptimizer", "adamw8bit");
+    notes.push(phrase`${option("embeddingAdam8bit")} is the former name of ${now}`);
+  }
   if (warmupSteps > steps) {
     notes.push(
       phrase`a warm-up of ${warmupSteps} steps is longer than the run of ${steps}: the learning rate

@@ -9,6 +9,7 @@ import { joinPhrases, option, type Phrase, phrase } from "../options/phrase.ts";
 import type { BestState } from "./best_evaluation.ts";
 import type { TrainingShape } from "./build.ts";
 import type { Checkpoint } from "../formats/checkpoint/reader.ts";
+import { embeddingOptimizerOf } from "./method_fields.ts";
 import { crossEntropyObjective } from "./objective.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunSchedule } from "./resumed_schedule.ts";
@@ -137,6 +138,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.lora.alpha": "loraAlpha",
   "shape.lora.dropout": "loraDropout",
   "shape.lora.targets": "loraTarget",
+  "shape.optimizer.rules.embeddings": "embeddingOptimizer",
   "shape.optimizer.projection.rank": "rank",
   "shape.optimizer.projection.quantised": "projQuant",
   "shape.optimizer.projection.groupSize": "projGroupSize",
@@ -187,8 +189,9 @@ function stepOf({ shape }: RunIdentity) {
 
 /** Every scalar and list by its path, as JSON. Chosen ranks are compared only if both runs have them. */
 function identity({ config, shape, rates, objective }: RunIdentity, other: RunIdentity) {
-  const { optimizer } = shape, { projection } = optimizer;
+  const { optimizer } = shape, { projection, rules } = optimizer;
   const { ranks, rank } = projection ?? {};
+  const embeddings = embeddingOptimizerOf(rules.embeddings) ?? rules.embeddings;
   const compared = projection && {
     ...projection,
     rank: ranks ? "auto" : rank,
@@ -204,7 +207,10 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
   };
   walk({
     config,
-    shape: { ...shape, optimizer: { ...optimizer, projection: compared } },
+    shape: {
+      ...shape,
+      optimizer: { ...optimizer, projection: compared, rules: { ...rules, embeddings } },
+    },
     seed: rates.seed,
     objective,
   }, "");

@@ -19,8 +19,8 @@ export interface Saving {
 export const SAVINGS: readonly Saving[] = [
   { option: "activationCheckpointing", value: true, costs: "a third more arithmetic" },
   {
-    option: "embeddingAdam8bit",
-    value: true,
-    costs: "a higher loss with a large vocabulary",
+    option: "embeddingOptimizer",
+    value: "adam_mini",
+    costs: "one second moment a token",
   },
 ];

@@ -147,7 +147,8 @@ function interfacesOf({ name, about, input, options, least }: Described): string
     const json = jsonOf(field);
     const type = isLive(field) ? "Data" : json.methods ? "MethodName" : typeOf(json);
     const usual = info.default === undefined ? [] : [`@default ${spell(info.default, CODE)}`];
-    return `${comment(sentence(info.description), ...usual)}
+    const about = sentence(info.description);
+    return `${info.deprecated ? comment(`@deprecated ${about}`) : comment(about, ...usual)}
       readonly ${option}${there ? "" : "?"}: ${type};`;
   });
   return `${comment(about)}\nexport interface ${name} {\n${members.join("\n")}\n}\n\n` +

@@ -57,7 +57,7 @@ const METHODS: Record<string, Record<string, unknown>> = {
   q_galore_adamw8bit: { rank: 16, galoreScale: 1, gradientAccumulation: 2 },
   "q_galore_adamw8bit with embeddings": {
     trainEmbeddings: true,
-    embeddingAdam8bit: true,
+    embeddingOptimizer: "adam_mini",
     rank: 16,
   },
   galore_adamw8bit: { rank: 16, galoreScale: 1, trainEmbeddings: true },

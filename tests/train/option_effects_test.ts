@@ -47,6 +47,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   projQuant: true,
   weightGroupSize: 64,
   projGroupSize: 64,
+  embeddingOptimizer: "adamw8bit",
   embeddingAdam8bit: true,
   stochasticRound: true,
   trainEmbeddings: true,
@@ -175,6 +176,11 @@ for (
     [{ sampleTokens: 9 }, "sampleTokens: needs samplePrompt"],
     [{ optimizer: "lora", stochasticRound: true }, "stochasticRound: applies to INT8 and bfloat16"],
     [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],
+    [{ embeddingOptimizer: "adam_mini" }, "embeddingOptimizer: needs trainEmbeddings: true"],
+    [
+      { trainEmbeddings: true, embeddingOptimizer: "adamw", embeddingAdam8bit: true },
+      "embeddingAdam8bit: is the former name of embeddingOptimizer: keep only that",
+    ],
   ] as const
 ) {
   Deno.test(`refuses ${JSON.stringify(given)}`, () => {
@@ -184,7 +190,14 @@ for (
 }
 
 Deno.test("a stored job runs without the options that an earlier version ignored", () => {
-  const stored = { optimizer: "adamw", rank: 4, weightGroupSize: 64, lr: 0.1, weightQuant: false };
+  const stored = {
+    optimizer: "adamw",
+    rank: 4,
+    weightGroupSize: 64,
+    lr: 0.1,
+    weightQuant: false,
+    embeddingAdam8bit: false,
+  };
   assertEquals(effective(FINETUNE_EFFECTS, stored), { optimizer: "adamw", lr: 0.1 });
 });
 

@@ -23,7 +23,6 @@ Deno.test("defaults are Q-GaLore's", () => {
     optimizer: "q_galore_adamw8bit",
     weightQuant: true,
     projQuant: true,
-    embeddingAdam8bit: false,
     weightGroupSize: 256,
     projGroupSize: 256,
     evalShare: 0.01,

@@ -20,7 +20,7 @@ const SETTINGS: Record<string, Record<string, unknown>> = {
   "GaLore in float32": { optimizer: "galore_adamw", dtype: "float32", batchSize: 5, rank: 8 },
   "full-rank AdamW, 8 bits throughout": {
     optimizer: "adamw8bit",
-    embeddingAdam8bit: true,
+    embeddingOptimizer: "adamw8bit",
     rank: undefined,
     seqLen: 33,
   },
@@ -72,7 +72,7 @@ trainingTest(
       const [{ options: smaller, bytes }] = error.alternatives;
       assertEquals(Object.keys(smaller), [
         "activationCheckpointing",
-        "embeddingAdam8bit",
+        "embeddingOptimizer",
         "batchSize",
       ]);
       const { account } = await runTraining(options("run", { ...smaller, steps: 1 }));

@@ -10,6 +10,7 @@ import { join } from "@std/path";
 import { FLAGS } from "../../src/options/spelling.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
+import type { DoneEvent } from "../../src/train/events.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { assertSameRun, identityOf, readRunState } from "../../src/train/run_state.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
@@ -48,6 +49,41 @@ trainingTest(
 );
 
 trainingTest(
+  "a run keeps the update rule of embedding and head that it began with",
+  () =>
+    withWorkshop(async ({ folder, options }) => {
+      const begun = { embeddingOptimizer: "adam_mini", optimizer: "adamw", steps: 4, saveEvery: 2 };
+      await runTraining(options("whole", begun));
+      await runTraining(options("stopped", begun), { until: 2 });
+      const { embeddingOptimizer: _, ...open } = begun;
+      const { events } = await runTraining(options("stopped", { ...open, resume: "auto" }));
+      const notes = events.flatMap((event) => event.type === "warning" ? [event.message] : []);
+      assertEquals(notes, [
+        "embedding and head keep the moments of the checkpoint: " +
+        'embeddingOptimizer: "adam_mini", where a new run has adamw',
+      ]);
+      const { summary } = events.at(-1) as DoneEvent;
+      assertEquals(summary.embedding_optimizer, "adam_mini");
+      const [whole, resumed] = await Promise.all(
+        ["whole", "stopped"].map((run) =>
+          Deno.readFile(join(folder, run, "model", "model.safetensors"))
+        ),
+      );
+      assertEquals(resumed, whole);
+      const card = await Deno.readTextFile(join(folder, "stopped", "model", "README.md"));
+      assertStringIncludes(card, "embedding_optimizer: adam_mini");
+      await assertRejects(
+        () =>
+          runTraining(
+            options("stopped", { ...begun, embeddingOptimizer: "adamw", resume: "auto" }),
+          ),
+        UserError,
+        'embeddingOptimizer was "adam_mini", is "adamw"',
+      );
+    }),
+);
+
+trainingTest(
   "what is compared of two runs, each difference by its name",
   () =>
     withWorkshop(async ({ options }) => {
@@ -65,8 +101,8 @@ trainingTest(
           [{ optimizer: "galore_adamw8bit" }, "projQuant was true, is false"],
           [{ optimizer: "adamw8bit" }, "; rank was 16, is not set"],
           [
-            { embeddingAdam8bit: true },
-            'run: the update rule of embeddings was "adam", is "adam8bit"',
+            { embeddingOptimizer: "adamw8bit" },
+            'run: embeddingOptimizer was "adamw", is "adamw8bit"',
           ],
         ] as const
       ) {

@@ -155,7 +155,11 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     pissa_convert: [[false], "adapters are initialised as in LoRA"],
     use_apollo: [[false], "use_galore: true also trains in a low-rank space"],
     use_badam: [[false], "use_galore: true also trains with little memory"],
-    use_adam_mini: [[false], "optim: adamw_8bit also has small moments"],
+    use_adam_mini: [
+      [false],
+      "embedding_optimizer: adam_mini is its rule for embedding and head; optim: adamw_8bit also has " +
+      "small moments",
+    ],
     use_llama_pro: [[false], "no layers are added"],
     use_mca: [[false], "there is one GPU"],
     use_dft_loss: [[false], "the loss is cross-entropy"],

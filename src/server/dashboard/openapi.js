@@ -47,7 +47,7 @@ export function readOptions(document) {
     schema = propertiesOf(document, schema)[name];
   }
   return Object.entries(propertiesOf(document, schema))
-    .filter(([name]) => !(name in TWICE))
+    .filter(([name, field]) => !(name in TWICE) && !field.deprecated)
     .map(([name, field]) => infoOf(document, name, field));
 }
 
