@@ -1,8 +1,8 @@
-// Asymmetric group quantisation: value = (code − zero) · scale, one (scale, zero) per group of
-// consecutive elements. Used by lib/group_int8.wgsl and lib/group_int4.wgsl, which define Codes,
-// LEVELS, load_codes and store_codes. The unit of work is an octet: eight elements, which never straddle
-// two groups.
-// @use rng
+// Asymmetric group quantisation: value = (code − zero) · scale, one scale and zero point per group of
+// consecutive elements, in a word (group_constants.wgsl). Used by lib/group_int8.wgsl and
+// lib/group_int4.wgsl, which define Codes, LEVELS, load_codes and store_codes. The unit of work is an
+// octet: eight elements, which never straddle two groups.
+// @use rng, group_constants
 struct Octet {
   low: vec4<f32>,    // elements 0 to 3
   high: vec4<f32>,   // elements 4 to 7
@@ -25,32 +25,39 @@ fn extent_with(extent: Extent, octet: Octet) -> Extent {
   );
 }
 
-// (scale, zero) of a group; the floor of the range is the reference's.
-fn group_constants(extent: Extent) -> vec2<f32> {
+// What a group's codes are relative to.
+struct Constants {
+  scale: f32,
+  zero: f32,
+}
+
+fn constants_in(word: u32) -> Constants {
+  return Constants(scale_of(word), zero_of(word, u32(LEVELS)));
+}
+
+// The constants of a group, as a word; the floor of the range is the reference's.
+fn group_constants(extent: Extent) -> u32 {
   let scale = max(extent.high - extent.low, 1e-5) / LEVELS;
-  return vec2<f32>(scale, clamp(-round(extent.low / scale), 0.0, LEVELS));
+  return group_word(scale, clamp(-round(extent.low / scale), 0.0, LEVELS), u32(LEVELS));
 }
 
-fn decode(codes: Octet, constants: vec2<f32>) -> Octet {
-  return Octet(
-    (codes.low - constants.y) * constants.x,
-    (codes.high - constants.y) * constants.x,
-  );
+fn decode(codes: Octet, by: Constants) -> Octet {
+  return Octet((codes.low - by.zero) * by.scale, (codes.high - by.zero) * by.scale);
 }
 
-fn encode_nearest(values: Octet, constants: vec2<f32>) -> Octet {
+fn encode_nearest(values: Octet, by: Constants) -> Octet {
   return clamped(Octet(
-    round(values.low / constants.x) + constants.y,
-    round(values.high / constants.x) + constants.y,
+    round(values.low / by.scale) + by.zero,
+    round(values.high / by.scale) + by.zero,
   ));
 }
 
 // Rounds up with a probability equal to the fraction, so that the expectation is the value itself
 // and updates smaller than a step are not lost (Q-GaLore, Zhang et al. 2024, section 3.4).
-fn encode_stochastic(values: Octet, constants: vec2<f32>, draws: Octet) -> Octet {
+fn encode_stochastic(values: Octet, by: Constants, draws: Octet) -> Octet {
   return clamped(Octet(
-    round_by(values.low / constants.x, draws.low) + constants.y,
-    round_by(values.high / constants.x, draws.high) + constants.y,
+    round_by(values.low / by.scale, draws.low) + by.zero,
+    round_by(values.high / by.scale, draws.high) + by.zero,
   ));
 }
 

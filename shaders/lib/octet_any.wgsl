@@ -5,7 +5,7 @@
 // same for b: see octet_int8.wgsl.
 // @use words_a_1 | words_a_2 | words_a_4
 // @use words_b_1 | words_b_2 | words_b_4
-// @use group_of, nf4_table
+// @use group_of, group_constants, nf4_table
 override A_FORMAT: u32;
 override B_FORMAT: u32;
 override A_GROUP_SHIFTS: bool;   // see group_of.wgsl
@@ -22,14 +22,14 @@ struct Octet {
   high: vec4<f32>,
 }
 
-// An octet as stored: its words, and those of its group's constants.
+// An octet as stored: its words, and the word, or words, of its group's constants.
 struct Stored {
   low: vec4<u32>,
   high: vec4<u32>,
   constants: vec4<u32>,
 }
 
-@group(0) @binding(2) var<storage, read> a_constants: array<vec2<u32>>;   // scale, zero point
+@group(0) @binding(2) var<storage, read> a_constants: array<u32>;   // a word a group
 @group(0) @binding(3) var<storage, read> b_constants: array<u32>;   // the same, or see nf4.wgsl
 
 fn stored_a(index: u32) -> Stored {
@@ -37,7 +37,7 @@ fn stored_a(index: u32) -> Stored {
   if (A_FORMAT == FLOAT32) { return Stored(words_a(2u * index), words_a(2u * index + 1u), none); }
   if (A_FORMAT == BFLOAT16) { return Stored(words_a(index), none, none); }
   let group = group_of(A_GROUP_SHIFTS, params.a_first_octet + index, params.a_group_octets);
-  return Stored(words_a(index), none, vec4<u32>(a_constants[group], 0u, 0u));
+  return Stored(words_a(index), none, vec4<u32>(a_constants[group]));
 }
 
 fn stored_b(index: u32) -> Stored {
@@ -53,8 +53,7 @@ fn stored_b(index: u32) -> Stored {
     return Stored(words_b(index), none, constants);
   }
   let group = group_of(B_GROUP_SHIFTS, params.b_first_octet + index, params.b_group_octets);
-  let constants = vec4<u32>(b_constants[2u * group], b_constants[2u * group + 1u], 0u, 0u);
-  return Stored(words_b(index), none, constants);
+  return Stored(words_b(index), none, vec4<u32>(b_constants[group]));
 }
 
 fn bfloat16_pairs(first: u32, second: u32) -> vec4<f32> {
@@ -79,14 +78,16 @@ fn decoded(format: u32, stored: Stored) -> Octet {
     let absmax = nf4_absmax_read(constants.x, constants.y, constants.z, constants.w);
     return Octet(absmax * nf4_levels_read(low.x), absmax * nf4_levels_read(low.x >> 16u));
   }
-  let group = bitcast<vec2<f32>>(stored.constants.xy);
+  let scale = scale_of(stored.constants.x);
   if (format == INT8) {
-    return Octet((bytes_of(low.x) - group.y) * group.x, (bytes_of(low.y) - group.y) * group.x);
+    let zero = zero_of(stored.constants.x, 255u);
+    return Octet((bytes_of(low.x) - zero) * scale, (bytes_of(low.y) - zero) * scale);
   }
+  let zero = zero_of(stored.constants.x, 15u);
   let even = bytes_of(low.x & 0x0f0f0f0fu);
   let odd = bytes_of((low.x >> 4u) & 0x0f0f0f0fu);
   return Octet(
-    (vec4<f32>(even.x, odd.x, even.y, odd.y) - group.y) * group.x,
-    (vec4<f32>(even.z, odd.z, even.w, odd.w) - group.y) * group.x,
+    (vec4<f32>(even.x, odd.x, even.y, odd.y) - zero) * scale,
+    (vec4<f32>(even.z, odd.z, even.w, odd.w) - zero) * scale,
   );
 }

@@ -12,7 +12,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> codes: array<Codes>;
-@group(0) @binding(1) var<storage, read> constants: array<vec2<f32>>;   // (groups, 2), all
+@group(0) @binding(1) var<storage, read> constants: array<u32>;   // (groups), all
 @group(0) @binding(2) var<storage, read_write> target_values: array<Octet>;
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -22,5 +22,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let p = params;
   if (id.x >= p.octets) { return; }
   let group = group_of(GROUP_SHIFTS, p.first_octet + id.x, p.group_octets);
-  target_values[id.x] = decode(load_codes(id.x), constants[group]);
+  target_values[id.x] = decode(load_codes(id.x), constants_in(constants[group]));
 }

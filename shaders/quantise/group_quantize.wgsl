@@ -1,6 +1,6 @@
 // codes, constants = quantise(source): for each group of consecutive elements of the padded matrix
 //   scale = max(high − low, 1e-5) / levels,  zero = round(−low / scale),
-//   code = round(source / scale) + zero, to nearest or stochastically
+//   code = round(source / scale) + zero, to nearest or stochastically, with the scale as stored
 // as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads per group keep
 // HELD octets each in registers; the rest of a longer group is read twice, for its extent and then
 // for its codes.
@@ -21,15 +21,15 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> source: array<Octet>;
 @group(0) @binding(1) var<storage, read_write> codes: array<Codes>;
-@group(0) @binding(2) var<storage, read_write> constants: array<vec2<f32>>;   // (groups, 2), all
+@group(0) @binding(2) var<storage, read_write> constants: array<u32>;   // (groups), all
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn encode(octet: u32, values: Octet, pair: vec2<f32>, p: Params) {
+fn encode(octet: u32, values: Octet, by: Constants, p: Params) {
   if (STOCHASTIC) {
     let draws = rounding_draws(p.seed, p.step, p.tensor, p.first_octet + octet);
-    store_codes(octet, encode_stochastic(values, pair, draws));
+    store_codes(octet, encode_stochastic(values, by, draws));
   } else {
-    store_codes(octet, encode_nearest(values, pair));
+    store_codes(octet, encode_nearest(values, by));
   }
 }
 
@@ -60,17 +60,18 @@ fn main(
     extent = extent_with(extent, source[octet]);
   }
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
-  let pair = group_constants(Extent(0.0 - maxima.x, maxima.y));
+  let word = group_constants(Extent(0.0 - maxima.x, maxima.y));
+  let by = constants_in(word);
 
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { encode(octet, held[k], pair, p); }
+    if (octet < end) { encode(octet, held[k], by, p); }
   }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    encode(octet, source[octet], pair, p);
+    encode(octet, source[octet], by, p);
   }
   if (lane == 0u && group < p.groups) {
-    constants[p.first_octet / p.group_octets + group] = pair;
+    constants[p.first_octet / p.group_octets + group] = word;
   }
 }

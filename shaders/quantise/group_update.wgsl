@@ -19,12 +19,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> codes: array<Codes>;
-@group(0) @binding(1) var<storage, read_write> constants: array<vec2<f32>>;   // (groups, 2), all
+@group(0) @binding(1) var<storage, read_write> constants: array<u32>;   // (groups), all
 @group(0) @binding(2) var<storage, read> update: array<Octet>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn updated(octet: u32, pair: vec2<f32>, p: Params) -> Octet {
-  let old = decode(load_codes(octet), pair);
+fn updated(octet: u32, by: Constants, p: Params) -> Octet {
+  let old = decode(load_codes(octet), by);
   let change = update[octet];
   return Octet(
     p.decay * old.low + change.low,
@@ -32,12 +32,12 @@ fn updated(octet: u32, pair: vec2<f32>, p: Params) -> Octet {
   );
 }
 
-fn encode(octet: u32, values: Octet, pair: vec2<f32>, p: Params) {
+fn encode(octet: u32, values: Octet, by: Constants, p: Params) {
   if (STOCHASTIC) {
     let draws = rounding_draws(p.seed, p.step, p.tensor, p.first_octet + octet);
-    store_codes(octet, encode_stochastic(values, pair, draws));
+    store_codes(octet, encode_stochastic(values, by, draws));
   } else {
-    store_codes(octet, encode_nearest(values, pair));
+    store_codes(octet, encode_nearest(values, by));
   }
 }
 
@@ -54,7 +54,7 @@ fn main(
   let start = group * p.group_octets;
   let end = select(0u, min(start + p.group_octets, p.octets), group < p.groups);
   let place = p.first_octet / p.group_octets + min(group, p.groups - 1u);
-  let old = constants[place];
+  let old = constants_in(constants[place]);
 
   var held: array<Octet, max(1u, HELD)>;
   // @unroll
@@ -69,17 +69,18 @@ fn main(
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
     extent = extent_with(extent, updated(octet, old, p));
   }
-  // `pair`, which overwrites `old`, depends on what every lane made of that: none reads it later.
+  // `word`, which overwrites `old`, depends on what every lane made of that: none reads it later.
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
-  let pair = group_constants(Extent(0.0 - maxima.x, maxima.y));
+  let word = group_constants(Extent(0.0 - maxima.x, maxima.y));
+  let by = constants_in(word);
 
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { encode(octet, held[k], pair, p); }
+    if (octet < end) { encode(octet, held[k], by, p); }
   }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    encode(octet, updated(octet, old, p), pair, p);
+    encode(octet, updated(octet, old, p), by, p);
   }
-  if (lane == 0u && group < p.groups) { constants[place] = pair; }
+  if (lane == 0u && group < p.groups) { constants[place] = word; }
 }

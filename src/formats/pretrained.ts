@@ -256,10 +256,10 @@ export async function unpacker(
   { dtype, constants }: Tensor,
 ): Promise<(block: Tensor, bytes: Uint8Array) => Float32Array<ArrayBuffer>> {
   if (!constants) return unpackTensor;
-  const { buffer } = await reader.read(constants);
+  const words = new Uint32Array((await reader.read(constants)).buffer);
   return dtype === "nf4"
-    ? (block, bytes) => nf4Dequantize(block, bytes, new Uint32Array(buffer))
-    : (block, bytes) => dequantize(block, bytes, new Float32Array(buffer));
+    ? (block, bytes) => nf4Dequantize(block, bytes, words)
+    : (block, bytes) => dequantize(block, bytes, words);
 }
 
 /** Ranges of rows of about {@link BLOCK_BYTES} in float32. */

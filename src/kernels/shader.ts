@@ -23,6 +23,7 @@ import gate_silu from "../../shaders/lib/gate_silu.wgsl" with { type: "text" };
 import gradient_apart from "../../shaders/lib/gradient_apart.wgsl" with { type: "text" };
 import gradient_in_place from "../../shaders/lib/gradient_in_place.wgsl" with { type: "text" };
 import group from "../../shaders/lib/group.wgsl" with { type: "text" };
+import group_constants from "../../shaders/lib/group_constants.wgsl" with { type: "text" };
 import group_int4 from "../../shaders/lib/group_int4.wgsl" with { type: "text" };
 import group_int8 from "../../shaders/lib/group_int8.wgsl" with { type: "text" };
 import group_of from "../../shaders/lib/group_of.wgsl" with { type: "text" };
@@ -84,6 +85,7 @@ const LIBRARIES = {
   gradient_apart,
   gradient_in_place,
   group,
+  group_constants,
   group_int4,
   group_int8,
   group_of,

@@ -6,11 +6,11 @@ import { ShapeError } from "./shape_error.ts";
 /** The constants of a quantised matrix: rows without padding. */
 export interface ConstantsLayout {
   /**
-   * (groups, 2) pairs of scale and zero point, for `int8` and `int4`; ({@link nf4ConstantWords}),
-   * for `nf4`.
+   * (groups), a word of scale and zero point for each, for `int8` and `int4` (group_constants.ts);
+   * ({@link nf4ConstantWords}), for `nf4`.
    */
   readonly shape: readonly number[];
-  readonly dtype: "float32" | "uint32";
+  readonly dtype: "uint32";
   /** Elements per group. */
   readonly groupSize: number;
 }
@@ -43,5 +43,5 @@ export function constantsOf(
       `tensor ${name}: the group size of ${dtype} must be a multiple of ${OCTET}, got ${groupSize}`,
     );
   }
-  return { shape: [Math.ceil(elements / groupSize), 2], dtype: "float32", groupSize };
+  return { shape: [Math.ceil(elements / groupSize)], dtype: "uint32", groupSize };
 }

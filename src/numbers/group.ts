@@ -3,10 +3,11 @@
  * display and for tests. On the device it is kernels/quantise.
  *
  * A group is `groupSize` consecutive elements of the padded, flattened matrix, and has a scale and
- * a zero point: value = (code − zero) · scale. Codes are packed four (int8) or eight (int4) to 32
- * bits, lowest bits first.
+ * a zero point, in a word (group_constants.ts): value = (code − zero) · scale. Codes are packed four
+ * (int8) or eight (int4) to 32 bits, lowest bits first.
  */
 import { bytesOf, columnsOf, elementOffset, elementsOf, type Layout, rowsOf } from "./layout.ts";
+import { unpackConstants } from "./group_constants.ts";
 import { ShapeError } from "./shape_error.ts";
 
 /** Greatest code: 255 or 15. */
@@ -26,16 +27,16 @@ export function unpackCodes(tensor: Layout, bytes: Uint8Array): Uint8Array<Array
 export function packCodes(
   tensor: Layout,
   codes: ArrayLike<number>,
-  constants: Float32Array,
+  constants: Uint32Array,
 ): Uint8Array<ArrayBuffer> {
-  const wide = levelsOf(tensor) === 255;
+  const levels = levelsOf(tensor), wide = levels === 255;
   const rows = rowsOf(tensor.shape), columns = columnsOf(tensor.shape), { stride } = tensor;
   const bytes = new Uint8Array(bytesOf(tensor.dtype, rows * stride));
   for (let row = 0, at = 0; row < rows; row++) {
     for (let column = 0; column < stride; column++, at++) {
       const code = column < columns
         ? codes[row * columns + column]
-        : constants[2 * Math.floor(at / tensor.groupSize!) + 1];
+        : unpackConstants(constants[Math.floor(at / tensor.groupSize!)], levels).zero;
       if (wide) bytes[at] = code;
       else bytes[at >> 1] |= code << (4 * (at & 1));
     }
@@ -44,24 +45,24 @@ export function packCodes(
 }
 
 /**
- * The values of a tensor's bytes, into new memory, if none is given; `constants` are the (groups, 2)
- * pairs of the whole matrix, even if the tensor is a row range.
+ * The values of a tensor's bytes, into new memory, if none is given; `constants` are the words of
+ * the whole matrix's groups, even if the tensor is a row range.
  */
 export function dequantize(
   tensor: Layout,
   bytes: Uint8Array,
-  constants: Float32Array,
+  constants: Uint32Array,
   values: Float32Array<ArrayBuffer> = new Float32Array(elementsOf(tensor)),
 ): Float32Array<ArrayBuffer> {
   const { stride } = tensor, groupSize = tensor.groupSize!, offset = elementOffset(tensor);
   const columns = columnsOf(tensor.shape), rows = rowsOf(tensor.shape);
-  const isPlain = levelsOf(tensor) === 255 && stride === columns;
+  const levels = levelsOf(tensor), isPlain = levels === 255 && stride === columns;
   const codes = isPlain ? bytes : unpackCodes(tensor, bytes);
   for (let row = 0, i = 0; row < rows; row++) {
     const first = offset + row * stride, last = first + columns;
     for (let at = first; at < last;) {
       const group = Math.floor(at / groupSize), end = Math.min(last, (group + 1) * groupSize);
-      const scale = constants[2 * group], zero = constants[2 * group + 1];
+      const { scale, zero } = unpackConstants(constants[group], levels);
       for (; at < end; at++, i++) values[i] = Math.fround(codes[i] - zero) * scale;
     }
   }

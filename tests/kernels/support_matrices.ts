@@ -66,16 +66,17 @@ export function knownMatrix(
     const view = new Uint8Array(bytes);
     for (let i = 0; i < view.length; i++) view[i] = Math.floor(256 * next());
     const levels = dtype === "int8" ? 256 : 16;
-    const constants = new Float32Array(2 * tensor.constants!.shape[0]);
-    for (let i = 0; i < constants.length; i += 2) {
-      constants[i] = (1 + next()) / levels;
-      constants[i + 1] = Math.floor(levels * next());
+    const scales = new Float32Array(tensor.constants!.shape[0]).map(() => (1 + next()) / levels);
+    // The last bits of a scale are the zero point.
+    const words = new Uint32Array(scales.buffer);
+    for (const [group, word] of words.entries()) {
+      words[group] = word - (word % levels) + Math.floor(levels * next());
     }
-    gpu.write(tensor.constants!, constants);
+    gpu.write(tensor.constants!, words);
     value = (index) => {
       const code = dtype === "int8" ? view[index] : (view[index >> 1] >> (4 * (index & 1))) & 15;
-      const group = 2 * Math.floor(index / groupSize!);
-      return (code - constants[group + 1]) * constants[group];
+      const group = Math.floor(index / groupSize!);
+      return (code - (words[group] % levels)) * scales[group];
     };
   }
   gpu.write(tensor, new Uint8Array(bytes));

@@ -29,7 +29,7 @@ for (const [m, n, rank] of [[70, 33, 12], [33, 70, 12], [16, 16, 16], [9, 5, 1]]
         const { codes, constants } = groupQuantize(drawn, options);
         const bytes = packCodes(projector.basis, withoutPadding(codes, dimensions), constants);
         gpu.write(projector.basis, bytes);
-        gpu.write(projector.basis.constants!, constants as Float32Array<ArrayBuffer>);
+        gpu.write(projector.basis.constants!, constants);
       } else {
         gpu.write(projector.basis, padRows(drawn, dimensions));
       }
@@ -78,7 +78,7 @@ Deno.test("an int4 basis takes half a byte an element, eight to a word", () => {
     groupSize: 256,
   });
   assertEquals(plan.account.byPurpose.projections, (128 * 512) / 2 + 512 * 4);
-  assertEquals(plan.account.byPurpose.quantisation_constants, ((128 * 512) / 256) * 8);
+  assertEquals(plan.account.byPurpose.quantisation_constants, ((128 * 512) / 256) * 4);
 });
 
 Deno.test("a rank beyond the smaller side is refused", () => {

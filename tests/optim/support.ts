@@ -18,7 +18,7 @@ export function matmulWorkspace(gpu: Gpu, shapes: readonly MatmulShape[]) {
 /** The values of a basis in either format. */
 export async function basisValues(gpu: Gpu, basis: Tensor): Promise<Float32Array> {
   if (!basis.constants) return download(gpu, basis);
-  const constants = new Float32Array((await gpu.read(basis.constants)).buffer);
+  const constants = new Uint32Array((await gpu.read(basis.constants)).buffer);
   return dequantize(basis, await gpu.read(basis), constants);
 }
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { createHash } from "node:crypto";
 import { diskFault, DiskFullError } from "../../src/files/disk_error.ts";
 import { spell } from "../../src/options/phrase.ts";
@@ -13,6 +13,7 @@ import {
   writeCheckpoint,
 } from "../../src/train/checkpoint.ts";
 import { Crc32 } from "../../src/formats/checkpoint/checksum.ts";
+import { openCheckpoint } from "../../src/formats/checkpoint/contents.ts";
 import { CheckpointError } from "../../src/formats/checkpoint/manifest.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 
@@ -131,11 +132,11 @@ folderTest("a changed or broken manifest is refused", async (output) => {
   await assertRejects(() => readCheckpoint(path), CheckpointError, "manifest.json has SHA-256");
   await Deno.writeTextFile(manifest, text.slice(0, 100));
   await assertRejects(() => readCheckpoint(path), CheckpointError, "manifest.json is not JSON");
-  await Deno.writeTextFile(manifest, text.replace('"format": 2', '"format": 3'));
+  await Deno.writeTextFile(manifest, text.replace('"format": 3', '"format": 4'));
   await assertRejects(
     () => readCheckpoint(path),
     CheckpointError,
-    "has format 3, expected at most 2",
+    "has format 4, expected at most 3",
   );
   await Deno.remove(manifest);
   await assertRejects(() => readCheckpoint(path), CheckpointError, "cannot read");
@@ -146,6 +147,33 @@ Deno.test("an entry's checksum is the CRC-32 of zip and PNG", () => {
   const sum = new Crc32(), digits = new TextEncoder().encode("123456789");
   for (const piece of [digits.subarray(0, 4), digits.subarray(4)]) sum.update(piece);
   assertEquals(sum.digest(), "cbf43926");
+});
+
+Deno.test("constants of a group in eight bytes are read in four", async () => {
+  const folder = fromFileUrl(import.meta.resolve("../fixtures/checkpoints/first"));
+  using contents = await openCheckpoint(folder);
+  const checkpoint = await readCheckpoint(folder);
+  const written = await Deno.readFile(join(folder, "entries.bin"));
+  const { entries } = checkpoint.manifest;
+  const quantised = entries.filter(({ name }) => name.endsWith(".constants"));
+  assertEquals(quantised.length, 28); // INT8 weights and INT4 projections of seven matrices, twice
+  for (const { name, offset, bytes } of quantised) {
+    // Pairs of float32: scale and zero point.
+    const pairs = new Float32Array(written.slice(offset, offset + bytes).buffer);
+    const words = await checkpoint.read(name);
+    assertEquals([words.length, checkpoint.bytes(name)], [bytes / 2, bytes / 2]);
+    const view = new DataView(words.buffer);
+    for (let group = 0; group < pairs.length / 2; group++) {
+      const [scale, zero] = pairs.subarray(2 * group);
+      const moved = Math.abs(view.getFloat32(4 * group, true) / scale - 1);
+      assert(moved <= 2 ** -16, `scale ${scale} of ${name} moved by ${moved}`);
+      assertEquals(words[4 * group], zero);
+    }
+  }
+  const { weight } = contents.parameters.layers[1].down.weight;
+  const constants = await contents.reader.read(weight.constants!);
+  assertEquals(constants, await checkpoint.read(weight.constants!.name));
+  assertEquals(await contents.reader.read(weight.constants!, 8, 12), constants.slice(8, 20));
 });
 
 folderTest(

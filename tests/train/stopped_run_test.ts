@@ -83,17 +83,18 @@ trainingTest(
         const expected = await Deno.readFile(join(run.output, "model", file));
         if (file !== "README.md") assertEquals(await Deno.readFile(join(saved, file)), expected);
       }
-      // Plain float64: value = (code − zero) · scale, groups of 64 over rows padded to 8 elements.
+      // Plain float64: value = (code − zero) · scale, groups of 64 over rows padded to 8 elements; the
+      // last byte of a scale is its zero point.
       const name = "model.layers.1.mlp.down_proj.weight", rows = 40, columns = 109, stride = 112;
       const file = await readCheckpoint(checkpoint);
       const codes = await file.read(name), { buffer } = await file.read(`${name}.constants`);
-      const constants = new Float32Array(buffer);
+      const scales = new Float32Array(buffer), zeros = new Uint32Array(buffer);
       using safetensors = await Safetensors.open(saved);
       const values = await safetensors.readFloat32(name);
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {
           const at = row * stride + column, group = Math.floor(at / 64);
-          const exact = (codes[at] - constants[2 * group + 1]) * constants[2 * group];
+          const exact = (codes[at] - (zeros[group] % 256)) * scales[group];
           const error = Math.abs(values[row * columns + column] - exact);
           // bfloat16 has 8 significant bits.
           assert(error <= Math.abs(exact) * 2 ** -8, `${row}, ${column}: ${error} of ${exact}`);
@@ -225,9 +226,10 @@ trainingTest(
       );
       // Damage that leaves the length: found as the weights are read.
       const whole = join(output, "checkpoint-6");
-      const file = await readCheckpoint(whole), at = file.offset("model.norm.weight");
+      const { manifest } = await readCheckpoint(whole);
+      const norm = manifest.entries.find(({ name }) => name === "model.norm.weight")!;
       using opened = await Deno.open(join(whole, ENTRIES_FILE), { write: true });
-      await opened.seek(at, Deno.SeekMode.Start);
+      await opened.seek(norm.offset, Deno.SeekMode.Start);
       await opened.write(Uint8Array.of(1, 2, 3, 4));
       await assertRefusesAsync(
         () => saveCheckpointModel({ run: whole, output: join(folder, "saved") }),

@@ -89,7 +89,7 @@ function readerOf(checkpoint: Checkpoint, file: FileRange): TensorReader {
     start = 0,
     length = byteLength - start,
   ) => {
-    const at = checkpoint.offset(name) + byteOffset + start, end = byteOffset + start + length;
+    const at = byteOffset + start, end = at + length;
     if (end > checkpoint.bytes(name)) {
       throw new CheckpointError(
         `checkpoint: ${name} in ${checkpoint.path} has ${checkpoint.bytes(name)} bytes, expected ` +
@@ -97,7 +97,7 @@ function readerOf(checkpoint: Checkpoint, file: FileRange): TensorReader {
       );
     }
     await verify(name);
-    return await file.read(at, at + length);
+    return await checkpoint.readRange(file, name, at, end);
   };
   return {
     read,

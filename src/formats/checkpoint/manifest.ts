@@ -5,9 +5,9 @@ import type { Checksum } from "./checksum.ts";
 
 /**
  * Incremented whenever a reader of the old layout would misread the new one. All earlier ones can be
- * read: 1 had SHA-256 in place of CRC-32.
+ * read: 1 had SHA-256 in place of CRC-32, 2 eight bytes of constants for a group in place of four.
  */
-export const FORMAT = 2;
+export const FORMAT = 3;
 export const MANIFEST_FILE = "manifest.json";
 export const ENTRIES_FILE = "entries.bin";
 

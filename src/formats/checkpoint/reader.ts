@@ -4,6 +4,7 @@
  */
 import { join } from "../../packages/std_path.ts";
 import { checkingOf } from "./checksum.ts";
+import type { FileRange } from "../../files/file_range.ts";
 import {
   CheckpointError,
   ENTRIES_FILE,
@@ -12,6 +13,7 @@ import {
   MANIFEST_FILE,
   parseManifest,
 } from "./manifest.ts";
+import { bytesPerByte, wordsOfPairs } from "./old_constants.ts";
 
 /** Bytes of a file held in memory at a time. */
 const CHUNK_BYTES = 4 << 20;
@@ -67,7 +69,7 @@ export class Checkpoint {
 
   /** Bytes of an entry. */
   bytes(name: string): number {
-    return this.#find(name).bytes;
+    return this.#find(name).bytes / bytesPerByte(this.manifest, name);
   }
 
   /**
@@ -75,7 +77,13 @@ export class Checkpoint {
    * piece: the earlier pieces must then be discarded.
    */
   async *stream(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const entry = this.#find(name), { offset, bytes } = entry;
+    const entry = this.#find(name), pieces = this.#written(entry);
+    if (bytesPerByte(this.manifest, name) === 1) yield* pieces;
+    else yield wordsOfPairs(await joined(pieces, entry.bytes));
+  }
+
+  async *#written(entry: EntryRecord): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const { name, offset, bytes } = entry;
     const path = join(this.path, ENTRIES_FILE), { checking, expected } = checkingOf(entry);
     using file = await Deno.open(path);
     await file.seek(offset, Deno.SeekMode.Start);
@@ -102,18 +110,19 @@ export class Checkpoint {
 
   /** All bytes of an entry, checked. */
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
-    const all = new Uint8Array(this.bytes(name));
-    let offset = 0;
-    for await (const piece of this.stream(name)) {
-      all.set(piece, offset);
-      offset += piece.length;
-    }
-    return all;
+    return await joined(this.stream(name), this.bytes(name));
   }
 
-  /** Where the bytes of an entry begin in the file of entries. */
-  offset(name: string): number {
-    return this.#find(name).offset;
+  /** Bytes [start, end) of an entry, whole words, from the file of entries; not checked. */
+  async readRange(
+    file: FileRange,
+    name: string,
+    start: number,
+    end: number,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { offset } = this.#find(name), wide = bytesPerByte(this.manifest, name);
+    const written = await file.read(offset + wide * start, offset + wide * end);
+    return wide === 1 ? written : wordsOfPairs(written);
   }
 
   /** Reads these entries, by default all, and throws if a checksum is wrong. */
@@ -133,6 +142,19 @@ export class Checkpoint {
     }
     return entry;
   }
+}
+
+async function joined(
+  pieces: AsyncIterable<Uint8Array>,
+  bytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const all = new Uint8Array(bytes);
+  let offset = 0;
+  for await (const piece of pieces) {
+    all.set(piece, offset);
+    offset += piece.length;
+  }
+  return all;
 }
 
 /** The newest checkpoint of an output folder that is whole, and those that are not. */

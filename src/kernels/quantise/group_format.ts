@@ -58,17 +58,3 @@ export function expectWholeGroups(operation: string, operand: string, tensor: Te
     "take rows that begin and end where a group does",
   );
 }
-
-/**
- * Refuses a row range: a kernel that writes constants needs whole groups, and a range may end
- * inside one.
- */
-export function expectWholeMatrix(operation: string, operand: string, tensor: Tensor): void {
-  const groups = Math.ceil(storedElements(tensor) / tensor.groupSize!);
-  if (elementOffset(tensor) !== 0 || groups !== tensor.constants!.shape[0]) {
-    throw new ShapeError(
-      `${operation}: ${operand} must be a whole matrix, got rows of ${tensor.name}`,
-      "quantise whole matrices: a row range may end inside a group",
-    );
-  }
-}

@@ -1,9 +1,10 @@
 import code from "../../../shaders/quantise/group_update.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
+import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import {
-  expectWholeMatrix,
+  expectWholeGroups,
   type GroupType,
   kernelsByGroup,
   roundingBy,
@@ -21,7 +22,7 @@ const kernels = kernelsByGroup(
 
 /** Operands of {@link groupUpdate}. */
 export interface GroupUpdate {
-  /** int8 or int4: codes and constants overwritten. */
+  /** int8 or int4, or rows of it that hold whole groups: codes and constants overwritten. */
   readonly weight: Tensor;
   /** float32, the shape of weight. */
   readonly update: Tensor;
@@ -33,15 +34,16 @@ export interface GroupUpdate {
 
 /**
  * weight = requantise(decay · dequantise(weight) + update), with a new scale and zero point per
- * group, in one pass. Zhang et al. 2024 (Q-GaLore), algorithm 1. Throws {@link ShapeError} on
- * operands that do not match.
+ * group, in one pass; rows in several ranges get the bits that all at once would. Zhang et al. 2024
+ * (Q-GaLore), algorithm 1. Throws {@link ShapeError} on operands that do not match.
  */
 export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
   const { weight, update, decay, rounding } = io;
   expectDType("groupUpdate", "weight", weight, "int8", "int4");
   expectDType("groupUpdate", "update", update, "float32");
   expectShape("groupUpdate", "update", update, weight.shape);
-  expectWholeMatrix("groupUpdate", "weight", weight);
+  expectWholeGroups("groupUpdate", "weight", weight);
+  const offset = elementOffset(weight);
   const groupSize = weight.groupSize!, byLanes = kernels[weight.dtype as GroupType];
   const lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4);
   const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, lanes);
@@ -59,7 +61,7 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
       },
       params: {
         octets: elements / 8,
-        first_octet: range.start / 8,
+        first_octet: (offset + range.start) / 8,
         group_octets: groupSize / 8,
         groups,
         decay,

@@ -7,7 +7,11 @@ import { rowRange, type Tensor } from "../../../src/gpu/tensor.ts";
 import { Safetensors } from "../../../src/formats/safetensors.ts";
 import { groupQuantize } from "../../../src/kernels/quantise/group_quantize.ts";
 import { levelsOf, unpackCodes } from "../../../src/numbers/group.ts";
-import { groupQuantize as oracle, withoutPadding } from "../../oracles/quantise/group_quantize.ts";
+import {
+  constantsIn,
+  groupQuantize as oracle,
+  withoutPadding,
+} from "../../oracles/quantise/group_quantize.ts";
 import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
 import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
@@ -22,9 +26,18 @@ function quantised(
   return gpu.tensor({ name: dtype, shape, dtype, groupSize, purpose: "weights" });
 }
 
-async function constantsOf(gpu: Gpu, tensor: Tensor): Promise<Float32Array> {
-  return new Float32Array((await gpu.read(tensor.constants!)).buffer);
+async function wordsOf(gpu: Gpu, tensor: Tensor): Promise<Uint32Array> {
+  return new Uint32Array((await gpu.read(tensor.constants!)).buffer);
 }
+
+const constantsOf = async (gpu: Gpu, tensor: Tensor) =>
+  constantsIn(await wordsOf(gpu, tensor), levelsOf(tensor));
+
+/**
+ * Relative error of a scale: WGSL allows division 2.5 units in the last place, and what ends in the
+ * zero point is at most half of every so many away.
+ */
+const scaleError = (levels: number) => 3e-7 + (levels + 1) / 2 * 2 ** -23;
 
 const codesOf = async (gpu: Gpu, tensor: Tensor) => unpackCodes(tensor, await gpu.read(tensor));
 
@@ -57,14 +70,12 @@ for (
           for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {
             const target = quantised(gpu, dtype, [rows, columns], groupSize);
             runPass(gpu, (pass) => groupQuantize(pass, { source, target, rounding }));
-            const options = { columns, groupSize, levels: levelsOf(target), rounding };
-            const expected = oracle(values, options);
-            // WGSL allows division an error of 2.5 ulps; the oracle rounds correctly.
-            const constants = await constantsOf(gpu, target);
-            assertClose(`constants, ${strategy}`, constants, expected.constants, {
-              atol: 1e-30,
-              rtol: 3e-7,
-            });
+            const levels = levelsOf(target), given = await wordsOf(gpu, target);
+            const expected = oracle(values, { columns, groupSize, levels, rounding, given });
+            const { scales, zeros } = constantsIn(given, levels), rtol = scaleError(levels);
+            const tolerance = { atol: 1e-30, rtol };
+            assertClose(`scales, ${strategy}`, scales, expected.exactScales, tolerance);
+            assertEquals(zeros, constantsIn(expected.constants, levels).zeros);
             const codes = await codesOf(gpu, target);
             const wanted = withoutPadding(expected.codes, columns);
             assertEquals(codes.length, wanted.length);
@@ -97,15 +108,20 @@ gpuTest(
         runPass(gpu, (pass) => groupQuantize(pass, { source, target }));
         const scales = await fixture.readFloat32(`${dtype}.${name}.scales`);
         const zeros = await fixture.readFloat32(`${dtype}.${name}.zeros`);
-        const constants = await constantsOf(gpu, target);
-        const rtol = 3e-7; // 2.5 units in the last place, as above
-        assertClose("scales", constants.filter((_, i) => i % 2 === 0), scales, {
-          atol: 1e-30,
-          rtol,
-        });
-        assertEquals(constants.filter((_, i) => i % 2 === 1), zeros);
-        // No group of the fixture has only one sign, for which our ranges differ on purpose.
-        assertEquals(await codesOf(gpu, target), await fixture.read(`${dtype}.${name}.q`));
+        const levels = levelsOf(target), constants = await constantsOf(gpu, target);
+        const rtol = scaleError(levels);
+        assertClose("scales", constants.scales, scales, { atol: 1e-30, rtol });
+        assertEquals(constants.zeros, zeros);
+        // No group of the fixture has only one sign, for which our ranges differ on purpose. A scale
+        // that is off by 2^-16 moves the farthest level by 1/257, hence only values as near to half.
+        const codes = await codesOf(gpu, target);
+        const wanted = await fixture.read(`${dtype}.${name}.q`);
+        for (const [i, code] of codes.entries()) {
+          if (code === wanted[i]) continue;
+          const level = weight[i] / scales[Math.floor(i / 256)];
+          const toHalf = Math.abs(level - Math.floor(level) - 0.5);
+          assert(toHalf <= levels * rtol, `code ${i} is ${code}, not ${wanted[i]}`);
+        }
       }
     }
   },
@@ -126,12 +142,14 @@ gpuTest("group_quantize walks ranges of 8,388,608 elements", async (gpu) => {
     const end = Math.min(start + groupSize, values.length);
     const levels = 255, group = start / groupSize;
     const alone = oracle(values.slice(start, end), { columns: end - start, groupSize, levels });
-    assertClose("constants", constants.slice(2 * group, 2 * group + 2), alone.constants, {
-      atol: 1e-30,
-      rtol: 3e-7,
-    });
+    const [exact] = alone.exactScales, scale = constants.scales[group];
+    assert(Math.abs(scale / exact - 1) <= scaleError(levels), `${scale}, not ${exact}`);
+    assertEquals(
+      constants.zeros.slice(group, group + 1),
+      constantsIn(alone.constants, levels).zeros,
+    );
     for (let i = start; i < end; i++) {
-      assert(Math.abs(codes[i] - values[i] / alone.constants[0] - alone.constants[1]) < 1.001);
+      assert(Math.abs(codes[i] - values[i] / exact - constants.zeros[group]) < 1.01);
     }
   }
   gpu.release(source);
@@ -147,7 +165,7 @@ gpuTest("stochastic rounding is unbiased, and keyed by seed, step and tensor", a
   const rounding = { seed: 3, step: 0, tensor: 1 };
   runPass(gpu, (pass) => groupQuantize(pass, { source, target, rounding }));
   const codes = await codesOf(gpu, target);
-  const [scale, zero] = await constantsOf(gpu, target);
+  const { scales: [scale], zeros: [zero] } = await constantsOf(gpu, target);
   for (let column = 0; column < columns; column++) {
     const level = row[column] / scale + zero;
     if (level < 0 || level > 15) continue; // the reference's zero point cuts half a level here

@@ -5,6 +5,7 @@ import { applyUpdate } from "../../../src/kernels/optim/apply_update.ts";
 import { groupUpdate } from "../../../src/kernels/quantise/group_update.ts";
 import { dequantize, levelsOf, packCodes, unpackCodes } from "../../../src/numbers/group.ts";
 import {
+  constantsIn,
   groupQuantize,
   type Quantised,
   withoutPadding,
@@ -13,7 +14,7 @@ import { groupUpdate as oracle } from "../../oracles/quantise/group_update.ts";
 import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
 import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
-import type { Tensor } from "../../../src/gpu/tensor.ts";
+import { rowRange, type Tensor } from "../../../src/gpu/tensor.ts";
 
 /** A weight on the device and the same in the oracle's form. */
 function quantised(
@@ -27,7 +28,7 @@ function quantised(
   const weight = gpu.tensor({ name: "weight", shape, dtype, groupSize, purpose: "weights" });
   const made = groupQuantize(values, { columns, groupSize, levels: levelsOf(weight) });
   gpu.write(weight, packCodes(weight, withoutPadding(made.codes, columns), made.constants));
-  gpu.write(weight.constants!, made.constants as Float32Array<ArrayBuffer>);
+  gpu.write(weight.constants!, made.constants);
   return { weight, made };
 }
 
@@ -48,14 +49,16 @@ for (
         const { weight, made } = quantised(gpu, dtype, values, [rows, columns], groupSize);
         const decay = 0.99, levels = levelsOf(weight);
         runPass(gpu, (pass) => groupUpdate(pass, { weight, update, decay, rounding }));
-        const expected = oracle(made, change, decay, { columns, groupSize, levels, rounding });
-        const constants = new Float32Array((await gpu.read(weight.constants!)).buffer);
-        // A division, and a multiply and an add that may be fused: a few ulps. A zero point is an
-        // integer, which such an error changes only near a half.
-        assertClose(`constants, ${strategy}`, constants, expected.constants, {
-          atol: 1e-30,
-          rtol: 1e-6,
-        });
+        const given = new Uint32Array((await gpu.read(weight.constants!)).buffer);
+        const options = { columns, groupSize, levels, rounding, given };
+        const expected = oracle(made, change, decay, options);
+        const { scales, zeros } = constantsIn(given, levels);
+        // A division, and a multiply and an add that may be fused: a few ulps, beside the rounding to
+        // what ends in the zero point, which is an integer: such an error changes it only near a half.
+        const rtol = (levels + 1) / 2 * 2 ** -23 + 1e-6;
+        const tolerance = { atol: 1e-30, rtol };
+        assertClose(`scales, ${strategy}`, scales, expected.exactScales, tolerance);
+        assertEquals(zeros, constantsIn(expected.constants, levels).zeros);
         const codes = unpackCodes(weight, await gpu.read(weight));
         const wanted = withoutPadding(expected.codes, columns);
         const furthest = codes.reduce((d, code, i) => Math.max(d, Math.abs(code - wanted[i])), 0);
@@ -72,7 +75,7 @@ gpuTest(
     const [rows, columns, steps] = [16, 256, 50];
     const values = randomNormal(rows * columns, 1, 0.1);
     const { weight, made } = quantised(gpu, "int8", values, [rows, columns], 256);
-    const step = made.constants[0] / 20; // a twentieth of a quantisation step, or about
+    const [scale] = made.exactScales, step = scale / 20; // a twentieth of a step of the codes
     const update = upload(
       gpu,
       "update",
@@ -80,13 +83,13 @@ gpuTest(
       new Float32Array(rows * columns).fill(step),
     );
     const read = async () => {
-      const constants = new Float32Array((await gpu.read(weight.constants!)).buffer);
+      const constants = new Uint32Array((await gpu.read(weight.constants!)).buffer);
       return dequantize(weight, await gpu.read(weight), constants);
     };
     const before = await read();
     runPass(gpu, (pass) => applyUpdate(pass, { weight, update, decay: 1 }));
     assertClose("to the nearest, nothing moves by a step", await read(), before, {
-      atol: 0.9 * made.constants[0], // half a step; steps vary by group
+      atol: 0.9 * scale, // half a step; steps vary by group
       rtol: 0,
     });
     runPass(gpu, (pass) => {
@@ -103,15 +106,35 @@ gpuTest(
   },
 );
 
-gpuTest("a weight without an update keeps its codes", async (gpu) => {
+gpuTest("a weight without an update keeps its codes, and its scales", async (gpu) => {
   const values = randomNormal(8 * 256, 1, 0.1);
   const { weight } = quantised(gpu, "int8", values, [8, 256], 256);
   const update = upload(gpu, "update", [8, 256]);
-  const before = await gpu.read(weight);
+  const before = await gpu.read(weight), constants = await gpu.read(weight.constants!);
   runPass(gpu, (pass) => {
-    for (let i = 0; i < 5; i++) groupUpdate(pass, { weight, update, decay: 1 });
+    for (let i = 0; i < 100; i++) groupUpdate(pass, { weight, update, decay: 1 });
   });
   assertEquals(await gpu.read(weight), before);
+  assertEquals(await gpu.read(weight.constants!), constants);
+});
+
+gpuTest("group_update: rows of whole groups get the bits of the whole", async (gpu) => {
+  const [rows, columns, groupSize] = [600, 24, 256], shape = [rows, columns] as const;
+  const update = upload(gpu, "update", shape, randomNormal(rows * columns, 2, 0.02));
+  for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {
+    const [whole, parts] = [0, 1].map(() =>
+      quantised(gpu, "int8", randomNormal(rows * columns, 1, 0.1), shape, groupSize).weight
+    );
+    runPass(gpu, (pass) => {
+      groupUpdate(pass, { weight: whole, update, decay: 0.99, rounding });
+      for (const [start, end] of [[256, 600], [0, 256]]) {
+        const [weight, change] = [parts, update].map((tensor) => rowRange(tensor, start, end));
+        groupUpdate(pass, { weight, update: change, decay: 0.99, rounding });
+      }
+    });
+    assertEquals(await gpu.read(parts), await gpu.read(whole));
+    assertEquals(await gpu.read(parts.constants!), await gpu.read(whole.constants!));
+  }
 });
 
 gpuTest("group_update refuses what does not match", (gpu) => {

@@ -15,7 +15,7 @@ export function groupUpdate(
   decay: number,
   options: GroupOptions,
 ): Quantised {
-  const old = groupDequantize(weight, options.groupSize);
+  const old = groupDequantize(weight, options.groupSize, options.levels);
   const updated = applyUpdate(old, withPadding(update, options.columns), decay);
   return groupQuantize(updated, { ...options, columns: updated.length });
 }
