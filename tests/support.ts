@@ -7,22 +7,24 @@ import { fromBfloat16, toBfloat16 } from "./oracles/bfloat16.ts";
 import { packTensor, unpackTensor } from "../src/numbers/plain.ts";
 
 let opened: Promise<Gpu> | undefined;
-let registered = false;
 
 /**
- * A test on the device, which the tests of a file share, so leak checks are off. It is closed after
- * the last test: one process runs all files, and a driver allows only a few dozen devices.
+ * The device that the tests of a file share: opening another takes a fraction of a second, and
+ * compiling kernels again several. It is closed after the last test, as a process runs many files and
+ * a driver allows only a few dozen devices.
  */
+export function sharedGpu(): Promise<Gpu> {
+  return opened ??= Gpu.open();
+}
+Deno.test.afterAll(async () => (await opened?.catch(() => undefined))?.close());
+
+/** A test on {@link sharedGpu}, so leak checks are off. */
 export function gpuTest(name: string, run: (gpu: Gpu) => void | Promise<void>): void {
-  if (!registered) {
-    registered = true;
-    Deno.test.afterAll(async () => (await opened?.catch(() => undefined))?.close());
-  }
   Deno.test({
     name,
     sanitizeOps: false,
     sanitizeResources: false,
-    fn: async () => await run(await (opened ??= Gpu.open())),
+    fn: async () => await run(await sharedGpu()),
   });
 }
 

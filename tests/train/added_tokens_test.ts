@@ -6,8 +6,8 @@ import { openAdapted } from "../../src/formats/peft/adapted_model.ts";
 import { saveWeights } from "../../src/formats/pretrained.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
+import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { mergeAdapter } from "../../src/export/merge.ts";
 import { initialize } from "../../src/model/initialize.ts";
@@ -19,6 +19,7 @@ import { type FinetuneOptions, finetuneOptions } from "../../src/train/finetune_
 import { finetuneRecipe } from "../../src/train/finetune_recipe.ts";
 import { adapterCase } from "../model/support_lora.ts";
 import { DATA } from "../data/support.ts";
+import { sharedGpu } from "../support.ts";
 import { runFinetuning, TINY, trainingTest } from "./support.ts";
 
 const TOKENIZER = DATA + "tokenizer-llama", TOKENS = ["<|im_start|>", "<|im_end|>"];
@@ -70,28 +71,25 @@ async function withBench(tied: boolean, run: (bench: Bench) => Promise<void>): P
 }
 
 async function saveBase(folder: string, config: typeof TINY): Promise<void> {
-  const gpu = await Gpu.open();
-  try {
-    const parameters = createParameters(gpu, config, {
-      weights: "float32",
-      groupSize: 256,
-      embeddings: "float32",
-      trained: "all",
-    });
-    const scratch = gpu.tensor({
-      name: "scratch",
-      shape: [config.vocabSize * 48],
-      dtype: "float32",
-      purpose: "workspace",
-    });
-    const pass = new KernelPass(gpu);
-    initialize(gpu, pass, config, parameters, { seed: 3, scratch });
-    pass.submit();
-    await saveWeights(gpu, parameters, folder, "float32");
-    await writeHfConfig(folder, config, "float32");
-  } finally {
-    gpu.close();
-  }
+  const gpu = await sharedGpu();
+  using scope = new Scope(gpu);
+  const parameters = createParameters(scope, config, {
+    weights: "float32",
+    groupSize: 256,
+    embeddings: "float32",
+    trained: "all",
+  });
+  const scratch = scope.tensor({
+    name: "scratch",
+    shape: [config.vocabSize * 48],
+    dtype: "float32",
+    purpose: "workspace",
+  });
+  const pass = new KernelPass(gpu);
+  initialize(gpu, pass, config, parameters, { seed: 3, scratch });
+  pass.submit();
+  await saveWeights(gpu, parameters, folder, "float32");
+  await writeHfConfig(folder, config, "float32");
 }
 
 const EMBEDDING = "model.embed_tokens.weight", HEAD = "lm_head.weight";
@@ -132,22 +130,16 @@ for (
           assertNotEquals(await row(name, OLD), await row(name, OLD + 1), name);
         }
         if (!adapted) return;
-        const merged = join(folder, "merged"), gpu = await Gpu.open();
-        try {
-          await mergeAdapter(gpu, { model: base, adapter: result, output: merged, dtype: "keep" });
-          using whole = await openPretrained(merged);
-          assertEquals(whole.config, { ...saved.config, eosTokenId: whole.config.eosTokenId });
-          const ids = [OLD, 7, OLD + 1, 9], size = { batch: 1, length: 4 };
-          const [model, copy] = [
-            await LlamaForCausalLM.fromPretrained(base, { gpu, adapter: result }),
-            await LlamaForCausalLM.fromPretrained(merged, { gpu }),
-          ];
-          const a = await model.lossAndGradients(ids, ids, size);
-          const b = await copy.lossAndGradients(ids, ids, size);
-          assert(Math.abs(a.loss - b.loss) < 1e-4, `${a.loss}, ${b.loss}`);
-        } finally {
-          gpu.close();
-        }
+        const merged = join(folder, "merged"), gpu = await sharedGpu();
+        await mergeAdapter(gpu, { model: base, adapter: result, output: merged, dtype: "keep" });
+        using whole = await openPretrained(merged);
+        assertEquals(whole.config, { ...saved.config, eosTokenId: whole.config.eosTokenId });
+        const ids = [OLD, 7, OLD + 1, 9], size = { batch: 1, length: 4 };
+        using model = await LlamaForCausalLM.fromPretrained(base, { gpu, adapter: result });
+        using copy = await LlamaForCausalLM.fromPretrained(merged, { gpu });
+        const a = await model.lossAndGradients(ids, ids, size);
+        const b = await copy.lossAndGradients(ids, ids, size);
+        assert(Math.abs(a.loss - b.loss) < 1e-4, `${a.loss}, ${b.loss}`);
       }),
   );
 }

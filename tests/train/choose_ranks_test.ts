@@ -3,8 +3,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { OutOfMemoryError } from "../../src/gpu/errors.ts";
 import { UserError } from "../../src/options/user_error.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
+import { Scope } from "../../src/gpu/scope.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import type { Parameter } from "../../src/model/parameters.ts";
@@ -19,7 +20,7 @@ import { type AdviceOptions, adviseRanks } from "../../src/train/choose_ranks.ts
 import type { Recipe } from "../../src/train/recipe.ts";
 import { forwardAndBack } from "../../src/model/pass.ts";
 import { svd } from "../oracles/svd.ts";
-import { download } from "../support.ts";
+import { download, sharedGpu } from "../support.ts";
 import { runFinetuning, runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const AUTO = { rank: "auto", energyShare: 0.95 };
@@ -28,18 +29,10 @@ function adviceOf(events: readonly TrainingEvent[]): RankAdviceEvent | undefined
   return events.find((event) => event.type === "rank_advice");
 }
 
-async function withGpu<T>(run: (gpu: Gpu) => Promise<T>): Promise<T> {
-  const gpu = await Gpu.open();
-  try {
-    return await run(gpu);
-  } finally {
-    gpu.close();
-  }
-}
-
 /** Energy curves of the gradients of successive batches by SVD, by name. */
 async function exactCurves(gpu: Gpu, recipe: Recipe, count: number) {
-  const training = buildTraining(gpu, recipe.config, recipe.shape, gpu.capabilities);
+  using scope = new Scope(gpu);
+  const training = buildTraining(scope, recipe.config, recipe.shape, gpu.capabilities);
   uploadRope(gpu, training.model);
   await recipe.start(gpu, training);
   const kept = new Map<Parameter, Tensor>();
@@ -47,7 +40,7 @@ async function exactCurves(gpu: Gpu, recipe: Recipe, count: number) {
     target(parameter: Parameter) {
       const { name, shape } = parameter, purpose = "workspace";
       const gradient = kept.get(parameter) ??
-        gpu.tensor({ name, shape, dtype: "float32", purpose });
+        scope.tensor({ name, shape, dtype: "float32", purpose });
       kept.set(parameter, gradient);
       return { gradient, accumulate: false };
     },
@@ -80,24 +73,23 @@ trainingTest(
       const recipe = await pretrainRecipe(
         options("run", { ...AUTO, optimizer: "galore_adamw", dtype: "float32" }),
       );
-      await withGpu(async (gpu) => {
-        const exact = await exactCurves(gpu, recipe, 3);
-        const before = gpu.account.live;
-        for (const share of [0.6, 0.9]) {
-          const { event } = await adviseRanks(gpu, recipe, { share, limit: Infinity, batches: 3 });
-          assertEquals(event.matrices.length, 7 * TINY.layers);
-          for (const { name, shape, rank, energy } of event.matrices) {
-            const curves = exact.get(name)!;
-            const mean = curves[0].map((_, i) => curves.reduce((sum, c) => sum + c[i], 0) / 3);
-            const least = 1 + mean.findIndex((energy) => energy >= share);
-            const rounded = Math.min(Math.max(8, Math.ceil(least / 8) * 8), ...shape);
-            // A float32 sum on the other side of the line is a step of 8; none falls there here.
-            assertEquals(rank, rounded, `${name}, ${share}: ${rank}, ${mean}`);
-            assert(Math.abs(energy - mean[rank - 1]) < 1e-5, `${name}: ${energy}, ${mean}`);
-          }
+      const gpu = await sharedGpu();
+      const exact = await exactCurves(gpu, recipe, 3);
+      const before = gpu.account.live;
+      for (const share of [0.6, 0.9]) {
+        const { event } = await adviseRanks(gpu, recipe, { share, limit: Infinity, batches: 3 });
+        assertEquals(event.matrices.length, 7 * TINY.layers);
+        for (const { name, shape, rank, energy } of event.matrices) {
+          const curves = exact.get(name)!;
+          const mean = curves[0].map((_, i) => curves.reduce((sum, c) => sum + c[i], 0) / 3);
+          const least = 1 + mean.findIndex((energy) => energy >= share);
+          const rounded = Math.min(Math.max(8, Math.ceil(least / 8) * 8), ...shape);
+          // A float32 sum on the other side of the line is a step of 8; none falls there here.
+          assertEquals(rank, rounded, `${name}, ${share}: ${rank}, ${mean}`);
+          assert(Math.abs(energy - mean[rank - 1]) < 1e-5, `${name}: ${energy}, ${mean}`);
         }
-        assertEquals(gpu.account.live, before, "everything is released");
-      });
+      }
+      assertEquals(gpu.account.live, before, "everything is released");
     }),
 );
 
@@ -106,41 +98,37 @@ trainingTest(
   () =>
     withWorkshop(async ({ options }) => {
       const recipe = await pretrainRecipe(options("run", { ...AUTO, gradientAccumulation: 2 }));
-      await withGpu(async (gpu) => {
-        const advise = async (change: Partial<AdviceOptions> = {}) => {
-          gpu.account.peak = 0;
-          const advice = await adviseRanks(gpu, recipe, { share: 0.8, limit: Infinity, ...change });
-          assertEquals(gpu.account.peak, advice.plannedPeakBytes);
-          assertEquals(gpu.account.live, 0);
-          return advice;
-        };
-        const { event, plannedPeakBytes } = await advise();
-        assertEquals((await advise()).event, event);
-        const run = planMemory(recipe.config, recipe.shape, gpu.capabilities).plannedPeakBytes;
-        assert(plannedPeakBytes <= run, `${plannedPeakBytes} bytes, the run ${run}`);
+      const gpu = await sharedGpu();
+      const advise = async (change: Partial<AdviceOptions> = {}) => {
+        using account = gpu.account.watch();
+        const advice = await adviseRanks(gpu, recipe, { share: 0.8, limit: Infinity, ...change });
+        assertEquals([account.peak, account.live], [advice.plannedPeakBytes, 0]);
+        return advice;
+      };
+      const { event, plannedPeakBytes } = await advise();
+      assertEquals((await advise()).event, event);
+      const run = planMemory(recipe.config, recipe.shape, gpu.capabilities).plannedPeakBytes;
+      assert(plannedPeakBytes <= run, `${plannedPeakBytes} bytes, the run ${run}`);
 
-        // With less memory fewer spectra are held at a time, and batches pass through the model
-        // more often.
-        const slot = 4 * (40 * 40 + 8), least = plannedPeakBytes - 13 * slot;
-        const tight = await advise({ limit: least + 3 * slot });
-        assertEquals(tight.plannedPeakBytes, least + 3 * slot);
-        assertEquals(tight.event, event);
-        await assertRejects(
-          () => advise({ limit: least - 1 }),
-          OutOfMemoryError,
-          `rank: "auto" needs ${
-            formatBytes(least, 4)
-          } of GPU memory to measure the first gradients`,
-        );
+      // With less memory fewer spectra are held at a time, and batches pass through the model
+      // more often.
+      const slot = 4 * (40 * 40 + 8), least = plannedPeakBytes - 13 * slot;
+      const tight = await advise({ limit: least + 3 * slot });
+      assertEquals(tight.plannedPeakBytes, least + 3 * slot);
+      assertEquals(tight.event, event);
+      await assertRejects(
+        () => advise({ limit: least - 1 }),
+        OutOfMemoryError,
+        `rank: "auto" needs ${formatBytes(least, 4)} of GPU memory to measure the first gradients`,
+      );
 
-        // Not all directions, but the leading sixteen of forty: what the share needs is among them.
-        const some = await advise({ directions: 16, share: 0.5 });
-        const all = await advise({ share: 0.5 });
-        assertEquals(
-          some.event.matrices.map(({ rank }) => rank),
-          all.event.matrices.map(({ rank }) => Math.min(rank, 16)),
-        );
-      });
+      // Not all directions, but the leading sixteen of forty: what the share needs is among them.
+      const some = await advise({ directions: 16, share: 0.5 });
+      const all = await advise({ share: 0.5 });
+      assertEquals(
+        some.event.matrices.map(({ rank }) => rank),
+        all.event.matrices.map(({ rank }) => Math.min(rank, 16)),
+      );
     }),
 );
 

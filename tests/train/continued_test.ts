@@ -3,7 +3,6 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows }
 import { fromFileUrl, join } from "@std/path";
 import { readBaseConfig } from "../../src/formats/pretrained_model.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
 import { OptionsError } from "../../src/options/faults.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
@@ -13,6 +12,7 @@ import { METHOD_NAMES, methodOf } from "../../src/train/methods.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
 import { planMemory } from "../../src/train/plan.ts";
+import { sharedGpu } from "../support.ts";
 import { type Ran, runTraining, trainingTest } from "./support.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures"));
@@ -108,8 +108,7 @@ for (const optimizer of METHOD_NAMES) {
       // The plan without a run is the run's.
       const planned = memoryOptions.parse({ from: UNTIED, optimizer, batchSize: 2, seqLen: 32 });
       const config = await readBaseConfig(UNTIED);
-      const gpu = await Gpu.open(), { capabilities } = gpu;
-      gpu.close();
+      const { capabilities } = await sharedGpu();
       assertEquals(
         planMemory(config, trainingShape(planned, config), capabilities).plannedPeakBytes,
         planMemory(
@@ -135,14 +134,11 @@ for (const optimizer of ["q_galore_adamw8bit", "lora"]) {
       const bytes = (name: string) => Deno.readFile(join(folder, name, kind, file));
       assertEquals(await bytes("parts"), await bytes("whole"));
       // The model of a checkpoint, as a run of so many steps leaves it.
-      const gpu = await Gpu.open();
-      try {
-        await saveCheckpointModel(gpu, {
-          pretrain: options("saved", { resume: join(folder, "whole", "checkpoint-4") }),
-        });
-      } finally {
-        gpu.close();
-      }
+      const gpu = await sharedGpu();
+      await saveCheckpointModel(gpu, {
+        pretrain: options("saved", { resume: join(folder, "whole", "checkpoint-4") }),
+      });
+
       assertEquals(await bytes("saved"), await bytes("whole"));
     });
   });

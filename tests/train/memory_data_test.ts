@@ -3,16 +3,14 @@ import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import type { Data } from "../../src/data/data.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import type { DoneEvent, TrainingEvent } from "../../src/train/events.ts";
 import type { PretrainInput } from "../../src/train/options.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { c4Texts } from "../data/support.ts";
+import { sharedGpu } from "../support.ts";
 import { trainingTest, withWorkshop } from "./support.ts";
-
-let opened: Promise<Gpu> | undefined;
-Deno.test.afterAll(async () => (await opened)?.close());
 
 /** Trains to the end, or until a step is done; gives the events. */
 async function train(
@@ -20,7 +18,7 @@ async function train(
   until = Infinity,
 ): Promise<TrainingEvent[]> {
   const controller = new AbortController(), events: TrainingEvent[] = [];
-  const trainer = await open(await (opened ??= Gpu.open()));
+  const trainer = await open(await sharedGpu());
   for await (const event of trainer.run({ signal: controller.signal })) {
     events.push(event);
     if (event.type === "step" && event.step >= until) controller.abort();

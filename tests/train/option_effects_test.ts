@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { loadWeights, saveWeights } from "../../src/formats/pretrained.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { initialize } from "../../src/model/initialize.ts";
@@ -20,7 +20,7 @@ import { METHOD_NAMES, type MethodName, methodOf } from "../../src/train/methods
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { planMemory } from "../../src/train/plan.ts";
 import { RecordedStep } from "../../src/train/step.ts";
-import { download, randomStream } from "../support.ts";
+import { download, randomStream, sharedGpu } from "../support.ts";
 import { TINY, trainingTest } from "./support.ts";
 
 /** One more than the steps after which {@link usual} lengthens the interval of refreshes. */
@@ -100,7 +100,7 @@ Deno.test("every option is tried, or does not depend on the method", () => {
 
 for (const optimizer of METHOD_NAMES) {
   trainingTest(`${optimizer}: an option changes the trained weights, or is refused`, async () => {
-    const gpu = await Gpu.open(), folder = await Deno.makeTempDir();
+    const gpu = await sharedGpu(), folder = await Deno.makeTempDir();
     try {
       await saveInitial(gpu, folder);
       const base = { ...usual(optimizer), stochasticRound: false };
@@ -118,7 +118,6 @@ for (const optimizer of METHOD_NAMES) {
       }
       assertEquals(idle, []);
     } finally {
-      gpu.close();
       await Deno.remove(folder, { recursive: true });
     }
   });

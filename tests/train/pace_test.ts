@@ -1,12 +1,12 @@
 /** Steps that are stopped within: what they leave, and that the pace changes no bit. */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { Gpu } from "../../src/gpu/gpu.ts";
 import type { StepEvent } from "../../src/train/events.ts";
 import { crossEntropyObjective, type Objective } from "../../src/train/objective.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { sharedGpu } from "../support.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const OWN = { evalShare: 0, saveEvery: 0, warmupSteps: 0, steps: 5, gradientAccumulation: 2 };
@@ -31,20 +31,16 @@ function hooked(hook: (microBatch: number) => void): Objective {
 
 /** Runs, stopped when a micro-batch is recorded but not yet given to the GPU. */
 async function stoppedAt(options: PretrainOptions, microBatch: number) {
-  const gpu = await Gpu.open(), controller = new AbortController();
-  try {
-    const recipe = await pretrainRecipe(options);
-    const objective = hooked((each) => {
-      if (each === microBatch) controller.abort();
-    });
-    const trainer = await Trainer.open(gpu, { ...recipe, objective });
-    const events = await Array.fromAsync(trainer.run({ signal: controller.signal }));
-    const done = events.at(-1)!;
-    assert(done.type === "done");
-    return done;
-  } finally {
-    gpu.close();
-  }
+  const gpu = await sharedGpu(), controller = new AbortController();
+  const recipe = await pretrainRecipe(options);
+  const objective = hooked((each) => {
+    if (each === microBatch) controller.abort();
+  });
+  const trainer = await Trainer.open(gpu, { ...recipe, objective });
+  const events = await Array.fromAsync(trainer.run({ signal: controller.signal }));
+  const done = events.at(-1)!;
+  assert(done.type === "done");
+  return done;
 }
 
 const model = (options: PretrainOptions) =>
@@ -59,9 +55,8 @@ trainingTest(
       const { events } = await runTraining(own);
       const reported = (step: number) =>
         events.find((each) => each.type === "step" && each.step === step) as StepEvent;
-      const whole = await model(own), plain = options("plain", OWN), gpu = await Gpu.open();
-      await Array.fromAsync((await Trainer.pretrain(gpu, plain)).run());
-      gpu.close();
+      const whole = await model(own), plain = options("plain", OWN);
+      await Array.fromAsync((await Trainer.pretrain(await sharedGpu(), plain)).run());
       assertEquals(await model(plain), whole);
 
       // Stopped before anything was saved.

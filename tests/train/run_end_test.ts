@@ -2,7 +2,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { IGNORED } from "../../src/model/batch.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
 import { spell } from "../../src/options/phrase.ts";
 import { FLAGS } from "../../src/options/spelling.ts";
 import { UserError } from "../../src/options/user_error.ts";
@@ -17,13 +16,14 @@ import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
 import { isDue, runNotes } from "../../src/train/run_notes.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { sharedGpu } from "../support.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const ADAMW = { optimizer: "adamw", evalShare: 0, saveEvery: 0 };
 
 /** Its events, and the error that ended it. */
 async function run(options: PretrainOptions, change: (recipe: Recipe) => Partial<Recipe>) {
-  const gpu = await Gpu.open(), events: TrainingEvent[] = [];
+  const gpu = await sharedGpu(), events: TrainingEvent[] = [];
   let error: unknown;
   try {
     const recipe = await pretrainRecipe(options);
@@ -31,8 +31,6 @@ async function run(options: PretrainOptions, change: (recipe: Recipe) => Partial
     for await (const event of trainer.run()) events.push(event);
   } catch (thrown) {
     error = thrown;
-  } finally {
-    gpu.close();
   }
   return { events, error };
 }
@@ -315,9 +313,7 @@ trainingTest(
       const weights = (at: string) => Deno.readFile(join(at, "model/model.safetensors"));
       const model = await weights(own.output);
       const resume = join(own.output, "checkpoint-2"), output = join(folder, "second");
-      const gpu = await Gpu.open();
-      await saveCheckpointModel(gpu, { pretrain: { ...own, resume, output } });
-      gpu.close();
+      await saveCheckpointModel(await sharedGpu(), { pretrain: { ...own, resume, output } });
       assertEquals(model, await weights(output));
 
       await Deno.remove(join(own.output, "model"), { recursive: true });

@@ -2,10 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import { UserError } from "../../src/options/user_error.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
 import { textSampling } from "../../src/inference/default_sampling.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import type { DoneEvent, SampleEvent, StepEvent, TrainingEvent } from "../../src/train/events.ts";
+import { sharedGpu } from "../support.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const PROMPTS = ["First Citizen:", "We are"];
@@ -37,18 +37,14 @@ trainingTest(
         ...{ bos_token_id: null, eos_token_id: 256, pad_token_id: null },
         ...{ do_sample: true, temperature: 0.8, top_k: 40, top_p: 0.95 },
       });
-      const gpu = await Gpu.open();
-      try {
-        const tokenizer = await loadTokenizer(folder);
-        const model = await LlamaForCausalLM.fromPretrained(folder, { gpu });
-        for (const { prompt, text } of samples.slice(2)) {
-          const ids = tokenizer.encode(prompt);
-          const options = { ...textSampling(tokenizer), maxNewTokens: 12 };
-          const written = await Array.fromAsync(model.generate(ids, options));
-          assertEquals(text, tokenizer.decode(written, { skipSpecialTokens: true }));
-        }
-      } finally {
-        gpu.close();
+      const gpu = await sharedGpu();
+      const tokenizer = await loadTokenizer(folder);
+      using model = await LlamaForCausalLM.fromPretrained(folder, { gpu });
+      for (const { prompt, text } of samples.slice(2)) {
+        const ids = tokenizer.encode(prompt);
+        const options = { ...textSampling(tokenizer), maxNewTokens: 12 };
+        const written = await Array.fromAsync(model.generate(ids, options));
+        assertEquals(text, tokenizer.decode(written, { skipSpecialTokens: true }));
       }
     }),
 );

@@ -8,13 +8,14 @@ import type { TrainingEvent } from "../../src/train/events.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
 import { usualMinutes } from "../../src/train/saving.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { sharedGpu } from "../support.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const ADAMW = { optimizer: "adamw", evalShare: 0, saveEvery: 0, warmupSteps: 0 };
 
-/** Trains on its own device; `each` may leave the loop by returning true, or throw. */
+/** Trains; `each` may leave the loop by returning true, or throw. */
 async function train(options: PretrainOptions, each: (event: TrainingEvent) => unknown) {
-  const gpu = await Gpu.open(), trainer = await Trainer.pretrain(gpu, options);
+  const trainer = await Trainer.pretrain(await sharedGpu(), options);
   const events: TrainingEvent[] = [];
   let error: unknown;
   try {
@@ -24,8 +25,6 @@ async function train(options: PretrainOptions, each: (event: TrainingEvent) => u
     }
   } catch (thrown) {
     error = thrown;
-  } finally {
-    gpu.close();
   }
   return { events, error, saved: trainer.saved, step: trainer.step };
 }
@@ -169,12 +168,11 @@ trainingTest(
         undefined
       );
       if (!made?.success) return; // not on this system
-      const gpu = await Gpu.open(), own = options("run", { ...ADAMW, data: [pipe] });
+      const gpu = await sharedGpu(), own = options("run", { ...ADAMW, data: [pipe] });
       const opening = Trainer.pretrain(gpu, own, { signal: controller.signal });
       setTimeout(() => controller.abort(new DOMException("stop", "AbortError")), 200);
       await assertRejects(() => opening, DOMException, "stop");
       // Nobody waits for the pipe any more; its reader is to end, too.
       await Deno.writeTextFile(pipe, "text");
-      gpu.close();
     }),
 );

@@ -5,7 +5,7 @@ import { ENTRIES_FILE } from "../../src/formats/checkpoint/manifest.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 import { findModel } from "../../src/formats/find_model.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { loadModelTokenizer, loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
@@ -14,6 +14,7 @@ import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
 import { assertRefusesAsync } from "../support_errors.ts";
 import { DATA } from "../data/support.ts";
+import { sharedGpu } from "../support.ts";
 import { runFinetuning, runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const BASE = fromFileUrl(import.meta.resolve("../fixtures/models/llama-gqa-tied"));
@@ -51,14 +52,11 @@ for (const [name, { change, tied }] of Object.entries(PRETRAINING)) {
         });
         const saved = join(folder, "saved");
         assertEquals(await saveCheckpointModel({ run: output, output: saved }), saved);
-        const gpu = await Gpu.open();
-        try {
-          const logits = await logitsOf(gpu, output);
-          assertEquals(logits, await logitsOf(gpu, saved));
-          assert(logits.every(Number.isFinite));
-        } finally {
-          gpu.close();
-        }
+        const gpu = await sharedGpu();
+        const logits = await logitsOf(gpu, output);
+        assertEquals(logits, await logitsOf(gpu, saved));
+        assert(logits.every(Number.isFinite));
+
         for (const file of ["config.json", "generation_config.json", "tokenizer.json"]) {
           assertEquals(
             await Deno.readFile(join(saved, file)),
@@ -160,17 +158,14 @@ for (const [name, change] of Object.entries(FINETUNING)) {
         );
         assertEquals(note, `${output}: stopped at step 4 of 6; using checkpoint-4`);
         await saveCheckpointModel({ run: output, output: saved });
-        const gpu = await Gpu.open();
-        try {
-          const logits = await logitsOf(gpu, output);
-          assertEquals(logits, await logitsOf(gpu, saved));
-          assert(logits.every(Number.isFinite));
-          // Training has changed it.
-          assert(String(logits) !== String((await logitsOf(gpu, BASE)).subarray(0, logits.length)));
-          if (isAdapter) assertEquals(logits, await logitsOf(gpu, BASE, output));
-        } finally {
-          gpu.close();
-        }
+        const gpu = await sharedGpu();
+        const logits = await logitsOf(gpu, output);
+        assertEquals(logits, await logitsOf(gpu, saved));
+        assert(logits.every(Number.isFinite));
+        // Training has changed it.
+        assert(String(logits) !== String((await logitsOf(gpu, BASE)).subarray(0, logits.length)));
+        if (isAdapter) assertEquals(logits, await logitsOf(gpu, BASE, output));
+
         const tokenizer = await loadModelTokenizer(output), added = options.addTokens?.[0] ?? "a";
         const plain = { addSpecialTokens: false }, ids = tokenizer.encode(added, plain);
         assertEquals(ids, (await loadTokenizer(saved)).encode(added, plain));
@@ -240,12 +235,9 @@ trainingTest(
 );
 
 trainingTest("a checkpoint of the first version: its weights, and what it lacks", async () => {
-  const gpu = await Gpu.open();
-  try {
-    assertEquals((await logitsOf(gpu, FIRST)).every(Number.isFinite), true);
-  } finally {
-    gpu.close();
-  }
+  const gpu = await sharedGpu();
+  assertEquals((await logitsOf(gpu, FIRST)).every(Number.isFinite), true);
+
   await assertRefusesAsync(() => loadTokenizer(FIRST), UserError, "holds no tokenizer");
   const output = await Deno.makeTempDir();
   try {

@@ -1,7 +1,7 @@
 /** A model and a text small enough to train in a test. */
 import { fromFileUrl, join } from "@std/path";
 import { writeHfConfig } from "../../src/formats/hf_config.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
 import { LLAMA_TRAITS, type LlamaConfig } from "../../src/model/config.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
 import { hasInt8Weights, isLowRank } from "../../src/train/method_fields.ts";
@@ -9,6 +9,7 @@ import { DEFAULT_METHOD, methodNamed, methodOf } from "../../src/train/methods.t
 import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
 import type { FinetuneOptions } from "../../src/train/finetune_options.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { sharedGpu } from "../support.ts";
 
 /** Odd on purpose: grouped queries, a width of 5·8 and a feed-forward width that needs padding. */
 export const TINY: LlamaConfig = {
@@ -71,7 +72,7 @@ export async function withWorkshop(
   }
 }
 
-/** The events of a run, and its device memory. */
+/** The events of a run, and the device memory that it took. */
 export interface Ran {
   readonly events: TrainingEvent[];
   readonly account: { live: number; peak: number };
@@ -83,7 +84,7 @@ interface Limit {
   readonly untilSample?: number;
 }
 
-/** Pre-trains to the end, or to the limit, on a separate device. */
+/** Pre-trains to the end, or to the limit. */
 export function runTraining(options: PretrainOptions, limit?: Limit): Promise<Ran> {
   return runTrainer((gpu) => Trainer.pretrain(gpu, options), limit);
 }
@@ -97,22 +98,18 @@ async function runTrainer(
   create: (gpu: Gpu) => Promise<Trainer>,
   { until, untilSample }: Limit = {},
 ): Promise<Ran> {
-  const gpu = await Gpu.open();
-  const controller = new AbortController();
-  const events: TrainingEvent[] = [];
-  try {
-    const trainer = await create(gpu);
-    if (until === 0) controller.abort();
-    for await (const event of trainer.run({ signal: controller.signal })) {
-      events.push(event);
-      if (event.type === "step" && event.step === until) controller.abort();
-      const samples = events.filter(({ type }) => type === "sample").length;
-      if (samples === untilSample) controller.abort();
-    }
-    return { events, account: { live: gpu.account.live, peak: gpu.account.peak } };
-  } finally {
-    gpu.close();
+  const gpu = await sharedGpu(), controller = new AbortController();
+  using account = gpu.account.watch();
+  const trainer = await create(gpu), events: TrainingEvent[] = [];
+  if (until === 0) controller.abort();
+  for await (const event of trainer.run({ signal: controller.signal })) {
+    events.push(event);
+    if (event.type === "step" && event.step === until) controller.abort();
+    const samples = events.filter(({ type }) => type === "sample").length;
+    if (samples === untilSample) controller.abort();
   }
+  const { live, peak } = account;
+  return { events, account: { live, peak } };
 }
 
 /** A test exempt from leak checks of its device and files. */

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
-import { Gpu } from "../../src/gpu/gpu.ts";
 import type { StepEvent, TrainingEvent } from "../../src/train/events.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { sharedGpu } from "../support.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const steps = (events: TrainingEvent[]) =>
@@ -86,21 +86,17 @@ trainingTest(
 
 /** Stops the run when the first batch of an evaluation has been read. */
 async function runUntilEvaluation(options: PretrainOptions): Promise<TrainingEvent[]> {
-  const gpu = await Gpu.open(), controller = new AbortController();
-  try {
-    const recipe = await pretrainRecipe(options);
-    const trainer = await Trainer.open(gpu, {
-      ...recipe,
-      async openEvaluation() {
-        const batches = await recipe.openEvaluation();
-        controller.abort();
-        return batches;
-      },
-    });
-    return await Array.fromAsync(trainer.run({ signal: controller.signal }));
-  } finally {
-    gpu.close();
-  }
+  const gpu = await sharedGpu(), controller = new AbortController();
+  const recipe = await pretrainRecipe(options);
+  const trainer = await Trainer.open(gpu, {
+    ...recipe,
+    async openEvaluation() {
+      const batches = await recipe.openEvaluation();
+      controller.abort();
+      return batches;
+    },
+  });
+  return await Array.fromAsync(trainer.run({ signal: controller.signal }));
 }
 
 function events({ events }: { events: TrainingEvent[] }) {
