@@ -55,59 +55,46 @@ used.push(defineKernel, KernelPass, matmul, packTensor, unpackTensor, openServer
 console.log(used.filter((it) => it === undefined).length, Object.keys(METHODS).length > 5);
 `;
 
-/** Checks and runs it in a folder of its own, and compares what it prints. */
-async function importer(
+/** A program, and what its output must be. */
+interface Program {
+  readonly text: string;
+  readonly compare: (out: string) => void;
+}
+
+/** {@link program} elsewhere. */
+const using = (...modules: Parameters<typeof program>): Program => ({
+  text: program(...modules),
+  compare: (out) => assertEquals(out, "0 true\n"),
+});
+
+/** Checks programs together in a folder of their own, since that takes seconds, and runs each. */
+async function importers(
   config: object,
-  write: (folder: string) => string | Promise<string>,
-  compare = (out: string) => assertEquals(out, "0 true\n"),
+  write: (folder: string) => Record<string, Program> | Promise<Record<string, Program>>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "my stuff é " });
+  const deno = async (command: string, ...args: string[]) => {
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [command, "--quiet", ...args],
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assert(success, `${command} ${args}: ${err}`);
+    return out;
+  };
   try {
     await Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(config));
-    await Deno.writeTextFile(join(folder, "main.ts"), await write(folder));
-    for (const command of [["check"], ["run", "-A", "--no-check"]]) {
-      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: [...command, "--quiet", "main.ts"],
-        cwd: folder,
-        env: { NO_COLOR: "1" },
-      }).output();
-      const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-      assert(success, `${command}: ${err}`);
-      if (command[0] === "run") compare(out);
+    const programs = Object.entries(await write(folder));
+    for (const [name, { text }] of programs) await Deno.writeTextFile(join(folder, name), text);
+    await deno("check", ...programs.map(([name]) => name));
+    for (const [name, { compare }] of programs) {
+      compare(await deno("run", "-A", "--no-check", name));
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
-
-Deno.test("a program elsewhere imports this folder by path, by URL and by a map of its own", () =>
-  importer(
-    { imports: { "trainer/": ROOT.href } },
-    (folder) =>
-      program(
-        pathOf("mod.ts", folder),
-        new URL("kernels.ts", ROOT).href,
-        "trainer/server.ts",
-      ),
-  ));
-
-Deno.test("a program with a browser's types links this folder as a package", () =>
-  importer(
-    {
-      links: [fromFileUrl(ROOT)],
-      compilerOptions: {
-        lib: ["dom", "dom.iterable", "dom.asynciterable", "esnext", "deno.ns"],
-        noImplicitOverride: true,
-        verbatimModuleSyntax: true,
-      },
-    },
-    () =>
-      program(
-        "@deno-galore/trainer",
-        "@deno-galore/trainer/kernels",
-        "@deno-galore/trainer/server",
-      ),
-  ));
 
 const tuner = (library: string) => `
 import { chat, findModel, Gpu, LlamaForCausalLM, loadTokenizer } from "${library}";
@@ -154,26 +141,47 @@ for (let run = 1; run <= 5; run++) {
 }
 `;
 
-Deno.test("a program of 40 lines trains on an array, stops, saves and chats, five times", () =>
-  importer(
-    {},
-    async (folder) => {
-      await writeChatModel(join(folder, "base"));
-      const text = tuner(pathOf("mod.ts", folder));
-      assert(text.split("\n").filter((line) => line.trim()).length <= 40);
-      return text;
+/** Runs that were stopped at their third step, and a chat with each. */
+function compareTuned(out: string): void {
+  const runs = out.trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals(runs.map(({ live }) => live), [0, 0, 0, 0, 0]);
+  for (const [i, { losses, found, ...run }] of runs.entries()) {
+    assert(run.interrupted && run.step >= 3 && run.step < 200, out);
+    assertEquals([found, run.saved.checkpoint_step], [run.saved.checkpoint, run.step]);
+    assertEquals(losses.length, run.step);
+    // The same options train the same bits, whatever was trained before.
+    assertEquals(losses.slice(0, 3), runs[0].losses.slice(0, 3), `run ${i + 1}`);
+    // A checkpoint answers as the model that is saved from it.
+    assertEquals(run.answers[0], run.answers[1]);
+  }
+}
+
+Deno.test("programs elsewhere import this folder by path, URL and map; one of 40 lines tunes five times", () =>
+  importers({ imports: { "trainer/": ROOT.href } }, async (folder) => {
+    await writeChatModel(join(folder, "base"));
+    const library = pathOf("mod.ts", folder), text = tuner(library);
+    assert(text.split("\n").filter((line) => line.trim()).length <= 40);
+    return {
+      "main.ts": using(library, new URL("kernels.ts", ROOT).href, "trainer/server.ts"),
+      "tuner.ts": { text, compare: compareTuned },
+    };
+  }));
+
+Deno.test("a program with a browser's types links this folder as a package", () =>
+  importers(
+    {
+      links: [fromFileUrl(ROOT)],
+      compilerOptions: {
+        lib: ["dom", "dom.iterable", "dom.asynciterable", "esnext", "deno.ns"],
+        noImplicitOverride: true,
+        verbatimModuleSyntax: true,
+      },
     },
-    (out) => {
-      const runs = out.trim().split("\n").map((line) => JSON.parse(line));
-      assertEquals(runs.map(({ live }) => live), [0, 0, 0, 0, 0]);
-      for (const [i, { losses, found, ...run }] of runs.entries()) {
-        assert(run.interrupted && run.step >= 3 && run.step < 200, out);
-        assertEquals([found, run.saved.checkpoint_step], [run.saved.checkpoint, run.step]);
-        assertEquals(losses.length, run.step);
-        // The same options train the same bits, whatever was trained before.
-        assertEquals(losses.slice(0, 3), runs[0].losses.slice(0, 3), `run ${i + 1}`);
-        // A checkpoint answers as the model that is saved from it.
-        assertEquals(run.answers[0], run.answers[1]);
-      }
-    },
+    () => ({
+      "main.ts": using(
+        "@deno-galore/trainer",
+        "@deno-galore/trainer/kernels",
+        "@deno-galore/trainer/server",
+      ),
+    }),
   ));
