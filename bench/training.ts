@@ -5,7 +5,7 @@ import type { Batch } from "../src/model/batch.ts";
 import type { LlamaConfig } from "../src/model/config.ts";
 import { parameterCount } from "../src/model/description.ts";
 import type { OptimizerRates } from "../src/optim/rates.ts";
-import { buildTraining, LOSS_RING, type TrainingShape } from "../src/train/build.ts";
+import { allocateTraining, LOSS_RING, type TrainingShape } from "../src/train/build.ts";
 import { gpuMemoryLimit } from "../src/train/gpu_memory.ts";
 import type { MemoryOptions } from "../src/train/memory_options.ts";
 import { optimizerRates } from "../src/train/method.ts";
@@ -84,7 +84,7 @@ export async function measureTraining(
   const plan = assertFits(run, capabilities, gpuMemoryLimit(gpu, undefined));
   using memory = gpu.account.watch();
   using scope = new Scope(gpu);
-  const training = buildTraining(scope, config, shape, capabilities);
+  const training = allocateTraining(scope, config, shape);
   await gpu.check();
   prepare(gpu, training);
   const batch = someBatch(shape.batchSize * shape.seqLen, config.vocabSize);

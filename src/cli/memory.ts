@@ -78,7 +78,7 @@ function describe(
     `${share}% of full AdamW (${options.dtype} weights, float32 moments)`,
     `fits a card of: ${cards.join(", ")} (${RESERVED_TEXT})`,
     `exact: ${plan.plannedPeakBytes} bytes`,
-    `of a card its driver takes ${formatBytes(onCard.allocatedBytes, 4)} in blocks for ` +
+    `in the blocks of a card's driver: ${formatBytes(onCard.allocatedBytes, 4)} for ` +
     `${formatBytes(onCard.plannedPeakBytes, 4)}`,
   ].join("\n");
 }

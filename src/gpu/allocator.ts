@@ -95,18 +95,30 @@ export class MemoryAccount {
   }
 }
 
+/** What a {@link PlanAllocator} has counted. */
+export interface PlannedMemory {
+  /** Of the tensor, or of its constants. */
+  readonly name: string;
+  /** Bytes of its own. */
+  readonly bytes: number;
+  /** The column of the memory plan that it counts to. */
+  readonly purpose: Purpose;
+  /** Whether it is a staging texture. */
+  readonly texture: boolean;
+}
+
 /** Counts what the device would allocate, byte for byte, and allocates nothing. */
 export class PlanAllocator implements Allocator {
   /** What was counted so far. */
   readonly account = new MemoryAccount();
   /** Every allocation, in order. */
-  readonly tensors: { name: string; bytes: number; purpose: Purpose }[] = [];
+  readonly tensors: PlannedMemory[] = [];
 
   /** Counts a tensor. */
   tensor(spec: TensorSpec): Tensor {
     return layOut(spec, (name, bytes, purpose) => {
       this.account.add(purpose, bytes);
-      this.tensors.push({ name, bytes, purpose });
+      this.tensors.push({ name, bytes, purpose, texture: false });
       return null;
     });
   }
@@ -115,7 +127,7 @@ export class PlanAllocator implements Allocator {
   texture(spec: TextureSpec): TextureTensor {
     const bytes = textureBytes(spec);
     this.account.add(spec.purpose, bytes);
-    this.tensors.push({ name: spec.name, bytes, purpose: spec.purpose });
+    this.tensors.push({ name: spec.name, bytes, purpose: spec.purpose, texture: true });
     return { ...spec, texture: null };
   }
 }

@@ -62,6 +62,16 @@ export function driverMemoryOf(
 const ZEROS = 512 * 1024;
 
 /**
+ * The order in which buffers leave the least of their blocks unused (first-fit decreasing: Johnson
+ * 1973). Two buffers of 130 MiB do not share a block, but small ones fill what each leaves.
+ */
+export function largestFirst<Sized extends { readonly bytes: number }>(
+  buffers: readonly Sized[],
+): Sized[] {
+  return buffers.toSorted((a, b) => b.bytes - a.bytes);
+}
+
+/**
  * Bytes that the driver is asked for by buffers of these sizes, created in this order on an open
  * device, whose first block is there from the start.
  */

@@ -8,6 +8,7 @@ import {
   type Allocator,
   layOut,
   MemoryAccount,
+  type PlannedMemory,
   type TensorSpec,
   textureBytes,
   type TextureSpec,
@@ -22,6 +23,7 @@ import {
   NoAdapterError,
   OutOfMemoryError,
 } from "./errors.ts";
+import { largestFirst } from "./driver_memory.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
 import { ReadBack } from "./read_back.ts";
@@ -65,6 +67,9 @@ export class Gpu implements Allocator {
   /** Watches passes; see {@link KernelPass.passed}. */
   watch: Watch | undefined;
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
+  /** Buffers of tensors to come, by name and size. */
+  readonly #reserved = new Map<string, GPUBuffer[]>();
+  #reservedBytes = 0;
   readonly #fixed = new WeakSet<GPUBuffer>();
   #pending: Promise<unknown>[] = [];
   #failure: Error | null = null;
@@ -146,12 +151,45 @@ export class Gpu implements Allocator {
           `tensor ${name}: needs ${bytes} bytes in one buffer, this adapter allows ${limit}`,
         );
       }
-      const usage = BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST;
-      const buffer = this.rawBuffer(name, bytes, usage);
+      const buffer = this.#takeReserved(name, bytes) ?? this.#tensorBuffer(name, bytes);
       this.account.add(purpose, bytes);
       this.#purposes.set(buffer, purpose);
       return buffer;
     });
+  }
+
+  #tensorBuffer(name: string, bytes: number): GPUBuffer {
+    const usage = BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST;
+    return this.rawBuffer(name, bytes, usage);
+  }
+
+  /**
+   * Creates the buffers of tensors that will be allocated, in the order that wastes least of the
+   * driver's blocks (driver_memory.ts). They count as allocated when their tensors are; what is left
+   * of them is given back when the result is disposed of.
+   */
+  reserve(planned: readonly PlannedMemory[]): Disposable {
+    for (const { name, bytes, texture } of largestFirst(planned)) {
+      if (texture || bytes > this.limits.maxBufferSize) continue;
+      const key = `${bytes} ${name}`, buffer = this.#tensorBuffer(name, bytes);
+      this.#reserved.set(key, [...this.#reserved.get(key) ?? [], buffer]);
+      this.#reservedBytes += bytes;
+    }
+    return {
+      [Symbol.dispose]: () => {
+        for (const buffers of this.#reserved.values()) {
+          for (const buffer of buffers) buffer.destroy();
+        }
+        this.#reserved.clear();
+        this.#reservedBytes = 0;
+      },
+    };
+  }
+
+  #takeReserved(name: string, bytes: number): GPUBuffer | undefined {
+    const buffer = this.#reserved.get(`${bytes} ${name}`)?.shift();
+    if (buffer) this.#reservedBytes -= bytes;
+    return buffer;
   }
 
   /** Allocates a staging texture. */
@@ -357,7 +395,7 @@ export class Gpu implements Allocator {
   }
 
   #guard<T>(filter: GPUErrorFilter, what: string, make: () => T): T {
-    const { live } = this.account;
+    const live = this.account.live + this.#reservedBytes;
     this.device.pushErrorScope(filter);
     const made = make();
     this.#pending.push(

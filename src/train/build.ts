@@ -3,7 +3,8 @@
  * produces the memory plan, run against the device it sets up the run. Nothing is allocated later.
  */
 import { createLoadWorkspace, type LoadWorkspace } from "../formats/pretrained.ts";
-import type { Allocator } from "../gpu/allocator.ts";
+import { type Allocator, PlanAllocator } from "../gpu/allocator.ts";
+import type { Scope } from "../gpu/scope.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -138,4 +139,20 @@ export function buildTraining(
     scratch: optimizer.scratch.gradient,
     losses,
   };
+}
+
+/**
+ * The same on the device: planned first, so that its buffers are created in the order that takes the
+ * least of the driver's memory.
+ */
+export function allocateTraining(
+  scope: Scope,
+  config: LlamaConfig,
+  shape: TrainingShape,
+  objective?: Objective,
+): Training {
+  const { gpu } = scope, { capabilities } = gpu, planned = new PlanAllocator();
+  buildTraining(planned, config, shape, capabilities, objective);
+  using _reserved = gpu.reserve(planned.tensors);
+  return buildTraining(scope, config, shape, capabilities, objective);
 }

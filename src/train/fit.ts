@@ -162,29 +162,33 @@ class Search {
   }
 
   /**
-   * The largest batch with these options, from `least` to `most`. Memory grows almost in proportion
-   * to it, so two plans say where to look.
+   * The largest batch with these options, from `least` to `most`. Bytes grow almost in proportion to
+   * it, so two plans say where to look; from there, since blocks are taken whole, up and down.
    */
   *largestBatch(
     options: Values,
     { least = 1, most }: { readonly least?: number; readonly most: number },
   ): Planning<Fit | undefined> {
     if (most < least) return undefined;
-    let best = yield* this.fit({ ...options, batchSize: least });
-    if (!best) return undefined;
-    const next = yield* this.#plan({ ...options, batchSize: least + 1 });
-    const growth = Math.max(1, next!.plannedPeakBytes - best.plan.plannedPeakBytes);
-    let low = least, high = most + 1, step = 1;
-    let guess = least + Math.floor((this.#bytes - best.plan.allocatedBytes) / growth);
-    while (high - low > 1) {
-      const batchSize = guess > low ? Math.min(guess, high - 1) : (low + high) >> 1;
-      const fit = yield* this.fit({ ...options, batchSize });
-      if (fit) [low, best] = [batchSize, fit];
-      else high = batchSize;
-      guess = fit ? batchSize + step : batchSize - step;
-      step *= 2;
+    const at = (batchSize: number) => this.#plan({ ...options, batchSize });
+    const first = yield* at(least), second = yield* at(least + 1);
+    if (!first || !this.#fits(first)) return undefined;
+    const growth = Math.max(1, second!.plannedPeakBytes - first.plannedPeakBytes);
+    const within = ({ allocatedBytes }: MemoryPlan) =>
+      Math.floor((this.#bytes - allocatedBytes) / growth);
+    let batchSize = Math.min(most, least + within(first)), plan = yield* at(batchSize);
+    while (!this.#fits(plan!)) {
+      const buffer = Math.floor(batchSize * this.#largest / plan!.largest.bytes);
+      const less = Math.min(batchSize - 1, batchSize + (within(plan!) >> 1), buffer);
+      batchSize = Math.max(least, less);
+      plan = yield* at(batchSize);
     }
-    return best;
+    for (let next = plan; batchSize < most; plan = next) {
+      next = yield* at(batchSize + 1);
+      if (!this.#fits(next!)) break;
+      batchSize++;
+    }
+    return { options: { ...options, batchSize }, plan: plan! };
   }
 
   /** The options that save memory beside these, each with those before it; none at first. */

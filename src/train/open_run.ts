@@ -5,7 +5,7 @@ import type { Scope } from "../gpu/scope.ts";
 import { uploadRope } from "../model/llama.ts";
 import type { Phrase } from "../options/phrase.ts";
 import { join } from "../packages/std_path.ts";
-import { buildTraining, type Training } from "./build.ts";
+import { allocateTraining, buildTraining, type Training } from "./build.ts";
 import { pruneCheckpoints } from "./checkpoint.ts";
 import { adviseRanks } from "./choose_ranks.ts";
 import type { OnPreparation, RankAdviceEvent } from "./events.ts";
@@ -126,7 +126,7 @@ export async function openRun(
   signal?.throwIfAborted();
   // Up to the first weights: a driver may lend what it takes back at the first use.
   const start = async () => {
-    const training = buildTraining(scope, config, shape, gpu.capabilities, objective);
+    const training = allocateTraining(scope, config, shape, objective);
     await gpu.check();
     uploadRope(gpu, training.model);
     await recipe.start(gpu, training, onPreparation);

@@ -1,6 +1,6 @@
 /** The memory plan: what a run will allocate, to the byte, before it allocates anything. */
 import { PlanAllocator } from "../gpu/allocator.ts";
-import { driverBytes, driverMemoryOf } from "../gpu/driver_memory.ts";
+import { driverBytes, driverMemoryOf, largestFirst } from "../gpu/driver_memory.ts";
 import type { Purpose } from "../gpu/tensor.ts";
 import { createSequenceBuffers } from "../inference/cached_sequence.ts";
 import { type Capabilities, CONSUMER_CARD } from "../gpu/capabilities.ts";
@@ -36,6 +36,7 @@ export function planMemory(
     capabilities,
     objective,
   );
+  const built = largestFirst(allocator.tensors);
   const { dtype, samplePositions: positions } = shape;
   if (positions) {
     createSequenceBuffers(allocator, { config, parameters, dtype }, { positions, capabilities });
@@ -43,7 +44,10 @@ export function planMemory(
   const { account, tensors } = allocator;
   return {
     plannedPeakBytes: account.peak,
-    allocatedBytes: driverBytes(tensors.map(({ bytes }) => bytes), driverMemoryOf(capabilities)),
+    allocatedBytes: driverBytes(
+      [...built, ...tensors.slice(built.length)].map(({ bytes }) => bytes),
+      driverMemoryOf(capabilities),
+    ),
     byPurpose: account.byPurpose,
     largest: tensors.reduce((a, b) => (b.bytes > a.bytes ? b : a)),
   };

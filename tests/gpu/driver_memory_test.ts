@@ -1,6 +1,13 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { DRIVER_MEMORY, driverBytes, driverMemoryOf } from "../../src/gpu/driver_memory.ts";
+import { PlanAllocator, type PlannedMemory, type TensorSpec } from "../../src/gpu/allocator.ts";
+import {
+  DRIVER_MEMORY,
+  driverBytes,
+  driverMemoryOf,
+  largestFirst,
+} from "../../src/gpu/driver_memory.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
+import type { Tensor } from "../../src/gpu/tensor.ts";
 import { addressSpace } from "../support_memory.ts";
 
 const MIB = 2 ** 20;
@@ -28,23 +35,41 @@ Deno.test("alignment is each backend's own", () => {
 
 /** Address space is taken at once, and nothing else of a block that no one writes to. */
 Deno.test({
-  name: "the process grows by the bytes that are computed",
+  name: "the process grows by the bytes that are computed, in the order that wastes least",
   ignore: Deno.build.os !== "linux",
   async fn() {
     using gpu = await Gpu.open();
     if (!gpu.capabilities.software) return;
-    const { blocks: [first] } = DRIVER_MEMORY.vulkanShared;
-    const before = addressSpace(), sizes: number[] = [];
-    for (let i = 0; i < 300; i++) {
-      const large = i % 20 === 7, elements = large ? i * 128 * 1024 : 8 * (1 + (i * i) % 97);
-      const [name, shape] = [`t${i}`, [elements]];
-      sizes.push(gpu.tensor({ name, shape, dtype: "float32", purpose: "workspace" }).byteLength);
-    }
-    await gpu.check();
-    const computed = driverBytes(sizes, DRIVER_MEMORY.vulkanShared) - first;
-    const own = sizes.reduce((sum, bytes) => sum + bytes);
+    const plan = new PlanAllocator(), memory = DRIVER_MEMORY.vulkanShared;
+    // Up to 3 MiB, then ten of more than half a block.
+    const specs = Array.from({ length: 200 }, (_, i): TensorSpec => ({
+      name: `t${i}`,
+      shape: [i < 190 ? 8 * (1 + (i * 7919) % 97_000) : (66 + i - 190) * MIB / 4],
+      dtype: "float32",
+      purpose: "workspace",
+    }));
+    for (const spec of specs) plan.tensor(spec);
+    const blocks = (tensors: readonly PlannedMemory[]) =>
+      driverBytes(tensors.map(({ bytes }) => bytes), memory) / MIB - 64;
+    const grown = async (make: () => void) => {
+      const before = addressSpace();
+      make();
+      await gpu.check();
+      return (addressSpace() - before) / MIB;
+    };
+    const { live } = plan.account;
+    assertEquals([blocks(plan.tensors), blocks(largestFirst(plan.tensors))], [1536, 1280]);
     // The process's own heap grows as well.
-    assertAlmostEquals((addressSpace() - before) / MIB, computed / MIB, 16);
-    assertEquals((computed - own) / MIB > 40, true, `${computed} of ${own}`);
+    let reserved: Disposable;
+    const reserve = () => void (reserved = gpu.reserve(plan.tensors));
+    assertAlmostEquals(await grown(reserve), 1280, 16);
+    assertEquals(gpu.account.live, 0, "counted when its tensor is");
+    const made: Tensor[] = [];
+    const allocate = () => void made.push(...specs.map((spec) => gpu.tensor(spec)));
+    assertAlmostEquals(await grown(allocate), 0, 8);
+    assertEquals(gpu.account.live, live);
+    reserved![Symbol.dispose]();
+    for (const tensor of made) gpu.release(tensor);
+    assertAlmostEquals(await grown(allocate), 1536, 16, "in their own order");
   },
 });

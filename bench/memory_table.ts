@@ -1,0 +1,72 @@
+/**
+ * The memory of pre-training by purpose, for docs/memory.md: `deno task memory-table` writes it there.
+ * Each option of src/train/savings.ts alone, and all together, at the ranks of the GaLore paper, a
+ * quarter of the width.
+ *
+ * @module
+ */
+import { CONSUMER_CARD } from "../src/gpu/capabilities.ts";
+import { PURPOSES } from "../src/gpu/tensor.ts";
+import { type PresetName, PRESETS } from "../src/model/config.ts";
+import { settings, spell } from "../src/options/phrase.ts";
+import { FLAGS } from "../src/options/spelling.ts";
+import { fromFileUrl } from "../src/packages/std_path.ts";
+import type { MemoryPlan } from "../src/train/plan.ts";
+import { rankOf } from "../src/train/presets.ts";
+import { SAVINGS } from "../src/train/savings.ts";
+import { Sizing, type Values } from "../src/train/sizing.ts";
+
+const MODELS: readonly PresetName[] = ["llama_1b", "llama_3b", "llama_7b"];
+const BATCHES = [1, 16], LENGTH = 256;
+const OPTIMIZER = "q_galore_adamw8bit";
+
+const BEGIN = "<!-- written by `deno task memory-table` -->", END = "<!-- end of the table -->";
+
+/** One table a model and batch, in Markdown. */
+function memoryTables(): string {
+  return MODELS.flatMap((model) => BATCHES.map((batch) => memoryTable(model, batch))).join("\n\n");
+}
+
+function memoryTable(model: PresetName, batchSize: number): string {
+  const config = PRESETS[model];
+  const options = { optimizer: OPTIMIZER, batchSize, seqLen: LENGTH };
+  const sizing = new Sizing({ config, options }, CONSUMER_CARD);
+  const alone = SAVINGS.map(({ option, value }) => ({ [option]: value }));
+  const rows = [{}, ...alone].flatMap((change) => {
+    const plan = sizing.plan(change);
+    return plan ? [[nameOf(change), ...figures(plan)]] : [];
+  });
+  const all = together(sizing, alone);
+  rows.push(["all together", ...figures(sizing.plan(all)!)]);
+  const head = ["", ...PURPOSES.map((name) => name.replaceAll("_", " ")), "peak", "in blocks"];
+  const lines = [head, ["---", ...head.slice(1).map(() => "---:")], ...rows];
+  const title = `\`${model}\`, rank ${
+    rankOf({}, config)
+  }, ${batchSize} x ${LENGTH} tokens, in MiB:`;
+  return [title, "", ...lines.map((cells) => `| ${cells.join(" | ")} |`)].join("\n");
+}
+
+/** Those that go together, the first of any that do not. */
+function together(sizing: Sizing, changes: readonly Values[]): Values {
+  return changes.reduce((all, change) => {
+    const next = { ...change, ...all };
+    return sizing.plan(next) ? next : all;
+  }, {});
+}
+
+function nameOf(change: Values): string {
+  return Object.keys(change).length ? `\`${spell([settings(change)], FLAGS)}\`` : "no option";
+}
+
+function figures({ byPurpose, plannedPeakBytes, allocatedBytes }: MemoryPlan): string[] {
+  const bytes = [...PURPOSES.map((name) => byPurpose[name]), plannedPeakBytes, allocatedBytes];
+  return bytes.map((count) => Math.round(count / 2 ** 20).toLocaleString("en"));
+}
+
+if (import.meta.main) {
+  const path = fromFileUrl(new URL("../docs/memory.md", import.meta.url));
+  const text = await Deno.readTextFile(path);
+  const [before, rest] = text.split(BEGIN), after = rest.split(END)[1];
+  await Deno.writeTextFile(path, `${before}${BEGIN}\n\n${memoryTables()}\n\n${END}${after}`);
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", path] }).output();
+}
