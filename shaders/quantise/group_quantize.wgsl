@@ -5,6 +5,7 @@
 // HELD octets each in registers; the rest of a longer group is read twice, for its extent and then
 // for its codes.
 // @use group_store_int8 | group_store_int4
+// @use bfloat16 | float32
 // @use rng, lanes
 // @const HELD
 override STOCHASTIC: bool;   // a constant: a processor takes both branches of a parameter
@@ -19,10 +20,15 @@ struct Params {
   tensor: u32,
 }
 
-@group(0) @binding(0) var<storage, read> source: array<Octet>;
+@group(0) @binding(0) var<storage, read> source: array<Eight>;
 @group(0) @binding(1) var<storage, read_write> codes: array<Codes>;
 @group(0) @binding(2) var<storage, read_write> constants: array<u32>;   // (groups), all
 @group(1) @binding(0) var<uniform> params: Params;
+
+fn values_of(octet: u32) -> Octet {
+  let values = source[octet];
+  return Octet(unpack_low(values), unpack_high(values));
+}
 
 fn encode(octet: u32, values: Octet, by: Constants, p: Params) {
   if (STOCHASTIC) {
@@ -50,14 +56,14 @@ fn main(
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { held[k] = source[octet]; }
+    if (octet < end) { held[k] = values_of(octet); }
   }
   // The range of a group includes zero, so that octets which it lacks may count as zeros.
   var extent = Extent(0.0, 0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { extent = extent_with(extent, held[k]); }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    extent = extent_with(extent, source[octet]);
+    extent = extent_with(extent, values_of(octet));
   }
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
   let word = group_constants(Extent(0.0 - maxima.x, maxima.y));
@@ -69,7 +75,7 @@ fn main(
     if (octet < end) { encode(octet, held[k], by, p); }
   }
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    encode(octet, source[octet], by, p);
+    encode(octet, values_of(octet), by, p);
   }
   if (lane == 0u && group < p.groups) {
     constants[p.first_octet / p.group_octets + group] = word;

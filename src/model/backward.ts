@@ -12,7 +12,7 @@ import { rmsNormBackward } from "../kernels/norm/rms_norm_backward.ts";
 import { rope } from "../kernels/misc/rope.ts";
 import { sumRows } from "../kernels/misc/sum_rows.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
-import { byHead, firstKeysOf, forwardToGate, normalise } from "./forward.ts";
+import { byHead, firstKeysOf, forwardToGate, normalise, restoreInput } from "./forward.ts";
 import type { GradientSink } from "./gradients.ts";
 import { linearInputGradient, linearWeightGradients } from "./linear.ts";
 import type { Llama } from "./llama.ts";
@@ -35,7 +35,10 @@ export function backward(
     rstd: activations.finalRstd,
   });
   for (let layer = config.layers - 1; layer >= 0; layer--) {
-    if (activations.keep === "layer_inputs") forwardToGate(pass, model, activations, layer);
+    if (activations.keep !== "everything") {
+      restoreInput(pass, activations, layer);
+      forwardToGate(pass, model, activations, layer);
+    }
     mlpBackward(pass, model, activations, gradients, sink, layer);
     attentionBlockBackward(pass, model, activations, gradients, sink, layer);
     pass.passed("backward", config.layers - layer, config.layers);

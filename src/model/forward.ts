@@ -13,6 +13,8 @@ import { embedding } from "../kernels/misc/embedding.ts";
 import { rmsNorm } from "../kernels/norm/rms_norm.ts";
 import { rope } from "../kernels/misc/rope.ts";
 import { ropeCached } from "../kernels/misc/rope_cached.ts";
+import { groupDequantize } from "../kernels/quantise/group_dequantize.ts";
+import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import { glu } from "../kernels/misc/glu.ts";
 import type { Activations, LayerActivations } from "./activations.ts";
 import { applyLinear } from "./linear.ts";
@@ -41,6 +43,7 @@ export function forward(
   embedding(pass, { tokens, weight, out, scale });
   if (adapter) applyEmbeddingLora(pass, model.lora!, { adapter, tokens, out, scale });
   for (let layer = 0; layer < model.config.layers; layer++) {
+    keepInput(pass, activations, layer);
     forwardToGate(pass, model, activations, layer, cache);
     const { gate, up, middle } = activations.layers[layer];
     glu(pass, { activation: model.config.activation, gate, up, h: activations.hidden });
@@ -53,6 +56,22 @@ export function forward(
     pass.passed("forward", layer + 1, model.config.layers);
   }
   if (cache) cache.length += activations.length;
+}
+
+/** Keeps the codes of a layer's input, which the output of the next one overwrites. */
+function keepInput(pass: KernelPass, { inputs, residual }: Activations, layer: number): void {
+  const target = inputs?.[layer];
+  if (target) groupQuantize(pass, { source: residual[layer], target });
+}
+
+/** Restores a layer's input from its codes; the last layer's is where it was. */
+export function restoreInput(
+  pass: KernelPass,
+  { inputs, residual }: Activations,
+  layer: number,
+): void {
+  const source = inputs?.[layer];
+  if (source) groupDequantize(pass, { source, target: residual[layer] });
 }
 
 /** A layer up to gate and up, which the backward pass reruns if they were not kept. */

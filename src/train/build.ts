@@ -42,6 +42,8 @@ export interface TrainingShape {
   readonly dtype: ActivationType;
   /** Whether a layer's activations are recomputed on the way back. */
   readonly activationCheckpointing: boolean;
+  /** Whether the layers' inputs, which are then kept, are int8. */
+  readonly activationQuant?: boolean;
   /** Format of the projections. */
   readonly weights: WeightType;
   /** Elements per INT8 group. */
@@ -103,7 +105,8 @@ export function buildTraining(
     trained: shape.trained,
     lora: shape.lora,
   });
-  const keep = shape.activationCheckpointing ? "layer_inputs" : "everything";
+  const inputs = shape.activationQuant ? "layer_inputs_int8" : "layer_inputs";
+  const keep = shape.activationCheckpointing ? inputs : "everything";
   const options = { batch, length, dtype, keep } as const;
   const activations = createActivations(allocator, config, options);
   const backward = createBackwardActivations(allocator, config, options);

@@ -99,6 +99,10 @@ export const memoryFields = {
     activationCheckpointing: z.boolean().default(false).describe(
       "store one activation per layer and recompute the rest: less memory, a third more arithmetic",
     ),
+    activationQuant: z.boolean().default(false).meta(described(
+      phrase`store the activations that ${option("activationCheckpointing")} keeps in INT8, for
+        recomputing only: about half of their memory`,
+    )),
   }),
   ...section("Batch", {
     batchSize,
@@ -129,6 +133,9 @@ export const memoryFields = {
       ...described(phrase`former name of ${option("embeddingOptimizer", "adamw8bit")}`),
       deprecated: true,
     }),
+    adam4bit: z.boolean().default(false).describe(
+      "4-bit moments, but for embedding and head: half of the memory of 8-bit moments",
+    ),
     weightGroupSize: count().multipleOf(8).default(256).describe(
       "weights per quantisation group, sharing a scale and a zero point",
     ),

@@ -112,6 +112,7 @@ export function trainingShape(
     seqLen: options.seqLen,
     dtype,
     activationCheckpointing: options.activationCheckpointing,
+    activationQuant: options.activationQuant || undefined,
     weights: weightType(method, options),
     weightGroupSize: options.weightGroupSize,
     embeddings: "embeddingQuant" in options && options.embeddingQuant ? "int8" : dtype,
@@ -120,6 +121,7 @@ export function trainingShape(
     optimizer: {
       rules: {
         ...method.rules,
+        ...(options.adam4bit && { matrices: "adam4bit", others: "adam4bit" }),
         embeddings: chosenEmbeddingRule(options) ?? method.rules.embeddings,
       },
       projection: method.projection && {

@@ -107,6 +107,12 @@ const METHOD_EFFECTS: readonly Effect[] = [
     (_, { embeddingOptimizer }) => embeddingOptimizer === undefined,
     phrase`is the former name of ${option("embeddingOptimizer")}: keep only that`,
   ),
+  only(
+    ["activationQuant"],
+    ({ activationCheckpointing }) => activationCheckpointing === true,
+    phrase`needs ${option("activationCheckpointing", true)}: it quantises what that keeps`,
+  ),
+  onlyWith(["adam4bit"], ({ rules }) => rules.matrices === "adam8bit", "4-bit moments need"),
 ];
 
 /** Of the update, in every training run. */

@@ -25,6 +25,12 @@ export interface MemoryOptions {
    */
   readonly activationCheckpointing: boolean;
   /**
+   * Store the activations that `activationCheckpointing` keeps in INT8, for recomputing only: about
+   * half of their memory.
+   * @default false
+   */
+  readonly activationQuant: boolean;
+  /**
    * Sequences per batch.
    * @default 16
    */
@@ -69,6 +75,11 @@ export interface MemoryOptions {
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
+  /**
+   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments.
+   * @default false
+   */
+  readonly adam4bit: boolean;
   /**
    * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256
@@ -171,6 +182,12 @@ export interface PretrainOptions {
    */
   readonly activationCheckpointing: boolean;
   /**
+   * Store the activations that `activationCheckpointing` keeps in INT8, for recomputing only: about
+   * half of their memory.
+   * @default false
+   */
+  readonly activationQuant: boolean;
+  /**
    * Sequences per batch.
    * @default 16
    */
@@ -217,6 +234,11 @@ export interface PretrainOptions {
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
+  /**
+   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments.
+   * @default false
+   */
+  readonly adam4bit: boolean;
   /**
    * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256
@@ -495,6 +517,12 @@ export interface FinetuneOptions {
    */
   readonly activationCheckpointing: boolean;
   /**
+   * Store the activations that `activationCheckpointing` keeps in INT8, for recomputing only: about
+   * half of their memory.
+   * @default false
+   */
+  readonly activationQuant: boolean;
+  /**
    * Sequences per batch.
    * @default 4
    */
@@ -540,6 +568,11 @@ export interface FinetuneOptions {
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
+  /**
+   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments.
+   * @default false
+   */
+  readonly adam4bit: boolean;
   /**
    * Weights per quantisation group, sharing a scale and a zero point.
    * @default 256

@@ -118,12 +118,13 @@ export function identityOf({ config, shape, rates, objective }: Recipe): RunIden
 }
 
 /**
- * What a resume may change: what affects memory and speed but not the training itself, and how many
- * sequences a step takes, which is counted nowhere.
+ * What a resume may change: what affects memory and speed but not the training itself, how many
+ * sequences a step takes, which is counted nowhere, and how exactly gradients are computed.
  */
 const FREE = [
   "shape.batchSize",
   "shape.activationCheckpointing",
+  "shape.activationQuant",
   "shape.samplePositions",
   "shape.optimizer.gradientAccumulation",
 ];
@@ -183,8 +184,8 @@ export function changedRates(saved: RunIdentity, now: RunIdentity): Phrase | und
 }
 
 function stepOf({ shape }: RunIdentity) {
-  const { batchSize, optimizer: { gradientAccumulation } } = shape;
-  return { batchSize, gradientAccumulation };
+  const { batchSize, activationQuant = false, optimizer: { gradientAccumulation } } = shape;
+  return { batchSize, gradientAccumulation, activationQuant };
 }
 
 /** Every scalar and list by its path, as JSON. Chosen ranks are compared only if both runs have them. */

@@ -28,34 +28,44 @@ async function run(
   gpu: Gpu,
   folder: string,
   expected: Safetensors,
-  weights?: "int8" | "nf4" | "bfloat16",
+  { weights, keep }: {
+    weights?: "int8" | "nf4" | "bfloat16";
+    keep?: "layer_inputs_int8";
+  } = {},
 ): Promise<LossAndGradients> {
   const [batch, length] = expected.info("input_ids").shape;
   const model = await LlamaForCausalLM.fromPretrained(folder, { gpu, weights });
   const result = await model.lossAndGradients(
     await expected.readFloat32("input_ids"),
     await expected.readFloat32("labels"),
-    { batch, length },
+    { batch, length, keep },
   );
   model.release();
   return result;
 }
 
-/** Asserts that each tensor is within `share` of PyTorch's largest value. */
-async function compare(actual: LossAndGradients, expected: Safetensors, share: number) {
-  const close = async (entry: string, values: Float32Array) => {
+/** Asserts that each tensor is within a share of PyTorch's largest value. */
+async function compare(
+  actual: LossAndGradients,
+  expected: Safetensors,
+  share: number,
+  ofGradients = share,
+) {
+  const close = async (entry: string, values: Float32Array, share: number) => {
     const reference = await expected.readFloat32(entry);
     const largest = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     assertClose(entry, values, reference, { atol: share * largest, rtol: 0 });
   };
-  await close("logits", actual.logits);
-  await close("loss", Float32Array.of(actual.loss));
+  await close("logits", actual.logits, share);
+  await close("loss", Float32Array.of(actual.loss), share);
   const gradients = [...expected.tensors.keys()].filter((entry) => entry.startsWith("grad."));
   assertEquals(
     gradients.map((entry) => entry.slice(5)).sort(),
     [...actual.gradients.keys()].sort(),
   );
-  for (const entry of gradients) await close(entry, actual.gradients.get(entry.slice(5))!);
+  for (const entry of gradients) {
+    await close(entry, actual.gradients.get(entry.slice(5))!, ofGradients);
+  }
 }
 
 // Both sides sum in float32 in their own order: 1e-4 of a tensor's largest value allows for it.
@@ -94,6 +104,18 @@ for (const name of MODELS) {
   });
 }
 
+gpuTest(
+  "layers' inputs kept as INT8 change gradients alone, within their rounding",
+  async (gpu) => {
+    for (const name of MODELS) {
+      using expected = await Safetensors.open(`${FIXTURES}${name}/expected.safetensors`);
+      const result = await run(gpu, FIXTURES + name, expected, { keep: "layer_inputs_int8" });
+      // Half a step is 1/510 of a group's range, some 1% of an input: so much of the largest gradient.
+      await compare(result, expected, ORDER, 0.03);
+    }
+  },
+);
+
 /** Rewrites a model in another format, in shards of a few tensors each. */
 async function resave(from: string, to: string, dtype: ElementType): Promise<void> {
   using file = await Safetensors.open(from);
@@ -122,7 +144,7 @@ gpuTest("weights in INT8, NF4 and bfloat16 give the loss within their rounding",
   const allowed = { int8: 4e-3, bfloat16: 4e-3, nf4: 3e-2 };
   for (const weights of ["int8", "bfloat16", "nf4"] as const) {
     const before = gpu.account.live;
-    const { loss } = await run(gpu, `${FIXTURES}llama-gqa-tied`, expected, weights);
+    const { loss } = await run(gpu, `${FIXTURES}llama-gqa-tied`, expected, { weights });
     assertClose(weights, [loss], [reference], { atol: 0, rtol: allowed[weights] });
     assertEquals(gpu.account.live, before);
   }

@@ -26,7 +26,8 @@ import { TINY, trainingTest } from "./support.ts";
 /** One more than the steps after which {@link usual} lengthens the interval of refreshes. */
 const STEPS = 4, LENGTH = 8;
 
-const CONFIG = { ...TINY, layers: 1 };
+/** Of rank 8, a low-rank gradient is large enough for moments of 4 bits. */
+const CONFIG = { ...TINY, layers: 1, intermediateSize: 512 };
 
 /** The values tried, each other than {@link usual}. */
 const CHANGES: Readonly<Record<string, unknown>> = {
@@ -49,6 +50,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   projGroupSize: 64,
   embeddingOptimizer: "adamw8bit",
   embeddingAdam8bit: true,
+  adam4bit: true,
   stochasticRound: true,
   trainEmbeddings: true,
   embeddingQuant: true,
@@ -60,7 +62,8 @@ const CHANGES: Readonly<Record<string, unknown>> = {
 
 /** Options whose effect does not depend on the method: other tests show it. */
 const OF_NO_METHOD = [
-  ..."model activationCheckpointing batchSize seqLen optimizer data dataset datasetDir".split(" "),
+  ..."model activationCheckpointing activationQuant batchSize seqLen optimizer data".split(" "),
+  ..."dataset datasetDir".split(" "),
   ..."evalData evalDataset evalShare maxSamples dataFormat template defaultSystem trainOnPrompt"
     .split(" "),
   ..."packing tokenizer textField preview energyShare epochs steps warmupRatio".split(" "),
@@ -129,6 +132,7 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
   const values: Record<string, unknown> = {
     ...CHANGES,
     activationCheckpointing: true,
+    activationQuant: true,
     finetune: true,
     batchSize: 8,
     seqLen: 32,
@@ -201,7 +205,8 @@ Deno.test("a stored job runs without the options that an earlier version ignored
 });
 
 function planOf(options: ReturnType<typeof memoryOptions.parse>): string {
-  return JSON.stringify(planMemory(TINY, trainingShape(options, TINY)));
+  const config = { ...CONFIG, layers: 2 };
+  return JSON.stringify(planMemory(config, trainingShape(options, config)));
 }
 
 /** The options, unless they are refused for one that has no effect. */

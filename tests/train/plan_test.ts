@@ -13,8 +13,9 @@ import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const SETTINGS: Record<string, Record<string, unknown>> = {
   "Q-GaLore": {},
-  "Q-GaLore, checkpointing, two micro-batches": {
+  "Q-GaLore, checkpointing in INT8, two micro-batches": {
     activationCheckpointing: true,
+    activationQuant: true,
     gradientAccumulation: 2,
   },
   "GaLore in float32": { optimizer: "galore_adamw", dtype: "float32", batchSize: 5, rank: 8 },

@@ -94,6 +94,7 @@ trainingTest(
         identity(change).then((now) => assertSameRun("here", run, now));
       // Memory, speed and rates may change.
       await same({ activationCheckpointing: true, gradientAccumulation: 4, lr: 1, beta1: 0.5 });
+      await same({ activationCheckpointing: true, activationQuant: true });
       for (
         const [change, message] of [
           [{ rank: 8 }, "run: rank was 16, is 8"],

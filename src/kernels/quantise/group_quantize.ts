@@ -2,6 +2,7 @@ import code from "../../../shaders/quantise/group_quantize.wgsl" with { type: "t
 import type { KernelPass } from "../../gpu/pass.ts";
 import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { formatOf } from "../format.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import {
   expectWholeGroups,
@@ -11,7 +12,7 @@ import {
   STOCHASTIC,
   type StochasticRounding,
 } from "./group_format.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { HELD, kernelByFormatAndLanes, lanesFor, sharedBy } from "../lanes.ts";
 
 export type { StochasticRounding } from "./group_format.ts";
 
@@ -19,12 +20,12 @@ const kernels = kernelsByGroup(
   "group_quantize",
   "writes",
   (name, variants) =>
-    kernelByLanes(name, code, { held: HELD.blocks, variants, constants: { STOCHASTIC } }),
+    kernelByFormatAndLanes(name, code, { held: HELD.blocks, variants, constants: { STOCHASTIC } }),
 );
 
 /** Operands of {@link groupQuantize}. */
 export interface GroupQuantize {
-  /** float32. */
+  /** float32 or bfloat16. */
   readonly source: Tensor;
   /**
    * int8 or int4, in the shape of source: codes and constants overwritten. Rows hold whole groups.
@@ -41,12 +42,12 @@ export interface GroupQuantize {
  */
 export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
   const { source, target, rounding } = io;
-  expectDType("groupQuantize", "source", source, "float32");
+  const format = formatOf("groupQuantize", source);
   expectDType("groupQuantize", "target", target, "int8", "int4");
   expectShape("groupQuantize", "target", target, source.shape);
   expectWholeGroups("groupQuantize", "target", target);
   const offset = elementOffset(target);
-  const groupSize = target.groupSize!, byLanes = kernels[target.dtype as GroupType];
+  const groupSize = target.groupSize!, byLanes = kernels[target.dtype as GroupType][format];
   const lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4);
   const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, lanes);
   const key = roundingBy(rounding);

@@ -4,13 +4,22 @@ import { KernelPass } from "../../../src/gpu/pass.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { rowRange, type Tensor } from "../../../src/gpu/tensor.ts";
 import { groupDequantize } from "../../../src/kernels/quantise/group_dequantize.ts";
+import { unpackTensor } from "../../../src/numbers/plain.ts";
 import { dequantize, levelsOf, packCodes, unpackCodes } from "../../../src/numbers/group.ts";
 import {
   groupDequantize as oracle,
   groupQuantize,
   withoutPadding,
 } from "../../oracles/quantise/group_quantize.ts";
-import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import {
+  assertClose,
+  download,
+  gpuTest,
+  randomNormal,
+  rounded,
+  runPass,
+  upload,
+} from "../../support.ts";
 import { strategyTest, testAlternatives } from "../support_strategies.ts";
 
 /** A tensor on the device with codes and constants of the oracle; and its values. */
@@ -31,20 +40,28 @@ function quantised(
 }
 
 for (
-  const [rows, columns, groupSize] of [[1, 8, 256], [3, 257, 64], [5, 5461, 256], [33, 48, 136]]
+  const [rows, columns, groupSize, format] of [
+    [1, 8, 256, "float32"],
+    [3, 257, 64, "bfloat16"],
+    [5, 5461, 256, "float32"],
+    [33, 48, 136, "bfloat16"],
+  ] as const
 ) {
   for (const dtype of ["int8", "int4"] as const) {
     strategyTest(
-      (strategy) => `group_dequantize ${dtype} (${rows}, ${columns}) by ${groupSize}, ${strategy}`,
+      (strategy) =>
+        `group_dequantize ${dtype} (${rows}, ${columns}) by ${groupSize} to ${format}, ${strategy}`,
       async (gpu) => {
         const { tensor, values } = quantised(gpu, dtype, [rows, columns], groupSize);
-        const target = upload(gpu, "target", [rows, columns]);
+        const target = upload(gpu, "target", [rows, columns], undefined, format);
         runPass(gpu, (pass) => groupDequantize(pass, { source: tensor, target }));
-        assertEquals(await download(gpu, target), values); // one exact and one rounded operation
+        // One exact and one rounded operation, and the format's rounding.
+        assertEquals(await download(gpu, target), rounded(new Float32Array(values), format));
         const bytes = await gpu.read(tensor), stored = await gpu.read(tensor.constants!);
         assertEquals(dequantize(tensor, bytes, new Uint32Array(stored.buffer)), values);
         // The padding is zero: its code is the zero point.
-        const padded = new Float32Array((await gpu.read(target)).buffer);
+        const layout = { ...target, shape: [rows, target.stride] };
+        const padded = unpackTensor(layout, await gpu.read(target));
         assertClose(
           "padding",
           padded.filter((_, i) => i % target.stride >= columns),

@@ -12,7 +12,7 @@ import {
   groupQuantize as oracle,
   withoutPadding,
 } from "../../oracles/quantise/group_quantize.ts";
-import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
+import { assertClose, gpuTest, randomNormal, rounded, runPass, upload } from "../../support.ts";
 import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
 const FIXTURE = fromFileUrl(import.meta.resolve("../../fixtures/quant/group_quant.safetensors"));
@@ -58,15 +58,20 @@ function awkwardValues(rows: number, columns: number): Float32Array<ArrayBuffer>
 }
 
 for (
-  const [rows, columns, groupSize] of [[1, 8, 256], [3, 257, 64], [5, 5461, 256], [33, 48, 136]]
+  const [rows, columns, groupSize, format] of [
+    [1, 8, 256, "float32"],
+    [3, 257, 64, "bfloat16"],
+    [5, 5461, 256, "float32"],
+    [33, 48, 136, "bfloat16"],
+  ] as const
 ) {
   for (const dtype of ["int8", "int4"] as const) {
     gpuTest(
-      `group_quantize ${dtype} (${rows}, ${columns}) by ${groupSize}`,
+      `group_quantize ${format} to ${dtype} (${rows}, ${columns}) by ${groupSize}`,
       async (gpu) => {
         for (const strategy of sharings(gpu, LOOPS)) {
-          const values = awkwardValues(rows, columns);
-          const source = upload(gpu, "source", [rows, columns], values);
+          const values = rounded(awkwardValues(rows, columns), format);
+          const source = upload(gpu, "source", [rows, columns], values, format);
           for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {
             const target = quantised(gpu, dtype, [rows, columns], groupSize);
             runPass(gpu, (pass) => groupQuantize(pass, { source, target, rounding }));
