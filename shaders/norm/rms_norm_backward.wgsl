@@ -1,14 +1,15 @@
 // forward: y = (weight + offset) · x̂, x̂ = x · rstd                (Zhang & Sennrich 2019, eq. 4)
 //   g   = (weight + offset) · dy
 //   dx (+)= rstd · (g − x̂ · mean_c(g · x̂))    added if the residual path already wrote dx
-// LANES threads per row, each of which keeps what it loads of a short row in registers. The weight's
-// gradient is rms_norm_backward_weight.wgsl's.
+// For cards: LANES threads per row, each of which keeps what it loads of a short row in registers. The
+// weight's gradient is rms_norm_backward_weight.wgsl's.
 // @use bfloat16 | float32
 // @use gradient_apart | gradient_in_place
 // @use lanes
-// @const HELD
 
 override ACCUMULATE: bool;   // adds to dx
+
+const HELD = 4u;
 
 struct Params {
   rows: u32,      // of this range
@@ -58,8 +59,8 @@ fn main(
   // A thread past the last row has no elements, but must still reach the barriers.
   let octets = select(0u, params.octets, row < params.rows);
 
-  var g: array<mat2x4<f32>, max(1u, HELD)>;
-  var values: array<Eight, max(1u, HELD)>;
+  var g: array<mat2x4<f32>, HELD>;
+  var values: array<Eight, HELD>;
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let i = k * LANES + lane;

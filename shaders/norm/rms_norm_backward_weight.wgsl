@@ -1,10 +1,11 @@
 // forward: y = (weight + offset) · x̂, x̂ = x · rstd                (Zhang & Sennrich 2019, eq. 4)
+// For cards.
 //   partial (+)= sums of dy · x̂ over groups of rows; sum_rows reduces (G, C) to dweight
 // Partial sums, not atomics: WGSL has no float atomics, and a fixed order makes runs bitwise
 // reproducible.
 // @use bfloat16 | float32
 // @use column_lanes
-// @const HELD   rows that a thread loads at once
+const HELD = 4u;   // rows that a thread loads at once
 
 struct Params {
   rows: u32,          // of this range

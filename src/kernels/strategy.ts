@@ -22,6 +22,10 @@ export interface Strategy {
   readonly holds: boolean;
   /** Threads of a workgroup of lanes, at least. */
   readonly rowWorkgroup: number;
+  /** Whether a thread of a norm processes several rows, which share the loads of its weight. */
+  readonly groupsOfRows: boolean;
+  /** Heads that one thread of RoPE turns, with the same cosines and sines. */
+  readonly headsTogether: number;
   /** Threads of a workgroup that processes a tensor element by element. */
   readonly flatWorkgroup: number;
   /** Elements that one dispatch of such a kernel processes. */
@@ -56,6 +60,8 @@ const SOFTWARE: Strategy = {
   loadsPerLane: Infinity,
   holds: false,
   rowWorkgroup: 8,
+  groupsOfRows: true,
+  headsTogether: 1024,
   flatWorkgroup: 64,
   flatElements: 2 ** 23,
   columnLanes: 1,
@@ -73,6 +79,8 @@ const CARD: Strategy = {
   loadsPerLane: 4,
   holds: true,
   rowWorkgroup: 256,
+  groupsOfRows: false,
+  headsTogether: 1,
   flatWorkgroup: 256,
   flatElements: 2 ** 25,
   columnLanes: 32,

@@ -82,6 +82,7 @@ function strategyOf({ adapter }: Gpu, name: keyof typeof STRATEGIES): Strategy {
  * same result, or dispatches of one operation, are tested together.
  */
 export const TESTED_AS: Record<string, string> = {
+  rms_norm_backward_rows: "rms_norm_backward",
   matmul_texture: "matmul",
   matmul_tiled: "matmul",
   matmul_vector: "matmul",

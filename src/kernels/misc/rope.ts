@@ -4,10 +4,12 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "../format.ts";
-import { ranges, rowsPerTiles, TILE, tiles } from "../ranges.ts";
+import { FLAT, flatWork } from "../flat.ts";
+import { ranges, rowsPerDispatch } from "../ranges.ts";
+import { strategyFor } from "../strategy.ts";
 import { shader } from "../shader.ts";
 
-const constants = TILE;
+const constants = FLAT;
 const inEights = kernelByFormat("rope", code, { variants: ["parts_of_eight"], constants });
 /** For heads whose half is not a multiple of eight, such as 40. */
 const inFours = kernelByFormat("rope_in_fours", code, { variants: ["parts_of_four"], constants });
@@ -67,23 +69,28 @@ export function rope(
   }
   const part = headSize % 16 === 0 ? 8 : headSize % 8 === 0 ? 4 : 2;
   const kernel = forFormat({ 8: inEights, 4: inFours, 2: inTwos }[part], "rope", x);
-  const threadsPerRow = columns / 2 / part;
-  for (const { start, end } of ranges(rows, rowsPerTiles(pass, x))) {
+  const heads = columns / headSize;
+  const together = Math.min(heads, strategyFor(pass.gpu.capabilities).headsTogether);
+  const row_threads = Math.ceil(heads / together) * headSize / 2 / part;
+  for (const { start, end } of ranges(rows, rowsPerDispatch(pass, row_threads, x))) {
+    const threads = (end - start) * row_threads;
     pass.dispatch({
+      ...flatWork(pass, threads),
       kernel,
       operands: { x: rowRange(x, start, end), table },
       params: {
-        rows: end - start,
+        threads,
         row: start,
         length,
         offset: positionOffset,
-        row_halves: threadsPerRow,
+        row_threads,
+        together,
+        heads,
         parts: x.stride / part,
         head_parts: headSize / part,
         table_parts: table.stride / part,
         direction: inverse ? -1 : 1,
       },
-      workgroups: tiles(threadsPerRow, end - start),
     });
   }
 }

@@ -5,9 +5,18 @@ import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tenso
 import { flatView } from "../flat.ts";
 import { formatOf } from "../format.ts";
 import { HELD, kernelByFormatAndLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { strategyFor } from "../strategy.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
-const kernels = kernelByFormatAndLanes("rms_norm", code, { held: HELD.octets });
+/** Rows of a thread that takes several. */
+const ROWS = 4;
+/** Fewer rows give each core more threads. */
+const MANY_ROWS = 256;
+
+const kernels = kernelByFormatAndLanes("rms_norm", code, {
+  held: HELD.octets,
+  constants: { ROWS: [1, ROWS] },
+});
 
 /** Operands of {@link rmsNorm}. */
 export interface RmsNorm {
@@ -37,6 +46,7 @@ export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
   expectShape("rmsNorm", "y", y, x.shape);
   expectShape("rmsNorm", "rstd", rstd, [rows]);
   const octets = x.stride / 8;
+  const together = strategyFor(pass.gpu.capabilities).groupsOfRows && rows >= MANY_ROWS ? ROWS : 1;
   const { kernel, constants, rowsPerGroup } = sharedBy(
     pass,
     kernels[formatOf("rmsNorm", x, y)],
@@ -46,7 +56,7 @@ export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
   for (const { start, end } of ranges(rows, most)) {
     pass.dispatch({
       kernel,
-      constants,
+      constants: { ...constants, ROWS: together },
       operands: {
         x: rowRange(x, start, end),
         weight,
@@ -54,7 +64,7 @@ export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
         rstd: flatView(rstd, { start, end }),
       },
       params: { rows: end - start, columns, octets, eps, offset },
-      workgroups: [Math.ceil((end - start) / rowsPerGroup)],
+      workgroups: [Math.ceil((end - start) / together / rowsPerGroup)],
     });
   }
 }

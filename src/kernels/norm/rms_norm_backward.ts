@@ -1,4 +1,5 @@
 import code from "../../../shaders/norm/rms_norm_backward.wgsl" with { type: "text" };
+import rowsCode from "../../../shaders/norm/rms_norm_backward_rows.wgsl" with { type: "text" };
 import weightCode from "../../../shaders/norm/rms_norm_backward_weight.wgsl" with { type: "text" };
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { Kernel } from "../../gpu/kernel.ts";
@@ -7,31 +8,33 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { flatView } from "../flat.ts";
 import { formatOf, kernelByFormat } from "../format.ts";
-import {
-  COLUMN_LANES,
-  HELD,
-  heldBy,
-  kernelByFormatAndLanes,
-  lanesFor,
-  sharedBy,
-} from "../lanes.ts";
+import { kernelByFormatAndLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
-import { LOOP_ROUNDS, strategyFor } from "../strategy.ts";
+import { LOOP_ROUNDS, STRATEGIES, strategyFor } from "../strategy.ts";
 import { FLAG } from "../shader.ts";
 
 const constants = { ACCUMULATE: FLAG };
+const COLUMNS = STRATEGIES.card;
+/** Threads of a workgroup, each with a group of rows, and rows of a group at a time, as in the WGSL. */
+const ROWS_WORKGROUP = 8, ROWS = 8;
 const kernels = kernelByFormatAndLanes("rms_norm_backward", code, {
-  held: HELD.octets,
   variants: ["gradient_apart"],
   constants,
 });
 const kernelsInPlace = kernelByFormatAndLanes("rms_norm_backward.in_place", code, {
-  held: HELD.octets,
   variants: ["gradient_in_place"],
   constants,
 });
+/** dx and the sums in one, in place or not. */
+const rowsKernels = [false, true].map((inPlace) =>
+  kernelByFormat("rms_norm_backward_rows", rowsCode, {
+    suffix: inPlace ? ".in_place" : "",
+    variants: [inPlace ? "gradient_in_place" : "gradient_apart"],
+    constants: { ...constants, WORKGROUP_SIZE: ROWS_WORKGROUP },
+  })
+);
 const weightKernels = kernelByFormat("rms_norm_backward_weight", weightCode, {
-  constants: { ...COLUMN_LANES, HELD: HELD.loop },
+  constants: { LANES: COLUMNS.columnLanes, WORKGROUP_SIZE: COLUMNS.columnWorkgroup },
 });
 
 /** Operands of {@link rmsNormBackward}. */
@@ -78,6 +81,9 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
     );
   }
   const format = formatOf("rmsNormBackward", dy, x, dx), octets = x.stride / 8;
+  if (strategyFor(pass.gpu.capabilities).groupsOfRows) {
+    return byGroups(pass, io, rowsKernels[together ? 1 : 0][format]);
+  }
   // Before dx overwrites dy.
   weightGradient(pass, io, weightKernels[format]);
   const { kernel, constants, rowsPerGroup } = sharedBy(
@@ -104,19 +110,52 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
   }
 }
 
+/** All by threads that own a group of rows each. */
+function byGroups(
+  pass: KernelPass,
+  { dy, x, weight, rstd, dx, partial, offset = 0, accumulate = false }: RmsNormBackward,
+  kernel: Kernel,
+): void {
+  const groups = rowsOf(partial.shape), octets = x.stride / 8;
+  // Two loops over the octets for each few rows, and one to clear the sums.
+  const { loopRounds } = strategyFor(pass.gpu.capabilities);
+  const most = ROWS * Math.max(1, Math.floor(loopRounds / (2 * octets + 1)) - 1);
+  for (const range of ranges(rowsOf(x.shape), rowsPerBinding(pass, x))) {
+    const { start, end } = range, rows = end - start;
+    const group_rows = Math.ceil(rows / groups), add_partial = start > 0 ? 1 : 0;
+    const params = { rows, columns: columnsOf(x.shape), octets, groups, group_rows, add_partial };
+    const operands = {
+      dy: rowRange(dy, start, end),
+      x: rowRange(x, start, end),
+      weight,
+      rstd: flatView(rstd, range),
+      dx: rowRange(dx, start, end),
+      partial_sums: partial,
+    };
+    for (const { start: first, end } of ranges(group_rows, most)) {
+      pass.dispatch({
+        kernel,
+        constants: { ACCUMULATE: accumulate ? 1 : 0 },
+        operands,
+        params: { ...params, first, end, offset },
+        workgroups: [Math.ceil(groups / ROWS_WORKGROUP)],
+      });
+    }
+  }
+}
+
 function weightGradient(
   pass: KernelPass,
   { dy, x, rstd, partial }: RmsNormBackward,
   kernel: Kernel,
 ): void {
-  const { columnLanes: lanes, columnWorkgroup: size } = strategyFor(pass.gpu.capabilities);
+  const { columnLanes: lanes, columnWorkgroup: size } = COLUMNS;
   const octets = x.stride / 8, groups = rowsOf(partial.shape);
   const most = Math.min(rowsPerBinding(pass, x), LOOP_ROUNDS * groups);
   for (const range of ranges(rowsOf(x.shape), most)) {
     const { start, end } = range;
     pass.dispatch({
       kernel,
-      constants: { LANES: lanes, WORKGROUP_SIZE: size, ...heldBy(pass.gpu, kernel) },
       operands: {
         dy: rowRange(dy, start, end),
         x: rowRange(x, start, end),

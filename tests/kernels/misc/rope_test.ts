@@ -15,7 +15,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
-import { testAlternatives } from "../support_strategies.ts";
+import { strategies, testAlternatives } from "../support_strategies.ts";
 import { assertRefuses } from "../../support_errors.ts";
 
 // Heads of 20 and 100 have halves that are not multiples of four; 3 heads of 20 leave row padding.
@@ -34,22 +34,24 @@ for (const shape of SHAPES) {
     const rows = batch * length, columns = heads * headSize;
     for (const dtype of ["float32", "bfloat16"] as const) {
       const values = rounded(randomNormal(rows * columns, 1), dtype);
-      const x = upload(gpu, "x", [rows, columns], values, dtype);
       const table = upload(gpu, "table", [100, headSize], ropeTable(100, headSize));
-      const io = { x, table, headSize, length, positionOffset };
-      runPass(gpu, (pass) => rope(pass, io));
-      // float32: the table and two products are rounded; the sum may cancel, hence atol.
-      const tolerance = { atol: 5e-7, rtol: 3e-7 + OUTPUT_ROUNDING[dtype] };
-      const turned = await download(gpu, x);
-      assertClose("x", turned, oracle(values, shape), tolerance);
-      runPass(gpu, (pass) => rope(pass, { ...io, inverse: true }));
-      // Each element mixes two stored ones of up to 5, each half a unit of its format off.
-      const back = { float32: 1e-6, bfloat16: 5 * 2 ** -7 }[dtype];
-      assertClose("x back", await download(gpu, x), values, { atol: back, rtol: 0 });
-      const padding = new Float32Array((await gpu.read(x)).slice().buffer);
-      if (dtype === "float32") {
-        for (let i = 0; i < padding.length; i++) {
-          if (i % x.stride >= columns && padding[i] !== 0) throw new Error("padding was written");
+      for (const strategy of strategies(gpu)) {
+        const x = upload(gpu, "x", [rows, columns], values, dtype);
+        const io = { x, table, headSize, length, positionOffset };
+        runPass(gpu, (pass) => rope(pass, io));
+        // float32: the table and two products are rounded; the sum may cancel, hence atol.
+        const tolerance = { atol: 5e-7, rtol: 3e-7 + OUTPUT_ROUNDING[dtype] };
+        const turned = await download(gpu, x);
+        assertClose(`x, ${strategy}`, turned, oracle(values, shape), tolerance);
+        runPass(gpu, (pass) => rope(pass, { ...io, inverse: true }));
+        // Each element mixes two stored ones of up to 5, each half a unit of its format off.
+        const back = { float32: 1e-6, bfloat16: 5 * 2 ** -7 }[dtype];
+        assertClose("x back", await download(gpu, x), values, { atol: back, rtol: 0 });
+        const padding = new Float32Array((await gpu.read(x)).slice().buffer);
+        if (dtype === "float32") {
+          for (let i = 0; i < padding.length; i++) {
+            if (i % x.stride >= columns && padding[i] !== 0) throw new Error("padding was written");
+          }
         }
       }
     }

@@ -17,7 +17,7 @@ import {
   runPass,
   upload,
 } from "../../support.ts";
-import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
+import { LOOPS, sharings, strategies, testAlternatives } from "../support_strategies.ts";
 import { assertRefuses } from "../../support_errors.ts";
 
 const EPS = 1e-6;
@@ -87,18 +87,21 @@ for (const [rows, columns, groups] of [[1, 8, 1], [70, 257, 3], [5, 5461, 4]]) {
       const rstd = upload(gpu, "rstd", [rows], statistics);
       const expected = oracle(dys, xs, gains, EPS, 1);
       for (const inPlace of [false, true]) {
-        const dy = upload(gpu, "dy", [rows, columns], dys, dtype);
-        const dx = inPlace ? dy : upload(gpu, "dx", [rows, columns], before, dtype);
-        const partial = upload(gpu, "partial", [groups, columns]);
-        const dweight = upload(gpu, "dweight", [columns]);
-        runPass(gpu, (pass) => {
-          rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial, offset: 1 });
-          sumRows(pass, { x: partial, out: dweight });
-        });
-        const rtol = 3e-6 + OUTPUT_ROUNDING[dtype]; // as above
-        assertClose("dx", await download(gpu, dx), expected.dx, { atol: 3e-6, rtol });
-        const close = { atol: 6e-6, rtol: 3e-6 };
-        assertClose("dweight", await download(gpu, dweight), expected.dweight, close);
+        for (const strategy of strategies(gpu)) {
+          const dy = upload(gpu, "dy", [rows, columns], dys, dtype);
+          const dx = inPlace ? dy : upload(gpu, "dx", [rows, columns], before, dtype);
+          const partial = upload(gpu, "partial", [groups, columns]);
+          const dweight = upload(gpu, "dweight", [columns]);
+          runPass(gpu, (pass) => {
+            rmsNormBackward(pass, { dy, x, weight, rstd, dx, partial, offset: 1 });
+            sumRows(pass, { x: partial, out: dweight });
+          });
+          const rtol = 3e-6 + OUTPUT_ROUNDING[dtype]; // as above
+          const actual = await download(gpu, dx);
+          assertClose(`dx, ${strategy}`, actual, expected.dx, { atol: 3e-6, rtol });
+          const close = { atol: 6e-6, rtol: 3e-6 };
+          assertClose("dweight", await download(gpu, dweight), expected.dweight, close);
+        }
       }
     }
   });

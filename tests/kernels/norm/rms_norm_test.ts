@@ -18,7 +18,7 @@ import {
 } from "../../support.ts";
 import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
 
-for (const [rows, columns] of [[1, 8], [3, 257], [64, 512], [5, 5461]]) {
+for (const [rows, columns] of [[1, 8], [3, 257], [258, 128], [5, 5461]]) {
   gpuTest(`rms_norm (${rows}, ${columns}) agrees with the oracle`, async (gpu) => {
     const gains = randomNormal(columns, 2);
     for (const dtype of ["float32", "bfloat16"] as const) {
