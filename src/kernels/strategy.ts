@@ -34,10 +34,12 @@ export interface Strategy {
   readonly columnLanes: number;
   /** Threads of their workgroups. */
   readonly columnWorkgroup: number;
-  /** Threads that sum up one tensor; see sum_parts.wgsl. */
+  /** Parts by threads that sum up one tensor; see sum_parts.wgsl. */
   readonly sumThreads: number;
   /** Those of them that give one sum. */
   readonly sumLanes: number;
+  /** Sums that one of them computes side by side, if they share none. */
+  readonly sumStreams: number;
   /** Loop iterations that a thread may run in one dispatch; see {@link LOOP_ROUNDS}. */
   readonly loopRounds: number;
   /** Multiply-adds of attention that safely take less than a quarter of a second. */
@@ -68,6 +70,7 @@ const SOFTWARE: Strategy = {
   columnWorkgroup: 64,
   sumThreads: 64,
   sumLanes: 1,
+  sumStreams: 4,
   loopRounds: LOOP_ROUNDS,
   attentionWork: 2 ** 28,
 };
@@ -87,6 +90,7 @@ const CARD: Strategy = {
   columnWorkgroup: 256,
   sumThreads: 2 ** 17,
   sumLanes: 256,
+  sumStreams: 1,
   loopRounds: Infinity,
   attentionWork: 2 ** 35,
 };
@@ -104,7 +108,7 @@ export function strategyFor(
 
 /** The values of a number in all strategies: those of a kernel's constant. */
 export function valuesOf(
-  name: "flatWorkgroup" | "columnLanes" | "columnWorkgroup",
+  name: "flatWorkgroup" | "columnLanes" | "columnWorkgroup" | "sumStreams",
 ): readonly number[] {
   return [...new Set(Object.values(STRATEGIES).map((strategy) => strategy[name]))];
 }

@@ -8,12 +8,15 @@ import { expectDType, type Tensor } from "../../gpu/tensor.ts";
 import { flatRanges, flatView } from "../flat.ts";
 import { HELD, kernelByLanes, sharedBy } from "../lanes.ts";
 import { shader } from "../shader.ts";
-import { strategyFor } from "../strategy.ts";
+import { strategyFor, valuesOf } from "../strategy.ts";
 
 const WORKGROUP_SIZE = 64;
 
 const kernel = shader("sum", code, { constants: { WORKGROUP_SIZE } });
-const partsKernels = kernelByLanes("sum_parts", partsCode, { held: HELD.loop });
+const partsKernels = kernelByLanes("sum_parts", partsCode, {
+  held: HELD.loop,
+  constants: { STREAMS: valuesOf("sumStreams") },
+});
 
 /** Most parts that one thread each sums up, or one workgroup. */
 const MOST_PARTS = 1024;
@@ -48,17 +51,19 @@ export function sum(
       `sum: out must be a vector with an element ${index}, got (${out.shape.join(", ")})`,
     );
   }
-  const { gpu } = pass, { sumLanes: lanes, sumThreads } = strategyFor(gpu.capabilities);
+  const { gpu } = pass;
+  const { sumLanes: lanes, sumThreads, sumStreams } = strategyFor(gpu.capabilities);
   const by = sharedBy(pass, partsKernels, lanes);
-  const size = lanes * by.rowsPerGroup;
+  const partsPerGroup = sumStreams * by.rowsPerGroup;
   let parts = scratch.get(gpu);
   if (!parts) scratch.set(gpu, parts = gpu.rawTensor("sum.parts", MOST_PARTS));
   for (const range of flatRanges(pass, x)) {
     const quads = (range.end - range.start) / 4;
-    const groups = Math.max(1, Math.floor(Math.min(sumThreads, MOST_PARTS * lanes) / size));
+    const most = Math.min(sumThreads / lanes, MOST_PARTS);
+    const groups = Math.max(1, Math.floor(most / partsPerGroup));
     pass.dispatch({
       kernel: by.kernel,
-      constants: by.constants,
+      constants: { ...by.constants, STREAMS: sumStreams },
       operands: { x: flatView(x, range), parts },
       params: { quads, squared: squared ? 1 : 0 },
       workgroups: [groups],
@@ -67,7 +72,7 @@ export function sum(
       kernel,
       operands: { parts, out },
       params: {
-        parts: groups * by.rowsPerGroup,
+        parts: groups * partsPerGroup,
         index,
         scale,
         accumulate: accumulate || range.start > 0 ? 1 : 0,
