@@ -7,7 +7,6 @@
 // it (Milakov & Gimelshein 2018), so that the row is read once for the loss and once more for the
 // gradient; then they reduce both.
 // @use fours, lanes
-// @const HELD   quads that a thread loads at once
 override WEIGHTED: bool;
 
 struct Params {
@@ -26,13 +25,32 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const BLOCK = 64u;
+const HELD = 4u;   // quads that a thread loads at once
+
+// Sums of exponentials relative to the maximum so far, of a block and of those before it.
+struct Running {
+  maximum: f32,
+  sum: vec4<f32>,
+  part: vec4<f32>,
+}
+
+fn plus(before: Running, values: vec4<f32>) -> Running {
+  var running = before;
+  let highest = largest_of(values);
+  if (highest > running.maximum) {
+    let shrink = exp(running.maximum - highest);
+    running.sum *= shrink;
+    running.part *= shrink;
+    running.maximum = highest;
+  }
+  running.part += exp(values - running.maximum);
+  return running;
+}
 
 // Padding must not count: it becomes LOWEST, whose exponential is zero.
 fn load(start: u32, quad: u32, columns: u32) -> vec4<f32> {
-  let v = logits[start + quad];
-  if (4u * quad + 4u <= columns) { return v; }
-  let column = four_from(4u * quad);
-  return select(vec4<f32>(LOWEST), v, column < vec4<u32>(columns));
+  let inside = four_from(4u * quad) < vec4<u32>(columns);
+  return select(vec4<f32>(LOWEST), logits[start + quad], inside);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -41,53 +59,49 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   // Once: a processor would load a parameter again in every iteration, since it may alias a store.
-  let columns = params.columns;
-  let stored = params.quads;
+  let p = params;
+  let columns = p.columns;
+  let stored = p.quads;
   let lane = local % LANES;
   let n = group.x * (WORKGROUP_SIZE / LANES) + local / LANES;
-  let inside = n < params.rows;
+  let inside = n < p.rows;
   let start = n * stored;
   var label = -1;
-  if (inside) { label = labels[params.row + n]; }
+  if (inside) { label = labels[p.row + n]; }
   let counted = label >= 0;
 
   // No early return: every thread must reach the barriers.
-  var maximum = LOWEST;
-  var sum = vec4<f32>(0.0);
+  var running = Running(LOWEST, vec4<f32>(0.0), vec4<f32>(0.0));
   let quads = select(0u, (columns + 3u) / 4u, counted);
+  let full = select(0u, columns / 4u, counted);
   // Sum in blocks: adding tens of thousands of small terms to one large sum, with a rounding bias
   // in each, would cost three digits.
   for (var block = lane; block < quads; block += BLOCK * LANES) {
-    var part = vec4<f32>(0.0);
-    for (var i = block; i < min(quads, block + BLOCK * LANES); i += HELD * LANES) {
+    let end = min(full, block + BLOCK * LANES);
+    var i = block;
+    for (; i + (HELD - 1u) * LANES < end; i += HELD * LANES) {
       var held: array<vec4<f32>, HELD>;
       // @unroll
-      for (var k = 0u; k < HELD; k++) {
-        if (i + k * LANES < quads) { held[k] = load(start, i + k * LANES, columns); }
-      }
+      for (var k = 0u; k < HELD; k++) { held[k] = logits[start + i + k * LANES]; }
       // @unroll
-      for (var k = 0u; k < HELD; k++) {
-        if (i + k * LANES < quads) {
-          let highest = largest_of(held[k]);
-          if (highest > maximum) {
-            let shrink = exp(maximum - highest);
-            sum *= shrink;
-            part *= shrink;
-            maximum = highest;
-          }
-          part += exp(held[k] - maximum);
-        }
-      }
+      for (var k = 0u; k < HELD; k++) { running = plus(running, held[k]); }
     }
-    sum += part;
+    for (; i < end; i += LANES) { running = plus(running, logits[start + i]); }
+    if (i == full && full < min(quads, block + BLOCK * LANES)) {
+      running = plus(running, load(start, full, columns));
+    }
+    running.sum += running.part;
+    running.part = vec4<f32>(0.0);
   }
+  let sum = running.sum;
+  var maximum = running.maximum;
   var total = sum.x + sum.y + sum.z + sum.w;
   // Read by the lane that overwrites it with its gradient: no barrier keeps others from being ahead.
-  var at_label = 0.0;
   let label_quad = u32(label) / 4u;
-  if (counted && label_quad % LANES == lane) {
-    at_label = logits[start + label_quad][u32(label) % 4u];
-  }
+  let has_label = counted && u32(label) < columns && label_quad % LANES == lane;
+  var label_values = vec4<f32>(0.0);
+  if (has_label) { label_values = load(start, label_quad, columns); }
+  var at_label = label_values[u32(label) % 4u];
 
   let own = maximum;
   maximum = lanes_max(vec2<f32>(own), local).x;
@@ -99,32 +113,37 @@ fn main(
   if (!inside) { return; }
 
   var weight = 1.0;
-  if (WEIGHTED) { weight = weights[params.row + n]; }
+  if (WEIGHTED) { weight = weights[p.row + n]; }
   let logsumexp = maximum + log(select(1.0, total, counted));   // arbitrary for an ignored row
   if (lane == 0u) {
     var loss = select(0.0, weight * (logsumexp - at_label), counted);
     // Every bit pattern from 7fc00000 to 7fffffff is a NaN.
-    if (counted && u32(label) >= params.columns) { loss = bitcast<f32>(max(label, 0x7fc00000)); }
-    losses[params.row + n] = loss;
+    if (counted && u32(label) >= columns) { loss = bitcast<f32>(max(label, 0x7fc00000)); }
+    losses[p.row + n] = loss;
   }
-  if (params.gradients == 0u) { return; }
-  let scale = params.grad_scale * weight;
-  for (var block = lane; block < stored; block += HELD * LANES) {
+  if (p.gradients == 0u) { return; }
+  let scale = p.grad_scale * weight;
+  var i = lane;
+  for (; i + (HELD - 1u) * LANES < full; i += HELD * LANES) {
     var held: array<vec4<f32>, HELD>;
     // @unroll
-    for (var k = 0u; k < HELD; k++) {
-      let i = block + k * LANES;
-      if (i < quads) { held[k] = load(start, i, columns); }
-    }
+    for (var k = 0u; k < HELD; k++) { held[k] = logits[start + i + k * LANES]; }
     // @unroll
     for (var k = 0u; k < HELD; k++) {
-      let i = block + k * LANES;
-      var d = vec4<f32>(0.0);
-      if (i < quads) {
-        d = exp(held[k] - logsumexp);
-        d -= select(vec4<f32>(0.0), vec4<f32>(1.0), four_from(4u * i) == vec4<u32>(u32(label)));
-      }
-      if (i < stored) { logits[start + i] = scale * d; }
+      logits[start + i + k * LANES] = scale * exp(held[k] - logsumexp);
     }
+  }
+  for (; i < full; i += LANES) {
+    logits[start + i] = scale * exp(logits[start + i] - logsumexp);
+  }
+  for (; i < stored; i += LANES) {
+    var d = vec4<f32>(0.0);
+    if (i < quads) { d = exp(load(start, i, columns) - logsumexp); }
+    logits[start + i] = scale * d;
+  }
+  if (has_label) {
+    let hit = four_from(4u * label_quad) == vec4<u32>(u32(label));
+    let d = exp(label_values - logsumexp) - select(vec4<f32>(0.0), vec4<f32>(1.0), hit);
+    logits[start + label_quad] = scale * d;
   }
 }

@@ -3,12 +3,11 @@ import code from "../../../shaders/misc/cross_entropy.wgsl" with { type: "text" 
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { ranges, rowsPerBinding } from "../ranges.ts";
 import { FLAG } from "../shader.ts";
 
 const kernels = kernelByLanes("cross_entropy", code, {
-  held: HELD.loop,
   constants: { WEIGHTED: FLAG },
 });
 
