@@ -10,6 +10,12 @@ override LANES: u32;            // a power of two
 
 var<workgroup> lane_values: array<vec2<f32>, WORKGROUP_SIZE>;
 
+// Between what lanes have read and one of them overwrites: other barriers order workgroup memory alone,
+// and registers nothing.
+fn lanes_have_read() {
+  if (LANES > 1u) { storageBarrier(); }
+}
+
 fn lanes_max(own: vec2<f32>, local: u32) -> vec2<f32> {
   if (LANES == 1u) { return own; }
   var values = near_max(own);

@@ -100,7 +100,7 @@ fn main(
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
     own = with_largest(own, new_moments(octet, old, p));
   }
-  // The new maxima depend on what every lane made of the old ones: none reads those later.
+  lanes_have_read();   // the old maxima, which one overwrites
   let largest = lanes_max(own, local);
   let absmax = select(largest, vec2<f32>(0.0), largest < vec2<f32>(LEAST));
   // In a block whose maximum is zero all moments are zero, whatever the divisor.

@@ -99,7 +99,7 @@ fn main(
     for (var octet = first + HELD * LANES + lane; octet < end; octet += LANES) {
       own = with_largest(own, new_moment(octet, old, p));
     }
-    // The new maximum depends on what every lane made of the old one: none reads that later.
+    lanes_have_read();   // the old maximum, which one overwrites
     let most = lanes_max(vec2<f32>(own), local).x;
     let largest = select(most, 0.0, most < LEAST);
     let divisor = select(1.0, largest, largest > 0.0);

@@ -50,6 +50,7 @@ fn main(
     scales[local / 2u][local % 2u] = inverse_roots(diagonal);
   }
   workgroupBarrier();
+  storageBarrier();   // all threads have read a diagonal that others are about to overwrite
 
   let of_rows = scales[down];
   let of_columns = scales[across];

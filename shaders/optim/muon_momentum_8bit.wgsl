@@ -62,7 +62,7 @@ fn main(
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
     own = with_largest(own, new_momentum(octet, old, fresh));
   }
-  // The new maximum depends on what every lane made of the old one: none reads that later.
+  lanes_have_read();   // the old maximum, which one overwrites
   let largest = lanes_max(vec2<f32>(own), local).x;
   let divisor = select(1.0, largest, largest > 0.0);
 

@@ -69,7 +69,7 @@ fn main(
   for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
     extent = extent_with(extent, updated(octet, old, p));
   }
-  // `word`, which overwrites `old`, depends on what every lane made of that: none reads it later.
+  lanes_have_read();   // `old`, which one overwrites
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
   let word = group_constants(Extent(0.0 - maxima.x, maxima.y));
   let by = constants_in(word);

@@ -7,6 +7,12 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { NagaError, parseWgsl, validate, writeHlsl, writeMsl, writeSpirv } from "naga-wasm";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { defineKernel, type Kernel, KERNELS, specialised } from "../../src/gpu/kernel.ts";
+import {
+  MATMUL_TILES,
+  type MatmulTile,
+  tilesWithin,
+} from "../../src/kernels/matmul/matmul_tiles.ts";
+import { workgroupBytes } from "./support_spirv.ts";
 
 type Constants = Record<string, number>;
 
@@ -30,14 +36,15 @@ function resolved(kernel: Kernel, constants: Constants): string {
   );
 }
 
-/** Throws naga's report, with the place in the source. */
-function check(kernel: Kernel, constants: Constants): void {
+/** Its SPIR-V; throws naga's report, with the place in the source. */
+function check(kernel: Kernel, constants: Constants): Uint32Array {
   try {
     using module = parseWgsl(resolved(kernel, constants));
     using info = validate(module);
-    writeSpirv(module, info);
+    const spirv = writeSpirv(module, info);
     writeMsl(module, info);
     writeHlsl(module, info);
+    return spirv;
   } catch (error) {
     if (!(error instanceof NagaError)) throw error;
     const given = JSON.stringify(constants);
@@ -79,6 +86,33 @@ Deno.test("kernels keep to what WebGPU promises of every adapter", () => {
     if (!features.length) continue;
     const twin = kernels.find((each) => each.name === name.replace(/\.subgroups$/, ""));
     assertEquals([twin?.features, twin?.bindings], [[], bindings], `${name} has a plain twin`);
+  }
+});
+
+Deno.test("workgroup memory is within what WebGPU promises, or a launcher asks for the limit", () => {
+  const { limits } = CONSUMER_CARD, { maxComputeWorkgroupStorageSize: most } = limits;
+  const shared = kernels.filter(({ code }) => code.includes("var<workgroup>"));
+  const tiled = shared.filter(({ name }) => name.startsWith("matmul_tiled."));
+  for (const kernel of shared) {
+    if (tiled.includes(kernel)) continue;
+    // No constant makes it smaller.
+    const largest = kernel.constants.map(({ name, values }) => [name, Math.max(...values)]);
+    const bytes = workgroupBytes(check(kernel, Object.fromEntries(largest)));
+    assert(bytes > 0 && bytes <= most, `${kernel.name}: ${bytes} bytes`);
+  }
+  const shape = { layout: "NT", m: 512, n: 512, k: 512 } as const;
+  const within = (maxComputeWorkgroupStorageSize: number, tile: MatmulTile) =>
+    tilesWithin({ maxComputeWorkgroupStorageSize }, () => tile)(shape);
+  for (const [name, { m, n }] of Object.entries(MATMUL_TILES)) {
+    const tile = name as MatmulTile;
+    const bytes = tiled.map((kernel) => {
+      const [first] = variants(kernel);
+      // NF4's tables are in all kernels.
+      return workgroupBytes(check(kernel, { ...first, TILE_M: m, TILE_N: n }));
+    });
+    const largest = Math.max(...bytes);
+    assertEquals(within(largest, tile), tile);
+    if (largest > most) assert(within(largest - 1, tile) !== tile, `${tile}: ${largest} bytes`);
   }
 });
 
