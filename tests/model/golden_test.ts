@@ -10,6 +10,7 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { LossAndGradients } from "../../src/inference/loss_and_gradients.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { toBfloat16 } from "../oracles/bfloat16.ts";
+import { strategyTest } from "../kernels/support_strategies.ts";
 import { assertClose, gpuTest } from "../support.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/models/"));
@@ -79,10 +80,13 @@ const ORDER = 1e-4;
 const FORMATS: Record<"BF16" | "F16", number> = { BF16: 32 * 2 ** -9, F16: 32 * 2 ** -12 };
 
 for (const name of MODELS) {
-  gpuTest(`${name}: logits, loss and every gradient are PyTorch's`, async (gpu) => {
-    using expected = await Safetensors.open(`${FIXTURES}${name}/expected.safetensors`);
-    await compare(await run(gpu, FIXTURES + name, expected), expected, ORDER);
-  });
+  strategyTest(
+    (strategy) => `${name}: logits, loss and every gradient are PyTorch's, ${strategy}`,
+    async (gpu) => {
+      using expected = await Safetensors.open(`${FIXTURES}${name}/expected.safetensors`);
+      await compare(await run(gpu, FIXTURES + name, expected), expected, ORDER);
+    },
+  );
 
   gpuTest(`${name}: and so from shards, from bfloat16 and from float16`, async (gpu) => {
     using expected = await Safetensors.open(`${FIXTURES}${name}/expected.safetensors`);

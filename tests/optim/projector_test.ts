@@ -10,7 +10,8 @@ import {
 } from "../../src/optim/projector.ts";
 import { groupQuantize, withoutPadding } from "../oracles/quantise/group_quantize.ts";
 import { timesTransposed, transposed } from "../oracles/svd.ts";
-import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
+import { assertClose, download, randomNormal, runPass, upload } from "../support.ts";
+import { strategyTest } from "../kernels/support_strategies.ts";
 import { basisValues, matmulWorkspace } from "./support.ts";
 
 const OPTIONS = { name: "w", groupSize: 64 };
@@ -18,7 +19,9 @@ const OPTIONS = { name: "w", groupSize: 64 };
 for (const [m, n, rank] of [[70, 33, 12], [33, 70, 12], [16, 16, 16], [9, 5, 1]]) {
   for (const quantised of [true, false]) {
     const format = quantised ? "int4" : "float32";
-    gpuTest(`projecting (${m}, ${n}) to ${rank} and back, basis in ${format}`, async (gpu) => {
+    const title = (strategy: string) =>
+      `projecting (${m}, ${n}) to ${rank} and back, basis in ${format}, ${strategy}`;
+    strategyTest(title, async (gpu) => {
       const projector = createProjector(gpu, { ...OPTIONS, shape: [m, n], rank, quantised });
       const dimensions = Math.min(m, n), right = m >= n;
       assertEquals(projector.side, right ? "right" : "left");

@@ -15,6 +15,7 @@ import {
 import { createSubspaceWorkspace, refreshSubspace } from "../../src/optim/subspace.ts";
 import { dot, svd, timesTransposed, transposed } from "../oracles/svd.ts";
 import { download, gpuTest, runPass, upload } from "../support.ts";
+import { strategyTest } from "../kernels/support_strategies.ts";
 import { basisValues, matmulWorkspace, orthonormality, withSpectrum } from "./support.ts";
 
 type Shape = readonly [m: number, n: number];
@@ -176,54 +177,57 @@ async function openReference(name: string) {
 }
 
 for (const name of ["wide-stable", "tall-stable", "wide-drifting"]) {
-  gpuTest(`40 steps of ${name} refresh, and project, as the reference`, async (gpu) => {
-    const reference = await openReference(name);
-    using tensors = reference.tensors;
-    const shape = tensors.info("grad.0").shape as [number, number];
-    const { rank, update_proj_gap: interval, scale: alpha } = reference;
-    const dimensions = Math.min(...shape);
-    const { projector, matmuls, refresh } = bench(gpu, shape, rank, true, interval);
-    const exact = bench(gpu, shape, rank, false, interval);
-    const lowRank = upload(gpu, "low_rank", projector.lowRankShape);
-    const update = upload(gpu, "update", shape);
-    const rule = { queueSize: 5, cosThreshold: 0.4, gammaProj: 2 };
-    for (const [step, expected] of reference.log.entries()) {
-      const due = isDue(projector.lazy, step);
-      if (due) {
-        const gradient = await tensors.readFloat32(`grad.${step}`);
-        const similarity = await refresh(gradient, step);
-        await exact.refresh(gradient, step);
-        recordSimilarity(projector.lazy, similarity, rule);
-        // The cosine from the reference's SVD, without its sign.
-        const wanted = Math.abs(expected.queue.at(-1) ?? -1);
-        if (step > 0) assert(Math.abs(similarity - wanted) < 1e-3, `step ${step}: ${similarity}`);
-      }
-      assertEquals(projector.lazy.refreshes, expected.svd_count, `step ${step}`);
-      assertEquals(projector.lazy.interval, expected.update_proj_gap, `step ${step}`);
-      if (step % 2 === 1) continue;
+  strategyTest(
+    (on) => `40 steps of ${name} refresh, and project, as the reference, ${on}`,
+    async (gpu) => {
+      const reference = await openReference(name);
+      using tensors = reference.tensors;
+      const shape = tensors.info("grad.0").shape as [number, number];
+      const { rank, update_proj_gap: interval, scale: alpha } = reference;
+      const dimensions = Math.min(...shape);
+      const { projector, matmuls, refresh } = bench(gpu, shape, rank, true, interval);
+      const exact = bench(gpu, shape, rank, false, interval);
+      const lowRank = upload(gpu, "low_rank", projector.lowRankShape);
+      const update = upload(gpu, "update", shape);
+      const rule = { queueSize: 5, cosThreshold: 0.4, gammaProj: 2 };
+      for (const [step, expected] of reference.log.entries()) {
+        const due = isDue(projector.lazy, step);
+        if (due) {
+          const gradient = await tensors.readFloat32(`grad.${step}`);
+          const similarity = await refresh(gradient, step);
+          await exact.refresh(gradient, step);
+          recordSimilarity(projector.lazy, similarity, rule);
+          // The cosine from the reference's SVD, without its sign.
+          const wanted = Math.abs(expected.queue.at(-1) ?? -1);
+          if (step > 0) assert(Math.abs(similarity - wanted) < 1e-3, `step ${step}: ${similarity}`);
+        }
+        assertEquals(projector.lazy.refreshes, expected.svd_count, `step ${step}`);
+        assertEquals(projector.lazy.interval, expected.update_proj_gap, `step ${step}`);
+        if (step % 2 === 1) continue;
 
-      const gradient = upload(gpu, "gradient", shape, await tensors.readFloat32(`grad.${step}`));
-      runPass(gpu, (pass) => {
-        project(pass, matmuls, projector, { gradient, lowRank });
-        projectBack(pass, matmuls, projector, { lowRank, update, alpha });
-      });
-      const back = await tensors.readFloat32(`back.${step}`);
-      const actual = await download(gpu, update);
-      const difference = actual.map((value, i) => value - back[i]);
-      // Both bases are rounded to int4 differently, by about 10% of a vector each.
-      const apart = Math.sqrt(dot(difference, difference) / dot(back, back));
-      assert(apart < 0.2, `step ${step}: ${apart}`);
-      if (!due) continue;
-      // The reference's own basis is not in the fixture, but its updates span it. It is rounded to
-      // int4, so ours must be as close to it as the exact singular vectors are.
-      const values = await tensors.readFloat32(`grad.${step}`), rows = vectorsOf(values, shape);
-      const singular = svd(rows, rows.length / dimensions, dimensions).vectors;
-      const best = cosines(singular.slice(0, rank * dimensions), back, shape, rank);
-      const angles = cosines(await basisValues(gpu, exact.projector.basis), back, shape, rank);
-      angles.forEach((angle, i) => assert(angle >= best[i] - 1e-3, `step ${step}: ${angles}`));
-      if (name !== "wide-drifting") assert(angles[rank - 1] >= 0.99, `step ${step}: ${angles}`);
-    }
-  });
+        const gradient = upload(gpu, "gradient", shape, await tensors.readFloat32(`grad.${step}`));
+        runPass(gpu, (pass) => {
+          project(pass, matmuls, projector, { gradient, lowRank });
+          projectBack(pass, matmuls, projector, { lowRank, update, alpha });
+        });
+        const back = await tensors.readFloat32(`back.${step}`);
+        const actual = await download(gpu, update);
+        const difference = actual.map((value, i) => value - back[i]);
+        // Both bases are rounded to int4 differently, by about 10% of a vector each.
+        const apart = Math.sqrt(dot(difference, difference) / dot(back, back));
+        assert(apart < 0.2, `step ${step}: ${apart}`);
+        if (!due) continue;
+        // The reference's own basis is not in the fixture, but its updates span it. It is rounded to
+        // int4, so ours must be as close to it as the exact singular vectors are.
+        const values = await tensors.readFloat32(`grad.${step}`), rows = vectorsOf(values, shape);
+        const singular = svd(rows, rows.length / dimensions, dimensions).vectors;
+        const best = cosines(singular.slice(0, rank * dimensions), back, shape, rank);
+        const angles = cosines(await basisValues(gpu, exact.projector.basis), back, shape, rank);
+        angles.forEach((angle, i) => assert(angle >= best[i] - 1e-3, `step ${step}: ${angles}`));
+        if (name !== "wide-drifting") assert(angles[rank - 1] >= 0.99, `step ${step}: ${angles}`);
+      }
+    },
+  );
 }
 
 /** A matrix as vectors of its smaller side. */
