@@ -15,6 +15,7 @@ import { type Command, EXIT, type Io } from "./command.ts";
 import { foundModel, loadModel } from "./found_model.ts";
 import { openGpu } from "./open_gpu.ts";
 import { untilInterrupted } from "./stopped_text.ts";
+import { showCompiling } from "./working.ts";
 import { converse } from "./repl.ts";
 import { MOST_TOKENS, Texts } from "./texts.ts";
 
@@ -132,12 +133,17 @@ async function run(options: GenerateOptions, io: Io): Promise<number> {
     for (const warning of [...model.warnings, ...tokenizer.warnings, ...unknown, ...idle]) {
       io.log(`warning: ${warning}`);
     }
+    const onCompile = showCompiling(io);
     if (plain) {
       const { seed, maxNewTokens = model.generation.maxNewTokens ?? MOST_TOKENS } = options;
-      const texts = new Texts(model, tokenizer, { ...sampling, seed, maxNewTokens });
+      const texts = new Texts(model, tokenizer, { ...sampling, seed, maxNewTokens, onCompile });
       return typed ? await texts.converse(io) : await texts.write(prompt!, io);
     }
-    const conversation = new Conversation(model, tokenizer, { ...options, tools: dialogue?.tools });
+    const conversation = new Conversation(model, tokenizer, {
+      ...options,
+      tools: dialogue?.tools,
+      onCompile,
+    });
     if (typed) return await converse(conversation, io);
     conversation.add(...dialogue?.messages ?? [{ role: "user", content: prompt! }]);
     return await answer(conversation, io);

@@ -22,7 +22,10 @@ export class Texts implements Partner {
   constructor(
     readonly model: LlamaForCausalLM,
     readonly tokenizer: Tokenizer,
-    readonly options: SamplingOptions & Required<Pick<CompleteOptions, "seed" | "maxNewTokens">>,
+    readonly options:
+      & SamplingOptions
+      & Required<Pick<CompleteOptions, "seed" | "maxNewTokens">>
+      & Pick<CompleteOptions, "onCompile">,
   ) {}
 
   /** Continues one text, special tokens included; returns the exit code. */

@@ -108,6 +108,15 @@ export async function whileDoing<T>(
   }
 }
 
+/** Says that kernels are being compiled, until all are. */
+export function showCompiling(output: ProgressOutput): (done: number, total: number) => void {
+  const working = new Working(output);
+  return (done, total) => {
+    if (done === total) working.stop();
+    else working.start().show("compiling kernels", { share: done / total });
+  };
+}
+
 /** 3725 seconds: 1h02m; 273,600 seconds: 3d04h. */
 export function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds)) return "?";

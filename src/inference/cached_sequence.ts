@@ -5,7 +5,8 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import { UserError } from "../options/user_error.ts";
-import { KernelPass } from "../gpu/pass.ts";
+import { compileKernels } from "../gpu/compile_kernels.ts";
+import { KernelPass, rehearse } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../numbers/plain.ts";
@@ -43,6 +44,8 @@ export interface ContinueOptions extends SamplingOptions {
   readonly seed?: number;
   /** Stops between tokens or chunks of the prompt and throws the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Called while kernels are compiled, before the first token; at the end with all of them. */
+  readonly onCompile?: (done: number, total: number) => void;
 }
 
 export class CachedSequence {
@@ -112,6 +115,7 @@ export class CachedSequence {
     if (maxNewTokens === 0) return;
     const { gpu, config } = this.model;
     this.reserve(prompt.length + maxNewTokens);
+    await this.#compile(prompt, options);
     const choice = new TokenChoice(gpu, this.#buffers.choice, prompt, options);
     const use = await this.#enter(prompt, signal), { history } = this.#buffers.choice;
     const pass = new KernelPass(gpu);
@@ -144,6 +148,34 @@ export class CachedSequence {
         this.#keep(Math.min(this.#tokens.length, this.#buffers.cache.length));
         this.#use++; // a read that an error left behind must not add to them
       }
+    }
+  }
+
+  /** Compiles what a prompt and the tokens after it need, found by recording both without running. */
+  async #compile(prompt: readonly number[], options: ContinueOptions): Promise<void> {
+    const { gpu, config } = this.model, { cache, choice, last, logits, single } = this.#buffers;
+    const { length } = cache;
+    const kernels = rehearse(gpu, () => {
+      const pass = new KernelPass(gpu);
+      cache.length = this.#reusable(prompt, ropeRegime(config, prompt.length));
+      const rest = prompt.length - cache.length, chunk = Math.min(rest, this.#chunk);
+      for (const count of new Set([chunk, (rest - 1) % chunk + 1])) {
+        this.#run(pass, prompt.slice(0, count));
+      }
+      this.#head(pass, last);
+      const token = single.tokens;
+      new TokenChoice(gpu, choice, prompt, options).record(pass, { logits, token });
+      cache.length = prompt.length;
+      if (options.maxNewTokens > 1) this.#runChosen(pass);
+      pass.submit();
+    });
+    cache.length = length;
+    if (!kernels.length) return;
+    const { onCompile = () => {}, signal } = options;
+    try {
+      await compileKernels(gpu, kernels, onCompile, signal);
+    } finally {
+      onCompile(kernels.length, kernels.length);
     }
   }
 

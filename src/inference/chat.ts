@@ -41,6 +41,8 @@ export interface ChatOptions extends Partial<SamplingOptions> {
   readonly seed?: number;
   /** Stops the answer and throws the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Called while kernels are compiled, before the first token; at the end with all of them. */
+  readonly onCompile?: (done: number, total: number) => void;
 }
 
 /**
@@ -158,6 +160,7 @@ export class Conversation {
       // A different seed per turn, but reproducible if the conversation is repeated.
       seed: (this.options.seed ?? 0) + this.#replies++,
       signal,
+      onCompile: this.options.onCompile,
     });
     try {
       yield* answer.pieces();

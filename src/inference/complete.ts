@@ -43,6 +43,7 @@ export async function* complete(
     stopTexts: options.stop,
     seed: options.seed,
     signal: options.signal,
+    onCompile: options.onCompile,
   });
   try {
     yield* answer.pieces();

@@ -1,6 +1,6 @@
 /**
- * Compiles the kernels of a run before its first step, so that no step waits for a compiler, and
- * people see what takes so long. Which ones they are is found by recording a step without taking it.
+ * The kernels of a run, to be compiled before its first step, so that no step waits for a compiler,
+ * and people see what takes so long. Found by recording a step without taking it.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Dispatch, KernelPass, rehearse } from "../gpu/pass.ts";
@@ -9,9 +9,6 @@ import type { Batch } from "../model/batch.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { Training } from "./build.ts";
 import { applyStep, openStep } from "./step.ts";
-
-/** Milliseconds between reports. */
-const REPORT_EVERY_MS = 50;
 
 /**
  * A dispatch for each pipeline that steps of these batches and evaluations need, whatever subspaces
@@ -45,25 +42,5 @@ export function kernelsOf(
   } finally {
     optimizer.cancelStep();
     optimizer.restoreLazyStates(before);
-  }
-}
-
-/** Compiles them one by one, and says how many are done; returns early if the signal aborts. */
-export async function compileKernels(
-  gpu: Gpu,
-  dispatches: readonly Dispatch[],
-  report: (done: number, total: number) => void,
-  signal?: AbortSignal,
-): Promise<void> {
-  const pass = new KernelPass(gpu), total = dispatches.length;
-  let reported = -Infinity;
-  for (const [done, dispatch] of dispatches.entries()) {
-    if (performance.now() - reported >= REPORT_EVERY_MS) {
-      report(done, total);
-      await new Promise((resolve) => setTimeout(resolve)); // for displays and signals
-      if (signal?.aborted) return;
-      reported = performance.now();
-    }
-    pass.compile(dispatch);
   }
 }

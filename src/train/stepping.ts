@@ -1,9 +1,10 @@
 /** Takes the steps of a run: data in, work for the GPU out. */
+import { compileKernels } from "../gpu/compile_kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Activity } from "./activity.ts";
 import { LOSS_RING } from "./build.ts";
-import { compileKernels, kernelsOf } from "./compile.ts";
+import { kernelsOf } from "./compile.ts";
 import type { OpenRun } from "./open_run.ts";
 import { rateOf } from "./resumed_schedule.ts";
 import { RecordedStep } from "./step.ts";

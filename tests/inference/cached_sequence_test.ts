@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
-import type { Gpu } from "../../src/gpu/gpu.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
 import { CachedSequence, type CachedSequenceOptions } from "../../src/inference/cached_sequence.ts";
 import { continueTokens } from "../../src/inference/generate.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
@@ -261,3 +261,28 @@ gpuTest(
       );
     }),
 );
+
+Deno.test("decoding compiles all kernels before its first token, and says so", async () => {
+  using gpu = await Gpu.open();
+  await withModel(gpu, "mistral-window", async (_, sequence) => {
+    const used = sequence({ positions: 60, chunk: 17 }),
+      compiled = () => [...gpu.pipelines.compiled()].length;
+    const reports: [done: number, total: number][] = [],
+      options = {
+        temperature: 0.8,
+        topP: 0.9,
+        repetitionPenalty: 1.2,
+        maxNewTokens: 4,
+        onCompile: (done: number, total: number) => void reports.push([done, total]),
+      };
+    const before = compiled(), after = [];
+    for await (const _ of used.decode(PROMPT, options)) after.push(compiled());
+    const [first, last] = [reports[0], reports.at(-1)!], total = last[1];
+    assertEquals([first, last], [[0, total], [total, total]]);
+    assertEquals(after, after.map(() => before + total));
+    // The same again has nothing to compile.
+    reports.length = 0;
+    for await (const _ of used.decode(PROMPT, options)) assertEquals(compiled(), after[0]);
+    assertEquals(reports, []);
+  });
+});
