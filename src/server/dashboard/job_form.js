@@ -58,6 +58,12 @@ export function createJobForm(from, onStarted) {
 
   /** @type {import("./file_field.js").Uploaded[]} */
   let files = [];
+  /**
+   * Those uploaded since the list was asked for, which may lack them.
+   *
+   * @type {import("./file_field.js").Uploaded[]}
+   */
+  let uploadedSince = [];
   const fileField = (
     /** @type {string} */ name,
     /** @type {string} */ label,
@@ -72,6 +78,7 @@ export function createJobForm(from, onStarted) {
       onChange: changed,
       onUploaded(file) {
         files = [file, ...files];
+        uploadedSince.push(file);
         showFiles();
       },
     });
@@ -274,6 +281,7 @@ export function createJobForm(from, onStarted) {
   }
 
   async function load() {
+    uploadedSince = [];
     const [uploaded] = await Promise.all([
       list("/v1/files"),
       loadModels(),
@@ -281,6 +289,8 @@ export function createJobForm(from, onStarted) {
       ready || method.load(),
     ]);
     files = uploaded.filter(({ purpose }) => purpose === "fine-tune");
+    const missing = uploadedSince.filter(({ id }) => !files.some((file) => file.id === id));
+    files = [...missing.reverse(), ...files];
     showModels();
     showFiles();
     if (!ready && from) takeOver(await reloadJob(from));

@@ -37,18 +37,21 @@ browserTest("a job is started in the form, its curve grows, and its model answer
     assertEquals(await page.getByLabel("Rank", { exact: true }).getAttribute("placeholder"), "144");
 
     // Does not fit, and an alternative.
-    await page.getByLabel("Batch size").fill("64");
+    await page.getByLabel("Batch size", { exact: true }).fill("64");
     await page.getByText("Does not fit").waitFor();
     assert(await page.getByRole("button", { name: "Start job" }).isDisabled());
     await page.getByRole("button", { name: /Batch size 16/ }).click();
     await page.getByText("Fits", { exact: true }).waitFor();
-    assertEquals(await page.getByLabel("Batch size").inputValue(), "16");
+    assertEquals(await page.getByLabel("Batch size", { exact: true }).inputValue(), "16");
 
     // An invalid value, reported at its field.
-    await page.getByLabel("Batch size").fill("-1");
+    await page.getByLabel("Batch size", { exact: true }).fill("-1");
     await page.getByText("must be a number above 0, got -1").waitFor();
-    assertEquals(await page.getByLabel("Batch size").getAttribute("aria-invalid"), "true");
-    await page.getByLabel("Batch size").fill("8");
+    assertEquals(
+      await page.getByLabel("Batch size", { exact: true }).getAttribute("aria-invalid"),
+      "true",
+    );
+    await page.getByLabel("Batch size", { exact: true }).fill("8");
 
     // No file, a bad file, a good file.
     await page.getByText("Fits", { exact: true }).waitFor();

@@ -25,9 +25,10 @@ browserTest("the message about a bad upload stays until somebody dismisses it", 
     await message.waitFor();
     assertEquals(await accessibilityFaults(page), []);
     // A plan, another upload, and another view.
-    const planned = page.waitForResponse(/plan/);
-    await page.getByLabel("Batch size").fill("8");
-    await planned;
+    await Promise.all([
+      page.waitForResponse(/plan/),
+      page.getByLabel("Batch size", { exact: true }).fill("8"),
+    ]);
     await upload(page, "good.jsonl", GOOD);
     await page.locator("select option", { hasText: "good.jsonl" }).first().waitFor({
       state: "attached",
@@ -47,6 +48,24 @@ browserTest("the message about a bad upload stays until somebody dismisses it", 
   });
 });
 
+browserTest("a file uploaded while the form still loads is there, and chosen", async () => {
+  await using server = fakeServer({ pace: 400 });
+  await visit(`${server.url}/#/jobs/ftjob-failed`, {}, async ({ page }) => {
+    const uploaded = Promise.withResolvers<void>();
+    await page.route("**/v1/models", async (route) => {
+      await uploaded.promise;
+      await route.continue();
+    });
+    await page.evaluate("location.hash = '#/new'");
+    await upload(page, "early.jsonl", GOOD);
+    const chosen = page.getByLabel("Training file: previous uploads").locator("option:checked");
+    await chosen.getByText("early.jsonl").waitFor({ state: "attached" });
+    await Promise.all([page.waitForResponse(/plan/), uploaded.resolve()]);
+    assert((await chosen.textContent())!.includes("early.jsonl"), "its upload was forgotten");
+    assertEquals(await page.getByText("has been deleted").count(), 0);
+  });
+});
+
 browserTest(
   "a job without a file, a full disk and a stopped server are said in words",
   async () => {
@@ -60,7 +79,7 @@ browserTest(
       await upload(page, "good.jsonl", GOOD);
       await page.getByText("is required").waitFor({ state: "hidden" });
       await page.getByLabel("Name").fill("too-much");
-      await page.getByLabel("Batch size").fill("3");
+      await page.getByLabel("Batch size", { exact: true }).fill("3");
       await start.click();
       await page.getByRole("alert").getByText("The data folder's disk is full: 12 MiB").waitFor();
       await first[Symbol.asyncDispose]();
@@ -72,7 +91,7 @@ browserTest(
       assertEquals(await page.getByLabel("Name").inputValue(), "kept");
       await using _second = fakeServer({ pace: 400, port });
       await page.getByText("Live", { exact: true }).waitFor();
-      assertEquals(await page.getByLabel("Batch size").inputValue(), "3");
+      assertEquals(await page.getByLabel("Batch size", { exact: true }).inputValue(), "3");
       await page.getByLabel("Training file: previous uploads").selectOption("file-poems");
       await start.click();
       await page.getByRole("heading", { name: "kept" }).waitFor();
