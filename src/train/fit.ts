@@ -176,19 +176,19 @@ class Search {
     const growth = Math.max(1, second!.plannedPeakBytes - first.plannedPeakBytes);
     const within = ({ allocatedBytes }: MemoryPlan) =>
       Math.floor((this.#bytes - allocatedBytes) / growth);
-    let batchSize = Math.min(most, least + within(first)), plan = yield* at(batchSize);
+    let low = Math.min(most, least + within(first)), high = most + 1, plan = yield* at(low);
     while (!this.#fits(plan!)) {
-      const buffer = Math.floor(batchSize * this.#largest / plan!.largest.bytes);
-      const less = Math.min(batchSize - 1, batchSize + (within(plan!) >> 1), buffer);
-      batchSize = Math.max(least, less);
-      plan = yield* at(batchSize);
+      high = low;
+      const buffer = Math.floor(low * this.#largest / plan!.largest.bytes);
+      low = Math.max(least, Math.min(low - 1, low + (within(plan!) >> 1), buffer));
+      plan = yield* at(low);
     }
-    for (let next = plan; batchSize < most; plan = next) {
-      next = yield* at(batchSize + 1);
-      if (!this.#fits(next!)) break;
-      batchSize++;
+    for (let step = 1; high - low > 1; step *= 2) {
+      const next = Math.min(low + step, (low + high) >> 1), more = yield* at(next);
+      if (this.#fits(more!)) [low, plan] = [next, more];
+      else [high, step] = [next, 0.5];
     }
-    return { options: { ...options, batchSize }, plan: plan! };
+    return { options: { ...options, batchSize: low }, plan: plan! };
   }
 
   /** The options that save memory beside these, each with those before it; none at first. */

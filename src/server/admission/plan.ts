@@ -64,12 +64,17 @@ export async function largestBatches(
   return await patiently(whatFits(settled, limit, capabilities), signal);
 }
 
+/** Milliseconds for which other requests wait at most. */
+const TURN_MS = 10;
+
 async function patiently<Result>(planning: Planning<Result>, signal: AbortSignal): Promise<Result> {
-  for (;;) {
-    signal.throwIfAborted();
+  for (let since = performance.now();;) {
     const { done, value } = planning.next();
     if (done) return value;
+    if (performance.now() - since < TURN_MS) continue;
     await new Promise((resolve) => setTimeout(resolve));
+    signal.throwIfAborted();
+    since = performance.now();
   }
 }
 

@@ -68,7 +68,7 @@ function cell(fit, apply) {
         type: "button",
         class: "batch",
         title: `${settingsText(change)}: ${bytes(count)}`,
-        "aria-label": settingsText(change),
+        "aria-label": `${change.batch_size} sequences of ${change.seq_len}`,
         on: { click: () => apply(change) },
       },
       Number(change.batch_size),

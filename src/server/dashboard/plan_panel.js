@@ -59,6 +59,9 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
       figure,
       h("strong", {}, bytes(planned_peak_bytes)),
       limit ? h("span", {}, ` of ${bytes(limit)}`) : null,
+      rest.allocated_bytes > planned_peak_bytes
+        ? h("span", {}, `, ${bytes(rest.allocated_bytes)} in the driver's blocks`)
+        : null,
     );
     setText(verdict, fits === false ? "Does not fit" : limit ? "Fits" : "Limit unknown");
     bar.show({ planned_peak_bytes, by_purpose }, limit);

@@ -44,6 +44,15 @@ browserTest("a job is started in the form, its curve grows, and its model answer
     await page.getByText("Fits", { exact: true }).waitFor();
     assertEquals(await page.getByLabel("Batch size", { exact: true }).inputValue(), "16");
 
+    // What fits at most, with other settings.
+    const asked = page.waitForRequest((request) =>
+      /"activation_checkpointing":true/.test(request.postData() ?? "")
+    );
+    const most = page.getByRole("row", { name: /^Activation checkpointing on/ });
+    await most.getByRole("button", { name: "24 sequences of 2048" }).click();
+    await asked;
+    assertEquals(await page.getByLabel("Batch size").inputValue(), "24");
+
     // An invalid value, reported at its field.
     await page.getByLabel("Batch size", { exact: true }).fill("-1");
     await page.getByText("must be a number above 0, got -1").waitFor();

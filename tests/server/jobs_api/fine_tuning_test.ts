@@ -283,6 +283,13 @@ Deno.test("fine-tuning: the plan equals the command line's, and creates nothing"
     assertEquals(body.limit, 8 * 2 ** 30);
     assertEquals(body.fits, true);
     assertEquals(body.alternatives, []);
+    const [{ change, bytes }] = body.largest_batches;
+    const hyperparameters = { optimizer: "lora", lora_rank: 16, ...change };
+    const { body: largest } = await post("/v1/fine_tuning/plan", {
+      model: "tiny",
+      hyperparameters,
+    });
+    assertEquals([largest.fits, largest.planned_peak_bytes], [true, bytes]);
     // Adapters and their two moments in float32.
     assertEquals(body.checkpoint_bytes, 3 * body.result_bytes);
     assertEquals(body.hyperparameters.lora_alpha, 32);
