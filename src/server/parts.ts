@@ -18,6 +18,8 @@ import type { ServerLog } from "./server_log.ts";
 import type { Services } from "./services.ts";
 import { DataFolder } from "./storage/data_folder.ts";
 import { Store } from "./store/store.ts";
+import { TimingsFolder } from "../train/timings.ts";
+import { join } from "../packages/std_path.ts";
 
 const GIB = 2 ** 30;
 
@@ -68,7 +70,18 @@ export async function openParts(
   const retention = new Retention({ options, store, storage }, {
     onFault: (line) => serverLog.error(line),
   });
-  const parts = { options, store, serverLog, log, storage, models, room: retention, moments };
+  const timings = new TimingsFolder(join(storage.path, "timings"));
+  const parts = {
+    options,
+    store,
+    serverLog,
+    log,
+    storage,
+    models,
+    room: retention,
+    moments,
+    timings,
+  };
   const jobs = new JobQueue(parts, {
     // A job's plan assumes that no model is loaded for inference.
     onStart: () => inference.unload(),

@@ -27,6 +27,7 @@ import {
 import type { SamplePrompt } from "./samples.ts";
 import { startingPoint } from "./start.ts";
 import { restoreTensors } from "./state.ts";
+import type { Timings } from "./timings.ts";
 import { tune } from "./tuning.ts";
 
 /** How {@link Trainer.open} reports its progress. */
@@ -35,6 +36,8 @@ export interface Preparing {
    * Called with the progress of slow preparations before the first event of {@link Trainer.run}.
    */
   readonly onPreparation?: OnPreparation;
+  /** Where timed kernels are remembered; by default on this machine, where that is allowed. */
+  readonly timings?: Timings;
   /** Ends the preparation: the promise is rejected with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -71,7 +74,7 @@ export async function openRun(
   scope: Scope,
   memory: AccountWatch,
   given: Recipe,
-  { onPreparation: report, signal }: Preparing,
+  { onPreparation: report, timings, signal }: Preparing,
 ): Promise<OpenRun> {
   // Ends what nobody waits for any more, in the middle of a long phase as well.
   const onPreparation: OnPreparation = (event) => {
@@ -121,7 +124,7 @@ export async function openRun(
   if (options.tune) {
     const products = () =>
       buildTraining(new PlanAllocator(), config, shape, capabilities, objective).model.products;
-    await tune(gpu, products, onPreparation);
+    await tune(gpu, products, onPreparation, timings);
   }
   signal?.throwIfAborted();
   // Up to the first weights: a driver may lend what it takes back at the first use.

@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import type { MatmulShape } from "../../src/kernels/matmul/matmul.ts";
+import { TimingsFolder } from "../../src/train/timings.ts";
 import { tune } from "../../src/train/tuning.ts";
 
 const PRODUCTS: MatmulShape[] = [
@@ -18,7 +19,8 @@ Deno.test("products are timed once an adapter, remembered on disk, and timed aga
     gpu.assume({ software: false });
     phases.length = 0;
     try {
-      await tune(gpu, () => products, ({ share }) => phases.push(share), into);
+      const timings = into === undefined ? undefined : new TimingsFolder(into);
+      await tune(gpu, () => products, ({ share }) => phases.push(share), timings);
       return Object.keys(gpu.capabilities.timed?.tiles ?? {});
     } finally {
       gpu.close();

@@ -80,7 +80,7 @@ export class JobRun {
     // Recovered events belong to an earlier attempt: this one must report its own end.
     this.#totalSteps = 0;
     this.#summary = this.#failure = this.#hindered = undefined;
-    const task = await this.#task();
+    const task = { ...await this.#task(), timings: await parts.timings?.all() };
     await removeResult(folder);
     parts.storage.remeasure();
     const missing = job.plan.diskBytes - await folderBytes(folder);
@@ -169,6 +169,9 @@ export class JobRun {
         return;
       case "progress":
         parts.moments.set(job.id, { activity: event });
+        return;
+      case "timings":
+        await parts.timings?.remember(event.key, event.tiles);
         return;
       case "failure":
         this.#failure = event;

@@ -2,6 +2,7 @@
 import type { ServerOptions } from "../options.ts";
 import type { ServerLog } from "../server_log.ts";
 import type { EventLog, Models, Room, Storage } from "../services.ts";
+import type { TimingsFolder } from "../../train/timings.ts";
 import type { Store } from "../store/store.ts";
 import type { Moments } from "./moments.ts";
 import type { StartTraining } from "./training_process.ts";
@@ -14,6 +15,8 @@ export interface QueueParts {
   readonly models: Pick<Models, "get">;
   readonly options: ServerOptions;
   readonly room: Room;
+  /** Has the tiles that jobs timed; by default none. */
+  readonly timings?: TimingsFolder;
   /** Has what the running job does at the moment; by default of the queue's own. */
   readonly moments?: Moments;
   /** For tests: what stands in for the training process. */

@@ -1,5 +1,6 @@
 /** The protocol between the server and the training process. */
 import type { DiskFault } from "../../files/disk_error.ts";
+import type { TileTable } from "../../kernels/matmul/matmul_tuning.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import type { PreparationEvent, ProgressEvent, TrainingEvent } from "../../train/events.ts";
 import type { JobKind } from "../store/records.ts";
@@ -9,6 +10,8 @@ export interface TrainingTask {
   readonly kind: JobKind;
   /** Input for `finetuneOptions` or `pretrainOptions`; `output` is the job's folder. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Tiles timed by earlier jobs, by adapter; see train/timings.ts. */
+  readonly timings?: Readonly<Record<string, TileTable>>;
   /** Write the model of the checkpoint in `resume` instead of training. */
   readonly saveCheckpoint?: boolean;
 }
@@ -33,8 +36,20 @@ export interface FailureEvent extends Explanation {
   readonly code: FailureCode;
 }
 
-/** A preparation and a progress are of the moment: the journal has neither. */
-export type WorkerEvent = TrainingEvent | PreparationEvent | ProgressEvent | FailureEvent;
+/** What was timed for this job, for those that follow: its process may write to its folder alone. */
+export interface TimingsEvent {
+  readonly type: "timings";
+  readonly key: string;
+  readonly tiles: TileTable;
+}
+
+/** A preparation, a progress and timings are of the moment: the journal has none of them. */
+export type WorkerEvent =
+  | TrainingEvent
+  | PreparationEvent
+  | ProgressEvent
+  | TimingsEvent
+  | FailureEvent;
 
 /** In the job's folder: the run's events, in case the server does not receive them. */
 export const JOURNAL_FILE = "events.jsonl";

@@ -12,6 +12,7 @@ import { Gpu } from "../../gpu/gpu.ts";
 import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
+import type { Timings } from "../../train/timings.ts";
 import { Trainer } from "../../train/trainer.ts";
 import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { isProgram } from "../processes/own_program.ts";
@@ -41,7 +42,7 @@ async function saveCheckpoint({ kind, options }: TrainingTask): Promise<void> {
   }
 }
 
-async function train({ kind, options }: TrainingTask, signal: AbortSignal): Promise<void> {
+async function train({ kind, options, timings }: TrainingTask, signal: AbortSignal): Promise<void> {
   const folder = String(options.output);
   await Deno.mkdir(folder, { recursive: true });
   using lock = await Deno.open(join(folder, LOCK_FILE), { write: true, create: true });
@@ -59,7 +60,8 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
   };
   const gpu = await Gpu.open();
   try {
-    const onProgress = fewReports(send), preparing = { onPreparation: onProgress };
+    const onProgress = fewReports(send),
+      preparing = { onPreparation: onProgress, timings: ofServer(timings) };
     const trainer = kind === "fine_tuning"
       ? await Trainer.finetune(gpu, chosenFinetuning({ options }), preparing)
       : await Trainer.pretrain(gpu, chosenPretraining({ options }), preparing);
@@ -67,6 +69,14 @@ async function train({ kind, options }: TrainingTask, signal: AbortSignal): Prom
   } finally {
     gpu.close();
   }
+}
+
+/** Tiles that the server remembers. */
+function ofServer(known: TrainingTask["timings"] = {}): Timings {
+  return {
+    recall: (key) => known[key],
+    remember: (key, tiles) => send({ type: "timings", key, tiles }),
+  };
 }
 
 /** Sends an event to the server; if that is gone, the journal has it. */

@@ -17,6 +17,7 @@ import { Retention } from "../../../src/server/jobs/retention.ts";
 import { DataFolder } from "../../../src/server/storage/data_folder.ts";
 import { Database } from "../../../src/server/store/database.ts";
 import { Store } from "../../../src/server/store/store.ts";
+import { TimingsFolder } from "../../../src/train/timings.ts";
 import { TINY } from "../../train/support.ts";
 import { until } from "../until.ts";
 
@@ -64,6 +65,7 @@ export async function withQueue(
       models: models ?? { get: () => Promise.reject(new Error("no model is asked for")) },
       options,
       room,
+      timings: new TimingsFolder(join(storage.path, "timings")),
       startTraining,
     }, hooks);
     try {
