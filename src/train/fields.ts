@@ -126,8 +126,8 @@ export const memoryFields = {
       .meta({ derived: onWith(hasInt4Projection) }),
     embeddingOptimizer: z.enum(EMBEDDING_OPTIMIZERS).optional().describe(
       "update rule of embedding and head, where they are trained: adamw has two float32 moments " +
-        "per weight; adam_mini one in 8 bits, and a second per token; adamw8bit two in 8 bits, " +
-        "which raises the loss with a large vocabulary",
+        "per weight; adam_factored one in 8 bits, and second moments of rows and columns " +
+        "(Adafactor); adamw8bit two in 8 bits, which raises the loss with a large vocabulary",
     ).meta({ derived: embeddingsText() }),
     embeddingAdam8bit: z.boolean().optional().meta({
       ...described(phrase`former name of ${option("embeddingOptimizer", "adamw8bit")}`),

@@ -61,7 +61,7 @@ export function ratesText(run: keyof Method["lr"]): string {
 const EMBEDDING_RULES = {
   adamw: "adam",
   adamw8bit: "adam8bit",
-  adam_mini: "adam_mini",
+  adam_factored: "adam_factored",
 } as const satisfies Record<string, RuleName>;
 
 /** A value of `embeddingOptimizer`. */

@@ -67,12 +67,12 @@ export interface MemoryOptions {
   readonly projQuant: boolean;
   /**
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
-   * weight; adam_mini one in 8 bits, and a second per token; adamw8bit two in 8 bits, which raises
-   * the loss with a large vocabulary.
-   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
-   * muon8bit, lora, qlora
+   * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
+   * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
+   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
+   * adamw, adamw8bit, muon, muon8bit, lora, qlora
    */
-  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
+  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
@@ -226,12 +226,12 @@ export interface PretrainOptions {
   readonly projQuant: boolean;
   /**
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
-   * weight; adam_mini one in 8 bits, and a second per token; adamw8bit two in 8 bits, which raises
-   * the loss with a large vocabulary.
-   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
-   * muon8bit, lora, qlora
+   * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
+   * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
+   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
+   * adamw, adamw8bit, muon, muon8bit, lora, qlora
    */
-  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
+  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
@@ -560,12 +560,12 @@ export interface FinetuneOptions {
   readonly projQuant: boolean;
   /**
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
-   * weight; adam_mini one in 8 bits, and a second per token; adamw8bit two in 8 bits, which raises
-   * the loss with a large vocabulary.
-   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
-   * muon8bit, lora, qlora
+   * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
+   * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
+   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
+   * adamw, adamw8bit, muon, muon8bit, lora, qlora
    */
-  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_mini";
+  readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**

@@ -20,7 +20,7 @@ export const SAVINGS: readonly Saving[] = [
   { option: "activationCheckpointing", value: true, costs: "a third more arithmetic" },
   {
     option: "embeddingOptimizer",
-    value: "adam_mini",
-    costs: "one second moment a token",
+    value: "adam_factored",
+    costs: "second moments of rows and columns instead of weights",
   },
 ];

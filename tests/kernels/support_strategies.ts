@@ -91,6 +91,7 @@ export const TESTED_AS: Record<string, string> = {
   attention_backward_queries: "attention_backward",
   attention_backward_keys: "attention_backward",
   rms_norm_backward_weight: "rms_norm_backward",
+  column_moments: "adam_factored",
   sum_parts: "sum",
   rope_cached: "rope",
   // The absolute maxima of NF4, quantised in turn.

@@ -60,7 +60,7 @@ const METHODS: Record<string, Record<string, unknown>> = {
   q_galore_adamw8bit: { rank: 16, galoreScale: 1, gradientAccumulation: 2 },
   "q_galore_adamw8bit with embeddings": {
     trainEmbeddings: true,
-    embeddingOptimizer: "adam_mini",
+    embeddingOptimizer: "adam_factored",
     rank: 16,
   },
   "galore_adamw8bit, narrow": { rank: 32, galoreScale: 1, trainEmbeddings: true, ...NARROW },

@@ -179,7 +179,7 @@ for (
     [{ sampleTokens: 9 }, "sampleTokens: needs samplePrompt"],
     [{ optimizer: "lora", stochasticRound: true }, "stochasticRound: applies to INT8 and bfloat16"],
     [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],
-    [{ embeddingOptimizer: "adam_mini" }, "embeddingOptimizer: needs trainEmbeddings: true"],
+    [{ embeddingOptimizer: "adam_factored" }, "embeddingOptimizer: needs trainEmbeddings: true"],
     [
       { trainEmbeddings: true, embeddingOptimizer: "adamw", embeddingAdam8bit: true },
       "embeddingAdam8bit: is the former name of embeddingOptimizer: keep only that",

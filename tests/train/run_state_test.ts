@@ -32,7 +32,15 @@ trainingTest(
       for (const file of ["manifest.json", "entries.bin"]) {
         await Deno.copyFile(new URL(file, FIRST), join(checkpoint, file));
       }
+      // Before there was a choice, embedding and head had float32 moments.
+      await assertRejects(
+        () => runTraining({ ...run, embeddingOptimizer: "adam_factored", resume: "auto" }),
+        UserError,
+        'embeddingOptimizer was "adamw", is "adam_factored"',
+      );
       const { events } = await runTraining({ ...run, resume: "auto" });
+      const { summary } = events.at(-1) as DoneEvent;
+      assertEquals(summary.embedding_optimizer, "adamw");
       const steps = events.filter((event) => event.type === "step");
       assertEquals(steps.map(({ step }) => step), [4, 5, 6]);
       for (const [i, { loss }] of steps.entries()) {
@@ -52,7 +60,12 @@ trainingTest(
   "a run keeps the update rule of embedding and head that it began with",
   () =>
     withWorkshop(async ({ folder, options }) => {
-      const begun = { embeddingOptimizer: "adam_mini", optimizer: "adamw", steps: 4, saveEvery: 2 };
+      const begun = {
+        embeddingOptimizer: "adam_factored",
+        optimizer: "adamw",
+        steps: 4,
+        saveEvery: 2,
+      };
       await runTraining(options("whole", begun));
       await runTraining(options("stopped", begun), { until: 2 });
       const { embeddingOptimizer: _, ...open } = begun;
@@ -60,10 +73,10 @@ trainingTest(
       const notes = events.flatMap((event) => event.type === "warning" ? [event.message] : []);
       assertEquals(notes, [
         "embedding and head keep the moments of the checkpoint: " +
-        'embeddingOptimizer: "adam_mini", where a new run has adamw',
+        'embeddingOptimizer: "adam_factored", where a new run has adamw',
       ]);
       const { summary } = events.at(-1) as DoneEvent;
-      assertEquals(summary.embedding_optimizer, "adam_mini");
+      assertEquals(summary.embedding_optimizer, "adam_factored");
       const [whole, resumed] = await Promise.all(
         ["whole", "stopped"].map((run) =>
           Deno.readFile(join(folder, run, "model", "model.safetensors"))
@@ -71,14 +84,14 @@ trainingTest(
       );
       assertEquals(resumed, whole);
       const card = await Deno.readTextFile(join(folder, "stopped", "model", "README.md"));
-      assertStringIncludes(card, "embedding_optimizer: adam_mini");
+      assertStringIncludes(card, "embedding_optimizer: adam_factored");
       await assertRejects(
         () =>
           runTraining(
             options("stopped", { ...begun, embeddingOptimizer: "adamw", resume: "auto" }),
           ),
         UserError,
-        'embeddingOptimizer was "adam_mini", is "adamw"',
+        'embeddingOptimizer was "adam_factored", is "adamw"',
       );
     }),
 );

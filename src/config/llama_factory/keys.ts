@@ -157,8 +157,8 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     use_badam: [[false], "use_galore: true also trains with little memory"],
     use_adam_mini: [
       [false],
-      "embedding_optimizer: adam_mini is its rule for embedding and head; optim: adamw_8bit also has " +
-      "small moments",
+      "optim: adamw_8bit also has small moments, and embedding_optimizer: adam_factored those of " +
+      "embedding and head",
     ],
     use_llama_pro: [[false], "no layers are added"],
     use_mca: [[false], "there is one GPU"],

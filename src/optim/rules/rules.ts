@@ -1,17 +1,17 @@
 /** The update rules by name; train/methods.ts says which method uses which. */
 import { adam32, adam4, adam8 } from "./adam.ts";
-import { adamMini } from "./adam_mini.ts";
+import { adamFactored } from "./adam_factored.ts";
 import { muon32, muon8 } from "./muon.ts";
 import type { UpdateRule } from "./rule.ts";
 
 /** Name of an update rule. */
-export type RuleName = "adam" | "adam8bit" | "adam4bit" | "adam_mini" | "muon" | "muon8bit";
+export type RuleName = "adam" | "adam8bit" | "adam4bit" | "adam_factored" | "muon" | "muon8bit";
 
 export const RULES: Readonly<Record<RuleName, UpdateRule>> = {
   adam: adam32,
   adam8bit: adam8,
-  adam_mini: adamMini,
   adam4bit: adam4,
+  adam_factored: adamFactored,
   muon: muon32,
   muon8bit: muon8,
 };

@@ -1,9 +1,10 @@
-// Adam-mini's step for a matrix with a row per token (Zhang et al. 2024, arXiv 2406.16793, algorithm
-// 1): one second moment a row, and a first moment in 8 bits (adam_blockwise.wgsl has the format), whose
-// blocks of 256 elements start anew in each row.
+// Adam's step with a factored second moment and a first moment in 8 bits (adam_blockwise.wgsl has
+// the format), whose blocks of 256 elements start anew in each row. The second moment of row i and column
+// j is v_i · columns_j / mean(columns) (Shazeer & Stern 2018, "Adafactor", algorithm 4), where
+// column_moments.wgsl has made the columns' of the 256 rows around it:
 //   v = β2·v + (1 − β2)·mean_c(g²)
 //   m = β1·m + (1 − β1)·g
-//   g ← −step_size · m / (√v + eps)          bias correction as in adam.wgsl
+//   g ← −step_size · m / (√(v · columns / mean(columns)) + eps)     bias correction as in adam.wgsl
 // LANES threads per row. They sum up its squares, then go through its blocks, whose elements come
 // from a cache by now, and keep the new moments of HELD octets each in registers; if that is not all
 // of a block, they compute the others twice. The update uses the moments before rounding.
@@ -11,6 +12,7 @@
 // @use dynamic_8bit, lanes, fours
 // @const HELD
 const BLOCK_OCTETS = 32u;
+const MOMENT_ROWS = 256u;
 
 struct Params {
   rows: u32,          // of this range
@@ -29,6 +31,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> m: array<vec2<u32>>;     // codes, four per word
 @group(0) @binding(2) var<storage, read_write> absmax: array<f32>;      // (rows · blocks)
 @group(0) @binding(3) var<storage, read_write> v: array<f32>;           // (rows)
+@group(0) @binding(4) var<storage, read> columns: array<mat2x4<f32>>;   // (blocks of rows, C)
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn with_squares(sum: vec4<f32>, g: mat2x4<f32>) -> vec4<f32> {
@@ -48,9 +51,13 @@ fn with_largest(largest: f32, values: mat2x4<f32>) -> f32 {
   return max(largest, largest_of(max(abs(values[0]), abs(values[1]))));
 }
 
-fn write(octet: u32, moment: mat2x4<f32>, divisor: f32, scale: f32) {
+fn write(octet: u32, column: u32, moment: mat2x4<f32>, divisor: f32, second: f32, p: Params) {
   m[octet] = vec2<u32>(encode_signed(moment[0] / divisor), encode_signed(moment[1] / divisor));
-  gradient[octet] = scale * moment;
+  let c = columns[column];
+  gradient[octet] = mat2x4<f32>(
+    -p.step_size * moment[0] / (sqrt(second * c[0]) + p.eps),
+    -p.step_size * moment[1] / (sqrt(second * c[1]) + p.eps),
+  );
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -67,9 +74,15 @@ fn main(
   let place = min(row, p.rows - 1u);
   let start = place * p.octets;
 
-  // The padding of a row is zero and adds nothing to the sum.
+  let moments = place / MOMENT_ROWS * p.octets;
+
+  // The padding of a row is zero and adds nothing to the sums.
   var squares = vec4<f32>(0.0);
-  for (var i = lane; i < octets; i += LANES) { squares = with_squares(squares, gradient[start + i]); }
+  var around = vec4<f32>(0.0);
+  for (var i = lane; i < octets; i += LANES) {
+    squares = with_squares(squares, gradient[start + i]);
+    around += columns[moments + i][0] + columns[moments + i][1];
+  }
   // One lane brings the old second moment, so that none reads it after it has been overwritten.
   let sums = lanes_sum(
     vec2<f32>(
@@ -78,9 +91,11 @@ fn main(
     ),
     local,
   );
-  let second = p.beta2 * sums.y + p.fresh2 * (sums.x / f32(p.columns));
-  let scale = -p.step_size / (sqrt(second) + p.eps);
-  if (lane == 0u && row < p.rows) { v[row] = select(second, 0.0, second < LEAST); }
+  let own = p.beta2 * sums.y + p.fresh2 * (sums.x / f32(p.columns));
+  if (lane == 0u && row < p.rows) { v[row] = select(own, 0.0, own < LEAST); }
+  // The mean over 256 rows is at least a 256th of that of one: the quotient does not overflow.
+  let total = lanes_sum(vec2<f32>(around.x + around.y + around.z + around.w), local).x;
+  let second = own / max(total / f32(p.columns), LEAST);
 
   for (var block = 0u; block < p.blocks; block++) {
     let first = start + block * BLOCK_OCTETS;
@@ -93,24 +108,24 @@ fn main(
       if (octet < end) { held[k] = new_moment(octet, old, p); } else { held[k] = mat2x4<f32>(); }
     }
     // An octet that the block lacks counts as zeros, which are never the largest.
-    var own = 0.0;
+    var own_most = 0.0;
     // @unroll
-    for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
+    for (var k = 0u; k < HELD; k++) { own_most = with_largest(own_most, held[k]); }
     for (var octet = first + HELD * LANES + lane; octet < end; octet += LANES) {
-      own = with_largest(own, new_moment(octet, old, p));
+      own_most = with_largest(own_most, new_moment(octet, old, p));
     }
     lanes_have_read();   // the old maximum, which one overwrites
-    let most = lanes_max(vec2<f32>(own), local).x;
+    let most = lanes_max(vec2<f32>(own_most), local).x;
     let largest = select(most, 0.0, most < LEAST);
     let divisor = select(1.0, largest, largest > 0.0);
 
     // @unroll
     for (var k = 0u; k < HELD; k++) {
       let octet = first + k * LANES + lane;
-      if (octet < end) { write(octet, held[k], divisor, scale); }
+      if (octet < end) { write(octet, moments + octet - start, held[k], divisor, second, p); }
     }
     for (var octet = first + HELD * LANES + lane; octet < end; octet += LANES) {
-      write(octet, new_moment(octet, old, p), divisor, scale);
+      write(octet, moments + octet - start, new_moment(octet, old, p), divisor, second, p);
     }
     if (lane == 0u && row < p.rows) { absmax[place * p.blocks + block] = largest; }
   }
