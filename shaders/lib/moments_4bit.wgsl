@@ -1,18 +1,21 @@
-// Eight moments of Adam as codes of 4 bits, relative to the absolute maximum of their block: one word,
-// lowest bits first (Li et al. 2023, "Memory Efficient Optimizers with 4-bit States", sections 3 and
-// 4). Twin: moments_8bit.wgsl.
-//   First moments: the signed dynamic map, which is zero, one, and between them three decades up to 1,
-// of 1, 2 and 4 numbers of each sign, the midpoints of equal parts of a decade's upper nine tenths.
-// Codes are 7 ± place.
-//   Second moments: sixteenths from 1/16 to 1. A zero would make updates of a moment that is only
-// small as large as those of a gradient that was never seen.
+// Eight moments of Adam as codes of 4 bits: one word, lowest bits first. Twin: moments_8bit.wgsl.
+//   Second moments, relative to the maximum of their block: powers of two, 2^(code − 15). No code is
+// zero.
+//   First moments, relative to the root of the element's second moment as it was just stored, and to
+// the maximum of that in their block: k/7 for codes 8 + k, |k| ≤ 7.
+//   Li et al. 2023 ("Memory Efficient Optimizers with 4-bit States") and torchao take sixteenths for the
+// second and a dynamic map for the first, each relative to its own maximum. That shortens updates: a
+// second moment below 1/16 of the largest counts as 1/16, and a first moment that is small in its
+// block, but not beside its own root, becomes zero.
 // @use bytes
 alias Codes = u32;
 
 const BLOCK_OCTETS = 16u;
+const RELATIVE = true;
 
-// Half-way between neighbouring places.
-const BORDERS = array<f32, 8>(0.00275, 0.019, 0.055, 0.145, 0.325, 0.55, 0.775, 0.94375);
+fn units_of(second: vec4<f32>) -> vec4<f32> {
+  return sqrt(second);
+}
 
 fn places_of(codes: Codes) -> mat2x4<f32> {
   return mat2x4<f32>(unpack_nibbles(codes), unpack_nibbles(codes >> 16u));
@@ -22,42 +25,37 @@ fn pack_places(low: vec4<f32>, high: vec4<f32>) -> Codes {
   return pack_nibbles(low) | (pack_nibbles(high) << 16u);
 }
 
-// In a decade the numbers are equally far apart.
-fn first_value(places: vec4<f32>) -> vec4<f32> {
-  let p = abs(places);
-  let below = select(0.0055 * p, 0.045 * p - 0.0575, p >= vec4<f32>(2.0));
-  let values = select(below, 0.225 * p - 0.6875, p >= vec4<f32>(4.0));
-  return sign(places) * min(values, vec4<f32>(1.0));
+fn first_places(values: vec4<f32>) -> vec4<f32> {
+  return 8.0 + clamp(round(7.0 * values), vec4<f32>(-7.0), vec4<f32>(7.0));
 }
 
-fn first_place(values: vec4<f32>) -> vec4<f32> {
-  let magnitudes = abs(values);
-  var places = vec4<f32>(0.0);
-  // @unroll
-  for (var i = 0u; i < 8u; i++) {
-    places += select(vec4<f32>(0.0), vec4<f32>(1.0), magnitudes > vec4<f32>(BORDERS[i]));
-  }
-  return select(7.0 - min(places, vec4<f32>(7.0)), 7.0 + places, values > vec4<f32>(0.0));
+// The nearest power by ratio, from a float's exponent and mantissa: the same everywhere.
+fn second_places(values: vec4<f32>) -> vec4<f32> {
+  let bits = bitcast<vec4<u32>>(values);
+  let exponents = number_of(bits >> vec4<u32>(23u));
+  let mantissas = bitcast<vec4<f32>>((bits & vec4<u32>(0x007fffffu)) | vec4<u32>(0x3f800000u));
+  let up = select(vec4<f32>(0.0), vec4<f32>(1.0), mantissas > vec4<f32>(1.41421356));
+  return clamp(exponents + up - 112.0, vec4<f32>(0.0), vec4<f32>(15.0));
 }
 
-fn second_place(values: vec4<f32>) -> vec4<f32> {
-  return clamp(round(16.0 * values), vec4<f32>(1.0), vec4<f32>(16.0)) - 1.0;
+fn second_values(places: vec4<f32>) -> vec4<f32> {
+  return bitcast<vec4<f32>>(bits_of(places + 112.0) << vec4<u32>(23u));
 }
 
 fn decode_first(codes: Codes) -> mat2x4<f32> {
   let places = places_of(codes);
-  return mat2x4<f32>(first_value(places[0] - 7.0), first_value(places[1] - 7.0));
+  return mat2x4<f32>((places[0] - 8.0) / 7.0, (places[1] - 8.0) / 7.0);
 }
 
 fn decode_second(codes: Codes) -> mat2x4<f32> {
   let places = places_of(codes);
-  return mat2x4<f32>(0.0625 * (places[0] + 1.0), 0.0625 * (places[1] + 1.0));
+  return mat2x4<f32>(second_values(places[0]), second_values(places[1]));
 }
 
 fn encode_first(low: vec4<f32>, high: vec4<f32>) -> Codes {
-  return pack_places(first_place(low), first_place(high));
+  return pack_places(first_places(low), first_places(high));
 }
 
 fn encode_second(low: vec4<f32>, high: vec4<f32>) -> Codes {
-  return pack_places(second_place(low), second_place(high));
+  return pack_places(second_places(low), second_places(high));
 }

@@ -5,6 +5,13 @@ alias Codes = vec2<u32>;
 
 const BLOCK_OCTETS = 32u;
 
+// What first moments are relative to besides: nothing.
+const RELATIVE = false;
+
+fn units_of(second: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(1.0);
+}
+
 fn decode_first(codes: Codes) -> mat2x4<f32> {
   return mat2x4<f32>(decode_signed(codes.x), decode_signed(codes.y));
 }

@@ -1,9 +1,10 @@
 // Adam's step with moments in codes of 8 or 4 bits, block-wise (Dettmers et al. 2022; Li et al. 2023;
 // adam.wgsl has the equations): a block of BLOCK_OCTETS octets of consecutive elements of the padded
-// tensor stores the codes of its moments, relative to the block's absolute maxima. LANES threads per
-// block keep the new moments of HELD octets each in registers; if that is not all, they compute the
-// others twice, for the maxima and then for the update and the codes. The update uses the moments
-// before rounding.
+// tensor stores the codes of its moments, relative to the block's absolute maxima. If RELATIVE, a
+// first moment is stored relative to the root of the element's second moment, as that is stored.
+// LANES threads per block keep the new moments of HELD octets each in registers; if that is not all,
+// they compute the others again, for each of the maxima and then for the update and the codes. The
+// update uses the moments before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
 //   bitsandbytes' CUDA kernel, unlike its other backends, replaces a small negative m that would
 // become zero by the smallest negative number; a positive one becomes zero. Not done here.
@@ -41,8 +42,8 @@ fn new_moments(octet: u32, absmax: vec2<f32>, p: Params) -> Moments {
   let second = decode_second(v[octet]);
   return Moments(
     mat2x4<f32>(
-      p.beta1 * (absmax.x * first[0]) + p.fresh1 * g[0],
-      p.beta1 * (absmax.x * first[1]) + p.fresh1 * g[1],
+      p.beta1 * (absmax.x * first[0] * units_of(absmax.y * second[0])) + p.fresh1 * g[0],
+      p.beta1 * (absmax.x * first[1] * units_of(absmax.y * second[1])) + p.fresh1 * g[1],
     ),
     mat2x4<f32>(
       p.beta2 * (absmax.y * second[0]) + p.fresh2 * g[0] * g[0],
@@ -58,6 +59,20 @@ fn with_largest(absmax: vec2<f32>, moments: Moments) -> vec2<f32> {
   ));
 }
 
+// First moments in units of their second ones, which are relative to the maximum.
+fn relative(moments: Moments, absmax: f32) -> mat2x4<f32> {
+  let first = moments.first;
+  let second = decode_second(encode_second(moments.second[0] / absmax, moments.second[1] / absmax));
+  return mat2x4<f32>(
+    first[0] / units_of(absmax * second[0]), first[1] / units_of(absmax * second[1]),
+  );
+}
+
+fn with_relative(largest: f32, moments: Moments, absmax: f32) -> f32 {
+  let values = relative(moments, absmax);
+  return max(largest, largest_of(max(abs(values[0]), abs(values[1]))));
+}
+
 fn update_of(first: vec4<f32>, second: vec4<f32>, p: Params) -> vec4<f32> {
   return -p.step_size * first / (sqrt(second) + p.eps);
 }
@@ -65,7 +80,9 @@ fn update_of(first: vec4<f32>, second: vec4<f32>, p: Params) -> vec4<f32> {
 fn write(octet: u32, moments: Moments, divisor: vec2<f32>, p: Params) {
   let first = moments.first;
   let second = moments.second;
-  m[octet] = encode_first(first[0] / divisor.x, first[1] / divisor.x);
+  var kept = first;
+  if (RELATIVE) { kept = relative(moments, divisor.y); }
+  m[octet] = encode_first(kept[0] / divisor.x, kept[1] / divisor.x);
   v[octet] = encode_second(second[0] / divisor.y, second[1] / divisor.y);
   gradient[octet] = mat2x4<f32>(
     update_of(first[0], second[0], p), update_of(first[1], second[1], p),
@@ -101,7 +118,23 @@ fn main(
     own = with_largest(own, new_moments(octet, old, p));
   }
   lanes_have_read();   // the old maxima, which one overwrites
-  let largest = lanes_max(own, local);
+  var largest = lanes_max(own, local);
+  if (RELATIVE) {
+    largest.y = select(largest.y, 0.0, largest.y < LEAST);
+    let unit = select(1.0, largest.y, largest.y > 0.0);
+    var top = 0.0;
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      let octet = start + k * LANES + lane;
+      if (octet < end) { top = with_relative(top, held[k], unit); }
+    }
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      top = with_relative(top, new_moments(octet, old, p), unit);
+    }
+    // Without second moments no first ones are kept.
+    top = lanes_max(vec2<f32>(top), local).x;
+    largest.x = select(0.0, top, largest.y > 0.0);
+  }
   let absmax = select(largest, vec2<f32>(0.0), largest < vec2<f32>(LEAST));
   // In a block whose maximum is zero all moments are zero, whatever the divisor.
   let divisor = select(vec2<f32>(1.0), absmax, absmax > vec2<f32>(0.0));

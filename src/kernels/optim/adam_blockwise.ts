@@ -19,7 +19,7 @@ interface Format {
 /** Elements that share an absolute maximum with 8 bits, as in bitsandbytes. */
 export const ADAM_BLOCK = 256;
 
-/** The same with 4 bits, as in Li et al. 2023 and torchao. */
+/** The same with 4 bits. */
 export const ADAM_4BIT_BLOCK = 128;
 
 const EIGHT: Format = {
@@ -40,9 +40,9 @@ const FOUR: Format = {
 export interface AdamBlockwise extends AdamRates {
   /** float32, overwritten with the update. */
   readonly gradient: Tensor;
-  /** uint8 or uint4 codes of the signed map, the shape of the gradient, overwritten. */
+  /** uint8 or uint4 codes, the shape of the gradient, overwritten. */
   readonly m: Tensor;
-  /** The same of the unsigned map. */
+  /** The same. */
   readonly v: Tensor;
   /** float32 (blocks), overwritten. */
   readonly absmaxM: Tensor;
@@ -64,9 +64,9 @@ export function adam8bit(pass: KernelPass, io: AdamBlockwise): void {
 }
 
 /**
- * The same with 4-bit moments in blocks of 128: m by the signed dynamic map, v by sixteenths. Li et
- * al. 2023, with block-wise instead of rank-1 normalisation of v, as in torchao's AdamW4bit. Throws
- * {@link ShapeError} on operands that do not match.
+ * The same with 4-bit moments in blocks of 128 (after Li et al. 2023): v by powers of two, m relative
+ * to the root of v; shaders/lib/moments_4bit.wgsl says why not as there. Throws {@link ShapeError} on
+ * operands that do not match.
  */
 export function adam4bit(pass: KernelPass, io: AdamBlockwise): void {
   blockwise(pass, FOUR, io);

@@ -54,7 +54,7 @@ export const adam8: UpdateRule<AdamState> = adamRule({
   step: adam8bit,
 });
 
-/** Adam with 4-bit moments in blocks of 128 (Li et al. 2023). */
+/** Adam with 4-bit moments in blocks of 128 (after Li et al. 2023). */
 export const adam4: UpdateRule<AdamState> = adamRule({
   dtype: "uint4",
   block: ADAM_4BIT_BLOCK,

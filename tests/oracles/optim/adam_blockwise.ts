@@ -1,6 +1,6 @@
 /**
  * Adam's step with block-wise moments of 8 or 4 bits, by tables and nearest search as in bitsandbytes
- * (Dettmers et al. 2022) and torchao (Li et al. 2023). The kernel computes what is looked up here.
+ * (Dettmers et al. 2022). The kernel computes what is looked up here.
  */
 import { adam, type AdamOptions } from "./adam.ts";
 
@@ -32,14 +32,17 @@ export interface Format {
   readonly m: Float32Array;
   readonly v: Float32Array;
   readonly block: number;
+  /** Whether m is relative to the root of v as that is stored. */
+  readonly relative?: boolean;
 }
 
 export const EIGHT_BITS: Format = { m: dynamicMap(true), v: dynamicMap(false), block: 256 };
 
 export const FOUR_BITS: Format = {
-  m: dynamicMap(true, 3),
-  v: Float32Array.from({ length: 16 }, (_, code) => (code + 1) / 16),
+  m: Float32Array.from({ length: 16 }, (_, code) => (code - 8) / 7),
+  v: Float32Array.from({ length: 16 }, (_, code) => 2 ** (code - 15)),
   block: 128,
+  relative: true,
 };
 
 /** A code for every stored element, row padding included. */
@@ -54,15 +57,33 @@ export interface State {
 export function adamBlockwise(
   gradient: ArrayLike<number>,
   state: State,
-  { block, ...maps }: Format,
+  { block, relative, ...maps }: Format,
   options: AdamOptions,
 ): Float64Array {
   const decode = (codes: Uint8Array, map: Float32Array, absmax: Float64Array) =>
     Float64Array.from(codes, (code, i) => map[code] * absmax[Math.floor(i / block)]);
-  const m = decode(state.m, maps.m, state.absmaxM), v = decode(state.v, maps.v, state.absmaxV);
+  const root = () => decode(state.v, maps.v, state.absmaxV).map(Math.sqrt);
+  const v = decode(state.v, maps.v, state.absmaxV), unit = root();
+  const m = decode(state.m, maps.m, state.absmaxM)
+    .map((value, i) => relative ? value * unit[i] : value);
   const update = adam(gradient, m, v, options);
+  if (relative) {
+    // The nearest of numbers in equal ratios: by their logarithms.
+    const logs = maps.v.map(Math.log2);
+    for (let start = 0; start < v.length; start += block) {
+      const part = v.subarray(start, start + block), largest = Math.max(...part);
+      state.absmaxV[start / block] = largest;
+      part.forEach((value, i) => {
+        state.v[start + i] = nearestCode(
+          logs,
+          largest > 0 ? Math.log2(value / largest) : -Infinity,
+        );
+      });
+    }
+    const after = root();
+    m.forEach((value, i) => m[i] = after[i] > 0 ? value / after[i] : 0);
+  } else encodeBlocks(v, maps.v, state.v, state.absmaxV, block);
   encodeBlocks(m, maps.m, state.m, state.absmaxM, block);
-  encodeBlocks(v, maps.v, state.v, state.absmaxV, block);
   return update;
 }
 
