@@ -134,7 +134,8 @@ export const memoryFields = {
       deprecated: true,
     }),
     adam4bit: z.boolean().default(false).describe(
-      "4-bit moments, but for embedding and head: half of the memory of 8-bit moments",
+      "4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates " +
+        "that are less exact",
     ),
     weightGroupSize: count().multipleOf(8).default(256).describe(
       "weights per quantisation group, sharing a scale and a zero point",

@@ -76,7 +76,8 @@ export interface MemoryOptions {
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
-   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments.
+   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
+   * that are less exact.
    * @default false
    */
   readonly adam4bit: boolean;
@@ -235,7 +236,8 @@ export interface PretrainOptions {
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
-   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments.
+   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
+   * that are less exact.
    * @default false
    */
   readonly adam4bit: boolean;
@@ -569,7 +571,8 @@ export interface FinetuneOptions {
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
-   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments.
+   * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
+   * that are less exact.
    * @default false
    */
   readonly adam4bit: boolean;

@@ -23,4 +23,6 @@ export const SAVINGS: readonly Saving[] = [
     value: "adam_factored",
     costs: "second moments of rows and columns instead of weights",
   },
+  { option: "activationQuant", value: true, costs: "gradients off by some 3%" },
+  { option: "adam4bit", value: true, costs: "moments of 4 bits" },
 ];

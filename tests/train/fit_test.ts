@@ -41,10 +41,11 @@ Deno.test("what is given is kept, a batch as the least; what is open is tried", 
 });
 
 Deno.test("every option that saves memory saves some, in some run", () => {
-  for (const { option, value } of SAVINGS) {
+  for (const [index, { option, value }] of SAVINGS.entries()) {
+    const before = Object.fromEntries(SAVINGS.slice(0, index).map((it) => [it.option, it.value]));
     const saves = METHOD_NAMES.some((optimizer) =>
       [undefined, true].some((finetune) => {
-        const base = { model: "./config.json", optimizer, finetune };
+        const base = { model: "./config.json", optimizer, finetune, ...before };
         try {
           return planWith({ ...base, [option]: value }).plannedPeakBytes <
             planWith(base).plannedPeakBytes;
