@@ -248,10 +248,11 @@ export {
   headLoss,
   headLossAndGradients,
   type HeadOutput,
-  type HeadWorkspace,
   type LossOutput,
 } from "./src/model/head.ts";
-export type { GradientSink } from "./src/model/gradients.ts";
+export type { HeadRows } from "./src/model/head_rows.ts";
+export type { HeadWorkspace } from "./src/model/head_workspace.ts";
+export type { GradientSink, GradientTarget } from "./src/model/gradients.ts";
 export {
   begin,
   finish,

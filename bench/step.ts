@@ -3,13 +3,13 @@ import type { Gpu } from "../src/gpu/gpu.ts";
 import { KernelPass } from "../src/gpu/pass.ts";
 import { Profiler } from "../src/gpu/profiler.ts";
 import { Scope } from "../src/gpu/scope.ts";
-import { type Tensor, viewAs } from "../src/gpu/tensor.ts";
+import { rowRange, viewAs } from "../src/gpu/tensor.ts";
 import { applyUpdate } from "../src/kernels/optim/apply_update.ts";
 import { backward } from "../src/model/backward.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";
 import { projectionShapes } from "../src/model/description.ts";
 import { forward } from "../src/model/forward.ts";
-import type { GradientSink } from "../src/model/gradients.ts";
+import { blocksOf, type GradientSink } from "../src/model/gradients.ts";
 import { finalNorm, headLossAndGradients } from "../src/model/head.ts";
 import type { Optimizer, OptimizerStep } from "../src/optim/optimizer.ts";
 import type { ParameterState } from "../src/optim/optimizer_state.ts";
@@ -141,7 +141,11 @@ export function optimizerShare(
 /** Each phase recorded separately, over the whole model. */
 function phasesOf(training: Training): Record<string, Recorded> {
   const { model, activations, backward: gradients, head, optimizer, losses } = training;
-  const discard: GradientSink = { target: (it) => optimizer.target(it), consume: () => {} };
+  const discard: GradientSink = {
+    blockRows: (parameter) => optimizer.blockRows(parameter),
+    target: (parameter, rows) => optimizer.target(parameter, rows),
+    consume: () => {},
+  };
   const projected = optimizer.states.filter((state): state is Projected => !!state.projector);
   const lowRank = ({ projector }: Projected) =>
     viewAs(optimizer.scratch.lowRank!, "low_rank", projector.lowRankShape);
@@ -168,19 +172,30 @@ function phasesOf(training: Training): Record<string, Recorded> {
     },
     adam: (pass) => {
       for (const state of optimizer.states) {
-        const own: Tensor = state.projector ? lowRank(state as Projected) : gradient(state);
-        const workspace = optimizer.scratch.rules.get(state.rule);
-        const io = { ...STEP, step: 2, gradient: own, state: state.state, workspace, matmul };
-        state.rule.record(pass, io);
+        const { parameter, projector, rule, blockRows } = state;
+        const io = { ...STEP, step: 2, workspace: optimizer.scratch.rules.get(rule), matmul };
+        if (projector) {
+          rule.record(pass, { ...io, state: state.state, gradient: lowRank(state as Projected) });
+          continue;
+        }
+        for (const rows of blocksOf(optimizer, parameter)) {
+          const { gradient } = optimizer.target(parameter, rows);
+          const own = blockRows ? rule.rows!(state.state, rows.start, rows.end) : state.state;
+          rule.record(pass, { ...io, state: own, gradient });
+        }
       }
     },
     requantise: (pass) => {
       for (const state of optimizer.states) {
-        const { weight, index } = state.parameter;
-        const rounding = weight.dtype === "float32"
+        const { parameter, blockRows } = state, { weight: whole, index } = parameter;
+        const rounding = whole.dtype === "float32"
           ? undefined
           : { seed: 1, step: 2, tensor: index };
-        applyUpdate(pass, { weight, update: gradient(state), decay: 1, rounding });
+        for (const rows of blocksOf(optimizer, parameter)) {
+          const weight = blockRows ? rowRange(whole, rows.start, rows.end) : whole;
+          const { gradient: update } = optimizer.target(parameter, rows);
+          applyUpdate(pass, { weight, update, decay: 1, rounding });
+        }
       }
     },
     refresh: (pass) => refreshAll(pass, optimizer, projected),

@@ -115,9 +115,10 @@ export function modelCases({ B, T, C, H, D, F, V }: Sizes): BenchCase[] {
       prepare(bench) {
         const logits = bench.tensor("logits", [128, V]), losses = bench.tensor("losses", [128]);
         const labels = bench.integers("labels", 128, V);
+        const logsumexp = bench.tensor("logsumexp", [128]);
+        const io = { logits, labels, losses, logsumexp, gradScale: 1, gradients: true };
         return {
-          record: (pass) =>
-            crossEntropy(pass, { logits, labels, losses, gradScale: 1, gradients: true }),
+          record: (pass) => crossEntropy(pass, io),
           bytes: 2 * bytesIn(logits),
         };
       },

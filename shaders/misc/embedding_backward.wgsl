@@ -13,7 +13,7 @@ struct Params {
   end: u32,          // one past its last
   first_row: u32,    // first row of dx in this range
   rows: u32,         // rows of dx in this range
-  first_token: u32,  // first row of dweight in this range
+  first_token: u32,  // that of the first row of dweight
   tokens: u32,       // rows of dweight in this range
   scale: f32,
 }

@@ -1,7 +1,7 @@
 /** The buffers of a model for forward passes only. */
 import type { Allocator } from "../gpu/allocator.ts";
 import { createActivations } from "../model/activations.ts";
-import { createHeadWorkspace } from "../model/head.ts";
+import { createHeadWorkspace } from "../model/head_workspace.ts";
 import { createLlama, uploadRope } from "../model/llama.ts";
 import type { ForwardBuffers } from "../model/pass.ts";
 import type { RunnableModel } from "./runnable_model.ts";

@@ -1,12 +1,13 @@
 /** Forward and backward pass of one batch with everything read back, for checking a model. */
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
-import type { Tensor } from "../gpu/tensor.ts";
+import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../numbers/plain.ts";
 import { createActivations, createBackwardActivations, type Keep } from "../model/activations.ts";
 import { IGNORED } from "../model/batch.ts";
 import type { GradientSink } from "../model/gradients.ts";
-import { createHeadWorkspace, headLogits } from "../model/head.ts";
+import { headLogits } from "../model/head.ts";
+import { createHeadWorkspace } from "../model/head_workspace.ts";
 import { createLlama, uploadRope } from "../model/llama.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { begin, finish } from "../model/pass.ts";
@@ -33,6 +34,11 @@ export interface LossAndGradientsOptions {
   readonly length: number;
   /** What the forward pass keeps for the backward pass; default everything. */
   readonly keep?: Exclude<Keep, "nothing">;
+  /**
+   * Rows of embedding and head whose gradients are computed at a time, as training does where a whole
+   * one takes much memory: a multiple of 64. All by default.
+   */
+  readonly blockRows?: number;
   /** Dropout of the adapters' inputs, as in training; none by default. */
   readonly dropout?: { readonly share: number; readonly seed: number; readonly step: number };
 }
@@ -45,7 +51,7 @@ export async function lossAndGradients(
   { gpu, config, parameters, dtype }: RunnableModel,
   inputIds: ArrayLike<number>,
   labels: ArrayLike<number>,
-  { batch, length, keep = "everything", dropout }: LossAndGradientsOptions,
+  { batch, length, keep = "everything", blockRows, dropout }: LossAndGradientsOptions,
 ): Promise<LossAndGradients> {
   const scope = new Scope(gpu);
   try {
@@ -64,12 +70,15 @@ export async function lossAndGradients(
     if (model.lora) model.lora.key = dropout;
     const use = { batch, length, dtype, keep };
     const activations = createActivations(scope, config, use);
-    const gradients = createBackwardActivations(scope, config, use);
+    const gradients = createBackwardActivations(scope, config, {
+      ...use,
+      keepHeadInput: config.tieWordEmbeddings && !!blockRows,
+    });
     const scratch = (name: string, shape: readonly number[]) =>
       scope.tensor({ name, shape, dtype: "float32", purpose: "workspace" });
     const losses = scratch("losses", [1]);
     const logits = scratch("logits.all", [tokens, config.vocabSize]);
-    const sink = collectGradients(scope, parameters);
+    const sink = collectGradients(scope, parameters, blockRows);
 
     const inputs = Uint32Array.from(inputIds);
     const targets = shiftLabels(labels, batch, length);
@@ -106,6 +115,7 @@ function shiftLabels(labels: ArrayLike<number>, batch: number, length: number): 
 function collectGradients(
   scope: Scope,
   parameters: LlamaParameters,
+  blockRows: number | undefined,
 ): GradientSink & { readonly gradients: ReadonlyMap<Parameter, Tensor> } {
   const trainable = parameters.all.filter((parameter) => parameter.trainable);
   const gradients = new Map(trainable.map((parameter) => [
@@ -119,7 +129,11 @@ function collectGradients(
   ]));
   return {
     gradients,
-    target: (parameter) => ({ gradient: gradients.get(parameter)!, accumulate: false }),
+    blockRows: () => blockRows,
+    target(parameter, rows) {
+      const gradient = gradients.get(parameter)!, accumulate = false;
+      return { gradient: rows ? rowRange(gradient, rows.start, rows.end) : gradient, accumulate };
+    },
     consume: () => {},
   };
 }

@@ -5,7 +5,8 @@ import { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Activations } from "../model/activations.ts";
 import type { Batch } from "../model/batch.ts";
-import { headLoss, type HeadWorkspace, type LossOutput } from "../model/head.ts";
+import { headLoss, type LossOutput } from "../model/head.ts";
+import type { HeadWorkspace } from "../model/head_workspace.ts";
 import type { Llama } from "../model/llama.ts";
 import { begin } from "../model/pass.ts";
 

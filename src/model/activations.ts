@@ -103,6 +103,8 @@ export interface BackwardActivations {
   readonly normPartial: Tensor;
   /** (G', D): for the heads' norms, with many short rows. */
   readonly headPartial?: Tensor;
+  /** (N, C): the head's input, kept for a tied head whose gradient is taken in blocks of rows. */
+  readonly headInput?: Tensor;
   /** (N) uint32, positions sorted by token. */
   readonly order: Tensor;
   /** (N) uint32. */
@@ -185,7 +187,7 @@ export function createActivations(
 export function createBackwardActivations(
   allocator: Allocator,
   config: LlamaConfig,
-  options: ActivationOptions,
+  { keepHeadInput, ...options }: ActivationOptions & { readonly keepHeadInput?: boolean },
 ): BackwardActivations {
   const { make, N, C, queries, keys } = maker(allocator, config, options);
   return {
@@ -204,6 +206,7 @@ export function createBackwardActivations(
         "float32",
       )
       : undefined,
+    headInput: keepHeadInput ? make("head_input", [N, C]) : undefined,
     order: make("order", [N], "uint32"),
     sortedTokens: make("sorted_tokens", [N], "uint32"),
   };

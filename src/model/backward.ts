@@ -13,19 +13,24 @@ import { rope } from "../kernels/misc/rope.ts";
 import { sumRows } from "../kernels/misc/sum_rows.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import { byHead, firstKeysOf, forwardToGate, normalise, restoreInput } from "./forward.ts";
-import type { GradientSink } from "./gradients.ts";
+import { blocksOf, type GradientSink } from "./gradients.ts";
+import { headGradientOfRows, type HeadRows } from "./head_rows.ts";
 import { linearInputGradient, linearWeightGradients } from "./linear.ts";
 import type { Llama } from "./llama.ts";
 import { embeddingLoraGradients } from "./lora_embedding.ts";
 import type { Parameter } from "./parameters.ts";
 
-/** From `dnormed` at the head down to the embedding. */
+/**
+ * From `dnormed` at the head down to the embedding. `tiedHead`: what {@link headLossAndGradients}
+ * returned.
+ */
 export function backward(
   pass: KernelPass,
   model: Llama,
   activations: Activations,
   gradients: BackwardActivations,
   sink: GradientSink,
+  tiedHead?: HeadRows,
 ): void {
   const { config, parameters } = model;
   pass.clear(gradients.dresidual);
@@ -51,11 +56,21 @@ export function backward(
     embeddingLoraGradients(pass, model.lora!, sink, io);
   }
   if (!embedding.trainable) return;
-  const { gradient, accumulate } = sink.target(embedding);
-  // When tied, the head has already written its contribution.
-  if (!accumulate && !config.tieWordEmbeddings) pass.clear(gradient);
-  embeddingBackward(pass, { dx, order, sortedTokens, dweight: gradient, scale });
-  sink.consume(pass, embedding, gradient);
+  const blocks = blocksOf(sink, embedding), tied = config.tieWordEmbeddings;
+  if (tied && blocks.length > 1 && !tiedHead) {
+    throw new Error(
+      "backward: a tied head's gradient in blocks needs what headLossAndGradients gave",
+    );
+  }
+  for (const rows of blocks) {
+    const target = sink.target(embedding, rows), { gradient, accumulate } = target;
+    if (tiedHead) headGradientOfRows(pass, model, tiedHead, rows, target);
+    // When tied and whole, the head has already written its contribution.
+    else if (!accumulate && !tied) pass.clear(gradient);
+    const firstRow = rows.start;
+    embeddingBackward(pass, { dx, order, sortedTokens, dweight: gradient, firstRow, scale });
+    sink.consume(pass, embedding, gradient, rows);
+  }
 }
 
 function mlpBackward(

@@ -1,6 +1,8 @@
 /** Where the backward pass puts gradients: the interface between model and optimizer. */
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { type Range, ranges } from "../kernels/ranges.ts";
+import { rowsOf } from "../numbers/layout.ts";
 import type { Parameter } from "./parameters.ts";
 
 /**
@@ -9,8 +11,30 @@ import type { Parameter } from "./parameters.ts";
  * it, and hands it over immediately; by then nothing else in this pass reads the parameter.
  */
 export interface GradientSink {
-  /** A float32 tensor of the parameter's shape, and whether to add to it or overwrite it. */
-  target(parameter: Parameter): { readonly gradient: Tensor; readonly accumulate: boolean };
-  /** Called when the gradient of this micro-batch is complete. */
-  consume(pass: KernelPass, parameter: Parameter, gradient: Tensor): void;
+  /**
+   * Rows of an embedding's or head's gradient that it takes at a time, a multiple of 64, where the
+   * whole would need more memory than any other gradient; undefined: it takes the whole.
+   */
+  blockRows?(parameter: Parameter): number | undefined;
+  /**
+   * A float32 tensor of the parameter's shape, or of these rows of it, and whether to add to it or
+   * overwrite it.
+   */
+  target(parameter: Parameter, rows?: Range): GradientTarget;
+  /** Called when the gradient of this micro-batch, or these rows of it, is complete. */
+  consume(pass: KernelPass, parameter: Parameter, gradient: Tensor, rows?: Range): void;
+}
+
+/** Where a gradient goes. */
+export interface GradientTarget {
+  /** float32. */
+  readonly gradient: Tensor;
+  /** Whether the gradient is added to what is there. */
+  readonly accumulate: boolean;
+}
+
+/** The blocks of rows in which a sink takes the gradient of an embedding or head; one: the whole. */
+export function blocksOf(sink: GradientSink, parameter: Parameter): Range[] {
+  const rows = rowsOf(parameter.shape);
+  return ranges(rows, sink.blockRows?.(parameter) ?? rows);
 }

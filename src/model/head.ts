@@ -5,71 +5,19 @@
  *   x (N, C) → RMSNorm → logits (n, V) → losses (n)
  *   dlogits (n, V) overwrite the logits → dnormed (n, C), dhead (V, C) summed over chunks
  */
-import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { padded } from "../numbers/layout.ts";
 import { elementRange, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { crossEntropy } from "../kernels/misc/cross_entropy.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
 import { sum } from "../kernels/misc/sum.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
-import type { LlamaConfig } from "./config.ts";
 import { normalise } from "./forward.ts";
 import { applyLinear } from "./linear.ts";
 import type { Llama } from "./llama.ts";
 import { HeadLora } from "./lora_head.ts";
-import type { GradientSink } from "./gradients.ts";
-
-/** Buffers of the head and the loss, for a chunk of tokens at a time. */
-export interface HeadWorkspace {
-  /** Tokens per chunk: a multiple of 64, or all. */
-  readonly chunk: number;
-  /** (chunk, V) float32. */
-  readonly logits: Tensor;
-  /** (N) int32 bits, -100 ignored. */
-  readonly labels: Tensor;
-  /** (N) float32. */
-  readonly losses: Tensor;
-}
-
-/**
- * Most bytes for the logits of a chunk; but with fewer than 64 tokens the head's matmuls are slow.
- */
-const LOGITS_BYTES = 32 << 20;
-
-export function createHeadWorkspace(
-  allocator: Allocator,
-  config: LlamaConfig,
-  tokens: number,
-): HeadWorkspace {
-  const chunk = headChunk(config, tokens);
-  return {
-    chunk,
-    logits: allocator.tensor({
-      name: "logits",
-      shape: [chunk, config.vocabSize],
-      dtype: "float32",
-      purpose: "activations",
-    }),
-    labels: allocator.tensor({
-      name: "labels",
-      shape: [tokens],
-      dtype: "uint32",
-      purpose: "activations",
-    }),
-    losses: allocator.tensor({
-      name: "losses",
-      shape: [tokens],
-      dtype: "float32",
-      purpose: "activations",
-    }),
-  };
-}
-
-export function headChunk(config: LlamaConfig, tokens: number): number {
-  const fitting = Math.floor(LOGITS_BYTES / (4 * padded(config.vocabSize)));
-  return Math.min(tokens, Math.max(64, fitting - fitting % 64));
-}
+import { blocksOf, type GradientSink } from "./gradients.ts";
+import type { HeadWorkspace } from "./head_workspace.ts";
+import { headGradientOfRows, type HeadRows } from "./head_rows.ts";
 
 /** Normalises the last residual into `activations.normed`, the head's input. */
 export function finalNorm(pass: KernelPass, model: Llama, activations: Activations): void {
@@ -122,18 +70,21 @@ export interface HeadOutput {
 
 /**
  * The loss, the gradient of the head (handed to the sink unless tied, when the embedding's backward
- * pass adds its contribution first) and, in `dnormed`, that of the normalised input.
+ * pass adds its contribution first) and, in `dnormed`, that of the normalised input. Where the sink
+ * takes the gradient of a tied head in blocks, it is left to {@link backward}, which takes what is
+ * returned.
  */
 export function headLossAndGradients(
   pass: KernelPass,
   model: Llama,
   activations: Activations,
-  { dnormed }: Pick<BackwardActivations, "dnormed">,
+  { dnormed, headInput }: Pick<BackwardActivations, "dnormed" | "headInput">,
   workspace: HeadWorkspace,
   { sink, loss, gradScale, weights }: HeadOutput,
-): void {
-  const { head, headAdapter } = model.parameters;
-  const target = head.trainable ? sink.target(head) : undefined;
+): HeadRows | undefined {
+  const { head, headAdapter } = model.parameters, tied = model.config.tieWordEmbeddings;
+  const blocks = head.trainable ? blocksOf(sink, head) : [];
+  const target = blocks.length === 1 ? sink.target(head) : undefined;
   const lora = headLora(pass, model, activations), factor = headAdapter?.b;
   const factorTarget = factor?.trainable ? sink.target(factor) : undefined;
   forEachChunk(activations, { ...workspace, weights }, (chunk, start, end) => {
@@ -157,9 +108,26 @@ export function headLossAndGradients(
     });
   });
   sum(pass, { x: workspace.losses, ...loss });
-  if (target && !model.config.tieWordEmbeddings) sink.consume(pass, head, target.gradient);
+  const normed = rowRange(activations.normed, 0, activations.batch * activations.length);
+  const inRows = { normed, workspace, gradScale, weights, lora };
+  if (target && !tied) sink.consume(pass, head, target.gradient);
+  if (!target && !tied) {
+    for (const rows of blocks) {
+      const target = sink.target(head, rows);
+      headGradientOfRows(pass, model, inRows, rows, target);
+      sink.consume(pass, head, target.gradient, rows);
+    }
+  }
   if (factorTarget) sink.consume(pass, factor!, factorTarget.gradient);
   lora?.finish(dnormed, sink);
+  if (!tied || blocks.length <= 1) return undefined;
+  if (!headInput || lora) {
+    throw new Error(
+      "headLossAndGradients: the gradient of a tied head in blocks needs its input kept, and no adapter",
+    );
+  }
+  pass.copy(normed, headInput);
+  return { ...inRows, normed: headInput };
 }
 
 /** The adapter's pass over the head's input, if the head has one. */
@@ -187,6 +155,7 @@ interface Chunk {
   readonly logits: Tensor; // (n, V)
   readonly labels: Tensor; // (n)
   readonly losses: Tensor; // (n)
+  readonly logsumexp: Tensor; // (n)
   readonly weights?: Tensor; // (n)
 }
 
@@ -213,6 +182,7 @@ function forEachChunk(
       logits: viewAs(workspace.logits, "logits", [end - start, vocabulary]),
       labels: elementRange(workspace.labels, start, end),
       losses: elementRange(workspace.losses, start, end),
+      logsumexp: elementRange(workspace.logsumexp, start, end),
       weights: workspace.weights && elementRange(workspace.weights, start, end),
     };
     run(chunk, start, end);

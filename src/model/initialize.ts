@@ -1,16 +1,18 @@
 /** Initialises weights for pre-training, on the device. */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import { randomNormal } from "../kernels/misc/random_normal.ts";
+import { ranges } from "../kernels/ranges.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { LlamaParameters } from "./parameters.ts";
 
 /**
  * Matrices from N(0, initializerRange²), norms at one, biases at zero, as transformers does. An
- * INT8 matrix is drawn into `scratch` (float32, sized for the largest) and quantised from there.
+ * INT8 matrix is drawn into `scratch` (float32), as many rows at a time as fit, and quantised from
+ * there.
  */
 export function initialize(
   gpu: Gpu,
@@ -27,11 +29,19 @@ export function initialize(
     } else if (kind === "bias") {
       gpu.write(weight, packTensor(weight, new Float32Array(shape[0])));
     } else if (weight.dtype === "int8") {
-      const source = viewAs(scratch, name, shape);
-      randomNormal(pass, { target: source, std, seed, tensor });
-      groupQuantize(pass, { source, target: weight });
+      for (const { start, end } of ranges(shape[0], rowsIn(scratch, weight))) {
+        const source = viewAs(scratch, name, [end - start, shape[1]]);
+        randomNormal(pass, { target: source, firstRow: start, std, seed, tensor });
+        groupQuantize(pass, { source, target: rowRange(weight, start, end) });
+      }
     } else {
       randomNormal(pass, { target: weight, std, seed, tensor });
     }
   }
+}
+
+/** Rows of an INT8 matrix that float32 scratch memory holds: whole groups. */
+function rowsIn(scratch: Tensor, { stride, groupSize }: Tensor): number {
+  const fitting = Math.floor(scratch.byteLength / (4 * stride));
+  return Math.max(1, Math.floor(fitting / groupSize!)) * groupSize!;
 }

@@ -6,7 +6,7 @@ import { packTensor } from "../numbers/plain.ts";
 import { sortTokens } from "../kernels/misc/embedding_backward.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import type { LlamaConfig } from "./config.ts";
-import type { HeadWorkspace } from "./head.ts";
+import type { HeadWorkspace } from "./head_workspace.ts";
 import type { Batch } from "./batch.ts";
 
 /** The tokens of a pass. */

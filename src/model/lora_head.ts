@@ -7,6 +7,7 @@
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { matmul } from "../kernels/matmul/matmul.ts";
+import type { Range } from "../kernels/ranges.ts";
 import type { GradientSink } from "./gradients.ts";
 import { addInputGradient, droppedView, type LoraWorkspace, lowRank } from "./lora.ts";
 import type { Adapter } from "./parameters.ts";
@@ -27,12 +28,16 @@ export class HeadLora {
     this.#dlow = viewAs(workspace.dlow, "lora.low_gradient", this.#low.shape);
   }
 
-  /** logits (n, V) += the adapter's part, from token `start` on */
-  addLogits(logits: Tensor, start: number): void {
+  /**
+   * logits (n, V) += the adapter's part, from token `start` on; or (n, R), those of some rows of the
+   * head
+   */
+  addLogits(logits: Tensor, start: number, rows?: Range): void {
+    const { weight } = this.adapter.b;
     matmul(this.pass, this.workspace.matmul, {
       layout: "NT",
       a: this.#rows(this.#low, logits, start),
-      b: this.adapter.b.weight,
+      b: rows ? rowRange(weight, rows.start, rows.end) : weight,
       c: logits,
       alpha: this.adapter.scale,
       accumulate: true,

@@ -10,7 +10,8 @@ import type { Activations, BackwardActivations } from "./activations.ts";
 import { backward } from "./backward.ts";
 import type { Batch } from "./batch.ts";
 import { forward } from "./forward.ts";
-import { finalNorm, headLossAndGradients, type HeadOutput, type HeadWorkspace } from "./head.ts";
+import { finalNorm, headLossAndGradients, type HeadOutput } from "./head.ts";
+import type { HeadWorkspace } from "./head_workspace.ts";
 import { uploadInputs, uploadTargets, uploadTokenOrder } from "./inputs.ts";
 import type { Llama } from "./llama.ts";
 
@@ -53,8 +54,8 @@ export function finish(
   output: HeadOutput,
 ): void {
   uploadTokenOrder(pass.gpu, gradients, inputs);
-  headLossAndGradients(pass, model, activations, gradients, head, output);
-  backward(pass, model, activations, gradients, output.sink);
+  const tiedHead = headLossAndGradients(pass, model, activations, gradients, head, output);
+  backward(pass, model, activations, gradients, output.sink, tiedHead);
 }
 
 /** Submits a batch forward and back. */

@@ -12,11 +12,12 @@
  * accumulation.
  */
 import type { KernelPass } from "../gpu/pass.ts";
-import { type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import { applyUpdate } from "../kernels/optim/apply_update.ts";
 import type { MatmulWorkspace } from "../kernels/matmul/matmul.ts";
-import type { GradientSink } from "../model/gradients.ts";
+import { lengthOf, type Range } from "../kernels/ranges.ts";
+import type { GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { isDue, type LazyRefresh, mayBeDue, recordSimilarity } from "./lazy_refresh.ts";
 import {
@@ -139,18 +140,22 @@ export class Optimizer implements GradientSink {
     }
   }
 
-  target(parameter: Parameter): { gradient: Tensor; accumulate: boolean } {
+  blockRows(parameter: Parameter): number | undefined {
+    return this.#states.get(parameter)!.blockRows;
+  }
+
+  target(parameter: Parameter, rows?: Range): GradientTarget {
     const { accumulated, projector } = this.#states.get(parameter)!;
     if (accumulated && !projector) {
       return { gradient: accumulated, accumulate: this.#microBatch > 0 };
     }
-    return { gradient: this.#place(parameter), accumulate: false };
+    return { gradient: this.#place(parameter, rows), accumulate: false };
   }
 
-  consume(pass: KernelPass, parameter: Parameter, gradient: Tensor): void {
+  consume(pass: KernelPass, parameter: Parameter, gradient: Tensor, rows?: Range): void {
     this.accumulate(pass, parameter, gradient);
     const last = this.#microBatch === this.shape.gradientAccumulation - 1;
-    if (last && !this.shape.exchange) this.apply(pass, parameter);
+    if (last && !this.shape.exchange) this.apply(pass, parameter, rows);
   }
 
   /** Adds a micro-batch's gradient, projected where its parameter is, to the step's. */
@@ -175,21 +180,22 @@ export class Optimizer implements GradientSink {
     project(pass, this.matmul, projector, { gradient, lowRank: this.#reduced(state), accumulate });
   }
 
-  /** Updates a parameter's weight from its accumulated gradient. */
-  apply(pass: KernelPass, parameter: Parameter): void {
-    const state = this.#states.get(parameter)!, { projector, rule } = state;
-    const reduced = this.#reduced(state), { step, lr, rates } = this.#step;
+  /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
+  apply(pass: KernelPass, parameter: Parameter, block?: Range): void {
+    const state = this.#states.get(parameter)!, { projector, rule, blockRows } = state;
+    const rows = blockRows ? block : undefined;
+    const reduced = this.#reduced(state, rows), { step, lr, rates } = this.#step;
     pass.overwrites();
     rule.record(pass, {
       gradient: reduced,
-      state: state.state,
+      state: rows ? rule.rows!(state.state, rows.start, rows.end) : state.state,
       workspace: this.scratch.rules.get(rule),
       matmul: this.matmul,
       step,
       lr,
       rates,
     });
-    if (!projector) return this.#update(pass, parameter, reduced);
+    if (!projector) return this.#update(pass, parameter, reduced, rows);
     // The gradient is no longer needed: its buffer takes the update, of the same shape.
     const update = this.#place(parameter), alpha = rates.galoreScale;
     projectBack(pass, this.matmul, projector, { lowRank: reduced, update, alpha });
@@ -210,21 +216,28 @@ export class Optimizer implements GradientSink {
   }
 
   /** Where the gradient is kept from accumulate to apply: (m, R), (R, n) or the parameter's shape. */
-  #reduced({ parameter, accumulated, projector }: ParameterState): Tensor {
+  #reduced({ parameter, accumulated, projector }: ParameterState, rows?: Range): Tensor {
     if (accumulated) return accumulated;
     return projector
       ? viewAs(this.scratch.lowRank!, `${parameter.name}.low_rank`, projector.lowRankShape)
-      : this.#place(parameter);
+      : this.#place(parameter, rows);
   }
 
   /** Where the backward pass writes a gradient that it does not keep. */
-  #place({ name, kind, shape }: Parameter): Tensor {
+  #place({ name, kind, shape }: Parameter, rows?: Range): Tensor {
     const { embeddingGradient, gradient } = this.scratch;
-    return viewAs(kind === "embedding" && embeddingGradient || gradient, `${name}.grad`, shape);
+    const scratch = kind === "embedding" && embeddingGradient || gradient;
+    return viewAs(scratch, `${name}.grad`, rows ? [lengthOf(rows), shape[1]] : shape);
   }
 
-  #update(pass: KernelPass, { weight, index }: Parameter, update: Tensor): void {
+  #update(
+    pass: KernelPass,
+    { weight: whole, index }: Parameter,
+    update: Tensor,
+    rows?: Range,
+  ): void {
     const { step, lr, rates: { weightDecay, stochasticRound, seed } } = this.#step;
+    const weight = rows ? rowRange(whole, rows.start, rows.end) : whole;
     // As in GaLore's runs, norms and embeddings decay like every other weight.
     const decay = 1 - lr * weightDecay;
     const rounding = stochasticRound && weight.dtype !== "float32"

@@ -15,7 +15,8 @@ import {
   createBackwardActivations,
 } from "../model/activations.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import { createHeadWorkspace, type HeadWorkspace } from "../model/head.ts";
+import { headRowsMatmuls } from "../model/head_rows.ts";
+import { createHeadWorkspace, type HeadWorkspace } from "../model/head_workspace.ts";
 import { createLlama, type Llama } from "../model/llama.ts";
 import {
   createParameters,
@@ -105,13 +106,18 @@ export function buildTraining(
     trained: shape.trained,
     lora: shape.lora,
   });
+  const states = createParameterStates(allocator, parameters, shape.optimizer);
+  const headBlock = states.find(({ parameter }) => parameter === parameters.head)?.blockRows;
   const inputs = shape.activationQuant ? "layer_inputs_int8" : "layer_inputs";
   const keep = shape.activationCheckpointing ? inputs : "everything";
   const options = { batch, length, dtype, keep } as const;
   const activations = createActivations(allocator, config, options);
-  const backward = createBackwardActivations(allocator, config, options);
+  const backward = createBackwardActivations(allocator, config, {
+    ...options,
+    keepHeadInput: config.tieWordEmbeddings && !!headBlock,
+  });
   const head = createHeadWorkspace(allocator, config, tokens);
-  const states = createParameterStates(allocator, parameters, shape.optimizer);
+  const headProducts = headBlock ? headRowsMatmuls(config, head, headBlock) : [];
   const model = createLlama(allocator, config, parameters, {
     capabilities,
     batch,
@@ -120,7 +126,7 @@ export function buildTraining(
     backward: true,
     dtype,
     loraDropout: shape.lora?.dropout,
-    matmuls: optimizerMatmuls(states),
+    matmuls: [...optimizerMatmuls(states), ...headProducts],
   });
   const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, model.matmul);
   const load = createLoadWorkspace(allocator, parameters, optimizer.scratch.gradient);

@@ -203,7 +203,8 @@ async function firstCurves(
       for (const { start, end } of ranges(matrices.length, spectrum.slots.length)) {
         const group = matrices.slice(start, end);
         const sink: GradientSink = {
-          target: (parameter) => optimizer.target(parameter),
+          blockRows: (parameter) => optimizer.blockRows(parameter),
+          target: (parameter, rows) => optimizer.target(parameter, rows),
           consume(pass, parameter, gradient) {
             const slot = group.indexOf(parameter);
             if (slot < 0) return;

@@ -7,7 +7,10 @@ import { fromFileUrl, join } from "@std/path";
 import { type ElementType, Safetensors } from "../../src/formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../../src/formats/safetensors_shards.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import type { LossAndGradients } from "../../src/inference/loss_and_gradients.ts";
+import type {
+  LossAndGradients,
+  LossAndGradientsOptions,
+} from "../../src/inference/loss_and_gradients.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { toBfloat16 } from "../oracles/bfloat16.ts";
 import { strategyTest } from "../kernels/support_strategies.ts";
@@ -29,9 +32,8 @@ async function run(
   gpu: Gpu,
   folder: string,
   expected: Safetensors,
-  { weights, keep }: {
+  { weights, ...options }: Partial<LossAndGradientsOptions> & {
     weights?: "int8" | "nf4" | "bfloat16";
-    keep?: "layer_inputs_int8";
   } = {},
 ): Promise<LossAndGradients> {
   const [batch, length] = expected.info("input_ids").shape;
@@ -39,7 +41,7 @@ async function run(
   const result = await model.lossAndGradients(
     await expected.readFloat32("input_ids"),
     await expected.readFloat32("labels"),
-    { batch, length, keep },
+    { batch, length, ...options },
   );
   model.release();
   return result;
@@ -78,6 +80,15 @@ const ORDER = 1e-4;
  * typical one: a few dozen roundings.
  */
 const FORMATS: Record<"BF16" | "F16", number> = { BF16: 32 * 2 ** -9, F16: 32 * 2 ** -12 };
+
+for (const name of ["llama-mha", "llama-gqa-tied", "gemma-geglu"]) {
+  gpuTest(`${name}: and with embedding and head in blocks of rows`, async (gpu) => {
+    using expected = await Safetensors.open(`${FIXTURES}${name}/expected.safetensors`);
+    const options = { blockRows: 192, keep: "layer_inputs" } as const; // the last one is shorter
+    const apart = await run(gpu, FIXTURES + name, expected, options);
+    await compare(apart, expected, ORDER);
+  });
+}
 
 for (const name of MODELS) {
   strategyTest(

@@ -22,6 +22,8 @@ export interface CrossEntropy {
   readonly labels: Tensor;
   /** (n) float32, overwritten: -weight · log p(label), 0 where the label is ignored, NaN if ≥ V. */
   readonly losses: Tensor;
+  /** (n) float32, overwritten: log Σ exp(logits), arbitrary where the label is ignored. */
+  readonly logsumexp: Tensor;
   /** (n) float32: what the loss of each row, and its gradient, is multiplied by; 1 if not given. */
   readonly weights?: Tensor;
   /** Factor of dlogits: one over the number of targets. */
@@ -41,7 +43,7 @@ function loopRounds(logits: Tensor): number {
  */
 export function crossEntropy(
   pass: KernelPass,
-  { logits, labels, losses, weights, gradScale, gradients }: CrossEntropy,
+  { logits, labels, losses, logsumexp, weights, gradScale, gradients }: CrossEntropy,
 ): void {
   const rows = rowsOf(logits.shape), columns = columnsOf(logits.shape);
   expectDType("crossEntropy", "logits", logits, "float32");
@@ -49,6 +51,8 @@ export function crossEntropy(
   expectShape("crossEntropy", "labels", labels, [rows]);
   expectDType("crossEntropy", "losses", losses, "float32");
   expectShape("crossEntropy", "losses", losses, [rows]);
+  expectDType("crossEntropy", "logsumexp", logsumexp, "float32");
+  expectShape("crossEntropy", "logsumexp", logsumexp, [rows]);
   if (weights) {
     expectDType("crossEntropy", "weights", weights, "float32");
     expectShape("crossEntropy", "weights", weights, [rows]);
@@ -66,6 +70,7 @@ export function crossEntropy(
         logits: rowRange(logits, start, end),
         labels,
         losses,
+        logsumexps: logsumexp,
         weights: weights ?? labels,
       },
       params: {

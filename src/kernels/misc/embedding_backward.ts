@@ -18,8 +18,10 @@ export interface EmbeddingBackward {
   readonly order: Tensor;
   /** (N) uint32: the tokens of those positions, ascending. */
   readonly sortedTokens: Tensor;
-  /** (V, C) float32, added to. */
+  /** (V, C) float32, or its rows from {@link firstRow} on; added to. */
   readonly dweight: Tensor;
+  /** The token of the first row of dweight; 0 by default. */
+  readonly firstRow?: number;
   /** Same as in the forward pass. */
   readonly scale?: number;
 }
@@ -43,15 +45,15 @@ export function sortTokens(
  * ShapeError} on operands that do not match.
  */
 export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void {
-  const { dx, order, sortedTokens, dweight, scale = 1 } = io;
+  const { dx, order, sortedTokens, dweight, firstRow: first = 0, scale = 1 } = io;
   const positions = rowsOf(dx.shape), columns = columnsOf(dx.shape);
-  const vocabulary = rowsOf(dweight.shape);
+  const tokens = rowsOf(dweight.shape);
   expectDType("embeddingBackward", "order", order, "uint32");
   expectShape("embeddingBackward", "order", order, [positions]);
   expectDType("embeddingBackward", "sortedTokens", sortedTokens, "uint32");
   expectShape("embeddingBackward", "sortedTokens", sortedTokens, [positions]);
   expectDType("embeddingBackward", "dweight", dweight, "float32");
-  expectShape("embeddingBackward", "dweight", dweight, [vocabulary, columns]);
+  expectShape("embeddingBackward", "dweight", dweight, [tokens, columns]);
   const kernel = forFormat(kernels, "embeddingBackward", dx);
   const octets = dx.stride / 8;
   // A single thread may have to loop over all of them.
@@ -59,7 +61,7 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
   for (const { start: firstRow, end: lastRow } of ranges(positions, rowsPerBinding(pass, dx))) {
     for (
       const { start: firstToken, end: lastToken } of ranges(
-        vocabulary,
+        tokens,
         rowsPerBinding(pass, dweight),
       )
     ) {
@@ -78,7 +80,7 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
             end,
             first_row: firstRow,
             rows: lastRow - firstRow,
-            first_token: firstToken,
+            first_token: first + firstToken,
             tokens: lastToken - firstToken,
             scale,
           },

@@ -12,6 +12,8 @@ const kernels = kernelByFormat("random_normal", code, { constants: { ...FLAT, PA
 export interface RandomNormal {
   /** float32 or bfloat16, overwritten; the padding stays zero. */
   readonly target: Tensor;
+  /** Row of the tensor that the first of target is; 0 by default. Blocks of rows have its bits. */
+  readonly firstRow?: number;
   /** Standard deviation. */
   readonly std: number;
   /** Seed of the run. */
@@ -24,7 +26,8 @@ export interface RandomNormal {
  * target = std · N(0, 1), the same bits for the same seed and tensor. Box & Muller 1958 over PCG4D.
  * Throws {@link ShapeError} on another format.
  */
-export function randomNormal(pass: KernelPass, { target, std, seed, tensor }: RandomNormal): void {
+export function randomNormal(pass: KernelPass, io: RandomNormal): void {
+  const { target, firstRow = 0, std, seed, tensor } = io, first = firstRow * target.stride;
   const kernel = forFormat(kernels, "randomNormal", target);
   const columns = columnsOf(target.shape);
   for (const range of flatRanges(pass, target)) {
@@ -36,7 +39,7 @@ export function randomNormal(pass: KernelPass, { target, std, seed, tensor }: Ra
       operands: { target_values: flatView(target, range) },
       params: {
         octets,
-        first_octet: range.start / 8,
+        first_octet: (first + range.start) / 8,
         row_quads: target.stride / 4,
         columns,
         deviation: std,

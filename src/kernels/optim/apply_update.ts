@@ -1,5 +1,6 @@
 import code from "../../../shaders/optim/apply_update.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
+import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
@@ -21,7 +22,8 @@ export interface ApplyUpdate {
 }
 
 /**
- * weight = decay · weight + update, in the weight's own format. The decay is decoupled and applies
+ * weight = decay · weight + update, in the weight's own format; rows in several ranges get the bits
+ * that all at once would. The decay is decoupled and applies
  * to the old weight, as in AdamW (Loshchilov & Hutter 2019, algorithm 2) and bitsandbytes; Q-GaLore
  * applies it after the update, a second-order difference of lr · weight decay · update. Throws
  * {@link ShapeError} on operands that do not match.
@@ -31,7 +33,7 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
   if (weight.constants) return groupUpdate(pass, io);
   expectDType("applyUpdate", "update", update, "float32");
   expectShape("applyUpdate", "update", update, weight.shape);
-  const kernel = forFormat(kernels, "applyUpdate", weight);
+  const kernel = forFormat(kernels, "applyUpdate", weight), offset = elementOffset(weight);
   const key = roundingBy(weight.dtype === "bfloat16" ? rounding : undefined);
   for (const range of flatRanges(pass, weight)) {
     const octets = (range.end - range.start) / 8;
@@ -42,7 +44,7 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
       operands: { weight: flatView(weight, range), update: flatView(update, range) },
       params: {
         octets,
-        first_octet: range.start / 8,
+        first_octet: (offset + range.start) / 8,
         decay,
         ...key.params,
       },

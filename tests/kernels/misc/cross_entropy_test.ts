@@ -31,13 +31,16 @@ for (const [rows, columns] of [[1, 8], [3, 257], [70, 33], [65, 1], [5, 5461]]) 
     const logits = upload(gpu, "logits", [rows, columns], values);
     const labels = upload(gpu, "labels", [rows], ids, "uint32");
     const losses = upload(gpu, "losses", [rows], new Float32Array(rows).fill(9));
-    const io = { logits, labels, losses, gradScale };
+    const logsumexp = upload(gpu, "logsumexp", [rows]);
+    const io = { logits, labels, losses, logsumexp, gradScale };
     // Float32 sums of up to 5,461 exponentials; a loss near zero is a difference of larger numbers.
     const tolerance = { atol: 2e-6, rtol: 2e-6 };
     for (const strategy of sharings(gpu, LOOPS)) {
       runPass(gpu, (pass) => crossEntropy(pass, { ...io, gradients: false }));
       const name = `losses of ${strategy}`;
       assertClose(name, await download(gpu, losses), expected.losses, tolerance);
+      const counted = (await download(gpu, logsumexp)).map((it, n) => ids[n] < 0 ? 0 : it);
+      assertClose("logsumexp", counted, expected.logsumexp, tolerance);
     }
     assertEquals(await download(gpu, logits), values, "logits stay without gradients");
 
@@ -67,7 +70,8 @@ gpuTest("cross_entropy weighs rows, in one dispatch and in ranges", async (gpu) 
     const logits = upload(gpu, "logits", [rows, columns], values);
     const labels = upload(gpu, "labels", [rows], ids, "uint32");
     const losses = upload(gpu, "losses", [rows]), weights = upload(gpu, "weights", [rows], own);
-    const io = { logits, labels, losses, weights, gradScale, gradients: true };
+    const logsumexp = upload(gpu, "logsumexp", [rows]);
+    const io = { logits, labels, losses, logsumexp, weights, gradScale, gradients: true };
     runPass(gpu, (pass) => crossEntropy(pass, io));
     // As without weights, of up to 3.
     const close = { atol: 3e-5, rtol: 1e-5 };
@@ -81,8 +85,8 @@ gpuTest("cross_entropy weighs rows, in one dispatch and in ranges", async (gpu) 
 gpuTest("cross_entropy refuses weights of another count", (gpu) => {
   const logits = upload(gpu, "logits", [4, 16]), losses = upload(gpu, "losses", [4]);
   const labels = upload(gpu, "labels", [4], undefined, "uint32");
-  const weights = upload(gpu, "weights", [3]);
-  const io = { logits, labels, losses, weights, gradScale: 1, gradients: true };
+  const weights = upload(gpu, "weights", [3]), logsumexp = upload(gpu, "logsumexp", [4]);
+  const io = { logits, labels, losses, logsumexp, weights, gradScale: 1, gradients: true };
   assertThrows(
     () => crossEntropy(new KernelPass(gpu), io),
     ShapeError,
@@ -96,7 +100,8 @@ for (const columns of [151_936, 128_256]) {
     const values = randomNormal(2 * columns, 1, 4), ids = [columns - 1, 7];
     const logits = upload(gpu, "logits", [2, columns], values);
     const labels = upload(gpu, "labels", [2], ids, "uint32"), losses = upload(gpu, "losses", [2]);
-    const io = { logits, labels, losses, gradScale: 1, gradients: true };
+    const logsumexp = upload(gpu, "logsumexp", [2]);
+    const io = { logits, labels, losses, logsumexp, gradScale: 1, gradients: true };
     runPass(gpu, (pass) => crossEntropy(pass, io));
     const expected = oracle(values, ids, 1);
     // Sums of 64 times some thousand exponentials; gradients take over a logsumexp's error.
@@ -112,10 +117,9 @@ gpuTest("cross_entropy survives extreme logits", async (gpu) => {
   const ids = [0, 0, 1, 0, 1];
   const logits = upload(gpu, "logits", [5, 2], values);
   const labels = upload(gpu, "labels", [5], ids, "uint32"), losses = upload(gpu, "losses", [5]);
-  runPass(
-    gpu,
-    (pass) => crossEntropy(pass, { logits, labels, losses, gradScale: 1, gradients: true }),
-  );
+  const logsumexp = upload(gpu, "logsumexp", labels.shape);
+  const io = { logits, labels, losses, logsumexp, gradScale: 1, gradients: true };
+  runPass(gpu, (pass) => crossEntropy(pass, io));
   const expected = oracle(values, ids, 1);
   const rtol = 2e-6;
   // Row 4: −10,000 has float32 steps of 1e-3, which its logsumexp rounds to.
@@ -126,10 +130,9 @@ gpuTest("cross_entropy survives extreme logits", async (gpu) => {
 gpuTest("cross_entropy makes a label beyond the vocabulary a NaN loss", async (gpu) => {
   const logits = upload(gpu, "logits", [2, 10], randomNormal(20, 1));
   const labels = upload(gpu, "labels", [2], [10, 9], "uint32"), losses = upload(gpu, "losses", [2]);
-  runPass(
-    gpu,
-    (pass) => crossEntropy(pass, { logits, labels, losses, gradScale: 1, gradients: true }),
-  );
+  const logsumexp = upload(gpu, "logsumexp", labels.shape);
+  const io = { logits, labels, losses, logsumexp, gradScale: 1, gradients: true };
+  runPass(gpu, (pass) => crossEntropy(pass, io));
   const [beyond, last] = await download(gpu, losses);
   assertEquals([Number.isNaN(beyond), Number.isFinite(last)], [true, true]);
 });
@@ -142,10 +145,9 @@ gpuTest("cross_entropy walks logits that exceed one dispatch", async (gpu) => {
   const ids = Int32Array.from({ length: rows }, (_, n) => n);
   const labels = upload(gpu, "labels", [rows], ids, "uint32");
   const losses = upload(gpu, "losses", [rows]);
-  runPass(
-    gpu,
-    (pass) => crossEntropy(pass, { logits, labels, losses, gradScale: 1, gradients: true }),
-  );
+  const logsumexp = upload(gpu, "logsumexp", labels.shape);
+  const io = { logits, labels, losses, logsumexp, gradScale: 1, gradients: true };
+  runPass(gpu, (pass) => crossEntropy(pass, io));
   const expected = Float64Array.from(
     ids,
     (n) => Math.log(columns - 1 + Math.exp(n / 10)) - n / 10,
@@ -161,7 +163,8 @@ gpuTest("cross_entropy refuses labels of another count and bfloat16 logits", (gp
   const logits = upload(gpu, "logits", [4, 16]), losses = upload(gpu, "losses", [4]);
   const labels = upload(gpu, "labels", [3], undefined, "uint32");
   const half = upload(gpu, "half", [4, 16], undefined, "bfloat16");
-  const io = { labels, losses, gradScale: 1, gradients: true };
+  const logsumexp = upload(gpu, "logsumexp", [4]);
+  const io = { labels, losses, logsumexp, gradScale: 1, gradients: true };
   assertThrows(
     () => crossEntropy(new KernelPass(gpu), { logits, ...io }),
     ShapeError,

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../../src/gpu/pass.ts";
+import { rowRange, type Tensor } from "../../../src/gpu/tensor.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { applyUpdate } from "../../../src/kernels/optim/apply_update.ts";
 import { fromBfloat16, toBfloat16 } from "../../oracles/bfloat16.ts";
@@ -100,6 +101,26 @@ gpuTest("apply_update keeps infinities and NaN apart", async (gpu) => {
   runPass(gpu, (pass) => applyUpdate(pass, { weight, update, decay: 1, rounding }));
   const expected = [Infinity, -Infinity, NaN, NaN, Infinity, -Infinity, 1, 1];
   assertEquals([...await download(gpu, weight)], expected);
+});
+
+gpuTest("apply_update: rows in ranges get the bits of the whole, the others stay", async (gpu) => {
+  const [rows, columns] = [77, 40], shape = [rows, columns];
+  const values = randomNormal(rows * columns, 1), change = randomNormal(rows * columns, 2, 1e-3);
+  const update = upload(gpu, "update", shape, change), rounding = { seed: 5, step: 9, tensor: 2 };
+  const run = async (...blocks: readonly (readonly [number, number])[]) => {
+    const weight = upload(gpu, "weight", shape, values, "bfloat16");
+    runPass(gpu, (pass) => {
+      for (const [start, end] of blocks) {
+        const of = (tensor: Tensor) => rowRange(tensor, start, end);
+        applyUpdate(pass, { weight: of(weight), update: of(update), decay: DECAY, rounding });
+      }
+    });
+    return await download(gpu, weight);
+  };
+  const whole = await run([0, rows]), kept = 64 * columns;
+  assertEquals(await run([64, rows], [0, 64]), whole);
+  const apart = [...(await run()).slice(0, kept), ...whole.slice(kept)];
+  assertEquals([...await run([64, rows])], apart);
 });
 
 gpuTest("apply_update refuses an update of another shape", (gpu) => {

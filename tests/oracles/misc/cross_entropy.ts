@@ -1,4 +1,4 @@
-/** Losses and dlogits, in float64; rows with a negative label are ignored. */
+/** Losses, logsumexp and dlogits, in float64; rows with a negative label are ignored: zero. */
 export function crossEntropy(
   logits: ArrayLike<number>,
   labels: ArrayLike<number>,
@@ -7,16 +7,18 @@ export function crossEntropy(
 ) {
   const rows = labels.length, columns = logits.length / rows;
   const losses = new Float64Array(rows), dlogits = new Float64Array(logits.length);
+  const logsumexp = new Float64Array(rows);
   for (let n = 0; n < rows; n++) {
     if (labels[n] < 0) continue;
     const row = Float64Array.from({ length: columns }, (_, v) => logits[n * columns + v]);
     const maximum = row.reduce((a, b) => Math.max(a, b), -Infinity);
     const total = row.reduce((sum, z) => sum + Math.exp(z - maximum), 0);
-    losses[n] = weights[n] * (maximum + Math.log(total) - row[labels[n]]);
+    logsumexp[n] = maximum + Math.log(total);
+    losses[n] = weights[n] * (logsumexp[n] - row[labels[n]]);
     for (let v = 0; v < columns; v++) {
       const probability = Math.exp(row[v] - maximum) / total;
       dlogits[n * columns + v] = gradScale * weights[n] * (probability - (v === labels[n] ? 1 : 0));
     }
   }
-  return { losses, dlogits };
+  return { losses, logsumexp, dlogits };
 }

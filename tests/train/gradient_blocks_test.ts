@@ -1,0 +1,151 @@
+/** Embedding and head in blocks of rows, against the same steps with whole gradients. */
+import { assertEquals } from "@std/assert";
+import { PlanAllocator } from "../../src/gpu/allocator.ts";
+import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import { KernelPass } from "../../src/gpu/pass.ts";
+import { initialize } from "../../src/model/initialize.ts";
+import type { Batch } from "../../src/model/batch.ts";
+import { uploadRope } from "../../src/model/llama.ts";
+import type { OptimizerShape } from "../../src/optim/optimizer_state.ts";
+import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
+import { weightedCrossEntropy } from "../../src/train/objective.ts";
+import { RecordedStep } from "../../src/train/step.ts";
+import { assertClose, download, gpuTest, randomStream } from "../support.ts";
+import { RATES } from "../optim/support_rates.ts";
+import { TINY } from "./support.ts";
+
+const LENGTH = 16, BATCH = 2;
+/** Two blocks of 2,048 rows and a short one; rows of 40 are stored as they are, of 44 in 48. */
+const CONFIG = { ...TINY, layers: 1, vocabSize: 4301 };
+/** Of one byte, so that the smallest blocks are taken. */
+const SMALL = { whole: 1, block: 1 };
+
+interface Case {
+  readonly embeddings: TrainingShape["embeddings"];
+  readonly rule: "adam" | "adam8bit";
+  readonly tied: boolean;
+  readonly hiddenSize?: number;
+  readonly weighted?: boolean;
+  readonly batch?: number;
+}
+
+function shapeOf(
+  { embeddings, rule, batch = BATCH }: Case,
+  blocks?: typeof SMALL,
+): TrainingShape {
+  return {
+    batchSize: batch,
+    seqLen: LENGTH,
+    dtype: embeddings === "float32" ? "float32" : "bfloat16",
+    activationCheckpointing: true,
+    weights: embeddings === "float32" ? "float32" : "int8",
+    embeddings,
+    trained: "all",
+    weightGroupSize: 256,
+    optimizer: {
+      rules: { matrices: "adam", embeddings: rule, others: "adam" },
+      gradientAccumulation: 1,
+      blocks,
+    },
+  };
+}
+
+function batchOf(seed: number, sequences: number): Batch {
+  const next = randomStream(seed), tokens = sequences * LENGTH;
+  const draw = () => Math.floor(next() * CONFIG.vocabSize);
+  const targets = Int32Array.from({ length: tokens }, (_, i) => (i % 5 === 0 ? -100 : draw()));
+  const counted = targets.filter((target) => target >= 0).length;
+  return { inputs: Uint32Array.from({ length: tokens }, draw), targets, tokens: counted };
+}
+
+/** The bytes of every weight and state after two steps. */
+async function train(gpu: Gpu, of: Case, blocks?: typeof SMALL) {
+  const { tied, hiddenSize = TINY.hiddenSize } = of;
+  const config = { ...CONFIG, tieWordEmbeddings: tied, hiddenSize };
+  const objective = of.weighted
+    ? weightedCrossEntropy(
+      "uneven",
+      ({ targets }) => Float32Array.from(targets, (_, n) => n % 3),
+    )
+    : undefined;
+  const shape = shapeOf(of, blocks);
+  const training = buildTraining(gpu, config, shape, gpu.capabilities, objective);
+  const { model, optimizer } = training;
+  uploadRope(gpu, model);
+  const pass = new KernelPass(gpu), scratch = optimizer.scratch.gradient;
+  initialize(gpu, pass, config, model.parameters, { seed: 3, scratch });
+  pass.submit();
+  for (let step = 1; step <= 2; step++) {
+    const options = { step, lr: 0.01, rates: { ...RATES, stochasticRound: true }, lossIndex: 0 };
+    const batch = batchOf(step, of.batch ?? BATCH);
+    await new RecordedStep(gpu, training, [batch], options).give();
+  }
+  const tensors = new Map<string, Uint8Array>();
+  const values = new Map<string, Float32Array>();
+  for (const { parameter: { name, weight }, state } of optimizer.states) {
+    tensors.set(name, await gpu.read(weight));
+    if (weight.dtype !== "int8") values.set(name, await download(gpu, weight));
+    for (const [label, tensor] of Object.entries(state)) {
+      if (tensor) tensors.set(`${name}.${label}`, await gpu.read(tensor));
+    }
+  }
+  const [loss] = await download(gpu, training.losses);
+  return {
+    tensors,
+    values,
+    loss,
+    blocks: optimizer.states.flatMap(({ blockRows }) => blockRows ?? []),
+  };
+}
+
+const CASES: Record<string, Case> = {
+  "float32, tied": { embeddings: "float32", rule: "adam", tied: true },
+  "bfloat16 by stochastic rounding, 8-bit moments": {
+    embeddings: "bfloat16",
+    rule: "adam8bit",
+    tied: false,
+    hiddenSize: 44,
+    weighted: true,
+  },
+};
+
+for (const [name, of] of Object.entries(CASES)) {
+  gpuTest(`blocks of rows give the bits of whole gradients: ${name}`, async (gpu) => {
+    const whole = await train(gpu, of), blocks = await train(gpu, of, SMALL);
+    assertEquals([whole.blocks, blocks.blocks], [[], of.tied ? [2048] : [2048, 2048]]);
+    assertEquals(blocks.loss, whole.loss);
+    for (const [tensor, bytes] of whole.tensors) {
+      assertEquals(blocks.tensors.get(tensor), bytes, tensor);
+    }
+  });
+}
+
+gpuTest("more tokens at a time than with all logits: sums in another order", async (gpu) => {
+  // Chunks of 1,920 tokens with the logits of the whole vocabulary, and all with those of a block.
+  const of: Case = { ...CASES["float32, tied"], batch: 128 };
+  const whole = await train(gpu, of), blocks = await train(gpu, of, SMALL);
+  for (const [name, values] of whole.values) {
+    // As two micro-batches against one in step_test: Adam divides by small roots.
+    assertClose(name, blocks.values.get(name)!, values, { atol: 3e-6, rtol: 1e-5 });
+  }
+});
+
+Deno.test("gradients that are accumulated or exchanged stay whole", () => {
+  const blocksOf = (change: Partial<OptimizerShape>) => {
+    const shape = shapeOf(CASES["float32, tied"], SMALL);
+    const optimizer = { ...shape.optimizer, ...change };
+    const training = buildTraining(
+      new PlanAllocator(),
+      CONFIG,
+      { ...shape, optimizer },
+      CONSUMER_CARD,
+    );
+    return training.optimizer.states.flatMap(({ blockRows }) => blockRows ?? []);
+  };
+  assertEquals(blocksOf({}), [2048, 2048]);
+  assertEquals(blocksOf({ gradientAccumulation: 2 }), []);
+  assertEquals(blocksOf({ exchange: true }), []);
+  // Nor are small ones divided, unless asked to.
+  assertEquals(blocksOf({ blocks: undefined }), []);
+});
