@@ -20,6 +20,11 @@ export interface TensorSpec {
   readonly purpose: Purpose;
   /** Elements per quantisation group; required for `int8` and `int4`. `nf4` always has 64. */
   readonly groupSize?: number;
+  /**
+   * The slot whose memory it takes in one phase, where the allocator has slots (slots.ts): it is not
+   * live in the others, and its first contents are undefined. Not for quantised formats.
+   */
+  readonly turn?: { readonly slot: string; readonly phase: string };
 }
 
 /** A staging texture to allocate. */

@@ -1,8 +1,10 @@
 /** The activations of one micro-batch, allocated once and reused by every step. */
 import type { Allocator } from "../gpu/allocator.ts";
+import type { Turn } from "../gpu/slots.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import type { LlamaConfig } from "./config.ts";
+import { TURNS } from "./turns.ts";
 
 /**
  * What the forward pass keeps:
@@ -134,6 +136,7 @@ export function createActivations(
   { batch, length, dtype, keep }: ActivationOptions,
 ): Activations {
   const { make, N, C, F, queries, keys } = maker(allocator, config, { batch, length, dtype });
+  const recomputed = isRecomputed(keep);
   const layer = (name: string): LayerActivations => ({
     inputRstd: make(`${name}.input_rstd`, [N], "float32"),
     query: make(`${name}.query`, [N, queries]),
@@ -151,8 +154,8 @@ export function createActivations(
     attention: make(`${name}.attention`, [N, queries]),
     middle: make(`${name}.middle`, [N, C]),
     middleRstd: make(`${name}.middle_rstd`, [N], "float32"),
-    gate: make(`${name}.gate`, [N, F]),
-    up: make(`${name}.up`, [N, F]),
+    gate: make(`${name}.gate`, [N, F], dtype, recomputed ? TURNS.gate : undefined),
+    up: make(`${name}.up`, [N, F], dtype, recomputed ? TURNS.up : undefined),
   });
   const codes = (name: string) =>
     allocator.tensor({
@@ -176,7 +179,7 @@ export function createActivations(
       : undefined,
     layers: Array.from({ length: config.layers }, (_, i) => shared ?? layer(`layers.${i}`)),
     normed: make("normed", [N, C]),
-    hidden: make("hidden", [N, F]),
+    hidden: make("hidden", [N, F], dtype, TURNS.hidden),
     finalRstd: make("final_rstd", [N], "float32"),
     tokens: make("tokens", [N], "uint32"),
     firstKeys: make("first_keys", [N], "uint32"),
@@ -190,13 +193,14 @@ export function createBackwardActivations(
   { keepHeadInput, ...options }: ActivationOptions & { readonly keepHeadInput?: boolean },
 ): BackwardActivations {
   const { make, N, C, queries, keys } = maker(allocator, config, options);
+  const { dtype } = options, recomputed = isRecomputed(options.keep);
   return {
     dresidual: make("dresidual", [N, C]),
-    dnormed: make("dnormed", [N, C]),
-    dquery: make("dquery", [N, queries]),
-    dkey: make("dkey", [N, keys]),
-    dvalue: make("dvalue", [N, keys]),
-    dattention: make("dattention", [N, queries]),
+    dnormed: make("dnormed", [N, C], dtype, TURNS.dnormed),
+    dquery: make("dquery", [N, queries], dtype, recomputed ? TURNS.dquery : undefined),
+    dkey: make("dkey", [N, keys], dtype, recomputed ? TURNS.dkeyValue : undefined),
+    dvalue: make("dvalue", [N, keys], dtype, recomputed ? TURNS.dkeyValue : undefined),
+    dattention: make("dattention", [N, queries], dtype, TURNS.dattention),
     delta: make("delta", [N, 2 * config.heads], "float32"),
     normPartial: make("norm_partial", [Math.min(N, NORM_PARTIALS), C], "float32"),
     headPartial: config.qkNorm
@@ -212,6 +216,11 @@ export function createBackwardActivations(
   };
 }
 
+/** Whether the backward pass runs a layer forward again, in buffers that serve all layers. */
+function isRecomputed(keep: Keep): boolean {
+  return keep === "layer_inputs" || keep === "layer_inputs_int8";
+}
+
 function maker(
   allocator: Allocator,
   config: LlamaConfig,
@@ -223,7 +232,7 @@ function maker(
     F: config.intermediateSize,
     queries: config.heads * config.headSize,
     keys: config.keyValueHeads * config.headSize,
-    make: (name: string, shape: readonly number[], format: Tensor["dtype"] = dtype) =>
-      allocator.tensor({ name, shape, dtype: format, purpose: "activations" }),
+    make: (name: string, shape: readonly number[], format: Tensor["dtype"] = dtype, turn?: Turn) =>
+      allocator.tensor({ name, shape, dtype: format, purpose: "activations", turn }),
   };
 }

@@ -3,6 +3,7 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { padded } from "../numbers/layout.ts";
 import type { LlamaConfig } from "./config.ts";
+import { TURNS } from "./turns.ts";
 
 /** Buffers of the head and the loss, for a chunk of tokens at a time. */
 export interface HeadWorkspace {
@@ -36,6 +37,7 @@ export function createHeadWorkspace(
       shape: [chunk, config.vocabSize],
       dtype: "float32",
       purpose: "activations",
+      turn: TURNS.logits,
     }),
     labels: allocator.tensor({
       name: "labels",

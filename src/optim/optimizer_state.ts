@@ -3,7 +3,9 @@ import type { Allocator } from "../gpu/allocator.ts";
 import { padded, rowsOf } from "../numbers/layout.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
+import type { Turn } from "../gpu/slots.ts";
 import type { ParameterKind } from "../model/description.ts";
+import { TURNS } from "../model/turns.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { createProjector, type Projector, projectorMatmuls } from "./projector.ts";
 import { BLOCK_ROWS, type RuleState, type RuleWorkspace, type UpdateRule } from "./rules/rule.ts";
@@ -206,13 +208,13 @@ export function createOptimizerScratch(
     if (tied && parameter.kind === "embedding" && !blockRows) embedding = size;
     else gradient = Math.max(gradient, size);
   }
-  const scratch = (name: string, size: number) =>
-    allocator.tensor({ name, shape: [size], dtype: "float32", purpose: "gradients" });
+  const scratch = (name: string, size: number, turn?: Turn) =>
+    allocator.tensor({ name, shape: [size], dtype: "float32", purpose: "gradients", turn });
   const projectors = states.flatMap(({ projector }) => projector ? [projector] : []);
   return {
     gradient: scratch("gradient", gradient),
     embeddingGradient: embedding ? scratch("embedding_gradient", embedding) : undefined,
-    lowRank: lowRank ? scratch("low_rank_gradient", lowRank) : undefined,
+    lowRank: lowRank ? scratch("low_rank_gradient", lowRank, TURNS.lowRank) : undefined,
     similarities: allocator.tensor({
       name: "similarities",
       shape: [Math.max(1, projectors.length)],

@@ -16,6 +16,8 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { expectShape, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import type { Turn } from "../gpu/slots.ts";
+import { TURNS } from "../model/turns.ts";
 import { padded } from "../numbers/layout.ts";
 import { divideByTrace } from "../kernels/optim/divide_by_trace.ts";
 import { groupDequantize } from "../kernels/quantise/group_dequantize.ts";
@@ -67,19 +69,21 @@ export function createSubspaceWorkspace(
   shapes: readonly (readonly [m: number, n: number, rank: number])[],
 ): SubspaceWorkspace {
   const sizes = shapes.map(([m, n, rank]) => subspaceShape([m, n], rank));
-  const make = (name: string, elementsOf: (size: typeof sizes[number]) => number) =>
+  const make = (name: string, elementsOf: (size: typeof sizes[number]) => number, turn?: Turn) =>
     allocator.tensor({
       name: `subspace.${name}`,
       shape: [Math.max(8, ...sizes.map(elementsOf))],
       dtype: "float32",
       purpose: "workspace",
+      turn,
     });
   const rows = Math.max(1, ...sizes.map(({ vectors }) => vectors));
   const columns = Math.max(1, ...sizes.map(({ dimensions }) => dimensions));
   return {
     q: make("q", ({ vectors, dimensions }) => vectors * padded(dimensions)),
     y: make("y", ({ vectors, dimensions }) => vectors * padded(dimensions)),
-    z: make("z", ({ vectors, other }) => vectors * padded(other)),
+    // The largest of them.
+    z: make("z", ({ vectors, other }) => vectors * padded(other), TURNS.subspace),
     t: make("t", ({ vectors }) => vectors * padded(vectors)),
     u: make("u", ({ vectors }) => vectors * padded(vectors)),
     w: make("w", ({ vectors }) => vectors * padded(vectors)),

@@ -5,6 +5,7 @@
 import { createLoadWorkspace, type LoadWorkspace } from "../formats/pretrained.ts";
 import { type Allocator, PlanAllocator } from "../gpu/allocator.ts";
 import type { Scope } from "../gpu/scope.ts";
+import { inSlots } from "../gpu/slots.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
@@ -96,6 +97,16 @@ export function buildTraining(
   shape: TrainingShape,
   capabilities: Capabilities,
   objective: Objective = crossEntropyObjective,
+): Training {
+  return inSlots(allocator, (slots) => allocate(slots, config, shape, capabilities, objective));
+}
+
+function allocate(
+  allocator: Allocator,
+  config: LlamaConfig,
+  shape: TrainingShape,
+  capabilities: Capabilities,
+  objective: Objective,
 ): Training {
   const { batchSize: batch, seqLen: length, dtype } = shape;
   const tokens = batch * length;
