@@ -153,7 +153,7 @@ Deno.test("a run that does not fit says what would, as options", () => {
   assertEquals(Object.keys(options).slice(0, 1), ["activationCheckpointing"]);
   assertMatch(
     error.message,
-    /^this run needs \d\.\d+ GiB of GPU memory \(the rest of the driver's blocks \d+ MiB\), 1\.500 GiB available \(/,
+    /^this run needs \d\.\d+ GiB of GPU memory \(the rest of the driver's blocks [\d.]+ MiB\), 1\.500 GiB available \(/,
   );
   const [property, flag, field] = inAll((spelling) => explain(error, spelling));
   assertMatch(
