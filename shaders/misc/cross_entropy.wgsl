@@ -21,8 +21,7 @@ struct Params {
 @group(0) @binding(0) var<storage, read_write> logits: array<vec4<f32>>;   // (n, V)
 @group(0) @binding(1) var<storage, read> labels: array<i32>;               // (n)
 @group(0) @binding(2) var<storage, read_write> losses: array<f32>;         // (n)
-@group(0) @binding(3) var<storage, read_write> logsumexps: array<f32>;     // (n)
-@group(0) @binding(4) var<storage, read> weights: array<f32>;              // (n), if WEIGHTED
+@group(0) @binding(3) var<storage, read> weights: array<f32>;              // (n), if WEIGHTED
 @group(1) @binding(0) var<uniform> params: Params;
 
 const BLOCK = 64u;
@@ -102,7 +101,9 @@ fn main(
   let has_label = counted && u32(label) < columns && label_quad % LANES == lane;
   var label_values = vec4<f32>(0.0);
   if (has_label) { label_values = load(start, label_quad, columns); }
-  var at_label = label_values[u32(label) % 4u];
+  let hits = four_from(4u * label_quad) == vec4<u32>(u32(label));
+  let at_hit = select(vec4<f32>(0.0), label_values, hits);   // no index: registers have none
+  var at_label = at_hit.x + at_hit.y + at_hit.z + at_hit.w;
 
   let own = maximum;
   maximum = lanes_max(vec2<f32>(own), local).x;
@@ -121,7 +122,6 @@ fn main(
     // Every bit pattern from 7fc00000 to 7fffffff is a NaN.
     if (counted && u32(label) >= columns) { loss = bitcast<f32>(max(label, 0x7fc00000)); }
     losses[p.row + n] = loss;
-    logsumexps[p.row + n] = logsumexp;
   }
   if (p.gradients == 0u) { return; }
   let scale = p.grad_scale * weight;
@@ -144,8 +144,7 @@ fn main(
     logits[start + i] = scale * d;
   }
   if (has_label) {
-    let hit = four_from(4u * label_quad) == vec4<u32>(u32(label));
-    let d = exp(label_values - logsumexp) - select(vec4<f32>(0.0), vec4<f32>(1.0), hit);
+    let d = exp(label_values - logsumexp) - select(vec4<f32>(0.0), vec4<f32>(1.0), hits);
     logits[start + label_quad] = scale * d;
   }
 }
