@@ -74,6 +74,7 @@ trainingTest(
       assertEquals(Object.keys(smaller), [
         "activationCheckpointing",
         "embeddingOptimizer",
+        "activationQuant",
         "batchSize",
       ]);
       const { account } = await runTraining(options("run", { ...smaller, steps: 1 }));
