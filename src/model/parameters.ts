@@ -131,7 +131,7 @@ export interface WeightFormat {
   readonly weights: WeightType;
   /** Elements per INT8 group. */
   readonly groupSize: number;
-  /** Format of embedding and head; INT8 only where they are not trained. */
+  /** Format of embedding and head. */
   readonly embeddings: "int8" | "bfloat16" | "float32";
   /** Which parameters receive gradients. */
   readonly trained: Trained;

@@ -193,13 +193,15 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
     const { optimizer, dtype } = options;
     const { weightQuant, projQuant } = quantisation(options);
     const trainEmbeddings = options.trainEmbeddings || options.addTokens !== undefined;
+    const embeddingQuant = quantisesEmbeddings({ ...options, trainEmbeddings });
     return {
       trainEmbeddings,
       weightQuant,
       projQuant,
-      embeddingQuant: quantisesEmbeddings({ ...options, trainEmbeddings }),
+      embeddingQuant,
       // At these learning rates an update is smaller than the spacing of bfloat16 or INT8 values.
-      stochasticRound: options.stochasticRound ?? (weightQuant || dtype === "bfloat16"),
+      stochasticRound: options.stochasticRound ??
+        (weightQuant || (trainEmbeddings && embeddingQuant) || dtype === "bfloat16"),
       lr: options.lr ?? methodOf(optimizer).lr.finetune,
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
     };

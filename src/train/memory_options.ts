@@ -32,12 +32,12 @@ export const sizeFields = {
   }),
   ...section("Optimizer", {
     optimizer: optimizerField(METHOD_NAMES, "training method"),
+    embeddingQuant,
   }),
   ...section("Fine-tuning", {
     finetune: z.boolean().optional().describe("plan fine-tuning instead of pre-training")
       .meta({ derived: "on with lora and qlora" }),
     trainEmbeddings,
-    embeddingQuant,
   }),
   ...loraFields,
 };
@@ -66,7 +66,9 @@ export function deriveSizes(options: Sizes & { readonly from?: string }) {
     ...quantisation(options),
     finetune: options.finetune ??
       (options.from === undefined && trainsAdapters(methodOf(options.optimizer))),
-    embeddingQuant: options.finetune === true && quantisesEmbeddings(options),
+    embeddingQuant: quantisesEmbeddings(
+      options.finetune ? options : { ...options, trainEmbeddings: true },
+    ),
     loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
   };
 }

@@ -114,7 +114,7 @@ export function quantisation(
   };
 }
 
-/** Whether embedding and head are frozen and stored in INT8. */
+/** Whether embedding and head are stored in INT8: as requested, or as the other weights where frozen. */
 export function quantisesEmbeddings(
   options: {
     optimizer: MethodName;
@@ -128,5 +128,5 @@ export function quantisesEmbeddings(
 }
 
 export const embeddingQuant = z.boolean().optional().describe(
-  "store the embedding and head in INT8 if they are not trained",
-).meta({ derived: onWith(hasInt8Weights) });
+  "store the embedding and head in INT8",
+).meta({ derived: `${onWith(hasInt8Weights)}, where they are not trained` });

@@ -113,6 +113,7 @@ const METHOD_EFFECTS: readonly Effect[] = [
     phrase`needs ${option("activationCheckpointing", true)}: it quantises what that keeps`,
   ),
   onlyWith(["adam4bit"], ({ rules }) => rules.matrices === "adam8bit", "4-bit moments need"),
+  onlyWith(["embeddingQuant"], hasInt8Weights, "INT8 embeddings need"),
 ];
 
 /** Of the update, in every training run. */
@@ -149,10 +150,16 @@ const ROUNDING_EFFECTS: readonly Effect[] = [
   onlyWith(["stochasticRound"], hasInt8Weights, "stochastic rounding needs"),
   only(
     ["stochasticRound"],
-    ({ weightQuant }) => weightQuant !== false,
+    ({ weightQuant, embeddingQuant }) => weightQuant !== false || embeddingQuant === true,
     "applies to INT8 weights, which are switched off",
   ),
 ];
+
+/** Of a run that starts from trained weights; only fine-tuning may freeze embedding and head. */
+function trainsInt8Embeddings({ embeddingQuant, from, trainEmbeddings, addTokens }: Values) {
+  return embeddingQuant === true &&
+    (from !== undefined || trainEmbeddings === true || addTokens !== undefined);
+}
 
 /** Of the rounding of weights that are trained already: also bfloat16's. */
 const TRAINED_ROUNDING_EFFECTS: readonly Effect[] = [
@@ -164,7 +171,9 @@ const TRAINED_ROUNDING_EFFECTS: readonly Effect[] = [
   ),
   only(
     ["stochasticRound"],
-    (options) => quantised(options).weightQuant || options.dtype !== "float32",
+    (options) =>
+      quantised(options).weightQuant || trainsInt8Embeddings(options) ||
+      options.dtype !== "float32",
     phrase`applies to INT8 and bfloat16 weights, not with ${option("dtype", "float32")}`,
   ),
 ];
@@ -200,16 +209,6 @@ const GIVEN_ADAPTER_EFFECTS: readonly Effect[] = [
   ),
 ];
 
-/** Of embedding and head where they are frozen unless asked for. */
-const EMBEDDING_EFFECTS: readonly Effect[] = [
-  onlyWith(["embeddingQuant"], hasInt8Weights, "INT8 embeddings need"),
-  only(
-    ["embeddingQuant"],
-    ({ trainEmbeddings, addTokens }) => trainEmbeddings !== true && addTokens === undefined,
-    "applies only to an embedding that is not trained",
-  ),
-];
-
 export const PRETRAIN_EFFECTS: readonly Effect[] = [
   ...PRESET_EFFECTS,
   ...METHOD_EFFECTS,
@@ -242,7 +241,6 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ...UPDATE_EFFECTS,
   ...ADAPTER_EFFECTS,
   ...GIVEN_ADAPTER_EFFECTS,
-  ...EMBEDDING_EFFECTS,
   embeddingsTrained(({ addTokens }) => addTokens !== undefined),
   ...ROPE_EFFECTS,
   ...TRAINED_ROUNDING_EFFECTS,
@@ -283,9 +281,8 @@ export const MEMORY_EFFECTS: readonly Effect[] = [
   ...PRESET_EFFECTS,
   ...METHOD_EFFECTS,
   ...ADAPTER_EFFECTS,
-  ...EMBEDDING_EFFECTS,
   only(
-    ["trainEmbeddings", "embeddingQuant"],
+    ["trainEmbeddings"],
     plansFinetuning,
     phrase`needs ${option("finetune", true)}: pre-training trains every weight`,
   ),

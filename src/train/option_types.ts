@@ -97,6 +97,11 @@ export interface MemoryOptions {
    */
   readonly vocabSize?: number;
   /**
+   * Store the embedding and head in INT8.
+   * @default on with q_galore_adamw8bit, where they are not trained
+   */
+  readonly embeddingQuant: boolean;
+  /**
    * Plan fine-tuning instead of pre-training.
    * @default on with lora and qlora
    */
@@ -107,11 +112,6 @@ export interface MemoryOptions {
    * @default false
    */
   readonly trainEmbeddings: boolean;
-  /**
-   * Store the embedding and head in INT8 if they are not trained.
-   * @default on with q_galore_adamw8bit
-   */
-  readonly embeddingQuant: boolean;
   /**
    * Rank of the adapters.
    * @default 8
@@ -367,6 +367,11 @@ export interface PretrainOptions {
    * @default false
    */
   readonly trainEmbeddings: boolean;
+  /**
+   * Store the embedding and head in INT8.
+   * @default on with q_galore_adamw8bit, where they are not trained
+   */
+  readonly embeddingQuant: boolean;
   /**
    * Rank of the adapters.
    * @default 8
@@ -741,8 +746,8 @@ export interface FinetuneOptions {
    */
   readonly trainEmbeddings: boolean;
   /**
-   * Store the embedding and head in INT8 if they are not trained.
-   * @default on with q_galore_adamw8bit
+   * Store the embedding and head in INT8.
+   * @default on with q_galore_adamw8bit, where they are not trained
    */
   readonly embeddingQuant: boolean;
   /**

@@ -24,7 +24,13 @@ import {
   textField,
   trainEmbeddings,
 } from "./fields.ts";
-import { optimizerField, quantisation, ratesText } from "./method_fields.ts";
+import {
+  embeddingQuant,
+  optimizerField,
+  quantisation,
+  quantisesEmbeddings,
+  ratesText,
+} from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
 import { effectRules, PRETRAIN_EFFECTS } from "./option_effects.ts";
 import { adaptersRule, knownPreset, overwriteRule, startRule, warmupRule } from "./option_rules.ts";
@@ -83,6 +89,7 @@ const continuedFields = {
       derived: phrase`on with INT8 weights and, with ${option("from")}, bfloat16 ones`,
     }),
     trainEmbeddings,
+    embeddingQuant,
   }),
   ...loraFields,
 };
@@ -114,12 +121,14 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
   derive: (options) => {
     const { weightQuant, projQuant } = quantisation(options);
     const { from, optimizer, dtype } = options, rates = methodOf(optimizer).lr;
+    const embeddingQuant = quantisesEmbeddings({ ...options, trainEmbeddings: true });
     return {
       weightQuant,
       projQuant,
+      embeddingQuant,
       // Small updates of trained weights are below the spacing of bfloat16, too.
       stochasticRound: options.stochasticRound ??
-        (weightQuant || (from !== undefined && dtype === "bfloat16")),
+        (weightQuant || embeddingQuant || (from !== undefined && dtype === "bfloat16")),
       lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue),
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
       warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),

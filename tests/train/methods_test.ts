@@ -39,13 +39,19 @@ Deno.test("a method has rates for the runs that it is for, and takes its rank op
   }
 });
 
-for (const optimizer of WEIGHT_METHODS) {
+/** The methods, and embedding and head in INT8. */
+const RUNS: Readonly<Record<string, Record<string, unknown>>> = {
+  ...Object.fromEntries(WEIGHT_METHODS.map((optimizer) => [optimizer, { optimizer }])),
+  "INT8 embedding and head": { embeddingQuant: true },
+};
+
+for (const [run, change] of Object.entries(RUNS)) {
   trainingTest(
-    `${optimizer}: as planned, it learns, and a stop changes no bit`,
+    `${run}: as planned, it learns, and a stop changes no bit`,
     () =>
       withWorkshop(async ({ options }) => {
         const own = (name: string) =>
-          options(name, { optimizer, lr: 0.02, steps: 8, saveEvery: 8 });
+          options(name, { ...change, lr: 0.02, steps: 8, saveEvery: 8 });
         const { events, account } = await runTraining(own("whole"));
         const [first, ...rest] = events.filter((event) => event.type === "step");
         assert(rest.at(-1)!.loss < first.loss - 0.3, `${first.loss} → ${rest.at(-1)!.loss}`);

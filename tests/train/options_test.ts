@@ -25,6 +25,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     weightQuant: true,
     projQuant: true,
     adam4bit: false,
+    embeddingQuant: false,
     weightGroupSize: 256,
     projGroupSize: 256,
     evalShare: 0.01,
