@@ -5,7 +5,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { bytesOf, columnsOf, elementsOf, rowsOf } from "../numbers/layout.ts";
-import { rowRange, type Tensor, type TensorReader, viewAs } from "../gpu/tensor.ts";
+import { rowRange, rowStep, type Tensor, type TensorReader, viewAs } from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import {
@@ -269,17 +269,8 @@ function* rowBlocks(tensor: Tensor): Generator<[number, number]> {
   for (let start = 0; start < rows; start += block) yield [start, Math.min(rows, start + block)];
 }
 
-/** At multiples of this many rows a binding, and a block of NF4, can start in any matrix. */
-const BLOCK_STEP = 64;
-
 /** Rows per block, which must not end inside a group. */
-function rowsOfBlock({ stride, groupSize = 1 }: Tensor): number {
-  const step = BLOCK_STEP * groupSize / greatestDivisor(groupSize, BLOCK_STEP * stride);
-  const rows = Math.floor(BLOCK_BYTES / (4 * stride));
+function rowsOfBlock(tensor: Tensor): number {
+  const step = rowStep(tensor), rows = Math.floor(BLOCK_BYTES / (4 * tensor.stride));
   return Math.max(step, rows - rows % step);
-}
-
-/** Greatest common divisor (Euclid). */
-function greatestDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestDivisor(b, a % b);
 }

@@ -43,6 +43,19 @@ export interface TensorReader {
   readInto(tensor: Tensor, into: Uint8Array, start?: number): Promise<void>;
 }
 
+/** Rows at whose multiples a binding can start in any matrix, and a block of NF4. */
+const ROW_STEP = 64;
+
+/** Rows at whose multiples a range of a matrix can be bound, and no quantisation group is cut. */
+export function rowStep({ stride, groupSize = 1 }: Pick<Tensor, "stride" | "groupSize">): number {
+  return ROW_STEP * groupSize / greatestDivisor(groupSize, ROW_STEP * stride);
+}
+
+/** Greatest common divisor (Euclid). */
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
+}
+
 /**
  * A view of rows [start, end) of a matrix, sharing its buffer. If a kernel binds the view, its
  * start must satisfy the adapter's storage alignment, as every multiple of 64 rows does.

@@ -1,7 +1,7 @@
 /** Initialises weights for pre-training, on the device. */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowRange, rowStep, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { packTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import { randomNormal } from "../kernels/misc/random_normal.ts";
@@ -41,7 +41,7 @@ export function initialize(
 }
 
 /** Rows of an INT8 matrix that float32 scratch memory holds: whole groups. */
-function rowsIn(scratch: Tensor, { stride, groupSize }: Tensor): number {
-  const fitting = Math.floor(scratch.byteLength / (4 * stride));
-  return Math.max(1, Math.floor(fitting / groupSize!)) * groupSize!;
+function rowsIn(scratch: Tensor, weight: Tensor): number {
+  const rows = Math.floor(scratch.byteLength / (4 * weight.stride)), step = rowStep(weight);
+  return Math.max(step, rows - rows % step);
 }

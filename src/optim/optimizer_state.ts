@@ -1,7 +1,7 @@
 /** What the optimizer allocates: state per parameter, and scratch memory that they share. */
 import type { Allocator } from "../gpu/allocator.ts";
 import { padded, rowsOf } from "../numbers/layout.ts";
-import type { Tensor } from "../gpu/tensor.ts";
+import { rowStep, type Tensor } from "../gpu/tensor.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { Turn } from "../gpu/slots.ts";
 import type { ParameterKind } from "../model/description.ts";
@@ -126,7 +126,9 @@ function blockRowsOf(
   { blocks = BLOCKS }: OptimizerShape,
   room: number,
 ): number | undefined {
-  const { shape } = parameter, bytes = storedBytes(shape);
+  const { shape, weight } = parameter, bytes = storedBytes(shape);
+  // A block of an INT8 weight must be whole groups, which those of most sizes are.
+  if (BLOCK_ROWS % rowStep(weight) !== 0) return;
   // What is accumulated exists whole anyway.
   if (!isTokenTable(parameter) || !rule.rows || accumulated || bytes <= blocks.whole) return;
   const rows = Math.max(1, Math.floor(room / storedBytes([1, shape[1]]) / BLOCK_ROWS)) * BLOCK_ROWS;

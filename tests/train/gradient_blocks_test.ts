@@ -85,6 +85,7 @@ async function train(gpu: Gpu, of: Case, blocks?: typeof SMALL) {
   const values = new Map<string, Float32Array>();
   for (const { parameter: { name, weight }, state } of optimizer.states) {
     tensors.set(name, await gpu.read(weight));
+    if (weight.constants) tensors.set(`${name}.constants`, await gpu.read(weight.constants));
     if (weight.dtype !== "int8") values.set(name, await download(gpu, weight));
     for (const [label, tensor] of Object.entries(state)) {
       if (tensor) tensors.set(`${name}.${label}`, await gpu.read(tensor));
@@ -101,6 +102,7 @@ async function train(gpu: Gpu, of: Case, blocks?: typeof SMALL) {
 
 const CASES: Record<string, Case> = {
   "float32, tied": { embeddings: "float32", rule: "adam", tied: true },
+  "INT8, groups that straddle rows": { embeddings: "int8", rule: "adam", tied: false },
   "bfloat16 by stochastic rounding, 8-bit moments": {
     embeddings: "bfloat16",
     rule: "adam8bit",

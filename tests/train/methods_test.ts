@@ -5,7 +5,7 @@ import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { WEIGHT_METHODS } from "../../src/train/method_fields.ts";
 import { METHOD_NAMES, methodNamed, methodOf, rankOptionOf } from "../../src/train/methods.ts";
 import { pretrainOptions } from "../../src/train/options.ts";
-import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 /** transformers' current optimizers, and two from older versions. */
 async function knownOptims(): Promise<string[]> {
@@ -40,12 +40,13 @@ Deno.test("a method has rates for the runs that it is for, and takes its rank op
 });
 
 /** The methods, and embedding and head in INT8. */
-const RUNS: Readonly<Record<string, Record<string, unknown>>> = {
-  ...Object.fromEntries(WEIGHT_METHODS.map((optimizer) => [optimizer, { optimizer }])),
-  "INT8 embedding and head": { embeddingQuant: true },
+const RUNS: Readonly<Record<string, { change: Record<string, unknown>; tied?: true }>> = {
+  ...Object.fromEntries(WEIGHT_METHODS.map((optimizer) => [optimizer, { change: { optimizer } }])),
+  "INT8 embedding and head": { change: { embeddingQuant: true } },
+  "INT8 embedding, tied": { change: { embeddingQuant: true }, tied: true },
 };
 
-for (const [run, change] of Object.entries(RUNS)) {
+for (const [run, { change, tied }] of Object.entries(RUNS)) {
   trainingTest(
     `${run}: as planned, it learns, and a stop changes no bit`,
     () =>
@@ -64,6 +65,6 @@ for (const [run, change] of Object.entries(RUNS)) {
         const weights = (run: { output: string }) =>
           Deno.readFile(join(run.output, "model/model.safetensors"));
         assertEquals(await weights(stopped), await weights(own("whole")));
-      }),
+      }, tied && { ...TINY, tieWordEmbeddings: true }),
   );
 }
