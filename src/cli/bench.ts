@@ -1,11 +1,17 @@
 /** `bench`: speed of the kernels on this adapter, or of training a model. */
 import { z } from "../packages/zod.ts";
-import { bench as measure, formatMeasurement, MEASUREMENT_HEAD } from "../../bench/bench.ts";
+import {
+  bench as measure,
+  benchCases,
+  formatMeasurement,
+  MEASUREMENT_HEAD,
+} from "../../bench/bench.ts";
 import { benchStep, benchSteps, type StepResult } from "../../bench/step.ts";
 import { EFFORT, Stopwatch } from "../../bench/timing.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, type Rule, section } from "../options/schema.ts";
+import { UserError } from "../options/user_error.ts";
 import { trainedModel } from "../train/fields.ts";
 import { deriveSizes, type MemoryOptions, sizeFields, sizeRules } from "../train/memory_options.ts";
 import { benchTraining } from "./bench_training.ts";
@@ -86,13 +92,23 @@ async function run(options: BenchOptions, io: Io): Promise<number> {
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
 }
 
+/** The benchmark after those of the kernels. */
+const STEP = "step";
+
 async function benchKernels(gpu: Gpu, { filter, quick }: BenchOptions, io: Io): Promise<void> {
+  const names = [...new Set(benchCases(gpu).map(({ name }) => name)), STEP];
+  if (filter && !names.some((name) => name.includes(filter))) {
+    throw new UserError(
+      phrase`${option("filter")}: no benchmark's name contains "${filter}"`,
+      `they are ${names.join(", ")}`,
+    );
+  }
   io.log(`adapter: ${adapterName(gpu.adapter)}`);
   io.log(MEASUREMENT_HEAD);
   for await (const measured of measure(gpu, { filter, quick, signal: io.signal })) {
     io.result(measured, formatMeasurement(measured));
   }
-  if (filter && !"step".includes(filter)) return;
+  if (filter && !STEP.includes(filter)) return;
   const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
   for (const sized of benchSteps(gpu, quick)) {
     if (io.signal.aborted) return;

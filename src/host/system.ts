@@ -10,6 +10,8 @@ export interface System {
   readonly graphicsDevice: boolean;
   /** Names of the installed Vulkan drivers (Linux). */
   readonly vulkanDrivers: readonly string[];
+  /** What DENO_WEBGPU_BACKEND limits Deno to, if it is set. */
+  readonly interfaces?: string;
 }
 
 /** Debian's packages for a purpose. */
@@ -36,6 +38,7 @@ export function inspectSystem(): System {
     container: exists("/.dockerenv") || exists("/run/.containerenv"),
     graphicsDevice: ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some(exists),
     vulkanDrivers: vulkanDrivers(),
+    interfaces: Deno.env.get("DENO_WEBGPU_BACKEND"),
   };
 }
 
@@ -45,6 +48,23 @@ export function isDebian(system: System): boolean {
 
 /** How to get an adapter on this system, one line per step. */
 export function driverAdvice(system: System): string[] {
+  return [...interfaceAdvice(system), ...installAdvice(system)];
+}
+
+/** Deno says nothing of a variable that excludes every driver, nor of a misspelt one. */
+function interfaceAdvice({ os, interfaces }: System): string[] {
+  const useful = os === "darwin" ? ["metal"] : os === "windows" ? ["dx12", "vulkan"] : ["vulkan"];
+  const chosen = interfaces?.split(",").map((name) => name.trim().toLowerCase());
+  if (!chosen || useful.every((name) => chosen.includes(name))) return [];
+  return [
+    `DENO_WEBGPU_BACKEND is ${
+      JSON.stringify(interfaces)
+    }, and Deno looks for nothing else: unset ` +
+    `it, or set it to ${useful.join(" or ")}`,
+  ];
+}
+
+function installAdvice(system: System): string[] {
   if (system.os === "darwin") {
     return [
       "Metal is part of macOS: update to macOS 13 or newer; virtual machines often lack it",

@@ -45,6 +45,12 @@ export async function benchPeers(args: string[]): Promise<void> {
     },
   });
   using gpu = await Gpu.open();
+  const all = operations(sizesFor(gpu.capabilities.software));
+  const chosen = all.filter(({ kind }) => kind.includes(filter));
+  if (!chosen.length) {
+    const kinds = new Set(all.map(({ kind }) => kind));
+    throw new Error(`--filter: no operation is "${filter}": they are ${[...kinds].join(", ")}`);
+  }
   const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
   if (!json) console.log(`adapter: ${adapterName(gpu.adapter)}; milliseconds, and times ours`);
   const peers: Contender[] = [], refused: Refusals = new Map();
@@ -61,8 +67,7 @@ export async function benchPeers(args: string[]): Promise<void> {
     }
   }
   if (!json) console.log(row(["operation", "shape", "ours", ...peers.map(({ name }) => name)]));
-  for (const operation of operations(sizesFor(gpu.capabilities.software))) {
-    if (!operation.kind.includes(filter)) continue;
+  for (const operation of chosen) {
     const compared = await compare(watch, operation, ours(gpu), peers, refused);
     console.log(json ? JSON.stringify(compared) : formatComparison(compared, peers));
   }

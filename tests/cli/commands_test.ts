@@ -80,6 +80,13 @@ trainingTest(
     }),
 );
 
+trainingTest("bench refuses a filter that selects nothing, and names the benchmarks", async () => {
+  const { code, stdout, stderr } = await run("bench", "--filter", "sfotmax");
+  assertEquals([code, stdout], [1, ""]);
+  assertStringIncludes(stderr, "--filter");
+  for (const name of ["attention_backward", "rms_norm", "step"]) assertStringIncludes(stderr, name);
+});
+
 trainingTest("memory shows a table, and which cards a 7B fits", async () => {
   const { code, stdout } = await run(
     ...["memory", "--model", "llama_7b", "--rank", "1024", "--batch-size", "1"],

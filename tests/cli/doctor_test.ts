@@ -45,6 +45,16 @@ Deno.test("no adapter: unhealthy, with what to install here", () => {
   assertStringIncludes(missing.join("\n"), "sudo apt-get install");
 });
 
+Deno.test("no adapter: whether DENO_WEBGPU_BACKEND is what excludes it", () => {
+  const first = (interfaces?: string, os: System["os"] = "linux") =>
+    driverAdvice({ ...SYSTEM, os, interfaces })[0];
+  assertStringIncludes(first("vulcan"), 'DENO_WEBGPU_BACKEND is "vulcan"');
+  assertStringIncludes(first("dx12", "windows"), "unset it, or set it to dx12 or vulkan");
+  for (const right of [undefined, "vulkan", "metal, Vulkan"]) {
+    assertStringIncludes(first(right), "apt-get install");
+  }
+});
+
 Deno.test("an adapter that computes wrongly is unhealthy", () => {
   assertEquals(diagnosis({ selfTest: { ok: false, message: "differs" } }).healthy, false);
 });
