@@ -1,5 +1,5 @@
 /** The folder in which this product keeps what can be found out again. */
-import { join } from "../packages/std_path.ts";
+import { isAbsolute, join } from "../packages/std_path.ts";
 
 /** Its name among those of other programs. */
 const NAME = "deno-galore";
@@ -14,13 +14,18 @@ export function cacheFolder(): string | undefined {
     ? variable("LOCALAPPDATA")
     : os === "darwin"
     ? home && join(home, "Library", "Caches")
-    : variable("XDG_CACHE_HOME") ?? (home && join(home, ".cache"));
+    : absolute(variable("XDG_CACHE_HOME")) ?? (home && join(home, ".cache"));
   const path = parent && join(parent, NAME);
   const names = ["read", "write"] as const;
   const granted = names.every((name) =>
     Deno.permissions.querySync({ name, path }).state === "granted"
   );
   return granted ? path : undefined;
+}
+
+/** The XDG Base Directory Specification has relative paths ignored. */
+function absolute(path: string | undefined): string | undefined {
+  return path && isAbsolute(path) ? path : undefined;
 }
 
 function variable(name: string): string | undefined {

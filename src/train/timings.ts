@@ -43,8 +43,9 @@ export class TimingsFolder implements Timings {
       throw error;
     });
     const found = text === undefined ? undefined : remembered.safeParse(parsed(text)).data;
-    const recent = found && Date.now() - Date.parse(found.timed_at) < DAYS * 86_400_000;
-    return recent ? found.tiles : undefined;
+    const age = found ? Date.now() - Date.parse(found.timed_at) : Infinity;
+    // A clock that was once wrong must not keep them for years.
+    return age >= 0 && age < DAYS * 86_400_000 ? found?.tiles : undefined;
   }
 
   /** A disk that cannot take the file costs no run: the next one times its kernels again. */

@@ -3,9 +3,9 @@ import { cacheFolder } from "../../src/host/cache_folder.ts";
 
 const OWN = "/made/up/cache";
 
-function withOwn(): string | undefined {
+function withOwn(own = OWN): string | undefined {
   const before = Deno.env.get("XDG_CACHE_HOME");
-  Deno.env.set("XDG_CACHE_HOME", OWN);
+  Deno.env.set("XDG_CACHE_HOME", own);
   try {
     return cacheFolder();
   } finally {
@@ -35,4 +35,10 @@ Deno.test({
   name: "the cache folder is unknown where the environment must not be read",
   permissions: { env: false },
   fn: () => assertEquals(cacheFolder(), undefined),
+});
+
+Deno.test({
+  name: "the cache folder is not below an XDG_CACHE_HOME that is relative",
+  ignore: Deno.build.os !== "linux",
+  fn: () => assertEquals(withOwn("relative"), `${Deno.env.get("HOME")}/.cache/deno-galore`),
 });

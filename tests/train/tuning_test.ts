@@ -40,7 +40,8 @@ Deno.test("products are timed once an adapter, remembered on disk, and timed aga
     assertEquals(phases, [0], "only what is new");
 
     const old = text.replace(/"timed_at": "\d{4}/, '"timed_at": "2020');
-    for (const content of ["", "{", "[]", old]) {
+    const future = old.replace("2020", "2999");
+    for (const content of ["", "{", "[]", old, future]) {
       await Deno.writeTextFile(file, content);
       assertEquals(await run(cache), keys);
       assertEquals(phases.length, 2, content);
