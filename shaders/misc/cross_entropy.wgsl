@@ -21,7 +21,8 @@ struct Params {
 @group(0) @binding(0) var<storage, read_write> logits: array<vec4<f32>>;   // (n, V)
 @group(0) @binding(1) var<storage, read> labels: array<i32>;               // (n)
 @group(0) @binding(2) var<storage, read_write> losses: array<f32>;         // (n)
-@group(0) @binding(3) var<storage, read> weights: array<f32>;              // (n), if WEIGHTED
+@group(0) @binding(3) var<storage, read_write> logsumexps: array<f32>;     // (n)
+@group(0) @binding(4) var<storage, read> weights: array<f32>;              // (n), if WEIGHTED
 @group(1) @binding(0) var<uniform> params: Params;
 
 const BLOCK = 64u;
@@ -122,6 +123,7 @@ fn main(
     // Every bit pattern from 7fc00000 to 7fffffff is a NaN.
     if (counted && u32(label) >= columns) { loss = bitcast<f32>(max(label, 0x7fc00000)); }
     losses[p.row + n] = loss;
+    logsumexps[p.row + n] = logsumexp;
   }
   if (p.gradients == 0u) { return; }
   let scale = p.grad_scale * weight;

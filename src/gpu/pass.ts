@@ -24,8 +24,8 @@ export interface Dispatch {
   readonly kernel: Kernel;
   /** Geometry and flags (0 or 1) that the kernel leaves open. Each combination is a pipeline. */
   readonly constants?: Readonly<Record<string, number>>;
-  /** By the name of the WGSL binding. */
-  readonly operands: Readonly<Record<string, Operand>>;
+  /** By the name of the WGSL binding; undefined for one that this variant of the kernel lacks. */
+  readonly operands: Readonly<Record<string, Operand | undefined>>;
   /** Fields of `struct Params`. */
   readonly params?: Readonly<Record<string, number>>;
   /** Workgroups in x, y and z; 1 where omitted. */
@@ -272,7 +272,7 @@ export class KernelPass {
   #bind(
     kernel: Kernel,
     layout: GPUBindGroupLayout,
-    operands: Readonly<Record<string, Operand>>,
+    operands: Dispatch["operands"],
   ): GPUBindGroup {
     const resources = kernel.bindings.map(({ name, texture }): BoundResource => {
       const operand = operands[name];
@@ -294,8 +294,12 @@ export class KernelPass {
       return { object: buffer!, offset, size };
     });
     return this.gpu.bindGroups.get(layout, resources, () => {
+      const unknown = Object.keys(operands).find((name) =>
+        operands[name] && !kernel.bindings.some((binding) => binding.name === name)
+      );
+      if (unknown) throw new GpuError(`kernel ${kernel.name}: unknown operand ${unknown}`);
       const entries = kernel.bindings.map(({ name, binding }): GPUBindGroupEntry => {
-        const operand = operands[name];
+        const operand = operands[name]!;
         if ("texture" in operand) return { binding, resource: viewOf(operand.texture!) };
         this.gpu.assertHeld(operand, `kernel ${kernel.name}`);
         const { buffer, byteOffset: offset, byteLength: size } = operand;

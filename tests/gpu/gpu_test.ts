@@ -76,9 +76,9 @@ own("every byte is accounted for, and given back once", async (gpu) => {
   scope.tensor({ name: "w", shape: [64], dtype: "int8", purpose: "weights", groupSize: 64 });
   scope.texture({ name: "s", width: 4, height: 4, purpose: "workspace" });
   await gpu.check();
-  assertEquals(gpu.account.live, 64 + 64 + 8 + 256);
+  assertEquals(gpu.account.live, 64 + 64 + 4 + 256);
   scope.release();
-  assertEquals([gpu.account.live, gpu.account.peak], [64, 64 + 64 + 8 + 256]);
+  assertEquals([gpu.account.live, gpu.account.peak], [64, 64 + 64 + 4 + 256]);
   gpu.release(kept);
   assertEquals(gpu.account.live, 0);
   assertThrows(() => gpu.release(kept), GpuError, "kept was already released");
@@ -254,6 +254,7 @@ own("operands and workgroups that do not fit are refused by name", async (gpu) =
     pass.dispatch({ kernel: append, operands, params: { step: 1 }, workgroups: [count] });
   const y = upload(gpu, "y", [8], undefined, "uint32");
   assertThrows(dispatch({}, 1), GpuError, "kernel append: operand y is missing");
+  assertThrows(dispatch({ y, z: y }, 1), GpuError, "kernel append: unknown operand z");
   assertThrows(dispatch({ y }, 70_000), GpuError, "workgroups must be 1 to 65535");
   assertThrows(dispatch({ y }, 0), GpuError, "got 0, 1, 1");
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;

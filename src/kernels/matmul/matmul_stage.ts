@@ -68,7 +68,7 @@ export function matmulStage(pass: KernelPass, io: MatmulStage): void {
       constants: { TRANSPOSED: transposed ? 1 : 0, ...octetConstantsOf(source) },
       operands: {
         source: part,
-        constants: source.constants ?? part,
+        constants: source.constants,
         target_texels: target.texture,
       },
       params: {

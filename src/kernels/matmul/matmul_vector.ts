@@ -81,7 +81,7 @@ export function matmulVector(pass: KernelPass, problem: Problem, variant: Matmul
         OCTETS: OCTETS[variant],
         A_BFLOAT16: a.dtype === "bfloat16" ? 1 : 0,
       },
-      operands: { source: part, constants: b.constants ?? part, a, ...operands },
+      operands: { source: part, constants: b.constants, a, ...operands },
       params: {
         ...params,
         k,

@@ -82,7 +82,7 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
   }
   const format = formatOf("rmsNormBackward", dy, x, dx), octets = x.stride / 8;
   if (strategyFor(pass.gpu.capabilities).groupsOfRows) {
-    return byGroups(pass, io, rowsKernels[together ? 1 : 0][format]);
+    return byGroups(pass, io, together, rowsKernels[together ? 1 : 0][format]);
   }
   // Before dx overwrites dy.
   weightGradient(pass, io, weightKernels[format]);
@@ -98,7 +98,7 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
       kernel,
       constants: { ...constants, ACCUMULATE: accumulate ? 1 : 0 },
       operands: {
-        dy: rowRange(dy, start, end),
+        dy: together ? undefined : rowRange(dy, start, end),
         x: rowRange(x, start, end),
         weight,
         rstd: flatView(rstd, range),
@@ -114,6 +114,7 @@ export function rmsNormBackward(pass: KernelPass, io: RmsNormBackward): void {
 function byGroups(
   pass: KernelPass,
   { dy, x, weight, rstd, dx, partial, offset = 0, accumulate = false }: RmsNormBackward,
+  together: boolean,
   kernel: Kernel,
 ): void {
   const groups = rowsOf(partial.shape), octets = x.stride / 8;
@@ -125,7 +126,7 @@ function byGroups(
     const group_rows = Math.ceil(rows / groups), add_partial = start > 0 ? 1 : 0;
     const params = { rows, columns: columnsOf(x.shape), octets, groups, group_rows, add_partial };
     const operands = {
-      dy: rowRange(dy, start, end),
+      dy: together ? undefined : rowRange(dy, start, end),
       x: rowRange(x, start, end),
       weight,
       rstd: flatView(rstd, range),

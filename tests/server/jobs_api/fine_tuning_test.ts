@@ -323,7 +323,8 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
     assert(/^this job needs \d\d\.\d\d MiB of GPU memory \(.*activations /.test(message), message);
     assert(
       message.includes(
-        "64.00 MiB available; these settings fit: activation_checkpointing: true, batch_size: 55 (",
+        "64.00 MiB available; these settings fit: activation_checkpointing: true, " +
+          "activation_quant: true, batch_size: 62 (",
       ),
       message,
     );
