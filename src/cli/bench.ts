@@ -16,9 +16,9 @@ import { trainedModel } from "../train/fields.ts";
 import { deriveSizes, type MemoryOptions, sizeFields, sizeRules } from "../train/memory_options.ts";
 import { benchTraining } from "./bench_training.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
+import { measuredOn } from "./measured_on.ts";
 import { openGpu } from "./open_gpu.ts";
 import { formatTable } from "../text.ts";
-import { adapterName } from "../gpu/adapter.ts";
 
 /** What is meaningless without a model. */
 const modelFields = {
@@ -103,17 +103,18 @@ async function benchKernels(gpu: Gpu, { filter, quick }: BenchOptions, io: Io): 
       `they are ${names.join(", ")}`,
     );
   }
-  io.log(`adapter: ${adapterName(gpu.adapter)}`);
+  const on = measuredOn(gpu);
+  io.log(`adapter: ${on.adapter}`);
   io.log(MEASUREMENT_HEAD);
   for await (const measured of measure(gpu, { filter, quick, signal: io.signal })) {
-    io.result(measured, formatMeasurement(measured));
+    io.result({ ...measured, ...on }, formatMeasurement(measured));
   }
   if (filter && !STEP.includes(filter)) return;
   const watch = await Stopwatch.create(gpu, EFFORT[quick ? "quick" : "full"]);
   for (const sized of benchSteps(gpu, quick)) {
     if (io.signal.aborted) return;
     const step = await benchStep(watch, sized);
-    io.result(step, formatStep(step));
+    io.result({ ...step, ...on }, formatStep(step));
   }
 }
 

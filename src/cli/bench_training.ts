@@ -1,11 +1,11 @@
 /** `bench --model`: how long a model takes to train on this adapter. */
 import { measureTraining, secondsFor, type TrainingSpeed } from "../../bench/training.ts";
-import { adapterName } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { formatBytes, formatCount, formatDuration } from "../text.ts";
 import { plannedConfig, trainingShape } from "../train/method.ts";
 import type { MemoryOptions } from "../train/memory_options.ts";
 import type { Io } from "./command.ts";
+import { measuredOn } from "./measured_on.ts";
 import { Working } from "./working.ts";
 
 /** Tokens a parameter at which a model of a given budget is best (Hoffmann et al. 2022). */
@@ -22,7 +22,8 @@ export async function benchTraining(
 ): Promise<void> {
   const config = await plannedConfig(options);
   const shape = trainingShape(options, config);
-  io.log(`adapter: ${adapterName(gpu.adapter)}`);
+  const on = measuredOn(gpu);
+  io.log(`adapter: ${on.adapter}`);
   const { gradientAccumulation } = options, milliseconds = quick ? 2000 : 10_000;
   const working = new Working(io).start();
   const speed = await measureTraining(gpu, { config, shape, options, gradientAccumulation }, {
@@ -34,7 +35,7 @@ export async function benchTraining(
   const asked = tokens ??
     (options.finetune ? FINETUNING_TOKENS : TOKENS_PER_PARAMETER * speed.parameters);
   io.result(
-    { ...speed, tokens: asked, seconds: secondsFor(asked, speed) },
+    { ...speed, tokens: asked, seconds: secondsFor(asked, speed), ...on },
     describe(options, speed, asked),
   );
 }

@@ -10,6 +10,7 @@ import { KernelPass, rehearse } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import { unpackTensor } from "../numbers/plain.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
@@ -155,7 +156,7 @@ export class CachedSequence {
   async #compile(prompt: readonly number[], options: ContinueOptions): Promise<void> {
     const { gpu, config } = this.model, { cache, choice, last, logits, single } = this.#buffers;
     const { length } = cache;
-    const kernels = rehearse(gpu, () => {
+    const record = () => {
       const pass = new KernelPass(gpu);
       cache.length = this.#reusable(prompt, ropeRegime(config, prompt.length));
       const rest = prompt.length - cache.length, chunk = Math.min(rest, this.#chunk);
@@ -168,8 +169,13 @@ export class CachedSequence {
       cache.length = prompt.length;
       if (options.maxNewTokens > 1) this.#runChosen(pass);
       pass.submit();
-    });
-    cache.length = length;
+    };
+    let kernels;
+    try {
+      kernels = rehearse(gpu, record);
+    } finally {
+      cache.length = length;
+    }
     if (!kernels.length) return;
     const { onCompile = () => {}, signal } = options;
     try {
@@ -248,6 +254,12 @@ export class CachedSequence {
     const { gpu, config } = this.model;
     const { activations, single, cache } = this.#buffers;
     const rows = tokens.length === 1 ? single : activationRows(activations, tokens.length);
+    const bad = tokens.findIndex((id) => !Number.isInteger(id) || id < 0);
+    if (bad >= 0) {
+      throw new ShapeError(
+        `token id ${tokens[bad]} at position ${cache.length + bad} must be a whole number from 0`,
+      );
+    }
     uploadInputs(gpu, config, rows, { inputs: Uint32Array.from(tokens), offset: cache.length });
     return this.#layers(pass, rows);
   }

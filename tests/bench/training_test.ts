@@ -45,6 +45,7 @@ Deno.test({
     const speed = JSON.parse(stdout) as TrainingSpeed & { tokens: number; seconds: number };
     assertEquals(speed.parameters, 869_760);
     assertEquals(speed.tokens_per_step, 64);
+    assertEquals((speed as unknown as Record<string, unknown>).deno, Deno.version.deno);
     assert(speed.step_ms > 0 && speed.first_step_ms > 0);
     assertEquals(speed.tokens, 6400);
     assertEquals(speed.seconds, secondsFor(6400, speed));

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { UserError } from "../../src/options/user_error.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
+import { ShapeError } from "../../src/numbers/shape_error.ts";
 import { CachedSequence, type CachedSequenceOptions } from "../../src/inference/cached_sequence.ts";
 import { continueTokens } from "../../src/inference/generate.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
@@ -286,3 +287,22 @@ Deno.test("decoding compiles all kernels before its first token, and says so", a
     assertEquals(reports, []);
   });
 });
+
+gpuTest(
+  "ids that are none are named, and leave the sequence as it was",
+  (gpu) =>
+    withModel(gpu, "mistral-window", async (_, sequence) => {
+      const used = sequence({ positions: 60 }), options = { maxNewTokens: 4, temperature: 0 };
+      const decode = (tokens: number[]) => Array.fromAsync(continueTokens(used, tokens, options));
+      const answer = await decode(PROMPT);
+      for (const id of [1.5, -1, NaN]) {
+        await assertRejects(
+          () => decode([...PROMPT.slice(0, 40), id]),
+          ShapeError,
+          `token id ${id} at position`,
+        );
+      }
+      await assertRejects(() => decode([100_000]), ShapeError, "outside the vocabulary");
+      assertEquals(await decode(PROMPT), answer);
+    }),
+);
