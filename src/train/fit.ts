@@ -151,8 +151,9 @@ class Search {
     return this.#sizing.plan(options);
   }
 
-  #fits({ allocatedBytes, largest }: MemoryPlan): boolean {
-    return allocatedBytes <= this.#bytes && largest.bytes <= this.#largest;
+  #fits(plan: MemoryPlan | undefined): boolean {
+    return plan !== undefined && plan.allocatedBytes <= this.#bytes &&
+      plan.largest.bytes <= this.#largest;
   }
 
   /** The plan with these options, if it fits. */
@@ -173,19 +174,24 @@ class Search {
     const at = (batchSize: number) => this.#plan({ ...options, batchSize });
     const first = yield* at(least), second = yield* at(least + 1);
     if (!first || !this.#fits(first)) return undefined;
-    const growth = Math.max(1, second!.plannedPeakBytes - first.plannedPeakBytes);
+    const growth = Math.max(1, (second?.plannedPeakBytes ?? 0) - first.plannedPeakBytes);
     const within = ({ allocatedBytes }: MemoryPlan) =>
       Math.floor((this.#bytes - allocatedBytes) / growth);
     let low = Math.min(most, least + within(first)), high = most + 1, plan = yield* at(low);
-    while (!this.#fits(plan!)) {
+    while (!this.#fits(plan)) {
       high = low;
-      const buffer = Math.floor(low * this.#largest / plan!.largest.bytes);
-      low = Math.max(least, Math.min(low - 1, low + (within(plan!) >> 1), buffer));
+      const nearer = plan
+        ? Math.min(
+          low + half(within(plan)),
+          Math.floor(low * this.#largest / plan.largest.bytes),
+        )
+        : half(least + low); // a size that no plan can have
+      low = Math.max(least, Math.min(low - 1, nearer));
       plan = yield* at(low);
     }
     for (let step = 1; high - low > 1; step *= 2) {
-      const next = Math.min(low + step, (low + high) >> 1), more = yield* at(next);
-      if (this.#fits(more!)) [low, plan] = [next, more];
+      const next = Math.min(low + step, half(low + high)), more = yield* at(next);
+      if (this.#fits(more)) [low, plan] = [next, more];
       else [high, step] = [next, 0.5];
     }
     return { options: { ...options, batchSize: low }, plan: plan! };
@@ -205,6 +211,9 @@ class Search {
     return ladder;
   }
 }
+
+/** Of numbers beyond what shifts take, too. */
+const half = (number: number) => Math.floor(number / 2);
 
 const tokensOf = ({ options: { batchSize, seqLen } }: Fit) => Number(batchSize) * Number(seqLen);
 
