@@ -97,6 +97,7 @@ export {
   type Allocator,
   MemoryAccount,
   PlanAllocator,
+  type PlannedMemory,
   type TensorSpec,
   type TextureSpec,
   type TextureTensor,
@@ -250,9 +251,10 @@ export {
   type HeadOutput,
   type LossOutput,
 } from "./src/model/head.ts";
-export type { HeadRows } from "./src/model/head_rows.ts";
+export type { AddsLogits, HeadRows } from "./src/model/head_rows.ts";
 export type { HeadWorkspace } from "./src/model/head_workspace.ts";
 export type { GradientSink, GradientTarget } from "./src/model/gradients.ts";
+export type { Range } from "./src/kernels/ranges.ts";
 export {
   begin,
   finish,

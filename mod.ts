@@ -114,7 +114,12 @@ export {
   type MethodName,
   METHODS,
 } from "./src/train/methods.ts";
-export type { OptimizerShape, ProjectionShape, RulesByKind } from "./src/optim/optimizer_state.ts";
+export type {
+  GradientBlocks,
+  OptimizerShape,
+  ProjectionShape,
+  RulesByKind,
+} from "./src/optim/optimizer_state.ts";
 export type { RuleName } from "./src/optim/rules/rules.ts";
 export type { EmbeddingOptimizer } from "./src/train/method_fields.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";

@@ -18,7 +18,9 @@ export const TILE = { TILE: 16 };
 
 /** A half-open range [start, end) of rows, columns or elements. */
 export interface Range {
+  /** The first. */
   readonly start: number;
+  /** One past the last. */
   readonly end: number;
 }
 

@@ -17,18 +17,25 @@ import type { LlamaConfig } from "./config.ts";
 import type { GradientTarget } from "./gradients.ts";
 import type { HeadWorkspace } from "./head_workspace.ts";
 import type { Llama } from "./llama.ts";
-import type { HeadLora } from "./lora_head.ts";
+
+/** Something that adds its part to the head's logits, as an adapter does. */
+export interface AddsLogits {
+  /** To logits (n, V) from token `start` on; or (n, R), those of some rows of the head. */
+  addLogits(logits: Tensor, start: number, rows?: Range): void;
+}
 
 /** What the gradient of every block depends on. */
 export interface HeadRows {
   /** (N, C): the head's input. */
   readonly normed: Tensor;
+  /** Buffers for a chunk of tokens. */
   readonly workspace: HeadWorkspace;
+  /** Factor of all gradients. */
   readonly gradScale: number;
   /** (N) float32. */
   readonly weights?: Tensor;
   /** The adapter's pass over the same input, if the head has one. */
-  readonly lora?: HeadLora;
+  readonly lora?: AddsLogits;
 }
 
 /** Tokens whose logits of a block the workspace holds: all, or a multiple of 64. */

@@ -58,14 +58,14 @@ export function ratesText(run: keyof Method["lr"]): string {
 }
 
 /** The update rules that embedding and head may have, by the values of `embeddingOptimizer`. */
-const EMBEDDING_RULES = {
+const EMBEDDING_RULES: Readonly<Record<EmbeddingOptimizer, RuleName>> = {
   adamw: "adam",
   adamw8bit: "adam8bit",
   adam_factored: "adam_factored",
-} as const satisfies Record<string, RuleName>;
+};
 
 /** A value of `embeddingOptimizer`. */
-export type EmbeddingOptimizer = keyof typeof EMBEDDING_RULES;
+export type EmbeddingOptimizer = "adamw" | "adamw8bit" | "adam_factored";
 export const EMBEDDING_OPTIMIZERS = Object.keys(EMBEDDING_RULES) as EmbeddingOptimizer[];
 
 /** The value of `embeddingOptimizer` that means this rule, if any does. */
