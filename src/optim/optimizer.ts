@@ -223,11 +223,12 @@ export class Optimizer implements GradientSink {
       : this.#place(parameter, rows);
   }
 
-  /** Where the backward pass writes a gradient that it does not keep. */
+  /** Where the backward pass writes a gradient that it does not keep; a vector is one row. */
   #place({ name, kind, shape }: Parameter, rows?: Range): Tensor {
     const { embeddingGradient, gradient } = this.scratch;
     const scratch = kind === "embedding" && embeddingGradient || gradient;
-    return viewAs(scratch, `${name}.grad`, rows ? [lengthOf(rows), shape[1]] : shape);
+    const matrix = rows && shape.length > 1;
+    return viewAs(scratch, `${name}.grad`, matrix ? [lengthOf(rows), shape[1]] : shape);
   }
 
   #update(

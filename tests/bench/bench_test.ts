@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { bench, benchCases, formatMeasurement, type Measurement } from "../../bench/bench.ts";
-import { optimizerShare, stepOperations } from "../../bench/step.ts";
-import { alternating, median } from "../../bench/timing.ts";
+import { benchStep, optimizerShare, stepOperations } from "../../bench/step.ts";
+import { alternating, median, Stopwatch } from "../../bench/timing.ts";
 import { PRESETS } from "../../src/model/config.ts";
 import { gpuTest } from "../support.ts";
 
@@ -15,6 +15,17 @@ gpuTest("bench yields both peaks, then the cases that were asked for", async (gp
   assert(copying.gbps! > 0 && copying.share_of_peak === 1);
   assert(kernel.ms! > 0 && kernel.gbps! > 0 && kernel.share_of_peak > 0);
   assertEquals(gpu.account.live, before, "operands end with their case");
+});
+
+gpuTest("bench times a step, and each of its phases by itself", async (gpu) => {
+  const before = gpu.account.live;
+  const watch = await Stopwatch.create(gpu, { batchMilliseconds: 1, batches: 1 });
+  const { phases, step_ms, optimizer_share } = await benchStep(watch, ["llama_nano", 1, 8]);
+  const names = "forward, head and loss, backward, projection, adam, requantise, refresh";
+  assertEquals(Object.keys(phases).join(", "), names);
+  assert(step_ms > 0 && Object.values(phases).every((ms) => ms > 0));
+  assert(optimizer_share > 0 && optimizer_share < 1);
+  assertEquals(gpu.account.live, before);
 });
 
 gpuTest("bench cases have names of their own", (gpu) => {
