@@ -5,7 +5,7 @@
  *
  *   x (n, C) → logits (n, R) → dlogits (n, R) in place → dhead (R, C) summed over chunks of tokens
  *
- * That is one more product of the head, a sixth of what a step spends on it.
+ * That is one more product of the head beside the three that it takes anyway.
  */
 import type { KernelPass } from "../gpu/pass.ts";
 import { elementRange, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
