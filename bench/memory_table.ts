@@ -32,10 +32,15 @@ function memoryTable(model: PresetName, batchSize: number): string {
   const options = { optimizer: OPTIMIZER, batchSize, seqLen: LENGTH };
   const sizing = new Sizing({ config, options }, CONSUMER_CARD);
   const alone = SAVINGS.map(({ option, value }) => ({ [option]: value }));
-  const rows = [{}, ...alone].flatMap((change) => {
-    const plan = sizing.plan(change);
-    return plan ? [[nameOf(change), ...figures(plan)]] : [];
-  });
+  const bytes = sizing.plan()!.plannedPeakBytes;
+  const rows = [{}, ...alone.map((change) => possible(sizing, change, alone))].flatMap(
+    (change, i) => {
+      const plan = sizing.plan(change);
+      // An option may be the method's default.
+      const saves = plan && (i === 0 || plan.plannedPeakBytes < bytes);
+      return saves ? [[nameOf(change), ...figures(plan)]] : [];
+    },
+  );
   const all = together(sizing, alone);
   rows.push(["all together", ...figures(sizing.plan(all)!)]);
   const head = ["", ...PURPOSES.map((name) => name.replaceAll("_", " ")), "peak", "in blocks"];
@@ -44,6 +49,12 @@ function memoryTable(model: PresetName, batchSize: number): string {
     rankOf({}, config)
   }, ${batchSize} x ${LENGTH} tokens, in MiB:`;
   return [title, "", ...lines.map((cells) => `| ${cells.join(" | ")} |`)].join("\n");
+}
+
+/** An option that needs another one, together with that. */
+function possible(sizing: Sizing, change: Values, others: readonly Values[]): Values {
+  const pairs = others.map((other) => ({ ...other, ...change }));
+  return [change, ...pairs].find((each) => sizing.plan(each)) ?? change;
 }
 
 /** Those that go together, the first of any that do not. */

@@ -69,8 +69,8 @@ export interface MemoryOptions {
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
    * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
-   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
-   * muon8bit, lora, qlora
+   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
+   * adamw, adamw8bit, muon, muon8bit, lora, qlora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -229,8 +229,8 @@ export interface PretrainOptions {
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
    * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
-   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
-   * muon8bit, lora, qlora
+   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
+   * adamw, adamw8bit, muon, muon8bit, lora, qlora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -569,8 +569,8 @@ export interface FinetuneOptions {
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
    * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
-   * @default adamw with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, adamw, adamw8bit, muon,
-   * muon8bit, lora, qlora
+   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
+   * adamw, adamw8bit, muon, muon8bit, lora, qlora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */

@@ -21,8 +21,9 @@ export const SAVINGS: readonly Saving[] = [
   {
     option: "embeddingOptimizer",
     value: "adam_factored",
-    costs: "second moments of rows and columns instead of weights",
+    costs: "second moments of rows and columns, not of weights",
   },
   { option: "activationQuant", value: true, costs: "gradients off by some 3%" },
   { option: "adam4bit", value: true, costs: "moments of 4 bits" },
+  { option: "embeddingQuant", value: true, costs: "embedding and head in INT8" },
 ];

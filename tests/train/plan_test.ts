@@ -73,7 +73,6 @@ trainingTest(
       const [{ options: smaller, bytes }] = error.alternatives;
       assertEquals(Object.keys(smaller), [
         "activationCheckpointing",
-        "embeddingOptimizer",
         "activationQuant",
         "batchSize",
       ]);

@@ -116,7 +116,7 @@ trainingTest(
           [{ optimizer: "adamw8bit" }, "; rank was 16, is not set"],
           [
             { embeddingOptimizer: "adamw8bit" },
-            'run: embeddingOptimizer was "adamw", is "adamw8bit"',
+            'run: embeddingOptimizer was "adam_factored", is "adamw8bit"',
           ],
         ] as const
       ) {
