@@ -253,7 +253,7 @@ export {
 } from "./src/model/head.ts";
 export type { AddsLogits, HeadRows } from "./src/model/head_rows.ts";
 export type { HeadWorkspace } from "./src/model/head_workspace.ts";
-export type { GradientSink, GradientTarget } from "./src/model/gradients.ts";
+export type { GradientFactors, GradientSink, GradientTarget } from "./src/model/gradients.ts";
 export type { Range } from "./src/kernels/ranges.ts";
 export {
   begin,

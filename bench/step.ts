@@ -5,15 +5,17 @@ import { Profiler } from "../src/gpu/profiler.ts";
 import { Scope } from "../src/gpu/scope.ts";
 import { rowRange, viewAs } from "../src/gpu/tensor.ts";
 import { applyUpdate } from "../src/kernels/optim/apply_update.ts";
+import { type Range, ranges } from "../src/kernels/ranges.ts";
+import { rowsOf } from "../src/numbers/layout.ts";
 import { backward } from "../src/model/backward.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";
 import { projectionShapes } from "../src/model/description.ts";
 import { forward } from "../src/model/forward.ts";
 import { blocksOf, type GradientSink } from "../src/model/gradients.ts";
 import { finalNorm, headLossAndGradients } from "../src/model/head.ts";
-import type { Optimizer, OptimizerStep } from "../src/optim/optimizer.ts";
+import type { OptimizerStep } from "../src/optim/optimizer.ts";
 import type { ParameterState } from "../src/optim/optimizer_state.ts";
-import { project, projectBack, type Projector } from "../src/optim/projector.ts";
+import { projectBack, type Projector } from "../src/optim/projector.ts";
 import { refreshSubspace } from "../src/optim/subspace.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
 import { optimizerRates, trainingShape } from "../src/train/method.ts";
@@ -96,7 +98,9 @@ export async function benchStep(
   );
   release();
   const phases = Object.fromEntries(Object.keys(parts).map((name, i) => [name, phaseMs[i]]));
-  const rate = stepOperations(config, batchSize, seqLen) / step_ms;
+  const operations = stepOperations(config, batchSize, seqLen) -
+    operationsSaved(training.optimizer.states);
+  const rate = operations / step_ms;
   return {
     name: "step",
     shape: `${model} ${batchSize} x ${seqLen}`,
@@ -123,10 +127,20 @@ export function stepOperations(config: LlamaConfig, batchSize: number, seqLen: n
   return 6 * batchSize * (seqLen * weights + 2 * pairs * headSize);
 }
 
+/** Those that GaLore does without: of weight gradients that are projected by their factors. */
+function operationsSaved(states: readonly ParameterState[]): number {
+  return states.reduce((sum, { projector, route }) => {
+    if (!projector || route?.project !== "factors") return sum;
+    const { shape: [m, n], rank } = projector;
+    return sum + 2 * route.tokens * (m * n - rank * (m + n));
+  }, 0);
+}
+
 /**
- * Share of the optimizer's own work in a step of {@link LARGE_STEP} tokens: projection and back,
- * Adam, requantising, and every subspace refreshed as often as it may be. None of it depends on the
- * number of tokens; the passes, the rest of the step, grow in proportion to it.
+ * Share of the optimizer's own work in a step of {@link LARGE_STEP} tokens: projection back, Adam,
+ * requantising, and every subspace refreshed as often as it may be. None of it depends on the number
+ * of tokens; the passes, which take gradients into the low-rank space instead of forming them, grow in
+ * proportion to it.
  */
 export function optimizerShare(
   phases: Readonly<Record<string, number>>,
@@ -138,18 +152,18 @@ export function optimizerShare(
   return own / (own + (stepMs - every) * LARGE_STEP / tokens);
 }
 
-/** Each phase recorded separately, over the whole model. */
+/** Each phase recorded separately, over the whole model; `projection` is that of updates, back. */
 function phasesOf(training: Training): Record<string, Recorded> {
   const { model, activations, backward: gradients, head, optimizer, losses } = training;
-  const discard: GradientSink = {
+  const unapplied: GradientSink = {
     blockRows: (parameter) => optimizer.blockRows(parameter),
     target: (parameter, rows) => optimizer.target(parameter, rows),
+    takeFactors: (pass, parameter, factors) => optimizer.accumulate(pass, parameter, factors),
     consume: () => {},
   };
   const projected = optimizer.states.filter((state): state is Projected => !!state.projector);
   const lowRank = ({ projector }: Projected) =>
     viewAs(optimizer.scratch.lowRank!, "low_rank", projector.lowRankShape);
-  const gradient = ({ parameter }: ParameterState) => optimizer.target(parameter).gradient;
   const { matmul } = optimizer;
   return {
     forward: (pass) => {
@@ -158,16 +172,18 @@ function phasesOf(training: Training): Record<string, Recorded> {
     },
     "head and loss": (pass) =>
       headLossAndGradients(pass, model, activations, gradients, head, {
-        sink: discard,
+        sink: unapplied,
         loss: { out: losses, index: 0, accumulate: false },
         gradScale: 1e-3,
       }),
-    backward: (pass) => backward(pass, model, activations, gradients, discard),
+    backward: (pass) => backward(pass, model, activations, gradients, unapplied),
     projection: (pass) => {
       for (const state of projected) {
-        const low = lowRank(state), full = gradient(state);
-        project(pass, matmul, state.projector, { gradient: full, lowRank: low });
-        projectBack(pass, matmul, state.projector, { lowRank: low, update: full, alpha: 0.25 });
+        const { parameter, projector } = state, io = { lowRank: lowRank(state), alpha: 0.25 };
+        for (const rows of blocksOfUpdate(state)) {
+          const { gradient: update } = optimizer.target(parameter, rows);
+          projectBack(pass, matmul, projector, { ...io, update, rows });
+        }
       }
     },
     adam: (pass) => {
@@ -187,27 +203,47 @@ function phasesOf(training: Training): Record<string, Recorded> {
     },
     requantise: (pass) => {
       for (const state of optimizer.states) {
-        const { parameter, blockRows } = state, { weight: whole, index } = parameter;
+        const { parameter } = state, { weight: whole, index } = parameter;
         const rounding = whole.dtype === "float32"
           ? undefined
           : { seed: 1, step: 2, tensor: index };
-        for (const rows of blocksOf(optimizer, parameter)) {
-          const weight = blockRows ? rowRange(whole, rows.start, rows.end) : whole;
+        for (const rows of blocksOfUpdate(state)) {
+          const weight = whole.shape.length > 1 ? rowRange(whole, rows.start, rows.end) : whole;
           const { gradient: update } = optimizer.target(parameter, rows);
           applyUpdate(pass, { weight, update, decay: 1, rounding });
         }
       }
     },
-    refresh: (pass) => refreshAll(pass, optimizer, projected),
+    refresh: (pass) => refreshAll(pass, training, projected),
   };
 }
 
 type Projected = ParameterState & { readonly projector: Projector };
 
-function refreshAll(pass: KernelPass, optimizer: Optimizer, projected: readonly Projected[]): void {
+/** The blocks of rows in which a parameter is updated. */
+function blocksOfUpdate({ parameter: { shape }, blockRows, updateRows }: ParameterState): Range[] {
+  const rows = rowsOf(shape);
+  return ranges(rows, blockRows ?? updateRows ?? rows);
+}
+
+function refreshAll(
+  pass: KernelPass,
+  { optimizer, activations }: Training,
+  projected: readonly Projected[],
+): void {
+  // Any numbers of their shapes.
+  const { layers: [{ gate, up }] } = activations, { gradient: scratch } = optimizer.scratch;
   for (const [index, state] of projected.entries()) {
+    const { projector: { shape: [m, n] }, route } = state;
+    const factors = () => ({
+      dy: viewAs(gate, "dy", [route!.tokens, m]),
+      x: viewAs(up, "x", [route!.tokens, n]),
+      scratch,
+    });
     refreshSubspace(pass, optimizer.matmul, optimizer.scratch.subspace!, state.projector, {
-      gradient: optimizer.target(state.parameter).gradient,
+      gradient: route!.refresh === "factors"
+        ? factors()
+        : optimizer.target(state.parameter).gradient,
       seed: 1,
       step: 2,
       tensor: state.parameter.index,

@@ -12,10 +12,9 @@ import { strategyFor } from "../../src/kernels/strategy.ts";
 import { sum } from "../../src/kernels/misc/sum.ts";
 import { createProjector, projectorMatmuls } from "../../src/optim/projector.ts";
 import { createSubspaceWorkspace, refreshSubspace } from "../../src/optim/subspace.ts";
+import { WARM_PRODUCTS } from "../../src/optim/subspace_shape.ts";
 import { type BenchCase, bytesIn, type Sizes } from "../case.ts";
 
-/** As in subspace.ts. */
-const WARM_ROUNDS = 3;
 /** Moments that stay what they are: a thousand repetitions would be timed on others than the first. */
 const RATES = { step: 10, lr: 1e-3, beta1: 1 - 1e-7, beta2: 1 - 1e-7, eps: 1e-8 };
 
@@ -108,7 +107,7 @@ export function optimCases({ C, F, R }: Sizes): BenchCase[] {
         return {
           record: (pass) => refreshSubspace(pass, matmuls, workspace, projector, io),
           // The products with the gradient alone.
-          flops: (2 * WARM_ROUNDS + 1) * 2 * F * C * R,
+          flops: WARM_PRODUCTS * 2 * F * C * R,
         };
       },
     },

@@ -1,7 +1,8 @@
 /**
  * The backward pass of the model: each layer's equations in reverse. Weight gradients go to the
  * sink one matrix at a time, after the last use of that weight in this pass, since the sink may
- * update it immediately. `dx` is the gradient of `x`.
+ * update it immediately, and when dnormed and dattention are dead, since it may take their memory
+ * (turns.ts). `dx` is the gradient of `x`.
  */
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -96,9 +97,9 @@ function mlpBackward(
   // Recomputing a normalised input is cheaper than keeping one for each half of every layer.
   const norm = { x: middle, norm: weights.postAttentionNorm, rstd: middleRstd };
   normalise(pass, model, { ...norm, y: normed });
+  normBackward(pass, model, gradients, sink, norm);
   linearWeightGradients(pass, model, sink, { linear: weights.gate, dy: gate, x: normed });
   linearWeightGradients(pass, model, sink, { linear: weights.up, dy: up, x: normed });
-  normBackward(pass, model, gradients, sink, norm);
 }
 
 function attentionBlockBackward(
@@ -118,7 +119,6 @@ function attentionBlockBackward(
 
   const { query, key, value, output } = weights;
   linearInputGradient(pass, model, { linear: output, dy: dresidual, dx: dattention });
-  linearWeightGradients(pass, model, sink, { linear: output, dy: dresidual, x: saved.attention });
   attentionBackward(pass, {
     q: saved.query,
     k: saved.key,
@@ -138,6 +138,7 @@ function attentionBlockBackward(
     headSize,
     workspace: model.attention,
   });
+  linearWeightGradients(pass, model, sink, { linear: output, dy: dresidual, x: saved.attention });
   rope(pass, { x: dquery, table: model.rope, headSize, length, inverse: true });
   rope(pass, { x: dkey, table: model.rope, headSize, length, inverse: true });
 
@@ -152,10 +153,10 @@ function attentionBlockBackward(
     rstd: saved.inputRstd,
   };
   normalise(pass, model, { ...norm, y: normed });
+  normBackward(pass, model, gradients, sink, norm);
   linearWeightGradients(pass, model, sink, { linear: query, dy: dquery, x: normed });
   linearWeightGradients(pass, model, sink, { linear: key, dy: dkey, x: normed });
   linearWeightGradients(pass, model, sink, { linear: value, dy: dvalue, x: normed });
-  normBackward(pass, model, gradients, sink, norm);
 }
 
 /** Through the norms of q and k: dquery and dkey become gradients of the projections' outputs. */

@@ -21,8 +21,21 @@ export interface GradientSink {
    * overwrite it.
    */
   target(parameter: Parameter, rows?: Range): GradientTarget;
+  /**
+   * Takes the gradient of a projection as its factors, unless it needs the matrix itself: false, and
+   * the backward pass forms it. Nothing of the sink may share memory with the factors.
+   */
+  takeFactors?(pass: KernelPass, parameter: Parameter, factors: GradientFactors): boolean;
   /** Called when the gradient of this micro-batch, or these rows of it, is complete. */
   consume(pass: KernelPass, parameter: Parameter, gradient: Tensor, rows?: Range): void;
+}
+
+/** The gradient of a projection (m, n) as dyᵀ·x, with a row for each of T tokens. */
+export interface GradientFactors {
+  /** (T, m): the gradient of its output. */
+  readonly dy: Tensor;
+  /** (T, n): its input. */
+  readonly x: Tensor;
 }
 
 /** Where a gradient goes. */

@@ -56,7 +56,7 @@ export function linearWeightGradients(
     sumRows(pass, { x: dy, out: gradient, accumulate });
     sink.consume(pass, bias, gradient);
   }
-  if (weight.trainable) {
+  if (weight.trainable && !sink.takeFactors?.(pass, weight, { dy, x })) {
     const { gradient, accumulate } = sink.target(weight);
     matmul(pass, workspace, { layout: "TN", a: dy, b: x, c: gradient, accumulate });
     sink.consume(pass, weight, gradient);

@@ -47,6 +47,8 @@ export interface LlamaUse {
   /** Tokens per chunk of logits. */
   readonly headRows: number;
   readonly backward: boolean;
+  /** Whether the projections' gradients are taken as their factors; see {@link GradientSink}. */
+  readonly factors?: boolean;
   /** Format of activations. */
   readonly dtype: ActivationType;
   /** Dropout rate of the adapters' inputs in training; 0 by default. */
@@ -62,13 +64,14 @@ export function createLlama(
   parameters: LlamaParameters,
   use: LlamaUse,
 ): Llama {
-  const { capabilities, batch, length, positions = length, headRows, backward, dtype } = use;
+  const { capabilities, batch, length, positions = length, headRows, backward, factors, dtype } =
+    use;
   const { limits } = capabilities, strategy = strategyFor(capabilities);
   const tokens = batch * length;
   const adapters = adaptersOf(parameters), { headAdapter, embeddingAdapter } = parameters;
   const shapes = [
     ...forwardMatmuls(config, tokens, headRows),
-    ...(backward ? backwardMatmuls(config, tokens, headRows) : []),
+    ...(backward ? backwardMatmuls(config, tokens, headRows, factors) : []),
     ...adapters.flatMap((adapter) => {
       if (adapter === embeddingAdapter) return embeddingLoraMatmuls(adapter, tokens, backward);
       const rows = adapter === headAdapter ? headRows : tokens;
@@ -131,12 +134,17 @@ function forwardMatmuls(config: LlamaConfig, N: number, n: number): MatmulShape[
 }
 
 /** Products of a backward pass: gradients of inputs and of weights. */
-function backwardMatmuls(config: LlamaConfig, N: number, n: number): MatmulShape[] {
+function backwardMatmuls(
+  config: LlamaConfig,
+  N: number,
+  n: number,
+  factors?: boolean,
+): MatmulShape[] {
   const { hiddenSize: C, vocabSize: V } = config;
   return [
     ...projectionShapes(config).flatMap(([out, inner]) => [
       product("NN", N, inner, out),
-      product("TN", out, inner, N),
+      ...(factors ? [] : [product("TN", out, inner, N)]),
     ]),
     product("NN", n, C, V),
     product("TN", V, C, n),

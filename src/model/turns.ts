@@ -3,14 +3,15 @@
  * it is live in the slot's other phases.
  *
  *   slot      layers' MLP   attention's backward   head     refresh      update
- *   hidden    hidden                               logits   subspace.z   low-rank gradient
- *   dnormed   dnormed       dattention
+ *   hidden    hidden                               logits
+ *   dnormed   dnormed       dattention                      subspace.z   low-rank gradient
  *   gate      gate          dquery
  *   up        up            dkey, dvalue
  *
- * hidden is dead once the gradient of down is written, before that is consumed; dnormed from its norm
- * until dquery is multiplied; gate and up of a layer after its MLP's backward pass, and where they are
- * recomputed one set serves all layers. dkey and dvalue are only ever written together.
+ * dnormed is dead between the last product or norm that reads it and the next gradient of an input: all
+ * weights' gradients are taken then, so that nothing made of them shares memory with their factors.
+ * gate and up of a layer are dead after its MLP's backward pass, and where they are recomputed one set
+ * serves all layers. dkey and dvalue are only ever written together.
  */
 import type { Turn } from "../gpu/slots.ts";
 
@@ -19,8 +20,8 @@ const turn = (slot: string, phase: string): Turn => ({ slot, phase });
 export const TURNS = {
   hidden: turn("hidden", "mlp"),
   logits: turn("hidden", "head"),
-  subspace: turn("hidden", "refresh"),
-  lowRank: turn("hidden", "update"),
+  subspace: turn("dnormed", "refresh"),
+  lowRank: turn("dnormed", "update"),
   dnormed: turn("dnormed", "mlp"),
   dattention: turn("dnormed", "attention"),
   gate: turn("gate", "mlp"),

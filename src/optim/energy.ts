@@ -22,7 +22,7 @@ import type { StochasticRounding } from "../kernels/quantise/group_format.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import { sum } from "../kernels/misc/sum.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { sideOf } from "./projector.ts";
+import { sideOf } from "./subspace_shape.ts";
 import { createSubspaceWorkspace, leadingDirections, type SubspaceWorkspace } from "./subspace.ts";
 import { subspaceShape } from "./subspace_shape.ts";
 

@@ -5,20 +5,23 @@
  *   accumulate   [refresh the subspace P, if due] → R (+)= project(G)       otherwise R (+)= G
  *   apply        N = rule(R) → ΔW = α·back(N) → W ← requantise(W + ΔW)      otherwise ΔW = N
  *
- * By default the last micro-batch applies each gradient as it arrives, fused into the backward
- * pass, so that only one gradient matrix is alive at a time. With `exchange` every R is kept until
- * {@link Optimizer.applyAll}, so that processes can sum theirs in between; for a projected matrix
- * it is low-rank. The reference and Hugging Face refuse to combine layer-wise updates with
- * accumulation.
+ * Of a projected matrix, G is formed only where that is cheaper than computing with its factors, and
+ * ΔW in blocks of rows. By default the last micro-batch applies each gradient as it arrives, fused
+ * into the backward pass, so that at most one gradient matrix is alive at a time. With `exchange`
+ * every R is kept until {@link Optimizer.applyAll}, so that processes can sum theirs in between; for a
+ * projected matrix it is low-rank. The reference and Hugging Face refuse to combine layer-wise updates
+ * with accumulation.
  */
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import { applyUpdate } from "../kernels/optim/apply_update.ts";
-import type { MatmulWorkspace } from "../kernels/matmul/matmul.ts";
-import { lengthOf, type Range } from "../kernels/ranges.ts";
-import type { GradientSink, GradientTarget } from "../model/gradients.ts";
+import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import { lengthOf, type Range, ranges } from "../kernels/ranges.ts";
+import type { GradientFactors, GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { rowsOf } from "../numbers/layout.ts";
+import type { Gradient } from "./factors.ts";
 import { isDue, type LazyRefresh, mayBeDue, recordSimilarity } from "./lazy_refresh.ts";
 import {
   createOptimizerScratch,
@@ -152,37 +155,76 @@ export class Optimizer implements GradientSink {
     return { gradient: this.#place(parameter, rows), accumulate: false };
   }
 
+  takeFactors(pass: KernelPass, parameter: Parameter, factors: GradientFactors): boolean {
+    const taken = this.accumulate(pass, parameter, factors);
+    if (taken) this.#applyIfLast(pass, parameter);
+    return taken;
+  }
+
+  /**
+   * Adds a micro-batch's gradient to the step's, in the low-rank space; false if the parameter has
+   * none or its gradient is wanted whole.
+   */
+  accumulate(pass: KernelPass, parameter: Parameter, factors: GradientFactors): boolean {
+    const state = this.#states.get(parameter)!, { projector, route } = state;
+    if (!projector || !route) return false;
+    const factored = { ...factors, scratch: this.scratch.gradient };
+    let formed: Tensor | undefined;
+    const gradient = (from: "factors" | "gradient") => {
+      if (from === "factors") return factored;
+      if (!formed) {
+        formed = this.#place(parameter);
+        matmul(pass, this.matmul, { layout: "TN", a: factors.dy, b: factors.x, c: formed });
+      }
+      return formed;
+    };
+    // In this order: products of the factors overwrite the gradient, which only a refresh may need.
+    if (this.#isDue(projector)) this.#refresh(pass, state, gradient(route.refresh));
+    this.#project(pass, state, gradient(route.project));
+    return true;
+  }
+
   consume(pass: KernelPass, parameter: Parameter, gradient: Tensor, rows?: Range): void {
-    this.accumulate(pass, parameter, gradient);
+    const state = this.#states.get(parameter)!, { projector } = state;
+    if (projector) {
+      if (this.#isDue(projector)) this.#refresh(pass, state, gradient);
+      this.#project(pass, state, gradient);
+    } // otherwise the backward pass already wrote or added it where it is accumulated
+    this.#applyIfLast(pass, parameter, rows);
+  }
+
+  /** A step's micro-batches must share one subspace: the first of them chooses it. */
+  #isDue(projector: Projector): boolean {
+    return this.#microBatch === 0 && this.#toRefresh.has(projector);
+  }
+
+  #refresh(pass: KernelPass, { parameter, projector }: ParameterState, gradient: Gradient): void {
+    const { step, rates: { seed } } = this.#step;
+    pass.overwrites();
+    refreshSubspace(pass, this.matmul, this.scratch.subspace!, projector!, {
+      gradient,
+      seed,
+      step,
+      tensor: parameter.index,
+      similarity: { out: this.scratch.similarities, index: this.projectors.indexOf(projector!) },
+    });
+    this.#counted.add(projector!);
+    this.#unrecorded.add(projector!);
+  }
+
+  #project(pass: KernelPass, state: ParameterState, gradient: Gradient): void {
+    const lowRank = this.#reduced(state), accumulate = this.#microBatch > 0;
+    project(pass, this.matmul, state.projector!, { gradient, lowRank, accumulate });
+  }
+
+  #applyIfLast(pass: KernelPass, parameter: Parameter, rows?: Range): void {
     const last = this.#microBatch === this.shape.gradientAccumulation - 1;
     if (last && !this.shape.exchange) this.apply(pass, parameter, rows);
   }
 
-  /** Adds a micro-batch's gradient, projected where its parameter is, to the step's. */
-  accumulate(pass: KernelPass, parameter: Parameter, gradient: Tensor): void {
-    const state = this.#states.get(parameter)!, { projector } = state;
-    if (!projector) return; // the backward pass already wrote or added it there
-    // A step's micro-batches must share one subspace: the first of them chooses it.
-    if (this.#microBatch === 0 && this.#toRefresh.has(projector)) {
-      const { step, rates: { seed } } = this.#step;
-      pass.overwrites();
-      refreshSubspace(pass, this.matmul, this.scratch.subspace!, projector, {
-        gradient,
-        seed,
-        step,
-        tensor: parameter.index,
-        similarity: { out: this.scratch.similarities, index: this.projectors.indexOf(projector) },
-      });
-      this.#counted.add(projector);
-      this.#unrecorded.add(projector);
-    }
-    const accumulate = this.#microBatch > 0;
-    project(pass, this.matmul, projector, { gradient, lowRank: this.#reduced(state), accumulate });
-  }
-
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
   apply(pass: KernelPass, parameter: Parameter, block?: Range): void {
-    const state = this.#states.get(parameter)!, { projector, rule, blockRows } = state;
+    const state = this.#states.get(parameter)!, { projector, rule, blockRows, updateRows } = state;
     const rows = blockRows ? block : undefined;
     const reduced = this.#reduced(state, rows), { step, lr, rates } = this.#step;
     pass.overwrites();
@@ -196,10 +238,13 @@ export class Optimizer implements GradientSink {
       rates,
     });
     if (!projector) return this.#update(pass, parameter, reduced, rows);
-    // The gradient is no longer needed: its buffer takes the update, of the same shape.
-    const update = this.#place(parameter), alpha = rates.galoreScale;
-    projectBack(pass, this.matmul, projector, { lowRank: reduced, update, alpha });
-    this.#update(pass, parameter, update);
+    const count = rowsOf(parameter.shape), alpha = rates.galoreScale;
+    for (const rows of ranges(count, updateRows ?? count)) {
+      // The gradient and its factors' products are no longer needed: their buffer takes the update.
+      const update = this.#place(parameter, rows);
+      projectBack(pass, this.matmul, projector, { lowRank: reduced, update, rows, alpha });
+      this.#update(pass, parameter, update, rows);
+    }
   }
 
   /** With `exchange`: each parameter's accumulated gradient, for processes to sum. */

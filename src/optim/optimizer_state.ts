@@ -7,6 +7,7 @@ import type { Turn } from "../gpu/slots.ts";
 import type { ParameterKind } from "../model/description.ts";
 import { TURNS } from "../model/turns.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { formsGradient, type GradientRoute, productElements, routeOf } from "./gradient_route.ts";
 import { createProjector, type Projector, projectorMatmuls } from "./projector.ts";
 import { BLOCK_ROWS, type RuleState, type RuleWorkspace, type UpdateRule } from "./rules/rule.ts";
 import { type RuleName, RULES } from "./rules/rules.ts";
@@ -44,23 +45,35 @@ export interface OptimizerShape {
   readonly gradientAccumulation: number;
   /** Keep the gradients of a step until they are applied together, so that processes can sum them. */
   readonly exchange?: boolean;
-  /** When the gradients of embedding and head are taken in blocks of rows; {@link BLOCKS} by default. */
+  /**
+   * Form the gradients of projected matrices too, for something that looks at them. By default their
+   * factors take their place where they can.
+   */
+  readonly wholeGradients?: boolean;
+  /** What is taken in blocks of rows; {@link BLOCKS} by default. */
   readonly blocks?: GradientBlocks;
 }
 
-/** When gradients of embedding and head are taken in blocks of rows. */
+/** When gradients of embedding and head, and updates of projected matrices, come in blocks of rows. */
 export interface GradientBlocks {
   /** Up to this many bytes a gradient is taken whole. */
   readonly whole: number;
   /** Bytes of a block, or those of the largest other gradient, if that is larger. */
   readonly block: number;
+  /** Bytes of a block of an update whose gradient is not formed; those of `block` by default. */
+  readonly update?: number;
 }
 
 /**
  * A head's gradient in blocks costs one more product of the head: 1% of a step of LLaMA-1B and less of
- * larger models, but 13% of one of LLaMA-60M, whose whole gradient takes 62 MiB.
+ * larger models, but 13% of one of LLaMA-60M, whose whole gradient takes 62 MiB. Blocks of an update
+ * cost nothing, and of 16 MiB still have a thousand tiles of 64 x 64.
  */
-export const BLOCKS: GradientBlocks = { whole: 128 << 20, block: 32 << 20 };
+export const BLOCKS = {
+  whole: 128 << 20,
+  block: 32 << 20,
+  update: 16 << 20,
+} satisfies GradientBlocks;
 
 /** A parameter with its optimizer state: what a checkpoint writes. */
 export interface ParameterState {
@@ -68,14 +81,21 @@ export interface ParameterState {
   readonly rule: UpdateRule;
   readonly state: RuleState;
   readonly projector?: Projector;
+  /** Of a projected matrix, unless its gradient is wanted whole. */
+  readonly route?: GradientRoute;
   /** Sum over micro-batches: low-rank (R-sized) where projected, else of the parameter's shape. */
   readonly accumulated?: Tensor;
   /** Rows of the gradient that are taken at a time, if not all. */
   readonly blockRows?: number;
+  /** Rows of a projected matrix's update that are computed at a time, if not all. */
+  readonly updateRows?: number;
 }
 
 export interface OptimizerScratch {
-  /** float32, sized for the largest gradient that is not accumulated. */
+  /**
+   * float32: one gradient that is not accumulated, or block of one, at a time. Also the products of a
+   * projected matrix's factors, and its update, of which at most one is live beside no gradient.
+   */
   readonly gradient: Tensor;
   /** (V, C), separate when tied and not taken in blocks: it outlives the others. */
   readonly embeddingGradient?: Tensor;
@@ -92,15 +112,16 @@ export function effectiveRank(shape: readonly number[], rank: number): number {
   return Math.min(rank, ...shape);
 }
 
-/** Optimizer state for each trained parameter, in order. */
+/** Optimizer state for each trained parameter, in order; `tokens` are those of a micro-batch. */
 export function createParameterStates(
   allocator: Allocator,
   parameters: LlamaParameters,
   shape: OptimizerShape,
+  tokens: number,
 ): ParameterState[] {
-  const trained = parameters.all.filter(({ trainable }) => trainable);
-  const room = roomOfBlocks(trained, shape);
-  const states = trained.map((parameter) => createState(allocator, parameter, shape));
+  const states = parameters.all.filter(({ trainable }) => trainable)
+    .map((parameter) => createState(allocator, parameter, shape, tokens));
+  const room = roomOfBlocks(states, shape);
   // The low-rank products of an adapter on a tied head are gone when its blocks are computed.
   if (parameters.head === parameters.embedding && parameters.headAdapter) return states;
   return states.map((state) => ({ ...state, blockRows: blockRowsOf(state, shape, room) }));
@@ -115,10 +136,28 @@ function isTokenTable({ kind }: Parameter): boolean {
   return kind === "embedding" || kind === "head";
 }
 
-/** Bytes that a block may take. */
-function roomOfBlocks(trained: readonly Parameter[], { blocks = BLOCKS }: OptimizerShape): number {
-  const others = trained.filter((parameter) => !isTokenTable(parameter));
-  return Math.max(blocks.block, ...others.map(({ shape }) => storedBytes(shape)));
+/** Bytes that a block of a token table's gradient may take. */
+function roomOfBlocks(
+  states: readonly ParameterState[],
+  { blocks = BLOCKS }: OptimizerShape,
+): number {
+  const others = states.filter(({ parameter }) => !isTokenTable(parameter));
+  return Math.max(blocks.block, ...others.map(gradientBytes));
+}
+
+/** Bytes of the gradient scratch memory that a parameter takes, unless its gradient is accumulated. */
+function gradientBytes(
+  { parameter: { shape }, projector, route, blockRows, updateRows }: ParameterState,
+): number {
+  const rows = blockRows ?? updateRows, taken = storedBytes(rows ? [rows, shape[1]] : shape);
+  return projector && route ? Math.max(taken, 4 * productElements(projector, route)) : taken;
+}
+
+/** Rows of an update of a projected matrix whose gradient is not formed: whole groups of its weight. */
+function updateRowsOf({ shape, weight }: Parameter, blocks: GradientBlocks): number | undefined {
+  const { update = blocks.block } = blocks, step = rowStep(weight);
+  const rows = Math.max(1, Math.floor(update / storedBytes([1, shape[1]]) / step)) * step;
+  return rows < shape[0] ? rows : undefined;
 }
 
 function blockRowsOf(
@@ -138,7 +177,9 @@ function blockRowsOf(
 /** Matrix products of a step for these parameters, for sizing the matmul workspace. */
 export function optimizerMatmuls(states: readonly ParameterState[]): MatmulShape[] {
   return states.flatMap((state) => [
-    ...(state.projector ? projectorMatmuls(state.projector) : []),
+    ...(state.projector
+      ? projectorMatmuls(state.projector, { route: state.route, rows: state.updateRows })
+      : []),
     ...state.rule.matmuls(reducedShape(state)),
   ]);
 }
@@ -165,7 +206,9 @@ function ruleOf(kind: ParameterKind, { matrices, embeddings, others }: RulesByKi
 function createState(
   allocator: Allocator,
   parameter: Parameter,
-  { rules, projection, gradientAccumulation, exchange }: OptimizerShape,
+  { rules, projection, gradientAccumulation, exchange, wholeGradients, blocks = BLOCKS }:
+    OptimizerShape,
+  tokens: number,
 ): ParameterState {
   const { name, shape, kind } = parameter;
   const projector = kind === "projection" && projection
@@ -179,9 +222,12 @@ function createState(
     : undefined;
   const reduced = reducedShape({ parameter, projector });
   const rule = ruleOf(kind, rules);
+  const route = projector && !wholeGradients ? routeOf(projector, tokens, blocks.block) : undefined;
   return {
     parameter,
     projector,
+    route,
+    updateRows: route && !formsGradient(route) ? updateRowsOf(parameter, blocks) : undefined,
     rule,
     state: rule.createState(allocator, name, reduced),
     accumulated: gradientAccumulation > 1 || exchange
@@ -203,8 +249,9 @@ export function createOptimizerScratch(
   const tied = parameters.head === parameters.embedding;
   const stored = (shape: readonly number[]) => storedBytes(shape) / 4;
   let gradient = 8, lowRank = 0, embedding = 0;
-  for (const { parameter, projector, accumulated, blockRows } of states) {
-    const { shape } = parameter, size = stored(blockRows ? [blockRows, shape[1]] : shape);
+  for (const state of states) {
+    const { parameter, projector, accumulated, blockRows } = state;
+    const size = gradientBytes(state) / 4;
     if (projector) lowRank = Math.max(lowRank, accumulated ? 0 : stored(projector.lowRankShape));
     else if (accumulated) continue;
     if (tied && parameter.kind === "embedding" && !blockRows) embedding = size;

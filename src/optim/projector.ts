@@ -18,15 +18,11 @@ import {
   type MatmulShape,
   type MatmulWorkspace,
 } from "../kernels/matmul/matmul.ts";
+import type { Range } from "../kernels/ranges.ts";
 import { createLazyRefresh, type LazyRefresh } from "./lazy_refresh.ts";
-import { subspaceMatmuls } from "./subspace_shape.ts";
-
-export type Side = "right" | "left";
-
-/** The side the basis multiplies from: the smaller side of a gradient is projected. */
-export function sideOf([m, n]: readonly [m: number, n: number]): Side {
-  return m >= n ? "right" : "left";
-}
+import { type Gradient, isFactored, projectFactors } from "./factors.ts";
+import { type GradientRoute, routeMatmuls } from "./gradient_route.ts";
+import { type Side, sideOf, subspaceMatmuls } from "./subspace_shape.ts";
 
 export interface Projector {
   readonly side: Side;
@@ -86,11 +82,15 @@ export function project(
   matmuls: MatmulWorkspace,
   { side, basis }: Projector,
   { gradient, lowRank: c, accumulate }: {
-    readonly gradient: Tensor; // (m, n)
+    readonly gradient: Gradient; // (m, n)
     readonly lowRank: Tensor; // lowRankShape, float32
     readonly accumulate?: boolean;
   },
 ): void {
+  if (isFactored(gradient)) {
+    const io = { gradient, lowRank: c, accumulate };
+    return projectFactors(pass, matmuls, { side, basis }, io);
+  }
   matmul(
     pass,
     matmuls,
@@ -100,14 +100,15 @@ export function project(
   );
 }
 
-/** update = α·N·P or α·Pᵀ·N. */
+/** update = α·N·P or α·Pᵀ·N, or rows of it, which start at a multiple of 64. */
 export function projectBack(
   pass: KernelPass,
   matmuls: MatmulWorkspace,
   { side, basis }: Projector,
-  { lowRank, update: c, alpha }: {
+  { lowRank, update: c, rows, alpha }: {
     readonly lowRank: Tensor; // N, lowRankShape
-    readonly update: Tensor; // (m, n) float32, overwritten
+    readonly update: Tensor; // (m, n) or (rows, n) float32, overwritten
+    readonly rows?: Range;
     readonly alpha: number;
   },
 ): void {
@@ -115,16 +116,26 @@ export function projectBack(
     pass,
     matmuls,
     side === "right"
-      ? { layout: "NN", a: lowRank, b: basis, c, alpha }
-      : { layout: "TN", a: basis, b: lowRank, c, alpha },
+      ? { layout: "NN", a: lowRank, b: basis, c, rows, alpha }
+      : { layout: "TN", a: basis, b: lowRank, c, rows, alpha },
   );
 }
 
-/** The matrix products of projection and refresh, for sizing the matmul workspace. */
-export function projectorMatmuls({ side, shape: [m, n], rank }: Projector): MatmulShape[] {
+/**
+ * The matrix products of projection and refresh, for sizing the matmul workspace: of whole gradients,
+ * or by a route, and of updates in blocks of `rows` rows, all by default.
+ */
+export function projectorMatmuls(
+  projector: Projector,
+  { route, rows }: { readonly route?: GradientRoute; readonly rows?: number } = {},
+): MatmulShape[] {
+  const { side, shape, rank } = projector, [m, n] = shape;
   const product = (layout: MatmulLayout, m: number, n: number, k: number) => ({ layout, m, n, k });
-  const projecting = side === "right"
-    ? [product("NT", m, rank, n), product("NN", m, n, rank)]
-    : [product("NN", rank, n, m), product("TN", m, n, rank)];
-  return [...projecting, ...subspaceMatmuls([m, n], rank)];
+  const project = side === "right" ? product("NT", m, rank, n) : product("NN", rank, n, m);
+  return [
+    ...(route?.project === "factors" ? [] : [project]),
+    ...(route ? routeMatmuls(projector, route) : []),
+    product(side === "right" ? "NN" : "TN", rows ?? m, n, rank),
+    ...subspaceMatmuls(shape, rank, route?.refresh),
+  ];
 }

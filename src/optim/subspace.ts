@@ -3,7 +3,7 @@
  * Tropp 2011, algorithm 4.4) on the device: no SVD, and no gradient leaves it.
  *
  *   Q (k, D)   rows: the last basis, then random ones; k = R + 8
- *   repeat:    Z = Q·G̃ (k, O),  Y = Z·G̃ᵀ (k, D),  Q = orthonormalise(Y)      G̃ = G or Gᵀ
+ *   repeat:    Z = Q·G̃ (k, O),  Y = Z·G̃ᵀ (k, D),  Q = orthonormalise(Y)      G̃ = G or Gᵀ, or by its factors
  *   T = Z·Zᵀ (k, k) of the last Q; U (k, k) ≈ its eigenvectors: orthogonal iteration
  *   basis = the first R rows of U·Q;   leading vector = the first eigenvector of T, times Q
  *
@@ -15,7 +15,7 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectShape, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Turn } from "../gpu/slots.ts";
 import { TURNS } from "../model/turns.ts";
 import { padded } from "../numbers/layout.ts";
@@ -31,11 +31,15 @@ import {
   orthonormalize,
   type OrthonormalizeWorkspace,
 } from "./orthonormalize.ts";
-import { type Projector, sideOf } from "./projector.ts";
-import { subspaceShape } from "./subspace_shape.ts";
+import {
+  expectGradient,
+  type Gradient,
+  type GradientProducts,
+  gradientProducts,
+} from "./factors.ts";
+import type { Projector } from "./projector.ts";
+import { COLD_ROUNDS, sideOf, subspaceShape, WARM_ROUNDS } from "./subspace_shape.ts";
 
-/** Rounds when starting from random vectors, and from the last basis. */
-const COLD_ROUNDS = 6, WARM_ROUNDS = 3;
 /** Rounds of orthogonal iteration on T. */
 const SORTING_ROUNDS = 4;
 /**
@@ -94,7 +98,7 @@ export function createSubspaceWorkspace(
 }
 
 export interface RefreshSubspace {
-  readonly gradient: Tensor; // (m, n) float32
+  readonly gradient: Gradient; // (m, n)
   /** Key of the random vectors. */
   readonly seed: number;
   readonly step: number;
@@ -114,9 +118,9 @@ export function refreshSubspace(
   projector: Projector,
   { gradient, similarity, ...key }: RefreshSubspace,
 ): void {
-  expectShape("refreshSubspace", "gradient", gradient, projector.shape);
+  expectGradient("refreshSubspace", gradient, projector.shape);
   const views = viewsOf(workspace, projector);
-  const product = products(pass, matmuls, projector, gradient);
+  const product = gradientProducts(pass, matmuls, projector.side, gradient);
 
   const warm = projector.lazy.refreshes > 0;
   if (warm) loadBasis(pass, projector, rowRange(views.q, 0, projector.rank));
@@ -150,7 +154,7 @@ export function leadingDirections(
 ): { readonly q: Tensor; readonly z: Tensor } {
   const [m, n] = gradient.shape, shape = [m, n] as const;
   const views = viewsOf(workspace, { shape, rank });
-  const product = products(pass, matmuls, { side: sideOf(shape) }, gradient);
+  const product = gradientProducts(pass, matmuls, sideOf(shape), gradient);
   const rounds = COLD_ROUNDS, known = 0;
   iterate(pass, matmuls, workspace.orthonormalize, views, { product, rounds, known, key });
   return views;
@@ -163,7 +167,7 @@ function iterate(
   workspace: OrthonormalizeWorkspace,
   { count, q, y, z }: Views,
   { product, rounds, known, key }: {
-    readonly product: ReturnType<typeof products>;
+    readonly product: GradientProducts;
     readonly rounds: number;
     readonly known: number;
     readonly key: StochasticRounding;
@@ -201,20 +205,6 @@ function viewsOf(
     vector: view("vector", [1, k]),
     leading: view("leading", [1, dimensions]),
     sorted: view("y", [rank, dimensions]), // y is free by now
-  };
-}
-
-/** Multiplies rows of length D by the gradient, giving rows of length O, and those back to D. */
-function products(
-  pass: KernelPass,
-  matmuls: MatmulWorkspace,
-  { side }: Pick<Projector, "side">,
-  gradient: Tensor,
-) {
-  const [out, back] = side === "right" ? ["NT", "NN"] as const : ["NN", "NT"] as const;
-  return {
-    out: (a: Tensor, c: Tensor) => matmul(pass, matmuls, { layout: out, a, b: gradient, c }),
-    back: (a: Tensor, c: Tensor) => matmul(pass, matmuls, { layout: back, a, b: gradient, c }),
   };
 }
 

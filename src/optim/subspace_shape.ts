@@ -2,6 +2,19 @@
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import { orthonormalizeMatmuls } from "./orthonormalize.ts";
 
+/** The side that the basis multiplies a gradient from: its smaller side is projected. */
+export type Side = "right" | "left";
+
+export function sideOf([m, n]: readonly [m: number, n: number]): Side {
+  return m >= n ? "right" : "left";
+}
+
+/** Rounds of a refresh from random vectors, and from the last basis. */
+export const COLD_ROUNDS = 6, WARM_ROUNDS = 3;
+
+/** Products with the gradient in a refresh from the last basis: two a round, and one at the end. */
+export const WARM_PRODUCTS = 2 * WARM_ROUNDS + 1;
+
 /** Vectors iterated beyond the rank and then dropped (Halko, Martinsson & Tropp 2011). */
 const OVERSAMPLING = 8;
 
@@ -19,11 +32,20 @@ export function subspaceShape([m, n]: readonly [number, number], rank: number): 
   return { dimensions, other: Math.max(m, n), vectors: Math.min(rank + OVERSAMPLING, dimensions) };
 }
 
-export function subspaceMatmuls(shape: readonly [number, number], rank: number): MatmulShape[] {
+/** With those of the gradient, unless factors take its place (gradient_route.ts). */
+export function subspaceMatmuls(
+  shape: readonly [number, number],
+  rank: number,
+  from: "gradient" | "factors" = "gradient",
+): MatmulShape[] {
   const { dimensions, other, vectors } = subspaceShape(shape, rank);
+  const [out, back] = sideOf(shape) === "right" ? ["NT", "NN"] as const : ["NN", "NT"] as const;
+  const iterating: MatmulShape[] = [
+    { layout: out, m: vectors, n: other, k: dimensions },
+    { layout: back, m: vectors, n: dimensions, k: other },
+  ];
   return [
-    { layout: "NN", m: vectors, n: other, k: dimensions },
-    { layout: "NN", m: vectors, n: dimensions, k: other },
+    ...(from === "gradient" ? iterating : []),
     { layout: "NT", m: vectors, n: vectors, k: other },
     { layout: "NN", m: vectors, n: vectors, k: vectors },
     { layout: "NN", m: rank, n: dimensions, k: vectors },

@@ -117,7 +117,7 @@ function allocate(
     trained: shape.trained,
     lora: shape.lora,
   });
-  const states = createParameterStates(allocator, parameters, shape.optimizer);
+  const states = createParameterStates(allocator, parameters, shape.optimizer, tokens);
   const headBlock = states.find(({ parameter }) => parameter === parameters.head)?.blockRows;
   const inputs = shape.activationQuant ? "layer_inputs_int8" : "layer_inputs";
   const keep = shape.activationCheckpointing ? inputs : "everything";
@@ -135,6 +135,7 @@ function allocate(
     length,
     headRows: head.chunk,
     backward: true,
+    factors: states.some(({ route }) => route),
     dtype,
     loraDropout: shape.lora?.dropout,
     matmuls: [...optimizerMatmuls(states), ...headProducts],

@@ -139,7 +139,7 @@ function buildProbe(
 ): Probe {
   // As for the run, but with the smallest optimizer: no step is taken.
   const least = withProjection(shape, { rank: 1, ranks: undefined });
-  const optimizer = { ...least.optimizer, gradientAccumulation: 1 };
+  const optimizer = { ...least.optimizer, gradientAccumulation: 1, wholeGradients: true };
   const training = buildTraining(
     allocator,
     config,

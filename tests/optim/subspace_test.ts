@@ -12,13 +12,22 @@ import {
   type Projector,
   projectorMatmuls,
 } from "../../src/optim/projector.ts";
+import type { Gradient } from "../../src/optim/factors.ts";
+import { productElements } from "../../src/optim/gradient_route.ts";
 import { createSubspaceWorkspace, refreshSubspace } from "../../src/optim/subspace.ts";
 import { dot, svd, timesTransposed, transposed } from "../oracles/svd.ts";
-import { download, gpuTest, runPass, upload } from "../support.ts";
+import { download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
 import { strategyTest } from "../kernels/support_strategies.ts";
 import { basisValues, matmulWorkspace, orthonormality, withSpectrum } from "./support.ts";
 
 type Shape = readonly [m: number, n: number];
+
+/** The rows of dy and x, a token each, whose dyᵀ·x is a gradient. */
+interface Rows {
+  readonly dy: Float32Array;
+  readonly x: Float32Array;
+  readonly tokens: number;
+}
 
 /** A projector with everything that its refreshes need. */
 function bench(gpu: Gpu, shape: Shape, rank: number, quantised = false, interval = 2) {
@@ -28,8 +37,19 @@ function bench(gpu: Gpu, shape: Shape, rank: number, quantised = false, interval
   const matmuls = matmulWorkspace(gpu, projectorMatmuls(projector));
   const workspace = createSubspaceWorkspace(gpu, [[...shape, rank]]);
   const out = upload(gpu, "similarities", [1]);
-  const refresh = async (values: Float32Array, step: number) => {
-    const gradient = upload(gpu, "gradient", shape, values);
+  const gradientOf = (given: Float32Array | Rows): Gradient => {
+    if (given instanceof Float32Array) return upload(gpu, "gradient", shape, given);
+    const { tokens, dy, x } = given,
+      route = { tokens, project: "factors", refresh: "factors" } as const;
+    const elements = productElements(projector, route);
+    return {
+      dy: upload(gpu, "dy", [tokens, shape[0]], dy),
+      x: upload(gpu, "x", [tokens, shape[1]], x),
+      scratch: upload(gpu, "scratch", [elements], new Float32Array(elements).fill(NaN)),
+    };
+  };
+  const refresh = async (given: Float32Array | Rows, step: number) => {
+    const gradient = gradientOf(given);
     const similarity = { out, index: 0 };
     runPass(gpu, (pass) =>
       refreshSubspace(pass, matmuls, workspace, projector, {
@@ -68,12 +88,14 @@ for (
   ] as [Shape, number][]
 ) {
   gpuTest(`a refresh of (${shape}) holds 99% of the energy of the SVD's ${rank}`, async (gpu) => {
-    for (const [name, spectrum] of SPECTRA) {
+    for (const [index, [name, spectrum]] of SPECTRA.entries()) {
       const { projector, refresh } = bench(gpu, shape, rank);
       const gradient = withSpectrum(shape, spectrum, 7);
+      // Every other spectrum by factors, with a token for each row of the gradient.
+      const given = index % 2 ? factorsOf(gradient, shape) : gradient;
       let best = 0;
       for (let i = 1; i <= rank; i++) best += spectrum(i) ** 2;
-      assertEquals(await refresh(gradient, 0), -1);
+      assertEquals(await refresh(given, 0), -1);
       for (const start of ["cold", "warm"]) {
         const share = await energy(gpu, projector, gradient) / best;
         assert(share > (start === "cold" ? 0.99 : 0.995), `${name}, ${start}: ${share}`);
@@ -82,13 +104,42 @@ for (
         const { error, zeros } = orthonormality(basis, Math.min(...shape));
         assert(error < 3e-6 && zeros === 0, `${name}: ${error}, ${zeros}`); // float32 sums
         if (start === "cold") {
-          const similarity = await refresh(gradient, 1);
+          const similarity = await refresh(given, 1);
           assert(Math.abs(similarity - 1) < 1e-4, `${name}: ${similarity}`);
         }
       }
     }
   });
 }
+
+/** A gradient as dyᵀ·x of as many tokens as it has rows: dy a reflection, which is its own inverse. */
+function factorsOf(gradient: Float32Array, [m, n]: Shape): Rows {
+  const vector = randomNormal(m, 9), length = dot(vector, vector);
+  const dy = Float32Array.from(
+    { length: m * m },
+    (_, i) =>
+      Number(i % m === Math.floor(i / m)) - 2 * vector[i % m] * vector[Math.floor(i / m)] / length,
+  );
+  const x = Float32Array.from(timesTransposed(dy, transposed(gradient, n), m));
+  return { dy, x, tokens: m };
+}
+
+gpuTest("a refresh by factors finds the directions of fewer tokens than its rank", async (gpu) => {
+  for (const shape of [[53, 40], [40, 53]] as Shape[]) {
+    const [m, n] = shape, tokens = 13;
+    const { projector, refresh } = bench(gpu, shape, 20);
+    const rows = { dy: randomNormal(tokens * m, 1), x: randomNormal(tokens * n, 2), tokens };
+    const product = timesTransposed(transposed(rows.dy, m), transposed(rows.x, n), tokens);
+    const gradient = Float32Array.from(product);
+    for (let step = 0; step < 3; step++) {
+      assert(Math.abs(await refresh(rows, step)) > 0.999);
+      const share = await energy(gpu, projector, gradient) / dot(gradient, gradient);
+      assert(Math.abs(share - 1) < 1e-5, `${shape}: ${share}`);
+      const { error } = orthonormality(await basisValues(gpu, projector.basis), Math.min(...shape));
+      assert(error < 3e-6, `${shape}: ${error}`);
+    }
+  }
+});
 
 gpuTest("rows of a basis are the singular vectors, in their order", async (gpu) => {
   const shape: Shape = [80, 48], gradient = withSpectrum(shape, (i) => 0.7 ** i, 3);

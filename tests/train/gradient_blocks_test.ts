@@ -1,4 +1,4 @@
-/** Embedding and head in blocks of rows, against the same steps with whole gradients. */
+/** Gradients and updates in blocks of rows, against the same steps with whole ones. */
 import { assertEquals } from "@std/assert";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
@@ -7,7 +7,7 @@ import { KernelPass } from "../../src/gpu/pass.ts";
 import { initialize } from "../../src/model/initialize.ts";
 import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
-import type { OptimizerShape } from "../../src/optim/optimizer_state.ts";
+import type { GradientBlocks, OptimizerShape } from "../../src/optim/optimizer_state.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
 import { weightedCrossEntropy } from "../../src/train/objective.ts";
 import { RecordedStep } from "../../src/train/step.ts";
@@ -28,23 +28,26 @@ interface Case {
   readonly hiddenSize?: number;
   readonly weighted?: boolean;
   readonly batch?: number;
+  /** Of projected matrices; by default all are trained with whole gradients. */
+  readonly projected?: TrainingShape["weights"];
 }
 
 function shapeOf(
-  { embeddings, rule, batch = BATCH }: Case,
-  blocks?: typeof SMALL,
+  { embeddings, rule, projected, batch = BATCH }: Case,
+  blocks?: GradientBlocks,
 ): TrainingShape {
   return {
     batchSize: batch,
     seqLen: LENGTH,
     dtype: embeddings === "float32" ? "float32" : "bfloat16",
     activationCheckpointing: true,
-    weights: embeddings === "float32" ? "float32" : "int8",
+    weights: projected ?? (embeddings === "float32" ? "float32" : "int8"),
     embeddings,
     trained: "all",
     weightGroupSize: 256,
     optimizer: {
       rules: { matrices: "adam", embeddings: rule, others: "adam" },
+      projection: projected && { rank: 8, quantised: true, groupSize: 256 },
       gradientAccumulation: 1,
       blocks,
     },
@@ -60,7 +63,7 @@ function batchOf(seed: number, sequences: number): Batch {
 }
 
 /** The bytes of every weight and state after two steps. */
-async function train(gpu: Gpu, of: Case, blocks?: typeof SMALL) {
+async function train(gpu: Gpu, of: Case, blocks?: GradientBlocks) {
   const { tied, hiddenSize = TINY.hiddenSize } = of;
   const config = { ...CONFIG, tieWordEmbeddings: tied, hiddenSize };
   const objective = of.weighted
@@ -97,6 +100,9 @@ async function train(gpu: Gpu, of: Case, blocks?: typeof SMALL) {
     values,
     loss,
     blocks: optimizer.states.flatMap(({ blockRows }) => blockRows ?? []),
+    updates: optimizer.states.flatMap(({ parameter: { name }, updateRows }) =>
+      updateRows ? [[name, updateRows]] : []
+    ),
   };
 }
 
@@ -117,6 +123,28 @@ for (const [name, of] of Object.entries(CASES)) {
     const whole = await train(gpu, of), blocks = await train(gpu, of, SMALL);
     assertEquals([whole.blocks, blocks.blocks], [[], of.tied ? [2048] : [2048, 2048]]);
     assertEquals(blocks.loss, whole.loss);
+    for (const [tensor, bytes] of whole.tensors) {
+      assertEquals(blocks.tensors.get(tensor), bytes, tensor);
+    }
+  });
+}
+
+for (const projected of ["int8", "bfloat16"] as const) {
+  gpuTest(`blocks of rows give the bits of whole updates: ${projected}`, async (gpu) => {
+    const of: Case = {
+      ...CASES["float32, tied"],
+      embeddings: "bfloat16",
+      hiddenSize: 76,
+      projected,
+    };
+    const large = { ...SMALL, whole: 1 << 30 };
+    const whole = await train(gpu, of, { ...large, update: 1 << 30 });
+    const blocks = await train(gpu, of, large);
+    const layer = "model.layers.0";
+    // P on the right of one more row than it has columns, on the left, and on the right.
+    const updates = ["self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"];
+    assertEquals(whole.updates, []);
+    assertEquals(blocks.updates, updates.map((name) => [`${layer}.${name}.weight`, 64]));
     for (const [tensor, bytes] of whole.tensors) {
       assertEquals(blocks.tensors.get(tensor), bytes, tensor);
     }

@@ -40,8 +40,10 @@ async function train(
   gpu: Gpu,
   batchSize: number,
   steps: readonly (readonly Batch[])[],
-  { galore, tied = false, exchange, objective }: {
+  { galore, wholeGradients, tied = false, exchange, objective }: {
     galore: boolean;
+    /** Form the gradients of projected matrices, instead of computing with their factors. */
+    wholeGradients?: boolean;
     tied?: boolean;
     /** Keep the gradients of a step, and hand them over before they are applied. */
     exchange?: (gradients: Optimizer["accumulated"]) => Promise<void>;
@@ -62,6 +64,7 @@ async function train(
       projection: galore ? { rank: 8, quantised: false, groupSize: 256 } : undefined,
       gradientAccumulation: steps[0].length,
       exchange: !!exchange,
+      wholeGradients,
     },
   };
   const config = { ...TINY, tieWordEmbeddings: tied };
@@ -118,6 +121,14 @@ gpuTest("in the low-rank space, a batch that comes twice counts as once", async 
   const once = await train(gpu, 2, batches.map((batch) => [batch]), { galore: true });
   const twice = await train(gpu, 2, batches.map((batch) => [batch, batch]), { galore: true });
   assertSame({ ...once, loss: 2 * once.loss }, twice);
+});
+
+gpuTest("the factors of a gradient give the steps of the gradient", async (gpu) => {
+  const [a, b, c, d] = [1, 2, 3, 4].map((seed) => batchOf(2, seed));
+  const steps = [[a, b], [c, d]];
+  const factors = await train(gpu, 2, steps, { galore: true });
+  const whole = await train(gpu, 2, steps, { galore: true, wholeGradients: true });
+  assertSame(factors, whole);
 });
 
 gpuTest("in the low-rank space the second micro-batch counts as much as the first", async (gpu) => {

@@ -12,8 +12,9 @@ import type { Limits } from "../../gpu/capabilities.ts";
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
-import { describe, expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import type { MatmulLayout, MatmulShape, Problem } from "./matmul_blocks.ts";
+import { describe, expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
+import { lengthOf, type Range } from "../ranges.ts";
+import { type MatmulLayout, type MatmulShape, type Problem, ROW_STEP } from "./matmul_blocks.ts";
 import { createTextureWorkspace, matmulTexture, type TextureWorkspace } from "./matmul_texture.ts";
 import { createTiledWorkspace, matmulTiled, type TiledWorkspace } from "./matmul_tiled.ts";
 import { tileByShape, type TileChoice, tilesWithin } from "./matmul_tiles.ts";
@@ -27,7 +28,7 @@ export type { TextureWorkspace } from "./matmul_texture.ts";
 export { type MatmulTile, tileByShape, type TileChoice } from "./matmul_tiles.ts";
 export type { MatmulVariant } from "../strategy.ts";
 
-/** Operands of {@link matmul}: c = alpha · op(a) · op(b) [+ c] [+ residual]. */
+/** Operands of {@link matmul}: c = alpha · op(a) · op(b) [+ c] [+ residual], or rows of it. */
 export interface Matmul {
   /** Which of a and b are transposed. */
   readonly layout: MatmulLayout;
@@ -35,13 +36,15 @@ export interface Matmul {
   readonly a: Tensor;
   /** NT: (N, K); NN, TN: (K, N); float32, bfloat16, int8, int4 or nf4. */
   readonly b: Tensor;
-  /** (M, N) float32 or bfloat16; in a separate buffer. */
+  /** (M, N), or (rows, N), float32 or bfloat16; in a separate buffer. */
   readonly c: Tensor;
+  /** The rows of the product that c holds, with the bits of the whole; all by default. */
+  readonly rows?: Range;
   /** Factor of the product; 1 by default. */
   readonly alpha?: number;
   /** c is added to instead of overwritten. */
   readonly accumulate?: boolean;
-  /** (M, N), the format of c. */
+  /** The shape and format of c. */
   readonly residual?: Tensor;
 }
 
@@ -101,12 +104,12 @@ export function createMatmulWorkspace(
 
 /**
  * c = alpha · op(a) · op(b) [+ c] [+ residual]. With a bfloat16 c and a k beyond the workspace's
- * (65,536 by default) partial sums are rounded to bfloat16. Throws {@link ShapeError} on operands
- * that do not match.
+ * (65,536 by default) partial sums are rounded to bfloat16. `rows` start at a multiple of 64. Throws
+ * {@link ShapeError} on operands that do not match.
  */
 export function matmul(pass: KernelPass, workspace: MatmulWorkspace, io: Matmul): void {
   const problem = checked(io, workspace.none);
-  if (isVector(problem) && !problem.a.constants) {
+  if (isVector(problem.whole) && !problem.a.constants) {
     return matmulVector(pass, problem, workspace.variant);
   }
   switch (workspace.variant) {
@@ -118,17 +121,24 @@ export function matmul(pass: KernelPass, workspace: MatmulWorkspace, io: Matmul)
 }
 
 function checked(io: Matmul, none: Tensor): Problem {
-  const { layout, a, b, c, residual, alpha = 1, accumulate = false } = io;
-  expectDType("matmul", "a", a, "float32", "bfloat16", "int8", "int4");
+  const { layout, a: left, b, c, residual, alpha = 1, accumulate = false } = io;
+  expectDType("matmul", "a", left, "float32", "bfloat16", "int8", "int4");
   expectDType("matmul", "b", b, "float32", "bfloat16", "int8", "int4", "nf4");
   expectDType("matmul", "c", c, "float32", "bfloat16");
-  const [m, k] = layout === "TN" ? transposed(a) : matrix(a);
+  const [all, k] = layout === "TN" ? transposed(left) : matrix(left);
   const [n, kOfB] = layout === "NT" ? matrix(b) : transposed(b);
   if (k !== kOfB) {
     throw new ShapeError(
-      `matmul ${layout}: k differs: a is ${describe(a)}, k = ${k}; b is ${
+      `matmul ${layout}: k differs: a is ${describe(left)}, k = ${k}; b is ${
         describe(b)
       }, k = ${kOfB}`,
+    );
+  }
+  const { rows = { start: 0, end: all } } = io, m = lengthOf(rows);
+  if (!(rows.start % ROW_STEP === 0 && m >= 1 && rows.end <= all)) {
+    throw new ShapeError(
+      `matmul ${layout}: rows must start at a multiple of ${ROW_STEP} and lie in [0, ${all}), ` +
+        `got [${rows.start}, ${rows.end})`,
     );
   }
   expectShape(`matmul ${layout}`, "c", { ...c, shape: matrix(c) }, [m, n]);
@@ -136,7 +146,7 @@ function checked(io: Matmul, none: Tensor): Problem {
     expectDType("matmul", "residual", residual, c.dtype);
     expectShape(`matmul ${layout}`, "residual", { ...residual, shape: matrix(residual) }, [m, n]);
   }
-  for (const [name, operand] of Object.entries({ a, b, residual })) {
+  for (const [name, operand] of Object.entries({ a: left, b, residual })) {
     if (operand?.buffer === c.buffer) {
       throw new ShapeError(
         `matmul ${layout}: c (${c.name}) shares a buffer with ${name} (${operand.name})`,
@@ -144,7 +154,13 @@ function checked(io: Matmul, none: Tensor): Problem {
       );
     }
   }
-  return { layout, a, b, c, residual, alpha, accumulate, m, n, k, none };
+  const whole = { layout, m: all, n, k }, options = { alpha, accumulate, whole, none };
+  // Rows of the product are rows of a, or its columns.
+  if (layout === "TN") {
+    return { ...whole, m, a: left, b, c, residual, firstRow: rows.start, ...options };
+  }
+  const a = m < all ? rowRange(left, rows.start, rows.end) : left;
+  return { ...whole, m, a, b, c, residual, firstRow: 0, ...options };
 }
 
 /** A tensor of any rank as rows and columns. */

@@ -19,7 +19,7 @@ export interface MatmulShape {
   readonly k: number;
 }
 
-/** A checked problem: c = alpha · op(a) · op(b) [+ c] [+ residual]. */
+/** A checked problem: c = alpha · op(a) · op(b) [+ c] [+ residual]; m, n are those of c. */
 export interface Problem extends MatmulShape {
   readonly a: Tensor;
   readonly b: Tensor;
@@ -27,6 +27,10 @@ export interface Problem extends MatmulShape {
   readonly alpha: number;
   readonly accumulate: boolean;
   readonly residual?: Tensor;
+  /** The row of op(a), as given here, that the first of c belongs to. */
+  readonly firstRow: number;
+  /** The product that c has rows of, on which everything that bits depend on is decided. */
+  readonly whole: MatmulShape;
   /** Placeholder for unused bindings. */
   readonly none: Tensor;
 }

@@ -82,7 +82,7 @@ export function matmulTexture(
   problem: Problem,
   flops: number,
 ): void {
-  const { layout, m, n, k } = problem;
+  const { layout, m, n, k, firstRow } = problem;
   // Split k only if necessary: partial sums are rounded to the format of c.
   const kStep = Math.min(
     padded(k),
@@ -97,7 +97,7 @@ export function matmulTexture(
     matmulStage(pass, {
       source: problem.a,
       transposed: layout === "TN",
-      rows,
+      rows: { start: firstRow + rows.start, end: firstRow + rows.end },
       k,
       target: a,
       band: band(a),

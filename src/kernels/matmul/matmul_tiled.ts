@@ -103,8 +103,8 @@ export function matmulTiled(
   const blocks = ranges(problem.n, nStep).flatMap((n) =>
     ranges(problem.m, mStep).flatMap((m) => ranges(problem.k, kStep).map((k) => ({ m, n, k })))
   );
-  const split = splitOf(problem);
-  if (blocks.length === 1 && split.parts > 1 && fits(workspace, problem)) {
+  const split = splitOf(problem.whole);
+  if (blocks.length === 1 && split.parts > 1 && fits(workspace, problem.whole)) {
     const shape = [split.parts, problem.m, problem.n];
     const parts = viewAs(workspace.parts!, "matmul.parts", shape);
     const sums = { ...problem, c: parts, alpha: 1, accumulate: false, residual: undefined };
@@ -128,10 +128,11 @@ function record(
   tile: MatmulTile,
   split: MatmulSplit,
 ): void {
-  const { layout, a, b, c, none } = problem, sides = MATMUL_TILES[tile];
+  const { layout, a, b, c, firstRow, none } = problem, sides = MATMUL_TILES[tile];
   const turnedA = layout === "TN", turnedB = layout !== "NT";
   const { constants, operands, params } = storing(problem, { m, n, k });
-  const left = part(a, turnedA, m, k), right = part(b, turnedB, n, k);
+  const rows = { start: firstRow + m.start, end: firstRow + m.end };
+  const left = part(a, turnedA, rows, k), right = part(b, turnedB, n, k);
   pass.dispatch({
     kernel: forFormat(
       kernels[WIDTHS[a.dtype as MatrixType]][WIDTHS[b.dtype as MatrixType]],

@@ -31,7 +31,8 @@ gpuTest("matmul_parts adds partial sums and stores them as a product", async (gp
         ? { alpha: 1, accumulate: false, residual: undefined }
         : { alpha: -0.5, accumulate: true, residual };
       const c = upload(gpu, "c", [m, n], before, format);
-      const problem = { layout: "NT", a: parts, b: parts, c, none, m, n, k: 1 } as const;
+      const whole = { layout: "NT", m, n, k: 1 } as const;
+      const problem = { ...whole, whole, firstRow: 0, a: parts, b: parts, c, none };
       runPass(gpu, (pass) => matmulParts(pass, parts, { ...problem, ...epilogue }));
       const expected = oracle(
         values,

@@ -191,6 +191,43 @@ strategyTest((strategy) => `matmul of row ranges, ${strategy}`, async (gpu) => {
   }
 });
 
+strategyTest(
+  (strategy) => `matmul of rows of the product gives their bits in the whole, ${strategy}`,
+  async (gpu) => {
+    const [m, n, k] = [150, 37, 600]; // in tiles, the terms are split
+    for (
+      const [layout, format] of [["NT", "bfloat16"], ["NN", "float32"], ["TN", "int4"]] as const
+    ) {
+      const { tensor: a } = knownMatrix(gpu, "a", layout === "TN" ? [k, m] : [m, k], format, 1);
+      const { tensor: b } = knownMatrix(gpu, "b", layout === "NT" ? [n, k] : [k, n], "bfloat16", 2);
+      const residual = upload(gpu, "residual", [m, n], randomNormal(m * n, 3));
+      const workspace = createMatmulWorkspace(gpu, {
+        variant: strategyFor(gpu.capabilities).matmul,
+        limits: gpu.limits,
+        shapes: [{ layout, m, n, k }],
+      });
+      const c = upload(gpu, "c", [m, n]), io = { layout, a, b, alpha: 0.5 };
+      runPass(gpu, (pass) => matmul(pass, workspace, { ...io, c, residual }));
+      const whole = await download(gpu, c);
+      for (const rows of [{ start: 0, end: 64 }, { start: 64, end: 128 }, { start: 128, end: m }]) {
+        const { start, end } = rows, part = upload(gpu, "part", [end - start, n]);
+        const added = rowRange(residual, start, end);
+        runPass(gpu, (pass) => matmul(pass, workspace, { ...io, c: part, rows, residual: added }));
+        assertEquals(await download(gpu, part), whole.slice(start * n, end * n), layout);
+      }
+      for (
+        const rows of [{ start: 32, end: 64 }, { start: 128, end: 151 }, { start: 64, end: 64 }]
+      ) {
+        assertThrows(
+          () => runPass(gpu, (pass) => matmul(pass, workspace, { ...io, c, rows })),
+          ShapeError,
+          "rows must start at a multiple of 64 and lie in [0, 150), got",
+        );
+      }
+    }
+  },
+);
+
 const TILES = ["128x128", "128x64", "64x128", "64x64"] as const;
 
 for (

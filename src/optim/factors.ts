@@ -1,0 +1,95 @@
+/**
+ * The gradient of a projection, G (m, n) = dyᵀ·x, by its factors: two matrices with a row for each of
+ * T tokens. GaLore needs only products of G with a few vectors, which the factors give without it.
+ * `near` (T, D) is the factor with the projected side, `far` (T, O) the other:
+ *
+ *   side    near  far    low rank         = (near·Pᵀ)ᵀ·far (R, O), or its transpose (O, R)
+ *   right   x     dy     out    a (k, D)  → (a·nearᵀ)·far  (k, O)
+ *   left    dy    x      back   a (k, O)  → (a·farᵀ)·near  (k, D)
+ *
+ * The products in brackets have a row or a column for each token, and are small.
+ */
+import type { KernelPass } from "../gpu/pass.ts";
+import { expectShape, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import type { GradientFactors } from "../model/gradients.ts";
+import { rowsOf } from "../numbers/layout.ts";
+import type { Side } from "./subspace_shape.ts";
+
+/** Factors with scratch memory for their products; gradient_route.ts has its size. */
+export interface FactoredGradient extends GradientFactors {
+  readonly scratch: Tensor; // float32, overwritten
+}
+
+/** A gradient as a float32 matrix (m, n), or by its factors. */
+export type Gradient = Tensor | FactoredGradient;
+
+export function isFactored(gradient: Gradient): gradient is FactoredGradient {
+  return "dy" in gradient;
+}
+
+/** Throws a {@link ShapeError} if it is not the gradient of a matrix (m, n). */
+export function expectGradient(
+  operation: string,
+  gradient: Gradient,
+  [m, n]: readonly [number, number],
+): void {
+  if (!isFactored(gradient)) return expectShape(operation, "gradient", gradient, [m, n]);
+  const { dy, x } = gradient, tokens = rowsOf(dy.shape);
+  expectShape(operation, "dy", dy, [tokens, m]);
+  expectShape(operation, "x", x, [tokens, n]);
+}
+
+/** Multiplies rows of length D by the gradient, giving rows of length O, and those back to D. */
+export interface GradientProducts {
+  out(a: Tensor, c: Tensor): void;
+  back(a: Tensor, c: Tensor): void;
+}
+
+export function gradientProducts(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  side: Side,
+  gradient: Gradient,
+): GradientProducts {
+  if (isFactored(gradient)) {
+    const { near, far } = bySide(gradient, side);
+    const through = (first: Tensor, second: Tensor) => (a: Tensor, c: Tensor) => {
+      const product = scratchFor(gradient, [rowsOf(a.shape), rowsOf(first.shape)]);
+      matmul(pass, matmuls, { layout: "NT", a, b: first, c: product });
+      matmul(pass, matmuls, { layout: "NN", a: product, b: second, c });
+    };
+    return { out: through(near, far), back: through(far, near) };
+  }
+  const [out, back] = side === "right" ? ["NT", "NN"] as const : ["NN", "NT"] as const;
+  return {
+    out: (a, c) => matmul(pass, matmuls, { layout: out, a, b: gradient, c }),
+    back: (a, c) => matmul(pass, matmuls, { layout: back, a, b: gradient, c }),
+  };
+}
+
+/** c = the low-rank gradient, or c += it, by the factors. */
+export function projectFactors(
+  pass: KernelPass,
+  matmuls: MatmulWorkspace,
+  { side, basis }: { readonly side: Side; readonly basis: Tensor },
+  { gradient, lowRank: c, accumulate }: {
+    readonly gradient: FactoredGradient;
+    readonly lowRank: Tensor;
+    readonly accumulate?: boolean;
+  },
+): void {
+  const { near, far } = bySide(gradient, side);
+  const projected = scratchFor(gradient, [rowsOf(near.shape), rowsOf(basis.shape)]);
+  matmul(pass, matmuls, { layout: "NT", a: near, b: basis, c: projected });
+  const [a, b] = side === "right" ? [far, projected] : [projected, far];
+  matmul(pass, matmuls, { layout: "TN", a, b, c, accumulate });
+}
+
+function bySide({ dy, x }: GradientFactors, side: Side) {
+  return side === "right" ? { near: x, far: dy } : { near: dy, far: x };
+}
+
+function scratchFor({ scratch }: FactoredGradient, shape: readonly number[]): Tensor {
+  return viewAs(scratch, "factors.product", shape);
+}

@@ -1,0 +1,74 @@
+/**
+ * Whether projection and refresh compute from a gradient or from its factors (factors.ts): decided by
+ * the number of operations, so that it is the same on every machine, in the plan and in the run.
+ */
+import type { MatmulLayout, MatmulShape } from "../kernels/matmul/matmul.ts";
+import { padded } from "../numbers/layout.ts";
+import { sideOf, subspaceShape, WARM_PRODUCTS } from "./subspace_shape.ts";
+
+/** A matrix whose gradient is projected. */
+interface Projected {
+  readonly shape: readonly [m: number, n: number];
+  readonly rank: number;
+}
+
+/** From what each is computed: the factors, or the gradient, which is then formed. */
+export interface GradientRoute {
+  /** Tokens of a micro-batch, T: rows of the factors. */
+  readonly tokens: number;
+  readonly project: "factors" | "gradient";
+  readonly refresh: "factors" | "gradient";
+}
+
+/**
+ * The route with fewer operations in a micro-batch, and in a refresh from the last basis. A gradient
+ * of more than `most` bytes is only formed if that saves half of them: with 4,096 tokens a refresh of
+ * LLaMA-7B's 4096 x 4096 at rank 1024 takes 485 GFLOP by factors and 380 by the gradient, once in
+ * hundreds of steps, but 64 MiB for the gradient would be taken in all of them. (Of 4096 x 11008 the
+ * factors take fewer: 894 and 1,021.)
+ */
+export function routeOf({ shape, rank }: Projected, tokens: number, most: number): GradientRoute {
+  const [m, n] = shape, whole = m * n, both = tokens * (m + n);
+  const vectors = WARM_PRODUCTS * subspaceShape(shape, rank).vectors;
+  const worth = 4 * m * padded(n) > most ? 2 : 1;
+  const cheaper = (byFactors: number, byGradient: number) =>
+    byFactors <= worth * byGradient ? "factors" : "gradient";
+  const project = cheaper(rank * both, (tokens + rank) * whole);
+  const forming = project === "factors" ? tokens * whole : 0;
+  const refresh = cheaper(vectors * both, vectors * whole + forming);
+  return { tokens, project, refresh };
+}
+
+/** Whether a route forms the gradient, if only in a refresh. */
+export function formsGradient({ project, refresh }: GradientRoute): boolean {
+  return project === "gradient" || refresh === "gradient";
+}
+
+/** Float32 numbers of scratch memory that products of the factors take. */
+export function productElements({ shape, rank }: Projected, route: GradientRoute): number {
+  const { tokens, project, refresh } = route, { vectors } = subspaceShape(shape, rank);
+  return Math.max(
+    project === "factors" ? tokens * padded(rank) : 0,
+    refresh === "factors" ? vectors * padded(tokens) : 0,
+  );
+}
+
+/** The matrix products of a route that the factors take part in. */
+export function routeMatmuls({ shape, rank }: Projected, route: GradientRoute): MatmulShape[] {
+  const [m, n] = shape, { tokens: T, project, refresh } = route;
+  const { dimensions: D, other: O, vectors: k } = subspaceShape(shape, rank);
+  const [rows, columns] = sideOf(shape) === "right" ? [m, rank] : [rank, n];
+  const product = (layout: MatmulLayout, m: number, n: number, k: number) => ({ layout, m, n, k });
+  return [
+    ...(formsGradient(route) ? [product("TN", m, n, T)] : []),
+    ...(project === "factors" ? [product("NT", T, rank, D), product("TN", rows, columns, T)] : []),
+    ...(refresh === "factors"
+      ? [
+        product("NT", k, T, D),
+        product("NN", k, O, T),
+        product("NT", k, T, O),
+        product("NN", k, D, T),
+      ]
+      : []),
+  ];
+}
