@@ -78,7 +78,7 @@
 export { type AdapterDescription, findAdapter } from "./src/gpu/adapter.ts";
 export type { Capabilities, Feature, Limits } from "./src/gpu/capabilities.ts";
 export type { BindGroupCache, BoundResource } from "./src/gpu/bind_groups.ts";
-export { Gpu, type HeldWork, type Watch } from "./src/gpu/gpu.ts";
+export { Gpu, type HeldWork, type Watch, type WatchedPart } from "./src/gpu/gpu.ts";
 
 // Tensors: shape, number format, bytes.
 export {

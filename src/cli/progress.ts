@@ -12,7 +12,8 @@ import type {
 import { formatBytes } from "../text.ts";
 import { describeRanks } from "./rank_table.ts";
 import { barOf, fitting } from "./status_line.ts";
-import { formatSeconds, type HowFar, type ProgressOutput, Working } from "./working.ts";
+import { StepTimes } from "./step_times.ts";
+import { formatSeconds, type HowFar, type ProgressOutput, timeOf, Working } from "./working.ts";
 
 export type { ProgressOutput };
 
@@ -22,15 +23,15 @@ const LINE_INTERVAL_MS = 1000;
 const TICK_MS = 500;
 /** Seconds after which it is said how long something has taken. */
 const LONG_S = 2;
-/** Weight of a step's time in the mean that the time left is computed from. */
-const SMOOTHING = 0.1;
 
 /** Shows the events of a run; call `stop` when it ends or fails. */
 export class Progress {
   readonly #working: Working;
   #steps = 0;
   #step: StepEvent | undefined;
-  #stepMs: number | undefined;
+  readonly #times = new StepTimes();
+  /** The step that the phase belongs to. */
+  #stepOf = 0;
   #lastLine = -Infinity;
   #phase: RunPhase | undefined;
   #how: HowFar = {};
@@ -113,26 +114,21 @@ export class Progress {
     this.#working.stop();
   }
 
-  #goOn({ phase, step, part, layer, layers, done, total }: ProgressEvent): void {
-    const training = phase === "training", of = this.#steps ? ` of ${this.#steps}` : "";
-    const share = total ? (done ?? 0) / total : undefined;
+  #goOn(event: ProgressEvent): void {
+    const { phase, step } = event, training = phase === "training";
     if (phase !== this.#phase) this.#since = this.now();
-    this.#phase = phase;
-    this.#how = training
-      ? { detail: part && `${part} pass, layer ${layer} of ${layers}` }
-      : { share, detail: total && done !== undefined ? `${done} of ${total}` : undefined };
+    [this.#phase, this.#stepOf] = [phase, step];
+    this.#how = howFar(event);
     if (this.#isDrawn) return this.#draw();
-    const what = training ? `step ${step}${of}` : `step ${step}: ${phase}`;
-    this.#working.show(what, { ...this.#how, share: part ? share : this.#how.share });
+    const of = this.#steps ? ` of ${this.#steps}` : "";
+    this.#working.show(training ? `step ${step}${of}` : `step ${step}: ${phase}`, this.#how);
   }
 
   #count(event: StepEvent): void {
     this.#step = event;
     this.#since = this.now();
     this.#how = {};
-    this.#stepMs = this.#stepMs === undefined
-      ? event.step_ms
-      : this.#stepMs + SMOOTHING * (event.step_ms - this.#stepMs);
+    this.#times.add(event);
     if (this.#isDrawn) return this.#draw();
     if (event.step !== this.#steps && this.now() - this.#lastLine < LINE_INTERVAL_MS) return;
     this.#lastLine = this.now();
@@ -188,21 +184,48 @@ export class Progress {
 
   /** What takes long: another phase than training, or a step of seconds. */
   #doing(): string | undefined {
-    const seconds = (this.now() - this.#since) / 1000, { detail, share } = this.#how;
+    const seconds = (this.now() - this.#since) / 1000, { detail, share, secondsLeft } = this.#how;
     const far = detail ?? (share === undefined ? undefined : `${Math.floor(100 * share)}%`);
     const phase = this.#phase === "training" ? undefined : this.#phase;
     const known = [phase, far].filter((each) => each !== undefined);
     if (seconds < LONG_S && !phase) return undefined;
     if (seconds >= LONG_S) {
-      known.push(`${known.length ? "" : "this step "}${formatSeconds(seconds)}`);
+      known.push(`${known.length ? "" : "this step "}${timeOf(seconds, secondsLeft)}`);
     }
     return known.join(", ");
   }
 
   #left(): string {
-    if (!this.#step || this.#stepMs === undefined) return "?";
-    return formatSeconds((this.#steps - this.#step.step) * this.#stepMs / 1000);
+    const { secondsLeft } = this.#how, ms = this.#times.mean;
+    const done = secondsLeft === undefined ? this.#step?.step ?? 0 : this.#stepOf;
+    const steps = this.#steps - done;
+    if (steps > 0 && ms === undefined) return "?";
+    return formatSeconds((secondsLeft ?? 0) + steps * (ms ?? 0) / 1000);
   }
+}
+
+/** Phases whose `done` and `total` are bytes. */
+const IN_BYTES: readonly RunPhase[] = [
+  "saving a checkpoint",
+  "loading the best model",
+  "saving the model",
+];
+
+/** `backward pass, layer 3 of 24`, `refreshing subspace 17 of 168, layer 3 of 24`, `3 of 12`. */
+function howFar(event: ProgressEvent): HowFar {
+  const { phase, part, layer, layers, subspace, subspaces, done, total, seconds_left } = event;
+  if (phase === "training") {
+    const detail = part &&
+      (part === "refresh"
+        ? `refreshing subspace ${subspace} of ${subspaces}, layer ${layer} of ${layers}`
+        : `${part} pass, layer ${layer} of ${layers}`);
+    return { detail, secondsLeft: seconds_left };
+  }
+  if (done === undefined) return {};
+  const text = IN_BYTES.includes(phase) ? formatBytes : String;
+  return total
+    ? { share: done / total, detail: `${text(done)} of ${text(total)}` }
+    : { detail: done ? text(done) : undefined };
 }
 
 /** The figures of a step, for both kinds of display. */

@@ -11,6 +11,7 @@ import type {
   TrainingEvent,
   WarningEvent,
 } from "../train/events.ts";
+import { fewReports } from "../train/few_reports.ts";
 import type { Preparing, Trainer } from "../train/trainer.ts";
 import { counted } from "../text.ts";
 import { EXIT, type Io, type Stopping } from "./command.ts";
@@ -26,7 +27,7 @@ export async function runTraining(
   const gpu = await openGpu(io);
   const progress = new Progress(io).start();
   progress.prepare("reading model and data");
-  const show = (event: TrainingEvent | PreparationEvent) => {
+  const show = (event: TrainingEvent) => {
     const shown = event.type === "warning" ? inFlags(event) : event;
     progress.handle(shown);
     io.event(shown);
@@ -34,11 +35,20 @@ export async function runTraining(
     const lost = event.type === "failed" && whatIsLost(event);
     if (lost) io.log(lost);
   };
-  const onProgress = (event: ProgressEvent) => progress.handle(event);
+  const print = fewReports(io.event);
+  const onPreparation = (event: PreparationEvent) => {
+    progress.handle(event);
+    print(event);
+  };
+  const onProgress = (event: ProgressEvent) => {
+    progress.handle(event);
+    // Of steps that do not take seconds, their own events are enough.
+    if (event.phase !== "training" || event.part) print(event);
+  };
   let trainer: Trainer | undefined;
   const withdraw = io.describeStop(() => stopping(trainer));
   try {
-    trainer = await create(gpu, { onPreparation: show, signal: io.signal });
+    trainer = await create(gpu, { onPreparation, signal: io.signal });
     for await (const event of trainer.run({ signal: io.signal, onProgress })) show(event);
   } finally {
     withdraw();

@@ -15,12 +15,14 @@ export interface HowFar {
   readonly share?: number;
   /** More of it in words: `5 of 24 layers`. */
   readonly detail?: string;
+  /** How long the rest will take, where that can be known. */
+  readonly secondsLeft?: number;
   /** Shown on a terminal before it takes long: the clock stands still meanwhile. */
   readonly atOnce?: boolean;
 }
 
-/** Silence in a log after which a line says what is going on. */
-const SILENCE_MS = 4000;
+/** Silence in a log after which a line says what is going on: longer as it goes on for minutes. */
+const SILENCE_MS = 4000, LONGEST_SILENCE_MS = 30_000, SHARE_OF_TIME = 1 / 20;
 /** Interval of the clock that looks for silence, and redraws the line on a terminal. */
 const TICK_MS = 500;
 
@@ -66,7 +68,7 @@ export class Working {
     if (interactive && status) {
       const { atOnce } = this.#how;
       if (atOnce || this.now() - this.#since >= TICK_MS) status((columns) => this.#drawn(columns));
-    } else if (this.now() - this.#written >= SILENCE_MS) {
+    } else if (this.now() - this.#written >= this.#silence()) {
       this.line(this.#text());
     }
   }
@@ -77,13 +79,18 @@ export class Working {
     this.output.status?.(undefined);
   }
 
+  #silence(): number {
+    const part = SHARE_OF_TIME * (this.now() - this.#since);
+    return Math.min(LONGEST_SILENCE_MS, Math.max(SILENCE_MS, part));
+  }
+
   /** `loading weights: 38%, 12s`. */
   #text(): string {
-    const { share, detail } = this.#how, seconds = (this.now() - this.#since) / 1000;
+    const { share, detail, secondsLeft } = this.#how;
+    const seconds = (this.now() - this.#since) / 1000;
     const far = [share === undefined ? undefined : `${Math.floor(100 * share)}%`, detail];
-    const told = far.filter((each) => each !== undefined).join(", ");
-    const shown = told ? `${this.#what}: ${told}` : this.#what!;
-    return told ? shown : `${shown}, ${formatSeconds(seconds)}`;
+    const known = far.filter((each) => each !== undefined).join(", ");
+    return `${this.#what}${known && `: ${known}`}, ${timeOf(seconds, secondsLeft)}`;
   }
 
   #drawn(columns: number): string {
@@ -115,6 +122,12 @@ export function showCompiling(output: ProgressOutput): (done: number, total: num
     if (done === total) working.stop();
     else working.start().show("compiling kernels", { share: done / total });
   };
+}
+
+/** `12s`, or `12s of ~1m30s` where it is known how long the rest will take. */
+export function timeOf(seconds: number, left: number | undefined): string {
+  const all = left === undefined ? "" : ` of ~${formatSeconds(seconds + left)}`;
+  return `${formatSeconds(seconds)}${all}`;
 }
 
 /** 3725 seconds: 1h02m; 273,600 seconds: 3d04h. */

@@ -21,7 +21,7 @@ import { ELEMENT_BYTES, type FloatType, writeFloat32 } from "./element_types.ts"
 import { ahead } from "../files/ahead.ts";
 import type { Block } from "../files/contents.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
-import { writeSafetensorsSharded } from "./safetensors_shards.ts";
+import { type ShardOptions, writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
 import { listFaults, parameterFaults, unexpectedTensors } from "./tensor_faults.ts";
 
@@ -173,16 +173,19 @@ function upload(
   pass.submit();
 }
 
-/**
- * Writes the parameters as safetensors, dequantised. Frozen ones are copied from the `original`, if
- * given, which has no quantisation error.
- */
+/** How {@link saveWeights} saves. */
+export interface SaveOptions extends Pick<ShardOptions, "onProgress"> {
+  /** What frozen parameters are copied from, since it has no quantisation error. */
+  readonly original?: WeightFile;
+}
+
+/** Writes the parameters as safetensors, dequantised. */
 export async function saveWeights(
   reader: TensorReader,
   parameters: LlamaParameters,
   directory: string,
   dtype: "bfloat16" | "float32",
-  original?: WeightFile,
+  { original, onProgress }: SaveOptions = {},
 ): Promise<void> {
   const type = dtype === "bfloat16" ? "BF16" : "F32";
   const entries = parameters.all.map(({ name, shape, weight, trainable }): SafetensorsEntry => ({
@@ -193,7 +196,7 @@ export async function saveWeights(
       ? exported(reader, weight, type)
       : copied(original, name, weight, type),
   }));
-  await writeSafetensorsSharded(directory, entries, { metadata: { format: "pt" } });
+  await writeSafetensorsSharded(directory, entries, { metadata: { format: "pt" }, onProgress });
 }
 
 /** The same for a parameter in its original file. */

@@ -234,12 +234,13 @@ export interface SafetensorsEntry {
 /**
  * Writes a file atomically in one pass. Entries are sorted as in the reference implementation
  * (largest elements first, then by name), so that every tensor is aligned; their data is requested in
- * that order.
+ * that order. `onWrite` is called with the bytes of each piece.
  */
 export async function writeSafetensors(
   path: string,
   entries: readonly SafetensorsEntry[],
   metadata?: Readonly<Record<string, string>>,
+  onWrite?: (bytes: number) => void,
 ): Promise<void> {
   const sorted = [...entries].sort((a, b) =>
     ORDER.indexOf(a.dtype) - ORDER.indexOf(b.dtype) || (a.name < b.name ? -1 : 1)
@@ -260,6 +261,7 @@ export async function writeSafetensors(
       await write(prefix);
       await writeContents(write, sorted, ({ name }, bytes) => {
         written.set(name, (written.get(name) ?? 0) + bytes.length);
+        onWrite?.(bytes.length);
       });
       for (const entry of sorted) assertWhole(path, entry, written.get(entry.name) ?? 0);
     }));

@@ -16,6 +16,8 @@ export interface ShardOptions {
   /** Default 5 GB, as in the hub's libraries. A larger tensor gets its own shard. */
   readonly maxShardBytes?: number;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Called with the bytes of tensors that are written, and with all that will be. */
+  readonly onProgress?: (written: number, bytes: number) => void;
 }
 
 /**
@@ -29,16 +31,19 @@ export interface ShardOptions {
 export async function writeSafetensorsSharded(
   folder: string,
   entries: readonly SafetensorsEntry[],
-  { maxShardBytes = 5e9, metadata }: ShardOptions = {},
+  { maxShardBytes = 5e9, metadata, onProgress }: ShardOptions = {},
 ): Promise<void> {
   assertDistinct(folder, entries);
+  const all = entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
+  let written = 0;
+  const onWrite = (bytes: number) => onProgress?.(written += bytes, all);
   const shards = distribute(entries, maxShardBytes);
   const name = (at: number) => `model-${number(at + 1)}-of-${number(shards.length)}.safetensors`;
   const names = shards.length === 1 ? [SINGLE] : shards.map((_, at) => name(at));
   await removeAll(folder, (each) => each.endsWith(UNFINISHED));
   try {
     for (const [at, shard] of shards.entries()) {
-      await writeSafetensors(join(folder, names[at] + UNFINISHED), shard, metadata);
+      await writeSafetensors(join(folder, names[at] + UNFINISHED), shard, metadata, onWrite);
     }
   } catch (error) {
     await removeAll(folder, (each) => each.endsWith(UNFINISHED));

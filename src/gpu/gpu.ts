@@ -40,11 +40,14 @@ const SMALL_PIECE = 16;
 /** Milliseconds in which a loss is known after the errors that it causes. */
 const LOSS_TAKES_MS = 50;
 
+/** What of a step can be watched: the layers of its two passes, and refreshes of subspaces. */
+export type WatchedPart = "forward" | "backward" | "refresh";
+
 /**
- * Called as a layer is recorded, `layer` of `layers` in the order of the part; returns what is called
- * once the GPU has done it.
+ * Called as the `index`-th of `count` layers or refreshes is recorded, from 1, in the order of the
+ * part; returns what is called once the GPU has done it.
  */
-export type Watch = (part: "forward" | "backward", layer: number, layers: number) => () => void;
+export type Watch = (part: WatchedPart, index: number, count: number) => () => void;
 
 /** Something for the queue that was recorded and is not given to it yet. */
 export interface HeldWork {

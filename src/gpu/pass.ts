@@ -8,7 +8,7 @@
 import type { BoundResource } from "./bind_groups.ts";
 import { GpuError } from "./errors.ts";
 import { type Kernel, packParameters } from "./kernel.ts";
-import type { Gpu } from "./gpu.ts";
+import type { Gpu, WatchedPart } from "./gpu.ts";
 import { keyOf } from "./pipelines.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TextureTensor } from "./allocator.ts";
@@ -247,11 +247,11 @@ export class KernelPass {
   }
 
   /**
-   * Marks the end of a layer. If someone watches, submits what is recorded, so that it can be seen
-   * when the GPU gets there; otherwise does nothing.
+   * Marks the end of a layer, or of a refresh, of so many. If someone watches, submits what is
+   * recorded, so that it can be seen when the GPU gets there; otherwise does nothing.
    */
-  passed(part: "forward" | "backward", layer: number, layers: number): void {
-    const done = this.gpu.watch?.(part, layer, layers);
+  passed(part: WatchedPart, index: number, count: number): void {
+    const done = this.gpu.watch?.(part, index, count);
     if (!done) return;
     this.submit();
     // A lost device is reported by whoever reads from it.

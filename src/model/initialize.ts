@@ -1,7 +1,8 @@
 /** Initialises weights for pre-training, on the device. */
 import type { Gpu } from "../gpu/gpu.ts";
-import type { KernelPass } from "../gpu/pass.ts";
+import { KernelPass } from "../gpu/pass.ts";
 import { rowRange, rowStep, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { elementsOf } from "../numbers/layout.ts";
 import { packTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import { randomNormal } from "../kernels/misc/random_normal.ts";
@@ -18,8 +19,8 @@ export function initialize(
   gpu: Gpu,
   pass: KernelPass,
   config: LlamaConfig,
-  parameters: LlamaParameters,
-  { seed, scratch }: { seed: number; scratch: Tensor },
+  parameters: Pick<LlamaParameters, "all">,
+  { seed, scratch }: { readonly seed: number; readonly scratch: Tensor },
 ): void {
   const std = config.initializerRange;
   for (const { kind, name, shape, weight, index: tensor } of parameters.all) {
@@ -38,6 +39,35 @@ export function initialize(
       randomNormal(pass, { target: weight, std, seed, tensor });
     }
   }
+}
+
+/** Elements that are drawn before the device is waited for: a second on a processor. */
+const DRAWN_AT_ONCE = 1 << 25;
+
+/** The same, until the device has done it; `onProgress` is called with the share that it has done. */
+export async function initializeAll(
+  gpu: Gpu,
+  config: LlamaConfig,
+  parameters: LlamaParameters,
+  { onProgress, ...from }: {
+    readonly seed: number;
+    readonly scratch: Tensor;
+    readonly onProgress?: (share: number) => void;
+  },
+): Promise<void> {
+  const pass = new KernelPass(gpu), { all } = parameters;
+  const total = all.reduce((sum, parameter) => sum + elementsOf(parameter), 0);
+  let drawn = 0, waited = 0;
+  for (const parameter of all) {
+    initialize(gpu, pass, config, { all: [parameter] }, from);
+    drawn += elementsOf(parameter);
+    if (drawn - waited < DRAWN_AT_ONCE) continue;
+    pass.submit();
+    await gpu.settled();
+    waited = drawn;
+    onProgress?.(drawn / total);
+  }
+  pass.submit();
 }
 
 /** Rows of an INT8 matrix that float32 scratch memory holds: whole groups. */

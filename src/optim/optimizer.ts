@@ -112,9 +112,9 @@ export class Optimizer implements GradientSink {
     return [...this.#unrecorded].every(({ lazy }) => !mayBeDue(lazy, step - 1, this.#step.rates));
   }
 
-  /** Whether a step, from 1, refreshes subspaces. */
-  refreshesAt(step: number): boolean {
-    return this.projectors.some(({ lazy }) => isDue(lazy, step - 1));
+  /** How many subspaces a step, from 1, refreshes. */
+  refreshesAt(step: number): number {
+    return this.projectors.filter(({ lazy }) => isDue(lazy, step - 1)).length;
   }
 
   beginMicroBatch(index: number): void {
@@ -210,6 +210,7 @@ export class Optimizer implements GradientSink {
     });
     this.#counted.add(projector!);
     this.#unrecorded.add(projector!);
+    pass.passed("refresh", this.#counted.size, this.#toRefresh.size);
   }
 
   #project(pass: KernelPass, state: ParameterState, gradient: Gradient): void {

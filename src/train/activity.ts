@@ -4,13 +4,15 @@
  */
 import type { Watch } from "../gpu/gpu.ts";
 import type { OnProgress, ProgressEvent, RunPhase } from "./events.ts";
+import { type LayerTimes, type StepExtent, StepWatch } from "./step_watch.ts";
 
-/** Steps from here on are watched layer by layer, which takes a submit for each. */
+/** Steps from here on are watched, which takes a submit for each layer and each refresh. */
 const SLOW_STEP_MS = 2000;
 
 export class Activity {
   /** Until a step is timed it may be a slow one. */
   #stepMs = Infinity;
+  readonly #layerTimes: LayerTimes = {};
   /** Of the longest evaluation so far. */
   #batches: number | undefined;
 
@@ -24,14 +26,11 @@ export class Activity {
     this.onProgress?.({ type: "progress", phase, step, ...how });
   }
 
-  /** What watches the layers of a step of that many micro-batches, if steps take long. */
-  layersOf(step: number, microBatches: number): Watch | undefined {
+  /** What watches a step of that extent, if steps take long. */
+  watch(step: number, extent: StepExtent): Watch | undefined {
     if (!this.onProgress || this.#stepMs < SLOW_STEP_MS) return undefined;
-    let passed = 0;
-    return (part, layer, layers) => {
-      const done = ++passed, total = 2 * layers * microBatches;
-      return () => this.report("training", step, { part, layer, layers, done, total });
-    };
+    const report = (how: Partial<ProgressEvent>) => this.report("training", step, how);
+    return new StepWatch(extent, this.#layerTimes, report).watch;
   }
 
   /**

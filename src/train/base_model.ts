@@ -27,7 +27,7 @@ import { isThere } from "../files/stat.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
 import { type Continued, continuedShape } from "./continued_adapter.ts";
-import type { OnPreparation } from "./events.ts";
+import type { OnPreparation, OnWritten } from "./events.ts";
 import { initializeAdapters } from "./initialize_adapters.ts";
 import { type StretchOptions, stretchRope } from "./stretch_rope.ts";
 
@@ -123,6 +123,7 @@ export async function saveResult(
   gpu: Gpu,
   { model: { parameters } }: TrainedModel,
   result: Result,
+  onProgress?: OnWritten,
 ): Promise<string> {
   const { output, base, config, shape: { lora, dtype } } = result;
   const folder = resultFolder(output, lora ? "adapter" : "model");
@@ -130,7 +131,8 @@ export async function saveResult(
   if (lora) await saveAdapter(gpu, parameters, folder);
   else {
     using original = await openPretrained(base.path);
-    await saveWeights(gpu, parameters, folder, dtype, withRows(original.weights, config.vocabSize));
+    const weights = withRows(original.weights, config.vocabSize);
+    await saveWeights(gpu, parameters, folder, dtype, { original: weights, onProgress });
   }
   await describeResult(folder, parameters, result);
   return folder;

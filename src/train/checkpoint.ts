@@ -35,6 +35,8 @@ export interface CheckpointContent {
   readonly entries: readonly CheckpointEntry[];
   /** Anything JSON can hold. */
   readonly state: unknown;
+  /** Called with the bytes of entries that are written so far. */
+  readonly onProgress?: (written: number) => void;
   /** Writes files of its own into the folder: those that lie beside a model's weights. */
   readonly beside?: (folder: string) => Promise<void>;
 }
@@ -114,15 +116,20 @@ export async function recoverCheckpoints(output: string): Promise<void> {
   }
 }
 
-async function writeEntries(folder: string, { step, entries, state }: CheckpointContent) {
+async function writeEntries(
+  folder: string,
+  { step, entries, state, onProgress }: CheckpointContent,
+) {
   const sums = new Map(entries.map(({ name }) => [name, { bytes: 0, crc: new Crc32() }]));
   if (sums.size !== entries.length) throw new Error("checkpoint: two entries have the same name");
+  let written = 0;
   using file = await Deno.create(join(folder, ENTRIES_FILE));
   await writeBehind(file, (write) =>
     writeContents(write, entries, ({ name }, bytes) => {
       const sum = sums.get(name)!;
       sum.bytes += bytes.length;
       sum.crc.update(bytes);
+      onProgress?.(written += bytes.length);
     }));
   await file.sync();
   let offset = 0;

@@ -220,7 +220,10 @@ export interface PreparationEvent {
   readonly what:
     | "reading data"
     | "encoding examples"
+    | "initialising weights"
     | "loading weights"
+    | "checking a checkpoint"
+    | "restoring a checkpoint"
     | "looking at first gradients"
     | "timing kernels";
   /** 0 to 1, if the total is known. */
@@ -253,17 +256,26 @@ export interface ProgressEvent {
   readonly phase: RunPhase;
   /** The step in progress when training, otherwise the last one done. */
   readonly step: number;
-  /** Of a step that takes seconds: what the GPU has reached. */
-  readonly part?: "forward" | "backward";
-  /** The layer it has passed, from 1, in the order of the part. */
+  /** Of a step that takes seconds: what the GPU has reached; a refresh is part of the way back. */
+  readonly part?: "forward" | "backward" | "refresh";
+  /** The layer it has passed, or whose subspaces it refreshes, from 1, in the order of the pass. */
   readonly layer?: number;
   /** Layers of the model. */
   readonly layers?: number;
-  /** Kernels, layers, batches, samples or tensors done. */
+  /** Subspaces that the step has refreshed. */
+  readonly subspace?: number;
+  /** Subspaces that the step refreshes. */
+  readonly subspaces?: number;
+  /** Kernels, layers with refreshes, batches, samples, or bytes that are saved or read. */
   readonly done?: number;
   /** How many there are. */
   readonly total?: number;
+  /** Seconds that the rest of a step will take; absent until each kind of work was timed. */
+  readonly seconds_left?: number;
 }
+
+/** Called with the bytes that are written of a model, and with all that will be. */
+export type OnWritten = (written: number, bytes: number) => void;
 
 /** Called at each phase of a run and, where it takes long, as it proceeds; must return at once. */
 export type OnProgress = (event: ProgressEvent) => void;

@@ -87,8 +87,8 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
       await describeResult(folder, parameters, result);
       await writeCard(folder, results);
     },
-    async save(gpu, training, results) {
-      const folder = await saveResult(gpu, training, result);
+    async save(gpu, training, results, onProgress) {
+      const folder = await saveResult(gpu, training, result, onProgress);
       await writeCard(folder, results);
       return folder;
     },

@@ -8,7 +8,7 @@ import { join } from "../packages/std_path.ts";
 import { allocateTraining, buildTraining, type Training } from "./build.ts";
 import { pruneCheckpoints } from "./checkpoint.ts";
 import { adviseRanks } from "./choose_ranks.ts";
-import type { OnPreparation, RankAdviceEvent } from "./events.ts";
+import type { OnPreparation, PreparationEvent, RankAdviceEvent } from "./events.ts";
 import { assertRoom, planDisk } from "./disk.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { assertFits, failedAllocation } from "./does_not_fit.ts";
@@ -83,7 +83,13 @@ export async function openRun(
   };
   const { gpu } = scope, { options, config } = given, { capabilities } = gpu;
   const warnings = [...given.warnings];
-  const checkpoint = await startingPoint(options, (message) => warnings.push(message));
+  const progressOf = (what: PreparationEvent["what"]) => (read: number, bytes: number) =>
+    onPreparation({ type: "preparation", what, share: read / bytes });
+  const checkpoint = await startingPoint(
+    options,
+    (message) => warnings.push(message),
+    progressOf("checking a checkpoint"),
+  );
   const state = checkpoint && readRunState(checkpoint);
   const auto = options.rank === "auto";
   const resumed = state && resumedRecipe(given, state);
@@ -132,9 +138,11 @@ export async function openRun(
     const training = allocateTraining(scope, config, shape, objective);
     await gpu.check();
     uploadRope(gpu, training.model);
-    await recipe.start(gpu, training, onPreparation);
+    // A checkpoint has all that is trained.
+    const isRestored = checkpoint && training.model.parameters.all.every((each) => each.trainable);
+    if (!isRestored) await recipe.start(gpu, training, onPreparation);
     if (checkpoint) {
-      await restoreTensors(gpu, training, checkpoint);
+      await restoreTensors(gpu, training, checkpoint, progressOf("restoring a checkpoint"));
       training.optimizer.restoreLazyStates(state!.lazy);
     }
     await gpu.check();

@@ -78,8 +78,8 @@ export async function pretrainRecipe<Given extends PretrainInput>(
       await describe(folder, parameters);
       await writeCard(folder, results);
     },
-    async save(gpu, training, results) {
-      const folder = await save(gpu, training);
+    async save(gpu, training, results, onProgress) {
+      const folder = await save(gpu, training, onProgress);
       await writeCard(folder, results);
       return folder;
     },

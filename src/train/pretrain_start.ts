@@ -9,15 +9,15 @@ import { saveWeights } from "../formats/pretrained.ts";
 import { weightsIn } from "../formats/safetensors.ts";
 import { isGgufPath } from "../files/gguf_path.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { KernelPass } from "../gpu/pass.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import { initialize } from "../model/initialize.ts";
+import { initializeAll } from "../model/initialize.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import { longerNote } from "../model/length_note.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { describeResult, loadBase, openBase, otherResult, saveResult } from "./base_model.ts";
 import type { TrainedModel } from "./build.ts";
+import type { OnWritten } from "./events.ts";
 import { resolveRunConfig, trainingShape, type Vocabulary } from "./method.ts";
 import type { PretrainOptions } from "./options.ts";
 import { presetOf } from "./presets.ts";
@@ -35,7 +35,7 @@ export interface PretrainStart
   /** Writes all of the result but weights and card. */
   describe(folder: string, parameters: LlamaParameters): Promise<void>;
   /** Writes the result but its card, and returns its folder. */
-  save(gpu: Gpu, training: TrainedModel): Promise<string>;
+  save(gpu: Gpu, training: TrainedModel, onProgress?: OnWritten): Promise<string>;
 }
 
 /** Throws a {@link UserError} if model and tokenizer do not fit each other. */
@@ -66,17 +66,17 @@ async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
     warnings: await startNotes(options, model, config, tokenizer),
     evaluateFirst: false,
     card: { kind: "model" },
-    start(gpu, { model: { parameters }, scratch }) {
-      const pass = new KernelPass(gpu);
-      initialize(gpu, pass, config, parameters, { seed, scratch });
-      pass.submit();
-      return Promise.resolve();
+    async start(gpu, { model: { parameters }, scratch }, onPreparation) {
+      const onProgress = onPreparation &&
+        ((share: number) =>
+          onPreparation({ type: "preparation", what: "initialising weights", share }));
+      await initializeAll(gpu, config, parameters, { seed, scratch, onProgress });
     },
     describe,
-    async save(gpu, { model: { parameters } }) {
+    async save(gpu, { model: { parameters } }, onProgress) {
       const folder = join(output, "model");
       await Deno.mkdir(folder, { recursive: true });
-      await saveWeights(gpu, parameters, folder, dtype);
+      await saveWeights(gpu, parameters, folder, dtype, { onProgress });
       await describe(folder);
       return folder;
     },
@@ -158,7 +158,7 @@ async function trainedStart(options: PretrainOptions, model: string): Promise<Pr
       loadBase(gpu, training, { path, config, seed }, onPreparation),
     base: origin,
     describe: (folder, parameters) => describeResult(folder, parameters, result),
-    save: (gpu, training) => saveResult(gpu, training, result),
+    save: (gpu, training, onProgress) => saveResult(gpu, training, result, onProgress),
   };
 }
 

@@ -9,7 +9,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
-import type { DataReport, OnPreparation, Summary } from "./events.ts";
+import type { DataReport, OnPreparation, OnWritten, Summary } from "./events.ts";
 import type { Objective } from "./objective.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import type { PretrainOptions } from "./options.ts";
@@ -137,5 +137,10 @@ export interface Recipe {
     results: RunResults,
   ): Promise<void>;
   /** Writes the model below the output folder, with its results, and returns its path. */
-  save(gpu: Gpu, training: TrainedModel, results: RunResults): Promise<string>;
+  save(
+    gpu: Gpu,
+    training: TrainedModel,
+    results: RunResults,
+    onProgress?: OnWritten,
+  ): Promise<string>;
 }

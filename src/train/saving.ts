@@ -1,6 +1,7 @@
 /** What a run writes to its output folder besides metrics: checkpoints, and the model at its end. */
 import { diskFault } from "../files/disk_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Activity } from "./activity.ts";
 import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type { CheckpointEvent, Saved } from "./events.ts";
 import type { OpenRun } from "./open_run.ts";
@@ -34,7 +35,7 @@ export class Saving {
   /** Milliseconds that the last save took. */
   #cost = 0;
 
-  constructor(readonly gpu: Gpu, readonly run: OpenRun) {
+  constructor(readonly gpu: Gpu, readonly run: OpenRun, readonly activity: Activity) {
     const { resumed } = run;
     this.#checkpoint = resumed && { path: resumed.path, step: resumed.state.step };
     const tensors = stateTensors(run.training);
@@ -102,10 +103,15 @@ export class Saving {
   }
 
   #write(state: RunState, results: RunResults): Promise<string> {
-    const { gpu, run: { recipe, training } } = this;
+    const { gpu, activity, run: { recipe, training } } = this, { step } = state;
+    const total = this.#bytes;
+    const onProgress = (done: number) =>
+      activity.report("saving a checkpoint", step, { done, total });
+    onProgress(0);
     return writeCheckpoint(recipe.options.output, {
-      step: state.step,
-      bytes: this.#bytes,
+      step,
+      bytes: total,
+      onProgress,
       entries: stateEntries(gpu, training),
       state,
       beside: async (folder) => await recipe.describe?.(folder, training.model.parameters, results),
@@ -114,8 +120,11 @@ export class Saving {
 
   /** Writes the model, or the adapter. */
   async writeModel(results: RunResults): Promise<void> {
-    const { recipe, training } = this.run;
-    const path = await recipe.save(this.gpu, training, results);
+    const { activity, run: { recipe, training } } = this, { steps } = results;
+    activity.report("saving the model", steps);
+    const onProgress = (done: number, total: number) =>
+      activity.report("saving the model", steps, { done, total });
+    const path = await recipe.save(this.gpu, training, results, onProgress);
     this.#result = recipe.shape.lora ? { adapter: path } : { model: path };
   }
 }

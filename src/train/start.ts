@@ -7,6 +7,7 @@ import {
   checkpointFolder,
   checkpointSteps,
   newestCheckpoint,
+  type OnRead,
   readCheckpoint,
 } from "../formats/checkpoint/reader.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
@@ -23,16 +24,20 @@ const NEWEST = ["auto", "latest"];
 
 /**
  * The checkpoint to resume from, undefined for a new run. Refuses to start a new one over what an
- * earlier one has left; `warn` is called for what else was found.
+ * earlier one has left; `warn` is called for what else was found, `onProgress` as the checkpoint is
+ * read and checked.
  */
 export async function startingPoint(
   { output, resume, overwriteOutput }: RunOptions,
   warn: (message: Phrase) => void,
+  onProgress?: OnRead,
 ): Promise<Checkpoint | undefined> {
   await recoverCheckpoints(output);
   if (overwriteOutput) return undefined;
-  if (resume && !NEWEST.includes(resume)) return await namedCheckpoint(resume, output, warn);
-  const { checkpoint, damaged } = await newestCheckpoint(output);
+  if (resume && !NEWEST.includes(resume)) {
+    return await namedCheckpoint(resume, output, warn, onProgress);
+  }
+  const { checkpoint, damaged } = await newestCheckpoint(output, onProgress);
   for (const { path, reason } of damaged) warn(`skipping ${path}: ${reason}`);
   if (checkpoint && resume) return checkpoint;
   if (checkpoint) {
@@ -91,10 +96,11 @@ async function namedCheckpoint(
   path: string,
   output: string,
   warn: (message: Phrase) => void,
+  onProgress?: OnRead,
 ): Promise<Checkpoint> {
   const isRun = (await checkpointSteps(path)).length > 0;
   const { checkpoint, damaged } = isRun
-    ? await newestCheckpoint(path)
+    ? await newestCheckpoint(path, onProgress)
     : { checkpoint: await readCheckpoint(path), damaged: [] };
   for (const { path, reason } of damaged) warn(`skipping ${path}: ${reason}`);
   if (!checkpoint) throw new UserError(`no checkpoint in ${path} is whole`);

@@ -4,7 +4,7 @@ import { UserError } from "../options/user_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Training } from "./build.ts";
-import type { Checkpoint } from "../formats/checkpoint/reader.ts";
+import { type Checkpoint, type OnRead, readProgress } from "../formats/checkpoint/reader.ts";
 import type { CheckpointEntry } from "./checkpoint.ts";
 
 /** Bytes of a block at most. */
@@ -30,6 +30,7 @@ export async function restoreTensors(
   gpu: Gpu,
   training: Training,
   checkpoint: Checkpoint,
+  onProgress?: OnRead,
 ): Promise<void> {
   const tensors = stateTensors(training);
   const faults = tensors.flatMap(({ name, tensor }) => {
@@ -46,8 +47,9 @@ export async function restoreTensors(
       "resume with the model, optimizer and rank it was written with",
     );
   }
+  const progress = readProgress(checkpoint, tensors.map(({ name }) => name), onProgress);
   for (const { name, tensor } of tensors) {
-    await writeTensor(gpu, tensor, checkpoint.stream(name));
+    await writeTensor(gpu, tensor, checkpoint.stream(name), progress);
   }
 }
 
@@ -80,6 +82,7 @@ async function writeTensor(
   gpu: Gpu,
   tensor: Tensor,
   pieces: AsyncIterable<Uint8Array>,
+  written: (bytes: number) => void,
 ): Promise<void> {
   // A queue writes whole words, but a piece may end inside one.
   let rest: Uint8Array<ArrayBuffer> = new Uint8Array(0), offset = 0;
@@ -91,5 +94,6 @@ async function writeTensor(
     if (whole) gpu.write(tensor, joined.subarray(0, whole), offset);
     offset += whole;
     rest = joined.slice(whole);
+    written(piece.length);
   }
 }

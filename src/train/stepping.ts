@@ -119,7 +119,10 @@ export class Stepping {
       lossIndex: step % LOSS_RING,
       // The pace costs a fast step more than the stop within it is worth; the first may be a slow one.
       paced: stoppable && (submitted.expectedMs(step) ?? Infinity) > PACED_STEP_MS,
-      watch: activity.layersOf(step, batches.length),
+      watch: activity.watch(step, {
+        microBatches: batches.length,
+        refreshes: training.optimizer.refreshesAt(step),
+      }),
     });
   }
 

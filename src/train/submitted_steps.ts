@@ -83,7 +83,7 @@ export class SubmittedSteps {
 
   /** Milliseconds that a step will take, by the last one of its kind; undefined for the first. */
   expectedMs(step: number): number | undefined {
-    return this.#took[this.training.optimizer.refreshesAt(step) ? "refreshing" : "plain"];
+    return this.#took[this.training.optimizer.refreshesAt(step) > 0 ? "refreshing" : "plain"];
   }
 
   /** After a refresh, for the lazy rule; when the ring of losses is full; and now and then. */

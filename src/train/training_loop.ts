@@ -59,7 +59,7 @@ export class TrainingLoop {
     this.#activity = new Activity();
     this.#watch = new LossWatch(state?.first_loss ?? undefined);
     this.#evaluating = new Evaluating(gpu, opened, this.#activity);
-    this.#saving = new Saving(gpu, opened);
+    this.#saving = new Saving(gpu, opened, this.#activity);
     this.#stepping = new Stepping(gpu, opened, this.#submitted, this.#activity);
     this.#loss = state?.loss ?? NaN;
   }
@@ -213,7 +213,6 @@ export class TrainingLoop {
   }
 
   async #saveModel(summary: Summary): Promise<void> {
-    this.#activity.report("saving the model", this.step);
     await this.#saving.writeModel({ ...summary, steps: this.step });
   }
 
@@ -223,12 +222,19 @@ export class TrainingLoop {
     const best = this.#evaluating.best.state;
     if (!loadBestModelAtEnd || !best || best.step === this.step) return undefined;
     const path = checkpointFolder(output, best.step);
-    this.#activity.report("loading the best model", this.step);
+    const progress = (done: number, total?: number) =>
+      this.#activity.report("loading the best model", this.step, { done, total });
+    progress(0);
     try {
       const checkpoint = await readCheckpoint(path);
       // Weights are replaced as they are read, and checksums known only afterwards.
-      await checkpoint.verify();
-      await restoreTensors(this.gpu, this.opened.training, checkpoint);
+      await checkpoint.verify(undefined, (read, bytes) => progress(read, 2 * bytes));
+      await restoreTensors(
+        this.gpu,
+        this.opened.training,
+        checkpoint,
+        (read, bytes) => progress(bytes + read, 2 * bytes),
+      );
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       yield warningEvent(
@@ -299,7 +305,6 @@ export class TrainingLoop {
   async *#save(): AsyncGenerator<TrainingEvent> {
     this.#stepping.discard();
     if (this.#stepping.spoilt || this.#saving.has(this.step)) return;
-    this.#activity.report("saving a checkpoint", this.step);
     const { recipe, training, schedule } = this.opened;
     const state: RunState = {
       step: this.step,

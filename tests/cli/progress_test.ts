@@ -150,5 +150,9 @@ Deno.test("a preparation is reported if it takes long", () => {
     progress.handle({ type: "preparation", what: "loading weights", share: second / 13 });
   }
   progress.handle({ type: "preparation", what: "encoding examples", count: 500 });
-  assertEquals(lines, ["loading weights: 30%", "loading weights: 61%", "loading weights: 92%"]);
+  assertEquals(lines, [
+    "loading weights: 30%, 4s",
+    "loading weights: 61%, 8s",
+    "loading weights: 92%, 12s",
+  ]);
 });

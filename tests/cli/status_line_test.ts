@@ -2,6 +2,7 @@
 // deno-lint-ignore-file no-control-regex
 import { assert, assertEquals } from "@std/assert";
 import { quoted, resuming } from "../../src/cli/command_line.ts";
+import { StepTimes } from "../../src/cli/step_times.ts";
 import { Progress } from "../../src/cli/progress.ts";
 import { barOf, type Draw, fitting, StatusLine } from "../../src/cli/status_line.ts";
 import { formatSeconds, Working } from "../../src/cli/working.ts";
@@ -149,12 +150,52 @@ Deno.test("a bar from step 0; phases and the layers of a long step, with the tim
     layers.at(79),
     `${barOf(2 / 60, 10)} 2/60  loss 12.3457  backward pass, layer 3 of 24, 12s  ETA 29m00s`,
   );
+  const refreshing = drawn((progress, pass) => {
+    progress.handle(plan(2));
+    progress.handle({ type: "progress", phase: "training", step: 1 });
+    pass(60_000);
+    const how = { part: "refresh", layer: 3, layers: 32, subspace: 17, subspaces: 224 } as const;
+    progress.handle({ type: "progress", phase: "training", step: 1, ...how, seconds_left: 30 });
+  });
+  // What the second step will take is unknown.
+  assertEquals(
+    refreshing.at(79),
+    "0/2  refreshing subspace 17 of 224, layer 3 of 32, 1m00s of ~1m30s  ETA ?",
+  );
+  const saving = drawn((progress, pass) => {
+    progress.handle(plan(2));
+    const [done, total] = [3 << 20, 12 << 20], phase = "saving a checkpoint";
+    progress.handle({ type: "progress", phase, step: 2, done, total });
+    pass(4000);
+  });
+  assertEquals(
+    saving.at(79),
+    `${barOf(0, 10)} 0/2  saving a checkpoint, 3.00 MiB of 12.0 MiB, 4s  ETA ?`,
+  );
   const evaluating = drawn((progress, pass) => {
     progress.handle(plan(60));
     progress.handle({ type: "progress", phase: "evaluating", step: 0, done: 3, total: 12 });
     pass(4000);
   });
   assertEquals(evaluating.at(79), `${barOf(0, 24)} 0/60  evaluating, 3 of 12, 4s  ETA ?`);
+});
+
+Deno.test("the time left counts the step in progress, and refreshes as often as they come", () => {
+  const { at } = drawn((progress) => {
+    progress.handle(plan(10));
+    progress.handle({ ...step(1, 100_000), refreshed: ["a"] });
+    progress.handle(step(2, 10_000));
+    const how = { part: "forward", layer: 3, layers: 32, seconds_left: 7 } as const;
+    progress.handle({ type: "progress", phase: "training", step: 4, ...how });
+  });
+  // Of step 4, and of the six after it.
+  assert(at(200).endsWith("ETA 1m07s"), at(200));
+  const times = new StepTimes();
+  times.add({ step_ms: 100_000, refreshed: ["a"] });
+  assertEquals(times.mean, 100_000);
+  for (let index = 0; index < 9; index++) times.add({ step_ms: 1000 });
+  times.add({ step_ms: 11_000, refreshed: ["a"] });
+  assertEquals(times.mean, 2000);
 });
 
 Deno.test("without a terminal no silence is longer than four seconds, and nothing is said of what is fast", () => {
@@ -178,10 +219,10 @@ Deno.test("without a terminal no silence is longer than four seconds, and nothin
   working.stop();
   during(9000);
   assertEquals(lines, [
-    [4, "loading weights: 25%"],
+    [4, "loading weights: 25%, 3s"],
     [7, "a warning"],
-    [11, "step 1 of 2: forward pass, layer 2 of 8"],
-    [15, "step 1 of 2: forward pass, layer 2 of 8"],
+    [11, "step 1 of 2: forward pass, layer 2 of 8, 1s"],
+    [15, "step 1 of 2: forward pass, layer 2 of 8, 5s"],
   ]);
 });
 

@@ -58,7 +58,7 @@ gpuTest("a head that differs from the embedding is saved, and config.json says s
       "config.json ties the head to the embedding, but lm_head.weight differs from it",
     );
     using original = await openWeights(path);
-    await saveWeights(gpu, parameters, folder, "float32", original);
+    await saveWeights(gpu, parameters, folder, "float32", { original });
     await writeHfConfig(folder, config, "float32", await readRawConfig(path));
     model.release();
     const json = JSON.parse(await Deno.readTextFile(join(folder, "config.json")));

@@ -1,5 +1,7 @@
 /** What a run does not wait for: reads of figures, compilers, bind groups. Counts, not times. */
 import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { ENTRIES_FILE } from "../../src/formats/checkpoint/manifest.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import type { ProgressEvent, StepEvent } from "../../src/train/events.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
@@ -46,6 +48,8 @@ async function watched(options: PretrainOptions) {
   }
 }
 
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
 const refreshing = (steps: readonly Seen[]) =>
   steps.filter(({ event }) => event.refreshed).map(({ event }) => event.step);
 
@@ -86,7 +90,7 @@ trainingTest(
 trainingTest(
   "no step waits for a compiler, and bind groups are made once",
   () =>
-    withWorkshop(async ({ options }) => {
+    withWorkshop(async ({ options, folder }) => {
       const { steps, progress, opened } = await watched(
         options("run", { updateProjGap: 2, evalEvery: 2, saveEvery: 0, steps: 8 }),
       );
@@ -102,5 +106,15 @@ trainingTest(
       // A refresh from a known subspace, and evaluations, come after the first step.
       assertEquals(last.createComputePipeline, first.createComputePipeline);
       assertEquals(last.createBindGroup, steps[4].calls.createBindGroup);
+      // The first step may be a slow one: two layers there and back, and seven matrices in each.
+      const watched1 = progress.filter(({ step, part }) => step === 1 && part);
+      assertEquals(watched1.map(({ done }) => done), upTo(18));
+      assertEquals(watched1.at(-1)!.total, 18);
+      const refreshes = watched1.filter(({ part }) => part === "refresh");
+      assertEquals(refreshes.map(({ subspace }) => subspace), upTo(14));
+      assertEquals(refreshes.map(({ layer }) => layer), [...Array(7).fill(1), ...Array(7).fill(2)]);
+      const entries = join(folder, "run", "checkpoint-8", ENTRIES_FILE);
+      const saved = progress.filter(({ phase }) => phase === "saving a checkpoint").at(-1)!;
+      assertEquals([saved.done, saved.total], [saved.total, (await Deno.stat(entries)).size]);
     }),
 );

@@ -126,9 +126,13 @@ export class Checkpoint {
   }
 
   /** Reads these entries, by default all, and throws if a checksum is wrong. */
-  async verify(names: readonly string[] = this.names): Promise<void> {
+  async verify(
+    names: readonly string[] = this.names,
+    onProgress?: OnRead,
+  ): Promise<void> {
+    const progress = readProgress(this, names, onProgress);
     for (const name of names) {
-      for await (const _ of this.stream(name));
+      for await (const { length } of this.stream(name)) progress(length);
     }
   }
 
@@ -142,6 +146,20 @@ export class Checkpoint {
     }
     return entry;
   }
+}
+
+/** Called with the bytes of entries that are read, and with all that will be. */
+export type OnRead = (read: number, bytes: number) => void;
+
+/** Counts bytes of these entries as they are read. */
+export function readProgress(
+  checkpoint: Pick<Checkpoint, "bytes">,
+  names: readonly string[],
+  onProgress: OnRead = () => {},
+): (bytes: number) => void {
+  const total = names.reduce((sum, name) => sum + checkpoint.bytes(name), 0);
+  let read = 0;
+  return (bytes) => onProgress(read += bytes, total);
 }
 
 async function joined(
@@ -165,13 +183,13 @@ export interface Newest {
 }
 
 /** Finds the newest intact checkpoint in `output`, verified by reading all of it. */
-export async function newestCheckpoint(output: string): Promise<Newest> {
+export async function newestCheckpoint(output: string, onProgress?: OnRead): Promise<Newest> {
   const damaged: { path: string; reason: string }[] = [];
   for (const step of (await checkpointSteps(output)).reverse()) {
     const path = checkpointFolder(output, step);
     try {
       const checkpoint = await readCheckpoint(path);
-      await checkpoint.verify();
+      await checkpoint.verify(undefined, onProgress);
       return { checkpoint, damaged };
     } catch (error) {
       // An error of the disk has a code.

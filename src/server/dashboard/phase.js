@@ -9,8 +9,11 @@ export function phaseOf({ status, preparation, activity, progress }) {
     return line(activity.phase, shareOf(activity));
   }
   if (activity?.part) {
-    const { step, part, layer, layers } = activity;
-    return line(`step ${whole(step)}, ${part} pass`, layer ? `layer ${layer} of ${layers}` : "");
+    const { step, part, layer, layers, subspace, subspaces } = activity;
+    const [what, far] = part === "refresh"
+      ? ["refreshing subspaces", `${subspace} of ${subspaces}`]
+      : [`${part} pass`, layer ? `layer ${layer} of ${layers}` : ""];
+    return line(`step ${whole(step)}, ${what}`, far);
   }
   return progress?.step ? "" : "Preparing";
 }

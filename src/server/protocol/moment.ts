@@ -16,15 +16,20 @@ const PHASES = [
 export const activitySchema = z.object({
   phase: z.enum(PHASES),
   step: z.number().int(),
-  part: z.enum(["forward", "backward"]).optional().openapi({
+  part: z.enum(["forward", "backward", "refresh"]).optional().openapi({
     description: "Of a step that takes seconds: what the GPU has reached",
   }),
   layer: z.number().int().optional(),
   layers: z.number().int().optional(),
+  subspace: z.number().int().optional().openapi({ description: "Subspaces that it has refreshed" }),
+  subspaces: z.number().int().optional(),
   done: z.number().int().optional().openapi({
-    description: "Kernels, layers, batches, samples or tensors done",
+    description: "Kernels, layers with refreshes, batches, samples, or bytes saved or read",
   }),
   total: z.number().int().optional(),
+  seconds_left: z.number().optional().openapi({
+    description: "Seconds that the rest of the step will take, once that is known",
+  }),
 }).openapi("JobActivity");
 
 export const preparationSchema = z.object({
@@ -42,8 +47,9 @@ export const momentSchema = z.object({
 
 export function toActivity(activity: Activity | undefined) {
   if (!activity) return null;
-  const { phase, step, part, layer, layers, done, total } = activity;
-  return { phase, step, part, layer, layers, done, total };
+  const { phase, step, part, layer, layers, subspace, subspaces, done, total, seconds_left } =
+    activity;
+  return { phase, step, part, layer, layers, subspace, subspaces, done, total, seconds_left };
 }
 
 export function toMoment(

@@ -18,7 +18,7 @@ import { jsonLine, readJsonLines } from "../processes/lines.ts";
 import { isProgram } from "../processes/own_program.ts";
 import { chosenFinetuning, chosenPretraining } from "./chosen_options.ts";
 import { Journal } from "./journal.ts";
-import { fewReports } from "./reports.ts";
+import { fewReports } from "../../train/few_reports.ts";
 import {
   type FailureCode,
   type FailureEvent,

@@ -1,5 +1,5 @@
-/** What of a run's progress is sent to the server: each phase as it begins, and some of its figures. */
-import type { PreparationEvent, ProgressEvent } from "../../train/events.ts";
+/** What of a run's progress is passed on to another program: each phase as it begins, and some of its figures. */
+import type { PreparationEvent, ProgressEvent } from "./events.ts";
 
 /** Milliseconds between figures of a phase: nobody who watches them has a use for more. */
 const INTERVAL_MS = 500;

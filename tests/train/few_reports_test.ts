@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { fewReports } from "../../../src/server/worker/reports.ts";
-import type { ProgressEvent } from "../../../src/train/events.ts";
+import { fewReports } from "../../src/train/few_reports.ts";
+import type { ProgressEvent } from "../../src/train/events.ts";
 
 Deno.test("each phase is reported as it begins, and its figures every half second", () => {
   let now = 1000;
