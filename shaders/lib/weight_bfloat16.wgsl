@@ -1,5 +1,6 @@
 // Octets of a weight matrix in bfloat16, whatever the format of the activations; `weight` is a
-// binding of the kernel. Twins: weight_float32.wgsl, weight_int8.wgsl.
+// binding of the kernel. Twins: weight_float32.wgsl, weight_int8.wgsl,
+// weight_nf4.wgsl.
 alias WeightOctet = vec4<u32>;
 
 fn load_weight(octet: u32) -> mat2x4<f32> {

@@ -1,6 +1,6 @@
 // Octets of a group-quantised weight matrix in INT8: value = (code - zero) · scale; `weight` is a
 // binding of the kernel, whose Params hold first_octet and group_octets. Twins:
-// weight_bfloat16.wgsl, weight_float32.wgsl.
+// weight_bfloat16.wgsl, weight_float32.wgsl, weight_nf4.wgsl.
 // @use bytes, group_constants
 alias WeightOctet = vec2<u32>;
 

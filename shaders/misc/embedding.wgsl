@@ -2,7 +2,7 @@
 //   out (N, C) is overwritten. The table may exceed one binding: each dispatch binds a range of its
 //   rows and writes only the tokens in it; together they write every row.
 // @use bfloat16 | float32
-// @use weight_float32 | weight_bfloat16 | weight_int8
+// @use weight_float32 | weight_bfloat16 | weight_int8 | weight_nf4
 override TILE: u32;
 
 struct Params {
@@ -17,7 +17,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> tokens: array<u32>;           // (N)
-@group(0) @binding(1) var<storage, read> weight: array<WeightOctet>;   // (V, C); int8: + constants
+@group(0) @binding(1) var<storage, read> weight: array<WeightOctet>;   // (V, C); int8, nf4: + constants
 @group(0) @binding(2) var<storage, read_write> out: array<Eight>;      // (N, C)
 @group(1) @binding(0) var<uniform> params: Params;
 

@@ -15,6 +15,7 @@ import {
   type Nf4Workspace,
 } from "../kernels/quantise/nf4_quantize.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { TURNS } from "../model/turns.ts";
 import { dequantize } from "../numbers/group.ts";
 import { nf4Dequantize } from "../numbers/nf4.ts";
 import { ELEMENT_BYTES, type FloatType, writeFloat32 } from "./element_types.ts";
@@ -52,7 +53,7 @@ export function createLoadWorkspace(
     ),
   );
   const shapes = quantised.filter(({ dtype }) => dtype === "nf4").map(({ shape }) => shape);
-  const nf4 = shapes.length ? createNf4Workspace(allocator, shapes) : undefined;
+  const nf4 = shapes.length ? createNf4Workspace(allocator, shapes, TURNS.absmaxes) : undefined;
   if (scratch && scratch.byteLength >= 4 * elements) return { source: scratch, nf4 };
   const source = allocator.tensor({
     name: "load.source",

@@ -58,6 +58,7 @@ import rng_normal from "../../shaders/lib/rng_normal.wgsl" with { type: "text" }
 import weight_bfloat16 from "../../shaders/lib/weight_bfloat16.wgsl" with { type: "text" };
 import weight_float32 from "../../shaders/lib/weight_float32.wgsl" with { type: "text" };
 import weight_int8 from "../../shaders/lib/weight_int8.wgsl" with { type: "text" };
+import weight_nf4 from "../../shaders/lib/weight_nf4.wgsl" with { type: "text" };
 import words_a_1 from "../../shaders/lib/words_a_1.wgsl" with { type: "text" };
 import words_a_2 from "../../shaders/lib/words_a_2.wgsl" with { type: "text" };
 import words_a_4 from "../../shaders/lib/words_a_4.wgsl" with { type: "text" };
@@ -116,6 +117,7 @@ const LIBRARIES = {
   weight_bfloat16,
   weight_float32,
   weight_int8,
+  weight_nf4,
   words_a_1,
   words_a_2,
   words_a_4,

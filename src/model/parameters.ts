@@ -1,6 +1,7 @@
 /** The parameters of a decoder on the device, under their Hugging Face names. */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { ShapeError } from "../numbers/shape_error.ts";
 import {
   type DecoderShape,
   describeDecoder,
@@ -12,7 +13,7 @@ import {
   type ProjectionPart,
 } from "./description.ts";
 
-/** Format of the projection matrices. */
+/** Format of matrices. */
 export type WeightType = "int8" | "nf4" | "bfloat16" | "float32";
 
 /** Adapters use peft's names. */
@@ -131,8 +132,8 @@ export interface WeightFormat {
   readonly weights: WeightType;
   /** Elements per INT8 group. */
   readonly groupSize: number;
-  /** Format of embedding and head. */
-  readonly embeddings: "int8" | "bfloat16" | "float32";
+  /** Format of embedding and head; `nf4` only where they are frozen. */
+  readonly embeddings: WeightType;
   /** Which parameters receive gradients. */
   readonly trained: Trained;
   /** Adapters, if any. */
@@ -151,6 +152,12 @@ export function createParameters(
     const groupSize = dtype === "int8" ? format.groupSize : undefined;
     const weight = allocator.tensor({ name, shape, dtype, purpose: "weights", groupSize });
     const trainable = isTrained(kind, format.trained);
+    if (trainable && dtype === "nf4") {
+      throw new ShapeError(
+        `createParameters: ${name} is trained, and nf4 is a format of frozen weights`,
+        "store what is trained in int8, bfloat16 or float32",
+      );
+    }
     const parameter = { name, kind, shape, weight, trainable, index: all.length };
     all.push(parameter);
     return parameter;

@@ -2,8 +2,8 @@
  * Which buffers of a training step share memory: each slot holds what a phase needs, and nothing of
  * it is live in the slot's other phases.
  *
- *   slot      layers' MLP   attention's backward   head     refresh      update
- *   hidden    hidden                               logits
+ *   slot      layers' MLP   attention's backward   head     refresh      update              load
+ *   hidden    hidden                               logits                                    NF4's maxima
  *   dnormed   dnormed       dattention                      subspace.z   low-rank gradient
  *   gate      gate          dquery
  *   up        up            dkey, dvalue
@@ -22,6 +22,7 @@ export const TURNS = {
   logits: turn("hidden", "head"),
   subspace: turn("dnormed", "refresh"),
   lowRank: turn("dnormed", "update"),
+  absmaxes: turn("hidden", "load"),
   dnormed: turn("dnormed", "mlp"),
   dattention: turn("dnormed", "attention"),
   gate: turn("gate", "mlp"),

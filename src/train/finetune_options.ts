@@ -7,6 +7,7 @@ import { z } from "../packages/zod.ts";
 import { FORMATS } from "../data/instruct/record_format.ts";
 import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
+  embedding4bit,
   embeddingQuant,
   optimizerField,
   quantisation,
@@ -126,6 +127,7 @@ const methodFields = section("Optimizer", {
   ...rankFields,
   trainEmbeddings,
   embeddingQuant,
+  embedding4bit,
 });
 
 const finetuneSchedule = section("Schedule", {

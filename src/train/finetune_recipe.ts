@@ -4,6 +4,7 @@ import { option, phrase } from "../options/phrase.ts";
 import type { Only } from "../options/schema.ts";
 import { UserError } from "../options/user_error.ts";
 import { longerNote } from "../model/length_note.ts";
+import { trainsEmbeddings } from "./build.ts";
 import { describeResult, loadBase, openBase, otherResult, saveResult } from "./base_model.ts";
 import { type FinetuneData, finetuneData } from "./finetune_data.ts";
 import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
@@ -41,6 +42,14 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
   const shape = continued
     ? { ...given, ...continued, lora: { ...continued.lora, dropout: options.loraDropout } }
     : given;
+  if (options.embedding4bit && trainsEmbeddings(shape)) {
+    throw new UserError(
+      phrase`${adapter ?? model}: has embedding or head whole, which are trained on; ${
+        option("embedding4bit", true)
+      } needs them frozen`,
+      phrase`leave out ${option("embedding4bit")}`,
+    );
+  }
   // Opened lazily: saving a checkpoint's model must work when the data no longer exists.
   let opened: Promise<FinetuneData> | undefined;
   const data = () => opened ??= finetuneData(options, tokenizer, config.vocabSize);

@@ -11,6 +11,7 @@ import {
   vocabSize,
 } from "./fields.ts";
 import {
+  embedding4bit,
   embeddingQuant,
   optimizerField,
   quantisation,
@@ -33,6 +34,7 @@ export const sizeFields = {
   ...section("Optimizer", {
     optimizer: optimizerField(METHOD_NAMES, "training method"),
     embeddingQuant,
+    embedding4bit,
   }),
   ...section("Fine-tuning", {
     finetune: z.boolean().optional().describe("plan fine-tuning instead of pre-training")

@@ -115,7 +115,7 @@ export function trainingShape(
     activationQuant: options.activationQuant || undefined,
     weights: weightType(method, options),
     weightGroupSize: options.weightGroupSize,
-    embeddings: options.embeddingQuant ? "int8" : dtype,
+    embeddings: options.embedding4bit ? "nf4" : options.embeddingQuant ? "int8" : dtype,
     ...trainedPart(options),
     samplePositions: samplePositions(options, config),
     optimizer: {

@@ -121,12 +121,18 @@ export function quantisesEmbeddings(
     weightQuant?: boolean;
     trainEmbeddings: boolean;
     embeddingQuant?: boolean;
+    embedding4bit: boolean;
   },
 ): boolean {
   return options.embeddingQuant ??
-    (quantisation(options).weightQuant && !options.trainEmbeddings);
+    (quantisation(options).weightQuant && !options.trainEmbeddings && !options.embedding4bit);
 }
 
 export const embeddingQuant = z.boolean().optional().describe(
   "store the embedding and head in INT8",
 ).meta({ derived: `${onWith(hasInt8Weights)}, where they are not trained` });
+
+export const embedding4bit = z.boolean().default(false).describe(
+  "store the embedding and head in 4 bits (NF4), where they are not trained; the saved model has " +
+    "them as they were",
+);

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { option, type Phrase, phrase } from "../options/phrase.ts";
+import { option, type Phrase, phrase, type Piece } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
 import {
   hasInt4Projection,
@@ -73,6 +73,23 @@ function embeddingsTrained(anyway: (options: Values) => boolean): Effect {
   );
 }
 
+/** Of a frozen embedding and head: of what they are trained by, if they are. */
+function embeddingsFrozen(trainedBy: (options: Values) => Piece | undefined): Effect {
+  return only(
+    ["embedding4bit"],
+    (options) => trainedBy(options) === undefined,
+    (options) =>
+      phrase`needs a frozen embedding and head, which ${trainedBy(options)!} trains:
+        ${option("embeddingOptimizer", "adam_factored")} saves most beside them`,
+  );
+}
+
+/** What trains embedding and head beside adapters and in fine-tuning, if anything does. */
+function asksForEmbeddings({ trainEmbeddings, addTokens }: Values): Piece | undefined {
+  if (addTokens !== undefined) return option("addTokens");
+  return trainEmbeddings === true ? option("trainEmbeddings", true) : undefined;
+}
+
 const quantised = (options: Values) => quantisation(options as Parameters<typeof quantisation>[0]);
 const method = ({ optimizer }: Values) => methodOf(optimizer as MethodName);
 
@@ -114,6 +131,13 @@ const METHOD_EFFECTS: readonly Effect[] = [
   ),
   onlyWith(["adam4bit"], ({ rules }) => rules.matrices === "adam8bit", "4-bit moments need"),
   onlyWith(["embeddingQuant"], hasInt8Weights, "INT8 embeddings need"),
+  only(
+    ["embedding4bit"],
+    (_, { embeddingQuant }) => embeddingQuant !== true,
+    phrase`stores embedding and head in 4 bits, ${
+      option("embeddingQuant", true)
+    } in 8: keep only one`,
+  ),
 ];
 
 /** Of the update, in every training run. */
@@ -229,6 +253,9 @@ export const PRETRAIN_EFFECTS: readonly Effect[] = [
     "applies to adapters: the other methods train every weight",
   ),
   embeddingsTrained((options) => !trainsAdapters(method(options))),
+  embeddingsFrozen((options) =>
+    trainsAdapters(method(options)) ? asksForEmbeddings(options) : "pre-training"
+  ),
   only(
     ["evalShare"],
     ({ evalShare }, { evalData }) => evalShare === 0 || evalData === undefined,
@@ -242,6 +269,7 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ...ADAPTER_EFFECTS,
   ...GIVEN_ADAPTER_EFFECTS,
   embeddingsTrained(({ addTokens }) => addTokens !== undefined),
+  embeddingsFrozen(asksForEmbeddings),
   ...ROPE_EFFECTS,
   ...TRAINED_ROUNDING_EFFECTS,
   only(
@@ -287,6 +315,9 @@ export const MEMORY_EFFECTS: readonly Effect[] = [
     phrase`needs ${option("finetune", true)}: pre-training trains every weight`,
   ),
   embeddingsTrained((options) => !plansFinetuning(options)),
+  embeddingsFrozen((options) =>
+    plansFinetuning(options) ? asksForEmbeddings(options) : "pre-training"
+  ),
 ];
 
 /**

@@ -102,6 +102,12 @@ export interface MemoryOptions {
    */
   readonly embeddingQuant: boolean;
   /**
+   * Store the embedding and head in 4 bits (NF4), where they are not trained; the saved model has
+   * them as they were.
+   * @default false
+   */
+  readonly embedding4bit: boolean;
+  /**
    * Plan fine-tuning instead of pre-training.
    * @default on with lora and qlora
    */
@@ -372,6 +378,12 @@ export interface PretrainOptions {
    * @default on with q_galore_adamw8bit, where they are not trained
    */
   readonly embeddingQuant: boolean;
+  /**
+   * Store the embedding and head in 4 bits (NF4), where they are not trained; the saved model has
+   * them as they were.
+   * @default false
+   */
+  readonly embedding4bit: boolean;
   /**
    * Rank of the adapters.
    * @default 8
@@ -750,6 +762,12 @@ export interface FinetuneOptions {
    * @default on with q_galore_adamw8bit, where they are not trained
    */
   readonly embeddingQuant: boolean;
+  /**
+   * Store the embedding and head in 4 bits (NF4), where they are not trained; the saved model has
+   * them as they were.
+   * @default false
+   */
+  readonly embedding4bit: boolean;
   /**
    * Rank of the adapters.
    * @default 8

@@ -25,6 +25,7 @@ import {
   trainEmbeddings,
 } from "./fields.ts";
 import {
+  embedding4bit,
   embeddingQuant,
   optimizerField,
   quantisation,
@@ -90,6 +91,7 @@ const continuedFields = {
     }),
     trainEmbeddings,
     embeddingQuant,
+    embedding4bit,
   }),
   ...loraFields,
 };

@@ -64,7 +64,7 @@ const METHODS: Record<string, Record<string, unknown>> = {
     rank: 16,
   },
   "galore_adamw8bit, narrow": { rank: 32, galoreScale: 1, trainEmbeddings: true, ...NARROW },
-  adamw: { activationCheckpointing: true, lr: 1e-3 },
+  "adamw, embedding in 4 bits": { activationCheckpointing: true, lr: 1e-3, embedding4bit: true },
   lora: { loraDropout: 0.1, gradientAccumulation: 2 },
   qlora: { loraTarget: ["q_proj", "v_proj", "down_proj"], activationCheckpointing: true },
 };
@@ -116,11 +116,10 @@ trainingTest(
       assert(
         body.includes("model.norm.weight") && body.includes("model.layers.2.mlp.up_proj.weight"),
       );
-      const quantised = await changed("quantised", { optimizer: "q_galore_adamw8bit" });
-      assert(
-        !quantised.includes("model.embed_tokens.weight"),
-        "INT8 in the run, exact in the file",
-      );
+      for (const embedding4bit of [false, true]) {
+        const quantised = await changed(`in 4 bits: ${embedding4bit}`, { embedding4bit });
+        assert(!quantised.includes("model.embed_tokens.weight"), "quantised, exact in the file");
+      }
       const all = await changed("all", { optimizer: "galore_adamw", trainEmbeddings: true });
       assert(all.includes("model.embed_tokens.weight"));
     }),
@@ -133,7 +132,7 @@ for (const optimizer of ["q_galore_adamw8bit", "lora"]) {
       withDesk(async ({ options, folder }) => {
         const own = optimizer === "lora"
           ? { loraDropout: 0.2 }
-          : { rank: 32, updateProjGap: 2, ...NARROW };
+          : { rank: 32, updateProjGap: 2, embedding4bit: true, ...NARROW };
         const change = { optimizer, gradientAccumulation: 2, ...own };
         await runFinetuning(options("whole", change));
         await runFinetuning(options("parts", change), { until: 3 });

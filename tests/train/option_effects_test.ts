@@ -54,6 +54,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   stochasticRound: true,
   trainEmbeddings: true,
   embeddingQuant: true,
+  embedding4bit: true,
   loraRank: 4,
   loraAlpha: 5,
   loraDropout: 0.5,
@@ -183,6 +184,14 @@ for (
     [
       { trainEmbeddings: true, embeddingOptimizer: "adamw", embeddingAdam8bit: true },
       "embeddingAdam8bit: is the former name of embeddingOptimizer: keep only that",
+    ],
+    [
+      { addTokens: ["<|x|>"], embedding4bit: true },
+      "embedding4bit: needs a frozen embedding and head, which addTokens trains",
+    ],
+    [
+      { embeddingQuant: true, embedding4bit: true },
+      "embedding4bit: stores embedding and head in 4 bits, embeddingQuant: true in 8: keep only one",
     ],
   ] as const
 ) {

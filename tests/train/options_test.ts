@@ -26,6 +26,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     projQuant: true,
     adam4bit: false,
     embeddingQuant: false,
+    embedding4bit: false,
     weightGroupSize: 256,
     projGroupSize: 256,
     evalShare: 0.01,

@@ -34,7 +34,7 @@ const schema = z.looseObject({
     dtype: float,
     weights: z.enum(["int8", "nf4", "bfloat16", "float32"]),
     weightGroupSize: z.number(),
-    embeddings: z.enum(["int8", "bfloat16", "float32"]),
+    embeddings: z.enum(["int8", "nf4", "bfloat16", "float32"]),
     trained: z.enum(["all", "body", "adapters", "adapters_and_embeddings"]),
     lora: z.looseObject({ dropout: z.number() }).optional(),
   }),

@@ -6,7 +6,7 @@ import { forFormat, kernelByFormat } from "../format.ts";
 import { groupOctets, octetOffset } from "../octet.ts";
 import { ranges, rowsPerBinding, rowsPerTiles, TILE, tiles } from "../ranges.ts";
 
-const define = (weight: "float32" | "bfloat16" | "int8") =>
+const define = (weight: "float32" | "bfloat16" | "int8" | "nf4") =>
   kernelByFormat(`embedding.${weight}_weight`, code, {
     variants: [`weight_${weight}`],
     constants: TILE,
@@ -15,13 +15,14 @@ const byWeight = {
   float32: define("float32"),
   bfloat16: define("bfloat16"),
   int8: define("int8"),
+  nf4: define("nf4"),
 };
 
 /** Operands of {@link embedding}. */
 export interface Embedding {
   /** (N) uint32, each below V. */
   readonly tokens: Tensor;
-  /** (V, C) float32, bfloat16 or int8. */
+  /** (V, C) float32, bfloat16, int8 or nf4. */
   readonly weight: Tensor;
   /** (N, C) float32 or bfloat16, overwritten. */
   readonly out: Tensor;
@@ -37,7 +38,7 @@ export function embedding(pass: KernelPass, io: Embedding): void {
   const { tokens, weight, out, scale = 1 } = io;
   const vocabulary = rowsOf(weight.shape), columns = columnsOf(weight.shape);
   expectDType("embedding", "tokens", tokens, "uint32");
-  expectDType("embedding", "weight", weight, "float32", "bfloat16", "int8");
+  expectDType("embedding", "weight", weight, "float32", "bfloat16", "int8", "nf4");
   const rows = columnsOf(tokens.shape);
   expectShape("embedding", "tokens", tokens, [rows]);
   expectShape("embedding", "out", out, [rows, columns]);

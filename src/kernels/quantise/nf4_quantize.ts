@@ -1,7 +1,7 @@
 /** Quantisation to NF4: blocks of 64 elements, whose absolute maxima are quantised in turn. */
 import constantsCode from "../../../shaders/quantise/nf4_constants.wgsl" with { type: "text" };
 import code from "../../../shaders/quantise/nf4_quantize.wgsl" with { type: "text" };
-import type { Allocator } from "../../gpu/allocator.ts";
+import type { Allocator, TensorSpec } from "../../gpu/allocator.ts";
 import { ShapeError } from "../../numbers/shape_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, elementOffset, padded, rowsOf, storedElements } from "../../numbers/layout.ts";
@@ -20,10 +20,14 @@ export interface Nf4Workspace {
   readonly absmaxes: Tensor;
 }
 
-/** Scratch memory shared by matrices of these shapes: a 64th of the largest. */
+/**
+ * Scratch memory shared by matrices of these shapes: a 64th of the largest; `turn`: where it takes
+ * the memory of what is not live meanwhile.
+ */
 export function createNf4Workspace(
   allocator: Allocator,
   shapes: readonly (readonly number[])[],
+  turn?: TensorSpec["turn"],
 ): Nf4Workspace {
   const elements = Math.max(...shapes.map((shape) => rowsOf(shape) * padded(columnsOf(shape))));
   const absmaxes = allocator.tensor({
@@ -31,6 +35,7 @@ export function createNf4Workspace(
     shape: [blocksOf(elements)],
     dtype: "float32",
     purpose: "workspace",
+    turn,
   });
   return { absmaxes };
 }

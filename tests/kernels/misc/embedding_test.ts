@@ -39,22 +39,31 @@ for (const [rows, vocabulary, columns] of [[1, 1, 8], [7, 11, 257], [130, 257, 6
   });
 }
 
-gpuTest("embedding of an int8 table whose groups straddle rows", async (gpu) => {
-  const [rows, vocabulary, columns] = [130, 77, 100];
-  const ids = Uint32Array.from({ length: rows }, (_, n) => (n * 5) % vocabulary);
-  const { tensor: weight, values } = knownMatrix(gpu, "weight", [vocabulary, columns], "int8", 4);
-  for (const dtype of ["float32", "bfloat16"] as const) {
-    const tokens = upload(gpu, "tokens", [rows], ids, "uint32");
-    const out = upload(gpu, "out", [rows, columns], undefined, dtype);
-    runPass(gpu, (pass) => embedding(pass, { tokens, weight, out }));
-    // A difference and a product of float32, then the format of the output.
-    const rtol = 2 ** -22 + OUTPUT_ROUNDING[dtype];
-    assertClose("out", await download(gpu, out), oracle(ids, values, columns), {
-      atol: 1e-6,
-      rtol,
-    });
-  }
-});
+for (const weightFormat of ["int8", "nf4"] as const) {
+  gpuTest(`embedding of an ${weightFormat} table whose groups straddle rows`, async (gpu) => {
+    // More blocks of nf4 than share a scale.
+    const [rows, vocabulary, columns] = [130, 177, 100];
+    const ids = Uint32Array.from({ length: rows }, (_, n) => (n * 5) % vocabulary);
+    const { tensor: weight, values } = knownMatrix(
+      gpu,
+      "weight",
+      [vocabulary, columns],
+      weightFormat,
+      4,
+    );
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const tokens = upload(gpu, "tokens", [rows], ids, "uint32");
+      const out = upload(gpu, "out", [rows, columns], undefined, dtype);
+      runPass(gpu, (pass) => embedding(pass, { tokens, weight, out }));
+      // A difference, or nf4's maximum, and a product of float32, then the format of the output.
+      const rtol = 2 ** -21 + OUTPUT_ROUNDING[dtype];
+      assertClose("out", await download(gpu, out), oracle(ids, values, columns), {
+        atol: 1e-6,
+        rtol,
+      });
+    }
+  });
+}
 
 gpuTest("embedding multiplies by a scale", async (gpu) => {
   const [rows, vocabulary, columns] = [7, 11, 257], scale = Math.sqrt(columns);
