@@ -239,6 +239,7 @@ function refreshAll(
       dy: viewAs(gate, "dy", [route!.tokens, m]),
       x: viewAs(up, "x", [route!.tokens, n]),
       scratch,
+      atOnce: route!.atOnce,
     });
     refreshSubspace(pass, optimizer.matmul, optimizer.scratch.subspace!, state.projector, {
       gradient: route!.refresh === "factors"

@@ -7,11 +7,13 @@
  *   right   x     dy     out    a (k, D)  → (a·nearᵀ)·far  (k, O)
  *   left    dy    x      back   a (k, O)  → (a·farᵀ)·near  (k, D)
  *
- * The products in brackets have a row or a column for each token, and are small.
+ * The products in brackets have a row or a column for each token. They are computed for as many tokens
+ * at a time as scratch memory holds, and the sums of the others added.
  */
 import type { KernelPass } from "../gpu/pass.ts";
-import { expectShape, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { expectShape, rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import { ranges } from "../kernels/ranges.ts";
 import type { GradientFactors } from "../model/gradients.ts";
 import { rowsOf } from "../numbers/layout.ts";
 import type { Side } from "./subspace_shape.ts";
@@ -19,6 +21,8 @@ import type { Side } from "./subspace_shape.ts";
 /** Factors with scratch memory for their products; gradient_route.ts has its size. */
 export interface FactoredGradient extends GradientFactors {
   readonly scratch: Tensor; // float32, overwritten
+  /** Tokens at a time: a multiple of 64. */
+  readonly atOnce: number;
 }
 
 /** A gradient as a float32 matrix (m, n), or by its factors. */
@@ -53,13 +57,15 @@ export function gradientProducts(
   gradient: Gradient,
 ): GradientProducts {
   if (isFactored(gradient)) {
-    const { near, far } = bySide(gradient, side);
-    const through = (first: Tensor, second: Tensor) => (a: Tensor, c: Tensor) => {
-      const product = scratchFor(gradient, [rowsOf(a.shape), rowsOf(first.shape)]);
-      matmul(pass, matmuls, { layout: "NT", a, b: first, c: product });
-      matmul(pass, matmuls, { layout: "NN", a: product, b: second, c });
+    const parts = partsOf(gradient, side);
+    const through = (first: "near" | "far", second: "near" | "far") => (a: Tensor, c: Tensor) => {
+      for (const { [first]: b, [second]: next, isFirst } of parts) {
+        const product = scratchFor(gradient, [rowsOf(a.shape), rowsOf(b.shape)]);
+        matmul(pass, matmuls, { layout: "NT", a, b, c: product });
+        matmul(pass, matmuls, { layout: "NN", a: product, b: next, c, accumulate: !isFirst });
+      }
     };
-    return { out: through(near, far), back: through(far, near) };
+    return { out: through("near", "far"), back: through("far", "near") };
   }
   const [out, back] = side === "right" ? ["NT", "NN"] as const : ["NN", "NT"] as const;
   return {
@@ -79,15 +85,22 @@ export function projectFactors(
     readonly accumulate?: boolean;
   },
 ): void {
-  const { near, far } = bySide(gradient, side);
-  const projected = scratchFor(gradient, [rowsOf(near.shape), rowsOf(basis.shape)]);
-  matmul(pass, matmuls, { layout: "NT", a: near, b: basis, c: projected });
-  const [a, b] = side === "right" ? [far, projected] : [projected, far];
-  matmul(pass, matmuls, { layout: "TN", a, b, c, accumulate });
+  for (const { near, far, isFirst } of partsOf(gradient, side)) {
+    const projected = scratchFor(gradient, [rowsOf(near.shape), rowsOf(basis.shape)]);
+    matmul(pass, matmuls, { layout: "NT", a: near, b: basis, c: projected });
+    const [a, b] = side === "right" ? [far, projected] : [projected, far];
+    matmul(pass, matmuls, { layout: "TN", a, b, c, accumulate: accumulate || !isFirst });
+  }
 }
 
-function bySide({ dy, x }: GradientFactors, side: Side) {
-  return side === "right" ? { near: x, far: dy } : { near: dy, far: x };
+/** The factors by side, of as many tokens at a time as scratch memory is for. */
+function partsOf({ dy, x, atOnce }: FactoredGradient, side: Side) {
+  const [near, far] = side === "right" ? [x, dy] : [dy, x];
+  return ranges(rowsOf(near.shape), atOnce).map(({ start, end }) => ({
+    near: rowRange(near, start, end),
+    far: rowRange(far, start, end),
+    isFirst: start === 0,
+  }));
 }
 
 function scratchFor({ scratch }: FactoredGradient, shape: readonly number[]): Tensor {

@@ -16,27 +16,33 @@ interface Projected {
 export interface GradientRoute {
   /** Tokens of a micro-batch, T: rows of the factors. */
   readonly tokens: number;
+  /** Tokens whose products are in scratch memory at a time: a multiple of 64. */
+  readonly atOnce: number;
   readonly project: "factors" | "gradient";
   readonly refresh: "factors" | "gradient";
 }
 
+/** Numbers of tokens whose products are computed at a time are multiples of this. */
+const TOKENS = 64;
+
 /**
- * The route with fewer operations in a micro-batch, and in a refresh from the last basis. A gradient
- * of more than `most` bytes is only formed if that saves half of them: with 4,096 tokens a refresh of
+ * The route with fewer operations in a micro-batch, and in a refresh from the last basis. Products of
+ * the factors take up to `most` bytes, or those of 64 tokens. A gradient of more bytes is only formed if that saves half of them: with 4,096 tokens a refresh of
  * LLaMA-7B's 4096 x 4096 at rank 1024 takes 485 GFLOP by factors and 380 by the gradient, once in
  * hundreds of steps, but 64 MiB for the gradient would be taken in all of them. (Of 4096 x 11008 the
  * factors take fewer: 894 and 1,021.)
  */
 export function routeOf({ shape, rank }: Projected, tokens: number, most: number): GradientRoute {
   const [m, n] = shape, whole = m * n, both = tokens * (m + n);
-  const vectors = WARM_PRODUCTS * subspaceShape(shape, rank).vectors;
+  const { vectors } = subspaceShape(shape, rank), refreshing = WARM_PRODUCTS * vectors;
   const worth = 4 * m * padded(n) > most ? 2 : 1;
   const cheaper = (byFactors: number, byGradient: number) =>
     byFactors <= worth * byGradient ? "factors" : "gradient";
   const project = cheaper(rank * both, (tokens + rank) * whole);
   const forming = project === "factors" ? tokens * whole : 0;
-  const refresh = cheaper(vectors * both, vectors * whole + forming);
-  return { tokens, project, refresh };
+  const refresh = cheaper(refreshing * both, refreshing * whole + forming);
+  const atOnce = TOKENS * Math.max(1, Math.floor(most / (4 * padded(vectors)) / TOKENS));
+  return { tokens, atOnce, project, refresh };
 }
 
 /** Whether a route forms the gradient, if only in a refresh. */
@@ -46,7 +52,8 @@ export function formsGradient({ project, refresh }: GradientRoute): boolean {
 
 /** Float32 numbers of scratch memory that products of the factors take. */
 export function productElements({ shape, rank }: Projected, route: GradientRoute): number {
-  const { tokens, project, refresh } = route, { vectors } = subspaceShape(shape, rank);
+  const { project, refresh } = route, { vectors } = subspaceShape(shape, rank);
+  const tokens = Math.min(route.tokens, route.atOnce);
   return Math.max(
     project === "factors" ? tokens * padded(rank) : 0,
     refresh === "factors" ? vectors * padded(tokens) : 0,
@@ -55,12 +62,12 @@ export function productElements({ shape, rank }: Projected, route: GradientRoute
 
 /** The matrix products of a route that the factors take part in. */
 export function routeMatmuls({ shape, rank }: Projected, route: GradientRoute): MatmulShape[] {
-  const [m, n] = shape, { tokens: T, project, refresh } = route;
+  const [m, n] = shape, { tokens, project, refresh } = route, T = Math.min(tokens, route.atOnce);
   const { dimensions: D, other: O, vectors: k } = subspaceShape(shape, rank);
   const [rows, columns] = sideOf(shape) === "right" ? [m, rank] : [rank, n];
   const product = (layout: MatmulLayout, m: number, n: number, k: number) => ({ layout, m, n, k });
   return [
-    ...(formsGradient(route) ? [product("TN", m, n, T)] : []),
+    ...(formsGradient(route) ? [product("TN", m, n, tokens)] : []),
     ...(project === "factors" ? [product("NT", T, rank, D), product("TN", rows, columns, T)] : []),
     ...(refresh === "factors"
       ? [

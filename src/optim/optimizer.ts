@@ -168,7 +168,7 @@ export class Optimizer implements GradientSink {
   accumulate(pass: KernelPass, parameter: Parameter, factors: GradientFactors): boolean {
     const state = this.#states.get(parameter)!, { projector, route } = state;
     if (!projector || !route) return false;
-    const factored = { ...factors, scratch: this.scratch.gradient };
+    const factored = { ...factors, scratch: this.scratch.gradient, atOnce: route.atOnce };
     let formed: Tensor | undefined;
     const gradient = (from: "factors" | "gradient") => {
       if (from === "factors") return factored;

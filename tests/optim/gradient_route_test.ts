@@ -38,11 +38,18 @@ Deno.test("a gradient of more bytes than others need is formed if that saves hal
 Deno.test("scratch memory holds the products of factors that a route has", () => {
   const projected = { shape: [50, 30], rank: 12 } as const;
   const elements = (project: "factors" | "gradient", refresh: "factors" | "gradient") =>
-    productElements(projected, { tokens: 21, project, refresh });
+    productElements(projected, { tokens: 21, atOnce: 64, project, refresh });
   // (21, 12) and (20, 21), in rows of 16 and 24.
   assertEquals(elements("factors", "gradient"), 21 * 16);
   assertEquals(elements("factors", "factors"), 20 * 24);
   assertEquals(elements("gradient", "gradient"), 0);
-  assertEquals(formsGradient({ tokens: 1, project: "factors", refresh: "gradient" }), true);
-  assertEquals(formsGradient({ tokens: 1, project: "factors", refresh: "factors" }), false);
+  const by = { tokens: 1000, atOnce: 64, project: "factors" } as const;
+  assertEquals(productElements(projected, { ...by, refresh: "factors" }), 20 * 64);
+  assertEquals([
+    formsGradient({ ...by, refresh: "gradient" }),
+    formsGradient({ ...by, refresh: "factors" }),
+  ], [true, false]);
+  // 32 MiB hold 8 Mi numbers, of 1,032 vectors each.
+  assertEquals(routeOf({ shape: [4096, 4096], rank: 1024 }, 29_696, 32 * MIB).atOnce, 127 * 64);
+  assertEquals(routeOf(projected, 21, 1).atOnce, 64);
 });

@@ -38,7 +38,10 @@ for (const [m, n, rank] of [[70, 33, 12], [33, 70, 12], [16, 16, 16], [9, 5, 1]]
         gpu.write(projector.basis, padRows(drawn, dimensions));
       }
       const basis = await basisValues(gpu, projector.basis);
-      const tokens = 21, factors = { project: "factors", refresh: "factors", tokens } as const;
+      // The last of two parts is shorter.
+      const tokens = 85,
+        by = "factors",
+        factors = { project: by, refresh: by, tokens, atOnce: 64 } as const;
       const matmuls = matmulWorkspace(gpu, [
         ...projectorMatmuls(projector),
         ...projectorMatmuls(projector, { route: factors }),
@@ -51,6 +54,7 @@ for (const [m, n, rank] of [[70, 33, 12], [33, 70, 12], [16, 16, 16], [9, 5, 1]]
         dy: upload(gpu, "dy", [tokens, m], y),
         x: upload(gpu, "x", [tokens, n], x),
         scratch: upload(gpu, "scratch", [elements], new Float32Array(elements).fill(NaN)),
+        atOnce: 64,
       };
       const update = upload(gpu, "update", [m, n]);
       const lowRanks = [whole, factored].map((gradient) => {
@@ -69,7 +73,7 @@ for (const [m, n, rank] of [[70, 33, 12], [33, 70, 12], [16, 16, 16], [9, 5, 1]]
       const back = right
         ? timesTransposed(low, transposed(basis, n), rank)
         : timesTransposed(transposed(basis, m), transposed(low, n), rank);
-      // Sums of up to 70 float32 products, of sums of 21.
+      // Sums of up to 70 float32 products, of sums of 85.
       const twice = low.map((value) => 2 * value), tolerance = { atol: 1e-4, rtol: 1e-5 };
       for (const lowRank of lowRanks) {
         assertClose("low rank", await download(gpu, lowRank), twice, tolerance);

@@ -39,13 +39,14 @@ function bench(gpu: Gpu, shape: Shape, rank: number, quantised = false, interval
   const out = upload(gpu, "similarities", [1]);
   const gradientOf = (given: Float32Array | Rows): Gradient => {
     if (given instanceof Float32Array) return upload(gpu, "gradient", shape, given);
-    const { tokens, dy, x } = given,
-      route = { tokens, project: "factors", refresh: "factors" } as const;
+    const { tokens, dy, x } = given, atOnce = 64, by = "factors";
+    const route = { tokens, atOnce, project: by, refresh: by } as const;
     const elements = productElements(projector, route);
     return {
       dy: upload(gpu, "dy", [tokens, shape[0]], dy),
       x: upload(gpu, "x", [tokens, shape[1]], x),
       scratch: upload(gpu, "scratch", [elements], new Float32Array(elements).fill(NaN)),
+      atOnce,
     };
   };
   const refresh = async (given: Float32Array | Rows, step: number) => {
