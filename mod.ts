@@ -124,6 +124,12 @@ export type { RuleName } from "./src/optim/rules/rules.ts";
 export type { EmbeddingOptimizer } from "./src/train/method_fields.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
 export { type Fit, planFit } from "./src/train/fit.ts";
+export {
+  type TriedMemory,
+  type TriedSeconds,
+  type Trying,
+  tryMemory,
+} from "./src/train/try_memory.ts";
 export { type Saving, SAVINGS } from "./src/train/savings.ts";
 export { type Alternative, DoesNotFitError } from "./src/train/does_not_fit.ts";
 

@@ -18,13 +18,12 @@ import type { ParameterState } from "../src/optim/optimizer_state.ts";
 import { projectBack, type Projector } from "../src/optim/projector.ts";
 import { refreshSubspace } from "../src/optim/subspace.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
-import { optimizerRates, trainingShape } from "../src/train/method.ts";
+import { trainingShape } from "../src/train/method.ts";
 import { memoryOptions } from "../src/train/memory_options.ts";
-import { pretrainOptions } from "../src/train/options.ts";
 import { RecordedStep, type StepOptions } from "../src/train/step.ts";
+import { prepare, someBatch, USUAL_RATES } from "../src/train/untrained.ts";
 import { createPeaks } from "./peak.ts";
 import type { Recorded, Stopwatch } from "./timing.ts";
-import { prepare, someBatch } from "./untrained.ts";
 
 export interface StepResult {
   readonly name: string;
@@ -45,7 +44,7 @@ export interface StepResult {
 
 const STEP: Omit<OptimizerStep, "step"> = {
   lr: 1e-4,
-  rates: optimizerRates(pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" })),
+  rates: USUAL_RATES,
 };
 
 /** Tokens of the step of which Q-GaLore's own work is given as a share. */

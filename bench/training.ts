@@ -1,20 +1,19 @@
 /** How fast a model trains on this adapter: real steps on random tokens, timed as a run times its own. */
-import type { Gpu, Watch } from "../src/gpu/gpu.ts";
+import type { Gpu } from "../src/gpu/gpu.ts";
 import { Scope } from "../src/gpu/scope.ts";
 import type { Batch } from "../src/model/batch.ts";
 import type { LlamaConfig } from "../src/model/config.ts";
 import { parameterCount } from "../src/model/description.ts";
-import type { OptimizerRates } from "../src/optim/rates.ts";
 import { allocateTraining, LOSS_RING, type TrainingShape } from "../src/train/build.ts";
 import { gpuMemoryLimit } from "../src/train/gpu_memory.ts";
 import type { MemoryOptions } from "../src/train/memory_options.ts";
-import { optimizerRates } from "../src/train/method.ts";
-import { pretrainOptions } from "../src/train/options.ts";
 import { assertFits } from "../src/train/does_not_fit.ts";
+import type { ProgressEvent } from "../src/train/events.ts";
 import { RecordedStep } from "../src/train/step.ts";
+import { type LayerTimes, StepWatch } from "../src/train/step_watch.ts";
 import { SubmittedSteps } from "../src/train/submitted_steps.ts";
+import { prepare, someBatch, USUAL_RATES as RATES } from "../src/train/untrained.ts";
 import { median } from "./timing.ts";
-import { prepare, someBatch } from "./untrained.ts";
 
 /** The speed of a training run. */
 export interface TrainingSpeed {
@@ -66,11 +65,6 @@ export interface MeasureOptions {
 /** Steps from here on are submitted layer by layer, so that they can be watched and stopped. */
 const SLOW_STEP_MS = 2000;
 
-/** The rates move no time: those of a run with defaults. */
-const RATES: OptimizerRates = optimizerRates(
-  pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" }),
-);
-
 /**
  * Times a run from random weights; undefined if the signal aborts it. Throws a {@link
  * DoesNotFitError} if the run needs more memory than there is.
@@ -91,13 +85,14 @@ export async function measureTraining(
   const batches = Array<Batch>(gradientAccumulation).fill(batch);
   const submitted = new SubmittedSteps(gpu, memory, training, 0);
   let phase = "", stepMs = Infinity;
+  const layerTimes: LayerTimes = {};
   const begin = (what: string) => onProgress({ phase: phase = what });
   const submit = async (step: number) => {
-    let passed = 0;
-    const watch: Watch = (_part, _layer, layers) => {
-      const share = ++passed / (2 * layers * batches.length);
-      return () => onProgress({ phase, share });
-    };
+    const refreshes = training.optimizer.refreshesAt(step);
+    const report = ({ done, total }: Partial<ProgressEvent>) =>
+      onProgress({ phase, share: done! / total! });
+    const extent = { microBatches: batches.length, refreshes };
+    const { watch } = new StepWatch(extent, layerTimes, report);
     const slow = stepMs >= SLOW_STEP_MS && { paced: true, watch };
     const options = { step, lr: 1e-4, rates: RATES, lossIndex: step % LOSS_RING, ...slow };
     const recorded = new RecordedStep(gpu, training, batches, options);

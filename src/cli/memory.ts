@@ -12,6 +12,7 @@ import { type MemoryOptions, memoryOptions } from "../train/memory_options.ts";
 import { fullAdamWShape, type MemoryPlan, planMemory } from "../train/plan.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { showFits } from "./fit_table.ts";
+import { showTrial } from "./memory_trial.ts";
 
 export const memory: Command = {
   name: "memory",
@@ -20,6 +21,7 @@ export const memory: Command = {
   examples: [
     "memory --model llama_7b --rank 1024 --batch-size 1 --activation-checkpointing",
     "memory --model llama_7b --fit 16",
+    "memory --model llama_1b --batch-size 4 --allocate",
   ],
   options: memoryOptions,
   run,
@@ -36,6 +38,7 @@ async function run(options: MemoryOptions, io: Io): Promise<number> {
   const card = capabilities.software ? CONSUMER_CARD : capabilities;
   gpu?.close();
   if (options.fit !== undefined) return showFits(config, options, card, io);
+  if (options.allocate) return await showTrial(config, options, io);
   const shape = trainingShape(options, config);
   const plan = planMemory(config, shape, capabilities);
   const full = planMemory(config, fullAdamWShape(shape), capabilities);

@@ -24,6 +24,11 @@ export class Scope implements Allocator, Disposable {
     return made;
   }
 
+  /** Every tensor allocated. */
+  get tensors(): readonly Tensor[] {
+    return this.#made.filter((made) => !("texture" in made)) as Tensor[];
+  }
+
   /** Gives back everything that was allocated. */
   release(): void {
     for (const made of this.#made.splice(0)) this.gpu.release(made);

@@ -236,6 +236,13 @@ export function linearsOf(layer: LayerParameters): Linear[] {
   return PROJECTION_PARTS.map((part) => layer[part]);
 }
 
+/** Every parameter of a layer but adapters. */
+export function parametersOf(layer: LayerParameters): Parameter[] {
+  return Object.values(layer).flatMap((part: Parameter | Linear) =>
+    "name" in part ? [part] : part.bias ? [part.weight, part.bias] : [part.weight]
+  );
+}
+
 function mapLinears(layer: LayerParameters, map: (linear: Linear) => Linear): LayerParameters {
   const mapped = PROJECTION_PARTS.map((part) => [part, map(layer[part])]);
   return { ...layer, ...Object.fromEntries(mapped) as Record<ProjectionPart, Linear> };

@@ -90,6 +90,9 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           ${option("seqLen")}, and what they need to save memory; options that are given are kept,
           ${option("batchSize")} as the least`,
       )).meta({ value: "GiB" }),
+      allocate: z.boolean().optional().describe(
+        "try it on this machine's GPU: allocate all of it, and take steps through one layer inside it",
+      ),
     }),
   },
   rules: [
@@ -100,6 +103,13 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           option: "finetune",
           message: phrase`plans fine-tuning of ${option("model")}, ${option("from")} pre-training:
             keep only one`,
+        }
+        : undefined,
+    ({ allocate, fit }) =>
+      allocate === true && fit !== undefined
+        ? {
+          option: "allocate",
+          message: phrase`tries one plan, ${option("fit")} searches for many: keep only one`,
         }
         : undefined,
     ...sizeRules,

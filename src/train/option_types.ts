@@ -160,6 +160,10 @@ export interface MemoryOptions {
    * what they need to save memory; options that are given are kept, `batchSize` as the least.
    */
   readonly fit?: number;
+  /**
+   * Try it on this machine's GPU: allocate all of it, and take steps through one layer inside it.
+   */
+  readonly allocate?: boolean;
 }
 
 /** What decides the memory of a training run, as a program gives it. */

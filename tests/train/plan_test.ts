@@ -2,14 +2,18 @@ import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/ass
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { OutOfMemoryError } from "../../src/gpu/errors.ts";
 import type { DoneEvent } from "../../src/train/events.ts";
-import { memoryOptions } from "../../src/train/memory_options.ts";
+import { type MemoryInput, memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
+import { isLowRank, trainsAdapters } from "../../src/train/method_fields.ts";
+import { METHOD_NAMES, methodOf } from "../../src/train/methods.ts";
 import { assertFits, DoesNotFitError } from "../../src/train/does_not_fit.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { tryMemory } from "../../src/train/try_memory.ts";
+import { gpuTest, sharedGpu } from "../support.ts";
 import { limitAddressSpace } from "../support_memory.ts";
-import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
+import { methodSizes, runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const SETTINGS: Record<string, Record<string, unknown>> = {
   "Q-GaLore": {},
@@ -27,7 +31,17 @@ const SETTINGS: Record<string, Record<string, unknown>> = {
   },
 };
 
+/** Options of `memory` for a run of {@link withWorkshop}. */
+const sizes = (change: Record<string, unknown>): MemoryInput => ({
+  model: "./config.json",
+  batchSize: 3,
+  seqLen: 24,
+  ...methodSizes(change),
+  ...change,
+});
+
 for (const [name, change] of Object.entries(SETTINGS)) {
+  const config = { ...TINY, tieWordEmbeddings: name === "GaLore in float32" };
   trainingTest(
     `${name}: planned bytes are allocated bytes`,
     () =>
@@ -44,7 +58,9 @@ for (const [name, change] of Object.entries(SETTINGS)) {
         assertEquals(summary.gpu_peak_bytes, account.peak);
         const total = Object.values(plan.by_purpose).reduce((sum, bytes) => sum + bytes, 0);
         assertEquals(total, account.peak);
-      }, { ...TINY, tieWordEmbeddings: name === "GaLore in float32" }),
+        const tried = await tryMemory(await sharedGpu(), config, sizes(change));
+        assertEquals(tried.gpuPeakBytes, account.peak, "a trial takes what the run took");
+      }, config),
   );
 }
 
@@ -82,6 +98,29 @@ trainingTest(
     }),
 );
 
+gpuTest(
+  "a trial of every method, pre-training and fine-tuning, allocates what is planned",
+  async (gpu) => {
+    for (const optimizer of METHOD_NAMES) {
+      const method = methodOf(optimizer), lowRank = isLowRank(method);
+      const change = { optimizer, gradientAccumulation: 3 };
+      for (const finetune of trainsAdapters(method) ? [true] : [false, true]) {
+        const seen: string[] = [];
+        using memory = gpu.account.watch();
+        const { gpuPeakBytes, plan, seconds } = await tryMemory(
+          gpu,
+          TINY,
+          sizes({ ...change, finetune }),
+          { onProgress: (what) => seen.push(what) },
+        );
+        assertEquals([gpuPeakBytes, memory.live], [plan.plannedPeakBytes, 0], optimizer);
+        assertEquals(seconds.refreshingStep !== undefined, lowRank, optimizer);
+        assertEquals(seen.at(-1), "a step through one layer");
+      }
+    }
+  },
+);
+
 /** Linux's way to take memory away from a software adapter. */
 const canLimit = Deno.build.os === "linux";
 
@@ -96,6 +135,8 @@ trainingTest(
       {
         await using _limit = await limitAddressSpace(1 << 30);
         error = await assertRejects(() => Trainer.pretrain(gpu, large), DoesNotFitError);
+        const tried = () => tryMemory(gpu, TINY, sizes({ batchSize: 8192, seqLen: 64 }));
+        await assertRejects(tried, DoesNotFitError, "and refused more");
       }
       assertMatch(
         error.message,

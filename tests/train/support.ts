@@ -39,6 +39,12 @@ export interface Workshop {
 const method = ({ optimizer }: Record<string, unknown>) =>
   methodOf(methodNamed(optimizer) ?? DEFAULT_METHOD);
 
+/** Rank and groups for {@link TINY}, of the methods that have them. */
+export const methodSizes = (change: Record<string, unknown>) => ({
+  ...(isLowRank(method(change)) ? { rank: 16 } : undefined),
+  ...(hasInt8Weights(method(change)) ? { weightGroupSize: 64 } : undefined),
+});
+
 /** A temporary folder with the model's config and a text of some 40 kB, removed at the end. */
 export async function withWorkshop(
   run: (workshop: Workshop) => Promise<void>,
@@ -61,8 +67,8 @@ export async function withWorkshop(
           warmupSteps: 1,
           batchSize: 3,
           seqLen: 24,
-          ...(isLowRank(method(change)) ? { rank: 16, updateProjGap: 2 } : undefined),
-          ...(hasInt8Weights(method(change)) ? { weightGroupSize: 64 } : undefined),
+          ...(isLowRank(method(change)) ? { updateProjGap: 2 } : undefined),
+          ...methodSizes(change),
           saveEvery: 3,
           ...change,
         }),

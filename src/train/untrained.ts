@@ -1,11 +1,19 @@
-/** A model and a batch to time: random weights, arbitrary tokens. */
-import type { Gpu } from "../src/gpu/gpu.ts";
-import { KernelPass } from "../src/gpu/pass.ts";
-import type { Batch } from "../src/model/batch.ts";
-import { initialize } from "../src/model/initialize.ts";
-import { uploadRope } from "../src/model/llama.ts";
-import type { Training } from "../src/train/build.ts";
-import { initializeAdapters } from "../src/train/initialize_adapters.ts";
+/** What a step needs that is only to be timed, or tried: random weights, some tokens and rates. */
+import type { Gpu } from "../gpu/gpu.ts";
+import { KernelPass } from "../gpu/pass.ts";
+import type { Batch } from "../model/batch.ts";
+import { initialize } from "../model/initialize.ts";
+import { uploadRope } from "../model/llama.ts";
+import type { OptimizerRates } from "../optim/rates.ts";
+import type { Training } from "./build.ts";
+import { initializeAdapters } from "./initialize_adapters.ts";
+import { optimizerRates } from "./method.ts";
+import { pretrainOptions } from "./options.ts";
+
+/** Those of a run with defaults: they move no time. */
+export const USUAL_RATES: OptimizerRates = optimizerRates(
+  pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" }),
+);
 
 /** Fills the weights, so that a step computes what it would in a run. */
 export function prepare(gpu: Gpu, { model, optimizer }: Training): void {
