@@ -2,8 +2,8 @@
 // all receive the maxima or sums of the whole, exchanged between lanes 1 apart, then 2, 4 and so
 // on, so that the order is the same in either variant. Lanes less than NEAR apart exchange
 // registers if the adapter can (lanes_subgroup.wgsl), others use workgroup memory.
-//   Every thread of the workgroup must call these functions. One lane shares nothing and needs no
-// barrier, which is expensive on a processor.
+//   Every thread of the workgroup must call these functions. Lanes of one subgroup need no barrier,
+// which is expensive on a processor even if its code never runs: no code remains of the loop.
 // @use lanes_shared | lanes_subgroup
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override LANES: u32;            // a power of two
@@ -11,14 +11,15 @@ override LANES: u32;            // a power of two
 var<workgroup> lane_values: array<vec2<f32>, WORKGROUP_SIZE>;
 
 // Between what lanes have read and one of them overwrites: other barriers order workgroup memory alone,
-// and registers nothing.
+// and registers nothing. Lanes of one subgroup need none if each gives lanes_max or lanes_sum a value
+// computed from what it has read, and the write comes after.
 fn lanes_have_read() {
-  if (LANES > 1u) { storageBarrier(); }
+  if (LANES > NEAR) { storageBarrier(); }
 }
 
 fn lanes_max(own: vec2<f32>, local: u32) -> vec2<f32> {
-  if (LANES == 1u) { return own; }
   var values = near_max(own);
+  if (LANES <= NEAR) { return values; }
   for (var step = NEAR; step < LANES; step *= 2u) {
     lane_values[local] = values;
     workgroupBarrier();
@@ -29,8 +30,8 @@ fn lanes_max(own: vec2<f32>, local: u32) -> vec2<f32> {
 }
 
 fn lanes_sum(own: vec2<f32>, local: u32) -> vec2<f32> {
-  if (LANES == 1u) { return own; }
   var values = near_sum(own);
+  if (LANES <= NEAR) { return values; }
   for (var step = NEAR; step < LANES; step *= 2u) {
     lane_values[local] = values;
     workgroupBarrier();

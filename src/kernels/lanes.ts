@@ -74,25 +74,51 @@ export function kernelByFormatAndLanes(
  */
 export const HELD = { octets: [0, 4], blocks: [0, 2], moments: [0, 1], loop: [1, 4] };
 
+/** The values that a kernel's constant HELD may have, if it declares it. */
+function heldValues({ constants }: Kernel): readonly number[] | undefined {
+  return constants.find(({ name }) => name === "HELD")?.values;
+}
+
 /** The value of HELD for an adapter, if the kernel declares it. */
-export function heldBy({ capabilities }: Gpu, { constants }: Kernel): { HELD?: number } {
-  const values = constants.find(({ name }) => name === "HELD")?.values;
+export function heldBy({ capabilities }: Gpu, kernel: Kernel): { HELD?: number } {
+  const values = heldValues(kernel);
   return values ? { HELD: strategyFor(capabilities).holds ? values.at(-1)! : values[0] } : {};
 }
 
-/** The kernel and constants for a number of lanes, and how many rows a workgroup then takes. */
-export function sharedBy(
+/** A kernel, its constants, and how many rows or blocks a workgroup takes. */
+interface Shared {
+  readonly kernel: Kernel;
+  readonly constants: Record<string, number>;
+  readonly rowsPerGroup: number;
+}
+
+/** The kernel for rows that this number of lanes share. */
+export function sharedBy(pass: KernelPass, kernels: KernelByLanes, lanes: number): Shared {
+  const { rowWorkgroup } = strategyFor(pass.gpu.capabilities);
+  return shared(pass, kernels, lanes, rowWorkgroup, heldBy(pass.gpu, kernels.shared));
+}
+
+/**
+ * The kernel for blocks of this number of octets, whose lanes keep all of a block in registers if its
+ * HELD may have that value. Others read a block again for each pass over it.
+ */
+export function blocksBy(pass: KernelPass, kernels: KernelByLanes, octets: number): Shared {
+  const { gpu } = pass, { blockLanes, rowWorkgroup } = strategyFor(gpu.capabilities);
+  const least = nearIn(gpu) < blockLanes ? 1 : blockLanes;
+  const lanes = Math.max(least, lanesFor(gpu, 4 * octets, 2 * octets)), each = octets / lanes;
+  const HELD = heldValues(kernels.shared)?.includes(each) ? each : 0;
+  return shared(pass, kernels, lanes, rowWorkgroup * least, { HELD });
+}
+
+function shared(
   { gpu }: KernelPass,
   kernels: KernelByLanes,
   lanes: number,
-): { kernel: Kernel; constants: Record<string, number>; rowsPerGroup: number } {
-  const { rowWorkgroup } = strategyFor(gpu.capabilities), near = nearIn(gpu);
-  const size = Math.max(lanes, rowWorkgroup), rowsPerGroup = size / lanes;
-  const constants: Record<string, number> = {
-    LANES: lanes,
-    WORKGROUP_SIZE: size,
-    ...heldBy(gpu, kernels.shared),
-  };
+  threads: number,
+  held: { HELD?: number },
+): Shared {
+  const near = nearIn(gpu), size = Math.max(lanes, threads), rowsPerGroup = size / lanes;
+  const constants: Record<string, number> = { LANES: lanes, WORKGROUP_SIZE: size, ...held };
   if (lanes === 1 || near === 1) return { kernel: kernels.shared, constants, rowsPerGroup };
   return { kernel: kernels.subgroup, constants: { ...constants, NEAR: near }, rowsPerGroup };
 }

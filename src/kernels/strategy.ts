@@ -22,6 +22,8 @@ export interface Strategy {
   readonly holds: boolean;
   /** Threads of a workgroup of lanes, at least. */
   readonly rowWorkgroup: number;
+  /** Lanes of a block of moments, at least, if subgroups are that large. */
+  readonly blockLanes: number;
   /** Whether a thread of a norm processes several rows, which share the loads of its weight. */
   readonly groupsOfRows: boolean;
   /** Heads that one thread of RoPE turns, with the same cosines and sines. */
@@ -62,6 +64,7 @@ const SOFTWARE: Strategy = {
   loadsPerLane: Infinity,
   holds: false,
   rowWorkgroup: 8,
+  blockLanes: 8,
   groupsOfRows: true,
   headsTogether: 1024,
   flatWorkgroup: 64,
@@ -82,6 +85,7 @@ const CARD: Strategy = {
   loadsPerLane: 4,
   holds: true,
   rowWorkgroup: 256,
+  blockLanes: 1,
   groupsOfRows: false,
   headsTogether: 1,
   flatWorkgroup: 256,

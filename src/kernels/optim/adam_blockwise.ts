@@ -5,7 +5,7 @@ import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { type DType, storedElements } from "../../numbers/layout.ts";
 import { adamParameters, type AdamRates } from "./adam.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { HELD, type KernelByLanes, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { blocksBy, type KernelByLanes, kernelByLanes } from "../lanes.ts";
 
 /** A format of moments. */
 interface Format {
@@ -24,14 +24,15 @@ export const ADAM_4BIT_BLOCK = 128;
 
 const EIGHT: Format = {
   operation: "adam8bit",
-  kernels: kernelByLanes("adam_8bit", code, { held: HELD.moments, variants: ["moments_8bit"] }),
+  // Of 32 octets: by 32 lanes of a card, or by 8 of a processor.
+  kernels: kernelByLanes("adam_8bit", code, { held: [0, 1, 4], variants: ["moments_8bit"] }),
   codes: "uint8",
   block: ADAM_BLOCK,
 };
 
 const FOUR: Format = {
   operation: "adam4bit",
-  kernels: kernelByLanes("adam_4bit", code, { held: HELD.moments, variants: ["moments_4bit"] }),
+  kernels: kernelByLanes("adam_4bit", code, { held: [0, 1, 2], variants: ["moments_4bit"] }),
   codes: "uint4",
   block: ADAM_4BIT_BLOCK,
 };
@@ -78,8 +79,7 @@ function blockwise(
   io: AdamBlockwise,
 ): void {
   const { gradient, m, v, absmaxM, absmaxV } = io;
-  const lanes = lanesFor(pass.gpu, block / 2, block / 4);
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, kernels, block / 8);
   expectDType(operation, "gradient", gradient, "float32");
   for (const [name, operand] of Object.entries({ m, v })) {
     expectDType(operation, name, operand, codes);
