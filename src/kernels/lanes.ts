@@ -70,9 +70,15 @@ export function kernelByFormatAndLanes(
 /**
  * Values of the constant HELD, the loads that a thread has under way at once, or keeps in registers:
  * many on a card; on a processor, where they are not faster, as few as possible, for a third of the
- * code to compile.
+ * code to compile. Groups: none, or all of 64, 128 or 256 elements; see {@link blocksBy}.
  */
-export const HELD = { octets: [0, 4], blocks: [0, 2], moments: [0, 1], loop: [1, 4] };
+export const HELD = {
+  octets: [0, 4],
+  blocks: [0, 2],
+  groups: [0, 1, 2, 4],
+  moments: [0, 1],
+  loop: [1, 4],
+};
 
 /** The values that a kernel's constant HELD may have, if it declares it. */
 function heldValues({ constants }: Kernel): readonly number[] | undefined {
@@ -100,14 +106,21 @@ export function sharedBy(pass: KernelPass, kernels: KernelByLanes, lanes: number
 
 /**
  * The kernel for blocks of this number of octets, whose lanes keep all of a block in registers if its
- * HELD may have that value. Others read a block again for each pass over it.
+ * HELD may have that value; others read a block again for each pass over it. `loads` as in
+ * {@link lanesFor}.
  */
-export function blocksBy(pass: KernelPass, kernels: KernelByLanes, octets: number): Shared {
+export function blocksBy(
+  pass: KernelPass,
+  kernels: KernelByLanes,
+  octets: number,
+  loads: number,
+): Shared {
   const { gpu } = pass, { blockLanes, rowWorkgroup } = strategyFor(gpu.capabilities);
-  const least = nearIn(gpu) < blockLanes ? 1 : blockLanes;
-  const lanes = Math.max(least, lanesFor(gpu, 4 * octets, 2 * octets)), each = octets / lanes;
-  const HELD = heldValues(kernels.shared)?.includes(each) ? each : 0;
-  return shared(pass, kernels, lanes, rowWorkgroup * least, { HELD });
+  const holds = (lanes: number) => heldValues(kernels.shared)?.includes(octets / lanes) ?? false;
+  const least = nearIn(gpu) >= blockLanes && holds(blockLanes) ? blockLanes : 1;
+  const lanes = Math.max(least, lanesFor(gpu, loads, 2 * octets));
+  const held = { HELD: holds(lanes) ? octets / lanes : 0 };
+  return shared(pass, kernels, lanes, rowWorkgroup * least, held);
 }
 
 function shared(

@@ -22,7 +22,7 @@ export interface Strategy {
   readonly holds: boolean;
   /** Threads of a workgroup of lanes, at least. */
   readonly rowWorkgroup: number;
-  /** Lanes of a block of moments, at least, if subgroups are that large. */
+  /** Lanes that can hold a block of weights or moments, at least, if subgroups are that large. */
   readonly blockLanes: number;
   /** Whether a thread of a norm processes several rows, which share the loads of its weight. */
   readonly groupsOfRows: boolean;

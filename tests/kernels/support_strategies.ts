@@ -23,6 +23,12 @@ export function force(gpu: Gpu, forced: Partial<Strategy>): Disposable {
 /** As they are, and with loops so short that a row, a group or a block takes several threads. */
 export const LOOPS: readonly Partial<Strategy>[] = [{}, { loopRounds: 16 }];
 
+/** Also with lanes that do not hold a block between them, on a processor. */
+export const BLOCKS: readonly Partial<Strategy>[] = [
+  {},
+  ...LOOPS.map((change) => ({ ...change, blockLanes: 1 })),
+];
+
 /** Forces each strategy in turn, with each of these changes. Yields a name for messages. */
 export function* strategies(
   gpu: Gpu,

@@ -79,7 +79,7 @@ function blockwise(
   io: AdamBlockwise,
 ): void {
   const { gradient, m, v, absmaxM, absmaxV } = io;
-  const { kernel, constants, rowsPerGroup } = blocksBy(pass, kernels, block / 8);
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, kernels, block / 8, block / 2);
   expectDType(operation, "gradient", gradient, "float32");
   for (const [name, operand] of Object.entries({ m, v })) {
     expectDType(operation, name, operand, codes);

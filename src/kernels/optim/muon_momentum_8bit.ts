@@ -3,9 +3,10 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { ADAM_BLOCK, adamBlocks } from "./adam_blockwise.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { blocksBy, kernelByLanes } from "../lanes.ts";
 
-const kernels = kernelByLanes("muon_momentum_8bit", code, { held: HELD.blocks });
+// Of a block's 32 octets: by 16 lanes of a card, or by 8 of a processor.
+const kernels = kernelByLanes("muon_momentum_8bit", code, { held: [0, 2, 4] });
 
 export interface MuonMomentum8bit {
   /** float32. */
@@ -26,8 +27,8 @@ export interface MuonMomentum8bit {
  */
 export function muonMomentum8bit(pass: KernelPass, io: MuonMomentum8bit): void {
   const { gradient, momentum, absmax, update, decay } = io;
-  const lanes = lanesFor(pass.gpu, ADAM_BLOCK / 4, ADAM_BLOCK / 4);
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
+  const by = blocksBy(pass, kernels, ADAM_BLOCK / 8, ADAM_BLOCK / 4);
+  const { kernel, constants, rowsPerGroup } = by;
   expectDType("muonMomentum8bit", "gradient", gradient, "float32");
   expectDType("muonMomentum8bit", "momentum", momentum, "uint8");
   expectShape("muonMomentum8bit", "momentum", momentum, gradient.shape);

@@ -12,7 +12,7 @@ import {
   STOCHASTIC,
   type StochasticRounding,
 } from "./group_format.ts";
-import { HELD, kernelByFormatAndLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { blocksBy, HELD, kernelByFormatAndLanes } from "../lanes.ts";
 
 export type { StochasticRounding } from "./group_format.ts";
 
@@ -20,7 +20,7 @@ const kernels = kernelsByGroup(
   "group_quantize",
   "writes",
   (name, variants) =>
-    kernelByFormatAndLanes(name, code, { held: HELD.blocks, variants, constants: { STOCHASTIC } }),
+    kernelByFormatAndLanes(name, code, { held: HELD.groups, variants, constants: { STOCHASTIC } }),
 );
 
 /** Operands of {@link groupQuantize}. */
@@ -48,8 +48,7 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
   expectWholeGroups("groupQuantize", "target", target);
   const offset = elementOffset(target);
   const groupSize = target.groupSize!, byLanes = kernels[target.dtype as GroupType][format];
-  const lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4);
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, lanes);
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, byLanes, groupSize / 8, groupSize / 4);
   const key = roundingBy(rounding);
   for (const range of flatRanges(pass, source, groupSize)) {
     const elements = range.end - range.start;

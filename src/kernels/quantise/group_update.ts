@@ -11,13 +11,13 @@ import {
   STOCHASTIC,
   type StochasticRounding,
 } from "./group_format.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { blocksBy, HELD, kernelByLanes } from "../lanes.ts";
 
 const kernels = kernelsByGroup(
   "group_update",
   "writes",
   (name, variants) =>
-    kernelByLanes(name, code, { held: HELD.blocks, variants, constants: { STOCHASTIC } }),
+    kernelByLanes(name, code, { held: HELD.groups, variants, constants: { STOCHASTIC } }),
 );
 
 /** Operands of {@link groupUpdate}. */
@@ -45,8 +45,7 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
   expectWholeGroups("groupUpdate", "weight", weight);
   const offset = elementOffset(weight);
   const groupSize = weight.groupSize!, byLanes = kernels[weight.dtype as GroupType];
-  const lanes = lanesFor(pass.gpu, groupSize / 4, groupSize / 4);
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, byLanes, lanes);
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, byLanes, groupSize / 8, groupSize / 4);
   const key = roundingBy(rounding);
   for (const range of flatRanges(pass, weight, groupSize)) {
     const elements = range.end - range.start;

@@ -18,12 +18,9 @@ import {
 } from "../../oracles/optim/adam_blockwise.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
-import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
+import { BLOCKS, sharings, testAlternatives } from "../support_strategies.ts";
 
 const RATES = { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
-
-/** Also on a processor with lanes that do not hold a block between them. */
-const READ_AGAIN = [{}, ...LOOPS.map((change) => ({ ...change, blockLanes: 1 }))];
 
 /** The formats of moments. */
 const FORMATS = {
@@ -60,7 +57,7 @@ function eachFormat(what: string, run: (gpu: Gpu, name: Name) => void | Promise<
 for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
   eachFormat(`(${rows}, ${columns}), follows the oracle`, async (gpu, name) => {
     const { step: record, format } = FORMATS[name];
-    for (const strategy of sharings(gpu, READ_AGAIN)) {
+    for (const strategy of sharings(gpu, BLOCKS)) {
       const shape = [rows, columns], state = createState(gpu, name, shape);
       const stored = rows * state.m.stride;
       for (let step = 1; step <= 3; step++) {

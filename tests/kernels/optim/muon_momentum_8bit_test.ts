@@ -6,12 +6,12 @@ import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";
 import { muonMomentum8bit as oracle } from "../../oracles/optim/muon_momentum_8bit.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
-import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
+import { BLOCKS, sharings, testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
   const name = `muon_momentum_8bit (${rows}, ${columns})`;
   gpuTest(`${name}, follows the oracle`, async (gpu) => {
-    for (const strategy of sharings(gpu, LOOPS)) {
+    for (const strategy of sharings(gpu, BLOCKS)) {
       const shape = [rows, columns], update = upload(gpu, "update", shape);
       const momentum = upload(gpu, "momentum", shape, undefined, "uint8");
       const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);

@@ -13,7 +13,7 @@ import {
   withoutPadding,
 } from "../../oracles/quantise/group_quantize.ts";
 import { assertClose, gpuTest, randomNormal, rounded, runPass, upload } from "../../support.ts";
-import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
+import { BLOCKS, sharings, testAlternatives } from "../support_strategies.ts";
 
 const FIXTURE = fromFileUrl(import.meta.resolve("../../fixtures/quant/group_quant.safetensors"));
 
@@ -69,7 +69,7 @@ for (
     gpuTest(
       `group_quantize ${format} to ${dtype} (${rows}, ${columns}) by ${groupSize}`,
       async (gpu) => {
-        for (const strategy of sharings(gpu, LOOPS)) {
+        for (const strategy of sharings(gpu, BLOCKS)) {
           const values = rounded(awkwardValues(rows, columns), format);
           const source = upload(gpu, "source", [rows, columns], values, format);
           for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {

@@ -12,7 +12,7 @@ import {
 } from "../../oracles/quantise/group_quantize.ts";
 import { groupUpdate as oracle } from "../../oracles/quantise/group_update.ts";
 import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
-import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
+import { BLOCKS, sharings, testAlternatives } from "../support_strategies.ts";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
 import { rowRange, type Tensor } from "../../../src/gpu/tensor.ts";
 
@@ -41,7 +41,7 @@ for (
   ] as const
 ) {
   gpuTest(`group_update ${dtype} (${rows}, ${columns}) by ${groupSize}`, async (gpu) => {
-    for (const strategy of sharings(gpu, LOOPS)) {
+    for (const strategy of sharings(gpu, BLOCKS)) {
       const change = randomNormal(rows * columns, 2, 0.02);
       const update = upload(gpu, "update", [rows, columns], change);
       for (const rounding of [undefined, { seed: 5, step: 9, tensor: 2 }]) {
