@@ -101,8 +101,8 @@ fn main(
   // A thread past the last block has no elements, but must still reach the barriers.
   let start = block * BLOCK_OCTETS;
   let end = select(0u, min(start + BLOCK_OCTETS, p.octets), block < p.blocks);
-  // Zero if all are held, so that no code remains of the loops over the others.
-  let others = select(0u, end, HELD * LANES < BLOCK_OCTETS);
+  // No code remains of the loops over octets that are not held.
+  let whole = HELD * LANES >= BLOCK_OCTETS;
   let place = p.first_block + min(block, p.blocks - 1u);
   let old = vec2<f32>(absmax_m[place], absmax_v[place]);
 
@@ -116,8 +116,10 @@ fn main(
   var own = vec2<f32>(0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
-  for (var octet = start + HELD * LANES + lane; octet < others; octet += LANES) {
-    own = with_largest(own, new_moments(octet, old, p));
+  if (!whole) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      own = with_largest(own, new_moments(octet, old, p));
+    }
   }
   lanes_have_read();   // the old maxima, which one overwrites
   var largest = lanes_max(own, local);
@@ -130,8 +132,10 @@ fn main(
       let octet = start + k * LANES + lane;
       if (octet < end) { top = with_relative(top, held[k], unit); }
     }
-    for (var octet = start + HELD * LANES + lane; octet < others; octet += LANES) {
-      top = with_relative(top, new_moments(octet, old, p), unit);
+    if (!whole) {
+      for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+        top = with_relative(top, new_moments(octet, old, p), unit);
+      }
     }
     // Without second moments no first ones are kept.
     top = lanes_max(vec2<f32>(top), local).x;
@@ -146,8 +150,10 @@ fn main(
     let octet = start + k * LANES + lane;
     if (octet < end) { write(octet, held[k], divisor, p); }
   }
-  for (var octet = start + HELD * LANES + lane; octet < others; octet += LANES) {
-    write(octet, new_moments(octet, old, p), divisor, p);
+  if (!whole) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      write(octet, new_moments(octet, old, p), divisor, p);
+    }
   }
   if (lane == 0u && block < p.blocks) {
     absmax_m[place] = absmax.x;

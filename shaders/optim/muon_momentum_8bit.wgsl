@@ -46,8 +46,8 @@ fn main(
   // A thread past the last block has no elements, but must still reach the barriers.
   let start = block * BLOCK_OCTETS;
   let end = select(0u, min(start + BLOCK_OCTETS, params.octets), block < params.blocks);
-  // Zero if all are held, so that no code remains of the loops over the others.
-  let others = select(0u, end, HELD * LANES < BLOCK_OCTETS);
+  // No code remains of the loops over octets that are not held.
+  let whole = HELD * LANES >= BLOCK_OCTETS;
   let place = params.first_block + min(block, params.blocks - 1u);
   let old = absmax[place];
 
@@ -61,8 +61,10 @@ fn main(
   var own = 0.0;
   // @unroll
   for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
-  for (var octet = start + HELD * LANES + lane; octet < others; octet += LANES) {
-    own = with_largest(own, new_momentum(octet, old, fresh));
+  if (!whole) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      own = with_largest(own, new_momentum(octet, old, fresh));
+    }
   }
   lanes_have_read();   // the old maximum, which one overwrites
   let largest = lanes_max(vec2<f32>(own), local).x;
@@ -73,8 +75,10 @@ fn main(
     let octet = start + k * LANES + lane;
     if (octet < end) { write(octet, held[k], divisor, fresh); }
   }
-  for (var octet = start + HELD * LANES + lane; octet < others; octet += LANES) {
-    write(octet, new_momentum(octet, old, fresh), divisor, fresh);
+  if (!whole) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      write(octet, new_momentum(octet, old, fresh), divisor, fresh);
+    }
   }
   if (lane == 0u && block < params.blocks) { absmax[place] = largest; }
 }
