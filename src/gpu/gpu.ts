@@ -37,6 +37,9 @@ const WRITTEN_BYTES = 32 << 20;
 /** Dispatches of a piece of held work: at a quarter of a second each at most, some seconds. */
 const SMALL_PIECE = 16;
 
+/** Pieces of held work that are encoded while the device does something else. */
+const ENCODED_PIECES = 64;
+
 /** Milliseconds in which a loss is known after the errors that it causes. */
 const LOSS_TAKES_MS = 50;
 
@@ -293,6 +296,11 @@ export class Gpu implements Allocator {
     }
     this.#readBack.submit();
     give();
+  }
+
+  /** While {@link hold} records more than a step of a second has: its commands are encoded later. */
+  get keepsCommands(): boolean {
+    return this.#held !== undefined && this.#held.work.length >= ENCODED_PIECES;
   }
 
   /** While {@link hold} records: the dispatches of a piece. */
