@@ -14,6 +14,7 @@ import {
   nf4QuantizeRows,
   type Nf4Workspace,
 } from "../kernels/quantise/nf4_quantize.ts";
+import type { HostMatrix } from "../model/host_matrix.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { TURNS } from "../model/turns.ts";
 import { dequantize } from "../numbers/group.ts";
@@ -36,6 +37,8 @@ export interface LoadWorkspace {
   readonly source: Tensor;
   /** Scratch memory of the quantisation, if anything is NF4. */
   readonly nf4?: Nf4Workspace;
+  /** Some rows of a matrix in host memory, if that is int8. */
+  readonly offloaded?: Tensor;
 }
 
 /** Undefined if nothing is quantised. `scratch` is used as the source if it is large enough. */
@@ -54,14 +57,22 @@ export function createLoadWorkspace(
   );
   const shapes = quantised.filter(({ dtype }) => dtype === "nf4").map(({ shape }) => shape);
   const nf4 = shapes.length ? createNf4Workspace(allocator, shapes, TURNS.absmaxes) : undefined;
-  if (scratch && scratch.byteLength >= 4 * elements) return { source: scratch, nf4 };
+  const host = all.find(({ host, weight }) => host && weight.dtype === "int8");
+  const offloaded = host && allocator.tensor({
+    name: "load.offloaded",
+    shape: [Math.min(host.shape[0], rowsOfBlock(host.weight)), host.shape[1]],
+    dtype: "int8",
+    groupSize: host.weight.groupSize,
+    purpose: "workspace",
+  });
+  if (scratch && scratch.byteLength >= 4 * elements) return { source: scratch, nf4, offloaded };
   const source = allocator.tensor({
     name: "load.source",
     shape: [elements],
     dtype: "float32",
     purpose: "workspace",
   });
-  return { source, nf4 };
+  return { source, nf4, offloaded };
 }
 
 export interface LoadOptions {
@@ -98,7 +109,9 @@ export async function loadWeights(
     for await (
       const { block, values } of ahead(blocks, read, { bytes: sizeOf, most: AHEAD_BYTES })
     ) {
-      upload(pass, block, values, through);
+      const { host } = block.parameter;
+      if (host) await keep(pass, host, block, values, through);
+      else upload(pass, block, values, through);
       if (!block.isLast) continue;
       await gpu.check();
       onProgress?.((loaded += elementsOf(block.parameter)) / total);
@@ -178,6 +191,29 @@ function upload(
 export interface SaveOptions extends Pick<ShardOptions, "onProgress"> {
   /** What frozen parameters are copied from, since it has no quantisation error. */
   readonly original?: WeightFile;
+}
+
+/** Keeps rows in host memory, in the bytes that the device makes of them. */
+async function keep(
+  pass: KernelPass,
+  host: HostMatrix,
+  { parameter: { name, weight }, start, end, columns }: RowBlock,
+  values: Float32Array,
+  workspace: LoadWorkspace | undefined,
+): Promise<void> {
+  const { gpu } = pass, shape = [end - start, columns];
+  if (weight.dtype !== "int8") return host.write(start, packTensor({ ...weight, shape }, values));
+  const source = viewAs(workspace!.source, name, shape);
+  const target = rowRange(workspace!.offloaded!, 0, end - start);
+  gpu.write(source, packTensor(source, values));
+  groupQuantize(pass, { source, target });
+  pass.submit();
+  const groups = Math.ceil((end - start) * weight.stride / weight.groupSize!);
+  const [codes, words] = await Promise.all([
+    gpu.read(target),
+    gpu.read(target.constants!, 0, 4 * groups),
+  ]);
+  host.write(start, codes, new Uint32Array(words.buffer, words.byteOffset, groups));
 }
 
 /** Writes the parameters as safetensors, dequantised. */

@@ -20,7 +20,7 @@ import { createLlama, type Llama, uploadRope } from "../model/llama.ts";
 import { ropeRegime, turnsByLength } from "../model/rope.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { activationRows } from "./activation_rows.ts";
-import { readAhead } from "./read_ahead.ts";
+import { readAhead, readEach } from "./read_ahead.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 import type { SamplingOptions } from "./sampling.ts";
 import { type ChoiceBuffers, createChoiceBuffers, TokenChoice } from "./token_choice.ts";
@@ -114,7 +114,7 @@ export class CachedSequence {
   async *decode(prompt: readonly number[], options: ContinueOptions): AsyncGenerator<number> {
     const { maxNewTokens, signal } = options;
     if (maxNewTokens === 0) return;
-    const { gpu, config } = this.model;
+    const { gpu, config, parameters } = this.model;
     this.reserve(prompt.length + maxNewTokens);
     await this.#compile(prompt, options);
     const choice = new TokenChoice(gpu, this.#buffers.choice, prompt, options);
@@ -127,7 +127,7 @@ export class CachedSequence {
           "leave one answer before the next begins, or give each a sequence of its own",
         );
       }
-      if (index > 0) this.#runChosen(pass);
+      if (index > 0) this.#runChosen(pass, () => this.#tokens.at(-1)!);
       choice.record(pass, { logits: this.#buffers.logits, token: this.#buffers.single.tokens });
       pass.submit();
     };
@@ -143,7 +143,8 @@ export class CachedSequence {
       return tokens;
     };
     try {
-      yield* readAhead({ submit, read }, maxNewTokens, signal);
+      const results = parameters.embedding.host ? readEach : readAhead;
+      yield* results({ submit, read }, maxNewTokens, signal);
     } finally {
       if (use === this.#use) {
         this.#keep(Math.min(this.#tokens.length, this.#buffers.cache.length));
@@ -167,7 +168,7 @@ export class CachedSequence {
       const token = single.tokens;
       new TokenChoice(gpu, choice, prompt, options).record(pass, { logits, token });
       cache.length = prompt.length;
-      if (options.maxNewTokens > 1) this.#runChosen(pass);
+      if (options.maxNewTokens > 1) this.#runChosen(pass, () => prompt[0]);
       pass.submit();
     };
     let kernels;
@@ -251,8 +252,8 @@ export class CachedSequence {
 
   /** Records a pass over the next tokens; returns their normalised outputs (n, C). */
   #run(pass: KernelPass, tokens: readonly number[]): Tensor {
-    const { gpu, config } = this.model;
-    const { activations, single, cache } = this.#buffers;
+    const { gpu } = this.model;
+    const { llama, activations, single, cache } = this.#buffers;
     const rows = tokens.length === 1 ? single : activationRows(activations, tokens.length);
     const bad = tokens.findIndex((id) => !Number.isInteger(id) || id < 0);
     if (bad >= 0) {
@@ -260,14 +261,21 @@ export class CachedSequence {
         `token id ${tokens[bad]} at position ${cache.length + bad} must be a whole number from 0`,
       );
     }
-    uploadInputs(gpu, config, rows, { inputs: Uint32Array.from(tokens), offset: cache.length });
+    uploadInputs(gpu, llama, rows, { inputs: Uint32Array.from(tokens), offset: cache.length });
     return this.#layers(pass, rows);
   }
 
-  /** Records a pass over the token that was chosen, up to the logits after it. */
-  #runChosen(pass: KernelPass): void {
-    const { gpu, config } = this.model, { single, cache } = this.#buffers;
+  /**
+   * Records a pass over the token that was chosen, up to the logits after it. If the embedding is in
+   * host memory, the token must have been read.
+   */
+  #runChosen(pass: KernelPass, token: () => number): void {
+    const { gpu, config, parameters } = this.model, { single, cache } = this.#buffers;
     this.#turn(cache.length, cache.length + 1);
+    if (parameters.embedding.host) {
+      this.#head(pass, this.#run(pass, [token()]));
+      return;
+    }
     if (config.slidingWindow) uploadFirstKeys(gpu, config, single, { offset: cache.length });
     this.#head(pass, this.#layers(pass, single));
   }

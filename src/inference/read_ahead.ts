@@ -52,6 +52,21 @@ export async function* readAhead(
   }
 }
 
+/** The same for steps that need on the host what the one before made. */
+export async function* readEach(
+  { submit, read }: Steps,
+  count: number,
+  signal?: AbortSignal,
+): AsyncGenerator<number> {
+  for (let index = 0; index < count; index++) {
+    submit(index);
+    for (const result of await read(index, index + 1)) {
+      signal?.throwIfAborted();
+      yield result;
+    }
+  }
+}
+
 /** A turn of the event loop, after which a read that was called waits for no later step. */
 function begun(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));

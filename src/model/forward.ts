@@ -31,16 +31,19 @@ export interface KeyValueCache {
   length: number;
 }
 
-/** Embeds `activations.tokens` and runs every layer; the output is in `residual[L]`. */
+/**
+ * Embeds `activations.tokens`, unless {@link uploadInputs} did, and runs every layer; the output is in
+ * `residual[L]`.
+ */
 export function forward(
   pass: KernelPass,
   model: Llama,
   activations: Activations,
   cache?: KeyValueCache,
 ): void {
-  const { embedding: { weight }, embeddingAdapter: adapter } = model.parameters;
+  const { embedding: { weight, host }, embeddingAdapter: adapter } = model.parameters;
   const { tokens, residual: [out] } = activations, { embeddingScale: scale } = model.config;
-  embedding(pass, { tokens, weight, out, scale });
+  if (!host) embedding(pass, { tokens, weight, out, scale });
   if (adapter) applyEmbeddingLora(pass, model.lora!, { adapter, tokens, out, scale });
   for (let layer = 0; layer < model.config.layers; layer++) {
     keepInput(pass, activations, layer);

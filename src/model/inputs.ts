@@ -2,11 +2,15 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import { bytesOf } from "../numbers/layout.ts";
 import { packTensor } from "../numbers/plain.ts";
+import { ranges } from "../kernels/ranges.ts";
 import { sortTokens } from "../kernels/misc/embedding_backward.ts";
 import type { Activations, BackwardActivations } from "./activations.ts";
 import type { LlamaConfig } from "./config.ts";
 import type { HeadWorkspace } from "./head_workspace.ts";
+import type { HostMatrix } from "./host_matrix.ts";
+import type { Llama } from "./llama.ts";
 import type { Batch } from "./batch.ts";
 
 /** The tokens of a pass. */
@@ -15,10 +19,13 @@ export interface Inputs extends Pick<Batch, "inputs" | "firstKeys"> {
   readonly offset?: number;
 }
 
-/** Writes ids and first keys; throws on an id outside the vocabulary. */
+/**
+ * Writes ids and first keys, and the embedded tokens if the embedding is in host memory; throws on an
+ * id outside the vocabulary.
+ */
 export function uploadInputs(
   gpu: Gpu,
-  config: LlamaConfig,
+  { config, parameters }: Pick<Llama, "config" | "parameters">,
   activations: Activations,
   { inputs, ...seen }: Inputs,
 ): void {
@@ -31,6 +38,26 @@ export function uploadInputs(
   }
   gpu.write(activations.tokens, packTensor(activations.tokens, inputs));
   uploadFirstKeys(gpu, config, activations, seen);
+  const { host } = parameters.embedding;
+  if (host) uploadEmbedded(gpu, activations, { host, inputs, scale: config.embeddingScale });
+}
+
+/** Rows that are decoded at a time: with their values as numbers some MiB of host memory. */
+const EMBEDDED_ROWS = 256;
+
+/** Writes scale · weight[inputs] (N, C) to where the embedding kernel would. */
+function uploadEmbedded(
+  gpu: Gpu,
+  { residual: [out] }: Activations,
+  { host, inputs, scale }: { host: HostMatrix; inputs: Uint32Array; scale: number },
+): void {
+  const factor = Math.fround(scale);
+  for (const { start, end } of ranges(inputs.length, EMBEDDED_ROWS)) {
+    const values = host.rows(inputs.subarray(start, end));
+    if (factor !== 1) values.forEach((value, at) => values[at] = factor * value);
+    const rows = { ...out, shape: [end - start, out.shape[1]] };
+    gpu.write(out, packTensor(rows, values), bytesOf(out.dtype, start * out.stride));
+  }
 }
 
 /** Writes the first keys of tokens that are on the device already. */

@@ -2,6 +2,7 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
+import { HostMatrix } from "./host_matrix.ts";
 import {
   type DecoderShape,
   describeDecoder,
@@ -16,10 +17,15 @@ import {
 /** Format of matrices. */
 export type WeightType = "int8" | "nf4" | "bfloat16" | "float32";
 
+/** Format of a matrix in host memory. */
+export type OffloadedType = Exclude<WeightType, "nf4">;
+
 /** Adapters use peft's names. */
 export interface Parameter extends ParameterDescription {
-  /** In its format on the device. */
+  /** In its format on the device; without a buffer if `host` has it. */
   readonly weight: Tensor;
+  /** Where it is, if not on the device. */
+  readonly host?: HostMatrix;
   /** Whether it receives a gradient. */
   readonly trainable: boolean;
   /** Position in {@link LlamaParameters.all}; part of the key of this tensor's random numbers. */
@@ -134,6 +140,8 @@ export interface WeightFormat {
   readonly groupSize: number;
   /** Format of embedding and head; `nf4` only where they are frozen. */
   readonly embeddings: WeightType;
+  /** Format of the embedding, if it is kept in host memory: it must be frozen, and not the head. */
+  readonly offloadedEmbedding?: OffloadedType;
   /** Which parameters receive gradients. */
   readonly trained: Trained;
   /** Adapters, if any. */
@@ -148,9 +156,9 @@ export function createParameters(
   const all: Parameter[] = [];
 
   function add({ name, kind, shape }: ParameterDescription): Parameter {
-    const dtype = dtypeOf(kind, format);
+    const offloaded = kind === "embedding" ? format.offloadedEmbedding : undefined;
+    const dtype = offloaded ?? dtypeOf(kind, format);
     const groupSize = dtype === "int8" ? format.groupSize : undefined;
-    const weight = allocator.tensor({ name, shape, dtype, purpose: "weights", groupSize });
     const trainable = isTrained(kind, format.trained);
     if (trainable && dtype === "nf4") {
       throw new ShapeError(
@@ -158,7 +166,19 @@ export function createParameters(
         "store what is trained in int8, bfloat16 or float32",
       );
     }
-    const parameter = { name, kind, shape, weight, trainable, index: all.length };
+    if (offloaded && (trainable || config.tieWordEmbeddings)) {
+      throw new ShapeError(
+        `createParameters: ${name} is ${
+          trainable ? "trained" : "the head as well"
+        }, and only what ` +
+          "is gathered from alone can be in host memory",
+        "leave out offloadedEmbedding",
+      );
+    }
+    const spec = { name, shape, dtype, purpose: "weights", groupSize } as const;
+    const host = offloaded && new HostMatrix(spec);
+    const weight = host?.layout ?? allocator.tensor(spec);
+    const parameter = { name, kind, shape, weight, host, trainable, index: all.length };
     all.push(parameter);
     return parameter;
   }

@@ -40,7 +40,7 @@ export function begin(
   { model, activations, head }: ForwardBuffers,
   batch: Pick<Batch, "inputs" | "targets" | "firstKeys">,
 ): void {
-  uploadInputs(pass.gpu, model.config, activations, batch);
+  uploadInputs(pass.gpu, model, activations, batch);
   uploadTargets(pass.gpu, head, batch.targets);
   forward(pass, model, activations);
   finalNorm(pass, model, activations);

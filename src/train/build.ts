@@ -52,6 +52,8 @@ export interface TrainingShape {
   readonly weightGroupSize: number;
   /** Format of embedding and head. */
   readonly embeddings: WeightFormat["embeddings"];
+  /** Format of the embedding, if it is kept in host memory. */
+  readonly offloadedEmbedding?: WeightFormat["offloadedEmbedding"];
   /** Which parameters are trained. */
   readonly trained: Trained;
   /** Adapters, where those are trained. */
@@ -114,6 +116,7 @@ function allocate(
     weights: shape.weights,
     groupSize: shape.weightGroupSize,
     embeddings: shape.embeddings,
+    offloadedEmbedding: shape.offloadedEmbedding,
     trained: shape.trained,
     lora: shape.lora,
   });

@@ -9,6 +9,7 @@ import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
   embedding4bit,
   embeddingQuant,
+  offloadEmbedding,
   optimizerField,
   quantisation,
   quantisesEmbeddings,
@@ -128,6 +129,7 @@ const methodFields = section("Optimizer", {
   trainEmbeddings,
   embeddingQuant,
   embedding4bit,
+  offloadEmbedding,
 });
 
 const finetuneSchedule = section("Schedule", {

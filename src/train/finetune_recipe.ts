@@ -42,12 +42,13 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
   const shape = continued
     ? { ...given, ...continued, lora: { ...continued.lora, dropout: options.loraDropout } }
     : given;
-  if (options.embedding4bit && trainsEmbeddings(shape)) {
+  const ofFrozen = (["embedding4bit", "offloadEmbedding"] as const).find((name) => options[name]);
+  if (ofFrozen && trainsEmbeddings(shape)) {
     throw new UserError(
       phrase`${adapter ?? model}: has embedding or head whole, which are trained on; ${
-        option("embedding4bit", true)
+        option(ofFrozen, true)
       } needs them frozen`,
-      phrase`leave out ${option("embedding4bit")}`,
+      phrase`leave out ${option(ofFrozen)}`,
     );
   }
   // Opened lazily: saving a checkpoint's model must work when the data no longer exists.

@@ -13,6 +13,7 @@ import {
 import {
   embedding4bit,
   embeddingQuant,
+  offloadEmbedding,
   optimizerField,
   quantisation,
   quantisesEmbeddings,
@@ -35,6 +36,7 @@ export const sizeFields = {
     optimizer: optimizerField(METHOD_NAMES, "training method"),
     embeddingQuant,
     embedding4bit,
+    offloadEmbedding,
   }),
   ...section("Fine-tuning", {
     finetune: z.boolean().optional().describe("plan fine-tuning instead of pre-training")

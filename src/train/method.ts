@@ -1,10 +1,11 @@
 /** From the options of a run to the specification of its model and optimizer. */
 import { option, phrase } from "../options/phrase.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { OptionsError } from "../options/faults.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { LORA_TARGETS, PROJECTIONS } from "../model/description.ts";
-import type { WeightType } from "../model/parameters.ts";
+import type { OffloadedType, WeightType } from "../model/parameters.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { effectiveRank } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
@@ -116,6 +117,7 @@ export function trainingShape(
     weights: weightType(method, options),
     weightGroupSize: options.weightGroupSize,
     embeddings: options.embedding4bit ? "nf4" : options.embeddingQuant ? "int8" : dtype,
+    offloadedEmbedding: offloadedEmbedding(options, config),
     ...trainedPart(options),
     samplePositions: samplePositions(options, config),
     optimizer: {
@@ -132,6 +134,27 @@ export function trainingShape(
       gradientAccumulation,
     },
   };
+}
+
+/**
+ * The format of an embedding in host memory, if it is to be there: not in 4 bits, because host memory
+ * is what there is. Throws an {@link OptionsError} if the embedding is the head as well.
+ */
+function offloadedEmbedding(
+  { offloadEmbedding, embeddingQuant, embedding4bit, weightQuant, dtype }: Pick<
+    MemoryOptions,
+    "offloadEmbedding" | "embeddingQuant" | "embedding4bit" | "weightQuant" | "dtype"
+  >,
+  { tieWordEmbeddings }: LlamaConfig,
+): OffloadedType | undefined {
+  if (!offloadEmbedding) return undefined;
+  if (tieWordEmbeddings) {
+    const message = phrase`this model's embedding is its head as well, which the device needs: ${
+      option("embedding4bit", true)
+    } makes it smaller`;
+    throw new OptionsError([{ option: "offloadEmbedding", message }]);
+  }
+  return embeddingQuant || (embedding4bit && weightQuant) ? "int8" : dtype;
 }
 
 /** Quantised if the method is, unless switched off; otherwise in the format of activations. */

@@ -136,3 +136,9 @@ export const embedding4bit = z.boolean().default(false).describe(
   "store the embedding and head in 4 bits (NF4), where they are not trained; the saved model has " +
     "them as they were",
 );
+
+export const offloadEmbedding = z.boolean().default(false).describe(
+  "keep the embedding in host memory, where it is neither trained nor the head as well: the device " +
+    "gets the rows of a batch. Host memory grows by what the device saves (in INT8 a byte per " +
+    "weight), and samples are read token by token",
+);

@@ -76,7 +76,7 @@ function embeddingsTrained(anyway: (options: Values) => boolean): Effect {
 /** Of a frozen embedding and head: of what they are trained by, if they are. */
 function embeddingsFrozen(trainedBy: (options: Values) => Piece | undefined): Effect {
   return only(
-    ["embedding4bit"],
+    ["embedding4bit", "offloadEmbedding"],
     (options) => trainedBy(options) === undefined,
     (options) =>
       phrase`needs a frozen embedding and head, which ${trainedBy(options)!} trains:

@@ -108,6 +108,13 @@ export interface MemoryOptions {
    */
   readonly embedding4bit: boolean;
   /**
+   * Keep the embedding in host memory, where it is neither trained nor the head as well: the device
+   * gets the rows of a batch. Host memory grows by what the device saves (in INT8 a byte per
+   * weight), and samples are read token by token.
+   * @default false
+   */
+  readonly offloadEmbedding: boolean;
+  /**
    * Plan fine-tuning instead of pre-training.
    * @default on with lora and qlora
    */
@@ -388,6 +395,13 @@ export interface PretrainOptions {
    * @default false
    */
   readonly embedding4bit: boolean;
+  /**
+   * Keep the embedding in host memory, where it is neither trained nor the head as well: the device
+   * gets the rows of a batch. Host memory grows by what the device saves (in INT8 a byte per
+   * weight), and samples are read token by token.
+   * @default false
+   */
+  readonly offloadEmbedding: boolean;
   /**
    * Rank of the adapters.
    * @default 8
@@ -772,6 +786,13 @@ export interface FinetuneOptions {
    * @default false
    */
   readonly embedding4bit: boolean;
+  /**
+   * Keep the embedding in host memory, where it is neither trained nor the head as well: the device
+   * gets the rows of a batch. Host memory grows by what the device saves (in INT8 a byte per
+   * weight), and samples are read token by token.
+   * @default false
+   */
+  readonly offloadEmbedding: boolean;
   /**
    * Rank of the adapters.
    * @default 8

@@ -27,6 +27,7 @@ import {
 import {
   embedding4bit,
   embeddingQuant,
+  offloadEmbedding,
   optimizerField,
   quantisation,
   quantisesEmbeddings,
@@ -92,6 +93,7 @@ const continuedFields = {
     trainEmbeddings,
     embeddingQuant,
     embedding4bit,
+    offloadEmbedding,
   }),
   ...loraFields,
 };

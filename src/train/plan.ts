@@ -59,6 +59,7 @@ export function fullAdamWShape(shape: TrainingShape): TrainingShape {
     ...shape,
     weights: shape.dtype,
     embeddings: shape.dtype,
+    offloadedEmbedding: undefined,
     trained: "all",
     lora: undefined,
     optimizer: { ...shape.optimizer, rules: METHODS.adamw.rules, projection: undefined },

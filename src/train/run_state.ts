@@ -145,9 +145,16 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.optimizer.projection.groupSize": "projGroupSize",
 };
 
+/** What others are about, where their names do not say it. */
+const ABOUT: Readonly<Record<string, string>> = {
+  "shape.embeddings": "the format of embedding and head",
+  "shape.offloadedEmbedding": "the format of the embedding",
+};
+
 /** A field of the identity in the reader's words: its option, or what it is about. */
 function named(field: string) {
   if (Object.hasOwn(OPTIONS, field)) return option(OPTIONS[field]);
+  if (Object.hasOwn(ABOUT, field)) return ABOUT[field];
   const [, kind] = field.match(/^shape\.optimizer\.rules\.(.+)$/) ?? [];
   return kind ? `the update rule of ${kind}` : field.replace(/^(config|shape)\./, "");
 }
@@ -188,7 +195,10 @@ function stepOf({ shape }: RunIdentity) {
   return { batchSize, gradientAccumulation, activationQuant };
 }
 
-/** Every scalar and list by its path, as JSON. Chosen ranks are compared only if both runs have them. */
+/**
+ * Every scalar and list by its path, as JSON. Chosen ranks are compared only if both runs have them;
+ * of an embedding in host memory the format, which is all that matters to what is computed.
+ */
 function identity({ config, shape, rates, objective }: RunIdentity, other: RunIdentity) {
   const { optimizer } = shape, { projection, rules } = optimizer;
   const { ranks, rank } = projection ?? {};
@@ -210,6 +220,7 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
     config,
     shape: {
       ...shape,
+      offloadedEmbedding: shape.offloadedEmbedding ?? shape.embeddings,
       optimizer: { ...optimizer, projection: compared, rules: { ...rules, embeddings } },
     },
     seed: rates.seed,

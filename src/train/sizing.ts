@@ -42,7 +42,9 @@ export class Sizing {
   plan(change: Values = {}): MemoryPlan | undefined {
     const options = parse({ ...this.#given, ...change });
     if (Array.isArray(options)) return undefined;
-    const { config, objective } = this.run, shape = this.#asInRun(trainingShape(options, config));
+    const { config, objective } = this.run, own = shapeOf(options, config);
+    if (!own) return undefined;
+    const shape = this.#asInRun(own);
     const kept = "rank" in change ? shape : this.#withRanks(shape);
     return planMemory(config, kept, this.capabilities, objective);
   }
@@ -78,6 +80,16 @@ function sizeOptionsOf(run: Values): Values {
     ...(given.from === undefined ? MODEL : undefined),
     ...("template" in run ? { finetune: true } : undefined),
   };
+}
+
+/** Undefined if the options do not go with the model. */
+function shapeOf(options: MemoryOptions, config: LlamaConfig): TrainingShape | undefined {
+  try {
+    return trainingShape(options, config);
+  } catch (error) {
+    if (error instanceof OptionsError) return undefined;
+    throw error;
+  }
 }
 
 /** The options, or the names of those that are refused. */

@@ -1,17 +1,11 @@
 /** Added tokens, embeddings beside adapters, and adapters that are trained further. */
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { openAdapted } from "../../src/formats/peft/adapted_model.ts";
-import { saveWeights } from "../../src/formats/pretrained.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import { KernelPass } from "../../src/gpu/pass.ts";
-import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { mergeAdapter } from "../../src/export/merge.ts";
-import { initialize } from "../../src/model/initialize.ts";
-import { createParameters } from "../../src/model/parameters.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import { loadTokenizer } from "../../src/tokenizers/load_tokenizer.ts";
 import type { EvalEvent } from "../../src/train/events.ts";
@@ -20,7 +14,7 @@ import { finetuneRecipe } from "../../src/train/finetune_recipe.ts";
 import { adapterCase } from "../model/support_lora.ts";
 import { DATA } from "../data/support.ts";
 import { sharedGpu } from "../support.ts";
-import { runFinetuning, TINY, trainingTest } from "./support.ts";
+import { runFinetuning, saveBase, TINY, trainingTest } from "./support.ts";
 
 const TOKENIZER = DATA + "tokenizer-llama", TOKENS = ["<|im_start|>", "<|im_end|>"];
 /** Of the tokenizer, without and with the tokens. */
@@ -68,28 +62,6 @@ async function withBench(tied: boolean, run: (bench: Bench) => Promise<void>): P
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-async function saveBase(folder: string, config: typeof TINY): Promise<void> {
-  const gpu = await sharedGpu();
-  using scope = new Scope(gpu);
-  const parameters = createParameters(scope, config, {
-    weights: "float32",
-    groupSize: 256,
-    embeddings: "float32",
-    trained: "all",
-  });
-  const scratch = scope.tensor({
-    name: "scratch",
-    shape: [config.vocabSize * 48],
-    dtype: "float32",
-    purpose: "workspace",
-  });
-  const pass = new KernelPass(gpu);
-  initialize(gpu, pass, config, parameters, { seed: 3, scratch });
-  pass.submit();
-  await saveWeights(gpu, parameters, folder, "float32");
-  await writeHfConfig(folder, config, "float32");
 }
 
 const EMBEDDING = "model.embed_tokens.weight", HEAD = "lm_head.weight";

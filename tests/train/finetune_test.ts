@@ -1,12 +1,12 @@
 /** Fine-tuning a checkpoint by every method: memory, what changes and what does not, resuming. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { UserError } from "../../src/options/user_error.ts";
-import type { DoneEvent, EvalEvent } from "../../src/train/events.ts";
+import type { DoneEvent, EvalEvent, TrainingEvent } from "../../src/train/events.ts";
 import { type FinetuneOptions, finetuneOptions } from "../../src/train/finetune_options.ts";
 import { assertClose } from "../support.ts";
-import { runFinetuning, trainingTest } from "./support.ts";
+import { runFinetuning, saveBase, TINY, trainingTest } from "./support.ts";
 
 /** A vocabulary of 320, of which the byte tokenizer uses 257. */
 const BASE = fromFileUrl(import.meta.resolve("../fixtures/models/llama-gqa-tied"));
@@ -145,6 +145,89 @@ for (const optimizer of ["q_galore_adamw8bit", "lora"]) {
       }),
   );
 }
+
+/** Groups of 256 straddle the rows of an embedding of 40 columns. */
+const OFFLOADED: Record<string, Record<string, unknown>> = {
+  q_galore_adamw8bit: { rank: 8, activationCheckpointing: true },
+  lora: { loraTarget: ["q_proj", "embed_tokens"], loraDropout: 0.1 },
+};
+
+for (const [optimizer, own] of Object.entries(OFFLOADED)) {
+  trainingTest(
+    `${optimizer}: an embedding in host memory changes no bit, and takes none of the device's`,
+    () =>
+      withDesk(async ({ options, folder }) => {
+        const model = join(folder, "base"), kind = optimizer === "lora" ? "adapter" : "model";
+        await Deno.mkdir(model);
+        await saveBase(model, { ...TINY, maxPositions: 128 });
+        const change = {
+          model,
+          optimizer,
+
+          steps: 4,
+          sampleTokens: 6,
+          template: "chatml",
+          ...own,
+        };
+        const run = async (name: string, more: Record<string, unknown>, until?: number) => {
+          const all = { ...change, samplePrompt: ["red"], ...more };
+          const { events, account } = await runFinetuning(options(name, all), { until });
+          const plan = events.find((event) => event.type === "plan")!;
+          assertEquals(account.peak, plan.planned_peak_bytes);
+          return { plan, said: events.flatMap(figuresOf) };
+        };
+        const [device, host] = [
+          await run("device", {}),
+          await run("host", { offloadEmbedding: true }),
+        ];
+        assertEquals(host.said, device.said);
+        assertEquals(device.said.length, 4 + 2 + 2, "losses, evaluations, samples");
+        assert(
+          host.plan.by_purpose.weights <= device.plan.by_purpose.weights - 257 * TINY.hiddenSize,
+        );
+
+        await run("parts", { offloadEmbedding: true }, 2);
+        await run("parts", { resume: "auto" });
+        const file = optimizer === "lora" ? "adapter_model.safetensors" : "model.safetensors";
+        const saved = (name: string) => Deno.readFile(join(folder, name, kind, file));
+        const bytes = await saved("device");
+        assertEquals(await saved("host"), bytes);
+        assertEquals(await saved("parts"), bytes, "a resume may take it back to the device");
+      }),
+  );
+}
+
+/** What a run says of losses and samples. */
+function figuresOf(event: TrainingEvent): unknown[] {
+  if (event.type === "step") return [event.loss];
+  if (event.type === "eval") return [event.eval_loss];
+  return event.type === "sample" ? [event.text] : [];
+}
+
+trainingTest(
+  "an embedding in host memory beside a head of 4 bits: it has more bits, and learns",
+  () =>
+    withDesk(async ({ options, folder }) => {
+      const model = join(folder, "base");
+      await Deno.mkdir(model);
+      await saveBase(model, TINY);
+      const change = { model, rank: 8, seqLen: 32, lr: 0.02, embedding4bit: true };
+      const run = async (name: string, more: Record<string, unknown>) => {
+        const { events, account } = await runFinetuning(options(name, { ...change, ...more }));
+        const plan = events.find((event) => event.type === "plan")!;
+        assertEquals(account.peak, plan.planned_peak_bytes);
+        const [before, after] = events.filter((event): event is EvalEvent => event.type === "eval");
+        assert(after.eval_loss < before.eval_loss - 0.1, `${before.eval_loss}, ${after.eval_loss}`);
+        return before.eval_loss;
+      };
+      assertNotEquals(await run("host", { offloadEmbedding: true }), await run("device", {}));
+      await assertRejects(
+        () => runFinetuning(options("tied", { offloadEmbedding: true })),
+        UserError,
+        "offloadEmbedding: this model's embedding is its head as well",
+      );
+    }),
+);
 
 trainingTest(
   "packed examples do not see each other: the loss is that of one a row",

@@ -75,7 +75,7 @@ const OF_NO_METHOD = [
   ..."sampleTokens keepCheckpoints gpuMemory tune loadBestModelAtEnd overwriteOutput resume".split(
     " ",
   ),
-  ..."adapter addTokens".split(" "),
+  ..."adapter addTokens offloadEmbedding".split(" "),
 ];
 
 /** A setting in which each option of a method has something to change. */
@@ -135,6 +135,7 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
     activationCheckpointing: true,
     activationQuant: true,
     finetune: true,
+    offloadEmbedding: true,
     batchSize: 8,
     seqLen: 32,
     rank: 5,
@@ -188,6 +189,10 @@ for (
     [
       { addTokens: ["<|x|>"], embedding4bit: true },
       "embedding4bit: needs a frozen embedding and head, which addTokens trains",
+    ],
+    [
+      { trainEmbeddings: true, offloadEmbedding: true },
+      "offloadEmbedding: needs a frozen embedding and head, which trainEmbeddings: true trains",
     ],
     [
       { embeddingQuant: true, embedding4bit: true },

@@ -27,6 +27,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     adam4bit: false,
     embeddingQuant: false,
     embedding4bit: false,
+    offloadEmbedding: false,
     weightGroupSize: 256,
     projGroupSize: 256,
     evalShare: 0.01,

@@ -1,8 +1,13 @@
 /** A model and a text small enough to train in a test. */
 import { fromFileUrl, join } from "@std/path";
 import { writeHfConfig } from "../../src/formats/hf_config.ts";
+import { saveWeights } from "../../src/formats/pretrained.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
+import { KernelPass } from "../../src/gpu/pass.ts";
+import { Scope } from "../../src/gpu/scope.ts";
 import { LLAMA_TRAITS, type LlamaConfig } from "../../src/model/config.ts";
+import { initialize } from "../../src/model/initialize.ts";
+import { createParameters } from "../../src/model/parameters.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
 import { hasInt8Weights, isLowRank } from "../../src/train/method_fields.ts";
 import { DEFAULT_METHOD, methodNamed, methodOf } from "../../src/train/methods.ts";
@@ -121,4 +126,27 @@ async function runTrainer(
 /** A test exempt from leak checks of its device and files. */
 export function trainingTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
+}
+
+/** Saves a model of random weights. */
+export async function saveBase(folder: string, config: typeof TINY): Promise<void> {
+  const gpu = await sharedGpu();
+  using scope = new Scope(gpu);
+  const parameters = createParameters(scope, config, {
+    weights: "float32",
+    groupSize: 256,
+    embeddings: "float32",
+    trained: "all",
+  });
+  const scratch = scope.tensor({
+    name: "scratch",
+    shape: [config.vocabSize * 48],
+    dtype: "float32",
+    purpose: "workspace",
+  });
+  const pass = new KernelPass(gpu);
+  initialize(gpu, pass, config, parameters, { seed: 3, scratch });
+  pass.submit();
+  await saveWeights(gpu, parameters, folder, "float32");
+  await writeHfConfig(folder, config, "float32");
 }
