@@ -229,12 +229,14 @@ export type {
   LoraModules,
   LoraShape,
   ModuleLora,
+  OffloadedType,
   Parameter,
   Trained,
   UniformLora,
   WeightFormat,
   WeightType,
 } from "./src/model/parameters.ts";
+export type { HostMatrix } from "./src/model/host_matrix.ts";
 export type { Llama } from "./src/model/llama.ts";
 export type { LinearContext } from "./src/model/linear.ts";
 export type { LoraWorkspace } from "./src/model/lora.ts";

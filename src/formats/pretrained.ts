@@ -4,7 +4,7 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
-import { bytesOf, columnsOf, elementsOf, rowsOf } from "../numbers/layout.ts";
+import { bytesOf, columnsOf, elementsOf, rowsOf, storedElements } from "../numbers/layout.ts";
 import { rowRange, rowStep, type Tensor, type TensorReader, viewAs } from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
@@ -204,16 +204,15 @@ async function keep(
   const { gpu } = pass, shape = [end - start, columns];
   if (weight.dtype !== "int8") return host.write(start, packTensor({ ...weight, shape }, values));
   const source = viewAs(workspace!.source, name, shape);
-  const target = rowRange(workspace!.offloaded!, 0, end - start);
+  const rows = rowRange(workspace!.offloaded!, 0, end - start);
+  // As many groups as the rows have: the last of a matrix may end anywhere.
+  const groups = Math.ceil(storedElements(rows) / rows.groupSize!);
+  const constants = { ...rows.constants!, shape: [groups], byteLength: 4 * groups };
   gpu.write(source, packTensor(source, values));
-  groupQuantize(pass, { source, target });
+  groupQuantize(pass, { source, target: { ...rows, constants } });
   pass.submit();
-  const groups = Math.ceil((end - start) * weight.stride / weight.groupSize!);
-  const [codes, words] = await Promise.all([
-    gpu.read(target),
-    gpu.read(target.constants!, 0, 4 * groups),
-  ]);
-  host.write(start, codes, new Uint32Array(words.buffer, words.byteOffset, groups));
+  const [codes, words] = await Promise.all([gpu.read(rows), gpu.read(constants)]);
+  host.write(start, codes, new Uint32Array(words.buffer));
 }
 
 /** Writes the parameters as safetensors, dequantised. */

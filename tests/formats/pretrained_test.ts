@@ -1,10 +1,19 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { loadWeights } from "../../src/formats/pretrained.ts";
+import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
+import { Scope } from "../../src/gpu/scope.ts";
 import { UserError } from "../../src/options/user_error.ts";
-import type { LlamaParameters } from "../../src/model/parameters.ts";
+import {
+  createParameters,
+  type LlamaParameters,
+  type WeightFormat,
+} from "../../src/model/parameters.ts";
+import { dequantize } from "../../src/numbers/group.ts";
+import { assertClose, gpuTest } from "../support.ts";
+import { saveBase, TINY } from "../train/support.ts";
 
 /** A model's expected parameters: float matrices of (2, 2). */
 const expecting = (names: readonly string[]) =>
@@ -46,3 +55,39 @@ Deno.test("loadWeights: what does not suit is all named, before the GPU is touch
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+gpuTest(
+  "an embedding in host memory has the bytes of the device's, block by block",
+  async (gpu) => {
+    // More rows than a block, the last of which ends inside a group.
+    const config = { ...TINY, vocabSize: 22_001, hiddenSize: 100, layers: 1 };
+    const folder = await Deno.makeTempDir(), scope = new Scope(gpu);
+    try {
+      await saveBase(folder, config);
+      using source = await openPretrained(folder);
+      const loaded = async (format: WeightFormat) => {
+        const parameters = createParameters(scope, config, format);
+        await loadWeights(gpu, parameters, source.weights);
+        return parameters;
+      };
+      const format = {
+        weights: "int8",
+        groupSize: 256,
+        embeddings: "int8",
+        trained: "body",
+      } as const;
+      const { embedding: { weight } } = await loaded(format);
+      const { embedding: { host } } = await loaded({ ...format, offloadedEmbedding: "int8" });
+      const words = new Uint32Array((await gpu.read(weight.constants!)).buffer);
+      const device = dequantize(weight, await gpu.read(weight), words);
+      const all = host!.rows(Uint32Array.from({ length: config.vocabSize }, (_, id) => id));
+      assertEquals(all, device);
+      const exact = await source.weights.readFloat32("model.embed_tokens.weight");
+      // Half a step of a group of normal numbers, the largest of which are some six times 0.02.
+      assertClose("rows", all, exact, { atol: 0.5 * 12 * 0.02 / 255, rtol: 0 });
+    } finally {
+      scope.release();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
