@@ -93,8 +93,8 @@ export interface ParameterState {
 
 export interface OptimizerScratch {
   /**
-   * float32: one gradient that is not accumulated, or block of one, at a time. Also the products of a
-   * projected matrix's factors, and its update, of which at most one is live beside no gradient.
+   * float32, one thing at a time: a gradient that is not accumulated, or rows of one; products of a
+   * projected matrix's factors; its update, or rows of it.
    */
   readonly gradient: Tensor;
   /** (V, C), separate when tied and not taken in blocks: it outlives the others. */

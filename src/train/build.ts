@@ -78,7 +78,7 @@ export interface TrainedModel {
   readonly model: Llama;
   /** For weights loaded from a file. */
   readonly load?: LoadWorkspace;
-  /** float32, room for the largest matrix; free until the first step. */
+  /** float32, room for some rows of each quantised matrix; free until the first step. */
   readonly scratch: Tensor;
 }
 

@@ -38,10 +38,9 @@ for (const [m, n, rank] of [[70, 33, 12], [33, 70, 12], [16, 16, 16], [9, 5, 1]]
         gpu.write(projector.basis, padRows(drawn, dimensions));
       }
       const basis = await basisValues(gpu, projector.basis);
-      // The last of two parts is shorter.
-      const tokens = 85,
-        by = "factors",
-        factors = { project: by, refresh: by, tokens, atOnce: 64 } as const;
+      // Few, or two parts of which the last is shorter.
+      const tokens = m === n ? 3 : 85, by = "factors";
+      const factors = { project: by, refresh: by, tokens, atOnce: 64 } as const;
       const matmuls = matmulWorkspace(gpu, [
         ...projectorMatmuls(projector),
         ...projectorMatmuls(projector, { route: factors }),

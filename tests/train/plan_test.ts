@@ -2,6 +2,8 @@ import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/ass
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { OutOfMemoryError } from "../../src/gpu/errors.ts";
 import type { DoneEvent } from "../../src/train/events.ts";
+import { PRESETS } from "../../src/model/config.ts";
+import { planMemory } from "../../src/train/plan.ts";
 import { type MemoryInput, memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
 import { isLowRank, trainsAdapters } from "../../src/train/method_fields.ts";
@@ -167,6 +169,14 @@ trainingTest(
       assertEquals(error.alternatives, [], "half of what it needs is less than drivers take");
     }),
 );
+
+Deno.test("the gradient of no projected matrix of LLaMA-7B has memory of its own", () => {
+  const size = { model: "llama_7b", batchSize: 16, seqLen: 256, activationCheckpointing: true };
+  const options = memoryOptions.parse({ ...size, rank: 1024 }), config = PRESETS.llama_7b;
+  const plan = planMemory(config, trainingShape(options, config), CONSUMER_CARD);
+  // A block of 2,048 rows of the head's, where the 11008 x 4096 of a feed-forward matrix took 180 MB.
+  assertEquals(plan.byPurpose.gradients, 4 * 2048 * 4096);
+});
 
 Deno.test("a tensor larger than any buffer is refused with what makes it smaller", () => {
   const options = memoryOptions.parse({ model: "llama_nano", batchSize: 64 });
