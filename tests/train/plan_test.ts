@@ -92,6 +92,7 @@ trainingTest(
       assertEquals(Object.keys(smaller), [
         "activationCheckpointing",
         "activationQuant",
+        "embeddingQuant",
         "batchSize",
       ]);
       const { account } = await runTraining(options("run", { ...smaller, steps: 1 }));
