@@ -211,7 +211,7 @@ const IN_BYTES: readonly RunPhase[] = [
   "saving the model",
 ];
 
-/** `backward pass, layer 3 of 24`, `refreshing subspace 17 of 168, layer 3 of 24`, `3 of 12`. */
+/** `backward pass, layer 3 of 24`, `refreshing subspace 17 of 168, layer 3 of 24`, `batch 3`. */
 function howFar(event: ProgressEvent): HowFar {
   const { phase, part, layer, layers, subspace, subspaces, done, total, seconds_left } = event;
   if (phase === "training") {
@@ -223,9 +223,9 @@ function howFar(event: ProgressEvent): HowFar {
   }
   if (done === undefined) return {};
   const text = IN_BYTES.includes(phase) ? formatBytes : String;
-  return total
-    ? { share: done / total, detail: `${text(done)} of ${text(total)}` }
-    : { detail: done ? text(done) : undefined };
+  if (total) return { share: done / total, detail: `${text(done)} of ${text(total)}` };
+  // Of a first evaluation it is not known how many batches it has.
+  return { detail: done && phase === "evaluating" ? `batch ${done}` : undefined };
 }
 
 /** The figures of a step, for both kinds of display. */

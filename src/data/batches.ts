@@ -144,9 +144,9 @@ export class BatchStream implements BatchSource, AsyncIterable<Batch> {
     };
     if (position) assertSame(position, of, 2);
     // What a checkpoint was trained on has been checked.
-    if (split === "train" && !position) {
-      await checkFiles(corpus.files, textField);
-      if (evalData) await checkSources(dataSpecs(evalData, "evalData"), textField);
+    if (split === "train" && !position) await checkFiles(corpus.files, textField);
+    if (split === "train" && evalData) {
+      await checkSources(dataSpecs(evalData, "evalData"), textField);
     }
     const vocabSize = options.vocabSize ?? tokenizer.vocabSize;
     const making = {

@@ -17,7 +17,7 @@ export interface Block {
 export type Contents = Uint8Array | readonly Block[] | AsyncIterable<Uint8Array>;
 
 /** What is read and written at once, in memory that is used again, and how much of it ahead. */
-const WINDOW_BYTES = 16 << 20, AHEAD_BYTES = 3 * WINDOW_BYTES;
+const WINDOW_BYTES = 8 << 20, AHEAD_BYTES = 3 * WINDOW_BYTES;
 
 /** Blocks side by side, of one file or several. */
 interface Window<T> {

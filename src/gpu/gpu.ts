@@ -32,7 +32,7 @@ import { BUFFER_USAGE, TEXTURE_USAGE } from "./usage.ts";
 /**
  * Bytes written that are given to the device at once: until then they wait in memory of the driver.
  */
-const WRITTEN_BYTES = 32 << 20;
+const WRITTEN_BYTES = 8 << 20;
 
 /** Dispatches of a piece of held work: at a quarter of a second each at most, some seconds. */
 const SMALL_PIECE = 16;

@@ -14,7 +14,7 @@ const SMALL_BYTES = 4 << 20;
  * Deno copies what is mapped; C libraries take a fresh mapping from the system for a copy of 32 MiB
  * or more, whose pages then fault in one by one, at a quarter of the speed.
  */
-const LARGE_BYTES = 16 << 20, LARGE_COUNT = 4;
+const LARGE_BYTES = 8 << 20, LARGE_COUNT = 4;
 
 /** A device, as far as reading from it is concerned. */
 export interface ReadDevice {

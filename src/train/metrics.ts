@@ -4,8 +4,8 @@ import { writeAll, writeJson } from "../files/atomic.ts";
 import { explainWriteError } from "../files/disk_error.ts";
 import type { StepMetrics, Summary } from "./events.ts";
 
-const METRICS_FILE = "metrics.jsonl";
-const SUMMARY_FILE = "summary.json";
+export const METRICS_FILE = "metrics.jsonl";
+export const SUMMARY_FILE = "summary.json";
 
 /**
  * Appends to metrics.jsonl. No step appears twice: a resumed run first truncates the lines after

@@ -1,7 +1,7 @@
 /** What a run starts from: a checkpoint or nothing, and its output folder. */
 import { DiskError, diskFault, DiskFullError, MAKE_ROOM } from "../files/disk_error.ts";
 import { FolderLock } from "../files/folder_lock.ts";
-import { isThere } from "../files/stat.ts";
+import { isThere, statOf } from "../files/stat.ts";
 import {
   type Checkpoint,
   checkpointFolder,
@@ -15,7 +15,7 @@ import { UserError } from "../options/user_error.ts";
 import { dirname, join, resolve } from "../packages/std_path.ts";
 import { counted } from "../text.ts";
 import { recoverCheckpoints } from "./checkpoint.ts";
-import { stepsReported } from "./metrics.ts";
+import { METRICS_FILE, stepsReported, SUMMARY_FILE } from "./metrics.ts";
 import type { RunOptions } from "./recipe.ts";
 import { readRunState, type RunState } from "./run_state.ts";
 
@@ -164,7 +164,13 @@ export class Output implements Disposable {
   }
 }
 
-/** Creates a folder and checks that it can be written to. */
+/** What a run writes below its output folder beside checkpoints, and whether it is a folder. */
+const RESULTS = { model: true, adapter: true, [METRICS_FILE]: false, [SUMMARY_FILE]: false };
+
+/**
+ * Creates a folder and checks that it can be written to, as can what it holds that a run writes at its
+ * end.
+ */
 export async function makeOutput(output: string): Promise<void> {
   const refuse = (what: string, error: unknown): never => {
     const text = phrase`${option("output", output)}: ${what}: ${(error as Error).message}`;
@@ -179,9 +185,24 @@ export async function makeOutput(output: string): Promise<void> {
       "choose another one",
     );
   });
-  try {
-    await Deno.remove(await Deno.makeTempFile({ dir: output, prefix: ".writable-" }));
-  } catch (error) {
-    refuse("cannot be written to", error);
+  const tryFolder = async (dir: string, what: string) => {
+    try {
+      await Deno.remove(await Deno.makeTempFile({ dir, prefix: ".writable-" }));
+    } catch (error) {
+      refuse(what, error);
+    }
+  };
+  await tryFolder(output, "cannot be written to");
+  for (const [name, isFolder] of Object.entries(RESULTS)) {
+    const path = join(output, name), found = await statOf(path);
+    if (!found) continue;
+    if (found.isDirectory !== isFolder) {
+      const [is, needed] = isFolder ? ["no folder", "a folder"] : ["a folder", "a file"];
+      throw new UserError(
+        phrase`${option("output", output)}: ${path} is ${is}, and a run writes ${needed} there`,
+        "remove it, or choose another folder",
+      );
+    }
+    if (isFolder) await tryFolder(path, `${name} cannot be written to`);
   }
 }

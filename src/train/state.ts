@@ -81,15 +81,17 @@ export function stateTensors({ optimizer }: Training): StateTensor[] {
 async function writeTensor(
   gpu: Gpu,
   tensor: Tensor,
-  pieces: AsyncIterable<Uint8Array>,
+  pieces: AsyncIterable<Uint8Array<ArrayBuffer>>,
   written: (bytes: number) => void,
 ): Promise<void> {
   // A queue writes whole words, but a piece may end inside one.
   let rest: Uint8Array<ArrayBuffer> = new Uint8Array(0), offset = 0;
   for await (const piece of pieces) {
-    const joined = new Uint8Array(rest.length + piece.length);
-    joined.set(rest);
-    joined.set(piece, rest.length);
+    const joined = rest.length ? new Uint8Array(rest.length + piece.length) : piece;
+    if (rest.length) {
+      joined.set(rest);
+      joined.set(piece, rest.length);
+    }
     const whole = joined.length & ~3;
     if (whole) gpu.write(tensor, joined.subarray(0, whole), offset);
     offset += whole;

@@ -420,5 +420,12 @@ folderTest(
       Deno.makeTempFile = makeTempFile;
     }
     await makeOutput(output);
+    // What a run writes at its end.
+    await Deno.writeTextFile(join(output, "model"), "");
+    await assertRejects(() => makeOutput(output), UserError, "model is no folder");
+    await Deno.remove(join(output, "model"));
+    await Deno.mkdir(join(output, "summary.json"));
+    await assertRejects(() => makeOutput(output), UserError, "summary.json is a folder");
+    await Deno.remove(join(output, "summary.json"));
   },
 );

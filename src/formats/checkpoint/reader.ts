@@ -73,7 +73,7 @@ export class Checkpoint {
   }
 
   /**
-   * Streams the bytes of an entry. A wrong checksum throws a {@link CheckpointError} after the last
+   * Streams the bytes of an entry in pieces, each valid until the next is asked for. A wrong checksum throws a {@link CheckpointError} after the last
    * piece: the earlier pieces must then be discarded.
    */
   async *stream(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
@@ -87,8 +87,10 @@ export class Checkpoint {
     const path = join(this.path, ENTRIES_FILE), { checking, expected } = checkingOf(entry);
     using file = await Deno.open(path);
     await file.seek(offset, Deno.SeekMode.Start);
+    // One for all pieces: gigabytes of fresh memory would lie around until they are collected.
+    const memory = new Uint8Array(Math.min(CHUNK_BYTES, bytes));
     for (let done = 0; done < bytes;) {
-      const piece = new Uint8Array(Math.min(CHUNK_BYTES, bytes - done));
+      const piece = memory.subarray(0, Math.min(CHUNK_BYTES, bytes - done));
       const count = await file.read(piece);
       if (count === null) {
         throw new CheckpointError(
