@@ -27,5 +27,5 @@ export const SAVINGS: readonly Saving[] = [
   { option: "activationQuant", value: true, costs: "gradients off by some 3%" },
   { option: "adam4bit", value: true, costs: "moments of 4 bits" },
   { option: "embeddingQuant", value: true, costs: "embedding and head in INT8" },
-  { option: "embedding4bit", value: true, costs: "a head of 4 bits" },
+  { option: "embedding4bit", value: true, costs: "a head of 4 bits in the run, not in the result" },
 ];

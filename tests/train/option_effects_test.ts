@@ -129,7 +129,7 @@ for (const optimizer of METHOD_NAMES) {
 
 Deno.test("memory: an option changes the plan, or is refused", () => {
   // These change what is trained or shown, not its size.
-  const free = ["loraAlpha", "loraDropout", "fit"];
+  const free = ["loraAlpha", "loraDropout", "fit", "allocate"];
   const values: Record<string, unknown> = {
     ...CHANGES,
     activationCheckpointing: true,
