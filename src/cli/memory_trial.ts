@@ -57,7 +57,7 @@ function describe(
     ...refreshingStep === undefined
       ? []
       : [["first step", `${formatDuration(refreshingStep)}, with its refreshes of subspaces`]],
-    ["step", formatDuration(step)],
+    ...step === undefined ? [] : [["step", formatDuration(step)]],
   ];
   return [
     `it fits ${adapter}; steps are through one layer, embedding and head`,

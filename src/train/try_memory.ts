@@ -22,6 +22,9 @@ import { RecordedStep } from "./step.ts";
 import { StepWatch } from "./step_watch.ts";
 import { prepare, someBatch, USUAL_RATES } from "./untrained.ts";
 
+/** Whoever waits that long for one step knows enough. */
+const SLOW_SECONDS = 60;
+
 /** What a plan took when it was tried. */
 export interface TriedMemory {
   /** As planned. */
@@ -45,8 +48,11 @@ export interface TriedSeconds {
   readonly compiling: number;
   /** A step through one layer that refreshes its subspaces, where the method has any. */
   readonly refreshingStep?: number;
-  /** A step through one layer, with embedding and head. */
-  readonly step: number;
+  /**
+   * A step through one layer, with embedding and head; left out where that with refreshes took a
+   * minute.
+   */
+  readonly step?: number;
 }
 
 /** How a trial is watched and ended. */
@@ -102,7 +108,8 @@ export async function tryMemory(
   const refreshingStep = tried.refreshes > 0
     ? await step(1, "a step through one layer, with its refreshes")
     : undefined;
-  const plain = await step(2, "a step through one layer");
+  const isSlow = refreshingStep !== undefined && refreshingStep > SLOW_SECONDS;
+  const plain = isSlow ? undefined : await step(2, "a step through one layer");
   return {
     plan,
     gpuPeakBytes: memory.peak,
