@@ -18,9 +18,9 @@ export const USUAL_RATES: OptimizerRates = optimizerRates(
 /** Fills the weights, so that a step computes what it would in a run. */
 export function prepare(gpu: Gpu, { model, optimizer }: Training): void {
   uploadRope(gpu, model);
-  // Matrices in NF4 are only ever read from a file; zeros multiply as fast.
-  const all = model.parameters.all.filter(({ kind, weight }) =>
-    kind !== "adapter" && weight.dtype !== "nf4"
+  // What is in NF4 or in host memory is only ever read from a file; zeros multiply as fast.
+  const all = model.parameters.all.filter(({ kind, weight, host }) =>
+    kind !== "adapter" && weight.dtype !== "nf4" && !host
   );
   const pass = new KernelPass(gpu), scratch = optimizer.scratch.gradient;
   initialize(gpu, pass, model.config, { ...model.parameters, all }, { seed: 1, scratch });

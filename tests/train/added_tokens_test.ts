@@ -162,6 +162,12 @@ trainingTest(
       const grown = join(folder, "tokens", "adapter");
       const [again] = await evaluations(options("more", { optimizer: "qlora", adapter: grown }));
       assert(Math.abs(again - last) < 0.05, `NF4 rounds: ${last}, then ${again}`);
+      await assertRejects(
+        () =>
+          runFinetuning(options("no", { optimizer: "lora", adapter: grown, embedding4bit: true })),
+        UserError,
+        "has embedding or head whole, which are trained on; embedding4bit: true needs them frozen",
+      );
       using more = await openAdapted(base, join(folder, "more", "adapter"));
       assertEquals([more.config.vocabSize, more.adapter.wholes.size], [NEW, 2]);
     }),

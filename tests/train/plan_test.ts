@@ -113,7 +113,7 @@ gpuTest(
         const { gpuPeakBytes, plan, seconds } = await tryMemory(
           gpu,
           TINY,
-          sizes({ ...change, finetune }),
+          sizes({ ...change, finetune, offloadEmbedding: finetune, embedding4bit: finetune }),
           { onProgress: (what) => seen.push(what) },
         );
         assertEquals([gpuPeakBytes, memory.live], [plan.plannedPeakBytes, 0], optimizer);

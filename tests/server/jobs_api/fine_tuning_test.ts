@@ -324,7 +324,7 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
     assert(
       message.includes(
         "64.00 MiB available; these settings fit: activation_checkpointing: true, " +
-          "activation_quant: true, batch_size: 62 (",
+          "offload_embedding: true, activation_quant: true, batch_size: 62 (",
       ),
       message,
     );
