@@ -138,7 +138,7 @@ export interface WeightFormat {
   readonly weights: WeightType;
   /** Elements per INT8 group. */
   readonly groupSize: number;
-  /** Format of embedding and head; `nf4` only where they are frozen. */
+  /** Format of embedding and head; no update rule writes `nf4`. */
   readonly embeddings: WeightType;
   /** Format of the embedding, if it is kept in host memory: it must be frozen, and not the head. */
   readonly offloadedEmbedding?: OffloadedType;
@@ -160,12 +160,6 @@ export function createParameters(
     const dtype = offloaded ?? dtypeOf(kind, format);
     const groupSize = dtype === "int8" ? format.groupSize : undefined;
     const trainable = isTrained(kind, format.trained);
-    if (trainable && dtype === "nf4") {
-      throw new ShapeError(
-        `createParameters: ${name} is trained, and nf4 is a format of frozen weights`,
-        "store what is trained in int8, bfloat16 or float32",
-      );
-    }
     if (offloaded && (trainable || config.tieWordEmbeddings)) {
       throw new ShapeError(
         `createParameters: ${name} is ${
