@@ -92,7 +92,7 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           ${option("seqLen")}, and what they need to save memory; options that are given are kept,
           ${option("batchSize")} as the least`,
       )).meta({ value: "GiB" }),
-      allocate: z.boolean().optional().describe(
+      allocate: z.boolean().default(false).describe(
         "try it on this machine's GPU: allocate all of it, and take steps through one layer inside it",
       ),
     }),

@@ -169,8 +169,9 @@ export interface MemoryOptions {
   readonly fit?: number;
   /**
    * Try it on this machine's GPU: allocate all of it, and take steps through one layer inside it.
+   * @default false
    */
-  readonly allocate?: boolean;
+  readonly allocate: boolean;
 }
 
 /** What decides the memory of a training run, as a program gives it. */
