@@ -37,9 +37,6 @@ const WRITTEN_BYTES = 8 << 20;
 /** Dispatches of a piece of held work: at a quarter of a second each at most, some seconds. */
 const SMALL_PIECE = 16;
 
-/** Pieces of held work that are encoded while the device does something else. */
-const ENCODED_PIECES = 64;
-
 /** Milliseconds in which a loss is known after the errors that it causes. */
 const LOSS_TAKES_MS = 50;
 
@@ -58,6 +55,8 @@ export interface HeldWork {
   readonly give: () => void;
   /** Whether it overwrites what a run must keep; all that follows may as well. */
   readonly overwrites: boolean;
+  /** Records it, where that was put off; see {@link KernelPass.later}. */
+  readonly record?: () => void;
 }
 
 /** A device and its allocations. Close it when done: drivers limit the number of open devices. */
@@ -298,11 +297,6 @@ export class Gpu implements Allocator {
     give();
   }
 
-  /** While {@link hold} records more than a step of a second has: its commands are encoded later. */
-  get keepsCommands(): boolean {
-    return this.#held !== undefined && this.#held.work.length >= ENCODED_PIECES;
-  }
-
   /** While {@link hold} records: the dispatches of a piece. */
   get piece(): number | undefined {
     return this.#held?.piece;
@@ -321,6 +315,19 @@ export class Gpu implements Allocator {
       this.#held = undefined;
     }
     return work;
+  }
+
+  /** While {@link hold} records: keeps work whose recording is put off. */
+  putOff(record: () => void, overwrites: boolean): void {
+    this.#held!.work.push({ give: record, overwrites, record });
+  }
+
+  /** Held work, in order; what was put off is recorded when its turn comes, in pieces as well. */
+  *inTurn(held: readonly HeldWork[], piece?: number): Generator<HeldWork> {
+    for (const work of held) {
+      if (work.record) yield* this.inTurn(this.hold(work.record, piece), piece);
+      else yield work;
+    }
   }
 
   /**

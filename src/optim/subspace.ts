@@ -123,19 +123,20 @@ export function refreshSubspace(
   const product = gradientProducts(pass, matmuls, projector.side, gradient);
 
   const warm = projector.lazy.refreshes > 0;
-  if (warm) loadBasis(pass, projector, rowRange(views.q, 0, projector.rank));
-  iterate(pass, matmuls, workspace.orthonormalize, views, {
-    product,
-    rounds: warm ? WARM_ROUNDS : COLD_ROUNDS,
-    known: warm ? projector.rank : 0,
-    key,
-  });
-  sort(pass, matmuls, workspace.orthonormalize, views);
-  storeBasis(pass, projector, views.sorted);
   projector.lazy.refreshes++;
-
-  findLeading(pass, matmuls, views);
-  leadingSimilarity(pass, { vector: views.leading, leading: projector.leading, ...similarity });
+  pass.later(() => {
+    if (warm) loadBasis(pass, projector, rowRange(views.q, 0, projector.rank));
+    iterate(pass, matmuls, workspace.orthonormalize, views, {
+      product,
+      rounds: warm ? WARM_ROUNDS : COLD_ROUNDS,
+      known: warm ? projector.rank : 0,
+      key,
+    });
+    sort(pass, matmuls, workspace.orthonormalize, views);
+    storeBasis(pass, projector, views.sorted);
+    findLeading(pass, matmuls, views);
+    leadingSimilarity(pass, { vector: views.leading, leading: projector.leading, ...similarity });
+  });
 }
 
 /**

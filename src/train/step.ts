@@ -59,11 +59,16 @@ export class RecordedStep {
     this.#first = this.#record(0);
   }
 
+  /** Dispatches of a piece, unless it is the usual number. */
+  get #piece(): number | undefined {
+    return this.options.paced ? undefined : Infinity;
+  }
+
   #record(index: number): HeldWork[] {
-    const { gpu, options: { paced, watch } } = this;
+    const { gpu, options: { watch } } = this;
     gpu.watch = watch;
     try {
-      return gpu.hold(() => this.#begin(index), paced ? undefined : Infinity);
+      return gpu.hold(() => this.#begin(index), this.#piece);
     } catch (error) {
       this.cancel();
       throw error;
@@ -94,7 +99,7 @@ export class RecordedStep {
     for (const index of this.batches.keys()) {
       const work = this.#first ?? this.#record(index);
       this.#first = undefined;
-      for (const { give, overwrites } of work) {
+      for (const { give, overwrites } of gpu.inTurn(work, this.#piece)) {
         if (pace && stopping?.signal.aborted) {
           const touches = this.#touched || overwrites;
           if (stopping.mayAbandon || !touches) {

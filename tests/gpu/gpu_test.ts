@@ -46,6 +46,40 @@ gpuTest("dispatches run in order, also beyond one submit", async (gpu) => {
   assertEquals(new Uint32Array((await gpu.read(y)).buffer)[0], expected);
 });
 
+gpuTest(
+  "work that is put off keeps its place, and is recorded when its turn comes",
+  async (gpu) => {
+    const y = upload(gpu, "y", [8], undefined, "uint32"), pass = new KernelPass(gpu);
+    const digit = (step: number) =>
+      pass.dispatch({ kernel: append, operands: { y }, params: { step }, workgroups: [1] });
+    let recorded = 0;
+    const record = () => {
+      digit(1);
+      pass.later(() => {
+        recorded++;
+        for (let index = 0; index < 20; index++) digit(index % 2);
+      });
+      digit(1);
+      pass.submit();
+    };
+    // In binary: 1, ten times 01, 1.
+    const expected = parseInt(`1${"01".repeat(10)}1`, 2);
+    const result = async () => (await download(gpu, y))[0];
+    record();
+    assertEquals([await result(), recorded], [expected, 1]);
+    pass.clear(y);
+    pass.submit();
+    const held = gpu.hold(record);
+    assertEquals([recorded, held.length], [1, 3]);
+    // The twenty in pieces of sixteen.
+    const pieces = [...gpu.inTurn(held)];
+    assertEquals([recorded, pieces.length], [2, 4]);
+    assertEquals(await result(), 0);
+    for (const { give } of pieces) gpu.enqueue(give);
+    assertEquals(await result(), expected);
+  },
+);
+
 gpuTest("copies and clears keep their place among dispatches", async (gpu) => {
   const y = upload(gpu, "y", [8], [3, 4, 5, 6, 7, 8, 9, 10], "uint32");
   const saved = upload(gpu, "saved", [8], undefined, "uint32");
