@@ -80,12 +80,15 @@ export async function evaluatePerplexity(
     const done = ++count;
     if (onBatch) gpu.device.queue.onSubmittedWorkDone().then(() => onBatch(done), () => {});
     tokens += batch.tokens;
-    if (++unread === READ_EVERY || performance.now() - waited > WAIT_AFTER_MS) {
-      await (unread === READ_EVERY ? read() : gpu.settled());
+    if (performance.now() - waited > WAIT_AFTER_MS) {
+      await gpu.settled();
       waited = performance.now();
     }
+    if (++unread === READ_EVERY) await read();
     signal?.throwIfAborted();
   }
+  // A read stands still, too, until the device has come to it.
+  await gpu.settled();
   if (unread) await read();
   if (!tokens) throw new UserError("evaluation: the data has no target tokens");
   const loss = total / tokens;

@@ -13,13 +13,23 @@ export class Pace {
 
   constructor(private readonly gpu: Gpu) {}
 
+  /** After the last piece: waits for all, which a read that follows would do standing still. */
+  async end(): Promise<void> {
+    await this.#fence;
+    await this.#done();
+  }
+
+  #done(): Promise<void> {
+    return this.gpu.device.queue.onSubmittedWorkDone()
+      .catch(() => {}); // a lost device is reported by whoever reads from it
+  }
+
   /** After each piece: waits if the GPU has enough of them. */
   async next(): Promise<void> {
     if (++this.#given < this.#size) return;
     // The group before this one: the GPU has this one to do in the meantime.
     const before = this.#fence;
-    this.#fence = this.gpu.device.queue.onSubmittedWorkDone()
-      .catch(() => {}); // a lost device is reported by whoever reads from it
+    this.#fence = this.#done();
     await before;
     const took = performance.now() - this.#since;
     this.#since += took;

@@ -112,6 +112,7 @@ export class RecordedStep {
         if (pace) await pace.next();
       }
     }
+    await pace?.end();
     return { end: "submitted" };
   }
 
