@@ -37,6 +37,12 @@ const WRITTEN_BYTES = 8 << 20;
 /** Dispatches of a piece of held work: at a quarter of a second each at most, some seconds. */
 const SMALL_PIECE = 16;
 
+/**
+ * Pieces of held work that are encoded at once, so that the device can have them at once: whatever
+ * they hold, each takes the host a megabyte where a model has thousands of buffers.
+ */
+const ENCODED_PIECES = 16;
+
 /** Milliseconds in which a loss is known after the errors that it causes. */
 const LOSS_TAKES_MS = 50;
 
@@ -295,6 +301,11 @@ export class Gpu implements Allocator {
     }
     this.#readBack.submit();
     give();
+  }
+
+  /** While {@link hold} records a long step: its commands are encoded when they are given. */
+  get keepsCommands(): boolean {
+    return this.#held !== undefined && this.#held.work.length >= ENCODED_PIECES;
   }
 
   /** While {@link hold} records: the dispatches of a piece. */

@@ -6,6 +6,7 @@
  * the results of every pass submitted before it.
  */
 import type { BoundResource } from "./bind_groups.ts";
+import { type Command, Encoding } from "./encoding.ts";
 import { GpuError } from "./errors.ts";
 import { type Kernel, packParameters } from "./kernel.ts";
 import type { Gpu, WatchedPart } from "./gpu.ts";
@@ -105,8 +106,9 @@ export function rehearse(gpu: Gpu, record: () => void): Dispatch[] {
 export class KernelPass {
   readonly #recording: Recording;
   readonly #slots = new DataView(new ArrayBuffer(SLOT_BYTES * SLOTS));
-  #encoder: GPUCommandEncoder | null = null;
-  #pass: GPUComputePassEncoder | null = null;
+  /** What is recorded: encoded, or to be. */
+  #encoding: Encoding | null = null;
+  #kept: Command[] = [];
   #used = 0;
   #overwrites = false;
 
@@ -156,17 +158,25 @@ export class KernelPass {
       packParameters(kernel, params, this.#slots, SLOT_BYTES * slot);
     }
 
-    this.#encoder ??= this.gpu.device.createCommandEncoder({ label: "pass" });
-    const timestampWrites = this.profiler?.span(kernel.name);
-    if (timestampWrites) this.#endPass();
-    this.#pass ??= this.#encoder.beginComputePass({ label: kernel.name, timestampWrites });
-    this.#pass.setPipeline(pipeline.pipeline);
-    this.#pass.setBindGroup(0, group);
-    if (kernel.parameters.length) {
-      this.#pass.setBindGroup(1, this.#recording.parameterGroup, OFFSETS, slot, 1);
-    }
-    this.#pass.dispatchWorkgroups(...workgroups);
-    if (timestampWrites) this.#endPass();
+    const { parameterGroup } = this.#recording, timestamps = this.profiler?.span(kernel.name);
+    this.#add((to) => {
+      const pass = timestamps ? to.timed(kernel.name, timestamps) : to.compute(kernel.name);
+      pass.setPipeline(pipeline.pipeline);
+      pass.setBindGroup(0, group);
+      if (kernel.parameters.length) pass.setBindGroup(1, parameterGroup, OFFSETS, slot, 1);
+      pass.dispatchWorkgroups(...workgroups);
+      if (timestamps) to.outside();
+    });
+  }
+
+  /**
+   * Encodes a command, or keeps it to be encoded when it is given: what is encoded takes the host's
+   * memory in wgpu until it is submitted.
+   */
+  #add(command: Command): void {
+    const keeps = this.#kept.length > 0 || this.gpu.keepsCommands && !this.#encoding;
+    if (keeps) this.#kept.push(command);
+    else command(this.#encoding ??= new Encoding(this.gpu.device));
   }
 
   /** Copies all of `source`, padding included, over the start of `target`. */
@@ -176,12 +186,10 @@ export class KernelPass {
         `copy: ${source.name} of ${source.byteLength} bytes overruns ${target.name} of ${target.byteLength}`,
       );
     }
-    this.#command().copyBufferToBuffer(
-      source.buffer!,
-      source.byteOffset,
-      target.buffer!,
-      target.byteOffset,
-      source.byteLength,
+    const { buffer, byteOffset, byteLength } = source;
+    this.#add((to) =>
+      to.outside()
+        .copyBufferToBuffer(buffer!, byteOffset, target.buffer!, target.byteOffset, byteLength)
     );
   }
 
@@ -197,7 +205,6 @@ export class KernelPass {
           `which has room for ${room - first} texels from ${first} on`,
       );
     }
-    const encoder = this.#command();
     // The rest of a row that others began, whole rows, the beginning of one.
     for (let texel = first; texel < end;) {
       const x = texel % columns, y = Math.floor(texel / columns);
@@ -205,10 +212,12 @@ export class KernelPass {
       const height = Math.max(1, width === columns ? Math.floor((end - texel) / columns) : 1);
       const offset = source.byteOffset + (texel - first) * TEXEL_BYTES;
       const bytesPerRow = height > 1 ? columns * TEXEL_BYTES : undefined;
-      encoder.copyBufferToTexture(
-        { buffer: source.buffer!, offset, bytesPerRow },
-        { texture: target.texture!, origin: [x, y] },
-        [width, height],
+      this.#add((to) =>
+        to.outside().copyBufferToTexture(
+          { buffer: source.buffer!, offset, bytesPerRow },
+          { texture: target.texture!, origin: [x, y] },
+          [width, height],
+        )
       );
       texel += width * height;
     }
@@ -216,30 +225,32 @@ export class KernelPass {
 
   /** Sets every byte of a tensor to zero. */
   clear(tensor: Tensor): void {
-    this.#command().clearBuffer(tensor.buffer!, tensor.byteOffset, tensor.byteLength);
+    const { buffer, byteOffset, byteLength } = tensor;
+    this.#add((to) => to.outside().clearBuffer(buffer!, byteOffset, byteLength));
   }
 
   /** Submits the recorded dispatches without waiting. The pass can then be reused. */
   submit(): void {
-    if (!this.#encoder) return;
-    this.#endPass();
-    this.profiler?.resolve(this.#encoder);
-    const { queue } = this.gpu.device, { parameters } = this.#recording;
-    const commands = this.#encoder.finish(), bytes = this.#used * SLOT_BYTES;
+    const encoding = this.#encoding, kept = this.#kept;
+    if (!encoding && !kept.length) return;
+    if (encoding) this.profiler?.resolve(encoding.outside());
+    const { device } = this.gpu, { queue } = device, { parameters } = this.#recording;
+    const encoded = encoding?.finish(), bytes = this.#used * SLOT_BYTES;
     // A copy only for what is submitted later.
     const slots = this.gpu.piece ? this.#slots.buffer.slice(0, bytes) : this.#slots.buffer;
     this.gpu.enqueue(() => {
       queue.writeBuffer(parameters, 0, slots, 0, bytes);
-      queue.submit([commands]);
+      queue.submit([encoded ?? encodedOf(device, kept)]);
     }, this.#overwrites);
-    this.#encoder = null;
+    this.#encoding = null;
+    this.#kept = [];
     this.#used = 0;
   }
 
   /**
-   * Records work of hundreds of dispatches: now or, if work is held, when its turn comes. A recorded
-   * dispatch takes kilobytes of the host's memory in wgpu and the driver, and the first step of a large
-   * model refreshes hundreds of subspaces. What `record` reads must not change meanwhile.
+   * Records work of hundreds of dispatches: now or, if work is held, when its turn comes. The first
+   * step of a large model refreshes hundreds of subspaces, and all of them would take hundreds of
+   * megabytes of the host's memory. What `record` reads must not change meanwhile.
    */
   later(record: () => void): void {
     if (!this.gpu.piece || rehearsals.has(this.gpu)) return record();
@@ -272,16 +283,6 @@ export class KernelPass {
     // A lost device is reported by whoever reads from it.
     const notify = () => void this.gpu.device.queue.onSubmittedWorkDone().then(done, () => {});
     this.gpu.enqueue(notify, this.#overwrites);
-  }
-
-  #command(): GPUCommandEncoder {
-    this.#endPass();
-    return this.#encoder ??= this.gpu.device.createCommandEncoder({ label: "pass" });
-  }
-
-  #endPass(): void {
-    this.#pass?.end();
-    this.#pass = null;
   }
 
   #bind(
@@ -326,6 +327,12 @@ export class KernelPass {
       );
     });
   }
+}
+
+function encodedOf(device: GPUDevice, commands: readonly Command[]): GPUCommandBuffer {
+  const encoding = new Encoding(device);
+  for (const command of commands) command(encoding);
+  return encoding.finish();
 }
 
 const views = new WeakMap<GPUTexture, GPUTextureView>();
