@@ -247,16 +247,31 @@ function copied(file: WeightFile, name: string, weight: Tensor, type: FloatType)
 /** The values of a parameter in file layout. */
 export function exported(reader: TensorReader, weight: Tensor, type: FloatType): Block[] {
   if (isStoredAs(weight, type)) return asStored(reader, weight, type);
-  let unpacking: ReturnType<typeof unpacker> | undefined;
-  return blocksOf(weight, type, async (start, end, into) => {
+  let unpacking: ReturnType<typeof unpacker> | undefined, left = 0;
+  const blocks = blocksOf(weight, type, async (start, end, into) => {
     const block = rowsOrAll(weight, start, end);
     const [unpack, bytes] = await Promise.all([
       unpacking ??= unpacker(reader, weight),
       reader.read(block),
     ]);
-    writeFloat32(type, unpack(block, bytes), into);
+    for (const [first, last] of rowBlocks(block, UNPACKED_BYTES)) {
+      const part = rowsOrAll(block, first, last), at = part.byteOffset - block.byteOffset;
+      const count = elementsOf(part);
+      const memory = count <= unpacked.length ? unpacked.subarray(0, count) : undefined;
+      const values = unpack(part, bytes.subarray(at, at + part.byteLength), memory);
+      const columns = columnsOf(part.shape) * ELEMENT_BYTES[type];
+      writeFloat32(type, values, into.subarray(first * columns, last * columns));
+    }
+    // The constants of all tensors together are a hundredth of a model.
+    left--;
+    if (left === 0) unpacking = undefined;
   });
+  left = blocks.length;
+  return blocks;
 }
+
+/** What is unpacked at a time, between two waits, and the memory that all of it goes through. */
+const UNPACKED_BYTES = 1 << 20, unpacked = new Float32Array(UNPACKED_BYTES / 4);
 
 /** Whether a file has the very bytes of the device. */
 function isStoredAs({ dtype, shape, stride }: Tensor, type: FloatType): boolean {
@@ -289,27 +304,36 @@ function blocksOf(
   }));
 }
 
-/** A function that converts the bytes of a row range of a tensor to numbers. */
+/**
+ * A function that converts the bytes of a row range of a tensor to numbers, in new memory or in that
+ * given, of their number.
+ */
 export async function unpacker(
   reader: TensorReader,
   { dtype, constants }: Tensor,
-): Promise<(block: Tensor, bytes: Uint8Array) => Float32Array<ArrayBuffer>> {
+): Promise<
+  (
+    block: Tensor,
+    bytes: Uint8Array,
+    memory?: Float32Array<ArrayBuffer>,
+  ) => Float32Array<ArrayBuffer>
+> {
   if (!constants) return unpackTensor;
   const words = new Uint32Array((await reader.read(constants)).buffer);
   return dtype === "nf4"
     ? (block, bytes) => nf4Dequantize(block, bytes, words)
-    : (block, bytes) => dequantize(block, bytes, words);
+    : (block, bytes, memory) => dequantize(block, bytes, words, memory);
 }
 
-/** Ranges of rows of about {@link BLOCK_BYTES} in float32. */
-function* rowBlocks(tensor: Tensor): Generator<[number, number]> {
+/** Ranges of rows of about so many bytes in float32. */
+function* rowBlocks(tensor: Tensor, bytes: number = BLOCK_BYTES): Generator<[number, number]> {
   const rows = tensor.shape.length === 1 ? 1 : rowsOf(tensor.shape);
-  const block = rowsOfBlock(tensor);
+  const block = rowsOfBlock(tensor, bytes);
   for (let start = 0; start < rows; start += block) yield [start, Math.min(rows, start + block)];
 }
 
 /** Rows per block, which must not end inside a group. */
-function rowsOfBlock(tensor: Tensor): number {
-  const step = rowStep(tensor), rows = Math.floor(BLOCK_BYTES / (4 * tensor.stride));
+function rowsOfBlock(tensor: Tensor, bytes: number = BLOCK_BYTES): number {
+  const step = rowStep(tensor), rows = Math.floor(bytes / (4 * tensor.stride));
   return Math.max(step, rows - rows % step);
 }

@@ -85,6 +85,8 @@ function valuesOf(reader: TensorReader, weight: Tensor): Read {
   let unpacking: ReturnType<typeof unpacker> | undefined;
   return async (start, end) => {
     const unpack = await (unpacking ??= unpacker(reader, weight));
+    // Read in order: those of all tensors together are a hundredth of a model.
+    if (end === elementsOf(weight)) unpacking = undefined;
     if (weight.shape.length === 1) {
       return unpack(weight, await reader.read(weight)).slice(start, end);
     }
