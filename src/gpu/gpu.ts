@@ -240,10 +240,16 @@ export class Gpu implements Allocator {
     if (made.constants) this.release(made.constants);
   }
 
-  /** Throws a {@link GpuError} if a tensor's memory was released, before the device would fail. */
+  /** Throws a {@link GpuError} if a tensor has no memory here, before the device would fail. */
   assertHeld(tensor: Tensor, what: string): void {
     const { buffer } = tensor;
     if (buffer && (this.#purposes.has(buffer) || this.#fixed.has(buffer))) return;
+    if (tensor.inHostMemory) {
+      throw new GpuError(
+        `${what}: ${tensor.name} lies in host memory`,
+        "take its rows from the `host` of its parameter",
+      );
+    }
     throw new GpuError(
       `${what}: the memory of ${tensor.name} was released`,
       "release a model, or what else holds it, after its last use; a tensor belongs to one Gpu",
@@ -306,6 +312,11 @@ export class Gpu implements Allocator {
   /** While {@link hold} records a long step: its commands are encoded when they are given. */
   get keepsCommands(): boolean {
     return this.#held !== undefined && this.#held.work.length >= ENCODED_PIECES;
+  }
+
+  /** The recording that {@link hold} has in progress, of no use but to tell it from others. */
+  get recording(): object | undefined {
+    return this.#held;
   }
 
   /** While {@link hold} records: the dispatches of a piece. */

@@ -109,6 +109,8 @@ export class KernelPass {
   /** What is recorded: encoded, or to be. */
   #encoding: Encoding | null = null;
   #kept: Command[] = [];
+  /** The held recording, if any, in which that began. */
+  #recordedIn: object | undefined;
   #used = 0;
   #overwrites = false;
 
@@ -174,7 +176,9 @@ export class KernelPass {
    * memory in wgpu until it is submitted.
    */
   #add(command: Command): void {
-    const keeps = this.#kept.length > 0 || this.gpu.keepsCommands && !this.#encoding;
+    const isNew = !this.#encoding && !this.#kept.length;
+    if (isNew) this.#recordedIn = this.gpu.recording;
+    const keeps = isNew ? this.gpu.keepsCommands : !this.#encoding;
     if (keeps) this.#kept.push(command);
     else command(this.#encoding ??= new Encoding(this.gpu.device));
   }
@@ -229,18 +233,31 @@ export class KernelPass {
     this.#add((to) => to.outside().clearBuffer(buffer!, byteOffset, byteLength));
   }
 
-  /** Submits the recorded dispatches without waiting. The pass can then be reused. */
+  /**
+   * Submits the recorded dispatches without waiting. The pass can then be reused. What was recorded
+   * while {@link Gpu.hold} records must be submitted before that ends, and what was recorded before it
+   * before it begins: a {@link GpuError} otherwise, since the order would not be that of recording.
+   */
   submit(): void {
     const encoding = this.#encoding, kept = this.#kept;
     if (!encoding && !kept.length) return;
-    if (encoding) this.profiler?.resolve(encoding.outside());
+    if (this.#recordedIn !== this.gpu.recording) {
+      throw new GpuError(
+        "submit: the pass has dispatches from before the recording of held work began or ended",
+        "submit a pass before and after, and not across, what Gpu.hold records",
+      );
+    }
     const { device } = this.gpu, { queue } = device, { parameters } = this.#recording;
-    const encoded = encoding?.finish(), bytes = this.#used * SLOT_BYTES;
+    const finish = (encoding: Encoding) => {
+      this.profiler?.resolve(encoding.outside());
+      return encoding.finish();
+    };
+    const finished = encoding && finish(encoding), bytes = this.#used * SLOT_BYTES;
     // A copy only for what is submitted later.
     const slots = this.gpu.piece ? this.#slots.buffer.slice(0, bytes) : this.#slots.buffer;
     this.gpu.enqueue(() => {
       queue.writeBuffer(parameters, 0, slots, 0, bytes);
-      queue.submit([encoded ?? encodedOf(device, kept)]);
+      queue.submit([finished ?? finish(encodingOf(device, kept))]);
     }, this.#overwrites);
     this.#encoding = null;
     this.#kept = [];
@@ -300,6 +317,7 @@ export class KernelPass {
         return { object: operand.texture! };
       }
       const { buffer, byteOffset: offset, byteLength: size } = operand;
+      if (!buffer) this.gpu.assertHeld(operand, `kernel ${kernel.name}`);
       const limit = this.gpu.limits.maxStorageBufferBindingSize;
       if (size > limit) {
         throw new GpuError(
@@ -329,10 +347,10 @@ export class KernelPass {
   }
 }
 
-function encodedOf(device: GPUDevice, commands: readonly Command[]): GPUCommandBuffer {
+function encodingOf(device: GPUDevice, commands: readonly Command[]): Encoding {
   const encoding = new Encoding(device);
   for (const command of commands) command(encoding);
-  return encoding.finish();
+  return encoding;
 }
 
 const views = new WeakMap<GPUTexture, GPUTextureView>();

@@ -27,8 +27,10 @@ export const PURPOSES: readonly Purpose[] = [
 
 /** A matrix, or a range of its rows, in a GPU buffer. */
 export interface Tensor extends Layout {
-  /** Null in a memory plan, which allocates nothing. */
+  /** Null in a memory plan, which allocates nothing, and of what lies in host memory. */
   readonly buffer: GPUBuffer | null;
+  /** Set where the values lie in host memory. */
+  readonly inHostMemory?: true;
   /** Bytes from `byteOffset` on, padding included. */
   readonly byteLength: number;
   /** Quantisation constants, which the codes are relative to: see numbers/constants.ts. */

@@ -10,6 +10,7 @@ import { columnsOf } from "../numbers/layout.ts";
 import { unpackTensor } from "../numbers/plain.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
+import { formatBytes } from "../text.ts";
 
 /** Bytes of a matrix in the layout of a device's tensor. */
 interface Stored {
@@ -20,13 +21,22 @@ interface Stored {
 
 /** A frozen (V, C) matrix in host memory: float32, bfloat16 or int8. */
 export class HostMatrix {
-  /** Its shape and format, as a tensor without a buffer. */
+  /** Its shape and format, as a tensor without a buffer, which no kernel takes. */
   readonly layout: Tensor;
   #stored: Stored | undefined;
 
-  /** Takes no memory until it is written or read: a memory plan has one as well. */
+  /** Takes no memory until it is written: a memory plan has one as well. */
   constructor(spec: TensorSpec) {
-    this.layout = layOut(spec, () => null);
+    const layout = layOut(spec, () => null),
+      constants = layout.constants && hosted(layout.constants);
+    this.layout = { ...hosted(layout), constants };
+  }
+
+  /** Sets all of it to zero, for a step that is only tried or timed: its memory is then in use. */
+  clear(): void {
+    const { bytes, constants } = this.#stored ??= this.#allocate();
+    bytes.fill(0);
+    constants.fill(0);
   }
 
   /**
@@ -39,9 +49,16 @@ export class HostMatrix {
     if (constants) stored.constants.set(constants, row * layout.stride / layout.groupSize!);
   }
 
-  /** The rows of these indices: (n, C), row-major. */
+  /** The rows of these indices: (n, C), row-major. A {@link UserError} before any is written. */
   rows(indices: Uint32Array): Float32Array<ArrayBuffer> {
-    const { bytes, constants } = this.#stored ??= this.#allocate(), { layout } = this;
+    const { layout } = this;
+    if (!this.#stored) {
+      throw new UserError(
+        `${layout.name} was not loaded, and is read from host memory`,
+        "the start of a recipe must load every weight, that of a frozen embedding as well",
+      );
+    }
+    const { bytes, constants } = this.#stored;
     const columns = columnsOf(layout.shape), values = new Float32Array(indices.length * columns);
     indices.forEach((index, at) => {
       const row = rowRange(layout, index, index + 1), { byteOffset, byteLength } = row;
@@ -63,9 +80,11 @@ export class HostMatrix {
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new UserError(
-        `${name}: ${Math.ceil(byteLength / 2 ** 20)} MiB of host memory could not be had`,
+        `${name}: could not allocate ${formatBytes(byteLength)} of host memory`,
         phrase`leave out ${option("offloadEmbedding")}`,
       );
     }
   }
 }
+
+const hosted = (tensor: Tensor): Tensor => ({ ...tensor, inHostMemory: true });

@@ -8,70 +8,86 @@ import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import { randomNormal } from "../kernels/misc/random_normal.ts";
 import { ranges } from "../kernels/ranges.ts";
 import type { LlamaConfig } from "./config.ts";
-import type { LlamaParameters } from "./parameters.ts";
+import type { LlamaParameters, Parameter } from "./parameters.ts";
 
-/**
- * Matrices from N(0, initializerRange²), norms at one, biases at zero, as transformers does. An
- * INT8 matrix is drawn into `scratch` (float32), as many rows at a time as fit, and quantised from
- * there.
- */
+/** What values are drawn from. */
+interface Drawing {
+  readonly seed: number;
+  /** float32: what an INT8 matrix is drawn into, as many rows at a time as fit, and quantised from. */
+  readonly scratch: Tensor;
+}
+
+/** Matrices from N(0, initializerRange²), norms at one, biases at zero, as transformers does. */
 export function initialize(
   gpu: Gpu,
   pass: KernelPass,
   config: LlamaConfig,
   parameters: Pick<LlamaParameters, "all">,
-  { seed, scratch }: { readonly seed: number; readonly scratch: Tensor },
+  from: Drawing,
 ): void {
-  const std = config.initializerRange;
-  for (const { kind, name, shape, weight, index: tensor } of parameters.all) {
-    if (kind === "norm") {
-      const one = 1 - config.normOffset;
-      gpu.write(weight, packTensor(weight, new Float32Array(shape[0]).fill(one)));
-    } else if (kind === "bias") {
-      gpu.write(weight, packTensor(weight, new Float32Array(shape[0])));
-    } else if (weight.dtype === "int8") {
-      for (const { start, end } of ranges(shape[0], rowsIn(scratch, weight))) {
-        const source = viewAs(scratch, name, [end - start, shape[1]]);
-        randomNormal(pass, { target: source, firstRow: start, std, seed, tensor });
-        groupQuantize(pass, { source, target: rowRange(weight, start, end) });
-      }
-    } else {
-      randomNormal(pass, { target: weight, std, seed, tensor });
-    }
+  for (const parameter of parameters.all) {
+    for (const _ of drawn(gpu, pass, config, parameter, from));
   }
 }
 
 /** Elements that are drawn before the device is waited for: a second on a processor. */
 const DRAWN_AT_ONCE = 1 << 25;
 
-/** The same, until the device has done it; `onProgress` is called with the share that it has done. */
+/**
+ * The same, until the device has done it; `onProgress` is called with the share that it has done, at
+ * last with 1.
+ */
 export async function initializeAll(
   gpu: Gpu,
   config: LlamaConfig,
   parameters: LlamaParameters,
-  { onProgress, ...from }: {
-    readonly seed: number;
-    readonly scratch: Tensor;
-    readonly onProgress?: (share: number) => void;
-  },
+  { onProgress, ...from }: Drawing & { readonly onProgress?: (share: number) => void },
 ): Promise<void> {
   const pass = new KernelPass(gpu), { all } = parameters;
   const total = all.reduce((sum, parameter) => sum + elementsOf(parameter), 0);
-  let drawn = 0, waited = 0;
-  for (const parameter of all) {
-    initialize(gpu, pass, config, { all: [parameter] }, from);
-    drawn += elementsOf(parameter);
-    if (drawn - waited < DRAWN_AT_ONCE) continue;
+  let done = 0, recorded = 0;
+  const finish = async () => {
     pass.submit();
     await gpu.settled();
-    waited = drawn;
-    onProgress?.(drawn / total);
+    done += recorded;
+    recorded = 0;
+    onProgress?.(done / total);
+  };
+  for (const parameter of all) {
+    for (const elements of drawn(gpu, pass, config, parameter, from)) {
+      recorded += elements;
+      if (recorded >= DRAWN_AT_ONCE) await finish();
+    }
   }
-  pass.submit();
+  if (recorded) await finish();
 }
 
-/** Rows of an INT8 matrix that float32 scratch memory holds: whole groups. */
-function rowsIn(scratch: Tensor, weight: Tensor): number {
-  const rows = Math.floor(scratch.byteLength / (4 * weight.stride)), step = rowStep(weight);
+/** Records a parameter in blocks of rows that are drawn at once, and yields the elements of each. */
+function* drawn(
+  gpu: Gpu,
+  pass: KernelPass,
+  config: LlamaConfig,
+  { kind, name, shape, weight, index: tensor }: Parameter,
+  { seed, scratch }: Drawing,
+): Generator<number> {
+  if (kind === "norm" || kind === "bias") {
+    const value = kind === "norm" ? 1 - config.normOffset : 0;
+    gpu.write(weight, packTensor(weight, new Float32Array(shape[0]).fill(value)));
+    return yield shape[0];
+  }
+  const isQuantised = weight.dtype === "int8", std = config.initializerRange;
+  const room = isQuantised ? scratch.byteLength / 4 : DRAWN_AT_ONCE;
+  for (const { start, end } of ranges(shape[0], rowsWithin(room, weight))) {
+    const target = rowRange(weight, start, end);
+    const source = isQuantised ? viewAs(scratch, name, target.shape) : target;
+    randomNormal(pass, { target: source, firstRow: start, std, seed, tensor });
+    if (isQuantised) groupQuantize(pass, { source, target });
+    yield elementsOf(target);
+  }
+}
+
+/** Rows of a matrix, whole groups, of at most so many elements. */
+function rowsWithin(elements: number, weight: Tensor): number {
+  const rows = Math.floor(elements / weight.stride), step = rowStep(weight);
   return Math.max(step, rows - rows % step);
 }

@@ -42,7 +42,7 @@ export function uploadInputs(
   if (host) uploadEmbedded(gpu, activations, { host, inputs, scale: config.embeddingScale });
 }
 
-/** Rows that are decoded at a time: with their values as numbers some MiB of host memory. */
+/** Rows that are decoded at a time: a few MiB with their decoded values. */
 const EMBEDDED_ROWS = 256;
 
 /** Writes scale · weight[inputs] (N, C) to where the embedding kernel would. */

@@ -8,10 +8,9 @@
  *   gate      gate          dquery
  *   up        up            dkey, dvalue
  *
- * dnormed is dead between the last product or norm that reads it and the next gradient of an input: all
- * weights' gradients are taken then, so that nothing made of them shares memory with their factors.
- * gate and up of a layer are dead after its MLP's backward pass, and where they are recomputed one set
- * serves all layers. dkey and dvalue are only ever written together.
+ * R, the low-rank gradient, reuses the memory of dnormed and dattention, so weight gradients are
+ * taken only when both are dead. gate and up of a layer are dead after its MLP's backward pass, and
+ * where they are recomputed one set serves all layers. dkey and dvalue are only ever written together.
  */
 import type { Turn } from "../gpu/slots.ts";
 

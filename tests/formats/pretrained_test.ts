@@ -1,19 +1,31 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { loadWeights } from "../../src/formats/pretrained.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
+import { GpuError } from "../../src/gpu/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { KernelPass } from "../../src/gpu/pass.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { UserError } from "../../src/options/user_error.ts";
+import { HostMatrix } from "../../src/model/host_matrix.ts";
 import {
   createParameters,
   type LlamaParameters,
   type WeightFormat,
 } from "../../src/model/parameters.ts";
+import { groupDequantize } from "../../src/kernels/quantise/group_dequantize.ts";
 import { dequantize } from "../../src/numbers/group.ts";
-import { assertClose, gpuTest } from "../support.ts";
+import { assertClose, gpuTest, runPass, upload } from "../support.ts";
 import { saveBase, TINY } from "../train/support.ts";
+
+Deno.test("a matrix in host memory has no values until they are written", () => {
+  const spec = { name: "rows", shape: [3, 2], dtype: "float32", purpose: "weights" } as const;
+  const matrix = new HostMatrix(spec), ids = Uint32Array.of(2);
+  assertThrows(() => matrix.rows(ids), UserError, "rows was not loaded");
+  matrix.clear();
+  assertEquals([...matrix.rows(ids)], [0, 0]);
+});
 
 /** A model's expected parameters: float matrices of (2, 2). */
 const expecting = (names: readonly string[]) =>
@@ -77,7 +89,13 @@ gpuTest(
         trained: "body",
       } as const;
       const { embedding: { weight } } = await loaded(format);
-      const { embedding: { host } } = await loaded({ ...format, offloadedEmbedding: "int8" });
+      const offloaded = { ...format, offloadedEmbedding: "int8" } as const;
+      const { embedding: { host, weight: none } } = await loaded(offloaded);
+      const there = "model.embed_tokens.weight lies in host memory";
+      assertThrows(() => gpu.write(none, new Uint8Array(4)), GpuError, `write: ${there}`);
+      const gather = (pass: KernelPass) =>
+        groupDequantize(pass, { source: none, target: upload(gpu, "x", [22_001, 100]) });
+      assertThrows(() => runPass(gpu, gather), GpuError, `: ${there}`);
       const words = new Uint32Array((await gpu.read(weight.constants!)).buffer);
       const device = dequantize(weight, await gpu.read(weight), words);
       const all = host!.rows(Uint32Array.from({ length: config.vocabSize }, (_, id) => id));

@@ -80,6 +80,42 @@ gpuTest(
   },
 );
 
+gpuTest("a pass is submitted where it was recorded: held work keeps its order", (gpu) => {
+  const y = upload(gpu, "y", [8], undefined, "uint32");
+  const begun = () => {
+    const pass = new KernelPass(gpu);
+    pass.dispatch({ kernel: append, operands: { y }, params: { step: 1 }, workgroups: [1] });
+    return pass;
+  };
+  const refused = (submit: () => void) =>
+    assertThrows(submit, GpuError, "held work began or ended");
+  const before = begun();
+  refused(() => gpu.hold(() => before.submit()));
+  before.submit();
+  let within: KernelPass;
+  assertEquals(gpu.hold(() => within = begun()), []);
+  refused(() => within.submit());
+  // What is put off is recorded in a recording of its own.
+  const held = gpu.hold(() => (within = begun()).later(() => {}));
+  within!.clear(y);
+  refused(() => [...gpu.inTurn(held)]);
+});
+
+gpuTest("a profiler times held work as well, what is encoded late included", async (gpu) => {
+  using profiler = Profiler.create(gpu);
+  if (!profiler) return;
+  const y = upload(gpu, "y", [8], undefined, "uint32"), pass = new KernelPass(gpu, profiler);
+  const record = () => {
+    for (let step = 0; step < 40; step++) {
+      pass.dispatch({ kernel: append, operands: { y }, params: { step }, workgroups: [1] });
+    }
+    pass.submit();
+  };
+  for (const { give } of gpu.hold(record, 1)) gpu.enqueue(give);
+  const spans = await profiler.take();
+  assertEquals([spans.length, spans.every(({ start }) => start > 0)], [40, true]);
+});
+
 gpuTest("copies and clears keep their place among dispatches", async (gpu) => {
   const y = upload(gpu, "y", [8], [3, 4, 5, 6, 7, 8, 9, 10], "uint32");
   const saved = upload(gpu, "saved", [8], undefined, "uint32");

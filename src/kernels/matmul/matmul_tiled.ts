@@ -103,9 +103,11 @@ export function matmulTiled(
   const blocks = ranges(problem.n, nStep).flatMap((n) =>
     ranges(problem.m, mStep).flatMap((m) => ranges(problem.k, kStep).map((k) => ({ m, n, k })))
   );
-  const split = splitOf(problem.whole);
-  if (blocks.length === 1 && split.parts > 1 && fits(workspace, problem.whole)) {
-    const shape = [split.parts, problem.m, problem.n];
+  // As the whole product would be, so that rows of it have its bits.
+  const split = splitOf(problem.whole),
+    isOneBlock = blocks.length === 1 && problem.whole.m <= mStep;
+  const shape = [split.parts, problem.m, problem.n];
+  if (isOneBlock && split.parts > 1 && fits(workspace, shape)) {
     const parts = viewAs(workspace.parts!, "matmul.parts", shape);
     const sums = { ...problem, c: parts, alpha: 1, accumulate: false, residual: undefined };
     record(pass, sums, blocks[0], tile, split);
@@ -116,8 +118,12 @@ export function matmulTiled(
   }
 }
 
-function fits({ parts }: TiledWorkspace, shape: MatmulShape): boolean {
-  return parts !== undefined && partialSums(shape) <= storedElements(parts);
+/**
+ * Whether there is room for partial sums. Always, where the rows of a product were planned for: alone
+ * they would have as many parts as the whole, or more.
+ */
+function fits({ parts }: TiledWorkspace, [count, m, n]: readonly number[]): boolean {
+  return parts !== undefined && count * m * padded(n) <= storedElements(parts);
 }
 
 /** One dispatch; c holds as many matrices as the split has parts. */

@@ -201,19 +201,24 @@ strategyTest(
       const { tensor: a } = knownMatrix(gpu, "a", layout === "TN" ? [k, m] : [m, k], format, 1);
       const { tensor: b } = knownMatrix(gpu, "b", layout === "NT" ? [n, k] : [k, n], "bfloat16", 2);
       const residual = upload(gpu, "residual", [m, n], randomNormal(m * n, 3));
-      const workspace = createMatmulWorkspace(gpu, {
-        variant: strategyFor(gpu.capabilities).matmul,
-        limits: gpu.limits,
-        shapes: [{ layout, m, n, k }],
-      });
+      const workspaceOf = (m: number) =>
+        createMatmulWorkspace(gpu, {
+          variant: strategyFor(gpu.capabilities).matmul,
+          limits: gpu.limits,
+          shapes: [{ layout, m, n, k }],
+        });
+      const workspace = workspaceOf(m), ofRows = workspaceOf(64);
       const c = upload(gpu, "c", [m, n]), io = { layout, a, b, alpha: 0.5 };
       runPass(gpu, (pass) => matmul(pass, workspace, { ...io, c, residual }));
       const whole = await download(gpu, c);
       for (const rows of [{ start: 0, end: 64 }, { start: 64, end: 128 }, { start: 128, end: m }]) {
         const { start, end } = rows, part = upload(gpu, "part", [end - start, n]);
-        const added = rowRange(residual, start, end);
-        runPass(gpu, (pass) => matmul(pass, workspace, { ...io, c: part, rows, residual: added }));
-        assertEquals(await download(gpu, part), whole.slice(start * n, end * n), layout);
+        const of = { ...io, c: part, rows, residual: rowRange(residual, start, end) };
+        // Also where only blocks of rows were planned for.
+        for (const planned of [workspace, ofRows]) {
+          runPass(gpu, (pass) => matmul(pass, planned, of));
+          assertEquals(await download(gpu, part), whole.slice(start * n, end * n), layout);
+        }
       }
       for (
         const rows of [{ start: 32, end: 64 }, { start: 128, end: 151 }, { start: 64, end: 64 }]
