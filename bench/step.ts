@@ -21,7 +21,7 @@ import { buildTraining, type Training } from "../src/train/build.ts";
 import { trainingShape } from "../src/train/method.ts";
 import { memoryOptions } from "../src/train/memory_options.ts";
 import { RecordedStep, type StepOptions } from "../src/train/step.ts";
-import { prepare, someBatch, USUAL_RATES } from "../src/train/untrained.ts";
+import { prepare, someBatch, usualRates } from "../src/train/untrained.ts";
 import { createPeaks } from "./peak.ts";
 import type { Recorded, Stopwatch } from "./timing.ts";
 
@@ -42,10 +42,7 @@ export interface StepResult {
   readonly kernels?: Readonly<Record<string, number>>;
 }
 
-const STEP: Omit<OptimizerStep, "step"> = {
-  lr: 1e-4,
-  rates: USUAL_RATES,
-};
+const usualStep = (): Omit<OptimizerStep, "step"> => ({ lr: 1e-4, rates: usualRates() });
 
 /** Tokens of the step of which Q-GaLore's own work is given as a share. */
 const LARGE_STEP = 4096;
@@ -74,8 +71,9 @@ export async function benchStep(
   const training = buildTraining(scope, config, trainingShape(options, config), gpu.capabilities);
   prepare(gpu, training);
   const tokens = batchSize * seqLen, batch = someBatch(tokens, config.vocabSize);
+  const usual = { ...usualStep(), lossIndex: 0 };
   const take = async (given: Pick<StepOptions, "step" | "profiler">) => {
-    await new RecordedStep(gpu, training, [batch], { ...STEP, lossIndex: 0, ...given }).give();
+    await new RecordedStep(gpu, training, [batch], { ...usual, ...given }).give();
   };
   const step = (profiler?: Profiler) => take({ step: 2, profiler });
 
@@ -147,7 +145,7 @@ export function optimizerShare(
   tokens: number,
 ): number {
   const every = phases.projection + phases.adam + phases.requantise;
-  const own = every + phases.refresh / STEP.rates.updateProjGap;
+  const own = every + phases.refresh / usualRates().updateProjGap;
   return own / (own + (stepMs - every) * LARGE_STEP / tokens);
 }
 
@@ -163,7 +161,7 @@ function phasesOf(training: Training): Record<string, Recorded> {
   const projected = optimizer.states.filter((state): state is Projected => !!state.projector);
   const lowRank = ({ projector }: Projected) =>
     viewAs(optimizer.scratch.lowRank!, "low_rank", projector.lowRankShape);
-  const { matmul } = optimizer;
+  const { matmul } = optimizer, usual = usualStep();
   return {
     forward: (pass) => {
       forward(pass, model, activations);
@@ -188,7 +186,7 @@ function phasesOf(training: Training): Record<string, Recorded> {
     adam: (pass) => {
       for (const state of optimizer.states) {
         const { parameter, projector, rule, blockRows } = state;
-        const io = { ...STEP, step: 2, workspace: optimizer.scratch.rules.get(rule), matmul };
+        const io = { ...usual, step: 2, workspace: optimizer.scratch.rules.get(rule), matmul };
         if (projector) {
           rule.record(pass, { ...io, state: state.state, gradient: lowRank(state as Projected) });
           continue;

@@ -12,7 +12,7 @@ import type { ProgressEvent } from "../src/train/events.ts";
 import { RecordedStep } from "../src/train/step.ts";
 import { type LayerTimes, StepWatch } from "../src/train/step_watch.ts";
 import { SubmittedSteps } from "../src/train/submitted_steps.ts";
-import { prepare, someBatch, USUAL_RATES as RATES } from "../src/train/untrained.ts";
+import { prepare, someBatch, usualRates } from "../src/train/untrained.ts";
 import { median } from "./timing.ts";
 
 /** The speed of a training run. */
@@ -85,7 +85,7 @@ export async function measureTraining(
   const batches = Array<Batch>(gradientAccumulation).fill(batch);
   const submitted = new SubmittedSteps(gpu, memory, training, 0);
   let phase = "", stepMs = Infinity;
-  const layerTimes: LayerTimes = {};
+  const layerTimes: LayerTimes = {}, rates = usualRates();
   const begin = (what: string) => onProgress({ phase: phase = what });
   const submit = async (step: number) => {
     const refreshes = training.optimizer.refreshesAt(step);
@@ -94,7 +94,7 @@ export async function measureTraining(
     const extent = { microBatches: batches.length, refreshes };
     const { watch } = new StepWatch(extent, layerTimes, report);
     const slow = stepMs >= SLOW_STEP_MS && { paced: true, watch };
-    const options = { step, lr: 1e-4, rates: RATES, lossIndex: step % LOSS_RING, ...slow };
+    const options = { step, lr: 1e-4, rates, lossIndex: step % LOSS_RING, ...slow };
     const recorded = new RecordedStep(gpu, training, batches, options);
     const { end } = await recorded.give({ signal, mayAbandon: true });
     if (end !== "submitted") return;
@@ -114,7 +114,7 @@ export async function measureTraining(
     const plain: number[] = [], refreshed: number[] = [];
     do {
       plain.push(stepMs < SLOW_STEP_MS ? await timed(2) : stepMs);
-      refreshed.push(await timed(1 + (refreshed.length + 1) * RATES.updateProjGap));
+      refreshed.push(await timed(1 + (refreshed.length + 1) * rates.updateProjGap));
     } while (refreshed.length < 4 && performance.now() < end && !signal.aborted);
     return Math.max(0, median(refreshed) - median(plain));
   };
@@ -130,7 +130,7 @@ export async function measureTraining(
   submitted.restartClock();
   while (!signal.aborted && (count < 1 || performance.now() - start < milliseconds)) {
     // None of these numbers is due for a refresh.
-    await submit(2 + (count + submitted.count) % (RATES.updateProjGap - 1));
+    await submit(2 + (count + submitted.count) % (rates.updateProjGap - 1));
     if (!submitted.count || !submitted.mustRead) continue;
     for (const { step_ms } of await submitted.read()) {
       elapsed += step_ms;
@@ -149,7 +149,7 @@ export async function measureTraining(
     tokens_per_second: 1000 * tokens_per_step / step_ms,
     step_ms,
     refresh_ms,
-    ...(refreshes ? { refresh_interval: RATES.updateProjGap } : undefined),
+    ...(refreshes ? { refresh_interval: rates.updateProjGap } : undefined),
     first_step_ms,
     planned_peak_bytes: plan.plannedPeakBytes,
     gpu_peak_bytes: memory.peak,

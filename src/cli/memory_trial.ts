@@ -50,18 +50,18 @@ function describe(
   const rows = [
     ["planned", exact(plan.plannedPeakBytes)],
     ["allocated", exact(gpuPeakBytes)],
-    ["of the driver", `${formatBytes(plan.allocatedBytes, 4)}, in its blocks`],
-    ["process", `${formatBytes(processBytes, 4)} in memory`],
+    ["driver blocks", formatBytes(plan.allocatedBytes, 4)],
+    ["process memory", formatBytes(processBytes, 4)],
     ["allocating", formatDuration(allocating)],
     ["compiling", formatDuration(compiling)],
     ...refreshingStep === undefined
       ? []
-      : [["first step", `${formatDuration(refreshingStep)}, with its refreshes of subspaces`]],
-    ...step === undefined ? [] : [["step", formatDuration(step)]],
+      : [["one-layer step", `${formatDuration(refreshingStep)}, refreshing its subspaces`]],
+    ...step === undefined ? [] : [["one-layer step", formatDuration(step)]],
   ];
   return [
-    `it fits ${adapter}; steps are through one layer, embedding and head`,
+    `fits on ${adapter}. Times are for one layer plus embedding and head`,
     "",
-    ...rows.map(([name, value]) => `${name.padEnd(15)}${value}`),
+    ...rows.map(([name, value]) => `${name.padEnd(16)}${value}`),
   ].join("\n");
 }

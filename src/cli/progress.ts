@@ -207,6 +207,7 @@ export class Progress {
 /** Phases whose `done` and `total` are bytes. */
 const IN_BYTES: readonly RunPhase[] = [
   "saving a checkpoint",
+  "checking the best model",
   "loading the best model",
   "saving the model",
 ];

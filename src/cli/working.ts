@@ -21,7 +21,10 @@ export interface HowFar {
   readonly atOnce?: boolean;
 }
 
-/** Silence in a log after which a line says what is going on: longer as it goes on for minutes. */
+/**
+ * Silence in a log after which a line says what is going on: 4 seconds, or a twentieth of the time that
+ * it has taken so far, up to half a minute.
+ */
 const SILENCE_MS = 4000, LONGEST_SILENCE_MS = 30_000, SHARE_OF_TIME = 1 / 20;
 /** Interval of the clock that looks for silence, and redraws the line on a terminal. */
 const TICK_MS = 500;

@@ -84,18 +84,23 @@ export async function openBase(options: BaseOptions): Promise<Base> {
   };
 }
 
-/** The weights that a run starts from: the base's, and its adapter's or new ones. */
+/**
+ * The weights that a run starts from: the base's, and its adapter's or new ones. None of a `resumed` run
+ * that trains them all: its checkpoint has them.
+ */
 export async function loadBase(
   gpu: Gpu,
   { model, load }: TrainedModel,
-  { path, adapter, config, seed }: {
+  { path, adapter, config, seed, resumed }: {
     readonly path: string;
     readonly adapter?: string;
     readonly config: LlamaConfig;
     readonly seed: number;
+    readonly resumed?: boolean;
   },
   onPreparation?: OnPreparation,
 ): Promise<void> {
+  if (resumed && model.parameters.all.every(({ trainable }) => trainable)) return;
   using source = await openWithAdapter(path, adapter);
   await loadWeights(gpu, model.parameters, withRows(source.weights, config.vocabSize), {
     workspace: load,

@@ -242,6 +242,7 @@ export type RunPhase =
   | "evaluating"
   | "generating samples"
   | "saving a checkpoint"
+  | "checking the best model"
   | "loading the best model"
   | "saving the model";
 
@@ -266,7 +267,7 @@ export interface ProgressEvent {
   readonly subspace?: number;
   /** Subspaces that the step refreshes. */
   readonly subspaces?: number;
-  /** Kernels, layers with refreshes, batches, samples, or bytes that are saved or read. */
+  /** Kernels, layers and refreshes of a step, batches, samples, or bytes that are saved or read. */
   readonly done?: number;
   /** How many there are. */
   readonly total?: number;

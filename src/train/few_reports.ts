@@ -1,4 +1,4 @@
-/** What of a run's progress is passed on to another program: each phase as it begins, and some of its figures. */
+/** Limits how often a run's progress is passed on to another program. */
 import type { PreparationEvent, ProgressEvent } from "./events.ts";
 
 /** Milliseconds between figures of a phase: nobody who watches them has a use for more. */

@@ -90,8 +90,8 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
       (await data()).kind === "instruct"
         ? encodeQuestion(tokenizer, options, text)
         : encodeText(tokenizer, text),
-    start: (gpu, training, onPreparation) =>
-      loadBase(gpu, training, { path, adapter, config, seed }, onPreparation),
+    start: (gpu, training, onPreparation, resumed) =>
+      loadBase(gpu, training, { path, adapter, config, seed, resumed }, onPreparation),
     base: origin,
     async describe(folder, parameters, results) {
       await describeResult(folder, parameters, result);

@@ -31,6 +31,8 @@ export const MOST_SEQUENCES = 512;
 /** Tokens of a sequence, where they are left open. */
 const LENGTHS = [256, 512, 1024, 2048];
 const LEAST_RANK = 8, LEAST_LENGTH = 32;
+/** Of the memory of a run: an option that saves less is not worth its cost, nor its name. */
+const LEAST_SAVING = 0.01;
 
 /**
  * What fits into so many bytes: the most tokens a batch first, and of equals what needs the fewest
@@ -73,9 +75,9 @@ export function* whatFits(
   const { batchSize: least = 1 } = run.options as { batchSize?: number };
   const batches = { least, most: Math.max(least, MOST_SEQUENCES) };
   for (const open of openMethods(run)) {
-    const longest = { ...open, batchSize: 1, seqLen: lengths.at(-1) };
+    const longest = { ...open, seqLen: lengths.at(-1) };
     let before = new Map<unknown, unknown>();
-    for (const savings of yield* search.savings(longest)) {
+    for (const savings of yield* search.savings(longest, [1, MOST_SEQUENCES])) {
       const row: Fit[] = [];
       for (const seqLen of lengths) {
         const fit = yield* search.largestBatch({ ...open, ...savings, seqLen }, batches);
@@ -107,7 +109,7 @@ export function* nearestFits(
     return fit !== undefined;
   };
   const { batchSize, seqLen } = run.options as { batchSize: number; seqLen: number };
-  const ladder = yield* search.savings({}), all = ladder.at(-1)!;
+  const ladder = yield* search.savings({}, [1, batchSize]), all = ladder.at(-1)!;
   for (const savings of ladder.slice(1)) {
     if (add(yield* search.fit(savings))) break;
   }
@@ -197,18 +199,30 @@ class Search {
     return { options: { ...options, batchSize: low }, plan: plan! };
   }
 
-  /** The options that save memory beside these, each with those before it; none at first. */
-  *savings(options: Values): Planning<Values[]> {
+  /**
+   * The options that save enough beside these, each with those before it; none at first. Some save of
+   * what grows with the batch, some of what does not: it is enough in the smallest or the largest.
+   */
+  *savings(options: Values, batches: readonly number[]): Planning<Values[]> {
     const ladder: Values[] = [{}];
-    let least = (yield* this.#plan(options))?.plannedPeakBytes ?? 0;
+    let before = yield* this.#peaks(options, batches);
     for (const { option, value } of SAVINGS) {
       const savings = { ...ladder.at(-1), [option]: value };
-      const plan = yield* this.#plan({ ...options, ...savings });
-      if (!plan || plan.plannedPeakBytes >= least) continue;
-      least = plan.plannedPeakBytes;
+      const after = yield* this.#peaks({ ...options, ...savings }, batches);
+      if (!after.some((bytes, index) => bytes <= (1 - LEAST_SAVING) * before[index])) continue;
+      before = after;
       ladder.push(savings);
     }
     return ladder;
+  }
+
+  /** Bytes with each batch; NaN where there is no such plan. */
+  *#peaks(options: Values, batches: readonly number[]): Planning<number[]> {
+    const peaks: number[] = [];
+    for (const batchSize of batches) {
+      peaks.push((yield* this.#plan({ ...options, batchSize }))?.plannedPeakBytes ?? NaN);
+    }
+    return peaks;
   }
 }
 

@@ -93,7 +93,7 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           ${option("batchSize")} as the least`,
       )).meta({ value: "GiB" }),
       allocate: z.boolean().default(false).describe(
-        "try it on this machine's GPU: allocate all of it, and take steps through one layer inside it",
+        "allocate everything on this machine's GPU and run steps through one layer",
       ),
     }),
   },

@@ -138,7 +138,7 @@ export const embedding4bit = z.boolean().default(false).describe(
 );
 
 export const offloadEmbedding = z.boolean().default(false).describe(
-  "keep the embedding in host memory, where it is neither trained nor the head as well: the device " +
-    "gets the rows of a batch. Host memory grows by what the device saves (in INT8 a byte per " +
+  "keep the embedding in host memory, if it is frozen and not tied to the head; only the rows of a " +
+    "batch go to the device. Host memory grows by what the device saves (in INT8 a byte per " +
     "weight), and samples are read token by token",
 );

@@ -138,9 +138,7 @@ export async function openRun(
     const training = allocateTraining(scope, config, shape, objective);
     await gpu.check();
     uploadRope(gpu, training.model);
-    // A checkpoint has all that is trained.
-    const isRestored = checkpoint && training.model.parameters.all.every((each) => each.trainable);
-    if (!isRestored) await recipe.start(gpu, training, onPreparation);
+    await recipe.start(gpu, training, onPreparation, checkpoint !== undefined);
     if (checkpoint) {
       await restoreTensors(gpu, training, checkpoint, progressOf("restoring a checkpoint"));
       training.optimizer.restoreLazyStates(state!.lazy);

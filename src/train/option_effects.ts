@@ -8,6 +8,7 @@
 import { option, type Phrase, phrase, type Piece } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
 import {
+  chosenEmbeddingRule,
   hasInt4Projection,
   hasInt8Weights,
   isLowRank,
@@ -79,9 +80,18 @@ function embeddingsFrozen(trainedBy: (options: Values) => Piece | undefined): Ef
     ["embedding4bit", "offloadEmbedding"],
     (options) => trainedBy(options) === undefined,
     (options) =>
-      phrase`needs a frozen embedding and head, which ${trainedBy(options)!} trains:
-        ${option("embeddingOptimizer", "adam_factored")} saves most beside them`,
+      phrase`needs a frozen embedding and head, which ${trainedBy(options)!} trains${
+        smallerUpdate(options)
+      }`,
   );
+}
+
+/** What takes less memory in training embedding and head, unless that is how they are trained. */
+function smallerUpdate(options: Values): Phrase {
+  const chosen = chosenEmbeddingRule(options as Parameters<typeof chosenEmbeddingRule>[0]);
+  if ((chosen ?? method(options).rules.embeddings) === "adam_factored") return "";
+  const smallest = option("embeddingOptimizer", "adam_factored");
+  return phrase`: training them takes least memory with ${smallest}`;
 }
 
 /** What trains embedding and head beside adapters and in fine-tuning, if anything does. */

@@ -108,9 +108,9 @@ export interface MemoryOptions {
    */
   readonly embedding4bit: boolean;
   /**
-   * Keep the embedding in host memory, where it is neither trained nor the head as well: the device
-   * gets the rows of a batch. Host memory grows by what the device saves (in INT8 a byte per
-   * weight), and samples are read token by token.
+   * Keep the embedding in host memory, if it is frozen and not tied to the head; only the rows of a
+   * batch go to the device. Host memory grows by what the device saves (in INT8 a byte per weight),
+   * and samples are read token by token.
    * @default false
    */
   readonly offloadEmbedding: boolean;
@@ -168,7 +168,7 @@ export interface MemoryOptions {
    */
   readonly fit?: number;
   /**
-   * Try it on this machine's GPU: allocate all of it, and take steps through one layer inside it.
+   * Allocate everything on this machine's GPU and run steps through one layer.
    * @default false
    */
   readonly allocate: boolean;
@@ -397,9 +397,9 @@ export interface PretrainOptions {
    */
   readonly embedding4bit: boolean;
   /**
-   * Keep the embedding in host memory, where it is neither trained nor the head as well: the device
-   * gets the rows of a batch. Host memory grows by what the device saves (in INT8 a byte per
-   * weight), and samples are read token by token.
+   * Keep the embedding in host memory, if it is frozen and not tied to the head; only the rows of a
+   * batch go to the device. Host memory grows by what the device saves (in INT8 a byte per weight),
+   * and samples are read token by token.
    * @default false
    */
   readonly offloadEmbedding: boolean;
@@ -788,9 +788,9 @@ export interface FinetuneOptions {
    */
   readonly embedding4bit: boolean;
   /**
-   * Keep the embedding in host memory, where it is neither trained nor the head as well: the device
-   * gets the rows of a batch. Host memory grows by what the device saves (in INT8 a byte per
-   * weight), and samples are read token by token.
+   * Keep the embedding in host memory, if it is frozen and not tied to the head; only the rows of a
+   * batch go to the device. Host memory grows by what the device saves (in INT8 a byte per weight),
+   * and samples are read token by token.
    * @default false
    */
   readonly offloadEmbedding: boolean;

@@ -66,7 +66,8 @@ async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
     warnings: await startNotes(options, model, config, tokenizer),
     evaluateFirst: false,
     card: { kind: "model" },
-    async start(gpu, { model: { parameters }, scratch }, onPreparation) {
+    async start(gpu, { model: { parameters }, scratch }, onPreparation, resumed) {
+      if (resumed) return; // random weights are all trained
       const onProgress = onPreparation &&
         ((share: number) =>
           onPreparation({ type: "preparation", what: "initialising weights", share }));
@@ -154,8 +155,8 @@ async function trainedStart(options: PretrainOptions, model: string): Promise<Pr
     ],
     evaluateFirst: true,
     card: { kind: shape.lora ? "adapter" : "model", base: model, chat: talk.about },
-    start: (gpu, training, onPreparation) =>
-      loadBase(gpu, training, { path, config, seed }, onPreparation),
+    start: (gpu, training, onPreparation, resumed) =>
+      loadBase(gpu, training, { path, config, seed, resumed }, onPreparation),
     base: origin,
     describe: (folder, parameters) => describeResult(folder, parameters, result),
     save: (gpu, training, onProgress) => saveResult(gpu, training, result, onProgress),

@@ -120,8 +120,16 @@ export interface Recipe {
    * Encodes a prompt in the format of the training data: as a dialogue if that is what it holds.
    */
   encodePrompt(text: string): Promise<EncodedPrompt>;
-  /** Writes the weights that a new run starts from. */
-  start(gpu: Gpu, training: TrainedModel, onPreparation?: OnPreparation): Promise<void>;
+  /**
+   * Writes the weights that a new run starts from. Of a `resumed` run all that is trained is restored
+   * afterwards, so only the rest is needed: what is frozen, and what else the objective reads.
+   */
+  start(
+    gpu: Gpu,
+    training: TrainedModel,
+    onPreparation?: OnPreparation,
+    resumed?: boolean,
+  ): Promise<void>;
   /**
    * What the weights that a checkpoint does not hold are read from: the path or `hf:…` of the model
    * that the run starts from, if there is one.

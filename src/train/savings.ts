@@ -23,9 +23,9 @@ export const SAVINGS: readonly Saving[] = [
     value: "adam_factored",
     costs: "second moments of rows and columns, not of weights",
   },
-  { option: "offloadEmbedding", value: true, costs: "as much memory of the host" },
+  { option: "offloadEmbedding", value: true, costs: "host memory, and slower samples" },
   { option: "activationQuant", value: true, costs: "gradients off by some 3%" },
   { option: "adam4bit", value: true, costs: "moments of 4 bits" },
   { option: "embeddingQuant", value: true, costs: "embedding and head in INT8" },
-  { option: "embedding4bit", value: true, costs: "a head of 4 bits in the run, not in the result" },
+  { option: "embedding4bit", value: true, costs: "embedding and head in 4 bits" },
 ];

@@ -3,7 +3,7 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { OptionsError } from "../options/faults.ts";
 import { wasLeftOpen } from "../options/schema.ts";
-import type { TrainingShape } from "./build.ts";
+import { type TrainingShape, trainsEmbeddings } from "./build.ts";
 import { type MemoryOptions, memoryOptions } from "./memory_options.ts";
 import { trainingShape } from "./method.ts";
 import type { Objective } from "./objective.ts";
@@ -30,7 +30,7 @@ export class Sizing {
 
   /** Of a run whose method is settled, what `memory` would refuse beside the rest is left out. */
   constructor(private readonly run: SizedRun, private readonly capabilities: Capabilities) {
-    const given = sizeOptionsOf(run.options as Values);
+    const given = sizeOptionsOf(run);
     const parsed = given.optimizer === undefined ? [] : parse(given);
     const refused = Array.isArray(parsed) ? parsed : [];
     this.#given = Object.fromEntries(
@@ -66,8 +66,12 @@ export class Sizing {
 /** Stands for the model, whose configuration is at hand. */
 const MODEL = { model: "./config.json" };
 
-/** The options that `memory` has in common with a run, as they were given. */
-function sizeOptionsOf(run: Values): Values {
+/**
+ * The options that `memory` has in common with a run, as they were given. Embedding and head may be
+ * trained for another reason: added tokens, or an adapter that has them whole.
+ */
+function sizeOptionsOf({ options, shape }: SizedRun): Values {
+  const run = options as Values, isFinetuning = "template" in run;
   const always = ["batchSize", "seqLen"], otherwise = ["model", "vocabSize", "fit"];
   const names = Object.keys(memoryOptions.fields).filter((name) =>
     !otherwise.includes(name) && run[name] !== undefined &&
@@ -78,7 +82,9 @@ function sizeOptionsOf(run: Values): Values {
   return {
     ...given,
     ...(given.from === undefined ? MODEL : undefined),
-    ...("template" in run ? { finetune: true } : undefined),
+    ...(isFinetuning && { finetune: true }),
+    ...(shape && (isFinetuning || shape.lora) && trainsEmbeddings(shape) &&
+      { trainEmbeddings: true }),
   };
 }
 

@@ -102,6 +102,8 @@ async function namedCheckpoint(
   const { checkpoint, damaged } = isRun
     ? await newestCheckpoint(path, onProgress)
     : { checkpoint: await readCheckpoint(path), damaged: [] };
+  // Before anything is planned or allocated for it, though there is none to take in its place.
+  if (!isRun) await checkpoint!.verify({ onProgress });
   for (const { path, reason } of damaged) warn(`skipping ${path}: ${reason}`);
   if (!checkpoint) throw new UserError(`no checkpoint in ${path} is whole`);
   if (resolve(dirname(checkpoint.path)) === resolve(output)) {

@@ -2,11 +2,11 @@
 import type { Watch } from "../gpu/gpu.ts";
 import type { ProgressEvent } from "./events.ts";
 
-/** A pass through all layers; `refreshing` is a backward one that refreshes subspaces. */
-type PassKind = "forward" | "backward" | "refreshing";
+/** A pass through all layers. */
+type PassKind = "forward" | "backward";
 
-/** Milliseconds that a layer takes in each kind of pass, as last measured. */
-export type LayerTimes = Partial<Record<PassKind, number>>;
+/** Milliseconds that a layer takes in each kind of pass, and a refresh beside it, as last measured. */
+export type LayerTimes = Partial<Record<PassKind | "refresh", number>>;
 
 /** What a step goes through. */
 export interface StepExtent {
@@ -23,8 +23,12 @@ export class StepWatch {
   /** Layers done of the pass in progress, and layers of the model. */
   #layer = 0;
   #layers = 0;
-  /** When the first of them was done: what comes before it is not a layer's. */
-  #since = 0;
+  /** Refreshes done. */
+  #refreshed = 0;
+  /** When the pass's first layer was done, after how many refreshes: before it not all is a layer's. */
+  #since = { ms: 0, refreshed: 0 };
+  /** Milliseconds of a layer with its refreshes in this pass, while none without was ever timed. */
+  #together: number | undefined;
 
   /**
    * @param times of earlier steps; kept up to date
@@ -36,16 +40,13 @@ export class StepWatch {
     private readonly report: (how: Partial<ProgressEvent>) => void,
     private readonly now: () => number = () => performance.now(),
   ) {
-    const { microBatches, refreshes } = extent;
-    this.#passes = Array.from({ length: microBatches }, (_, index): PassKind[] => [
-      "forward",
-      index === 0 && refreshes > 0 ? "refreshing" : "backward",
-    ]).flat();
+    this.#passes = Array(extent.microBatches).fill(["forward", "backward"]).flat();
   }
 
   readonly watch: Watch = (part, index, count) => () => {
     this.#done++;
     if (part === "refresh") {
+      this.#refreshed++;
       const layer = this.#layer + 1;
       this.#say({ part, layer, subspace: index, subspaces: count });
     } else {
@@ -54,13 +55,21 @@ export class StepWatch {
       if (index < count) return;
       this.#passes.shift();
       this.#layer = 0;
+      this.#together = undefined;
     }
   };
 
   #pass(layer: number, layers: number): void {
     [this.#layer, this.#layers] = [layer, layers];
-    if (layer === 1) this.#since = this.now();
-    else this.times[this.#passes[0]] = (this.now() - this.#since) / (layer - 1);
+    if (layer === 1) {
+      this.#since = { ms: this.now(), refreshed: this.#refreshed };
+      return;
+    }
+    const { times } = this, passed = layer - 1, refreshed = this.#refreshed - this.#since.refreshed;
+    const elapsed = this.now() - this.#since.ms;
+    if (refreshed === 0) times[this.#passes[0]] = elapsed / passed;
+    else if (times.backward === undefined) this.#together = elapsed / passed;
+    else times.refresh = Math.max(0, (elapsed - passed * times.backward) / refreshed);
   }
 
   #say(how: Partial<ProgressEvent>): void {
@@ -70,10 +79,19 @@ export class StepWatch {
     this.report({ ...how, layers, done: this.#done, total, seconds_left });
   }
 
-  /** NaN while a kind of pass is to come whose layers were never timed. */
+  /**
+   * NaN while something is to come that was never timed. Refreshes are timed only beside layers that
+   * were timed without any, so never in a first step: from random vectors they take twice as long.
+   */
   #secondsLeft(): number {
-    const layers = (index: number) => this.#layers - (index === 0 ? this.#layer : 0);
-    const left = this.#passes.map((kind, index) => layers(index) * (this.times[kind] ?? NaN));
-    return left.reduce((sum, each) => sum + each, 0) / 1000;
+    const { times, extent: { refreshes } } = this, together = this.#together;
+    const layers = this.#passes.map((kind, index) =>
+      index === 0
+        ? (this.#layers - this.#layer) * (together ?? times[kind] ?? NaN)
+        : this.#layers * (times[kind] ?? NaN)
+    );
+    const toRefresh = together === undefined ? refreshes - this.#refreshed : 0;
+    const refreshing = toRefresh > 0 ? toRefresh * (times.refresh ?? NaN) : 0;
+    return (layers.reduce((sum, each) => sum + each, 0) + refreshing) / 1000;
   }
 }

@@ -12,6 +12,7 @@ import { Evaluating } from "./evaluating.ts";
 import type {
   DoneEvent,
   OnProgress,
+  RunPhase,
   Saved,
   StepMetrics,
   Summary,
@@ -222,19 +223,15 @@ export class TrainingLoop {
     const best = this.#evaluating.best.state;
     if (!loadBestModelAtEnd || !best || best.step === this.step) return undefined;
     const path = checkpointFolder(output, best.step);
-    const progress = (done: number, total?: number) =>
-      this.#activity.report("loading the best model", this.step, { done, total });
-    progress(0);
+    const progressOf = (phase: RunPhase) => (done: number, total?: number) =>
+      this.#activity.report(phase, this.step, { done, total });
+    const checking = progressOf("checking the best model");
+    checking(0);
     try {
-      const checkpoint = await readCheckpoint(path);
+      const checkpoint = await readCheckpoint(path), { training } = this.opened;
       // Weights are replaced as they are read, and checksums known only afterwards.
-      await checkpoint.verify(undefined, (read, bytes) => progress(read, 2 * bytes));
-      await restoreTensors(
-        this.gpu,
-        this.opened.training,
-        checkpoint,
-        (read, bytes) => progress(bytes + read, 2 * bytes),
-      );
+      await checkpoint.verify({ onProgress: checking });
+      await restoreTensors(this.gpu, training, checkpoint, progressOf("loading the best model"));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       yield warningEvent(

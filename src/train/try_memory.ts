@@ -20,7 +20,7 @@ import { trainingShape } from "./method.ts";
 import type { MemoryPlan } from "./plan.ts";
 import { RecordedStep } from "./step.ts";
 import { StepWatch } from "./step_watch.ts";
-import { prepare, someBatch, USUAL_RATES } from "./untrained.ts";
+import { prepare, someBatch, usualRates } from "./untrained.ts";
 
 /** Whoever waits that long for one step knows enough. */
 const SLOW_SECONDS = 60;
@@ -148,6 +148,7 @@ async function allocateAll(
 class OneLayer {
   readonly #training: Training;
   readonly #batches;
+  readonly #rates = usualRates();
 
   constructor(private readonly gpu: Gpu, training: Training, shape: TrainingShape) {
     const { model } = training, { config, parameters } = model;
@@ -175,7 +176,7 @@ class OneLayer {
   }
 
   get kernels() {
-    return kernelsOf(this.gpu, this.#training, this.#batches, USUAL_RATES);
+    return kernelsOf(this.gpu, this.#training, this.#batches, this.#rates);
   }
 
   async step(
@@ -188,7 +189,7 @@ class OneLayer {
     const refreshes = step === 1 ? this.refreshes : 0;
     const extent = { microBatches: batches.length, refreshes };
     const { watch } = new StepWatch(extent, {}, ({ done, total }) => onProgress(done! / total!));
-    const options = { step, lr: 1e-4, rates: USUAL_RATES, lossIndex: 0, paced: true, watch };
+    const options = { step, lr: 1e-4, rates: this.#rates, lossIndex: 0, paced: true, watch };
     await new RecordedStep(gpu, training, batches, options).give({ signal, mayAbandon: true });
     signal.throwIfAborted();
     await gpu.settled();

@@ -11,14 +11,17 @@ import { optimizerRates } from "./method.ts";
 import { pretrainOptions } from "./options.ts";
 
 /** Those of a run with defaults: they move no time. */
-export const USUAL_RATES: OptimizerRates = optimizerRates(
-  pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" }),
-);
+export function usualRates(): OptimizerRates {
+  return optimizerRates(
+    pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" }),
+  );
+}
 
 /** Fills the weights, so that a step computes what it would in a run. */
 export function prepare(gpu: Gpu, { model, optimizer }: Training): void {
   uploadRope(gpu, model);
   // What is in NF4 or in host memory is only ever read from a file; zeros multiply as fast.
+  for (const { host } of model.parameters.all) host?.clear();
   const all = model.parameters.all.filter(({ kind, weight, host }) =>
     kind !== "adapter" && weight.dtype !== "nf4" && !host
   );

@@ -56,6 +56,8 @@ trainingTest(
       ];
       const rank = ["--rank", "24", "--optimizer", "galore_adamw_8bit"];
       const memory = await run("memory", ...sizes, ...rank, "--json");
+      const tried = await run("memory", ...sizes, ...rank, "--allocate", "--json");
+      const told = await run("memory", ...sizes, ...rank, "--allocate");
       const data = ["--data", text, "--output", output, "--eval-share", "0.05"];
       const trained = await run("pretrain", ...sizes, ...rank, ...data, "--steps", "2");
       assertEquals([memory.code, trained.code], [0, 0], trained.stderr);
@@ -63,6 +65,23 @@ trainingTest(
       const plan = JSON.parse(memory.stdout);
       assertEquals(plan.planned_peak_bytes, summary.gpu_peak_bytes);
       assertStringIncludes(trained.stderr, "step 2/2");
+      const trial = JSON.parse(tried.stdout);
+      assertEquals(trial.gpu_peak_bytes, summary.gpu_peak_bytes);
+      assertEquals(trial.adapter, summary.adapter);
+      assert(trial.process_bytes > 1 << 20 && trial.seconds.refreshing_step > 0);
+      assertEquals(Object.keys(trial.seconds), [
+        "allocating",
+        "compiling",
+        "refreshing_step",
+        "step",
+      ]);
+      const exact = `(${summary.gpu_peak_bytes} bytes)`;
+      for (const words of [`fits on ${summary.adapter}. `, exact, "\none-layer step  "]) {
+        assertStringIncludes(told.stdout, words);
+      }
+      const both = await run("memory", ...sizes, ...rank, "--allocate", "--fit", "8");
+      assertEquals([both.code, both.stdout], [2, ""]);
+      assertStringIncludes(both.stderr, "--allocate: tries one plan");
 
       const model = ["--model", join(output, "model")];
       const evaluated = await run("eval", ...model, "--data", text, "--seq-len", "64", "--json");

@@ -107,10 +107,10 @@ trainingTest(
       assertEquals(last.createComputePipeline, first.createComputePipeline);
       assertEquals(last.createBindGroup, steps[4].calls.createBindGroup);
       // The first step may be a slow one: two layers there and back, and seven matrices in each.
-      const watched1 = progress.filter(({ step, part }) => step === 1 && part);
-      assertEquals(watched1.map(({ done }) => done), upTo(18));
-      assertEquals(watched1.at(-1)!.total, 18);
-      const refreshes = watched1.filter(({ part }) => part === "refresh");
+      const firstStep = progress.filter(({ step, part }) => step === 1 && part);
+      assertEquals(firstStep.map(({ done }) => done), upTo(18));
+      assertEquals(firstStep.at(-1)!.total, 18);
+      const refreshes = firstStep.filter(({ part }) => part === "refresh");
       assertEquals(refreshes.map(({ subspace }) => subspace), upTo(14));
       assertEquals(refreshes.map(({ layer }) => layer), [...Array(7).fill(1), ...Array(7).fill(2)]);
       const entries = join(folder, "run", "checkpoint-8", ENTRIES_FILE);

@@ -264,6 +264,9 @@ folderTest("a checkpoint given by its path is that one, or an error", async (out
   ]);
   // The folder of a run is its newest one.
   assertEquals((await find(join(output, "other"), output))?.step, 6);
+  // Read whole before anything else is done.
+  await damage(join(path, "entries.bin"), (bytes) => void (bytes[2000] ^= 1));
+  await assertRejects(() => find(join(output, "other"), path), CheckpointError, "long in");
 });
 
 folderTest(

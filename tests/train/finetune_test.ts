@@ -64,7 +64,7 @@ const METHODS: Record<string, Record<string, unknown>> = {
     rank: 16,
   },
   "galore_adamw8bit, narrow": { rank: 32, galoreScale: 1, trainEmbeddings: true, ...NARROW },
-  "adamw, embedding in 4 bits": { activationCheckpointing: true, lr: 1e-3, embedding4bit: true },
+  adamw: { activationCheckpointing: true, lr: 1e-3 },
   lora: { loraDropout: 0.1, gradientAccumulation: 2 },
   qlora: { loraTarget: ["q_proj", "v_proj", "down_proj"], activationCheckpointing: true },
 };
@@ -163,7 +163,6 @@ for (const [optimizer, own] of Object.entries(OFFLOADED)) {
         const change = {
           model,
           optimizer,
-
           steps: 4,
           sampleTokens: 6,
           template: "chatml",

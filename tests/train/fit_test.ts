@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { PRESETS } from "../../src/model/config.ts";
+import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { planFit } from "../../src/train/fit.ts";
 import { runMemoryOfCard } from "../../src/train/gpu_memory.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
@@ -8,6 +9,7 @@ import { trainingShape } from "../../src/train/method.ts";
 import { METHOD_NAMES } from "../../src/train/methods.ts";
 import { planMemory } from "../../src/train/plan.ts";
 import { SAVINGS } from "../../src/train/savings.ts";
+import { Sizing } from "../../src/train/sizing.ts";
 
 const config = PRESETS.llama_130m, bytes = 3e9;
 
@@ -58,6 +60,38 @@ Deno.test("every option that saves memory saves some, in some run", () => {
     }
   }
   assertEquals(saving, new Set(SAVINGS.map(({ option }) => option)));
+});
+
+Deno.test("what saves less than a hundredth of a run is not advised", () => {
+  const few = { ...config, vocabSize: 257 }, frozen = { finetune: true, seqLen: 64 } as const;
+  const optimizer = "galore_adamw", model = "llama_130m";
+  const options = memoryOptions.parse({ model, ...frozen, optimizer });
+  const plan = (offloadEmbedding: boolean) =>
+    planMemory(few, trainingShape({ ...options, offloadEmbedding }, few), CONSUMER_CARD);
+  assertEquals(plan(true).plannedPeakBytes < plan(false).plannedPeakBytes, true);
+  const fits = planFit(few, { ...frozen, optimizer }, 6e8);
+  assertEquals(fits.length > 0, true);
+  assertEquals(fits.some(({ options }) => "offloadEmbedding" in options), false);
+  const many = planFit(config, { ...frozen, optimizer }, 6e8);
+  assertEquals(many.some(({ options }) => "offloadEmbedding" in options), true);
+});
+
+Deno.test("embedding and head that are trained for another reason are sized as that", () => {
+  const given = { model: "-", data: ["-"], output: "-", optimizer: "lora" } as const;
+  const added = finetuneOptions.parse({ ...given, addTokens: ["<|x|>"] });
+  const plain = finetuneOptions.parse(given), shape = trainingShape(plain, config);
+  for (
+    const run of [
+      { config, options: added, shape: trainingShape(added, config) },
+      { config, options: plain, shape: { ...shape, trained: "adapters_and_embeddings" as const } },
+    ]
+  ) {
+    const sizing = new Sizing(run, CONSUMER_CARD);
+    assertEquals(sizing.plan(), planMemory(config, run.shape, CONSUMER_CARD));
+    assertEquals(sizing.plan({ offloadEmbedding: true }), undefined);
+  }
+  const frozen = new Sizing({ config, options: plain, shape }, CONSUMER_CARD);
+  assertEquals(frozen.plan(), planMemory(config, shape, CONSUMER_CARD));
 });
 
 Deno.test("of a card half a GiB is left to the driver, or 3% of a large one", () => {

@@ -191,8 +191,9 @@ for (
       "embedding4bit: needs a frozen embedding and head, which addTokens trains",
     ],
     [
-      { trainEmbeddings: true, offloadEmbedding: true },
-      "offloadEmbedding: needs a frozen embedding and head, which trainEmbeddings: true trains",
+      { optimizer: "galore_adamw", trainEmbeddings: true, offloadEmbedding: true },
+      "offloadEmbedding: needs a frozen embedding and head, which trainEmbeddings: true trains: " +
+      'training them takes least memory with embeddingOptimizer: "adam_factored"',
     ],
     [
       { embeddingQuant: true, embedding4bit: true },
@@ -205,6 +206,13 @@ for (
     assertThrows(() => finetuneOptions.parseUnknown({ ...base, ...given }), OptionsError, message);
   });
 }
+
+Deno.test("what trains an embedding with least memory is not advised where it is the default", () => {
+  const given = { model: "-", data: ["-"], output: "-", trainEmbeddings: true };
+  const refused = () => finetuneOptions.parse({ ...given, embedding4bit: true });
+  const { message } = assertThrows(refused, OptionsError);
+  assertEquals(message.includes("least memory"), false, message);
+});
 
 Deno.test("a stored job runs without the options that an earlier version ignored", () => {
   const stored = {

@@ -1,13 +1,14 @@
 /** How runs end: without held-out data, after a failure, early, diverging, and with the best model. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
+import { ENTRIES_FILE } from "../../src/formats/checkpoint/manifest.ts";
 import { IGNORED } from "../../src/model/batch.ts";
 import { spell } from "../../src/options/phrase.ts";
 import { FLAGS } from "../../src/options/spelling.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { BestEvaluation } from "../../src/train/best_evaluation.ts";
 import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
-import type { TrainingEvent } from "../../src/train/events.ts";
+import type { ProgressEvent, TrainingEvent } from "../../src/train/events.ts";
 import { assertRoom, runBytes } from "../../src/train/disk.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { LossWatch } from "../../src/train/loss_watch.ts";
@@ -21,18 +22,19 @@ import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const ADAMW = { optimizer: "adamw", evalShare: 0, saveEvery: 0 };
 
-/** Its events, and the error that ended it. */
+/** Its events and progress, and the error that ended it. */
 async function run(options: PretrainOptions, change: (recipe: Recipe) => Partial<Recipe>) {
-  const gpu = await sharedGpu(), events: TrainingEvent[] = [];
+  const gpu = await sharedGpu(), events: TrainingEvent[] = [], progress: ProgressEvent[] = [];
+  const onProgress = (event: ProgressEvent) => void progress.push(event);
   let error: unknown;
   try {
     const recipe = await pretrainRecipe(options);
     const trainer = await Trainer.open(gpu, { ...recipe, ...change(recipe) });
-    for await (const event of trainer.run()) events.push(event);
+    for await (const event of trainer.run({ onProgress })) events.push(event);
   } catch (thrown) {
     error = thrown;
   }
-  return { events, error };
+  return { events, progress, error };
 }
 
 const warnings = (events: readonly TrainingEvent[]) =>
@@ -299,7 +301,12 @@ trainingTest(
         loadBestModelAtEnd: true,
         earlyStoppingPatience: 3,
       });
-      const { events } = await run(own, () => overfitting(own));
+      const { events, progress } = await run(own, () => overfitting(own));
+      const { size } = await Deno.stat(join(own.output, "checkpoint-2", ENTRIES_FILE));
+      for (const phase of ["checking the best model", "loading the best model"]) {
+        const { done, total } = progress.filter((event) => event.phase === phase).at(-1)!;
+        assertEquals([done, total], [size, size], phase);
+      }
       const summary = summaryOf(events);
       assertEquals([summary.best_step, summary.stopped_early_at], [2, 8]);
       assertEquals(steps(events).at(-1)!.step, 8);

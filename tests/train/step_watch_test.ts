@@ -1,36 +1,76 @@
 import { assertEquals } from "@std/assert";
+import type { Watch } from "../../src/gpu/gpu.ts";
 import type { ProgressEvent } from "../../src/train/events.ts";
-import { type LayerTimes, StepWatch } from "../../src/train/step_watch.ts";
+import { type LayerTimes, type StepExtent, StepWatch } from "../../src/train/step_watch.ts";
 
-Deno.test("the time left of a step: of each pass the layers to come, once its kind was timed", () => {
+/** Watches steps of three layers, whose clock passes as they say. */
+function stopwatch() {
   const seen: Partial<ProgressEvent>[] = [], times: LayerTimes = {};
   let now = 0;
-  const passed = (watch: StepWatch, part: "forward" | "backward" | "refresh", index: number) => {
-    watch.watch(part, index, part === "refresh" ? 6 : 3)();
-    return seen.at(-1)!.seconds_left;
+  return {
+    seen,
+    times,
+    open: (extent: StepExtent) =>
+      new StepWatch(extent, times, (how) => seen.push(how), () => now).watch,
+    /**
+     * Layers of a pass take `ms` each, but the first `other` more, and so many refreshes of each as
+     * long as `refreshMs`; returns the seconds that are left after each layer.
+     */
+    pass(watch: Watch, part: "forward" | "backward", ms: number, more: Partial<Refreshing> = {}) {
+      const { other = 0, refreshes = [0, 0, 0], refreshMs = 0 } = more;
+      return refreshes.map((count, index) => {
+        for (let subspace = 1; subspace <= count; subspace++) {
+          now += refreshMs;
+          watch("refresh", subspace, 6)();
+        }
+        now += index === 0 ? ms + other : ms;
+        watch(part, index + 1, 3)();
+        return seen.at(-1)!.seconds_left;
+      });
+    },
   };
-  const open = (refreshes: number) =>
-    new StepWatch({ microBatches: 2, refreshes }, times, (how) => seen.push(how), () => now);
-  /** Layers of a pass take `ms` each, but the first `other` more. */
-  const pass = (watch: StepWatch, part: "forward" | "backward", ms: number, other: number) =>
-    [1, 2, 3].map((layer) => {
-      now += layer === 1 ? ms + other : ms;
-      return passed(watch, part, layer);
-    });
-  const first = open(6), unknown = [undefined, undefined, undefined];
-  assertEquals(pass(first, "forward", 1000, 500), unknown);
-  for (let subspace = 1; subspace <= 6; subspace++) passed(first, "refresh", subspace);
-  assertEquals(pass(first, "backward", 9000, 500), unknown);
-  assertEquals(pass(first, "forward", 1000, 0), unknown);
-  // From here on every kind is known.
-  assertEquals(pass(first, "backward", 2000, 500), [undefined, 2, 0]);
+}
+
+interface Refreshing {
+  readonly other: number;
+  readonly refreshes: readonly number[];
+  readonly refreshMs: number;
+}
+
+const UNKNOWN = [undefined, undefined, undefined], TWO_EACH = [2, 2, 2];
+
+Deno.test("the time left of a step: what is to come of each kind of work that was timed", () => {
+  const { open, pass, seen, times } = stopwatch();
+  const extent = { microBatches: 2, refreshes: 6 }, other = 500;
+  const first = open(extent);
+  assertEquals(pass(first, "forward", 1000, { other }), UNKNOWN);
+  const cold = { other, refreshes: TWO_EACH, refreshMs: 3500 };
+  assertEquals(pass(first, "backward", 2000, cold), UNKNOWN);
+  assertEquals(pass(first, "forward", 1000), UNKNOWN);
+  assertEquals(pass(first, "backward", 2000, { other }), [undefined, 2, 0]);
   assertEquals(seen.map(({ done }) => done), seen.map((_, index) => index + 1));
   assertEquals(seen.at(-1)!.total, seen.length);
-  assertEquals([times.forward, times.refreshing, times.backward], [1000, 9000, 2000]);
+  // First refreshes take longer than any later ones.
+  assertEquals(times, { forward: 1000, backward: 2000 });
 
-  const plain = open(0);
+  const plain = open({ microBatches: 2, refreshes: 0 });
   // Two layers there, three back, and all of the second micro-batch: 2 + 6 + 3 + 6 seconds.
-  assertEquals(pass(plain, "forward", 1000, 0), [17, 16, 15]);
-  const refreshing = open(6);
-  assertEquals(pass(refreshing, "forward", 1000, 0), [38, 37, 36]);
+  assertEquals(pass(plain, "forward", 1000), [17, 16, 15]);
+
+  const warm = open(extent), refreshes = { refreshes: TWO_EACH, refreshMs: 1000 };
+  assertEquals(pass(warm, "forward", 1000), UNKNOWN);
+  // A layer with its two refreshes takes 4 seconds; the second micro-batch 9.
+  assertEquals(pass(warm, "backward", 2000, refreshes), [undefined, 13, 9]);
+
+  // Of one layer's subspaces two are due.
+  const some = open({ microBatches: 1, refreshes: 2 });
+  assertEquals(pass(some, "forward", 1000), [10, 9, 8]);
+  assertEquals(pass(some, "backward", 2000, { ...refreshes, refreshes: [0, 2, 0] }), [6, 2, 0]);
+});
+
+Deno.test("a first step's refreshes count with its layers", () => {
+  const { open, pass } = stopwatch(), watch = open({ microBatches: 1, refreshes: 6 });
+  pass(watch, "forward", 1000);
+  const cold = { refreshes: TWO_EACH, refreshMs: 3500 };
+  assertEquals(pass(watch, "backward", 2000, cold), [undefined, 9, 0]);
 });

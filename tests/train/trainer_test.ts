@@ -4,6 +4,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import type { StepEvent, TrainingEvent } from "../../src/train/events.ts";
 import type { PretrainOptions } from "../../src/train/options.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
+import type { Recipe } from "../../src/train/recipe.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { sharedGpu } from "../support.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
@@ -134,5 +135,23 @@ trainingTest(
         `the last good checkpoint is ${join(good.output, "checkpoint-")}`,
       );
       assertEquals(await Deno.readFile(entries), before);
+    }),
+);
+
+trainingTest(
+  "a resumed run calls its recipe's start as well, which may write what no checkpoint has",
+  () =>
+    withWorkshop(async ({ options }) => {
+      const gpu = await sharedGpu(), resumed: unknown[] = [];
+      for (const change of [{ steps: 1 }, { steps: 2, resume: "auto" }]) {
+        const recipe = await pretrainRecipe(options("run", change));
+        const start: Recipe["start"] = (gpu, training, onPreparation, again) => {
+          resumed.push(again);
+          return recipe.start(gpu, training, onPreparation, again);
+        };
+        using trainer = await Trainer.open(gpu, { ...recipe, start });
+        await Array.fromAsync(trainer.run());
+      }
+      assertEquals(resumed, [false, true]);
     }),
 );

@@ -81,7 +81,7 @@ export async function openCheckpoint(path: string): Promise<CheckpointContents> 
 function readerOf(checkpoint: Checkpoint, file: FileRange): TensorReader {
   const intact = new Map<string, Promise<void>>();
   const verify = (name: string) => {
-    if (!intact.has(name)) intact.set(name, checkpoint.verify([name]));
+    if (!intact.has(name)) intact.set(name, checkpoint.verify({ names: [name] }));
     return intact.get(name)!;
   };
   const read: TensorReader["read"] = async (

@@ -73,8 +73,8 @@ export class Checkpoint {
   }
 
   /**
-   * Streams the bytes of an entry in pieces, each valid until the next is asked for. A wrong checksum throws a {@link CheckpointError} after the last
-   * piece: the earlier pieces must then be discarded.
+   * Streams the bytes of an entry in pieces, each valid until the next is asked for. A wrong checksum
+   * throws a {@link CheckpointError} after the last piece: the earlier pieces must then be discarded.
    */
   async *stream(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const entry = this.#find(name), pieces = this.#written(entry);
@@ -129,8 +129,10 @@ export class Checkpoint {
 
   /** Reads these entries, by default all, and throws if a checksum is wrong. */
   async verify(
-    names: readonly string[] = this.names,
-    onProgress?: OnRead,
+    { names = this.names, onProgress }: {
+      readonly names?: readonly string[];
+      readonly onProgress?: OnRead;
+    } = {},
   ): Promise<void> {
     const progress = readProgress(this, names, onProgress);
     for (const name of names) {
@@ -191,7 +193,7 @@ export async function newestCheckpoint(output: string, onProgress?: OnRead): Pro
     const path = checkpointFolder(output, step);
     try {
       const checkpoint = await readCheckpoint(path);
-      await checkpoint.verify(undefined, onProgress);
+      await checkpoint.verify({ onProgress });
       return { checkpoint, damaged };
     } catch (error) {
       // An error of the disk has a code.

@@ -9,6 +9,7 @@ const PHASES = [
   "evaluating",
   "generating samples",
   "saving a checkpoint",
+  "checking the best model",
   "loading the best model",
   "saving the model",
 ] as const satisfies readonly RunPhase[];
@@ -24,7 +25,8 @@ export const activitySchema = z.object({
   subspace: z.number().int().optional().openapi({ description: "Subspaces that it has refreshed" }),
   subspaces: z.number().int().optional(),
   done: z.number().int().optional().openapi({
-    description: "Kernels, layers with refreshes, batches, samples, or bytes saved or read",
+    description:
+      "Kernels, layers and refreshes of a step, batches, samples, or bytes saved or read",
   }),
   total: z.number().int().optional(),
   seconds_left: z.number().optional().openapi({
