@@ -2,20 +2,13 @@
 // all receive the maxima or sums of the whole, exchanged between lanes 1 apart, then 2, 4 and so
 // on, so that the order is the same in either variant. Lanes less than NEAR apart exchange
 // registers if the adapter can (lanes_subgroup.wgsl), others use workgroup memory.
-//   Every thread of the workgroup must call these functions. Lanes of one subgroup need no barrier,
-// which is expensive on a processor even if its code never runs: no code remains of the loop.
+//   Every thread of the workgroup must call these functions. They have no barrier where subgroups do the
+// whole exchange: a processor pays for one even if it never runs.
 // @use lanes_shared | lanes_subgroup
 override WORKGROUP_SIZE: u32;   // a multiple of LANES
 override LANES: u32;            // a power of two
 
 var<workgroup> lane_values: array<vec2<f32>, WORKGROUP_SIZE>;
-
-// Between what lanes have read and one of them overwrites: other barriers order workgroup memory alone,
-// and registers nothing. Lanes of one subgroup need none if each gives lanes_max or lanes_sum a value
-// computed from what it has read, and the write comes after.
-fn lanes_have_read() {
-  if (LANES > NEAR) { storageBarrier(); }
-}
 
 fn lanes_max(own: vec2<f32>, local: u32) -> vec2<f32> {
   var values = near_max(own);

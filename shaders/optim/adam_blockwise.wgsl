@@ -2,15 +2,13 @@
 // adam.wgsl has the equations): a block of BLOCK_OCTETS octets of consecutive elements of the padded
 // tensor stores the codes of its moments, relative to the block's absolute maxima. If RELATIVE, a
 // first moment is stored relative to the root of the element's second moment, as that is stored.
-// LANES threads per block keep the new moments of HELD octets each in registers; if that is not all,
-// they compute the others again, for each of the maxima and then for the update and the codes. The
-// update uses the moments before rounding.
+// LANES threads per block hold its new moments (lanes_held.wgsl), or compute them again for each of the
+// maxima, and for the update and the codes. The update uses the moments before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
 //   bitsandbytes' CUDA kernel, unlike its other backends, replaces a small negative m that would
 // become zero by the smallest negative number; a positive one becomes zero. Not done here.
 // @use moments_8bit | moments_4bit
-// @use lanes, fours
-// @const HELD
+// @use lanes_held, fours
 
 struct Params {
   octets: u32,        // of this range
@@ -101,8 +99,6 @@ fn main(
   // A thread past the last block has no elements, but must still reach the barriers.
   let start = block * BLOCK_OCTETS;
   let end = select(0u, min(start + BLOCK_OCTETS, p.octets), block < p.blocks);
-  // No code remains of the loops over octets that are not held.
-  let whole = HELD * LANES >= BLOCK_OCTETS;
   let place = p.first_block + min(block, p.blocks - 1u);
   let old = vec2<f32>(absmax_m[place], absmax_v[place]);
 
@@ -116,7 +112,7 @@ fn main(
   var own = vec2<f32>(0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
-  if (!whole) {
+  if (!WHOLE) {
     for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
       own = with_largest(own, new_moments(octet, old, p));
     }
@@ -132,7 +128,7 @@ fn main(
       let octet = start + k * LANES + lane;
       if (octet < end) { top = with_relative(top, held[k], unit); }
     }
-    if (!whole) {
+    if (!WHOLE) {
       for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
         top = with_relative(top, new_moments(octet, old, p), unit);
       }
@@ -150,7 +146,7 @@ fn main(
     let octet = start + k * LANES + lane;
     if (octet < end) { write(octet, held[k], divisor, p); }
   }
-  if (!whole) {
+  if (!WHOLE) {
     for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
       write(octet, new_moments(octet, old, p), divisor, p);
     }

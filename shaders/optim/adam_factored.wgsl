@@ -6,11 +6,10 @@
 //   m = β1·m + (1 − β1)·g
 //   g ← −step_size · m / (√(v · columns / mean(columns)) + eps)     bias correction as in adam.wgsl
 // LANES threads per row. They sum up its squares, then go through its blocks, whose elements come
-// from a cache by now, and keep the new moments of HELD octets each in registers; if that is not all
-// of a block, they compute the others twice. The update uses the moments before rounding.
+// from a cache by now, and hold the new moments of each (lanes_held.wgsl), or compute them twice. The
+// update uses the moments before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
-// @use dynamic_8bit, lanes, fours
-// @const HELD
+// @use dynamic_8bit, lanes_held, fours
 const BLOCK_OCTETS = 32u;
 const MOMENT_ROWS = 256u;
 
@@ -111,8 +110,10 @@ fn main(
     var own_most = 0.0;
     // @unroll
     for (var k = 0u; k < HELD; k++) { own_most = with_largest(own_most, held[k]); }
-    for (var octet = first + HELD * LANES + lane; octet < end; octet += LANES) {
-      own_most = with_largest(own_most, new_moment(octet, old, p));
+    if (!WHOLE) {
+      for (var octet = first + HELD * LANES + lane; octet < end; octet += LANES) {
+        own_most = with_largest(own_most, new_moment(octet, old, p));
+      }
     }
     lanes_have_read();   // the old maximum, which one overwrites
     let most = lanes_max(vec2<f32>(own_most), local).x;
@@ -124,8 +125,10 @@ fn main(
       let octet = first + k * LANES + lane;
       if (octet < end) { write(octet, moments + octet - start, held[k], divisor, second, p); }
     }
-    for (var octet = first + HELD * LANES + lane; octet < end; octet += LANES) {
-      write(octet, moments + octet - start, new_moment(octet, old, p), divisor, second, p);
+    if (!WHOLE) {
+      for (var octet = first + HELD * LANES + lane; octet < end; octet += LANES) {
+        write(octet, moments + octet - start, new_moment(octet, old, p), divisor, second, p);
+      }
     }
     if (lane == 0u && row < p.rows) { absmax[place * p.blocks + block] = largest; }
   }

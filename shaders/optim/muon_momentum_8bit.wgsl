@@ -1,9 +1,8 @@
 // Muon's momentum in 8 bits, block-wise (muon_momentum.wgsl has the equations, adam_blockwise.wgsl the
-// format): LANES threads per block keep the new momentum of HELD octets each in registers; if that is
-// not all, they compute the others twice. The update uses the momentum before rounding.
+// format): LANES threads per block hold its new momentum (lanes_held.wgsl), or compute it twice. The
+// update uses the momentum before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
-// @use dynamic_8bit, lanes, fours
-// @const HELD
+// @use dynamic_8bit, lanes_held, fours
 const BLOCK_OCTETS = 32u;
 
 struct Params {
@@ -46,8 +45,6 @@ fn main(
   // A thread past the last block has no elements, but must still reach the barriers.
   let start = block * BLOCK_OCTETS;
   let end = select(0u, min(start + BLOCK_OCTETS, params.octets), block < params.blocks);
-  // No code remains of the loops over octets that are not held.
-  let whole = HELD * LANES >= BLOCK_OCTETS;
   let place = params.first_block + min(block, params.blocks - 1u);
   let old = absmax[place];
 
@@ -61,7 +58,7 @@ fn main(
   var own = 0.0;
   // @unroll
   for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
-  if (!whole) {
+  if (!WHOLE) {
     for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
       own = with_largest(own, new_momentum(octet, old, fresh));
     }
@@ -75,7 +72,7 @@ fn main(
     let octet = start + k * LANES + lane;
     if (octet < end) { write(octet, held[k], divisor, fresh); }
   }
-  if (!whole) {
+  if (!WHOLE) {
     for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
       write(octet, new_momentum(octet, old, fresh), divisor, fresh);
     }

@@ -1,13 +1,11 @@
 // codes, constants = quantise(source): for each group of consecutive elements of the padded matrix
 //   scale = max(high − low, 1e-5) / levels,  zero = round(−low / scale),
 //   code = round(source / scale) + zero, to nearest or stochastically, with the scale as stored
-// as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads per group keep
-// HELD octets each in registers; the rest of a longer group is read twice, for its extent and then
-// for its codes.
+// as in Q-GaLore (Zhang et al. 2024), with a range that includes zero. LANES threads per group hold it
+// (lanes_held.wgsl), or read it twice, for its extent and then for its codes.
 // @use group_store_int8 | group_store_int4
 // @use bfloat16 | float32
-// @use rng, lanes
-// @const HELD
+// @use rng, lanes_held
 override STOCHASTIC: bool;   // a constant: a processor takes both branches of a parameter
 
 struct Params {
@@ -62,8 +60,10 @@ fn main(
   var extent = Extent(0.0, 0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { extent = extent_with(extent, held[k]); }
-  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    extent = extent_with(extent, values_of(octet));
+  if (!WHOLE) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      extent = extent_with(extent, values_of(octet));
+    }
   }
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
   let word = group_constants(Extent(0.0 - maxima.x, maxima.y));
@@ -74,8 +74,10 @@ fn main(
     let octet = start + k * LANES + lane;
     if (octet < end) { encode(octet, held[k], by, p); }
   }
-  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    encode(octet, values_of(octet), by, p);
+  if (!WHOLE) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      encode(octet, values_of(octet), by, p);
+    }
   }
   if (lane == 0u && group < p.groups) {
     constants[p.first_octet / p.group_octets + group] = word;

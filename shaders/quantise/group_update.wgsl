@@ -1,10 +1,9 @@
 // weight = requantise(decay · dequantise(weight) + update), group by group, in one pass over the
 // codes: no float copy of the weight exists (Q-GaLore, Zhang et al. 2024, algorithm 1). Each group
-// gets a new scale and zero point. LANES threads per group keep HELD octets of new values each in
-// registers; those of a longer group are computed twice, for their extent and then for their codes.
+// gets a new scale and zero point. LANES threads per group hold its new values (lanes_held.wgsl), or
+// compute them twice, for their extent and then for their codes.
 // @use group_store_int8 | group_store_int4
-// @use rng, lanes
-// @const HELD
+// @use rng, lanes_held
 override STOCHASTIC: bool;   // a constant: a processor takes both branches of a parameter
 
 struct Params {
@@ -66,8 +65,10 @@ fn main(
   var extent = Extent(0.0, 0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { extent = extent_with(extent, held[k]); }
-  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    extent = extent_with(extent, updated(octet, old, p));
+  if (!WHOLE) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      extent = extent_with(extent, updated(octet, old, p));
+    }
   }
   lanes_have_read();   // `old`, which one overwrites
   let maxima = lanes_max(vec2<f32>(-extent.low, extent.high), local);
@@ -79,8 +80,10 @@ fn main(
     let octet = start + k * LANES + lane;
     if (octet < end) { encode(octet, held[k], by, p); }
   }
-  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    encode(octet, updated(octet, old, p), by, p);
+  if (!WHOLE) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      encode(octet, updated(octet, old, p), by, p);
+    }
   }
   if (lane == 0u && group < p.groups) { constants[place] = word; }
 }

@@ -4,16 +4,17 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel, KernelOptions } from "../gpu/kernel.ts";
-import type { KernelPass } from "../gpu/pass.ts";
 import type { ActivationType } from "./format.ts";
-import { shader } from "./shader.ts";
-import { strategyFor, valuesOf } from "./strategy.ts";
+import { FLAG, shader } from "./shader.ts";
+import { STRATEGIES, strategyFor, valuesOf } from "./strategy.ts";
 
 /** A kernel whose lanes exchange values in workgroup memory, and one that also uses subgroups. */
 export interface KernelByLanes {
   readonly shared: Kernel;
   readonly subgroup: Kernel;
 }
+
+type Device = Pick<Gpu, "capabilities">;
 
 const LANES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 const WORKGROUP_SIZES = [8, 16, 32, 64, 128, 256, 512, 1024];
@@ -28,13 +29,15 @@ export const COLUMN_LANES = {
 /** A kernel's options, and the values of its constant HELD. */
 export interface LanesOptions extends Omit<KernelOptions, "libraries"> {
   readonly held?: readonly number[];
+  /** The same where lanes may hold a whole block: of a source that uses the library `lanes_held`. */
+  readonly heldOfBlock?: readonly number[];
 }
 
 /** Both variants of a WGSL source that uses the library `lanes`. */
 export function kernelByLanes(
   name: string,
   source: string,
-  { held, ...options }: LanesOptions = {},
+  { held, heldOfBlock, ...options }: LanesOptions = {},
 ): KernelByLanes {
   const variant = (suffix: string, library: string, constants: KernelOptions["constants"]) =>
     shader(`${name}${suffix}`, source, {
@@ -42,6 +45,7 @@ export function kernelByLanes(
       constants: {
         ...options.constants,
         ...(held && { HELD: held }),
+        ...(heldOfBlock && { HELD: heldOfBlock, WHOLE: FLAG }),
         LANES,
         WORKGROUP_SIZE: WORKGROUP_SIZES,
         ...constants,
@@ -70,25 +74,53 @@ export function kernelByFormatAndLanes(
 /**
  * Values of the constant HELD, the loads that a thread has under way at once, or keeps in registers:
  * many on a card; on a processor, where they are not faster, as few as possible, for a third of the
- * code to compile. Groups: none, or all of 64, 128 or 256 elements; see {@link blocksBy}.
+ * code to compile. Kernels that read a block once if they hold it have those of {@link heldOf}.
  */
 export const HELD = {
   octets: [0, 4],
   blocks: [0, 2],
-  groups: [0, 1, 2, 4],
   moments: [0, 1],
   loop: [1, 4],
 };
 
-/** The values that a kernel's constant HELD may have, if it declares it. */
-function heldValues({ constants }: Kernel): readonly number[] | undefined {
-  return constants.find(({ name }) => name === "HELD")?.values;
+/** A block that lanes may hold between them; see shaders/lib/lanes_held.wgsl. */
+export interface HeldBlock {
+  readonly octets: number;
+  /** Loads that each of them takes. */
+  readonly loads: number;
+}
+
+/** The values of HELD for kernels of these blocks: what a lane holds by each strategy, or nothing. */
+export function heldOf(...blocks: readonly HeldBlock[]): number[] {
+  const held = blocks.flatMap(({ octets, loads }) =>
+    Object.values(STRATEGIES).map(({ blockLanes, loadsPerLane }) =>
+      Math.ceil(octets / Math.max(blockLanes, lanesTo(loadsPerLane, octets * loads)))
+    )
+  );
+  return [...new Set([0, ...held])].sort((a, b) => a - b);
+}
+
+/** The values that a kernel's constant may have, if it declares it. */
+function valuesIn({ constants }: Kernel, constant: string): readonly number[] | undefined {
+  return constants.find(({ name }) => name === constant)?.values;
 }
 
 /** The value of HELD for an adapter, if the kernel declares it. */
-export function heldBy({ capabilities }: Gpu, kernel: Kernel): { HELD?: number } {
-  const values = heldValues(kernel);
+export function heldBy({ capabilities }: Device, kernel: Kernel): { HELD?: number } {
+  const values = valuesIn(kernel, "HELD");
   return values ? { HELD: strategyFor(capabilities).holds ? values.at(-1)! : values[0] } : {};
+}
+
+/** The same, with WHOLE, for lanes that share a block: the least value with which they hold it all. */
+function heldIn(
+  gpu: Device,
+  kernel: Kernel,
+  lanes: number,
+  octets: number,
+): { HELD?: number; WHOLE?: number } {
+  const enough = valuesIn(kernel, "HELD")?.find((value) => value * lanes >= octets);
+  const held = enough === undefined ? heldBy(gpu, kernel) : { HELD: enough };
+  return valuesIn(kernel, "WHOLE") ? { ...held, WHOLE: enough === undefined ? 0 : 1 } : held;
 }
 
 /** A kernel, its constants, and how many rows or blocks a workgroup takes. */
@@ -98,37 +130,47 @@ interface Shared {
   readonly rowsPerGroup: number;
 }
 
-/** The kernel for rows that this number of lanes share. */
-export function sharedBy(pass: KernelPass, kernels: KernelByLanes, lanes: number): Shared {
-  const { rowWorkgroup } = strategyFor(pass.gpu.capabilities);
-  return shared(pass, kernels, lanes, rowWorkgroup, heldBy(pass.gpu, kernels.shared));
+/**
+ * The kernel for rows that this number of lanes share. `octets`: of a row, or of a block of one, that
+ * they may hold between them.
+ */
+export function sharedBy(
+  { gpu }: { readonly gpu: Device },
+  kernels: KernelByLanes,
+  lanes: number,
+  octets = Infinity,
+): Shared {
+  const { rowWorkgroup: threads } = strategyFor(gpu.capabilities);
+  return shared(gpu, kernels, { lanes, threads, ...heldIn(gpu, kernels.shared, lanes, octets) });
 }
 
 /**
- * The kernel for blocks of this number of octets, whose lanes keep all of a block in registers if its
- * HELD may have that value; others read a block again for each pass over it. `loads` as in
- * {@link lanesFor}.
+ * The kernel for blocks: by as many lanes as hold one, where these may exchange registers; others are
+ * read again for each pass over them.
  */
 export function blocksBy(
-  pass: KernelPass,
+  { gpu }: { readonly gpu: Device },
   kernels: KernelByLanes,
-  octets: number,
-  loads: number,
+  { octets, loads }: HeldBlock,
 ): Shared {
-  const { gpu } = pass, { blockLanes, rowWorkgroup } = strategyFor(gpu.capabilities);
-  const holds = (lanes: number) => heldValues(kernels.shared)?.includes(octets / lanes) ?? false;
-  const least = nearIn(gpu) >= blockLanes && holds(blockLanes) ? blockLanes : 1;
-  const lanes = Math.max(least, lanesFor(gpu, loads, 2 * octets));
-  const held = { HELD: holds(lanes) ? octets / lanes : 0 };
-  return shared(pass, kernels, lanes, rowWorkgroup * least, held);
+  const { blockLanes, rowWorkgroup } = strategyFor(gpu.capabilities);
+  const held = (lanes: number) => heldIn(gpu, kernels.shared, lanes, octets);
+  const fits = nearIn(gpu) >= blockLanes && octets >= blockLanes && held(blockLanes).WHOLE;
+  const least = fits ? blockLanes : 1;
+  const lanes = Math.max(least, lanesFor(gpu, octets * loads, 2 * octets));
+  return shared(gpu, kernels, { lanes, threads: rowWorkgroup * least, ...held(lanes) });
 }
 
 function shared(
-  { gpu }: KernelPass,
+  gpu: Device,
   kernels: KernelByLanes,
-  lanes: number,
-  threads: number,
-  held: { HELD?: number },
+  { lanes, threads, ...held }: {
+    readonly lanes: number;
+    /** Of a workgroup, at least. */
+    readonly threads: number;
+    readonly HELD?: number;
+    readonly WHOLE?: number;
+  },
 ): Shared {
   const near = nearIn(gpu), size = Math.max(lanes, threads), rowsPerGroup = size / lanes;
   const constants: Record<string, number> = { LANES: lanes, WORKGROUP_SIZE: size, ...held };
@@ -137,7 +179,7 @@ function shared(
 }
 
 /** The adapter's smallest subgroup; 1 if it grants none, or one too small to be worth a kernel. */
-export function nearIn({ capabilities: { subgroupSize } }: Gpu): number {
+export function nearIn({ capabilities: { subgroupSize } }: Device): number {
   return SUBGROUP_SIZES.find((size) => size === subgroupSize?.[0]) ?? 1;
 }
 
@@ -147,14 +189,20 @@ export function nearIn({ capabilities: { subgroupSize } }: Gpu): number {
  * thread to exceed the adapter's limit of iterations.
  */
 export function lanesFor(
-  { capabilities }: Pick<Gpu, "capabilities">,
+  { capabilities }: Device,
   loads: number,
   rounds: number,
 ): number {
   const { loadsPerLane, loopRounds } = strategyFor(capabilities);
   const most = Math.min(LANES.at(-1)!, capabilities.limits.maxComputeInvocationsPerWorkgroup);
+  let lanes = lanesTo(loadsPerLane, loads, most);
+  while (rounds / lanes > loopRounds) lanes *= 2;
+  return lanes;
+}
+
+/** As many lanes, a power of two, as leave each this number of loads. */
+function lanesTo(loadsPerLane: number, loads: number, most = Infinity): number {
   let lanes = 1;
   while (lanes < most && loads / lanes > loadsPerLane) lanes *= 2;
-  while (rounds / lanes > loopRounds) lanes *= 2;
   return lanes;
 }

@@ -30,6 +30,7 @@ import group_of from "../../shaders/lib/group_of.wgsl" with { type: "text" };
 import group_store_int4 from "../../shaders/lib/group_store_int4.wgsl" with { type: "text" };
 import group_store_int8 from "../../shaders/lib/group_store_int8.wgsl" with { type: "text" };
 import lanes from "../../shaders/lib/lanes.wgsl" with { type: "text" };
+import lanes_held from "../../shaders/lib/lanes_held.wgsl" with { type: "text" };
 import lanes_shared from "../../shaders/lib/lanes_shared.wgsl" with { type: "text" };
 import lanes_subgroup from "../../shaders/lib/lanes_subgroup.wgsl" with { type: "text" };
 import matmul_store from "../../shaders/lib/matmul_store.wgsl" with { type: "text" };
@@ -93,6 +94,7 @@ const LIBRARIES = {
   group_store_int4,
   group_store_int8,
   lanes,
+  lanes_held,
   lanes_shared,
   lanes_subgroup,
   matmul_store,

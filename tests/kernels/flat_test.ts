@@ -6,7 +6,6 @@ import { adam8bit, adamBlocks } from "../../src/kernels/optim/adam_blockwise.ts"
 import { adam } from "../../src/kernels/optim/adam.ts";
 import { applyUpdate } from "../../src/kernels/optim/apply_update.ts";
 import { flatRanges } from "../../src/kernels/flat.ts";
-import { lanesFor } from "../../src/kernels/lanes.ts";
 import { groupDequantize } from "../../src/kernels/quantise/group_dequantize.ts";
 import { groupQuantize } from "../../src/kernels/quantise/group_quantize.ts";
 import { gpuTest, randomNormal, runPass, upload } from "../support.ts";
@@ -48,15 +47,6 @@ Deno.test("ranges begin at whole groups and at aligned addresses, and cover all"
     });
     assertEquals(ranges.at(-1)!.end, storedElements(stored));
   }
-});
-
-Deno.test("threads share a row once it would take one alone too many rounds of loops", () => {
-  const lanes = (software: boolean) =>
-    [64, 61_440, 61_441, 130_000].map((rounds) =>
-      lanesFor({ capabilities: { ...CONSUMER_CARD, software } }, rounds, rounds)
-    );
-  assertEquals(lanes(true), [1, 1, 2, 4]);
-  assertEquals(lanes(false), [16, 256, 256, 256]);
 });
 
 gpuTest("kernels give every range of a large tensor what is its own", async (gpu) => {

@@ -23,10 +23,11 @@ export function force(gpu: Gpu, forced: Partial<Strategy>): Disposable {
 /** As they are, and with loops so short that a row, a group or a block takes several threads. */
 export const LOOPS: readonly Partial<Strategy>[] = [{}, { loopRounds: 16 }];
 
-/** Also with lanes that do not hold a block between them, on a processor. */
+/** Also with lanes that do not hold a block between them: on a processor, and fewer on either. */
 export const BLOCKS: readonly Partial<Strategy>[] = [
   {},
-  ...LOOPS.map((change) => ({ ...change, blockLanes: 1 })),
+  { blockLanes: 1 },
+  { blockLanes: 1, loopRounds: 16, loadsPerLane: 32 },
 ];
 
 /** Forces each strategy in turn, with each of these changes. Yields a name for messages. */

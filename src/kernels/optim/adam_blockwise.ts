@@ -5,7 +5,7 @@ import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { type DType, storedElements } from "../../numbers/layout.ts";
 import { adamParameters, type AdamRates } from "./adam.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { blocksBy, type KernelByLanes, kernelByLanes } from "../lanes.ts";
+import { blocksBy, type HeldBlock, heldOf, type KernelByLanes, kernelByLanes } from "../lanes.ts";
 
 /** A format of moments. */
 interface Format {
@@ -14,6 +14,7 @@ interface Format {
   readonly codes: DType;
   /** Elements that share an absolute maximum. */
   readonly block: number;
+  readonly held: HeldBlock;
 }
 
 /** Elements that share an absolute maximum with 8 bits, as in bitsandbytes. */
@@ -22,20 +23,20 @@ export const ADAM_BLOCK = 256;
 /** The same with 4 bits. */
 export const ADAM_4BIT_BLOCK = 128;
 
-const EIGHT: Format = {
-  operation: "adam8bit",
-  // Of 32 octets: by 32 lanes of a card, or by 8 of a processor.
-  kernels: kernelByLanes("adam_8bit", code, { held: [0, 1, 4], variants: ["moments_8bit"] }),
-  codes: "uint8",
-  block: ADAM_BLOCK,
-};
+/** Of an octet the gradient takes two loads, and the codes of each moment one. */
+const LOADS = 4;
 
-const FOUR: Format = {
-  operation: "adam4bit",
-  kernels: kernelByLanes("adam_4bit", code, { held: [0, 1, 2], variants: ["moments_4bit"] }),
-  codes: "uint4",
-  block: ADAM_4BIT_BLOCK,
-};
+function format(operation: string, codes: DType, bits: 8 | 4, block: number): Format {
+  const held = { octets: block / 8, loads: LOADS };
+  const kernels = kernelByLanes(`adam_${bits}bit`, code, {
+    heldOfBlock: heldOf(held),
+    variants: [`moments_${bits}bit`],
+  });
+  return { operation, kernels, codes, block, held };
+}
+
+const EIGHT = format("adam8bit", "uint8", 8, ADAM_BLOCK);
+const FOUR = format("adam4bit", "uint4", 4, ADAM_4BIT_BLOCK);
 
 /** Operands of {@link adam8bit} and {@link adam4bit}. */
 export interface AdamBlockwise extends AdamRates {
@@ -75,11 +76,11 @@ export function adam4bit(pass: KernelPass, io: AdamBlockwise): void {
 
 function blockwise(
   pass: KernelPass,
-  { operation, kernels, codes, block }: Format,
+  { operation, kernels, codes, block, held }: Format,
   io: AdamBlockwise,
 ): void {
   const { gradient, m, v, absmaxM, absmaxV } = io;
-  const { kernel, constants, rowsPerGroup } = blocksBy(pass, kernels, block / 8, block / 2);
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, kernels, held);
   expectDType(operation, "gradient", gradient, "float32");
   for (const [name, operand] of Object.entries({ m, v })) {
     expectDType(operation, name, operand, codes);

@@ -11,7 +11,7 @@ import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 import { shader } from "../shader.ts";
 import { strategyFor } from "../strategy.ts";
 
-const kernels = kernelByLanes("adam_factored", code, { held: HELD.moments });
+const kernels = kernelByLanes("adam_factored", code, { heldOfBlock: HELD.moments });
 const columnMoments = shader("column_moments", columnsCode, {
   constants: { ...COLUMN_LANES, HELD: HELD.loop },
 });
@@ -63,9 +63,10 @@ export function adamFactored(pass: KernelPass, io: AdamFactored): void {
   expectShape("adamFactored", "columns", columns, [rowBlocks(rows), width]);
   const parameters = adamParameters(io), { beta2, fresh2 } = parameters;
   const { flatElements, columnLanes, columnWorkgroup } = strategyFor(pass.gpu.capabilities);
-  // A block of m has an octet for each of 32 lanes: more would have nothing to do.
+  // More lanes than a block of m has octets would have nothing to do.
+  const block = Math.min(ADAM_BLOCK / 8, octets);
   const lanes = Math.min(ADAM_BLOCK / 8, lanesFor(pass.gpu, 2 * octets, 4 * octets));
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
+  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes, block);
   const most = Math.min(
     rowsOfGroups(pass, rowsPerGroup),
     rowsPerBinding(pass, gradient),

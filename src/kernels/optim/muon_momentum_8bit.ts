@@ -3,10 +3,12 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { ADAM_BLOCK, adamBlocks } from "./adam_blockwise.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { blocksBy, kernelByLanes } from "../lanes.ts";
+import { blocksBy, heldOf, kernelByLanes } from "../lanes.ts";
 
-// Of a block's 32 octets: by 16 lanes of a card, or by 8 of a processor.
-const kernels = kernelByLanes("muon_momentum_8bit", code, { held: [0, 2, 4] });
+/** Of an octet the gradient takes two loads; its codes hardly count. */
+const BLOCK = { octets: ADAM_BLOCK / 8, loads: 2 };
+
+const kernels = kernelByLanes("muon_momentum_8bit", code, { heldOfBlock: heldOf(BLOCK) });
 
 export interface MuonMomentum8bit {
   /** float32. */
@@ -27,8 +29,7 @@ export interface MuonMomentum8bit {
  */
 export function muonMomentum8bit(pass: KernelPass, io: MuonMomentum8bit): void {
   const { gradient, momentum, absmax, update, decay } = io;
-  const by = blocksBy(pass, kernels, ADAM_BLOCK / 8, ADAM_BLOCK / 4);
-  const { kernel, constants, rowsPerGroup } = by;
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, kernels, BLOCK);
   expectDType("muonMomentum8bit", "gradient", gradient, "float32");
   expectDType("muonMomentum8bit", "momentum", momentum, "uint8");
   expectShape("muonMomentum8bit", "momentum", momentum, gradient.shape);

@@ -2,6 +2,7 @@
 import { ShapeError } from "../../numbers/shape_error.ts";
 import { elementOffset, storedElements } from "../../numbers/layout.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
+import { type HeldBlock, heldOf } from "../lanes.ts";
 import { FLAG } from "../shader.ts";
 
 /** The number formats of group quantisation. */
@@ -33,6 +34,14 @@ export function kernelsByGroup<T>(
   const variant = (format: GroupType) => define(`${name}.${format}`, [`${library}_${format}`]);
   return { int8: variant("int8"), int4: variant("int4") };
 }
+
+/** A group as lanes share it: an octet takes two loads, of float32. */
+export function heldGroup(groupSize: number): HeldBlock {
+  return { octets: groupSize / 8, loads: 2 };
+}
+
+/** What lanes hold of groups, also of sizes between these; of a larger one only a card's hold all. */
+export const HELD_IN_GROUPS: readonly number[] = heldOf(...[64, 128, 256].map(heldGroup));
 
 /** The values of the constant STOCHASTIC: rounding to nearest, or with a key. */
 export const STOCHASTIC = FLAG;

@@ -7,12 +7,14 @@ import { flatRanges, flatView } from "../flat.ts";
 import {
   expectWholeGroups,
   type GroupType,
+  HELD_IN_GROUPS,
+  heldGroup,
   kernelsByGroup,
   roundingBy,
   STOCHASTIC,
   type StochasticRounding,
 } from "./group_format.ts";
-import { blocksBy, HELD, kernelByFormatAndLanes } from "../lanes.ts";
+import { blocksBy, kernelByFormatAndLanes } from "../lanes.ts";
 
 export type { StochasticRounding } from "./group_format.ts";
 
@@ -20,7 +22,11 @@ const kernels = kernelsByGroup(
   "group_quantize",
   "writes",
   (name, variants) =>
-    kernelByFormatAndLanes(name, code, { held: HELD.groups, variants, constants: { STOCHASTIC } }),
+    kernelByFormatAndLanes(name, code, {
+      heldOfBlock: HELD_IN_GROUPS,
+      variants,
+      constants: { STOCHASTIC },
+    }),
 );
 
 /** Operands of {@link groupQuantize}. */
@@ -48,7 +54,7 @@ export function groupQuantize(pass: KernelPass, io: GroupQuantize): void {
   expectWholeGroups("groupQuantize", "target", target);
   const offset = elementOffset(target);
   const groupSize = target.groupSize!, byLanes = kernels[target.dtype as GroupType][format];
-  const { kernel, constants, rowsPerGroup } = blocksBy(pass, byLanes, groupSize / 8, groupSize / 4);
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, byLanes, heldGroup(groupSize));
   const key = roundingBy(rounding);
   for (const range of flatRanges(pass, source, groupSize)) {
     const elements = range.end - range.start;

@@ -6,18 +6,20 @@ import { flatRanges, flatView } from "../flat.ts";
 import {
   expectWholeGroups,
   type GroupType,
+  HELD_IN_GROUPS,
+  heldGroup,
   kernelsByGroup,
   roundingBy,
   STOCHASTIC,
   type StochasticRounding,
 } from "./group_format.ts";
-import { blocksBy, HELD, kernelByLanes } from "../lanes.ts";
+import { blocksBy, kernelByLanes } from "../lanes.ts";
 
 const kernels = kernelsByGroup(
   "group_update",
   "writes",
   (name, variants) =>
-    kernelByLanes(name, code, { held: HELD.groups, variants, constants: { STOCHASTIC } }),
+    kernelByLanes(name, code, { heldOfBlock: HELD_IN_GROUPS, variants, constants: { STOCHASTIC } }),
 );
 
 /** Operands of {@link groupUpdate}. */
@@ -45,7 +47,7 @@ export function groupUpdate(pass: KernelPass, io: GroupUpdate): void {
   expectWholeGroups("groupUpdate", "weight", weight);
   const offset = elementOffset(weight);
   const groupSize = weight.groupSize!, byLanes = kernels[weight.dtype as GroupType];
-  const { kernel, constants, rowsPerGroup } = blocksBy(pass, byLanes, groupSize / 8, groupSize / 4);
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, byLanes, heldGroup(groupSize));
   const key = roundingBy(rounding);
   for (const range of flatRanges(pass, weight, groupSize)) {
     const elements = range.end - range.start;
