@@ -10,7 +10,7 @@ import type { MemoryOptions } from "../src/train/memory_options.ts";
 import { assertFits } from "../src/train/does_not_fit.ts";
 import type { ProgressEvent } from "../src/train/events.ts";
 import { RecordedStep } from "../src/train/step.ts";
-import { type LayerTimes, StepWatch } from "../src/train/step_watch.ts";
+import { StepWatch } from "../src/train/step_watch.ts";
 import { SubmittedSteps } from "../src/train/submitted_steps.ts";
 import { prepare, someBatch, usualRates } from "../src/train/untrained.ts";
 import { median } from "./timing.ts";
@@ -85,14 +85,14 @@ export async function measureTraining(
   const batches = Array<Batch>(gradientAccumulation).fill(batch);
   const submitted = new SubmittedSteps(gpu, memory, training, 0);
   let phase = "", stepMs = Infinity;
-  const layerTimes: LayerTimes = {}, rates = usualRates();
+  const rates = usualRates();
   const begin = (what: string) => onProgress({ phase: phase = what });
   const submit = async (step: number) => {
     const refreshes = training.optimizer.refreshesAt(step);
     const report = ({ done, total }: Partial<ProgressEvent>) =>
       onProgress({ phase, share: done! / total! });
     const extent = { microBatches: batches.length, refreshes };
-    const { watch } = new StepWatch(extent, layerTimes, report);
+    const { watch } = new StepWatch(extent, {}, report);
     const slow = stepMs >= SLOW_STEP_MS && { paced: true, watch };
     const options = { step, lr: 1e-4, rates, lossIndex: step % LOSS_RING, ...slow };
     const recorded = new RecordedStep(gpu, training, batches, options);
