@@ -4,7 +4,7 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
-import { bytesOf, columnsOf, elementsOf, rowsOf, storedElements } from "../numbers/layout.ts";
+import { bytesOf, columnsOf, elementsOf, rowsOf } from "../numbers/layout.ts";
 import { rowRange, rowStep, type Tensor, type TensorReader, viewAs } from "../gpu/tensor.ts";
 import { packTensor, unpackTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
@@ -14,7 +14,6 @@ import {
   nf4QuantizeRows,
   type Nf4Workspace,
 } from "../kernels/quantise/nf4_quantize.ts";
-import type { HostMatrix } from "../model/host_matrix.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { TURNS } from "../model/turns.ts";
 import { dequantize } from "../numbers/group.ts";
@@ -22,6 +21,7 @@ import { nf4Dequantize } from "../numbers/nf4.ts";
 import { ELEMENT_BYTES, type FloatType, writeFloat32 } from "./element_types.ts";
 import { ahead } from "../files/ahead.ts";
 import type { Block } from "../files/contents.ts";
+import { createOffloadedRows, keepRows } from "./offloaded_rows.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { type ShardOptions, writeSafetensorsSharded } from "./safetensors_shards.ts";
 import type { WeightFile } from "./weight_file.ts";
@@ -57,14 +57,8 @@ export function createLoadWorkspace(
   );
   const shapes = quantised.filter(({ dtype }) => dtype === "nf4").map(({ shape }) => shape);
   const nf4 = shapes.length ? createNf4Workspace(allocator, shapes, TURNS.absmaxes) : undefined;
-  const host = all.find(({ host, weight }) => host && weight.dtype === "int8");
-  const offloaded = host && allocator.tensor({
-    name: "load.offloaded",
-    shape: [Math.min(host.shape[0], rowsOfBlock(host.weight)), host.shape[1]],
-    dtype: "int8",
-    groupSize: host.weight.groupSize,
-    purpose: "workspace",
-  });
+  const hosted = all.find(({ host }) => host);
+  const offloaded = hosted && createOffloadedRows(allocator, hosted, rowsOfBlock(hosted.weight));
   if (scratch && scratch.byteLength >= 4 * elements) return { source: scratch, nf4, offloaded };
   const source = allocator.tensor({
     name: "load.source",
@@ -109,12 +103,12 @@ export async function loadWeights(
     for await (
       const { block, values } of ahead(blocks, read, { bytes: sizeOf, most: AHEAD_BYTES })
     ) {
-      const { host } = block.parameter;
-      if (host) await keep(pass, host, block, values, through);
+      const { parameter, start } = block;
+      if (parameter.host) await keepRows(pass, parameter, { start, values }, through);
       else upload(pass, block, values, through);
       if (!block.isLast) continue;
       await gpu.check();
-      onProgress?.((loaded += elementsOf(block.parameter)) / total);
+      onProgress?.((loaded += elementsOf(parameter)) / total);
     }
   } finally {
     scope.release();
@@ -191,28 +185,6 @@ function upload(
 export interface SaveOptions extends Pick<ShardOptions, "onProgress"> {
   /** What frozen parameters are copied from, since it has no quantisation error. */
   readonly original?: WeightFile;
-}
-
-/** Keeps rows in host memory, in the bytes that the device makes of them. */
-async function keep(
-  pass: KernelPass,
-  host: HostMatrix,
-  { parameter: { name, weight }, start, end, columns }: RowBlock,
-  values: Float32Array,
-  workspace: LoadWorkspace | undefined,
-): Promise<void> {
-  const { gpu } = pass, shape = [end - start, columns];
-  if (weight.dtype !== "int8") return host.write(start, packTensor({ ...weight, shape }, values));
-  const source = viewAs(workspace!.source, name, shape);
-  const rows = rowRange(workspace!.offloaded!, 0, end - start);
-  // As many groups as the rows have: the last of a matrix may end anywhere.
-  const groups = Math.ceil(storedElements(rows) / rows.groupSize!);
-  const constants = { ...rows.constants!, shape: [groups], byteLength: 4 * groups };
-  gpu.write(source, packTensor(source, values));
-  groupQuantize(pass, { source, target: { ...rows, constants } });
-  pass.submit();
-  const [codes, words] = await Promise.all([gpu.read(rows), gpu.read(constants)]);
-  host.write(start, codes, new Uint32Array(words.buffer));
 }
 
 /** Writes the parameters as safetensors, dequantised. */
