@@ -66,7 +66,11 @@ const METHODS: Record<string, Record<string, unknown>> = {
   "galore_adamw8bit, narrow": { rank: 32, galoreScale: 1, trainEmbeddings: true, ...NARROW },
   adamw: { activationCheckpointing: true, lr: 1e-3 },
   lora: { loraDropout: 0.1, gradientAccumulation: 2 },
-  qlora: { loraTarget: ["q_proj", "v_proj", "down_proj"], activationCheckpointing: true },
+  "qlora, embedding in 4 bits": {
+    loraTarget: ["q_proj", "v_proj", "down_proj"],
+    activationCheckpointing: true,
+    embedding4bit: true,
+  },
 };
 
 for (const [name, change] of Object.entries(METHODS)) {

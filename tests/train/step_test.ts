@@ -35,7 +35,10 @@ function joined(a: Batch, b: Batch): Batch {
   };
 }
 
-/** The weights after some steps in float32 from one initialisation, and the last summed loss. */
+/**
+ * The weights after some steps in float32 from one initialisation, the last summed loss, and the
+ * parameters whose gradients were taken as factors.
+ */
 async function train(
   gpu: Gpu,
   batchSize: number,
@@ -49,7 +52,7 @@ async function train(
     exchange?: (gradients: Optimizer["accumulated"]) => Promise<void>;
     objective?: Objective;
   },
-): Promise<{ weights: Map<string, Float32Array>; loss: number }> {
+): Promise<{ weights: Map<string, Float32Array>; loss: number; factored: Set<string> }> {
   const shape: TrainingShape = {
     batchSize,
     seqLen: LENGTH,
@@ -70,6 +73,12 @@ async function train(
   const config = { ...TINY, tieWordEmbeddings: tied };
   const training = buildTraining(gpu, config, shape, gpu.capabilities, objective);
   const { model, optimizer } = training;
+  const factored = new Set<string>(), { takeFactors } = optimizer;
+  optimizer.takeFactors = (pass, parameter, factors) => {
+    const taken = takeFactors.call(optimizer, pass, parameter, factors);
+    if (taken) factored.add(parameter.name);
+    return taken;
+  };
   uploadRope(gpu, model);
   const pass = new KernelPass(gpu);
   const scratch = optimizer.scratch.gradient;
@@ -91,7 +100,7 @@ async function train(
   for (const { name, weight } of model.parameters.all) {
     weights.set(name, await download(gpu, weight));
   }
-  return { weights, loss: (await download(gpu, training.losses))[0] };
+  return { weights, loss: (await download(gpu, training.losses))[0], factored };
 }
 
 function assertSame(
@@ -129,6 +138,8 @@ gpuTest("the factors of a gradient give the steps of the gradient", async (gpu) 
   const factors = await train(gpu, 2, steps, { galore: true });
   const whole = await train(gpu, 2, steps, { galore: true, wholeGradients: true });
   assertSame(factors, whole);
+  // Seven matrices of each of two layers.
+  assertEquals([factors.factored.size, whole.factored.size], [14, 0]);
 });
 
 gpuTest("in the low-rank space the second micro-batch counts as much as the first", async (gpu) => {
