@@ -5,8 +5,6 @@ import { Profiler } from "../src/gpu/profiler.ts";
 import { Scope } from "../src/gpu/scope.ts";
 import { rowRange, viewAs } from "../src/gpu/tensor.ts";
 import { applyUpdate } from "../src/kernels/optim/apply_update.ts";
-import { type Range, ranges } from "../src/kernels/ranges.ts";
-import { rowsOf } from "../src/numbers/layout.ts";
 import { backward } from "../src/model/backward.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../src/model/config.ts";
 import { projectionShapes } from "../src/model/description.ts";
@@ -14,7 +12,7 @@ import { forward } from "../src/model/forward.ts";
 import { blocksOf, type GradientSink } from "../src/model/gradients.ts";
 import { finalNorm, headLossAndGradients } from "../src/model/head.ts";
 import type { OptimizerStep } from "../src/optim/optimizer.ts";
-import type { ParameterState } from "../src/optim/optimizer_state.ts";
+import { type ParameterState, updateBlocks } from "../src/optim/optimizer_state.ts";
 import { projectBack, type Projector } from "../src/optim/projector.ts";
 import { refreshSubspace } from "../src/optim/subspace.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
@@ -144,12 +142,12 @@ export function optimizerShare(
   stepMs: number,
   tokens: number,
 ): number {
-  const every = phases.projection + phases.adam + phases.requantise;
+  const every = phases["projection back"] + phases.adam + phases.requantise;
   const own = every + phases.refresh / usualRates().updateProjGap;
   return own / (own + (stepMs - every) * LARGE_STEP / tokens);
 }
 
-/** Each phase recorded separately, over the whole model; `projection` is that of updates, back. */
+/** Each phase recorded separately, over the whole model. */
 function phasesOf(training: Training): Record<string, Recorded> {
   const { model, activations, backward: gradients, head, optimizer, losses } = training;
   const unapplied: GradientSink = {
@@ -174,10 +172,10 @@ function phasesOf(training: Training): Record<string, Recorded> {
         gradScale: 1e-3,
       }),
     backward: (pass) => backward(pass, model, activations, gradients, unapplied),
-    projection: (pass) => {
+    "projection back": (pass) => {
       for (const state of projected) {
         const { parameter, projector } = state, io = { lowRank: lowRank(state), alpha: 0.25 };
-        for (const rows of blocksOfUpdate(state)) {
+        for (const rows of updateBlocks(state)) {
           const { gradient: update } = optimizer.target(parameter, rows);
           projectBack(pass, matmul, projector, { ...io, update, rows });
         }
@@ -204,7 +202,7 @@ function phasesOf(training: Training): Record<string, Recorded> {
         const rounding = whole.dtype === "float32"
           ? undefined
           : { seed: 1, step: 2, tensor: index };
-        for (const rows of blocksOfUpdate(state)) {
+        for (const rows of updateBlocks(state)) {
           const weight = whole.shape.length > 1 ? rowRange(whole, rows.start, rows.end) : whole;
           const { gradient: update } = optimizer.target(parameter, rows);
           applyUpdate(pass, { weight, update, decay: 1, rounding });
@@ -216,12 +214,6 @@ function phasesOf(training: Training): Record<string, Recorded> {
 }
 
 type Projected = ParameterState & { readonly projector: Projector };
-
-/** The blocks of rows in which a parameter is updated. */
-function blocksOfUpdate({ parameter: { shape }, blockRows, updateRows }: ParameterState): Range[] {
-  const rows = rowsOf(shape);
-  return ranges(rows, blockRows ?? updateRows ?? rows);
-}
 
 function refreshAll(
   pass: KernelPass,

@@ -1,11 +1,11 @@
 /**
  * The gradient of a projection, G (m, n) = dyᵀ·x, by its factors: two matrices with a row for each of
  * T tokens. GaLore needs only products of G with a few vectors, which the factors give without it.
- * `near` (T, D) is the factor with the projected side, `far` (T, O) the other:
+ * `projected` (T, D) is the factor with the projected side, `other` (T, O) has the other side:
  *
- *   side    near  far    low rank         = (near·Pᵀ)ᵀ·far (R, O), or its transpose (O, R)
- *   right   x     dy     out    a (k, D)  → (a·nearᵀ)·far  (k, O)
- *   left    dy    x      back   a (k, O)  → (a·farᵀ)·near  (k, D)
+ *   side    projected  other    low rank        = (projected·Pᵀ)ᵀ·other (R, O), or its transpose
+ *   right   x          dy       out   a (k, D)  → (a·projectedᵀ)·other (k, O)
+ *   left    dy         x        back  a (k, O)  → (a·otherᵀ)·projected (k, D)
  *
  * The products in brackets have a row or a column for each token. They are computed for as many tokens
  * at a time as scratch memory holds, and the sums of the others added.
@@ -58,14 +58,14 @@ export function gradientProducts(
 ): GradientProducts {
   if (isFactored(gradient)) {
     const parts = partsOf(gradient, side);
-    const through = (first: "near" | "far", second: "near" | "far") => (a: Tensor, c: Tensor) => {
+    const through = (first: Factor, second: Factor) => (a: Tensor, c: Tensor) => {
       for (const { [first]: b, [second]: next, isFirst } of parts) {
         const product = scratchFor(gradient, [rowsOf(a.shape), rowsOf(b.shape)]);
         matmul(pass, matmuls, { layout: "NT", a, b, c: product });
         matmul(pass, matmuls, { layout: "NN", a: product, b: next, c, accumulate: !isFirst });
       }
     };
-    return { out: through("near", "far"), back: through("far", "near") };
+    return { out: through("projected", "other"), back: through("other", "projected") };
   }
   const [out, back] = side === "right" ? ["NT", "NN"] as const : ["NN", "NT"] as const;
   return {
@@ -85,20 +85,22 @@ export function projectFactors(
     readonly accumulate?: boolean;
   },
 ): void {
-  for (const { near, far, isFirst } of partsOf(gradient, side)) {
-    const projected = scratchFor(gradient, [rowsOf(near.shape), rowsOf(basis.shape)]);
-    matmul(pass, matmuls, { layout: "NT", a: near, b: basis, c: projected });
-    const [a, b] = side === "right" ? [far, projected] : [projected, far];
+  for (const { projected, other, isFirst } of partsOf(gradient, side)) {
+    const product = scratchFor(gradient, [rowsOf(projected.shape), rowsOf(basis.shape)]);
+    matmul(pass, matmuls, { layout: "NT", a: projected, b: basis, c: product });
+    const [a, b] = side === "right" ? [other, product] : [product, other];
     matmul(pass, matmuls, { layout: "TN", a, b, c, accumulate: accumulate || !isFirst });
   }
 }
 
+type Factor = "projected" | "other";
+
 /** The factors by side, of as many tokens at a time as scratch memory is for. */
 function partsOf({ dy, x, atOnce }: FactoredGradient, side: Side) {
-  const [near, far] = side === "right" ? [x, dy] : [dy, x];
-  return ranges(rowsOf(near.shape), atOnce).map(({ start, end }) => ({
-    near: rowRange(near, start, end),
-    far: rowRange(far, start, end),
+  const [projected, other] = side === "right" ? [x, dy] : [dy, x];
+  return ranges(rowsOf(dy.shape), atOnce).map(({ start, end }) => ({
+    projected: rowRange(projected, start, end),
+    other: rowRange(other, start, end),
     isFirst: start === 0,
   }));
 }

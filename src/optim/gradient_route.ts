@@ -27,21 +27,25 @@ const TOKENS = 64;
 
 /**
  * The route with fewer operations in a micro-batch, and in a refresh from the last basis. Products of
- * the factors take up to `most` bytes, or those of 64 tokens. A gradient of more bytes is only formed if that saves half of them: with 4,096 tokens a refresh of
- * LLaMA-7B's 4096 x 4096 at rank 1024 takes 485 GFLOP by factors and 380 by the gradient, once in
- * hundreds of steps, but 64 MiB for the gradient would be taken in all of them. (Of 4096 x 11008 the
- * factors take fewer: 894 and 1,021.)
+ * the factors take up to `scratchBytes`, or those of 64 tokens. A gradient of more bytes is only formed
+ * if that saves half of the operations: with 4,096 tokens a refresh of LLaMA-7B's 4096 x 4096 at rank
+ * 1024 takes 485 GFLOP by factors and 380 by the gradient, once in hundreds of steps, but 64 MiB for
+ * the gradient would be taken in all of them. (Of 4096 x 11008 the factors take fewer: 894 and 1,021.)
  */
-export function routeOf({ shape, rank }: Projected, tokens: number, most: number): GradientRoute {
-  const [m, n] = shape, whole = m * n, both = tokens * (m + n);
+export function routeOf(
+  { shape, rank }: Projected,
+  tokens: number,
+  scratchBytes: number,
+): GradientRoute {
+  const [m, n] = shape, inGradient = m * n, inFactors = tokens * (m + n);
   const { vectors } = subspaceShape(shape, rank), refreshing = WARM_PRODUCTS * vectors;
-  const worth = 4 * m * padded(n) > most ? 2 : 1;
+  const handicap = 4 * m * padded(n) > scratchBytes ? 2 : 1;
   const cheaper = (byFactors: number, byGradient: number) =>
-    byFactors <= worth * byGradient ? "factors" : "gradient";
-  const project = cheaper(rank * both, (tokens + rank) * whole);
-  const forming = project === "factors" ? tokens * whole : 0;
-  const refresh = cheaper(refreshing * both, refreshing * whole + forming);
-  const atOnce = TOKENS * Math.max(1, Math.floor(most / (4 * padded(vectors)) / TOKENS));
+    byFactors <= handicap * byGradient ? "factors" : "gradient";
+  const project = cheaper(rank * inFactors, (tokens + rank) * inGradient);
+  const forming = project === "factors" ? tokens * inGradient : 0;
+  const refresh = cheaper(refreshing * inFactors, refreshing * inGradient + forming);
+  const atOnce = TOKENS * Math.max(1, Math.floor(scratchBytes / (4 * padded(vectors)) / TOKENS));
   return { tokens, atOnce, project, refresh };
 }
 

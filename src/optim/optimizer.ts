@@ -17,20 +17,21 @@ import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import { applyUpdate } from "../kernels/optim/apply_update.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
-import { lengthOf, type Range, ranges } from "../kernels/ranges.ts";
+import { lengthOf, type Range } from "../kernels/ranges.ts";
 import type { GradientFactors, GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
-import { rowsOf } from "../numbers/layout.ts";
 import type { Gradient } from "./factors.ts";
-import { isDue, type LazyRefresh, mayBeDue, recordSimilarity } from "./lazy_refresh.ts";
+import type { LazyRefresh } from "./lazy_refresh.ts";
 import {
   createOptimizerScratch,
   type OptimizerScratch,
   type OptimizerShape,
   type ParameterState,
+  updateBlocks,
 } from "./optimizer_state.ts";
 import { project, projectBack, type Projector } from "./projector.ts";
 import type { OptimizerRates } from "./rates.ts";
+import { type StepRefresh, StepRefreshes } from "./step_refreshes.ts";
 import { refreshSubspace } from "./subspace.ts";
 
 export interface OptimizerStep {
@@ -40,22 +41,10 @@ export interface OptimizerStep {
   readonly rates: OptimizerRates;
 }
 
-/** The subspaces that a step refreshes. */
-export interface StepRefresh {
-  readonly projectors: ReadonlySet<Projector>;
-  /** Names of their parameters. */
-  readonly parameters: readonly string[];
-}
-
 export class Optimizer implements GradientSink {
   #now: OptimizerStep | undefined;
   #microBatch = 0;
-  #toRefresh: ReadonlySet<Projector> = new Set();
-  /** Of the step in progress: those whose refresh is recorded, and counted. */
-  readonly #counted = new Set<Projector>();
-  /** Refreshed, but their similarities are not recorded yet. */
-  readonly #unrecorded = new Set<Projector>();
-  readonly projectors: readonly Projector[];
+  readonly #refreshes: StepRefreshes;
   readonly #states: ReadonlyMap<Parameter, ParameterState>;
 
   private constructor(
@@ -65,7 +54,7 @@ export class Optimizer implements GradientSink {
     readonly matmul: MatmulWorkspace,
   ) {
     this.#states = new Map(states.map((state) => [state.parameter, state]));
-    this.projectors = states.flatMap(({ projector }) => projector ? [projector] : []);
+    this.#refreshes = new StepRefreshes(states);
   }
 
   /** `states` are those of {@link createParameterStates} with the same shape. */
@@ -87,21 +76,17 @@ export class Optimizer implements GradientSink {
   /** Begins a step. */
   beginStep(now: OptimizerStep): void {
     this.#now = now;
-    this.#counted.clear();
-    for (const { lazy } of this.projectors) {
-      if (lazy.refreshes === 0) lazy.interval = now.rates.updateProjGap;
-    }
-    this.#toRefresh = new Set(this.projectors.filter(({ lazy }) => isDue(lazy, now.step - 1)));
+    this.#refreshes.begin(now.step, now.rates);
   }
 
   /** The step was not done after all. */
   cancelStep(): void {
-    for (const projector of this.#counted) {
-      projector.lazy.refreshes--;
-      this.#unrecorded.delete(projector);
-    }
-    this.#counted.clear();
-    this.#toRefresh = new Set();
+    this.#refreshes.cancel();
+  }
+
+  /** Of the projected matrices, in order. */
+  get projectors(): readonly Projector[] {
+    return this.#refreshes.projectors;
   }
 
   /**
@@ -109,12 +94,12 @@ export class Optimizer implements GradientSink {
    * that is not recorded yet.
    */
   knowsRefreshesAt(step: number): boolean {
-    return [...this.#unrecorded].every(({ lazy }) => !mayBeDue(lazy, step - 1, this.#step.rates));
+    return this.#refreshes.knownAt(step, this.#step.rates);
   }
 
   /** How many subspaces a step, from 1, refreshes. */
   refreshesAt(step: number): number {
-    return this.projectors.filter(({ lazy }) => isDue(lazy, step - 1)).length;
+    return this.#refreshes.at(step);
   }
 
   beginMicroBatch(index: number): void {
@@ -123,11 +108,7 @@ export class Optimizer implements GradientSink {
 
   /** What this step refreshes, if anything: similarities must be read after it. */
   get refresh(): StepRefresh | undefined {
-    if (!this.#toRefresh.size) return undefined;
-    const parameters = this.states.flatMap(({ parameter, projector }) =>
-      projector && this.#toRefresh.has(projector) ? [parameter.name] : []
-    );
-    return { projectors: this.#toRefresh, parameters };
+    return this.#refreshes.now;
   }
 
   /**
@@ -135,12 +116,7 @@ export class Optimizer implements GradientSink {
    * order.
    */
   recordSimilarities(similarities: ArrayLike<number>, refresh = this.refresh): void {
-    const { rates } = this.#step;
-    for (const [index, projector] of this.projectors.entries()) {
-      if (!refresh?.projectors.has(projector)) continue;
-      recordSimilarity(projector.lazy, similarities[index], rates);
-      this.#unrecorded.delete(projector);
-    }
+    this.#refreshes.record(similarities, refresh, this.#step.rates);
   }
 
   blockRows(parameter: Parameter): number | undefined {
@@ -170,32 +146,40 @@ export class Optimizer implements GradientSink {
     if (!projector || !route) return false;
     const factored = { ...factors, scratch: this.scratch.gradient, atOnce: route.atOnce };
     let formed: Tensor | undefined;
-    const gradient = (from: "factors" | "gradient") => {
-      if (from === "factors") return factored;
+    this.#take(pass, state, (use) => {
+      if (route[use] === "factors") return factored;
       if (!formed) {
         formed = this.#place(parameter);
         matmul(pass, this.matmul, { layout: "TN", a: factors.dy, b: factors.x, c: formed });
       }
       return formed;
-    };
-    // In this order: products of the factors overwrite the gradient, which only a refresh may need.
-    if (this.#isDue(projector)) this.#refresh(pass, state, gradient(route.refresh));
-    this.#project(pass, state, gradient(route.project));
+    });
     return true;
   }
 
   consume(pass: KernelPass, parameter: Parameter, gradient: Tensor, rows?: Range): void {
-    const state = this.#states.get(parameter)!, { projector } = state;
-    if (projector) {
-      if (this.#isDue(projector)) this.#refresh(pass, state, gradient);
-      this.#project(pass, state, gradient);
-    } // otherwise the backward pass already wrote or added it where it is accumulated
+    const state = this.#states.get(parameter)!;
+    // Otherwise the backward pass already wrote or added it where it is accumulated.
+    if (state.projector) this.#take(pass, state, () => gradient);
     this.#applyIfLast(pass, parameter, rows);
   }
 
-  /** A step's micro-batches must share one subspace: the first of them chooses it. */
-  #isDue(projector: Projector): boolean {
-    return this.#microBatch === 0 && this.#toRefresh.has(projector);
+  /**
+   * Refreshes the subspace, if due, and projects. In this order: products of the factors overwrite the
+   * gradient, which only a refresh may need.
+   */
+  #take(
+    pass: KernelPass,
+    state: ParameterState,
+    gradientFor: (use: "refresh" | "project") => Gradient,
+  ): void {
+    const projector = state.projector!, first = this.#microBatch === 0;
+    // A step's micro-batches must share one subspace: the first of them chooses it.
+    if (first && this.#refreshes.isDue(projector)) {
+      this.#refresh(pass, state, gradientFor("refresh"));
+    }
+    const gradient = gradientFor("project"), lowRank = this.#reduced(state);
+    project(pass, this.matmul, projector, { gradient, lowRank, accumulate: !first });
   }
 
   #refresh(pass: KernelPass, { parameter, projector }: ParameterState, gradient: Gradient): void {
@@ -208,14 +192,8 @@ export class Optimizer implements GradientSink {
       tensor: parameter.index,
       similarity: { out: this.scratch.similarities, index: this.projectors.indexOf(projector!) },
     });
-    this.#counted.add(projector!);
-    this.#unrecorded.add(projector!);
-    pass.passed("refresh", this.#counted.size, this.#toRefresh.size);
-  }
-
-  #project(pass: KernelPass, state: ParameterState, gradient: Gradient): void {
-    const lowRank = this.#reduced(state), accumulate = this.#microBatch > 0;
-    project(pass, this.matmul, state.projector!, { gradient, lowRank, accumulate });
+    const { index, count } = this.#refreshes.count(projector!);
+    pass.passed("refresh", index, count);
   }
 
   #applyIfLast(pass: KernelPass, parameter: Parameter, rows?: Range): void {
@@ -224,27 +202,27 @@ export class Optimizer implements GradientSink {
   }
 
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
-  apply(pass: KernelPass, parameter: Parameter, block?: Range): void {
-    const state = this.#states.get(parameter)!, { projector, rule, blockRows, updateRows } = state;
-    const rows = blockRows ? block : undefined;
-    const reduced = this.#reduced(state, rows), { step, lr, rates } = this.#step;
+  apply(pass: KernelPass, parameter: Parameter, rows?: Range): void {
+    const state = this.#states.get(parameter)!, { projector, rule, blockRows } = state;
+    const block = blockRows ? rows : undefined;
+    const reduced = this.#reduced(state, block), { step, lr, rates } = this.#step;
     pass.overwrites();
     rule.record(pass, {
       gradient: reduced,
-      state: rows ? rule.rows!(state.state, rows.start, rows.end) : state.state,
+      state: block ? rule.rows!(state.state, block.start, block.end) : state.state,
       workspace: this.scratch.rules.get(rule),
       matmul: this.matmul,
       step,
       lr,
       rates,
     });
-    if (!projector) return this.#update(pass, parameter, reduced, rows);
-    const count = rowsOf(parameter.shape), alpha = rates.galoreScale;
-    for (const rows of ranges(count, updateRows ?? count)) {
+    if (!projector) return this.#update(pass, parameter, reduced, block);
+    const alpha = rates.galoreScale;
+    for (const part of updateBlocks(state)) {
       // The gradient and its factors' products are no longer needed: their buffer takes the update.
-      const update = this.#place(parameter, rows);
-      projectBack(pass, this.matmul, projector, { lowRank: reduced, update, rows, alpha });
-      this.#update(pass, parameter, update, rows);
+      const update = this.#place(parameter, part), io = { lowRank: reduced, update, alpha };
+      projectBack(pass, this.matmul, projector, { ...io, rows: part });
+      this.#update(pass, parameter, update, part);
     }
   }
 
@@ -315,6 +293,6 @@ export class Optimizer implements GradientSink {
 
   /** Refreshes done so far, over all matrices. */
   get refreshCount(): number {
-    return this.projectors.reduce((total, { lazy }) => total + lazy.refreshes, 0);
+    return this.#refreshes.total;
   }
 }

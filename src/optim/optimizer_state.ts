@@ -4,6 +4,7 @@ import { padded, rowsOf } from "../numbers/layout.ts";
 import { rowStep, type Tensor } from "../gpu/tensor.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { Turn } from "../gpu/slots.ts";
+import { type Range, ranges } from "../kernels/ranges.ts";
 import type { ParameterKind } from "../model/description.ts";
 import { TURNS } from "../model/turns.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
@@ -158,6 +159,14 @@ function updateRowsOf({ shape, weight }: Parameter, blocks: GradientBlocks): num
   const { update = blocks.block } = blocks, step = rowStep(weight);
   const rows = Math.max(1, Math.floor(update / storedBytes([1, shape[1]]) / step)) * step;
   return rows < shape[0] ? rows : undefined;
+}
+
+/** The blocks of rows in which a parameter is updated. */
+export function updateBlocks(
+  { parameter: { shape }, blockRows, updateRows }: ParameterState,
+): Range[] {
+  const rows = rowsOf(shape);
+  return ranges(rows, blockRows ?? updateRows ?? rows);
 }
 
 function blockRowsOf(

@@ -5,7 +5,7 @@
  */
 import type { AccountWatch } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { StepRefresh } from "../optim/optimizer.ts";
+import type { StepRefresh } from "../optim/step_refreshes.ts";
 import { LOSS_RING, type Training } from "./build.ts";
 import type { StepMetrics } from "./events.ts";
 

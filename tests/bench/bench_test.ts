@@ -21,7 +21,7 @@ gpuTest("bench times a step, and each of its phases by itself", async (gpu) => {
   const before = gpu.account.live;
   const watch = await Stopwatch.create(gpu, { batchMilliseconds: 1, batches: 1 });
   const { phases, step_ms, optimizer_share } = await benchStep(watch, ["llama_nano", 1, 8]);
-  const names = "forward, head and loss, backward, projection, adam, requantise, refresh";
+  const names = "forward, head and loss, backward, projection back, adam, requantise, refresh";
   assertEquals(Object.keys(phases).join(", "), names);
   assert(step_ms > 0 && Object.values(phases).every((ms) => ms > 0));
   assert(Number.isFinite(optimizer_share));
@@ -53,7 +53,7 @@ Deno.test("the operations of a step: 6 a weight and token, and 12 a visible pair
 });
 
 Deno.test("the optimizer's share: of passes that grow with the tokens, a refresh in 200 steps", () => {
-  const phases = { projection: 20, adam: 10, requantise: 10, refresh: 2000 };
+  const phases = { "projection back": 20, adam: 10, requantise: 10, refresh: 2000 };
   assertEquals(optimizerShare(phases, 140, 1024), 50 / (50 + 400));
   assertEquals(optimizerShare(phases, 140, 4096), 50 / (50 + 100));
 });

@@ -4,8 +4,8 @@ import { formsGradient, productElements, routeOf } from "../../src/optim/gradien
 
 const MIB = 1 << 20;
 
-function ways(shape: readonly [number, number], rank: number, tokens: number, most = 32 * MIB) {
-  const { project, refresh } = routeOf({ shape, rank }, tokens, most);
+function ways(shape: readonly [number, number], rank: number, tokens: number, bytes = 32 * MIB) {
+  const { project, refresh } = routeOf({ shape, rank }, tokens, bytes);
   return [project, refresh];
 }
 

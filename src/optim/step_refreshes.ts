@@ -1,0 +1,92 @@
+/** Which subspaces a step refreshes, as far as that is known before all similarities have come. */
+import { isDue, mayBeDue, recordSimilarity } from "./lazy_refresh.ts";
+import type { ParameterState } from "./optimizer_state.ts";
+import type { Projector } from "./projector.ts";
+import type { OptimizerRates } from "./rates.ts";
+
+/** The subspaces that a step refreshes. */
+export interface StepRefresh {
+  readonly projectors: ReadonlySet<Projector>;
+  /** Names of their parameters. */
+  readonly parameters: readonly string[];
+}
+
+export class StepRefreshes {
+  readonly projectors: readonly Projector[];
+  #due: ReadonlySet<Projector> = new Set();
+  /** Of the step in progress: those whose refresh is recorded, and counted. */
+  readonly #counted = new Set<Projector>();
+  /** Refreshed, but their similarities are not recorded yet. */
+  readonly #unrecorded = new Set<Projector>();
+
+  constructor(private readonly states: readonly ParameterState[]) {
+    this.projectors = states.flatMap(({ projector }) => projector ? [projector] : []);
+  }
+
+  /** Begins a step, from 1. */
+  begin(step: number, { updateProjGap }: OptimizerRates): void {
+    this.#counted.clear();
+    for (const { lazy } of this.projectors) {
+      if (lazy.refreshes === 0) lazy.interval = updateProjGap;
+    }
+    this.#due = new Set(this.projectors.filter(({ lazy }) => isDue(lazy, step - 1)));
+  }
+
+  /** The step was not done after all. */
+  cancel(): void {
+    for (const projector of this.#counted) {
+      projector.lazy.refreshes--;
+      this.#unrecorded.delete(projector);
+    }
+    this.#counted.clear();
+    this.#due = new Set();
+  }
+
+  isDue(projector: Projector): boolean {
+    return this.#due.has(projector);
+  }
+
+  /** A refresh of this step is recorded: which of how many it is. */
+  count(projector: Projector): { readonly index: number; readonly count: number } {
+    this.#counted.add(projector);
+    this.#unrecorded.add(projector);
+    return { index: this.#counted.size, count: this.#due.size };
+  }
+
+  /** Those of the step in progress, if any. */
+  get now(): StepRefresh | undefined {
+    if (!this.#due.size) return undefined;
+    const parameters = this.states.flatMap(({ parameter, projector }) =>
+      projector && this.#due.has(projector) ? [parameter.name] : []
+    );
+    return { projectors: this.#due, parameters };
+  }
+
+  /** How many a step, from 1, has. */
+  at(step: number): number {
+    return this.projectors.filter(({ lazy }) => isDue(lazy, step - 1)).length;
+  }
+
+  /** Whether those of a step are known by now: not where one depends on a similarity to come. */
+  knownAt(step: number, rates: OptimizerRates): boolean {
+    return [...this.#unrecorded].every(({ lazy }) => !mayBeDue(lazy, step - 1, rates));
+  }
+
+  /** The similarities of a step's refreshes, one per projector, in order. */
+  record(
+    similarities: ArrayLike<number>,
+    refresh: StepRefresh | undefined,
+    rates: OptimizerRates,
+  ): void {
+    for (const [index, projector] of this.projectors.entries()) {
+      if (!refresh?.projectors.has(projector)) continue;
+      recordSimilarity(projector.lazy, similarities[index], rates);
+      this.#unrecorded.delete(projector);
+    }
+  }
+
+  /** Refreshes done so far, over all matrices. */
+  get total(): number {
+    return this.projectors.reduce((total, { lazy }) => total + lazy.refreshes, 0);
+  }
+}
