@@ -37,7 +37,7 @@ function joined(a: Batch, b: Batch): Batch {
 
 /**
  * The weights after some steps in float32 from one initialisation, the last summed loss, and the
- * parameters whose gradients were taken as factors.
+ * parameters whose gradients were taken as factors, with from what projections and refreshes were.
  */
 async function train(
   gpu: Gpu,
@@ -52,7 +52,7 @@ async function train(
     exchange?: (gradients: Optimizer["accumulated"]) => Promise<void>;
     objective?: Objective;
   },
-): Promise<{ weights: Map<string, Float32Array>; loss: number; factored: Set<string> }> {
+): Promise<{ weights: Map<string, Float32Array>; loss: number; factored: Map<string, string> }> {
   const shape: TrainingShape = {
     batchSize,
     seqLen: LENGTH,
@@ -73,10 +73,11 @@ async function train(
   const config = { ...TINY, tieWordEmbeddings: tied };
   const training = buildTraining(gpu, config, shape, gpu.capabilities, objective);
   const { model, optimizer } = training;
-  const factored = new Set<string>(), { takeFactors } = optimizer;
+  const factored = new Map<string, string>(), { takeFactors } = optimizer;
   optimizer.takeFactors = (pass, parameter, factors) => {
     const taken = takeFactors.call(optimizer, pass, parameter, factors);
-    if (taken) factored.add(parameter.name);
+    const { route } = optimizer.states.find((state) => state.parameter === parameter)!;
+    if (taken) factored.set(parameter.name, `${route!.project}, ${route!.refresh}`);
     return taken;
   };
   uploadRope(gpu, model);
@@ -138,8 +139,10 @@ gpuTest("the factors of a gradient give the steps of the gradient", async (gpu) 
   const factors = await train(gpu, 2, steps, { galore: true });
   const whole = await train(gpu, 2, steps, { galore: true, wholeGradients: true });
   assertSame(factors, whole);
-  // Seven matrices of each of two layers.
+  // Seven matrices of each of two layers, the smaller of which are formed for a refresh.
   assertEquals([factors.factored.size, whole.factored.size], [14, 0]);
+  const routes = new Set(factors.factored.values());
+  assertEquals(routes, new Set(["factors, gradient", "factors, factors"]));
 });
 
 gpuTest("in the low-rank space the second micro-batch counts as much as the first", async (gpu) => {
