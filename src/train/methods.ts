@@ -62,8 +62,9 @@ export interface LlamaFactoryKeys {
  */
 const ADAM_8BIT = { matrices: "adam8bit", embeddings: "adam", others: "adam8bit" } as const;
 /**
- * Factored second moments have no such memory of their own, and cost no loss: on C4 with llama_9m,
- * 4,096 tokens and three seeds held-out losses are 0.06, 0.04 and 0.08 lower than with float32.
+ * Second moments factored over rows and columns do not stall: after 200 steps of llama_9m with a
+ * vocabulary of 4,096 the held-out loss is 0.04 to 0.08 below that with float32 moments, for each of
+ * three seeds (docs/memory.md).
  */
 const FACTORED = { ...ADAM_8BIT, embeddings: "adam_factored" } as const;
 const ADAM = { matrices: "adam", embeddings: "adam", others: "adam" } as const;
