@@ -145,10 +145,14 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.optimizer.projection.groupSize": "projGroupSize",
 };
 
+const OFFLOADED = "shape.offloadedEmbedding";
+
 /** What others are about, where their names do not say it. */
-const ABOUT: Readonly<Record<string, string>> = {
-  "shape.embeddings": "the format of embedding and head",
-  "shape.offloadedEmbedding": "the format of the embedding",
+const ABOUT: Readonly<Record<string, Phrase>> = {
+  "shape.embeddings": phrase`the format of embedding and head (${option("embeddingQuant")}, ${
+    option("embedding4bit")
+  })`,
+  [OFFLOADED]: phrase`the format of the embedding (${option("embeddingQuant")})`,
 };
 
 /** A field of the identity in the reader's words: its option, or what it is about. */
@@ -164,6 +168,8 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
   const before = identity(saved, now), after = identity(now, saved);
   const changed = Object.keys({ ...before, ...after })
     .filter((key) => !FREE.includes(key) && before[key] !== after[key])
+    // The embedding's format is that of both, unless it alone is in host memory.
+    .filter((key, _, all) => key !== OFFLOADED || !all.includes("shape.embeddings"))
     .map((key) =>
       phrase`${named(key)} was ${before[key] ?? "not set"}, is ${after[key] ?? "not set"}`
     );

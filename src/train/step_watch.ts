@@ -15,6 +15,9 @@ export interface StepExtent {
   readonly refreshes: number;
 }
 
+/** A pass is taken to be at most so much faster than the last of its kind. */
+const LEAST_OF_LAST = 0.7;
+
 export class StepWatch {
   /** The passes that are not complete. */
   readonly #passes: PassKind[];
@@ -25,8 +28,11 @@ export class StepWatch {
   #layers = 0;
   /** Refreshes done. */
   #refreshed = 0;
-  /** When the pass's first layer was done, after how many refreshes: before it not all is a layer's. */
-  #since = { ms: 0, refreshed: 0 };
+  /**
+   * When the pass's first layer was done, after how many refreshes: before it not all is a layer's;
+   * and what a layer of such a pass took until then.
+   */
+  #since: { ms: number; refreshed: number; layer?: number } = { ms: 0, refreshed: 0 };
   /** Milliseconds of a layer with its refreshes in this pass, while none without was ever timed. */
   #together: number | undefined;
 
@@ -62,13 +68,17 @@ export class StepWatch {
   #pass(layer: number, layers: number): void {
     [this.#layer, this.#layers] = [layer, layers];
     if (layer === 1) {
-      this.#since = { ms: this.now(), refreshed: this.#refreshed };
+      const known = this.times[this.#passes[0]];
+      this.#since = { ms: this.now(), refreshed: this.#refreshed, layer: known };
       return;
     }
     const { times } = this, passed = layer - 1, refreshed = this.#refreshed - this.#since.refreshed;
     const elapsed = this.now() - this.#since.ms;
-    if (refreshed === 0) times[this.#passes[0]] = elapsed / passed;
-    else if (times.backward === undefined) this.#together = elapsed / passed;
+    if (refreshed === 0) {
+      // The host may learn late, and at once, that many layers are done.
+      const least = LEAST_OF_LAST * (this.#since.layer ?? 0);
+      times[this.#passes[0]] = Math.max(least, elapsed / passed);
+    } else if (times.backward === undefined) this.#together = elapsed / passed;
     else times.refresh = Math.max(0, (elapsed - passed * times.backward) / refreshed);
   }
 

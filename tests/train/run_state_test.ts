@@ -126,6 +126,12 @@ trainingTest(
         explain(await assertRejects(() => same({ rank: 8, seqLen: 16 }), UserError), FLAGS),
         "; --rank was 16, is 8",
       );
+      const narrow = { ...run, shape: { ...run.shape, embeddings: "nf4" as const } };
+      assertEquals(
+        assertThrows(() => assertSameRun("here", narrow, run), UserError).message,
+        "checkpoint here belongs to a different run: the format of embedding and head " +
+          '(embeddingQuant, embedding4bit) was "nf4", is "bfloat16"',
+      );
       assertThrows(
         () => assertSameRun("here", run, { ...run, objective: "mine" }),
         UserError,

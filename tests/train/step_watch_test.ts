@@ -74,3 +74,11 @@ Deno.test("a first step's refreshes count with its layers", () => {
   const cold = { refreshes: TWO_EACH, refreshMs: 3500 };
   assertEquals(pass(watch, "backward", 2000, cold), [undefined, 9, 0]);
 });
+
+Deno.test("layers that are reported all at once do not make the rest of a step short", () => {
+  const { open, pass } = stopwatch(), watch = open({ microBatches: 3, refreshes: 0 });
+  pass(watch, "forward", 1000);
+  pass(watch, "backward", 2000);
+  // At most 0.3 less a layer: 0.7 + 6 + 2.1 + 6 seconds, then 6 + 2.1 + 6.
+  assertEquals(pass(watch, "forward", 0), [17, 14.8, 14.1]);
+});
