@@ -24,7 +24,10 @@ import {
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { isThere } from "../files/stat.ts";
+import { option, phrase } from "../options/phrase.ts";
+import { UserError } from "../options/user_error.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
+import { assertOutside } from "./base_in_output.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
 import { type Continued, continuedShape } from "./continued_adapter.ts";
 import type { OnPreparation, OnWritten } from "./events.ts";
@@ -43,6 +46,10 @@ export interface BaseOptions extends StretchOptions {
   readonly addTokens?: readonly string[];
   /** Whether embedding and head are trained beside adapters. */
   readonly trainEmbeddings: boolean;
+  /** The run's folder, if it is known yet: the base may not lie in it. */
+  readonly output?: string;
+  /** The checkpoint or run that is continued. */
+  readonly resume?: string;
 }
 
 /** What a run starts from, except the weights. */
@@ -57,10 +64,15 @@ export interface Base extends Pick<PretrainedModel, "config" | "path" | "warning
   readonly continued?: Continued;
 }
 
-/** The model that a run starts from, without its weights, and its tokenizer. */
+/**
+ * The model that a run starts from, without its weights, and its tokenizer. Throws a {@link UserError}
+ * if it lies where the run writes.
+ */
 export async function openBase(options: BaseOptions): Promise<Base> {
   const { model: spec, addTokens } = options;
   const { model, adapter } = await findModel(spec, options.adapter);
+  // A download lies in the hub's cache.
+  await assertOutside(options, { model: isHubSpec(model) ? undefined : model, adapter });
   using source = await openWithAdapter(model, adapter);
   const { path, warnings } = source, stretched = stretchRope(source.config, options, spec);
   const continued = source.adapter && continuedShape(source.adapter, source.resized!, options);
@@ -131,15 +143,41 @@ export async function saveResult(
   onProgress?: OnWritten,
 ): Promise<string> {
   const { output, base, config, shape: { lora, dtype } } = result;
-  const folder = resultFolder(output, lora ? "adapter" : "model");
-  await Deno.mkdir(folder, { recursive: true });
-  if (lora) await saveAdapter(gpu, parameters, folder);
-  else {
-    using original = await openPretrained(base.path);
-    const weights = withRows(original.weights, config.vocabSize);
-    await saveWeights(gpu, parameters, folder, dtype, { original: weights, onProgress });
+  const frozen = !lora && parameters.all.some(({ trainable }) => !trainable);
+  using source = frozen ? await reopen(base.path) : undefined;
+  const original = source && withRows(source.weights, config.vocabSize);
+  return await writeResult(join(output, lora ? "adapter" : "model"), async (folder) => {
+    if (lora) await saveAdapter(gpu, parameters, folder);
+    else await saveWeights(gpu, parameters, folder, dtype, { original, onProgress });
+    await describeResult(folder, parameters, result);
+  });
+}
+
+/** The base at the end of a run, for the weights that were not trained. */
+async function reopen(path: string): Promise<PretrainedModel> {
+  try {
+    return await openPretrained(path);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(
+      phrase`weights that were not trained are copied from the base: ${error.explanation.message}`,
+      phrase`put the base back, or name the place where it is now as ${option("model")}`,
+    );
   }
-  await describeResult(folder, parameters, result);
+}
+
+/** Writes a run's result into a folder, which it returns; one that nothing came to is removed. */
+export async function writeResult(
+  folder: string,
+  write: (folder: string) => Promise<void>,
+): Promise<string> {
+  await Deno.mkdir(folder, { recursive: true });
+  try {
+    await write(folder);
+  } catch (error) {
+    await Deno.remove(folder).catch(() => {}); // it is not empty
+    throw error;
+  }
   return folder;
 }
 
@@ -162,16 +200,10 @@ export async function describeResult(
 export async function otherResult(
   output: string,
   { lora }: Pick<TrainingShape, "lora">,
-  read: readonly (string | undefined)[],
 ): Promise<string[]> {
-  const other = resultFolder(output, lora ? "model" : "adapter");
-  const inUse = read.some((path) => path && resolve(path) === resolve(other));
-  if (inUse || !await isThere(other)) return [];
+  const other = join(output, lora ? "model" : "adapter");
+  if (!await isThere(other)) return [];
   return [`${other} is the result of an earlier run: this one will not replace it`];
-}
-
-function resultFolder(output: string, kind: "model" | "adapter"): string {
-  return join(output, kind);
 }
 
 /** How peft's configuration names the base model: its name on the Hub, or its path. */

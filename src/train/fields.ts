@@ -225,7 +225,8 @@ export const runFields = section("Run", {
       "otherwise they are chosen by the shapes of the model",
   ),
   overwriteOutput: z.boolean().default(false).meta(described(
-    phrase`if ${option("output")} already contains a run, delete its checkpoints and start over`,
+    phrase`if ${option("output")} already contains a run or a model, delete its checkpoints, replace
+      its model and start over`,
   )),
   resume: z.string().min(1).optional().meta(described(
     phrase`continue from this checkpoint, or from the newest complete one of this run's folder; auto

@@ -77,7 +77,7 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
     warnings: [
       ...warnings,
       ...longerNote(config, seqLen),
-      ...await otherResult(output, shape, [model, adapter]),
+      ...await otherResult(output, shape),
       ...options.rank === "auto" ? [] : shapeWarnings(config, shape),
     ],
     evaluateFirst: true,

@@ -87,6 +87,7 @@ export async function openRun(
     onPreparation({ type: "preparation", what, share: read / bytes });
   const checkpoint = await startingPoint(
     options,
+    given.shape.lora ? "adapter" : "model",
     (message) => warnings.push(message),
     progressOf("checking a checkpoint"),
   );

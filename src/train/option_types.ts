@@ -518,7 +518,8 @@ export interface PretrainOptions {
    */
   readonly tune: boolean;
   /**
-   * If `output` already contains a run, delete its checkpoints and start over.
+   * If `output` already contains a run or a model, delete its checkpoints, replace its model and
+   * start over.
    * @default false
    */
   readonly overwriteOutput: boolean;
@@ -917,7 +918,8 @@ export interface FinetuneOptions {
    */
   readonly tune: boolean;
   /**
-   * If `output` already contains a run, delete its checkpoints and start over.
+   * If `output` already contains a run or a model, delete its checkpoints, replace its model and
+   * start over.
    * @default false
    */
   readonly overwriteOutput: boolean;

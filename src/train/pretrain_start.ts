@@ -15,7 +15,14 @@ import type { LlamaParameters } from "../model/parameters.ts";
 import { longerNote } from "../model/length_note.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import { describeResult, loadBase, openBase, otherResult, saveResult } from "./base_model.ts";
+import {
+  describeResult,
+  loadBase,
+  openBase,
+  otherResult,
+  saveResult,
+  writeResult,
+} from "./base_model.ts";
 import type { TrainedModel } from "./build.ts";
 import type { OnWritten } from "./events.ts";
 import { resolveRunConfig, trainingShape, type Vocabulary } from "./method.ts";
@@ -74,13 +81,11 @@ async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
       await initializeAll(gpu, config, parameters, { seed, scratch, onProgress });
     },
     describe,
-    async save(gpu, { model: { parameters } }, onProgress) {
-      const folder = join(output, "model");
-      await Deno.mkdir(folder, { recursive: true });
-      await saveWeights(gpu, parameters, folder, dtype, { onProgress });
-      await describe(folder);
-      return folder;
-    },
+    save: (gpu, { model: { parameters } }, onProgress) =>
+      writeResult(join(output, "model"), async (folder) => {
+        await saveWeights(gpu, parameters, folder, dtype, { onProgress });
+        await describe(folder);
+      }),
   };
 }
 
@@ -151,7 +156,7 @@ async function trainedStart(options: PretrainOptions, model: string): Promise<Pr
     warnings: [
       ...warnings,
       ...longerNote(config, seqLen),
-      ...await otherResult(output, shape, [model]),
+      ...await otherResult(output, shape),
     ],
     evaluateFirst: true,
     card: { kind: shape.lora ? "adapter" : "model", base: model, chat: talk.about },

@@ -1,6 +1,9 @@
 /** What a run writes to its output folder besides metrics: checkpoints, and the model at its end. */
 import { diskFault } from "../files/disk_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { option, phrase } from "../options/phrase.ts";
+import { UserError } from "../options/user_error.ts";
+import { dirname, resolve } from "../packages/std_path.ts";
 import type { Activity } from "./activity.ts";
 import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type { CheckpointEvent, Saved } from "./events.ts";
@@ -124,7 +127,25 @@ export class Saving {
     activity.report("saving the model", steps);
     const onProgress = (done: number, total: number) =>
       activity.report("saving the model", steps, { done, total });
-    const path = await recipe.save(this.gpu, training, results, onProgress);
+    const path = await recipe.save(this.gpu, training, results, onProgress)
+      .catch((error): never => {
+        throw this.#unsaved(error);
+      });
     this.#result = recipe.shape.lora ? { adapter: path } : { model: path };
+  }
+  /** Why the model is not saved, and where its weights are. The disk's own errors say what helps. */
+  #unsaved(error: unknown): unknown {
+    const { checkpoint, checkpoint_step: step } = this.saved;
+    if (!(error instanceof UserError) || diskFault(error) || !checkpoint) return error;
+    const { message, hint } = error.explanation, { output } = this.run.recipe.options;
+    // A run that was continued from elsewhere at its last step has none of its own.
+    const isOwn = resolve(dirname(checkpoint)) === resolve(output);
+    const resume = option("resume", isOwn ? "auto" : checkpoint);
+    return new UserError(
+      phrase`the model could not be saved: ${message}; all that was trained is saved in the checkpoint
+        of step ${step!}, ${checkpoint}`,
+      phrase`${hint ? phrase`${hint}; then ` : ""}add ${resume} to save the model without training
+        again, or export the checkpoint`,
+    );
   }
 }

@@ -6,6 +6,7 @@ import {
   type Checkpoint,
   checkpointFolder,
   checkpointSteps,
+  namesIn,
   newestCheckpoint,
   type OnRead,
   readCheckpoint,
@@ -24,17 +25,19 @@ const NEWEST = ["auto", "latest"];
 
 /**
  * The checkpoint to resume from, undefined for a new run. Refuses to start a new one over what an
- * earlier one has left; `warn` is called for what else was found, `onProgress` as the checkpoint is
- * read and checked.
+ * earlier one has left, or over a `result` that is there, whoever made it; `warn` is called for what
+ * else was found, `onProgress` as the checkpoint is read and checked.
  */
 export async function startingPoint(
   { output, resume, overwriteOutput }: RunOptions,
+  result: "model" | "adapter",
   warn: (message: Phrase) => void,
   onProgress?: OnRead,
 ): Promise<Checkpoint | undefined> {
   await recoverCheckpoints(output);
   if (overwriteOutput) return undefined;
   if (resume && !NEWEST.includes(resume)) {
+    await assertNoOther(output, result, resume);
     return await namedCheckpoint(resume, output, warn, onProgress);
   }
   const { checkpoint, damaged } = await newestCheckpoint(output, onProgress);
@@ -47,23 +50,28 @@ export async function startingPoint(
         to remove it, or choose another ${option("output")}`,
     );
   }
-  const left = await remains(output, damaged.length);
-  if (resume && left.kept) {
-    throw new UserError(
-      phrase`${option("resume", resume)}: ${output} has no checkpoint to continue from, but
-        ${left.kept}, which a new run would replace`,
-      phrase`add ${option("overwriteOutput", true)} in place of ${
-        option("resume")
-      } to start over, or
-        choose another ${option("output")}`,
-    );
+  const kept = [
+    ...damaged.length ? [counted(damaged.length, "damaged checkpoint")] : [],
+    ...await resultIn(output, result),
+  ].join(" and ");
+  if (kept) {
+    const replaced = `${kept}, which a new run would replace`, another = option("output");
+    throw resume
+      ? new UserError(
+        phrase`${option("resume", resume)}: ${output} has no checkpoint to continue from, but
+          ${replaced}`,
+        phrase`add ${option("overwriteOutput", true)} in place of ${option("resume")} to start over,
+          or choose another ${another}`,
+      )
+      : new UserError(
+        `${output} already holds ${replaced}`,
+        phrase`add ${option("overwriteOutput", true)} to replace it, or choose another ${another}`,
+      );
   }
-  if (left.kept) warn(`${output} has ${left.kept}, which this run replaces`);
-  else if (left.steps) {
+  const steps = await stepsReported(output);
+  if (steps) {
     warn(
-      `${output} has the figures of ${
-        counted(left.steps, "step")
-      }, but no checkpoint: their weights ` +
+      `${output} has the figures of ${counted(steps, "step")}, but no checkpoint: their weights ` +
         "are lost, and the run starts at step 1",
     );
   } else if (resume) {
@@ -118,14 +126,28 @@ async function namedCheckpoint(
   return checkpoint;
 }
 
-/** What an earlier run has left besides checkpoints that are whole. */
-async function remains(output: string, damaged: number) {
-  const kept = [
-    ...damaged ? [counted(damaged, "damaged checkpoint")] : [],
-    ...await isThere(join(output, "model")) ? ["a model"] : [],
-    ...await isThere(join(output, "adapter")) ? ["an adapter"] : [],
-  ];
-  return { kept: kept.join(" and "), steps: await stepsReported(output) };
+/** Refuses to continue a run into a folder that has a result, but no checkpoint of the run it is of. */
+async function assertNoOther(
+  output: string,
+  result: "model" | "adapter",
+  resume: string,
+): Promise<void> {
+  if ((await checkpointSteps(output)).length) return;
+  const [held] = await resultIn(output, result);
+  if (held === undefined) return;
+  throw new UserError(
+    phrase`${
+      option("resume", resume)
+    }: ${output} already holds ${held}, which the run would replace`,
+    phrase`choose another ${option("output")}`,
+  );
+}
+
+/** For the user: the result that a run would replace, unless its folder is empty. */
+async function resultIn(output: string, result: "model" | "adapter"): Promise<string[]> {
+  const path = join(output, result);
+  if (!(await statOf(path))?.isDirectory || !(await namesIn(path)).length) return [];
+  return [`${result === "model" ? "a model" : "an adapter"} (${path})`];
 }
 
 /**

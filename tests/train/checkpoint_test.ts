@@ -51,9 +51,10 @@ const write = (output: string, step: number) =>
   writeCheckpoint(output, { step, entries: entries(), state: STATE });
 
 /** As a run finds its checkpoint. */
-const find = (output: string, resume: string, warnings: string[] = []) =>
+const find = (output: string, resume: string | undefined, warnings: string[] = []) =>
   startingPoint(
     { output, resume, overwriteOutput: false } as RunOptions,
+    "model",
     (warning) => warnings.push(spell(warning, PROPERTIES)),
   );
 
@@ -243,12 +244,27 @@ folderTest(
     );
     assertStringIncludes(error.hint!, "add overwriteOutput: true in place of resume to start over");
     await Deno.remove(join(output, "checkpoint-5"), { recursive: true });
-    await Deno.mkdir(join(output, "model"));
-    await assertRejects(
-      () => find(output, "auto"),
-      UserError,
-      "but a model, which a new run would",
+    const model = join(output, "model"), config = join(model, "config.json");
+    await Deno.mkdir(model);
+    assertEquals(await find(output, "auto"), undefined); // of an empty folder nothing would be lost
+    await Deno.writeTextFile(config, "{}");
+    const kept = `a model (${model}), which a new run would replace`;
+    await assertRejects(() => find(output, "auto"), UserError, `to continue from, but ${kept}`);
+    // Whoever made it, and also where the run comes from elsewhere.
+    const fresh = await assertRejects(() => find(output, undefined), UserError, `holds ${kept}`);
+    assertEquals(
+      fresh.hint,
+      "add overwriteOutput: true to replace it, or choose another output",
     );
+    const other = await write(join(output, "other"), 5);
+    await assertRejects(
+      () => find(output, other),
+      UserError,
+      `already holds a model (${model}), which the run would replace`,
+    );
+    // The result of another method stays.
+    await Deno.rename(model, join(output, "adapter"));
+    assertEquals(await find(output, undefined), undefined);
   },
 );
 
