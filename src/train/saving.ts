@@ -133,6 +133,7 @@ export class Saving {
       });
     this.#result = recipe.shape.lora ? { adapter: path } : { model: path };
   }
+
   /** Why the model is not saved, and where its weights are. The disk's own errors say what helps. */
   #unsaved(error: unknown): unknown {
     const { checkpoint, checkpoint_step: step } = this.saved;
