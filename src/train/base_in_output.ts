@@ -3,7 +3,7 @@ import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { isAbsolute, join, relative, resolve, SEPARATOR } from "../packages/std_path.ts";
 import { namesIn } from "../formats/checkpoint/reader.ts";
-import { isThere } from "../files/stat.ts";
+import { isThere, statOf } from "../files/stat.ts";
 
 /**
  * A run replaces `model` or `adapter` in its output folder and removes checkpoints there, so neither
@@ -19,9 +19,7 @@ export async function assertOutside(
   const written = await realPaths([output, join(output, "model"), join(output, "adapter")]);
   for (const [what, path] of Object.entries(read)) {
     if (path === undefined) continue;
-    // Of a folder of links the files are elsewhere.
-    const files = await namesIn(path).catch(() => []);
-    const places = await realPaths([path, ...files.map((name) => join(path, name))]);
+    const places = await realPaths([path, ...await filesIn(path)]);
     if (!places.some((place) => written.some((folder) => isWithin(place, folder)))) continue;
     const from = resume === "auto" || resume === "latest" ? output : resume;
     throw new UserError(
@@ -34,6 +32,16 @@ export async function assertOutside(
         } continues the run there`,
     );
   }
+}
+
+/**
+ * The files of a base's folder, which may be links to files elsewhere. A folder in it is nothing that is
+ * read: it may be the output.
+ */
+async function filesIn(path: string): Promise<string[]> {
+  const paths = (await namesIn(path).catch(() => [])).map((name) => join(path, name));
+  const found = await Promise.all(paths.map((path) => statOf(path).catch(() => undefined)));
+  return paths.filter((_, index) => !found[index]?.isDirectory);
 }
 
 /** Without links; a path that cannot be followed stays as it is. */

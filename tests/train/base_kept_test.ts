@@ -97,6 +97,7 @@ Deno.test("a base that lies in the output folder is refused, by whatever way", (
     await refused(model, { resume: `${run}/checkpoint-1` }, begun(`${run}/checkpoint-1`));
     // Beside it, or around it, or with a longer name.
     await finetuneRecipe({ ...optionsOf(folder, { output: `${run}-2` }), model });
+    await Deno.mkdir(join(apart, "run"));
     await finetuneRecipe({ ...optionsOf(folder, { output: join(apart, "run") }), model: apart });
     await pretrainRecipe({ ...optionsOf(folder, { output: join(folder, "mod") }), from: apart });
   }));
