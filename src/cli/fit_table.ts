@@ -11,7 +11,7 @@ import { RESERVED_TEXT, runMemoryOfCard } from "../train/gpu_memory.ts";
 import type { MemoryInput, MemoryOptions } from "../train/memory_options.ts";
 import { EXIT, type Io } from "./command.ts";
 
-/** With `--json` an object a line; otherwise a line for all lengths of one setting. */
+/** With `--json` an object a line; otherwise a line for all lengths of one setting. Fails if nothing fits. */
 export function showFits(
   config: LlamaConfig,
   options: MemoryOptions,
@@ -33,7 +33,7 @@ export function showFits(
     });
   }
   if (!io.json) io.result(undefined, describe(config, options, bytes, fits));
-  return EXIT.done;
+  return fits.length ? EXIT.done : EXIT.failed;
 }
 
 function describe(

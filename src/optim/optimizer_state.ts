@@ -293,12 +293,9 @@ function createRuleWorkspaces(
   allocator: Allocator,
   states: readonly ParameterState[],
 ): Map<UpdateRule, RuleWorkspace> {
-  const shapes = new Map<UpdateRule, (readonly number[])[]>();
-  for (const state of states) {
-    shapes.set(state.rule, [...shapes.get(state.rule) ?? [], reducedShape(state)]);
-  }
-  return new Map([...shapes].flatMap(([rule, shapes]) => {
-    const workspace = rule.createWorkspace?.(allocator, shapes);
+  const byRule = Map.groupBy(states, ({ rule }) => rule);
+  return new Map([...byRule].flatMap(([rule, states]) => {
+    const workspace = rule.createWorkspace?.(allocator, states.map(reducedShape));
     return workspace ? [[rule, workspace]] : [];
   }));
 }

@@ -124,6 +124,8 @@ trainingTest("memory shows a table, and which cards a 7B fits", async () => {
   assert(allocated_bytes <= 2 ** 29, "all but half a GiB");
   assertStringIncludes(table.stdout, `--optimizer adamw8bit --activation-checkpointing`);
   assertStringIncludes(table.stdout, `  ${options.batch_size}\n`);
+  const none = ["--model", "llama_7b", "--seq-len", "256", "--fit", "2", "--optimizer", "adamw"];
+  assertEquals((await run("memory", ...none)).code, 1);
 });
 
 for (
