@@ -99,6 +99,8 @@ export const TESTED_AS: Record<string, string> = {
   attention_backward_keys: "attention_backward",
   rms_norm_backward_weight: "rms_norm_backward",
   column_moments: "adam_factored",
+  row_squares: "channel_squares",
+  column_squares: "channel_squares",
   sum_parts: "sum",
   rope_cached: "rope",
   // The absolute maxima of NF4, quantised in turn.

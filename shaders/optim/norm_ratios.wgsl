@@ -1,0 +1,24 @@
+// out = scale · √over / (√under + eps): ratios of norms from sums of squares. Where `under` is zero the
+// ratio is zero, also without eps.
+override WORKGROUP_SIZE: u32;
+
+struct Params {
+  count: u32,
+  scale: f32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> over: array<f32>;          // (count)
+@group(0) @binding(1) var<storage, read> under: array<f32>;         // (count)
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;     // (count)
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  // First of all: a processor loads a parameter once for all threads only outside of branches.
+  let p = params;
+  if (id.x >= p.count) { return; }
+  let divisor = under[id.x];
+  let ratio = sqrt(over[id.x]) / (sqrt(select(1.0, divisor, divisor > 0.0)) + p.eps);
+  out[id.x] = select(0.0, p.scale * ratio, divisor > 0.0);
+}
