@@ -6,9 +6,6 @@
 override WORKGROUP_SIZE: u32;
 override PADDED: bool;   // rows have padding
 
-// Rounding uses steps from 0: initial values must not use the same bits.
-const INITIALISATION = 0xffffffffu;
-
 struct Params {
   octets: u32,        // of this range
   first_octet: u32,   // of this range, in the whole tensor
@@ -16,6 +13,7 @@ struct Params {
   columns: u32,
   deviation: f32,
   seed: u32,
+  step: u32,
   tensor: u32,
 }
 
@@ -23,7 +21,7 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn drawn(quad: u32, p: Params) -> vec4<f32> {
-  let values = p.deviation * random_normal(p.seed, INITIALISATION, p.tensor, quad);
+  let values = p.deviation * random_normal(p.seed, p.step, p.tensor, quad);
   if (!PADDED) { return values; }
   let column = 4u * (quad % p.row_quads);
   return select(vec4<f32>(0.0), values, four_from(column) < vec4<u32>(p.columns));

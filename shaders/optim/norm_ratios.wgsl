@@ -1,10 +1,12 @@
-// out = scale · √over / (√under + eps): ratios of norms from sums of squares. Where `under` is zero the
-// ratio is zero, also without eps.
+// out = scale · √over / (max(√under, least) + eps): ratios of norms from sums of squares. Where `under`
+// is zero the ratio is zero, also with neither.
 override WORKGROUP_SIZE: u32;
 
 struct Params {
   count: u32,
+  inverse: u32,   // 1: one over the norm, whatever `over` is
   scale: f32,
+  least: f32,
   eps: f32,
 }
 
@@ -18,7 +20,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   // First of all: a processor loads a parameter once for all threads only outside of branches.
   let p = params;
   if (id.x >= p.count) { return; }
-  let divisor = under[id.x];
-  let ratio = sqrt(over[id.x]) / (sqrt(select(1.0, divisor, divisor > 0.0)) + p.eps);
-  out[id.x] = select(0.0, p.scale * ratio, divisor > 0.0);
+  let squares = under[id.x];
+  let norm = max(sqrt(select(1.0, squares, squares > 0.0)), p.least) + p.eps;
+  let ratio = p.scale * select(sqrt(over[id.x]), 1.0, p.inverse == 1u) / norm;
+  out[id.x] = select(0.0, ratio, squares > 0.0);
 }

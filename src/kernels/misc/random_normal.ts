@@ -8,6 +8,9 @@ import { FLAG } from "../shader.ts";
 
 const kernels = kernelByFormat("random_normal", code, { constants: { ...FLAT, PADDED: FLAG } });
 
+/** Rounding uses steps from 0: initial values must not use the same bits. */
+const INITIALISATION = 0xffffffff;
+
 /** Operands of {@link randomNormal}. */
 export interface RandomNormal {
   /** float32 or bfloat16, overwritten; the padding stays zero. */
@@ -18,16 +21,19 @@ export interface RandomNormal {
   readonly std: number;
   /** Seed of the run. */
   readonly seed: number;
+  /** Of what is drawn more than once, which time; those of a model's initial values by default. */
+  readonly step?: number;
   /** Index of the tensor in its model, so that tensors with the same seed differ. */
   readonly tensor: number;
 }
 
 /**
- * target = std · N(0, 1), the same bits for the same seed and tensor. Box & Muller 1958 over PCG4D.
+ * target = std · N(0, 1), the same bits for the same seed, step and tensor. Box & Muller 1958 over PCG4D.
  * Throws {@link ShapeError} on another format.
  */
 export function randomNormal(pass: KernelPass, io: RandomNormal): void {
-  const { target, firstRow = 0, std, seed, tensor } = io, first = firstRow * target.stride;
+  const { target, firstRow = 0, std, seed, step = INITIALISATION, tensor } = io;
+  const first = firstRow * target.stride;
   const kernel = forFormat(kernels, "randomNormal", target);
   const columns = columnsOf(target.shape);
   for (const range of flatRanges(pass, target)) {
@@ -44,6 +50,7 @@ export function randomNormal(pass: KernelPass, io: RandomNormal): void {
         columns,
         deviation: std,
         seed: seed >>> 0,
+        step: step >>> 0,
         tensor: tensor >>> 0,
       },
       workgroups,

@@ -3,7 +3,7 @@
  * bring the singular values of the update close to one, so that a matrix moves equally in every
  * direction; an SVD would do the same at many times the cost.
  *
- *   m ← μ·m + (1 − μ)·G,  X = (1 − μ)·G + μ·m                         kernels/optim/muon_momentum
+ *   m ← μ·m + (1 − μ)·G,  X = (1 − μ)·G + μ·m                         kernels/optim/momentum
  *   five times, with k = min(m, n):
  *     A = X·Xᵀ or Xᵀ·X (k, k),  B = a·I + b·A + c·A²                   kernels/optim/newton_schulz
  *     X ← B·X or X·B
@@ -17,8 +17,8 @@ import type { Allocator } from "../../gpu/allocator.ts";
 import { type Tensor, viewAs } from "../../gpu/tensor.ts";
 import { matmul, type MatmulLayout, type MatmulShape } from "../../kernels/matmul/matmul.ts";
 import { adamBlocks } from "../../kernels/optim/adam_blockwise.ts";
-import { muonMomentum } from "../../kernels/optim/muon_momentum.ts";
-import { muonMomentum8bit } from "../../kernels/optim/muon_momentum_8bit.ts";
+import { momentum as average } from "../../kernels/optim/momentum.ts";
+import { momentum8bit as average8bit } from "../../kernels/optim/momentum_8bit.ts";
 import { newtonSchulz } from "../../kernels/optim/newton_schulz.ts";
 import { padded } from "../../numbers/layout.ts";
 import { LEAST_8BIT_ELEMENTS } from "./adam.ts";
@@ -70,9 +70,9 @@ function muonRule(bits: 8 | 32): UpdateRule<MuonState, MuonWorkspace> {
         viewAs(workspace![scratch], `muon.${scratch}`, shape);
       const gram = view("gram", [k, k]), square = view("square", [k, k]);
       let x = view("update", [m, n]), next = gradient;
-      const io = { gradient, momentum, update: x, decay: MOMENTUM };
-      if (absmax) muonMomentum8bit(pass, { ...io, absmax });
-      else muonMomentum(pass, io);
+      const io = { gradient, momentum, update: x, decay: MOMENTUM, nesterov: true };
+      if (absmax) average8bit(pass, { ...io, absmax });
+      else average(pass, io);
       const size = -lr * 0.2 * Math.sqrt(Math.max(m, n));
       for (let round = 0; round < ROUNDS; round++) {
         matmul(pass, matmuls, { layout: m > n ? "TN" : "NT", a: x, b: x, c: gram });

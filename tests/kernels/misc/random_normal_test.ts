@@ -61,16 +61,16 @@ gpuTest(
   },
 );
 
-gpuTest("random_normal draws by seed and tensor", async (gpu) => {
-  const draw = (seed: number, tensor: number) => {
+gpuTest("random_normal draws by seed, step and tensor", async (gpu) => {
+  const draw = (seed: number, tensor: number, step?: number) => {
     const target = upload(gpu, "target", [2, 64]);
-    runPass(gpu, (pass) => randomNormal(pass, { target, std: 1, seed, tensor }));
+    runPass(gpu, (pass) => randomNormal(pass, { target, std: 1, seed, tensor, step }));
     return download(gpu, target);
   };
   const [first, again] = [await draw(1, 1), await draw(1, 1)];
-  const [seed, tensor] = [await draw(2, 1), await draw(1, 2)];
+  const others = [await draw(2, 1), await draw(1, 2), await draw(1, 1, 0), await draw(1, 1, 1)];
   assertEquals(first, again);
-  assert(first.every((value, i) => value !== seed[i] && value !== tensor[i]));
+  assert(first.every((value, i) => new Set([value, ...others.map((it) => it[i])]).size === 5));
 });
 
 gpuTest("random_normal refuses a quantised target", (gpu) => {

@@ -5,7 +5,7 @@ import { PlanAllocator } from "../../../src/gpu/allocator.ts";
 import type { Gpu } from "../../../src/gpu/gpu.ts";
 import { muon32, muon8 } from "../../../src/optim/rules/muon.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";
-import { muonMomentum8bit } from "../../oracles/optim/muon_momentum_8bit.ts";
+import { momentum8bit } from "../../oracles/optim/momentum_8bit.ts";
 import { orthogonalised } from "../../oracles/optim/newton_schulz.ts";
 import { assertClose, download, gpuTest, runPass, upload } from "../../support.ts";
 import { RATES } from "../support_rates.ts";
@@ -91,7 +91,7 @@ for (const shape of [[96, 48], [47, 101]] as const) { // enough elements for 8 b
       const gradient = upload(gpu, "gradient", shape, values);
       const io = { gradient, state, workspace, matmul, step, lr: 1e-2, rates: RATES };
       runPass(gpu, (pass) => muon8.record(pass, io));
-      const stored = muonMomentum8bit(withPadding(values, columns), before, 0.95);
+      const stored = momentum8bit(withPadding(values, columns), before, 0.95);
       const stride = stored.length / rows;
       const momentum = stored.filter((_, at) => at % stride < columns);
       const coefficients = [3.4445, -4.775, 2.0315] as const;

@@ -1,21 +1,22 @@
-/** Muon's momentum in 8 bits, by table and nearest search: the state is overwritten. */
+/** Momentum in 8 bits, by table and nearest search: the state is overwritten. */
 import { dynamicMap, encodeBlocks } from "./adam_blockwise.ts";
-import { muonMomentum } from "./muon_momentum.ts";
+import { momentum as average } from "./momentum.ts";
 
 const SIGNED = dynamicMap(true);
 
-export interface MuonState8bit {
+export interface MomentumState8bit {
   readonly momentum: Uint8Array;
   readonly absmax: Float64Array;
 }
 
-export function muonMomentum8bit(
+export function momentum8bit(
   gradient: ArrayLike<number>,
-  { momentum: codes, absmax }: MuonState8bit,
+  { momentum: codes, absmax }: MomentumState8bit,
   decay: number,
+  nesterov = true,
 ): Float64Array {
   const momentum = Float64Array.from(codes, (code, i) => SIGNED[code] * absmax[i >> 8]);
-  const update = muonMomentum(gradient, momentum, decay);
+  const update = average(gradient, momentum, decay, nesterov);
   encodeBlocks(momentum, SIGNED, codes, absmax);
   return update;
 }

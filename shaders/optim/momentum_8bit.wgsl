@@ -1,7 +1,7 @@
-// Muon's momentum in 8 bits, block-wise (muon_momentum.wgsl has the equations, adam_blockwise.wgsl the
-// format): LANES threads per block hold its new momentum (lanes_held.wgsl), or compute it twice. The
+// Momentum in 8 bits, block-wise (momentum.wgsl has the equations, adam_blockwise.wgsl the format): LANES threads per block hold its new momentum (lanes_held.wgsl), or compute it twice. The
 // update uses the momentum before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
+// @use gradient_apart | gradient_in_place
 // @use dynamic_8bit, lanes_held, fours
 const BLOCK_OCTETS = 32u;
 
@@ -10,27 +10,26 @@ struct Params {
   first_block: u32,   // of this range, in the whole tensor
   blocks: u32,        // of this range
   fresh: f32,         // 1 − μ: computed on the host, before rounding to float32
+  ahead: f32,
 }
 
-@group(0) @binding(0) var<storage, read> gradient: array<mat2x4<f32>>;
 @group(0) @binding(1) var<storage, read_write> momentum: array<vec2<u32>>;   // codes, four per word
 @group(0) @binding(2) var<storage, read_write> absmax: array<f32>;     // (blocks), all
-@group(0) @binding(3) var<storage, read_write> update: array<mat2x4<f32>>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn new_momentum(octet: u32, largest: f32, fresh: f32) -> mat2x4<f32> {
   let words = momentum[octet];
   let old = mat2x4<f32>(largest * decode_signed(words.x), largest * decode_signed(words.y));
-  return old + fresh * (gradient[octet] - old);
+  return old + fresh * (incoming(octet) - old);
 }
 
 fn with_largest(largest: f32, values: mat2x4<f32>) -> f32 {
   return max(largest, largest_of(max(abs(values[0]), abs(values[1]))));
 }
 
-fn write(octet: u32, m: mat2x4<f32>, divisor: f32, fresh: f32) {
+fn write(octet: u32, m: mat2x4<f32>, divisor: f32, ahead: f32) {
   momentum[octet] = vec2<u32>(encode_signed(m[0] / divisor), encode_signed(m[1] / divisor));
-  update[octet] = m + fresh * (gradient[octet] - m);
+  dx[octet] = m + ahead * (incoming(octet) - m);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -40,6 +39,7 @@ fn main(
 ) {
   // Once: a processor would load a parameter again in every iteration, since it may alias a store.
   let fresh = params.fresh;
+  let ahead = params.ahead;
   let block = id.x / LANES;
   let lane = id.x % LANES;
   // A thread past the last block has no elements, but must still reach the barriers.
@@ -70,11 +70,11 @@ fn main(
   // @unroll
   for (var k = 0u; k < HELD; k++) {
     let octet = start + k * LANES + lane;
-    if (octet < end) { write(octet, held[k], divisor, fresh); }
+    if (octet < end) { write(octet, held[k], divisor, ahead); }
   }
   if (!WHOLE) {
     for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-      write(octet, new_momentum(octet, old, fresh), divisor, fresh);
+      write(octet, new_momentum(octet, old, fresh), divisor, ahead);
     }
   }
   if (lane == 0u && block < params.blocks) { absmax[place] = largest; }

@@ -1,18 +1,20 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelPass } from "../../../src/gpu/pass.ts";
 import { adamBlocks } from "../../../src/kernels/optim/adam_blockwise.ts";
-import { muonMomentum8bit } from "../../../src/kernels/optim/muon_momentum_8bit.ts";
+import { momentum8bit } from "../../../src/kernels/optim/momentum_8bit.ts";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { withPadding } from "../../oracles/quantise/group_quantize.ts";
-import { muonMomentum8bit as oracle } from "../../oracles/optim/muon_momentum_8bit.ts";
+import { momentum8bit as oracle } from "../../oracles/optim/momentum_8bit.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
 import { BLOCKS, sharings, testAlternatives } from "../support_strategies.ts";
 
 for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
-  const name = `muon_momentum_8bit (${rows}, ${columns})`;
+  const name = `momentum_8bit (${rows}, ${columns})`;
   gpuTest(`${name}, follows the oracle`, async (gpu) => {
+    let inPlace = false;
     for (const strategy of sharings(gpu, BLOCKS)) {
-      const shape = [rows, columns], update = upload(gpu, "update", shape);
+      inPlace = !inPlace;
+      const shape = [rows, columns], apart = upload(gpu, "update", shape);
       const momentum = upload(gpu, "momentum", shape, undefined, "uint8");
       const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);
       const stored = rows * momentum.stride;
@@ -25,9 +27,10 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
         };
         const values = randomNormal(rows * columns, step).map((value) => value ** 5 * 1e-3);
         const gradient = upload(gpu, "gradient", shape, values);
-        const io = { gradient, momentum, absmax, update, decay: 0.95 };
-        runPass(gpu, (pass) => muonMomentum8bit(pass, io));
-        const wanted = oracle(withPadding(values, columns), before, 0.95);
+        const update = inPlace ? gradient : apart, nesterov = !inPlace;
+        const io = { gradient, momentum, absmax, update, decay: 0.95, nesterov };
+        runPass(gpu, (pass) => momentum8bit(pass, io));
+        const wanted = oracle(withPadding(values, columns), before, 0.95, nesterov);
         const written = new Float32Array((await gpu.read(update)).buffer).slice(0, stored);
         // A dozen float32 operations on numbers of the format, themselves computed in float32.
         const most = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
@@ -44,28 +47,26 @@ for (const [rows, columns] of [[1, 8], [3, 257], [2, 5461]]) {
   });
 }
 
-gpuTest("muon_momentum_8bit of zeros is zero", async (gpu) => {
+gpuTest("momentum_8bit of zeros is zero", async (gpu) => {
   const shape = [2, 300], gradient = upload(gpu, "gradient", shape);
   const momentum = upload(gpu, "momentum", shape, undefined, "uint8");
   const absmax = upload(gpu, "absmax", [adamBlocks(momentum)]);
   const update = upload(gpu, "update", shape, new Float32Array(600).fill(9));
-  runPass(
-    gpu,
-    (pass) => muonMomentum8bit(pass, { gradient, momentum, absmax, update, decay: 0.95 }),
-  );
+  const io = { gradient, momentum, absmax, update, decay: 0.95, nesterov: true };
+  runPass(gpu, (pass) => momentum8bit(pass, io));
   assertEquals(await download(gpu, update), new Float32Array(600));
   assertEquals(await download(gpu, absmax), new Float32Array(absmax.shape[0]));
 });
 
-gpuTest("muon_momentum_8bit refuses maxima of another count", (gpu) => {
+gpuTest("momentum_8bit refuses maxima of another count", (gpu) => {
   const gradient = upload(gpu, "gradient", [4, 128]), update = upload(gpu, "update", [4, 128]);
   const momentum = upload(gpu, "momentum", [4, 128], undefined, "uint8");
   const absmax = upload(gpu, "absmax", [3]);
+  const io = { gradient, momentum, absmax, update, decay: 0.95, nesterov: true };
   assertThrows(
-    () =>
-      muonMomentum8bit(new KernelPass(gpu), { gradient, momentum, absmax, update, decay: 0.95 }),
+    () => momentum8bit(new KernelPass(gpu), io),
     ShapeError,
-    "muonMomentum8bit: absmax must be (2), got (3)",
+    "momentum8bit: absmax must be (2), got (3)",
   );
 });
 
