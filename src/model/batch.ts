@@ -16,4 +16,6 @@ export interface Batch {
    * when a row packs several. Absent: 0 everywhere, plain causal attention.
    */
   readonly firstKeys?: Uint32Array;
+  /** Tokens of its longest row, where rows are padded. Absent: T. */
+  readonly longest?: number;
 }

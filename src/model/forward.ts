@@ -9,6 +9,7 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { type Tensor, viewAs } from "../gpu/tensor.ts";
 import { rowsOf } from "../numbers/layout.ts";
 import { attention } from "../kernels/attention/attention.ts";
+import { addNoise } from "../kernels/misc/add_noise.ts";
 import { embedding } from "../kernels/misc/embedding.ts";
 import { rmsNorm } from "../kernels/norm/rms_norm.ts";
 import { rope } from "../kernels/misc/rope.ts";
@@ -41,10 +42,11 @@ export function forward(
   activations: Activations,
   cache?: KeyValueCache,
 ): void {
-  const { embedding: { weight, host }, embeddingAdapter: adapter } = model.parameters;
+  const { embedding: { weight, host, index }, embeddingAdapter: adapter } = model.parameters;
   const { tokens, residual: [out] } = activations, { embeddingScale: scale } = model.config;
   if (!host) embedding(pass, { tokens, weight, out, scale });
   if (adapter) applyEmbeddingLora(pass, model.lora!, { adapter, tokens, out, scale });
+  if (model.noise) addNoise(pass, { y: out, tensor: index, ...model.noise });
   for (let layer = 0; layer < model.config.layers; layer++) {
     keepInput(pass, activations, layer);
     forwardToGate(pass, model, activations, layer, cache);

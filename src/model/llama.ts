@@ -33,6 +33,18 @@ export interface Llama extends LinearContext {
   readonly attention: AttentionWorkspace | undefined;
   /** (T, D): see {@link ropeTable}. */
   readonly rope: Tensor;
+  /** On the embedded tokens, in a micro-batch of training that has any. */
+  noise?: EmbeddingNoise;
+}
+
+/** Uniform noise (NEFTune); its key draws the same again. */
+export interface EmbeddingNoise {
+  /** Seed of the run. */
+  readonly seed: number;
+  /** Of the micro-batch. */
+  readonly step: number;
+  /** Its largest absolute value. */
+  readonly bound: number;
 }
 
 /** What a model will be run with, which sizes its workspaces. */

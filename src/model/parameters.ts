@@ -32,13 +32,13 @@ export interface Parameter extends ParameterDescription {
   readonly index: number;
 }
 
-/** A low-rank update of a matrix (Hu et al. 2021): W x + α/r · B A x. */
+/** A low-rank update of a matrix (Hu et al. 2021): W x + s · B A x, with s = α/r or α/√r. */
 export interface Adapter {
   /** (r, in); of the embedding (V, r), transposed, so that tokens gather its rows. */
   readonly a: Parameter;
   /** (out, r); of the embedding (C, r). */
   readonly b: Parameter;
-  /** α/r */
+  /** s */
   readonly scale: number;
 }
 
@@ -100,18 +100,24 @@ export interface LlamaParameters {
 export interface ModuleLora {
   /** Rank, r. */
   readonly rank: number;
-  /** α: an update is scaled by α/r. */
+  /** α: an update is scaled by α/r, or α/√r. */
   readonly alpha: number;
 }
 
+/** What all adapters of a model have in common. */
+export interface LoraVariant {
+  /** rsLoRA (Kalajdzievski 2023, arXiv 2312.03732): updates are scaled by α/√r instead of α/r. */
+  readonly rankStabilised?: boolean;
+}
+
 /** Adapters of one size on the same modules of every layer. */
-export interface UniformLora extends ModuleLora {
+export interface UniformLora extends ModuleLora, LoraVariant {
   /** Modules that get an adapter. */
   readonly targets: readonly LoraTarget[];
 }
 
 /** Adapters module by module, as a saved one has them. */
-export interface LoraModules {
+export interface LoraModules extends LoraVariant {
   /** By the module's full name, such as `model.layers.0.self_attn.q_proj`. */
   readonly modules: Readonly<Record<string, ModuleLora>>;
 }
@@ -124,6 +130,16 @@ export function loraOf(shape: LoraShape, module: string): ModuleLora | undefined
   if ("modules" in shape) return shape.modules[module];
   const name = module.split(".").at(-1);
   return shape.targets.some((target) => target === name) ? shape : undefined;
+}
+
+/** The part of a shape that is the same for all modules; what is off is absent. */
+export function variantOf({ rankStabilised }: LoraVariant): LoraVariant {
+  return { ...(rankStabilised && { rankStabilised }) };
+}
+
+/** The factor of an adapter's update: α/r, or α/√r. */
+export function loraScale({ rank, alpha }: ModuleLora, { rankStabilised }: LoraVariant): number {
+  return alpha / (rankStabilised ? Math.sqrt(rank) : rank);
 }
 
 /**
@@ -208,7 +224,7 @@ export function createParameters(
       const [name, shape] = factors[which](size.rank);
       return add({ name: `${ADAPTER_PREFIX}${module}.${name}`, kind: "adapter", shape });
     };
-    return { a: factor("a"), b: factor("b"), scale: size.alpha / size.rank };
+    return { a: factor("a"), b: factor("b"), scale: loraScale(size, lora!) };
   }
   const { vocabSize, hiddenSize } = config;
   return {

@@ -20,6 +20,7 @@ import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import { lengthOf, type Range } from "../kernels/ranges.ts";
 import type { GradientFactors, GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { parameterRate } from "./adapter_rates.ts";
 import type { Gradient } from "./factors.ts";
 import type { LazyRefresh } from "./lazy_refresh.ts";
 import {
@@ -38,6 +39,8 @@ export interface OptimizerStep {
   /** From 1. */
   readonly step: number;
   readonly lr: number;
+  /** The highest rate of the schedule; `lr` by default. */
+  readonly peak?: number;
   readonly rates: OptimizerRates;
 }
 
@@ -205,7 +208,8 @@ export class Optimizer implements GradientSink {
   apply(pass: KernelPass, parameter: Parameter, rows?: Range): void {
     const state = this.#states.get(parameter)!, { projector, rule, blockRows } = state;
     const block = blockRows ? rows : undefined;
-    const reduced = this.#reduced(state, block), { step, lr, rates } = this.#step;
+    const reduced = this.#reduced(state, block), { step, rates } = this.#step;
+    const lr = parameterRate(parameter, this.#step);
     pass.overwrites();
     rule.record(pass, {
       gradient: reduced,
@@ -257,11 +261,12 @@ export class Optimizer implements GradientSink {
 
   #update(
     pass: KernelPass,
-    { weight: whole, index }: Parameter,
+    parameter: Parameter,
     update: Tensor,
     rows?: Range,
   ): void {
-    const { step, lr, rates: { weightDecay, stochasticRound, seed } } = this.#step;
+    const { weight: whole, index } = parameter, lr = parameterRate(parameter, this.#step);
+    const { step, rates: { weightDecay, stochasticRound, seed } } = this.#step;
     const weight = rows ? rowRange(whole, rows.start, rows.end) : whole;
     // As in GaLore's runs, norms and embeddings decay like every other weight.
     const decay = 1 - lr * weightDecay;

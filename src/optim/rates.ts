@@ -18,6 +18,15 @@ export interface OptimizerRates {
   readonly cosThreshold: number;
   /** How much longer a settled subspace is kept. */
   readonly gammaProj: number;
+  /**
+   * LoRA+ (Hayou et al. 2024, arXiv 2402.12354): the learning rate of an adapter's B as a multiple of
+   * A's; 1 by default.
+   */
+  readonly loraplusLrRatio?: number;
+  /** With another ratio than 1: the peak learning rate of an adapter on the embedding. */
+  readonly loraplusLrEmbedding?: number;
+  /** NEFTune's α; none or 0: no noise. */
+  readonly neftuneNoiseAlpha?: number;
   /** Round updated weights stochastically. */
   readonly stochasticRound: boolean;
   /** Keys every random number of the run. */

@@ -239,6 +239,11 @@ export const loraFields = section("LoRA", {
   loraRank: count().default(8).describe("rank of the adapters").meta({ value: "r" }),
   loraAlpha: z.number().positive().optional().describe("alpha; updates are scaled by alpha / rank")
     .meta({ derived: phrase`twice ${option("loraRank")}` }),
+  useRslora: z.boolean().default(false).meta(described(
+    phrase`scale updates by alpha / √rank instead (rsLoRA), so that high ranks are not scaled down; ${
+      option("loraAlpha")
+    } then means more`,
+  )),
   loraDropout: z.number().min(0).max(0.99).default(0).describe(
     "dropout rate of the adapters' inputs",
   ),
@@ -246,6 +251,25 @@ export const loraFields = section("LoRA", {
     `modules to adapt: all projections, or some of ${LORA_TARGETS.join(", ")}`,
   ).meta({ value: "name" }),
 });
+
+/** How adapters are updated, which only runs ask for. */
+export const loraRateFields = section("LoRA", {
+  loraplusLrRatio: z.number().positive().default(1).meta(described(
+    phrase`learning rate of the adapters' matrices B, as a multiple of that of A (LoRA+); usually 4 to
+      16, with half of the usual ${option("lr")}`,
+  )),
+  loraplusLrEmbedding: z.number().positive().optional().meta({
+    ...described(
+      phrase`with ${option("loraplusLrRatio")}: peak learning rate of an adapter on the embedding`,
+    ),
+    derived: "1e-6",
+  }),
+});
+
+export const neftuneNoiseAlpha = z.number().min(0).default(0).describe(
+  "noise on the embedded tokens while training (NEFTune): uniform up to alpha / √(length · width), " +
+    "usually with an alpha of 5 to 15",
+);
 
 export const trainEmbeddings = z.boolean().default(false).describe(
   "train embedding and head too; needs gradients and moments for the whole vocabulary. Adapters " +

@@ -21,7 +21,9 @@ import {
   count,
   inMemoryToo,
   loraFields,
+  loraRateFields,
   memoryFields,
+  neftuneNoiseAlpha,
   optimizerFields,
   orNever,
   rankFields,
@@ -130,6 +132,7 @@ const methodFields = section("Optimizer", {
   embeddingQuant,
   embedding4bit,
   offloadEmbedding,
+  neftuneNoiseAlpha,
 });
 
 const finetuneSchedule = section("Schedule", {
@@ -186,6 +189,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
     ...optimizerFields,
     ...methodFields,
     ...loraFields,
+    ...loraRateFields,
     ...finetuneSchedule,
     ...scheduleFields,
     ...finetuneSchedule,

@@ -5,7 +5,7 @@ import { OptionsError } from "../options/faults.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { LORA_TARGETS, PROJECTIONS } from "../model/description.ts";
-import type { OffloadedType, WeightType } from "../model/parameters.ts";
+import { type OffloadedType, variantOf, type WeightType } from "../model/parameters.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { effectiveRank } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
@@ -170,6 +170,7 @@ function weightType(
 export function optimizerRates(options: PretrainOptions | FinetuneOptions): OptimizerRates {
   const { beta1, beta2, adamEps, weightDecay, galoreScale, stochasticRound, seed } = options;
   const { updateProjGap, queueSize, cosThreshold, gammaProj } = options;
+  const { loraplusLrRatio, loraplusLrEmbedding } = options;
   return {
     beta1,
     beta2,
@@ -182,6 +183,9 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
     queueSize,
     cosThreshold,
     gammaProj,
+    loraplusLrRatio,
+    loraplusLrEmbedding,
+    neftuneNoiseAlpha: "neftuneNoiseAlpha" in options ? options.neftuneNoiseAlpha : undefined,
   };
 }
 
@@ -200,12 +204,13 @@ function trainedPart(
 ): Pick<TrainingShape, "trained" | "lora"> {
   if ("loraRank" in options && trainsAdapters(methodOf(options.optimizer))) {
     const { loraRank: rank, loraAlpha: alpha, loraDropout: dropout, loraTarget } = options;
+    const variant = variantOf({ rankStabilised: options.useRslora });
     const all = loraTarget.includes("all");
     const targets = LORA_TARGETS.filter((name) =>
       loraTarget.includes(name) || all && PROJECTIONS.some((projection) => projection === name)
     );
     const trained = options.trainEmbeddings ? "adapters_and_embeddings" : "adapters";
-    return { trained, lora: { rank, alpha, targets, dropout } };
+    return { trained, lora: { rank, alpha, ...variant, targets, dropout } };
   }
   const finetuning = "finetune" in options ? options.finetune : "template" in options;
   const whole = !finetuning || ("trainEmbeddings" in options && options.trainEmbeddings);

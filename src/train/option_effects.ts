@@ -223,7 +223,8 @@ const ROPE_EFFECTS: readonly Effect[] = [
 ];
 
 const ADAPTER_EFFECTS: readonly Effect[] = [
-  onlyWith(["loraRank", "loraAlpha", "loraDropout", "loraTarget"], trainsAdapters),
+  onlyWith(["loraRank", "loraAlpha", "useRslora", "loraDropout", "loraTarget"], trainsAdapters),
+  onlyWith(["loraplusLrRatio", "loraplusLrEmbedding"], trainsAdapters),
   only(
     ["loraTarget"],
     ({ loraTarget, trainEmbeddings, addTokens }) =>
@@ -233,11 +234,25 @@ const ADAPTER_EFFECTS: readonly Effect[] = [
   ),
 ];
 
+const LORA_PLUS_EFFECTS: readonly Effect[] = [
+  only(
+    ["loraplusLrEmbedding"],
+    ({ loraplusLrRatio }) => loraplusLrRatio !== 1,
+    phrase`needs another ${option("loraplusLrRatio")} than 1`,
+  ),
+  only(
+    ["loraplusLrEmbedding"],
+    ({ loraTarget, adapter }) =>
+      adapter !== undefined || Array.isArray(loraTarget) && loraTarget.includes("embed_tokens"),
+    phrase`needs embed_tokens in ${option("loraTarget")}`,
+  ),
+];
+
 /** Of an adapter that is trained further. */
 const GIVEN_ADAPTER_EFFECTS: readonly Effect[] = [
   onlyWith(["adapter"], trainsAdapters, "is trained further by"),
   only(
-    ["loraRank", "loraAlpha", "loraTarget"],
+    ["loraRank", "loraAlpha", "useRslora", "loraTarget"],
     ({ adapter }) => adapter === undefined,
     phrase`is that of ${option("adapter")}`,
   ),
@@ -250,6 +265,7 @@ export const PRETRAIN_EFFECTS: readonly Effect[] = [
   ...ROUNDING_EFFECTS.map((effect) => where(({ from }) => from === undefined, effect)),
   ...TRAINED_ROUNDING_EFFECTS.map((effect) => where(({ from }) => from !== undefined, effect)),
   ...ADAPTER_EFFECTS,
+  ...LORA_PLUS_EFFECTS,
   only(
     ["ropeScaling"],
     isSet("from"),
@@ -277,6 +293,7 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ...METHOD_EFFECTS,
   ...UPDATE_EFFECTS,
   ...ADAPTER_EFFECTS,
+  ...LORA_PLUS_EFFECTS,
   ...GIVEN_ADAPTER_EFFECTS,
   embeddingsTrained(({ addTokens }) => addTokens !== undefined),
   embeddingsFrozen(asksForEmbeddings),

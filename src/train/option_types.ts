@@ -136,6 +136,12 @@ export interface MemoryOptions {
    */
   readonly loraAlpha: number;
   /**
+   * Scale updates by alpha / √rank instead (rsLoRA), so that high ranks are not scaled down;
+   * `loraAlpha` then means more.
+   * @default false
+   */
+  readonly useRslora: boolean;
+  /**
    * Dropout rate of the adapters' inputs.
    * @default 0
    */
@@ -414,6 +420,12 @@ export interface PretrainOptions {
    */
   readonly loraAlpha: number;
   /**
+   * Scale updates by alpha / √rank instead (rsLoRA), so that high ranks are not scaled down;
+   * `loraAlpha` then means more.
+   * @default false
+   */
+  readonly useRslora: boolean;
+  /**
    * Dropout rate of the adapters' inputs.
    * @default 0
    */
@@ -435,6 +447,17 @@ export interface PretrainOptions {
     | "embed_tokens"
     | "lm_head"
   )[];
+  /**
+   * Learning rate of the adapters' matrices B, as a multiple of that of A (LoRA+); usually 4 to 16,
+   * with half of the usual `lr`.
+   * @default 1
+   */
+  readonly loraplusLrRatio: number;
+  /**
+   * With `loraplusLrRatio`: peak learning rate of an adapter on the embedding.
+   * @default 1e-6
+   */
+  readonly loraplusLrEmbedding?: number;
   /**
    * Total optimizer steps.
    * @default 10000
@@ -796,6 +819,12 @@ export interface FinetuneOptions {
    */
   readonly offloadEmbedding: boolean;
   /**
+   * Noise on the embedded tokens while training (NEFTune): uniform up to alpha / √(length · width),
+   * usually with an alpha of 5 to 15.
+   * @default 0
+   */
+  readonly neftuneNoiseAlpha: number;
+  /**
    * Rank of the adapters.
    * @default 8
    */
@@ -805,6 +834,12 @@ export interface FinetuneOptions {
    * @default twice `loraRank`
    */
   readonly loraAlpha: number;
+  /**
+   * Scale updates by alpha / √rank instead (rsLoRA), so that high ranks are not scaled down;
+   * `loraAlpha` then means more.
+   * @default false
+   */
+  readonly useRslora: boolean;
   /**
    * Dropout rate of the adapters' inputs.
    * @default 0
@@ -827,6 +862,17 @@ export interface FinetuneOptions {
     | "embed_tokens"
     | "lm_head"
   )[];
+  /**
+   * Learning rate of the adapters' matrices B, as a multiple of that of A (LoRA+); usually 4 to 16,
+   * with half of the usual `lr`.
+   * @default 1
+   */
+  readonly loraplusLrRatio: number;
+  /**
+   * With `loraplusLrRatio`: peak learning rate of an adapter on the embedding.
+   * @default 1e-6
+   */
+  readonly loraplusLrEmbedding?: number;
   /**
    * Passes over the examples.
    * @default 3; over a small set up to 25, in smaller batches, for 100 steps

@@ -11,6 +11,7 @@ import {
   count,
   inMemoryToo,
   loraFields,
+  loraRateFields,
   memoryFields,
   optimizerFields,
   orNever,
@@ -96,6 +97,7 @@ const continuedFields = {
     offloadEmbedding,
   }),
   ...loraFields,
+  ...loraRateFields,
 };
 
 const trainingRules: Rule[] = [

@@ -2,6 +2,7 @@
 import { z } from "../packages/zod.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
+import type { LoraShape } from "../model/parameters.ts";
 import type { LazyRefresh } from "../optim/lazy_refresh.ts";
 import type { OptimizerShape } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
@@ -137,6 +138,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.weightGroupSize": "weightGroupSize",
   "shape.lora.rank": "loraRank",
   "shape.lora.alpha": "loraAlpha",
+  "shape.lora.rankStabilised": "useRslora",
   "shape.lora.dropout": "loraDropout",
   "shape.lora.targets": "loraTarget",
   "shape.optimizer.rules.embeddings": "embeddingOptimizer",
@@ -226,6 +228,7 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
     config,
     shape: {
       ...shape,
+      lora: shape.lora && comparable(shape.lora),
       offloadedEmbedding: shape.offloadedEmbedding ?? shape.embeddings,
       optimizer: { ...optimizer, projection: compared, rules: { ...rules, embeddings } },
     },
@@ -233,4 +236,18 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
     objective,
   }, "");
   return leaves;
+}
+
+/**
+ * Adapters of a run that continues a saved one: earlier versions had rsLoRA's √r in the alpha of each
+ * module.
+ */
+function comparable<Lora extends LoraShape>(lora: Lora): LoraShape {
+  if (!("modules" in lora) || !lora.rankStabilised) return lora;
+  const { rankStabilised: _, ...rest } = lora;
+  const modules = Object.entries(lora.modules).map(([module, size]) => [
+    module,
+    { ...size, alpha: size.alpha * Math.sqrt(size.rank) },
+  ]);
+  return { ...rest, modules: Object.fromEntries(modules) };
 }

@@ -2,7 +2,10 @@
 import type { Gpu, HeldWork, Watch } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import type { Profiler } from "../gpu/profiler.ts";
+import type { Activations } from "../model/activations.ts";
 import type { Batch } from "../model/batch.ts";
+import type { EmbeddingNoise } from "../model/llama.ts";
+import { columnsOf } from "../numbers/layout.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { UserError } from "../options/user_error.ts";
 import { Pace } from "./pace.ts";
@@ -12,6 +15,8 @@ export interface StepOptions {
   /** From 1. */
   readonly step: number;
   readonly lr: number;
+  /** The highest rate of the schedule; `lr` by default. */
+  readonly peak?: number;
   readonly rates: OptimizerRates;
   /** Element of `training.losses` that receives the sum of the losses, in nats. */
   readonly lossIndex: number;
@@ -137,10 +142,10 @@ export function openStep(
   gpu: Gpu,
   training: Training,
   batches: readonly Batch[],
-  { step, lr, rates, lossIndex, profiler }: StepOptions,
+  { step, lr, peak, rates, lossIndex, profiler }: StepOptions,
 ): { readonly begin: (index: number) => void; readonly divisor: number } {
   const { model, optimizer, losses, objective, submit } = training;
-  optimizer.beginStep({ step, lr, rates });
+  optimizer.beginStep({ step, lr, peak, rates });
   // One mean over all targets of the step, however they are split into micro-batches.
   const divisor = batches.reduce(
     (sum, batch) => sum + (objective.divisor?.(batch) ?? batch.tokens),
@@ -157,15 +162,31 @@ export function openStep(
   const pass = new KernelPass(gpu, profiler);
   const begin = (index: number) => {
     optimizer.beginMicroBatch(index);
-    if (model.lora) {
-      // Each micro-batch gets its own dropout mask.
-      model.lora.key = { seed: rates.seed, step: (step - 1) * batches.length + index };
-    }
+    // Each micro-batch gets its own dropout mask and noise; evaluations have none.
+    const key = { seed: rates.seed, step: (step - 1) * batches.length + index };
+    if (model.lora) model.lora.key = key;
+    model.noise = embeddingNoise(rates, training.activations, batches[index], key);
     const loss = { out: losses, index: lossIndex, accumulate: index > 0 };
     submit(pass, training, batches[index], { sink: optimizer, loss, gradScale });
-    if (model.lora) model.lora.key = undefined; // no dropout in evaluations
+    if (model.lora) model.lora.key = undefined;
+    model.noise = undefined;
   };
   return { begin, divisor };
+}
+
+/**
+ * NEFTune's noise in a micro-batch, if any: uniform up to α/√(L·C) in each element of an embedded
+ * token (Jain et al. 2023, arXiv 2310.05914, algorithm 1). L is the length that rows are padded to,
+ * as transformers counts it; a row that several examples are packed into has T.
+ */
+function embeddingNoise(
+  { neftuneNoiseAlpha: alpha = 0 }: OptimizerRates,
+  { length, residual: [embedded] }: Activations,
+  { longest = length }: Batch,
+  key: { readonly seed: number; readonly step: number },
+): EmbeddingNoise | undefined {
+  if (!alpha) return undefined;
+  return { ...key, bound: alpha / Math.sqrt(longest * columnsOf(embedded.shape)) };
 }
 
 /** With `exchange`: submits the updates of a step. */

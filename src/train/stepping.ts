@@ -115,6 +115,7 @@ export class Stepping {
     return new RecordedStep(gpu, training, batches, {
       step,
       lr: rateOf(schedule, step - 1),
+      peak: schedule.lr,
       rates: recipe.rates,
       lossIndex: step % LOSS_RING,
       // The pace costs a fast step more than the stop within it is worth; the first may be a slow one.

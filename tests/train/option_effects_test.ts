@@ -57,8 +57,12 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   embedding4bit: true,
   loraRank: 4,
   loraAlpha: 5,
+  useRslora: true,
   loraDropout: 0.5,
   loraTarget: ["q_proj"],
+  loraplusLrRatio: 4,
+  loraplusLrEmbedding: 1e-3,
+  neftuneNoiseAlpha: 5,
 };
 
 /** Options whose effect does not depend on the method: other tests show it. */
@@ -129,7 +133,7 @@ for (const optimizer of METHOD_NAMES) {
 
 Deno.test("memory: an option changes the plan, or is refused", () => {
   // These change what is trained or shown, not its size.
-  const free = ["loraAlpha", "loraDropout", "fit", "allocate"];
+  const free = ["loraAlpha", "useRslora", "loraDropout", "fit", "allocate"];
   const values: Record<string, unknown> = {
     ...CHANGES,
     activationCheckpointing: true,
@@ -180,6 +184,14 @@ for (
     [{ earlyStoppingThreshold: 1 }, "earlyStoppingThreshold: needs earlyStoppingPatience"],
     [{ sampleTokens: 9 }, "sampleTokens: needs samplePrompt"],
     [{ optimizer: "lora", stochasticRound: true }, "stochasticRound: applies to INT8 and bfloat16"],
+    [
+      { optimizer: "lora", loraplusLrEmbedding: 1e-5 },
+      "loraplusLrEmbedding: needs another loraplusLrRatio than 1",
+    ],
+    [
+      { optimizer: "lora", loraplusLrRatio: 4, loraplusLrEmbedding: 1e-5 },
+      "loraplusLrEmbedding: needs embed_tokens in loraTarget",
+    ],
     [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],
     [{ embeddingOptimizer: "adam_factored" }, "embeddingOptimizer: needs trainEmbeddings: true"],
     [

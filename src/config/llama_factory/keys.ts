@@ -146,10 +146,6 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     quantization_method: [["bitsandbytes", "bnb"], "4-bit weights follow bitsandbytes"],
     double_quantization: [[true], "the scales of 4-bit weights are always quantised"],
     galore_proj_type: [["std"], "the smaller side is projected, as std does"],
-    use_rslora: [
-      [false],
-      "updates are scaled by lora_alpha / lora_rank: multiply lora_alpha by the root of lora_rank",
-    ],
     use_dora: [[false], "adapters are plain LoRA"],
     pissa_init: [[false], "adapters are initialised as in LoRA"],
     pissa_convert: [[false], "adapters are initialised as in LoRA"],
@@ -175,10 +171,9 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     split_special_tokens: [[false], "special tokens are never split"],
     model_revision: [["main"], "add it to the model: hf:org/name@revision"],
     label_smoothing_factor: [[0], "the loss is plain cross-entropy"],
-    neftune_noise_alpha: [[0], "adding noise to embeddings is not supported"],
+    neftune_noise_alpha: [[0], "noise is added to embeddings in fine-tuning"],
     freeze_trainable_layers: [[], "finetuning_type is full or lora"],
     freeze_trainable_modules: [[], "finetuning_type is full or lora"],
-    loraplus_lr_ratio: [[], "both matrices of an adapter have the same learning rate"],
     hf_hub_token: [[], "set HF_TOKEN in the environment instead"],
     cache_dir: [[], "set HF_HOME in the environment instead"],
   };

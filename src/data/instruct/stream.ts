@@ -199,7 +199,7 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
     const inputs = new Uint32Array(batchSize * seqLen).fill(tokenizer.eosTokenId ?? 0);
     const targets = new Int32Array(batchSize * seqLen).fill(IGNORED);
     const firstKeys = packing ? new Uint32Array(batchSize * seqLen) : undefined;
-    let tokens = 0, rows = 0;
+    let tokens = 0, rows = 0, longest = 0;
     for (; rows < batchSize; rows++) {
       const row = this.#nextRow();
       if (!row) break;
@@ -216,10 +216,11 @@ export class InstructStream implements BatchSource, AsyncIterable<Batch> {
         firstKeys?.fill(start, base + start, base + start + ids.length);
         start += ids.length;
       }
+      longest = Math.max(longest, start);
       // The padding is like a separate example.
       firstKeys?.fill(start, base + start, base + seqLen);
     }
-    const batch = { inputs, targets, tokens, ...(firstKeys && { firstKeys }) };
+    const batch = { inputs, targets, tokens, ...(firstKeys ? { firstKeys } : { longest }) };
     return Promise.resolve(rows > 0 ? batch : null);
   }
 

@@ -13,6 +13,7 @@ import {
   loraOf,
   type ModuleLora,
   type Parameter,
+  variantOf,
 } from "../../model/parameters.ts";
 import { isIntegerType } from "../element_types.ts";
 import { finiteWeights } from "../finite_weights.ts";
@@ -125,6 +126,7 @@ async function openFolder(folder: string): Promise<{ config: AdapterConfig; file
   const config = described ? await readAdapterConfig(folder) : {
     base,
     sizeOf: (module: string) => loraOf(lora, module)!,
+    variant: variantOf(lora),
     modulesToSave: parameters.embedding.trainable ? ["embed_tokens", "lm_head"] : [],
     tokens: new Map(),
   };
@@ -181,7 +183,7 @@ function contentOf(file: WeightFile, config: AdapterConfig): Content {
     if (!factors.has(other)) faults.push(`${other} is missing`);
   }
   if (faults.length) throw new UserError(listFaults(`${file.path}:`, faults));
-  return [{ modules: Object.fromEntries(modules) }, wholes, rows, factors];
+  return [{ modules: Object.fromEntries(modules), ...config.variant }, wholes, rows, factors];
 }
 
 /** Whether a module's full name is, or ends with, a name given in a configuration. */

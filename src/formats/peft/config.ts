@@ -2,7 +2,7 @@
 import { join } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Fields, isObject } from "../../files/fields.ts";
-import type { ModuleLora } from "../../model/parameters.ts";
+import type { LoraVariant, ModuleLora } from "../../model/parameters.ts";
 import { quoted } from "../../text.ts";
 
 export const ADAPTER_CONFIG = "adapter_config.json";
@@ -11,8 +11,10 @@ export const ADAPTER_CONFIG = "adapter_config.json";
 export interface AdapterConfig {
   /** Path or name of the base model. */
   readonly base?: string;
-  /** Rank, and α with rsLoRA's √r in it, of the module with this full name. */
+  /** Rank and α of the module with this full name. */
   readonly sizeOf: (module: string) => ModuleLora;
+  /** What all modules have in common. */
+  readonly variant: LoraVariant;
   /** Modules that the adapter holds whole, as named there: `embed_tokens`, `lm_head`. */
   readonly modulesToSave: readonly string[];
   /** Ids of the tokens whose rows the adapter holds, by the module named there. */
@@ -35,18 +37,14 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   const fields = new Fields(json);
   refuseUnsupported(fields);
   const rank = fields.count("r", 8), alpha = fields.positive("lora_alpha", 8); // peft's defaults
-  const rankStabilised = fields.flag("use_rslora", false);
   const rankOf = patternOf(fields, "rank_pattern", rank);
   const alphaOf = patternOf(fields, "alpha_pattern", alpha);
   const config: AdapterConfig = {
     base: typeof json.base_model_name_or_path === "string"
       ? json.base_model_name_or_path
       : undefined,
-    sizeOf(module) {
-      const rank = rankOf(module), alpha = alphaOf(module);
-      // rsLoRA (Kalajdzievski 2023) divides by √r.
-      return { rank, alpha: rankStabilised ? alpha * Math.sqrt(rank) : alpha };
-    },
+    sizeOf: (module) => ({ rank: rankOf(module), alpha: alphaOf(module) }),
+    variant: { ...(fields.flag("use_rslora", false) && { rankStabilised: true }) },
     modulesToSave: strings(json.modules_to_save),
     tokens: tokensOf(fields),
   };

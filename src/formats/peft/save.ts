@@ -80,7 +80,7 @@ export async function saveAdapterConfig(
     init_lora_weights: true,
     modules_to_save: parameters.embedding.trainable ? Object.keys(wholes) : null,
     use_dora: false,
-    use_rslora: false,
+    use_rslora: lora.rankStabilised ?? false,
     rank_pattern: pattern("rank"),
     alpha_pattern: pattern("alpha"),
   });
