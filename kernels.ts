@@ -228,6 +228,7 @@ export type {
   LlamaParameters,
   LoraModules,
   LoraShape,
+  LoraVariant,
   ModuleLora,
   OffloadedType,
   Parameter,
@@ -237,7 +238,7 @@ export type {
   WeightType,
 } from "./src/model/parameters.ts";
 export type { HostMatrix } from "./src/model/host_matrix.ts";
-export type { Llama } from "./src/model/llama.ts";
+export type { EmbeddingNoise, Llama } from "./src/model/llama.ts";
 export type { LinearContext } from "./src/model/linear.ts";
 export type { LoraWorkspace } from "./src/model/lora.ts";
 export type { LoadWorkspace } from "./src/formats/pretrained.ts";
