@@ -5,7 +5,10 @@ import { PURPOSES } from "../gpu/tensor.ts";
 import { CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
+import { spell } from "../options/phrase.ts";
+import { FLAGS } from "../options/spelling.ts";
 import { formatBytes, formatTable } from "../text.ts";
+import { clippingText } from "../train/clipping.ts";
 import { plannedConfig, shapeWarnings, trainingShape } from "../train/method.ts";
 import { RESERVED_TEXT, runMemoryOfCard } from "../train/gpu_memory.ts";
 import { type MemoryOptions, memoryOptions } from "../train/memory_options.ts";
@@ -71,6 +74,7 @@ function describe(
     const fits = onCard.allocatedBytes <= runMemoryOfCard(card);
     return `${card} GB ${fits ? "yes" : "no"}`;
   });
+  const clipping = clippingText(trainingShape(options, config), options.maxGradNorm);
   const share = (100 * plan.plannedPeakBytes / full.plannedPeakBytes).toFixed(0);
   return [
     `${options.model ?? options.from}: ${(parameters / 1e6).toFixed(1)} million parameters, ` +
@@ -80,6 +84,7 @@ function describe(
     "",
     `${share}% of full AdamW (${options.dtype} weights, float32 moments)`,
     `fits a card of: ${cards.join(", ")} (${RESERVED_TEXT})`,
+    ...clipping ? [spell(clipping, FLAGS)] : [],
     `exact: ${plan.plannedPeakBytes} bytes`,
     `in the blocks of a card's driver: ${formatBytes(onCard.allocatedBytes, 4)} for ` +
     `${formatBytes(onCard.plannedPeakBytes, 4)}`,

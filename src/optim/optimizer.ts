@@ -7,16 +7,19 @@
  *
  * Of a projected matrix, G is formed only where that is cheaper than computing with its factors, and
  * ΔW in blocks of rows. By default the last micro-batch applies each gradient as it arrives, fused
- * into the backward pass, so that at most one gradient matrix is alive at a time. With `exchange`
- * every R is kept until {@link Optimizer.applyAll}, so that processes can sum theirs in between; for a
- * projected matrix it is low-rank. The reference and Hugging Face refuse to combine layer-wise updates
- * with accumulation.
+ * into the backward pass, so that at most one gradient matrix is alive at a time. Where
+ * {@link Optimizer.keeps} says so, every R is kept until {@link Optimizer.applyAll}: so that processes
+ * can sum theirs in between (`exchange`), or to clip them by their common norm; for a projected matrix
+ * it is low-rank. The reference and Hugging Face refuse to combine layer-wise updates with
+ * accumulation.
  */
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import { applyUpdate } from "../kernels/optim/apply_update.ts";
+import { clipNorm, type SumOfSquares } from "../kernels/optim/clip_norm.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import { sum } from "../kernels/misc/sum.ts";
 import { lengthOf, type Range } from "../kernels/ranges.ts";
 import type { GradientFactors, GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
@@ -24,7 +27,12 @@ import { parameterRate } from "./adapter_rates.ts";
 import type { Gradient } from "./factors.ts";
 import type { LazyRefresh } from "./lazy_refresh.ts";
 import {
+  type Clipping,
+  clippingOf,
   createOptimizerScratch,
+  gradientBlocks,
+  isAdapter,
+  keepsGradients,
   type OptimizerScratch,
   type OptimizerShape,
   type ParameterState,
@@ -42,11 +50,19 @@ export interface OptimizerStep {
   /** The highest rate of the schedule; `lr` by default. */
   readonly peak?: number;
   readonly rates: OptimizerRates;
+  /** Receives the sum of squares of the step's gradients, where the shape has `clips`. */
+  readonly norm?: SumOfSquares;
 }
 
 export class Optimizer implements GradientSink {
   #now: OptimizerStep | undefined;
   #microBatch = 0;
+  /** How gradients are clipped, if they are. */
+  readonly clipping: Clipping | undefined;
+  /** Whether gradients are kept until {@link applyAll}. */
+  readonly keeps: boolean;
+  /** Where the first square of each is in `scratch.squares`. */
+  readonly #squares = new Map<ParameterState, number>();
   readonly #refreshes: StepRefreshes;
   readonly #states: ReadonlyMap<Parameter, ParameterState>;
 
@@ -58,6 +74,14 @@ export class Optimizer implements GradientSink {
   ) {
     this.#states = new Map(states.map((state) => [state.parameter, state]));
     this.#refreshes = new StepRefreshes(states);
+    const adapters = states.every(({ parameter }) => isAdapter(parameter));
+    this.clipping = clippingOf(shape, adapters);
+    this.keeps = keepsGradients(shape, adapters);
+    let next = 0;
+    for (const state of states) {
+      this.#squares.set(state, next);
+      next += gradientBlocks(state).length;
+    }
   }
 
   /** `states` are those of {@link createParameterStates} with the same shape. */
@@ -71,7 +95,7 @@ export class Optimizer implements GradientSink {
     return new Optimizer(
       shape,
       states,
-      createOptimizerScratch(allocator, parameters, states),
+      createOptimizerScratch(allocator, parameters, states, shape),
       matmul,
     );
   }
@@ -201,7 +225,12 @@ export class Optimizer implements GradientSink {
 
   #applyIfLast(pass: KernelPass, parameter: Parameter, rows?: Range): void {
     const last = this.#microBatch === this.shape.gradientAccumulation - 1;
-    if (last && !this.shape.exchange) this.apply(pass, parameter, rows);
+    if (last && !this.keeps) this.apply(pass, parameter, rows);
+  }
+
+  /** After the last micro-batch, where each gradient is clipped by itself: the norm of all. */
+  finish(pass: KernelPass): void {
+    if (this.clipping === "matrix") this.#sumSquares(pass);
   }
 
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
@@ -211,6 +240,7 @@ export class Optimizer implements GradientSink {
     const reduced = this.#reduced(state, block), { step, rates } = this.#step;
     const lr = parameterRate(parameter, this.#step);
     pass.overwrites();
+    this.#clip(pass, state, reduced, block);
     rule.record(pass, {
       gradient: reduced,
       state: block ? rule.rows!(state.state, block.start, block.end) : state.state,
@@ -230,7 +260,27 @@ export class Optimizer implements GradientSink {
     }
   }
 
-  /** With `exchange`: each parameter's accumulated gradient, for processes to sum. */
+  /** Scales the gradient down if its norm, or that of all, exceeds the limit. */
+  #clip(pass: KernelPass, state: ParameterState, x: Tensor, block?: Range): void {
+    const { clipping } = this, { norm, rates: { maxGradNorm: most } } = this.#step;
+    if (!clipping) return;
+    const squares = clipping === "step" ? norm! : this.#square(pass, state, x, block);
+    if (most > 0) clipNorm(pass, { x, squares, most });
+  }
+
+  /** The sum of squares of a gradient, or of a block of it. */
+  #square(pass: KernelPass, state: ParameterState, x: Tensor, block?: Range): SumOfSquares {
+    const index = this.#squares.get(state)! + (block ? block.start / state.blockRows! : 0);
+    const squares = { out: this.scratch.squares!, index };
+    sum(pass, { x, ...squares, squared: true });
+    return squares;
+  }
+
+  #sumSquares(pass: KernelPass): void {
+    sum(pass, { x: this.scratch.squares!, ...this.#step.norm! });
+  }
+
+  /** Where they are kept: each parameter's accumulated gradient, for processes to sum. */
   get accumulated(): { readonly parameter: Parameter; readonly gradient: Tensor }[] {
     return this.states.map((state) => ({
       parameter: state.parameter,
@@ -238,8 +288,12 @@ export class Optimizer implements GradientSink {
     }));
   }
 
-  /** With `exchange`: applies every gradient once they are exchanged. */
+  /** Where they are kept: applies every gradient, once they are exchanged. */
   applyAll(pass: KernelPass): void {
+    if (this.clipping === "step") {
+      for (const state of this.states) this.#square(pass, state, this.#reduced(state));
+      this.#sumSquares(pass);
+    }
     for (const { parameter } of this.states) this.apply(pass, parameter);
   }
 

@@ -46,6 +46,8 @@ export interface OptimizerShape {
   readonly gradientAccumulation: number;
   /** Keep the gradients of a step until they are applied together, so that processes can sum them. */
   readonly exchange?: boolean;
+  /** Clip gradients by their norm; see {@link Clipping}. */
+  readonly clips?: boolean;
   /**
    * Form the gradients of projected matrices too, for something that looks at them. By default their
    * factors take their place where they can.
@@ -53,6 +55,22 @@ export interface OptimizerShape {
   readonly wholeGradients?: boolean;
   /** What is taken in blocks of rows; {@link BLOCKS} by default. */
   readonly blocks?: GradientBlocks;
+}
+
+/**
+ * What is clipped by one norm: all gradients of a step, as they are accumulated, where they are kept
+ * until its end; otherwise each that an update takes, a matrix or block of rows, since updates are
+ * fused into the backward pass.
+ */
+export type Clipping = "step" | "matrix";
+
+/** How such a run clips, if it does: adapters are small enough to keep their gradients. */
+export function clippingOf(
+  { clips, exchange, gradientAccumulation }: OptimizerShape,
+  trainsAdaptersOnly: boolean,
+): Clipping | undefined {
+  if (!clips) return undefined;
+  return exchange || gradientAccumulation > 1 || trainsAdaptersOnly ? "step" : "matrix";
 }
 
 /** When gradients of embedding and head, and updates of projected matrices, come in blocks of rows. */
@@ -104,6 +122,8 @@ export interface OptimizerScratch {
   readonly lowRank?: Tensor;
   /** (projectors) float32. */
   readonly similarities: Tensor;
+  /** float32: of each gradient that is clipped, or measured to be. */
+  readonly squares?: Tensor;
   readonly subspace?: SubspaceWorkspace;
   readonly rules: ReadonlyMap<UpdateRule, RuleWorkspace>;
 }
@@ -120,12 +140,24 @@ export function createParameterStates(
   shape: OptimizerShape,
   tokens: number,
 ): ParameterState[] {
-  const states = parameters.all.filter(({ trainable }) => trainable)
-    .map((parameter) => createState(allocator, parameter, shape, tokens));
+  const trained = parameters.all.filter(({ trainable }) => trainable);
+  const keeps = keepsGradients(shape, trained.every(isAdapter));
+  const states = trained.map((parameter) =>
+    createState(allocator, parameter, shape, { tokens, keeps })
+  );
   const room = roomOfBlocks(states, shape);
   // The low-rank products of an adapter on a tied head are gone when its blocks are computed.
   if (parameters.head === parameters.embedding && parameters.headAdapter) return states;
   return states.map((state) => ({ ...state, blockRows: blockRowsOf(state, shape, room) }));
+}
+
+/** Whether the gradients of a step are kept until they are applied together. */
+export function keepsGradients(shape: OptimizerShape, trainsAdaptersOnly: boolean): boolean {
+  return !!shape.exchange || clippingOf(shape, trainsAdaptersOnly) === "step";
+}
+
+export function isAdapter({ kind }: Parameter): boolean {
+  return kind === "adapter";
 }
 
 /** Bytes of a gradient of this shape. */
@@ -167,6 +199,12 @@ export function updateBlocks(
 ): Range[] {
   const rows = rowsOf(shape);
   return ranges(rows, blockRows ?? updateRows ?? rows);
+}
+
+/** The blocks of rows in which its gradient is taken; one: the whole. */
+export function gradientBlocks({ parameter: { shape }, blockRows }: ParameterState): Range[] {
+  const rows = rowsOf(shape);
+  return ranges(rows, blockRows ?? rows);
 }
 
 function blockRowsOf(
@@ -215,9 +253,8 @@ function ruleOf(kind: ParameterKind, { matrices, embeddings, others }: RulesByKi
 function createState(
   allocator: Allocator,
   parameter: Parameter,
-  { rules, projection, gradientAccumulation, exchange, wholeGradients, blocks = BLOCKS }:
-    OptimizerShape,
-  tokens: number,
+  { rules, projection, gradientAccumulation, wholeGradients, blocks = BLOCKS }: OptimizerShape,
+  { tokens, keeps }: { readonly tokens: number; readonly keeps: boolean },
 ): ParameterState {
   const { name, shape, kind } = parameter;
   const projector = kind === "projection" && projection
@@ -239,7 +276,7 @@ function createState(
     updateRows: route && !formsGradient(route) ? updateRowsOf(parameter, blocks) : undefined,
     rule,
     state: rule.createState(allocator, name, reduced),
-    accumulated: gradientAccumulation > 1 || exchange
+    accumulated: gradientAccumulation > 1 || keeps
       ? allocator.tensor({
         name: `${name}.accumulated`,
         shape: reduced,
@@ -254,6 +291,7 @@ export function createOptimizerScratch(
   allocator: Allocator,
   parameters: LlamaParameters,
   states: readonly ParameterState[],
+  { clips }: Pick<OptimizerShape, "clips">,
 ): OptimizerScratch {
   const tied = parameters.head === parameters.embedding;
   const stored = (shape: readonly number[]) => storedBytes(shape) / 4;
@@ -279,6 +317,14 @@ export function createOptimizerScratch(
       dtype: "float32",
       purpose: "workspace",
     }),
+    squares: clips
+      ? allocator.tensor({
+        name: "gradient_squares",
+        shape: [states.reduce((sum, state) => sum + gradientBlocks(state).length, 0)],
+        dtype: "float32",
+        purpose: "workspace",
+      })
+      : undefined,
     subspace: projectors.length
       ? createSubspaceWorkspace(
         allocator,

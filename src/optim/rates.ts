@@ -8,6 +8,10 @@ export interface OptimizerRates {
   readonly adamEps: number;
   /** Decoupled; multiplied by the learning rate. */
   readonly weightDecay: number;
+  /**
+   * The largest norm of gradients, 0 for none: where the optimizer's shape has `clips`.
+   */
+  readonly maxGradNorm: number;
   /** GaLore's α: the factor of a low-rank update. */
   readonly galoreScale: number;
   /** Steps from a subspace's first refresh to its second. */

@@ -91,6 +91,8 @@ export interface Training extends TrainedModel {
   readonly submit: SubmitLoss;
   /** ({@link LOSS_RING} + 1) float32: the loss sums of recent steps, and of an evaluation. */
   readonly losses: Tensor;
+  /** ({@link LOSS_RING}) float32, if gradients are clipped: of all of a step's, the sums of squares. */
+  readonly gradientSquares?: Tensor;
 }
 
 export function buildTraining(
@@ -151,6 +153,14 @@ function allocate(
     dtype: "float32",
     purpose: "workspace",
   });
+  const gradientSquares = shape.optimizer.clips
+    ? allocator.tensor({
+      name: "step_squares",
+      shape: [LOSS_RING],
+      dtype: "float32",
+      purpose: "workspace",
+    })
+    : undefined;
   return {
     model,
     activations,
@@ -162,6 +172,7 @@ function allocate(
     load,
     scratch: optimizer.scratch.gradient,
     losses,
+    gradientSquares,
   };
 }
 

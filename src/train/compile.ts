@@ -26,7 +26,7 @@ export function kernelsOf(
     const options = { step: 1, lr: 0, rates, lossIndex: 0 };
     const { begin } = openStep(gpu, training, batches, options);
     for (const index of new Set([0, batches.length - 1])) begin(index);
-    if (optimizer.shape.exchange) applyStep(gpu, training);
+    if (optimizer.keeps) applyStep(gpu, training);
   };
   try {
     return rehearse(gpu, () => {

@@ -1,17 +1,26 @@
 /** What is said of a run whose loss rises, or is not finite. */
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import type { Saved } from "./events.ts";
+import type { Saved, StepMetrics } from "./events.ts";
 import type { LossWatch } from "./loss_watch.ts";
 
 /** What helps. */
 const ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
   ${option("dtype", "float32")}`;
 
-/** A loss that is not finite ends a run. */
-export function lossError(step: number, loss: number, { checkpoint }: Saved): UserError {
+/**
+ * A loss that is not finite ends a run, as does a norm of the gradients that is not: no factor makes
+ * such gradients an update.
+ */
+export function notFiniteError(
+  { step, loss, grad_norm }: Pick<StepMetrics, "step" | "loss" | "grad_norm">,
+  { checkpoint }: Saved,
+): UserError {
+  const what = Number.isFinite(loss)
+    ? `the norm of the gradients is ${grad_norm}`
+    : `the loss is ${loss}`;
   return new UserError(
-    `step ${step}: the loss is ${loss}; ` +
+    `step ${step}: ${what}; ` +
       (checkpoint ? `the last good checkpoint is ${checkpoint}` : "no checkpoint exists yet"),
     phrase`${ADVICE}; no checkpoint was overwritten`,
   );

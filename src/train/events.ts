@@ -18,6 +18,11 @@ export interface StepMetrics {
   readonly step: number;
   /** Mean over the step's targets, in nats. */
   readonly loss: number;
+  /**
+   * With `maxGradNorm`: the norm, before clipping, of all gradients together, as updates take them: of
+   * a projected matrix the low-rank one.
+   */
+  readonly grad_norm?: number;
   /** Learning rate of the step. */
   readonly lr: number;
   /** Tokens trained on since the start of the run, resumes included. */

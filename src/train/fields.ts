@@ -25,6 +25,9 @@ export const DTYPES = ["bfloat16", "float32"] as const;
 export const WEIGHT_FORMATS = ["int8", "nf4", "bfloat16", "float32"] as const;
 export const PACKINGS = ["packed", "padded"] as const;
 
+/** transformers' default. */
+export const FINETUNE_GRAD_NORM = 1;
+
 export const count = () => z.number().int().min(1);
 export const orNever = () => z.number().int().min(0);
 export const share = () => z.number().min(0).max(1);
@@ -91,6 +94,13 @@ export const rankFields = section("Optimizer", {
   )),
 });
 
+/** Its default depends on the run. */
+const maxGradNorm = z.number().min(0).optional().describe(
+  "clip gradients to this norm, 0: not at all. By the norm of all together with adapters and where " +
+    "several batches make a step; otherwise each matrix by its own, as updates are fused into the " +
+    "backward pass. Norms of projected matrices are those of the low-rank gradient",
+).meta({ derived: `${FINETUNE_GRAD_NORM} in fine-tuning, otherwise 0` });
+
 /** Everything that determines the memory of a training run; `memory` accepts only these. */
 export const memoryFields = {
   ...section("Model", {
@@ -133,6 +143,7 @@ export const memoryFields = {
       ...described(phrase`former name of ${option("embeddingOptimizer", "adamw8bit")}`),
       deprecated: true,
     }),
+    maxGradNorm,
     adam4bit: z.boolean().default(false).describe(
       "4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates " +
         "that are less exact",

@@ -19,6 +19,7 @@ import { METHOD_NAMES, methodOf } from "./methods.ts";
 import {
   baseModel,
   count,
+  FINETUNE_GRAD_NORM,
   inMemoryToo,
   loraFields,
   loraRateFields,
@@ -210,6 +211,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
       // At these learning rates an update is smaller than the spacing of bfloat16 or INT8 values.
       stochasticRound: options.stochasticRound ??
         (weightQuant || (trainEmbeddings && embeddingQuant) || dtype === "bfloat16"),
+      maxGradNorm: options.maxGradNorm ?? FINETUNE_GRAD_NORM,
       lr: options.lr ?? methodOf(optimizer).lr.finetune,
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
     };

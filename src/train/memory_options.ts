@@ -3,6 +3,7 @@ import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 import {
+  FINETUNE_GRAD_NORM,
   loraFields,
   memoryFields,
   startFields,
@@ -66,10 +67,12 @@ type Sizes = Omit<z.output<z.ZodObject<typeof sizeFields>>, "model">;
 
 /** `from` is the model of pre-training that continues. */
 export function deriveSizes(options: Sizes & { readonly from?: string }) {
+  const finetune = options.finetune ??
+    (options.from === undefined && trainsAdapters(methodOf(options.optimizer)));
   return {
     ...quantisation(options),
-    finetune: options.finetune ??
-      (options.from === undefined && trainsAdapters(methodOf(options.optimizer))),
+    finetune,
+    maxGradNorm: options.maxGradNorm ?? (finetune ? FINETUNE_GRAD_NORM : 0),
     embeddingQuant: quantisesEmbeddings(
       options.finetune ? options : { ...options, trainEmbeddings: true },
     ),

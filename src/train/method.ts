@@ -132,6 +132,7 @@ export function trainingShape(
         groupSize: options.projGroupSize,
       },
       gradientAccumulation,
+      clips: options.maxGradNorm > 0 || undefined,
     },
   };
 }
@@ -168,7 +169,8 @@ function weightType(
 
 /** The hyperparameters of a run's steps. */
 export function optimizerRates(options: PretrainOptions | FinetuneOptions): OptimizerRates {
-  const { beta1, beta2, adamEps, weightDecay, galoreScale, stochasticRound, seed } = options;
+  const { beta1, beta2, adamEps, weightDecay, maxGradNorm, galoreScale, stochasticRound, seed } =
+    options;
   const { updateProjGap, queueSize, cosThreshold, gammaProj } = options;
   const { loraplusLrRatio, loraplusLrEmbedding } = options;
   return {
@@ -176,6 +178,7 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
     beta2,
     adamEps,
     weightDecay,
+    maxGradNorm,
     galoreScale,
     stochasticRound,
     seed,

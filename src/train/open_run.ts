@@ -4,10 +4,12 @@ import { type AccountWatch, PlanAllocator } from "../gpu/allocator.ts";
 import type { Scope } from "../gpu/scope.ts";
 import { uploadRope } from "../model/llama.ts";
 import type { Phrase } from "../options/phrase.ts";
+import { wasGiven } from "../options/schema.ts";
 import { join } from "../packages/std_path.ts";
 import { allocateTraining, buildTraining, type Training } from "./build.ts";
 import { pruneCheckpoints } from "./checkpoint.ts";
 import { adviseRanks } from "./choose_ranks.ts";
+import { clippingText } from "./clipping.ts";
 import type { OnPreparation, PreparationEvent, RankAdviceEvent } from "./events.ts";
 import { assertRoom, planDisk } from "./disk.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
@@ -113,6 +115,9 @@ export async function openRun(
   );
   const changed = state && changedRates(state, identityOf(recipe));
   warnings.push(...resumeNotes, ...changed ? [changed] : []);
+  const clipping = wasGiven(options, "maxGradNorm") &&
+    clippingText(recipe.shape, options.maxGradNorm);
+  if (clipping) warnings.push(clipping);
   const limit = gpuMemoryLimit(gpu, options.gpuMemory);
   const advice = auto && !checkpoint
     ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })

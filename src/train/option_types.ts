@@ -76,6 +76,13 @@ export interface MemoryOptions {
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
+   * Clip gradients to this norm, 0: not at all. By the norm of all together with adapters and where
+   * several batches make a step; otherwise each matrix by its own, as updates are fused into the
+   * backward pass. Norms of projected matrices are those of the low-rank gradient.
+   * @default 1 in fine-tuning, otherwise 0
+   */
+  readonly maxGradNorm: number;
+  /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.
    * @default false
@@ -259,6 +266,13 @@ export interface PretrainOptions {
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
+  /**
+   * Clip gradients to this norm, 0: not at all. By the norm of all together with adapters and where
+   * several batches make a step; otherwise each matrix by its own, as updates are fused into the
+   * backward pass. Norms of projected matrices are those of the low-rank gradient.
+   * @default 1 in fine-tuning, otherwise 0
+   */
+  readonly maxGradNorm: number;
   /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.
@@ -630,6 +644,13 @@ export interface FinetuneOptions {
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
+  /**
+   * Clip gradients to this norm, 0: not at all. By the norm of all together with adapters and where
+   * several batches make a step; otherwise each matrix by its own, as updates are fused into the
+   * backward pass. Norms of projected matrices are those of the low-rank gradient.
+   * @default 1 in fine-tuning, otherwise 0
+   */
+  readonly maxGradNorm: number;
   /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.

@@ -135,6 +135,7 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
       // Small updates of trained weights are below the spacing of bfloat16, too.
       stochasticRound: options.stochasticRound ??
         (weightQuant || embeddingQuant || (from !== undefined && dtype === "bfloat16")),
+      maxGradNorm: options.maxGradNorm ?? 0,
       lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue),
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
       warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),

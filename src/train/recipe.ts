@@ -38,6 +38,7 @@ export type RunOptions = Pick<
   | "rank"
   | "embeddingOptimizer"
   | "embeddingAdam8bit"
+  | "maxGradNorm"
   | "energyShare"
   | "samplePrompt"
   | "sampleTokens"

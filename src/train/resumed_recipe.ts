@@ -1,20 +1,49 @@
 /** What a resumed run takes from its checkpoint where its options leave it open. */
 import { option, type Phrase, phrase } from "../options/phrase.ts";
-import { withDefaults } from "../options/schema.ts";
+import { wasLeftOpen, withDefaults } from "../options/schema.ts";
 import { trainsEmbeddings } from "./build.ts";
 import { withRanks } from "./choose_ranks.ts";
 import { chosenEmbeddingRule, embeddingOptimizerOf } from "./method_fields.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunState } from "./run_state.ts";
 
-/** The recipe with the ranks and the update rule that the run began with, unless others are given. */
-export function resumedRecipe(
-  given: Recipe,
-  { shape: { optimizer: saved } }: Pick<RunState, "shape">,
-): { readonly recipe: Recipe; readonly notes: readonly Phrase[] } {
-  const recipe = given.options.rank === "auto"
-    ? withRanks(given, saved.projection?.ranks ?? {})
-    : given;
+type Saved = Pick<RunState, "shape" | "rates">;
+
+interface Resumed {
+  readonly recipe: Recipe;
+  readonly notes: readonly Phrase[];
+}
+
+/** The recipe with what the run began with, unless other options are given. */
+export function resumedRecipe(given: Recipe, saved: Saved): Resumed {
+  const { projection } = saved.shape.optimizer;
+  const ranked = given.options.rank === "auto" ? withRanks(given, projection?.ranks ?? {}) : given;
+  const clipped = withSavedClipping(ranked, saved);
+  const { recipe, notes } = withSavedEmbeddingRule(clipped.recipe, saved);
+  return { recipe, notes: [...clipped.notes, ...notes] };
+}
+
+/** Checkpoints of versions that did not clip have no limit. */
+function withSavedClipping(recipe: Recipe, { rates: { maxGradNorm = 0 } }: Saved): Resumed {
+  const { options, rates, shape } = recipe, usual = rates.maxGradNorm;
+  if (usual === maxGradNorm || !wasLeftOpen(options, "maxGradNorm")) return { recipe, notes: [] };
+  const clips = maxGradNorm > 0 || undefined;
+  return {
+    recipe: {
+      ...recipe,
+      options: withDefaults(options, { maxGradNorm }),
+      rates: { ...rates, maxGradNorm },
+      shape: { ...shape, optimizer: { ...shape.optimizer, clips } },
+    },
+    notes: [
+      phrase`gradients are clipped as in the checkpoint: ${
+        option("maxGradNorm", maxGradNorm)
+      }, where a new run has ${usual}`,
+    ],
+  };
+}
+
+function withSavedEmbeddingRule(recipe: Recipe, { shape: { optimizer: saved } }: Saved): Resumed {
   const { shape } = recipe, { optimizer } = shape, { rules } = optimizer;
   const { embeddings } = saved.rules;
   if (chosenEmbeddingRule(recipe.options) || embeddings === rules.embeddings) {

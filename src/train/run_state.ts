@@ -19,7 +19,7 @@ import type { RunSchedule } from "./resumed_schedule.ts";
 export interface RunIdentity {
   readonly config: LlamaConfig;
   readonly shape: TrainingShape;
-  readonly rates: Pick<OptimizerRates, "seed">;
+  readonly rates: Pick<OptimizerRates, "seed"> & Partial<OptimizerRates>;
   /** Name of the objective. */
   readonly objective: string;
 }
@@ -128,6 +128,7 @@ const FREE = [
   "shape.activationQuant",
   "shape.samplePositions",
   "shape.optimizer.gradientAccumulation",
+  "shape.optimizer.clips",
 ];
 
 /** The options that a run's identity comes from, where there is one for a field. */

@@ -18,7 +18,10 @@ export interface StepOptions {
   /** The highest rate of the schedule; `lr` by default. */
   readonly peak?: number;
   readonly rates: OptimizerRates;
-  /** Element of `training.losses` that receives the sum of the losses, in nats. */
+  /**
+   * Element of `training.losses` that receives the sum of the losses, in nats; below
+   * {@link LOSS_RING} that of `training.gradientSquares`, too.
+   */
   readonly lossIndex: number;
   readonly profiler?: Profiler;
 }
@@ -90,13 +93,13 @@ export class RecordedStep {
    */
   async give(stopping?: Stopping): Promise<StepEnd> {
     const ended = await this.accumulate(stopping);
-    if (ended.end === "submitted" && this.training.optimizer.shape.exchange) this.apply();
+    if (ended.end === "submitted" && this.training.optimizer.keeps) this.apply();
     return ended;
   }
 
   /**
-   * Gives its micro-batches only, as {@link give} does. With `exchange` their gradients then stay in
-   * `optimizer.accumulated` until {@link apply}; otherwise each is applied once complete.
+   * Gives its micro-batches only, as {@link give} does. Where the optimizer keeps gradients, they then
+   * stay in `optimizer.accumulated` until {@link apply}; otherwise each is applied once complete.
    */
   async accumulate(stopping?: Stopping): Promise<StepEnd> {
     const { gpu, options } = this;
@@ -121,8 +124,9 @@ export class RecordedStep {
     return { end: "submitted" };
   }
 
-  /** With `exchange`: gives the updates, once the gradients have been exchanged. */
+  /** Where gradients are kept: gives the updates, once they have been exchanged. */
   apply(): void {
+    this.#touched = true;
     applyStep(this.gpu, this.training, this.options);
   }
 
@@ -144,8 +148,8 @@ export function openStep(
   batches: readonly Batch[],
   { step, lr, peak, rates, lossIndex, profiler }: StepOptions,
 ): { readonly begin: (index: number) => void; readonly divisor: number } {
-  const { model, optimizer, losses, objective, submit } = training;
-  optimizer.beginStep({ step, lr, peak, rates });
+  const { model, optimizer, losses, gradientSquares: out, objective, submit } = training;
+  optimizer.beginStep({ step, lr, peak, rates, norm: out && { out, index: lossIndex } });
   // One mean over all targets of the step, however they are split into micro-batches.
   const divisor = batches.reduce(
     (sum, batch) => sum + (objective.divisor?.(batch) ?? batch.tokens),
@@ -170,6 +174,9 @@ export function openStep(
     submit(pass, training, batches[index], { sink: optimizer, loss, gradScale });
     if (model.lora) model.lora.key = undefined;
     model.noise = undefined;
+    if (index < batches.length - 1) return;
+    optimizer.finish(pass);
+    pass.submit();
   };
   return { begin, divisor };
 }
@@ -189,7 +196,7 @@ function embeddingNoise(
   return { ...key, bound: alpha / Math.sqrt(longest * columnsOf(embedded.shape)) };
 }
 
-/** With `exchange`: submits the updates of a step. */
+/** Where gradients are kept: submits the updates of a step. */
 export function applyStep(
   gpu: Gpu,
   { optimizer }: Training,

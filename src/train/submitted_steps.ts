@@ -30,7 +30,7 @@ interface CountedStep extends SubmittedStep {
 /** A read in progress, of these steps. */
 interface Reading {
   readonly steps: readonly CountedStep[];
-  readonly bytes: Promise<Uint8Array[]>;
+  readonly bytes: Promise<(Uint8Array | undefined)[]>;
 }
 
 export class SubmittedSteps {
@@ -97,14 +97,16 @@ export class SubmittedSteps {
    * on does not wait for that.
    */
   beginReading(): void {
-    const { losses, optimizer: { scratch } } = this.training;
-    const tensors = this.#steps.at(-1)?.refresh ? [losses, scratch.similarities] : [losses];
-    const bytes = Promise.all(tensors.map((tensor) => this.gpu.read(tensor)));
+    const { losses, gradientSquares: squares, optimizer: { scratch } } = this.training;
+    const refreshed = this.#steps.at(-1)?.refresh && scratch.similarities;
+    const bytes = Promise.all(
+      [losses, squares, refreshed].map((tensor) => tensor && this.gpu.read(tensor)),
+    );
     bytes.catch(() => {}); // reported to whoever waits for it
     this.#reading = { steps: this.#steps.splice(0), bytes };
   }
 
-  /** The figures of all of them; a loss may not be finite. */
+  /** The figures of all of them; a loss or norm may not be finite. */
   async read(): Promise<StepMetrics[]> {
     const begun = await this.readBegun();
     if (!this.#steps.length) return begun;
@@ -116,12 +118,12 @@ export class SubmittedSteps {
   async readBegun(): Promise<StepMetrics[]> {
     if (!this.#reading) return [];
     const { memory, training: { optimizer } } = this, { steps } = this.#reading;
-    const [losses, similarities] = (await this.#reading.bytes)
-      .map(({ buffer }) => new Float32Array(buffer));
+    const [losses, squares, similarities] = (await this.#reading.bytes)
+      .map((bytes) => bytes && new Float32Array(bytes.buffer));
     this.#reading = undefined;
     // Steps with refreshes are read at once, so at most one is among them, and is the last.
     const { refresh } = steps.at(-1)!;
-    if (refresh) optimizer.recordSimilarities(similarities, refresh);
+    if (refresh) optimizer.recordSimilarities(similarities!, refresh);
     // From one read to the next: the GPU does the next steps meanwhile.
     const now = performance.now(), seconds = (now - this.#since) / 1000;
     this.#since = now;
@@ -131,7 +133,8 @@ export class SubmittedSteps {
     this.#took[refresh ? "refreshing" : "plain"] = 1000 * seconds / steps.length;
     return steps.map(({ step, lr, divisor, tokens, refreshes, refresh }) => ({
       step,
-      loss: losses[step % LOSS_RING] / (divisor || 1),
+      loss: losses![step % LOSS_RING] / (divisor || 1),
+      ...(squares && { grad_norm: Math.sqrt(squares[step % LOSS_RING]) }),
       lr,
       tokens,
       tokens_per_second: targets / seconds,

@@ -7,7 +7,7 @@ import type { Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../options/user_error.ts";
 import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.ts";
 import { Activity } from "./activity.ts";
-import { divergence, lossError } from "./divergence.ts";
+import { divergence, notFiniteError } from "./divergence.ts";
 import { Evaluating } from "./evaluating.ts";
 import type {
   DoneEvent,
@@ -264,10 +264,11 @@ export class TrainingLoop {
     this.#activity.stepsTake(steps.at(-1)!.step_ms);
     let diverges = false;
     this.#watch.startAtLeast(this.#evaluating.firstLoss);
-    for (const { step, loss } of steps) {
-      if (!Number.isFinite(loss)) {
+    for (const figures of steps) {
+      const { loss, grad_norm = 0 } = figures;
+      if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) {
         this.#stepping.spoil();
-        throw lossError(step, loss, this.saved);
+        throw notFiniteError(figures, this.saved);
       }
       this.#loss = loss;
       diverges = this.#watch.add(loss) || diverges;

@@ -183,15 +183,14 @@ Deno.test("LLaMA-Factory: what has no effect here is noted, and no fault", async
   const text = `${MODEL}${METHOD}finetuning_type: full
 deepspeed: examples/deepspeed/ds_z3_config.json
 ${COMMON}
-max_grad_norm: 1.0
+max_grad_norm: 0.5
 enable_thinking: true
 tool_format: glm4
 `;
   const { options, err } = await run("finetune", text);
   assert(options, err.join("\n"));
+  assertEquals(options.maxGradNorm, 0.5);
   assertEquals(err, [
-    "note: run.yaml:42: max_grad_norm: has no effect here: gradients are not clipped: with fused " +
-    "updates their global norm is never known",
     "note: run.yaml:43: enable_thinking: has no effect here: thoughts are trained as the examples " +
     "and the chat template have them; it is a setting of generation",
     "note: run.yaml:44: tool_format: has no effect here: tools and calls are written by the chat " +
@@ -253,7 +252,9 @@ for (
       minLrRatio: 0.3,
     }],
     ["default_system: You are a pirate.", { defaultSystem: "You are a pirate." }],
-    ["report_to: wandb\nmax_grad_norm: 1.0\nenable_thinking: false\nstreaming: true", {}],
+    ["report_to: wandb\nmax_grad_norm: 0.3\nenable_thinking: false\nstreaming: true", {
+      maxGradNorm: 0.3,
+    }],
     ["overwrite_output_dir: true\nresume_from_checkpoint: runs/checkpoint-5", {
       resume: "runs/checkpoint-5",
     }],
@@ -285,7 +286,9 @@ for (
     ["neat_packing: true\npacking: true", {}],
     ["neat_packing: false", { packing: false }],
     ["train_on_prompt: true\nmask_history: false", { trainOnPrompt: true }],
-    ["stage: pt\nreport_to: [none]\nlr_scheduler_kwargs: {}\nmax_grad_norm: 0.0", {}],
+    ["stage: pt\nreport_to: [none]\nlr_scheduler_kwargs: {}\nmax_grad_norm: 0.0", {
+      maxGradNorm: 0,
+    }],
     ["template: default", {}],
     ["galore_target: [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]", {}],
     ["optim: galore_adamw_8bit\ntrain_embeddings: false", {

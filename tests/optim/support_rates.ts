@@ -7,6 +7,7 @@ export const RATES: OptimizerRates = {
   // With the usual ε, tiny gradients become steps of ±lr.
   adamEps: 1e-3,
   weightDecay: 0,
+  maxGradNorm: 0,
   galoreScale: 0.25,
   updateProjGap: 200,
   queueSize: 5,

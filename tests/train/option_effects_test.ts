@@ -37,6 +37,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   beta2: 0.9,
   adamEps: 0.1,
   weightDecay: 0.5,
+  maxGradNorm: 1e-3,
   gradientAccumulation: 2,
   rank: 4,
   galoreScale: 2,
@@ -149,7 +150,13 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
     for (const field of Object.keys(memoryOptions.fields)) {
       if (["model", "from", "optimizer", ...free].includes(field)) continue;
       assert(field in values, field);
-      const base = { model: "./config.json", optimizer, gradientAccumulation: 1 };
+      // Adapters that are clipped keep their gradients, whatever the accumulation.
+      const base = {
+        model: "./config.json",
+        optimizer,
+        gradientAccumulation: 1,
+        maxGradNorm: 0,
+      };
       for (const finetune of [undefined, true]) {
         const given = { ...base, ...(finetune && { finetune }) };
         const before = memoryOptions.parse(given) as unknown as Record<string, unknown>;

@@ -24,6 +24,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     optimizer: "q_galore_adamw8bit",
     weightQuant: true,
     projQuant: true,
+    maxGradNorm: 0,
     adam4bit: false,
     embeddingQuant: false,
     embedding4bit: false,

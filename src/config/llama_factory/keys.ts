@@ -110,10 +110,6 @@ export const IGNORED: Readonly<Record<string, string>> = {
 export const NOTED: Readonly<
   Record<string, readonly [without: readonly unknown[], why: string]>
 > = {
-  max_grad_norm: [
-    [0],
-    "gradients are not clipped: with fused updates their global norm is never known",
-  ],
   enable_thinking: [
     [],
     "thoughts are trained as the examples and the chat template have them; it is a setting of " +

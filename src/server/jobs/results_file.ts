@@ -18,6 +18,7 @@ const COLUMNS = [
   "step_ms",
   "gpu_bytes",
   "subspace_refreshes",
+  "grad_norm",
 ] as const;
 
 /** Rows per write, after which it yields to other work. */

@@ -10,6 +10,9 @@ export const jobMetricsSchema = z.object({
     step,
     total_steps: z.number().int().optional(),
     train_loss: z.number(),
+    grad_norm: z.number().optional().openapi({
+      description: "Before clipping, of all gradients together; absent where they are not clipped",
+    }),
     lr: z.number().optional(),
     tokens: z.number().int().optional(),
     tokens_per_second: z.number().optional(),
