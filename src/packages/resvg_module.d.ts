@@ -1,0 +1,3 @@
+/** The compiled resvg. */
+declare const module: WebAssembly.Module;
+export default module;

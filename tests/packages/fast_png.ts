@@ -1,0 +1,2 @@
+/** Decodes PNG. */
+export { decode } from "npm:fast-png@^8.0.0";
