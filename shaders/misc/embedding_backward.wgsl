@@ -1,10 +1,11 @@
 // forward: out[n] = scale · weight[tokens[n]]
 //   dweight[v] += scale · Σ dx[n] over the n with tokens[n] = v   added: the head may share it
 // A gather, not a scatter: WGSL has no float atomics, and a fixed order makes runs bitwise
-// reproducible. Positions are sorted by token; the thread at the start of a run of equal tokens
-// loops over the run and owns the row of dweight, the others are idle. A run is cut at the end of a
-// dispatch; the next one adds the rest.
+// reproducible. Positions are sorted by token; the threads at the start of a run of equal tokens
+// loop over the run and own the row of dweight, OCTETS octets each; the others are idle. A run is cut
+// at the end of a dispatch; the next one adds the rest.
 // @use bfloat16 | float32
+// @const OCTETS
 override TILE: u32;
 
 struct Params {
@@ -25,23 +26,34 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(TILE, TILE)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
   // First of all: a processor loads a parameter once for all threads only outside of branches.
   let p = params;
-  let start = p.position + id.y;
-  if (id.x >= p.octets || start >= p.end) { return; }
+  let start = p.position + group.y * TILE + local.y;
+  let first = group.x * TILE * OCTETS + local.x;
+  if (first >= p.octets || start >= p.end) { return; }
   let token = sorted_tokens[start];
   // Rows before the range wrap around to large numbers, so that one comparison suffices.
   let target_row = token - p.first_token;
   if (target_row >= p.tokens) { return; }
   if (start > p.position && sorted_tokens[start - 1u] == token) { return; }
-  var sum = mat2x4<f32>();
+  var sums: array<mat2x4<f32>, OCTETS>;
   for (var i = start; i < p.end && sorted_tokens[i] == token; i++) {
     let row = order[i] - p.first_row;
     if (row < p.rows) {
-      let values = dx[row * p.octets + id.x];
-      sum += mat2x4<f32>(unpack_low(values), unpack_high(values));
+      // @unroll
+      for (var k = 0u; k < OCTETS; k++) {
+        let octet = first + k * TILE;
+        if (k == 0u || octet < p.octets) {
+          let values = dx[row * p.octets + octet];
+          sums[k] += mat2x4<f32>(unpack_low(values), unpack_high(values));
+        }
+      }
     }
   }
-  dweight[target_row * p.octets + id.x] += p.scale * sum;
+  // @unroll
+  for (var k = 0u; k < OCTETS; k++) {
+    let octet = first + k * TILE;
+    if (k == 0u || octet < p.octets) { dweight[target_row * p.octets + octet] += p.scale * sums[k]; }
+  }
 }

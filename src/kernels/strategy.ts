@@ -24,10 +24,12 @@ export interface Strategy {
   readonly rowWorkgroup: number;
   /** Lanes that can hold a block of weights or moments, at least, if subgroups are that large. */
   readonly blockLanes: number;
-  /** Whether a thread of a norm processes several rows, which share the loads of its weight. */
+  /** Whether threads of a norm process several rows, for which they load its weight once. */
   readonly groupsOfRows: boolean;
   /** Heads that one thread of RoPE turns, with the same cosines and sines. */
   readonly headsTogether: number;
+  /** Octets of a row that one thread of an embedding takes, with the same token. */
+  readonly octetsTogether: number;
   /** Threads of a workgroup that processes a tensor element by element. */
   readonly flatWorkgroup: number;
   /** Elements that one dispatch of such a kernel processes. */
@@ -67,6 +69,7 @@ const SOFTWARE: Strategy = {
   blockLanes: 8,
   groupsOfRows: true,
   headsTogether: 1024,
+  octetsTogether: 4,
   flatWorkgroup: 64,
   flatElements: 2 ** 23,
   columnLanes: 1,
@@ -88,6 +91,7 @@ const CARD: Strategy = {
   blockLanes: 1,
   groupsOfRows: false,
   headsTogether: 1,
+  octetsTogether: 1,
   flatWorkgroup: 256,
   flatElements: 2 ** 25,
   columnLanes: 32,
@@ -112,7 +116,7 @@ export function strategyFor(
 
 /** The values of a number in all strategies: those of a kernel's constant. */
 export function valuesOf(
-  name: "flatWorkgroup" | "columnLanes" | "columnWorkgroup" | "sumStreams",
+  name: "flatWorkgroup" | "columnLanes" | "columnWorkgroup" | "sumStreams" | "octetsTogether",
 ): readonly number[] {
   return [...new Set(Object.values(STRATEGIES).map((strategy) => strategy[name]))];
 }

@@ -5,11 +5,12 @@ import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tenso
 import { forFormat, kernelByFormat } from "../format.ts";
 import { groupOctets, octetOffset } from "../octet.ts";
 import { ranges, rowsPerBinding, rowsPerTiles, TILE, tiles } from "../ranges.ts";
+import { strategyFor, valuesOf } from "../strategy.ts";
 
 const define = (weight: "float32" | "bfloat16" | "int8" | "nf4") =>
   kernelByFormat(`embedding.${weight}_weight`, code, {
     variants: [`weight_${weight}`],
-    constants: TILE,
+    constants: { ...TILE, OCTETS: valuesOf("octetsTogether") },
   });
 const byWeight = {
   float32: define("float32"),
@@ -43,12 +44,13 @@ export function embedding(pass: KernelPass, io: Embedding): void {
   expectShape("embedding", "tokens", tokens, [rows]);
   expectShape("embedding", "out", out, [rows, columns]);
   const kernel = forFormat(byWeight[weight.dtype as keyof typeof byWeight], "embedding", out);
-  const octets = out.stride / 8;
+  const octets = out.stride / 8, { octetsTogether: OCTETS } = strategyFor(pass.gpu.capabilities);
   for (const { start, end } of ranges(rows, rowsPerTiles(pass, out))) {
     for (const { start: first, end: last } of ranges(vocabulary, rowsPerBinding(pass, weight))) {
       const table = rowRange(weight, first, last);
       pass.dispatch({
         kernel,
+        constants: { OCTETS },
         operands: {
           tokens,
           weight: table,
@@ -65,7 +67,7 @@ export function embedding(pass: KernelPass, io: Embedding): void {
           first_octet: octetOffset(table),
           group_octets: groupOctets(table),
         },
-        workgroups: tiles(octets, end - start),
+        workgroups: tiles(Math.ceil(octets / OCTETS), end - start),
       });
     }
   }

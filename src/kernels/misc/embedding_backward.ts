@@ -4,10 +4,10 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { ranges, rowsOfGroups, rowsPerBinding, TILE, tiles } from "../ranges.ts";
-import { LOOP_ROUNDS } from "../strategy.ts";
+import { LOOP_ROUNDS, strategyFor, valuesOf } from "../strategy.ts";
 
 const kernels = kernelByFormat("embedding_backward", code, {
-  constants: TILE,
+  constants: { ...TILE, OCTETS: valuesOf("octetsTogether") },
 });
 
 /** Operands of {@link embeddingBackward}. */
@@ -55,7 +55,7 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
   expectDType("embeddingBackward", "dweight", dweight, "float32");
   expectShape("embeddingBackward", "dweight", dweight, [tokens, columns]);
   const kernel = forFormat(kernels, "embeddingBackward", dx);
-  const octets = dx.stride / 8;
+  const octets = dx.stride / 8, { octetsTogether: OCTETS } = strategyFor(pass.gpu.capabilities);
   // A single thread may have to loop over all of them.
   const positionsPerDispatch = Math.min(rowsOfGroups(pass, TILE.TILE), LOOP_ROUNDS);
   for (const { start: firstRow, end: lastRow } of ranges(positions, rowsPerBinding(pass, dx))) {
@@ -68,6 +68,7 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
       for (const { start, end } of ranges(positions, positionsPerDispatch)) {
         pass.dispatch({
           kernel,
+          constants: { OCTETS },
           operands: {
             dx: rowRange(dx, firstRow, lastRow),
             order,
@@ -84,7 +85,7 @@ export function embeddingBackward(pass: KernelPass, io: EmbeddingBackward): void
             tokens: lastToken - firstToken,
             scale,
           },
-          workgroups: tiles(octets, end - start),
+          workgroups: tiles(Math.ceil(octets / OCTETS), end - start),
         });
       }
     }
