@@ -35,15 +35,19 @@ struct Running {
   part: vec4<f32>,
 }
 
-fn plus(before: Running, values: vec4<f32>) -> Running {
+fn relative_to(highest: f32, before: Running) -> Running {
   var running = before;
-  let highest = largest_of(values);
   if (highest > running.maximum) {
     let shrink = exp(running.maximum - highest);
     running.sum *= shrink;
     running.part *= shrink;
     running.maximum = highest;
   }
+  return running;
+}
+
+fn plus(before: Running, values: vec4<f32>) -> Running {
+  var running = relative_to(largest_of(values), before);
   running.part += exp(values - running.maximum);
   return running;
 }
@@ -84,8 +88,12 @@ fn main(
       var held: array<vec4<f32>, HELD>;
       // @unroll
       for (var k = 0u; k < HELD; k++) { held[k] = logits[start + i + k * LANES]; }
+      var highest = held[0];
       // @unroll
-      for (var k = 0u; k < HELD; k++) { running = plus(running, held[k]); }
+      for (var k = 1u; k < HELD; k++) { highest = max(highest, held[k]); }
+      running = relative_to(largest_of(highest), running);
+      // @unroll
+      for (var k = 0u; k < HELD; k++) { running.part += exp(held[k] - running.maximum); }
     }
     for (; i < end; i += LANES) { running = plus(running, logits[start + i]); }
     if (i == full && full < min(quads, block + BLOCK * LANES)) {
