@@ -1,13 +1,11 @@
 // y = (weight + offset) · x · rstd,  rstd = 1 / sqrt(mean_c(x²) + eps)
 //                                                                 (Zhang & Sennrich 2019, eq. 4)
 //   saves rstd (N) for the backward pass; y (N, C) is overwritten. Gemma stores weight − 1.
-// LANES threads per row, each of which keeps what it loads of a short row in registers; the rest of
-// a longer one is read twice, the second time from a cache. On a processor a thread takes ROWS rows,
-// which share the loads of the weight.
+// LANES threads hold a row in registers (lanes_held.wgsl), or read it twice. On a processor they take
+// ROWS rows, one after the other, and hold the weight as well.
 // @use bfloat16 | float32
-// @use lanes
-// @const HELD
-// @const ROWS   1 with loads in registers
+// @use lanes_held
+// @const ROWS
 
 struct Params {
   rows: u32,      // of this range
@@ -38,6 +36,46 @@ fn normed(eight: Eight, scale: f32, w: mat2x4<f32>) -> Eight {
   return pack_eight(unpack_low(eight) * scale * w[0], unpack_high(eight) * scale * w[1]);
 }
 
+// A thread past the last row has no elements, but must still reach the barriers.
+fn norm_row(p: Params, row: u32, local: u32, gains: ptr<function, array<mat2x4<f32>, max(1u, HELD)>>) {
+  let lane = local % LANES;
+  let octets = select(0u, p.octets, row < p.rows);
+  let start = row * p.octets;
+  // The padding of a row is zero and adds nothing to the sum.
+  var held: array<Eight, max(1u, HELD)>;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    if (k * LANES + lane < octets) { held[k] = x[start + k * LANES + lane]; }
+  }
+  var squares = vec4<f32>(0.0);
+  // @unroll
+  for (var k = 0u; k < HELD; k++) { squares = with_squares(squares, held[k]); }
+  if (!WHOLE) {
+    for (var i = HELD * LANES + lane; i < octets; i += LANES) {
+      squares = with_squares(squares, x[start + i]);
+    }
+  }
+  let own = squares.x + squares.y + squares.z + squares.w;
+  let sum = lanes_sum(vec2<f32>(own), local).x;
+  let scale = inverseSqrt(sum / f32(p.columns) + p.eps);
+  if (lane == 0u && row < p.rows) { rstd[row] = scale; }
+
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let i = k * LANES + lane;
+    if (i < octets) {
+      var w = (*gains)[k];
+      if (ROWS == 1u) { w = gain(i, p.offset); }
+      y[start + i] = normed(held[k], scale, w);
+    }
+  }
+  if (!WHOLE) {
+    for (var i = HELD * LANES + lane; i < octets; i += LANES) {
+      y[start + i] = normed(x[start + i], scale, gain(i, p.offset));
+    }
+  }
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -45,47 +83,16 @@ fn main(
 ) {
   // Once: a processor would load a parameter again in every iteration, since it may alias a store.
   let p = params;
-  let lane = local % LANES;
   let first = (group.x * (WORKGROUP_SIZE / LANES) + local / LANES) * ROWS;
-  // A thread past the last row has no elements, but must still reach the barriers.
-  let octets = select(0u, p.octets, first < p.rows);
-  // In place of single rows past the last one, that once more, with the same result.
-  var start: array<u32, ROWS>;
-  // @unroll
-  for (var r = 0u; r < ROWS; r++) { start[r] = min(first + r, p.rows - 1u) * p.octets; }
-
-  // The padding of a row is zero and adds nothing to the sum.
-  var held: array<Eight, max(1u, HELD)>;
-  // @unroll
-  for (var k = 0u; k < HELD; k++) {
-    if (k * LANES + lane < octets) { held[k] = x[start[0] + k * LANES + lane]; }
-  }
-  var squares: array<vec4<f32>, ROWS>;
-  // @unroll
-  for (var k = 0u; k < HELD; k++) { squares[0] = with_squares(squares[0], held[k]); }
-  for (var i = HELD * LANES + lane; i < octets; i += LANES) {
+  var gains: array<mat2x4<f32>, max(1u, HELD)>;
+  if (ROWS == 1u) {
+    norm_row(p, first, local, &gains);
+  } else {
     // @unroll
-    for (var r = 0u; r < ROWS; r++) { squares[r] = with_squares(squares[r], x[start[r] + i]); }
-  }
-  var scale: array<f32, ROWS>;
-  // @unroll
-  for (var r = 0u; r < ROWS; r++) {
-    let own = squares[r].x + squares[r].y + squares[r].z + squares[r].w;
-    let sum = lanes_sum(vec2<f32>(own), local).x;
-    scale[r] = inverseSqrt(sum / f32(p.columns) + p.eps);
-    if (lane == 0u && first + r < p.rows) { rstd[first + r] = scale[r]; }
-  }
-
-  // @unroll
-  for (var k = 0u; k < HELD; k++) {
-    let i = k * LANES + lane;
-    if (i < octets) { y[start[0] + i] = normed(held[k], scale[0], gain(i, p.offset)); }
-  }
-  for (var i = HELD * LANES + lane; i < octets; i += LANES) {
-    let w = gain(i, p.offset);
-    // @unroll
-    for (var r = 0u; r < ROWS; r++) {
-      y[start[r] + i] = normed(x[start[r] + i], scale[r], w);
+    for (var k = 0u; k < HELD; k++) {
+      let i = k * LANES + local % LANES;
+      if (i < p.octets) { gains[k] = gain(i, p.offset); }
     }
+    for (var r = 0u; r < ROWS; r++) { norm_row(p, first + r, local, &gains); }
   }
 }

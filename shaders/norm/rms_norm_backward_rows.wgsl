@@ -1,10 +1,11 @@
 // rms_norm_backward.wgsl and rms_norm_backward_weight.wgsl in one, for software adapters: the same
-// equations, operands and results, bit for bit. A thread owns a group of rows, ROWS at a time, which
-// share the loads of the weight, and adds to the group's sums what it has loaded for dx anyway. On a
-// card a group would be too much for a thread.
+// equations and operands. LANES threads own a group of rows, and add to the group's sums what they have
+// loaded for dx anyway. Those that can hold a WHOLE row keep it, the weight and the sums in registers;
+// otherwise one thread reads ROWS rows at a time, which share the loads of the weight and the sums, twice.
+// On a card a group would be too much for a subgroup.
 // @use bfloat16 | float32
 // @use gradient_apart | gradient_in_place
-override WORKGROUP_SIZE: u32;
+// @use lanes_held
 override ACCUMULATE: bool;   // adds to dx
 
 const ROWS = 8u;
@@ -27,14 +28,87 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> partial_sums: array<mat2x4<f32>>;   // (G, C)
 @group(1) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  // First of all: a processor loads a parameter once for all threads only outside of branches.
-  let p = params;
-  if (id.x >= p.groups) { return; }
-  let begin = id.x * p.group_rows;
+fn gain(octet: u32, offset: f32) -> mat2x4<f32> {
+  let w = weight[octet];
+  return mat2x4<f32>(w[0] + offset, w[1] + offset);
+}
+
+fn dot_with(before: vec4<f32>, w: mat2x4<f32>, dy: Eight, values: Eight) -> vec4<f32> {
+  return before + w[0] * unpack_low(dy) * unpack_low(values) +
+    w[1] * unpack_high(dy) * unpack_high(values);
+}
+
+fn sum_with(before: mat2x4<f32>, dy: Eight, values: Eight, scale: f32) -> mat2x4<f32> {
+  return before + mat2x4<f32>(
+    unpack_low(dy) * unpack_low(values) * scale,
+    unpack_high(dy) * unpack_high(values) * scale,
+  );
+}
+
+// pull: mean(g · x̂) · rstd
+fn write_gradient(at: u32, w: mat2x4<f32>, dy: Eight, values: Eight, scale: f32, pull: f32) {
+  var low = scale * (w[0] * unpack_low(dy) - pull * unpack_low(values));
+  var high = scale * (w[1] * unpack_high(dy) - pull * unpack_high(values));
+  if (ACCUMULATE) {
+    let before = dx[at];
+    low += unpack_low(before);
+    high += unpack_high(before);
+  }
+  dx[at] = pack_eight(low, high);
+}
+
+fn held_rows(p: Params, group: u32, lane: u32) {
+  let begin = group * p.group_rows;
+  let end = min(p.rows, begin + min(p.group_rows, p.end));
+  let sums_at = group * p.octets;
+  var w: array<mat2x4<f32>, max(1u, HELD)>;
+  var sums: array<mat2x4<f32>, max(1u, HELD)>;
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let i = k * LANES + lane;
+    if (i < p.octets) {
+      w[k] = gain(i, p.offset);
+      if (p.first + p.add_partial > 0u) { sums[k] = partial_sums[sums_at + i]; }
+    }
+  }
+  for (var row = begin + p.first; row < end; row++) {
+    let start = row * p.octets + lane;
+    let scale = rstd[row];
+    var dy: array<Eight, max(1u, HELD)>;
+    var values: array<Eight, max(1u, HELD)>;
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      if (k * LANES + lane < p.octets) {
+        dy[k] = incoming(start + k * LANES);
+        values[k] = x[start + k * LANES];
+      }
+    }
+    var dots = vec4<f32>(0.0);
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      dots = dot_with(dots, w[k], dy[k], values[k]);
+      sums[k] = sum_with(sums[k], dy[k], values[k], scale);
+    }
+    let dot = near_sum(vec2<f32>(dots.x + dots.y + dots.z + dots.w)).x;
+    let pull = dot * scale * scale / f32(p.columns);
+    // @unroll
+    for (var k = 0u; k < HELD; k++) {
+      if (k * LANES + lane < p.octets) {
+        write_gradient(start + k * LANES, w[k], dy[k], values[k], scale, pull);
+      }
+    }
+  }
+  // @unroll
+  for (var k = 0u; k < HELD; k++) {
+    let i = k * LANES + lane;
+    if (i < p.octets) { partial_sums[sums_at + i] = sums[k]; }
+  }
+}
+
+fn read_rows(p: Params, group: u32) {
+  let begin = group * p.group_rows;
   let last = min(begin + p.group_rows, p.rows);
-  let sums_at = id.x * p.octets;
+  let sums_at = group * p.octets;
   if (p.first + p.add_partial == 0u) {
     for (var i = 0u; i < p.octets; i++) { partial_sums[sums_at + i] = mat2x4<f32>(); }
   }
@@ -51,21 +125,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       dots[k] = vec4<f32>(0.0);
     }
     for (var i = 0u; i < p.octets; i++) {
-      let w = weight[i];
+      let w = gain(i, p.offset);
       var sum = partial_sums[sums_at + i];
       // @unroll
       for (var k = 0u; k < ROWS; k++) {
         let values = x[start[k] + i];
         let dy = incoming(start[k] + i);
-        let x_low = unpack_low(values);
-        let x_high = unpack_high(values);
-        let dy_low = unpack_low(dy);
-        let dy_high = unpack_high(dy);
-        dots[k] = dots[k] + (w[0] + p.offset) * dy_low * x_low + (w[1] + p.offset) * dy_high * x_high;
-        if (row + k < last) {
-          sum[0] += dy_low * x_low * scale[k];
-          sum[1] += dy_high * x_high * scale[k];
-        }
+        dots[k] = dot_with(dots[k], w, dy, values);
+        if (row + k < last) { sum = sum_with(sum, dy, values, scale[k]); }
       }
       partial_sums[sums_at + i] = sum;
     }
@@ -73,24 +140,29 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     // @unroll
     for (var k = 0u; k < ROWS; k++) {
       let dot = dots[k].x + dots[k].y + dots[k].z + dots[k].w;
-      pull[k] = dot * scale[k] * scale[k] / f32(p.columns);   // mean(g · x̂) · rstd
+      pull[k] = dot * scale[k] * scale[k] / f32(p.columns);
     }
     for (var i = 0u; i < p.octets; i++) {
-      let w = weight[i];
+      let w = gain(i, p.offset);
       // @unroll
       for (var k = 0u; k < ROWS; k++) {
-        let at = start[k] + i;
-        let values = x[at];
-        let dy = incoming(at);
-        var low = scale[k] * ((w[0] + p.offset) * unpack_low(dy) - pull[k] * unpack_low(values));
-        var high = scale[k] * ((w[1] + p.offset) * unpack_high(dy) - pull[k] * unpack_high(values));
-        if (ACCUMULATE) {
-          let before = dx[at];
-          low += unpack_low(before);
-          high += unpack_high(before);
+        if (row + k < last) {
+          let at = start[k] + i;
+          write_gradient(at, w, incoming(at), x[at], scale[k], pull[k]);
         }
-        if (row + k < last) { dx[at] = pack_eight(low, high); }
       }
     }
   }
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) id: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  // First of all: a processor loads a parameter once for all threads only outside of branches.
+  let p = params;
+  let group = id.x * (WORKGROUP_SIZE / LANES) + local / LANES;
+  if (group >= p.groups) { return; }
+  if (WHOLE) { held_rows(p, group, local % LANES); } else { read_rows(p, group); }
 }

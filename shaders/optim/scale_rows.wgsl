@@ -1,8 +1,7 @@
 // row /= max |row|; rows of zeros stay zero. Squares of gradients leave the range of float32, and
 // subspaces do not depend on the lengths of the vectors that span them. LANES threads per row keep HELD
 // octets each in registers; the rest of a longer row is read twice.
-// @use lanes, fours
-// @const HELD
+// @use lanes_held, fours
 
 struct Params {
   rows: u32,
@@ -40,8 +39,10 @@ fn main(
   var largest = vec4<f32>(0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { largest = with_largest(largest, held[k]); }
-  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    largest = with_largest(largest, matrix[octet]);
+  if (!WHOLE) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      largest = with_largest(largest, matrix[octet]);
+    }
   }
   let most = lanes_max(vec2<f32>(largest_of(largest)), local).x;
   if (most == 0.0) { return; }
@@ -51,7 +52,9 @@ fn main(
     let octet = start + k * LANES + lane;
     if (octet < end) { matrix[octet] = scaled(held[k], most); }
   }
-  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    matrix[octet] = scaled(matrix[octet], most);
+  if (!WHOLE) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      matrix[octet] = scaled(matrix[octet], most);
+    }
   }
 }

@@ -2,10 +2,9 @@
 // 64 consecutive elements of the padded matrix: the first level of QLoRA's quantisation (Dettmers
 // et al. 2023), before the absolute maxima are quantised in turn (nf4_constants.wgsl).
 //   A block of zeros gets the code of zero, as in bitsandbytes' PyTorch code; its CUDA kernel
-// divides by zero there, and NaN gets the code of −1. LANES threads per block keep HELD
-// octets each in registers; if that is not all, they read the others twice.
-// @use lanes, fours
-// @const HELD
+// divides by zero there, and NaN gets the code of −1. LANES threads per block hold it
+// (lanes_held.wgsl), or read it twice.
+// @use lanes_held, fours
 const BLOCK_OCTETS = 8u;
 
 struct Params {
@@ -65,8 +64,10 @@ fn main(
   var own = vec4<f32>(0.0);
   // @unroll
   for (var k = 0u; k < HELD; k++) { own = with_largest(own, held[k]); }
-  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    own = with_largest(own, source[octet]);
+  if (!WHOLE) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      own = with_largest(own, source[octet]);
+    }
   }
   let absmax = lanes_max(vec2<f32>(largest_of(own)), local).x;
 
@@ -78,8 +79,10 @@ fn main(
     let octet = start + k * LANES + lane;
     if (octet < end) { codes[octet] = word_of(held[k], scale); }
   }
-  for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
-    codes[octet] = word_of(source[octet], scale);
+  if (!WHOLE) {
+    for (var octet = start + HELD * LANES + lane; octet < end; octet += LANES) {
+      codes[octet] = word_of(source[octet], scale);
+    }
   }
   if (lane == 0u && block < params.blocks) { absmaxes[params.first_block + block] = absmax; }
 }

@@ -81,6 +81,8 @@ export const HELD = {
   blocks: [0, 2],
   moments: [0, 1],
   loop: [1, 4],
+  /** Of rows: up to four by lanes of a card, as many as it takes by eight of a processor. */
+  rows: [0, 1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64],
 };
 
 /** A block that lanes may hold between them; see shaders/lib/lanes_held.wgsl. */
@@ -153,12 +155,47 @@ export function blocksBy(
   kernels: KernelByLanes,
   { octets, loads }: HeldBlock,
 ): Shared {
-  const { blockLanes, rowWorkgroup } = strategyFor(gpu.capabilities);
-  const held = (lanes: number) => heldIn(gpu, kernels.shared, lanes, octets);
-  const fits = nearIn(gpu) >= blockLanes && octets >= blockLanes && held(blockLanes).WHOLE;
-  const least = fits ? blockLanes : 1;
+  const { rowWorkgroup } = strategyFor(gpu.capabilities), least = holders(gpu, kernels, octets);
   const lanes = Math.max(least, lanesFor(gpu, octets * loads, 2 * octets));
-  return shared(gpu, kernels, { lanes, threads: rowWorkgroup * least, ...held(lanes) });
+  const held = heldIn(gpu, kernels.shared, lanes, octets);
+  return shared(gpu, kernels, { lanes, threads: rowWorkgroup * least, ...held });
+}
+
+/** The same for rows, which are longer: a workgroup needs fewer. */
+export function rowsBy(
+  { gpu }: { readonly gpu: Device },
+  kernels: KernelByLanes,
+  { octets, loads }: HeldBlock,
+): Shared {
+  const lanes = Math.max(
+    holders(gpu, kernels, octets),
+    lanesFor(gpu, octets * loads, 2 * octets),
+  );
+  return rowsOf(gpu, kernels, lanes, octets);
+}
+
+/** The same by lanes that hold a row and are of one subgroup, or by single threads. */
+export function rowsBySubgroup(
+  { gpu }: { readonly gpu: Device },
+  kernels: KernelByLanes,
+  octets: number,
+): Shared {
+  return rowsOf(gpu, kernels, holders(gpu, kernels, octets), octets);
+}
+
+function rowsOf(gpu: Device, kernels: KernelByLanes, lanes: number, octets: number): Shared {
+  const { blockLanes, rowWorkgroup: threads } = strategyFor(gpu.capabilities);
+  // A single thread of a processor would hold more than it has registers for.
+  const held = heldIn(gpu, kernels.shared, lanes, lanes < blockLanes ? Infinity : octets);
+  return shared(gpu, kernels, { lanes, threads, ...held });
+}
+
+/** The lanes of the strategy if they hold a block of this many octets between them, or one. */
+function holders(gpu: Device, kernels: KernelByLanes, octets: number): number {
+  const { blockLanes } = strategyFor(gpu.capabilities);
+  const fits = nearIn(gpu) >= blockLanes && octets >= blockLanes &&
+    heldIn(gpu, kernels.shared, blockLanes, octets).WHOLE;
+  return fits ? blockLanes : 1;
 }
 
 function shared(

@@ -4,17 +4,17 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { flatView } from "../flat.ts";
 import { formatOf } from "../format.ts";
-import { HELD, kernelByFormatAndLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { HELD, kernelByFormatAndLanes, rowsBy } from "../lanes.ts";
 import { strategyFor } from "../strategy.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
-/** Rows of a thread that takes several. */
-const ROWS = 4;
+/** Rows of lanes that take several. */
+const ROWS = 16;
 /** Fewer rows give each core more threads. */
 const MANY_ROWS = 256;
 
 const kernels = kernelByFormatAndLanes("rms_norm", code, {
-  held: HELD.octets,
+  heldOfBlock: HELD.rows,
   constants: { ROWS: [1, ROWS] },
 });
 
@@ -47,10 +47,10 @@ export function rmsNorm(pass: KernelPass, io: RmsNorm): void {
   expectShape("rmsNorm", "rstd", rstd, [rows]);
   const octets = x.stride / 8;
   const together = strategyFor(pass.gpu.capabilities).groupsOfRows && rows >= MANY_ROWS ? ROWS : 1;
-  const { kernel, constants, rowsPerGroup } = sharedBy(
+  const { kernel, constants, rowsPerGroup } = rowsBy(
     pass,
     kernels[formatOf("rmsNorm", x, y)],
-    lanesFor(pass.gpu, octets, 2 * octets),
+    { octets, loads: 1 },
   );
   const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, x));
   for (const { start, end } of ranges(rows, most)) {

@@ -8,15 +8,22 @@ import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { flatView } from "../flat.ts";
 import { formatOf, kernelByFormat } from "../format.ts";
-import { kernelByFormatAndLanes, lanesFor, sharedBy } from "../lanes.ts";
+import {
+  HELD,
+  kernelByFormatAndLanes,
+  type KernelByLanes,
+  lanesFor,
+  rowsBySubgroup,
+  sharedBy,
+} from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 import { LOOP_ROUNDS, STRATEGIES, strategyFor } from "../strategy.ts";
 import { FLAG } from "../shader.ts";
 
 const constants = { ACCUMULATE: FLAG };
 const COLUMNS = STRATEGIES.card;
-/** Threads of a workgroup, each with a group of rows, and rows of a group at a time, as in the WGSL. */
-const ROWS_WORKGROUP = 8, ROWS = 8;
+/** Rows of a group at a time, as in the WGSL. */
+const ROWS = 8;
 const kernels = kernelByFormatAndLanes("rms_norm_backward", code, {
   variants: ["gradient_apart"],
   constants,
@@ -27,10 +34,10 @@ const kernelsInPlace = kernelByFormatAndLanes("rms_norm_backward.in_place", code
 });
 /** dx and the sums in one, in place or not. */
 const rowsKernels = [false, true].map((inPlace) =>
-  kernelByFormat("rms_norm_backward_rows", rowsCode, {
-    suffix: inPlace ? ".in_place" : "",
+  kernelByFormatAndLanes(`rms_norm_backward_rows${inPlace ? ".in_place" : ""}`, rowsCode, {
     variants: [inPlace ? "gradient_in_place" : "gradient_apart"],
-    constants: { ...constants, WORKGROUP_SIZE: ROWS_WORKGROUP },
+    heldOfBlock: HELD.rows,
+    constants,
   })
 );
 const weightKernels = kernelByFormat("rms_norm_backward_weight", weightCode, {
@@ -115,9 +122,10 @@ function byGroups(
   pass: KernelPass,
   { dy, x, weight, rstd, dx, partial, offset = 0, accumulate = false }: RmsNormBackward,
   together: boolean,
-  kernel: Kernel,
+  kernels: KernelByLanes,
 ): void {
   const groups = rowsOf(partial.shape), octets = x.stride / 8;
+  const { kernel, constants, rowsPerGroup } = rowsBySubgroup(pass, kernels, octets);
   // Two loops over the octets for each few rows, and one to clear the sums.
   const { loopRounds } = strategyFor(pass.gpu.capabilities);
   const most = ROWS * Math.max(1, Math.floor(loopRounds / (2 * octets + 1)) - 1);
@@ -136,10 +144,10 @@ function byGroups(
     for (const { start: first, end } of ranges(group_rows, most)) {
       pass.dispatch({
         kernel,
-        constants: { ACCUMULATE: accumulate ? 1 : 0 },
+        constants: { ...constants, ACCUMULATE: accumulate ? 1 : 0 },
         operands,
         params: { ...params, first, end, offset },
-        workgroups: [Math.ceil(groups / ROWS_WORKGROUP)],
+        workgroups: [Math.ceil(groups / rowsPerGroup)],
       });
     }
   }

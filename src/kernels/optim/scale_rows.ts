@@ -2,10 +2,10 @@ import code from "../../../shaders/optim/scale_rows.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { rowsOf } from "../../numbers/layout.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { HELD, kernelByLanes, rowsBy } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
-const kernels = kernelByLanes("scale_rows", code, { held: HELD.blocks });
+const kernels = kernelByLanes("scale_rows", code, { heldOfBlock: HELD.rows });
 
 export interface ScaleRows {
   /** (rows, columns) float32, in place. */
@@ -15,8 +15,8 @@ export interface ScaleRows {
 /** row /= max |row|; rows of zeros stay zero. Throws {@link ShapeError} on another format. */
 export function scaleRows(pass: KernelPass, io: ScaleRows): void {
   const { matrix } = io;
-  const lanes = lanesFor(pass.gpu, matrix.stride / 4, matrix.stride / 4);
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
+  const row = { octets: matrix.stride / 8, loads: 2 };
+  const { kernel, constants, rowsPerGroup } = rowsBy(pass, kernels, row);
   expectDType("scaleRows", "matrix", matrix, "float32");
   const most = Math.min(rowsOfGroups(pass, rowsPerGroup), rowsPerBinding(pass, matrix));
   for (const { start, end } of ranges(rowsOf(matrix.shape), most)) {

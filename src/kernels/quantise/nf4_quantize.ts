@@ -8,10 +8,12 @@ import { columnsOf, elementOffset, padded, rowsOf, storedElements } from "../../
 import { expectDType, expectShape, rowRange, type Tensor, viewAs } from "../../gpu/tensor.ts";
 import { NF4_BLOCK, NF4_SUPERBLOCK, nf4ConstantWords } from "../../numbers/nf4.ts";
 import { flatRanges, flatView } from "../flat.ts";
-import { HELD, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
+import { blocksBy, heldOf, kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { sum } from "../misc/sum.ts";
 
-const kernels = kernelByLanes("nf4_quantize", code, { held: HELD.blocks });
+/** A block as lanes hold it. */
+const BLOCK = { octets: NF4_BLOCK / 8, loads: 2 };
+const kernels = kernelByLanes("nf4_quantize", code, { heldOfBlock: heldOf(BLOCK) });
 const constantsKernels = kernelByLanes("nf4_constants", constantsCode);
 
 /** Scratch memory of {@link nf4Quantize}. */
@@ -92,8 +94,7 @@ export function nf4QuantizeRows(
     );
   }
   const absmaxes = absmaxesOf(workspace, target);
-  const lanes = lanesFor(pass.gpu, NF4_BLOCK / 4, NF4_BLOCK / 4);
-  const { kernel, constants, rowsPerGroup } = sharedBy(pass, kernels, lanes);
+  const { kernel, constants, rowsPerGroup } = blocksBy(pass, kernels, BLOCK);
   for (const range of flatRanges(pass, source, NF4_BLOCK)) {
     const last = start + range.end === elements;
     const first = (start + range.start) / NF4_BLOCK;

@@ -20,7 +20,7 @@ import {
   nf4Quantize as oracle,
 } from "../../oracles/quantise/nf4_quantize.ts";
 import { assertClose, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
-import { LOOPS, sharings, testAlternatives } from "../support_strategies.ts";
+import { BLOCKS, sharings, testAlternatives } from "../support_strategies.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../../fixtures/nf4/"));
 
@@ -88,7 +88,7 @@ gpuTest(
       const expected = oracle(withPadding(values, columns));
       const source = upload(gpu, "source", [rows, columns], values);
       const firsts = new Map<number, [Uint8Array, Uint32Array]>();
-      for (const strategy of sharings(gpu, LOOPS)) {
+      for (const strategy of sharings(gpu, BLOCKS)) {
         const target = nf4(gpu, [rows, columns]);
         runPass(gpu, (pass) => nf4Quantize(pass, workspace, { source, target }));
         const bytes = await gpu.read(target), constants = await constantsOf(gpu, target);
