@@ -1,5 +1,6 @@
 /** What is to be written to a file: bytes at hand, in blocks that are made on demand, or streamed. */
 import { ahead } from "./ahead.ts";
+import { release } from "./release.ts";
 import type { Write } from "./write_behind.ts";
 
 /** A part of a file that is read, or made, when it is asked for. */
@@ -17,7 +18,7 @@ export interface Block {
 export type Contents = Uint8Array | readonly Block[] | AsyncIterable<Uint8Array>;
 
 /** What is read and written at once, in memory that is used again, and how much of it ahead. */
-const WINDOW_BYTES = 8 << 20, AHEAD_BYTES = 3 * WINDOW_BYTES;
+const WINDOW_BYTES = 4 << 20, AHEAD_BYTES = 4 * WINDOW_BYTES;
 
 /** Blocks side by side, of one file or several. */
 interface Window<T> {
@@ -75,10 +76,16 @@ async function writeWindows<T>(
   pass: (of: T, bytes: Uint8Array) => void,
 ): Promise<void> {
   const free: Uint8Array<ArrayBuffer>[] = [];
+  let unfilled = windows.length;
+  const written = (memory: Uint8Array<ArrayBuffer>) => {
+    if (unfilled && memory.length === WINDOW_BYTES) free.push(memory);
+    else release(memory);
+  };
   const fill = async (window: Window<T>) => {
     const size = Math.max(WINDOW_BYTES, window.bytes);
     // Fresh memory costs as much as reading the device: the system hands it out page by page.
     const memory = size === WINDOW_BYTES && free.pop() || new Uint8Array(size);
+    unfilled--;
     const pieces = window.blocks.map(({ of, block, at }) => (
       { of, block, bytes: memory.subarray(at, at + block.bytes) }
     ));
@@ -88,6 +95,7 @@ async function writeWindows<T>(
   const filled = ahead(windows, fill, { bytes: (window) => window.bytes, most: AHEAD_BYTES });
   for await (const { memory, pieces, bytes } of filled) {
     for (const { of, bytes } of pieces) pass(of, bytes);
-    await write(bytes, () => void free.push(memory));
+    await write(bytes, () => written(memory));
   }
+  for (const memory of free) release(memory);
 }

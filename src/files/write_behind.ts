@@ -4,8 +4,8 @@ import { writeAll } from "./atomic.ts";
 /** Smaller pieces are gathered, for the system's sake. */
 const GATHERED_BYTES = 1 << 20;
 
-/** The most that waits to be written. */
-const WAITING_BYTES = 32 << 20;
+/** What waits to be written before more is taken: enough that the disk is never idle. */
+const WAITING_BYTES = 8 << 20;
 
 /**
  * Appends bytes, which must not change until `written` is called; waits where the disk is behind.

@@ -21,6 +21,7 @@ import { nf4Dequantize } from "../numbers/nf4.ts";
 import { ELEMENT_BYTES, type FloatType, writeFloat32 } from "./element_types.ts";
 import { ahead } from "../files/ahead.ts";
 import type { Block } from "../files/contents.ts";
+import { release } from "../files/release.ts";
 import { createOffloadedRows, keepRows } from "./offloaded_rows.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { type ShardOptions, writeSafetensorsSharded } from "./safetensors_shards.ts";
@@ -213,6 +214,7 @@ function copied(file: WeightFile, name: string, weight: Tensor, type: FloatType)
   return blocksOf(weight, type, async (start, end, into) => {
     const values = await file.readFloat32(name, start * columns, (end - start) * columns);
     writeFloat32(type, values, into);
+    release(values);
   });
 }
 
@@ -221,10 +223,10 @@ export function exported(reader: TensorReader, weight: Tensor, type: FloatType):
   if (isStoredAs(weight, type)) return asStored(reader, weight, type);
   let unpacking: ReturnType<typeof unpacker> | undefined, left = 0;
   const blocks = blocksOf(weight, type, async (start, end, into) => {
-    const block = rowsOrAll(weight, start, end);
-    const [unpack, bytes] = await Promise.all([
+    const block = rowsOrAll(weight, start, end), bytes = packedMemory(block, into);
+    const [unpack] = await Promise.all([
       unpacking ??= unpacker(reader, weight),
-      reader.read(block),
+      reader.readInto(block, bytes),
     ]);
     for (const [first, last] of rowBlocks(block, UNPACKED_BYTES)) {
       const part = rowsOrAll(block, first, last), at = part.byteOffset - block.byteOffset;
@@ -234,12 +236,27 @@ export function exported(reader: TensorReader, weight: Tensor, type: FloatType):
       const columns = columnsOf(part.shape) * ELEMENT_BYTES[type];
       writeFloat32(type, values, into.subarray(first * columns, last * columns));
     }
+    if (bytes.buffer !== into.buffer) release(bytes);
     // The constants of all tensors together are a hundredth of a model.
     left--;
     if (left === 0) unpacking = undefined;
   });
   left = blocks.length;
   return blocks;
+}
+
+/**
+ * Where to read codes that are unpacked into `into`, rows in order: its end, if they fit, because no
+ * value is then written where a code is still to be read. Codes need no alignment.
+ */
+function packedMemory(
+  { dtype, byteLength }: Tensor,
+  into: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const isCodes = dtype === "int8" || dtype === "nf4";
+  return isCodes && byteLength <= into.length
+    ? into.subarray(into.length - byteLength)
+    : new Uint8Array(byteLength);
 }
 
 /** What is unpacked at a time, between two waits, and the memory that all of it goes through. */

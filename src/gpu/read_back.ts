@@ -6,15 +6,11 @@
 import { GpuError } from "./errors.ts";
 import { MAP_MODE } from "./usage.ts";
 
-/** Bytes of the one staging buffer that is kept. */
-const SMALL_BYTES = 4 << 20;
-
 /**
- * Bytes of each of those that serve large reads, and how many: together they hide the wait for a map.
- * Deno copies what is mapped; C libraries take a fresh mapping from the system for a copy of 32 MiB
- * or more, whose pages then fault in one by one, at a quarter of the speed.
+ * Bytes of a staging buffer, and how many there may be: together they hide the wait for a map, and
+ * they are memory of the host, once more while Deno copies what is mapped of one.
  */
-const LARGE_BYTES = 8 << 20, LARGE_COUNT = 4;
+const STAGING_BYTES = 4 << 20, STAGING_COUNT = 4;
 
 /** A device, as far as reading from it is concerned. */
 export interface ReadDevice {
@@ -47,18 +43,15 @@ interface Part {
 }
 
 export class ReadBack {
-  #queue: Part[] = [];
-  #queued = 0;
+  readonly #queue: Part[] = [];
   #scheduled = false;
-  /** The kept one, while nobody uses it. */
-  #small: GPUBuffer | undefined;
-  /** Unused ones; released when nothing is left to read. */
-  #large: GPUBuffer[] = [];
-  #largeCount = 0;
+  /** Unused ones. One is kept; the others are released when nothing is left to read. */
+  readonly #free: GPUBuffer[];
+  #count = 1;
   #inFlight = 0;
 
   constructor(private readonly of: ReadDevice) {
-    this.#small = of.staging(SMALL_BYTES);
+    this.#free = [of.staging(STAGING_BYTES)];
   }
 
   /**
@@ -68,8 +61,8 @@ export class ReadBack {
   async read(from: ReadSource, into: Uint8Array): Promise<void> {
     from.assertHeld();
     const parts: Promise<void>[] = [];
-    for (let at = 0; at < into.length; at += LARGE_BYTES) {
-      const target = into.subarray(at, Math.min(into.length, at + LARGE_BYTES));
+    for (let at = 0; at < into.length; at += STAGING_BYTES) {
+      const target = into.subarray(at, Math.min(into.length, at + STAGING_BYTES));
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const arrive = (bytes: Uint8Array) => {
         target.set(bytes);
@@ -77,7 +70,6 @@ export class ReadBack {
       };
       const { length } = target;
       this.#queue.push({ from, offset: from.offset + at, length, arrive, fail: reject });
-      this.#queued += length;
       parts.push(promise);
     }
     this.#schedule();
@@ -103,14 +95,9 @@ export class ReadBack {
   }
 
   #takeStaging(): GPUBuffer | undefined {
-    const small = this.#small;
-    if (small && this.#queued <= SMALL_BYTES) {
-      this.#small = undefined;
-      return small;
-    }
-    if (this.#large.length || this.#largeCount === LARGE_COUNT) return this.#large.pop();
-    this.#largeCount++;
-    return this.of.staging(LARGE_BYTES);
+    if (this.#free.length || this.#count === STAGING_COUNT) return this.#free.pop();
+    this.#count++;
+    return this.of.staging(STAGING_BYTES);
   }
 
   /** Copies the first parts of the queue, as many as fit. */
@@ -132,8 +119,8 @@ export class ReadBack {
       parts.push({ part, at: used });
       used += part.length;
     }
-    for (const { length } of this.#queue.splice(0, count)) this.#queued -= length;
-    if (!parts.length) return this.#giveBack(staging);
+    this.#queue.splice(0, count);
+    if (!parts.length) return void this.#free.push(staging);
     device.queue.submit([encoder.finish()]);
     this.#inFlight++;
     void this.#receive(staging, parts, used);
@@ -153,9 +140,9 @@ export class ReadBack {
       for (const { part } of parts) part.fail(error);
     }
     this.#inFlight--;
-    this.#giveBack(staging);
+    this.#free.push(staging);
     this.submit();
-    if (!this.#inFlight) this.#releaseLarge();
+    if (!this.#inFlight) this.#releaseUnused();
   }
 
   async #map(staging: GPUBuffer, bytes: number, name: string): Promise<void> {
@@ -167,15 +154,9 @@ export class ReadBack {
     }
   }
 
-  #giveBack(staging: GPUBuffer): void {
-    if (staging.size === SMALL_BYTES) this.#small = staging;
-    else this.#large.push(staging);
-  }
-
   /** The memory of large reads is wanted while they last: a checkpoint, an export. */
-  #releaseLarge(): void {
-    for (const staging of this.#large) staging.destroy();
-    this.#largeCount -= this.#large.length;
-    this.#large = [];
+  #releaseUnused(): void {
+    for (const staging of this.#free.splice(1)) staging.destroy();
+    this.#count = 1;
   }
 }

@@ -56,14 +56,14 @@ export function dequantize(
 ): Float32Array<ArrayBuffer> {
   const { stride } = tensor, groupSize = tensor.groupSize!, offset = elementOffset(tensor);
   const columns = columnsOf(tensor.shape), rows = rowsOf(tensor.shape);
-  const levels = levelsOf(tensor), isPlain = levels === 255 && stride === columns;
-  const codes = isPlain ? bytes : unpackCodes(tensor, bytes);
+  const levels = levelsOf(tensor), isWide = levels === 255;
+  const codes = isWide ? bytes : unpackCodes(tensor, bytes);
   for (let row = 0, i = 0; row < rows; row++) {
     const first = offset + row * stride, last = first + columns;
-    for (let at = first; at < last;) {
+    for (let at = first, code = row * (isWide ? stride : columns); at < last;) {
       const group = Math.floor(at / groupSize), end = Math.min(last, (group + 1) * groupSize);
       const { scale, zero } = unpackConstants(constants[group], levels);
-      for (; at < end; at++, i++) values[i] = Math.fround(codes[i] - zero) * scale;
+      for (; at < end; at++, i++, code++) values[i] = Math.fround(codes[code] - zero) * scale;
     }
   }
   return values;
