@@ -64,7 +64,7 @@ Deno.test("contents of every kind are written in order, whichever is ready first
   assertEquals(bytes.length, at);
 });
 
-Deno.test("blocks are made ahead, but no more of them than 64 MiB", async () => {
+Deno.test("blocks are made ahead, but no more of them than 32 MiB", async () => {
   let made = 0, taken = 0, most = 0;
   const one = (): Block => ({
     bytes: 8 * MIB,
@@ -80,7 +80,7 @@ Deno.test("blocks are made ahead, but no more of them than 64 MiB", async () => 
   };
   await writeContents(write, [{ data: Array.from({ length: 40 }, one) }], () => {});
   assertEquals(taken, 40);
-  assert(most > 2 && most <= 8, `${most} blocks`);
+  assert(most > 2 && most <= 4, `${most} blocks`);
 });
 
 Deno.test("a block that fails is the error of the file", async () => {

@@ -233,7 +233,7 @@ own("tensors read together arrive each as it is, by one submit and one map", asy
   assertEquals(counted, { submits: 1, staging: 0 });
 });
 
-own("what several large reads pass through is at most 32 MiB, and given back", async (gpu) => {
+own("what several large reads pass through is at most 16 MiB, and given back", async (gpu) => {
   const words = 5 << 20, values = new Uint32Array(words);
   for (let i = 0; i < words; i++) values[i] = i;
   const tensors = [0, 1, 2, 3, 4].map((index) => {
@@ -245,7 +245,8 @@ own("what several large reads pass through is at most 32 MiB, and given back", a
   });
   const counted = counting(gpu), read = Promise.all(tensors.map((x) => gpu.read(x)));
   await Promise.resolve();
-  assertEquals(counted.staging, 32 << 20);
+  // Beside the 4 MiB that every device has.
+  assertEquals(counted.staging, 12 << 20);
   for (const [index, bytes] of (await read).entries()) {
     const array = new Uint32Array(bytes.buffer);
     let wrong = 0;
