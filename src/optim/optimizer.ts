@@ -5,6 +5,8 @@
  *   accumulate   [refresh the subspace P, if due] → R (+)= project(G)       otherwise R (+)= G
  *   apply        N = rule(R) → ΔW = α·back(N) → W ← requantise(W + ΔW)      otherwise ΔW = N
  *
+ * With Fira (fira.ts) G is accumulated whole, and projected as it is applied.
+ *
  * Of a projected matrix, G is formed only where that is cheaper than computing with its factors, and
  * ΔW in blocks of rows. By default the last micro-batch applies each gradient as it arrives, fused
  * into the backward pass, so that at most one gradient matrix is alive at a time. Where
@@ -25,11 +27,13 @@ import type { GradientFactors, GradientSink, GradientTarget } from "../model/gra
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { parameterRate } from "./adapter_rates.ts";
 import type { Gradient } from "./factors.ts";
+import { firaUpdate } from "./fira.ts";
 import type { LazyRefresh } from "./lazy_refresh.ts";
 import {
   type Clipping,
   clippingOf,
   createOptimizerScratch,
+  gathersLowRank,
   gradientBlocks,
   isAdapter,
   keepsGradients,
@@ -100,6 +104,15 @@ export class Optimizer implements GradientSink {
     );
   }
 
+  /** The largest of the float32 memory that holds nothing until the first step. */
+  get idle(): Tensor {
+    return this.states.flatMap(({ accumulated }) => accumulated ?? [])
+      .reduce(
+        (largest, tensor) => tensor.byteLength > largest.byteLength ? tensor : largest,
+        this.scratch.gradient,
+      );
+  }
+
   /** Begins a step. */
   beginStep(now: OptimizerStep): void {
     this.#now = now;
@@ -151,8 +164,8 @@ export class Optimizer implements GradientSink {
   }
 
   target(parameter: Parameter, rows?: Range): GradientTarget {
-    const { accumulated, projector } = this.#states.get(parameter)!;
-    if (accumulated && !projector) {
+    const state = this.#states.get(parameter)!, { accumulated } = state;
+    if (accumulated && !gathersLowRank(state)) {
       return { gradient: accumulated, accumulate: this.#microBatch > 0 };
     }
     return { gradient: this.#place(parameter, rows), accumulate: false };
@@ -187,7 +200,7 @@ export class Optimizer implements GradientSink {
   consume(pass: KernelPass, parameter: Parameter, gradient: Tensor, rows?: Range): void {
     const state = this.#states.get(parameter)!;
     // Otherwise the backward pass already wrote or added it where it is accumulated.
-    if (state.projector) this.#take(pass, state, () => gradient);
+    if (gathersLowRank(state)) this.#take(pass, state, () => gradient);
     this.#applyIfLast(pass, parameter, rows);
   }
 
@@ -205,7 +218,7 @@ export class Optimizer implements GradientSink {
     if (first && this.#refreshes.isDue(projector)) {
       this.#refresh(pass, state, gradientFor("refresh"));
     }
-    const gradient = gradientFor("project"), lowRank = this.#reduced(state);
+    const gradient = gradientFor("project"), lowRank = this.#gathered(state);
     project(pass, this.matmul, projector, { gradient, lowRank, accumulate: !first });
   }
 
@@ -235,29 +248,65 @@ export class Optimizer implements GradientSink {
 
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
   apply(pass: KernelPass, parameter: Parameter, rows?: Range): void {
-    const state = this.#states.get(parameter)!, { projector, rule, blockRows } = state;
-    const block = blockRows ? rows : undefined;
-    const reduced = this.#reduced(state, block), { step, rates } = this.#step;
-    const lr = parameterRate(parameter, this.#step);
+    const state = this.#states.get(parameter)!, { projector, blockRows } = state;
+    const block = blockRows ? rows : undefined, reduced = this.#gathered(state, block);
+    const lr = parameterRate(parameter, this.#step), alpha = this.#step.rates.galoreScale;
     pass.overwrites();
     this.#clip(pass, state, reduced, block);
-    rule.record(pass, {
-      gradient: reduced,
-      state: block ? rule.rows!(state.state, block.start, block.end) : state.state,
-      workspace: this.scratch.rules.get(rule),
-      matmul: this.matmul,
-      step,
-      lr,
-      rates,
-    });
+    if (state.fira) return this.#applyWhole(pass, state, reduced, { lr, alpha });
+    this.#applyRule(pass, state, { gradient: reduced, lr, block });
     if (!projector) return this.#update(pass, parameter, reduced, block);
-    const alpha = rates.galoreScale;
     for (const part of updateBlocks(state)) {
       // The gradient and its factors' products are no longer needed: their buffer takes the update.
       const update = this.#place(parameter, part), io = { lowRank: reduced, update, alpha };
       projectBack(pass, this.matmul, projector, { ...io, rows: part });
       this.#update(pass, parameter, update, part);
     }
+  }
+
+  /** The same with Fira: projects the whole gradient of the step, and overwrites it with the update. */
+  #applyWhole(
+    pass: KernelPass,
+    state: ParameterState,
+    gradient: Tensor,
+    { lr, alpha }: { readonly lr: number; readonly alpha: number },
+  ): void {
+    const projector = state.projector!, lowRank = this.#lowRank(state);
+    if (this.#refreshes.isDue(projector)) this.#refresh(pass, state, gradient);
+    project(pass, this.matmul, projector, { gradient, lowRank });
+    firaUpdate(pass, this.matmul, {
+      projector,
+      state: state.fira!,
+      scratch: this.scratch.fira!,
+      gradient,
+      lowRank,
+      lr,
+      alpha,
+      applyRule: () => this.#applyRule(pass, state, { gradient: lowRank, lr: 1 }),
+    });
+    this.#update(pass, state.parameter, gradient);
+  }
+
+  /** Overwrites the gradient that the rule sees, or a block of it, with the update. */
+  #applyRule(
+    pass: KernelPass,
+    { rule, state }: ParameterState,
+    { gradient, lr, block }: {
+      readonly gradient: Tensor;
+      readonly lr: number;
+      readonly block?: Range;
+    },
+  ): void {
+    const { step, rates } = this.#step;
+    rule.record(pass, {
+      gradient,
+      state: block ? rule.rows!(state, block.start, block.end) : state,
+      workspace: this.scratch.rules.get(rule),
+      matmul: this.matmul,
+      step,
+      lr,
+      rates,
+    });
   }
 
   /** Scales the gradient down if its norm, or that of all, exceeds the limit. */
@@ -284,25 +333,27 @@ export class Optimizer implements GradientSink {
   get accumulated(): { readonly parameter: Parameter; readonly gradient: Tensor }[] {
     return this.states.map((state) => ({
       parameter: state.parameter,
-      gradient: this.#reduced(state),
+      gradient: this.#gathered(state),
     }));
   }
 
   /** Where they are kept: applies every gradient, once they are exchanged. */
   applyAll(pass: KernelPass): void {
     if (this.clipping === "step") {
-      for (const state of this.states) this.#square(pass, state, this.#reduced(state));
+      for (const state of this.states) this.#square(pass, state, this.#gathered(state));
       this.#sumSquares(pass);
     }
     for (const { parameter } of this.states) this.apply(pass, parameter);
   }
 
   /** Where the gradient is kept from accumulate to apply: (m, R), (R, n) or the parameter's shape. */
-  #reduced({ parameter, accumulated, projector }: ParameterState, rows?: Range): Tensor {
-    if (accumulated) return accumulated;
-    return projector
-      ? viewAs(this.scratch.lowRank!, `${parameter.name}.low_rank`, projector.lowRankShape)
-      : this.#place(parameter, rows);
+  #gathered(state: ParameterState, rows?: Range): Tensor {
+    if (state.accumulated) return state.accumulated;
+    return gathersLowRank(state) ? this.#lowRank(state) : this.#place(state.parameter, rows);
+  }
+
+  #lowRank({ parameter: { name }, projector }: ParameterState): Tensor {
+    return viewAs(this.scratch.lowRank!, `${name}.low_rank`, projector!.lowRankShape);
   }
 
   /** Where the backward pass writes a gradient that it does not keep; a vector is one row. */

@@ -8,6 +8,7 @@ import { type Range, ranges } from "../kernels/ranges.ts";
 import type { ParameterKind } from "../model/description.ts";
 import { TURNS } from "../model/turns.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { createFiraScratch, createFiraState, type FiraScratch, type FiraState } from "./fira.ts";
 import { formsGradient, type GradientRoute, productElements, routeOf } from "./gradient_route.ts";
 import { createProjector, type Projector, projectorMatmuls } from "./projector.ts";
 import { BLOCK_ROWS, type RuleState, type RuleWorkspace, type UpdateRule } from "./rules/rule.ts";
@@ -34,6 +35,8 @@ export interface ProjectionShape {
   readonly quantised: boolean;
   /** Elements per quantisation group of P. */
   readonly groupSize: number;
+  /** Apply what the projection leaves out, too; see fira.ts. Gradients are then gathered whole. */
+  readonly fira?: boolean;
 }
 
 /** Everything that determines an optimizer's memory. */
@@ -100,9 +103,11 @@ export interface ParameterState {
   readonly rule: UpdateRule;
   readonly state: RuleState;
   readonly projector?: Projector;
+  /** Of a projected matrix whose gradient is gathered whole. */
+  readonly fira?: FiraState;
   /** Of a projected matrix, unless its gradient is wanted whole. */
   readonly route?: GradientRoute;
-  /** Sum over micro-batches: low-rank (R-sized) where projected, else of the parameter's shape. */
+  /** Sum over micro-batches, of the shape that {@link gatheredShape} says. */
   readonly accumulated?: Tensor;
   /** Rows of the gradient that are taken at a time, if not all. */
   readonly blockRows?: number;
@@ -125,6 +130,7 @@ export interface OptimizerScratch {
   /** float32: of each gradient that is clipped, or measured to be. */
   readonly squares?: Tensor;
   readonly subspace?: SubspaceWorkspace;
+  readonly fira?: FiraScratch;
   readonly rules: ReadonlyMap<UpdateRule, RuleWorkspace>;
 }
 
@@ -231,6 +237,18 @@ export function optimizerMatmuls(states: readonly ParameterState[]): MatmulShape
   ]);
 }
 
+/** Whether only its low-rank gradient is gathered over the micro-batches of a step. */
+export function gathersLowRank({ projector, fira }: Pick<ParameterState, "projector" | "fira">) {
+  return projector !== undefined && !fira;
+}
+
+/** Shape of the gradient that is gathered over the micro-batches of a step. */
+function gatheredShape(
+  state: Pick<ParameterState, "parameter" | "projector" | "fira">,
+): readonly number[] {
+  return gathersLowRank(state) ? reducedShape(state) : state.parameter.shape;
+}
+
 /** Shape of the gradient that a rule sees. */
 function reducedShape(
   { parameter, projector }: Pick<ParameterState, "parameter" | "projector">,
@@ -268,10 +286,14 @@ function createState(
     : undefined;
   const reduced = reducedShape({ parameter, projector });
   const rule = ruleOf(kind, rules);
-  const route = projector && !wholeGradients ? routeOf(projector, tokens, blocks.block) : undefined;
+  const fira = projector && projection?.fira ? createFiraState(allocator, name) : undefined;
+  const route = projector && !fira && !wholeGradients
+    ? routeOf(projector, tokens, blocks.block)
+    : undefined;
   return {
     parameter,
     projector,
+    fira,
     route,
     updateRows: route && !formsGradient(route) ? updateRowsOf(parameter, blocks) : undefined,
     rule,
@@ -279,7 +301,7 @@ function createState(
     accumulated: gradientAccumulation > 1 || keeps
       ? allocator.tensor({
         name: `${name}.accumulated`,
-        shape: reduced,
+        shape: gatheredShape({ parameter, projector, fira }),
         dtype: "float32",
         purpose: "gradients",
       })
@@ -298,9 +320,10 @@ export function createOptimizerScratch(
   let gradient = 8, lowRank = 0, embedding = 0;
   for (const state of states) {
     const { parameter, projector, accumulated, blockRows } = state;
-    const size = gradientBytes(state) / 4;
-    if (projector) lowRank = Math.max(lowRank, accumulated ? 0 : stored(projector.lowRankShape));
-    else if (accumulated) continue;
+    const size = gradientBytes(state) / 4, gathered = accumulated && gathersLowRank(state);
+    if (projector) lowRank = Math.max(lowRank, gathered ? 0 : stored(projector.lowRankShape));
+    // Where it is gathered whole, its update takes its place.
+    if (accumulated && !gathered) continue;
     if (tied && parameter.kind === "embedding" && !blockRows) embedding = size;
     else gradient = Math.max(gradient, size);
   }
@@ -331,6 +354,7 @@ export function createOptimizerScratch(
         projectors.map((projector) => [...projector.shape, projector.rank]),
       )
       : undefined,
+    fira: states.some(({ fira }) => fira) ? createFiraScratch(allocator, projectors) : undefined,
     rules: createRuleWorkspaces(allocator, states),
   };
 }

@@ -100,24 +100,28 @@ export function project(
   );
 }
 
-/** update = α·N·P or α·Pᵀ·N, or rows of it, which start at a multiple of 64. */
+/**
+ * update = α·N·P or α·Pᵀ·N, or rows of it, which start at a multiple of 64; added to `update` if
+ * `accumulate`.
+ */
 export function projectBack(
   pass: KernelPass,
   matmuls: MatmulWorkspace,
   { side, basis }: Projector,
-  { lowRank, update: c, rows, alpha }: {
+  { lowRank, update: c, rows, alpha, accumulate }: {
     readonly lowRank: Tensor; // N, lowRankShape
-    readonly update: Tensor; // (m, n) or (rows, n) float32, overwritten
+    readonly update: Tensor; // (m, n) or (rows, n) float32
     readonly rows?: Range;
     readonly alpha: number;
+    readonly accumulate?: boolean;
   },
 ): void {
   matmul(
     pass,
     matmuls,
     side === "right"
-      ? { layout: "NN", a: lowRank, b: basis, c, rows, alpha }
-      : { layout: "TN", a: basis, b: lowRank, c, rows, alpha },
+      ? { layout: "NN", a: lowRank, b: basis, c, rows, alpha, accumulate }
+      : { layout: "TN", a: basis, b: lowRank, c, rows, alpha, accumulate },
   );
 }
 

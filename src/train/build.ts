@@ -146,7 +146,7 @@ function allocate(
     matmuls: [...optimizerMatmuls(states), ...headProducts],
   });
   const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, model.matmul);
-  const load = createLoadWorkspace(allocator, parameters, optimizer.scratch.gradient);
+  const load = createLoadWorkspace(allocator, parameters, optimizer.idle);
   const losses = allocator.tensor({
     name: "losses",
     shape: [LOSS_RING + 1],
@@ -170,7 +170,7 @@ function allocate(
     objective,
     submit: objective.build(allocator, { config, tokens }),
     load,
-    scratch: optimizer.scratch.gradient,
+    scratch: optimizer.idle,
     losses,
     gradientSquares,
   };

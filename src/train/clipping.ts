@@ -8,7 +8,7 @@ export function clippingText(
   { optimizer, trained }: Pick<TrainingShape, "optimizer" | "trained">,
   maxGradNorm: number,
 ): Phrase | undefined {
-  const of = optimizer.projection ? ", low-rank where projected" : "";
+  const of = optimizer.projection && !optimizer.projection.fira ? ", low-rank where projected" : "";
   const limit = option("maxGradNorm", maxGradNorm);
   switch (clippingOf(optimizer, trained === "adapters")) {
     case undefined:

@@ -144,6 +144,10 @@ export const memoryFields = {
       deprecated: true,
     }),
     maxGradNorm,
+    fira: z.boolean().default(false).describe(
+      "apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira). " +
+        "Gradients are formed whole, and accumulated so",
+    ),
     adam4bit: z.boolean().default(false).describe(
       "4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates " +
         "that are less exact",

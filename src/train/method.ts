@@ -130,6 +130,7 @@ export function trainingShape(
         rank: rankOf(options, config),
         quantised: options.projQuant,
         groupSize: options.projGroupSize,
+        fira: options.fira || undefined,
       },
       gradientAccumulation,
       clips: options.maxGradNorm > 0 || undefined,

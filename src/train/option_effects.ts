@@ -116,7 +116,7 @@ const PRESET_EFFECTS: readonly Effect[] = [
 const METHOD_EFFECTS: readonly Effect[] = [
   onlyWith(["weightQuant"], hasInt8Weights, "INT8 weights need"),
   onlyWith(["projQuant"], hasInt4Projection, "an INT4 projection needs"),
-  onlyWith(["rank"], isLowRank),
+  onlyWith(["rank", "fira"], isLowRank),
   onlyWith(["weightGroupSize"], hasInt8Weights, "groups of INT8 weights need"),
   only(
     ["weightGroupSize"],

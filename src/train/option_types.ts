@@ -83,6 +83,12 @@ export interface MemoryOptions {
    */
   readonly maxGradNorm: number;
   /**
+   * Apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira).
+   * Gradients are formed whole, and accumulated so.
+   * @default false
+   */
+  readonly fira: boolean;
+  /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.
    * @default false
@@ -273,6 +279,12 @@ export interface PretrainOptions {
    * @default 1 in fine-tuning, otherwise 0
    */
   readonly maxGradNorm: number;
+  /**
+   * Apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira).
+   * Gradients are formed whole, and accumulated so.
+   * @default false
+   */
+  readonly fira: boolean;
   /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.
@@ -651,6 +663,12 @@ export interface FinetuneOptions {
    * @default 1 in fine-tuning, otherwise 0
    */
   readonly maxGradNorm: number;
+  /**
+   * Apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira).
+   * Gradients are formed whole, and accumulated so.
+   * @default false
+   */
+  readonly fira: boolean;
   /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.

@@ -146,6 +146,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.optimizer.projection.rank": "rank",
   "shape.optimizer.projection.quantised": "projQuant",
   "shape.optimizer.projection.groupSize": "projGroupSize",
+  "shape.optimizer.projection.fira": "fira",
 };
 
 const OFFLOADED = "shape.offloadedEmbedding";

@@ -25,7 +25,7 @@ export function prepare(gpu: Gpu, { model, optimizer }: Training): void {
   const all = model.parameters.all.filter(({ kind, weight, host }) =>
     kind !== "adapter" && weight.dtype !== "nf4" && !host
   );
-  const pass = new KernelPass(gpu), scratch = optimizer.scratch.gradient;
+  const pass = new KernelPass(gpu), scratch = optimizer.idle;
   initialize(gpu, pass, model.config, { ...model.parameters, all }, { seed: 1, scratch });
   pass.submit();
   initializeAdapters(gpu, model.parameters, 1);

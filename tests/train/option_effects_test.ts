@@ -38,6 +38,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   adamEps: 0.1,
   weightDecay: 0.5,
   maxGradNorm: 1e-3,
+  fira: true,
   gradientAccumulation: 2,
   rank: 4,
   galoreScale: 2,

@@ -25,6 +25,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     weightQuant: true,
     projQuant: true,
     maxGradNorm: 0,
+    fira: false,
     adam4bit: false,
     embeddingQuant: false,
     embedding4bit: false,
