@@ -1,6 +1,6 @@
 /**
- * Merges a LoRA adapter into its model: W + α/r · B·A for every adapted matrix, computed on the
- * device in float32, one block of rows at a time; what the adapter holds whole replaces the
+ * Merges a LoRA adapter into its model: W + s · B·A for every adapted matrix, computed on the
+ * device in float32, one block of rows at a time, each row scaled to its length with DoRA; what the adapter holds whole replaces the
  * model's, and everything else is copied. Neither the model nor the result is ever entirely in
  * memory. A tied head or embedding that is adapted alone becomes a matrix of its own.
  *
@@ -11,6 +11,7 @@ import {
   type LowRankUpdate,
   mergeRows,
   type MergeWorkspace,
+  scaleRowsTo,
   uploadFactors,
 } from "../model/merge_lora.ts";
 import type { LlamaConfig } from "../model/config.ts";
@@ -151,6 +152,8 @@ function assertHasEnds(
 interface Update extends LowRankUpdate {
   readonly left: Parameter;
   readonly right: Parameter;
+  /** DoRA's lengths of the rows. */
+  readonly magnitude?: Parameter;
   /** Of the embedding, whose B is (C, r). */
   readonly transposeRight?: true;
 }
@@ -161,8 +164,9 @@ function updatesOf(
   const linears = [...layers.flatMap(linearsOf), { weight: head, adapter: headAdapter }];
   const updates = new Map(linears.flatMap(({ weight, adapter }): [Parameter, Update][] => {
     if (!adapter) return [];
-    const { a: right, b: left, scale } = adapter, [rank, inner] = right.shape;
-    return [[weight, { left, right, scale, rank, inner, out: left.shape[0] }]];
+    const { a: right, b: left, scale, dora } = adapter, [rank, inner] = right.shape;
+    const { magnitude } = dora ?? {};
+    return [[weight, { left, right, magnitude, scale, rank, inner, out: left.shape[0] }]];
   }));
   if (embeddingAdapter) {
     const { a: left, b: right, scale } = embeddingAdapter, [inner, rank] = right.shape;
@@ -210,12 +214,14 @@ async function* mergedData(
       right: update.transposeRight ? transposed(right, update.inner) : right,
     });
   }
+  const { magnitude } = update ?? {}, lengths = magnitude && await adapter.readFactor(magnitude);
   const columns = columnsOf(shape), total = elementsOf({ shape });
   const block = rowsOfBlock(columns) * columns;
   for (let from = 0; from < total; from += block) {
     const values = await weights.readFloat32(name, from, Math.min(block, total - from));
     const start = from / columns;
     const merged = update ? await mergeRows(gpu, workspace, { update, start, values }) : values;
+    if (lengths) scaleRowsTo(merged, lengths.subarray(start, start + merged.length / columns));
     if (dtype === "F16") assertFits(name, merged);
     yield fromFloat32(dtype, merged);
     written(merged.length);

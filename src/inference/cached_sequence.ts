@@ -13,6 +13,7 @@ import { unpackTensor } from "../numbers/plain.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { type Activations, createActivations } from "../model/activations.ts";
+import { recordNorms } from "../model/dora.ts";
 import { forward, type KeyValueCache } from "../model/forward.ts";
 import { finalNorm, headLogits } from "../model/head.ts";
 import { uploadFirstKeys, uploadInputs } from "../model/inputs.ts";
@@ -313,6 +314,9 @@ function createBuffers(model: RunnableModel, capacity: number, chunk: number): B
     capabilities: gpu.capabilities,
   });
   uploadRope(gpu, buffers.llama);
+  const pass = new KernelPass(gpu);
+  recordNorms(pass, buffers.llama);
+  pass.submit();
   return { ...buffers, scope };
 }
 

@@ -18,6 +18,7 @@ import { groupDequantize } from "../kernels/quantise/group_dequantize.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import { glu } from "../kernels/misc/glu.ts";
 import type { Activations, LayerActivations } from "./activations.ts";
+import { recordNorms } from "./dora.ts";
 import { applyLinear } from "./linear.ts";
 import type { Llama } from "./llama.ts";
 import { applyEmbeddingLora } from "./lora_embedding.ts";
@@ -34,7 +35,7 @@ export interface KeyValueCache {
 
 /**
  * Embeds `activations.tokens`, unless {@link uploadInputs} did, and runs every layer; the output is in
- * `residual[L]`.
+ * `residual[L]`. With a cache, what {@link recordNorms} computes must be there already.
  */
 export function forward(
   pass: KernelPass,
@@ -44,6 +45,7 @@ export function forward(
 ): void {
   const { embedding: { weight, host, index }, embeddingAdapter: adapter } = model.parameters;
   const { tokens, residual: [out] } = activations, { embeddingScale: scale } = model.config;
+  if (!cache) recordNorms(pass, model);
   if (!host) embedding(pass, { tokens, weight, out, scale });
   if (adapter) applyEmbeddingLora(pass, model.lora!, { adapter, tokens, out, scale });
   if (model.noise) addNoise(pass, { y: out, tensor: index, ...model.noise });

@@ -1,12 +1,14 @@
 /**
  * A projection with its optional parts, y = x·Wᵀ (+ bias) (+ the adapter's part), and its
- * gradients.
+ * gradients. With DoRA the sum of both products is scaled before anything is added.
  */
+import { doraInputGradient, doraWeightGradients } from "./dora.ts";
 import { applyLora, loraInputGradient, loraWeightGradients, type LoraWorkspace } from "./lora.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { addBias } from "../kernels/misc/add_bias.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import { scaleColumns } from "../kernels/misc/scale_columns.ts";
 import { sumRows } from "../kernels/misc/sum_rows.ts";
 import type { GradientSink } from "./gradients.ts";
 import type { Linear } from "./parameters.ts";
@@ -26,9 +28,15 @@ export function applyLinear(
   { linear, x, out, residual }: { linear: Linear; x: Tensor; out: Tensor; residual?: Tensor },
 ): void {
   const { weight, bias, adapter } = linear;
-  matmul(pass, workspace, { layout: "NT", a: x, b: weight.weight, c: out, residual });
+  if (adapter?.dora) {
+    matmul(pass, workspace, { layout: "NT", a: x, b: weight.weight, c: out });
+    applyLora(pass, lora!, { adapter, x, out });
+    scaleColumns(pass, { y: out, factor: adapter.dora.factor, residual });
+  } else {
+    matmul(pass, workspace, { layout: "NT", a: x, b: weight.weight, c: out, residual });
+  }
   if (bias) addBias(pass, { y: out, bias: bias.weight });
-  if (adapter) applyLora(pass, lora!, { adapter, x, out });
+  if (adapter && !adapter.dora) applyLora(pass, lora!, { adapter, x, out });
 }
 
 /** dx (N, in) (+)= the gradient of the projection's input, from dy (N, out) */
@@ -38,6 +46,7 @@ export function linearInputGradient(
   { linear, dy, dx, accumulate }: { linear: Linear; dy: Tensor; dx: Tensor; accumulate?: boolean },
 ): void {
   const { weight, adapter } = linear;
+  if (adapter?.dora) return doraInputGradient(pass, lora!, { linear, dy, dx, accumulate });
   matmul(pass, workspace, { layout: "NN", a: dy, b: weight.weight, c: dx, accumulate });
   if (adapter) loraInputGradient(pass, lora!, { adapter, dy, dx });
 }
@@ -49,14 +58,15 @@ export function linearWeightGradients(
   sink: GradientSink,
   { linear, dy, x }: { linear: Linear; dy: Tensor; x: Tensor },
 ): void {
-  const { weight, bias, adapter } = linear;
-  if (adapter) loraWeightGradients(pass, lora!, sink, { adapter, dy, x });
+  const { weight, bias, adapter } = linear, scaled = adapter?.dora !== undefined;
+  if (scaled) doraWeightGradients(pass, lora!, sink, { linear, dy, x });
+  else if (adapter) loraWeightGradients(pass, lora!, sink, { adapter, dy, x });
   if (bias?.trainable) {
     const { gradient, accumulate } = sink.target(bias);
     sumRows(pass, { x: dy, out: gradient, accumulate });
     sink.consume(pass, bias, gradient);
   }
-  if (weight.trainable && !sink.takeFactors?.(pass, weight, { dy, x })) {
+  if (weight.trainable && !scaled && !sink.takeFactors?.(pass, weight, { dy, x })) {
     const { gradient, accumulate } = sink.target(weight);
     matmul(pass, workspace, { layout: "TN", a: dy, b: x, c: gradient, accumulate });
     sink.consume(pass, weight, gradient);

@@ -15,6 +15,7 @@ import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul/matmu
 import { tilesOf } from "../kernels/matmul/matmul_tuning.ts";
 import type { LlamaConfig } from "./config.ts";
 import { projectionShapes } from "./description.ts";
+import { doraMatmuls, doraRows } from "./dora_workspace.ts";
 import type { LinearContext } from "./linear.ts";
 import { embeddingLoraMatmuls } from "./lora_embedding.ts";
 import { adaptersOf, type LlamaParameters } from "./parameters.ts";
@@ -81,13 +82,15 @@ export function createLlama(
   const { limits } = capabilities, strategy = strategyFor(capabilities);
   const tokens = batch * length;
   const adapters = adaptersOf(parameters), { headAdapter, embeddingAdapter } = parameters;
+  const doraBlock = doraRows(adapters, tokens, dtype);
   const shapes = [
     ...forwardMatmuls(config, tokens, headRows),
     ...(backward ? backwardMatmuls(config, tokens, headRows, factors) : []),
     ...adapters.flatMap((adapter) => {
       if (adapter === embeddingAdapter) return embeddingLoraMatmuls(adapter, tokens, backward);
       const rows = adapter === headAdapter ? headRows : tokens;
-      return loraMatmuls(adapter, tokens, backward, rows);
+      const own = adapter.dora ? doraMatmuls(adapter, doraBlock, backward) : [];
+      return [...loraMatmuls(adapter, tokens, backward, rows), ...own];
     }),
     ...(use.matmuls ?? []),
   ];
@@ -107,6 +110,7 @@ export function createLlama(
       tokens,
       dtype,
       dropout: use.loraDropout ?? 0,
+      backward,
     }),
     attention: createAttentionWorkspace(allocator, {
       ...config,

@@ -1,7 +1,7 @@
 /**
  * LoRA (Hu et al. 2021, section 4.1): beside a frozen projection W (out, in) a low-rank update
  *
- *   y += α/r · drop(x)·Aᵀ·Bᵀ        A (r, in), B (out, r)
+ *   y += s · drop(x)·Aᵀ·Bᵀ        A (r, in), B (out, r), s = α/r or α/√r
  *
  * The backward pass recomputes drop(x)·Aᵀ, which is cheap; keeping it would take (N, r) for every
  * projection.
@@ -13,6 +13,7 @@ import { rowsOf } from "../numbers/layout.ts";
 import { dropout } from "../kernels/misc/dropout.ts";
 import type { ActivationType } from "../kernels/format.ts";
 import { matmul, type MatmulShape, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
+import { createDoraWorkspace, type DoraWorkspace } from "./dora_workspace.ts";
 import type { GradientSink } from "./gradients.ts";
 import type { Adapter, Parameter } from "./parameters.ts";
 
@@ -26,6 +27,8 @@ export interface LoraWorkspace {
   readonly dlow: Tensor;
   /** (N, widest input), with dropout. */
   readonly dropped?: Tensor;
+  /** With magnitudes. */
+  readonly dora?: DoraWorkspace;
   /** Dropout rate of the adapters' inputs. */
   readonly share: number;
   /** Key of a micro-batch's dropout masks; undefined disables dropout. */
@@ -38,13 +41,14 @@ export interface LoraWorkspaceOptions {
   readonly tokens: number;
   readonly dtype: ActivationType;
   readonly dropout: number;
+  readonly backward: boolean;
 }
 
 /** Undefined without adapters. */
 export function createLoraWorkspace(
   allocator: Allocator,
   adapters: readonly Adapter[],
-  { matmul, tokens, dtype, dropout }: LoraWorkspaceOptions,
+  { matmul, tokens, dtype, dropout, backward }: LoraWorkspaceOptions,
 ): LoraWorkspace | undefined {
   if (!adapters.length) return undefined;
   const rank = Math.max(...adapters.map(({ b }) => b.shape[1]));
@@ -56,6 +60,7 @@ export function createLoraWorkspace(
     low: scratch("lora.low", rank, "float32"),
     dlow: scratch("lora.low_gradient", rank, "float32"),
     dropped: dropout > 0 ? scratch("lora.dropped", widest, dtype) : undefined,
+    dora: createDoraWorkspace(allocator, adapters, { tokens, dtype, backward }),
     share: dropout,
     key: undefined,
   };
@@ -163,7 +168,7 @@ export function lowRank(
   return low;
 }
 
-/** α/r · dy·B (N, r) */
+/** s · dy·B (N, r) */
 function lowRankGradient(
   pass: KernelPass,
   workspace: LoraWorkspace,

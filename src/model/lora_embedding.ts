@@ -1,5 +1,5 @@
 /**
- * The embedding's adapter: x (N, C) += α/r · A[tokens]·Bᵀ, with A (V, r) and B (C, r), both times
+ * The embedding's adapter: x (N, C) += s · A[tokens]·Bᵀ, with A (V, r) and B (C, r), both times
  * the embedding's own scale. As in peft, nothing is dropped.
  */
 import type { KernelPass } from "../gpu/pass.ts";

@@ -1,8 +1,8 @@
 /**
  * The head's adapter. Logits exist for one chunk of tokens at a time, low-rank products for all:
  *
- *   low (N, r) = drop(x)·Aᵀ → logits (n, V) += α/r · low·Bᵀ
- *   dlow (n, r) = α/r · dlogits·B, dB += α/r · dlogitsᵀ·low → dx (N, C) += drop(dlow·A), dA
+ *   low (N, r) = drop(x)·Aᵀ → logits (n, V) += s · low·Bᵀ
+ *   dlow (n, r) = s · dlogits·B, dB += s · dlogitsᵀ·low → dx (N, C) += drop(dlow·A), dA
  */
 import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";

@@ -1,4 +1,4 @@
-/** Merges an adapter into its matrix: rows of W + α/r · B·A, in float32. */
+/** Merges an adapter into its matrix: rows of W + s · B·A, in float32. */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
@@ -14,7 +14,7 @@ export interface LowRankUpdate {
   readonly out: number;
   readonly inner: number;
   readonly rank: number;
-  /** α/r */
+  /** s: α/r or α/√r. */
   readonly scale: number;
 }
 
@@ -92,4 +92,16 @@ export async function mergeRows(
   matmul(pass, workspace.matmul, { layout: "NN", a, b, c: block, alpha, accumulate: true });
   pass.submit();
   return unpackTensor(block, await gpu.read(block));
+}
+
+/** DoRA: each of some rows (n, in), in place, scaled to its length (n). A row of zeros stays zero. */
+export function scaleRowsTo(rows: Float32Array, lengths: Float32Array): void {
+  const columns = rows.length / lengths.length;
+  lengths.forEach((length, index) => {
+    const row = rows.subarray(index * columns, (index + 1) * columns);
+    let squares = 0;
+    for (let i = 0; i < columns; i++) squares += row[i] * row[i];
+    const factor = squares ? length / Math.sqrt(squares) : 0;
+    for (let i = 0; i < columns; i++) row[i] *= factor;
+  });
 }

@@ -40,6 +40,18 @@ export interface Adapter {
   readonly b: Parameter;
   /** s */
   readonly scale: number;
+  /** Of an adapted projection whose rows have lengths of their own. */
+  readonly dora?: Dora;
+}
+
+/** The lengths of an adapted projection's rows; see dora.ts. */
+export interface Dora {
+  /** m (out). */
+  readonly magnitude: Parameter;
+  /** |W + s·B·A|, row by row: (out) float32, computed at the start of a pass. */
+  readonly norm: Tensor;
+  /** m over that: (out) float32. */
+  readonly factor: Tensor;
 }
 
 /** y = W x (+ bias) (+ the adapter's part) */
@@ -108,6 +120,8 @@ export interface ModuleLora {
 export interface LoraVariant {
   /** rsLoRA (Kalajdzievski 2023, arXiv 2312.03732): updates are scaled by α/√r instead of α/r. */
   readonly rankStabilised?: boolean;
+  /** DoRA (Liu et al. 2024, arXiv 2402.09353): each row of an adapted projection has a length of its own. */
+  readonly dora?: boolean;
 }
 
 /** Adapters of one size on the same modules of every layer. */
@@ -133,8 +147,8 @@ export function loraOf(shape: LoraShape, module: string): ModuleLora | undefined
 }
 
 /** The part of a shape that is the same for all modules; what is off is absent. */
-export function variantOf({ rankStabilised }: LoraVariant): LoraVariant {
-  return { ...(rankStabilised && { rankStabilised }) };
+export function variantOf({ rankStabilised, dora }: LoraVariant): LoraVariant {
+  return { ...(rankStabilised && { rankStabilised }), ...(dora && { dora }) };
 }
 
 /** The factor of an adapter's update: α/r, or α/√r. */
@@ -215,8 +229,25 @@ export function createParameters(
       a: (rank) => ["lora_A.weight", [rank, inner]],
       b: (rank) => ["lora_B.weight", [out, rank]],
     });
-    return adapter ? { ...linear, adapter } : linear;
+    if (!adapter) return linear;
+    return { ...linear, adapter: { ...adapter, dora: doraOf(name, out) } };
   };
+  function doraOf(weight: string, out: number): Dora | undefined {
+    if (!lora!.dora) return undefined;
+    const name = `${ADAPTER_PREFIX}${weight.slice(0, -".weight".length)}.${MAGNITUDE}`;
+    const scratch = (label: string) =>
+      allocator.tensor({
+        name: `${name}.${label}`,
+        shape: [out],
+        dtype: "float32",
+        purpose: "workspace",
+      });
+    return {
+      magnitude: add({ name, kind: "adapter", shape: [out] }),
+      norm: scratch("norm"),
+      factor: scratch("factor"),
+    };
+  }
   function adapterOf(weight: string, factors: Factors): Adapter | undefined {
     const module = weight.slice(0, -".weight".length), size = loraOf(lora!, module);
     if (!size) return undefined;
@@ -227,6 +258,13 @@ export function createParameters(
     return { a: factor("a"), b: factor("b"), scale: loraScale(size, lora!) };
   }
   const { vocabSize, hiddenSize } = config;
+  const unscaled = lora.dora && VOCABULARY_MODULES.find((module) => loraOf(lora, module));
+  if (unscaled) {
+    throw new ShapeError(
+      `createParameters: DoRA is of projections, and ${unscaled} is none`,
+      "leave it out of the adapted modules, or train it whole",
+    );
+  }
   return {
     ...plain,
     layers: layers.map((layer) => mapLinears(layer, adapted)),
@@ -238,6 +276,12 @@ export function createParameters(
     }),
   };
 }
+
+/** The modules outside of layers, of which adapters are plain. */
+export const VOCABULARY_MODULES = ["model.embed_tokens", "lm_head"] as const;
+
+/** peft's name of DoRA's m. */
+export const MAGNITUDE = "lora_magnitude_vector";
 
 /** peft's prefix of the names in its files. */
 export const ADAPTER_PREFIX = "base_model.model.";

@@ -119,7 +119,7 @@ export async function loadBase(
     onProgress: (share) => onPreparation?.({ type: "preparation", what: "loading weights", share }),
   });
   if (source.adapter) await source.adapter.load(gpu, model.parameters);
-  else initializeAdapters(gpu, model.parameters, seed);
+  else initializeAdapters(gpu, model, seed);
 }
 
 /** What a run saves of a trained base. */

@@ -208,7 +208,7 @@ function trainedPart(
 ): Pick<TrainingShape, "trained" | "lora"> {
   if ("loraRank" in options && trainsAdapters(methodOf(options.optimizer))) {
     const { loraRank: rank, loraAlpha: alpha, loraDropout: dropout, loraTarget } = options;
-    const variant = variantOf({ rankStabilised: options.useRslora });
+    const variant = variantOf({ rankStabilised: options.useRslora, dora: options.useDora });
     const all = loraTarget.includes("all");
     const targets = LORA_TARGETS.filter((name) =>
       loraTarget.includes(name) || all && PROJECTIONS.some((projection) => projection === name)

@@ -223,13 +223,23 @@ const ROPE_EFFECTS: readonly Effect[] = [
 ];
 
 const ADAPTER_EFFECTS: readonly Effect[] = [
-  onlyWith(["loraRank", "loraAlpha", "useRslora", "loraDropout", "loraTarget"], trainsAdapters),
+  onlyWith(
+    ["loraRank", "loraAlpha", "useRslora", "useDora", "loraDropout", "loraTarget"],
+    trainsAdapters,
+  ),
+  only(
+    ["useDora"],
+    ({ useDora, loraTarget }) => useDora !== true || !targetsVocabulary(loraTarget),
+    phrase`is of projections: leave embed_tokens and lm_head out of ${
+      option("loraTarget")
+    }, or train
+      them whole (${option("trainEmbeddings", true)})`,
+  ),
   onlyWith(["loraplusLrRatio", "loraplusLrEmbedding"], trainsAdapters),
   only(
     ["loraTarget"],
     ({ loraTarget, trainEmbeddings, addTokens }) =>
-      !(trainEmbeddings === true || addTokens !== undefined) || !Array.isArray(loraTarget) ||
-      !loraTarget.some((name) => name === "embed_tokens" || name === "lm_head"),
+      !(trainEmbeddings === true || addTokens !== undefined) || !targetsVocabulary(loraTarget),
     "has embed_tokens or lm_head, which are trained whole",
   ),
 ];
@@ -252,7 +262,7 @@ const LORA_PLUS_EFFECTS: readonly Effect[] = [
 const GIVEN_ADAPTER_EFFECTS: readonly Effect[] = [
   onlyWith(["adapter"], trainsAdapters, "is trained further by"),
   only(
-    ["loraRank", "loraAlpha", "useRslora", "loraTarget"],
+    ["loraRank", "loraAlpha", "useRslora", "useDora", "loraTarget"],
     ({ adapter }) => adapter === undefined,
     phrase`is that of ${option("adapter")}`,
   ),
@@ -376,6 +386,11 @@ export function effective(effects: readonly Effect[], given: Values): Record<str
 
 function holdsOut({ evalShare }: Values, { evalData, evalDataset }: Values): boolean {
   return evalShare !== 0 || evalData !== undefined || evalDataset !== undefined;
+}
+
+function targetsVocabulary(loraTarget: unknown): boolean {
+  return Array.isArray(loraTarget) &&
+    loraTarget.some((name) => name === "embed_tokens" || name === "lm_head");
 }
 
 function isSet(name: string) {

@@ -155,6 +155,12 @@ export interface MemoryOptions {
    */
   readonly useRslora: boolean;
   /**
+   * Train the lengths of the rows of adapted projections as well (DoRA): closer to training all
+   * weights at a low rank, for about half as much time again.
+   * @default false
+   */
+  readonly useDora: boolean;
+  /**
    * Dropout rate of the adapters' inputs.
    * @default 0
    */
@@ -451,6 +457,12 @@ export interface PretrainOptions {
    * @default false
    */
   readonly useRslora: boolean;
+  /**
+   * Train the lengths of the rows of adapted projections as well (DoRA): closer to training all
+   * weights at a low rank, for about half as much time again.
+   * @default false
+   */
+  readonly useDora: boolean;
   /**
    * Dropout rate of the adapters' inputs.
    * @default 0
@@ -879,6 +891,12 @@ export interface FinetuneOptions {
    * @default false
    */
   readonly useRslora: boolean;
+  /**
+   * Train the lengths of the rows of adapted projections as well (DoRA): closer to training all
+   * weights at a low rank, for about half as much time again.
+   * @default false
+   */
+  readonly useDora: boolean;
   /**
    * Dropout rate of the adapters' inputs.
    * @default 0

@@ -140,6 +140,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.lora.rank": "loraRank",
   "shape.lora.alpha": "loraAlpha",
   "shape.lora.rankStabilised": "useRslora",
+  "shape.lora.dora": "useDora",
   "shape.lora.dropout": "loraDropout",
   "shape.lora.targets": "loraTarget",
   "shape.optimizer.rules.embeddings": "embeddingOptimizer",

@@ -28,7 +28,7 @@ export function prepare(gpu: Gpu, { model, optimizer }: Training): void {
   const pass = new KernelPass(gpu), scratch = optimizer.idle;
   initialize(gpu, pass, model.config, { ...model.parameters, all }, { seed: 1, scratch });
   pass.submit();
-  initializeAdapters(gpu, model.parameters, 1);
+  initializeAdapters(gpu, model, 1);
 }
 
 /** Tokens over the whole vocabulary, in an order that does not repeat within a batch. */

@@ -50,7 +50,7 @@ const MERGED = [
   ...["llama-all-r4", "qwen2-all-r8", "qwen2-qv-r4-rslora", "odd-all-r5"],
   ...["odd-patterns", "odd-vocabulary", "tied-vocabulary", "odd-whole", "tied-whole"],
   ...["tied-whole-embedding", "tied-bias-all", "tied-tokens", "odd-tokens-head", "odd-resized"],
-  "tied-resized",
+  ...["tied-resized", "odd-dora", "tied-dora"],
 ];
 
 for (const name of MERGED) {

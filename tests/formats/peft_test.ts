@@ -143,7 +143,6 @@ Deno.test("everything that would compute something else is refused, all of it at
   const unsupported = {
     peft_type: "IA3",
     init_lora_weights: "pissa",
-    use_dora: true,
     use_qalora: true,
     use_bdlora: { target_modules_bd_a: ["q_proj"] },
     use_something_new: true,
@@ -158,7 +157,7 @@ Deno.test("everything that would compute something else is refused, all of it at
   };
   for (const name of Object.keys(unsupported)) await refused(unsupported, name);
   await refused({ peft_type: "IA3" }, 'peft_type "IA3" is not supported (LORA is)');
-  await refused({ use_dora: true }, "use_dora is not supported, got true");
+  await refused({ use_qalora: true }, "use_qalora is not supported, got true");
   await refused({ r: 0 }, "r must be a positive integer, got 0");
   await refused({ trainable_token_indices: [-1] }, "must be token ids, got [-1]");
   const empty = Object.keys(unsupported).slice(2).map((name) => [name, null]);
@@ -243,7 +242,17 @@ Deno.test("tensors that do not fit each other or the configuration are refused b
   await fails({ [a]: [4, 4], [b]: [4, 4] }, `has rank 4, ${QUERY} has 8 by r and rank_pattern`);
   await fails({ [a]: [8, 4], [b]: [4, 8] }, "must be of floating point, is I8", { dtype: "I8" });
   const dora = `base_model.model.${QUERY}.lora_magnitude_vector`;
-  await fails({ [a]: [8, 4], [b]: [4, 8], [dora]: [4] }, `${dora} belongs to no module`);
+  const plain = { [a]: [8, 4], [b]: [4, 8] }, scaled = { config: { use_dora: true } };
+  await fails({ ...plain, [dora]: [4] }, `${dora} is DoRA's, which use_dora switches off`);
+  await fails(plain, `${dora} is missing, which use_dora needs`, scaled);
+  const head = Object.entries(plain).map((
+    [name, shape],
+  ) => [name.replace(QUERY, "lm_head"), shape]);
+  await fails(Object.fromEntries(head), "is supported on projections, and lm_head", scaled);
+  await withTensors({ ...plain, [`${dora}.default.weight`]: [4] }, async (folder) => {
+    using adapter = await PeftAdapter.open(folder);
+    assertEquals(adapter.lora.dora, true);
+  }, scaled);
   const rows = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta";
   const config = { trainable_token_indices: [1] };
   await fails({ [rows]: [2, 4] }, "has 2 rows, trainable_token_indices 1", { config });
@@ -273,7 +282,7 @@ Deno.test("an adapter of another model is refused", async () => {
 
 gpuTest("what peft wrote is written again with the same bits", async (gpu) => {
   const names = ["llama-qv-r8", "odd-all-r5", "odd-patterns", "odd-layers", "odd-vocabulary"];
-  for (const name of [...names, "tied-vocabulary"]) {
+  for (const name of [...names, "tied-vocabulary", "tied-dora", "odd-dora"]) {
     const { adapter, base } = await adapterCase(name);
     using source = await openAdapted(base, adapter);
     const { lora } = source.adapter, scope = new Scope(gpu);

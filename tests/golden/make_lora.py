@@ -39,6 +39,10 @@ CASES = {
                                use_rslora=True),
     "odd-all-r5": dict(base="odd", r=5, target_modules=ALL),
     "wide-nf4": dict(base="wide", r=8, target_modules=ALL, nf4=True),
+    # Ranks above sides of 24, 40 and 48; on every projection, with biases.
+    "odd-dora": dict(base="odd", r=45, target_modules=["v_proj", "o_proj"], use_dora=True,
+                     use_rslora=True),
+    "tied-dora": dict(base="tied", r=3, target_modules=ALL, use_dora=True),
 }
 
 VOCABULARY = ["embed_tokens", "lm_head"]
@@ -135,10 +139,11 @@ def make(name: str, base: str, nf4: bool = False, resize: int = 0, **options) ->
         model.resize_token_embeddings(resize)
     peft = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **{"lora_alpha": 16, **options}))
     generator = torch.Generator().manual_seed(3)
-    factors = {key.replace(".default", ""): parameter
+    factors = {key.replace(".default", "").replace("vector.weight", "vector"): parameter
                for key, parameter in peft.named_parameters() if "lora_" in key}
-    for parameter in factors.values():
-        parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+    for key, parameter in factors.items():
+        noise = 0.1 * torch.randn(parameter.shape, generator=generator)
+        parameter.data = parameter.data * (1 + noise) if key.endswith("vector") else noise
     if name in FORMS:
         others = [parameter for key, parameter in peft.named_parameters()
                   if "lora_" not in key and (parameter.requires_grad or resize and "embed" in key)]

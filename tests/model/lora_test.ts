@@ -4,9 +4,9 @@ import { applyLora, createLoraWorkspace, loraInputGradient } from "../../src/mod
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { lossAndGradients } from "../../src/inference/loss_and_gradients.ts";
-import { packTensor, unpackTensor } from "../../src/numbers/plain.ts";
+import { packTensor } from "../../src/numbers/plain.ts";
 import type { Adapter, Parameter } from "../../src/model/parameters.ts";
-import { nf4Dequantize } from "../../src/numbers/nf4.ts";
+import { unpacker } from "../../src/formats/pretrained.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
 import {
   type AdaptedModel,
@@ -30,6 +30,8 @@ for (
     ["qwen2-qv-r4-rslora", "float32"],
     ["odd-all-r5", "float32"], // a width of 109
     ["wide-nf4", "nf4"], // bitsandbytes' QLoRA
+    ["odd-dora", "float32"], // of ranks above sides, scaled by their root
+    ["tied-dora", "float32"], // on every projection, with biases
     ["odd-patterns", "float32"], // a rank and an alpha of its own for some modules
     ["odd-layers", "float32"], // in one layer only
     ["odd-vocabulary", "float32"], // on embedding and head
@@ -80,22 +82,26 @@ function transpose(values: Float32Array, [rows, columns]: readonly number[]): Fl
   return values.map((_, i) => values[(i % columns) * rows + Math.floor(i / columns)]);
 }
 
-/** Copies the values of an NF4 matrix to a float32 one. */
+/** Copies the values of a matrix in any format to a float32 one. */
 async function copyDequantised(gpu: Gpu, from: Parameter, to: Parameter): Promise<void> {
-  const bytes = await gpu.read(from.weight);
-  const { constants } = from.weight;
-  const values = constants
-    ? nf4Dequantize(from.weight, bytes, new Uint32Array((await gpu.read(constants)).buffer))
-    : unpackTensor(from.weight, bytes);
+  const unpack = await unpacker(gpu, from.weight);
+  const values = unpack(from.weight, await gpu.read(from.weight));
   gpu.write(to.weight, packTensor(to.weight, values));
 }
 
-for (const name of ["odd-all-r5", "qwen2-all-r8"]) {
-  gpuTest(`${name}: QLoRA is LoRA on the dequantised weights`, async (gpu) => {
+for (
+  const [name, weights] of [
+    ["odd-all-r5", "nf4"],
+    ["qwen2-all-r8", "nf4"],
+    ["odd-dora", "nf4"],
+    ["tied-dora", "int8"],
+  ] as const
+) {
+  gpuTest(`${name}: adapters of ${weights} weights are those of their values`, async (gpu) => {
     const fixture = await adapterCase(name);
     using expected = await Safetensors.open(`${fixture.adapter}/expected.safetensors`);
     const { inputIds, labels, shape } = await readBatch(expected);
-    const quantised = await loadAdapted(gpu, fixture, { weights: "nf4" });
+    const quantised = await loadAdapted(gpu, fixture, { weights });
     const plain = await loadAdapted(gpu, fixture);
     for (const [index, parameter] of quantised.parameters.all.entries()) {
       await copyDequantised(gpu, parameter, plain.parameters.all[index]);
@@ -202,6 +208,7 @@ gpuTest("dropout preserves expectations, forward and back", async (gpu) => {
     tokens,
     dtype: "float32",
     dropout: share,
+    backward: true,
   })!;
   const xs = randomNormal(tokens * inner, 1), dys = randomNormal(tokens * out, 2);
   const x = upload(gpu, "x", [tokens, inner], xs), dy = upload(gpu, "dy", [tokens, out], dys);

@@ -66,7 +66,11 @@ const METHODS: Record<string, Record<string, unknown>> = {
   "galore_adamw8bit, narrow": { rank: 32, galoreScale: 1, trainEmbeddings: true, ...NARROW },
   adamw: { activationCheckpointing: true, lr: 1e-3 },
   lora: { loraDropout: 0.1, gradientAccumulation: 2 },
-  "qlora, embedding in 4 bits": {
+  "qlora, with DoRA, rsLoRA, LoRA+ and NEFTune, embedding in 4 bits": {
+    useDora: true,
+    useRslora: true,
+    loraplusLrRatio: 2,
+    neftuneNoiseAlpha: 1,
     loraTarget: ["q_proj", "v_proj", "down_proj"],
     activationCheckpointing: true,
     embedding4bit: true,
@@ -135,7 +139,7 @@ for (const optimizer of ["q_galore_adamw8bit", "lora"]) {
     () =>
       withDesk(async ({ options, folder }) => {
         const own = optimizer === "lora"
-          ? { loraDropout: 0.2 }
+          ? { loraDropout: 0.2, useDora: true, neftuneNoiseAlpha: 5, packing: false }
           : { rank: 32, updateProjGap: 2, embedding4bit: true, ...NARROW };
         const change = { optimizer, gradientAccumulation: 2, ...own };
         await runFinetuning(options("whole", change));

@@ -23,6 +23,9 @@ const CASES = {
   // B at four times the rate of A, and an embedding with a rate of its own.
   loraplus: { base: "tied", rates: { loraplusLrRatio: 4, loraplusLrEmbedding: 1e-3 } },
   neftune: { base: "odd", rates: { neftuneNoiseAlpha: 5 } },
+  dora: { base: "odd", rates: {} },
+  // With ranks above sides, rsLoRA and LoRA+, by which lengths learn as B does.
+  "dora-wide": { base: "tied", rates: { loraplusLrRatio: 2 } },
 };
 
 for (const [name, { base, rates }] of Object.entries(CASES)) {

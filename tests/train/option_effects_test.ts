@@ -60,6 +60,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   loraRank: 4,
   loraAlpha: 5,
   useRslora: true,
+  useDora: true,
   loraDropout: 0.5,
   loraTarget: ["q_proj"],
   loraplusLrRatio: 4,
@@ -193,6 +194,10 @@ for (
     [{ sampleTokens: 9 }, "sampleTokens: needs samplePrompt"],
     [{ optimizer: "lora", stochasticRound: true }, "stochasticRound: applies to INT8 and bfloat16"],
     [
+      { optimizer: "lora", useDora: true, loraTarget: ["all", "lm_head"] },
+      "useDora: is of projections: leave embed_tokens and lm_head out of loraTarget, or train them",
+    ],
+    [
       { optimizer: "lora", loraplusLrEmbedding: 1e-5 },
       "loraplusLrEmbedding: needs another loraplusLrRatio than 1",
     ],
@@ -299,7 +304,7 @@ async function* steps(gpu: Gpu, folder: string, options: FinetuneOptions): Async
     uploadRope(gpu, model);
     using source = await openPretrained(folder);
     await loadWeights(gpu, model.parameters, source.weights, { workspace: load });
-    initializeAdapters(gpu, model.parameters, options.seed);
+    initializeAdapters(gpu, model, options.seed);
     const next = randomStream(1), rows = options.batchSize * LENGTH;
     const draw = () => Math.floor(next() * CONFIG.vocabSize);
     for (let step = 1; step <= STEPS; step++) {

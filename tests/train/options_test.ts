@@ -47,6 +47,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     loraRank: 8,
     loraAlpha: 16,
     useRslora: false,
+    useDora: false,
     loraDropout: 0,
     loraTarget: ["all"],
     loraplusLrRatio: 1,

@@ -142,7 +142,6 @@ export const ONLY: Readonly<Record<string, readonly [accepted: readonly unknown[
     quantization_method: [["bitsandbytes", "bnb"], "4-bit weights follow bitsandbytes"],
     double_quantization: [[true], "the scales of 4-bit weights are always quantised"],
     galore_proj_type: [["std"], "the smaller side is projected, as std does"],
-    use_dora: [[false], "adapters are plain LoRA"],
     pissa_init: [[false], "adapters are initialised as in LoRA"],
     pissa_convert: [[false], "adapters are initialised as in LoRA"],
     use_apollo: [[false], "use_galore: true also trains in a low-rank space"],

@@ -11,9 +11,12 @@ import {
   type LlamaParameters,
   type LoraModules,
   loraOf,
+  type LoraVariant,
+  MAGNITUDE,
   type ModuleLora,
   type Parameter,
   variantOf,
+  VOCABULARY_MODULES,
 } from "../../model/parameters.ts";
 import { isIntegerType } from "../element_types.ts";
 import { finiteWeights } from "../finite_weights.ts";
@@ -170,7 +173,7 @@ function contentOf(file: WeightFile, config: AdapterConfig): Content {
       else faults.push(`${name} has ${shape[0]} rows, trainable_token_indices ${ids.length}`);
     } else {
       const { module, factor } = parsed, size = config.sizeOf(module);
-      const rank = shape[factor.includes("_A") ? 0 : 1];
+      const rank = factor === MAGNITUDE ? size.rank : shape[factor.includes("_A") ? 0 : 1];
       if (rank !== size.rank) {
         faults.push(`${name} has rank ${rank}, ${module} has ${size.rank} by r and rank_pattern`);
       }
@@ -182,8 +185,25 @@ function contentOf(file: WeightFile, config: AdapterConfig): Content {
     const other = name.replace(/_([AB])(?=\.weight$|$)/, (_, which) => which === "A" ? "_B" : "_A");
     if (!factors.has(other)) faults.push(`${other} is missing`);
   }
+  faults.push(...magnitudeFaults([...modules.keys()], factors, config.variant));
   if (faults.length) throw new UserError(listFaults(`${file.path}:`, faults));
   return [{ modules: Object.fromEntries(modules), ...config.variant }, wholes, rows, factors];
+}
+
+/** With `use_dora` each adapted module has its lengths, and without it none. */
+function magnitudeFaults(
+  modules: readonly string[],
+  factors: ReadonlyMap<string, string>,
+  { dora }: LoraVariant,
+): string[] {
+  return modules.flatMap((module) => {
+    const name = `${ADAPTER_PREFIX}${module}.${MAGNITUDE}`, tensor = factors.get(name);
+    if (tensor && !dora) return [`${tensor} is DoRA's, which use_dora switches off`];
+    if (dora && VOCABULARY_MODULES.some((each) => each === module)) {
+      return [`use_dora is supported on projections, and ${module} is adapted as well`];
+    }
+    return dora && !tensor ? [`${name} is missing, which use_dora needs`] : [];
+  });
 }
 
 /** Whether a module's full name is, or ends with, a name given in a configuration. */

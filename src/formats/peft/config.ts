@@ -2,7 +2,7 @@
 import { join } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Fields, isObject } from "../../files/fields.ts";
-import type { LoraVariant, ModuleLora } from "../../model/parameters.ts";
+import { type LoraVariant, type ModuleLora, variantOf } from "../../model/parameters.ts";
 import { quoted } from "../../text.ts";
 
 export const ADAPTER_CONFIG = "adapter_config.json";
@@ -44,7 +44,10 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
       ? json.base_model_name_or_path
       : undefined,
     sizeOf: (module) => ({ rank: rankOf(module), alpha: alphaOf(module) }),
-    variant: { ...(fields.flag("use_rslora", false) && { rankStabilised: true }) },
+    variant: variantOf({
+      rankStabilised: fields.flag("use_rslora", false),
+      dora: fields.flag("use_dora", false),
+    }),
     modulesToSave: strings(json.modules_to_save),
     tokens: tokensOf(fields),
   };
@@ -77,6 +80,7 @@ const IGNORED = new Set([
   "peft_type",
   "runtime_config",
   "target_modules",
+  "use_dora",
   "use_rslora",
 ]);
 
@@ -86,7 +90,6 @@ const UNSUPPORTED = new Set([
   "layer_replication",
   "lora_bias",
   "target_parameters",
-  "use_dora",
 ]);
 
 /** How peft names the switches of variants, later ones too. */

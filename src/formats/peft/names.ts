@@ -1,8 +1,10 @@
 /** The names of tensors in adapter files, of any version of peft and of programs built on it. */
 
+import { MAGNITUDE } from "../../model/parameters.ts";
+
 /** What a tensor of an adapter is. */
 export type AdapterTensor =
-  /** A factor of a low-rank update, by its name in peft's files: `lora_A.weight`. */
+  /** A factor of a low-rank update, or DoRA's lengths, by its name in peft's files: `lora_A.weight`. */
   | { readonly kind: "factor"; readonly module: string; readonly factor: string }
   /** A parameter that replaces the base's of this name. */
   | { readonly kind: "whole"; readonly parameter: string }
@@ -16,6 +18,7 @@ const MODULE = /(?:^|\.)((?:model\.(?:layers\.\d+\.|embed_tokens\b|norm\b)|lm_he
 const WRAPPERS = /\.(?:base_layer|modules_to_save(?:\.default)?)(?=\.)/g;
 
 const FACTOR = /^(.+)\.(lora_embedding_[AB]|lora_[AB])(?:\.default)?(\.weight)?$/;
+const LENGTHS = new RegExp(`^(.+)\\.${MAGNITUDE}(?:\\.default)?(?:\\.weight)?$`);
 const ROWS = /^(.+)\.token_adapter\.trainable_tokens_delta(?:\.default)?$/;
 const WHOLE = /^.+\.(?:weight|bias)$/;
 
@@ -25,6 +28,8 @@ export function parseAdapterName(name: string): AdapterTensor | undefined {
   if (!found) return undefined;
   const [, adapted, factor, weight = ""] = found.match(FACTOR) ?? [];
   if (adapted) return { kind: "factor", module: adapted, factor: factor + weight };
+  const [, scaled] = found.match(LENGTHS) ?? [];
+  if (scaled) return { kind: "factor", module: scaled, factor: MAGNITUDE };
   const [, module] = found.match(ROWS) ?? [];
   if (module) return { kind: "rows", module };
   return WHOLE.test(found) ? { kind: "whole", parameter: found } : undefined;

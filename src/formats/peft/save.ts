@@ -79,7 +79,7 @@ export async function saveAdapterConfig(
     inference_mode: true,
     init_lora_weights: true,
     modules_to_save: parameters.embedding.trainable ? Object.keys(wholes) : null,
-    use_dora: false,
+    use_dora: lora.dora ?? false,
     use_rslora: lora.rankStabilised ?? false,
     rank_pattern: pattern("rank"),
     alpha_pattern: pattern("alpha"),
