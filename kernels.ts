@@ -223,6 +223,7 @@ export type {
 } from "./src/model/description.ts";
 export type {
   Adapter,
+  Dora,
   LayerParameters,
   Linear,
   LlamaParameters,
@@ -240,6 +241,7 @@ export type {
 export type { HostMatrix } from "./src/model/host_matrix.ts";
 export type { EmbeddingNoise, Llama } from "./src/model/llama.ts";
 export type { LinearContext } from "./src/model/linear.ts";
+export type { DoraWorkspace } from "./src/model/dora_workspace.ts";
 export type { LoraWorkspace } from "./src/model/lora.ts";
 export type { LoadWorkspace } from "./src/formats/pretrained.ts";
 export type {
