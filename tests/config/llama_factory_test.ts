@@ -106,7 +106,8 @@ for (
     [
       "llama3_lora_sft of some",
       "finetuning_type: lora\nlora_rank: 4\nlora_alpha: 9\nlora_dropout: 0.1\n" +
-      "lora_target: q_proj,v_proj\n",
+      "lora_target: q_proj,v_proj\nuse_rslora: true\nuse_dora: true\n" +
+      "loraplus_lr_ratio: 16.0\nneftune_noise_alpha: 5\n",
       {
         optimizer: "lora",
         weightQuant: false,
@@ -115,6 +116,10 @@ for (
         loraRank: 4,
         loraAlpha: 9,
         loraDropout: 0.1,
+        useRslora: true,
+        useDora: true,
+        loraplusLrRatio: 16,
+        neftuneNoiseAlpha: 5,
         loraTarget: ["q_proj", "v_proj"],
       },
     ],
