@@ -82,7 +82,7 @@ export const HELD = {
   moments: [0, 1],
   loop: [1, 4],
   /** Of rows: up to four by lanes of a card, as many as it takes by eight of a processor. */
-  rows: [0, 1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64],
+  rows: [0, 2, 4, 8, 12, 16, 24, 32, 64],
 };
 
 /** A block that lanes may hold between them; see shaders/lib/lanes_held.wgsl. */
