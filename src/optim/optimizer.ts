@@ -19,6 +19,7 @@ import type { KernelPass } from "../gpu/pass.ts";
 import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import { applyUpdate } from "../kernels/optim/apply_update.ts";
+import { stableSpam } from "../kernels/optim/stable_spam.ts";
 import { clipNorm, type SumOfSquares } from "../kernels/optim/clip_norm.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import { sum } from "../kernels/misc/sum.ts";
@@ -45,6 +46,7 @@ import {
 import { project, projectBack, type Projector } from "./projector.ts";
 import type { OptimizerRates } from "./rates.ts";
 import { type StepRefresh, StepRefreshes } from "./step_refreshes.ts";
+import { resetMoments, sinceReset } from "./stable_spam.ts";
 import { refreshSubspace } from "./subspace.ts";
 
 export interface OptimizerStep {
@@ -290,20 +292,23 @@ export class Optimizer implements GradientSink {
   /** Overwrites the gradient that the rule sees, or a block of it, with the update. */
   #applyRule(
     pass: KernelPass,
-    { rule, state }: ParameterState,
+    { parameter, rule, state, stableSpam: means }: ParameterState,
     { gradient, lr, block }: {
       readonly gradient: Tensor;
       readonly lr: number;
       readonly block?: Range;
     },
   ): void {
-    const { step, rates } = this.#step;
+    const { step, rates } = this.#step, { stableSpam: scratch } = this.scratch;
+    if (means) stableSpam(pass, { gradient, state: means, scratch: scratch!, step });
+    const since = parameter.kind === "projection" ? sinceReset(step, rates.momentumReset) : step;
+    if (since < step && since === 1) resetMoments(pass, state);
     rule.record(pass, {
       gradient,
       state: block ? rule.rows!(state, block.start, block.end) : state,
       workspace: this.scratch.rules.get(rule),
       matmul: this.matmul,
-      step,
+      step: since,
       lr,
       rates,
     });

@@ -12,6 +12,11 @@ import { createFiraScratch, createFiraState, type FiraScratch, type FiraState } 
 import { formsGradient, type GradientRoute, productElements, routeOf } from "./gradient_route.ts";
 import { createProjector, type Projector, projectorMatmuls } from "./projector.ts";
 import { BLOCK_ROWS, type RuleState, type RuleWorkspace, type UpdateRule } from "./rules/rule.ts";
+import {
+  createStableSpamScratch,
+  createStableSpamState,
+  type StableSpamScratch,
+} from "./stable_spam.ts";
 import { type RuleName, RULES } from "./rules/rules.ts";
 import { createSubspaceWorkspace, type SubspaceWorkspace } from "./subspace.ts";
 
@@ -51,6 +56,8 @@ export interface OptimizerShape {
   readonly exchange?: boolean;
   /** Clip gradients by their norm; see {@link Clipping}. */
   readonly clips?: boolean;
+  /** Steady the gradients of matrices as their rule sees them; see stable_spam.ts. */
+  readonly stableSpam?: boolean;
   /**
    * Form the gradients of projected matrices too, for something that looks at them. By default their
    * factors take their place where they can.
@@ -105,6 +112,8 @@ export interface ParameterState {
   readonly projector?: Projector;
   /** Of a projected matrix whose gradient is gathered whole. */
   readonly fira?: FiraState;
+  /** (3) float32: of a matrix, with Stable-SPAM. */
+  readonly stableSpam?: Tensor;
   /** Of a projected matrix, unless its gradient is wanted whole. */
   readonly route?: GradientRoute;
   /** Sum over micro-batches, of the shape that {@link gatheredShape} says. */
@@ -131,6 +140,7 @@ export interface OptimizerScratch {
   readonly squares?: Tensor;
   readonly subspace?: SubspaceWorkspace;
   readonly fira?: FiraScratch;
+  readonly stableSpam?: StableSpamScratch;
   readonly rules: ReadonlyMap<UpdateRule, RuleWorkspace>;
 }
 
@@ -271,7 +281,8 @@ function ruleOf(kind: ParameterKind, { matrices, embeddings, others }: RulesByKi
 function createState(
   allocator: Allocator,
   parameter: Parameter,
-  { rules, projection, gradientAccumulation, wholeGradients, blocks = BLOCKS }: OptimizerShape,
+  { rules, projection, gradientAccumulation, stableSpam, wholeGradients, blocks = BLOCKS }:
+    OptimizerShape,
   { tokens, keeps }: { readonly tokens: number; readonly keeps: boolean },
 ): ParameterState {
   const { name, shape, kind } = parameter;
@@ -294,6 +305,9 @@ function createState(
     parameter,
     projector,
     fira,
+    stableSpam: stableSpam && kind === "projection"
+      ? createStableSpamState(allocator, name)
+      : undefined,
     route,
     updateRows: route && !formsGradient(route) ? updateRowsOf(parameter, blocks) : undefined,
     rule,
@@ -355,6 +369,9 @@ export function createOptimizerScratch(
       )
       : undefined,
     fira: states.some(({ fira }) => fira) ? createFiraScratch(allocator, projectors) : undefined,
+    stableSpam: states.some(({ stableSpam }) => stableSpam)
+      ? createStableSpamScratch(allocator)
+      : undefined,
     rules: createRuleWorkspaces(allocator, states),
   };
 }

@@ -25,6 +25,9 @@ export const DTYPES = ["bfloat16", "float32"] as const;
 export const WEIGHT_FORMATS = ["int8", "nf4", "bfloat16", "float32"] as const;
 export const PACKINGS = ["packed", "padded"] as const;
 
+/** SPAM's (Huang et al. 2025, arXiv 2501.06842). */
+export const MOMENTUM_RESET = 500;
+
 /** transformers' default. */
 export const FINETUNE_GRAD_NORM = 1;
 
@@ -148,6 +151,10 @@ export const memoryFields = {
       "apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira). " +
         "Gradients are formed whole, and accumulated so",
     ),
+    stableSpam: z.boolean().default(false).describe(
+      "scale spikes in gradients of attention and feed-forward matrices down to the usual largest " +
+        "element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments",
+    ),
     adam4bit: z.boolean().default(false).describe(
       "4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates " +
         "that are less exact",
@@ -183,6 +190,9 @@ export const optimizerFields = section("Optimizer", {
   beta1: share().max(0.9999999).default(0.9).describe("Adam's decay rate of the first moment"),
   beta2: share().max(0.9999999).default(0.999).describe("Adam's decay rate of the second moment"),
   adamEps: z.number().positive().default(1e-8).describe("added to Adam's denominator"),
+  momentumReset: orNever().optional().describe(
+    "steps after which Adam's moments of attention and feed-forward matrices begin anew; 0: never",
+  ).meta({ derived: phrase`${MOMENTUM_RESET} with ${option("stableSpam")}, otherwise 0` }),
   weightDecay: z.number().min(0).default(0).describe(
     "decoupled weight decay, multiplied by the learning rate",
   ),

@@ -24,6 +24,7 @@ import {
   loraFields,
   loraRateFields,
   memoryFields,
+  MOMENTUM_RESET,
   neftuneNoiseAlpha,
   optimizerFields,
   orNever,
@@ -211,6 +212,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
       // At these learning rates an update is smaller than the spacing of bfloat16 or INT8 values.
       stochasticRound: options.stochasticRound ??
         (weightQuant || (trainEmbeddings && embeddingQuant) || dtype === "bfloat16"),
+      momentumReset: options.momentumReset ?? (options.stableSpam ? MOMENTUM_RESET : 0),
       maxGradNorm: options.maxGradNorm ?? FINETUNE_GRAD_NORM,
       lr: options.lr ?? methodOf(optimizer).lr.finetune,
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,

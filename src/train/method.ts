@@ -134,6 +134,7 @@ export function trainingShape(
       },
       gradientAccumulation,
       clips: options.maxGradNorm > 0 || undefined,
+      stableSpam: options.stableSpam || undefined,
     },
   };
 }
@@ -172,7 +173,7 @@ function weightType(
 export function optimizerRates(options: PretrainOptions | FinetuneOptions): OptimizerRates {
   const { beta1, beta2, adamEps, weightDecay, maxGradNorm, galoreScale, stochasticRound, seed } =
     options;
-  const { updateProjGap, queueSize, cosThreshold, gammaProj } = options;
+  const { momentumReset, updateProjGap, queueSize, cosThreshold, gammaProj } = options;
   const { loraplusLrRatio, loraplusLrEmbedding } = options;
   return {
     beta1,
@@ -180,6 +181,7 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
     adamEps,
     weightDecay,
     maxGradNorm,
+    momentumReset,
     galoreScale,
     stochasticRound,
     seed,

@@ -97,6 +97,8 @@ export function chosenEmbeddingRule(
 export const hasInt8Weights = ({ weights }: Method) => weights === "int8";
 export const hasInt4Projection = ({ projection }: Method) => projection === "int4";
 export const isLowRank = ({ projection }: Method) => projection !== undefined;
+export const trainsByAdam = ({ trains, rules }: Method) =>
+  trains === "weights" && ["adam", "adam8bit"].includes(rules.matrices);
 export const trainsAdapters = ({ trains }: Method) => trains === "adapters";
 
 /** Whether weights and projections are quantised: as requested, or by the method's default. */

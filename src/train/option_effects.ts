@@ -14,6 +14,7 @@ import {
   isLowRank,
   quantisation,
   trainsAdapters,
+  trainsByAdam,
 } from "./method_fields.ts";
 import {
   DEFAULT_METHOD,
@@ -117,6 +118,7 @@ const METHOD_EFFECTS: readonly Effect[] = [
   onlyWith(["weightQuant"], hasInt8Weights, "INT8 weights need"),
   onlyWith(["projQuant"], hasInt4Projection, "an INT4 projection needs"),
   onlyWith(["rank", "fira"], isLowRank),
+  onlyWith(["stableSpam"], trainsByAdam),
   onlyWith(["weightGroupSize"], hasInt8Weights, "groups of INT8 weights need"),
   only(
     ["weightGroupSize"],
@@ -156,6 +158,7 @@ const UPDATE_EFFECTS: readonly Effect[] = [
     ["galoreScale", "updateProjGap", "cosThreshold", "gammaProj", "queueSize", "energyShare"],
     isLowRank,
   ),
+  onlyWith(["momentumReset"], trainsByAdam),
   only(["energyShare"], ({ rank }) => rank === "auto", phrase`needs ${option("rank", "auto")}`),
   only(
     ["minLrRatio"],

@@ -89,6 +89,12 @@ export interface MemoryOptions {
    */
   readonly fira: boolean;
   /**
+   * Scale spikes in gradients of attention and feed-forward matrices down to the usual largest
+   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments.
+   * @default false
+   */
+  readonly stableSpam: boolean;
+  /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.
    * @default false
@@ -292,6 +298,12 @@ export interface PretrainOptions {
    */
   readonly fira: boolean;
   /**
+   * Scale spikes in gradients of attention and feed-forward matrices down to the usual largest
+   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments.
+   * @default false
+   */
+  readonly stableSpam: boolean;
+  /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.
    * @default false
@@ -412,6 +424,11 @@ export interface PretrainOptions {
    * @default 1e-8
    */
   readonly adamEps: number;
+  /**
+   * Steps after which Adam's moments of attention and feed-forward matrices begin anew; 0: never.
+   * @default 500 with `stableSpam`, otherwise 0
+   */
+  readonly momentumReset: number;
   /**
    * Decoupled weight decay, multiplied by the learning rate.
    * @default 0
@@ -682,6 +699,12 @@ export interface FinetuneOptions {
    */
   readonly fira: boolean;
   /**
+   * Scale spikes in gradients of attention and feed-forward matrices down to the usual largest
+   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments.
+   * @default false
+   */
+  readonly stableSpam: boolean;
+  /**
    * 4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates
    * that are less exact.
    * @default false
@@ -835,6 +858,11 @@ export interface FinetuneOptions {
    * @default 1e-8
    */
   readonly adamEps: number;
+  /**
+   * Steps after which Adam's moments of attention and feed-forward matrices begin anew; 0: never.
+   * @default 500 with `stableSpam`, otherwise 0
+   */
+  readonly momentumReset: number;
   /**
    * Decoupled weight decay, multiplied by the learning rate.
    * @default 0

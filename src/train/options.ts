@@ -13,6 +13,7 @@ import {
   loraFields,
   loraRateFields,
   memoryFields,
+  MOMENTUM_RESET,
   optimizerFields,
   orNever,
   PACKINGS,
@@ -135,6 +136,7 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
       // Small updates of trained weights are below the spacing of bfloat16, too.
       stochasticRound: options.stochasticRound ??
         (weightQuant || embeddingQuant || (from !== undefined && dtype === "bfloat16")),
+      momentumReset: options.momentumReset ?? (options.stableSpam ? MOMENTUM_RESET : 0),
       maxGradNorm: options.maxGradNorm ?? 0,
       lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue),
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,

@@ -148,6 +148,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.optimizer.projection.quantised": "projQuant",
   "shape.optimizer.projection.groupSize": "projGroupSize",
   "shape.optimizer.projection.fira": "fira",
+  "shape.optimizer.stableSpam": "stableSpam",
 };
 
 const OFFLOADED = "shape.offloadedEmbedding";

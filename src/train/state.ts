@@ -67,13 +67,14 @@ export function stateTensors({ optimizer }: Training): StateTensor[] {
     found.push({ name, tensor });
     add(`${name}.constants`, tensor.constants);
   };
-  for (const { parameter, rule, state, projector, fira } of optimizer.states) {
+  for (const { parameter, rule, state, projector, fira, stableSpam } of optimizer.states) {
     const { name } = parameter;
     add(name, parameter.weight);
     for (const [key, tensor] of Object.entries(state)) add(`${name}.${rule.label}.${key}`, tensor);
     add(`${name}.projection`, projector?.basis);
     add(`${name}.leading`, projector?.leading);
     add(`${name}.fira.last`, fira?.last);
+    add(`${name}.stable_spam`, stableSpam);
   }
   return found;
 }

@@ -101,6 +101,10 @@ export const TESTED_AS: Record<string, string> = {
   column_moments: "adam_factored",
   row_squares: "channel_squares",
   column_squares: "channel_squares",
+  stable_spam_largest: "stable_spam",
+  stable_spam_threshold: "stable_spam",
+  stable_spam_clip: "stable_spam",
+  stable_spam_norm: "stable_spam",
   sum_parts: "sum",
   rope_cached: "rope",
   // The absolute maxima of NF4, quantised in turn.

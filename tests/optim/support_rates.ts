@@ -8,6 +8,7 @@ export const RATES: OptimizerRates = {
   adamEps: 1e-3,
   weightDecay: 0,
   maxGradNorm: 0,
+  momentumReset: 0,
   galoreScale: 0.25,
   updateProjGap: 200,
   queueSize: 5,

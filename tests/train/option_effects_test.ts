@@ -39,6 +39,8 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   weightDecay: 0.5,
   maxGradNorm: 1e-3,
   fira: true,
+  stableSpam: true,
+  momentumReset: 2,
   gradientAccumulation: 2,
   rank: 4,
   galoreScale: 2,

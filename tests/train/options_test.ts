@@ -26,6 +26,8 @@ Deno.test("defaults are Q-GaLore's", () => {
     projQuant: true,
     maxGradNorm: 0,
     fira: false,
+    stableSpam: false,
+    momentumReset: 0,
     adam4bit: false,
     embeddingQuant: false,
     embedding4bit: false,

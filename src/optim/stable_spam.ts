@@ -1,0 +1,49 @@
+/**
+ * Stable-SPAM (Huang et al. 2025, arXiv 2502.17055): before its rule sees it, the gradient of a matrix
+ * loses its spikes and is brought to the usual norm (kernels/optim/stable_spam.ts), and from time to
+ * time its moments begin anew, so that no spike stays in them (SPAM, arXiv 2501.06842). The authors'
+ * code restarts the bias correction of the running means with the moments, though the means go on,
+ * which puts the threshold out of reach; here these count all steps.
+ */
+import type { Allocator } from "../gpu/allocator.ts";
+import type { KernelPass } from "../gpu/pass.ts";
+import type { Tensor } from "../gpu/tensor.ts";
+import { STABLE_SPAM, type StableSpam } from "../kernels/optim/stable_spam.ts";
+import type { RuleState } from "./rules/rule.ts";
+
+/** Scratch memory that matrices share. */
+export type StableSpamScratch = StableSpam["scratch"];
+
+export function createStableSpamState(allocator: Allocator, name: string): Tensor {
+  return allocator.tensor({
+    name: `${name}.stable_spam`,
+    shape: [STABLE_SPAM.state],
+    dtype: "float32",
+    purpose: "optimizer_state",
+  });
+}
+
+export function createStableSpamScratch(allocator: Allocator): StableSpamScratch {
+  const make = (name: string, size: number) =>
+    allocator.tensor({
+      name: `stable_spam.${name}`,
+      shape: [size],
+      dtype: "float32",
+      purpose: "workspace",
+    });
+  return {
+    parts: make("parts", STABLE_SPAM.parts),
+    figures: make("figures", STABLE_SPAM.figures),
+    factor: make("factor", 1),
+  };
+}
+
+/** Steps that moments hold at a step, from 1, if they begin anew at each multiple of `every`. */
+export function sinceReset(step: number, every: number): number {
+  return every > 0 && step >= every ? step % every + 1 : step;
+}
+
+/** As they were allocated. */
+export function resetMoments(pass: KernelPass, state: RuleState): void {
+  for (const tensor of Object.values(state)) if (tensor) pass.clear(tensor);
+}
