@@ -6,7 +6,7 @@ import { ENTRIES_FILE, MANIFEST_FILE } from "../formats/checkpoint/manifest.ts";
 import { adapterWeights } from "../formats/checkpoint/weights.ts";
 import { type FloatType, fromFloat32 } from "../formats/element_types.ts";
 import { ADAPTER_CONFIG } from "../formats/peft/config.ts";
-import { ADAPTER_WEIGHTS } from "../formats/peft/layout.ts";
+import { ADAPTER_WEIGHTS, BASE_MARK } from "../formats/peft/layout.ts";
 import { openCheckpointModel } from "../formats/pretrained_model.ts";
 import { type SafetensorsEntry, writeSafetensors } from "../formats/safetensors.ts";
 import { writeSafetensorsSharded } from "../formats/safetensors_shards.ts";
@@ -56,7 +56,11 @@ export async function saveCheckpointWeights(
   const metadata = { format: "pt" };
   if (contents.lora) {
     const entries = entriesOf(adapterWeights(contents), progress);
-    return await writeSafetensors(join(folder, ADAPTER_WEIGHTS), entries, metadata);
+    const { baseMark } = contents, marked = baseMark ? { [BASE_MARK]: baseMark } : undefined;
+    return await writeSafetensors(join(folder, ADAPTER_WEIGHTS), entries, {
+      ...metadata,
+      ...marked,
+    });
   }
   using model = await openCheckpointModel(contents.path, base);
   await writeSafetensorsSharded(folder, entriesOf(model.weights, progress), { metadata });

@@ -6,6 +6,7 @@ import { basename, isAbsolute, join } from "../packages/std_path.ts";
 import { readJsonObject } from "../files/json_file.ts";
 import { absent } from "../files/absent.ts";
 import { isGgufPath } from "../files/gguf_path.ts";
+import { namesIn } from "../files/names_in.ts";
 import { isThere, statOf } from "../files/stat.ts";
 import { isHubSpec } from "../hub/spec.ts";
 import { option, phrase } from "../options/phrase.ts";
@@ -16,7 +17,6 @@ import {
   type Checkpoint,
   checkpointFolder,
   checkpointSteps,
-  namesIn,
   readCheckpoint,
 } from "./checkpoint/reader.ts";
 import { ADAPTER_CONFIG, readAdapterConfig } from "./peft/config.ts";

@@ -11,11 +11,12 @@ import { isHubSpec, resolveModel, resolveTokenizer } from "../hub/hub.ts";
 import { isGgufPath, orItsGguf } from "../files/gguf_path.ts";
 import { openWeights } from "./open_weights.ts";
 import { isThere } from "../files/stat.ts";
-import { isCheckpoint, openCheckpoint } from "./checkpoint/contents.ts";
+import { type CheckpointContents, isCheckpoint, openCheckpoint } from "./checkpoint/contents.ts";
 import { modelWeights } from "./checkpoint/weights.ts";
 import { findModel } from "./find_model.ts";
 import { withRows } from "./grown_vocabulary.ts";
 import { weightsIn } from "./safetensors.ts";
+import { weightsMark } from "./weights_mark.ts";
 import { withHead } from "./output_head.ts";
 import type { WeightFile } from "./weight_file.ts";
 
@@ -81,6 +82,7 @@ export async function openCheckpointModel(path: string, given?: string): Promise
     rest?.[Symbol.dispose]();
   };
   try {
+    if (rest) await assertMarked(contents, rest);
     const config = await configIn(path), rows = contents.config.vocabSize;
     const weights = modelWeights(contents, rest && withRows(rest.weights, rows));
     return {
@@ -94,6 +96,21 @@ export async function openCheckpointModel(path: string, given?: string): Promise
     close();
     throw error;
   }
+}
+
+/** Refuses a base that another has replaced since the run began. */
+async function assertMarked(
+  { path, baseMark }: Pick<CheckpointContents, "path" | "baseMark">,
+  base: PretrainedModel,
+): Promise<void> {
+  if (baseMark === undefined) return;
+  const mark = await weightsMark(base.weights);
+  if (mark === baseMark) return;
+  throw new UserError(
+    `checkpoint ${path}: the weights that were not trained are those of ${base.path}, which have ` +
+      `changed since: their mark was ${baseMark}, is ${mark}`,
+    "put the weights back that the run started from",
+  );
 }
 
 /** The configuration in a model's folder, or of a checkpoint that an old version wrote. */

@@ -2,6 +2,7 @@
 import { join } from "../packages/std_path.ts";
 import { UserError } from "../options/user_error.ts";
 import { writeJson } from "../files/atomic.ts";
+import { namesIn } from "../files/names_in.ts";
 import { ELEMENT_BYTES } from "./element_types.ts";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors.ts";
 import { elementsOf } from "../numbers/layout.ts";
@@ -104,10 +105,6 @@ function bytesOf(entry: SafetensorsEntry): number {
 
 function number(value: number): string {
   return String(value).padStart(5, "0");
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
 }
 
 async function removeAll(folder: string, chosen: (name: string) => boolean): Promise<void> {

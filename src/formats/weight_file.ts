@@ -21,7 +21,10 @@ export interface WeightFile {
   readonly path: string;
   /** By Hugging Face's names. */
   readonly tensors: ReadonlyMap<string, WeightInfo>;
-  /** Elements [start, start + count) as float32, flattened; by default all of them. */
+  /**
+   * Elements [start, start + count) as float32, flattened; by default all of them. In memory of the
+   * caller's own.
+   */
   readFloat32(name: string, start?: number, count?: number): Promise<Float32Array<ArrayBuffer>>;
   /** Closes the files. */
   close(): void;

@@ -2,7 +2,7 @@
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { isAbsolute, join, relative, resolve, SEPARATOR } from "../packages/std_path.ts";
-import { namesIn } from "../formats/checkpoint/reader.ts";
+import { namesIn } from "../files/names_in.ts";
 import { isThere, statOf } from "../files/stat.ts";
 
 /**

@@ -12,8 +12,10 @@ import { isHubSpec, parseHubSpec } from "../hub/spec.ts";
 import { withRows } from "../formats/grown_vocabulary.ts";
 import { findModel } from "../formats/find_model.ts";
 import { openWithAdapter } from "../formats/peft/adapted_model.ts";
+import { BASE_MARK } from "../formats/peft/layout.ts";
 import { saveAdapter, saveAdapterConfig } from "../formats/peft/save.ts";
 import { loadWeights, saveWeights } from "../formats/pretrained.ts";
+import { weightsMark } from "../formats/weights_mark.ts";
 import { openPretrained, type PretrainedModel } from "../formats/pretrained_model.ts";
 import {
   type BaseFiles,
@@ -60,6 +62,8 @@ export interface Base extends Pick<PretrainedModel, "config" | "path" | "warning
   readonly origin: string;
   /** Folder of the adapter that is trained further, named or found likewise. */
   readonly adapter?: string;
+  /** What the model's weights are now, read once: see formats/weights_mark.ts. */
+  readonly mark: () => Promise<string>;
   /** What it determines. */
   readonly continued?: Continued;
 }
@@ -85,6 +89,7 @@ export async function openBase(options: BaseOptions): Promise<Base> {
     : stretched;
   const names = { tokenizer: options.tokenizer ?? spec, model: spec };
   const unknown = checkTokenizer(tokenizer, config, names);
+  let marked: Promise<string> | undefined;
   return {
     config,
     path,
@@ -92,8 +97,14 @@ export async function openBase(options: BaseOptions): Promise<Base> {
     adapter,
     tokenizer,
     warnings: [...warnings, ...tokenizer.warnings, ...unknown],
+    mark: () => marked ??= markOf(path),
     continued,
   };
+}
+
+async function markOf(path: string): Promise<string> {
+  using model = await openPretrained(path);
+  return await weightsMark(model.weights);
 }
 
 /**
@@ -127,8 +138,8 @@ export interface Result {
   readonly output: string;
   /** The base as {@link Base.origin} names it. */
   readonly model: string;
-  /** Where it is on the disk, and its files that are copied. */
-  readonly base: { readonly path: string; readonly files: BaseFiles };
+  /** Where it is on the disk, its files that are copied, and what its weights were. */
+  readonly base: Pick<Base, "path" | "mark"> & { readonly files: BaseFiles };
   readonly config: LlamaConfig;
   readonly shape: Pick<TrainingShape, "dtype" | "lora">;
   readonly tokenizer: Tokenizer;
@@ -144,19 +155,25 @@ export async function saveResult(
 ): Promise<string> {
   const { output, base, config, shape: { lora, dtype } } = result;
   const frozen = !lora && parameters.all.some(({ trainable }) => !trainable);
-  using source = frozen ? await reopen(base.path) : undefined;
+  using source = frozen ? await reopen(base) : undefined;
   const original = source && withRows(source.weights, config.vocabSize);
   return await writeResult(join(output, lora ? "adapter" : "model"), async (folder) => {
-    if (lora) await saveAdapter(gpu, parameters, folder);
+    if (lora) await saveAdapter(gpu, parameters, folder, { [BASE_MARK]: await base.mark() });
     else await saveWeights(gpu, parameters, folder, dtype, { original, onProgress });
     await describeResult(folder, parameters, result);
   });
 }
 
 /** The base at the end of a run, for the weights that were not trained. */
-async function reopen(path: string): Promise<PretrainedModel> {
+async function reopen({ path, mark }: Pick<Base, "path" | "mark">): Promise<PretrainedModel> {
   try {
-    return await openPretrained(path);
+    const model = await openPretrained(path);
+    const before = await mark(), now = await weightsMark(model.weights);
+    if (now === before) return model;
+    model[Symbol.dispose]();
+    throw new UserError(
+      `those in ${path} have changed during the run (their mark was ${before}, is ${now})`,
+    );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new UserError(

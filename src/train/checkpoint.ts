@@ -10,6 +10,7 @@ import { join } from "../packages/std_path.ts";
 import { assertSpace, syncFolder, writeAll } from "../files/atomic.ts";
 import { type Contents, writeContents } from "../files/contents.ts";
 import { explainWriteError } from "../files/disk_error.ts";
+import { namesIn } from "../files/names_in.ts";
 import { writeBehind } from "../files/write_behind.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { Crc32 } from "../formats/checkpoint/checksum.ts";
@@ -21,7 +22,7 @@ import {
   type Manifest,
   MANIFEST_FILE,
 } from "../formats/checkpoint/manifest.ts";
-import { checkpointFolder, checkpointSteps, namesIn } from "../formats/checkpoint/reader.ts";
+import { checkpointFolder, checkpointSteps } from "../formats/checkpoint/reader.ts";
 
 export interface CheckpointEntry {
   readonly name: string;

@@ -24,7 +24,9 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
 ): Promise<Recipe> {
   const asked = finetuneOptions.parse<FinetuneInput>(input);
   const { model, output, seqLen, seed } = asked;
-  const { config, tokenizer, path, origin, adapter, warnings, continued } = await openBase(asked);
+  const { config, tokenizer, path, origin, adapter, warnings, mark, continued } = await openBase(
+    asked,
+  );
   const options = await withFittedBatch(asked, tokenizer, config.vocabSize);
   // Read before training: nothing must fail once the model is trained.
   const files = await readBaseFiles(path), talk = conversing(options.template, tokenizer);
@@ -58,7 +60,7 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
   const result = {
     output,
     model: origin,
-    base: { path, files },
+    base: { path, files, mark },
     config: { ...config, trainedLength },
     shape,
     tokenizer,
@@ -93,6 +95,7 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
     start: (gpu, training, onPreparation, resumed) =>
       loadBase(gpu, training, { path, adapter, config, seed, resumed }, onPreparation),
     base: origin,
+    markBase: mark,
     async describe(folder, parameters, results) {
       await describeResult(folder, parameters, result);
       await writeCard(folder, results);

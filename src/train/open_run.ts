@@ -20,6 +20,7 @@ import { resumedRecipe } from "./resumed_recipe.ts";
 import { resumedSchedule, type RunSchedule } from "./resumed_schedule.ts";
 import { openInputs } from "./run_inputs.ts";
 import {
+  assertSameBase,
   assertSameRun,
   changedRates,
   identityOf,
@@ -59,6 +60,8 @@ export interface OpenRun {
   readonly data: TrainingData;
   readonly prompts: readonly SamplePrompt[];
   readonly schedule: RunSchedule;
+  /** What the weights of its base are, if it needs them to be resumed. */
+  readonly baseMark?: string;
   /** The checkpoint that it continues from. */
   readonly resumed?: {
     readonly path: string;
@@ -99,7 +102,10 @@ export async function openRun(
   let { recipe } = resumed ?? { recipe: given };
   warnings.push(...resumed?.notes ?? []);
   if (checkpoint) assertSameRun(checkpoint.path, state!, identityOf(recipe));
-  if (state?.base !== undefined && state.base !== recipe.base && recipe.shape.trained !== "all") {
+  const baseMark = recipe.shape.trained === "all" ? undefined : await recipe.markBase?.();
+  if (checkpoint) assertSameBase(checkpoint.path, state!, recipe.base, baseMark);
+  const isElsewhere = state?.base !== undefined && state.base !== recipe.base;
+  if (isElsewhere && state.base_mark === undefined && recipe.shape.trained !== "all") {
     warnings.push(
       `the run started from ${state.base}, and continues from ${recipe.base}: its checkpoint lacks the ` +
         "weights that are not trained, which must be the same",
@@ -169,6 +175,7 @@ export async function openRun(
     data,
     prompts,
     schedule,
+    baseMark,
     resumed: checkpoint && {
       path: checkpoint.path,
       savedAt: (await Deno.stat(join(checkpoint.path, MANIFEST_FILE))).mtime,

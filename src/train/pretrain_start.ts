@@ -33,8 +33,11 @@ import type { Recipe } from "./recipe.ts";
 import type { RunCard } from "./run_card.ts";
 
 /** The part of a recipe that depends on where the weights come from. */
-export interface PretrainStart
-  extends Pick<Recipe, "config" | "shape" | "tokenizer" | "evaluateFirst" | "start" | "base"> {
+export interface PretrainStart extends
+  Pick<
+    Recipe,
+    "config" | "shape" | "tokenizer" | "evaluateFirst" | "start" | "base" | "markBase"
+  > {
   /** For the user. */
   readonly warnings: readonly Phrase[];
   /** For the card of the result. */
@@ -126,7 +129,7 @@ async function startNotes(
 
 async function trainedStart(options: PretrainOptions, model: string): Promise<PretrainStart> {
   const { output, seqLen, seed } = options;
-  const { config, tokenizer, path, origin, adapter, warnings } = await openBase({
+  const { config, tokenizer, path, origin, adapter, warnings, mark } = await openBase({
     ...options,
     model,
   });
@@ -143,7 +146,7 @@ async function trainedStart(options: PretrainOptions, model: string): Promise<Pr
   const result = {
     output,
     model: origin,
-    base: { path, files },
+    base: { path, files, mark },
     config: trainedTo(config, seqLen),
     shape,
     tokenizer,
@@ -163,6 +166,7 @@ async function trainedStart(options: PretrainOptions, model: string): Promise<Pr
     start: (gpu, training, onPreparation, resumed) =>
       loadBase(gpu, training, { path, config, seed, resumed }, onPreparation),
     base: origin,
+    markBase: mark,
     describe: (folder, parameters) => describeResult(folder, parameters, result),
     save: (gpu, training, onProgress) => saveResult(gpu, training, result, onProgress),
   };

@@ -136,6 +136,8 @@ export interface Recipe {
    * that the run starts from, if there is one.
    */
   readonly base?: string;
+  /** What its weights are, for a resume to see that they are the same: formats/weights_mark.ts. */
+  markBase?(): Promise<string>;
   /**
    * Writes all of the saved model or adapter but its weights: configuration, tokenizer, card. With it
    * a checkpoint can be used as a model's folder.

@@ -46,6 +46,8 @@ export interface RunState extends RunIdentity {
   readonly data: unknown;
   /** Where the weights are that the checkpoint does not hold, if any; older versions lack it. */
   readonly base?: string;
+  /** What those weights were: see formats/weights_mark.ts. */
+  readonly base_mark?: string;
 }
 
 const count = z.number().int().min(0);
@@ -68,6 +70,7 @@ const schema = z.looseObject({
   rates: z.looseObject({ seed: count }).optional(),
   objective: z.string().optional(),
   base: z.string().optional(),
+  base_mark: z.string().optional(),
 });
 
 /** The state in a checkpoint of this or an older version. Throws if it is invalid. */
@@ -187,6 +190,28 @@ export function assertSameRun(path: string, saved: RunIdentity, now: RunIdentity
         pre-training ${option("from")}, in fine-tuning ${option("model")})`,
     );
   }
+}
+
+/** Refuses to resume on another base than the run's, where the checkpoint says which it was. */
+export function assertSameBase(
+  path: string,
+  saved: Pick<RunState, "base" | "base_mark">,
+  base: string | undefined,
+  mark: string | undefined,
+): void {
+  const { base_mark: before } = saved;
+  if (before === undefined || mark === undefined || mark === before) return;
+  const place = base === saved.base
+    ? `those in ${base} have changed since (their mark was ${before}, is ${mark})`
+    : `those in ${base} (mark ${mark}) are not those in ${saved.base} (mark ${before})`;
+  throw new UserError(
+    `checkpoint ${path} lacks the weights that are not trained, which must be those that the run ` +
+      `started from: ${place}`,
+    phrase`put them back, or name the place where they are now (in pre-training ${
+      option("from")
+    }, in
+      fine-tuning ${option("model")})`,
+  );
 }
 
 /** What a resume changes of the options that it may change; undefined if nothing. */

@@ -1,12 +1,12 @@
 /** What a run starts from: a checkpoint or nothing, and its output folder. */
 import { DiskError, diskFault, DiskFullError, MAKE_ROOM } from "../files/disk_error.ts";
 import { FolderLock } from "../files/folder_lock.ts";
+import { namesIn } from "../files/names_in.ts";
 import { isThere, statOf } from "../files/stat.ts";
 import {
   type Checkpoint,
   checkpointFolder,
   checkpointSteps,
-  namesIn,
   newestCheckpoint,
   type OnRead,
   readCheckpoint,

@@ -316,6 +316,7 @@ export class TrainingLoop {
       due: this.#evaluating.due,
       data: this.#stepping.position,
       base: recipe.base,
+      base_mark: this.opened.baseMark,
       ...identityOf(recipe),
     };
     const spare = recipe.options.loadBestModelAtEnd ? this.#evaluating.best.state?.step : undefined;

@@ -1,7 +1,9 @@
 /** What a run starts from is never replaced by what it saves, and may go missing on the way. */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { Safetensors } from "../../src/formats/safetensors.ts";
+import { openAdapted } from "../../src/formats/peft/adapted_model.ts";
+import { openPretrained } from "../../src/formats/pretrained_model.ts";
+import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { finetuneRecipe } from "../../src/train/finetune_recipe.ts";
@@ -133,5 +135,54 @@ trainingTest(
       using base = await Safetensors.open(away);
       const name = "model.embed_tokens.weight";
       assertEquals(await saved.readFloat32(name), await base.readFloat32(name));
+    }),
+);
+
+/** Puts other weights of the same shapes in a model's place: one value of one matrix differs. */
+async function replaceWeights(model: string): Promise<void> {
+  const path = join(model, "model.safetensors");
+  const file = await Safetensors.open(path);
+  const entries = await Promise.all(
+    [...file.tensors.values()].map(async (info) => ({ ...info, data: await file.read(info.name) })),
+  );
+  file.close();
+  entries.find(({ name }) => name === "model.layers.0.self_attn.q_proj.weight")!.data[1] ^= 1;
+  await writeSafetensors(path, entries, { format: "pt" });
+}
+
+trainingTest(
+  "a base that another replaces: neither a resume nor an export takes it for the run's, wherever it is",
+  () =>
+    withFolder(async (folder) => {
+      const model = await copyBase(join(folder, "base"));
+      const run = (change: Record<string, unknown>) =>
+        runFinetuning(finetuneOptions.parse({ model, ...optionsOf(folder, change) }));
+      const body = { optimizer: "galore_adamw", rank: 16, output: join(folder, "body") };
+      const lora = { optimizer: "lora", output: join(folder, "lora") };
+      for (const options of [body, lora]) await run({ ...options, steps: 1 });
+      // Elsewhere, but the same: what is in its files counts, not their names or times.
+      await copyBase(join(folder, "moved"));
+      for (const options of [body, lora]) {
+        await run({ ...options, model: join(folder, "moved"), resume: "auto" });
+      }
+      await replaceWeights(join(folder, "moved"));
+      for (const { output, ...options } of [body, lora]) {
+        await assertRejects(
+          () => run({ ...options, output, model: join(folder, "moved"), steps: 3, resume: "auto" }),
+          UserError,
+          `checkpoint ${output}/checkpoint-2 lacks the weights that are not trained, which must be ` +
+            `those that the run started from: those in ${folder}/moved have changed since`,
+        );
+      }
+      await assertRejects(
+        () => openPretrained(join(body.output, "checkpoint-2")),
+        UserError,
+        `are those of ${folder}/moved, which have changed since`,
+      );
+      for (const path of ["adapter", "checkpoint-2"].map((name) => join(lora.output, name))) {
+        using same = await openAdapted(model, path), other = await openAdapted(path);
+        assertEquals(same.warnings, []);
+        assertMatch(other.warnings.join(), /was trained on other weights than those in .*moved/);
+      }
     }),
 );

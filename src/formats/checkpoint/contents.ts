@@ -22,6 +22,8 @@ export interface CheckpointContents extends Disposable {
   readonly lora?: LoraShape & { readonly dropout: number };
   /** Where the other weights are: a path or `hf:…`; unknown in a checkpoint of an old version. */
   readonly base?: string;
+  /** What its weights were when the run began: see weights_mark.ts; unknown in old versions' checkpoints. */
+  readonly baseMark?: string;
   /** Reads the trainable parameters' tensors. A damaged one is a {@link CheckpointError}. */
   readonly reader: TensorReader;
 }
@@ -39,6 +41,7 @@ const schema = z.looseObject({
     lora: z.looseObject({ dropout: z.number() }).optional(),
   }),
   base: z.string().optional(),
+  base_mark: z.string().optional(),
 });
 
 /** Whether a folder is a checkpoint. */
@@ -54,7 +57,7 @@ export async function openCheckpoint(path: string): Promise<CheckpointContents> 
     const [{ path: place, message }] = error.issues;
     throw new CheckpointError(`checkpoint ${path}: invalid state: ${place.join(".")}: ${message}`);
   }
-  const { shape, base } = data, config = data.config as unknown as LlamaConfig;
+  const { shape, base, base_mark: baseMark } = data, config = data.config as unknown as LlamaConfig;
   const lora = shape.lora as CheckpointContents["lora"];
   const { weights, weightGroupSize: groupSize, embeddings, trained } = shape;
   const parameters = createParameters(new PlanAllocator(), config, {
@@ -73,6 +76,7 @@ export async function openCheckpoint(path: string): Promise<CheckpointContents> 
     parameters,
     lora,
     base,
+    baseMark,
     reader: readerOf(checkpoint, file),
     [Symbol.dispose]: () => file.close(),
   };

@@ -5,6 +5,7 @@
 import { join } from "../../packages/std_path.ts";
 import { checkingOf } from "./checksum.ts";
 import type { FileRange } from "../../files/file_range.ts";
+import { namesIn } from "../../files/names_in.ts";
 import {
   CheckpointError,
   ENTRIES_FILE,
@@ -216,14 +217,4 @@ export async function checkpointSteps(output: string): Promise<number[]> {
     const found = name.match(FOLDER);
     return found ? [Number(found[1])] : [];
   }).sort((a, b) => a - b);
-}
-
-/** Names in a folder; none if it does not exist. */
-export async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
 }

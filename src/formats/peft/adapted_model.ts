@@ -12,6 +12,7 @@ import { UserError } from "../../options/user_error.ts";
 import { findModel } from "../find_model.ts";
 import { openFound, type PretrainedModel } from "../pretrained_model.ts";
 import type { WeightFile, WeightInfo } from "../weight_file.ts";
+import { weightsMark } from "../weights_mark.ts";
 import { endsWith, PeftAdapter, type SavedRows } from "./adapter.ts";
 
 /** A base model and its adapter, opened. */
@@ -47,7 +48,7 @@ async function openBoth(spec: string, folder: string): Promise<AdaptedModel> {
       path: base.path,
       config,
       weights,
-      warnings: base.warnings,
+      warnings: [...base.warnings, ...await otherBase(opened, base)],
       adapter,
       resized: config.vocabSize !== base.config.vocabSize,
       [Symbol.dispose]() {
@@ -60,6 +61,19 @@ async function openBoth(spec: string, folder: string): Promise<AdaptedModel> {
     base[Symbol.dispose]();
     throw error;
   }
+}
+
+/** For the user: that the adapter was trained on other weights, where that is known. */
+async function otherBase(
+  { folder, baseMark }: Pick<PeftAdapter, "folder" | "baseMark">,
+  { path, weights }: Pick<PretrainedModel, "path" | "weights">,
+): Promise<string[]> {
+  if (baseMark === undefined) return [];
+  const mark = await weightsMark(weights);
+  return mark === baseMark ? [] : [
+    `${folder} was trained on other weights than those in ${path} (their mark was ${baseMark}, is ` +
+    `${mark}): what it has learned may not fit them`,
+  ];
 }
 
 /** Opens what {@link findModel} finds: a model, with its adapter if there is one. */

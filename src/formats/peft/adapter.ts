@@ -27,7 +27,7 @@ import { isThere } from "../../files/stat.ts";
 import { isCheckpoint, openCheckpoint } from "../checkpoint/contents.ts";
 import { adapterWeights } from "../checkpoint/weights.ts";
 import { ADAPTER_CONFIG, type AdapterConfig, readAdapterConfig } from "./config.ts";
-import { ADAPTER_WEIGHTS, fileShape, isTransposed, transposed } from "./layout.ts";
+import { ADAPTER_WEIGHTS, BASE_MARK, fileShape, isTransposed, transposed } from "./layout.ts";
 import { parseAdapterName } from "./names.ts";
 
 /** Rows of a matrix, by the tensor that holds them. */
@@ -53,6 +53,8 @@ export class PeftAdapter {
     private readonly factors: ReadonlyMap<string, string>,
     /** Refuses values that are not finite as they are read. */
     readonly file: WeightFile,
+    /** What the base's weights were, where that is known: see weights_mark.ts. */
+    readonly baseMark?: string,
   ) {}
 
   /**
@@ -60,9 +62,9 @@ export class PeftAdapter {
    * lists all faults.
    */
   static async open(folder: string): Promise<PeftAdapter> {
-    const { config, file } = await openFolder(folder);
+    const { config, file, baseMark } = await openFolder(folder);
     try {
-      return new PeftAdapter(folder, config, ...contentOf(file, config), file);
+      return new PeftAdapter(folder, config, ...contentOf(file, config), file, baseMark);
     } catch (error) {
       file.close();
       throw error;
@@ -115,11 +117,14 @@ export class PeftAdapter {
   }
 }
 
-async function openFolder(folder: string): Promise<{ config: AdapterConfig; file: WeightFile }> {
+async function openFolder(
+  folder: string,
+): Promise<Pick<PeftAdapter, "config" | "file" | "baseMark">> {
   const described = await isThere(join(folder, ADAPTER_CONFIG));
   if (!await isCheckpoint(folder)) {
     const config = await readAdapterConfig(folder);
-    return { config, file: await openWeights(folder) };
+    const weights = await openWeights(folder);
+    return { config, file: finiteWeights(weights), baseMark: weights.metadata[BASE_MARK] };
   }
   const contents = await openCheckpoint(folder), { lora, parameters, base } = contents;
   if (!lora) {
@@ -133,10 +138,11 @@ async function openFolder(folder: string): Promise<{ config: AdapterConfig; file
     modulesToSave: parameters.embedding.trainable ? ["embed_tokens", "lm_head"] : [],
     tokens: new Map(),
   };
-  return { config, file: finiteWeights(adapterWeights(contents)) };
+  const { baseMark } = contents;
+  return { config, file: finiteWeights(adapterWeights(contents)), baseMark };
 }
 
-async function openWeights(folder: string): Promise<WeightFile> {
+async function openWeights(folder: string): Promise<Safetensors> {
   const path = join(folder, ADAPTER_WEIGHTS);
   if (!await isThere(path) && await isThere(join(folder, "adapter_model.bin"))) {
     throw new UserError(
@@ -144,7 +150,7 @@ async function openWeights(folder: string): Promise<WeightFile> {
       "peft writes the other one: PeftModel.from_pretrained(base, folder).save_pretrained(folder)",
     );
   }
-  return finiteWeights(await Safetensors.open(path));
+  return await Safetensors.open(path);
 }
 
 type Content = [

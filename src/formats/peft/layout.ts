@@ -3,6 +3,9 @@ import type { Parameter } from "../../model/parameters.ts";
 
 export const ADAPTER_WEIGHTS = "adapter_model.safetensors";
 
+/** In the metadata of that file: what the base's weights were (weights_mark.ts). peft ignores it. */
+export const BASE_MARK = "base_mark";
+
 /** A of an embedding is (r, V) in files, and (V, r) on the device. */
 export function isTransposed({ name }: Pick<Parameter, "name">): boolean {
   return name.endsWith(".lora_embedding_A");

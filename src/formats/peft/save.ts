@@ -34,6 +34,7 @@ export async function saveAdapter(
   reader: TensorReader,
   parameters: LlamaParameters,
   folder: string,
+  metadata?: Readonly<Record<string, string>>,
 ): Promise<void> {
   await writeSafetensors(
     join(folder, ADAPTER_WEIGHTS),
@@ -48,7 +49,7 @@ export async function saveAdapter(
         data: exported(reader, weight, "F32"),
       })),
     ],
-    { format: "pt" },
+    { format: "pt", ...metadata },
   );
 }
 
