@@ -253,7 +253,8 @@ own("what several large reads pass through is at most 16 MiB, and given back", a
     for (let i = 1; i < words; i++) wrong += array[i] === i ? 0 : 1;
     assertEquals([array.length, array[0], wrong], [words, index, 0]);
   }
-  assertEquals(counted.staging, 0);
+  // One is kept: the first, or one of these.
+  assert(counted.staging <= 4 << 20, `${counted.staging} bytes`);
 });
 
 own("a read of many that fails leaves the others whole", async (gpu) => {
