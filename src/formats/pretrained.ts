@@ -228,18 +228,21 @@ export function exported(reader: TensorReader, weight: Tensor, type: FloatType):
       unpacking ??= unpacker(reader, weight),
       reader.readInto(block, bytes),
     ]);
-    for (const [first, last] of rowBlocks(block, UNPACKED_BYTES)) {
-      const part = rowsOrAll(block, first, last), at = part.byteOffset - block.byteOffset;
-      const count = elementsOf(part);
+    const columns = columnsOf(block.shape), rows = elementsOf(block) / columns;
+    // Any row may begin a part: kernels bind none of them.
+    const step = Math.max(1, Math.floor(unpacked.length / columns));
+    for (let first = 0; first < rows; first += step) {
+      const part = rowsOrAll(block, first, Math.min(rows, first + step));
+      const at = part.byteOffset - block.byteOffset, count = elementsOf(part);
       const memory = count <= unpacked.length ? unpacked.subarray(0, count) : undefined;
-      const values = unpack(part, bytes.subarray(at, at + part.byteLength), memory);
-      const columns = columnsOf(part.shape) * ELEMENT_BYTES[type];
-      writeFloat32(type, values, into.subarray(first * columns, last * columns));
+      const values = unpack.values(part, bytes.subarray(at, at + part.byteLength), memory);
+      const start = first * columns * ELEMENT_BYTES[type];
+      writeFloat32(type, values, into.subarray(start, start + count * ELEMENT_BYTES[type]));
     }
     if (bytes.buffer !== into.buffer) release(bytes);
     // The constants of all tensors together are a hundredth of a model.
     left--;
-    if (left === 0) unpacking = undefined;
+    if (left === 0) unpack.release();
   });
   left = blocks.length;
   return blocks;
@@ -260,7 +263,7 @@ function packedMemory(
 }
 
 /** What is unpacked at a time, between two waits, and the memory that all of it goes through. */
-const UNPACKED_BYTES = 1 << 20, unpacked = new Float32Array(UNPACKED_BYTES / 4);
+const unpacked = new Float32Array(1 << 18);
 
 /** Whether a file has the very bytes of the device. */
 function isStoredAs({ dtype, shape, stride }: Tensor, type: FloatType): boolean {
@@ -293,36 +296,42 @@ function blocksOf(
   }));
 }
 
-/**
- * A function that converts the bytes of a row range of a tensor to numbers, in new memory or in that
- * given, of their number.
- */
-export async function unpacker(
-  reader: TensorReader,
-  { dtype, constants }: Tensor,
-): Promise<
-  (
+/** Converts the bytes of row ranges of one tensor to numbers. */
+export interface Unpacker {
+  /** In new memory, or in that given, of their number. */
+  readonly values: (
     block: Tensor,
     bytes: Uint8Array,
     memory?: Float32Array<ArrayBuffer>,
-  ) => Float32Array<ArrayBuffer>
-> {
-  if (!constants) return unpackTensor;
-  const words = new Uint32Array((await reader.read(constants)).buffer);
-  return dtype === "nf4"
-    ? (block, bytes) => nf4Dequantize(block, bytes, words)
-    : (block, bytes, memory) => dequantize(block, bytes, words, memory);
+  ) => Float32Array<ArrayBuffer>;
+  /** To be called once nothing is converted any more. */
+  readonly release: () => void;
 }
 
-/** Ranges of rows of about so many bytes in float32. */
-function* rowBlocks(tensor: Tensor, bytes: number = BLOCK_BYTES): Generator<[number, number]> {
-  const rows = tensor.shape.length === 1 ? 1 : rowsOf(tensor.shape);
-  const block = rowsOfBlock(tensor, bytes);
+/** Reads what of a tensor is needed beside its rows. */
+export async function unpacker(
+  reader: TensorReader,
+  { dtype, constants }: Tensor,
+): Promise<Unpacker> {
+  if (!constants) return { values: unpackTensor, release: () => {} };
+  const bytes = new Uint8Array(constants.byteLength), words = new Uint32Array(bytes.buffer);
+  await reader.readInto(constants, bytes);
+  return {
+    values: dtype === "nf4"
+      ? (block, bytes) => nf4Dequantize(block, bytes, words)
+      : (block, bytes, memory) => dequantize(block, bytes, words, memory),
+    release: () => release(words),
+  };
+}
+
+/** Ranges of rows of about {@link BLOCK_BYTES} in float32. */
+function* rowBlocks(tensor: Tensor): Generator<[number, number]> {
+  const rows = tensor.shape.length === 1 ? 1 : rowsOf(tensor.shape), block = rowsOfBlock(tensor);
   for (let start = 0; start < rows; start += block) yield [start, Math.min(rows, start + block)];
 }
 
 /** Rows per block, which must not end inside a group. */
-function rowsOfBlock(tensor: Tensor, bytes: number = BLOCK_BYTES): number {
-  const step = rowStep(tensor), rows = Math.floor(bytes / (4 * tensor.stride));
+function rowsOfBlock(tensor: Tensor): number {
+  const step = rowStep(tensor), rows = Math.floor(BLOCK_BYTES / (4 * tensor.stride));
   return Math.max(step, rows - rows % step);
 }

@@ -85,7 +85,7 @@ function transpose(values: Float32Array, [rows, columns]: readonly number[]): Fl
 /** Copies the values of a matrix in any format to a float32 one. */
 async function copyDequantised(gpu: Gpu, from: Parameter, to: Parameter): Promise<void> {
   const unpack = await unpacker(gpu, from.weight);
-  const values = unpack(from.weight, await gpu.read(from.weight));
+  const values = unpack.values(from.weight, await gpu.read(from.weight));
   gpu.write(to.weight, packTensor(to.weight, values));
 }
 

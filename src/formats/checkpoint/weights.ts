@@ -88,11 +88,11 @@ function valuesOf(reader: TensorReader, weight: Tensor): Read {
     // Read in order: those of all tensors together are a hundredth of a model.
     if (end === elementsOf(weight)) unpacking = undefined;
     if (weight.shape.length === 1) {
-      return unpack(weight, await reader.read(weight)).slice(start, end);
+      return unpack.values(weight, await reader.read(weight)).slice(start, end);
     }
     const first = Math.floor(start / columns);
     const rows = rowRange(weight, first, Math.ceil(end / columns));
-    const values = unpack(rows, await reader.read(rows)), skipped = first * columns;
+    const values = unpack.values(rows, await reader.read(rows)), skipped = first * columns;
     return values.subarray(start - skipped, end - skipped);
   };
 }
